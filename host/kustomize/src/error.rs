@@ -1,0 +1,174 @@
+//! Why a build stopped: which file, line, column and field, and what is wrong there.
+//!
+//! Messages never hold the value of a field: it may be a secret. The next stage is the caller, who knows whose turn it
+//! is.
+
+use std::fmt;
+
+/// A build that stopped, and where.
+///
+/// Prints as `path/kustomization.yaml:3:1: replacements: is not supported yet`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}{why}")]
+pub struct Error {
+    place: Place,
+    why: Why,
+}
+
+/// Where in the tree an error lies; what is not known is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The file, relative to the tree's root.
+    pub file: String,
+    /// The line, from 1.
+    pub line: Option<u32>,
+    /// The column, from 1.
+    pub column: Option<u32>,
+    /// The field, as `patches[0].path`.
+    pub field: Option<String>,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// The bytes are no YAML.
+    #[error("{0}")]
+    Syntax(String),
+    /// A field or a value of a field that kustomize knows and this engine does not act on.
+    #[error("{0} is not supported yet")]
+    Unsupported(String),
+    /// A field that kustomize does not know either.
+    #[error("unknown field{}", .suggestion.as_ref().map(|s| format!(", did you mean {s}?")).unwrap_or_default())]
+    Unknown {
+        /// The known field that looks most like it.
+        suggestion: Option<String>,
+    },
+    /// The content breaks a rule.
+    #[error("{0}")]
+    Invalid(String),
+    /// Nothing lies at this path.
+    #[error("{path} does not exist")]
+    Missing {
+        /// The path, relative to the tree's root.
+        path: String,
+    },
+    /// The path leads out of the tree.
+    #[error("{path} lies outside of the repository")]
+    Outside {
+        /// The path as it was written.
+        path: String,
+    },
+    /// The path names a place on the network.
+    #[error(
+        "remote resource {url} is refused: commit a copy of it, or use a source of its own for it"
+    )]
+    Remote {
+        /// The address, without credentials.
+        url: String,
+    },
+    /// A kustomization leads back to itself.
+    #[error("cycle: {}", .0.join(" -> "))]
+    Cycle(Vec<String>),
+    /// Two things bear the same identity.
+    #[error("{0}")]
+    Conflict(String),
+    /// A bound of [`crate::Limits`] was reached.
+    #[error("more than {limit} {what}")]
+    Limit {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there may be.
+        limit: u64,
+    },
+    /// The tree could not give the file.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.file.is_empty() {
+            f.write_str(&self.file)?;
+            for number in [self.line, self.column].into_iter().flatten() {
+                write!(f, ":{number}")?;
+            }
+            f.write_str(": ")?;
+        }
+        self.field
+            .as_ref()
+            .map_or(Ok(()), |field| write!(f, "{field}: "))
+    }
+}
+
+impl Error {
+    /// An error that knows no more than its file (which may be empty).
+    pub(crate) fn new(file: &str, why: Why) -> Self {
+        Self {
+            place: Place {
+                file: file.to_owned(),
+                ..Place::default()
+            },
+            why,
+        }
+    }
+
+    /// A broken rule in `file`.
+    pub(crate) fn invalid(file: &str, message: impl Into<String>) -> Self {
+        Self::new(file, Why::Invalid(message.into()))
+    }
+
+    /// The same error at a line and column.
+    #[must_use]
+    pub(crate) fn at(mut self, line: u32, column: u32) -> Self {
+        self.place.line = Some(line);
+        self.place.column = Some(column);
+        self
+    }
+
+    /// The same error in a field, unless it already knows a narrower one.
+    #[must_use]
+    pub(crate) fn field(mut self, field: impl Into<String>) -> Self {
+        self.place.field.get_or_insert_with(|| field.into());
+        self
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What it is.
+    pub fn why(&self) -> &Why {
+        &self.why
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reads_file_line_column_field_and_reason() {
+        let error = Error::new(
+            "a/kustomization.yaml",
+            Why::Unsupported("replacements".into()),
+        )
+        .at(3, 1);
+        assert_eq!(
+            error.to_string(),
+            "a/kustomization.yaml:3:1: replacements is not supported yet"
+        );
+        let error = Error::new(
+            "k",
+            Why::Missing {
+                path: "x.yaml".into(),
+            },
+        )
+        .at(4, 3)
+        .field("resources[0]");
+        assert_eq!(
+            error.to_string(),
+            "k:4:3: resources[0]: x.yaml does not exist"
+        );
+    }
+}

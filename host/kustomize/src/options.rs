@@ -1,0 +1,107 @@
+//! What a caller may say about a build: what to lay over it, and how large it may become.
+//!
+//! How the overlay is merged into the kustomization is `overlay.rs`.
+
+/// How to build.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Laid over the kustomization at the path.
+    pub overlay: Overlay,
+    /// When there is no kustomization file at the path, make one over all manifests below it, as Flux does.
+    pub generate: bool,
+    /// How large the build may become.
+    pub limits: Limits,
+}
+
+/// What is laid over the kustomization at the path: merged into it as Flux merges a Kustomization's spec into the
+/// `kustomization.yaml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overlay {
+    /// Replaces `namespace`.
+    pub namespace: Option<String>,
+    /// Replaces `namePrefix`.
+    pub name_prefix: Option<String>,
+    /// Replaces `nameSuffix`.
+    pub name_suffix: Option<String>,
+    /// Appended to `patches`.
+    pub patches: Vec<OverlayPatch>,
+    /// Merged into `images` by name: `new_name` on its own, `new_tag` and `digest` as one unit.
+    pub images: Vec<OverlayImage>,
+    /// Appended to `components`. Not supported yet: a build with one is an error.
+    pub components: Vec<String>,
+}
+
+/// One patch of an [`Overlay`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OverlayPatch {
+    /// A strategic merge patch or a JSON6902 patch, as YAML or JSON.
+    pub patch: String,
+    /// Which objects; without it, those that the strategic merge patch names.
+    pub target: Option<Selector>,
+}
+
+/// One image of an [`Overlay`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OverlayImage {
+    /// The image's name without tag and digest.
+    pub name: String,
+    /// The name that replaces it, empty to keep it.
+    pub new_name: String,
+    /// The tag that replaces it, empty to keep it.
+    pub new_tag: String,
+    /// The digest that replaces the tag, empty to keep it.
+    pub digest: String,
+}
+
+/// Which objects a patch is for: every field that is not empty must match. `group`, `version`, `kind`, `name` and
+/// `namespace` are anchored regular expressions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// The API group.
+    pub group: String,
+    /// The version.
+    pub version: String,
+    /// The kind.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+    /// The namespace.
+    pub namespace: String,
+    /// A Kubernetes label selector.
+    pub label_selector: String,
+    /// The same over annotations.
+    pub annotation_selector: String,
+}
+
+/// The bounds of one build. Reaching one is an error that names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Files read, each reading counted.
+    pub files: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// How deep kustomizations may include each other.
+    pub depth: u64,
+    /// How deep a YAML value may be nested.
+    pub nesting: u64,
+    /// YAML nodes made, aliases expanded, over the whole build.
+    pub nodes: u64,
+    /// Objects.
+    pub objects: u64,
+    /// Elementary steps of patches and references over the whole build.
+    pub steps: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            files: 20_000,
+            bytes: 64 << 20,
+            depth: 100,
+            nesting: 500,
+            nodes: 5_000_000,
+            objects: 50_000,
+            steps: 200_000_000,
+        }
+    }
+}
