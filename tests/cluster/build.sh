@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Builds the Kubernetes control plane and the oracle CLIs from the Go modules beside this script.
+#
+#   build.sh                 every tool
+#   build.sh etcd kubectl    those tools
+#
+# Prints the directory that holds them on stdout, and nothing else there; progress goes to stderr.
+# The directory is named after everything that decides its contents, so a second run builds nothing.
+set -euo pipefail
+export LC_ALL=C GOWORK=off CGO_ENABLED=0
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+root=$(cd "$here/../.." && pwd -P)
+# The control plane first: whoever waits for a cluster can start before the CLIs are there.
+all=(etcd kube-apiserver kube-controller-manager kube-scheduler kwok kubectl flux kustomize opa helm)
+
+fail() { printf 'cluster: %s\n' "$*" >&2; exit 1; }
+
+# The version of a tool, and where its main package stands: `module dir, package, module that carries the version`.
+wanted() { awk -v tool="$1" '$1 == tool { print $2 }' "$here/versions"; }
+source_of() {
+  case $1 in
+    etcd)      echo etcd go.etcd.io/etcd/server/v3 go.etcd.io/etcd/server/v3 ;;
+    kube-apiserver | kube-controller-manager | kube-scheduler | kubectl)
+               echo kubernetes "k8s.io/kubernetes/cmd/$1" k8s.io/kubernetes ;;
+    kwok)      echo kwok sigs.k8s.io/kwok/cmd/kwok sigs.k8s.io/kwok ;;
+    flux)      echo flux github.com/fluxcd/flux2/v2/cmd/flux github.com/fluxcd/flux2/v2 ;;
+    kustomize) echo kustomize sigs.k8s.io/kustomize/kustomize/v5 sigs.k8s.io/kustomize/kustomize/v5 ;;
+    opa)       echo opa github.com/open-policy-agent/opa github.com/open-policy-agent/opa ;;
+    helm)      echo helm helm.sh/helm/v4/cmd/helm helm.sh/helm/v4 ;;
+    *)         fail "no tool named '$1' (there are: ${all[*]})" ;;
+  esac
+}
+
+# What a release build of the tool stamps into itself. Without it kube-apiserver reports v0.0.0 and clients misbehave.
+stamps() {
+  local version=$1 tool=$2 major minor package
+  IFS=. read -r major minor _ <<<"${version#v}"
+  case $tool in
+    kube*)
+      for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+        printf -- '-X %s.%s ' \
+          "$package" "gitVersion=$version" "$package" "gitMajor=$major" "$package" "gitMinor=$minor" \
+          "$package" gitTreeState=clean
+      done ;;
+    kwok)      printf -- '-X sigs.k8s.io/kwok/pkg/consts.Version=%s' "$version" ;;
+    flux)      printf -- '-X main.VERSION=%s' "${version#v}" ;;
+    kustomize) printf -- '-X sigs.k8s.io/kustomize/api/provenance.version=%s' "$version" ;;
+    helm)      printf -- '-X helm.sh/helm/v4/internal/version.version=%s' "$version" ;;
+  esac
+}
+
+module_dir() { (cd "$here/$1" && go mod download "$2" && go list -m -f '{{.Dir}}' "$2"); }
+
+# flux embeds manifests that its release process generates and its module does not carry (`go build
+# -overlay` refuses to touch the module cache). Nothing that the tests ask of the CLI reads them, so it
+# is built from a copy of its module with a placeholder where the compiler looks.
+flux_modfile() {
+  local scratch=$1 module=$2
+  cp -r "$(module_dir flux "$module")" "$scratch/module"
+  chmod -R u+w "$scratch/module"
+  mkdir "$scratch/module/cmd/flux/manifests"
+  cp "$here/flux/placeholder.yaml" "$scratch/module/cmd/flux/manifests/"
+  cp "$here"/flux/go.{mod,sum} "$scratch/"
+  go mod edit -replace="$module=$scratch/module" "$scratch/go.mod"
+}
+
+build() {
+  local tool=$1 version dir package module scratch="$out/.building/$1" modfile=() began=$SECONDS
+  read -r dir package module < <(source_of "$tool")
+  version=$(wanted "$tool")
+  [ "$(cd "$here/$dir" && go list -m -f '{{.Version}}' "$module")" = "$version" ] ||
+    fail "versions names $tool $version, $dir/go.mod another"
+  printf 'cluster: building %s %s\n' "$tool" "$version" >&2
+  rm -rf "$scratch"
+  mkdir -p "$scratch" "$out/bin"
+  case $tool in
+    flux)
+      flux_modfile "$scratch" "$module"
+      modfile=(-modfile "$scratch/go.mod") ;;
+    kwok)
+      # The Stages make KWOK play a kubelet. They land before the binary: a kwok that is there has its Stages.
+      mkdir "$scratch/stages"
+      cp -r "$(module_dir kwok "$module")"/kustomize/stage/{pod,node} "$scratch/stages/"
+      chmod -R u+w "$scratch/stages"
+      rm -rf "$out/stages"
+      mv "$scratch/stages" "$out/stages" ;;
+  esac
+  (cd "$here/$dir" && go build -p 2 -trimpath "${modfile[@]}" \
+    -ldflags "-s -w $(stamps "$version" "$tool")" -o "$scratch/$tool" "$package") >&2 ||
+    fail "$tool $version did not build"
+  mv "$scratch/$tool" "$out/bin/$tool"
+  rm -rf "$scratch"
+  printf 'cluster: built %s %s in %d s\n' "$tool" "$version" $((SECONDS - began)) >&2
+}
+
+[ $# -gt 0 ] || set -- "${all[@]}"
+for tool; do source_of "$tool" >/dev/null; done
+command -v go >/dev/null || fail "go is not on PATH"
+
+key=$(cd "$here" && {
+  go version
+  sha256sum build.sh versions */go.mod */go.sum flux/placeholder.yaml
+} | sha256sum | cut -c1-16)
+out=$root/target/cluster/$key
+
+for tool; do
+  [ -x "$out/bin/$tool" ] && continue
+  mkdir -p "$out/.building"
+  exec {lock}>"$out/.building/$tool.lock"
+  flock "$lock"
+  [ -x "$out/bin/$tool" ] || build "$tool"
+  exec {lock}>&-
+done
+printf '%s/bin\n' "$out"
