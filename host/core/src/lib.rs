@@ -1,1 +1,4 @@
-//! Placeholder.
+//! Every decision of reeve, and no effect.
+
+pub mod health;
+pub mod schedule;

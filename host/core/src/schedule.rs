@@ -1,0 +1,180 @@
+//! When the next run is: intervals with jitter, and backoff after failures.
+//!
+//! Pure: the randomness is a seed the caller gives (the same seed gives the same instant, so a test can hold it), and
+//! nothing here waits. What it deliberately doesn't: know what failed or for whom; `status` asks, the controller's queue
+//! waits.
+
+use std::time::Duration;
+
+/// How far an interval may move either way, in thousandths: 5 %, so that objects made together don't come back together.
+/// A thousand objects with one interval of 5 min, 1 s each on 50 workers, would otherwise be a burst of 20 s every time.
+const JITTER_PERMILLE: u128 = 50;
+
+/// The wait after the first failure that is ours to retry.
+pub const MIN_RETRY_DELAY: Duration = Duration::from_millis(750);
+/// The longest wait between two tries that are ours.
+pub const MAX_RETRY_DELAY: Duration = Duration::from_secs(15 * 60);
+
+/// The longest interval that means anything: a timer further away than this is cut to it (ten years).
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// When to run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// After this long, unless something wakes the object before.
+    After(Duration),
+    /// Only when something wakes the object: its own change, its source's, a policy's.
+    Watch,
+}
+
+/// `interval` moved by up to 5 % either way, as `seed` decides.
+pub fn jittered(interval: Duration, seed: u64) -> Duration {
+    let interval = interval.min(LONGEST);
+    let span = interval.as_nanos() * JITTER_PERMILLE / 1000;
+    if span == 0 {
+        return interval;
+    }
+    // 0..=2*span, then shifted down by span
+    let moved = u128::from(mix(seed)) % (2 * span + 1);
+    let nanos = interval.as_nanos() - span + moved;
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// How long to wait after the `failures`th failure in a row: 750 ms doubled each time, up to 15 min.
+pub fn backoff(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(31);
+    MIN_RETRY_DELAY
+        .saturating_mul(1 << doublings)
+        .min(MAX_RETRY_DELAY)
+}
+
+/// Spreads a seed over all bits (splitmix64's finisher), so that neighbouring seeds land far apart.
+fn mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// `duration` as Go prints it (`176ms`, `1.5s`, `10m0s`, `1h0m0s`): what Flux's messages and status fields hold.
+pub fn in_words(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    if nanos == 0 {
+        return "0s".into();
+    }
+    if nanos < 1_000 {
+        return format!("{nanos}ns");
+    }
+    if nanos < 1_000_000 {
+        return format!("{}µs", fraction(nanos, 1_000));
+    }
+    if nanos < 1_000_000_000 {
+        return format!("{}ms", fraction(nanos, 1_000_000));
+    }
+    let minutes = nanos / 60_000_000_000;
+    let seconds = fraction(nanos % 60_000_000_000, 1_000_000_000);
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{seconds}s"),
+        (0, m) => format!("{m}m{seconds}s"),
+        (h, m) => format!("{h}h{m}m{seconds}s"),
+    }
+}
+
+/// `value / unit` with all its decimals and no trailing zero; `unit` is a power of ten.
+fn fraction(value: u128, unit: u128) -> String {
+    let whole = value / unit;
+    let rest = value % unit;
+    if rest == 0 {
+        return whole.to_string();
+    }
+    let width = unit.ilog10() as usize;
+    let decimals = format!("{rest:0width$}");
+    format!("{whole}.{}", decimals.trim_end_matches('0'))
+}
+
+/// `duration` rounded for people: to milliseconds below a minute, to seconds above.
+pub fn rounded(duration: Duration) -> Duration {
+    if duration < Duration::from_millis(1) {
+        return duration;
+    }
+    if duration < Duration::from_secs(60) {
+        Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    } else {
+        Duration::from_secs(duration.as_secs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_moves_by_at_most_five_percent() {
+        let interval = Duration::from_secs(600);
+        let all: Vec<_> = (0..10_000).map(|seed| jittered(interval, seed)).collect();
+        assert!(
+            all.iter()
+                .all(|d| (570.0..=630.0).contains(&d.as_secs_f64()))
+        );
+        // and it does use the room it has
+        assert!(all.iter().any(|d| d.as_secs_f64() < 575.0));
+        assert!(all.iter().any(|d| d.as_secs_f64() > 625.0));
+        assert_eq!(jittered(interval, 7), jittered(interval, 7));
+    }
+
+    #[test]
+    fn extreme_intervals_neither_panic_nor_vanish() {
+        for interval in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+            for seed in [0, 1, u64::MAX] {
+                assert!(jittered(interval, seed) <= LONGEST + LONGEST / 20);
+            }
+        }
+        assert_eq!(
+            jittered(Duration::from_nanos(3), 1),
+            Duration::from_nanos(3)
+        );
+    }
+
+    #[test]
+    fn failures_wait_longer_up_to_a_quarter_of_an_hour() {
+        let millis: Vec<_> = (0..6).map(|n| backoff(n).as_millis()).collect();
+        assert_eq!(millis, [750, 750, 1500, 3000, 6000, 12_000]);
+        assert_eq!(backoff(12), MAX_RETRY_DELAY);
+        assert_eq!(backoff(u32::MAX), MAX_RETRY_DELAY);
+    }
+
+    #[test]
+    fn durations_read_as_go_prints_them() {
+        for (nanos, want) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (1_100, "1.1µs"),
+            (2_200_000, "2.2ms"),
+            (176_000_000, "176ms"),
+            (1_500_000_000, "1.5s"),
+            (3_000_000_001, "3.000000001s"),
+            (60_000_000_000, "1m0s"),
+            (600_000_000_000, "10m0s"),
+            (3_600_000_000_000, "1h0m0s"),
+            (18_367_001_000_000, "5h6m7.001s"),
+        ] {
+            assert_eq!(in_words(Duration::from_nanos(nanos)), want);
+        }
+    }
+
+    #[test]
+    fn people_are_spared_the_nanoseconds() {
+        assert_eq!(
+            rounded(Duration::from_nanos(176_123_456)),
+            Duration::from_millis(176)
+        );
+        assert_eq!(
+            rounded(Duration::from_millis(61_500)),
+            Duration::from_secs(61)
+        );
+        assert_eq!(
+            rounded(Duration::from_nanos(900)),
+            Duration::from_nanos(900)
+        );
+    }
+}
