@@ -16,8 +16,8 @@ all=(etcd kube-apiserver kube-controller-manager kube-scheduler kwok kubectl flu
 
 fail() { printf 'cluster: %s\n' "$*" >&2; exit 1; }
 
-# The version of a tool, and where its main package stands: `module dir, package, module that carries the version`.
 wanted() { awk -v tool="$1" '$1 == tool { print $2 }' "$here/versions"; }
+# Where a tool comes from: the folder with its go.mod, its main package, the module whose version is the tool's.
 source_of() {
   case $1 in
     etcd)      echo etcd go.etcd.io/etcd/server/v3 go.etcd.io/etcd/server/v3 ;;
