@@ -1,1 +1,50 @@
-//! Placeholder.
+//! The nouns of the cluster: the kinds reeve watches, as Rust types, and the CRDs generated from them.
+//!
+//! Flux's `GitRepository`, `Kustomization` and `Receiver` are spoken verbatim: every field of their `v1` schema
+//! exists here, also those that nothing acts on yet, so that a manifest written for Flux is accepted unchanged.
+//! [`Tenant`](tenant::Tenant), [`Project`](tenant::Project) and [`ClusterPlugin`](plugin::ClusterPlugin) are our own.
+//!
+//! This crate holds no client, reads no file and takes no decision. What a spec *means* (which fields are acted
+//! on, which combination is refused) is the next stage, `reeve_core::spec` and `reeve_core::source`.
+//!
+//! An object arrives from the API server as plain JSON and is decoded on its own with [`decode`], so that one
+//! that cannot be read is told so by name and never stops the others.
+#![deny(missing_docs)]
+#![expect(
+    unreachable_pub,
+    reason = "the schema derive declares a second, unreachable copy of each public struct"
+)]
+
+mod crd;
+mod decode;
+mod legacy;
+
+pub mod condition;
+pub mod duration;
+pub mod kustomization;
+pub mod meta;
+pub mod name;
+pub mod plugin;
+pub mod reason;
+pub mod receiver;
+pub mod size;
+pub mod source;
+pub mod tenant;
+pub mod url;
+
+pub use crate::crd::crds;
+pub use crate::decode::{Undecodable, decode};
+
+/// The API group of `GitRepository`.
+pub const SOURCE_GROUP: &str = "source.toolkit.fluxcd.io";
+/// The API group of `Kustomization`; also the prefix of the owner labels on every applied object.
+pub const KUSTOMIZE_GROUP: &str = "kustomize.toolkit.fluxcd.io";
+/// The API group of `Receiver`.
+pub const NOTIFICATION_GROUP: &str = "notification.toolkit.fluxcd.io";
+/// The API group of the kinds that are ours alone.
+pub const REEVE_GROUP: &str = "reeve.dev";
+
+/// The finalizer on every object that is looked after, the same as Flux's.
+pub const FINALIZER: &str = "finalizers.fluxcd.io";
+/// The annotation whose change asks for a reconcile now; its value is echoed in `status.lastHandledReconcileAt`.
+pub const RECONCILE_REQUEST: &str = "reconcile.fluxcd.io/requestedAt";

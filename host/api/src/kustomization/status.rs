@@ -1,0 +1,86 @@
+//! What a Kustomization's status holds. Written by `reeve_core::status` alone.
+
+use crate::condition::Condition;
+use crate::duration::Duration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// KustomizationStatus defines the observed state of a kustomization.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct KustomizationStatus {
+    /// Conditions holds the conditions for the Kustomization.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::condition::schema")]
+    pub conditions: Vec<Condition>,
+    /// History contains a set of snapshots of the last reconciliation attempts tracking the revision, the state and
+    /// the duration of each attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Snapshot>,
+    /// Inventory contains the list of Kubernetes resource object references that have been successfully applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Inventory>,
+    /// The last successfully applied origin revision. Equals the origin revision of the applied Artifact from the
+    /// referenced Source. Usually present on the Metadata of the applied Artifact and depends on the Source type,
+    /// e.g. for OCI it's the value associated with the key "org.opencontainers.image.revision".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_applied_origin_revision: Option<String>,
+    /// The last successfully applied revision. Equals the Revision of the applied Artifact from the referenced
+    /// Source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_applied_revision: Option<String>,
+    /// LastAttemptedRevision is the revision of the last reconciliation attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_attempted_revision: Option<String>,
+    /// LastHandledReconcileAt holds the value of the most recent reconcile request value, so a change of the
+    /// annotation value can be detected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+    /// ObservedGeneration is the last reconciled generation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}
+
+/// Inventory contains the objects that were applied and are pruned once they are no longer wanted.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// Entries of Kubernetes resource object references.
+    pub entries: Vec<ResourceRef>,
+}
+
+/// ResourceRef contains the information necessary to locate a resource within a cluster.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct ResourceRef {
+    /// ID is the string representation of the Kubernetes resource object's metadata, in the format
+    /// `<namespace>_<name>_<group>_<kind>`.
+    pub id: String,
+    /// Version is the API version of the Kubernetes resource object's kind.
+    #[serde(rename = "v")]
+    pub version: String,
+}
+
+/// Snapshot represents a point-in-time record of a group of resources reconciliation, including timing information,
+/// status, and a unique digest identifier.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// Digest is the checksum in the format `<algo>:<hex>` of the resources in this snapshot.
+    pub digest: String,
+    /// FirstReconciled is the time when this revision was first reconciled to the cluster.
+    #[schemars(schema_with = "crate::meta::timestamp")]
+    pub first_reconciled: Time,
+    /// LastReconciled is the time when this revision was last reconciled to the cluster.
+    #[schemars(schema_with = "crate::meta::timestamp")]
+    pub last_reconciled: Time,
+    /// LastReconciledDuration is time it took to reconcile the resources in this revision.
+    pub last_reconciled_duration: Duration,
+    /// LastReconciledStatus is the status of the last reconciliation.
+    pub last_reconciled_status: String,
+    /// Metadata contains additional information about the snapshot.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// TotalReconciliations is the total number of reconciliations that have occurred for this snapshot.
+    pub total_reconciliations: i64,
+}

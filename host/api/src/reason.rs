@@ -1,0 +1,182 @@
+//! Every reason there is: why a condition is as it is, and what an event is about.
+//!
+//! The list is closed, so that documentation, metrics and the tests can enumerate it. Where Flux has a word, it is
+//! Flux's word, letter by letter. Which failure has which reason is decided where the failure is defined.
+
+use std::fmt;
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident => $text:literal,)+) => {
+        /// Why a condition is as it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// All of them, in the order in which they are documented.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The reason as it stands in a condition.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+
+            /// What it means, in one sentence.
+            pub fn doc(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    // done, or on its way
+    /// The object is as its spec asks.
+    Succeeded => "Succeeded",
+    /// Everything was built, judged, applied and pruned.
+    ReconciliationSucceeded => "ReconciliationSucceeded",
+    /// A reconcile is under way.
+    Progressing => "Progressing",
+    /// The last reconcile failed and is being tried again.
+    ProgressingWithRetry => "ProgressingWithRetry",
+    /// The spec says not to reconcile.
+    Suspended => "Suspended",
+    // the spec itself
+    /// A field of the spec cannot be read, or two of them contradict each other.
+    InvalidSpec => "InvalidSpec",
+    /// A field of the spec would change what happens, but nothing acts on it.
+    Unsupported => "Unsupported",
+    /// The spec refers to something of another namespace that it may not use.
+    AccessDenied => "AccessDenied",
+    /// The spec uses what the platform has switched off.
+    FeatureGateDisabled => "FeatureGateDisabled",
+    /// An expression in the spec cannot be compiled.
+    InvalidCelExpression => "InvalidCELExpression",
+    /// The spec of a Receiver contradicts itself.
+    ValidationFailed => "ValidationFailed",
+    /// The authentication that the spec describes cannot work.
+    InvalidProviderConfiguration => "InvalidProviderConfiguration",
+    // fetching a source
+    /// A new revision was stored.
+    NewArtifact => "NewArtifact",
+    /// The upstream has a revision that is not stored yet.
+    NewRevision => "NewRevision",
+    /// The stored artifact is of the revision that the upstream has.
+    ArtifactUpToDate => "ArtifactUpToDate",
+    /// The upstream was asked, and nothing had changed.
+    GitOperationSucceeded => "GitOperationSucceeded",
+    /// The upstream could not be asked or fetched.
+    GitOperationFailed => "GitOperationFailed",
+    /// The credentials are missing, unreadable or refused.
+    AuthenticationFailed => "AuthenticationFailed",
+    /// The URL cannot be used.
+    UrlInvalid => "URLInvalid",
+    /// The repository has no commits, or not the reference.
+    EmptyGitRepository => "EmptyGitRepository",
+    /// An included artifact has a new revision.
+    IncludeChange => "IncludeChange",
+    /// Something that is referred to does not exist.
+    NotFound => "NotFound",
+    /// An included source has no artifact yet.
+    NoArtifact => "NoArtifact",
+    /// The signature could not be checked.
+    VerificationError => "VerificationError",
+    /// The mode of verification does not exist.
+    InvalidVerificationMode => "InvalidVerificationMode",
+    /// The Git object is not of the kind that can be verified.
+    InvalidGitObject => "InvalidGitObject",
+    /// The tag's signature is missing or of an unknown key.
+    InvalidTagSignature => "InvalidTagSignature",
+    /// The commit's signature is missing or of an unknown key.
+    InvalidCommitSignature => "InvalidCommitSignature",
+    /// A stored artifact is no longer what was stored.
+    ArtifactVerificationFailed => "ArtifactVerificationFailed",
+    // keeping an artifact
+    /// A directory could not be made.
+    DirectoryCreationFailed => "DirectoryCreationFailed",
+    /// A file could not be looked at.
+    StatOperationFailed => "StatOperationFailed",
+    /// A path of the spec is not in the source.
+    InvalidPath => "InvalidPath",
+    /// The artifact could not be written.
+    ArchiveOperationFailed => "ArchiveOperationFailed",
+    /// A path of the spec would leave the source.
+    IllegalPath => "IllegalPath",
+    /// An included artifact could not be copied.
+    CopyFailure => "CopyFailure",
+    /// The link to the newest artifact could not be moved.
+    SymlinkUpdateFailed => "SymlinkUpdateFailed",
+    /// The artifact's lock could not be had.
+    AcquireLockFailed => "AcquireLockFailed",
+    /// A stored file could not be read.
+    ReadOperationFailed => "ReadOperationFailed",
+    /// The object could not be updated.
+    PatchOperationFailed => "PatchOperationFailed",
+    /// A cache could not be read or written.
+    CacheOperationFailed => "CacheOperationFailed",
+    /// Old artifacts were removed.
+    GarbageCollectionSucceeded => "GarbageCollectionSucceeded",
+    /// Old artifacts could not be removed.
+    GarbageCollectionFailed => "GarbageCollectionFailed",
+    // from artifact to applied objects
+    /// The source, or its artifact, cannot be had.
+    ArtifactFailed => "ArtifactFailed",
+    /// The manifests could not be built.
+    BuildFailed => "BuildFailed",
+    /// A plugin failed, was stopped, or refused the manifests.
+    PluginFailed => "PluginFailed",
+    /// A policy objects to the spec, or to what would be applied.
+    PolicyDenied => "PolicyDenied",
+    /// A Kustomization that must be ready first is not.
+    DependencyNotReady => "DependencyNotReady",
+    /// The cluster refused what was applied.
+    ReconciliationFailed => "ReconciliationFailed",
+    /// What is no longer wanted could not be deleted.
+    PruneFailed => "PruneFailed",
+    /// What was applied does not work.
+    HealthCheckFailed => "HealthCheckFailed",
+    /// A newer revision ended the health check.
+    HealthCheckCanceled => "HealthCheckCanceled",
+    // a webhook
+    /// The Secret with the token, or its key, does not exist.
+    TokenNotFound => "TokenNotFound",
+    /// A Receiver names an object that does not exist; the others still fire.
+    ResourceNotFound => "ResourceNotFound",
+    // the platform's own kinds
+    /// A Tenant names a namespace that an older Tenant has.
+    NamespaceTaken => "NamespaceTaken",
+    /// A Tenant names a Project that does not exist.
+    ProjectNotFound => "ProjectNotFound",
+    /// There is no component at the path of a ClusterPlugin.
+    PluginNotFound => "PluginNotFound",
+    /// A component does not have the digest that its ClusterPlugin names.
+    DigestMismatch => "DigestMismatch",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_reason_is_a_word_of_its_own_that_the_api_server_takes() {
+        let words: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(words.len(), Reason::ALL.len());
+        for word in words {
+            assert!(word.starts_with(|c: char| c.is_ascii_uppercase()), "{word}");
+            assert!(word.chars().all(|c| c.is_ascii_alphanumeric()), "{word}");
+        }
+        assert!(Reason::ALL.iter().all(|reason| reason.doc().ends_with('.')));
+    }
+}

@@ -1,0 +1,139 @@
+//! `Tenant` and `Project`: who rents here. Cluster-scoped, so only the platform can write them.
+//!
+//! A namespace that no Tenant names is a tenant of its own; which namespace belongs to whom when two Tenants name it is
+//! decided in `reeve_core::tenancy`.
+
+use crate::condition::Condition;
+use crate::name::{NamespaceName, ObjectName, ServiceAccountName, TenantName};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// TenantSpec says which namespaces belong together, and what of the platform's they may use.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "reeve.dev",
+    version = "v1alpha1",
+    kind = "Tenant",
+    plural = "tenants",
+    status = "TenantStatus",
+    derive = "PartialEq",
+    doc = "Tenant is a party that owns one or more namespaces, separated from every other tenant. A namespace that no Tenant names is a tenant of its own.",
+    shortname = "tnt",
+    category = "reeve",
+    printcolumn(name = "Project", type_ = "string", json_path = ".spec.project"),
+    printcolumn(
+        name = "Namespaces",
+        type_ = "string",
+        json_path = ".status.namespaces"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantSpec {
+    /// Namespaces are the tenant's own. A namespace belongs to one Tenant only: when two name it, the older one has it
+    /// and the other is told so in its status.
+    #[schemars(length(min = 1, max = 256), extend("x-kubernetes-list-type" = "set"))]
+    pub namespaces: Vec<NamespaceName>,
+    /// Project is the name of the Project that the tenant belongs to, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<ObjectName>,
+    /// ServiceAccountName is the account, in each of the tenant's namespaces, as which the tenant's Secrets are read
+    /// (credentials of its sources, tokens of its webhooks). What is applied is applied as the account that the
+    /// Kustomization itself names.
+    #[serde(default = "flux")]
+    pub service_account_name: ServiceAccountName,
+    /// Sources are the names of GitRepositories in the platform's configuration namespaces that the tenant's
+    /// Kustomizations may use, beside those in its own namespaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "set"))]
+    pub sources: Vec<ObjectName>,
+}
+
+/// The account that Flux's multi-tenancy guides give to a tenant.
+fn flux() -> ServiceAccountName {
+    ServiceAccountName::flux()
+}
+
+/// TenantStatus records what a Tenant really has.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantStatus {
+    /// Conditions holds the conditions for the Tenant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::condition::schema")]
+    pub conditions: Vec<Condition>,
+    /// Namespaces are those of the spec that the tenant has: without the ones that an older Tenant names too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<NamespaceName>,
+    /// ObservedGeneration is the last observed generation of the Tenant object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}
+
+/// ProjectSpec describes a group of tenants.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "reeve.dev",
+    version = "v1alpha1",
+    kind = "Project",
+    plural = "projects",
+    status = "ProjectStatus",
+    derive = "PartialEq",
+    doc = "Project is a group of tenants that belong to one organisation or one undertaking. A Tenant names its Project.",
+    shortname = "prj",
+    category = "reeve",
+    printcolumn(
+        name = "Display Name",
+        type_ = "string",
+        json_path = ".spec.displayName"
+    ),
+    printcolumn(name = "Tenants", type_ = "string", json_path = ".status.tenants"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectSpec {
+    /// DisplayName is the name to show to people; defaults to the object's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub display_name: Option<String>,
+}
+
+/// ProjectStatus records who names the Project.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectStatus {
+    /// Conditions holds the conditions for the Project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::condition::schema")]
+    pub conditions: Vec<Condition>,
+    /// ObservedGeneration is the last observed generation of the Project object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Tenants are the Tenants that name this Project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenants: Vec<TenantName>,
+}

@@ -1,0 +1,35 @@
+//! Percent-encoding, read strictly.
+
+/// The text with its `%xx` decoded, unless one is broken or the result is not UTF-8.
+pub(super) fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            bytes.push(hex(rest.next()?)? << 4 | hex(rest.next()?)?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Whether a path segment is `..`, or may become it: `%2e%2e`, also when encoded again. A broken encoding may become
+/// anything.
+pub(super) fn hidden_dot_dot(segment: &str) -> bool {
+    let mut text = segment.to_owned();
+    // Each round shortens a text that holds an encoding by at least two bytes, so this ends.
+    while text.contains('%') {
+        match decoded(&text) {
+            Some(decoded) => text = decoded,
+            None => return true,
+        }
+    }
+    text.split(['/', '\\']).any(|part| part == "..") || text.chars().any(char::is_control)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
+}
