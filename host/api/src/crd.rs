@@ -72,6 +72,7 @@ fn finished<const N: usize>(
         ]
         .map(owned),
     ));
+    crd.spec.names.list_kind = Some(format!("{}List", crd.spec.names.kind));
     for version in &mut crd.spec.versions {
         if let Some(root) = version
             .schema
@@ -79,6 +80,7 @@ fn finished<const N: usize>(
             .and_then(|schema| schema.open_api_v3_schema.as_mut())
         {
             not_nullable(root);
+            root.title = None;
             let status = root
                 .properties
                 .as_mut()

@@ -11,6 +11,10 @@
 //! that cannot be read is told so by name and never stops the others.
 #![deny(missing_docs)]
 #![expect(
+    clippy::duplicated_attributes,
+    reason = "each printer column of a kind repeats the names of its settings"
+)]
+#![expect(
     unreachable_pub,
     reason = "the schema derive declares a second, unreachable copy of each public struct"
 )]

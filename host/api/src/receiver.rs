@@ -97,7 +97,7 @@ pub struct ReceiverSpec {
 
 /// The CRD's default for `spec.interval`, also for objects stored by an older version that had none.
 fn ten_minutes() -> Duration {
-    Duration::seconds(600)
+    Duration::known("10m", 600)
 }
 
 /// Who calls, and so how a call is verified.

@@ -114,7 +114,7 @@ pub struct GitRepositorySpec {
 
 /// The CRD's default for `spec.timeout`, also used when an object was stored before that default existed.
 fn sixty_seconds() -> Duration {
-    Duration::seconds(60)
+    Duration::known("60s", 60)
 }
 
 /// Which Git reference to follow. Precedence, lowest first: branch, tag, semver, name, commit.

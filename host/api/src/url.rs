@@ -102,8 +102,8 @@ pub enum NotAUrl {
     /// No path at all.
     #[error("the URL names no repository: its path is empty")]
     NoPath,
-    /// `..`, also in disguise.
-    #[error("the path of the URL cannot hold `..`")]
+    /// `..`, also in disguise, or an encoding that nobody can be sure of.
+    #[error("the path of the URL cannot hold `..`, plain or encoded, nor a broken `%` encoding")]
     DotDot,
     /// Characters that a remote shell could read as more than a name, or an option.
     #[error("the path of the URL cannot begin with `-`, or hold quotes or a backslash")]

@@ -1,6 +1,7 @@
 //! The definitions as they are checked in.
 
 use super::*;
+use serde_json::{Value, json};
 use std::path::Path;
 
 #[test]
@@ -36,4 +37,155 @@ fn the_checked_in_definitions_are_those_of_the_types() {
         left.retain(|file| *file != name);
     }
     assert!(left.is_empty(), "nothing generates {left:?}");
+}
+
+/// What our schema has and Flux's has not: fields of the beta versions that must not be lost unnoticed.
+const BEYOND_FLUX: &[&str] = &[
+    ".spec.accessFrom",
+    ".spec.patchesJson6902",
+    ".spec.patchesStrategicMerge",
+    ".status.url",
+];
+
+#[test]
+fn every_field_of_flux_is_there_and_demands_what_flux_demands() {
+    for (plural, flux) in [
+        (
+            "gitrepositories",
+            include_str!("../../flux/gitrepositories.txt"),
+        ),
+        (
+            "kustomizations",
+            include_str!("../../flux/kustomizations.txt"),
+        ),
+        ("receivers", include_str!("../../flux/receivers.txt")),
+    ] {
+        let crd = crds()
+            .into_iter()
+            .find(|crd| crd.spec.names.plural == plural)
+            .unwrap();
+        let mut ours = BTreeMap::new();
+        flatten("", &schema(&crd, "v1"), &mut ours);
+        ours.retain(|path, _| {
+            !path.is_empty() && !BEYOND_FLUX.iter().any(|more| path.starts_with(more))
+        });
+        let theirs: BTreeMap<String, Value> = (flux.lines().filter(|line| !line.starts_with('#')))
+            .map(|line| line.split_once(' ').unwrap())
+            .map(|(path, demands)| (path.to_owned(), serde_json::from_str(demands).unwrap()))
+            .collect();
+        for path in ours.keys().chain(theirs.keys()) {
+            assert_eq!(ours.get(path), theirs.get(path), "{plural} {path}");
+        }
+    }
+}
+
+#[test]
+fn an_older_version_accepts_what_v1_accepts_and_only_a_field_without_effect_more() {
+    for (plural, more) in [
+        ("gitrepositories", vec![".spec.gitImplementation"]),
+        ("kustomizations", vec![".spec.validation"]),
+        ("receivers", vec![]),
+    ] {
+        let crd = crds()
+            .into_iter()
+            .find(|crd| crd.spec.names.plural == plural)
+            .unwrap();
+        let mut stored = BTreeMap::new();
+        flatten("", &schema(&crd, "v1"), &mut stored);
+        for version in ["v1beta1", "v1beta2"] {
+            let mut older = BTreeMap::new();
+            flatten("", &schema(&crd, version), &mut older);
+            let beyond: Vec<_> = older
+                .keys()
+                .filter(|path| !stored.contains_key(*path))
+                .cloned()
+                .collect();
+            assert_eq!(beyond, more, "{plural} {version}");
+            older.retain(|path, _| stored.contains_key(path));
+            assert_eq!(older, stored, "{plural} {version}");
+        }
+        let storage: Vec<_> = crd
+            .spec
+            .versions
+            .iter()
+            .filter(|v| v.storage)
+            .map(|v| v.name.as_str())
+            .collect();
+        assert_eq!(storage, ["v1"], "{plural}");
+    }
+}
+
+#[test]
+fn every_field_says_what_it_is() {
+    for crd in crds() {
+        for version in &crd.spec.versions {
+            undescribed(&crd.spec.names.kind, &schema(&crd, &version.name));
+        }
+    }
+}
+
+fn undescribed(path: &str, schema: &Value) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        let text = field["description"].as_str().unwrap_or_default();
+        assert!(
+            text.len() > 15 || path.ends_with(".status") || path.ends_with(".spec"),
+            "{path}: {text:?}"
+        );
+        undescribed(&path, field);
+        undescribed(&path, &field["items"]);
+    }
+}
+
+#[test]
+fn a_default_of_a_definition_is_what_a_decoded_object_gets() {
+    let source =
+        json!({"metadata": {}, "spec": {"interval": "1m", "url": "https://git.example/x"}});
+    let source: GitRepository = crate::decode(&source).unwrap();
+    let receiver = json!({"metadata": {}, "spec": {"type": "generic", "resources": []}});
+    let receiver: Receiver = crate::decode(&receiver).unwrap();
+    for known in [source.spec.timeout, receiver.spec.interval] {
+        let read: crate::duration::Duration = known.as_str().parse().unwrap();
+        assert_eq!(read.get(), known.get());
+    }
+}
+
+fn schema(crd: &CustomResourceDefinition, version: &str) -> Value {
+    let version = crd
+        .spec
+        .versions
+        .iter()
+        .find(|known| known.name == version)
+        .unwrap();
+    serde_json::to_value(
+        version
+            .schema
+            .as_ref()
+            .unwrap()
+            .open_api_v3_schema
+            .as_ref()
+            .unwrap(),
+    )
+    .unwrap()
+}
+
+/// One entry a field: its path and everything of its schema that is not prose or a field of its own.
+fn flatten(path: &str, schema: &Value, into: &mut BTreeMap<String, Value>) {
+    let mut demands = schema.as_object().unwrap().clone();
+    for prose in ["properties", "items", "description"] {
+        demands.remove(prose);
+    }
+    if let Some(values) = demands.remove("additionalProperties") {
+        demands.insert("map".to_owned(), values["type"].clone());
+    }
+    if let Some(Value::Array(required)) = demands.get_mut("required") {
+        required.sort_by_key(|name| name.as_str().unwrap().to_owned());
+    }
+    into.insert(path.to_owned(), Value::Object(demands));
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        flatten(&format!("{path}.{name}"), field, into);
+    }
+    if let Some(items) = schema.get("items") {
+        flatten(&format!("{path}[]"), items, into);
+    }
 }
