@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The sandbox that plugins run in.
+//!
+//! Compiles a component once, then calls it as often as wanted, each time in a fresh store with its own budget of memory,
+//! time, output and log. It knows worlds (`wit/`), not Kubernetes: what comes back is JSON objects within the budget and no more
+//! is promised; the next stage (`core::bundle`) parses it again. It deliberately has no WASI, no file, no socket, no clock for a
+//! guest, and nothing of a guest survives its call. Which plugin is called for which bundle is decided in `reeve::transform`.
+
+#![deny(missing_docs)]
+
+mod budget;
+mod cache;
+mod engine;
+mod error;
+mod inspect;
+mod module;
+mod sandbox;
+mod store;
+mod trap;
+mod words;
+mod world {
+    //! One file a world: its bindings, and one typed call.
+    pub(crate) mod transform;
+}
+
+pub use budget::{Budget, Settings};
+pub use error::{Error, LastWords, ObjectId, Objection, Refusal};
+pub use module::{Module, Transformed};
+pub use sandbox::Sandbox;

@@ -1,0 +1,67 @@
+//! What one call may use, and what all of them together may.
+//!
+//! Only numbers; they are enforced in `store`, `engine` and `inspect`.
+
+use std::time::Duration;
+
+const MIB: usize = 1 << 20;
+
+/// What one call of a guest may use. Whatever it takes beyond that ends it, and only it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes of linear memory, over all memories of the component. Never more than [`Settings::memory`].
+    pub memory: usize,
+    /// Time from the start of the call to its end, by the wall clock; waiting for a free place does not count.
+    pub deadline: Duration,
+    /// Bytes that the answer may have, over all manifests.
+    pub output: usize,
+    /// Manifests that the answer may have.
+    pub objects: usize,
+    /// Bytes of log that are kept (the last ones). A guest that writes 64 times as much is stopped.
+    pub log: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            memory: 64 * MIB,
+            deadline: Duration::from_secs(5),
+            output: 8 * MIB,
+            objects: 10_000,
+            log: 16 << 10,
+        }
+    }
+}
+
+/// What the sandbox as a whole may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The most memory that any budget can give to a call, in bytes. Address space for it is reserved per place.
+    pub memory: usize,
+    /// How many calls may run at once; further ones wait for a place.
+    pub calls: usize,
+    /// How long a call waits for a place before it ends as [`crate::Error::Busy`].
+    pub patience: Duration,
+    /// The largest component that is accepted, in bytes.
+    pub component: usize,
+    /// How many compiled components are kept; the one unused for longest goes first.
+    pub modules: usize,
+    /// How long a compilation may take. One compiles at a time, on one thread, outside the async runtime.
+    pub compile: Duration,
+    /// Use the pooling allocator where this machine can hold it. Without it calls are slower, and just as isolated.
+    pub pool: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            memory: 128 * MIB,
+            calls: 16,
+            patience: Duration::from_secs(10),
+            component: 16 * MIB,
+            modules: 64,
+            compile: Duration::from_secs(30),
+            pool: true,
+        }
+    }
+}
