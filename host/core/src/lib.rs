@@ -1,4 +1,15 @@
 //! Every decision of reeve, and no effect.
 
+pub mod admit;
+pub mod artifact;
+pub mod bundle;
+pub mod failure;
 pub mod health;
+pub mod inventory;
+pub mod plan;
+pub mod rego;
+pub mod render;
 pub mod schedule;
+pub mod source;
+pub mod spec;
+pub mod tenancy;

@@ -1,0 +1,400 @@
+//! What policy says: to a spec before anything is fetched for it, and to a plan before anything of it is written.
+//!
+//! The only way to an [`AdmittedSpec`], to the [`Account`] in it and to a `Plan<Admitted>`. A rule that cannot be
+//! evaluated, takes too long or answers in another shape objects: policy fails closed. It deliberately has no way
+//! round: in the platform's own namespaces no rule over tenants is asked, but there too everything is done as an
+//! account. The next stage is the shell's `cluster`, which takes nothing that didn't come from here.
+//!
+//! ```
+//! use reeve_core::admit::{Account, AdmittedSpec};
+//! fn acts_as(spec: &AdmittedSpec) -> &Account {
+//!     spec.account()
+//! }
+//! ```
+//!
+//! Neither an account nor an admitted spec can be made by anybody else:
+//!
+//! ```compile_fail
+//! use reeve_core::admit::Account;
+//! fn forge() -> Account {
+//!     Account { namespace: "acme".parse().unwrap(), name: "admin".parse().unwrap() }
+//! }
+//! ```
+//!
+//! ```compile_fail
+//! use reeve_core::admit::AdmittedSpec;
+//! use reeve_core::spec::Spec;
+//! fn forge(spec: Spec) -> AdmittedSpec {
+//!     AdmittedSpec { spec, ..unimplemented!() }
+//! }
+//! ```
+//!
+//! And an admitted spec stays what was admitted:
+//!
+//! ```compile_fail
+//! use reeve_core::admit::AdmittedSpec;
+//! fn forge(mut spec: AdmittedSpec) -> AdmittedSpec {
+//!     spec.path = "elsewhere".to_owned();
+//!     spec
+//! }
+//! ```
+
+mod document;
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::OnceLock;
+
+use reeve_api::name::{NamespaceName, ServiceAccountName};
+use reeve_api::reason::Reason;
+use serde_json::Value;
+
+use crate::failure::{Explain, Turn};
+use crate::plan::{Admitted, Plan, Proposed};
+use crate::rego::{self, Input, Policy};
+use crate::spec::Spec;
+use crate::tenancy::{Grounds, Tenant};
+
+/// The most objections that one message spells out.
+const SPELLED_OUT: usize = 10;
+
+/// The rules over tenants.
+#[derive(Debug)]
+pub struct Rules {
+    policies: Vec<Policy>,
+}
+
+/// A spec that every rule has seen and none denied, and the account as which it is carried out.
+#[derive(Debug, Clone)]
+pub struct AdmittedSpec {
+    spec: Spec,
+    account: Account,
+    /// What the rules were shown as the Kustomization: they see the same again with the plan.
+    shown: Value,
+    judged: bool,
+}
+
+/// The ServiceAccount as which a Kustomization is carried out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Account {
+    namespace: NamespaceName,
+    name: ServiceAccountName,
+}
+
+/// Proof that rules were asked; nobody outside of this module can make one.
+pub(crate) struct Seen(());
+
+/// What policy objected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    phase: Phase,
+    first: Objection,
+    others: Vec<Objection>,
+    more: usize,
+}
+
+/// One objection of one policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Objection {
+    /// The policy's name.
+    pub policy: String,
+    /// What is wrong, in words a tenant understands.
+    pub message: String,
+    /// Which object, as `Kind/namespace/name`.
+    pub object: Option<String>,
+    /// Which field of it.
+    pub path: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Whether the policy could not be evaluated, and objects because of that.
+    pub broken: bool,
+}
+
+/// When the rules are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Before anything is fetched.
+    Spec,
+    /// Before anything is written.
+    Plan,
+}
+
+impl Phase {
+    /// The word for it in the document that policies read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Spec => "spec",
+            Self::Plan => "plan",
+        }
+    }
+}
+
+/// Shows a spec to every rule over the tenant, and lets it pass with its account, or says who objected.
+///
+/// `kustomization` is the object that `spec` was parsed from.
+pub fn spec(
+    rules: &Rules,
+    tenant: &Tenant,
+    kustomization: &Value,
+    spec: Spec,
+    grounds: &Grounds,
+) -> Result<AdmittedSpec, Denied> {
+    let judged = !grounds.is_platform(&spec.id.namespace);
+    let Some(shown) = document::shown(kustomization, &spec.id) else {
+        let why = format!(
+            "Kustomization {} was shown to policy as another object",
+            spec.id
+        );
+        return Err(Denied::refused(Phase::Spec, why));
+    };
+    if judged {
+        if !tenant.namespaces.contains(&spec.id.namespace) {
+            let why = format!(
+                "namespace {} is not one of tenant {}",
+                spec.id.namespace, tenant.name
+            );
+            return Err(Denied::refused(Phase::Spec, why));
+        }
+        rules.judge(Phase::Spec, &document::of_spec(&shown, tenant))?;
+    }
+    let platform = (!judged).then(|| grounds.platform_service_account.clone());
+    let Some(name) = spec.service_account.clone().or(platform) else {
+        let why = format!("Kustomization {} names no ServiceAccount", spec.id);
+        return Err(Denied::refused(Phase::Spec, why));
+    };
+    let account = Account {
+        namespace: spec.id.namespace.clone(),
+        name,
+    };
+    Ok(AdmittedSpec {
+        spec,
+        account,
+        shown,
+        judged,
+    })
+}
+
+/// Shows a plan to every rule over the tenant and lets it pass, or says who objected.
+///
+/// The only way to a `Plan<Admitted>`.
+pub fn plan(
+    rules: &Rules,
+    tenant: &Tenant,
+    spec: &AdmittedSpec,
+    plan: Plan<Proposed>,
+) -> Result<Plan<Admitted>, Denied> {
+    if spec.judged {
+        rules.judge(Phase::Plan, &document::of_plan(&spec.shown, tenant, &plan))?;
+    }
+    Ok(plan.advance(Seen(())))
+}
+
+impl Rules {
+    /// The rules that are always in force, compiled once.
+    pub fn shipped() -> &'static Self {
+        static SHIPPED: OnceLock<Rules> = OnceLock::new();
+        SHIPPED.get_or_init(|| {
+            let compiled = SOURCES
+                .iter()
+                .map(|(name, source)| Policy::compile(name, source));
+            let policies = compiled.collect::<Result<_, _>>();
+            Self {
+                policies: policies.expect("because a test compiles every one of them"),
+            }
+        })
+    }
+
+    /// Other rules.
+    pub fn new(policies: Vec<Policy>) -> Self {
+        Self { policies }
+    }
+
+    /// The policies, in the order they are asked.
+    pub fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+
+    /// Asks every policy: all objections are told at once, not the first alone.
+    fn judge(&self, phase: Phase, document: &Value) -> Result<(), Denied> {
+        let input = Input::new(document);
+        let mut objections = Vec::new();
+        let mut more = 0;
+        for policy in &self.policies {
+            let verdict = input.clone().and_then(|input| policy.judge(&input));
+            match verdict {
+                Ok(verdict) => {
+                    more += verdict.more;
+                    let violations = verdict.violations.into_iter();
+                    objections.extend(violations.map(|one| Objection::of(policy, one)));
+                }
+                Err(why) => objections.push(Objection::broken(policy, &why)),
+            }
+        }
+        match Denied::of(phase, objections, more) {
+            Some(denied) => Err(denied),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The shipped policies: name and source.
+const SOURCES: [(&str, &str); 2] = [
+    (
+        "service-account",
+        include_str!("../../../policies/service-account/policy.rego"),
+    ),
+    (
+        "target-namespace",
+        include_str!("../../../policies/target-namespace/policy.rego"),
+    ),
+];
+
+impl AdmittedSpec {
+    /// As whom it is carried out.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+}
+
+impl Deref for AdmittedSpec {
+    type Target = Spec;
+
+    fn deref(&self) -> &Spec {
+        &self.spec
+    }
+}
+
+impl Account {
+    /// Its namespace: always that of the Kustomization.
+    pub fn namespace(&self) -> &NamespaceName {
+        &self.namespace
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &ServiceAccountName {
+        &self.name
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl Objection {
+    fn of(policy: &Policy, violation: rego::Violation) -> Self {
+        let rego::Violation {
+            message,
+            object,
+            path,
+            hint,
+        } = violation;
+        let hint = hint.or_else(|| policy.metadata().hint.clone());
+        Self {
+            policy: policy.name().to_owned(),
+            message,
+            object,
+            path,
+            hint,
+            broken: false,
+        }
+    }
+
+    fn broken(policy: &Policy, why: &rego::Error) -> Self {
+        Self {
+            policy: policy.name().to_owned(),
+            message: format!("{why}; what cannot be judged is denied"),
+            object: None,
+            path: None,
+            hint: None,
+            broken: true,
+        }
+    }
+}
+
+impl Denied {
+    /// All objections that are carried, the first first.
+    pub fn objections(&self) -> impl Iterator<Item = &Objection> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// When it was denied.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    fn of(phase: Phase, objections: Vec<Objection>, more: usize) -> Option<Self> {
+        let mut objections = objections.into_iter();
+        let first = objections.next()?;
+        Some(Self {
+            phase,
+            first,
+            others: objections.collect(),
+            more,
+        })
+    }
+
+    /// What was put together wrongly before any policy could be asked.
+    fn refused(phase: Phase, message: String) -> Self {
+        let policy = "admission".to_owned();
+        let first = Objection {
+            policy,
+            message,
+            object: None,
+            path: None,
+            hint: None,
+            broken: false,
+        };
+        Self {
+            phase,
+            first,
+            others: Vec::new(),
+            more: 0,
+        }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, objection) in self.objections().take(SPELLED_OUT).enumerate() {
+            let between = if at == 0 { "" } else { "; " };
+            write!(
+                f,
+                "{between}denied by policy {}: {}",
+                objection.policy, objection.message
+            )?;
+        }
+        let hidden = self.objections().count().saturating_sub(SPELLED_OUT) + self.more;
+        if hidden > 0 {
+            write!(f, "; and {hidden} more")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Denied {}
+
+impl Explain for Denied {
+    fn reason(&self) -> Reason {
+        Reason::PolicyDenied
+    }
+
+    fn turn(&self) -> Turn {
+        match self.phase {
+            // A policy that could not answer may answer the next time.
+            _ if self.objections().any(|objection| objection.broken) => Turn::Retry,
+            Phase::Spec => Turn::OwnerOrPolicy,
+            // What is in git may be changed as well.
+            Phase::Plan => Turn::NextRevision,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.objections()
+            .find_map(|objection| objection.hint.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,396 @@
+//! The manifests of one Kustomization on their way to the cluster.
+//!
+//! A `Bundle<Rendered>` comes from `render` alone; plugins get its manifests as JSON and give JSON back, which is read
+//! again here with bounds, as if it came from a stranger. A `Bundle<Transformed>` is one that no plugin will touch any
+//! more; `plan` takes nothing else. It deliberately knows nothing of namespaces, order or the cluster.
+
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+
+use reeve_api::reason::Reason;
+use reeve_kustomize::{Id, Object};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use crate::artifact::Digest;
+use crate::failure::{Explain, Turn};
+
+/// The most manifests that may come back from a plugin.
+const MANIFEST_LIMIT: usize = 50_000;
+/// The largest manifest that may come back, in bytes: etcd takes 1.5 MiB.
+const MANIFEST_SIZE: usize = 3 << 20;
+/// The most bytes that may come back in all.
+const BUNDLE_SIZE: usize = 64 << 20;
+
+/// Built from the source; plugins may still change it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rendered {}
+/// As it will be planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transformed {}
+
+/// The objects of a Kustomization, each with a kind and a name, no two of them the same.
+#[derive(Clone, PartialEq)]
+pub struct Bundle<Stage> {
+    objects: Vec<Object>,
+    /// Of the YAML that was built: the same revision, built twice, has the same.
+    digest: Digest,
+    stage: PhantomData<Stage>,
+}
+
+/// One object, as plugins see it.
+pub type Manifest = String;
+
+/// Manifests that are not a bundle. Never holds a value of a manifest but its identity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// One is not a JSON object.
+    #[error("manifest {at} is not a JSON object: {why}")]
+    Syntax {
+        /// Which one, from 1.
+        at: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// One lacks what makes an object.
+    #[error("{what} has no {field}")]
+    Incomplete {
+        /// Which one, as far as it says.
+        what: String,
+        /// What is missing.
+        field: &'static str,
+    },
+    /// Two are the same object.
+    #[error("{0} is there twice")]
+    Twice(String),
+    /// There is too much.
+    #[error("{what} is more than the {limit} allowed")]
+    Limit {
+        /// Of what.
+        what: String,
+        /// How much there may be.
+        limit: usize,
+    },
+}
+
+impl Explain for Error {
+    fn reason(&self) -> Reason {
+        Reason::BuildFailed
+    }
+
+    fn turn(&self) -> Turn {
+        Turn::NextRevision
+    }
+}
+
+impl<Stage> Bundle<Stage> {
+    fn new(objects: Vec<Object>, digest: Digest) -> Result<Self, Error> {
+        let mut seen = BTreeSet::new();
+        for (at, object) in objects.iter().enumerate() {
+            check(at, object)?;
+            let id = Id {
+                version: String::new(),
+                ..object.id()
+            };
+            if seen.contains(&id) {
+                return Err(Error::Twice(id.to_string()));
+            }
+            seen.insert(id);
+        }
+        Ok(Self {
+            objects,
+            digest,
+            stage: PhantomData,
+        })
+    }
+
+    /// The objects, in the order they were built.
+    pub fn objects(&self) -> &[Object] {
+        &self.objects
+    }
+
+    /// Of the YAML that was built from the source, before plugins: what a status' history tells builds apart by.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+impl Bundle<Rendered> {
+    /// What a build made. Only `render` builds.
+    pub(crate) fn built(objects: Vec<Object>) -> Result<Self, Error> {
+        let digest = Digest::of(reeve_kustomize::to_yaml(&objects).as_bytes());
+        Self::new(objects, digest)
+    }
+
+    /// Each object as JSON, for plugins.
+    pub fn to_manifests(&self) -> Vec<Manifest> {
+        self.objects
+            .iter()
+            .map(|object| Value::Object(object.fields().clone()).to_string())
+            .collect()
+    }
+
+    /// The same bundle with what a plugin made of it: read anew, bounded and checked.
+    pub fn replaced(self, manifests: Vec<Manifest>) -> Result<Self, Error> {
+        bounded(&manifests)?;
+        let objects = manifests.iter().enumerate().map(|(at, text)| {
+            let refused = |why: String| Error::Syntax { at: at + 1, why };
+            let Strict(value) = serde_json::from_str(text).map_err(|why| refused(brief(&why)))?;
+            Object::try_from(value).map_err(|_| refused("it is another kind of value".to_owned()))
+        });
+        Self::new(objects.collect::<Result<_, _>>()?, self.digest)
+    }
+
+    /// No plugin touches it any more.
+    pub fn settled(self) -> Bundle<Transformed> {
+        Bundle {
+            objects: self.objects,
+            digest: self.digest,
+            stage: PhantomData,
+        }
+    }
+}
+
+impl Bundle<Transformed> {
+    /// Its objects, to be planned.
+    pub(crate) fn into_objects(self) -> Vec<Object> {
+        self.objects
+    }
+}
+
+impl<Stage> std::fmt::Debug for Bundle<Stage> {
+    // Objects may be Secrets: only who they are is shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list()
+            .entries(self.objects.iter().map(|object| object.id().to_string()))
+            .finish()
+    }
+}
+
+fn bounded(manifests: &[Manifest]) -> Result<(), Error> {
+    let over = |what: String, limit| Err(Error::Limit { what, limit });
+    if manifests.len() > MANIFEST_LIMIT {
+        return over(
+            format!("a number of {} manifests", manifests.len()),
+            MANIFEST_LIMIT,
+        );
+    }
+    let mut total = 0_usize;
+    for (at, manifest) in manifests.iter().enumerate() {
+        if manifest.len() > MANIFEST_SIZE {
+            let what = format!("the size of manifest {}, {} bytes,", at + 1, manifest.len());
+            return over(what, MANIFEST_SIZE);
+        }
+        total = total.saturating_add(manifest.len());
+    }
+    if total > BUNDLE_SIZE {
+        return over(
+            format!("the size of all manifests, {total} bytes,"),
+            BUNDLE_SIZE,
+        );
+    }
+    Ok(())
+}
+
+/// Every object says what it is and has a name.
+fn check(at: usize, object: &Object) -> Result<(), Error> {
+    let missing = |field| {
+        let known: Vec<&str> = [object.kind(), object.name()]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect();
+        let what = match known.is_empty() {
+            true => format!("manifest {}", at + 1),
+            false => format!("manifest {} ({})", at + 1, known.join(" ")),
+        };
+        Err(Error::Incomplete { what, field })
+    };
+    if object.api_version().is_empty() || object.version().is_empty() {
+        return missing("apiVersion");
+    }
+    if object.kind().is_empty() {
+        return missing("kind");
+    }
+    if object.name().is_empty() {
+        return missing("metadata.name");
+    }
+    Ok(())
+}
+
+/// What serde says about broken JSON, without the text it quotes.
+fn brief(why: &serde_json::Error) -> String {
+    let kind = match why.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Data => "a key is there twice",
+        _ => "it is not JSON",
+    };
+    format!("{kind} (line {}, column {})", why.line(), why.column())
+}
+
+/// A JSON value in which no object has a key twice: two readers could otherwise see two different objects.
+struct Strict(Value);
+
+impl<'de> serde::Deserialize<'de> for Strict {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Strictly.deserialize(from).map(Self)
+    }
+}
+
+struct Strictly;
+
+impl<'de> DeserializeSeed<'de> for Strictly {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strictly {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Self)? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            let value = entries.next_value_seed(Self)?;
+            if map.insert(key, value).is_some() {
+                return Err(serde::de::Error::custom("a key is there twice"));
+            }
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn config_map(name: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}})
+    }
+
+    fn built(values: &[Value]) -> Result<Bundle<Rendered>, Error> {
+        Bundle::built(
+            values
+                .iter()
+                .map(|value| Object::try_from(value.clone()).unwrap())
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn what_a_plugin_gives_back_replaces_the_objects_and_keeps_the_digest() {
+        let bundle = built(&[config_map("a"), config_map("b")]).unwrap();
+        let digest = bundle.digest();
+        let mut manifests = bundle.to_manifests();
+        manifests.pop();
+        let bundle = bundle.replaced(manifests).unwrap();
+        assert_eq!(bundle.objects().len(), 1);
+        assert_eq!(bundle.digest(), digest);
+        assert_eq!(bundle.settled().objects().len(), 1);
+    }
+
+    #[test]
+    fn what_is_not_a_bundle_is_refused_in_words() {
+        let twice = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","name":"b"}}"#;
+        for (manifests, message) in [
+            (
+                vec!["{".to_owned()],
+                "manifest 1 is not a JSON object: it ends too early (line 1, column 1)",
+            ),
+            (
+                vec!["[]".into()],
+                "manifest 1 is not a JSON object: it is another kind of value",
+            ),
+            (
+                vec![twice.into()],
+                "manifest 1 is not a JSON object: a key is there twice (line 1, column 70)",
+            ),
+            (vec!["{}".into()], "manifest 1 has no apiVersion"),
+            (
+                vec![r#"{"apiVersion":"apps/","kind":"X","metadata":{"name":"a"}}"#.into()],
+                "manifest 1 (X a) has no apiVersion",
+            ),
+            (
+                vec![r#"{"apiVersion":"v1","metadata":{"name":"a"}}"#.into()],
+                "manifest 1 (a) has no kind",
+            ),
+            (
+                vec![r#"{"apiVersion":"v1","kind":"X","metadata":{"generateName":"a"}}"#.into()],
+                "manifest 1 (X) has no metadata.name",
+            ),
+            (
+                vec![r#"{"apiVersion":"v1","kind":"X","metadata":{"name":7}}"#.into()],
+                "manifest 1 (X) has no metadata.name",
+            ),
+            (
+                vec![config_map("a").to_string(), config_map("a").to_string()],
+                "ConfigMap a is there twice",
+            ),
+            (
+                vec![format!("{{\"a\":\"{}\"}}", "x".repeat(MANIFEST_SIZE))],
+                "the size of manifest 1, 3145736 bytes, is more than the 3145728 allowed",
+            ),
+            (
+                vec![String::new(); MANIFEST_LIMIT + 1],
+                "a number of 50001 manifests is more than the 50000 allowed",
+            ),
+        ] {
+            let bundle = built(&[config_map("a")]).unwrap();
+            assert_eq!(bundle.replaced(manifests).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn the_same_object_in_two_versions_is_there_twice() {
+        let object = |version: &str| json!({"apiVersion": format!("apps/{version}"), "kind": "Deployment", "metadata": {"name": "a"}});
+        assert!(matches!(
+            built(&[object("v1"), object("v1beta1")]),
+            Err(Error::Twice(_))
+        ));
+    }
+
+    #[test]
+    fn a_bundle_does_not_print_what_is_in_it() {
+        let mut secret = config_map("a");
+        secret["data"] = json!({"key": "hunter2"});
+        assert!(!format!("{:?}", built(&[secret]).unwrap()).contains("hunter2"));
+    }
+}

@@ -1,0 +1,389 @@
+//! regorus behind a wall: a policy is compiled once, and every question to it has bounds.
+//!
+//! A policy is one module whose partial set `deny` holds `{message, object?, path?, hint?}`. It deliberately cannot
+//! reach a network, a clock, a random number or the environment (`rego/lint.rs` refuses such calls before anything is
+//! evaluated), and whatever does not go as documented is an [`Error`], which `admit` counts as an objection. Bounded
+//! are the input, the time and the answer; a call into one builtin is not interrupted, so those whose cost does not
+//! follow from the input's size are refused as well. The next stage is `admit`.
+
+mod lint;
+mod metadata;
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{Engine, Value};
+
+pub use metadata::{Metadata, Severity};
+
+/// The longest one policy may think about one question.
+const THINKING_TIME: Duration = Duration::from_secs(2);
+/// Steps between two looks at the time.
+const STEPS_BETWEEN_CHECKS: NonZeroU32 = NonZeroU32::new(64).expect("because 64 is not zero");
+/// The largest policy, in bytes.
+const SOURCE_LIMIT: usize = 256 << 10;
+/// The largest input document, in bytes of JSON.
+const INPUT_LIMIT: usize = 64 << 20;
+/// The most violations that are carried on; how many more there are is counted.
+const VIOLATION_LIMIT: usize = 100;
+/// The longest text of a violation that is carried on, in characters.
+const TEXT_LIMIT: usize = 2_000;
+
+/// A policy that was compiled, linted and tried.
+pub struct Policy {
+    name: String,
+    package: String,
+    metadata: Metadata,
+    /// Holds the modules and is prepared: a clone of it costs microseconds.
+    engine: Engine,
+    thinking_time: Duration,
+}
+
+/// One thing a policy objects to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Violation {
+    /// What is wrong and what to do about it, in words a tenant understands.
+    pub message: String,
+    /// Which object, as `Kind/namespace/name`.
+    pub object: Option<String>,
+    /// Which field of it.
+    pub path: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// What a policy answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verdict {
+    /// What it objects to; empty when it lets the question pass.
+    pub violations: Vec<Violation>,
+    /// How many violations there were beyond those.
+    pub more: usize,
+}
+
+/// The question put to policies: one document, converted once for all of them.
+#[derive(Clone)]
+pub struct Input(Value);
+
+/// How one `test_*` rule ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// The rule's name.
+    pub name: String,
+    /// Why it failed; none when it is true.
+    pub failure: Option<String>,
+}
+
+/// A policy that cannot be used, or a question it could not answer. Never holds a value of the input.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The source is no policy we run.
+    #[error("{place}: {why}")]
+    Compile {
+        /// Where in the source.
+        place: Place,
+        /// What is wrong there.
+        why: String,
+    },
+    /// The input is larger than a policy is asked to read.
+    #[error("the document for policies has {bytes} bytes, at most {limit} are read")]
+    Input {
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        limit: usize,
+    },
+    /// The input could not be converted.
+    #[error("the document for policies cannot be read")]
+    Unreadable,
+    /// The policy thought for too long.
+    #[error("policy {policy} did not answer within {limit:?}")]
+    Deadline {
+        /// Which policy.
+        policy: String,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// The policy failed while it was evaluated.
+    #[error("policy {policy} could not be evaluated: {why}")]
+    Evaluate {
+        /// Which policy.
+        policy: String,
+        /// What went wrong, and where in its source.
+        why: String,
+    },
+    /// The answer is not a set of violations.
+    #[error("policy {policy} gave no usable answer: {why}")]
+    Shape {
+        /// Which policy.
+        policy: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// A place in a policy's source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// The line from 1, 0 when it is not known.
+    pub line: u64,
+    /// The column from 1, 0 when it is not known.
+    pub column: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.line, self.column) {
+            (0, _) => f.write_str(&self.file),
+            (line, 0) => write!(f, "{}:{line}", self.file),
+            (line, column) => write!(f, "{}:{line}:{column}", self.file),
+        }
+    }
+}
+
+impl Input {
+    /// Takes the document, unless it is too large.
+    pub fn new(document: &serde_json::Value) -> Result<Self, Error> {
+        let text = serde_json::to_string(document).map_err(|_| Error::Unreadable)?;
+        let (bytes, limit) = (text.len(), INPUT_LIMIT);
+        if bytes > limit {
+            return Err(Error::Input { bytes, limit });
+        }
+        Value::from_json_str(&text)
+            .map(Self)
+            .map_err(|_| Error::Unreadable)
+    }
+}
+
+impl Policy {
+    /// Compiles the module `source`, refuses what a policy may not do, and asks it one ordinary question.
+    ///
+    /// `name` is what objections call it, `<name>/policy.rego` what errors call its source.
+    pub fn compile(name: &str, source: &str) -> Result<Self, Error> {
+        let file = format!("{name}/policy.rego");
+        let mut engine = load(Engine::new(), &file, source)?;
+        let modules = lint::modules(&engine, &file)?;
+        let package = lint::policy(&modules, &file)?;
+        let metadata = metadata::of_package(&file, source)?;
+        engine.set_gather_prints(true);
+        let mut policy = Self {
+            name: name.to_owned(),
+            package,
+            metadata,
+            engine,
+            thinking_time: THINKING_TIME,
+        };
+        policy.prepare(&file)?;
+        Ok(policy)
+    }
+
+    /// What objections call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it says about itself.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The same with another limit on its thinking time.
+    #[must_use]
+    pub fn within(mut self, thinking_time: Duration) -> Self {
+        self.thinking_time = thinking_time;
+        self
+    }
+
+    /// Asks the policy about `input`.
+    pub fn judge(&self, input: &Input) -> Result<Verdict, Error> {
+        let answer = self.evaluate(
+            self.engine.clone(),
+            &format!("{}.deny", self.package),
+            input,
+        )?;
+        self.read(&answer)
+    }
+
+    /// Runs every `test_*` rule of the module `source` with this policy.
+    pub fn test(&self, file: &str, source: &str) -> Result<Vec<Tested>, Error> {
+        let engine = load(self.engine.clone(), file, source)?;
+        let modules = lint::modules(&engine, file)?;
+        let names = lint::tests(&modules, file)?;
+        let input = Input(Value::new_object());
+        let ended = names.into_iter().map(|(package, name)| {
+            let answer = self.evaluate(engine.clone(), &format!("{package}.{name}"), &input);
+            let failure = match answer {
+                Ok(Value::Bool(true)) => None,
+                Ok(Value::Undefined) => Some("it is undefined".to_owned()),
+                Ok(_) => Some("it is not true".to_owned()),
+                Err(error) => Some(error.to_string()),
+            };
+            Tested { name, failure }
+        });
+        Ok(ended.collect())
+    }
+
+    /// Asks one ordinary question, so that what regorus only finds while evaluating is found now.
+    fn prepare(&mut self, file: &str) -> Result<(), Error> {
+        let input = Input::new(&serde_json::json!({
+            "phase": "spec",
+            "kustomization": {"metadata": {"namespace": "acme", "name": "web"}, "spec": {}},
+            "tenant": {"name": "acme", "namespaces": ["acme"]},
+            "objects": [],
+        }))?;
+        self.engine.set_input(input.0.clone());
+        self.engine.set_execution_timer_config(self.timer());
+        let rule = format!("{}.deny", self.package);
+        self.engine
+            .eval_rule(rule)
+            .map_err(|error| located(file, &format!("{error:#}")))?;
+        self.judge(&input).map(|_| ())
+    }
+
+    fn timer(&self) -> ExecutionTimerConfig {
+        ExecutionTimerConfig {
+            limit: self.thinking_time,
+            check_interval: STEPS_BETWEEN_CHECKS,
+        }
+    }
+
+    fn evaluate(&self, mut engine: Engine, rule: &str, input: &Input) -> Result<Value, Error> {
+        engine.set_input(input.0.clone());
+        engine.set_execution_timer_config(self.timer());
+        engine.eval_rule(rule.to_owned()).map_err(|error| {
+            let policy = self.name.clone();
+            let said = format!("{error:#}");
+            if said.contains("exceeded time limit") {
+                Error::Deadline {
+                    policy,
+                    limit: self.thinking_time,
+                }
+            } else {
+                let why = located(&format!("{}/policy.rego", self.name), &said).to_string();
+                Error::Evaluate { policy, why }
+            }
+        })
+    }
+
+    fn read(&self, answer: &Value) -> Result<Verdict, Error> {
+        let refused = |why: &str| Error::Shape {
+            policy: self.name.clone(),
+            why: why.to_owned(),
+        };
+        let Value::Set(set) = answer else {
+            return Err(refused("deny is not a set"));
+        };
+        let more = set.len().saturating_sub(VIOLATION_LIMIT);
+        let violations = set.iter().take(VIOLATION_LIMIT).map(violation);
+        let violations = violations.collect::<Result<_, _>>().map_err(refused)?;
+        Ok(Verdict { violations, more })
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+fn load(mut engine: Engine, file: &str, source: &str) -> Result<Engine, Error> {
+    if source.len() > SOURCE_LIMIT {
+        let place = Place {
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+        };
+        let why = format!(
+            "the policy has {} bytes, at most {SOURCE_LIMIT} are read",
+            source.len()
+        );
+        return Err(Error::Compile { place, why });
+    }
+    engine
+        .add_policy(file.to_owned(), source.to_owned())
+        .map_err(|error| located(file, &format!("{error:#}")))?;
+    Ok(engine)
+}
+
+fn violation(element: &Value) -> Result<Violation, &'static str> {
+    let object = element
+        .as_object()
+        .map_err(|_| "an element of deny is not an object")?;
+    let mut fields: [Option<String>; 4] = Default::default();
+    for (key, value) in object.iter() {
+        let (Value::String(key), Value::String(text)) = (key, value) else {
+            return Err("a field of an element of deny is not a text");
+        };
+        let [message, object, path, hint] = &mut fields;
+        let field = match key.as_ref() {
+            "message" => message,
+            "object" => object,
+            "path" => path,
+            "hint" => hint,
+            _ => {
+                return Err(
+                    "an element of deny has a field other than message, object, path, hint",
+                );
+            }
+        };
+        *field = Some(text.chars().take(TEXT_LIMIT).collect());
+    }
+    let [message, object, path, hint] = fields;
+    let message = message.filter(|text| !text.trim().is_empty());
+    let message = message.ok_or("an element of deny has no message")?;
+    Ok(Violation {
+        message,
+        object,
+        path,
+        hint,
+    })
+}
+
+/// What regorus says, which draws the source line under `--> file:line:column`, as one clause with a place.
+///
+/// The line that is drawn is the policy's own; values of the input come only behind the message's first backtick or
+/// quote, so the message ends there.
+fn located(file: &str, said: &str) -> Error {
+    let place = said
+        .split_once("--> ")
+        .map_or("", |(_, rest)| rest.lines().next().unwrap_or(""));
+    let mut numbers = place
+        .rsplit(':')
+        .map(|part| part.trim().parse::<u64>().unwrap_or(0));
+    let column = numbers.next().unwrap_or(0);
+    let line = numbers.next().unwrap_or(0);
+    let file = match place.rsplitn(3, ':').nth(2) {
+        Some(named) if !named.is_empty() => named,
+        _ => file,
+    };
+    let message = said.rsplit("error: ").next().unwrap_or(said);
+    let message = message.lines().next().unwrap_or_default().trim();
+    let why = message
+        .split(['`', '"', '{', '['])
+        .next()
+        .unwrap_or_default()
+        .trim();
+    let why = if why.is_empty() {
+        "it is not valid"
+    } else {
+        why
+    };
+    let place = Place {
+        file: file.to_owned(),
+        line,
+        column,
+    };
+    Error::Compile {
+        place,
+        why: why.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

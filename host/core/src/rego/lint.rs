@@ -1,0 +1,329 @@
+//! What a policy may not do, found in its syntax tree before anything of it is evaluated.
+//!
+//! regorus accepts a call of a function it doesn't know and fails only when evaluation comes by, and a few functions
+//! it knows read a clock, roll dice, print, or cost more than their arguments say. All of these are refused here. The
+//! walk is over the tree as JSON, so that a kind of node that is new to it hides nothing. It deliberately doesn't look
+//! for mistakes in logic: that is what a policy's tests are for.
+
+use std::collections::BTreeSet;
+
+use regorus::Engine;
+use regorus::unstable::BUILTINS;
+use serde_json::Value;
+
+use super::{Error, Place};
+
+/// Functions (with a dot: whole families) that no policy may call, and why.
+const REFUSED: [(&str, &str); 12] = [
+    ("http.", "a policy has no network"),
+    ("net.", "a policy has no network"),
+    ("time.", "a policy has no clock"),
+    ("rand.", "a policy is not random"),
+    ("uuid.", "a policy is not random"),
+    ("opa.", "a policy doesn't know where it runs"),
+    ("io.", "it is not available"),
+    ("crypto.", "it is not available"),
+    ("trace", "a policy prints nothing"),
+    ("print", "a policy prints nothing"),
+    ("bits.lsh", "its cost isn't bounded by its arguments' size"),
+    (
+        "yaml.unmarshal",
+        "its cost isn't bounded by its arguments' size",
+    ),
+];
+
+/// The longest list that `numbers.range` may make.
+const RANGE_LIMIT: i64 = 10_000;
+
+/// One module: its syntax tree and the names in it.
+pub(super) struct Module {
+    file: String,
+    /// `data.reeve.service_account`.
+    package: String,
+    tree: Value,
+}
+
+/// The modules that `engine` holds, each of them checked for calls that are refused.
+pub(super) fn modules(engine: &Engine, file: &str) -> Result<Vec<Module>, Error> {
+    let unreadable = || refused(file, None, "its syntax tree cannot be read");
+    let text = engine.get_ast_as_json().map_err(|_| unreadable())?;
+    let mut parser = serde_json::Deserializer::from_str(&text);
+    let trees = <Value as serde::Deserialize<'_>>::deserialize(&mut parser);
+    let trees = trees.map_err(|_| unreadable())?;
+    let modules: Option<Vec<Module>> = trees.as_array().and_then(|all| {
+        all.iter()
+            .map(|one| module(one.get("ast")?, one.get("source")?))
+            .collect()
+    });
+    let modules = modules.ok_or_else(unreadable)?;
+    let functions: BTreeSet<String> = modules.iter().flat_map(functions).collect();
+    for module in &modules {
+        Walk {
+            module,
+            functions: &functions,
+        }
+        .visit(&module.tree)?;
+    }
+    Ok(modules)
+}
+
+/// The package of the one module that a policy is; it must have a set `deny` and nothing that allows by default.
+pub(super) fn policy(modules: &[Module], file: &str) -> Result<String, Error> {
+    let [module] = modules else {
+        return Err(refused(file, None, "a policy is one module"));
+    };
+    let mut denies = false;
+    for rule in rules(module) {
+        if let Some(default) = rule.get("Default") {
+            let name = default.get("refr").and_then(dotted).unwrap_or_default();
+            let allows = default.pointer("/value/Bool/value") == Some(&Value::Bool(true));
+            if root(&name) == "deny" || allows {
+                let why =
+                    "a policy only denies: no default for deny, and nothing is true by default";
+                return Err(refused(file, default.get("span"), why));
+            }
+        }
+        let Some(head) = rule.pointer("/Spec/head") else {
+            continue;
+        };
+        let Some((name, shape, span)) = head_of(head) else {
+            return Err(refused(
+                file,
+                rule.pointer("/Spec/span"),
+                "a rule without a plain name",
+            ));
+        };
+        if root(&name) == "deny" {
+            if name != "deny" || shape != "Set" {
+                return Err(refused(
+                    file,
+                    span,
+                    "deny must be a set: deny contains objection if { … }",
+                ));
+            }
+            denies = true;
+        }
+    }
+    if denies {
+        Ok(module.package.clone())
+    } else {
+        Err(refused(
+            file,
+            None,
+            "there is no rule: deny contains objection if { … }",
+        ))
+    }
+}
+
+/// Package and name of each `test_*` rule in `file`.
+pub(super) fn tests(modules: &[Module], file: &str) -> Result<Vec<(String, String)>, Error> {
+    let mut found = Vec::new();
+    for module in modules.iter().filter(|module| module.file == file) {
+        let heads = rules(module)
+            .iter()
+            .filter_map(|rule| rule.pointer("/Spec/head"));
+        for (name, _, _) in heads.filter_map(head_of) {
+            if name.starts_with("test_") && !found.iter().any(|(_, known)| *known == name) {
+                found.push((module.package.clone(), name));
+            }
+        }
+    }
+    if found.is_empty() {
+        return Err(refused(
+            file,
+            None,
+            "there is no rule whose name begins with test_",
+        ));
+    }
+    Ok(found)
+}
+
+struct Walk<'a> {
+    module: &'a Module,
+    functions: &'a BTreeSet<String>,
+}
+
+impl Walk<'_> {
+    fn visit(&self, node: &Value) -> Result<(), Error> {
+        match node {
+            Value::Array(items) => items.iter().try_for_each(|item| self.visit(item)),
+            Value::Object(fields) => {
+                if let Some(call) = fields.get("Call") {
+                    self.call(call)?;
+                }
+                if let (Some(_), Some(replacement)) = (fields.get("refr"), fields.get("as")) {
+                    self.replacement(replacement)?;
+                }
+                fields.values().try_for_each(|value| self.visit(value))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn call(&self, call: &Value) -> Result<(), Error> {
+        let span = call.get("span");
+        let Some(name) = call.get("fcn").and_then(dotted) else {
+            return Err(self.refused(span, "a function is called by a plain name"));
+        };
+        if self.is_ours(&name) {
+            return Ok(());
+        }
+        self.builtin(&name, span)?;
+        if name.starts_with("numbers.range") && !is_short_range(call.get("params")) {
+            let why = format!(
+                "function {name} may only be given plain numbers at most {RANGE_LIMIT} apart"
+            );
+            return Err(self.refused(span, &why));
+        }
+        Ok(())
+    }
+
+    /// `with f as g` calls `g` wherever `f` stands: what may not be called may not be put there either.
+    fn replacement(&self, node: &Value) -> Result<(), Error> {
+        match dotted(node) {
+            Some(name)
+                if !self.is_ours(&name)
+                    && (BUILTINS.contains_key(name.as_str()) || name == "print") =>
+            {
+                self.builtin(&name, span_of(node))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn builtin(&self, name: &str, span: Option<&Value>) -> Result<(), Error> {
+        let why = REFUSED.iter().find(|(refused, _)| {
+            name == *refused || (refused.ends_with('.') && name.starts_with(refused))
+        });
+        if let Some((_, why)) = why {
+            return Err(self.refused(span, &format!("function {name} is refused: {why}")));
+        }
+        if BUILTINS.contains_key(name) {
+            Ok(())
+        } else {
+            Err(self.refused(span, &format!("function {name} is not known")))
+        }
+    }
+
+    fn is_ours(&self, name: &str) -> bool {
+        self.functions.contains(name)
+            || self
+                .functions
+                .contains(&format!("{}.{name}", self.module.package))
+            || self
+                .imported(name)
+                .is_some_and(|full| self.functions.contains(&full))
+    }
+
+    /// `service_account.f` after `import data.reeve.service_account`, written out.
+    fn imported(&self, name: &str) -> Option<String> {
+        let imports = self.module.tree.get("imports")?.as_array()?;
+        imports.iter().find_map(|import| {
+            let path = dotted(import.get("refr")?)?;
+            let alias = path.rsplit('.').next()?;
+            name.strip_prefix(alias)?
+                .strip_prefix('.')
+                .map(|rest| format!("{path}.{rest}"))
+        })
+    }
+
+    fn refused(&self, span: Option<&Value>, why: &str) -> Error {
+        refused(&self.module.file, span, why)
+    }
+}
+
+fn module(tree: &Value, source: &Value) -> Option<Module> {
+    Some(Module {
+        file: source.get("file")?.as_str()?.to_owned(),
+        package: format!("data.{}", dotted(tree.pointer("/package/refr")?)?),
+        tree: tree.clone(),
+    })
+}
+
+fn rules(module: &Module) -> &[Value] {
+    module
+        .tree
+        .get("rules")
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+/// The full names of the functions that a module declares.
+fn functions(module: &Module) -> Vec<String> {
+    let heads = rules(module)
+        .iter()
+        .filter_map(|rule| rule.pointer("/Spec/head"));
+    heads
+        .filter_map(head_of)
+        .filter(|(_, shape, _)| *shape == "Func")
+        .map(|(name, _, _)| format!("{}.{name}", module.package))
+        .collect()
+}
+
+/// Name, shape (`Compr`, `Set` or `Func`) and span of a rule's head.
+fn head_of(head: &Value) -> Option<(String, &str, Option<&Value>)> {
+    let (shape, head) = head.as_object()?.iter().next()?;
+    Some((dotted(head.get("refr")?)?, shape.as_str(), head.get("span")))
+}
+
+/// The plain path that a reference is: `http.send`, also when written `http["send"]`.
+fn dotted(node: &Value) -> Option<String> {
+    let (shape, node) = node
+        .as_object()?
+        .iter()
+        .find(|(_, value)| value.is_object())?;
+    match shape.as_str() {
+        "Var" => Some(node.get("value")?.as_str()?.to_owned()),
+        "RefDot" => {
+            let field = node.get("field")?.as_array()?.last()?.as_str()?;
+            Some(format!("{}.{field}", dotted(node.get("refr")?)?))
+        }
+        "RefBrack" => {
+            let index = node.get("index")?;
+            let key = index
+                .pointer("/String/value")
+                .or(index.pointer("/RawString/value"))?;
+            Some(format!("{}.{}", dotted(node.get("refr")?)?, key.as_str()?))
+        }
+        _ => None,
+    }
+}
+
+fn root(path: &str) -> &str {
+    path.split('.').next().unwrap_or(path)
+}
+
+fn is_short_range(params: Option<&Value>) -> bool {
+    let bounds = params.and_then(Value::as_array).map(Vec::as_slice);
+    let number = |node: &Value| node.pointer("/Number/value").and_then(Value::as_i64);
+    let Some([from, to, ..]) = bounds else {
+        return false;
+    };
+    match (number(from), number(to)) {
+        (Some(from), Some(to)) => from.abs_diff(to) <= RANGE_LIMIT.unsigned_abs(),
+        _ => false,
+    }
+}
+
+fn span_of(node: &Value) -> Option<&Value> {
+    node.as_object()?
+        .values()
+        .find_map(|inner| inner.get("span"))
+}
+
+fn refused(file: &str, span: Option<&Value>, why: &str) -> Error {
+    let number = |key| {
+        span.and_then(|span| span.get(key))
+            .and_then(Value::as_u64)
+            .unwrap_or(0)
+    };
+    let place = Place {
+        file: file.to_owned(),
+        line: number("line"),
+        column: number("col"),
+    };
+    Error::Compile {
+        place,
+        why: why.to_owned(),
+    }
+}

@@ -1,0 +1,197 @@
+//! A GitRepository, parsed into what is wanted of which remote.
+//!
+//! It deliberately doesn't reach for the remote or a Secret: it says where, which reference, how often and with whose
+//! credentials by name. The next stage is the shell's `git`, which resolves the reference and fetches it.
+
+mod range;
+
+use std::time::Duration;
+
+use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl};
+use reeve_api::source::{GitProvider, GitRepository, GitRepositoryRef, GitRepositorySpec};
+
+pub use crate::spec::Error;
+use crate::spec::{identity, interval};
+pub use range::{NotARange, Range};
+
+/// The longest time one git operation may take.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
+/// The largest `spec.ignore`, in bytes.
+const LONGEST_IGNORE: usize = 256 << 10;
+
+/// What a GitRepository wants.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// Which GitRepository.
+    pub id: NamespacedName,
+    /// Where the repository is.
+    pub url: RemoteUrl,
+    /// What of it.
+    pub reference: Reference,
+    /// How often to look for changes.
+    pub interval: Duration,
+    /// How long one git operation may take.
+    pub timeout: Duration,
+    /// gitignore rules that replace the default exclusions.
+    pub ignore: Option<String>,
+    /// Whether to leave everything as it is.
+    pub suspend: bool,
+    /// The Secret with credentials, in the object's own namespace.
+    pub secret: Option<ObjectName>,
+    /// The Secret with the proxy, in the object's own namespace.
+    pub proxy_secret: Option<ObjectName>,
+    /// Which generation of the object this is.
+    pub generation: i64,
+}
+
+/// Which commit of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// The tip of a branch, by its short name.
+    Branch(String),
+    /// A tag, by its short name.
+    Tag(String),
+    /// The tag with the highest version in a range.
+    Semver(Range),
+    /// Any reference, by its full name.
+    Name(String),
+    /// One commit; with a branch, one of that branch.
+    Commit {
+        /// All 40 or 64 hexadecimal digits.
+        commit: String,
+        /// The branch it is expected on.
+        branch: Option<String>,
+    },
+}
+
+impl Wanted {
+    /// Reads the object, or says which field stands in the way.
+    pub fn parse(object: &GitRepository) -> Result<Self, Error> {
+        let (meta, spec) = (&object.metadata, &object.spec);
+        let id = identity(meta.namespace.as_deref(), meta.name.as_deref())?;
+        refuse_unsupported(spec)?;
+        let secret = |field, reference: &Option<reeve_api::meta::LocalObjectReference>| {
+            let parsed = reference.as_ref().map(|named| named.name.parse());
+            parsed.transpose().map_err(|why| Error::invalid(field, why))
+        };
+        if spec
+            .ignore
+            .as_ref()
+            .is_some_and(|rules| rules.len() > LONGEST_IGNORE)
+        {
+            return Err(Error::invalid("spec.ignore", "it is longer than 256 KiB"));
+        }
+        let timeout = spec.timeout.get();
+        if timeout < Duration::from_secs(1) || timeout > LONGEST_TIMEOUT {
+            let why = format_args!("{timeout:?} is not between 1s and 1h");
+            return Err(Error::invalid("spec.timeout", why));
+        }
+        Ok(Self {
+            // The error of a URL holds none of its text: it may hold a password.
+            url: RemoteUrl::parse(&spec.url).map_err(|why| Error::invalid("spec.url", why))?,
+            reference: reference(spec.reference.as_ref())?,
+            interval: interval("spec.interval", spec.interval.get())?,
+            timeout,
+            ignore: spec.ignore.clone(),
+            suspend: spec.suspend,
+            secret: secret("spec.secretRef.name", &spec.secret_ref)?,
+            proxy_secret: secret("spec.proxySecretRef.name", &spec.proxy_secret_ref)?,
+            generation: meta.generation.unwrap_or_default(),
+            id,
+        })
+    }
+}
+
+/// Every field that is accepted by the schema, set, and not acted on.
+fn refuse_unsupported(spec: &GitRepositorySpec) -> Result<(), Error> {
+    let set = [
+        ("spec.accessFrom", spec.access_from.is_some()),
+        ("spec.include", !spec.include.is_empty()),
+        ("spec.recurseSubmodules", spec.recurse_submodules),
+        (
+            "spec.serviceAccountName",
+            spec.service_account_name.is_some(),
+        ),
+        ("spec.sparseCheckout", !spec.sparse_checkout.is_empty()),
+        ("spec.verify", spec.verify.is_some()),
+    ];
+    let provider = match spec.provider {
+        None | Some(GitProvider::Generic) => None,
+        Some(GitProvider::Aws) => Some("aws"),
+        Some(GitProvider::Azure) => Some("azure"),
+        Some(GitProvider::Github) => Some("github"),
+    };
+    if let Some(value) = provider.map(str::to_owned) {
+        return Err(Error::Unsupported {
+            field: "spec.provider",
+            value: Some(value),
+        });
+    }
+    match set.into_iter().find(|(_, set)| *set) {
+        Some((field, _)) => Err(Error::unsupported(field)),
+        None => Ok(()),
+    }
+}
+
+/// Flux's precedence, highest first: commit, name, semver, tag, branch; `master` when there is nothing.
+fn reference(set: Option<&GitRepositoryRef>) -> Result<Reference, Error> {
+    let master = || Reference::Branch("master".to_owned());
+    let Some(set) = set else { return Ok(master()) };
+    let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let branch = filled(&set.branch);
+    if let Some(branch) = &branch {
+        check_name("spec.ref.branch", branch)?;
+    }
+    if let Some(commit) = filled(&set.commit) {
+        let digits = commit
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if !digits || !matches!(commit.len(), 40 | 64) {
+            let why = "it is not a full commit: 40 or 64 lower-case hexadecimal digits";
+            return Err(Error::invalid("spec.ref.commit", why));
+        }
+        return Ok(Reference::Commit { commit, branch });
+    }
+    if let Some(name) = filled(&set.name) {
+        check_name("spec.ref.name", &name)?;
+        if !name.starts_with("refs/") {
+            let why = "it is not a full name, as refs/heads/main or refs/pull/420/head";
+            return Err(Error::invalid("spec.ref.name", why));
+        }
+        return Ok(Reference::Name(name));
+    }
+    if let Some(range) = filled(&set.semver) {
+        let range = range
+            .parse()
+            .map_err(|why| Error::invalid("spec.ref.semver", why))?;
+        return Ok(Reference::Semver(range));
+    }
+    if let Some(tag) = filled(&set.tag) {
+        check_name("spec.ref.tag", &tag)?;
+        return Ok(Reference::Tag(tag));
+    }
+    Ok(branch.map_or_else(master, Reference::Branch))
+}
+
+/// git's own rules for the name of a reference (git-check-ref-format), so that none is read as anything else.
+fn check_name(field: &'static str, name: &str) -> Result<(), Error> {
+    let refused = |why: &str| Err(Error::invalid(field, why));
+    if name.len() > 255 {
+        return refused("it is longer than 255 bytes");
+    }
+    if name.starts_with('-') {
+        return refused("it begins with -");
+    }
+    let forbidden = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
+    if name.contains(forbidden) || name.contains("..") || name.contains("@{") || name == "@" {
+        return refused("it holds what git forbids in a name: .., @{, blanks or one of ~^:?*[\\");
+    }
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    if !name.split('/').all(part) || name.ends_with('.') {
+        return refused("a part of it is empty, begins or ends with a dot, or ends with .lock");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! One healthy GitRepository, one change, one outcome a row.
+use super::*;
+use crate::failure::{Explain as _, Turn};
+use reeve_api::reason::Reason;
+use serde_json::{Value, json};
+
+const COMMIT: &str = "2ca07ce1cf1b5bb08a0f164a54d8d9742cc0128c";
+
+/// The healthy one with `field` of its spec replaced.
+fn with(field: &str, value: Value) -> Result<Wanted, Error> {
+    let mut object = json!({
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "GitRepository",
+        "metadata": {"namespace": "acme", "name": "web", "generation": 2},
+        "spec": {
+            "interval": "1m",
+            "timeout": "60s",
+            "url": "ssh://git@example.com/acme/web",
+            "secretRef": {"name": "web-key"},
+            "ref": {"branch": "main"},
+        },
+    });
+    object["spec"][field] = value;
+    Wanted::parse(&serde_json::from_value(object).unwrap())
+}
+
+#[test]
+fn a_healthy_source_is_read() {
+    let wanted = with("suspend", json!(false)).unwrap();
+    assert_eq!(wanted.id.to_string(), "acme/web");
+    assert_eq!(wanted.url.to_string(), "ssh://git@example.com/acme/web");
+    assert_eq!(wanted.reference, Reference::Branch("main".into()));
+    assert_eq!(
+        (wanted.interval, wanted.timeout),
+        (Duration::from_secs(60), Duration::from_secs(60))
+    );
+    assert_eq!(wanted.secret.unwrap().to_string(), "web-key");
+    assert_eq!((wanted.proxy_secret, wanted.generation), (None, 2));
+}
+
+#[test]
+fn the_reference_is_chosen_as_flux_chooses_it() {
+    let all = json!({
+        "branch": "main", "tag": "v1", "semver": "1.x", "name": "refs/pull/1/head", "commit": COMMIT,
+    });
+    let without = |fields: &[&str]| {
+        let mut some = all.clone();
+        for field in fields {
+            some.as_object_mut().unwrap().remove(*field);
+        }
+        some
+    };
+    for (reference, want) in [
+        (
+            without(&[]),
+            Reference::Commit {
+                commit: COMMIT.into(),
+                branch: Some("main".into()),
+            },
+        ),
+        (
+            without(&["branch"]),
+            Reference::Commit {
+                commit: COMMIT.into(),
+                branch: None,
+            },
+        ),
+        (
+            without(&["commit"]),
+            Reference::Name("refs/pull/1/head".into()),
+        ),
+        (
+            without(&["commit", "name"]),
+            Reference::Semver("1.x".parse().unwrap()),
+        ),
+        (
+            without(&["commit", "name", "semver"]),
+            Reference::Tag("v1".into()),
+        ),
+        (
+            without(&["commit", "name", "semver", "tag"]),
+            Reference::Branch("main".into()),
+        ),
+        (json!({}), Reference::Branch("master".into())),
+        (json!({"branch": ""}), Reference::Branch("master".into())),
+        (Value::Null, Reference::Branch("master".into())),
+    ] {
+        assert_eq!(
+            with("ref", reference.clone()).unwrap().reference,
+            want,
+            "{reference}"
+        );
+    }
+}
+
+#[test]
+fn a_reference_that_git_would_read_as_something_else_is_refused() {
+    for reference in [
+        json!({"branch": "--upload-pack=touch /tmp/x"}),
+        json!({"branch": "a..b"}),
+        json!({"branch": "a b"}),
+        json!({"branch": "a:b"}),
+        json!({"branch": "a@{1}"}),
+        json!({"branch": "a//b"}),
+        json!({"branch": ".a"}),
+        json!({"branch": "a.lock"}),
+        json!({"tag": "a^"}),
+        json!({"name": "main"}),
+        json!({"name": "refs/../x"}),
+        json!({"commit": "2ca07ce"}),
+        json!({"commit": COMMIT, "branch": "-x"}),
+        json!({"semver": "latest"}),
+    ] {
+        let error = with("ref", reference.clone()).unwrap_err();
+        assert_eq!(error.reason(), Reason::InvalidSpec, "{reference}");
+        assert!(error.to_string().starts_with("spec.ref."), "{error}");
+    }
+}
+
+#[test]
+fn a_field_that_nothing_acts_on_is_named() {
+    let reference = json!({"name": "x"});
+    for (field, value) in [
+        ("verify", json!({"mode": "HEAD", "secretRef": reference})),
+        ("recurseSubmodules", json!(true)),
+        ("include", json!([{"repository": reference}])),
+        ("sparseCheckout", json!(["a"])),
+        ("serviceAccountName", json!("flux")),
+        ("accessFrom", json!({"namespaceSelectors": []})),
+    ] {
+        let error = with(field, value).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("spec.{field} is not supported yet")
+        );
+        assert_eq!(
+            (error.reason(), error.turn()),
+            (Reason::Unsupported, Turn::Owner)
+        );
+    }
+    let error = with("provider", json!("github")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "spec.provider: github is not supported yet"
+    );
+    assert!(with("provider", json!("generic")).is_ok());
+}
+
+#[test]
+fn a_field_that_cannot_be_used_is_named_and_a_password_is_not() {
+    for (field, value) in [
+        ("interval", json!("0s")),
+        ("timeout", json!("2h")),
+        ("timeout", json!("0s")),
+        ("secretRef", json!({"name": "a/b"})),
+        ("proxySecretRef", json!({"name": ""})),
+        ("ignore", json!("x".repeat(300_000))),
+        ("url", json!("https://user:hunter2@example.com/a b")),
+        ("url", json!("file:///etc")),
+    ] {
+        let error = with(field, value).unwrap_err();
+        assert!(
+            error.to_string().starts_with(&format!("spec.{field}")),
+            "{error}"
+        );
+        assert!(!format!("{error:?} {error}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,395 @@
+//! A Kustomization, parsed into what we will do.
+//!
+//! Every text of it becomes a type whose value is known to be usable, every limit and default is settled, and a field
+//! that would change what happens but is not acted on is an error that names it, never ignored. It deliberately
+//! doesn't judge whether the tenant may do this: that is `admit`, the next stage.
+
+use std::fmt;
+use std::time::Duration;
+
+use reeve_api::kustomization::{
+    self, CommonMetadata, DeletionPolicy, Kustomization, KustomizationSpec, SourceKind,
+    SubstituteStrategy,
+};
+use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, ServiceAccountName};
+use reeve_api::reason::Reason;
+use reeve_kustomize::{Overlay, OverlayImage, OverlayPatch, Selector};
+
+use crate::failure::{Explain, Turn};
+
+/// The shortest interval: whoever wants to be faster wants a Receiver.
+pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+/// The longest interval: ten years of 365 days.
+pub const LONGEST_INTERVAL: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// The shortest timeout, and what Flux leaves of an interval for what follows it.
+const TIMEOUT_FLOOR: Duration = Duration::from_secs(30);
+/// The longest `spec.path`, in bytes: as long as Linux lets a path be.
+const LONGEST_PATH: usize = 4096;
+
+/// What to do for one Kustomization.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// Which Kustomization.
+    pub id: NamespacedName,
+    /// Where its manifests come from.
+    pub source: SourceRef,
+    /// The directory in the source, clean: `""` is the root, no `.` or `..` is left in it.
+    pub path: String,
+    /// How often to look again when nothing happens.
+    pub interval: Duration,
+    /// How soon to look again after a failure.
+    pub retry_interval: Duration,
+    /// How long one run may take.
+    pub timeout: Duration,
+    /// Whether to delete what is no longer in git.
+    pub prune: bool,
+    /// What becomes of the objects when the Kustomization is deleted.
+    pub deletion_policy: DeletionPolicy,
+    /// The ServiceAccount it names.
+    pub service_account: Option<ServiceAccountName>,
+    /// The namespace that everything is moved to.
+    pub target_namespace: Option<NamespaceName>,
+    /// What is laid over the kustomization.yaml.
+    pub overlay: Overlay,
+    /// Labels and annotations for every object.
+    pub common_metadata: CommonMetadata,
+    /// Whether an object that cannot be changed is deleted and made anew.
+    pub force: bool,
+    /// Whether to leave everything as it is.
+    pub suspend: bool,
+    /// Which generation of the object this is.
+    pub generation: i64,
+}
+
+/// The source of a Kustomization.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceRef {
+    /// Its kind; only `GitRepository` is parsed.
+    pub kind: SourceKind,
+    /// Its namespace: its own, or else the Kustomization's.
+    pub namespace: NamespaceName,
+    /// Its name.
+    pub name: ObjectName,
+}
+
+impl SourceRef {
+    /// The source without its kind.
+    pub fn key(&self) -> NamespacedName {
+        NamespacedName {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+}
+
+impl fmt::Display for SourceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}/{}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+/// A spec that we do not act on as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The field (or this value of it) would change what happens, and nothing acts on it yet.
+    #[error("{field}{} is not supported yet", .value.as_ref().map(|v| format!(": {v}")).unwrap_or_default())]
+    Unsupported {
+        /// Which field.
+        field: &'static str,
+        /// Which value of it, when others are supported.
+        value: Option<String>,
+    },
+    /// The field cannot be used.
+    #[error("{field}: {why}")]
+    Invalid {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn unsupported(field: &'static str) -> Self {
+        Self::Unsupported { field, value: None }
+    }
+
+    pub(crate) fn invalid(field: &'static str, why: impl fmt::Display) -> Self {
+        Self::Invalid {
+            field,
+            why: why.to_string(),
+        }
+    }
+}
+
+impl Explain for Error {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Unsupported { .. } => Reason::Unsupported,
+            Self::Invalid {
+                field: "spec.url", ..
+            } => Reason::UrlInvalid,
+            Self::Invalid { .. } => Reason::InvalidSpec,
+        }
+    }
+
+    fn turn(&self) -> Turn {
+        match self {
+            Self::Unsupported { .. } | Self::Invalid { .. } => Turn::Owner,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unsupported { field, value: None } => Some(format!("remove {field}")),
+            Self::Unsupported {
+                field,
+                value: Some(_),
+            } => Some(format!("change {field}")),
+            Self::Invalid { .. } => None,
+        }
+    }
+}
+
+impl Spec {
+    /// Reads the object, or says which field stands in the way.
+    pub fn parse(object: &Kustomization) -> Result<Self, Error> {
+        let meta = &object.metadata;
+        let id = identity(meta.namespace.as_deref(), meta.name.as_deref())?;
+        let spec = &object.spec;
+        refuse_unsupported(spec)?;
+        let interval = interval("spec.interval", spec.interval.get())?;
+        let retry_interval = match &spec.retry_interval {
+            Some(set) => self::interval("spec.retryInterval", set.get())?,
+            None => interval,
+        };
+        Ok(Self {
+            source: source(spec, &id)?,
+            path: clean_path(spec.path.as_deref().unwrap_or_default())?,
+            interval,
+            retry_interval,
+            timeout: timeout(interval, spec.timeout.as_ref().map(|set| set.get())),
+            prune: spec.prune,
+            deletion_policy: spec.deletion_policy.unwrap_or_default(),
+            service_account: service_account(spec)?,
+            target_namespace: target_namespace(spec)?,
+            overlay: overlay(spec),
+            common_metadata: spec.common_metadata.clone().unwrap_or_default(),
+            force: spec.force,
+            suspend: spec.suspend,
+            generation: meta.generation.unwrap_or_default(),
+            id,
+        })
+    }
+
+    /// Whether the objects are deleted with the Kustomization.
+    pub fn prunes_on_deletion(&self) -> bool {
+        // As Flux: whoever suspends a Kustomization and then deletes it wants to keep what it made.
+        !self.suspend
+            && match self.deletion_policy {
+                DeletionPolicy::MirrorPrune => self.prune,
+                DeletionPolicy::Delete | DeletionPolicy::WaitForTermination => true,
+                DeletionPolicy::Orphan => false,
+            }
+    }
+}
+
+/// The namespace and name of an object as the API server sends it.
+pub(crate) fn identity(
+    namespace: Option<&str>,
+    name: Option<&str>,
+) -> Result<NamespacedName, Error> {
+    let (namespace, name) = (namespace.unwrap_or_default(), name.unwrap_or_default());
+    Ok(NamespacedName {
+        namespace: namespace
+            .parse()
+            .map_err(|why| Error::invalid("metadata.namespace", why))?,
+        name: name
+            .parse()
+            .map_err(|why| Error::invalid("metadata.name", why))?,
+    })
+}
+
+/// An interval within its bounds.
+pub(crate) fn interval(field: &'static str, set: Duration) -> Result<Duration, Error> {
+    if set < SHORTEST_INTERVAL {
+        return Err(Error::invalid(
+            field,
+            format_args!("{set:?} is too short; the shortest is 1s"),
+        ));
+    }
+    if set > LONGEST_INTERVAL {
+        return Err(Error::invalid(
+            field,
+            "it is too long; the longest is 87600h",
+        ));
+    }
+    Ok(set)
+}
+
+/// Every field that is accepted by the schema, set, and not acted on.
+fn refuse_unsupported(spec: &KustomizationSpec) -> Result<(), Error> {
+    let substitutes = spec.post_build.as_ref().is_some_and(|post| {
+        // Without a variable nothing is substituted, unless the strategy says so.
+        !post.substitute.is_empty()
+            || !post.substitute_from.is_empty()
+            || post.substitute_strategy == Some(SubstituteStrategy::Always)
+    });
+    let set = [
+        ("spec.buildMetadata", !spec.build_metadata.is_empty()),
+        ("spec.components", !spec.components.is_empty()),
+        ("spec.decryption", spec.decryption.is_some()),
+        ("spec.dependsOn", !spec.depends_on.is_empty()),
+        ("spec.healthCheckExprs", !spec.health_check_exprs.is_empty()),
+        ("spec.healthChecks", !spec.health_checks.is_empty()),
+        ("spec.ignore", !spec.ignore.is_empty()),
+        ("spec.kubeConfig", spec.kube_config.is_some()),
+        ("spec.patchesJson6902", !spec.patches_json_6902.is_empty()),
+        (
+            "spec.patchesStrategicMerge",
+            !spec.patches_strategic_merge.is_empty(),
+        ),
+        ("spec.postBuild", substitutes),
+        ("spec.wait", spec.wait),
+    ];
+    if let Some((field, _)) = set.into_iter().find(|(_, set)| *set) {
+        return Err(Error::unsupported(field));
+    }
+    if spec.deletion_policy == Some(DeletionPolicy::WaitForTermination) {
+        let value = Some("WaitForTermination".to_owned());
+        return Err(Error::Unsupported {
+            field: "spec.deletionPolicy",
+            value,
+        });
+    }
+    Ok(())
+}
+
+fn source(spec: &KustomizationSpec, id: &NamespacedName) -> Result<SourceRef, Error> {
+    let reference = &spec.source_ref;
+    if reference.kind != SourceKind::GitRepository {
+        let value = Some(format!("{:?}", reference.kind));
+        return Err(Error::Unsupported {
+            field: "spec.sourceRef.kind",
+            value,
+        });
+    }
+    if let Some(version) = &reference.api_version
+        && !version.is_empty()
+        && version.split('/').next() != Some(reeve_api::SOURCE_GROUP)
+    {
+        let why = format_args!("a GitRepository is of group {}", reeve_api::SOURCE_GROUP);
+        return Err(Error::invalid("spec.sourceRef.apiVersion", why));
+    }
+    let namespace = match reference.namespace.as_deref() {
+        None | Some("") => id.namespace.clone(),
+        Some(set) => set
+            .parse()
+            .map_err(|why| Error::invalid("spec.sourceRef.namespace", why))?,
+    };
+    let name = reference
+        .name
+        .parse()
+        .map_err(|why| Error::invalid("spec.sourceRef.name", why))?;
+    Ok(SourceRef {
+        kind: reference.kind,
+        namespace,
+        name,
+    })
+}
+
+/// An empty name counts as none: whether one is needed is a matter of policy.
+fn service_account(spec: &KustomizationSpec) -> Result<Option<ServiceAccountName>, Error> {
+    let set = spec
+        .service_account_name
+        .as_deref()
+        .filter(|name| !name.is_empty());
+    set.map(|name| {
+        name.parse()
+            .map_err(|why| Error::invalid("spec.serviceAccountName", why))
+    })
+    .transpose()
+}
+
+fn target_namespace(spec: &KustomizationSpec) -> Result<Option<NamespaceName>, Error> {
+    let set = spec
+        .target_namespace
+        .as_deref()
+        .filter(|name| !name.is_empty());
+    set.map(|name| {
+        name.parse()
+            .map_err(|why| Error::invalid("spec.targetNamespace", why))
+    })
+    .transpose()
+}
+
+/// As Flux: what is set, or the interval less 30 s for what follows it, and never under 30 s.
+fn timeout(interval: Duration, set: Option<Duration>) -> Duration {
+    set.unwrap_or_else(|| interval.saturating_sub(TIMEOUT_FLOOR))
+        .clamp(TIMEOUT_FLOOR, LONGEST_INTERVAL)
+}
+
+/// The directory without `.`, `..`, doubled and trailing slashes; one that leads out of the source is refused.
+fn clean_path(path: &str) -> Result<String, Error> {
+    let refused = |why: &str| Err(Error::invalid("spec.path", why));
+    if path.len() > LONGEST_PATH {
+        return refused("it is longer than 4096 bytes");
+    }
+    if path.contains('\0') {
+        return refused("it holds a NUL character");
+    }
+    if path.contains('\\') {
+        return refused("it holds a backslash; directories are separated by /");
+    }
+    if path.starts_with('/') {
+        return refused("it is absolute; write it relative to the root of the source, as ./deploy");
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.pop().is_none() => return refused("it leads out of the source"),
+            ".." => {}
+            name => parts.push(name),
+        }
+    }
+    Ok(parts.join("/"))
+}
+
+fn overlay(spec: &KustomizationSpec) -> Overlay {
+    let patches = spec.patches.iter().map(|patch| OverlayPatch {
+        patch: patch.patch.clone(),
+        target: patch.target.as_ref().map(selector),
+    });
+    let images = spec.images.iter().map(|image| OverlayImage {
+        name: image.name.clone(),
+        new_name: image.new_name.clone().unwrap_or_default(),
+        new_tag: image.new_tag.clone().unwrap_or_default(),
+        digest: image.digest.clone().unwrap_or_default(),
+    });
+    let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    Overlay {
+        namespace: filled(&spec.target_namespace),
+        name_prefix: filled(&spec.name_prefix),
+        name_suffix: filled(&spec.name_suffix),
+        patches: patches.collect(),
+        images: images.collect(),
+        components: Vec::new(),
+    }
+}
+
+fn selector(set: &kustomization::Selector) -> Selector {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    Selector {
+        group: text(&set.group),
+        version: text(&set.version),
+        kind: text(&set.kind),
+        name: text(&set.name),
+        namespace: text(&set.namespace),
+        label_selector: text(&set.label_selector),
+        annotation_selector: text(&set.annotation_selector),
+    }
+}
+
+#[cfg(test)]
+mod tests;

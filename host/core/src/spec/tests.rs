@@ -1,0 +1,321 @@
+//! One healthy Kustomization, one change, one outcome a row.
+use super::*;
+use serde_json::{Value, json};
+
+fn healthy() -> Value {
+    json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"namespace": "acme", "name": "web", "generation": 3},
+        "spec": {
+            "interval": "10m",
+            "path": "./",
+            "prune": true,
+            "serviceAccountName": "flux",
+            "targetNamespace": "acme",
+            "sourceRef": {"kind": "GitRepository", "name": "web"},
+        },
+    })
+}
+
+fn parse(object: Value) -> Result<Spec, Error> {
+    Spec::parse(&serde_json::from_value(object).unwrap())
+}
+
+/// The healthy one with `field` of its spec replaced.
+fn with(field: &str, value: Value) -> Result<Spec, Error> {
+    let mut object = healthy();
+    object["spec"][field] = value;
+    parse(object)
+}
+
+#[test]
+fn a_healthy_kustomization_is_read() {
+    let spec = parse(healthy()).unwrap();
+    assert_eq!(spec.id.to_string(), "acme/web");
+    assert_eq!(spec.source.to_string(), "GitRepository/acme/web");
+    assert_eq!(spec.path, "");
+    assert_eq!(spec.interval, Duration::from_secs(600));
+    assert_eq!(spec.retry_interval, spec.interval);
+    assert_eq!(spec.timeout, Duration::from_secs(570));
+    assert_eq!(spec.service_account.as_ref().unwrap().to_string(), "flux");
+    assert_eq!(spec.target_namespace.as_ref().unwrap().to_string(), "acme");
+    assert_eq!(spec.overlay.namespace.as_deref(), Some("acme"));
+    assert_eq!(spec.generation, 3);
+    assert!(spec.prune && !spec.force && !spec.suspend);
+}
+
+#[test]
+fn a_field_that_nothing_acts_on_is_named() {
+    let reference = json!({"name": "x"});
+    for (field, value) in [
+        ("dependsOn", json!([{"name": "db"}])),
+        ("wait", json!(true)),
+        ("postBuild", json!({"substitute": {"a": "b"}})),
+        (
+            "postBuild",
+            json!({"substituteFrom": [{"kind": "ConfigMap", "name": "x"}]}),
+        ),
+        ("postBuild", json!({"substituteStrategy": "Always"})),
+        ("decryption", json!({"provider": "sops"})),
+        ("kubeConfig", json!({"secretRef": reference})),
+        (
+            "healthChecks",
+            json!([{"kind": "Deployment", "name": "web"}]),
+        ),
+        (
+            "healthCheckExprs",
+            json!([{"apiVersion": "v1", "kind": "X", "current": "true"}]),
+        ),
+        ("components", json!(["../a"])),
+        ("ignore", json!([{"paths": ["/spec/replicas"]}])),
+        ("buildMetadata", json!(["originAnnotations"])),
+        ("patchesStrategicMerge", json!([{"kind": "Deployment"}])),
+        ("patchesJson6902", json!([{"patch": []}])),
+    ] {
+        let error = with(field, value).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("spec.{field} is not supported yet")
+        );
+        assert_eq!(
+            (error.reason(), error.turn()),
+            (Reason::Unsupported, Turn::Owner)
+        );
+        assert_eq!(error.hint(), Some(format!("remove spec.{field}")));
+    }
+}
+
+#[test]
+fn a_value_that_nothing_acts_on_is_named() {
+    for (field, value, message) in [
+        (
+            "sourceRef",
+            json!({"kind": "OCIRepository", "name": "web"}),
+            "spec.sourceRef.kind: OCIRepository is not supported yet",
+        ),
+        (
+            "deletionPolicy",
+            json!("WaitForTermination"),
+            "spec.deletionPolicy: WaitForTermination is not supported yet",
+        ),
+    ] {
+        let error = with(field, value).unwrap_err();
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.reason(), Reason::Unsupported);
+    }
+}
+
+#[test]
+fn a_field_that_changes_nothing_is_accepted() {
+    for (field, value) in [
+        ("wait", json!(false)),
+        ("dependsOn", json!([])),
+        ("postBuild", json!({})),
+        ("postBuild", json!({"substituteStrategy": "WithVariables"})),
+        ("ignoreMissingComponents", json!(true)),
+        ("validation", json!("client")),
+        ("force", json!(true)),
+        ("deletionPolicy", json!("Orphan")),
+        ("namePrefix", json!("dev-")),
+        ("commonMetadata", json!({"labels": {"team": "web"}})),
+    ] {
+        assert!(with(field, value.clone()).is_ok(), "{field}: {value}");
+    }
+}
+
+#[test]
+fn a_field_that_cannot_be_used_is_named_with_its_reason() {
+    for (field, value, message) in [
+        (
+            "interval",
+            json!("0s"),
+            "spec.interval: 0ns is too short; the shortest is 1s",
+        ),
+        (
+            "interval",
+            json!("999ms"),
+            "spec.interval: 999ms is too short; the shortest is 1s",
+        ),
+        (
+            "interval",
+            json!("90000h"),
+            "spec.interval: it is too long; the longest is 87600h",
+        ),
+        (
+            "retryInterval",
+            json!("0s"),
+            "spec.retryInterval: 0ns is too short; the shortest is 1s",
+        ),
+        (
+            "sourceRef",
+            json!({"kind": "GitRepository", "name": "web", "apiVersion": "example.com/v1"}),
+            "spec.sourceRef.apiVersion: a GitRepository is of group source.toolkit.fluxcd.io",
+        ),
+    ] {
+        let error = with(field, value).unwrap_err();
+        assert_eq!(error.to_string(), message);
+        assert_eq!(
+            (error.reason(), error.turn()),
+            (Reason::InvalidSpec, Turn::Owner)
+        );
+    }
+    for (field, value) in [
+        ("serviceAccountName", json!("Flux")),
+        ("serviceAccountName", json!("other:flux")),
+        ("targetNamespace", json!("a/b")),
+        ("sourceRef", json!({"kind": "GitRepository", "name": "a/b"})),
+        (
+            "sourceRef",
+            json!({"kind": "GitRepository", "name": "web", "namespace": "A"}),
+        ),
+    ] {
+        let error = with(field, value.clone()).unwrap_err();
+        assert!(
+            error.to_string().starts_with(&format!("spec.{field}")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_path_is_cleaned_and_stays_in_the_source() {
+    for (path, clean) in [
+        ("", ""),
+        ("./", ""),
+        (".", ""),
+        ("a/b", "a/b"),
+        ("./a/b/", "a/b"),
+        ("./a/../b", "b"),
+        ("a//b/./c", "a/b/c"),
+        ("a/..", ""),
+        ("...", "..."),
+        ("a b/ü", "a b/ü"),
+    ] {
+        assert_eq!(with("path", json!(path)).unwrap().path, clean, "{path:?}");
+    }
+    for (path, why) in [
+        ("..", "it leads out of the source"),
+        ("../x", "it leads out of the source"),
+        ("a/../../x", "it leads out of the source"),
+        ("a/../../a", "it leads out of the source"),
+        (
+            "/etc",
+            "it is absolute; write it relative to the root of the source, as ./deploy",
+        ),
+        (
+            "a\\b",
+            "it holds a backslash; directories are separated by /",
+        ),
+        ("a\0b", "it holds a NUL character"),
+        (&"a/".repeat(3000), "it is longer than 4096 bytes"),
+    ] {
+        let error = with("path", json!(path)).unwrap_err();
+        assert_eq!(error.to_string(), format!("spec.path: {why}"), "{path:?}");
+    }
+}
+
+#[test]
+fn the_timeout_is_what_is_set_or_follows_the_interval_and_is_never_under_30s() {
+    for (interval, set, seconds) in [
+        ("10m", None, 570),
+        ("40s", None, 30),
+        ("1s", None, 30),
+        ("10m", Some("2m"), 120),
+        ("10m", Some("5s"), 30),
+        ("1m", Some("1h"), 3600),
+    ] {
+        let mut object = healthy();
+        object["spec"]["interval"] = json!(interval);
+        if let Some(set) = set {
+            object["spec"]["timeout"] = json!(set);
+        }
+        let spec = parse(object).unwrap();
+        assert_eq!(
+            spec.timeout,
+            Duration::from_secs(seconds),
+            "{interval} {set:?}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_name_counts_as_none() {
+    assert_eq!(
+        with("serviceAccountName", json!(""))
+            .unwrap()
+            .service_account,
+        None
+    );
+    let spec = with("targetNamespace", json!("")).unwrap();
+    assert_eq!(
+        (spec.target_namespace, spec.overlay.namespace),
+        (None, None)
+    );
+    let source = json!({"kind": "GitRepository", "name": "web", "namespace": ""});
+    assert_eq!(
+        with("sourceRef", source).unwrap().source.to_string(),
+        "GitRepository/acme/web"
+    );
+}
+
+#[test]
+fn what_is_laid_over_the_kustomization_is_carried_over() {
+    let mut object = healthy();
+    object["spec"]["namePrefix"] = json!("dev-");
+    object["spec"]["nameSuffix"] = json!("-1");
+    object["spec"]["images"] =
+        json!([{"name": "web", "newName": "w", "newTag": "2", "digest": "d"}]);
+    object["spec"]["patches"] = json!([
+        {"patch": "a: b", "target": {"kind": "Deployment", "labelSelector": "x=y"}},
+        {"patch": "c: d"},
+    ]);
+    let overlay = parse(object).unwrap().overlay;
+    assert_eq!(overlay.name_prefix.as_deref(), Some("dev-"));
+    assert_eq!(overlay.name_suffix.as_deref(), Some("-1"));
+    assert_eq!(
+        overlay.images,
+        [OverlayImage {
+            name: "web".into(),
+            new_name: "w".into(),
+            new_tag: "2".into(),
+            digest: "d".into()
+        }]
+    );
+    let [first, second] = overlay.patches.as_slice() else {
+        panic!("two patches")
+    };
+    assert_eq!(
+        (first.patch.as_str(), second.patch.as_str()),
+        ("a: b", "c: d")
+    );
+    let target = first.target.as_ref().unwrap();
+    assert_eq!(
+        (target.kind.as_str(), target.label_selector.as_str()),
+        ("Deployment", "x=y")
+    );
+    assert_eq!(second.target, None);
+}
+
+#[test]
+fn the_objects_go_with_the_kustomization_only_where_that_was_asked_for() {
+    for (policy, prune, suspend, goes) in [
+        ("MirrorPrune", true, false, true),
+        ("MirrorPrune", false, false, false),
+        ("Delete", false, false, true),
+        ("Orphan", true, false, false),
+        ("MirrorPrune", true, true, false),
+        ("Delete", true, true, false),
+    ] {
+        let mut object = healthy();
+        object["spec"]["deletionPolicy"] = json!(policy);
+        object["spec"]["prune"] = json!(prune);
+        object["spec"]["suspend"] = json!(suspend);
+        let spec = parse(object).unwrap();
+        assert_eq!(
+            spec.prunes_on_deletion(),
+            goes,
+            "{policy} prune={prune} suspend={suspend}"
+        );
+    }
+}
