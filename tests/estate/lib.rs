@@ -1,1 +1,27 @@
-//! Placeholder.
+//! The estate: a real Kubernetes control plane, real git servers and the controller, for tests and
+//! the demo.
+//!
+//! Everything here is a process of its own on a free loopback port, with its data in a temporary
+//! directory, and is gone when the estate is: on drop, on panic, on Ctrl-C and when this process is
+//! killed. Nothing is mocked; faults are made by stopping, cutting and delaying the real things.
+
+pub mod binaries;
+pub mod controller;
+pub mod install;
+pub mod plane;
+pub mod pki;
+pub mod process;
+pub mod scenario;
+pub mod tenant;
+pub mod wait;
+
+pub use plane::Plane;
+pub use scenario::scenario;
+
+use std::path::{Path, PathBuf};
+
+/// The repository's root.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
+}

@@ -1,3 +1,8 @@
-//! Placeholder.
+//! The architecture, executable: what the rooms may import, how long files and functions may be.
+//!
+//! Cheap and pure: these read the tree and nothing else. `host/README.md` says why each rule is.
 
-fn main() {}
+mod layout;
+mod size;
+mod source;
+mod walls;

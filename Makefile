@@ -1,0 +1,50 @@
+# Thin: each target is one command that the README explains.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+.PHONY: help prepare check test demo oracle generate plugins cluster bench soak clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+prepare: ## Install what Debian's packages give and name what else is missing
+	@tests/prepare.sh
+
+cluster: prepare ## Build the real control plane and the oracle CLIs (once, into target/cluster)
+	@tests/cluster/build.sh >/dev/null
+
+plugins: prepare ## Build the guests of plugins/ into target/plugins
+	@plugins/build.sh
+
+check: prepare ## Formatting, lints, shape and unit tests
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) test --workspace --lib --test shape
+
+test: prepare plugins cluster ## Everything: check, cases, guests, scenarios on a real cluster
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace
+
+demo: prepare plugins cluster ## Play the story on a real cluster; ONCE=1 exits when it was seen to be true
+	$(CARGO) build --quiet --package reeve --bin reeve
+	$(CARGO) run --quiet --package reeve-tests --bin demo -- $(if $(ONCE),--once)
+
+oracle: prepare cluster ## Compare with the real kustomize, opa and flux
+	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --package reeve-tests --test scenarios oracle
+
+generate: ## Rewrite every generated file
+	REEVE_BLESS=1 $(CARGO) test --workspace --lib
+	REEVE_BLESS=1 $(CARGO) test --package reeve-tests --test scenarios generated
+
+bench: prepare plugins cluster ## Push to applied, and memory, with a release build
+	$(CARGO) build --release --package reeve --bin reeve
+	$(CARGO) run --release --package reeve-tests --bin bench
+
+soak: prepare plugins cluster ## The full numbers: every fault many times; hours
+	REEVE_SOAK=1 REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --release --workspace -- --nocapture
+
+clean: ## Remove what was built
+	$(CARGO) clean

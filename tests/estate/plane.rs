@@ -1,0 +1,331 @@
+//! A real control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and KWOK,
+//! which plays the kubelets, so that pods run and Deployments become ready.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::api::core::v1::{Node, ServiceAccount};
+use kube::api::{Api, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::binaries;
+use crate::pki::{self, Authority, Pair};
+use crate::process::Process;
+use crate::wait;
+
+/// How many machines KWOK plays.
+const NODES: usize = 2;
+
+/// A control plane on free loopback ports; all of it ends when this is dropped.
+pub struct Plane {
+    dir: TempDir,
+    port: u16,
+    etcd_port: u16,
+    authority: Authority,
+    admin: Client,
+    parts: Mutex<Parts>,
+}
+
+#[derive(Default)]
+struct Parts {
+    etcd: Option<Process>,
+    api: Option<Process>,
+    rest: Vec<Process>,
+}
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0").context("no free port")?.local_addr()?.port())
+}
+
+impl Plane {
+    /// Starts everything and returns when objects can be made and pods will run.
+    pub async fn start() -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("estate-").tempdir()?;
+        for part in ["pki", "etcd", "logs"] {
+            std::fs::create_dir(dir.path().join(part))?;
+        }
+        let (port, etcd_port) = (free_port()?, free_port()?);
+        let authority = Authority::new("estate")?;
+        write_pki(dir.path(), &authority, port)?;
+        let admin = client(&dir.path().join("kubeconfig")).await?;
+        let plane = Self { dir, port, etcd_port, authority, admin, parts: Mutex::default() };
+        plane.start_parts().await.map_err(|why| plane.explain(why))?;
+        Ok(plane)
+    }
+
+    async fn start_parts(&self) -> anyhow::Result<()> {
+        self.start_etcd()?;
+        self.start_api()?;
+        // These wait for the API server by themselves.
+        let rest = vec![self.start_scheduler()?, self.start_managers()?, self.start_kwok()?];
+        self.lock().rest = rest;
+        self.ready().await?;
+        self.nodes().await
+    }
+
+    /// The address clients use.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// The administrator's kubeconfig.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.path().join("kubeconfig")
+    }
+
+    /// Where the parts' logs, and others' that want to lie beside them, are.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.dir.path().join("logs")
+    }
+
+    /// A directory for a part of the estate that is not ours.
+    pub fn room(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.dir.path().join(name);
+        std::fs::create_dir_all(&path)?;
+        Ok(path)
+    }
+
+    /// A client with all rights.
+    #[must_use]
+    pub fn admin(&self) -> Client {
+        self.admin.clone()
+    }
+
+    /// The process id of the API server, for benchmarks.
+    pub fn api_pid(&self) -> Option<u32> {
+        self.lock().api.as_ref().map(Process::id)
+    }
+
+    /// The authority that signed the API server's certificate.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// A kubeconfig for a ServiceAccount, with a token that the API server made.
+    pub async fn kubeconfig_of(&self, namespace: &str, account: &str) -> anyhow::Result<PathBuf> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.admin(), namespace);
+        let request = serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 86400}}))?;
+        let granted = accounts
+            .create_token_request(account, &Default::default(), &request)
+            .await
+            .with_context(|| format!("a token for {namespace}/{account}"))?;
+        let token = granted.status.context("the API server answers with a token")?.token;
+        let path = self.dir.path().join(format!("kubeconfig-{namespace}-{account}"));
+        write_kubeconfig(&path, &self.url(), &self.authority.pem(), &json!({"token": token}))?;
+        Ok(path)
+    }
+
+    /// Ends the API server at once, in the middle of whatever it does.
+    pub fn stop_api(&self) {
+        self.lock().api.take();
+    }
+
+    /// Starts the API server again, on the same port and data.
+    pub async fn restart_api(&self) -> anyhow::Result<()> {
+        self.start_api()?;
+        self.ready().await
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn run(&self, name: &str, args: &[String]) -> anyhow::Result<Process> {
+        let mut command = Command::new(binaries::find(name)?);
+        command.args(args).current_dir(self.dir.path());
+        Process::start(name, command, &self.logs()).with_context(|| format!("starting {name}"))
+    }
+
+    fn start_etcd(&self) -> anyhow::Result<()> {
+        let listen = format!("http://127.0.0.1:{}", self.etcd_port);
+        let process = self.run("etcd", &[
+            "--name=estate".into(),
+            "--data-dir=etcd".into(),
+            // The data is thrown away: durability would only cost.
+            "--unsafe-no-fsync".into(),
+            format!("--listen-client-urls={listen}"),
+            format!("--advertise-client-urls={listen}"),
+            "--listen-peer-urls=http://127.0.0.1:0".into(),
+            "--initial-advertise-peer-urls=http://127.0.0.1:0".into(),
+            "--initial-cluster=estate=http://127.0.0.1:0".into(),
+            "--heartbeat-interval=10".into(),
+            "--election-timeout=100".into(),
+            "--log-level=warn".into(),
+        ])?;
+        self.lock().etcd = Some(process);
+        Ok(())
+    }
+
+    fn start_api(&self) -> anyhow::Result<()> {
+        let process = self.run("kube-apiserver", &[
+            format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
+            "--bind-address=127.0.0.1".into(),
+            format!("--secure-port={}", self.port),
+            "--advertise-address=127.0.0.1".into(),
+            "--endpoint-reconciler-type=none".into(),
+            "--tls-cert-file=pki/server.crt".into(),
+            "--tls-private-key-file=pki/server.key".into(),
+            "--client-ca-file=pki/ca.crt".into(),
+            "--service-account-issuer=https://kubernetes.default.svc.cluster.local".into(),
+            "--service-account-key-file=pki/sa.pub".into(),
+            "--service-account-signing-key-file=pki/sa.key".into(),
+            "--authorization-mode=RBAC".into(),
+            "--service-cluster-ip-range=10.96.0.0/16".into(),
+            "--allow-privileged=true".into(),
+        ])?;
+        self.lock().api = Some(process);
+        Ok(())
+    }
+
+    fn start_scheduler(&self) -> anyhow::Result<Process> {
+        self.run("kube-scheduler", &[
+            "--kubeconfig=kubeconfig".into(),
+            "--leader-elect=false".into(),
+            "--secure-port=0".into(),
+            "--kube-api-qps=500".into(),
+            "--kube-api-burst=1000".into(),
+        ])
+    }
+
+    fn start_managers(&self) -> anyhow::Result<Process> {
+        self.run("kube-controller-manager", &[
+            "--kubeconfig=kubeconfig".into(),
+            "--leader-elect=false".into(),
+            "--secure-port=0".into(),
+            "--use-service-account-credentials=false".into(),
+            "--service-account-private-key-file=pki/sa.key".into(),
+            "--root-ca-file=pki/ca.crt".into(),
+            "--kube-api-qps=500".into(),
+            "--kube-api-burst=1000".into(),
+        ])
+    }
+
+    fn start_kwok(&self) -> anyhow::Result<Process> {
+        let stages = binaries::kwok_stages()?;
+        let mut config = String::new();
+        for stage in [
+            "node/fast/node-initialize",
+            "node/heartbeat-with-lease/node-heartbeat-with-lease",
+            "pod/fast/pod-ready",
+            "pod/fast/pod-complete",
+            "pod/fast/pod-delete",
+        ] {
+            let path = stages.join(format!("{stage}.yaml"));
+            let text = std::fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
+            config.push_str(&text);
+            config.push_str("\n---\n");
+        }
+        std::fs::write(self.dir.path().join("kwok.yaml"), config)?;
+        self.run("kwok", &[
+            "--kubeconfig=kubeconfig".into(),
+            "--config=kwok.yaml".into(),
+            "--manage-all-nodes=true".into(),
+            "--node-ip=127.0.0.1".into(),
+            "--cidr=10.244.0.0/16".into(),
+            "--node-lease-duration-seconds=40".into(),
+        ])
+    }
+
+    /// Waits until the API server says it is ready.
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        wait::until(Duration::from_secs(60), "the API server is ready", || async {
+            let request = http::Request::get("/readyz").body(Vec::new()).ok()?;
+            let answer = self.admin.request_text(request).await;
+            (answer.is_ok_and(|text| text == "ok") || self.dead().is_some()).then_some(())
+        })
+        .await?;
+        match self.dead() {
+            Some(name) => bail!("{name} ended {:?} after the start", begun.elapsed()),
+            None => Ok(()),
+        }
+    }
+
+    fn dead(&self) -> Option<String> {
+        let parts = self.lock();
+        let all = parts.etcd.iter().chain(&parts.api).chain(&parts.rest);
+        all.filter(|part| part.ended().is_some()).map(|part| part.name().to_owned()).next()
+    }
+
+    async fn nodes(&self) -> anyhow::Result<()> {
+        let nodes: Api<Node> = Api::all(self.admin());
+        for n in 1..=NODES {
+            let name = format!("node-{n}");
+            let node = json!({
+                "apiVersion": "v1", "kind": "Node",
+                "metadata": {
+                    "name": name,
+                    "annotations": {"kwok.x-k8s.io/node": "fake", "node.alpha.kubernetes.io/ttl": "0"},
+                    "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "type": "kwok"},
+                },
+            });
+            nodes.patch(&name, &PatchParams::apply("estate"), &Patch::Apply(&node)).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds the tail of every part's log to an error about them.
+    fn explain(&self, why: anyhow::Error) -> anyhow::Error {
+        let parts = self.lock();
+        let all = parts.etcd.iter().chain(&parts.api).chain(&parts.rest);
+        let logs: Vec<String> = all.map(|part| format!("--- {}\n{}", part.name(), part.tail(1500))).collect();
+        why.context(logs.join("\n"))
+    }
+}
+
+fn write_pki(dir: &Path, authority: &Authority, port: u16) -> anyhow::Result<()> {
+    let server = authority.server(&[
+        "127.0.0.1", "10.96.0.1", "localhost", "kubernetes", "kubernetes.default",
+        "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+    ])?;
+    let admin = authority.client("admin", Some("system:masters"))?;
+    let (private, public) = pki::signing_key()?;
+    for (name, text) in [
+        ("ca.crt", &authority.pem()), ("server.crt", &server.cert), ("server.key", &server.key),
+        ("sa.key", &private), ("sa.pub", &public),
+    ] {
+        std::fs::write(dir.join("pki").join(name), text)?;
+    }
+    let Pair { cert, key } = admin;
+    let user = json!({
+        "client-certificate-data": STANDARD.encode(cert),
+        "client-key-data": STANDARD.encode(key),
+    });
+    write_kubeconfig(&dir.join("kubeconfig"), &format!("https://127.0.0.1:{port}"), &authority.pem(), &user)
+}
+
+fn write_kubeconfig(path: &Path, url: &str, ca: &str, user: &serde_json::Value) -> anyhow::Result<()> {
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "estate",
+        "clusters": [{"name": "estate", "cluster": {
+            "server": url, "certificate-authority-data": STANDARD.encode(ca),
+        }}],
+        "users": [{"name": "estate", "user": user}],
+        "contexts": [{"name": "estate", "context": {"cluster": "estate", "user": "estate"}}],
+    });
+    // JSON is YAML, and every client reads it.
+    std::fs::write(path, serde_json::to_vec_pretty(&config)?).with_context(|| format!("{}", path.display()))
+}
+
+/// A client from a kubeconfig file.
+pub async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
+    let read = Kubeconfig::read_from(kubeconfig)?;
+    let mut config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
+    config.default_retry = false;
+    config.read_timeout = None;
+    Ok(Client::try_from(config)?)
+}
