@@ -1,8 +1,5 @@
 //! No file over 500 production lines, no function over 60.
 
-use syn::spanned::Spanned as _;
-use syn::visit::Visit;
-
 use crate::source;
 
 const FILE_CAP: usize = 500;
@@ -23,41 +20,26 @@ fn no_file_is_longer_than_one_room() {
 fn no_function_is_longer_than_a_screen() {
     let mut long = Vec::new();
     for path in source::all() {
-        let file = syn::parse_file(&source::text(&path))
-            .unwrap_or_else(|why| panic!("{}: {why}", source::shown(&path)));
-        let mut finder = Finder { long: Vec::new() };
-        finder.visit_file(&file);
-        long.extend(
-            finder.long.into_iter().map(|(name, n)| format!("{} {name}: {n} lines", source::shown(&path))),
-        );
+        let text = source::text(&path);
+        let lines: Vec<&str> = text.lines().collect();
+        for (start, line) in lines.iter().enumerate() {
+            let Some(indent) = function_indent(line) else { continue };
+            // rustfmt puts the closing brace under the `fn`.
+            let end = format!("{}}}", " ".repeat(indent));
+            let Some(length) = lines[start..].iter().position(|line| *line == end) else { continue };
+            if length > FUNCTION_CAP {
+                long.push(format!("{}:{}: {length} lines", source::shown(&path), start + 1));
+            }
+        }
     }
     assert!(long.is_empty(), "split these (cap {FUNCTION_CAP}):\n{}", long.join("\n"));
 }
 
-/// Collects the functions over the cap; those inside `#[cfg(test)]` count too: a test is read more
-/// often than it is written.
-struct Finder {
-    long: Vec<(String, usize)>,
-}
-
-impl Finder {
-    fn weigh(&mut self, name: &syn::Ident, block: &syn::Block) {
-        let span = block.span();
-        let lines = span.end().line.saturating_sub(span.start().line) + 1;
-        if lines > FUNCTION_CAP {
-            self.long.push((name.to_string(), lines));
-        }
-    }
-}
-
-impl<'ast> Visit<'ast> for Finder {
-    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        self.weigh(&item.sig.ident, &item.block);
-        syn::visit::visit_item_fn(self, item);
-    }
-
-    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
-        self.weigh(&item.sig.ident, &item.block);
-        syn::visit::visit_impl_item_fn(self, item);
-    }
+/// How far a line that begins a function is indented.
+fn function_indent(line: &str) -> Option<usize> {
+    let code = line.trim_start();
+    let mut words = code.split_whitespace();
+    let begins = words.by_ref().take(6).any(|word| word == "fn");
+    let declares = !code.starts_with("//") && !code.ends_with(';') && !code.contains('"');
+    (begins && declares && !code.ends_with('}')).then_some(line.len() - code.len())
 }
