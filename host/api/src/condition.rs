@@ -106,7 +106,9 @@ impl From<bool> for Status {
     }
 }
 
-/// A condition as of `now`; a message longer than the API server takes is cut.
+/// A condition as of `now`, seen at `generation` of the object.
+///
+/// A message longer than the API server takes is cut: a status that is refused as a whole tells nothing at all.
 pub fn new(
     r#type: Type,
     status: Status,
@@ -131,6 +133,19 @@ pub fn new(
 
 /// Put a condition in the place of the one of its type.
 ///
+/// ```
+/// use reeve_api::condition::{self, Status, Type};
+/// use reeve_api::reason::Reason;
+///
+/// let now = jiff::Timestamp::UNIX_EPOCH;
+/// let mut conditions = Vec::new();
+/// condition::set(
+///     &mut conditions,
+///     condition::new(Type::Ready, Status::True, Reason::Succeeded, "stored artifact", 1, now),
+/// );
+/// assert!(condition::is_true(&conditions, Type::Ready));
+/// ```
+///
 /// The time of the last transition moves only when the status does: a message that changes every run must not make the
 /// condition look young.
 pub fn set(conditions: &mut Vec<Condition>, mut condition: Condition) {
@@ -149,7 +164,8 @@ pub fn set(conditions: &mut Vec<Condition>, mut condition: Condition) {
     conditions.sort_by(|a, b| rank(a).cmp(&rank(b)));
 }
 
-/// The condition of a type, if there is one.
+/// The condition of a type, if there is one. The type may also be a word that is not ours: other controllers write
+/// conditions too, and they are kept.
 pub fn find(conditions: &[Condition], r#type: impl AsRef<str>) -> Option<&Condition> {
     conditions
         .iter()
@@ -163,7 +179,8 @@ pub fn remove(conditions: &mut Vec<Condition>, r#type: impl AsRef<str>) -> bool 
     conditions.len() != before
 }
 
-/// Whether the condition of a type exists and is `True`.
+/// Whether the condition of a type exists and is `True`. One that is `Unknown` is neither true nor false: ask for it with
+/// [`find`] where the difference matters.
 pub fn is_true(conditions: &[Condition], r#type: impl AsRef<str>) -> bool {
     find(conditions, r#type).is_some_and(|known| known.status == Status::True.as_str())
 }

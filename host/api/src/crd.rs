@@ -21,6 +21,11 @@ use std::collections::BTreeMap;
 const FLUX_RELEASE: &str = "v2.9.4";
 
 /// All CustomResourceDefinitions, in the order in which they should be applied.
+///
+/// ```
+/// let kinds: Vec<_> = reeve_api::crds().into_iter().map(|crd| crd.spec.names.kind).collect();
+/// assert_eq!(kinds, ["GitRepository", "Kustomization", "Receiver", "Tenant", "Project", "ClusterPlugin"]);
+/// ```
 pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![
         flux(GitRepository::crd(), legacy::git_repository),
@@ -57,6 +62,7 @@ fn ours(crd: CustomResourceDefinition) -> CustomResourceDefinition {
     finished(crd, [("app.kubernetes.io/part-of", "reeve")])
 }
 
+/// What the derive left out, for every kind.
 fn finished<const N: usize>(
     mut crd: CustomResourceDefinition,
     labels: [(&str, &str); N],
@@ -72,6 +78,7 @@ fn finished<const N: usize>(
         ]
         .map(owned),
     ));
+    // What the API server would fill in; said here, so that what is applied equals what is there.
     crd.spec.names.list_kind = Some(format!("{}List", crd.spec.names.kind));
     for version in &mut crd.spec.versions {
         if let Some(root) = version
@@ -79,13 +86,14 @@ fn finished<const N: usize>(
             .as_mut()
             .and_then(|schema| schema.open_api_v3_schema.as_mut())
         {
-            not_nullable(root);
+            tidy(root);
             root.title = None;
             let status = root
                 .properties
                 .as_mut()
                 .and_then(|fields| fields.get_mut("status"));
             if let Some(status) = status {
+                // Until the first reconcile: lower than any generation, so nobody takes "no conditions" for "fine".
                 status.default = Some(JSON(serde_json::json!({ "observedGeneration": -1 })));
             }
         }
@@ -93,22 +101,41 @@ fn finished<const N: usize>(
     crd
 }
 
-/// What is not set is absent, as in Flux's schemas, and never `null`.
-fn not_nullable(schema: &mut JSONSchemaProps) {
+/// What is not set is absent, as in Flux's schemas, and never `null`; and prose has no line ends but those that mean
+/// something, because whoever shows it (`kubectl explain`) breaks lines to the width there is.
+fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
+    schema.description = schema.description.take().map(|text| unwrapped(&text));
     schema
         .properties
         .iter_mut()
         .flat_map(BTreeMap::values_mut)
-        .for_each(not_nullable);
+        .for_each(tidy);
     match &mut schema.items {
-        Some(JSONSchemaPropsOrArray::Schema(items)) => not_nullable(items),
-        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(not_nullable),
+        Some(JSONSchemaPropsOrArray::Schema(items)) => tidy(items),
+        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(tidy),
         None => {}
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
-        not_nullable(values);
+        tidy(values);
     }
+}
+
+/// Paragraphs and items of a list, each on one line.
+fn unwrapped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines().map(str::trim) {
+        let fresh = out.is_empty() || out.ends_with('\n');
+        if line.is_empty() {
+            out.push_str(if out.ends_with("\n\n") { "" } else { "\n\n" });
+        } else if line.starts_with("- ") && !fresh {
+            out.push('\n');
+        } else if !fresh {
+            out.push(' ');
+        }
+        out.push_str(line);
+    }
+    out
 }
 
 /// The stored version's schema with the fields that only an older version had.

@@ -23,6 +23,17 @@ pub struct Undecodable {
 ///
 /// Fields that the type does not have are passed over: the API server has already dropped what its schema does not know.
 ///
+/// ```
+/// use reeve_api::kustomization::Kustomization;
+///
+/// let object = serde_json::json!({
+///     "metadata": { "namespace": "acme", "name": "web" },
+///     "spec": { "interval": "1d", "prune": true, "sourceRef": { "kind": "GitRepository", "name": "web" } },
+/// });
+/// let why = reeve_api::decode::<Kustomization>(&object).unwrap_err();
+/// assert_eq!(why.field, "spec.interval");
+/// ```
+///
 /// # Errors
 /// When a field is missing, is of another type, or holds a value that cannot be meant (a duration of `1d`, an unknown
 /// word). The error names the first such field.
@@ -33,7 +44,7 @@ pub fn decode<K: DeserializeOwned>(value: &serde_json::Value) -> Result<K, Undec
     })
 }
 
-/// serde's words, with the name of a missing field moved into the path.
+/// serde's words, made fit for a condition: one line, of bounded length, with the name of a missing field moved into the path.
 fn told(path: String, why: &str) -> Undecodable {
     let path = if path == "." { String::new() } else { path };
     if let Some(missing) = why
@@ -63,7 +74,8 @@ fn told(path: String, why: &str) -> Undecodable {
     Undecodable { field, why }
 }
 
-/// serde quotes a text that is in the wrong place; it may be one that holds a password.
+/// serde quotes a text that is in the wrong place (`invalid type: string "…", expected a map`). It may be one that holds
+/// a password, such as a URL where an object was wanted, and conditions are read by many: only its type is kept.
 fn unquoted(why: &str) -> Cow<'_, str> {
     for kind in ["invalid type: string", "invalid value: string"] {
         if let Some(quoted) = why.strip_prefix(kind)

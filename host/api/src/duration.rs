@@ -18,6 +18,16 @@ const MAX_TEXT: usize = 64;
 
 /// A length of time as Go writes it: decimal numbers, each with a unit of `h`, `m`, `s`, `ms`, `us`, `ns`.
 ///
+/// ```
+/// use reeve_api::duration::Duration;
+///
+/// let written: Duration = "1h30m".parse()?;
+/// assert_eq!(written.get(), std::time::Duration::from_secs(5400));
+/// assert_eq!(written.to_string(), "1h30m");
+/// assert_eq!(Duration::seconds(5400).to_string(), "1h30m0s");
+/// # Ok::<(), reeve_api::duration::NotADuration>(())
+/// ```
+///
 /// Two durations are equal when they are equally long, however they are written.
 #[derive(Clone, Debug)]
 pub struct Duration {
@@ -61,7 +71,7 @@ impl Duration {
         self.value
     }
 
-    /// The text it was written in.
+    /// The text it was written in, which is also what is stored in the cluster.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -143,6 +153,9 @@ impl JsonSchema for Duration {
 }
 
 /// The text as nanoseconds, cut below one nanosecond as Go cuts it.
+///
+/// Go also reads a sign. No field of any kind means a negative length, and Flux's patterns let none through, so a sign is
+/// refused here as what it is: not a number.
 fn nanos(text: &str) -> Result<u64, NotADuration> {
     if text.is_empty() || text.len() > MAX_TEXT {
         return Err(NotADuration::Length);
@@ -168,7 +181,7 @@ fn nanos(text: &str) -> Result<u64, NotADuration> {
     }
 }
 
-/// One number with its unit; a missing number is told before a missing unit.
+/// One number with its unit, in whole numbers throughout: a float would turn `0.1s` into something else. A missing number is told before a missing unit.
 fn part(number: &str, unit: Result<u64, NotADuration>) -> Result<u64, NotADuration> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
@@ -194,12 +207,7 @@ fn part(number: &str, unit: Result<u64, NotADuration>) -> Result<u64, NotADurati
     whole.checked_add(fraction).ok_or(NotADuration::TooLong)
 }
 
-/// The text before the first character that ends it, and the rest.
-fn cut(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
-    text.split_at_checked(text.find(ends).unwrap_or(text.len()))
-        .unwrap_or((text, ""))
-}
-
+/// How long a unit is, by the names that Go knows; `µ` is two different letters.
 fn unit_nanos(unit: &str) -> Option<u64> {
     Some(match unit {
         "ns" => 1,
@@ -212,7 +220,13 @@ fn unit_nanos(unit: &str) -> Option<u64> {
     })
 }
 
-/// Go's `Duration.String`: `0s`, `1.5ms`, `176ms`, `10m0s`, `1h0m0.25s`.
+/// The text before the first character that ends it, and the rest.
+fn cut(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at_checked(text.find(ends).unwrap_or(text.len()))
+        .unwrap_or((text, ""))
+}
+
+/// Go's `Duration.String`, since messages such as "next run in 10m0s" are compared with Flux's: `0s`, `1.5ms`, `176ms`, `10m0s`, `1h0m0.25s`.
 fn go_text(nanos: u64) -> String {
     let (unit, per) = match nanos {
         0 => return "0s".to_owned(),

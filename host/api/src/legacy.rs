@@ -7,9 +7,12 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSON, JSONSchemaProps};
 use std::collections::BTreeMap;
 
-/// The additional fields of one kind's spec.
+/// The additional fields of one kind's spec: a name and its schema. They are in no Rust type, because no object that is
+/// read has them.
 pub(crate) type Fields = fn() -> BTreeMap<String, JSONSchemaProps>;
 
+/// What `v1beta1` and `v1beta2` of a GitRepository had more.
+///
 /// `gitImplementation`: there is one implementation, whichever is asked for.
 pub(crate) fn git_repository() -> BTreeMap<String, JSONSchemaProps> {
     one(
@@ -19,6 +22,8 @@ pub(crate) fn git_repository() -> BTreeMap<String, JSONSchemaProps> {
     )
 }
 
+/// What `v1beta1` and `v1beta2` of a Kustomization had more.
+///
 /// `validation`: everything is validated by the API server.
 pub(crate) fn kustomization() -> BTreeMap<String, JSONSchemaProps> {
     one(
@@ -34,6 +39,7 @@ pub(crate) fn receiver() -> BTreeMap<String, JSONSchemaProps> {
     BTreeMap::new()
 }
 
+/// A single word out of a few.
 fn one(name: &str, description: &str, words: &[&str]) -> BTreeMap<String, JSONSchemaProps> {
     let field = JSONSchemaProps {
         type_: Some("string".to_owned()),

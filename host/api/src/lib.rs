@@ -4,6 +4,17 @@
 //! exists here, also those that nothing acts on yet, so that a manifest written for Flux is accepted unchanged.
 //! [`Tenant`](tenant::Tenant), [`Project`](tenant::Project) and [`ClusterPlugin`](plugin::ClusterPlugin) are our own.
 //!
+//! | Kind | Served as | Written by |
+//! |---|---|---|
+//! | [`GitRepository`](source::GitRepository) | `source.toolkit.fluxcd.io/v1`, `v1beta2`, `v1beta1` | platform and tenants |
+//! | [`Kustomization`](kustomization::Kustomization) | `kustomize.toolkit.fluxcd.io/v1`, `v1beta2`, `v1beta1` | platform and tenants |
+//! | [`Receiver`](receiver::Receiver) | `notification.toolkit.fluxcd.io/v1`, `v1beta2`, `v1beta1` | platform and tenants |
+//! | [`Tenant`](tenant::Tenant), [`Project`](tenant::Project) | `reeve.dev/v1alpha1` | the platform |
+//! | [`ClusterPlugin`](plugin::ClusterPlugin) | `reeve.dev/v1alpha1` | the platform |
+//!
+//! What is written in a doc comment of a field here is what `kubectl explain` shows, so it speaks to who writes the
+//! manifest.
+//!
 //! This crate holds no client, reads no file and takes no decision. What a spec *means* (which fields are acted
 //! on, which combination is refused) is the next stage, `reeve_core::spec` and `reeve_core::source`.
 //!

@@ -11,7 +11,8 @@ use std::str::FromStr;
 
 pub use crate::url::{NotAUrl, RemoteUrl, Scheme, Secret, UrlText};
 
-/// Why a text is not a name of some kind.
+/// Why a text is not a name of some kind. It says what a name may hold, and nothing of what was there: the text came from
+/// outside, and goes to a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{what} has 1 to {limit} lower-case letters, digits{or} or `-`, and begins and ends with a letter or digit"
@@ -22,7 +23,8 @@ pub struct NotAName {
     or: &'static str,
 }
 
-/// The two forms Kubernetes has for names (RFC 1123).
+/// The two forms Kubernetes has for names (RFC 1123), and their limits as the API server's schema states them too: a name
+/// that gets past one must get past the other.
 #[derive(Clone, Copy)]
 enum Form {
     /// One label: 63 characters, no dot.
@@ -71,6 +73,7 @@ impl Form {
     }
 }
 
+/// A type for each kind of name, all alike: only what they name differs, and that must not be mixed up.
 macro_rules! names {
     ($($(#[doc = $doc:literal])+ $name:ident: $form:ident, $what:literal;)+) => {$(
         $(#[doc = $doc])+
@@ -173,9 +176,12 @@ macro_rules! names {
 names! {
     /// The name of a namespace.
     NamespaceName: Label, "a namespace's name";
-    /// The name of a ServiceAccount. An impersonated user is made of it, so it can hold no `:`.
+    /// The name of a ServiceAccount.
+    ///
+    /// The user to impersonate is made of it (`system:serviceaccount:<namespace>:<name>`); it can hold no `:`, so no name
+    /// reads as another user.
     ServiceAccountName: Subdomain, "a ServiceAccount's name";
-    /// The name of any other object.
+    /// The name of any other object. Some kinds allow more (RBAC names hold `:`); those are not named in our specs.
     ObjectName: Subdomain, "an object's name";
     /// The name of a tenant: that of its Tenant object, or of its only namespace.
     TenantName: Subdomain, "a tenant's name";
@@ -198,6 +204,15 @@ impl From<NamespaceName> for TenantName {
 }
 
 /// An object's namespace and name, printed as `namespace/name`.
+///
+/// ```
+/// use reeve_api::name::NamespacedName;
+///
+/// let web: NamespacedName = "acme/web".parse()?;
+/// assert_eq!(web, NamespacedName::new("acme", "web")?);
+/// assert!(NamespacedName::new("acme", "../web").is_err());
+/// # Ok::<(), reeve_api::name::NotAName>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamespacedName {
     /// The namespace it is in.

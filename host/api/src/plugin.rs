@@ -53,7 +53,8 @@ pub use selector::{Operator, Requirement, Selector};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterPluginSpec {
-    /// Config is handed to the component as JSON. Its shape is the component's own.
+    /// Config is handed to the component as JSON. Its shape is the component's own. It is no place for a secret: everyone
+    /// who may read the ClusterPlugin can read it.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     #[schemars(schema_with = "any_object")]
     pub config: serde_json::Map<String, serde_json::Value>,
@@ -67,7 +68,7 @@ pub struct ClusterPluginSpec {
     /// Selector says which Kustomizations the component is called for. An empty selector is all of them.
     pub selector: Selector,
     /// Sha256 is the digest, in hexadecimal, that the component's bytes must have. A component that differs is not
-    /// loaded.
+    /// loaded. Without it, whoever can write the file decides what runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
     pub sha256: Option<String>,

@@ -9,6 +9,19 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A number of bytes that remembers how it was written.
+///
+/// ```
+/// use reeve_api::size::Size;
+///
+/// let memory: Size = "64Mi".parse()?;
+/// assert_eq!(memory.bytes(), 64 * 1024 * 1024);
+/// // A bare number is bytes, and `M` is a million of them.
+/// assert_eq!(serde_json::from_str::<Size>("65536").unwrap(), Size::new(65536));
+/// assert_eq!("1M".parse::<Size>()?.bytes(), 1_000_000);
+/// # Ok::<(), reeve_api::size::NotASize>(())
+/// ```
+///
+/// Two sizes are equal when they are as many bytes, however they are written.
 #[derive(Clone, Debug)]
 pub struct Size {
     text: Cow<'static, str>,
@@ -114,7 +127,8 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
-/// A number or a string, as quantities are everywhere in Kubernetes.
+/// A number or a string, as quantities are everywhere in Kubernetes. The pattern is checked for strings only; a negative
+/// number passes the schema and is refused when the object is decoded.
 impl JsonSchema for Size {
     fn schema_name() -> Cow<'static, str> {
         "Size".into()

@@ -130,7 +130,7 @@ pub struct GitRepositoryRef {
     pub commit: Option<String>,
     /// Name of the reference to check out; takes precedence over Branch, Tag and SemVer.
     ///
-    /// It must be a valid Git reference: https://git-scm.com/docs/git-check-ref-format#_description
+    /// It must be a valid Git reference: `https://git-scm.com/docs/git-check-ref-format#_description`
     /// Examples: "refs/heads/main", "refs/tags/v0.1.0", "refs/pull/420/head", "refs/merge-requests/1/head"
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

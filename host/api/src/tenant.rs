@@ -10,6 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// TenantSpec says which namespaces belong together, and what of the platform's they may use.
+///
+/// It grants nothing by itself: what a tenant may do in its namespaces is Kubernetes' RBAC for the accounts in them.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "reeve.dev",

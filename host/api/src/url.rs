@@ -18,6 +18,11 @@ mod percent;
 const MAX_URL: usize = 2048;
 
 /// A text that nobody prints by accident. Only [`Secret::expose`] shows it.
+///
+/// ```
+/// let token = reeve_api::name::Secret::new("hunter2");
+/// assert_eq!(format!("{token} {token:?}"), "*** ***");
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Secret(String);
 
@@ -79,7 +84,7 @@ impl Scheme {
 /// Why a text is not a URL that a repository can be at. None of these holds any of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAUrl {
-    /// More than [`MAX_URL`] bytes.
+    /// Longer than anything that is meant.
     #[error("a repository's URL has at most {MAX_URL} characters")]
     TooLong,
     /// `ext::`, `file://`, a path, an option.
@@ -114,6 +119,23 @@ pub enum NotAUrl {
 }
 
 /// The place of a repository, parsed.
+///
+/// ```
+/// use reeve_api::name::{NotAUrl, RemoteUrl};
+///
+/// let url = RemoteUrl::parse("ssh://git@git.example:2222/acme/web.git")?;
+/// assert_eq!((url.user(), url.host(), url.port(), url.path()), (Some("git"), "git.example", 2222, "/acme/web.git"));
+///
+/// // A group where a port would stand: the short form that `git` knows as `git@git.example:acme/web.git`.
+/// let url = RemoteUrl::parse("ssh://git@git.example:acme/web.git")?;
+/// assert_eq!((url.is_scp(), url.port(), url.path()), (true, 22, "acme/web.git"));
+///
+/// // No helper program, no local file, no option in disguise.
+/// assert_eq!(RemoteUrl::parse("ext::sh -c true"), Err(NotAUrl::Control));
+/// assert_eq!(RemoteUrl::parse("file:///etc"), Err(NotAUrl::Scheme));
+/// assert_eq!(RemoteUrl::parse("ssh://-oProxyCommand=x/y"), Err(NotAUrl::Host));
+/// # Ok::<(), NotAUrl>(())
+/// ```
 ///
 /// `Display` and `Debug` never show a password. Over http(s) they show no user either: some forges take a token in its
 /// place.
@@ -270,6 +292,9 @@ type User = Option<String>;
 type Password = Option<Secret>;
 
 /// `user:password@` and what follows it.
+///
+/// The last `@` ends it, as in every client: `https://a@b@host/` is of `host`, and whoever stops at the first one connects
+/// to another host than the one that was checked.
 fn userinfo(authority: &str) -> Result<(User, Password, &str), NotAUrl> {
     let Some((info, rest)) = authority.rsplit_once('@') else {
         return Ok((None, None, authority));
@@ -298,7 +323,7 @@ fn userinfo(authority: &str) -> Result<(User, Password, &str), NotAUrl> {
     ))
 }
 
-/// The host in its canonical form, and what follows it: nothing, or `:` and something.
+/// The host in its canonical form, so that whoever allows or refuses a host and whoever connects mean the same one, and what follows it: nothing, or `:` and something.
 fn host(authority: &str) -> Result<(String, &str), NotAUrl> {
     if let Some(bracketed) = authority.strip_prefix('[') {
         let (address, after) = bracketed.split_once(']').ok_or(NotAUrl::Host)?;
@@ -326,6 +351,9 @@ fn host(authority: &str) -> Result<(String, &str), NotAUrl> {
 }
 
 /// A port, or the beginning of a path in the short form. `after` is empty or begins with `:`.
+///
+/// Digits alone are always a port, so a group whose name is a number cannot be written in the short form; it can in the
+/// long one (`ssh://git@host/123/project`).
 fn port(scheme: Scheme, after: &str) -> Result<(Option<u16>, Option<&str>), NotAUrl> {
     let text = after.strip_prefix(':').unwrap_or(after);
     if text.is_empty() {
@@ -344,6 +372,7 @@ fn port(scheme: Scheme, after: &str) -> Result<(Option<u16>, Option<&str>), NotA
     }
 }
 
+/// The path may be anything that a server could have a repository at, but not a way out of where it keeps them.
 fn check_path(scheme: Scheme, path: &str) -> Result<(), NotAUrl> {
     let trimmed = path.trim_matches('/');
     if trimmed.is_empty() {
@@ -360,7 +389,8 @@ fn check_path(scheme: Scheme, path: &str) -> Result<(), NotAUrl> {
     Ok(())
 }
 
-/// A URL as it stands in a spec, not parsed yet. Its `Debug` shows no password, and it has no `Display`.
+/// A URL as it stands in a spec, not parsed yet: an object with a URL that cannot be used is still an object, and is told
+/// so in its status. Its `Debug` shows no password, and it has no `Display`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct UrlText(String);
 

@@ -1,6 +1,8 @@
 //! The definitions as they are checked in.
 
 use super::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -147,6 +149,118 @@ fn a_default_of_a_definition_is_what_a_decoded_object_gets() {
     for known in [source.spec.timeout, receiver.spec.interval] {
         let read: crate::duration::Duration = known.as_str().parse().unwrap();
         assert_eq!(read.get(), known.get());
+    }
+}
+
+#[test]
+fn an_object_with_every_field_set_is_written_back_as_it_was_read() {
+    fn kept<K: DeserializeOwned + Serialize>(crd: &CustomResourceDefinition) {
+        let full = full(crd);
+        let read: K =
+            crate::decode(&full).unwrap_or_else(|why| panic!("{}: {why}", crd.spec.names.kind));
+        let mut written = serde_json::to_value(read).unwrap();
+        for made in ["apiVersion", "kind"] {
+            written.as_object_mut().unwrap().remove(made);
+        }
+        assert_eq!(written, full);
+    }
+    let [source, kustomization, receiver, tenant, project, plugin] = crds().try_into().unwrap();
+    kept::<GitRepository>(&source);
+    kept::<Kustomization>(&kustomization);
+    kept::<Receiver>(&receiver);
+    kept::<Tenant>(&tenant);
+    kept::<Project>(&project);
+    kept::<ClusterPlugin>(&plugin);
+}
+
+/// Whatever stands in whichever field: an answer, never a panic.
+#[test]
+fn no_value_in_any_field_makes_decoding_panic() {
+    fn answered<K: DeserializeOwned>(crd: &CustomResourceDefinition) {
+        let mut paths = Vec::new();
+        let full = full(crd);
+        pointers("", &full, &mut paths);
+        for path in &paths {
+            for bad in [
+                json!(null),
+                json!(-1),
+                json!(1e300),
+                json!(""),
+                json!("9999999999h"),
+                json!([[]]),
+                json!({"": 0}),
+            ] {
+                let mut object = full.clone();
+                *object.pointer_mut(path).unwrap() = bad;
+                if let Err(why) = crate::decode::<K>(&object) {
+                    assert!(!why.field.is_empty() && !why.why.is_empty(), "{path}");
+                }
+            }
+        }
+    }
+    let [source, kustomization, receiver, tenant, project, plugin] = crds().try_into().unwrap();
+    answered::<GitRepository>(&source);
+    answered::<Kustomization>(&kustomization);
+    answered::<Receiver>(&receiver);
+    answered::<Tenant>(&tenant);
+    answered::<Project>(&project);
+    answered::<ClusterPlugin>(&plugin);
+}
+
+/// An object in which everything its schema knows is set.
+fn full(crd: &CustomResourceDefinition) -> Value {
+    let stored = crd
+        .spec
+        .versions
+        .iter()
+        .find(|version| version.storage)
+        .unwrap();
+    let mut object = example("", &schema(crd, &stored.name));
+    object["metadata"] = json!({"name": "x", "namespace": "y"});
+    object
+}
+
+fn example(name: &str, schema: &Value) -> Value {
+    if let Some(words) = schema["enum"].as_array() {
+        return words.last().unwrap().clone();
+    }
+    match schema["type"].as_str() {
+        Some("object") => match (&schema["properties"], &schema["additionalProperties"]) {
+            (Value::Object(fields), _) => fields
+                .iter()
+                .map(|(name, field)| (name.clone(), example(name, field)))
+                .collect(),
+            (_, Value::Object(_)) => json!({"key": "value"}),
+            _ => json!({"deep": {"er": [1, null, "a"]}}),
+        },
+        Some("array") => json!([example(name, &schema["items"])]),
+        Some("boolean") => json!(true),
+        Some("integer") => json!(7),
+        Some("string") if schema["format"] == "date-time" => json!("2026-01-02T03:04:05Z"),
+        Some("string") => match name {
+            "interval" | "retryInterval" | "timeout" | "deadline" | "lastReconciledDuration" => {
+                json!("1m30s")
+            }
+            "url" => json!("https://user:pass@git.example/x"),
+            _ => json!("text"),
+        },
+        // Sizes, and things of any shape.
+        _ if schema["x-kubernetes-int-or-string"] == true => json!("64Mi"),
+        _ => json!({"any": ["thing"]}),
+    }
+}
+
+fn pointers(path: &str, value: &Value, into: &mut Vec<String>) {
+    into.push(path.to_owned());
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(name, field)| pointers(&format!("{path}/{name}"), field, into)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(n, item)| pointers(&format!("{path}/{n}"), item, into)),
+        _ => {}
     }
 }
 

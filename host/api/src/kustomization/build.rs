@@ -70,7 +70,7 @@ pub struct Patch {
 #[serde(rename_all = "camelCase")]
 pub struct Selector {
     /// AnnotationSelector is a string that follows the label selection expression
-    /// https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#api
+    /// `https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#api`
     /// It matches with the resource annotations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub annotation_selector: Option<String>,
@@ -83,7 +83,7 @@ pub struct Selector {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// LabelSelector is a string that follows the label selection expression
-    /// https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#api
+    /// `https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#api`
     /// It matches with the resource labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_selector: Option<String>,

@@ -47,6 +47,16 @@ pub enum Operator {
 
 impl Selector {
     /// Whether an object of that namespace with these labels is picked.
+    ///
+    /// ```
+    /// use reeve_api::plugin::Selector;
+    /// use std::collections::BTreeMap;
+    ///
+    /// let everything = Selector::default();
+    /// assert!(everything.matches("acme", &BTreeMap::new()));
+    /// let one = Selector { namespaces: vec!["acme".into()], ..Selector::default() };
+    /// assert!(!one.matches("neighbour", &BTreeMap::new()));
+    /// ```
     pub fn matches(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
         (self.namespaces.is_empty() || self.namespaces.iter().any(|name| name == namespace))
             && self
