@@ -56,42 +56,6 @@ fn mix(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// `duration` as Go prints it (`176ms`, `1.5s`, `10m0s`, `1h0m0s`): what Flux's messages and status fields hold.
-pub fn in_words(duration: Duration) -> String {
-    let nanos = duration.as_nanos();
-    if nanos == 0 {
-        return "0s".into();
-    }
-    if nanos < 1_000 {
-        return format!("{nanos}ns");
-    }
-    if nanos < 1_000_000 {
-        return format!("{}µs", fraction(nanos, 1_000));
-    }
-    if nanos < 1_000_000_000 {
-        return format!("{}ms", fraction(nanos, 1_000_000));
-    }
-    let minutes = nanos / 60_000_000_000;
-    let seconds = fraction(nanos % 60_000_000_000, 1_000_000_000);
-    match (minutes / 60, minutes % 60) {
-        (0, 0) => format!("{seconds}s"),
-        (0, m) => format!("{m}m{seconds}s"),
-        (h, m) => format!("{h}h{m}m{seconds}s"),
-    }
-}
-
-/// `value / unit` with all its decimals and no trailing zero; `unit` is a power of ten.
-fn fraction(value: u128, unit: u128) -> String {
-    let whole = value / unit;
-    let rest = value % unit;
-    if rest == 0 {
-        return whole.to_string();
-    }
-    let width = unit.ilog10() as usize;
-    let decimals = format!("{rest:0width$}");
-    format!("{whole}.{}", decimals.trim_end_matches('0'))
-}
-
 /// `duration` rounded for people: to milliseconds below a minute, to seconds above.
 pub fn rounded(duration: Duration) -> Duration {
     if duration < Duration::from_millis(1) {
@@ -141,25 +105,6 @@ mod tests {
         assert_eq!(millis, [750, 750, 1500, 3000, 6000, 12_000]);
         assert_eq!(backoff(12), MAX_RETRY_DELAY);
         assert_eq!(backoff(u32::MAX), MAX_RETRY_DELAY);
-    }
-
-    #[test]
-    fn durations_read_as_go_prints_them() {
-        for (nanos, want) in [
-            (0, "0s"),
-            (1, "1ns"),
-            (1_100, "1.1µs"),
-            (2_200_000, "2.2ms"),
-            (176_000_000, "176ms"),
-            (1_500_000_000, "1.5s"),
-            (3_000_000_001, "3.000000001s"),
-            (60_000_000_000, "1m0s"),
-            (600_000_000_000, "10m0s"),
-            (3_600_000_000_000, "1h0m0s"),
-            (18_367_001_000_000, "5h6m7.001s"),
-        ] {
-            assert_eq!(in_words(Duration::from_nanos(nanos)), want);
-        }
     }
 
     #[test]

@@ -1,0 +1,417 @@
+//! Who is touched by what: a plain struct that watches feed and everyone asks.
+//!
+//! An artifact touches the Kustomizations that use it, a Secret what is configured by it, a plugin and a tenant the
+//! Kustomizations under them, a webhook what its Receiver names. Every `apply` and `remove` of something that
+//! Kustomizations are under returns those it touched, before and after, so that who lost something is woken too.
+//!
+//! What it deliberately doesn't: lock, watch or hold whole objects. The shell's `index` keeps one behind a lock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, PluginName, TenantName};
+use reeve_api::plugin::Selector;
+use reeve_api::receiver::{ReceiverResource, ReceiverResourceKind};
+use sha2::{Digest as _, Sha256};
+
+use crate::webhook::{Kind, Token};
+
+/// Labels of an object.
+pub type Labels = BTreeMap<String, String>;
+
+/// An object that can be woken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// A GitRepository.
+    Source(NamespacedName),
+    /// A Kustomization.
+    Kustomization(NamespacedName),
+    /// A Receiver.
+    Receiver(NamespacedName),
+}
+
+/// What matters of a GitRepository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Its labels.
+    pub labels: Labels,
+    /// The Secrets of its namespace that it names.
+    pub secrets: BTreeSet<ObjectName>,
+}
+
+/// What matters of a Kustomization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applier {
+    /// The source it applies.
+    pub source: NamespacedName,
+    /// Its labels.
+    pub labels: Labels,
+    /// The Secrets and ConfigMaps of its namespace that it names.
+    pub secrets: BTreeSet<ObjectName>,
+}
+
+/// What matters of a Receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// What it wakes.
+    pub resources: Vec<ReceiverResource>,
+    /// The Secret of its namespace that it names.
+    pub secret: Option<ObjectName>,
+    /// Where it is called, once its token is known.
+    pub hook: Option<(String, Arc<Hook>)>,
+}
+
+/// What a call to a Receiver's path is judged by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// The Receiver.
+    pub receiver: NamespacedName,
+    /// Who calls.
+    pub kind: Kind,
+    /// What proves it.
+    pub token: Token,
+    /// The events it asks for; empty for all.
+    pub events: Vec<String>,
+    /// Whether calls are let in.
+    pub standing: Standing,
+}
+
+/// Whether a Receiver lets calls in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It does.
+    Open,
+    /// `spec.suspend` is set.
+    Suspended,
+    /// It is not Ready.
+    NotReady,
+}
+
+/// What a Receiver names, looked up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// What is there, each once.
+    pub present: BTreeSet<Target>,
+    /// What isn't, or may not be named: one clause each.
+    pub missing: Vec<String>,
+}
+
+/// Who is touched by what.
+#[derive(Debug, Clone, Default)]
+pub struct Index {
+    /// Namespaces whose Receivers may name objects elsewhere: the platform's and those for tenants' sources.
+    trusted: BTreeSet<NamespaceName>,
+    sources: BTreeMap<NamespacedName, Source>,
+    kustomizations: BTreeMap<NamespacedName, Applier>,
+    receivers: BTreeMap<NamespacedName, Listener>,
+    plugins: BTreeMap<PluginName, (i32, Selector)>,
+    tenants: BTreeMap<TenantName, BTreeSet<NamespaceName>>,
+    by_source: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
+    by_secret: BTreeMap<NamespacedName, BTreeSet<Target>>,
+    by_path: BTreeMap<PathDigest, BTreeSet<NamespacedName>>,
+}
+
+/// A path is looked up by its digest: who tries paths cannot learn from the time it takes how much of one is right.
+type PathDigest = [u8; 32];
+
+fn digest(path: &str) -> PathDigest {
+    Sha256::digest(path).into()
+}
+
+impl Index {
+    /// An empty index. Receivers in `trusted` namespaces may name objects in others.
+    pub fn new(trusted: impl IntoIterator<Item = NamespaceName>) -> Self {
+        Self {
+            trusted: trusted.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// A GitRepository is there, or changed.
+    pub fn apply_source(&mut self, id: &NamespacedName, source: Source) {
+        self.remove_source(id);
+        self.uses(&Target::Source(id.clone()), id, &source.secrets);
+        self.sources.insert(id.clone(), source);
+    }
+
+    /// A GitRepository is gone.
+    pub fn remove_source(&mut self, id: &NamespacedName) {
+        if let Some(old) = self.sources.remove(id) {
+            self.uses_no_more(&Target::Source(id.clone()), id, &old.secrets);
+        }
+    }
+
+    /// A Kustomization is there, or changed.
+    pub fn apply_kustomization(&mut self, id: &NamespacedName, applier: Applier) {
+        self.remove_kustomization(id);
+        self.by_source
+            .entry(applier.source.clone())
+            .or_default()
+            .insert(id.clone());
+        self.uses(&Target::Kustomization(id.clone()), id, &applier.secrets);
+        self.kustomizations.insert(id.clone(), applier);
+    }
+
+    /// A Kustomization is gone.
+    pub fn remove_kustomization(&mut self, id: &NamespacedName) {
+        if let Some(old) = self.kustomizations.remove(id) {
+            unlink(&mut self.by_source, &old.source, id);
+            self.uses_no_more(&Target::Kustomization(id.clone()), id, &old.secrets);
+        }
+    }
+
+    /// A Receiver is there, or changed.
+    pub fn apply_receiver(&mut self, id: &NamespacedName, listener: Listener) {
+        self.remove_receiver(id);
+        self.uses(&Target::Receiver(id.clone()), id, &listener.secret);
+        if let Some((path, _)) = &listener.hook {
+            self.by_path
+                .entry(digest(path))
+                .or_default()
+                .insert(id.clone());
+        }
+        self.receivers.insert(id.clone(), listener);
+    }
+
+    /// A Receiver is gone.
+    pub fn remove_receiver(&mut self, id: &NamespacedName) {
+        if let Some(old) = self.receivers.remove(id) {
+            self.uses_no_more(&Target::Receiver(id.clone()), id, &old.secret);
+            if let Some((path, _)) = &old.hook {
+                unlink(&mut self.by_path, &digest(path), id);
+            }
+        }
+    }
+
+    /// A ClusterPlugin is there, or changed. Returns the Kustomizations it was or is called for.
+    pub fn apply_plugin(
+        &mut self,
+        name: PluginName,
+        order: i32,
+        selector: Selector,
+    ) -> BTreeSet<NamespacedName> {
+        let mut touched = self.selected(&selector);
+        if let Some((_, old)) = self.plugins.insert(name, (order, selector)) {
+            touched.extend(self.selected(&old));
+        }
+        touched
+    }
+
+    /// A ClusterPlugin is gone. Returns the Kustomizations it was called for.
+    pub fn remove_plugin(&mut self, name: &PluginName) -> BTreeSet<NamespacedName> {
+        self.plugins
+            .remove(name)
+            .map(|(_, old)| self.selected(&old))
+            .unwrap_or_default()
+    }
+
+    /// A Tenant is there, or changed. Returns the Kustomizations in the namespaces it named or names.
+    pub fn apply_tenant(
+        &mut self,
+        name: TenantName,
+        namespaces: BTreeSet<NamespaceName>,
+    ) -> BTreeSet<NamespacedName> {
+        let mut touched = self.within(&namespaces);
+        if let Some(old) = self.tenants.insert(name, namespaces) {
+            touched.extend(self.within(&old));
+        }
+        touched
+    }
+
+    /// A Tenant is gone. Returns the Kustomizations in the namespaces it named.
+    pub fn remove_tenant(&mut self, name: &TenantName) -> BTreeSet<NamespacedName> {
+        self.tenants
+            .remove(name)
+            .map(|old| self.within(&old))
+            .unwrap_or_default()
+    }
+
+    /// The Kustomizations that apply this source, in order.
+    pub fn kustomizations_of(
+        &self,
+        source: &NamespacedName,
+    ) -> impl Iterator<Item = &NamespacedName> {
+        self.by_source.get(source).into_iter().flatten()
+    }
+
+    /// What names this Secret or ConfigMap, in order.
+    pub fn touched_by_secret(&self, secret: &NamespacedName) -> impl Iterator<Item = &Target> {
+        self.by_secret.get(secret).into_iter().flatten()
+    }
+
+    /// The plugins called for a Kustomization, in the order they are called.
+    pub fn plugins_of(&self, kustomization: &NamespacedName) -> Vec<PluginName> {
+        let Some(applier) = self.kustomizations.get(kustomization) else {
+            return Vec::new();
+        };
+        let mut picked: Vec<_> = self
+            .plugins
+            .iter()
+            .filter(|(_, (_, s))| s.matches(kustomization.namespace.as_str(), &applier.labels))
+            .map(|(name, (order, _))| (*order, name.clone()))
+            .collect();
+        picked.sort();
+        picked.into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// The hook at a path: what a call to it is judged by.
+    pub fn hook(&self, path: &str) -> Option<Arc<Hook>> {
+        let receiver = self.by_path.get(&digest(path))?.first()?;
+        let (_, hook) = self.receivers.get(receiver)?.hook.as_ref()?;
+        Some(Arc::clone(hook))
+    }
+
+    /// What a Receiver wakes, and what it names in vain.
+    pub fn named_by(&self, receiver: &NamespacedName) -> Named {
+        let mut named = Named::default();
+        if let Some(listener) = self.receivers.get(receiver) {
+            for resource in &listener.resources {
+                self.look_up(receiver, resource, &mut named);
+            }
+        }
+        named
+    }
+
+    /// The Receivers that name, or may name, this object: to be looked at again when it comes or goes.
+    pub fn receivers_naming(&self, target: &Target) -> BTreeSet<NamespacedName> {
+        let (kind, id) = match target {
+            Target::Source(id) => (ReceiverResourceKind::GitRepository, id),
+            Target::Kustomization(id) => (ReceiverResourceKind::Kustomization, id),
+            Target::Receiver(_) => return BTreeSet::new(),
+        };
+        let names = |at: &NamespacedName, resource: &ReceiverResource| {
+            resource.kind == kind
+                && namespace_of(at, resource) == id.namespace.as_str()
+                && (resource.name == "*" || resource.name == id.name.as_str())
+        };
+        self.receivers
+            .iter()
+            .filter(|(at, listener)| listener.resources.iter().any(|r| names(at, r)))
+            .map(|(at, _)| at.clone())
+            .collect()
+    }
+
+    fn look_up(&self, receiver: &NamespacedName, resource: &ReceiverResource, named: &mut Named) {
+        let namespace = namespace_of(receiver, resource);
+        let kind = resource.kind.as_str();
+        let full = format!("{kind}/{namespace}/{}", resource.name);
+        if namespace != receiver.namespace.as_str() && !self.trusted.contains(&receiver.namespace) {
+            named.missing.push(format!(
+                "can't access '{full}', cross-namespace references have been blocked"
+            ));
+            return;
+        }
+        let wildcard = resource.name == "*";
+        if wildcard && resource.match_labels.is_empty() {
+            named
+                .missing
+                .push(format!("'{full}' needs matchLabels beside the name '*'"));
+            return;
+        }
+        let picks = |id: &NamespacedName, labels: &Labels| {
+            id.namespace.as_str() == namespace
+                && if wildcard {
+                    resource
+                        .match_labels
+                        .iter()
+                        .all(|(key, value)| labels.get(key) == Some(value))
+                } else {
+                    id.name.as_str() == resource.name
+                }
+        };
+        let found: Vec<Target> = match resource.kind {
+            ReceiverResourceKind::GitRepository => self
+                .sources
+                .iter()
+                .filter(|(id, source)| picks(id, &source.labels))
+                .map(|(id, _)| Target::Source(id.clone()))
+                .collect(),
+            ReceiverResourceKind::Kustomization => self
+                .kustomizations
+                .iter()
+                .filter(|(id, applier)| picks(id, &applier.labels))
+                .map(|(id, _)| Target::Kustomization(id.clone()))
+                .collect(),
+            _ => {
+                named
+                    .missing
+                    .push(format!("'{full}' cannot be woken: its kind is not served"));
+                return;
+            }
+        };
+        // a selector that matches nothing yet is as its writer meant it; a name is not
+        if found.is_empty() && !wildcard {
+            named.missing.push(format!("'{full}' not found"));
+        }
+        named.present.extend(found);
+    }
+
+    fn selected(&self, selector: &Selector) -> BTreeSet<NamespacedName> {
+        self.kustomizations
+            .iter()
+            .filter(|(id, applier)| selector.matches(id.namespace.as_str(), &applier.labels))
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    fn within(&self, namespaces: &BTreeSet<NamespaceName>) -> BTreeSet<NamespacedName> {
+        let in_them = |id: &&NamespacedName| namespaces.contains(&id.namespace);
+        self.kustomizations
+            .keys()
+            .filter(in_them)
+            .cloned()
+            .collect()
+    }
+
+    fn uses<'n>(
+        &mut self,
+        user: &Target,
+        at: &NamespacedName,
+        secrets: impl IntoIterator<Item = &'n ObjectName>,
+    ) {
+        for name in secrets {
+            self.by_secret
+                .entry(beside(at, name))
+                .or_default()
+                .insert(user.clone());
+        }
+    }
+
+    fn uses_no_more<'n>(
+        &mut self,
+        user: &Target,
+        at: &NamespacedName,
+        secrets: impl IntoIterator<Item = &'n ObjectName>,
+    ) {
+        for name in secrets {
+            unlink(&mut self.by_secret, &beside(at, name), user);
+        }
+    }
+}
+
+/// The object `name` in the namespace of `at`.
+fn beside(at: &NamespacedName, name: &ObjectName) -> NamespacedName {
+    NamespacedName {
+        namespace: at.namespace.clone(),
+        name: name.clone(),
+    }
+}
+
+fn namespace_of<'r>(receiver: &'r NamespacedName, resource: &'r ReceiverResource) -> &'r str {
+    resource
+        .namespace
+        .as_deref()
+        .unwrap_or(receiver.namespace.as_str())
+}
+
+fn unlink<K: Ord, V: Ord>(map: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value: &V) {
+    if let Some(set) = map.get_mut(key) {
+        set.remove(value);
+        if set.is_empty() {
+            map.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

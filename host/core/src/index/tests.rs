@@ -1,0 +1,296 @@
+//! What the index must remember and forget.
+
+use super::*;
+use reeve_api::receiver::ReceiverResourceKind as K;
+
+fn id(text: &str) -> NamespacedName {
+    text.parse().unwrap()
+}
+
+fn ids(list: impl IntoIterator<Item = NamespacedName>) -> Vec<String> {
+    list.into_iter().map(|id| id.to_string()).collect()
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect()
+}
+
+fn object_name(text: &str) -> ObjectName {
+    ObjectName::new(text).unwrap()
+}
+
+fn applier(source: &str, of: &[(&str, &str)]) -> Applier {
+    Applier {
+        source: id(source),
+        labels: labels(of),
+        secrets: BTreeSet::new(),
+    }
+}
+
+fn resource(kind: K, namespace: Option<&str>, name: &str, of: &[(&str, &str)]) -> ReceiverResource {
+    ReceiverResource {
+        api_version: None,
+        filter: None,
+        kind,
+        match_labels: labels(of),
+        name: name.to_owned(),
+        namespace: namespace.map(str::to_owned),
+    }
+}
+
+fn listener(resources: Vec<ReceiverResource>) -> Listener {
+    Listener {
+        resources,
+        secret: Some(object_name("token")),
+        hook: None,
+    }
+}
+
+/// Two tenants, one of them with its source in the platform's namespace for sources.
+fn estate() -> Index {
+    let mut index = Index::new([NamespaceName::new("config").unwrap()]);
+    for (source, of) in [
+        ("config/acme", &[("team", "a")]),
+        ("beta/own", &[("team", "b")]),
+    ] {
+        let secrets = BTreeSet::from([object_name("ssh")]);
+        index.apply_source(
+            &id(source),
+            Source {
+                labels: labels(of),
+                secrets,
+            },
+        );
+    }
+    index.apply_kustomization(&id("acme/web"), applier("config/acme", &[("tier", "web")]));
+    index.apply_kustomization(&id("acme/db"), applier("config/acme", &[]));
+    index.apply_kustomization(&id("beta/web"), applier("beta/own", &[("tier", "web")]));
+    index
+}
+
+#[test]
+fn an_artifact_touches_those_who_use_it_and_nobody_else() {
+    let mut index = estate();
+    let users = |index: &Index, of: &str| ids(index.kustomizations_of(&id(of)).cloned());
+    assert_eq!(users(&index, "config/acme"), ["acme/db", "acme/web"]);
+    // who changes its source is no longer touched by the old one
+    index.apply_kustomization(&id("acme/db"), applier("beta/own", &[]));
+    assert_eq!(users(&index, "config/acme"), ["acme/web"]);
+    assert_eq!(users(&index, "beta/own"), ["acme/db", "beta/web"]);
+    index.remove_kustomization(&id("acme/web"));
+    assert!(users(&index, "config/acme").is_empty());
+}
+
+#[test]
+fn a_secret_touches_only_its_own_namespace() {
+    let mut index = estate();
+    index.apply_receiver(&id("beta/hook"), listener(vec![]));
+    let touched = |index: &Index, of: &str| {
+        index
+            .touched_by_secret(&id(of))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        touched(&index, "beta/ssh"),
+        [Target::Source(id("beta/own"))]
+    );
+    assert_eq!(
+        touched(&index, "beta/token"),
+        [Target::Receiver(id("beta/hook"))]
+    );
+    assert!(touched(&index, "acme/ssh").is_empty());
+    index.remove_source(&id("beta/own"));
+    assert!(touched(&index, "beta/ssh").is_empty());
+}
+
+#[test]
+fn a_plugin_touches_those_it_was_called_for_and_those_it_is_called_for_now() {
+    let mut index = estate();
+    let stamp = PluginName::new("stamp").unwrap();
+    let by_label = Selector {
+        match_labels: labels(&[("tier", "web")]),
+        ..Selector::default()
+    };
+    let by_namespace = Selector {
+        namespaces: vec!["acme".into()],
+        ..Selector::default()
+    };
+    assert_eq!(
+        ids(index.apply_plugin(stamp.clone(), 0, by_label)),
+        ["acme/web", "beta/web"]
+    );
+    assert_eq!(
+        ids(index.apply_plugin(stamp.clone(), 0, by_namespace)),
+        ["acme/db", "acme/web", "beta/web"]
+    );
+    assert_eq!(ids(index.remove_plugin(&stamp)), ["acme/db", "acme/web"]);
+    assert!(index.remove_plugin(&stamp).is_empty());
+}
+
+#[test]
+fn plugins_are_called_by_order_then_by_name() {
+    let mut index = estate();
+    for (name, order) in [("b", 1), ("a", 1), ("z", -1)] {
+        index.apply_plugin(PluginName::new(name).unwrap(), order, Selector::default());
+    }
+    let called: Vec<_> = index
+        .plugins_of(&id("acme/web"))
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(called, ["z", "a", "b"]);
+    assert!(index.plugins_of(&id("acme/unknown")).is_empty());
+}
+
+#[test]
+fn a_tenant_touches_what_is_in_its_namespaces() {
+    let mut index = estate();
+    let name = TenantName::new("acme").unwrap();
+    let own = |n: &str| BTreeSet::from([NamespaceName::new(n).unwrap()]);
+    assert_eq!(
+        ids(index.apply_tenant(name.clone(), own("acme"))),
+        ["acme/db", "acme/web"]
+    );
+    assert_eq!(
+        ids(index.apply_tenant(name.clone(), own("beta"))),
+        ["acme/db", "acme/web", "beta/web"]
+    );
+    assert_eq!(ids(index.remove_tenant(&name)), ["beta/web"]);
+}
+
+#[test]
+fn a_receiver_wakes_what_is_there_and_names_what_is_not() {
+    let mut index = estate();
+    for (at, resource, present, missing) in [
+        (
+            "beta/hook",
+            resource(K::GitRepository, None, "own", &[]),
+            "beta/own",
+            "",
+        ),
+        (
+            "beta/hook",
+            resource(K::Kustomization, None, "web", &[]),
+            "beta/web",
+            "",
+        ),
+        (
+            "config/hook",
+            resource(K::GitRepository, None, "docs-gettings-started", &[]),
+            "",
+            "'GitRepository/config/docs-gettings-started' not found",
+        ),
+        // only from a trusted namespace may a Receiver name what is elsewhere
+        (
+            "config/hook",
+            resource(K::Kustomization, Some("acme"), "web", &[]),
+            "acme/web",
+            "",
+        ),
+        (
+            "beta/hook",
+            resource(K::Kustomization, Some("acme"), "web", &[]),
+            "",
+            "can't access 'Kustomization/acme/web', cross-namespace references have been blocked",
+        ),
+        (
+            "config/hook",
+            resource(K::Kustomization, Some("acme"), "*", &[("tier", "web")]),
+            "acme/web",
+            "",
+        ),
+        (
+            "config/hook",
+            resource(K::Kustomization, Some("acme"), "*", &[("tier", "x")]),
+            "",
+            "",
+        ),
+        (
+            "config/hook",
+            resource(K::GitRepository, None, "*", &[]),
+            "",
+            "'GitRepository/config/*' needs matchLabels beside the name '*'",
+        ),
+        (
+            "beta/hook",
+            resource(K::HelmRelease, None, "web", &[]),
+            "",
+            "'HelmRelease/beta/web' cannot be woken: its kind is not served",
+        ),
+    ] {
+        let says = format!("{at} naming {resource:?}");
+        index.apply_receiver(&id(at), listener(vec![resource]));
+        let named = index.named_by(&id(at));
+        let found: Vec<_> = named
+            .present
+            .iter()
+            .map(|target| match target {
+                Target::Source(id) | Target::Kustomization(id) | Target::Receiver(id) => {
+                    id.to_string()
+                }
+            })
+            .collect();
+        assert_eq!(found.join(","), present, "{says}");
+        assert_eq!(named.missing.join(","), missing, "{says}");
+    }
+}
+
+#[test]
+fn a_typo_in_one_name_does_not_silence_the_others() {
+    let mut index = estate();
+    let names = vec![
+        resource(K::GitRepository, None, "typo", &[]),
+        resource(K::GitRepository, None, "acme", &[]),
+    ];
+    index.apply_receiver(&id("config/hook"), listener(names));
+    let named = index.named_by(&id("config/hook"));
+    assert_eq!(
+        named.present,
+        BTreeSet::from([Target::Source(id("config/acme"))])
+    );
+    assert_eq!(named.missing, ["'GitRepository/config/typo' not found"]);
+    // and when the missing one comes, its Receiver is looked at again
+    assert_eq!(
+        ids(index.receivers_naming(&Target::Source(id("config/typo")))),
+        ["config/hook"]
+    );
+    assert!(
+        index
+            .receivers_naming(&Target::Source(id("beta/typo")))
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_hook_is_found_by_its_whole_path_only() {
+    let mut index = estate();
+    let token = Token::parse(Some(b"t"), "beta/token").unwrap();
+    let path = token.path("hook", "beta");
+    let hook = Arc::new(Hook {
+        receiver: id("beta/hook"),
+        kind: Kind::Generic,
+        token,
+        events: vec![],
+        standing: Standing::Open,
+    });
+    let mut listening = listener(vec![]);
+    listening.hook = Some((path.clone(), Arc::clone(&hook)));
+    index.apply_receiver(&id("beta/hook"), listening);
+    assert_eq!(index.hook(&path), Some(hook));
+    for wrong in [
+        "",
+        "/hook/",
+        &path[..path.len() - 1],
+        &format!("{path}0"),
+        &path.to_uppercase(),
+    ] {
+        assert_eq!(index.hook(wrong), None, "{wrong}");
+    }
+    // a new token is a new path; the old one is gone
+    index.apply_receiver(&id("beta/hook"), listener(vec![]));
+    assert_eq!(index.hook(&path), None);
+}

@@ -1,0 +1,457 @@
+//! The story of one run of a Kustomization.
+//!
+//! What it deliberately doesn't: decide whether a run succeeded. It is told what came of it, as a
+//! [`KustomizationOutcome`], by the controller; what is written goes through the shell's `controller::report`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use reeve_api::KUSTOMIZE_GROUP;
+use reeve_api::condition::{self, Status, Type};
+use reeve_api::duration::Duration as GoDuration;
+use reeve_api::kustomization::{
+    Inventory as TypedInventory, KustomizationStatus, ResourceRef, Snapshot,
+};
+use reeve_api::meta::Time;
+use reeve_api::reason::Reason;
+
+use super::{
+    Event, Frame, MAX_EVENT_MESSAGE, Memory, Next, Page, Told, after, asked_for, handled, observed,
+    remember_failure, words, worth_a_warning,
+};
+use crate::failure::{Explained, Turn};
+use crate::inventory::{Inventory, ObjectId};
+use crate::schedule;
+
+/// How many snapshots the history holds.
+const HISTORY: usize = 5;
+
+/// What was done to one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// It wasn't there.
+    Created,
+    /// It was there, and different.
+    Configured,
+    /// It was there as it should be; nothing was written.
+    Unchanged,
+    /// It is no longer wanted.
+    Deleted,
+    /// Its owner asked to leave it alone.
+    Skipped,
+}
+
+impl Action {
+    /// As Flux spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Configured => "configured",
+            Self::Unchanged => "unchanged",
+            Self::Deleted => "deleted",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// Whether something was written for it.
+    pub fn is_change(self) -> bool {
+        matches!(self, Self::Created | Self::Configured | Self::Deleted)
+    }
+}
+
+/// One line of a change set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The object.
+    pub id: ObjectId,
+    /// What was done to it.
+    pub action: Action,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone)]
+pub enum KustomizationOutcome {
+    /// Everything wanted is on the cluster, and nothing that is no longer wanted.
+    Applied(Applied),
+    /// `spec.suspend` is set: nothing was looked at.
+    Suspended,
+    /// The object is going away, and what it had on the cluster went before it.
+    Withdrawn {
+        /// What pruning did, in order.
+        pruned: Vec<Change>,
+    },
+    /// It stopped somewhere.
+    Failed(Failed),
+}
+
+/// A run that reached its end.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// The revision that was applied.
+    pub revision: String,
+    /// What applying did, in order.
+    pub changes: Vec<Change>,
+    /// What pruning did, in order.
+    pub pruned: Vec<Change>,
+    /// What this Kustomization now has on the cluster.
+    pub inventory: Inventory,
+    /// `<algo>:<hex>` of what was rendered.
+    pub digest: String,
+    /// How long the run took.
+    pub took: Duration,
+}
+
+/// A run that stopped somewhere.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    /// Why, and whose turn it is.
+    pub why: Explained,
+    /// The revision, once it was known.
+    pub attempted: Option<String>,
+    /// What was written before it stopped, pruning included.
+    pub changes: Vec<Change>,
+    /// What this Kustomization now has on the cluster, if that may have changed: nothing applied may fall out of it.
+    pub inventory: Option<Inventory>,
+    /// `<algo>:<hex>` of what was rendered, once it was.
+    pub digest: Option<String>,
+    /// How long the run took.
+    pub took: Duration,
+}
+
+impl Failed {
+    /// A run that stopped before it had a revision, let alone wrote anything.
+    pub fn early(why: Explained, took: Duration) -> Self {
+        Self {
+            why,
+            attempted: None,
+            changes: Vec::new(),
+            inventory: None,
+            digest: None,
+            took,
+        }
+    }
+}
+
+/// How far a run has come. Announced while it lasts, so that who watches sees where the time goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KustomizationProgress {
+    /// The artifact is being opened.
+    Fetching,
+    /// Manifests are being rendered and transformed.
+    Building,
+    /// What is on the cluster is being compared, and changed where it differs.
+    DetectingDrift,
+    /// What was applied is being waited for.
+    CheckingHealth,
+}
+
+impl KustomizationProgress {
+    fn words(self, revision: &str, timeout: Duration) -> String {
+        let doing = match self {
+            Self::Fetching => "Fetching manifests for",
+            Self::Building => "Building manifests for",
+            Self::DetectingDrift => "Detecting drift for",
+            Self::CheckingHealth => "Running health checks for",
+        };
+        format!(
+            "{doing} revision {revision} with a timeout of {}",
+            GoDuration::from(timeout)
+        )
+    }
+
+    /// How far a run had come that ended for this reason.
+    fn before(reason: Reason) -> Self {
+        match reason {
+            Reason::ArtifactFailed => Self::Fetching,
+            Reason::BuildFailed | Reason::PluginFailed | Reason::PluginNotFound => Self::Building,
+            Reason::HealthCheckFailed | Reason::HealthCheckCanceled => Self::CheckingHealth,
+            _ => Self::DetectingDrift,
+        }
+    }
+}
+
+/// The status while a run lasts: `Ready` is unknown, and `Reconciling` says how far it is.
+///
+/// The request and the generation it answers are not reported as handled yet.
+pub fn announce_kustomization(
+    previous: &KustomizationStatus,
+    frame: &Frame<'_>,
+    progress: KustomizationProgress,
+    revision: &str,
+    timeout: Duration,
+) -> KustomizationStatus {
+    let mut status = previous.clone();
+    let mut page = Page::new(&previous.conditions, frame);
+    let doing = progress.words(revision, timeout);
+    page.mark(
+        Type::Ready,
+        Status::Unknown,
+        Reason::Progressing,
+        "Reconciliation in progress",
+    );
+    page.mark(Type::Reconciling, Status::True, Reason::Progressing, &doing);
+    page.remove(&[Type::Stalled]);
+    status.conditions = page.conditions;
+    if progress != KustomizationProgress::Fetching {
+        status.last_attempted_revision = Some(revision.to_owned());
+    }
+    status
+}
+
+/// What the world reads about a run of a Kustomization that began with `previous` and came to `outcome`.
+///
+/// `timeout` is `spec.timeout` or what stands for it.
+pub fn tell_kustomization(
+    previous: &KustomizationStatus,
+    frame: &Frame<'_>,
+    timeout: Duration,
+    outcome: &KustomizationOutcome,
+) -> Told<KustomizationStatus> {
+    let mut told = match outcome {
+        KustomizationOutcome::Applied(done) => applied(previous, frame, done),
+        KustomizationOutcome::Suspended => rest(previous, frame),
+        KustomizationOutcome::Withdrawn { pruned } => withdrawn(previous, frame, pruned),
+        KustomizationOutcome::Failed(stopped) => failed(previous, frame, timeout, stopped),
+    };
+    let status = &mut told.status;
+    status.last_handled_reconcile_at = handled(previous.last_handled_reconcile_at.as_ref(), frame);
+    status.observed_generation = observed(&status.conditions, previous.observed_generation, frame);
+    told
+}
+
+fn applied(
+    previous: &KustomizationStatus,
+    frame: &Frame<'_>,
+    done: &Applied,
+) -> Told<KustomizationStatus> {
+    let Applied {
+        revision,
+        changes,
+        pruned,
+        inventory,
+        digest,
+        took,
+    } = done;
+    let mut status = previous.clone();
+    let mut page = Page::new(&previous.conditions, frame);
+    page.ready(
+        Reason::ReconciliationSucceeded,
+        &format!("Applied revision: {revision}"),
+    );
+    page.remove(&[Type::Healthy]);
+    status.conditions = page.conditions;
+    status.inventory = Some(typed(inventory));
+    status.last_applied_revision = Some(revision.clone());
+    status.last_attempted_revision = Some(revision.clone());
+    remember(
+        &mut status.history,
+        digest,
+        Reason::ReconciliationSucceeded,
+        revision,
+        *took,
+        frame,
+    );
+
+    let metadata = metadata(Some(revision));
+    let mut events = change_events(changes, &metadata);
+    events.extend(change_events(pruned, &metadata));
+    let news = !events.is_empty()
+        || previous.last_applied_revision.as_ref() != Some(revision)
+        || !condition::is_true(&previous.conditions, Type::Ready)
+        || asked_for(
+            &previous.conditions,
+            previous.last_handled_reconcile_at.as_ref(),
+            frame,
+        );
+    if news {
+        let finished = format!(
+            "Reconciliation finished in {}, next run in {}",
+            GoDuration::from(schedule::rounded(*took)),
+            GoDuration::from(frame.interval)
+        );
+        events.push(Event::normal(
+            Reason::ReconciliationSucceeded,
+            &finished,
+            &metadata,
+        ));
+    }
+    let next = Next::After(schedule::jittered(frame.interval, frame.seed));
+    Told {
+        status,
+        events,
+        next,
+        memory: Memory::default(),
+    }
+}
+
+fn failed(
+    previous: &KustomizationStatus,
+    frame: &Frame<'_>,
+    timeout: Duration,
+    stopped: &Failed,
+) -> Told<KustomizationStatus> {
+    let Failed {
+        why,
+        attempted,
+        changes,
+        inventory,
+        digest,
+        took,
+    } = stopped;
+    let message = words(why);
+    let mut status = previous.clone();
+    let mut page = Page::new(&previous.conditions, frame);
+    let progress = attempted
+        .as_ref()
+        .map(|revision| KustomizationProgress::before(why.reason).words(revision, timeout));
+    page.failed(why, &message, progress.as_deref());
+    status.conditions = page.conditions;
+    if let Some(revision) = attempted {
+        status.last_attempted_revision = Some(revision.clone());
+    }
+    if let Some(inventory) = inventory {
+        status.inventory = Some(typed(inventory));
+    }
+    if let (Some(digest), Some(revision)) = (digest, attempted) {
+        remember(
+            &mut status.history,
+            digest,
+            why.reason,
+            revision,
+            *took,
+            frame,
+        );
+    }
+
+    let metadata = metadata(attempted.as_ref());
+    let mut events = change_events(changes, &metadata);
+    let asked = asked_for(
+        &previous.conditions,
+        previous.last_handled_reconcile_at.as_ref(),
+        frame,
+    );
+    // A source that isn't there yet is not worth a warning: as a rule it was applied together with the Kustomization.
+    let warn = why.turn != Turn::Source
+        && (asked || worth_a_warning(&previous.conditions, why, &message, frame));
+    if warn {
+        events.push(Event::warning(why.reason, &message, &metadata));
+    }
+    let memory = remember_failure(frame, why.turn, warn);
+    Told {
+        status,
+        events,
+        next: after(why.turn, memory.failures, frame),
+        memory,
+    }
+}
+
+/// Suspended: the conditions stay what they were; only the request is answered.
+fn rest(previous: &KustomizationStatus, frame: &Frame<'_>) -> Told<KustomizationStatus> {
+    let mut status = previous.clone();
+    let mut page = Page::new(&previous.conditions, frame);
+    if condition::is_true(&page.conditions, Type::Ready) {
+        page.remove(&[Type::Reconciling]);
+    }
+    status.conditions = page.conditions;
+    Told {
+        status,
+        events: Vec::new(),
+        next: Next::Watch,
+        memory: frame.memory,
+    }
+}
+
+fn withdrawn(
+    previous: &KustomizationStatus,
+    frame: &Frame<'_>,
+    pruned: &[Change],
+) -> Told<KustomizationStatus> {
+    let metadata = metadata(previous.last_applied_revision.as_ref());
+    let events = change_events(pruned, &metadata);
+    Told {
+        events,
+        ..rest(previous, frame)
+    }
+}
+
+fn typed(inventory: &Inventory) -> TypedInventory {
+    let entries = inventory.to_status().into_iter();
+    TypedInventory {
+        entries: entries
+            .map(|(id, version)| ResourceRef { id, version })
+            .collect(),
+    }
+}
+
+fn metadata(revision: Option<&String>) -> BTreeMap<String, String> {
+    revision
+        .map(|revision| (format!("{KUSTOMIZE_GROUP}/revision"), revision.clone()))
+        .into_iter()
+        .collect()
+}
+
+/// The change set as one event, a line an object: only what was written for.
+fn change_events(changes: &[Change], metadata: &BTreeMap<String, String>) -> Vec<Event> {
+    let lines: Vec<String> = changes
+        .iter()
+        .filter(|change| change.action.is_change())
+        .map(|change| format!("{} {}", change.id.subject(), change.action.as_str()))
+        .collect();
+    if lines.is_empty() {
+        return Vec::new();
+    }
+    vec![Event::normal(
+        Reason::Progressing,
+        &whole_lines(&lines),
+        metadata,
+    )]
+}
+
+/// As many whole lines as an event takes, and how many are left out.
+fn whole_lines(lines: &[String]) -> String {
+    /// Room for the line that counts the rest.
+    const REST: usize = 32;
+    let mut text = String::new();
+    for (told, line) in lines.iter().enumerate() {
+        if told > 0 && text.len() + line.len() + 1 > MAX_EVENT_MESSAGE - REST {
+            let _written = write!(text, "\n… and {} more", lines.len() - told);
+            return text;
+        }
+        if told > 0 {
+            text.push('\n');
+        }
+        text.push_str(line);
+    }
+    text
+}
+
+/// Puts this run into the history: on top, merged with an earlier run of the same digest that ended the same way.
+fn remember(
+    history: &mut Vec<Snapshot>,
+    digest: &str,
+    status: Reason,
+    revision: &str,
+    took: Duration,
+    frame: &Frame<'_>,
+) {
+    let known = history
+        .iter()
+        .position(|s| s.digest == digest && s.last_reconciled_status == status.as_str())
+        .map(|at| history.remove(at));
+    let (first_reconciled, total) = known.map_or((Time(frame.now), 0), |known| {
+        (known.first_reconciled, known.total_reconciliations)
+    });
+    let metadata = BTreeMap::from([("revision".to_owned(), revision.to_owned())]);
+    let newest = Snapshot {
+        digest: digest.to_owned(),
+        first_reconciled,
+        last_reconciled: Time(frame.now),
+        last_reconciled_duration: GoDuration::from(took),
+        last_reconciled_status: status.as_str().to_owned(),
+        metadata,
+        total_reconciliations: total.saturating_add(1),
+    };
+    history.insert(0, newest);
+    history.truncate(HISTORY);
+}

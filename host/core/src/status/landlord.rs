@@ -1,0 +1,167 @@
+//! The stories of the platform's own kinds: Tenant and ClusterPlugin.
+//!
+//! What it deliberately doesn't: decide who has a namespace (`tenancy`) or load a component (the sandbox).
+
+use std::collections::BTreeMap;
+
+use reeve_api::condition::{self, Condition, Status, Type};
+use reeve_api::name::NamespaceName;
+use reeve_api::plugin::ClusterPluginStatus;
+use reeve_api::reason::Reason;
+use reeve_api::tenant::TenantStatus;
+
+use super::{
+    Event, Frame, Memory, Next, Page, Told, after, asked_for, observed, remember_failure, words,
+    worth_a_warning,
+};
+use crate::failure::Explained;
+
+/// What came of looking at a Tenant.
+#[derive(Debug, Clone)]
+pub struct TenantOutcome {
+    /// The namespaces it has.
+    pub namespaces: Vec<NamespaceName>,
+    /// What is wrong with it, if anything: a namespace that an older Tenant has, a Project that isn't there.
+    pub wrong: Option<Explained>,
+}
+
+/// What came of loading a ClusterPlugin.
+#[derive(Debug, Clone)]
+pub enum PluginOutcome {
+    /// It may be called.
+    Loaded {
+        /// `sha256:<hex>` of the component.
+        digest: String,
+    },
+    /// It may not.
+    Failed(Explained),
+}
+
+/// What the world reads about a Tenant.
+pub fn tell_tenant(
+    previous: &TenantStatus,
+    frame: &Frame<'_>,
+    outcome: &TenantOutcome,
+) -> Told<TenantStatus> {
+    let result = match &outcome.wrong {
+        Some(why) => Err(why),
+        None => Ok(match outcome.namespaces.len() {
+            1 => "has 1 namespace".to_owned(),
+            n => format!("has {n} namespaces"),
+        }),
+    };
+    let (conditions, tale) = simply(&previous.conditions, frame, result);
+    let status = TenantStatus {
+        observed_generation: observed(&conditions, previous.observed_generation, frame),
+        conditions,
+        namespaces: outcome.namespaces.clone(),
+    };
+    tale.of(status)
+}
+
+/// What the world reads about a ClusterPlugin.
+pub fn tell_plugin(
+    previous: &ClusterPluginStatus,
+    frame: &Frame<'_>,
+    outcome: &PluginOutcome,
+) -> Told<ClusterPluginStatus> {
+    let (result, digest) = match outcome {
+        PluginOutcome::Loaded { digest } => (Ok(format!("loaded {digest}")), Some(digest.clone())),
+        PluginOutcome::Failed(why) => (Err(why), None),
+    };
+    let (conditions, tale) = simply(&previous.conditions, frame, result);
+    let mut page = Page::new(&conditions, frame);
+    match outcome {
+        PluginOutcome::Loaded { digest } => {
+            page.mark(
+                Type::Loaded,
+                Status::True,
+                Reason::Succeeded,
+                &format!("loaded {digest}"),
+            );
+        }
+        PluginOutcome::Failed(why) => {
+            page.mark(Type::Loaded, Status::False, why.reason, &words(why));
+        }
+    }
+    let status = ClusterPluginStatus {
+        observed_generation: observed(&page.conditions, previous.observed_generation, frame),
+        conditions: page.conditions,
+        digest,
+    };
+    tale.of(status)
+}
+
+/// What is told beside the status.
+struct Tale {
+    events: Vec<Event>,
+    next: Next,
+    memory: Memory,
+}
+
+impl Tale {
+    fn of<S>(self, status: S) -> Told<S> {
+        Told {
+            status,
+            events: self.events,
+            next: self.next,
+            memory: self.memory,
+        }
+    }
+}
+
+/// `Ready` and nothing else: these kinds have no interval and no request; their watches wake them.
+fn simply(
+    previous: &[Condition],
+    frame: &Frame<'_>,
+    result: Result<String, &Explained>,
+) -> (Vec<Condition>, Tale) {
+    let mut page = Page::new(previous, frame);
+    match result {
+        Ok(message) => {
+            page.ready(Reason::Succeeded, &message);
+            let news = !condition::is_true(previous, Type::Ready)
+                || asked_for(
+                    previous,
+                    None,
+                    &Frame {
+                        requested_at: None,
+                        ..*frame
+                    },
+                );
+            let events = if news {
+                vec![Event::normal(Reason::Succeeded, &message, &BTreeMap::new())]
+            } else {
+                Vec::new()
+            };
+            (
+                page.conditions,
+                Tale {
+                    events,
+                    next: Next::Watch,
+                    memory: Memory::default(),
+                },
+            )
+        }
+        Err(why) => {
+            let message = words(why);
+            page.failed(why, &message, Some("Reconciliation in progress"));
+            let warn = worth_a_warning(previous, why, &message, frame);
+            let events = if warn {
+                vec![Event::warning(why.reason, &message, &BTreeMap::new())]
+            } else {
+                Vec::new()
+            };
+            let memory = remember_failure(frame, why.turn, warn);
+            let next = after(why.turn, memory.failures, frame);
+            (
+                page.conditions,
+                Tale {
+                    events,
+                    next,
+                    memory,
+                },
+            )
+        }
+    }
+}

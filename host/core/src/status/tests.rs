@@ -1,0 +1,691 @@
+//! Every story as people read it: one scenario a golden file in `tests/cases/status`, rewritten with `REEVE_BLESS=1`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use reeve_api::kustomization::KustomizationStatus;
+use reeve_api::name::NamespaceName;
+use reeve_api::plugin::ClusterPluginStatus;
+use reeve_api::receiver::ReceiverStatus;
+use reeve_api::source::GitRepositoryStatus;
+use reeve_api::tenant::TenantStatus;
+
+use super::*;
+use crate::artifact::{Artifact, Digest, Revision};
+use crate::inventory::{Entry, Inventory, ObjectId};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const OLD: &str = "1111111111111111111111111111111111111111";
+const NEW: &str = "2222222222222222222222222222222222222222";
+
+fn at(minute: i64) -> Timestamp {
+    let start: Timestamp = "2026-01-02T03:00:00Z".parse().unwrap();
+    start + jiff::SignedDuration::from_mins(minute)
+}
+
+fn frame<'a>(minute: i64, memory: Memory) -> Frame<'a> {
+    Frame {
+        generation: 1,
+        requested_at: None,
+        now: at(minute),
+        interval: 10 * MINUTE,
+        retry_interval: 2 * MINUTE,
+        seed: 0,
+        memory,
+    }
+}
+
+fn main_at(commit: &str) -> String {
+    format!("main@sha1:{commit}")
+}
+
+fn id(kind: &str, name: &str) -> ObjectId {
+    let group = if kind == "Deployment" { "apps" } else { "" };
+    ObjectId {
+        namespace: "default".into(),
+        name: name.into(),
+        group: group.into(),
+        kind: kind.into(),
+    }
+}
+
+fn change(kind: &str, name: &str, action: Action) -> Change {
+    Change {
+        id: id(kind, name),
+        action,
+    }
+}
+
+fn inventory(names: &[(&str, &str)]) -> Inventory {
+    let mut inventory = Inventory::default();
+    for (kind, name) in names {
+        inventory.insert(Entry {
+            id: id(kind, name),
+            version: "v1".into(),
+        });
+    }
+    inventory
+}
+
+fn applied(commit: &str, changes: Vec<Change>) -> KustomizationOutcome {
+    KustomizationOutcome::Applied(Applied {
+        revision: main_at(commit),
+        changes,
+        pruned: Vec::new(),
+        inventory: inventory(&[("Service", "podinfo"), ("Deployment", "podinfo")]),
+        digest: format!("sha256:{commit}"),
+        took: Duration::from_nanos(176_123_456),
+    })
+}
+
+fn failed(why: Explained, attempted: Option<&str>) -> KustomizationOutcome {
+    KustomizationOutcome::Failed(Failed {
+        attempted: attempted.map(main_at),
+        ..Failed::early(why, MINUTE)
+    })
+}
+
+fn artifact(commit: &str) -> Artifact {
+    Artifact {
+        revision: Revision::new(Some("main"), commit).unwrap(),
+        digest: Digest::of(commit.as_bytes()),
+        tree: "f".repeat(40),
+        path: "gitrepository/acme/web/x.tar.gz".into(),
+        url: "http://reeve/gitrepository/acme/web/x.tar.gz".into(),
+        size: 1234,
+        last_update_time: at(0),
+    }
+}
+
+fn stored(commit: &str, subject: &str) -> SourceOutcome {
+    let artifact = Box::new(artifact(commit));
+    SourceOutcome::Stored {
+        artifact,
+        subject: subject.into(),
+        ignore: None,
+    }
+}
+
+/// One story after the other, as text.
+struct Story {
+    name: &'static str,
+    text: String,
+}
+
+impl Story {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            text: String::new(),
+        }
+    }
+
+    fn line(&mut self, line: impl AsRef<str>) {
+        self.text.push_str(line.as_ref());
+        self.text.push('\n');
+    }
+
+    fn conditions(&mut self, conditions: &[Condition]) {
+        for c in conditions {
+            let since = c.last_transition_time.0;
+            let seen = c.observed_generation.unwrap_or_default();
+            self.line(format!(
+                "  {}={} {} since {since} of {seen}",
+                c.type_, c.status, c.reason
+            ));
+            self.line(format!("    {}", c.message));
+        }
+    }
+
+    fn tell<S: serde::Serialize>(&mut self, says: &str, told: &Told<S>) {
+        let mut status = serde_json::to_value(&told.status).unwrap();
+        let conditions = status.as_object_mut().unwrap().remove("conditions");
+        let conditions: Vec<Condition> =
+            serde_json::from_value(conditions.unwrap_or_else(|| serde_json::json!([]))).unwrap();
+        self.line(format!("# {says}"));
+        self.conditions(&conditions);
+        for (key, value) in status.as_object().unwrap() {
+            self.line(format!("  {key}: {value}"));
+        }
+        for event in &told.events {
+            let type_ = event.type_.as_str();
+            self.line(format!(
+                "  event {type_} {} {:?}",
+                event.reason, event.message
+            ));
+            for (key, value) in &event.metadata {
+                self.line(format!("    {key}: {value}"));
+            }
+        }
+        let next = match told.next {
+            Next::After(wait) => reeve_api::duration::Duration::from(wait).to_string(),
+            Next::Watch => "when something changes".into(),
+        };
+        self.line(format!("  next: {next}"));
+        self.line("");
+    }
+
+    fn compare(self) {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("../../tests/cases/status")
+            .join(format!("{}.txt", self.name));
+        if std::env::var_os("REEVE_BLESS").is_some() {
+            std::fs::write(&path, &self.text).unwrap();
+        }
+        let want = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(self.text, want, "{path:?} (REEVE_BLESS=1 rewrites it)");
+    }
+}
+
+/// Plays outcomes one after the other, each on the status the one before left.
+struct Kustomization {
+    story: Story,
+    status: KustomizationStatus,
+    memory: Memory,
+}
+
+impl Kustomization {
+    fn new(name: &'static str) -> Self {
+        let status = KustomizationStatus {
+            observed_generation: Some(-1),
+            ..KustomizationStatus::default()
+        };
+        Self {
+            story: Story::new(name),
+            status,
+            memory: Memory::default(),
+        }
+    }
+
+    fn run(&mut self, says: &str, minute: i64, outcome: &KustomizationOutcome) -> &mut Self {
+        self.run_as(says, frame(minute, self.memory), outcome)
+    }
+
+    fn run_as(
+        &mut self,
+        says: &str,
+        frame: Frame<'_>,
+        outcome: &KustomizationOutcome,
+    ) -> &mut Self {
+        let frame = Frame {
+            memory: self.memory,
+            ..frame
+        };
+        let told = tell_kustomization(&self.status, &frame, 9 * MINUTE, outcome);
+        self.story.tell(says, &told);
+        self.status = told.status;
+        self.memory = told.memory;
+        self
+    }
+}
+
+#[test]
+fn a_kustomization_that_goes_well_reads_as_flux_tells_it() {
+    let mut k = Kustomization::new("kustomization-well");
+    let created = vec![
+        change("Service", "podinfo", Action::Created),
+        change("Deployment", "podinfo", Action::Created),
+    ];
+    let same = |commit| {
+        applied(
+            commit,
+            vec![change("Service", "podinfo", Action::Unchanged)],
+        )
+    };
+    k.run("the first run creates", 0, &applied(OLD, created));
+    k.run("nothing changed: no event", 10, &same(OLD));
+    let asked = Frame {
+        requested_at: Some("2026-01-02T03:11:00Z"),
+        ..frame(11, k.memory)
+    };
+    k.run_as(
+        "somebody asked: an event, and the request is echoed",
+        asked,
+        &same(OLD),
+    );
+    let drifted = vec![change("Deployment", "podinfo", Action::Configured)];
+    k.run("a hand-made change is reverted", 20, &applied(OLD, drifted));
+    let KustomizationOutcome::Applied(mut pruned) = same(NEW) else {
+        unreachable!()
+    };
+    pruned.pruned = vec![
+        change("Service", "podinfo", Action::Deleted),
+        change("Deployment", "kept", Action::Skipped),
+    ];
+    pruned.inventory = inventory(&[("Deployment", "podinfo")]);
+    k.run(
+        "a file is gone from git",
+        30,
+        &KustomizationOutcome::Applied(pruned),
+    );
+    k.run_as(
+        "suspended: the generation is observed, nothing else",
+        Frame {
+            generation: 2,
+            ..frame(40, k.memory)
+        },
+        &KustomizationOutcome::Suspended,
+    );
+    let gone = vec![change("Deployment", "podinfo", Action::Deleted)];
+    k.run(
+        "deleted",
+        50,
+        &KustomizationOutcome::Withdrawn { pruned: gone },
+    );
+    k.story.compare();
+}
+
+#[test]
+fn a_kustomization_that_fails_says_whose_turn_it_is() {
+    let mut k = Kustomization::new("kustomization-fails");
+    let no_source = Explained::new(
+        Reason::ArtifactFailed,
+        Turn::Source,
+        "Source artifact not found, retrying in 30s",
+    );
+    let build = Explained::new(
+        Reason::BuildFailed,
+        Turn::NextRevision,
+        "apps/web/kustomization.yaml:3:1: not YAML",
+    );
+    let denied = Explained::new(
+        Reason::PolicyDenied,
+        Turn::OwnerOrPolicy,
+        "service-account: spec.serviceAccountName is missing",
+    )
+    .with_hint("set spec.serviceAccountName to an account in the tenant's namespace");
+    let access = Explained::new(
+        Reason::AccessDenied,
+        Turn::Owner,
+        "can't access 'GitRepository/ns/name', cross-namespace references have been blocked",
+    );
+    let refused = Explained::new(
+        Reason::ReconciliationFailed,
+        Turn::Retry,
+        "Service is invalid",
+    );
+    let down = Explained::new(Reason::ReconciliationFailed, Turn::Ours, "no API server");
+    k.run(
+        "the source is not there yet: no warning",
+        0,
+        &failed(no_source, None),
+    );
+    k.run("the build fails", 1, &failed(build.clone(), Some(OLD)));
+    k.run(
+        "it still does, soon after: no second warning",
+        2,
+        &failed(build.clone(), Some(OLD)),
+    );
+    k.run(
+        "it still does, an interval later: a warning",
+        12,
+        &failed(build, Some(OLD)),
+    );
+    k.run(
+        "policy denies: stalled, with a hint",
+        13,
+        &failed(denied, Some(NEW)),
+    );
+    k.run(
+        "it may not use its source: stalled for good",
+        14,
+        &failed(access, None),
+    );
+    k.run(
+        "an object is refused: again after the retry interval",
+        15,
+        &failed(refused, Some(NEW)),
+    );
+    k.run(
+        "ours to retry: backoff",
+        16,
+        &failed(down.clone(), Some(NEW)),
+    );
+    k.run("and longer", 17, &failed(down, Some(NEW)));
+    k.run("it goes well again", 18, &applied(NEW, vec![]));
+    k.story.compare();
+}
+
+#[test]
+fn what_was_written_before_a_failure_stays_in_the_inventory_and_is_told() {
+    let mut k = Kustomization::new("kustomization-half");
+    k.run("all is well", 0, &applied(OLD, vec![]));
+    let why = Explained::new(
+        Reason::ReconciliationFailed,
+        Turn::Retry,
+        "Deployment is invalid",
+    );
+    let half = Failed {
+        attempted: Some(main_at(NEW)),
+        changes: vec![change("Service", "second", Action::Created)],
+        inventory: Some(inventory(&[
+            ("Service", "podinfo"),
+            ("Deployment", "podinfo"),
+            ("Service", "second"),
+        ])),
+        digest: Some(format!("sha256:{NEW}")),
+        ..Failed::early(why, MINUTE)
+    };
+    k.run(
+        "the second stage fails",
+        1,
+        &KustomizationOutcome::Failed(half),
+    );
+    k.story.compare();
+}
+
+#[test]
+fn progress_is_announced_in_fluxs_words() {
+    let mut story = Story::new("kustomization-progress");
+    let mut k = Kustomization::new("");
+    k.run("", 0, &applied(OLD, vec![]));
+    for progress in [
+        KustomizationProgress::Fetching,
+        KustomizationProgress::Building,
+        KustomizationProgress::DetectingDrift,
+        KustomizationProgress::CheckingHealth,
+    ] {
+        let frame = Frame {
+            requested_at: Some("now"),
+            ..frame(1, k.memory)
+        };
+        let status = announce_kustomization(&k.status, &frame, progress, &main_at(NEW), 9 * MINUTE);
+        story.line(format!("# {progress:?}"));
+        story.conditions(&status.conditions);
+        story.line(format!("  attempted: {:?}", status.last_attempted_revision));
+        // what is not done yet is not reported as done
+        assert_eq!(status.last_handled_reconcile_at, None);
+        assert_eq!(status.observed_generation, Some(1));
+    }
+    story.compare();
+}
+
+#[test]
+fn a_steady_ready_condition_keeps_its_time_through_announcements() {
+    let mut k = Kustomization::new("");
+    k.run("", 0, &applied(OLD, vec![]));
+    let announced = announce_kustomization(
+        &k.status,
+        &frame(10, k.memory),
+        KustomizationProgress::Building,
+        &main_at(OLD),
+        MINUTE,
+    );
+    assert!(!condition::is_true(&announced.conditions, Type::Ready));
+    // the story is measured against the status the run began with
+    let told = tell_kustomization(
+        &k.status,
+        &frame(10, k.memory),
+        MINUTE,
+        &applied(OLD, vec![]),
+    );
+    let ready = condition::find(&told.status.conditions, Type::Ready).unwrap();
+    assert_eq!(ready.last_transition_time.0, at(0));
+    assert!(told.events.is_empty());
+}
+
+#[test]
+fn the_history_holds_the_five_newest_and_merges_equals() {
+    let mut k = Kustomization::new("");
+    for (minute, commit) in (0..).zip(["a", "b", "c", "a", "d", "e", "f"]) {
+        let outcome = applied(&commit.repeat(40), vec![]);
+        k.run("", minute, &outcome);
+    }
+    let told: Vec<_> = k
+        .status
+        .history
+        .iter()
+        .map(|s| {
+            (
+                &s.digest[7..8],
+                s.total_reconciliations,
+                s.last_reconciled.0,
+                s.first_reconciled.0,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("f", 1, at(6), at(6)),
+            ("e", 1, at(5), at(5)),
+            ("d", 1, at(4), at(4)),
+            ("a", 2, at(3), at(0)),
+            ("c", 1, at(2), at(2)),
+        ]
+    );
+}
+
+#[test]
+fn a_large_change_set_is_told_in_whole_lines() {
+    let changes: Vec<_> = (0..200)
+        .map(|n| change("Service", &format!("svc-{n:03}"), Action::Created))
+        .collect();
+    let mut k = Kustomization::new("");
+    let told = tell_kustomization(
+        &k.status,
+        &frame(0, k.memory),
+        MINUTE,
+        &applied(OLD, changes),
+    );
+    let message = &told.events[0].message;
+    assert!(message.len() <= MAX_EVENT_MESSAGE, "{}", message.len());
+    let mut lines: Vec<_> = message.lines().collect();
+    let rest = lines.pop().unwrap();
+    assert_eq!(lines[0], "Service/default/svc-000 created");
+    assert!(lines.iter().all(|line| line.ends_with(" created")));
+    assert_eq!(rest, format!("… and {} more", 200 - lines.len()));
+    k.run(
+        "",
+        0,
+        &failed(
+            Explained::new(Reason::BuildFailed, Turn::Retry, "ä".repeat(9000)),
+            None,
+        ),
+    );
+    let ready = condition::find(&k.status.conditions, Type::Ready).unwrap();
+    assert!(ready.message.len() <= MAX_CONDITION_MESSAGE && ready.message.ends_with('…'));
+}
+
+#[test]
+fn a_source_reads_as_flux_tells_it() {
+    let mut story = Story::new("source");
+    let mut status = GitRepositoryStatus {
+        observed_generation: Some(-1),
+        ..Default::default()
+    };
+    let mut memory = Memory::default();
+    let auth = Explained::new(
+        Reason::AuthenticationFailed,
+        Turn::Retry,
+        "ssh: the host key is not in known_hosts",
+    );
+    let gone = Explained::new(Reason::GitOperationFailed, Turn::Ours, "connection refused");
+    let url = Explained::new(Reason::UrlInvalid, Turn::Owner, "ext:: is not a scheme");
+    let disk = Explained::new(Reason::ArchiveOperationFailed, Turn::Ours, "no space left");
+    let ext = Explained::new(
+        Reason::Unsupported,
+        Turn::Owner,
+        "spec.verify is not supported",
+    );
+    let fail = |why: &Explained, newer: Option<&str>| SourceOutcome::Failed {
+        why: why.clone(),
+        newer: newer.map(main_at),
+    };
+    let unchanged = SourceOutcome::Unchanged {
+        revision: main_at(OLD),
+    };
+    let long = "A subject that is longer than the fifty characters Flux shows of it\n\nbody";
+    for (minute, says, generation, asked, outcome) in [
+        (0, "no access yet", 1, None, fail(&auth, None)),
+        (1, "the first artifact", 1, None, stored(OLD, "Say hello")),
+        (2, "nothing new: no event", 1, None, unchanged.clone()),
+        (3, "somebody asked", 1, Some("now"), unchanged.clone()),
+        (4, "the upstream is away", 1, Some("now"), fail(&gone, None)),
+        (5, "it is back", 1, Some("now"), unchanged),
+        (
+            6,
+            "a new revision that cannot be stored",
+            1,
+            Some("now"),
+            fail(&disk, Some(NEW)),
+        ),
+        (7, "it is stored", 1, Some("now"), stored(NEW, long)),
+        (
+            8,
+            "the URL is made invalid: stalled",
+            2,
+            Some("now"),
+            fail(&url, None),
+        ),
+        (
+            9,
+            "a field is not supported: stalled",
+            3,
+            Some("now"),
+            fail(&ext, None),
+        ),
+        (10, "suspended", 4, Some("then"), SourceOutcome::Suspended),
+    ] {
+        let frame = Frame {
+            generation,
+            requested_at: asked,
+            ..frame(minute, memory)
+        };
+        let told = tell_source(&status, &frame, &outcome);
+        story.tell(says, &told);
+        (status, memory) = (told.status, told.memory);
+    }
+    story.compare();
+}
+
+#[test]
+fn a_source_announces_what_it_is_at() {
+    let mut story = Story::new("source-progress");
+    let fresh = GitRepositoryStatus {
+        observed_generation: Some(-1),
+        ..Default::default()
+    };
+    let known = tell_source(&fresh, &frame(0, Memory::default()), &stored(OLD, "x")).status;
+    let revision = main_at(NEW);
+    for (says, previous, progress) in [
+        ("a new object", &fresh, SourceProgress::Asking),
+        ("without an artifact", &fresh, SourceProgress::First),
+        ("its interval is over", &known, SourceProgress::Asking),
+        (
+            "there is something new",
+            &known,
+            SourceProgress::NewRevision(&revision),
+        ),
+        ("the store lost it", &known, SourceProgress::Disappeared),
+    ] {
+        let status = announce_source(previous, &frame(1, Memory::default()), progress);
+        story.line(format!("# {says}"));
+        story.conditions(&status.conditions);
+        let _ = writeln!(story.text, "  artifact: {}", status.artifact.is_some());
+    }
+    story.compare();
+}
+
+#[test]
+fn a_receiver_reads_as_flux_tells_it() {
+    let mut story = Story::new("receiver");
+    let mut status = ReceiverStatus {
+        observed_generation: Some(-1),
+        ..Default::default()
+    };
+    let mut memory = Memory::default();
+    let token = Explained::new(
+        Reason::TokenNotFound,
+        Turn::Retry,
+        "unable to read token from secret 'ns/token'",
+    );
+    let type_ = Explained::of(&crate::webhook::Kind::parse("github").unwrap_err());
+    let listening = |missing: &[&str]| ReceiverOutcome::Listening {
+        path: "/hook/abc".into(),
+        missing: missing.iter().map(|m| (*m).to_owned()).collect(),
+    };
+    let typo = "'GitRepository/ns/typo' not found";
+    for (minute, says, outcome) in [
+        (0, "no token", ReceiverOutcome::Failed(token)),
+        (1, "it listens", listening(&[])),
+        (2, "still: no event", listening(&[])),
+        (3, "a name is a typo", listening(&[typo])),
+        (4, "it still is: no event", listening(&[typo])),
+        (5, "suspended", ReceiverOutcome::Suspended),
+        (6, "the type is not served", ReceiverOutcome::Failed(type_)),
+    ] {
+        let told = tell_receiver(&status, &frame(minute, memory), &outcome);
+        story.tell(says, &told);
+        (status, memory) = (told.status, told.memory);
+    }
+    story.compare();
+}
+
+#[test]
+fn the_platforms_own_kinds_say_whether_they_are_in_force() {
+    let mut story = Story::new("landlord");
+    let tenant = TenantStatus {
+        observed_generation: Some(-1),
+        ..Default::default()
+    };
+    let frame = frame(0, Memory::default());
+    let taken = Explained::new(
+        Reason::NamespaceTaken,
+        Turn::Owner,
+        "namespace 'acme' belongs to tenant 'older'",
+    );
+    let namespaces = vec![NamespaceName::new("acme").unwrap()];
+    let good = TenantOutcome {
+        namespaces,
+        wrong: None,
+    };
+    let bad = TenantOutcome {
+        namespaces: vec![],
+        wrong: Some(taken),
+    };
+    let told = tell_tenant(&tenant, &frame, &good);
+    story.tell("a tenant", &told);
+    assert!(tell_tenant(&told.status, &frame, &good).events.is_empty());
+    story.tell(
+        "a tenant that names another's namespace",
+        &tell_tenant(&tenant, &frame, &bad),
+    );
+    let plugin = ClusterPluginStatus {
+        observed_generation: Some(-1),
+        ..Default::default()
+    };
+    let loaded = PluginOutcome::Loaded {
+        digest: "sha256:abc".into(),
+    };
+    let other = PluginOutcome::Failed(Explained::new(
+        Reason::DigestMismatch,
+        Turn::Owner,
+        "the component has another digest",
+    ));
+    story.tell("a plugin", &tell_plugin(&plugin, &frame, &loaded));
+    story.tell(
+        "a plugin of another digest",
+        &tell_plugin(&plugin, &frame, &other),
+    );
+    story.compare();
+}
+
+#[test]
+fn a_message_is_cut_between_characters_and_shows_it() {
+    assert_eq!(bounded("short", 1024), "short");
+    let cut = bounded(&"ä".repeat(2000), 1024);
+    assert!(cut.len() <= 1024 && cut.ends_with('…'), "{}", cut.len());
+    assert_eq!(bounded("ääää", 6), "ä…");
+    assert_eq!(bounded("ä", 1), "…");
+}
+
+#[test]
+fn a_hint_follows_what_happened() {
+    let why = Explained::new(Reason::PolicyDenied, Turn::Owner, "denied").with_hint("set it");
+    assert_eq!(words(&why), "denied; hint: set it");
+    assert_eq!(
+        words(&Explained::new(Reason::PolicyDenied, Turn::Owner, "no")),
+        "no"
+    );
+}
