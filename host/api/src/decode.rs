@@ -6,10 +6,13 @@
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 
-/// The longest explanation that is passed on; it ends up in a condition.
-const MAX_WHY: usize = 300;
+/// The longest path, and the longest explanation, that is passed on; both end up in a condition.
+const MAX_LINE: usize = 300;
 
 /// An object that is not of the shape its kind has.
+///
+/// Both parts are safe to print. Of the object's own text they hold only the names of fields, and a word where one of a few
+/// was wanted; they are one line each, of bounded length.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {why}")]
 pub struct Undecodable {
@@ -40,38 +43,37 @@ pub struct Undecodable {
 pub fn decode<K: DeserializeOwned>(value: &serde_json::Value) -> Result<K, Undecodable> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        told(path, &error.into_inner().to_string())
+        told(&path, &error.into_inner().to_string())
     })
 }
 
-/// serde's words, made fit for a condition: one line, of bounded length, with the name of a missing field moved into the path.
-fn told(path: String, why: &str) -> Undecodable {
-    let path = if path == "." { String::new() } else { path };
-    if let Some(missing) = why
+/// serde's words, made fit for a condition: one line, of bounded length, with the name of a missing field moved into the
+/// path. A path may hold a key of a map, which is as long and as odd as its author likes.
+fn told(path: &str, why: &str) -> Undecodable {
+    let path = if path == "." { "" } else { path };
+    let missing = why
         .strip_prefix("missing field `")
-        .and_then(|rest| rest.strip_suffix('`'))
-    {
-        let field = if path.is_empty() {
-            missing.to_owned()
-        } else {
-            format!("{path}.{missing}")
-        };
-        return Undecodable {
-            field,
-            why: "is required".to_owned(),
-        };
-    }
-    let field = if path.is_empty() {
-        "object".to_owned()
-    } else {
-        path
+        .and_then(|rest| rest.strip_suffix('`'));
+    let (field, why) = match missing {
+        Some(missing) if path.is_empty() => (missing.to_owned(), "is required"),
+        Some(missing) => (format!("{path}.{missing}"), "is required"),
+        None if path.is_empty() => ("object".to_owned(), why),
+        None => (path.to_owned(), why),
     };
-    let mut why: String = unquoted(why).chars().filter(|c| !c.is_control()).collect();
-    if let Some((end, _)) = why.char_indices().nth(MAX_WHY) {
-        why.truncate(end);
-        why.push('…');
+    Undecodable {
+        field: line(&field),
+        why: line(&unquoted(why)),
     }
-    Undecodable { field, why }
+}
+
+/// One line that is not too long.
+fn line(text: &str) -> String {
+    let mut kept = text.chars().filter(|c| !c.is_control());
+    let mut line: String = kept.by_ref().take(MAX_LINE).collect();
+    if kept.next().is_some() {
+        line.push('…');
+    }
+    line
 }
 
 /// serde quotes a text that is in the wrong place (`invalid type: string "…", expected a map`). It may be one that holds
@@ -210,6 +212,25 @@ mod tests {
         assert!(
             why.starts_with("spec.ref: ") && !why.contains("hunter2"),
             "{why}"
+        );
+    }
+
+    #[test]
+    fn an_explanation_is_one_line_of_bounded_length_whatever_the_object_holds() {
+        let mut labels = serde_json::Map::new();
+        labels.insert(format!("a\n{}", "b".repeat(100_000)), json!(1));
+        let object =
+            json!({"metadata": {}, "spec": ks(json!({"commonMetadata": {"labels": labels}}))});
+        let Undecodable { field, .. } = decode::<Kustomization>(&object).unwrap_err();
+        assert!(field.starts_with("spec.commonMetadata.labels.ab") && field.chars().count() == 301);
+        let object = json!({"metadata": {}, "spec": git(json!({"provider": "x".repeat(100_000)}))});
+        assert_eq!(
+            decode::<GitRepository>(&object)
+                .unwrap_err()
+                .why
+                .chars()
+                .count(),
+            301
         );
     }
 

@@ -50,7 +50,7 @@ impl Size {
         }
     }
 
-    /// How many bytes it is.
+    /// How many bytes it is; never more than an `i64` holds, which is what Kubernetes' own quantities stop at.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

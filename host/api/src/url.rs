@@ -51,6 +51,9 @@ impl fmt::Display for Secret {
 }
 
 /// How a repository is spoken to.
+///
+/// Closed on purpose: git knows more (`git://`, `file://`, and any program as `helper::`), and each of them is a way to read
+/// a local file or to start a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
     /// In the clear.
@@ -229,7 +232,8 @@ impl RemoteUrl {
         self.scp
     }
 
-    /// The URL without user and password, for a client that is given them apart.
+    /// The URL without user and password, for a client that is given them apart: a client that sees them in the URL may
+    /// log them.
     pub fn without_userinfo(&self) -> String {
         self.written("")
     }

@@ -220,16 +220,18 @@ fn no_text_makes_the_parser_panic() {
         "ssh://", "https://", "http", ":", "/", "@", "%", "%2", "..", "-", "[", "]", "ä", "\0",
         "x", "::", "0", "'", "git",
     ];
-    let mut seed: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
     for _ in 0..20_000 {
         let mut text = String::new();
-        for _ in 0..seed % 9 {
-            seed = seed
+        for _ in 0..state % 9 {
+            state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            text.push_str(parts[(seed >> 33) as usize % parts.len()]);
+            text.push_str(parts[(state >> 33) as usize % parts.len()]);
         }
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         if let Ok(url) = RemoteUrl::parse(&text) {
             assert!(
                 !url.path().split('/').any(|part| part == "..") && !url.host().starts_with('-'),
