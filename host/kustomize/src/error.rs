@@ -85,6 +85,17 @@ pub enum Why {
     Unreadable(String),
 }
 
+impl Why {
+    /// The same with words before it.
+    pub(crate) fn prefixed(self, words: &str) -> Self {
+        match self {
+            Self::Syntax(text) => Self::Syntax(format!("{words}{text}")),
+            Self::Invalid(text) => Self::Invalid(format!("{words}{text}")),
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.file.is_empty() {
@@ -112,6 +123,19 @@ impl Error {
         }
     }
 
+    /// An error at a place.
+    pub(crate) fn in_place(place: &Place, why: Why) -> Self {
+        Self {
+            place: place.clone(),
+            why,
+        }
+    }
+
+    /// A broken rule at a place.
+    pub(crate) fn invalid_at(place: &Place, message: impl Into<String>) -> Self {
+        Self::in_place(place, Why::Invalid(message.into()))
+    }
+
     /// A broken rule in `file`.
     pub(crate) fn invalid(file: &str, message: impl Into<String>) -> Self {
         Self::new(file, Why::Invalid(message.into()))
@@ -125,10 +149,10 @@ impl Error {
         self
     }
 
-    /// The same error in a field, unless it already knows a narrower one.
+    /// The same error in a line.
     #[must_use]
-    pub(crate) fn field(mut self, field: impl Into<String>) -> Self {
-        self.place.field.get_or_insert_with(|| field.into());
+    pub(crate) fn at_line(mut self, line: u32) -> Self {
+        self.place.line = Some(line);
         self
     }
 
@@ -149,23 +173,24 @@ mod tests {
 
     #[test]
     fn an_error_reads_file_line_column_field_and_reason() {
-        let error = Error::new(
-            "a/kustomization.yaml",
-            Why::Unsupported("replacements".into()),
-        )
-        .at(3, 1);
+        let why = Why::Unsupported("replacements".into());
+        let error = Error::new("a/kustomization.yaml", why).at(3, 1);
         assert_eq!(
             error.to_string(),
             "a/kustomization.yaml:3:1: replacements is not supported yet"
         );
-        let error = Error::new(
-            "k",
+        let place = Place {
+            file: "k".into(),
+            line: Some(4),
+            column: Some(3),
+            field: Some("resources[0]".into()),
+        };
+        let error = Error::in_place(
+            &place,
             Why::Missing {
                 path: "x.yaml".into(),
             },
-        )
-        .at(4, 3)
-        .field("resources[0]");
+        );
         assert_eq!(
             error.to_string(),
             "k:4:3: resources[0]: x.yaml does not exist"

@@ -2,33 +2,131 @@
 //!
 //! Pure: no file system but [`Tree`], no network, no clock, no environment. Knows nothing of controllers.
 
+mod accumulate;
+mod budget;
+mod discover;
 mod error;
+mod fieldspec;
+mod file;
+mod generate;
 mod object;
 mod options;
+mod order;
+mod overlay;
+mod patch;
+mod path;
+mod reference;
+mod resource;
+mod schema;
+mod session;
+mod transform;
 mod tree;
 mod yaml;
 
 use serde_json::Value;
 
+use budget::Budget;
 pub use error::{Error, Place, Why};
+use file::Kustomization;
 pub use object::{Id, Object};
-pub use options::{Limits, Options, Overlay, OverlayImage, OverlayPatch, Selector};
+pub use options::{Limits, Options, Order, Overlay, OverlayImage, OverlayPatch, Selector};
+use resource::Resource;
+use session::Session;
 pub use tree::{Kind, MemoryTree, ReadError, Tree};
+use yaml::{Reader, Typing};
 
-/// Builds the kustomization at `path` of `tree` and returns its objects in kustomize's order.
+/// Builds the kustomization at `path` of `tree` and returns its objects, in the order of `options`.
 pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Object>, Error> {
-    let _ = (tree, path, options);
-    Err(Error::invalid("", "the engine is being built"))
+    let root = path::join("", path).ok_or_else(|| {
+        Error::new(
+            "",
+            Why::Outside {
+                path: path.to_owned(),
+            },
+        )
+    })?;
+    if tree.kind(&root) != Some(Kind::Dir) {
+        return Err(Error::new("", Why::Missing { path: root }));
+    }
+    let budget = Budget::new(options.limits);
+    let mut session = Session {
+        tree,
+        budget,
+        root,
+        origins: false,
+    };
+    let mut kustomization = find(&session, options)?;
+    // Flux asks for origins where no `resources` are listed, lest the file counts as empty.
+    session.origins = options.generate && kustomization.proper_resources == 0;
+    overlay::lay(&options.overlay, &mut kustomization)?;
+
+    let mut trail = vec![session.root.clone()];
+    let mut resources = accumulate::accumulate(&session, &kustomization, &mut trail)?;
+    generate::add_hashes(&mut resources)?;
+    reference::follow(&session, &mut resources)?;
+    resources.retain(|resource| !resource.is_local());
+    kustomization
+        .sort
+        .unwrap_or_else(|| options.order.sort())
+        .apply(&mut resources);
+    resources.into_iter().map(Resource::finish).collect()
 }
 
-/// Reads all documents of `bytes`; `file` is for the error's place only. Documents that are empty are left out.
+/// The kustomization at the root of the session, read or made.
+fn find(session: &Session<'_>, options: &Options) -> Result<Kustomization, Error> {
+    let root = &session.root;
+    match session.kustomization_file(root)? {
+        Some(file) => {
+            let kustomization = session.kustomization(&file)?;
+            if kustomization.empty && !options.generate {
+                return Err(Error::invalid(&file, "the kustomization file is empty"));
+            }
+            Ok(kustomization)
+        }
+        None if options.generate => discover::discover(session, root),
+        None => {
+            let shown = if root.is_empty() { "." } else { root };
+            Err(Error::invalid(shown, "has no kustomization file"))
+        }
+    }
+}
+
+/// Reads all documents of `bytes` with the types kustomize gives them; `file` is for the error's place only. Documents
+/// that are empty are left out.
 pub fn parse_yaml(bytes: &[u8], file: &str) -> Result<Vec<Value>, Error> {
-    let _ = bytes;
-    Err(Error::invalid(file, "the engine is being built"))
+    let budget = Budget::new(Limits::default());
+    let nodes = Reader {
+        file,
+        typing: Typing::Manifest,
+        budget: &budget,
+    }
+    .documents(bytes)?;
+    nodes
+        .into_iter()
+        .map(|document| {
+            document
+                .node
+                .into_value()
+                .map_err(|text| not_json(file, &text))
+        })
+        .collect()
+}
+
+fn not_json(file: &str, number: &str) -> Error {
+    Error::invalid(
+        file,
+        format!("{number} is a number that JSON cannot hold: quote it"),
+    )
 }
 
 /// Writes the objects as kustomize prints them: keys sorted, `---` between documents.
 pub fn to_yaml(objects: &[Object]) -> String {
-    let _ = objects;
-    String::new()
+    let mut out = String::new();
+    for (index, object) in objects.iter().enumerate() {
+        if index > 0 {
+            out.push_str("---\n");
+        }
+        yaml::emit(&Value::Object(object.fields().clone()), &mut out);
+    }
+    out
 }

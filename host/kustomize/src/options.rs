@@ -2,6 +2,8 @@
 //!
 //! How the overlay is merged into the kustomization is `overlay.rs`.
 
+use crate::order::Sort;
+
 /// How to build.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -9,8 +11,29 @@ pub struct Options {
     pub overlay: Overlay,
     /// When there is no kustomization file at the path, make one over all manifests below it, as Flux does.
     pub generate: bool,
+    /// The order of the objects, unless the kustomization says its own with `sortOptions`.
+    pub order: Order,
     /// How large the build may become.
     pub limits: Limits,
+}
+
+/// The order in which objects come out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As they were read: what Flux and `kustomize build --reorder none` do.
+    #[default]
+    Fifo,
+    /// Kinds that others need first: what a plain `kustomize build` does.
+    Legacy,
+}
+
+impl Order {
+    pub(crate) fn sort(self) -> Sort {
+        match self {
+            Self::Fifo => Sort::Fifo,
+            Self::Legacy => Sort::legacy(),
+        }
+    }
 }
 
 /// What is laid over the kustomization at the path: merged into it as Flux merges a Kustomization's spec into the

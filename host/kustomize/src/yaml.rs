@@ -1,4 +1,14 @@
 //! YAML as kustomize reads and writes it.
 //!
-//! Typing of plain scalars lives in `yaml/scalar.rs`, reading in `yaml/load.rs`, writing in `yaml/emit.rs`. No rule
-//! about Kubernetes is here.
+//! Typing of plain scalars lives in `yaml/scalar.rs`, the tree in `yaml/node.rs`, reading in `yaml/load.rs`, writing in
+//! `yaml/emit.rs`. No rule about Kubernetes is here.
+
+mod emit;
+mod load;
+mod node;
+mod scalar;
+
+pub(crate) use emit::emit;
+pub(crate) use load::{Document, Marks, Reader};
+pub(crate) use node::{Mapping, Node};
+pub(crate) use scalar::{Scalar, Tag, Typing, go_json_number, number, resolve, timestamp};

@@ -1,0 +1,207 @@
+//! From a kustomization file to the resources it stands for: its files, its bases, its generators, its transformers.
+//!
+//! A base is built wholly before the kustomization that lists it sees it. What happens once at the end, over everything
+//! (hashes, references, order), is in `lib.rs`.
+
+use std::collections::BTreeSet;
+
+use crate::error::{Error, Place, Why};
+use crate::file::{Behavior, Entry, Kustomization};
+use crate::generate;
+use crate::object::Id;
+use crate::path;
+use crate::resource::Resource;
+use crate::session::Session;
+use crate::transform;
+use crate::tree::Kind;
+use crate::yaml::{Mapping, Node};
+
+/// The directories on the way from the one that is built to the present one.
+pub(crate) type Trail = Vec<String>;
+
+/// The resources of `kustomization`, which stands for the directory at the end of `trail`.
+pub(crate) fn accumulate(
+    session: &Session<'_>,
+    kustomization: &Kustomization,
+    trail: &mut Trail,
+) -> Result<Vec<Resource>, Error> {
+    let limit = session.budget.limits().depth;
+    if trail.len() as u64 > limit {
+        let why = Why::Limit {
+            what: "kustomizations inside of each other",
+            limit,
+        };
+        return Err(Error::new(&kustomization.file, why));
+    }
+    let mut all = Accumulator::default();
+    for entry in &kustomization.resources {
+        let resources = load(session, kustomization, entry, trail)?;
+        all.append(resources, &entry.place)?;
+    }
+    let generated = generate::generate(session, kustomization)?;
+    for resource in generated {
+        all.absorb(resource)?;
+    }
+    transform::transform(session, kustomization, &mut all.resources)?;
+    Ok(all.resources)
+}
+
+/// What one entry of `resources` stands for.
+fn load(
+    session: &Session<'_>,
+    kustomization: &Kustomization,
+    entry: &Entry,
+    trail: &mut Trail,
+) -> Result<Vec<Resource>, Error> {
+    let dir = trail.last().map_or("", String::as_str);
+    let target = path::resolve(dir, entry)?;
+    match session.tree.kind(&target) {
+        Some(Kind::File) => {
+            if target == kustomization.file {
+                let cycle = Why::Cycle(vec![target.clone(), target]);
+                return Err(Error::in_place(&entry.place, cycle));
+            }
+            let bytes = session.read(&target, &entry.place)?;
+            let mut resources = session.objects(&bytes, &target)?;
+            if session.origins {
+                let origin = format!("path: {}\n", path::relative(&session.root, &target));
+                resources
+                    .iter_mut()
+                    .for_each(|r| r.origin = Some(origin.clone()));
+            }
+            Ok(resources)
+        }
+        Some(Kind::Dir) => load_base(session, entry, target, trail),
+        None if path::is_ambiguous(&entry.text) => {
+            let why = "is ambiguous: check the indentation of the list";
+            Err(Error::invalid_at(&entry.place, why))
+        }
+        None => Err(Error::in_place(&entry.place, Why::Missing { path: target })),
+    }
+}
+
+fn load_base(
+    session: &Session<'_>,
+    entry: &Entry,
+    target: String,
+    trail: &mut Trail,
+) -> Result<Vec<Resource>, Error> {
+    // A directory that contains one on the trail would come back to it.
+    if let Some(at) = trail
+        .iter()
+        .position(|visited| path::contains(&target, visited))
+    {
+        let shown = |dir: &String| {
+            if dir.is_empty() {
+                ".".to_owned()
+            } else {
+                dir.clone()
+            }
+        };
+        let mut members: Vec<String> = trail.iter().skip(at).map(shown).collect();
+        members.push(shown(&target));
+        return Err(Error::in_place(&entry.place, Why::Cycle(members)));
+    }
+    let Some(file) = session.kustomization_file(&target)? else {
+        let why = format!("{target} has no kustomization file");
+        return Err(Error::invalid_at(&entry.place, why));
+    };
+    let base = session.kustomization(&file)?;
+    if base.empty {
+        return Err(Error::invalid(&file, "the kustomization file is empty"));
+    }
+    trail.push(target);
+    let resources = accumulate(session, &base, trail);
+    trail.pop();
+    resources
+}
+
+/// Resources with their identities, which must be unique.
+#[derive(Default)]
+struct Accumulator {
+    resources: Vec<Resource>,
+    keys: BTreeSet<Id>,
+}
+
+impl Accumulator {
+    fn append(&mut self, more: Vec<Resource>, place: &Place) -> Result<(), Error> {
+        for resource in more {
+            if !self.keys.insert(resource.key()) {
+                let message = format!("{} is there already", resource.id());
+                return Err(Error::in_place(place, Why::Conflict(message)));
+            }
+            self.resources.push(resource);
+        }
+        Ok(())
+    }
+
+    /// Adds a generated resource: as a new one, or over the one of its name.
+    fn absorb(&mut self, mut new: Resource) -> Result<(), Error> {
+        let matches: Vec<usize> = self
+            .resources
+            .iter()
+            .enumerate()
+            .filter(|(_, old)| old.was(&new))
+            .map(|(index, _)| index)
+            .collect();
+        let place = Place {
+            file: new.file.to_string(),
+            line: Some(new.line),
+            ..Place::default()
+        };
+        let conflict = |message: String| Err(Error::in_place(&place, Why::Conflict(message)));
+        match (matches.as_slice(), new.behavior) {
+            ([], Behavior::Create) => self.append(vec![new], &place),
+            ([], _) => conflict(format!(
+                "{} is not there to be merged or replaced",
+                new.id()
+            )),
+            ([_], Behavior::Create) => conflict(format!(
+                "{} is there already: behavior must be merge or replace",
+                new.id()
+            )),
+            ([index], behavior) => {
+                let Some(old) = self.resources.get_mut(*index) else {
+                    return Ok(());
+                };
+                if behavior == Behavior::Merge {
+                    generate::merge_data(old, &mut new)?;
+                    new.origin = old.origin.clone().or(new.origin);
+                }
+                keep_metadata(old, &mut new);
+                *old = new;
+                Ok(())
+            }
+            (several, _) => conflict(format!(
+                "{} could be one of {} objects",
+                new.id(),
+                several.len()
+            )),
+        }
+    }
+}
+
+/// Gives `new`, which replaces `old`, the metadata of `old` that it does not set itself.
+fn keep_metadata(old: &mut Resource, new: &mut Resource) {
+    for field in ["labels", "annotations"] {
+        let mut texts = Mapping::new();
+        for source in [&old.node, &new.node] {
+            let map = source.at(&["metadata", field]).and_then(Node::map);
+            let pairs = map.into_iter().flatten();
+            texts.extend(pairs.map(|(k, v)| (k.clone(), Node::string(v.raw_text()))));
+        }
+        let metadata = new.metadata_mut();
+        if texts.is_empty() {
+            metadata.shift_remove(field);
+        } else {
+            metadata.insert(field.to_owned(), Node::Map(texts));
+        }
+    }
+    new.set_name(old.name());
+    new.set_namespace(old.namespace());
+    new.needs_hash = old.needs_hash && new.needs_hash;
+    new.behavior = old.behavior;
+    new.previous = std::mem::take(&mut old.previous);
+    new.prefixes = std::mem::take(&mut old.prefixes);
+    new.suffixes = std::mem::take(&mut old.suffixes);
+}

@@ -1,0 +1,73 @@
+//! What a build may still use up.
+//!
+//! Counters only; who reaches a bound turns it into an error with a place. No clock: work is counted instead, so that the
+//! same input ends the same way everywhere.
+
+use std::cell::Cell;
+
+use crate::error::Why;
+use crate::options::Limits;
+
+/// The bounds of one build and what was used of them.
+pub(crate) struct Budget {
+    limits: Limits,
+    files: Cell<u64>,
+    bytes: Cell<u64>,
+    nodes: Cell<u64>,
+    objects: Cell<u64>,
+    steps: Cell<u64>,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let zero = || Cell::new(0);
+        Self {
+            limits,
+            files: zero(),
+            bytes: zero(),
+            nodes: zero(),
+            objects: zero(),
+            steps: zero(),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A file of this size is read.
+    pub(crate) fn file(&self, bytes: u64) -> Result<(), Why> {
+        spend(&self.files, 1, self.limits.files, "files read")?;
+        spend(&self.bytes, bytes, self.limits.bytes, "bytes read")
+    }
+
+    /// YAML values are made.
+    pub(crate) fn nodes(&self, count: u64) -> Result<(), Why> {
+        spend(&self.nodes, count, self.limits.nodes, "YAML nodes")
+    }
+
+    /// Objects join the build.
+    pub(crate) fn objects(&self, count: u64) -> Result<(), Why> {
+        spend(&self.objects, count, self.limits.objects, "objects")
+    }
+
+    /// Work is done.
+    pub(crate) fn steps(&self, count: u64) -> Result<(), Why> {
+        spend(
+            &self.steps,
+            count,
+            self.limits.steps,
+            "steps of patches and references",
+        )
+    }
+}
+
+fn spend(used: &Cell<u64>, more: u64, limit: u64, what: &'static str) -> Result<(), Why> {
+    let now = used.get().saturating_add(more);
+    used.set(now);
+    if now > limit {
+        Err(Why::Limit { what, limit })
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,291 @@
+//! Which fields of which kinds a transformer touches, and how a path finds them.
+//!
+//! kustomize's defaults are data (`data/fieldspecs.txt`, written by `data/generate.py`); `configurations` would add to
+//! them. A path makes no difference between mappings and lists: every item of a list on the way is visited.
+
+use std::sync::LazyLock;
+
+use crate::resource::Resource;
+use crate::yaml::{Mapping, Node};
+
+const DATA: &str = include_str!("../data/fieldspecs.txt");
+
+/// A kind, where empty fits all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gvk {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) kind: String,
+}
+
+/// A field of some kinds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FieldSpec {
+    pub(crate) gvk: Gvk,
+    /// Whether the field is made where it is missing.
+    pub(crate) create: bool,
+    pub(crate) path: String,
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Step {
+    field: String,
+    /// Written with `[]`: a list, never made.
+    list: bool,
+}
+
+/// The fields in which kinds name an object of the kind `target`.
+#[derive(Debug)]
+pub(crate) struct References {
+    pub(crate) target: Gvk,
+    pub(crate) fields: Vec<FieldSpec>,
+}
+
+/// kustomize's default fields.
+#[derive(Debug, Default)]
+pub(crate) struct Defaults {
+    pub(crate) common_labels: Vec<FieldSpec>,
+    pub(crate) template_labels: Vec<FieldSpec>,
+    pub(crate) volume_claim_template_labels: Vec<FieldSpec>,
+    pub(crate) common_annotations: Vec<FieldSpec>,
+    pub(crate) namespace: Vec<FieldSpec>,
+    pub(crate) images: Vec<FieldSpec>,
+    pub(crate) references: Vec<References>,
+}
+
+/// What to make of a field that is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Make {
+    Mapping,
+    Text,
+}
+
+static DEFAULTS: LazyLock<Defaults> = LazyLock::new(|| {
+    let mut defaults = Defaults::default();
+    let mut list = "";
+    for line in DATA.lines().filter(|l| !l.starts_with('#')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match (line.starts_with(' '), words.as_slice()) {
+            (true, [group, version, kind, create, path]) => {
+                let spec =
+                    FieldSpec::new(word(group), word(version), word(kind), *create == "c", path);
+                defaults.add(list, spec);
+            }
+            (false, [name, group, version, kind]) => {
+                list = name;
+                let target = Gvk::new(word(group), word(version), word(kind));
+                defaults.references.push(References {
+                    target,
+                    fields: Vec::new(),
+                });
+            }
+            (false, [name]) => list = name,
+            _ => {}
+        }
+    }
+    defaults
+});
+
+fn word(text: &str) -> &str {
+    if text == "-" { "" } else { text }
+}
+
+impl Defaults {
+    pub(crate) fn get() -> &'static Self {
+        &DEFAULTS
+    }
+
+    fn add(&mut self, list: &str, spec: FieldSpec) {
+        let list = match list {
+            "commonLabels" => &mut self.common_labels,
+            "templateLabels" => &mut self.template_labels,
+            "volumeClaimTemplateLabels" => &mut self.volume_claim_template_labels,
+            "commonAnnotations" => &mut self.common_annotations,
+            "namespace" => &mut self.namespace,
+            "images" => &mut self.images,
+            _ => match self.references.last_mut() {
+                Some(references) => &mut references.fields,
+                None => return,
+            },
+        };
+        list.push(spec);
+    }
+}
+
+impl Gvk {
+    fn new(group: &str, version: &str, kind: &str) -> Self {
+        Self {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: kind.to_owned(),
+        }
+    }
+
+    /// Whether a kind is one of those meant.
+    pub(crate) fn selects(&self, group: &str, version: &str, kind: &str) -> bool {
+        let fits = |want: &str, is: &str| want.is_empty() || want == is;
+        fits(&self.group, group) && fits(&self.version, version) && fits(&self.kind, kind)
+    }
+
+    fn selects_gvk(&self, other: &Self) -> bool {
+        self.selects(&other.group, &other.version, &other.kind)
+    }
+}
+
+impl FieldSpec {
+    pub(crate) fn new(group: &str, version: &str, kind: &str, create: bool, path: &str) -> Self {
+        let steps = split(path)
+            .into_iter()
+            .map(|step| match step.strip_suffix("[]") {
+                Some(field) => Step {
+                    field: field.to_owned(),
+                    list: true,
+                },
+                None => Step {
+                    field: step,
+                    list: false,
+                },
+            });
+        let steps = steps.collect();
+        Self {
+            gvk: Gvk::new(group, version, kind),
+            create,
+            path: path.to_owned(),
+            steps,
+        }
+    }
+
+    /// Calls `set` on every value of this field of `resource`. `make` is what a missing field becomes where it is to be
+    /// made; without it, none is made.
+    pub(crate) fn apply(
+        &self,
+        resource: &mut Resource,
+        make: Option<Make>,
+        set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
+    ) -> Result<(), String> {
+        if !self
+            .gvk
+            .selects(resource.group(), resource.version(), resource.kind())
+        {
+            return Ok(());
+        }
+        let make = make.filter(|_| self.create);
+        visit(&mut resource.node, &self.steps, make, set)
+            .map_err(|why| format!("{}: {why}", self.path))
+    }
+}
+
+/// Adds to `list` what is not in it yet. The error is a field that is in it with another `create`.
+pub(crate) fn merge(list: &mut Vec<FieldSpec>, more: &[FieldSpec]) -> Result<(), String> {
+    for spec in more {
+        match list
+            .iter()
+            .find(|old| spec.gvk.selects_gvk(&old.gvk) && old.path == spec.path)
+        {
+            None => list.push(spec.clone()),
+            Some(old) if old.create == spec.create => {}
+            Some(_) => return Err(format!("field {} is there with another create", spec.path)),
+        }
+    }
+    Ok(())
+}
+
+/// The steps of a path; `\/` is a slash within one.
+fn split(path: &str) -> Vec<String> {
+    let mut steps: Vec<String> = Vec::new();
+    let path = if path.len() > 1 {
+        path.strip_prefix('/').unwrap_or(path)
+    } else {
+        path
+    };
+    for part in path.split('/') {
+        match steps.last_mut() {
+            Some(last) if last.ends_with('\\') => {
+                last.pop();
+                last.push('/');
+                last.push_str(part);
+            }
+            _ => steps.push(part.to_owned()),
+        }
+    }
+    steps
+}
+
+fn visit(
+    node: &mut Node,
+    steps: &[Step],
+    make: Option<Make>,
+    set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
+) -> Result<(), String> {
+    let Some((step, rest)) = steps.split_first() else {
+        return set(node);
+    };
+    match node {
+        _ if node.is_null() => Ok(()),
+        Node::Seq(items) => items
+            .iter_mut()
+            .try_for_each(|item| visit(item, steps, make, set)),
+        Node::Map(map) => {
+            let wanted = make.filter(|_| !step.list).map(|leaf| match leaf {
+                Make::Text if rest.is_empty() => Node::string(""),
+                _ => Node::Map(Mapping::new()),
+            });
+            if step.field.is_empty() {
+                return Err("a field without a name".to_owned());
+            }
+            let field = match (map.contains_key(&step.field), &wanted) {
+                (false, Some(new)) => map.entry(step.field.clone()).or_insert(new.clone()),
+                _ => match map.get_mut(&step.field) {
+                    Some(field) => field,
+                    None => return Ok(()),
+                },
+            };
+            if field.is_null() {
+                match wanted {
+                    Some(new) => *field = new,
+                    None if step.list => *field = Node::Seq(Vec::new()),
+                    None => {}
+                }
+            }
+            visit(field, rest, make, set)
+        }
+        other @ Node::Scalar(_) => Err(format!(
+            "{} is {} where a mapping or a list is needed",
+            step.field,
+            other.kind_name()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_fields_are_all_read() {
+        let defaults = Defaults::get();
+        let counted: usize = defaults.references.iter().map(|r| r.fields.len()).sum();
+        let lists = [
+            &defaults.common_labels,
+            &defaults.template_labels,
+            &defaults.volume_claim_template_labels,
+            &defaults.common_annotations,
+            &defaults.namespace,
+            &defaults.images,
+        ];
+        let counted = counted + lists.iter().map(|l| l.len()).sum::<usize>();
+        let written = DATA.lines().filter(|l| l.starts_with("  ")).count();
+        assert_eq!(counted, written);
+        assert!(lists.iter().all(|l| !l.is_empty()));
+    }
+
+    #[test]
+    fn a_slash_in_a_field_name_is_escaped() {
+        assert_eq!(
+            split(r"metadata/annotations/a.io\/b"),
+            ["metadata", "annotations", "a.io/b"]
+        );
+        assert_eq!(split("/a/b"), ["a", "b"]);
+    }
+}

@@ -1,0 +1,433 @@
+//! The schema of a kustomization file.
+//!
+//! Every field is either read here, refused as not supported yet, or refused as unknown: nothing that is written in a
+//! file is silently left out. Fields match regardless of case, as in kustomize. How values are taken from YAML is in
+//! `file/decode.rs`; the next stage is `accumulate.rs`.
+
+mod decode;
+
+use crate::budget::Budget;
+use crate::error::{Error, Place, Why};
+use crate::fieldspec::FieldSpec;
+use crate::options::{OverlayImage, Selector};
+use crate::order::Sort;
+use crate::yaml::{Marks, Node, Reader, Typing};
+use decode::{Cursor, Fields};
+
+/// The names a kustomization file may have.
+pub(crate) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Fields that kustomize acts on and this engine does not.
+const UNSUPPORTED: [&str; 20] = [
+    "openapi",
+    "patchesStrategicMerge",
+    "patchesJson6902",
+    "imageTags",
+    "replacements",
+    "replicas",
+    "vars",
+    "components",
+    "crds",
+    "helmGlobals",
+    "helmCharts",
+    "helmChartInflationGenerator",
+    "configurations",
+    "generators",
+    "transformers",
+    "validators",
+    "buildMetadata",
+    "inventory",
+    "commands",
+    "namespaceTransformer",
+];
+
+/// A text of the file and where it was written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) text: String,
+    pub(crate) place: Place,
+}
+
+/// A kustomization file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kustomization {
+    /// The file, relative to the tree's root.
+    pub(crate) file: String,
+    /// Whether it holds nothing but its kind.
+    pub(crate) empty: bool,
+    pub(crate) resources: Vec<Entry>,
+    /// How many of `resources` were written in that field and not in `bases`.
+    pub(crate) proper_resources: usize,
+    pub(crate) namespace: Entry,
+    pub(crate) name_prefix: Entry,
+    pub(crate) name_suffix: Entry,
+    pub(crate) images: Vec<Image>,
+    pub(crate) common_labels: Pairs,
+    pub(crate) labels: Vec<Labels>,
+    pub(crate) common_annotations: Pairs,
+    pub(crate) config_maps: Vec<Generator>,
+    pub(crate) secrets: Vec<Generator>,
+    pub(crate) generator_options: GeneratorOptions,
+    pub(crate) patches: Vec<Patch>,
+    pub(crate) sort: Option<Sort>,
+}
+
+/// Names and values that are added to every object, and where they were written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pairs {
+    pub(crate) pairs: Vec<(String, String)>,
+    pub(crate) place: Place,
+}
+
+/// One entry of `images`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Image {
+    pub(crate) set: OverlayImage,
+    pub(crate) tag_suffix: String,
+    pub(crate) place: Place,
+}
+
+/// One entry of `labels`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Labels {
+    pub(crate) pairs: Pairs,
+    pub(crate) include_selectors: bool,
+    pub(crate) include_templates: bool,
+    pub(crate) include_volume_claim_templates: bool,
+    pub(crate) fields: Vec<FieldSpec>,
+}
+
+/// What a generated object does to one of the same name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Behavior {
+    #[default]
+    Create,
+    Replace,
+    Merge,
+}
+
+/// One entry of `configMapGenerator` or `secretGenerator`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Generator {
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) behavior: Behavior,
+    pub(crate) files: Vec<Entry>,
+    pub(crate) literals: Vec<Entry>,
+    pub(crate) envs: Vec<Entry>,
+    /// The type of a Secret.
+    pub(crate) kind: String,
+    pub(crate) options: GeneratorOptions,
+    pub(crate) place: Place,
+}
+
+/// `generatorOptions`, or the `options` of one generator.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GeneratorOptions {
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) annotations: Vec<(String, String)>,
+    pub(crate) disable_name_suffix_hash: bool,
+    pub(crate) immutable: bool,
+}
+
+/// One entry of `patches`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Patch {
+    /// The text, when it is inline.
+    pub(crate) inline: String,
+    /// The path of its file otherwise.
+    pub(crate) path: String,
+    pub(crate) target: Option<Selector>,
+    pub(crate) allow_name_change: bool,
+    pub(crate) allow_kind_change: bool,
+    pub(crate) place: Place,
+}
+
+impl Kustomization {
+    /// Reads the file `file`.
+    pub(crate) fn parse(bytes: &[u8], file: &str, budget: &Budget) -> Result<Self, Error> {
+        let mut marks = Marks::new();
+        let reader = Reader {
+            file,
+            typing: Typing::Config,
+            budget,
+        };
+        let mut documents = reader.marked_documents(bytes, &mut marks)?;
+        let Some(document) = documents.pop() else {
+            return Ok(Self {
+                file: file.to_owned(),
+                empty: true,
+                ..Self::default()
+            });
+        };
+        if !documents.is_empty() {
+            return Err(Error::invalid(
+                file,
+                "a kustomization file holds one document only",
+            ));
+        }
+        let mut read = Self::decode(&Cursor::root(file, &marks, &document.node))?;
+        let set = document
+            .node
+            .map()
+            .into_iter()
+            .flatten()
+            .filter(|(_, node)| !node.is_null());
+        read.empty = set.into_iter().all(|(key, _)| is_type_meta(key));
+        Ok(read)
+    }
+
+    fn decode(root: &Cursor<'_>) -> Result<Self, Error> {
+        let mut fields = root.fields()?;
+        let mut read = Self {
+            file: root.file().to_owned(),
+            ..Self::default()
+        };
+        check_type_meta(&mut fields)?;
+        fields.skip("metadata");
+        read.resources = fields.texts("resources")?;
+        read.proper_resources = read.resources.len();
+        read.resources.extend(fields.texts("bases")?);
+        read.namespace = fields.entry("namespace")?;
+        read.name_prefix = fields.entry("namePrefix")?;
+        read.name_suffix = fields.entry("nameSuffix")?;
+        read.images = fields.list("images", Image::decode)?;
+        read.common_labels = fields.pairs("commonLabels")?;
+        read.labels = fields.list("labels", Labels::decode)?;
+        read.common_annotations = fields.pairs("commonAnnotations")?;
+        read.config_maps = fields.list("configMapGenerator", |c| Generator::decode(c, false))?;
+        read.secrets = fields.list("secretGenerator", |c| Generator::decode(c, true))?;
+        if let Some(options) = fields.take("generatorOptions") {
+            read.generator_options = GeneratorOptions::decode(options)?;
+        }
+        read.patches = fields.list("patches", Patch::decode)?;
+        if let Some(sort) = fields.take("sortOptions") {
+            read.sort = Some(decode_sort(sort)?);
+        }
+        fields.refuse(&UNSUPPORTED)?;
+        fields.finish()?;
+        Ok(read)
+    }
+}
+
+fn is_type_meta(key: &str) -> bool {
+    key.eq_ignore_ascii_case("apiVersion") || key.eq_ignore_ascii_case("kind")
+}
+
+fn check_type_meta(fields: &mut Fields<'_>) -> Result<(), Error> {
+    let kind = fields.entry("kind")?;
+    let version = fields.entry("apiVersion")?;
+    match kind.text.as_str() {
+        "" | "Kustomization" => {}
+        "Component" => {
+            let why = Why::Unsupported("kind: Component".to_owned());
+            return Err(Error::in_place(&kind.place, why));
+        }
+        _ => {
+            let why = "kind should be Kustomization".to_owned();
+            return Err(Error::in_place(&kind.place, Why::Invalid(why)));
+        }
+    }
+    match version.text.as_str() {
+        "" | "kustomize.config.k8s.io/v1beta1" => Ok(()),
+        _ => {
+            let why = "apiVersion should be kustomize.config.k8s.io/v1beta1".to_owned();
+            Err(Error::in_place(&version.place, Why::Invalid(why)))
+        }
+    }
+}
+
+impl Image {
+    fn decode(cursor: Cursor<'_>) -> Result<Self, Error> {
+        let mut fields = cursor.fields()?;
+        let image = Self {
+            set: OverlayImage {
+                name: fields.text("name")?,
+                new_name: fields.text("newName")?,
+                new_tag: fields.text("newTag")?,
+                digest: fields.text("digest")?,
+            },
+            tag_suffix: fields.text("tagSuffix")?,
+            place: cursor.place(),
+        };
+        fields.finish()?;
+        Ok(image)
+    }
+}
+
+impl Labels {
+    fn decode(cursor: Cursor<'_>) -> Result<Self, Error> {
+        let mut fields = cursor.fields()?;
+        let labels = Self {
+            pairs: fields.pairs("pairs")?,
+            include_selectors: fields.flag("includeSelectors")?,
+            include_templates: fields.flag("includeTemplates")?,
+            include_volume_claim_templates: fields.flag("includeVolumeClaimTemplates")?,
+            fields: fields.list("fields", decode_field_spec)?,
+        };
+        fields.finish()?;
+        Ok(labels)
+    }
+}
+
+fn decode_field_spec(cursor: Cursor<'_>) -> Result<FieldSpec, Error> {
+    let mut fields = cursor.fields()?;
+    let path = fields.text("path")?;
+    let group = fields.text("group")?;
+    let version = fields.text("version")?;
+    let kind = fields.text("kind")?;
+    let create = fields.flag("create")?;
+    fields.finish()?;
+    if path.is_empty() {
+        return Err(Error::in_place(
+            &cursor.place(),
+            Why::Invalid("path is missing".to_owned()),
+        ));
+    }
+    Ok(FieldSpec::new(&group, &version, &kind, create, &path))
+}
+
+impl Generator {
+    fn decode(cursor: Cursor<'_>, secret: bool) -> Result<Self, Error> {
+        let mut fields = cursor.fields()?;
+        let mut generator = Self {
+            name: fields.text("name")?,
+            namespace: fields.text("namespace")?,
+            files: fields.texts("files")?,
+            literals: fields.texts("literals")?,
+            envs: fields.texts("envs")?,
+            place: cursor.place(),
+            ..Self::default()
+        };
+        let behavior = fields.entry("behavior")?;
+        generator.behavior = match behavior.text.as_str() {
+            "" | "create" | "unspecified" => Behavior::Create,
+            "replace" => Behavior::Replace,
+            "merge" => Behavior::Merge,
+            _ => {
+                let why = "must be create, replace or merge".to_owned();
+                return Err(Error::in_place(&behavior.place, Why::Invalid(why)));
+            }
+        };
+        let env = fields.entry("env")?;
+        if !env.text.is_empty() {
+            generator.envs.push(env);
+        }
+        if secret {
+            generator.kind = fields.text("type")?;
+        }
+        if let Some(options) = fields.take("options") {
+            generator.options = GeneratorOptions::decode(options)?;
+        }
+        fields.finish()?;
+        if generator.name.is_empty() {
+            let why = Why::Invalid("name is missing".to_owned());
+            return Err(Error::in_place(&generator.place, why));
+        }
+        Ok(generator)
+    }
+}
+
+impl GeneratorOptions {
+    fn decode(cursor: Cursor<'_>) -> Result<Self, Error> {
+        let mut fields = cursor.fields()?;
+        let options = Self {
+            labels: fields.pairs("labels")?.pairs,
+            annotations: fields.pairs("annotations")?.pairs,
+            disable_name_suffix_hash: fields.flag("disableNameSuffixHash")?,
+            immutable: fields.flag("immutable")?,
+        };
+        fields.finish()?;
+        Ok(options)
+    }
+
+    /// The options of one generator, with those of all generators where it says nothing.
+    pub(crate) fn or(&self, all: &Self) -> Self {
+        let or = |own: &[(String, String)], all: &[(String, String)]| {
+            let mut pairs = own.to_vec();
+            pairs.extend(
+                all.iter()
+                    .filter(|(k, _)| own.iter().all(|(o, _)| o != k))
+                    .cloned(),
+            );
+            pairs
+        };
+        Self {
+            labels: or(&self.labels, &all.labels),
+            annotations: or(&self.annotations, &all.annotations),
+            disable_name_suffix_hash: self.disable_name_suffix_hash || all.disable_name_suffix_hash,
+            immutable: self.immutable || all.immutable,
+        }
+    }
+}
+
+impl Patch {
+    fn decode(cursor: Cursor<'_>) -> Result<Self, Error> {
+        let mut fields = cursor.fields()?;
+        let mut patch = Self {
+            inline: fields.text("patch")?.trim().to_owned(),
+            path: fields.text("path")?,
+            place: cursor.place(),
+            ..Self::default()
+        };
+        if let Some(target) = fields.take("target") {
+            patch.target = Some(decode_selector(target)?);
+        }
+        if let Some(options) = fields.take("options") {
+            let mut options = options.fields()?;
+            patch.allow_name_change = options.flag("allowNameChange")?;
+            patch.allow_kind_change = options.flag("allowKindChange")?;
+            options.finish()?;
+        }
+        fields.finish()?;
+        let why = match (patch.inline.is_empty(), patch.path.is_empty()) {
+            (true, true) => "one of patch and path is needed",
+            (false, false) => "patch and path cannot both be set",
+            _ => return Ok(patch),
+        };
+        Err(Error::in_place(&patch.place, Why::Invalid(why.to_owned())))
+    }
+}
+
+fn decode_selector(cursor: Cursor<'_>) -> Result<Selector, Error> {
+    let mut fields = cursor.fields()?;
+    let selector = Selector {
+        group: fields.text("group")?,
+        version: fields.text("version")?,
+        kind: fields.text("kind")?,
+        name: fields.text("name")?,
+        namespace: fields.text("namespace")?,
+        label_selector: fields.text("labelSelector")?,
+        annotation_selector: fields.text("annotationSelector")?,
+    };
+    fields.finish()?;
+    Ok(selector)
+}
+
+fn decode_sort(cursor: Cursor<'_>) -> Result<Sort, Error> {
+    let mut fields = cursor.fields()?;
+    let order = fields.entry("order")?;
+    let legacy = fields.take("legacySortOptions");
+    fields.finish()?;
+    let invalid = |place: &Place, why: &str| Err(Error::in_place(place, Why::Invalid(why.into())));
+    match (order.text.as_str(), legacy) {
+        ("legacy", None) => Ok(Sort::legacy()),
+        ("legacy", Some(legacy)) => {
+            let mut lists = legacy.fields()?;
+            let texts = |entries: Vec<Entry>| entries.into_iter().map(|e| e.text).collect();
+            let first = texts(lists.texts("orderFirst")?);
+            let last = texts(lists.texts("orderLast")?);
+            lists.finish()?;
+            Ok(Sort::Legacy { first, last })
+        }
+        ("fifo", None) => Ok(Sort::Fifo),
+        ("fifo", Some(legacy)) => invalid(&legacy.place(), "needs order: legacy"),
+        _ => invalid(&cursor.place(), "order must be fifo or legacy"),
+    }
+}
+
+/// Whether a document is a kustomization file's content rather than an object.
+pub(crate) fn is_kustomization(node: &Node) -> bool {
+    let version = node.get("apiVersion").map_or("", Node::text);
+    version.starts_with("kustomize.config.k8s.io/")
+}

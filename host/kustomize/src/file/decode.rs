@@ -1,0 +1,242 @@
+//! Values out of a kustomization file, with the place of each.
+//!
+//! A value of another type than kustomize's is refused as kustomize refuses it: a number is no string.
+
+use indexmap::IndexMap;
+
+use super::{Entry, Pairs};
+use crate::error::{Error, Place, Why};
+use crate::yaml::{Marks, Node, Scalar, Tag};
+
+/// One value and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor<'a> {
+    file: &'a str,
+    marks: &'a Marks,
+    path: String,
+    node: &'a Node,
+}
+
+/// The fields of a mapping that were not taken yet.
+pub(super) struct Fields<'a> {
+    rest: IndexMap<&'a str, Cursor<'a>>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn root(file: &'a str, marks: &'a Marks, node: &'a Node) -> Self {
+        Self {
+            file,
+            marks,
+            path: String::new(),
+            node,
+        }
+    }
+
+    pub(super) fn file(&self) -> &'a str {
+        self.file
+    }
+
+    pub(super) fn place(&self) -> Place {
+        let mark = self.marks.get(&self.path);
+        Place {
+            file: self.file.to_owned(),
+            line: mark.map(|m| m.0),
+            column: mark.map(|m| m.1),
+            field: (!self.path.is_empty()).then(|| self.path.clone()),
+        }
+    }
+
+    fn wrong(&self, wanted: &str) -> Error {
+        let hint = match self.node {
+            Node::Scalar(s) if wanted == "a string" && s.tag != Tag::Null => ": quote it",
+            _ => "",
+        };
+        let why = format!("must be {wanted}, not {}{hint}", self.node.kind_name());
+        Error::in_place(&self.place(), Why::Invalid(why))
+    }
+
+    fn child(&self, step: &str, node: &'a Node) -> Self {
+        let dot = if self.path.is_empty() || step.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
+        Self {
+            path: format!("{}{dot}{step}", self.path),
+            node,
+            ..*self
+        }
+    }
+
+    pub(super) fn fields(&self) -> Result<Fields<'a>, Error> {
+        let map = self.node.map().ok_or_else(|| self.wrong("a mapping"))?;
+        let set = map.iter().filter(|(_, node)| !node.is_null());
+        let rest = set
+            .map(|(key, node)| (key.as_str(), self.child(key, node)))
+            .collect();
+        Ok(Fields {
+            rest,
+            known: Vec::new(),
+        })
+    }
+
+    fn items(&self) -> Result<Vec<Self>, Error> {
+        let seq = self.node.seq().ok_or_else(|| self.wrong("a list"))?;
+        let item = |(i, node): (usize, &'a Node)| self.child(&format!("[{i}]"), node);
+        Ok(seq.iter().enumerate().map(item).collect())
+    }
+
+    fn entry(&self) -> Result<Entry, Error> {
+        match self.node {
+            Node::Scalar(Scalar {
+                tag: Tag::Str,
+                text,
+            }) => Ok(Entry {
+                text: text.clone(),
+                place: self.place(),
+            }),
+            _ => Err(self.wrong("a string")),
+        }
+    }
+
+    fn flag(&self) -> Result<bool, Error> {
+        match self.node {
+            Node::Scalar(scalar) if scalar.tag == Tag::Bool => {
+                Ok(scalar.clone().into_value().is_ok_and(|v| v == true))
+            }
+            _ => Err(self.wrong("a boolean")),
+        }
+    }
+
+    fn pairs(&self) -> Result<Pairs, Error> {
+        let map = self.node.map().ok_or_else(|| self.wrong("a mapping"))?;
+        let mut pairs = Vec::with_capacity(map.len());
+        for (key, node) in map {
+            let text = if node.is_null() {
+                String::new()
+            } else {
+                self.child(key, node).entry()?.text
+            };
+            pairs.push((key.clone(), text));
+        }
+        pairs.sort();
+        Ok(Pairs {
+            pairs,
+            place: self.place(),
+        })
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// The field `name`, if it is set.
+    pub(super) fn take(&mut self, name: &'static str) -> Option<Cursor<'a>> {
+        self.known.push(name);
+        let key = self.rest.keys().copied().find(|k| *k == name);
+        let key = key.or_else(|| {
+            self.rest
+                .keys()
+                .copied()
+                .find(|k| k.eq_ignore_ascii_case(name))
+        })?;
+        self.rest.shift_remove(key)
+    }
+
+    pub(super) fn skip(&mut self, name: &'static str) {
+        drop(self.take(name));
+    }
+
+    pub(super) fn entry(&mut self, name: &'static str) -> Result<Entry, Error> {
+        self.take(name)
+            .map_or_else(|| Ok(Entry::default()), |c| c.entry())
+    }
+
+    pub(super) fn text(&mut self, name: &'static str) -> Result<String, Error> {
+        Ok(self.entry(name)?.text)
+    }
+
+    pub(super) fn flag(&mut self, name: &'static str) -> Result<bool, Error> {
+        self.take(name).map_or(Ok(false), |c| c.flag())
+    }
+
+    pub(super) fn pairs(&mut self, name: &'static str) -> Result<Pairs, Error> {
+        self.take(name)
+            .map_or_else(|| Ok(Pairs::default()), |c| c.pairs())
+    }
+
+    pub(super) fn texts(&mut self, name: &'static str) -> Result<Vec<Entry>, Error> {
+        self.list(name, |cursor| cursor.entry())
+    }
+
+    pub(super) fn list<T>(
+        &mut self,
+        name: &'static str,
+        decode: impl Fn(Cursor<'a>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let Some(cursor) = self.take(name) else {
+            return Ok(Vec::new());
+        };
+        cursor.items()?.into_iter().map(decode).collect()
+    }
+
+    /// Refuses the fields that are known but not acted on, unless they hold nothing.
+    pub(super) fn refuse(&mut self, names: &[&'static str]) -> Result<(), Error> {
+        for name in names {
+            let Some(cursor) = self.take(name) else {
+                continue;
+            };
+            let empty = match cursor.node {
+                Node::Seq(items) => items.is_empty(),
+                Node::Map(map) => map.is_empty(),
+                Node::Scalar(_) => false,
+            };
+            if !empty {
+                let place = Place {
+                    field: None,
+                    ..cursor.place()
+                };
+                return Err(Error::in_place(
+                    &place,
+                    Why::Unsupported((*name).to_owned()),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses whatever was not taken.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        let Some((name, cursor)) = self.rest.first() else {
+            return Ok(());
+        };
+        let near = self
+            .known
+            .iter()
+            .map(|known| (distance(name, known), known));
+        let suggestion = near
+            .min()
+            .filter(|(d, _)| *d <= 3)
+            .map(|(_, known)| (*known).to_owned());
+        Err(Error::in_place(
+            &cursor.place(),
+            Why::Unknown { suggestion },
+        ))
+    }
+}
+
+/// How many letters must change to make `b` of `a`.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.to_lowercase().chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.to_lowercase().chars().take(64).enumerate() {
+        let mut before = i;
+        let mut next = vec![i + 1];
+        for (y, above) in b.iter().zip(row.iter().skip(1)) {
+            let left = next.last().copied().unwrap_or_default();
+            next.push((before + usize::from(x != *y)).min(above + 1).min(left + 1));
+            before = *above;
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}

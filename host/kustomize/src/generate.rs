@@ -1,0 +1,224 @@
+//! ConfigMaps and Secrets out of files, literals and env files.
+//!
+//! The names' hashes are in `generate/hash.rs`; they are added at the very end of a build, when the content is final.
+
+mod hash;
+mod source;
+
+use std::rc::Rc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::error::{Error, Why};
+use crate::file::{Generator, GeneratorOptions, Kustomization};
+use crate::path;
+use crate::resource::{Resource, field_mapping};
+use crate::session::Session;
+use crate::yaml::{Mapping, Node};
+pub(crate) use hash::suffix as hash_suffix;
+use source::Pair;
+
+/// What base64 is broken at.
+const LINE: usize = 70;
+
+/// What the generators of a kustomization make: ConfigMaps first, then Secrets.
+pub(crate) fn generate(
+    session: &Session<'_>,
+    kustomization: &Kustomization,
+) -> Result<Vec<Resource>, Error> {
+    let kinds = [
+        ("ConfigMap", &kustomization.config_maps),
+        ("Secret", &kustomization.secrets),
+    ];
+    let mut made = Vec::new();
+    for (kind, generators) in kinds {
+        for generator in generators {
+            let resource = one(session, kustomization, kind, generator)?;
+            made.push(resource);
+        }
+    }
+    Ok(made)
+}
+
+fn one(
+    session: &Session<'_>,
+    kustomization: &Kustomization,
+    kind: &str,
+    generator: &Generator,
+) -> Result<Resource, Error> {
+    let file = &kustomization.file;
+    session
+        .budget
+        .objects(1)
+        .map_err(|why| Error::in_place(&generator.place, why))?;
+    let options = generator.options.or(&kustomization.generator_options);
+    let pairs = source::pairs(session, path::parent(file), generator)?;
+    let cost = pairs
+        .iter()
+        .map(|pair| 1 + pair.value.len() as u64 / 64)
+        .sum();
+    session
+        .budget
+        .nodes(cost)
+        .map_err(|why| Error::in_place(&generator.place, why))?;
+
+    let mut node = Node::Map(Mapping::new());
+    let secret = kind == "Secret";
+    fill_head(&mut node, kind, generator);
+    if secret {
+        let of = if generator.kind.is_empty() {
+            "Opaque"
+        } else {
+            &generator.kind
+        };
+        set(&mut node, "type", Node::string(of));
+        field_mapping(&mut node, "data");
+    }
+    for Pair { key, value } in pairs {
+        let (field, text) = match String::from_utf8(value) {
+            Ok(text) if !secret => ("data", text),
+            Ok(text) => ("data", base64_lines(text.as_bytes())),
+            Err(e) => (
+                if secret { "data" } else { "binaryData" },
+                base64_lines(e.as_bytes()),
+            ),
+        };
+        field_mapping(&mut node, field).insert(key, Node::string(text));
+    }
+    apply_options(&mut node, &options);
+    let mut resource = Resource::new(
+        node,
+        Rc::from(file.as_str()),
+        generator.place.line.unwrap_or(0),
+    );
+    resource.needs_hash = !options.disable_name_suffix_hash;
+    resource.behavior = generator.behavior;
+    if session.origins {
+        let shown = path::relative(&session.root, file);
+        resource.origin = Some(format!(
+            "configuredIn: {shown}\nconfiguredBy:\n  apiVersion: builtin\n  kind: {kind}Generator\n"
+        ));
+    }
+    Ok(resource)
+}
+
+fn set(node: &mut Node, key: &str, value: Node) {
+    if let Some(map) = node.map_mut() {
+        map.insert(key.to_owned(), value);
+    }
+}
+
+fn fill_head(node: &mut Node, kind: &str, generator: &Generator) {
+    set(node, "apiVersion", Node::string("v1"));
+    set(node, "kind", Node::string(kind));
+    let metadata = field_mapping(node, "metadata");
+    metadata.insert("name".to_owned(), Node::string(generator.name.as_str()));
+    if !generator.namespace.is_empty() {
+        metadata.insert(
+            "namespace".to_owned(),
+            Node::string(generator.namespace.as_str()),
+        );
+    }
+}
+
+fn apply_options(node: &mut Node, options: &GeneratorOptions) {
+    for (field, pairs) in [
+        ("labels", &options.labels),
+        ("annotations", &options.annotations),
+    ] {
+        if pairs.is_empty() {
+            continue;
+        }
+        let texts = pairs
+            .iter()
+            .map(|(k, v)| (k.clone(), Node::string(v.as_str())))
+            .collect();
+        if let Some(metadata) = node.get_mut("metadata").and_then(Node::map_mut) {
+            metadata.insert(field.to_owned(), Node::Map(texts));
+        }
+    }
+    if options.immutable {
+        set(node, "immutable", Node::boolean(true));
+    }
+}
+
+/// Base64 as kustomize writes it: lines of 70, each ended, unless it is shorter than one.
+fn base64_lines(bytes: &[u8]) -> String {
+    let text = STANDARD.encode(bytes);
+    if text.len() < LINE {
+        return text;
+    }
+    let mut lines = String::with_capacity(text.len() + text.len() / LINE + 1);
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (line, tail) = rest
+            .split_at_checked(LINE.min(rest.len()))
+            .unwrap_or((rest, ""));
+        lines.push_str(line);
+        lines.push('\n');
+        rest = tail;
+    }
+    lines
+}
+
+/// Puts the data of `old` below that of `new`: `behavior: merge`.
+pub(crate) fn merge_data(old: &Resource, new: &mut Resource) -> Result<(), Error> {
+    let mut data = texts(&old.node, "data");
+    if new.api_version() == "v1" && new.kind() == "Secret" {
+        for (key, value) in old
+            .node
+            .get("stringData")
+            .and_then(Node::map)
+            .into_iter()
+            .flatten()
+        {
+            if !value.is_scalar() {
+                let why = format!("stringData.{key} must be a string");
+                return Err(old.error(&why));
+            }
+            data.insert(
+                key.clone(),
+                Node::string(base64_lines(value.text().as_bytes())),
+            );
+        }
+    }
+    data.extend(texts(&new.node, "data"));
+    let mut binary = texts(&old.node, "binaryData");
+    binary.extend(texts(&new.node, "binaryData"));
+    let Some(map) = new.node.map_mut() else {
+        return Ok(());
+    };
+    for (field, values) in [("data", data), ("binaryData", binary)] {
+        if values.is_empty() {
+            map.shift_remove(field);
+        } else {
+            map.insert(field.to_owned(), Node::Map(values));
+        }
+    }
+    Ok(())
+}
+
+fn texts(node: &Node, field: &str) -> Mapping {
+    let map = node.get(field).and_then(Node::map);
+    map.into_iter()
+        .flatten()
+        .map(|(k, v)| (k.clone(), Node::string(v.text())))
+        .collect()
+}
+
+/// Adds the hashes of their content to the names of generated resources.
+pub(crate) fn add_hashes(resources: &mut [Resource]) -> Result<(), Error> {
+    for resource in resources.iter_mut().filter(|r| r.needs_hash) {
+        let suffix = hash_suffix(&resource.node).map_err(|text| {
+            Error::new(
+                &resource.file,
+                Why::Invalid(format!("{text} cannot be hashed")),
+            )
+        })?;
+        resource.store_previous();
+        let name = format!("{}-{suffix}", resource.name());
+        resource.set_name(&name);
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! What a caller lays over a kustomization, merged as Flux merges a Kustomization's spec into the file.
+//!
+//! `namespace`, prefix and suffix replace, patches are appended, images of the same name are merged: the new name on its
+//! own, tag and digest as one.
+
+use crate::error::{Error, Why};
+use crate::file::{Entry, Image, Kustomization, Patch};
+use crate::options::{Overlay, OverlayImage};
+use crate::path::overlay_place;
+
+/// Lays `overlay` over `kustomization`.
+pub(crate) fn lay(overlay: &Overlay, kustomization: &mut Kustomization) -> Result<(), Error> {
+    if !overlay.components.is_empty() {
+        let why = Why::Unsupported("components".to_owned());
+        return Err(Error::in_place(
+            &overlay_place("components".to_owned()),
+            why,
+        ));
+    }
+    let replace = |entry: &mut Entry, text: &Option<String>, field: &str| {
+        if let Some(text) = text {
+            *entry = Entry {
+                text: text.clone(),
+                place: overlay_place(field.to_owned()),
+            };
+        }
+    };
+    replace(
+        &mut kustomization.namespace,
+        &overlay.namespace,
+        "targetNamespace",
+    );
+    replace(
+        &mut kustomization.name_prefix,
+        &overlay.name_prefix,
+        "namePrefix",
+    );
+    replace(
+        &mut kustomization.name_suffix,
+        &overlay.name_suffix,
+        "nameSuffix",
+    );
+    for (index, patch) in overlay.patches.iter().enumerate() {
+        let place = overlay_place(format!("patches[{index}]"));
+        let inline = patch.patch.trim().to_owned();
+        if inline.is_empty() {
+            return Err(Error::invalid_at(&place, "the patch is empty"));
+        }
+        let target = patch.target.clone();
+        kustomization.patches.push(Patch {
+            inline,
+            target,
+            place,
+            ..Patch::default()
+        });
+    }
+    for (index, image) in overlay.images.iter().enumerate() {
+        let place = overlay_place(format!("images[{index}]"));
+        match kustomization
+            .images
+            .iter_mut()
+            .find(|old| old.set.name == image.name)
+        {
+            Some(old) => merge_image(&mut old.set, image),
+            None => {
+                let set = image.clone();
+                kustomization.images.push(Image {
+                    set,
+                    place,
+                    ..Image::default()
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn merge_image(old: &mut OverlayImage, new: &OverlayImage) {
+    if !new.new_name.is_empty() {
+        old.new_name.clone_from(&new.new_name);
+    }
+    if !new.new_tag.is_empty() || !new.digest.is_empty() {
+        old.new_tag.clone_from(&new.new_tag);
+        old.digest.clone_from(&new.digest);
+    }
+}

@@ -1,0 +1,256 @@
+//! `patches`: strategic merge and JSON6902, inline or from a file, for named objects or for a selection.
+//!
+//! Which kind a patch is shows in its text: a list of operations or objects. Merging is `patch/strategic.rs`, operations
+//! `patch/json.rs`, selecting `patch/select.rs`.
+
+mod json;
+mod label_selector;
+mod select;
+mod strategic;
+
+use crate::error::{Error, Place, Why};
+use crate::file::{Entry, Kustomization, Patch};
+use crate::path;
+use crate::resource::{Resource, first_conflict};
+use crate::session::Session;
+use crate::yaml::{Node, Reader, Typing};
+use json::Operations;
+use select::Selection;
+
+/// Applies one patch to the `resources` it is for; those it deletes leave the list.
+pub(crate) fn apply(
+    session: &Session<'_>,
+    kustomization: &Kustomization,
+    patch: &Patch,
+    resources: &mut Vec<Resource>,
+) -> Result<(), Error> {
+    let (text, file) = read(session, kustomization, patch)?;
+    let parsed = parse(session, &text, &file);
+    // In an inline text, the place that helps is the field's; the text's own line goes into the message.
+    let parsed = parsed.map_err(|error| located(error, patch))?;
+    match parsed {
+        Parsed::Merge(patches) => {
+            strategic_merge(session, patch, patches, resources).map_err(|e| located(e, patch))?;
+        }
+        Parsed::Operations(operations) => {
+            let Some(target) = &patch.target else {
+                return Err(Error::invalid_at(
+                    &patch.place,
+                    "a JSON patch needs a target",
+                ));
+            };
+            let selection =
+                Selection::new(target).map_err(|why| Error::invalid_at(&patch.place, why))?;
+            charge(session, patch, resources.len() as u64)?;
+            for resource in resources.iter_mut().filter(|r| selection.matches(r)) {
+                operate(session, &operations, resource).map_err(|why| {
+                    let why = format!("patching {} failed: {why}", resource.id());
+                    located(Error::invalid(&file, why), patch)
+                })?;
+            }
+        }
+    }
+    resources.retain(|resource| resource.node.map().is_some_and(|map| !map.is_empty()));
+    Ok(())
+}
+
+enum Parsed {
+    Merge(Vec<Resource>),
+    Operations(Operations),
+}
+
+/// The text of a patch and the file it stands in.
+fn read(
+    session: &Session<'_>,
+    kustomization: &Kustomization,
+    patch: &Patch,
+) -> Result<(Vec<u8>, String), Error> {
+    if patch.path.is_empty() {
+        return Ok((patch.inline.clone().into_bytes(), String::new()));
+    }
+    let place = Place {
+        field: patch
+            .place
+            .field
+            .as_ref()
+            .map(|field| format!("{field}.path")),
+        ..patch.place.clone()
+    };
+    let entry = Entry {
+        text: patch.path.clone(),
+        place,
+    };
+    let file = path::resolve(path::parent(&kustomization.file), &entry)?;
+    Ok((session.read(&file, &entry.place)?.to_vec(), file))
+}
+
+fn parse(session: &Session<'_>, text: &[u8], file: &str) -> Result<Parsed, Error> {
+    let documents = session.documents(text, file)?;
+    if documents.iter().any(|d| matches!(d.node, Node::Seq(_))) {
+        if documents.len() > 1 {
+            return Err(Error::invalid(file, "a JSON patch is one document"));
+        }
+        let reader = Reader {
+            file,
+            typing: Typing::Config,
+            budget: &session.budget,
+        };
+        let operations = reader
+            .documents(text)?
+            .pop()
+            .map(|d| d.node)
+            .unwrap_or_default();
+        let operations = Operations::parse(operations).map_err(|why| Error::invalid(file, why))?;
+        return Ok(Parsed::Operations(operations));
+    }
+    Ok(Parsed::Merge(session.resources(documents, file)?))
+}
+
+/// The error of an inline patch, in the field that holds it.
+fn located(error: Error, patch: &Patch) -> Error {
+    if !error.place().file.is_empty() {
+        return error;
+    }
+    let inner = match (error.place().line, error.place().column) {
+        (Some(line), Some(column)) => format!("line {line}, column {column} of the patch: "),
+        (Some(line), None) => format!("line {line} of the patch: "),
+        _ => String::new(),
+    };
+    let place = Place {
+        field: patch
+            .place
+            .field
+            .as_ref()
+            .map(|field| format!("{field}.patch")),
+        ..patch.place.clone()
+    };
+    Error::in_place(&place, error.why().clone().prefixed(&inner))
+}
+
+fn charge(session: &Session<'_>, patch: &Patch, steps: u64) -> Result<(), Error> {
+    session
+        .budget
+        .steps(steps)
+        .map_err(|why| Error::in_place(&patch.place, why))
+}
+
+fn strategic_merge(
+    session: &Session<'_>,
+    patch: &Patch,
+    mut patches: Vec<Resource>,
+    resources: &mut [Resource],
+) -> Result<(), Error> {
+    charge(session, patch, (patches.len() * resources.len()) as u64)?;
+    if let Some(target) = &patch.target {
+        let selection =
+            Selection::new(target).map_err(|why| Error::invalid_at(&patch.place, why))?;
+        let (Some(one), 0) = (patches.pop(), patches.len()) else {
+            let why =
+                "several strategic merge patches cannot have one target: make an entry of each";
+            return if patches.is_empty() {
+                Ok(())
+            } else {
+                Err(Error::invalid_at(&patch.place, why))
+            };
+        };
+        let chosen: Vec<bool> = resources.iter().map(|r| selection.matches(r)).collect();
+        for (resource, _) in resources
+            .iter_mut()
+            .zip(chosen)
+            .filter(|(_, chosen)| *chosen)
+        {
+            let mut mine = one.clone();
+            if let Some(map) = mine.node.map_mut() {
+                let version = resource.node.get("apiVersion").cloned().unwrap_or_default();
+                map.insert("apiVersion".to_owned(), version);
+            }
+            merge(session, patch, mine, resource)?;
+        }
+        let live = resources.iter().filter(|r| !r.node.is_null());
+        return first_conflict(live).map_or(Ok(()), |twice| {
+            let message = format!("patched, {} is there twice", twice.id());
+            Err(Error::in_place(&patch.place, Why::Conflict(message)))
+        });
+    }
+    for one in patches {
+        let live = resources
+            .iter()
+            .enumerate()
+            .filter(|(_, r)| !r.node.is_null());
+        let matches: Vec<usize> = live.filter(|(_, r)| r.was(&one)).map(|(i, _)| i).collect();
+        let [index] = matches.as_slice() else {
+            let count = if matches.is_empty() {
+                "no".to_owned()
+            } else {
+                matches.len().to_string()
+            };
+            let why = format!("{count} objects are {} of the patch", one.id());
+            let error = Error::invalid(&one.file, why);
+            return Err(if one.line > 0 {
+                error.at_line(one.line)
+            } else {
+                error
+            });
+        };
+        if let Some(resource) = resources.get_mut(*index) {
+            merge(session, patch, one, resource)?;
+        }
+    }
+    Ok(())
+}
+
+/// Merges `one` into `resource`, which keeps its name, kind and namespace.
+fn merge(
+    session: &Session<'_>,
+    patch: &Patch,
+    mut one: Resource,
+    resource: &mut Resource,
+) -> Result<(), Error> {
+    let cost = one.node.cost() + resource.node.cost();
+    session
+        .budget
+        .steps(cost)
+        .map_err(|why| Error::in_place(&patch.place, why))?;
+    let (name, namespace) = (resource.name().to_owned(), resource.namespace().to_owned());
+    let kind = resource.kind().to_owned();
+    if patch.allow_name_change || patch.allow_kind_change {
+        resource.store_previous();
+    }
+    let kept = strategic::merge(&mut resource.node, &mut one.node).map_err(|why| {
+        Error::invalid(
+            &one.file,
+            format!("patching {} failed: {why}", resource.id()),
+        )
+    })?;
+    if !kept || resource.node.map().is_none_or(|map| map.is_empty()) {
+        resource.node = Node::null();
+        return Ok(());
+    }
+    if !patch.allow_kind_change
+        && let Some(map) = resource.node.map_mut()
+    {
+        map.insert("kind".to_owned(), Node::string(kind));
+    }
+    if !patch.allow_name_change {
+        resource.set_name(&name);
+    }
+    resource.set_namespace(&namespace);
+    Ok(())
+}
+
+fn operate(
+    session: &Session<'_>,
+    operations: &Operations,
+    resource: &mut Resource,
+) -> Result<(), String> {
+    resource.store_previous();
+    session
+        .budget
+        .steps(resource.node.cost())
+        .map_err(|why| why.to_string())?;
+    operations.apply(&mut resource.node, &session.budget)?;
+    if resource.node.map().is_none() {
+        return Err("the object is gone".to_owned());
+    }
+    Ok(())
+}

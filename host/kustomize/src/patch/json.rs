@@ -1,0 +1,273 @@
+//! JSON6902: operations on paths.
+//!
+//! As the library does that kustomize uses: an index may be negative, a `test` for null passes where nothing is, and an
+//! object that was operated on has its numbers normalised.
+
+use crate::budget::Budget;
+use crate::yaml::{Node, Scalar, Tag, number, timestamp};
+
+/// A list of operations.
+pub(super) struct Operations(Vec<Operation>);
+
+struct Operation {
+    path: Vec<String>,
+    shown: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Add(Node),
+    Remove,
+    Replace(Node),
+    Move(Vec<String>),
+    Copy(Vec<String>),
+    Test(Node),
+}
+
+impl Operations {
+    /// Reads the operations. The error says which is wrong.
+    pub(super) fn parse(node: Node) -> Result<Self, String> {
+        let Node::Seq(items) = node else {
+            return Err("a JSON patch is a list of operations".to_owned());
+        };
+        let operation = |(index, item)| {
+            Operation::parse(item).map_err(|why| format!("operation {}: {why}", index + 1))
+        };
+        items
+            .into_iter()
+            .enumerate()
+            .map(operation)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Applies all to `object`, which is left half changed when one fails.
+    pub(super) fn apply(&self, object: &mut Node, budget: &Budget) -> Result<(), String> {
+        normalise(object);
+        for (index, operation) in self.0.iter().enumerate() {
+            operation
+                .apply(object, budget)
+                .map_err(|why| format!("operation {} ({}): {why}", index + 1, operation.shown))?;
+        }
+        Ok(())
+    }
+}
+
+impl Operation {
+    fn parse(node: Node) -> Result<Self, String> {
+        let Node::Map(mut map) = node else {
+            return Err("is no mapping".to_owned());
+        };
+        let mut text = |key: &str| match map.shift_remove(key) {
+            Some(Node::Scalar(Scalar {
+                tag: Tag::Str,
+                text,
+            })) => Ok(text),
+            Some(_) => Err(format!("{key} must be a string")),
+            None => Err(format!("{key} is missing")),
+        };
+        let op = text("op")?;
+        let shown = text("path")?;
+        let from = if matches!(op.as_str(), "move" | "copy") {
+            Some(text("from")?)
+        } else {
+            None
+        };
+        let mut value = || {
+            let mut value = map
+                .shift_remove("value")
+                .ok_or_else(|| "value is missing".to_owned())?;
+            normalise(&mut value);
+            Ok::<_, String>(value)
+        };
+        let kind = match (op.as_str(), from) {
+            ("add", _) => Kind::Add(value().unwrap_or_default()),
+            ("remove", _) => Kind::Remove,
+            ("replace", _) => Kind::Replace(value().unwrap_or_default()),
+            ("test", _) => Kind::Test(value().unwrap_or_default()),
+            ("move", Some(from)) => Kind::Move(split(&from)?),
+            ("copy", Some(from)) => Kind::Copy(split(&from)?),
+            _ => return Err("op must be add, remove, replace, move, copy or test".to_owned()),
+        };
+        Ok(Self {
+            path: split(&shown)?,
+            shown: format!("{op} {shown}"),
+            kind,
+        })
+    }
+
+    fn apply(&self, object: &mut Node, budget: &Budget) -> Result<(), String> {
+        match &self.kind {
+            Kind::Add(value) => add(object, &self.path, value.clone(), budget),
+            Kind::Remove => remove(object, &self.path).map(drop),
+            Kind::Replace(value) => {
+                fits(&self.path, value, budget)?;
+                *find(object, &self.path)? = value.clone();
+                Ok(())
+            }
+            Kind::Move(from) => {
+                let value = remove(object, from)?;
+                add(object, &self.path, value, budget)
+            }
+            Kind::Copy(from) => {
+                let value = find(object, from)?.clone();
+                budget.nodes(value.cost()).map_err(|why| why.to_string())?;
+                add(object, &self.path, value, budget)
+            }
+            Kind::Test(value) => match find(object, &self.path) {
+                Ok(found) if same(found, value) => Ok(()),
+                Err(_) if value.is_null() => Ok(()),
+                _ => Err("the value is another".to_owned()),
+            },
+        }
+    }
+}
+
+/// The steps of a JSON pointer.
+fn split(pointer: &str) -> Result<Vec<String>, String> {
+    let Some(rest) = pointer.strip_prefix('/') else {
+        return Err("a path must begin with /".to_owned());
+    };
+    Ok(rest
+        .split('/')
+        .map(|step| step.replace("~1", "/").replace("~0", "~"))
+        .collect())
+}
+
+fn same(a: &Node, b: &Node) -> bool {
+    match (a.clone().into_value(), b.clone().into_value()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// Whether a value may stand at a path: operations must not nest without end.
+fn fits(path: &[String], value: &Node, budget: &Budget) -> Result<(), String> {
+    let limit = budget.limits().nesting;
+    if path.len() as u64 + value.depth() > limit {
+        return Err(format!("more than {limit} levels of nesting"));
+    }
+    Ok(())
+}
+
+fn find<'a>(node: &'a mut Node, path: &[String]) -> Result<&'a mut Node, String> {
+    let Some((step, rest)) = path.split_first() else {
+        return Ok(node);
+    };
+    let missing = || format!("{step} is not there");
+    let next = match node {
+        Node::Map(map) => map.get_mut(step).ok_or_else(missing)?,
+        Node::Seq(items) => {
+            let at = index(step, items.len())?;
+            items.get_mut(at).ok_or_else(missing)?
+        }
+        Node::Scalar(_) => return Err(missing()),
+    };
+    find(next, rest)
+}
+
+fn index(step: &str, len: usize) -> Result<usize, String> {
+    let number: i64 = step.parse().map_err(|_| format!("{step} is no index"))?;
+    let len = i64::try_from(len).unwrap_or(i64::MAX);
+    let number = if number < 0 { number + len } else { number };
+    usize::try_from(number).map_err(|_| format!("index {step} is not there"))
+}
+
+fn parent<'a, 'p>(
+    node: &'a mut Node,
+    path: &'p [String],
+) -> Result<(&'a mut Node, &'p String), String> {
+    let Some((last, before)) = path.split_last() else {
+        return Err("the whole object cannot be changed".to_owned());
+    };
+    Ok((find(node, before)?, last))
+}
+
+fn add(node: &mut Node, path: &[String], value: Node, budget: &Budget) -> Result<(), String> {
+    fits(path, &value, budget)?;
+    match parent(node, path)? {
+        (Node::Map(map), key) => {
+            map.insert(key.clone(), value);
+        }
+        (Node::Seq(items), key) if key == "-" => items.push(value),
+        (Node::Seq(items), key) => {
+            // A negative index counts from behind the last item.
+            let len = items.len() + usize::from(key.starts_with('-'));
+            let at = index(key, len)?;
+            if at > items.len() {
+                return Err(format!("index {key} is not there"));
+            }
+            items.insert(at, value);
+        }
+        (Node::Scalar(_), key) => return Err(format!("nothing can hold {key}")),
+    }
+    Ok(())
+}
+
+fn remove(node: &mut Node, path: &[String]) -> Result<Node, String> {
+    let (parent, key) = parent(node, path)?;
+    let missing = || format!("{key} is not there");
+    match parent {
+        Node::Map(map) => map.shift_remove(key).ok_or_else(missing),
+        Node::Seq(items) => {
+            let at = index(key, items.len())?;
+            if at < items.len() {
+                Ok(items.remove(at))
+            } else {
+                Err(missing())
+            }
+        }
+        Node::Scalar(_) => Err(missing()),
+    }
+}
+
+/// The object as it is after a way through JSON.
+fn normalise(node: &mut Node) {
+    match node {
+        Node::Map(map) => map.values_mut().for_each(normalise),
+        Node::Seq(items) => items.iter_mut().for_each(normalise),
+        Node::Scalar(scalar) => match scalar.tag {
+            Tag::Null => scalar.text = "null".to_owned(),
+            Tag::Bool => scalar.text = is_true(scalar).to_string(),
+            Tag::Int | Tag::Float => {
+                if let Some(number) = number(&scalar.text) {
+                    scalar.text = number.to_string();
+                }
+            }
+            Tag::Timestamp => {
+                let text = timestamp(&scalar.text).unwrap_or_else(|| scalar.text.clone());
+                *scalar = Scalar::string(text);
+            }
+            Tag::Str => {}
+        },
+    }
+}
+
+fn is_true(scalar: &Scalar) -> bool {
+    scalar.clone().into_value().is_ok_and(|value| value == true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use crate::yaml::Mapping;
+
+    fn empty() -> Node {
+        Node::Map(Mapping::new())
+    }
+
+    #[test]
+    fn operations_cannot_nest_without_end() {
+        let budget = Budget::new(Limits::default());
+        let mut object = empty();
+        add(&mut object, &["a".to_owned()], empty(), &budget).unwrap();
+        let copy = |object: &mut Node, depth: usize| {
+            let value = object.get("a").cloned().unwrap();
+            let path = vec!["a".to_owned(); depth];
+            add(object, &path, value, &budget)
+        };
+        let failed = (2..1000).find_map(|depth| copy(&mut object, depth).err());
+        assert_eq!(failed.unwrap(), "more than 500 levels of nesting");
+    }
+}

@@ -1,0 +1,348 @@
+//! Lists that merge by key.
+//!
+//! Items of the patch come first, then what the list had. An item is known by the text of its keys; where none of the
+//! items has the second key, the first is enough.
+
+use super::{DIRECTIVE, Directive, Outcome, directive, walk};
+use crate::schema::Shape;
+use crate::yaml::{Node, Scalar, Typing, resolve};
+
+/// The values of an item's keys.
+type Values = Vec<String>;
+
+/// Merges two lists whose items are known by `keys`, or by themselves when there are none.
+pub(super) fn merge(
+    dest: Option<&mut Node>,
+    patch: Option<&mut Node>,
+    keys: &[&'static str],
+    item: Option<Shape>,
+) -> Result<Outcome, String> {
+    let Some(Node::Seq(dest)) = dest else {
+        // The list is new: it is merged with itself.
+        let Some(Node::Seq(patch)) = patch else {
+            return Ok(Outcome::Clear);
+        };
+        let mut new = patch.clone();
+        items(&mut new, Some(patch), keys, item)?;
+        return Ok(Outcome::Value(Node::Seq(new)));
+    };
+    let patch = match patch {
+        None => None,
+        Some(Node::Seq(patch)) => Some(patch),
+        Some(_) => return Ok(Outcome::Clear),
+    };
+    let Some(patch) = patch else {
+        items(dest, None, keys, item)?;
+        return Ok(Outcome::Same);
+    };
+    match list_directive(patch)? {
+        Directive::Delete => Ok(Outcome::Clear),
+        Directive::Replace => {
+            let mut new = patch.clone();
+            items(&mut new, Some(patch), keys, item)?;
+            Ok(Outcome::Value(Node::Seq(new)))
+        }
+        Directive::Merge => {
+            items(dest, Some(patch), keys, item)?;
+            Ok(Outcome::Same)
+        }
+    }
+}
+
+/// What an item that holds nothing but a directive says about the list; it is taken out.
+fn list_directive(patch: &mut Vec<Node>) -> Result<Directive, String> {
+    let marked = patch.iter().find(|item| item.get(DIRECTIVE).is_some());
+    let Some(map) = marked.and_then(Node::map).filter(|map| map.len() == 1) else {
+        return Ok(Directive::Merge);
+    };
+    let word = map.get(DIRECTIVE).map_or("", Node::text).to_owned();
+    let found = directive(&word)?;
+    put(patch, None, &[DIRECTIVE], &[word])?;
+    Ok(found)
+}
+
+fn items(
+    dest: &mut Vec<Node>,
+    mut patch: Option<&mut Vec<Node>>,
+    keys: &[&'static str],
+    shape: Option<Shape>,
+) -> Result<(), String> {
+    let (keys, mut list): (&[&str], _) = if keys.is_empty() {
+        (&[""], own_values(dest, patch.as_deref()))
+    } else {
+        (keys, key_values(dest, patch.as_deref(), keys))
+    };
+    if keys.len() > 1 {
+        complete(&mut list);
+    }
+    if list.is_empty() {
+        return Ok(());
+    }
+    let mut new = Vec::new();
+    let mut used: Vec<&str> = keys.to_vec();
+    for values in list.clone() {
+        let (keys, values) = usable(&list, &values, keys);
+        used.clone_from(&keys);
+        let (find_keys, find_values) = usable(std::slice::from_ref(&values), &values, &keys);
+        let at = position(dest, &find_keys, &find_values);
+        let of = patch
+            .as_deref()
+            .and_then(|patch| position(patch, &find_keys, &find_values));
+        let outcome = walk(
+            at.and_then(|at| dest.get_mut(at)),
+            of.and_then(|of| patch.as_deref_mut()?.get_mut(of)),
+            shape,
+        )?;
+        let merged = match outcome {
+            Outcome::Clear => None,
+            Outcome::Same => at.and_then(|at| dest.get_mut(at)),
+            Outcome::Value(value) => {
+                put_value(&mut new, dest, value, &keys, &values)?;
+                continue;
+            }
+        };
+        match merged.filter(|node| !is_nothing(node)) {
+            None => put(dest, None, &keys, &values)?,
+            Some(node) => {
+                complete_keys(node, &keys, &values)?;
+                let node = node.clone();
+                put(&mut new, Some(node), &keys, &values)?;
+            }
+        }
+    }
+    append(&mut new, std::mem::take(dest), &used)?;
+    *dest = new;
+    Ok(())
+}
+
+fn put_value(
+    new: &mut Vec<Node>,
+    dest: &mut Vec<Node>,
+    mut value: Node,
+    keys: &[&str],
+    values: &[String],
+) -> Result<(), String> {
+    if is_nothing(&value) {
+        return put(dest, None, keys, values);
+    }
+    complete_keys(&mut value, keys, values)?;
+    put(new, Some(value), keys, values)
+}
+
+fn is_nothing(node: &Node) -> bool {
+    node.is_null() || node.map().is_some_and(|map| map.is_empty())
+}
+
+fn complete_keys(node: &mut Node, keys: &[&str], values: &[String]) -> Result<(), String> {
+    for (key, value) in keys.iter().zip(values) {
+        if key.is_empty() || value.is_empty() {
+            continue;
+        }
+        let Node::Map(map) = node else {
+            return Err(format!(
+                "an item with {key} is needed, not {}",
+                node.kind_name()
+            ));
+        };
+        if !map.contains_key(*key) {
+            let tag = resolve(value, Typing::Manifest);
+            map.insert(
+                (*key).to_owned(),
+                Node::Scalar(Scalar {
+                    tag,
+                    text: value.clone(),
+                }),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The values of the keys of every item, the patch's first, each once.
+fn key_values(dest: &[Node], patch: Option<&Vec<Node>>, keys: &[&str]) -> Vec<Values> {
+    let text = |item: &Node, key: &str| item.get(key).map_or("", Node::text).to_owned();
+    let all = patch.into_iter().flatten().chain(dest);
+    unique(all.map(|item| keys.iter().map(|key| text(item, key)).collect()))
+}
+
+/// The values of items that are text, the patch's first, each once.
+fn own_values(dest: &[Node], patch: Option<&Vec<Node>>) -> Vec<Values> {
+    let all = patch.into_iter().flatten().chain(dest);
+    unique(all.map(|item| vec![item.raw_text().to_owned()]))
+}
+
+fn unique(values: impl Iterator<Item = Values>) -> Vec<Values> {
+    let mut seen = indexmap::IndexSet::new();
+    seen.extend(values);
+    seen.into_iter().collect()
+}
+
+/// Gives items that leave out a key the value of one that agrees with them in the others.
+fn complete(list: &mut [Values]) {
+    for i in 0..list.len() {
+        let Some(mine) = list.get(i).cloned() else {
+            continue;
+        };
+        for j in 0..list.len() {
+            let Some(agreed) = list.get(j).and_then(|other| agree(&mine, other)) else {
+                continue;
+            };
+            for index in [i, j] {
+                if let Some(slot) = list.get_mut(index) {
+                    slot.clone_from(&agreed);
+                }
+            }
+        }
+    }
+}
+
+/// What two items' keys have in common, if they differ only where one leaves out a value.
+fn agree(a: &Values, b: &Values) -> Option<Values> {
+    let mut common = false;
+    let mut agreed = Values::with_capacity(a.len());
+    for (x, y) in a.iter().zip(b) {
+        common |= x == y;
+        agreed.push(match (x.is_empty(), y.is_empty()) {
+            _ if x == y => x.clone(),
+            (false, false) => return None,
+            (false, true) => x.clone(),
+            _ => y.clone(),
+        });
+    }
+    common.then_some(agreed)
+}
+
+/// The keys that any item has, and the values of one item for them.
+fn usable<'k>(list: &[Values], values: &[String], keys: &[&'k str]) -> (Vec<&'k str>, Values) {
+    let used: Vec<bool> = (0..keys.len())
+        .map(|i| {
+            list.iter()
+                .any(|values| values.get(i).is_some_and(|v| !v.is_empty()))
+        })
+        .collect();
+    if !used.contains(&true) {
+        return (keys.to_vec(), values.to_vec());
+    }
+    let is_used = |i: usize| used.get(i).copied().unwrap_or(false);
+    let kept = keys
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| is_used(*i))
+        .map(|(_, key)| *key);
+    let of_kept = values
+        .iter()
+        .enumerate()
+        .filter(|(i, value)| !value.is_empty() || is_used(*i));
+    (
+        kept.collect(),
+        of_kept.map(|(_, value)| value.clone()).collect(),
+    )
+}
+
+/// The first item with these values.
+fn position(items: &[Node], keys: &[&str], values: &[String]) -> Option<usize> {
+    if keys.first().is_none_or(|key| key.is_empty()) {
+        return items
+            .iter()
+            .position(|item| values.first().is_some_and(|v| item.raw_text() == v));
+    }
+    items.iter().position(|item| {
+        let mut pairs = keys.iter().zip(values);
+        item.map().is_some_and(|map| {
+            pairs.all(|(key, value)| map.get(*key).is_some_and(|field| field.raw_text() == value))
+        })
+    })
+}
+
+/// Puts `new` in the place of every item with these values, or behind all; without `new` those items go. Items that hold
+/// nothing go in any case.
+fn put(
+    items: &mut Vec<Node>,
+    new: Option<Node>,
+    keys: &[&str],
+    values: &[String],
+) -> Result<(), String> {
+    let by_key = keys.first().is_some_and(|k| !k.is_empty())
+        && values.first().is_some_and(|v| !v.is_empty());
+    let mut found = false;
+    let mut kept = Vec::with_capacity(items.len() + 1);
+    for item in std::mem::take(items) {
+        if is_nothing(&item) {
+            continue;
+        }
+        if item.map().is_none() && by_key {
+            kept.push(item);
+            continue;
+        }
+        if !matches(&item, keys, values)? {
+            if !values.is_empty() {
+                kept.push(item);
+            }
+            continue;
+        }
+        found = true;
+        kept.extend(new.clone());
+    }
+    if !found {
+        kept.extend(new.filter(|node| !node.is_null()));
+    }
+    *items = kept;
+    Ok(())
+}
+
+/// Whether an item has these values. A key without a value in `values` is not looked at; an empty value fits any.
+fn matches(item: &Node, keys: &[&str], values: &[String]) -> Result<bool, String> {
+    let mut found = false;
+    for (index, key) in keys.iter().enumerate() {
+        if let Some(value) = values.get(index) {
+            found = if key.is_empty() {
+                if !item.is_scalar() {
+                    return Err(format!("a plain value is needed, not {}", item.kind_name()));
+                }
+                item.text() == value
+            } else {
+                let Some(map) = item.map() else {
+                    return Err(format!(
+                        "an item with {key} is needed, not {}",
+                        item.kind_name()
+                    ));
+                };
+                map.get(*key)
+                    .is_some_and(|field| value.is_empty() || field.raw_text() == value)
+            };
+        }
+        if !found {
+            return Ok(false);
+        }
+    }
+    Ok(found)
+}
+
+/// Puts what the list had behind the patch's items, or over those of the same keys.
+fn append(new: &mut Vec<Node>, old: Vec<Node>, keys: &[&str]) -> Result<(), String> {
+    for item in old {
+        if keys.first().is_none_or(|key| key.is_empty()) {
+            let own = [item.raw_text().to_owned()];
+            put(new, Some(item), &[""], &own)?;
+            continue;
+        }
+        let mut values = Values::new();
+        for key in keys {
+            let Some(map) = item.map() else {
+                return Err(format!(
+                    "an item with {key} is needed, not {}",
+                    item.kind_name()
+                ));
+            };
+            match map.get(*key).filter(|field| !field.is_null()) {
+                None => new.push(item.clone()),
+                Some(field) => values.push(field.raw_text().to_owned()),
+            }
+        }
+        if keys.len() > 1 {
+            put(new, None, keys, &values)?;
+        }
+        put(new, Some(item), keys, &values)?;
+    }
+    Ok(())
+}

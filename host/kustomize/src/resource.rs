@@ -1,0 +1,312 @@
+//! One object on its way through the build, with what must be remembered about it.
+//!
+//! kustomize keeps this in annotations of the object; here it lies beside it. How objects become resources is
+//! `session.rs`, who uses the earlier names is `reference.rs`.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use crate::error::{Error, Why};
+use crate::file::Behavior;
+use crate::object::{Id, Object};
+use crate::schema;
+use crate::yaml::{Mapping, Node, Scalar, Tag};
+
+/// The namespace of what lives in none.
+const CLUSTER: &str = "_non_namespaceable_";
+const ORIGIN: &str = "config.kubernetes.io/origin";
+/// Annotations that kustomize keeps for itself and strips from every object.
+const INTERNAL: [&str; 20] = [
+    "alpha.config.kubernetes.io/transformations",
+    "config.k8s.io/id",
+    "config.kubernetes.io/index",
+    "config.kubernetes.io/origin",
+    "config.kubernetes.io/path",
+    "internal.config.kubernetes.io/allowKindChange",
+    "internal.config.kubernetes.io/allowNameChange",
+    "internal.config.kubernetes.io/annotations-migration-resource-id",
+    "internal.config.kubernetes.io/generatorBehavior",
+    "internal.config.kubernetes.io/id",
+    "internal.config.kubernetes.io/index",
+    "internal.config.kubernetes.io/needsHashSuffix",
+    "internal.config.kubernetes.io/path",
+    "internal.config.kubernetes.io/prefixes",
+    "internal.config.kubernetes.io/previousKinds",
+    "internal.config.kubernetes.io/previousNames",
+    "internal.config.kubernetes.io/previousNamespaces",
+    "internal.config.kubernetes.io/refBy",
+    "internal.config.kubernetes.io/seqindent",
+    "internal.config.kubernetes.io/suffixes",
+];
+
+/// A name the object had before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Previous {
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    /// The namespace it was in, `default` if none was written.
+    pub(crate) namespace: String,
+}
+
+/// An object and its history.
+#[derive(Clone, Debug)]
+pub(crate) struct Resource {
+    pub(crate) node: Node,
+    /// The file it was read from, or whose generator made it.
+    pub(crate) file: Rc<str>,
+    /// The line of the file its document begins in.
+    pub(crate) line: u32,
+    pub(crate) previous: Vec<Previous>,
+    pub(crate) prefixes: Vec<String>,
+    pub(crate) suffixes: Vec<String>,
+    pub(crate) needs_hash: bool,
+    pub(crate) behavior: Behavior,
+    /// The text of the origin annotation, where one is wanted.
+    pub(crate) origin: Option<String>,
+}
+
+impl Resource {
+    pub(crate) fn new(node: Node, file: Rc<str>, line: u32) -> Self {
+        Self {
+            node,
+            file,
+            line,
+            previous: Vec::new(),
+            prefixes: Vec::new(),
+            suffixes: Vec::new(),
+            needs_hash: false,
+            behavior: Behavior::Create,
+            origin: None,
+        }
+    }
+
+    pub(crate) fn api_version(&self) -> &str {
+        self.node.get("apiVersion").map_or("", Node::text)
+    }
+
+    pub(crate) fn group(&self) -> &str {
+        self.api_version()
+            .split_once('/')
+            .map_or("", |(group, _)| group)
+    }
+
+    pub(crate) fn version(&self) -> &str {
+        let all = self.api_version();
+        all.split_once('/').map_or(all, |(_, version)| version)
+    }
+
+    pub(crate) fn kind(&self) -> &str {
+        self.node.get("kind").map_or("", Node::text)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.node.at(&["metadata", "name"]).map_or("", Node::text)
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        self.node
+            .at(&["metadata", "namespace"])
+            .map_or("", Node::text)
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        Id {
+            group: self.group().to_owned(),
+            version: self.version().to_owned(),
+            kind: self.kind().to_owned(),
+            namespace: self.namespace().to_owned(),
+            name: self.name().to_owned(),
+        }
+    }
+
+    pub(crate) fn is_cluster_scoped(&self) -> bool {
+        schema::is_cluster_scoped(self.api_version(), self.kind())
+    }
+
+    /// The namespace it is in: `default` when none is written, one that is no name for what lives in none.
+    pub(crate) fn effective_namespace(&self) -> &str {
+        if self.is_cluster_scoped() {
+            return CLUSTER;
+        }
+        match self.namespace() {
+            "" => "default",
+            written => written,
+        }
+    }
+
+    /// The effective namespace it was first in.
+    pub(crate) fn original_namespace(&self) -> &str {
+        self.previous
+            .first()
+            .map_or_else(|| self.effective_namespace(), |p| p.namespace.as_str())
+    }
+
+    /// The name it first had.
+    pub(crate) fn original_name(&self) -> &str {
+        self.previous
+            .first()
+            .map_or_else(|| self.name(), |p| p.name.as_str())
+    }
+
+    /// The kind it first had.
+    pub(crate) fn original_kind(&self) -> &str {
+        self.previous
+            .first()
+            .map_or_else(|| self.kind(), |p| p.kind.as_str())
+    }
+
+    /// Remembers the present name before it changes.
+    pub(crate) fn store_previous(&mut self) {
+        self.previous.push(Previous {
+            kind: self.kind().to_owned(),
+            name: self.name().to_owned(),
+            namespace: self.effective_namespace().to_owned(),
+        });
+    }
+
+    /// Whether it is, or was, the object of this identity.
+    pub(crate) fn was(&self, other: &Self) -> bool {
+        let key = other.key();
+        let same_version = self.group() == key.group && self.version() == key.version;
+        let was =
+            |p: &Previous| p.kind == key.kind && p.name == key.name && p.namespace == key.namespace;
+        same_version && self.previous.iter().any(was) || self.key() == key
+    }
+
+    /// What must be unique: its identity with the effective namespace.
+    pub(crate) fn key(&self) -> Id {
+        Id {
+            namespace: self.effective_namespace().to_owned(),
+            ..self.id()
+        }
+    }
+
+    pub(crate) fn metadata_mut(&mut self) -> &mut Mapping {
+        field_mapping(&mut self.node, "metadata")
+    }
+
+    pub(crate) fn set_name(&mut self, name: &str) {
+        self.metadata_mut()
+            .insert("name".to_owned(), Node::string(name));
+    }
+
+    pub(crate) fn set_namespace(&mut self, namespace: &str) {
+        if namespace.is_empty() {
+            self.metadata_mut().shift_remove("namespace");
+        } else {
+            self.metadata_mut()
+                .insert("namespace".to_owned(), Node::string(namespace));
+        }
+    }
+
+    /// The text of a label or an annotation.
+    pub(crate) fn metadata_text(&self, field: &str, key: &str) -> Option<&str> {
+        Some(self.node.at(&["metadata", field, key])?.raw_text())
+    }
+
+    /// An error about this object.
+    pub(crate) fn error(&self, message: &str) -> Error {
+        let error = Error::new(
+            &self.file,
+            Why::Invalid(format!("{}: {message}", self.id())),
+        );
+        if self.line > 0 {
+            error.at_line(self.line)
+        } else {
+            error
+        }
+    }
+
+    /// Whether the object is for tools only and not for the cluster.
+    pub(crate) fn is_local(&self) -> bool {
+        let value = self.metadata_text("annotations", "config.kubernetes.io/local-config");
+        value.is_some_and(|v| v != "false")
+    }
+
+    /// The object as it is handed out: annotations are text, kustomize's own are gone.
+    pub(crate) fn finish(mut self) -> Result<Object, Error> {
+        let file = self.file.clone();
+        let origin = self.origin.take();
+        if self.node.at(&["metadata", "annotations"]).is_some() || origin.is_some() {
+            let metadata = self.metadata_mut();
+            let mut texts = Mapping::new();
+            if let Some(Node::Map(old)) = metadata.shift_remove("annotations") {
+                texts = old
+                    .into_iter()
+                    .map(|(k, v)| (k, Node::string(v.raw_text())))
+                    .collect();
+            }
+            texts.retain(|key, _| !INTERNAL.contains(&key.as_str()));
+            if let Some(origin) = origin {
+                texts.insert(ORIGIN.to_owned(), Node::string(origin));
+            }
+            if !texts.is_empty() {
+                metadata.insert("annotations".to_owned(), Node::Map(texts));
+            }
+        }
+        let message = |text: &str| format!("{text} is a number that JSON cannot hold: quote it");
+        let value = self
+            .node
+            .into_value()
+            .map_err(|text| Error::invalid(&file, message(&text)))?;
+        Object::try_from(value).map_err(|_| Error::invalid(&file, "an object must be a mapping"))
+    }
+}
+
+/// The mapping in field `key`, made if something else or nothing is there.
+pub(crate) fn field_mapping<'a>(node: &'a mut Node, key: &str) -> &'a mut Mapping {
+    if !matches!(node, Node::Map(_)) {
+        *node = Node::Map(Mapping::new());
+    }
+    let Node::Map(map) = node else {
+        unreachable!("because it was just made a mapping")
+    };
+    let field = map.entry(key.to_owned()).or_insert_with(Node::null);
+    if !matches!(field, Node::Map(_)) {
+        *field = Node::Map(Mapping::new());
+    }
+    let Node::Map(inner) = field else {
+        unreachable!("because it was just made a mapping")
+    };
+    inner
+}
+
+/// What makes a node no object of Kubernetes, or nothing.
+pub(crate) fn why_no_object(node: &Node) -> Option<&'static str> {
+    let Some(map) = node.map() else {
+        return Some(
+            "is no Kubernetes object: a mapping with apiVersion, kind and metadata is needed",
+        );
+    };
+    let text = |key: &str| map.get(key).map_or("", Node::text);
+    if text("kind").is_empty() {
+        return Some("is no Kubernetes object: kind is missing");
+    }
+    if text("kind").ends_with("List")
+        || !node
+            .at(&["metadata", "name"])
+            .map_or("", Node::text)
+            .is_empty()
+    {
+        return None;
+    }
+    Some("metadata.name is missing")
+}
+
+/// The first resource whose identity another before it has.
+pub(crate) fn first_conflict<'a>(
+    resources: impl IntoIterator<Item = &'a Resource>,
+) -> Option<&'a Resource> {
+    let mut seen = BTreeSet::new();
+    resources
+        .into_iter()
+        .find(|resource| !seen.insert(resource.key()))
+}
+
+/// A scalar that is text, whatever it looks like.
+pub(crate) fn set_text(node: &mut Node, text: String) {
+    *node = Node::Scalar(Scalar {
+        tag: Tag::Str,
+        text,
+    });
+}

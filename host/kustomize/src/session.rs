@@ -1,0 +1,179 @@
+//! One build's access to the tree: every file is read here, counted, and turned into nodes or resources.
+//!
+//! Which files are wanted is decided in `accumulate.rs`; where a path may lead in `path.rs`.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::budget::Budget;
+use crate::error::{Error, Place, Why};
+use crate::file::{self, Entry, Kustomization};
+use crate::path;
+use crate::resource::{Resource, why_no_object};
+use crate::tree::{Kind, Tree};
+use crate::yaml::{Document, Node, Reader, Typing};
+
+/// One build.
+pub(crate) struct Session<'a> {
+    pub(crate) tree: &'a dyn Tree,
+    pub(crate) budget: Budget,
+    /// The directory that is built.
+    pub(crate) root: String,
+    /// Whether every object is told where it came from.
+    pub(crate) origins: bool,
+}
+
+impl Session<'_> {
+    /// The bytes of a file that `place` asks for.
+    pub(crate) fn read(&self, path: &str, place: &Place) -> Result<Arc<[u8]>, Error> {
+        match self.tree.kind(path) {
+            Some(Kind::File) => {}
+            Some(Kind::Dir) => {
+                return Err(Error::invalid_at(
+                    place,
+                    format!("{path} is a directory, not a file"),
+                ));
+            }
+            None => {
+                return Err(Error::in_place(
+                    place,
+                    Why::Missing {
+                        path: path.to_owned(),
+                    },
+                ));
+            }
+        }
+        let bytes = self
+            .tree
+            .read(path)
+            .map_err(|e| Error::new(&e.path, Why::Unreadable(e.why)))?;
+        self.budget
+            .file(bytes.len() as u64)
+            .map_err(|why| Error::new(path, why))?;
+        Ok(bytes)
+    }
+
+    /// The bytes of the file that `entry` names from the directory `dir`.
+    pub(crate) fn read_entry(&self, dir: &str, entry: &Entry) -> Result<Arc<[u8]>, Error> {
+        self.read(&path::resolve(dir, entry)?, &entry.place)
+    }
+
+    /// The kustomization file of `dir`, if there is one.
+    pub(crate) fn kustomization_file(&self, dir: &str) -> Result<Option<String>, Error> {
+        let candidates = file::NAMES.iter().filter_map(|name| path::join(dir, name));
+        let found: Vec<String> = candidates
+            .filter(|p| self.tree.kind(p) == Some(Kind::File))
+            .collect();
+        match found.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(one.clone())),
+            [one, other, ..] => {
+                let why = format!("{other} is there too: a directory has one kustomization file");
+                Err(Error::invalid(one, why))
+            }
+        }
+    }
+
+    /// Reads a kustomization file.
+    pub(crate) fn kustomization(&self, file: &str) -> Result<Kustomization, Error> {
+        let bytes = self.read(
+            file,
+            &Place {
+                file: file.to_owned(),
+                ..Place::default()
+            },
+        )?;
+        Kustomization::parse(&bytes, file, &self.budget)
+    }
+
+    /// The documents of a text, typed as manifests are.
+    pub(crate) fn documents(&self, bytes: &[u8], file: &str) -> Result<Vec<Document>, Error> {
+        Reader {
+            file,
+            typing: Typing::Manifest,
+            budget: &self.budget,
+        }
+        .documents(bytes)
+    }
+
+    /// The objects of a manifest, lists expanded.
+    pub(crate) fn objects(&self, bytes: &[u8], file: &str) -> Result<Vec<Resource>, Error> {
+        let documents = self.documents(bytes, file)?;
+        let resources = self.resources(documents, file)?;
+        self.budget
+            .objects(resources.len() as u64)
+            .map_err(|why| Error::new(file, why))?;
+        Ok(resources)
+    }
+
+    /// The objects of documents, lists expanded.
+    pub(crate) fn resources(
+        &self,
+        mut documents: Vec<Document>,
+        file: &str,
+    ) -> Result<Vec<Resource>, Error> {
+        if let [only] = documents.as_mut_slice()
+            && matches!(
+                only.node.get("kind").map_or("", Node::text),
+                "List" | "ResourceList"
+            )
+            && only.node.get("items").is_some()
+        {
+            let line = only.line;
+            let items = take_items(&mut only.node).unwrap_or_default();
+            documents = items
+                .into_iter()
+                .map(|node| Document { node, line })
+                .collect();
+        }
+        let name: Rc<str> = Rc::from(file);
+        let mut queue: VecDeque<Document> = documents.into();
+        let mut resources = Vec::new();
+        while let Some(mut document) = queue.pop_front() {
+            if is_nothing(&document.node) {
+                continue;
+            }
+            check_object(&document, file)?;
+            let is_list = document
+                .node
+                .get("kind")
+                .map_or("", Node::text)
+                .ends_with("List");
+            if !is_list || document.node.get("items").is_none() {
+                resources.push(Resource::new(document.node, name.clone(), document.line));
+                continue;
+            }
+            let line = document.line;
+            let items = take_items(&mut document.node)
+                .ok_or_else(|| Error::invalid(file, "items must be a list").at_line(line))?;
+            queue.extend(items.into_iter().map(|node| Document { node, line }));
+        }
+        Ok(resources)
+    }
+}
+
+fn is_nothing(node: &Node) -> bool {
+    match node {
+        Node::Map(map) => map.is_empty(),
+        Node::Seq(items) => items.is_empty(),
+        Node::Scalar(_) => node.is_null(),
+    }
+}
+
+/// The items of a list; none of a null, nothing of what is no list.
+fn take_items(list: &mut Node) -> Option<Vec<Node>> {
+    match list.get_mut("items").map(std::mem::take)? {
+        Node::Seq(items) => Some(items),
+        other if other.is_null() => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+fn check_object(document: &Document, file: &str) -> Result<(), Error> {
+    let fail = |why: &str| Err(Error::invalid(file, why).at_line(document.line));
+    if file::is_kustomization(&document.node) {
+        return fail("is a kustomization file, not a manifest: list its directory");
+    }
+    why_no_object(&document.node).map_or(Ok(()), fail)
+}

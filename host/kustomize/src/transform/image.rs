@@ -1,0 +1,145 @@
+//! `images`: another name, tag or digest for an image, wherever containers are.
+//!
+//! Found twice, as kustomize does: in every list named `containers` or `initContainers` at any depth, and in the default
+//! fields. A CRD is left alone.
+
+use regex::Regex;
+
+use crate::error::Error;
+use crate::fieldspec::Defaults;
+use crate::file::Image;
+use crate::resource::{Resource, set_text};
+use crate::session::Session;
+use crate::yaml::Node;
+
+/// Changes one image in all `resources`.
+pub(crate) fn apply(
+    session: &Session<'_>,
+    image: &Image,
+    resources: &mut [Resource],
+) -> Result<(), Error> {
+    let charge = session.budget.steps(resources.len() as u64);
+    charge.map_err(|why| Error::in_place(&image.place, why))?;
+    // kustomize takes the name for a regular expression; one that is none matches nothing.
+    let tail = "(:[a-zA-Z0-9_.{}-]*)?(@[a-zA-Z0-9]+([.+_-][a-zA-Z0-9]+)*:[a-zA-Z0-9_.{}-]*)?";
+    let Ok(pattern) = Regex::new(&format!("^{}{tail}$", image.set.name)) else {
+        return Ok(());
+    };
+    let mut set = |node: &mut Node| update(node, &pattern, image);
+    for resource in resources
+        .iter_mut()
+        .filter(|r| r.kind() != "CustomResourceDefinition")
+    {
+        find_containers(&mut resource.node, &mut set).map_err(|why| resource.error(&why))?;
+        for spec in &Defaults::get().images {
+            spec.apply(resource, None, &mut set)
+                .map_err(|why| resource.error(&why))?;
+        }
+    }
+    Ok(())
+}
+
+fn find_containers(
+    node: &mut Node,
+    set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
+) -> Result<(), String> {
+    match node {
+        Node::Map(map) => {
+            for (key, value) in map.iter_mut() {
+                find_containers(value, set)?;
+                if let ("containers" | "initContainers", Node::Seq(items)) = (key.as_str(), value) {
+                    let images = items.iter_mut().filter_map(|item| item.get_mut("image"));
+                    images.into_iter().try_for_each(&mut *set)?;
+                }
+            }
+            Ok(())
+        }
+        Node::Seq(items) => items
+            .iter_mut()
+            .try_for_each(|item| find_containers(item, set)),
+        Node::Scalar(_) => Ok(()),
+    }
+}
+
+fn update(node: &mut Node, pattern: &Regex, image: &Image) -> Result<(), String> {
+    if !node.is_scalar() {
+        return Err(format!("image must be a string, not {}", node.kind_name()));
+    }
+    if pattern.is_match(node.raw_text()) {
+        let new = replaced(node.raw_text(), image);
+        set_text(node, new);
+    }
+    Ok(())
+}
+
+fn replaced(written: &str, image: &Image) -> String {
+    let (name, mut tag, mut digest) = split(written);
+    let set = &image.set;
+    if !set.new_tag.is_empty() || !set.digest.is_empty() {
+        (tag, digest) = (set.new_tag.clone(), set.digest.clone());
+    } else if !image.tag_suffix.is_empty() {
+        tag.push_str(&image.tag_suffix);
+        digest.clear();
+    }
+    let mut new = if set.new_name.is_empty() {
+        name
+    } else {
+        set.new_name.clone()
+    };
+    for (mark, part) in [(':', tag), ('@', digest)] {
+        if !part.is_empty() {
+            new.push(mark);
+            new.push_str(&part);
+        }
+    }
+    new
+}
+
+/// Name, tag and digest of `[host[:port]/]name[:tag][@digest]`.
+fn split(image: &str) -> (String, String, String) {
+    let after_host = image.find('/').filter(|at| *at > 0).unwrap_or(0);
+    let search = image.get(after_host..).unwrap_or_default();
+    let (named, digest) = match search.find('@') {
+        Some(at) => image
+            .split_at_checked(after_host + at)
+            .unwrap_or((image, "")),
+        None => (image, ""),
+    };
+    let named_search = named.get(after_host..).unwrap_or_default();
+    let (name, tag) = match named_search.find(':') {
+        Some(at) => named
+            .split_at_checked(after_host + at)
+            .unwrap_or((named, "")),
+        None => (named, ""),
+    };
+    let part = |text: &str, mark: char| text.strip_prefix(mark).unwrap_or(text).to_owned();
+    (name.to_owned(), part(tag, ':'), part(digest, '@'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_split_into_name_tag_and_digest() {
+        for (image, name, tag, digest) in [
+            ("nginx", "nginx", "", ""),
+            ("nginx:1", "nginx", "1", ""),
+            ("nginx@sha256:x", "nginx", "", "sha256:x"),
+            ("nginx:1@sha256:x", "nginx", "1", "sha256:x"),
+            ("host:5000/nginx", "host:5000/nginx", "", ""),
+            (
+                "host:5000/nginx:1@sha256:x",
+                "host:5000/nginx",
+                "1",
+                "sha256:x",
+            ),
+        ] {
+            assert_eq!(
+                split(image),
+                (name.into(), tag.into(), digest.into()),
+                "{image}"
+            );
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The tree that a document becomes: mappings keep their order, scalars their text.
+//!
+//! Everything between reading and the final [`crate::Object`] works on it.
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use super::scalar::{Scalar, Tag};
+
+/// A mapping; keys are text, as kustomize compares them.
+pub(crate) type Mapping = IndexMap<String, Node>;
+
+/// One value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Node {
+    Scalar(Scalar),
+    Seq(Vec<Self>),
+    Map(Mapping),
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self::null()
+    }
+}
+
+impl Node {
+    pub(crate) fn null() -> Self {
+        Self::Scalar(Scalar {
+            tag: Tag::Null,
+            text: "null".to_owned(),
+        })
+    }
+
+    pub(crate) fn string(text: impl Into<String>) -> Self {
+        Self::Scalar(Scalar::string(text))
+    }
+
+    pub(crate) fn boolean(value: bool) -> Self {
+        Self::Scalar(Scalar {
+            tag: Tag::Bool,
+            text: value.to_string(),
+        })
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self, Self::Scalar(s) if s.tag == Tag::Null)
+    }
+
+    pub(crate) fn is_scalar(&self) -> bool {
+        matches!(self, Self::Scalar(_))
+    }
+
+    pub(crate) fn map(&self) -> Option<&Mapping> {
+        match self {
+            Self::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn map_mut(&mut self) -> Option<&mut Mapping> {
+        match self {
+            Self::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn seq(&self) -> Option<&Vec<Self>> {
+        match self {
+            Self::Seq(seq) => Some(seq),
+            _ => None,
+        }
+    }
+
+    /// The text of a scalar that is not null; empty for everything else, as kustomize has it.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Scalar(s) if s.tag != Tag::Null => &s.text,
+            _ => "",
+        }
+    }
+
+    /// The text of a scalar as it was written, null included; empty for everything else.
+    pub(crate) fn raw_text(&self) -> &str {
+        match self {
+            Self::Scalar(s) => &s.text,
+            _ => "",
+        }
+    }
+
+    /// The field `key` of a mapping.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        self.map()?.get(key)
+    }
+
+    /// The field `key` of a mapping.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        self.map_mut()?.get_mut(key)
+    }
+
+    /// The value at a path of mapping fields.
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// In words, for a message.
+    pub(crate) fn kind_name(&self) -> &'static str {
+        match self {
+            Self::Map(_) => "a mapping",
+            Self::Seq(_) => "a list",
+            Self::Scalar(s) => match s.tag {
+                Tag::Null => "null",
+                Tag::Bool => "a boolean",
+                Tag::Int | Tag::Float => "a number",
+                Tag::Timestamp => "a time",
+                Tag::Str => "a string",
+            },
+        }
+    }
+
+    /// How deep it is: 1 for a scalar.
+    pub(crate) fn depth(&self) -> u64 {
+        let below = match self {
+            Self::Scalar(_) => return 1,
+            Self::Seq(seq) => seq.iter().map(Self::depth).max(),
+            Self::Map(map) => map.values().map(Self::depth).max(),
+        };
+        1 + below.unwrap_or(0)
+    }
+
+    /// How much it is, in the unit of [`crate::Limits::nodes`]: long text counts as more than one.
+    pub(crate) fn cost(&self) -> u64 {
+        match self {
+            Self::Scalar(s) => text_cost(&s.text),
+            Self::Seq(seq) => 1 + seq.iter().map(Self::cost).sum::<u64>(),
+            Self::Map(map) => {
+                1 + map
+                    .iter()
+                    .map(|(k, v)| text_cost(k) + v.cost())
+                    .sum::<u64>()
+            }
+        }
+    }
+
+    /// As JSON. The error is the text of a number that JSON cannot hold.
+    pub(crate) fn into_value(self) -> Result<Value, String> {
+        Ok(match self {
+            Self::Scalar(scalar) => scalar.into_value()?,
+            Self::Seq(seq) => Value::Array(
+                seq.into_iter()
+                    .map(Self::into_value)
+                    .collect::<Result<_, _>>()?,
+            ),
+            Self::Map(map) => Value::Object(
+                map.into_iter()
+                    .map(|(key, node)| Ok((key, node.into_value()?)))
+                    .collect::<Result<Map<_, _>, String>>()?,
+            ),
+        })
+    }
+}
+
+/// What a text counts.
+pub(crate) fn text_cost(text: &str) -> u64 {
+    1 + (text.len() as u64) / 64
+}

@@ -1,0 +1,349 @@
+//! What a plain scalar means.
+//!
+//! kustomize reads with two libraries that disagree: manifests and strategic merge patches with go-yaml v3
+//! ([`Typing::Manifest`]: `yes` is text), kustomization files and JSON patches with go-yaml v2 ([`Typing::Config`]: `yes`
+//! is true). Both read `0777` as octal and drop `_` from numbers. A date
+//! in a manifest is printed as a full timestamp. A scalar keeps the text it was
+//! written with, since merge keys, annotations and merged data are compared and copied as text.
+
+use serde_json::{Number, Value};
+
+/// Which of the two rule sets holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Typing {
+    /// go-yaml v3: YAML 1.2 booleans, `0o17` is a number.
+    Manifest,
+    /// go-yaml v2: YAML 1.1 booleans.
+    Config,
+}
+
+/// The type of a scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tag {
+    Null,
+    Bool,
+    Int,
+    Float,
+    Timestamp,
+    Str,
+}
+
+/// A scalar: its type and the text it was written with.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Scalar {
+    pub(crate) tag: Tag,
+    pub(crate) text: String,
+}
+
+impl Scalar {
+    /// A string.
+    pub(crate) fn string(text: impl Into<String>) -> Self {
+        Self {
+            tag: Tag::Str,
+            text: text.into(),
+        }
+    }
+
+    /// The value kustomize would print. Not-a-number and infinity, which JSON cannot hold, come back as their text.
+    pub(crate) fn into_value(self) -> Result<Value, String> {
+        Ok(match self.tag {
+            Tag::Null => Value::Null,
+            Tag::Bool => Value::Bool(is_true(&self.text)),
+            Tag::Str => Value::String(self.text),
+            Tag::Timestamp => Value::String(timestamp(&self.text).unwrap_or(self.text)),
+            Tag::Int | Tag::Float => Value::Number(number(&self.text).ok_or(self.text)?),
+        })
+    }
+}
+
+fn is_true(text: &str) -> bool {
+    matches!(text.as_bytes().first(), Some(b't' | b'T' | b'y' | b'Y'))
+        || text.eq_ignore_ascii_case("on")
+}
+
+/// The type that `text` has when it is written without quotes.
+pub(crate) fn resolve(text: &str, typing: Typing) -> Tag {
+    let Some(first) = text.bytes().next() else {
+        return Tag::Null;
+    };
+    match text {
+        "~" | "null" | "Null" | "NULL" => return Tag::Null,
+        "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => return Tag::Bool,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "n" | "N" | "no" | "No" | "NO"
+        | "off" | "Off" | "OFF"
+            if typing == Typing::Config =>
+        {
+            return Tag::Bool;
+        }
+        ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF"
+        | "-.inf" | "-.Inf" | "-.INF" => return Tag::Float,
+        _ => {}
+    }
+    match first {
+        b'.' => float(text).map_or(Tag::Str, |_| Tag::Float),
+        b'0'..=b'9' if typing == Typing::Manifest && timestamp(text).is_some() => Tag::Timestamp,
+        b'+' | b'-' | b'0'..=b'9' => {
+            let plain = text.replace('_', "");
+            if integer(&plain).is_some() {
+                Tag::Int
+            } else if looks_like_float(&plain) && float(&plain).is_some() {
+                Tag::Float
+            } else {
+                Tag::Str
+            }
+        }
+        _ => Tag::Str,
+    }
+}
+
+/// An integer as Go's `ParseInt(text, 0, 64)` or `ParseUint` read it.
+fn integer(plain: &str) -> Option<Number> {
+    let (negative, digits) = match plain.as_bytes().first()? {
+        b'-' => (true, plain.get(1..)?),
+        b'+' => (false, plain.get(1..)?),
+        _ => (false, plain),
+    };
+    let prefix = digits.get(..2).unwrap_or_default();
+    let (radix, digits) = match prefix {
+        "0x" | "0X" => (16, digits.get(2..)?),
+        "0b" | "0B" => (2, digits.get(2..)?),
+        "0o" | "0O" => (8, digits.get(2..)?),
+        _ if digits.len() > 1 && digits.starts_with('0') => (8, digits.get(1..)?),
+        _ => (10, digits),
+    };
+    // `from_str_radix` would take a second sign.
+    if !digits.bytes().all(|b| b.is_ascii_alphanumeric()) || digits.is_empty() {
+        return None;
+    }
+    let magnitude = u64::from_str_radix(digits, radix).ok()?;
+    if !negative {
+        // A sign makes Go try the signed parser only.
+        let signed_only = plain.starts_with('+');
+        return (!signed_only || i64::try_from(magnitude).is_ok()).then(|| magnitude.into());
+    }
+    0i64.checked_sub_unsigned(magnitude).map(Number::from)
+}
+
+fn looks_like_float(plain: &str) -> bool {
+    let rest = plain.strip_prefix(['+', '-']).unwrap_or(plain);
+    let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (rest, None),
+    };
+    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    let mantissa_fits = match mantissa.split_once('.') {
+        Some((whole, fraction)) => {
+            digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty())
+        }
+        None => !mantissa.is_empty() && digits(mantissa),
+    };
+    let exponent_fits = exponent.is_none_or(|e| {
+        let e = e.strip_prefix(['+', '-']).unwrap_or(e);
+        !e.is_empty() && digits(e)
+    });
+    mantissa_fits && exponent_fits
+}
+
+/// Go's `ParseFloat`, which refuses what does not fit.
+fn float(text: &str) -> Option<f64> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return None;
+    }
+    text.parse::<f64>().ok().filter(|f| f.is_finite())
+}
+
+/// The number that a text tagged as one means; none for infinities.
+pub(crate) fn number(text: &str) -> Option<Number> {
+    let plain = text.replace('_', "");
+    if let Some(number) = integer(&plain) {
+        return Some(number);
+    }
+    let printed = go_json_number(float(&plain)?);
+    integer(&printed).or_else(|| Number::from_f64(printed.parse().ok()?))
+}
+
+/// A date or a time of one of the forms go-yaml knows, as RFC 3339.
+pub(crate) fn timestamp(text: &str) -> Option<String> {
+    let (year, rest) = text.split_at_checked(4)?;
+    let (month, rest) = rest.strip_prefix('-')?.split_once('-')?;
+    let day_end = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    let (day, time) = rest.split_at_checked(day_end)?;
+    let (year, month, day) = (digits(year, 4)?, digits(month, 2)?, digits(day, 2)?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if day == 0 || day > days {
+        return None;
+    }
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    if time.is_empty() {
+        return Some(format!("{date}T00:00:00Z"));
+    }
+    let (zoned, clock) = match time.split_at_checked(1)? {
+        ("T" | "t", clock) => (true, clock),
+        (" ", clock) => (false, clock),
+        _ => return None,
+    };
+    let zone_at = clock.find(['Z', '+', '-']).unwrap_or(clock.len());
+    let (clock, zone) = clock.split_at_checked(zone_at)?;
+    if zoned == zone.is_empty() {
+        return None;
+    }
+    Some(format!("{date}T{}{}", clock_text(clock)?, zone_text(zone)?))
+}
+
+fn digits(text: &str, most: usize) -> Option<u32> {
+    let fits = (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| fits)
+}
+
+fn clock_text(clock: &str) -> Option<String> {
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
+    let mut parts = clock.split(':');
+    let (hour, minute, second) = (parts.next()?, parts.next()?, parts.next()?);
+    let (hour, minute, second) = (digits(hour, 2)?, digits(minute, 2)?, digits(second, 2)?);
+    if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let fraction = fraction.get(..fraction.len().min(9))?.trim_end_matches('0');
+    let dot = if fraction.is_empty() { "" } else { "." };
+    Some(format!("{hour:02}:{minute:02}:{second:02}{dot}{fraction}"))
+}
+
+fn zone_text(zone: &str) -> Option<String> {
+    if zone.is_empty() || zone == "Z" {
+        return Some("Z".to_owned());
+    }
+    let (sign, rest) = zone.split_at_checked(1)?;
+    let (hour, minute) = rest.split_once(':')?;
+    if hour.len() != 2 || minute.len() != 2 {
+        return None;
+    }
+    let (hour, minute) = (digits(hour, 2)?, digits(minute, 2)?);
+    if hour > 24 || minute > 60 {
+        return None;
+    }
+    let utc = hour == 0 && minute == 0;
+    Some(if utc {
+        "Z".to_owned()
+    } else {
+        format!("{sign}{hour:02}:{minute:02}")
+    })
+}
+
+/// A float as Go's JSON encoder prints it: no exponent between 1e-6 and 1e21.
+pub(crate) fn go_json_number(f: f64) -> String {
+    let magnitude = f.abs();
+    if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
+        let text = format!("{f:e}");
+        return match text.split_once('e') {
+            Some((mantissa, exponent)) if !exponent.starts_with('-') => {
+                format!("{mantissa}e+{exponent}")
+            }
+            _ => text,
+        };
+    }
+    format!("{f}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn value(text: &str, typing: Typing) -> Value {
+        Scalar {
+            tag: resolve(text, typing),
+            text: text.to_owned(),
+        }
+        .into_value()
+        .unwrap()
+    }
+
+    #[test]
+    fn a_plain_scalar_in_a_manifest_is_typed_as_go_yaml_v3_types_it() {
+        for (text, want) in [
+            ("yes", json!("yes")),
+            ("on", json!("on")),
+            ("n", json!("n")),
+            ("true", json!(true)),
+            ("False", json!(false)),
+            ("tRue", json!("tRue")),
+            ("~", json!(null)),
+            ("", json!(null)),
+            ("0777", json!(511)),
+            ("0o17", json!(15)),
+            ("0x1F", json!(31)),
+            ("0b11", json!(3)),
+            ("-0b11", json!(-3)),
+            ("1_000", json!(1000)),
+            ("08", json!(8)),
+            ("1e3", json!(1000)),
+            ("1.10", json!(1.1)),
+            ("1.", json!(1)),
+            (".5", json!(0.5)),
+            ("-.5", json!(-0.5)),
+            ("1e-7", json!(1e-7)),
+            ("1.2.3", json!("1.2.3")),
+            ("12e", json!("12e")),
+            ("+12", json!(12)),
+            ("+-12", json!("+-12")),
+            ("-", json!("-")),
+            ("18446744073709551615", json!(18446744073709551615u64)),
+            ("-9223372036854775808", json!(i64::MIN)),
+            ("99999999999999999999", json!(1e20)),
+            ("2020-01-01", json!("2020-01-01T00:00:00Z")),
+            (
+                "2020-1-2T3:4:5.600+01:00",
+                json!("2020-01-02T03:04:05.6+01:00"),
+            ),
+            ("2020-01-02 03:04:05", json!("2020-01-02T03:04:05Z")),
+            ("2020-02-30", json!("2020-02-30")),
+            ("2020-01-01T00:00:00", json!("2020-01-01T00:00:00")),
+            ("12:30:45", json!("12:30:45")),
+            ("1e400", json!("1e400")),
+            (".e5", json!(".e5")),
+            ("._5", json!("._5")),
+        ] {
+            assert_eq!(value(text, Typing::Manifest), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_plain_scalar_in_a_kustomization_file_has_yaml_1_1_booleans() {
+        for (text, want) in [
+            ("yes", true),
+            ("Y", true),
+            ("on", true),
+            ("off", false),
+            ("N", false),
+        ] {
+            assert_eq!(value(text, Typing::Config), json!(want), "{text}");
+        }
+        assert_eq!(value("yEs", Typing::Config), json!("yEs"));
+        assert_eq!(value("2020-01-01", Typing::Config), json!("2020-01-01"));
+    }
+
+    #[test]
+    fn floats_print_as_go_prints_them() {
+        for (f, want) in [
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (1e-7, "1e-7"),
+            (0.5, "0.5"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(go_json_number(f), want);
+        }
+    }
+}
