@@ -1,10 +1,12 @@
 package reeve.service_account_test
 
-denied(spec) := data.reeve.service_account.deny with input as {
-	"phase": "spec",
-	"kustomization": {"metadata": {"namespace": "acme", "name": "web"}, "spec": spec},
-	"tenant": {"name": "acme", "namespaces": ["acme"]},
-	"objects": [],
+denied(spec) := objections if {
+	objections := data.reeve.service_account.deny with input as {
+		"phase": "spec",
+		"kustomization": {"metadata": {"namespace": "acme", "name": "web"}, "spec": spec},
+		"tenant": {"name": "acme", "namespaces": ["acme"]},
+		"objects": [],
+	}
 }
 
 test_a_named_account_is_allowed if {

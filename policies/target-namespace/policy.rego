@@ -18,6 +18,7 @@ deny contains objection if {
 }
 
 deny contains objection if {
+	is_array(input.objects)
 	some planned in input.objects
 	not stays_home(planned)
 	objection := {
@@ -56,7 +57,11 @@ namespace := object.get(input, ["kustomization", "metadata", "namespace"], "?")
 
 name := object.get(input, ["kustomization", "metadata", "name"], "?")
 
-target := object.get(input, ["kustomization", "spec", "targetNamespace"], "missing")
+target := set if {
+	set := input.kustomization.spec.targetNamespace
+	is_string(set)
+	set != ""
+} else := "missing"
 
 lies_in(planned) := object.get(planned, "namespace", "?")
 

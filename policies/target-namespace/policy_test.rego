@@ -1,10 +1,12 @@
 package reeve.target_namespace_test
 
-denied(phase, spec, objects) := data.reeve.target_namespace.deny with input as {
-	"phase": phase,
-	"kustomization": {"metadata": {"namespace": "acme", "name": "web"}, "spec": spec},
-	"tenant": {"name": "acme", "namespaces": ["acme"]},
-	"objects": objects,
+denied(phase, spec, objects) := objections if {
+	objections := data.reeve.target_namespace.deny with input as {
+		"phase": phase,
+		"kustomization": {"metadata": {"namespace": "acme", "name": "web"}, "spec": spec},
+		"tenant": {"name": "acme", "namespaces": ["acme"]},
+		"objects": objects,
+	}
 }
 
 own := {"targetNamespace": "acme"}
@@ -20,6 +22,7 @@ test_a_missing_target_is_denied if {
 }
 
 test_an_empty_target_is_denied if {
+	count(denied("spec", {"targetNamespace": null}, [])) == 1
 	count(denied("spec", {"targetNamespace": ""}, [])) == 1
 }
 

@@ -88,8 +88,8 @@ pub(crate) struct Seen(());
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
     phase: Phase,
-    first: Objection,
-    others: Vec<Objection>,
+    /// At least one.
+    objections: Vec<Objection>,
     more: usize,
 }
 
@@ -314,9 +314,9 @@ impl Objection {
 }
 
 impl Denied {
-    /// All objections that are carried, the first first.
-    pub fn objections(&self) -> impl Iterator<Item = &Objection> {
-        std::iter::once(&self.first).chain(&self.others)
+    /// The objections; how many more there were is in the message.
+    pub fn objections(&self) -> &[Objection] {
+        &self.objections
     }
 
     /// When it was denied.
@@ -325,12 +325,9 @@ impl Denied {
     }
 
     fn of(phase: Phase, objections: Vec<Objection>, more: usize) -> Option<Self> {
-        let mut objections = objections.into_iter();
-        let first = objections.next()?;
-        Some(Self {
+        (!objections.is_empty()).then_some(Self {
             phase,
-            first,
-            others: objections.collect(),
+            objections,
             more,
         })
     }
@@ -338,7 +335,7 @@ impl Denied {
     /// What was put together wrongly before any policy could be asked.
     fn refused(phase: Phase, message: String) -> Self {
         let policy = "admission".to_owned();
-        let first = Objection {
+        let only = Objection {
             policy,
             message,
             object: None,
@@ -348,8 +345,7 @@ impl Denied {
         };
         Self {
             phase,
-            first,
-            others: Vec::new(),
+            objections: vec![only],
             more: 0,
         }
     }
@@ -357,7 +353,7 @@ impl Denied {
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, objection) in self.objections().take(SPELLED_OUT).enumerate() {
+        for (at, objection) in self.objections.iter().take(SPELLED_OUT).enumerate() {
             let between = if at == 0 { "" } else { "; " };
             write!(
                 f,
@@ -365,7 +361,7 @@ impl fmt::Display for Denied {
                 objection.policy, objection.message
             )?;
         }
-        let hidden = self.objections().count().saturating_sub(SPELLED_OUT) + self.more;
+        let hidden = self.objections.len().saturating_sub(SPELLED_OUT) + self.more;
         if hidden > 0 {
             write!(f, "; and {hidden} more")?;
         }
@@ -383,7 +379,7 @@ impl Explain for Denied {
     fn turn(&self) -> Turn {
         match self.phase {
             // A policy that could not answer may answer the next time.
-            _ if self.objections().any(|objection| objection.broken) => Turn::Retry,
+            _ if self.objections.iter().any(|objection| objection.broken) => Turn::Retry,
             Phase::Spec => Turn::OwnerOrPolicy,
             // What is in git may be changed as well.
             Phase::Plan => Turn::NextRevision,
@@ -391,7 +387,8 @@ impl Explain for Denied {
     }
 
     fn hint(&self) -> Option<String> {
-        self.objections()
+        self.objections
+            .iter()
             .find_map(|objection| objection.hint.clone())
     }
 }

@@ -341,7 +341,7 @@ mod tests {
             ),
             (
                 vec![twice.into()],
-                "manifest 1 is not a JSON object: a key is there twice (line 1, column 70)",
+                "manifest 1 is not a JSON object: a key is there twice (line 1, column 72)",
             ),
             (vec!["{}".into()], "manifest 1 has no apiVersion"),
             (

@@ -106,13 +106,13 @@ pub enum Error {
         /// How long it had.
         limit: Duration,
     },
-    /// The policy failed while it was evaluated.
-    #[error("policy {policy} could not be evaluated: {why}")]
+    /// The policy failed while it was evaluated. What regorus says of it may quote the input, so only the place is told.
+    #[error("policy {policy} could not be evaluated: it failed at {place}")]
     Evaluate {
         /// Which policy.
         policy: String,
-        /// What went wrong, and where in its source.
-        why: String,
+        /// Where in its source.
+        place: Place,
     },
     /// The answer is not a set of violations.
     #[error("policy {policy} gave no usable answer: {why}")]
@@ -240,7 +240,7 @@ impl Policy {
         let rule = format!("{}.deny", self.package);
         self.engine
             .eval_rule(rule)
-            .map_err(|error| located(file, &format!("{error:#}")))?;
+            .map_err(|error| uncompiled(file, &error))?;
         self.judge(&input).map(|_| ())
     }
 
@@ -263,8 +263,8 @@ impl Policy {
                     limit: self.thinking_time,
                 }
             } else {
-                let why = located(&format!("{}/policy.rego", self.name), &said).to_string();
-                Error::Evaluate { policy, why }
+                let (place, _) = located(&format!("{}/policy.rego", self.name), &said);
+                Error::Evaluate { policy, place }
             }
         })
     }
@@ -307,7 +307,7 @@ fn load(mut engine: Engine, file: &str, source: &str) -> Result<Engine, Error> {
     }
     engine
         .add_policy(file.to_owned(), source.to_owned())
-        .map_err(|error| located(file, &format!("{error:#}")))?;
+        .map_err(|error| uncompiled(file, &error))?;
     Ok(engine)
 }
 
@@ -345,44 +345,32 @@ fn violation(element: &Value) -> Result<Violation, &'static str> {
     })
 }
 
-/// What regorus says, which draws the source line under `--> file:line:column`, as one clause with a place.
-///
-/// The line that is drawn is the policy's own; values of the input come only behind the message's first backtick or
-/// quote, so the message ends there.
-fn located(file: &str, said: &str) -> Error {
+fn uncompiled(file: &str, error: &impl std::fmt::Display) -> Error {
+    let (place, why) = located(file, &format!("{error:#}"));
+    Error::Compile { place, why }
+}
+
+/// What regorus says draws the source line under `--> file:line:column`: the place, and the last clause.
+fn located(file: &str, said: &str) -> (Place, String) {
     let place = said
         .split_once("--> ")
         .map_or("", |(_, rest)| rest.lines().next().unwrap_or(""));
-    let mut numbers = place
-        .rsplit(':')
-        .map(|part| part.trim().parse::<u64>().unwrap_or(0));
-    let column = numbers.next().unwrap_or(0);
-    let line = numbers.next().unwrap_or(0);
-    let file = match place.rsplitn(3, ':').nth(2) {
-        Some(named) if !named.is_empty() => named,
-        _ => file,
+    let mut parts = place.rsplitn(3, ':');
+    let mut number = || {
+        parts
+            .next()
+            .and_then(|part| part.trim().parse().ok())
+            .unwrap_or(0)
     };
-    let message = said.rsplit("error: ").next().unwrap_or(said);
-    let message = message.lines().next().unwrap_or_default().trim();
-    let why = message
-        .split(['`', '"', '{', '['])
+    let (column, line) = (number(), number());
+    let file = parts
         .next()
-        .unwrap_or_default()
-        .trim();
-    let why = if why.is_empty() {
-        "it is not valid"
-    } else {
-        why
-    };
-    let place = Place {
-        file: file.to_owned(),
-        line,
-        column,
-    };
-    Error::Compile {
-        place,
-        why: why.to_owned(),
-    }
+        .filter(|named| !named.is_empty())
+        .unwrap_or(file)
+        .to_owned();
+    let message = said.rsplit("error: ").next().unwrap_or(said);
+    let why = message.lines().next().unwrap_or_default().trim().to_owned();
+    (Place { file, line, column }, why)
 }
 
 #[cfg(test)]

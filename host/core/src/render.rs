@@ -83,3 +83,147 @@ fn shown(path: &str) -> String {
         path.to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::{Explained, chain};
+    use reeve_kustomize::MemoryTree;
+    use serde_json::{Value, json};
+
+    const MAP: &str =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  a: b\n";
+    const DEPLOYMENT: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  template:
+    spec:
+      containers:
+      - name: web
+        image: example.com/web:1
+";
+
+    fn spec(change: Value) -> Spec {
+        let mut object = json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "kind": "Kustomization",
+            "metadata": {"namespace": "acme", "name": "web"},
+            "spec": {
+                "interval": "10m",
+                "prune": true,
+                "sourceRef": {"kind": "GitRepository", "name": "web"},
+            },
+        });
+        for (field, value) in change.as_object().unwrap() {
+            object["spec"][field] = value.clone();
+        }
+        Spec::parse(&serde_json::from_value(object).unwrap()).unwrap()
+    }
+
+    fn tree(files: &[(&str, &str)]) -> MemoryTree {
+        files.iter().copied().collect()
+    }
+
+    fn names(bundle: &Bundle<Rendered>) -> Vec<String> {
+        bundle
+            .objects()
+            .iter()
+            .map(|object| object.id().to_string())
+            .collect()
+    }
+
+    #[test]
+    fn a_directory_without_a_kustomization_is_built_from_all_its_manifests() {
+        let tree = tree(&[
+            ("deploy/a.yaml", MAP),
+            ("deploy/sub/b.yaml", DEPLOYMENT),
+            ("c.yaml", MAP),
+        ]);
+        let bundle = render(&tree, &spec(json!({"path": "./deploy"}))).unwrap();
+        assert_eq!(
+            names(&bundle),
+            ["ConfigMap settings", "apps/Deployment web"]
+        );
+    }
+
+    #[test]
+    fn what_the_spec_lays_over_it_is_in_the_objects() {
+        let change = json!({
+            "targetNamespace": "acme",
+            "namePrefix": "dev-",
+            "images": [{"name": "example.com/web", "newTag": "2"}],
+            "patches": [{"patch": "- op: add\n  path: /metadata/labels\n  value: {team: web}\n",
+                         "target": {"kind": "Deployment"}}],
+        });
+        let bundle = render(&tree(&[("web.yaml", DEPLOYMENT)]), &spec(change)).unwrap();
+        let [deployment] = bundle.objects() else {
+            panic!("one object")
+        };
+        assert_eq!(deployment.id().to_string(), "apps/Deployment acme/dev-web");
+        let image = deployment.get("/spec/template/spec/containers/0/image");
+        assert_eq!(image, Some(&json!("example.com/web:2")));
+        assert_eq!(
+            deployment.get("/metadata/labels"),
+            Some(&json!({"team": "web"}))
+        );
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_yaml_and_the_same_for_the_same_tree() {
+        let build = |files: &[(&str, &str)]| render(&tree(files), &spec(json!({}))).unwrap();
+        let one = build(&[("a.yaml", MAP)]);
+        let again = build(&[("b.yaml", MAP)]);
+        let other = build(&[("a.yaml", DEPLOYMENT)]);
+        assert_eq!(
+            one.digest(),
+            crate::artifact::Digest::of(MAP_SORTED.as_bytes())
+        );
+        assert_eq!(one.digest(), again.digest());
+        assert_ne!(one.digest(), other.digest());
+    }
+
+    const MAP_SORTED: &str =
+        "apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\nmetadata:\n  name: settings\n";
+
+    #[test]
+    fn a_build_that_fails_says_where() {
+        let broken = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: [\n";
+        let listing = "resources: [a.yaml]\nreplacements: []\nhelmCharts: [{name: x}]\n";
+        for (files, says) in [
+            (
+                vec![("a.yaml", broken)],
+                "kustomize build of ./ failed: a.yaml:",
+            ),
+            (
+                vec![("a.yaml", MAP), ("kustomization.yaml", listing)],
+                "kustomize build of ./ failed: kustomization.yaml:3:1: helmCharts",
+            ),
+            (
+                vec![("a.yaml", MAP), ("b.yaml", MAP)],
+                "kustomize build of ./ failed: ",
+            ),
+        ] {
+            let error = render(&tree(&files), &spec(json!({}))).unwrap_err();
+            assert!(chain(&error).starts_with(says), "{}", chain(&error));
+            assert_eq!(
+                (error.reason(), error.turn()),
+                (Reason::BuildFailed, Turn::NextRevision)
+            );
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_not_a_directory_of_the_source_is_told_as_flux_tells_it() {
+        let tree = tree(&[("a.yaml", MAP)]);
+        for path in ["deploy", "a.yaml"] {
+            let told = Explained::of(&render(&tree, &spec(json!({"path": path}))).unwrap_err());
+            let says =
+                format!("kustomization path not found: {path} is not a directory of the source");
+            assert_eq!((told.message, told.reason), (says, Reason::ArtifactFailed));
+            assert!(told.hint.is_some());
+        }
+    }
+}

@@ -84,7 +84,7 @@ impl SourceRef {
 
 impl fmt::Display for SourceRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}/{}/{}", self.kind, self.namespace, self.name)
+        write!(f, "{}/{}/{}", self.kind.as_str(), self.namespace, self.name)
     }
 }
 
@@ -268,7 +268,7 @@ fn refuse_unsupported(spec: &KustomizationSpec) -> Result<(), Error> {
 fn source(spec: &KustomizationSpec, id: &NamespacedName) -> Result<SourceRef, Error> {
     let reference = &spec.source_ref;
     if reference.kind != SourceKind::GitRepository {
-        let value = Some(format!("{:?}", reference.kind));
+        let value = Some(reference.kind.as_str().to_owned());
         return Err(Error::Unsupported {
             field: "spec.sourceRef.kind",
             value,

@@ -230,6 +230,10 @@ mod tests {
 
     /// Every folder-less case: `tests/cases/webhook/*.json`, one call each.
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the calls are the data of this test"
+    )]
     fn every_case_of_a_call_is_judged_as_it_says() {
         let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cases/webhook");
         let mut seen = 0;

@@ -1,1 +1,304 @@
-//! Placeholder.
+//! One healthy tenant, one change, one outcome a row.
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::bundle::{Bundle, Rendered};
+use crate::plan::{Inventory, Scope, Scopes};
+use reeve_kustomize::Object;
+use serde_json::json;
+
+fn kustomization(namespace: &str) -> Value {
+    json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"namespace": namespace, "name": "web", "managedFields": [{"manager": "x"}]},
+        "spec": {
+            "interval": "10m",
+            "prune": true,
+            "serviceAccountName": "flux",
+            "targetNamespace": namespace,
+            "sourceRef": {"kind": "GitRepository", "name": "web"},
+        },
+        "status": {"conditions": []},
+    })
+}
+
+fn grounds() -> Grounds {
+    Grounds {
+        platform_namespaces: BTreeSet::from(["flux-system".parse().unwrap()]),
+        config_namespaces: BTreeSet::new(),
+        platform_service_account: "platform".parse().unwrap(),
+        tenant_service_account: "flux".parse().unwrap(),
+    }
+}
+
+fn tenant(namespace: &str) -> Tenant {
+    Tenant::of_namespace(&namespace.parse().unwrap())
+}
+
+fn admit_with(rules: &Rules, object: &Value) -> Result<AdmittedSpec, Denied> {
+    let parsed = Spec::parse(&serde_json::from_value(object.clone()).unwrap()).unwrap();
+    let tenant = tenant(parsed.id.namespace.as_str());
+    spec(rules, &tenant, object, parsed, &grounds())
+}
+
+fn admit(object: &Value) -> Result<AdmittedSpec, Denied> {
+    admit_with(Rules::shipped(), object)
+}
+
+fn proposed(values: &[Value], before: &Inventory, spec: &Spec) -> Plan<Proposed> {
+    let objects = values
+        .iter()
+        .map(|value| Object::try_from(value.clone()).unwrap())
+        .collect();
+    let bundle = Bundle::<Rendered>::built(objects).unwrap().settled();
+    let known = [
+        (("", "ConfigMap"), Scope::Namespaced),
+        (("", "Namespace"), Scope::Cluster),
+    ];
+    let known = known.map(|((group, kind), scope)| ((group.to_owned(), kind.to_owned()), scope));
+    Plan::propose(bundle, &known.into_iter().collect::<Scopes>(), before, spec).unwrap()
+}
+
+fn object(kind: &str, namespace: &str, name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": kind, "metadata": {"namespace": namespace, "name": name}})
+}
+
+fn policy(rules: &str) -> Policy {
+    let head =
+        "# METADATA\n# title: t\n# description: d\n# custom: {hint: do it}\npackage reeve.test\n\n";
+    Policy::compile("test", &format!("{head}{rules}")).unwrap()
+}
+
+#[test]
+fn a_healthy_spec_is_admitted_with_the_account_it_names() {
+    let admitted = admit(&kustomization("acme")).unwrap();
+    assert_eq!(admitted.account().to_string(), "acme/flux");
+    assert_eq!(admitted.id.to_string(), "acme/web");
+}
+
+#[test]
+fn a_tenants_spec_is_held_to_the_shipped_rules() {
+    let account = "denied by policy service-account: Kustomization acme/web: \
+        spec.serviceAccountName is missing; set it to an account in namespace acme";
+    let target = "denied by policy target-namespace: Kustomization acme/web: \
+        spec.targetNamespace is missing; set it to acme, the namespace of the Kustomization";
+    let other = "denied by policy target-namespace: Kustomization acme/web: \
+        spec.targetNamespace is other; set it to acme, the namespace of the Kustomization";
+    let both = format!("{account}; {target}");
+    for (change, message) in [
+        (json!({"serviceAccountName": null}), account),
+        (json!({"serviceAccountName": ""}), account),
+        (json!({"targetNamespace": null}), target),
+        (json!({"targetNamespace": "other"}), other),
+        (
+            json!({"serviceAccountName": null, "targetNamespace": null}),
+            both.as_str(),
+        ),
+    ] {
+        let mut object = kustomization("acme");
+        for (field, value) in change.as_object().unwrap() {
+            object["spec"][field] = value.clone();
+        }
+        let denied = admit(&object).unwrap_err();
+        assert_eq!(denied.to_string(), message);
+        assert_eq!(
+            (denied.reason(), denied.turn()),
+            (Reason::PolicyDenied, Turn::OwnerOrPolicy)
+        );
+        assert!(denied.hint().is_some());
+    }
+}
+
+#[test]
+fn in_a_platform_namespace_nothing_is_judged_and_the_account_has_a_default() {
+    let mut object = kustomization("flux-system");
+    object["spec"]["targetNamespace"] = Value::Null;
+    assert_eq!(
+        admit(&object).unwrap().account().to_string(),
+        "flux-system/flux"
+    );
+    object["spec"]["serviceAccountName"] = Value::Null;
+    let admitted = admit(&object).unwrap();
+    assert_eq!(admitted.account().to_string(), "flux-system/platform");
+    let plan = proposed(
+        &[self::object("ConfigMap", "acme", "a")],
+        &Inventory::default(),
+        &admitted,
+    );
+    let owner = tenant("flux-system");
+    assert!(super::plan(Rules::shipped(), &owner, &admitted, plan).is_ok());
+}
+
+#[test]
+fn without_any_rule_there_is_still_no_account_to_be_had_for_nothing() {
+    let mut object = kustomization("acme");
+    object["spec"]["serviceAccountName"] = Value::Null;
+    let denied = admit_with(&Rules::new(Vec::new()), &object).unwrap_err();
+    assert_eq!(
+        denied.to_string(),
+        "denied by policy admission: Kustomization acme/web names no ServiceAccount"
+    );
+}
+
+#[test]
+fn policy_is_shown_the_object_that_was_parsed_and_the_tenant_it_is_of() {
+    let object = kustomization("acme");
+    let parsed = || Spec::parse(&serde_json::from_value(object.clone()).unwrap()).unwrap();
+    let ask = |tenant: &Tenant, shown: &Value| {
+        spec(Rules::shipped(), tenant, shown, parsed(), &grounds())
+    };
+    assert!(ask(&tenant("acme"), &object).is_ok());
+    assert!(ask(&tenant("other"), &object).is_err());
+    assert!(ask(&tenant("acme"), &kustomization("other")).is_err());
+    assert!(ask(&tenant("acme"), &json!({})).is_err());
+    assert!(ask(&tenant("acme"), &json!({"metadata": object["metadata"]})).is_err());
+}
+
+#[test]
+fn a_plan_is_admitted_when_all_of_it_stays_at_home() {
+    let admitted = admit(&kustomization("acme")).unwrap();
+    let elsewhere = "denied by policy target-namespace: ConfigMap/other/a would be applied in \
+        namespace other; Kustomization acme/web may only reach namespace acme";
+    let pruned = "denied by policy target-namespace: ConfigMap/other/old would be deleted in \
+        namespace other; Kustomization acme/web may only reach namespace acme";
+    for (says, values, before, message) in [
+        (
+            "at home",
+            vec![object("ConfigMap", "acme", "a")],
+            "acme_old__ConfigMap",
+            "",
+        ),
+        (
+            "in no namespace",
+            vec![object("Namespace", "", "a")],
+            "_old__Namespace",
+            "",
+        ),
+        (
+            "applied elsewhere",
+            vec![object("ConfigMap", "other", "a")],
+            "acme_a__ConfigMap",
+            elsewhere,
+        ),
+        ("pruned elsewhere", vec![], "other_old__ConfigMap", pruned),
+    ] {
+        let before = Inventory::parse([(before, "v1")]).unwrap();
+        let plan = proposed(&values, &before, &admitted);
+        let told = super::plan(Rules::shipped(), &tenant("acme"), &admitted, plan);
+        assert_eq!(
+            told.as_ref()
+                .err()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            message,
+            "{says}"
+        );
+        if let Err(denied) = told {
+            assert_eq!(denied.turn(), Turn::NextRevision, "{says}");
+        }
+    }
+}
+
+#[test]
+fn a_withdrawal_is_judged_too() {
+    let admitted = admit(&kustomization("acme")).unwrap();
+    let before = Inventory::parse([("other_old__ConfigMap", "v1")]).unwrap();
+    let told = super::plan(
+        Rules::shipped(),
+        &tenant("acme"),
+        &admitted,
+        Plan::withdraw(&before),
+    );
+    assert!(told.is_err());
+}
+
+#[test]
+fn a_policy_that_cannot_answer_denies_and_is_asked_again() {
+    let broken = policy(
+        "deny contains {\"message\": \"no\"} if to_number(input.kustomization.spec.interval) > 1\n",
+    );
+    let rules = Rules::new(vec![
+        policy("deny contains {\"message\": \"no\"} if input.never\n"),
+        broken,
+    ]);
+    let denied = admit_with(&rules, &kustomization("acme")).unwrap_err();
+    let message = denied.to_string();
+    assert!(
+        message.starts_with("denied by policy test: policy test could not be evaluated"),
+        "{message}"
+    );
+    assert!(
+        message.ends_with("what cannot be judged is denied"),
+        "{message}"
+    );
+    assert_eq!(denied.turn(), Turn::Retry);
+}
+
+#[test]
+fn many_objections_are_counted_and_the_hint_is_the_policys() {
+    let many = policy(
+        "deny contains {\"message\": sprintf(\"no %d\", [n])} if some n in numbers.range(1, 200)\n",
+    );
+    let denied = admit_with(&Rules::new(vec![many]), &kustomization("acme")).unwrap_err();
+    assert_eq!(denied.objections().len(), 100);
+    assert!(denied.to_string().ends_with("; and 190 more"), "{denied}");
+    assert_eq!(denied.hint().as_deref(), Some("do it"));
+}
+
+#[test]
+fn policy_sees_what_is_planned_but_no_value_of_a_secret_and_no_status() {
+    let admitted = admit(&kustomization("acme")).unwrap();
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {
+            "namespace": "acme", "name": "key",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "hunter2"},
+        },
+        "stringData": {"password": "hunter2"},
+        "data": {"token": "aHVudGVyMg=="},
+    });
+    let before = Inventory::parse([("acme_old__ConfigMap", "v1")]).unwrap();
+    let plan = proposed(
+        &[secret, object("ConfigMap", "acme", "a")],
+        &before,
+        &admitted,
+    );
+    let document = document::of_plan(&admitted.shown, &tenant("acme"), &plan);
+    let text = document.to_string();
+    assert!(
+        !text.contains("hunter2") && !text.contains("aHVudGVyMg"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("managedFields") && !text.contains("status"),
+        "{text}"
+    );
+    assert_eq!(document["phase"], "plan");
+    assert_eq!(
+        document["tenant"],
+        json!({"name": "acme", "namespaces": ["acme"]})
+    );
+    assert_eq!(
+        document["kustomization"]["spec"]["serviceAccountName"],
+        "flux"
+    );
+    let [map, secret, old] = document["objects"].as_array().unwrap().as_slice() else {
+        panic!("three objects")
+    };
+    assert_eq!(
+        secret["object"]["data"],
+        json!({"token": "***", "password": "***"})
+    );
+    assert_eq!(
+        (&map["action"], &map["namespace"]),
+        (&json!("apply"), &json!("acme"))
+    );
+    assert_eq!(
+        *old,
+        json!({
+            "action": "prune", "id": "acme_old__ConfigMap", "group": "", "version": "v1",
+            "kind": "ConfigMap", "namespace": "acme", "name": "old",
+        })
+    );
+}

@@ -161,7 +161,7 @@ impl Walk<'_> {
     }
 
     fn call(&self, call: &Value) -> Result<(), Error> {
-        let span = call.get("span");
+        let span = call.get("fcn").and_then(span_of);
         let Some(name) = call.get("fcn").and_then(dotted) else {
             return Err(self.refused(span, "a function is called by a plain name"));
         };
@@ -282,7 +282,7 @@ fn dotted(node: &Value) -> Option<String> {
             let index = node.get("index")?;
             let key = index
                 .pointer("/String/value")
-                .or(index.pointer("/RawString/value"))?;
+                .or_else(|| index.pointer("/RawString/value"))?;
             Some(format!("{}.{}", dotted(node.get("refr")?)?, key.as_str()?))
         }
         _ => None,
@@ -305,10 +305,13 @@ fn is_short_range(params: Option<&Value>) -> bool {
     }
 }
 
+/// Where a reference begins: regorus gives the span of its last part.
 fn span_of(node: &Value) -> Option<&Value> {
-    node.as_object()?
-        .values()
-        .find_map(|inner| inner.get("span"))
+    let inner = node.as_object()?.values().find(|value| value.is_object())?;
+    match inner.get("refr") {
+        Some(root) => span_of(root),
+        None => inner.get("span"),
+    }
 }
 
 fn refused(file: &str, span: Option<&Value>, why: &str) -> Error {

@@ -1,2 +1,374 @@
-//! The wall around regorus, and the policies we ship against their own tests and cases.
+//! The wall around regorus, held against policies that try to climb it.
 use super::*;
+use serde_json::json;
+
+const HEAD: &str = "\
+# METADATA
+# title: A rule
+# description: For tests.
+# custom: {hint: do it, severity: low}
+package reeve.test
+
+";
+
+fn compile(rules: &str) -> Result<Policy, Error> {
+    Policy::compile("test", &format!("{HEAD}{rules}"))
+}
+
+fn judge(rules: &str, input: serde_json::Value) -> Result<Verdict, Error> {
+    compile(rules).unwrap().judge(&Input::new(&input).unwrap())
+}
+
+fn refusal(rules: &str) -> String {
+    compile(rules).expect_err(rules).to_string()
+}
+
+#[test]
+fn a_policy_denies_with_message_object_path_and_hint() {
+    let rules = r#"
+deny contains {"message": "no", "object": "A/b/c", "path": "spec.x", "hint": "yes"} if input.bad
+deny contains {"message": "never"} if input.worse
+"#;
+    assert_eq!(judge(rules, json!({})).unwrap(), Verdict::default());
+    let verdict = judge(rules, json!({"bad": true, "worse": true})).unwrap();
+    let told = |message: &str| Violation {
+        message: message.into(),
+        object: None,
+        path: None,
+        hint: None,
+    };
+    let full = Violation {
+        object: Some("A/b/c".into()),
+        path: Some("spec.x".into()),
+        hint: Some("yes".into()),
+        ..told("no")
+    };
+    let mut violations = verdict.violations;
+    violations.sort();
+    assert_eq!((violations, verdict.more), (vec![told("never"), full], 0));
+}
+
+#[test]
+fn a_policy_says_what_it_is() {
+    let policy = compile("deny contains {\"message\": \"no\"} if input.bad").unwrap();
+    let Metadata {
+        title,
+        description,
+        hint,
+        severity,
+    } = policy.metadata();
+    assert_eq!(
+        (title.as_str(), description.as_str()),
+        ("A rule", "For tests.")
+    );
+    assert_eq!((hint.as_deref(), severity.as_str()), (Some("do it"), "low"));
+    let bare = "package reeve.test\n\ndeny contains {\"message\": \"no\"} if input.bad\n";
+    for (head, message) in [
+        (
+            "",
+            "test/policy.rego: there is no METADATA comment in front of the package",
+        ),
+        (
+            "# METADATA\n# title: x\n",
+            "test/policy.rego:1: METADATA has no description",
+        ),
+        (
+            "# METADATA\n# title: x\n# description: y\n# custom: {severity: bad}\n",
+            "test/policy.rego:1: custom.severity is none of critical, high, medium, low, info",
+        ),
+        ("# METADATA\n# title: [\n", "test/policy.rego:"),
+    ] {
+        let error = Policy::compile("test", &format!("{head}{bare}"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with(message), "{error}");
+    }
+}
+
+#[test]
+fn what_a_policy_may_not_call_is_found_before_it_is_called() {
+    for (call, why) in [
+        (
+            "http.send({})",
+            "function http.send is refused: a policy has no network",
+        ),
+        (
+            "http[\"send\"]({})",
+            "function http.send is refused: a policy has no network",
+        ),
+        (
+            "time.now_ns()",
+            "function time.now_ns is refused: a policy has no clock",
+        ),
+        (
+            "rand.intn(\"a\", 5)",
+            "function rand.intn is refused: a policy is not random",
+        ),
+        (
+            "uuid.rfc4122(\"a\")",
+            "function uuid.rfc4122 is refused: a policy is not random",
+        ),
+        (
+            "opa.runtime()",
+            "function opa.runtime is refused: a policy doesn't know where it runs",
+        ),
+        (
+            "net.lookup_ip_addr(\"a\")",
+            "function net.lookup_ip_addr is refused: a policy has no network",
+        ),
+        (
+            "trace(\"a\")",
+            "function trace is refused: a policy prints nothing",
+        ),
+        (
+            "print(\"a\")",
+            "function print is refused: a policy prints nothing",
+        ),
+        (
+            "crypto.sha256(\"a\")",
+            "function crypto.sha256 is refused: it is not available",
+        ),
+        (
+            "io.jwt.decode(\"a\")",
+            "function io.jwt.decode is refused: it is not available",
+        ),
+        (
+            "bits.lsh(1, 9)",
+            "function bits.lsh is refused: its cost isn't bounded by its arguments' size",
+        ),
+        (
+            "numbers.range(1, 30000000)",
+            "function numbers.range may only be given plain numbers at most 10000 apart",
+        ),
+        (
+            "numbers.range(1, input.n)",
+            "function numbers.range may only be given plain numbers at most 10000 apart",
+        ),
+        (
+            "numbers.range_step(1, 30000000, 2)",
+            "function numbers.range_step may only be given plain numbers at most 10000 apart",
+        ),
+        (
+            "no_such_function(1)",
+            "function no_such_function is not known",
+        ),
+        (
+            "data.reeve.other.f(1)",
+            "function data.reeve.other.f is not known",
+        ),
+    ] {
+        // Behind a condition that is never true: evaluation would not come by.
+        let hidden = format!(
+            "deny contains {{\"message\": \"no\"}} if {{\n  input.never\n  x := {call}\n  x\n}}\n"
+        );
+        assert_eq!(refusal(&hidden), format!("test/policy.rego:9:8: {why}"));
+        let nested = format!(
+            "deny contains {{\"message\": \"no\"}} if count([y | y := [{call}]; input.never]) > 0\n"
+        );
+        assert!(refusal(&nested).ends_with(why), "{nested}");
+        let every = format!(
+            "deny contains {{\"message\": \"no\"}} if every x in input.a {{ x == {call} }}\n"
+        );
+        assert!(refusal(&every).ends_with(why), "{every}");
+    }
+}
+
+#[test]
+fn a_function_that_is_refused_cannot_be_slipped_in_by_another_name() {
+    let with =
+        "deny contains {\"message\": \"no\"} if count(input.x) > 0 with count as rand.intn\n";
+    assert!(refusal(with).ends_with("function rand.intn is refused: a policy is not random"));
+    let wrapped = "f(x) := time.now_ns()\ndeny contains {\"message\": \"no\"} if f(1) > 0\n";
+    assert!(refusal(wrapped).ends_with("function time.now_ns is refused: a policy has no clock"));
+}
+
+#[test]
+fn what_a_policy_may_call_it_may() {
+    for body in [
+        "count(numbers.range(1, 100)) == 1",
+        "startswith(input.a, \"b\")",
+        "own(input.a)",
+        "data.reeve.test.own(input.a)",
+        "regex.match(\"^a\", input.a)",
+        "count([x | some x in input.a]) > 3",
+        "glob.match(\"a*\", [], input.a)",
+        "object.get(input, \"a\", \"\") == \"b\"",
+        "semver.compare(\"1.0.0\", \"1.0.1\") > 0",
+    ] {
+        let rules = format!("own(x) if x == 1\ndeny contains {{\"message\": \"no\"}} if {body}\n");
+        assert!(compile(&rules).is_ok(), "{body}: {:?}", compile(&rules));
+    }
+}
+
+#[test]
+fn a_module_that_is_no_policy_is_refused() {
+    for (rules, why) in [
+        (
+            "allow if true\n",
+            "test/policy.rego: there is no rule: deny contains objection if { … }",
+        ),
+        (
+            "deny := true\n",
+            "test/policy.rego:7:1: deny must be a set: deny contains objection if { … }",
+        ),
+        (
+            "deny(x) := {x}\n",
+            "test/policy.rego:7:1: deny must be a set: deny contains objection if { … }",
+        ),
+        (
+            "deny.a contains 1 if true\n",
+            "test/policy.rego:7:1: deny must be a set: deny contains objection if { … }",
+        ),
+        (
+            "default allow := true\ndeny contains {\"message\": \"no\"} if input.x\n",
+            "test/policy.rego:7:1: a policy only denies: no default for deny, and nothing is true by default",
+        ),
+        ("deny contains if\n", "test/policy.rego:7"),
+        (
+            "deny contains {\"message\": x} if y > 1\n",
+            "test/policy.rego:",
+        ),
+    ] {
+        let error = refusal(rules);
+        assert!(error.starts_with(why), "{rules}: {error}");
+    }
+    let error = Policy::compile("test", &"x".repeat(SOURCE_LIMIT + 1)).unwrap_err();
+    assert!(matches!(error, Error::Compile { .. }), "{error}");
+}
+
+#[test]
+fn an_answer_of_another_shape_is_an_error() {
+    for (element, why) in [
+        ("\"no\"", "an element of deny is not an object"),
+        ("{}", "an element of deny has no message"),
+        ("{\"message\": \" \"}", "an element of deny has no message"),
+        (
+            "{\"message\": 1}",
+            "a field of an element of deny is not a text",
+        ),
+        (
+            "{\"message\": \"no\", \"object\": {}}",
+            "a field of an element of deny is not a text",
+        ),
+        (
+            "{\"message\": \"no\", \"mesage\": \"x\"}",
+            "an element of deny has a field other than message, object, path, hint",
+        ),
+    ] {
+        let rules = format!("deny contains {element} if input.bad\n");
+        assert_eq!(judge(&rules, json!({})), Ok(Verdict::default()));
+        let error = judge(&rules, json!({"bad": true})).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("policy test gave no usable answer: {why}")
+        );
+    }
+}
+
+#[test]
+fn a_policy_that_fails_does_not_pass_and_gives_no_value_of_the_input_away() {
+    let rules = "deny contains {\"message\": \"no\"} if to_number(input.secret) > 3\n";
+    let error = judge(rules, json!({"secret": "hunter2"})).unwrap_err();
+    assert!(matches!(error, Error::Evaluate { .. }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("policy test could not be evaluated: it failed at test/policy.rego:7:"),
+        "{error}"
+    );
+    assert!(!format!("{error:?} {error}").contains("hunter2"), "{error}");
+    let rules = "v := input.a if input.a\nv := input.b if input.b\ndeny contains {\"message\": \"no\"} if v == 3\n";
+    let error = judge(rules, json!({"a": "hunter2", "b": "hunter3"})).unwrap_err();
+    assert!(!format!("{error:?} {error}").contains("hunter"), "{error}");
+}
+
+#[test]
+fn a_policy_that_thinks_for_too_long_is_stopped() {
+    let rules = "\
+deny contains {\"message\": \"no\"} if {
+\tsome a in input.list
+\tsome b in input.list
+\tsome c in input.list
+\ta + b + c == -1
+}
+";
+    let limit = Duration::from_millis(50);
+    let policy = compile(rules).unwrap().within(limit);
+    let input = Input::new(&json!({"list": (0..2000).collect::<Vec<_>>()})).unwrap();
+    let stopped = Err(Error::Deadline {
+        policy: "test".into(),
+        limit,
+    });
+    assert_eq!(policy.judge(&input), stopped);
+    // And answers the next question.
+    assert_eq!(
+        policy.judge(&Input::new(&json!({})).unwrap()),
+        Ok(Verdict::default())
+    );
+}
+
+#[test]
+fn an_answer_is_cut_where_it_is_too_long_and_denies_all_the_same() {
+    let rules = "deny contains {\"message\": sprintf(\"%d %s\", [n, input.long])} if some n in numbers.range(1, 1000)\n";
+    let verdict = judge(rules, json!({"long": "x".repeat(5000)})).unwrap();
+    assert_eq!(
+        (verdict.violations.len(), verdict.more),
+        (VIOLATION_LIMIT, 900)
+    );
+    assert!(
+        verdict
+            .violations
+            .iter()
+            .all(|one| one.message.chars().count() == TEXT_LIMIT)
+    );
+}
+
+#[test]
+fn a_document_that_is_too_large_is_not_read() {
+    let error = Input::new(&json!("x".repeat(INPUT_LIMIT))).err().unwrap();
+    assert_eq!(
+        error,
+        Error::Input {
+            bytes: INPUT_LIMIT + 2,
+            limit: INPUT_LIMIT
+        }
+    );
+}
+
+#[test]
+fn tests_of_a_policy_run_and_can_fail() {
+    let policy = compile("deny contains {\"message\": \"no\"} if input.bad\n").unwrap();
+    let tests = "\
+package reeve.test_test
+
+test_holds if count(data.reeve.test.deny) == 1 with input as {\"bad\": true}
+
+test_fails if count(data.reeve.test.deny) == 1 with input as {}
+
+test_breaks if data.reeve.nothing.deny
+
+helper := 1
+";
+    let ended = policy.test("test/policy_test.rego", tests).unwrap();
+    let ended: Vec<_> = ended
+        .iter()
+        .map(|test| (test.name.as_str(), test.failure.is_none()))
+        .collect();
+    assert_eq!(
+        ended,
+        [
+            ("test_holds", true),
+            ("test_fails", false),
+            ("test_breaks", false)
+        ]
+    );
+    let none = policy.test(
+        "test/policy_test.rego",
+        "package reeve.test_test\n\nx := 1\n",
+    );
+    assert!(
+        none.unwrap_err()
+            .to_string()
+            .contains("no rule whose name begins with test_")
+    );
+}

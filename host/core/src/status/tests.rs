@@ -165,6 +165,10 @@ impl Story {
         self.line("");
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the stories are the data of these tests"
+    )]
     fn compare(self) {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("../../tests/cases/status")
