@@ -9,9 +9,11 @@ const MIB: usize = 1 << 20;
 /// What one call of a guest may use. Whatever it takes beyond that ends it, and only it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
-    /// Bytes of linear memory, over all memories of the component. Never more than [`Settings::memory`].
+    /// Bytes of linear memory, over all memories of the component. Never more than
+    /// [`Settings::memory`].
     pub memory: usize,
-    /// Time from the start of the call to its end, by the wall clock; waiting for a free place does not count.
+    /// Time from the start of the call to its end, by the wall clock; waiting for a free place does
+    /// not count.
     pub deadline: Duration,
     /// Bytes that the answer may have, over all manifests.
     pub output: usize,
@@ -36,7 +38,8 @@ impl Default for Budget {
 /// What the sandbox as a whole may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The most memory that any budget can give to a call, in bytes. Address space for it is reserved per place.
+    /// The most memory that any budget can give to a call, in bytes. Address space for it is
+    /// reserved per place.
     pub memory: usize,
     /// How many calls may run at once; further ones wait for a place.
     pub calls: usize,
@@ -46,9 +49,11 @@ pub struct Settings {
     pub component: usize,
     /// How many compiled components are kept; the one unused for longest goes first.
     pub modules: usize,
-    /// How long a compilation may take. One compiles at a time, on one thread, outside the async runtime.
+    /// How long a compilation may take. One compiles at a time, on one thread, outside the async
+    /// runtime.
     pub compile: Duration,
-    /// Use the pooling allocator where this machine can hold it. Without it calls are slower, and just as isolated.
+    /// Use the pooling allocator where this machine can hold it. Without it calls are slower, and
+    /// just as isolated.
     pub pool: bool,
 }
 

@@ -1,7 +1,8 @@
-//! Components that are compiled: once per content, shared by all tenants, holding the state of none.
+//! Components that are compiled: once per content, shared by all tenants, holding the state of
+//! none.
 //!
-//! Keyed by the sha256 of the component. What was refused is remembered too, so that a broken plugin costs one compilation and
-//! not one per reconcile. Nothing is kept on disk.
+//! Keyed by the sha256 of the component. What was refused is remembered too, so that a broken
+//! plugin costs one compilation and not one per reconcile. Nothing is kept on disk.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,7 +62,8 @@ impl Cache {
     /// The component with this content, compiled now or earlier.
     pub(crate) async fn get(&self, digest: &str, component: &[u8], by: &Arc<Compiler>) -> Outcome {
         let cell = self.cell(digest);
-        // Whoever comes first compiles, the others wait for it; if it is cancelled the next one takes over.
+        // Whoever comes first compiles, the others wait for it; if it is cancelled the next one
+        // takes over.
         let outcome = cell.get_or_try_init(|| self.compile(component, by)).await?;
         outcome.clone()
     }
@@ -101,7 +103,8 @@ impl Cache {
             let turn = self.compiling.clone().acquire_owned().await;
             let (by, component) = (by.clone(), component.to_vec());
             tokio::task::spawn_blocking(move || {
-                // Held by the thread, not by the caller: a caller that goes away leaves one compilation behind, never two.
+                // Held by the thread, not by the caller: a caller that goes away leaves one
+                // compilation behind, never two.
                 let _turn = turn;
                 by.compile(&component)
             })

@@ -1,7 +1,8 @@
 //! One engine for the process, and the ticker that takes the processor back from its guests.
 //!
-//! Compiles with Cranelift only, deterministically (canonical NaNs, no relaxed SIMD, no threads) and with every feature off that no world
-//! needs. The limits here are those of the machine; those of one call are in `store`.
+//! Compiles with Cranelift only, deterministically (canonical NaNs, no relaxed SIMD, no threads)
+//! and with every feature off that no world needs. The limits here are those of the machine; those
+//! of one call are in `store`.
 //!
 //! ```text
 //! guest    |=======|=======|====            ends, traps, or is past its deadline
@@ -19,8 +20,8 @@ use wasmtime::{
 use crate::budget::Settings;
 use crate::error::Error;
 
-/// Core instances that one component may consist of. What wit-component makes of a Rust guest has 3; of a Python guest, which is
-/// linked from shared libraries, about 15.
+/// Core instances that one component may consist of. What wit-component makes of a Rust guest has
+/// 3; of a Python guest, which is linked from shared libraries, about 15.
 pub(crate) const INSTANCES: u32 = 32;
 /// Memories that one component may have.
 pub(crate) const MEMORIES: u32 = 2;
@@ -31,7 +32,8 @@ pub(crate) const TABLE_ELEMENTS: usize = 1 << 16;
 
 /// How long a guest keeps a worker thread before it gives way.
 const TICK: Duration = Duration::from_millis(10);
-/// Memory kept mapped per place, so that the next call does not fault it in again. More costs more than it saves: it is zeroed by hand.
+/// Memory kept mapped per place, so that the next call does not fault it in again. More costs more
+/// than it saves: it is zeroed by hand.
 const KEEP_RESIDENT: usize = 64 << 10;
 
 /// An engine in the best mode that this machine can hold.
@@ -39,7 +41,8 @@ pub(crate) fn start(settings: &Settings) -> Result<Engine, Error> {
     if settings.pool {
         match Engine::new(&pooled(settings)) {
             Ok(engine) => return Ok(engine),
-            // Address space is limited (ulimit -v, some sandboxes): isolation is the same on demand, only slower.
+            // Address space is limited (ulimit -v, some sandboxes): isolation is the same on
+            // demand, only slower.
             Err(why) => tracing::warn!(%why, "no pool for plugin calls; allocating on demand"),
         }
     }
@@ -69,7 +72,8 @@ fn base() -> Config {
 fn pooled(settings: &Settings) -> Config {
     let calls = u32::try_from(settings.calls).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
-    // Totals are what the places need at most: who holds a place is never told that the pool is full.
+    // Totals are what the places need at most: who holds a place is never told that the pool is
+    // full.
     pool.total_component_instances(calls)
         .total_core_instances(calls.saturating_mul(INSTANCES))
         .total_memories(calls.saturating_mul(MEMORIES))
@@ -94,7 +98,8 @@ fn pooled(settings: &Settings) -> Config {
 
 /// Ticks an engine's epoch while at least one call runs.
 ///
-/// A thread of its own: on the runtime it would wait behind the very guests that it is to interrupt. Late ticks are skipped, not made up for.
+/// A thread of its own: on the runtime it would wait behind the very guests that it is to
+/// interrupt. Late ticks are skipped, not made up for.
 #[derive(Debug)]
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
@@ -192,6 +197,11 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_default_pool_fits_a_usual_machine() {
+        Engine::new(&pooled(&Settings::default())).expect("address space for the pool");
+    }
 
     #[test]
     fn a_machine_that_cannot_hold_the_pool_gets_an_engine_all_the_same() {

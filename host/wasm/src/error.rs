@@ -1,7 +1,9 @@
-//! Why a component was not loaded or a call brought nothing, in words for the tenant who reads them in a condition.
+//! Why a component was not loaded or a call brought nothing, in words for the tenant who reads them
+//! in a condition.
 //!
-//! Each variant is one cause that somebody can act on. How wasmtime's errors become these is in `trap`; whose turn it is in the
-//! controller's terms is decided by the caller ([`Error::is_ours`] tells which are no fault of the plugin's).
+//! Each variant is one cause that somebody can act on. How wasmtime's errors become these is in
+//! `trap`; whose turn it is in the controller's terms is decided by the caller ([`Error::is_ours`]
+//! tells which are no fault of the plugin's).
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +19,7 @@ pub enum Error {
     #[error("the component cannot be used: {0}")]
     Compile(String),
     /// It asks for imports that no plugin gets.
-    #[error("the component asks for {}, but a plugin is given nothing but reeve:plugin/log", quoted(.asked))]
+    #[error("the component asks for {}, but a plugin is given reeve:plugin/log only", quoted(.asked))]
     Imports {
         /// The names of what it asked for.
         asked: Vec<String>,
@@ -79,7 +81,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether time or the platform's operator mends it, rather than the plugin's author or user: retry.
+    /// Whether time or the platform's operator mends it, rather than the plugin's author or user:
+    /// retry.
     pub fn is_ours(&self) -> bool {
         matches!(self, Self::Busy(_) | Self::Engine(_))
     }
@@ -102,7 +105,8 @@ impl Error {
     }
 }
 
-/// The last lines that a guest logged, oldest first. Displayed as a clause that can follow an error's words: at most three lines.
+/// The last lines that a guest logged, oldest first. Displayed as a clause that can follow an
+/// error's words: at most three lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LastWords(pub(crate) Vec<String>);
 

@@ -1,26 +1,31 @@
 //! Looks at a component before a byte of it is compiled.
 //!
-//! Refuses what is not a component, what asks for imports that nobody gets, and what is shaped to keep a compiler busy. A cheap look at
-//! sizes, not a proof: the compiler still validates everything, on one thread and with a deadline (`cache`).
+//! Refuses what is not a component, what asks for imports that nobody gets, and what is shaped to
+//! keep a compiler busy. A cheap look at sizes, not a proof: the compiler still validates
+//! everything, on one thread and with a deadline (`cache`).
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{ComponentInstance, Instance, Parser, Payload};
 use wasmtime::Engine;
 
+use crate::engine::INSTANCES;
 use crate::error::Error;
 use crate::words::{bytes, tame};
 
-/// The largest function, in bytes: compile time grows faster than a function's size. CPython's interpreter loop has about 150 KiB.
+/// The largest function, in bytes: compile time grows faster than a function's size. CPython's
+/// interpreter loop has about 150 KiB.
 const FUNCTION: usize = 1 << 20;
 /// Functions over all modules of a component.
 const FUNCTIONS: u64 = 200_000;
-/// How deep components may lie in components.
-const DEPTH: usize = 16;
+/// How deep modules and components may lie in components. Instances multiply with every level:
+/// wit-component makes one, a composition two.
+const DEPTH: usize = 5;
 /// Payloads that are looked at: sections and functions.
 const PARTS: usize = 1 << 20;
 /// How many unwanted imports are named.
 const NAMED: usize = 8;
 
-/// What may be imported: the interfaces of our own package. Which of them the world has is checked when it is linked.
+/// What may be imported: the interfaces of our own package. Which of them the world has is checked
+/// when it is linked.
 const OURS: &str = "reeve:plugin/";
 
 /// Says why `component` is not even compiled, if so.
@@ -48,26 +53,60 @@ pub(crate) fn inspect(component: &[u8], most: usize) -> Result<(), Error> {
     walk(component)
 }
 
+/// What was seen so far.
+#[derive(Default)]
+struct Seen {
+    depth: usize,
+    parts: usize,
+    functions: u64,
+    modules: u32,
+    components: u32,
+    asked: Vec<String>,
+}
+
 fn walk(component: &[u8]) -> Result<(), Error> {
-    let mut asked = Vec::new();
-    let (mut depth, mut functions, mut parts) = (0usize, 0u64, 0usize);
+    let mut seen = Seen::default();
     for payload in Parser::new(0).parse_all(component) {
-        parts += 1;
-        match payload.map_err(broken)? {
-            Payload::Version {
-                encoding: Encoding::Component | Encoding::Module,
-                ..
-            } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(imports) if depth == 1 => {
+        seen.take(payload.map_err(broken)?)?;
+        seen.judge()?;
+    }
+    if seen.asked.is_empty() {
+        return Ok(());
+    }
+    seen.asked.truncate(NAMED);
+    Err(Error::Imports { asked: seen.asked })
+}
+
+impl Seen {
+    fn take(&mut self, payload: Payload<'_>) -> Result<(), Error> {
+        self.parts += 1;
+        match payload {
+            Payload::Version { .. } => self.depth += 1,
+            Payload::End(_) => self.depth = self.depth.saturating_sub(1),
+            Payload::ComponentImportSection(imports) if self.depth == 1 => {
                 for import in imports {
                     let name = import.map_err(broken)?.name.name;
                     if !name.starts_with(OURS) {
-                        asked.push(tame(name, 128));
+                        self.asked.push(tame(name, 128));
                     }
                 }
             }
-            Payload::CodeSectionStart { count, .. } => functions += u64::from(count),
+            Payload::InstanceSection(instances) => {
+                for instance in instances {
+                    let made = matches!(instance.map_err(broken)?, Instance::Instantiate { .. });
+                    self.modules += u32::from(made);
+                }
+            }
+            Payload::ComponentInstanceSection(instances) => {
+                for instance in instances {
+                    let made = matches!(
+                        instance.map_err(broken)?,
+                        ComponentInstance::Instantiate { .. }
+                    );
+                    self.components += u32::from(made);
+                }
+            }
+            Payload::CodeSectionStart { count, .. } => self.functions += u64::from(count),
             Payload::CodeSectionEntry(body) if body.range().len() > FUNCTION => {
                 return refuse(format!(
                     "one of its functions is larger than {}",
@@ -76,18 +115,22 @@ fn walk(component: &[u8]) -> Result<(), Error> {
             }
             _ => {}
         }
-        if depth > DEPTH {
-            return refuse(format!("components lie in it deeper than {DEPTH}"));
-        }
-        if functions > FUNCTIONS || parts > PARTS {
-            return refuse(format!("it has more than {FUNCTIONS} functions"));
+        Ok(())
+    }
+
+    fn judge(&self) -> Result<(), Error> {
+        if self.depth > DEPTH {
+            refuse(format!("components lie in it deeper than {DEPTH}"))
+        } else if self.modules > INSTANCES || self.components > INSTANCES {
+            refuse(format!(
+                "it makes more than {INSTANCES} instances of its modules"
+            ))
+        } else if self.functions > FUNCTIONS || self.parts > PARTS {
+            refuse(format!("it has more than {FUNCTIONS} functions"))
+        } else {
+            Ok(())
         }
     }
-    if asked.is_empty() {
-        return Ok(());
-    }
-    asked.truncate(NAMED);
-    Err(Error::Imports { asked })
 }
 
 fn refuse(why: impl Into<String>) -> Result<(), Error> {

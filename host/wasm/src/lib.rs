@@ -1,9 +1,11 @@
 //! The sandbox that plugins run in.
 //!
-//! Compiles a component once, then calls it as often as wanted, each time in a fresh store with its own budget of memory,
-//! time, output and log. It knows worlds (`wit/`), not Kubernetes: what comes back is JSON objects within the budget and no more
-//! is promised; the next stage (`core::bundle`) parses it again. It deliberately has no WASI, no file, no socket, no clock for a
-//! guest, and nothing of a guest survives its call. Which plugin is called for which bundle is decided in `reeve::transform`.
+//! Compiles a component once, then calls it as often as wanted, each time in a fresh store with its
+//! own budget of memory, time, output and log. It knows worlds (`wit/`), not Kubernetes: what comes
+//! back is JSON objects within the budget and no more is promised; the next stage (`core::bundle`)
+//! parses it again. It deliberately has no WASI, no file, no socket, no clock for a guest, and
+//! nothing of a guest survives its call. Which plugin is called for which bundle is decided in
+//! `reeve::transform`.
 
 #![deny(missing_docs)]
 

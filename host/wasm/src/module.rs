@@ -1,7 +1,7 @@
 //! A compiled component, and calls of it.
 //!
-//! A call takes a place, makes a store, calls, and looks at the answer: JSON objects within the budget, no more is promised. The next
-//! stage parses them again (`core::bundle`).
+//! A call takes a place, makes a store, calls, and looks at the answer: JSON objects within the
+//! budget, no more is promised. The next stage parses them again (`core::bundle`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,7 +28,8 @@ pub struct Module {
 /// What a transform brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transformed {
-    /// The new bundle: one JSON object each, within the budget; not yet looked at as Kubernetes objects.
+    /// The new bundle: one JSON object each, within the budget; not yet looked at as Kubernetes
+    /// objects.
     pub manifests: Vec<String>,
     /// The last lines it logged, `level: message`, oldest first.
     pub log: Vec<String>,
@@ -48,10 +49,11 @@ impl Module {
         &self.digest
     }
 
-    /// Calls the guest once, in a fresh instance, with `manifests` (JSON text each) and `config` (JSON text).
+    /// Calls the guest once, in a fresh instance, with `manifests` (JSON text each) and `config`
+    /// (JSON text).
     ///
-    /// May be cancelled at any point: the instance goes away and nothing is left behind. While the guest computes, it gives way to other
-    /// tasks every few milliseconds.
+    /// May be cancelled at any point: the instance goes away and nothing is left behind. While the
+    /// guest computes, it gives way to other tasks every few milliseconds.
     pub async fn transform(
         &self,
         manifests: Vec<String>,

@@ -48,7 +48,8 @@ impl Sandbox {
         })
     }
 
-    /// Compiles a component, or finds it compiled: the same bytes compile once, whoever brings them.
+    /// Compiles a component, or finds it compiled: the same bytes compile once, whoever brings
+    /// them.
     ///
     /// May be cancelled at any point.
     pub async fn load(&self, bytes: &[u8]) -> Result<Module, Error> {

@@ -1,6 +1,8 @@
-//! A fresh store for every call: its memory, tables, deadline, output and log, and nothing of anybody else.
+//! A fresh store for every call: its memory, tables, deadline, output and log, and nothing of
+//! anybody else.
 //!
-//! Enforces the budget from the host's side. It never outlives its call; what wasmtime says when a limit is met becomes words in `trap`.
+//! Enforces the budget from the host's side. It never outlives its call; what wasmtime says when a
+//! limit is met becomes words in `trap`.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -46,7 +48,8 @@ pub(crate) fn fresh(engine: &Engine, budget: &Budget) -> Store<State> {
     );
     store.set_max_component_handles(64);
     store.set_epoch_deadline(1);
-    // A guest gives way at every tick, so that it never holds a worker thread, and ends at the first tick past its deadline.
+    // A guest gives way at every tick, so that it never holds a worker thread, and ends at the
+    // first tick past its deadline.
     let begun = Instant::now();
     let deadline = budget.deadline;
     store.epoch_deadline_callback(move |_| {

@@ -1,7 +1,7 @@
 //! What it means that a call ended in an error, in words a tenant understands.
 //!
-//! wasmtime's errors go in, ours come out; nothing of wasmtime's backtraces or types is shown. Which limit it was that a call met is known
-//! by type, never by reading a message.
+//! wasmtime's errors go in, ours come out; nothing of wasmtime's backtraces or types is shown.
+//! Which limit it was that a call met is known by type, never by reading a message.
 
 use std::fmt::Write as _;
 
@@ -11,6 +11,7 @@ use crate::budget::Budget;
 use crate::error::{Error, LastWords};
 use crate::store::{Excess, Flood, Overdue};
 use crate::words::{bytes, tame};
+use crate::world::transform::{Mistyped, WORLD};
 
 /// The longest explanation that is taken from wasmtime's own words.
 const WORDS: usize = 512;
@@ -21,6 +22,12 @@ pub(crate) fn explain(why: &wasmtime::Error, budget: &Budget, log: LastWords) ->
         return Error::Deadline {
             deadline: budget.deadline,
             log,
+        };
+    }
+    if let Some(Mistyped(why)) = why.downcast_ref::<Mistyped>() {
+        return Error::World {
+            world: WORLD,
+            why: why.clone(),
         };
     }
     if let Some(excess) = why.downcast_ref::<Excess>() {
@@ -59,6 +66,13 @@ fn unnamed(why: &wasmtime::Error, budget: &Budget, log: LastWords) -> Error {
         let most = bytes(budget.output);
         return Error::Output {
             why: format!("it is larger than {most}"),
+            log,
+        };
+    }
+    // Likewise: more instances, tables or memories than the store's limiter allows.
+    if let Some((_, limit)) = said.split_once("resource limit exceeded: ") {
+        return Error::Memory {
+            limit: format!("instances, tables and memories ({limit})"),
             log,
         };
     }

@@ -1,9 +1,10 @@
 //! Text that a guest wrote, made fit to be shown: one line, no control characters, bounded.
 //!
-//! Conditions, events and logs show these words, so a guest could otherwise forge a log line or paint a terminal. It does not judge
-//! what they say.
+//! Conditions, events and logs show these words, so a guest could otherwise forge a log line or
+//! paint a terminal. It does not judge what they say.
 
-/// `text` in at most `most` bytes (an ellipsis included), with everything replaced that could break a line or steer a terminal.
+/// `text` in at most `most` bytes (an ellipsis included), with everything replaced that could break
+/// a line or steer a terminal.
 pub(crate) fn tame(text: &str, most: usize) -> String {
     let text = text.trim();
     let shown = |char| if steers(char) { ' ' } else { char };
@@ -24,8 +25,13 @@ pub(crate) fn tame(text: &str, most: usize) -> String {
 
 /// Control characters, and those that reorder or hide the text around them.
 fn steers(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    const HIDDEN: [std::ops::RangeInclusive<char>; 4] = [
+        '\u{200b}'..='\u{200f}',
+        '\u{2028}'..='\u{202e}',
+        '\u{2060}'..='\u{2069}',
+        '\u{feff}'..='\u{feff}',
+    ];
+    char.is_control() || HIDDEN.iter().any(|range| range.contains(&char))
 }
 
 /// `64 MiB`, `1500 bytes`: the largest binary unit that divides it.

@@ -1,13 +1,16 @@
 //! World `transformer`: bindings, and the one typed call.
 //!
-//! The bindings are made from `wit/` and stay in here. The call hands over text and takes back text; whether that text is JSON within the
-//! budget is looked at in `module`.
+//! The bindings are made from `wit/` and stay in here. The call hands over text and takes back
+//! text; whether that text is JSON within the budget is looked at in `module`.
+
+use std::fmt;
 
 use wasmtime::Store;
 use wasmtime::component::{HasSelf, Linker};
 
 use crate::error::{Error, LastWords, ObjectId, Objection, Refusal};
 use crate::store::State;
+use crate::trap::chain;
 use crate::words::tame;
 
 mod bindings {
@@ -43,13 +46,28 @@ pub(crate) async fn call(
     manifests: &[String],
     config: &str,
 ) -> wasmtime::Result<Result<Vec<String>, Refusal>> {
-    let guest = guest.instantiate_async(&mut *store).await?;
+    let instance = guest.instance_pre().instantiate_async(&mut *store).await?;
+    let guest =
+        bindings::Transformer::new(&mut *store, &instance).map_err(|why| Mistyped(chain(&why)))?;
     let answer = guest
         .reeve_plugin_transform()
         .call_transform(store, manifests, config)
         .await?;
     Ok(answer.map_err(refusal))
 }
+
+/// Its export has another type than the world's: known only now, because names are checked when a
+/// component is linked, types when it is used.
+#[derive(Debug)]
+pub(crate) struct Mistyped(pub(crate) String);
+
+impl fmt::Display for Mistyped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Mistyped {}
 
 impl log::Host for State {
     fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {

@@ -1,0 +1,48 @@
+//! What a call costs: `cargo test -p reeve-wasm --test sandbox -- --ignored --nocapture
+//! what_a_plugin_costs`.
+
+use std::time::{Duration, Instant};
+
+use reeve_wasm::{Sandbox, Settings};
+
+use crate::guest;
+use crate::plugin::built;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures; the numbers are in this crate's README"]
+async fn what_a_plugin_costs() {
+    let bytes = std::fs::read(built("stamp-labels")).expect("it is built");
+    let config = r#"{"labels":{"cost-centre":"4711"}}"#;
+    for pool in [true, false] {
+        let settings = Settings {
+            pool,
+            ..Settings::default()
+        };
+        let began = Instant::now();
+        let sandbox = Sandbox::new(settings).expect("it starts");
+        let started = began.elapsed();
+        let began = Instant::now();
+        let module = sandbox.load(&bytes).await.expect("it loads");
+        let cold = began.elapsed();
+        let began = Instant::now();
+        sandbox.load(&bytes).await.expect("it loads");
+        let warm = began.elapsed();
+        let mut calls: Vec<Duration> = Vec::new();
+        for _ in 0..1000 {
+            let manifests = guest::manifests();
+            let began = Instant::now();
+            module
+                .transform(manifests, config, &guest::patient())
+                .await
+                .expect("it stamps");
+            calls.push(began.elapsed());
+        }
+        calls.sort();
+        println!(
+            "pool {pool}: start {started:?}, {} bytes, compile {cold:?}, load again {warm:?}, call of 4 manifests p50 {:?} p99 {:?}",
+            bytes.len(),
+            calls[500],
+            calls[990],
+        );
+    }
+}

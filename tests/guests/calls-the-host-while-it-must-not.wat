@@ -1,0 +1,9 @@
+;; Logs from within the allocator, where a guest may not call out.
+;; ends: Trap "a moment when that is not allowed"
+(module
+  (import "reeve:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32)))
+  (memory (export "memory") 1)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (call $log (i32.const 0) (i32.const 0) (i32.const 1))
+    (i32.const 1024))
+  (func {export} (unreachable)))

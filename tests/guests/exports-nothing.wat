@@ -1,0 +1,3 @@
+;; Implements no world.
+;; ends: World "transform"
+(component)

@@ -1,0 +1,4 @@
+;; Asks for a function that no world has.
+;; ends: Imports "read-secret"
+(component
+  (import "read-secret" (func (param "name" string) (result string))))

@@ -1,0 +1,6 @@
+;; Answers at an odd address.
+;; ends: Trap "aligned"
+(module
+  (memory (export "memory") 1)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+  (func {export} (i32.const 17)))

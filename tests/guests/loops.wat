@@ -1,0 +1,6 @@
+;; Never returns.
+;; ends: Deadline "was not done after"
+(module
+  (memory (export "memory") 1)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+  (func {export} (loop $again (br $again)) (unreachable)))

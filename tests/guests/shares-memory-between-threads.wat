@@ -1,0 +1,4 @@
+;; Wants threads.
+;; ends: Compile "threads"
+(component
+  (core module (memory 1 2 shared)))
