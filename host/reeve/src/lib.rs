@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The shell of reeve: the rooms.
+
+pub mod git;
+mod keyfile;
+pub mod store;

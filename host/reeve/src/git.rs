@@ -1,0 +1,69 @@
+//! Git: from a URL and a reference to the files of one commit.
+//!
+//! Two steps. [`resolve`] asks the server which commit a reference means (one small exchange, no objects); [`fetch`]
+//! brings that commit into a bare mirror, shallow and incremental, and gives its files as a [`Snapshot`], which is the
+//! tree the kustomize engine reads. Everything is bounded: bytes, objects, files, wall-clock time; and every connection
+//! goes to an address that [`Egress`] has seen and allowed.
+//!
+//! What it deliberately doesn't: start a process, read the environment, git's configuration or a credential helper,
+//! follow a redirect to another host, or know Kubernetes. Secrets come in as bytes and stay in memory. The next stage
+//! is `store`, which archives a snapshot, and `render`, which reads it.
+
+mod client;
+pub mod credential;
+pub mod egress;
+mod error;
+mod fetch;
+mod ignore;
+mod known_hosts;
+mod mirror;
+mod name;
+mod remote;
+mod resolve;
+mod session;
+mod snapshot;
+mod transport;
+mod wire;
+
+pub use credential::Credential;
+pub use egress::{Egress, HostRule};
+pub use error::{Cause, Error};
+pub use fetch::fetch;
+pub use known_hosts::KnownHosts;
+pub use mirror::Mirrors;
+pub use remote::{Proxy, Remote, Tls};
+pub use resolve::{Resolved, resolve};
+pub use snapshot::{Entry, Snapshot};
+
+/// What one source may cost. Each limit that is hit names itself and its value in the error.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes received for one list of references.
+    pub refs_bytes: u64,
+    /// Bytes received for one pack.
+    pub pack_bytes: u64,
+    /// Objects in one pack.
+    pub objects: u32,
+    /// Bytes of any single object in a pack, unpacked: what one allocation may take.
+    pub object_bytes: u64,
+    /// Files of one commit, after the ignore rules.
+    pub files: usize,
+    /// Directories below each other.
+    pub depth: usize,
+    /// Bytes of one file that is read or archived.
+    pub file_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            refs_bytes: 32 << 20,
+            pack_bytes: 1 << 30,
+            objects: 1_000_000,
+            object_bytes: 128 << 20,
+            files: 100_000,
+            depth: 100,
+            file_bytes: 50 << 20,
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! What a Secret says about how to log in, read with Flux's keys.
+//!
+//! The Secret comes as bytes; who may read it is decided elsewhere. What it deliberately doesn't: connect, or look at
+//! anything but these keys. The next stage is [`Remote`](super::Remote), which carries a credential to a server.
+
+use std::collections::BTreeMap;
+
+use reeve_api::name::{RemoteUrl, Scheme, Secret};
+use russh::keys::PrivateKey;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::{KnownHosts, Proxy, Tls};
+
+/// Who we are to a git server.
+#[derive(Debug, Clone, Default)]
+pub enum Credential {
+    /// Nobody in particular.
+    #[default]
+    Anonymous,
+    /// A user and a password or token, in an `Authorization: Basic` header.
+    Basic {
+        /// The user's name.
+        user: String,
+        /// The password or token.
+        password: Secret,
+    },
+    /// A token in an `Authorization: Bearer` header.
+    Bearer(Secret),
+    /// An SSH user.
+    Ssh(Ssh),
+}
+
+/// An SSH user, and the hosts it trusts.
+#[derive(Debug, Clone)]
+pub struct Ssh {
+    /// The user's name.
+    pub user: String,
+    /// The private key, in any of OpenSSH's formats.
+    pub identity: Option<Secret>,
+    /// What decrypts the key; without a key, the user's password.
+    pub password: Option<Secret>,
+    /// The keys that servers may show.
+    pub known_hosts: KnownHosts,
+}
+
+/// A Secret that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A key that this kind of URL needs is missing.
+    #[error("invalid '{scheme}' auth option: '{key}' is required")]
+    Missing {
+        /// The URL's scheme.
+        scheme: &'static str,
+        /// The missing key.
+        key: &'static str,
+    },
+    /// Two keys exclude each other.
+    #[error("invalid '{scheme}' auth option: '{one}' and '{other}' cannot both be set")]
+    Both {
+        /// The URL's scheme.
+        scheme: &'static str,
+        /// The one.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// A key's value is not what it ought to be; the value itself is never told.
+    #[error("the Secret's '{key}' is not {what}")]
+    Malformed {
+        /// The key.
+        key: &'static str,
+        /// What it ought to be.
+        what: &'static str,
+    },
+}
+
+/// The bytes of a Secret.
+type Data = BTreeMap<String, Vec<u8>>;
+
+/// The credential and the TLS settings in a Secret's `data` for `url`; with no Secret give an empty map.
+///
+/// A user and password in the URL are the fallback.
+pub fn from_secret(url: &RemoteUrl, data: &Data) -> Result<(Credential, Tls), Error> {
+    match url.scheme() {
+        Scheme::Ssh => Ok((Credential::Ssh(ssh(url, data)?), Tls::default())),
+        scheme @ (Scheme::Http | Scheme::Https) => {
+            Ok((web(url, data, scheme.as_str())?, tls(data)?))
+        }
+    }
+}
+
+/// The proxy in the Secret of `spec.proxySecretRef`.
+pub fn proxy_from_secret(data: &Data) -> Result<Proxy, Error> {
+    let address = text(data, "address")?.ok_or(Error::Missing {
+        scheme: "proxy",
+        key: "address",
+    })?;
+    let (user, password) = (text(data, "username")?, text(data, "password")?);
+    Proxy::parse(&address, user, password).ok_or(Error::Malformed {
+        key: "address",
+        what: "an address such as http://proxy:3128 or socks5://proxy:1080",
+    })
+}
+
+fn web(url: &RemoteUrl, data: &Data, scheme: &'static str) -> Result<Credential, Error> {
+    let (user, password) = (text(data, "username")?, text(data, "password")?);
+    match (text(data, "bearerToken")?, user, password) {
+        (Some(_), Some(_), _) => Err(Error::Both {
+            scheme,
+            one: "username",
+            other: "bearerToken",
+        }),
+        (Some(token), None, _) => Ok(Credential::Bearer(Secret::new(token))),
+        (None, Some(user), password) => {
+            let password = Secret::new(password.unwrap_or_default());
+            Ok(Credential::Basic { user, password })
+        }
+        (None, None, Some(_)) => Err(Error::Missing {
+            scheme,
+            key: "username",
+        }),
+        (None, None, None) => Ok(match (url.user(), url.password()) {
+            (Some(user), password) => Credential::Basic {
+                user: user.to_owned(),
+                password: password.cloned().unwrap_or_else(|| Secret::new("")),
+            },
+            (None, _) => Credential::Anonymous,
+        }),
+    }
+}
+
+fn ssh(url: &RemoteUrl, data: &Data) -> Result<Ssh, Error> {
+    let required = |key| Error::Missing { scheme: "ssh", key };
+    let user = match url.user() {
+        Some(user) => user.to_owned(),
+        None => text(data, "username")?.unwrap_or_else(|| "git".to_owned()),
+    };
+    let identity = text(data, "identity")?.map(Secret::new);
+    let password = text(data, "password")?.map(Secret::new);
+    if identity.is_none() && password.is_none() {
+        return Err(required("identity"));
+    }
+    let known_hosts = data
+        .get("known_hosts")
+        .ok_or_else(|| required("known_hosts"))?;
+    let known_hosts = KnownHosts::parse(known_hosts);
+    if known_hosts.is_empty() {
+        let what = "a list of host keys as ssh-keyscan writes it";
+        return Err(Error::Malformed {
+            key: "known_hosts",
+            what,
+        });
+    }
+    Ok(Ssh {
+        user,
+        identity,
+        password,
+        known_hosts,
+    })
+}
+
+impl Ssh {
+    /// The private key, decrypted. Slow for an encrypted one, as its format intends.
+    pub(super) fn key(&self) -> Result<Option<PrivateKey>, Error> {
+        let Some(identity) = &self.identity else {
+            return Ok(None);
+        };
+        let passphrase = self.password.as_ref().map(Secret::expose);
+        let key = russh::keys::decode_secret_key(identity.expose(), None)
+            .or_else(|_| russh::keys::decode_secret_key(identity.expose(), passphrase));
+        let what = match passphrase {
+            Some(_) => "a private key that the Secret's 'password' opens",
+            None => "a private key without a passphrase",
+        };
+        key.map(Some).map_err(|_| Error::Malformed {
+            key: "identity",
+            what,
+        })
+    }
+}
+
+fn tls(data: &Data) -> Result<Tls, Error> {
+    // The newer name of each key wins.
+    let ca = either(data, "ca.crt", "caFile");
+    let certificate = either(data, "tls.crt", "certFile");
+    let key = either(data, "tls.key", "keyFile");
+    let mut tls = Tls::default();
+    if let Some((name, pem)) = ca {
+        tls.ca = certificates(name, pem)?;
+    }
+    match (certificate, key) {
+        (Some((name, chain)), Some((key_name, key))) => {
+            let what = "a private key in PEM";
+            let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Error::Malformed {
+                key: key_name,
+                what,
+            })?;
+            tls.client = Some((certificates(name, chain)?, key));
+        }
+        (Some(_), None) => {
+            return Err(Error::Missing {
+                scheme: "https",
+                key: "tls.key",
+            });
+        }
+        (None, Some(_)) => {
+            return Err(Error::Missing {
+                scheme: "https",
+                key: "tls.crt",
+            });
+        }
+        (None, None) => {}
+    }
+    Ok(tls)
+}
+
+fn certificates(key: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let what = "a list of certificates in PEM";
+    found
+        .ok()
+        .filter(|found| !found.is_empty())
+        .ok_or(Error::Malformed { key, what })
+}
+
+fn either<'a>(
+    data: &'a Data,
+    newer: &'static str,
+    older: &'static str,
+) -> Option<(&'static str, &'a [u8])> {
+    let get = |key| {
+        data.get(key)
+            .filter(|v| !v.is_empty())
+            .map(|v| (key, v.as_slice()))
+    };
+    get(newer).or_else(|| get(older))
+}
+
+/// A key's value; an empty one counts as none, and a final line break is an editor's, not part of a secret.
+fn text(data: &Data, key: &'static str) -> Result<Option<String>, Error> {
+    let Some(value) = data.get(key) else {
+        return Ok(None);
+    };
+    let value = std::str::from_utf8(value).map_err(|_| Error::Malformed { key, what: "text" })?;
+    let value = value.trim_end_matches(['\r', '\n']);
+    if value.contains('\0') {
+        return Err(Error::Malformed { key, what: "text" });
+    }
+    Ok((!value.is_empty()).then(|| value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: &str =
+        "h ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+
+    fn read(url: &str, data: &[(&str, &str)]) -> Result<(Credential, Tls), Error> {
+        let data = data
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), v.as_bytes().to_vec()))
+            .collect();
+        from_secret(&url.parse().unwrap(), &data)
+    }
+
+    fn told(url: &str, data: &[(&str, &str)]) -> String {
+        match read(url, data) {
+            Err(error) => error.to_string(),
+            Ok((Credential::Anonymous, _)) => "anonymous".into(),
+            Ok((Credential::Basic { user, password }, _)) => {
+                format!("basic {user}:{}", password.expose())
+            }
+            Ok((Credential::Bearer(token), _)) => format!("bearer {}", token.expose()),
+            Ok((Credential::Ssh(ssh), _)) => format!(
+                "ssh {} {:?} {:?}",
+                ssh.user,
+                ssh.identity.as_ref().map(Secret::expose),
+                ssh.password.as_ref().map(Secret::expose)
+            ),
+        }
+    }
+
+    #[test]
+    fn each_key_of_a_secret_means_what_it_means_to_flux() {
+        let (https, ssh) = ("https://h/r.git", "ssh://h/r.git");
+        for (url, data, want) in [
+            (https, &[][..], "anonymous"),
+            (
+                https,
+                &[("username", "u"), ("password", "p\n")],
+                "basic u:p",
+            ),
+            (https, &[("username", "u")], "basic u:"),
+            (https, &[("bearerToken", "t")], "bearer t"),
+            (
+                https,
+                &[("bearerToken", "t"), ("username", "u")],
+                "invalid 'https' auth option: 'username' and 'bearerToken' cannot both be set",
+            ),
+            (
+                https,
+                &[("password", "p")],
+                "invalid 'https' auth option: 'username' is required",
+            ),
+            ("https://u:p@h/r", &[], "basic u:p"),
+            (
+                "https://u:p@h/r",
+                &[("username", "x"), ("password", "y")],
+                "basic x:y",
+            ),
+            (
+                ssh,
+                &[],
+                "invalid 'ssh' auth option: 'identity' is required",
+            ),
+            (
+                ssh,
+                &[("identity", "k")],
+                "invalid 'ssh' auth option: 'known_hosts' is required",
+            ),
+            (
+                ssh,
+                &[("identity", "k"), ("known_hosts", "nothing")],
+                "the Secret's 'known_hosts' is not a list of host keys as ssh-keyscan writes it",
+            ),
+            (
+                ssh,
+                &[
+                    ("identity", "k"),
+                    ("known_hosts", HOST),
+                    ("identity.pub", "x"),
+                ],
+                "ssh git Some(\"k\") None",
+            ),
+            (
+                "ssh://me@h/r",
+                &[("identity", "k"), ("known_hosts", HOST), ("password", "p")],
+                "ssh me Some(\"k\") Some(\"p\")",
+            ),
+            (
+                ssh,
+                &[("password", "p"), ("known_hosts", HOST), ("username", "me")],
+                "ssh me None Some(\"p\")",
+            ),
+            (
+                https,
+                &[("caFile", "x")],
+                "the Secret's 'caFile' is not a list of certificates in PEM",
+            ),
+            (
+                https,
+                &[("tls.crt", "x")],
+                "invalid 'https' auth option: 'tls.key' is required",
+            ),
+            (
+                https,
+                &[("certFile", "x"), ("keyFile", "y")],
+                "the Secret's 'keyFile' is not a private key in PEM",
+            ),
+        ] {
+            assert_eq!(told(url, data), want, "{url} {data:?}");
+        }
+    }
+
+    #[test]
+    fn no_secret_is_printed() {
+        for (url, data) in [
+            (
+                "https://h/r",
+                &[("username", "u"), ("password", "hunter2")][..],
+            ),
+            ("https://h/r", &[("bearerToken", "hunter2")]),
+            ("https://u:hunter2@h/r", &[]),
+            (
+                "ssh://h/r",
+                &[
+                    ("identity", "hunter2"),
+                    ("password", "hunter2"),
+                    ("known_hosts", HOST),
+                ],
+            ),
+            (
+                "https://h/r",
+                &[("tls.key", "hunter2"), ("tls.crt", "hunter2")],
+            ),
+        ] {
+            let told = format!("{:?}", read(url, data));
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_needs_an_address_of_a_kind_that_is_spoken() {
+        let read = |address: &str| {
+            let data = BTreeMap::from([
+                ("address".to_owned(), address.as_bytes().to_vec()),
+                ("username".to_owned(), b"u".to_vec()),
+                ("password".to_owned(), b"hunter2".to_vec()),
+            ]);
+            proxy_from_secret(&data)
+        };
+        for address in [
+            "http://proxy:3128",
+            "https://proxy.example.com",
+            "socks5://10.0.0.1:1080",
+        ] {
+            assert!(!format!("{:?}", read(address).unwrap()).contains("hunter2"));
+        }
+        for address in ["", "proxy:3128", "ftp://proxy", "http://"] {
+            assert!(read(address).is_err(), "{address}");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! What can go wrong between a URL and its files, in words and with the turn it gives.
+//!
+//! The outermost clause is Flux's, so that the chain reads as Flux's messages do. No secret is in any of it: URLs are
+//! told without userinfo, credentials not at all. What it deliberately doesn't: pick when to try again.
+
+use std::time::Duration;
+
+use reeve_api::reason::Reason;
+use reeve_core::failure::{Explain, Turn};
+
+use super::{credential, egress, ignore, known_hosts};
+
+/// Why there is no revision, or no files.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The Secret cannot be used.
+    #[error("failed to configure authentication options")]
+    Credential(#[from] credential::Error),
+    /// The server could not be asked, or what it said is of no use.
+    #[error("failed to checkout and determine revision")]
+    Checkout(#[source] Cause),
+    /// The server has the repository, and there is nothing in it.
+    #[error("git repository is empty")]
+    Empty,
+}
+
+/// What went wrong while asking and fetching.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// The host may not be reached, or has no address.
+    #[error("{url} may not be fetched from")]
+    Egress {
+        /// The URL.
+        url: String,
+        /// Which rule.
+        source: egress::Denied,
+    },
+    /// The URL holds something that no git server is asked for.
+    #[error("{url} cannot be used: {why}")]
+    Url {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// No connection, or it broke.
+    #[error("{url} could not be reached: {why}")]
+    Unreachable {
+        /// The URL.
+        url: String,
+        /// What the network said.
+        why: String,
+    },
+    /// The server wants a credential and there is none.
+    #[error("authentication required for {0}")]
+    AuthenticationRequired(String),
+    /// The server refused the credential.
+    #[error("authentication failed for {url}: {why}")]
+    AuthenticationRefused {
+        /// The URL.
+        url: String,
+        /// What the server said.
+        why: String,
+    },
+    /// The private key cannot be read.
+    #[error("authentication is not possible")]
+    Identity(#[from] credential::Error),
+    /// The server is not the one it should be.
+    #[error("{url} was not trusted")]
+    HostKey {
+        /// The URL.
+        url: String,
+        /// Which key it offered.
+        source: known_hosts::Refused,
+    },
+    /// There is no such repository, or it isn't ours to see.
+    #[error("repository not found: {0}")]
+    NotFound(String),
+    /// The server sends us to another host.
+    #[error("{url} redirects to {to}, which is not followed")]
+    Redirect {
+        /// The URL.
+        url: String,
+        /// Scheme and host it points to.
+        to: String,
+    },
+    /// The server answered with an error.
+    #[error("{url} answered {status}")]
+    Http {
+        /// The URL.
+        url: String,
+        /// The status, in digits and words.
+        status: String,
+    },
+    /// The server said something that isn't git's protocol, or reported an error in it.
+    #[error("{url} did not answer as a git server should: {why}")]
+    Protocol {
+        /// The URL.
+        url: String,
+        /// What was wrong.
+        why: String,
+    },
+    /// Time ran out.
+    #[error("timed out after {after:?} while {doing}")]
+    Deadline {
+        /// What was being waited for.
+        doing: &'static str,
+        /// The time given.
+        after: Duration,
+    },
+    /// More came than is taken.
+    #[error("{what} than the {cap} that are accepted")]
+    TooMuch {
+        /// What there is more of.
+        what: &'static str,
+        /// How much is taken.
+        cap: String,
+    },
+    /// The server does not have the reference.
+    #[error("couldn't find remote ref {0:?}")]
+    NoRef(String),
+    /// The server does not have the commit.
+    #[error("unable to resolve commit object for '{0}': object not found")]
+    NoCommit(String),
+    /// What the reference means is no commit.
+    #[error("{0:?} does not lead to a commit")]
+    NotACommit(String),
+    /// No tag is in the range.
+    #[error("no match found for semver: {0}")]
+    NoMatch(String),
+    /// An entry of the commit's tree that nobody means well with.
+    #[error("the commit holds an entry named {path:?}, which is refused: {why}")]
+    Hostile {
+        /// Its path.
+        path: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// The ignore rules cannot be used.
+    #[error("the ignore rules cannot be used")]
+    Ignore(#[from] ignore::Error),
+    /// Our own disk.
+    #[error("the mirror could not be {doing}: {why}")]
+    Mirror {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        why: String,
+    },
+    /// Whoever asked no longer waits.
+    #[error("cancelled")]
+    Cancelled,
+    /// A fault of ours.
+    #[error("an internal fault stopped the fetch")]
+    Internal,
+}
+
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Identity(error) => Self::Credential(error),
+            cause => Self::Checkout(cause),
+        }
+    }
+}
+
+impl Explain for Error {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Credential(_) => Reason::AuthenticationFailed,
+            Self::Empty => Reason::EmptyGitRepository,
+            Self::Checkout(cause) => cause.reason(),
+        }
+    }
+
+    fn turn(&self) -> Turn {
+        match self {
+            // The Secret is another object: its change wakes us, and a retry costs little.
+            Self::Credential(_) | Self::Empty => Turn::Ours,
+            Self::Checkout(cause) => cause.turn(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Credential(_) => Some("correct the Secret that spec.secretRef names".to_owned()),
+            Self::Empty => Some("push a first commit".to_owned()),
+            Self::Checkout(cause) => cause.hint(),
+        }
+    }
+}
+
+impl Cause {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Egress {
+                source: egress::Denied::Address { .. },
+                ..
+            }
+            | Self::Url { .. } => Reason::UrlInvalid,
+            Self::AuthenticationRequired(_)
+            | Self::AuthenticationRefused { .. }
+            | Self::Identity(_)
+            | Self::HostKey { .. } => Reason::AuthenticationFailed,
+            Self::Egress { .. }
+            | Self::Unreachable { .. }
+            | Self::NotFound(_)
+            | Self::Redirect { .. }
+            | Self::Http { .. }
+            | Self::Protocol { .. }
+            | Self::Deadline { .. }
+            | Self::TooMuch { .. }
+            | Self::NoRef(_)
+            | Self::NoCommit(_)
+            | Self::NotACommit(_)
+            | Self::NoMatch(_)
+            | Self::Hostile { .. }
+            | Self::Ignore(_)
+            | Self::Mirror { .. }
+            | Self::Cancelled
+            | Self::Internal => Reason::GitOperationFailed,
+        }
+    }
+
+    fn turn(&self) -> Turn {
+        match self {
+            Self::Egress {
+                source: egress::Denied::Address { .. },
+                ..
+            }
+            | Self::Url { .. } => Turn::Owner,
+            Self::TooMuch { .. } | Self::Hostile { .. } | Self::Ignore(_) | Self::NotACommit(_) => {
+                Turn::NextRevision
+            }
+            Self::Egress { .. }
+            | Self::Unreachable { .. }
+            | Self::AuthenticationRequired(_)
+            | Self::AuthenticationRefused { .. }
+            | Self::Identity(_)
+            | Self::HostKey { .. }
+            | Self::NotFound(_)
+            | Self::Redirect { .. }
+            | Self::Http { .. }
+            | Self::Protocol { .. }
+            | Self::Deadline { .. }
+            | Self::NoRef(_)
+            | Self::NoCommit(_)
+            | Self::NoMatch(_)
+            | Self::Mirror { .. }
+            | Self::Cancelled
+            | Self::Internal => Turn::Ours,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Egress {
+                source: egress::Denied::Lookup { .. } | egress::Denied::NoAddress(_),
+                ..
+            } => "check the host in spec.url",
+            Self::Egress { .. } => "the platform names private git hosts in --allow-source-hosts",
+            Self::AuthenticationRequired(_) => "name a Secret with credentials in spec.secretRef",
+            Self::AuthenticationRefused { .. } => {
+                "check the Secret that spec.secretRef names; a token may have expired"
+            }
+            Self::HostKey { .. } => {
+                "compare the fingerprint with the server's; if it is right, put the output of \
+                 `ssh-keyscan` for this host into the Secret's known_hosts"
+            }
+            Self::NotFound(_) => "check spec.url; private repositories need spec.secretRef",
+            Self::Redirect { .. } => "put the address it redirects to into spec.url",
+            Self::Deadline { .. } => "spec.timeout may be raised",
+            Self::TooMuch { .. } => "split the repository, or leave files out with spec.ignore",
+            Self::NoRef(_) | Self::NoCommit(_) | Self::NoMatch(_) => "check spec.ref",
+            Self::Url { .. } => "correct spec.url",
+            Self::Hostile { .. } => "remove the entry from the repository",
+            Self::Identity(_)
+            | Self::Unreachable { .. }
+            | Self::Http { .. }
+            | Self::Protocol { .. }
+            | Self::NotACommit(_)
+            | Self::Ignore(_)
+            | Self::Mirror { .. }
+            | Self::Cancelled
+            | Self::Internal => return None,
+        };
+        Some(hint.to_owned())
+    }
+}

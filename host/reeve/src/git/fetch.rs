@@ -1,0 +1,300 @@
+//! A commit that is not here yet comes here: shallow, incremental, bounded.
+//!
+//! Asked for is the one commit; told is which commits are here, so that only what differs is sent. The pack is written
+//! beside the others and becomes visible whole or not at all, and the commit counts as being here only after each of
+//! its files was seen. What it deliberately doesn't: keep history, write a work tree, or resolve a reference. The next
+//! stage is [`Snapshot`](super::Snapshot).
+
+use std::io::Read as _;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use gix::progress::{Discard, DynNestedProgress};
+use gix::{ObjectId, odb};
+use gix_protocol::fetch::{
+    Arguments, Context, Negotiate, Options, Response, Shallow, Tags, negotiate,
+};
+use gix_protocol::transport::Protocol;
+use tokio::runtime::Handle;
+
+use super::mirror::{Generation, Mirror};
+use super::session::{Session, agent, blocking};
+use super::snapshot::{self, Snapshot};
+use super::wire::Terms;
+use super::{Cause, Error, Limits, Mirrors, Remote, Resolved};
+
+/// The files of the commit that `resolved` found, without those that `ignore` (or Flux's defaults) leave out.
+///
+/// Fetches only if the commit isn't in the mirror; one fetch at a time for each remote.
+///
+/// # Errors
+/// When the commit can't be had within the deadline and the limits, or holds what is refused.
+pub async fn fetch(
+    mirrors: &Mirrors,
+    remote: &Arc<Remote>,
+    resolved: Resolved,
+    ignore: Option<&str>,
+    deadline: Instant,
+    limits: &Limits,
+) -> Result<Snapshot, Error> {
+    let mirror = mirrors.of(remote);
+    let client = mirror.client(remote)?;
+    let lock = tokio::time::timeout_at(deadline.into(), mirror.lock()).await;
+    let lock = lock.map_err(|_| {
+        let after = std::time::Duration::ZERO;
+        Cause::Deadline {
+            doing: "waiting for another fetch of the same repository",
+            after,
+        }
+    })?;
+    let work = Work {
+        mirror,
+        remote: Arc::clone(remote),
+        client,
+        ignore: ignore.map(str::to_owned),
+        limits: limits.clone(),
+    };
+    let done = blocking(
+        mirrors.permits(),
+        deadline,
+        "fetching",
+        move |runtime, terms| {
+            // Held by the thread: a caller who gives up doesn't let the next one in beside it.
+            let _lock = lock;
+            work.run(resolved, runtime, terms)
+        },
+    );
+    Ok(done.await?)
+}
+
+struct Work {
+    mirror: Arc<Mirror>,
+    remote: Arc<Remote>,
+    client: Option<reqwest::Client>,
+    ignore: Option<String>,
+    limits: Limits,
+}
+
+impl Work {
+    fn run(self, mut resolved: Resolved, runtime: Handle, terms: Terms) -> Result<Snapshot, Cause> {
+        if let Some(current) = self.mirror.current()
+            && current.tips().contains(&resolved.commit)
+        {
+            match self.read(&current, &resolved, &terms) {
+                // The disk lost something; what follows fetches it again.
+                Err(Cause::Mirror { .. }) => self.mirror.retire(),
+                read => return read,
+            }
+        }
+        let mut session = match resolved.session.take() {
+            Some(session) => {
+                session.wire.rearm(terms.clone());
+                session
+            }
+            None => {
+                let client = self.client.clone();
+                Session::open(&self.remote, client, runtime, terms.clone(), &self.limits)?
+            }
+        };
+        let generation = self.mirror.writable(session.object_hash()?)?;
+        self.bring(&generation, &mut session, &resolved)?;
+        session.end();
+        let read = self.read(&generation, &resolved, &terms);
+        match &read {
+            Ok(_) => generation
+                .remember(resolved.commit)
+                .map_err(|error| Cause::Mirror {
+                    doing: "written",
+                    why: error.to_string(),
+                })?,
+            // The server left something out, or sent what can't be read: nothing here can be built upon.
+            Err(Cause::Mirror { .. } | Cause::Protocol { .. }) => self.mirror.retire(),
+            Err(_) => {}
+        }
+        read
+    }
+
+    fn read(
+        &self,
+        generation: &Arc<Generation>,
+        resolved: &Resolved,
+        terms: &Terms,
+    ) -> Result<Snapshot, Cause> {
+        let from = snapshot::Source {
+            generation: Arc::clone(generation),
+            revision: resolved.revision().clone(),
+            commit: resolved.commit,
+        };
+        snapshot::read(from, self.ignore.as_deref(), &self.limits, terms)
+    }
+
+    /// Fetches the commit, and if the server gives no commits by their id, the history it is in.
+    fn bring(
+        &self,
+        generation: &Generation,
+        session: &mut Session,
+        resolved: &Resolved,
+    ) -> Result<(), Cause> {
+        let listed = match &session.handshake.refs {
+            Some(refs) if session.handshake.server_protocol_version != Protocol::V2 => refs,
+            // The newer protocol gives any commit by its id.
+            _ => return self.receive(generation, session, resolved.want, Depth::Tip),
+        };
+        let ids = listed.iter().filter_map(super::session::target);
+        let mut advertised = ids.map(|(name, _, id)| (name, id));
+        if advertised.any(|(_, id)| id == resolved.want) {
+            return self.receive(generation, session, resolved.want, Depth::Tip);
+        }
+        let name = resolved
+            .branch
+            .as_ref()
+            .map(|branch| format!("refs/heads/{branch}"));
+        let name = name.unwrap_or_else(|| "HEAD".to_owned());
+        let mut targets = listed.iter().filter_map(super::session::target);
+        let tip = targets.find(|(n, ..)| *n == name).map(|(.., id)| id);
+        let tip = tip.ok_or(Cause::NoRef(name))?;
+        self.receive(generation, session, tip, Depth::Whole)
+    }
+
+    fn receive(
+        &self,
+        generation: &Generation,
+        session: &mut Session,
+        want: ObjectId,
+        depth: Depth,
+    ) -> Result<(), Cause> {
+        let repository = generation.open(&self.limits)?.to_thread_local();
+        let wire = Arc::clone(&session.wire);
+        let flag = wire.terms().flag();
+        wire.accept("the pack is larger", self.limits.pack_bytes);
+        let mut asked = Asked {
+            want,
+            have: generation.tips(),
+        };
+        let shallow = match depth {
+            Depth::Tip => Shallow::DepthAtRemote(NonZeroU32::MIN),
+            Depth::Whole => Shallow::undo(),
+        };
+        let options = Options {
+            shallow_file: generation.shallow_file(),
+            shallow: &shallow,
+            tags: Tags::None,
+            reject_shallow_remote: false,
+        };
+        let context = Context {
+            handshake: &mut session.handshake,
+            transport: &mut session.transport,
+            user_agent: agent(),
+            trace_packetlines: false,
+        };
+        let consume = |pack: &mut dyn std::io::BufRead,
+                       progress: &mut dyn DynNestedProgress,
+                       flag: &AtomicBool| {
+            self.write(generation, &repository, pack, progress, flag, &wire)
+        };
+        let done = gix_protocol::fetch(&mut asked, consume, Discard, &flag, context, options);
+        match done {
+            Ok(_) => Ok(()),
+            Err(error) => Err(absent(wire.cause("receiving the commit", &error), want)),
+        }
+    }
+
+    /// Writes the pack, after a look at how many objects it claims to have.
+    fn write(
+        &self,
+        generation: &Generation,
+        repository: &gix::Repository,
+        pack: &mut dyn std::io::BufRead,
+        progress: &mut dyn DynNestedProgress,
+        flag: &AtomicBool,
+        wire: &super::wire::Wire,
+    ) -> gix::error::Result<bool> {
+        // `PACK`, the version, the number of objects; each four bytes.
+        let mut header = [0; 12];
+        pack.read_exact(&mut header)
+            .map_err(gix::Error::from_error)?;
+        let [.., a, b, c, d] = header;
+        if u32::from_be_bytes([a, b, c, d]) > self.limits.objects {
+            let cap = self.limits.objects.to_string();
+            let failed = wire.fail(Cause::TooMuch {
+                what: "the pack has more objects",
+                cap,
+            });
+            return Err(gix::Error::from_error(failed));
+        }
+        let mut whole = std::io::BufReader::new(header.chain(pack));
+        let alloc_limit = usize::try_from(self.limits.object_bytes).unwrap_or(usize::MAX);
+        let options = odb::pack::bundle::write::Options {
+            thread_limit: Some(1),
+            alloc_limit_bytes: Some(alloc_limit),
+            ..Default::default()
+        };
+        let written = odb::pack::Bundle::write_to_directory(
+            &mut whole,
+            Some(&generation.packs()),
+            progress,
+            flag,
+            Some(repository.objects.clone()),
+            generation.hash(),
+            options,
+        )?;
+        if let Some(keep) = written.keep_path {
+            // It protects the pack from a garbage collection that doesn't exist here.
+            std::fs::remove_file(keep).map_err(gix::Error::from_error)?;
+        }
+        Ok(true)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Depth {
+    Tip,
+    Whole,
+}
+
+/// Older servers say no in so many words, newer ones that it is "not our ref".
+fn absent(cause: Cause, want: ObjectId) -> Cause {
+    match cause {
+        Cause::Protocol { why, .. } if why.contains("not our ref") => {
+            Cause::NoCommit(want.to_string())
+        }
+        cause => cause,
+    }
+}
+
+/// The whole negotiation: this is wanted, these are here, done.
+struct Asked {
+    want: ObjectId,
+    have: Vec<ObjectId>,
+}
+
+impl Negotiate for Asked {
+    fn mark_complete_and_common_ref(&mut self) -> gix::error::Result<negotiate::Action> {
+        Ok(negotiate::Action::MustNegotiate {
+            remote_ref_target_known: Vec::new(),
+        })
+    }
+
+    fn add_wants(&mut self, arguments: &mut Arguments, _known: &[bool]) -> bool {
+        arguments.want(self.want);
+        true
+    }
+
+    fn one_round(
+        &mut self,
+        _state: &mut negotiate::one_round::State,
+        arguments: &mut Arguments,
+        _previous: Option<&Response>,
+    ) -> gix::error::Result<(negotiate::Round, bool)> {
+        self.have.iter().for_each(|id| arguments.have(id));
+        let round = negotiate::Round {
+            haves_sent: self.have.len(),
+            in_vain: 0,
+            haves_to_send: self.have.len(),
+            previous_response_had_at_least_one_in_common: false,
+        };
+        Ok((round, true))
+    }
+}

@@ -1,0 +1,416 @@
+//! Bare repositories on disk, one for each remote, that make the next fetch small.
+//!
+//! A mirror is a cache: what is in it came from the server under the very credential that keys it, and it can be thrown
+//! away at any time. It grows by a pack with every fetch; past a bound a new generation begins, and the old one goes
+//! when the last snapshot that reads it does. One fetch at a time in each; reading needs no lock.
+//!
+//! What it deliberately doesn't: share objects between credentials, or hold anything a tenant writes as configuration.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use gix::{ObjectId, hash, open};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Cause, Limits, Remote, client};
+use crate::keyfile;
+
+/// All mirrors of this process, and the threads that may work on them at once.
+#[derive(Debug)]
+pub struct Mirrors {
+    root: PathBuf,
+    key: [u8; 32],
+    permits: Permits,
+    open: Mutex<HashMap<String, Arc<Mirror>>>,
+}
+
+/// How many threads of the blocking pool git may hold at once: it must leave some for others.
+#[derive(Debug, Clone)]
+pub(super) struct Permits(Arc<Semaphore>);
+
+/// The mirror of one remote.
+#[derive(Debug)]
+pub(super) struct Mirror {
+    dir: PathBuf,
+    /// Held while fetching.
+    fetching: Arc<tokio::sync::Mutex<()>>,
+    current: Mutex<Option<Arc<Generation>>>,
+    /// Keeps connections open between polls.
+    client: Mutex<Option<reqwest::Client>>,
+    used: Mutex<SystemTime>,
+}
+
+/// One bare repository. Its directory goes when it is retired and nobody reads it any more.
+#[derive(Debug)]
+pub(super) struct Generation {
+    dir: PathBuf,
+    hash: hash::Kind,
+    retired: std::sync::atomic::AtomicBool,
+}
+
+/// Packs after which a new generation is cheaper than looking into all of them.
+const MAX_PACKS: usize = 50;
+/// Tips that are told to the server as what we have.
+const MAX_TIPS: usize = 16;
+const TIPS: &str = "reeve-tips";
+
+impl Mirrors {
+    /// The mirrors under `<storage>/mirrors`, worked on by at most `threads` threads at once.
+    ///
+    /// # Errors
+    /// When the directory can be neither read nor made.
+    pub fn open(storage: &Path, threads: usize) -> std::io::Result<Self> {
+        let root = storage.join("mirrors");
+        std::fs::create_dir_all(&root)?;
+        let key = keyfile::read_or_make(&storage.join("mirrors.key"))?;
+        let permits = Permits(Arc::new(Semaphore::new(threads.max(1))));
+        Ok(Self {
+            root,
+            key,
+            permits,
+            open: Mutex::default(),
+        })
+    }
+
+    /// Forgets mirrors that nobody asked for since `idle`.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn collect(&self, idle: Duration) -> std::io::Result<usize> {
+        let mut dropped = 0;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in std::fs::read_dir(&self.root)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let used = match open.get(&name) {
+                Some(mirror) => *mirror.used.lock().unwrap_or_else(PoisonError::into_inner),
+                None => entry.metadata()?.modified()?,
+            };
+            if used.elapsed().unwrap_or_default() < idle {
+                continue;
+            }
+            match open.remove(&name) {
+                // Whoever still reads it keeps it until then.
+                Some(mirror) => mirror.retire(),
+                None => std::fs::remove_dir_all(entry.path())?,
+            }
+            dropped += 1;
+        }
+        Ok(dropped)
+    }
+
+    pub(super) fn permits(&self) -> &Permits {
+        &self.permits
+    }
+
+    /// The mirror of `remote`, which may still be empty.
+    pub(super) fn of(&self, remote: &Remote) -> Arc<Mirror> {
+        // Keyed, so that a directory's name says nothing about a weak password.
+        let mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("because any length is a key");
+        let name = hex::encode(
+            mac.chain_update(remote.fingerprint())
+                .finalize()
+                .into_bytes(),
+        );
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mirror = open.entry(name).or_insert_with_key(|name| {
+            Arc::new(Mirror {
+                dir: self.root.join(name),
+                fetching: Arc::default(),
+                current: Mutex::default(),
+                client: Mutex::default(),
+                used: Mutex::new(SystemTime::now()),
+            })
+        });
+        *mirror.used.lock().unwrap_or_else(PoisonError::into_inner) = SystemTime::now();
+        Arc::clone(mirror)
+    }
+}
+
+impl Permits {
+    pub(super) async fn one(&self) -> Option<OwnedSemaphorePermit> {
+        // Closed never, so an error cannot be; a missing permit would only mean one thread more.
+        Arc::clone(&self.0).acquire_owned().await.ok()
+    }
+}
+
+impl Mirror {
+    pub(super) async fn lock(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.fetching).lock_owned().await
+    }
+
+    /// The HTTP client for this remote, made when first needed; ssh needs none.
+    pub(super) fn client(&self, remote: &Remote) -> Result<Option<reqwest::Client>, Cause> {
+        if remote.url.scheme() == reeve_api::name::Scheme::Ssh {
+            return Ok(None);
+        }
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if client.is_none() {
+            *client = Some(client::build(remote)?);
+        }
+        Ok(client.clone())
+    }
+
+    /// The repository, opened or found on disk; nothing if there is none yet.
+    pub(super) fn current(&self) -> Option<Arc<Generation>> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.is_none() {
+            *current = self.find();
+        }
+        current.clone()
+    }
+
+    /// A repository of that hash to fetch into: the current one, or a new one when that is full or of another hash.
+    pub(super) fn writable(&self, hash: hash::Kind) -> Result<Arc<Generation>, Cause> {
+        let failed = |error: std::io::Error| Cause::Mirror {
+            doing: "made",
+            why: error.to_string(),
+        };
+        if let Some(current) = self.current() {
+            if current.hash == hash && current.tidy().map_err(failed)? <= MAX_PACKS {
+                return Ok(current);
+            }
+            self.retire();
+        }
+        let number = self.numbers().last().map_or(1, |last| last + 1);
+        let made = Arc::new(Generation::create(self.dir.join(number.to_string()), hash)?);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    /// Gives the current repository up; the next fetch begins afresh.
+    pub(super) fn retire(&self) {
+        let current = self
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(current) = current {
+            current
+                .retired
+                .store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let mut numbers: Vec<u64> = entries
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// The newest generation that an earlier process left; older ones are in nobody's hands and go.
+    fn find(&self) -> Option<Arc<Generation>> {
+        let mut numbers = self.numbers();
+        let newest = self.dir.join(numbers.pop()?.to_string());
+        for old in numbers {
+            std::fs::remove_dir_all(self.dir.join(old.to_string())).ok();
+        }
+        let found = open_repository(&newest, &Limits::default()).and_then(|repository| {
+            let hash = repository.to_thread_local().object_hash();
+            Ok(Generation {
+                dir: newest.clone(),
+                hash,
+                retired: false.into(),
+            })
+        });
+        match found {
+            Ok(found) if found.tidy().is_ok() => Some(Arc::new(found)),
+            // Whatever it is, it is no mirror: a crash may have come between making it and its first file.
+            _ => {
+                std::fs::remove_dir_all(&newest).ok();
+                None
+            }
+        }
+    }
+}
+
+impl Generation {
+    fn create(dir: PathBuf, hash: hash::Kind) -> Result<Self, Cause> {
+        let failed = |why: String| Cause::Mirror { doing: "made", why };
+        std::fs::create_dir_all(&dir).map_err(|error| failed(error.to_string()))?;
+        let options = gix::create::Options {
+            object_hash: Some(hash),
+            ..Default::default()
+        };
+        let kind = gix::create::Kind::Bare;
+        gix::ThreadSafeRepository::init_opts(&dir, kind, options, open::Options::isolated())
+            .map_err(|error| failed(error.to_string()))?;
+        Ok(Self {
+            dir,
+            hash,
+            retired: false.into(),
+        })
+    }
+
+    pub(super) fn open(&self, limits: &Limits) -> Result<gix::ThreadSafeRepository, Cause> {
+        open_repository(&self.dir, limits)
+    }
+
+    pub(super) fn hash(&self) -> hash::Kind {
+        self.hash
+    }
+
+    pub(super) fn packs(&self) -> PathBuf {
+        self.dir.join("objects/pack")
+    }
+
+    pub(super) fn shallow_file(&self) -> PathBuf {
+        self.dir.join("shallow")
+    }
+
+    /// The commits that are here with all their files, newest last.
+    pub(super) fn tips(&self) -> Vec<ObjectId> {
+        let text = std::fs::read_to_string(self.dir.join(TIPS)).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| ObjectId::from_hex(line.as_bytes()).ok())
+            .collect()
+    }
+
+    /// Remembers that `commit` is here with all its files.
+    pub(super) fn remember(&self, commit: ObjectId) -> std::io::Result<()> {
+        let mut tips = self.tips();
+        tips.retain(|tip| *tip != commit);
+        tips.push(commit);
+        let kept = tips.iter().skip(tips.len().saturating_sub(MAX_TIPS));
+        let text: String = kept.map(|tip| format!("{tip}\n")).collect();
+        let fresh = self.dir.join("reeve-tips.new");
+        std::fs::write(&fresh, text)?;
+        std::fs::rename(fresh, self.dir.join(TIPS))
+    }
+
+    /// Removes what an interrupted fetch left, and counts the packs. Only while holding the mirror's lock.
+    fn tidy(&self) -> std::io::Result<usize> {
+        let lock = self.dir.join("shallow.lock");
+        if lock.exists() {
+            std::fs::remove_file(lock)?;
+        }
+        let mut packs = 0;
+        for entry in std::fs::read_dir(self.packs())? {
+            let path = entry?.path();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            let whole = match path.extension().and_then(|kind| kind.to_str()) {
+                Some("idx") => path.with_extension("pack").exists(),
+                Some("pack") => path.with_extension("idx").exists(),
+                _ => false,
+            };
+            if whole && name.starts_with("pack-") {
+                packs += usize::from(name.ends_with(".pack"));
+            } else {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(packs)
+    }
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        if *self.retired.get_mut() {
+            // It is a cache, and what stays behind is removed when the mirror is next opened.
+            std::fs::remove_dir_all(&self.dir).ok();
+        }
+    }
+}
+
+fn open_repository(dir: &Path, limits: &Limits) -> Result<gix::ThreadSafeRepository, Cause> {
+    // Isolated: no configuration but the repository's own, which is ours; no environment. The last two settings are for
+    // the day on which someone asks gix to connect: it would refuse.
+    let options = open::Options::isolated()
+        .open_path_as_is(true)
+        .with(gix::sec::Trust::Full)
+        .config_overrides([
+            format!("gitoxide.objects.allocLimit={}", limits.object_bytes),
+            "protocol.allow=never".to_owned(),
+        ]);
+    gix::ThreadSafeRepository::open_opts(dir, options).map_err(|error| Cause::Mirror {
+        doing: "opened",
+        why: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mirror(dir: &Path) -> Mirror {
+        Mirror {
+            dir: dir.join("m"),
+            fetching: Arc::default(),
+            current: Mutex::default(),
+            client: Mutex::default(),
+            used: Mutex::new(SystemTime::now()),
+        }
+    }
+
+    #[test]
+    fn a_retired_generation_stays_until_its_last_reader_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let mirror = mirror(dir.path());
+        let first = mirror.writable(hash::Kind::Sha1).unwrap();
+        mirror.retire();
+        let second = mirror.writable(hash::Kind::Sha1).unwrap();
+        assert_ne!(first.dir, second.dir);
+        assert!(first.dir.exists());
+        let gone = first.dir.clone();
+        drop(first);
+        assert!(!gone.exists() && second.dir.exists());
+    }
+
+    #[test]
+    fn a_repository_of_another_hash_is_a_new_generation() {
+        let dir = tempfile::tempdir().unwrap();
+        let mirror = mirror(dir.path());
+        let first = mirror.writable(hash::Kind::Sha1).unwrap().dir.clone();
+        assert_eq!(mirror.writable(hash::Kind::Sha1).unwrap().dir, first);
+        let second = mirror.writable(hash::Kind::Sha256).unwrap();
+        assert_eq!(
+            second
+                .open(&Limits::default())
+                .unwrap()
+                .to_thread_local()
+                .object_hash(),
+            hash::Kind::Sha256
+        );
+    }
+
+    #[test]
+    fn what_an_interrupted_fetch_left_does_not_stop_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = mirror(dir.path());
+        let generation = first.writable(hash::Kind::Sha1).unwrap();
+        for rest in [
+            "shallow.lock",
+            "objects/pack/.tmpAbC",
+            "objects/pack/pack-1.pack",
+            "objects/pack/pack-2.keep",
+        ] {
+            std::fs::write(generation.dir.join(rest), "x").unwrap();
+        }
+        // As another process would find it.
+        let found = mirror(dir.path()).current().unwrap();
+        assert_eq!(found.dir, generation.dir);
+        assert!(!generation.shallow_file().with_extension("lock").exists());
+        assert_eq!(std::fs::read_dir(generation.packs()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn tips_are_remembered_newest_last_and_not_forever() {
+        let dir = tempfile::tempdir().unwrap();
+        let generation = mirror(dir.path()).writable(hash::Kind::Sha1).unwrap();
+        let id = |n: usize| ObjectId::from_hex(format!("{n:040x}").as_bytes()).unwrap();
+        (0..20).for_each(|n| generation.remember(id(n)).unwrap());
+        generation.remember(id(10)).unwrap();
+        let tips = generation.tips();
+        assert_eq!((tips.len(), tips.last()), (MAX_TIPS, Some(&id(10))));
+    }
+}

@@ -1,0 +1,171 @@
+//! Which commit a reference means now, by asking for references only.
+//!
+//! One exchange, no objects; whoever sees the revision it already has stops here. A commit that is named itself needs
+//! no question at all. What it deliberately doesn't: fetch. [`Resolved`] keeps the conversation open for
+//! [`fetch`](super::fetch), which comes next.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use gix::ObjectId;
+use reeve_core::artifact::Revision;
+use reeve_core::source::Reference;
+
+use super::session::{Session, blocking, target};
+use super::{Cause, Error, Limits, Mirrors, Remote};
+
+/// A reference, and the commit it means.
+#[derive(Debug)]
+pub struct Resolved {
+    revision: Revision,
+    reference: Option<String>,
+    pub(super) commit: ObjectId,
+    /// What to ask the server for: an annotated tag itself, since older servers give only what they list.
+    pub(super) want: ObjectId,
+    /// Where to look for the commit if the server doesn't give commits by their id.
+    pub(super) branch: Option<String>,
+    pub(super) session: Option<Session>,
+}
+
+impl Resolved {
+    /// The revision, written as Flux writes it.
+    pub fn revision(&self) -> &Revision {
+        &self.revision
+    }
+
+    /// The full name of the reference that was found; none for a commit.
+    pub fn reference(&self) -> Option<&str> {
+        self.reference.as_deref()
+    }
+}
+
+/// Asks `remote` what `reference` means.
+///
+/// # Errors
+/// When the server can't be asked in time, refuses, or has no such reference.
+pub async fn resolve(
+    mirrors: &Mirrors,
+    remote: &Arc<Remote>,
+    reference: &Reference,
+    deadline: Instant,
+    limits: &Limits,
+) -> Result<Resolved, Error> {
+    if let Reference::Commit { commit, branch } = reference {
+        return Ok(named(commit, branch.clone())?);
+    }
+    let client = mirrors.of(remote).client(remote)?;
+    let (remote, reference, limits) = (Arc::clone(remote), reference.clone(), limits.clone());
+    let asked = blocking(
+        mirrors.permits(),
+        deadline,
+        "resolving",
+        move |runtime, terms| {
+            let mut session = Session::open(&remote, client, runtime, terms, &limits)?;
+            match find(&mut session, &reference)? {
+                Found::Ref {
+                    pointer,
+                    name,
+                    commit,
+                    want,
+                } => {
+                    let revision = revision(Some(&pointer), commit)?;
+                    let (reference, session) = (Some(name), Some(session));
+                    Ok(Some(Resolved {
+                        revision,
+                        reference,
+                        commit,
+                        want,
+                        branch: None,
+                        session,
+                    }))
+                }
+                Found::Nothing => Ok(None),
+            }
+        },
+    );
+    asked.await?.ok_or(Error::Empty)
+}
+
+/// A commit that is named itself. The branch says where it is expected.
+fn named(commit: &str, branch: Option<String>) -> Result<Resolved, Cause> {
+    let id = ObjectId::from_hex(commit.as_bytes());
+    let id = id.map_err(|_| Cause::NoCommit(commit.chars().take(80).collect()))?;
+    let revision = revision(branch.as_deref(), id)?;
+    Ok(Resolved {
+        revision,
+        reference: None,
+        commit: id,
+        want: id,
+        branch,
+        session: None,
+    })
+}
+
+fn revision(pointer: Option<&str>, commit: ObjectId) -> Result<Revision, Cause> {
+    let hex = commit.to_string();
+    Revision::new(pointer, &hex).map_err(|_| Cause::NoCommit(hex))
+}
+
+enum Found {
+    Ref {
+        /// The name in the revision.
+        pointer: String,
+        name: String,
+        commit: ObjectId,
+        want: ObjectId,
+    },
+    /// The repository has nothing at all.
+    Nothing,
+}
+
+fn find(session: &mut Session, reference: &Reference) -> Result<Found, Cause> {
+    let (full, pointer) = match reference {
+        Reference::Branch(name) => (format!("refs/heads/{name}"), name.clone()),
+        Reference::Tag(name) => (format!("refs/tags/{name}"), name.clone()),
+        Reference::Name(name) => (name.clone(), name.clone()),
+        Reference::Semver(range) => {
+            const TAGS: &str = "refs/tags/";
+            let listed = session.refs(&[TAGS])?;
+            let names: Vec<_> = listed
+                .iter()
+                .filter_map(target)
+                .map(|(name, ..)| name)
+                .collect();
+            let tags = names.iter().filter_map(|name| name.strip_prefix(TAGS));
+            let Some(tag) = range.highest(tags).map(str::to_owned) else {
+                return nothing_or(session, Cause::NoMatch(range.to_string()));
+            };
+            return pick(&listed, &format!("{TAGS}{tag}"), &tag)
+                .ok_or_else(|| Cause::NoMatch(range.to_string()));
+        }
+        // Taken by `named` before anything is asked.
+        Reference::Commit { commit, .. } => return Err(Cause::NoCommit(commit.clone())),
+    };
+    let listed = session.refs(&[full.as_str()])?;
+    match pick(&listed, &full, &pointer) {
+        Some(found) => Ok(found),
+        None => nothing_or(session, Cause::NoRef(full)),
+    }
+}
+
+fn pick(listed: &[gix_protocol::handshake::Ref], full: &str, pointer: &str) -> Option<Found> {
+    let mut targets = listed.iter().filter_map(target);
+    let (name, commit, want) = targets.find(|(name, ..)| name == full)?;
+    Some(Found::Ref {
+        pointer: pointer.to_owned(),
+        name,
+        commit,
+        want,
+    })
+}
+
+/// A reference that isn't there: because nothing is, or because only that one isn't.
+fn nothing_or(session: &mut Session, cause: Cause) -> Result<Found, Cause> {
+    let branches = session.refs(&["HEAD", "refs/heads/", "refs/tags/"])?;
+    let empty = branches.iter().filter_map(target).next().is_none();
+    if empty {
+        Ok(Found::Nothing)
+    } else {
+        Err(cause)
+    }
+}

@@ -1,0 +1,389 @@
+//! The files of one commit, without what is ignored: the tree that is rendered and archived.
+//!
+//! The listing is made once and held; contents are read from the mirror's object database when asked for, each up to a
+//! cap. Symbolic links and submodules are left out, as Flux leaves them out; entries with hostile names are refused, and
+//! with them the commit. What it deliberately doesn't: write a file. The next stages are `store` and `render`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use gix::objs::tree::EntryKind;
+use gix::{ObjectId, ThreadSafeRepository};
+use reeve_core::artifact::Revision;
+use reeve_kustomize::{Kind, ReadError, Tree};
+use sha2::{Digest as _, Sha256};
+
+use super::ignore::{self, Rules};
+use super::mirror::Generation;
+use super::name::hostile;
+use super::wire::{Terms, in_bytes};
+use super::{Cause, Limits};
+
+/// The files of one commit. Cheap to clone; keeps the mirror it reads from alive.
+#[derive(Clone)]
+pub struct Snapshot(Arc<Inner>);
+
+struct Inner {
+    revision: Revision,
+    subject: String,
+    digest: String,
+    entries: BTreeMap<String, Node>,
+    names: BTreeMap<String, Vec<String>>,
+    repository: ThreadSafeRepository,
+    file_bytes: u64,
+    _generation: Arc<Generation>,
+}
+
+#[derive(Clone, Copy)]
+enum Node {
+    Dir,
+    File { id: ObjectId, executable: bool },
+}
+
+/// A file or directory of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Its path, `/`-separated, from the root.
+    pub path: &'a str,
+    /// Whether it is a directory.
+    pub dir: bool,
+    /// Whether it is a file that may be run.
+    pub executable: bool,
+}
+
+/// Where a snapshot is read from.
+pub(super) struct Source {
+    pub(super) generation: Arc<Generation>,
+    pub(super) revision: Revision,
+    pub(super) commit: ObjectId,
+}
+
+impl Snapshot {
+    /// The revision it is of.
+    pub fn revision(&self) -> &Revision {
+        &self.0.revision
+    }
+
+    /// The first line of the commit's message, at most 50 characters of it, as Flux tells it.
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// Names the listing and, through the ids of its files, all contents: equal digests are equal files.
+    pub fn tree_digest(&self) -> &str {
+        &self.0.digest
+    }
+
+    /// All files and directories, sorted by path, so that a directory comes before what is in it.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.0.entries.iter().map(|(path, node)| match node {
+            Node::Dir => Entry {
+                path,
+                dir: true,
+                executable: false,
+            },
+            Node::File { executable, .. } => Entry {
+                path,
+                dir: false,
+                executable: *executable,
+            },
+        })
+    }
+}
+
+impl Tree for Snapshot {
+    fn kind(&self, path: &str) -> Option<Kind> {
+        match self.0.entries.get(path) {
+            Some(Node::Dir) => Some(Kind::Dir),
+            Some(Node::File { .. }) => Some(Kind::File),
+            None => path.is_empty().then_some(Kind::Dir),
+        }
+    }
+
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, ReadError> {
+        let failed = |why: String| ReadError {
+            path: path.to_owned(),
+            why,
+        };
+        let id = match self.0.entries.get(path) {
+            Some(Node::File { id, .. }) => *id,
+            Some(Node::Dir) => return Err(failed("is a directory".to_owned())),
+            None => return Err(failed("no such file".to_owned())),
+        };
+        let repository = self.0.repository.to_thread_local();
+        // What gix says here is about a pack's bytes; the reader can only try again.
+        let lost =
+            |_: gix::Error| failed("its content could not be read from the mirror".to_owned());
+        let size = repository.find_header(id).map_err(lost)?.size();
+        if size > self.0.file_bytes {
+            let cap = in_bytes(self.0.file_bytes);
+            return Err(failed(format!(
+                "it has {size} bytes, more than the {cap} a file may have"
+            )));
+        }
+        let object = repository.find_object(id).map_err(lost)?;
+        Ok(Arc::from(object.detach().data))
+    }
+
+    fn list(&self, dir: &str) -> Vec<String> {
+        self.0.names.get(dir).cloned().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("revision", &self.0.revision)
+            .field("entries", &self.0.entries.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Lists the files of a commit.
+pub(super) fn read(
+    source: Source,
+    ignore: Option<&str>,
+    limits: &Limits,
+    terms: &Terms,
+) -> Result<Snapshot, Cause> {
+    let shared = source.generation.open(limits)?;
+    let repository = shared.to_thread_local();
+    let (root, subject) = commit(&repository, source.commit)?;
+    let mut walk = Walk {
+        repository: &repository,
+        limits,
+        terms,
+        found: Vec::new(),
+        rules: Vec::new(),
+    };
+    walk.dir(root, "", 0)?;
+    let Walk {
+        found, mut rules, ..
+    } = walk;
+    rules.sort();
+    let rules = Rules::new(ignore, &rules)?;
+    let entries = keep(found, &rules, &repository, limits)?;
+    Ok(Snapshot(Arc::new(Inner {
+        revision: source.revision,
+        subject,
+        digest: digest(&entries),
+        names: names(&entries),
+        entries,
+        repository: shared,
+        file_bytes: limits.file_bytes,
+        _generation: source.generation,
+    })))
+}
+
+fn lost(error: gix::Error) -> Cause {
+    Cause::Mirror {
+        doing: "read",
+        why: error.to_string(),
+    }
+}
+
+/// The root tree of a commit, and the beginning of its message.
+fn commit(repository: &gix::Repository, id: ObjectId) -> Result<(ObjectId, String), Cause> {
+    let object = repository.find_object(id).map_err(lost)?;
+    let commit = object
+        .try_into_commit()
+        .map_err(|_| Cause::NotACommit(id.to_string()))?;
+    let root = commit.tree_id().map_err(lost)?.detach();
+    let message = commit.message_raw().map_err(lost)?.to_string();
+    let subject = message.lines().next().unwrap_or_default();
+    Ok((root, subject.chars().take(50).collect()))
+}
+
+/// One entry before the ignore rules, which may stand in any directory, are known.
+struct Raw {
+    path: Vec<u8>,
+    node: Node,
+}
+
+struct Walk<'a> {
+    repository: &'a gix::Repository,
+    limits: &'a Limits,
+    terms: &'a Terms,
+    found: Vec<Raw>,
+    rules: Vec<(String, String)>,
+}
+
+/// What ignored files may add to the listing before it is given up.
+const IGNORED_FACTOR: usize = 10;
+/// Of one `.sourceignore`.
+const MAX_IGNORE_BYTES: u64 = 256 << 10;
+
+impl Walk<'_> {
+    fn dir(&mut self, tree: ObjectId, prefix: &str, depth: usize) -> Result<(), Cause> {
+        if let Some(cause) = self.terms.expired("listing the files") {
+            return Err(cause);
+        }
+        if depth > self.limits.depth {
+            let cap = self.limits.depth.to_string();
+            return Err(Cause::TooMuch {
+                what: "directories are nested deeper",
+                cap,
+            });
+        }
+        let tree = self.repository.find_object(tree).map_err(lost)?;
+        let tree = tree.try_into_tree().map_err(|error| Cause::Mirror {
+            doing: "read",
+            why: error.to_string(),
+        })?;
+        for entry in tree.iter() {
+            let entry = entry.map_err(lost)?;
+            let name = entry.filename().to_vec();
+            let path = join(prefix.as_bytes(), &name);
+            if let Some(why) = hostile(&name) {
+                let path = String::from_utf8_lossy(&path).into_owned();
+                return Err(Cause::Hostile { path, why });
+            }
+            let id = entry.object_id();
+            let node = match entry.mode().kind() {
+                EntryKind::Tree => Node::Dir,
+                EntryKind::Blob => Node::File {
+                    id,
+                    executable: false,
+                },
+                EntryKind::BlobExecutable => Node::File {
+                    id,
+                    executable: true,
+                },
+                EntryKind::Link | EntryKind::Commit => continue,
+            };
+            self.add(prefix, &name, Raw { path, node }, id, depth)?;
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        prefix: &str,
+        name: &[u8],
+        raw: Raw,
+        id: ObjectId,
+        depth: usize,
+    ) -> Result<(), Cause> {
+        if self.found.len() >= self.limits.files.saturating_mul(IGNORED_FACTOR) {
+            return Err(too_many(self.limits.files.saturating_mul(IGNORED_FACTOR)));
+        }
+        let (is_dir, path) = (matches!(raw.node, Node::Dir), raw.path.clone());
+        self.found.push(raw);
+        match String::from_utf8(path) {
+            Ok(path) if is_dir => self.dir(id, &path, depth + 1),
+            // Its name decides later whether that is an error; what is in it isn't needed for that.
+            Err(_) => Ok(()),
+            Ok(path) if name == ignore::FILE.as_bytes() => {
+                self.rules
+                    .push((prefix.to_owned(), self.rules_in(id, &path)?));
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    fn rules_in(&self, id: ObjectId, path: &str) -> Result<String, Cause> {
+        if self.repository.find_header(id).map_err(lost)?.size() > MAX_IGNORE_BYTES {
+            let why = format!("it is larger than {}", in_bytes(MAX_IGNORE_BYTES));
+            return Err(ignore::Error::Pattern {
+                file: path.to_owned(),
+                why,
+            }
+            .into());
+        }
+        let bytes = self.repository.find_object(id).map_err(lost)?.detach().data;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// What the rules leave, with the directories that lead to it, after a look whether all of it is really here.
+fn keep(
+    found: Vec<Raw>,
+    rules: &Rules,
+    repository: &gix::Repository,
+    limits: &Limits,
+) -> Result<BTreeMap<String, Node>, Cause> {
+    let mut kept = BTreeMap::new();
+    let mut files = 0;
+    for Raw { path, node } in found {
+        let is_dir = matches!(node, Node::Dir);
+        if rules.excluded(&String::from_utf8_lossy(&path), is_dir) {
+            continue;
+        }
+        let path = String::from_utf8(path).map_err(|odd| Cause::Hostile {
+            path: String::from_utf8_lossy(odd.as_bytes()).into_owned(),
+            why: "it is not UTF-8",
+        })?;
+        if let Node::File { id, .. } = node {
+            files += 1;
+            if files > limits.files {
+                return Err(too_many(limits.files));
+            }
+            if !repository.has_object(id) {
+                let why = format!("the content of {path} is missing");
+                return Err(Cause::Mirror { doing: "read", why });
+            }
+            // A file may come back from a directory that is left out.
+            let parents = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
+            for parent in parents {
+                if !kept.contains_key(parent) {
+                    kept.insert(parent.to_owned(), Node::Dir);
+                }
+            }
+        }
+        kept.insert(path, node);
+    }
+    Ok(kept)
+}
+
+fn too_many(cap: usize) -> Cause {
+    Cause::TooMuch {
+        what: "the commit has more files",
+        cap: cap.to_string(),
+    }
+}
+
+fn join(prefix: &[u8], name: &[u8]) -> Vec<u8> {
+    if prefix.is_empty() {
+        name.to_vec()
+    } else {
+        [prefix, b"/", name].concat()
+    }
+}
+
+fn names(entries: &BTreeMap<String, Node>) -> BTreeMap<String, Vec<String>> {
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for path in entries.keys() {
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+        names
+            .entry(dir.to_owned())
+            .or_default()
+            .push(name.to_owned());
+    }
+    names.values_mut().for_each(|names| names.sort());
+    names
+}
+
+fn digest(entries: &BTreeMap<String, Node>) -> String {
+    let mut hash = Sha256::new();
+    for (path, node) in entries {
+        let kind = match node {
+            Node::Dir => "d",
+            Node::File {
+                executable: false, ..
+            } => "f",
+            Node::File {
+                executable: true, ..
+            } => "x",
+        };
+        hash.update(kind);
+        hash.update(path);
+        // No path holds NUL, and ids have one length: no two listings read the same.
+        hash.update([0]);
+        if let Node::File { id, .. } = node {
+            hash.update(id.as_bytes());
+        }
+    }
+    hex::encode(hash.finalize())
+}

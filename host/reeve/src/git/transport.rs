@@ -1,0 +1,33 @@
+//! How bytes reach a git server: over http(s) or ssh.
+//!
+//! gix offers to connect by URL, and would then run `git` or `ssh` or read a file; it is never asked to. What it gets
+//! are readers and writers that are already connected, or an HTTP client of ours. What this deliberately doesn't: know
+//! what is said over it; `session` does.
+
+mod http;
+mod ssh;
+mod tunnel;
+
+use std::sync::Arc;
+
+use gix_protocol::transport::client::blocking_io::Transport;
+use reeve_api::name::Scheme;
+
+use super::wire::Wire;
+use super::{Cause, Credential, Remote};
+
+/// A transport to `remote`. Only for threads that may block.
+pub(super) fn open(
+    remote: &Remote,
+    client: Option<reqwest::Client>,
+    wire: &Arc<Wire>,
+) -> Result<Box<dyn Transport + Send>, Cause> {
+    match (remote.url.scheme(), &remote.credential) {
+        (Scheme::Ssh, Credential::Ssh(user)) => ssh::open(remote, user, wire),
+        (Scheme::Http | Scheme::Https, credential) => {
+            let client = client.map_or_else(|| super::client::build(remote), Ok)?;
+            http::open(remote, credential, client, wire)
+        }
+        (Scheme::Ssh, _) => Err(Cause::AuthenticationRequired(remote.url.without_userinfo())),
+    }
+}

@@ -1,0 +1,531 @@
+//! Git's smart HTTP over our client.
+//!
+//! Credentials go to the URL's own host and scheme only. A redirect is followed for the first request (forges move
+//! repositories, and from http to https), if it stays on the host; any other is told as an error. What it deliberately
+//! doesn't: send a body before it is complete; requests are small, answers are streamed and counted.
+
+use std::io::{self, BufRead, Cursor, Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{Buf as _, Bytes};
+use gix::url::Url as GitUrl;
+use gix_protocol::transport::Protocol;
+use gix_protocol::transport::client::blocking_io::Transport as GitTransport;
+use gix_protocol::transport::client::blocking_io::http::{
+    GetResponse, Http, PostBodyDataKind, PostResponse, Transport,
+};
+use http::header::{AUTHORIZATION, LOCATION, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use url::Url;
+
+use crate::git::wire::{Wire, printable};
+use crate::git::{Cause, Credential, Remote, egress};
+
+/// Some forges answer a git client differently from a browser, by this name.
+const AGENT: &str = concat!("git/2.0 (reeve/", env!("CARGO_PKG_VERSION"), ")");
+const MAX_REDIRECTS: usize = 5;
+/// What of an answer's headers is passed on; more is not git.
+const MAX_REQUEST: usize = 8 << 20;
+
+pub(super) fn open(
+    remote: &Remote,
+    credential: &Credential,
+    client: reqwest::Client,
+    wire: &Arc<Wire>,
+) -> Result<Box<dyn GitTransport + Send>, Cause> {
+    let plain = remote.url.without_userinfo();
+    let denied = |source| Cause::Egress {
+        url: plain.clone(),
+        source,
+    };
+    remote
+        .egress
+        .admit_literal(remote.url.host())
+        .map_err(denied)?;
+    if let Some(proxy) = &remote.proxy {
+        remote.egress.admit_literal(proxy.host()).map_err(denied)?;
+        admit_behind_proxy(remote, wire)?;
+    }
+    let unusable = |why| Cause::Url {
+        url: plain.clone(),
+        why,
+    };
+    let url = GitUrl::try_from(plain.as_str()).map_err(|_| unusable("git cannot read it"))?;
+    let web = Web {
+        client,
+        wire: Arc::clone(wire),
+        authorization: authorization(credential)
+            .map_err(|()| unusable("the credential cannot be put into a header"))?,
+        anonymous: matches!(credential, Credential::Anonymous),
+        moved: None,
+    };
+    Ok(Box::new(Transport::new_http(web, url, Protocol::V2, false)))
+}
+
+/// A proxy resolves names itself, perhaps differently; what we can see leads to a private address is refused anyway.
+fn admit_behind_proxy(remote: &Remote, wire: &Wire) -> Result<(), Cause> {
+    let looked_up = remote.egress.lookup(remote.url.host(), remote.url.port());
+    match wire.wait("resolving the host", looked_up) {
+        Ok(Err(source @ (egress::Denied::Address { .. } | egress::Denied::Resolved { .. }))) => {
+            Err(Cause::Egress {
+                url: wire.url(),
+                source,
+            })
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(wire.cause("resolving the host", &error)),
+    }
+}
+
+fn authorization(credential: &Credential) -> Result<Option<HeaderValue>, ()> {
+    let text = match credential {
+        Credential::Basic { user, password } => {
+            format!(
+                "Basic {}",
+                STANDARD.encode(format!("{user}:{}", password.expose()))
+            )
+        }
+        Credential::Bearer(token) => format!("Bearer {}", token.expose()),
+        Credential::Anonymous | Credential::Ssh(_) => return Ok(None),
+    };
+    let mut value = HeaderValue::from_str(&text).map_err(|_| ())?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+struct Web {
+    client: reqwest::Client,
+    wire: Arc<Wire>,
+    authorization: Option<HeaderValue>,
+    anonymous: bool,
+    /// Where the repository turned out to be.
+    moved: Option<String>,
+}
+
+impl Http for Web {
+    type Headers = Headers;
+    type ResponseBody = Body;
+    type PostBody = PostBody;
+
+    fn get(
+        &mut self,
+        url: &str,
+        base_url: &str,
+        headers: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> gix::error::Result<GetResponse<Headers, Body>> {
+        let headers = header_map(headers);
+        let tail = url.strip_prefix(base_url).unwrap_or_default().to_owned();
+        let mut target = self.parse(url).map_err(gix::Error::from_error)?;
+        for _ in 0..MAX_REDIRECTS {
+            let response = self
+                .send(Method::GET, &target, headers.clone(), Vec::new())
+                .map_err(gix::Error::from_error)?;
+            if !response.status().is_redirection() {
+                if target.as_str() != url {
+                    self.moved = target.as_str().strip_suffix(&tail).map(str::to_owned);
+                }
+                let exchange = Exchange::done(&self.wire, response);
+                return Ok(GetResponse {
+                    headers: exchange.headers(),
+                    body: exchange.body(),
+                });
+            }
+            target = self
+                .redirected(&target, &tail, response.headers())
+                .map_err(gix::Error::from_error)?;
+        }
+        let to = "itself, over and over".to_owned();
+        let failed = self.wire.fail(Cause::Redirect {
+            url: self.wire.url(),
+            to,
+        });
+        Err(gix::Error::from_error(failed))
+    }
+
+    fn post(
+        &mut self,
+        url: &str,
+        _base_url: &str,
+        headers: impl IntoIterator<Item = impl AsRef<str>>,
+        _body: PostBodyDataKind,
+    ) -> gix::error::Result<PostResponse<Headers, Body, PostBody>> {
+        let target = self.parse(url).map_err(gix::Error::from_error)?;
+        let exchange = Exchange::waiting(self.clone_for(target), header_map(headers));
+        Ok(PostResponse {
+            post_body: exchange.post_body(),
+            headers: exchange.headers(),
+            body: exchange.body(),
+        })
+    }
+
+    fn configure(&mut self, _config: &dyn std::any::Any) -> gix::error::Result {
+        Ok(())
+    }
+
+    fn redirected_base_url(&self) -> Option<String> {
+        self.moved.clone()
+    }
+}
+
+/// One request that is ready but for its body.
+struct Prepared {
+    web: Web,
+    target: Url,
+}
+
+impl Web {
+    fn clone_for(&self, target: Url) -> Prepared {
+        let web = Self {
+            client: self.client.clone(),
+            wire: Arc::clone(&self.wire),
+            authorization: self.authorization.clone(),
+            anonymous: self.anonymous,
+            moved: None,
+        };
+        Prepared { web, target }
+    }
+
+    fn parse(&self, url: &str) -> io::Result<Url> {
+        Url::parse(url).map_err(|_| {
+            self.wire.fail(Cause::Url {
+                url: self.wire.url(),
+                why: "it is not a URL",
+            })
+        })
+    }
+
+    /// Sends a request and takes its answer if it is one (or a redirect).
+    fn send(
+        &self,
+        method: Method,
+        target: &Url,
+        mut headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> io::Result<reqwest::Response> {
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        let request = self
+            .client
+            .request(method, target.clone())
+            .headers(headers)
+            .body(body);
+        let response = self
+            .wire
+            .wait("waiting for the server's answer", request.send())?
+            .map_err(|error| self.wire.fail(unreachable(&self.wire, error)))?;
+        match self.refusal(response.status()) {
+            Some(cause) => Err(self.wire.fail(cause)),
+            None => Ok(response),
+        }
+    }
+
+    fn refusal(&self, status: StatusCode) -> Option<Cause> {
+        let url = self.wire.url();
+        match status {
+            status if status.is_success() || status.is_redirection() => None,
+            StatusCode::UNAUTHORIZED if self.anonymous => Some(Cause::AuthenticationRequired(url)),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Some(Cause::AuthenticationRefused {
+                    url,
+                    why: format!("it answered {status}"),
+                })
+            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => Some(Cause::NotFound(url)),
+            status => Some(Cause::Http {
+                url,
+                status: status.to_string(),
+            }),
+        }
+    }
+
+    /// Where a redirect leads, if it stays on the host and asks for the same thing.
+    fn redirected(&self, from: &Url, tail: &str, headers: &HeaderMap) -> io::Result<Url> {
+        let to = headers.get(LOCATION).and_then(|to| to.to_str().ok());
+        let to = to.and_then(|to| from.join(to).ok());
+        let refuse = |to: String| {
+            self.wire.fail(Cause::Redirect {
+                url: self.wire.url(),
+                to,
+            })
+        };
+        let Some(to) = to else {
+            return Err(refuse("nowhere".to_owned()));
+        };
+        let upgraded = from.scheme() == "http"
+            && to.scheme() == "https"
+            && to.port().is_none()
+            && from.port().is_none();
+        let same = from.scheme() == to.scheme()
+            && from.port_or_known_default() == to.port_or_known_default();
+        let host = from.host_str() == to.host_str();
+        let plain = to.username().is_empty() && to.password().is_none();
+        if host && plain && (same || upgraded) && to.as_str().ends_with(tail) {
+            return Ok(to);
+        }
+        Err(refuse(printable(&to.origin().ascii_serialization())))
+    }
+}
+
+/// What reqwest says when there is no answer, without the URL.
+fn unreachable(wire: &Wire, error: reqwest::Error) -> Cause {
+    let error = error.without_url();
+    let mut source: Option<&dyn std::error::Error> = Some(&error);
+    let mut clauses: Vec<String> = Vec::new();
+    while let Some(cause) = source {
+        if let Some(denied) = cause.downcast_ref::<egress::Denied>() {
+            // It is borrowed from reqwest's error, so its words are carried on instead.
+            return match denied {
+                egress::Denied::Address { address, what } => Cause::Egress {
+                    url: wire.url(),
+                    source: egress::Denied::Address {
+                        address: *address,
+                        what,
+                    },
+                },
+                egress::Denied::Resolved {
+                    host,
+                    address,
+                    what,
+                } => Cause::Egress {
+                    url: wire.url(),
+                    source: egress::Denied::Resolved {
+                        host: host.clone(),
+                        address: *address,
+                        what,
+                    },
+                },
+                egress::Denied::Lookup { .. } | egress::Denied::NoAddress(_) => {
+                    Cause::Unreachable {
+                        url: wire.url(),
+                        why: denied.to_string(),
+                    }
+                }
+            };
+        }
+        clauses.push(cause.to_string());
+        source = cause.source();
+    }
+    // The innermost says what happened; those around it, that it was while sending a request.
+    let why = clauses
+        .iter()
+        .rev()
+        .take(2)
+        .rev()
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(": ");
+    Cause::Unreachable {
+        url: wire.url(),
+        why: printable(&why),
+    }
+}
+
+/// `name: value` lines as gix makes them.
+fn header_map(lines: impl IntoIterator<Item = impl AsRef<str>>) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for line in lines {
+        let Some((name, value)) = line.as_ref().split_once(':') else {
+            continue;
+        };
+        let name = HeaderName::from_bytes(name.trim().as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value.trim())) {
+            map.append(name, value);
+        }
+    }
+    map
+}
+
+/// A request and its answer. gix writes the body, drops the writer, then reads headers, then the answer's body: the
+/// request is sent when the first of those is read.
+#[derive(Clone)]
+struct Exchange {
+    wire: Arc<Wire>,
+    state: Arc<Mutex<State>>,
+}
+
+enum State {
+    Waiting {
+        prepared: Box<Prepared>,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    },
+    Answered(Box<reqwest::Response>),
+    Failed,
+}
+
+impl Exchange {
+    fn waiting(prepared: Prepared, headers: HeaderMap) -> Self {
+        let wire = Arc::clone(&prepared.web.wire);
+        let state = State::Waiting {
+            prepared: Box::new(prepared),
+            headers,
+            body: Vec::new(),
+        };
+        Self {
+            wire,
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    fn done(wire: &Arc<Wire>, response: reqwest::Response) -> Self {
+        let state = State::Answered(Box::new(response));
+        Self {
+            wire: Arc::clone(wire),
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    fn headers(&self) -> Headers {
+        Headers {
+            exchange: self.clone(),
+            text: None,
+        }
+    }
+
+    fn body(&self) -> Body {
+        Body {
+            exchange: self.clone(),
+            chunk: Bytes::new(),
+        }
+    }
+
+    fn post_body(&self) -> PostBody {
+        PostBody(self.clone())
+    }
+
+    /// Does something with the answer, sending the request if that is still to do.
+    fn answer<T>(
+        &self,
+        with: impl FnOnce(&mut reqwest::Response) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Waiting { .. } = &*state
+            && let State::Waiting {
+                prepared,
+                headers,
+                body,
+            } = std::mem::replace(&mut *state, State::Failed)
+        {
+            let response = prepared
+                .web
+                .send(Method::POST, &prepared.target, headers, body)?;
+            if response.status().is_redirection() {
+                let to = "elsewhere after the first request".to_owned();
+                return Err(self.wire.fail(Cause::Redirect {
+                    url: self.wire.url(),
+                    to,
+                }));
+            }
+            *state = State::Answered(Box::new(response));
+        }
+        match &mut *state {
+            State::Answered(response) => with(response),
+            State::Waiting { .. } | State::Failed => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+/// The headers of an answer, one a line, as gix reads them.
+pub(super) struct Headers {
+    exchange: Exchange,
+    text: Option<Cursor<Vec<u8>>>,
+}
+
+impl Headers {
+    fn text(&mut self) -> io::Result<&mut Cursor<Vec<u8>>> {
+        if self.text.is_none() {
+            let text = self.exchange.answer(|response| {
+                let mut text = Vec::new();
+                for (name, value) in response.headers() {
+                    text.extend_from_slice(name.as_str().as_bytes());
+                    text.push(b':');
+                    text.extend_from_slice(value.as_bytes());
+                    text.push(b'\n');
+                }
+                Ok(text)
+            })?;
+            self.text = Some(Cursor::new(text));
+        }
+        Ok(self.text.get_or_insert_default())
+    }
+}
+
+impl Read for Headers {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.text()?.read(buf)
+    }
+}
+
+impl BufRead for Headers {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.text()?.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        if let Some(text) = &mut self.text {
+            text.consume(amount);
+        }
+    }
+}
+
+/// The body of an answer, as it comes, counted.
+pub(super) struct Body {
+    exchange: Exchange,
+    chunk: Bytes,
+}
+
+impl Read for Body {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let count = available.len().min(buf.len());
+        if let (Some(from), Some(to)) = (available.get(..count), buf.get_mut(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl BufRead for Body {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.chunk.is_empty() {
+            let wire = Arc::clone(&self.exchange.wire);
+            let next = self.exchange.answer(|response| {
+                wire.wait("receiving from the server", response.chunk())?
+                    .map_err(|error| wire.fail(unreachable(&wire, error)))
+            })?;
+            let Some(chunk) = next else { break };
+            wire.received(chunk.len())?;
+            self.chunk = chunk;
+        }
+        Ok(&self.chunk)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.chunk.advance(amount.min(self.chunk.len()));
+    }
+}
+
+/// The body of a request, collected.
+pub(super) struct PostBody(Exchange);
+
+impl Write for PostBody {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *state {
+            State::Waiting { body, .. } if body.len() + buf.len() <= MAX_REQUEST => {
+                body.extend_from_slice(buf);
+                Ok(buf.len())
+            }
+            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,305 @@
+//! Artifacts on disk: the files of a commit as Flux's tar.gz, for consumers other than us.
+//!
+//! An archive is named by what is in it, so the same files are archived once, whoever asks and however often. What a
+//! consumer asks for is a path with an unguessable segment; it is looked up whole in an index and never used to reach
+//! into the file system, and nothing lists. The index survives a restart.
+//!
+//! What it deliberately doesn't: serve (`http::artifact` does), or keep an old archive that nobody refers to:
+//! [`Store::collect`] drops it.
+
+mod archive;
+mod index;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::Timestamp;
+use reeve_api::name::NamespacedName;
+use reeve_api::reason::Reason;
+use reeve_core::artifact::{Artifact, Digest};
+use reeve_core::failure::{Explain, Turn};
+use sha2::Sha256;
+
+use crate::git::Snapshot;
+use crate::keyfile;
+use index::{Index, Record};
+
+/// The store of this process. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    blobs: PathBuf,
+    base: String,
+    key: [u8; 32],
+    limits: Limits,
+    index: Mutex<Index>,
+    /// Held while an archive is written: two at once could each fit and together not.
+    writing: tokio::sync::Mutex<()>,
+}
+
+/// What the store may take.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of all archives together.
+    pub total_bytes: u64,
+    /// Bytes of one archive, compressed.
+    pub archive_bytes: u64,
+    /// Bytes of all files of one archive, uncompressed.
+    pub content_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            total_bytes: 20 << 30,
+            archive_bytes: 1 << 30,
+            content_bytes: 4 << 30,
+        }
+    }
+}
+
+/// How long archives stay that are no longer the newest of their object: someone may be about to fetch one.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Younger ones stay.
+    pub ttl: Duration,
+    /// This many of each object stay.
+    pub records: usize,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        // Flux's --artifact-retention-ttl and --artifact-retention-records.
+        Self {
+            ttl: Duration::from_secs(60),
+            records: 2,
+        }
+    }
+}
+
+/// Why there is no artifact.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of the commit can't be archived.
+    #[error("failed to archive the artifact: {path}")]
+    File {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: reeve_kustomize::ReadError,
+    },
+    /// The archive is larger than one may be.
+    #[error("failed to archive the artifact: {what} than the {cap} bytes that are accepted")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The cap.
+        cap: u64,
+    },
+    /// The store is full.
+    #[error("the artifact store is full: {used} of {cap} bytes are taken")]
+    Full {
+        /// Bytes in it.
+        used: u64,
+        /// Bytes it may hold.
+        cap: u64,
+    },
+    /// The disk said no.
+    #[error("the artifact could not be {doing}")]
+    Disk {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A fault of ours.
+    #[error("an internal fault stopped the archiving")]
+    Internal,
+}
+
+impl Explain for Error {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::File { .. } | Self::TooLarge { .. } | Self::Internal => {
+                Reason::ArchiveOperationFailed
+            }
+            Self::Full { .. } | Self::Disk { .. } => Reason::StatOperationFailed,
+        }
+    }
+
+    fn turn(&self) -> Turn {
+        match self {
+            Self::File { .. } | Self::TooLarge { .. } => Turn::NextRevision,
+            Self::Full { .. } | Self::Disk { .. } | Self::Internal => Turn::Ours,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::File { .. } | Self::TooLarge { .. } => {
+                Some("leave large files out with spec.ignore or a .sourceignore file".to_owned())
+            }
+            Self::Full { .. } => Some("the platform gives the store a larger volume".to_owned()),
+            Self::Disk { .. } | Self::Internal => None,
+        }
+    }
+}
+
+impl Store {
+    /// The store in `dir`, whose archives are reached under `base_url`.
+    ///
+    /// # Errors
+    /// When the directory can be neither read nor made.
+    pub fn open(dir: &Path, base_url: &str, limits: Limits) -> io::Result<Self> {
+        let blobs = dir.join("blobs");
+        std::fs::create_dir_all(&blobs)?;
+        let key = keyfile::read_or_make(&dir.join("store.key"))?;
+        let index = Index::open(&dir.join("index"), &blobs)?;
+        let base = base_url.trim_end_matches('/').to_owned();
+        let (index, writing) = (Mutex::new(index), tokio::sync::Mutex::default());
+        Ok(Self(Arc::new(Inner {
+            blobs,
+            base,
+            key,
+            limits,
+            index,
+            writing,
+        })))
+    }
+
+    /// The artifact of `snapshot` for the source `id` of a `kind` (`gitrepository`), archived unless its files are
+    /// already there. `now` is when it counts as written.
+    ///
+    /// # Errors
+    /// When a file or the whole is too large, or the disk refuses.
+    pub async fn put(
+        &self,
+        kind: &str,
+        id: &NamespacedName,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Artifact, Error> {
+        let path = self.path(kind, id, snapshot);
+        let _turn = self.0.writing.lock().await;
+        let known = self.index().blob(snapshot.tree_digest());
+        let (digest, size) = match known {
+            Some(known) => known,
+            None => self.archive(snapshot).await?,
+        };
+        let record = Record {
+            kind: kind.to_owned(),
+            id: id.clone(),
+            path: path.clone(),
+            revision: snapshot.revision().clone(),
+            tree: snapshot.tree_digest().to_owned(),
+            digest,
+            size,
+            written: now,
+        };
+        let failed = |source| Error::Disk {
+            doing: "remembered",
+            source,
+        };
+        let written = self.index().insert(record).map_err(failed)?;
+        Ok(Artifact {
+            revision: snapshot.revision().clone(),
+            digest,
+            tree: snapshot.tree_digest().to_owned(),
+            url: format!("{}/{path}", self.0.base),
+            path,
+            size,
+            last_update_time: written,
+        })
+    }
+
+    /// The archive that `path` (of a request, without the leading slash) stands for, and its length.
+    pub fn open_path(&self, path: &str) -> Option<(File, u64)> {
+        let file = self.index().file(path)?;
+        let file = File::open(self.0.blobs.join(file)).ok()?;
+        let length = file.metadata().ok()?.len();
+        Some((file, length))
+    }
+
+    /// Whether the archive that `artifact` describes is still here.
+    pub fn has(&self, artifact: &Artifact) -> bool {
+        self.open_path(&artifact.path)
+            .is_some_and(|(_, length)| length == artifact.size)
+    }
+
+    /// Drops what `retention` doesn't keep of the objects in `live`, and everything of all others. Gives the number of
+    /// archives dropped.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn collect(
+        &self,
+        kind: &str,
+        live: &BTreeSet<NamespacedName>,
+        retention: Retention,
+        now: Timestamp,
+    ) -> io::Result<usize> {
+        self.index().collect(kind, live, retention, now)
+    }
+
+    /// Bytes of all archives.
+    pub fn used(&self) -> u64 {
+        self.index().used()
+    }
+
+    /// Archives on the blocking pool: reading, compressing and hashing a large tree takes a while.
+    async fn archive(&self, snapshot: &Snapshot) -> Result<(Digest, u64), Error> {
+        let used = self.used();
+        if used >= self.0.limits.total_bytes {
+            return Err(Error::Full {
+                used,
+                cap: self.0.limits.total_bytes,
+            });
+        }
+        let (inner, files) = (Arc::clone(&self.0), snapshot.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            let left = inner.limits.total_bytes.saturating_sub(used);
+            archive::write(&inner.blobs, &files, &inner.limits, left).map_err(|error| match error {
+                Error::Full { .. } => Error::Full {
+                    used,
+                    cap: inner.limits.total_bytes,
+                },
+                error => error,
+            })
+        });
+        let (digest, size) = done.await.map_err(|_| Error::Internal)??;
+        self.index().add_blob(snapshot.tree_digest(), digest, size);
+        Ok((digest, size))
+    }
+
+    fn index(&self) -> std::sync::MutexGuard<'_, Index> {
+        self.0.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `<kind>/<namespace>/<name>/<unguessable>/<commit>.tar.gz`. The segment is the access token: whoever may read the
+    /// object's status may fetch the archive. It is derived, so that it needs no memory, and differs per revision, so
+    /// that an old one gives nothing new.
+    fn path(&self, kind: &str, id: &NamespacedName, snapshot: &Snapshot) -> String {
+        let commit = snapshot.revision().commit();
+        let stem = format!("{kind}/{}/{}", id.namespace, id.name);
+        let mac = Hmac::<Sha256>::new_from_slice(&self.0.key).expect("because any length is a key");
+        // No part holds a slash, so no two lists of parts read the same; the tree is in it because an ignore rule
+        // changes the files of one commit.
+        let text = format!("{stem}/{commit}/{}", snapshot.tree_digest());
+        let token = hex::encode(mac.chain_update(text).finalize().into_bytes());
+        format!("{stem}/{token}/{commit}.tar.gz")
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("limits", &self.0.limits)
+            .finish_non_exhaustive()
+    }
+}

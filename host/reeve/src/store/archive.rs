@@ -1,0 +1,159 @@
+//! A snapshot as Flux's tar.gz: the same files give the same bytes, on every machine.
+//!
+//! Owners, times and names of users are zero; a file is 0600, one that may be run 0700, a directory 0750. It streams:
+//! at most one file is in memory. What it deliberately doesn't: symbolic links, which a snapshot has none of.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use reeve_core::artifact::Digest;
+use reeve_kustomize::Tree as _;
+use sha2::{Digest as _, Sha256};
+use tar::{Builder, EntryType, Header};
+
+use super::{Error, Limits};
+use crate::git::Snapshot;
+
+/// Writes the archive into `blobs` under the name [`file_name`] and gives its digest and size.
+pub(super) fn write(
+    blobs: &Path,
+    snapshot: &Snapshot,
+    limits: &Limits,
+    left: u64,
+) -> Result<(Digest, u64), Error> {
+    let disk = |source| Error::Disk {
+        doing: "written",
+        source,
+    };
+    let fresh = tempfile::NamedTempFile::new_in(blobs).map_err(disk)?;
+    let cap = limits.archive_bytes.min(left);
+    let counted = Counted {
+        file: fresh.as_file(),
+        hash: Sha256::new(),
+        size: 0,
+        cap,
+    };
+    let gzip = GzEncoder::new(
+        BufWriter::with_capacity(64 << 10, counted),
+        Compression::default(),
+    );
+    let mut archive = Builder::new(gzip);
+    let added = add_all(&mut archive, snapshot, limits);
+    let finished = added.and_then(|()| {
+        let gzip = archive.into_inner().map_err(disk)?;
+        let buffer = gzip.finish().map_err(disk)?;
+        buffer
+            .into_inner()
+            .map_err(|error| disk(error.into_error()))
+    });
+    let counted = finished.map_err(|error| match error {
+        Error::Disk { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => {
+            let what = "it is larger when compressed";
+            if left < limits.archive_bytes {
+                Error::Full { used: 0, cap: left }
+            } else {
+                Error::TooLarge {
+                    what,
+                    cap: limits.archive_bytes,
+                }
+            }
+        }
+        error => error,
+    })?;
+    let digest = Digest::from_sha256(counted.hash.finalize().into());
+    let size = counted.size;
+    fresh.as_file().sync_all().map_err(disk)?;
+    let name = file_name(snapshot.tree_digest(), &digest);
+    fresh
+        .persist(blobs.join(name))
+        .map_err(|error| disk(error.error))?;
+    Ok((digest, size))
+}
+
+/// What an archive is called on disk: by its content, before and after compression.
+pub(super) fn file_name(tree: &str, digest: &Digest) -> String {
+    format!("{tree}-{}.tar.gz", digest.hex())
+}
+
+/// The tree and the digest in a [`file_name`].
+pub(super) fn parse_file_name(name: &str) -> Option<(String, Digest)> {
+    let (tree, digest) = name.strip_suffix(".tar.gz")?.split_once('-')?;
+    Some((
+        tree.to_owned(),
+        Digest::parse(&format!("sha256:{digest}")).ok()?,
+    ))
+}
+
+fn add_all<W: Write>(
+    archive: &mut Builder<W>,
+    snapshot: &Snapshot,
+    limits: &Limits,
+) -> Result<(), Error> {
+    let disk = |source| Error::Disk {
+        doing: "written",
+        source,
+    };
+    let mut left = limits.content_bytes;
+    for entry in snapshot.entries() {
+        let mut header = Header::new_gnu();
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        if entry.dir {
+            header.set_entry_type(EntryType::Directory);
+            header.set_mode(0o750);
+            header.set_size(0);
+            let path = format!("{}/", entry.path);
+            archive
+                .append_data(&mut header, path, io::empty())
+                .map_err(disk)?;
+            continue;
+        }
+        let failed = |source| Error::File {
+            path: entry.path.to_owned(),
+            source,
+        };
+        let content = snapshot.read(entry.path).map_err(failed)?;
+        let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        let what = "the files are larger together";
+        let too_large = Error::TooLarge {
+            what,
+            cap: limits.content_bytes,
+        };
+        left = left.checked_sub(size).ok_or(too_large)?;
+        header.set_entry_type(EntryType::Regular);
+        header.set_mode(if entry.executable { 0o700 } else { 0o600 });
+        header.set_size(size);
+        archive
+            .append_data(&mut header, entry.path, &*content)
+            .map_err(disk)?;
+    }
+    Ok(())
+}
+
+/// Hashes and counts what is written, up to a cap.
+struct Counted<'a> {
+    file: &'a File,
+    hash: Sha256,
+    size: u64,
+    cap: u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(bytes.get(..written).unwrap_or_default());
+        self.size += u64::try_from(written).unwrap_or(u64::MAX);
+        if self.size > self.cap {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

@@ -1,0 +1,222 @@
+//! Which request stands for which archive, and what of it is still wanted.
+//!
+//! One small file a record, so that putting one doesn't rewrite the others, and a torn one loses only itself. Requests
+//! are looked up by the hash of their whole path: how far a guess was right takes no measurable time to tell, because
+//! nothing of the path itself is compared. What it deliberately doesn't: open an archive.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use reeve_api::name::NamespacedName;
+use reeve_core::artifact::{Digest, Revision};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::Retention;
+use super::archive::{file_name, parse_file_name};
+
+/// One artifact of one object.
+#[derive(Clone)]
+pub(super) struct Record {
+    pub(super) kind: String,
+    pub(super) id: NamespacedName,
+    pub(super) path: String,
+    pub(super) revision: Revision,
+    pub(super) tree: String,
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    pub(super) written: Timestamp,
+}
+
+/// All records and archives.
+pub(super) struct Index {
+    dir: PathBuf,
+    blob_dir: PathBuf,
+    records: HashMap<[u8; 32], Record>,
+    blobs: BTreeMap<String, (Digest, u64)>,
+}
+
+impl Index {
+    /// Reads what an earlier process left. Records without an archive and unreadable ones are dropped.
+    pub(super) fn open(dir: &Path, blob_dir: &Path) -> io::Result<Self> {
+        fs::create_dir_all(dir)?;
+        let mut blobs = BTreeMap::new();
+        for entry in fs::read_dir(blob_dir)? {
+            let entry = entry?;
+            match entry.file_name().to_str().and_then(parse_file_name) {
+                Some((tree, digest)) => {
+                    blobs.insert(tree, (digest, entry.metadata()?.len()));
+                }
+                None => fs::remove_file(entry.path())?,
+            }
+        }
+        let mut records = HashMap::new();
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            let record = fs::read(&path).ok().and_then(|bytes| decode(&bytes));
+            match record.filter(|record| {
+                blobs
+                    .get(&record.tree)
+                    .is_some_and(|b| b.0 == record.digest)
+            }) {
+                Some(record) => {
+                    records.insert(key(&record.path), record);
+                }
+                None => fs::remove_file(path)?,
+            }
+        }
+        Ok(Self {
+            dir: dir.to_owned(),
+            blob_dir: blob_dir.to_owned(),
+            records,
+            blobs,
+        })
+    }
+
+    /// The digest and size of the archive of those files, if it is here.
+    pub(super) fn blob(&self, tree: &str) -> Option<(Digest, u64)> {
+        let (digest, size) = *self.blobs.get(tree)?;
+        let path = self.blob_dir.join(file_name(tree, &digest));
+        // The disk may have lost it since.
+        let there = fs::metadata(path).is_ok_and(|found| found.len() == size);
+        there.then_some((digest, size))
+    }
+
+    pub(super) fn add_blob(&mut self, tree: &str, digest: Digest, size: u64) {
+        self.blobs.insert(tree.to_owned(), (digest, size));
+    }
+
+    /// Remembers a record, and gives the time it was first written.
+    pub(super) fn insert(&mut self, mut record: Record) -> io::Result<Timestamp> {
+        let key = key(&record.path);
+        if let Some(known) = self
+            .records
+            .get(&key)
+            .filter(|known| known.digest == record.digest)
+        {
+            record.written = known.written;
+        }
+        let path = self.dir.join(hex::encode(key));
+        let fresh = path.with_extension("new");
+        fs::write(&fresh, encode(&record))?;
+        fs::rename(fresh, path)?;
+        let written = record.written;
+        self.records.insert(key, record);
+        Ok(written)
+    }
+
+    /// The name of the archive that a request's path stands for.
+    pub(super) fn file(&self, path: &str) -> Option<String> {
+        let record = self.records.get(&key(path))?;
+        Some(file_name(&record.tree, &record.digest))
+    }
+
+    pub(super) fn used(&self) -> u64 {
+        self.blobs.values().map(|(_, size)| size).sum()
+    }
+
+    pub(super) fn collect(
+        &mut self,
+        kind: &str,
+        live: &BTreeSet<NamespacedName>,
+        retention: Retention,
+        now: Timestamp,
+    ) -> io::Result<usize> {
+        let mut newest: BTreeMap<&NamespacedName, Vec<(Timestamp, [u8; 32])>> = BTreeMap::new();
+        for (key, record) in self
+            .records
+            .iter()
+            .filter(|(_, record)| record.kind == kind)
+        {
+            newest
+                .entry(&record.id)
+                .or_default()
+                .push((record.written, *key));
+        }
+        let mut doomed = Vec::new();
+        for (id, mut records) in newest {
+            records.sort_unstable_by(|a, b| b.cmp(a));
+            let keep = if live.contains(id) {
+                retention.records.max(1)
+            } else {
+                0
+            };
+            let old = |written: &Timestamp| {
+                let age = now.duration_since(*written);
+                !live.contains(id)
+                    || age
+                        > jiff::SignedDuration::try_from(retention.ttl)
+                            .unwrap_or(jiff::SignedDuration::MAX)
+            };
+            doomed.extend(
+                records
+                    .iter()
+                    .skip(keep)
+                    .filter(|(written, _)| old(written))
+                    .map(|(_, key)| *key),
+            );
+        }
+        for key in doomed {
+            self.records.remove(&key);
+            remove(&self.dir.join(hex::encode(key)))?;
+        }
+        let wanted: HashSet<&str> = self.records.values().map(|r| r.tree.as_str()).collect();
+        let unwanted: Vec<_> = self
+            .blobs
+            .keys()
+            .filter(|tree| !wanted.contains(tree.as_str()))
+            .cloned()
+            .collect();
+        for tree in &unwanted {
+            if let Some((digest, _)) = self.blobs.remove(tree) {
+                // Whoever is reading it goes on reading: the file goes with its last reader.
+                remove(&self.blob_dir.join(file_name(tree, &digest)))?;
+            }
+        }
+        Ok(unwanted.len())
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn key(path: &str) -> [u8; 32] {
+    Sha256::digest(path.as_bytes()).into()
+}
+
+fn encode(record: &Record) -> String {
+    json!({
+        "kind": record.kind,
+        "namespace": record.id.namespace.as_str(),
+        "name": record.id.name.as_str(),
+        "path": record.path,
+        "revision": record.revision.to_string(),
+        "tree": record.tree,
+        "digest": record.digest.to_string(),
+        "size": record.size,
+        "written": record.written.to_string(),
+    })
+    .to_string()
+}
+
+fn decode(bytes: &[u8]) -> Option<Record> {
+    let value: Value = serde_json::from_slice(bytes).ok()?;
+    let text = |field: &str| value.get(field).and_then(Value::as_str);
+    Some(Record {
+        kind: text("kind")?.to_owned(),
+        id: NamespacedName::new(text("namespace")?, text("name")?).ok()?,
+        path: text("path")?.to_owned(),
+        revision: Revision::parse(text("revision")?).ok()?,
+        tree: text("tree")?.to_owned(),
+        digest: Digest::parse(text("digest")?).ok()?,
+        size: value.get("size")?.as_u64()?,
+        written: text("written")?.parse().ok()?,
+    })
+}
