@@ -117,7 +117,7 @@ if command -v flock >/dev/null; then
     flock 9
 fi
 
-if [ $# -gt 0 ]; then wanted=("$@"); else mapfile -t wanted < <(guests); fi
+if [ $# -gt 0 ]; then wanted=("$@"); else read -r -d "" -a wanted < <(guests && printf "\0"); fi
 stale=()
 for name in "${wanted[@]}"; do
     [ -f "$plugins/$name/Cargo.toml" ] || die "there is no plugin $name in $plugins"
