@@ -179,12 +179,13 @@ fn strategic_merge(
             .filter(|(_, r)| !r.node.is_null());
         let matches: Vec<usize> = live.filter(|(_, r)| r.was(&one)).map(|(i, _)| i).collect();
         let [index] = matches.as_slice() else {
-            let count = if matches.is_empty() {
-                "no".to_owned()
-            } else {
-                matches.len().to_string()
+            let why = match matches.len() {
+                0 => format!("the patch is for {}, which is not there", one.id()),
+                n => format!(
+                    "the patch is for {}, which could be any of {n} objects",
+                    one.id()
+                ),
             };
-            let why = format!("{count} objects are {} of the patch", one.id());
             let error = Error::invalid(&one.file, why);
             return Err(if one.line > 0 {
                 error.at_line(one.line)

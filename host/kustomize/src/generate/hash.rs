@@ -140,7 +140,7 @@ mod tests {
             ("kind: ConfigMap", "6ct58987ht"),
             ("kind: ConfigMap\ndata: {one: ''}", "9g67k2htb6"),
             (
-                "kind: ConfigMap\ndata: {two: '2', one: '', three: '3'}",
+                "kind: ConfigMap\ndata: {two: 2, one: '', three: 3}",
                 "7757f9kkct",
             ),
             ("kind: Secret\ntype: my-type", "5gmgkf8578"),

@@ -4,7 +4,7 @@
 //! object that was operated on has its numbers normalised.
 
 use crate::budget::Budget;
-use crate::yaml::{Node, Scalar, Tag, number, timestamp};
+use crate::yaml::{Node, Scalar, Tag, go_json_number, number, timestamp};
 
 /// A list of operations.
 pub(super) struct Operations(Vec<Operation>);
@@ -230,8 +230,9 @@ fn normalise(node: &mut Node) {
             Tag::Null => scalar.text = "null".to_owned(),
             Tag::Bool => scalar.text = is_true(scalar).to_string(),
             Tag::Int | Tag::Float => {
-                if let Some(number) = number(&scalar.text) {
-                    scalar.text = number.to_string();
+                // Go's JSON knows floats only, so that large integers lose digits.
+                if let Some(number) = number(&scalar.text).and_then(|number| number.as_f64()) {
+                    scalar.text = go_json_number(number);
                 }
             }
             Tag::Timestamp => {

@@ -275,7 +275,7 @@ impl Loader<'_, '_> {
                 let why = format!("key {:?} is there already", scalar.text);
                 return Err(self.reader.error(at, Why::Invalid(why)));
             }
-            *key = Some(scalar.text.clone());
+            *key = Some(scalar.as_key());
             self.mark(at);
             self.remember(node, anchor);
             return Ok(());

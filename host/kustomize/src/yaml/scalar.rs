@@ -44,6 +44,15 @@ impl Scalar {
         }
     }
 
+    /// What a key of a mapping becomes in JSON.
+    pub(crate) fn as_key(&self) -> String {
+        match self.tag {
+            Tag::Bool => is_true(&self.text).to_string(),
+            Tag::Int => number(&self.text).map_or_else(|| self.text.clone(), |n| n.to_string()),
+            _ => self.text.clone(),
+        }
+    }
+
     /// The value kustomize would print. Not-a-number and infinity, which JSON cannot hold, come back as their text.
     pub(crate) fn into_value(self) -> Result<Value, String> {
         Ok(match self.tag {
