@@ -3,7 +3,7 @@
 //! A base is built wholly before the kustomization that lists it sees it. What happens once at the end, over everything
 //! (hashes, references, order), is in `lib.rs`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Place, Why};
 use crate::file::{Behavior, Entry, Kustomization};
@@ -121,14 +121,24 @@ fn load_base(
 struct Accumulator {
     resources: Vec<Resource>,
     keys: BTreeSet<Id>,
+    /// Who is, or was, of an identity.
+    any: BTreeMap<Id, Vec<usize>>,
 }
 
 impl Accumulator {
     fn append(&mut self, more: Vec<Resource>, place: &Place) -> Result<(), Error> {
         for resource in more {
-            if !self.keys.insert(resource.key()) {
+            let key = resource.key();
+            if !self.keys.insert(key.clone()) {
                 let message = format!("{} is there already", resource.id());
                 return Err(Error::in_place(place, Why::Conflict(message)));
+            }
+            let index = self.resources.len();
+            for id in resource.previous_keys().chain([key]) {
+                let known = self.any.entry(id).or_default();
+                if known.last() != Some(&index) {
+                    known.push(index);
+                }
             }
             self.resources.push(resource);
         }
@@ -137,13 +147,7 @@ impl Accumulator {
 
     /// Adds a generated resource: as a new one, or over the one of its name.
     fn absorb(&mut self, mut new: Resource) -> Result<(), Error> {
-        let matches: Vec<usize> = self
-            .resources
-            .iter()
-            .enumerate()
-            .filter(|(_, old)| old.was(&new))
-            .map(|(index, _)| index)
-            .collect();
+        let matches = self.any.get(&new.key()).cloned().unwrap_or_default();
         let place = Place {
             file: new.file.to_string(),
             line: Some(new.line),
@@ -194,7 +198,7 @@ fn keep_metadata(old: &mut Resource, new: &mut Resource) {
         if texts.is_empty() {
             metadata.shift_remove(field);
         } else {
-            metadata.insert(field.to_owned(), Node::Map(texts));
+            metadata.insert(field.to_owned(), Node::mapping(texts));
         }
     }
     new.set_name(old.name());

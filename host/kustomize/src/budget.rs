@@ -7,6 +7,7 @@ use std::cell::Cell;
 
 use crate::error::Why;
 use crate::options::Limits;
+use crate::yaml::text_cost;
 
 /// The bounds of one build and what was used of them.
 pub(crate) struct Budget {
@@ -44,6 +45,11 @@ impl Budget {
     /// YAML values are made.
     pub(crate) fn nodes(&self, count: u64) -> Result<(), Why> {
         spend(&self.nodes, count, self.limits.nodes, "YAML nodes")
+    }
+
+    /// A text is copied.
+    pub(crate) fn text(&self, text: &str) -> Result<(), Why> {
+        self.nodes(text_cost(text))
     }
 
     /// Objects join the build.

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use crate::resource::Resource;
-use crate::yaml::{Mapping, Node};
+use crate::yaml::Node;
 
 const DATA: &str = include_str!("../data/fieldspecs.txt");
 
@@ -156,6 +156,16 @@ impl FieldSpec {
         }
     }
 
+    /// Calls `set` on every value of this field of `resource`, whatever its kind.
+    pub(crate) fn visit(
+        &self,
+        resource: &mut Resource,
+        set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
+    ) -> Result<(), String> {
+        visit(&mut resource.node, &self.steps, None, set)
+            .map_err(|why| format!("{}: {why}", self.path))
+    }
+
     /// Calls `set` on every value of this field of `resource`. `make` is what a missing field becomes where it is to be
     /// made; without it, none is made.
     pub(crate) fn apply(
@@ -229,7 +239,7 @@ fn visit(
         Node::Map(map) => {
             let wanted = make.filter(|_| !step.list).map(|leaf| match leaf {
                 Make::Text if rest.is_empty() => Node::string(""),
-                _ => Node::Map(Mapping::new()),
+                _ => Node::empty_mapping(),
             });
             if step.field.is_empty() {
                 return Err("a field without a name".to_owned());

@@ -63,7 +63,7 @@ fn one(
         .nodes(cost)
         .map_err(|why| Error::in_place(&generator.place, why))?;
 
-    let mut node = Node::Map(Mapping::new());
+    let mut node = Node::empty_mapping();
     let secret = kind == "Secret";
     fill_head(&mut node, kind, generator);
     if secret {
@@ -135,7 +135,7 @@ fn apply_options(node: &mut Node, options: &GeneratorOptions) {
             .map(|(k, v)| (k.clone(), Node::string(v.as_str())))
             .collect();
         if let Some(metadata) = node.get_mut("metadata").and_then(Node::map_mut) {
-            metadata.insert(field.to_owned(), Node::Map(texts));
+            metadata.insert(field.to_owned(), Node::mapping(texts));
         }
     }
     if options.immutable {
@@ -193,7 +193,7 @@ pub(crate) fn merge_data(old: &Resource, new: &mut Resource) -> Result<(), Error
         if values.is_empty() {
             map.shift_remove(field);
         } else {
-            map.insert(field.to_owned(), Node::Map(values));
+            map.insert(field.to_owned(), Node::mapping(values));
         }
     }
     Ok(())

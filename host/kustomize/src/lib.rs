@@ -15,6 +15,7 @@ mod order;
 mod overlay;
 mod patch;
 mod path;
+mod pattern;
 mod reference;
 mod resource;
 mod schema;

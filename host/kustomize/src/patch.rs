@@ -39,8 +39,8 @@ pub(crate) fn apply(
                     "a JSON patch needs a target",
                 ));
             };
-            let selection =
-                Selection::new(target).map_err(|why| Error::invalid_at(&patch.place, why))?;
+            let selection = Selection::new(target, &session.budget)
+                .map_err(|why| Error::invalid_at(&patch.place, why))?;
             charge(session, patch, resources.len() as u64)?;
             for resource in resources.iter_mut().filter(|r| selection.matches(r)) {
                 operate(session, &operations, resource).map_err(|why| {
@@ -142,8 +142,8 @@ fn strategic_merge(
 ) -> Result<(), Error> {
     charge(session, patch, (patches.len() * resources.len()) as u64)?;
     if let Some(target) = &patch.target {
-        let selection =
-            Selection::new(target).map_err(|why| Error::invalid_at(&patch.place, why))?;
+        let selection = Selection::new(target, &session.budget)
+            .map_err(|why| Error::invalid_at(&patch.place, why))?;
         let (Some(one), 0) = (patches.pop(), patches.len()) else {
             let why =
                 "several strategic merge patches cannot have one target: make an entry of each";
@@ -173,11 +173,12 @@ fn strategic_merge(
         });
     }
     for one in patches {
+        let key = one.key();
         let live = resources
             .iter()
             .enumerate()
             .filter(|(_, r)| !r.node.is_null());
-        let matches: Vec<usize> = live.filter(|(_, r)| r.was(&one)).map(|(i, _)| i).collect();
+        let matches: Vec<usize> = live.filter(|(_, r)| r.was(&key)).map(|(i, _)| i).collect();
         let [index] = matches.as_slice() else {
             let why = match matches.len() {
                 0 => format!("the patch is for {}, which is not there", one.id()),
@@ -207,22 +208,24 @@ fn merge(
     mut one: Resource,
     resource: &mut Resource,
 ) -> Result<(), Error> {
-    let cost = one.node.cost() + resource.node.cost();
+    let cost = one.node.cost();
+    charge(session, patch, cost + resource.node.cost())?;
     session
         .budget
-        .steps(cost)
+        .nodes(cost)
         .map_err(|why| Error::in_place(&patch.place, why))?;
     let (name, namespace) = (resource.name().to_owned(), resource.namespace().to_owned());
     let kind = resource.kind().to_owned();
     if patch.allow_name_change || patch.allow_kind_change {
         resource.store_previous();
     }
-    let kept = strategic::merge(&mut resource.node, &mut one.node).map_err(|why| {
-        Error::invalid(
-            &one.file,
-            format!("patching {} failed: {why}", resource.id()),
-        )
-    })?;
+    let kept =
+        strategic::merge(&mut resource.node, &mut one.node, &session.budget).map_err(|why| {
+            Error::invalid(
+                &one.file,
+                format!("patching {} failed: {why}", resource.id()),
+            )
+        })?;
     if !kept || resource.node.map().is_none_or(|map| map.is_empty()) {
         resource.node = Node::null();
         return Ok(());
@@ -245,10 +248,8 @@ fn operate(
     resource: &mut Resource,
 ) -> Result<(), String> {
     resource.store_previous();
-    session
-        .budget
-        .steps(resource.node.cost())
-        .map_err(|why| why.to_string())?;
+    let steps = resource.node.cost() + operations.len();
+    session.budget.steps(steps).map_err(|why| why.to_string())?;
     operations.apply(&mut resource.node, &session.budget)?;
     if resource.node.map().is_none() {
         return Err("the object is gone".to_owned());

@@ -28,16 +28,14 @@ pub(crate) fn follow(session: &Session<'_>, resources: &mut [Resource]) -> Resul
                 let Some(resource) = resources.get_mut(index) else {
                     continue;
                 };
-                let mut spec = spec.clone();
-                spec.gvk = Gvk::default();
                 let finder = Finder {
                     known: &known,
                     referrer: &referrer,
                     references,
-                    spec: &spec,
+                    spec,
                     session,
                 };
-                spec.apply(resource, None, &mut |node| finder.set(node))
+                spec.visit(resource, &mut |node| finder.set(node))
                     .map_err(|why| resource.error(&why))?;
             }
         }
@@ -202,6 +200,7 @@ impl<'a> Finder<'a> {
             return Ok(());
         };
         if found.name != node.raw_text() {
+            self.charge(&found.name)?;
             set_text(node, found.name.clone());
         }
         Ok(())
@@ -233,6 +232,8 @@ impl<'a> Finder<'a> {
         let Some(map) = node.map_mut() else {
             return Ok(());
         };
+        self.charge(&found.name)?;
+        self.charge(&found.namespace)?;
         map.insert("name".to_owned(), Node::string(found.name.as_str()));
         if !found.namespace.is_empty() {
             map.insert(
@@ -241,6 +242,13 @@ impl<'a> Finder<'a> {
             );
         }
         Ok(())
+    }
+
+    fn charge(&self, text: &str) -> Result<(), String> {
+        self.session
+            .budget
+            .text(text)
+            .map_err(|why| why.to_string())
     }
 
     /// Whether any object within reach was first in this namespace.

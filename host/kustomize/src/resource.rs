@@ -165,12 +165,26 @@ impl Resource {
     }
 
     /// Whether it is, or was, the object of this identity.
-    pub(crate) fn was(&self, other: &Self) -> bool {
-        let key = other.key();
+    pub(crate) fn was(&self, key: &Id) -> bool {
         let same_version = self.group() == key.group && self.version() == key.version;
         let was =
             |p: &Previous| p.kind == key.kind && p.name == key.name && p.namespace == key.namespace;
-        same_version && self.previous.iter().any(was) || self.key() == key
+        same_version
+            && (self.previous.iter().any(was)
+                || self.kind() == key.kind
+                    && self.name() == key.name
+                    && self.effective_namespace() == key.namespace)
+    }
+
+    /// The identities it had, by its present version.
+    pub(crate) fn previous_keys(&self) -> impl Iterator<Item = Id> {
+        self.previous.iter().map(|previous| Id {
+            group: self.group().to_owned(),
+            version: self.version().to_owned(),
+            kind: previous.kind.clone(),
+            namespace: previous.namespace.clone(),
+            name: previous.name.clone(),
+        })
     }
 
     /// What must be unique: its identity with the effective namespace.
@@ -241,7 +255,7 @@ impl Resource {
                 texts.insert(ORIGIN.to_owned(), Node::string(origin));
             }
             if !texts.is_empty() {
-                metadata.insert("annotations".to_owned(), Node::Map(texts));
+                metadata.insert("annotations".to_owned(), Node::mapping(texts));
             }
         }
         let message = |text: &str| format!("{text} is a number that JSON cannot hold: quote it");
@@ -256,14 +270,14 @@ impl Resource {
 /// The mapping in field `key`, made if something else or nothing is there.
 pub(crate) fn field_mapping<'a>(node: &'a mut Node, key: &str) -> &'a mut Mapping {
     if !matches!(node, Node::Map(_)) {
-        *node = Node::Map(Mapping::new());
+        *node = Node::empty_mapping();
     }
     let Node::Map(map) = node else {
         unreachable!("because it was just made a mapping")
     };
     let field = map.entry(key.to_owned()).or_insert_with(Node::null);
     if !matches!(field, Node::Map(_)) {
-        *field = Node::Map(Mapping::new());
+        *field = Node::empty_mapping();
     }
     let Node::Map(inner) = field else {
         unreachable!("because it was just made a mapping")

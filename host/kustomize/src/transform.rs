@@ -9,10 +9,11 @@ mod name;
 mod namespace;
 
 use crate::error::Error;
-use crate::file::Kustomization;
+use crate::file::{Entry, Kustomization};
 use crate::patch;
 use crate::resource::Resource;
 use crate::session::Session;
+use crate::yaml::text_cost;
 
 /// Applies everything that `kustomization` says to `resources`.
 pub(crate) fn transform(
@@ -22,6 +23,14 @@ pub(crate) fn transform(
 ) -> Result<(), Error> {
     for one in &kustomization.patches {
         patch::apply(session, kustomization, one, resources)?;
+    }
+    let names = [
+        &kustomization.namespace,
+        &kustomization.name_prefix,
+        &kustomization.name_suffix,
+    ];
+    for entry in names {
+        charge(session, entry, resources)?;
     }
     namespace::apply(&kustomization.namespace, resources)?;
     name::prefix(&kustomization.name_prefix, resources)?;
@@ -35,4 +44,17 @@ pub(crate) fn transform(
         image::apply(session, image, resources)?;
     }
     Ok(())
+}
+
+/// Every object gets a copy of the text, and remembers one.
+fn charge(session: &Session<'_>, entry: &Entry, resources: &[Resource]) -> Result<(), Error> {
+    if entry.text.is_empty() {
+        return Ok(());
+    }
+    let names = resources.iter().map(|resource| text_cost(resource.name()));
+    let cost = resources.len() as u64 * 2 * text_cost(&entry.text) + names.sum::<u64>();
+    session
+        .budget
+        .nodes(cost)
+        .map_err(|why| Error::in_place(&entry.place, why))
 }

@@ -3,6 +3,7 @@
 //!
 //! `want.yaml` was printed by the real kustomize (or by Flux's own library where `options.yaml` asks for what only Flux
 //! does) and is compared byte for byte. `REEVE_BLESS=1` rewrites `error.txt`, which is ours.
+#![expect(clippy::unwrap_used, reason = "a test fails by panic")]
 #![expect(
     clippy::disallowed_methods,
     reason = "cases are files; the engine itself reads none"
@@ -34,9 +35,9 @@ fn files(dir: &Path, below: &str, found: &mut Vec<(String, Vec<u8>)>) {
             format!("{below}/{name}")
         };
         if path.is_dir() {
-            files(&path, &shown, found)
+            files(&path, &shown, found);
         } else {
-            found.push((shown, fs::read(&path).unwrap()))
+            found.push((shown, fs::read(&path).unwrap()));
         }
     }
 }

@@ -10,7 +10,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use reeve_kustomize::{Limits, MemoryTree, Options, build};
+use reeve_kustomize::{Limits, MemoryTree, Options, build, to_yaml};
 
 fn one(file: &str, text: impl Into<Vec<u8>>) -> MemoryTree {
     let kustomization = format!("resources: [{file}]\n").into_bytes();
@@ -59,6 +59,15 @@ fn a_bomb_of_anchors_is_bounded_in_every_place_that_reads_yaml() {
         "x".repeat(1 << 20),
         "*a, ".repeat(100_000)
     );
+    // Bounds below the default, to be quick; the default's own test is the YAML reader's.
+    let options = Options {
+        limits: Limits {
+            nodes: 100_000,
+            ..Limits::default()
+        },
+        ..Options::default()
+    };
+    let error = |tree: &MemoryTree| build(tree, "", &options).unwrap_err().to_string();
     for text in [bomb, long] {
         assert!(error(&one("a.yaml", text.clone())).contains("YAML nodes"));
         let kustomization: MemoryTree =
@@ -143,6 +152,29 @@ fn json_patches_that_copy_themselves_are_bounded() {
         .collect();
     let error = error(&tree);
     assert!(error.contains("more than"), "{error}");
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread has the small stack that is wanted here"
+)]
+fn an_object_of_the_deepest_nesting_needs_no_large_stack() {
+    let deep = format!("{}x{}", "{a: ".repeat(490), "}".repeat(490));
+    let pod = format!("{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {deep}}}");
+    let patch =
+        format!("{{apiVersion: v1, kind: Pod, metadata: {{name: a}}, spec: {{a: {deep}}}}}");
+    let kustomization = format!(
+        "resources: [a.yaml]\nnamespace: ns\nnamePrefix: p\ncommonLabels: {{a: b}}\nimages: [{{name: x, newTag: v1}}]\n\
+         patches:\n- patch: |\n    {patch}\n- target: {{kind: Pod}}\n  patch: |\n    [{{op: test, path: /kind, value: Pod}}]\n"
+    );
+    let tree: MemoryTree = [("kustomization.yaml", kustomization), ("a.yaml", pod)]
+        .into_iter()
+        .collect();
+    let small = std::thread::Builder::new().stack_size(1 << 20);
+    let built =
+        small.spawn(move || build(&tree, "", &Options::default()).map(|o| to_yaml(&o).len()));
+    assert!(built.unwrap().join().unwrap().unwrap() > 490);
 }
 
 fn files(dir: &Path, root: &Path, found: &mut Vec<(String, Vec<u8>)>) {

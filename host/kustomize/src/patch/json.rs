@@ -41,6 +41,11 @@ impl Operations {
             .map(Self)
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
     /// Applies all to `object`, which is left half changed when one fails.
     pub(super) fn apply(&self, object: &mut Node, budget: &Budget) -> Result<(), String> {
         normalise(object);
@@ -98,24 +103,29 @@ impl Operation {
 
     fn apply(&self, object: &mut Node, budget: &Budget) -> Result<(), String> {
         match &self.kind {
-            Kind::Add(value) => add(object, &self.path, value.clone(), budget),
-            Kind::Remove => remove(object, &self.path).map(drop),
+            Kind::Add(value) => {
+                fits(&self.path, value, budget)?;
+                add(object, &self.path, value.clone(), budget)
+            }
+            Kind::Remove => remove(object, &self.path, budget).map(drop),
             Kind::Replace(value) => {
                 fits(&self.path, value, budget)?;
                 *find(object, &self.path)? = value.clone();
                 Ok(())
             }
             Kind::Move(from) => {
-                let value = remove(object, from)?;
+                let value = remove(object, from, budget)?;
+                fits(&self.path, &value, budget)?;
                 add(object, &self.path, value, budget)
             }
             Kind::Copy(from) => {
-                let value = find(object, from)?.clone();
-                budget.nodes(value.cost()).map_err(|why| why.to_string())?;
+                let value = find(object, from)?;
+                fits(&self.path, value, budget)?;
+                let value = value.clone();
                 add(object, &self.path, value, budget)
             }
             Kind::Test(value) => match find(object, &self.path) {
-                Ok(found) if same(found, value) => Ok(()),
+                Ok(found) if same(found, value, budget)? => Ok(()),
                 Err(_) if value.is_null() => Ok(()),
                 _ => Err("the value is another".to_owned()),
             },
@@ -134,15 +144,19 @@ fn split(pointer: &str) -> Result<Vec<String>, String> {
         .collect())
 }
 
-fn same(a: &Node, b: &Node) -> bool {
+fn same(a: &Node, b: &Node, budget: &Budget) -> Result<bool, String> {
+    budget
+        .steps(a.cost() + b.cost())
+        .map_err(|why| why.to_string())?;
     match (a.clone().into_value(), b.clone().into_value()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
+        (Ok(a), Ok(b)) => Ok(a == b),
+        _ => Ok(false),
     }
 }
 
-/// Whether a value may stand at a path: operations must not nest without end.
+/// Whether a value may stand at a path: operations must not nest or grow without end.
 fn fits(path: &[String], value: &Node, budget: &Budget) -> Result<(), String> {
+    budget.nodes(value.cost()).map_err(|why| why.to_string())?;
     let limit = budget.limits().nesting;
     if path.len() as u64 + value.depth() > limit {
         return Err(format!("more than {limit} levels of nesting"));
@@ -183,8 +197,14 @@ fn parent<'a, 'p>(
     Ok((find(node, before)?, last))
 }
 
+/// A list or a mapping moves what stands behind the place that changes.
+fn charge_shift(length: usize, budget: &Budget) -> Result<(), String> {
+    budget
+        .steps(length as u64 / 8)
+        .map_err(|why| why.to_string())
+}
+
 fn add(node: &mut Node, path: &[String], value: Node, budget: &Budget) -> Result<(), String> {
-    fits(path, &value, budget)?;
     match parent(node, path)? {
         (Node::Map(map), key) => {
             map.insert(key.clone(), value);
@@ -197,6 +217,7 @@ fn add(node: &mut Node, path: &[String], value: Node, budget: &Budget) -> Result
             if at > items.len() {
                 return Err(format!("index {key} is not there"));
             }
+            charge_shift(items.len(), budget)?;
             items.insert(at, value);
         }
         (Node::Scalar(_), key) => return Err(format!("nothing can hold {key}")),
@@ -204,12 +225,16 @@ fn add(node: &mut Node, path: &[String], value: Node, budget: &Budget) -> Result
     Ok(())
 }
 
-fn remove(node: &mut Node, path: &[String]) -> Result<Node, String> {
+fn remove(node: &mut Node, path: &[String], budget: &Budget) -> Result<Node, String> {
     let (parent, key) = parent(node, path)?;
     let missing = || format!("{key} is not there");
     match parent {
-        Node::Map(map) => map.shift_remove(key).ok_or_else(missing),
+        Node::Map(map) => {
+            charge_shift(map.len(), budget)?;
+            map.shift_remove(key).ok_or_else(missing)
+        }
         Node::Seq(items) => {
+            charge_shift(items.len(), budget)?;
             let at = index(key, items.len())?;
             if at < items.len() {
                 Ok(items.remove(at))
@@ -252,10 +277,9 @@ fn is_true(scalar: &Scalar) -> bool {
 mod tests {
     use super::*;
     use crate::Limits;
-    use crate::yaml::Mapping;
 
     fn empty() -> Node {
-        Node::Map(Mapping::new())
+        Node::empty_mapping()
     }
 
     #[test]
@@ -266,6 +290,7 @@ mod tests {
         let copy = |object: &mut Node, depth: usize| {
             let value = object.get("a").cloned().unwrap();
             let path = vec!["a".to_owned(); depth];
+            fits(&path, &value, &budget)?;
             add(object, &path, value, &budget)
         };
         let failed = (2..1000).find_map(|depth| copy(&mut object, depth).err());

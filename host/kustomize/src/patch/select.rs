@@ -1,32 +1,32 @@
 //! Which objects a patch's `target` means.
 
-use regex::Regex;
-
 use super::label_selector::LabelSelector;
+use crate::budget::Budget;
 use crate::options::Selector;
+use crate::pattern::Pattern;
 use crate::resource::Resource;
 use crate::yaml::Node;
 
 /// A target, its expressions compiled.
 pub(super) struct Selection {
-    group: Option<Regex>,
-    version: Option<Regex>,
-    kind: Option<Regex>,
-    name: Option<Regex>,
-    namespace: Option<Regex>,
+    group: Option<Pattern>,
+    version: Option<Pattern>,
+    kind: Option<Pattern>,
+    name: Option<Pattern>,
+    namespace: Option<Pattern>,
     labels: LabelSelector,
     annotations: LabelSelector,
 }
 
 impl Selection {
     /// The error says which field is wrong.
-    pub(super) fn new(target: &Selector) -> Result<Self, String> {
+    pub(super) fn new(target: &Selector, budget: &Budget) -> Result<Self, String> {
         Ok(Self {
-            group: compile("group", &target.group)?,
-            version: compile("version", &target.version)?,
-            kind: compile("kind", &target.kind)?,
-            name: compile("name", &target.name)?,
-            namespace: compile("namespace", &target.namespace)?,
+            group: compile("group", &target.group, budget)?,
+            version: compile("version", &target.version, budget)?,
+            kind: compile("kind", &target.kind, budget)?,
+            name: compile("name", &target.name, budget)?,
+            namespace: compile("namespace", &target.namespace, budget)?,
             labels: LabelSelector::parse(&target.label_selector)
                 .map_err(|why| format!("target.labelSelector: {why}"))?,
             annotations: LabelSelector::parse(&target.annotation_selector)
@@ -36,7 +36,7 @@ impl Selection {
 
     /// Whether `resource` is meant; names and namespaces may be those it first had.
     pub(super) fn matches(&self, resource: &Resource) -> bool {
-        let fits = |want: &Option<Regex>, is: &str| want.as_ref().is_none_or(|w| w.is_match(is));
+        let fits = |want: &Option<Pattern>, is: &str| want.as_ref().is_none_or(|w| w.fits(is));
         let text = |field: &str, key: &str| resource.metadata_text(field, key).map(str::to_owned);
         (fits(&self.namespace, resource.original_namespace())
             || fits(&self.namespace, resource.effective_namespace()))
@@ -53,12 +53,13 @@ impl Selection {
     }
 }
 
-fn compile(field: &str, pattern: &str) -> Result<Option<Regex>, String> {
+fn compile(field: &str, pattern: &str, budget: &Budget) -> Result<Option<Pattern>, String> {
     if pattern.is_empty() {
         return Ok(None);
     }
-    let anchored = format!("^(?:{pattern})$");
-    Regex::new(&anchored)
+    let compiled =
+        Pattern::new(&format!("^(?:{pattern})$"), budget).map_err(|why| why.to_string())?;
+    compiled
         .map(Some)
-        .map_err(|_| format!("target.{field} is no regular expression"))
+        .ok_or_else(|| format!("target.{field} is no regular expression"))
 }

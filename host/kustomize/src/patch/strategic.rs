@@ -6,6 +6,9 @@
 
 mod list;
 
+use std::collections::BTreeSet;
+
+use crate::budget::Budget;
 use crate::schema::Shape;
 use crate::yaml::{Mapping, Node};
 
@@ -30,8 +33,8 @@ enum Directive {
 }
 
 /// Merges `patch` into `object`; false when the patch deletes it.
-pub(super) fn merge(object: &mut Node, patch: &mut Node) -> Result<bool, String> {
-    match walk(Some(object), Some(patch), None)? {
+pub(super) fn merge(object: &mut Node, patch: &mut Node, budget: &Budget) -> Result<bool, String> {
+    match walk(Some(object), Some(patch), None, budget)? {
         Outcome::Clear => Ok(false),
         Outcome::Same => Ok(true),
         Outcome::Value(node) => {
@@ -45,6 +48,7 @@ fn walk(
     dest: Option<&mut Node>,
     patch: Option<&mut Node>,
     shape: Option<Shape>,
+    budget: &Budget,
 ) -> Result<Outcome, String> {
     let present = |node: &Option<&mut Node>| node.as_deref().is_some_and(|n| !n.is_null());
     let first = if present(&dest) {
@@ -53,7 +57,7 @@ fn walk(
         patch.as_deref()
     };
     let Some(kind) = first.filter(|node| !node.is_null()) else {
-        return mapping(dest, patch, shape);
+        return mapping(dest, patch, shape, budget);
     };
     let same = |node: &Node| {
         node.is_null()
@@ -71,11 +75,11 @@ fn walk(
     match kind {
         Node::Map(_) => {
             let shape = shape.or_else(|| shape_of(dest.as_deref(), patch.as_deref()));
-            mapping(dest, patch, shape)
+            mapping(dest, patch, shape, budget)
         }
         Node::Seq(_) => match shape {
             Some(Shape::List(keys, item)) => {
-                list::merge(dest, patch, keys, item.map(Shape::Fields))
+                list::merge(dest, patch, keys, item.map(Shape::Fields), budget)
             }
             _ => Ok(replaced(patch)),
         },
@@ -99,20 +103,21 @@ fn mapping(
     dest: Option<&mut Node>,
     patch: Option<&mut Node>,
     shape: Option<Shape>,
+    budget: &Budget,
 ) -> Result<Outcome, String> {
     let Some(dest) = dest else {
-        return added(patch, shape);
+        return added(patch, shape, budget);
     };
     if dest.is_null() {
         return match patch {
             // A null that was written stays, a value that was left out does not.
             None if dest.raw_text().is_empty() => Ok(Outcome::Clear),
             None => Ok(Outcome::Same),
-            some => added(some, shape),
+            some => added(some, shape, budget),
         };
     }
     let Some(patch) = patch else {
-        fields(dest, None, shape)?;
+        fields(dest, None, shape, budget)?;
         return Ok(Outcome::Same);
     };
     if patch.is_null() {
@@ -120,16 +125,20 @@ fn mapping(
     }
     match mapping_directive(patch)? {
         Directive::Delete => Ok(Outcome::Clear),
-        Directive::Replace => added(Some(patch), shape),
+        Directive::Replace => added(Some(patch), shape, budget),
         Directive::Merge => {
-            fields(dest, Some(patch), shape)?;
+            fields(dest, Some(patch), shape, budget)?;
             Ok(Outcome::Same)
         }
     }
 }
 
 /// A value that the patch brings: merged with itself, which obeys the directives within it.
-fn added(patch: Option<&mut Node>, shape: Option<Shape>) -> Result<Outcome, String> {
+fn added(
+    patch: Option<&mut Node>,
+    shape: Option<Shape>,
+    budget: &Budget,
+) -> Result<Outcome, String> {
     let Some(patch) = patch.filter(|patch| !patch.is_null()) else {
         return Ok(Outcome::Clear);
     };
@@ -137,11 +146,16 @@ fn added(patch: Option<&mut Node>, shape: Option<Shape>) -> Result<Outcome, Stri
         return Ok(Outcome::Clear);
     }
     let mut new = patch.clone();
-    fields(&mut new, Some(patch), shape)?;
+    fields(&mut new, Some(patch), shape, budget)?;
     Ok(Outcome::Value(new))
 }
 
-fn fields(dest: &mut Node, patch: Option<&mut Node>, shape: Option<Shape>) -> Result<(), String> {
+fn fields(
+    dest: &mut Node,
+    patch: Option<&mut Node>,
+    shape: Option<Shape>,
+    budget: &Budget,
+) -> Result<(), String> {
     let Node::Map(dest) = dest else { return Ok(()) };
     let mut nothing = Mapping::new();
     let patch = match patch {
@@ -151,21 +165,22 @@ fn fields(dest: &mut Node, patch: Option<&mut Node>, shape: Option<Shape>) -> Re
     let mut keys: Vec<String> = dest.keys().chain(patch.keys()).cloned().collect();
     keys.sort();
     keys.dedup();
+    let mut gone = BTreeSet::new();
     for key in keys {
         let below = shape.and_then(|shape| shape.field(&key));
-        let outcome = walk(dest.get_mut(&key), patch.get_mut(&key), below);
+        let outcome = walk(dest.get_mut(&key), patch.get_mut(&key), below, budget);
         match outcome.map_err(|why| format!("{key}: {why}"))? {
-            Outcome::Clear => {
-                dest.shift_remove(&key);
-            }
             Outcome::Same => {}
-            Outcome::Value(value) if value.is_null() => {
-                dest.shift_remove(&key);
-            }
-            Outcome::Value(value) => {
+            Outcome::Value(value) if !value.is_null() => {
                 dest.insert(key, value);
             }
+            Outcome::Clear | Outcome::Value(_) => {
+                gone.insert(key);
+            }
         }
+    }
+    if !gone.is_empty() {
+        dest.retain(|key, _| !gone.contains(key));
     }
     Ok(())
 }

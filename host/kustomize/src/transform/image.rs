@@ -3,11 +3,10 @@
 //! Found twice, as kustomize does: in every list named `containers` or `initContainers` at any depth, and in the default
 //! fields. A CRD is left alone.
 
-use regex::Regex;
-
 use crate::error::Error;
 use crate::fieldspec::Defaults;
 use crate::file::Image;
+use crate::pattern::Pattern;
 use crate::resource::{Resource, set_text};
 use crate::session::Session;
 use crate::yaml::Node;
@@ -22,10 +21,11 @@ pub(crate) fn apply(
     charge.map_err(|why| Error::in_place(&image.place, why))?;
     // kustomize takes the name for a regular expression; one that is none matches nothing.
     let tail = "(:[a-zA-Z0-9_.{}-]*)?(@[a-zA-Z0-9]+([.+_-][a-zA-Z0-9]+)*:[a-zA-Z0-9_.{}-]*)?";
-    let Ok(pattern) = Regex::new(&format!("^{}{tail}$", image.set.name)) else {
+    let pattern = Pattern::new(&format!("^{}{tail}$", image.set.name), &session.budget);
+    let Some(pattern) = pattern.map_err(|why| Error::in_place(&image.place, why))? else {
         return Ok(());
     };
-    let mut set = |node: &mut Node| update(node, &pattern, image);
+    let mut set = |node: &mut Node| update(session, node, &pattern, image);
     for resource in resources
         .iter_mut()
         .filter(|r| r.kind() != "CustomResourceDefinition")
@@ -61,12 +61,18 @@ fn find_containers(
     }
 }
 
-fn update(node: &mut Node, pattern: &Regex, image: &Image) -> Result<(), String> {
+fn update(
+    session: &Session<'_>,
+    node: &mut Node,
+    pattern: &Pattern,
+    image: &Image,
+) -> Result<(), String> {
     if !node.is_scalar() {
         return Err(format!("image must be a string, not {}", node.kind_name()));
     }
-    if pattern.is_match(node.raw_text()) {
+    if pattern.fits(node.raw_text()) {
         let new = replaced(node.raw_text(), image);
+        session.budget.text(&new).map_err(|why| why.to_string())?;
         set_text(node, new);
     }
     Ok(())

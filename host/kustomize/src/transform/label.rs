@@ -1,11 +1,11 @@
 //! `labels`, `commonLabels` and `commonAnnotations`.
 
-use crate::error::{Error, Place};
+use crate::error::Error;
 use crate::fieldspec::{self, Defaults, FieldSpec, Make};
 use crate::file::{Labels, Pairs};
 use crate::resource::Resource;
 use crate::session::Session;
-use crate::yaml::Node;
+use crate::yaml::{Node, text_cost};
 
 /// Adds one entry of `labels`.
 pub(crate) fn apply_labels(
@@ -68,14 +68,14 @@ fn add(
     if pairs.pairs.is_empty() {
         return Ok(());
     }
-    let place: &Place = &pairs.place;
-    let steps = (pairs.pairs.len() * resources.len()) as u64;
-    session
-        .budget
-        .steps(steps)
-        .map_err(|why| Error::in_place(place, why))?;
+    let cost: u64 = pairs
+        .pairs
+        .iter()
+        .map(|(k, v)| text_cost(k) + text_cost(v))
+        .sum();
     let mut set = |node: &mut Node| match node {
         Node::Map(map) => {
+            session.budget.nodes(cost).map_err(|why| why.to_string())?;
             let texts = pairs.pairs.iter();
             map.extend(texts.map(|(key, value)| (key.clone(), Node::string(value.as_str()))));
             Ok(())

@@ -15,7 +15,8 @@ pub(crate) type Mapping = IndexMap<String, Node>;
 pub(crate) enum Node {
     Scalar(Scalar),
     Seq(Vec<Self>),
-    Map(Mapping),
+    /// Boxed, so that the many scalars stay small.
+    Map(Box<Mapping>),
 }
 
 impl Default for Node {
@@ -41,6 +42,14 @@ impl Node {
             tag: Tag::Bool,
             text: value.to_string(),
         })
+    }
+
+    pub(crate) fn mapping(map: Mapping) -> Self {
+        Self::Map(Box::new(map))
+    }
+
+    pub(crate) fn empty_mapping() -> Self {
+        Self::mapping(Mapping::new())
     }
 
     pub(crate) fn is_null(&self) -> bool {

@@ -4,6 +4,7 @@
 //! items has the second key, the first is enough.
 
 use super::{DIRECTIVE, Directive, Outcome, directive, walk};
+use crate::budget::Budget;
 use crate::schema::Shape;
 use crate::yaml::{Node, Scalar, Typing, resolve};
 
@@ -16,6 +17,7 @@ pub(super) fn merge(
     patch: Option<&mut Node>,
     keys: &[&'static str],
     item: Option<Shape>,
+    budget: &Budget,
 ) -> Result<Outcome, String> {
     let Some(Node::Seq(dest)) = dest else {
         // The list is new: it is merged with itself.
@@ -23,7 +25,7 @@ pub(super) fn merge(
             return Ok(Outcome::Clear);
         };
         let mut new = patch.clone();
-        items(&mut new, Some(patch), keys, item)?;
+        items(&mut new, Some(patch), keys, item, budget)?;
         return Ok(Outcome::Value(Node::Seq(new)));
     };
     let patch = match patch {
@@ -32,18 +34,18 @@ pub(super) fn merge(
         Some(_) => return Ok(Outcome::Clear),
     };
     let Some(patch) = patch else {
-        items(dest, None, keys, item)?;
+        items(dest, None, keys, item, budget)?;
         return Ok(Outcome::Same);
     };
     match list_directive(patch)? {
         Directive::Delete => Ok(Outcome::Clear),
         Directive::Replace => {
             let mut new = patch.clone();
-            items(&mut new, Some(patch), keys, item)?;
+            items(&mut new, Some(patch), keys, item, budget)?;
             Ok(Outcome::Value(Node::Seq(new)))
         }
         Directive::Merge => {
-            items(dest, Some(patch), keys, item)?;
+            items(dest, Some(patch), keys, item, budget)?;
             Ok(Outcome::Same)
         }
     }
@@ -66,12 +68,18 @@ fn items(
     mut patch: Option<&mut Vec<Node>>,
     keys: &[&'static str],
     shape: Option<Shape>,
+    budget: &Budget,
 ) -> Result<(), String> {
     let (keys, mut list): (&[&str], _) = if keys.is_empty() {
         (&[""], own_values(dest, patch.as_deref()))
     } else {
         (keys, key_values(dest, patch.as_deref(), keys))
     };
+    // Every item is looked for among all others, several times.
+    let all = dest.len() + patch.as_deref().map_or(0, Vec::len) + list.len();
+    budget
+        .steps((list.len() * all * keys.len()) as u64)
+        .map_err(|why| why.to_string())?;
     if keys.len() > 1 {
         complete(&mut list);
     }
@@ -92,6 +100,7 @@ fn items(
             at.and_then(|at| dest.get_mut(at)),
             of.and_then(|of| patch.as_deref_mut()?.get_mut(of)),
             shape,
+            budget,
         )?;
         let merged = match outcome {
             Outcome::Clear => None,

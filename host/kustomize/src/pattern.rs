@@ -1,0 +1,35 @@
+//! Regular expressions that others wrote.
+//!
+//! The engine behind them takes time linear in pattern and text; here both are bounded and counted, so that many small
+//! ones are no way around.
+
+use regex::{Regex, RegexBuilder};
+
+use crate::budget::Budget;
+use crate::error::Why;
+
+/// How large a compiled expression may be.
+const SIZE: usize = 256 << 10;
+/// What compiling one counts.
+const COMPILING: u64 = 5_000;
+/// The longest text that is looked at: no name, namespace or image is longer.
+const TEXT: usize = 4 << 10;
+
+/// A compiled expression.
+pub(crate) struct Pattern(Regex);
+
+impl Pattern {
+    /// Compiles an expression; nothing when it is none, or too large.
+    pub(crate) fn new(text: &str, budget: &Budget) -> Result<Option<Self>, Why> {
+        budget.steps(COMPILING)?;
+        Ok(RegexBuilder::new(text)
+            .size_limit(SIZE)
+            .build()
+            .ok()
+            .map(Self))
+    }
+
+    pub(crate) fn fits(&self, text: &str) -> bool {
+        text.len() <= TEXT && self.0.is_match(text)
+    }
+}
