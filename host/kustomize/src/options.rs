@@ -121,7 +121,7 @@ impl Default for Limits {
             files: 20_000,
             bytes: 64 << 20,
             depth: 100,
-            nesting: 500,
+            nesting: 200,
             nodes: 3_000_000,
             objects: 50_000,
             steps: 200_000_000,

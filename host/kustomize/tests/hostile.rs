@@ -47,7 +47,7 @@ fn nesting_ends_in_an_error_with_a_place() {
     let spaces: String = (0..3_000)
         .map(|i| format!("{}a:\n", " ".repeat(i)))
         .collect();
-    assert!(error(&one("a.yaml", spaces)).contains("more than 500 levels of nesting"));
+    assert!(error(&one("a.yaml", spaces)).contains("more than 200 levels of nesting"));
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn json_patches_that_copy_themselves_are_bounded() {
 #[test]
 fn an_object_of_the_deepest_nesting_needs_no_large_stack() {
     let deep = |from: usize| {
-        (from..490)
+        (from..195)
             .map(|i| format!("{}a:\n", " ".repeat(i)))
             .collect::<String>()
     };
@@ -182,7 +182,7 @@ fn an_object_of_the_deepest_nesting_needs_no_large_stack() {
     let small = std::thread::Builder::new().stack_size(1 << 20);
     let built =
         small.spawn(move || build(&tree, "", &Options::default()).map(|o| to_yaml(&o).len()));
-    assert!(built.unwrap().join().unwrap().unwrap() > 490);
+    assert!(built.unwrap().join().unwrap().unwrap() > 195);
 }
 
 fn files(dir: &Path, root: &Path, found: &mut Vec<(String, Vec<u8>)>) {

@@ -294,6 +294,6 @@ mod tests {
             add(object, &path, value, &budget)
         };
         let failed = (2..1000).find_map(|depth| copy(&mut object, depth).err());
-        assert_eq!(failed.unwrap(), "more than 500 levels of nesting");
+        assert_eq!(failed.unwrap(), "more than 200 levels of nesting");
     }
 }
