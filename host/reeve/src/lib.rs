@@ -1,5 +1,6 @@
 //! The shell of reeve: the rooms.
 
+pub mod cluster;
 pub mod git;
 mod keyfile;
 pub mod store;

@@ -1,0 +1,81 @@
+//! The cluster: read with the controller's own rights, written as the tenant.
+//!
+//! A [`Cluster`] holds the one connection and hands out no raw client. What a tenant's objects become is written through
+//! a [`TenantClient`], which only an admitted spec's account opens and which applies only an admitted plan; so neither
+//! "not checked by policy" nor "applied with the controller's own rights" compiles. With its own rights the controller
+//! reads (watches, discovery), holds its lease, and writes status, finalizers and Events onto Flux's own objects.
+//! It deliberately decides nothing: plans come from `core`, and what happened is told by `controller::report`.
+
+mod apply;
+mod compare;
+mod connection;
+mod discovery;
+mod error;
+mod event;
+mod lease;
+mod prune;
+mod secret;
+mod settle;
+pub(crate) mod status;
+mod tenant_client;
+mod watch;
+mod wire;
+
+use std::sync::Arc;
+
+use reeve_core::plan::Scopes;
+
+pub use apply::{Action, Applied, ApplyError, Progress, Witness};
+pub use connection::{Config, ConnectError};
+pub use error::{Attempt, CallError, Cause, Failures, ObjectError, Refusal};
+pub use event::{Event, Events, Involved};
+pub use lease::{Leadership, LeaseConfig};
+pub use prune::{PruneError, Pruned};
+pub use secret::{SecretData, SecretError, SecretOwner};
+pub use tenant_client::TenantClient;
+pub use watch::{Change, Id, Selection, Undecodable};
+
+use discovery::Discovery;
+use wire::Wire;
+
+/// One cluster, reached as the controller.
+#[derive(Clone)]
+pub struct Cluster {
+    client: kube::Client,
+    own: Wire,
+    discovery: Arc<Discovery>,
+    concurrency: usize,
+}
+
+impl Cluster {
+    /// Connects, and lists what the API server serves. The process's rustls provider must be installed before.
+    pub async fn connect(config: Config) -> Result<Self, ConnectError> {
+        let client = connection::client(&config).await?;
+        let own = Wire::own(client.clone(), config.retry_for);
+        let discovery = Discovery::begin(own.clone())
+            .await
+            .map_err(ConnectError::Discovery)?;
+        let concurrency = config.concurrency.max(1);
+        Ok(Self {
+            client,
+            own,
+            discovery: Arc::new(discovery),
+            concurrency,
+        })
+    }
+
+    /// Where each kind that is served lives: in a namespace or in the cluster.
+    pub async fn scopes(&self) -> Scopes {
+        self.discovery.scopes().await
+    }
+
+    /// Whether the API server answers; for readiness probes.
+    pub async fn is_reachable(&self) -> Result<(), CallError> {
+        self.own.impatient().read("/readyz", "*/*").await.map(drop)
+    }
+
+    /// The namespace the connection's context names, or the controller's own one in a cluster.
+    pub fn default_namespace(&self) -> &str {
+        self.client.default_namespace()
+    }
+}

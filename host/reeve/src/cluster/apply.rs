@@ -1,0 +1,461 @@
+//! Server-side apply of an admitted plan, stage by stage, as the tenant.
+//!
+//! In each stage every object is read and dry-run first, several at a time; only when all of them would pass is the
+//! first one written, and only those that would change are, one after the other. Field conflicts are won (git wins),
+//! old claims of `kubectl` are taken over first. An object is deleted and made anew only if the spec or the object says
+//! so and a field of it cannot be changed. It deliberately knows no unadmitted plan and no identity but the
+//! [`TenantClient`]'s; what is no longer wanted is [`prune`](super::prune)'s, stages that must settle
+//! [`settle`](super::settle)'s.
+
+use futures::StreamExt as _;
+use reeve_api::reason::Reason;
+use reeve_core::failure::{Explain, Explained, Turn};
+use reeve_core::health::verdict;
+use reeve_core::inventory::{Inventory, ObjectId};
+use reeve_core::plan::{Admitted, Plan, Planned, Stage};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::compare::{self, MANAGER};
+use super::error::{Attempt, CallError, Cause, Failures, ObjectError};
+use super::tenant_client::{Located, TenantClient};
+use super::wire::{Format, Patch};
+
+/// What became of one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// It did not exist.
+    Created,
+    /// It differed.
+    Configured,
+    /// It was already so.
+    Unchanged,
+    /// It asks to be left alone.
+    Skipped,
+    /// It is no longer wanted, and gone or going.
+    Deleted,
+}
+
+impl Action {
+    /// Flux's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Configured => "configured",
+            Self::Unchanged => "unchanged",
+            Self::Skipped => "skipped",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// What became of each object, in the order it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Applied {
+    /// Object by object.
+    pub entries: Vec<(ObjectId, Action)>,
+}
+
+impl Applied {
+    /// The objects that were written, a line each as Flux tells them: `Service/acme/web created`. Empty: nothing was.
+    pub fn changes(&self) -> Vec<String> {
+        let written = |action: &Action| !matches!(action, Action::Unchanged | Action::Skipped);
+        let entries = self.entries.iter().filter(|(_, action)| written(action));
+        entries
+            .map(|(id, action)| format!("{} {}", id.subject(), action.as_str()))
+            .collect()
+    }
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// The objects of a stage are compared with the cluster.
+    Comparing {
+        /// How many.
+        objects: usize,
+    },
+    /// Those that differ are written.
+    Writing {
+        /// How many.
+        objects: usize,
+    },
+    /// What the next stage needs is not ready yet.
+    Waiting {
+        /// For which objects, as `Kind/name`.
+        subjects: Vec<String>,
+    },
+}
+
+/// Who must know what a run is about to do, before it does it.
+pub trait Witness: Send + Sync {
+    /// Called once, before the first write of a run that writes at all; the run goes on only when it returns Ok.
+    ///
+    /// `inventory` is everything the run may leave on the cluster: what it will apply and what it will prune. Once it is
+    /// recorded, a process killed between two writes orphans nothing.
+    fn before_first_write(
+        &self,
+        inventory: &Inventory,
+    ) -> impl Future<Output = Result<(), Explained>> + Send;
+
+    /// Called as the run proceeds; must not block.
+    fn progress(&self, progress: Progress);
+}
+
+/// A run that did not apply everything. What was done before is `done`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// Objects were refused. Those of their stage were not written, unless the refusal came with the write itself.
+    #[error("{failures}")]
+    Refused {
+        /// Which, and why.
+        failures: Failures,
+        /// What was done before.
+        done: Applied,
+    },
+    /// What a stage applied did not become ready.
+    #[error("timeout waiting for: [{}]", waiting.join(", "))]
+    NotReady {
+        /// What is missing, object by object.
+        waiting: Vec<String>,
+        /// What was done before.
+        done: Applied,
+    },
+    /// Time ran out.
+    #[error("not everything was applied in time; {} objects were", done.entries.len())]
+    Deadline {
+        /// What was done before.
+        done: Applied,
+    },
+    /// What was about to be written could not be recorded, so nothing was written.
+    #[error("recording the inventory before the first write failed: {source}")]
+    Unrecorded {
+        /// Why not.
+        source: Explained,
+        /// What was found unchanged before.
+        done: Applied,
+    },
+}
+
+impl ApplyError {
+    /// What was done before it failed.
+    pub fn done(&self) -> &Applied {
+        match self {
+            Self::Refused { done, .. }
+            | Self::NotReady { done, .. }
+            | Self::Deadline { done }
+            | Self::Unrecorded { done, .. } => done,
+        }
+    }
+}
+
+impl Explain for ApplyError {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Unrecorded { source, .. } => source.reason,
+            Self::Refused { .. } | Self::NotReady { .. } | Self::Deadline { .. } => {
+                Reason::ReconciliationFailed
+            }
+        }
+    }
+
+    fn turn(&self) -> Turn {
+        match self {
+            Self::Refused { failures, .. } => failures.turn(),
+            Self::NotReady { .. } | Self::Deadline { .. } => Turn::Retry,
+            Self::Unrecorded { source, .. } => source.turn,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused { failures, .. } => failures.hint(),
+            Self::NotReady { .. } => None,
+            Self::Deadline { .. } => {
+                Some("raise spec.timeout if it is short for this much".to_owned())
+            }
+            Self::Unrecorded { source, .. } => source.hint.clone(),
+        }
+    }
+}
+
+/// What comparing found out about one object.
+enum Finding {
+    /// There is nothing to write; and whether the live object is as good as it gets.
+    Settled(Action, bool),
+    Differs(Box<Write>),
+}
+
+/// A write that has passed its dry run.
+struct Write {
+    at: Located,
+    body: Vec<u8>,
+    action: Action,
+    first: First,
+}
+
+/// What must be done to the live object before it is applied.
+enum First {
+    Nothing,
+    /// Take over old claims on its fields.
+    Takeover(Value),
+    /// Delete the one with this uid, and wait until it is gone.
+    Delete(String),
+}
+
+/// Where a run stands.
+struct Run<'a, W> {
+    deadline: Instant,
+    witness: &'a W,
+    inventory: Inventory,
+    witnessed: bool,
+    done: Applied,
+}
+
+impl TenantClient {
+    /// Makes the cluster what the plan's stages say, and returns what became of each object. Prunes nothing.
+    pub async fn apply<W: Witness>(
+        &self,
+        plan: &Plan<Admitted>,
+        deadline: Instant,
+        witness: &W,
+    ) -> Result<Applied, ApplyError> {
+        let pruned: Inventory = plan.prune().iter().cloned().collect();
+        let inventory = plan.inventory().union(&pruned);
+        let skipped = plan
+            .skipped()
+            .iter()
+            .map(|id| (id.clone(), Action::Skipped));
+        let done = Applied {
+            entries: skipped.collect(),
+        };
+        let mut run = Run {
+            deadline,
+            witness,
+            inventory,
+            witnessed: false,
+            done,
+        };
+        for stage in plan.stages() {
+            self.apply_stage(stage, &mut run).await?;
+        }
+        Ok(run.done)
+    }
+
+    async fn apply_stage<W: Witness>(
+        &self,
+        stage: &Stage,
+        run: &mut Run<'_, W>,
+    ) -> Result<(), ApplyError> {
+        let objects = stage.objects();
+        run.witness.progress(Progress::Comparing {
+            objects: objects.len(),
+        });
+        // read: every object, as it is and as it would be
+        let findings = futures::stream::iter(objects)
+            .map(|object| self.compare(object))
+            .buffered(self.concurrency)
+            .collect::<Vec<_>>();
+        let Ok(findings) = tokio::time::timeout_at(run.deadline, findings).await else {
+            return Err(ApplyError::Deadline {
+                done: std::mem::take(&mut run.done),
+            });
+        };
+        let (mut failed, mut writes, mut unsettled) = (Vec::new(), Vec::new(), Vec::new());
+        for (object, finding) in objects.iter().zip(findings) {
+            match finding {
+                Ok(Finding::Settled(action, current)) => {
+                    run.done.entries.push((object.id().clone(), action));
+                    unsettled.extend((!current).then_some(object));
+                }
+                Ok(Finding::Differs(write)) => {
+                    writes.push((object.id(), write));
+                    unsettled.push(object);
+                }
+                Err(why) => failed.push(why),
+            }
+        }
+        if let Some(failures) = Failures::of(failed) {
+            return Err(ApplyError::Refused {
+                failures,
+                done: std::mem::take(&mut run.done),
+            });
+        }
+        // write: what differs, one after the other
+        if !writes.is_empty() {
+            run.witness.progress(Progress::Writing {
+                objects: writes.len(),
+            });
+        }
+        for (id, write) in writes {
+            run.announce().await?;
+            self.write(id, &write, run).await?;
+        }
+        self.settle(unsettled, run.deadline, run.witness)
+            .await
+            .map_err(|why| why.after(std::mem::take(&mut run.done)))
+    }
+
+    /// Reads and dry-runs one object. Writes nothing.
+    async fn compare(&self, object: &Planned) -> Result<Finding, ObjectError> {
+        let wanted = object.manifest();
+        let Some(at) = self.locate(object.id(), Some(object.version())).await? else {
+            return Err(self.unlocated(object.id(), unknown_kind(object)));
+        };
+        let settled =
+            |action, live: &Value| Ok(Finding::Settled(action, verdict(live).is_current()));
+        if compare::only_if_absent(wanted)
+            && let Some(live) = self.read(&at).await?
+        {
+            return settled(Action::Skipped, &live);
+        }
+        let body = wanted.to_string().into_bytes();
+        // Both at once: most of a run that changes nothing is waiting for these two answers.
+        let (live, dry) = tokio::join!(self.read(&at), self.dry_run(&at, body.clone()));
+        let live = live?;
+        if let Some(live) = live.as_ref().filter(|live| compare::left_alone(live)) {
+            return settled(Action::Skipped, live);
+        }
+        let differs = |action, first| {
+            Ok(Finding::Differs(Box::new(Write {
+                at: at.clone(),
+                body: body.clone(),
+                action,
+                first,
+            })))
+        };
+        let dry = match (dry, &live) {
+            (Ok(dry), _) => dry,
+            (Err(why), Some(live)) if self.may_recreate(&why, wanted, live) => {
+                let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
+                let uid = uid.unwrap_or_default().to_owned();
+                return differs(Action::Created, First::Delete(uid));
+            }
+            (Err(why), _) => return Err(self.failed(&at, Attempt::DryRun, why)),
+        };
+        let Some(live) = live else {
+            return differs(Action::Created, First::Nothing);
+        };
+        match compare::takeover(wanted, &live) {
+            Some(patch) => differs(Action::Configured, First::Takeover(patch)),
+            None if compare::differs(&live, &dry) => differs(Action::Configured, First::Nothing),
+            None => settled(Action::Unchanged, &live),
+        }
+    }
+
+    async fn read(&self, at: &Located) -> Result<Option<Value>, ObjectError> {
+        self.wire
+            .get(&at.address)
+            .await
+            .map_err(|why| self.failed(at, Attempt::Get, why))
+    }
+
+    async fn dry_run(&self, at: &Located, body: Vec<u8>) -> Result<Value, CallError> {
+        let how = Patch {
+            format: Format::Apply,
+            manager: MANAGER,
+            dry_run: true,
+            subresource: None,
+        };
+        self.wire.patch(&at.address, how, body).await
+    }
+
+    fn may_recreate(&self, why: &CallError, wanted: &Value, live: &Value) -> bool {
+        let allowed =
+            self.force || compare::may_be_recreated(wanted) || compare::may_be_recreated(live);
+        // As Flux and kubectl do: an Invalid or Conflict of something that exists may be an immutable field.
+        let immutable = match why {
+            CallError::Refused(refusal) => {
+                refusal.cause() == Cause::Immutable || matches!(refusal.code, 409 | 422)
+            }
+            _ => false,
+        };
+        allowed && immutable
+    }
+
+    async fn write<W: Witness>(
+        &self,
+        id: &ObjectId,
+        write: &Write,
+        run: &mut Run<'_, W>,
+    ) -> Result<(), ApplyError> {
+        match tokio::time::timeout_at(run.deadline, self.write_now(write)).await {
+            Ok(Ok(())) => {
+                run.done.entries.push((id.clone(), write.action));
+                Ok(())
+            }
+            Ok(Err(why)) => match Failures::of(vec![why]) {
+                Some(failures) => Err(ApplyError::Refused {
+                    failures,
+                    done: std::mem::take(&mut run.done),
+                }),
+                None => Ok(()),
+            },
+            Err(_) => Err(ApplyError::Deadline {
+                done: std::mem::take(&mut run.done),
+            }),
+        }
+    }
+
+    async fn write_now(&self, write: &Write) -> Result<(), ObjectError> {
+        let Write {
+            at, body, first, ..
+        } = write;
+        let patch = |format| Patch {
+            format,
+            manager: MANAGER,
+            dry_run: false,
+            subresource: None,
+        };
+        match first {
+            First::Nothing => {}
+            First::Takeover(claims) => {
+                let claims = claims.to_string().into_bytes();
+                let taken = self
+                    .wire
+                    .patch(&at.address, patch(Format::Json), claims)
+                    .await;
+                taken.map_err(|why| self.failed(at, Attempt::Patch, why))?;
+            }
+            First::Delete(uid) => {
+                let deleted = self.wire.delete(&at.address, uid).await;
+                deleted.map_err(|why| self.failed(at, Attempt::Delete, why))?;
+                self.until_gone(at, uid).await?;
+            }
+        }
+        let applied = self
+            .wire
+            .patch(&at.address, patch(Format::Apply), body.clone())
+            .await;
+        applied
+            .map(drop)
+            .map_err(|why| self.failed(at, Attempt::Apply, why))
+    }
+}
+
+impl<W: Witness> Run<'_, W> {
+    /// Before the first write, what may be left behind is recorded.
+    async fn announce(&mut self) -> Result<(), ApplyError> {
+        if self.witnessed {
+            return Ok(());
+        }
+        match self.witness.before_first_write(&self.inventory).await {
+            Ok(()) => {
+                self.witnessed = true;
+                Ok(())
+            }
+            Err(source) => Err(ApplyError::Unrecorded {
+                source,
+                done: std::mem::take(&mut self.done),
+            }),
+        }
+    }
+}
+
+/// kubectl's words for a kind nobody serves.
+fn unknown_kind(object: &Planned) -> CallError {
+    CallError::UnknownKind {
+        kind: object.id().kind.clone(),
+        api_version: object.api_version(),
+    }
+}

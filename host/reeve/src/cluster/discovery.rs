@@ -1,0 +1,255 @@
+//! What kinds the API server serves, remembered.
+//!
+//! One aggregated listing holds all of it; it is asked again when a definition was seen to change, when a kind is
+//! missed (at most once in [`MISS_PAUSE`], for whatever number of tenants miss whatever), and when it has grown old.
+//! It deliberately never guesses a plural or a scope. `core::plan` gets the scopes, [`apply`](super::apply) the paths.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use kube::core::ApiResource;
+use kube::core::discovery::v2::{ACCEPT_AGGREGATED_DISCOVERY_V2, APIGroupDiscoveryList};
+use reeve_core::plan::{Scope, Scopes};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::error::CallError;
+use super::wire::Wire;
+
+/// How long to believe that a kind nobody serves is still not served.
+const MISS_PAUSE: Duration = Duration::from_secs(2);
+/// How long a listing is believed at all: what an aggregated API server adds shows in no watch of ours.
+const MAX_AGE: Duration = Duration::from_secs(600);
+
+/// The kinds of one cluster.
+pub(super) struct Discovery {
+    wire: Wire,
+    known: ArcSwap<Known>,
+    stale: AtomicBool,
+    refreshing: Mutex<()>,
+}
+
+/// One listing.
+struct Known {
+    listed: Instant,
+    kinds: Kinds,
+    scopes: Scopes,
+}
+
+/// What is served, by group and kind.
+#[derive(Default)]
+struct Kinds {
+    served: BTreeMap<(String, String), Vec<Served>>,
+    /// Groups whose own server did not answer: what is missing of them may still exist.
+    silent: BTreeSet<String>,
+}
+
+/// One kind in one version.
+#[derive(Debug, Clone)]
+struct Served {
+    resource: ApiResource,
+    scope: Scope,
+}
+
+impl Discovery {
+    /// Lists everything once.
+    pub(super) async fn begin(wire: Wire) -> Result<Self, CallError> {
+        let known = list(&wire).await?;
+        Ok(Self {
+            wire,
+            known: ArcSwap::from_pointee(known),
+            stale: AtomicBool::new(false),
+            refreshing: Mutex::new(()),
+        })
+    }
+
+    /// Where each known kind lives.
+    pub(super) async fn scopes(&self) -> Scopes {
+        // An old listing is better than none: the plan is made from it, and a kind it lacks is missed when applied.
+        if self.stale.load(Ordering::Acquire) || self.known.load().listed.elapsed() > MAX_AGE {
+            drop(self.refresh(Instant::now()).await);
+        }
+        self.known.load().scopes.clone()
+    }
+
+    /// Something changed what is served: the next use lists again.
+    pub(super) fn outdated(&self) {
+        self.stale.store(true, Ordering::Release);
+    }
+
+    /// The kind's path and scope in exactly that version, or in any version if none is given; None: nobody serves it.
+    pub(super) async fn find(
+        &self,
+        group: &str,
+        version: Option<&str>,
+        kind: &str,
+    ) -> Result<Option<(ApiResource, Scope)>, CallError> {
+        let begun = Instant::now();
+        let known = self.known.load_full();
+        let fresh = !self.stale.load(Ordering::Acquire) && known.listed.elapsed() < MAX_AGE;
+        if let Some(found) = known.find(group, version, kind)
+            && fresh
+        {
+            return Ok(Some(found));
+        }
+        if !fresh || known.listed.elapsed() >= MISS_PAUSE {
+            self.refresh(begun).await?;
+        }
+        let known = self.known.load();
+        match known.find(group, version, kind) {
+            None if known.kinds.silent.contains(group) => {
+                Err(CallError::UnknownGroup(group.to_owned()))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// Whether the last listing has the kind in that version.
+    pub(super) fn knows(&self, group: &str, version: &str, kind: &str) -> bool {
+        self.known.load().find(group, Some(version), kind).is_some()
+    }
+
+    /// Lists again, unless somebody else did since `asked`.
+    pub(super) async fn refresh(&self, asked: Instant) -> Result<(), CallError> {
+        let _one_at_a_time = self.refreshing.lock().await;
+        if self.known.load().listed > asked {
+            return Ok(());
+        }
+        // Cleared before the listing: a change during it makes it stale again.
+        self.stale.store(false, Ordering::Release);
+        match list(&self.wire).await {
+            Ok(known) => {
+                self.known.store(Arc::new(known));
+                Ok(())
+            }
+            Err(why) => {
+                self.stale.store(true, Ordering::Release);
+                Err(why)
+            }
+        }
+    }
+}
+
+impl Known {
+    fn find(&self, group: &str, version: Option<&str>, kind: &str) -> Option<(ApiResource, Scope)> {
+        let versions = self
+            .kinds
+            .served
+            .get(&(group.to_owned(), kind.to_owned()))?;
+        let wanted =
+            |served: &&Served| version.is_none_or(|wanted| served.resource.version == wanted);
+        versions
+            .iter()
+            .find(wanted)
+            .map(|served| (served.resource.clone(), served.scope))
+    }
+}
+
+async fn list(wire: &Wire) -> Result<Known, CallError> {
+    // Taken before asking: what changes while the answer is on its way is not in it.
+    let listed = Instant::now();
+    let (core, groups) = tokio::try_join!(
+        wire.read("/api", ACCEPT_AGGREGATED_DISCOVERY_V2),
+        wire.read("/apis", ACCEPT_AGGREGATED_DISCOVERY_V2),
+    )?;
+    let mut kinds = Kinds::default();
+    for body in [core, groups] {
+        let list: APIGroupDiscoveryList = serde_json::from_slice(&body)
+            .map_err(|why| CallError::Garbled(format!("discovery: {why}")))?;
+        collect(list, &mut kinds);
+    }
+    if kinds.served.is_empty() {
+        return Err(CallError::Garbled("discovery lists no kind".to_owned()));
+    }
+    let scoped = kinds.served.iter().filter_map(|((group, kind), versions)| {
+        Some(((group.clone(), kind.clone()), versions.first()?.scope))
+    });
+    let scopes = scoped.collect();
+    Ok(Known {
+        listed,
+        kinds,
+        scopes,
+    })
+}
+
+fn collect(list: APIGroupDiscoveryList, kinds: &mut Kinds) {
+    for group in list.items {
+        let group_name = group
+            .metadata
+            .and_then(|meta| meta.name)
+            .unwrap_or_default();
+        for version in group.versions {
+            let name = version.version.unwrap_or_default();
+            if version.freshness.as_deref() == Some("Stale") {
+                kinds.silent.insert(group_name.clone());
+            }
+            for resource in version.resources {
+                let Some(kind) = resource.response_kind.and_then(|kind| kind.kind) else {
+                    continue;
+                };
+                let Some(plural) = resource.resource else {
+                    continue;
+                };
+                // `pods/eviction` and reviews are no objects one could apply.
+                if !resource.verbs.iter().any(|verb| verb == "get") {
+                    continue;
+                }
+                let api_version = if group_name.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{group_name}/{name}")
+                };
+                let scope = match resource.scope.as_deref() {
+                    Some("Cluster") => Scope::Cluster,
+                    _ => Scope::Namespaced,
+                };
+                let resource = ApiResource {
+                    group: group_name.clone(),
+                    version: name.clone(),
+                    api_version,
+                    kind: kind.clone(),
+                    plural,
+                };
+                let versions = kinds.served.entry((group_name.clone(), kind)).or_default();
+                versions.push(Served { resource, scope });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_is_read_with_every_version_and_scope() {
+        let list: APIGroupDiscoveryList = serde_json::from_value(serde_json::json!({"items": [{
+            "metadata": {"name": "autoscaling"},
+            "versions": [
+                {"version": "v2", "freshness": "Current", "resources": [{
+                    "resource": "horizontalpodautoscalers", "scope": "Namespaced", "verbs": ["get", "patch"],
+                    "responseKind": {"group": "", "version": "", "kind": "HorizontalPodAutoscaler"}}]},
+                {"version": "v1", "resources": [
+                    {"resource": "horizontalpodautoscalers", "scope": "Namespaced", "verbs": ["get"],
+                     "responseKind": {"kind": "HorizontalPodAutoscaler"}},
+                    {"resource": "reviews", "scope": "Cluster", "verbs": ["create"], "responseKind": {"kind": "Review"}}]},
+            ]}]}))
+        .unwrap();
+        let mut kinds = Kinds::default();
+        collect(list, &mut kinds);
+        let known = Known {
+            listed: Instant::now(),
+            kinds,
+            scopes: Scopes::default(),
+        };
+        let find = |version| known.find("autoscaling", version, "HorizontalPodAutoscaler");
+        assert_eq!(find(None).unwrap().0.api_version, "autoscaling/v2");
+        assert_eq!(find(Some("v1")).unwrap().0.api_version, "autoscaling/v1");
+        assert_eq!(find(Some("v1")).unwrap().1, Scope::Namespaced);
+        assert!(find(Some("v2beta2")).is_none());
+        assert!(known.find("autoscaling", None, "Review").is_none());
+    }
+}

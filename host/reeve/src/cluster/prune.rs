@@ -1,0 +1,156 @@
+//! Deleting what is no longer wanted, as the tenant.
+//!
+//! An object goes only if the Kustomization's labels are still on it (whoever applied it last owns it) and it does not
+//! ask to stay; and only that very object, by its uid. One whose deletion is refused stays in the inventory, so that it
+//! is tried again and never forgotten. It deliberately doesn't decide what is no longer wanted: `core::plan` does.
+
+use reeve_api::reason::Reason;
+use reeve_core::failure::{Explain, Turn};
+use reeve_core::inventory::{Entry, Inventory};
+use reeve_core::plan::{Admitted, Plan};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::apply::{Action, Applied};
+use super::compare;
+use super::error::{Attempt, Failures, ObjectError};
+use super::tenant_client::TenantClient;
+
+/// What became of what was no longer wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pruned {
+    /// Object by object: deleted, or skipped because it belongs to somebody else or asks to stay.
+    pub done: Applied,
+}
+
+/// A run that did not delete everything it should have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PruneError {
+    /// Deletions were refused.
+    #[error("{failures}")]
+    Refused {
+        /// Which, and why.
+        failures: Failures,
+        /// What was deleted.
+        done: Applied,
+        /// What is still there and must stay in the inventory.
+        left: Inventory,
+    },
+    /// Time ran out.
+    #[error("not everything was pruned in time; {} objects are left", left.len())]
+    Deadline {
+        /// What was deleted.
+        done: Applied,
+        /// What is, or may be, still there and must stay in the inventory.
+        left: Inventory,
+    },
+}
+
+impl PruneError {
+    /// What must stay in the inventory.
+    pub fn left(&self) -> &Inventory {
+        match self {
+            Self::Refused { left, .. } | Self::Deadline { left, .. } => left,
+        }
+    }
+
+    /// What was deleted before it failed.
+    pub fn done(&self) -> &Applied {
+        match self {
+            Self::Refused { done, .. } | Self::Deadline { done, .. } => done,
+        }
+    }
+}
+
+impl Explain for PruneError {
+    fn reason(&self) -> Reason {
+        Reason::PruneFailed
+    }
+
+    fn turn(&self) -> Turn {
+        match self {
+            Self::Refused { failures, .. } => failures.turn(),
+            Self::Deadline { .. } => Turn::Retry,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused { failures, .. } => failures.hint(),
+            Self::Deadline { .. } => None,
+        }
+    }
+}
+
+impl TenantClient {
+    /// Deletes what the plan says is no longer wanted, in its order; dependents go in the background.
+    pub async fn prune(
+        &self,
+        plan: &Plan<Admitted>,
+        deadline: Instant,
+    ) -> Result<Pruned, PruneError> {
+        let mut done = Applied::default();
+        let mut failed = Vec::new();
+        let mut left = Inventory::default();
+        let mut entries = plan.prune().iter();
+        while let Some(entry) = entries.next() {
+            match tokio::time::timeout_at(deadline, self.delete(entry)).await {
+                Ok(Ok(action)) => done.entries.push((entry.id.clone(), action)),
+                Ok(Err(why)) => {
+                    failed.push(why);
+                    left.insert(entry.clone());
+                }
+                Err(_) => {
+                    left.insert(entry.clone());
+                    entries
+                        .by_ref()
+                        .for_each(|entry| left.insert(entry.clone()));
+                    return Err(PruneError::Deadline { done, left });
+                }
+            }
+        }
+        match Failures::of(failed) {
+            Some(failures) => Err(PruneError::Refused {
+                failures,
+                done,
+                left,
+            }),
+            None => Ok(Pruned { done }),
+        }
+    }
+
+    async fn delete(&self, entry: &Entry) -> Result<Action, ObjectError> {
+        // The version it was applied in may not be served any more; any other shows the same object.
+        let at = match self.locate(&entry.id, Some(&entry.version)).await? {
+            Some(at) => Some(at),
+            None => self.locate(&entry.id, None).await?,
+        };
+        // Without its kind the object is gone too.
+        let Some(at) = at else {
+            return Ok(Action::Deleted);
+        };
+        let live = self.wire.get(&at.address).await;
+        let live = live.map_err(|why| self.failed(&at, Attempt::Delete, why))?;
+        let Some(live) = live else {
+            return Ok(Action::Deleted);
+        };
+        if !compare::belongs_to(
+            &live,
+            self.owner.namespace.as_str(),
+            self.owner.name.as_str(),
+        ) || compare::kept(&live)
+        {
+            return Ok(Action::Skipped);
+        }
+        let uid = live
+            .pointer("/metadata/uid")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        match self.wire.delete(&at.address, uid).await {
+            Ok(_) => Ok(Action::Deleted),
+            // Somebody deleted it and made another under its name since we looked: not ours any more.
+            Err(why) if why.is_another_object() => Ok(Action::Skipped),
+            Err(why) => Err(self.failed(&at, Attempt::Delete, why)),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! A Secret, read from its object's own namespace, with the rights of whoever owns that namespace.
+//!
+//! In a platform or config namespace the controller reads with its own rights; in a tenant's namespace it reads as the
+//! tenant's ServiceAccount, so that a tenant can have nothing used that its account may not read. Who owns what is
+//! `core::tenancy`'s to say. Values print as `***`; nothing is cached, because a right that was taken away must stop
+//! working at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use kube::core::ApiResource;
+use reeve_api::name::{NamespaceName, ObjectName, ServiceAccountName};
+use reeve_api::reason::Reason;
+use reeve_core::failure::{Explain, Turn};
+use reeve_core::tenancy::{Grounds, Tenant};
+use serde_json::Value;
+
+use super::Cluster;
+use super::error::{CallError, Cause};
+use super::tenant_client::header;
+use super::wire::Address;
+
+/// In which namespace a Secret lies, and as whom it is read there.
+#[derive(Debug, Clone)]
+pub struct SecretOwner {
+    namespace: NamespaceName,
+    reader: Option<ServiceAccountName>,
+}
+
+impl SecretOwner {
+    /// Who reads in `namespace`, which is `tenant`'s: the controller itself where the platform keeps things, else the
+    /// tenant's own account there.
+    pub fn of(grounds: &Grounds, tenant: &Tenant, namespace: &NamespaceName) -> Self {
+        let platform = grounds.is_platform(namespace) || grounds.is_config(namespace);
+        let reader = (!platform).then(|| tenant.reader(grounds));
+        Self {
+            namespace: namespace.clone(),
+            reader,
+        }
+    }
+
+    /// Where the Secret lies.
+    pub fn namespace(&self) -> &NamespaceName {
+        &self.namespace
+    }
+
+    /// As whom it is read; None: as the controller.
+    pub fn account(&self) -> Option<String> {
+        let reader = self.reader.as_ref()?;
+        Some(format!("system:serviceaccount:{}:{reader}", self.namespace))
+    }
+}
+
+/// What a Secret holds. Its values print as `***`.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct SecretData(BTreeMap<String, Vec<u8>>);
+
+impl SecretData {
+    /// The bytes under a key.
+    pub fn get(&self, key: &str) -> Option<&[u8]> {
+        self.0.get(key).map(Vec::as_slice)
+    }
+
+    /// The text under a key; None too if it is not UTF-8.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        std::str::from_utf8(self.get(key)?).ok()
+    }
+
+    /// The keys, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for SecretData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.0.keys().map(|key| (key, "***")))
+            .finish()
+    }
+}
+
+/// A Secret that could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// There is none of that name.
+    #[error("secret '{namespace}/{name}' not found")]
+    Missing {
+        /// Where it should be.
+        namespace: String,
+        /// What it should be called.
+        name: String,
+    },
+    /// The account that reads there may not read it, or the API server failed.
+    #[error("reading secret '{namespace}/{name}' failed: {source}")]
+    Unreadable {
+        /// Where it is.
+        namespace: String,
+        /// What it is called.
+        name: String,
+        /// As whom it was read; None: as the controller.
+        account: Option<String>,
+        /// Why not.
+        source: CallError,
+    },
+}
+
+impl Explain for SecretError {
+    fn reason(&self) -> Reason {
+        Reason::AuthenticationFailed
+    }
+
+    fn turn(&self) -> Turn {
+        match self {
+            // Neither the Secret nor a RoleBinding is in the object that refers to it.
+            Self::Missing { .. } => Turn::Retry,
+            Self::Unreadable { source, .. } => match source.cause() {
+                Cause::Unavailable | Cause::Unauthorized => Turn::Ours,
+                _ => Turn::Retry,
+            },
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing { namespace, name } => Some(format!(
+                "create it: `kubectl -n {namespace} create secret generic {name} …`"
+            )),
+            Self::Unreadable {
+                namespace,
+                name,
+                account: Some(account),
+                source,
+            } if source.cause() == Cause::Forbidden => Some(format!(
+                "grant {account} the verb `get` on secrets; check with \
+                     `kubectl auth can-i get secret/{name} -n {namespace} --as {account}`"
+            )),
+            Self::Unreadable { .. } => None,
+        }
+    }
+}
+
+impl Cluster {
+    /// Reads a Secret as whoever owns its namespace.
+    pub async fn secret(
+        &self,
+        owner: &SecretOwner,
+        name: &ObjectName,
+    ) -> Result<SecretData, SecretError> {
+        let account = owner.account();
+        let wire = match &account {
+            Some(account) => self.own.acting_as(header(account)),
+            None => self.own.clone(),
+        };
+        let (namespace, name) = (owner.namespace.to_string(), name.to_string());
+        let address = Address {
+            resource: ApiResource {
+                group: String::new(),
+                version: "v1".into(),
+                api_version: "v1".into(),
+                kind: "Secret".into(),
+                plural: "secrets".into(),
+            },
+            namespace: Some(namespace.clone()),
+            name: name.clone(),
+        };
+        match wire.get(&address).await {
+            Ok(Some(object)) => Ok(data(&object)),
+            Ok(None) => Err(SecretError::Missing { namespace, name }),
+            Err(source) => Err(SecretError::Unreadable {
+                namespace,
+                name,
+                account,
+                source,
+            }),
+        }
+    }
+}
+
+/// The values; the API server has checked that they are base64.
+fn data(object: &Value) -> SecretData {
+    let values = object.get("data").and_then(Value::as_object);
+    let decoded = values.into_iter().flatten().filter_map(|(key, value)| {
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(value.as_str()?)
+            .ok()?;
+        Some((key.clone(), bytes))
+    });
+    SecretData(decoded.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_platforms_own_namespaces_are_read_with_the_controllers_rights() {
+        let name = |text: &str| text.parse::<NamespaceName>().unwrap();
+        let account = |text: &str| text.parse::<ServiceAccountName>().unwrap();
+        let grounds = Grounds {
+            platform_namespaces: [name("flux-system")].into(),
+            config_namespaces: [name("config")].into(),
+            platform_service_account: account("platform"),
+            tenant_service_account: account("flux"),
+        };
+        for (namespace, reads_as) in [
+            ("flux-system", None),
+            ("config", None),
+            ("acme", Some("system:serviceaccount:acme:flux")),
+        ] {
+            let tenant = Tenant::of_namespace(&name(namespace));
+            let owner = SecretOwner::of(&grounds, &tenant, &name(namespace));
+            assert_eq!(owner.account().as_deref(), reads_as, "{namespace}");
+        }
+    }
+
+    #[test]
+    fn a_secret_prints_its_keys_and_never_its_values() {
+        let read = data(&serde_json::json!({"data": {"token": "aHVudGVyMg==", "empty": ""}}));
+        assert_eq!(read.text("token"), Some("hunter2"));
+        assert_eq!(read.get("empty"), Some(&b""[..]));
+        assert_eq!(read.keys().collect::<Vec<_>>(), ["empty", "token"]);
+        assert_eq!(format!("{read:?}"), r#"{"empty": "***", "token": "***"}"#);
+    }
+}

@@ -1,0 +1,139 @@
+//! The only hand that writes what tenants wrote: the ServiceAccount an admitted spec names.
+//!
+//! It is opened by an [`AdmittedSpec`] and nothing else, sends every request as exactly that account, and can do two
+//! things: [`apply`](super::apply) an admitted plan and [`prune`](super::prune) by one. It deliberately has no getter
+//! and no other verb. Opening one costs no connection and no token: the header is the identity.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use kube::core::ApiResource;
+use reeve_api::name::NamespacedName;
+use reeve_core::admit::{Account, AdmittedSpec};
+use reeve_core::inventory::ObjectId;
+use reeve_core::plan::Scope;
+
+use super::Cluster;
+use super::discovery::Discovery;
+use super::error::{Attempt, CallError, Cause, ObjectError};
+use super::wire::{Address, Wire};
+
+/// The cluster, as the ServiceAccount of one Kustomization.
+#[derive(Clone)]
+pub struct TenantClient {
+    pub(super) wire: Wire,
+    pub(super) discovery: Arc<Discovery>,
+    pub(super) concurrency: usize,
+    /// Whose labels are on what it applies.
+    pub(super) owner: NamespacedName,
+    /// Whether what cannot be changed may be deleted and made anew.
+    pub(super) force: bool,
+    account: String,
+}
+
+impl Cluster {
+    /// The cluster as the account of `spec`.
+    pub fn as_tenant(&self, spec: &AdmittedSpec) -> TenantClient {
+        let account = user_name(spec.account());
+        TenantClient {
+            wire: self.own.acting_as(header(&account)),
+            discovery: Arc::clone(&self.discovery),
+            concurrency: self.concurrency,
+            owner: spec.id.clone(),
+            force: spec.force,
+            account,
+        }
+    }
+}
+
+/// How the API server calls the account.
+pub(super) fn user_name(account: &Account) -> String {
+    format!(
+        "system:serviceaccount:{}:{}",
+        account.namespace(),
+        account.name()
+    )
+}
+
+pub(super) fn header(account: &str) -> HeaderValue {
+    HeaderValue::from_str(account)
+        .expect("because names of namespaces and accounts are parsed: letters, digits, `-` and `.`")
+}
+
+/// One object, where it is, and as what it is spoken of.
+#[derive(Debug, Clone)]
+pub(super) struct Located {
+    pub(super) subject: String,
+    pub(super) address: Address,
+}
+
+impl TenantClient {
+    /// As whom everything here is done: `system:serviceaccount:<namespace>:<name>`.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// Finds the path of an object's kind; None if nobody serves it.
+    pub(super) async fn locate(
+        &self,
+        id: &ObjectId,
+        version: Option<&str>,
+    ) -> Result<Option<Located>, ObjectError> {
+        let found = self.discovery.find(&id.group, version, &id.kind).await;
+        let Some((resource, scope)) = found.map_err(|why| self.unlocated(id, why))? else {
+            return Ok(None);
+        };
+        // Policy judged the object where the plan put it: it is written there or nowhere.
+        let namespace = match (scope, id.namespace.as_str()) {
+            (Scope::Namespaced, namespace) if !namespace.is_empty() => Some(namespace.to_owned()),
+            (Scope::Cluster, "") => None,
+            _ => {
+                self.discovery.outdated();
+                return Err(self.unlocated(id, CallError::OtherScope));
+            }
+        };
+        let address = Address {
+            resource,
+            namespace,
+            name: id.name.clone(),
+        };
+        Ok(Some(Located {
+            subject: id.subject(),
+            address,
+        }))
+    }
+
+    /// What failed, with all that is needed to tell whose turn it is.
+    pub(super) fn failed(&self, at: &Located, attempt: Attempt, source: CallError) -> ObjectError {
+        if source.cause() == Cause::UnknownKind {
+            // Served when last listed, not served now.
+            self.discovery.outdated();
+        }
+        let ApiResource { group, plural, .. } = &at.address.resource;
+        let resource = if group.is_empty() {
+            plural.clone()
+        } else {
+            format!("{plural}.{group}")
+        };
+        ObjectError {
+            subject: at.subject.clone(),
+            attempt,
+            account: self.account.clone(),
+            resource,
+            namespace: at.address.namespace.clone(),
+            source,
+        }
+    }
+
+    /// The same for an object whose kind has no path.
+    pub(super) fn unlocated(&self, id: &ObjectId, source: CallError) -> ObjectError {
+        ObjectError {
+            subject: id.subject(),
+            attempt: Attempt::DryRun,
+            account: self.account.clone(),
+            resource: id.kind.to_lowercase(),
+            namespace: Some(id.namespace.clone()).filter(|at| !at.is_empty()),
+            source,
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! One request, as one identity, with one policy on trying again.
+//!
+//! A [`Wire`] is either the controller's own or a tenant's: the tenant's sets `Impersonate-User` on every request and
+//! strips any other `Impersonate-*`, so whoever holds it cannot act as anybody else, and a thousand of them share one
+//! connection pool. It deliberately never decodes into types and never logs an answer: an answer may be a Secret.
+//! What an answer means is [`error`](super::error)'s to say.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use kube::core::ApiResource;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::connection::{TooLarge, TooSlow};
+use super::error::{Attempt, CallError, Refusal};
+
+/// A way to the API server as one identity.
+#[derive(Clone)]
+pub(super) struct Wire {
+    client: kube::Client,
+    user: Option<HeaderValue>,
+    retry_for: Duration,
+}
+
+/// One object's address on the API server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Address {
+    pub(super) resource: ApiResource,
+    /// None for a cluster-scoped object.
+    pub(super) namespace: Option<String>,
+    pub(super) name: String,
+}
+
+/// How a change is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Server-side apply; field conflicts are won.
+    Apply,
+    /// A JSON merge patch.
+    Merge,
+    /// A JSON patch.
+    Json,
+}
+
+/// A PATCH, but for its body.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patch<'a> {
+    pub(super) format: Format,
+    pub(super) manager: &'a str,
+    pub(super) dry_run: bool,
+    pub(super) subresource: Option<&'a str>,
+}
+
+impl Wire {
+    /// The controller's own identity.
+    pub(super) fn own(client: kube::Client, retry_for: Duration) -> Self {
+        Self {
+            client,
+            user: None,
+            retry_for,
+        }
+    }
+
+    /// The same identity, but nothing is tried twice.
+    pub(super) fn impatient(&self) -> Self {
+        Self {
+            retry_for: Duration::ZERO,
+            ..self.clone()
+        }
+    }
+
+    /// The same connection, every request of it as `user`.
+    pub(super) fn acting_as(&self, user: HeaderValue) -> Self {
+        Self {
+            user: Some(user),
+            ..self.clone()
+        }
+    }
+
+    /// The object, or None when there is none of that name.
+    pub(super) async fn get(&self, at: &Address) -> Result<Option<Value>, CallError> {
+        let request = Request::get(at.path()?).body(Vec::new());
+        match self.send(request, Attempt::Get).await {
+            Ok(body) => parse(&body).map(Some),
+            Err(why) if why.is_missing_object() => Ok(None),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Reads any other path of the API.
+    pub(super) async fn read(&self, path: &str, accept: &str) -> Result<Bytes, CallError> {
+        let request = Request::get(path)
+            .header(http::header::ACCEPT, accept)
+            .body(Vec::new());
+        self.send(request, Attempt::Get).await
+    }
+
+    /// Changes the object; the object as it is then is returned.
+    pub(super) async fn patch(
+        &self,
+        at: &Address,
+        how: Patch<'_>,
+        body: Vec<u8>,
+    ) -> Result<Value, CallError> {
+        let mut uri = at.path()?;
+        if let Some(subresource) = how.subresource {
+            uri.push('/');
+            uri.push_str(subresource);
+        }
+        uri.push_str("?fieldManager=");
+        uri.push_str(how.manager);
+        if how.format == Format::Apply {
+            uri.push_str("&force=true");
+        }
+        if how.dry_run {
+            uri.push_str("&dryRun=All");
+        }
+        let request = Request::patch(uri)
+            .header(http::header::CONTENT_TYPE, how.format.mime())
+            .body(body);
+        let attempt = match (how.format, how.dry_run) {
+            (Format::Apply, true) => Attempt::DryRun,
+            (Format::Apply, false) => Attempt::Apply,
+            _ => Attempt::Patch,
+        };
+        parse(&self.send(request, attempt).await?)
+    }
+
+    /// Deletes exactly the object with that uid; its dependents go in the background. False: it was gone already.
+    pub(super) async fn delete(&self, at: &Address, uid: &str) -> Result<bool, CallError> {
+        let options = serde_json::json!({
+            "kind": "DeleteOptions", "apiVersion": "v1",
+            "propagationPolicy": "Background", "preconditions": {"uid": uid},
+        });
+        let request = Request::delete(at.path()?)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(options.to_string().into_bytes());
+        match self.send(request, Attempt::Delete).await {
+            Ok(_) => Ok(true),
+            Err(why) if why.is_missing_object() => Ok(false),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Creates what must not exist yet; never tried twice.
+    pub(super) async fn create(&self, at: &Address, body: &Value) -> Result<Value, CallError> {
+        let request = Request::post(at.collection()?)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(body.to_string().into_bytes());
+        parse(&self.send(request, Attempt::Create).await?)
+    }
+
+    /// Replaces the object if its resourceVersion is still the one in `body`; never tried twice.
+    pub(super) async fn replace(&self, at: &Address, body: &Value) -> Result<Value, CallError> {
+        let request = Request::put(at.path()?)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(body.to_string().into_bytes());
+        parse(&self.send(request, Attempt::Replace).await?)
+    }
+
+    async fn send(
+        &self,
+        request: Result<Request<Vec<u8>>, http::Error>,
+        attempt: Attempt,
+    ) -> Result<Bytes, CallError> {
+        let (mut head, body) = request
+            .map_err(|why| CallError::Garbled(why.to_string()))?
+            .into_parts();
+        identify(&mut head.headers, self.user.as_ref());
+        let body = Bytes::from(body);
+        let give_up = Instant::now() + self.retry_for;
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let mut again = Request::new(kube::client::Body::from(body.clone()));
+            *again.method_mut() = head.method.clone();
+            *again.uri_mut() = head.uri.clone();
+            *again.headers_mut() = head.headers.clone();
+            let why = match self.once(again, attempt).await {
+                Ok(answer) => return Ok(answer),
+                Err(why) => why,
+            };
+            let wait = why.retry_after().unwrap_or_default().max(pause);
+            let repeatable = matches!(head.method, Method::GET | Method::PATCH | Method::DELETE);
+            if !(repeatable && why.is_transient()) || Instant::now() + wait > give_up {
+                return Err(why);
+            }
+            tokio::time::sleep(wait).await;
+            pause *= 2;
+        }
+    }
+
+    async fn once(
+        &self,
+        request: Request<kube::client::Body>,
+        attempt: Attempt,
+    ) -> Result<Bytes, CallError> {
+        let answer = self
+            .client
+            .send(request)
+            .await
+            .map_err(|why| unanswered(&why))?;
+        let (head, body) = answer.into_parts();
+        let body = body
+            .collect()
+            .await
+            .map_err(|why| unanswered(&why))?
+            .to_bytes();
+        if head.status.is_success() {
+            return Ok(body);
+        }
+        let retry_after = retry_after(&head.headers);
+        Err(CallError::Refused(Box::new(refusal(
+            head.status,
+            retry_after,
+            &body,
+            attempt,
+        ))))
+    }
+}
+
+impl Address {
+    /// The kind's path, in the namespace if there is one.
+    fn collection(&self) -> Result<String, CallError> {
+        let ApiResource {
+            group,
+            api_version,
+            plural,
+            ..
+        } = &self.resource;
+        let root = if group.is_empty() { "api" } else { "apis" };
+        Ok(match &self.namespace {
+            Some(namespace) => {
+                format!(
+                    "/{root}/{api_version}/namespaces/{}/{plural}",
+                    segment(namespace)?
+                )
+            }
+            None => format!("/{root}/{api_version}/{plural}"),
+        })
+    }
+
+    fn path(&self) -> Result<String, CallError> {
+        Ok(format!("{}/{}", self.collection()?, segment(&self.name)?))
+    }
+}
+
+impl Format {
+    fn mime(self) -> &'static str {
+        match self {
+            Self::Apply => "application/apply-patch+yaml",
+            Self::Merge => "application/merge-patch+json",
+            Self::Json => "application/json-patch+json",
+        }
+    }
+}
+
+/// A name as one segment of a path: it can neither end the path nor climb out of it.
+fn segment(name: &str) -> Result<String, CallError> {
+    const KEPT: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b':');
+    if matches!(name, "" | "." | "..") || name.contains(['/', '%']) {
+        return Err(CallError::Name(name.chars().take(300).collect()));
+    }
+    Ok(percent_encoding::utf8_percent_encode(name, &KEPT).to_string())
+}
+
+/// Exactly one identity: the given one, or the connection's own.
+fn identify(headers: &mut HeaderMap, user: Option<&HeaderValue>) {
+    let others: Vec<_> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("impersonate-"))
+        .cloned()
+        .collect();
+    for name in others {
+        headers.remove(name);
+    }
+    if let Some(user) = user {
+        headers.insert("impersonate-user", user.clone());
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers
+        .get(http::header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+fn parse(body: &[u8]) -> Result<Value, CallError> {
+    // serde_json's own message would quote the text: only the place of the error is told.
+    serde_json::from_slice(body)
+        .map_err(|why| CallError::Garbled(format!("line {} column {}", why.line(), why.column())))
+}
+
+fn unanswered(why: &kube::Error) -> CallError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(why);
+    let mut told: Vec<String> = Vec::new();
+    while let Some(error) = cause {
+        if let Some(TooSlow(after)) = error.downcast_ref() {
+            return CallError::Slow(*after);
+        }
+        if let Some(TooLarge(limit)) = error.downcast_ref() {
+            return CallError::TooLarge(*limit);
+        }
+        let text = error.to_string();
+        if !told.iter().any(|before| before.contains(&text)) {
+            told.push(text);
+        }
+        cause = error.source();
+    }
+    CallError::Unreachable(told.join(": "))
+}
+
+fn refusal(
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: &[u8],
+    attempt: Attempt,
+) -> Refusal {
+    let told: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |pointer: &str| {
+        told.pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let is_status = text("/kind") == "Status";
+    let message = if is_status {
+        text("/message").to_owned()
+    } else {
+        // A proxy, or the bare 404 page of a path that nothing serves.
+        String::from_utf8_lossy(body)
+            .trim()
+            .chars()
+            .take(300)
+            .collect()
+    };
+    let causes = told.pointer("/details/causes").and_then(Value::as_array);
+    let causes = causes.into_iter().flatten().map(|cause| {
+        let of = |key: &str| {
+            cause
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        (of("field"), of("reason"))
+    });
+    Refusal {
+        code: status.as_u16(),
+        reason: text("/reason").to_owned(),
+        names_object: is_status && !text("/details/name").is_empty(),
+        message,
+        causes: causes.collect(),
+        retry_after,
+        attempt,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenants_request_carries_its_account_and_no_other_identity() {
+        let mut headers = HeaderMap::new();
+        headers.insert("impersonate-user", HeaderValue::from_static("system:admin"));
+        headers.insert(
+            "impersonate-group",
+            HeaderValue::from_static("system:masters"),
+        );
+        headers.append("impersonate-extra-scopes", HeaderValue::from_static("all"));
+        let deployer = HeaderValue::from_static("system:serviceaccount:acme:deployer");
+        identify(&mut headers, Some(&deployer));
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.clone()))
+            .collect();
+        assert_eq!(left, [("impersonate-user", deployer)]);
+    }
+
+    #[test]
+    fn a_name_cannot_climb_out_of_its_path() {
+        let address = |namespace: &str, name: &str| Address {
+            resource: ApiResource {
+                group: "apps".into(),
+                version: "v1".into(),
+                api_version: "apps/v1".into(),
+                kind: "Deployment".into(),
+                plural: "deployments".into(),
+            },
+            namespace: Some(namespace.into()),
+            name: name.into(),
+        };
+        assert_eq!(
+            address("acme", "web").path().unwrap(),
+            "/apis/apps/v1/namespaces/acme/deployments/web"
+        );
+        assert_eq!(
+            address("acme", "system:x?y#z").path().unwrap(),
+            "/apis/apps/v1/namespaces/acme/deployments/system:x%3Fy%23z"
+        );
+        for (namespace, name) in [
+            ("acme", "../../x"),
+            ("..", "web"),
+            ("a/b", "w"),
+            (".", "w"),
+            ("acme", ""),
+            ("acme", "%2e%2e"),
+        ] {
+            assert!(
+                matches!(address(namespace, name).path(), Err(CallError::Name(_))),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refusal_keeps_the_servers_words_and_the_fields_it_names() {
+        let body = br#"{"kind":"Status","status":"Failure","message":"Service \"web\" is invalid: spec.clusterIP",
+            "reason":"Invalid","details":{"name":"web","causes":[{"reason":"FieldValueInvalid","message":"x","field":"spec.clusterIP"}]},"code":422}"#;
+        let told = refusal(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            None,
+            body,
+            Attempt::DryRun,
+        );
+        assert_eq!(told.reason, "Invalid");
+        assert!(told.names_object);
+        assert_eq!(
+            told.causes,
+            [("spec.clusterIP".into(), "FieldValueInvalid".into())]
+        );
+        let page = refusal(
+            StatusCode::NOT_FOUND,
+            None,
+            b"404 page not found\n",
+            Attempt::Get,
+        );
+        assert_eq!(page.message, "404 page not found");
+        assert!(!page.names_object);
+    }
+}
