@@ -3,3 +3,4 @@
 //! One binary, so that the control plane starts once; `estate::scenario` runs each story.
 
 mod estate;
+mod policies;

@@ -8,6 +8,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use indexmap::IndexMap;
+use reeve_api::reason::Reason;
+
+use crate::failure::{Explain, Turn};
 
 /// Which object: everything that identifies it but the version it is spoken of in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +44,20 @@ pub struct Inventory {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an inventory id: expected <namespace>_<name>_<group>_<kind>")]
 pub struct Error(String);
+
+impl Explain for Error {
+    fn reason(&self) -> Reason {
+        Reason::ReconciliationFailed
+    }
+
+    fn turn(&self) -> Turn {
+        Turn::Retry
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("somebody else wrote status.inventory: put the entry right or remove it".to_owned())
+    }
+}
 
 impl ObjectId {
     /// Whether Flux's writing of it can be read back as the same object.

@@ -338,67 +338,38 @@ mod tests {
         assert_eq!(tenants.lost_by(&grounds(), &name("acme")), [lost]);
     }
 
+    /// What it is, whose Kustomization wants it, from which namespace, which source, and whether it may.
+    const SOURCES: &str = "
+        its own                      | undeclared | acme        | acme/any         | yes
+        a neighbour's                | undeclared | acme        | other/any        | no
+        that of its name             | undeclared | acme        | config/acme      | yes
+        that of another name         | undeclared | acme        | config/web       | no
+        the platform's own           | undeclared | acme        | flux-system/acme | no
+        one that was granted         | declared   | acme        | config/shared    | yes
+        one that was not             | declared   | acme        | config/acme      | no
+        a granted name elsewhere     | declared   | acme        | third/shared     | no
+        that of its other namespace  | declared   | acme        | other/any        | no
+        any, for the platform        | undeclared | flux-system | acme/web         | yes
+        any, for a config namespace  | undeclared | config      | acme/web         | no
+    ";
+
     #[test]
     fn a_source_is_used_from_its_own_namespace_or_where_the_platform_granted_it() {
-        let undeclared = Tenant::of_namespace(&name("acme"));
         let mut tenants = Tenants::default();
         tenants.apply(&tenant("declared", OLD, &["acme", "other"]));
         let declared = tenants.owner_of(&name("acme"));
-        for (says, tenant, from, source, may) in [
-            ("its own", &undeclared, "acme", "acme/any", true),
-            ("a neighbour's", &undeclared, "acme", "other/any", false),
-            ("that of its name", &undeclared, "acme", "config/acme", true),
-            (
-                "that of another name",
-                &undeclared,
-                "acme",
-                "config/web",
-                false,
-            ),
-            (
-                "the platform's own",
-                &undeclared,
-                "acme",
-                "flux-system/acme",
-                false,
-            ),
-            (
-                "one that was granted",
-                &declared,
-                "acme",
-                "config/shared",
-                true,
-            ),
-            ("one that was not", &declared, "acme", "config/acme", false),
-            (
-                "a granted name elsewhere",
-                &declared,
-                "acme",
-                "third/shared",
-                false,
-            ),
-            (
-                "that of its other namespace",
-                &declared,
-                "acme",
-                "other/any",
-                false,
-            ),
-            (
-                "any, for the platform",
-                &undeclared,
-                "flux-system",
-                "acme/web",
-                true,
-            ),
-            (
-                "any, for a config namespace",
-                &undeclared,
-                "config",
-                "acme/web",
-                false,
-            ),
-        ] {
+        let undeclared = Tenant::of_namespace(&name("acme"));
+        let rows = SOURCES.lines().filter(|row| row.contains('|'));
+        for row in rows {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let [says, tenant, from, source, may] = cells[..] else {
+                panic!("{row}")
+            };
+            let tenant = if tenant == "declared" {
+                &declared
+            } else {
+                &undeclared
+            };
             let (namespace, named) = source.split_once('/').unwrap();
             let source = SourceRef {
                 kind: SourceKind::GitRepository,
@@ -406,17 +377,15 @@ mod tests {
                 name: name(named),
             };
             let told = may_use_source(&grounds(), tenant, &name(from), &source);
-            assert_eq!(told.is_ok(), may, "{says}");
-            if let Err(failure) = told {
-                assert_eq!(failure.reason, Reason::AccessDenied);
-                assert_eq!(
-                    failure.message,
-                    format!(
-                        "can't access '{source}', cross-namespace references have been blocked"
-                    )
-                );
-                assert!(failure.hint.is_some());
-            }
+            assert_eq!(told.is_ok(), may == "yes", "{says}");
+            let Err(failure) = told else { continue };
+            let blocked = "cross-namespace references have been blocked";
+            assert_eq!(
+                failure.message,
+                format!("can't access '{source}', {blocked}")
+            );
+            assert_eq!(failure.reason, Reason::AccessDenied);
+            assert!(failure.hint.is_some());
         }
     }
 }

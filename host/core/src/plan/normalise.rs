@@ -58,11 +58,15 @@ pub(super) fn identity(object: &mut Object, scopes: &Scopes, spec: &Spec) -> Res
         return malformed("metadata.namespace", "is not a namespace's name");
     }
     object.set_namespace(&home);
-    if !identify(object).is_recordable() {
-        return malformed(
-            "metadata.name",
-            "cannot be told apart from another in the inventory",
-        );
+    let id = identify(object);
+    if !id.is_recordable() {
+        let field = "metadata.name".to_owned();
+        let why = "cannot be told apart from another in the inventory";
+        return Err(Error::Malformed {
+            subject: id.subject(),
+            field,
+            why,
+        });
     }
     Ok(())
 }
