@@ -140,7 +140,7 @@ pub fn spec(
     grounds: &Grounds,
 ) -> Result<AdmittedSpec, Denied> {
     let judged = !grounds.is_platform(&spec.id.namespace);
-    let Some(shown) = document::shown(kustomization, &spec.id) else {
+    let Some(shown) = document::shown(kustomization, &spec) else {
         let why = format!(
             "Kustomization {} was shown to policy as another object",
             spec.id

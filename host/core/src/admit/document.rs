@@ -3,21 +3,30 @@
 //! It holds what a rule may depend on and nothing else: of the Kustomization no status and no managed fields, and of a
 //! Secret its keys but no value, so that no message of a policy can give one away.
 
-use reeve_api::name::NamespacedName;
+use reeve_api::kustomization::Kustomization;
 use serde_json::{Map, Value, json};
 
 use crate::inventory::Entry;
 use crate::plan::{Plan, Planned, Proposed};
+use crate::spec::Spec;
 use crate::tenancy::Tenant;
 
 /// What stands for a value that policies don't see.
 const HIDDEN: &str = "***";
 
-/// The Kustomization as policies see it, if it is the one that `id` names.
-pub(super) fn shown(kustomization: &Value, id: &NamespacedName) -> Option<Value> {
+/// The Kustomization as policies see it, if it is the very one that `spec` was parsed from: what is judged is what
+/// will be done.
+pub(super) fn shown(kustomization: &Value, spec: &Spec) -> Option<Value> {
     let metadata = kustomization.get("metadata")?;
-    let is = |key: &str, text: &str| metadata.get(key).and_then(Value::as_str) == Some(text);
-    if !is("namespace", id.namespace.as_str()) || !is("name", id.name.as_str()) {
+    let fields = kustomization.get("spec")?;
+    let object = json!({
+        "apiVersion": kustomization.get("apiVersion"),
+        "kind": "Kustomization",
+        "metadata": metadata,
+        "spec": fields,
+    });
+    let object: Kustomization = serde_json::from_value(object).ok()?;
+    if Spec::parse(&object).ok()? != *spec {
         return None;
     }
     let mut kept = Map::new();
@@ -30,7 +39,7 @@ pub(super) fn shown(kustomization: &Value, id: &NamespacedName) -> Option<Value>
         "apiVersion": kustomization.get("apiVersion"),
         "kind": "Kustomization",
         "metadata": kept,
-        "spec": kustomization.get("spec")?.as_object()?,
+        "spec": fields,
     }))
 }
 

@@ -156,6 +156,43 @@ fn policy_is_shown_the_object_that_was_parsed_and_the_tenant_it_is_of() {
 }
 
 #[test]
+fn what_is_judged_is_what_is_done() {
+    let object = kustomization("acme");
+    for change in [
+        |spec: &mut Spec| spec.service_account = Some("admin".parse().unwrap()),
+        |spec: &mut Spec| spec.target_namespace = None,
+        |spec: &mut Spec| spec.overlay.namespace = Some("other".to_owned()),
+        |spec: &mut Spec| spec.path = "elsewhere".to_owned(),
+        |spec: &mut Spec| spec.generation = 7,
+    ] {
+        let mut parsed = Spec::parse(&serde_json::from_value(object.clone()).unwrap()).unwrap();
+        change(&mut parsed);
+        let denied = spec(
+            Rules::shipped(),
+            &tenant("acme"),
+            &object,
+            parsed,
+            &grounds(),
+        );
+        assert_eq!(
+            denied.unwrap_err().to_string(),
+            "denied by policy admission: Kustomization acme/web was shown to policy as another object"
+        );
+    }
+}
+
+#[test]
+fn an_object_of_an_older_version_or_written_back_from_its_type_is_the_same_object() {
+    let mut object = kustomization("acme");
+    object["apiVersion"] = "kustomize.toolkit.fluxcd.io/v1beta1".into();
+    object["spec"]["validation"] = "client".into();
+    object["spec"]["force"] = true.into();
+    assert!(admit(&object).is_ok());
+    let typed: reeve_api::kustomization::Kustomization = serde_json::from_value(object).unwrap();
+    assert!(admit(&serde_json::to_value(&typed).unwrap()).is_ok());
+}
+
+#[test]
 fn a_plan_is_admitted_when_all_of_it_stays_at_home() {
     let admitted = admit(&kustomization("acme")).unwrap();
     let elsewhere = "denied by policy target-namespace: ConfigMap/other/a would be applied in \
