@@ -75,17 +75,7 @@ fn one(
         set(&mut node, "type", Node::string(of));
         field_mapping(&mut node, "data");
     }
-    for Pair { key, value } in pairs {
-        let (field, text) = match String::from_utf8(value) {
-            Ok(text) if !secret => ("data", text),
-            Ok(text) => ("data", base64_lines(text.as_bytes())),
-            Err(e) => (
-                if secret { "data" } else { "binaryData" },
-                base64_lines(e.as_bytes()),
-            ),
-        };
-        field_mapping(&mut node, field).insert(key, Node::string(text));
-    }
+    fill_data(&mut node, secret, pairs);
     apply_options(&mut node, &options);
     let mut resource = Resource::new(
         node,
@@ -119,6 +109,20 @@ fn fill_head(node: &mut Node, kind: &str, generator: &Generator) {
             "namespace".to_owned(),
             Node::string(generator.namespace.as_str()),
         );
+    }
+}
+
+fn fill_data(node: &mut Node, secret: bool, pairs: Vec<Pair>) {
+    for Pair { key, value } in pairs {
+        let (field, text) = match String::from_utf8(value) {
+            Ok(text) if !secret => ("data", text),
+            Ok(text) => ("data", base64_lines(text.as_bytes())),
+            Err(e) => (
+                if secret { "data" } else { "binaryData" },
+                base64_lines(e.as_bytes()),
+            ),
+        };
+        field_mapping(node, field).insert(key, Node::string(text));
     }
 }
 

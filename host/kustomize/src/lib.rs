@@ -24,6 +24,8 @@ mod transform;
 mod tree;
 mod yaml;
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use budget::Budget;
@@ -55,6 +57,7 @@ pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Objec
         budget,
         root,
         origins: false,
+        shares: Cell::new(0),
     };
     let mut kustomization = find(&session, options)?;
     // Flux asks for origins where no `resources` are listed, lest the file counts as empty.

@@ -40,6 +40,12 @@ pub(crate) fn lay(overlay: &Overlay, kustomization: &mut Kustomization) -> Resul
         &overlay.name_suffix,
         "nameSuffix",
     );
+    lay_patches(overlay, &mut kustomization.patches)?;
+    lay_images(overlay, &mut kustomization.images);
+    Ok(())
+}
+
+fn lay_patches(overlay: &Overlay, patches: &mut Vec<Patch>) -> Result<(), Error> {
     for (index, patch) in overlay.patches.iter().enumerate() {
         let place = overlay_place(format!("patches[{index}]"));
         let inline = patch.patch.trim().to_owned();
@@ -47,32 +53,28 @@ pub(crate) fn lay(overlay: &Overlay, kustomization: &mut Kustomization) -> Resul
             return Err(Error::invalid_at(&place, "the patch is empty"));
         }
         let target = patch.target.clone();
-        kustomization.patches.push(Patch {
+        patches.push(Patch {
             inline,
             target,
             place,
             ..Patch::default()
         });
     }
+    Ok(())
+}
+
+fn lay_images(overlay: &Overlay, images: &mut Vec<Image>) {
     for (index, image) in overlay.images.iter().enumerate() {
         let place = overlay_place(format!("images[{index}]"));
-        match kustomization
-            .images
-            .iter_mut()
-            .find(|old| old.set.name == image.name)
-        {
+        match images.iter_mut().find(|old| old.set.name == image.name) {
             Some(old) => merge_image(&mut old.set, image),
-            None => {
-                let set = image.clone();
-                kustomization.images.push(Image {
-                    set,
-                    place,
-                    ..Image::default()
-                });
-            }
+            None => images.push(Image {
+                set: image.clone(),
+                place,
+                ..Image::default()
+            }),
         }
     }
-    Ok(())
 }
 
 fn merge_image(old: &mut OverlayImage, new: &OverlayImage) {

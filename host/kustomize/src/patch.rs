@@ -141,64 +141,79 @@ fn strategic_merge(
     resources: &mut [Resource],
 ) -> Result<(), Error> {
     charge(session, patch, (patches.len() * resources.len()) as u64)?;
-    if let Some(target) = &patch.target {
-        let selection = Selection::new(target, &session.budget)
-            .map_err(|why| Error::invalid_at(&patch.place, why))?;
-        let (Some(one), 0) = (patches.pop(), patches.len()) else {
+    let Some(target) = &patch.target else {
+        return patches
+            .into_iter()
+            .try_for_each(|one| merge_named(session, patch, one, resources));
+    };
+    let selection = Selection::new(target, &session.budget)
+        .map_err(|why| Error::invalid_at(&patch.place, why))?;
+    match (patches.pop(), patches.is_empty()) {
+        (None, _) => Ok(()),
+        (Some(one), true) => merge_selected(session, patch, &one, &selection, resources),
+        (Some(_), false) => {
             let why =
                 "several strategic merge patches cannot have one target: make an entry of each";
-            return if patches.is_empty() {
-                Ok(())
-            } else {
-                Err(Error::invalid_at(&patch.place, why))
-            };
-        };
-        let chosen: Vec<bool> = resources.iter().map(|r| selection.matches(r)).collect();
-        for (resource, _) in resources
-            .iter_mut()
-            .zip(chosen)
-            .filter(|(_, chosen)| *chosen)
-        {
-            let mut mine = one.clone();
-            if let Some(map) = mine.node.map_mut() {
-                let version = resource.node.get("apiVersion").cloned().unwrap_or_default();
-                map.insert("apiVersion".to_owned(), version);
-            }
-            merge(session, patch, mine, resource)?;
-        }
-        let live = resources.iter().filter(|r| !r.node.is_null());
-        return first_conflict(live).map_or(Ok(()), |twice| {
-            let message = format!("patched, {} is there twice", twice.id());
-            Err(Error::in_place(&patch.place, Why::Conflict(message)))
-        });
-    }
-    for one in patches {
-        let key = one.key();
-        let live = resources
-            .iter()
-            .enumerate()
-            .filter(|(_, r)| !r.node.is_null());
-        let matches: Vec<usize> = live.filter(|(_, r)| r.was(&key)).map(|(i, _)| i).collect();
-        let [index] = matches.as_slice() else {
-            let why = match matches.len() {
-                0 => format!("the patch is for {}, which is not there", one.id()),
-                n => format!(
-                    "the patch is for {}, which could be any of {n} objects",
-                    one.id()
-                ),
-            };
-            let error = Error::invalid(&one.file, why);
-            return Err(if one.line > 0 {
-                error.at_line(one.line)
-            } else {
-                error
-            });
-        };
-        if let Some(resource) = resources.get_mut(*index) {
-            merge(session, patch, one, resource)?;
+            Err(Error::invalid_at(&patch.place, why))
         }
     }
-    Ok(())
+}
+
+/// Merges a patch into every object of a selection, whatever objects the patch names.
+fn merge_selected(
+    session: &Session<'_>,
+    patch: &Patch,
+    one: &Resource,
+    selection: &Selection,
+    resources: &mut [Resource],
+) -> Result<(), Error> {
+    for resource in resources.iter_mut().filter(|r| selection.matches(r)) {
+        let mut mine = one.clone();
+        // On its way to a selection, a patch's labels and annotations become plain text: null removes nothing there.
+        for field in ["labels", "annotations"] {
+            mine.set_texts(field, &[]);
+        }
+        if let Some(map) = mine.node.map_mut() {
+            let version = resource.node.get("apiVersion").cloned().unwrap_or_default();
+            map.insert("apiVersion".to_owned(), version);
+        }
+        merge(session, patch, mine, resource)?;
+    }
+    let live = resources.iter().filter(|r| !r.node.is_null());
+    first_conflict(live).map_or(Ok(()), |twice| {
+        let message = format!("patched, {} is there twice", twice.id());
+        Err(Error::in_place(&patch.place, Why::Conflict(message)))
+    })
+}
+
+/// Merges a patch into the one object that it names, by its present or an earlier name.
+fn merge_named(
+    session: &Session<'_>,
+    patch: &Patch,
+    one: Resource,
+    resources: &mut [Resource],
+) -> Result<(), Error> {
+    let key = one.key();
+    let mut named = resources
+        .iter_mut()
+        .filter(|r| !r.node.is_null() && r.was(&key));
+    let why = match (named.next(), named.count()) {
+        (Some(resource), 0) => return merge(session, patch, one, resource),
+        (None, _) => format!("the patch is for {}, which is not there", one.id()),
+        (Some(_), more) => {
+            format!(
+                "the patch is for {}, which could be any of {} objects",
+                one.id(),
+                more + 1
+            )
+        }
+    };
+    let error = Error::invalid(&one.file, why);
+    Err(if one.line > 0 {
+        error.at_line(one.line)
+    } else {
+        error
+    })
 }
 
 /// Merges `one` into `resource`, which keeps its name, kind and namespace.
@@ -251,6 +266,7 @@ fn operate(
     let steps = resource.node.cost() + operations.len();
     session.budget.steps(steps).map_err(|why| why.to_string())?;
     operations.apply(&mut resource.node, &session.budget)?;
+    resource.set_texts("annotations", &[]);
     if resource.node.map().is_none() {
         return Err("the object is gone".to_owned());
     }

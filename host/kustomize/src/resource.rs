@@ -10,7 +10,7 @@ use crate::error::{Error, Why};
 use crate::file::Behavior;
 use crate::object::{Id, Object};
 use crate::schema;
-use crate::yaml::{Mapping, Node, Scalar, Tag};
+use crate::yaml::{Mapping, Node};
 
 /// The namespace of what lives in none.
 const CLUSTER: &str = "_non_namespaceable_";
@@ -218,6 +218,33 @@ impl Resource {
         Some(self.node.at(&["metadata", field, key])?.raw_text())
     }
 
+    /// Makes every value of `metadata.labels` or `metadata.annotations` text and drops the field when it is empty, or
+    /// those of its keys that are in `without`.
+    pub(crate) fn set_texts(&mut self, field: &str, without: &[&str]) {
+        let Some(metadata) = self.node.get_mut("metadata").and_then(Node::map_mut) else {
+            return;
+        };
+        let Some(old) = metadata.get_mut(field) else {
+            return;
+        };
+        let old = std::mem::take(old);
+        let texts: Mapping = match old {
+            Node::Map(old) => {
+                let kept = old
+                    .into_iter()
+                    .filter(|(key, _)| !without.contains(&key.as_str()));
+                kept.map(|(key, value)| (key, Node::string(value.raw_text())))
+                    .collect()
+            }
+            _ => Mapping::new(),
+        };
+        if texts.is_empty() {
+            metadata.shift_remove(field);
+        } else {
+            metadata.insert(field.to_owned(), Node::mapping(texts));
+        }
+    }
+
     /// An error about this object.
     pub(crate) fn error(&self, message: &str) -> Error {
         let error = Error::new(
@@ -240,23 +267,10 @@ impl Resource {
     /// The object as it is handed out: annotations are text, kustomize's own are gone.
     pub(crate) fn finish(mut self) -> Result<Object, Error> {
         let file = self.file.clone();
-        let origin = self.origin.take();
-        if self.node.at(&["metadata", "annotations"]).is_some() || origin.is_some() {
-            let metadata = self.metadata_mut();
-            let mut texts = Mapping::new();
-            if let Some(Node::Map(old)) = metadata.shift_remove("annotations") {
-                texts = old
-                    .into_iter()
-                    .map(|(k, v)| (k, Node::string(v.raw_text())))
-                    .collect();
-            }
-            texts.retain(|key, _| !INTERNAL.contains(&key.as_str()));
-            if let Some(origin) = origin {
-                texts.insert(ORIGIN.to_owned(), Node::string(origin));
-            }
-            if !texts.is_empty() {
-                metadata.insert("annotations".to_owned(), Node::mapping(texts));
-            }
+        self.set_texts("annotations", &INTERNAL);
+        if let Some(origin) = self.origin.take() {
+            let annotations = entry_mapping(self.metadata_mut(), "annotations");
+            annotations.insert(ORIGIN.to_owned(), Node::string(origin));
         }
         let message = |text: &str| format!("{text} is a number that JSON cannot hold: quote it");
         let value = self
@@ -269,20 +283,18 @@ impl Resource {
 
 /// The mapping in field `key`, made if something else or nothing is there.
 pub(crate) fn field_mapping<'a>(node: &'a mut Node, key: &str) -> &'a mut Mapping {
+    entry_mapping(as_mapping(node), key)
+}
+
+fn entry_mapping<'a>(map: &'a mut Mapping, key: &str) -> &'a mut Mapping {
+    as_mapping(map.entry(key.to_owned()).or_insert_with(Node::null))
+}
+
+fn as_mapping(node: &mut Node) -> &mut Mapping {
     if !matches!(node, Node::Map(_)) {
         *node = Node::empty_mapping();
     }
-    let Node::Map(map) = node else {
-        unreachable!("because it was just made a mapping")
-    };
-    let field = map.entry(key.to_owned()).or_insert_with(Node::null);
-    if !matches!(field, Node::Map(_)) {
-        *field = Node::empty_mapping();
-    }
-    let Node::Map(inner) = field else {
-        unreachable!("because it was just made a mapping")
-    };
-    inner
+    node.map_mut().expect("because it was just made a mapping")
 }
 
 /// What makes a node no object of Kubernetes, or nothing.
@@ -319,8 +331,5 @@ pub(crate) fn first_conflict<'a>(
 
 /// A scalar that is text, whatever it looks like.
 pub(crate) fn set_text(node: &mut Node, text: String) {
-    *node = Node::Scalar(Scalar {
-        tag: Tag::Str,
-        text,
-    });
+    *node = Node::string(text);
 }

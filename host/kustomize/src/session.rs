@@ -2,6 +2,7 @@
 //!
 //! Which files are wanted is decided in `accumulate.rs`; where a path may lead in `path.rs`.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::file::{self, Entry, Kustomization};
 use crate::path;
 use crate::resource::{Resource, why_no_object};
 use crate::tree::{Kind, Tree};
-use crate::yaml::{Document, Node, Reader, Typing};
+use crate::yaml::{Document, Node, Reader, Tag, Typing};
 
 /// One build.
 pub(crate) struct Session<'a> {
@@ -22,9 +23,17 @@ pub(crate) struct Session<'a> {
     pub(crate) root: String,
     /// Whether every object is told where it came from.
     pub(crate) origins: bool,
+    /// How many shared values there are.
+    pub(crate) shares: Cell<u32>,
 }
 
 impl Session<'_> {
+    /// A number for a value that several places share.
+    pub(crate) fn next_share(&self) -> u32 {
+        self.shares.set(self.shares.get().wrapping_add(1).max(1));
+        self.shares.get()
+    }
+
     /// The bytes of a file that `place` asks for.
     pub(crate) fn read(&self, path: &str, place: &Place) -> Result<Arc<[u8]>, Error> {
         match self.tree.kind(path) {
@@ -147,7 +156,11 @@ impl Session<'_> {
             let line = document.line;
             let items = take_items(&mut document.node)
                 .ok_or_else(|| Error::invalid(file, "items must be a list").at_line(line))?;
-            queue.extend(items.into_iter().map(|node| Document { node, line }));
+            queue.extend(items.into_iter().map(|mut node| {
+                // They go a way through JSON, where all text is quoted.
+                node.each_scalar(&mut |scalar| scalar.quoted |= scalar.tag == Tag::Str);
+                Document { node, line }
+            }));
         }
         Ok(resources)
     }

@@ -1,6 +1,6 @@
 //! Whatever is written, a build ends: in objects or in an error, soon, and without a panic.
 //!
-//! Random changes to the files of all cases, from a fixed seed: 500 builds, or as many as `REEVE_SOAK` says. What such a
+//! Random changes to the files of all cases, from a fixed start: 500 builds, or as many as `REEVE_SOAK` says. What such a
 //! run once found is a row below.
 #![expect(
     clippy::unwrap_used,
@@ -206,7 +206,7 @@ fn files(dir: &Path, root: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     }
 }
 
-/// A small generator of numbers; the same seed gives the same run.
+/// A small generator of numbers; the same start gives the same run.
 struct Dice(u64);
 
 impl Dice {

@@ -92,6 +92,7 @@ impl<'a> Cursor<'a> {
             Node::Scalar(Scalar {
                 tag: Tag::Str,
                 text,
+                ..
             }) => Ok(Entry {
                 text: text.clone(),
                 place: self.place(),

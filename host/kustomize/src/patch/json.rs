@@ -1,10 +1,12 @@
 //! JSON6902: operations on paths.
 //!
-//! As the library does that kustomize uses: an index may be negative, a `test` for null passes where nothing is, and an
-//! object that was operated on has its numbers normalised.
+//! As the library does that kustomize uses: an index may be negative, `replace` sets a field that is not there, a `test`
+//! for null passes where nothing is, and an object that was operated on has its numbers normalised.
+
+use std::borrow::Cow;
 
 use crate::budget::Budget;
-use crate::yaml::{Node, Scalar, Tag, go_json_number, number, timestamp};
+use crate::yaml::{Node, Scalar, Tag, go_json_number, needs_quotes, number, timestamp};
 
 /// A list of operations.
 pub(super) struct Operations(Vec<Operation>);
@@ -67,6 +69,7 @@ impl Operation {
             Some(Node::Scalar(Scalar {
                 tag: Tag::Str,
                 text,
+                ..
             })) => Ok(text),
             Some(_) => Err(format!("{key} must be a string")),
             None => Err(format!("{key} is missing")),
@@ -110,8 +113,7 @@ impl Operation {
             Kind::Remove => remove(object, &self.path, budget).map(drop),
             Kind::Replace(value) => {
                 fits(&self.path, value, budget)?;
-                *find(object, &self.path)? = value.clone();
-                Ok(())
+                replace(object, &self.path, value.clone())
             }
             Kind::Move(from) => {
                 let value = remove(object, from, budget)?;
@@ -119,16 +121,21 @@ impl Operation {
                 add(object, &self.path, value, budget)
             }
             Kind::Copy(from) => {
-                let value = find(object, from)?;
-                fits(&self.path, value, budget)?;
-                let value = value.clone();
+                let value = get(object, from)?.map_or(Cow::Owned(Node::null()), Cow::Borrowed);
+                fits(&self.path, &value, budget)?;
+                let value = value.into_owned();
                 add(object, &self.path, value, budget)
             }
-            Kind::Test(value) => match find(object, &self.path) {
-                Ok(found) if same(found, value, budget)? => Ok(()),
-                Err(_) if value.is_null() => Ok(()),
-                _ => Err("the value is another".to_owned()),
-            },
+            Kind::Test(value) => {
+                let found = get(object, &self.path)?.filter(|found| !found.is_null());
+                let passes = match found {
+                    Some(found) => same(found, value, budget)?,
+                    None => value.is_null(),
+                };
+                passes
+                    .then_some(())
+                    .ok_or_else(|| "the value is another".to_owned())
+            }
         }
     }
 }
@@ -225,6 +232,40 @@ fn add(node: &mut Node, path: &[String], value: Node, budget: &Budget) -> Result
     Ok(())
 }
 
+/// The value at a path whose parent must be there; nothing for a field that is not.
+fn get<'a>(node: &'a mut Node, path: &[String]) -> Result<Option<&'a Node>, String> {
+    match parent(node, path)? {
+        (Node::Map(map), key) => Ok(map.get(key)),
+        (Node::Seq(items), key) => {
+            let at = index(key, items.len())?;
+            items
+                .get(at)
+                .map(Some)
+                .ok_or_else(|| format!("{key} is not there"))
+        }
+        (Node::Scalar(_), key) => Err(format!("{key} is not there")),
+    }
+}
+
+/// Sets what is at a path; a field need not be there, as the library has it.
+fn replace(node: &mut Node, path: &[String], value: Node) -> Result<(), String> {
+    match parent(node, path)? {
+        (Node::Map(map), key) => {
+            map.insert(key.clone(), value);
+            Ok(())
+        }
+        (Node::Seq(items), key) => {
+            let at = index(key, items.len())?;
+            let item = items
+                .get_mut(at)
+                .ok_or_else(|| format!("{key} is not there"))?;
+            *item = value;
+            Ok(())
+        }
+        (Node::Scalar(_), key) => Err(format!("{key} is not there")),
+    }
+}
+
 fn remove(node: &mut Node, path: &[String], budget: &Budget) -> Result<Node, String> {
     let (parent, key) = parent(node, path)?;
     let missing = || format!("{key} is not there");
@@ -248,10 +289,8 @@ fn remove(node: &mut Node, path: &[String], budget: &Budget) -> Result<Node, Str
 
 /// The object as it is after a way through JSON.
 fn normalise(node: &mut Node) {
-    match node {
-        Node::Map(map) => map.values_mut().for_each(normalise),
-        Node::Seq(items) => items.iter_mut().for_each(normalise),
-        Node::Scalar(scalar) => match scalar.tag {
+    node.each_scalar(&mut |scalar| {
+        match scalar.tag {
             Tag::Null => scalar.text = "null".to_owned(),
             Tag::Bool => scalar.text = is_true(scalar).to_string(),
             Tag::Int | Tag::Float => {
@@ -265,8 +304,11 @@ fn normalise(node: &mut Node) {
                 *scalar = Scalar::string(text);
             }
             Tag::Str => {}
-        },
-    }
+        }
+        scalar.shared = 0;
+        let text = scalar.tag == Tag::Str;
+        scalar.quoted = text && (scalar.text.contains('\n') || needs_quotes(&scalar.text));
+    });
 }
 
 fn is_true(scalar: &Scalar) -> bool {

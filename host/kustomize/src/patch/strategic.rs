@@ -6,13 +6,37 @@
 
 mod list;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use crate::budget::Budget;
 use crate::schema::Shape;
-use crate::yaml::{Mapping, Node};
+use crate::yaml::{Node, Scalar};
 
 const DIRECTIVE: &str = "$patch";
+
+/// What a merge needs along the way.
+struct Context<'a> {
+    budget: &'a Budget,
+    /// New values of scalars that share theirs with others, in the order they were written.
+    writes: RefCell<Vec<(u32, Scalar)>>,
+}
+
+impl Context<'_> {
+    /// `new` as it is in the place of `old`.
+    fn written(&self, old: Option<&Node>, new: Node) -> Node {
+        match (old, new) {
+            (Some(Node::Scalar(old)), Node::Scalar(new)) => {
+                let new = new.over(old);
+                if new.shared != 0 {
+                    self.writes.borrow_mut().push((new.shared, new.clone()));
+                }
+                Node::Scalar(new)
+            }
+            (_, new) => new,
+        }
+    }
+}
 
 /// What became of a value.
 enum Outcome {
@@ -34,144 +58,174 @@ enum Directive {
 
 /// Merges `patch` into `object`; false when the patch deletes it.
 pub(super) fn merge(object: &mut Node, patch: &mut Node, budget: &Budget) -> Result<bool, String> {
-    match walk(Some(object), Some(patch), None, budget)? {
-        Outcome::Clear => Ok(false),
-        Outcome::Same => Ok(true),
-        Outcome::Value(node) => {
-            *object = node;
-            Ok(true)
+    let context = Context {
+        budget,
+        writes: RefCell::new(Vec::new()),
+    };
+    match walk(Some(object), With::Patch(patch), None, &context)? {
+        Outcome::Clear => return Ok(false),
+        Outcome::Same => {}
+        Outcome::Value(node) => *object = node,
+    }
+    let writes = context.writes.into_inner();
+    if !writes.is_empty() {
+        let steps = object.cost() * writes.len() as u64;
+        budget.steps(steps).map_err(|why| why.to_string())?;
+    }
+    for (number, scalar) in writes {
+        object.share(number, &scalar);
+    }
+    Ok(true)
+}
+
+/// What a value is merged with.
+enum With<'a> {
+    /// The patch says nothing here.
+    Nothing,
+    /// The value came with the patch: its own directives hold.
+    Itself,
+    Patch(&'a mut Node),
+}
+
+impl With<'_> {
+    fn patch(&self) -> Option<&Node> {
+        match self {
+            With::Patch(patch) => Some(patch),
+            With::Nothing | With::Itself => None,
         }
     }
 }
 
 fn walk(
     dest: Option<&mut Node>,
-    patch: Option<&mut Node>,
+    with: With<'_>,
     shape: Option<Shape>,
-    budget: &Budget,
+    context: &Context<'_>,
 ) -> Result<Outcome, String> {
-    let present = |node: &Option<&mut Node>| node.as_deref().is_some_and(|n| !n.is_null());
-    let first = if present(&dest) {
-        dest.as_deref()
-    } else {
-        patch.as_deref()
+    let all = [dest.as_deref(), with.patch()];
+    let Some(kind) = all.into_iter().flatten().find(|node| !node.is_null()) else {
+        return mapping(dest, with, shape, context);
     };
-    let Some(kind) = first.filter(|node| !node.is_null()) else {
-        return mapping(dest, patch, shape, budget);
-    };
-    let same = |node: &Node| {
-        node.is_null()
-            || matches!(
-                (kind, node),
-                (Node::Map(_), Node::Map(_))
-                    | (Node::Seq(_), Node::Seq(_))
-                    | (Node::Scalar(_), Node::Scalar(_))
-            )
-    };
-    if !patch.as_deref().is_none_or(same) {
-        let new = patch.as_deref().map_or("", Node::kind_name);
-        return Err(format!("{new} cannot be merged into {}", kind.kind_name()));
+    if let Some(new) = with
+        .patch()
+        .filter(|new| !new.is_null() && !same_kind(kind, new))
+    {
+        return Err(format!(
+            "{} cannot be merged into {}",
+            new.kind_name(),
+            kind.kind_name()
+        ));
     }
     match kind {
         Node::Map(_) => {
-            let shape = shape.or_else(|| shape_of(dest.as_deref(), patch.as_deref()));
-            mapping(dest, patch, shape, budget)
+            let shape = shape.or_else(|| all.into_iter().flatten().find_map(shape_of));
+            mapping(dest, with, shape, context)
         }
         Node::Seq(_) => match shape {
             Some(Shape::List(keys, item)) => {
-                list::merge(dest, patch, keys, item.map(Shape::Fields), budget)
+                list::merge(dest, with, keys, item.map(Shape::Fields), context)
             }
-            _ => Ok(replaced(patch)),
+            _ => Ok(replaced(&with)),
         },
-        Node::Scalar(_) => Ok(replaced(patch)),
+        Node::Scalar(_) => Ok(replaced(&with)),
     }
 }
 
-fn replaced(patch: Option<&mut Node>) -> Outcome {
-    patch.map_or(Outcome::Same, |patch| Outcome::Value(patch.clone()))
+fn same_kind(a: &Node, b: &Node) -> bool {
+    matches!(
+        (a, b),
+        (Node::Map(_), Node::Map(_))
+            | (Node::Seq(_), Node::Seq(_))
+            | (Node::Scalar(_), Node::Scalar(_))
+    )
+}
+
+fn replaced(with: &With<'_>) -> Outcome {
+    with.patch()
+        .map_or(Outcome::Same, |patch| Outcome::Value(patch.clone()))
 }
 
 /// The shape of an object by its kind, wherever it stands.
-fn shape_of(dest: Option<&Node>, patch: Option<&Node>) -> Option<Shape> {
-    [dest, patch].into_iter().flatten().find_map(|node| {
-        let text = |key: &str| node.get(key).map_or("", Node::text);
-        Shape::of(text("apiVersion"), text("kind"))
-    })
+fn shape_of(node: &Node) -> Option<Shape> {
+    let text = |key: &str| node.get(key).map_or("", Node::text);
+    Shape::of(text("apiVersion"), text("kind"))
 }
 
 fn mapping(
     dest: Option<&mut Node>,
-    patch: Option<&mut Node>,
+    with: With<'_>,
     shape: Option<Shape>,
-    budget: &Budget,
+    context: &Context<'_>,
 ) -> Result<Outcome, String> {
-    let Some(dest) = dest else {
-        return added(patch, shape, budget);
-    };
-    if dest.is_null() {
-        return match patch {
+    let written_null = dest
+        .as_deref()
+        .is_some_and(|dest| !dest.raw_text().is_empty());
+    let Some(dest) = dest.filter(|dest| !dest.is_null()) else {
+        return match with {
+            With::Patch(patch) => added(patch, shape, context),
             // A null that was written stays, a value that was left out does not.
-            None if dest.raw_text().is_empty() => Ok(Outcome::Clear),
-            None => Ok(Outcome::Same),
-            some => added(some, shape, budget),
+            With::Nothing if written_null => Ok(Outcome::Same),
+            With::Nothing | With::Itself => Ok(Outcome::Clear),
         };
-    }
-    let Some(patch) = patch else {
-        fields(dest, None, shape, budget)?;
-        return Ok(Outcome::Same);
     };
-    if patch.is_null() {
-        return Ok(Outcome::Clear);
-    }
-    match mapping_directive(patch)? {
-        Directive::Delete => Ok(Outcome::Clear),
-        Directive::Replace => added(Some(patch), shape, budget),
-        Directive::Merge => {
-            fields(dest, Some(patch), shape, budget)?;
-            Ok(Outcome::Same)
+    match with {
+        With::Nothing => fields(dest, With::Nothing, shape, context)?,
+        With::Itself => {
+            if mapping_directive(dest)? == Directive::Delete {
+                return Ok(Outcome::Clear);
+            }
+            fields(dest, With::Itself, shape, context)?;
         }
+        With::Patch(patch) if patch.is_null() => return Ok(Outcome::Clear),
+        With::Patch(patch) => match mapping_directive(patch)? {
+            Directive::Delete => return Ok(Outcome::Clear),
+            Directive::Replace => return added(patch, shape, context),
+            Directive::Merge => fields(dest, With::Patch(patch), shape, context)?,
+        },
     }
+    Ok(Outcome::Same)
 }
 
-/// A value that the patch brings: merged with itself, which obeys the directives within it.
-fn added(
-    patch: Option<&mut Node>,
-    shape: Option<Shape>,
-    budget: &Budget,
-) -> Result<Outcome, String> {
-    let Some(patch) = patch.filter(|patch| !patch.is_null()) else {
-        return Ok(Outcome::Clear);
-    };
-    if mapping_directive(patch).is_ok_and(|directive| directive == Directive::Delete) {
+/// A value that the patch brings.
+fn added(patch: &mut Node, shape: Option<Shape>, context: &Context<'_>) -> Result<Outcome, String> {
+    if patch.is_null() || mapping_directive(patch).is_ok_and(|d| d == Directive::Delete) {
         return Ok(Outcome::Clear);
     }
     let mut new = patch.clone();
-    fields(&mut new, Some(patch), shape, budget)?;
+    fields(&mut new, With::Itself, shape, context)?;
     Ok(Outcome::Value(new))
 }
 
 fn fields(
     dest: &mut Node,
-    patch: Option<&mut Node>,
+    mut with: With<'_>,
     shape: Option<Shape>,
-    budget: &Budget,
+    context: &Context<'_>,
 ) -> Result<(), String> {
-    let Node::Map(dest) = dest else { return Ok(()) };
-    let mut nothing = Mapping::new();
-    let patch = match patch {
-        Some(Node::Map(map)) => map,
-        _ => &mut nothing,
+    let Node::Map(dest) = dest else {
+        return Ok(());
     };
-    let mut keys: Vec<String> = dest.keys().chain(patch.keys()).cloned().collect();
+    let of_patch = with
+        .patch()
+        .and_then(Node::map)
+        .into_iter()
+        .flat_map(|map| map.keys());
+    let mut keys: Vec<String> = dest.keys().chain(of_patch).cloned().collect();
     keys.sort();
     keys.dedup();
     let mut gone = BTreeSet::new();
     for key in keys {
         let below = shape.and_then(|shape| shape.field(&key));
-        let outcome = walk(dest.get_mut(&key), patch.get_mut(&key), below, budget);
+        let of_field = match &mut with {
+            With::Nothing => With::Nothing,
+            With::Itself => With::Itself,
+            With::Patch(patch) => patch.get_mut(&key).map_or(With::Nothing, With::Patch),
+        };
+        let outcome = walk(dest.get_mut(&key), of_field, below, context);
         match outcome.map_err(|why| format!("{key}: {why}"))? {
             Outcome::Same => {}
             Outcome::Value(value) if !value.is_null() => {
+                let value = context.written(dest.get(&key), value);
                 dest.insert(key, value);
             }
             Outcome::Clear | Outcome::Value(_) => {

@@ -5,7 +5,7 @@ use crate::fieldspec::{self, Defaults, FieldSpec, Make};
 use crate::file::{Labels, Pairs};
 use crate::resource::Resource;
 use crate::session::Session;
-use crate::yaml::{Node, text_cost};
+use crate::yaml::{Node, Scalar, needs_quotes, text_cost};
 
 /// Adds one entry of `labels`.
 pub(crate) fn apply_labels(
@@ -68,25 +68,61 @@ fn add(
     if pairs.pairs.is_empty() {
         return Ok(());
     }
-    let cost: u64 = pairs
-        .pairs
-        .iter()
-        .map(|(k, v)| text_cost(k) + text_cost(v))
-        .sum();
-    let mut set = |node: &mut Node| match node {
-        Node::Map(map) => {
-            session.budget.nodes(cost).map_err(|why| why.to_string())?;
-            let texts = pairs.pairs.iter();
-            map.extend(texts.map(|(key, value)| (key.clone(), Node::string(value.as_str()))));
-            Ok(())
-        }
-        other => Err(format!("must be a mapping, not {}", other.kind_name())),
-    };
     for resource in resources {
-        for spec in fields {
-            spec.apply(resource, Some(Make::Mapping), &mut set)
-                .map_err(|why| resource.error(&why))?;
+        for (key, value) in &pairs.pairs {
+            add_one(session, key, value, fields, resource).map_err(|why| resource.error(&why))?;
         }
+    }
+    Ok(())
+}
+
+/// Writes one label to all of `fields`: one value that all new places share.
+fn add_one(
+    session: &Session<'_>,
+    key: &str,
+    value: &str,
+    fields: &[FieldSpec],
+    resource: &mut Resource,
+) -> Result<(), String> {
+    let shared = session.next_share();
+    let scalar = Scalar {
+        shared,
+        quoted: needs_quotes(value),
+        ..Scalar::string(value)
+    };
+    for spec in fields {
+        let mut changed = Vec::new();
+        spec.apply(resource, Some(Make::Mapping), &mut |node| {
+            session
+                .budget
+                .nodes(text_cost(key) + text_cost(value))
+                .map_err(|why| why.to_string())?;
+            let kind = node.kind_name();
+            let map = node
+                .map_mut()
+                .ok_or_else(|| format!("must be a mapping, not {kind}"))?;
+            match map.get_mut(key) {
+                None => {
+                    map.insert(key.to_owned(), Node::Scalar(scalar.clone()));
+                }
+                Some(old) => {
+                    changed.extend(old.shared());
+                    let new = match old {
+                        Node::Scalar(old) => scalar.clone().over(old),
+                        _ => Scalar::string(value),
+                    };
+                    *old = Node::Scalar(new);
+                }
+            }
+            Ok(())
+        })?;
+        if !changed.is_empty() {
+            let steps = resource.node.cost() * changed.len() as u64;
+            session.budget.steps(steps).map_err(|why| why.to_string())?;
+        }
+        changed
+            .into_iter()
+            .for_each(|number| resource.node.share(number, &scalar));
     }
     Ok(())
 }

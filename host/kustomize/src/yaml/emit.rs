@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Number, Value};
 
-use super::scalar::{Tag, Typing, resolve, timestamp};
+use super::scalar::needs_quotes;
 
 /// Columns after which a space becomes a line break.
 const WIDTH: usize = 80;
@@ -118,9 +118,7 @@ impl Emitter<'_> {
 
     fn text(&mut self, text: &str, indent: usize, key: bool) {
         let shape = Shape::of(text);
-        let plain_type = resolve(text, Typing::Config) == Tag::Str
-            && timestamp(text).is_none()
-            && !is_base60(text);
+        let plain_type = !needs_quotes(text);
         if text.contains('\n') && !key {
             if shape.block {
                 self.literal(text, indent + 2);
@@ -319,26 +317,6 @@ fn is_printable(c: char) -> bool {
         && c != '\u{feff}'
 }
 
-/// `1:30` and the like, numbers to readers of YAML 1.1.
-fn is_base60(text: &str) -> bool {
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (number, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let mut parts = number.split(':');
-    let first = parts.next().unwrap_or_default();
-    let first_fits = first.starts_with(|c: char| c.is_ascii_digit())
-        && first.chars().all(|c| c.is_ascii_digit() || c == '_');
-    let mut count = 0;
-    let rest_fits = parts.all(|part| {
-        count += 1;
-        match part.as_bytes() {
-            [a] => a.is_ascii_digit(),
-            [a, b] => (b'0'..=b'5').contains(a) && b.is_ascii_digit(),
-            _ => false,
-        }
-    });
-    first_fits && rest_fits && count > 0 && fraction.chars().all(|c| c.is_ascii_digit() || c == '_')
-}
-
 /// Go's shortest `%g`.
 fn number(n: &Number) -> String {
     let Some(f) = n.as_f64().filter(|_| n.is_f64()) else {
@@ -372,12 +350,12 @@ fn natural(a: &str, b: &str) -> Ordering {
         (false, true) => return Ordering::Less,
         (false, false) => {}
     }
-    let mut seed = 0i64;
+    let mut lead = 0i64;
     if x == '0' || y == '0' {
         let before = a.get(..at).unwrap_or_default();
         let digits = before.iter().rev().take_while(|c| c.is_numeric());
         if digits.into_iter().any(|c| *c != '0') {
-            seed = 1;
+            lead = 1;
         }
     }
     let run = |chars: &[char]| {
@@ -386,7 +364,7 @@ fn natural(a: &str, b: &str) -> Ordering {
             .unwrap_or_default()
             .iter()
             .take_while(|c| c.is_numeric());
-        digits.fold((seed, 0usize), |(n, count), c| {
+        digits.fold((lead, 0usize), |(n, count), c| {
             let digit = i64::from(u32::from(*c)) - i64::from(u32::from('0'));
             (n.wrapping_mul(10).wrapping_add(digit), count + 1)
         })

@@ -365,7 +365,10 @@ impl Loader<'_, '_> {
             let why = "the value does not fit its tag".to_owned();
             return Err(self.reader.error(at, Why::Invalid(why)));
         }
-        Ok(Scalar { tag, text })
+        Ok(Scalar {
+            quoted: style != ScalarStyle::Plain,
+            ..Scalar::new(tag, text)
+        })
     }
 
     fn binary(&self, text: &str, at: Marker) -> Result<Scalar, Error> {

@@ -27,10 +27,7 @@ impl Default for Node {
 
 impl Node {
     pub(crate) fn null() -> Self {
-        Self::Scalar(Scalar {
-            tag: Tag::Null,
-            text: "null".to_owned(),
-        })
+        Self::Scalar(Scalar::new(Tag::Null, "null".to_owned()))
     }
 
     pub(crate) fn string(text: impl Into<String>) -> Self {
@@ -38,10 +35,7 @@ impl Node {
     }
 
     pub(crate) fn boolean(value: bool) -> Self {
-        Self::Scalar(Scalar {
-            tag: Tag::Bool,
-            text: value.to_string(),
-        })
+        Self::Scalar(Scalar::new(Tag::Bool, value.to_string()))
     }
 
     pub(crate) fn mapping(map: Mapping) -> Self {
@@ -110,6 +104,38 @@ impl Node {
     /// The value at a path of mapping fields.
     pub(crate) fn at(&self, path: &[&str]) -> Option<&Self> {
         path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// Gives every scalar that shares its value by this number the value of `new`.
+    ///
+    /// kustomize writes one and the same node into all places that a label or an annotation goes to. Who later changes
+    /// one of them changes all; repositories depend on it, so it is so here.
+    pub(crate) fn share(&mut self, number: u32, new: &Scalar) {
+        match self {
+            Self::Scalar(scalar) if scalar.shared == number => {
+                *scalar = new.clone().over(scalar);
+            }
+            Self::Scalar(_) => {}
+            Self::Seq(seq) => seq.iter_mut().for_each(|node| node.share(number, new)),
+            Self::Map(map) => map.values_mut().for_each(|node| node.share(number, new)),
+        }
+    }
+
+    /// Calls `change` on every scalar.
+    pub(crate) fn each_scalar(&mut self, change: &mut dyn FnMut(&mut Scalar)) {
+        match self {
+            Self::Scalar(scalar) => change(scalar),
+            Self::Seq(seq) => seq.iter_mut().for_each(|node| node.each_scalar(change)),
+            Self::Map(map) => map.values_mut().for_each(|node| node.each_scalar(change)),
+        }
+    }
+
+    /// The number by which a scalar shares its value, if it does.
+    pub(crate) fn shared(&self) -> Option<u32> {
+        match self {
+            Self::Scalar(scalar) if scalar.shared != 0 => Some(scalar.shared),
+            _ => None,
+        }
     }
 
     /// In words, for a message.

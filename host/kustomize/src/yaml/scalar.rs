@@ -33,14 +33,36 @@ pub(crate) enum Tag {
 pub(crate) struct Scalar {
     pub(crate) tag: Tag,
     pub(crate) text: String,
+    /// What it shares its value with; 0 for nothing. See [`crate::yaml::Node::share`].
+    pub(crate) shared: u32,
+    /// Whether it was written in quotes or as a block. A number that is merged over such a scalar becomes text.
+    pub(crate) quoted: bool,
 }
 
 impl Scalar {
+    pub(crate) fn new(tag: Tag, text: String) -> Self {
+        Self {
+            tag,
+            text,
+            shared: 0,
+            quoted: false,
+        }
+    }
+
     /// A string.
     pub(crate) fn string(text: impl Into<String>) -> Self {
+        Self::new(Tag::Str, text.into())
+    }
+
+    /// This value in the place of `old`, whose way of being written stays.
+    pub(crate) fn over(mut self, old: &Self) -> Self {
+        if old.quoted {
+            self.tag = Tag::Str;
+        }
         Self {
-            tag: Tag::Str,
-            text: text.into(),
+            shared: old.shared,
+            quoted: old.quoted,
+            ..self
         }
     }
 
@@ -103,6 +125,31 @@ pub(crate) fn resolve(text: &str, typing: Typing) -> Tag {
         }
         _ => Tag::Str,
     }
+}
+
+/// Whether text must be quoted lest it is read as something else, by a reader of YAML 1.1 too.
+pub(crate) fn needs_quotes(text: &str) -> bool {
+    resolve(text, Typing::Config) != Tag::Str || timestamp(text).is_some() || is_base60(text)
+}
+
+/// `1:30` and the like, numbers to readers of YAML 1.1.
+fn is_base60(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (number, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let mut parts = number.split(':');
+    let first = parts.next().unwrap_or_default();
+    let first_fits = first.starts_with(|c: char| c.is_ascii_digit())
+        && first.chars().all(|c| c.is_ascii_digit() || c == '_');
+    let mut count = 0;
+    let rest_fits = parts.all(|part| {
+        count += 1;
+        match part.as_bytes() {
+            [a] => a.is_ascii_digit(),
+            [a, b] => (b'0'..=b'5').contains(a) && b.is_ascii_digit(),
+            _ => false,
+        }
+    });
+    first_fits && rest_fits && count > 0 && fraction.chars().all(|c| c.is_ascii_digit() || c == '_')
 }
 
 /// An integer as Go's `ParseInt(text, 0, 64)` or `ParseUint` read it.
@@ -271,12 +318,9 @@ mod tests {
     use serde_json::json;
 
     fn value(text: &str, typing: Typing) -> Value {
-        Scalar {
-            tag: resolve(text, typing),
-            text: text.to_owned(),
-        }
-        .into_value()
-        .unwrap()
+        Scalar::new(resolve(text, typing), text.to_owned())
+            .into_value()
+            .unwrap()
     }
 
     #[test]

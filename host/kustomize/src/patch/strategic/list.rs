@@ -3,52 +3,57 @@
 //! Items of the patch come first, then what the list had. An item is known by the text of its keys; where none of the
 //! items has the second key, the first is enough.
 
-use super::{DIRECTIVE, Directive, Outcome, directive, walk};
-use crate::budget::Budget;
+use super::{Context, DIRECTIVE, Directive, Outcome, With, directive, walk};
 use crate::schema::Shape;
 use crate::yaml::{Node, Scalar, Typing, resolve};
 
 /// The values of an item's keys.
 type Values = Vec<String>;
 
+/// What a list is merged with.
+enum WithList<'a> {
+    Nothing,
+    Itself,
+    Patch(&'a mut Vec<Node>),
+}
+
 /// Merges two lists whose items are known by `keys`, or by themselves when there are none.
 pub(super) fn merge(
     dest: Option<&mut Node>,
-    patch: Option<&mut Node>,
+    with: With<'_>,
     keys: &[&'static str],
     item: Option<Shape>,
-    budget: &Budget,
+    context: &Context<'_>,
 ) -> Result<Outcome, String> {
     let Some(Node::Seq(dest)) = dest else {
-        // The list is new: it is merged with itself.
-        let Some(Node::Seq(patch)) = patch else {
+        // The list is new.
+        let With::Patch(Node::Seq(patch)) = with else {
             return Ok(Outcome::Clear);
         };
         let mut new = patch.clone();
-        items(&mut new, Some(patch), keys, item, budget)?;
+        items(&mut new, WithList::Itself, keys, item, context)?;
         return Ok(Outcome::Value(Node::Seq(new)));
     };
-    let patch = match patch {
-        None => None,
-        Some(Node::Seq(patch)) => Some(patch),
-        Some(_) => return Ok(Outcome::Clear),
-    };
-    let Some(patch) = patch else {
-        items(dest, None, keys, item, budget)?;
-        return Ok(Outcome::Same);
-    };
-    match list_directive(patch)? {
-        Directive::Delete => Ok(Outcome::Clear),
-        Directive::Replace => {
-            let mut new = patch.clone();
-            items(&mut new, Some(patch), keys, item, budget)?;
-            Ok(Outcome::Value(Node::Seq(new)))
+    match with {
+        With::Nothing => items(dest, WithList::Nothing, keys, item, context)?,
+        With::Itself => {
+            if list_directive(dest)? == Directive::Delete {
+                return Ok(Outcome::Clear);
+            }
+            items(dest, WithList::Itself, keys, item, context)?;
         }
-        Directive::Merge => {
-            items(dest, Some(patch), keys, item, budget)?;
-            Ok(Outcome::Same)
-        }
+        With::Patch(Node::Seq(patch)) => match list_directive(patch)? {
+            Directive::Delete => return Ok(Outcome::Clear),
+            Directive::Replace => {
+                let mut new = patch.clone();
+                items(&mut new, WithList::Itself, keys, item, context)?;
+                return Ok(Outcome::Value(Node::Seq(new)));
+            }
+            Directive::Merge => items(dest, WithList::Patch(patch), keys, item, context)?,
+        },
+        With::Patch(_) => return Ok(Outcome::Clear),
     }
+    Ok(Outcome::Same)
 }
 
 /// What an item that holds nothing but a directive says about the list; it is taken out.
@@ -65,21 +70,24 @@ fn list_directive(patch: &mut Vec<Node>) -> Result<Directive, String> {
 
 fn items(
     dest: &mut Vec<Node>,
-    mut patch: Option<&mut Vec<Node>>,
+    mut with: WithList<'_>,
     keys: &[&'static str],
     shape: Option<Shape>,
-    budget: &Budget,
+    context: &Context<'_>,
 ) -> Result<(), String> {
+    let patch = match &with {
+        WithList::Patch(patch) => Some(&**patch),
+        WithList::Nothing | WithList::Itself => None,
+    };
     let (keys, mut list): (&[&str], _) = if keys.is_empty() {
-        (&[""], own_values(dest, patch.as_deref()))
+        (&[""], own_values(dest, patch))
     } else {
-        (keys, key_values(dest, patch.as_deref(), keys))
+        (keys, key_values(dest, patch, keys))
     };
     // Every item is looked for among all others, several times.
-    let all = dest.len() + patch.as_deref().map_or(0, Vec::len) + list.len();
-    budget
-        .steps((list.len() * all * keys.len()) as u64)
-        .map_err(|why| why.to_string())?;
+    let all = dest.len() + patch.map_or(0, Vec::len) + list.len();
+    let steps = (list.len() * all * keys.len()) as u64;
+    context.budget.steps(steps).map_err(|why| why.to_string())?;
     if keys.len() > 1 {
         complete(&mut list);
     }
@@ -93,15 +101,14 @@ fn items(
         used.clone_from(&keys);
         let (find_keys, find_values) = usable(std::slice::from_ref(&values), &values, &keys);
         let at = position(dest, &find_keys, &find_values);
-        let of = patch
-            .as_deref()
-            .and_then(|patch| position(patch, &find_keys, &find_values));
-        let outcome = walk(
-            at.and_then(|at| dest.get_mut(at)),
-            of.and_then(|of| patch.as_deref_mut()?.get_mut(of)),
-            shape,
-            budget,
-        )?;
+        let of_item = match &mut with {
+            WithList::Nothing => With::Nothing,
+            WithList::Itself => With::Itself,
+            WithList::Patch(patch) => position(patch, &find_keys, &find_values)
+                .and_then(|of| patch.get_mut(of))
+                .map_or(With::Nothing, With::Patch),
+        };
+        let outcome = walk(at.and_then(|at| dest.get_mut(at)), of_item, shape, context)?;
         let merged = match outcome {
             Outcome::Clear => None,
             Outcome::Same => at.and_then(|at| dest.get_mut(at)),
@@ -157,10 +164,7 @@ fn complete_keys(node: &mut Node, keys: &[&str], values: &[String]) -> Result<()
             let tag = resolve(value, Typing::Manifest);
             map.insert(
                 (*key).to_owned(),
-                Node::Scalar(Scalar {
-                    tag,
-                    text: value.clone(),
-                }),
+                Node::Scalar(Scalar::new(tag, value.clone())),
             );
         }
     }
