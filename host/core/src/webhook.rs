@@ -7,10 +7,15 @@
 use std::fmt;
 
 use reeve_api::reason::Reason;
+use reeve_api::receiver::ReceiverType;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::failure::{Explain, Turn};
+
+mod wanted;
+
+pub use wanted::{Error, Wanted};
 
 /// Where every webhook path starts.
 pub const PREFIX: &str = "/hook/";
@@ -24,32 +29,23 @@ pub enum Kind {
     Gitlab,
 }
 
-/// A `spec.type` that isn't served yet.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("spec.type '{0}' is not supported")]
-pub struct Unsupported(pub String);
-
-impl Explain for Unsupported {
-    fn reason(&self) -> Reason {
-        Reason::Unsupported
-    }
-
-    fn turn(&self) -> Turn {
-        Turn::Owner
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("the types served are generic and gitlab".into())
-    }
-}
-
 impl Kind {
-    /// The kind `spec.type` names.
-    pub fn parse(spec_type: &str) -> Result<Self, Unsupported> {
+    /// The kind that `spec.type` names.
+    pub fn of(spec_type: ReceiverType) -> Result<Self, Error> {
         match spec_type {
-            "generic" => Ok(Self::Generic),
-            "gitlab" => Ok(Self::Gitlab),
-            other => Err(Unsupported(other.to_owned())),
+            ReceiverType::Generic => Ok(Self::Generic),
+            ReceiverType::Gitlab => Ok(Self::Gitlab),
+            ReceiverType::GenericHmac
+            | ReceiverType::GenericOidc
+            | ReceiverType::Github
+            | ReceiverType::Bitbucket
+            | ReceiverType::Harbor
+            | ReceiverType::Dockerhub
+            | ReceiverType::Quay
+            | ReceiverType::Gcr
+            | ReceiverType::Nexus
+            | ReceiverType::Acr
+            | ReceiverType::Cdevents => Err(Error::Type(spec_type.as_str())),
         }
     }
 
@@ -249,7 +245,7 @@ mod tests {
                 "{path:?} says why"
             );
             let text = |v: &serde_json::Value| v.as_str().unwrap().to_owned();
-            let kind = Kind::parse(&text(&case["type"])).unwrap();
+            let kind = Kind::of(serde_json::from_value(case["type"].clone()).unwrap()).unwrap();
             let headers: Vec<_> = case["headers"]
                 .as_array()
                 .unwrap()
@@ -320,13 +316,5 @@ mod tests {
         };
         assert_eq!(allowed(Kind::Generic), ["GET", "POST"]);
         assert_eq!(allowed(Kind::Gitlab), ["POST"]);
-    }
-
-    #[test]
-    fn a_type_that_is_not_served_is_named() {
-        let refused = Kind::parse("github").unwrap_err();
-        assert_eq!(refused.to_string(), "spec.type 'github' is not supported");
-        assert_eq!(refused.reason(), Reason::Unsupported);
-        assert!(refused.turn().stalls());
     }
 }

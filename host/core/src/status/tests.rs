@@ -604,7 +604,9 @@ fn a_receiver_reads_as_flux_tells_it() {
         Turn::Retry,
         "unable to read token from secret 'ns/token'",
     );
-    let type_ = Explained::of(&crate::webhook::Kind::parse("github").unwrap_err());
+    let type_ = Explained::of(
+        &crate::webhook::Kind::of(reeve_api::receiver::ReceiverType::Github).unwrap_err(),
+    );
     let listening = |missing: &[&str]| ReceiverOutcome::Listening {
         path: "/hook/abc".into(),
         missing: missing.iter().map(|m| (*m).to_owned()).collect(),

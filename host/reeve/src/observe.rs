@@ -1,0 +1,87 @@
+//! What can be seen of the controller from outside: log lines, metrics, and the happenings both come from.
+//!
+//! A fact worth telling is one value, a [`happening`]: it is logged and counted in one place, so the two cannot
+//! disagree. The third teller, the Kubernetes event, is decided with the status in `core::status` and written by
+//! `controller::report`.
+//!
+//! What it deliberately doesn't: trace through other systems, or hold a label whose values nobody bounds.
+
+pub mod happening;
+pub mod metric;
+mod process;
+pub mod trace;
+
+use std::fmt;
+
+pub use happening::Happening;
+pub use metric::Metrics;
+
+/// The kinds of object the controller acts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A source.
+    GitRepository,
+    /// What is applied.
+    Kustomization,
+    /// A webhook.
+    Receiver,
+    /// A party.
+    Tenant,
+    /// A transform.
+    ClusterPlugin,
+}
+
+impl Kind {
+    /// As Kubernetes spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GitRepository => "GitRepository",
+            Self::Kustomization => "Kustomization",
+            Self::Receiver => "Receiver",
+            Self::Tenant => "Tenant",
+            Self::ClusterPlugin => "ClusterPlugin",
+        }
+    }
+
+    /// The API group it is in.
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::GitRepository => reeve_api::SOURCE_GROUP,
+            Self::Kustomization => reeve_api::KUSTOMIZE_GROUP,
+            Self::Receiver => reeve_api::NOTIFICATION_GROUP,
+            Self::Tenant | Self::ClusterPlugin => reeve_api::REEVE_GROUP,
+        }
+    }
+
+    /// The controller that acts on it, as logs and metrics name it.
+    pub fn controller(self) -> &'static str {
+        match self {
+            Self::GitRepository => "gitrepository",
+            Self::Kustomization => "kustomization",
+            Self::Receiver => "receiver",
+            Self::Tenant => "tenant",
+            Self::ClusterPlugin => "clusterplugin",
+        }
+    }
+}
+
+/// The object that something happened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Object<'a> {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace; empty for the platform's own kinds.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+}
+
+impl fmt::Display for Object<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.as_str())?;
+        if !self.namespace.is_empty() {
+            write!(f, "/{}", self.namespace)?;
+        }
+        write!(f, "/{}", self.name)
+    }
+}

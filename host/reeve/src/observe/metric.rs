@@ -1,0 +1,377 @@
+//! The metrics, all of them: names, labels, buckets.
+//!
+//! Where Flux has a name, it is Flux's, so that its dashboards work. Nothing is counted from here: [`super::happening`]
+//! does that. What it deliberately doesn't: serve them (`http::metrics`).
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets_range};
+use prometheus_client::registry::Registry;
+
+use super::{Object, process};
+
+/// Labels of what is counted by object, as Flux has them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ObjectLabels {
+    kind: &'static str,
+    name: String,
+    namespace: String,
+}
+
+impl From<Object<'_>> for ObjectLabels {
+    fn from(object: Object<'_>) -> Self {
+        Self {
+            kind: object.kind.as_str(),
+            name: object.name.to_owned(),
+            namespace: object.namespace.to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RunLabels {
+    pub(super) controller: &'static str,
+    pub(super) result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ControllerLabels {
+    pub(super) controller: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct HookLabels {
+    pub(super) code: u16,
+    pub(super) handler: &'static str,
+    pub(super) method: &'static str,
+    pub(super) service: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ResultLabels {
+    pub(super) result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ActionLabels {
+    pub(super) action: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct PluginLabels {
+    pub(super) plugin: String,
+    pub(super) result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct PolicyLabels {
+    pub(super) policy: String,
+}
+
+/// Makes histograms with the buckets of one family.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Buckets {
+    /// Flux's for reconciles: ten from 10 ms to half an hour.
+    Reconcile,
+    /// Prometheus' own default: what Flux has for requests.
+    Request,
+    /// From a millisecond to a minute: fetches and plugin calls.
+    Work,
+}
+
+impl MetricConstructor<Histogram> for Buckets {
+    fn new_metric(&self) -> Histogram {
+        match self {
+            Self::Reconcile => Histogram::new(exponential_buckets_range(0.01, 1800.0, 10)),
+            Self::Request => Histogram::new([
+                0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+            ]),
+            Self::Work => Histogram::new(exponential_buckets_range(0.001, 60.0, 12)),
+        }
+    }
+}
+
+pub(super) type Timed<L> = Family<L, Histogram, Buckets>;
+
+/// Every counter and histogram, and the registry they are served from.
+pub struct Metrics {
+    registry: Registry,
+    pub(super) reconcile_duration: Timed<ObjectLabels>,
+    pub(super) reconciles: Family<RunLabels, Counter>,
+    pub(super) reconcile_errors: Family<ControllerLabels, Counter>,
+    pub(super) hook_duration: Timed<HookLabels>,
+    pub(super) nudges_dropped: Counter,
+    pub(super) fetch_duration: Timed<ResultLabels>,
+    pub(super) fetched_bytes: Counter,
+    pub(super) applied: Family<ActionLabels, Counter>,
+    pub(super) plugin_duration: Timed<PluginLabels>,
+    pub(super) denied: Family<PolicyLabels, Counter>,
+    pub(super) leader: Gauge,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let metrics = Self {
+            reconcile_duration: Family::new_with_constructor(Buckets::Reconcile),
+            reconciles: Family::default(),
+            reconcile_errors: Family::default(),
+            hook_duration: Family::new_with_constructor(Buckets::Request),
+            nudges_dropped: Counter::default(),
+            fetch_duration: Family::new_with_constructor(Buckets::Work),
+            fetched_bytes: Counter::default(),
+            applied: Family::default(),
+            plugin_duration: Family::new_with_constructor(Buckets::Work),
+            denied: Family::default(),
+            leader: Gauge::default(),
+            registry: Registry::default(),
+        };
+        metrics.register_flux(&mut registry);
+        metrics.register_ours(&mut registry);
+        registry.register_collector(Box::new(process::Process));
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+
+    /// What Flux has, by Flux's names.
+    fn register_flux(&self, registry: &mut Registry) {
+        registry.register(
+            "gotk_reconcile_duration_seconds",
+            "The duration in seconds of a GitOps Toolkit resource reconciliation",
+            self.reconcile_duration.clone(),
+        );
+        registry.register(
+            "gotk_receiver_http_request_duration_seconds",
+            "The latency of the HTTP requests to webhook receivers",
+            self.hook_duration.clone(),
+        );
+        registry.register(
+            "controller_runtime_reconcile",
+            "Total number of reconciliations per controller",
+            self.reconciles.clone(),
+        );
+        registry.register(
+            "controller_runtime_reconcile_errors",
+            "Total number of reconciliation errors per controller",
+            self.reconcile_errors.clone(),
+        );
+    }
+
+    /// What only we have.
+    fn register_ours(&self, registry: &mut Registry) {
+        registry.register(
+            "reeve_fetch_duration_seconds",
+            "How long asking a repository took, by what came of it",
+            self.fetch_duration.clone(),
+        );
+        registry.register(
+            "reeve_fetched_bytes",
+            "Bytes of artifacts made from what was fetched",
+            self.fetched_bytes.clone(),
+        );
+        registry.register(
+            "reeve_applied_objects",
+            "Objects by what a reconcile did to them",
+            self.applied.clone(),
+        );
+        registry.register(
+            "reeve_plugin_duration_seconds",
+            "How long calls of a plugin took, by what came of them",
+            self.plugin_duration.clone(),
+        );
+        registry.register(
+            "reeve_denied",
+            "Reconciles that a policy denied, by policy",
+            self.denied.clone(),
+        );
+        registry.register(
+            "reeve_nudges_dropped",
+            "Webhook calls turned away because too many were waiting",
+            self.nudges_dropped.clone(),
+        );
+        registry.register(
+            "reeve_leader",
+            "1 while this process is the one that acts",
+            self.leader.clone(),
+        );
+    }
+
+    /// Counts and logs one fact.
+    pub fn tell(&self, happening: &impl super::Happening) {
+        happening.log();
+        happening.count(self);
+    }
+
+    /// Forgets an object that is gone, so that its series end.
+    pub fn forget(&self, object: Object<'_>) {
+        let _was_there = self.reconcile_duration.remove(&object.into());
+    }
+
+    /// Says whether this process is the one that acts.
+    pub fn lead(&self, leading: bool) {
+        self.leader.set(i64::from(leading));
+    }
+
+    /// All of it, in the OpenMetrics text format.
+    pub fn encode(&self) -> Result<String, fmt::Error> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+}
+
+/// Seconds, as histograms take them.
+pub(super) fn seconds(took: Duration) -> f64 {
+    took.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Kind;
+    use crate::observe::happening::{
+        Applied, Denied, Ending, FetchResult, Fetched, HookCalled, PluginCalled, ReconcileEnded,
+    };
+    use reeve_core::inventory::ObjectId;
+    use reeve_core::status::{Action, Change};
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    /// One of everything that can happen.
+    fn busy() -> Metrics {
+        let metrics = Metrics::new();
+        let took = Duration::from_millis(3);
+        let object = Object {
+            kind: Kind::Kustomization,
+            namespace: "acme",
+            name: "web",
+        };
+        let ending = Ending::Failed {
+            reason: "BuildFailed",
+            message: "line 3",
+        };
+        metrics.tell(&ReconcileEnded {
+            object,
+            ending,
+            revision: None,
+            took,
+            next: None,
+        });
+        let result = FetchResult::Stored { bytes: 7 };
+        metrics.tell(&Fetched {
+            revision: None,
+            result,
+            took,
+        });
+        let id = ObjectId {
+            namespace: String::new(),
+            name: "x".into(),
+            group: String::new(),
+            kind: "Namespace".into(),
+        };
+        let changes = [Change {
+            id,
+            action: Action::Created,
+        }];
+        metrics.tell(&Applied { changes: &changes });
+        metrics.tell(&PluginCalled {
+            plugin: "stamp",
+            error: None,
+            said: &[],
+            took,
+        });
+        metrics.tell(&Denied {
+            policy: "service-account",
+            message: "missing",
+        });
+        let refused = None;
+        metrics.tell(&HookCalled {
+            method: "GET",
+            code: 200,
+            receiver: None,
+            refused,
+            dropped: true,
+            took,
+        });
+        metrics.lead(true);
+        metrics
+    }
+
+    /// The table in `METRICS.md` is this one; `REEVE_BLESS=1` rewrites it.
+    #[test]
+    fn the_table_of_metrics_is_the_one_that_is_written_down() {
+        let text = busy().encode().unwrap();
+        let mut rows: BTreeMap<&str, (&str, &str, String)> = BTreeMap::new();
+        for line in text.lines() {
+            let mut words = line.splitn(4, ' ');
+            match (words.next(), words.next(), words.next(), words.next()) {
+                (Some("#"), Some("HELP"), Some(name), Some(help)) => {
+                    rows.entry(name).or_default().1 = help;
+                }
+                (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
+                    rows.entry(name).or_default().0 = kind;
+                }
+                _ => {}
+            }
+            if let Some((sample, rest)) = line.split_once('{') {
+                let labels: Vec<_> = rest
+                    .split("\",")
+                    .filter_map(|pair| pair.split_once("=\"").map(|(label, _)| label))
+                    .filter(|label| *label != "le")
+                    .collect();
+                let of = rows
+                    .iter_mut()
+                    .rfind(|(name, _)| sample.starts_with(**name));
+                of.unwrap_or_else(|| panic!("{sample} has no help")).1.2 = labels.join(", ");
+            }
+        }
+        let mut table = String::from(
+            "# Metrics\n\nWritten by a test from what `/metrics` serves; counters end in `_total`.\n\n\
+             | Name | Type | Labels | Meaning |\n|---|---|---|---|\n",
+        );
+        for (name, (kind, help, labels)) in &rows {
+            table.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("METRICS.md");
+        if std::env::var_os("REEVE_BLESS").is_some() {
+            std::fs::write(&path, &table).unwrap();
+        }
+        assert_eq!(table, std::fs::read_to_string(&path).unwrap_or_default());
+    }
+
+    #[test]
+    fn fluxs_dashboards_find_their_buckets() {
+        let text = busy().encode().unwrap();
+        let bounds: Vec<f64> = text
+            .lines()
+            .filter(|line| line.starts_with("gotk_reconcile_duration_seconds_bucket"))
+            .filter_map(|line| line.split("le=\"").nth(1)?.split('"').next()?.parse().ok())
+            .filter(|bound: &f64| bound.is_finite())
+            .collect();
+        assert_eq!(bounds.len(), 10, "{bounds:?}");
+        assert!(
+            (bounds[0] - 0.01).abs() < 1e-9 && (bounds[9] - 1800.0).abs() < 1e-6,
+            "{bounds:?}"
+        );
+    }
+}
