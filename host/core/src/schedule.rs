@@ -1,6 +1,6 @@
 //! When the next run is: intervals with jitter, and backoff after failures.
 //!
-//! Pure: the randomness is a seed the caller gives (the same seed gives the same instant, so a test can hold it), and
+//! Pure: the randomness is a number the caller gives (the same number gives the same instant, so a test can hold it), and
 //! nothing here waits. What it deliberately doesn't: know what failed or for whom; `status` asks, the controller's queue
 //! waits.
 
@@ -27,15 +27,15 @@ pub enum Next {
     Watch,
 }
 
-/// `interval` moved by up to 5 % either way, as `seed` decides.
-pub fn jittered(interval: Duration, seed: u64) -> Duration {
+/// `interval` moved by up to 5 % either way, as `spread` decides.
+pub fn jittered(interval: Duration, spread: u64) -> Duration {
     let interval = interval.min(LONGEST);
     let span = interval.as_nanos() * JITTER_PERMILLE / 1000;
     if span == 0 {
         return interval;
     }
     // 0..=2*span, then shifted down by span
-    let moved = u128::from(mix(seed)) % (2 * span + 1);
+    let moved = u128::from(mix(spread)) % (2 * span + 1);
     let nanos = interval.as_nanos() - span + moved;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
@@ -48,9 +48,9 @@ pub fn backoff(failures: u32) -> Duration {
         .min(MAX_RETRY_DELAY)
 }
 
-/// Spreads a seed over all bits (splitmix64's finisher), so that neighbouring seeds land far apart.
-fn mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+/// Mixes all bits of a number (splitmix64's finisher), so that neighbours land far apart.
+fn mix(spread: u64) -> u64 {
+    let mut z = spread.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
@@ -75,7 +75,9 @@ mod tests {
     #[test]
     fn an_interval_moves_by_at_most_five_percent() {
         let interval = Duration::from_secs(600);
-        let all: Vec<_> = (0..10_000).map(|seed| jittered(interval, seed)).collect();
+        let all: Vec<_> = (0..10_000)
+            .map(|spread| jittered(interval, spread))
+            .collect();
         assert!(
             all.iter()
                 .all(|d| (570.0..=630.0).contains(&d.as_secs_f64()))
@@ -89,8 +91,8 @@ mod tests {
     #[test]
     fn extreme_intervals_neither_panic_nor_vanish() {
         for interval in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
-            for seed in [0, 1, u64::MAX] {
-                assert!(jittered(interval, seed) <= LONGEST + LONGEST / 20);
+            for spread in [0, 1, u64::MAX] {
+                assert!(jittered(interval, spread) <= LONGEST + LONGEST / 20);
             }
         }
         assert_eq!(

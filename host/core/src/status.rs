@@ -57,7 +57,7 @@ pub struct Frame<'a> {
     /// `spec.retryInterval`, or the interval where the kind has none.
     pub retry_interval: Duration,
     /// What spreads runs in time: any number that differs from object to object and run to run.
-    pub seed: u64,
+    pub spread: u64,
     /// What the last [`Told`] said to remember; the default after a restart.
     pub memory: Memory,
 }
@@ -274,10 +274,10 @@ fn after(turn: Turn, failures: u32, frame: &Frame<'_>) -> Next {
     match turn {
         Turn::Owner => Next::Watch,
         Turn::OwnerOrPolicy | Turn::NextRevision => {
-            Next::After(schedule::jittered(frame.interval, frame.seed))
+            Next::After(schedule::jittered(frame.interval, frame.spread))
         }
         Turn::Source => Next::After(SOURCE_RETRY.min(frame.interval)),
-        Turn::Retry => Next::After(schedule::jittered(frame.retry_interval, frame.seed)),
+        Turn::Retry => Next::After(schedule::jittered(frame.retry_interval, frame.spread)),
         Turn::Ours => Next::After(schedule::backoff(failures)),
     }
 }

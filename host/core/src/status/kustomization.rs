@@ -265,18 +265,9 @@ fn applied(
             frame,
         );
     if news {
-        let finished = format!(
-            "Reconciliation finished in {}, next run in {}",
-            GoDuration::from(schedule::rounded(*took)),
-            GoDuration::from(frame.interval)
-        );
-        events.push(Event::normal(
-            Reason::ReconciliationSucceeded,
-            &finished,
-            &metadata,
-        ));
+        events.push(finished(*took, frame, &metadata));
     }
-    let next = Next::After(schedule::jittered(frame.interval, frame.seed));
+    let next = Next::After(schedule::jittered(frame.interval, frame.spread));
     Told {
         status,
         events,
@@ -285,47 +276,26 @@ fn applied(
     }
 }
 
+fn finished(took: Duration, frame: &Frame<'_>, metadata: &BTreeMap<String, String>) -> Event {
+    let message = format!(
+        "Reconciliation finished in {}, next run in {}",
+        GoDuration::from(schedule::rounded(took)),
+        GoDuration::from(frame.interval)
+    );
+    Event::normal(Reason::ReconciliationSucceeded, &message, metadata)
+}
+
 fn failed(
     previous: &KustomizationStatus,
     frame: &Frame<'_>,
     timeout: Duration,
     stopped: &Failed,
 ) -> Told<KustomizationStatus> {
-    let Failed {
-        why,
-        attempted,
-        changes,
-        inventory,
-        digest,
-        took,
-    } = stopped;
+    let why = &stopped.why;
     let message = words(why);
-    let mut status = previous.clone();
-    let mut page = Page::new(&previous.conditions, frame);
-    let progress = attempted
-        .as_ref()
-        .map(|revision| KustomizationProgress::before(why.reason).words(revision, timeout));
-    page.failed(why, &message, progress.as_deref());
-    status.conditions = page.conditions;
-    if let Some(revision) = attempted {
-        status.last_attempted_revision = Some(revision.clone());
-    }
-    if let Some(inventory) = inventory {
-        status.inventory = Some(typed(inventory));
-    }
-    if let (Some(digest), Some(revision)) = (digest, attempted) {
-        remember(
-            &mut status.history,
-            digest,
-            why.reason,
-            revision,
-            *took,
-            frame,
-        );
-    }
-
-    let metadata = metadata(attempted.as_ref());
-    let mut events = change_events(changes, &metadata);
+    let status = stopped_status(previous, frame, timeout, stopped, &message);
+    let metadata = metadata(stopped.attempted.as_ref());
+    let mut events = change_events(&stopped.changes, &metadata);
     let asked = asked_for(
         &previous.conditions,
         previous.last_handled_reconcile_at.as_ref(),
@@ -338,12 +308,41 @@ fn failed(
         events.push(Event::warning(why.reason, &message, &metadata));
     }
     let memory = remember_failure(frame, why.turn, warn);
+    let next = after(why.turn, memory.failures, frame);
     Told {
         status,
         events,
-        next: after(why.turn, memory.failures, frame),
+        next,
         memory,
     }
+}
+
+fn stopped_status(
+    previous: &KustomizationStatus,
+    frame: &Frame<'_>,
+    timeout: Duration,
+    stopped: &Failed,
+    message: &str,
+) -> KustomizationStatus {
+    let reason = stopped.why.reason;
+    let attempted = stopped.attempted.as_ref();
+    let progress =
+        attempted.map(|revision| KustomizationProgress::before(reason).words(revision, timeout));
+    let mut page = Page::new(&previous.conditions, frame);
+    page.failed(&stopped.why, message, progress.as_deref());
+    let mut status = previous.clone();
+    status.conditions = page.conditions;
+    if let Some(revision) = attempted {
+        status.last_attempted_revision = Some(revision.clone());
+        if let Some(digest) = &stopped.digest {
+            let took = stopped.took;
+            remember(&mut status.history, digest, reason, revision, took, frame);
+        }
+    }
+    if let Some(inventory) = &stopped.inventory {
+        status.inventory = Some(typed(inventory));
+    }
+    status
 }
 
 /// Suspended: the conditions stay what they were; only the request is answered.

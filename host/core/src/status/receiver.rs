@@ -104,7 +104,7 @@ fn listening(
     status.conditions = page.conditions;
     status.webhook_path = Some(path.to_owned());
     status.url = Some(path.to_owned());
-    let next = Next::After(schedule::jittered(frame.interval, frame.seed));
+    let next = Next::After(schedule::jittered(frame.interval, frame.spread));
     Told {
         status,
         events,

@@ -337,7 +337,7 @@ fn had_failed(previous: &GitRepositoryStatus) -> bool {
 }
 
 fn at_interval(frame: &Frame<'_>) -> Next {
-    Next::After(schedule::jittered(frame.interval, frame.seed))
+    Next::After(schedule::jittered(frame.interval, frame.spread))
 }
 
 fn typed(artifact: &Artifact) -> TypedArtifact {

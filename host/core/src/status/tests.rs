@@ -16,6 +16,8 @@ use crate::inventory::{Entry, Inventory, ObjectId};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const OLD: &str = "1111111111111111111111111111111111111111";
+const BLOCKED: &str =
+    "can't access 'GitRepository/ns/name', cross-namespace references have been blocked";
 const NEW: &str = "2222222222222222222222222222222222222222";
 
 fn at(minute: i64) -> Timestamp {
@@ -30,7 +32,7 @@ fn frame<'a>(minute: i64, memory: Memory) -> Frame<'a> {
         now: at(minute),
         interval: 10 * MINUTE,
         retry_interval: 2 * MINUTE,
-        seed: 0,
+        spread: 0,
         memory,
     }
 }
@@ -281,71 +283,63 @@ fn a_kustomization_that_goes_well_reads_as_flux_tells_it() {
 
 #[test]
 fn a_kustomization_that_fails_says_whose_turn_it_is() {
-    let mut k = Kustomization::new("kustomization-fails");
-    let no_source = Explained::new(
-        Reason::ArtifactFailed,
+    use Reason::{AccessDenied, ArtifactFailed, BuildFailed, PolicyDenied, ReconciliationFailed};
+    let no = Explained::new;
+    let source = no(
+        ArtifactFailed,
         Turn::Source,
         "Source artifact not found, retrying in 30s",
     );
-    let build = Explained::new(
-        Reason::BuildFailed,
+    let build = no(
+        BuildFailed,
         Turn::NextRevision,
         "apps/web/kustomization.yaml:3:1: not YAML",
     );
-    let denied = Explained::new(
-        Reason::PolicyDenied,
-        Turn::OwnerOrPolicy,
-        "service-account: spec.serviceAccountName is missing",
-    )
-    .with_hint("set spec.serviceAccountName to an account in the tenant's namespace");
-    let access = Explained::new(
-        Reason::AccessDenied,
-        Turn::Owner,
-        "can't access 'GitRepository/ns/name', cross-namespace references have been blocked",
-    );
-    let refused = Explained::new(
-        Reason::ReconciliationFailed,
-        Turn::Retry,
-        "Service is invalid",
-    );
-    let down = Explained::new(Reason::ReconciliationFailed, Turn::Ours, "no API server");
-    k.run(
-        "the source is not there yet: no warning",
-        0,
-        &failed(no_source, None),
-    );
-    k.run("the build fails", 1, &failed(build.clone(), Some(OLD)));
-    k.run(
-        "it still does, soon after: no second warning",
-        2,
-        &failed(build.clone(), Some(OLD)),
-    );
-    k.run(
-        "it still does, an interval later: a warning",
-        12,
-        &failed(build, Some(OLD)),
-    );
-    k.run(
-        "policy denies: stalled, with a hint",
-        13,
-        &failed(denied, Some(NEW)),
-    );
-    k.run(
-        "it may not use its source: stalled for good",
-        14,
-        &failed(access, None),
-    );
-    k.run(
-        "an object is refused: again after the retry interval",
-        15,
-        &failed(refused, Some(NEW)),
-    );
-    k.run(
-        "ours to retry: backoff",
-        16,
-        &failed(down.clone(), Some(NEW)),
-    );
-    k.run("and longer", 17, &failed(down, Some(NEW)));
+    let account = "service-account: spec.serviceAccountName is missing";
+    let denied = no(PolicyDenied, Turn::OwnerOrPolicy, account)
+        .with_hint("set spec.serviceAccountName to an account in the tenant's namespace");
+    let access = no(AccessDenied, Turn::Owner, BLOCKED);
+    let refused = no(ReconciliationFailed, Turn::Retry, "Service is invalid");
+    let down = no(ReconciliationFailed, Turn::Ours, "no API server");
+    let mut k = Kustomization::new("kustomization-fails");
+    for (minute, says, why, attempted) in [
+        (0, "the source is not there yet: no warning", &source, None),
+        (1, "the build fails", &build, Some(OLD)),
+        (
+            2,
+            "it still does, soon after: no second warning",
+            &build,
+            Some(OLD),
+        ),
+        (
+            12,
+            "it still does, an interval later: a warning",
+            &build,
+            Some(OLD),
+        ),
+        (
+            13,
+            "policy denies: stalled, with a hint",
+            &denied,
+            Some(NEW),
+        ),
+        (
+            14,
+            "it may not use its source: stalled for good",
+            &access,
+            None,
+        ),
+        (
+            15,
+            "an object is refused: again after the retry interval",
+            &refused,
+            Some(NEW),
+        ),
+        (16, "ours to retry: backoff", &down, Some(NEW)),
+        (17, "and longer", &down, Some(NEW)),
+    ] {
+        k.run(says, minute, &failed(why.clone(), attempted));
+    }
     k.run("it goes well again", 18, &applied(NEW, vec![]));
     k.story.compare();
 }
@@ -491,64 +485,62 @@ fn a_large_change_set_is_told_in_whole_lines() {
     assert!(ready.message.len() <= MAX_CONDITION_MESSAGE && ready.message.ends_with('…'));
 }
 
+fn fresh() -> GitRepositoryStatus {
+    GitRepositoryStatus {
+        observed_generation: Some(-1),
+        ..Default::default()
+    }
+}
+
 #[test]
 fn a_source_reads_as_flux_tells_it() {
     let mut story = Story::new("source");
-    let mut status = GitRepositoryStatus {
-        observed_generation: Some(-1),
-        ..Default::default()
+    let (mut status, mut memory) = (fresh(), Memory::default());
+    let fail = |reason, turn, message: &str, newer: Option<&str>| SourceOutcome::Failed {
+        why: Explained::new(reason, turn, message),
+        newer: newer.map(main_at),
     };
-    let mut memory = Memory::default();
-    let auth = Explained::new(
-        Reason::AuthenticationFailed,
-        Turn::Retry,
-        "ssh: the host key is not in known_hosts",
+    let auth = "ssh: the host key is not in known_hosts";
+    let auth = fail(Reason::AuthenticationFailed, Turn::Retry, auth, None);
+    let gone = fail(
+        Reason::GitOperationFailed,
+        Turn::Ours,
+        "connection refused",
+        None,
     );
-    let gone = Explained::new(Reason::GitOperationFailed, Turn::Ours, "connection refused");
-    let url = Explained::new(Reason::UrlInvalid, Turn::Owner, "ext:: is not a scheme");
-    let disk = Explained::new(Reason::ArchiveOperationFailed, Turn::Ours, "no space left");
-    let ext = Explained::new(
+    let disk = fail(
+        Reason::ArchiveOperationFailed,
+        Turn::Ours,
+        "no space left",
+        Some(NEW),
+    );
+    let url = fail(
+        Reason::UrlInvalid,
+        Turn::Owner,
+        "ext:: is not a scheme",
+        None,
+    );
+    let ext = fail(
         Reason::Unsupported,
         Turn::Owner,
         "spec.verify is not supported",
+        None,
     );
-    let fail = |why: &Explained, newer: Option<&str>| SourceOutcome::Failed {
-        why: why.clone(),
-        newer: newer.map(main_at),
-    };
-    let unchanged = SourceOutcome::Unchanged {
-        revision: main_at(OLD),
-    };
+    let revision = main_at(OLD);
+    let unchanged = SourceOutcome::Unchanged { revision };
     let long = "A subject that is longer than the fifty characters Flux shows of it\n\nbody";
+    let now = Some("now");
     for (minute, says, generation, asked, outcome) in [
-        (0, "no access yet", 1, None, fail(&auth, None)),
+        (0, "no access yet", 1, None, auth),
         (1, "the first artifact", 1, None, stored(OLD, "Say hello")),
         (2, "nothing new: no event", 1, None, unchanged.clone()),
-        (3, "somebody asked", 1, Some("now"), unchanged.clone()),
-        (4, "the upstream is away", 1, Some("now"), fail(&gone, None)),
-        (5, "it is back", 1, Some("now"), unchanged),
-        (
-            6,
-            "a new revision that cannot be stored",
-            1,
-            Some("now"),
-            fail(&disk, Some(NEW)),
-        ),
-        (7, "it is stored", 1, Some("now"), stored(NEW, long)),
-        (
-            8,
-            "the URL is made invalid: stalled",
-            2,
-            Some("now"),
-            fail(&url, None),
-        ),
-        (
-            9,
-            "a field is not supported: stalled",
-            3,
-            Some("now"),
-            fail(&ext, None),
-        ),
+        (3, "somebody asked", 1, now, unchanged.clone()),
+        (4, "the upstream is away", 1, now, gone),
+        (5, "it is back", 1, now, unchanged),
+        (6, "a new revision that cannot be stored", 1, now, disk),
+        (7, "it is stored", 1, now, stored(NEW, long)),
+        (8, "the URL is made invalid: stalled", 2, now, url),
+        (9, "a field is not supported: stalled", 3, now, ext),
         (10, "suspended", 4, Some("then"), SourceOutcome::Suspended),
     ] {
         let frame = Frame {
@@ -566,10 +558,7 @@ fn a_source_reads_as_flux_tells_it() {
 #[test]
 fn a_source_announces_what_it_is_at() {
     let mut story = Story::new("source-progress");
-    let fresh = GitRepositoryStatus {
-        observed_generation: Some(-1),
-        ..Default::default()
-    };
+    let fresh = fresh();
     let known = tell_source(&fresh, &frame(0, Memory::default()), &stored(OLD, "x")).status;
     let revision = main_at(NEW);
     for (says, previous, progress) in [
