@@ -80,11 +80,18 @@ impl Receiver {
     }
 }
 
-/// Why a call wasn't let in: the answer, and what its body says.
+/// Why a call wasn't let in: the answer, what its body says, and what the caller may do instead.
 struct Refusal {
     code: StatusCode,
     says: String,
-    header: Option<(axum::http::HeaderName, HeaderValue)>,
+    instead: Option<Instead>,
+}
+
+enum Instead {
+    /// Use one of these methods.
+    Methods(&'static str),
+    /// Come again in a second: there was no room.
+    Later,
 }
 
 impl Refusal {
@@ -92,7 +99,14 @@ impl Refusal {
         Self {
             code,
             says: says.into(),
-            header: None,
+            instead: None,
+        }
+    }
+
+    fn or(self, instead: Instead) -> Self {
+        Self {
+            instead: Some(instead),
+            ..self
         }
     }
 }
@@ -107,21 +121,18 @@ async fn called(State(receiver): State<Receiver>, request: Request) -> Response 
         Some(hook) => let_in(&receiver, hook, request).await,
         None => Err(Refusal::new(StatusCode::NOT_FOUND, "no receiver is here")),
     };
-    let dropped = matches!(&verdict, Err(refusal) if refusal.header.as_ref().is_some_and(|(name, _)| name == RETRY_AFTER));
+    let refusal = verdict.as_ref().err();
     receiver.metrics.tell(&HookCalled {
         method,
-        code: verdict
-            .as_ref()
-            .map_or_else(|refusal| refusal.code, |()| StatusCode::OK)
+        code: refusal
+            .map_or(StatusCode::OK, |refusal| refusal.code)
             .as_u16(),
         receiver: hook.as_ref().map(|hook| {
-            (
-                hook.receiver.namespace.as_str(),
-                hook.receiver.name.as_str(),
-            )
+            let receiver = &hook.receiver;
+            (receiver.namespace.as_str(), receiver.name.as_str())
         }),
-        refused: verdict.as_ref().err().map(|refusal| refusal.says.as_str()),
-        dropped,
+        refused: refusal.map(|refusal| refusal.says.as_str()),
+        dropped: refusal.is_some_and(|r| matches!(r.instead, Some(Instead::Later))),
         took: begun.elapsed(),
     });
     answer(verdict)
@@ -132,9 +143,14 @@ fn answer(verdict: Result<(), Refusal>) -> Response {
         Ok(()) => StatusCode::OK.into_response(),
         Err(refusal) => {
             let mut response = (refusal.code, format!("{}\n", refusal.says)).into_response();
-            if let Some((name, value)) = refusal.header {
-                response.headers_mut().insert(name, value);
-            }
+            let headers = response.headers_mut();
+            let _no_other = match refusal.instead {
+                Some(Instead::Methods(allowed)) => {
+                    headers.insert(ALLOW, HeaderValue::from_static(allowed))
+                }
+                Some(Instead::Later) => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),
+                None => None,
+            };
             response
         }
     }
@@ -143,10 +159,8 @@ fn answer(verdict: Result<(), Refusal>) -> Response {
 /// Everything a call has to get past, cheapest first; nothing of the payload is read before the last but one.
 async fn let_in(receiver: &Receiver, hook: &Hook, request: Request) -> Result<(), Refusal> {
     if !hook.kind.allows(request.method().as_str()) {
-        let allowed = HeaderValue::from_static(hook.kind.methods());
-        let mut refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-        refusal.header = Some((ALLOW, allowed));
-        return Err(refusal);
+        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+        return Err(refusal.or(Instead::Methods(hook.kind.methods())));
     }
     match hook.standing {
         Standing::Open => {}
@@ -177,14 +191,11 @@ async fn let_in(receiver: &Receiver, hook: &Hook, request: Request) -> Result<()
         .nudges
         .try_send(nudge)
         .map_err(|error| match error {
-            TrySendError::Full(_) => {
-                let mut refusal = Refusal::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "too many calls are waiting",
-                );
-                refusal.header = Some((RETRY_AFTER, HeaderValue::from_static("1")));
-                refusal
-            }
+            TrySendError::Full(_) => Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many calls are waiting",
+            )
+            .or(Instead::Later),
             TrySendError::Closed(_) => Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the controller is stopping",
