@@ -2,6 +2,8 @@
 //!
 //! Pure: no file system but [`Tree`], no network, no clock, no environment. Knows nothing of controllers.
 
+#![deny(missing_docs)]
+
 mod accumulate;
 mod budget;
 mod discover;

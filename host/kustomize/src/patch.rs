@@ -141,6 +141,12 @@ fn strategic_merge(
     resources: &mut [Resource],
 ) -> Result<(), Error> {
     charge(session, patch, (patches.len() * resources.len()) as u64)?;
+    if patch.allow_name_change || patch.allow_kind_change {
+        // kustomize notes this in the patch's annotations, which makes them text: null removes nothing then.
+        patches
+            .iter_mut()
+            .for_each(|one| one.set_texts("annotations", &[]));
+    }
     let Some(target) = &patch.target else {
         return patches
             .into_iter()

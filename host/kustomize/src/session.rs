@@ -13,7 +13,7 @@ use crate::file::{self, Entry, Kustomization};
 use crate::path;
 use crate::resource::{Resource, why_no_object};
 use crate::tree::{Kind, Tree};
-use crate::yaml::{Document, Node, Reader, Tag, Typing};
+use crate::yaml::{Document, Node, Reader, Style, Tag, Typing};
 
 /// One build.
 pub(crate) struct Session<'a> {
@@ -158,7 +158,10 @@ impl Session<'_> {
                 .ok_or_else(|| Error::invalid(file, "items must be a list").at_line(line))?;
             queue.extend(items.into_iter().map(|mut node| {
                 // They go a way through JSON, where all text is quoted.
-                node.each_scalar(&mut |scalar| scalar.quoted |= scalar.tag == Tag::Str);
+                node.each_scalar(&mut |scalar| {
+                    let text = scalar.tag == Tag::Str;
+                    scalar.style = if text { Style::Quoted } else { Style::Plain };
+                });
                 Document { node, line }
             }));
         }

@@ -4,6 +4,7 @@
 //! `yaml/emit.rs`. No rule about Kubernetes is here.
 
 mod emit;
+mod fold;
 mod load;
 mod node;
 mod scalar;
@@ -11,6 +12,4 @@ mod scalar;
 pub(crate) use emit::emit;
 pub(crate) use load::{Document, Marks, Reader};
 pub(crate) use node::{Mapping, Node, text_cost};
-pub(crate) use scalar::{
-    Scalar, Tag, Typing, go_json_number, needs_quotes, number, resolve, timestamp,
-};
+pub(crate) use scalar::{Scalar, Style, Tag, Typing, go_json_number, number, resolve, timestamp};

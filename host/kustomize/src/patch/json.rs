@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::budget::Budget;
-use crate::yaml::{Node, Scalar, Tag, go_json_number, needs_quotes, number, timestamp};
+use crate::yaml::{Node, Scalar, Style, Tag, go_json_number, number, timestamp};
 
 /// A list of operations.
 pub(super) struct Operations(Vec<Operation>);
@@ -306,8 +306,10 @@ fn normalise(node: &mut Node) {
             Tag::Str => {}
         }
         scalar.shared = 0;
-        let text = scalar.tag == Tag::Str;
-        scalar.quoted = text && (scalar.text.contains('\n') || needs_quotes(&scalar.text));
+        scalar.style = match scalar.tag {
+            Tag::Str => Style::of(&scalar.text),
+            _ => Style::Plain,
+        };
     });
 }
 

@@ -5,7 +5,7 @@ use crate::fieldspec::{self, Defaults, FieldSpec, Make};
 use crate::file::{Labels, Pairs};
 use crate::resource::Resource;
 use crate::session::Session;
-use crate::yaml::{Node, Scalar, needs_quotes, text_cost};
+use crate::yaml::{Node, Scalar, Style, text_cost};
 
 /// Adds one entry of `labels`.
 pub(crate) fn apply_labels(
@@ -87,7 +87,7 @@ fn add_one(
     let shared = session.next_share();
     let scalar = Scalar {
         shared,
-        quoted: needs_quotes(value),
+        style: Style::of(value),
         ..Scalar::string(value)
     };
     for spec in fields {

@@ -3,14 +3,15 @@
 //! Aliases and merge keys are expanded here, each expansion charged to the build's budget, so that a bomb of anchors ends
 //! in an error. No recursion: nesting is a stack with a bound. Keys that repeat are refused in manifests.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput, Tag as YamlTag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag as YamlTag};
 
 use super::node::{Mapping, Node, text_cost};
-use super::scalar::{Scalar, Tag, Typing, resolve};
+use super::scalar::{Scalar, Style, Tag, Typing, resolve};
 use crate::budget::Budget;
 use crate::error::{Error, Why};
 
@@ -43,6 +44,8 @@ enum Open {
     Map {
         map: Mapping,
         key: Option<String>,
+        /// Whether the key, if it is `<<`, was written without quotes.
+        merging: bool,
         merges: Vec<Node>,
         anchor: usize,
     },
@@ -72,13 +75,31 @@ impl Reader<'_> {
         self.load(bytes, Some(marks))
     }
 
-    fn load<'r>(
-        &'r self,
-        bytes: &[u8],
-        marks: Option<&'r mut Marks>,
-    ) -> Result<Vec<Document>, Error> {
-        let text = self.text(bytes)?;
-        self.check_separators(text)?;
+    fn load(&self, bytes: &[u8], mut marks: Option<&mut Marks>) -> Result<Vec<Document>, Error> {
+        let mut text = Cow::Borrowed(self.text(bytes)?);
+        self.check_separators(&text)?;
+        loop {
+            let spent = self.budget.spent_nodes();
+            let error = match self.parse(&text, marks.as_deref_mut())? {
+                Ok(documents) => return Ok(documents),
+                Err(error) => error,
+            };
+            let Some(mended) = without_tab(&text, &error) else {
+                return Err(self.scan_error(&error));
+            };
+            self.budget.unspend_nodes(spent);
+            let steps = self.budget.steps(text.len() as u64);
+            steps.map_err(|why| self.error(*error.marker(), why))?;
+            text = Cow::Owned(mended);
+        }
+    }
+
+    /// The documents, or what the scanner cannot read.
+    fn parse(
+        &self,
+        text: &str,
+        marks: Option<&mut Marks>,
+    ) -> Result<Result<Vec<Document>, ScanError>, Error> {
         let mut loader = Loader {
             reader: self,
             stack: Vec::new(),
@@ -89,13 +110,15 @@ impl Reader<'_> {
         };
         let mut parser = Parser::new(StrInput::new(text)).keep_tags(true);
         while let Some(event) = parser.next_event() {
-            let (event, span) = event.map_err(|e| self.scan_error(&e))?;
-            loader.event(event, span.start)?;
+            match event {
+                Ok((event, span)) => loader.event(event, span.start)?,
+                Err(error) => return Ok(Err(error)),
+            }
         }
-        Ok(loader.documents)
+        Ok(Ok(loader.documents))
     }
 
-    fn scan_error(&self, error: &saphyr_parser::ScanError) -> Error {
+    fn scan_error(&self, error: &ScanError) -> Error {
         let marker = error.marker();
         let message = format!("is not valid YAML: {}", error.info());
         self.error(*marker, Why::Syntax(message))
@@ -133,6 +156,20 @@ impl Reader<'_> {
         let (line, column) = position(marker);
         Error::new(self.file, why).at(line, column)
     }
+}
+
+/// The scanner refuses a tab between a colon and a value, which YAML allows: the same text with spaces there, or nothing
+/// if that is not what is wrong.
+fn without_tab(text: &str, error: &ScanError) -> Option<String> {
+    if !error.info().starts_with("':' must be followed by") {
+        return None;
+    }
+    let (end, _) = text.char_indices().nth(error.marker().index())?;
+    let (before, after) = text.split_at_checked(end)?;
+    let kept = before.trim_end_matches(['\t', ' ']);
+    let width = before.len() - kept.len();
+    let tabbed = kept.ends_with(':') && before.ends_with(['\t', ' ']) && !after.starts_with("- ");
+    tabbed.then(|| format!("{kept}{}{after}", " ".repeat(width)))
 }
 
 fn position(marker: Marker) -> (u32, u32) {
@@ -177,6 +214,7 @@ impl Loader<'_, '_> {
                 let open = Open::Map {
                     map: Mapping::new(),
                     key: None,
+                    merging: false,
                     merges: Vec::new(),
                     anchor,
                 };
@@ -258,6 +296,7 @@ impl Loader<'_, '_> {
     fn value(&mut self, node: Node, anchor: usize, at: Marker) -> Result<(), Error> {
         if let Some(Open::Map {
             key: key @ None,
+            merging,
             map,
             ..
         }) = self.stack.last_mut()
@@ -275,6 +314,7 @@ impl Loader<'_, '_> {
                 let why = format!("key {:?} is there already", scalar.text);
                 return Err(self.reader.error(at, Why::Invalid(why)));
             }
+            *merging = scalar.style == Style::Plain;
             *key = Some(scalar.as_key());
             self.mark(at);
             self.remember(node, anchor);
@@ -308,9 +348,13 @@ impl Loader<'_, '_> {
                 Ok(())
             }
             Some(Open::Map {
-                map, key, merges, ..
+                map,
+                key,
+                merging,
+                merges,
+                ..
             }) => match key.take() {
-                Some(key) if key == "<<" => {
+                Some(key) if key == "<<" && *merging => {
                     merges.push(node);
                     Ok(())
                 }
@@ -365,8 +409,13 @@ impl Loader<'_, '_> {
             let why = "the value does not fit its tag".to_owned();
             return Err(self.reader.error(at, Why::Invalid(why)));
         }
+        let style = match style {
+            ScalarStyle::Plain => Style::Plain,
+            ScalarStyle::Folded => Style::Folded,
+            _ => Style::Quoted,
+        };
         Ok(Scalar {
-            quoted: style != ScalarStyle::Plain,
+            style,
             ..Scalar::new(tag, text)
         })
     }
@@ -435,6 +484,10 @@ mod tests {
         );
         assert_eq!(read("").unwrap(), Vec::<Value>::new());
         assert_eq!(read("\u{feff}a: 1").unwrap(), [json!({"a": 1})]);
+        assert_eq!(
+            read("a:\tb\nc:\t\td\n").unwrap(),
+            [json!({"a": "b", "c": "d"})]
+        );
     }
 
     #[test]
@@ -466,6 +519,7 @@ mod tests {
             ),
             ("a: !!int x\n", "f.yaml:1:4: the value does not fit its tag"),
             ("<<: 1\n", "f.yaml:"),
+            ("a:\t- b\n", "f.yaml:1:4: "),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.starts_with(want), "{text:?}: {error}");

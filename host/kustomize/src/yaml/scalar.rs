@@ -8,6 +8,8 @@
 
 use serde_json::{Number, Value};
 
+use super::fold;
+
 /// Which of the two rule sets holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Typing {
@@ -35,8 +37,29 @@ pub(crate) struct Scalar {
     pub(crate) text: String,
     /// What it shares its value with; 0 for nothing. See [`crate::yaml::Node::share`].
     pub(crate) shared: u32,
-    /// Whether it was written in quotes or as a block. A number that is merged over such a scalar becomes text.
-    pub(crate) quoted: bool,
+    /// How it was written. A number that is merged over what was not plain becomes text.
+    pub(crate) style: Style,
+}
+
+/// How a scalar was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Plain,
+    /// In quotes, or as a literal block.
+    Quoted,
+    /// As a folded block.
+    Folded,
+}
+
+impl Style {
+    /// How go-yaml writes a new text.
+    pub(crate) fn of(text: &str) -> Self {
+        if text.contains('\n') || needs_quotes(text) {
+            Self::Quoted
+        } else {
+            Self::Plain
+        }
+    }
 }
 
 impl Scalar {
@@ -45,7 +68,7 @@ impl Scalar {
             tag,
             text,
             shared: 0,
-            quoted: false,
+            style: Style::Plain,
         }
     }
 
@@ -56,12 +79,12 @@ impl Scalar {
 
     /// This value in the place of `old`, whose way of being written stays.
     pub(crate) fn over(mut self, old: &Self) -> Self {
-        if old.quoted {
+        if old.style != Style::Plain {
             self.tag = Tag::Str;
         }
         Self {
             shared: old.shared,
-            quoted: old.quoted,
+            style: old.style,
             ..self
         }
     }
@@ -80,6 +103,7 @@ impl Scalar {
         Ok(match self.tag {
             Tag::Null => Value::Null,
             Tag::Bool => Value::Bool(is_true(&self.text)),
+            Tag::Str if self.style == Style::Folded => Value::String(fold::rewritten(&self.text)),
             Tag::Str => Value::String(self.text),
             Tag::Timestamp => Value::String(timestamp(&self.text).unwrap_or(self.text)),
             Tag::Int | Tag::Float => Value::Number(number(&self.text).ok_or(self.text)?),
