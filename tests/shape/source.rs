@@ -41,9 +41,18 @@ pub(crate) fn text(path: &Path) -> String {
     fs::read_to_string(path).expect("a source file is UTF-8")
 }
 
-/// Lines before the inline tests.
-pub(crate) fn production_lines(text: &str) -> usize {
-    text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count()
+/// The production lines of each file: those before its inline tests, and none of a file of tests. A table of
+/// cases may be as long as there are cases.
+pub(crate) fn production() -> impl Iterator<Item = (PathBuf, Vec<String>)> {
+    let is_tests = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().ends_with("tests.rs"))
+    };
+    all().into_iter().filter(move |path| !is_tests(path)).map(|path| {
+        let text = text(&path);
+        let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
+        let lines = lines.map(str::to_owned).collect();
+        (path, lines)
+    })
 }
 
 pub(crate) fn shown(path: &Path) -> String {
