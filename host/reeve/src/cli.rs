@@ -35,24 +35,6 @@ enum Verb {
     Completion(completion::CompletionArgs),
 }
 
-/// How a verb ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Exit {
-    /// It did what was asked.
-    Done,
-    /// It did, and what it found is not as it should be.
-    Failed,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        match exit {
-            Exit::Done => Self::SUCCESS,
-            Exit::Failed => Self::FAILURE,
-        }
-    }
-}
-
 /// Reads the arguments and does what they say.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -74,7 +56,7 @@ pub fn main() -> ExitCode {
         Verb::Completion(args) => completion::run(&args, &mut ui),
     };
     match ended {
-        Ok(exit) => exit.into(),
+        Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             ui.error(&why);
             ExitCode::FAILURE

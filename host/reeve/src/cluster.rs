@@ -16,7 +16,8 @@ mod lease;
 mod prune;
 mod secret;
 mod settle;
-pub(crate) mod status;
+mod reach;
+mod status;
 mod tenant_client;
 mod watch;
 mod wire;
@@ -32,6 +33,7 @@ pub use event::{Event, Events, Involved};
 pub use lease::{Leadership, LeaseConfig};
 pub use prune::{PruneError, Pruned};
 pub use secret::{SecretData, SecretError, SecretOwner};
+pub(crate) use status::{Subject, Written};
 pub use tenant_client::TenantClient;
 pub use watch::{Change, Id, Selection, Undecodable};
 

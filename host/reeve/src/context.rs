@@ -30,7 +30,7 @@ pub struct Context {
     pub(crate) mirrors: Arc<Mirrors>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) limits: Limits,
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Store,
     pub(crate) sandbox: Sandbox,
     /// Where components lie that a ClusterPlugin names by its path.
     pub(crate) plugins_dir: Option<PathBuf>,
@@ -51,10 +51,7 @@ pub(crate) struct Queues {
 impl Context {
     /// As whom a Secret of `namespace` is read: the platform's as the controller, a tenant's as its own account.
     pub(crate) fn secret_owner(&self, namespace: &NamespaceName) -> SecretOwner {
-        if self.grounds.is_platform(namespace) || self.grounds.is_config(namespace) {
-            return SecretOwner::platform(namespace.clone());
-        }
         let tenant = self.index.read(|known| known.tenants.owner_of(namespace));
-        SecretOwner::tenant(namespace.clone(), tenant.reader(&self.grounds))
+        SecretOwner::of(&self.grounds, &tenant, namespace)
     }
 }

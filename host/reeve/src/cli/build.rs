@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use reeve_kustomize::{MemoryTree, Options};
 
-use super::Exit;
 use super::ui::{CommandError, Ui};
 
 /// The most bytes of files that are read: those of the whole directory, whatever of it is used.
@@ -27,7 +26,7 @@ pub(super) struct BuildArgs {
     root: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &BuildArgs, ui: &mut Ui) -> Result<Exit, CommandError> {
+pub(super) fn run(args: &BuildArgs, ui: &mut Ui) -> Result<(), CommandError> {
     let directory = real(&args.directory)?;
     let root = match &args.root {
         Some(root) => real(root)?,
@@ -42,8 +41,7 @@ pub(super) fn run(args: &BuildArgs, ui: &mut Ui) -> Result<Exit, CommandError> {
     let options = Options { generate: true, ..Options::default() };
     let objects = reeve_kustomize::build(&tree, &path, &options)
         .map_err(|why| CommandError::of(&format!("building {} failed", args.directory.display()), &why))?;
-    ui.data(reeve_kustomize::to_yaml(&objects).as_bytes())?;
-    Ok(Exit::Done)
+    ui.data(reeve_kustomize::to_yaml(&objects).as_bytes())
 }
 
 fn real(path: &Path) -> Result<PathBuf, CommandError> {

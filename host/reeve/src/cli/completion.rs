@@ -3,7 +3,6 @@
 use clap::Args;
 use clap_complete::Shell;
 
-use super::Exit;
 use super::ui::{CommandError, Ui};
 
 /// Print the completion script for a shell
@@ -16,9 +15,8 @@ pub(super) struct CompletionArgs {
     shell: Shell,
 }
 
-pub(super) fn run(args: &CompletionArgs, ui: &mut Ui) -> Result<Exit, CommandError> {
+pub(super) fn run(args: &CompletionArgs, ui: &mut Ui) -> Result<(), CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::command(), "reeve", &mut script);
-    ui.data(&script)?;
-    Ok(Exit::Done)
+    ui.data(&script)
 }

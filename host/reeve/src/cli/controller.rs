@@ -20,7 +20,6 @@ use reeve_wasm::{Sandbox, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::Exit;
 use super::ui::CommandError;
 use crate::clock::Clock;
 use crate::cluster::{self, Cluster, LeaseConfig};
@@ -31,7 +30,7 @@ use crate::http::probe::Readiness;
 use crate::index::Index;
 use crate::observe::Metrics;
 use crate::observe::trace::{self, Encoding, Level};
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// Run the controller
 ///
@@ -108,7 +107,7 @@ pub(super) struct ControllerArgs {
     log_encoding: Encoding,
 }
 
-pub(super) fn run(args: ControllerArgs) -> Result<Exit, CommandError> {
+pub(super) fn run(args: ControllerArgs) -> Result<(), CommandError> {
     trace::init(args.log_level, args.log_encoding)
         .map_err(|why| CommandError::of("starting the log failed", &why))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -125,7 +124,7 @@ pub(super) fn run(args: ControllerArgs) -> Result<Exit, CommandError> {
     ended
 }
 
-async fn lead(args: ControllerArgs) -> Result<Exit, CommandError> {
+async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
     let stop = stop_on_signals()?;
     let grace = Duration::from_secs(args.graceful_shutdown_timeout);
     let workers = Workers {
@@ -146,7 +145,7 @@ async fn lead(args: ControllerArgs) -> Result<Exit, CommandError> {
             leadership = ctx.cluster.lead(lease(&args, &ctx.cluster)) => Some(leadership),
             () = stop.cancelled() => {
                 servers.stop().await;
-                return Ok(Exit::Done);
+                return Ok(());
             }
         },
     };
@@ -172,7 +171,7 @@ async fn lead(args: ControllerArgs) -> Result<Exit, CommandError> {
         return Err(CommandError::new("the lease is another replica's now")
             .hint("the API server was out of reach, or this process was held up, for too long"));
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 async fn halt_when_lost(lost: Option<CancellationToken>, halt: CancellationToken) {
@@ -229,7 +228,8 @@ async fn context(
     let mirrors = Mirrors::open(&args.storage_path, usize::from(args.concurrent_sources))
         .map_err(|why| storage(&why))?;
     let base = serve::artifact_base(args);
-    let store = Store::open(&args.storage_path, &base, args.storage_limit).map_err(|why| storage(&why))?;
+    let limits = store::Limits { total_bytes: args.storage_limit, ..store::Limits::default() };
+    let store = Store::open(&args.storage_path.join("artifacts"), &base, limits).map_err(|why| storage(&why))?;
     let sandbox = Sandbox::new(Settings::default())
         .map_err(|why| CommandError::of("starting the plugin sandbox failed", &why))?;
     let grounds = Grounds {
@@ -250,7 +250,7 @@ async fn context(
         mirrors: Arc::new(mirrors),
         egress: Arc::new(Egress::new(args.allow_source_hosts.clone())),
         limits: Limits::default(),
-        store: Arc::new(store),
+        store,
         sandbox,
         plugins_dir: args.plugins_dir.clone(),
         rules: Rules::shipped(),

@@ -2,7 +2,6 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Exit;
 use super::ui::{CommandError, Ui};
 
 /// Print the CustomResourceDefinitions
@@ -23,7 +22,7 @@ enum Output {
     Json,
 }
 
-pub(super) fn run(args: &CrdsArgs, ui: &mut Ui) -> Result<Exit, CommandError> {
+pub(super) fn run(args: &CrdsArgs, ui: &mut Ui) -> Result<(), CommandError> {
     let crds = reeve_api::crds();
     let failed = |why: serde_json::Error| CommandError::of("printing the definitions failed", &why);
     let text = match args.output {
@@ -36,12 +35,11 @@ pub(super) fn run(args: &CrdsArgs, ui: &mut Ui) -> Result<Exit, CommandError> {
             for crd in &crds {
                 let value = serde_json::to_value(crd).map_err(failed)?;
                 let object = reeve_kustomize::Object::try_from(value)
-                    .map_err(|why| CommandError::of("printing the definitions failed", &why))?;
+                    .map_err(|_| CommandError::new("a definition is not an object"))?;
                 objects.push(object);
             }
             reeve_kustomize::to_yaml(&objects)
         }
     };
-    ui.data(text.as_bytes())?;
-    Ok(Exit::Done)
+    ui.data(text.as_bytes())
 }

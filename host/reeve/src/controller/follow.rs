@@ -16,11 +16,11 @@ use reeve_api::plugin::ClusterPlugin;
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
-use reeve_core::index::{Applier, Listener, Source, Target};
+use reeve_core::index::{Applier, Source, Target};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use super::report;
+use super::report::{self, Reported};
 use crate::cluster::{Change, Id, Selection};
 use crate::context::Context;
 use crate::index::Plugin;
@@ -38,7 +38,7 @@ pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
 }
 
 /// A kind that is watched: what the index learns of it.
-pub(super) trait Followed: Resource<DynamicType = ()> + Sized {
+pub(super) trait Followed: Reported {
     /// It is there, or changed.
     fn put(ctx: &Context, object: Arc<Self>);
     /// It is gone, or nobody can read it.
@@ -86,9 +86,9 @@ where
 fn worth_a_run<K: Resource>(before: Option<&Arc<K>>, after: &K) -> bool {
     let Some(before) = before else { return true };
     let (before, after) = (before.meta(), after.meta());
-    let request = |meta: &kube::core::ObjectMeta| {
-        meta.annotations.as_ref().and_then(|all| all.get(RECONCILE_REQUEST)).cloned()
-    };
+    fn request(meta: &kube::core::ObjectMeta) -> Option<&String> {
+        meta.annotations.as_ref()?.get(RECONCILE_REQUEST)
+    }
     before.uid != after.uid
         || before.generation != after.generation
         || before.deletion_timestamp != after.deletion_timestamp

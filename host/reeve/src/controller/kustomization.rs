@@ -19,7 +19,7 @@ use reeve_core::plan::Plan;
 use reeve_core::render::render;
 use reeve_core::schedule::Next;
 use reeve_core::spec::{SourceRef, Spec};
-use reeve_core::status::{Applied, Failed, KustomizationOutcome, KustomizationProgress};
+use reeve_core::status::{Applied, Change, Failed, KustomizationOutcome, KustomizationProgress};
 use reeve_core::tenancy::{self, Tenant};
 use tokio::time::Instant;
 
@@ -34,15 +34,15 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     let Some(object) = ctx.index.read(|known| known.kustomizations.get(id).cloned()) else {
         return Next::Watch;
     };
-    let mut run = Run::begin(ctx, Target::Kustomization(id.clone()), &*object);
+    let run = Arc::new(Run::begin(ctx, Target::Kustomization(id.clone()), &*object));
     if object.metadata.deletion_timestamp.is_some() {
-        return withdraw::reconcile(ctx, &object, run).await;
+        return withdraw::reconcile(ctx, &object, &run).await;
     }
-    let outcome = match report::adopt(ctx, &*object, &mut run).await {
+    let outcome = match report::adopt(ctx, &*object, &run).await {
         Ok(()) => deliver(ctx, &object, &run).await,
         Err(why) => early(ctx, &run, why),
     };
-    report::kustomization(ctx, &object, run, outcome).await
+    report::kustomization(ctx, &object, &run, outcome).await
 }
 
 /// A run that stopped before anything was attempted.
@@ -50,7 +50,11 @@ fn early(ctx: &Context, run: &Run, why: Explained) -> KustomizationOutcome {
     KustomizationOutcome::Failed(Failed::early(why, run.took(ctx)))
 }
 
-async fn deliver(ctx: &Arc<Context>, object: &Kustomization, run: &Run) -> KustomizationOutcome {
+async fn deliver(
+    ctx: &Arc<Context>,
+    object: &Arc<Kustomization>,
+    run: &Arc<Run>,
+) -> KustomizationOutcome {
     // read: what is wanted, by whom, and whether it may be
     let wanted = match read(ctx, object) {
         Ok(Some(wanted)) => wanted,
@@ -136,7 +140,7 @@ fn admit_spec(
 fn recorded(object: &Kustomization) -> Result<Inventory, Explained> {
     let entries = object.status.as_ref().and_then(|status| status.inventory.as_ref());
     let entries = entries.into_iter().flat_map(|inventory| &inventory.entries);
-    Inventory::parse(entries.map(|entry| (entry.id.as_str(), entry.v.as_str()))).map_err(|why| {
+    Inventory::parse(entries.map(|entry| (entry.id.as_str(), entry.version.as_str()))).map_err(|why| {
         let message = format!("the inventory in the status cannot be read: {why}");
         Explained::new(Reason::ReconciliationFailed, Turn::Owner, message)
     })
@@ -212,30 +216,36 @@ fn crashed() -> Explained {
 /// Applies what is wanted and prunes what no longer is.
 async fn apply(
     ctx: &Arc<Context>,
-    object: &Kustomization,
+    object: &Arc<Kustomization>,
     wanted: &Wanted,
     prepared: Prepared,
     deadline: Instant,
-    run: &Run,
+    run: &Arc<Run>,
 ) -> Result<Applied, Box<Failed>> {
     let Prepared { plan, digest } = prepared;
     let revision = wanted.stored.artifact.revision.to_string();
     let client = ctx.cluster.as_tenant(&wanted.spec);
-    let recorder = Recorder::new(ctx, object, run, &wanted.inventory);
-    let failed = |why: Explained, done: &[_], pruned: &[_], inventory| {
+    let recorder = Recorder::new(ctx, object, run, wanted.inventory.clone());
+    let stopped = |why: Explained, changes: Vec<Change>, inventory: Inventory| {
         let took = run.took(ctx);
-        let changes = [changes(done), changes(pruned)].concat();
         let (attempted, digest) = (Some(revision.clone()), Some(digest.clone()));
         Box::new(Failed { why, attempted, changes, inventory: Some(inventory), digest, took })
     };
-    let applied = client.apply(&plan, deadline, &recorder).await.map_err(|why| {
-        let inventory = wanted.inventory.union(&recorder.inventory());
-        failed(Explained::of(&why), &why.done().entries, &[], inventory)
-    })?;
-    let pruned = client.prune(&plan, deadline).await.map_err(|why| {
-        let inventory = plan.inventory().union(why.left());
-        failed(Explained::of(&why), &applied.entries, &why.done().entries, inventory)
-    })?;
+    let applied = match client.apply(&plan, deadline, &recorder).await {
+        Ok(applied) => applied,
+        Err(why) => {
+            let inventory = wanted.inventory.union(&recorder.inventory());
+            return Err(stopped(Explained::of(&why), changes(&why.done().entries), inventory));
+        }
+    };
+    let pruned = match client.prune(&plan, deadline).await {
+        Ok(pruned) => pruned,
+        Err(why) => {
+            let inventory = plan.inventory().union(why.left());
+            let done = [changes(&applied.entries), changes(&why.done().entries)].concat();
+            return Err(stopped(Explained::of(&why), done, inventory));
+        }
+    };
     let inventory = plan.inventory().clone();
     let (changes, pruned) = (changes(&applied.entries), changes(&pruned.done.entries));
     report::applied(ctx, object, &changes, &pruned);

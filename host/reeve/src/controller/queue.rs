@@ -56,7 +56,7 @@ pub(crate) async fn work<K, F, R>(
     F: Future<Output = Next> + Send + 'static,
     R: Fn(K) -> F,
 {
-    let mut agenda = Agenda::default();
+    let mut agenda = Agenda::<K>::default();
     let mut running = JoinSet::new();
     let mut ids: HashMap<Id, K> = HashMap::new();
     loop {

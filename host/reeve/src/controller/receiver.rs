@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::report::{self, Run};
 use crate::context::Context;
-use crate::http::Nudge;
+use crate::http::receiver::Nudge;
 
 /// Wakes what accepted calls name, until nobody can call any more.
 pub(crate) async fn answer_nudges(ctx: Arc<Context>, mut nudges: mpsc::Receiver<Nudge>) {
@@ -42,8 +42,8 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         ctx.index.write(|known| known.touch.remove_receiver(id));
         return report::farewell(ctx, &*object).await;
     }
-    let mut run = Run::begin(ctx, Target::Receiver(id.clone()), &*object);
-    let outcome = match report::adopt(ctx, &*object, &mut run).await {
+    let run = Run::begin(ctx, Target::Receiver(id.clone()), &*object);
+    let outcome = match report::adopt(ctx, &*object, &run).await {
         Ok(()) => listen(ctx, id, &object).await,
         Err(why) => ReceiverOutcome::Failed(why),
     };
@@ -64,7 +64,7 @@ async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> Receiv
     let (missing, path) = ctx.index.write(|all| {
         let hook = match &hook {
             Ok((path, kind, token)) => Some((path.clone(), *kind, token.clone())),
-            Err(_) => known.clone().map(|path| (path, Kind::Generic, Token::unknown())),
+            Err(_) => known.clone().map(|path| (path, Kind::Generic, Token::nobodys())),
         };
         let hook = hook.map(|(path, kind, token)| {
             let events = spec.events.clone();

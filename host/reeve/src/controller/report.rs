@@ -55,14 +55,14 @@ pub(super) async fn source(
         SourceOutcome::Suspended => (Ending::Suspended, None),
         SourceOutcome::Failed { why, newer } => (failed(why), newer.clone()),
     };
-    finish(ctx, object, run, told, ending, revision.as_deref()).await
+    finish(ctx, object, &run, told, ending, revision.as_deref()).await
 }
 
 /// Tells what came of a run of a Kustomization.
 pub(super) async fn kustomization(
     ctx: &Context,
     object: &Kustomization,
-    run: Run,
+    run: &Run,
     outcome: KustomizationOutcome,
 ) -> Next {
     let previous = object.status.clone().unwrap_or_default();
@@ -96,7 +96,7 @@ pub(super) async fn receiver(
         ReceiverOutcome::Suspended => Ending::Suspended,
         ReceiverOutcome::Failed(why) => failed(why),
     };
-    finish(ctx, object, run, told, ending, None).await
+    finish(ctx, object, &run, told, ending, None).await
 }
 
 /// Tells a Tenant what it has.
@@ -105,7 +105,7 @@ pub(super) async fn tenant(ctx: &Context, object: &Tenant, outcome: TenantOutcom
     let previous = object.status.clone().unwrap_or_default();
     let told = status::tell_tenant(&previous, &run.frame(ctx, Duration::MAX, Duration::MAX), &outcome);
     let ending = outcome.wrong.as_ref().map_or(Ending::Succeeded, failed);
-    finish(ctx, object, run, told, ending, None).await
+    finish(ctx, object, &run, told, ending, None).await
 }
 
 /// Tells a Project who names it.
@@ -114,7 +114,7 @@ pub(super) async fn project(ctx: &Context, object: &Project, members: Vec<Tenant
     let previous = object.status.clone().unwrap_or_default();
     let frame = run.frame(ctx, Duration::MAX, Duration::MAX);
     let told = status::tell_project(&previous, &frame, members);
-    let _next = finish(ctx, object, run, told, Ending::Succeeded, None).await;
+    let _next = finish(ctx, object, &run, told, Ending::Succeeded, None).await;
 }
 
 /// Tells whether a ClusterPlugin may be called.
@@ -126,7 +126,7 @@ pub(super) async fn plugin(ctx: &Context, object: &ClusterPlugin, outcome: Plugi
         PluginOutcome::Loaded { .. } => Ending::Succeeded,
         PluginOutcome::Failed(why) => failed(why),
     };
-    finish(ctx, object, run, told, ending, None).await
+    finish(ctx, object, &run, told, ending, None).await
 }
 
 /// Writes the inventory of a run that is about to leave more on the cluster than the last one did.
@@ -137,7 +137,7 @@ pub(super) async fn record(
     inventory: &Inventory,
 ) -> Result<(), Explained> {
     let mut status = object.status.clone().unwrap_or_default();
-    status.inventory = Some(status::inventory_of(inventory));
+    status.inventory = Some(status::typed_inventory(inventory));
     run.write(ctx, object, &status).await.map_err(|why| Explained::of(&why))
 }
 
@@ -205,7 +205,7 @@ fn failed(why: &Explained) -> Ending<'_> {
 async fn finish<K: Reported>(
     ctx: &Context,
     object: &K,
-    run: Run,
+    run: &Run,
     told: Told<K::Status>,
     ending: Ending<'_>,
     revision: Option<&str>,

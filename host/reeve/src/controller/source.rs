@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::report::{self, Run};
 use crate::context::Context;
-use crate::git::{self, Credential, Remote, Tls, credential};
+use crate::git::{self, Remote, credential};
 use crate::index::{self, Stored};
 use crate::observe::Object;
 use crate::observe::happening::{FetchResult, Fetched};
@@ -31,8 +31,8 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         ctx.index.write(|known| known.stored.remove(id));
         return report::farewell(ctx, &*object).await;
     }
-    let mut run = Run::begin(ctx, Target::Source(id.clone()), &*object);
-    let outcome = match report::adopt(ctx, &*object, &mut run).await {
+    let run = Run::begin(ctx, Target::Source(id.clone()), &*object);
+    let outcome = match report::adopt(ctx, &*object, &run).await {
         Ok(()) => deliver(ctx, id, &object).await,
         Err(why) => SourceOutcome::Failed { why, newer: None },
     };
@@ -49,7 +49,7 @@ async fn deliver(ctx: &Arc<Context>, id: &NamespacedName, object: &GitRepository
     match tokio::time::timeout_at(deadline + Duration::from_secs(1), fetch(ctx, id, &wanted, deadline)).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(outcome)) => *outcome,
-        Err(_) => failed(Explained::of(&git::Error::deadline(wanted.timeout))),
+        Err(_) => failed(Explained::of(&git::Error::late(wanted.timeout))),
     }
 }
 
@@ -87,10 +87,10 @@ async fn fetch(
         .map_err(|why| refuse(Explained::of(&why), newer()))?;
     let artifact = ctx
         .store
-        .put(&id.namespace, &id.name, &snapshot, ctx.clock.now())
+        .put("gitrepository", id, &snapshot, ctx.clock.now())
         .await
         .map_err(|why| refuse(Explained::of(&why), newer()))?;
-    let fetched = FetchResult::Fetched;
+    let fetched = FetchResult::Stored { bytes: artifact.size };
     ctx.metrics.tell(&Fetched { revision: Some(&revision), result: fetched, took: begun.elapsed() });
     let subject = snapshot.subject().to_owned();
     let appliers: Vec<NamespacedName> = ctx.index.write(|known| {
@@ -106,17 +106,15 @@ async fn fetch(
 /// Who we are to the repository, and how it is reached.
 async fn remote(ctx: &Context, wanted: &Wanted) -> Result<Arc<Remote>, Explained> {
     let data = match &wanted.secret {
-        Some(name) => Some(secret(ctx, wanted, name).await?),
-        None => None,
+        Some(name) => secret(ctx, wanted, name).await?,
+        None => credential::Data::new(),
     };
-    let (credential, tls) = match &data {
-        Some(data) => credential::from_secret(&wanted.url, data).map_err(|why| Explained::of(&why))?,
-        None => (Credential::from_url(&wanted.url), Tls::default()),
-    };
+    let (credential, tls) =
+        credential::from_secret(&wanted.url, &data).map_err(|why| unusable(&why.into()))?;
     let proxy = match &wanted.proxy_secret {
         Some(name) => {
             let data = secret(ctx, wanted, name).await?;
-            Some(credential::proxy_from_secret(&data).map_err(|why| Explained::of(&why))?)
+            Some(credential::proxy_from_secret(&data).map_err(|why| unusable(&why.into()))?)
         }
         None => None,
     };
@@ -131,5 +129,9 @@ async fn secret(
 ) -> Result<credential::Data, Explained> {
     let owner = ctx.secret_owner(&wanted.id.namespace);
     let data = ctx.cluster.secret(&owner, name).await.map_err(|why| Explained::of(&why))?;
-    Ok(data.into())
+    Ok(data.into_inner())
+}
+
+fn unusable(why: &git::Error) -> Explained {
+    Explained::of(why)
 }

@@ -14,8 +14,8 @@ use crate::cli::CommandError;
 use crate::context::Context;
 use crate::http::artifact::{Artifacts, Opened};
 use crate::http::probe::{self, Readiness};
-use crate::http::receiver::Receiver;
-use crate::http::{self, Limits, Nudge, metrics};
+use crate::http::receiver::{Nudge, Receiver};
+use crate::http::{self, Limits, metrics};
 
 /// Accepted calls that wait to be answered with a wake. A wake is a lookup and a send: they don't wait long.
 const NUDGES: usize = 4096;
@@ -55,12 +55,12 @@ pub(super) async fn all(
     let hooks = Arc::clone(ctx);
     let lookup = Arc::new(move |path: &str| hooks.index.read(|known| known.touch.hook(path)));
     let receiver = Receiver::new(lookup, nudges, Arc::clone(&ctx.metrics)).router();
-    let store = Arc::clone(&ctx.store);
+    let store = ctx.store.clone();
     let open = Arc::new(move |path: String| {
-        let store = Arc::clone(&store);
+        let store = store.clone();
         Box::pin(async move {
-            let opened = store.open_path(&path).await?;
-            Ok(opened.map(|(file, size)| Opened { file, size }))
+            let opened = store.open_path(&path);
+            Ok(opened.map(|(file, size)| Opened { file: tokio::fs::File::from_std(file), size }))
         }) as futures::future::BoxFuture<'static, _>
     });
     let artifacts = Artifacts::new(open).router();

@@ -3,7 +3,7 @@
 //! A process killed between two writes then orphans nothing: the next run finds every object that may be there in the
 //! inventory. When nothing new comes, nothing is written.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reeve_api::kustomization::Kustomization;
 use reeve_core::failure::Explained;
@@ -15,21 +15,22 @@ use crate::context::Context;
 use crate::controller::report::{self, Run};
 
 /// Records inventories on a Kustomization.
-pub(super) struct Recorder<'a> {
-    ctx: &'a Context,
-    object: &'a Kustomization,
-    run: &'a Run,
-    before: &'a Inventory,
+pub(super) struct Recorder {
+    ctx: Arc<Context>,
+    object: Arc<Kustomization>,
+    run: Arc<Run>,
+    before: Inventory,
     recorded: Mutex<Inventory>,
 }
 
-impl<'a> Recorder<'a> {
+impl Recorder {
     pub(super) fn new(
-        ctx: &'a Context,
-        object: &'a Kustomization,
-        run: &'a Run,
-        before: &'a Inventory,
+        ctx: &Arc<Context>,
+        object: &Arc<Kustomization>,
+        run: &Arc<Run>,
+        before: Inventory,
     ) -> Self {
+        let (ctx, object, run) = (Arc::clone(ctx), Arc::clone(object), Arc::clone(run));
         Self { ctx, object, run, before, recorded: Mutex::default() }
     }
 
@@ -39,11 +40,11 @@ impl<'a> Recorder<'a> {
     }
 }
 
-impl Witness for Recorder<'_> {
+impl Witness for Recorder {
     async fn before_first_write(&self, inventory: &Inventory) -> Result<(), Explained> {
         let all = self.before.union(inventory);
-        if !all.minus(self.before).is_empty() {
-            report::record(self.ctx, self.object, self.run, &all).await?;
+        if !all.minus(&self.before).is_empty() {
+            report::record(&self.ctx, &self.object, &self.run, &all).await?;
         }
         *self.recorded.lock().unwrap_or_else(PoisonError::into_inner) = all;
         Ok(())

@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::controller::report::{self, Run};
 
 /// One run of an object that is being deleted.
-pub(super) async fn reconcile(ctx: &Arc<Context>, object: &Arc<Kustomization>, run: Run) -> Next {
+pub(super) async fn reconcile(ctx: &Arc<Context>, object: &Arc<Kustomization>, run: &Run) -> Next {
     if !report::is_adopted(&**object) {
         return Next::Watch;
     }

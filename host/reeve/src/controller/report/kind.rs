@@ -6,6 +6,7 @@ use std::time::Duration;
 use kube::core::ObjectMeta;
 use kube::core::object::HasStatus;
 use kube::{Resource, ResourceExt as _};
+use reeve_api::FINALIZER;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
 use reeve_api::plugin::ClusterPlugin;
@@ -18,7 +19,7 @@ use reeve_core::status::{self, EventType};
 use serde::Serialize;
 
 use super::Run;
-use crate::cluster::{Event, FINALIZER, Involved, Subject, Written};
+use crate::cluster::{Event, Involved, Subject, Written};
 use crate::context::Context;
 use crate::index::Known;
 use crate::observe::{Kind, Object};
@@ -127,7 +128,7 @@ pub(in crate::controller) fn is_adopted<K: Reported>(object: &K) -> bool {
 pub(in crate::controller) async fn adopt<K: Reported>(
     ctx: &Context,
     object: &K,
-    run: &mut Run,
+    run: &Run,
 ) -> Result<(), Explained> {
     if is_adopted(object) {
         return Ok(());
