@@ -11,7 +11,11 @@ fn no_file_is_longer_than_one_room() {
         .filter(|(_, lines)| lines.len() > FILE_CAP)
         .map(|(path, lines)| format!("{}: {} lines", source::shown(&path), lines.len()))
         .collect();
-    assert!(long.is_empty(), "split these (cap {FILE_CAP}):\n{}", long.join("\n"));
+    assert!(
+        long.is_empty(),
+        "split these (cap {FILE_CAP}):\n{}",
+        long.join("\n")
+    );
 }
 
 #[test]
@@ -19,16 +23,28 @@ fn no_function_is_longer_than_a_screen() {
     let mut long = Vec::new();
     for (path, lines) in source::production() {
         for (start, line) in lines.iter().enumerate() {
-            let Some(indent) = function_indent(line) else { continue };
+            let Some(indent) = function_indent(line) else {
+                continue;
+            };
             // rustfmt puts the closing brace under the `fn`.
             let end = format!("{}}}", " ".repeat(indent));
-            let Some(length) = lines[start..].iter().position(|line| *line == end) else { continue };
+            let Some(length) = lines[start..].iter().position(|line| *line == end) else {
+                continue;
+            };
             if length > FUNCTION_CAP {
-                long.push(format!("{}:{}: {length} lines", source::shown(&path), start + 1));
+                long.push(format!(
+                    "{}:{}: {length} lines",
+                    source::shown(&path),
+                    start + 1
+                ));
             }
         }
     }
-    assert!(long.is_empty(), "split these (cap {FUNCTION_CAP}):\n{}", long.join("\n"));
+    assert!(
+        long.is_empty(),
+        "split these (cap {FUNCTION_CAP}):\n{}",
+        long.join("\n")
+    );
 }
 
 /// How far a line that begins a function is indented.

@@ -21,7 +21,12 @@ use ui::Ui;
 /// For each tenant it fetches a git repository, renders it with kustomize, has WASM plugins transform it and Rego
 /// policies judge it, and applies it as the tenant's own ServiceAccount.
 #[derive(Parser)]
-#[command(name = "reeve", version, max_term_width = 100, propagate_version = false)]
+#[command(
+    name = "reeve",
+    version,
+    max_term_width = 100,
+    propagate_version = false
+)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

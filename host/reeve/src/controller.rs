@@ -20,8 +20,10 @@ use reeve_api::name::{NamespacedName, PluginName, TenantName};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::context::{Context, Queues};
+use crate::observe::{Kind, Object, trace};
 
 pub(crate) use queue::Queue;
 pub(crate) use receiver::answer_nudges;
@@ -51,7 +53,13 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
     let (receivers, receivers_in) = Queue::new();
     let (tenants, tenants_in) = Queue::new();
     let (plugins, plugins_in) = Queue::new();
-    let queues = Queues { sources, kustomizations, receivers, tenants, plugins };
+    let queues = Queues {
+        sources,
+        kustomizations,
+        receivers,
+        tenants,
+        plugins,
+    };
     let inboxes = Inboxes {
         sources: sources_in,
         kustomizations: kustomizations_in,
@@ -60,6 +68,20 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
         plugins: plugins_in,
     };
     (queues, inboxes)
+}
+
+/// Every line that a run logs says which object it is about, and which run it was.
+fn span(kind: Kind, key: &impl std::fmt::Display) -> tracing::Span {
+    let key = key.to_string();
+    let (namespace, name) = key.split_once('/').unwrap_or(("", &key));
+    trace::span(
+        Object {
+            kind,
+            namespace,
+            name,
+        },
+        &format!("{:016x}", rand::random::<u64>()),
+    )
 }
 
 /// Runs every controller until `stop`, then lets what runs finish, up to `grace`.
@@ -74,24 +96,32 @@ pub(crate) async fn run(
     follow::all(&ctx, &mut watches);
     let mut runs = JoinSet::new();
     macro_rules! work {
-        ($inbox:ident, $workers:expr, $reconcile:path) => {{
+        ($kind:ident, $inbox:ident, $workers:expr, $reconcile:path) => {{
             let ctx = Arc::clone(&ctx);
             let run = move |key| {
                 let ctx = Arc::clone(&ctx);
-                async move { $reconcile(&ctx, &key).await }
+                let span = span(Kind::$kind, &key);
+                async move { $reconcile(&ctx, &key).await }.instrument(span)
             };
             runs.spawn(queue::work(inboxes.$inbox, $workers, stop.clone(), run));
         }};
     }
     // Tenants and plugins first in the list, since the others depend on what they say.
-    work!(tenants, 1, tenant::reconcile);
-    work!(plugins, 1, plugin::reconcile);
-    work!(sources, workers.sources, source::reconcile);
-    work!(kustomizations, workers.kustomizations, kustomization::reconcile);
-    work!(receivers, 4, receiver::reconcile);
+    work!(Tenant, tenants, 1, tenant::reconcile);
+    work!(ClusterPlugin, plugins, 1, plugin::reconcile);
+    work!(GitRepository, sources, workers.sources, source::reconcile);
+    work!(
+        Kustomization,
+        kustomizations,
+        workers.kustomizations,
+        kustomization::reconcile
+    );
+    work!(Receiver, receivers, 4, receiver::reconcile);
     stop.cancelled().await;
     let finish = async { while runs.join_next().await.is_some() {} };
     if tokio::time::timeout(grace, finish).await.is_err() {
-        tracing::warn!("runs did not finish within {grace:?}; they are taken up again at the next start");
+        tracing::warn!(
+            "runs did not finish within {grace:?}; they are taken up again at the next start"
+        );
     }
 }

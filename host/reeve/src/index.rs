@@ -3,7 +3,7 @@
 //! Holds `core`'s pure indexes, the objects as last seen and what runs remember; a lock is held for one closure and
 //! never across an await. It deliberately decides nothing: who is touched by what is `core::index`'s to say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use reeve_api::kustomization::Kustomization;
@@ -35,6 +35,8 @@ pub(crate) struct Known {
     pub(crate) projects: BTreeMap<ObjectName, Arc<Project>>,
     pub(crate) plugins: BTreeMap<PluginName, Plugin>,
     pub(crate) stored: BTreeMap<NamespacedName, Stored>,
+    /// Sources that had a run since this process started.
+    pub(crate) looked_at: BTreeSet<NamespacedName>,
     pub(crate) memory: BTreeMap<Target, Memory>,
 }
 
@@ -65,7 +67,10 @@ pub(crate) struct Wanted {
 impl Index {
     /// An empty index over these grounds.
     pub(crate) fn new(grounds: &Grounds) -> Self {
-        let trusted = grounds.platform_namespaces.iter().chain(&grounds.config_namespaces);
+        let trusted = grounds
+            .platform_namespaces
+            .iter()
+            .chain(&grounds.config_namespaces);
         Self(RwLock::new(Known {
             touch: reeve_core::index::Index::new(trusted.cloned()),
             tenants: Tenants::default(),
@@ -76,6 +81,7 @@ impl Index {
             projects: BTreeMap::new(),
             plugins: BTreeMap::new(),
             stored: BTreeMap::new(),
+            looked_at: BTreeSet::new(),
             memory: BTreeMap::new(),
         }))
     }

@@ -25,7 +25,9 @@ pub(crate) async fn transform(
 ) -> Result<Bundle<Transformed>, Explained> {
     let plugins: Vec<(PluginName, Option<Plugin>)> = ctx.index.read(|known| {
         let names = known.touch.plugins_of(kustomization).into_iter();
-        names.map(|name| (name.clone(), known.plugins.get(&name).cloned())).collect()
+        names
+            .map(|name| (name.clone(), known.plugins.get(&name).cloned()))
+            .collect()
     });
     for (name, plugin) in plugins {
         bundle = call(ctx, &name, plugin, bundle).await?;
@@ -39,7 +41,11 @@ async fn call(
     plugin: Option<Plugin>,
     bundle: Bundle<Rendered>,
 ) -> Result<Bundle<Rendered>, Explained> {
-    let Some(Plugin { object, loaded: Some(loaded) }) = plugin else {
+    let Some(Plugin {
+        object,
+        loaded: Some(loaded),
+    }) = plugin
+    else {
         let message = format!("plugin {name} is not loaded yet");
         return Err(Explained::new(Reason::PluginFailed, Turn::Ours, message));
     };
@@ -51,7 +57,9 @@ async fn call(
     })?;
     let config = serde_json::Value::Object(object.spec.config.clone()).to_string();
     let begun = ctx.clock.instant();
-    let answer = module.transform(bundle.to_manifests(), &config, &budget(&object.spec)).await;
+    let answer = module
+        .transform(bundle.to_manifests(), &config, &budget(&object.spec))
+        .await;
     let words = answer.as_ref().err().map(ToString::to_string);
     let said: &[String] = match &answer {
         Ok(done) => &done.log,
@@ -76,7 +84,11 @@ fn budget(spec: &ClusterPluginSpec) -> Budget {
     let defaults = Budget::default();
     Budget {
         memory: spec.limits.memory.as_ref().map_or(defaults.memory, bytes),
-        deadline: spec.limits.deadline.as_ref().map_or(defaults.deadline, |set| set.get()),
+        deadline: spec
+            .limits
+            .deadline
+            .as_ref()
+            .map_or(defaults.deadline, |set| set.get()),
         output: spec.limits.output.as_ref().map_or(defaults.output, bytes),
         ..defaults
     }
@@ -89,5 +101,9 @@ fn failed(name: &PluginName, why: &Error) -> Explained {
         Error::Busy(_) => Turn::Ours,
         _ => Turn::Retry,
     };
-    Explained::new(Reason::PluginFailed, turn, format!("plugin {name} failed: {why}"))
+    Explained::new(
+        Reason::PluginFailed,
+        turn,
+        format!("plugin {name} failed: {why}"),
+    )
 }

@@ -34,13 +34,22 @@ pub(super) fn run(args: &BuildArgs, ui: &mut Ui) -> Result<(), CommandError> {
     };
     let Ok(below) = directory.strip_prefix(&root) else {
         let message = format!("{} is not below {}", directory.display(), root.display());
-        return Err(CommandError::new(message).hint("--root names a directory that holds DIRECTORY"));
+        return Err(
+            CommandError::new(message).hint("--root names a directory that holds DIRECTORY")
+        );
     };
     let tree = read_tree(&root)?;
     let path = below.to_string_lossy();
-    let options = Options { generate: true, ..Options::default() };
-    let objects = reeve_kustomize::build(&tree, &path, &options)
-        .map_err(|why| CommandError::of(&format!("building {} failed", args.directory.display()), &why))?;
+    let options = Options {
+        generate: true,
+        ..Options::default()
+    };
+    let objects = reeve_kustomize::build(&tree, &path, &options).map_err(|why| {
+        CommandError::of(
+            &format!("building {} failed", args.directory.display()),
+            &why,
+        )
+    })?;
     ui.data(reeve_kustomize::to_yaml(&objects).as_bytes())
 }
 
@@ -49,7 +58,10 @@ fn real(path: &Path) -> Result<PathBuf, CommandError> {
     if real.is_dir() {
         return Ok(real);
     }
-    Err(CommandError::new(format!("{} is not a directory", path.display())))
+    Err(CommandError::new(format!(
+        "{} is not a directory",
+        path.display()
+    )))
 }
 
 fn failed(path: &Path, why: &std::io::Error) -> CommandError {
@@ -64,16 +76,26 @@ fn read_tree(root: &Path) -> Result<MemoryTree, CommandError> {
     while let Some(dir) = open.pop() {
         for entry in fs::read_dir(&dir).map_err(|why| failed(&dir, &why))? {
             let entry = entry.map_err(|why| failed(&dir, &why))?;
-            let (path, kind) = (entry.path(), entry.file_type().map_err(|why| failed(&dir, &why))?);
+            let (path, kind) = (
+                entry.path(),
+                entry.file_type().map_err(|why| failed(&dir, &why))?,
+            );
             if kind.is_dir() && entry.file_name() != ".git" {
                 open.push(path);
             } else if kind.is_file() {
                 let bytes = fs::read(&path).map_err(|why| failed(&path, &why))?;
                 total += bytes.len() as u64;
                 if total > LARGEST {
-                    return Err(CommandError::new(format!("{} holds more than 512 MiB", root.display())));
+                    return Err(CommandError::new(format!(
+                        "{} holds more than 512 MiB",
+                        root.display()
+                    )));
                 }
-                let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+                let name = path
+                    .strip_prefix(root)
+                    .unwrap_or(&path)
+                    .to_string_lossy()
+                    .into_owned();
                 files.insert(name, bytes);
             }
         }

@@ -45,10 +45,20 @@ pub(super) struct ControllerArgs {
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
     /// Namespaces of the platform itself, which no rule over tenants is asked about
-    #[arg(long, value_name = "NS,…", value_delimiter = ',', default_value = "reeve-system,flux-system")]
+    #[arg(
+        long,
+        value_name = "NS,…",
+        value_delimiter = ',',
+        default_value = "reeve-system,flux-system"
+    )]
     platform_namespaces: Vec<NamespaceName>,
     /// Namespaces in which the platform keeps sources for its tenants
-    #[arg(long, value_name = "NS,…", value_delimiter = ',', default_value = "platform-flux-tenant-config")]
+    #[arg(
+        long,
+        value_name = "NS,…",
+        value_delimiter = ',',
+        default_value = "platform-flux-tenant-config"
+    )]
     config_namespaces: Vec<NamespaceName>,
     /// Account as which Kustomizations of platform namespaces are applied when they name none
     #[arg(long, value_name = "NAME", default_value = "kustomize-controller")]
@@ -152,7 +162,9 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
     ctx.metrics.lead(true);
     tracing::info!("leading: controllers start");
     let halt = stop.child_token();
-    let lost = leadership.as_ref().map(|leadership| leadership.lost().clone());
+    let lost = leadership
+        .as_ref()
+        .map(|leadership| leadership.lost().clone());
     let watchdog = tokio::spawn(halt_when_lost(lost.clone(), halt.clone()));
     controller::run(Arc::clone(&ctx), inboxes, workers, halt, grace).await;
 
@@ -202,39 +214,62 @@ fn lease(args: &ControllerArgs, cluster: &Cluster) -> LeaseConfig {
     let namespace = args.lease_namespace.as_ref().map(ToString::to_string);
     let namespace = namespace.unwrap_or_else(|| cluster.default_namespace().to_owned());
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "reeve".to_owned());
-    LeaseConfig::new(namespace, "reeve-leader", format!("{host}_{:016x}", rand::random::<u64>()), || {
-        Clock::system().now()
-    })
+    LeaseConfig::new(
+        namespace,
+        "reeve-leader",
+        format!("{host}_{:016x}", rand::random::<u64>()),
+        || Clock::system().now(),
+    )
 }
 
 /// Everything a run may touch, from the flags.
 async fn context(
     args: &ControllerArgs,
-) -> Result<(Context, controller::Inboxes, impl Future<Output = ()> + Send + use<>), CommandError> {
+) -> Result<
+    (
+        Context,
+        controller::Inboxes,
+        impl Future<Output = ()> + Send + use<>,
+    ),
+    CommandError,
+> {
     let config = cluster::Config {
         kubeconfig: args.kubeconfig.clone(),
         context: args.context.clone(),
         ..cluster::Config::default()
     };
     let cluster = Cluster::connect(config).await.map_err(|why| {
-        CommandError::of("connecting to the cluster failed", &why)
-            .hint("check --kubeconfig and --context; `kubectl --kubeconfig … version` should answer")
+        CommandError::of("connecting to the cluster failed", &why).hint(
+            "check --kubeconfig and --context; `kubectl --kubeconfig … version` should answer",
+        )
     })?;
     let storage = |why: &(dyn std::error::Error + 'static)| {
-        CommandError::new(format!("opening {} failed: {}", args.storage_path.display(), chain(why)))
-            .hint("--storage-path names a directory that this process may write")
+        CommandError::new(format!(
+            "opening {} failed: {}",
+            args.storage_path.display(),
+            chain(why)
+        ))
+        .hint("--storage-path names a directory that this process may write")
     };
     std::fs::create_dir_all(&args.storage_path).map_err(|why| storage(&why))?;
     let mirrors = Mirrors::open(&args.storage_path, usize::from(args.concurrent_sources))
         .map_err(|why| storage(&why))?;
     let base = serve::artifact_base(args);
-    let limits = store::Limits { total_bytes: args.storage_limit, ..store::Limits::default() };
-    let store = Store::open(&args.storage_path.join("artifacts"), &base, limits).map_err(|why| storage(&why))?;
+    let limits = store::Limits {
+        total_bytes: args.storage_limit,
+        ..store::Limits::default()
+    };
+    let store = Store::open(&args.storage_path.join("artifacts"), &base, limits)
+        .map_err(|why| storage(&why))?;
     let sandbox = Sandbox::new(Settings::default())
         .map_err(|why| CommandError::of("starting the plugin sandbox failed", &why))?;
     let grounds = Grounds {
         platform_namespaces: args.platform_namespaces.iter().cloned().collect(),
-        config_namespaces: args.config_namespaces.iter().cloned().collect::<BTreeSet<_>>(),
+        config_namespaces: args
+            .config_namespaces
+            .iter()
+            .cloned()
+            .collect::<BTreeSet<_>>(),
         platform_service_account: args.platform_service_account.clone(),
         tenant_service_account: args.tenant_service_account.clone(),
     };

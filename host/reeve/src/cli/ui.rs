@@ -16,11 +16,17 @@ pub struct CommandError {
 impl CommandError {
     /// With the causes of `error` written out after what was being done.
     pub(super) fn of(doing: &str, error: &(dyn Error + 'static)) -> Self {
-        Self { message: format!("{doing}: {}", chain(error)), hint: None }
+        Self {
+            message: format!("{doing}: {}", chain(error)),
+            hint: None,
+        }
     }
 
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self {
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// What the user can do about it.
@@ -47,7 +53,9 @@ pub(super) struct Ui {
 impl Ui {
     pub(super) fn new() -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { colour: wanted && io::stderr().is_terminal() }
+        Self {
+            colour: wanted && io::stderr().is_terminal(),
+        }
     }
 
     /// Prints data. A reader that went away (`| head`) is no error.
@@ -63,8 +71,11 @@ impl Ui {
 
     /// Prints an error with its hint.
     pub(super) fn error(&mut self, why: &CommandError) {
-        let (red, cyan, plain) =
-            if self.colour { ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
+        let (red, cyan, plain) = if self.colour {
+            ("\x1b[1;31m", "\x1b[36m", "\x1b[0m")
+        } else {
+            ("", "", "")
+        };
         let mut text = format!("{red}error:{plain} {}\n", why.message);
         if let Some(hint) = &why.hint {
             text.push_str(&format!("{cyan}hint:{plain} {hint}\n"));

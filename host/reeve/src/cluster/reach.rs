@@ -13,18 +13,32 @@ use super::wire::Address;
 impl Cluster {
     /// Whether what `object` applied is out of its account's reach for good. When that cannot be known, it is not.
     pub(crate) async fn is_beyond_reach(&self, object: &Kustomization) -> bool {
-        let Some(namespace) = object.metadata.namespace.as_deref() else { return false };
-        let going = self.own.get(&address("Namespace", "namespaces", None, namespace)).await;
+        let Some(namespace) = object.metadata.namespace.as_deref() else {
+            return false;
+        };
+        let going = self
+            .own
+            .get(&address("Namespace", "namespaces", None, namespace))
+            .await;
         match going {
             Ok(None) => return true,
             Ok(Some(live)) if is_terminating(&live) => return true,
             Ok(Some(_)) | Err(_) => {}
         }
-        let Some(account) = object.spec.service_account_name.as_deref().filter(|name| !name.is_empty())
+        let Some(account) = object
+            .spec
+            .service_account_name
+            .as_deref()
+            .filter(|name| !name.is_empty())
         else {
             return false;
         };
-        let account = address("ServiceAccount", "serviceaccounts", Some(namespace), account);
+        let account = address(
+            "ServiceAccount",
+            "serviceaccounts",
+            Some(namespace),
+            account,
+        );
         matches!(self.own.get(&account).await, Ok(None))
     }
 }

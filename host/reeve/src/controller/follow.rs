@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use kube::Resource;
-use reeve_api::kustomization::Kustomization;
 use reeve_api::RECONCILE_REQUEST;
+use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespacedName, ObjectName};
 use reeve_api::plugin::ClusterPlugin;
 use reeve_api::receiver::Receiver;
@@ -111,12 +111,17 @@ fn labels(meta: &kube::core::ObjectMeta) -> BTreeMap<String, String> {
 }
 
 fn object_names<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<ObjectName> {
-    names.into_iter().filter_map(|name| name.parse().ok()).collect()
+    names
+        .into_iter()
+        .filter_map(|name| name.parse().ok())
+        .collect()
 }
 
 impl Followed for GitRepository {
     fn put(ctx: &Context, object: Arc<Self>) {
-        let Some(id) = named(object.meta()) else { return };
+        let Some(id) = named(object.meta()) else {
+            return;
+        };
         let spec = &object.spec;
         let secrets = spec.secret_ref.iter().chain(&spec.proxy_secret_ref);
         let source = Source {
@@ -143,26 +148,40 @@ impl Followed for GitRepository {
             known.touch.remove_source(&id);
             known.sources.remove(&id);
             known.stored.remove(&id);
+            known.looked_at.remove(&id);
             known.memory.remove(&target);
             known.touch.kustomizations_of(&id).cloned().collect()
         });
         wake_receivers_naming(ctx, &target);
-        appliers.into_iter().for_each(|id| ctx.queues.kustomizations.wake(id));
+        appliers
+            .into_iter()
+            .for_each(|id| ctx.queues.kustomizations.wake(id));
     }
 }
 
 impl Followed for Kustomization {
     fn put(ctx: &Context, object: Arc<Self>) {
-        let Some(id) = named(object.meta()) else { return };
+        let Some(id) = named(object.meta()) else {
+            return;
+        };
         let reference = &object.spec.source_ref;
-        let namespace = reference.namespace.as_deref().filter(|text| !text.is_empty());
-        let source =
-            NamespacedName::new(namespace.unwrap_or(id.namespace.as_str()), reference.name.as_str());
+        let namespace = reference
+            .namespace
+            .as_deref()
+            .filter(|text| !text.is_empty());
+        let source = NamespacedName::new(
+            namespace.unwrap_or(id.namespace.as_str()),
+            reference.name.as_str(),
+        );
         let (wake, new) = ctx.index.write(|known| {
             match source {
                 Ok(source) => {
                     let labels = labels(object.meta());
-                    let applier = Applier { source, labels, secrets: BTreeSet::new() };
+                    let applier = Applier {
+                        source,
+                        labels,
+                        secrets: BTreeSet::new(),
+                    };
                     known.touch.apply_kustomization(&id, applier);
                 }
                 // A source without a usable name wakes nobody; the run says what is wrong with it.
@@ -193,7 +212,9 @@ impl Followed for Kustomization {
 
 impl Followed for Receiver {
     fn put(ctx: &Context, object: Arc<Self>) {
-        let Some(id) = named(object.meta()) else { return };
+        let Some(id) = named(object.meta()) else {
+            return;
+        };
         let wake = ctx.index.write(|known| {
             let before = known.receivers.insert(id.clone(), Arc::clone(&object));
             worth_a_run(before.as_ref(), &object)
@@ -215,7 +236,12 @@ impl Followed for Receiver {
 
 impl Followed for Tenant {
     fn put(ctx: &Context, object: Arc<Self>) {
-        let Some(name) = object.metadata.name.as_deref().and_then(|name| name.parse().ok()) else {
+        let Some(name) = object
+            .metadata
+            .name
+            .as_deref()
+            .and_then(|name| name.parse().ok())
+        else {
             return;
         };
         let touched = ctx.index.write(|known| {
@@ -240,7 +266,12 @@ impl Followed for Tenant {
 
 impl Followed for Project {
     fn put(ctx: &Context, object: Arc<Self>) {
-        let Some(name) = object.metadata.name.as_deref().and_then(|name| name.parse().ok()) else {
+        let Some(name) = object
+            .metadata
+            .name
+            .as_deref()
+            .and_then(|name| name.parse().ok())
+        else {
             return;
         };
         let wake = ctx.index.write(|known| {
@@ -261,20 +292,32 @@ impl Followed for Project {
 
 impl Followed for ClusterPlugin {
     fn put(ctx: &Context, object: Arc<Self>) {
-        let Some(name) = object.metadata.name.as_deref() else { return };
-        let Ok(name) = name.parse::<reeve_api::name::PluginName>() else { return };
+        let Some(name) = object.metadata.name.as_deref() else {
+            return;
+        };
+        let Ok(name) = name.parse::<reeve_api::name::PluginName>() else {
+            return;
+        };
         let (order, selector) = (object.spec.order, object.spec.selector.clone());
         let touched = ctx.index.write(|known| {
             let before = known.plugins.get(&name).map(|plugin| &plugin.object);
             if !worth_a_run(before, &object) {
                 return None;
             }
-            known.plugins.insert(name.clone(), Plugin { object, loaded: None });
+            known.plugins.insert(
+                name.clone(),
+                Plugin {
+                    object,
+                    loaded: None,
+                },
+            );
             Some(known.touch.apply_plugin(name.clone(), order, selector))
         });
         // Those it is called for are woken when it is loaded; those it is no longer called for, now.
         if let Some(touched) = touched {
-            touched.into_iter().for_each(|id| ctx.queues.kustomizations.wake(id));
+            touched
+                .into_iter()
+                .for_each(|id| ctx.queues.kustomizations.wake(id));
             ctx.queues.plugins.wake(name);
         }
     }
@@ -285,20 +328,28 @@ impl Followed for ClusterPlugin {
             known.plugins.remove(&name);
             known.touch.remove_plugin(&name)
         });
-        touched.into_iter().for_each(|id| ctx.queues.kustomizations.wake(id));
+        touched
+            .into_iter()
+            .for_each(|id| ctx.queues.kustomizations.wake(id));
     }
 }
 
 /// Receivers say in their status what they name in vain.
 fn wake_receivers_naming(ctx: &Context, target: &Target) {
     let receivers = ctx.index.read(|known| known.touch.receivers_naming(target));
-    receivers.into_iter().for_each(|id| ctx.queues.receivers.wake(id));
+    receivers
+        .into_iter()
+        .for_each(|id| ctx.queues.receivers.wake(id));
 }
 
 /// Tenants bear on one another: two may name one namespace. There are few, and they seldom change.
 fn wake_all_tenants(ctx: &Context) {
-    let names: Vec<_> = ctx.index.read(|known| known.tenant_objects.keys().cloned().collect());
-    names.into_iter().for_each(|name| ctx.queues.tenants.wake(name));
+    let names: Vec<_> = ctx
+        .index
+        .read(|known| known.tenant_objects.keys().cloned().collect());
+    names
+        .into_iter()
+        .for_each(|name| ctx.queues.tenants.wake(name));
 }
 
 /// Whose a namespace is decides what may be done in it, and as whom its Secrets are read.
@@ -306,12 +357,33 @@ fn wake_within(ctx: &Context, namespaces: &BTreeSet<reeve_api::name::NamespaceNa
     let within = |id: &&NamespacedName| namespaces.contains(&id.namespace);
     let (kustomizations, sources, receivers) = ctx.index.read(|known| {
         (
-            known.kustomizations.keys().filter(within).cloned().collect::<Vec<_>>(),
-            known.sources.keys().filter(within).cloned().collect::<Vec<_>>(),
-            known.receivers.keys().filter(within).cloned().collect::<Vec<_>>(),
+            known
+                .kustomizations
+                .keys()
+                .filter(within)
+                .cloned()
+                .collect::<Vec<_>>(),
+            known
+                .sources
+                .keys()
+                .filter(within)
+                .cloned()
+                .collect::<Vec<_>>(),
+            known
+                .receivers
+                .keys()
+                .filter(within)
+                .cloned()
+                .collect::<Vec<_>>(),
         )
     });
-    kustomizations.into_iter().for_each(|id| ctx.queues.kustomizations.wake(id));
-    sources.into_iter().for_each(|id| ctx.queues.sources.wake(id));
-    receivers.into_iter().for_each(|id| ctx.queues.receivers.wake(id));
+    kustomizations
+        .into_iter()
+        .for_each(|id| ctx.queues.kustomizations.wake(id));
+    sources
+        .into_iter()
+        .for_each(|id| ctx.queues.sources.wake(id));
+    receivers
+        .into_iter()
+        .for_each(|id| ctx.queues.receivers.wake(id));
 }

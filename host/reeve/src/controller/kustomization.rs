@@ -11,6 +11,7 @@ use std::sync::Arc;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
+use reeve_api::source::GitRepository;
 use reeve_core::admit::{self, AdmittedSpec};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
@@ -31,18 +32,48 @@ use crate::transform::transform;
 
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
-    let Some(object) = ctx.index.read(|known| known.kustomizations.get(id).cloned()) else {
+    let Some(object) = ctx
+        .index
+        .read(|known| known.kustomizations.get(id).cloned())
+    else {
         return Next::Watch;
     };
     let run = Arc::new(Run::begin(ctx, Target::Kustomization(id.clone()), &*object));
     if object.metadata.deletion_timestamp.is_some() {
         return withdraw::reconcile(ctx, &object, &run).await;
     }
+    if awaits_source(ctx, &object) {
+        return Next::Watch;
+    }
     let outcome = match report::adopt(ctx, &*object, &run).await {
         Ok(()) => deliver(ctx, &object, &run).await,
         Err(why) => early(ctx, &run, why),
     };
     report::kustomization(ctx, &object, &run, outcome).await
+}
+
+/// Whether the source had an artifact before this process started and has not been looked at since. It is about to
+/// be, and wakes us then; saying until then that there is none would make every Kustomization flap at every start.
+fn awaits_source(ctx: &Context, object: &Kustomization) -> bool {
+    let reference = &object.spec.source_ref;
+    let own = object.metadata.namespace.as_deref().unwrap_or_default();
+    let namespace = reference
+        .namespace
+        .as_deref()
+        .filter(|set| !set.is_empty())
+        .unwrap_or(own);
+    let Ok(source) = NamespacedName::new(namespace, reference.name.as_str()) else {
+        return false;
+    };
+    ctx.index.read(|known| {
+        let had = |object: &Arc<GitRepository>| {
+            object
+                .status
+                .as_ref()
+                .is_some_and(|status| status.artifact.is_some())
+        };
+        !known.looked_at.contains(&source) && known.sources.get(&source).is_some_and(had)
+    })
 }
 
 /// A run that stopped before anything was attempted.
@@ -74,8 +105,14 @@ async fn deliver(
     };
     let outcome = report::announcing(ctx, object, run, &progress, work).await;
     match outcome {
-        Ok(Ok(done)) => KustomizationOutcome::Applied(Applied { took: run.took(ctx), ..done }),
-        Ok(Err(failed)) => KustomizationOutcome::Failed(Failed { took: run.took(ctx), ..*failed }),
+        Ok(Ok(done)) => KustomizationOutcome::Applied(Applied {
+            took: run.took(ctx),
+            ..done
+        }),
+        Ok(Err(failed)) => KustomizationOutcome::Failed(Failed {
+            took: run.took(ctx),
+            ..*failed
+        }),
         Err(Stopped { why, digest }) => KustomizationOutcome::Failed(Failed {
             attempted: Some(revision),
             digest,
@@ -117,7 +154,12 @@ fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Wanted>, Explain
     let source = spec.source.clone();
     let spec = admit_spec(ctx, object, &tenant, spec)?;
     let stored = stored(ctx, &source)?;
-    Ok(Some(Wanted { spec, tenant, stored, inventory }))
+    Ok(Some(Wanted {
+        spec,
+        tenant,
+        stored,
+        inventory,
+    }))
 }
 
 fn admit_spec(
@@ -127,7 +169,11 @@ fn admit_spec(
     spec: Spec,
 ) -> Result<AdmittedSpec, Explained> {
     let shown = serde_json::to_value(object).map_err(|why| {
-        Explained::new(Reason::InvalidSpec, Turn::Owner, format!("the object cannot be shown to policy: {why}"))
+        Explained::new(
+            Reason::InvalidSpec,
+            Turn::Owner,
+            format!("the object cannot be shown to policy: {why}"),
+        )
     })?;
     admit::spec(ctx.rules, tenant, &shown, spec, &ctx.grounds).map_err(|why| {
         report::denied(ctx, &why);
@@ -138,31 +184,46 @@ fn admit_spec(
 /// What the last runs left on the cluster. One that cannot be read stops everything: who cannot say what is there must
 /// not prune.
 fn recorded(object: &Kustomization) -> Result<Inventory, Explained> {
-    let entries = object.status.as_ref().and_then(|status| status.inventory.as_ref());
+    let entries = object
+        .status
+        .as_ref()
+        .and_then(|status| status.inventory.as_ref());
     let entries = entries.into_iter().flat_map(|inventory| &inventory.entries);
-    Inventory::parse(entries.map(|entry| (entry.id.as_str(), entry.version.as_str()))).map_err(|why| {
-        let message = format!("the inventory in the status cannot be read: {why}");
-        Explained::new(Reason::ReconciliationFailed, Turn::Owner, message)
-    })
+    Inventory::parse(entries.map(|entry| (entry.id.as_str(), entry.version.as_str()))).map_err(
+        |why| {
+            let message = format!("the inventory in the status cannot be read: {why}");
+            Explained::new(Reason::ReconciliationFailed, Turn::Owner, message)
+        },
+    )
 }
 
 /// What the source has in store.
 fn stored(ctx: &Context, source: &SourceRef) -> Result<Stored, Explained> {
     let key = source.key();
-    let (stored, exists) = ctx
-        .index
-        .read(|known| (known.stored.get(&key).cloned(), known.sources.contains_key(&key)));
+    let (stored, exists) = ctx.index.read(|known| {
+        (
+            known.stored.get(&key).cloned(),
+            known.sources.contains_key(&key),
+        )
+    });
     stored.ok_or_else(|| {
         let message = if exists {
             "Source artifact not found, retrying in 30s".to_owned()
         } else {
-            format!("GitRepository.source.toolkit.fluxcd.io \"{}\" not found", source.name)
+            format!(
+                "GitRepository.source.toolkit.fluxcd.io \"{}\" not found",
+                source.name
+            )
         };
         let why = Explained::new(Reason::ArtifactFailed, Turn::Source, message);
         let (namespace, name) = (&source.namespace, &source.name);
         match exists {
-            true => why.with_hint(format!("look at `kubectl -n {namespace} describe gitrepository {name}`")),
-            false => why.with_hint(format!("create GitRepository {name} in namespace {namespace}")),
+            true => why.with_hint(format!(
+                "look at `kubectl -n {namespace} describe gitrepository {name}`"
+            )),
+            false => why.with_hint(format!(
+                "create GitRepository {name} in namespace {namespace}"
+            )),
         }
     })
 }
@@ -191,7 +252,10 @@ async fn prepare(
     let id = &wanted.spec.id;
     let transformed = transform(ctx, id, rendered).await.map_err(Stopped::early)?;
     let digest = transformed.digest().to_string();
-    let stop = |why| Stopped { why, digest: Some(digest.clone()) };
+    let stop = |why| Stopped {
+        why,
+        digest: Some(digest.clone()),
+    };
     let scopes = ctx.cluster.scopes().await;
     let proposed = Plan::propose(transformed, &scopes, &wanted.inventory, &wanted.spec)
         .map_err(|why| stop(Explained::of(&why)))?;
@@ -205,7 +269,8 @@ async fn prepare(
 
 fn late(doing: &str) -> Explained {
     let message = format!("{doing} took longer than spec.timeout");
-    Explained::new(Reason::BuildFailed, Turn::Retry, message).with_hint("raise spec.timeout, or build less at a time")
+    Explained::new(Reason::BuildFailed, Turn::Retry, message)
+        .with_hint("raise spec.timeout, or build less at a time")
 }
 
 fn crashed() -> Explained {
@@ -229,13 +294,24 @@ async fn apply(
     let stopped = |why: Explained, changes: Vec<Change>, inventory: Inventory| {
         let took = run.took(ctx);
         let (attempted, digest) = (Some(revision.clone()), Some(digest.clone()));
-        Box::new(Failed { why, attempted, changes, inventory: Some(inventory), digest, took })
+        Box::new(Failed {
+            why,
+            attempted,
+            changes,
+            inventory: Some(inventory),
+            digest,
+            took,
+        })
     };
     let applied = match client.apply(&plan, deadline, &recorder).await {
         Ok(applied) => applied,
         Err(why) => {
             let inventory = wanted.inventory.union(&recorder.inventory());
-            return Err(stopped(Explained::of(&why), changes(&why.done().entries), inventory));
+            return Err(stopped(
+                Explained::of(&why),
+                changes(&why.done().entries),
+                inventory,
+            ));
         }
     };
     let pruned = match client.prune(&plan, deadline).await {
@@ -249,5 +325,12 @@ async fn apply(
     let inventory = plan.inventory().clone();
     let (changes, pruned) = (changes(&applied.entries), changes(&pruned.done.entries));
     report::applied(ctx, object, &changes, &pruned);
-    Ok(Applied { revision, changes, pruned, inventory, digest, took: run.took(ctx) })
+    Ok(Applied {
+        revision,
+        changes,
+        pruned,
+        inventory,
+        digest,
+        took: run.took(ctx),
+    })
 }

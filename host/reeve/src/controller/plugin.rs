@@ -29,7 +29,9 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, name: &PluginName) -> Next {
     let object = plugin.object;
     let loaded = load(ctx, &object).await;
     let outcome = match &loaded {
-        Ok(module) => PluginOutcome::Loaded { digest: module.digest().to_owned() },
+        Ok(module) => PluginOutcome::Loaded {
+            digest: module.digest().to_owned(),
+        },
         Err(why) => PluginOutcome::Failed(why.clone()),
     };
     let touched: Vec<_> = ctx.index.write(|known| {
@@ -41,9 +43,13 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, name: &PluginName) -> Next {
             _ => return Vec::new(),
         }
         let all = known.kustomizations.keys();
-        all.filter(|id| known.touch.plugins_of(id).contains(name)).cloned().collect()
+        all.filter(|id| known.touch.plugins_of(id).contains(name))
+            .cloned()
+            .collect()
     });
-    touched.into_iter().for_each(|id| ctx.queues.kustomizations.wake(id));
+    touched
+        .into_iter()
+        .for_each(|id| ctx.queues.kustomizations.wake(id));
     report::plugin(ctx, &object, outcome).await
 }
 
@@ -59,16 +65,24 @@ async fn load(ctx: &Context, object: &ClusterPlugin) -> Result<Module, Explained
         return Err(failed(Reason::InvalidSpec, message));
     }
     let bytes = read(&dir.join(path)).await.map_err(|why| {
-        failed(Reason::PluginNotFound, format!("reading component {path} failed: {why}")).with_hint(
-            "build it with plugins/build.sh and put it into the controller's --plugins-dir",
+        failed(
+            Reason::PluginNotFound,
+            format!("reading component {path} failed: {why}"),
         )
+        .with_hint("build it with plugins/build.sh and put it into the controller's --plugins-dir")
     })?;
     let module = ctx.sandbox.load(&bytes).await;
-    let module = module.map_err(|why| failed(Reason::PluginFailed, format!("loading component {path} failed: {why}")))?;
+    let module = module.map_err(|why| {
+        failed(
+            Reason::PluginFailed,
+            format!("loading component {path} failed: {why}"),
+        )
+    })?;
     match &object.spec.sha256 {
         Some(pin) if module.digest() != format!("sha256:{pin}") => {
             let message = format!("component {path} is {}, not sha256:{pin}", module.digest());
-            Err(failed(Reason::DigestMismatch, message).with_hint("pin the digest of the component that you trust"))
+            Err(failed(Reason::DigestMismatch, message)
+                .with_hint("pin the digest of the component that you trust"))
         }
         _ => Ok(module),
     }

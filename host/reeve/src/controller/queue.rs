@@ -27,7 +27,9 @@ pub(crate) struct Queue<K> {
 
 impl<K> Clone for Queue<K> {
     fn clone(&self) -> Self {
-        Self { wakes: self.wakes.clone() }
+        Self {
+            wakes: self.wakes.clone(),
+        }
     }
 }
 

@@ -22,7 +22,9 @@ use crate::http::receiver::Nudge;
 /// Wakes what accepted calls name, until nobody can call any more.
 pub(crate) async fn answer_nudges(ctx: Arc<Context>, mut nudges: mpsc::Receiver<Nudge>) {
     while let Some(nudge) = nudges.recv().await {
-        let named = ctx.index.read(|known| known.touch.named_by(&nudge.receiver));
+        let named = ctx
+            .index
+            .read(|known| known.touch.named_by(&nudge.receiver));
         for target in named.present {
             match target {
                 Target::Source(id) => ctx.queues.sources.wake(id),
@@ -52,7 +54,10 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
 
 async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> ReceiverOutcome {
     let spec = &object.spec;
-    let secret = spec.secret_ref.as_ref().and_then(|secret| secret.name.parse::<ObjectName>().ok());
+    let secret = spec
+        .secret_ref
+        .as_ref()
+        .and_then(|secret| secret.name.parse::<ObjectName>().ok());
     let hook = hook(ctx, id, object, secret.as_ref()).await;
     let standing = match &hook {
         Ok(_) if spec.suspend => Standing::Suspended,
@@ -60,19 +65,40 @@ async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> Receiv
         Err(_) => Standing::NotReady,
     };
     // A path that was known stays known while something is wrong, so that callers read 503 and not 404.
-    let known = object.status.as_ref().and_then(|status| status.webhook_path.clone());
+    let known = object
+        .status
+        .as_ref()
+        .and_then(|status| status.webhook_path.clone());
     let (missing, path) = ctx.index.write(|all| {
         let hook = match &hook {
             Ok((path, kind, token)) => Some((path.clone(), *kind, token.clone())),
-            Err(_) => known.clone().map(|path| (path, Kind::Generic, Token::nobodys())),
+            Err(_) => known
+                .clone()
+                .map(|path| (path, Kind::Generic, Token::nobodys())),
         };
         let hook = hook.map(|(path, kind, token)| {
             let events = spec.events.clone();
             let receiver = id.clone();
-            (path, Arc::new(Hook { receiver, kind, token, events, standing }))
+            (
+                path,
+                Arc::new(Hook {
+                    receiver,
+                    kind,
+                    token,
+                    events,
+                    standing,
+                }),
+            )
         });
-        let path = hook.as_ref().map(|(path, _)| path.clone()).unwrap_or_default();
-        let listener = Listener { resources: spec.resources.clone(), secret, hook };
+        let path = hook
+            .as_ref()
+            .map(|(path, _)| path.clone())
+            .unwrap_or_default();
+        let listener = Listener {
+            resources: spec.resources.clone(),
+            secret,
+            hook,
+        };
         all.touch.apply_receiver(id, listener);
         (all.touch.named_by(id).missing, path)
     });
@@ -93,13 +119,18 @@ async fn hook(
     let spec = &object.spec;
     let unsupported = |field: &str| {
         let message = format!("{field} is not supported yet");
-        Explained::new(Reason::Unsupported, Turn::Owner, message).with_hint(format!("remove {field}"))
+        Explained::new(Reason::Unsupported, Turn::Owner, message)
+            .with_hint(format!("remove {field}"))
     };
-    let kind = Kind::parse(spec.kind.as_str()).map_err(|why| Explained::of(&why))?;
+    let kind = Kind::of(spec.kind).map_err(|why| Explained::of(&why))?;
     if spec.resource_filter.is_some() {
         return Err(unsupported("spec.resourceFilter"));
     }
-    if spec.resources.iter().any(|resource| resource.filter.is_some()) {
+    if spec
+        .resources
+        .iter()
+        .any(|resource| resource.filter.is_some())
+    {
         return Err(unsupported("spec.resources[].filter"));
     }
     let Some(name) = secret else {
@@ -109,7 +140,10 @@ async fn hook(
     let owner = ctx.secret_owner(&id.namespace);
     let data = ctx.cluster.secret(&owner, name).await.map_err(|why| {
         let why = Explained::of(&why);
-        Explained { reason: Reason::TokenNotFound, ..why }
+        Explained {
+            reason: Reason::TokenNotFound,
+            ..why
+        }
     })?;
     let token = Token::parse(data.get("token"), &format!("{}/{name}", id.namespace))
         .map_err(|why| Explained::of(&why))?;

@@ -50,7 +50,9 @@ pub(super) async fn source(
     let interval = object.spec.interval.get();
     let told = status::tell_source(&previous, &run.frame(ctx, interval, interval), &outcome);
     let (ending, revision) = match &outcome {
-        SourceOutcome::Stored { artifact, .. } => (Ending::Succeeded, Some(artifact.revision.to_string())),
+        SourceOutcome::Stored { artifact, .. } => {
+            (Ending::Succeeded, Some(artifact.revision.to_string()))
+        }
         SourceOutcome::Unchanged { revision } => (Ending::Succeeded, Some(revision.clone())),
         SourceOutcome::Suspended => (Ending::Suspended, None),
         SourceOutcome::Failed { why, newer } => (failed(why), newer.clone()),
@@ -68,15 +70,23 @@ pub(super) async fn kustomization(
     let previous = object.status.clone().unwrap_or_default();
     let spec = &object.spec;
     let interval = spec.interval.get();
-    let retry = spec.retry_interval.as_ref().map_or(interval, reeve_api::duration::Duration::get);
-    let timeout = spec.timeout.as_ref().map_or(interval, reeve_api::duration::Duration::get);
+    let retry = spec
+        .retry_interval
+        .as_ref()
+        .map_or(interval, reeve_api::duration::Duration::get);
+    let timeout = spec
+        .timeout
+        .as_ref()
+        .map_or(interval, reeve_api::duration::Duration::get);
     let frame = run.frame(ctx, interval, retry);
     let told = status::tell_kustomization(&previous, &frame, timeout, &outcome);
     let (ending, revision) = match &outcome {
         KustomizationOutcome::Applied(done) => (Ending::Succeeded, Some(done.revision.as_str())),
         KustomizationOutcome::Withdrawn { .. } => (Ending::Succeeded, None),
         KustomizationOutcome::Suspended => (Ending::Suspended, None),
-        KustomizationOutcome::Failed(stopped) => (failed(&stopped.why), stopped.attempted.as_deref()),
+        KustomizationOutcome::Failed(stopped) => {
+            (failed(&stopped.why), stopped.attempted.as_deref())
+        }
     };
     finish(ctx, object, run, told, ending, revision).await
 }
@@ -103,7 +113,11 @@ pub(super) async fn receiver(
 pub(super) async fn tenant(ctx: &Context, object: &Tenant, outcome: TenantOutcome) -> Next {
     let run = Run::of_platform(ctx, object);
     let previous = object.status.clone().unwrap_or_default();
-    let told = status::tell_tenant(&previous, &run.frame(ctx, Duration::MAX, Duration::MAX), &outcome);
+    let told = status::tell_tenant(
+        &previous,
+        &run.frame(ctx, Duration::MAX, Duration::MAX),
+        &outcome,
+    );
     let ending = outcome.wrong.as_ref().map_or(Ending::Succeeded, failed);
     finish(ctx, object, &run, told, ending, None).await
 }
@@ -121,7 +135,11 @@ pub(super) async fn project(ctx: &Context, object: &Project, members: Vec<Tenant
 pub(super) async fn plugin(ctx: &Context, object: &ClusterPlugin, outcome: PluginOutcome) -> Next {
     let run = Run::of_platform(ctx, object);
     let previous = object.status.clone().unwrap_or_default();
-    let told = status::tell_plugin(&previous, &run.frame(ctx, Duration::MAX, Duration::MAX), &outcome);
+    let told = status::tell_plugin(
+        &previous,
+        &run.frame(ctx, Duration::MAX, Duration::MAX),
+        &outcome,
+    );
     let ending = match &outcome {
         PluginOutcome::Loaded { .. } => Ending::Succeeded,
         PluginOutcome::Failed(why) => failed(why),
@@ -138,7 +156,9 @@ pub(super) async fn record(
 ) -> Result<(), Explained> {
     let mut status = object.status.clone().unwrap_or_default();
     status.inventory = Some(status::typed_inventory(inventory));
-    run.write(ctx, object, &status).await.map_err(|why| Explained::of(&why))
+    run.write(ctx, object, &status)
+        .await
+        .map_err(|why| Explained::of(&why))
 }
 
 /// Does `work`, and says on the object how far it is when it takes long.
@@ -171,12 +191,20 @@ pub(super) async fn announcing<T>(
 /// Counts and logs what policy denied, objection by objection.
 pub(super) fn denied(ctx: &Context, why: &Denied) {
     for objection in why.objections() {
-        ctx.metrics.tell(&happening::Denied { policy: &objection.policy, message: &objection.message });
+        ctx.metrics.tell(&happening::Denied {
+            policy: &objection.policy,
+            message: &objection.message,
+        });
     }
 }
 
 /// Counts and logs what was written.
-pub(super) fn applied(ctx: &Context, _object: &Kustomization, changes: &[Change], pruned: &[Change]) {
+pub(super) fn applied(
+    ctx: &Context,
+    _object: &Kustomization,
+    changes: &[Change],
+    pruned: &[Change],
+) {
     for changes in [changes, pruned] {
         ctx.metrics.tell(&happening::Applied { changes });
     }
@@ -184,9 +212,15 @@ pub(super) fn applied(ctx: &Context, _object: &Kustomization, changes: &[Change]
 
 /// Says what stays behind when a Kustomization is let go without its objects being deleted.
 pub(super) fn orphaned(ctx: &Context, object: &Kustomization, why: &Explained, left: &Inventory) {
-    let subjects: Vec<String> = left.entries().take(20).map(|entry| entry.id.subject()).collect();
-    let message =
-        format!("let go without pruning, since {why}; left as they are: {}", subjects.join(", "));
+    let subjects: Vec<String> = left
+        .entries()
+        .take(20)
+        .map(|entry| entry.id.subject())
+        .collect();
+    let message = format!(
+        "let go without pruning, since {why}; left as they are: {}",
+        subjects.join(", ")
+    );
     tracing::warn!("{message}");
     let event = status::Event {
         type_: status::EventType::Warning,
@@ -198,7 +232,10 @@ pub(super) fn orphaned(ctx: &Context, object: &Kustomization, why: &Explained, l
 }
 
 fn failed(why: &Explained) -> Ending<'_> {
-    Ending::Failed { reason: why.reason.as_str(), message: &why.message }
+    Ending::Failed {
+        reason: why.reason.as_str(),
+        message: &why.message,
+    }
 }
 
 /// Writes, remembers, emits, logs, counts.
@@ -216,10 +253,15 @@ async fn finish<K: Reported>(
             if let Some(target) = run.target() {
                 ctx.index.remember(target, told.memory);
             }
-            told.events.into_iter().for_each(|event| kind::tell(ctx, object, event));
+            told.events
+                .into_iter()
+                .for_each(|event| kind::tell(ctx, object, event));
         }
         Err(why) => {
-            tracing::warn!(error = chain(&why), "writing the status failed, the run is made again");
+            tracing::warn!(
+                error = chain(&why),
+                "writing the status failed, the run is made again"
+            );
             next = Next::After(WRITE_AGAIN);
         }
     }
@@ -230,7 +272,13 @@ async fn finish<K: Reported>(
     let took = run.took(ctx);
     let object = kind::observed(object.meta());
     let object = object.of(K::KIND);
-    ctx.metrics.tell(&ReconcileEnded { object, ending, revision, took, next: after });
+    ctx.metrics.tell(&ReconcileEnded {
+        object,
+        ending,
+        revision,
+        took,
+        next: after,
+    });
     next
 }
 

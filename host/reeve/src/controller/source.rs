@@ -36,7 +36,24 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         Ok(()) => deliver(ctx, id, &object).await,
         Err(why) => SourceOutcome::Failed { why, newer: None },
     };
+    look_at(ctx, id);
     report::source(ctx, &object, run, outcome).await
+}
+
+/// From now on what is in store is all there is: those that waited for the first look are woken.
+fn look_at(ctx: &Context, id: &NamespacedName) {
+    let waiting: Vec<NamespacedName> = ctx.index.write(|known| {
+        let first = known.looked_at.insert(id.clone());
+        let appliers = known.touch.kustomizations_of(id);
+        if first {
+            appliers.cloned().collect()
+        } else {
+            Vec::new()
+        }
+    });
+    waiting
+        .into_iter()
+        .for_each(|id| ctx.queues.kustomizations.wake(id));
 }
 
 async fn deliver(ctx: &Arc<Context>, id: &NamespacedName, object: &GitRepository) -> SourceOutcome {
@@ -46,7 +63,12 @@ async fn deliver(ctx: &Arc<Context>, id: &NamespacedName, object: &GitRepository
         Err(why) => return failed(Explained::of(&why)),
     };
     let deadline = Instant::now() + wanted.timeout;
-    match tokio::time::timeout_at(deadline + Duration::from_secs(1), fetch(ctx, id, &wanted, deadline)).await {
+    match tokio::time::timeout_at(
+        deadline + Duration::from_secs(1),
+        fetch(ctx, id, &wanted, deadline),
+    )
+    .await
+    {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(outcome)) => *outcome,
         Err(_) => failed(Explained::of(&git::Error::late(wanted.timeout))),
@@ -64,43 +86,86 @@ async fn fetch(
     deadline: Instant,
 ) -> Result<SourceOutcome, Box<SourceOutcome>> {
     let begun = ctx.clock.instant();
-    let source = Object { kind: crate::observe::Kind::GitRepository, namespace: id.namespace.as_str(), name: id.name.as_str() };
-    let refuse = |why: Explained, newer: Option<String>| Box::new(SourceOutcome::Failed { why, newer });
+    let source = Object {
+        kind: crate::observe::Kind::GitRepository,
+        namespace: id.namespace.as_str(),
+        name: id.name.as_str(),
+    };
+    let refuse =
+        |why: Explained, newer: Option<String>| Box::new(SourceOutcome::Failed { why, newer });
     // read: credentials, and where the reference points
     let remote = remote(ctx, wanted).await.map_err(|why| refuse(why, None))?;
-    let resolved = git::resolve(&ctx.mirrors, &remote, &wanted.reference, deadline.into_std(), &ctx.limits)
-        .await
-        .map_err(|why| refuse(Explained::of(&why), None))?;
+    let resolved = git::resolve(
+        &ctx.mirrors,
+        &remote,
+        &wanted.reference,
+        deadline.into_std(),
+        &ctx.limits,
+    )
+    .await
+    .map_err(|why| refuse(Explained::of(&why), None))?;
     let revision = resolved.revision().to_string();
-    let same = index::Wanted { url: wanted.url.to_string(), ignore: wanted.ignore.clone() };
+    let same = index::Wanted {
+        url: wanted.url.to_string(),
+        ignore: wanted.ignore.clone(),
+    };
     let stored = ctx.index.read(|known| known.stored.get(id).cloned());
-    if stored.is_some_and(|stored| stored.wanted == same && stored.artifact.revision == *resolved.revision()) {
+    if stored.is_some_and(|stored| {
+        stored.wanted == same && stored.artifact.revision == *resolved.revision()
+    }) {
         let unchanged = FetchResult::Unchanged;
-        ctx.metrics.tell(&Fetched { revision: Some(&revision), result: unchanged, took: begun.elapsed() });
+        ctx.metrics.tell(&Fetched {
+            revision: Some(&revision),
+            result: unchanged,
+            took: begun.elapsed(),
+        });
         return Ok(SourceOutcome::Unchanged { revision });
     }
     // write: the mirror and the store, both of this machine
     let newer = || Some(revision.clone());
     let ignore = wanted.ignore.as_deref();
-    let snapshot = git::fetch(&ctx.mirrors, &remote, resolved, ignore, deadline.into_std(), &ctx.limits)
-        .await
-        .map_err(|why| refuse(Explained::of(&why), newer()))?;
+    let snapshot = git::fetch(
+        &ctx.mirrors,
+        &remote,
+        resolved,
+        ignore,
+        deadline.into_std(),
+        &ctx.limits,
+    )
+    .await
+    .map_err(|why| refuse(Explained::of(&why), newer()))?;
     let artifact = ctx
         .store
         .put("gitrepository", id, &snapshot, ctx.clock.now())
         .await
         .map_err(|why| refuse(Explained::of(&why), newer()))?;
-    let fetched = FetchResult::Stored { bytes: artifact.size };
-    ctx.metrics.tell(&Fetched { revision: Some(&revision), result: fetched, took: begun.elapsed() });
+    let fetched = FetchResult::Stored {
+        bytes: artifact.size,
+    };
+    ctx.metrics.tell(&Fetched {
+        revision: Some(&revision),
+        result: fetched,
+        took: begun.elapsed(),
+    });
     let subject = snapshot.subject().to_owned();
     let appliers: Vec<NamespacedName> = ctx.index.write(|known| {
-        let stored = Stored { artifact: artifact.clone(), snapshot, wanted: same };
+        let stored = Stored {
+            artifact: artifact.clone(),
+            snapshot,
+            wanted: same,
+        };
         known.stored.insert(id.clone(), stored);
         known.touch.kustomizations_of(id).cloned().collect()
     });
     tracing::debug!(object = %source, "waking {} Kustomizations", appliers.len());
-    appliers.into_iter().for_each(|id| ctx.queues.kustomizations.wake(id));
-    Ok(SourceOutcome::Stored { artifact: Box::new(artifact), subject, ignore: wanted.ignore.clone() })
+    appliers
+        .into_iter()
+        .for_each(|id| ctx.queues.kustomizations.wake(id));
+    Ok(SourceOutcome::Stored {
+        artifact: Box::new(artifact),
+        subject,
+        ignore: wanted.ignore.clone(),
+    })
 }
 
 /// Who we are to the repository, and how it is reached.
@@ -119,7 +184,13 @@ async fn remote(ctx: &Context, wanted: &Wanted) -> Result<Arc<Remote>, Explained
         None => None,
     };
     let egress = Arc::clone(&ctx.egress);
-    Ok(Arc::new(Remote { url: wanted.url.clone(), credential, tls, proxy, egress }))
+    Ok(Arc::new(Remote {
+        url: wanted.url.clone(),
+        credential,
+        tls,
+        proxy,
+        egress,
+    }))
 }
 
 async fn secret(
@@ -128,7 +199,11 @@ async fn secret(
     name: &ObjectName,
 ) -> Result<credential::Data, Explained> {
     let owner = ctx.secret_owner(&wanted.id.namespace);
-    let data = ctx.cluster.secret(&owner, name).await.map_err(|why| Explained::of(&why))?;
+    let data = ctx
+        .cluster
+        .secret(&owner, name)
+        .await
+        .map_err(|why| Explained::of(&why))?;
     Ok(data.into_inner())
 }
 

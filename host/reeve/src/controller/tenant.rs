@@ -18,13 +18,20 @@ use crate::context::Context;
 
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, name: &TenantName) -> Next {
-    let Some(object) = ctx.index.read(|known| known.tenant_objects.get(name).cloned()) else {
+    let Some(object) = ctx
+        .index
+        .read(|known| known.tenant_objects.get(name).cloned())
+    else {
         return Next::Watch;
     };
     let (namespaces, lost, project) = ctx.index.read(|known| {
         let project = object.spec.project.as_ref();
         let project = project.map(|name| (name.clone(), known.projects.get(name).cloned()));
-        (known.tenants.namespaces_of(name), known.tenants.lost_by(&ctx.grounds, name), project)
+        (
+            known.tenants.namespaces_of(name),
+            known.tenants.lost_by(&ctx.grounds, name),
+            project,
+        )
     });
     let missing = project.as_ref().filter(|(_, object)| object.is_none());
     let wrong = lost
@@ -37,7 +44,9 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, name: &TenantName) -> Next {
         let of = |tenant: &&Arc<Tenant>| tenant.spec.project.as_ref() == Some(&name);
         let members: Vec<TenantName> = ctx.index.read(|known| {
             let all = known.tenant_objects.iter();
-            all.filter(|(_, tenant)| of(tenant)).map(|(name, _)| name.clone()).collect()
+            all.filter(|(_, tenant)| of(tenant))
+                .map(|(name, _)| name.clone())
+                .collect()
         });
         report::project(ctx, &project, members).await;
     }

@@ -167,7 +167,10 @@ impl From<Cause> for Error {
 impl Error {
     /// The whole operation took longer than it may.
     pub fn late(after: Duration) -> Self {
-        Self::Checkout(Cause::Deadline { doing: "fetching", after })
+        Self::Checkout(Cause::Deadline {
+            doing: "fetching",
+            after,
+        })
     }
 }
 

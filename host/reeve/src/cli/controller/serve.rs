@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::ControllerArgs;
 use crate::cli::CommandError;
 use crate::context::Context;
-use crate::http::artifact::{Artifacts, Opened};
+use crate::http::artifact::Artifacts;
 use crate::http::probe::{self, Readiness};
 use crate::http::receiver::{Nudge, Receiver};
 use crate::http::{self, Limits, metrics};
@@ -34,12 +34,19 @@ impl Servers {
         self.open.wait().await;
     }
 
-    async fn add(&self, flag: &str, addr: SocketAddr, router: Router, limits: Limits) -> Result<(), CommandError> {
+    async fn add(
+        &self,
+        flag: &str,
+        addr: SocketAddr,
+        router: Router,
+        limits: Limits,
+    ) -> Result<(), CommandError> {
         let listener = TcpListener::bind(addr).await.map_err(|why| {
             CommandError::of(&format!("listening on {addr} ({flag}) failed"), &why)
                 .hint(format!("choose another address with {flag}"))
         })?;
-        self.open.spawn(http::serve(listener, router, limits, self.stop.clone()));
+        self.open
+            .spawn(http::serve(listener, router, limits, self.stop.clone()));
         Ok(())
     }
 }
@@ -50,26 +57,39 @@ pub(super) async fn all(
     ctx: &Arc<Context>,
     readiness: &Arc<Readiness>,
 ) -> Result<(Servers, mpsc::Receiver<Nudge>), CommandError> {
-    let servers = Servers { stop: CancellationToken::new(), open: TaskTracker::new() };
+    let servers = Servers {
+        stop: CancellationToken::new(),
+        open: TaskTracker::new(),
+    };
     let (nudges, nudged) = mpsc::channel(NUDGES);
     let hooks = Arc::clone(ctx);
     let lookup = Arc::new(move |path: &str| hooks.index.read(|known| known.touch.hook(path)));
     let receiver = Receiver::new(lookup, nudges, Arc::clone(&ctx.metrics)).router();
-    let store = ctx.store.clone();
-    let open = Arc::new(move |path: String| {
-        let store = store.clone();
-        Box::pin(async move {
-            let opened = store.open_path(&path);
-            Ok(opened.map(|(file, size)| Opened { file: tokio::fs::File::from_std(file), size }))
-        }) as futures::future::BoxFuture<'static, _>
-    });
-    let artifacts = Artifacts::new(open).router();
+    let artifacts = Artifacts::of(ctx.store.clone()).router();
     let seen = metrics::router(Arc::clone(&ctx.metrics));
     let probes = probe::router(Arc::clone(readiness));
-    servers.add("--receiver-addr", args.receiver_addr, receiver, Limits::RECEIVER).await?;
-    servers.add("--storage-addr", args.storage_addr, artifacts, Limits::ARTIFACT).await?;
-    servers.add("--metrics-addr", args.metrics_addr, seen, Limits::INSIDE).await?;
-    servers.add("--health-addr", args.health_addr, probes, Limits::INSIDE).await?;
+    servers
+        .add(
+            "--receiver-addr",
+            args.receiver_addr,
+            receiver,
+            Limits::RECEIVER,
+        )
+        .await?;
+    servers
+        .add(
+            "--storage-addr",
+            args.storage_addr,
+            artifacts,
+            Limits::ARTIFACT,
+        )
+        .await?;
+    servers
+        .add("--metrics-addr", args.metrics_addr, seen, Limits::INSIDE)
+        .await?;
+    servers
+        .add("--health-addr", args.health_addr, probes, Limits::INSIDE)
+        .await?;
     Ok((servers, nudged))
 }
 

@@ -31,12 +31,21 @@ impl Recorder {
         before: Inventory,
     ) -> Self {
         let (ctx, object, run) = (Arc::clone(ctx), Arc::clone(object), Arc::clone(run));
-        Self { ctx, object, run, before, recorded: Mutex::default() }
+        Self {
+            ctx,
+            object,
+            run,
+            before,
+            recorded: Mutex::default(),
+        }
     }
 
     /// What was recorded; empty if nothing was written.
     pub(super) fn inventory(&self) -> Inventory {
-        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.recorded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 

@@ -38,7 +38,10 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, object: &Arc<Kustomization>, r
                 return report::farewell(ctx, &**object).await;
             }
             let took = run.took(ctx);
-            let failed = Failed { inventory: Some(left), ..Failed::early(why, took) };
+            let failed = Failed {
+                inventory: Some(left),
+                ..Failed::early(why, took)
+            };
             report::kustomization(ctx, object, run, KustomizationOutcome::Failed(failed)).await
         }
     }
@@ -59,7 +62,8 @@ async fn withdraw(
     let tenant = ctx.index.read(|known| known.tenants.owner_of(&namespace));
     let spec = admit_spec(ctx, object, &tenant, spec).map_err(left)?;
     let proposed = Plan::withdraw(&inventory);
-    let plan = admit::plan(ctx.rules, &tenant, &spec, proposed).map_err(|why| left(Explained::of(&why)))?;
+    let plan = admit::plan(ctx.rules, &tenant, &spec, proposed)
+        .map_err(|why| left(Explained::of(&why)))?;
     let deadline = Instant::now() + spec.timeout;
     let pruned = ctx.cluster.as_tenant(&spec).prune(&plan, deadline).await;
     pruned

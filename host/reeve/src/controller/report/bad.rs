@@ -19,7 +19,10 @@ pub(in crate::controller) async fn undecodable<K: Reported>(ctx: &Context, bad: 
     let subject = Subject::of_bad(kube::core::ApiResource::erase::<K>(&()), bad);
     if bad.meta.deletion_timestamp.is_some() {
         let finalizers = bad.meta.finalizers.clone().unwrap_or_default();
-        let gone = ctx.cluster.remove_finalizer(&subject, &finalizers, K::MANAGER).await;
+        let gone = ctx
+            .cluster
+            .remove_finalizer(&subject, &finalizers, K::MANAGER)
+            .await;
         if let Err(why) = gone {
             tracing::warn!(error = chain(&why), "removing the finalizer failed");
         }
@@ -30,7 +33,11 @@ pub(in crate::controller) async fn undecodable<K: Reported>(ctx: &Context, bad: 
     let (after, news) = stalled(ctx, bad, &before, &message);
     let names = observed(&bad.meta);
     tracing::error!(object = %names.of(K::KIND), "{message}");
-    if let Err(why) = ctx.cluster.write_status(&subject, &before, &after, K::MANAGER).await {
+    if let Err(why) = ctx
+        .cluster
+        .write_status(&subject, &before, &after, K::MANAGER)
+        .await
+    {
         tracing::warn!(error = chain(&why), "writing the status failed");
         return;
     }
@@ -43,15 +50,26 @@ pub(in crate::controller) async fn undecodable<K: Reported>(ctx: &Context, bad: 
 fn stalled(ctx: &Context, bad: &Undecodable, before: &Value, message: &str) -> (Value, bool) {
     let known = before.get("conditions").cloned().unwrap_or_default();
     let mut conditions: Vec<Condition> = serde_json::from_value(known).unwrap_or_default();
-    let news = condition::find(&conditions, Type::Stalled).is_none_or(|told| told.message != message);
+    let news =
+        condition::find(&conditions, Type::Stalled).is_none_or(|told| told.message != message);
     let generation = bad.meta.generation.unwrap_or_default();
     let _was_there = condition::remove(&mut conditions, Type::Reconciling);
     for (kind, status) in [(Type::Ready, Status::False), (Type::Stalled, Status::True)] {
-        let made =
-            condition::new(kind, status, Reason::InvalidSpec, message, generation, ctx.clock.now());
+        let made = condition::new(
+            kind,
+            status,
+            Reason::InvalidSpec,
+            message,
+            generation,
+            ctx.clock.now(),
+        );
         condition::set(&mut conditions, made);
     }
-    let mut after = if before.is_object() { before.clone() } else { json!({}) };
+    let mut after = if before.is_object() {
+        before.clone()
+    } else {
+        json!({})
+    };
     if let Some(fields) = after.as_object_mut() {
         fields.insert("conditions".to_owned(), json!(conditions));
         fields.insert("observedGeneration".to_owned(), json!(generation));

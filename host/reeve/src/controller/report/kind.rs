@@ -29,7 +29,11 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 /// A kind whose status is written here.
 pub(in crate::controller) trait Reported:
-    Resource<DynamicType = ()> + HasStatus<Status: Serialize + Clone + Send + Sync> + Clone + Send + Sync
+    Resource<DynamicType = ()>
+    + HasStatus<Status: Serialize + Clone + Send + Sync>
+    + Clone
+    + Send
+    + Sync
 {
     /// As logs and metrics name it.
     const KIND: Kind;
@@ -59,23 +63,38 @@ macro_rules! reported {
     };
 }
 
-reported!(GitRepository, "source-controller", "source-controller", |known, object| {
-    known.sources.get_mut(&key(object.meta())?)
-});
-reported!(Kustomization, "gotk-kustomize-controller", "kustomize-controller", |known, object| {
-    known.kustomizations.get_mut(&key(object.meta())?)
-});
-reported!(Receiver, "notification-controller", "notification-controller", |known, object| {
-    known.receivers.get_mut(&key(object.meta())?)
-});
+reported!(
+    GitRepository,
+    "source-controller",
+    "source-controller",
+    |known, object| { known.sources.get_mut(&key(object.meta())?) }
+);
+reported!(
+    Kustomization,
+    "gotk-kustomize-controller",
+    "kustomize-controller",
+    |known, object| { known.kustomizations.get_mut(&key(object.meta())?) }
+);
+reported!(
+    Receiver,
+    "notification-controller",
+    "notification-controller",
+    |known, object| { known.receivers.get_mut(&key(object.meta())?) }
+);
 reported!(Tenant, "reeve", "reeve", |known, object| {
-    known.tenant_objects.get_mut(&object.metadata.name.as_deref()?.parse().ok()?)
+    known
+        .tenant_objects
+        .get_mut(&object.metadata.name.as_deref()?.parse().ok()?)
 });
 reported!(Project, "reeve", "reeve", |known, object| {
-    known.projects.get_mut(&object.metadata.name.as_deref()?.parse().ok()?)
+    known
+        .projects
+        .get_mut(&object.metadata.name.as_deref()?.parse().ok()?)
 });
 reported!(ClusterPlugin, "reeve", "reeve", |known, object| {
-    let plugin = known.plugins.get_mut(&object.metadata.name.as_deref()?.parse().ok()?)?;
+    let plugin = known
+        .plugins
+        .get_mut(&object.metadata.name.as_deref()?.parse().ok()?)?;
     Some(&mut plugin.object)
 });
 
@@ -87,7 +106,11 @@ pub(super) struct Observed {
 
 impl Observed {
     pub(super) fn of(&self, kind: Kind) -> Object<'_> {
-        Object { kind, namespace: &self.namespace, name: &self.name }
+        Object {
+            kind,
+            namespace: &self.namespace,
+            name: &self.name,
+        }
     }
 }
 
@@ -146,7 +169,11 @@ pub(in crate::controller) async fn farewell<K: Reported>(ctx: &Context, object: 
         return Next::Watch;
     }
     let (subject, finalizers) = (Subject::of(object), object.finalizers());
-    match ctx.cluster.remove_finalizer(&subject, finalizers, K::MANAGER).await {
+    match ctx
+        .cluster
+        .remove_finalizer(&subject, finalizers, K::MANAGER)
+        .await
+    {
         Ok(_) => {
             let names = observed(object.meta());
             ctx.metrics.forget(names.of(K::KIND));

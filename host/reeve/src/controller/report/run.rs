@@ -36,15 +36,25 @@ pub(super) struct Page {
 
 impl Run {
     /// Begins a run of `object`, which is `target`.
-    pub(in crate::controller) fn begin<K: Reported>(ctx: &Context, target: Target, object: &K) -> Self {
+    pub(in crate::controller) fn begin<K: Reported>(
+        ctx: &Context,
+        target: Target,
+        object: &K,
+    ) -> Self {
         let memory = ctx.index.memory(&target);
-        Self { target: Some(target), memory, ..Self::of_platform(ctx, object) }
+        Self {
+            target: Some(target),
+            memory,
+            ..Self::of_platform(ctx, object)
+        }
     }
 
     /// Begins a run of one of the platform's own objects, which are told nothing twice and so remember nothing.
     pub(super) fn of_platform<K: Reported>(ctx: &Context, object: &K) -> Self {
         let meta = object.meta();
-        let status = object.status().and_then(|status| serde_json::to_value(status).ok());
+        let status = object
+            .status()
+            .and_then(|status| serde_json::to_value(status).ok());
         Self {
             target: None,
             begun: ctx.clock.instant(),
@@ -83,7 +93,11 @@ impl Run {
 
     /// How far this run is, for who watches.
     pub(in crate::controller) fn announce(&self, revision: String, timeout: Duration) -> Announced {
-        Announced { revision, timeout, state: Cell::new((KustomizationProgress::Fetching, true)) }
+        Announced {
+            revision,
+            timeout,
+            state: Cell::new((KustomizationProgress::Fetching, true)),
+        }
     }
 
     pub(super) async fn page(&self) -> MutexGuard<'_, Page> {
@@ -91,13 +105,23 @@ impl Run {
     }
 
     /// Writes the status, if it isn't so already.
-    pub(super) async fn write<K: Reported>(&self, ctx: &Context, object: &K, status: &K::Status) -> Wrote {
+    pub(super) async fn write<K: Reported>(
+        &self,
+        ctx: &Context,
+        object: &K,
+        status: &K::Status,
+    ) -> Wrote {
         let page = self.page.lock().await;
         write(page, ctx, object, status).await
     }
 
     /// The same for an announcement: one that would have to wait for another write is not worth it.
-    pub(super) async fn write_if_free<K: Reported>(&self, ctx: &Context, object: &K, status: &K::Status) {
+    pub(super) async fn write_if_free<K: Reported>(
+        &self,
+        ctx: &Context,
+        object: &K,
+        status: &K::Status,
+    ) {
         if let Ok(page) = self.page.try_lock()
             && let Err(why) = write(page, ctx, object, status).await
         {
@@ -114,7 +138,10 @@ async fn write<K: Reported>(
 ) -> Wrote {
     let after = serde_json::to_value(status).unwrap_or_default();
     let page = &mut *page;
-    let written = ctx.cluster.write_status(&page.subject, &page.status, &after, K::MANAGER).await?;
+    let written = ctx
+        .cluster
+        .write_status(&page.subject, &page.status, &after, K::MANAGER)
+        .await?;
     if let Written::Changed(version) = written {
         page.subject.moved_to(&version);
         page.status = after;
@@ -136,12 +163,18 @@ pub(in crate::controller) struct Announced {
 impl Announced {
     /// The run has come this far.
     pub(in crate::controller) fn at(&self, progress: KustomizationProgress) {
-        *self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = (progress, true);
+        *self
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = (progress, true);
     }
 
     /// How far it has come, if that was not told yet.
     pub(super) fn news(&self) -> Option<KustomizationProgress> {
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = self
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let (progress, news) = *state;
         state.1 = false;
         news.then_some(progress)

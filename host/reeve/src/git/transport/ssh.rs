@@ -127,7 +127,10 @@ async fn connect(
             "it accepted neither key nor password of user {:?}",
             user.user
         );
-        session.disconnect(Disconnect::ByApplication, "", "").await.ok();
+        session
+            .disconnect(Disconnect::ByApplication, "", "")
+            .await
+            .ok();
         return Err(Cause::AuthenticationRefused { url, why });
     }
     let channel = session.channel_open_session().await.map_err(broken)?;
