@@ -50,7 +50,7 @@ fn key(meta: &ObjectMeta) -> Option<NamespacedName> {
 }
 
 macro_rules! reported {
-    ($kind:ident, $manager:literal, $component:literal, |$known:ident, $object:ident| $slot:expr) => {
+    ($kind:ident, $manager:literal, $component:literal, $known:ident $object:ident => $slot:block) => {
         impl Reported for $kind {
             const KIND: Kind = Kind::$kind;
             const MANAGER: &'static str = $manager;
@@ -67,31 +67,31 @@ reported!(
     GitRepository,
     "source-controller",
     "source-controller",
-    |known, object| { known.sources.get_mut(&key(object.meta())?) }
+    known object => { known.sources.get_mut(&key(object.meta())?) }
 );
 reported!(
     Kustomization,
     "gotk-kustomize-controller",
     "kustomize-controller",
-    |known, object| { known.kustomizations.get_mut(&key(object.meta())?) }
+    known object => { known.kustomizations.get_mut(&key(object.meta())?) }
 );
 reported!(
     Receiver,
     "notification-controller",
     "notification-controller",
-    |known, object| { known.receivers.get_mut(&key(object.meta())?) }
+    known object => { known.receivers.get_mut(&key(object.meta())?) }
 );
-reported!(Tenant, "reeve", "reeve", |known, object| {
+reported!(Tenant, "reeve", "reeve", known object => {
     known
         .tenant_objects
         .get_mut(&object.metadata.name.as_deref()?.parse().ok()?)
 });
-reported!(Project, "reeve", "reeve", |known, object| {
+reported!(Project, "reeve", "reeve", known object => {
     known
         .projects
         .get_mut(&object.metadata.name.as_deref()?.parse().ok()?)
 });
-reported!(ClusterPlugin, "reeve", "reeve", |known, object| {
+reported!(ClusterPlugin, "reeve", "reeve", known object => {
     let plugin = known
         .plugins
         .get_mut(&object.metadata.name.as_deref()?.parse().ok()?)?;

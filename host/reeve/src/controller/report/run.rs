@@ -24,7 +24,7 @@ pub(in crate::controller) struct Run {
     generation: i64,
     requested_at: Option<String>,
     memory: Memory,
-    seed: u64,
+    spread: u64,
     page: Mutex<Page>,
 }
 
@@ -61,7 +61,7 @@ impl Run {
             generation: meta.generation.unwrap_or_default(),
             requested_at: object.annotations().get(RECONCILE_REQUEST).cloned(),
             memory: Memory::default(),
-            seed: rand::random(),
+            spread: rand::random(),
             page: Mutex::new(Page {
                 subject: Subject::of(object),
                 status: status.unwrap_or_default(),
@@ -82,7 +82,7 @@ impl Run {
             now: ctx.clock.now(),
             interval,
             retry_interval: retry,
-            seed: self.seed,
+            spread: self.spread,
             memory: self.memory,
         }
     }
