@@ -3,4 +3,5 @@
 //! One binary, so that the control plane starts once; `estate::scenario` runs each story.
 
 mod estate;
+mod git;
 mod policies;

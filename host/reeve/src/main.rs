@@ -1,7 +1,3 @@
-//! reeve: the multi-tenant GitOps controller for Kubernetes.
+//! Placeholder.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    reeve::cli::main()
-}
+fn main() {}

@@ -27,8 +27,6 @@ pub enum Kind {
     Receiver,
     /// A party.
     Tenant,
-    /// A group of parties.
-    Project,
     /// A transform.
     ClusterPlugin,
 }
@@ -41,7 +39,6 @@ impl Kind {
             Self::Kustomization => "Kustomization",
             Self::Receiver => "Receiver",
             Self::Tenant => "Tenant",
-            Self::Project => "Project",
             Self::ClusterPlugin => "ClusterPlugin",
         }
     }
@@ -52,7 +49,7 @@ impl Kind {
             Self::GitRepository => reeve_api::SOURCE_GROUP,
             Self::Kustomization => reeve_api::KUSTOMIZE_GROUP,
             Self::Receiver => reeve_api::NOTIFICATION_GROUP,
-            Self::Tenant | Self::Project | Self::ClusterPlugin => reeve_api::REEVE_GROUP,
+            Self::Tenant | Self::ClusterPlugin => reeve_api::REEVE_GROUP,
         }
     }
 
@@ -63,7 +60,6 @@ impl Kind {
             Self::Kustomization => "kustomization",
             Self::Receiver => "receiver",
             Self::Tenant => "tenant",
-            Self::Project => "project",
             Self::ClusterPlugin => "clusterplugin",
         }
     }

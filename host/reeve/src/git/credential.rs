@@ -76,7 +76,7 @@ pub enum Error {
 }
 
 /// The bytes of a Secret.
-pub type Data = BTreeMap<String, Vec<u8>>;
+type Data = BTreeMap<String, Vec<u8>>;
 
 /// The credential and the TLS settings in a Secret's `data` for `url`; with no Secret give an empty map.
 ///
@@ -282,86 +282,71 @@ mod tests {
         }
     }
 
-    #[test]
-    fn each_key_of_a_secret_means_what_it_means_to_flux() {
-        let (https, ssh) = ("https://h/r.git", "ssh://h/r.git");
-        for (url, data, want) in [
-            (https, &[][..], "anonymous"),
-            (
-                https,
-                &[("username", "u"), ("password", "p\n")],
-                "basic u:p",
-            ),
-            (https, &[("username", "u")], "basic u:"),
-            (https, &[("bearerToken", "t")], "bearer t"),
-            (
-                https,
-                &[("bearerToken", "t"), ("username", "u")],
-                "invalid 'https' auth option: 'username' and 'bearerToken' cannot both be set",
-            ),
-            (
-                https,
-                &[("password", "p")],
-                "invalid 'https' auth option: 'username' is required",
-            ),
-            ("https://u:p@h/r", &[], "basic u:p"),
-            (
-                "https://u:p@h/r",
-                &[("username", "x"), ("password", "y")],
-                "basic x:y",
-            ),
-            (
-                ssh,
-                &[],
-                "invalid 'ssh' auth option: 'identity' is required",
-            ),
-            (
-                ssh,
-                &[("identity", "k")],
-                "invalid 'ssh' auth option: 'known_hosts' is required",
-            ),
-            (
-                ssh,
-                &[("identity", "k"), ("known_hosts", "nothing")],
-                "the Secret's 'known_hosts' is not a list of host keys as ssh-keyscan writes it",
-            ),
-            (
-                ssh,
-                &[
-                    ("identity", "k"),
-                    ("known_hosts", HOST),
-                    ("identity.pub", "x"),
-                ],
-                "ssh git Some(\"k\") None",
-            ),
-            (
-                "ssh://me@h/r",
-                &[("identity", "k"), ("known_hosts", HOST), ("password", "p")],
-                "ssh me Some(\"k\") Some(\"p\")",
-            ),
-            (
-                ssh,
-                &[("password", "p"), ("known_hosts", HOST), ("username", "me")],
-                "ssh me None Some(\"p\")",
-            ),
-            (
-                https,
-                &[("caFile", "x")],
-                "the Secret's 'caFile' is not a list of certificates in PEM",
-            ),
-            (
-                https,
-                &[("tls.crt", "x")],
-                "invalid 'https' auth option: 'tls.key' is required",
-            ),
-            (
-                https,
-                &[("certFile", "x"), ("keyFile", "y")],
-                "the Secret's 'keyFile' is not a private key in PEM",
-            ),
-        ] {
-            assert_eq!(told(url, data), want, "{url} {data:?}");
+    fn each(url: &str, rows: &[(&[(&str, &str)], &str)]) {
+        for (data, want) in rows {
+            assert_eq!(told(url, data), *want, "{url} {data:?}");
         }
+    }
+
+    #[test]
+    fn each_key_of_a_secret_for_https_means_what_it_means_to_flux() {
+        let both = "invalid 'https' auth option: 'username' and 'bearerToken' cannot both be set";
+        each(
+            "https://h/r.git",
+            &[
+                (&[], "anonymous"),
+                (&[("username", "u"), ("password", "p\n")], "basic u:p"),
+                (&[("username", "u")], "basic u:"),
+                (&[("bearerToken", "t")], "bearer t"),
+                (&[("bearerToken", "t"), ("username", "u")], both),
+                (
+                    &[("password", "p")],
+                    "invalid 'https' auth option: 'username' is required",
+                ),
+                (
+                    &[("caFile", "x")],
+                    "the Secret's 'caFile' is not a list of certificates in PEM",
+                ),
+                (
+                    &[("tls.crt", "x")],
+                    "invalid 'https' auth option: 'tls.key' is required",
+                ),
+                (
+                    &[("certFile", "x"), ("keyFile", "y")],
+                    "the Secret's 'keyFile' is not a private key in PEM",
+                ),
+            ],
+        );
+        let fallback: [(&[_], _); 2] = [
+            (&[], "basic u:p"),
+            (&[("username", "x"), ("password", "y")], "basic x:y"),
+        ];
+        each("https://u:p@h/r", &fallback);
+    }
+
+    #[test]
+    fn each_key_of_a_secret_for_ssh_means_what_it_means_to_flux() {
+        let (key, known) = (("identity", "k"), ("known_hosts", HOST));
+        let (password, public) = (("password", "p"), ("identity.pub", "x"));
+        let odd = "the Secret's 'known_hosts' is not a list of host keys as ssh-keyscan writes it";
+        each(
+            "ssh://h/r.git",
+            &[
+                (&[], "invalid 'ssh' auth option: 'identity' is required"),
+                (
+                    &[key],
+                    "invalid 'ssh' auth option: 'known_hosts' is required",
+                ),
+                (&[key, ("known_hosts", "nothing")], odd),
+                (&[key, known, public], "ssh git Some(\"k\") None"),
+                (
+                    &[password, known, ("username", "me")],
+                    "ssh me None Some(\"p\")",
+                ),
+            ],
+        );
+        let user: [(&[_], _); 1] = [(&[key, known, password], "ssh me Some(\"k\") Some(\"p\")")];
+        each("ssh://me@h/r", &user);
     }
 
     #[test]

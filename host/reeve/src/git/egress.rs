@@ -96,7 +96,7 @@ impl Egress {
         for socket in found {
             match self.judge(&host, socket.ip()) {
                 Ok(()) => allowed.push(socket),
-                Err(what) => refused = refused.or(Some((socket.ip(), what))),
+                Err(what) => refused = refused.or_else(|| Some((socket.ip(), what))),
             }
         }
         match (allowed.is_empty(), refused) {
@@ -193,6 +193,16 @@ impl fmt::Display for HostRule {
             Self::Host(host) => f.write_str(host),
             Self::Network { network, bits } => write!(f, "{network}/{bits}"),
         }
+    }
+}
+
+impl fmt::Display for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, rule) in self.allow.iter().enumerate() {
+            let comma = if number > 0 { "," } else { "" };
+            write!(f, "{comma}{rule}")?;
+        }
+        Ok(())
     }
 }
 

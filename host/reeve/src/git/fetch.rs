@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use super::mirror::{Generation, Mirror};
 use super::session::{Session, agent, blocking};
 use super::snapshot::{self, Snapshot};
-use super::wire::Terms;
+use super::wire::{Terms, rounded};
 use super::{Cause, Error, Limits, Mirrors, Remote, Resolved};
 
 /// The files of the commit that `resolved` found, without those that `ignore` (or Flux's defaults) leave out.
@@ -41,13 +41,11 @@ pub async fn fetch(
 ) -> Result<Snapshot, Error> {
     let mirror = mirrors.of(remote);
     let client = mirror.client(remote)?;
+    let given = deadline.saturating_duration_since(Instant::now());
     let lock = tokio::time::timeout_at(deadline.into(), mirror.lock()).await;
-    let lock = lock.map_err(|_| {
-        let after = std::time::Duration::ZERO;
-        Cause::Deadline {
-            doing: "waiting for another fetch of the same repository",
-            after,
-        }
+    let lock = lock.map_err(|_| Cause::Deadline {
+        doing: "waiting for another fetch of the same repository",
+        after: rounded(given),
     })?;
     let work = Work {
         mirror,

@@ -8,7 +8,8 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use gix::{ObjectId, hash, open};
@@ -38,7 +39,8 @@ pub(super) struct Mirror {
     dir: PathBuf,
     /// Held while fetching.
     fetching: Arc<tokio::sync::Mutex<()>>,
-    current: Mutex<Option<Arc<Generation>>>,
+    /// Looked for on disk once; then it is known whether there is one.
+    current: Mutex<Option<Option<Arc<Generation>>>>,
     /// Keeps connections open between polls.
     client: Mutex<Option<reqwest::Client>>,
     used: Mutex<SystemTime>,
@@ -49,7 +51,7 @@ pub(super) struct Mirror {
 pub(super) struct Generation {
     dir: PathBuf,
     hash: hash::Kind,
-    retired: std::sync::atomic::AtomicBool,
+    retired: AtomicBool,
 }
 
 /// Packs after which a new generation is cheaper than looking into all of them.
@@ -57,6 +59,8 @@ const MAX_PACKS: usize = 50;
 /// Tips that are told to the server as what we have.
 const MAX_TIPS: usize = 16;
 const TIPS: &str = "reeve-tips";
+/// Marks a generation that is given up, with the process that did so and may still be reading it.
+const RETIRED: &str = "reeve-retired";
 
 impl Mirrors {
     /// The mirrors under `<storage>/mirrors`, worked on by at most `threads` threads at once.
@@ -158,10 +162,7 @@ impl Mirror {
     /// The repository, opened or found on disk; nothing if there is none yet.
     pub(super) fn current(&self) -> Option<Arc<Generation>> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.is_none() {
-            *current = self.find();
-        }
-        current.clone()
+        current.get_or_insert_with(|| self.find()).clone()
     }
 
     /// A repository of that hash to fetch into: the current one, or a new one when that is full or of another hash.
@@ -178,21 +179,19 @@ impl Mirror {
         }
         let number = self.numbers().last().map_or(1, |last| last + 1);
         let made = Arc::new(Generation::create(self.dir.join(number.to_string()), hash)?);
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&made));
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Some(Arc::clone(&made)));
         Ok(made)
     }
 
     /// Gives the current repository up; the next fetch begins afresh.
     pub(super) fn retire(&self) {
-        let current = self
-            .current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let current = self.current();
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(None);
         if let Some(current) = current {
-            current
-                .retired
-                .store(true, std::sync::atomic::Ordering::Relaxed);
+            // If that fails, it may be found again by a later process; it is whole.
+            std::fs::write(current.dir.join(RETIRED), process()).ok();
+            current.retired.store(true, Ordering::Relaxed);
         }
     }
 
@@ -207,24 +206,28 @@ impl Mirror {
 
     /// The newest generation that an earlier process left; older ones are in nobody's hands and go.
     fn find(&self) -> Option<Arc<Generation>> {
-        let mut numbers = self.numbers();
-        let newest = self.dir.join(numbers.pop()?.to_string());
-        for old in numbers {
-            std::fs::remove_dir_all(self.dir.join(old.to_string())).ok();
+        let mut whole = Vec::new();
+        for number in self.numbers() {
+            let dir = self.dir.join(number.to_string());
+            match std::fs::read_to_string(dir.join(RETIRED)) {
+                Err(_) => whole.push(dir),
+                // A snapshot of ours reads it, and takes it along when it goes.
+                Ok(by) if by == process() => {}
+                Ok(_) => remove(&dir),
+            }
         }
-        let found = open_repository(&newest, &Limits::default()).and_then(|repository| {
-            let hash = repository.to_thread_local().object_hash();
-            Ok(Generation {
-                dir: newest.clone(),
-                hash,
-                retired: false.into(),
-            })
+        let newest = whole.pop()?;
+        whole.iter().for_each(|old| remove(old));
+        let found = open_repository(&newest, &Limits::default()).map(|repository| Generation {
+            dir: newest.clone(),
+            hash: repository.to_thread_local().object_hash(),
+            retired: false.into(),
         });
         match found {
             Ok(found) if found.tidy().is_ok() => Some(Arc::new(found)),
             // Whatever it is, it is no mirror: a crash may have come between making it and its first file.
             _ => {
-                std::fs::remove_dir_all(&newest).ok();
+                remove(&newest);
                 None
             }
         }
@@ -316,10 +319,20 @@ impl Generation {
 impl Drop for Generation {
     fn drop(&mut self) {
         if *self.retired.get_mut() {
-            // It is a cache, and what stays behind is removed when the mirror is next opened.
-            std::fs::remove_dir_all(&self.dir).ok();
+            remove(&self.dir);
         }
     }
+}
+
+/// Removes a cache. What stays behind is removed when the mirror is next looked for on disk.
+fn remove(dir: &Path) {
+    std::fs::remove_dir_all(dir).ok();
+}
+
+/// Tells this process from every other.
+fn process() -> &'static str {
+    static NAME: LazyLock<String> = LazyLock::new(|| format!("{:032x}", rand::random::<u128>()));
+    &NAME
 }
 
 fn open_repository(dir: &Path, limits: &Limits) -> Result<gix::ThreadSafeRepository, Cause> {

@@ -53,6 +53,8 @@ impl Remote {
             hash.update(part);
         };
         add(self.url.without_userinfo().as_bytes());
+        // What may be reached is fixed for a process, but a connection kept open must not outlive a stricter rule.
+        add(self.egress.to_string().as_bytes());
         match &self.credential {
             Credential::Anonymous => add(b"anonymous"),
             Credential::Basic { user, password } => {

@@ -206,12 +206,14 @@ pub(super) fn in_bytes(bytes: u64) -> String {
     }
 }
 
-fn rounded(time: Duration) -> Duration {
-    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+/// A time as it is told.
+pub(super) fn rounded(time: Duration) -> Duration {
     // 59.9998 s were 60 s when they were given.
-    Duration::from_millis(if millis > 1000 {
-        millis.saturating_add(50) / 100 * 100
+    let unit = if time > Duration::from_secs(1) {
+        100
     } else {
-        millis
-    })
+        10
+    };
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(millis.saturating_add(unit / 2) / unit * unit)
 }

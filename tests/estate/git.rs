@@ -1,0 +1,16 @@
+//! Real git servers: smart HTTP through `git http-backend`, ssh through OpenSSH's `sshd`, and proxies before them.
+//!
+//! Each listens on a free loopback port, serves bare repositories below one directory, and is gone when it is dropped.
+//! [`Repo`] writes to those repositories with the `git` program, as a developer would; the product itself never runs it.
+
+mod http;
+mod keys;
+mod proxy;
+mod repo;
+mod ssh;
+
+pub use http::{Auth, Fault, HttpServer, Seen, Served};
+pub use keys::{KeyKind, keypair};
+pub use proxy::{Proxy, ProxyKind};
+pub use repo::{Repo, git};
+pub use ssh::{SshOptions, SshServer};

@@ -1,0 +1,195 @@
+//! Which files of a commit there are, and which commits are refused for what is in them.
+
+use std::os::unix::fs::symlink;
+
+use reeve_api::reason::Reason;
+use reeve_kustomize::{Kind, Tree as _};
+use reeve_tests::git::Repo;
+use reeve_tests::scenario;
+
+use super::{Bench, files, main, plain, remote};
+
+#[test]
+fn ignored_files_are_left_out_as_in_flux() {
+    scenario(async {
+        let bench = Bench::new()?;
+        let repo = Repo::create(bench.root(), "app.git")?;
+        for path in [
+            "app.yaml",
+            "logo.png",
+            ".github/ci.yaml",
+            ".gitignore",
+            "apps/web/x.yaml",
+            "apps/README.md",
+            "docs/a.md",
+        ] {
+            repo.write(path, path)?;
+        }
+        repo.commit("first")?;
+        repo.push()?;
+        let server = plain(&bench).await?;
+        let remote = remote(&server.url("app.git"), &[]);
+        let defaults = bench.fetch(&remote, &main()).await?;
+        assert_eq!(
+            files(&defaults),
+            ["app.yaml", "apps/README.md", "apps/web/x.yaml", "docs/a.md"]
+        );
+        let spec = bench
+            .fetch_ignoring(&remote, &main(), Some("/*\n!/apps\n"))
+            .await?;
+        assert_eq!(files(&spec), ["apps/README.md", "apps/web/x.yaml"]);
+        assert_ne!(defaults.tree_digest(), spec.tree_digest());
+        assert_eq!(defaults.revision(), spec.revision());
+
+        repo.write(".sourceignore", "*.md\n")?
+            .write("apps/.sourceignore", "!README.md\nweb/\n")?;
+        repo.commit("ignore")?;
+        repo.push()?;
+        let own = bench.fetch(&remote, &main()).await?;
+        let want = [
+            ".github/ci.yaml",
+            ".sourceignore",
+            "app.yaml",
+            "apps/.sourceignore",
+            "apps/README.md",
+            "logo.png",
+        ];
+        assert_eq!(files(&own), want);
+        assert_eq!(own.kind("apps/web"), None);
+        assert_eq!(own.list("apps"), [".sourceignore", "README.md"]);
+        Ok(())
+    });
+}
+
+#[test]
+fn symbolic_links_and_submodules_are_not_there() {
+    scenario(async {
+        let bench = Bench::new()?;
+        let repo = bench.repo("app.git")?;
+        symlink("/etc/passwd", repo.work().join("passwd"))?;
+        symlink("../../..", repo.work().join("up"))?;
+        symlink("app.yaml", repo.work().join("alias.yaml"))?;
+        repo.run([
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            "160000,1234567890123456789012345678901234567890,sub",
+        ])?;
+        repo.write(
+            ".gitmodules",
+            "[submodule \"sub\"]\npath = sub\nurl = ext::sh -c whoami\n",
+        )?;
+        repo.write("run.sh", "x")?;
+        repo.run(["add", "passwd", "up", "alias.yaml", ".gitmodules", "run.sh"])?;
+        repo.run(["update-index", "--chmod=+x", "run.sh"])?;
+        repo.run(["commit", "--quiet", "-m", "links"])?;
+        repo.push()?;
+        let server = plain(&bench).await?;
+        let snapshot = bench
+            .fetch(&remote(&server.url("app.git"), &[]), &main())
+            .await?;
+        assert_eq!(files(&snapshot), ["app.yaml", "run.sh"]);
+        for path in [
+            "passwd",
+            "up",
+            "up/etc/passwd",
+            "alias.yaml",
+            "sub",
+            "../app.yaml",
+            "/etc/passwd",
+            "app.yaml/",
+        ] {
+            assert_eq!(snapshot.kind(path), None, "{path}");
+            assert!(snapshot.read(path).is_err(), "{path}");
+        }
+        assert_eq!(snapshot.kind(""), Some(Kind::Dir));
+        let run = snapshot.entries().find(|entry| entry.path == "run.sh");
+        assert!(run.is_some_and(|entry| entry.executable));
+        assert_eq!(snapshot.subject(), "links");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_commit_with_a_hostile_name_is_refused() {
+    scenario(async {
+        let bench = Bench::new()?;
+        let server = plain(&bench).await?;
+        for (number, name) in [
+            &b".git"[..],
+            b".GIT",
+            b"git~1",
+            ".g\u{200c}it".as_bytes(),
+            b"..",
+            b".",
+            b"a/b",
+            b"a\\b",
+            b"a\x01b",
+            b"caf\xe9",
+        ]
+        .iter()
+        .enumerate()
+        {
+            let path = format!("{number}.git");
+            let repo = Repo::create(bench.root(), &path)?;
+            repo.publish_raw(name)?;
+            let refused = bench.failure(&remote(&server.url(&path), &[])).await;
+            assert_eq!(refused.reason, Reason::GitOperationFailed);
+            assert!(refused.message.contains("which is refused"), "{refused}");
+            // A later commit without it is fetched.
+            repo.publish("app.yaml", "x")?;
+            bench
+                .fetch(&remote(&server.url(&path), &[]), &main())
+                .await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_file_of_fifty_megabytes_is_read_and_one_above_the_cap_is_named() {
+    scenario(async {
+        let bench = Bench::new()?;
+        let repo = bench.repo("app.git")?;
+        let large: Vec<u8> = (0..50_000_000u32).map(|n| (n >> 12) as u8).collect();
+        repo.write("large.bin", &large)?
+            .write("larger.bin", vec![7; (50 << 20) + 1])?;
+        repo.commit("large")?;
+        repo.push()?;
+        let server = plain(&bench).await?;
+        let snapshot = bench
+            .fetch(&remote(&server.url("app.git"), &[]), &main())
+            .await?;
+        assert!(*snapshot.read("large.bin")? == *large);
+        let refused = snapshot.read("larger.bin").expect_err("too large");
+        assert_eq!(
+            refused.to_string(),
+            "larger.bin: it has 52428801 bytes, more than the 50 MiB a file may have"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_snapshot_outlives_the_mirror_it_was_read_from() {
+    scenario(async {
+        let bench = Bench::new()?;
+        let repo = bench.repo("app.git")?;
+        let server = plain(&bench).await?;
+        let remote = remote(&server.url("app.git"), &[]);
+        let first = bench.fetch(&remote, &main()).await?;
+        // More packs than one generation holds: the mirror begins anew on the way.
+        for n in 0..60 {
+            repo.publish("app.yaml", format!("{n}"))?;
+            bench.fetch(&remote, &main()).await?;
+        }
+        assert_eq!(*first.read("app.yaml")?, *b"kind: Test\n");
+        assert_eq!(bench.mirrors.collect(std::time::Duration::ZERO)?, 1);
+        assert_eq!(*first.read("app.yaml")?, *b"kind: Test\n");
+        assert_eq!(
+            *bench.fetch(&remote, &main()).await?.read("app.yaml")?,
+            *b"59"
+        );
+        Ok(())
+    });
+}
