@@ -1,4 +1,6 @@
 # Thin: each target is one command that the README explains.
+# Always the whole workspace: cargo unifies features over what is selected, and another selection
+# would compile half of the tree again.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -26,22 +28,23 @@ check: prepare ## Formatting, lints, shape and unit tests
 test: prepare plugins cluster ## Everything: check, cases, guests, scenarios on a real cluster
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) build --workspace --bins
 	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace
 
 demo: prepare plugins cluster ## Play the story on a real cluster; ONCE=1 exits when it was seen to be true
-	$(CARGO) build --quiet --package reeve --bin reeve
-	$(CARGO) run --quiet --package reeve-tests --bin demo -- $(if $(ONCE),--once)
+	$(CARGO) build --workspace --bins
+	@target/debug/demo $(if $(ONCE),--once)
 
 oracle: prepare cluster ## Compare with the real kustomize, opa and flux
-	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --package reeve-tests --test scenarios oracle
+	$(CARGO) build --workspace --bins
+	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace --test scenarios oracle
 
 generate: ## Rewrite every generated file
 	REEVE_BLESS=1 $(CARGO) test --workspace --lib
-	REEVE_BLESS=1 $(CARGO) test --package reeve-tests --test scenarios generated
 
 bench: prepare plugins cluster ## Push to applied, and memory, with a release build
-	$(CARGO) build --release --package reeve --bin reeve
-	$(CARGO) run --release --package reeve-tests --bin bench
+	$(CARGO) build --release --workspace --bins
+	@target/release/bench
 
 soak: prepare plugins cluster ## The full numbers: every fault many times; hours
 	REEVE_SOAK=1 REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --release --workspace -- --nocapture

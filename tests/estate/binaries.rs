@@ -28,7 +28,11 @@ fn build() -> anyhow::Result<PathBuf> {
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| format!("{} cannot be run", script.display()))?;
-    ensure!(out.status.success(), "tests/cluster/build.sh failed: {}", out.status);
+    ensure!(
+        out.status.success(),
+        "tests/cluster/build.sh failed: {}",
+        out.status
+    );
     let path = String::from_utf8(out.stdout).context("build.sh prints one path")?;
     Ok(PathBuf::from(path.trim()))
 }
@@ -44,7 +48,10 @@ pub fn find(name: &str) -> anyhow::Result<PathBuf> {
         Some(path) => path,
         None => built()?.join(name),
     };
-    ensure!(path.is_file(), "{name} was not built: see tests/cluster/README.md");
+    ensure!(
+        path.is_file(),
+        "{name} was not built: see tests/cluster/README.md"
+    );
     if let Ok(mut found) = found.lock() {
         found.insert(name.to_owned(), path.clone());
     }
@@ -63,9 +70,16 @@ pub fn kwok_stages() -> anyhow::Result<PathBuf> {
 /// `name` in `KUBEBUILDER_ASSETS` or on `PATH`, when it is the pinned version.
 fn installed(name: &str) -> Option<PathBuf> {
     let want = pinned(name)?;
-    let mut dirs: Vec<PathBuf> = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from).into_iter().collect();
-    dirs.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_else(OsString::new)));
-    dirs.into_iter().map(|dir| dir.join(name)).find(|path| path.is_file() && says(path, name, &want))
+    let mut dirs: Vec<PathBuf> = std::env::var_os("KUBEBUILDER_ASSETS")
+        .map(PathBuf::from)
+        .into_iter()
+        .collect();
+    dirs.extend(std::env::split_paths(
+        &std::env::var_os("PATH").unwrap_or_else(OsString::new),
+    ));
+    dirs.into_iter()
+        .map(|dir| dir.join(name))
+        .find(|path| path.is_file() && says(path, name, &want))
 }
 
 /// The version of `name` in `tests/cluster/versions`, without a leading `v`.

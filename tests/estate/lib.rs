@@ -9,8 +9,8 @@ pub mod binaries;
 pub mod controller;
 pub mod git;
 pub mod install;
-pub mod plane;
 pub mod pki;
+pub mod plane;
 pub mod process;
 pub mod scenario;
 pub mod tenant;
@@ -24,5 +24,7 @@ use std::path::{Path, PathBuf};
 /// The repository's root.
 #[must_use]
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_owned)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map_or_else(PathBuf::new, Path::to_owned)
 }

@@ -26,7 +26,11 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new())?;
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::CrlSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let issuer = CertifiedIssuer::self_signed(params, key).context("signing the authority")?;
         Ok(Self { issuer })
@@ -41,12 +45,22 @@ impl Authority {
     /// A server certificate for these DNS names and addresses.
     pub fn server(&self, names: &[&str]) -> anyhow::Result<Pair> {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        self.sign(CertificateParams::new(names)?, "server", None, ExtendedKeyUsagePurpose::ServerAuth)
+        self.sign(
+            CertificateParams::new(names)?,
+            "server",
+            None,
+            ExtendedKeyUsagePurpose::ServerAuth,
+        )
     }
 
     /// A client certificate: the user, and perhaps a group, that Kubernetes reads from it.
     pub fn client(&self, user: &str, group: Option<&str>) -> anyhow::Result<Pair> {
-        self.sign(CertificateParams::new(Vec::new())?, user, group, ExtendedKeyUsagePurpose::ClientAuth)
+        self.sign(
+            CertificateParams::new(Vec::new())?,
+            user,
+            group,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        )
     }
 
     fn sign(
@@ -58,13 +72,20 @@ impl Authority {
     ) -> anyhow::Result<Pair> {
         params.distinguished_name.push(DnType::CommonName, name);
         if let Some(group) = group {
-            params.distinguished_name.push(DnType::OrganizationName, group);
+            params
+                .distinguished_name
+                .push(DnType::OrganizationName, group);
         }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let cert = params.signed_by(&key, &self.issuer).context("signing a certificate")?;
-        Ok(Pair { cert: cert.pem(), key: key.serialize_pem() })
+        let cert = params
+            .signed_by(&key, &self.issuer)
+            .context("signing a certificate")?;
+        Ok(Pair {
+            cert: cert.pem(),
+            key: key.serialize_pem(),
+        })
     }
 }
 

@@ -44,7 +44,10 @@ struct Parts {
 
 /// A loopback port that was free a moment ago.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0").context("no free port")?.local_addr()?.port())
+    Ok(TcpListener::bind("127.0.0.1:0")
+        .context("no free port")?
+        .local_addr()?
+        .port())
 }
 
 impl Plane {
@@ -58,8 +61,18 @@ impl Plane {
         let authority = Authority::new("estate")?;
         write_pki(dir.path(), &authority, port)?;
         let admin = client(&dir.path().join("kubeconfig")).await?;
-        let plane = Self { dir, port, etcd_port, authority, admin, parts: Mutex::default() };
-        plane.start_parts().await.map_err(|why| plane.explain(why))?;
+        let plane = Self {
+            dir,
+            port,
+            etcd_port,
+            authority,
+            admin,
+            parts: Mutex::default(),
+        };
+        plane
+            .start_parts()
+            .await
+            .map_err(|why| plane.explain(why))?;
         Ok(plane)
     }
 
@@ -67,7 +80,11 @@ impl Plane {
         self.start_etcd()?;
         self.start_api()?;
         // These wait for the API server by themselves.
-        let rest = vec![self.start_scheduler()?, self.start_managers()?, self.start_kwok()?];
+        let rest = vec![
+            self.start_scheduler()?,
+            self.start_managers()?,
+            self.start_kwok()?,
+        ];
         self.lock().rest = rest;
         self.ready().await?;
         self.nodes().await
@@ -118,14 +135,26 @@ impl Plane {
     /// A kubeconfig for a ServiceAccount, with a token that the API server made.
     pub async fn kubeconfig_of(&self, namespace: &str, account: &str) -> anyhow::Result<PathBuf> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin(), namespace);
-        let request = serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 86400}}))?;
+        let request =
+            serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 86400}}))?;
         let granted = accounts
             .create_token_request(account, &Default::default(), &request)
             .await
             .with_context(|| format!("a token for {namespace}/{account}"))?;
-        let token = granted.status.context("the API server answers with a token")?.token;
-        let path = self.dir.path().join(format!("kubeconfig-{namespace}-{account}"));
-        write_kubeconfig(&path, &self.url(), &self.authority.pem(), &json!({"token": token}))?;
+        let token = granted
+            .status
+            .context("the API server answers with a token")?
+            .token;
+        let path = self
+            .dir
+            .path()
+            .join(format!("kubeconfig-{namespace}-{account}"));
+        write_kubeconfig(
+            &path,
+            &self.url(),
+            &self.authority.pem(),
+            &json!({"token": token}),
+        )?;
         Ok(path)
     }
 
@@ -141,7 +170,9 @@ impl Plane {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Parts> {
-        self.parts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.parts
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn run(&self, name: &str, args: &[String]) -> anyhow::Result<Process> {
@@ -152,66 +183,78 @@ impl Plane {
 
     fn start_etcd(&self) -> anyhow::Result<()> {
         let listen = format!("http://127.0.0.1:{}", self.etcd_port);
-        let process = self.run("etcd", &[
-            "--name=estate".into(),
-            "--data-dir=etcd".into(),
-            // The data is thrown away: durability would only cost.
-            "--unsafe-no-fsync".into(),
-            format!("--listen-client-urls={listen}"),
-            format!("--advertise-client-urls={listen}"),
-            "--listen-peer-urls=http://127.0.0.1:0".into(),
-            "--initial-advertise-peer-urls=http://127.0.0.1:0".into(),
-            "--initial-cluster=estate=http://127.0.0.1:0".into(),
-            "--heartbeat-interval=10".into(),
-            "--election-timeout=100".into(),
-            "--log-level=warn".into(),
-        ])?;
+        let process = self.run(
+            "etcd",
+            &[
+                "--name=estate".into(),
+                "--data-dir=etcd".into(),
+                // The data is thrown away: durability would only cost.
+                "--unsafe-no-fsync".into(),
+                format!("--listen-client-urls={listen}"),
+                format!("--advertise-client-urls={listen}"),
+                "--listen-peer-urls=http://127.0.0.1:0".into(),
+                "--initial-advertise-peer-urls=http://127.0.0.1:0".into(),
+                "--initial-cluster=estate=http://127.0.0.1:0".into(),
+                "--heartbeat-interval=10".into(),
+                "--election-timeout=100".into(),
+                "--log-level=warn".into(),
+            ],
+        )?;
         self.lock().etcd = Some(process);
         Ok(())
     }
 
     fn start_api(&self) -> anyhow::Result<()> {
-        let process = self.run("kube-apiserver", &[
-            format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
-            "--bind-address=127.0.0.1".into(),
-            format!("--secure-port={}", self.port),
-            "--advertise-address=127.0.0.1".into(),
-            "--endpoint-reconciler-type=none".into(),
-            "--tls-cert-file=pki/server.crt".into(),
-            "--tls-private-key-file=pki/server.key".into(),
-            "--client-ca-file=pki/ca.crt".into(),
-            "--service-account-issuer=https://kubernetes.default.svc.cluster.local".into(),
-            "--service-account-key-file=pki/sa.pub".into(),
-            "--service-account-signing-key-file=pki/sa.key".into(),
-            "--authorization-mode=RBAC".into(),
-            "--service-cluster-ip-range=10.96.0.0/16".into(),
-            "--allow-privileged=true".into(),
-        ])?;
+        let process = self.run(
+            "kube-apiserver",
+            &[
+                format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
+                "--bind-address=127.0.0.1".into(),
+                format!("--secure-port={}", self.port),
+                "--advertise-address=127.0.0.1".into(),
+                "--endpoint-reconciler-type=none".into(),
+                "--tls-cert-file=pki/server.crt".into(),
+                "--tls-private-key-file=pki/server.key".into(),
+                "--client-ca-file=pki/ca.crt".into(),
+                "--service-account-issuer=https://kubernetes.default.svc.cluster.local".into(),
+                "--service-account-key-file=pki/sa.pub".into(),
+                "--service-account-signing-key-file=pki/sa.key".into(),
+                "--authorization-mode=RBAC".into(),
+                "--service-cluster-ip-range=10.96.0.0/16".into(),
+                "--allow-privileged=true".into(),
+            ],
+        )?;
         self.lock().api = Some(process);
         Ok(())
     }
 
     fn start_scheduler(&self) -> anyhow::Result<Process> {
-        self.run("kube-scheduler", &[
-            "--kubeconfig=kubeconfig".into(),
-            "--leader-elect=false".into(),
-            "--secure-port=0".into(),
-            "--kube-api-qps=500".into(),
-            "--kube-api-burst=1000".into(),
-        ])
+        self.run(
+            "kube-scheduler",
+            &[
+                "--kubeconfig=kubeconfig".into(),
+                "--leader-elect=false".into(),
+                "--secure-port=0".into(),
+                "--kube-api-qps=500".into(),
+                "--kube-api-burst=1000".into(),
+            ],
+        )
     }
 
     fn start_managers(&self) -> anyhow::Result<Process> {
-        self.run("kube-controller-manager", &[
-            "--kubeconfig=kubeconfig".into(),
-            "--leader-elect=false".into(),
-            "--secure-port=0".into(),
-            "--use-service-account-credentials=false".into(),
-            "--service-account-private-key-file=pki/sa.key".into(),
-            "--root-ca-file=pki/ca.crt".into(),
-            "--kube-api-qps=500".into(),
-            "--kube-api-burst=1000".into(),
-        ])
+        self.run(
+            "kube-controller-manager",
+            &[
+                "--kubeconfig=kubeconfig".into(),
+                "--leader-elect=false".into(),
+                "--secure-port=0".into(),
+                "--use-service-account-credentials=false".into(),
+                "--service-account-private-key-file=pki/sa.key".into(),
+                "--root-ca-file=pki/ca.crt".into(),
+                "--kube-api-qps=500".into(),
+                "--kube-api-burst=1000".into(),
+            ],
+        )
     }
 
     fn start_kwok(&self) -> anyhow::Result<Process> {
@@ -225,29 +268,37 @@ impl Plane {
             "pod/fast/pod-delete",
         ] {
             let path = stages.join(format!("{stage}.yaml"));
-            let text = std::fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
+            let text =
+                std::fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
             config.push_str(&text);
             config.push_str("\n---\n");
         }
         std::fs::write(self.dir.path().join("kwok.yaml"), config)?;
-        self.run("kwok", &[
-            "--kubeconfig=kubeconfig".into(),
-            "--config=kwok.yaml".into(),
-            "--manage-all-nodes=true".into(),
-            "--node-ip=127.0.0.1".into(),
-            "--cidr=10.244.0.0/16".into(),
-            "--node-lease-duration-seconds=40".into(),
-        ])
+        self.run(
+            "kwok",
+            &[
+                "--kubeconfig=kubeconfig".into(),
+                "--config=kwok.yaml".into(),
+                "--manage-all-nodes=true".into(),
+                "--node-ip=127.0.0.1".into(),
+                "--cidr=10.244.0.0/16".into(),
+                "--node-lease-duration-seconds=40".into(),
+            ],
+        )
     }
 
     /// Waits until the API server says it is ready.
     pub async fn ready(&self) -> anyhow::Result<()> {
         let begun = Instant::now();
-        wait::until(Duration::from_secs(60), "the API server is ready", || async {
-            let request = http::Request::get("/readyz").body(Vec::new()).ok()?;
-            let answer = self.admin.request_text(request).await;
-            (answer.is_ok_and(|text| text == "ok") || self.dead().is_some()).then_some(())
-        })
+        wait::until(
+            Duration::from_secs(60),
+            "the API server is ready",
+            || async {
+                let request = http::Request::get("/readyz").body(Vec::new()).ok()?;
+                let answer = self.admin.request_text(request).await;
+                (answer.is_ok_and(|text| text == "ok") || self.dead().is_some()).then_some(())
+            },
+        )
         .await?;
         match self.dead() {
             Some(name) => bail!("{name} ended {:?} after the start", begun.elapsed()),
@@ -258,7 +309,9 @@ impl Plane {
     fn dead(&self) -> Option<String> {
         let parts = self.lock();
         let all = parts.etcd.iter().chain(&parts.api).chain(&parts.rest);
-        all.filter(|part| part.ended().is_some()).map(|part| part.name().to_owned()).next()
+        all.filter(|part| part.ended().is_some())
+            .map(|part| part.name().to_owned())
+            .next()
     }
 
     async fn nodes(&self) -> anyhow::Result<()> {
@@ -273,7 +326,9 @@ impl Plane {
                     "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "type": "kwok"},
                 },
             });
-            nodes.patch(&name, &PatchParams::apply("estate"), &Patch::Apply(&node)).await?;
+            nodes
+                .patch(&name, &PatchParams::apply("estate"), &Patch::Apply(&node))
+                .await?;
         }
         Ok(())
     }
@@ -282,21 +337,31 @@ impl Plane {
     fn explain(&self, why: anyhow::Error) -> anyhow::Error {
         let parts = self.lock();
         let all = parts.etcd.iter().chain(&parts.api).chain(&parts.rest);
-        let logs: Vec<String> = all.map(|part| format!("--- {}\n{}", part.name(), part.tail(1500))).collect();
+        let logs: Vec<String> = all
+            .map(|part| format!("--- {}\n{}", part.name(), part.tail(1500)))
+            .collect();
         why.context(logs.join("\n"))
     }
 }
 
 fn write_pki(dir: &Path, authority: &Authority, port: u16) -> anyhow::Result<()> {
     let server = authority.server(&[
-        "127.0.0.1", "10.96.0.1", "localhost", "kubernetes", "kubernetes.default",
-        "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+        "127.0.0.1",
+        "10.96.0.1",
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
     ])?;
     let admin = authority.client("admin", Some("system:masters"))?;
     let (private, public) = pki::signing_key()?;
     for (name, text) in [
-        ("ca.crt", &authority.pem()), ("server.crt", &server.cert), ("server.key", &server.key),
-        ("sa.key", &private), ("sa.pub", &public),
+        ("ca.crt", &authority.pem()),
+        ("server.crt", &server.cert),
+        ("server.key", &server.key),
+        ("sa.key", &private),
+        ("sa.pub", &public),
     ] {
         std::fs::write(dir.join("pki").join(name), text)?;
     }
@@ -305,10 +370,20 @@ fn write_pki(dir: &Path, authority: &Authority, port: u16) -> anyhow::Result<()>
         "client-certificate-data": STANDARD.encode(cert),
         "client-key-data": STANDARD.encode(key),
     });
-    write_kubeconfig(&dir.join("kubeconfig"), &format!("https://127.0.0.1:{port}"), &authority.pem(), &user)
+    write_kubeconfig(
+        &dir.join("kubeconfig"),
+        &format!("https://127.0.0.1:{port}"),
+        &authority.pem(),
+        &user,
+    )
 }
 
-fn write_kubeconfig(path: &Path, url: &str, ca: &str, user: &serde_json::Value) -> anyhow::Result<()> {
+fn write_kubeconfig(
+    path: &Path,
+    url: &str,
+    ca: &str,
+    user: &serde_json::Value,
+) -> anyhow::Result<()> {
     let config = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "estate",
         "clusters": [{"name": "estate", "cluster": {
@@ -318,7 +393,8 @@ fn write_kubeconfig(path: &Path, url: &str, ca: &str, user: &serde_json::Value) 
         "contexts": [{"name": "estate", "context": {"cluster": "estate", "user": "estate"}}],
     });
     // JSON is YAML, and every client reads it.
-    std::fs::write(path, serde_json::to_vec_pretty(&config)?).with_context(|| format!("{}", path.display()))
+    std::fs::write(path, serde_json::to_vec_pretty(&config)?)
+        .with_context(|| format!("{}", path.display()))
 }
 
 /// A client from a kubeconfig file.

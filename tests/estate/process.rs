@@ -41,7 +41,10 @@ fn keeper() -> &'static Sender<Job> {
     })
 }
 
-#[expect(unsafe_code, reason = "prctl between fork and exec: async-signal-safe, no allocation")]
+#[expect(
+    unsafe_code,
+    reason = "prctl between fork and exec: async-signal-safe, no allocation"
+)]
 fn die_with_parent(command: &mut Command) {
     // SAFETY: the closure makes one system call and touches no memory of the parent.
     unsafe {
@@ -60,12 +63,20 @@ impl Process {
     pub fn start(name: &str, mut command: Command, logs: &Path) -> io::Result<Self> {
         let log = logs.join(format!("{name}.log"));
         let out = OpenOptions::new().create(true).append(true).open(&log)?;
-        command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).process_group(0);
+        command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out)
+            .process_group(0);
         die_with_parent(&mut command);
         let (answer, child) = channel();
         keeper().send((command, answer)).map_err(io::Error::other)?;
         let child = child.recv().map_err(io::Error::other)??;
-        Ok(Self { name: name.to_owned(), log, child: Mutex::new(child) })
+        Ok(Self {
+            name: name.to_owned(),
+            log,
+            child: Mutex::new(child),
+        })
     }
 
     /// The process id.
@@ -87,7 +98,9 @@ impl Process {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Child> {
-        self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.child
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// How it ended, if it has.

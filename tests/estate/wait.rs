@@ -39,7 +39,10 @@ where
     K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut events = watcher(api.clone(), config).default_backoff().applied_objects().boxed();
+    let mut events = watcher(api.clone(), config)
+        .default_backoff()
+        .applied_objects()
+        .boxed();
     let mut last = None;
     let wait = async {
         while let Some(object) = events.next().await {
@@ -80,7 +83,11 @@ pub async fn until_gone(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<
 }
 
 /// Asks `probe` again every 50 ms until it answers, for what cannot be watched.
-pub async fn until<T, F>(patience: Duration, what: &str, mut probe: impl FnMut() -> F) -> anyhow::Result<T>
+pub async fn until<T, F>(
+    patience: Duration,
+    what: &str,
+    mut probe: impl FnMut() -> F,
+) -> anyhow::Result<T>
 where
     F: Future<Output = Option<T>>,
 {

@@ -21,9 +21,13 @@ fn a_deployment_becomes_available_on_a_control_plane_of_our_own() {
                 },
             },
         });
-        api.patch("web", &PatchParams::apply("test"), &Patch::Apply(&web)).await?;
+        api.patch("web", &PatchParams::apply("test"), &Patch::Apply(&web))
+            .await?;
         wait::for_object(&api, "web", "two replicas are available", |web| {
-            web.status.as_ref().and_then(|status| status.available_replicas) == Some(2)
+            web.status
+                .as_ref()
+                .and_then(|status| status.available_replicas)
+                == Some(2)
         })
         .await?;
         Ok(())

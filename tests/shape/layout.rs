@@ -14,7 +14,11 @@ fn every_module_says_what_it_is() {
         .filter(|path| !source::text(path).starts_with("//!"))
         .map(|path| source::shown(path))
         .collect();
-    assert!(silent.is_empty(), "these do not begin with `//!`:\n{}", silent.join("\n"));
+    assert!(
+        silent.is_empty(),
+        "these do not begin with `//!`:\n{}",
+        silent.join("\n")
+    );
 }
 
 #[test]
@@ -24,7 +28,11 @@ fn no_module_is_called_mod() {
         .filter(|path| path.ends_with("mod.rs"))
         .map(|path| source::shown(path))
         .collect();
-    assert!(found.is_empty(), "use `foo.rs` beside `foo/`:\n{}", found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "use `foo.rs` beside `foo/`:\n{}",
+        found.join("\n")
+    );
 }
 
 #[test]
@@ -39,26 +47,45 @@ fn every_test_file_is_run() {
             .filter_map(|name| name.strip_suffix(".rs").map(str::to_owned))
             .filter(|name| name != "main" && !main.contains(&format!("mod {name};")))
             .collect();
-        assert!(forgotten.is_empty(), "tests/{binary}/main.rs does not list {forgotten:?}");
+        assert!(
+            forgotten.is_empty(),
+            "tests/{binary}/main.rs does not list {forgotten:?}"
+        );
     }
 }
 
 #[test]
 fn a_released_contract_never_changes() {
     let released = source::root().join("wit/released.txt");
-    for line in source::text(&released).lines().filter(|l| !l.starts_with('#') && !l.is_empty()) {
-        let (want, path) = line.split_once("  ").expect("`sha256  path`, as sha256sum prints");
+    for line in source::text(&released)
+        .lines()
+        .filter(|l| !l.starts_with('#') && !l.is_empty())
+    {
+        let (want, path) = line
+            .split_once("  ")
+            .expect("`sha256  path`, as sha256sum prints");
         let bytes = fs::read(source::root().join("wit").join(path)).expect("a released file stays");
-        assert_eq!(hex::encode(Sha256::digest(bytes)), want, "wit/{path} was released: add a version");
+        assert_eq!(
+            hex::encode(Sha256::digest(bytes)),
+            want,
+            "wit/{path} was released: add a version"
+        );
     }
 }
 
 #[test]
 fn guests_do_not_depend_on_the_host() {
     for entry in fs::read_dir(source::root().join("plugins")).expect("plugins/ is there") {
-        let manifest = entry.expect("an entry is readable").path().join("Cargo.toml");
+        let manifest = entry
+            .expect("an entry is readable")
+            .path()
+            .join("Cargo.toml");
         if let Ok(text) = fs::read_to_string(&manifest) {
-            assert!(!text.contains("host/"), "{} reaches into host/", source::shown(&manifest));
+            assert!(
+                !text.contains("host/"),
+                "{} reaches into host/",
+                source::shown(&manifest)
+            );
         }
     }
 }

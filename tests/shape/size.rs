@@ -7,32 +7,44 @@ const FUNCTION_CAP: usize = 60;
 
 #[test]
 fn no_file_is_longer_than_one_room() {
-    let long: Vec<String> = source::all()
-        .iter()
-        .map(|path| (source::shown(path), source::production_lines(&source::text(path))))
-        .filter(|(_, lines)| *lines > FILE_CAP)
-        .map(|(path, lines)| format!("{path}: {lines} lines"))
+    let long: Vec<String> = source::production()
+        .filter(|(_, lines)| lines.len() > FILE_CAP)
+        .map(|(path, lines)| format!("{}: {} lines", source::shown(&path), lines.len()))
         .collect();
-    assert!(long.is_empty(), "split these (cap {FILE_CAP}):\n{}", long.join("\n"));
+    assert!(
+        long.is_empty(),
+        "split these (cap {FILE_CAP}):\n{}",
+        long.join("\n")
+    );
 }
 
 #[test]
 fn no_function_is_longer_than_a_screen() {
     let mut long = Vec::new();
-    for path in source::all() {
-        let text = source::text(&path);
-        let lines: Vec<&str> = text.lines().collect();
+    for (path, lines) in source::production() {
         for (start, line) in lines.iter().enumerate() {
-            let Some(indent) = function_indent(line) else { continue };
+            let Some(indent) = function_indent(line) else {
+                continue;
+            };
             // rustfmt puts the closing brace under the `fn`.
             let end = format!("{}}}", " ".repeat(indent));
-            let Some(length) = lines[start..].iter().position(|line| *line == end) else { continue };
+            let Some(length) = lines[start..].iter().position(|line| *line == end) else {
+                continue;
+            };
             if length > FUNCTION_CAP {
-                long.push(format!("{}:{}: {length} lines", source::shown(&path), start + 1));
+                long.push(format!(
+                    "{}:{}: {length} lines",
+                    source::shown(&path),
+                    start + 1
+                ));
             }
         }
     }
-    assert!(long.is_empty(), "split these (cap {FUNCTION_CAP}):\n{}", long.join("\n"));
+    assert!(
+        long.is_empty(),
+        "split these (cap {FUNCTION_CAP}):\n{}",
+        long.join("\n")
+    );
 }
 
 /// How far a line that begins a function is indented.

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the root")
+        .to_owned()
 }
 
 /// Every `.rs` file below `dir`, build output left out.
@@ -15,7 +18,11 @@ pub(crate) fn rust_files(dir: &Path) -> Vec<PathBuf> {
     while let Some(dir) = open.pop() {
         for entry in fs::read_dir(&dir).expect("a directory of ours is readable") {
             let path = entry.expect("an entry is readable").path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             if path.is_dir() {
                 if name != "target" && name != "cases" && name != "cluster" {
                     open.push(path);
@@ -41,11 +48,29 @@ pub(crate) fn text(path: &Path) -> String {
     fs::read_to_string(path).expect("a source file is UTF-8")
 }
 
-/// Lines before the inline tests.
-pub(crate) fn production_lines(text: &str) -> usize {
-    text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count()
+/// The production lines of each file: those before its inline tests, and none of a file of tests. A table of
+/// cases may be as long as there are cases.
+pub(crate) fn production() -> impl Iterator<Item = (PathBuf, Vec<String>)> {
+    let is_tests = |path: &PathBuf| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().ends_with("tests.rs"))
+    };
+    all()
+        .into_iter()
+        .filter(move |path| !is_tests(path))
+        .map(|path| {
+            let text = text(&path);
+            let lines = text
+                .lines()
+                .take_while(|line| !line.starts_with("#[cfg(test)]"));
+            let lines = lines.map(str::to_owned).collect();
+            (path, lines)
+        })
 }
 
 pub(crate) fn shown(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+    path.strip_prefix(root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

@@ -9,15 +9,59 @@ const LOCK_CAP: usize = 640;
 
 /// Crate folder, what it may take from us, what it must never take from outside.
 const WALLS: &[(&str, &[&str], &[&str])] = &[
-    ("host/api", &[], &["tokio", "reqwest", "gix", "wasmtime", "regorus", "axum"]),
-    ("host/kustomize", &[], &["tokio", "kube", "gix", "wasmtime", "regorus", "axum", "k8s-openapi"]),
-    ("host/core", &["reeve-api", "reeve-kustomize"], &["tokio", "kube", "gix", "wasmtime", "axum", "reqwest", "rand"]),
-    ("host/wasm", &[], &["kube", "gix", "regorus", "axum", "wasmtime-wasi", "k8s-openapi"]),
-    ("host/reeve", &["reeve-api", "reeve-kustomize", "reeve-core", "reeve-wasm"], &["wasmtime", "regorus"]),
+    (
+        "host/api",
+        &[],
+        &["tokio", "reqwest", "gix", "wasmtime", "regorus", "axum"],
+    ),
+    (
+        "host/kustomize",
+        &[],
+        &[
+            "tokio",
+            "kube",
+            "gix",
+            "wasmtime",
+            "regorus",
+            "axum",
+            "k8s-openapi",
+        ],
+    ),
+    (
+        "host/core",
+        &["reeve-api", "reeve-kustomize"],
+        &[
+            "tokio", "kube", "gix", "wasmtime", "axum", "reqwest", "rand",
+        ],
+    ),
+    (
+        "host/wasm",
+        &[],
+        &[
+            "kube",
+            "gix",
+            "regorus",
+            "axum",
+            "wasmtime-wasi",
+            "k8s-openapi",
+        ],
+    ),
+    (
+        "host/reeve",
+        &["reeve-api", "reeve-kustomize", "reeve-core", "reeve-wasm"],
+        &["wasmtime", "regorus"],
+    ),
 ];
 
 /// Which packages nobody in the tree may bring: a second TLS stack, and abandoned parsers.
-const NEVER: &[&str] = &["openssl", "openssl-sys", "native-tls", "serde_yaml", "serde_yml", "wasmtime-wasi"];
+const NEVER: &[&str] = &[
+    "openssl",
+    "openssl-sys",
+    "native-tls",
+    "serde_yaml",
+    "serde_yml",
+    "wasmtime-wasi",
+];
 
 #[test]
 fn a_crate_imports_only_what_its_room_allows() {
@@ -37,7 +81,10 @@ fn a_crate_imports_only_what_its_room_allows() {
 fn nobody_brings_what_is_banned() {
     let lock = source::text(&source::root().join("Cargo.lock"));
     for name in NEVER {
-        assert!(!lock.contains(&format!("name = \"{name}\"\n")), "{name} is in Cargo.lock");
+        assert!(
+            !lock.contains(&format!("name = \"{name}\"\n")),
+            "{name} is in Cargo.lock"
+        );
     }
 }
 

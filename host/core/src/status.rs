@@ -16,9 +16,9 @@ mod source;
 
 pub use kustomization::{
     Action, Applied, Change, Failed, KustomizationOutcome, KustomizationProgress,
-    announce_kustomization, tell_kustomization,
+    announce_kustomization, tell_kustomization, typed_inventory,
 };
-pub use landlord::{PluginOutcome, TenantOutcome, tell_plugin, tell_tenant};
+pub use landlord::{PluginOutcome, TenantOutcome, tell_plugin, tell_project, tell_tenant};
 pub use receiver::{ReceiverOutcome, tell_receiver};
 pub use source::{SourceOutcome, SourceProgress, announce_source, tell_source};
 

@@ -1,9 +1,17 @@
-//! The shell of reeve: the rooms.
+//! The shell: cluster, git, HTTP, clock, terminal.
+//!
+//! A list of rooms. Which way they may lean on each other: `cli`, `http` and `controller` on `cluster`, `git` and
+//! `store`; those on `observe` and `clock`. Decisions are `reeve_core`'s.
 
+pub mod cli;
 pub mod clock;
 pub mod cluster;
+pub mod context;
+pub mod controller;
 pub mod git;
 pub mod http;
+mod index;
 mod keyfile;
 pub mod observe;
 pub mod store;
+mod transform;

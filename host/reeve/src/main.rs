@@ -1,3 +1,7 @@
-//! Placeholder.
+//! reeve: the multi-tenant GitOps controller for Kubernetes.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    reeve::cli::main()
+}

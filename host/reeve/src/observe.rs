@@ -27,6 +27,8 @@ pub enum Kind {
     Receiver,
     /// A party.
     Tenant,
+    /// A group of parties.
+    Project,
     /// A transform.
     ClusterPlugin,
 }
@@ -39,6 +41,7 @@ impl Kind {
             Self::Kustomization => "Kustomization",
             Self::Receiver => "Receiver",
             Self::Tenant => "Tenant",
+            Self::Project => "Project",
             Self::ClusterPlugin => "ClusterPlugin",
         }
     }
@@ -49,7 +52,7 @@ impl Kind {
             Self::GitRepository => reeve_api::SOURCE_GROUP,
             Self::Kustomization => reeve_api::KUSTOMIZE_GROUP,
             Self::Receiver => reeve_api::NOTIFICATION_GROUP,
-            Self::Tenant | Self::ClusterPlugin => reeve_api::REEVE_GROUP,
+            Self::Tenant | Self::Project | Self::ClusterPlugin => reeve_api::REEVE_GROUP,
         }
     }
 
@@ -60,6 +63,7 @@ impl Kind {
             Self::Kustomization => "kustomization",
             Self::Receiver => "receiver",
             Self::Tenant => "tenant",
+            Self::Project => "project",
             Self::ClusterPlugin => "clusterplugin",
         }
     }

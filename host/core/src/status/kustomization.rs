@@ -241,7 +241,7 @@ fn applied(
     );
     page.remove(&[Type::Healthy]);
     status.conditions = page.conditions;
-    status.inventory = Some(typed(inventory));
+    status.inventory = Some(typed_inventory(inventory));
     status.last_applied_revision = Some(revision.clone());
     status.last_attempted_revision = Some(revision.clone());
     remember(
@@ -340,7 +340,7 @@ fn stopped_status(
         }
     }
     if let Some(inventory) = &stopped.inventory {
-        status.inventory = Some(typed(inventory));
+        status.inventory = Some(typed_inventory(inventory));
     }
     status
 }
@@ -374,7 +374,8 @@ fn withdrawn(
     }
 }
 
-fn typed(inventory: &Inventory) -> TypedInventory {
+/// An inventory as the status holds it.
+pub fn typed_inventory(inventory: &Inventory) -> TypedInventory {
     let entries = inventory.to_status().into_iter();
     TypedInventory {
         entries: entries

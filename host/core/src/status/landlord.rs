@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use reeve_api::condition::{self, Condition, Status, Type};
-use reeve_api::name::NamespaceName;
+use reeve_api::name::{NamespaceName, TenantName};
 use reeve_api::plugin::ClusterPluginStatus;
 use reeve_api::reason::Reason;
-use reeve_api::tenant::TenantStatus;
+use reeve_api::tenant::{ProjectStatus, TenantStatus};
 
 use super::{
     Event, Frame, Memory, Next, Page, Told, after, asked_for, observed, remember_failure, words,
@@ -88,6 +88,25 @@ pub fn tell_plugin(
         observed_generation: observed(&page.conditions, previous.observed_generation, frame),
         conditions: page.conditions,
         digest,
+    };
+    tale.of(status)
+}
+
+/// What the world reads about a Project that these Tenants name.
+pub fn tell_project(
+    previous: &ProjectStatus,
+    frame: &Frame<'_>,
+    tenants: Vec<TenantName>,
+) -> Told<ProjectStatus> {
+    let message = match tenants.len() {
+        1 => "named by 1 tenant".to_owned(),
+        n => format!("named by {n} tenants"),
+    };
+    let (conditions, tale) = simply(&previous.conditions, frame, Ok(message));
+    let status = ProjectStatus {
+        observed_generation: observed(&conditions, previous.observed_generation, frame),
+        conditions,
+        tenants,
     };
     tale.of(status)
 }

@@ -252,8 +252,9 @@ impl TenantClient {
             objects: objects.len(),
         });
         // read: every object, as it is and as it would be
-        let findings = futures::stream::iter(objects)
-            .map(|object| self.compare(object))
+        // Made before they are buffered: a closure over borrowed objects would keep the whole from being `Send`.
+        let comparing: Vec<_> = objects.iter().map(|object| self.compare(object)).collect();
+        let findings = futures::stream::iter(comparing)
             .buffered(self.concurrency)
             .collect::<Vec<_>>();
         let Ok(findings) = tokio::time::timeout_at(run.deadline, findings).await else {

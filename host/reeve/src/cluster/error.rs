@@ -112,6 +112,17 @@ pub enum CallError {
     Name(String),
 }
 
+impl Explain for CallError {
+    fn reason(&self) -> Reason {
+        Reason::ReconciliationFailed
+    }
+
+    fn turn(&self) -> Turn {
+        // Only the controller's own calls are told like this: whatever is wrong with them, a tenant can't mend it.
+        Turn::Ours
+    }
+}
+
 impl Refusal {
     /// What the refusal means.
     pub fn cause(&self) -> Cause {

@@ -67,6 +67,11 @@ impl SecretData {
         std::str::from_utf8(self.get(key)?).ok()
     }
 
+    /// All of it, as who reads credentials from it takes it.
+    pub fn into_inner(self) -> BTreeMap<String, Vec<u8>> {
+        self.0
+    }
+
     /// The keys, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

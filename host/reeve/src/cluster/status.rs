@@ -5,10 +5,6 @@
 //! land on an object that was deleted and made again under the same name, nor undo what somebody else wrote in
 //! between; on a conflict the object is read again and the same outcome is written over what it is now. Nothing is
 //! sent when nothing would change. What a status says is `core::status`'s to decide.
-#![expect(
-    dead_code,
-    reason = "controller::report and the controllers' adoption, their only users, are still to land"
-)]
 
 use kube::core::ApiResource;
 use kube::{Resource, ResourceExt as _};
@@ -50,6 +46,11 @@ impl Subject {
     /// The object that could not be decoded.
     pub(crate) fn of_bad(resource: ApiResource, bad: &Undecodable) -> Self {
         Self::at(resource, &bad.meta)
+    }
+
+    /// The object is in this version now: what was written to it was written by us.
+    pub(crate) fn moved_to(&mut self, version: &str) {
+        version.clone_into(&mut self.resource_version);
     }
 
     fn at(resource: ApiResource, meta: &kube::core::ObjectMeta) -> Self {

@@ -76,7 +76,7 @@ pub enum Error {
 }
 
 /// The bytes of a Secret.
-type Data = BTreeMap<String, Vec<u8>>;
+pub type Data = BTreeMap<String, Vec<u8>>;
 
 /// The credential and the TLS settings in a Secret's `data` for `url`; with no Secret give an empty map.
 ///

@@ -164,6 +164,16 @@ impl From<Cause> for Error {
     }
 }
 
+impl Error {
+    /// The whole operation took longer than it may.
+    pub fn late(after: Duration) -> Self {
+        Self::Checkout(Cause::Deadline {
+            doing: "fetching",
+            after,
+        })
+    }
+}
+
 impl Explain for Error {
     fn reason(&self) -> Reason {
         match self {

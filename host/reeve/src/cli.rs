@@ -1,0 +1,75 @@
+//! The command line: one file a verb.
+//!
+//! A verb is an `Args` (whose doc comments are its help) and a `run`. It deliberately holds no rule of its own: verbs
+//! call what the controller calls, so the two cannot disagree. Printing is `ui`'s alone.
+
+mod build;
+mod completion;
+mod controller;
+mod crds;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use ui::CommandError;
+use ui::Ui;
+
+/// The multi-tenant GitOps controller for Kubernetes
+///
+/// For each tenant it fetches a git repository, renders it with kustomize, has WASM plugins transform it and Rego
+/// policies judge it, and applies it as the tenant's own ServiceAccount.
+#[derive(Parser)]
+#[command(
+    name = "reeve",
+    version,
+    max_term_width = 100,
+    propagate_version = false
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Controller(Box<controller::ControllerArgs>),
+    Build(build::BuildArgs),
+    Crds(crds::CrdsArgs),
+    Completion(completion::CompletionArgs),
+}
+
+/// Reads the arguments and does what they say.
+#[must_use]
+pub fn main() -> ExitCode {
+    // The one TLS provider of the process. It can only be set already if main ran twice.
+    let _set_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(why) => {
+            // clap prints help to stdout and errors to stderr; nothing can be done if those are closed.
+            let _closed = why.print();
+            return ExitCode::from(u8::try_from(why.exit_code()).unwrap_or(2));
+        }
+    };
+    let mut ui = Ui::new();
+    let ended = match cli.verb {
+        Verb::Controller(args) => controller::run(*args),
+        Verb::Build(args) => build::run(&args, &mut ui),
+        Verb::Crds(args) => crds::run(&args, &mut ui),
+        Verb::Completion(args) => completion::run(&args, &mut ui),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            ui.error(&why);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The whole command, for references and completion.
+fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}

@@ -1,0 +1,295 @@
+//! `reeve controller`: run in or beside a cluster until told to stop.
+//!
+//! Puts the [`Context`] together from the flags, serves at once, leads when the lease is its own, and goes down in
+//! order: no new runs, those under way finish, their events are written, the lease is given back.
+
+mod serve;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use reeve_api::name::{NamespaceName, ServiceAccountName};
+use reeve_core::admit::Rules;
+use reeve_core::failure::chain;
+use reeve_core::tenancy::Grounds;
+use reeve_wasm::{Sandbox, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::ui::CommandError;
+use crate::clock::Clock;
+use crate::cluster::{self, Cluster, LeaseConfig};
+use crate::context::Context;
+use crate::controller::{self, Workers};
+use crate::git::{Egress, HostRule, Limits, Mirrors};
+use crate::http::probe::Readiness;
+use crate::index::Index;
+use crate::observe::Metrics;
+use crate::observe::trace::{self, Encoding, Level};
+use crate::store::{self, Store};
+
+/// Run the controller
+///
+/// Watches GitRepositories, Kustomizations and Receivers, and does what they say. Stops on SIGTERM and Ctrl-C: what is
+/// being applied is finished first.
+#[derive(Args)]
+pub(super) struct ControllerArgs {
+    /// Kubeconfig file; without one: $KUBECONFIG, ~/.kube/config, or in a pod its own account
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig to use instead of its current one
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// Namespaces of the platform itself, which no rule over tenants is asked about
+    #[arg(
+        long,
+        value_name = "NS,…",
+        value_delimiter = ',',
+        default_value = "reeve-system,flux-system"
+    )]
+    platform_namespaces: Vec<NamespaceName>,
+    /// Namespaces in which the platform keeps sources for its tenants
+    #[arg(
+        long,
+        value_name = "NS,…",
+        value_delimiter = ',',
+        default_value = "platform-flux-tenant-config"
+    )]
+    config_namespaces: Vec<NamespaceName>,
+    /// Account as which Kustomizations of platform namespaces are applied when they name none
+    #[arg(long, value_name = "NAME", default_value = "kustomize-controller")]
+    platform_service_account: ServiceAccountName,
+    /// Account, in a tenant's namespace, as which its Secrets are read when no Tenant says otherwise
+    #[arg(long, value_name = "NAME", default_value = "flux")]
+    tenant_service_account: ServiceAccountName,
+    /// Hosts and networks that sources may lie at although they are private: loopback, link-local and private
+    /// addresses are refused otherwise
+    #[arg(long, value_name = "HOST|CIDR,…", value_delimiter = ',')]
+    allow_source_hosts: Vec<HostRule>,
+    /// Directory for mirrors and artifacts
+    #[arg(long, value_name = "DIR", default_value = "/data")]
+    storage_path: PathBuf,
+    /// Most bytes that artifacts may take up together
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 30)]
+    storage_limit: u64,
+    /// Where artifacts are served
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9090")]
+    storage_addr: SocketAddr,
+    /// Host (and port) under which others reach --storage-addr
+    #[arg(long, value_name = "HOST[:PORT]")]
+    storage_adv_addr: Option<String>,
+    /// Directory of the components that ClusterPlugins name by path
+    #[arg(long, value_name = "DIR")]
+    plugins_dir: Option<PathBuf>,
+    /// Where webhooks are received
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9292")]
+    receiver_addr: SocketAddr,
+    /// Where metrics are served
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    metrics_addr: SocketAddr,
+    /// Where /healthz and /readyz are served
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9440")]
+    health_addr: SocketAddr,
+    /// Whether to wait for a Lease before doing anything, so that replicas don't work against each other
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    leader_elect: bool,
+    /// Namespace of the Lease; in a pod, its own
+    #[arg(long, value_name = "NS")]
+    lease_namespace: Option<NamespaceName>,
+    /// Kustomizations that are worked on at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    concurrent: u16,
+    /// Sources that are fetched at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    concurrent_sources: u16,
+    /// Seconds that runs under way may take to finish when the process is told to stop
+    #[arg(long, value_name = "SECONDS", default_value_t = 25)]
+    graceful_shutdown_timeout: u64,
+    /// Least level of log lines
+    #[arg(long, value_enum, default_value_t = Level::Info)]
+    log_level: Level,
+    /// Form of log lines
+    #[arg(long, value_enum, default_value_t = Encoding::Json)]
+    log_encoding: Encoding,
+}
+
+pub(super) fn run(args: ControllerArgs) -> Result<(), CommandError> {
+    trace::init(args.log_level, args.log_encoding)
+        .map_err(|why| CommandError::of("starting the log failed", &why))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| CommandError::of("starting the runtime failed", &why))?;
+    let ended = runtime.block_on(lead(args));
+    // Blocking work that was cut off must not hold up the exit.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    if let Err(why) = &ended {
+        // Also in the log's own form: that is what a cluster keeps.
+        tracing::error!(error = %why, "the controller stops");
+    }
+    ended
+}
+
+async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
+    let stop = stop_on_signals()?;
+    let grace = Duration::from_secs(args.graceful_shutdown_timeout);
+    let workers = Workers {
+        sources: usize::from(args.concurrent_sources),
+        kustomizations: usize::from(args.concurrent),
+    };
+    let (ctx, inboxes, writing_events) = context(&args).await?;
+    let ctx = Arc::new(ctx);
+    let writing_events = tokio::spawn(writing_events);
+    let readiness = Readiness::new();
+    let (servers, nudges) = serve::all(&args, &ctx, &readiness).await?;
+    let answering = tokio::spawn(controller::answer_nudges(Arc::clone(&ctx), nudges));
+    readiness.set(true);
+
+    let leadership = match args.leader_elect {
+        false => None,
+        true => tokio::select! {
+            leadership = ctx.cluster.lead(lease(&args, &ctx.cluster)) => Some(leadership),
+            () = stop.cancelled() => {
+                servers.stop().await;
+                return Ok(());
+            }
+        },
+    };
+    ctx.metrics.lead(true);
+    tracing::info!("leading: controllers start");
+    let halt = stop.child_token();
+    let lost = leadership
+        .as_ref()
+        .map(|leadership| leadership.lost().clone());
+    let watchdog = tokio::spawn(halt_when_lost(lost.clone(), halt.clone()));
+    controller::run(Arc::clone(&ctx), inboxes, workers, halt, grace).await;
+
+    let was_lost = lost.is_some_and(|lost| lost.is_cancelled());
+    tracing::info!(lost = was_lost, "controllers have stopped");
+    servers.stop().await;
+    answering.abort();
+    watchdog.abort();
+    if let Some(leadership) = leadership {
+        leadership.release().await;
+    }
+    drop(ctx);
+    // What was told is written; if the API server is gone, so are the events.
+    let _written = tokio::time::timeout(Duration::from_secs(5), writing_events).await;
+    if was_lost {
+        return Err(CommandError::new("the lease is another replica's now")
+            .hint("the API server was out of reach, or this process was held up, for too long"));
+    }
+    Ok(())
+}
+
+async fn halt_when_lost(lost: Option<CancellationToken>, halt: CancellationToken) {
+    if let Some(lost) = lost {
+        lost.cancelled().await;
+        halt.cancel();
+    }
+}
+
+fn stop_on_signals() -> Result<CancellationToken, CommandError> {
+    let failed = |why: std::io::Error| CommandError::of("listening for signals failed", &why);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to stop: what is being applied is finished first");
+        told.cancel();
+    });
+    Ok(stop)
+}
+
+fn lease(args: &ControllerArgs, cluster: &Cluster) -> LeaseConfig {
+    let namespace = args.lease_namespace.as_ref().map(ToString::to_string);
+    let namespace = namespace.unwrap_or_else(|| cluster.default_namespace().to_owned());
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "reeve".to_owned());
+    LeaseConfig::new(
+        namespace,
+        "reeve-leader",
+        format!("{host}_{:016x}", rand::random::<u64>()),
+        || Clock::system().now(),
+    )
+}
+
+/// Everything a run may touch, from the flags.
+async fn context(
+    args: &ControllerArgs,
+) -> Result<
+    (
+        Context,
+        controller::Inboxes,
+        impl Future<Output = ()> + Send + use<>,
+    ),
+    CommandError,
+> {
+    let config = cluster::Config {
+        kubeconfig: args.kubeconfig.clone(),
+        context: args.context.clone(),
+        ..cluster::Config::default()
+    };
+    let cluster = Cluster::connect(config).await.map_err(|why| {
+        CommandError::of("connecting to the cluster failed", &why).hint(
+            "check --kubeconfig and --context; `kubectl --kubeconfig … version` should answer",
+        )
+    })?;
+    let storage = |why: &(dyn std::error::Error + 'static)| {
+        CommandError::new(format!(
+            "opening {} failed: {}",
+            args.storage_path.display(),
+            chain(why)
+        ))
+        .hint("--storage-path names a directory that this process may write")
+    };
+    std::fs::create_dir_all(&args.storage_path).map_err(|why| storage(&why))?;
+    let mirrors = Mirrors::open(&args.storage_path, usize::from(args.concurrent_sources))
+        .map_err(|why| storage(&why))?;
+    let base = serve::artifact_base(args);
+    let limits = store::Limits {
+        total_bytes: args.storage_limit,
+        ..store::Limits::default()
+    };
+    let store = Store::open(&args.storage_path.join("artifacts"), &base, limits)
+        .map_err(|why| storage(&why))?;
+    let sandbox = Sandbox::new(Settings::default())
+        .map_err(|why| CommandError::of("starting the plugin sandbox failed", &why))?;
+    let grounds = Grounds {
+        platform_namespaces: args.platform_namespaces.iter().cloned().collect(),
+        config_namespaces: args
+            .config_namespaces
+            .iter()
+            .cloned()
+            .collect::<BTreeSet<_>>(),
+        platform_service_account: args.platform_service_account.clone(),
+        tenant_service_account: args.tenant_service_account.clone(),
+    };
+    let (events, writing_events) = cluster.events();
+    let (queues, inboxes) = controller::queues();
+    let context = Context {
+        index: Index::new(&grounds),
+        cluster,
+        events,
+        clock: Clock::system(),
+        metrics: Arc::new(Metrics::new()),
+        queues,
+        mirrors: Arc::new(mirrors),
+        egress: Arc::new(Egress::new(args.allow_source_hosts.clone())),
+        limits: Limits::default(),
+        store,
+        sandbox,
+        plugins_dir: args.plugins_dir.clone(),
+        rules: Rules::shipped(),
+        grounds,
+    };
+    Ok((context, inboxes, writing_events))
+}

@@ -1,0 +1,102 @@
+//! The four listeners of the controller: webhooks, artifacts, metrics, probes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::ControllerArgs;
+use crate::cli::CommandError;
+use crate::context::Context;
+use crate::http::artifact::Artifacts;
+use crate::http::probe::{self, Readiness};
+use crate::http::receiver::{Nudge, Receiver};
+use crate::http::{self, Limits, metrics};
+
+/// Accepted calls that wait to be answered with a wake. A wake is a lookup and a send: they don't wait long.
+const NUDGES: usize = 4096;
+
+/// The listeners, until they are stopped.
+pub(super) struct Servers {
+    stop: CancellationToken,
+    open: TaskTracker,
+}
+
+impl Servers {
+    /// Lets requests under way finish and closes.
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        self.open.close();
+        self.open.wait().await;
+    }
+
+    async fn add(
+        &self,
+        flag: &str,
+        addr: SocketAddr,
+        router: Router,
+        limits: Limits,
+    ) -> Result<(), CommandError> {
+        let listener = TcpListener::bind(addr).await.map_err(|why| {
+            CommandError::of(&format!("listening on {addr} ({flag}) failed"), &why)
+                .hint(format!("choose another address with {flag}"))
+        })?;
+        self.open
+            .spawn(http::serve(listener, router, limits, self.stop.clone()));
+        Ok(())
+    }
+}
+
+/// Starts all of them.
+pub(super) async fn all(
+    args: &ControllerArgs,
+    ctx: &Arc<Context>,
+    readiness: &Arc<Readiness>,
+) -> Result<(Servers, mpsc::Receiver<Nudge>), CommandError> {
+    let servers = Servers {
+        stop: CancellationToken::new(),
+        open: TaskTracker::new(),
+    };
+    let (nudges, nudged) = mpsc::channel(NUDGES);
+    let hooks = Arc::clone(ctx);
+    let lookup = Arc::new(move |path: &str| hooks.index.read(|known| known.touch.hook(path)));
+    let receiver = Receiver::new(lookup, nudges, Arc::clone(&ctx.metrics)).router();
+    let artifacts = Artifacts::of(ctx.store.clone()).router();
+    let seen = metrics::router(Arc::clone(&ctx.metrics));
+    let probes = probe::router(Arc::clone(readiness));
+    servers
+        .add(
+            "--receiver-addr",
+            args.receiver_addr,
+            receiver,
+            Limits::RECEIVER,
+        )
+        .await?;
+    servers
+        .add(
+            "--storage-addr",
+            args.storage_addr,
+            artifacts,
+            Limits::ARTIFACT,
+        )
+        .await?;
+    servers
+        .add("--metrics-addr", args.metrics_addr, seen, Limits::INSIDE)
+        .await?;
+    servers
+        .add("--health-addr", args.health_addr, probes, Limits::INSIDE)
+        .await?;
+    Ok((servers, nudged))
+}
+
+/// The beginning of every artifact's URL.
+pub(super) fn artifact_base(args: &ControllerArgs) -> String {
+    match &args.storage_adv_addr {
+        Some(host) => format!("http://{host}"),
+        None => format!("http://{}", args.storage_addr),
+    }
+}

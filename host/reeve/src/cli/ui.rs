@@ -1,0 +1,86 @@
+//! The only printer: data to stdout, everything else to stderr, colour only on a terminal.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use reeve_core::failure::chain;
+
+/// A command that could not do what was asked.
+#[derive(Debug)]
+pub struct CommandError {
+    message: String,
+    hint: Option<String>,
+}
+
+impl CommandError {
+    /// With the causes of `error` written out after what was being done.
+    pub(super) fn of(doing: &str, error: &(dyn Error + 'static)) -> Self {
+        Self {
+            message: format!("{doing}: {}", chain(error)),
+            hint: None,
+        }
+    }
+
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for CommandError {}
+
+/// The terminal.
+pub(super) struct Ui {
+    colour: bool,
+}
+
+impl Ui {
+    pub(super) fn new() -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self {
+            colour: wanted && io::stderr().is_terminal(),
+        }
+    }
+
+    /// Prints data. A reader that went away (`| head`) is no error.
+    pub(super) fn data(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+                Err(CommandError::of("writing to stdout failed", &why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Prints an error with its hint.
+    pub(super) fn error(&mut self, why: &CommandError) {
+        let (red, cyan, plain) = if self.colour {
+            ("\x1b[1;31m", "\x1b[36m", "\x1b[0m")
+        } else {
+            ("", "", "")
+        };
+        let mut text = format!("{red}error:{plain} {}\n", why.message);
+        if let Some(hint) = &why.hint {
+            text.push_str(&format!("{cyan}hint:{plain} {hint}\n"));
+        }
+        // Where stderr is closed nobody reads errors.
+        let _closed = io::stderr().lock().write_all(text.as_bytes());
+    }
+}

@@ -1,0 +1,57 @@
+//! Everything a run may touch, and nothing else.
+//!
+//! Made once by `cli::controller`. What is not in here cannot be reached from a reconcile: no environment, no other
+//! client, no global.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use reeve_api::name::{NamespaceName, NamespacedName, PluginName, TenantName};
+use reeve_core::admit::Rules;
+use reeve_core::tenancy::Grounds;
+use reeve_wasm::Sandbox;
+
+use crate::clock::Clock;
+use crate::cluster::{Cluster, Events, SecretOwner};
+use crate::controller::Queue;
+use crate::git::{Egress, Limits, Mirrors};
+use crate::index::Index;
+use crate::observe::Metrics;
+use crate::store::Store;
+
+/// Everything a run may touch.
+pub struct Context {
+    pub(crate) cluster: Cluster,
+    pub(crate) events: Events,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) index: Index,
+    pub(crate) queues: Queues,
+    pub(crate) mirrors: Arc<Mirrors>,
+    pub(crate) egress: Arc<Egress>,
+    pub(crate) limits: Limits,
+    pub(crate) store: Store,
+    pub(crate) sandbox: Sandbox,
+    /// Where components lie that a ClusterPlugin names by its path.
+    pub(crate) plugins_dir: Option<PathBuf>,
+    pub(crate) rules: &'static Rules,
+    pub(crate) grounds: Grounds,
+}
+
+/// The ways to wake a run.
+#[derive(Clone)]
+pub(crate) struct Queues {
+    pub(crate) sources: Queue<NamespacedName>,
+    pub(crate) kustomizations: Queue<NamespacedName>,
+    pub(crate) receivers: Queue<NamespacedName>,
+    pub(crate) tenants: Queue<TenantName>,
+    pub(crate) plugins: Queue<PluginName>,
+}
+
+impl Context {
+    /// As whom a Secret of `namespace` is read: the platform's as the controller, a tenant's as its own account.
+    pub(crate) fn secret_owner(&self, namespace: &NamespaceName) -> SecretOwner {
+        let tenant = self.index.read(|known| known.tenants.owner_of(namespace));
+        SecretOwner::of(&self.grounds, &tenant, namespace)
+    }
+}

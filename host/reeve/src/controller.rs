@@ -1,0 +1,127 @@
+//! Who watches what, and who is woken by it. No decisions.
+//!
+//! Each kind has a watch that feeds the index (`controller/follow`) and a queue of runs, and each run is one function of
+//! its own file. They meet in the index and in the queues, never directly; what a run came to is told by `report`, the
+//! only writer of status. The webhook server reaches the runs by the same queues.
+
+mod follow;
+mod kustomization;
+mod plugin;
+mod queue;
+mod receiver;
+mod report;
+mod source;
+mod tenant;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reeve_api::name::{NamespacedName, PluginName, TenantName};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::context::{Context, Queues};
+use crate::observe::{Kind, Object, trace};
+
+pub(crate) use queue::Queue;
+pub(crate) use receiver::answer_nudges;
+
+/// How many runs of a kind there may be at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Workers {
+    /// Fetches: they wait for other people's servers.
+    pub sources: usize,
+    /// Renders and applies.
+    pub kustomizations: usize,
+}
+
+/// The ends of the queues that workers empty.
+pub(crate) struct Inboxes {
+    sources: UnboundedReceiver<NamespacedName>,
+    kustomizations: UnboundedReceiver<NamespacedName>,
+    receivers: UnboundedReceiver<NamespacedName>,
+    tenants: UnboundedReceiver<TenantName>,
+    plugins: UnboundedReceiver<PluginName>,
+}
+
+/// A queue for each kind.
+pub(crate) fn queues() -> (Queues, Inboxes) {
+    let (sources, sources_in) = Queue::new();
+    let (kustomizations, kustomizations_in) = Queue::new();
+    let (receivers, receivers_in) = Queue::new();
+    let (tenants, tenants_in) = Queue::new();
+    let (plugins, plugins_in) = Queue::new();
+    let queues = Queues {
+        sources,
+        kustomizations,
+        receivers,
+        tenants,
+        plugins,
+    };
+    let inboxes = Inboxes {
+        sources: sources_in,
+        kustomizations: kustomizations_in,
+        receivers: receivers_in,
+        tenants: tenants_in,
+        plugins: plugins_in,
+    };
+    (queues, inboxes)
+}
+
+/// Every line that a run logs says which object it is about, and which run it was.
+fn span(kind: Kind, key: &impl std::fmt::Display) -> tracing::Span {
+    let key = key.to_string();
+    let (namespace, name) = key.split_once('/').unwrap_or(("", &key));
+    trace::span(
+        Object {
+            kind,
+            namespace,
+            name,
+        },
+        &format!("{:016x}", rand::random::<u64>()),
+    )
+}
+
+/// Runs every controller until `stop`, then lets what runs finish, up to `grace`.
+pub(crate) async fn run(
+    ctx: Arc<Context>,
+    inboxes: Inboxes,
+    workers: Workers,
+    stop: CancellationToken,
+    grace: Duration,
+) {
+    let mut watches = JoinSet::new();
+    follow::all(&ctx, &mut watches);
+    let mut runs = JoinSet::new();
+    macro_rules! work {
+        ($kind:ident, $inbox:ident, $workers:expr, $reconcile:path) => {{
+            let ctx = Arc::clone(&ctx);
+            let run = move |key| {
+                let ctx = Arc::clone(&ctx);
+                let span = span(Kind::$kind, &key);
+                async move { $reconcile(&ctx, &key).await }.instrument(span)
+            };
+            runs.spawn(queue::work(inboxes.$inbox, $workers, stop.clone(), run));
+        }};
+    }
+    // Tenants and plugins first in the list, since the others depend on what they say.
+    work!(Tenant, tenants, 1, tenant::reconcile);
+    work!(ClusterPlugin, plugins, 1, plugin::reconcile);
+    work!(GitRepository, sources, workers.sources, source::reconcile);
+    work!(
+        Kustomization,
+        kustomizations,
+        workers.kustomizations,
+        kustomization::reconcile
+    );
+    work!(Receiver, receivers, 4, receiver::reconcile);
+    stop.cancelled().await;
+    let finish = async { while runs.join_next().await.is_some() {} };
+    if tokio::time::timeout(grace, finish).await.is_err() {
+        tracing::warn!(
+            "runs did not finish within {grace:?}; they are taken up again at the next start"
+        );
+    }
+}

@@ -1,0 +1,389 @@
+//! The watches: what is there, told to the index, and who that wakes.
+//!
+//! An object that cannot be decoded is told so on itself and leaves the others alone; what was known of it is forgotten,
+//! so that nothing is done by a spec that nobody can read. Nothing is deleted from a cluster because of what a watch
+//! says or doesn't: pruning goes by inventories.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use kube::Resource;
+use reeve_api::RECONCILE_REQUEST;
+use reeve_api::kustomization::Kustomization;
+use reeve_api::name::{NamespacedName, ObjectName};
+use reeve_api::plugin::ClusterPlugin;
+use reeve_api::receiver::Receiver;
+use reeve_api::source::GitRepository;
+use reeve_api::tenant::{Project, Tenant};
+use reeve_core::index::{Applier, Source, Target};
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+
+use super::report::{self, Reported};
+use crate::cluster::{Change, Id, Selection};
+use crate::context::Context;
+use crate::index::Plugin;
+
+/// Begins every watch, as a task each.
+pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
+    watches.spawn(follow::<Tenant>(Arc::clone(ctx)));
+    watches.spawn(follow::<Project>(Arc::clone(ctx)));
+    watches.spawn(follow::<ClusterPlugin>(Arc::clone(ctx)));
+    watches.spawn(follow::<GitRepository>(Arc::clone(ctx)));
+    watches.spawn(follow::<Kustomization>(Arc::clone(ctx)));
+    watches.spawn(follow::<Receiver>(Arc::clone(ctx)));
+    let definitions = Arc::clone(ctx);
+    watches.spawn(async move { definitions.cluster.follow_definitions().await });
+}
+
+/// A kind that is watched: what the index learns of it.
+pub(super) trait Followed: Reported {
+    /// It is there, or changed.
+    fn put(ctx: &Context, object: Arc<Self>);
+    /// It is gone, or nobody can read it.
+    fn gone(ctx: &Context, id: &Id);
+}
+
+async fn follow<K>(ctx: Arc<Context>)
+where
+    K: Followed + DeserializeOwned + Send + Sync + 'static,
+{
+    let mut changes = ctx.cluster.watch::<K>(&Selection::default());
+    let mut known: BTreeSet<Id> = BTreeSet::new();
+    let mut listed: BTreeSet<Id> = BTreeSet::new();
+    while let Some(change) = changes.next().await {
+        match change {
+            Change::Begin => listed.clear(),
+            Change::Put(object) => {
+                let id = Id::of(object.meta());
+                listed.insert(id.clone());
+                known.insert(id);
+                K::put(&ctx, object);
+            }
+            Change::Bad(bad) => {
+                let id = Id::of(&bad.meta);
+                listed.insert(id.clone());
+                known.insert(id.clone());
+                K::gone(&ctx, &id);
+                report::undecodable::<K>(&ctx, &bad).await;
+            }
+            Change::Gone(id) => {
+                known.remove(&id);
+                K::gone(&ctx, &id);
+            }
+            Change::Synced => {
+                for id in known.difference(&listed) {
+                    K::gone(&ctx, id);
+                }
+                known.clone_from(&listed);
+            }
+        }
+    }
+}
+
+/// Whether a change of an object is worth a run: everything but a new status is.
+fn worth_a_run<K: Resource>(before: Option<&Arc<K>>, after: &K) -> bool {
+    let Some(before) = before else { return true };
+    let (before, after) = (before.meta(), after.meta());
+    fn request(meta: &kube::core::ObjectMeta) -> Option<&String> {
+        meta.annotations.as_ref()?.get(RECONCILE_REQUEST)
+    }
+    before.uid != after.uid
+        || before.generation != after.generation
+        || before.deletion_timestamp != after.deletion_timestamp
+        || before.labels != after.labels
+        || request(before) != request(after)
+}
+
+/// The id of a namespaced object. The API server admits no other names.
+fn named(meta: &kube::core::ObjectMeta) -> Option<NamespacedName> {
+    let id = Id::of(meta);
+    NamespacedName::new(id.namespace, id.name).ok()
+}
+
+fn identified(id: &Id) -> Option<NamespacedName> {
+    NamespacedName::new(id.namespace.clone(), id.name.clone()).ok()
+}
+
+fn labels(meta: &kube::core::ObjectMeta) -> BTreeMap<String, String> {
+    meta.labels.clone().unwrap_or_default()
+}
+
+fn object_names<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<ObjectName> {
+    names
+        .into_iter()
+        .filter_map(|name| name.parse().ok())
+        .collect()
+}
+
+impl Followed for GitRepository {
+    fn put(ctx: &Context, object: Arc<Self>) {
+        let Some(id) = named(object.meta()) else {
+            return;
+        };
+        let spec = &object.spec;
+        let secrets = spec.secret_ref.iter().chain(&spec.proxy_secret_ref);
+        let source = Source {
+            labels: labels(object.meta()),
+            secrets: object_names(secrets.map(|secret| secret.name.as_str())),
+        };
+        let (wake, new) = ctx.index.write(|known| {
+            known.touch.apply_source(&id, source);
+            let before = known.sources.insert(id.clone(), Arc::clone(&object));
+            (worth_a_run(before.as_ref(), &object), before.is_none())
+        });
+        if new {
+            wake_receivers_naming(ctx, &Target::Source(id.clone()));
+        }
+        if wake {
+            ctx.queues.sources.wake(id);
+        }
+    }
+
+    fn gone(ctx: &Context, id: &Id) {
+        let Some(id) = identified(id) else { return };
+        let target = Target::Source(id.clone());
+        let appliers: Vec<NamespacedName> = ctx.index.write(|known| {
+            known.touch.remove_source(&id);
+            known.sources.remove(&id);
+            known.stored.remove(&id);
+            known.looked_at.remove(&id);
+            known.memory.remove(&target);
+            known.touch.kustomizations_of(&id).cloned().collect()
+        });
+        wake_receivers_naming(ctx, &target);
+        appliers
+            .into_iter()
+            .for_each(|id| ctx.queues.kustomizations.wake(id));
+    }
+}
+
+impl Followed for Kustomization {
+    fn put(ctx: &Context, object: Arc<Self>) {
+        let Some(id) = named(object.meta()) else {
+            return;
+        };
+        let reference = &object.spec.source_ref;
+        let namespace = reference
+            .namespace
+            .as_deref()
+            .filter(|text| !text.is_empty());
+        let source = NamespacedName::new(
+            namespace.unwrap_or(id.namespace.as_str()),
+            reference.name.as_str(),
+        );
+        let (wake, new) = ctx.index.write(|known| {
+            match source {
+                Ok(source) => {
+                    let labels = labels(object.meta());
+                    let applier = Applier {
+                        source,
+                        labels,
+                        secrets: BTreeSet::new(),
+                    };
+                    known.touch.apply_kustomization(&id, applier);
+                }
+                // A source without a usable name wakes nobody; the run says what is wrong with it.
+                Err(_) => known.touch.remove_kustomization(&id),
+            }
+            let before = known.kustomizations.insert(id.clone(), Arc::clone(&object));
+            (worth_a_run(before.as_ref(), &object), before.is_none())
+        });
+        if new {
+            wake_receivers_naming(ctx, &Target::Kustomization(id.clone()));
+        }
+        if wake {
+            ctx.queues.kustomizations.wake(id);
+        }
+    }
+
+    fn gone(ctx: &Context, id: &Id) {
+        let Some(id) = identified(id) else { return };
+        let target = Target::Kustomization(id.clone());
+        ctx.index.write(|known| {
+            known.touch.remove_kustomization(&id);
+            known.kustomizations.remove(&id);
+            known.memory.remove(&target);
+        });
+        wake_receivers_naming(ctx, &target);
+    }
+}
+
+impl Followed for Receiver {
+    fn put(ctx: &Context, object: Arc<Self>) {
+        let Some(id) = named(object.meta()) else {
+            return;
+        };
+        let wake = ctx.index.write(|known| {
+            let before = known.receivers.insert(id.clone(), Arc::clone(&object));
+            worth_a_run(before.as_ref(), &object)
+        });
+        if wake {
+            ctx.queues.receivers.wake(id);
+        }
+    }
+
+    fn gone(ctx: &Context, id: &Id) {
+        let Some(id) = identified(id) else { return };
+        ctx.index.write(|known| {
+            known.touch.remove_receiver(&id);
+            known.receivers.remove(&id);
+            known.memory.remove(&Target::Receiver(id.clone()));
+        });
+    }
+}
+
+impl Followed for Tenant {
+    fn put(ctx: &Context, object: Arc<Self>) {
+        let Some(name) = object
+            .metadata
+            .name
+            .as_deref()
+            .and_then(|name| name.parse().ok())
+        else {
+            return;
+        };
+        let touched = ctx.index.write(|known| {
+            let before = known.tenant_objects.insert(name, Arc::clone(&object));
+            worth_a_run(before.as_ref(), &object).then(|| known.tenants.apply(&object))
+        });
+        let Some(touched) = touched else { return };
+        wake_within(ctx, &touched);
+        wake_all_tenants(ctx);
+    }
+
+    fn gone(ctx: &Context, id: &Id) {
+        let Ok(name) = id.name.parse() else { return };
+        let touched = ctx.index.write(|known| {
+            known.tenant_objects.remove(&name);
+            known.tenants.remove(&name)
+        });
+        wake_within(ctx, &touched);
+        wake_all_tenants(ctx);
+    }
+}
+
+impl Followed for Project {
+    fn put(ctx: &Context, object: Arc<Self>) {
+        let Some(name) = object
+            .metadata
+            .name
+            .as_deref()
+            .and_then(|name| name.parse().ok())
+        else {
+            return;
+        };
+        let wake = ctx.index.write(|known| {
+            let before = known.projects.insert(name, Arc::clone(&object));
+            worth_a_run(before.as_ref(), &object)
+        });
+        if wake {
+            wake_all_tenants(ctx);
+        }
+    }
+
+    fn gone(ctx: &Context, id: &Id) {
+        let Ok(name) = id.name.parse() else { return };
+        ctx.index.write(|known| known.projects.remove(&name));
+        wake_all_tenants(ctx);
+    }
+}
+
+impl Followed for ClusterPlugin {
+    fn put(ctx: &Context, object: Arc<Self>) {
+        let Some(name) = object.metadata.name.as_deref() else {
+            return;
+        };
+        let Ok(name) = name.parse::<reeve_api::name::PluginName>() else {
+            return;
+        };
+        let (order, selector) = (object.spec.order, object.spec.selector.clone());
+        let touched = ctx.index.write(|known| {
+            let before = known.plugins.get(&name).map(|plugin| &plugin.object);
+            if !worth_a_run(before, &object) {
+                return None;
+            }
+            known.plugins.insert(
+                name.clone(),
+                Plugin {
+                    object,
+                    loaded: None,
+                },
+            );
+            Some(known.touch.apply_plugin(name.clone(), order, selector))
+        });
+        // Those it is called for are woken when it is loaded; those it is no longer called for, now.
+        if let Some(touched) = touched {
+            touched
+                .into_iter()
+                .for_each(|id| ctx.queues.kustomizations.wake(id));
+            ctx.queues.plugins.wake(name);
+        }
+    }
+
+    fn gone(ctx: &Context, id: &Id) {
+        let Ok(name) = id.name.parse() else { return };
+        let touched = ctx.index.write(|known| {
+            known.plugins.remove(&name);
+            known.touch.remove_plugin(&name)
+        });
+        touched
+            .into_iter()
+            .for_each(|id| ctx.queues.kustomizations.wake(id));
+    }
+}
+
+/// Receivers say in their status what they name in vain.
+fn wake_receivers_naming(ctx: &Context, target: &Target) {
+    let receivers = ctx.index.read(|known| known.touch.receivers_naming(target));
+    receivers
+        .into_iter()
+        .for_each(|id| ctx.queues.receivers.wake(id));
+}
+
+/// Tenants bear on one another: two may name one namespace. There are few, and they seldom change.
+fn wake_all_tenants(ctx: &Context) {
+    let names: Vec<_> = ctx
+        .index
+        .read(|known| known.tenant_objects.keys().cloned().collect());
+    names
+        .into_iter()
+        .for_each(|name| ctx.queues.tenants.wake(name));
+}
+
+/// Whose a namespace is decides what may be done in it, and as whom its Secrets are read.
+fn wake_within(ctx: &Context, namespaces: &BTreeSet<reeve_api::name::NamespaceName>) {
+    let within = |id: &&NamespacedName| namespaces.contains(&id.namespace);
+    let (kustomizations, sources, receivers) = ctx.index.read(|known| {
+        (
+            known
+                .kustomizations
+                .keys()
+                .filter(within)
+                .cloned()
+                .collect::<Vec<_>>(),
+            known
+                .sources
+                .keys()
+                .filter(within)
+                .cloned()
+                .collect::<Vec<_>>(),
+            known
+                .receivers
+                .keys()
+                .filter(within)
+                .cloned()
+                .collect::<Vec<_>>(),
+        )
+    });
+    kustomizations
+        .into_iter()
+        .for_each(|id| ctx.queues.kustomizations.wake(id));
+    sources
+        .into_iter()
+        .for_each(|id| ctx.queues.sources.wake(id));
+    receivers
+        .into_iter()
+        .for_each(|id| ctx.queues.receivers.wake(id));
+}

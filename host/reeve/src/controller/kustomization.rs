@@ -1,0 +1,336 @@
+//! A Kustomization becomes running objects.
+//!
+//! One bundle, one direction. Each line of `deliver` is one stage and takes what the line before returned; nothing here
+//! decides, writes a condition or sleeps. Decisions live in `core`, the outcome is told by `report`.
+
+mod record;
+mod withdraw;
+
+use std::sync::Arc;
+
+use reeve_api::kustomization::Kustomization;
+use reeve_api::name::NamespacedName;
+use reeve_api::reason::Reason;
+use reeve_api::source::GitRepository;
+use reeve_core::admit::{self, AdmittedSpec};
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::index::Target;
+use reeve_core::inventory::Inventory;
+use reeve_core::plan::Plan;
+use reeve_core::render::render;
+use reeve_core::schedule::Next;
+use reeve_core::spec::{SourceRef, Spec};
+use reeve_core::status::{Applied, Change, Failed, KustomizationOutcome, KustomizationProgress};
+use reeve_core::tenancy::{self, Tenant};
+use tokio::time::Instant;
+
+use self::record::{Recorder, changes};
+use super::report::{self, Run};
+use crate::context::Context;
+use crate::index::Stored;
+use crate::transform::transform;
+
+/// One run.
+pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
+    let Some(object) = ctx
+        .index
+        .read(|known| known.kustomizations.get(id).cloned())
+    else {
+        return Next::Watch;
+    };
+    let run = Arc::new(Run::begin(ctx, Target::Kustomization(id.clone()), &*object));
+    if object.metadata.deletion_timestamp.is_some() {
+        return withdraw::reconcile(ctx, &object, &run).await;
+    }
+    if awaits_source(ctx, &object) {
+        return Next::Watch;
+    }
+    let outcome = match report::adopt(ctx, &*object, &run).await {
+        Ok(()) => deliver(ctx, &object, &run).await,
+        Err(why) => early(ctx, &run, why),
+    };
+    report::kustomization(ctx, &object, &run, outcome).await
+}
+
+/// Whether the source had an artifact before this process started and has not been looked at since. It is about to
+/// be, and wakes us then; saying until then that there is none would make every Kustomization flap at every start.
+fn awaits_source(ctx: &Context, object: &Kustomization) -> bool {
+    let reference = &object.spec.source_ref;
+    let own = object.metadata.namespace.as_deref().unwrap_or_default();
+    let namespace = reference
+        .namespace
+        .as_deref()
+        .filter(|set| !set.is_empty())
+        .unwrap_or(own);
+    let Ok(source) = NamespacedName::new(namespace, reference.name.as_str()) else {
+        return false;
+    };
+    ctx.index.read(|known| {
+        let had = |object: &Arc<GitRepository>| {
+            object
+                .status
+                .as_ref()
+                .is_some_and(|status| status.artifact.is_some())
+        };
+        !known.looked_at.contains(&source) && known.sources.get(&source).is_some_and(had)
+    })
+}
+
+/// A run that stopped before anything was attempted.
+fn early(ctx: &Context, run: &Run, why: Explained) -> KustomizationOutcome {
+    KustomizationOutcome::Failed(Failed::early(why, run.took(ctx)))
+}
+
+async fn deliver(
+    ctx: &Arc<Context>,
+    object: &Arc<Kustomization>,
+    run: &Arc<Run>,
+) -> KustomizationOutcome {
+    // read: what is wanted, by whom, and whether it may be
+    let wanted = match read(ctx, object) {
+        Ok(Some(wanted)) => wanted,
+        Ok(None) => return KustomizationOutcome::Suspended,
+        Err(why) => return early(ctx, run, why),
+    };
+    let revision = wanted.stored.artifact.revision.to_string();
+    let deadline = Instant::now() + wanted.spec.timeout;
+    let progress = run.announce(revision.clone(), wanted.spec.timeout);
+    let work = async {
+        // decide: nothing below this line and above the next reaches the cluster but to ask what kinds it serves
+        progress.at(KustomizationProgress::Building);
+        let prepared = prepare(ctx, object, &wanted, deadline).await?;
+        // write: as the tenant
+        progress.at(KustomizationProgress::DetectingDrift);
+        Ok::<_, Stopped>(apply(ctx, object, &wanted, prepared, deadline, run).await)
+    };
+    let outcome = report::announcing(ctx, object, run, &progress, work).await;
+    match outcome {
+        Ok(Ok(done)) => KustomizationOutcome::Applied(Applied {
+            took: run.took(ctx),
+            ..done
+        }),
+        Ok(Err(failed)) => KustomizationOutcome::Failed(Failed {
+            took: run.took(ctx),
+            ..*failed
+        }),
+        Err(Stopped { why, digest }) => KustomizationOutcome::Failed(Failed {
+            attempted: Some(revision),
+            digest,
+            ..Failed::early(why, run.took(ctx))
+        }),
+    }
+}
+
+/// What a run works from: an admitted spec and what its source has in store.
+struct Wanted {
+    spec: AdmittedSpec,
+    tenant: Tenant,
+    stored: Stored,
+    inventory: Inventory,
+}
+
+/// A run that stopped between reading and writing.
+struct Stopped {
+    why: Explained,
+    digest: Option<String>,
+}
+
+impl Stopped {
+    fn early(why: Explained) -> Self {
+        Self { why, digest: None }
+    }
+}
+
+/// Parses, asks policy about the spec before a byte of the source is opened, and finds the source. `None`: suspended.
+fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Wanted>, Explained> {
+    let spec = Spec::parse(object).map_err(|why| Explained::of(&why))?;
+    if spec.suspend {
+        return Ok(None);
+    }
+    let inventory = recorded(object)?;
+    let namespace = spec.id.namespace.clone();
+    let tenant = ctx.index.read(|known| known.tenants.owner_of(&namespace));
+    tenancy::may_use_source(&ctx.grounds, &tenant, &namespace, &spec.source)?;
+    let source = spec.source.clone();
+    let spec = admit_spec(ctx, object, &tenant, spec)?;
+    let stored = stored(ctx, &source)?;
+    Ok(Some(Wanted {
+        spec,
+        tenant,
+        stored,
+        inventory,
+    }))
+}
+
+fn admit_spec(
+    ctx: &Context,
+    object: &Kustomization,
+    tenant: &Tenant,
+    spec: Spec,
+) -> Result<AdmittedSpec, Explained> {
+    let shown = serde_json::to_value(object).map_err(|why| {
+        Explained::new(
+            Reason::InvalidSpec,
+            Turn::Owner,
+            format!("the object cannot be shown to policy: {why}"),
+        )
+    })?;
+    admit::spec(ctx.rules, tenant, &shown, spec, &ctx.grounds).map_err(|why| {
+        report::denied(ctx, &why);
+        Explained::of(&why)
+    })
+}
+
+/// What the last runs left on the cluster. One that cannot be read stops everything: who cannot say what is there must
+/// not prune.
+fn recorded(object: &Kustomization) -> Result<Inventory, Explained> {
+    let entries = object
+        .status
+        .as_ref()
+        .and_then(|status| status.inventory.as_ref());
+    let entries = entries.into_iter().flat_map(|inventory| &inventory.entries);
+    Inventory::parse(entries.map(|entry| (entry.id.as_str(), entry.version.as_str()))).map_err(
+        |why| {
+            let message = format!("the inventory in the status cannot be read: {why}");
+            Explained::new(Reason::ReconciliationFailed, Turn::Owner, message)
+        },
+    )
+}
+
+/// What the source has in store.
+fn stored(ctx: &Context, source: &SourceRef) -> Result<Stored, Explained> {
+    let key = source.key();
+    let (stored, exists) = ctx.index.read(|known| {
+        (
+            known.stored.get(&key).cloned(),
+            known.sources.contains_key(&key),
+        )
+    });
+    stored.ok_or_else(|| {
+        let message = if exists {
+            "Source artifact not found, retrying in 30s".to_owned()
+        } else {
+            format!(
+                "GitRepository.source.toolkit.fluxcd.io \"{}\" not found",
+                source.name
+            )
+        };
+        let why = Explained::new(Reason::ArtifactFailed, Turn::Source, message);
+        let (namespace, name) = (&source.namespace, &source.name);
+        match exists {
+            true => why.with_hint(format!(
+                "look at `kubectl -n {namespace} describe gitrepository {name}`"
+            )),
+            false => why.with_hint(format!(
+                "create GitRepository {name} in namespace {namespace}"
+            )),
+        }
+    })
+}
+
+/// A plan that policy has let pass, and the digest of what was built.
+struct Prepared {
+    plan: Plan<reeve_core::plan::Admitted>,
+    digest: String,
+}
+
+/// Render, transform, plan, policy.
+async fn prepare(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    wanted: &Wanted,
+    deadline: Instant,
+) -> Result<Prepared, Stopped> {
+    let (snapshot, spec) = (wanted.stored.snapshot.clone(), Spec::clone(&wanted.spec));
+    // Rendering computes; it must not hold a thread that others' watches and answers need.
+    let rendering = tokio::task::spawn_blocking(move || render(&snapshot, &spec));
+    let rendered = tokio::time::timeout_at(deadline, rendering)
+        .await
+        .map_err(|_| Stopped::early(late("building")))?
+        .map_err(|_| Stopped::early(crashed()))?
+        .map_err(|why| Stopped::early(Explained::of(&why)))?;
+    let id = &wanted.spec.id;
+    let transformed = transform(ctx, id, rendered).await.map_err(Stopped::early)?;
+    let digest = transformed.digest().to_string();
+    let stop = |why| Stopped {
+        why,
+        digest: Some(digest.clone()),
+    };
+    let scopes = ctx.cluster.scopes().await;
+    let proposed = Plan::propose(transformed, &scopes, &wanted.inventory, &wanted.spec)
+        .map_err(|why| stop(Explained::of(&why)))?;
+    let plan = admit::plan(ctx.rules, &wanted.tenant, &wanted.spec, proposed).map_err(|why| {
+        report::denied(ctx, &why);
+        stop(Explained::of(&why))
+    })?;
+    tracing::debug!(name = ?object.metadata.name, objects = plan.objects().count(), "admitted");
+    Ok(Prepared { plan, digest })
+}
+
+fn late(doing: &str) -> Explained {
+    let message = format!("{doing} took longer than spec.timeout");
+    Explained::new(Reason::BuildFailed, Turn::Retry, message)
+        .with_hint("raise spec.timeout, or build less at a time")
+}
+
+fn crashed() -> Explained {
+    let message = "building crashed; this is a fault of reeve's, the log has where";
+    Explained::new(Reason::BuildFailed, Turn::NextRevision, message)
+}
+
+/// Applies what is wanted and prunes what no longer is.
+async fn apply(
+    ctx: &Arc<Context>,
+    object: &Arc<Kustomization>,
+    wanted: &Wanted,
+    prepared: Prepared,
+    deadline: Instant,
+    run: &Arc<Run>,
+) -> Result<Applied, Box<Failed>> {
+    let Prepared { plan, digest } = prepared;
+    let revision = wanted.stored.artifact.revision.to_string();
+    let client = ctx.cluster.as_tenant(&wanted.spec);
+    let recorder = Recorder::new(ctx, object, run, wanted.inventory.clone());
+    let stopped = |why: Explained, changes: Vec<Change>, inventory: Inventory| {
+        let took = run.took(ctx);
+        let (attempted, digest) = (Some(revision.clone()), Some(digest.clone()));
+        Box::new(Failed {
+            why,
+            attempted,
+            changes,
+            inventory: Some(inventory),
+            digest,
+            took,
+        })
+    };
+    let applied = match client.apply(&plan, deadline, &recorder).await {
+        Ok(applied) => applied,
+        Err(why) => {
+            let inventory = wanted.inventory.union(&recorder.inventory());
+            return Err(stopped(
+                Explained::of(&why),
+                changes(&why.done().entries),
+                inventory,
+            ));
+        }
+    };
+    let pruned = match client.prune(&plan, deadline).await {
+        Ok(pruned) => pruned,
+        Err(why) => {
+            let inventory = plan.inventory().union(why.left());
+            let done = [changes(&applied.entries), changes(&why.done().entries)].concat();
+            return Err(stopped(Explained::of(&why), done, inventory));
+        }
+    };
+    let inventory = plan.inventory().clone();
+    let (changes, pruned) = (changes(&applied.entries), changes(&pruned.done.entries));
+    report::applied(ctx, object, &changes, &pruned);
+    Ok(Applied {
+        revision,
+        changes,
+        pruned,
+        inventory,
+        digest,
+        took: run.took(ctx),
+    })
+}

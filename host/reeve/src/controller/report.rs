@@ -1,0 +1,297 @@
+//! What came of a run: status, event, log line, metric, and when the next one is. The only writer of status.
+//!
+//! What to say is `core::status`'s; here it is written, once, and what was written is put into the index at once, so
+//! that the next run never starts from a status older than its own. A status that cannot be written is tried again with
+//! the whole run: runs are idempotent.
+
+mod bad;
+mod kind;
+mod run;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reeve_api::kustomization::Kustomization;
+use reeve_api::name::TenantName;
+use reeve_api::plugin::ClusterPlugin;
+use reeve_api::receiver::Receiver;
+use reeve_api::source::GitRepository;
+use reeve_api::tenant::{Project, Tenant};
+use reeve_core::admit::Denied;
+use reeve_core::failure::{Explained, chain};
+use reeve_core::inventory::Inventory;
+use reeve_core::schedule::Next;
+use reeve_core::status::{
+    self, Change, KustomizationOutcome, PluginOutcome, ReceiverOutcome, SourceOutcome,
+    TenantOutcome, Told,
+};
+
+pub(super) use bad::undecodable;
+pub(super) use kind::{Reported, adopt, farewell, is_adopted};
+pub(super) use run::{Announced, Run};
+
+use crate::cluster;
+use crate::context::Context;
+use crate::observe::happening::{self, Ending, ReconcileEnded};
+
+/// How long a run goes on before it says what it is doing. Most are over sooner, and cost one write of their status.
+const QUIET: Duration = Duration::from_secs(1);
+/// How soon a run is made again whose status could not be written.
+const WRITE_AGAIN: Duration = Duration::from_secs(2);
+
+/// Tells what came of a run of a GitRepository.
+pub(super) async fn source(
+    ctx: &Context,
+    object: &GitRepository,
+    run: Run,
+    outcome: SourceOutcome,
+) -> Next {
+    let previous = object.status.clone().unwrap_or_default();
+    let interval = object.spec.interval.get();
+    let told = status::tell_source(&previous, &run.frame(ctx, interval, interval), &outcome);
+    let (ending, revision) = match &outcome {
+        SourceOutcome::Stored { artifact, .. } => {
+            (Ending::Succeeded, Some(artifact.revision.to_string()))
+        }
+        SourceOutcome::Unchanged { revision } => (Ending::Succeeded, Some(revision.clone())),
+        SourceOutcome::Suspended => (Ending::Suspended, None),
+        SourceOutcome::Failed { why, newer } => (failed(why), newer.clone()),
+    };
+    finish(ctx, object, &run, told, ending, revision.as_deref()).await
+}
+
+/// Tells what came of a run of a Kustomization.
+pub(super) async fn kustomization(
+    ctx: &Context,
+    object: &Kustomization,
+    run: &Run,
+    outcome: KustomizationOutcome,
+) -> Next {
+    let previous = object.status.clone().unwrap_or_default();
+    let spec = &object.spec;
+    let interval = spec.interval.get();
+    let retry = spec
+        .retry_interval
+        .as_ref()
+        .map_or(interval, reeve_api::duration::Duration::get);
+    let timeout = spec
+        .timeout
+        .as_ref()
+        .map_or(interval, reeve_api::duration::Duration::get);
+    let frame = run.frame(ctx, interval, retry);
+    let told = status::tell_kustomization(&previous, &frame, timeout, &outcome);
+    let (ending, revision) = match &outcome {
+        KustomizationOutcome::Applied(done) => (Ending::Succeeded, Some(done.revision.as_str())),
+        KustomizationOutcome::Withdrawn { .. } => (Ending::Succeeded, None),
+        KustomizationOutcome::Suspended => (Ending::Suspended, None),
+        KustomizationOutcome::Failed(stopped) => {
+            (failed(&stopped.why), stopped.attempted.as_deref())
+        }
+    };
+    finish(ctx, object, run, told, ending, revision).await
+}
+
+/// Tells what came of a run of a Receiver.
+pub(super) async fn receiver(
+    ctx: &Context,
+    object: &Receiver,
+    run: Run,
+    outcome: ReceiverOutcome,
+) -> Next {
+    let previous = object.status.clone().unwrap_or_default();
+    let interval = object.spec.interval.get();
+    let told = status::tell_receiver(&previous, &run.frame(ctx, interval, interval), &outcome);
+    let ending = match &outcome {
+        ReceiverOutcome::Listening { .. } => Ending::Succeeded,
+        ReceiverOutcome::Suspended => Ending::Suspended,
+        ReceiverOutcome::Failed(why) => failed(why),
+    };
+    finish(ctx, object, &run, told, ending, None).await
+}
+
+/// Tells a Tenant what it has.
+pub(super) async fn tenant(ctx: &Context, object: &Tenant, outcome: TenantOutcome) -> Next {
+    let run = Run::of_platform(ctx, object);
+    let previous = object.status.clone().unwrap_or_default();
+    let told = status::tell_tenant(
+        &previous,
+        &run.frame(ctx, Duration::MAX, Duration::MAX),
+        &outcome,
+    );
+    let ending = outcome.wrong.as_ref().map_or(Ending::Succeeded, failed);
+    finish(ctx, object, &run, told, ending, None).await
+}
+
+/// Tells a Project who names it.
+pub(super) async fn project(ctx: &Context, object: &Project, members: Vec<TenantName>) {
+    let run = Run::of_platform(ctx, object);
+    let previous = object.status.clone().unwrap_or_default();
+    let frame = run.frame(ctx, Duration::MAX, Duration::MAX);
+    let told = status::tell_project(&previous, &frame, members);
+    let _next = finish(ctx, object, &run, told, Ending::Succeeded, None).await;
+}
+
+/// Tells whether a ClusterPlugin may be called.
+pub(super) async fn plugin(ctx: &Context, object: &ClusterPlugin, outcome: PluginOutcome) -> Next {
+    let run = Run::of_platform(ctx, object);
+    let previous = object.status.clone().unwrap_or_default();
+    let told = status::tell_plugin(
+        &previous,
+        &run.frame(ctx, Duration::MAX, Duration::MAX),
+        &outcome,
+    );
+    let ending = match &outcome {
+        PluginOutcome::Loaded { .. } => Ending::Succeeded,
+        PluginOutcome::Failed(why) => failed(why),
+    };
+    finish(ctx, object, &run, told, ending, None).await
+}
+
+/// Writes the inventory of a run that is about to leave more on the cluster than the last one did.
+pub(super) async fn record(
+    ctx: &Context,
+    object: &Kustomization,
+    run: &Run,
+    inventory: &Inventory,
+) -> Result<(), Explained> {
+    let mut status = object.status.clone().unwrap_or_default();
+    status.inventory = Some(status::typed_inventory(inventory));
+    run.write(ctx, object, &status)
+        .await
+        .map_err(|why| Explained::of(&why))
+}
+
+/// Does `work`, and says on the object how far it is when it takes long.
+pub(super) async fn announcing<T>(
+    ctx: &Context,
+    object: &Kustomization,
+    run: &Run,
+    announced: &Announced,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + QUIET, QUIET);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            _ = ticks.tick() => {
+                let Some(progress) = announced.news() else { continue };
+                let previous = object.status.clone().unwrap_or_default();
+                let frame = run.frame(ctx, Duration::MAX, Duration::MAX);
+                let (revision, timeout) = announced.about();
+                let status =
+                    status::announce_kustomization(&previous, &frame, progress, revision, timeout);
+                run.write_if_free(ctx, object, &status).await;
+            }
+        }
+    }
+}
+
+/// Counts and logs what policy denied, objection by objection.
+pub(super) fn denied(ctx: &Context, why: &Denied) {
+    for objection in why.objections() {
+        ctx.metrics.tell(&happening::Denied {
+            policy: &objection.policy,
+            message: &objection.message,
+        });
+    }
+}
+
+/// Counts and logs what was written.
+pub(super) fn applied(
+    ctx: &Context,
+    _object: &Kustomization,
+    changes: &[Change],
+    pruned: &[Change],
+) {
+    for changes in [changes, pruned] {
+        ctx.metrics.tell(&happening::Applied { changes });
+    }
+}
+
+/// Says what stays behind when a Kustomization is let go without its objects being deleted.
+pub(super) fn orphaned(ctx: &Context, object: &Kustomization, why: &Explained, left: &Inventory) {
+    let subjects: Vec<String> = left
+        .entries()
+        .take(20)
+        .map(|entry| entry.id.subject())
+        .collect();
+    let message = format!(
+        "let go without pruning, since {why}; left as they are: {}",
+        subjects.join(", ")
+    );
+    tracing::warn!("{message}");
+    let event = status::Event {
+        type_: status::EventType::Warning,
+        reason: reeve_api::reason::Reason::PruneFailed,
+        message: status::bounded(&message, status::MAX_EVENT_MESSAGE),
+        metadata: Default::default(),
+    };
+    kind::tell(ctx, object, event);
+}
+
+fn failed(why: &Explained) -> Ending<'_> {
+    Ending::Failed {
+        reason: why.reason.as_str(),
+        message: &why.message,
+    }
+}
+
+/// Writes, remembers, emits, logs, counts.
+async fn finish<K: Reported>(
+    ctx: &Context,
+    object: &K,
+    run: &Run,
+    told: Told<K::Status>,
+    ending: Ending<'_>,
+    revision: Option<&str>,
+) -> Next {
+    let mut next = told.next;
+    match run.write(ctx, object, &told.status).await {
+        Ok(()) => {
+            if let Some(target) = run.target() {
+                ctx.index.remember(target, told.memory);
+            }
+            told.events
+                .into_iter()
+                .for_each(|event| kind::tell(ctx, object, event));
+        }
+        Err(why) => {
+            tracing::warn!(
+                error = chain(&why),
+                "writing the status failed, the run is made again"
+            );
+            next = Next::After(WRITE_AGAIN);
+        }
+    }
+    let after = match next {
+        Next::After(wait) => Some(wait),
+        Next::Watch => None,
+    };
+    let took = run.took(ctx);
+    let object = kind::observed(object.meta());
+    let object = object.of(K::KIND);
+    ctx.metrics.tell(&ReconcileEnded {
+        object,
+        ending,
+        revision,
+        took,
+        next: after,
+    });
+    next
+}
+
+/// What a write of a status came to.
+type Wrote = Result<(), cluster::CallError>;
+
+/// The object as this run last wrote it, if it is the one the index knows.
+fn remember<K: Reported>(ctx: &Context, object: Arc<K>) {
+    ctx.index.write(|known| {
+        if let Some(slot) = K::slot(known, &object)
+            && slot.meta().uid == object.meta().uid
+        {
+            *slot = object;
+        }
+    });
+}

@@ -1,0 +1,103 @@
+//! An object that nobody can read is told so on itself.
+//!
+//! What its spec says is unknown, so nothing is done by it and nothing is undone: no fetch, no apply, no prune. One that
+//! is being deleted is let go.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use reeve_api::condition::{self, Status, Type};
+use reeve_api::reason::Reason;
+use reeve_core::failure::chain;
+use reeve_core::status::{Event, EventType, MAX_EVENT_MESSAGE, bounded};
+use serde_json::{Value, json};
+
+use super::kind::{Reported, observed};
+use crate::cluster::{self, Involved, Subject, Undecodable};
+use crate::context::Context;
+
+/// Marks an object that cannot be decoded.
+pub(in crate::controller) async fn undecodable<K: Reported>(ctx: &Context, bad: &Undecodable) {
+    let subject = Subject::of_bad(kube::core::ApiResource::erase::<K>(&()), bad);
+    if bad.meta.deletion_timestamp.is_some() {
+        let finalizers = bad.meta.finalizers.clone().unwrap_or_default();
+        let gone = ctx
+            .cluster
+            .remove_finalizer(&subject, &finalizers, K::MANAGER)
+            .await;
+        if let Err(why) = gone {
+            tracing::warn!(error = chain(&why), "removing the finalizer failed");
+        }
+        return;
+    }
+    let message = format!("the object cannot be read: {}", bad.why);
+    let before = bad.object.data.get("status").cloned().unwrap_or_default();
+    let (after, news) = stalled(ctx, bad, &before, &message);
+    let names = observed(&bad.meta);
+    tracing::error!(object = %names.of(K::KIND), "{message}");
+    if let Err(why) = ctx
+        .cluster
+        .write_status(&subject, &before, &after, K::MANAGER)
+        .await
+    {
+        tracing::warn!(error = chain(&why), "writing the status failed");
+        return;
+    }
+    if news {
+        tell::<K>(ctx, bad, &message);
+    }
+}
+
+/// The status with the news in it, and whether it is any.
+fn stalled(ctx: &Context, bad: &Undecodable, before: &Value, message: &str) -> (Value, bool) {
+    let known = before.get("conditions").cloned().unwrap_or_default();
+    let mut conditions: Vec<Condition> = serde_json::from_value(known).unwrap_or_default();
+    let news =
+        condition::find(&conditions, Type::Stalled).is_none_or(|told| told.message != message);
+    let generation = bad.meta.generation.unwrap_or_default();
+    let _was_there = condition::remove(&mut conditions, Type::Reconciling);
+    for (kind, status) in [(Type::Ready, Status::False), (Type::Stalled, Status::True)] {
+        let made = condition::new(
+            kind,
+            status,
+            Reason::InvalidSpec,
+            message,
+            generation,
+            ctx.clock.now(),
+        );
+        condition::set(&mut conditions, made);
+    }
+    let mut after = if before.is_object() {
+        before.clone()
+    } else {
+        json!({})
+    };
+    if let Some(fields) = after.as_object_mut() {
+        fields.insert("conditions".to_owned(), json!(conditions));
+        fields.insert("observedGeneration".to_owned(), json!(generation));
+    }
+    (after, news)
+}
+
+fn tell<K: Reported>(ctx: &Context, bad: &Undecodable, message: &str) {
+    let event = Event {
+        type_: EventType::Warning,
+        reason: Reason::InvalidSpec,
+        message: bounded(message, MAX_EVENT_MESSAGE),
+        metadata: Default::default(),
+    };
+    ctx.events.tell(cluster::Event {
+        involved: Involved {
+            api_version: K::api_version(&()).into_owned(),
+            kind: K::kind(&()).into_owned(),
+            namespace: bad.meta.namespace.clone().unwrap_or_default(),
+            name: bad.meta.name.clone().unwrap_or_default(),
+            uid: bad.meta.uid.clone().unwrap_or_default(),
+            resource_version: bad.meta.resource_version.clone().unwrap_or_default(),
+        },
+        component: K::COMPONENT,
+        warning: true,
+        reason: event.reason.as_str().to_owned(),
+        message: event.message,
+        annotations: event.metadata,
+        at: ctx.clock.now(),
+    });
+}
