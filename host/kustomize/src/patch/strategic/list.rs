@@ -75,11 +75,58 @@ fn items(
     shape: Option<Shape>,
     context: &Context<'_>,
 ) -> Result<(), String> {
-    let patch = match &with {
+    let (keys, list) = wanted(dest, &with, keys, context)?;
+    if list.is_empty() {
+        return Ok(());
+    }
+    let mut new = Vec::new();
+    let mut used: Vec<&str> = keys.to_vec();
+    for values in &list {
+        let (keys, values) = usable(&list, values, keys);
+        used.clone_from(&keys);
+        let (find_keys, find_values) = usable(std::slice::from_ref(&values), &values, &keys);
+        let at = position(dest, &find_keys, &find_values);
+        let of_item = match &mut with {
+            WithList::Nothing => With::Nothing,
+            WithList::Itself => With::Itself,
+            WithList::Patch(patch) => position(patch, &find_keys, &find_values)
+                .and_then(|of| patch.get_mut(of))
+                .map_or(With::Nothing, With::Patch),
+        };
+        let mut item = at.and_then(|at| dest.get_mut(at));
+        let merged = match walk(item.as_deref_mut(), of_item, shape, context)? {
+            Outcome::Clear => None,
+            Outcome::Same => item,
+            Outcome::Value(mut value) => {
+                put_merged(&mut new, dest, Some(&mut value), &keys, &values)?;
+                continue;
+            }
+        };
+        // What was merged in place stays in the list too, to be put over the copy at the end.
+        let mut copy = None;
+        if let Some(node) = merged.filter(|node| !is_nothing(node)) {
+            complete_keys(node, &keys, &values)?;
+            copy = Some(node.clone());
+        }
+        put_merged(&mut new, dest, copy.as_mut(), &keys, &values)?;
+    }
+    append(&mut new, std::mem::take(dest), &used)?;
+    *dest = new;
+    Ok(())
+}
+
+/// The keys of a list, and their values for every item there is to be.
+fn wanted<'k>(
+    dest: &[Node],
+    with: &WithList<'_>,
+    keys: &'k [&'static str],
+    context: &Context<'_>,
+) -> Result<(&'k [&'static str], Vec<Values>), String> {
+    let patch = match with {
         WithList::Patch(patch) => Some(&**patch),
         WithList::Nothing | WithList::Itself => None,
     };
-    let (keys, mut list): (&[&str], _) = if keys.is_empty() {
+    let (keys, mut list): (&[&'static str], _) = if keys.is_empty() {
         (&[""], own_values(dest, patch))
     } else {
         (keys, key_values(dest, patch, keys))
@@ -91,58 +138,22 @@ fn items(
     if keys.len() > 1 {
         complete(&mut list);
     }
-    if list.is_empty() {
-        return Ok(());
-    }
-    let mut new = Vec::new();
-    let mut used: Vec<&str> = keys.to_vec();
-    for values in list.clone() {
-        let (keys, values) = usable(&list, &values, keys);
-        used.clone_from(&keys);
-        let (find_keys, find_values) = usable(std::slice::from_ref(&values), &values, &keys);
-        let at = position(dest, &find_keys, &find_values);
-        let of_item = match &mut with {
-            WithList::Nothing => With::Nothing,
-            WithList::Itself => With::Itself,
-            WithList::Patch(patch) => position(patch, &find_keys, &find_values)
-                .and_then(|of| patch.get_mut(of))
-                .map_or(With::Nothing, With::Patch),
-        };
-        let outcome = walk(at.and_then(|at| dest.get_mut(at)), of_item, shape, context)?;
-        let merged = match outcome {
-            Outcome::Clear => None,
-            Outcome::Same => at.and_then(|at| dest.get_mut(at)),
-            Outcome::Value(value) => {
-                put_value(&mut new, dest, value, &keys, &values)?;
-                continue;
-            }
-        };
-        match merged.filter(|node| !is_nothing(node)) {
-            None => put(dest, None, &keys, &values)?,
-            Some(node) => {
-                complete_keys(node, &keys, &values)?;
-                let node = node.clone();
-                put(&mut new, Some(node), &keys, &values)?;
-            }
-        }
-    }
-    append(&mut new, std::mem::take(dest), &used)?;
-    *dest = new;
-    Ok(())
+    Ok((keys, list))
 }
 
-fn put_value(
+/// Puts what became of an item into the new list; when nothing did, takes the item out of the old one.
+fn put_merged(
     new: &mut Vec<Node>,
     dest: &mut Vec<Node>,
-    mut value: Node,
+    merged: Option<&mut Node>,
     keys: &[&str],
     values: &[String],
 ) -> Result<(), String> {
-    if is_nothing(&value) {
+    let Some(node) = merged.filter(|node| !is_nothing(node)) else {
         return put(dest, None, keys, values);
-    }
-    complete_keys(&mut value, keys, values)?;
-    put(new, Some(value), keys, values)
+    };
+    complete_keys(node, keys, values)?;
+    put(new, Some(std::mem::take(node)), keys, values)
 }
 
 fn is_nothing(node: &Node) -> bool {
