@@ -5,6 +5,7 @@
 //! only writer of status. The webhook server reaches the runs by the same queues.
 
 mod follow;
+mod housekeeping;
 mod kustomization;
 mod plugin;
 mod queue;
@@ -94,6 +95,7 @@ pub(crate) async fn run(
 ) {
     let mut watches = JoinSet::new();
     follow::all(&ctx, &mut watches);
+    watches.spawn(housekeeping::keep(Arc::clone(&ctx)));
     let mut runs = JoinSet::new();
     macro_rules! work {
         ($kind:ident, $inbox:ident, $workers:expr, $reconcile:path) => {{

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use reeve_api::name::{NamespacedName, ObjectName};
 use reeve_api::source::GitRepository;
+use reeve_core::artifact::Revision;
 use reeve_core::failure::Explained;
 use reeve_core::index::Target;
 use reeve_core::schedule::Next;
@@ -95,15 +96,21 @@ async fn fetch(
         |why: Explained, newer: Option<String>| Box::new(SourceOutcome::Failed { why, newer });
     // read: credentials, and where the reference points
     let remote = remote(ctx, wanted).await.map_err(|why| refuse(why, None))?;
-    let resolved = git::resolve(
+    let asked = git::resolve(
         &ctx.mirrors,
         &remote,
         &wanted.reference,
         deadline.into_std(),
         &ctx.limits,
     )
-    .await
-    .map_err(|why| refuse(Explained::of(&why), None))?;
+    .await;
+    let resolved = match asked {
+        Ok(resolved) => resolved,
+        Err(why) => {
+            restore(ctx, id, wanted, &remote, deadline).await;
+            return Err(refuse(Explained::of(&why), None));
+        }
+    };
     let revision = resolved.revision().to_string();
     let same = index::Wanted {
         url: wanted.url.to_string(),
@@ -148,15 +155,12 @@ async fn fetch(
         took: begun.elapsed(),
     });
     let subject = snapshot.subject().to_owned();
-    let appliers: Vec<NamespacedName> = ctx.index.write(|known| {
-        let stored = Stored {
-            artifact: artifact.clone(),
-            snapshot,
-            wanted: same,
-        };
-        known.stored.insert(id.clone(), stored);
-        known.touch.kustomizations_of(id).cloned().collect()
-    });
+    let stored = Stored {
+        artifact: artifact.clone(),
+        snapshot,
+        wanted: same,
+    };
+    let appliers = keep(ctx, id, stored);
     tracing::debug!(object = %source, "waking {} Kustomizations", appliers.len());
     appliers
         .into_iter()
@@ -166,6 +170,53 @@ async fn fetch(
         subject,
         ignore: wanted.ignore.clone(),
     })
+}
+
+/// Puts what is in store where runs find it. Returns the Kustomizations that use it.
+fn keep(ctx: &Context, id: &NamespacedName, stored: Stored) -> Vec<NamespacedName> {
+    ctx.index.write(|known| {
+        known.stored.insert(id.clone(), stored);
+        known.touch.kustomizations_of(id).cloned().collect()
+    })
+}
+
+/// Takes up what an earlier process had in store, from the mirror: a server that is gone while we restart must not
+/// leave its tenants without what they already have. When that fails too, the failure to ask is what is told.
+async fn restore(
+    ctx: &Context,
+    id: &NamespacedName,
+    wanted: &Wanted,
+    remote: &Arc<Remote>,
+    deadline: Instant,
+) {
+    let earlier = ctx.index.read(|known| {
+        let status = known.sources.get(id)?.status.as_ref()?;
+        let artifact = status.artifact.as_ref()?;
+        (!known.stored.contains_key(id)).then(|| artifact.revision.clone())
+    });
+    let Some(revision) = earlier.and_then(|text| Revision::parse(&text).ok()) else {
+        return;
+    };
+    let Ok(resolved) = git::Resolved::earlier(&revision) else {
+        return;
+    };
+    let ignore = wanted.ignore.as_deref();
+    let deadline = deadline.into_std();
+    let fetched = git::fetch(&ctx.mirrors, remote, resolved, ignore, deadline, &ctx.limits).await;
+    let Ok(snapshot) = fetched else { return };
+    let now = ctx.clock.now();
+    if let Ok(artifact) = ctx.store.put("gitrepository", id, &snapshot, now).await {
+        let wanted = index::Wanted {
+            url: wanted.url.to_string(),
+            ignore: wanted.ignore.clone(),
+        };
+        let stored = Stored {
+            artifact,
+            snapshot,
+            wanted,
+        };
+        let _woken_by_the_first_look = keep(ctx, id, stored);
+    }
 }
 
 /// Who we are to the repository, and how it is reached.

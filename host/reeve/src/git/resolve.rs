@@ -33,6 +33,15 @@ impl Resolved {
         &self.revision
     }
 
+    /// A revision that was fetched before: if its commit is still in the mirror, nobody has to be asked for it.
+    ///
+    /// # Errors
+    /// When the revision's commit is not one.
+    pub fn earlier(revision: &Revision) -> Result<Self, Error> {
+        let found = named(revision.commit(), None)?;
+        Ok(Self { revision: revision.clone(), ..found })
+    }
+
     /// The full name of the reference that was found; none for a commit.
     pub fn reference(&self) -> Option<&str> {
         self.reference.as_deref()

@@ -1,0 +1,43 @@
+//! What nobody refers to any more goes: archives of the store, mirrors of repositories.
+//!
+//! Only of this machine's disk; nothing of a cluster is ever collected here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+
+use crate::context::Context;
+use crate::store::Retention;
+
+/// How often the disk is looked over.
+const EVERY: Duration = Duration::from_secs(10 * 60);
+/// How long a mirror is kept that nobody fetches into.
+const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Looks over the disk for as long as it is polled.
+pub(super) async fn keep(ctx: Arc<Context>) {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first comes at once, when nothing is known yet and everything would be taken for abandoned.
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let live: BTreeSet<_> = ctx.index.read(|known| known.sources.keys().cloned().collect());
+        let (store, mirrors) = (ctx.store.clone(), Arc::clone(&ctx.mirrors));
+        let now = ctx.clock.now();
+        let swept = tokio::task::spawn_blocking(move || {
+            let archives = store.collect("gitrepository", &live, Retention::default(), now)?;
+            Ok::<_, std::io::Error>((archives, mirrors.collect(IDLE)?))
+        });
+        match swept.await {
+            Ok(Ok((0, 0))) => {}
+            Ok(Ok((archives, mirrors))) => {
+                tracing::info!(archives, mirrors, "garbage collected from the disk");
+            }
+            Ok(Err(why)) => tracing::warn!(error = %why, "collecting garbage from the disk failed"),
+            Err(why) => tracing::error!(error = %why, "collecting garbage from the disk crashed"),
+        }
+    }
+}
