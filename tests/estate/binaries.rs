@@ -4,7 +4,6 @@
 //! (for the control plane: the same minor), so that a scenario never runs against a stranger.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -75,7 +74,7 @@ fn installed(name: &str) -> Option<PathBuf> {
         .into_iter()
         .collect();
     dirs.extend(std::env::split_paths(
-        &std::env::var_os("PATH").unwrap_or_else(OsString::new),
+        &std::env::var_os("PATH").unwrap_or_default(),
     ));
     dirs.into_iter()
         .map(|dir| dir.join(name))

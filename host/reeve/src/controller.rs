@@ -71,6 +71,14 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
     (queues, inboxes)
 }
 
+/// A run that panicked is a fault of ours: it is tried again, but not at once.
+fn pace(workers: usize) -> queue::Pace {
+    queue::Pace {
+        workers,
+        after_panic: Duration::from_secs(60),
+    }
+}
+
 /// Every line that a run logs says which object it is about, and which run it was.
 fn span(kind: Kind, key: &impl std::fmt::Display) -> tracing::Span {
     let key = key.to_string();
@@ -105,7 +113,12 @@ pub(crate) async fn run(
                 let span = span(Kind::$kind, &key);
                 async move { $reconcile(&ctx, &key).await }.instrument(span)
             };
-            runs.spawn(queue::work(inboxes.$inbox, $workers, stop.clone(), run));
+            runs.spawn(queue::work(
+                inboxes.$inbox,
+                pace($workers),
+                stop.clone(),
+                run,
+            ));
         }};
     }
     // Tenants and plugins first in the list, since the others depend on what they say.

@@ -303,45 +303,44 @@ impl TenantClient {
         let Some(at) = self.locate(object.id(), Some(object.version())).await? else {
             return Err(self.unlocated(object.id(), unknown_kind(object)));
         };
-        let settled =
-            |action, live: &Value| Ok(Finding::Settled(action, verdict(live).is_current()));
+        let settled = |action, live: &Value| Finding::Settled(action, verdict(live).is_current());
         if compare::only_if_absent(wanted)
             && let Some(live) = self.read(&at).await?
         {
-            return settled(Action::Skipped, &live);
+            return Ok(settled(Action::Skipped, &live));
         }
         let body = wanted.to_string().into_bytes();
         // Both at once: most of a run that changes nothing is waiting for these two answers.
         let (live, dry) = tokio::join!(self.read(&at), self.dry_run(&at, body.clone()));
         let live = live?;
         if let Some(live) = live.as_ref().filter(|live| compare::left_alone(live)) {
-            return settled(Action::Skipped, live);
+            return Ok(settled(Action::Skipped, live));
         }
         let differs = |action, first| {
-            Ok(Finding::Differs(Box::new(Write {
+            Finding::Differs(Box::new(Write {
                 at: at.clone(),
                 body: body.clone(),
                 action,
                 first,
-            })))
+            }))
         };
         let dry = match (dry, &live) {
             (Ok(dry), _) => dry,
             (Err(why), Some(live)) if self.may_recreate(&why, wanted, live) => {
                 let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
                 let uid = uid.unwrap_or_default().to_owned();
-                return differs(Action::Created, First::Delete(uid));
+                return Ok(differs(Action::Created, First::Delete(uid)));
             }
             (Err(why), _) => return Err(self.failed(&at, Attempt::DryRun, why)),
         };
         let Some(live) = live else {
-            return differs(Action::Created, First::Nothing);
+            return Ok(differs(Action::Created, First::Nothing));
         };
-        match compare::takeover(wanted, &live) {
+        Ok(match compare::takeover(wanted, &live) {
             Some(patch) => differs(Action::Configured, First::Takeover(patch)),
             None if compare::differs(&live, &dry) => differs(Action::Configured, First::Nothing),
             None => settled(Action::Unchanged, &live),
-        }
+        })
     }
 
     async fn read(&self, at: &Located) -> Result<Option<Value>, ObjectError> {

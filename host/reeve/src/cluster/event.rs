@@ -81,7 +81,7 @@ impl Events {
     pub fn tell(&self, event: Event) {
         if self.queue.try_send(event).is_err() {
             let before = self.dropped.fetch_add(1, Ordering::Relaxed);
-            if before % 1000 == 0 {
+            if before.is_multiple_of(1000) {
                 tracing::warn!(
                     dropped = before + 1,
                     "events are dropped: the API server takes too few"

@@ -188,7 +188,7 @@ impl Candidate {
                 Ok(Some(held)) => return (held, begun),
                 Ok(None) => {}
                 Err(why) => {
-                    tracing::warn!(error = %why, "looking at the lease failed, trying again")
+                    tracing::warn!(error = %why, "looking at the lease failed, trying again");
                 }
             }
             tokio::time::sleep(self.config.period).await;

@@ -25,7 +25,7 @@ pub enum Change<K> {
     /// It exists, in this state.
     Put(Arc<K>),
     /// It exists, but cannot be decoded.
-    Bad(Undecodable),
+    Bad(Box<Undecodable>),
     /// It is gone.
     Gone(Id),
     /// Everything that existed at `Begin` has been told; what was not, is gone.
@@ -225,7 +225,7 @@ impl Listing {
     ) -> Option<Change<K>> {
         let seen = |object| match read(object).1 {
             Ok(object) => Change::Put(Arc::new(object)),
-            Err(bad) => Change::Bad(bad),
+            Err(bad) => Change::Bad(Box::new(bad)),
         };
         match event {
             watcher::Event::Init => {

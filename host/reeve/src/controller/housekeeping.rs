@@ -24,7 +24,9 @@ pub(super) async fn keep(ctx: Arc<Context>) {
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        let live: BTreeSet<_> = ctx.index.read(|known| known.sources.keys().cloned().collect());
+        let live: BTreeSet<_> = ctx
+            .index
+            .read(|known| known.sources.keys().cloned().collect());
         let (store, mirrors) = (ctx.store.clone(), Arc::clone(&ctx.mirrors));
         let now = ctx.clock.now();
         let swept = tokio::task::spawn_blocking(move || {

@@ -16,9 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use reeve_core::schedule::Next;
 
-/// How long after a run that panicked the next one is.
-const AFTER_PANIC: Duration = Duration::from_secs(60);
-
 /// The way to wake a key.
 #[derive(Debug)]
 pub(crate) struct Queue<K> {
@@ -47,10 +44,17 @@ impl<K> Queue<K> {
     }
 }
 
-/// Runs keys as they are woken, up to `workers` at once, until `stop`; then lets those that run finish.
+/// How many keys run at once, and how soon one runs again that panicked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) workers: usize,
+    pub(crate) after_panic: Duration,
+}
+
+/// Runs keys as they are woken, at this pace, until `stop`; then lets those that run finish.
 pub(crate) async fn work<K, F, R>(
     mut inbox: mpsc::UnboundedReceiver<K>,
-    workers: usize,
+    pace: Pace,
     stop: CancellationToken,
     run: R,
 ) where
@@ -62,7 +66,7 @@ pub(crate) async fn work<K, F, R>(
     let mut running = JoinSet::new();
     let mut ids: HashMap<Id, K> = HashMap::new();
     loop {
-        while running.len() < workers && !stop.is_cancelled() {
+        while running.len() < pace.workers && !stop.is_cancelled() {
             let Some(key) = agenda.take() else { break };
             let handle = running.spawn(run(key.clone()));
             ids.insert(handle.id(), key);
@@ -71,7 +75,7 @@ pub(crate) async fn work<K, F, R>(
             biased;
             () = stop.cancelled() => break,
             Some(ended) = running.join_next_with_id() => {
-                if let Some((key, next)) = settle(&mut ids, ended) {
+                if let Some((key, next)) = settle(&mut ids, ended, pace.after_panic) {
                     agenda.ended(key, next, Instant::now());
                 }
             }
@@ -89,13 +93,14 @@ pub(crate) async fn work<K, F, R>(
 fn settle<K: Debug>(
     ids: &mut HashMap<Id, K>,
     ended: Result<(Id, Next), JoinError>,
+    after_panic: Duration,
 ) -> Option<(K, Next)> {
     match ended {
         Ok((id, next)) => Some((ids.remove(&id)?, next)),
         Err(why) => {
             let key = ids.remove(&why.id())?;
-            tracing::error!(?key, "a run panicked; it is tried again in {AFTER_PANIC:?}");
-            Some((key, Next::After(AFTER_PANIC)))
+            tracing::error!(?key, "a run panicked; it is tried again in {after_panic:?}");
+            Some((key, Next::After(after_panic)))
         }
     }
 }
@@ -221,23 +226,31 @@ mod tests {
         assert_eq!(agenda.take(), Some("a"));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_that_panics_stops_no_other_and_is_tried_again() {
         let (queue, inbox) = Queue::new();
         let stop = CancellationToken::new();
         let runs = Arc::new(AtomicUsize::new(0));
         let (seen, mut ran) = mpsc::unbounded_channel();
         let counter = Arc::clone(&runs);
-        let working = tokio::spawn(work(inbox, 2, stop.clone(), move |key: &'static str| {
-            let (counter, seen) = (Arc::clone(&counter), seen.clone());
-            async move {
-                if key == "bad" && counter.fetch_add(1, Ordering::SeqCst) == 0 {
-                    panic!("as a test");
+        let working = tokio::spawn(work(
+            inbox,
+            Pace {
+                workers: 2,
+                after_panic: Duration::from_millis(10),
+            },
+            stop.clone(),
+            move |key: &'static str| {
+                let (counter, seen) = (Arc::clone(&counter), seen.clone());
+                async move {
+                    if key == "bad" && counter.fetch_add(1, Ordering::SeqCst) == 0 {
+                        panic!("as a test");
+                    }
+                    seen.send(key).unwrap();
+                    Next::Watch
                 }
-                seen.send(key).unwrap();
-                Next::Watch
-            }
-        }));
+            },
+        ));
         queue.wake("bad");
         queue.wake("good");
         assert_eq!(ran.recv().await, Some("good"));

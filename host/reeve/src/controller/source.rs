@@ -202,7 +202,15 @@ async fn restore(
     };
     let ignore = wanted.ignore.as_deref();
     let deadline = deadline.into_std();
-    let fetched = git::fetch(&ctx.mirrors, remote, resolved, ignore, deadline, &ctx.limits).await;
+    let fetched = git::fetch(
+        &ctx.mirrors,
+        remote,
+        resolved,
+        ignore,
+        deadline,
+        &ctx.limits,
+    )
+    .await;
     let Ok(snapshot) = fetched else { return };
     let now = ctx.clock.now();
     if let Ok(artifact) = ctx.store.put("gitrepository", id, &snapshot, now).await {

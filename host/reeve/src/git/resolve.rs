@@ -39,7 +39,10 @@ impl Resolved {
     /// When the revision's commit is not one.
     pub fn earlier(revision: &Revision) -> Result<Self, Error> {
         let found = named(revision.commit(), None)?;
-        Ok(Self { revision: revision.clone(), ..found })
+        Ok(Self {
+            revision: revision.clone(),
+            ..found
+        })
     }
 
     /// The full name of the reference that was found; none for a commit.
