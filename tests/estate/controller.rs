@@ -1,1 +1,237 @@
-//! Not yet.
+//! The controller as a process of its own, under its own account, on free ports and in a temporary
+//! directory.
+//!
+//! `$REEVE_BIN` names the program; without it, cargo is asked for the one that belongs to this build.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+
+use crate::install::SYSTEM;
+use crate::plane::{Plane, free_port};
+use crate::process::Process;
+use crate::wait;
+
+/// A controller that can be ended and started again.
+pub struct Controller {
+    program: PathBuf,
+    args: Vec<String>,
+    logs: PathBuf,
+    ports: Ports,
+    process: Mutex<Option<Process>>,
+}
+
+#[derive(Clone, Copy)]
+struct Ports {
+    artifacts: u16,
+    hooks: u16,
+    metrics: u16,
+    health: u16,
+}
+
+impl Controller {
+    /// Starts one and waits until it says that it is ready. `more` are further flags; the last of two
+    /// equal flags must not be needed: each may stand once.
+    pub async fn start(plane: &Plane, more: &[&str]) -> anyhow::Result<Self> {
+        let program = tokio::task::spawn_blocking(program).await??;
+        let kubeconfig = plane.kubeconfig_of(SYSTEM, "reeve").await?;
+        let ports = Ports {
+            artifacts: free_port()?,
+            hooks: free_port()?,
+            metrics: free_port()?,
+            health: free_port()?,
+        };
+        let mut args = flags(&kubeconfig, &plane.room("storage")?, ports);
+        args.extend(more.iter().map(|&flag| flag.to_owned()));
+        let controller = Self {
+            program,
+            args,
+            logs: plane.logs(),
+            ports,
+            process: Mutex::new(None),
+        };
+        controller.restart().await?;
+        Ok(controller)
+    }
+
+    /// Starts it again with the same flags, ports and storage, and waits until it is ready.
+    pub async fn restart(&self) -> anyhow::Result<()> {
+        self.kill();
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).env_remove("KUBECONFIG");
+        let process = Process::start("reeve", command, &self.logs)
+            .with_context(|| format!("starting {}", self.program.display()))?;
+        *self.lock() = Some(process);
+        self.ready().await
+    }
+
+    /// Waits until `/readyz` answers that it is ready, or says how it ended.
+    pub async fn ready(&self) -> anyhow::Result<()> {
+        let url = format!("http://127.0.0.1:{}/readyz", self.ports.health);
+        wait::until(
+            Duration::from_secs(60),
+            "the controller is ready",
+            || async {
+                let ready = reqwest::get(&url)
+                    .await
+                    .is_ok_and(|answer| answer.status().is_success());
+                (ready || self.ended()).then_some(())
+            },
+        )
+        .await
+        .with_context(|| self.tail())?;
+        if self.ended() {
+            bail!("the controller ended before it was ready:\n{}", self.tail());
+        }
+        Ok(())
+    }
+
+    fn ended(&self) -> bool {
+        self.lock()
+            .as_ref()
+            .is_none_or(|process| process.ended().is_some())
+    }
+
+    /// Ends it at once (SIGKILL), in the middle of whatever it does.
+    pub fn kill(&self) {
+        self.lock().take();
+    }
+
+    /// Asks it to end (SIGTERM) and waits up to `patience` for it.
+    pub fn stop(&self, patience: Duration) -> Option<std::process::ExitStatus> {
+        let process = self.lock().take()?;
+        Some(process.stop(patience))
+    }
+
+    /// The address of a webhook, from a Receiver's `status.webhookPath`.
+    #[must_use]
+    pub fn hook_url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.ports.hooks)
+    }
+
+    /// Its metrics, as Prometheus would read them.
+    pub async fn metrics(&self) -> anyhow::Result<String> {
+        let url = format!("http://127.0.0.1:{}/metrics", self.ports.metrics);
+        Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
+    }
+
+    /// Resident memory in KiB.
+    #[must_use]
+    pub fn resident_kib(&self) -> Option<u64> {
+        self.lock().as_ref()?.resident_kib()
+    }
+
+    /// Everything it has logged, over restarts.
+    pub fn log(&self) -> anyhow::Result<String> {
+        let path = self.log_path();
+        std::fs::read_to_string(&path).with_context(|| format!("{}", path.display()))
+    }
+
+    /// The log's lines that are JSON objects.
+    pub fn log_lines(&self) -> anyhow::Result<Vec<Value>> {
+        Ok(self
+            .log()?
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect())
+    }
+
+    /// Where the log lies.
+    #[must_use]
+    pub fn log_path(&self) -> PathBuf {
+        self.logs.join("reeve.log")
+    }
+
+    fn tail(&self) -> String {
+        let process = self.lock();
+        process
+            .as_ref()
+            .map_or_else(String::new, |process| process.tail(4000))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Process>> {
+        self.process
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn flags(kubeconfig: &Path, storage: &Path, ports: Ports) -> Vec<String> {
+    let plugins = crate::root().join("target/plugins");
+    vec![
+        "controller".to_owned(),
+        format!("--kubeconfig={}", kubeconfig.display()),
+        "--platform-namespaces=reeve-system,flux-system".to_owned(),
+        "--config-namespaces=platform-flux-tenant-config".to_owned(),
+        "--platform-service-account=kustomize-controller".to_owned(),
+        "--tenant-service-account=flux".to_owned(),
+        "--allow-source-hosts=127.0.0.1,127.0.0.0/8".to_owned(),
+        format!("--storage-path={}", storage.display()),
+        format!("--storage-addr=127.0.0.1:{}", ports.artifacts),
+        format!("--storage-adv-addr=127.0.0.1:{}", ports.artifacts),
+        format!("--receiver-addr=127.0.0.1:{}", ports.hooks),
+        format!("--metrics-addr=127.0.0.1:{}", ports.metrics),
+        format!("--health-addr=127.0.0.1:{}", ports.health),
+        format!("--plugins-dir={}", plugins.display()),
+        format!("--lease-namespace={SYSTEM}"),
+        "--log-encoding=json".to_owned(),
+    ]
+}
+
+/// The program under test: `$REEVE_BIN`, else the one of this build, brought up to date by cargo.
+fn program() -> anyhow::Result<PathBuf> {
+    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match PROGRAM.get_or_init(|| find_or_build().map_err(|why| format!("{why:#}"))) {
+        Ok(path) => Ok(path.clone()),
+        Err(why) => bail!("{why}"),
+    }
+}
+
+fn find_or_build() -> anyhow::Result<PathBuf> {
+    if let Some(path) = std::env::var_os("REEVE_BIN") {
+        let path = PathBuf::from(path);
+        ensure!(
+            path.is_file(),
+            "$REEVE_BIN names {}, which is no file",
+            path.display()
+        );
+        return Ok(path);
+    }
+    // target/<profile>/demo, or target/<profile>/deps/scenarios-<hash>.
+    let exe = std::env::current_exe().context("where this program lies")?;
+    let dir = exe.parent().context("a program lies in a directory")?;
+    let profile = if dir.ends_with("deps") {
+        dir.parent().unwrap_or(dir)
+    } else {
+        dir
+    };
+    let target = profile
+        .parent()
+        .context("the profile's directory lies in the target directory")?;
+    // The whole workspace is selected so that features unify as they did for this program.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--workspace", "--bin", "reeve"]);
+    if profile.ends_with("release") {
+        command.arg("--release");
+    }
+    command
+        .current_dir(crate::root())
+        .env("CARGO_TARGET_DIR", target);
+    let out = command
+        .stdin(Stdio::null())
+        .output()
+        .context("starting cargo")?;
+    ensure!(
+        out.status.success(),
+        "building reeve failed:\n{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    let path = profile.join("reeve");
+    ensure!(path.is_file(), "cargo built no {}", path.display());
+    Ok(path)
+}

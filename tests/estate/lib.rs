@@ -9,15 +9,21 @@ pub mod binaries;
 pub mod controller;
 pub mod git;
 pub mod install;
+pub mod leftover;
+pub mod objects;
 pub mod pki;
 pub mod plane;
 pub mod process;
 pub mod scenario;
+pub mod sight;
+pub mod story;
 pub mod tenant;
 pub mod wait;
+pub mod world;
 
 pub use plane::Plane;
 pub use scenario::scenario;
+pub use world::Estate;
 
 use std::path::{Path, PathBuf};
 

@@ -18,6 +18,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::binaries;
+use crate::leftover;
 use crate::pki::{self, Authority, Pair};
 use crate::process::Process;
 use crate::wait;
@@ -54,6 +55,7 @@ impl Plane {
     /// Starts everything and returns when objects can be made and pods will run.
     pub async fn start() -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("estate-").tempdir()?;
+        leftover::watch_over(dir.path());
         for part in ["pki", "etcd", "logs"] {
             std::fs::create_dir(dir.path().join(part))?;
         }

@@ -3,13 +3,14 @@
 //! Each is spawned by one keeper thread with a parent-death signal, so that the kernel ends it when
 //! this process goes, however it goes. Dropping a [`Process`] ends it too, by its own id.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A running child, ended on drop.
@@ -18,6 +19,27 @@ pub struct Process {
     name: String,
     log: PathBuf,
     child: Mutex<Child>,
+}
+
+/// The ids of the children that were started and not yet waited for.
+static LIVE: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn live() -> MutexGuard<'static, BTreeSet<u32>> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends every child there still is and waits for it: for the end of this process, when nothing is
+/// dropped any more.
+#[expect(unsafe_code, reason = "kill(2) and waitpid(2) of our own children")]
+pub(crate) fn end_all() {
+    for id in std::mem::take(&mut *live()) {
+        // SAFETY: plain system calls; a child that is in the set was not waited for, so the id is
+        // still its own.
+        unsafe {
+            libc::kill(id.cast_signed(), libc::SIGKILL);
+            libc::waitpid(id.cast_signed(), std::ptr::null_mut(), 0);
+        }
+    }
 }
 
 type Job = (Command, Sender<io::Result<Child>>);
@@ -72,6 +94,7 @@ impl Process {
         let (answer, child) = channel();
         keeper().send((command, answer)).map_err(io::Error::other)?;
         let child = child.recv().map_err(io::Error::other)??;
+        live().insert(child.id());
         Ok(Self {
             name: name.to_owned(),
             log,
@@ -97,15 +120,18 @@ impl Process {
         &self.log
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Child> {
-        self.child
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How it ended, if it has.
     pub fn ended(&self) -> Option<ExitStatus> {
-        self.lock().try_wait().ok().flatten()
+        let mut child = self.lock();
+        let ended = child.try_wait().ok().flatten();
+        if ended.is_some() {
+            live().remove(&child.id());
+        }
+        ended
     }
 
     /// Sends `signal` to it alone.
@@ -120,6 +146,7 @@ impl Process {
     pub fn kill(&self) {
         let mut child = self.lock();
         drop(child.kill());
+        live().remove(&child.id());
         drop(child.wait());
     }
 

@@ -12,4 +12,6 @@
 
 mod estate;
 mod git;
+mod platform;
 mod policies;
+mod story;
