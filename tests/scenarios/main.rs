@@ -10,8 +10,12 @@
     reason = "a scenario fails by panicking, and says aloud what it skips"
 )]
 
+mod apply;
+mod cluster;
 mod estate;
 mod git;
+mod ground;
 mod platform;
 mod policies;
+mod prune;
 mod story;

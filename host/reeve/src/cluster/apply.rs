@@ -7,6 +7,8 @@
 //! [`TenantClient`]'s; what is no longer wanted is [`prune`](super::prune)'s, stages that must settle
 //! [`settle`](super::settle)'s.
 
+use std::time::Duration;
+
 use futures::StreamExt as _;
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explain, Explained, Turn};
@@ -17,7 +19,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::compare::{self, MANAGER};
-use super::error::{Attempt, CallError, Cause, Failures, ObjectError};
+use super::error::{Failures, ObjectError};
+use super::refusal::{Attempt, CallError, Cause};
 use super::tenant_client::{Located, TenantClient};
 use super::wire::{Format, Patch};
 
@@ -299,6 +302,19 @@ impl TenantClient {
 
     /// Reads and dry-runs one object. Writes nothing.
     async fn compare(&self, object: &Planned) -> Result<Finding, ObjectError> {
+        // Of several API servers the one that answers may not serve a new kind yet, although another lists it.
+        for pause in [100, 200, 400, 800, 1600] {
+            match self.compare_once(object).await {
+                Err(why) if why.is_unserved() => {
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+                told => return told,
+            }
+        }
+        self.compare_once(object).await
+    }
+
+    async fn compare_once(&self, object: &Planned) -> Result<Finding, ObjectError> {
         let wanted = object.manifest();
         let Some(at) = self.locate(object.id(), Some(object.version())).await? else {
             return Err(self.unlocated(object.id(), unknown_kind(object)));

@@ -16,7 +16,7 @@ use reeve_core::plan::{Scope, Scopes};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::error::CallError;
+use super::refusal::{CallError, Cause};
 use super::wire::Wire;
 
 /// How long to believe that a kind nobody serves is still not served.
@@ -149,6 +149,12 @@ impl Known {
 }
 
 async fn list(wire: &Wire) -> Result<Known, CallError> {
+    // An API server that is starting lists only half of what it will serve; what is missing would count as gone.
+    if let Err(why) = wire.impatient().read("/readyz", "*/*").await
+        && why.cause() == Cause::Unavailable
+    {
+        return Err(why);
+    }
     // Taken before asking: what changes while the answer is on its way is not in it.
     let listed = Instant::now();
     let (core, groups) = tokio::try_join!(

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Cluster;
-use super::error::{CallError, clipped};
+use super::refusal::{CallError, clipped};
 use super::wire::{Address, Format, Patch, Wire};
 
 /// How many Events may wait to be written.

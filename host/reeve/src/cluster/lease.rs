@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Cluster;
-use super::error::CallError;
+use super::refusal::CallError;
 use super::wire::{Address, Wire};
 
 /// Which lease to hold, as whom, and how eagerly.

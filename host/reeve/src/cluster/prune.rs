@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use super::apply::{Action, Applied};
 use super::compare;
-use super::error::{Attempt, Failures, ObjectError};
+use super::error::{Failures, ObjectError};
+use super::refusal::Attempt;
 use super::tenant_client::TenantClient;
 
 /// What became of what was no longer wanted.
@@ -120,6 +121,18 @@ impl TenantClient {
     }
 
     async fn delete(&self, entry: &Entry) -> Result<Action, ObjectError> {
+        match self.delete_known(entry).await {
+            // Its kind went away since the last listing, and it with its kind: look once more.
+            Err(why) if why.is_unserved() => {
+                let listed = self.discovery.refresh(Instant::now()).await;
+                listed.map_err(|why| self.unlocated(&entry.id, why))?;
+                self.delete_known(entry).await
+            }
+            told => told,
+        }
+    }
+
+    async fn delete_known(&self, entry: &Entry) -> Result<Action, ObjectError> {
         // The version it was applied in may not be served any more; any other shows the same object.
         let at = match self.locate(&entry.id, Some(&entry.version)).await? {
             Some(at) => Some(at),

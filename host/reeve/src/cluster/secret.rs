@@ -17,7 +17,7 @@ use reeve_core::tenancy::{Grounds, Tenant};
 use serde_json::Value;
 
 use super::Cluster;
-use super::error::{CallError, Cause};
+use super::refusal::{CallError, Cause};
 use super::tenant_client::header;
 use super::wire::Address;
 

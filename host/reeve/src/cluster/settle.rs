@@ -12,7 +12,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::apply::{Applied, ApplyError, Progress, Witness};
-use super::error::{Attempt, CallError, Failures, ObjectError};
+use super::error::{Failures, ObjectError};
+use super::refusal::{Attempt, CallError};
 use super::tenant_client::{Located, TenantClient};
 
 /// Flux gives a stage a minute, however long the whole run may take.

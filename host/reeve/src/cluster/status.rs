@@ -12,7 +12,7 @@ use reeve_api::FINALIZER;
 use serde_json::{Map, Value, json};
 
 use super::Cluster;
-use super::error::CallError;
+use super::refusal::CallError;
 use super::watch::Undecodable;
 use super::wire::{Address, Format, Patch};
 

@@ -15,7 +15,8 @@ use reeve_core::plan::Scope;
 
 use super::Cluster;
 use super::discovery::Discovery;
-use super::error::{Attempt, CallError, Cause, ObjectError};
+use super::error::ObjectError;
+use super::refusal::{Attempt, CallError, Cause};
 use super::wire::{Address, Wire};
 
 /// The cluster, as the ServiceAccount of one Kustomization.
@@ -121,7 +122,7 @@ impl TenantClient {
             account: self.account.clone(),
             resource,
             namespace: at.address.namespace.clone(),
-            source,
+            source: Box::new(source),
         }
     }
 
@@ -133,7 +134,7 @@ impl TenantClient {
             account: self.account.clone(),
             resource: id.kind.to_lowercase(),
             namespace: Some(id.namespace.clone()).filter(|at| !at.is_empty()),
-            source,
+            source: Box::new(source),
         }
     }
 }

@@ -3,8 +3,9 @@
 //! A [`Wire`] is either the controller's own or a tenant's: the tenant's sets `Impersonate-User` on every request and
 //! strips any other `Impersonate-*`, so whoever holds it cannot act as anybody else, and a thousand of them share one
 //! connection pool. It deliberately never decodes into types and never logs an answer: an answer may be a Secret.
-//! What an answer means is [`error`](super::error)'s to say.
+//! What a refusal means is [`refusal`](super::refusal)'s to say.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::connection::{TooLarge, TooSlow};
-use super::error::{Attempt, CallError, Refusal};
+use super::refusal::{Attempt, CallError, Refusal};
 
 /// A way to the API server as one identity.
 #[derive(Clone)]
@@ -23,7 +24,15 @@ pub(super) struct Wire {
     client: kube::Client,
     user: Option<HeaderValue>,
     retry_for: Duration,
+    /// When anything over this connection last found no API server.
+    lost: Arc<Mutex<Option<Instant>>>,
 }
+
+/// The longest pause between two tries, unless the API server asks for a longer one.
+const SLOWEST: Duration = Duration::from_secs(1);
+/// For how long after its start an API server may still refuse what its roles allow: it answers before its authorizer
+/// has read them.
+const WAKING: Duration = Duration::from_secs(10);
 
 /// One object's address on the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +70,7 @@ impl Wire {
             client,
             user: None,
             retry_for,
+            lost: Arc::default(),
         }
     }
 
@@ -180,16 +190,27 @@ impl Wire {
             *again.headers_mut() = head.headers.clone();
             let why = match self.once(again, attempt).await {
                 Ok(answer) => return Ok(answer),
+                Err(CallError::Refused(refusal)) if refusal.code == 403 && self.is_waking() => {
+                    CallError::Waking(refusal)
+                }
                 Err(why) => why,
             };
+            if matches!(why, CallError::Unreachable(_)) {
+                *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            }
             let wait = why.retry_after().unwrap_or_default().max(pause);
             let repeatable = matches!(head.method, Method::GET | Method::PATCH | Method::DELETE);
             if !(repeatable && why.is_transient()) || Instant::now() + wait > give_up {
                 return Err(why);
             }
             tokio::time::sleep(wait).await;
-            pause *= 2;
+            pause = (pause * 2).min(SLOWEST);
         }
+    }
+
+    fn is_waking(&self) -> bool {
+        let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.is_some_and(|at| at.elapsed() < WAKING)
     }
 
     async fn once(

@@ -1,5 +1,8 @@
 //! What refusals are taken to mean, with the messages of a real API server.
 
+use std::time::Duration;
+
+use super::super::refusal::Refusal;
 use super::*;
 
 fn refused(code: u16, reason: &str, message: &str) -> CallError {
@@ -21,7 +24,7 @@ fn on(subject: &str, source: CallError) -> ObjectError {
         account: "system:serviceaccount:acme:deployer".into(),
         resource: "deployments.apps".into(),
         namespace: Some("acme".into()),
-        source,
+        source: Box::new(source),
     }
 }
 
@@ -132,11 +135,14 @@ fn a_refusal_is_understood_by_its_words_not_its_code_alone() {
     ] {
         let why = refused(code, reason, message);
         assert_eq!(why.cause(), cause, "{message}");
-        assert_eq!(why.turn(), turn, "{message}");
+        assert_eq!(why.turn_over_object(), turn, "{message}");
     }
-    assert_eq!(CallError::Slow(Duration::from_secs(30)).turn(), Turn::Ours);
     assert_eq!(
-        CallError::Unreachable("connection refused".into()).turn(),
+        CallError::Slow(Duration::from_secs(30)).turn_over_object(),
+        Turn::Ours
+    );
+    assert_eq!(
+        CallError::Unreachable("connection refused".into()).turn_over_object(),
         Turn::Ours
     );
 }
