@@ -5,6 +5,10 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 CARGO ?= cargo
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# One selection for building and for testing: `--all-targets` unifies features as `cargo test` does.
+BUILD := $(CARGO) build --workspace --all-targets
+export REEVE_BIN = $(TARGET)/debug/reeve
 
 .PHONY: help prepare check test demo oracle generate plugins cluster bench soak clean
 
@@ -28,26 +32,26 @@ check: prepare ## Formatting, lints, shape and unit tests
 test: prepare plugins cluster ## Everything: check, cases, guests, scenarios on a real cluster
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) build --workspace --bins
+	$(BUILD)
 	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace
 
 demo: prepare plugins cluster ## Play the story on a real cluster; ONCE=1 exits when it was seen to be true
-	$(CARGO) build --workspace --bins
-	@target/debug/demo $(if $(ONCE),--once)
+	$(BUILD)
+	@$(TARGET)/debug/demo $(if $(ONCE),--once)
 
-oracle: prepare cluster ## Compare with the real kustomize, opa and flux
-	$(CARGO) build --workspace --bins
-	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace --test scenarios oracle
+oracle: prepare cluster ## Ask the real opa what it makes of the shipped policies
+	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace --test scenarios opa
 
 generate: ## Rewrite every generated file
 	REEVE_BLESS=1 $(CARGO) test --workspace --lib
 
 bench: prepare plugins cluster ## Push to applied, and memory, with a release build
 	$(CARGO) build --release --workspace --bins
-	@target/release/bench
+	@REEVE_BIN=$(TARGET)/release/reeve $(TARGET)/release/bench
 
 soak: prepare plugins cluster ## The full numbers: every fault many times; hours
-	REEVE_SOAK=1 REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --release --workspace -- --nocapture
+	$(BUILD) --release
+	REEVE_BIN=$(TARGET)/release/reeve REEVE_SOAK=1 REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --release --workspace -- --nocapture
 
 clean: ## Remove what was built
 	$(CARGO) clean
