@@ -15,6 +15,7 @@ use clap::Parser;
 use reeve_tests::Plane;
 use reeve_tests::scenario;
 use reeve_tests::story::Story;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Play the story of one tenant on a real cluster, and say of each step whether it was seen to be true.
 #[derive(Parser)]
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
         tokio::select! {
             told = tell(&mut story, args.once) => told,
             // Everything of the estate is dropped, and so ended, on the way out.
-            stopped = tokio::signal::ctrl_c() => { stopped?; Ok(Ending::Stopped) }
+            stopped = told_to_stop() => { stopped?; Ok(Ending::Stopped) }
         }
     });
     match told {
@@ -43,6 +44,15 @@ fn main() -> ExitCode {
             story.line(&format!("\n{}", chain.join("\n\n")));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Ctrl-C, or a supervisor that ends us.
+async fn told_to_stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        stopped = tokio::signal::ctrl_c() => Ok(stopped?),
+        _ = terminate.recv() => Ok(()),
     }
 }
 

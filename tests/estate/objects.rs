@@ -36,6 +36,8 @@ pub struct Condition {
     pub reason: String,
     /// The sentence.
     pub message: String,
+    /// The generation of the spec that it is about.
+    pub observed_generation: Option<i64>,
 }
 
 /// The condition `kind` in an object's status.
@@ -56,6 +58,7 @@ pub fn condition(object: &Value, kind: &str) -> Option<Condition> {
         status: text("status"),
         reason: text("reason"),
         message: text("message"),
+        observed_generation: found.get("observedGeneration").and_then(Value::as_i64),
     })
 }
 

@@ -65,8 +65,10 @@ impl Sight {
                 return Err("no condition Ready".to_owned());
             };
             let said = format!("Ready={} {}: {}", ready.status, ready.reason, ready.message);
-            let newest = object.pointer("/metadata/generation");
-            let current = newest == object.pointer("/status/observedGeneration");
+            let newest = object
+                .pointer("/metadata/generation")
+                .and_then(Value::as_i64);
+            let current = newest == ready.observed_generation;
             if current && ready.status == status && ready.reason == reason {
                 Ok(ready.message)
             } else {

@@ -429,16 +429,12 @@ async fn ask(
     .await
 }
 
-/// The newest generation was told about, and no run is under way.
+/// The newest generation was told about, and no run is under way. The condition's generation is the
+/// one to read: the status's own moves only when a run succeeds.
 fn is_current(object: &DynamicObject) -> bool {
-    let generation = object.metadata.generation;
-    let observed = object
-        .data
-        .pointer("/status/observedGeneration")
-        .and_then(Value::as_i64);
-    let decided =
-        objects::condition(&object.data, "Ready").is_some_and(|ready| ready.status != "Unknown");
-    generation == observed && decided
+    objects::condition(&object.data, "Ready").is_some_and(|ready| {
+        ready.status != "Unknown" && ready.observed_generation == object.metadata.generation
+    })
 }
 
 fn revision<'a>(kustomization: &'a DynamicObject, field: &str) -> &'a str {

@@ -19,3 +19,4 @@ mod platform;
 mod policies;
 mod prune;
 mod story;
+mod tenant;
