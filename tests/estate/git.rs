@@ -5,12 +5,14 @@
 
 mod http;
 mod keys;
+mod password;
 mod proxy;
 mod repo;
 mod ssh;
 
 pub use http::{Auth, Fault, HttpServer, Seen, Served};
 pub use keys::{KeyKind, keypair};
+pub use password::PasswordServer;
 pub use proxy::{Proxy, ProxyKind};
 pub use repo::{Repo, git};
 pub use ssh::{SshOptions, SshServer};

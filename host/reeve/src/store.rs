@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,8 +40,10 @@ struct Inner {
     key: [u8; 32],
     limits: Limits,
     index: Mutex<Index>,
-    /// Held while an archive is written: two at once could each fit and together not.
-    writing: tokio::sync::Mutex<()>,
+    /// Archives that may be written at once: a large one must not stop all others.
+    writing: tokio::sync::Semaphore,
+    /// Bytes of archives that are being written, so that they fit together too.
+    underway: AtomicU64,
 }
 
 /// What the store may take.
@@ -63,6 +66,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// Archives written at once.
+const WRITERS: usize = 3;
 
 /// How long archives stay that are no longer the newest of their object: someone may be about to fetch one.
 #[derive(Debug, Clone, Copy)]
@@ -162,7 +168,8 @@ impl Store {
         let key = keyfile::read_or_make(&dir.join("store.key"))?;
         let index = Index::open(&dir.join("index"), &blobs)?;
         let base = base_url.trim_end_matches('/').to_owned();
-        let (index, writing) = (Mutex::new(index), tokio::sync::Mutex::default());
+        let (index, underway) = (Mutex::new(index), AtomicU64::new(0));
+        let writing = tokio::sync::Semaphore::new(WRITERS);
         Ok(Self(Arc::new(Inner {
             blobs,
             base,
@@ -170,6 +177,7 @@ impl Store {
             limits,
             index,
             writing,
+            underway,
         })))
     }
 
@@ -186,13 +194,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<Artifact, Error> {
         let path = self.path(kind, id, snapshot);
-        let _turn = self.0.writing.lock().await;
+        let _turn = self.0.writing.acquire().await;
         let known = self.index().blob(snapshot.tree_digest());
-        let (digest, size) = match known {
-            Some(known) => known,
-            None => self.archive(snapshot).await?,
-        };
-        let record = Record {
+        let record = |(digest, size)| Record {
             kind: kind.to_owned(),
             id: id.clone(),
             path: path.clone(),
@@ -206,15 +210,23 @@ impl Store {
             doing: "remembered",
             source,
         };
-        let written = self.index().insert(record).map_err(failed)?;
+        let kept = known.map(|known| self.index().refer(record(known)));
+        let record = match kept.transpose().map_err(failed)?.flatten() {
+            Some(kept) => kept,
+            // There was none, or it went a moment ago.
+            None => {
+                let written = self.archive(snapshot).await?;
+                self.index().insert(record(written)).map_err(failed)?
+            }
+        };
         Ok(Artifact {
-            revision: snapshot.revision().clone(),
-            digest,
-            tree: snapshot.tree_digest().to_owned(),
+            revision: record.revision,
+            digest: record.digest,
+            tree: record.tree,
             url: format!("{}/{path}", self.0.base),
             path,
-            size,
-            last_update_time: written,
+            size: record.size,
+            last_update_time: record.written,
         })
     }
 
@@ -263,18 +275,9 @@ impl Store {
         }
         let (inner, files) = (Arc::clone(&self.0), snapshot.clone());
         let done = tokio::task::spawn_blocking(move || {
-            let left = inner.limits.total_bytes.saturating_sub(used);
-            archive::write(&inner.blobs, &files, &inner.limits, left).map_err(|error| match error {
-                Error::Full { .. } => Error::Full {
-                    used,
-                    cap: inner.limits.total_bytes,
-                },
-                error => error,
-            })
+            archive::write(&inner.blobs, &files, &inner.limits, used, &inner.underway)
         });
-        let (digest, size) = done.await.map_err(|_| Error::Internal)??;
-        self.index().add_blob(snapshot.tree_digest(), digest, size);
-        Ok((digest, size))
+        done.await.map_err(|_| Error::Internal)?
     }
 
     fn index(&self) -> std::sync::MutexGuard<'_, Index> {

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::serve::ListenerExt as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::StreamExt as _;
@@ -130,6 +131,10 @@ impl HttpServer {
             .with_state(Arc::clone(&self.shared));
         let task = match &self.shared.served.tls {
             None => tokio::spawn(async move {
+                // As real servers do; or each answer waits for the client's acknowledgement of its first half.
+                let listener = listener.tap_io(|stream| {
+                    stream.set_nodelay(true).ok();
+                });
                 axum::serve(listener, app).await.ok();
             }),
             Some(pair) => {
@@ -463,6 +468,7 @@ impl axum::serve::Listener for TlsListener {
             let Ok((stream, address)) = self.listener.accept().await else {
                 continue;
             };
+            stream.set_nodelay(true).ok();
             // A client that doesn't trust us, or that we don't, is not worth stopping for.
             if let Ok(stream) = self.tls.accept(stream).await {
                 return (stream, address);

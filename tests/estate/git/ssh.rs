@@ -160,6 +160,7 @@ fn user() -> String {
 
 fn config(dir: &Path, port: u16, options: &SshOptions) -> String {
     let dir = dir.display();
+    // The user's own start-up files are none of ours, and some take long.
     let accept = if options.protocol_v2 {
         "AcceptEnv GIT_PROTOCOL\n"
     } else {
@@ -169,7 +170,7 @@ fn config(dir: &Path, port: u16, options: &SshOptions) -> String {
         "ListenAddress 127.0.0.1\nPort {port}\nPidFile none\nStrictModes no\nUsePAM no\n\
          PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
          AuthorizedKeysFile {dir}/authorized_keys\nForceCommand {dir}/command\n\
-         MaxStartups 100\nLogLevel VERBOSE\n{accept}"
+         MaxStartups 100\nLogLevel VERBOSE\nSetEnv HOME={dir}\n{accept}"
     );
     for kind in &options.host_keys {
         config.push_str(&format!("HostKey {dir}/host_{}\n", kind.name()));

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use reeve::git::credential::proxy_from_secret;
 use reeve::git::{Egress, Remote};
 use reeve_api::reason::Reason;
+use reeve_kustomize::Tree as _;
 use reeve_tests::git::{
-    Auth, Fault, HttpServer, KeyKind, Proxy, ProxyKind, Served, SshOptions, SshServer,
+    Auth, Fault, HttpServer, KeyKind, PasswordServer, Proxy, ProxyKind, Served, SshOptions,
+    SshServer,
 };
 use reeve_tests::pki::Authority;
 use reeve_tests::scenario;
@@ -368,6 +370,56 @@ fn a_key_that_the_server_does_not_know_is_refused() {
                 .starts_with("failed to configure authentication options"),
             "{refused}"
         );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_login_is_kept_for_the_next_question_unless_the_host_is_no_longer_trusted() {
+    scenario(async {
+        let bench = Bench::new()?;
+        let repo = bench.repo("app.git")?;
+        let server = SshServer::start(bench.root(), SshOptions::default())?;
+        let identity = server.user_key(KeyKind::Ed25519, "")?;
+        let known = server.known_hosts(&KeyKind::ALL)?;
+        let secret = [("identity", identity.as_str()), ("known_hosts", &known)];
+        let url = server.url("app.git");
+        for content in ["one", "two", "three"] {
+            repo.publish("app.yaml", content)?;
+            let snapshot = bench.fetch(&remote(&url, &secret), &main()).await?;
+            assert_eq!(*snapshot.read("app.yaml")?, *content.as_bytes());
+        }
+        assert_eq!(server.log().matches("Accepted publickey").count(), 1);
+        let revoked = known.lines().map(|line| format!("@revoked {line}\n"));
+        let revoked = format!("{known}{}", revoked.collect::<String>());
+        let secret = [("identity", identity.as_str()), ("known_hosts", &revoked)];
+        let refused = bench.failure(&remote(&url, &secret)).await;
+        assert!(
+            refused.message.contains("is revoked in known_hosts"),
+            "{refused}"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_password_logs_in_over_ssh_where_there_is_no_key() {
+    scenario(async {
+        let bench = Bench::new()?;
+        let _repo = bench.repo("app.git")?;
+        let server = PasswordServer::start(bench.root(), "ada", "hunter2").await?;
+        let known = server.known_hosts();
+        let good = [("password", "hunter2"), ("known_hosts", known)];
+        let bad = [("password", "hunter2-not"), ("known_hosts", known)];
+        let url = server.url("ada", "app.git");
+        assert_eq!(
+            files(&bench.fetch(&remote(&url, &good), &main()).await?),
+            ["app.yaml"]
+        );
+        for (url, secret) in [(url, bad), (server.url("eve", "app.git"), good)] {
+            let refused = bench.failure(&remote(&url, &secret)).await;
+            assert_eq!(refused.reason, Reason::AuthenticationFailed);
+        }
         Ok(())
     });
 }

@@ -22,6 +22,7 @@ use tokio::runtime::Handle;
 use super::mirror::{Generation, Mirror};
 use super::session::{Session, agent, blocking};
 use super::snapshot::{self, Snapshot};
+use super::transport::Lines;
 use super::wire::{Terms, rounded};
 use super::{Cause, Error, Limits, Mirrors, Remote, Resolved};
 
@@ -40,7 +41,7 @@ pub async fn fetch(
     limits: &Limits,
 ) -> Result<Snapshot, Error> {
     let mirror = mirrors.of(remote);
-    let client = mirror.client(remote)?;
+    let lines = mirror.lines(remote)?;
     let given = deadline.saturating_duration_since(Instant::now());
     let lock = tokio::time::timeout_at(deadline.into(), mirror.lock()).await;
     let lock = lock.map_err(|_| Cause::Deadline {
@@ -50,7 +51,7 @@ pub async fn fetch(
     let work = Work {
         mirror,
         remote: Arc::clone(remote),
-        client,
+        lines,
         ignore: ignore.map(str::to_owned),
         limits: limits.clone(),
     };
@@ -70,7 +71,7 @@ pub async fn fetch(
 struct Work {
     mirror: Arc<Mirror>,
     remote: Arc<Remote>,
-    client: Option<reqwest::Client>,
+    lines: Lines,
     ignore: Option<String>,
     limits: Limits,
 }
@@ -92,8 +93,8 @@ impl Work {
                 session
             }
             None => {
-                let client = self.client.clone();
-                Session::open(&self.remote, client, runtime, terms.clone(), &self.limits)?
+                let lines = self.lines.clone();
+                Session::open(&self.remote, lines, runtime, terms.clone(), &self.limits)?
             }
         };
         let generation = self.mirror.writable(session.object_hash()?)?;

@@ -17,6 +17,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::transport::Lines;
 use super::{Cause, Limits, Remote, client};
 use crate::keyfile;
 
@@ -42,7 +43,7 @@ pub(super) struct Mirror {
     /// Looked for on disk once; then it is known whether there is one.
     current: Mutex<Option<Option<Arc<Generation>>>>,
     /// Keeps connections open between polls.
-    client: Mutex<Option<reqwest::Client>>,
+    lines: Mutex<Lines>,
     used: Mutex<SystemTime>,
 }
 
@@ -126,7 +127,7 @@ impl Mirrors {
                 dir: self.root.join(name),
                 fetching: Arc::default(),
                 current: Mutex::default(),
-                client: Mutex::default(),
+                lines: Mutex::default(),
                 used: Mutex::new(SystemTime::now()),
             })
         });
@@ -147,16 +148,13 @@ impl Mirror {
         Arc::clone(&self.fetching).lock_owned().await
     }
 
-    /// The HTTP client for this remote, made when first needed; ssh needs none.
-    pub(super) fn client(&self, remote: &Remote) -> Result<Option<reqwest::Client>, Cause> {
-        if remote.url.scheme() == reeve_api::name::Scheme::Ssh {
-            return Ok(None);
+    /// What is kept between conversations: an HTTP client, made when first needed, or an ssh login.
+    pub(super) fn lines(&self, remote: &Remote) -> Result<Lines, Cause> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.http.is_none() && remote.url.scheme() != reeve_api::name::Scheme::Ssh {
+            lines.http = Some(client::build(remote)?);
         }
-        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if client.is_none() {
-            *client = Some(client::build(remote)?);
-        }
-        Ok(client.clone())
+        Ok(lines.clone())
     }
 
     /// The repository, opened or found on disk; nothing if there is none yet.
@@ -360,7 +358,7 @@ mod tests {
             dir: dir.join("m"),
             fetching: Arc::default(),
             current: Mutex::default(),
-            client: Mutex::default(),
+            lines: Mutex::default(),
             used: Mutex::new(SystemTime::now()),
         }
     }

@@ -65,14 +65,14 @@ pub async fn resolve(
     if let Reference::Commit { commit, branch } = reference {
         return Ok(named(commit, branch.clone())?);
     }
-    let client = mirrors.of(remote).client(remote)?;
+    let lines = mirrors.of(remote).lines(remote)?;
     let (remote, reference, limits) = (Arc::clone(remote), reference.clone(), limits.clone());
     let asked = blocking(
         mirrors.permits(),
         deadline,
         "resolving",
         move |runtime, terms| {
-            let mut session = Session::open(&remote, client, runtime, terms, &limits)?;
+            let mut session = Session::open(&remote, lines, runtime, terms, &limits)?;
             match find(&mut session, &reference)? {
                 Found::Ref {
                     pointer,

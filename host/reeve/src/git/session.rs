@@ -16,6 +16,7 @@ use gix_protocol::{Handshake, LsRefsCommand};
 use tokio::runtime::Handle;
 
 use super::mirror::Permits;
+use super::transport::Lines;
 use super::wire::{Terms, Wire};
 use super::{Cause, Limits, Remote, transport};
 
@@ -38,14 +39,14 @@ impl Session {
     /// Connects, logs in, and hears which protocol the server speaks. Only for threads that may block.
     pub(super) fn open(
         remote: &Remote,
-        client: Option<reqwest::Client>,
+        lines: Lines,
         runtime: Handle,
         terms: Terms,
         limits: &Limits,
     ) -> Result<Self, Cause> {
         let wire = Arc::new(Wire::new(runtime, remote.url.without_userinfo(), terms));
         wire.accept("the server lists more", limits.refs_bytes);
-        let mut transport = transport::open(remote, client, &wire)?;
+        let mut transport = transport::open(remote, lines, &wire)?;
         // Whoever asks for credentials here gets none: ours went with the first request.
         let handshake = gix_protocol::handshake(
             &mut transport,

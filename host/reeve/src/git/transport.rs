@@ -16,16 +16,28 @@ use reeve_api::name::Scheme;
 use super::wire::Wire;
 use super::{Cause, Credential, Remote};
 
+pub(super) use ssh::Kept;
+
+/// What is kept between the conversations with one remote, so that the next begins sooner.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lines {
+    pub(super) http: Option<reqwest::Client>,
+    pub(super) ssh: Kept,
+}
+
 /// A transport to `remote`. Only for threads that may block.
 pub(super) fn open(
     remote: &Remote,
-    client: Option<reqwest::Client>,
+    lines: Lines,
     wire: &Arc<Wire>,
 ) -> Result<Box<dyn Transport + Send>, Cause> {
     match (remote.url.scheme(), &remote.credential) {
-        (Scheme::Ssh, Credential::Ssh(user)) => ssh::open(remote, user, wire),
+        (Scheme::Ssh, Credential::Ssh(user)) => ssh::open(remote, user, &lines.ssh, wire),
         (Scheme::Http | Scheme::Https, credential) => {
-            let client = client.map_or_else(|| super::client::build(remote), Ok)?;
+            let client = match lines.http {
+                Some(client) => client,
+                None => super::client::build(remote)?,
+            };
             http::open(remote, credential, client, wire)
         }
         (Scheme::Ssh, _) => Err(Cause::AuthenticationRequired(remote.url.without_userinfo())),

@@ -34,6 +34,7 @@ pub(super) struct Wire {
     left: AtomicU64,
     cap: Mutex<(&'static str, u64)>,
     cause: Mutex<Option<Cause>>,
+    failed: AtomicBool,
 }
 
 impl Terms {
@@ -88,6 +89,7 @@ impl Wire {
             left: AtomicU64::new(0),
             cap: Mutex::new(("more data came", 0)),
             cause: Mutex::new(None),
+            failed: AtomicBool::new(false),
         }
     }
 
@@ -162,9 +164,20 @@ impl Wire {
             _ => io::ErrorKind::Other,
         };
         let told = cause.to_string();
+        self.failed.store(true, Ordering::Relaxed);
         let mut first = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert(cause);
         io::Error::new(kind, told)
+    }
+
+    /// Whether something went wrong.
+    pub(super) fn failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Does something that nobody waits for.
+    pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        drop(self.runtime.spawn(future));
     }
 
     /// The first cause, or else what gix says.

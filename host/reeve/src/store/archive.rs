@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -22,19 +23,21 @@ pub(super) fn write(
     blobs: &Path,
     snapshot: &Snapshot,
     limits: &Limits,
-    left: u64,
+    used: u64,
+    underway: &AtomicU64,
 ) -> Result<(Digest, u64), Error> {
     let disk = |source| Error::Disk {
         doing: "written",
         source,
     };
     let fresh = tempfile::NamedTempFile::new_in(blobs).map_err(disk)?;
-    let cap = limits.archive_bytes.min(left);
     let counted = Counted {
         file: fresh.as_file(),
         hash: Sha256::new(),
         size: 0,
-        cap,
+        cap: limits.archive_bytes,
+        room: limits.total_bytes.saturating_sub(used),
+        underway,
     };
     let gzip = GzEncoder::new(
         BufWriter::with_capacity(64 << 10, counted),
@@ -51,20 +54,20 @@ pub(super) fn write(
     });
     let counted = finished.map_err(|error| match error {
         Error::Disk { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => {
-            let what = "it is larger when compressed";
-            if left < limits.archive_bytes {
-                Error::Full { used: 0, cap: left }
-            } else {
-                Error::TooLarge {
-                    what,
-                    cap: limits.archive_bytes,
-                }
+            Error::TooLarge {
+                what: "it is larger when compressed",
+                cap: limits.archive_bytes,
             }
         }
+        Error::Disk { source, .. } if source.kind() == io::ErrorKind::StorageFull => Error::Full {
+            used,
+            cap: limits.total_bytes,
+        },
         error => error,
     })?;
-    let digest = Digest::from_sha256(counted.hash.finalize().into());
+    let digest = Digest::from_sha256(counted.hash.clone().finalize().into());
     let size = counted.size;
+    drop(counted);
     fresh.as_file().sync_all().map_err(disk)?;
     let name = file_name(snapshot.tree_digest(), &digest);
     fresh
@@ -134,26 +137,40 @@ fn add_all<W: Write>(
     Ok(())
 }
 
-/// Hashes and counts what is written, up to a cap.
+/// Hashes and counts what is written, up to a cap, and up to what the store has room for with all that are written at
+/// the same time.
 struct Counted<'a> {
     file: &'a File,
     hash: Sha256,
     size: u64,
     cap: u64,
+    room: u64,
+    underway: &'a AtomicU64,
 }
 
 impl Write for Counted<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.hash.update(bytes.get(..written).unwrap_or_default());
-        self.size += u64::try_from(written).unwrap_or(u64::MAX);
+        let count = u64::try_from(written).unwrap_or(u64::MAX);
+        self.size += count;
+        let underway = self.underway.fetch_add(count, Ordering::Relaxed) + count;
         if self.size > self.cap {
             return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if underway > self.room {
+            return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.underway.fetch_sub(self.size, Ordering::Relaxed);
     }
 }

@@ -85,27 +85,29 @@ impl Index {
         there.then_some((digest, size))
     }
 
-    pub(super) fn add_blob(&mut self, tree: &str, digest: Digest, size: u64) {
-        self.blobs.insert(tree.to_owned(), (digest, size));
+    /// Remembers a record of files whose archive is already here; nothing if it no longer is.
+    pub(super) fn refer(&mut self, record: Record) -> io::Result<Option<Record>> {
+        match self.blob(&record.tree) {
+            Some(_) => self.insert(record).map(Some),
+            None => Ok(None),
+        }
     }
 
-    /// Remembers a record, and gives the time it was first written.
-    pub(super) fn insert(&mut self, mut record: Record) -> io::Result<Timestamp> {
+    /// Remembers a record and its archive, with the time it was first written.
+    pub(super) fn insert(&mut self, mut record: Record) -> io::Result<Record> {
         let key = key(&record.path);
-        if let Some(known) = self
-            .records
-            .get(&key)
-            .filter(|known| known.digest == record.digest)
-        {
+        let known = self.records.get(&key);
+        if let Some(known) = known.filter(|known| known.digest == record.digest) {
             record.written = known.written;
         }
         let path = self.dir.join(hex::encode(key));
         let fresh = path.with_extension("new");
         fs::write(&fresh, encode(&record))?;
         fs::rename(fresh, path)?;
-        let written = record.written;
-        self.records.insert(key, record);
-        Ok(written)
+        let archive = (record.digest, record.size);
+        self.blobs.insert(record.tree.clone(), archive);
+        self.records.insert(key, record.clone());
+        Ok(record)
     }
 
     /// The name of the archive that a request's path stands for.

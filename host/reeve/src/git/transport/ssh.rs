@@ -4,7 +4,8 @@
 //! Keys stay in memory. What it deliberately doesn't: an agent, a config file, keyboard-interactive prompts, SHA-1
 //! signatures, or learning a host key.
 
-use std::borrow::Cow;
+mod login;
+
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,15 +15,13 @@ use gix_protocol::transport::client::blocking_io::Transport;
 use gix_protocol::transport::client::git::ConnectMode;
 use gix_protocol::transport::client::git::blocking_io::Connection;
 use reeve_api::name::RemoteUrl;
-use russh::client::{AuthResult, Config, Handle, Handler, Msg};
-use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Preferred};
+use russh::client::Msg;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 
-use super::tunnel;
 use crate::git::credential::Ssh;
-use crate::git::known_hosts::Refused;
 use crate::git::wire::{Wire, printable};
-use crate::git::{Cause, KnownHosts, Remote};
+use crate::git::{Cause, Remote};
+pub(in crate::git) use login::Kept;
 
 /// What of the server's complaints is kept for the error.
 const MAX_COMPLAINT: usize = 1000;
@@ -30,26 +29,24 @@ const MAX_COMPLAINT: usize = 1000;
 pub(super) fn open(
     remote: &Remote,
     user: &Ssh,
+    kept: &Kept,
     wire: &Arc<Wire>,
 ) -> Result<Box<dyn Transport + Send>, Cause> {
-    // Before the connection: opening an encrypted key takes as long as its format wants.
-    let key = user.key()?;
     let command = command(&remote.url)?;
-    let connected = wire
-        .wait("logging in over ssh", connect(remote, user, key, &command))
+    let (incoming, outgoing) = wire
+        .wait("logging in over ssh", kept.run(remote, user, &command))
         .map_err(|error| wire.cause("logging in over ssh", &error))??;
     let complaint = Arc::new(Mutex::new(String::new()));
-    let (incoming, outgoing) = connected.channel;
     let reader = Incoming {
         wire: Arc::clone(wire),
         channel: incoming,
         chunk: Bytes::new(),
         complaint,
-        _session: connected.session,
+        kept: kept.clone(),
     };
     let writer = Outgoing {
         wire: Arc::clone(wire),
-        channel: outgoing,
+        channel: Arc::new(outgoing),
     };
     let path = remote.url.path().to_owned();
     let transport = Connection::new(
@@ -85,165 +82,12 @@ fn command(url: &RemoteUrl) -> Result<String, Cause> {
     Ok(format!("git-upload-pack '{quoted}'"))
 }
 
-struct Connected {
-    session: Handle<Client>,
-    channel: (ChannelReadHalf, ChannelWriteHalf<Msg>),
-}
-
-async fn connect(
-    remote: &Remote,
-    user: &Ssh,
-    key: Option<PrivateKey>,
-    command: &str,
-) -> Result<Connected, Cause> {
-    let url = remote.url.without_userinfo();
-    let stream = tunnel::connect(remote).await?;
-    let (host, port) = (remote.url.host().to_owned(), remote.url.port());
-    let config = Arc::new(Config {
-        preferred: preferred(&user.known_hosts.algorithms(&host, port)),
-        ..Config::default()
-    });
-    let client = Client {
-        host,
-        port,
-        known_hosts: user.known_hosts.clone(),
-    };
-    let broken = |error: Fault| match error {
-        Fault::Host(source) => Cause::HostKey {
-            url: url.clone(),
-            source,
-        },
-        Fault::Ssh(error) => Cause::Unreachable {
-            url: url.clone(),
-            why: error.to_string(),
-        },
-    };
-    let mut session = russh::client::connect_stream(config, stream, client)
-        .await
-        .map_err(broken)?;
-    let broken = |error: russh::Error| broken(Fault::Ssh(error));
-    if !login(&mut session, user, key).await.map_err(broken)? {
-        let why = format!(
-            "it accepted neither key nor password of user {:?}",
-            user.user
-        );
-        session
-            .disconnect(Disconnect::ByApplication, "", "")
-            .await
-            .ok();
-        return Err(Cause::AuthenticationRefused { url, why });
-    }
-    let channel = session.channel_open_session().await.map_err(broken)?;
-    // Not every server takes it; one that doesn't speaks the older protocol.
-    channel
-        .set_env(false, "GIT_PROTOCOL", "version=2")
-        .await
-        .map_err(broken)?;
-    channel.exec(true, command).await.map_err(broken)?;
-    Ok(Connected {
-        session,
-        channel: channel.split(),
-    })
-}
-
-async fn login(
-    session: &mut Handle<Client>,
-    user: &Ssh,
-    key: Option<PrivateKey>,
-) -> Result<bool, russh::Error> {
-    if let Some(key) = key {
-        let key = Arc::new(key);
-        for hash in hashes(session, &key).await? {
-            let key = PrivateKeyWithHashAlg::new(Arc::clone(&key), hash);
-            match session.authenticate_publickey(&user.user, key).await? {
-                AuthResult::Success => return Ok(true),
-                AuthResult::Failure { .. } => {}
-            }
-        }
-    }
-    match &user.password {
-        Some(password) => {
-            let answer = session
-                .authenticate_password(&user.user, password.expose())
-                .await?;
-            Ok(answer.success())
-        }
-        None => Ok(false),
-    }
-}
-
-/// The hashes to sign with. RSA has a choice, and the oldest of it (SHA-1) is not taken.
-async fn hashes(
-    session: &Handle<Client>,
-    key: &PrivateKey,
-) -> Result<Vec<Option<HashAlg>>, russh::Error> {
-    if !matches!(key.algorithm(), Algorithm::Rsa { .. }) {
-        return Ok(vec![None]);
-    }
-    Ok(match session.best_supported_rsa_hash().await? {
-        Some(Some(hash)) => vec![Some(hash)],
-        // It did not say. Each refused try counts against the server's limit, so there are only two.
-        Some(None) | None => vec![Some(HashAlg::Sha512), Some(HashAlg::Sha256)],
-    })
-}
-
-/// The usual algorithms, those of the known keys first: a server with several keys shows one we can compare.
-fn preferred(known: &[Algorithm]) -> Preferred {
-    let same = |a: &Algorithm, b: &Algorithm| match (a, b) {
-        (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,
-        (a, b) => a == b,
-    };
-    let usual = Preferred::DEFAULT
-        .key
-        .iter()
-        .filter(|a| **a != Algorithm::Rsa { hash: None });
-    let (mut first, rest): (Vec<_>, Vec<_>) = usual
-        .cloned()
-        .partition(|a| known.iter().any(|k| same(a, k)));
-    first.extend(rest);
-    Preferred {
-        key: Cow::Owned(first),
-        ..Preferred::DEFAULT
-    }
-}
-
-/// Judges the server's key.
-struct Client {
-    host: String,
-    port: u16,
-    known_hosts: KnownHosts,
-}
-
-#[derive(Debug)]
-enum Fault {
-    Ssh(russh::Error),
-    Host(Refused),
-}
-
-impl From<russh::Error> for Fault {
-    fn from(error: russh::Error) -> Self {
-        Self::Ssh(error)
-    }
-}
-
-impl Handler for Client {
-    type Error = Fault;
-
-    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Fault> {
-        let checked = self
-            .known_hosts
-            .check(&self.host, self.port, &key.public_key());
-        checked.map(|()| true).map_err(Fault::Host)
-    }
-}
-
 struct Incoming {
     wire: Arc<Wire>,
     channel: ChannelReadHalf,
     chunk: Bytes,
     complaint: Arc<Mutex<String>>,
-    /// Ends with the reader.
-    _session: Handle<Client>,
+    kept: Kept,
 }
 
 impl Read for Incoming {
@@ -333,7 +177,7 @@ impl Incoming {
 
 struct Outgoing {
     wire: Arc<Wire>,
-    channel: ChannelWriteHalf<Msg>,
+    channel: Arc<ChannelWriteHalf<Msg>>,
 }
 
 impl Write for Outgoing {
@@ -353,6 +197,24 @@ impl Write for Outgoing {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if self.wire.failed() {
+            self.kept.forget();
+        }
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        // The login goes on; what runs on the server is to end with this conversation.
+        let channel = Arc::clone(&self.channel);
+        self.wire.spawn(async move {
+            channel.close().await.ok();
+        });
     }
 }
 
