@@ -62,6 +62,13 @@ fn a_repository_that_goes_and_comes_back_is_fetched_again() {
             let broken = bench.failure(&remote).await;
             assert!(broken.message.contains(&status.to_string()), "{broken}");
         }
+        server.fault(Fault::Status(200));
+        let page = bench.failure(&remote).await;
+        assert!(
+            page.message
+                .contains("did not answer as a git server should"),
+            "{page}"
+        );
         server.fault(Fault::None);
         let back = bench.fetch(&remote, &main()).await?;
         assert_eq!(back.revision().commit(), changed);
