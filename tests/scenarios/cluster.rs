@@ -197,10 +197,10 @@ fn one_object_that_cannot_be_read_is_told_and_the_others_are_seen() {
                 match change {
                     Change::Begin => {}
                     Change::Put(object) => {
-                        good.push(object.metadata.name.clone().unwrap_or_default())
+                        good.push(object.metadata.name.clone().unwrap_or_default());
                     }
                     Change::Bad(object) => {
-                        bad.push((object.meta.name.clone().unwrap_or_default(), object.why))
+                        bad.push((object.meta.name.clone().unwrap_or_default(), object.why));
                     }
                     Change::Gone(_) => bail!("nothing is gone"),
                     Change::Synced => break,
