@@ -125,6 +125,12 @@ impl Controller {
         self.lock().as_ref()?.resident_kib()
     }
 
+    /// The most memory that was ever resident, in KiB, since it was last started.
+    #[must_use]
+    pub fn peak_kib(&self) -> Option<u64> {
+        self.lock().as_ref()?.peak_kib()
+    }
+
     /// Everything it has logged, over restarts.
     pub fn log(&self) -> anyhow::Result<String> {
         let path = self.log_path();

@@ -15,6 +15,7 @@ pub mod pki;
 pub mod plane;
 pub mod process;
 pub mod scenario;
+pub mod secrecy;
 pub mod sight;
 pub mod story;
 pub mod tenant;

@@ -21,6 +21,7 @@ use crate::binaries;
 use crate::leftover;
 use crate::pki::{self, Authority, Pair};
 use crate::process::Process;
+use crate::secrecy::{self, Place};
 use crate::wait;
 
 /// How many machines KWOK plays.
@@ -71,11 +72,21 @@ impl Plane {
             admin,
             parts: Mutex::default(),
         };
+        secrecy::stands(plane.place());
         plane
             .start_parts()
             .await
             .map_err(|why| plane.explain(why))?;
         Ok(plane)
+    }
+
+    /// Where what was told on this plane is found.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place {
+            logs: self.logs(),
+            kubeconfig: self.kubeconfig(),
+        }
     }
 
     async fn start_parts(&self) -> anyhow::Result<()> {
@@ -147,6 +158,7 @@ impl Plane {
             .status
             .context("the API server answers with a token")?
             .token;
+        token.iter().for_each(|token| secrecy::used(token));
         let path = self
             .dir
             .path()
@@ -343,6 +355,12 @@ impl Plane {
             .map(|part| format!("--- {}\n{}", part.name(), part.tail(1500)))
             .collect();
         why.context(logs.join("\n"))
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        secrecy::falls(&self.logs());
     }
 }
 

@@ -181,8 +181,18 @@ impl Process {
     /// Resident memory in KiB, as the kernel counts it.
     #[must_use]
     pub fn resident_kib(&self) -> Option<u64> {
+        self.counted("VmRSS:")
+    }
+
+    /// The most memory that was ever resident, in KiB.
+    #[must_use]
+    pub fn peak_kib(&self) -> Option<u64> {
+        self.counted("VmHWM:")
+    }
+
+    fn counted(&self, what: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        let line = status.lines().find(|line| line.starts_with(what))?;
         line.split_whitespace().nth(1)?.parse().ok()
     }
 }

@@ -7,12 +7,13 @@ use std::sync::OnceLock;
 
 use tokio::runtime::Runtime;
 
-use crate::leftover;
+use crate::{leftover, secrecy};
 
 /// Runs one scenario to its end; a failure panics with its whole chain, as a test should.
 #[expect(clippy::panic, reason = "this is how a test fails")]
 pub fn scenario(story: impl Future<Output = anyhow::Result<()>>) {
     leftover::end_on_signals();
+    secrecy::search_at_end();
     if let Err(why) = runtime().block_on(story) {
         panic!("{why:?}");
     }

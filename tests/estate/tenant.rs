@@ -4,6 +4,8 @@
 //! namespace, the Kustomization and its account in the tenant's own. Each scenario changes one thing
 //! and reads what is told about it.
 
+mod change;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,8 +18,11 @@ use serde_json::{Value, json};
 use crate::git::Repo;
 use crate::install::CONFIG;
 use crate::objects::{self, Condition, Stock};
+use crate::secrecy;
 use crate::wait;
 use crate::world::Estate;
+
+pub use change::says;
 
 const SOURCE_API: &str = "source.toolkit.fluxcd.io/v1";
 const KUSTOMIZATION_API: &str = "kustomize.toolkit.fluxcd.io/v1";
@@ -168,6 +173,8 @@ impl<'a> Tenant<'a> {
 
     fn objects_of_a_tenant(&self) -> Vec<Value> {
         let name = &self.name;
+        let token = format!("{:032x}", rand::random::<u128>());
+        secrecy::used(&token);
         let account = json!({"kind": "ServiceAccount", "name": "flux", "namespace": name});
         vec![
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
@@ -181,7 +188,7 @@ impl<'a> Tenant<'a> {
             json!({
                 "apiVersion": "v1", "kind": "Secret",
                 "metadata": {"name": format!("{name}-webhook"), "namespace": CONFIG},
-                "stringData": {"token": format!("{:032x}", rand::random::<u128>())},
+                "stringData": {"token": token},
             }),
             json!({
                 "apiVersion": SOURCE_API, "kind": "GitRepository", "metadata": {"name": name, "namespace": CONFIG},
@@ -315,22 +322,25 @@ impl<'a> Tenant<'a> {
         self.told(seen).await
     }
 
+    /// The address of the Receiver's hook.
+    pub async fn hook_url(&self) -> anyhow::Result<String> {
+        let receivers = objects::api(self.estate.admin(), RECEIVER_API, "Receiver", Some(CONFIG));
+        let has_path = |receiver: &DynamicObject| {
+            objects::text(&receiver.data, "/status/webhookPath").is_some()
+        };
+        let receiver =
+            wait::for_object(&receivers, &self.name, "the Receiver has a path", has_path).await?;
+        let path = objects::text(&receiver.data, "/status/webhookPath").unwrap_or_default();
+        Ok(self.estate.controller.hook_url(path))
+    }
+
     /// Calls the Receiver's hook.
     pub async fn call_hook(&self) -> anyhow::Result<()> {
-        let receivers = objects::api(self.estate.admin(), RECEIVER_API, "Receiver", Some(CONFIG));
-        let receiver = wait::for_object(
-            &receivers,
-            &self.name,
-            "the Receiver has a path",
-            |receiver| objects::text(&receiver.data, "/status/webhookPath").is_some(),
-        )
-        .await?;
-        let path = objects::text(&receiver.data, "/status/webhookPath").unwrap_or_default();
-        let answer = reqwest::Client::new()
-            .post(self.estate.controller.hook_url(path))
-            .send()
-            .await?;
-        answer.error_for_status().context("calling the hook")?;
+        let call = reqwest::Client::new().post(self.hook_url().await?);
+        call.send()
+            .await?
+            .error_for_status()
+            .context("calling the hook")?;
         Ok(())
     }
 

@@ -13,10 +13,16 @@
 mod apply;
 mod cluster;
 mod estate;
+mod faults;
+mod flux_cli;
 mod git;
 mod ground;
+mod guest;
+mod outage;
 mod platform;
 mod policies;
 mod prune;
+mod secrets;
 mod story;
+mod tenancy;
 mod tenant;

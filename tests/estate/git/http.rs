@@ -93,6 +93,7 @@ pub struct Seen {
 struct Shared {
     root: PathBuf,
     served: Served,
+    auth: Mutex<Auth>,
     fault: Mutex<Fault>,
     seen: Mutex<Vec<Seen>>,
     sent: AtomicU64,
@@ -110,6 +111,7 @@ impl HttpServer {
     pub async fn start(root: &Path, served: Served) -> anyhow::Result<Self> {
         let shared = Shared {
             root: root.to_owned(),
+            auth: Mutex::new(served.auth.clone()),
             served,
             fault: Mutex::default(),
             seen: Mutex::default(),
@@ -167,6 +169,15 @@ impl HttpServer {
             .fault
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    /// From now on it lets in somebody else: a token has expired, and another was made.
+    pub fn lets_in_only(&self, auth: Auth) {
+        *self
+            .shared
+            .auth
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = auth;
     }
 
     /// Stops listening: connections are refused.
@@ -272,7 +283,12 @@ async fn respond(shared: &Arc<Shared>, request: Request) -> anyhow::Result<Respo
         Fault::Slow(time) => pause(*time).await,
         _ => {}
     }
-    if !lets_in(&shared.served.auth, credential) || matches!(fault, Fault::Expired) {
+    let auth = shared
+        .auth
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    if !lets_in(&auth, credential) || matches!(fault, Fault::Expired) {
         let mut response = refused(401)?;
         let challenge = HeaderValue::from_static("Basic realm=\"git\"");
         response

@@ -1,0 +1,159 @@
+//! What is cut off in the middle of an apply, and comes to the same end as what is not.
+//!
+//! Each attempt plays the same push to two tenants: one is hit, the other is spared. A hit counts only
+//! when some of the objects were there and some were not; otherwise it proves nothing, and the next
+//! attempt has more objects.
+
+use std::collections::BTreeMap;
+
+use anyhow::{bail, ensure};
+use kube::api::ListParams;
+use reeve_api::reason::Reason;
+use reeve_tests::objects::Stock;
+use reeve_tests::tenant::Tenant;
+use reeve_tests::{Estate, objects, scenario, wait};
+use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+/// So many objects the first attempt has, and each further one twice as many.
+const OBJECTS: usize = 60;
+const ATTEMPTS: usize = 4;
+
+/// ConfigMaps, applied one after the other in the order of their names.
+fn many(count: usize) -> String {
+    let one = |n| {
+        format!(
+            "---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: item-{n:04}\ndata:\n  n: '{n}'\n"
+        )
+    };
+    (0..count).map(one).collect()
+}
+
+/// Many objects come and one goes.
+fn push(tenant: &Tenant<'_>, count: usize) -> anyhow::Result<String> {
+    tenant.commit([("many.yaml", Some(many(count))), ("service.yaml", None)])
+}
+
+async fn items(tenant: &Tenant<'_>) -> anyhow::Result<usize> {
+    let maps = tenant
+        .api("v1", "ConfigMap")
+        .list(&ListParams::default())
+        .await?;
+    let is_item = |name: &String| name.starts_with("item-");
+    Ok(maps
+        .items
+        .iter()
+        .filter_map(|map| map.metadata.name.as_ref())
+        .filter(|name| is_item(name))
+        .count())
+}
+
+/// Pushes, and returns when the first few objects are there.
+async fn begun(tenant: &Tenant<'_>, count: usize) -> anyhow::Result<String> {
+    let maps = tenant.api("v1", "ConfigMap");
+    let commit = push(tenant, count)?;
+    tenant.call_hook().await?;
+    wait::for_object(&maps, "item-0002", "the third object is there", |_| true).await?;
+    Ok(commit)
+}
+
+/// What a tenant ended with, by names that do not hold the tenant's own.
+#[derive(Debug, PartialEq)]
+struct End {
+    objects: BTreeMap<String, Value>,
+    inventory: Vec<String>,
+}
+
+async fn end(tenant: &Tenant<'_>, commit: &str) -> anyhow::Result<End> {
+    let told = tenant
+        .told_of(Reason::ReconciliationSucceeded, commit)
+        .await?;
+    let plain = |text: &str| text.replace(tenant.name(), "TENANT");
+    let stock: Stock = tenant.objects().await?;
+    let mut all = BTreeMap::new();
+    for name in stock.names() {
+        let object = stock.get(name).cloned().unwrap_or_default();
+        let mut object: Value = serde_json::from_str(&plain(&object.to_string()))?;
+        if let Some(meta) = object
+            .pointer_mut("/metadata")
+            .and_then(Value::as_object_mut)
+        {
+            meta.remove("uid");
+        }
+        all.insert(plain(name), object);
+    }
+    let entries = told.kustomization.pointer("/status/inventory/entries");
+    let entries = entries.and_then(Value::as_array).into_iter().flatten();
+    let ids = entries.filter_map(|entry| objects::text(entry, "/id"));
+    let mut inventory: Vec<String> = ids.map(plain).collect();
+    inventory.sort();
+    Ok(End {
+        objects: all,
+        inventory,
+    })
+}
+
+/// The tenant that was hit ended as the one that was not.
+async fn compare(estate: &Estate, hit: (&Tenant<'_>, &str), count: usize) -> anyhow::Result<()> {
+    let spared = estate.healthy_tenant("spared").await?;
+    let commit = push(&spared, count)?;
+    spared.call_hook().await?;
+    let want = end(&spared, &commit).await?;
+    let is = end(hit.0, hit.1).await?;
+    ensure!(
+        want.inventory.len() == count + 1,
+        "{} entries",
+        want.inventory.len()
+    );
+    ensure!(
+        !want.objects.contains_key("Service./TENANT/web"),
+        "the Service was pruned"
+    );
+    ensure!(is == want, "they differ:\n{is:#?}\n{want:#?}");
+    Ok(())
+}
+
+/// An estate that may be hurt, for one scenario at a time.
+async fn rough() -> anyhow::Result<(MutexGuard<'static, ()>, &'static Estate)> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    static ROUGH: OnceCell<Estate> = OnceCell::const_new();
+    let turn = TURN.lock().await;
+    Ok((turn, ROUGH.get_or_try_init(Estate::start).await?))
+}
+
+#[test]
+fn a_controller_killed_between_two_applies_comes_to_the_same_end() {
+    scenario(async {
+        let (_turn, estate) = rough().await?;
+        for attempt in 0..ATTEMPTS {
+            let count = OBJECTS << attempt;
+            let tenant = estate.healthy_tenant("killed").await?;
+            let commit = begun(&tenant, count).await?;
+            estate.controller.kill();
+            let there = items(&tenant).await?;
+            estate.controller.restart().await?;
+            if there < count {
+                return compare(estate, (&tenant, &commit), count).await;
+            }
+        }
+        bail!("the controller was never killed in time")
+    });
+}
+
+#[test]
+fn an_api_server_restarted_in_the_middle_of_an_apply_changes_nothing_of_the_end() {
+    scenario(async {
+        let (_turn, estate) = rough().await?;
+        for attempt in 0..ATTEMPTS {
+            let count = OBJECTS << attempt;
+            let tenant = estate.healthy_tenant("cut-off").await?;
+            let commit = begun(&tenant, count).await?;
+            estate.plane.stop_api();
+            estate.plane.restart_api().await?;
+            if items(&tenant).await? < count {
+                return compare(estate, (&tenant, &commit), count).await;
+            }
+        }
+        bail!("the API server was never stopped in time")
+    });
+}
