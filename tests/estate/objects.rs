@@ -11,6 +11,8 @@ use kube::discovery::{Discovery, Scope, verbs};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 
+use crate::wait;
+
 /// The objects of one kind, in one namespace or (for `None`) everywhere.
 #[must_use]
 pub fn api(
@@ -168,10 +170,15 @@ async fn listed(
     which: &ListParams,
     resource: &ApiResource,
 ) -> anyhow::Result<Vec<(String, Value)>> {
-    let found = api
-        .list(which)
-        .await
-        .with_context(|| format!("listing {}", resource.plural))?;
+    let list = || async {
+        match api.list(which).await {
+            // A server that has just started asks to come again.
+            Err(kube::Error::Api(refused)) if refused.code == 429 => None,
+            answer => Some(answer),
+        }
+    };
+    let found = wait::until(wait::PATIENCE, "the API server can list", list).await?;
+    let found = found.with_context(|| format!("listing {}", resource.plural))?;
     Ok(found
         .into_iter()
         .map(|object| (identity(&object, resource), intent(&object)))
