@@ -93,11 +93,9 @@ impl Default for Retention {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file of the commit can't be archived.
-    #[error("failed to archive the artifact: {path}")]
+    #[error("failed to archive the artifact")]
     File {
-        /// Which file.
-        path: String,
-        /// Why.
+        /// Which file, and why.
         source: reeve_kustomize::ReadError,
     },
     /// The archive is larger than one may be.

@@ -115,10 +115,7 @@ fn add_all<W: Write>(
                 .map_err(disk)?;
             continue;
         }
-        let failed = |source| Error::File {
-            path: entry.path.to_owned(),
-            source,
-        };
+        let failed = |source| Error::File { source };
         let content = snapshot.read(entry.path).map_err(failed)?;
         let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
         let what = "the files are larger together";
