@@ -179,10 +179,21 @@ async fn listed(
     };
     let found = wait::until(wait::PATIENCE, "the API server can list", list).await?;
     let found = found.with_context(|| format!("listing {}", resource.plural))?;
-    Ok(found
+    let meant = found
         .into_iter()
+        .filter(|object| !came_by_itself(object, resource));
+    Ok(meant
         .map(|object| (identity(&object, resource), intent(&object)))
         .collect())
+}
+
+/// What Kubernetes puts into every namespace, sooner or later.
+fn came_by_itself(object: &DynamicObject, resource: &ApiResource) -> bool {
+    let what = (resource.kind.as_str(), object.metadata.name.as_deref());
+    matches!(
+        what,
+        ("ConfigMap", Some("kube-root-ca.crt")) | ("ServiceAccount", Some("default"))
+    )
 }
 
 fn identity(object: &DynamicObject, resource: &ApiResource) -> String {
