@@ -100,7 +100,17 @@ fn flux_get_lists_sources_and_kustomizations() {
                 "Receiver initialized for path",
             ],
         )?;
+        Ok(())
+    });
+}
 
+#[test]
+fn flux_get_shows_one_source_and_one_kustomization() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("flux-one").await?;
+        let (name, head) = (tenant.name(), head(&tenant)?);
+        let short = format!("main@sha1:{}", &head[..8]);
         let sources = run(estate, &format!("flux get sources git {name} -n {CONFIG}")).await?;
         has_line(
             &sources,
@@ -201,7 +211,7 @@ const SETTINGS: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: red\n";
 
 #[test]
-fn flux_tree_trace_events_stats_export_and_debug_show_a_tenant() {
+fn flux_tree_trace_and_events_show_a_tenant() {
     scenario(async {
         let estate = Estate::shared().await?;
         let tenant = estate.healthy_tenant("flux-look").await?;
@@ -237,6 +247,16 @@ fn flux_tree_trace_events_stats_export_and_debug_show_a_tenant() {
             &events,
             &["Normal", "NewArtifact", "stored artifact for commit"],
         )?;
+        Ok(())
+    });
+}
+
+#[test]
+fn flux_stats_export_and_debug_show_a_tenant() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("flux-more").await?;
+        let (name, head) = (tenant.name(), head(&tenant)?);
 
         let stats = run(estate, "flux stats -A").await?;
         has_line(&stats, &["RECONCILERS", "RUNNING", "FAILING", "SUSPENDED"])?;
