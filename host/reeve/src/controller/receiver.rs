@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use reeve_api::name::{NamespacedName, ObjectName};
+use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_api::receiver::Receiver;
-use reeve_core::failure::{Explained, Turn};
+use reeve_core::failure::Explained;
 use reeve_core::index::{Hook, Listener, Standing, Target};
 use reeve_core::schedule::Next;
 use reeve_core::status::ReceiverOutcome;
-use reeve_core::webhook::{Kind, Token};
+use reeve_core::webhook::{Kind, Token, Wanted};
 use tokio::sync::mpsc;
 
 use super::report::{self, Run};
@@ -54,53 +54,32 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
 
 async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> ReceiverOutcome {
     let spec = &object.spec;
-    let secret = spec
-        .secret_ref
-        .as_ref()
-        .and_then(|secret| secret.name.parse::<ObjectName>().ok());
-    let hook = hook(ctx, id, object, secret.as_ref()).await;
+    let hook = hook(ctx, id, object).await;
     let standing = match &hook {
         Ok(_) if spec.suspend => Standing::Suspended,
         Ok(_) => Standing::Open,
         Err(_) => Standing::NotReady,
     };
-    // A path that was known stays known while something is wrong, so that callers read 503 and not 404.
-    let known = object
-        .status
-        .as_ref()
-        .and_then(|status| status.webhook_path.clone());
-    let (missing, path) = ctx.index.write(|all| {
-        let hook = match &hook {
-            Ok((path, kind, token)) => Some((path.clone(), *kind, token.clone())),
-            Err(_) => known
-                .clone()
-                .map(|path| (path, Kind::Generic, Token::nobodys())),
-        };
-        let hook = hook.map(|(path, kind, token)| {
-            let events = spec.events.clone();
-            let receiver = id.clone();
-            (
-                path,
-                Arc::new(Hook {
-                    receiver,
-                    kind,
-                    token,
-                    events,
-                    standing,
-                }),
-            )
-        });
-        let path = hook
-            .as_ref()
-            .map(|(path, _)| path.clone())
-            .unwrap_or_default();
-        let listener = Listener {
-            resources: spec.resources.clone(),
-            secret,
-            hook,
-        };
+    let (path, kind, token) = match &hook {
+        Ok(found) => found.clone(),
+        // A path that was known stays known while something is wrong, so that callers read 503 and not 404.
+        Err(_) => {
+            let known = object.status.as_ref().and_then(|status| status.webhook_path.clone());
+            (known.unwrap_or_default(), Kind::Generic, Token::nobodys())
+        }
+    };
+    let listener = Listener {
+        resources: spec.resources.clone(),
+        secret: spec.secret_ref.as_ref().and_then(|secret| secret.name.parse().ok()),
+        hook: (!path.is_empty()).then(|| {
+            let (receiver, events) = (id.clone(), spec.events.clone());
+            let judged = Hook { receiver, kind, token, events, standing };
+            (path.clone(), Arc::new(judged))
+        }),
+    };
+    let missing = ctx.index.write(|all| {
         all.touch.apply_receiver(id, listener);
-        (all.touch.named_by(id).missing, path)
+        all.touch.named_by(id).missing
     });
     match hook {
         Err(why) => ReceiverOutcome::Failed(why),
@@ -114,39 +93,16 @@ async fn hook(
     ctx: &Context,
     id: &NamespacedName,
     object: &Receiver,
-    secret: Option<&ObjectName>,
 ) -> Result<(String, Kind, Token), Explained> {
-    let spec = &object.spec;
-    let unsupported = |field: &str| {
-        let message = format!("{field} is not supported yet");
-        Explained::new(Reason::Unsupported, Turn::Owner, message)
-            .with_hint(format!("remove {field}"))
-    };
-    let kind = Kind::of(spec.kind).map_err(|why| Explained::of(&why))?;
-    if spec.resource_filter.is_some() {
-        return Err(unsupported("spec.resourceFilter"));
-    }
-    if spec
-        .resources
-        .iter()
-        .any(|resource| resource.filter.is_some())
-    {
-        return Err(unsupported("spec.resources[].filter"));
-    }
-    let Some(name) = secret else {
-        let message = "spec.secretRef is missing or names no Secret; its key `token` is what callers must know";
-        return Err(Explained::new(Reason::TokenNotFound, Turn::Owner, message));
-    };
+    let wanted = Wanted::parse(&object.spec).map_err(|why| Explained::of(&why))?;
     let owner = ctx.secret_owner(&id.namespace);
+    let name = &wanted.secret;
     let data = ctx.cluster.secret(&owner, name).await.map_err(|why| {
         let why = Explained::of(&why);
-        Explained {
-            reason: Reason::TokenNotFound,
-            ..why
-        }
+        Explained { reason: Reason::TokenNotFound, ..why }
     })?;
     let token = Token::parse(data.get("token"), &format!("{}/{name}", id.namespace))
         .map_err(|why| Explained::of(&why))?;
     let path = token.path(id.name.as_str(), id.namespace.as_str());
-    Ok((path, kind, token))
+    Ok((path, wanted.kind, token))
 }
