@@ -5,7 +5,6 @@
 
 mod serve;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +13,6 @@ use std::time::Duration;
 use clap::Args;
 use reeve_api::name::{NamespaceName, ServiceAccountName};
 use reeve_core::admit::Rules;
-use reeve_core::failure::chain;
 use reeve_core::tenancy::Grounds;
 use reeve_wasm::{Sandbox, Settings};
 use tokio::signal::unix::{SignalKind, signal};
@@ -243,36 +241,10 @@ async fn context(
             "check --kubeconfig and --context; `kubectl --kubeconfig … version` should answer",
         )
     })?;
-    let storage = |why: &(dyn std::error::Error + 'static)| {
-        CommandError::new(format!(
-            "opening {} failed: {}",
-            args.storage_path.display(),
-            chain(why)
-        ))
-        .hint("--storage-path names a directory that this process may write")
-    };
-    std::fs::create_dir_all(&args.storage_path).map_err(|why| storage(&why))?;
-    let mirrors = Mirrors::open(&args.storage_path, usize::from(args.concurrent_sources))
-        .map_err(|why| storage(&why))?;
-    let base = serve::artifact_base(args);
-    let limits = store::Limits {
-        total_bytes: args.storage_limit,
-        ..store::Limits::default()
-    };
-    let store = Store::open(&args.storage_path.join("artifacts"), &base, limits)
-        .map_err(|why| storage(&why))?;
+    let (mirrors, store) = storage(args)?;
     let sandbox = Sandbox::new(Settings::default())
         .map_err(|why| CommandError::of("starting the plugin sandbox failed", &why))?;
-    let grounds = Grounds {
-        platform_namespaces: args.platform_namespaces.iter().cloned().collect(),
-        config_namespaces: args
-            .config_namespaces
-            .iter()
-            .cloned()
-            .collect::<BTreeSet<_>>(),
-        platform_service_account: args.platform_service_account.clone(),
-        tenant_service_account: args.tenant_service_account.clone(),
-    };
+    let grounds = grounds(args);
     let (events, writing_events) = cluster.events();
     let (queues, inboxes) = controller::queues();
     let context = Context {
@@ -292,4 +264,38 @@ async fn context(
         grounds,
     };
     Ok((context, inboxes, writing_events))
+}
+
+/// The disk.
+fn storage(args: &ControllerArgs) -> Result<(Mirrors, Store), CommandError> {
+    let open = || -> std::io::Result<(Mirrors, Store)> {
+        std::fs::create_dir_all(&args.storage_path)?;
+        let mirrors = Mirrors::open(&args.storage_path, usize::from(args.concurrent_sources))?;
+        let limits = store::Limits {
+            total_bytes: args.storage_limit,
+            ..store::Limits::default()
+        };
+        let base = serve::artifact_base(args);
+        Ok((
+            mirrors,
+            Store::open(&args.storage_path.join("artifacts"), &base, limits)?,
+        ))
+    };
+    open().map_err(|why| {
+        CommandError::of(
+            &format!("opening {} failed", args.storage_path.display()),
+            &why,
+        )
+        .hint("--storage-path names a directory that this process may write")
+    })
+}
+
+/// What the platform says about its ground.
+fn grounds(args: &ControllerArgs) -> Grounds {
+    Grounds {
+        platform_namespaces: args.platform_namespaces.iter().cloned().collect(),
+        config_namespaces: args.config_namespaces.iter().cloned().collect(),
+        platform_service_account: args.platform_service_account.clone(),
+        tenant_service_account: args.tenant_service_account.clone(),
+    }
 }

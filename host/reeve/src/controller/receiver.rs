@@ -64,16 +64,28 @@ async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> Receiv
         Ok(found) => found.clone(),
         // A path that was known stays known while something is wrong, so that callers read 503 and not 404.
         Err(_) => {
-            let known = object.status.as_ref().and_then(|status| status.webhook_path.clone());
+            let known = object
+                .status
+                .as_ref()
+                .and_then(|status| status.webhook_path.clone());
             (known.unwrap_or_default(), Kind::Generic, Token::nobodys())
         }
     };
     let listener = Listener {
         resources: spec.resources.clone(),
-        secret: spec.secret_ref.as_ref().and_then(|secret| secret.name.parse().ok()),
+        secret: spec
+            .secret_ref
+            .as_ref()
+            .and_then(|secret| secret.name.parse().ok()),
         hook: (!path.is_empty()).then(|| {
             let (receiver, events) = (id.clone(), spec.events.clone());
-            let judged = Hook { receiver, kind, token, events, standing };
+            let judged = Hook {
+                receiver,
+                kind,
+                token,
+                events,
+                standing,
+            };
             (path.clone(), Arc::new(judged))
         }),
     };
@@ -99,7 +111,10 @@ async fn hook(
     let name = &wanted.secret;
     let data = ctx.cluster.secret(&owner, name).await.map_err(|why| {
         let why = Explained::of(&why);
-        Explained { reason: Reason::TokenNotFound, ..why }
+        Explained {
+            reason: Reason::TokenNotFound,
+            ..why
+        }
     })?;
     let token = Token::parse(data.get("token"), &format!("{}/{name}", id.namespace))
         .map_err(|why| Explained::of(&why))?;

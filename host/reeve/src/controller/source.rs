@@ -20,7 +20,6 @@ use super::report::{self, Run};
 use crate::context::Context;
 use crate::git::{self, Remote, credential};
 use crate::index::{self, Stored};
-use crate::observe::Object;
 use crate::observe::happening::{FetchResult, Fetched};
 
 /// One run.
@@ -71,7 +70,7 @@ async fn deliver(ctx: &Arc<Context>, id: &NamespacedName, object: &GitRepository
     .await
     {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(outcome)) => *outcome,
+        Ok(Err(Stopped { why, newer })) => SourceOutcome::Failed { why, newer },
         Err(_) => failed(Explained::of(&git::Error::late(wanted.timeout))),
     }
 }
@@ -80,95 +79,113 @@ fn failed(why: Explained) -> SourceOutcome {
     SourceOutcome::Failed { why, newer: None }
 }
 
+/// A run that stopped, and the revision upstream if it was known by then.
+struct Stopped {
+    why: Explained,
+    newer: Option<String>,
+}
+
+impl From<Explained> for Stopped {
+    fn from(why: Explained) -> Self {
+        Self { why, newer: None }
+    }
+}
+
 async fn fetch(
     ctx: &Arc<Context>,
     id: &NamespacedName,
     wanted: &Wanted,
     deadline: Instant,
-) -> Result<SourceOutcome, Box<SourceOutcome>> {
+) -> Result<SourceOutcome, Stopped> {
     let begun = ctx.clock.instant();
-    let source = Object {
-        kind: crate::observe::Kind::GitRepository,
-        namespace: id.namespace.as_str(),
-        name: id.name.as_str(),
+    let tell = |revision: &str, result| {
+        let took = begun.elapsed();
+        ctx.metrics.tell(&Fetched {
+            revision: Some(revision),
+            result,
+            took,
+        });
     };
-    let refuse =
-        |why: Explained, newer: Option<String>| Box::new(SourceOutcome::Failed { why, newer });
     // read: credentials, and where the reference points
-    let remote = remote(ctx, wanted).await.map_err(|why| refuse(why, None))?;
-    let asked = git::resolve(
-        &ctx.mirrors,
-        &remote,
-        &wanted.reference,
-        deadline.into_std(),
-        &ctx.limits,
-    )
-    .await;
+    let remote = remote(ctx, wanted).await?;
+    let until = deadline.into_std();
+    let asked = git::resolve(&ctx.mirrors, &remote, &wanted.reference, until, &ctx.limits).await;
     let resolved = match asked {
         Ok(resolved) => resolved,
         Err(why) => {
             restore(ctx, id, wanted, &remote, deadline).await;
-            return Err(refuse(Explained::of(&why), None));
+            return Err(Explained::of(&why).into());
         }
     };
-    let revision = resolved.revision().to_string();
-    let same = index::Wanted {
-        url: wanted.url.to_string(),
-        ignore: wanted.ignore.clone(),
-    };
-    let stored = ctx.index.read(|known| known.stored.get(id).cloned());
-    if stored.is_some_and(|stored| {
-        stored.wanted == same && stored.artifact.revision == *resolved.revision()
-    }) {
-        let unchanged = FetchResult::Unchanged;
-        ctx.metrics.tell(&Fetched {
-            revision: Some(&revision),
-            result: unchanged,
-            took: begun.elapsed(),
+    let revision = resolved.revision().clone();
+    let fetched_for = fetched_for(wanted);
+    let is_stored = ctx.index.read(|known| {
+        known.stored.get(id).is_some_and(|stored| {
+            stored.wanted == fetched_for && stored.artifact.revision == revision
+        })
+    });
+    if is_stored {
+        tell(&revision.to_string(), FetchResult::Unchanged);
+        return Ok(SourceOutcome::Unchanged {
+            revision: revision.to_string(),
         });
-        return Ok(SourceOutcome::Unchanged { revision });
     }
     // write: the mirror and the store, both of this machine
-    let newer = || Some(revision.clone());
-    let ignore = wanted.ignore.as_deref();
-    let snapshot = git::fetch(
-        &ctx.mirrors,
-        &remote,
-        resolved,
+    let stored = bring(ctx, id, wanted, &remote, resolved, deadline)
+        .await
+        .map_err(|why| Stopped {
+            why,
+            newer: Some(revision.to_string()),
+        })?;
+    let artifact = stored.artifact.clone();
+    tell(
+        &revision.to_string(),
+        FetchResult::Stored {
+            bytes: artifact.size,
+        },
+    );
+    let subject = stored.snapshot.subject().to_owned();
+    keep(ctx, id, stored)
+        .into_iter()
+        .for_each(|id| ctx.queues.kustomizations.wake(id));
+    let ignore = wanted.ignore.clone();
+    Ok(SourceOutcome::Stored {
+        artifact: Box::new(artifact),
+        subject,
         ignore,
-        deadline.into_std(),
-        &ctx.limits,
-    )
-    .await
-    .map_err(|why| refuse(Explained::of(&why), newer()))?;
+    })
+}
+
+/// What makes another fetch of the same revision necessary when it changes.
+fn fetched_for(wanted: &Wanted) -> index::Wanted {
+    index::Wanted {
+        url: wanted.url.to_string(),
+        ignore: wanted.ignore.clone(),
+    }
+}
+
+/// The commit into the mirror, and its files into the store.
+async fn bring(
+    ctx: &Context,
+    id: &NamespacedName,
+    wanted: &Wanted,
+    remote: &Arc<Remote>,
+    resolved: git::Resolved,
+    deadline: Instant,
+) -> Result<Stored, Explained> {
+    let (ignore, until) = (wanted.ignore.as_deref(), deadline.into_std());
+    let snapshot = git::fetch(&ctx.mirrors, remote, resolved, ignore, until, &ctx.limits)
+        .await
+        .map_err(|why| Explained::of(&why))?;
     let artifact = ctx
         .store
         .put("gitrepository", id, &snapshot, ctx.clock.now())
         .await
-        .map_err(|why| refuse(Explained::of(&why), newer()))?;
-    let fetched = FetchResult::Stored {
-        bytes: artifact.size,
-    };
-    ctx.metrics.tell(&Fetched {
-        revision: Some(&revision),
-        result: fetched,
-        took: begun.elapsed(),
-    });
-    let subject = snapshot.subject().to_owned();
-    let stored = Stored {
-        artifact: artifact.clone(),
+        .map_err(|why| Explained::of(&why))?;
+    Ok(Stored {
+        artifact,
         snapshot,
-        wanted: same,
-    };
-    let appliers = keep(ctx, id, stored);
-    tracing::debug!(object = %source, "waking {} Kustomizations", appliers.len());
-    appliers
-        .into_iter()
-        .for_each(|id| ctx.queues.kustomizations.wake(id));
-    Ok(SourceOutcome::Stored {
-        artifact: Box::new(artifact),
-        subject,
-        ignore: wanted.ignore.clone(),
+        wanted: fetched_for(wanted),
     })
 }
 
@@ -200,29 +217,7 @@ async fn restore(
     let Ok(resolved) = git::Resolved::earlier(&revision) else {
         return;
     };
-    let ignore = wanted.ignore.as_deref();
-    let deadline = deadline.into_std();
-    let fetched = git::fetch(
-        &ctx.mirrors,
-        remote,
-        resolved,
-        ignore,
-        deadline,
-        &ctx.limits,
-    )
-    .await;
-    let Ok(snapshot) = fetched else { return };
-    let now = ctx.clock.now();
-    if let Ok(artifact) = ctx.store.put("gitrepository", id, &snapshot, now).await {
-        let wanted = index::Wanted {
-            url: wanted.url.to_string(),
-            ignore: wanted.ignore.clone(),
-        };
-        let stored = Stored {
-            artifact,
-            snapshot,
-            wanted,
-        };
+    if let Ok(stored) = bring(ctx, id, wanted, remote, resolved, deadline).await {
         let _woken_by_the_first_look = keep(ctx, id, stored);
     }
 }
