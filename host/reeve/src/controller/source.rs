@@ -98,14 +98,7 @@ async fn fetch(
     deadline: Instant,
 ) -> Result<SourceOutcome, Stopped> {
     let begun = ctx.clock.instant();
-    let tell = |revision: &str, result| {
-        let took = begun.elapsed();
-        ctx.metrics.tell(&Fetched {
-            revision: Some(revision),
-            result,
-            took,
-        });
-    };
+    let tell = |revision: &str, result| told(ctx, revision, result, begun.elapsed());
     // read: credentials, and where the reference points
     let remote = remote(ctx, wanted).await?;
     let until = deadline.into_std();
@@ -154,6 +147,15 @@ async fn fetch(
         subject,
         ignore,
     })
+}
+
+fn told(ctx: &Context, revision: &str, result: FetchResult, took: Duration) {
+    let revision = Some(revision);
+    ctx.metrics.tell(&Fetched {
+        revision,
+        result,
+        took,
+    });
 }
 
 /// What makes another fetch of the same revision necessary when it changes.
