@@ -194,6 +194,36 @@ impl Spec {
     }
 }
 
+/// The object without what no longer matters once it is being deleted: a field that is not acted on must not keep what
+/// was applied before it was set.
+pub fn to_withdraw(object: &Kustomization) -> Kustomization {
+    let spec = &object.spec;
+    let kept = KustomizationSpec {
+        deletion_policy: spec.deletion_policy.map(|policy| match policy {
+            // Deleting is what matters; the objects go on going while nobody waits.
+            DeletionPolicy::WaitForTermination => DeletionPolicy::Delete,
+            other => other,
+        }),
+        build_metadata: Vec::new(),
+        components: Vec::new(),
+        decryption: None,
+        depends_on: Vec::new(),
+        health_check_exprs: Vec::new(),
+        health_checks: Vec::new(),
+        ignore: Vec::new(),
+        patches_json_6902: Vec::new(),
+        patches_strategic_merge: Vec::new(),
+        post_build: None,
+        wait: false,
+        ..spec.clone()
+    };
+    Kustomization {
+        metadata: object.metadata.clone(),
+        spec: kept,
+        status: None,
+    }
+}
+
 /// The namespace and name of an object as the API server sends it.
 pub(crate) fn identity(
     namespace: Option<&str>,
@@ -329,7 +359,8 @@ fn timeout(interval: Duration, set: Option<Duration>) -> Duration {
         .clamp(TIMEOUT_FLOOR, LONGEST_INTERVAL)
 }
 
-/// The directory without `.`, `..`, doubled and trailing slashes; one that leads out of the source is refused.
+/// The directory without `.`, `..`, doubled, leading and trailing slashes: as Flux has it, the root is the source's. One
+/// that leads out of the source is refused.
 fn clean_path(path: &str) -> Result<String, Error> {
     let refused = |why: &str| Err(Error::invalid("spec.path", why));
     if path.len() > LONGEST_PATH {
@@ -340,9 +371,6 @@ fn clean_path(path: &str) -> Result<String, Error> {
     }
     if path.contains('\\') {
         return refused("it holds a backslash; directories are separated by /");
-    }
-    if path.starts_with('/') {
-        return refused("it is absolute; write it relative to the root of the source, as ./deploy");
     }
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

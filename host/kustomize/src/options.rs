@@ -122,7 +122,7 @@ impl Default for Limits {
             bytes: 64 << 20,
             depth: 100,
             nesting: 200,
-            nodes: 3_000_000,
+            nodes: 1_000_000,
             objects: 50_000,
             steps: 200_000_000,
         }

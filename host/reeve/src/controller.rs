@@ -74,8 +74,39 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
 /// A run that panicked is a fault of ours: it is tried again, but not at once.
 fn pace(workers: usize) -> queue::Pace {
     queue::Pace {
+        of_one: workers.div_ceil(2),
         workers,
         after_panic: Duration::from_secs(60),
+    }
+}
+
+/// Whose share of the workers a run takes.
+trait Owned {
+    fn owner(&self, ctx: &Context) -> String;
+}
+
+impl Owned for NamespacedName {
+    fn owner(&self, ctx: &Context) -> String {
+        if ctx.grounds.is_config(&self.namespace) {
+            // Every tenant's sources lie here side by side: each is its own.
+            return self.to_string();
+        }
+        ctx.index
+            .read(|known| known.tenants.owner_of(&self.namespace))
+            .name
+            .to_string()
+    }
+}
+
+impl Owned for TenantName {
+    fn owner(&self, _ctx: &Context) -> String {
+        self.to_string()
+    }
+}
+
+impl Owned for PluginName {
+    fn owner(&self, _ctx: &Context) -> String {
+        self.to_string()
     }
 }
 
@@ -106,32 +137,37 @@ pub(crate) async fn run(
     watches.spawn(housekeeping::keep(Arc::clone(&ctx)));
     let mut runs = JoinSet::new();
     macro_rules! work {
-        ($kind:ident, $inbox:ident, $workers:expr, $reconcile:path) => {{
+        ($kind:ident, $key:ty, $inbox:ident, $workers:expr, $reconcile:path) => {{
             let ctx = Arc::clone(&ctx);
+            let known = Arc::clone(&ctx);
+            let owner = move |key: &$key| key.owner(&known);
             let run = move |key| {
                 let ctx = Arc::clone(&ctx);
                 let span = span(Kind::$kind, &key);
                 async move { $reconcile(&ctx, &key).await }.instrument(span)
             };
-            runs.spawn(queue::work(
-                inboxes.$inbox,
-                pace($workers),
-                stop.clone(),
-                run,
-            ));
+            let pace = pace($workers);
+            runs.spawn(queue::work(inboxes.$inbox, pace, stop.clone(), owner, run));
         }};
     }
     // Tenants and plugins first in the list, since the others depend on what they say.
-    work!(Tenant, tenants, 1, tenant::reconcile);
-    work!(ClusterPlugin, plugins, 1, plugin::reconcile);
-    work!(GitRepository, sources, workers.sources, source::reconcile);
+    work!(Tenant, TenantName, tenants, 1, tenant::reconcile);
+    work!(ClusterPlugin, PluginName, plugins, 1, plugin::reconcile);
+    work!(
+        GitRepository,
+        NamespacedName,
+        sources,
+        workers.sources,
+        source::reconcile
+    );
     work!(
         Kustomization,
+        NamespacedName,
         kustomizations,
         workers.kustomizations,
         kustomization::reconcile
     );
-    work!(Receiver, receivers, 4, receiver::reconcile);
+    work!(Receiver, NamespacedName, receivers, 4, receiver::reconcile);
     stop.cancelled().await;
     let finish = async { while runs.join_next().await.is_some() {} };
     if tokio::time::timeout(grace, finish).await.is_err() {

@@ -16,6 +16,7 @@ use reeve_core::admit::Rules;
 use reeve_core::tenancy::Grounds;
 use reeve_wasm::{Sandbox, Settings};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::ui::CommandError;
@@ -29,6 +30,9 @@ use crate::index::Index;
 use crate::observe::Metrics;
 use crate::observe::trace::{self, Encoding, Level};
 use crate::store::{self, Store};
+
+/// Renders at once: they compute, so more than there are cores would only take memory.
+const RENDERS: usize = 3;
 
 /// Run the controller
 ///
@@ -178,8 +182,10 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
     // What was told is written; if the API server is gone, so are the events.
     let _written = tokio::time::timeout(Duration::from_secs(5), writing_events).await;
     if was_lost {
-        return Err(CommandError::new("the lease is another replica's now")
-            .hint("the API server was out of reach, or this process was held up, for too long"));
+        return Err(CommandError::new(
+            "the lease could not be renewed in time, so another replica may lead now",
+        )
+        .hint("the API server was out of reach, or this process was held up, for too long"));
     }
     Ok(())
 }
@@ -258,6 +264,7 @@ async fn context(
         egress: Arc::new(Egress::new(args.allow_source_hosts.clone())),
         limits: Limits::default(),
         store,
+        renders: Arc::new(Semaphore::new(RENDERS)),
         sandbox,
         plugins_dir: args.plugins_dir.clone(),
         rules: Rules::shipped(),

@@ -38,7 +38,7 @@ pub struct LeaseConfig {
 }
 
 impl LeaseConfig {
-    /// A lease that is taken over within 5 seconds of its holder's death.
+    /// A lease that outlasts a restart of the API server, and is taken over within 15 seconds of its holder's death.
     pub fn new(
         namespace: impl Into<String>,
         name: impl Into<String>,
@@ -49,9 +49,9 @@ impl LeaseConfig {
             namespace: namespace.into(),
             name: name.into(),
             identity: identity.into(),
-            duration: Duration::from_secs(4),
-            give_up: Duration::from_secs(3),
-            period: Duration::from_millis(700),
+            duration: Duration::from_secs(15),
+            give_up: Duration::from_secs(10),
+            period: Duration::from_secs(2),
             now,
         }
     }

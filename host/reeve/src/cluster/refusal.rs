@@ -174,16 +174,17 @@ impl fmt::Debug for Refusal {
 /// How much of the server's words about one object is kept.
 pub(super) const MESSAGE_LIMIT: usize = 2000;
 
-/// The text, or its beginning and a mark.
+/// The text, or its beginning and its end.
 pub(super) fn clipped(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }
-    let mut end = limit.saturating_sub('…'.len_utf8());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", text.get(..end).unwrap_or_default())
+    // What the API server says begins with what it was about and ends with what is wrong: the middle goes.
+    let room = limit.saturating_sub('…'.len_utf8());
+    let head = text.floor_char_boundary(room / 2);
+    let tail = text.ceil_char_boundary(text.len() - (room - room / 2));
+    let (head, tail) = (text.get(..head), text.get(tail..));
+    format!("{}…{}", head.unwrap_or_default(), tail.unwrap_or_default())
 }
 
 /// What a refusal means, from everything it says.

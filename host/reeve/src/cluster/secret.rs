@@ -119,7 +119,8 @@ impl Explain for SecretError {
     fn turn(&self) -> Turn {
         match self {
             // Neither the Secret nor a RoleBinding is in the object that refers to it.
-            Self::Missing { .. } => Turn::Retry,
+            // A first Secret is made right after what refers to it: soon, then ever later.
+            Self::Missing { .. } => Turn::Ours,
             Self::Unreadable { source, .. } => match source.cause() {
                 Cause::Unavailable | Cause::Unauthorized => Turn::Ours,
                 _ => Turn::Retry,

@@ -143,10 +143,11 @@ impl Stopped {
 
 /// Parses, asks policy about the spec before a byte of the source is opened, and finds the source. `None`: suspended.
 fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Wanted>, Explained> {
-    let spec = Spec::parse(object).map_err(|why| Explained::of(&why))?;
-    if spec.suspend {
+    if object.spec.suspend {
+        // Before anything else of it is looked at: whoever parks an object need not mend it first.
         return Ok(None);
     }
+    let spec = Spec::parse(object).map_err(|why| Explained::of(&why))?;
     let inventory = recorded(object)?;
     let namespace = spec.id.namespace.clone();
     let tenant = ctx.index.read(|known| known.tenants.owner_of(&namespace));
@@ -189,12 +190,8 @@ fn recorded(object: &Kustomization) -> Result<Inventory, Explained> {
         .as_ref()
         .and_then(|status| status.inventory.as_ref());
     let entries = entries.into_iter().flat_map(|inventory| &inventory.entries);
-    Inventory::parse(entries.map(|entry| (entry.id.as_str(), entry.version.as_str()))).map_err(
-        |why| {
-            let message = format!("the inventory in the status cannot be read: {why}");
-            Explained::new(Reason::ReconciliationFailed, Turn::Owner, message)
-        },
-    )
+    Inventory::parse(entries.map(|entry| (entry.id.as_str(), entry.version.as_str())))
+        .map_err(|why| Explained::of(&why))
 }
 
 /// What the source has in store.
@@ -243,7 +240,15 @@ async fn prepare(
 ) -> Result<Prepared, Stopped> {
     let (snapshot, spec) = (wanted.stored.snapshot.clone(), Spec::clone(&wanted.spec));
     // Rendering computes; it must not hold a thread that others' watches and answers need.
-    let rendering = tokio::task::spawn_blocking(move || render(&snapshot, &spec));
+    let place = tokio::time::timeout_at(deadline, Arc::clone(&ctx.renders).acquire_owned())
+        .await
+        .map_err(|_| Stopped::early(late("waiting to build")))?
+        .map_err(|_| Stopped::early(crashed()))?;
+    let rendering = tokio::task::spawn_blocking(move || {
+        // Held by the thread: a run that gives up does not let the next one in beside it.
+        let _place = place;
+        render(&snapshot, &spec)
+    });
     let rendered = tokio::time::timeout_at(deadline, rendering)
         .await
         .map_err(|_| Stopped::early(late("building")))?

@@ -48,34 +48,44 @@ impl<K> Queue<K> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     pub(crate) workers: usize,
+    /// How many of one owner run at once: fewer than there are workers, so that whoever holds all of his up for as long
+    /// as he can holds up nobody else.
+    pub(crate) of_one: usize,
     pub(crate) after_panic: Duration,
 }
 
 /// Runs keys as they are woken, at this pace, until `stop`; then lets those that run finish.
-pub(crate) async fn work<K, F, R>(
+pub(crate) async fn work<K, F, R, O>(
     mut inbox: mpsc::UnboundedReceiver<K>,
     pace: Pace,
     stop: CancellationToken,
+    owner: O,
     run: R,
 ) where
     K: Clone + Ord + Debug + Send + 'static,
     F: Future<Output = Next> + Send + 'static,
     R: Fn(K) -> F,
+    O: Fn(&K) -> String,
 {
+    let mut shares: BTreeMap<String, usize> = BTreeMap::new();
     let mut agenda = Agenda::<K>::default();
     let mut running = JoinSet::new();
-    let mut ids: HashMap<Id, K> = HashMap::new();
+    let mut ids: HashMap<Id, (K, String)> = HashMap::new();
     loop {
         while running.len() < pace.workers && !stop.is_cancelled() {
-            let Some(key) = agenda.take() else { break };
+            let fits = |key: &K| shares.get(&owner(key)).copied().unwrap_or_default() < pace.of_one;
+            let Some(key) = agenda.take(fits) else { break };
+            let whose = owner(&key);
+            *shares.entry(whose.clone()).or_default() += 1;
             let handle = running.spawn(run(key.clone()));
-            ids.insert(handle.id(), key);
+            ids.insert(handle.id(), (key, whose));
         }
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
             Some(ended) = running.join_next_with_id() => {
-                if let Some((key, next)) = settle(&mut ids, ended, pace.after_panic) {
+                if let Some((key, whose, next)) = settle(&mut ids, ended, pace.after_panic) {
+                    release(&mut shares, &whose);
                     agenda.ended(key, next, Instant::now());
                 }
             }
@@ -91,16 +101,28 @@ pub(crate) async fn work<K, F, R>(
 
 /// Which key's run ended, and when its next one is.
 fn settle<K: Debug>(
-    ids: &mut HashMap<Id, K>,
+    ids: &mut HashMap<Id, (K, String)>,
     ended: Result<(Id, Next), JoinError>,
     after_panic: Duration,
-) -> Option<(K, Next)> {
+) -> Option<(K, String, Next)> {
     match ended {
-        Ok((id, next)) => Some((ids.remove(&id)?, next)),
+        Ok((id, next)) => {
+            let (key, whose) = ids.remove(&id)?;
+            Some((key, whose, next))
+        }
         Err(why) => {
-            let key = ids.remove(&why.id())?;
+            let (key, whose) = ids.remove(&why.id())?;
             tracing::error!(?key, "a run panicked; it is tried again in {after_panic:?}");
-            Some((key, Next::After(after_panic)))
+            Some((key, whose, Next::After(after_panic)))
+        }
+    }
+}
+
+fn release(shares: &mut BTreeMap<String, usize>, whose: &str) {
+    if let Some(share) = shares.get_mut(whose) {
+        *share -= 1;
+        if *share == 0 {
+            shares.remove(whose);
         }
     }
 }
@@ -145,8 +167,10 @@ impl<K: Clone + Ord> Agenda<K> {
         }
     }
 
-    fn take(&mut self) -> Option<K> {
-        let key = self.ready.pop_front()?;
+    /// The first that waits and fits.
+    fn take(&mut self, fits: impl Fn(&K) -> bool) -> Option<K> {
+        let at = self.ready.iter().position(fits)?;
+        let key = self.ready.remove(at)?;
         self.waiting.remove(&key);
         self.running.insert(key.clone());
         Some(key)
@@ -197,19 +221,19 @@ mod tests {
         let mut agenda = Agenda::default();
         agenda.wake("a");
         agenda.wake("a");
-        assert_eq!(agenda.take(), Some("a"));
-        assert_eq!(agenda.take(), None);
+        assert_eq!(agenda.take(|_| true), Some("a"));
+        assert_eq!(agenda.take(|_| true), None);
     }
 
     #[test]
     fn a_key_woken_while_it_runs_runs_again() {
         let mut agenda = Agenda::default();
         agenda.wake("a");
-        assert_eq!(agenda.take(), Some("a"));
+        assert_eq!(agenda.take(|_| true), Some("a"));
         agenda.wake("a");
-        assert_eq!(agenda.take(), None);
+        assert_eq!(agenda.take(|_| true), None);
         agenda.ended("a", Next::After(Duration::from_secs(3600)), Instant::now());
-        assert_eq!(agenda.take(), Some("a"));
+        assert_eq!(agenda.take(|_| true), Some("a"));
         assert_eq!(agenda.due(), None);
     }
 
@@ -218,12 +242,12 @@ mod tests {
         let mut agenda = Agenda::default();
         let now = Instant::now();
         agenda.wake("a");
-        agenda.take();
+        agenda.take(|_| true);
         agenda.ended("a", Next::After(Duration::from_secs(10)), now);
         assert_eq!(agenda.due(), Some(now + Duration::from_secs(10)));
         agenda.wake("a");
         assert_eq!(agenda.due(), None);
-        assert_eq!(agenda.take(), Some("a"));
+        assert_eq!(agenda.take(|_| true), Some("a"));
     }
 
     #[tokio::test]
@@ -238,8 +262,10 @@ mod tests {
             Pace {
                 workers: 2,
                 after_panic: Duration::from_millis(10),
+                of_one: 2,
             },
             stop.clone(),
+            |_: &&str| String::new(),
             move |key: &'static str| {
                 let (counter, seen) = (Arc::clone(&counter), seen.clone());
                 async move {
@@ -255,6 +281,42 @@ mod tests {
         queue.wake("good");
         assert_eq!(ran.recv().await, Some("good"));
         assert_eq!(ran.recv().await, Some("bad"));
+        stop.cancel();
+        working.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_holds_all_his_runs_up_holds_up_nobody_else() {
+        let (queue, inbox) = Queue::new();
+        let stop = CancellationToken::new();
+        let (seen, mut ran) = mpsc::unbounded_channel();
+        let pace = Pace {
+            workers: 2,
+            of_one: 1,
+            after_panic: Duration::from_secs(1),
+        };
+        let owner = |key: &&'static str| key.split('/').next().unwrap_or_default().to_owned();
+        let hold = stop.clone();
+        let working = tokio::spawn(work(
+            inbox,
+            pace,
+            stop.clone(),
+            owner,
+            move |key: &'static str| {
+                let (seen, hold) = (seen.clone(), hold.clone());
+                async move {
+                    if key.starts_with("slow") {
+                        hold.cancelled().await;
+                    }
+                    seen.send(key).unwrap();
+                    Next::Watch
+                }
+            },
+        ));
+        ["slow/a", "slow/b", "slow/c", "quick/a"]
+            .into_iter()
+            .for_each(|key| queue.wake(key));
+        assert_eq!(ran.recv().await, Some("quick/a"));
         stop.cancel();
         working.await.unwrap();
     }

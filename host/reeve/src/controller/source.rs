@@ -57,8 +57,10 @@ fn look_at(ctx: &Context, id: &NamespacedName) {
 }
 
 async fn deliver(ctx: &Arc<Context>, id: &NamespacedName, object: &GitRepository) -> SourceOutcome {
+    if object.spec.suspend {
+        return SourceOutcome::Suspended;
+    }
     let wanted = match Wanted::parse(object) {
-        Ok(wanted) if wanted.suspend => return SourceOutcome::Suspended,
         Ok(wanted) => wanted,
         Err(why) => return failed(Explained::of(&why)),
     };

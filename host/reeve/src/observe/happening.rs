@@ -60,7 +60,7 @@ pub struct ReconcileEnded<'a> {
 impl ReconcileEnded<'_> {
     fn next(&self) -> String {
         match self.next {
-            Some(next) => go(next),
+            Some(next) => format!("in {}", go(next)),
             None => "when something changes".to_owned(),
         }
     }
@@ -74,7 +74,7 @@ impl Happening for ReconcileEnded<'_> {
             Ending::Succeeded => {
                 info!(
                     revision,
-                    "Reconciliation finished in {took}, next run in {next}"
+                    "Reconciliation finished in {took}, next run {next}"
                 );
             }
             Ending::Suspended => info!("Reconciliation is suspended for this object"),
@@ -83,7 +83,7 @@ impl Happening for ReconcileEnded<'_> {
                 revision,
                 reason,
                 error = message,
-                "Reconciliation failed after {took}, next try in {next}"
+                "Reconciliation failed after {took}, next try {next}"
             ),
         }
     }

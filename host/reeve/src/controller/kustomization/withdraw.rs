@@ -2,7 +2,8 @@
 //!
 //! As the tenant, and only after policy has seen what would be deleted, like any other write. Where nothing can be
 //! deleted any more (the account is gone, or the whole namespace is on its way out and takes the objects with it) the
-//! object is let go, and an event says what stays behind: a Kustomization must not hold up its namespace for ever.
+//! object is let go, and an event says what stays behind: a Kustomization must not hold up its namespace for ever. So is one
+//! that policy denies or nobody can read: a denied spec has no account to act as, and must still be possible to delete.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use reeve_core::failure::Explained;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::Plan;
 use reeve_core::schedule::Next;
-use reeve_core::spec::Spec;
+use reeve_core::spec::{self, Spec};
 use reeve_core::status::{Change, Failed, KustomizationOutcome};
 use tokio::time::Instant;
 
@@ -33,7 +34,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, object: &Arc<Kustomization>, r
             report::farewell(ctx, &**object).await
         }
         Err((why, left)) => {
-            if ctx.cluster.is_beyond_reach(object).await {
+            if why.turn.stalls() || ctx.cluster.is_beyond_reach(object).await {
                 report::orphaned(ctx, object, &why, &left);
                 return report::farewell(ctx, &**object).await;
             }
@@ -54,8 +55,12 @@ async fn withdraw(
 ) -> Result<Vec<Change>, (Explained, Inventory)> {
     let inventory = recorded(object).map_err(|why| (why, Inventory::default()))?;
     let left = |why| (why, inventory.clone());
+    if inventory.is_empty() {
+        return Ok(Vec::new());
+    }
+    let object = &spec::to_withdraw(object);
     let spec = Spec::parse(object).map_err(|why| left(Explained::of(&why)))?;
-    if inventory.is_empty() || !spec.prunes_on_deletion() {
+    if !spec.prunes_on_deletion() {
         return Ok(Vec::new());
     }
     let namespace = spec.id.namespace.clone();

@@ -23,8 +23,9 @@ pub(in crate::controller) async fn undecodable<K: Reported>(ctx: &Context, bad: 
             .cluster
             .remove_finalizer(&subject, &finalizers, K::MANAGER)
             .await;
-        if let Err(why) = gone {
-            tracing::warn!(error = chain(&why), "removing the finalizer failed");
+        match gone {
+            Ok(_) => leave_behind::<K>(ctx, bad),
+            Err(why) => tracing::warn!(error = chain(&why), "removing the finalizer failed"),
         }
         return;
     }
@@ -44,6 +45,26 @@ pub(in crate::controller) async fn undecodable<K: Reported>(ctx: &Context, bad: 
     if news {
         tell::<K>(ctx, bad, &message);
     }
+}
+
+/// Says what stays, when an object goes whose spec nobody can read: as whom it would be deleted is in there too.
+fn leave_behind<K: Reported>(ctx: &Context, bad: &Undecodable) {
+    let entries = bad.object.data.pointer("/status/inventory/entries");
+    let ids = entries.and_then(Value::as_array).into_iter().flatten();
+    let ids: Vec<&str> = ids
+        .filter_map(|entry| entry["id"].as_str())
+        .take(20)
+        .collect();
+    if ids.is_empty() {
+        return;
+    }
+    let message = format!(
+        "let go without pruning, since the object cannot be read: {}; left as they are: {}",
+        bad.why,
+        ids.join(", ")
+    );
+    tracing::warn!("{message}");
+    tell::<K>(ctx, bad, &message);
 }
 
 /// The status with the news in it, and whether it is any.
