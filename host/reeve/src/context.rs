@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use reeve_api::name::{NamespaceName, NamespacedName, PluginName, TenantName};
 use reeve_core::admit::Rules;
@@ -22,6 +23,8 @@ use crate::store::Store;
 
 /// Everything a run may touch.
 pub struct Context {
+    /// Whether this replica does the work.
+    pub(crate) leads: AtomicBool,
     pub(crate) cluster: Cluster,
     pub(crate) events: Events,
     pub(crate) clock: Clock,

@@ -549,7 +549,7 @@ mod tests {
             ));
         }
         let error = read(&text).unwrap_err().to_string();
-        assert!(error.contains("more than 3000000 YAML nodes"), "{error}");
+        assert!(error.contains("more than 1000000 YAML nodes"), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod serve;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -161,6 +162,7 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
             }
         },
     };
+    ctx.leads.store(true, Ordering::Relaxed);
     ctx.metrics.lead(true);
     tracing::info!("leading: controllers start");
     let halt = stop.child_token();
@@ -254,6 +256,7 @@ async fn context(
     let (events, writing_events) = cluster.events();
     let (queues, inboxes) = controller::queues();
     let context = Context {
+        leads: AtomicBool::new(false),
         index: Index::new(&grounds),
         cluster,
         events,

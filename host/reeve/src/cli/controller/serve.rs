@@ -2,8 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -64,7 +70,9 @@ pub(super) async fn all(
     let (nudges, nudged) = mpsc::channel(NUDGES);
     let hooks = Arc::clone(ctx);
     let lookup = Arc::new(move |path: &str| hooks.index.read(|known| known.touch.hook(path)));
-    let receiver = Receiver::new(lookup, nudges, Arc::clone(&ctx.metrics)).router();
+    let receiver = Receiver::new(lookup, nudges, Arc::clone(&ctx.metrics))
+        .router()
+        .layer(from_fn_with_state(Arc::clone(ctx), only_while_leading));
     let artifacts = Artifacts::of(ctx.store.clone()).router();
     let seen = metrics::router(Arc::clone(&ctx.metrics));
     let probes = probe::router(Arc::clone(readiness));
@@ -91,6 +99,20 @@ pub(super) async fn all(
         .add("--health-addr", args.health_addr, probes, Limits::INSIDE)
         .await?;
     Ok((servers, nudged))
+}
+
+/// A replica that does not lead knows no hooks: it asks the caller to come again instead of saying that there is none.
+async fn only_while_leading(
+    State(ctx): State<Arc<Context>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if ctx.leads.load(Ordering::Relaxed) {
+        return next.run(request).await;
+    }
+    let again = [(RETRY_AFTER, "2")];
+    let says = "another replica leads; come again";
+    (StatusCode::SERVICE_UNAVAILABLE, again, says).into_response()
 }
 
 /// The beginning of every artifact's URL.
