@@ -26,3 +26,4 @@ mod secrets;
 mod story;
 mod tenancy;
 mod tenant;
+mod withdraw;

@@ -1,0 +1,56 @@
+//! A Kustomization goes: what it applied goes before it, whatever else has become of it.
+
+use kube::api::DeleteParams;
+use reeve_api::reason::Reason;
+use reeve_tests::tenant::Draft;
+use reeve_tests::{Estate, scenario, wait};
+use serde_json::{Value, json};
+
+/// What is wrong with the Kustomization when it is deleted, and whether what it applied can still go.
+const ROWS: &[(&str, fn(&mut Draft), Reason, bool)] = &[
+    (
+        "a field that nothing acts on",
+        |d| d.set("wait", json!(true)),
+        Reason::Unsupported,
+        true,
+    ),
+    (
+        "a path that leads out of the source",
+        |d| d.set("path", json!("../../etc")),
+        Reason::InvalidSpec,
+        false,
+    ),
+    (
+        "no account to act as",
+        |d| d.set("serviceAccountName", Value::Null),
+        Reason::PolicyDenied,
+        false,
+    ),
+];
+
+#[test]
+fn a_kustomization_can_be_deleted_whatever_is_wrong_with_it() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        for (says, change, want, pruned) in ROWS {
+            let tenant = estate.healthy_tenant("leaver").await?;
+            let told = tenant.after(change).await?;
+            assert_eq!(told.ready.reason, want.as_str(), "{says}");
+            let name = tenant.name();
+            tenant
+                .kustomizations()
+                .delete(name, &DeleteParams::default())
+                .await?;
+            wait::until_gone(&tenant.kustomizations(), name).await?;
+            let left = tenant.objects().await?;
+            let app = left.names().any(|name| name.starts_with("Service."));
+            assert_eq!(
+                app,
+                !pruned,
+                "{says}: {:?}",
+                left.names().collect::<Vec<_>>()
+            );
+        }
+        Ok(())
+    });
+}
