@@ -7,7 +7,9 @@ use reeve_tests::{Estate, scenario, wait};
 use serde_json::{Value, json};
 
 /// What is wrong with the Kustomization when it is deleted, and whether what it applied can still go.
-const ROWS: &[(&str, fn(&mut Draft), Reason, bool)] = &[
+type Row = (&'static str, fn(&mut Draft), Reason, bool);
+
+const ROWS: &[Row] = &[
     (
         "a field that nothing acts on",
         |d| d.set("wait", json!(true)),

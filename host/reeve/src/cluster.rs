@@ -19,6 +19,7 @@ mod refusal;
 mod secret;
 mod settle;
 mod status;
+mod takeover;
 mod tenant_client;
 mod watch;
 mod wire;

@@ -359,7 +359,7 @@ impl TenantClient {
         })
     }
 
-    async fn read(&self, at: &Located) -> Result<Option<Value>, ObjectError> {
+    pub(super) async fn read(&self, at: &Located) -> Result<Option<Value>, ObjectError> {
         self.wire
             .get(&at.address)
             .await
@@ -425,14 +425,7 @@ impl TenantClient {
         };
         match first {
             First::Nothing => {}
-            First::Takeover(claims) => {
-                let claims = claims.to_string().into_bytes();
-                let taken = self
-                    .wire
-                    .patch(&at.address, patch(Format::Json), claims)
-                    .await;
-                taken.map_err(|why| self.failed(at, Attempt::Patch, why))?;
-            }
+            First::Takeover(claims) => self.take_over(at, body, claims.to_string()).await?,
             First::Delete(uid) => {
                 let deleted = self.wire.delete(&at.address, uid).await;
                 deleted.map_err(|why| self.failed(at, Attempt::Delete, why))?;

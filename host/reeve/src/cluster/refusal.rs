@@ -289,10 +289,10 @@ impl CallError {
             | Cause::Quota
             | Cause::Terminating
             | Cause::Missing
-            | Cause::UnknownKind
-            | Cause::Conflict => Turn::Retry,
+            | Cause::UnknownKind => Turn::Retry,
             Cause::Immutable | Cause::Invalid | Cause::TooLarge => Turn::NextRevision,
-            Cause::Unauthorized | Cause::Unavailable => Turn::Ours,
+            // Somebody wrote in between: soon again.
+            Cause::Conflict | Cause::Unauthorized | Cause::Unavailable => Turn::Ours,
         }
     }
 

@@ -102,7 +102,7 @@ fn a_refusal_is_understood_by_its_words_not_its_code_alone() {
             "Conflict",
             "the object has been modified",
             Cause::Conflict,
-            Turn::Retry,
+            Turn::Ours,
         ),
         (
             429,

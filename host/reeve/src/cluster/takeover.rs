@@ -1,0 +1,50 @@
+//! Folding what others once claimed into our own apply, as Flux does for `kubectl`'s.
+//!
+//! What to fold is [`compare`](super::compare)'s to say; here it is written, and written anew when somebody else was
+//! quicker.
+
+use serde_json::Value;
+
+use super::compare::{self, MANAGER};
+use super::error::ObjectError;
+use super::refusal::Attempt;
+use super::tenant_client::{Located, TenantClient};
+use super::wire::{Format, Patch};
+
+/// How often an object is looked at again that others write to meanwhile.
+const CONFLICTS: usize = 5;
+
+impl TenantClient {
+    /// Folds others' claims into ours. The patch holds only for the object as it was read; whoever writes to it in
+    /// between (its status, as a rule) makes us look again.
+    pub(super) async fn take_over(
+        &self,
+        at: &Located,
+        body: &[u8],
+        mut claims: String,
+    ) -> Result<(), ObjectError> {
+        let how = Patch {
+            format: Format::Json,
+            manager: MANAGER,
+            dry_run: false,
+            subresource: None,
+        };
+        let mut conflicts = 0;
+        loop {
+            let taken = self.wire.patch(&at.address, how, claims.into_bytes()).await;
+            match taken {
+                Ok(_) => return Ok(()),
+                Err(why) if why.is_conflict() && conflicts < CONFLICTS => conflicts += 1,
+                Err(why) => return Err(self.failed(at, Attempt::Patch, why)),
+            }
+            let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
+            let Some(live) = self.read(at).await? else {
+                return Ok(());
+            };
+            let Some(again) = compare::takeover(&wanted, &live) else {
+                return Ok(());
+            };
+            claims = again.to_string();
+        }
+    }
+}
