@@ -15,6 +15,7 @@ use reeve_core::failure::{Explain, Explained, Turn};
 use reeve_core::health::verdict;
 use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::{Admitted, Plan, Planned, Stage};
+pub use reeve_core::status::Action;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -23,34 +24,6 @@ use super::error::{Failures, ObjectError};
 use super::refusal::{Attempt, CallError, Cause};
 use super::tenant_client::{Located, TenantClient};
 use super::wire::{Format, Patch};
-
-/// What became of one object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Action {
-    /// It did not exist.
-    Created,
-    /// It differed.
-    Configured,
-    /// It was already so.
-    Unchanged,
-    /// It asks to be left alone.
-    Skipped,
-    /// It is no longer wanted, and gone or going.
-    Deleted,
-}
-
-impl Action {
-    /// Flux's word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Configured => "configured",
-            Self::Unchanged => "unchanged",
-            Self::Skipped => "skipped",
-            Self::Deleted => "deleted",
-        }
-    }
-}
 
 /// What became of each object, in the order it was done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -62,8 +35,7 @@ pub struct Applied {
 impl Applied {
     /// The objects that were written, a line each as Flux tells them: `Service/acme/web created`. Empty: nothing was.
     pub fn changes(&self) -> Vec<String> {
-        let written = |action: &Action| !matches!(action, Action::Unchanged | Action::Skipped);
-        let entries = self.entries.iter().filter(|(_, action)| written(action));
+        let entries = self.entries.iter().filter(|(_, action)| action.is_change());
         entries
             .map(|(id, action)| format!("{} {}", id.subject(), action.as_str()))
             .collect()

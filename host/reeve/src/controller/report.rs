@@ -228,7 +228,7 @@ pub(super) fn orphaned(ctx: &Context, object: &Kustomization, why: &Explained, l
         message: status::bounded(&message, status::MAX_EVENT_MESSAGE),
         metadata: Default::default(),
     };
-    kind::tell(ctx, object, event);
+    kind::tell::<Kustomization>(ctx, &object.metadata, event);
 }
 
 fn failed(why: &Explained) -> Ending<'_> {
@@ -255,7 +255,7 @@ async fn finish<K: Reported>(
             }
             told.events
                 .into_iter()
-                .for_each(|event| kind::tell(ctx, object, event));
+                .for_each(|event| kind::tell::<K>(ctx, object.meta(), event));
         }
         Err(why) => {
             tracing::warn!(

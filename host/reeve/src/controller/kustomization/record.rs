@@ -10,7 +10,7 @@ use reeve_core::failure::Explained;
 use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::status::{Action, Change};
 
-use crate::cluster::{self, Progress, Witness};
+use crate::cluster::{Progress, Witness};
 use crate::context::Context;
 use crate::controller::report::{self, Run};
 
@@ -65,16 +65,10 @@ impl Witness for Recorder {
 }
 
 /// The lines of a change set.
-pub(super) fn changes(entries: &[(ObjectId, cluster::Action)]) -> Vec<Change> {
-    let change = |(id, action): &(ObjectId, cluster::Action)| Change {
+pub(super) fn changes(entries: &[(ObjectId, Action)]) -> Vec<Change> {
+    let change = |(id, action): &(ObjectId, Action)| Change {
         id: id.clone(),
-        action: match action {
-            cluster::Action::Created => Action::Created,
-            cluster::Action::Configured => Action::Configured,
-            cluster::Action::Unchanged => Action::Unchanged,
-            cluster::Action::Skipped => Action::Skipped,
-            cluster::Action::Deleted => Action::Deleted,
-        },
+        action: *action,
     };
     entries.iter().map(change).collect()
 }

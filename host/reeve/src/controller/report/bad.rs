@@ -10,8 +10,8 @@ use reeve_core::failure::chain;
 use reeve_core::status::{Event, EventType, MAX_EVENT_MESSAGE, bounded};
 use serde_json::{Value, json};
 
-use super::kind::{Reported, observed};
-use crate::cluster::{self, Involved, Subject, Undecodable};
+use super::kind::{self, Reported, observed};
+use crate::cluster::{Subject, Undecodable};
 use crate::context::Context;
 
 /// Marks an object that cannot be decoded.
@@ -75,9 +75,9 @@ fn stalled(ctx: &Context, bad: &Undecodable, before: &Value, message: &str) -> (
         condition::find(&conditions, Type::Stalled).is_none_or(|told| told.message != message);
     let generation = bad.meta.generation.unwrap_or_default();
     let _was_there = condition::remove(&mut conditions, Type::Reconciling);
-    for (kind, status) in [(Type::Ready, Status::False), (Type::Stalled, Status::True)] {
+    for (r#type, status) in [(Type::Ready, Status::False), (Type::Stalled, Status::True)] {
         let made = condition::new(
-            kind,
+            r#type,
             status,
             Reason::InvalidSpec,
             message,
@@ -105,20 +105,5 @@ fn tell<K: Reported>(ctx: &Context, bad: &Undecodable, message: &str) {
         message: bounded(message, MAX_EVENT_MESSAGE),
         metadata: Default::default(),
     };
-    ctx.events.tell(cluster::Event {
-        involved: Involved {
-            api_version: K::api_version(&()).into_owned(),
-            kind: K::kind(&()).into_owned(),
-            namespace: bad.meta.namespace.clone().unwrap_or_default(),
-            name: bad.meta.name.clone().unwrap_or_default(),
-            uid: bad.meta.uid.clone().unwrap_or_default(),
-            resource_version: bad.meta.resource_version.clone().unwrap_or_default(),
-        },
-        component: K::COMPONENT,
-        warning: true,
-        reason: event.reason.as_str().to_owned(),
-        message: event.message,
-        annotations: event.metadata,
-        at: ctx.clock.now(),
-    });
+    kind::tell::<K>(ctx, &bad.meta, event);
 }

@@ -121,9 +121,8 @@ pub(super) fn observed(meta: &ObjectMeta) -> Observed {
     }
 }
 
-/// Emits an Event about `object`.
-pub(super) fn tell<K: Reported>(ctx: &Context, object: &K, event: status::Event) {
-    let meta = object.meta();
+/// Emits an Event about the object of kind `K` with this metadata: all that one nobody can read has.
+pub(super) fn tell<K: Reported>(ctx: &Context, meta: &ObjectMeta, event: status::Event) {
     ctx.events.tell(Event {
         involved: Involved {
             api_version: K::api_version(&()).into_owned(),
