@@ -129,7 +129,8 @@ def fieldspecs():
                     lines.append(f"nameReference {gvk(target)}")
                     for s in sorted(target["fieldSpecs"], key=gvk_order):
                         lines.append(f"  {gvk(s)} - {s['path']}")
-            elif field in ("commonLabels", "templateLabels", "volumeClaimTemplateLabels", "commonAnnotations", "namespace", "images"):
+            elif field in ("commonLabels", "templateLabels", "volumeClaimTemplateLabels", "commonAnnotations", "namespace", "images",
+                           "replicas", "varReference"):
                 lines.append(field)
                 for s in sorted(entries, key=gvk_order):
                     lines.append(f"  {gvk(s)} {'c' if s.get('create') else '-'} {s['path']}")

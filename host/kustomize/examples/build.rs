@@ -74,6 +74,7 @@ fn main() -> ExitCode {
                 options.generate = true;
                 options.order = Order::Fifo;
             }
+            "--enable-managedby-label" => options.managed_by_label = true,
             "--root" => root = PathBuf::from(args.next().unwrap_or_default()),
             flag if flag.starts_with("--load-restrictor") => {
                 if !flag.contains('=') {

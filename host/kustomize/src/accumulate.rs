@@ -9,6 +9,7 @@ use crate::error::{Error, Place, Why};
 use crate::file::{Behavior, Entry, Kustomization};
 use crate::generate;
 use crate::object::Id;
+use crate::origin;
 use crate::path;
 use crate::resource::Resource;
 use crate::session::Session;
@@ -19,12 +20,25 @@ use crate::yaml::{Mapping, Node};
 /// The directories on the way from the one that is built to the present one.
 pub(crate) type Trail = Vec<String>;
 
-/// The resources of `kustomization`, which stands for the directory at the end of `trail`.
+/// What `kustomization` stands for, which is the directory at the end of `trail`.
 pub(crate) fn accumulate(
     session: &Session<'_>,
     kustomization: &Kustomization,
     trail: &mut Trail,
-) -> Result<Vec<Resource>, Error> {
+) -> Result<Accumulator, Error> {
+    let mut all = Accumulator::default();
+    accumulate_into(session, kustomization, trail, &mut all)?;
+    Ok(all)
+}
+
+/// Adds to `all` what `kustomization` stands for and changes everything that is in `all` then. For a Component, that is
+/// what the kustomization has that lists it.
+fn accumulate_into(
+    session: &Session<'_>,
+    kustomization: &Kustomization,
+    trail: &mut Trail,
+    all: &mut Accumulator,
+) -> Result<(), Error> {
     let limit = session.budget.limits().depth;
     if trail.len() as u64 > limit {
         let why = Why::Limit {
@@ -33,17 +47,56 @@ pub(crate) fn accumulate(
         };
         return Err(Error::new(&kustomization.file, why));
     }
-    let mut all = Accumulator::default();
     for entry in &kustomization.resources {
-        let resources = load(session, kustomization, entry, trail)?;
-        all.append(resources, &entry.place)?;
+        let base = load(session, kustomization, entry, trail)?;
+        all.append(base.resources, &entry.place)?;
     }
     let generated = generate::generate(session, kustomization)?;
     for resource in generated {
         all.absorb(resource)?;
     }
-    transform::transform(session, kustomization, &mut all.resources)?;
-    Ok(all.resources)
+    for entry in &kustomization.components {
+        load_component(session, entry, trail, all)?;
+    }
+    transform::transform(session, kustomization, &mut all.resources)
+}
+
+fn load_component(
+    session: &Session<'_>,
+    entry: &Entry,
+    trail: &mut Trail,
+    all: &mut Accumulator,
+) -> Result<(), Error> {
+    let dir = trail.last().map_or("", String::as_str);
+    let target = path::resolve(dir, entry)?;
+    match session.tree.kind(&target) {
+        Some(Kind::Dir) => {}
+        Some(Kind::File) => {
+            let why = format!("{target} is a file: a component is a directory");
+            return Err(Error::invalid_at(&entry.place, why));
+        }
+        None if path::is_ambiguous(&entry.text) => return Err(ambiguous(entry)),
+        None => return Err(Error::in_place(&entry.place, Why::Missing { path: target })),
+    }
+    let component = open(session, entry, &target, trail)?;
+    if !component.component {
+        let why = format!("{} is no Component: list it in resources", component.file);
+        return Err(Error::invalid_at(&entry.place, why));
+    }
+    trail.push(target);
+    accumulate_into(session, &component, trail, all)?;
+    trail.pop();
+    let charge = session.budget.steps(all.resources.len() as u64);
+    charge.map_err(|why| Error::in_place(&entry.place, why))?;
+    // The component may have renamed anything.
+    let changed = std::mem::take(&mut all.resources);
+    *all = Accumulator::default();
+    all.append(changed, &entry.place)
+}
+
+fn ambiguous(entry: &Entry) -> Error {
+    let why = "is ambiguous: check the indentation of the list";
+    Error::invalid_at(&entry.place, why)
 }
 
 /// What one entry of `resources` stands for.
@@ -52,7 +105,7 @@ fn load(
     kustomization: &Kustomization,
     entry: &Entry,
     trail: &mut Trail,
-) -> Result<Vec<Resource>, Error> {
+) -> Result<Accumulator, Error> {
     let dir = trail.last().map_or("", String::as_str);
     let target = path::resolve(dir, entry)?;
     match session.tree.kind(&target) {
@@ -63,19 +116,19 @@ fn load(
             }
             let bytes = session.read(&target, &entry.place)?;
             let mut resources = session.objects(&bytes, &target)?;
-            if session.origins {
-                let origin = format!("path: {}\n", path::relative(&session.root, &target));
+            if session.metadata.tracked {
+                let origin = origin::of_file(session, &target);
                 resources
                     .iter_mut()
                     .for_each(|r| r.origin = Some(origin.clone()));
             }
-            Ok(resources)
+            Ok(Accumulator {
+                resources,
+                ..Accumulator::default()
+            })
         }
         Some(Kind::Dir) => load_base(session, entry, target, trail),
-        None if path::is_ambiguous(&entry.text) => {
-            let why = "is ambiguous: check the indentation of the list";
-            Err(Error::invalid_at(&entry.place, why))
-        }
+        None if path::is_ambiguous(&entry.text) => Err(ambiguous(entry)),
         None => Err(Error::in_place(&entry.place, Why::Missing { path: target })),
     }
 }
@@ -85,41 +138,50 @@ fn load_base(
     entry: &Entry,
     target: String,
     trail: &mut Trail,
-) -> Result<Vec<Resource>, Error> {
+) -> Result<Accumulator, Error> {
+    let base = open(session, entry, &target, trail)?;
+    if base.component {
+        let why = format!("{} is a Component: list it in components", base.file);
+        return Err(Error::invalid_at(&entry.place, why));
+    }
+    trail.push(target);
+    let all = accumulate(session, &base, trail);
+    trail.pop();
+    all
+}
+
+/// The kustomization in the directory `target`, which must not lead back to itself.
+fn open(
+    session: &Session<'_>,
+    entry: &Entry,
+    target: &str,
+    trail: &Trail,
+) -> Result<Kustomization, Error> {
     // A directory that contains one on the trail would come back to it.
     if let Some(at) = trail
         .iter()
-        .position(|visited| path::contains(&target, visited))
+        .position(|visited| path::contains(target, visited))
     {
-        let shown = |dir: &String| {
-            if dir.is_empty() {
-                ".".to_owned()
-            } else {
-                dir.clone()
-            }
-        };
-        let mut members: Vec<String> = trail.iter().skip(at).map(shown).collect();
-        members.push(shown(&target));
+        let shown = |dir: &str| if dir.is_empty() { "." } else { dir }.to_owned();
+        let mut members: Vec<String> = trail.iter().skip(at).map(|dir| shown(dir)).collect();
+        members.push(shown(target));
         return Err(Error::in_place(&entry.place, Why::Cycle(members)));
     }
-    let Some(file) = session.kustomization_file(&target)? else {
+    let Some(file) = session.kustomization_file(target)? else {
         let why = format!("{target} has no kustomization file");
         return Err(Error::invalid_at(&entry.place, why));
     };
-    let base = session.kustomization(&file)?;
-    if base.empty {
+    let opened = session.kustomization(&file)?;
+    if opened.empty {
         return Err(Error::invalid(&file, "the kustomization file is empty"));
     }
-    trail.push(target);
-    let resources = accumulate(session, &base, trail);
-    trail.pop();
-    resources
+    Ok(opened)
 }
 
 /// Resources with their identities, which must be unique.
 #[derive(Default)]
-struct Accumulator {
-    resources: Vec<Resource>,
+pub(crate) struct Accumulator {
+    pub(crate) resources: Vec<Resource>,
     keys: BTreeSet<Id>,
     /// Who is, or was, of an identity.
     any: BTreeMap<Id, Vec<usize>>,
@@ -203,6 +265,7 @@ fn keep_metadata(old: &mut Resource, new: &mut Resource) {
     }
     new.set_name(old.name());
     new.set_namespace(old.namespace());
+    new.transformations = std::mem::take(&mut old.transformations);
     new.needs_hash = old.needs_hash && new.needs_hash;
     new.behavior = old.behavior;
     new.previous = std::mem::take(&mut old.previous);

@@ -51,6 +51,8 @@ pub(crate) struct Defaults {
     pub(crate) common_annotations: Vec<FieldSpec>,
     pub(crate) namespace: Vec<FieldSpec>,
     pub(crate) images: Vec<FieldSpec>,
+    pub(crate) replicas: Vec<FieldSpec>,
+    pub(crate) vars: Vec<FieldSpec>,
     pub(crate) references: Vec<References>,
 }
 
@@ -104,6 +106,8 @@ impl Defaults {
             "commonAnnotations" => &mut self.common_annotations,
             "namespace" => &mut self.namespace,
             "images" => &mut self.images,
+            "replicas" => &mut self.replicas,
+            "varReference" => &mut self.vars,
             _ => match self.references.last_mut() {
                 Some(references) => &mut references.fields,
                 None => return,
@@ -283,6 +287,8 @@ mod tests {
             &defaults.common_annotations,
             &defaults.namespace,
             &defaults.images,
+            &defaults.replicas,
+            &defaults.vars,
         ];
         let counted = counted + lists.iter().map(|l| l.len()).sum::<usize>();
         let written = DATA.lines().filter(|l| l.starts_with("  ")).count();

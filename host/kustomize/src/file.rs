@@ -5,28 +5,25 @@
 //! `file/decode.rs`; the next stage is `accumulate.rs`.
 
 mod decode;
+mod patch;
 
 use crate::budget::Budget;
 use crate::error::{Error, Place, Why};
 use crate::fieldspec::FieldSpec;
-use crate::options::{OverlayImage, Selector};
+use crate::options::OverlayImage;
 use crate::order::Sort;
 use crate::yaml::{Marks, Node, Reader, Typing};
 use decode::{Cursor, Fields};
+pub(crate) use patch::{Patch, Replica};
 
 /// The names a kustomization file may have.
 pub(crate) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Fields that kustomize acts on and this engine does not.
-const UNSUPPORTED: [&str; 20] = [
+const UNSUPPORTED: [&str; 14] = [
     "openapi",
-    "patchesStrategicMerge",
-    "patchesJson6902",
-    "imageTags",
     "replacements",
-    "replicas",
     "vars",
-    "components",
     "crds",
     "helmGlobals",
     "helmCharts",
@@ -35,7 +32,6 @@ const UNSUPPORTED: [&str; 20] = [
     "generators",
     "transformers",
     "validators",
-    "buildMetadata",
     "inventory",
     "commands",
     "namespaceTransformer",
@@ -55,7 +51,10 @@ pub(crate) struct Kustomization {
     pub(crate) file: String,
     /// Whether it holds nothing but its kind.
     pub(crate) empty: bool,
+    /// Whether it is a Component, which changes the objects of who lists it.
+    pub(crate) component: bool,
     pub(crate) resources: Vec<Entry>,
+    pub(crate) components: Vec<Entry>,
     /// How many of `resources` were written in that field and not in `bases`.
     pub(crate) proper_resources: usize,
     pub(crate) namespace: Entry,
@@ -68,8 +67,27 @@ pub(crate) struct Kustomization {
     pub(crate) config_maps: Vec<Generator>,
     pub(crate) secrets: Vec<Generator>,
     pub(crate) generator_options: GeneratorOptions,
+    /// `patchesStrategicMerge`: texts and paths.
+    pub(crate) merges: Vec<Entry>,
     pub(crate) patches: Vec<Patch>,
+    /// `patchesJson6902`.
+    pub(crate) operations: Vec<Patch>,
+    pub(crate) replicas: Vec<Replica>,
+    pub(crate) metadata: BuildMetadata,
     pub(crate) sort: Option<Sort>,
+}
+
+/// `buildMetadata`: what a build tells about itself. Only that of the kustomization that is built counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BuildMetadata {
+    /// Whether anything is listed: then every object knows where it came from.
+    pub(crate) tracked: bool,
+    /// `originAnnotations`.
+    pub(crate) origins: bool,
+    /// `transformerAnnotations`.
+    pub(crate) transformers: bool,
+    /// `managedByLabel`.
+    pub(crate) managed_by: bool,
 }
 
 /// Names and values that are added to every object, and where they were written.
@@ -130,19 +148,6 @@ pub(crate) struct GeneratorOptions {
     pub(crate) immutable: bool,
 }
 
-/// One entry of `patches`.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Patch {
-    /// The text, when it is inline.
-    pub(crate) inline: String,
-    /// The path of its file otherwise.
-    pub(crate) path: String,
-    pub(crate) target: Option<Selector>,
-    pub(crate) allow_name_change: bool,
-    pub(crate) allow_kind_change: bool,
-    pub(crate) place: Place,
-}
-
 impl Kustomization {
     /// Reads the file `file`.
     pub(crate) fn parse(bytes: &[u8], file: &str, budget: &Budget) -> Result<Self, Error> {
@@ -183,7 +188,7 @@ impl Kustomization {
             file: root.file().to_owned(),
             ..Self::default()
         };
-        check_type_meta(&mut fields)?;
+        read.component = check_type_meta(&mut fields)?;
         fields.skip("metadata");
         read.resources = fields.texts("resources")?;
         read.proper_resources = read.resources.len();
@@ -191,7 +196,9 @@ impl Kustomization {
         read.namespace = fields.entry("namespace")?;
         read.name_prefix = fields.entry("namePrefix")?;
         read.name_suffix = fields.entry("nameSuffix")?;
+        read.components = fields.texts("components")?;
         read.images = fields.list("images", Image::decode)?;
+        read.images.extend(fields.list("imageTags", Image::decode)?);
         read.common_labels = fields.pairs("commonLabels")?;
         read.labels = fields.list("labels", Labels::decode)?;
         read.common_annotations = fields.pairs("commonAnnotations")?;
@@ -200,7 +207,11 @@ impl Kustomization {
         if let Some(options) = fields.take("generatorOptions") {
             read.generator_options = GeneratorOptions::decode(options)?;
         }
+        read.merges = fields.texts("patchesStrategicMerge")?;
         read.patches = fields.list("patches", Patch::decode)?;
+        read.operations = fields.list("patchesJson6902", Patch::decode_operations)?;
+        read.replicas = fields.list("replicas", Replica::decode)?;
+        read.metadata = BuildMetadata::of(&fields.texts("buildMetadata")?);
         if let Some(sort) = fields.take("sortOptions") {
             read.sort = Some(decode_sort(sort)?);
         }
@@ -214,25 +225,33 @@ fn is_type_meta(key: &str) -> bool {
     key.eq_ignore_ascii_case("apiVersion") || key.eq_ignore_ascii_case("kind")
 }
 
-fn check_type_meta(fields: &mut Fields<'_>) -> Result<(), Error> {
+/// Whether it is a Component.
+fn check_type_meta(fields: &mut Fields<'_>) -> Result<bool, Error> {
     let kind = fields.entry("kind")?;
     let version = fields.entry("apiVersion")?;
-    match kind.text.as_str() {
-        "" | "Kustomization" => {}
-        "Component" => {
-            let why = Why::Unsupported("kind: Component".to_owned());
-            return Err(Error::in_place(&kind.place, why));
-        }
+    let (component, wanted) = match kind.text.as_str() {
+        "" | "Kustomization" => (false, "kustomize.config.k8s.io/v1beta1"),
+        "Component" => (true, "kustomize.config.k8s.io/v1alpha1"),
         _ => {
-            let why = "kind should be Kustomization".to_owned();
-            return Err(Error::in_place(&kind.place, Why::Invalid(why)));
+            let why = "kind should be Kustomization or Component";
+            return Err(Error::invalid_at(&kind.place, why));
         }
+    };
+    if version.text.is_empty() || version.text == wanted {
+        return Ok(component);
     }
-    match version.text.as_str() {
-        "" | "kustomize.config.k8s.io/v1beta1" => Ok(()),
-        _ => {
-            let why = "apiVersion should be kustomize.config.k8s.io/v1beta1".to_owned();
-            Err(Error::in_place(&version.place, Why::Invalid(why)))
+    let why = format!("apiVersion should be {wanted}");
+    Err(Error::invalid_at(&version.place, why))
+}
+
+impl BuildMetadata {
+    fn of(listed: &[Entry]) -> Self {
+        let has = |word: &str| listed.iter().any(|entry| entry.text == word);
+        Self {
+            tracked: !listed.is_empty(),
+            origins: has("originAnnotations"),
+            transformers: has("transformerAnnotations"),
+            managed_by: has("managedByLabel"),
         }
     }
 }
@@ -359,49 +378,6 @@ impl GeneratorOptions {
             immutable: self.immutable || all.immutable,
         }
     }
-}
-
-impl Patch {
-    fn decode(cursor: Cursor<'_>) -> Result<Self, Error> {
-        let mut fields = cursor.fields()?;
-        let mut patch = Self {
-            inline: fields.text("patch")?.trim().to_owned(),
-            path: fields.text("path")?,
-            place: cursor.place(),
-            ..Self::default()
-        };
-        if let Some(target) = fields.take("target") {
-            patch.target = Some(decode_selector(target)?);
-        }
-        if let Some(options) = fields.take("options") {
-            let mut options = options.fields()?;
-            patch.allow_name_change = options.flag("allowNameChange")?;
-            patch.allow_kind_change = options.flag("allowKindChange")?;
-            options.finish()?;
-        }
-        fields.finish()?;
-        let why = match (patch.inline.is_empty(), patch.path.is_empty()) {
-            (true, true) => "one of patch and path is needed",
-            (false, false) => "patch and path cannot both be set",
-            _ => return Ok(patch),
-        };
-        Err(Error::in_place(&patch.place, Why::Invalid(why.to_owned())))
-    }
-}
-
-fn decode_selector(cursor: Cursor<'_>) -> Result<Selector, Error> {
-    let mut fields = cursor.fields()?;
-    let selector = Selector {
-        group: fields.text("group")?,
-        version: fields.text("version")?,
-        kind: fields.text("kind")?,
-        name: fields.text("name")?,
-        namespace: fields.text("namespace")?,
-        label_selector: fields.text("labelSelector")?,
-        annotation_selector: fields.text("annotationSelector")?,
-    };
-    fields.finish()?;
-    Ok(selector)
 }
 
 fn decode_sort(cursor: Cursor<'_>) -> Result<Sort, Error> {

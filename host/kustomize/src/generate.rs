@@ -12,10 +12,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::error::{Error, Why};
 use crate::file::{Generator, GeneratorOptions, Kustomization};
-use crate::path;
 use crate::resource::{Resource, field_mapping};
 use crate::session::Session;
 use crate::yaml::{Mapping, Node};
+use crate::{origin, path};
 pub(crate) use hash::suffix as hash_suffix;
 use source::Pair;
 
@@ -84,11 +84,9 @@ fn one(
     );
     resource.needs_hash = !options.disable_name_suffix_hash;
     resource.behavior = generator.behavior;
-    if session.origins {
-        let shown = path::relative(&session.root, file);
-        resource.origin = Some(format!(
-            "configuredIn: {shown}\nconfiguredBy:\n  apiVersion: builtin\n  kind: {kind}Generator\n"
-        ));
+    if session.metadata.tracked {
+        let builtin = format!("{kind}Generator");
+        resource.origin = Some(origin::of_builtin(session, file, &builtin));
     }
     Ok(resource)
 }

@@ -14,6 +14,7 @@ mod generate;
 mod object;
 mod options;
 mod order;
+mod origin;
 mod overlay;
 mod patch;
 mod path;
@@ -32,7 +33,7 @@ use serde_json::Value;
 
 use budget::Budget;
 pub use error::{Error, Place, Why};
-use file::Kustomization;
+use file::{BuildMetadata, Kustomization};
 pub use object::{Id, Object};
 pub use options::{Limits, Options, Order, Overlay, OverlayImage, OverlayPatch, Selector};
 use resource::Resource;
@@ -58,16 +59,21 @@ pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Objec
         tree,
         budget,
         root,
-        origins: false,
+        metadata: BuildMetadata::default(),
         shares: Cell::new(0),
     };
     let mut kustomization = find(&session, options)?;
     // Flux asks for origins where no `resources` are listed, lest the file counts as empty.
-    session.origins = options.generate && kustomization.proper_resources == 0;
+    if options.generate && kustomization.proper_resources == 0 {
+        kustomization.metadata.tracked = true;
+        kustomization.metadata.origins = true;
+    }
+    kustomization.metadata.managed_by |= options.managed_by_label;
+    session.metadata = kustomization.metadata;
     overlay::lay(&options.overlay, &mut kustomization)?;
 
     let mut trail = vec![session.root.clone()];
-    let mut resources = accumulate::accumulate(&session, &kustomization, &mut trail)?;
+    let mut resources = accumulate::accumulate(&session, &kustomization, &mut trail)?.resources;
     generate::add_hashes(&mut resources)?;
     reference::follow(&session, &mut resources)?;
     resources.retain(|resource| !resource.is_local());
@@ -75,7 +81,11 @@ pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Objec
         .sort
         .unwrap_or_else(|| options.order.sort())
         .apply(&mut resources);
-    resources.into_iter().map(Resource::finish).collect()
+    if session.metadata.managed_by {
+        transform::label::managed_by(&session, &mut resources)?;
+    }
+    let finish = |resource: Resource| resource.finish(session.metadata);
+    resources.into_iter().map(finish).collect()
 }
 
 /// The kustomization at the root of the session, read or made.

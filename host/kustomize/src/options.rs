@@ -13,6 +13,8 @@ pub struct Options {
     pub generate: bool,
     /// The order of the objects, unless the kustomization says its own with `sortOptions`.
     pub order: Order,
+    /// Label every object with who built it, as `buildMetadata: [managedByLabel]` does.
+    pub managed_by_label: bool,
     /// How large the build may become.
     pub limits: Limits,
 }
@@ -50,7 +52,7 @@ pub struct Overlay {
     pub patches: Vec<OverlayPatch>,
     /// Merged into `images` by name: `new_name` on its own, `new_tag` and `digest` as one unit.
     pub images: Vec<OverlayImage>,
-    /// Appended to `components`. Not supported yet: a build with one is an error.
+    /// Appended to `components`.
     pub components: Vec<String>,
 }
 

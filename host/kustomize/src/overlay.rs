@@ -1,22 +1,15 @@
 //! What a caller lays over a kustomization, merged as Flux merges a Kustomization's spec into the file.
 //!
-//! `namespace`, prefix and suffix replace, patches are appended, images of the same name are merged: the new name on its
-//! own, tag and digest as one.
+//! `namespace`, prefix and suffix replace, patches and components are appended, images of the same name are merged: the new
+//! name on its own, tag and digest as one.
 
-use crate::error::{Error, Why};
+use crate::error::Error;
 use crate::file::{Entry, Image, Kustomization, Patch};
 use crate::options::{Overlay, OverlayImage};
 use crate::path::overlay_place;
 
 /// Lays `overlay` over `kustomization`.
 pub(crate) fn lay(overlay: &Overlay, kustomization: &mut Kustomization) -> Result<(), Error> {
-    if !overlay.components.is_empty() {
-        let why = Why::Unsupported("components".to_owned());
-        return Err(Error::in_place(
-            &overlay_place("components".to_owned()),
-            why,
-        ));
-    }
     let replace = |entry: &mut Entry, text: &Option<String>, field: &str| {
         if let Some(text) = text {
             *entry = Entry {
@@ -42,6 +35,12 @@ pub(crate) fn lay(overlay: &Overlay, kustomization: &mut Kustomization) -> Resul
     );
     lay_patches(overlay, &mut kustomization.patches)?;
     lay_images(overlay, &mut kustomization.images);
+    let component = |(index, path): (usize, &String)| Entry {
+        text: path.clone(),
+        place: overlay_place(format!("components[{index}]")),
+    };
+    let components = overlay.components.iter().enumerate().map(component);
+    kustomization.components.extend(components);
     Ok(())
 }
 

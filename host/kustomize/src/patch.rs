@@ -1,11 +1,12 @@
 //! `patches`: strategic merge and JSON6902, inline or from a file, for named objects or for a selection.
 //!
 //! Which kind a patch is shows in its text: a list of operations or objects. Merging is `patch/strategic.rs`, operations
-//! `patch/json.rs`, selecting `patch/select.rs`.
+//! `patch/json.rs`, selecting `patch/select.rs`; the older fields for one kind of patch each are in `patch/only.rs`.
 
 mod json;
-mod label_selector;
-mod select;
+pub(crate) mod label_selector;
+mod only;
+pub(crate) mod select;
 mod strategic;
 
 use crate::error::{Error, Place, Why};
@@ -15,6 +16,7 @@ use crate::resource::{Resource, first_conflict};
 use crate::session::Session;
 use crate::yaml::{Node, Reader, Typing};
 use json::Operations;
+pub(crate) use only::{apply_merges, apply_operations};
 use select::Selection;
 
 /// Applies one patch to the `resources` it is for; those it deletes leave the list.
@@ -33,21 +35,8 @@ pub(crate) fn apply(
             strategic_merge(session, patch, patches, resources).map_err(|e| located(e, patch))?;
         }
         Parsed::Operations(operations) => {
-            let Some(target) = &patch.target else {
-                return Err(Error::invalid_at(
-                    &patch.place,
-                    "a JSON patch needs a target",
-                ));
-            };
-            let selection = Selection::new(target, &session.budget)
-                .map_err(|why| Error::invalid_at(&patch.place, why))?;
-            charge(session, patch, resources.len() as u64)?;
-            for resource in resources.iter_mut().filter(|r| selection.matches(r)) {
-                operate(session, &operations, resource).map_err(|why| {
-                    let why = format!("patching {} failed: {why}", resource.id());
-                    located(Error::invalid(&file, why), patch)
-                })?;
-            }
+            let file = file.as_str();
+            operate_selected(session, patch, file, &operations, Remember::Yes, resources)?;
         }
     }
     resources.retain(|resource| resource.node.map().is_some_and(|map| !map.is_empty()));
@@ -174,22 +163,31 @@ fn merge_selected(
     resources: &mut [Resource],
 ) -> Result<(), Error> {
     for resource in resources.iter_mut().filter(|r| selection.matches(r)) {
-        let mut mine = one.clone();
-        // On its way to a selection, a patch's labels and annotations become plain text: null removes nothing there.
-        for field in ["labels", "annotations"] {
-            mine.set_texts(field, &[]);
-        }
-        if let Some(map) = mine.node.map_mut() {
-            let version = resource.node.get("apiVersion").cloned().unwrap_or_default();
-            map.insert("apiVersion".to_owned(), version);
-        }
-        merge(session, patch, mine, resource)?;
+        merge_plain(session, patch, one.clone(), resource)?;
     }
     let live = resources.iter().filter(|r| !r.node.is_null());
     first_conflict(live).map_or(Ok(()), |twice| {
         let message = format!("patched, {} is there twice", twice.id());
         Err(Error::in_place(&patch.place, Why::Conflict(message)))
     })
+}
+
+/// Merges a patch into an object whose version is not the patch's business. On its way, the patch's labels and annotations
+/// become plain text: null removes nothing there.
+fn merge_plain(
+    session: &Session<'_>,
+    patch: &Patch,
+    mut one: Resource,
+    resource: &mut Resource,
+) -> Result<(), Error> {
+    for field in ["labels", "annotations"] {
+        one.set_texts(field, &[]);
+    }
+    if let Some(map) = one.node.map_mut() {
+        let version = resource.node.get("apiVersion").cloned().unwrap_or_default();
+        map.insert("apiVersion".to_owned(), version);
+    }
+    merge(session, patch, one, resource)
 }
 
 /// Merges a patch into the one object that it names, by its present or an earlier name.
@@ -199,12 +197,19 @@ fn merge_named(
     one: Resource,
     resources: &mut [Resource],
 ) -> Result<(), Error> {
+    let index = find_named(&one, resources)?;
+    let resource = resources.get_mut(index);
+    resource.map_or(Ok(()), |resource| merge(session, patch, one, resource))
+}
+
+/// Where the one object is that `one` is for.
+fn find_named(one: &Resource, resources: &[Resource]) -> Result<usize, Error> {
     let key = one.key();
-    let mut named = resources
-        .iter_mut()
-        .filter(|r| !r.node.is_null() && r.was(&key));
+    let named =
+        |(index, r): (usize, &Resource)| (!r.node.is_null() && r.was(&key)).then_some(index);
+    let mut named = resources.iter().enumerate().filter_map(named);
     let why = match (named.next(), named.count()) {
-        (Some(resource), 0) => return merge(session, patch, one, resource),
+        (Some(index), 0) => return Ok(index),
         (None, _) => format!("the patch is for {}, which is not there", one.id()),
         (Some(_), more) => {
             format!(
@@ -263,12 +268,48 @@ fn merge(
     Ok(())
 }
 
+/// Whether an object's name before the patch is remembered, so that who refers to it learns the new one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Remember {
+    Yes,
+    No,
+}
+
+/// Applies operations to the selected objects.
+fn operate_selected(
+    session: &Session<'_>,
+    patch: &Patch,
+    file: &str,
+    operations: &Operations,
+    remember: Remember,
+    resources: &mut [Resource],
+) -> Result<(), Error> {
+    let Some(target) = &patch.target else {
+        return Err(Error::invalid_at(
+            &patch.place,
+            "a JSON patch needs a target",
+        ));
+    };
+    let selection = Selection::new(target, &session.budget)
+        .map_err(|why| Error::invalid_at(&patch.place, why))?;
+    charge(session, patch, resources.len() as u64)?;
+    for resource in resources.iter_mut().filter(|r| selection.matches(r)) {
+        if remember == Remember::Yes {
+            resource.store_previous();
+        }
+        operate(session, operations, resource).map_err(|why| {
+            let why = format!("patching {} failed: {why}", resource.id());
+            located(Error::invalid(file, why), patch)
+        })?;
+    }
+    Ok(())
+}
+
 fn operate(
     session: &Session<'_>,
     operations: &Operations,
     resource: &mut Resource,
 ) -> Result<(), String> {
-    resource.store_previous();
     let steps = resource.node.cost() + operations.len();
     session.budget.steps(steps).map_err(|why| why.to_string())?;
     operations.apply(&mut resource.node, &session.budget)?;

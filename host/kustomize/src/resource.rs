@@ -7,14 +7,16 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::error::{Error, Why};
-use crate::file::Behavior;
+use crate::file::{Behavior, BuildMetadata};
 use crate::object::{Id, Object};
+use crate::origin;
 use crate::schema;
 use crate::yaml::{Mapping, Node};
 
 /// The namespace of what lives in none.
 const CLUSTER: &str = "_non_namespaceable_";
 const ORIGIN: &str = "config.kubernetes.io/origin";
+const TRANSFORMATIONS: &str = "alpha.config.kubernetes.io/transformations";
 /// Annotations that kustomize keeps for itself and strips from every object.
 const INTERNAL: [&str; 20] = [
     "alpha.config.kubernetes.io/transformations",
@@ -61,8 +63,10 @@ pub(crate) struct Resource {
     pub(crate) suffixes: Vec<String>,
     pub(crate) needs_hash: bool,
     pub(crate) behavior: Behavior,
-    /// The text of the origin annotation, where one is wanted.
+    /// Where it came from, where that is tracked.
     pub(crate) origin: Option<String>,
+    /// What went over it, where that is tracked.
+    pub(crate) transformations: Vec<Rc<str>>,
 }
 
 impl Resource {
@@ -77,6 +81,7 @@ impl Resource {
             needs_hash: false,
             behavior: Behavior::Create,
             origin: None,
+            transformations: Vec::new(),
         }
     }
 
@@ -264,13 +269,19 @@ impl Resource {
         value.is_some_and(|v| v != "false")
     }
 
-    /// The object as it is handed out: annotations are text, kustomize's own are gone.
-    pub(crate) fn finish(mut self) -> Result<Object, Error> {
+    /// The object as it is handed out: annotations are text, kustomize's own are gone but for those that were asked for.
+    pub(crate) fn finish(mut self, metadata: BuildMetadata) -> Result<Object, Error> {
         let file = self.file.clone();
         self.set_texts("annotations", &INTERNAL);
-        if let Some(origin) = self.origin.take() {
-            let annotations = entry_mapping(self.metadata_mut(), "annotations");
-            annotations.insert(ORIGIN.to_owned(), Node::string(origin));
+        let origin = self.origin.take().filter(|_| metadata.origins);
+        let transformations = std::mem::take(&mut self.transformations);
+        let listed = metadata.transformers && !transformations.is_empty();
+        let listed = listed.then(|| origin::listed(&transformations));
+        for (key, text) in [(ORIGIN, origin), (TRANSFORMATIONS, listed)] {
+            if let Some(text) = text {
+                let annotations = entry_mapping(self.metadata_mut(), "annotations");
+                annotations.insert(key.to_owned(), Node::string(text));
+            }
         }
         let message = |text: &str| format!("{text} is a number that JSON cannot hold: quote it");
         let value = self

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::error::{Error, Place, Why};
-use crate::file::{self, Entry, Kustomization};
+use crate::file::{self, BuildMetadata, Entry, Kustomization};
 use crate::path;
 use crate::resource::{Resource, why_no_object};
 use crate::tree::{Kind, Tree};
@@ -21,8 +21,8 @@ pub(crate) struct Session<'a> {
     pub(crate) budget: Budget,
     /// The directory that is built.
     pub(crate) root: String,
-    /// Whether every object is told where it came from.
-    pub(crate) origins: bool,
+    /// What the build tells about itself.
+    pub(crate) metadata: BuildMetadata,
     /// How many shared values there are.
     pub(crate) shares: Cell<u32>,
 }

@@ -110,6 +110,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    fn integer(&self) -> Result<i64, Error> {
+        match self.node {
+            Node::Scalar(scalar) if scalar.tag == Tag::Int => {
+                let value = scalar.clone().into_value().ok();
+                value.and_then(|v| v.as_i64()).ok_or_else(|| {
+                    Error::invalid_at(&self.place(), "is a number that is too large")
+                })
+            }
+            _ => Err(self.wrong("a whole number")),
+        }
+    }
+
     fn pairs(&self) -> Result<Pairs, Error> {
         let map = self.node.map().ok_or_else(|| self.wrong("a mapping"))?;
         let mut pairs = Vec::with_capacity(map.len());
@@ -158,6 +170,10 @@ impl<'a> Fields<'a> {
 
     pub(super) fn flag(&mut self, name: &'static str) -> Result<bool, Error> {
         self.take(name).map_or(Ok(false), |c| c.flag())
+    }
+
+    pub(super) fn integer(&mut self, name: &'static str) -> Result<i64, Error> {
+        self.take(name).map_or(Ok(0), |c| c.integer())
     }
 
     pub(super) fn pairs(&mut self, name: &'static str) -> Result<Pairs, Error> {

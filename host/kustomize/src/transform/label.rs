@@ -1,11 +1,15 @@
 //! `labels`, `commonLabels` and `commonAnnotations`.
 
-use crate::error::Error;
+use crate::error::{Error, Place};
 use crate::fieldspec::{self, Defaults, FieldSpec, Make};
 use crate::file::{Labels, Pairs};
 use crate::resource::Resource;
 use crate::session::Session;
 use crate::yaml::{Node, Scalar, Style, text_cost};
+
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Whose behaviour this engine has.
+const MANAGER: &str = "kustomize-v5.8.2";
 
 /// Adds one entry of `labels`.
 pub(crate) fn apply_labels(
@@ -57,6 +61,16 @@ pub(crate) fn apply_common_annotations(
         &Defaults::get().common_annotations,
         resources,
     )
+}
+
+/// Adds the label that tells who built the objects: `buildMetadata: [managedByLabel]`.
+pub(crate) fn managed_by(session: &Session<'_>, resources: &mut [Resource]) -> Result<(), Error> {
+    let fields = [FieldSpec::new("", "", "", true, "metadata/labels")];
+    let pairs = Pairs {
+        pairs: vec![(MANAGED_BY.to_owned(), MANAGER.to_owned())],
+        place: Place::default(),
+    };
+    add(session, &pairs, &fields, resources)
 }
 
 fn add(

@@ -1,0 +1,107 @@
+//! `patchesStrategicMerge` and `patchesJson6902`: the older fields, each for patches of one kind.
+//!
+//! They are not the same as `patches`: the first takes texts and paths in one list and merges all into objects by name, the
+//! second comes after names and labels and leaves no trace of a name that it changes.
+
+use super::{Parsed, Remember, find_named, merge_plain, operate_selected, parse, read};
+use crate::error::{Error, Why};
+use crate::file::{Entry, Kustomization, Patch};
+use crate::path;
+use crate::resource::Resource;
+use crate::session::Session;
+
+/// Applies `patchesStrategicMerge`.
+pub(crate) fn apply_merges(
+    session: &Session<'_>,
+    kustomization: &Kustomization,
+    resources: &mut Vec<Resource>,
+) -> Result<(), Error> {
+    let mut found = false;
+    // All are read before the first is applied.
+    let mut loaded = Vec::new();
+    for entry in &kustomization.merges {
+        let patches = load(session, kustomization, entry)?;
+        found |= !patches.is_empty();
+        loaded.push((entry, patches));
+    }
+    if let (false, Some(first)) = (found, kustomization.merges.first()) {
+        return Err(Error::invalid_at(&first.place, "the patch is empty"));
+    }
+    for (entry, patches) in loaded {
+        for one in patches {
+            apply_one(session, entry, one, resources)?;
+        }
+    }
+    Ok(())
+}
+
+fn apply_one(
+    session: &Session<'_>,
+    entry: &Entry,
+    one: Resource,
+    resources: &mut Vec<Resource>,
+) -> Result<(), Error> {
+    let charge = session.budget.steps(2 * resources.len() as u64);
+    charge.map_err(|why| Error::in_place(&entry.place, why))?;
+    let index = find_named(&one, resources).map_err(|e| located(e, entry))?;
+    let patch = Patch {
+        place: entry.place.clone(),
+        ..Patch::default()
+    };
+    let Some(resource) = resources.get_mut(index) else {
+        return Ok(());
+    };
+    merge_plain(session, &patch, one, resource).map_err(|e| located(e, entry))?;
+    if resource.node.is_null() {
+        resources.remove(index);
+    }
+    Ok(())
+}
+
+/// The objects of one entry: of the text itself, or of the file that it names.
+fn load(
+    session: &Session<'_>,
+    kustomization: &Kustomization,
+    entry: &Entry,
+) -> Result<Vec<Resource>, Error> {
+    if entry.text.contains('\n') || entry.text.contains(": ") || entry.text.starts_with('{') {
+        let objects = session.documents(entry.text.as_bytes(), "");
+        let objects = objects.and_then(|documents| session.resources(documents, ""));
+        return objects.map_err(|error| located(error, entry));
+    }
+    let file = path::resolve(path::parent(&kustomization.file), entry)?;
+    let bytes = session.read(&file, &entry.place)?;
+    let documents = session.documents(&bytes, &file)?;
+    session.resources(documents, &file)
+}
+
+/// The error of a text that is an entry of the list.
+fn located(error: Error, entry: &Entry) -> Error {
+    if !error.place().file.is_empty() {
+        return error;
+    }
+    let line = error.place().line;
+    let inner = line.map_or(String::new(), |line| format!("line {line} of the patch: "));
+    Error::in_place(&entry.place, error.why().clone().prefixed(&inner))
+}
+
+/// Applies one entry of `patchesJson6902`.
+pub(crate) fn apply_operations(
+    session: &Session<'_>,
+    kustomization: &Kustomization,
+    patch: &Patch,
+    resources: &mut [Resource],
+) -> Result<(), Error> {
+    let (text, file) = read(session, kustomization, patch)?;
+    let parsed = parse(session, &text, &file).map_err(|error| super::located(error, patch))?;
+    match parsed {
+        Parsed::Operations(operations) if operations.len() > 0 => {
+            operate_selected(session, patch, &file, &operations, Remember::No, resources)
+        }
+        Parsed::Operations(_) => Err(Error::invalid_at(&patch.place, "the patch is empty")),
+        Parsed::Merge(_) => Err(super::located(
+            Error::new(&file, Why::Invalid("is no list of operations".to_owned())),
+            patch,
+        )),
+    }
+}
