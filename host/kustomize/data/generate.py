@@ -130,7 +130,7 @@ def fieldspecs():
                     for s in sorted(target["fieldSpecs"], key=gvk_order):
                         lines.append(f"  {gvk(s)} - {s['path']}")
             elif field in ("commonLabels", "templateLabels", "volumeClaimTemplateLabels", "commonAnnotations", "namespace", "images",
-                           "replicas", "varReference"):
+                           "replicas", "varReference", "namePrefix", "nameSuffix"):
                 lines.append(field)
                 for s in sorted(entries, key=gvk_order):
                     lines.append(f"  {gvk(s)} {'c' if s.get('create') else '-'} {s['path']}")

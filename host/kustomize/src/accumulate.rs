@@ -4,7 +4,10 @@
 //! (hashes, references, order), is in `lib.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use crate::config::Config;
+use crate::crd;
 use crate::error::{Error, Place, Why};
 use crate::file::{Behavior, Entry, Kustomization};
 use crate::generate;
@@ -50,7 +53,9 @@ fn accumulate_into(
     for entry in &kustomization.resources {
         let base = load(session, kustomization, entry, trail)?;
         all.append(base.resources, &entry.place)?;
+        all.learn(session, &base.config, &entry.place)?;
     }
+    configure(session, kustomization, all)?;
     let generated = generate::generate(session, kustomization)?;
     for resource in generated {
         all.absorb(resource)?;
@@ -58,7 +63,46 @@ fn accumulate_into(
     for entry in &kustomization.components {
         load_component(session, entry, trail, all)?;
     }
-    transform::transform(session, kustomization, &mut all.resources)
+    let config = all.config.clone();
+    transform::transform(session, kustomization, &config, &mut all.resources)
+}
+
+/// Adds the fields that kustomize knows and those of `configurations` and `crds`.
+fn configure(
+    session: &Session<'_>,
+    kustomization: &Kustomization,
+    all: &mut Accumulator,
+) -> Result<(), Error> {
+    let dir = path::parent(&kustomization.file);
+    let mut config = Config::defaults();
+    let mut own = Config::default();
+    for entry in &kustomization.configurations {
+        let file = path::resolve(dir, entry)?;
+        let bytes = session.read(&file, &entry.place)?;
+        let more = Config::parse(&bytes, &file, &session.budget)?;
+        own.add(&more, &session.budget)
+            .map_err(|why| Error::in_place(&entry.place, why))?;
+    }
+    if let Some(first) = kustomization.configurations.first() {
+        config = Config::merged(&config, &Arc::new(own), &session.budget)
+            .map_err(|why| Error::in_place(&first.place, why))?;
+    }
+    let place = kustomization.configurations.first();
+    let place = place.map_or_else(|| Place::of_file(&kustomization.file), |e| e.place.clone());
+    all.learn(session, &config, &place)?;
+    let mut own = Config::default();
+    for entry in &kustomization.crds {
+        let file = path::resolve(dir, entry)?;
+        let bytes = session.read(&file, &entry.place)?;
+        let document = session.document(&bytes, &file)?;
+        let more = crd::config(&document, &file, &session.budget)?;
+        own.add(&more, &session.budget)
+            .map_err(|why| Error::in_place(&entry.place, why))?;
+    }
+    let Some(first) = kustomization.crds.first() else {
+        return Ok(());
+    };
+    all.learn(session, &Arc::new(own), &first.place)
 }
 
 fn load_component(
@@ -90,7 +134,10 @@ fn load_component(
     charge.map_err(|why| Error::in_place(&entry.place, why))?;
     // The component may have renamed anything.
     let changed = std::mem::take(&mut all.resources);
-    *all = Accumulator::default();
+    *all = Accumulator {
+        config: all.config.clone(),
+        ..Accumulator::default()
+    };
     all.append(changed, &entry.place)
 }
 
@@ -182,12 +229,26 @@ fn open(
 #[derive(Default)]
 pub(crate) struct Accumulator {
     pub(crate) resources: Vec<Resource>,
+    /// The fields that transformers touch.
+    pub(crate) config: Arc<Config>,
     keys: BTreeSet<Id>,
     /// Who is, or was, of an identity.
     any: BTreeMap<Id, Vec<usize>>,
 }
 
 impl Accumulator {
+    /// Adds fields that transformers touch.
+    fn learn(
+        &mut self,
+        session: &Session<'_>,
+        config: &Arc<Config>,
+        place: &Place,
+    ) -> Result<(), Error> {
+        let merged = Config::merged(&self.config, config, &session.budget);
+        self.config = merged.map_err(|why| Error::in_place(place, why))?;
+        Ok(())
+    }
+
     fn append(&mut self, more: Vec<Resource>, place: &Place) -> Result<(), Error> {
         for resource in more {
             let key = resource.key();

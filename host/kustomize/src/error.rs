@@ -85,6 +85,16 @@ pub enum Why {
     Unreadable(String),
 }
 
+impl Place {
+    /// A file, and no more is known.
+    pub(crate) fn of_file(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
 impl Why {
     /// The same with words before it.
     pub(crate) fn prefixed(self, words: &str) -> Self {

@@ -1,14 +1,11 @@
 //! Which fields of which kinds a transformer touches, and how a path finds them.
 //!
-//! kustomize's defaults are data (`data/fieldspecs.txt`, written by `data/generate.py`); `configurations` would add to
-//! them. A path makes no difference between mappings and lists: every item of a list on the way is visited.
+//! Which transformer touches which fields is `config.rs`. A path makes no difference between mappings and lists: every
+//! item of a list on the way is visited.
 
-use std::sync::LazyLock;
-
+use crate::budget::Budget;
 use crate::resource::Resource;
 use crate::yaml::Node;
-
-const DATA: &str = include_str!("../data/fieldspecs.txt");
 
 /// A kind, where empty fits all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,26 +32,8 @@ struct Step {
     list: bool,
 }
 
-/// The fields in which kinds name an object of the kind `target`.
-#[derive(Debug)]
-pub(crate) struct References {
-    pub(crate) target: Gvk,
-    pub(crate) fields: Vec<FieldSpec>,
-}
-
-/// kustomize's default fields.
-#[derive(Debug, Default)]
-pub(crate) struct Defaults {
-    pub(crate) common_labels: Vec<FieldSpec>,
-    pub(crate) template_labels: Vec<FieldSpec>,
-    pub(crate) volume_claim_template_labels: Vec<FieldSpec>,
-    pub(crate) common_annotations: Vec<FieldSpec>,
-    pub(crate) namespace: Vec<FieldSpec>,
-    pub(crate) images: Vec<FieldSpec>,
-    pub(crate) replicas: Vec<FieldSpec>,
-    pub(crate) vars: Vec<FieldSpec>,
-    pub(crate) references: Vec<References>,
-}
+/// What is done to every value of a field.
+pub(crate) type Set<'a> = &'a mut dyn FnMut(&mut Node) -> Result<(), String>;
 
 /// What to make of a field that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,62 +42,8 @@ pub(crate) enum Make {
     Text,
 }
 
-static DEFAULTS: LazyLock<Defaults> = LazyLock::new(|| {
-    let mut defaults = Defaults::default();
-    let mut list = "";
-    for line in DATA.lines().filter(|l| !l.starts_with('#')) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match (line.starts_with(' '), words.as_slice()) {
-            (true, [group, version, kind, create, path]) => {
-                let spec =
-                    FieldSpec::new(word(group), word(version), word(kind), *create == "c", path);
-                defaults.add(list, spec);
-            }
-            (false, [name, group, version, kind]) => {
-                list = name;
-                let target = Gvk::new(word(group), word(version), word(kind));
-                defaults.references.push(References {
-                    target,
-                    fields: Vec::new(),
-                });
-            }
-            (false, [name]) => list = name,
-            _ => {}
-        }
-    }
-    defaults
-});
-
-fn word(text: &str) -> &str {
-    if text == "-" { "" } else { text }
-}
-
-impl Defaults {
-    pub(crate) fn get() -> &'static Self {
-        &DEFAULTS
-    }
-
-    fn add(&mut self, list: &str, spec: FieldSpec) {
-        let list = match list {
-            "commonLabels" => &mut self.common_labels,
-            "templateLabels" => &mut self.template_labels,
-            "volumeClaimTemplateLabels" => &mut self.volume_claim_template_labels,
-            "commonAnnotations" => &mut self.common_annotations,
-            "namespace" => &mut self.namespace,
-            "images" => &mut self.images,
-            "replicas" => &mut self.replicas,
-            "varReference" => &mut self.vars,
-            _ => match self.references.last_mut() {
-                Some(references) => &mut references.fields,
-                None => return,
-            },
-        };
-        list.push(spec);
-    }
-}
-
 impl Gvk {
-    fn new(group: &str, version: &str, kind: &str) -> Self {
+    pub(crate) fn new(group: &str, version: &str, kind: &str) -> Self {
         Self {
             group: group.to_owned(),
             version: version.to_owned(),
@@ -164,9 +89,10 @@ impl FieldSpec {
     pub(crate) fn visit(
         &self,
         resource: &mut Resource,
-        set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
+        budget: &Budget,
+        set: Set<'_>,
     ) -> Result<(), String> {
-        visit(&mut resource.node, &self.steps, None, set)
+        visit(&mut resource.node, &self.steps, None, budget, set)
             .map_err(|why| format!("{}: {why}", self.path))
     }
 
@@ -176,7 +102,8 @@ impl FieldSpec {
         &self,
         resource: &mut Resource,
         make: Option<Make>,
-        set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
+        budget: &Budget,
+        set: Set<'_>,
     ) -> Result<(), String> {
         if !self
             .gvk
@@ -185,7 +112,7 @@ impl FieldSpec {
             return Ok(());
         }
         let make = make.filter(|_| self.create);
-        visit(&mut resource.node, &self.steps, make, set)
+        visit(&mut resource.node, &self.steps, make, budget, set)
             .map_err(|why| format!("{}: {why}", self.path))
     }
 }
@@ -230,16 +157,20 @@ fn visit(
     node: &mut Node,
     steps: &[Step],
     make: Option<Make>,
-    set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
+    budget: &Budget,
+    set: Set<'_>,
 ) -> Result<(), String> {
     let Some((step, rest)) = steps.split_first() else {
         return set(node);
     };
     match node {
         _ if node.is_null() => Ok(()),
-        Node::Seq(items) => items
-            .iter_mut()
-            .try_for_each(|item| visit(item, steps, make, set)),
+        Node::Seq(items) => {
+            let charge = budget.steps(items.len() as u64);
+            charge.map_err(|why| why.to_string())?;
+            let mut items = items.iter_mut();
+            items.try_for_each(|item| visit(item, steps, make, budget, set))
+        }
         Node::Map(map) => {
             let wanted = make.filter(|_| !step.list).map(|leaf| match leaf {
                 Make::Text if rest.is_empty() => Node::string(""),
@@ -262,7 +193,7 @@ fn visit(
                     None => {}
                 }
             }
-            visit(field, rest, make, set)
+            visit(field, rest, make, budget, set)
         }
         other @ Node::Scalar(_) => Err(format!(
             "{} is {} where a mapping or a list is needed",
@@ -275,26 +206,6 @@ fn visit(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_default_fields_are_all_read() {
-        let defaults = Defaults::get();
-        let counted: usize = defaults.references.iter().map(|r| r.fields.len()).sum();
-        let lists = [
-            &defaults.common_labels,
-            &defaults.template_labels,
-            &defaults.volume_claim_template_labels,
-            &defaults.common_annotations,
-            &defaults.namespace,
-            &defaults.images,
-            &defaults.replicas,
-            &defaults.vars,
-        ];
-        let counted = counted + lists.iter().map(|l| l.len()).sum::<usize>();
-        let written = DATA.lines().filter(|l| l.starts_with("  ")).count();
-        assert_eq!(counted, written);
-        assert!(lists.iter().all(|l| !l.is_empty()));
-    }
 
     #[test]
     fn a_slash_in_a_field_name_is_escaped() {

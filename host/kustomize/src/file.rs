@@ -4,6 +4,7 @@
 //! file is silently left out. Fields match regardless of case, as in kustomize. How values are taken from YAML is in
 //! `file/decode.rs`; the next stage is `accumulate.rs`.
 
+mod config;
 mod decode;
 mod patch;
 
@@ -20,15 +21,13 @@ pub(crate) use patch::{Patch, Replica};
 pub(crate) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Fields that kustomize acts on and this engine does not.
-const UNSUPPORTED: [&str; 14] = [
+const UNSUPPORTED: [&str; 12] = [
     "openapi",
     "replacements",
     "vars",
-    "crds",
     "helmGlobals",
     "helmCharts",
     "helmChartInflationGenerator",
-    "configurations",
     "generators",
     "transformers",
     "validators",
@@ -55,6 +54,8 @@ pub(crate) struct Kustomization {
     pub(crate) component: bool,
     pub(crate) resources: Vec<Entry>,
     pub(crate) components: Vec<Entry>,
+    pub(crate) configurations: Vec<Entry>,
+    pub(crate) crds: Vec<Entry>,
     /// How many of `resources` were written in that field and not in `bases`.
     pub(crate) proper_resources: usize,
     pub(crate) namespace: Entry,
@@ -197,6 +198,8 @@ impl Kustomization {
         read.name_prefix = fields.entry("namePrefix")?;
         read.name_suffix = fields.entry("nameSuffix")?;
         read.components = fields.texts("components")?;
+        read.configurations = fields.texts("configurations")?;
+        read.crds = fields.texts("crds")?;
         read.images = fields.list("images", Image::decode)?;
         read.images.extend(fields.list("imageTags", Image::decode)?);
         read.common_labels = fields.pairs("commonLabels")?;

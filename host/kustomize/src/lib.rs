@@ -6,6 +6,8 @@
 
 mod accumulate;
 mod budget;
+mod config;
+mod crd;
 mod discover;
 mod error;
 mod fieldspec;
@@ -73,9 +75,10 @@ pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Objec
     overlay::lay(&options.overlay, &mut kustomization)?;
 
     let mut trail = vec![session.root.clone()];
-    let mut resources = accumulate::accumulate(&session, &kustomization, &mut trail)?.resources;
+    let all = accumulate::accumulate(&session, &kustomization, &mut trail)?;
+    let mut resources = all.resources;
     generate::add_hashes(&mut resources)?;
-    reference::follow(&session, &mut resources)?;
+    reference::follow(&session, &all.config, &mut resources)?;
     resources.retain(|resource| !resource.is_local());
     kustomization
         .sort

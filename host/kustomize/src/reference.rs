@@ -5,21 +5,29 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::{Config, References};
 use crate::error::Error;
-use crate::fieldspec::{Defaults, FieldSpec, Gvk, References};
+use crate::fieldspec::{FieldSpec, Gvk};
 use crate::resource::{Previous, Resource, set_text};
 use crate::session::Session;
 use crate::yaml::Node;
 
-/// Rewrites the references in `resources`.
-pub(crate) fn follow(session: &Session<'_>, resources: &mut [Resource]) -> Result<(), Error> {
+/// Rewrites the references in `resources`, in the fields of `config`.
+pub(crate) fn follow(
+    session: &Session<'_>,
+    config: &Config,
+    resources: &mut [Resource],
+) -> Result<(), Error> {
     let known = Known::new(resources);
+    let fields: usize = config.references.iter().map(|r| 1 + r.fields.len()).sum();
     for index in 0..resources.len() {
         let Some(resource) = resources.get(index) else {
             continue;
         };
+        let charge = session.budget.steps(fields as u64);
+        charge.map_err(|why| resource.error(&why.to_string()))?;
         let referrer = Referrer::new(resource).map_err(|why| resource.error(&why))?;
-        for references in &Defaults::get().references {
+        for references in &config.references {
             for spec in references
                 .fields
                 .iter()
@@ -35,7 +43,7 @@ pub(crate) fn follow(session: &Session<'_>, resources: &mut [Resource]) -> Resul
                     spec,
                     session,
                 };
-                spec.visit(resource, &mut |node| finder.set(node))
+                spec.visit(resource, &session.budget, &mut |node| finder.set(node))
                     .map_err(|why| resource.error(&why))?;
             }
         }

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::budget::Budget;
 use crate::error::{Error, Place, Why};
 use crate::file::{self, BuildMetadata, Entry, Kustomization};
@@ -104,6 +106,29 @@ impl Session<'_> {
             budget: &self.budget,
         }
         .documents(bytes)
+    }
+
+    /// The first document of a file that holds OpenAPI definitions, as JSON or YAML.
+    pub(crate) fn document(&self, bytes: &[u8], file: &str) -> Result<Value, Error> {
+        if bytes.first() == Some(&b'{') {
+            // Every value but the first stands behind one of these.
+            let values = bytes.iter().filter(|b| b"{[,:".contains(b)).count();
+            self.budget
+                .nodes(values as u64)
+                .map_err(|why| Error::new(file, why))?;
+            return serde_json::from_slice(bytes).map_err(|e| {
+                let why = Error::new(file, Why::Syntax(format!("is no JSON: {e}")));
+                let (line, column) = (u32::try_from(e.line()), u32::try_from(e.column()));
+                why.at(line.unwrap_or(0), column.unwrap_or(0))
+            });
+        }
+        let documents = self.documents(bytes, file)?;
+        let first = documents.into_iter().next().map(|d| d.node);
+        let value = first.unwrap_or_default().into_value();
+        value.map_err(|text| {
+            let why = format!("{text} is a number that JSON cannot hold: quote it");
+            Error::invalid(file, why)
+        })
     }
 
     /// The objects of a manifest, lists expanded.

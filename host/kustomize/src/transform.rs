@@ -9,18 +9,21 @@ mod name;
 mod namespace;
 mod replica;
 
+use crate::config::Config;
 use crate::error::Error;
-use crate::file::{Entry, Kustomization};
+use crate::file::Kustomization;
 use crate::origin::note;
 use crate::patch;
 use crate::resource::Resource;
 use crate::session::Session;
-use crate::yaml::text_cost;
+use name::End;
+use namespace::Move;
 
-/// Applies everything that `kustomization` says to `resources`.
+/// Applies everything that `kustomization` says to `resources`, in the fields of `config`.
 pub(crate) fn transform(
     session: &Session<'_>,
     kustomization: &Kustomization,
+    config: &Config,
     resources: &mut Vec<Resource>,
 ) -> Result<(), Error> {
     let file = kustomization.file.as_str();
@@ -32,18 +35,18 @@ pub(crate) fn transform(
         patch::apply(session, kustomization, one, resources)?;
         note(session, file, "PatchTransformer", resources)?;
     }
-    rename(session, kustomization, resources)?;
-    label_all(session, kustomization, resources)?;
+    rename(session, kustomization, config, resources)?;
+    label_all(session, kustomization, config, resources)?;
     for one in &kustomization.operations {
         patch::apply_operations(session, kustomization, one, resources)?;
         note(session, file, "PatchJson6902Transformer", resources)?;
     }
     for replica in &kustomization.replicas {
-        replica::apply(session, replica, resources)?;
+        replica::apply(session, replica, &config.replicas, resources)?;
         note(session, file, "ReplicaCountTransformer", resources)?;
     }
     for image in &kustomization.images {
-        image::apply(session, image, resources)?;
+        image::apply(session, image, &config.images, resources)?;
         note(session, file, "ImageTagTransformer", resources)?;
     }
     Ok(())
@@ -53,32 +56,26 @@ pub(crate) fn transform(
 fn rename(
     session: &Session<'_>,
     kustomization: &Kustomization,
+    config: &Config,
     resources: &mut [Resource],
 ) -> Result<(), Error> {
-    type Rename = fn(&Entry, &mut [Resource]) -> Result<(), Error>;
-    let all: [(&Entry, Rename, &str); 3] = [
-        (
-            &kustomization.namespace,
-            namespace::apply,
-            "NamespaceTransformer",
-        ),
-        (
-            &kustomization.name_prefix,
-            name::prefix,
-            "PrefixTransformer",
-        ),
-        (
-            &kustomization.name_suffix,
-            name::suffix,
-            "SuffixTransformer",
-        ),
-    ];
-    for (entry, apply, kind) in all {
-        if !entry.text.is_empty() {
-            charge(session, entry, resources)?;
-            apply(entry, resources)?;
-            note(session, &kustomization.file, kind, resources)?;
-        }
+    let file = kustomization.file.as_str();
+    let to = Move {
+        namespace: kustomization.namespace.clone(),
+        ..Move::default()
+    };
+    if !to.namespace.text.is_empty() {
+        namespace::apply(session, &to, &config.namespace, resources)?;
+        note(session, file, "NamespaceTransformer", resources)?;
+    }
+    let (prefix, suffix) = (&kustomization.name_prefix, &kustomization.name_suffix);
+    if !prefix.text.is_empty() {
+        name::apply(session, prefix, End::Front, &config.name_prefix, resources)?;
+        note(session, file, "PrefixTransformer", resources)?;
+    }
+    if !suffix.text.is_empty() {
+        name::apply(session, suffix, End::Back, &config.name_suffix, resources)?;
+        note(session, file, "SuffixTransformer", resources)?;
     }
     Ok(())
 }
@@ -87,32 +84,23 @@ fn rename(
 fn label_all(
     session: &Session<'_>,
     kustomization: &Kustomization,
+    config: &Config,
     resources: &mut [Resource],
 ) -> Result<(), Error> {
     let file = kustomization.file.as_str();
     let common = &kustomization.common_labels;
     for labels in &kustomization.labels {
-        label::apply_labels(session, labels, resources)?;
+        label::apply_labels(session, config, labels, resources)?;
         note(session, file, "LabelTransformer", resources)?;
     }
     if !kustomization.labels.is_empty() || !common.pairs.is_empty() {
-        label::apply_common_labels(session, common, resources)?;
+        label::add(session, common, &config.common_labels, resources)?;
         note(session, file, "LabelTransformer", resources)?;
     }
     let annotations = &kustomization.common_annotations;
     if !annotations.pairs.is_empty() {
-        label::apply_common_annotations(session, annotations, resources)?;
+        label::add(session, annotations, &config.common_annotations, resources)?;
         note(session, file, "AnnotationsTransformer", resources)?;
     }
     Ok(())
-}
-
-/// Every object gets a copy of the text, and remembers one.
-fn charge(session: &Session<'_>, entry: &Entry, resources: &[Resource]) -> Result<(), Error> {
-    let names = resources.iter().map(|resource| text_cost(resource.name()));
-    let cost = resources.len() as u64 * 2 * text_cost(&entry.text) + names.sum::<u64>();
-    session
-        .budget
-        .nodes(cost)
-        .map_err(|why| Error::in_place(&entry.place, why))
 }

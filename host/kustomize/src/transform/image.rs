@@ -1,10 +1,10 @@
 //! `images`: another name, tag or digest for an image, wherever containers are.
 //!
-//! Found twice, as kustomize does: in every list named `containers` or `initContainers` at any depth, and in the default
+//! Found twice, as kustomize does: in every list named `containers` or `initContainers` at any depth, and in the given
 //! fields. A CRD is left alone.
 
 use crate::error::Error;
-use crate::fieldspec::Defaults;
+use crate::fieldspec::FieldSpec;
 use crate::file::Image;
 use crate::pattern::Pattern;
 use crate::resource::{Resource, set_text};
@@ -15,9 +15,11 @@ use crate::yaml::Node;
 pub(crate) fn apply(
     session: &Session<'_>,
     image: &Image,
+    fields: &[FieldSpec],
     resources: &mut [Resource],
 ) -> Result<(), Error> {
-    let charge = session.budget.steps(resources.len() as u64);
+    let steps = resources.len() * (1 + fields.len());
+    let charge = session.budget.steps(steps as u64);
     charge.map_err(|why| Error::in_place(&image.place, why))?;
     // kustomize takes the name for a regular expression; one that is none matches nothing.
     let tail = "(:[a-zA-Z0-9_.{}-]*)?(@[a-zA-Z0-9]+([.+_-][a-zA-Z0-9]+)*:[a-zA-Z0-9_.{}-]*)?";
@@ -31,8 +33,8 @@ pub(crate) fn apply(
         .filter(|r| r.kind() != "CustomResourceDefinition")
     {
         find_containers(&mut resource.node, &mut set).map_err(|why| resource.error(&why))?;
-        for spec in &Defaults::get().images {
-            spec.apply(resource, None, &mut set)
+        for spec in fields {
+            spec.apply(resource, None, &session.budget, &mut set)
                 .map_err(|why| resource.error(&why))?;
         }
     }

@@ -1,7 +1,8 @@
 //! `labels`, `commonLabels` and `commonAnnotations`.
 
+use crate::config::Config;
 use crate::error::{Error, Place};
-use crate::fieldspec::{self, Defaults, FieldSpec, Make};
+use crate::fieldspec::{self, FieldSpec, Make};
 use crate::file::{Labels, Pairs};
 use crate::resource::Resource;
 use crate::session::Session;
@@ -14,53 +15,34 @@ const MANAGER: &str = "kustomize-v5.8.2";
 /// Adds one entry of `labels`.
 pub(crate) fn apply_labels(
     session: &Session<'_>,
+    config: &Config,
     labels: &Labels,
     resources: &mut [Resource],
 ) -> Result<(), Error> {
-    let defaults = Defaults::get();
     let mut fields = labels.fields.clone();
-    let merged = if labels.include_selectors {
-        fieldspec::merge(&mut fields, &defaults.common_labels)
-    } else {
-        let metadata = FieldSpec::new("", "", "", true, "metadata/labels");
-        let lists: [(bool, &[FieldSpec]); 3] = [
-            (labels.include_templates, &defaults.template_labels),
-            (
-                labels.include_volume_claim_templates,
-                &defaults.volume_claim_template_labels,
-            ),
-            (true, &[metadata]),
-        ];
-        let wanted = lists.iter().filter(|(wanted, _)| *wanted);
-        wanted
-            .map(|(_, list)| list)
-            .try_for_each(|list| fieldspec::merge(&mut fields, list))
-    };
-    merged.map_err(|why| Error::invalid_at(&labels.pairs.place, why))?;
+    let metadata = [FieldSpec::new("", "", "", true, "metadata/labels")];
+    let selectors = labels.include_selectors;
+    let lists: [(bool, &[FieldSpec]); 5] = [
+        (true, &config.labels),
+        (selectors, &config.common_labels),
+        (
+            !selectors && labels.include_templates,
+            &config.template_labels,
+        ),
+        (
+            !selectors && labels.include_volume_claim_templates,
+            &config.volume_claim_template_labels,
+        ),
+        (!selectors, &metadata),
+    ];
+    for (_, list) in lists.into_iter().filter(|(wanted, _)| *wanted) {
+        let steps = (fields.len() + list.len()) * list.len();
+        let charge = session.budget.steps(steps as u64);
+        charge.map_err(|why| Error::in_place(&labels.pairs.place, why))?;
+        fieldspec::merge(&mut fields, list)
+            .map_err(|why| Error::invalid_at(&labels.pairs.place, why))?;
+    }
     add(session, &labels.pairs, &fields, resources)
-}
-
-/// Adds `commonLabels`, selectors and templates included.
-pub(crate) fn apply_common_labels(
-    session: &Session<'_>,
-    pairs: &Pairs,
-    resources: &mut [Resource],
-) -> Result<(), Error> {
-    add(session, pairs, &Defaults::get().common_labels, resources)
-}
-
-/// Adds `commonAnnotations`, templates included.
-pub(crate) fn apply_common_annotations(
-    session: &Session<'_>,
-    pairs: &Pairs,
-    resources: &mut [Resource],
-) -> Result<(), Error> {
-    add(
-        session,
-        pairs,
-        &Defaults::get().common_annotations,
-        resources,
-    )
 }
 
 /// Adds the label that tells who built the objects: `buildMetadata: [managedByLabel]`.
@@ -73,7 +55,8 @@ pub(crate) fn managed_by(session: &Session<'_>, resources: &mut [Resource]) -> R
     add(session, &pairs, &fields, resources)
 }
 
-fn add(
+/// Adds labels or annotations to all of `fields`.
+pub(crate) fn add(
     session: &Session<'_>,
     pairs: &Pairs,
     fields: &[FieldSpec],
@@ -82,6 +65,9 @@ fn add(
     if pairs.pairs.is_empty() {
         return Ok(());
     }
+    let steps = pairs.pairs.len() as u64 * (resources.len() * fields.len()) as u64;
+    let charge = session.budget.steps(steps);
+    charge.map_err(|why| Error::in_place(&pairs.place, why))?;
     for resource in resources {
         for (key, value) in &pairs.pairs {
             add_one(session, key, value, fields, resource).map_err(|why| resource.error(&why))?;
@@ -106,30 +92,35 @@ fn add_one(
     };
     for spec in fields {
         let mut changed = Vec::new();
-        spec.apply(resource, Some(Make::Mapping), &mut |node| {
-            session
-                .budget
-                .nodes(text_cost(key) + text_cost(value))
-                .map_err(|why| why.to_string())?;
-            let kind = node.kind_name();
-            let map = node
-                .map_mut()
-                .ok_or_else(|| format!("must be a mapping, not {kind}"))?;
-            match map.get_mut(key) {
-                None => {
-                    map.insert(key.to_owned(), Node::Scalar(scalar.clone()));
+        spec.apply(
+            resource,
+            Some(Make::Mapping),
+            &session.budget,
+            &mut |node| {
+                session
+                    .budget
+                    .nodes(text_cost(key) + text_cost(value))
+                    .map_err(|why| why.to_string())?;
+                let kind = node.kind_name();
+                let map = node
+                    .map_mut()
+                    .ok_or_else(|| format!("must be a mapping, not {kind}"))?;
+                match map.get_mut(key) {
+                    None => {
+                        map.insert(key.to_owned(), Node::Scalar(scalar.clone()));
+                    }
+                    Some(old) => {
+                        changed.extend(old.shared());
+                        let new = match old {
+                            Node::Scalar(old) => scalar.clone().over(old),
+                            _ => Scalar::string(value),
+                        };
+                        *old = Node::Scalar(new);
+                    }
                 }
-                Some(old) => {
-                    changed.extend(old.shared());
-                    let new = match old {
-                        Node::Scalar(old) => scalar.clone().over(old),
-                        _ => Scalar::string(value),
-                    };
-                    *old = Node::Scalar(new);
-                }
-            }
-            Ok(())
-        })?;
+                Ok(())
+            },
+        )?;
         if !changed.is_empty() {
             let steps = resource.node.cost() * changed.len() as u64;
             session.budget.steps(steps).map_err(|why| why.to_string())?;

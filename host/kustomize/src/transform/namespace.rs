@@ -4,21 +4,52 @@
 //! Namespace and the services that APIServices and CRDs name move too.
 
 use crate::error::{Error, Place, Why};
-use crate::fieldspec::{Defaults, FieldSpec, Make};
+use crate::fieldspec::{FieldSpec, Make};
 use crate::file::Entry;
 use crate::resource::{Resource, field_mapping, first_conflict, set_text};
-use crate::yaml::{Mapping, Node};
+use crate::session::Session;
+use crate::yaml::{Mapping, Node, text_cost};
+
+/// Which subjects of a role binding move.
+#[expect(dead_code, reason = "transformers say so, which come next")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Subjects {
+    /// Those with the name `default`.
+    #[default]
+    Default,
+    ServiceAccounts,
+    None,
+}
+
+/// How to move.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Move {
+    pub(crate) namespace: Entry,
+    /// Whether a field that holds something already is left alone.
+    pub(crate) unset_only: bool,
+    pub(crate) subjects: Subjects,
+}
 
 /// Moves `resources` into the namespace.
-pub(crate) fn apply(namespace: &Entry, resources: &mut [Resource]) -> Result<(), Error> {
-    if namespace.text.is_empty() {
+pub(crate) fn apply(
+    session: &Session<'_>,
+    to: &Move,
+    fields: &[FieldSpec],
+    resources: &mut [Resource],
+) -> Result<(), Error> {
+    if to.namespace.text.is_empty() {
         return Ok(());
     }
+    let place = &to.namespace.place;
+    let (count, text) = (resources.len() as u64, text_cost(&to.namespace.text));
+    let charge = session.budget.nodes(count * 2 * text);
+    let charge = charge.and_then(|()| session.budget.steps(count * (1 + fields.len() as u64)));
+    charge.map_err(|why| Error::in_place(place, why))?;
     for resource in resources.iter_mut() {
         resource.store_previous();
-        move_one(&namespace.text, resource).map_err(|why| resource.error(&why))?;
+        move_one(session, to, fields, resource).map_err(|why| resource.error(&why))?;
     }
-    first_conflict(&*resources).map_or(Ok(()), |twice| Err(conflict(&namespace.place, twice)))
+    first_conflict(&*resources).map_or(Ok(()), |twice| Err(conflict(place, twice)))
 }
 
 fn conflict(place: &Place, twice: &Resource) -> Error {
@@ -26,60 +57,81 @@ fn conflict(place: &Place, twice: &Resource) -> Error {
     Error::in_place(place, Why::Conflict(message))
 }
 
-fn move_one(namespace: &str, resource: &mut Resource) -> Result<(), String> {
-    let mut set = |node: &mut Node| set_scalar(node, namespace);
+/// Moves one object, whatever it is called elsewhere then.
+pub(crate) fn move_one(
+    session: &Session<'_>,
+    to: &Move,
+    fields: &[FieldSpec],
+    resource: &mut Resource,
+) -> Result<(), String> {
     if !resource.is_cluster_scoped() {
         let metadata = field_mapping(&mut resource.node, "metadata");
-        let field = metadata
-            .entry("namespace".to_owned())
-            .or_insert_with(|| Node::string(""));
-        set(field).map_err(|why| format!("metadata.namespace: {why}"))?;
+        to.set_field(metadata)
+            .map_err(|why| format!("metadata.namespace: {why}"))?;
     }
-    if matches!(resource.kind(), "RoleBinding" | "ClusterRoleBinding") {
-        set_default_subjects(namespace, &mut resource.node)?;
+    let binding = is_binding(resource.kind());
+    if binding {
+        to.set_subjects(&mut resource.node)?;
     }
     let is_v1 = resource.api_version() == "v1";
-    let fields = Defaults::get().namespace.iter();
-    // The name of a Namespace, but not that of another group's kind of that name.
-    let meant = |spec: &&FieldSpec| spec.path != "metadata/name" || is_v1;
-    fields
-        .filter(meant)
-        .try_for_each(|spec| spec.apply(resource, Some(Make::Text), &mut set))
-}
-
-fn set_default_subjects(namespace: &str, node: &mut Node) -> Result<(), String> {
-    match node.get_mut("subjects") {
-        None => Ok(()),
-        Some(Node::Seq(subjects)) => {
-            for subject in subjects.iter_mut().filter_map(Node::map_mut) {
-                if subject
-                    .get("name")
-                    .is_some_and(|name| name.text() == "default")
-                {
-                    set_subject(namespace, subject)?;
-                }
-            }
-            Ok(())
-        }
-        Some(other) if other.is_null() => Ok(()),
-        Some(other) => Err(format!(
-            "subjects must be a list, not {}",
-            other.kind_name()
-        )),
+    let meant = |spec: &FieldSpec| match spec.path.as_str() {
+        "metadata/namespace" => false,
+        // The name of a Namespace, but not that of another group's kind of that name.
+        "metadata/name" => is_v1,
+        "subjects/namespace" => !(binding && is_binding(&spec.gvk.kind)),
+        _ => true,
+    };
+    for spec in fields.iter().filter(|spec| meant(spec)) {
+        let mut set = |node: &mut Node| to.set(node);
+        spec.apply(resource, Some(Make::Text), &session.budget, &mut set)?;
     }
-}
-
-fn set_subject(namespace: &str, subject: &mut Mapping) -> Result<(), String> {
-    let field = subject
-        .entry("namespace".to_owned())
-        .or_insert_with(|| Node::string(""));
-    set_scalar(field, namespace)
-}
-
-fn set_scalar(node: &mut Node, text: &str) -> Result<(), String> {
-    if !node.is_scalar() {
-        return Err(format!("must be a string, not {}", node.kind_name()));
-    }
-    set_text(node, text.to_owned());
     Ok(())
+}
+
+fn is_binding(kind: &str) -> bool {
+    matches!(kind, "RoleBinding" | "ClusterRoleBinding")
+}
+
+impl Move {
+    fn set_subjects(&self, node: &mut Node) -> Result<(), String> {
+        let moves = |subject: &Mapping| {
+            let is = |key: &str, text: &str| subject.get(key).is_some_and(|n| n.text() == text);
+            match self.subjects {
+                Subjects::Default => is("name", "default"),
+                Subjects::ServiceAccounts => is("kind", "ServiceAccount"),
+                Subjects::None => false,
+            }
+        };
+        match node.get_mut("subjects") {
+            None => Ok(()),
+            Some(_) if self.subjects == Subjects::None => Ok(()),
+            Some(Node::Seq(subjects)) => subjects
+                .iter_mut()
+                .filter_map(Node::map_mut)
+                .filter(|subject| moves(subject))
+                .try_for_each(|subject| self.set_field(subject)),
+            Some(other) if other.is_null() => Ok(()),
+            Some(other) => Err(format!(
+                "subjects must be a list, not {}",
+                other.kind_name()
+            )),
+        }
+    }
+
+    fn set_field(&self, map: &mut Mapping) -> Result<(), String> {
+        let field = map
+            .entry("namespace".to_owned())
+            .or_insert_with(|| Node::string(""));
+        self.set(field)
+    }
+
+    fn set(&self, node: &mut Node) -> Result<(), String> {
+        if !node.is_scalar() {
+            return Err(format!("must be a string, not {}", node.kind_name()));
+        }
+        if !self.unset_only || node.text().is_empty() {
+            set_text(node, self.namespace.text.clone());
+        }
+        Ok(())
+    }
 }

@@ -1,7 +1,7 @@
 //! `replicas`: how many copies of a workload run.
 
 use crate::error::Error;
-use crate::fieldspec::{Defaults, FieldSpec, Make};
+use crate::fieldspec::{FieldSpec, Make};
 use crate::file::Replica;
 use crate::resource::Resource;
 use crate::session::Session;
@@ -11,10 +11,11 @@ use crate::yaml::{Node, Scalar, Tag};
 pub(crate) fn apply(
     session: &Session<'_>,
     replica: &Replica,
+    fields: &[FieldSpec],
     resources: &mut [Resource],
 ) -> Result<(), Error> {
-    let fields = &Defaults::get().replicas;
-    let charge = session.budget.steps(resources.len() as u64);
+    let steps = resources.len() * (1 + fields.len());
+    let charge = session.budget.steps(steps as u64);
     charge.map_err(|why| Error::in_place(&replica.place, why))?;
     let mut found = false;
     for resource in resources {
@@ -23,7 +24,8 @@ pub(crate) fn apply(
                 continue;
             }
             found = true;
-            spec.apply(resource, Some(Make::Text), &mut |node| set(node, replica))
+            let mut set = |node: &mut Node| set(node, replica);
+            spec.apply(resource, Some(Make::Text), &session.budget, &mut set)
                 .map_err(|why| resource.error(&why))?;
         }
     }

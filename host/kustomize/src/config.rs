@@ -1,0 +1,319 @@
+//! Which fields each transformer touches: kustomize's defaults, and what `configurations` and `crds` add to them.
+//!
+//! The defaults are data (`data/fieldspecs.txt`, written by `data/generate.py`). Every kustomization starts from what its
+//! bases know, adds the defaults and then its own; whoever lists it gets the sum. A configuration file is read in
+//! `file/config.rs`, the schemas of `crds` in `crd.rs`.
+
+use std::cmp::Ordering;
+use std::sync::{Arc, LazyLock};
+
+use crate::budget::Budget;
+use crate::error::Why;
+use crate::fieldspec::{self, FieldSpec, Gvk};
+
+const DATA: &str = include_str!("../data/fieldspecs.txt");
+/// Kinds that others need, in the order in which kustomize sorts fields.
+const FIRST: [&str; 22] = [
+    "Namespace",
+    "ResourceQuota",
+    "StorageClass",
+    "CustomResourceDefinition",
+    "ServiceAccount",
+    "PodSecurityPolicy",
+    "Role",
+    "ClusterRole",
+    "RoleBinding",
+    "ClusterRoleBinding",
+    "ConfigMap",
+    "Secret",
+    "Endpoints",
+    "Service",
+    "LimitRange",
+    "PriorityClass",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Deployment",
+    "StatefulSet",
+    "CronJob",
+    "PodDisruptionBudget",
+];
+const LAST: [&str; 2] = [
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+];
+
+/// A list of fields that some transformer works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum List {
+    NamePrefix,
+    NameSuffix,
+    Namespace,
+    CommonLabels,
+    /// What every entry of `labels` touches on top of its own fields.
+    Labels,
+    TemplateLabels,
+    VolumeClaimTemplateLabels,
+    CommonAnnotations,
+    VarReference,
+    Images,
+    Replicas,
+}
+
+impl List {
+    /// All lists and their names, in the order in which kustomize merges them.
+    pub(crate) const ALL: [(Self, &'static str); 11] = [
+        (Self::NamePrefix, "namePrefix"),
+        (Self::NameSuffix, "nameSuffix"),
+        (Self::Namespace, "namespace"),
+        (Self::CommonAnnotations, "commonAnnotations"),
+        (Self::CommonLabels, "commonLabels"),
+        (Self::Labels, "labels"),
+        (Self::TemplateLabels, "templateLabels"),
+        (Self::VolumeClaimTemplateLabels, "volumeClaimTemplateLabels"),
+        (Self::VarReference, "varReference"),
+        (Self::Images, "images"),
+        (Self::Replicas, "replicas"),
+    ];
+
+    fn named(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|(_, known)| *known == name).map(|(list, _)| list)
+    }
+}
+
+/// The fields in which kinds name an object of the kind `target`.
+#[derive(Clone, Debug)]
+pub(crate) struct References {
+    pub(crate) target: Gvk,
+    pub(crate) fields: Vec<FieldSpec>,
+}
+
+/// The fields of all transformers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Config {
+    pub(crate) name_prefix: Vec<FieldSpec>,
+    pub(crate) name_suffix: Vec<FieldSpec>,
+    pub(crate) namespace: Vec<FieldSpec>,
+    pub(crate) common_labels: Vec<FieldSpec>,
+    pub(crate) labels: Vec<FieldSpec>,
+    pub(crate) template_labels: Vec<FieldSpec>,
+    pub(crate) volume_claim_template_labels: Vec<FieldSpec>,
+    pub(crate) common_annotations: Vec<FieldSpec>,
+    pub(crate) vars: Vec<FieldSpec>,
+    pub(crate) images: Vec<FieldSpec>,
+    pub(crate) replicas: Vec<FieldSpec>,
+    pub(crate) references: Vec<References>,
+}
+
+static DEFAULTS: LazyLock<Arc<Config>> = LazyLock::new(|| {
+    let mut config = Config::default();
+    let mut list = None;
+    for line in DATA.lines().filter(|l| !l.starts_with('#')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match (line.starts_with(' '), words.as_slice()) {
+            (true, [group, version, kind, create, path]) => {
+                let spec =
+                    FieldSpec::new(word(group), word(version), word(kind), *create == "c", path);
+                match (list, config.references.last_mut()) {
+                    (Some(list), _) => config.list_mut(list).push(spec),
+                    (None, Some(references)) => references.fields.push(spec),
+                    (None, None) => {}
+                }
+            }
+            (false, [_, group, version, kind]) => {
+                list = None;
+                let target = Gvk::new(word(group), word(version), word(kind));
+                config.references.push(References {
+                    target,
+                    fields: Vec::new(),
+                });
+            }
+            (false, [name]) => list = List::named(name),
+            _ => {}
+        }
+    }
+    Arc::new(config)
+});
+
+fn word(text: &str) -> &str {
+    if text == "-" { "" } else { text }
+}
+
+impl Config {
+    /// What kustomize knows itself.
+    pub(crate) fn defaults() -> Arc<Self> {
+        DEFAULTS.clone()
+    }
+
+    pub(crate) fn list(&self, list: List) -> &Vec<FieldSpec> {
+        match list {
+            List::NamePrefix => &self.name_prefix,
+            List::NameSuffix => &self.name_suffix,
+            List::Namespace => &self.namespace,
+            List::CommonLabels => &self.common_labels,
+            List::Labels => &self.labels,
+            List::TemplateLabels => &self.template_labels,
+            List::VolumeClaimTemplateLabels => &self.volume_claim_template_labels,
+            List::CommonAnnotations => &self.common_annotations,
+            List::VarReference => &self.vars,
+            List::Images => &self.images,
+            List::Replicas => &self.replicas,
+        }
+    }
+
+    pub(crate) fn list_mut(&mut self, list: List) -> &mut Vec<FieldSpec> {
+        match list {
+            List::NamePrefix => &mut self.name_prefix,
+            List::NameSuffix => &mut self.name_suffix,
+            List::Namespace => &mut self.namespace,
+            List::CommonLabels => &mut self.common_labels,
+            List::Labels => &mut self.labels,
+            List::TemplateLabels => &mut self.template_labels,
+            List::VolumeClaimTemplateLabels => &mut self.volume_claim_template_labels,
+            List::CommonAnnotations => &mut self.common_annotations,
+            List::VarReference => &mut self.vars,
+            List::Images => &mut self.images,
+            List::Replicas => &mut self.replicas,
+        }
+    }
+
+    /// Both together, as kustomize merges them; nothing is copied where one says it all.
+    pub(crate) fn merged(
+        old: &Arc<Self>,
+        more: &Arc<Self>,
+        budget: &Budget,
+    ) -> Result<Arc<Self>, Why> {
+        let defaults = Arc::ptr_eq(more, &DEFAULTS);
+        if Arc::ptr_eq(old, more) || more.is_empty() {
+            return Ok(old.clone());
+        }
+        // Anything else is added field by field even to nothing: one field may make another superfluous.
+        if old.is_empty() && defaults {
+            return Ok(more.clone());
+        }
+        let mut both = Self::clone(old);
+        both.add(more, budget)?;
+        Ok(Arc::new(both))
+    }
+
+    /// Adds `more` to this.
+    pub(crate) fn add(&mut self, more: &Self, budget: &Budget) -> Result<(), Why> {
+        for (list, name) in List::ALL {
+            let (old, more) = (self.list_mut(list), more.list(list));
+            budget.steps(((old.len() + more.len()) * more.len()) as u64)?;
+            merge(old, more, name)?;
+        }
+        for references in &more.references {
+            self.add_references(references, budget)?;
+        }
+        self.sort();
+        Ok(())
+    }
+
+    /// Adds fields that name an object of one kind.
+    pub(crate) fn add_references(&mut self, more: &References, budget: &Budget) -> Result<(), Why> {
+        let known = self.references.len() as u64;
+        match self
+            .references
+            .iter_mut()
+            .find(|old| old.target == more.target)
+        {
+            Some(old) => {
+                let pairs = (old.fields.len() + more.fields.len()) * more.fields.len();
+                budget.steps(known + pairs as u64)?;
+                merge(&mut old.fields, &more.fields, "nameReference")
+            }
+            None => {
+                budget.steps(known)?;
+                self.references.push(more.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.references.is_empty()
+            && List::ALL
+                .iter()
+                .all(|(list, _)| self.list(*list).is_empty())
+    }
+
+    /// Puts everything in kustomize's order.
+    pub(crate) fn sort(&mut self) {
+        for (list, _) in List::ALL {
+            self.list_mut(list).sort_by(|a, b| order(&a.gvk, &b.gvk));
+        }
+        self.references.sort_by(|a, b| order(&a.target, &b.target));
+    }
+}
+
+fn merge(old: &mut Vec<FieldSpec>, more: &[FieldSpec], name: &str) -> Result<(), Why> {
+    fieldspec::merge(old, more).map_err(|why| Why::Conflict(format!("{name}: {why}")))
+}
+
+fn order(a: &Gvk, b: &Gvk) -> Ordering {
+    let rank = |gvk: &Gvk| -> i32 {
+        let at = |list: &[&str]| list.iter().position(|kind| *kind == gvk.kind);
+        match (at(&FIRST), at(&LAST)) {
+            (Some(at), _) => i32::try_from(at).unwrap_or(0) - 100,
+            (None, Some(at)) => i32::try_from(at).unwrap_or(0) + 1,
+            (None, None) => 0,
+        }
+    };
+    let or = |text: &str, none: &str| if text.is_empty() { none } else { text }.to_owned();
+    let text = |gvk: &Gvk| {
+        let (group, version) = (or(&gvk.group, "~G"), or(&gvk.version, "~V"));
+        format!("{group}_{version}_{}", or(&gvk.kind, "~K"))
+    };
+    rank(a).cmp(&rank(b)).then_with(|| text(a).cmp(&text(b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Limits;
+
+    #[test]
+    fn the_default_fields_are_all_read() {
+        let config = Config::defaults();
+        let counted: usize = config.references.iter().map(|r| r.fields.len()).sum();
+        let lists: usize = List::ALL.iter().map(|(l, _)| config.list(*l).len()).sum();
+        let written = DATA.lines().filter(|l| l.starts_with("  ")).count();
+        assert_eq!(counted + lists, written);
+        let own = |list| !config.list(list).is_empty();
+        assert!(
+            List::ALL
+                .iter()
+                .all(|(l, _)| own(*l) != (*l == List::Labels))
+        );
+    }
+
+    #[test]
+    fn the_defaults_are_written_in_kustomizes_order() {
+        let mut sorted = Config::clone(&Config::defaults());
+        sorted.sort();
+        assert_eq!(format!("{sorted:?}"), format!("{:?}", Config::defaults()));
+    }
+
+    #[test]
+    fn the_defaults_make_none_of_their_own_superfluous() {
+        let budget = Budget::new(Limits::default());
+        let mut config = Config::default();
+        config.add(&Config::defaults(), &budget).unwrap();
+        let defaults = Config::defaults();
+        assert_eq!(format!("{config:?}"), format!("{defaults:?}"));
+    }
+
+    #[test]
+    fn a_field_cannot_be_made_in_one_place_and_left_alone_in_another() {
+        let budget = Budget::new(Limits::default());
+        let with = |create| Config {
+            images: vec![FieldSpec::new("", "", "Foo", create, "spec/image")],
+            ..Config::default()
+        };
+        let mut config = with(true);
+        assert!(config.add(&with(true), &budget).is_ok());
+        assert_eq!(config.images.len(), 1);
+        assert!(config.add(&with(false), &budget).is_err());
+    }
+}
