@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::builtin;
 use crate::config::Config;
 use crate::crd;
 use crate::error::{Error, Place, Why};
@@ -60,11 +61,14 @@ fn accumulate_into(
     for resource in generated {
         all.absorb(resource)?;
     }
+    builtin::generate(session, kustomization, trail, all)?;
     for entry in &kustomization.components {
         load_component(session, entry, trail, all)?;
     }
     let config = all.config.clone();
-    transform::transform(session, kustomization, &config, &mut all.resources)
+    transform::transform(session, kustomization, &config, &mut all.resources)?;
+    builtin::transform(session, kustomization, trail, &mut all.resources)?;
+    builtin::validate(session, kustomization, trail, &mut all.resources)
 }
 
 /// Adds the fields that kustomize knows and those of `configurations` and `crds`.
@@ -147,7 +151,7 @@ fn ambiguous(entry: &Entry) -> Error {
 }
 
 /// What one entry of `resources` stands for.
-fn load(
+pub(crate) fn load(
     session: &Session<'_>,
     kustomization: &Kustomization,
     entry: &Entry,
@@ -249,7 +253,7 @@ impl Accumulator {
         Ok(())
     }
 
-    fn append(&mut self, more: Vec<Resource>, place: &Place) -> Result<(), Error> {
+    pub(crate) fn append(&mut self, more: Vec<Resource>, place: &Place) -> Result<(), Error> {
         for resource in more {
             let key = resource.key();
             if !self.keys.insert(key.clone()) {
@@ -269,7 +273,7 @@ impl Accumulator {
     }
 
     /// Adds a generated resource: as a new one, or over the one of its name.
-    fn absorb(&mut self, mut new: Resource) -> Result<(), Error> {
+    pub(crate) fn absorb(&mut self, mut new: Resource) -> Result<(), Error> {
         let matches = self.any.get(&new.key()).cloned().unwrap_or_default();
         let place = Place {
             file: new.file.to_string(),

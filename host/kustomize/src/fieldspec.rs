@@ -134,12 +134,17 @@ pub(crate) fn merge(list: &mut Vec<FieldSpec>, more: &[FieldSpec]) -> Result<(),
 
 /// The steps of a path; `\/` is a slash within one.
 fn split(path: &str) -> Vec<String> {
-    let mut steps: Vec<String> = Vec::new();
     let path = if path.len() > 1 {
         path.strip_prefix('/').unwrap_or(path)
     } else {
         path
     };
+    split_all(path)
+}
+
+/// The steps of a path, also an empty one before a leading slash.
+pub(crate) fn split_all(path: &str) -> Vec<String> {
+    let mut steps: Vec<String> = Vec::new();
     for part in path.split('/') {
         match steps.last_mut() {
             Some(last) if last.ends_with('\\') => {

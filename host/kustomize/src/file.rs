@@ -4,6 +4,7 @@
 //! file is silently left out. Fields match regardless of case, as in kustomize. How values are taken from YAML is in
 //! `file/decode.rs`; the next stage is `accumulate.rs`.
 
+pub(crate) mod builtin;
 mod config;
 mod decode;
 mod patch;
@@ -20,21 +21,22 @@ pub(crate) use patch::{Patch, Replica};
 /// The names a kustomization file may have.
 pub(crate) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
+/// Fields that name charts, which nobody inflates here.
+const CHARTS: [&str; 2] = ["helmCharts", "helmChartInflationGenerator"];
+
 /// Fields that kustomize acts on and this engine does not.
-const UNSUPPORTED: [&str; 12] = [
+const UNSUPPORTED: [&str; 6] = [
     "openapi",
     "replacements",
     "vars",
-    "helmGlobals",
-    "helmCharts",
-    "helmChartInflationGenerator",
-    "generators",
-    "transformers",
-    "validators",
     "inventory",
     "commands",
     "namespaceTransformer",
 ];
+
+/// What to do instead of inflating charts.
+pub(crate) const NO_CHARTS: &str = "helm charts are not inflated: commit what helm template prints and list it in \
+                                    resources";
 
 /// A text of the file and where it was written.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +58,9 @@ pub(crate) struct Kustomization {
     pub(crate) components: Vec<Entry>,
     pub(crate) configurations: Vec<Entry>,
     pub(crate) crds: Vec<Entry>,
+    pub(crate) generators: Vec<Entry>,
+    pub(crate) transformers: Vec<Entry>,
+    pub(crate) validators: Vec<Entry>,
     /// How many of `resources` were written in that field and not in `bases`.
     pub(crate) proper_resources: usize,
     pub(crate) namespace: Entry,
@@ -200,6 +205,9 @@ impl Kustomization {
         read.components = fields.texts("components")?;
         read.configurations = fields.texts("configurations")?;
         read.crds = fields.texts("crds")?;
+        read.generators = fields.texts("generators")?;
+        read.transformers = fields.texts("transformers")?;
+        read.validators = fields.texts("validators")?;
         read.images = fields.list("images", Image::decode)?;
         read.images.extend(fields.list("imageTags", Image::decode)?);
         read.common_labels = fields.pairs("commonLabels")?;
@@ -218,7 +226,11 @@ impl Kustomization {
         if let Some(sort) = fields.take("sortOptions") {
             read.sort = Some(decode_sort(sort)?);
         }
-        fields.refuse(&UNSUPPORTED)?;
+        fields.skip("helmGlobals");
+        fields.refuse(&CHARTS, || Why::Invalid(NO_CHARTS.to_owned()))?;
+        for name in UNSUPPORTED {
+            fields.refuse(&[name], || Why::Unsupported(name.to_owned()))?;
+        }
         fields.finish()?;
         Ok(read)
     }
@@ -311,6 +323,15 @@ fn decode_field_spec(cursor: Cursor<'_>) -> Result<FieldSpec, Error> {
 
 impl Generator {
     fn decode(cursor: Cursor<'_>, secret: bool) -> Result<Self, Error> {
+        let generator = Self::decode_any(&cursor, secret)?;
+        if generator.name.is_empty() {
+            return Err(Error::invalid_at(&generator.place, "name is missing"));
+        }
+        Ok(generator)
+    }
+
+    /// The same, whatever its name.
+    fn decode_any(cursor: &Cursor<'_>, secret: bool) -> Result<Self, Error> {
         let mut fields = cursor.fields()?;
         let mut generator = Self {
             name: fields.text("name")?,
@@ -332,7 +353,7 @@ impl Generator {
             }
         };
         let env = fields.entry("env")?;
-        if !env.text.is_empty() {
+        if !env.text.is_empty() && !cursor.is_loose() {
             generator.envs.push(env);
         }
         if secret {
@@ -342,10 +363,6 @@ impl Generator {
             generator.options = GeneratorOptions::decode(options)?;
         }
         fields.finish()?;
-        if generator.name.is_empty() {
-            let why = Why::Invalid("name is missing".to_owned());
-            return Err(Error::in_place(&generator.place, why));
-        }
         Ok(generator)
     }
 }

@@ -34,25 +34,27 @@ pub(crate) fn generate(
     let mut made = Vec::new();
     for (kind, generators) in kinds {
         for generator in generators {
-            let resource = one(session, kustomization, kind, generator)?;
+            let options = &kustomization.generator_options;
+            let resource = one(session, &kustomization.file, kind, generator, options)?;
             made.push(resource);
         }
     }
     Ok(made)
 }
 
-fn one(
+/// What one generator in `file` makes, with the `options` of all generators.
+pub(crate) fn one(
     session: &Session<'_>,
-    kustomization: &Kustomization,
+    file: &str,
     kind: &str,
     generator: &Generator,
+    options: &GeneratorOptions,
 ) -> Result<Resource, Error> {
-    let file = &kustomization.file;
     session
         .budget
         .objects(1)
         .map_err(|why| Error::in_place(&generator.place, why))?;
-    let options = generator.options.or(&kustomization.generator_options);
+    let options = generator.options.or(options);
     let pairs = source::pairs(session, path::parent(file), generator)?;
     let cost = pairs
         .iter()
@@ -77,11 +79,7 @@ fn one(
     }
     fill_data(&mut node, secret, pairs);
     apply_options(&mut node, &options);
-    let mut resource = Resource::new(
-        node,
-        Rc::from(file.as_str()),
-        generator.place.line.unwrap_or(0),
-    );
+    let mut resource = Resource::new(node, Rc::from(file), generator.place.line.unwrap_or(0));
     resource.needs_hash = !options.disable_name_suffix_hash;
     resource.behavior = generator.behavior;
     if session.metadata.tracked {

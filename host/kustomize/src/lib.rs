@@ -6,6 +6,7 @@
 
 mod accumulate;
 mod budget;
+mod builtin;
 mod config;
 mod crd;
 mod discover;

@@ -26,6 +26,17 @@ pub(crate) fn of_builtin(session: &Session<'_>, file: &str, kind: &str) -> Strin
     format!("configuredIn: {text}configuredBy:\n  apiVersion: builtin\n  kind: {kind}\n")
 }
 
+/// The origin of what the object `config` asks for.
+pub(crate) fn of_config(session: &Session<'_>, config: &Resource) -> String {
+    let mut origin = of_builtin(session, &config.file, config.kind());
+    for (key, text) in [("name", config.name()), ("namespace", config.namespace())] {
+        if !text.is_empty() {
+            origin.push_str(&format!("  {key}: {}", line(text)));
+        }
+    }
+    origin
+}
+
 fn line(text: &str) -> String {
     let mut out = String::new();
     yaml::emit(&Value::from(text), &mut out);
@@ -42,11 +53,34 @@ pub(crate) fn note(
     if !session.metadata.tracked {
         return Ok(());
     }
-    let text: Rc<str> = of_builtin(session, file, kind).into();
-    let place = Place {
-        file: file.to_owned(),
-        ..Place::default()
-    };
+    note_text(
+        session,
+        file,
+        of_builtin(session, file, kind).into(),
+        resources,
+    )
+}
+
+/// Notes on all `resources` that the builtin which `config` asks for went over them.
+pub(crate) fn note_config(
+    session: &Session<'_>,
+    config: &Resource,
+    resources: &mut [Resource],
+) -> Result<(), Error> {
+    if !session.metadata.tracked {
+        return Ok(());
+    }
+    let text = of_config(session, config).into();
+    note_text(session, &config.file, text, resources)
+}
+
+fn note_text(
+    session: &Session<'_>,
+    file: &str,
+    text: Rc<str>,
+    resources: &mut [Resource],
+) -> Result<(), Error> {
+    let place = Place::of_file(file);
     let cost = text_cost(&text) * resources.len() as u64;
     session
         .budget

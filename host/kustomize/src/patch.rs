@@ -10,7 +10,7 @@ pub(crate) mod select;
 mod strategic;
 
 use crate::error::{Error, Place, Why};
-use crate::file::{Entry, Kustomization, Patch};
+use crate::file::{Entry, Patch};
 use crate::path;
 use crate::resource::{Resource, first_conflict};
 use crate::session::Session;
@@ -22,11 +22,11 @@ use select::Selection;
 /// Applies one patch to the `resources` it is for; those it deletes leave the list.
 pub(crate) fn apply(
     session: &Session<'_>,
-    kustomization: &Kustomization,
+    dir: &str,
     patch: &Patch,
     resources: &mut Vec<Resource>,
 ) -> Result<(), Error> {
-    let (text, file) = read(session, kustomization, patch)?;
+    let (text, file) = read(session, dir, patch)?;
     let parsed = parse(session, &text, &file);
     // In an inline text, the place that helps is the field's; the text's own line goes into the message.
     let parsed = parsed.map_err(|error| located(error, patch))?;
@@ -49,11 +49,7 @@ enum Parsed {
 }
 
 /// The text of a patch and the file it stands in.
-fn read(
-    session: &Session<'_>,
-    kustomization: &Kustomization,
-    patch: &Patch,
-) -> Result<(Vec<u8>, String), Error> {
+fn read(session: &Session<'_>, dir: &str, patch: &Patch) -> Result<(Vec<u8>, String), Error> {
     if patch.path.is_empty() {
         return Ok((patch.inline.clone().into_bytes(), String::new()));
     }
@@ -69,16 +65,17 @@ fn read(
         text: patch.path.clone(),
         place,
     };
-    let file = path::resolve(path::parent(&kustomization.file), &entry)?;
+    let file = path::resolve(dir, &entry)?;
     Ok((session.read(&file, &entry.place)?.to_vec(), file))
 }
 
 fn parse(session: &Session<'_>, text: &[u8], file: &str) -> Result<Parsed, Error> {
     let documents = session.documents(text, file)?;
-    if documents.iter().any(|d| matches!(d.node, Node::Seq(_))) {
-        if documents.len() > 1 {
-            return Err(Error::invalid(file, "a JSON patch is one document"));
-        }
+    // Only the first document of operations counts.
+    if documents
+        .first()
+        .is_some_and(|d| matches!(d.node, Node::Seq(_)))
+    {
         let reader = Reader {
             file,
             typing: Typing::Config,
@@ -86,7 +83,8 @@ fn parse(session: &Session<'_>, text: &[u8], file: &str) -> Result<Parsed, Error
         };
         let operations = reader
             .documents(text)?
-            .pop()
+            .into_iter()
+            .next()
             .map(|d| d.node)
             .unwrap_or_default();
         let operations = Operations::parse(operations).map_err(|why| Error::invalid(file, why))?;

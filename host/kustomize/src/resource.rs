@@ -263,6 +263,11 @@ impl Resource {
         }
     }
 
+    /// Whether nothing is left of it.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.node.map().is_none_or(|map| map.is_empty())
+    }
+
     /// Whether the object is for tools only and not for the cluster.
     pub(crate) fn is_local(&self) -> bool {
         let value = self.metadata_text("annotations", "config.kubernetes.io/local-config");

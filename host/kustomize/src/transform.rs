@@ -3,19 +3,20 @@
 //! One file a transformer; patches are in `patch.rs`. Name references are not followed here but once at the end, in
 //! `reference.rs`.
 
-mod image;
+pub(crate) mod image;
 pub(crate) mod label;
-mod name;
-mod namespace;
-mod replica;
+pub(crate) mod name;
+pub(crate) mod namespace;
+pub(crate) mod replica;
+pub(crate) mod value;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::file::Kustomization;
 use crate::origin::note;
-use crate::patch;
 use crate::resource::Resource;
 use crate::session::Session;
+use crate::{patch, path};
 use name::End;
 use namespace::Move;
 
@@ -27,18 +28,19 @@ pub(crate) fn transform(
     resources: &mut Vec<Resource>,
 ) -> Result<(), Error> {
     let file = kustomization.file.as_str();
+    let dir = path::parent(file);
     if !kustomization.merges.is_empty() {
-        patch::apply_merges(session, kustomization, resources)?;
+        patch::apply_merges(session, dir, &kustomization.merges, resources)?;
         note(session, file, "PatchStrategicMergeTransformer", resources)?;
     }
     for one in &kustomization.patches {
-        patch::apply(session, kustomization, one, resources)?;
+        patch::apply(session, dir, one, resources)?;
         note(session, file, "PatchTransformer", resources)?;
     }
     rename(session, kustomization, config, resources)?;
     label_all(session, kustomization, config, resources)?;
     for one in &kustomization.operations {
-        patch::apply_operations(session, kustomization, one, resources)?;
+        patch::apply_operations(session, dir, one, resources)?;
         note(session, file, "PatchJson6902Transformer", resources)?;
     }
     for replica in &kustomization.replicas {

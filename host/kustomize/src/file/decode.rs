@@ -3,6 +3,7 @@
 //! A value of another type than kustomize's is refused as kustomize refuses it: a number is no string.
 
 use indexmap::IndexMap;
+use serde_json::Value;
 
 use super::{Entry, Pairs};
 use crate::error::{Error, Place, Why};
@@ -15,12 +16,16 @@ pub(super) struct Cursor<'a> {
     marks: &'a Marks,
     path: String,
     node: &'a Node,
+    /// The object the value is a part of, where it has no marks of its own.
+    object: Option<&'a Place>,
 }
 
 /// The fields of a mapping that were not taken yet.
 pub(super) struct Fields<'a> {
     rest: IndexMap<&'a str, Cursor<'a>>,
     known: Vec<&'static str>,
+    /// Whether fields that nobody knows are let pass.
+    loose: bool,
 }
 
 impl<'a> Cursor<'a> {
@@ -30,7 +35,24 @@ impl<'a> Cursor<'a> {
             marks,
             path: String::new(),
             node,
+            object: None,
         }
+    }
+
+    /// An object that stands at `place`; fields that nobody knows are let pass in it.
+    pub(super) fn loose(node: &'a Node, place: &'a Place) -> Self {
+        static NONE: Marks = Marks::new();
+        Self {
+            file: &place.file,
+            marks: &NONE,
+            path: String::new(),
+            node,
+            object: Some(place),
+        }
+    }
+
+    pub(super) fn is_loose(&self) -> bool {
+        self.object.is_some()
     }
 
     pub(super) fn file(&self) -> &'a str {
@@ -38,6 +60,14 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn place(&self) -> Place {
+        if let Some(object) = self.object {
+            let both = [object.field.clone().unwrap_or_default(), self.path.clone()];
+            let both: Vec<String> = both.into_iter().filter(|part| !part.is_empty()).collect();
+            return Place {
+                field: (!both.is_empty()).then(|| both.join(".")),
+                ..object.clone()
+            };
+        }
         let mark = self.marks.get(&self.path);
         Place {
             file: self.file.to_owned(),
@@ -78,7 +108,16 @@ impl<'a> Cursor<'a> {
         Ok(Fields {
             rest,
             known: Vec::new(),
+            loose: self.is_loose(),
         })
+    }
+
+    /// What `decode` makes of every item of a list.
+    pub(super) fn list<T>(
+        &self,
+        decode: impl Fn(Self) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        self.items()?.into_iter().map(decode).collect()
     }
 
     fn items(&self) -> Result<Vec<Self>, Error> {
@@ -95,6 +134,10 @@ impl<'a> Cursor<'a> {
                 ..
             }) => Ok(Entry {
                 text: text.clone(),
+                place: self.place(),
+            }),
+            Node::Scalar(scalar) if self.is_loose() && scalar.tag != Tag::Null => Ok(Entry {
+                text: as_text(scalar),
                 place: self.place(),
             }),
             _ => Err(self.wrong("a string")),
@@ -190,14 +233,16 @@ impl<'a> Fields<'a> {
         name: &'static str,
         decode: impl Fn(Cursor<'a>) -> Result<T, Error>,
     ) -> Result<Vec<T>, Error> {
-        let Some(cursor) = self.take(name) else {
-            return Ok(Vec::new());
-        };
-        cursor.items()?.into_iter().map(decode).collect()
+        self.take(name)
+            .map_or_else(|| Ok(Vec::new()), |cursor| cursor.list(decode))
     }
 
     /// Refuses the fields that are known but not acted on, unless they hold nothing.
-    pub(super) fn refuse(&mut self, names: &[&'static str]) -> Result<(), Error> {
+    pub(super) fn refuse(
+        &mut self,
+        names: &[&'static str],
+        why: impl Fn() -> Why,
+    ) -> Result<(), Error> {
         for name in names {
             let Some(cursor) = self.take(name) else {
                 continue;
@@ -208,14 +253,7 @@ impl<'a> Fields<'a> {
                 Node::Scalar(_) => false,
             };
             if !empty {
-                let place = Place {
-                    field: None,
-                    ..cursor.place()
-                };
-                return Err(Error::in_place(
-                    &place,
-                    Why::Unsupported((*name).to_owned()),
-                ));
+                return Err(Error::in_place(&cursor.place(), why()));
             }
         }
         Ok(())
@@ -223,7 +261,7 @@ impl<'a> Fields<'a> {
 
     /// Refuses whatever was not taken.
     pub(super) fn finish(self) -> Result<(), Error> {
-        let Some((name, cursor)) = self.rest.first() else {
+        let Some((name, cursor)) = self.rest.first().filter(|_| !self.loose) else {
             return Ok(());
         };
         let near = self
@@ -238,6 +276,31 @@ impl<'a> Fields<'a> {
             &cursor.place(),
             Why::Unknown { suggestion },
         ))
+    }
+}
+
+/// A value that is not quoted where a string is wanted, as Go's YAML packages write it.
+fn as_text(scalar: &Scalar) -> String {
+    match scalar.clone().into_value() {
+        Ok(Value::Bool(value)) => value.to_string(),
+        Ok(Value::Number(number)) => match number.as_f64() {
+            Some(float) if number.is_f64() => go_float(float),
+            _ => number.to_string(),
+        },
+        _ => scalar.text.clone(),
+    }
+}
+
+/// The shortest text of a number: with an exponent below 1e-4 and from 1e6 on.
+fn go_float(float: f64) -> String {
+    let text = format!("{float:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..6).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        _ => float.to_string(),
     }
 }
 

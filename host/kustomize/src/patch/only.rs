@@ -5,7 +5,7 @@
 
 use super::{Parsed, Remember, find_named, merge_plain, operate_selected, parse, read};
 use crate::error::{Error, Why};
-use crate::file::{Entry, Kustomization, Patch};
+use crate::file::{Entry, Patch};
 use crate::path;
 use crate::resource::Resource;
 use crate::session::Session;
@@ -13,18 +13,19 @@ use crate::session::Session;
 /// Applies `patchesStrategicMerge`.
 pub(crate) fn apply_merges(
     session: &Session<'_>,
-    kustomization: &Kustomization,
+    dir: &str,
+    merges: &[Entry],
     resources: &mut Vec<Resource>,
 ) -> Result<(), Error> {
     let mut found = false;
     // All are read before the first is applied.
     let mut loaded = Vec::new();
-    for entry in &kustomization.merges {
-        let patches = load(session, kustomization, entry)?;
+    for entry in merges {
+        let patches = load(session, dir, entry)?;
         found |= !patches.is_empty();
         loaded.push((entry, patches));
     }
-    if let (false, Some(first)) = (found, kustomization.merges.first()) {
+    if let (false, Some(first)) = (found, merges.first()) {
         return Err(Error::invalid_at(&first.place, "the patch is empty"));
     }
     for (entry, patches) in loaded {
@@ -59,17 +60,13 @@ fn apply_one(
 }
 
 /// The objects of one entry: of the text itself, or of the file that it names.
-fn load(
-    session: &Session<'_>,
-    kustomization: &Kustomization,
-    entry: &Entry,
-) -> Result<Vec<Resource>, Error> {
+fn load(session: &Session<'_>, dir: &str, entry: &Entry) -> Result<Vec<Resource>, Error> {
     if entry.text.contains('\n') || entry.text.contains(": ") || entry.text.starts_with('{') {
         let objects = session.documents(entry.text.as_bytes(), "");
         let objects = objects.and_then(|documents| session.resources(documents, ""));
         return objects.map_err(|error| located(error, entry));
     }
-    let file = path::resolve(path::parent(&kustomization.file), entry)?;
+    let file = path::resolve(dir, entry)?;
     let bytes = session.read(&file, &entry.place)?;
     let documents = session.documents(&bytes, &file)?;
     session.resources(documents, &file)
@@ -88,11 +85,11 @@ fn located(error: Error, entry: &Entry) -> Error {
 /// Applies one entry of `patchesJson6902`.
 pub(crate) fn apply_operations(
     session: &Session<'_>,
-    kustomization: &Kustomization,
+    dir: &str,
     patch: &Patch,
     resources: &mut [Resource],
 ) -> Result<(), Error> {
-    let (text, file) = read(session, kustomization, patch)?;
+    let (text, file) = read(session, dir, patch)?;
     let parsed = parse(session, &text, &file).map_err(|error| super::located(error, patch))?;
     match parsed {
         Parsed::Operations(operations) if operations.len() > 0 => {

@@ -8,7 +8,7 @@ use crate::resource::Resource;
 use crate::yaml::Node;
 
 /// A target, its expressions compiled.
-pub(super) struct Selection {
+pub(crate) struct Selection {
     group: Option<Pattern>,
     version: Option<Pattern>,
     kind: Option<Pattern>,
@@ -20,7 +20,7 @@ pub(super) struct Selection {
 
 impl Selection {
     /// The error says which field is wrong.
-    pub(super) fn new(target: &Selector, budget: &Budget) -> Result<Self, String> {
+    pub(crate) fn new(target: &Selector, budget: &Budget) -> Result<Self, String> {
         Ok(Self {
             group: compile("group", &target.group, budget)?,
             version: compile("version", &target.version, budget)?,
@@ -35,7 +35,7 @@ impl Selection {
     }
 
     /// Whether `resource` is meant; names and namespaces may be those it first had.
-    pub(super) fn matches(&self, resource: &Resource) -> bool {
+    pub(crate) fn matches(&self, resource: &Resource) -> bool {
         let fits = |want: &Option<Pattern>, is: &str| want.as_ref().is_none_or(|w| w.fits(is));
         let text = |field: &str, key: &str| resource.metadata_text(field, key).map(str::to_owned);
         (fits(&self.namespace, resource.original_namespace())

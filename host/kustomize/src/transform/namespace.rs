@@ -11,7 +11,6 @@ use crate::session::Session;
 use crate::yaml::{Mapping, Node, text_cost};
 
 /// Which subjects of a role binding move.
-#[expect(dead_code, reason = "transformers say so, which come next")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Subjects {
     /// Those with the name `default`.
