@@ -19,6 +19,7 @@ use crate::resource::Resource;
 use crate::session::Session;
 use crate::transform;
 use crate::tree::Kind;
+use crate::vars::{self, Vars};
 use crate::yaml::{Mapping, Node};
 
 /// The directories on the way from the one that is built to the present one.
@@ -55,6 +56,9 @@ fn accumulate_into(
         let base = load(session, kustomization, entry, trail)?;
         all.append(base.resources, &entry.place)?;
         all.learn(session, &base.config, &entry.place)?;
+        base.vars
+            .into_values()
+            .try_for_each(|var| vars::add(&mut all.vars, var))?;
     }
     configure(session, kustomization, all)?;
     let generated = generate::generate(session, kustomization)?;
@@ -68,7 +72,13 @@ fn accumulate_into(
     let config = all.config.clone();
     transform::transform(session, kustomization, &config, &mut all.resources)?;
     builtin::transform(session, kustomization, trail, &mut all.resources)?;
-    builtin::validate(session, kustomization, trail, &mut all.resources)
+    builtin::validate(session, kustomization, trail, &mut all.resources)?;
+    for var in &kustomization.vars {
+        vars::mark(session, var, &mut all.resources)?;
+    }
+    let vars = kustomization.vars.iter().cloned();
+    vars.into_iter()
+        .try_for_each(|var| vars::add(&mut all.vars, var))
 }
 
 /// Adds the fields that kustomize knows and those of `configurations` and `crds`.
@@ -137,12 +147,10 @@ fn load_component(
     let charge = session.budget.steps(all.resources.len() as u64);
     charge.map_err(|why| Error::in_place(&entry.place, why))?;
     // The component may have renamed anything.
-    let changed = std::mem::take(&mut all.resources);
-    *all = Accumulator {
-        config: all.config.clone(),
-        ..Accumulator::default()
-    };
-    all.append(changed, &entry.place)
+    let changed = std::mem::take(all);
+    all.vars = changed.vars;
+    all.config = changed.config;
+    all.append(changed.resources, &entry.place)
 }
 
 fn ambiguous(entry: &Entry) -> Error {
@@ -235,6 +243,7 @@ pub(crate) struct Accumulator {
     pub(crate) resources: Vec<Resource>,
     /// The fields that transformers touch.
     pub(crate) config: Arc<Config>,
+    pub(crate) vars: Vars,
     keys: BTreeSet<Id>,
     /// Who is, or was, of an identity.
     any: BTreeMap<Id, Vec<usize>>,
@@ -330,6 +339,7 @@ fn keep_metadata(old: &mut Resource, new: &mut Resource) {
     }
     new.set_name(old.name());
     new.set_namespace(old.namespace());
+    new.vars = std::mem::take(&mut old.vars);
     new.transformations = std::mem::take(&mut old.transformations);
     new.needs_hash = old.needs_hash && new.needs_hash;
     new.behavior = old.behavior;

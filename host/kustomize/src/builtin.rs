@@ -14,7 +14,7 @@ use crate::generate;
 use crate::origin;
 use crate::resource::Resource;
 use crate::session::Session;
-use crate::transform::{image, label, name, namespace, replica, value};
+use crate::transform::{image, label, name, namespace, replacement, replica, value};
 use crate::yaml::{Node, Tag};
 use crate::{patch, path};
 
@@ -240,6 +240,7 @@ fn change(
         Change::Patch(one) => patch::apply(session, dir, one, resources),
         Change::Operations(one) => patch::apply_operations(session, dir, one, resources),
         Change::Merges(merges) => patch::apply_merges(session, dir, merges, resources),
+        Change::Replacements(entries) => replacement::apply(session, dir, entries, resources),
         Change::Replicas(replica, fields) => replica::apply(session, replica, fields, resources),
         Change::Value(add) => value::apply(session, dir, add, resources),
     }

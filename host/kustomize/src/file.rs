@@ -8,6 +8,8 @@ pub(crate) mod builtin;
 mod config;
 mod decode;
 mod patch;
+mod replacement;
+mod var;
 
 use crate::budget::Budget;
 use crate::error::{Error, Place, Why};
@@ -17,6 +19,8 @@ use crate::order::Sort;
 use crate::yaml::{Marks, Node, Reader, Typing};
 use decode::{Cursor, Fields};
 pub(crate) use patch::{Patch, Replica};
+pub(crate) use replacement::{FieldOptions, Replacement, ReplacementEntry, Source, Target};
+pub(crate) use var::Var;
 
 /// The names a kustomization file may have.
 pub(crate) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -25,14 +29,7 @@ pub(crate) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", 
 const CHARTS: [&str; 2] = ["helmCharts", "helmChartInflationGenerator"];
 
 /// Fields that kustomize acts on and this engine does not.
-const UNSUPPORTED: [&str; 6] = [
-    "openapi",
-    "replacements",
-    "vars",
-    "inventory",
-    "commands",
-    "namespaceTransformer",
-];
+const UNSUPPORTED: [&str; 4] = ["openapi", "inventory", "commands", "namespaceTransformer"];
 
 /// What to do instead of inflating charts.
 pub(crate) const NO_CHARTS: &str = "helm charts are not inflated: commit what helm template prints and list it in \
@@ -79,6 +76,8 @@ pub(crate) struct Kustomization {
     /// `patchesJson6902`.
     pub(crate) operations: Vec<Patch>,
     pub(crate) replicas: Vec<Replica>,
+    pub(crate) replacements: Vec<ReplacementEntry>,
+    pub(crate) vars: Vec<Var>,
     pub(crate) metadata: BuildMetadata,
     pub(crate) sort: Option<Sort>,
 }
@@ -222,6 +221,8 @@ impl Kustomization {
         read.patches = fields.list("patches", Patch::decode)?;
         read.operations = fields.list("patchesJson6902", Patch::decode_operations)?;
         read.replicas = fields.list("replicas", Replica::decode)?;
+        read.replacements = fields.list("replacements", ReplacementEntry::decode)?;
+        read.vars = fields.list("vars", Var::decode)?;
         read.metadata = BuildMetadata::of(&fields.texts("buildMetadata")?);
         if let Some(sort) = fields.take("sortOptions") {
             read.sort = Some(decode_sort(sort)?);

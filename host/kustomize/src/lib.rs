@@ -11,6 +11,7 @@ mod config;
 mod crd;
 mod discover;
 mod error;
+mod fieldpath;
 mod fieldspec;
 mod file;
 mod generate;
@@ -28,6 +29,7 @@ mod schema;
 mod session;
 mod transform;
 mod tree;
+mod vars;
 mod yaml;
 
 use std::cell::Cell;
@@ -80,7 +82,11 @@ pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Objec
     let mut resources = all.resources;
     generate::add_hashes(&mut resources)?;
     reference::follow(&session, &all.config, &mut resources)?;
+    vars::resolve(&session, &all.config, &all.vars, &mut resources)?;
     resources.retain(|resource| !resource.is_local());
+    if let Some(twice) = resource::first_conflict(&resources) {
+        return Err(twice.error("is there twice at the end of the build"));
+    }
     kustomization
         .sort
         .unwrap_or_else(|| options.order.sort())

@@ -10,6 +10,7 @@ use crate::error::{Error, Why};
 use crate::file::{Behavior, BuildMetadata};
 use crate::object::{Id, Object};
 use crate::origin;
+use crate::patch::select::Identity;
 use crate::schema;
 use crate::yaml::{Mapping, Node};
 
@@ -67,6 +68,8 @@ pub(crate) struct Resource {
     pub(crate) origin: Option<String>,
     /// What went over it, where that is tracked.
     pub(crate) transformations: Vec<Rc<str>>,
+    /// The vars whose values it holds.
+    pub(crate) vars: Vec<Rc<str>>,
 }
 
 impl Resource {
@@ -82,6 +85,7 @@ impl Resource {
             behavior: Behavior::Create,
             origin: None,
             transformations: Vec::new(),
+            vars: Vec::new(),
         }
     }
 
@@ -158,6 +162,26 @@ impl Resource {
         self.previous
             .first()
             .map_or_else(|| self.kind(), |p| p.kind.as_str())
+    }
+
+    /// Calls `ask` on what it is and on what it was, until one answer is yes. The present namespace is as it is written.
+    pub(crate) fn any_identity(&self, mut ask: impl FnMut(&Identity<'_>) -> bool) -> bool {
+        let now = Identity {
+            group: self.group(),
+            version: self.version(),
+            kind: self.kind(),
+            name: self.name(),
+            namespace: self.namespace(),
+        };
+        ask(&now)
+            || self.previous.iter().any(|p| {
+                ask(&Identity {
+                    kind: &p.kind,
+                    name: &p.name,
+                    namespace: &p.namespace,
+                    ..now
+                })
+            })
     }
 
     /// Remembers the present name before it changes.

@@ -7,6 +7,7 @@ pub(crate) mod image;
 pub(crate) mod label;
 pub(crate) mod name;
 pub(crate) mod namespace;
+pub(crate) mod replacement;
 pub(crate) mod replica;
 pub(crate) mod value;
 
@@ -50,6 +51,10 @@ pub(crate) fn transform(
     for image in &kustomization.images {
         image::apply(session, image, &config.images, resources)?;
         note(session, file, "ImageTagTransformer", resources)?;
+    }
+    if !kustomization.replacements.is_empty() {
+        replacement::apply(session, dir, &kustomization.replacements, resources)?;
+        note(session, file, "ReplacementTransformer", resources)?;
     }
     Ok(())
 }

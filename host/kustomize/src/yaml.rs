@@ -12,4 +12,6 @@ mod scalar;
 pub(crate) use emit::emit;
 pub(crate) use load::{Document, Marks, Reader};
 pub(crate) use node::{Mapping, Node, text_cost};
-pub(crate) use scalar::{Scalar, Style, Tag, Typing, go_json_number, number, resolve, timestamp};
+pub(crate) use scalar::{
+    Scalar, Style, Tag, Typing, go_json_number, needs_quotes, number, resolve, timestamp,
+};

@@ -160,6 +160,48 @@ fn json_patches_that_copy_themselves_are_bounded() {
 }
 
 #[test]
+fn replacements_that_feed_on_themselves_are_bounded() {
+    let replacement = |path: &str, to: &str, options: &str| {
+        format!(
+            "- source: {{kind: Pod, fieldPath: {path}}}\n  targets:\n  - select: {{kind: Pod}}\n    \
+             fieldPaths: [{to}]\n    options: {{{options}}}\n"
+        )
+    };
+    let nested = (0..300).map(|_| replacement("spec", "spec.a.b", "create: true"));
+    let wide = (0..60).map(|i| replacement("spec", &format!("spec.c{i}"), "create: true"));
+    let long = (0..60).map(|_| replacement("spec.x", "spec.x", "delimiter: '-', index: 99"));
+    let text = (0..60).map(|i| replacement("spec.t", &format!("spec.t.b{i}"), "create: true"));
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {x: x-x, t: '{\"a\": {}}'}}";
+    let all: [Vec<String>; 4] = [
+        nested.collect(),
+        wide.collect(),
+        long.collect(),
+        text.collect(),
+    ];
+    let options = Options {
+        limits: Limits {
+            nodes: 20_000,
+            ..Limits::default()
+        },
+        ..Options::default()
+    };
+    for replacements in all {
+        let kustomization = format!(
+            "resources: [a.yaml]\nreplacements:\n{}",
+            replacements.concat()
+        );
+        let tree: MemoryTree = [
+            ("kustomization.yaml", kustomization),
+            ("a.yaml", pod.to_owned()),
+        ]
+        .into_iter()
+        .collect();
+        let error = build(&tree, "", &options).unwrap_err().to_string();
+        assert!(error.contains("more than"), "{error}");
+    }
+}
+
+#[test]
 fn an_object_of_the_deepest_nesting_needs_no_large_stack() {
     let deep = |from: usize| {
         (from..195)

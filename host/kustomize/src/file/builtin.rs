@@ -5,7 +5,7 @@
 
 use super::decode::{Cursor, Fields};
 use super::patch::{self, Patch, Replica};
-use super::{Entry, Generator, Image, Pairs, decode_field_spec};
+use super::{Entry, Generator, Image, Pairs, ReplacementEntry, decode_field_spec};
 use crate::error::{Error, Place};
 use crate::fieldspec::FieldSpec;
 use crate::options::Selector;
@@ -42,6 +42,7 @@ pub(crate) enum Change {
     Operations(Patch),
     /// Strategic merges: texts and paths.
     Merges(Vec<Entry>),
+    Replacements(Vec<ReplacementEntry>),
     Replicas(Replica, Vec<FieldSpec>),
     Value(ValueAdd),
 }
@@ -106,6 +107,9 @@ impl Builtin {
             "PrefixSuffixTransformer" => {
                 let both = [("prefix", End::Front), ("suffix", End::Back)];
                 names(&mut fields, place, &both)?
+            }
+            "ReplacementTransformer" => {
+                Change::Replacements(fields.list("replacements", ReplacementEntry::decode)?)
             }
             "ReplicaCountTransformer" => {
                 let replica = fields.take("replica").map(Replica::decode).transpose()?;

@@ -18,6 +18,8 @@ pub(super) struct Cursor<'a> {
     node: &'a Node,
     /// The object the value is a part of, where it has no marks of its own.
     object: Option<&'a Place>,
+    /// Whether scalars become text where text is wanted, and unknown fields are passed over.
+    loose: bool,
 }
 
 /// The fields of a mapping that were not taken yet.
@@ -36,6 +38,7 @@ impl<'a> Cursor<'a> {
             path: String::new(),
             node,
             object: None,
+            loose: false,
         }
     }
 
@@ -48,11 +51,21 @@ impl<'a> Cursor<'a> {
             path: String::new(),
             node,
             object: Some(place),
+            loose: true,
+        }
+    }
+
+    /// The root of a file that kustomize reads less strictly than its own: scalars become text where text is wanted, and
+    /// fields that nobody knows are let pass.
+    pub(super) fn loose_root(file: &'a str, marks: &'a Marks, node: &'a Node) -> Self {
+        Self {
+            loose: true,
+            ..Self::root(file, marks, node)
         }
     }
 
     pub(super) fn is_loose(&self) -> bool {
-        self.object.is_some()
+        self.loose
     }
 
     pub(super) fn file(&self) -> &'a str {
@@ -120,13 +133,13 @@ impl<'a> Cursor<'a> {
         self.items()?.into_iter().map(decode).collect()
     }
 
-    fn items(&self) -> Result<Vec<Self>, Error> {
+    pub(super) fn items(&self) -> Result<Vec<Self>, Error> {
         let seq = self.node.seq().ok_or_else(|| self.wrong("a list"))?;
         let item = |(i, node): (usize, &'a Node)| self.child(&format!("[{i}]"), node);
         Ok(seq.iter().enumerate().map(item).collect())
     }
 
-    fn entry(&self) -> Result<Entry, Error> {
+    pub(super) fn entry(&self) -> Result<Entry, Error> {
         match self.node {
             Node::Scalar(Scalar {
                 tag: Tag::Str,

@@ -53,6 +53,35 @@ impl Selection {
     }
 }
 
+/// Who an object is or was, as a replacement's targets are compared with it.
+pub(crate) struct Identity<'a> {
+    pub(crate) group: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) name: &'a str,
+    /// As it is written; of an earlier identity, the effective one.
+    pub(crate) namespace: &'a str,
+}
+
+impl Selection {
+    /// Whether group, version, kind, name and namespace fit.
+    pub(crate) fn fits(&self, id: &Identity<'_>) -> bool {
+        let fits = |want: &Option<Pattern>, is: &str| want.as_ref().is_none_or(|w| w.fits(is));
+        fits(&self.name, id.name)
+            && fits(&self.kind, id.kind)
+            && fits(&self.group, id.group)
+            && fits(&self.version, id.version)
+            && fits(&self.namespace, id.namespace)
+    }
+
+    /// Whether labels and annotations fit.
+    pub(crate) fn fits_texts(&self, resource: &Resource) -> bool {
+        let text = |field: &str, key: &str| resource.metadata_text(field, key).map(str::to_owned);
+        self.labels.matches(|key| text("labels", key))
+            && self.annotations.matches(|key| text("annotations", key))
+    }
+}
+
 fn compile(field: &str, pattern: &str, budget: &Budget) -> Result<Option<Pattern>, String> {
     if pattern.is_empty() {
         return Ok(None);

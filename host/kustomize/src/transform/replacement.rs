@@ -1,0 +1,361 @@
+//! `replacements`: a value of one object, or one that is written down, is copied to fields of others.
+//!
+//! Paths are `fieldpath.rs`; text that is a document of its own, into which a path may lead on, is
+//! `replacement/structured.rs`.
+
+mod structured;
+
+use crate::error::{Error, Place};
+use crate::fieldpath::{self, Make, Walk};
+use crate::file::{FieldOptions, Replacement, ReplacementEntry, Source, Target};
+use crate::options::Selector;
+use crate::patch::select::{Identity, Selection};
+use crate::path;
+use crate::resource::Resource;
+use crate::session::Session;
+use crate::yaml::{Node, Scalar, Tag, Typing, resolve};
+
+/// Makes all replacements, one after the other; `dir` is where their files are seen from.
+pub(crate) fn apply(
+    session: &Session<'_>,
+    dir: &str,
+    entries: &[ReplacementEntry],
+    resources: &mut Vec<Resource>,
+) -> Result<(), Error> {
+    let mut loaded = Vec::new();
+    for entry in entries {
+        match entry {
+            ReplacementEntry::Inline(one) => loaded.push((**one).clone()),
+            ReplacementEntry::Path(entry) => {
+                let file = path::resolve(dir, entry)?;
+                let bytes = session.read(&file, &entry.place)?;
+                loaded.extend(Replacement::parse(session, &bytes, &file)?);
+            }
+        }
+    }
+    for replacement in &loaded {
+        replace(session, replacement, resources)?;
+    }
+    resources.retain(|resource| !resource.is_gone());
+    Ok(())
+}
+
+fn replace(
+    session: &Session<'_>,
+    replacement: &Replacement,
+    resources: &mut [Resource],
+) -> Result<(), Error> {
+    let place = &replacement.place;
+    let fail = |why: &str| Err(Error::invalid_at(place, why));
+    if replacement.targets.is_empty() {
+        return fail("targets are missing");
+    }
+    let mut value = match (&replacement.source, &replacement.value) {
+        (None, None) => return fail("source or sourceValue is missing"),
+        (Some(_), Some(_)) => return fail("source and sourceValue cannot both be set"),
+        (None, Some(text)) => Value {
+            node: Node::Scalar(fieldpath::untyped(text)),
+            lives_in: None,
+        },
+        (Some(source), None) => Value::find(session, source, resources)?,
+    };
+    for target in &replacement.targets {
+        let selectors = Selectors::new(session, target)?;
+        let charge = session.budget.steps(resources.len() as u64);
+        charge.map_err(|why| Error::in_place(&target.place, why))?;
+        for index in 0..resources.len() {
+            let Some(resource) = resources.get_mut(index) else {
+                continue;
+            };
+            if selectors.mean(resource) {
+                copy(session, &mut value, target, index, resource)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is copied.
+struct Value<'a> {
+    node: Node,
+    /// The object and path it was read from. kustomize copies from there each time, so that a replacement that writes
+    /// over its own source goes on with what it wrote.
+    lives_in: Option<(usize, &'a Source)>,
+}
+
+impl<'a> Value<'a> {
+    fn find(
+        session: &Session<'_>,
+        source: &'a Source,
+        resources: &[Resource],
+    ) -> Result<Self, Error> {
+        let fail = |why: String| Error::invalid_at(&source.place, why);
+        let charge = session.budget.steps(resources.len() as u64);
+        charge.map_err(|why| Error::in_place(&source.place, why))?;
+        let meant = |(index, r): (usize, &'_ Resource)| {
+            r.any_identity(|id| is_source(source, id)).then_some(index)
+        };
+        let mut found = resources.iter().enumerate().filter_map(meant);
+        let (index, more) = (found.next(), found.count());
+        let Some((index, resource)) = index.and_then(|i| Some((i, resources.get(i)?))) else {
+            return Err(fail("selects no object".to_owned()));
+        };
+        if more > 0 {
+            return Err(fail(format!("selects {} objects", more + 1)));
+        }
+        let node = read(source, &resource.node).map_err(fail)?;
+        let charge = session.budget.nodes(node.cost());
+        charge.map_err(|why| Error::in_place(&source.place, why))?;
+        let lives = source.options.delimiter.is_empty();
+        let node = refined(&source.options, node).map_err(fail)?;
+        Ok(Self {
+            node,
+            lives_in: lives.then_some((index, source)),
+        })
+    }
+
+    /// Reads the value again if `resource` holds it.
+    fn refresh(&mut self, index: usize, resource: &Resource) {
+        if let Some((home, source)) = self.lives_in
+            && home == index
+            && let Ok(node) = read(source, &resource.node)
+        {
+            self.node = node.clone();
+        }
+    }
+
+    /// Its text; empty if it is no scalar.
+    fn text(&self) -> &str {
+        self.node.raw_text()
+    }
+}
+
+fn is_source(source: &Source, id: &Identity<'_>) -> bool {
+    let fits = |want: &str, is: &str| want.is_empty() || want == is;
+    let effective = if id.namespace.is_empty() {
+        "default"
+    } else {
+        id.namespace
+    };
+    fits(&source.name, id.name)
+        && fits(&source.kind, id.kind)
+        && fits(&source.group, id.group)
+        && fits(&source.version, id.version)
+        && fits(&source.namespace, effective)
+}
+
+fn read<'n>(source: &Source, node: &'n Node) -> Result<&'n Node, String> {
+    let steps = fieldpath::split(&source.field_path);
+    let shown = |why: &str| format!("fieldPath {}: {why}", source.field_path);
+    let found = fieldpath::lookup(node, &steps).map_err(|why| shown(&why))?;
+    let empty = |found: &Node| match found {
+        Node::Map(map) => map.is_empty(),
+        Node::Seq(items) => items.is_empty(),
+        Node::Scalar(_) => found.is_null(),
+    };
+    found
+        .filter(|found| !empty(found))
+        .ok_or_else(|| shown("nothing is there"))
+}
+
+/// The part of the value that the source's options mean.
+fn refined(options: &FieldOptions, node: &Node) -> Result<Node, String> {
+    if options.delimiter.is_empty() {
+        return Ok(node.clone());
+    }
+    let Node::Scalar(scalar) = node else {
+        return Err(format!(
+            "options.delimiter parts text, not {}",
+            node.kind_name()
+        ));
+    };
+    let part = usize::try_from(options.index)
+        .ok()
+        .and_then(|index| scalar.text.split(options.delimiter.as_str()).nth(index))
+        .ok_or_else(|| format!("options.index: part {} is not there", options.index))?;
+    Ok(Node::Scalar(Scalar {
+        text: part.to_owned(),
+        ..scalar.clone()
+    }))
+}
+
+/// The selectors of a target, compiled.
+struct Selectors<'a> {
+    select: Selection,
+    reject: Vec<(&'a Selector, Selection)>,
+}
+
+impl<'a> Selectors<'a> {
+    fn new(session: &Session<'_>, target: &'a Target) -> Result<Self, Error> {
+        let invalid = |why: String| Error::invalid_at(&target.place, why);
+        let compile = |selector| Selection::new(selector, &session.budget).map_err(invalid);
+        let Some(select) = &target.select else {
+            return Err(invalid("select is missing".to_owned()));
+        };
+        let reject = target.reject.iter().map(|one| Ok((one, compile(one)?)));
+        Ok(Self {
+            select: compile(select)?,
+            reject: reject.collect::<Result<_, Error>>()?,
+        })
+    }
+
+    fn mean(&self, resource: &Resource) -> bool {
+        resource.any_identity(|id| self.select.fits(id))
+            && self.select.fits_texts(resource)
+            && !self.reject.iter().any(|(one, selection)| {
+                // Text and identity reject on their own.
+                let texts = !one.label_selector.is_empty() || !one.annotation_selector.is_empty();
+                texts && selection.fits_texts(resource)
+                    || has_identity(one) && resource.any_identity(|id| selection.fits(id))
+            })
+    }
+}
+
+fn has_identity(selector: &Selector) -> bool {
+    let fields = [
+        &selector.group,
+        &selector.version,
+        &selector.kind,
+        &selector.name,
+        &selector.namespace,
+    ];
+    fields.iter().any(|field| !field.is_empty())
+}
+
+/// Copies `value` to all fields of `target` in one object.
+fn copy(
+    session: &Session<'_>,
+    value: &mut Value<'_>,
+    target: &Target,
+    index: usize,
+    resource: &mut Resource,
+) -> Result<(), Error> {
+    for field_path in &target.field_paths {
+        let failed = |why: &str| {
+            let place = Place {
+                field: target
+                    .place
+                    .field
+                    .as_ref()
+                    .map(|f| format!("{f}.fieldPaths")),
+                ..target.place.clone()
+            };
+            Error::invalid_at(&place, format!("{field_path}: {why}"))
+        };
+        let steps = fieldpath::split(field_path);
+        let writer = Writer {
+            session,
+            value,
+            options: &target.options,
+        };
+        let count = writer
+            .write(&mut resource.node, &steps)
+            .map_err(|why| failed(&format!("{why}, in {}", resource.id())))?;
+        if count == 0 {
+            return Err(failed(&format!("is not there, in {}", resource.id())));
+        }
+        value.refresh(index, resource);
+    }
+    Ok(())
+}
+
+/// A value on its way to the places of one path.
+struct Writer<'a> {
+    session: &'a Session<'a>,
+    value: &'a Value<'a>,
+    options: &'a FieldOptions,
+}
+
+impl Writer<'_> {
+    /// How many places it was written to.
+    fn write(&self, node: &mut Node, steps: &[String]) -> Result<usize, String> {
+        if let Some(count) = structured::write(self, node, steps)? {
+            return Ok(count);
+        }
+        self.walk(node, steps)
+    }
+
+    fn walk(&self, node: &mut Node, steps: &[String]) -> Result<usize, String> {
+        // A value that is copied into itself nests deeper each time.
+        let limit = self.session.budget.limits().nesting;
+        if steps.len() as u64 + self.value.node.depth() > limit {
+            return Err(format!("more than {limit} levels of nesting"));
+        }
+        let walk = Walk {
+            make: self.options.create.then(|| Make::like(&self.value.node)),
+            budget: &self.session.budget,
+        };
+        let mut shared = Vec::new();
+        let count = walk.visit(node, steps, false, &mut |place, fresh| {
+            self.set(place, fresh)?;
+            if let (Node::Scalar(scalar), Some(number)) = (&*place, place.shared()) {
+                shared.push((number, scalar.clone()));
+            }
+            Ok(())
+        })?;
+        if !shared.is_empty() {
+            let steps = node.cost() * shared.len() as u64;
+            let charge = self.session.budget.steps(steps);
+            charge.map_err(|why| why.to_string())?;
+        }
+        for (number, scalar) in shared {
+            node.share(number, &scalar);
+        }
+        Ok(count)
+    }
+
+    fn set(&self, place: &mut Node, fresh: bool) -> Result<(), String> {
+        let cost = self.value.node.cost() + place.cost();
+        let charge = self.session.budget.nodes(cost);
+        charge.map_err(|why| why.to_string())?;
+        let delimiter = self.options.delimiter.as_str();
+        let text = match place {
+            Node::Scalar(old) if !delimiter.is_empty() => {
+                let old = if old.tag == Tag::Null {
+                    ""
+                } else {
+                    old.text.as_str()
+                };
+                joined(old, self.value.text(), delimiter, self.options.index)
+            }
+            _ if !delimiter.is_empty() => {
+                let why = "options.delimiter parts text, not";
+                return Err(format!("{why} {}", place.kind_name()));
+            }
+            _ => self.value.text().to_owned(),
+        };
+        match place {
+            Node::Scalar(scalar) if fresh => *scalar = fieldpath::untyped(&text),
+            Node::Scalar(scalar) => {
+                if !still_fits(scalar, &text) {
+                    let is = place.kind_name();
+                    return Err(format!("{is} is there, and the value is none"));
+                }
+                scalar.text = text;
+            }
+            other => *other = self.value.node.clone(),
+        }
+        Ok(())
+    }
+}
+
+/// `old` with one of its parts replaced by `new`, or with `new` before or behind all.
+fn joined(old: &str, new: &str, delimiter: &str, index: i64) -> String {
+    let mut parts: Vec<&str> = old.split(delimiter).collect();
+    match usize::try_from(index) {
+        Err(_) => parts.insert(0, new),
+        Ok(index) => match parts.get_mut(index) {
+            Some(part) => *part = new,
+            None => parts.push(new),
+        },
+    }
+    parts.join(delimiter)
+}
+
+/// A scalar keeps its type: `text` must be of it, unless it is text.
+fn still_fits(old: &Scalar, text: &str) -> bool {
+    match (old.tag, resolve(text, Typing::Manifest)) {
+        (Tag::Str, _) | (Tag::Float, Tag::Int) => true,
+        (old, new) => old == new,
+    }
+}
