@@ -9,6 +9,7 @@ list that merges by key, the fields and keys. Equal shapes are written once.
 
   T <type> <field>:<type> <field>{}:<type> <field>[]<key,key>:<type>      {} a map of, [] a list merged by key; `-` no type
   R <apiVersion> <kind> <n|c|?> <type>                                    namespaced, cluster-scoped, unknown
+  D <definition> <type>                                                   what the OpenAPI document calls a type
 """
 import gzip, json, glob, os, re, sys
 import yaml
@@ -91,6 +92,11 @@ def schema():
     for (a, k), (scope, t) in sorted(kinds.items()):
         if scope != "?" or t != "-":
             lines.append(f"R {a} {k} {scope} {t}")
+    # a document of `openapi.path` may refer to these by name
+    for name in sorted(useful):
+        t = shape({"$ref": "/" + name})
+        if t != "-":
+            lines.append(f"D {name} {t}")
     return lines
 
 

@@ -234,6 +234,7 @@ fn open(
     if opened.empty {
         return Err(Error::invalid(&file, "the kustomization file is empty"));
     }
+    session.choose_schema(&opened)?;
     Ok(opened)
 }
 

@@ -28,9 +28,6 @@ pub(crate) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", 
 /// Fields that name charts, which nobody inflates here.
 const CHARTS: [&str; 2] = ["helmCharts", "helmChartInflationGenerator"];
 
-/// Fields that kustomize acts on and this engine does not.
-const UNSUPPORTED: [&str; 4] = ["openapi", "inventory", "commands", "namespaceTransformer"];
-
 /// What to do instead of inflating charts.
 pub(crate) const NO_CHARTS: &str = "helm charts are not inflated: commit what helm template prints and list it in \
                                     resources";
@@ -55,6 +52,10 @@ pub(crate) struct Kustomization {
     pub(crate) components: Vec<Entry>,
     pub(crate) configurations: Vec<Entry>,
     pub(crate) crds: Vec<Entry>,
+    /// `openapi.path`.
+    pub(crate) schema_path: Option<Entry>,
+    /// `openapi.version`.
+    pub(crate) schema_version: Option<Entry>,
     pub(crate) generators: Vec<Entry>,
     pub(crate) transformers: Vec<Entry>,
     pub(crate) validators: Vec<Entry>,
@@ -204,6 +205,11 @@ impl Kustomization {
         read.components = fields.texts("components")?;
         read.configurations = fields.texts("configurations")?;
         read.crds = fields.texts("crds")?;
+        if let Some(openapi) = fields.take("openapi") {
+            let mut openapi = openapi.fields()?;
+            read.schema_path = openapi.take("path").map(|c| c.entry()).transpose()?;
+            read.schema_version = openapi.take("version").map(|c| c.entry()).transpose()?;
+        }
         read.generators = fields.texts("generators")?;
         read.transformers = fields.texts("transformers")?;
         read.validators = fields.texts("validators")?;
@@ -229,9 +235,6 @@ impl Kustomization {
         }
         fields.skip("helmGlobals");
         fields.refuse(&CHARTS, || Why::Invalid(NO_CHARTS.to_owned()))?;
-        for name in UNSUPPORTED {
-            fields.refuse(&[name], || Why::Unsupported(name.to_owned()))?;
-        }
         fields.finish()?;
         Ok(read)
     }

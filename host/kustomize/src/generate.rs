@@ -79,7 +79,12 @@ pub(crate) fn one(
     }
     fill_data(&mut node, secret, pairs);
     apply_options(&mut node, &options);
-    let mut resource = Resource::new(node, Rc::from(file), generator.place.line.unwrap_or(0));
+    let mut resource = Resource::new(
+        node,
+        session.schemas.clone(),
+        Rc::from(file),
+        generator.place.line.unwrap_or(0),
+    );
     resource.needs_hash = !options.disable_name_suffix_hash;
     resource.behavior = generator.behavior;
     if session.metadata.tracked {

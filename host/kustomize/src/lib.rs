@@ -33,6 +33,7 @@ mod vars;
 mod yaml;
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -65,6 +66,7 @@ pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Objec
         budget,
         root,
         metadata: BuildMetadata::default(),
+        schemas: Rc::default(),
         shares: Cell::new(0),
     };
     let mut kustomization = find(&session, options)?;
@@ -76,6 +78,7 @@ pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Objec
     kustomization.metadata.managed_by |= options.managed_by_label;
     session.metadata = kustomization.metadata;
     overlay::lay(&options.overlay, &mut kustomization)?;
+    session.choose_schema(&kustomization)?;
 
     let mut trail = vec![session.root.clone()];
     let all = accumulate::accumulate(&session, &kustomization, &mut trail)?;

@@ -243,13 +243,18 @@ fn merge(
     if patch.allow_name_change || patch.allow_kind_change {
         resource.store_previous();
     }
-    let kept =
-        strategic::merge(&mut resource.node, &mut one.node, &session.budget).map_err(|why| {
-            Error::invalid(
-                &one.file,
-                format!("patching {} failed: {why}", resource.id()),
-            )
-        })?;
+    let kept = strategic::merge(
+        &mut resource.node,
+        &mut one.node,
+        &session.schemas,
+        &session.budget,
+    )
+    .map_err(|why| {
+        Error::invalid(
+            &one.file,
+            format!("patching {} failed: {why}", resource.id()),
+        )
+    })?;
     if !kept || resource.node.map().is_none_or(|map| map.is_empty()) {
         resource.node = Node::null();
         return Ok(());

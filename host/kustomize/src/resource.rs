@@ -11,7 +11,7 @@ use crate::file::{Behavior, BuildMetadata};
 use crate::object::{Id, Object};
 use crate::origin;
 use crate::patch::select::Identity;
-use crate::schema;
+use crate::schema::Schemas;
 use crate::yaml::{Mapping, Node};
 
 /// The namespace of what lives in none.
@@ -55,6 +55,8 @@ pub(crate) struct Previous {
 #[derive(Clone, Debug)]
 pub(crate) struct Resource {
     pub(crate) node: Node,
+    /// What the build knows of its kind.
+    schemas: Rc<Schemas>,
     /// The file it was read from, or whose generator made it.
     pub(crate) file: Rc<str>,
     /// The line of the file its document begins in.
@@ -73,9 +75,10 @@ pub(crate) struct Resource {
 }
 
 impl Resource {
-    pub(crate) fn new(node: Node, file: Rc<str>, line: u32) -> Self {
+    pub(crate) fn new(node: Node, schemas: Rc<Schemas>, file: Rc<str>, line: u32) -> Self {
         Self {
             node,
+            schemas,
             file,
             line,
             previous: Vec::new(),
@@ -129,7 +132,8 @@ impl Resource {
     }
 
     pub(crate) fn is_cluster_scoped(&self) -> bool {
-        schema::is_cluster_scoped(self.api_version(), self.kind())
+        self.schemas
+            .is_cluster_scoped(self.api_version(), self.kind())
     }
 
     /// The namespace it is in: `default` when none is written, one that is no name for what lives in none.

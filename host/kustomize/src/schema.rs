@@ -1,101 +1,246 @@
-//! What is known of Kubernetes' own kinds: which live in no namespace, and which of their lists merge by key.
+//! What is known of kinds: which live in no namespace, and which of their lists merge by which keys.
 //!
-//! The data is `data/schema.txt`, written by `data/generate.py` from kustomize's own OpenAPI document. Kinds that are not
-//! in it live in a namespace, and their lists are replaced as a whole. CRDs add nothing here yet.
+//! Kubernetes' own kinds are data (`data/schema.txt`, written by `data/generate.py` from kustomize's own OpenAPI document);
+//! a kustomization may bring a document of its own with `openapi.path`, which is read in `schema/document.rs`. Kinds that
+//! are in neither live in a namespace, and their lists are replaced as a whole.
 
+mod document;
+
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::LazyLock;
 
+use document::Document;
+use serde_json::Value;
+
 const DATA: &str = include_str!("../data/schema.txt");
+/// The only version of Kubernetes that kustomize has built in.
+pub(crate) const VERSION: &str = "v1.21.2";
 
-/// How a field's value is merged below it.
+/// How a value is merged below it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Shape {
-    /// A mapping with known fields.
-    Fields(usize),
-    /// A mapping whose values all have one shape.
-    MapOf(usize),
+pub(crate) enum Shape<'s> {
+    /// A mapping of this type.
+    Fields(&'s [Type], usize),
+    /// A mapping whose values all are mappings of this type.
+    MapOf(&'s [Type], usize),
     /// A list that merges by these keys; by value when there are none.
-    List(&'static [&'static str], Option<usize>),
+    List(&'s [String], Option<(&'s [Type], usize)>),
 }
 
-struct Schema {
-    types: Vec<BTreeMap<&'static str, Shape>>,
-    kinds: BTreeMap<(&'static str, &'static str), (Scope, Option<usize>)>,
+/// The fields of a mapping.
+#[derive(Debug, Default)]
+pub(crate) struct Type {
+    fields: BTreeMap<String, Field>,
+    /// What all other fields are.
+    others: Option<Field>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    Namespaced,
-    Cluster,
-    Unknown,
+#[derive(Debug)]
+enum Field {
+    One(Of),
+    MapOf(usize),
+    List(Vec<String>, Option<Of>),
 }
 
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-    let mut schema = Schema {
+/// A type: of the same document, or one of Kubernetes' own.
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    Same(usize),
+    Builtin(usize),
+}
+
+struct Builtin {
+    types: Vec<Type>,
+    /// Of each apiVersion and kind.
+    kinds: BTreeMap<(&'static str, &'static str), Kind>,
+    /// The types by the names of their definitions.
+    named: BTreeMap<&'static str, usize>,
+}
+
+/// Whether a kind lives in a namespace, and its type, where they are known.
+type Kind = (Option<bool>, Option<usize>);
+
+static BUILTIN: LazyLock<Builtin> = LazyLock::new(|| {
+    let mut builtin = Builtin {
         types: Vec::new(),
         kinds: BTreeMap::new(),
+        named: BTreeMap::new(),
     };
     for line in DATA.lines() {
         let mut words = line.split(' ');
         match words.next() {
-            Some("T") => schema
-                .types
-                .push(words.skip(1).filter_map(parse_field).collect()),
+            Some("T") => builtin.types.push(Type {
+                fields: words.skip(1).filter_map(parse_field).collect(),
+                others: None,
+            }),
             Some("R") => {
                 if let (Some(version), Some(kind), Some(scope), Some(shape)) =
                     (words.next(), words.next(), words.next(), words.next())
                 {
-                    let scope = match scope {
-                        "n" => Scope::Namespaced,
-                        "c" => Scope::Cluster,
-                        _ => Scope::Unknown,
+                    let namespaced = match scope {
+                        "n" => Some(true),
+                        "c" => Some(false),
+                        _ => None,
                     };
-                    schema
+                    builtin
                         .kinds
-                        .insert((version, kind), (scope, shape.parse().ok()));
+                        .insert((version, kind), (namespaced, shape.parse().ok()));
+                }
+            }
+            Some("D") => {
+                if let (Some(name), Some(Ok(index))) = (words.next(), words.next().map(str::parse))
+                {
+                    builtin.named.insert(name, index);
                 }
             }
             _ => {}
         }
     }
-    schema
+    builtin
 });
 
-fn parse_field(word: &'static str) -> Option<(&'static str, Shape)> {
+fn parse_field(word: &str) -> Option<(String, Field)> {
     let (field, shape) = word.rsplit_once(':')?;
     let shape: Option<usize> = shape.parse().ok();
     if let Some((name, keys)) = field.split_once("[]") {
-        let keys: Vec<&'static str> = keys.split(',').filter(|k| !k.is_empty()).collect();
-        return Some((name, Shape::List(keys.leak(), shape)));
+        let keys = keys.split(',').filter(|k| !k.is_empty());
+        return Some((
+            name.to_owned(),
+            Field::List(keys.map(str::to_owned).collect(), shape.map(Of::Same)),
+        ));
     }
     if let Some(name) = field.strip_suffix("{}") {
-        return Some((name, Shape::MapOf(shape?)));
+        return Some((name.to_owned(), Field::MapOf(shape?)));
     }
-    Some((field, Shape::Fields(shape?)))
+    Some((field.to_owned(), Field::One(Of::Same(shape?))))
 }
 
-/// Whether objects of this kind certainly live in no namespace.
-pub(crate) fn is_cluster_scoped(api_version: &str, kind: &str) -> bool {
-    SCHEMA
-        .kinds
-        .get(&(api_version, kind))
-        .is_some_and(|(scope, _)| *scope == Scope::Cluster)
+/// Which kinds of Kubernetes' own count beside those of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Own {
+    /// None: only their scopes are known.
+    None,
+    /// Those that the document does not have.
+    Below,
+    /// All, before the document.
+    Above,
 }
 
-impl Shape {
+/// What one build knows. The first kustomization that says so decides on a document, and as in kustomize, what the build
+/// asked before that is not forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Schemas {
+    document: RefCell<Option<(Rc<Document>, Own)>>,
+    decided: Cell<bool>,
+    /// Whether anything was merged by Kubernetes' own kinds.
+    used: Cell<bool>,
+    /// Whether the scope of a kind was asked for that Kubernetes does not have.
+    asked: Cell<bool>,
+}
+
+impl Schemas {
+    /// Whether a kustomization has said already which schema counts.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.decided.get()
+    }
+
+    /// Takes Kubernetes' own kinds and no others.
+    pub(crate) fn decide_builtin(&self) {
+        self.decided.set(true);
+    }
+
+    /// Takes the kinds of a document. The error says what is wrong with it.
+    pub(crate) fn decide(&self, document: &Value) -> Result<(), &'static str> {
+        let own = match (self.used.get(), self.asked.get()) {
+            (true, _) => Own::Below,
+            (false, true) => Own::Above,
+            (false, false) => Own::None,
+        };
+        let document = Document::new(document, own)?;
+        self.decided.set(true);
+        *self.document.borrow_mut() = Some((Rc::new(document), own));
+        Ok(())
+    }
+
+    /// Whether objects of this kind certainly live in no namespace.
+    pub(crate) fn is_cluster_scoped(&self, api_version: &str, kind: &str) -> bool {
+        let builtin = BUILTIN.kinds.get(&(api_version, kind));
+        if let Some((Some(namespaced), _)) = builtin {
+            return !namespaced;
+        }
+        match &*self.document.borrow() {
+            Some((document, _)) => document.is_cluster_scoped(api_version, kind),
+            None => {
+                self.asked.set(true);
+                false
+            }
+        }
+    }
+
+    /// What counts for a merge.
+    pub(crate) fn view(&self) -> View {
+        let document = self.document.borrow().clone();
+        if document.is_none() {
+            self.used.set(true);
+        }
+        View(document)
+    }
+}
+
+/// The shapes of kinds during a merge.
+#[derive(Debug)]
+pub(crate) struct View(Option<(Rc<Document>, Own)>);
+
+impl View {
     /// The shape of an object of this kind.
-    pub(crate) fn of(api_version: &str, kind: &str) -> Option<Self> {
-        let (_, shape) = SCHEMA.kinds.get(&(api_version, kind))?;
-        shape.map(Shape::Fields)
+    pub(crate) fn shape(&self, api_version: &str, kind: &str) -> Option<Shape<'_>> {
+        let builtin = || {
+            let (_, index) = BUILTIN.kinds.get(&(api_version, kind))?;
+            index.map(|index| Shape::Fields(&BUILTIN.types, index))
+        };
+        match &self.0 {
+            None => builtin(),
+            Some((document, Own::None)) => document.shape(api_version, kind),
+            Some((document, Own::Below)) => document.shape(api_version, kind).or_else(builtin),
+            Some((document, Own::Above)) => builtin().or_else(|| document.shape(api_version, kind)),
+        }
     }
+}
 
+impl<'s> Shape<'s> {
     /// The shape of a field.
     pub(crate) fn field(self, name: &str) -> Option<Self> {
         match self {
-            Self::Fields(index) => SCHEMA.types.get(index)?.get(name).copied(),
-            Self::MapOf(index) => Some(Self::Fields(index)),
+            Self::Fields(types, index) => {
+                let of = types.get(index)?;
+                let field = of.fields.get(name).or(of.others.as_ref())?;
+                Some(Self::of(types, field))
+            }
+            Self::MapOf(types, index) => Some(Self::Fields(types, index)),
             Self::List(..) => None,
+        }
+    }
+
+    fn of(types: &'s [Type], field: &'s Field) -> Self {
+        match field {
+            Field::One(of) => {
+                let (types, index) = of.types(types);
+                Self::Fields(types, index)
+            }
+            Field::MapOf(index) => Self::MapOf(types, *index),
+            Field::List(keys, item) => Self::List(keys, item.map(|of| of.types(types))),
+        }
+    }
+}
+
+impl Of {
+    /// Where the type is.
+    fn types(self, same: &[Type]) -> (&[Type], usize) {
+        match self {
+            Self::Same(index) => (same, index),
+            Self::Builtin(index) => (&BUILTIN.types, index),
         }
     }
 }
@@ -106,7 +251,8 @@ mod tests {
 
     #[test]
     fn the_containers_of_a_deployment_merge_by_name() {
-        let shape = Shape::of("apps/v1", "Deployment").unwrap();
+        let view = Schemas::default().view();
+        let shape = view.shape("apps/v1", "Deployment").unwrap();
         let pod = shape
             .field("spec")
             .unwrap()
@@ -114,11 +260,11 @@ mod tests {
             .unwrap()
             .field("spec")
             .unwrap();
-        let Some(Shape::List(keys, Some(container))) = pod.field("containers") else {
+        let Some(Shape::List(keys, Some((types, container)))) = pod.field("containers") else {
             panic!()
         };
         assert_eq!(keys, ["name"]);
-        let Some(Shape::List(keys, None)) = Shape::Fields(container).field("ports") else {
+        let Some(Shape::List(keys, None)) = Shape::Fields(types, container).field("ports") else {
             panic!()
         };
         assert_eq!(keys, ["containerPort", "protocol"]);
@@ -127,12 +273,10 @@ mod tests {
 
     #[test]
     fn scopes_are_known_for_built_in_kinds_only() {
-        assert!(is_cluster_scoped("v1", "Namespace"));
-        assert!(is_cluster_scoped(
-            "rbac.authorization.k8s.io/v1",
-            "ClusterRole"
-        ));
-        assert!(!is_cluster_scoped("v1", "ConfigMap"));
-        assert!(!is_cluster_scoped("example.com/v1", "ClusterThing"));
+        let schemas = Schemas::default();
+        assert!(schemas.is_cluster_scoped("v1", "Namespace"));
+        assert!(schemas.is_cluster_scoped("rbac.authorization.k8s.io/v1", "ClusterRole"));
+        assert!(!schemas.is_cluster_scoped("v1", "ConfigMap"));
+        assert!(!schemas.is_cluster_scoped("example.com/v1", "ClusterThing"));
     }
 }

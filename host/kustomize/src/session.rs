@@ -14,6 +14,7 @@ use crate::error::{Error, Place, Why};
 use crate::file::{self, BuildMetadata, Entry, Kustomization};
 use crate::path;
 use crate::resource::{Resource, why_no_object};
+use crate::schema::{Schemas, VERSION};
 use crate::tree::{Kind, Tree};
 use crate::yaml::{Document, Node, Reader, Style, Tag, Typing};
 
@@ -25,6 +26,8 @@ pub(crate) struct Session<'a> {
     pub(crate) root: String,
     /// What the build tells about itself.
     pub(crate) metadata: BuildMetadata,
+    /// What is known of kinds.
+    pub(crate) schemas: Rc<Schemas>,
     /// How many shared values there are.
     pub(crate) shares: Cell<u32>,
 }
@@ -131,6 +134,41 @@ impl Session<'_> {
         })
     }
 
+    /// Takes the schema that `kustomization` names, unless one that came before it named another.
+    pub(crate) fn choose_schema(&self, kustomization: &Kustomization) -> Result<(), Error> {
+        let (path, version) = (&kustomization.schema_path, &kustomization.schema_version);
+        let document = match path {
+            None => None,
+            Some(entry) => {
+                let file = path::resolve(path::parent(&kustomization.file), entry)?;
+                Some((self.read(&file, &entry.place)?, file))
+            }
+        };
+        if self.schemas.is_decided() {
+            return Ok(());
+        }
+        match (document, version) {
+            (Some(_), Some(version)) => {
+                let why = "is there beside path: only one can be";
+                Err(Error::invalid_at(&version.place, why))
+            }
+            (Some((bytes, file)), None) => {
+                let document = self.document(&bytes, &file)?;
+                let decided = self.schemas.decide(&document);
+                decided.map_err(|why| Error::invalid(&file, why))
+            }
+            (None, Some(version)) if version.text == VERSION => {
+                self.schemas.decide_builtin();
+                Ok(())
+            }
+            (None, Some(version)) if !version.text.is_empty() => {
+                let why = format!("is not built in: only {VERSION} is");
+                Err(Error::invalid_at(&version.place, why))
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
     /// The objects of a manifest, lists expanded.
     pub(crate) fn objects(&self, bytes: &[u8], file: &str) -> Result<Vec<Resource>, Error> {
         let documents = self.documents(bytes, file)?;
@@ -175,7 +213,9 @@ impl Session<'_> {
                 .map_or("", Node::text)
                 .ends_with("List");
             if !is_list || document.node.get("items").is_none() {
-                resources.push(Resource::new(document.node, name.clone(), document.line));
+                let schemas = self.schemas.clone();
+                let (name, line) = (name.clone(), document.line);
+                resources.push(Resource::new(document.node, schemas, name, line));
                 continue;
             }
             let line = document.line;

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use crate::budget::Budget;
-use crate::schema::Shape;
+use crate::schema::{Schemas, Shape, View};
 use crate::yaml::{Node, Scalar};
 
 const DIRECTIVE: &str = "$patch";
@@ -18,11 +18,18 @@ const DIRECTIVE: &str = "$patch";
 /// What a merge needs along the way.
 struct Context<'a> {
     budget: &'a Budget,
+    schema: &'a View,
     /// New values of scalars that share theirs with others, in the order they were written.
     writes: RefCell<Vec<(u32, Scalar)>>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// The shape of an object by its kind, wherever it stands.
+    fn shape_of(&self, node: &Node) -> Option<Shape<'a>> {
+        let text = |key: &str| node.get(key).map_or("", Node::text);
+        self.schema.shape(text("apiVersion"), text("kind"))
+    }
+
     /// `new` as it is in the place of `old`.
     fn written(&self, old: Option<&Node>, new: Node) -> Node {
         match (old, new) {
@@ -57,9 +64,16 @@ enum Directive {
 }
 
 /// Merges `patch` into `object`; false when the patch deletes it.
-pub(super) fn merge(object: &mut Node, patch: &mut Node, budget: &Budget) -> Result<bool, String> {
+pub(super) fn merge(
+    object: &mut Node,
+    patch: &mut Node,
+    schemas: &Schemas,
+    budget: &Budget,
+) -> Result<bool, String> {
+    let schema = schemas.view();
     let context = Context {
         budget,
+        schema: &schema,
         writes: RefCell::new(Vec::new()),
     };
     match walk(Some(object), With::Patch(patch), None, &context)? {
@@ -99,7 +113,7 @@ impl With<'_> {
 fn walk(
     dest: Option<&mut Node>,
     with: With<'_>,
-    shape: Option<Shape>,
+    shape: Option<Shape<'_>>,
     context: &Context<'_>,
 ) -> Result<Outcome, String> {
     let all = [dest.as_deref(), with.patch()];
@@ -118,12 +132,18 @@ fn walk(
     }
     match kind {
         Node::Map(_) => {
-            let shape = shape.or_else(|| all.into_iter().flatten().find_map(shape_of));
+            let shape = shape.or_else(|| {
+                all.into_iter()
+                    .flatten()
+                    .find_map(|node| context.shape_of(node))
+            });
             mapping(dest, with, shape, context)
         }
         Node::Seq(_) => match shape {
             Some(Shape::List(keys, item)) => {
-                list::merge(dest, with, keys, item.map(Shape::Fields), context)
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                let item = item.map(|(types, index)| Shape::Fields(types, index));
+                list::merge(dest, with, &keys, item, context)
             }
             _ => Ok(replaced(&with)),
         },
@@ -145,16 +165,10 @@ fn replaced(with: &With<'_>) -> Outcome {
         .map_or(Outcome::Same, |patch| Outcome::Value(patch.clone()))
 }
 
-/// The shape of an object by its kind, wherever it stands.
-fn shape_of(node: &Node) -> Option<Shape> {
-    let text = |key: &str| node.get(key).map_or("", Node::text);
-    Shape::of(text("apiVersion"), text("kind"))
-}
-
 fn mapping(
     dest: Option<&mut Node>,
     with: With<'_>,
-    shape: Option<Shape>,
+    shape: Option<Shape<'_>>,
     context: &Context<'_>,
 ) -> Result<Outcome, String> {
     let written_null = dest
@@ -187,7 +201,11 @@ fn mapping(
 }
 
 /// A value that the patch brings.
-fn added(patch: &mut Node, shape: Option<Shape>, context: &Context<'_>) -> Result<Outcome, String> {
+fn added(
+    patch: &mut Node,
+    shape: Option<Shape<'_>>,
+    context: &Context<'_>,
+) -> Result<Outcome, String> {
     if patch.is_null() || mapping_directive(patch).is_ok_and(|d| d == Directive::Delete) {
         return Ok(Outcome::Clear);
     }
@@ -199,7 +217,7 @@ fn added(patch: &mut Node, shape: Option<Shape>, context: &Context<'_>) -> Resul
 fn fields(
     dest: &mut Node,
     mut with: With<'_>,
-    shape: Option<Shape>,
+    shape: Option<Shape<'_>>,
     context: &Context<'_>,
 ) -> Result<(), String> {
     let Node::Map(dest) = dest else {

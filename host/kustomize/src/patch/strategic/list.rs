@@ -21,8 +21,8 @@ enum WithList<'a> {
 pub(super) fn merge(
     dest: Option<&mut Node>,
     with: With<'_>,
-    keys: &[&'static str],
-    item: Option<Shape>,
+    keys: &[&str],
+    item: Option<Shape<'_>>,
     context: &Context<'_>,
 ) -> Result<Outcome, String> {
     let Some(Node::Seq(dest)) = dest else {
@@ -71,8 +71,8 @@ fn list_directive(patch: &mut Vec<Node>) -> Result<Directive, String> {
 fn items(
     dest: &mut Vec<Node>,
     mut with: WithList<'_>,
-    keys: &[&'static str],
-    shape: Option<Shape>,
+    keys: &[&str],
+    shape: Option<Shape<'_>>,
     context: &Context<'_>,
 ) -> Result<(), String> {
     let (keys, list) = wanted(dest, &with, keys, context)?;
@@ -119,14 +119,14 @@ fn items(
 fn wanted<'k>(
     dest: &[Node],
     with: &WithList<'_>,
-    keys: &'k [&'static str],
+    keys: &'k [&'k str],
     context: &Context<'_>,
-) -> Result<(&'k [&'static str], Vec<Values>), String> {
+) -> Result<(&'k [&'k str], Vec<Values>), String> {
     let patch = match with {
         WithList::Patch(patch) => Some(&**patch),
         WithList::Nothing | WithList::Itself => None,
     };
-    let (keys, mut list): (&[&'static str], _) = if keys.is_empty() {
+    let (keys, mut list): (&[&str], _) = if keys.is_empty() {
         (&[""], own_values(dest, patch))
     } else {
         (keys, key_values(dest, patch, keys))
