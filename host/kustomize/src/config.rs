@@ -4,7 +4,6 @@
 //! bases know, adds the defaults and then its own; whoever lists it gets the sum. A configuration file is read in
 //! `file/config.rs`, the schemas of `crds` in `crd.rs`.
 
-use std::cmp::Ordering;
 use std::sync::{Arc, LazyLock};
 
 use crate::budget::Budget;
@@ -37,6 +36,8 @@ const FIRST: [&str; 22] = [
     "CronJob",
     "PodDisruptionBudget",
 ];
+/// What putting one field in order counts.
+const SORTING: u64 = 16;
 const LAST: [&str; 2] = [
     "MutatingWebhookConfiguration",
     "ValidatingWebhookConfiguration",
@@ -103,6 +104,8 @@ pub(crate) struct Config {
     pub(crate) images: Vec<FieldSpec>,
     pub(crate) replicas: Vec<FieldSpec>,
     pub(crate) references: Vec<References>,
+    /// Whether the defaults are in it already.
+    complete: bool,
 }
 
 static DEFAULTS: LazyLock<Arc<Config>> = LazyLock::new(|| {
@@ -132,6 +135,7 @@ static DEFAULTS: LazyLock<Arc<Config>> = LazyLock::new(|| {
             _ => {}
         }
     }
+    config.complete = true;
     Arc::new(config)
 });
 
@@ -184,7 +188,7 @@ impl Config {
         budget: &Budget,
     ) -> Result<Arc<Self>, Why> {
         let defaults = Arc::ptr_eq(more, &DEFAULTS);
-        if Arc::ptr_eq(old, more) || more.is_empty() {
+        if Arc::ptr_eq(old, more) || more.is_empty() || (defaults && old.complete) {
             return Ok(old.clone());
         }
         // Anything else is added field by field even to nothing: one field may make another superfluous.
@@ -206,6 +210,8 @@ impl Config {
         for references in &more.references {
             self.add_references(references, budget)?;
         }
+        self.complete |= more.complete;
+        budget.steps(SORTING * self.len() as u64)?;
         self.sort();
         Ok(())
     }
@@ -238,12 +244,19 @@ impl Config {
                 .all(|(list, _)| self.list(*list).is_empty())
     }
 
+    fn len(&self) -> usize {
+        let lists = List::ALL.iter().map(|(list, _)| self.list(*list).len());
+        lists.sum::<usize>() + self.references.len()
+    }
+
     /// Puts everything in kustomize's order.
     pub(crate) fn sort(&mut self) {
         for (list, _) in List::ALL {
-            self.list_mut(list).sort_by(|a, b| order(&a.gvk, &b.gvk));
+            let list = self.list_mut(list);
+            list.sort_by_cached_key(|spec| rank(&spec.gvk));
         }
-        self.references.sort_by(|a, b| order(&a.target, &b.target));
+        self.references
+            .sort_by_cached_key(|references| rank(&references.target));
     }
 }
 
@@ -251,21 +264,17 @@ fn merge(old: &mut Vec<FieldSpec>, more: &[FieldSpec], name: &str) -> Result<(),
     fieldspec::merge(old, more).map_err(|why| Why::Conflict(format!("{name}: {why}")))
 }
 
-fn order(a: &Gvk, b: &Gvk) -> Ordering {
-    let rank = |gvk: &Gvk| -> i32 {
-        let at = |list: &[&str]| list.iter().position(|kind| *kind == gvk.kind);
-        match (at(&FIRST), at(&LAST)) {
-            (Some(at), _) => i32::try_from(at).unwrap_or(0) - 100,
-            (None, Some(at)) => i32::try_from(at).unwrap_or(0) + 1,
-            (None, None) => 0,
-        }
+/// What a kind is put in order by.
+fn rank(gvk: &Gvk) -> (i32, String) {
+    let at = |list: &[&str]| list.iter().position(|kind| *kind == gvk.kind);
+    let rank = match (at(&FIRST), at(&LAST)) {
+        (Some(at), _) => i32::try_from(at).unwrap_or(0) - 100,
+        (None, Some(at)) => i32::try_from(at).unwrap_or(0) + 1,
+        (None, None) => 0,
     };
     let or = |text: &str, none: &str| if text.is_empty() { none } else { text }.to_owned();
-    let text = |gvk: &Gvk| {
-        let (group, version) = (or(&gvk.group, "~G"), or(&gvk.version, "~V"));
-        format!("{group}_{version}_{}", or(&gvk.kind, "~K"))
-    };
-    rank(a).cmp(&rank(b)).then_with(|| text(a).cmp(&text(b)))
+    let (group, version) = (or(&gvk.group, "~G"), or(&gvk.version, "~V"));
+    (rank, format!("{group}_{version}_{}", or(&gvk.kind, "~K")))
 }
 
 #[cfg(test)]
