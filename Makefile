@@ -45,13 +45,13 @@ oracle: prepare cluster ## Ask the real opa what it makes of the shipped policie
 generate: ## Rewrite every generated file
 	REEVE_BLESS=1 $(CARGO) test --workspace --lib
 
-bench: prepare plugins cluster ## Push to applied, and memory, with a release build
+bench: prepare plugins cluster ## What is promised in numbers, with a release build: WHAT=push or render for one
 	$(CARGO) build --release --workspace --bins
-	@REEVE_BIN=$(TARGET)/release/reeve $(TARGET)/release/bench
+	@REEVE_BIN=$(TARGET)/release/reeve $(TARGET)/release/bench $(WHAT)
 
 soak: prepare plugins cluster ## The full numbers: every fault many times; hours
-	$(BUILD) --release
-	REEVE_BIN=$(TARGET)/release/reeve REEVE_SOAK=1 REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --release --workspace -- --nocapture
+	$(CARGO) build --release --workspace --bins
+	REEVE_BIN=$(TARGET)/release/reeve REEVE_SOAK=1 REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace -- --nocapture
 
 clean: ## Remove what was built
 	$(CARGO) clean
