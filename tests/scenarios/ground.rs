@@ -20,7 +20,7 @@ use reeve_core::plan::{Admitted, Plan};
 use reeve_core::render::render;
 use reeve_core::spec::Spec;
 use reeve_core::tenancy::{Grounds, Tenant};
-use reeve_kustomize::MemoryTree;
+use reeve_kustomize::{MemoryTree, Stop};
 use reeve_tests::{Plane, wait};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -297,7 +297,7 @@ impl Ground {
             .iter()
             .map(|(file, text)| (file.clone(), text.clone().into_bytes()))
             .collect();
-        let bundle = render(&tree, &admitted)?.settled();
+        let bundle = render(&tree, &admitted, &Stop::default())?.settled();
         let proposed = Plan::propose(bundle, &self.cluster.scopes().await, inventory, &admitted)?;
         let plan = admit::plan(rules, &tenant, &admitted, proposed)?;
         Ok((admitted, plan))

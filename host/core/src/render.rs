@@ -4,7 +4,7 @@
 //! It deliberately reads nothing but the tree it is given. The next stage is the shell's `transform`, then `plan`.
 
 use reeve_api::reason::Reason;
-use reeve_kustomize::{Kind, Options, Tree};
+use reeve_kustomize::{Kind, Options, Stop, Tree};
 
 use crate::bundle::{self, Bundle, Rendered};
 use crate::failure::{Explain, Turn};
@@ -59,8 +59,8 @@ impl Explain for Error {
     }
 }
 
-/// Builds the directory that `spec` names in `tree`.
-pub fn render(tree: &dyn Tree, spec: &Spec) -> Result<Bundle<Rendered>, Error> {
+/// Builds the directory that `spec` names in `tree`, until `stop` says no.
+pub fn render(tree: &dyn Tree, spec: &Spec, stop: &Stop) -> Result<Bundle<Rendered>, Error> {
     let path = spec.path.clone();
     if tree.kind(&path) != Some(Kind::Dir) {
         return Err(Error::Path(path));
@@ -68,6 +68,7 @@ pub fn render(tree: &dyn Tree, spec: &Spec) -> Result<Bundle<Rendered>, Error> {
     let options = Options {
         overlay: spec.overlay.clone(),
         generate: true,
+        stop: stop.clone(),
         ..Options::default()
     };
     match reeve_kustomize::build(tree, &path, &options) {
@@ -127,6 +128,10 @@ spec:
         files.iter().copied().collect()
     }
 
+    fn built(tree: &MemoryTree, change: Value) -> Result<Bundle<Rendered>, Error> {
+        render(tree, &spec(change), &Stop::default())
+    }
+
     fn names(bundle: &Bundle<Rendered>) -> Vec<String> {
         bundle
             .objects()
@@ -142,7 +147,7 @@ spec:
             ("deploy/sub/b.yaml", DEPLOYMENT),
             ("c.yaml", MAP),
         ]);
-        let bundle = render(&tree, &spec(json!({"path": "./deploy"}))).unwrap();
+        let bundle = built(&tree, json!({"path": "./deploy"})).unwrap();
         assert_eq!(
             names(&bundle),
             ["ConfigMap settings", "apps/Deployment web"]
@@ -158,7 +163,7 @@ spec:
             "patches": [{"patch": "- op: add\n  path: /metadata/labels\n  value: {team: web}\n",
                          "target": {"kind": "Deployment"}}],
         });
-        let bundle = render(&tree(&[("web.yaml", DEPLOYMENT)]), &spec(change)).unwrap();
+        let bundle = built(&tree(&[("web.yaml", DEPLOYMENT)]), change).unwrap();
         let [deployment] = bundle.objects() else {
             panic!("one object")
         };
@@ -173,7 +178,7 @@ spec:
 
     #[test]
     fn the_digest_is_that_of_the_yaml_and_the_same_for_the_same_tree() {
-        let build = |files: &[(&str, &str)]| render(&tree(files), &spec(json!({}))).unwrap();
+        let build = |files: &[(&str, &str)]| built(&tree(files), json!({})).unwrap();
         let one = build(&[("a.yaml", MAP)]);
         let again = build(&[("b.yaml", MAP)]);
         let other = build(&[("a.yaml", DEPLOYMENT)]);
@@ -219,7 +224,7 @@ spec:
     fn a_path_that_is_not_a_directory_of_the_source_is_told_as_flux_tells_it() {
         let tree = tree(&[("a.yaml", MAP)]);
         for path in ["deploy", "a.yaml"] {
-            let told = Explained::of(&render(&tree, &spec(json!({"path": path}))).unwrap_err());
+            let told = Explained::of(&built(&tree, json!({"path": path})).unwrap_err());
             let says =
                 format!("kustomization path not found: {path} is not a directory of the source");
             assert_eq!((told.message, told.reason), (says, Reason::ArtifactFailed));

@@ -1,17 +1,18 @@
 //! What a build may still use up.
 //!
-//! Counters only; who reaches a bound turns it into an error with a place. No clock: work is counted instead, so that the
-//! same input ends the same way everywhere.
+//! Counters, and the caller's word to stop; who reaches a bound turns it into an error with a place. No clock: work is
+//! counted instead, so that the same input ends the same way everywhere.
 
 use std::cell::Cell;
 
 use crate::error::Why;
-use crate::options::Limits;
+use crate::options::{Limits, Stop};
 use crate::yaml::text_cost;
 
 /// The bounds of one build and what was used of them.
 pub(crate) struct Budget {
     limits: Limits,
+    stop: Stop,
     files: Cell<u64>,
     bytes: Cell<u64>,
     nodes: Cell<u64>,
@@ -24,6 +25,7 @@ impl Budget {
         let zero = || Cell::new(0);
         Self {
             limits,
+            stop: Stop::default(),
             files: zero(),
             bytes: zero(),
             nodes: zero(),
@@ -32,19 +34,24 @@ impl Budget {
         }
     }
 
+    /// The same, ended by `stop` too.
+    pub(crate) fn stopped_by(self, stop: Stop) -> Self {
+        Self { stop, ..self }
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
     /// A file of this size is read.
     pub(crate) fn file(&self, bytes: u64) -> Result<(), Why> {
-        spend(&self.files, 1, self.limits.files, "files read")?;
-        spend(&self.bytes, bytes, self.limits.bytes, "bytes read")
+        self.spend(&self.files, 1, self.limits.files, "files read")?;
+        self.spend(&self.bytes, bytes, self.limits.bytes, "bytes read")
     }
 
     /// YAML values are made.
     pub(crate) fn nodes(&self, count: u64) -> Result<(), Why> {
-        spend(&self.nodes, count, self.limits.nodes, "YAML nodes")
+        self.spend(&self.nodes, count, self.limits.nodes, "YAML nodes")
     }
 
     /// How many YAML values there were so far.
@@ -64,26 +71,35 @@ impl Budget {
 
     /// Objects join the build.
     pub(crate) fn objects(&self, count: u64) -> Result<(), Why> {
-        spend(&self.objects, count, self.limits.objects, "objects")
+        self.spend(&self.objects, count, self.limits.objects, "objects")
     }
 
     /// Work is done.
     pub(crate) fn steps(&self, count: u64) -> Result<(), Why> {
-        spend(
+        self.spend(
             &self.steps,
             count,
             self.limits.steps,
             "steps of patches and references",
         )
     }
-}
 
-fn spend(used: &Cell<u64>, more: u64, limit: u64, what: &'static str) -> Result<(), Why> {
-    let now = used.get().saturating_add(more);
-    used.set(now);
-    if now > limit {
-        Err(Why::Limit { what, limit })
-    } else {
-        Ok(())
+    fn spend(
+        &self,
+        used: &Cell<u64>,
+        more: u64,
+        limit: u64,
+        what: &'static str,
+    ) -> Result<(), Why> {
+        if self.stop.is_asked() {
+            return Err(Why::Stopped);
+        }
+        let now = used.get().saturating_add(more);
+        used.set(now);
+        if now > limit {
+            Err(Why::Limit { what, limit })
+        } else {
+            Ok(())
+        }
     }
 }

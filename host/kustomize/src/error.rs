@@ -80,6 +80,9 @@ pub enum Why {
         /// How much there may be.
         limit: u64,
     },
+    /// The caller gave up on the build, by [`crate::Stop`].
+    #[error("the build was stopped")]
+    Stopped,
     /// The tree could not give the file.
     #[error("cannot be read: {0}")]
     Unreadable(String),

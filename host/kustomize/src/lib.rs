@@ -41,7 +41,7 @@ use budget::Budget;
 pub use error::{Error, Place, Why};
 use file::{BuildMetadata, Kustomization};
 pub use object::{Id, Object};
-pub use options::{Limits, Options, Order, Overlay, OverlayImage, OverlayPatch, Selector};
+pub use options::{Limits, Options, Order, Overlay, OverlayImage, OverlayPatch, Selector, Stop};
 use resource::Resource;
 use session::Session;
 pub use tree::{Kind, MemoryTree, ReadError, Tree};
@@ -60,7 +60,7 @@ pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Objec
     if tree.kind(&root) != Some(Kind::Dir) {
         return Err(Error::new("", Why::Missing { path: root }));
     }
-    let budget = Budget::new(options.limits);
+    let budget = Budget::new(options.limits).stopped_by(options.stop.clone());
     let mut session = Session {
         tree,
         budget,

@@ -2,6 +2,9 @@
 //!
 //! How the overlay is merged into the kustomization is `overlay.rs`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::order::Sort;
 
 /// How to build.
@@ -17,6 +20,24 @@ pub struct Options {
     pub managed_by_label: bool,
     /// How large the build may become.
     pub limits: Limits,
+    /// Ends the build from outside.
+    pub stop: Stop,
+}
+
+/// Ends a build from outside: its caller keeps a clone and says when. The engine has no clock, so whoever has a deadline
+/// needs this; the build looks at it whenever it counts what it uses up.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Ends every build that was given a clone: soon, with [`crate::Why::Stopped`].
+    pub fn now(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// The order in which objects come out.

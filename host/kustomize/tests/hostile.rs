@@ -14,8 +14,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use reeve_kustomize::{Limits, MemoryTree, Options, build, to_yaml};
+use reeve_kustomize::{Kind, Limits, MemoryTree, Options, ReadError, Stop, Tree, build, to_yaml};
 
 fn one(file: &str, text: impl Into<Vec<u8>>) -> MemoryTree {
     let kustomization = format!("resources: [{file}]\n").into_bytes();
@@ -348,4 +349,57 @@ fn spoiled_repositories_end_in_objects_or_an_error() {
         built > 0 && refused > 0,
         "{built} built, {refused} refused: too much of one"
     );
+}
+
+/// A tree whose reader says stop while the given file is read.
+struct Impatient {
+    tree: MemoryTree,
+    at: &'static str,
+    stop: Stop,
+}
+
+impl Tree for Impatient {
+    fn kind(&self, path: &str) -> Option<Kind> {
+        self.tree.kind(path)
+    }
+
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, ReadError> {
+        if path == self.at {
+            self.stop.now();
+        }
+        self.tree.read(path)
+    }
+
+    fn list(&self, dir: &str) -> Vec<String> {
+        self.tree.list(dir)
+    }
+}
+
+#[test]
+fn a_build_ends_where_it_stands_when_its_caller_says_stop() {
+    let tree: MemoryTree = [
+        ("kustomization.yaml", "resources: [a.yaml, b.yaml]\n"),
+        ("a.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: a}}"),
+        ("b.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: b}}"),
+    ]
+    .into_iter()
+    .collect();
+    for (at, want) in [
+        ("a.yaml", Some("a.yaml: the build was stopped")),
+        ("b.yaml", Some("b.yaml: the build was stopped")),
+        ("no such file", None),
+    ] {
+        let stop = Stop::default();
+        let options = Options {
+            stop: stop.clone(),
+            ..Options::default()
+        };
+        let tree = Impatient {
+            tree: tree.clone(),
+            at,
+            stop,
+        };
+        let got = build(&tree, "", &options).map_err(|error| error.to_string());
+        assert_eq!(got.err().as_deref(), want);
+    }
 }

@@ -22,6 +22,7 @@ use reeve_core::schedule::Next;
 use reeve_core::spec::{SourceRef, Spec};
 use reeve_core::status::{Applied, Change, Failed, KustomizationOutcome, KustomizationProgress};
 use reeve_core::tenancy::{self, Tenant};
+use reeve_kustomize::Stop;
 use tokio::time::Instant;
 
 use self::record::{Recorder, changes};
@@ -244,10 +245,13 @@ async fn prepare(
         .await
         .map_err(|_| Stopped::early(late("waiting to build")))?
         .map_err(|_| Stopped::early(crashed()))?;
+    let stop = Stop::default();
+    // Until this run is over.
+    let _given_up = GivenUp(stop.clone());
     let rendering = tokio::task::spawn_blocking(move || {
         // Held by the thread: a run that gives up does not let the next one in beside it.
         let _place = place;
-        render(&snapshot, &spec)
+        render(&snapshot, &spec, &stop)
     });
     let rendered = tokio::time::timeout_at(deadline, rendering)
         .await
@@ -270,6 +274,16 @@ async fn prepare(
     })?;
     tracing::debug!(name = ?object.metadata.name, objects = plan.objects().count(), "admitted");
     Ok(Prepared { plan, digest })
+}
+
+/// Stops a build whose run no longer waits for it, whatever ended the run: nobody can interrupt a thread from outside,
+/// and it holds one of few places.
+struct GivenUp(Stop);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.now();
+    }
 }
 
 fn late(doing: &str) -> Explained {
