@@ -63,3 +63,25 @@ fn a_healthy_tenant_is_told_of_its_push_and_its_mistake() {
         Ok(())
     });
 }
+
+#[test]
+fn a_reconcile_of_what_did_not_change_builds_nothing() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let acme = estate.healthy_tenant("acme-unchanged").await?;
+        // Others share the controller, so only that ours was not built can be told apart: by a plain count of those kept.
+        let kept = async || -> anyhow::Result<u64> {
+            let text = estate.controller.metrics().await?;
+            let count = "reeve_render_duration_seconds_count{result=\"kept\"} ";
+            let line = text.lines().find_map(|line| line.strip_prefix(count));
+            Ok(line.unwrap_or("0").parse()?)
+        };
+        let before = kept().await?;
+        for _ in 0..3 {
+            let told = acme.reconcile(None).await?;
+            assert_eq!(told.ready.reason, Reason::ReconciliationSucceeded.as_str());
+        }
+        assert!(kept().await? >= before + 3);
+        Ok(())
+    });
+}

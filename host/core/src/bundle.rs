@@ -35,6 +35,8 @@ pub struct Bundle<Stage> {
     objects: Vec<Object>,
     /// Of the YAML that was built: the same revision, built twice, has the same.
     digest: Digest,
+    /// Bytes of that YAML.
+    size: u64,
     stage: PhantomData<Stage>,
 }
 
@@ -84,7 +86,7 @@ impl Explain for Error {
 }
 
 impl<Stage> Bundle<Stage> {
-    fn new(objects: Vec<Object>, digest: Digest) -> Result<Self, Error> {
+    fn new(objects: Vec<Object>, digest: Digest, size: u64) -> Result<Self, Error> {
         let mut seen = BTreeSet::new();
         for (at, object) in objects.iter().enumerate() {
             check(at, object)?;
@@ -100,6 +102,7 @@ impl<Stage> Bundle<Stage> {
         Ok(Self {
             objects,
             digest,
+            size,
             stage: PhantomData,
         })
     }
@@ -113,13 +116,18 @@ impl<Stage> Bundle<Stage> {
     pub fn digest(&self) -> Digest {
         self.digest
     }
+
+    /// How many bytes that YAML has.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
 }
 
 impl Bundle<Rendered> {
     /// What a build made. Only `render` builds.
     pub(crate) fn built(objects: Vec<Object>) -> Result<Self, Error> {
-        let digest = Digest::of(reeve_kustomize::to_yaml(&objects).as_bytes());
-        Self::new(objects, digest)
+        let yaml = reeve_kustomize::to_yaml(&objects);
+        Self::new(objects, Digest::of(yaml.as_bytes()), yaml.len() as u64)
     }
 
     /// Each object as JSON, for plugins.
@@ -138,7 +146,7 @@ impl Bundle<Rendered> {
             let Strict(value) = serde_json::from_str(text).map_err(|why| refused(brief(&why)))?;
             Object::try_from(value).map_err(|_| refused("it is another kind of value".to_owned()))
         });
-        Self::new(objects.collect::<Result<_, _>>()?, self.digest)
+        Self::new(objects.collect::<Result<_, _>>()?, self.digest, self.size)
     }
 
     /// No plugin touches it any more.
@@ -146,6 +154,7 @@ impl Bundle<Rendered> {
         Bundle {
             objects: self.objects,
             digest: self.digest,
+            size: self.size,
             stage: PhantomData,
         }
     }

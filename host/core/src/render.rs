@@ -211,7 +211,7 @@ spec:
                 "kustomize build of ./ failed: ",
             ),
         ] {
-            let error = render(&tree(&files), &spec(json!({}))).unwrap_err();
+            let error = built(&tree(&files), json!({})).unwrap_err();
             assert!(chain(&error).starts_with(says), "{}", chain(&error));
             assert_eq!(
                 (error.reason(), error.turn()),

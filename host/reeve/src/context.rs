@@ -11,7 +11,6 @@ use reeve_api::name::{NamespaceName, NamespacedName, PluginName, TenantName};
 use reeve_core::admit::Rules;
 use reeve_core::tenancy::Grounds;
 use reeve_wasm::Sandbox;
-use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
@@ -19,6 +18,7 @@ use crate::controller::Queue;
 use crate::git::{Egress, Limits, Mirrors};
 use crate::index::Index;
 use crate::observe::Metrics;
+use crate::renders::Renders;
 use crate::store::Store;
 
 /// Everything a run may touch.
@@ -35,8 +35,7 @@ pub struct Context {
     pub(crate) egress: Arc<Egress>,
     pub(crate) limits: Limits,
     pub(crate) store: Store,
-    /// Renders that run at once: each may take the memory that its limits allow, whoever it is for.
-    pub(crate) renders: Arc<Semaphore>,
+    pub(crate) renders: Renders,
     pub(crate) sandbox: Sandbox,
     /// Where components lie that a ClusterPlugin names by its path.
     pub(crate) plugins_dir: Option<PathBuf>,

@@ -13,5 +13,6 @@ pub mod http;
 mod index;
 mod keyfile;
 pub mod observe;
+mod renders;
 pub mod store;
 mod transform;

@@ -17,7 +17,6 @@ use reeve_core::admit::Rules;
 use reeve_core::tenancy::Grounds;
 use reeve_wasm::{Sandbox, Settings};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::ui::CommandError;
@@ -30,10 +29,8 @@ use crate::http::probe::Readiness;
 use crate::index::Index;
 use crate::observe::Metrics;
 use crate::observe::trace::{self, Encoding, Level};
+use crate::renders::Renders;
 use crate::store::{self, Store};
-
-/// Renders at once: they compute, so more than there are cores would only take memory.
-const RENDERS: usize = 3;
 
 /// Run the controller
 ///
@@ -267,7 +264,7 @@ async fn context(
         egress: Arc::new(Egress::new(args.allow_source_hosts.clone())),
         limits: Limits::default(),
         store,
-        renders: Arc::new(Semaphore::new(RENDERS)),
+        renders: Renders::new(),
         sandbox,
         plugins_dir: args.plugins_dir.clone(),
         rules: Rules::shipped(),

@@ -17,18 +17,17 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::Plan;
-use reeve_core::render::render;
 use reeve_core::schedule::Next;
 use reeve_core::spec::{SourceRef, Spec};
 use reeve_core::status::{Applied, Change, Failed, KustomizationOutcome, KustomizationProgress};
 use reeve_core::tenancy::{self, Tenant};
-use reeve_kustomize::Stop;
 use tokio::time::Instant;
 
 use self::record::{Recorder, changes};
 use super::report::{self, Run};
 use crate::context::Context;
 use crate::index::Stored;
+use crate::observe::happening::{RenderResult, Rendered};
 use crate::transform::transform;
 
 /// One run.
@@ -239,25 +238,20 @@ async fn prepare(
     wanted: &Wanted,
     deadline: Instant,
 ) -> Result<Prepared, Stopped> {
-    let (snapshot, spec) = (wanted.stored.snapshot.clone(), Spec::clone(&wanted.spec));
-    // Rendering computes; it must not hold a thread that others' watches and answers need.
-    let place = tokio::time::timeout_at(deadline, Arc::clone(&ctx.renders).acquire_owned())
-        .await
-        .map_err(|_| Stopped::early(late("waiting to build")))?
-        .map_err(|_| Stopped::early(crashed()))?;
-    let stop = Stop::default();
-    // Until this run is over.
-    let _given_up = GivenUp(stop.clone());
-    let rendering = tokio::task::spawn_blocking(move || {
-        // Held by the thread: a run that gives up does not let the next one in beside it.
-        let _place = place;
-        render(&snapshot, &spec, &stop)
+    let (snapshot, tree) = (wanted.stored.snapshot.clone(), &wanted.stored.artifact.tree);
+    let begun = ctx.clock.instant();
+    let answer = ctx
+        .renders
+        .render(snapshot, tree, &wanted.spec, deadline)
+        .await;
+    ctx.metrics.tell(&Rendered {
+        result: answer
+            .as_ref()
+            .map_or(RenderResult::Failed, |(_, result)| *result),
+        took: ctx.clock.instant() - begun,
     });
-    let rendered = tokio::time::timeout_at(deadline, rendering)
-        .await
-        .map_err(|_| Stopped::early(late("building")))?
-        .map_err(|_| Stopped::early(crashed()))?
-        .map_err(|why| Stopped::early(Explained::of(&why)))?;
+    let (rendered, _) = answer.map_err(Stopped::early)?;
+    let rendered = Arc::unwrap_or_clone(rendered);
     let id = &wanted.spec.id;
     let transformed = transform(ctx, id, rendered).await.map_err(Stopped::early)?;
     let digest = transformed.digest().to_string();
@@ -274,27 +268,6 @@ async fn prepare(
     })?;
     tracing::debug!(name = ?object.metadata.name, objects = plan.objects().count(), "admitted");
     Ok(Prepared { plan, digest })
-}
-
-/// Stops a build whose run no longer waits for it, whatever ended the run: nobody can interrupt a thread from outside,
-/// and it holds one of few places.
-struct GivenUp(Stop);
-
-impl Drop for GivenUp {
-    fn drop(&mut self) {
-        self.0.now();
-    }
-}
-
-fn late(doing: &str) -> Explained {
-    let message = format!("{doing} took longer than spec.timeout");
-    Explained::new(Reason::BuildFailed, Turn::Retry, message)
-        .with_hint("raise spec.timeout, or build less at a time")
-}
-
-fn crashed() -> Explained {
-    let message = "building crashed; this is a fault of reeve's, the log has where";
-    Explained::new(Reason::BuildFailed, Turn::NextRevision, message)
 }
 
 /// Applies what is wanted and prunes what no longer is.

@@ -168,6 +168,43 @@ impl Happening for Fetched<'_> {
     }
 }
 
+/// What asking for a Kustomization's manifests came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RenderResult {
+    /// They were built.
+    Built,
+    /// They were still there: neither the tree nor the spec had changed.
+    Kept,
+    /// There are none; why, the end of the run tells.
+    Failed,
+}
+
+/// A Kustomization's manifests were asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Rendered {
+    /// What came of it.
+    pub result: RenderResult,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Happening for Rendered {
+    fn log(&self) {
+        debug!(result = ?self.result, "rendered in {}", go(self.took));
+    }
+
+    fn count(&self, m: &Metrics) {
+        let result = match self.result {
+            RenderResult::Built => "built",
+            RenderResult::Kept => "kept",
+            RenderResult::Failed => "failed",
+        };
+        m.render_duration
+            .get_or_create(&ResultLabels { result })
+            .observe(seconds(self.took));
+    }
+}
+
 /// Objects were applied or pruned.
 #[derive(Debug, Clone, Copy)]
 pub struct Applied<'a> {

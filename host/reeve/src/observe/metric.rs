@@ -108,6 +108,7 @@ pub struct Metrics {
     pub(super) nudges_dropped: Counter,
     pub(super) fetch_duration: Timed<ResultLabels>,
     pub(super) fetched_bytes: Counter,
+    pub(super) render_duration: Timed<ResultLabels>,
     pub(super) applied: Family<ActionLabels, Counter>,
     pub(super) plugin_duration: Timed<PluginLabels>,
     pub(super) denied: Family<PolicyLabels, Counter>,
@@ -138,6 +139,7 @@ impl Metrics {
             nudges_dropped: Counter::default(),
             fetch_duration: Family::new_with_constructor(Buckets::Work),
             fetched_bytes: Counter::default(),
+            render_duration: Family::new_with_constructor(Buckets::Work),
             applied: Family::default(),
             plugin_duration: Family::new_with_constructor(Buckets::Work),
             denied: Family::default(),
@@ -183,6 +185,11 @@ impl Metrics {
             "reeve_fetch_duration_seconds",
             "How long asking a repository took, by what came of it",
             self.fetch_duration.clone(),
+        );
+        registry.register(
+            "reeve_render_duration_seconds",
+            "How long having a Kustomization's manifests took, by whether they were built",
+            self.render_duration.clone(),
         );
         registry.register(
             "reeve_fetched_bytes",
@@ -251,6 +258,7 @@ mod tests {
     use crate::observe::Kind;
     use crate::observe::happening::{
         Applied, Denied, Ending, FetchResult, Fetched, HookCalled, PluginCalled, ReconcileEnded,
+        RenderResult, Rendered,
     };
     use reeve_core::inventory::ObjectId;
     use reeve_core::status::{Action, Change};
@@ -283,6 +291,8 @@ mod tests {
             result,
             took,
         });
+        let result = RenderResult::Built;
+        metrics.tell(&Rendered { result, took });
         let id = ObjectId {
             namespace: String::new(),
             name: "x".into(),

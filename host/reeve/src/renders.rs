@@ -1,0 +1,257 @@
+//! Renders: a few at a time, and the last one of each Kustomization kept, so that an unchanged tree is not built again.
+//!
+//! Kept are the objects as they were built, up to a bound over all; whoever was not asked for longest goes first. What a
+//! build makes is `core::render`'s, which tree is built `controller::kustomization`'s.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reeve_api::name::NamespacedName;
+use reeve_api::reason::Reason;
+use reeve_core::bundle::{Bundle, Rendered};
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::render::render;
+use reeve_core::spec::Spec;
+use reeve_kustomize::{Overlay, Stop, Tree};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::observe::happening::RenderResult;
+
+/// Builds at once: they compute, so more than there are cores would only take memory, whoever they are for.
+const PLACES: usize = 3;
+/// Bytes of YAML of all that is kept; in memory the objects take a few times as much.
+const KEPT: u64 = 8 << 20;
+/// A build larger than this is not kept: it would push out all the others.
+const LARGEST: u64 = KEPT / 4;
+
+/// Where builds run, and what they made.
+pub(crate) struct Renders {
+    places: Arc<Semaphore>,
+    kept: Mutex<Kept>,
+}
+
+impl Renders {
+    pub(crate) fn new() -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(PLACES)),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// The objects of `spec` in `source`, whose content the git id `tree` names.
+    pub(crate) async fn render<T: Tree + Send + 'static>(
+        &self,
+        source: T,
+        tree: &str,
+        spec: &Spec,
+        deadline: Instant,
+    ) -> Result<(Arc<Bundle<Rendered>>, RenderResult), Explained> {
+        let key = Key::of(tree, spec);
+        if let Some(bundle) = self.kept().get(&spec.id, &key) {
+            return Ok((bundle, RenderResult::Kept));
+        }
+        let bundle = Arc::new(self.build(source, spec.clone(), deadline).await?);
+        self.kept().put(spec.id.clone(), key, Arc::clone(&bundle));
+        Ok((bundle, RenderResult::Built))
+    }
+
+    /// Rendering computes; it must not hold a thread that others' watches and answers need.
+    async fn build<T: Tree + Send + 'static>(
+        &self,
+        source: T,
+        spec: Spec,
+        deadline: Instant,
+    ) -> Result<Bundle<Rendered>, Explained> {
+        let place = tokio::time::timeout_at(deadline, Arc::clone(&self.places).acquire_owned())
+            .await
+            .map_err(|_| late("waiting to build"))?
+            .map_err(|_| crashed())?;
+        let stop = Stop::default();
+        // Until this run is over.
+        let _given_up = GivenUp(stop.clone());
+        let building = tokio::task::spawn_blocking(move || {
+            // Held by the thread: a run that gives up does not let the next one in beside it.
+            let _place = place;
+            render(&source, &spec, &stop)
+        });
+        tokio::time::timeout_at(deadline, building)
+            .await
+            .map_err(|_| late("building"))?
+            .map_err(|_| crashed())?
+            .map_err(|why| Explained::of(&why))
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Stops a build whose run no longer waits for it, whatever ended the run: nobody can interrupt a thread from outside,
+/// and it holds one of few places.
+struct GivenUp(Stop);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.now();
+    }
+}
+
+fn late(doing: &str) -> Explained {
+    let message = format!("{doing} took longer than spec.timeout");
+    Explained::new(Reason::BuildFailed, Turn::Retry, message)
+        .with_hint("raise spec.timeout, or build less at a time")
+}
+
+fn crashed() -> Explained {
+    let message = "building crashed; this is a fault of reeve's, the log has where";
+    Explained::new(Reason::BuildFailed, Turn::NextRevision, message)
+}
+
+/// Everything that a build depends on.
+#[derive(PartialEq)]
+struct Key {
+    tree: String,
+    path: String,
+    overlay: Overlay,
+}
+
+impl Key {
+    fn of(tree: &str, spec: &Spec) -> Self {
+        Self {
+            tree: tree.to_owned(),
+            path: spec.path.clone(),
+            overlay: spec.overlay.clone(),
+        }
+    }
+}
+
+/// The last build of each.
+#[derive(Default)]
+struct Kept {
+    builds: BTreeMap<NamespacedName, Build>,
+    size: u64,
+    /// Counts what was asked for.
+    asked: u64,
+}
+
+struct Build {
+    key: Key,
+    bundle: Arc<Bundle<Rendered>>,
+    asked: u64,
+}
+
+impl Kept {
+    fn get(&mut self, id: &NamespacedName, key: &Key) -> Option<Arc<Bundle<Rendered>>> {
+        self.asked += 1;
+        let build = self.builds.get_mut(id).filter(|build| build.key == *key)?;
+        build.asked = self.asked;
+        Some(Arc::clone(&build.bundle))
+    }
+
+    fn put(&mut self, id: NamespacedName, key: Key, bundle: Arc<Bundle<Rendered>>) {
+        self.remove(&id);
+        if bundle.size() > LARGEST {
+            return;
+        }
+        self.size += bundle.size();
+        self.asked += 1;
+        let asked = self.asked;
+        self.builds.insert(id, Build { key, bundle, asked });
+        while self.size > KEPT {
+            let oldest = self.builds.iter().min_by_key(|(_, build)| build.asked);
+            let Some(id) = oldest.map(|(id, _)| id.clone()) else {
+                return;
+            };
+            self.remove(&id);
+        }
+    }
+
+    fn remove(&mut self, id: &NamespacedName) {
+        if let Some(build) = self.builds.remove(id) {
+            self.size = self.size.saturating_sub(build.bundle.size());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use reeve_api::kustomization::Kustomization;
+    use reeve_kustomize::MemoryTree;
+    use serde_json::json;
+
+    use super::*;
+
+    fn spec(name: &str, prefix: &str) -> Spec {
+        let object: Kustomization = serde_json::from_value(json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+            "metadata": {"name": name, "namespace": "acme"},
+            "spec": {
+                "interval": "5m", "prune": true, "namePrefix": prefix,
+                "sourceRef": {"kind": "GitRepository", "name": "app"},
+            },
+        }))
+        .unwrap();
+        Spec::parse(&object).unwrap()
+    }
+
+    fn map(bytes: usize) -> MemoryTree {
+        let text = "x".repeat(bytes);
+        let map =
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  a: {text}\n");
+        [("a.yaml", map.as_str())].into_iter().collect()
+    }
+
+    async fn ask(renders: &Renders, tree: &str, spec: &Spec, bytes: usize) -> RenderResult {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let answer = renders.render(map(bytes), tree, spec, deadline).await;
+        answer.unwrap().1
+    }
+
+    #[tokio::test]
+    async fn an_unchanged_tree_is_not_built_again_but_a_changed_tree_or_spec_is() {
+        let renders = Renders::new();
+        let (web, other) = (spec("web", ""), spec("web", "dev-"));
+        for (tree, spec, want) in [
+            ("1", &web, RenderResult::Built),
+            ("1", &web, RenderResult::Kept),
+            ("2", &web, RenderResult::Built),
+            ("2", &other, RenderResult::Built),
+            ("2", &other, RenderResult::Kept),
+            // Only the last one is kept.
+            ("2", &web, RenderResult::Built),
+        ] {
+            assert_eq!(ask(&renders, tree, spec, 1).await, want, "{tree}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_bounded_and_the_one_not_asked_for_longest_goes_first() {
+        let renders = Renders::new();
+        let size = usize::try_from(LARGEST).unwrap() - 1_000;
+        let specs: Vec<Spec> = (0..5).map(|n| spec(&format!("web-{n}"), "")).collect();
+        for spec in &specs[..4] {
+            ask(&renders, "1", spec, size).await;
+        }
+        assert_eq!(
+            ask(&renders, "1", &specs[0], size).await,
+            RenderResult::Kept
+        );
+        ask(&renders, "1", &specs[4], size).await;
+        assert!(renders.kept().size <= KEPT);
+        assert_eq!(
+            ask(&renders, "1", &specs[0], size).await,
+            RenderResult::Kept
+        );
+        assert_eq!(
+            ask(&renders, "1", &specs[1], size).await,
+            RenderResult::Built
+        );
+        let large = usize::try_from(LARGEST).unwrap();
+        let spec = spec("large", "");
+        ask(&renders, "1", &spec, large).await;
+        assert_eq!(ask(&renders, "1", &spec, large).await, RenderResult::Built);
+    }
+}
