@@ -7,6 +7,9 @@ use crate::budget::Budget;
 use crate::resource::Resource;
 use crate::yaml::Node;
 
+/// Where kustomize keeps its notes about an object: the field is there once there is one.
+const ANNOTATIONS: &str = "metadata/annotations";
+
 /// A kind, where empty fits all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gvk {
@@ -110,6 +113,9 @@ impl FieldSpec {
             .selects(resource.group(), resource.version(), resource.kind())
         {
             return Ok(());
+        }
+        if self.path == ANNOTATIONS && make == Some(Make::Mapping) && resource.has_notes() {
+            resource.make_annotations();
         }
         let make = make.filter(|_| self.create);
         visit(&mut resource.node, &self.steps, make, budget, set)

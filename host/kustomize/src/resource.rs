@@ -291,6 +291,18 @@ impl Resource {
         }
     }
 
+    /// Whether kustomize would have noted anything in its annotations by now.
+    pub(crate) fn has_notes(&self) -> bool {
+        self.needs_hash
+            || self.origin.is_some()
+            || !(self.previous.is_empty() && self.prefixes.is_empty() && self.suffixes.is_empty())
+    }
+
+    /// Makes the annotations a mapping, if nothing is there.
+    pub(crate) fn make_annotations(&mut self) {
+        entry_mapping(self.metadata_mut(), "annotations");
+    }
+
     /// Whether nothing is left of it.
     pub(crate) fn is_gone(&self) -> bool {
         self.node.map().is_none_or(|map| map.is_empty())
