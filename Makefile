@@ -46,11 +46,11 @@ generate: ## Rewrite every generated file
 	REEVE_BLESS=1 $(CARGO) test --workspace --lib
 
 bench: prepare plugins cluster ## What is promised in numbers, with a release build: WHAT=push or render for one
-	$(CARGO) build --release --workspace --bins
+	$(CARGO) build --release --workspace --bin reeve --bin bench
 	@REEVE_BIN=$(TARGET)/release/reeve $(TARGET)/release/bench $(WHAT)
 
 soak: prepare plugins cluster ## The full numbers: every fault many times; hours
-	$(CARGO) build --release --workspace --bins
+	$(CARGO) build --release --workspace --bin reeve
 	REEVE_BIN=$(TARGET)/release/reeve REEVE_SOAK=1 REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace -- --nocapture
 
 clean: ## Remove what was built

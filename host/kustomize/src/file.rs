@@ -346,15 +346,11 @@ impl Generator {
             place: cursor.place(),
             ..Self::default()
         };
-        let behavior = fields.entry("behavior")?;
-        generator.behavior = match behavior.text.as_str() {
-            "" | "create" | "unspecified" => Behavior::Create,
+        generator.behavior = match fields.text("behavior")?.as_str() {
             "replace" => Behavior::Replace,
             "merge" => Behavior::Merge,
-            _ => {
-                let why = "must be create, replace or merge".to_owned();
-                return Err(Error::in_place(&behavior.place, Why::Invalid(why)));
-            }
+            // Whatever else is written there, as in kustomize: repositories have `add`.
+            _ => Behavior::Create,
         };
         let env = fields.entry("env")?;
         if !env.text.is_empty() && !cursor.is_loose() {
