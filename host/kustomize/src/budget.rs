@@ -54,16 +54,6 @@ impl Budget {
         self.spend(&self.nodes, count, self.limits.nodes, "YAML nodes")
     }
 
-    /// How many YAML values there were so far.
-    pub(crate) fn spent_nodes(&self) -> u64 {
-        self.nodes.get()
-    }
-
-    /// Those made since there were `spent` are gone again.
-    pub(crate) fn unspend_nodes(&self, spent: u64) {
-        self.nodes.set(spent);
-    }
-
     /// A text is copied.
     pub(crate) fn text(&self, text: &str) -> Result<(), Why> {
         self.nodes(text_cost(text))

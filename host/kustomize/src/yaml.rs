@@ -3,11 +3,15 @@
 //! Typing of plain scalars lives in `yaml/scalar.rs`, the tree in `yaml/node.rs`, reading in `yaml/load.rs`, writing in
 //! `yaml/emit.rs`. No rule about Kubernetes is here.
 
+mod cursor;
 mod emit;
 mod fold;
 mod load;
 mod node;
+mod parse;
 mod scalar;
+mod scan;
+mod split;
 
 pub(crate) use emit::emit;
 pub(crate) use load::{Document, Marks, Reader};

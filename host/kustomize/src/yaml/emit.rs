@@ -60,7 +60,7 @@ impl Emitter<'_> {
                 self.line(indent);
             }
             started = false;
-            let simple = key.chars().count() <= SIMPLE_KEY && !key.contains('\n');
+            let simple = key.len() <= SIMPLE_KEY && !key.contains(is_break);
             if simple {
                 self.text(key, indent, true);
                 self.put(":");
@@ -265,10 +265,9 @@ struct Shape {
 
 impl Shape {
     fn of(text: &str) -> Self {
-        let breaks = |c: char| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
         let special = text
             .chars()
-            .any(|c| c != '\n' && (breaks(c) || !is_printable(c)));
+            .any(|c| c != '\n' && (is_break(c) || !is_printable(c)));
         let multiline = text.contains('\n');
         let trailing_space = text.ends_with(' ');
         let edge = text.starts_with([' ', '\n']) || text.ends_with([' ', '\n']);
@@ -310,6 +309,10 @@ fn block_indicators(text: &str) -> bool {
         before = Some(c);
     }
     false
+}
+
+fn is_break(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 fn is_printable(c: char) -> bool {

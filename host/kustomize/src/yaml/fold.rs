@@ -34,7 +34,7 @@ fn write(text: &str) -> Vec<String> {
             continue;
         }
         if after_break {
-            deeper = c == ' ';
+            deeper = matches!(c, ' ' | '\t');
         }
         if let Some(line) = lines.last_mut() {
             line.push(c);
@@ -60,7 +60,7 @@ fn read(lines: &[String], text: &str) -> String {
             breaks += 1;
             continue;
         }
-        let blank = line.starts_with(' ');
+        let blank = line.starts_with([' ', '\t']);
         if leading_break && !leading_blank && !blank {
             if breaks == 0 {
                 out.push(' ');

@@ -1,17 +1,19 @@
-//! Bytes to documents: saphyr-parser's events, our own tree.
+//! Bytes to documents: events to a tree.
 //!
 //! Aliases and merge keys are expanded here, each expansion charged to the build's budget, so that a bomb of anchors ends
-//! in an error. No recursion: nesting is a stack with a bound. Keys that repeat are refused in manifests.
+//! in an error. No recursion: nesting is a stack with a bound. Keys that repeat are refused in manifests. Where documents
+//! begin is in `yaml/split.rs`, what a text is made of in `yaml/parse.rs`.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag as YamlTag};
 
 use super::node::{Mapping, Node, text_cost};
-use super::scalar::{Scalar, Style, Tag, Typing, resolve};
+use super::parse::{CORE, Event, Parser, Properties};
+use super::scalar::{Scalar, Style, Tag, Typing, resolve, timestamp};
+use super::scan::{Mark, Written, Wrong};
+use super::split::{self, Part};
 use crate::budget::Budget;
 use crate::error::{Error, Why};
 
@@ -36,27 +38,36 @@ pub(crate) struct Document {
 }
 
 /// What is being read: an open mapping or sequence.
-enum Open {
-    Seq {
-        items: Vec<Node>,
-        anchor: usize,
-    },
+struct Open {
+    content: Content,
+    anchor: Option<String>,
+    /// Whether it is written in brackets or braces.
+    flow: bool,
+}
+
+enum Content {
+    Seq(Vec<Node>),
     Map {
         map: Mapping,
         key: Option<String>,
         /// Whether the key, if it is `<<`, was written without quotes.
         merging: bool,
         merges: Vec<Node>,
-        anchor: usize,
     },
 }
 
 struct Loader<'a, 'r> {
     reader: &'r Reader<'a>,
     stack: Vec<Open>,
-    anchors: BTreeMap<usize, (Node, u64)>,
+    /// What the anchors of this document name, and how much that is; nothing while the value is being read.
+    anchors: BTreeMap<String, Option<(Node, u64)>>,
+    /// The anchors of the documents before.
+    earlier: BTreeSet<String>,
     documents: Vec<Document>,
+    /// The line in which the document begins.
     line: u32,
+    /// How many lines of the file lie before what is parsed.
+    above: usize,
     marks: Option<&'r mut Marks>,
 }
 
@@ -75,203 +86,170 @@ impl Reader<'_> {
         self.load(bytes, Some(marks))
     }
 
-    fn load(&self, bytes: &[u8], mut marks: Option<&mut Marks>) -> Result<Vec<Document>, Error> {
-        let mut text = Cow::Borrowed(self.text(bytes)?);
-        self.check_separators(&text)?;
-        loop {
-            let spent = self.budget.spent_nodes();
-            let error = match self.parse(&text, marks.as_deref_mut())? {
-                Ok(documents) => return Ok(documents),
-                Err(error) => error,
-            };
-            let Some(mended) = without_tab(&text, &error) else {
-                return Err(self.scan_error(&error));
-            };
-            self.budget.unspend_nodes(spent);
-            let steps = self.budget.steps(text.len() as u64);
-            steps.map_err(|why| self.error(*error.marker(), why))?;
-            text = Cow::Owned(mended);
-        }
-    }
-
-    /// The documents, or what the scanner cannot read.
-    fn parse(
-        &self,
-        text: &str,
-        marks: Option<&mut Marks>,
-    ) -> Result<Result<Vec<Document>, ScanError>, Error> {
+    fn load(&self, bytes: &[u8], marks: Option<&mut Marks>) -> Result<Vec<Document>, Error> {
+        let wrong = |line: u32, why: String| Error::new(self.file, Why::Syntax(why)).at_line(line);
+        let text = split::text(bytes).map_err(|(line, why)| wrong(line, why))?;
+        let parts = match self.typing {
+            Typing::Manifest => split::parts(&text).map_err(|(line, why)| wrong(line, why))?,
+            Typing::Config => vec![Part::whole(&text)],
+        };
         let mut loader = Loader {
             reader: self,
             stack: Vec::new(),
             anchors: BTreeMap::new(),
+            earlier: BTreeSet::new(),
             documents: Vec::new(),
             line: 1,
+            above: 0,
             marks,
         };
-        let mut parser = Parser::new(StrInput::new(text)).keep_tags(true);
-        while let Some(event) = parser.next_event() {
-            match event {
-                Ok((event, span)) => loader.event(event, span.start)?,
-                Err(error) => return Ok(Err(error)),
-            }
+        for part in parts {
+            loader.part(&part)?;
         }
-        Ok(Ok(loader.documents))
+        Ok(loader.documents)
     }
 
-    fn scan_error(&self, error: &ScanError) -> Error {
-        let marker = error.marker();
-        let message = format!("is not valid YAML: {}", error.info());
-        self.error(*marker, Why::Syntax(message))
-    }
-
-    fn text<'b>(&self, bytes: &'b [u8]) -> Result<&'b str, Error> {
-        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        std::str::from_utf8(bytes).map_err(|e| {
-            let offset = e.valid_up_to();
-            let line = bytes.iter().take(offset).filter(|b| **b == b'\n').count() + 1;
-            let line = u32::try_from(line).unwrap_or(u32::MAX);
-            let why = format!("is not UTF-8 at byte {offset}");
-            Error::new(self.file, Why::Syntax(why)).at_line(line)
-        })
-    }
-
-    /// kustomize takes a line that begins with `---` for the end of a document, whatever follows; it refuses what is no
-    /// comment there.
-    fn check_separators(&self, text: &str) -> Result<(), Error> {
-        for (index, line) in text.lines().enumerate().skip(1) {
-            let Some(rest) = line.strip_prefix("---") else {
-                continue;
-            };
-            let rest = rest.trim();
-            if !rest.is_empty() && !rest.starts_with('#') {
-                let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
-                let why = "only a comment may follow --- on its line".to_owned();
-                return Err(Error::new(self.file, Why::Syntax(why)).at(line, 1));
-            }
-        }
-        Ok(())
-    }
-
-    fn error(&self, marker: Marker, why: Why) -> Error {
-        let (line, column) = position(marker);
+    fn error(&self, (line, column): (u32, u32), why: Why) -> Error {
         Error::new(self.file, why).at(line, column)
     }
 }
 
-/// The scanner refuses a tab between a colon and a value, which YAML allows: the same text with spaces there, or nothing
-/// if that is not what is wrong.
-fn without_tab(text: &str, error: &ScanError) -> Option<String> {
-    if !error.info().starts_with("':' must be followed by") {
-        return None;
-    }
-    let (end, _) = text.char_indices().nth(error.marker().index())?;
-    let (before, after) = text.split_at_checked(end)?;
-    let kept = before.trim_end_matches(['\t', ' ']);
-    let width = before.len() - kept.len();
-    let tabbed = kept.ends_with(':') && before.ends_with(['\t', ' ']) && !after.starts_with("- ");
-    tabbed.then(|| format!("{kept}{}{after}", " ".repeat(width)))
-}
-
-fn position(marker: Marker) -> (u32, u32) {
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    (number(marker.line()), number(marker.col() + 1))
-}
-
 impl Loader<'_, '_> {
-    fn event(&mut self, event: Event<'_>, at: Marker) -> Result<(), Error> {
+    /// Reads one part of the file: of a manifest its first document, for kustomize looks no further.
+    fn part(&mut self, part: &Part<'_>) -> Result<(), Error> {
+        self.above = part.above;
+        let mut parser = Parser::new(part.text);
+        loop {
+            let (event, at) = parser.next().map_err(|wrong| self.broken(wrong))?;
+            match event {
+                Event::End => return Ok(()),
+                Event::DocumentEnd if self.reader.typing == Typing::Manifest => return Ok(()),
+                event => self.event(event, at)?,
+            }
+        }
+    }
+
+    fn broken(&self, (at, why): Wrong) -> Error {
+        self.error(at, Why::Syntax(format!("is not valid YAML: {why}")))
+    }
+
+    fn error(&self, at: Mark, why: Why) -> Error {
+        self.reader.error(self.position(at), why)
+    }
+
+    /// The line in the file and the column, both from 1.
+    fn position(&self, at: Mark) -> (u32, u32) {
+        let above = u32::try_from(self.above).unwrap_or(u32::MAX);
+        let line = at.line.saturating_add(above).saturating_add(1);
+        (line, at.column.saturating_add(1))
+    }
+
+    fn event(&mut self, event: Event<'_>, at: Mark) -> Result<(), Error> {
         match event {
-            Event::DocumentStart(_) => {
-                self.anchors.clear();
+            Event::DocumentStart => {
+                let gone = std::mem::take(&mut self.anchors);
+                self.earlier.extend(gone.into_keys());
                 if let Some(marks) = &mut self.marks {
                     marks.clear();
                 }
+                Ok(())
             }
-            Event::Alias(id) => {
-                let (node, cost) = self.anchors.get(&id).cloned().ok_or_else(|| {
-                    let why = "an alias stands inside of the value it names".to_owned();
-                    self.reader.error(at, Why::Invalid(why))
-                })?;
+            Event::Alias(anchor) => {
+                let (node, cost) = self.named(anchor, at)?;
                 self.charge(cost, at)?;
-                self.value(node, 0, at)?;
+                self.value(node, None, at)
             }
-            Event::Scalar(text, style, anchor, tag) => {
+            Event::Scalar(text, written, Properties { anchor, tag }) => {
                 self.charge(text_cost(&text), at)?;
-                let scalar = self.scalar(text.into_owned(), style, tag.as_deref(), at)?;
-                self.value(Node::Scalar(scalar), anchor, at)?;
+                let scalar = self.scalar(text.into_owned(), written, tag.as_deref(), at)?;
+                self.value(Node::Scalar(scalar), anchor, at)
             }
-            Event::SequenceStart(anchor, _) => {
-                self.mark(at);
-                self.open(
-                    Open::Seq {
-                        items: Vec::new(),
-                        anchor,
-                    },
-                    at,
-                )?;
+            Event::Sequence { flow, of } => {
+                self.open(Content::Seq(Vec::new()), of.anchor, flow, at)
             }
-            Event::MappingStart(anchor, _) => {
-                self.mark(at);
-                let open = Open::Map {
+            Event::Mapping { flow, of } => {
+                let content = Content::Map {
                     map: Mapping::new(),
                     key: None,
                     merging: false,
                     merges: Vec::new(),
-                    anchor,
                 };
-                self.open(open, at)?;
+                self.open(content, of.anchor, flow, at)
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close(at)?,
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+            Event::Close => self.close(at),
+            Event::DocumentEnd | Event::End => Ok(()),
         }
-        Ok(())
     }
 
-    fn charge(&self, cost: u64, at: Marker) -> Result<(), Error> {
-        self.reader
-            .budget
-            .nodes(cost)
-            .map_err(|why| self.reader.error(at, why))
+    /// What an alias stands for, and how much it is.
+    fn named(&self, anchor: &str, at: Mark) -> Result<(Node, u64), Error> {
+        let why = match self.anchors.get(anchor) {
+            Some(Some(known)) => return Ok(known.clone()),
+            Some(None) => "an alias stands inside of the value it names",
+            None if self.earlier.contains(anchor) => {
+                "an alias names an anchor of another document: anchors end with their document"
+            }
+            None => "an alias names no anchor that stands before it",
+        };
+        Err(self.error(at, Why::Invalid(why.to_owned())))
     }
 
-    fn open(&mut self, open: Open, at: Marker) -> Result<(), Error> {
+    fn charge(&self, cost: u64, at: Mark) -> Result<(), Error> {
+        let charged = self.reader.budget.nodes(cost);
+        charged.map_err(|why| self.error(at, why))
+    }
+
+    fn open(
+        &mut self,
+        content: Content,
+        anchor: Option<&str>,
+        flow: bool,
+        at: Mark,
+    ) -> Result<(), Error> {
+        self.mark(at);
         self.charge(1, at)?;
         if self.stack.is_empty() {
-            self.line = position(at).0;
+            self.line = self.position(at).0;
         }
         let limit = self.reader.budget.limits().nesting;
         if self.stack.len() as u64 >= limit {
-            return Err(self.reader.error(
-                at,
-                Why::Limit {
-                    what: "levels of nesting",
-                    limit,
-                },
-            ));
+            let what = "levels of nesting";
+            return Err(self.error(at, Why::Limit { what, limit }));
         }
-        self.stack.push(open);
+        if let Some(anchor) = anchor {
+            self.anchors.insert(anchor.to_owned(), None);
+        }
+        let anchor = anchor.map(str::to_owned);
+        self.stack.push(Open {
+            content,
+            anchor,
+            flow,
+        });
         Ok(())
     }
 
-    fn close(&mut self, at: Marker) -> Result<(), Error> {
-        match self.stack.pop() {
-            Some(Open::Seq { items, anchor }) => self.finished(Node::Seq(items), anchor, at),
-            Some(Open::Map {
-                mut map,
-                merges,
-                anchor,
-                ..
-            }) => {
+    fn close(&mut self, at: Mark) -> Result<(), Error> {
+        let Some(Open {
+            content, anchor, ..
+        }) = self.stack.pop()
+        else {
+            return Ok(());
+        };
+        match content {
+            Content::Seq(items) => self.finished(Node::Seq(items), anchor.as_deref(), at),
+            Content::Map {
+                mut map, merges, ..
+            } => {
                 for merged in merges {
                     self.merge(&mut map, merged, at)?;
                 }
-                self.finished(Node::mapping(map), anchor, at)
+                self.finished(Node::mapping(map), anchor.as_deref(), at)
             }
-            None => Ok(()),
         }
     }
 
     /// Fields of `merged` that `map` has not. Of several, the first wins, as in go-yaml.
-    fn merge(&self, map: &mut Mapping, merged: Node, at: Marker) -> Result<(), Error> {
+    fn merge(&self, map: &mut Mapping, merged: Node, at: Mark) -> Result<(), Error> {
         match merged {
             Node::Map(fields) => {
                 for (key, node) in *fields {
@@ -287,131 +265,134 @@ impl Loader<'_, '_> {
         }
     }
 
-    fn bad_merge(&self, at: Marker) -> Error {
+    fn bad_merge(&self, at: Mark) -> Error {
         let why = "<< needs a mapping or a list of mappings".to_owned();
-        self.reader.error(at, Why::Invalid(why))
+        self.error(at, Why::Invalid(why))
     }
 
     /// A value or a key; containers come through [`Self::finished`].
-    fn value(&mut self, node: Node, anchor: usize, at: Marker) -> Result<(), Error> {
-        if let Some(Open::Map {
-            key: key @ None,
-            merging,
-            map,
-            ..
-        }) = self.stack.last_mut()
-        {
-            let Node::Scalar(scalar) = &node else {
-                let why = "a key must be text, not a list or a mapping".to_owned();
-                return Err(self.reader.error(at, Why::Invalid(why)));
-            };
-            if scalar.tag != Tag::Str && self.reader.typing == Typing::Manifest {
-                let why = format!("key {} must be text: quote it", scalar.text);
-                return Err(self.reader.error(at, Why::Invalid(why)));
-            }
-            // kustomize takes the last of two in a kustomization file.
-            if self.reader.typing == Typing::Manifest && map.contains_key(&scalar.text) {
-                let why = format!("key {:?} is there already", scalar.text);
-                return Err(self.reader.error(at, Why::Invalid(why)));
-            }
-            *merging = scalar.style == Style::Plain;
-            *key = Some(scalar.as_key());
-            self.mark(at);
-            self.remember(node, anchor);
-            return Ok(());
-        }
-        if matches!(self.stack.last(), Some(Open::Seq { .. })) {
-            self.mark(at);
+    fn value(&mut self, node: Node, anchor: Option<&str>, at: Mark) -> Result<(), Error> {
+        match self.stack.last().map(|open| &open.content) {
+            Some(Content::Map { key: None, .. }) => return self.key(node, anchor, at),
+            Some(Content::Seq(_)) => self.mark(at),
+            _ => {}
         }
         self.finished(node, anchor, at)
     }
 
-    /// A value that is complete: to its place, and kept if it has an anchor.
-    fn finished(&mut self, node: Node, anchor: usize, at: Marker) -> Result<(), Error> {
-        if anchor != 0 {
-            let cost = node.cost();
-            self.charge(cost, at)?;
-            self.anchors.insert(anchor, (node.clone(), cost));
+    fn key(&mut self, node: Node, anchor: Option<&str>, at: Mark) -> Result<(), Error> {
+        let invalid = |why: String| Err(self.error(at, Why::Invalid(why)));
+        let Node::Scalar(scalar) = &node else {
+            return invalid("a key must be text, not a list or a mapping".to_owned());
+        };
+        let manifest = self.reader.typing == Typing::Manifest;
+        // What kustomize reads an object into has text for keys at its top, whatever they look like.
+        if scalar.tag != Tag::Str && manifest && self.stack.len() > 1 {
+            return invalid(format!("key {} must be text: quote it", scalar.text));
         }
-        match self.stack.last_mut() {
-            None => {
-                if !node.is_null() {
-                    self.documents.push(Document {
-                        node,
-                        line: self.line,
-                    });
-                }
-                Ok(())
-            }
-            Some(Open::Seq { items, .. }) => {
-                items.push(node);
-                Ok(())
-            }
-            Some(Open::Map {
+        let top = self.stack.last().map(|open| &open.content);
+        let Some(Content::Map { map, merges, .. }) = top else {
+            return Ok(());
+        };
+        if manifest && scalar.text == "<<" && !merges.is_empty() {
+            return invalid("<< is there already: give it a list".to_owned());
+        }
+        // kustomize takes the last of two in a kustomization file.
+        if manifest && map.contains_key(&scalar.text) {
+            return invalid(format!("key {:?} is there already", scalar.text));
+        }
+        let name = if manifest {
+            scalar.text.clone()
+        } else {
+            scalar.as_key()
+        };
+        let plain = scalar.style == Style::Plain;
+        if let Some(Open {
+            content: Content::Map { key, merging, .. },
+            ..
+        }) = self.stack.last_mut()
+        {
+            *merging = plain;
+            *key = Some(name);
+        }
+        self.mark(at);
+        self.remember(&node, anchor, at)
+    }
+
+    /// A value that is complete: to its place, and kept if it has an anchor.
+    fn finished(&mut self, node: Node, anchor: Option<&str>, at: Mark) -> Result<(), Error> {
+        self.remember(&node, anchor, at)?;
+        let line = self.line;
+        match self.stack.last_mut().map(|open| &mut open.content) {
+            None if node.is_null() => {}
+            None => self.documents.push(Document { node, line }),
+            Some(Content::Seq(items)) => items.push(node),
+            Some(Content::Map {
                 map,
                 key,
                 merging,
                 merges,
-                ..
             }) => match key.take() {
-                Some(key) if key == "<<" && *merging => {
-                    merges.push(node);
-                    Ok(())
-                }
+                Some(key) if key == "<<" && *merging => merges.push(node),
                 Some(key) => {
                     map.insert(key, node);
-                    Ok(())
                 }
                 None => {
                     let why = "a key must be text, not a list or a mapping".to_owned();
-                    Err(self.reader.error(at, Why::Invalid(why)))
+                    return Err(self.error(at, Why::Invalid(why)));
                 }
             },
         }
+        Ok(())
     }
 
-    fn remember(&mut self, node: Node, anchor: usize) {
-        if anchor != 0 {
+    fn remember(&mut self, node: &Node, anchor: Option<&str>, at: Mark) -> Result<(), Error> {
+        if let Some(anchor) = anchor {
             let cost = node.cost();
-            self.anchors.insert(anchor, (node, cost));
+            self.charge(cost, at)?;
+            self.anchors
+                .insert(anchor.to_owned(), Some((node.clone(), cost)));
         }
+        Ok(())
     }
 
     fn scalar(
         &self,
         text: String,
-        style: ScalarStyle,
-        tag: Option<&YamlTag>,
-        at: Marker,
+        written: Written,
+        tag: Option<&str>,
+        at: Mark,
     ) -> Result<Scalar, Error> {
-        let plain = || resolve(&text, self.reader.typing);
-        let tag = match tag.map(|t| {
-            (
-                t.is_yaml_core_schema() || t.handle == "!!",
-                t.suffix.as_str(),
-            )
-        }) {
-            None if style == ScalarStyle::Plain => plain(),
-            None => Tag::Str,
-            Some((true, "null")) => Tag::Null,
-            Some((true, "bool")) => Tag::Bool,
-            Some((true, "int")) => Tag::Int,
-            Some((true, "float")) => Tag::Float,
-            Some((true, "binary")) => return self.binary(&text, at),
-            Some(_) => Tag::Str,
+        let typing = self.reader.typing;
+        let plain = || resolve(&text, typing);
+        // A ! alone says nothing.
+        let tag = tag.filter(|tag| *tag != "!");
+        let tag = match tag.map(|tag| tag.strip_prefix(CORE)) {
+            None if written == Written::Plain => plain(),
+            Some(Some("null")) => Tag::Null,
+            Some(Some("bool")) => Tag::Bool,
+            Some(Some("int")) => Tag::Int,
+            Some(Some("float")) => Tag::Float,
+            Some(Some("timestamp")) if typing == Typing::Manifest => Tag::Timestamp,
+            Some(Some("binary")) => return self.binary(&text, at),
+            None | Some(_) => Tag::Str,
         };
         let fits = match tag {
             Tag::Str => true,
             Tag::Float => matches!(plain(), Tag::Int | Tag::Float),
+            Tag::Timestamp => timestamp(&text).is_some(),
             other => plain() == other,
         };
         if !fits {
             let why = "the value does not fit its tag".to_owned();
-            return Err(self.reader.error(at, Why::Invalid(why)));
+            return Err(self.error(at, Why::Invalid(why)));
         }
-        let style = match style {
-            ScalarStyle::Plain => Style::Plain,
-            ScalarStyle::Folded => Style::Folded,
+        let in_flow = self.stack.last().is_some_and(|open| open.flow);
+        let manifest = typing == Typing::Manifest;
+        let style = match written {
+            Written::Plain if text.is_empty() && in_flow && manifest => Style::Missing,
+            Written::Plain => Style::Plain,
+            Written::Folded if manifest => Style::Folded,
             _ => Style::Quoted,
         };
         Ok(Scalar {
@@ -420,38 +401,41 @@ impl Loader<'_, '_> {
         })
     }
 
-    fn binary(&self, text: &str, at: Marker) -> Result<Scalar, Error> {
+    /// Text that is packed as base64. What is no UTF-8 comes out as go-yaml has it, byte by byte.
+    fn binary(&self, text: &str, at: Mark) -> Result<Scalar, Error> {
         let packed: String = text.split_whitespace().collect();
         let bytes = STANDARD
             .decode(packed)
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok());
-        let why = || Why::Invalid("!!binary holds no base64 of UTF-8 text".to_owned());
-        bytes
-            .map(Scalar::string)
-            .ok_or_else(|| self.reader.error(at, why()))
+            .map_err(|_| self.error(at, Why::Invalid("!!binary holds no base64".to_owned())))?;
+        let mut out = String::with_capacity(bytes.len());
+        for chunk in bytes.utf8_chunks() {
+            out.push_str(chunk.valid());
+            out.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+        }
+        Ok(Scalar::string(out))
     }
 
     /// Remembers where the value that begins now was written; for a field, where its key was.
-    fn mark(&mut self, at: Marker) {
+    fn mark(&mut self, at: Mark) {
+        let place = self.position(at);
         let Some(marks) = &mut self.marks else { return };
         if self.stack.len() > MARKED_DEPTH {
             return;
         }
         let mut path = String::new();
         for open in &self.stack {
-            match open {
-                Open::Seq { items, .. } => path.push_str(&format!("[{}]", items.len())),
-                Open::Map { key: Some(key), .. } => {
+            match &open.content {
+                Content::Seq(items) => path.push_str(&format!("[{}]", items.len())),
+                Content::Map { key: Some(key), .. } => {
                     if !path.is_empty() {
                         path.push('.');
                     }
                     path.push_str(key);
                 }
-                Open::Map { key: None, .. } => {}
+                Content::Map { key: None, .. } => {}
             }
         }
-        marks.entry(path).or_insert_with(|| position(at));
+        marks.entry(path).or_insert(place);
     }
 }
 
@@ -506,13 +490,49 @@ mod tests {
             ("a: 1\na: 2\n", "f.yaml:2:1: key \"a\" is there already"),
             (
                 "a: 1\n--- x\n",
-                "f.yaml:2:1: only a comment may follow --- on its line",
+                "f.yaml:2: only a comment may follow --- on its line",
             ),
             (
                 "a: &x [*x]\n",
                 "f.yaml:1:8: an alias stands inside of the value it names",
             ),
-            ("a: *nobody\n", "f.yaml:1:4: "),
+            (
+                "a: *nobody\n",
+                "f.yaml:1:4: an alias names no anchor that stands before it",
+            ),
+            (
+                "a: &x 1\n---\nb: *x\n",
+                "f.yaml:3:4: an alias names an anchor of another document",
+            ),
+            (
+                "a: {b: |\n  c}\n",
+                "f.yaml:1:8: is not valid YAML: no value may begin with this character",
+            ),
+            (
+                "a:\n\tb: 1\n",
+                "f.yaml:2:1: is not valid YAML: no value may begin with this character",
+            ),
+            (
+                "a: 'b\nc: d\n",
+                "f.yaml:1:4: is not valid YAML: the quote that ends this text is missing",
+            ),
+            (
+                "a: |x\n  b\n",
+                "f.yaml:1:5: is not valid YAML: behind a | or > only",
+            ),
+            (
+                "a: 1\n b: 2\n",
+                "f.yaml:2:3: is not valid YAML: a mapping may not begin here",
+            ),
+            (
+                "%YAML 1.2\n",
+                "f.yaml:1:1: is not valid YAML: only %YAML 1.1",
+            ),
+            (
+                "a: \u{1}\n",
+                "f.yaml:1: holds a control character at byte 3",
+            ),
+            ("a: 1\nb: [\n---\n", "f.yaml:3:1: "),
             (
                 "? [a]\n: b\n",
                 "f.yaml:1:5: a key must be text, not a list or a mapping",

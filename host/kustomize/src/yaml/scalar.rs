@@ -49,6 +49,9 @@ pub(crate) enum Style {
     Quoted,
     /// As a folded block.
     Folded,
+    /// Not at all, between brackets or braces: `{key: }`. kustomize writes its objects and reads them again on their way out,
+    /// and finds empty text there.
+    Missing,
 }
 
 impl Style {
@@ -79,7 +82,7 @@ impl Scalar {
 
     /// This value in the place of `old`, whose way of being written stays.
     pub(crate) fn over(mut self, old: &Self) -> Self {
-        if old.style != Style::Plain {
+        if !matches!(old.style, Style::Plain | Style::Missing) {
             self.tag = Tag::Str;
         }
         Self {
@@ -101,6 +104,7 @@ impl Scalar {
     /// The value kustomize would print. Not-a-number and infinity, which JSON cannot hold, come back as their text.
     pub(crate) fn into_value(self) -> Result<Value, String> {
         Ok(match self.tag {
+            Tag::Null if self.style == Style::Missing => Value::String(String::new()),
             Tag::Null => Value::Null,
             Tag::Bool => Value::Bool(is_true(&self.text)),
             Tag::Str if self.style == Style::Folded => Value::String(fold::rewritten(&self.text)),
