@@ -3,7 +3,7 @@
 //! A base is built wholly before the kustomization that lists it sees it. What happens once at the end, over everything
 //! (hashes, references, order), is in `lib.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::builtin;
@@ -15,7 +15,7 @@ use crate::generate;
 use crate::object::Id;
 use crate::origin;
 use crate::path;
-use crate::resource::Resource;
+use crate::resource::{Resource, twice};
 use crate::session::Session;
 use crate::transform;
 use crate::tree::Kind;
@@ -245,7 +245,7 @@ pub(crate) struct Accumulator {
     /// The fields that transformers touch.
     pub(crate) config: Arc<Config>,
     pub(crate) vars: Vars,
-    keys: BTreeSet<Id>,
+    keys: BTreeMap<Id, usize>,
     /// Who is, or was, of an identity.
     any: BTreeMap<Id, Vec<usize>>,
 }
@@ -266,11 +266,12 @@ impl Accumulator {
     pub(crate) fn append(&mut self, more: Vec<Resource>, place: &Place) -> Result<(), Error> {
         for resource in more {
             let key = resource.key();
-            if !self.keys.insert(key.clone()) {
-                let message = format!("{} is there already", resource.id());
+            let index = self.resources.len();
+            let first = self.keys.insert(key.clone(), index);
+            if let Some(first) = first.and_then(|first| self.resources.get(first)) {
+                let message = twice(first, &resource);
                 return Err(Error::in_place(place, Why::Conflict(message)));
             }
-            let index = self.resources.len();
             for id in resource.previous_keys().chain([key]) {
                 let known = self.any.entry(id).or_default();
                 if known.last() != Some(&index) {
@@ -297,9 +298,11 @@ impl Accumulator {
                 "{} is not there to be merged or replaced",
                 new.id()
             )),
-            ([_], Behavior::Create) => conflict(format!(
-                "{} is there already: behavior must be merge or replace",
-                new.id()
+            ([index], Behavior::Create) => conflict(format!(
+                "{}: behavior must be merge or replace",
+                self.resources
+                    .get(*index)
+                    .map_or_else(String::new, |old| twice(old, &new)),
             )),
             ([index], behavior) => {
                 let Some(old) = self.resources.get_mut(*index) else {

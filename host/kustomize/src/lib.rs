@@ -87,8 +87,8 @@ pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Objec
     reference::follow(&session, &all.config, &mut resources)?;
     vars::resolve(&session, &all.config, &all.vars, &mut resources)?;
     resources.retain(|resource| !resource.is_local());
-    if let Some(twice) = resource::first_conflict(&resources) {
-        return Err(twice.error("is there twice at the end of the build"));
+    if let Some((second, twice)) = resource::first_conflict(&resources) {
+        return Err(second.conflict(format!("at the end of the build, {twice}")));
     }
     kustomization
         .sort

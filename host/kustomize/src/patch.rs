@@ -164,8 +164,8 @@ fn merge_selected(
         merge_plain(session, patch, one.clone(), resource)?;
     }
     let live = resources.iter().filter(|r| !r.node.is_null());
-    first_conflict(live).map_or(Ok(()), |twice| {
-        let message = format!("patched, {} is there twice", twice.id());
+    first_conflict(live).map_or(Ok(()), |(_, twice)| {
+        let message = format!("patched, {twice}");
         Err(Error::in_place(&patch.place, Why::Conflict(message)))
     })
 }

@@ -3,7 +3,7 @@
 //! kustomize keeps this in annotations of the object; here it lies beside it. How objects become resources is
 //! `session.rs`, who uses the earlier names is `reference.rs`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::error::{Error, Why};
@@ -278,6 +278,14 @@ impl Resource {
         }
     }
 
+    /// The file and the line it was written in.
+    fn whereabouts(&self) -> String {
+        match self.line {
+            0 => self.file.to_string(),
+            line => format!("{}:{line}", self.file),
+        }
+    }
+
     /// An error about this object.
     pub(crate) fn error(&self, message: &str) -> Error {
         let error = Error::new(
@@ -301,6 +309,16 @@ impl Resource {
     /// Makes the annotations a mapping, if nothing is there.
     pub(crate) fn make_annotations(&mut self) {
         entry_mapping(self.metadata_mut(), "annotations");
+    }
+
+    /// An error about this object and another of its identity.
+    pub(crate) fn conflict(&self, message: String) -> Error {
+        let error = Error::new(&self.file, Why::Conflict(message));
+        if self.line > 0 {
+            error.at_line(self.line)
+        } else {
+            error
+        }
     }
 
     /// Whether nothing is left of it.
@@ -372,17 +390,32 @@ pub(crate) fn why_no_object(node: &Node) -> Option<&'static str> {
     {
         return None;
     }
-    Some("metadata.name is missing")
+    Some(match node.at(&["metadata", "generateName"]) {
+        Some(_) => {
+            "metadata.name is missing: generateName is for objects that are created once, not applied"
+        }
+        None => "metadata.name is missing",
+    })
 }
 
-/// The first resource whose identity another before it has.
+/// The first two resources of one identity: who they are, and where both were written.
 pub(crate) fn first_conflict<'a>(
     resources: impl IntoIterator<Item = &'a Resource>,
-) -> Option<&'a Resource> {
-    let mut seen = BTreeSet::new();
-    resources
-        .into_iter()
-        .find(|resource| !seen.insert(resource.key()))
+) -> Option<(&'a Resource, String)> {
+    let mut seen = BTreeMap::new();
+    resources.into_iter().find_map(|resource| {
+        let first = seen.insert(resource.key(), resource)?;
+        Some((resource, twice(first, resource)))
+    })
+}
+
+/// Who is there twice, and where both were written.
+pub(crate) fn twice(first: &Resource, second: &Resource) -> String {
+    let (id, one, other) = (second.id(), first.whereabouts(), second.whereabouts());
+    match one == other {
+        true => format!("{id} is there twice, both from {one}"),
+        false => format!("{id} is there twice, from {one} and from {other}"),
+    }
 }
 
 /// A scalar that is text, whatever it looks like.

@@ -3,7 +3,7 @@
 //! Objects of kinds that are certainly cluster-scoped keep out; the subject `default` of a role binding, the name of a
 //! Namespace and the services that APIServices and CRDs name move too.
 
-use crate::error::{Error, Place, Why};
+use crate::error::{Error, Why};
 use crate::fieldspec::{FieldSpec, Make};
 use crate::file::Entry;
 use crate::resource::{Resource, field_mapping, first_conflict, set_text};
@@ -48,12 +48,10 @@ pub(crate) fn apply(
         resource.store_previous();
         move_one(session, to, fields, resource).map_err(|why| resource.error(&why))?;
     }
-    first_conflict(&*resources).map_or(Ok(()), |twice| Err(conflict(place, twice)))
-}
-
-fn conflict(place: &Place, twice: &Resource) -> Error {
-    let message = format!("{} is there twice in the namespace", twice.id());
-    Error::in_place(place, Why::Conflict(message))
+    first_conflict(&*resources).map_or(Ok(()), |(_, twice)| {
+        let message = format!("in the namespace, {twice}");
+        Err(Error::in_place(place, Why::Conflict(message)))
+    })
 }
 
 /// Moves one object, whatever it is called elsewhere then.
