@@ -266,7 +266,7 @@ const UNREADABLE: [(&str, &[u8], &str); 4] = [
     (
         "what is indented with a tab",
         b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n\tname: broken\n",
-        "broken.yaml:4:2: is not valid YAML",
+        "broken.yaml:4:1: is not valid YAML",
     ),
     (
         "what is no object",
