@@ -20,6 +20,7 @@ use crate::wait;
 pub struct Controller {
     program: PathBuf,
     args: Vec<String>,
+    name: &'static str,
     logs: PathBuf,
     ports: Ports,
     process: Mutex<Option<Process>>,
@@ -37,6 +38,15 @@ impl Controller {
     /// Starts one and waits until it says that it is ready. `more` are further flags; the last of two
     /// equal flags must not be needed: each may stand once.
     pub async fn start(plane: &Plane, more: &[&str]) -> anyhow::Result<Self> {
+        Self::start_as("reeve", plane, more).await
+    }
+
+    /// As [`Controller::start`], under another name: with a token, a storage and a log of its own.
+    pub async fn start_as(
+        name: &'static str,
+        plane: &Plane,
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
         let program = tokio::task::spawn_blocking(program).await??;
         let kubeconfig = plane.kubeconfig_of(SYSTEM, "reeve").await?;
         let ports = Ports {
@@ -45,11 +55,12 @@ impl Controller {
             metrics: free_port()?,
             health: free_port()?,
         };
-        let mut args = flags(&kubeconfig, &plane.room("storage")?, ports);
+        let mut args = flags(&kubeconfig, &plane.room(&format!("storage-{name}"))?, ports);
         args.extend(more.iter().map(|&flag| flag.to_owned()));
         let controller = Self {
             program,
             args,
+            name,
             logs: plane.logs(),
             ports,
             process: Mutex::new(None),
@@ -63,7 +74,7 @@ impl Controller {
         self.kill();
         let mut command = Command::new(&self.program);
         command.args(&self.args).env_remove("KUBECONFIG");
-        let process = Process::start("reeve", command, &self.logs)
+        let process = Process::start(self.name, command, &self.logs)
             .with_context(|| format!("starting {}", self.program.display()))?;
         *self.lock() = Some(process);
         self.ready().await
@@ -119,6 +130,11 @@ impl Controller {
         Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
     }
 
+    /// The sum of its samples whose name and labels hold all of these words.
+    pub async fn sample(&self, words: &[&str]) -> anyhow::Result<f64> {
+        Ok(sum(&self.metrics().await?, words))
+    }
+
     /// Resident memory in KiB.
     #[must_use]
     pub fn resident_kib(&self) -> Option<u64> {
@@ -149,7 +165,7 @@ impl Controller {
     /// Where the log lies.
     #[must_use]
     pub fn log_path(&self) -> PathBuf {
-        self.logs.join("reeve.log")
+        self.logs.join(format!("{}.log", self.name))
     }
 
     fn tail(&self) -> String {
@@ -164,6 +180,16 @@ impl Controller {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// The sum of the samples in `metrics` whose name and labels hold all of these words.
+#[must_use]
+pub fn sum(metrics: &str, words: &[&str]) -> f64 {
+    let samples = metrics.lines().filter(|line| !line.starts_with('#'));
+    let meant = samples.filter(|line| words.iter().all(|word| line.contains(word)));
+    meant
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
 }
 
 fn flags(kubeconfig: &Path, storage: &Path, ports: Ports) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! A real control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and KWOK,
 //! which plays the kubelets, so that pods run and Deployments become ready.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -44,12 +45,20 @@ struct Parts {
     rest: Vec<Process>,
 }
 
-/// A loopback port that was free a moment ago.
+/// A loopback port that was free a moment ago, and that this process hands out once. It lies below those that the kernel
+/// gives to outgoing connections: one of these would take it before the program that it is meant for.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")
-        .context("no free port")?
-        .local_addr()?
-        .port())
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    for _ in 0..1000 {
+        let port = rand::random_range(12_000..32_000);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && given.insert(port) {
+            return Ok(port);
+        }
+    }
+    bail!("no free port")
 }
 
 impl Plane {
@@ -175,6 +184,20 @@ impl Plane {
     /// Ends the API server at once, in the middle of whatever it does.
     pub fn stop_api(&self) {
         self.lock().api.take();
+    }
+
+    /// From now on the API server answers nobody, and ends no connection either.
+    pub fn stall_api(&self) {
+        if let Some(api) = &self.lock().api {
+            api.signal(libc::SIGSTOP);
+        }
+    }
+
+    /// It goes on where it was.
+    pub fn resume_api(&self) {
+        if let Some(api) = &self.lock().api {
+            api.signal(libc::SIGCONT);
+        }
     }
 
     /// Starts the API server again, on the same port and data.

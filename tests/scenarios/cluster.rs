@@ -267,6 +267,18 @@ fn a_tenants_secret_is_read_with_the_tenants_rights_alone() {
             .put(json!({"apiVersion": "v1", "kind": "Secret", "metadata": meta("token"), "stringData": {"token": "t0p"}}))
             .await?;
         let Err(why) = read(&ground.cluster, "secrets", "flux-system").await? else {
+            bail!("nobody reads it")
+        };
+        ensure!(
+            why.to_string().contains("ServiceAccount secrets/reader"),
+            "{why}"
+        );
+        ensure!(why.to_string().ends_with("does not exist"), "{why}");
+
+        ground
+            .put(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta("reader")}))
+            .await?;
+        let Err(why) = read(&ground.cluster, "secrets", "flux-system").await? else {
             bail!("it may not")
         };
         let hint = why.hint().context("a hint")?;

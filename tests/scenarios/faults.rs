@@ -251,6 +251,48 @@ fn a_file_of_50_mb_is_delivered_and_a_larger_one_is_refused_in_words() {
     });
 }
 
+#[test]
+fn a_manifest_of_50_mb_is_refused_in_words_and_holds_nobody_up() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("huge").await?;
+        let neighbour = estate.healthy_tenant("beside").await?;
+        let patience = Duration::from_secs(120);
+        let before = estate.controller.peak_kib();
+        let line = "  one line of many, as somebody's generator writes them\n";
+        let huge = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: huge\ndata:\n  text: |\n{}",
+            format!("  {line}").repeat(50_000_000 / (line.len() + 2))
+        );
+        let red = RED.to_owned();
+        tenant.commit([("huge.yaml", Some(huge)), ("settings.yaml", Some(red))])?;
+        tenant.call_hook().await?;
+        let commit = neighbour.commit([("settings.yaml", Some(RED))])?;
+        neighbour.call_hook().await?;
+        arrives(&neighbour, &commit).await?;
+
+        let refused = Reason::ReconciliationFailed;
+        let told = tenant
+            .told_within(patience, refused, "/huge dry-run failed")
+            .await?;
+        let message = &told.ready.message;
+        assert!(
+            message.contains("split it: the API server takes"),
+            "{message}"
+        );
+        nothing_was_written(&tenant).await?;
+        let most = estate.controller.peak_kib();
+        assert!(
+            most.is_some_and(|most| most < MOST_MEMORY_KIB),
+            "the controller held {most:?} KiB, {before:?} before"
+        );
+
+        let commit = tenant.commit([("huge.yaml", None::<&str>)])?;
+        tenant.call_hook().await?;
+        arrives(&tenant, &commit).await
+    });
+}
+
 /// A manifest that cannot be built, and what is said of it: with the file, and the place in it.
 const UNREADABLE: [(&str, &[u8], &str); 4] = [
     (

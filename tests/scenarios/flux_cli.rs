@@ -1,6 +1,7 @@
 //! The stock `flux` command line and `kubectl` on an estate without Flux: what people type, and what
 //! they expect to read.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context as _, ensure};
@@ -11,13 +12,20 @@ use tokio::process::Command;
 
 /// Runs a command line as the administrator; it must end well. Both of its outputs, in that order.
 async fn run(estate: &Estate, line: &str) -> anyhow::Result<String> {
+    run_with(estate, &estate.plane.kubeconfig(), line).await
+}
+
+/// The same with another kubeconfig.
+pub(super) async fn run_with(
+    estate: &Estate,
+    kubeconfig: &Path,
+    line: &str,
+) -> anyhow::Result<String> {
     let mut words = line.split(' ');
     let name = words.next().unwrap_or_default().to_owned();
     let program = tokio::task::spawn_blocking(move || binaries::find(&name)).await??;
     let mut command = Command::new(program);
-    command
-        .args(words)
-        .env("KUBECONFIG", estate.plane.kubeconfig());
+    command.args(words).env("KUBECONFIG", kubeconfig);
     command
         .env("HOME", estate.plane.room("home")?)
         .stdin(Stdio::null())
@@ -33,7 +41,7 @@ async fn run(estate: &Estate, line: &str) -> anyhow::Result<String> {
 }
 
 /// Some line of `text` holds all of these words.
-fn has_line(text: &str, words: &[&str]) -> anyhow::Result<()> {
+pub(super) fn has_line(text: &str, words: &[&str]) -> anyhow::Result<()> {
     let found = text
         .lines()
         .any(|line| words.iter().all(|word| line.contains(word)));

@@ -10,20 +10,25 @@
     reason = "a scenario fails by panicking, and says aloud what it skips"
 )]
 
+mod advice;
 mod apply;
 mod cluster;
 mod estate;
 mod faults;
 mod flux_cli;
+mod flux_logs;
 mod git;
 mod ground;
 mod guest;
+mod leader;
 mod outage;
 mod platform;
 mod policies;
 mod prune;
 mod secrets;
+mod stop;
 mod story;
+mod superseded;
 mod tenancy;
 mod tenant;
 mod withdraw;

@@ -16,8 +16,8 @@ use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 /// So many objects the first attempt has, and each further one twice as many.
-const OBJECTS: usize = 60;
-const ATTEMPTS: usize = 4;
+pub(super) const OBJECTS: usize = 60;
+pub(super) const ATTEMPTS: usize = 4;
 
 /// ConfigMaps, applied one after the other in the order of their names.
 fn many(count: usize) -> String {
@@ -34,7 +34,7 @@ fn push(tenant: &Tenant<'_>, count: usize) -> anyhow::Result<String> {
     tenant.commit([("many.yaml", Some(many(count))), ("service.yaml", None)])
 }
 
-async fn items(tenant: &Tenant<'_>) -> anyhow::Result<usize> {
+pub(super) async fn items(tenant: &Tenant<'_>) -> anyhow::Result<usize> {
     let maps = tenant
         .api("v1", "ConfigMap")
         .list(&ListParams::default())
@@ -49,7 +49,7 @@ async fn items(tenant: &Tenant<'_>) -> anyhow::Result<usize> {
 }
 
 /// Pushes, and returns when the first few objects are there.
-async fn begun(tenant: &Tenant<'_>, count: usize) -> anyhow::Result<String> {
+pub(super) async fn begun(tenant: &Tenant<'_>, count: usize) -> anyhow::Result<String> {
     let maps = tenant.api("v1", "ConfigMap");
     let commit = push(tenant, count)?;
     tenant.call_hook().await?;

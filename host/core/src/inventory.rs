@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use indexmap::IndexMap;
+use reeve_api::name::{NamespaceName, ObjectName};
 use reeve_api::reason::Reason;
 
 use crate::failure::{Explain, Turn};
@@ -40,10 +41,23 @@ pub struct Inventory {
     entries: IndexMap<String, Entry>,
 }
 
-/// An id that cannot be read.
+/// An entry that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an inventory id: expected <namespace>_<name>_<group>_<kind>")]
-pub struct Error(String);
+pub enum Error {
+    /// No object can have this id.
+    #[error("{0:?} is not an inventory id: expected <namespace>_<name>_<group>_<kind>")]
+    Id(String),
+    /// No API has this version.
+    #[error(
+        "{version:?} of the inventory entry {id:?} is not an API version: expected v1 or the like"
+    )]
+    Version {
+        /// Which entry.
+        id: String,
+        /// What stands there.
+        version: String,
+    },
+}
 
 impl Explain for Error {
     fn reason(&self) -> Reason {
@@ -55,7 +69,11 @@ impl Explain for Error {
     }
 
     fn hint(&self) -> Option<String> {
-        Some("somebody else wrote status.inventory: put the entry right or remove it".to_owned())
+        Some(
+            "somebody else wrote status.inventory: correct the entry or remove it with \
+             `kubectl edit --subresource=status`; what is removed from it is never pruned"
+                .to_owned(),
+        )
     }
 }
 
@@ -110,15 +128,39 @@ impl FromStr for ObjectId {
             let (namespace, rest) = text.split_once('_')?;
             let (rest, kind) = rest.rsplit_once('_')?;
             let (name, group) = rest.rsplit_once('_')?;
-            (!name.is_empty() && !kind.is_empty()).then(|| Self {
+            let fits = is_namespace(namespace) && is_name(name) && is_group(group) && is_word(kind);
+            fits.then(|| Self {
                 namespace: namespace.to_owned(),
                 name: name.replace("__", ":"),
                 group: group.to_owned(),
                 kind: kind.to_owned(),
             })
         };
-        read().ok_or_else(|| Error(text.chars().take(600).collect()))
+        read().ok_or_else(|| Error::Id(text.chars().take(600).collect()))
     }
+}
+
+fn is_namespace(text: &str) -> bool {
+    text.is_empty() || text.parse::<NamespaceName>().is_ok()
+}
+
+fn is_group(text: &str) -> bool {
+    text.is_empty() || text.parse::<ObjectName>().is_ok()
+}
+
+/// As much as a name must be for the API server to take it as a part of a path; what else it must be differs from kind
+/// to kind.
+fn is_name(text: &str) -> bool {
+    let fits = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '/' | '%');
+    !matches!(text, "" | "." | "..") && text.len() <= 253 && text.chars().all(fits)
+}
+
+/// A kind or a version: a DNS label, but for its case.
+fn is_word(text: &str) -> bool {
+    text.len() <= 63
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && !text.ends_with('-')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
 
 impl Entry {
@@ -141,15 +183,24 @@ impl Inventory {
         I: IntoIterator<Item = (S, S)>,
         S: AsRef<str>,
     {
-        entries
-            .into_iter()
-            .map(|(id, version)| {
-                Ok(Entry {
-                    id: id.as_ref().parse()?,
-                    version: version.as_ref().to_owned(),
-                })
-            })
-            .collect()
+        let read = |(id, version): (S, S)| entry(id.as_ref(), version.as_ref());
+        entries.into_iter().map(read).collect()
+    }
+
+    /// The entries that can be read, and why the others cannot: for who prunes everything anyway.
+    pub fn readable<I, S>(entries: I) -> (Self, Vec<Error>)
+    where
+        I: IntoIterator<Item = (S, S)>,
+        S: AsRef<str>,
+    {
+        let (mut inventory, mut errors) = (Self::default(), Vec::new());
+        for (id, version) in entries {
+            match entry(id.as_ref(), version.as_ref()) {
+                Ok(entry) => inventory.insert(entry),
+                Err(why) => errors.push(why),
+            }
+        }
+        (inventory, errors)
     }
 
     /// The objects, in the order they were applied.
@@ -210,6 +261,21 @@ impl Inventory {
                 .collect(),
         }
     }
+}
+
+fn entry(id: &str, version: &str) -> Result<Entry, Error> {
+    let parsed = id.parse()?;
+    if !is_word(version) {
+        let cut = |text: &str| text.chars().take(600).collect();
+        return Err(Error::Version {
+            id: cut(id),
+            version: cut(version),
+        });
+    }
+    Ok(Entry {
+        id: parsed,
+        version: version.to_owned(),
+    })
 }
 
 impl FromIterator<Entry> for Inventory {
@@ -282,12 +348,32 @@ mod tests {
             "acme_web_apps",
             "acme__apps_Deployment",
             "acme_web_apps_",
+            "Acme_web_apps_Deployment",
+            "acme_../../x__ConfigMap",
+            "acme_..__ConfigMap",
+            "acme_a%2fb__ConfigMap",
+            "acme_a b__ConfigMap",
+            "acme_web_/apps_Deployment",
+            "acme_web_apps_Deploy/ment",
+            "acme_web__-x",
         ] {
             assert!(
                 Inventory::parse([("acme_web__Service", "v1"), (text, "v1")]).is_err(),
                 "{text}"
             );
         }
+        for version in ["", "v1/x", "../v1", "1", "v 1"] {
+            let why = Inventory::parse([("acme_web__Service", version)]).unwrap_err();
+            assert!(why.to_string().contains("acme_web__Service"), "{why}");
+        }
+    }
+
+    #[test]
+    fn who_prunes_everything_takes_what_can_be_read_and_is_told_the_rest() {
+        let (read, rest) =
+            Inventory::readable([("acme_web__Service", "v1"), ("web", "v1"), ("a_b__C", "")]);
+        assert_eq!(read, inventory(&["acme_web__Service"]));
+        assert_eq!(rest.len(), 2, "{rest:?}");
     }
 
     #[test]

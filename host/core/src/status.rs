@@ -249,6 +249,15 @@ fn asked_for(conditions: &[Condition], handled: Option<&String>, frame: &Frame<'
     requested || changed
 }
 
+/// Whether `Ready` says already what failed.
+fn is_told(conditions: &[Condition], why: &Explained, message: &str) -> bool {
+    condition::find(conditions, Type::Ready).is_some_and(|ready| {
+        ready.status == Status::False.as_str()
+            && ready.reason == why.reason.as_str()
+            && ready.message == message
+    })
+}
+
 /// Whether a failure is worth a warning: it is new, somebody asked, or the last warning is an interval old.
 fn worth_a_warning(
     previous: &[Condition],
@@ -256,11 +265,7 @@ fn worth_a_warning(
     message: &str,
     frame: &Frame<'_>,
 ) -> bool {
-    let same = condition::find(previous, Type::Ready).is_some_and(|ready| {
-        ready.status == Status::False.as_str()
-            && ready.reason == why.reason.as_str()
-            && ready.message == message
-    });
+    let same = is_told(previous, why, message);
     let due = frame
         .memory
         .warned

@@ -316,11 +316,6 @@ fn operate(
     let steps = resource.node.cost() + operations.len();
     session.budget.steps(steps).map_err(|why| why.to_string())?;
     operations.apply(&mut resource.node, &session.budget)?;
-    if operations.replace_annotations() {
-        // kustomize keeps these in annotations.
-        resource.origin = None;
-        resource.transformations.clear();
-    }
     resource.set_texts("annotations", &[]);
     if resource.node.map().is_none() {
         return Err("the object is gone".to_owned());

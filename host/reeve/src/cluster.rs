@@ -13,6 +13,7 @@ mod discovery;
 mod error;
 mod event;
 mod lease;
+mod leash;
 mod prune;
 mod reach;
 mod refusal;
@@ -21,6 +22,7 @@ mod settle;
 mod status;
 mod takeover;
 mod tenant_client;
+mod until;
 mod watch;
 mod wire;
 
@@ -38,9 +40,11 @@ pub use refusal::{Attempt, CallError, Cause, Refusal};
 pub use secret::{SecretData, SecretError, SecretOwner};
 pub(crate) use status::{Subject, Written};
 pub use tenant_client::TenantClient;
+pub use until::Until;
 pub use watch::{Change, Id, Selection, Undecodable};
 
 use discovery::Discovery;
+use leash::Leash;
 use wire::Wire;
 
 /// One cluster, reached as the controller.
@@ -49,6 +53,7 @@ pub struct Cluster {
     client: kube::Client,
     own: Wire,
     discovery: Arc<Discovery>,
+    leash: Leash,
     concurrency: usize,
 }
 
@@ -56,7 +61,8 @@ impl Cluster {
     /// Connects, and lists what the API server serves. The process's rustls provider must be installed before.
     pub async fn connect(config: Config) -> Result<Self, ConnectError> {
         let client = connection::client(&config).await?;
-        let own = Wire::own(client.clone(), config.retry_for);
+        let leash = Leash::default();
+        let own = Wire::own(client.clone(), config.retry_for, leash.clone());
         let discovery = Discovery::begin(own.clone())
             .await
             .map_err(ConnectError::Discovery)?;
@@ -65,6 +71,7 @@ impl Cluster {
             client,
             own,
             discovery: Arc::new(discovery),
+            leash,
             concurrency,
         })
     }

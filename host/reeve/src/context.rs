@@ -14,7 +14,7 @@ use reeve_wasm::Sandbox;
 
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
-use crate::controller::Queue;
+use crate::controller::{Queue, Underway};
 use crate::git::{Egress, Limits, Mirrors};
 use crate::index::Index;
 use crate::observe::Metrics;
@@ -31,6 +31,7 @@ pub struct Context {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) index: Index,
     pub(crate) queues: Queues,
+    pub(crate) underway: Underway,
     pub(crate) mirrors: Arc<Mirrors>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) limits: Limits,

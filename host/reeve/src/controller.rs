@@ -13,12 +13,13 @@ mod receiver;
 mod report;
 mod source;
 mod tenant;
+mod underway;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use reeve_api::name::{NamespacedName, PluginName, TenantName};
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -28,6 +29,9 @@ use crate::observe::{Kind, Object, trace};
 
 pub(crate) use queue::Queue;
 pub(crate) use receiver::answer_nudges;
+pub(crate) use underway::Underway;
+
+use queue::{Halt, Inbox};
 
 /// How many runs of a kind there may be at once.
 #[derive(Debug, Clone, Copy)]
@@ -39,12 +43,23 @@ pub struct Workers {
 }
 
 /// The ends of the queues that workers empty.
+#[derive(Clone)]
 pub(crate) struct Inboxes {
-    sources: UnboundedReceiver<NamespacedName>,
-    kustomizations: UnboundedReceiver<NamespacedName>,
-    receivers: UnboundedReceiver<NamespacedName>,
-    tenants: UnboundedReceiver<TenantName>,
-    plugins: UnboundedReceiver<PluginName>,
+    sources: Inbox<NamespacedName>,
+    kustomizations: Inbox<NamespacedName>,
+    receivers: Inbox<NamespacedName>,
+    tenants: Inbox<TenantName>,
+    plugins: Inbox<PluginName>,
+}
+
+impl Inboxes {
+    async fn drain(&self) {
+        queue::drain(&self.sources).await;
+        queue::drain(&self.kustomizations).await;
+        queue::drain(&self.receivers).await;
+        queue::drain(&self.tenants).await;
+        queue::drain(&self.plugins).await;
+    }
 }
 
 /// A queue for each kind.
@@ -124,30 +139,60 @@ fn span(kind: Kind, key: &impl std::fmt::Display) -> tracing::Span {
     )
 }
 
-/// Runs every controller until `stop`, then lets what runs finish, up to `grace`.
-pub(crate) async fn run(
-    ctx: Arc<Context>,
-    inboxes: Inboxes,
-    workers: Workers,
-    stop: CancellationToken,
-    grace: Duration,
-) {
+/// When a term ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Term {
+    /// The process is told to stop: what runs may finish, for so long.
+    pub(crate) stop: CancellationToken,
+    pub(crate) grace: Duration,
+    /// The lease is lost: what runs ends where it is, before its next write.
+    pub(crate) lost: CancellationToken,
+}
+
+/// Runs every controller for one term. It knows nothing of an earlier one: the watches list everything anew.
+pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, term: Term) {
+    inboxes.drain().await;
+    ctx.index.forget(&ctx.grounds);
+    ctx.leads.store(true, Ordering::Relaxed);
+    ctx.metrics.lead(true);
+    tracing::info!("leading: controllers start");
+    let halt = Halt {
+        after_these: term.stop,
+        at_once: term.lost,
+    };
     let mut watches = JoinSet::new();
-    follow::all(&ctx, &mut watches);
-    watches.spawn(housekeeping::keep(Arc::clone(&ctx)));
+    follow::all(ctx, &mut watches);
+    watches.spawn(housekeeping::keep(Arc::clone(ctx)));
+    let mut runs = begin(ctx, inboxes, workers, &halt);
+    halt.begun().await;
+    // Whoever calls a hook from now on asks the replica that leads next.
+    ctx.leads.store(false, Ordering::Relaxed);
+    ctx.metrics.lead(false);
+    let finish = async { while runs.join_next().await.is_some() {} };
+    let grace = term.grace;
+    if tokio::time::timeout(grace, finish).await.is_err() {
+        tracing::warn!(
+            "runs did not finish within {grace:?}; they are taken up again at the next start"
+        );
+    }
+    watches.shutdown().await;
+}
+
+/// Begins to work on every queue, as a task each.
+fn begin(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, halt: &Halt) -> JoinSet<()> {
     let mut runs = JoinSet::new();
     macro_rules! work {
         ($kind:ident, $key:ty, $inbox:ident, $workers:expr, $reconcile:path) => {{
-            let ctx = Arc::clone(&ctx);
-            let known = Arc::clone(&ctx);
+            let (pace, inbox) = (pace($workers), Arc::clone(&inboxes.$inbox));
+            let seen = ctx.metrics.queue(Kind::$kind, $workers);
+            let (ctx, known) = (Arc::clone(ctx), Arc::clone(ctx));
             let owner = move |key: &$key| key.owner(&known);
             let run = move |key| {
                 let ctx = Arc::clone(&ctx);
                 let span = span(Kind::$kind, &key);
                 async move { $reconcile(&ctx, &key).await }.instrument(span)
             };
-            let pace = pace($workers);
-            runs.spawn(queue::work(inboxes.$inbox, pace, stop.clone(), owner, run));
+            runs.spawn(queue::work(inbox, pace, halt.clone(), seen, owner, run));
         }};
     }
     // Tenants and plugins first in the list, since the others depend on what they say.
@@ -168,11 +213,5 @@ pub(crate) async fn run(
         kustomization::reconcile
     );
     work!(Receiver, NamespacedName, receivers, 4, receiver::reconcile);
-    stop.cancelled().await;
-    let finish = async { while runs.join_next().await.is_some() {} };
-    if tokio::time::timeout(grace, finish).await.is_err() {
-        tracing::warn!(
-            "runs did not finish within {grace:?}; they are taken up again at the next start"
-        );
-    }
+    runs
 }

@@ -9,11 +9,14 @@
 //! follow a redirect to another host, or know Kubernetes. Secrets come in as bytes and stay in memory. The next stage
 //! is `store`, which archives a snapshot, and `render`, which reads it.
 
+mod blob;
+mod branch;
 mod client;
 pub mod credential;
 pub mod egress;
 mod error;
 mod fetch;
+mod heard;
 mod ignore;
 mod known_hosts;
 mod mirror;

@@ -67,23 +67,12 @@ pub(crate) struct Wanted {
 impl Index {
     /// An empty index over these grounds.
     pub(crate) fn new(grounds: &Grounds) -> Self {
-        let trusted = grounds
-            .platform_namespaces
-            .iter()
-            .chain(&grounds.config_namespaces);
-        Self(RwLock::new(Known {
-            touch: reeve_core::index::Index::new(trusted.cloned()),
-            tenants: Tenants::default(),
-            sources: BTreeMap::new(),
-            kustomizations: BTreeMap::new(),
-            receivers: BTreeMap::new(),
-            tenant_objects: BTreeMap::new(),
-            projects: BTreeMap::new(),
-            plugins: BTreeMap::new(),
-            stored: BTreeMap::new(),
-            looked_at: BTreeSet::new(),
-            memory: BTreeMap::new(),
-        }))
+        Self(RwLock::new(Known::nothing(grounds)))
+    }
+
+    /// Forgets everything: who leads again has not followed what happened meanwhile.
+    pub(crate) fn forget(&self, grounds: &Grounds) {
+        self.write(|known| *known = Known::nothing(grounds));
     }
 
     /// Looks something up.
@@ -111,5 +100,27 @@ impl Index {
                 known.memory.insert(target.clone(), memory);
             }
         });
+    }
+}
+
+impl Known {
+    fn nothing(grounds: &Grounds) -> Self {
+        let trusted = grounds
+            .platform_namespaces
+            .iter()
+            .chain(&grounds.config_namespaces);
+        Self {
+            touch: reeve_core::index::Index::new(trusted.cloned()),
+            tenants: Tenants::default(),
+            sources: BTreeMap::new(),
+            kustomizations: BTreeMap::new(),
+            receivers: BTreeMap::new(),
+            tenant_objects: BTreeMap::new(),
+            projects: BTreeMap::new(),
+            plugins: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            looked_at: BTreeSet::new(),
+            memory: BTreeMap::new(),
+        }
     }
 }

@@ -10,11 +10,13 @@ pub mod happening;
 pub mod metric;
 mod process;
 pub mod trace;
+mod workqueue;
 
 use std::fmt;
 
 pub use happening::Happening;
-pub use metric::Metrics;
+pub use metric::{Metrics, Requests};
+pub(crate) use workqueue::WorkQueue;
 
 /// The kinds of object the controller acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,6 +34,15 @@ pub enum Kind {
     /// A transform.
     ClusterPlugin,
 }
+
+/// The kinds that have a queue of runs.
+const CONTROLLERS: [Kind; 5] = [
+    Kind::GitRepository,
+    Kind::Kustomization,
+    Kind::Receiver,
+    Kind::Tenant,
+    Kind::ClusterPlugin,
+];
 
 impl Kind {
     /// As Kubernetes spells it.

@@ -181,6 +181,24 @@ fn what_is_larger_than_its_limit_is_refused_and_the_limit_is_named() {
 }
 
 #[test]
+fn a_server_that_gives_up_is_quoted() {
+    scenario(async {
+        let bench = Bench::new()?;
+        let repo = bench.repo("app.git")?;
+        let blob = repo.run(["rev-parse", "HEAD:app.yaml"])?;
+        let (fan, rest) = blob.trim().split_at(2);
+        std::fs::remove_file(repo.bare().join("objects").join(fan).join(rest))?;
+        let server = plain(&bench).await?;
+        let failed = bench.failure(&remote(&server.url("app.git"), &[])).await;
+        assert_eq!(failed.reason, Reason::GitOperationFailed);
+        let said = failed.message;
+        assert!(said.contains("app.git gave up: "), "{said}");
+        assert!(said.contains("repository corruption"), "{said}");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_fetch_that_is_cut_off_leaves_nothing_that_stops_the_next() {
     scenario(async {
         let bench = Bench::new()?;

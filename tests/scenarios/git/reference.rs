@@ -1,5 +1,6 @@
 //! What a reference means, and how little is asked to know it.
 
+use reeve_core::failure::Explained;
 use reeve_core::source::Reference;
 use reeve_kustomize::Tree as _;
 use reeve_tests::git::{HttpServer, KeyKind, Repo, Served, SshOptions, SshServer};
@@ -188,6 +189,59 @@ fn what_is_not_there_is_said_so() {
                 error,
                 format!("failed to checkout and determine revision: {told}")
             );
+        }
+        Ok(())
+    });
+}
+
+/// Beside `main`: a commit that has one of `main`'s for a parent, and one that has nothing to do with it.
+fn strays(repo: &Repo) -> anyhow::Result<(String, [String; 2])> {
+    let first = repo.publish("app.yaml", "first")?;
+    repo.publish("app.yaml", "second")?;
+    repo.checkout("side")?;
+    let side = repo.publish("app.yaml", "side")?;
+    repo.run(["checkout", "--quiet", "--orphan", "other"])?;
+    let other = repo.publish("app.yaml", "other")?;
+    repo.checkout("main")?;
+    repo.publish("app.yaml", "third")?;
+    Ok((first, [side, other]))
+}
+
+#[test]
+fn a_commit_that_is_not_on_its_branch_is_refused() {
+    scenario(async {
+        for old_protocol in [false, true] {
+            let bench = Bench::new()?;
+            let repo = Repo::create(bench.root(), "app.git")?;
+            let (first, strays) = strays(&repo)?;
+            let served = Served {
+                old_protocol,
+                ..Served::default()
+            };
+            let server = HttpServer::start(bench.root(), served).await?;
+            let remote = remote(&server.url("app.git"), &[]);
+            let on = |commit: &str, branch: &str| Reference::Commit {
+                commit: commit.to_owned(),
+                branch: Some(branch.to_owned()),
+            };
+            for stray in &strays {
+                // Also when it is here already, since its own branch brought it.
+                for known in [false, true] {
+                    if known {
+                        let own = on(stray, if *stray == strays[0] { "side" } else { "other" });
+                        bench.fetch(&remote, &own).await?;
+                    }
+                    let error = bench.fetch(&remote, &on(stray, "main")).await;
+                    let told = Explained::of(&error.expect_err("it is elsewhere"));
+                    let words = format!("commit '{stray}' is not on branch \"main\"");
+                    assert!(told.message.ends_with(&words), "{told}");
+                }
+            }
+            let found = bench.fetch(&remote, &on(&first, "main")).await?;
+            assert_eq!(*found.read("app.yaml")?, *b"first");
+            let error = bench.fetch(&remote, &on(&first, "gone")).await;
+            let told = Explained::of(&error.expect_err("no such branch"));
+            assert!(told.message.contains("refs/heads/gone"), "{told}");
         }
         Ok(())
     });

@@ -17,8 +17,8 @@ use reeve_api::meta::Time;
 use reeve_api::reason::Reason;
 
 use super::{
-    Event, Frame, MAX_EVENT_MESSAGE, Memory, Next, Page, Told, after, asked_for, handled, observed,
-    remember_failure, words, worth_a_warning,
+    Event, Frame, MAX_EVENT_MESSAGE, Memory, Next, Page, Told, after, asked_for, handled, is_told,
+    observed, remember_failure, words, worth_a_warning,
 };
 use crate::failure::{Explained, Turn};
 use crate::inventory::{Inventory, ObjectId};
@@ -81,6 +81,8 @@ pub enum KustomizationOutcome {
         /// What pruning did, in order.
         pruned: Vec<Change>,
     },
+    /// It left off, since the object was changed, suspended or deleted meanwhile: the next run is under way.
+    Superseded(Failed),
     /// It stopped somewhere.
     Failed(Failed),
 }
@@ -213,6 +215,8 @@ pub fn tell_kustomization(
         KustomizationOutcome::Suspended => rest(previous, frame),
         KustomizationOutcome::Withdrawn { pruned } => withdrawn(previous, frame, pruned),
         KustomizationOutcome::Failed(stopped) => failed(previous, frame, timeout, stopped),
+        // The request, and the generation, are for the next run to answer.
+        KustomizationOutcome::Superseded(stopped) => return superseded(previous, frame, stopped),
     };
     let status = &mut told.status;
     status.last_handled_reconcile_at = handled(previous.last_handled_reconcile_at.as_ref(), frame);
@@ -301,9 +305,10 @@ fn failed(
         previous.last_handled_reconcile_at.as_ref(),
         frame,
     );
-    // A source that isn't there yet is not worth a warning: as a rule it was applied together with the Kustomization.
-    let warn = why.turn != Turn::Source
-        && (asked || worth_a_warning(&previous.conditions, why, &message, frame));
+    // As a rule a source that isn't there yet was applied together with the Kustomization: it is worth a warning when it
+    // is still missing at the second look.
+    let soon = why.turn == Turn::Source && !is_told(&previous.conditions, why, &message);
+    let warn = !soon && (asked || worth_a_warning(&previous.conditions, why, &message, frame));
     if warn {
         events.push(Event::warning(why.reason, &message, &metadata));
     }
@@ -343,6 +348,27 @@ fn stopped_status(
         status.inventory = Some(typed_inventory(inventory));
     }
     status
+}
+
+/// What a run did before it left off, and nothing else: what was announced of it is taken back.
+fn superseded(
+    previous: &KustomizationStatus,
+    frame: &Frame<'_>,
+    stopped: &Failed,
+) -> Told<KustomizationStatus> {
+    let mut status = previous.clone();
+    if let Some(inventory) = &stopped.inventory {
+        status.inventory = Some(typed_inventory(inventory));
+        status
+            .last_attempted_revision
+            .clone_from(&stopped.attempted);
+    }
+    Told {
+        status,
+        events: change_events(&stopped.changes, &metadata(stopped.attempted.as_ref())),
+        next: Next::Watch,
+        memory: frame.memory,
+    }
 }
 
 /// Suspended: the conditions stay what they were; only the request is answered.

@@ -304,6 +304,12 @@ fn a_kustomization_that_fails_says_whose_turn_it_is() {
     let mut k = Kustomization::new("kustomization-fails");
     for (minute, says, why, attempted) in [
         (0, "the source is not there yet: no warning", &source, None),
+        (
+            0,
+            "it still isn't at the second look: a warning",
+            &source,
+            None,
+        ),
         (1, "the build fails", &build, Some(OLD)),
         (
             2,
@@ -367,7 +373,13 @@ fn what_was_written_before_a_failure_stays_in_the_inventory_and_is_told() {
     k.run(
         "the second stage fails",
         1,
-        &KustomizationOutcome::Failed(half),
+        &KustomizationOutcome::Failed(half.clone()),
+    );
+    let changes = vec![change("Service", "third", Action::Created)];
+    k.run(
+        "the object changes while it is applied: what was done is told, and nothing else",
+        2,
+        &KustomizationOutcome::Superseded(Failed { changes, ..half }),
     );
     k.story.compare();
 }

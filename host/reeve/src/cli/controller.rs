@@ -1,14 +1,14 @@
 //! `reeve controller`: run in or beside a cluster until told to stop.
 //!
-//! Puts the [`Context`] together from the flags, serves at once, leads when the lease is its own, and goes down in
-//! order: no new runs, those under way finish, their events are written, the lease is given back.
+//! Puts the [`Context`] together from the flags, serves at once, leads whenever the lease is its own, stands by whenever
+//! it is lost, and goes down in order: no new runs, those under way finish, their events are written, the lease is given back.
 
 mod serve;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
@@ -21,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::ui::CommandError;
 use crate::clock::Clock;
-use crate::cluster::{self, Cluster, LeaseConfig};
+use crate::cluster::{self, Cluster, Leadership, LeaseConfig};
 use crate::context::Context;
-use crate::controller::{self, Workers};
+use crate::controller::{self, Term, Underway, Workers};
 use crate::git::{Egress, HostRule, Limits, Mirrors};
 use crate::http::probe::Readiness;
 use crate::index::Index;
@@ -149,51 +149,49 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
     let answering = tokio::spawn(controller::answer_nudges(Arc::clone(&ctx), nudges));
     readiness.set(true);
 
-    let leadership = match args.leader_elect {
-        false => None,
-        true => tokio::select! {
-            leadership = ctx.cluster.lead(lease(&args, &ctx.cluster)) => Some(leadership),
-            () = stop.cancelled() => {
-                servers.stop().await;
-                return Ok(());
-            }
-        },
-    };
-    ctx.leads.store(true, Ordering::Relaxed);
-    ctx.metrics.lead(true);
-    tracing::info!("leading: controllers start");
-    let halt = stop.child_token();
-    let lost = leadership
-        .as_ref()
-        .map(|leadership| leadership.lost().clone());
-    let watchdog = tokio::spawn(halt_when_lost(lost.clone(), halt.clone()));
-    controller::run(Arc::clone(&ctx), inboxes, workers, halt, grace).await;
-
-    let was_lost = lost.is_some_and(|lost| lost.is_cancelled());
-    tracing::info!(lost = was_lost, "controllers have stopped");
+    let lease = args.leader_elect.then(|| lease(&args, &ctx.cluster));
+    let mut held = None;
+    loop {
+        let leadership = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            leadership = acquire(&ctx, lease.as_ref()) => leadership,
+        };
+        let lost = lost(leadership.as_ref());
+        let term = Term {
+            stop: stop.clone(),
+            grace,
+            lost,
+        };
+        controller::run(&ctx, &inboxes, workers, term).await;
+        if stop.is_cancelled() {
+            held = leadership;
+            break;
+        }
+        tracing::warn!(
+            "the lease could not be renewed in time or was taken: controllers have stopped, standing by"
+        );
+    }
+    tracing::info!("controllers have stopped");
     servers.stop().await;
     answering.abort();
-    watchdog.abort();
-    if let Some(leadership) = leadership {
+    if let Some(leadership) = held {
         leadership.release().await;
     }
     drop(ctx);
     // What was told is written; if the API server is gone, so are the events.
     let _written = tokio::time::timeout(Duration::from_secs(5), writing_events).await;
-    if was_lost {
-        return Err(CommandError::new(
-            "the lease could not be renewed in time, so another replica may lead now",
-        )
-        .hint("the API server was out of reach, or this process was held up, for too long"));
-    }
     Ok(())
 }
 
-async fn halt_when_lost(lost: Option<CancellationToken>, halt: CancellationToken) {
-    if let Some(lost) = lost {
-        lost.cancelled().await;
-        halt.cancel();
-    }
+/// Waits for the lease, if there is to be one.
+async fn acquire(ctx: &Context, lease: Option<&LeaseConfig>) -> Option<Leadership> {
+    Some(ctx.cluster.lead(lease?.clone()).await)
+}
+
+/// Never cancelled without a lease to lose.
+fn lost(leadership: Option<&Leadership>) -> CancellationToken {
+    leadership.map_or_else(CancellationToken::new, |held| held.lost().clone())
 }
 
 fn stop_on_signals() -> Result<CancellationToken, CommandError> {
@@ -236,9 +234,11 @@ async fn context(
     ),
     CommandError,
 > {
+    let metrics = Arc::new(Metrics::new());
     let config = cluster::Config {
         kubeconfig: args.kubeconfig.clone(),
         context: args.context.clone(),
+        requests: metrics.requests(),
         ..cluster::Config::default()
     };
     let cluster = Cluster::connect(config).await.map_err(|why| {
@@ -258,8 +258,9 @@ async fn context(
         cluster,
         events,
         clock: Clock::system(),
-        metrics: Arc::new(Metrics::new()),
+        metrics,
         queues,
+        underway: Underway::default(),
         mirrors: Arc::new(mirrors),
         egress: Arc::new(Egress::new(args.allow_source_hosts.clone())),
         limits: Limits::default(),

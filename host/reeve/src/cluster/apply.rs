@@ -17,12 +17,12 @@ use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::{Admitted, Plan, Planned, Stage};
 pub use reeve_core::status::Action;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::compare::{self, MANAGER};
 use super::error::{Failures, ObjectError};
 use super::refusal::{Attempt, CallError, Cause};
 use super::tenant_client::{Located, TenantClient};
+use super::until::{Cut, Until};
 use super::wire::{Format, Patch};
 
 /// What became of each object, in the order it was done.
@@ -102,6 +102,12 @@ pub enum ApplyError {
         /// What was done before.
         done: Applied,
     },
+    /// The object was changed or deleted while it was applied.
+    #[error("what is wanted has changed meanwhile; {} objects were applied", done.entries.len())]
+    Superseded {
+        /// What was done before.
+        done: Applied,
+    },
     /// What was about to be written could not be recorded, so nothing was written.
     #[error("recording the inventory before the first write failed: {source}")]
     Unrecorded {
@@ -113,12 +119,21 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    /// The objects that were refused, when that is what stopped it.
+    pub fn failures(&self) -> Option<&Failures> {
+        match self {
+            Self::Refused { failures, .. } => Some(failures),
+            _ => None,
+        }
+    }
+
     /// What was done before it failed.
     pub fn done(&self) -> &Applied {
         match self {
             Self::Refused { done, .. }
             | Self::NotReady { done, .. }
             | Self::Deadline { done }
+            | Self::Superseded { done }
             | Self::Unrecorded { done, .. } => done,
         }
     }
@@ -128,6 +143,7 @@ impl Explain for ApplyError {
     fn reason(&self) -> Reason {
         match self {
             Self::Unrecorded { source, .. } => source.reason,
+            Self::Superseded { .. } => Reason::Progressing,
             Self::Refused { .. } | Self::NotReady { .. } | Self::Deadline { .. } => {
                 Reason::ReconciliationFailed
             }
@@ -137,6 +153,7 @@ impl Explain for ApplyError {
     fn turn(&self) -> Turn {
         match self {
             Self::Refused { failures, .. } => failures.turn(),
+            Self::Superseded { .. } => Turn::Ours,
             Self::NotReady { .. } | Self::Deadline { .. } => Turn::Retry,
             Self::Unrecorded { source, .. } => source.turn,
         }
@@ -145,7 +162,7 @@ impl Explain for ApplyError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Refused { failures, .. } => failures.hint(),
-            Self::NotReady { .. } => None,
+            Self::NotReady { .. } | Self::Superseded { .. } => None,
             Self::Deadline { .. } => {
                 Some("raise spec.timeout if it is short for this much".to_owned())
             }
@@ -180,7 +197,7 @@ enum First {
 
 /// Where a run stands.
 struct Run<'a, W> {
-    deadline: Instant,
+    until: Until,
     witness: &'a W,
     inventory: Inventory,
     witnessed: bool,
@@ -192,7 +209,7 @@ impl TenantClient {
     pub async fn apply<W: Witness>(
         &self,
         plan: &Plan<Admitted>,
-        deadline: Instant,
+        until: impl Into<Until>,
         witness: &W,
     ) -> Result<Applied, ApplyError> {
         let pruned: Inventory = plan.prune().iter().cloned().collect();
@@ -205,7 +222,7 @@ impl TenantClient {
             entries: skipped.collect(),
         };
         let mut run = Run {
-            deadline,
+            until: until.into(),
             witness,
             inventory,
             witnessed: false,
@@ -232,11 +249,8 @@ impl TenantClient {
         let findings = futures::stream::iter(comparing)
             .buffered(self.concurrency)
             .collect::<Vec<_>>();
-        let Ok(findings) = tokio::time::timeout_at(run.deadline, findings).await else {
-            return Err(ApplyError::Deadline {
-                done: std::mem::take(&mut run.done),
-            });
-        };
+        let findings = run.until.hold(findings).await;
+        let findings = findings.map_err(|cut| run.cut(cut))?;
         let (mut failed, mut writes, mut unsettled) = (Vec::new(), Vec::new(), Vec::new());
         for (object, finding) in objects.iter().zip(findings) {
             match finding {
@@ -264,10 +278,13 @@ impl TenantClient {
             });
         }
         for (id, write) in writes {
+            if run.until.over.is_cancelled() {
+                return Err(run.cut(Cut::Superseded));
+            }
             run.announce().await?;
             self.write(id, &write, run).await?;
         }
-        self.settle(unsettled, run.deadline, run.witness)
+        self.settle(unsettled, &run.until, run.witness)
             .await
             .map_err(|why| why.after(std::mem::take(&mut run.done)))
     }
@@ -367,7 +384,8 @@ impl TenantClient {
         write: &Write,
         run: &mut Run<'_, W>,
     ) -> Result<(), ApplyError> {
-        match tokio::time::timeout_at(run.deadline, self.write_now(write)).await {
+        // Never dropped for being superseded: an object that is deleted to be made anew is made anew.
+        match tokio::time::timeout_at(run.until.deadline, self.write_now(write)).await {
             Ok(Ok(())) => {
                 run.done.entries.push((id.clone(), write.action));
                 Ok(())
@@ -379,9 +397,7 @@ impl TenantClient {
                 }),
                 None => Ok(()),
             },
-            Err(_) => Err(ApplyError::Deadline {
-                done: std::mem::take(&mut run.done),
-            }),
+            Err(_) => Err(run.cut(Cut::Late)),
         }
     }
 
@@ -415,6 +431,10 @@ impl TenantClient {
 }
 
 impl<W: Witness> Run<'_, W> {
+    fn cut(&mut self, cut: Cut) -> ApplyError {
+        cut.after(std::mem::take(&mut self.done))
+    }
+
     /// Before the first write, what may be left behind is recorded.
     async fn announce(&mut self) -> Result<(), ApplyError> {
         if self.witnessed {

@@ -15,6 +15,8 @@ use http_body_util::{BodyExt as _, Limited, StreamBody};
 use kube::client::Body;
 use tower::BoxError;
 
+use crate::observe::Requests;
+
 /// Where the API server is, and how patient to be with it.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -30,6 +32,8 @@ pub struct Config {
     pub answer_limit: usize,
     /// How many objects of one run are compared with the cluster at a time.
     pub concurrency: usize,
+    /// Where requests are counted.
+    pub requests: Requests,
 }
 
 impl Default for Config {
@@ -41,6 +45,7 @@ impl Default for Config {
             retry_for: Duration::from_secs(8),
             answer_limit: 64 << 20,
             concurrency: 8,
+            requests: Requests::default(),
         }
     }
 }
@@ -86,11 +91,23 @@ pub(super) async fn client(config: &Config) -> Result<kube::Client, ConnectError
         return Err(ConnectError::Impersonates(user));
     }
     let namespace = raw.default_namespace.clone();
+    let counted = Counted {
+        host: raw
+            .cluster_url
+            .authority()
+            .map_or_else(String::new, |authority| authority.as_str().to_owned()),
+        requests: config.requests.clone(),
+    };
     let inner = kube::Client::try_from(raw).map_err(|why| ConnectError::Client(Box::new(why)))?;
     let (patience, limit) = (config.request_timeout, config.answer_limit);
     let service = tower::service_fn(move |request: Request<Body>| {
-        let inner = inner.clone();
-        async move { guarded(inner, request, patience, limit).await }
+        let (inner, counted) = (inner.clone(), counted.clone());
+        async move {
+            let method = request.method().clone();
+            let answer = guarded(inner, request, patience, limit).await;
+            counted.tell(method.as_str(), answer.as_ref().ok());
+            answer
+        }
     });
     Ok(kube::Client::new(service, namespace))
 }
@@ -109,6 +126,20 @@ async fn read(config: &Config) -> Result<kube::Config, BoxError> {
             Ok(kube::Config::from_custom_kubeconfig(file, &options).await?)
         }
         None => Ok(kube::Config::from_kubeconfig(&options).await?),
+    }
+}
+
+/// Requests are counted by where they went, as client-go does.
+#[derive(Clone)]
+struct Counted {
+    host: String,
+    requests: Requests,
+}
+
+impl Counted {
+    fn tell<B>(&self, method: &str, answer: Option<&Response<B>>) {
+        let code = answer.map(|answer| answer.status().as_u16());
+        self.requests.count(method, &self.host, code);
     }
 }
 

@@ -33,6 +33,11 @@ impl ObjectError {
         matches!(&*self.source, CallError::Refused(refusal) if refusal.cause() == Cause::UnknownKind)
     }
 
+    /// Whether no object of the kind can have the id: it lies in a namespace, and the kind does not, or the other way.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        matches!(*self.source, CallError::OtherScope)
+    }
+
     fn is_secret(&self) -> bool {
         self.subject.starts_with("Secret/")
     }
@@ -89,10 +94,20 @@ impl ObjectError {
             Cause::Immutable => {
                 "set spec.force, or annotate the object with `kustomize.toolkit.fluxcd.io/force: Enabled`, to have it deleted and created anew".to_owned()
             }
+            // What is to be deleted is not in git any more.
+            Cause::Invalid if self.attempt == Attempt::Delete => format!(
+                "see why with `kubectl delete {resource} {}{here} --as {account} --dry-run=server`; it is tried again",
+                self.name()
+            ),
             Cause::Invalid => format!("correct it in git; `kubectl explain {resource}` shows its fields"),
             Cause::TooLarge => "split it: the API server takes at most 3 MiB, etcd 1.5 MiB".to_owned(),
             Cause::Conflict | Cause::Unauthorized | Cause::Unavailable => return None,
         })
+    }
+
+    /// The object's name: the last part of what it is called.
+    fn name(&self) -> &str {
+        self.subject.rsplit('/').next().unwrap_or_default()
     }
 
     fn is_by_rbac(&self) -> bool {
@@ -146,6 +161,12 @@ impl Failures {
     /// None if there is nothing to tell.
     pub(super) fn of(failures: Vec<ObjectError>) -> Option<Self> {
         (!failures.is_empty()).then_some(Self(failures))
+    }
+
+    /// Whether any was refused since the account has no right to it.
+    pub fn are_by_rbac(&self) -> bool {
+        let forbidden = |one: &ObjectError| one.source.cause() == Cause::Forbidden;
+        self.0.iter().any(|one| forbidden(one) && one.is_by_rbac())
     }
 
     /// Each of them.

@@ -106,7 +106,8 @@ impl Cluster {
             dropped: Arc::default(),
         };
         let mut writer = Writer {
-            wire: self.own.clone(),
+            // What was done while it led is told even if it no longer leads: an Event changes nothing.
+            wire: self.own.unleashed(),
             memory: Memory::default(),
             serial: 0,
         };

@@ -2,7 +2,8 @@
 //!
 //! Whether the holder is alive is judged by the local monotonic clock alone: a record that has not changed for its own
 //! duration is dead, whatever the clocks of the machines say. The leader gives up (its token is cancelled) well before
-//! others may take over, so that two never write at once. It deliberately starts and stops nothing: `cli::controller`
+//! others may take over, so that two never write at once; and the [`leash`](super::leash) holds back what it would still
+//! write after that, however late it learns of it. It deliberately starts and stops nothing: `cli::controller`
 //! runs the controllers for as long as the [`Leadership`] lasts.
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Cluster;
+use super::leash::Leash;
 use super::refusal::CallError;
 use super::wire::{Address, Wire};
 
@@ -99,10 +101,12 @@ impl Drop for Leadership {
 }
 
 impl Cluster {
-    /// Waits until the lease is ours. Cancel safe.
+    /// Waits until the lease is ours; until then, and after it is lost, nothing can be written. Cancel safe.
     pub async fn lead(&self, config: LeaseConfig) -> Leadership {
+        self.leash.cut();
         let candidate = Candidate {
-            wire: self.own.clone(),
+            wire: self.own.unleashed(),
+            leash: self.leash.clone(),
             address: Address {
                 resource: ApiResource {
                     group: "coordination.k8s.io".into(),
@@ -117,6 +121,7 @@ impl Cluster {
             config: Arc::new(config),
         };
         let (held, renewed) = candidate.acquire().await;
+        candidate.extend(renewed);
         let (lost, release) = (CancellationToken::new(), CancellationToken::new());
         let term = held.term();
         let renewing = candidate.renew(held, renewed, lost.clone(), release.clone());
@@ -174,6 +179,7 @@ impl Record {
 #[derive(Clone)]
 struct Candidate {
     wire: Wire,
+    leash: Leash,
     address: Address,
     config: Arc<LeaseConfig>,
 }
@@ -262,6 +268,7 @@ impl Candidate {
     ) {
         // Whatever ends this task ends the leadership.
         let _lost_at_the_end = lost.clone().drop_guard();
+        let _cut_at_the_end = CutOnDrop(self.leash.clone());
         loop {
             let stopped = tokio::time::timeout(self.config.period, release.cancelled())
                 .await
@@ -269,12 +276,16 @@ impl Candidate {
             if stopped {
                 // First stop leading, then let others in.
                 lost.cancel();
+                self.leash.cut();
                 return self.give_back(held).await;
             }
             let begun = Instant::now();
             let deadline = renewed + self.config.give_up;
             match tokio::time::timeout_at(deadline, self.renew_once(&mut held)).await {
-                Ok(Ok(true)) => renewed = begun,
+                Ok(Ok(true)) => {
+                    renewed = begun;
+                    self.extend(renewed);
+                }
                 Ok(Ok(false)) => {
                     tracing::warn!(holder = held.holder(), "the lease is somebody else's now");
                     return;
@@ -288,6 +299,11 @@ impl Candidate {
                 }
             }
         }
+    }
+
+    /// The lease was renewed by a request that began then.
+    fn extend(&self, renewed: Instant) {
+        self.leash.until(renewed + self.config.give_up);
     }
 
     /// Whether it is still ours.
@@ -330,6 +346,14 @@ impl Candidate {
         tokio::time::timeout(patience, call)
             .await
             .unwrap_or(Err(CallError::Slow(patience)))
+    }
+}
+
+struct CutOnDrop(Leash);
+
+impl Drop for CutOnDrop {
+    fn drop(&mut self) {
+        self.0.cut();
     }
 }
 

@@ -4,18 +4,18 @@
 //! ask to stay; and only that very object, by its uid. One whose deletion is refused stays in the inventory, so that it
 //! is tried again and never forgotten. It deliberately doesn't decide what is no longer wanted: `core::plan` does.
 
+use super::apply::{Action, Applied};
+use super::compare;
+use super::error::{Failures, ObjectError};
+use super::refusal::Attempt;
+use super::tenant_client::TenantClient;
+use super::until::Until;
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explain, Turn};
 use reeve_core::inventory::{Entry, Inventory};
 use reeve_core::plan::{Admitted, Plan};
 use serde_json::Value;
 use tokio::time::Instant;
-
-use super::apply::{Action, Applied};
-use super::compare;
-use super::error::{Failures, ObjectError};
-use super::refusal::Attempt;
-use super::tenant_client::TenantClient;
 
 /// What became of what was no longer wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,6 +37,14 @@ pub enum PruneError {
         /// What is still there and must stay in the inventory.
         left: Inventory,
     },
+    /// The object was changed or deleted while it was pruned for.
+    #[error("what is wanted has changed meanwhile; {} objects are left to prune", left.len())]
+    Superseded {
+        /// What was deleted.
+        done: Applied,
+        /// What is still there and must stay in the inventory.
+        left: Inventory,
+    },
     /// Time ran out.
     #[error("not everything was pruned in time; {} objects are left", left.len())]
     Deadline {
@@ -48,29 +56,45 @@ pub enum PruneError {
 }
 
 impl PruneError {
+    /// The objects whose deletion was refused, when that is what stopped it.
+    pub fn failures(&self) -> Option<&Failures> {
+        match self {
+            Self::Refused { failures, .. } => Some(failures),
+            Self::Superseded { .. } | Self::Deadline { .. } => None,
+        }
+    }
+
     /// What must stay in the inventory.
     pub fn left(&self) -> &Inventory {
         match self {
-            Self::Refused { left, .. } | Self::Deadline { left, .. } => left,
+            Self::Refused { left, .. }
+            | Self::Superseded { left, .. }
+            | Self::Deadline { left, .. } => left,
         }
     }
 
     /// What was deleted before it failed.
     pub fn done(&self) -> &Applied {
         match self {
-            Self::Refused { done, .. } | Self::Deadline { done, .. } => done,
+            Self::Refused { done, .. }
+            | Self::Superseded { done, .. }
+            | Self::Deadline { done, .. } => done,
         }
     }
 }
 
 impl Explain for PruneError {
     fn reason(&self) -> Reason {
-        Reason::PruneFailed
+        match self {
+            Self::Superseded { .. } => Reason::Progressing,
+            Self::Refused { .. } | Self::Deadline { .. } => Reason::PruneFailed,
+        }
     }
 
     fn turn(&self) -> Turn {
         match self {
             Self::Refused { failures, .. } => failures.turn(),
+            Self::Superseded { .. } => Turn::Ours,
             Self::Deadline { .. } => Turn::Retry,
         }
     }
@@ -78,7 +102,7 @@ impl Explain for PruneError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Refused { failures, .. } => failures.hint(),
-            Self::Deadline { .. } => None,
+            Self::Superseded { .. } | Self::Deadline { .. } => None,
         }
     }
 }
@@ -88,14 +112,20 @@ impl TenantClient {
     pub async fn prune(
         &self,
         plan: &Plan<Admitted>,
-        deadline: Instant,
+        until: impl Into<Until>,
     ) -> Result<Pruned, PruneError> {
+        let until = until.into();
         let mut done = Applied::default();
         let mut failed = Vec::new();
         let mut left = Inventory::default();
         let mut entries = plan.prune().iter();
         while let Some(entry) = entries.next() {
-            match tokio::time::timeout_at(deadline, self.delete(entry)).await {
+            if until.over.is_cancelled() {
+                left.insert(entry.clone());
+                entries.for_each(|entry| left.insert(entry.clone()));
+                return Err(PruneError::Superseded { done, left });
+            }
+            match tokio::time::timeout_at(until.deadline, self.delete(entry)).await {
                 Ok(Ok(action)) => done.entries.push((entry.id.clone(), action)),
                 Ok(Err(why)) => {
                     failed.push(why);
@@ -123,10 +153,15 @@ impl TenantClient {
     async fn delete(&self, entry: &Entry) -> Result<Action, ObjectError> {
         match self.delete_known(entry).await {
             // Its kind went away since the last listing, and it with its kind: look once more.
-            Err(why) if why.is_unserved() => {
+            Err(why) if why.is_unserved() || why.is_elsewhere() => {
                 let listed = self.discovery.refresh(Instant::now()).await;
                 listed.map_err(|why| self.unlocated(&entry.id, why))?;
-                self.delete_known(entry).await
+                match self.delete_known(entry).await {
+                    // What the kind is now was just asked: no object of it can have this id, so it is gone with the
+                    // definition that it was of.
+                    Err(why) if why.is_elsewhere() => Ok(Action::Deleted),
+                    told => told,
+                }
             }
             told => told,
         }

@@ -1,10 +1,12 @@
 //! Whether a tenant's objects can still be deleted by anybody who should.
 //!
-//! Asked only when a deletion has failed, so that a Kustomization does not hold up its namespace for ever: where the
-//! account is gone nobody may act as the tenant, and a namespace on its way out takes its objects with it.
+//! Asked only when something was refused. To the API server an account that does not exist is one without rights, which
+//! would be bad advice; and when a deletion has failed, so that a Kustomization does not hold up its namespace for ever: where
+//! the account is gone nobody may act as the tenant, and a namespace on its way out takes its objects with it.
 
 use kube::core::ApiResource;
 use reeve_api::kustomization::Kustomization;
+use reeve_core::admit::Account;
 use serde_json::Value;
 
 use super::Cluster;
@@ -33,12 +35,17 @@ impl Cluster {
         else {
             return false;
         };
-        let account = address(
-            "ServiceAccount",
-            "serviceaccounts",
-            Some(namespace),
-            account,
-        );
+        self.lacks_account(namespace, account).await
+    }
+
+    /// Whether there is no such ServiceAccount. When that cannot be known, there is.
+    pub(crate) async fn lacks(&self, account: &Account) -> bool {
+        let (namespace, name) = (account.namespace().as_str(), account.name().as_str());
+        self.lacks_account(namespace, name).await
+    }
+
+    pub(super) async fn lacks_account(&self, namespace: &str, name: &str) -> bool {
+        let account = address("ServiceAccount", "serviceaccounts", Some(namespace), name);
         matches!(self.own.get(&account).await, Ok(None))
     }
 }

@@ -109,6 +109,9 @@ pub enum CallError {
     /// The kind lives elsewhere than the plan was made for: a plan that policy has not seen like this.
     #[error("the kind's scope is not what it was when this was planned")]
     OtherScope,
+    /// The lease is not this process's, or may no longer be: nothing was sent.
+    #[error("nothing was written: this replica does not hold the lease")]
+    NotLeading,
     /// The name cannot be that of an object.
     #[error("{0:?} cannot be the name of an object or namespace")]
     Name(String),
@@ -235,6 +238,7 @@ impl CallError {
             | Self::Unreachable(_)
             | Self::Garbled(_)
             | Self::UnknownGroup(_)
+            | Self::NotLeading
             | Self::OtherScope => Cause::Unavailable,
         }
     }
@@ -255,6 +259,7 @@ impl CallError {
             | Self::Name(_)
             | Self::UnknownKind { .. }
             | Self::UnknownGroup(_)
+            | Self::NotLeading
             | Self::OtherScope => false,
         }
     }

@@ -97,6 +97,18 @@ pub enum SecretError {
         /// What it should be called.
         name: String,
     },
+    /// The account that reads there does not exist.
+    #[error(
+        "reading secret '{namespace}/{name}' failed: ServiceAccount {namespace}/{account}, as which it is read, does not exist"
+    )]
+    NoAccount {
+        /// Where it is.
+        namespace: String,
+        /// What it is called.
+        name: String,
+        /// The account's name.
+        account: ServiceAccountName,
+    },
     /// The account that reads there may not read it, or the API server failed.
     #[error("reading secret '{namespace}/{name}' failed: {source}")]
     Unreadable {
@@ -121,6 +133,7 @@ impl Explain for SecretError {
             // Neither the Secret nor a RoleBinding is in the object that refers to it.
             // A first Secret is made right after what refers to it: soon, then ever later.
             Self::Missing { .. } => Turn::Ours,
+            Self::NoAccount { .. } => Turn::Retry,
             Self::Unreadable { source, .. } => match source.cause() {
                 Cause::Unavailable | Cause::Unauthorized => Turn::Ours,
                 _ => Turn::Retry,
@@ -132,6 +145,11 @@ impl Explain for SecretError {
         match self {
             Self::Missing { namespace, name } => Some(format!(
                 "create it: `kubectl -n {namespace} create secret generic {name} …`"
+            )),
+            Self::NoAccount {
+                namespace, account, ..
+            } => Some(format!(
+                "create ServiceAccount {account} in namespace {namespace}, with the verb `get` on secrets"
             )),
             Self::Unreadable {
                 namespace,
@@ -174,12 +192,37 @@ impl Cluster {
         match wire.get(&address).await {
             Ok(Some(object)) => Ok(data(&object)),
             Ok(None) => Err(SecretError::Missing { namespace, name }),
-            Err(source) => Err(SecretError::Unreadable {
+            Err(source) => Err(self.unreadable(owner, name, source).await),
+        }
+    }
+}
+
+impl Cluster {
+    /// Why it could not be read. To the API server an account that does not exist is one that may do nothing.
+    async fn unreadable(
+        &self,
+        owner: &SecretOwner,
+        name: String,
+        source: CallError,
+    ) -> SecretError {
+        let namespace = owner.namespace.to_string();
+        if source.cause() == Cause::Forbidden
+            && let Some(reader) = &owner.reader
+            && self.lacks_account(&namespace, reader.as_str()).await
+        {
+            let account = reader.clone();
+            return SecretError::NoAccount {
                 namespace,
                 name,
                 account,
-                source,
-            }),
+            };
+        }
+        let account = owner.account();
+        SecretError::Unreadable {
+            namespace,
+            name,
+            account,
+            source,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::apply::{Applied, ApplyError, Progress, Witness};
 use super::error::{Failures, ObjectError};
 use super::refusal::{Attempt, CallError};
 use super::tenant_client::{Located, TenantClient};
+use super::until::{Cut, Until};
 
 /// Flux gives a stage a minute, however long the whole run may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,6 +25,7 @@ const LATEST: Duration = Duration::from_secs(1);
 /// Why a stage did not settle.
 pub(super) enum Unsettled {
     Late(Vec<String>),
+    Cut(Cut),
     Failed(ObjectError),
 }
 
@@ -31,6 +33,7 @@ impl Unsettled {
     pub(super) fn after(self, done: Applied) -> ApplyError {
         match self {
             Self::Late(waiting) => ApplyError::NotReady { waiting, done },
+            Self::Cut(cut) => cut.after(done),
             Self::Failed(why) => match Failures::of(vec![why]) {
                 Some(failures) => ApplyError::Refused { failures, done },
                 None => ApplyError::Deadline { done },
@@ -43,11 +46,21 @@ impl TenantClient {
     /// Waits until what the next stage builds on is there.
     pub(super) async fn settle<W: Witness>(
         &self,
+        waiting: Vec<&Planned>,
+        until: &Until,
+        witness: &W,
+    ) -> Result<(), Unsettled> {
+        let deadline = until.deadline.min(Instant::now() + PATIENCE);
+        let settled = until.hold(self.settle_by(waiting, deadline, witness)).await;
+        settled.unwrap_or_else(|cut| Err(Unsettled::Cut(cut)))
+    }
+
+    async fn settle_by<W: Witness>(
+        &self,
         mut waiting: Vec<&Planned>,
         deadline: Instant,
         witness: &W,
     ) -> Result<(), Unsettled> {
-        let deadline = deadline.min(Instant::now() + PATIENCE);
         waiting.retain(|object| needed_by_others(object));
         let definitions: Vec<_> = waiting
             .iter()

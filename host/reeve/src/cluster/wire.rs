@@ -16,6 +16,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::connection::{TooLarge, TooSlow};
+use super::leash::Leash;
 use super::refusal::{Attempt, CallError, Refusal};
 
 /// A way to the API server as one identity.
@@ -24,6 +25,8 @@ pub(super) struct Wire {
     client: kube::Client,
     user: Option<HeaderValue>,
     retry_for: Duration,
+    /// Whether anything may be written.
+    leash: Leash,
     /// When anything over this connection last found no API server.
     lost: Arc<Mutex<Option<Instant>>>,
 }
@@ -65,11 +68,12 @@ pub(super) struct Patch<'a> {
 
 impl Wire {
     /// The controller's own identity.
-    pub(super) fn own(client: kube::Client, retry_for: Duration) -> Self {
+    pub(super) fn own(client: kube::Client, retry_for: Duration, leash: Leash) -> Self {
         Self {
             client,
             user: None,
             retry_for,
+            leash,
             lost: Arc::default(),
         }
     }
@@ -78,6 +82,14 @@ impl Wire {
     pub(super) fn impatient(&self) -> Self {
         Self {
             retry_for: Duration::ZERO,
+            ..self.clone()
+        }
+    }
+
+    /// The same identity, whoever leads: for what must be written without a lease.
+    pub(super) fn unleashed(&self) -> Self {
+        Self {
+            leash: Leash::default(),
             ..self.clone()
         }
     }
@@ -184,6 +196,9 @@ impl Wire {
         let give_up = Instant::now() + self.retry_for;
         let mut pause = Duration::from_millis(100);
         loop {
+            if head.method != Method::GET && !self.leash.lets() {
+                return Err(CallError::NotLeading);
+            }
             let mut again = Request::new(kube::client::Body::from(body.clone()));
             *again.method_mut() = head.method.clone();
             *again.uri_mut() = head.uri.clone();

@@ -96,6 +96,15 @@ fn worth_a_run<K: Resource>(before: Option<&Arc<K>>, after: &K) -> bool {
         || request(before) != request(after)
 }
 
+/// Whether a run under way for the object as it was works for something that is no longer wanted.
+fn is_superseded<K: Resource>(before: Option<&Arc<K>>, after: &K) -> bool {
+    let Some(before) = before else { return false };
+    let (before, after) = (before.meta(), after.meta());
+    before.uid != after.uid
+        || before.generation != after.generation
+        || before.deletion_timestamp != after.deletion_timestamp
+}
+
 /// The id of a namespaced object. The API server admits no other names.
 fn named(meta: &kube::core::ObjectMeta) -> Option<NamespacedName> {
     let id = Id::of(meta);
@@ -128,13 +137,18 @@ impl Followed for GitRepository {
             labels: labels(object.meta()),
             secrets: object_names(secrets.map(|secret| secret.name.as_str())),
         };
-        let (wake, new) = ctx.index.write(|known| {
+        let (before, wake) = ctx.index.write(|known| {
             known.touch.apply_source(&id, source);
             let before = known.sources.insert(id.clone(), Arc::clone(&object));
-            (worth_a_run(before.as_ref(), &object), before.is_none())
+            let wake = worth_a_run(before.as_ref(), &object);
+            (before, wake)
         });
-        if new {
-            wake_receivers_naming(ctx, &Target::Source(id.clone()));
+        let target = Target::Source(id.clone());
+        if is_superseded(before.as_ref(), &object) {
+            ctx.underway.supersede(&target);
+        }
+        if before.is_none() {
+            wake_receivers_naming(ctx, &target);
         }
         if wake {
             ctx.queues.sources.wake(id);
@@ -152,6 +166,7 @@ impl Followed for GitRepository {
             known.memory.remove(&target);
             known.touch.kustomizations_of(&id).cloned().collect()
         });
+        ctx.underway.supersede(&target);
         wake_receivers_naming(ctx, &target);
         appliers
             .into_iter()
@@ -173,7 +188,7 @@ impl Followed for Kustomization {
             namespace.unwrap_or(id.namespace.as_str()),
             reference.name.as_str(),
         );
-        let (wake, new) = ctx.index.write(|known| {
+        let (before, wake) = ctx.index.write(|known| {
             match source {
                 Ok(source) => {
                     let labels = labels(object.meta());
@@ -188,10 +203,15 @@ impl Followed for Kustomization {
                 Err(_) => known.touch.remove_kustomization(&id),
             }
             let before = known.kustomizations.insert(id.clone(), Arc::clone(&object));
-            (worth_a_run(before.as_ref(), &object), before.is_none())
+            let wake = worth_a_run(before.as_ref(), &object);
+            (before, wake)
         });
-        if new {
-            wake_receivers_naming(ctx, &Target::Kustomization(id.clone()));
+        let target = Target::Kustomization(id.clone());
+        if is_superseded(before.as_ref(), &object) {
+            ctx.underway.supersede(&target);
+        }
+        if before.is_none() {
+            wake_receivers_naming(ctx, &target);
         }
         if wake {
             ctx.queues.kustomizations.wake(id);
@@ -206,6 +226,7 @@ impl Followed for Kustomization {
             known.kustomizations.remove(&id);
             known.memory.remove(&target);
         });
+        ctx.underway.supersede(&target);
         wake_receivers_naming(ctx, &target);
     }
 }

@@ -13,7 +13,7 @@ use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_api::source::GitRepository;
 use reeve_core::admit::{self, AdmittedSpec};
-use reeve_core::failure::{Explained, Turn};
+use reeve_core::failure::{Explain, Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::Plan;
@@ -22,9 +22,11 @@ use reeve_core::spec::{SourceRef, Spec};
 use reeve_core::status::{Applied, Change, Failed, KustomizationOutcome, KustomizationProgress};
 use reeve_core::tenancy::{self, Tenant};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use self::record::{Recorder, changes};
 use super::report::{self, Run};
+use crate::cluster::{Failures, Until};
 use crate::context::Context;
 use crate::index::Stored;
 use crate::observe::happening::{RenderResult, Rendered};
@@ -32,6 +34,7 @@ use crate::transform::transform;
 
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
+    let course = ctx.underway.begin(Target::Kustomization(id.clone()));
     let Some(object) = ctx
         .index
         .read(|known| known.kustomizations.get(id).cloned())
@@ -46,7 +49,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         return Next::Watch;
     }
     let outcome = match report::adopt(ctx, &*object, &run).await {
-        Ok(()) => deliver(ctx, &object, &run).await,
+        Ok(()) => deliver(ctx, &object, &run, course.over()).await,
         Err(why) => early(ctx, &run, why),
     };
     report::kustomization(ctx, &object, &run, outcome).await
@@ -85,6 +88,7 @@ async fn deliver(
     ctx: &Arc<Context>,
     object: &Arc<Kustomization>,
     run: &Arc<Run>,
+    over: &CancellationToken,
 ) -> KustomizationOutcome {
     // read: what is wanted, by whom, and whether it may be
     let wanted = match read(ctx, object) {
@@ -93,15 +97,22 @@ async fn deliver(
         Err(why) => return early(ctx, run, why),
     };
     let revision = wanted.stored.artifact.revision.to_string();
-    let deadline = Instant::now() + wanted.spec.timeout;
+    let until = Until {
+        deadline: Instant::now() + wanted.spec.timeout,
+        over: over.clone(),
+    };
     let progress = run.announce(revision.clone(), wanted.spec.timeout);
     let work = async {
         // decide: nothing below this line and above the next reaches the cluster but to ask what kinds it serves
         progress.at(KustomizationProgress::Building);
-        let prepared = prepare(ctx, object, &wanted, deadline).await?;
+        let prepared = tokio::select! {
+            biased;
+            () = over.cancelled() => return Err(Stopped::superseded()),
+            prepared = prepare(ctx, object, &wanted, until.deadline) => prepared?,
+        };
         // write: as the tenant
         progress.at(KustomizationProgress::DetectingDrift);
-        Ok::<_, Stopped>(apply(ctx, object, &wanted, prepared, deadline, run).await)
+        Ok::<_, Stopped>(apply(ctx, object, &wanted, prepared, &until, run).await)
     };
     let outcome = report::announcing(ctx, object, run, &progress, work).await;
     match outcome {
@@ -109,15 +120,23 @@ async fn deliver(
             took: run.took(ctx),
             ..done
         }),
-        Ok(Err(failed)) => KustomizationOutcome::Failed(Failed {
+        Ok(Err(failed)) => stopped(Failed {
             took: run.took(ctx),
             ..*failed
         }),
-        Err(Stopped { why, digest }) => KustomizationOutcome::Failed(Failed {
+        Err(Stopped { why, digest }) => stopped(Failed {
             attempted: Some(revision),
             digest,
             ..Failed::early(why, run.took(ctx))
         }),
+    }
+}
+
+/// A run that left off is no failure: its next one is under way.
+fn stopped(failed: Failed) -> KustomizationOutcome {
+    match failed.why.reason {
+        Reason::Progressing => KustomizationOutcome::Superseded(failed),
+        _ => KustomizationOutcome::Failed(failed),
     }
 }
 
@@ -138,6 +157,11 @@ struct Stopped {
 impl Stopped {
     fn early(why: Explained) -> Self {
         Self { why, digest: None }
+    }
+
+    fn superseded() -> Self {
+        let message = "what is wanted has changed meanwhile";
+        Self::early(Explained::new(Reason::Progressing, Turn::Ours, message))
     }
 }
 
@@ -185,13 +209,19 @@ fn admit_spec(
 /// What the last runs left on the cluster. One that cannot be read stops everything: who cannot say what is there must
 /// not prune.
 fn recorded(object: &Kustomization) -> Result<Inventory, Explained> {
-    let entries = object
+    Inventory::parse(entries(object)).map_err(|why| Explained::of(&why))
+}
+
+/// Id and version of each entry of the inventory in the status.
+fn entries(object: &Kustomization) -> impl Iterator<Item = (&str, &str)> {
+    let inventory = object
         .status
         .as_ref()
         .and_then(|status| status.inventory.as_ref());
-    let entries = entries.into_iter().flat_map(|inventory| &inventory.entries);
-    Inventory::parse(entries.map(|entry| (entry.id.as_str(), entry.version.as_str())))
-        .map_err(|why| Explained::of(&why))
+    let entries = inventory
+        .into_iter()
+        .flat_map(|inventory| &inventory.entries);
+    entries.map(|entry| (entry.id.as_str(), entry.version.as_str()))
 }
 
 /// What the source has in store.
@@ -276,7 +306,7 @@ async fn apply(
     object: &Arc<Kustomization>,
     wanted: &Wanted,
     prepared: Prepared,
-    deadline: Instant,
+    until: &Until,
     run: &Arc<Run>,
 ) -> Result<Applied, Box<Failed>> {
     let Prepared { plan, digest } = prepared;
@@ -295,23 +325,24 @@ async fn apply(
             took,
         })
     };
-    let applied = match client.apply(&plan, deadline, &recorder).await {
+    let applied = match client.apply(&plan, until.clone(), &recorder).await {
         Ok(applied) => applied,
         Err(why) => {
             let inventory = wanted.inventory.union(&recorder.inventory());
             return Err(stopped(
-                Explained::of(&why),
+                explained(ctx, wanted, &why, why.failures()).await,
                 changes(&why.done().entries),
                 inventory,
             ));
         }
     };
-    let pruned = match client.prune(&plan, deadline).await {
+    let pruned = match client.prune(&plan, until.clone()).await {
         Ok(pruned) => pruned,
         Err(why) => {
             let inventory = plan.inventory().union(why.left());
             let done = [changes(&applied.entries), changes(&why.done().entries)].concat();
-            return Err(stopped(Explained::of(&why), done, inventory));
+            let why = explained(ctx, wanted, &why, why.failures()).await;
+            return Err(stopped(why, done, inventory));
         }
     };
     let inventory = plan.inventory().clone();
@@ -325,4 +356,23 @@ async fn apply(
         digest,
         took: run.took(ctx),
     })
+}
+
+/// Why it failed. To the API server an account that does not exist is one that may do nothing: it is looked for.
+async fn explained<E: Explain>(
+    ctx: &Context,
+    wanted: &Wanted,
+    why: &E,
+    failures: Option<&Failures>,
+) -> Explained {
+    let account = wanted.spec.account();
+    let forbidden = failures.is_some_and(Failures::are_by_rbac);
+    if !forbidden || !ctx.cluster.lacks(account).await {
+        return Explained::of(why);
+    }
+    let (namespace, name) = (account.namespace(), account.name());
+    let message = format!("ServiceAccount {namespace}/{name} does not exist: {why}");
+    Explained::new(why.reason(), Turn::Retry, message).with_hint(format!(
+        "create ServiceAccount {name} in namespace {namespace}, or name another in spec.serviceAccountName"
+    ))
 }

@@ -19,7 +19,7 @@ use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
 use reeve_core::admit::Denied;
 use reeve_core::failure::{Explained, chain};
-use reeve_core::inventory::Inventory;
+use reeve_core::inventory::{self, Inventory};
 use reeve_core::schedule::Next;
 use reeve_core::status::{
     self, Change, KustomizationOutcome, PluginOutcome, ReceiverOutcome, SourceOutcome,
@@ -84,6 +84,10 @@ pub(super) async fn kustomization(
         KustomizationOutcome::Applied(done) => (Ending::Succeeded, Some(done.revision.as_str())),
         KustomizationOutcome::Withdrawn { .. } => (Ending::Succeeded, None),
         KustomizationOutcome::Suspended => (Ending::Suspended, None),
+        KustomizationOutcome::Superseded(stopped) => {
+            let message = stopped.why.message.as_str();
+            (Ending::Waiting { message }, stopped.attempted.as_deref())
+        }
         KustomizationOutcome::Failed(stopped) => {
             (failed(&stopped.why), stopped.attempted.as_deref())
         }
@@ -217,15 +221,26 @@ pub(super) fn orphaned(ctx: &Context, object: &Kustomization, why: &Explained, l
         .take(20)
         .map(|entry| entry.id.subject())
         .collect();
-    let message = format!(
-        "let go without pruning, since {why}; left as they are: {}",
-        subjects.join(", ")
-    );
+    let subjects = subjects.join(", ");
+    let message = format!("let go without pruning, since {why}; left as they are: {subjects}");
+    left_behind(ctx, object, &message);
+}
+
+/// Says what could not even be named when a Kustomization is let go.
+pub(super) fn unreadable(ctx: &Context, object: &Kustomization, entries: &[inventory::Error]) {
+    let told: Vec<String> = entries.iter().take(20).map(ToString::to_string).collect();
+    if !told.is_empty() {
+        let message = format!("let go, but not all of it was pruned: {}", told.join(", "));
+        left_behind(ctx, object, &message);
+    }
+}
+
+fn left_behind(ctx: &Context, object: &Kustomization, message: &str) {
     tracing::warn!("{message}");
     let event = status::Event {
         type_: status::EventType::Warning,
         reason: reeve_api::reason::Reason::PruneFailed,
-        message: status::bounded(&message, status::MAX_EVENT_MESSAGE),
+        message: status::bounded(message, status::MAX_EVENT_MESSAGE),
         metadata: Default::default(),
     };
     kind::tell::<Kustomization>(ctx, &object.metadata, event);
@@ -285,13 +300,15 @@ async fn finish<K: Reported>(
 /// What a write of a status came to.
 type Wrote = Result<(), cluster::CallError>;
 
-/// The object as this run last wrote it, if it is the one the index knows.
-fn remember<K: Reported>(ctx: &Context, object: Arc<K>) {
+/// The status that a run wrote, put to the object that the index knows: its spec may be a newer one than the run's.
+fn remember<K: Reported>(ctx: &Context, object: &K, version: String, status: &K::Status) {
     ctx.index.write(|known| {
-        if let Some(slot) = K::slot(known, &object)
+        if let Some(slot) = K::slot(known, object)
             && slot.meta().uid == object.meta().uid
         {
-            *slot = object;
+            let now = Arc::make_mut(slot);
+            now.meta_mut().resource_version = Some(version);
+            *now.status_mut() = Some(status.clone());
         }
     });
 }

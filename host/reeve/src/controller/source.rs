@@ -24,6 +24,7 @@ use crate::observe::happening::{FetchResult, Fetched};
 
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
+    let course = ctx.underway.begin(Target::Source(id.clone()));
     let Some(object) = ctx.index.read(|known| known.sources.get(id).cloned()) else {
         return Next::Watch;
     };
@@ -33,7 +34,17 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     }
     let run = Run::begin(ctx, Target::Source(id.clone()), &*object);
     let outcome = match report::adopt(ctx, &*object, &run).await {
-        Ok(()) => deliver(ctx, id, &object).await,
+        Ok(()) => {
+            tokio::select! {
+                biased;
+                outcome = deliver(ctx, id, &object) => outcome,
+                // The fetch is dropped, and with it its connection. What wakes the next run tells the rest.
+                () = course.over().cancelled() => {
+                    tracing::info!("fetching stops: the object was changed or deleted meanwhile");
+                    return Next::Watch;
+                }
+            }
+        }
         Err(why) => SourceOutcome::Failed { why, newer: None },
     };
     look_at(ctx, id);

@@ -100,6 +100,14 @@ pub enum Cause {
         /// What was wrong.
         why: String,
     },
+    /// The server began to send, and said why it does not go on.
+    #[error("{url} gave up: {said}")]
+    GaveUp {
+        /// The URL.
+        url: String,
+        /// What it said.
+        said: String,
+    },
     /// Time ran out.
     #[error("timed out after {after:?} while {doing}")]
     Deadline {
@@ -122,6 +130,14 @@ pub enum Cause {
     /// The server does not have the commit.
     #[error("unable to resolve commit object for '{0}': object not found")]
     NoCommit(String),
+    /// The commit is somewhere else than spec.ref says.
+    #[error("commit '{commit}' is not on branch {branch:?}")]
+    NotOnBranch {
+        /// Which commit.
+        commit: String,
+        /// Where it was looked for.
+        branch: String,
+    },
     /// What the reference means is no commit.
     #[error("{0:?} does not lead to a commit")]
     NotACommit(String),
@@ -218,10 +234,12 @@ impl Cause {
             | Self::Redirect { .. }
             | Self::Http { .. }
             | Self::Protocol { .. }
+            | Self::GaveUp { .. }
             | Self::Deadline { .. }
             | Self::TooMuch { .. }
             | Self::NoRef(_)
             | Self::NoCommit(_)
+            | Self::NotOnBranch { .. }
             | Self::NotACommit(_)
             | Self::NoMatch(_)
             | Self::Hostile { .. }
@@ -252,9 +270,11 @@ impl Cause {
             | Self::Redirect { .. }
             | Self::Http { .. }
             | Self::Protocol { .. }
+            | Self::GaveUp { .. }
             | Self::Deadline { .. }
             | Self::NoRef(_)
             | Self::NoCommit(_)
+            | Self::NotOnBranch { .. }
             | Self::NoMatch(_)
             | Self::Mirror { .. }
             | Self::Cancelled
@@ -279,9 +299,13 @@ impl Cause {
             }
             Self::NotFound(_) => "check spec.url; private repositories need spec.secretRef",
             Self::Redirect { .. } => "put the address it redirects to into spec.url",
+            Self::GaveUp { .. } => "ask who runs the git server: its repository may be damaged",
             Self::Deadline { .. } => "spec.timeout may be raised",
             Self::TooMuch { .. } => "split the repository, or leave files out with spec.ignore",
             Self::NoRef(_) | Self::NoCommit(_) | Self::NoMatch(_) => "check spec.ref",
+            Self::NotOnBranch { .. } => {
+                "correct spec.ref.branch, or leave it out: the commit is then taken from wherever it is"
+            }
             Self::Url { .. } => "correct spec.url",
             Self::Hostile { .. } => "remove the entry from the repository",
             Self::Identity(_)

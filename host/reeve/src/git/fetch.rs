@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use gix::progress::{Discard, DynNestedProgress};
+use gix::progress::DynNestedProgress;
 use gix::{ObjectId, odb};
 use gix_protocol::fetch::{
     Arguments, Context, Negotiate, Options, Response, Shallow, Tags, negotiate,
@@ -19,6 +19,8 @@ use gix_protocol::fetch::{
 use gix_protocol::transport::Protocol;
 use tokio::runtime::Handle;
 
+use super::branch::{self, Asking};
+use super::heard::Heard;
 use super::mirror::{Generation, Mirror};
 use super::session::{Session, agent, blocking};
 use super::snapshot::{self, Snapshot};
@@ -80,6 +82,7 @@ impl Work {
     fn run(self, mut resolved: Resolved, runtime: Handle, terms: Terms) -> Result<Snapshot, Cause> {
         if let Some(current) = self.mirror.current()
             && current.tips().contains(&resolved.commit)
+            && is_where_it_should_be(&current, &resolved)
         {
             match self.read(&current, &resolved, &terms) {
                 // The disk lost something; what follows fetches it again.
@@ -87,19 +90,26 @@ impl Work {
                 read => return read,
             }
         }
+        let open = || {
+            let (lines, runtime) = (self.lines.clone(), runtime.clone());
+            Session::open(&self.remote, lines, runtime, terms.clone(), &self.limits)
+        };
         let mut session = match resolved.session.take() {
             Some(session) => {
                 session.wire.rearm(terms.clone());
                 session
             }
-            None => {
-                let lines = self.lines.clone();
-                Session::open(&self.remote, lines, runtime, terms.clone(), &self.limits)?
-            }
+            None => open()?,
         };
         let generation = self.mirror.writable(session.object_hash()?)?;
+        let asking = self.ask(&generation, &mut session, &resolved)?;
+        if asking.is_some() && session.handshake.server_protocol_version != Protocol::V2 {
+            // One conversation, one question.
+            session = open()?;
+        }
         self.bring(&generation, &mut session, &resolved)?;
         session.end();
+        self.settle_branch(&generation, asking, &resolved, &terms)?;
         let read = self.read(&generation, &resolved, &terms);
         match &read {
             Ok(_) => generation
@@ -113,6 +123,48 @@ impl Work {
             Err(_) => {}
         }
         read
+    }
+
+    /// Asks whether the commit is on the branch it should be on, unless that is known or doesn't matter.
+    fn ask(
+        &self,
+        generation: &Generation,
+        session: &mut Session,
+        resolved: &Resolved,
+    ) -> Result<Option<Asking>, Cause> {
+        match &resolved.branch {
+            Some(branch) if !is_where_it_should_be(generation, resolved) => {
+                branch::ask(session, generation, resolved.commit, branch, &self.limits).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Walks where the server could not say, and remembers what is known of the commit's branch.
+    fn settle_branch(
+        &self,
+        generation: &Generation,
+        asking: Option<Asking>,
+        resolved: &Resolved,
+        terms: &Terms,
+    ) -> Result<(), Cause> {
+        let head = resolved.reference();
+        let head = head.and_then(|name| name.strip_prefix("refs/heads/"));
+        let (Some(branch), true) = (
+            resolved.branch.as_deref().or(head),
+            asking.is_some() || head.is_some(),
+        ) else {
+            return Ok(());
+        };
+        if let Some(Asking::Walk(tip)) = asking {
+            let repository = generation.open(&self.limits)?.to_thread_local();
+            branch::walk(&repository, tip, resolved.commit, branch, terms)?;
+        }
+        let remembered = generation.remember_on(resolved.commit, branch);
+        remembered.map_err(|error| Cause::Mirror {
+            doing: "written",
+            why: error.to_string(),
+        })
     }
 
     fn read(
@@ -193,7 +245,8 @@ impl Work {
                        flag: &AtomicBool| {
             self.write(generation, &repository, pack, progress, flag, &wire)
         };
-        let done = gix_protocol::fetch(&mut asked, consume, Discard, &flag, context, options);
+        let heard = Heard(Arc::clone(&wire));
+        let done = gix_protocol::fetch(&mut asked, consume, heard, &flag, context, options);
         match done {
             Ok(_) => Ok(()),
             Err(error) => Err(absent(wire.cause("receiving the commit", &error), want)),
@@ -247,6 +300,12 @@ impl Work {
     }
 }
 
+/// Whether the commit is known to be on the branch that it was asked for on, if it was.
+fn is_where_it_should_be(generation: &Generation, resolved: &Resolved) -> bool {
+    let branch = resolved.branch.as_ref();
+    branch.is_none_or(|branch| generation.was_on(resolved.commit, branch))
+}
+
 #[derive(Clone, Copy)]
 enum Depth {
     Tip,
@@ -254,7 +313,7 @@ enum Depth {
 }
 
 /// Older servers say no in so many words, newer ones that it is "not our ref".
-fn absent(cause: Cause, want: ObjectId) -> Cause {
+pub(super) fn absent(cause: Cause, want: ObjectId) -> Cause {
     match cause {
         Cause::Protocol { why, .. } if why.contains("not our ref") => {
             Cause::NoCommit(want.to_string())
@@ -264,9 +323,9 @@ fn absent(cause: Cause, want: ObjectId) -> Cause {
 }
 
 /// The whole negotiation: this is wanted, these are here, done.
-struct Asked {
-    want: ObjectId,
-    have: Vec<ObjectId>,
+pub(super) struct Asked {
+    pub(super) want: ObjectId,
+    pub(super) have: Vec<ObjectId>,
 }
 
 impl Negotiate for Asked {

@@ -60,6 +60,9 @@ const MAX_PACKS: usize = 50;
 /// Tips that are told to the server as what we have.
 const MAX_TIPS: usize = 16;
 const TIPS: &str = "reeve-tips";
+/// Commits that were seen on their branches, a line each.
+const BRANCHES: &str = "reeve-branches";
+const MAX_BRANCHES: usize = 64;
 /// Marks a generation that is given up, with the process that did so and may still be reading it.
 const RETIRED: &str = "reeve-retired";
 
@@ -266,6 +269,38 @@ impl Generation {
         self.dir.join("shallow")
     }
 
+    /// Where nothing is written: no history is cut off.
+    pub(super) fn no_shallow_file(&self) -> PathBuf {
+        self.dir.join("reeve-no-shallow")
+    }
+
+    /// Whether the commit was once seen on the branch.
+    pub(super) fn was_on(&self, commit: ObjectId, branch: &str) -> bool {
+        self.branches().contains(&format!("{commit} {branch}"))
+    }
+
+    /// Remembers that the commit is on the branch.
+    pub(super) fn remember_on(&self, commit: ObjectId, branch: &str) -> std::io::Result<()> {
+        let (mut seen, line) = (self.branches(), format!("{commit} {branch}"));
+        seen.retain(|known| *known != line);
+        seen.push(line);
+        let kept = seen.iter().skip(seen.len().saturating_sub(MAX_BRANCHES));
+        let text: String = kept.map(|line| format!("{line}\n")).collect();
+        self.write_whole(BRANCHES, &text)
+    }
+
+    fn branches(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.dir.join(BRANCHES)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Visible whole or not at all.
+    fn write_whole(&self, name: &str, text: &str) -> std::io::Result<()> {
+        let fresh = self.dir.join(format!("{name}.new"));
+        std::fs::write(&fresh, text)?;
+        std::fs::rename(fresh, self.dir.join(name))
+    }
+
     /// The commits that are here with all their files, newest last.
     pub(super) fn tips(&self) -> Vec<ObjectId> {
         let text = std::fs::read_to_string(self.dir.join(TIPS)).unwrap_or_default();
@@ -281,9 +316,7 @@ impl Generation {
         tips.push(commit);
         let kept = tips.iter().skip(tips.len().saturating_sub(MAX_TIPS));
         let text: String = kept.map(|tip| format!("{tip}\n")).collect();
-        let fresh = self.dir.join("reeve-tips.new");
-        std::fs::write(&fresh, text)?;
-        std::fs::rename(fresh, self.dir.join(TIPS))
+        self.write_whole(TIPS, &text)
     }
 
     /// Removes what an interrupted fetch left, and counts the packs. Only while holding the mirror's lock.

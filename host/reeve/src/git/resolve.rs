@@ -98,7 +98,7 @@ pub async fn resolve(
     asked.await?.ok_or(Error::Empty)
 }
 
-/// A commit that is named itself. The branch says where it is expected.
+/// A commit that is named itself. Whether it is on the branch is found out when it is fetched.
 fn named(commit: &str, branch: Option<String>) -> Result<Resolved, Cause> {
     let id = ObjectId::from_hex(commit.as_bytes());
     let id = id.map_err(|_| Cause::NoCommit(commit.chars().take(80).collect()))?;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 use gix::objs::tree::EntryKind;
@@ -14,6 +15,7 @@ use reeve_core::artifact::Revision;
 use reeve_kustomize::{Kind, ReadError, Tree};
 use sha2::{Digest as _, Sha256};
 
+use super::blob;
 use super::ignore::{self, Rules};
 use super::mirror::Generation;
 use super::name::hostile;
@@ -32,7 +34,7 @@ struct Inner {
     names: BTreeMap<String, Vec<String>>,
     repository: ThreadSafeRepository,
     file_bytes: u64,
-    _generation: Arc<Generation>,
+    generation: Arc<Generation>,
 }
 
 #[derive(Clone, Copy)]
@@ -92,16 +94,30 @@ impl Snapshot {
     }
 }
 
-impl Tree for Snapshot {
-    fn kind(&self, path: &str) -> Option<Kind> {
-        match self.0.entries.get(path) {
-            Some(Node::Dir) => Some(Kind::Dir),
-            Some(Node::File { .. }) => Some(Kind::File),
-            None => path.is_empty().then_some(Kind::Dir),
+/// Files up to this size are read at once; most are far smaller, and then it is cheaper.
+const SMALL: u64 = 1 << 20;
+
+impl Snapshot {
+    /// The content of the file at `path` as a reader, and its length; a large one is not held in memory if its pack
+    /// allows it.
+    ///
+    /// # Errors
+    /// When there is no such file, it is too large, or the mirror has lost it.
+    pub(crate) fn open(&self, path: &str) -> Result<(u64, Box<dyn Read>), ReadError> {
+        let (repository, id, size) = self.find(path)?;
+        if size > SMALL {
+            let (packs, hash) = (self.0.generation.packs(), self.0.generation.hash());
+            let streamed = blob::stream(&packs, hash, id).map_err(|_| lost_file(path))?;
+            if let Some((size, content)) = streamed {
+                return Ok((size, Box::new(content)));
+            }
         }
+        let object = repository.find_object(id).map_err(|_| lost_file(path))?;
+        Ok((size, Box::new(Cursor::new(object.detach().data))))
     }
 
-    fn read(&self, path: &str) -> Result<Arc<[u8]>, ReadError> {
+    /// Where the content of a file is, and how long it is: no longer than one may be.
+    fn find(&self, path: &str) -> Result<(gix::Repository, ObjectId, u64), ReadError> {
         let failed = |why: String| ReadError {
             path: path.to_owned(),
             why,
@@ -112,18 +128,39 @@ impl Tree for Snapshot {
             None => return Err(failed("no such file".to_owned())),
         };
         let repository = self.0.repository.to_thread_local();
-        // What gix says here is about a pack's bytes; the reader can only try again.
-        let lost =
-            |_: gix::Error| failed("its content could not be read from the mirror".to_owned());
-        let size = repository.find_header(id).map_err(lost)?.size();
+        let header = repository.find_header(id).map_err(|_| lost_file(path))?;
+        let size = header.size();
         if size > self.0.file_bytes {
             let cap = in_bytes(self.0.file_bytes);
             return Err(failed(format!(
                 "it has {size} bytes, more than the {cap} a file may have"
             )));
         }
-        let object = repository.find_object(id).map_err(lost)?;
-        Ok(Arc::from(object.detach().data))
+        Ok((repository, id, size))
+    }
+}
+
+/// What gix says here is about a pack's bytes; the reader can only try again.
+fn lost_file(path: &str) -> ReadError {
+    ReadError {
+        path: path.to_owned(),
+        why: "its content could not be read from the mirror".to_owned(),
+    }
+}
+
+impl Tree for Snapshot {
+    fn kind(&self, path: &str) -> Option<Kind> {
+        match self.0.entries.get(path) {
+            Some(Node::Dir) => Some(Kind::Dir),
+            Some(Node::File { .. }) => Some(Kind::File),
+            None => path.is_empty().then_some(Kind::Dir),
+        }
+    }
+
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, ReadError> {
+        let (repository, id, _) = self.find(path)?;
+        let object = repository.find_object(id).map_err(|_| lost_file(path))?;
+        Ok(Arc::from(&*object.data))
     }
 
     fn list(&self, dir: &str) -> Vec<String> {
@@ -172,7 +209,7 @@ pub(super) fn read(
         entries,
         repository: shared,
         file_bytes: limits.file_bytes,
-        _generation: source.generation,
+        generation: source.generation,
     })))
 }
 

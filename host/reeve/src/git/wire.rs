@@ -16,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Cause;
 
+/// How many complaints of a server are kept.
+const COMPLAINTS: usize = 3;
+
 /// The bounds of a conversation. [`Wire::rearm`] gives new ones to a conversation that goes on.
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
@@ -34,6 +37,7 @@ pub(super) struct Wire {
     left: AtomicU64,
     cap: Mutex<(&'static str, u64)>,
     cause: Mutex<Option<Cause>>,
+    heard: Mutex<Vec<String>>,
     failed: AtomicBool,
 }
 
@@ -89,6 +93,7 @@ impl Wire {
             left: AtomicU64::new(0),
             cap: Mutex::new(("more data came", 0)),
             cause: Mutex::new(None),
+            heard: Mutex::default(),
             failed: AtomicBool::new(false),
         }
     }
@@ -170,6 +175,14 @@ impl Wire {
         io::Error::new(kind, told)
     }
 
+    /// Keeps what the server complains of, for [`Self::cause`].
+    pub(super) fn hear(&self, complaint: &str) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.len() < COMPLAINTS {
+            heard.push(printable(complaint));
+        }
+    }
+
     /// Whether something went wrong.
     pub(super) fn failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
@@ -180,7 +193,7 @@ impl Wire {
         drop(self.runtime.spawn(future));
     }
 
-    /// The first cause, or else what gix says.
+    /// The first cause, or else what the server says, or else what gix says.
     pub(super) fn cause(&self, doing: &'static str, error: &dyn std::error::Error) -> Cause {
         let first = self
             .cause
@@ -189,10 +202,18 @@ impl Wire {
             .take();
         first
             .or_else(|| self.terms().expired(doing))
+            .or_else(|| self.complaint())
             .unwrap_or_else(|| Cause::Protocol {
                 url: self.url(),
                 why: printable(&reeve_core::failure::chain(error)),
             })
+    }
+
+    fn complaint(&self) -> Option<Cause> {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = std::mem::take(&mut *heard).join("; ");
+        let url = self.url();
+        (!said.is_empty()).then_some(Cause::GaveUp { url, said })
     }
 }
 

@@ -10,10 +10,13 @@ use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets_range};
+use prometheus_client::metrics::histogram::{
+    Histogram, exponential_buckets, exponential_buckets_range,
+};
 use prometheus_client::registry::Registry;
 
-use super::{Object, process};
+use super::workqueue::{WorkQueue, WorkQueues};
+use super::{Kind, Object, process};
 
 /// Labels of what is counted by object, as Flux has them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -73,6 +76,29 @@ pub(super) struct PolicyLabels {
     pub(super) policy: String,
 }
 
+/// Labels of a request to the API server, as client-go has them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    code: String,
+    host: String,
+    method: String,
+}
+
+/// The requests to the API server, counted where they are sent.
+#[derive(Debug, Clone, Default)]
+pub struct Requests(Family<RequestLabels, Counter>);
+
+impl Requests {
+    /// One was answered with `code`, or (`None`) not at all.
+    pub fn count(&self, method: &str, host: &str, code: Option<u16>) {
+        let code = code.map_or_else(|| "<error>".to_owned(), |code| code.to_string());
+        let (host, method) = (host.to_owned(), method.to_owned());
+        self.0
+            .get_or_create(&RequestLabels { code, host, method })
+            .inc();
+    }
+}
+
 /// Makes histograms with the buckets of one family.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Buckets {
@@ -82,6 +108,10 @@ pub(super) enum Buckets {
     Request,
     /// From a millisecond to a minute: fetches and plugin calls.
     Work,
+    /// controller-runtime's for work queues: from 10 ns to 1000 s.
+    Queue,
+    /// controller-runtime's for reconciles.
+    Controller,
 }
 
 impl MetricConstructor<Histogram> for Buckets {
@@ -92,6 +122,12 @@ impl MetricConstructor<Histogram> for Buckets {
                 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
             ]),
             Self::Work => Histogram::new(exponential_buckets_range(0.001, 60.0, 12)),
+            Self::Queue => Histogram::new(exponential_buckets(10e-9, 10.0, 12)),
+            Self::Controller => Histogram::new([
+                0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6,
+                0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0,
+                8.0, 9.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0,
+            ]),
         }
     }
 }
@@ -113,6 +149,8 @@ pub struct Metrics {
     pub(super) plugin_duration: Timed<PluginLabels>,
     pub(super) denied: Family<PolicyLabels, Counter>,
     pub(super) leader: Gauge,
+    queues: WorkQueues,
+    requests: Requests,
 }
 
 impl fmt::Debug for Metrics {
@@ -144,9 +182,12 @@ impl Metrics {
             plugin_duration: Family::new_with_constructor(Buckets::Work),
             denied: Family::default(),
             leader: Gauge::default(),
+            queues: WorkQueues::new(),
+            requests: Requests::default(),
             registry: Registry::default(),
         };
         metrics.register_flux(&mut registry);
+        metrics.queues.register(&mut registry);
         metrics.register_ours(&mut registry);
         registry.register_collector(Box::new(process::Process));
         Self {
@@ -176,6 +217,11 @@ impl Metrics {
             "controller_runtime_reconcile_errors",
             "Total number of reconciliation errors per controller",
             self.reconcile_errors.clone(),
+        );
+        registry.register(
+            "rest_client_requests",
+            "Number of HTTP requests, partitioned by status code, method, and host",
+            self.requests.0.clone(),
         );
     }
 
@@ -237,6 +283,16 @@ impl Metrics {
     /// Says whether this process is the one that acts.
     pub fn lead(&self, leading: bool) {
         self.leader.set(i64::from(leading));
+    }
+
+    /// What the requests to the API server are counted by.
+    pub fn requests(&self) -> Requests {
+        self.requests.clone()
+    }
+
+    /// The queue of one kind of object, worked on by so many at once.
+    pub(crate) fn queue(&self, kind: Kind, workers: usize) -> WorkQueue {
+        self.queues.of(kind, workers)
     }
 
     /// All of it, in the OpenMetrics text format.
@@ -324,6 +380,12 @@ mod tests {
             took,
         });
         metrics.lead(true);
+        metrics.requests().count("GET", "cluster:6443", Some(200));
+        let queue = metrics.queue(object.kind, 1);
+        queue.added();
+        queue.later();
+        queue.panicked();
+        drop(queue.taken(took));
         metrics
     }
 

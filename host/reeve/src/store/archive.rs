@@ -1,17 +1,17 @@
 //! A snapshot as Flux's tar.gz: the same files give the same bytes, on every machine.
 //!
 //! Owners, times and names of users are zero; a file is 0600, one that may be run 0700, a directory 0750. It streams:
-//! at most one file is in memory. What it deliberately doesn't: symbolic links, which a snapshot has none of.
+//! a large file is in memory only if its pack holds it as a difference to another. What it deliberately doesn't:
+//! symbolic links, which a snapshot has none of.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use reeve_core::artifact::Digest;
-use reeve_kustomize::Tree as _;
 use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
 
@@ -116,8 +116,7 @@ fn add_all<W: Write>(
             continue;
         }
         let failed = |source| Error::File { source };
-        let content = snapshot.read(entry.path).map_err(failed)?;
-        let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        let (size, content) = snapshot.open(entry.path).map_err(failed)?;
         let what = "the files are larger together";
         let too_large = Error::TooLarge {
             what,
@@ -128,10 +127,42 @@ fn add_all<W: Write>(
         header.set_mode(if entry.executable { 0o700 } else { 0o600 });
         header.set_size(size);
         archive
-            .append_data(&mut header, entry.path, &*content)
+            .append_data(&mut header, entry.path, Whole::of(content, size))
             .map_err(disk)?;
     }
     Ok(())
+}
+
+/// Content of which exactly so much has to come: the archive has announced it.
+struct Whole<R> {
+    content: R,
+    left: u64,
+}
+
+impl<R: Read> Whole<R> {
+    fn of(content: R, size: u64) -> Self {
+        Self {
+            content,
+            left: size,
+        }
+    }
+}
+
+impl<R: Read> Read for Whole<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.content.read(into)?;
+        let came = u64::try_from(count).unwrap_or(u64::MAX);
+        let left = self.left.checked_sub(came);
+        match left {
+            Some(left) if count > 0 || left == 0 || into.is_empty() => self.left = left,
+            _ => {
+                return Err(io::Error::other(
+                    "a file of the mirror is not as long as it says",
+                ));
+            }
+        }
+        Ok(count)
+    }
 }
 
 /// Hashes and counts what is written, up to a cap, and up to what the store has room for with all that are written at

@@ -18,7 +18,7 @@ use reeve_core::status::{Change, Failed, KustomizationOutcome};
 use tokio::time::Instant;
 
 use super::record::changes;
-use super::{admit_spec, recorded};
+use super::{admit_spec, entries};
 use crate::context::Context;
 use crate::controller::report::{self, Run};
 
@@ -27,8 +27,11 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, object: &Arc<Kustomization>, r
     if !report::is_adopted(&**object) {
         return Next::Watch;
     }
-    match withdraw(ctx, object).await {
+    // Everything goes: what cannot be read of the inventory does not keep the rest.
+    let (inventory, unreadable) = Inventory::readable(entries(object));
+    match withdraw(ctx, object, inventory).await {
         Ok(pruned) => {
+            report::unreadable(ctx, object, &unreadable);
             let outcome = KustomizationOutcome::Withdrawn { pruned };
             let _last = report::kustomization(ctx, object, run, outcome).await;
             report::farewell(ctx, &**object).await
@@ -52,8 +55,8 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, object: &Arc<Kustomization>, r
 async fn withdraw(
     ctx: &Arc<Context>,
     object: &Kustomization,
+    inventory: Inventory,
 ) -> Result<Vec<Change>, (Explained, Inventory)> {
-    let inventory = recorded(object).map_err(|why| (why, Inventory::default()))?;
     let left = |why| (why, inventory.clone());
     if inventory.is_empty() {
         return Ok(Vec::new());

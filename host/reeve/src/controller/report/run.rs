@@ -10,8 +10,6 @@ use reeve_core::status::{Frame, KustomizationProgress, Memory};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
-use std::sync::Arc;
-
 use super::kind::Reported;
 use super::{Wrote, remember};
 use crate::cluster::{Subject, Written};
@@ -145,10 +143,7 @@ async fn write<K: Reported>(
     if let Written::Changed(version) = written {
         page.subject.moved_to(&version);
         page.status = after;
-        let mut now = object.clone();
-        now.meta_mut().resource_version = Some(version);
-        *now.status_mut() = Some(status.clone());
-        remember(ctx, Arc::new(now));
+        remember(ctx, object, version, status);
     }
     Ok(())
 }

@@ -1,0 +1,113 @@
+//! A run whose object is changed, suspended or deleted meanwhile leaves off, and its worker is free at once.
+
+use anyhow::{bail, ensure};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use reeve_tests::git::{Fault, HttpServer, Served};
+use reeve_tests::tenant::Tenant;
+use reeve_tests::{Estate, objects, scenario, wait};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use crate::outage::{ATTEMPTS, OBJECTS, begun, items};
+
+const SETTINGS: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: red\n";
+
+/// What is done to a source while it is fetched.
+async fn act(what: &str, tenant: &Tenant<'_>, good: &str) -> anyhow::Result<()> {
+    let change = match what {
+        "suspended" => json!({"spec": {"suspend": true}}),
+        "changed" => json!({"spec": {"url": good}}),
+        _ => {
+            let sources = tenant.sources();
+            sources
+                .delete(tenant.name(), &DeleteParams::default())
+                .await?;
+            return Ok(());
+        }
+    };
+    let how = PatchParams::default();
+    tenant
+        .sources()
+        .patch(tenant.name(), &how, &Patch::Merge(&change))
+        .await?;
+    Ok(())
+}
+
+#[test]
+fn a_source_that_is_suspended_changed_or_deleted_is_no_longer_fetched() {
+    scenario(async {
+        // One worker: as long as it is held, nobody else's push arrives.
+        let flags = ["--leader-elect=false", "--concurrent-sources=1"];
+        let estate = Estate::start_with(&flags).await?;
+        let other = estate.healthy_tenant("other").await?;
+        let silent = HttpServer::start(estate.repositories(), Served::default()).await?;
+        for (n, what) in ["suspended", "changed", "deleted"].into_iter().enumerate() {
+            let tenant = estate.healthy_tenant(what).await?;
+            silent.fault(Fault::Slow(Duration::from_secs(3600)));
+            tenant
+                .change(|draft| draft.set_source("timeout", json!("59m")))
+                .await?;
+            let credential = [("username", "git"), ("password", "s3cret-of-nobody")];
+            tenant
+                .fetch_from(&silent.url(tenant.name()), &credential)
+                .await?;
+            wait::until(wait::PATIENCE, "the fetch is under way", || async {
+                (!silent.seen().is_empty()).then_some(())
+            })
+            .await?;
+            act(what, &tenant, &estate.git.url(tenant.name())).await?;
+            let colour = SETTINGS.replace("red", &format!("red{n}"));
+            let commit = other.commit([("settings.yaml", Some(colour))])?;
+            other.call_hook().await?;
+            let arrived = other.applied(&commit).await;
+            arrived.map_err(|why| why.context(format!("while another's source was {what}")))?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_kustomization_suspended_in_the_middle_of_an_apply_leaves_off_and_forgets_nothing() {
+    scenario(async {
+        let estate = Estate::start().await?;
+        let how = PatchParams::default();
+        for attempt in 1..=ATTEMPTS {
+            let count = OBJECTS << attempt;
+            let tenant = estate.healthy_tenant("parked").await?;
+            let kustomizations = tenant.kustomizations();
+            let suspend = |on: bool| Patch::Merge(json!({"spec": {"suspend": on}}));
+            let commit = begun(&tenant, count).await?;
+            kustomizations
+                .patch(tenant.name(), &how, &suspend(true))
+                .await?;
+            wait::until(wait::PATIENCE, "its run has ended", || async {
+                let words = ["controller_runtime_active_workers", "\"kustomization\""];
+                let active = estate.controller.sample(&words).await.ok()?;
+                (active == 0.0).then_some(())
+            })
+            .await?;
+            let there = items(&tenant).await?;
+            if there == count {
+                continue;
+            }
+            let ks = kustomizations.get(tenant.name()).await?;
+            let told = ks.data.pointer("/status/inventory/entries");
+            let told = told.and_then(Value::as_array).map_or(0, Vec::len);
+            ensure!(
+                told >= there,
+                "{told} of {there} objects are in the inventory"
+            );
+            let ready = objects::condition(&ks.data, "Ready").unwrap_or_default();
+            ensure!(ready.status == "True", "it stays what it was: {ready:?}");
+
+            kustomizations
+                .patch(tenant.name(), &how, &suspend(false))
+                .await?;
+            tenant.applied(&commit).await?;
+            ensure!(items(&tenant).await? == count);
+            return Ok(());
+        }
+        bail!("it was never suspended in time")
+    });
+}
