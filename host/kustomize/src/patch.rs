@@ -315,6 +315,9 @@ fn operate(
 ) -> Result<(), String> {
     let steps = resource.node.cost() + operations.len();
     session.budget.steps(steps).map_err(|why| why.to_string())?;
+    if resource.has_notes() {
+        resource.make_annotations();
+    }
     operations.apply(&mut resource.node, &session.budget)?;
     resource.set_texts("annotations", &[]);
     if resource.node.map().is_none() {

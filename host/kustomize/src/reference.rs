@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::fieldspec::{FieldSpec, Gvk};
 use crate::resource::{Previous, Resource, set_text};
 use crate::session::Session;
-use crate::yaml::Node;
+use crate::yaml::{Node, Tag};
 
 /// Rewrites the references in `resources`, in the fields of `config`.
 pub(crate) fn follow(
@@ -26,7 +26,7 @@ pub(crate) fn follow(
         };
         let charge = session.budget.steps(fields as u64);
         charge.map_err(|why| resource.error(&why.to_string()))?;
-        let referrer = Referrer::new(resource).map_err(|why| resource.error(&why))?;
+        let referrer = Referrer::new(resource);
         for references in &config.references {
             for spec in references
                 .fields
@@ -121,19 +121,29 @@ struct Referrer {
     original_kind: String,
     /// The namespaces of the ServiceAccounts that a RoleBinding names.
     subject_namespaces: Vec<String>,
+    /// Whether one of those namespaces is there and no text.
+    blank_namespace: bool,
     /// Group and kind of `roleRef`.
     role: Option<Gvk>,
 }
 
 impl Referrer {
-    fn new(resource: &Resource) -> Result<Self, String> {
+    fn new(resource: &Resource) -> Self {
         let text = |node: &Node, key: &str| node.get(key).map_or("", Node::text).to_owned();
         let mut subject_namespaces = Vec::new();
+        let mut blank_namespace = false;
         if resource.kind() == "RoleBinding" {
             let subjects = resource.node.get("subjects").and_then(Node::seq);
             for subject in subjects.into_iter().flatten() {
-                if text(subject, "kind") == "ServiceAccount" && subject.get("namespace").is_some() {
-                    subject_namespaces.push(text(subject, "namespace"));
+                if text(subject, "kind") != "ServiceAccount" {
+                    continue;
+                }
+                match subject.get("namespace") {
+                    Some(Node::Scalar(namespace)) if namespace.tag == Tag::Str => {
+                        subject_namespaces.push(namespace.text.clone());
+                    }
+                    Some(_) => blank_namespace = true,
+                    None => {}
                 }
             }
         }
@@ -146,12 +156,13 @@ impl Referrer {
             })
         });
         let original_kind = resource.original_kind().to_owned();
-        Ok(Self {
+        Self {
             me: Candidate::new(resource),
             original_kind,
             subject_namespaces,
+            blank_namespace,
             role,
-        })
+        }
     }
 
     fn is_meant(&self, spec: &FieldSpec) -> bool {
@@ -186,6 +197,11 @@ struct Finder<'a> {
 
 impl<'a> Finder<'a> {
     fn set(&self, node: &mut Node) -> Result<(), String> {
+        if self.referrer.blank_namespace {
+            return Err(
+                "the namespace of a subject must be text: fill it in or leave it out".to_owned(),
+            );
+        }
         match node {
             _ if node.is_null() => Ok(()),
             Node::Scalar(_) => self.set_name(node),

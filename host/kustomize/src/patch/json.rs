@@ -291,6 +291,7 @@ fn remove(node: &mut Node, path: &[String], budget: &Budget) -> Result<Node, Str
 fn normalise(node: &mut Node) {
     node.each_scalar(&mut |scalar| {
         match scalar.tag {
+            Tag::Null if scalar.style == Style::Missing => *scalar = Scalar::string(""),
             Tag::Null => scalar.text = "null".to_owned(),
             Tag::Bool => scalar.text = is_true(scalar).to_string(),
             Tag::Int | Tag::Float => {
@@ -303,7 +304,7 @@ fn normalise(node: &mut Node) {
                 let text = timestamp(&scalar.text).unwrap_or_else(|| scalar.text.clone());
                 *scalar = Scalar::string(text);
             }
-            Tag::Str => {}
+            Tag::Str => scalar.settle(),
         }
         scalar.shared = 0;
         scalar.style = match scalar.tag {

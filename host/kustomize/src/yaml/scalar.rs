@@ -92,6 +92,13 @@ impl Scalar {
         }
     }
 
+    /// Makes the text what is read once it is written: kustomize writes a folded block with other line breaks.
+    pub(crate) fn settle(&mut self) {
+        if self.tag == Tag::Str && self.style == Style::Folded {
+            self.text = fold::rewritten(&self.text);
+        }
+    }
+
     /// What a key of a mapping becomes in JSON.
     pub(crate) fn as_key(&self) -> String {
         match self.tag {
