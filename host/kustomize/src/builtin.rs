@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use crate::accumulate::{Accumulator, Trail, load};
-use crate::error::{Error, Place, Why};
+use crate::error::{Error, Place};
 use crate::file::builtin::{Builtin, Change, CloudAccount, Made};
 use crate::file::{Entry, GeneratorOptions, Kustomization, NO_CHARTS};
 use crate::generate;
@@ -39,7 +39,7 @@ pub(crate) fn generate(
             if session.metadata.tracked {
                 resource.origin = Some(origin::of_config(session, config));
             }
-            all.absorb(resource)?;
+            all.absorb(resource, place)?;
         }
     }
     Ok(())
@@ -150,15 +150,7 @@ fn objects(session: &Session<'_>, file: &str, entry: &Entry) -> Result<Vec<Resou
 
 fn read(config: &Resource, place: &Place) -> Result<Builtin, Error> {
     let kind = config.kind();
-    let refuse = |field: &str, why: String| {
-        let all = place.field.iter().map(String::as_str).chain([field]);
-        let field = Some(all.collect::<Vec<_>>().join("."));
-        let place = Place {
-            field,
-            ..place.clone()
-        };
-        Err(Error::in_place(&place, Why::Invalid(why)))
-    };
+    let refuse = |field: &str, why: String| Err(Error::invalid_at(&place.inside(field), why));
     let annotation = |key: &&str| config.metadata_text("annotations", key).is_some();
     if let Some(key) = FUNCTIONS.into_iter().find(annotation) {
         let why = format!("{key}: functions in programs and containers are not run");

@@ -96,6 +96,16 @@ impl Place {
             ..Self::default()
         }
     }
+
+    /// A field of the value at this place.
+    pub(crate) fn inside(&self, field: &str) -> Self {
+        let outer = self.field.as_ref();
+        let field = outer.map_or_else(|| field.to_owned(), |outer| format!("{outer}.{field}"));
+        Self {
+            field: Some(field),
+            ..self.clone()
+        }
+    }
 }
 
 impl Why {
@@ -152,6 +162,18 @@ impl Error {
     /// A broken rule in `file`.
     pub(crate) fn invalid(file: &str, message: impl Into<String>) -> Self {
         Self::new(file, Why::Invalid(message.into()))
+    }
+
+    /// The same error at `place`, which led to the file that it is in.
+    pub(crate) fn by_way_of(self, place: &Place) -> Self {
+        let file = Place {
+            field: None,
+            ..self.place
+        };
+        Self {
+            place: place.clone(),
+            why: self.why.prefixed(&file.to_string()),
+        }
     }
 
     /// The same error at a line and column.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::error::{Error, Why};
+use crate::error::{Error, Place, Why};
 use crate::file::{Generator, GeneratorOptions, Kustomization};
 use crate::resource::{Resource, field_mapping};
 use crate::session::Session;
@@ -22,11 +22,11 @@ use source::Pair;
 /// What base64 is broken at.
 const LINE: usize = 70;
 
-/// What the generators of a kustomization make: ConfigMaps first, then Secrets.
-pub(crate) fn generate(
+/// What the generators of a kustomization make, each with the place of its generator: ConfigMaps first, then Secrets.
+pub(crate) fn generate<'k>(
     session: &Session<'_>,
-    kustomization: &Kustomization,
-) -> Result<Vec<Resource>, Error> {
+    kustomization: &'k Kustomization,
+) -> Result<Vec<(Resource, &'k Place)>, Error> {
     let kinds = [
         ("ConfigMap", &kustomization.config_maps),
         ("Secret", &kustomization.secrets),
@@ -36,7 +36,7 @@ pub(crate) fn generate(
         for generator in generators {
             let options = &kustomization.generator_options;
             let resource = one(session, &kustomization.file, kind, generator, options)?;
-            made.push(resource);
+            made.push((resource, &generator.place));
         }
     }
     Ok(made)

@@ -9,12 +9,12 @@ mod only;
 pub(crate) mod select;
 mod strategic;
 
-use crate::error::{Error, Place, Why};
+use crate::error::{Error, Why};
 use crate::file::{Entry, Patch};
 use crate::path;
 use crate::resource::{Resource, first_conflict};
 use crate::session::Session;
-use crate::yaml::{Node, Reader, Typing};
+use crate::yaml::{Document, Node, Reader, Typing};
 use json::Operations;
 pub(crate) use only::{apply_merges, apply_operations};
 use select::Selection;
@@ -32,7 +32,7 @@ pub(crate) fn apply(
     let parsed = parsed.map_err(|error| located(error, patch))?;
     match parsed {
         Parsed::Merge(patches) => {
-            strategic_merge(session, patch, patches, resources).map_err(|e| located(e, patch))?;
+            strategic_merge(session, patch, patches, resources).map_err(|e| applied(e, patch))?;
         }
         Parsed::Operations(operations) => {
             let file = file.as_str();
@@ -53,17 +53,9 @@ fn read(session: &Session<'_>, dir: &str, patch: &Patch) -> Result<(Vec<u8>, Str
     if patch.path.is_empty() {
         return Ok((patch.inline.clone().into_bytes(), String::new()));
     }
-    let place = Place {
-        field: patch
-            .place
-            .field
-            .as_ref()
-            .map(|field| format!("{field}.path")),
-        ..patch.place.clone()
-    };
     let entry = Entry {
         text: patch.path.clone(),
-        place,
+        place: patch.place.inside("path"),
     };
     let file = path::resolve(dir, &entry)?;
     Ok((session.read(&file, &entry.place)?.to_vec(), file))
@@ -71,26 +63,41 @@ fn read(session: &Session<'_>, dir: &str, patch: &Patch) -> Result<(Vec<u8>, Str
 
 fn parse(session: &Session<'_>, text: &[u8], file: &str) -> Result<Parsed, Error> {
     let documents = session.documents(text, file)?;
-    // Only the first document of operations counts.
-    if documents
-        .first()
-        .is_some_and(|d| matches!(d.node, Node::Seq(_)))
-    {
-        let reader = Reader {
-            file,
-            typing: Typing::Config,
-            budget: &session.budget,
-        };
-        let operations = reader
-            .documents(text)?
-            .into_iter()
-            .next()
-            .map(|d| d.node)
-            .unwrap_or_default();
-        let operations = Operations::parse(operations).map_err(|why| Error::invalid(file, why))?;
-        return Ok(Parsed::Operations(operations));
+    Ok(match operations(session, text, file, &documents)? {
+        Some(operations) => Parsed::Operations(operations),
+        None => Parsed::Merge(session.resources(documents, file)?),
+    })
+}
+
+/// The operations in a text, if its first document is a list; only that one counts.
+fn operations(
+    session: &Session<'_>,
+    text: &[u8],
+    file: &str,
+    documents: &[Document],
+) -> Result<Option<Operations>, Error> {
+    let is_list = |document: &Document| matches!(document.node, Node::Seq(_));
+    if !documents.first().is_some_and(is_list) {
+        return Ok(None);
     }
-    Ok(Parsed::Merge(session.resources(documents, file)?))
+    let reader = Reader {
+        file,
+        typing: Typing::Config,
+        budget: &session.budget,
+    };
+    let list = reader.documents(text)?.into_iter().next();
+    let list = list.map(|document| document.node).unwrap_or_default();
+    let operations = Operations::parse(list).map_err(|why| Error::invalid(file, why))?;
+    Ok(Some(operations))
+}
+
+/// The error of a patch that cannot be applied, in the field that holds or names it.
+fn applied(error: Error, patch: &Patch) -> Error {
+    if error.place().file.is_empty() {
+        located(error, patch)
+    } else {
+        error.by_way_of(&patch.place.inside("path"))
+    }
 }
 
 /// The error of an inline patch, in the field that holds it.
@@ -103,14 +110,7 @@ fn located(error: Error, patch: &Patch) -> Error {
         (Some(line), None) => format!("line {line} of the patch: "),
         _ => String::new(),
     };
-    let place = Place {
-        field: patch
-            .place
-            .field
-            .as_ref()
-            .map(|field| format!("{field}.patch")),
-        ..patch.place.clone()
-    };
+    let place = patch.place.inside(patch.text_field());
     Error::in_place(&place, error.why().clone().prefixed(&inner))
 }
 
@@ -302,7 +302,7 @@ fn operate_selected(
         }
         operate(session, operations, resource).map_err(|why| {
             let why = format!("patching {} failed: {why}", resource.id());
-            located(Error::invalid(file, why), patch)
+            applied(Error::invalid(file, why), patch)
         })?;
     }
     Ok(())

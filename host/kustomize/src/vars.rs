@@ -22,8 +22,12 @@ pub(crate) fn add(vars: &mut Vars, var: Var) -> Result<(), Error> {
     let place = var.place.clone();
     match vars.insert(var.name.clone(), var) {
         None => Ok(()),
+        Some(old) if old.place == place => {
+            let why = "is there twice: two resources lead to this file".to_owned();
+            Err(Error::in_place(&place, Why::Conflict(why)))
+        }
         Some(old) => {
-            let old = format!("{}{}", old.place, "has a var of this name too");
+            let old = format!("{}has a var of this name too", old.place);
             Err(Error::in_place(&place, Why::Conflict(old)))
         }
     }

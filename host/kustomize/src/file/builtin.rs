@@ -228,6 +228,7 @@ fn operations(fields: &mut Fields<'_>, place: &Place) -> Result<Change, Error> {
         inline: fields.text("jsonOp")?,
         path: fields.text("path")?,
         target: target.map(|t| patch::selector(&t)).transpose()?,
+        is_operations: true,
         place: place.clone(),
         ..Patch::default()
     };

@@ -14,10 +14,21 @@ pub(crate) struct Patch {
     pub(crate) target: Option<Selector>,
     pub(crate) allow_name_change: bool,
     pub(crate) allow_kind_change: bool,
+    /// Whether it stands in a transformer for operations only, which calls the text `jsonOp`.
+    pub(crate) is_operations: bool,
     pub(crate) place: Place,
 }
 
 impl Patch {
+    /// The field of an inline text.
+    pub(crate) fn text_field(&self) -> &'static str {
+        if self.is_operations {
+            "jsonOp"
+        } else {
+            "patch"
+        }
+    }
+
     pub(super) fn decode(cursor: Cursor<'_>) -> Result<Self, Error> {
         let mut fields = cursor.fields()?;
         let mut patch = Self {

@@ -3,7 +3,7 @@
 //! They are not the same as `patches`: the first takes texts and paths in one list and merges all into objects by name, the
 //! second comes after names and labels and leaves no trace of a name that it changes.
 
-use super::{Parsed, Remember, find_named, merge_plain, operate_selected, parse, read};
+use super::{Remember, find_named, merge_plain, operate_selected, read};
 use crate::error::{Error, Why};
 use crate::file::{Entry, Patch};
 use crate::path;
@@ -44,7 +44,7 @@ fn apply_one(
 ) -> Result<(), Error> {
     let charge = session.budget.steps(2 * resources.len() as u64);
     charge.map_err(|why| Error::in_place(&entry.place, why))?;
-    let index = find_named(&one, resources).map_err(|e| located(e, entry))?;
+    let index = find_named(&one, resources).map_err(|e| applied(e, entry))?;
     let patch = Patch {
         place: entry.place.clone(),
         ..Patch::default()
@@ -52,7 +52,7 @@ fn apply_one(
     let Some(resource) = resources.get_mut(index) else {
         return Ok(());
     };
-    merge_plain(session, &patch, one, resource).map_err(|e| located(e, entry))?;
+    merge_plain(session, &patch, one, resource).map_err(|e| applied(e, entry))?;
     if resource.node.is_null() {
         resources.remove(index);
     }
@@ -70,6 +70,15 @@ fn load(session: &Session<'_>, dir: &str, entry: &Entry) -> Result<Vec<Resource>
     let bytes = session.read(&file, &entry.place)?;
     let documents = session.documents(&bytes, &file)?;
     session.resources(documents, &file)
+}
+
+/// The error of a patch that cannot be applied.
+fn applied(error: Error, entry: &Entry) -> Error {
+    if error.place().file.is_empty() {
+        located(error, entry)
+    } else {
+        error.by_way_of(&entry.place)
+    }
 }
 
 /// The error of a text that is an entry of the list.
@@ -90,15 +99,17 @@ pub(crate) fn apply_operations(
     resources: &mut [Resource],
 ) -> Result<(), Error> {
     let (text, file) = read(session, dir, patch)?;
-    let parsed = parse(session, &text, &file).map_err(|error| super::located(error, patch))?;
-    match parsed {
-        Parsed::Operations(operations) if operations.len() > 0 => {
+    let documents = session.documents(&text, &file);
+    let found = documents.and_then(|found| super::operations(session, &text, &file, &found));
+    match found.map_err(|error| super::located(error, patch))? {
+        Some(operations) if operations.len() > 0 => {
             operate_selected(session, patch, &file, &operations, Remember::No, resources)
         }
-        Parsed::Operations(_) => Err(Error::invalid_at(&patch.place, "the patch is empty")),
-        Parsed::Merge(_) => Err(super::located(
-            Error::new(&file, Why::Invalid("is no list of operations".to_owned())),
-            patch,
-        )),
+        Some(_) => Err(Error::invalid_at(&patch.place, "the patch is empty")),
+        None => {
+            let why = "is no list of operations".to_owned();
+            let error = Error::new(&file, Why::Invalid(why));
+            Err(super::applied(error, patch))
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 mod structured;
 
-use crate::error::{Error, Place};
+use crate::error::Error;
 use crate::fieldpath::{self, Make, Walk};
 use crate::file::{FieldOptions, Replacement, ReplacementEntry, Source, Target};
 use crate::options::Selector;
@@ -232,14 +232,7 @@ fn copy(
 ) -> Result<(), Error> {
     for field_path in &target.field_paths {
         let failed = |why: &str| {
-            let place = Place {
-                field: target
-                    .place
-                    .field
-                    .as_ref()
-                    .map(|f| format!("{f}.fieldPaths")),
-                ..target.place.clone()
-            };
+            let place = target.place.inside("fieldPaths");
             Error::invalid_at(&place, format!("{field_path}: {why}"))
         };
         let steps = fieldpath::split(field_path);
