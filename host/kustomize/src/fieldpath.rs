@@ -338,10 +338,7 @@ fn new_item(field: &str, value: &str) -> Node {
 
 /// A scalar whose type is what its text looks like.
 pub(crate) fn untyped(text: &str) -> Scalar {
-    match resolve(text, Typing::Manifest) {
-        Tag::Null if text.is_empty() => Scalar::string(text),
-        tag => Scalar::new(tag, text.to_owned()),
-    }
+    Scalar::new(resolve(text, Typing::Manifest), text.to_owned())
 }
 
 /// A scalar as it stands in YAML, where text that looks like something else is quoted.

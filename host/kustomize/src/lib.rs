@@ -86,6 +86,9 @@ pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Objec
     generate::add_hashes(&mut resources)?;
     reference::follow(&session, &all.config, &mut resources)?;
     vars::resolve(&session, &all.config, &all.vars, &mut resources)?;
+    for resource in &resources {
+        resource::why_no_object(&resource.node).map_or(Ok(()), |why| Err(resource.error(why)))?;
+    }
     resources.retain(|resource| !resource.is_local());
     if let Some((second, twice)) = resource::first_conflict(&resources) {
         return Err(second.conflict(format!("at the end of the build, {twice}")));

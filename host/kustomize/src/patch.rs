@@ -319,6 +319,11 @@ fn operate(
         resource.make_annotations();
     }
     operations.apply(&mut resource.node, &session.budget)?;
+    if operations.replace_annotations() {
+        // kustomize keeps these in annotations.
+        resource.origin = None;
+        resource.transformations.clear();
+    }
     resource.set_texts("annotations", &[]);
     if resource.node.map().is_none() {
         return Err("the object is gone".to_owned());

@@ -13,7 +13,7 @@ mod scalar;
 mod scan;
 mod split;
 
-pub(crate) use emit::emit;
+pub(crate) use emit::{emit, emit_in_order};
 pub(crate) use load::{Document, Marks, Reader};
 pub(crate) use node::{Mapping, Node, text_cost};
 pub(crate) use scalar::{

@@ -48,6 +48,19 @@ impl Operations {
         self.0.len() as u64
     }
 
+    /// Whether one of them puts others in the place of all annotations.
+    pub(super) fn replace_annotations(&self) -> bool {
+        let all = |path: &[String]| {
+            matches!(path, [m] if m == "metadata")
+                || matches!(path, [m, a] if m == "metadata" && a == "annotations")
+        };
+        self.0.iter().any(|operation| match &operation.kind {
+            Kind::Test(_) => false,
+            Kind::Move(from) => all(from) || all(&operation.path),
+            Kind::Add(_) | Kind::Remove | Kind::Replace(_) | Kind::Copy(_) => all(&operation.path),
+        })
+    }
+
     /// Applies all to `object`, which is left half changed when one fails.
     pub(super) fn apply(&self, object: &mut Node, budget: &Budget) -> Result<(), String> {
         normalise(object);

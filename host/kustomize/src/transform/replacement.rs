@@ -124,6 +124,11 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether it is a mapping or a list in the object at `index`.
+    fn is_part_of(&self, index: usize) -> bool {
+        !self.node.is_scalar() && self.lives_in.is_some_and(|(home, _)| home == index)
+    }
+
     /// Its text; empty if it is no scalar.
     fn text(&self) -> &str {
         self.node.raw_text()
@@ -236,6 +241,17 @@ fn copy(
             Error::invalid_at(&place, format!("{field_path}: {why}"))
         };
         let steps = fieldpath::split(field_path);
+        if target.options.create && value.is_part_of(index) {
+            // What is made is part of the value then.
+            let walk = Walk {
+                make: Some(Make::like(&value.node)),
+                budget: &session.budget,
+            };
+            let made = walk.visit(&mut resource.node, &steps, false, &mut |_, _| Ok(()));
+            if made.is_ok() {
+                value.refresh(index, resource);
+            }
+        }
         let writer = Writer {
             session,
             value,

@@ -17,22 +17,46 @@ const SIMPLE_KEY: usize = 128;
 
 /// Writes one document, without `---`.
 pub(crate) fn emit(value: &Value, out: &mut String) {
-    let mut emitter = Emitter { out, column: 0 };
-    match value {
-        Value::Object(map) if !map.is_empty() => emitter.mapping(map, 0, true),
-        Value::Array(items) if !items.is_empty() => emitter.sequence(items, 0, true),
-        other => emitter.inline(other, 0),
-    }
-    out.push('\n');
+    let emitter = Emitter {
+        out,
+        column: 0,
+        width: WIDTH,
+        sorted: true,
+    };
+    emitter.document(value);
+}
+
+/// The same with the keys in their order and no line folded, as kustomize writes text in text.
+pub(crate) fn emit_in_order(value: &Value, out: &mut String) {
+    let emitter = Emitter {
+        out,
+        column: 0,
+        width: usize::MAX,
+        sorted: false,
+    };
+    emitter.document(value);
 }
 
 struct Emitter<'a> {
     out: &'a mut String,
     /// Characters since the last line break.
     column: usize,
+    /// Columns after which a space becomes a line break.
+    width: usize,
+    /// Whether keys come in their natural order, not their own.
+    sorted: bool,
 }
 
 impl Emitter<'_> {
+    fn document(mut self, value: &Value) {
+        match value {
+            Value::Object(map) if !map.is_empty() => self.mapping(map, 0, true),
+            Value::Array(items) if !items.is_empty() => self.sequence(items, 0, true),
+            other => self.inline(other, 0),
+        }
+        self.out.push('\n');
+    }
+
     fn put(&mut self, text: &str) {
         self.out.push_str(text);
         self.column += text.chars().count();
@@ -53,7 +77,9 @@ impl Emitter<'_> {
     /// `started`: the cursor already stands where the first key begins.
     fn mapping(&mut self, map: &Map<String, Value>, indent: usize, mut started: bool) {
         let mut keys: Vec<&String> = map.keys().collect();
-        keys.sort_by(|a, b| natural(a, b));
+        if self.sorted {
+            keys.sort_by(|a, b| natural(a, b));
+        }
         for key in keys {
             let Some(value) = map.get(key) else { continue };
             if !started {
@@ -140,7 +166,12 @@ impl Emitter<'_> {
         let mut spaces = false;
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
-            if c == ' ' && folds && !spaces && self.column > WIDTH && chars.peek() != Some(&' ') {
+            if c == ' '
+                && folds
+                && !spaces
+                && self.column > self.width
+                && chars.peek() != Some(&' ')
+            {
                 self.line(indent);
             } else {
                 self.put_char(c);
@@ -156,7 +187,7 @@ impl Emitter<'_> {
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
             let inside = !first && chars.peek().is_some_and(|next| *next != ' ');
-            if c == ' ' && folds && !spaces && self.column > WIDTH && inside {
+            if c == ' ' && folds && !spaces && self.column > self.width && inside {
                 self.line(indent);
             } else {
                 if c == '\'' {
@@ -177,7 +208,8 @@ impl Emitter<'_> {
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
             if c == ' ' {
-                if folds && !spaces && self.column > WIDTH && !first && chars.peek().is_some() {
+                if folds && !spaces && self.column > self.width && !first && chars.peek().is_some()
+                {
                     self.line(indent);
                     if chars.peek() == Some(&' ') {
                         self.put_char('\\');

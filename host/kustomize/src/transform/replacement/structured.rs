@@ -66,7 +66,7 @@ fn serialise(document: Node, original: &str) -> Result<String, String> {
         .map_err(|_| "holds a number that JSON cannot hold")?;
     if !original.trim_start().starts_with(['{', '[']) {
         let mut out = String::new();
-        yaml::emit(&value, &mut out);
+        yaml::emit_in_order(&value, &mut out);
         return Ok(out.trim().to_owned());
     }
     let value = sorted(value);
