@@ -215,7 +215,10 @@ fn flags(kubeconfig: &Path, storage: &Path, ports: Ports) -> Vec<String> {
 }
 
 /// The program under test: `$REEVE_BIN`, else the one of this build, brought up to date by cargo.
-fn program() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// When it is not there and cannot be built.
+pub fn program() -> anyhow::Result<PathBuf> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     match PROGRAM.get_or_init(|| find_or_build().map_err(|why| format!("{why:#}"))) {
         Ok(path) => Ok(path.clone()),

@@ -17,10 +17,10 @@ use reeve_core::admit::{self, AdmittedSpec, Rules};
 use reeve_core::failure::Explained;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Admitted, Plan};
-use reeve_core::render::render;
+use reeve_core::render::{Rendering, render};
 use reeve_core::spec::Spec;
 use reeve_core::tenancy::{Grounds, Tenant};
-use reeve_kustomize::{MemoryTree, Stop};
+use reeve_kustomize::{MemoryTree, Remotes, Stop};
 use reeve_tests::{Plane, wait};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -297,7 +297,12 @@ impl Ground {
             .iter()
             .map(|(file, text)| (file.clone(), text.clone().into_bytes()))
             .collect();
-        let bundle = render(&tree, &admitted, &Stop::default())?.settled();
+        let Rendering::Bundle(bundle) =
+            render(&tree, &Remotes::refused(), &admitted, &Stop::default())?
+        else {
+            anyhow::bail!("something is wanted from elsewhere");
+        };
+        let bundle = bundle.settled();
         let proposed = Plan::propose(bundle, &self.cluster.scopes().await, inventory, &admitted)?;
         let plan = admit::plan(rules, &tenant, &admitted, proposed)?;
         Ok((admitted, plan))

@@ -13,6 +13,7 @@
 mod advice;
 mod apply;
 mod cluster;
+mod command;
 mod estate;
 mod faults;
 mod flux_cli;

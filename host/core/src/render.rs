@@ -4,7 +4,7 @@
 //! It deliberately reads nothing but the tree it is given. The next stage is the shell's `transform`, then `plan`.
 
 use reeve_api::reason::Reason;
-use reeve_kustomize::{Kind, Options, Stop, Tree};
+use reeve_kustomize::{Built, Kind, Options, Reference, Remotes, Stop, Tree};
 
 use crate::bundle::{self, Bundle, Rendered};
 use crate::failure::{Explain, Turn};
@@ -59,8 +59,22 @@ impl Explain for Error {
     }
 }
 
-/// Builds the directory that `spec` names in `tree`, until `stop` says no.
-pub fn render(tree: &dyn Tree, spec: &Spec, stop: &Stop) -> Result<Bundle<Rendered>, Error> {
+/// What became of a build.
+#[derive(Debug)]
+pub enum Rendering {
+    /// The objects.
+    Bundle(Bundle<Rendered>),
+    /// What must be fetched first.
+    Wants(Vec<Reference>),
+}
+
+/// Builds the directory that `spec` names in `tree`, with the `remotes` that were fetched for it, until `stop` says no.
+pub fn render(
+    tree: &dyn Tree,
+    remotes: &Remotes,
+    spec: &Spec,
+    stop: &Stop,
+) -> Result<Rendering, Error> {
     let path = spec.path.clone();
     if tree.kind(&path) != Some(Kind::Dir) {
         return Err(Error::Path(path));
@@ -71,8 +85,11 @@ pub fn render(tree: &dyn Tree, spec: &Spec, stop: &Stop) -> Result<Bundle<Render
         stop: stop.clone(),
         ..Options::default()
     };
-    match reeve_kustomize::build(tree, &path, &options) {
-        Ok(objects) => Bundle::built(objects).map_err(|source| Error::Bundle { path, source }),
+    match reeve_kustomize::build_with(tree, remotes, &path, &options) {
+        Ok(Built::Objects(objects)) => Bundle::built(objects)
+            .map(Rendering::Bundle)
+            .map_err(|source| Error::Bundle { path, source }),
+        Ok(Built::Wants(wanted)) => Ok(Rendering::Wants(wanted)),
         Err(source) => Err(Error::Build { path, source }),
     }
 }
@@ -129,7 +146,10 @@ spec:
     }
 
     fn built(tree: &MemoryTree, change: Value) -> Result<Bundle<Rendered>, Error> {
-        render(tree, &spec(change), &Stop::default())
+        match render(tree, &Remotes::refused(), &spec(change), &Stop::default())? {
+            Rendering::Bundle(bundle) => Ok(bundle),
+            Rendering::Wants(wanted) => panic!("{wanted:?} is wanted where nothing is allowed"),
+        }
     }
 
     fn names(bundle: &Bundle<Rendered>) -> Vec<String> {

@@ -53,12 +53,12 @@ fn accumulate_into(
         return Err(Error::new(&kustomization.file, why));
     }
     for entry in &kustomization.resources {
-        let base = load(session, kustomization, entry, trail)?;
-        all.append(base.resources, &entry.place)?;
-        all.learn(session, &base.config, &entry.place)?;
-        base.vars
-            .into_values()
-            .try_for_each(|var| vars::add(&mut all.vars, var))?;
+        match load(session, kustomization, entry, trail) {
+            Ok(base) => all.join(session, base, &entry.place)?,
+            // All that is lacking is told at once.
+            Err(_) if session.lacks() => {}
+            Err(error) => return Err(error),
+        }
     }
     configure(session, kustomization, all)?;
     for (resource, place) in generate::generate(session, kustomization)? {
@@ -90,7 +90,7 @@ fn configure(
     let mut config = Config::defaults();
     let mut own = Config::default();
     for entry in &kustomization.configurations {
-        let file = path::resolve(dir, entry)?;
+        let file = session.resolve(dir, entry)?;
         let bytes = session.read(&file, &entry.place)?;
         let more = Config::parse(&bytes, &file, &session.budget)?;
         own.add(&more, &session.budget)
@@ -105,7 +105,7 @@ fn configure(
     all.learn(session, &config, &place)?;
     let mut own = Config::default();
     for entry in &kustomization.crds {
-        let file = path::resolve(dir, entry)?;
+        let file = session.resolve(dir, entry)?;
         let bytes = session.read(&file, &entry.place)?;
         let document = session.document(&bytes, &file)?;
         let more = crd::config(&document, &file, &session.budget)?;
@@ -125,7 +125,7 @@ fn load_component(
     all: &mut Accumulator,
 ) -> Result<(), Error> {
     let dir = trail.last().map_or("", String::as_str);
-    let target = path::resolve(dir, entry)?;
+    let target = session.resolve(dir, entry)?;
     match session.tree.kind(&target) {
         Some(Kind::Dir) => {}
         Some(Kind::File) => {
@@ -165,7 +165,7 @@ pub(crate) fn load(
     trail: &mut Trail,
 ) -> Result<Accumulator, Error> {
     let dir = trail.last().map_or("", String::as_str);
-    let target = path::resolve(dir, entry)?;
+    let target = session.resolve(dir, entry)?;
     match session.tree.kind(&target) {
         Some(Kind::File) => {
             if target == kustomization.file {
@@ -260,6 +260,14 @@ impl Accumulator {
         let merged = Config::merged(&self.config, config, &session.budget);
         self.config = merged.map_err(|why| Error::in_place(place, why))?;
         Ok(())
+    }
+
+    /// Adds what a base stands for.
+    fn join(&mut self, session: &Session<'_>, base: Self, place: &Place) -> Result<(), Error> {
+        self.append(base.resources, place)?;
+        self.learn(session, &base.config, place)?;
+        let mut vars = base.vars.into_values();
+        vars.try_for_each(|var| vars::add(&mut self.vars, var))
     }
 
     pub(crate) fn append(&mut self, more: Vec<Resource>, place: &Place) -> Result<(), Error> {

@@ -191,6 +191,24 @@ impl Error {
         self
     }
 
+    /// The same error with every text changed that may hold a path.
+    #[must_use]
+    pub(crate) fn map_texts(mut self, map: impl Fn(&str) -> String) -> Self {
+        self.place.file = map(&self.place.file);
+        match &mut self.why {
+            Why::Syntax(text)
+            | Why::Unsupported(text)
+            | Why::Invalid(text)
+            | Why::Conflict(text)
+            | Why::Unreadable(text)
+            | Why::Missing { path: text }
+            | Why::Outside { path: text } => *text = map(text),
+            Why::Cycle(members) => members.iter_mut().for_each(|one| *one = map(one)),
+            Why::Unknown { .. } | Why::Remote { .. } | Why::Limit { .. } | Why::Stopped => {}
+        }
+        self
+    }
+
     /// Where it is.
     pub fn place(&self) -> &Place {
         &self.place

@@ -10,7 +10,9 @@ mod builtin;
 mod config;
 mod crd;
 mod discover;
+pub mod edit;
 mod error;
+mod fetched;
 mod fieldpath;
 mod fieldspec;
 mod file;
@@ -24,6 +26,7 @@ mod patch;
 mod path;
 mod pattern;
 mod reference;
+mod remote;
 mod resource;
 mod schema;
 mod session;
@@ -32,23 +35,72 @@ mod tree;
 mod vars;
 mod yaml;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use serde_json::Value;
 
+use accumulate::Accumulator;
 use budget::Budget;
 pub use error::{Error, Place, Why};
+use fetched::Joined;
+pub use fetched::Remotes;
 use file::{BuildMetadata, Kustomization};
 pub use object::{Id, Object};
-pub use options::{Limits, Options, Order, Overlay, OverlayImage, OverlayPatch, Selector, Stop};
+pub use options::{
+    Limits, Loads, Options, Order, Overlay, OverlayImage, OverlayPatch, Selector, Stop,
+};
+use order::Sort;
+pub use remote::{Reference, Source, parse as parse_reference};
 use resource::Resource;
 use session::Session;
 pub use tree::{Kind, MemoryTree, ReadError, Tree};
 use yaml::{Reader, Typing};
 
-/// Builds the kustomization at `path` of `tree` and returns its objects, in the order of `options`.
+/// What became of a build that may use what is not in its tree.
+#[derive(Clone, Debug)]
+pub enum Built {
+    /// The objects.
+    Objects(Vec<Object>),
+    /// What must be fetched first. What lies behind that is not known yet, so there may be more next time.
+    Wants(Vec<Reference>),
+}
+
+/// Builds the kustomization at `path` of `tree` and returns its objects, in the order of `options`. Remote resources are
+/// refused.
 pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Object>, Error> {
+    match build_with(tree, &Remotes::refused(), path, options)? {
+        Built::Objects(objects) => Ok(objects),
+        Built::Wants(_) => Err(Error::invalid(path, "wants what is refused")),
+    }
+}
+
+/// Builds the kustomization at `path` of `tree` with the remote resources that were fetched for it.
+pub fn build_with(
+    tree: &dyn Tree,
+    remotes: &Remotes,
+    path: &str,
+    options: &Options,
+) -> Result<Built, Error> {
+    let joined = Joined { own: tree, remotes };
+    let wanted = RefCell::new(Vec::new());
+    let built = objects(&joined, remotes, &wanted, path, options);
+    let wanted = wanted.into_inner();
+    if !wanted.is_empty() {
+        // Whatever else went wrong may be for want of it.
+        return Ok(Built::Wants(wanted));
+    }
+    let named = |error: Error| error.map_texts(|text| remotes.named(text));
+    built.map(Built::Objects).map_err(named)
+}
+
+fn objects(
+    tree: &dyn Tree,
+    remotes: &Remotes,
+    wanted: &RefCell<Vec<Reference>>,
+    path: &str,
+    options: &Options,
+) -> Result<Vec<Object>, Error> {
     let root = path::join("", path).ok_or_else(|| {
         Error::new(
             "",
@@ -68,12 +120,20 @@ pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Objec
         metadata: BuildMetadata::default(),
         schemas: Rc::default(),
         shares: Cell::new(0),
+        loads: options.loads,
+        remotes,
+        wanted,
     };
     let mut kustomization = find(&session, options)?;
     // Flux asks for origins where no `resources` are listed, lest the file counts as empty.
     if options.generate && kustomization.proper_resources == 0 {
         kustomization.metadata.tracked = true;
         kustomization.metadata.origins = true;
+    }
+    if options.provenance {
+        kustomization.metadata.tracked = true;
+        kustomization.metadata.origins = true;
+        kustomization.metadata.transformers = true;
     }
     kustomization.metadata.managed_by |= options.managed_by_label;
     session.metadata = kustomization.metadata;
@@ -82,10 +142,16 @@ pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Objec
 
     let mut trail = vec![session.root.clone()];
     let all = accumulate::accumulate(&session, &kustomization, &mut trail)?;
+    let sort = kustomization.sort.unwrap_or_else(|| options.order.sort());
+    finish(&session, all, &sort)
+}
+
+/// What is done once, over everything.
+fn finish(session: &Session<'_>, all: Accumulator, sort: &Sort) -> Result<Vec<Object>, Error> {
     let mut resources = all.resources;
     generate::add_hashes(&mut resources)?;
-    reference::follow(&session, &all.config, &mut resources)?;
-    vars::resolve(&session, &all.config, &all.vars, &mut resources)?;
+    reference::follow(session, &all.config, &mut resources)?;
+    vars::resolve(session, &all.config, &all.vars, &mut resources)?;
     for resource in &resources {
         resource::why_no_object(&resource.node).map_or(Ok(()), |why| Err(resource.error(why)))?;
     }
@@ -93,12 +159,9 @@ pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Objec
     if let Some((second, twice)) = resource::first_conflict(&resources) {
         return Err(second.conflict(format!("at the end of the build, {twice}")));
     }
-    kustomization
-        .sort
-        .unwrap_or_else(|| options.order.sort())
-        .apply(&mut resources);
+    sort.apply(&mut resources);
     if session.metadata.managed_by {
-        transform::label::managed_by(&session, &mut resources)?;
+        transform::label::managed_by(session, &mut resources)?;
     }
     let finish = |resource: Resource| resource.finish(session.metadata);
     resources.into_iter().map(finish).collect()

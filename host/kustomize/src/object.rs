@@ -1,7 +1,7 @@
 //! One Kubernetes object that keeps the order of its keys, and the identity it has.
 //!
 //! No knowledge of any kind beyond `apiVersion`, `kind` and `metadata`; which kinds live in no namespace is known in
-//! `scope.rs`.
+//! `schema.rs`.
 
 use std::fmt;
 
@@ -114,6 +114,12 @@ impl Object {
             namespace: self.namespace().to_owned(),
             name: self.name().to_owned(),
         }
+    }
+
+    /// Whether objects of its kind live in no namespace. Kinds that Kubernetes does not have are taken to live in one.
+    #[must_use]
+    pub fn is_cluster_scoped(&self) -> bool {
+        crate::schema::Schemas::default().is_cluster_scoped(self.api_version(), self.kind())
     }
 
     /// Sets `metadata.namespace`; an empty one removes the field.

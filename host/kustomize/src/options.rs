@@ -18,6 +18,10 @@ pub struct Options {
     pub order: Order,
     /// Label every object with who built it, as `buildMetadata: [managedByLabel]` does.
     pub managed_by_label: bool,
+    /// From where files may be read.
+    pub loads: Loads,
+    /// Annotate every object with where it came from and what went over it, as `buildMetadata` with both annotations does.
+    pub provenance: bool,
     /// How large the build may become.
     pub limits: Limits,
     /// Ends the build from outside.
@@ -38,6 +42,16 @@ impl Stop {
     pub(crate) fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// From where files may be read. Directories with a kustomization of their own may lie anywhere in the tree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Loads {
+    /// From the whole tree: what Flux and `--load-restrictor LoadRestrictionsNone` do.
+    #[default]
+    Tree,
+    /// From the directory of the kustomization that names them and below: what a plain `kustomize build` does.
+    Kustomization,
 }
 
 /// The order in which objects come out.

@@ -9,12 +9,26 @@ use serde_json::Value;
 
 use crate::error::{Error, Place};
 use crate::path;
+use crate::remote::Source;
 use crate::resource::Resource;
 use crate::session::Session;
 use crate::yaml::{self, text_cost};
 
 /// The origin of an object that was read from a file.
 pub(crate) fn of_file(session: &Session<'_>, file: &str) -> String {
+    if let Some((source, inner)) = session.remotes.origin(file) {
+        let mut text = format!("path: {}", line(inner));
+        if let Source::Repository { url, reference, .. } = source {
+            text.push_str(&format!(
+                "repo: {}",
+                line(&crate::path::without_userinfo(url))
+            ));
+            if !reference.is_empty() {
+                text.push_str(&format!("ref: {}", line(reference)));
+            }
+        }
+        return text;
+    }
     let shown = path::relative(&session.root, file);
     format!("path: {}", line(&shown))
 }

@@ -11,7 +11,6 @@ mod strategic;
 
 use crate::error::{Error, Why};
 use crate::file::{Entry, Patch};
-use crate::path;
 use crate::resource::{Resource, first_conflict};
 use crate::session::Session;
 use crate::yaml::{Document, Node, Reader, Typing};
@@ -57,7 +56,7 @@ fn read(session: &Session<'_>, dir: &str, patch: &Patch) -> Result<(Vec<u8>, Str
         text: patch.path.clone(),
         place: patch.place.inside("path"),
     };
-    let file = path::resolve(dir, &entry)?;
+    let file = session.resolve(dir, &entry)?;
     Ok((session.read(&file, &entry.place)?.to_vec(), file))
 }
 

@@ -1,13 +1,14 @@
 //! From a path as it is written to a path in the tree.
 //!
-//! The one place that decides what may be reached: nothing absolute, nothing above the root, nothing on the network. The
-//! next stage is `session.rs`, which reads.
+//! The one place that decides what may be reached: nothing absolute, nothing above the root. Addresses of other
+//! repositories are `remote.rs`'s. The next stage is `session.rs`, which reads.
 
 use crate::error::{Error, Place, Why};
+use crate::fetched;
 use crate::file::Entry;
 
-/// The clean path of `entry`, which was written in a file of the directory `dir`.
-pub(crate) fn resolve(dir: &str, entry: &Entry) -> Result<String, Error> {
+/// The clean path of `entry`, which was written in a file of the directory `dir` and is no address.
+pub(crate) fn local(dir: &str, entry: &Entry) -> Result<String, Error> {
     let written = entry.text.as_str();
     let refuse = |why| Err(Error::in_place(&entry.place, why));
     if written.is_empty() {
@@ -44,7 +45,8 @@ pub(crate) fn join(dir: &str, path: &str) -> Option<String> {
         match part {
             "" | "." => {}
             ".." => {
-                parts.pop()?;
+                // What was fetched has a root of its own.
+                parts.pop().filter(|name| !fetched::is_top(name))?;
             }
             name => parts.push(name),
         }
@@ -115,7 +117,7 @@ fn is_remote(path: &str) -> bool {
 }
 
 /// The address without what may be a password.
-fn without_userinfo(url: &str) -> String {
+pub(crate) fn without_userinfo(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, r)| (s, r));
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at_checked(authority_end).unwrap_or((rest, ""));
@@ -166,7 +168,7 @@ mod tests {
             text: path.to_owned(),
             place: Place::default(),
         };
-        resolve(dir, &entry).map_err(|e| e.why().clone())
+        local(dir, &entry).map_err(|e| e.why().clone())
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Which files are wanted is decided in `accumulate.rs`; where a path may lead in `path.rs`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,8 +11,11 @@ use serde_json::Value;
 
 use crate::budget::Budget;
 use crate::error::{Error, Place, Why};
+use crate::fetched::Remotes;
 use crate::file::{self, BuildMetadata, Entry, Kustomization};
+use crate::options::Loads;
 use crate::path;
+use crate::remote::{self, Reference};
 use crate::resource::{Resource, why_no_object};
 use crate::schema::{Schemas, VERSION};
 use crate::tree::{Kind, Tree};
@@ -30,7 +33,16 @@ pub(crate) struct Session<'a> {
     pub(crate) schemas: Rc<Schemas>,
     /// How many shared values there are.
     pub(crate) shares: Cell<u32>,
+    /// From where files may be read.
+    pub(crate) loads: Loads,
+    /// What was fetched.
+    pub(crate) remotes: &'a Remotes,
+    /// What was not, and must be.
+    pub(crate) wanted: &'a RefCell<Vec<Reference>>,
 }
+
+/// How much may be fetched for one build.
+const REMOTES: usize = 100;
 
 impl Session<'_> {
     /// A number for a value that several places share.
@@ -70,7 +82,60 @@ impl Session<'_> {
 
     /// The bytes of the file that `entry` names from the directory `dir`.
     pub(crate) fn read_entry(&self, dir: &str, entry: &Entry) -> Result<Arc<[u8]>, Error> {
-        self.read(&path::resolve(dir, entry)?, &entry.place)
+        self.read(&self.resolve(dir, entry)?, &entry.place)
+    }
+
+    /// The clean path in the tree of what `entry` names in a file of the directory `dir`.
+    pub(crate) fn resolve(&self, dir: &str, entry: &Entry) -> Result<String, Error> {
+        match remote::parse(&entry.text) {
+            Ok(Some(reference)) => return self.fetched(reference, entry),
+            Ok(None) => {}
+            Err(_) if !self.remotes.are_allowed() => {}
+            Err(why) => return Err(Error::invalid_at(&entry.place, why)),
+        }
+        let target = path::local(dir, entry)?;
+        let outside = || {
+            let path = entry.text.clone();
+            Error::in_place(&entry.place, Why::Outside { path })
+        };
+        let real = self.tree.real(&target).ok_or_else(outside)?;
+        match self.tree.kind(&target) {
+            // As kustomize does: what lies beside a directory lies beside what a link to it leads to.
+            Some(Kind::Dir) => Ok(real),
+            Some(Kind::File) if self.loads == Loads::Kustomization => {
+                let own = self.tree.real(dir).ok_or_else(outside)?;
+                if path::contains(&own, &real) {
+                    return Ok(target);
+                }
+                let why = format!("security; file {target} is not in or below {}", shown(&own));
+                Err(Error::invalid_at(&entry.place, why))
+            }
+            _ => Ok(target),
+        }
+    }
+
+    /// Where something that was fetched lies; what was not is wanted from now on.
+    fn fetched(&self, reference: Reference, entry: &Entry) -> Result<String, Error> {
+        if let Some(path) = self.remotes.path(&reference) {
+            return Ok(path);
+        }
+        let url = path::without_userinfo(&entry.text);
+        if self.remotes.are_allowed() {
+            let mut wanted = self.wanted.borrow_mut();
+            if wanted.len() + self.remotes.sources().count() >= REMOTES {
+                let (what, limit) = ("remote resources", REMOTES as u64);
+                return Err(Error::in_place(&entry.place, Why::Limit { what, limit }));
+            }
+            if wanted.iter().all(|other| other.source != reference.source) {
+                wanted.push(reference);
+            }
+        }
+        Err(Error::in_place(&entry.place, Why::Remote { url }))
+    }
+
+    /// Whether something must be fetched before the build can go to its end.
+    pub(crate) fn lacks(&self) -> bool {
+        !self.wanted.borrow().is_empty()
     }
 
     /// The kustomization file of `dir`, if there is one.
@@ -140,7 +205,7 @@ impl Session<'_> {
         let document = match path {
             None => None,
             Some(entry) => {
-                let file = path::resolve(path::parent(&kustomization.file), entry)?;
+                let file = self.resolve(path::parent(&kustomization.file), entry)?;
                 Some((self.read(&file, &entry.place)?, file))
             }
         };
@@ -232,6 +297,10 @@ impl Session<'_> {
         }
         Ok(resources)
     }
+}
+
+fn shown(dir: &str) -> &str {
+    if dir.is_empty() { "." } else { dir }
 }
 
 fn is_nothing(node: &Node) -> bool {

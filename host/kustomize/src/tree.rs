@@ -1,8 +1,8 @@
 //! A read-only tree of files: the only "file system" there is.
 //!
 //! Paths are `/`-separated, relative to the tree's root and already clean (`""` is the root). Whether a path may be
-//! reached at all is decided before it comes here, in `path.rs`; symbolic links do not exist here: who implements
-//! `Tree` leaves them out. The next stage is `accumulate.rs`, which walks it.
+//! reached at all is decided before it comes here, in `path.rs`; who has symbolic links leaves them out, or follows those
+//! that stay below its root. The next stage is `accumulate.rs`, which walks it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +34,11 @@ pub trait Tree: Send + Sync {
     fn read(&self, path: &str) -> Result<Arc<[u8]>, ReadError>;
     /// The names in the directory `dir`, sorted; nothing when it is no directory.
     fn list(&self, dir: &str) -> Vec<String>;
+    /// The path of what lies at `path` without symbolic links on the way, or nothing where they lead out of the tree.
+    /// Only who has links need say more than that it is the same.
+    fn real(&self, path: &str) -> Option<String> {
+        Some(path.to_owned())
+    }
 }
 
 /// A tree held in memory.

@@ -1,11 +1,12 @@
 //! YAML as kustomize reads and writes it.
 //!
 //! Typing of plain scalars lives in `yaml/scalar.rs`, the tree in `yaml/node.rs`, reading in `yaml/load.rs`, writing in
-//! `yaml/emit.rs`. No rule about Kubernetes is here.
+//! `yaml/emit.rs`, places of values in `yaml/layout.rs`. No rule about Kubernetes is here.
 
 mod cursor;
 mod emit;
 mod fold;
+mod layout;
 mod load;
 mod node;
 mod parse;
@@ -14,6 +15,7 @@ mod scan;
 mod split;
 
 pub(crate) use emit::{emit, emit_in_order};
+pub(crate) use layout::{Entry, Layout, Shape};
 pub(crate) use load::{Document, Marks, Reader};
 pub(crate) use node::{Mapping, Node, text_cost};
 pub(crate) use scalar::{

@@ -7,6 +7,7 @@ mod build;
 mod completion;
 mod controller;
 mod crds;
+mod edit;
 mod ui;
 
 use std::process::ExitCode;
@@ -35,7 +36,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Controller(Box<controller::ControllerArgs>),
-    Build(build::BuildArgs),
+    Build(Box<build::BuildArgs>),
+    Edit(Box<edit::EditArgs>),
     Crds(crds::CrdsArgs),
     Completion(completion::CompletionArgs),
 }
@@ -43,8 +45,6 @@ enum Verb {
 /// Reads the arguments and does what they say.
 #[must_use]
 pub fn main() -> ExitCode {
-    // The one TLS provider of the process. It can only be set already if main ran twice.
-    let _set_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(why) => {
@@ -57,6 +57,7 @@ pub fn main() -> ExitCode {
     let ended = match cli.verb {
         Verb::Controller(args) => controller::run(*args),
         Verb::Build(args) => build::run(&args, &mut ui),
+        Verb::Edit(args) => edit::run(*args, &mut ui),
         Verb::Crds(args) => crds::run(&args, &mut ui),
         Verb::Completion(args) => completion::run(&args, &mut ui),
     };
@@ -67,6 +68,12 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The one TLS provider of the process, for the verbs that speak it: making it takes longer than a small build.
+fn provide_tls() {
+    // It can only be set already if a verb ran twice.
+    let _set_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
 /// The whole command, for references and completion.

@@ -12,6 +12,7 @@ use reeve_core::admit::Rules;
 use reeve_core::tenancy::Grounds;
 use reeve_wasm::Sandbox;
 
+use crate::bases::Allowed;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
 use crate::controller::{Queue, Underway};
@@ -35,6 +36,8 @@ pub struct Context {
     pub(crate) mirrors: Arc<Mirrors>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) limits: Limits,
+    /// What is said about remote resources of kustomizations.
+    pub(crate) bases: Allowed,
     pub(crate) store: Store,
     pub(crate) renders: Renders,
     pub(crate) sandbox: Sandbox,

@@ -28,6 +28,7 @@ mod snapshot;
 mod transport;
 mod wire;
 
+pub(crate) use client::plain as plain_client;
 pub use credential::Credential;
 pub use egress::{Egress, HostRule};
 pub use error::{Cause, Error};

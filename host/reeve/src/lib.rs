@@ -3,6 +3,7 @@
 //! A list of rooms. Which way they may lean on each other: `cli`, `http` and `controller` on `cluster`, `git` and
 //! `store`; those on `observe` and `clock`. Decisions are `reeve_core`'s.
 
+pub mod bases;
 pub mod cli;
 pub mod clock;
 pub mod cluster;

@@ -10,9 +10,9 @@ use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::render::render;
+use reeve_core::render::{Rendering, render};
 use reeve_core::spec::Spec;
-use reeve_kustomize::{Overlay, Stop, Tree};
+use reeve_kustomize::{Overlay, Reference, Remotes, Stop, Tree};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -31,6 +31,14 @@ pub(crate) struct Renders {
     kept: Mutex<Kept>,
 }
 
+/// What became of a build.
+pub(crate) enum Made {
+    /// The objects.
+    Bundle(Arc<Bundle<Rendered>>),
+    /// What must be fetched first.
+    Wants(Vec<Reference>),
+}
+
 impl Renders {
     pub(crate) fn new() -> Self {
         Self {
@@ -39,30 +47,42 @@ impl Renders {
         }
     }
 
-    /// The objects of `spec` in `source`, whose content the git id `tree` names.
+    /// The objects of `spec` in `source`, whose content the git id `tree` names, with the `remotes` that it wanted. A
+    /// build with some is not kept: what they are is not in its key.
     pub(crate) async fn render<T: Tree + Send + 'static>(
         &self,
         source: T,
         tree: &str,
+        remotes: &Remotes,
         spec: &Spec,
         deadline: Instant,
-    ) -> Result<(Arc<Bundle<Rendered>>, RenderResult), Explained> {
+    ) -> Result<(Made, RenderResult), Explained> {
         let key = Key::of(tree, spec);
         if let Some(bundle) = self.kept().get(&spec.id, &key) {
-            return Ok((bundle, RenderResult::Kept));
+            return Ok((Made::Bundle(bundle), RenderResult::Kept));
         }
-        let bundle = Arc::new(self.build(source, spec.clone(), deadline).await?);
-        self.kept().put(spec.id.clone(), key, Arc::clone(&bundle));
-        Ok((bundle, RenderResult::Built))
+        let built = self.build(source, remotes.clone(), spec.clone(), deadline);
+        let made = match built.await? {
+            Rendering::Wants(wanted) => Made::Wants(wanted),
+            Rendering::Bundle(bundle) => {
+                let bundle = Arc::new(bundle);
+                if remotes.sources().next().is_none() {
+                    self.kept().put(spec.id.clone(), key, Arc::clone(&bundle));
+                }
+                Made::Bundle(bundle)
+            }
+        };
+        Ok((made, RenderResult::Built))
     }
 
     /// Rendering computes; it must not hold a thread that others' watches and answers need.
     async fn build<T: Tree + Send + 'static>(
         &self,
         source: T,
+        remotes: Remotes,
         spec: Spec,
         deadline: Instant,
-    ) -> Result<Bundle<Rendered>, Explained> {
+    ) -> Result<Rendering, Explained> {
         let place = tokio::time::timeout_at(deadline, Arc::clone(&self.places).acquire_owned())
             .await
             .map_err(|_| late("waiting to build"))?
@@ -73,7 +93,7 @@ impl Renders {
         let building = tokio::task::spawn_blocking(move || {
             // Held by the thread: a run that gives up does not let the next one in beside it.
             let _place = place;
-            render(&source, &spec, &stop)
+            render(&source, &remotes, &spec, &stop)
         });
         tokio::time::timeout_at(deadline, building)
             .await
@@ -206,7 +226,10 @@ mod tests {
 
     async fn ask(renders: &Renders, tree: &str, spec: &Spec, bytes: usize) -> RenderResult {
         let deadline = Instant::now() + Duration::from_secs(60);
-        let answer = renders.render(map(bytes), tree, spec, deadline).await;
+        let none = Remotes::refused();
+        let answer = renders
+            .render(map(bytes), tree, &none, spec, deadline)
+            .await;
         answer.unwrap().1
     }
 

@@ -6,7 +6,6 @@
 use super::{Remember, find_named, merge_plain, operate_selected, read};
 use crate::error::{Error, Why};
 use crate::file::{Entry, Patch};
-use crate::path;
 use crate::resource::Resource;
 use crate::session::Session;
 
@@ -66,7 +65,7 @@ fn load(session: &Session<'_>, dir: &str, entry: &Entry) -> Result<Vec<Resource>
         let objects = objects.and_then(|documents| session.resources(documents, ""));
         return objects.map_err(|error| located(error, entry));
     }
-    let file = path::resolve(dir, entry)?;
+    let file = session.resolve(dir, entry)?;
     let bytes = session.read(&file, &entry.place)?;
     let documents = session.documents(&bytes, &file)?;
     session.resources(documents, &file)

@@ -10,7 +10,6 @@ use crate::fieldpath::{self, Make, Walk};
 use crate::file::{FieldOptions, Replacement, ReplacementEntry, Source, Target};
 use crate::options::Selector;
 use crate::patch::select::{Identity, Selection};
-use crate::path;
 use crate::resource::Resource;
 use crate::session::Session;
 use crate::yaml::{Node, Scalar, Tag, Typing, resolve};
@@ -27,7 +26,7 @@ pub(crate) fn apply(
         match entry {
             ReplacementEntry::Inline(one) => loaded.push((**one).clone()),
             ReplacementEntry::Path(entry) => {
-                let file = path::resolve(dir, entry)?;
+                let file = session.resolve(dir, entry)?;
                 let bytes = session.read(&file, &entry.place)?;
                 loaded.extend(Replacement::parse(session, &bytes, &file)?);
             }

@@ -4,7 +4,6 @@ use crate::error::{Error, Place};
 use crate::file::Entry;
 use crate::file::builtin::{ValueAdd, ValueTarget};
 use crate::patch::select::Selection;
-use crate::path;
 use crate::resource::Resource;
 use crate::session::Session;
 use crate::transform::namespace::{self, Move};
@@ -53,7 +52,7 @@ pub(crate) fn apply(
 
 /// The targets that a file of their own lists.
 fn from_file(session: &Session<'_>, dir: &str, entry: &Entry) -> Result<Vec<ValueTarget>, Error> {
-    let file = path::resolve(dir, entry)?;
+    let file = session.resolve(dir, entry)?;
     let bytes = session.read(&file, &entry.place)?;
     let documents = session.documents(&bytes, &file)?;
     let first = documents.into_iter().next().map(|d| d.node);

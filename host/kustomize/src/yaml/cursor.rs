@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 
-/// A place: line and column from 0, the column in characters.
+/// A place: in bytes, and line and column from 0, the column in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mark {
+    pub(super) at: usize,
     pub(super) line: u32,
     pub(super) column: u32,
 }
@@ -15,7 +16,6 @@ pub(super) struct Mark {
 /// What is read next.
 pub(super) struct Cursor<'a> {
     text: &'a str,
-    at: usize,
     mark: Mark,
 }
 
@@ -23,7 +23,6 @@ impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         Self {
             text,
-            at: 0,
             mark: Mark::default(),
         }
     }
@@ -37,17 +36,17 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn at(&self) -> usize {
-        self.at
+        self.mark.at
     }
 
     /// What was read since the place `from`.
     pub(super) fn since(&self, from: usize) -> &'a str {
-        self.text.get(from..self.at).unwrap_or_default()
+        self.text.get(from..self.mark.at).unwrap_or_default()
     }
 
     /// The byte that many bytes ahead; 0 behind the end.
     pub(super) fn byte(&self, ahead: usize) -> u8 {
-        let byte = self.text.as_bytes().get(self.at.saturating_add(ahead));
+        let byte = self.text.as_bytes().get(self.mark.at.saturating_add(ahead));
         byte.copied().unwrap_or_default()
     }
 
@@ -86,7 +85,7 @@ impl<'a> Cursor<'a> {
 
     /// Over one character that is no line break.
     pub(super) fn skip(&mut self) {
-        self.at += match self.byte(0) {
+        self.mark.at += match self.byte(0) {
             0 => 0,
             0x01..0x80 => 1,
             0x80..0xE0 => 2,
@@ -119,7 +118,7 @@ impl<'a> Cursor<'a> {
             (0xE2, 0x80, 0xA9) => (3, "\u{2029}"),
             _ => return "",
         };
-        self.at += width;
+        self.mark.at += width;
         self.mark.line = self.mark.line.saturating_add(1);
         self.mark.column = 0;
         text
@@ -139,8 +138,8 @@ impl<'a> Pieces<'a> {
     pub(super) fn of(cursor: &Cursor<'a>) -> Self {
         Self {
             text: cursor.text,
-            begin: cursor.at,
-            end: cursor.at,
+            begin: cursor.mark.at,
+            end: cursor.mark.at,
             owned: None,
         }
     }
@@ -148,7 +147,7 @@ impl<'a> Pieces<'a> {
     /// Adds what was read from `from` to where the cursor stands.
     pub(super) fn read(&mut self, from: usize, cursor: &Cursor<'a>) {
         if self.owned.is_none() && from == self.end {
-            self.end = cursor.at;
+            self.end = cursor.mark.at;
         } else {
             self.push(cursor.since(from));
         }

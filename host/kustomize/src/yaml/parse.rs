@@ -83,6 +83,11 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Where what the last event stands for ends, in bytes; of a plain or block text, with the white space behind it.
+    pub(super) fn end(&self) -> usize {
+        self.scanner.end()
+    }
+
     /// The next event.
     pub(super) fn next(&mut self) -> Step<'a> {
         match self.states.pop() {

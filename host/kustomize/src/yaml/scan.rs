@@ -78,9 +78,11 @@ struct SimpleKey {
 /// Reads tokens.
 pub(super) struct Scanner<'a> {
     cursor: Cursor<'a>,
-    queue: VecDeque<(Token<'a>, Mark)>,
+    queue: VecDeque<(Token<'a>, Mark, usize)>,
     /// How many tokens were taken from the queue.
     taken: usize,
+    /// Where the one taken last ends, in bytes.
+    end: usize,
     ended: bool,
     /// The column of the innermost block, or -1.
     indent: i64,
@@ -98,6 +100,7 @@ impl<'a> Scanner<'a> {
             cursor: Cursor::new(text),
             queue: VecDeque::new(),
             taken: 0,
+            end: 0,
             ended: false,
             indent: -1,
             indents: Vec::new(),
@@ -116,15 +119,23 @@ impl<'a> Scanner<'a> {
         Ok(self
             .queue
             .front()
-            .map_or(end, |(token, mark)| (token, *mark)))
+            .map_or(end, |(token, mark, _)| (token, *mark)))
     }
 
     /// The next token.
     pub(super) fn take(&mut self) -> Result<(Token<'a>, Mark), Wrong> {
-        let end = (Token::End, self.peek()?.1);
-        let token = self.queue.pop_front();
-        self.taken += usize::from(token.is_some());
-        Ok(token.unwrap_or(end))
+        let mark = self.peek()?.1;
+        let Some((token, mark, end)) = self.queue.pop_front() else {
+            return Ok((Token::End, mark));
+        };
+        self.taken += 1;
+        self.end = end;
+        Ok((token, mark))
+    }
+
+    /// Where the token that was taken last ends, in bytes.
+    pub(super) fn end(&self) -> usize {
+        self.end
     }
 
     /// Whether the next token may turn out to begin a key.
@@ -162,7 +173,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn add(&mut self, token: Token<'a>, mark: Mark) {
-        self.queue.push_back((token, mark));
+        self.queue.push_back((token, mark, self.cursor.at()));
     }
 
     fn fetch(&mut self) -> Result<(), Wrong> {
@@ -259,7 +270,7 @@ impl<'a> Scanner<'a> {
     fn insert(&mut self, before: Option<usize>, token: Token<'a>, mark: Mark) {
         let last = self.queue.len();
         let at = before.map_or(last, |number| number.saturating_sub(self.taken).min(last));
-        self.queue.insert(at, (token, mark));
+        self.queue.insert(at, (token, mark, mark.at));
     }
 
     /// Leaves all blocks, for a line that belongs to none.

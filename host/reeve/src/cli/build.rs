@@ -1,104 +1,248 @@
-//! `reeve build`: render a directory as the controller does.
+//! `reeve build`: what `kustomize build` does, with the engine of the controller.
+//!
+//! Flags and files only. What may be read of the disk is `build/disk.rs`, what is fetched `build/remote.rs`, how output
+//! is written `build/output.rs`, and how each object came about `build/explain.rs`.
 
-use std::collections::BTreeMap;
-use std::fs;
+mod disk;
+mod explain;
+mod output;
+mod remote;
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use clap::Args;
-use reeve_kustomize::{MemoryTree, Options};
+use clap::{Args, ValueEnum};
+use reeve_kustomize::{
+    Built, Loads, Object, Options, Order, Reference, Remotes, Tree, build_with, parse_reference,
+};
 
 use super::ui::{CommandError, Ui};
+use crate::bases::Rewrite;
+use disk::Disk;
 
-/// The most bytes of files that are read: those of the whole directory, whatever of it is used.
-const LARGEST: u64 = 512 << 20;
-
-/// Render a directory, as `kustomize build` does
+/// Build a kustomization, as `kustomize build` and `kubectl kustomize` do
 ///
-/// With the engine of the controller. Nothing outside of the directory is read, remote resources are refused, and a
-/// directory without a kustomization file is rendered as all the manifests in it.
+/// With the engine of the controller. Files are read from the git work tree around DIR and nowhere else; outside of one,
+/// from DIR, the directories it names and what lies below them.
 #[derive(Args)]
 pub(super) struct BuildArgs {
-    /// The directory
-    #[arg(default_value = ".")]
-    directory: PathBuf,
-    /// The directory that files may be read from, when it is not DIRECTORY itself: bases may lie beside it
-    #[arg(long, value_name = "DIR")]
+    /// A directory with a kustomization file, or the address of one in a git repository
+    #[arg(default_value = ".", value_name = "DIR|URL")]
+    target: String,
+    /// Write to this file, or one file an object to this directory
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Order of the objects, unless the kustomization has sortOptions
+    #[arg(long, value_enum, default_value_t = Reorder::Legacy)]
+    reorder: Reorder,
+    /// From where a kustomization may read files: LoadRestrictionsNone lifts every bound, that of the work tree too
+    #[arg(
+        long,
+        value_enum,
+        ignore_case = true,
+        default_value_t = Restrictor::LoadRestrictionsRootOnly
+    )]
+    load_restrictor: Restrictor,
+    /// The directory that files may be read from, when it is not the git work tree around DIR
+    #[arg(long, value_name = "DIR", conflicts_with = "load_restrictor")]
     root: Option<PathBuf>,
+    /// Label every object with app.kubernetes.io/managed-by
+    #[arg(long, env = "KUSTOMIZE_ENABLE_MANAGEDBY_LABEL", hide_env = true, value_parser = on)]
+    #[arg(num_args = 0..=1, default_missing_value = "on", require_equals = true)]
+    enable_managedby_label: Option<bool>,
+    /// Build a directory without a kustomization file from all manifests in and below it, as Flux does
+    #[arg(long)]
+    generate: bool,
+    /// Instead of the objects, tell where each came from and what went over it
+    #[arg(long, value_enum, value_name = "FORM", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "text")]
+    explain: Option<explain::Form>,
+    /// Refuse remote resources instead of fetching them
+    #[arg(long)]
+    no_remote_bases: bool,
+    /// Fetch addresses that begin with FROM from TO instead
+    #[arg(long, value_name = "FROM=TO")]
+    remote_base_mirror: Vec<Rewrite>,
+    #[command(flatten)]
+    plugins: PluginFlags,
+}
+
+/// What runs programs in kustomize. Nothing does here; the flags are known to be refused by name, or to mean nothing.
+#[derive(Args)]
+struct PluginFlags {
+    /// Refused: charts are not inflated
+    #[arg(long)]
+    enable_helm: bool,
+    /// Refused: no program is run
+    #[arg(long)]
+    enable_exec: bool,
+    /// Refused: no plugin but kustomize's builtins is run
+    #[arg(long)]
+    enable_alpha_plugins: bool,
+    /// Refused: no script is run
+    #[arg(long)]
+    enable_star: bool,
+    #[arg(long, hide = true)]
+    helm_command: Option<String>,
+    #[arg(long, hide = true)]
+    helm_api_versions: Vec<String>,
+    #[arg(long, hide = true)]
+    helm_kube_version: Option<String>,
+    #[arg(long, hide = true)]
+    helm_debug: bool,
+    #[arg(long, hide = true)]
+    network: bool,
+    #[arg(long, hide = true)]
+    network_name: Option<String>,
+    #[arg(long, hide = true)]
+    mount: Vec<String>,
+    #[arg(short = 'e', long = "env", hide = true)]
+    env: Vec<String>,
+    #[arg(long, hide = true)]
+    as_current_user: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Reorder {
+    /// As the kustomizations list them
+    None,
+    /// Kinds that others need first
+    Legacy,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+enum Restrictor {
+    /// Its own directory and what lies below
+    LoadRestrictionsRootOnly,
+    /// Anywhere
+    LoadRestrictionsNone,
+}
+
+/// The environment's and the flag's way of saying so.
+fn on(text: &str) -> Result<bool, String> {
+    Ok(matches!(text, "on" | "true"))
 }
 
 pub(super) fn run(args: &BuildArgs, ui: &mut Ui) -> Result<(), CommandError> {
-    let directory = real(&args.directory)?;
-    let root = match &args.root {
-        Some(root) => real(root)?,
-        None => directory.clone(),
+    refuse(&args.plugins)?;
+    let objects = build(args, ui)?;
+    if let Some(form) = args.explain {
+        let told = explain::explain(&objects, form)?;
+        return output::put(told, args.output.as_deref(), ui);
+    }
+    output::write(&objects, args.output.as_deref(), ui)
+}
+
+fn refuse(flags: &PluginFlags) -> Result<(), CommandError> {
+    let asked = [
+        (
+            "--enable-helm",
+            flags.enable_helm,
+            "charts are not inflated",
+        ),
+        ("--enable-exec", flags.enable_exec, "no program is run"),
+        (
+            "--enable-alpha-plugins",
+            flags.enable_alpha_plugins,
+            "no plugin but kustomize's builtins is run",
+        ),
+        ("--enable-star", flags.enable_star, "no script is run"),
+    ];
+    match asked.into_iter().find(|(_, asked, _)| *asked) {
+        None => Ok(()),
+        Some((flag, _, why)) => Err(CommandError::new(format!("{flag} is not supported: {why}"))),
+    }
+}
+
+fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Vec<Object>, CommandError> {
+    let options = Options {
+        generate: args.generate,
+        order: match args.reorder {
+            Reorder::None => Order::Fifo,
+            Reorder::Legacy => Order::Legacy,
+        },
+        provenance: args.explain.is_some(),
+        managed_by_label: args.enable_managedby_label == Some(true),
+        loads: match args.load_restrictor {
+            Restrictor::LoadRestrictionsRootOnly if args.root.is_none() => Loads::Kustomization,
+            _ => Loads::Tree,
+        },
+        ..Options::default()
+    };
+    match parse_reference(&args.target) {
+        Ok(Some(reference)) if args.no_remote_bases => Err(CommandError::new(format!(
+            "{:?} is remote, and --no-remote-bases is set",
+            reference.source
+        ))),
+        Ok(Some(reference)) => {
+            let tree = remote::Remote::open(&args.remote_base_mirror)?.fetch(&reference, ui)?;
+            finish(args, tree.as_ref(), &reference.path, &options, ui)
+        }
+        Ok(None) => {
+            let (disk, path) = open(args)?;
+            finish(args, &disk, &path, &options, ui)
+        }
+        Err(why) => Err(CommandError::new(format!("{} {why}", args.target))),
+    }
+}
+
+/// The tree and the path in it that the flags mean.
+fn open(args: &BuildArgs) -> Result<(Disk, String), CommandError> {
+    let directory = disk::directory(Path::new(&args.target))?;
+    let root = match (&args.root, args.load_restrictor) {
+        (Some(root), _) => disk::directory(root)?,
+        (None, Restrictor::LoadRestrictionsNone) => PathBuf::from("/"),
+        (None, Restrictor::LoadRestrictionsRootOnly) => {
+            disk::work_tree(&directory).unwrap_or_else(|| PathBuf::from("/"))
+        }
     };
     let Ok(below) = directory.strip_prefix(&root) else {
         let message = format!("{} is not below {}", directory.display(), root.display());
-        return Err(
-            CommandError::new(message).hint("--root names a directory that holds DIRECTORY")
-        );
+        return Err(CommandError::new(message).hint("--root names a directory that holds DIR"));
     };
-    let tree = read_tree(&root)?;
-    let path = below.to_string_lossy();
-    let options = Options {
-        generate: true,
-        ..Options::default()
+    let path = below.to_string_lossy().into_owned();
+    Ok((Disk::new(root), path))
+}
+
+/// Builds, fetches what that wants, and builds again until there is nothing more to want.
+fn finish(
+    args: &BuildArgs,
+    tree: &dyn Tree,
+    path: &str,
+    options: &Options,
+    ui: &mut Ui,
+) -> Result<Vec<Object>, CommandError> {
+    let mut remotes = match args.no_remote_bases {
+        true => Remotes::refused(),
+        false => Remotes::wanted(),
     };
-    let objects = reeve_kustomize::build(&tree, &path, &options).map_err(|why| {
-        CommandError::of(
-            &format!("building {} failed", args.directory.display()),
-            &why,
-        )
-    })?;
-    ui.data(reeve_kustomize::to_yaml(&objects).as_bytes())
-}
-
-fn real(path: &Path) -> Result<PathBuf, CommandError> {
-    let real = path.canonicalize().map_err(|why| failed(path, &why))?;
-    if real.is_dir() {
-        return Ok(real);
-    }
-    Err(CommandError::new(format!(
-        "{} is not a directory",
-        path.display()
-    )))
-}
-
-fn failed(path: &Path, why: &std::io::Error) -> CommandError {
-    CommandError::of(&format!("reading {} failed", path.display()), why)
-}
-
-/// Every file below `root`; symbolic links are left out, as they are in an artifact.
-fn read_tree(root: &Path) -> Result<MemoryTree, CommandError> {
-    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    let mut open = vec![root.to_owned()];
-    let mut total = 0;
-    while let Some(dir) = open.pop() {
-        for entry in fs::read_dir(&dir).map_err(|why| failed(&dir, &why))? {
-            let entry = entry.map_err(|why| failed(&dir, &why))?;
-            let (path, kind) = (
-                entry.path(),
-                entry.file_type().map_err(|why| failed(&dir, &why))?,
-            );
-            if kind.is_dir() && entry.file_name() != ".git" {
-                open.push(path);
-            } else if kind.is_file() {
-                let bytes = fs::read(&path).map_err(|why| failed(&path, &why))?;
-                total += bytes.len() as u64;
-                if total > LARGEST {
-                    return Err(CommandError::new(format!(
-                        "{} holds more than 512 MiB",
-                        root.display()
-                    )));
-                }
-                let name = path
-                    .strip_prefix(root)
-                    .unwrap_or(&path)
-                    .to_string_lossy()
-                    .into_owned();
-                files.insert(name, bytes);
-            }
+    let mut remote: Option<remote::Remote> = None;
+    loop {
+        let built = build_with(tree, &remotes, path, options);
+        let built = built.map_err(|why| {
+            CommandError::of(&format!("building {} failed", shown(&args.target)), &why)
+        })?;
+        let wanted: Vec<Reference> = match built {
+            Built::Objects(objects) => return Ok(objects),
+            Built::Wants(wanted) => wanted,
+        };
+        let open = match remote.take() {
+            Some(open) => open,
+            None => remote::Remote::open(&args.remote_base_mirror)?,
+        };
+        for one in wanted {
+            let tree: Arc<dyn Tree> = open.fetch(&one, ui)?;
+            remotes.insert(one.source, tree);
         }
+        remote = Some(open);
     }
-    Ok(files.into_iter().collect())
+}
+
+/// The target without what may be a password.
+fn shown(target: &str) -> String {
+    match parse_reference(target) {
+        Ok(Some(reference)) => reference.source.shown(),
+        _ => target.to_owned(),
+    }
 }

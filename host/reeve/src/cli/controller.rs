@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::ui::CommandError;
+use crate::bases::{Allowed, Pattern, Rewrite, TenantPattern};
 use crate::clock::Clock;
 use crate::cluster::{self, Cluster, Leadership, LeaseConfig};
 use crate::context::Context;
@@ -70,6 +71,16 @@ pub(super) struct ControllerArgs {
     /// addresses are refused otherwise
     #[arg(long, value_name = "HOST|CIDR,…", value_delimiter = ',')]
     allow_source_hosts: Vec<HostRule>,
+    /// Remote resources that Kustomizations of platform namespaces may name: hosts, or addresses in which `*` stands for
+    /// anything
+    #[arg(long, value_name = "PATTERN,…", value_delimiter = ',')]
+    remote_bases: Vec<Pattern>,
+    /// Remote resources that Kustomizations of tenants may name: of every tenant, or of the one that is named
+    #[arg(long, value_name = "[TENANT=]PATTERN,…", value_delimiter = ',')]
+    tenant_remote_bases: Vec<TenantPattern>,
+    /// Remote resources whose addresses begin with FROM are fetched from TO instead
+    #[arg(long, value_name = "FROM=TO,…", value_delimiter = ',')]
+    remote_base_mirror: Vec<Rewrite>,
     /// Directory for mirrors and artifacts
     #[arg(long, value_name = "DIR", default_value = "/data")]
     storage_path: PathBuf,
@@ -118,6 +129,7 @@ pub(super) struct ControllerArgs {
 }
 
 pub(super) fn run(args: ControllerArgs) -> Result<(), CommandError> {
+    super::provide_tls();
     trace::init(args.log_level, args.log_encoding)
         .map_err(|why| CommandError::of("starting the log failed", &why))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -264,6 +276,11 @@ async fn context(
         mirrors: Arc::new(mirrors),
         egress: Arc::new(Egress::new(args.allow_source_hosts.clone())),
         limits: Limits::default(),
+        bases: Allowed::new(
+            args.remote_bases.clone(),
+            args.tenant_remote_bases.clone(),
+            args.remote_base_mirror.clone(),
+        ),
         store,
         renders: Renders::new(),
         sandbox,

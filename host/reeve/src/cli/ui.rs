@@ -69,6 +69,18 @@ impl Ui {
         }
     }
 
+    /// Prints what else there is to say.
+    pub(super) fn note(&mut self, text: &str) {
+        let (yellow, plain) = if self.colour {
+            ("\x1b[33m", "\x1b[0m")
+        } else {
+            ("", "")
+        };
+        let line = format!("{yellow}note:{plain} {text}\n");
+        // Where stderr is closed nobody reads notes.
+        let _closed = io::stderr().lock().write_all(line.as_bytes());
+    }
+
     /// Prints an error with its hint.
     pub(super) fn error(&mut self, why: &CommandError) {
         let (red, cyan, plain) = if self.colour {

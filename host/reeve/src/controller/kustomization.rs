@@ -3,6 +3,7 @@
 //! One bundle, one direction. Each line of `deliver` is one stage and takes what the line before returned; nothing here
 //! decides, writes a condition or sleeps. Decisions live in `core`, the outcome is told by `report`.
 
+mod build;
 mod record;
 mod withdraw;
 
@@ -29,7 +30,7 @@ use super::report::{self, Run};
 use crate::cluster::{Failures, Until};
 use crate::context::Context;
 use crate::index::Stored;
-use crate::observe::happening::{RenderResult, Rendered};
+
 use crate::transform::transform;
 
 /// One run.
@@ -268,20 +269,9 @@ async fn prepare(
     wanted: &Wanted,
     deadline: Instant,
 ) -> Result<Prepared, Stopped> {
-    let (snapshot, tree) = (wanted.stored.snapshot.clone(), &wanted.stored.artifact.tree);
-    let begun = ctx.clock.instant();
-    let answer = ctx
-        .renders
-        .render(snapshot, tree, &wanted.spec, deadline)
-        .await;
-    ctx.metrics.tell(&Rendered {
-        result: answer
-            .as_ref()
-            .map_or(RenderResult::Failed, |(_, result)| *result),
-        took: ctx.clock.instant() - begun,
-    });
-    let (rendered, _) = answer.map_err(Stopped::early)?;
-    let rendered = Arc::unwrap_or_clone(rendered);
+    let rendered = build::build(ctx, object, wanted, deadline)
+        .await
+        .map_err(Stopped::early)?;
     let id = &wanted.spec.id;
     let transformed = transform(ctx, id, rendered).await.map_err(Stopped::early)?;
     let digest = transformed.digest().to_string();

@@ -8,7 +8,7 @@ use reeve_api::name::Scheme;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::egress::Resolver;
-use super::{Cause, Remote, Tls};
+use super::{Cause, Egress, Remote, Tls};
 
 /// A client for `remote` and nothing else; idle connections stay open for a while.
 pub(super) fn build(remote: &Remote) -> Result<reqwest::Client, Cause> {
@@ -37,6 +37,21 @@ pub(super) fn build(remote: &Remote) -> Result<reqwest::Client, Cause> {
         builder = builder.proxy(through);
     }
     builder.build().map_err(failed)
+}
+
+/// A client for files of any host that `egress` lets be reached: no redirects, no connection kept.
+pub(crate) fn plain(egress: &Arc<Egress>) -> Result<reqwest::Client, Cause> {
+    let builder = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .pool_max_idle_per_host(0)
+        .dns_resolver(Arc::new(Resolver(Arc::clone(egress))))
+        .tls_backend_preconfigured(tls(&Tls::default(), "")?);
+    builder.build().map_err(|_| Cause::Url {
+        url: String::new(),
+        why: "no client can be made",
+    })
 }
 
 fn tls(tls: &Tls, url: &str) -> Result<ClientConfig, Cause> {

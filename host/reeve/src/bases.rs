@@ -1,0 +1,201 @@
+//! What a build wants from elsewhere: repositories and files that a kustomization names by their addresses.
+//!
+//! `reeve_kustomize` says what it wants and builds with what it is given; here it is fetched, over the same ways as
+//! sources: our own git, addresses judged by [`Egress`], bounded in bytes and time. Which address may be asked for is
+//! [`Allowed`]'s to say. What it deliberately doesn't: build, or know a cluster.
+
+mod allow;
+mod file;
+mod rewrite;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use reeve_api::name::RemoteUrl;
+use reeve_core::source::Reference as GitReference;
+use reeve_kustomize::{Reference, Source, Tree};
+
+use crate::git::{self, Credential, Egress, Limits, Mirrors, Remote, Tls, credential};
+
+pub use allow::{Allowed, Pattern, TenantPattern};
+pub use rewrite::Rewrite;
+
+/// How something is fetched.
+pub(crate) struct Fetcher<'a> {
+    pub(crate) mirrors: &'a Mirrors,
+    pub(crate) egress: &'a Arc<Egress>,
+    pub(crate) limits: &'a Limits,
+    /// From where else some addresses are fetched.
+    pub(crate) rewrites: &'a [Rewrite],
+    /// Who we are to servers that are reached over ssh.
+    pub(crate) ssh: Option<&'a credential::Data>,
+}
+
+/// Something that was fetched.
+pub(crate) struct Fetched {
+    pub(crate) tree: Arc<dyn Tree>,
+    pub(crate) follows: Follows,
+}
+
+/// What an address stands for the next time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Follows {
+    /// The same commit.
+    Commit,
+    /// Whatever the tag is on then: the commit that it is on now.
+    Tag(String),
+    /// Whatever the branch is at then: the revision that it is at now.
+    Branch(String),
+    /// Whatever the file holds then.
+    File,
+}
+
+/// Something that could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody allowed it.
+    #[error("remote resource {url} is not allowed here")]
+    Refused {
+        /// The address, without credentials.
+        url: String,
+    },
+    /// The address is none that is fetched from.
+    #[error("remote resource {url} cannot be fetched")]
+    Url {
+        /// The address, without credentials.
+        url: String,
+        /// What is wrong with it.
+        source: reeve_api::name::NotAUrl,
+    },
+    /// Git could not get it.
+    #[error("remote resource {url} cannot be fetched")]
+    Git {
+        /// The address, without credentials.
+        url: String,
+        /// What went wrong.
+        source: git::Error,
+    },
+    /// The file could not be got.
+    #[error("remote resource {url} cannot be fetched: {why}")]
+    File {
+        /// The address, without credentials.
+        url: String,
+        /// What went wrong.
+        why: String,
+    },
+}
+
+impl Fetcher<'_> {
+    /// Fetches what `wanted` names, by `deadline` or in the time that its address allows.
+    pub(crate) async fn fetch(
+        &self,
+        wanted: &Reference,
+        deadline: Instant,
+    ) -> Result<Fetched, Error> {
+        let deadline = deadline.min(Instant::now() + wanted.timeout);
+        match &wanted.source {
+            Source::File { url } => {
+                let from = rewrite::rewritten(self.rewrites, url);
+                file::fetch(&from, self.egress, deadline).await
+            }
+            Source::Repository { url, reference, .. } => {
+                let shown = wanted.source.shown();
+                let from = rewrite::rewritten(self.rewrites, url);
+                let remote = self.remote(&from, &shown)?;
+                let found = self.repository(&remote, reference, deadline).await;
+                found.map_err(|source| Error::Git { url: shown, source })
+            }
+        }
+    }
+
+    fn remote(&self, url: &str, shown: &str) -> Result<Arc<Remote>, Error> {
+        let url = RemoteUrl::parse(url).map_err(|source| Error::Url {
+            url: shown.to_owned(),
+            source,
+        })?;
+        let none = credential::Data::new();
+        let secret = self
+            .ssh
+            .filter(|_| url.scheme() == reeve_api::name::Scheme::Ssh);
+        let read = credential::from_secret(&url, secret.unwrap_or(&none));
+        let (credential, tls): (Credential, Tls) = read.map_err(|why| Error::Git {
+            url: shown.to_owned(),
+            source: why.into(),
+        })?;
+        Ok(Arc::new(Remote {
+            url,
+            credential,
+            tls,
+            proxy: None,
+            egress: Arc::clone(self.egress),
+        }))
+    }
+
+    /// The files of a commit, a tag or a branch, looked for in this order as git does.
+    async fn repository(
+        &self,
+        remote: &Arc<Remote>,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<Fetched, git::Error> {
+        let mut tried = candidates(name).into_iter();
+        let mut asked = None;
+        let resolved = loop {
+            let Some(reference) = tried.next() else {
+                return Err(asked.unwrap_or(git::Error::Empty));
+            };
+            let found = git::resolve(self.mirrors, remote, &reference, deadline, self.limits).await;
+            match found {
+                Ok(resolved) => break resolved,
+                Err(why @ git::Error::Checkout(git::Cause::NoRef(_))) => asked = Some(why),
+                Err(why) => return Err(why),
+            }
+        };
+        let revision = resolved.revision().to_string();
+        let follows = match resolved.reference() {
+            None => Follows::Commit,
+            Some(full) if full.starts_with("refs/tags/") => Follows::Tag(revision),
+            Some(_) => Follows::Branch(revision),
+        };
+        // Nothing is left out: what a kustomization reads may be of any kind.
+        let ignore = Some("");
+        let (mirrors, limits) = (self.mirrors, self.limits);
+        let snapshot = git::fetch(mirrors, remote, resolved, ignore, deadline, limits).await?;
+        let tree = Arc::new(snapshot);
+        Ok(Fetched { tree, follows })
+    }
+}
+
+/// What a `ref` may mean.
+fn candidates(name: &str) -> Vec<GitReference> {
+    let is_commit = matches!(name.len(), 40 | 64) && name.bytes().all(|b| b.is_ascii_hexdigit());
+    if name.is_empty() {
+        return vec![GitReference::Name("HEAD".to_owned())];
+    }
+    if is_commit {
+        let commit = name.to_ascii_lowercase();
+        return vec![GitReference::Commit {
+            commit,
+            branch: None,
+        }];
+    }
+    let mut all = vec![
+        GitReference::Tag(name.to_owned()),
+        GitReference::Branch(name.to_owned()),
+    ];
+    if name.starts_with("refs/") {
+        all.insert(0, GitReference::Name(name.to_owned()));
+    }
+    all
+}
+
+impl Follows {
+    /// What there is to say about an address that may mean something else next time.
+    pub(crate) fn unpinned(&self) -> Option<String> {
+        match self {
+            Self::Commit | Self::Tag(_) => None,
+            Self::Branch(revision) => Some(format!("follows a branch, now at {revision}")),
+            Self::File => Some("is a file that may change".to_owned()),
+        }
+    }
+}

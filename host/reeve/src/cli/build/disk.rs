@@ -1,0 +1,129 @@
+//! A directory as the tree of a build: read when asked for, and never beyond its root.
+//!
+//! Symbolic links are followed, as kustomize follows them, as long as what they lead to lies below the root.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reeve_kustomize::{Kind, ReadError, Tree};
+
+use crate::cli::ui::CommandError;
+
+/// The largest file.
+const LARGEST: u64 = 64 << 20;
+
+/// A directory and what lies below it.
+pub(super) struct Disk {
+    root: PathBuf,
+    /// What was looked at: the same path is asked about several times, and no build lasts long.
+    seen: Mutex<HashMap<String, Option<(Kind, PathBuf)>>>,
+}
+
+impl Disk {
+    /// `root` is canonical.
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self {
+            root,
+            seen: Mutex::default(),
+        }
+    }
+
+    /// What lies at a path, and where it really is; nothing where that is not below the root.
+    fn look(&self, path: &str) -> Option<(Kind, PathBuf)> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = seen.get(path) {
+            return known.clone();
+        }
+        let found = self.find(path);
+        seen.insert(path.to_owned(), found.clone());
+        found
+    }
+
+    fn find(&self, path: &str) -> Option<(Kind, PathBuf)> {
+        let real = self.root.join(path).canonicalize().ok()?;
+        let meta = fs::metadata(&real).ok()?;
+        let kind = match (meta.is_dir(), meta.is_file()) {
+            (true, _) => Kind::Dir,
+            (_, true) => Kind::File,
+            // A pipe or a device is no file to read from.
+            _ => return None,
+        };
+        real.starts_with(&self.root).then_some((kind, real))
+    }
+}
+
+impl Tree for Disk {
+    fn kind(&self, path: &str) -> Option<Kind> {
+        self.look(path).map(|(kind, _)| kind)
+    }
+
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, ReadError> {
+        let failed = |why: String| ReadError {
+            path: path.to_owned(),
+            why,
+        };
+        let (_, real) = self
+            .look(path)
+            .ok_or_else(|| failed("no such file".to_owned()))?;
+        let read = || {
+            let mut bytes = Vec::new();
+            fs::File::open(&real)?
+                .take(LARGEST + 1)
+                .read_to_end(&mut bytes)?;
+            Ok::<_, std::io::Error>(bytes)
+        };
+        let bytes = read().map_err(|why| failed(why.to_string()))?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(failed(format!("it is larger than {} MiB", LARGEST >> 20)));
+        }
+        Ok(bytes.into())
+    }
+
+    fn list(&self, dir: &str) -> Vec<String> {
+        let Some((Kind::Dir, real)) = self.look(dir) else {
+            return Vec::new();
+        };
+        let entries = fs::read_dir(real).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn real(&self, path: &str) -> Option<String> {
+        match self.look(path) {
+            Some((_, real)) => {
+                let below = real.strip_prefix(&self.root).ok()?;
+                below.to_str().map(str::to_owned)
+            }
+            // What is not there leads nowhere; what is there and was not found leads out.
+            None => fs::symlink_metadata(self.root.join(path))
+                .is_err()
+                .then(|| path.to_owned()),
+        }
+    }
+}
+
+/// The directory at `path`, without symbolic links on the way.
+pub(super) fn directory(path: &Path) -> Result<PathBuf, CommandError> {
+    let real = path.canonicalize();
+    let real =
+        real.map_err(|why| CommandError::of(&format!("reading {} failed", path.display()), &why))?;
+    if real.is_dir() {
+        return Ok(real);
+    }
+    let message = format!("{} is not a directory", path.display());
+    Err(CommandError::new(message).hint("give the directory of the kustomization file"))
+}
+
+/// The git work tree that `directory` is in.
+pub(super) fn work_tree(directory: &Path) -> Option<PathBuf> {
+    let mut around = directory.ancestors();
+    around
+        .find(|dir| dir.join(".git").exists())
+        .map(Path::to_owned)
+}
