@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use reeve_tests::binaries;
+use reeve_tests::git::git;
 
 use crate::spread::Spread;
 use crate::usage;
@@ -22,6 +23,8 @@ const CRD_FIELDS: usize = 9_000;
 
 pub(crate) fn bench() -> anyhow::Result<()> {
     let room = tempfile::tempdir()?;
+    // As most trees are: a build may read the whole work tree.
+    git(room.path(), ["init", "--quiet"])?;
     let ours = PathBuf::from(std::env::var_os("REEVE_BIN").context("REEVE_BIN names reeve")?);
     let theirs = binaries::find("kustomize")?;
     say(

@@ -125,8 +125,8 @@ pub struct KustomizationSpec {
     pub patches: Vec<Patch>,
     /// JSON 6902 patches, defined as inline YAML objects.
     ///
-    /// Deprecated: use Patches instead. `v1` of Flux dropped this field; it is kept so that an object that sets it is
-    /// told that it is not supported, instead of being applied without its patches.
+    /// Deprecated: use Patches instead. `v1` of Flux dropped this field; it is kept so that older objects are
+    /// applied with their patches.
     #[serde(
         rename = "patchesJson6902",
         default,
@@ -136,8 +136,8 @@ pub struct KustomizationSpec {
     pub patches_json_6902: Vec<serde_json::Value>,
     /// Strategic merge patches, defined as inline YAML objects.
     ///
-    /// Deprecated: use Patches instead. `v1` of Flux dropped this field; it is kept so that an object that sets it is
-    /// told that it is not supported, instead of being applied without its patches.
+    /// Deprecated: use Patches instead. `v1` of Flux dropped this field; it is kept so that older objects are
+    /// applied with their patches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "any_objects")]
     pub patches_strategic_merge: Vec<serde_json::Value>,

@@ -197,6 +197,46 @@ spec:
     }
 
     #[test]
+    fn components_and_the_older_patches_are_laid_over_it_as_well() {
+        let component = "\
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+commonAnnotations: {part: of-it}
+";
+        let tree = tree(&[
+            ("app/web.yaml", DEPLOYMENT),
+            ("part/kustomization.yaml", component),
+        ]);
+        let change = json!({
+            "path": "app",
+            "components": ["../part", "../nowhere"],
+            "ignoreMissingComponents": true,
+            "buildMetadata": ["originAnnotations"],
+            "patchesStrategicMerge": [{"apiVersion": "apps/v1", "kind": "Deployment",
+                                       "metadata": {"name": "web"}, "spec": {"replicas": 2}}],
+            "patchesJson6902": [{"target": {"kind": "Deployment", "name": "web"},
+                                 "patch": [{"op": "add", "path": "/spec/paused", "value": true}]}],
+        });
+        let bundle = render(&tree, &spec(change.clone()), &Stop::default()).unwrap();
+        let [deployment] = bundle.objects() else {
+            panic!("one object")
+        };
+        assert_eq!(deployment.get("/spec/replicas"), Some(&json!(2)));
+        assert_eq!(deployment.get("/spec/paused"), Some(&json!(true)));
+        let annotations = deployment.get("/metadata/annotations").unwrap();
+        assert_eq!(annotations["part"], json!("of-it"));
+        assert_eq!(
+            annotations["config.kubernetes.io/origin"],
+            json!("path: web.yaml\n")
+        );
+
+        let mut strict = change;
+        strict["ignoreMissingComponents"] = json!(false);
+        let error = render(&tree, &spec(strict), &Stop::default()).unwrap_err();
+        assert!(chain(&error).contains("components[1]"), "{}", chain(&error));
+    }
+
+    #[test]
     fn the_digest_is_that_of_the_yaml_and_the_same_for_the_same_tree() {
         let build = |files: &[(&str, &str)]| built(&tree(files), json!({})).unwrap();
         let one = build(&[("a.yaml", MAP)]);

@@ -4,16 +4,18 @@
 //! that would change what happens but is not acted on is an error that names it, never ignored. It deliberately
 //! doesn't judge whether the tenant may do this: that is `admit`, the next stage.
 
+mod overlay;
+
 use std::fmt;
 use std::time::Duration;
 
 use reeve_api::kustomization::{
-    self, CommonMetadata, DeletionPolicy, Kustomization, KustomizationSpec, SourceKind,
+    CommonMetadata, DeletionPolicy, Kustomization, KustomizationSpec, SourceKind,
     SubstituteStrategy,
 };
 use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, ServiceAccountName};
 use reeve_api::reason::Reason;
-use reeve_kustomize::{Overlay, OverlayImage, OverlayPatch, Selector};
+use reeve_kustomize::Overlay;
 
 use crate::failure::{Explain, Turn};
 
@@ -173,7 +175,7 @@ impl Spec {
             deletion_policy: spec.deletion_policy.unwrap_or_default(),
             service_account: service_account(spec)?,
             target_namespace: target_namespace(spec)?,
-            overlay: overlay(spec),
+            overlay: overlay::of(spec)?,
             common_metadata: spec.common_metadata.clone().unwrap_or_default(),
             force: spec.force,
             suspend: spec.suspend,
@@ -266,19 +268,12 @@ fn refuse_unsupported(spec: &KustomizationSpec) -> Result<(), Error> {
             || post.substitute_strategy == Some(SubstituteStrategy::Always)
     });
     let set = [
-        ("spec.buildMetadata", !spec.build_metadata.is_empty()),
-        ("spec.components", !spec.components.is_empty()),
         ("spec.decryption", spec.decryption.is_some()),
         ("spec.dependsOn", !spec.depends_on.is_empty()),
         ("spec.healthCheckExprs", !spec.health_check_exprs.is_empty()),
         ("spec.healthChecks", !spec.health_checks.is_empty()),
         ("spec.ignore", !spec.ignore.is_empty()),
         ("spec.kubeConfig", spec.kube_config.is_some()),
-        ("spec.patchesJson6902", !spec.patches_json_6902.is_empty()),
-        (
-            "spec.patchesStrategicMerge",
-            !spec.patches_strategic_merge.is_empty(),
-        ),
         ("spec.postBuild", substitutes),
         ("spec.wait", spec.wait),
     ];
@@ -382,41 +377,6 @@ fn clean_path(path: &str) -> Result<String, Error> {
         }
     }
     Ok(parts.join("/"))
-}
-
-fn overlay(spec: &KustomizationSpec) -> Overlay {
-    let patches = spec.patches.iter().map(|patch| OverlayPatch {
-        patch: patch.patch.clone(),
-        target: patch.target.as_ref().map(selector),
-    });
-    let images = spec.images.iter().map(|image| OverlayImage {
-        name: image.name.clone(),
-        new_name: image.new_name.clone().unwrap_or_default(),
-        new_tag: image.new_tag.clone().unwrap_or_default(),
-        digest: image.digest.clone().unwrap_or_default(),
-    });
-    let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    Overlay {
-        namespace: filled(&spec.target_namespace),
-        name_prefix: filled(&spec.name_prefix),
-        name_suffix: filled(&spec.name_suffix),
-        patches: patches.collect(),
-        images: images.collect(),
-        components: Vec::new(),
-    }
-}
-
-fn selector(set: &kustomization::Selector) -> Selector {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    Selector {
-        group: text(&set.group),
-        version: text(&set.version),
-        kind: text(&set.kind),
-        name: text(&set.name),
-        namespace: text(&set.namespace),
-        label_selector: text(&set.label_selector),
-        annotation_selector: text(&set.annotation_selector),
-    }
 }
 
 #[cfg(test)]

@@ -136,8 +136,12 @@ fn objects(
         kustomization.metadata.transformers = true;
     }
     kustomization.metadata.managed_by |= options.managed_by_label;
+    let is_there = |component: &file::Entry| {
+        let at = path::resolve(&session.root, component);
+        at.is_ok_and(|at| tree.kind(&at).is_some())
+    };
+    overlay::lay(&options.overlay, &mut kustomization, is_there)?;
     session.metadata = kustomization.metadata;
-    overlay::lay(&options.overlay, &mut kustomization)?;
     session.choose_schema(&kustomization)?;
 
     let mut trail = vec![session.root.clone()];

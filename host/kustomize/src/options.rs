@@ -87,8 +87,18 @@ pub struct Overlay {
     pub patches: Vec<OverlayPatch>,
     /// Merged into `images` by name: `new_name` on its own, `new_tag` and `digest` as one unit.
     pub images: Vec<OverlayImage>,
+    /// Appended to `patchesStrategicMerge`, each as YAML or JSON.
+    pub merges: Vec<String>,
+    /// Appended to `patchesJson6902`.
+    pub operations: Vec<OverlayPatch>,
     /// Appended to `components`.
     pub components: Vec<String>,
+    /// Whether those of `components` that are not there are left out.
+    pub ignore_missing_components: bool,
+    /// Asks for `buildMetadata: [originAnnotations]`.
+    pub origins: bool,
+    /// Asks for `buildMetadata: [transformerAnnotations]`.
+    pub transformers: bool,
 }
 
 /// One patch of an [`Overlay`].

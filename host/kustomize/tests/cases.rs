@@ -62,6 +62,11 @@ fn items<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
         .flatten()
 }
 
+fn texts(value: &Value, field: &str) -> Vec<String> {
+    let text = |item: &Value| item.as_str().unwrap_or_default().to_owned();
+    items(value, field).map(text).collect()
+}
+
 fn selector(target: &Value) -> Selector {
     Selector {
         group: text(target, "group"),
@@ -92,7 +97,9 @@ fn options(spec: &Value) -> Options {
         name_suffix: some(spec, "nameSuffix"),
         patches: items(spec, "patches").map(patch).collect(),
         images: items(spec, "images").map(image).collect(),
-        components: Vec::new(),
+        components: texts(spec, "components"),
+        ignore_missing_components: spec.get("ignoreMissingComponents") == Some(&Value::Bool(true)),
+        ..Overlay::default()
     };
     Options {
         overlay,

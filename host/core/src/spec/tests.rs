@@ -1,5 +1,6 @@
 //! One healthy Kustomization, one change, one outcome a row.
 use super::*;
+use reeve_kustomize::OverlayImage;
 use serde_json::{Value, json};
 
 fn healthy() -> Value {
@@ -33,7 +34,8 @@ fn with(field: &str, value: Value) -> Result<Spec, Error> {
 fn what_is_being_deleted_can_be_read_whatever_else_it_asks_for() {
     for (field, value) in [
         ("wait", json!(true)),
-        ("components", json!(["a"])),
+        ("components", json!(["/a"])),
+        ("patchesJson6902", json!([{"patch": "x"}])),
         ("dependsOn", json!([{"name": "a"}])),
         ("deletionPolicy", json!("WaitForTermination")),
         ("postBuild", json!({"substitute": {"a": "b"}})),
@@ -85,11 +87,7 @@ fn a_field_that_nothing_acts_on_is_named() {
             "healthCheckExprs",
             json!([{"apiVersion": "v1", "kind": "X", "current": "true"}]),
         ),
-        ("components", json!(["../a"])),
         ("ignore", json!([{"paths": ["/spec/replicas"]}])),
-        ("buildMetadata", json!(["originAnnotations"])),
-        ("patchesStrategicMerge", json!([{"kind": "Deployment"}])),
-        ("patchesJson6902", json!([{"patch": []}])),
     ] {
         let error = with(field, value).unwrap_err();
         assert_eq!(
@@ -102,6 +100,32 @@ fn a_field_that_nothing_acts_on_is_named() {
         );
         assert_eq!(error.hint(), Some(format!("remove spec.{field}")));
     }
+}
+
+#[test]
+fn a_component_is_a_path_in_the_source() {
+    let spec = with("components", json!(["../a", "b"])).unwrap();
+    assert_eq!(spec.overlay.components, ["../a", "b"]);
+    for path in [
+        "/a",
+        "https://example.com/a",
+        "git@example.com:a",
+        "a?ref=b",
+    ] {
+        let error = with("components", json!([path])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("spec.components: {path:?} is no relative path in the source")
+        );
+        assert_eq!(error.turn(), Turn::Owner);
+    }
+}
+
+#[test]
+fn operations_that_are_no_list_are_refused() {
+    let error = with("patchesJson6902", json!([{"patch": "[]"}])).unwrap_err();
+    assert_eq!(error.reason(), Reason::InvalidSpec);
+    assert!(error.to_string().starts_with("spec.patchesJson6902: "));
 }
 
 #[test]
