@@ -35,6 +35,16 @@ struct Step {
     list: bool,
 }
 
+impl Step {
+    /// Whether kustomize looks for an item of a list here.
+    fn is_item(&self) -> bool {
+        let field = self.field.as_str();
+        field.parse::<i64>().is_ok()
+            || matches!(field, "-" | "*")
+            || field.starts_with('[') && field.ends_with(']')
+    }
+}
+
 /// What is done to every value of a field.
 pub(crate) type Set<'a> = &'a mut dyn FnMut(&mut Node) -> Result<(), String>;
 
@@ -189,6 +199,10 @@ fn visit(
             });
             if step.field.is_empty() {
                 return Err("a field without a name".to_owned());
+            }
+            if step.is_item() {
+                let why = "is no field of a mapping, and items are not named: all are meant";
+                return Err(format!("{} {why}", step.field));
             }
             let field = match (map.contains_key(&step.field), &wanted) {
                 (false, Some(new)) => map.entry(step.field.clone()).or_insert(new.clone()),

@@ -36,6 +36,10 @@ pub(crate) fn follow(
                 let Some(resource) = resources.get_mut(index) else {
                     continue;
                 };
+                if referrer.blank_namespace {
+                    let why = "namespace must be text: fill it in or leave it out";
+                    return Err(resource.error(&format!("subjects: {why}")));
+                }
                 let finder = Finder {
                     known: &known,
                     referrer: &referrer,
@@ -197,11 +201,6 @@ struct Finder<'a> {
 
 impl<'a> Finder<'a> {
     fn set(&self, node: &mut Node) -> Result<(), String> {
-        if self.referrer.blank_namespace {
-            return Err(
-                "the namespace of a subject must be text: fill it in or leave it out".to_owned(),
-            );
-        }
         match node {
             _ if node.is_null() => Ok(()),
             Node::Scalar(_) => self.set_name(node),

@@ -153,9 +153,9 @@ impl Operation {
     }
 }
 
-/// The steps of a JSON pointer.
+/// The steps of a JSON pointer; what stands before its first slash means nothing, as the library has it.
 fn split(pointer: &str) -> Result<Vec<String>, String> {
-    let Some(rest) = pointer.strip_prefix('/') else {
+    let Some((_, rest)) = pointer.split_once('/') else {
         return Err("a path must begin with /".to_owned());
     };
     Ok(rest
