@@ -217,7 +217,7 @@ commonAnnotations: {part: of-it}
             "patchesJson6902": [{"target": {"kind": "Deployment", "name": "web"},
                                  "patch": [{"op": "add", "path": "/spec/paused", "value": true}]}],
         });
-        let bundle = render(&tree, &spec(change.clone()), &Stop::default()).unwrap();
+        let bundle = built(&tree, change.clone()).unwrap();
         let [deployment] = bundle.objects() else {
             panic!("one object")
         };
@@ -232,7 +232,7 @@ commonAnnotations: {part: of-it}
 
         let mut strict = change;
         strict["ignoreMissingComponents"] = json!(false);
-        let error = render(&tree, &spec(strict), &Stop::default()).unwrap_err();
+        let error = built(&tree, strict).unwrap_err();
         assert!(chain(&error).contains("components[1]"), "{}", chain(&error));
     }
 

@@ -137,8 +137,8 @@ fn objects(
     }
     kustomization.metadata.managed_by |= options.managed_by_label;
     let is_there = |component: &file::Entry| {
-        let at = path::resolve(&session.root, component);
-        at.is_ok_and(|at| tree.kind(&at).is_some())
+        let at = path::local(&session.root, component);
+        at.is_ok_and(|at| session.tree.kind(&at).is_some())
     };
     overlay::lay(&options.overlay, &mut kustomization, is_there)?;
     session.metadata = kustomization.metadata;
