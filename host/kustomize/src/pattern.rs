@@ -1,7 +1,9 @@
-//! Regular expressions that others wrote.
+//! Regular expressions that others wrote, for Go's engine (`pattern/go.rs`).
 //!
 //! The engine behind them takes time linear in pattern and text; here both are bounded and counted, so that many small
 //! ones are no way around.
+
+mod go;
 
 use regex::{Regex, RegexBuilder};
 
@@ -22,7 +24,7 @@ impl Pattern {
     /// Compiles an expression; nothing when it is none, or too large.
     pub(crate) fn new(text: &str, budget: &Budget) -> Result<Option<Self>, Why> {
         budget.steps(COMPILING)?;
-        Ok(RegexBuilder::new(text)
+        Ok(RegexBuilder::new(&go::translated(text))
             .size_limit(SIZE)
             .build()
             .ok()
