@@ -39,7 +39,8 @@ demo: prepare plugins cluster ## Play the story on a real cluster; ONCE=1 exits 
 	$(BUILD)
 	@$(TARGET)/debug/demo $(if $(ONCE),--once)
 
-oracle: prepare cluster ## Ask the real opa what it makes of the shipped policies
+oracle: prepare cluster ## Ask the real kustomize what it makes of every case, and the real opa of the policies
+	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace --test oracle
 	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace --test scenarios opa
 
 generate: ## Rewrite every generated file

@@ -37,7 +37,7 @@ fn no_module_is_called_mod() {
 
 #[test]
 fn every_test_file_is_run() {
-    for binary in ["scenarios", "shape"] {
+    for binary in ["oracle", "scenarios", "shape"] {
         let dir = source::root().join("tests").join(binary);
         let main = source::text(&dir.join("main.rs"));
         let forgotten: Vec<String> = fs::read_dir(&dir)

@@ -148,7 +148,8 @@ fn load_component(
     // The component may have renamed anything.
     let changed = std::mem::take(all);
     all.vars = changed.vars;
-    all.config = changed.config;
+    // Merged into nothing once more, its own fields may make others superfluous.
+    all.learn(session, &changed.config, &entry.place)?;
     all.append(changed.resources, &entry.place)
 }
 
@@ -315,6 +316,10 @@ impl Accumulator {
                     new.origin = old.origin.clone().or(new.origin);
                 }
                 keep_metadata(old, &mut new);
+                if old.key() != new.key() {
+                    let (was, now) = (old.id(), new.id());
+                    return conflict(format!("{was} cannot be replaced by {now}"));
+                }
                 *old = new;
                 Ok(())
             }
@@ -334,7 +339,7 @@ fn keep_metadata(old: &mut Resource, new: &mut Resource) {
         for source in [&old.node, &new.node] {
             let map = source.at(&["metadata", field]).and_then(Node::map);
             let pairs = map.into_iter().flatten();
-            texts.extend(pairs.map(|(k, v)| (k.clone(), Node::string(v.raw_text()))));
+            texts.extend(pairs.map(|(k, v)| (k.clone(), Node::set(v.raw_text()))));
         }
         let metadata = new.metadata_mut();
         if texts.is_empty() {
@@ -348,6 +353,7 @@ fn keep_metadata(old: &mut Resource, new: &mut Resource) {
     new.vars = std::mem::take(&mut old.vars);
     new.transformations = std::mem::take(&mut old.transformations);
     new.needs_hash = old.needs_hash && new.needs_hash;
+    new.generated = old.generated;
     new.behavior = old.behavior;
     new.previous = std::mem::take(&mut old.previous);
     new.prefixes = std::mem::take(&mut old.prefixes);

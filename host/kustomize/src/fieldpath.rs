@@ -5,7 +5,7 @@
 
 use crate::budget::Budget;
 use crate::pattern::Pattern;
-use crate::yaml::{Mapping, Node, Scalar, Tag, Typing, needs_quotes, resolve};
+use crate::yaml::{Mapping, Node, Scalar, Tag, needs_quotes};
 
 /// The steps of a path. A dot behind a backslash or between brackets parts nothing; brackets without `=` are dropped.
 pub(crate) fn split(path: &str) -> Vec<String> {
@@ -338,7 +338,9 @@ fn new_item(field: &str, value: &str) -> Node {
 
 /// A scalar whose type is what its text looks like.
 pub(crate) fn untyped(text: &str) -> Scalar {
-    Scalar::new(resolve(text, Typing::Manifest), text.to_owned())
+    let mut scalar = Scalar::default();
+    scalar.set_bare(text.to_owned());
+    scalar
 }
 
 /// A scalar as it stands in YAML, where text that looks like something else is quoted.

@@ -14,7 +14,7 @@ use crate::error::{Error, Place, Why};
 use crate::file::{Generator, GeneratorOptions, Kustomization};
 use crate::resource::{Resource, field_mapping};
 use crate::session::Session;
-use crate::yaml::{Mapping, Node};
+use crate::yaml::{Mapping, Node, Scalar, Style};
 use crate::{origin, path};
 pub(crate) use hash::suffix as hash_suffix;
 use source::Pair;
@@ -74,7 +74,7 @@ pub(crate) fn one(
         } else {
             &generator.kind
         };
-        set(&mut node, "type", Node::string(of));
+        set(&mut node, "type", Node::set(of));
         field_mapping(&mut node, "data");
     }
     fill_data(&mut node, secret, pairs);
@@ -85,6 +85,7 @@ pub(crate) fn one(
         Rc::from(file),
         generator.place.line.unwrap_or(0),
     );
+    resource.generated = true;
     resource.needs_hash = !options.disable_name_suffix_hash;
     resource.behavior = generator.behavior;
     if session.metadata.tracked {
@@ -104,11 +105,11 @@ fn fill_head(node: &mut Node, kind: &str, generator: &Generator) {
     set(node, "apiVersion", Node::string("v1"));
     set(node, "kind", Node::string(kind));
     let metadata = field_mapping(node, "metadata");
-    metadata.insert("name".to_owned(), Node::string(generator.name.as_str()));
+    metadata.insert("name".to_owned(), Node::set(generator.name.as_str()));
     if !generator.namespace.is_empty() {
         metadata.insert(
             "namespace".to_owned(),
-            Node::string(generator.namespace.as_str()),
+            Node::set(generator.namespace.as_str()),
         );
     }
 }
@@ -123,8 +124,19 @@ fn fill_data(node: &mut Node, secret: bool, pairs: Vec<Pair>) {
                 base64_lines(e.as_bytes()),
             ),
         };
-        field_mapping(node, field).insert(key, Node::string(text));
+        field_mapping(node, field).insert(key, data(text));
     }
+}
+
+/// A value of `data`. Lines are written as a block.
+fn data(text: impl Into<String>) -> Node {
+    let mut node = Node::set(text);
+    if let Node::Scalar(scalar) = &mut node
+        && scalar.text.contains('\n')
+    {
+        scalar.style = Style::Quoted;
+    }
+    node
 }
 
 fn apply_options(node: &mut Node, options: &GeneratorOptions) {
@@ -135,10 +147,15 @@ fn apply_options(node: &mut Node, options: &GeneratorOptions) {
         if pairs.is_empty() {
             continue;
         }
-        let texts = pairs
-            .iter()
-            .map(|(k, v)| (k.clone(), Node::string(v.as_str())))
-            .collect();
+        // kustomize writes them in quotes, whatever they are.
+        let quoted = |text: &String| {
+            let style = Style::Quoted;
+            Node::Scalar(Scalar {
+                style,
+                ..Scalar::string(text)
+            })
+        };
+        let texts = pairs.iter().map(|(k, v)| (k.clone(), quoted(v))).collect();
         if let Some(metadata) = node.get_mut("metadata").and_then(Node::map_mut) {
             metadata.insert(field.to_owned(), Node::mapping(texts));
         }
@@ -169,32 +186,17 @@ fn base64_lines(bytes: &[u8]) -> String {
 
 /// Puts the data of `old` below that of `new`: `behavior: merge`.
 pub(crate) fn merge_data(old: &Resource, new: &mut Resource) -> Result<(), Error> {
-    let mut data = texts(&old.node, "data");
+    let mut values = texts(&old.node, "data");
     if new.api_version() == "v1" && new.kind() == "Secret" {
-        for (key, value) in old
-            .node
-            .get("stringData")
-            .and_then(Node::map)
-            .into_iter()
-            .flatten()
-        {
-            if !value.is_scalar() {
-                let why = format!("stringData.{key} must be a string");
-                return Err(old.error(&why));
-            }
-            data.insert(
-                key.clone(),
-                Node::string(base64_lines(value.text().as_bytes())),
-            );
-        }
+        encode_strings(old, &mut values)?;
     }
-    data.extend(texts(&new.node, "data"));
+    values.extend(texts(&new.node, "data"));
     let mut binary = texts(&old.node, "binaryData");
     binary.extend(texts(&new.node, "binaryData"));
     let Some(map) = new.node.map_mut() else {
         return Ok(());
     };
-    for (field, values) in [("data", data), ("binaryData", binary)] {
+    for (field, values) in [("data", values), ("binaryData", binary)] {
         if values.is_empty() {
             map.shift_remove(field);
         } else {
@@ -204,11 +206,28 @@ pub(crate) fn merge_data(old: &Resource, new: &mut Resource) -> Result<(), Error
     Ok(())
 }
 
+/// Adds the `stringData` of a Secret to its data.
+fn encode_strings(old: &Resource, values: &mut Mapping) -> Result<(), Error> {
+    let strings = match old.node.get("stringData") {
+        None => return Ok(()),
+        Some(null) if null.is_null() => return Ok(()),
+        Some(Node::Map(strings)) => strings,
+        Some(_) => return Err(old.error("stringData must be a mapping")),
+    };
+    for (key, value) in strings.iter() {
+        if !value.is_scalar() {
+            return Err(old.error(&format!("stringData.{key} must be a string")));
+        }
+        values.insert(key.clone(), data(base64_lines(value.text().as_bytes())));
+    }
+    Ok(())
+}
+
 fn texts(node: &Node, field: &str) -> Mapping {
     let map = node.get(field).and_then(Node::map);
     map.into_iter()
         .flatten()
-        .map(|(k, v)| (k.clone(), Node::string(v.text())))
+        .map(|(k, v)| (k.clone(), data(v.text())))
         .collect()
 }
 

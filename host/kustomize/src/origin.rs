@@ -107,6 +107,8 @@ fn note_text(
         } else if session.metadata.transformers {
             resource.transformations.push(text.clone());
         }
+        // kustomize writes its note beside the object's own annotations, which become text and share no value any more.
+        resource.set_texts("annotations", &[]);
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ mod strategic;
 
 use crate::error::{Error, Why};
 use crate::file::{Entry, Patch};
-use crate::resource::{Resource, first_conflict};
+use crate::resource::{Resource, first_conflict, set_field};
 use crate::session::Session;
 use crate::yaml::{Document, Node, Reader, Typing};
 use json::Operations;
@@ -261,7 +261,7 @@ fn merge(
     if !patch.allow_kind_change
         && let Some(map) = resource.node.map_mut()
     {
-        map.insert("kind".to_owned(), Node::string(kind));
+        set_field(map, "kind", &kind);
     }
     if !patch.allow_name_change {
         resource.set_name(&name);

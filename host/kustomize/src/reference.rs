@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::config::{Config, References};
 use crate::error::Error;
 use crate::fieldspec::{FieldSpec, Gvk};
-use crate::resource::{Previous, Resource, set_text};
+use crate::resource::{Previous, Resource, set_field, set_text};
 use crate::session::Session;
 use crate::yaml::{Node, Tag};
 
@@ -257,12 +257,9 @@ impl<'a> Finder<'a> {
         };
         self.charge(&found.name)?;
         self.charge(&found.namespace)?;
-        map.insert("name".to_owned(), Node::string(found.name.as_str()));
+        set_field(map, "name", &found.name);
         if !found.namespace.is_empty() {
-            map.insert(
-                "namespace".to_owned(),
-                Node::string(found.namespace.as_str()),
-            );
+            set_field(map, "namespace", &found.namespace);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::object::{Id, Object};
 use crate::origin;
 use crate::patch::select::Identity;
 use crate::schema::Schemas;
-use crate::yaml::{Mapping, Node};
+use crate::yaml::{Mapping, Node, Scalar};
 
 /// The namespace of what lives in none.
 const CLUSTER: &str = "_non_namespaceable_";
@@ -65,6 +65,8 @@ pub(crate) struct Resource {
     pub(crate) prefixes: Vec<String>,
     pub(crate) suffixes: Vec<String>,
     pub(crate) needs_hash: bool,
+    /// Whether a generator made it.
+    pub(crate) generated: bool,
     pub(crate) behavior: Behavior,
     /// Where it came from, where that is tracked.
     pub(crate) origin: Option<String>,
@@ -85,6 +87,7 @@ impl Resource {
             prefixes: Vec::new(),
             suffixes: Vec::new(),
             needs_hash: false,
+            generated: false,
             behavior: Behavior::Create,
             origin: None,
             transformations: Vec::new(),
@@ -233,16 +236,14 @@ impl Resource {
     }
 
     pub(crate) fn set_name(&mut self, name: &str) {
-        self.metadata_mut()
-            .insert("name".to_owned(), Node::string(name));
+        set_field(self.metadata_mut(), "name", name);
     }
 
     pub(crate) fn set_namespace(&mut self, namespace: &str) {
         if namespace.is_empty() {
             self.metadata_mut().shift_remove("namespace");
         } else {
-            self.metadata_mut()
-                .insert("namespace".to_owned(), Node::string(namespace));
+            set_field(self.metadata_mut(), "namespace", namespace);
         }
     }
 
@@ -261,12 +262,21 @@ impl Resource {
             return;
         };
         let old = std::mem::take(old);
+        // Once kustomize's own go, nothing is written over the others any more.
+        let last = !without.is_empty();
+        let text = |text: &str| {
+            if last {
+                Node::string(text)
+            } else {
+                Node::set(text)
+            }
+        };
         let texts: Mapping = match old {
             Node::Map(old) => {
                 let kept = old
                     .into_iter()
                     .filter(|(key, _)| !without.contains(&key.as_str()));
-                kept.map(|(key, value)| (key, Node::string(value.raw_text())))
+                kept.map(|(key, value)| (key, text(value.raw_text())))
                     .collect()
             }
             _ => Mapping::new(),
@@ -301,7 +311,7 @@ impl Resource {
 
     /// Whether kustomize would have noted anything in its annotations by now.
     pub(crate) fn has_notes(&self) -> bool {
-        self.needs_hash
+        self.generated
             || self.origin.is_some()
             || !(self.previous.is_empty() && self.prefixes.is_empty() && self.suffixes.is_empty())
     }
@@ -418,7 +428,17 @@ pub(crate) fn twice(first: &Resource, second: &Resource) -> String {
     }
 }
 
-/// A scalar that is text, whatever it looks like.
+/// Sets the text of a field. See [`Scalar::set_bare`].
+pub(crate) fn set_field(map: &mut Mapping, key: &str, text: &str) {
+    set_text(map.entry(key.to_owned()).or_default(), text.to_owned());
+}
+
+/// Sets the text of a scalar. See [`Scalar::set_bare`].
 pub(crate) fn set_text(node: &mut Node, text: String) {
-    *node = Node::string(text);
+    let mut scalar = match node {
+        Node::Scalar(old) => std::mem::take(old),
+        Node::Map(_) | Node::Seq(_) => Scalar::default(),
+    };
+    scalar.set_bare(text);
+    *node = Node::Scalar(scalar);
 }

@@ -12,7 +12,7 @@ use crate::fieldpath;
 use crate::file::Var;
 use crate::resource::Resource;
 use crate::session::Session;
-use crate::yaml::{Node, Scalar, Tag, number};
+use crate::yaml::{Node, Scalar, Style, Tag, number};
 
 /// The vars of a kustomization and its bases, by name.
 pub(crate) type Vars = BTreeMap<String, Var>;
@@ -161,7 +161,7 @@ fn fill(
                 .values_mut()
                 .try_for_each(|value| fill_text(session, values, value, &mut shared)),
             Node::Seq(items) => items.iter_mut().try_for_each(|item| match item {
-                Node::Scalar(scalar) if scalar.tag == Tag::Str => {
+                Node::Scalar(scalar) if is_text(scalar) => {
                     fill_scalar(session, values, scalar, &mut shared)
                 }
                 other => Err(format!("must hold strings, not {}", other.kind_name())),
@@ -190,13 +190,18 @@ fn fill_text(
     }
 }
 
+/// Whether kustomize takes it for text: also what was set without a type.
+fn is_text(scalar: &Scalar) -> bool {
+    scalar.tag == Tag::Str || scalar.style == Style::Bare
+}
+
 fn fill_scalar(
     session: &Session<'_>,
     values: &BTreeMap<String, Value>,
     scalar: &mut Scalar,
     shared: &mut Vec<Scalar>,
 ) -> Result<(), String> {
-    if scalar.tag != Tag::Str {
+    if !is_text(scalar) {
         return Ok(());
     }
     let new = expand(&scalar.text, values);

@@ -10,6 +10,7 @@ mod layout;
 mod load;
 mod node;
 mod parse;
+mod quote;
 mod scalar;
 mod scan;
 mod split;
@@ -19,5 +20,6 @@ pub(crate) use layout::{Entry, Layout, Shape};
 pub(crate) use load::{Document, Marks, Reader};
 pub(crate) use node::{Mapping, Node, text_cost};
 pub(crate) use scalar::{
-    Scalar, Style, Tag, Typing, go_json_number, needs_quotes, number, resolve, timestamp,
+    Scalar, Style, Tag, Typing, go_json_number, go_yaml_number, needs_quotes, number, resolve,
+    timestamp,
 };

@@ -15,7 +15,7 @@ pub(crate) fn suffix(node: &Node) -> Result<String, String> {
         "ConfigMap" => {
             let binary = field(node, "binaryData")?;
             text.push('{');
-            if binary.is_object() {
+            if !binary.is_string() {
                 text.push_str("\"binaryData\":");
                 encode(&binary, &mut text);
                 text.push(',');
@@ -29,7 +29,7 @@ pub(crate) fn suffix(node: &Node) -> Result<String, String> {
             text.push_str("{\"data\":");
             encode(&field(node, "data")?, &mut text);
             text.push_str(",\"kind\":\"Secret\",\"name\":\"\"");
-            if strings.is_object() {
+            if !strings.is_string() {
                 text.push_str(",\"stringData\":");
                 encode(&strings, &mut text);
             }
@@ -47,6 +47,8 @@ fn field(node: &Node, name: &str) -> Result<Value, String> {
     match node.get(name) {
         None => Ok(Value::String(String::new())),
         Some(scalar) if scalar.is_scalar() => Ok(Value::String(scalar.raw_text().to_owned())),
+        // kustomize takes it for a mapping, and what cannot be read as one is lost.
+        Some(Node::Seq(_)) => Ok(Value::Null),
         Some(other) => other.clone().into_value(),
     }
 }

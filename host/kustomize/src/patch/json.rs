@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::budget::Budget;
-use crate::yaml::{Node, Scalar, Style, Tag, go_json_number, number, timestamp};
+use crate::yaml::{Node, Scalar, Style, Tag, go_yaml_number, number, timestamp};
 
 /// A list of operations.
 pub(super) struct Operations(Vec<Operation>);
@@ -310,7 +310,7 @@ fn normalise(node: &mut Node) {
             Tag::Int | Tag::Float => {
                 // Go's JSON knows floats only, so that large integers lose digits.
                 if let Some(number) = number(&scalar.text).and_then(|number| number.as_f64()) {
-                    scalar.text = go_json_number(number);
+                    scalar.text = go_yaml_number(number);
                 }
             }
             Tag::Timestamp => {

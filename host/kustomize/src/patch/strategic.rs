@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use crate::budget::Budget;
 use crate::schema::{Schemas, Shape, View};
-use crate::yaml::{Node, Scalar};
+use crate::yaml::{Node, Scalar, Style, Tag};
 
 const DIRECTIVE: &str = "$patch";
 
@@ -40,8 +40,20 @@ impl<'a> Context<'a> {
                 }
                 Node::Scalar(new)
             }
-            (_, new) => new,
+            (_, mut new) => {
+                set(&mut new);
+                new
+            }
         }
+    }
+}
+
+/// A value as kustomize sets it in a field: text that looks like something else is in quotes from now on.
+fn set(node: &mut Node) {
+    if let Node::Scalar(scalar) = node
+        && (scalar.tag, scalar.style) == (Tag::Str, Style::Plain)
+    {
+        scalar.style = Style::when_set(&scalar.text);
     }
 }
 
@@ -241,7 +253,8 @@ fn fields(
         };
         let outcome = walk(dest.get_mut(&key), of_field, below, context);
         match outcome.map_err(|why| format!("{key}: {why}"))? {
-            Outcome::Same => {}
+            // What the patch leaves alone is set once more, too.
+            Outcome::Same => dest.get_mut(&key).into_iter().for_each(set),
             Outcome::Value(value) if !value.is_null() => {
                 let value = context.written(dest.get(&key), value);
                 dest.insert(key, value);

@@ -87,7 +87,7 @@ fn add_one(
     let shared = session.next_share();
     let scalar = Scalar {
         shared,
-        style: Style::of(value),
+        style: Style::when_set(value),
         ..Scalar::string(value)
     };
     for spec in fields {

@@ -6,7 +6,7 @@
 use crate::error::{Error, Why};
 use crate::fieldspec::{FieldSpec, Make};
 use crate::file::Entry;
-use crate::resource::{Resource, field_mapping, first_conflict, set_text};
+use crate::resource::{Resource, field_mapping, first_conflict};
 use crate::session::Session;
 use crate::yaml::{Mapping, Node, text_cost};
 
@@ -102,11 +102,14 @@ impl Move {
         match node.get_mut("subjects") {
             None => Ok(()),
             Some(_) if self.subjects == Subjects::None => Ok(()),
-            Some(Node::Seq(subjects)) => subjects
-                .iter_mut()
-                .filter_map(Node::map_mut)
-                .filter(|subject| moves(subject))
-                .try_for_each(|subject| self.set_field(subject)),
+            Some(Node::Seq(subjects)) => subjects.iter_mut().try_for_each(|subject| {
+                let kind = subject.kind_name();
+                match subject.map_mut() {
+                    Some(subject) if moves(subject) => self.set_field(subject),
+                    Some(_) => Ok(()),
+                    None => Err(format!("a subject must be a mapping, not {kind}")),
+                }
+            }),
             Some(other) if other.is_null() => Ok(()),
             Some(other) => Err(format!(
                 "subjects must be a list, not {}",
@@ -127,7 +130,7 @@ impl Move {
             return Err(format!("must be a string, not {}", node.kind_name()));
         }
         if !self.unset_only || node.text().is_empty() {
-            set_text(node, self.namespace.text.clone());
+            *node = Node::set(self.namespace.text.as_str());
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::options::Selector;
 use crate::patch::select::{Identity, Selection};
 use crate::resource::Resource;
 use crate::session::Session;
-use crate::yaml::{Node, Scalar, Tag, Typing, resolve};
+use crate::yaml::{Node, Scalar, Style, Tag, Typing, resolve};
 
 /// Makes all replacements, one after the other; `dir` is where their files are seen from.
 pub(crate) fn apply(
@@ -333,7 +333,7 @@ impl Writer<'_> {
             _ => self.value.text().to_owned(),
         };
         match place {
-            Node::Scalar(scalar) if fresh => *scalar = fieldpath::untyped(&text),
+            Node::Scalar(scalar) if fresh || scalar.style == Style::Bare => scalar.set_bare(text),
             Node::Scalar(scalar) => {
                 if !still_fits(scalar, &text) {
                     let is = place.kind_name();

@@ -7,7 +7,7 @@ use crate::patch::select::Selection;
 use crate::resource::Resource;
 use crate::session::Session;
 use crate::transform::namespace::{self, Move};
-use crate::yaml::{Node, Scalar, Style, Typing, resolve};
+use crate::yaml::{Node, Scalar, Style};
 
 /// Writes the text into the fields of all targets, as the kustomization in `dir` asks for.
 pub(crate) fn apply(
@@ -85,10 +85,7 @@ fn write(
         at => inserted(&old.text, at - 1, value),
     };
     session.budget.text(&new).map_err(|why| why.to_string())?;
-    *old = match old.style {
-        Style::Plain => Scalar::new(resolve(&new, Typing::Manifest), new),
-        _ => Scalar::string(new),
-    };
+    old.set_bare(new);
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use super::scalar::{Scalar, Tag};
+use super::scalar::{Scalar, Style, Tag};
 
 /// A mapping; keys are text, as kustomize compares them.
 pub(crate) type Mapping = IndexMap<String, Node>;
@@ -27,11 +27,18 @@ impl Default for Node {
 
 impl Node {
     pub(crate) fn null() -> Self {
-        Self::Scalar(Scalar::new(Tag::Null, "null".to_owned()))
+        Self::Scalar(Scalar::default())
     }
 
     pub(crate) fn string(text: impl Into<String>) -> Self {
         Self::Scalar(Scalar::string(text))
+    }
+
+    /// A text that is set in a field, as kustomize sets it.
+    pub(crate) fn set(text: impl Into<String>) -> Self {
+        let text = Scalar::string(text);
+        let style = Style::when_set(&text.text);
+        Self::Scalar(Scalar { style, ..text })
     }
 
     pub(crate) fn boolean(value: bool) -> Self {
@@ -48,6 +55,10 @@ impl Node {
 
     pub(crate) fn is_null(&self) -> bool {
         matches!(self, Self::Scalar(s) if s.tag == Tag::Null)
+    }
+
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self, Self::Scalar(s) if s.tag == Tag::Str)
     }
 
     pub(crate) fn is_scalar(&self) -> bool {

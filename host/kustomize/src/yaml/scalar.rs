@@ -45,6 +45,8 @@ pub(crate) struct Scalar {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     Plain,
+    /// Plain, and set by kustomize without a type: what is written over it is what it looks like.
+    Bare,
     /// In quotes, or as a literal block.
     Quoted,
     /// As a folded block.
@@ -65,6 +67,12 @@ impl Style {
     }
 }
 
+impl Default for Scalar {
+    fn default() -> Self {
+        Self::new(Tag::Null, "null".to_owned())
+    }
+}
+
 impl Scalar {
     pub(crate) fn new(tag: Tag, text: String) -> Self {
         Self {
@@ -80,9 +88,25 @@ impl Scalar {
         Self::new(Tag::Str, text.into())
     }
 
+    /// Sets the text as kustomize sets names and images: what stood there in quotes keeps them, else it is what it looks
+    /// like. An image called 5 is a number.
+    pub(crate) fn set_bare(&mut self, text: String) {
+        if self.is_unquoted() {
+            (self.tag, self.style) = (resolve(&text, Typing::Manifest), Style::Bare);
+        } else {
+            self.tag = Tag::Str;
+        }
+        self.text = text;
+        self.shared = 0;
+    }
+
+    fn is_unquoted(&self) -> bool {
+        matches!(self.style, Style::Plain | Style::Bare | Style::Missing)
+    }
+
     /// This value in the place of `old`, whose way of being written stays.
     pub(crate) fn over(mut self, old: &Self) -> Self {
-        if !matches!(old.style, Style::Plain | Style::Missing) {
+        if !old.is_unquoted() {
             self.tag = Tag::Str;
         }
         Self {
@@ -345,6 +369,21 @@ pub(crate) fn go_json_number(f: f64) -> String {
         };
     }
     format!("{f}")
+}
+
+/// A float as go-yaml writes it: with an exponent from a million on.
+pub(crate) fn go_yaml_number(f: f64) -> String {
+    if f == 0.0 || (1e-4..1e6).contains(&f.abs()) {
+        return format!("{f}");
+    }
+    let text = format!("{f:e}");
+    match text.split_once('e') {
+        Some((mantissa, exponent)) => match exponent.strip_prefix('-') {
+            Some(digits) => format!("{mantissa}e-{digits:0>2}"),
+            None => format!("{mantissa}e+{exponent:0>2}"),
+        },
+        None => text,
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,47 @@
+//! The same input through the real program and through ours.
+//!
+//! `cases.rs` shows every folder of `tests/cases/render` to kustomize: what it writes is what is in there. `fields.rs` holds
+//! the list of kustomize's fields against the folders. `random.rs` makes trees of its own. Where a build of kustomize is
+//! missing, that is said loudly, and fails where `REEVE_REQUIRE_CLUSTER=1`. The policies are shown to `opa` by a scenario.
+
+mod cases;
+mod fields;
+mod random;
+mod real;
+
+use std::path::PathBuf;
+
+use reeve_tests::binaries;
+
+/// The real kustomize, or a loud word that it is missing.
+fn kustomize() -> Option<real::Kustomize> {
+    match binaries::find("kustomize") {
+        Ok(path) => Some(real::Kustomize(path)),
+        Err(why) if std::env::var_os("REEVE_REQUIRE_CLUSTER").is_some_and(|set| set == "1") => {
+            panic!("{why:#}")
+        }
+        Err(why) => {
+            eprintln!("SKIPPED: nothing was shown to kustomize: {why:#}");
+            None
+        }
+    }
+}
+
+/// The folders of `tests/cases/render`.
+fn folders() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(reeve_tests::root().join("tests/cases/render"));
+    let entries = entries.expect("the cases are there");
+    let mut folders: Vec<_> = entries
+        .map(|entry| entry.expect("it is readable").path())
+        .collect();
+    folders.sort();
+    folders
+}
+
+fn name(folder: &std::path::Path) -> String {
+    folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
