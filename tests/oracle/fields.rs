@@ -68,11 +68,10 @@ fn holds(text: &str, word: &str) -> bool {
 
 /// The quoted names right behind `taken_by`.
 fn names<'a>(text: &'a str, taken_by: &str) -> Vec<&'a str> {
-    let behind = text.split(&format!(".{taken_by}\"")).skip(1);
-    behind
-        .filter_map(|rest| rest.split_once('"'))
-        .map(|(name, _)| name)
-        .collect()
+    let before = format!(".{taken_by}\"");
+    let behind = text.split(before.as_str()).skip(1);
+    let named = behind.filter_map(|rest| rest.split_once('"'));
+    named.map(|(name, _)| name).collect()
 }
 
 fn text_below(dir: &Path) -> String {

@@ -4,6 +4,12 @@
 //! the list of kustomize's fields against the folders. `random.rs` makes trees of its own. Where a build of kustomize is
 //! missing, that is said loudly, and fails where `REEVE_REQUIRE_CLUSTER=1`. The policies are shown to `opa` by a scenario.
 
+#![expect(
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panic and says aloud what it left out"
+)]
+
 mod cases;
 mod fields;
 mod random;

@@ -72,7 +72,7 @@ fn run(kustomize: &Kustomize, numbers: std::ops::Range<u64>) -> Score {
                         Verdict::BothRefuse => score.refused += 1,
                         Verdict::Panic => score.panics += 1,
                         Verdict::Differs(_) => {
-                            score.differ.push((number, smallest.unwrap_or_default()))
+                            score.differ.push((number, smallest.unwrap_or_default()));
                         }
                     });
                 }
@@ -89,7 +89,7 @@ fn told<T>(score: &Mutex<Score>, then: impl FnOnce(&mut Score) -> T) -> T {
 fn judge(kustomize: &Kustomize, case: &Case, scratch: &std::path::Path) -> Verdict {
     let files = case.tree();
     let dir = scratch.join("tree");
-    let _ = std::fs::remove_dir_all(&dir);
+    drop(std::fs::remove_dir_all(&dir));
     real::write(&dir, &files);
     let order = if case.legacy_order { "legacy" } else { "none" };
     let mut flags = vec!["--reorder", order];

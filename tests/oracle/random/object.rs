@@ -135,50 +135,43 @@ fn body(dice: &mut Dice, kind: &str, head: Yaml) -> Yaml {
             )
         }
         "HorizontalPodAutoscaler" => head.with("spec", autoscaler(dice)),
-        "PersistentVolumeClaim" => {
-            let spec = map([
-                ("storageClassName", plain(name(dice))),
-                ("volumeName", plain(name(dice))),
-            ]);
-            head.with(
-                "spec",
-                spec.with("accessModes", flow(texts(["ReadWriteOnce"]))),
-            )
-        }
-        "PersistentVolume" => {
-            let claim = map([
-                ("kind", plain("PersistentVolumeClaim")),
-                ("name", plain(name(dice))),
-            ]);
-            let spec = map([("storageClassName", plain(name(dice))), ("claimRef", claim)]);
-            head.with("spec", spec)
-        }
         "StorageClass" => head.with("provisioner", plain("example.com/disk")),
-        "ValidatingWebhookConfiguration" => {
-            let service = map([
-                ("name", plain(name(dice))),
-                ("namespace", plain(namespace(dice))),
-            ]);
-            let hook = map([
-                ("name", plain("a.example.com")),
-                ("clientConfig", map([("service", service)])),
-            ]);
-            head.with("webhooks", Yaml::List(vec![hook]))
-        }
-        "APIService" => {
-            let service = map([
-                ("name", plain(name(dice))),
-                ("namespace", plain(namespace(dice))),
-            ]);
-            head.with(
-                "spec",
-                map([("service", flow(service)), ("version", plain("v1"))]),
-            )
-        }
+        "PersistentVolumeClaim" | "PersistentVolume" => head.with("spec", volume(dice, kind)),
+        "ValidatingWebhookConfiguration" | "APIService" => served(dice, kind, head),
         "Namespace" => head,
         "Widget" => head.with("spec", widget(dice)),
         _ => head.with("spec", workload::spec(dice, kind)),
     }
+}
+
+fn volume(dice: &mut Dice, kind: &str) -> Yaml {
+    let spec = map([("storageClassName", plain(name(dice)))]);
+    if kind == "PersistentVolumeClaim" {
+        let spec = spec.with("volumeName", plain(name(dice)));
+        return spec.with("accessModes", flow(texts(["ReadWriteOnce"])));
+    }
+    let claim = map([
+        ("kind", plain("PersistentVolumeClaim")),
+        ("name", plain(name(dice))),
+    ]);
+    spec.with("claimRef", claim)
+}
+
+/// What a Service answers for.
+fn served(dice: &mut Dice, kind: &str, head: Yaml) -> Yaml {
+    let service = map([
+        ("name", plain(name(dice))),
+        ("namespace", plain(namespace(dice))),
+    ]);
+    if kind == "APIService" {
+        let spec = map([("service", flow(service)), ("version", plain("v1"))]);
+        return head.with("spec", spec);
+    }
+    let hook = map([
+        ("name", plain("a.example.com")),
+        ("clientConfig", map([("service", service)])),
+    ]);
+    head.with("webhooks", Yaml::List(vec![hook]))
 }
 
 pub(super) fn data(dice: &mut Dice) -> Yaml {

@@ -108,27 +108,12 @@ pub(super) fn merge(dice: &mut Dice, made: &Made) -> Yaml {
     if dice.chance(4) {
         return head.with("$patch", plain("delete"));
     }
+    merge_body(dice, made, head)
+}
+
+fn merge_body(dice: &mut Dice, made: &Made, head: Yaml) -> Yaml {
     match made.kind {
-        kind if TEMPLATED.contains(&kind) => {
-            let mut spec = map([]);
-            if dice.chance(30) && kind != "Job" {
-                spec.put(
-                    "replicas",
-                    if dice.chance(20) {
-                        plain("null")
-                    } else {
-                        number(dice)
-                    },
-                );
-            }
-            if kind == "Deployment" && dice.chance(15) {
-                spec.put("strategy", strategy(dice));
-            }
-            if dice.chance(85) {
-                spec.put("template", map([("spec", pod(dice))]));
-            }
-            head.with("spec", spec)
-        }
+        kind if TEMPLATED.contains(&kind) => head.with("spec", templated(dice, kind)),
         "Pod" => head.with("spec", pod(dice)),
         "CronJob" => {
             let template = map([("template", map([("spec", pod(dice))]))]);
@@ -167,6 +152,22 @@ pub(super) fn merge(dice: &mut Dice, made: &Made) -> Yaml {
         }
         _ => head,
     }
+}
+
+fn templated(dice: &mut Dice, kind: &str) -> Yaml {
+    let mut spec = map([]);
+    if dice.chance(30) && kind != "Job" {
+        let gone = dice.chance(20);
+        let count = if gone { plain("null") } else { number(dice) };
+        spec.put("replicas", count);
+    }
+    if kind == "Deployment" && dice.chance(15) {
+        spec.put("strategy", strategy(dice));
+    }
+    if dice.chance(85) {
+        spec.put("template", map([("spec", pod(dice))]));
+    }
+    spec
 }
 
 /// Values of keys, some of which take the key away.

@@ -6,6 +6,15 @@ use super::patch::selector;
 use super::scalar::{number, word};
 use super::yaml::{Yaml, flow, map, plain, texts};
 
+/// Fields that any object may have.
+const COMMON: [&str; 5] = [
+    "metadata.name",
+    "metadata.labels.app",
+    "metadata.annotations.note",
+    "metadata.annotations.[example.com/part]",
+    "metadata.labels",
+];
+
 /// An entry of `replacements`.
 pub(super) fn entry(
     dice: &mut Dice,
@@ -115,16 +124,7 @@ fn path(dice: &mut Dice, of: &Made) -> &'static str {
         return "metadata.namespace";
     }
     if dice.chance(35) {
-        let common = [
-            "metadata.name",
-            "metadata.labels.app",
-            "metadata.annotations.note",
-            "metadata.annotations.[example.com/part]",
-            "metadata.labels",
-            "metadata.name",
-            "metadata.annotations.note",
-        ];
-        return dice.pick(&common);
+        return dice.pick(&COMMON);
     }
     match of.kind {
         "Deployment" | "StatefulSet" | "DaemonSet" | "Job" => dice.pick(&[

@@ -12,11 +12,11 @@ pub(super) enum Yaml {
     /// A block scalar: its head, as `|-`, and its lines.
     Block(&'static str, String),
     /// A block scalar whose text is YAML.
-    Inline(Vec<Yaml>),
-    Map(Vec<(String, Yaml)>),
-    List(Vec<Yaml>),
+    Inline(Vec<Self>),
+    Map(Vec<(String, Self)>),
+    List(Vec<Self>),
     /// The same, in brackets.
-    Flow(Box<Yaml>),
+    Flow(Box<Self>),
 }
 
 pub(super) fn plain(text: impl Into<String>) -> Yaml {
@@ -154,7 +154,7 @@ fn value(of: &Yaml, indent: usize, out: &mut String) {
             // The dashes of a list may stand under its key, or further in.
             block(
                 of,
-                if of.len() % 2 == 0 {
+                if of.len().is_multiple_of(2) {
                     indent + 2
                 } else {
                     indent
