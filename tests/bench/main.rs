@@ -10,6 +10,7 @@ mod spread;
 mod usage;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
@@ -20,6 +21,9 @@ use reeve_tests::scenario;
 struct Args {
     /// What to measure, all without a name
     what: Vec<What>,
+    /// Measure one build: the program, the directory, the file for the output
+    #[arg(long, hide = true, num_args = 3)]
+    one: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,6 +46,9 @@ fn main() -> ExitCode {
 }
 
 fn bench(args: &Args) -> anyhow::Result<()> {
+    if let [program, directory, out] = args.one.as_slice() {
+        return usage::one(program, directory, out);
+    }
     let wanted = |what| args.what.is_empty() || args.what.contains(&what);
     if wanted(What::Render) {
         render::bench()?;

@@ -1,5 +1,9 @@
 //! What one process needed: its time on the clock, and the most memory it held.
+//!
+//! A process begins as a copy of its parent, and the kernel counts what that held as its own. So it is a small one that
+//! starts it: this program again, which does nothing else.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +18,31 @@ pub(crate) struct Usage {
 
 /// Runs `program build directory` to its end, its output into the file `out`.
 pub(crate) fn build(program: &Path, directory: &Path, out: &Path) -> anyhow::Result<Usage> {
+    let small = Command::new(std::env::current_exe()?)
+        .arg("--one")
+        .args([program, directory, out])
+        .stderr(Stdio::inherit())
+        .output()?;
+    let said = String::from_utf8_lossy(&small.stdout);
+    let (took, peak) = said
+        .trim()
+        .split_once(' ')
+        .with_context(|| format!("{} build {} failed", program.display(), directory.display()))?;
+    Ok(Usage {
+        took: Duration::from_nanos(took.parse()?),
+        peak_kib: peak.parse()?,
+    })
+}
+
+/// Does the same in this process and prints what it needed.
+pub(crate) fn one(program: &Path, directory: &Path, out: &Path) -> anyhow::Result<()> {
+    let needed = run(program, directory, out)?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{} {}", needed.took.as_nanos(), needed.peak_kib)?;
+    Ok(())
+}
+
+fn run(program: &Path, directory: &Path, out: &Path) -> anyhow::Result<Usage> {
     let out = std::fs::File::create(out).context("a file for the output")?;
     let begun = Instant::now();
     let child = Command::new(program)
