@@ -14,15 +14,23 @@ use crate::spec::Spec;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// The directory is not in the source.
-    #[error("kustomization path not found: {} is not a directory of the source", shown(.0))]
-    Path(String),
+    #[error(
+        "kustomization path not found: {} {}",
+        shown(.path), .left_out.unwrap_or("is not a directory of the source")
+    )]
+    Path {
+        /// The directory.
+        path: String,
+        /// What keeps it out of the source, if it is in the repository.
+        left_out: Option<&'static str>,
+    },
     /// The kustomization cannot be built.
     #[error("kustomize build of {} failed", shown(.path))]
     Build {
         /// The directory.
         path: String,
         /// Where and why.
-        source: reeve_kustomize::Error,
+        source: Box<reeve_kustomize::Error>,
     },
     /// What was built cannot be applied.
     #[error("kustomize build of {} made no usable manifests", shown(.path))]
@@ -38,20 +46,20 @@ impl Explain for Error {
     fn reason(&self) -> Reason {
         match self {
             // Flux: a path that is not there is an artifact that cannot be used.
-            Self::Path(_) => Reason::ArtifactFailed,
+            Self::Path { .. } => Reason::ArtifactFailed,
             Self::Build { .. } | Self::Bundle { .. } => Reason::BuildFailed,
         }
     }
 
     fn turn(&self) -> Turn {
         match self {
-            Self::Path(_) | Self::Build { .. } | Self::Bundle { .. } => Turn::NextRevision,
+            Self::Path { .. } | Self::Build { .. } | Self::Bundle { .. } => Turn::NextRevision,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Path(_) => {
+            Self::Path { .. } => {
                 Some("correct spec.path, or commit the directory to the source".to_owned())
             }
             Self::Build { .. } | Self::Bundle { .. } => None,
@@ -77,7 +85,8 @@ pub fn render(
 ) -> Result<Rendering, Error> {
     let path = spec.path.clone();
     if tree.kind(&path) != Some(Kind::Dir) {
-        return Err(Error::Path(path));
+        let left_out = tree.left_out(&path);
+        return Err(Error::Path { path, left_out });
     }
     let options = Options {
         overlay: spec.overlay.clone(),
@@ -90,7 +99,10 @@ pub fn render(
             .map(Rendering::Bundle)
             .map_err(|source| Error::Bundle { path, source }),
         Ok(Built::Wants(wanted)) => Ok(Rendering::Wants(wanted)),
-        Err(source) => Err(Error::Build { path, source }),
+        Err(why) => {
+            let source = Box::new(why);
+            Err(Error::Build { path, source })
+        }
     }
 }
 

@@ -133,7 +133,7 @@ fn load_component(
             return Err(Error::invalid_at(&entry.place, why));
         }
         None if path::is_ambiguous(&entry.text) => return Err(ambiguous(entry)),
-        None => return Err(Error::in_place(&entry.place, Why::Missing { path: target })),
+        None => return Err(session.missing(&target, &entry.place)),
     }
     let component = open(session, entry, &target, trail)?;
     if !component.component {
@@ -188,7 +188,7 @@ pub(crate) fn load(
         }
         Some(Kind::Dir) => load_base(session, entry, target, trail),
         None if path::is_ambiguous(&entry.text) => Err(ambiguous(entry)),
-        None => Err(Error::in_place(&entry.place, Why::Missing { path: target })),
+        None => Err(session.missing(&target, &entry.place)),
     }
 }
 

@@ -47,10 +47,12 @@ pub enum Why {
     #[error("{0}")]
     Invalid(String),
     /// Nothing lies at this path.
-    #[error("{path} does not exist")]
+    #[error("{path} {}", .left_out.unwrap_or("does not exist"))]
     Missing {
         /// The path, relative to the tree's root.
         path: String,
+        /// What keeps it out, if its author may see it there.
+        left_out: Option<&'static str>,
     },
     /// The path leads out of the tree.
     #[error("{path} lies outside of the repository")]
@@ -201,7 +203,7 @@ impl Error {
             | Why::Invalid(text)
             | Why::Conflict(text)
             | Why::Unreadable(text)
-            | Why::Missing { path: text }
+            | Why::Missing { path: text, .. }
             | Why::Outside { path: text } => *text = map(text),
             Why::Cycle(members) => members.iter_mut().for_each(|one| *one = map(one)),
             Why::Unknown { .. } | Why::Remote { .. } | Why::Limit { .. } | Why::Stopped => {}
@@ -242,6 +244,7 @@ mod tests {
             &place,
             Why::Missing {
                 path: "x.yaml".into(),
+                left_out: None,
             },
         );
         assert_eq!(

@@ -138,6 +138,13 @@ impl Tree for Joined<'_> {
         }
     }
 
+    fn left_out(&self, path: &str) -> Option<&'static str> {
+        match self.remotes.split(path) {
+            Some((tree, inner)) => tree.left_out(inner),
+            None => self.own.left_out(path),
+        }
+    }
+
     fn real(&self, path: &str) -> Option<String> {
         match self.remotes.split(path) {
             Some((tree, inner)) => {

@@ -110,7 +110,9 @@ fn objects(
         )
     })?;
     if tree.kind(&root) != Some(Kind::Dir) {
-        return Err(Error::new("", Why::Missing { path: root }));
+        let left_out = tree.left_out(&root);
+        let path = root;
+        return Err(Error::new("", Why::Missing { path, left_out }));
     }
     let budget = Budget::new(options.limits).stopped_by(options.stop.clone());
     let mut session = Session {

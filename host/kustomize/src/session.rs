@@ -61,14 +61,7 @@ impl Session<'_> {
                     format!("{path} is a directory, not a file"),
                 ));
             }
-            None => {
-                return Err(Error::in_place(
-                    place,
-                    Why::Missing {
-                        path: path.to_owned(),
-                    },
-                ));
-            }
+            None => return Err(self.missing(path, place)),
         }
         let bytes = self
             .tree
@@ -78,6 +71,13 @@ impl Session<'_> {
             .file(bytes.len() as u64)
             .map_err(|why| Error::new(path, why))?;
         Ok(bytes)
+    }
+
+    /// Nothing lies at `path`, which is named at `place`.
+    pub(crate) fn missing(&self, path: &str, place: &Place) -> Error {
+        let left_out = self.tree.left_out(path);
+        let path = path.to_owned();
+        Error::in_place(place, Why::Missing { path, left_out })
     }
 
     /// The bytes of the file that `entry` names from the directory `dir`.

@@ -34,6 +34,10 @@ pub trait Tree: Send + Sync {
     fn read(&self, path: &str) -> Result<Arc<[u8]>, ReadError>;
     /// The names in the directory `dir`, sorted; nothing when it is no directory.
     fn list(&self, dir: &str) -> Vec<String>;
+    /// What keeps from this tree what its author may see at `path`, as in "is a submodule": for an error.
+    fn left_out(&self, _path: &str) -> Option<&'static str> {
+        None
+    }
     /// The path of what lies at `path` without symbolic links on the way, or nothing where they lead out of the tree.
     /// Only who has links need say more than that it is the same.
     fn real(&self, path: &str) -> Option<String> {

@@ -102,6 +102,19 @@ fn symbolic_links_and_submodules_are_not_there() {
             assert_eq!(snapshot.kind(path), None, "{path}");
             assert!(snapshot.read(path).is_err(), "{path}");
         }
+        for (path, why) in [
+            ("alias.yaml", Some("symbolic link")),
+            ("up/etc/passwd", Some("symbolic link")),
+            ("sub", Some("submodule")),
+            ("nowhere", None),
+        ] {
+            let told = snapshot.left_out(path);
+            assert_eq!(told.is_some(), why.is_some(), "{path}");
+            assert!(
+                told.unwrap_or_default().contains(why.unwrap_or_default()),
+                "{path}"
+            );
+        }
         assert_eq!(snapshot.kind(""), Some(Kind::Dir));
         let run = snapshot.entries().find(|entry| entry.path == "run.sh");
         assert!(run.is_some_and(|entry| entry.executable));

@@ -32,6 +32,7 @@ struct Inner {
     digest: String,
     entries: BTreeMap<String, Node>,
     names: BTreeMap<String, Vec<String>>,
+    left_out: BTreeMap<String, &'static str>,
     repository: ThreadSafeRepository,
     file_bytes: u64,
     generation: Arc<Generation>,
@@ -163,6 +164,13 @@ impl Tree for Snapshot {
         Ok(Arc::from(&*object.data))
     }
 
+    /// Of the path, or of the first directory of it that is left out.
+    fn left_out(&self, path: &str) -> Option<&'static str> {
+        let ends = path.match_indices('/').map(|(at, _)| at);
+        let mut parts = ends.chain([path.len()]).filter_map(|end| path.get(..end));
+        parts.find_map(|part| self.0.left_out.get(part).copied())
+    }
+
     fn list(&self, dir: &str) -> Vec<String> {
         self.0.names.get(dir).cloned().unwrap_or_default()
     }
@@ -193,10 +201,14 @@ pub(super) fn read(
         terms,
         found: Vec::new(),
         rules: Vec::new(),
+        left_out: BTreeMap::new(),
     };
     walk.dir(root, "", 0)?;
     let Walk {
-        found, mut rules, ..
+        found,
+        mut rules,
+        left_out,
+        ..
     } = walk;
     rules.sort();
     let rules = Rules::new(ignore, &rules)?;
@@ -206,6 +218,7 @@ pub(super) fn read(
         subject,
         digest: digest(&entries),
         names: names(&entries),
+        left_out,
         entries,
         repository: shared,
         file_bytes: limits.file_bytes,
@@ -244,8 +257,14 @@ struct Walk<'a> {
     terms: &'a Terms,
     found: Vec<Raw>,
     rules: Vec<(String, String)>,
+    left_out: BTreeMap<String, &'static str>,
 }
 
+const LINK: &str =
+    "is a symbolic link: sources hold none, as in Flux; commit a copy or name what it leads to";
+const SUBMODULE: &str = "is a submodule, which is not fetched";
+/// How many entries that are left out can be told as such.
+const MAX_LEFT_OUT: usize = 1_000;
 /// What ignored files may add to the listing before it is given up.
 const IGNORED_FACTOR: usize = 10;
 /// Of one `.sourceignore`.
@@ -287,11 +306,25 @@ impl Walk<'_> {
                     id,
                     executable: true,
                 },
-                EntryKind::Link | EntryKind::Commit => continue,
+                EntryKind::Link => {
+                    self.leave_out(&path, LINK);
+                    continue;
+                }
+                EntryKind::Commit => {
+                    self.leave_out(&path, SUBMODULE);
+                    continue;
+                }
             };
             self.add(prefix, &name, Raw { path, node }, id, depth)?;
         }
         Ok(())
+    }
+
+    fn leave_out(&mut self, path: &[u8], why: &'static str) {
+        if self.left_out.len() < MAX_LEFT_OUT {
+            let path = String::from_utf8_lossy(path).into_owned();
+            self.left_out.insert(path, why);
+        }
     }
 
     fn add(
