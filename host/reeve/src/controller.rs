@@ -86,10 +86,19 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
     (queues, inboxes)
 }
 
+/// How many times the workers may run at once when each is of another owner.
+const OVERDRAFT: usize = 8;
+
+/// How many runs there may be at once, for so many workers.
+pub(crate) fn most(workers: usize) -> usize {
+    workers.saturating_mul(OVERDRAFT)
+}
+
 /// A run that panicked is a fault of ours: it is tried again, but not at once.
 fn pace(workers: usize) -> queue::Pace {
     queue::Pace {
         of_one: workers.div_ceil(2),
+        most: most(workers),
         workers,
         after_panic: Duration::from_secs(60),
     }

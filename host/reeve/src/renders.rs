@@ -4,22 +4,26 @@
 //! build makes is `core::render`'s, which tree is built `controller::kustomization`'s.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-use reeve_api::name::NamespacedName;
+use reeve_api::name::{NamespacedName, TenantName};
 use reeve_api::reason::Reason;
 use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::render::{Rendering, render};
 use reeve_core::spec::Spec;
 use reeve_kustomize::{Overlay, Reference, Remotes, Stop, Tree};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::observe::happening::RenderResult;
 
-/// Builds at once: they compute, so more than there are cores would only take memory, whoever they are for.
-const PLACES: usize = 3;
+/// Builds at once, each of another tenant: a tenant whose builds take long waits for itself, while the system shares the
+/// cores among the tenants. More would only take memory.
+const PLACES: usize = 8;
+/// How long a build may compute, whatever spec.timeout says: most take milliseconds.
+const LONGEST: Duration = Duration::from_secs(60);
 /// Bytes of YAML of all that is kept; in memory the objects take a few times as much.
 const KEPT: u64 = 8 << 20;
 /// A build larger than this is not kept: it would push out all the others.
@@ -28,6 +32,8 @@ const LARGEST: u64 = KEPT / 4;
 /// Where builds run, and what they made.
 pub(crate) struct Renders {
     places: Arc<Semaphore>,
+    /// Of each tenant that builds or waits to.
+    own: Mutex<BTreeMap<TenantName, Weak<Semaphore>>>,
     kept: Mutex<Kept>,
 }
 
@@ -43,14 +49,16 @@ impl Renders {
     pub(crate) fn new() -> Self {
         Self {
             places: Arc::new(Semaphore::new(PLACES)),
+            own: Mutex::default(),
             kept: Mutex::default(),
         }
     }
 
-    /// The objects of `spec` in `source`, whose content the git id `tree` names, with the `remotes` that it wanted. A
-    /// build with some is not kept: what they are is not in its key.
+    /// The objects of `spec` in `source`, whose content the git id `tree` names, with the `remotes` that it wanted, for
+    /// the tenant `whose`. A build with some remotes is not kept: what they are is not in its key.
     pub(crate) async fn render<T: Tree + Send + 'static>(
         &self,
+        whose: &TenantName,
         source: T,
         tree: &str,
         remotes: &Remotes,
@@ -61,7 +69,7 @@ impl Renders {
         if let Some(bundle) = self.kept().get(&spec.id, &key) {
             return Ok((Made::Bundle(bundle), RenderResult::Kept));
         }
-        let built = self.build(source, remotes.clone(), spec.clone(), deadline);
+        let built = self.build(whose, source, remotes.clone(), spec.clone(), deadline);
         let made = match built.await? {
             Rendering::Wants(wanted) => Made::Wants(wanted),
             Rendering::Bundle(bundle) => {
@@ -78,15 +86,20 @@ impl Renders {
     /// Rendering computes; it must not hold a thread that others' watches and answers need.
     async fn build<T: Tree + Send + 'static>(
         &self,
+        whose: &TenantName,
         source: T,
         remotes: Remotes,
         spec: Spec,
         deadline: Instant,
     ) -> Result<Rendering, Explained> {
-        let place = tokio::time::timeout_at(deadline, Arc::clone(&self.places).acquire_owned())
+        let place = tokio::time::timeout_at(deadline, self.place(whose))
             .await
-            .map_err(|_| late("waiting to build"))?
-            .map_err(|_| crashed())?;
+            .map_err(|_| late("waiting to build", "spec.timeout"))?
+            .ok_or_else(crashed)?;
+        let (deadline, bound) = match Instant::now() + LONGEST {
+            longest if longest < deadline => (longest, "the minute that a build may take"),
+            _ => (deadline, "spec.timeout"),
+        };
         let stop = Stop::default();
         // Until this run is over.
         let _given_up = GivenUp(stop.clone());
@@ -97,9 +110,26 @@ impl Renders {
         });
         tokio::time::timeout_at(deadline, building)
             .await
-            .map_err(|_| late("building"))?
+            .map_err(|_| late("building", bound))?
             .map_err(|_| crashed())?
             .map_err(|why| Explained::of(&why))
+    }
+
+    /// A place for one build of the tenant: first its own, lest its builds fill the places of others.
+    async fn place(&self, whose: &TenantName) -> Option<[OwnedSemaphorePermit; 2]> {
+        let own = {
+            let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+            own.retain(|_, places| places.strong_count() > 0);
+            let known = own.get(whose).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                let fresh = Arc::new(Semaphore::new(1));
+                own.insert(whose.clone(), Arc::downgrade(&fresh));
+                fresh
+            })
+        };
+        let own = own.acquire_owned().await.ok()?;
+        let shared = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        Some([own, shared])
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -117,10 +147,10 @@ impl Drop for GivenUp {
     }
 }
 
-fn late(doing: &str) -> Explained {
-    let message = format!("{doing} took longer than spec.timeout");
+fn late(doing: &str, bound: &str) -> Explained {
+    let message = format!("{doing} took longer than {bound}");
     Explained::new(Reason::BuildFailed, Turn::Retry, message)
-        .with_hint("raise spec.timeout, or build less at a time")
+        .with_hint("build less at a time: split the Kustomization, or use fewer patches")
 }
 
 fn crashed() -> Explained {
@@ -196,8 +226,6 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use reeve_api::kustomization::Kustomization;
     use reeve_kustomize::MemoryTree;
     use serde_json::json;
@@ -224,11 +252,33 @@ mod tests {
         [("a.yaml", map.as_str())].into_iter().collect()
     }
 
+    fn tenant(name: &str) -> TenantName {
+        name.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_tenant_that_builds_waits_for_itself_and_others_do_not() {
+        let renders = Renders::new();
+        let held = renders.place(&tenant("slow")).await;
+        assert!(held.is_some());
+        let soon = Duration::from_millis(20);
+        let again = tokio::time::timeout(soon, renders.place(&tenant("slow"))).await;
+        assert!(again.is_err(), "its own place is taken");
+        assert!(renders.place(&tenant("quick")).await.is_some());
+        drop(held);
+        assert!(renders.place(&tenant("slow")).await.is_some());
+        assert_eq!(
+            renders.own.lock().unwrap().len(),
+            1,
+            "none is kept for ever"
+        );
+    }
+
     async fn ask(renders: &Renders, tree: &str, spec: &Spec, bytes: usize) -> RenderResult {
         let deadline = Instant::now() + Duration::from_secs(60);
         let none = Remotes::refused();
         let answer = renders
-            .render(map(bytes), tree, &none, spec, deadline)
+            .render(&tenant("acme"), map(bytes), tree, &none, spec, deadline)
             .await;
         answer.unwrap().1
     }

@@ -111,14 +111,14 @@ pub(super) struct ControllerArgs {
     /// Namespace of the Lease; in a pod, its own
     #[arg(long, value_name = "NS")]
     lease_namespace: Option<NamespaceName>,
-    /// Kustomizations that are worked on at once
+    /// Kustomizations that are worked on at once; beyond that one of each tenant, up to eight times as many
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     concurrent: u16,
-    /// Sources that are fetched at once
+    /// Sources that are fetched at once; beyond that one of each tenant, up to eight times as many
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     concurrent_sources: u16,
     /// Seconds that runs under way may take to finish when the process is told to stop
-    #[arg(long, value_name = "SECONDS", default_value_t = 25)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     graceful_shutdown_timeout: u64,
     /// Least level of log lines
     #[arg(long, value_enum, default_value_t = Level::Info)]
@@ -295,7 +295,8 @@ async fn context(
 fn storage(args: &ControllerArgs) -> Result<(Mirrors, Store), CommandError> {
     let open = || -> std::io::Result<(Mirrors, Store)> {
         std::fs::create_dir_all(&args.storage_path)?;
-        let mirrors = Mirrors::open(&args.storage_path, usize::from(args.concurrent_sources))?;
+        let threads = controller::most(usize::from(args.concurrent_sources));
+        let mirrors = Mirrors::open(&args.storage_path, threads)?;
         let limits = store::Limits {
             total_bytes: args.storage_limit,
             ..store::Limits::default()

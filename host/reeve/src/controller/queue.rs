@@ -1,10 +1,12 @@
-//! Whose run is next: each key at most once at a time, woken now or later.
+//! Whose run is next: each key at most once at a time, woken now or later, the owners by turns.
 //!
 //! A key that is woken while it runs runs again afterwards, so that nothing told in between is missed; one that is woken
 //! twice before it runs, runs once. It deliberately knows nothing of what a run does. A run that panics is told and
 //! tried again later: one object never stops the others.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+mod agenda;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use agenda::Agenda;
 use reeve_core::schedule::Next;
 
 use crate::observe::WorkQueue;
@@ -54,10 +57,22 @@ impl<K> Queue<K> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     pub(crate) workers: usize,
-    /// How many of one owner run at once: fewer than there are workers, so that whoever holds all of his up for as long
-    /// as he can holds up nobody else.
+    /// How many of one owner run at once: fewer than there are workers.
     pub(crate) of_one: usize,
+    /// How many run at once when each is the only one of its owner: more than there are workers, so that owners who hold
+    /// all of theirs up for as long as they can hold up nobody else.
+    pub(crate) most: usize,
     pub(crate) after_panic: Duration,
+}
+
+impl Pace {
+    /// Whether one more may run, of an owner who has so many running, while so many run in all.
+    fn admits(&self, of_owner: usize, all: usize) -> bool {
+        match of_owner {
+            0 => all < self.most,
+            some => some < self.of_one && all < self.workers,
+        }
+    }
 }
 
 /// How work ends.
@@ -109,12 +124,13 @@ pub(crate) async fn work<K, F, R, O>(
     let mut running = JoinSet::new();
     let mut ids: HashMap<Id, (K, String)> = HashMap::new();
     loop {
-        while running.len() < pace.workers && !halt.is_begun() {
-            let fits = |key: &K| shares.get(&owner(key)).copied().unwrap_or_default() < pace.of_one;
-            let Some((key, since)) = agenda.take(fits) else {
+        while running.len() < pace.most && !halt.is_begun() {
+            let all = running.len();
+            let share = |whose: &str| shares.get(whose).copied().unwrap_or_default();
+            let admitted = |whose: &str| pace.admits(share(whose), all);
+            let Some((key, whose, since)) = agenda.take(admitted) else {
                 break;
             };
-            let whose = owner(&key);
             *shares.entry(whose.clone()).or_default() += 1;
             let ticket = seen.taken(since.elapsed());
             let work = run(key.clone());
@@ -124,25 +140,27 @@ pub(crate) async fn work<K, F, R, O>(
             });
             ids.insert(handle.id(), (key, whose));
         }
-        seen.holds(agenda.ready.len());
+        seen.holds(agenda.waiting());
         tokio::select! {
             biased;
             () = halt.begun() => break,
             Some(ended) = running.join_next_with_id() => {
                 if let Some((key, whose, next)) = settle(&mut ids, ended, pace.after_panic, &seen) {
                     release(&mut shares, &whose);
-                    agenda.ended(key, next, Instant::now());
+                    agenda.ended(key, &owner, next, Instant::now());
                 }
             }
             woken = inbox.recv() => match woken {
                 Some(key) => {
-                    if agenda.wake(key, Instant::now()) {
+                    if agenda.wake(key, &owner, Instant::now()) {
                         seen.added();
                     }
                 }
                 None => break,
             },
-            () = until(agenda.due()) => (0..agenda.ripen(Instant::now())).for_each(|_| seen.added()),
+            () = until(agenda.due()) => {
+                (0..agenda.ripen(&owner, Instant::now())).for_each(|_| seen.added());
+            }
         }
     }
     seen.holds(0);
@@ -199,91 +217,6 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// What runs, what waits for a worker, and what waits for its time.
-struct Agenda<K> {
-    ready: VecDeque<K>,
-    /// Since when each of them waits.
-    waiting: BTreeMap<K, Instant>,
-    running: BTreeSet<K>,
-    again: BTreeMap<K, Instant>,
-    later: BTreeSet<(Instant, K)>,
-    times: BTreeMap<K, Instant>,
-}
-
-impl<K> Default for Agenda<K> {
-    fn default() -> Self {
-        Self {
-            ready: VecDeque::new(),
-            waiting: BTreeMap::new(),
-            running: BTreeSet::new(),
-            again: BTreeMap::new(),
-            later: BTreeSet::new(),
-            times: BTreeMap::new(),
-        }
-    }
-}
-
-impl<K: Clone + Ord> Agenda<K> {
-    /// Whether that made it wait: it may do so already.
-    fn wake(&mut self, key: K, now: Instant) -> bool {
-        self.forget_time(&key);
-        let already = self.again.contains_key(&key) || self.waiting.contains_key(&key);
-        if already {
-            return false;
-        }
-        if self.running.contains(&key) {
-            self.again.insert(key, now);
-        } else {
-            self.waiting.insert(key.clone(), now);
-            self.ready.push_back(key);
-        }
-        true
-    }
-
-    /// The first that waits and fits, and since when it does.
-    fn take(&mut self, fits: impl Fn(&K) -> bool) -> Option<(K, Instant)> {
-        let at = self.ready.iter().position(fits)?;
-        let key = self.ready.remove(at)?;
-        let since = self.waiting.remove(&key)?;
-        self.running.insert(key.clone());
-        Some((key, since))
-    }
-
-    fn ended(&mut self, key: K, next: Next, now: Instant) {
-        self.running.remove(&key);
-        if let Some(since) = self.again.remove(&key) {
-            let _was_counted = self.wake(key, since);
-        } else if let Next::After(wait) = next {
-            let due = now + wait;
-            self.times.insert(key.clone(), due);
-            self.later.insert((due, key));
-        }
-    }
-
-    fn due(&self) -> Option<Instant> {
-        self.later.first().map(|(due, _)| *due)
-    }
-
-    /// Wakes all whose time has come, and says how many did not wait already.
-    fn ripen(&mut self, now: Instant) -> usize {
-        let mut woken = 0;
-        while let Some((due, _)) = self.later.first()
-            && *due <= now
-        {
-            if let Some((_, key)) = self.later.pop_first() {
-                woken += usize::from(self.wake(key, now));
-            }
-        }
-        woken
-    }
-
-    fn forget_time(&mut self, key: &K) {
-        if let Some(due) = self.times.remove(key) {
-            self.later.remove(&(due, key.clone()));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -291,14 +224,6 @@ mod tests {
 
     use super::*;
     use crate::observe::{Kind, Metrics};
-
-    fn now() -> Instant {
-        Instant::now()
-    }
-
-    fn taken(agenda: &mut Agenda<&'static str>) -> Option<&'static str> {
-        agenda.take(|_| true).map(|(key, _)| key)
-    }
 
     fn told() -> WorkQueue {
         Metrics::new().queue(Kind::Kustomization, 2)
@@ -309,40 +234,6 @@ mod tests {
             after_these: CancellationToken::new(),
             at_once: CancellationToken::new(),
         }
-    }
-
-    #[test]
-    fn a_key_woken_twice_before_it_runs_runs_once() {
-        let mut agenda = Agenda::default();
-        agenda.wake("a", now());
-        agenda.wake("a", now());
-        assert_eq!(taken(&mut agenda), Some("a"));
-        assert_eq!(taken(&mut agenda), None);
-    }
-
-    #[test]
-    fn a_key_woken_while_it_runs_runs_again() {
-        let mut agenda = Agenda::default();
-        agenda.wake("a", now());
-        assert_eq!(taken(&mut agenda), Some("a"));
-        agenda.wake("a", now());
-        assert_eq!(taken(&mut agenda), None);
-        agenda.ended("a", Next::After(Duration::from_secs(3600)), now());
-        assert_eq!(taken(&mut agenda), Some("a"));
-        assert_eq!(agenda.due(), None);
-    }
-
-    #[test]
-    fn a_wake_replaces_the_time_that_was_set() {
-        let mut agenda = Agenda::default();
-        let ended = now();
-        agenda.wake("a", ended);
-        taken(&mut agenda);
-        agenda.ended("a", Next::After(Duration::from_secs(10)), ended);
-        assert_eq!(agenda.due(), Some(ended + Duration::from_secs(10)));
-        agenda.wake("a", now());
-        assert_eq!(agenda.due(), None);
-        assert_eq!(taken(&mut agenda), Some("a"));
     }
 
     #[tokio::test]
@@ -358,6 +249,7 @@ mod tests {
                 workers: 2,
                 after_panic: Duration::from_millis(10),
                 of_one: 2,
+                most: 2,
             },
             halt.clone(),
             told(),
@@ -382,13 +274,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_holds_all_his_runs_up_holds_up_nobody_else() {
+    async fn owners_who_hold_all_of_theirs_up_hold_up_nobody_else() {
         let (queue, inbox) = Queue::new();
         let halt = until();
         let (seen, mut ran) = mpsc::unbounded_channel();
         let pace = Pace {
             workers: 2,
             of_one: 1,
+            most: 4,
             after_panic: Duration::from_secs(1),
         };
         let owner = |key: &&'static str| key.split('/').next().unwrap_or_default().to_owned();
@@ -410,7 +303,7 @@ mod tests {
                 }
             },
         ));
-        ["slow/a", "slow/b", "slow/c", "quick/a"]
+        ["slow/a", "slow/b", "slow2/a", "slow3/a", "quick/a"]
             .into_iter()
             .for_each(|key| queue.wake(key));
         assert_eq!(ran.recv().await, Some("quick/a"));
@@ -424,6 +317,7 @@ mod tests {
         let pace = Pace {
             workers: 1,
             of_one: 1,
+            most: 1,
             after_panic: Duration::from_secs(1),
         };
         let owner = |_: &&'static str| String::new();

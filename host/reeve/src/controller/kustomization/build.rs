@@ -69,7 +69,14 @@ async fn once(
     let begun = ctx.clock.instant();
     let answer = ctx
         .renders
-        .render(snapshot, tree, remotes, &wanted.spec, deadline)
+        .render(
+            &wanted.tenant.name,
+            snapshot,
+            tree,
+            remotes,
+            &wanted.spec,
+            deadline,
+        )
         .await;
     ctx.metrics.tell(&happening::Rendered {
         result: answer

@@ -1,0 +1,186 @@
+//! What runs, what waits for a worker, and what waits for its time.
+//!
+//! Owners take turns, so that one with thousands waiting delays another by one run and not by thousands. It deliberately
+//! doesn't know how many may run: who takes says whose.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use reeve_core::schedule::Next;
+use tokio::time::Instant;
+
+/// Keys by what they wait for.
+pub(super) struct Agenda<K> {
+    /// Of each owner those that wait for a worker, in order.
+    ready: BTreeMap<String, VecDeque<K>>,
+    /// The owners in `ready`, the next one first.
+    turns: VecDeque<String>,
+    /// Since when each of them waits.
+    waiting: BTreeMap<K, Instant>,
+    running: BTreeSet<K>,
+    again: BTreeMap<K, Instant>,
+    later: BTreeSet<(Instant, K)>,
+    times: BTreeMap<K, Instant>,
+}
+
+impl<K> Default for Agenda<K> {
+    fn default() -> Self {
+        Self {
+            ready: BTreeMap::new(),
+            turns: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            running: BTreeSet::new(),
+            again: BTreeMap::new(),
+            later: BTreeSet::new(),
+            times: BTreeMap::new(),
+        }
+    }
+}
+
+impl<K: Clone + Ord> Agenda<K> {
+    /// How many wait for a worker.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether that made it wait: it may do so already.
+    pub(super) fn wake(&mut self, key: K, owner: impl Fn(&K) -> String, now: Instant) -> bool {
+        self.forget_time(&key);
+        let already = self.again.contains_key(&key) || self.waiting.contains_key(&key);
+        if already {
+            return false;
+        }
+        if self.running.contains(&key) {
+            self.again.insert(key, now);
+            return true;
+        }
+        let whose = owner(&key);
+        let line = self.ready.entry(whose.clone()).or_default();
+        if line.is_empty() {
+            self.turns.push_back(whose);
+        }
+        line.push_back(key.clone());
+        self.waiting.insert(key, now);
+        true
+    }
+
+    /// The first of the first owner that is admitted, whose it is, and since when it waits.
+    pub(super) fn take(&mut self, admitted: impl Fn(&str) -> bool) -> Option<(K, String, Instant)> {
+        let at = self.turns.iter().position(|whose| admitted(whose))?;
+        let whose = self.turns.remove(at)?;
+        let line = self.ready.get_mut(&whose)?;
+        let key = line.pop_front()?;
+        if line.is_empty() {
+            self.ready.remove(&whose);
+        } else {
+            self.turns.push_back(whose.clone());
+        }
+        let since = self.waiting.remove(&key)?;
+        self.running.insert(key.clone());
+        Some((key, whose, since))
+    }
+
+    /// Its run is over; it waits again if it was woken meanwhile, or until its time.
+    pub(super) fn ended(&mut self, key: K, owner: impl Fn(&K) -> String, next: Next, now: Instant) {
+        self.running.remove(&key);
+        if let Some(since) = self.again.remove(&key) {
+            let _was_counted = self.wake(key, owner, since);
+        } else if let Next::After(wait) = next {
+            let due = now + wait;
+            self.times.insert(key.clone(), due);
+            self.later.insert((due, key));
+        }
+    }
+
+    /// When the next one's time comes.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.later.first().map(|(due, _)| *due)
+    }
+
+    /// Wakes all whose time has come, and says how many did not wait already.
+    pub(super) fn ripen(&mut self, owner: impl Fn(&K) -> String, now: Instant) -> usize {
+        let mut woken = 0;
+        while let Some((due, _)) = self.later.first()
+            && *due <= now
+        {
+            if let Some((_, key)) = self.later.pop_first() {
+                woken += usize::from(self.wake(key, &owner, now));
+            }
+        }
+        woken
+    }
+
+    fn forget_time(&mut self, key: &K) {
+        if let Some(due) = self.times.remove(key) {
+            self.later.remove(&(due, key.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn owner(key: &&'static str) -> String {
+        key.split('/').next().unwrap_or_default().to_owned()
+    }
+
+    fn taken(agenda: &mut Agenda<&'static str>) -> Option<&'static str> {
+        agenda.take(|_| true).map(|(key, ..)| key)
+    }
+
+    #[test]
+    fn a_key_woken_twice_before_it_runs_runs_once() {
+        let mut agenda = Agenda::default();
+        agenda.wake("a", owner, now());
+        agenda.wake("a", owner, now());
+        assert_eq!(taken(&mut agenda), Some("a"));
+        assert_eq!(taken(&mut agenda), None);
+    }
+
+    #[test]
+    fn a_key_woken_while_it_runs_runs_again() {
+        let mut agenda = Agenda::default();
+        agenda.wake("a", owner, now());
+        assert_eq!(taken(&mut agenda), Some("a"));
+        agenda.wake("a", owner, now());
+        assert_eq!(taken(&mut agenda), None);
+        agenda.ended("a", owner, Next::After(Duration::from_secs(3600)), now());
+        assert_eq!(taken(&mut agenda), Some("a"));
+        assert_eq!(agenda.due(), None);
+    }
+
+    #[test]
+    fn a_wake_replaces_the_time_that_was_set() {
+        let mut agenda = Agenda::default();
+        let ended = now();
+        agenda.wake("a", owner, ended);
+        taken(&mut agenda);
+        agenda.ended("a", owner, Next::After(Duration::from_secs(10)), ended);
+        assert_eq!(agenda.due(), Some(ended + Duration::from_secs(10)));
+        agenda.wake("a", owner, now());
+        assert_eq!(agenda.due(), None);
+        assert_eq!(taken(&mut agenda), Some("a"));
+    }
+
+    #[test]
+    fn owners_take_turns_and_one_that_is_not_admitted_is_passed_over() {
+        let mut agenda = Agenda::default();
+        for key in ["a/1", "a/2", "a/3", "b/1", "c/1"] {
+            agenda.wake(key, owner, now());
+        }
+        assert_eq!(agenda.waiting(), 5);
+        let order: Vec<_> = std::iter::from_fn(|| taken(&mut agenda)).collect();
+        assert_eq!(order, ["a/1", "b/1", "c/1", "a/2", "a/3"]);
+        agenda.wake("a/4", owner, now());
+        agenda.wake("b/2", owner, now());
+        let other = agenda.take(|whose| whose != "a").map(|(key, ..)| key);
+        assert_eq!(other, Some("b/2"));
+        assert_eq!(agenda.waiting(), 1);
+    }
+}
