@@ -50,9 +50,16 @@ bench: prepare plugins cluster ## What is promised in numbers, with a release bu
 	$(CARGO) build --release --workspace --bin reeve --bin bench
 	@REEVE_BIN=$(TARGET)/release/reeve $(TARGET)/release/bench $(WHAT)
 
-soak: prepare plugins cluster ## The full numbers: every fault many times; hours
+# The scenarios in which something breaks, and how often a soak runs each.
+FAULTS := faults:: outage:: leader:: stop:: superseded:: withdraw:: git::fault::
+ROUNDS ?= 10
+
+soak: prepare plugins cluster ## The full numbers: every generator, and each fault ROUNDS=10 times; hours
 	$(CARGO) build --release --workspace --bin reeve
 	REEVE_BIN=$(TARGET)/release/reeve REEVE_SOAK=1 REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace -- --nocapture
+	for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; \
+		REEVE_BIN=$(TARGET)/release/reeve REEVE_REQUIRE_CLUSTER=1 \
+		$(CARGO) test --workspace --test scenarios -- $(FAULTS); done
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -101,14 +101,12 @@ impl Plane {
     async fn start_parts(&self) -> anyhow::Result<()> {
         self.start_etcd()?;
         self.start_api()?;
-        // These wait for the API server by themselves.
-        let rest = vec![
-            self.start_scheduler()?,
-            self.start_managers()?,
-            self.start_kwok()?,
-        ];
+        // These wait for the API server by themselves, the managers for ten seconds only.
+        let rest = vec![self.start_scheduler()?, self.start_kwok()?];
         self.lock().rest = rest;
         self.ready().await?;
+        let managers = self.start_managers()?;
+        self.lock().rest.push(managers);
         self.nodes().await
     }
 

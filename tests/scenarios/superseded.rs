@@ -37,12 +37,9 @@ async fn act(what: &str, tenant: &Tenant<'_>, good: &str) -> anyhow::Result<()> 
 #[test]
 fn a_source_that_is_suspended_changed_or_deleted_is_no_longer_fetched() {
     scenario(async {
-        // One worker: as long as it is held, nobody else's push arrives.
-        let flags = ["--leader-elect=false", "--concurrent-sources=1"];
-        let estate = Estate::start_with(&flags).await?;
-        let other = estate.healthy_tenant("other").await?;
+        let estate = Estate::start().await?;
         let silent = HttpServer::start(estate.repositories(), Served::default()).await?;
-        for (n, what) in ["suspended", "changed", "deleted"].into_iter().enumerate() {
+        for what in ["suspended", "changed", "deleted"] {
             let tenant = estate.healthy_tenant(what).await?;
             silent.fault(Fault::Slow(Duration::from_secs(3600)));
             tenant
@@ -53,17 +50,88 @@ fn a_source_that_is_suspended_changed_or_deleted_is_no_longer_fetched() {
                 .fetch_from(&silent.url(tenant.name()), &credential)
                 .await?;
             wait::until(wait::PATIENCE, "the fetch is under way", || async {
-                (!silent.seen().is_empty()).then_some(())
+                (fetching(&estate).await? > 0.0).then_some(())
             })
             .await?;
             act(what, &tenant, &estate.git.url(tenant.name())).await?;
-            let colour = SETTINGS.replace("red", &format!("red{n}"));
-            let commit = other.commit([("settings.yaml", Some(colour))])?;
-            other.call_hook().await?;
-            let arrived = other.applied(&commit).await;
-            arrived.map_err(|why| why.context(format!("while another's source was {what}")))?;
+            let over = wait::until(wait::PATIENCE, "the fetch is over", || async {
+                (fetching(&estate).await? == 0.0).then_some(())
+            });
+            over.await
+                .map_err(|why| why.context(format!("when the source was {what}")))?;
         }
         Ok(())
+    });
+}
+
+/// How many sources are worked on.
+async fn fetching(estate: &Estate) -> Option<f64> {
+    let words = ["controller_runtime_active_workers", "\"gitrepository\""];
+    estate.controller.sample(&words).await.ok()
+}
+
+#[test]
+fn sources_that_never_answer_hold_up_nobody_else_and_say_what_they_wait_for() {
+    scenario(async {
+        let flags = ["--leader-elect=false", "--concurrent-sources=2"];
+        let estate = Estate::start_with(&flags).await?;
+        let other = estate.healthy_tenant("other").await?;
+        let silent = HttpServer::start(estate.repositories(), Served::default()).await?;
+        silent.fault(Fault::Slow(Duration::from_secs(3600)));
+        for name in ["hung-a", "hung-b", "hung-c"] {
+            let tenant = estate.healthy_tenant(name).await?;
+            tenant
+                .change(|draft| draft.set_source("timeout", json!("59m")))
+                .await?;
+            let credential = [("username", "git"), ("password", "s3cret-of-nobody")];
+            tenant
+                .fetch_from(&silent.url(tenant.name()), &credential)
+                .await?;
+            wait::until(wait::PATIENCE, "it says that it is at work", || async {
+                let source = tenant.sources().get(tenant.name()).await.ok()?;
+                let working = objects::condition(&source.data, "Reconciling")?;
+                (working.status == "True" && working.message.contains("new generation"))
+                    .then_some(())
+            })
+            .await?;
+        }
+        ensure!(fetching(&estate).await == Some(3.0), "all of them hang");
+        let commit = other.commit([("settings.yaml", Some(SETTINGS))])?;
+        other.call_hook().await?;
+        other.applied(&commit).await?;
+        ensure!(fetching(&estate).await == Some(3.0), "and still do");
+        Ok(())
+    });
+}
+
+#[test]
+fn an_artifact_that_left_the_store_is_made_again_and_that_of_a_deleted_source_goes() {
+    scenario(async {
+        let estate = Estate::start().await?;
+        let tenant = estate.healthy_tenant("stored").await?;
+        let (sources, name) = (tenant.sources(), tenant.name());
+        let source = sources.get(name).await?;
+        let url = objects::text(&source.data, "/status/artifact/url").map(str::to_owned);
+        let url = url.unwrap_or_default();
+        let answers = || async { anyhow::Ok(reqwest::get(&url).await?.status().as_u16()) };
+        ensure!(answers().await? == 200, "{url}");
+
+        for blob in std::fs::read_dir(estate.plane.room("storage-reeve")?.join("artifacts/blobs"))?
+        {
+            std::fs::remove_file(blob?.path())?;
+        }
+        ensure!(answers().await? == 404);
+        tenant.call_hook().await?;
+        wait::until(wait::PATIENCE, "it is served again", || async {
+            (answers().await.ok()? == 200).then_some(())
+        })
+        .await?;
+
+        sources.delete(name, &DeleteParams::default()).await?;
+        wait::until(wait::PATIENCE, "it is no longer served", || async {
+            (answers().await.ok()? == 404).then_some(())
+        })
+        .await
     });
 }
 

@@ -170,7 +170,7 @@ impl Spec {
             path: clean_path(spec.path.as_deref().unwrap_or_default())?,
             interval,
             retry_interval,
-            timeout: timeout(interval, spec.timeout.as_ref().map(|set| set.get())),
+            timeout: timeout(spec),
             prune: spec.prune,
             deletion_policy: spec.deletion_policy.unwrap_or_default(),
             service_account: service_account(spec)?,
@@ -348,8 +348,10 @@ fn target_namespace(spec: &KustomizationSpec) -> Result<Option<NamespaceName>, E
     .transpose()
 }
 
-/// As Flux: what is set, or the interval less 30 s for what follows it, and never under 30 s.
-fn timeout(interval: Duration, set: Option<Duration>) -> Duration {
+/// How long a run may take. As Flux: what is set, or the interval less 30 s for what follows it, and never under 30 s.
+pub fn timeout(spec: &KustomizationSpec) -> Duration {
+    let interval = spec.interval.get();
+    let set = spec.timeout.as_ref().map(|set| set.get());
     set.unwrap_or_else(|| interval.saturating_sub(TIMEOUT_FLOOR))
         .clamp(TIMEOUT_FLOOR, LONGEST_INTERVAL)
 }

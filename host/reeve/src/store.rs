@@ -257,6 +257,14 @@ impl Store {
         self.index().collect(kind, live, retention, now)
     }
 
+    /// Drops everything of one object. Gives the number of archives dropped.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn remove(&self, kind: &str, id: &NamespacedName) -> io::Result<usize> {
+        self.index().remove(kind, id)
+    }
+
     /// Bytes of all archives.
     pub fn used(&self) -> u64 {
         self.index().used()

@@ -51,8 +51,8 @@ pub enum SourceOutcome {
 }
 
 /// How far a run has come. Announced while it lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SourceProgress<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceProgress {
     /// The upstream is being asked.
     Asking,
     /// There is no artifact yet.
@@ -60,7 +60,7 @@ pub enum SourceProgress<'a> {
     /// The artifact that the status names is no longer in the store.
     Disappeared,
     /// The upstream has a revision that isn't the artifact's.
-    NewRevision(&'a str),
+    NewRevision(String),
 }
 
 /// The status while a run lasts.
@@ -69,7 +69,7 @@ pub enum SourceProgress<'a> {
 pub fn announce_source(
     previous: &GitRepositoryStatus,
     frame: &Frame<'_>,
-    progress: SourceProgress<'_>,
+    progress: &SourceProgress,
 ) -> GitRepositoryStatus {
     let mut status = previous.clone();
     let mut page = Page::new(&previous.conditions, frame);

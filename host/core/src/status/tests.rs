@@ -580,11 +580,11 @@ fn a_source_announces_what_it_is_at() {
         (
             "there is something new",
             &known,
-            SourceProgress::NewRevision(&revision),
+            SourceProgress::NewRevision(revision.clone()),
         ),
         ("the store lost it", &known, SourceProgress::Disappeared),
     ] {
-        let status = announce_source(previous, &frame(1, Memory::default()), progress);
+        let status = announce_source(previous, &frame(1, Memory::default()), &progress);
         story.line(format!("# {says}"));
         story.conditions(&status.conditions);
         let _ = writeln!(story.text, "  artifact: {}", status.artifact.is_some());

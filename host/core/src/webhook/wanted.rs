@@ -38,6 +38,14 @@ pub enum Error {
     /// Nothing acts on this field yet.
     #[error("{0} is not supported yet")]
     Unsupported(String),
+    /// Nothing of this group can be woken.
+    #[error("spec.resources[{at}].apiVersion: {version} is of no group of Flux")]
+    Group {
+        /// Which of the resources.
+        at: usize,
+        /// What stands there.
+        version: String,
+    },
     /// There is no Secret to take the token from.
     #[error("spec.secretRef is required when spec.type is not generic-oidc")]
     NoSecret,
@@ -50,7 +58,7 @@ impl Explain for Error {
     fn reason(&self) -> Reason {
         match self {
             Self::Type(_) | Self::Unsupported(_) => Reason::Unsupported,
-            Self::NoSecret | Self::SecretName(_) => Reason::ValidationFailed,
+            Self::Group { .. } | Self::NoSecret | Self::SecretName(_) => Reason::ValidationFailed,
         }
     }
 
@@ -62,6 +70,7 @@ impl Explain for Error {
         match self {
             Self::Type(_) => Some("the types served are generic and gitlab".into()),
             Self::Unsupported(_) => Some("remove the field".into()),
+            Self::Group { .. } => Some("correct it, or leave it out: the kind says enough".into()),
             Self::NoSecret => {
                 Some("name a Secret in the Receiver's namespace with a key `token`".into())
             }
@@ -87,6 +96,7 @@ impl Wanted {
         if !spec.oidc_providers.is_empty() {
             return Err(Error::Unsupported("spec.oidcProviders".into()));
         }
+        foreign(&spec.resources).map_or(Ok(()), Err)?;
         let secret = spec.secret_ref.as_ref().ok_or(Error::NoSecret)?;
         Ok(Self {
             kind,
@@ -97,6 +107,19 @@ impl Wanted {
             suspend: spec.suspend,
         })
     }
+}
+
+/// The first resource whose group is none of Flux's.
+fn foreign(resources: &[ReceiverResource]) -> Option<Error> {
+    let version = |r: &ReceiverResource| r.api_version.clone().filter(|set| !set.is_empty());
+    let versions = resources.iter().map(version).enumerate();
+    let mut set = versions.filter_map(|(at, version)| Some((at, version?)));
+    let (at, version) = set.find(|(_, version)| {
+        let group = version.split('/').next().unwrap_or_default();
+        !group.ends_with(".toolkit.fluxcd.io")
+    })?;
+    let version = version.chars().take(100).collect();
+    Some(Error::Group { at, version })
 }
 
 fn is_set(filter: Option<&String>) -> bool {
@@ -163,6 +186,16 @@ mod tests {
             assert_eq!(refused.to_string(), want);
             assert_eq!(refused.reason(), Reason::Unsupported);
             assert!(refused.turn().stalls());
+        }
+    }
+
+    #[test]
+    fn a_resource_of_another_group_is_named() {
+        let refused = parse("/resources/0", "apiVersion", json!("foo/v1")).unwrap_err();
+        let want = "spec.resources[0].apiVersion: foo/v1 is of no group of Flux";
+        assert_eq!(refused.to_string(), want);
+        for version in ["", "source.toolkit.fluxcd.io/v1beta2"] {
+            assert!(parse("/resources/0", "apiVersion", json!(version)).is_ok());
         }
     }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
+use reeve_api::name::NamespacedName;
+
 use crate::context::Context;
 use crate::store::Retention;
 
@@ -15,6 +17,17 @@ use crate::store::Retention;
 const EVERY: Duration = Duration::from_secs(10 * 60);
 /// How long a mirror is kept that nobody fetches into.
 const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes the archives of a source that goes: nobody is to fetch them any more.
+pub(super) async fn remove(ctx: &Arc<Context>, id: &NamespacedName) {
+    let (store, id) = (ctx.store.clone(), id.clone());
+    let removed = tokio::task::spawn_blocking(move || store.remove("gitrepository", &id));
+    match removed.await {
+        Ok(Ok(_)) => {}
+        Ok(Err(why)) => tracing::warn!(error = %why, "removing the artifact from the disk failed"),
+        Err(why) => tracing::error!(error = %why, "removing the artifact from the disk crashed"),
+    }
+}
 
 /// Looks over the disk for as long as it is polled.
 pub(super) async fn keep(ctx: Arc<Context>) {

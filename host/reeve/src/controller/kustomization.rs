@@ -9,7 +9,7 @@ mod withdraw;
 
 use std::sync::Arc;
 
-use reeve_api::kustomization::Kustomization;
+use reeve_api::kustomization::{Kustomization, KustomizationStatus};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_api::source::GitRepository;
@@ -20,13 +20,15 @@ use reeve_core::inventory::Inventory;
 use reeve_core::plan::Plan;
 use reeve_core::schedule::Next;
 use reeve_core::spec::{SourceRef, Spec};
-use reeve_core::status::{Applied, Change, Failed, KustomizationOutcome, KustomizationProgress};
+use reeve_core::status::{
+    self, Applied, Change, Failed, Frame, KustomizationOutcome, KustomizationProgress,
+};
 use reeve_core::tenancy::{self, Tenant};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::record::{Recorder, changes};
-use super::report::{self, Run};
+use super::report::{self, Announced, Run};
 use crate::cluster::{Failures, Until};
 use crate::context::Context;
 use crate::index::Stored;
@@ -102,7 +104,11 @@ async fn deliver(
         deadline: Instant::now() + wanted.spec.timeout,
         over: over.clone(),
     };
-    let progress = run.announce(revision.clone(), wanted.spec.timeout);
+    let progress = Announced::new(KustomizationProgress::Fetching);
+    let page = |previous: &KustomizationStatus, frame: &Frame<'_>, at| {
+        let timeout = wanted.spec.timeout;
+        status::announce_kustomization(previous, frame, at, &revision, timeout)
+    };
     let work = async {
         // decide: nothing below this line and above the next reaches the cluster but to ask what kinds it serves
         progress.at(KustomizationProgress::Building);
@@ -115,7 +121,7 @@ async fn deliver(
         progress.at(KustomizationProgress::DetectingDrift);
         Ok::<_, Stopped>(apply(ctx, object, &wanted, prepared, &until, run).await)
     };
-    let outcome = report::announcing(ctx, object, run, &progress, work).await;
+    let outcome = report::announcing(ctx, &**object, run, &progress, page, work).await;
     match outcome {
         Ok(Ok(done)) => KustomizationOutcome::Applied(Applied {
             took: run.took(ctx),

@@ -21,8 +21,9 @@ use reeve_core::admit::Denied;
 use reeve_core::failure::{Explained, chain};
 use reeve_core::inventory::{self, Inventory};
 use reeve_core::schedule::Next;
+use reeve_core::spec;
 use reeve_core::status::{
-    self, Change, KustomizationOutcome, PluginOutcome, ReceiverOutcome, SourceOutcome,
+    self, Change, Frame, KustomizationOutcome, PluginOutcome, ReceiverOutcome, SourceOutcome,
     TenantOutcome, Told,
 };
 
@@ -68,16 +69,13 @@ pub(super) async fn kustomization(
     outcome: KustomizationOutcome,
 ) -> Next {
     let previous = object.status.clone().unwrap_or_default();
-    let spec = &object.spec;
-    let interval = spec.interval.get();
-    let retry = spec
+    let wanted = &object.spec;
+    let interval = wanted.interval.get();
+    let retry = wanted
         .retry_interval
         .as_ref()
         .map_or(interval, reeve_api::duration::Duration::get);
-    let timeout = spec
-        .timeout
-        .as_ref()
-        .map_or(interval, reeve_api::duration::Duration::get);
+    let timeout = spec::timeout(wanted);
     let frame = run.frame(ctx, interval, retry);
     let told = status::tell_kustomization(&previous, &frame, timeout, &outcome);
     let (ending, revision) = match &outcome {
@@ -166,13 +164,17 @@ pub(super) async fn record(
 }
 
 /// Does `work`, and says on the object how far it is when it takes long.
-pub(super) async fn announcing<T>(
+pub(super) async fn announcing<K: Reported, P: Clone, T>(
     ctx: &Context,
-    object: &Kustomization,
+    object: &K,
     run: &Run,
-    announced: &Announced,
+    announced: &Announced<P>,
+    page: impl Fn(&K::Status, &Frame<'_>, P) -> K::Status,
     work: impl Future<Output = T>,
-) -> T {
+) -> T
+where
+    K::Status: Default,
+{
     let mut work = std::pin::pin!(work);
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + QUIET, QUIET);
     loop {
@@ -181,11 +183,9 @@ pub(super) async fn announcing<T>(
             done = &mut work => return done,
             _ = ticks.tick() => {
                 let Some(progress) = announced.news() else { continue };
-                let previous = object.status.clone().unwrap_or_default();
+                let previous = object.status().cloned().unwrap_or_default();
                 let frame = run.frame(ctx, Duration::MAX, Duration::MAX);
-                let (revision, timeout) = announced.about();
-                let status =
-                    status::announce_kustomization(&previous, &frame, progress, revision, timeout);
+                let status = page(&previous, &frame, progress);
                 run.write_if_free(ctx, object, &status).await;
             }
         }

@@ -6,17 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reeve_api::meta::Artifact;
 use reeve_api::name::{NamespacedName, ObjectName};
-use reeve_api::source::GitRepository;
+use reeve_api::source::{GitRepository, GitRepositoryStatus};
 use reeve_core::artifact::Revision;
 use reeve_core::failure::Explained;
 use reeve_core::index::Target;
 use reeve_core::schedule::Next;
 use reeve_core::source::Wanted;
-use reeve_core::status::SourceOutcome;
+use reeve_core::status::{self, Frame, SourceOutcome, SourceProgress};
 use tokio::time::Instant;
 
-use super::report::{self, Run};
+use super::report::{self, Announced, Run};
 use crate::context::Context;
 use crate::git::{self, Remote, credential};
 use crate::index::{self, Stored};
@@ -30,6 +31,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     };
     if object.metadata.deletion_timestamp.is_some() {
         ctx.index.write(|known| known.stored.remove(id));
+        super::housekeeping::remove(ctx, id).await;
         return report::farewell(ctx, &*object).await;
     }
     let run = Run::begin(ctx, Target::Source(id.clone()), &*object);
@@ -37,7 +39,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         Ok(()) => {
             tokio::select! {
                 biased;
-                outcome = deliver(ctx, id, &object) => outcome,
+                outcome = deliver(ctx, id, &object, &run) => outcome,
                 // The fetch is dropped, and with it its connection. What wakes the next run tells the rest.
                 () = course.over().cancelled() => {
                     tracing::info!("fetching stops: the object was changed or deleted meanwhile");
@@ -67,7 +69,12 @@ fn look_at(ctx: &Context, id: &NamespacedName) {
         .for_each(|id| ctx.queues.kustomizations.wake(id));
 }
 
-async fn deliver(ctx: &Arc<Context>, id: &NamespacedName, object: &GitRepository) -> SourceOutcome {
+async fn deliver(
+    ctx: &Arc<Context>,
+    id: &NamespacedName,
+    object: &GitRepository,
+    run: &Run,
+) -> SourceOutcome {
     if object.spec.suspend {
         return SourceOutcome::Suspended;
     }
@@ -76,15 +83,33 @@ async fn deliver(ctx: &Arc<Context>, id: &NamespacedName, object: &GitRepository
         Err(why) => return failed(Explained::of(&why)),
     };
     let deadline = Instant::now() + wanted.timeout;
-    match tokio::time::timeout_at(
-        deadline + Duration::from_secs(1),
-        fetch(ctx, id, &wanted, deadline),
-    )
-    .await
-    {
+    let progress = Announced::new(SourceProgress::Asking);
+    let page = |previous: &GitRepositoryStatus, frame: &Frame<'_>, at| {
+        status::announce_source(previous, frame, &at)
+    };
+    let had = object
+        .status
+        .as_ref()
+        .and_then(|told| told.artifact.as_ref());
+    let at = |upstream: &Revision, standing| progress.at(proceeding(had, upstream, standing));
+    let work = fetch(ctx, id, &wanted, deadline, at);
+    let work = tokio::time::timeout_at(deadline + Duration::from_secs(1), work);
+    match report::announcing(ctx, object, run, &progress, page, work).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(Stopped { why, newer })) => SourceOutcome::Failed { why, newer },
         Err(_) => failed(Explained::of(&git::Error::late(wanted.timeout))),
+    }
+}
+
+/// What is told about an upstream that is known by now.
+fn proceeding(had: Option<&Artifact>, upstream: &Revision, standing: Standing) -> SourceProgress {
+    match had {
+        None => SourceProgress::First,
+        Some(had) if had.revision != upstream.to_string() => {
+            SourceProgress::NewRevision(upstream.to_string())
+        }
+        Some(_) if standing == Standing::Lost => SourceProgress::Disappeared,
+        Some(_) => SourceProgress::Asking,
     }
 }
 
@@ -109,6 +134,7 @@ async fn fetch(
     id: &NamespacedName,
     wanted: &Wanted,
     deadline: Instant,
+    at: impl Fn(&Revision, Standing),
 ) -> Result<SourceOutcome, Stopped> {
     let begun = ctx.clock.instant();
     let tell = |revision: &str, result| told(ctx, revision, result, begun.elapsed());
@@ -124,13 +150,9 @@ async fn fetch(
         }
     };
     let revision = resolved.revision().clone();
-    let fetched_for = fetched_for(wanted);
-    let is_stored = ctx.index.read(|known| {
-        known.stored.get(id).is_some_and(|stored| {
-            stored.wanted == fetched_for && stored.artifact.revision == revision
-        })
-    });
-    if is_stored {
+    let standing = standing(ctx, id, wanted, &revision);
+    at(&revision, standing);
+    if standing == Standing::Stored {
         tell(&revision.to_string(), FetchResult::Unchanged);
         return Ok(SourceOutcome::Unchanged {
             revision: revision.to_string(),
@@ -160,6 +182,31 @@ async fn fetch(
         subject,
         ignore,
     })
+}
+
+/// What there is of a revision.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is in the store.
+    Stored,
+    /// It was, and somebody removed it from the disk.
+    Lost,
+    /// It is yet to be fetched, as far as this process knows.
+    Unknown,
+}
+
+fn standing(ctx: &Context, id: &NamespacedName, wanted: &Wanted, revision: &Revision) -> Standing {
+    let fetched_for = fetched_for(wanted);
+    let known = ctx.index.read(|known| {
+        let stored = known.stored.get(id)?;
+        let same = stored.wanted == fetched_for && stored.artifact.revision == *revision;
+        same.then(|| stored.artifact.clone())
+    });
+    match known {
+        Some(artifact) if ctx.store.has(&artifact) => Standing::Stored,
+        Some(_) => Standing::Lost,
+        None => Standing::Unknown,
+    }
 }
 
 fn told(ctx: &Context, revision: &str, result: FetchResult, took: Duration) {

@@ -257,8 +257,9 @@ fn private_v6(address: Ipv6Addr) -> Option<&'static str> {
     match (a, b) {
         _ if address.is_unspecified() => Some("an unspecified address"),
         _ if address.is_loopback() => Some("a loopback address"),
-        // An IPv4 address in other clothes: compatible, translated (NAT64), 6to4.
+        // An IPv4 address in other clothes: compatible, translated (SIIT, NAT64), 6to4.
         (0, 0) if (c, d, e, f) == (0, 0, 0, 0) => embedded(g, h).or(Some("a reserved address")),
+        (0, 0) if (c, d, e, f) == (0, 0, 0xffff, 0) => embedded(g, h),
         (0x64, 0xff9b) if (c, d, e, f) == (0, 0, 0, 0) => embedded(g, h),
         (0x64, 0xff9b) => Some("a private address"),
         (0x2002, high) => embedded(high, c),
@@ -315,6 +316,7 @@ mod tests {
             "::ffff:127.0.0.1",
             "::ffff:169.254.169.254",
             "::127.0.0.1",
+            "::ffff:0:127.0.0.1",
             "64:ff9b::a9fe:a9fe",
             "64:ff9b:1::1",
             "2002:7f00:1::",

@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -102,7 +103,7 @@ impl Index {
         }
         let path = self.dir.join(hex::encode(key));
         let fresh = path.with_extension("new");
-        fs::write(&fresh, encode(&record))?;
+        write_private(&fresh, encode(&record).as_bytes())?;
         fs::rename(fresh, path)?;
         let archive = (record.digest, record.size);
         self.blobs.insert(record.tree.clone(), archive);
@@ -161,6 +162,19 @@ impl Index {
                     .map(|(_, key)| *key),
             );
         }
+        self.drop_records(doomed)
+    }
+
+    /// Forgets everything of one object.
+    pub(super) fn remove(&mut self, kind: &str, id: &NamespacedName) -> io::Result<usize> {
+        let of_it = |record: &Record| record.kind == kind && record.id == *id;
+        let doomed = self.records.iter().filter(|(_, record)| of_it(record));
+        let doomed = doomed.map(|(key, _)| *key).collect();
+        self.drop_records(doomed)
+    }
+
+    /// Drops records, and the archives that no other refers to.
+    fn drop_records(&mut self, doomed: Vec<[u8; 32]>) -> io::Result<usize> {
         for key in doomed {
             self.records.remove(&key);
             remove(&self.dir.join(hex::encode(key)))?;
@@ -180,6 +194,18 @@ impl Index {
         }
         Ok(unwanted.len())
     }
+}
+
+/// Its path is what proves that somebody may fetch the archive: for nobody else on this machine.
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut open = fs::OpenOptions::new();
+    let mut file = open
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(bytes)
 }
 
 fn remove(path: &Path) -> io::Result<()> {

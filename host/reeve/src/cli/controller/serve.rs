@@ -119,6 +119,18 @@ async fn only_while_leading(
 pub(super) fn artifact_base(args: &ControllerArgs) -> String {
     match &args.storage_adv_addr {
         Some(host) => format!("http://{host}"),
+        None if args.storage_addr.ip().is_unspecified() => {
+            format!("http://{}:{}", own_name(), args.storage_addr.port())
+        }
         None => format!("http://{}", args.storage_addr),
     }
+}
+
+/// This machine's name, as Flux finds it; in a pod it is the pod's.
+fn own_name() -> String {
+    let kernels = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let named = |name: &String| !name.trim().is_empty();
+    let name = std::env::var("HOSTNAME").ok().filter(named);
+    let name = name.or_else(|| kernels().filter(named));
+    name.map_or_else(|| "localhost".to_owned(), |name| name.trim().to_owned())
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt as _;
 use reeve_api::RECONCILE_REQUEST;
 use reeve_core::index::Target;
-use reeve_core::status::{Frame, KustomizationProgress, Memory};
+use reeve_core::status::{Frame, Memory};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -89,15 +89,6 @@ impl Run {
         self.target.as_ref()
     }
 
-    /// How far this run is, for who watches.
-    pub(in crate::controller) fn announce(&self, revision: String, timeout: Duration) -> Announced {
-        Announced {
-            revision,
-            timeout,
-            state: Cell::new((KustomizationProgress::Fetching, true)),
-        }
-    }
-
     pub(super) async fn page(&self) -> MutexGuard<'_, Page> {
         self.page.lock().await
     }
@@ -149,15 +140,19 @@ async fn write<K: Reported>(
 }
 
 /// How far a run is. Set as it proceeds, told when it takes long.
-pub(in crate::controller) struct Announced {
-    revision: String,
-    timeout: Duration,
-    state: Cell<(KustomizationProgress, bool)>,
+pub(in crate::controller) struct Announced<P> {
+    state: Cell<(P, bool)>,
 }
 
-impl Announced {
+impl<P: Clone> Announced<P> {
+    /// The run begins like this.
+    pub(in crate::controller) fn new(progress: P) -> Self {
+        let state = Cell::new((progress, true));
+        Self { state }
+    }
+
     /// The run has come this far.
-    pub(in crate::controller) fn at(&self, progress: KustomizationProgress) {
+    pub(in crate::controller) fn at(&self, progress: P) {
         *self
             .state
             .lock()
@@ -165,17 +160,12 @@ impl Announced {
     }
 
     /// How far it has come, if that was not told yet.
-    pub(super) fn news(&self) -> Option<KustomizationProgress> {
+    pub(super) fn news(&self) -> Option<P> {
         let mut state = self
             .state
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (progress, news) = *state;
-        state.1 = false;
-        news.then_some(progress)
-    }
-
-    pub(super) fn about(&self) -> (&str, Duration) {
-        (&self.revision, self.timeout)
+        let news = std::mem::replace(&mut state.1, false);
+        news.then(|| state.0.clone())
     }
 }
