@@ -1,16 +1,19 @@
 //! YAML as kustomize reads and writes it.
 //!
 //! Typing of plain scalars lives in `yaml/scalar.rs`, the tree in `yaml/node.rs`, reading in `yaml/load.rs`, writing in
-//! `yaml/emit.rs`, places of values in `yaml/layout.rs`. No rule about Kubernetes is here.
+//! `yaml/emit.rs`, places of values in `yaml/layout.rs`, writing again
+//! what was changed inside in `yaml/restyle.rs`. No rule about Kubernetes is here.
 
 mod cursor;
 mod emit;
 mod fold;
 mod layout;
 mod load;
+mod look;
 mod node;
 mod parse;
 mod quote;
+mod restyle;
 mod scalar;
 mod scan;
 mod split;
@@ -19,6 +22,7 @@ pub(crate) use emit::{emit, emit_in_order};
 pub(crate) use layout::{Entry, Layout, Shape};
 pub(crate) use load::{Document, Marks, Reader};
 pub(crate) use node::{Mapping, Node, text_cost};
+pub(crate) use restyle::restyled;
 pub(crate) use scalar::{
     Scalar, Style, Tag, Typing, go_json_number, go_yaml_number, needs_quotes, number, resolve,
     timestamp,

@@ -28,16 +28,10 @@ pub(crate) fn emit(value: &Value, out: &mut String) {
 
 /// The same with the keys in their order and no line folded, as kustomize writes text in text.
 pub(crate) fn emit_in_order(value: &Value, out: &mut String) {
-    let emitter = Emitter {
-        out,
-        column: 0,
-        width: usize::MAX,
-        sorted: false,
-    };
-    emitter.document(value);
+    Emitter::unfolded(out).document(value);
 }
 
-struct Emitter<'a> {
+pub(super) struct Emitter<'a> {
     out: &'a mut String,
     /// Characters since the last line break.
     column: usize,
@@ -47,7 +41,17 @@ struct Emitter<'a> {
     sorted: bool,
 }
 
-impl Emitter<'_> {
+impl<'a> Emitter<'a> {
+    /// One that folds no line and keeps keys in their order.
+    pub(super) fn unfolded(out: &'a mut String) -> Self {
+        Self {
+            out,
+            column: 0,
+            width: usize::MAX,
+            sorted: false,
+        }
+    }
+
     fn document(mut self, value: &Value) {
         match value {
             Value::Object(map) if !map.is_empty() => self.mapping(map, 0, true),
@@ -57,7 +61,7 @@ impl Emitter<'_> {
         self.out.push('\n');
     }
 
-    fn put(&mut self, text: &str) {
+    pub(super) fn put(&mut self, text: &str) {
         self.out.push_str(text);
         self.column += text.chars().count();
     }
@@ -68,7 +72,7 @@ impl Emitter<'_> {
     }
 
     /// A new line that begins at `indent`.
-    fn line(&mut self, indent: usize) {
+    pub(super) fn line(&mut self, indent: usize) {
         self.out.push('\n');
         self.column = 0;
         self.put(&" ".repeat(indent));
@@ -201,7 +205,7 @@ impl Emitter<'_> {
         self.put("'");
     }
 
-    fn double_quoted(&mut self, text: &str, indent: usize, folds: bool) {
+    pub(super) fn double_quoted(&mut self, text: &str, indent: usize, folds: bool) {
         self.put("\"");
         let mut spaces = false;
         let mut first = true;
@@ -267,14 +271,7 @@ impl Emitter<'_> {
 
     fn literal(&mut self, text: &str, indent: usize) {
         self.put("|");
-        if text.starts_with([' ', '\n']) {
-            self.put("2");
-        }
-        match text.strip_suffix('\n') {
-            None => self.put("-"),
-            Some(rest) if rest.is_empty() || rest.ends_with('\n') => self.put("+"),
-            Some(_) => {}
-        }
+        self.hints(text);
         for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
             if line.is_empty() {
                 self.out.push('\n');
@@ -285,18 +282,30 @@ impl Emitter<'_> {
             }
         }
     }
+
+    /// What follows the sign of a block: where its lines begin and how its end is kept.
+    pub(super) fn hints(&mut self, text: &str) {
+        if text.starts_with([' ', '\n']) {
+            self.put("2");
+        }
+        match text.strip_suffix('\n') {
+            None => self.put("-"),
+            Some(rest) if rest.is_empty() || rest.ends_with('\n') => self.put("+"),
+            Some(_) => {}
+        }
+    }
 }
 
 /// Which ways of writing a text are open, as libyaml analyses it.
-struct Shape {
-    plain: bool,
-    single: bool,
-    block: bool,
+pub(super) struct Shape {
+    pub(super) plain: bool,
+    pub(super) single: bool,
+    pub(super) block: bool,
     multiline: bool,
 }
 
 impl Shape {
-    fn of(text: &str) -> Self {
+    pub(super) fn of(text: &str) -> Self {
         let special = text
             .chars()
             .any(|c| c != '\n' && (is_break(c) || !is_printable(c)));
@@ -341,6 +350,11 @@ fn block_indicators(text: &str) -> bool {
         before = Some(c);
     }
     false
+}
+
+/// Whether a character would be read as YAML between brackets.
+pub(super) fn is_flow_indicator(c: char) -> bool {
+    matches!(c, ',' | '?' | '[' | ']' | '{' | '}' | ':')
 }
 
 fn is_break(c: char) -> bool {

@@ -8,7 +8,7 @@ pub(super) fn rewritten(text: &str) -> String {
     if is_written_in_quotes(text) {
         return text.to_owned();
     }
-    read(&write(text), text)
+    read(&lines(text), text)
 }
 
 /// Text that no block can hold goes between quotes, unharmed.
@@ -19,7 +19,7 @@ fn is_written_in_quotes(text: &str) -> bool {
 }
 
 /// The lines of the block, without their indentation.
-fn write(text: &str) -> Vec<String> {
+pub(super) fn lines(text: &str) -> Vec<String> {
     let first = text.trim_start_matches('\n');
     let first_is_blank = first.is_empty() || first.starts_with(' ');
     let mut lines = vec![String::new()];

@@ -61,10 +61,14 @@ fn parse(session: &Session<'_>, text: &str) -> Option<Node> {
 
 /// The document as text of the form that `original` has: JSON, indented or not, or YAML.
 fn serialise(document: Node, original: &str) -> Result<String, String> {
+    let json = original.trim_start().starts_with(['{', '[']);
+    if !json && let Some(text) = yaml::restyled(original, &document) {
+        return Ok(text.trim().to_owned());
+    }
     let value = document
         .into_value()
         .map_err(|_| "holds a number that JSON cannot hold")?;
-    if !original.trim_start().starts_with(['{', '[']) {
+    if !json {
         let mut out = String::new();
         yaml::emit_in_order(&value, &mut out);
         return Ok(out.trim().to_owned());
