@@ -12,6 +12,7 @@ use crate::file::builtin::{Builtin, Change, CloudAccount, Made};
 use crate::file::{Entry, GeneratorOptions, Kustomization, NO_CHARTS};
 use crate::generate;
 use crate::origin;
+use crate::patch::Names;
 use crate::resource::Resource;
 use crate::session::Session;
 use crate::transform::{image, label, name, namespace, replacement, replica, value};
@@ -229,8 +230,14 @@ fn change(
             .iter()
             .try_for_each(|(text, end)| name::apply(session, text, *end, fields, resources)),
         Change::Namespace(to, fields) => namespace::apply(session, to, fields, resources),
-        Change::Patch(one) => patch::apply(session, dir, one, resources),
-        Change::Operations(one) => patch::apply_operations(session, dir, one, resources),
+        Change::Patch(one) => {
+            patch::apply(session, dir, one, &mut Names::doubtful(), resources)?;
+            patch::sweep(resources);
+            Ok(())
+        }
+        Change::Operations(one) => {
+            patch::apply_operations(session, dir, one, &mut Names::default(), resources)
+        }
         Change::Merges(merges) => patch::apply_merges(session, dir, merges, resources),
         Change::Replacements(entries) => replacement::apply(session, dir, entries, resources),
         Change::Replicas(replica, fields) => replica::apply(session, replica, fields, resources),

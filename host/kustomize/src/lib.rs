@@ -227,7 +227,7 @@ pub fn to_yaml(objects: &[Object]) -> String {
         if index > 0 {
             out.push_str("---\n");
         }
-        yaml::emit(&Value::Object(object.fields().clone()), &mut out);
+        yaml::emit_fields(object.fields(), &mut out);
     }
     out
 }

@@ -5,6 +5,7 @@
 
 mod json;
 pub(crate) mod label_selector;
+mod names;
 mod only;
 pub(crate) mod select;
 mod strategic;
@@ -15,15 +16,17 @@ use crate::resource::{Resource, first_conflict, set_field};
 use crate::session::Session;
 use crate::yaml::{Document, Node, Reader, Typing};
 use json::Operations;
+pub(crate) use names::Names;
 pub(crate) use only::{apply_merges, apply_operations};
 use select::Selection;
 
-/// Applies one patch to the `resources` it is for; those it deletes leave the list.
+/// Applies one patch to the `resources` it is for. Those it deletes are null until [`sweep`].
 pub(crate) fn apply(
     session: &Session<'_>,
     dir: &str,
     patch: &Patch,
-    resources: &mut Vec<Resource>,
+    names: &mut Names,
+    resources: &mut [Resource],
 ) -> Result<(), Error> {
     let (text, file) = read(session, dir, patch)?;
     let parsed = parse(session, &text, &file);
@@ -31,15 +34,23 @@ pub(crate) fn apply(
     let parsed = parsed.map_err(|error| located(error, patch))?;
     match parsed {
         Parsed::Merge(patches) => {
-            strategic_merge(session, patch, patches, resources).map_err(|e| applied(e, patch))?;
+            let merged = strategic_merge(session, patch, patches, names, resources);
+            merged.map_err(|e| applied(e, patch))
         }
         Parsed::Operations(operations) => {
-            let file = file.as_str();
-            operate_selected(session, patch, file, &operations, Remember::Yes, resources)?;
+            let source = Source {
+                patch,
+                file: &file,
+                operations: &operations,
+            };
+            operate_selected(session, &source, Remember::Yes, names, resources)
         }
     }
+}
+
+/// Takes what patches deleted out of the list.
+pub(crate) fn sweep(resources: &mut Vec<Resource>) {
     resources.retain(|resource| resource.node.map().is_some_and(|map| !map.is_empty()));
-    Ok(())
 }
 
 enum Parsed {
@@ -124,9 +135,9 @@ fn strategic_merge(
     session: &Session<'_>,
     patch: &Patch,
     mut patches: Vec<Resource>,
+    names: &mut Names,
     resources: &mut [Resource],
 ) -> Result<(), Error> {
-    charge(session, patch, (patches.len() * resources.len()) as u64)?;
     if patch.allow_name_change || patch.allow_kind_change {
         // kustomize notes this in the patch's annotations, which makes them text: null removes nothing then.
         patches
@@ -136,13 +147,13 @@ fn strategic_merge(
     let Some(target) = &patch.target else {
         return patches
             .into_iter()
-            .try_for_each(|one| merge_named(session, patch, one, resources));
+            .try_for_each(|one| merge_named(session, patch, one, names, resources));
     };
     let selection = Selection::new(target, &session.budget)
         .map_err(|why| Error::invalid_at(&patch.place, why))?;
     match (patches.pop(), patches.is_empty()) {
         (None, _) => Ok(()),
-        (Some(one), true) => merge_selected(session, patch, &one, &selection, resources),
+        (Some(one), true) => merge_selected(session, patch, &one, &selection, names, resources),
         (Some(_), false) => {
             let why =
                 "several strategic merge patches cannot have one target: make an entry of each";
@@ -157,12 +168,23 @@ fn merge_selected(
     patch: &Patch,
     one: &Resource,
     selection: &Selection,
+    names: &mut Names,
     resources: &mut [Resource],
 ) -> Result<(), Error> {
-    for resource in resources.iter_mut().filter(|r| selection.matches(r)) {
+    let places = names.places(selection.exact_name(), resources);
+    charge(session, patch, places.len() as u64)?;
+    for place in places {
+        let resource = resources.get_mut(place).filter(|r| selection.matches(r));
+        let Some(resource) = resource else { continue };
+        let before = resource.key();
         merge_plain(session, patch, one.clone(), resource)?;
+        names.learn(place, &before, resource);
     }
-    let live = resources.iter().filter(|r| !r.node.is_null());
+    if !names.doubtful {
+        return Ok(());
+    }
+    charge(session, patch, resources.len() as u64)?;
+    let live = resources.iter().filter(|r| !r.is_gone());
     first_conflict(live).map_or(Ok(()), |(_, twice)| {
         let message = format!("patched, {twice}");
         Err(Error::in_place(&patch.place, Why::Conflict(message)))
@@ -192,19 +214,34 @@ fn merge_named(
     session: &Session<'_>,
     patch: &Patch,
     one: Resource,
+    names: &mut Names,
     resources: &mut [Resource],
 ) -> Result<(), Error> {
-    let index = find_named(&one, resources)?;
-    let resource = resources.get_mut(index);
-    resource.map_or(Ok(()), |resource| merge(session, patch, one, resource))
+    let place = find_named(session, patch, &one, names, resources)?;
+    let Some(resource) = resources.get_mut(place) else {
+        return Ok(());
+    };
+    let before = resource.key();
+    merge(session, patch, one, resource)?;
+    names.learn(place, &before, resource);
+    Ok(())
 }
 
 /// Where the one object is that `one` is for.
-fn find_named(one: &Resource, resources: &[Resource]) -> Result<usize, Error> {
+fn find_named(
+    session: &Session<'_>,
+    patch: &Patch,
+    one: &Resource,
+    names: &mut Names,
+    resources: &[Resource],
+) -> Result<usize, Error> {
     let key = one.key();
-    let named =
-        |(index, r): (usize, &Resource)| (!r.node.is_null() && r.was(&key)).then_some(index);
-    let mut named = resources.iter().enumerate().filter_map(named);
+    let places = names.places(Some(one.name()), resources);
+    charge(session, patch, places.len() as u64)?;
+    let is_meant = |r: &Resource| !r.node.is_null() && r.was(&key);
+    let mut named = places
+        .into_iter()
+        .filter(|place| resources.get(*place).is_some_and(is_meant));
     let why = match (named.next(), named.count()) {
         (Some(index), 0) => return Ok(index),
         (None, _) => format!("the patch is for {}, which is not there", one.id()),
@@ -277,15 +314,23 @@ enum Remember {
     No,
 }
 
+/// A patch of operations.
+struct Source<'a> {
+    patch: &'a Patch,
+    /// The file it was read from, if it is not inline.
+    file: &'a str,
+    operations: &'a Operations,
+}
+
 /// Applies operations to the selected objects.
 fn operate_selected(
     session: &Session<'_>,
-    patch: &Patch,
-    file: &str,
-    operations: &Operations,
+    source: &Source<'_>,
     remember: Remember,
+    names: &mut Names,
     resources: &mut [Resource],
 ) -> Result<(), Error> {
+    let patch = source.patch;
     let Some(target) = &patch.target else {
         return Err(Error::invalid_at(
             &patch.place,
@@ -294,15 +339,20 @@ fn operate_selected(
     };
     let selection = Selection::new(target, &session.budget)
         .map_err(|why| Error::invalid_at(&patch.place, why))?;
-    charge(session, patch, resources.len() as u64)?;
-    for resource in resources.iter_mut().filter(|r| selection.matches(r)) {
+    let places = names.places(selection.exact_name(), resources);
+    charge(session, patch, places.len() as u64)?;
+    for place in places {
+        let resource = resources.get_mut(place).filter(|r| selection.matches(r));
+        let Some(resource) = resource else { continue };
+        let before = resource.key();
         if remember == Remember::Yes {
             resource.store_previous();
         }
-        operate(session, operations, resource).map_err(|why| {
+        operate(session, source.operations, resource).map_err(|why| {
             let why = format!("patching {} failed: {why}", resource.id());
-            applied(Error::invalid(file, why), patch)
+            applied(Error::invalid(source.file, why), patch)
         })?;
+        names.learn(place, &before, resource);
     }
     Ok(())
 }

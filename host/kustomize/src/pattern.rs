@@ -18,9 +18,17 @@ const COMPILING: u64 = 5_000;
 const TEXT: usize = 4 << 10;
 
 /// A compiled expression.
-pub(crate) struct Pattern(Regex);
+pub(crate) enum Pattern {
+    Regex(Regex),
+    /// This text and no other.
+    Exact(String),
+}
 
 impl Pattern {
+    pub(crate) fn exact(text: &str) -> Self {
+        Self::Exact(text.to_owned())
+    }
+
     /// Compiles an expression; nothing when it is none, or too large.
     pub(crate) fn new(text: &str, budget: &Budget) -> Result<Option<Self>, Why> {
         budget.steps(COMPILING)?;
@@ -28,10 +36,13 @@ impl Pattern {
             .size_limit(SIZE)
             .build()
             .ok()
-            .map(Self))
+            .map(Self::Regex))
     }
 
     pub(crate) fn fits(&self, text: &str) -> bool {
-        text.len() <= TEXT && self.0.is_match(text)
+        match self {
+            Self::Regex(regex) => text.len() <= TEXT && regex.is_match(text),
+            Self::Exact(exact) => text == exact,
+        }
     }
 }

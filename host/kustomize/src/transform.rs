@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::file::Kustomization;
 use crate::origin::note;
+use crate::patch::Names;
 use crate::resource::Resource;
 use crate::session::Session;
 use crate::{patch, path};
@@ -34,14 +35,17 @@ pub(crate) fn transform(
         patch::apply_merges(session, dir, &kustomization.merges, resources)?;
         note(session, file, "PatchStrategicMergeTransformer", resources)?;
     }
+    let mut names = Names::default();
     for one in &kustomization.patches {
-        patch::apply(session, dir, one, resources)?;
+        patch::apply(session, dir, one, &mut names, resources)?;
         note(session, file, "PatchTransformer", resources)?;
     }
+    patch::sweep(resources);
     rename(session, kustomization, config, resources)?;
     label_all(session, kustomization, config, resources)?;
+    let mut names = Names::default();
     for one in &kustomization.operations {
-        patch::apply_operations(session, dir, one, resources)?;
+        patch::apply_operations(session, dir, one, &mut names, resources)?;
         note(session, file, "PatchJson6902Transformer", resources)?;
     }
     for replica in &kustomization.replicas {

@@ -18,7 +18,7 @@ mod scalar;
 mod scan;
 mod split;
 
-pub(crate) use emit::{emit, emit_in_order};
+pub(crate) use emit::{emit, emit_fields, emit_in_order};
 pub(crate) use layout::{Entry, Layout, Shape};
 pub(crate) use load::{Document, Marks, Reader};
 pub(crate) use node::{Mapping, Node, text_cost};

@@ -3,7 +3,7 @@
 //! They are not the same as `patches`: the first takes texts and paths in one list and merges all into objects by name, the
 //! second comes after names and labels and leaves no trace of a name that it changes.
 
-use super::{Remember, find_named, merge_plain, operate_selected, read};
+use super::{Names, Remember, Source, find_named, merge_plain, operate_selected, read};
 use crate::error::{Error, Why};
 use crate::file::{Entry, Patch};
 use crate::resource::Resource;
@@ -27,11 +27,13 @@ pub(crate) fn apply_merges(
     if let (false, Some(first)) = (found, merges.first()) {
         return Err(Error::invalid_at(&first.place, "the patch is empty"));
     }
+    let mut names = Names::default();
     for (entry, patches) in loaded {
         for one in patches {
-            apply_one(session, entry, one, resources)?;
+            apply_one(session, entry, one, &mut names, resources)?;
         }
     }
+    super::sweep(resources);
     Ok(())
 }
 
@@ -39,22 +41,21 @@ fn apply_one(
     session: &Session<'_>,
     entry: &Entry,
     one: Resource,
-    resources: &mut Vec<Resource>,
+    names: &mut Names,
+    resources: &mut [Resource],
 ) -> Result<(), Error> {
-    let charge = session.budget.steps(2 * resources.len() as u64);
-    charge.map_err(|why| Error::in_place(&entry.place, why))?;
-    let index = find_named(&one, resources).map_err(|e| applied(e, entry))?;
     let patch = Patch {
         place: entry.place.clone(),
         ..Patch::default()
     };
-    let Some(resource) = resources.get_mut(index) else {
+    let found = find_named(session, &patch, &one, names, resources);
+    let place = found.map_err(|e| applied(e, entry))?;
+    let Some(resource) = resources.get_mut(place) else {
         return Ok(());
     };
+    let before = resource.key();
     merge_plain(session, &patch, one, resource).map_err(|e| applied(e, entry))?;
-    if resource.node.is_null() {
-        resources.remove(index);
-    }
+    names.learn(place, &before, resource);
     Ok(())
 }
 
@@ -95,6 +96,7 @@ pub(crate) fn apply_operations(
     session: &Session<'_>,
     dir: &str,
     patch: &Patch,
+    names: &mut Names,
     resources: &mut [Resource],
 ) -> Result<(), Error> {
     let (text, file) = read(session, dir, patch)?;
@@ -102,7 +104,12 @@ pub(crate) fn apply_operations(
     let found = documents.and_then(|found| super::operations(session, &text, &file, &found));
     match found.map_err(|error| super::located(error, patch))? {
         Some(operations) if operations.len() > 0 => {
-            operate_selected(session, patch, &file, &operations, Remember::No, resources)
+            let source = Source {
+                patch,
+                file: &file,
+                operations: &operations,
+            };
+            operate_selected(session, &source, Remember::No, names, resources)
         }
         Some(_) => Err(Error::invalid_at(&patch.place, "the patch is empty")),
         None => {

@@ -16,6 +16,8 @@ pub(crate) struct Selection {
     namespace: Option<Pattern>,
     labels: LabelSelector,
     annotations: LabelSelector,
+    /// The name, if no other can be meant.
+    exact_name: Option<String>,
 }
 
 impl Selection {
@@ -31,7 +33,13 @@ impl Selection {
                 .map_err(|why| format!("target.labelSelector: {why}"))?,
             annotations: LabelSelector::parse(&target.annotation_selector)
                 .map_err(|why| format!("target.annotationSelector: {why}"))?,
+            exact_name: is_exact(&target.name).then(|| target.name.clone()),
         })
+    }
+
+    /// The name that is meant, if there is only one.
+    pub(crate) fn exact_name(&self) -> Option<&str> {
+        self.exact_name.as_deref()
     }
 
     /// Whether `resource` is meant; names and namespaces may be those it first had.
@@ -82,9 +90,21 @@ impl Selection {
     }
 }
 
+/// Whether nothing in it has a meaning in an expression.
+fn is_exact(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
 fn compile(field: &str, pattern: &str, budget: &Budget) -> Result<Option<Pattern>, String> {
     if pattern.is_empty() {
         return Ok(None);
+    }
+    if is_exact(pattern) {
+        budget.steps(1).map_err(|why| why.to_string())?;
+        return Ok(Some(Pattern::exact(pattern)));
     }
     let compiled =
         Pattern::new(&format!("^(?:{pattern})$"), budget).map_err(|why| why.to_string())?;

@@ -50,10 +50,14 @@ impl<'a> Context<'a> {
 
 /// A value as kustomize sets it in a field: text that looks like something else is in quotes from now on.
 fn set(node: &mut Node) {
-    if let Node::Scalar(scalar) = node
-        && (scalar.tag, scalar.style) == (Tag::Str, Style::Plain)
-    {
-        scalar.style = Style::when_set(&scalar.text);
+    let Node::Scalar(scalar) = node else { return };
+    let text = match scalar.style {
+        Style::Plain => scalar.tag == Tag::Str,
+        Style::Bare => true,
+        Style::Quoted | Style::Folded | Style::Missing => false,
+    };
+    if text && Style::when_set(&scalar.text) == Style::Quoted {
+        (scalar.tag, scalar.style) = (Tag::Str, Style::Quoted);
     }
 }
 

@@ -91,23 +91,25 @@ fn is_binding(kind: &str) -> bool {
 
 impl Move {
     fn set_subjects(&self, node: &mut Node) -> Result<(), String> {
-        let moves = |subject: &Mapping| {
-            let is = |key: &str, text: &str| subject.get(key).is_some_and(|n| n.text() == text);
-            match self.subjects {
-                Subjects::Default => is("name", "default"),
-                Subjects::ServiceAccounts => is("kind", "ServiceAccount"),
-                Subjects::None => false,
-            }
+        let (key, moved) = match self.subjects {
+            Subjects::Default => ("name", "default"),
+            Subjects::ServiceAccounts => ("kind", "ServiceAccount"),
+            Subjects::None => return Ok(()),
         };
         match node.get_mut("subjects") {
             None => Ok(()),
-            Some(_) if self.subjects == Subjects::None => Ok(()),
             Some(Node::Seq(subjects)) => subjects.iter_mut().try_for_each(|subject| {
                 let kind = subject.kind_name();
-                match subject.map_mut() {
-                    Some(subject) if moves(subject) => self.set_field(subject),
-                    Some(_) => Ok(()),
-                    None => Err(format!("a subject must be a mapping, not {kind}")),
+                let Some(subject) = subject.map_mut() else {
+                    return Err(format!("a subject must be a mapping, not {kind}"));
+                };
+                match subject.get(key) {
+                    Some(Node::Scalar(scalar)) if scalar.text == moved => self.set_field(subject),
+                    Some(Node::Scalar(_)) | None => Ok(()),
+                    Some(other) => {
+                        let is = other.kind_name();
+                        Err(format!("the {key} of a subject must be a string, not {is}"))
+                    }
                 }
             }),
             Some(other) if other.is_null() => Ok(()),

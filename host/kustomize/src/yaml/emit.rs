@@ -17,13 +17,18 @@ const SIMPLE_KEY: usize = 128;
 
 /// Writes one document, without `---`.
 pub(crate) fn emit(value: &Value, out: &mut String) {
-    let emitter = Emitter {
-        out,
-        column: 0,
-        width: WIDTH,
-        sorted: true,
-    };
-    emitter.document(value);
+    Emitter::sorted(out).document(value);
+}
+
+/// The same for the fields of a mapping.
+pub(crate) fn emit_fields(map: &Map<String, Value>, out: &mut String) {
+    let mut emitter = Emitter::sorted(out);
+    if map.is_empty() {
+        emitter.put("{}");
+    } else {
+        emitter.mapping(map, 0, true);
+    }
+    emitter.out.push('\n');
 }
 
 /// The same with the keys in their order and no line folded, as kustomize writes text in text.
@@ -49,6 +54,15 @@ impl<'a> Emitter<'a> {
             column: 0,
             width: usize::MAX,
             sorted: false,
+        }
+    }
+
+    fn sorted(out: &'a mut String) -> Self {
+        Self {
+            out,
+            column: 0,
+            width: WIDTH,
+            sorted: true,
         }
     }
 

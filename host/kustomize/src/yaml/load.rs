@@ -236,13 +236,18 @@ impl Loader<'_, '_> {
             return Ok(());
         };
         match content {
-            Content::Seq(items) => self.finished(Node::Seq(items), anchor.as_deref(), at),
+            Content::Seq(mut items) => {
+                items.shrink_to_fit();
+                self.finished(Node::Seq(items), anchor.as_deref(), at)
+            }
             Content::Map {
                 mut map, merges, ..
             } => {
                 for merged in merges {
                     self.merge(&mut map, merged, at)?;
                 }
+                // Most mappings are small, and there are many.
+                map.shrink_to_fit();
                 self.finished(Node::mapping(map), anchor.as_deref(), at)
             }
         }

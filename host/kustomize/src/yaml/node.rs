@@ -192,16 +192,21 @@ impl Node {
     pub(crate) fn into_value(self) -> Result<Value, String> {
         Ok(match self {
             Self::Scalar(scalar) => scalar.into_value()?,
-            Self::Seq(seq) => Value::Array(
-                seq.into_iter()
-                    .map(Self::into_value)
-                    .collect::<Result<_, _>>()?,
-            ),
-            Self::Map(map) => Value::Object(
-                map.into_iter()
-                    .map(|(key, node)| Ok((key, node.into_value()?)))
-                    .collect::<Result<Map<_, _>, String>>()?,
-            ),
+            // Not collected: that would leave room for items that never come, in every small mapping.
+            Self::Seq(seq) => {
+                let mut items = Vec::with_capacity(seq.len());
+                for item in seq {
+                    items.push(item.into_value()?);
+                }
+                Value::Array(items)
+            }
+            Self::Map(map) => {
+                let mut fields = Map::with_capacity(map.len());
+                for (key, node) in *map {
+                    fields.insert(key, node.into_value()?);
+                }
+                Value::Object(fields)
+            }
         })
     }
 }
