@@ -2,13 +2,18 @@
 //!
 //! `want.yaml` is what it prints, and where there is an `error.txt` it refuses too, unless `why.md` says that we differ on
 //! purpose. `REEVE_BLESS=1` writes `want.yaml`. That ours prints the same is a test of `reeve-kustomize`. A folder with
-//! `options.yaml` is about what only Flux does.
+//! `options.yaml` is about what only Flux does, and shown to `flux build kustomization`.
 
 use std::fs;
 use std::path::Path;
 
-use crate::real::Kustomize;
-use crate::{folders, kustomize, name};
+use reeve_kustomize::{Object, parse_yaml, to_yaml};
+
+use crate::real::{Flux, Kustomize};
+use crate::{flux, folders, kustomize, name};
+
+/// The spec of a Flux Kustomization.
+const OPTIONS: &str = "options.yaml";
 
 /// What `why.md` says of a case in which we refuse what kustomize does.
 const DIFFERS: &str = "on purpose";
@@ -16,10 +21,8 @@ const DIFFERS: &str = "on purpose";
 #[test]
 fn kustomize_makes_of_every_case_what_is_written_there() {
     let Some(kustomize) = kustomize() else { return };
-    let ours: Vec<_> = folders()
-        .into_iter()
-        .filter(|folder| !folder.join("options.yaml").exists())
-        .collect();
+    let mut ours = folders();
+    ours.retain(|folder| !folder.join(OPTIONS).exists());
     let failed: Vec<String> = ours
         .iter()
         .filter_map(|folder| {
@@ -59,6 +62,42 @@ fn check(kustomize: &Kustomize, folder: &Path) -> Result<(), String> {
         Err(_) if error.exists() => Err("kustomize refuses it too, so nothing differs".to_owned()),
         Err(why) => Err(format!("kustomize refuses: {why}")),
     }
+}
+
+#[test]
+fn flux_makes_of_every_case_of_its_own_what_is_written_there() {
+    let Some(flux) = flux() else { return };
+    let mut ours = folders();
+    ours.retain(|folder| folder.join(OPTIONS).exists());
+    assert!(ours.len() > 5, "only {} cases", ours.len());
+    for folder in ours {
+        let shown = name(&folder);
+        let spec = fs::read_to_string(folder.join(OPTIONS)).expect("it was just seen");
+        let scratch = tempfile::tempdir().expect("there is room for a tree");
+        copy(&folder.join("in"), &scratch.path().join("in")).expect("a case can be copied");
+        match flux.build(scratch.path(), &spec) {
+            Ok(got) => assert_eq!(got, labelled(&folder.join("want.yaml")), "{shown}"),
+            Err(why) => assert!(folder.join("error.txt").exists(), "{shown}: {why}"),
+        }
+    }
+}
+
+/// The objects of a file with the labels that Flux puts on everything.
+fn labelled(want: &Path) -> String {
+    let text = fs::read(want).unwrap_or_default();
+    let documents = parse_yaml(&text, "want.yaml").expect("it was printed by a machine");
+    let objects = documents
+        .into_iter()
+        .filter_map(|one| Object::try_from(one).ok());
+    let objects: Vec<Object> = objects
+        .map(|mut object| {
+            for (key, value) in Flux::LABELS {
+                object.labels_mut().insert(key.to_owned(), value.into());
+            }
+            object
+        })
+        .collect();
+    to_yaml(&objects)
 }
 
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {

@@ -1,6 +1,6 @@
 //! The same input through the real program and through ours.
 //!
-//! `cases.rs` shows every folder of `tests/cases/render` to kustomize: what it writes is what is in there. `fields.rs` holds
+//! `cases.rs` shows every folder of `tests/cases/render` to kustomize or Flux: what it writes is what is in there. `fields.rs` holds
 //! the list of kustomize's fields against the folders. `random.rs` makes trees of its own. Where a build of kustomize is
 //! missing, that is said loudly, and fails where `REEVE_REQUIRE_CLUSTER=1`. The policies are shown to `opa` by a scenario.
 
@@ -19,15 +19,23 @@ use std::path::PathBuf;
 
 use reeve_tests::binaries;
 
-/// The real kustomize, or a loud word that it is missing.
 fn kustomize() -> Option<real::Kustomize> {
-    match binaries::find("kustomize") {
-        Ok(path) => Some(real::Kustomize(path)),
+    program("kustomize").map(real::Kustomize)
+}
+
+fn flux() -> Option<real::Flux> {
+    program("flux").map(real::Flux)
+}
+
+/// The real program, or a loud word that it is missing.
+fn program(name: &str) -> Option<PathBuf> {
+    match binaries::find(name) {
+        Ok(path) => Some(path),
         Err(why) if std::env::var_os("REEVE_REQUIRE_CLUSTER").is_some_and(|set| set == "1") => {
             panic!("{why:#}")
         }
         Err(why) => {
-            eprintln!("SKIPPED: nothing was shown to kustomize: {why:#}");
+            eprintln!("SKIPPED: nothing was shown to {name}: {why:#}");
             None
         }
     }

@@ -322,7 +322,7 @@ fn operation(dice: &mut Dice, made: &Made, json: bool) -> Yaml {
             let value = match dice.below(4) {
                 0 => trap(dice),
                 1 => any(dice),
-                2 => map([("name", word(dice)), ("on", trap(dice))]),
+                2 => map([("name", word(dice)), ("size", trap(dice))]),
                 _ => word(dice),
             };
             entries.push((key("value"), value));
