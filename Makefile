@@ -8,9 +8,11 @@ CARGO ?= cargo
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # One selection for building and for testing: `--all-targets` unifies features as `cargo test` does.
 BUILD := $(CARGO) build --workspace --all-targets
+# For each target of the fuzzer.
+SECONDS ?= 1200
 export REEVE_BIN = $(TARGET)/debug/reeve
 
-.PHONY: help prepare check test demo oracle generate plugins cluster bench soak clean
+.PHONY: help prepare check test demo oracle generate plugins cluster bench soak fuzz clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -60,6 +62,9 @@ soak: prepare plugins cluster ## The full numbers: every generator, and each fau
 	for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; \
 		REEVE_BIN=$(TARGET)/release/reeve REEVE_REQUIRE_CLUSTER=1 \
 		$(CARGO) test --workspace --test scenarios -- $(FAULTS); done
+
+fuzz: prepare ## Feed the YAML reader and whole builds what a fuzzer invents: SECONDS=1200 for each of three
+	tests/fuzz/run.sh $(SECONDS)
 
 clean: ## Remove what was built
 	$(CARGO) clean
