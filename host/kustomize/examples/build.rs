@@ -1,4 +1,5 @@
-//! `build [--reorder none|legacy] [--flux] DIR`: what the engine makes of a directory on disk, as YAML.
+//! `build [--reorder none|legacy] [--load-restrictor LoadRestrictionsNone] [--flux] DIR`: what the engine makes of a directory
+//! on disk, as YAML.
 //!
 //! The tree's root is `--root`, else the file system's: symbolic links are followed as kustomize follows them, so this is
 //! for comparing, not for untrusted input.
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use reeve_kustomize::{Kind, Options, Order, ReadError, Tree, build, to_yaml};
+use reeve_kustomize::{Kind, Loads, Options, Order, ReadError, Tree, build, to_yaml};
 
 struct Disk(PathBuf);
 
@@ -52,6 +53,7 @@ impl Tree for Disk {
 fn main() -> ExitCode {
     let mut options = Options {
         order: Order::Legacy,
+        loads: Loads::Kustomization,
         ..Options::default()
     };
     let mut root = PathBuf::from("/");
@@ -72,13 +74,18 @@ fn main() -> ExitCode {
             }
             "--flux" => {
                 options.generate = true;
+                options.loads = Loads::Tree;
                 options.order = Order::Fifo;
             }
             "--enable-managedby-label" => options.managed_by_label = true,
             "--root" => root = PathBuf::from(args.next().unwrap_or_default()),
             flag if flag.starts_with("--load-restrictor") => {
-                if !flag.contains('=') {
-                    args.next();
+                let value = match flag.split_once('=') {
+                    Some((_, value)) => value.to_owned(),
+                    None => args.next().unwrap_or_default(),
+                };
+                if value == "LoadRestrictionsNone" {
+                    options.loads = Loads::Tree;
                 }
             }
             flag if flag.starts_with("--") => {
