@@ -92,7 +92,12 @@ impl Scalar {
     /// like. An image called 5 is a number.
     pub(crate) fn set_bare(&mut self, text: String) {
         if self.is_unquoted() {
-            (self.tag, self.style) = (resolve(&text, Typing::Manifest), Style::Bare);
+            self.style = Style::Bare;
+            // Nothing is null in kustomize that does not say so; only when it is printed, it looks like it.
+            self.tag = match resolve(&text, Typing::Manifest) {
+                Tag::Null => Tag::Str,
+                tag => tag,
+            };
         } else {
             self.tag = Tag::Str;
         }
@@ -139,11 +144,16 @@ impl Scalar {
             Tag::Null => Value::Null,
             Tag::Bool => Value::Bool(is_true(&self.text)),
             Tag::Str if self.style == Style::Folded => Value::String(fold::rewritten(&self.text)),
+            Tag::Str if self.style == Style::Bare && is_null(&self.text) => Value::Null,
             Tag::Str => Value::String(self.text),
             Tag::Timestamp => Value::String(timestamp(&self.text).unwrap_or(self.text)),
             Tag::Int | Tag::Float => Value::Number(number(&self.text).ok_or(self.text)?),
         })
     }
+}
+
+fn is_null(text: &str) -> bool {
+    resolve(text, Typing::Manifest) == Tag::Null
 }
 
 fn is_true(text: &str) -> bool {
