@@ -3,11 +3,11 @@
 //! kustomize prints with go-yaml v2: keys in its natural order, lists not indented below their key, text folded at 80
 //! columns, multi-line text as a literal block. What it would print, down to the byte, is printed here.
 
-use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Number, Value};
 
+use super::keys;
 use super::scalar::needs_quotes;
 
 /// Columns after which a space becomes a line break.
@@ -96,7 +96,7 @@ impl<'a> Emitter<'a> {
     fn mapping(&mut self, map: &Map<String, Value>, indent: usize, mut started: bool) {
         let mut keys: Vec<&String> = map.keys().collect();
         if self.sorted {
-            keys.sort_by(|a, b| natural(a, b));
+            keys = keys::in_order(keys);
         }
         for key in keys {
             let Some(value) = map.get(key) else { continue };
@@ -395,44 +395,6 @@ fn number(n: &Number) -> String {
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.abs())
-}
-
-/// go-yaml's order of keys: letters after other characters, runs of digits by their number.
-fn natural(a: &str, b: &str) -> Ordering {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let differ = a.iter().zip(&b).position(|(x, y)| x != y);
-    let Some(at) = differ else {
-        return a.len().cmp(&b.len());
-    };
-    let (Some(&x), Some(&y)) = (a.get(at), b.get(at)) else {
-        return Ordering::Equal;
-    };
-    match (x.is_alphabetic(), y.is_alphabetic()) {
-        (true, true) => return x.cmp(&y),
-        (true, false) => return Ordering::Greater,
-        (false, true) => return Ordering::Less,
-        (false, false) => {}
-    }
-    let mut lead = 0i64;
-    if x == '0' || y == '0' {
-        let before = a.get(..at).unwrap_or_default();
-        let digits = before.iter().rev().take_while(|c| c.is_numeric());
-        if digits.into_iter().any(|c| *c != '0') {
-            lead = 1;
-        }
-    }
-    let run = |chars: &[char]| {
-        let digits = chars
-            .get(at..)
-            .unwrap_or_default()
-            .iter()
-            .take_while(|c| c.is_numeric());
-        digits.fold((lead, 0usize), |(n, count), c| {
-            let digit = i64::from(u32::from(*c)) - i64::from(u32::from('0'));
-            (n.wrapping_mul(10).wrapping_add(digit), count + 1)
-        })
-    };
-    run(&a).cmp(&run(&b)).then(x.cmp(&y))
 }
 
 #[cfg(test)]
