@@ -128,7 +128,6 @@ fn path(dice: &mut Dice, of: &Made) -> &'static str {
     }
     match of.kind {
         "Deployment" | "StatefulSet" | "DaemonSet" | "Job" => dice.pick(&[
-            "spec.replicas",
             "spec.template.spec.containers.[name=main].image",
             "spec.template.spec.containers.0.image",
             "spec.template.spec.containers.*.image",
