@@ -1,5 +1,6 @@
 //! What differs from kind to kind when a run is told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,9 +137,29 @@ pub(super) fn tell<K: Reported>(ctx: &Context, meta: &ObjectMeta, event: status:
         warning: event.type_ == EventType::Warning,
         reason: event.reason.as_str().to_owned(),
         message: event.message,
-        annotations: event.metadata,
+        annotations: with_its_own(event.metadata, meta),
         at: ctx.clock.now(),
     });
+}
+
+/// What the object's owner wants in each Event about it, as Flux has it.
+const OWN: &str = "event.toolkit.fluxcd.io/";
+/// How many of those are passed on, and how long one may be, in characters.
+const MAX_OWN: usize = 16;
+const MAX_OWN_VALUE: usize = 512;
+
+/// The metadata of an Event with what the object's annotations add; they replace nothing.
+fn with_its_own(
+    mut metadata: BTreeMap<String, String>,
+    meta: &ObjectMeta,
+) -> BTreeMap<String, String> {
+    let annotations = meta.annotations.iter().flatten();
+    let own = annotations.filter(|(key, _)| key.starts_with(OWN));
+    for (key, value) in own.take(MAX_OWN) {
+        let value = || value.chars().take(MAX_OWN_VALUE).collect();
+        metadata.entry(key.clone()).or_insert_with(value);
+    }
+    metadata
 }
 
 /// Whether we have said that we clean up after it.
@@ -182,5 +203,35 @@ pub(in crate::controller) async fn farewell<K: Reported>(ctx: &Context, object: 
             tracing::warn!(error = chain(&why), "removing the finalizer failed");
             Next::After(AGAIN)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_objects_own_words_are_in_its_events_and_replace_nothing() {
+        let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            let owned = pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            owned.collect()
+        };
+        let commit = "event.toolkit.fluxcd.io/commit";
+        let meta = ObjectMeta {
+            annotations: Some(pairs(&[
+                (commit, "theirs"),
+                ("event.toolkit.fluxcd.io/change_request", "7"),
+                ("example.com/other", "x"),
+            ])),
+            ..ObjectMeta::default()
+        };
+        let told = with_its_own(pairs(&[(commit, "ours")]), &meta);
+        let want = pairs(&[
+            (commit, "ours"),
+            ("event.toolkit.fluxcd.io/change_request", "7"),
+        ]);
+        assert_eq!(told, want);
     }
 }
