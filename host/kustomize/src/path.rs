@@ -22,8 +22,10 @@ pub(crate) fn local(dir: &str, entry: &Entry) -> Result<String, Error> {
             url: without_userinfo(written),
         });
     }
-    let local = written.strip_prefix("file://").unwrap_or(written);
-    if local.starts_with('/') || local != written || written.contains('\\') {
+    let file = written
+        .get(..7)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("file://"));
+    if written.starts_with('/') || file || written.contains('\\') {
         return refuse(Why::Outside {
             path: written.to_owned(),
         });

@@ -115,7 +115,7 @@ fn written(
 }
 
 /// Kustomizations that lead out of the work tree, and the field that does.
-const WAYS_OUT: [(&str, &str); 11] = [
+const WAYS_OUT: [(&str, &str); 19] = [
     ("resources: [../../outside.yaml]\n", "resources[0]"),
     ("resources: [../../elsewhere]\n", "resources[0]"),
     ("resources: [link.yaml]\n", "resources[0]"),
@@ -132,6 +132,20 @@ const WAYS_OUT: [(&str, &str); 11] = [
         "configMapGenerator: [{name: x, files: [link.yaml]}]\n",
         "configMapGenerator[0].files[0]",
     ),
+    ("crds: [link.yaml]\n", "crds[0]"),
+    ("configurations: [chain.yaml]\n", "configurations[0]"),
+    ("openapi: {path: link.yaml}\n", "openapi.path"),
+    (
+        "replacements: [{path: chain.yaml}]\n",
+        "replacements[0].path",
+    ),
+    (
+        "patchesStrategicMerge: [link.yaml]\n",
+        "patchesStrategicMerge[0]",
+    ),
+    ("generators: [dir/m.yaml]\n", "generators[0]"),
+    ("transformers: [dir]\n", "transformers[0]"),
+    ("validators: [link.yaml]\n", "validators[0]"),
     (
         "secretGenerator: [{name: x, envs: [../../outside.yaml]}]\n",
         "secretGenerator[0].envs[0]",
