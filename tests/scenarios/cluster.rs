@@ -251,6 +251,7 @@ async fn read(
         config_namespaces: Default::default(),
         platform_service_account: "deployer".parse()?,
         tenant_service_account: "reader".parse()?,
+        remote_bases: Vec::new(),
     };
     let namespace = namespace.parse()?;
     let owner = SecretOwner::of(&grounds, &Tenant::of_namespace(&namespace), &namespace);

@@ -280,6 +280,7 @@ impl Ground {
             config_namespaces: BTreeSet::new(),
             platform_service_account: "deployer".parse()?,
             tenant_service_account: "deployer".parse()?,
+            remote_bases: Vec::new(),
         };
         let mut spec = json!({"interval": "10m", "prune": true, "path": ".", "force": wish.force,
             "sourceRef": {"kind": "GitRepository", "name": "app"}, "serviceAccountName": "deployer"});

@@ -26,6 +26,7 @@ mod outage;
 mod platform;
 mod policies;
 mod prune;
+mod remote;
 mod secrets;
 mod stop;
 mod story;

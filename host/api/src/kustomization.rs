@@ -18,7 +18,7 @@ pub use build::{
     BuildMetadataOption, CommonMetadata, IgnoreRule, Image, Patch, PostBuild, Selector,
     SubstituteKind, SubstituteReference, SubstituteStrategy,
 };
-pub use status::{Inventory, KustomizationStatus, ResourceRef, Snapshot};
+pub use status::{Inventory, KustomizationStatus, RemoteBase, ResourceRef, Snapshot};
 
 /// KustomizationSpec says which directory of which source to build, how, and as whom to apply the result.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]

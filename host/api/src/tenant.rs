@@ -4,7 +4,7 @@
 //! decided in `reeve_core::tenancy`.
 
 use crate::condition::Condition;
-use crate::name::{NamespaceName, ObjectName, ServiceAccountName, TenantName};
+use crate::name::{NamespaceName, ObjectName, RemotePattern, ServiceAccountName, TenantName};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,12 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "set"))]
     pub sources: Vec<ObjectName>,
+    /// RemoteBases are the remote resources that the tenant's kustomizations may name, and none but these: hosts such as
+    /// `git.example`, or addresses such as `https://git.example/acme/*`, in which `*` stands for anything. They are
+    /// fetched without credentials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
+    pub remote_bases: Vec<RemotePattern>,
 }
 
 /// The account that Flux's multi-tenancy guides give to a tenant.

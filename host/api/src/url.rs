@@ -12,7 +12,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
+mod pattern;
 mod percent;
+
+pub use pattern::{NotAPattern, RemotePattern};
 
 /// Longer than any URL that is meant.
 const MAX_URL: usize = 2048;

@@ -9,6 +9,7 @@ pub mod index;
 pub mod inventory;
 pub mod plan;
 pub mod rego;
+pub mod remote;
 pub mod render;
 pub mod schedule;
 pub mod source;

@@ -4,7 +4,7 @@
 //! It deliberately reads nothing but the tree it is given. The next stage is the shell's `transform`, then `plan`.
 
 use reeve_api::reason::Reason;
-use reeve_kustomize::{Built, Kind, Options, Reference, Remotes, Stop, Tree};
+use reeve_kustomize::{Built, Kind, Options, Remotes, Stop, Tree, Wanted};
 
 use crate::bundle::{self, Bundle, Rendered};
 use crate::failure::{Explain, Turn};
@@ -73,7 +73,7 @@ pub enum Rendering {
     /// The objects.
     Bundle(Bundle<Rendered>),
     /// What must be fetched first.
-    Wants(Vec<Reference>),
+    Wants(Vec<Wanted>),
 }
 
 /// Builds the directory that `spec` names in `tree`, with the `remotes` that were fetched for it, until `stop` says no.

@@ -9,6 +9,7 @@
 //!
 //! What it deliberately doesn't: write to the cluster. The shell's `controller::report` does, and nothing else may.
 
+mod change;
 mod kustomization;
 mod landlord;
 mod receiver;

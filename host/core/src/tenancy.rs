@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use reeve_api::name::{NamespaceName, ObjectName, ServiceAccountName, TenantName};
+use reeve_api::name::{NamespaceName, ObjectName, RemotePattern, ServiceAccountName, TenantName};
 use reeve_api::reason::Reason;
 
 use crate::failure::{Explained, Failure, Turn};
@@ -24,6 +24,8 @@ pub struct Grounds {
     pub platform_service_account: ServiceAccountName,
     /// The account as which a tenant's Secrets are read when no Tenant says otherwise.
     pub tenant_service_account: ServiceAccountName,
+    /// The remote resources that kustomizations in platform namespaces may name.
+    pub remote_bases: Vec<RemotePattern>,
 }
 
 impl Grounds {
@@ -58,6 +60,8 @@ pub struct Tenant {
 pub struct Declared {
     /// The sources in config namespaces that it may use.
     pub sources: BTreeSet<ObjectName>,
+    /// The remote resources that its kustomizations may name.
+    pub remote_bases: Vec<RemotePattern>,
     /// The account, in each of its namespaces, as which its Secrets are read.
     pub service_account: ServiceAccountName,
 }
@@ -129,6 +133,7 @@ impl Tenants {
             namespaces: object.spec.namespaces.iter().cloned().collect(),
             declared: Declared {
                 sources: object.spec.sources.iter().cloned().collect(),
+                remote_bases: object.spec.remote_bases.clone(),
                 service_account: object.spec.service_account_name.clone(),
             },
         };
@@ -255,6 +260,7 @@ mod tests {
             config_namespaces: BTreeSet::from([name("config")]),
             platform_service_account: name("platform"),
             tenant_service_account: name("flux"),
+            remote_bases: Vec::new(),
         }
     }
 

@@ -178,6 +178,26 @@ impl Error {
         }
     }
 
+    /// The same error with its files and directories named as `map` names them: for who shows them as seen from elsewhere
+    /// than the tree's root. What is no path of the tree, such as an address, is not asked about.
+    #[must_use]
+    pub fn with_paths(mut self, map: impl Fn(&str) -> String) -> Self {
+        let rename = |path: &mut String| {
+            if !path.contains("://") {
+                *path = map(path);
+            }
+        };
+        if !self.place.file.is_empty() {
+            rename(&mut self.place.file);
+        }
+        match &mut self.why {
+            Why::Missing { path, .. } => rename(path),
+            Why::Cycle(members) => members.iter_mut().for_each(rename),
+            _ => {}
+        }
+        self
+    }
+
     /// The same error at a line and column.
     #[must_use]
     pub(crate) fn at(mut self, line: u32, column: u32) -> Self {

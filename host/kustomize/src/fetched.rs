@@ -41,11 +41,6 @@ impl Remotes {
         self.trees.insert(source, tree);
     }
 
-    /// Nothing that is not there yet.
-    pub fn refuse_more(&mut self) {
-        self.allowed = false;
-    }
-
     /// What there is.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.trees.keys()

@@ -51,7 +51,7 @@ pub use options::{
     Limits, Loads, Options, Order, Overlay, OverlayImage, OverlayPatch, Selector, Stop,
 };
 use order::Sort;
-pub use remote::{Reference, Source, parse as parse_reference};
+pub use remote::{Reference, Source, Wanted, parse as parse_reference};
 use resource::Resource;
 use session::Session;
 pub use tree::{Kind, MemoryTree, ReadError, Tree};
@@ -63,7 +63,7 @@ pub enum Built {
     /// The objects.
     Objects(Vec<Object>),
     /// What must be fetched first. What lies behind that is not known yet, so there may be more next time.
-    Wants(Vec<Reference>),
+    Wants(Vec<Wanted>),
 }
 
 /// Builds the kustomization at `path` of `tree` and returns its objects, in the order of `options`. Remote resources are
@@ -85,9 +85,12 @@ pub fn build_with(
     let joined = Joined { own: tree, remotes };
     let wanted = RefCell::new(Vec::new());
     let built = objects(&joined, remotes, &wanted, path, options);
-    let wanted = wanted.into_inner();
+    let mut wanted = wanted.into_inner();
     if !wanted.is_empty() {
         // Whatever else went wrong may be for want of it.
+        for one in &mut wanted {
+            one.place.file = remotes.named(&one.place.file);
+        }
         return Ok(Built::Wants(wanted));
     }
     let named = |error: Error| error.map_texts(|text| remotes.named(text));
@@ -97,7 +100,7 @@ pub fn build_with(
 fn objects(
     tree: &dyn Tree,
     remotes: &Remotes,
-    wanted: &RefCell<Vec<Reference>>,
+    wanted: &RefCell<Vec<Wanted>>,
     path: &str,
     options: &Options,
 ) -> Result<Vec<Object>, Error> {

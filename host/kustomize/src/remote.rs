@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::error::Place;
+
 /// What an address names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
@@ -14,6 +16,15 @@ pub struct Reference {
     pub path: String,
     /// How long fetching may take.
     pub timeout: Duration,
+}
+
+/// Something that a build lacks, and where it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// What.
+    pub reference: Reference,
+    /// File, line and field of the first that asks for it.
+    pub place: Place,
 }
 
 /// What is to be fetched.

@@ -15,7 +15,7 @@ use crate::fetched::Remotes;
 use crate::file::{self, BuildMetadata, Entry, Kustomization};
 use crate::options::Loads;
 use crate::path;
-use crate::remote::{self, Reference};
+use crate::remote::{self, Reference, Wanted};
 use crate::resource::{Resource, why_no_object};
 use crate::schema::{Schemas, VERSION};
 use crate::tree::{Kind, Tree};
@@ -38,7 +38,7 @@ pub(crate) struct Session<'a> {
     /// What was fetched.
     pub(crate) remotes: &'a Remotes,
     /// What was not, and must be.
-    pub(crate) wanted: &'a RefCell<Vec<Reference>>,
+    pub(crate) wanted: &'a RefCell<Vec<Wanted>>,
 }
 
 /// How much may be fetched for one build.
@@ -126,8 +126,10 @@ impl Session<'_> {
                 let (what, limit) = ("remote resources", REMOTES as u64);
                 return Err(Error::in_place(&entry.place, Why::Limit { what, limit }));
             }
-            if wanted.iter().all(|other| other.source != reference.source) {
-                wanted.push(reference);
+            let twice = |other: &Wanted| other.reference.source == reference.source;
+            if !wanted.iter().any(twice) {
+                let place = entry.place.clone();
+                wanted.push(Wanted { reference, place });
             }
         }
         Err(Error::in_place(&entry.place, Why::Remote { url }))

@@ -26,7 +26,7 @@ fn built(own: &[(&str, &str)], others: &[(&str, &[(&str, &str)])]) -> Result<Str
         match done.map_err(|e| e.to_string())? {
             Built::Objects(objects) => return Ok(to_yaml(&objects)),
             Built::Wants(wanted) => {
-                for one in wanted {
+                for one in wanted.into_iter().map(|wanted| wanted.reference) {
                     let found = others
                         .iter()
                         .find(|(text, _)| reference(text).source == one.source);

@@ -1,23 +1,23 @@
 //! What a build wants from elsewhere: repositories and files that a kustomization names by their addresses.
 //!
 //! `reeve_kustomize` says what it wants and builds with what it is given; here it is fetched, over the same ways as
-//! sources: our own git, addresses judged by [`Egress`], bounded in bytes and time. Which address may be asked for is
-//! [`Allowed`]'s to say. What it deliberately doesn't: build, or know a cluster.
+//! sources: our own git, addresses judged by [`Egress`], bounded in bytes and time. Who may ask for which address is
+//! `core::remote`'s to say. What it deliberately doesn't: build, or know a cluster.
 
-mod allow;
 mod file;
+mod lots;
 mod rewrite;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use reeve_api::name::RemoteUrl;
+use reeve_api::name::{RemotePattern, RemoteUrl};
 use reeve_core::source::Reference as GitReference;
 use reeve_kustomize::{Reference, Source, Tree};
 
 use crate::git::{self, Credential, Egress, Limits, Mirrors, Remote, Tls, credential};
 
-pub use allow::{Allowed, Pattern, TenantPattern};
+pub(crate) use lots::Lots;
 pub use rewrite::Rewrite;
 
 /// How something is fetched.
@@ -27,6 +27,8 @@ pub(crate) struct Fetcher<'a> {
     pub(crate) limits: &'a Limits,
     /// From where else some addresses are fetched.
     pub(crate) rewrites: &'a [Rewrite],
+    /// To which other hosts a file's server may send us; nothing where to any.
+    pub(crate) hops: Option<&'a [RemotePattern]>,
     /// Who we are to servers that are reached over ssh.
     pub(crate) ssh: Option<&'a credential::Data>,
 }
@@ -34,31 +36,16 @@ pub(crate) struct Fetcher<'a> {
 /// Something that was fetched.
 pub(crate) struct Fetched {
     pub(crate) tree: Arc<dyn Tree>,
-    pub(crate) follows: Follows,
-}
-
-/// What an address stands for the next time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Follows {
-    /// The same commit.
-    Commit,
-    /// Whatever the tag is on then: the commit that it is on now.
-    Tag(String),
-    /// Whatever the branch is at then: the revision that it is at now.
-    Branch(String),
-    /// Whatever the file holds then.
-    File,
+    /// What the address stands for now.
+    pub(crate) revision: String,
+    /// Whether it stands for the same the next time: a commit does, and a tag as long as nobody moves it. A branch and a
+    /// file do not.
+    pub(crate) pinned: bool,
 }
 
 /// Something that could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody allowed it.
-    #[error("remote resource {url} is not allowed here")]
-    Refused {
-        /// The address, without credentials.
-        url: String,
-    },
     /// The address is none that is fetched from.
     #[error("remote resource {url} cannot be fetched")]
     Url {
@@ -95,10 +82,12 @@ impl Fetcher<'_> {
         let deadline = deadline.min(Instant::now() + wanted.timeout);
         match &wanted.source {
             Source::File { url } => {
+                self.judged(&wanted.source)?;
                 let from = rewrite::rewritten(self.rewrites, url);
-                file::fetch(&from, self.egress, deadline).await
+                file::fetch(&from, self.egress, self.hops, deadline).await
             }
             Source::Repository { url, reference, .. } => {
+                self.judged(&wanted.source)?;
                 let shown = wanted.source.shown();
                 let from = rewrite::rewritten(self.rewrites, url);
                 let remote = self.remote(&from, &shown)?;
@@ -106,6 +95,14 @@ impl Fetcher<'_> {
                 found.map_err(|source| Error::Git { url: shown, source })
             }
         }
+    }
+
+    /// The address as it was judged: what cannot be read so is not fetched.
+    fn judged(&self, source: &Source) -> Result<RemoteUrl, Error> {
+        reeve_core::remote::address(source).map_err(|why| Error::Url {
+            url: source.shown(),
+            source: why,
+        })
     }
 
     fn remote(&self, url: &str, shown: &str) -> Result<Arc<Remote>, Error> {
@@ -152,17 +149,18 @@ impl Fetcher<'_> {
             }
         };
         let revision = resolved.revision().to_string();
-        let follows = match resolved.reference() {
-            None => Follows::Commit,
-            Some(full) if full.starts_with("refs/tags/") => Follows::Tag(revision),
-            Some(_) => Follows::Branch(revision),
-        };
+        let reference = resolved.reference();
+        let pinned = reference.is_none_or(|full| full.starts_with("refs/tags/"));
         // Nothing is left out: what a kustomization reads may be of any kind.
         let ignore = Some("");
         let (mirrors, limits) = (self.mirrors, self.limits);
         let snapshot = git::fetch(mirrors, remote, resolved, ignore, deadline, limits).await?;
         let tree = Arc::new(snapshot);
-        Ok(Fetched { tree, follows })
+        Ok(Fetched {
+            tree,
+            revision,
+            pinned,
+        })
     }
 }
 
@@ -187,15 +185,4 @@ fn candidates(name: &str) -> Vec<GitReference> {
         all.insert(0, GitReference::Name(name.to_owned()));
     }
     all
-}
-
-impl Follows {
-    /// What there is to say about an address that may mean something else next time.
-    pub(crate) fn unpinned(&self) -> Option<String> {
-        match self {
-            Self::Commit | Self::Tag(_) => None,
-            Self::Branch(revision) => Some(format!("follows a branch, now at {revision}")),
-            Self::File => Some("is a file that may change".to_owned()),
-        }
-    }
 }

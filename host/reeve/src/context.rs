@@ -12,7 +12,7 @@ use reeve_core::admit::Rules;
 use reeve_core::tenancy::Grounds;
 use reeve_wasm::Sandbox;
 
-use crate::bases::Allowed;
+use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
 use crate::controller::{Queue, Underway};
@@ -36,8 +36,8 @@ pub struct Context {
     pub(crate) mirrors: Arc<Mirrors>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) limits: Limits,
-    /// What is said about remote resources of kustomizations.
-    pub(crate) bases: Allowed,
+    /// From where else some remote resources of kustomizations are fetched.
+    pub(crate) base_mirrors: Vec<Rewrite>,
     pub(crate) store: Store,
     pub(crate) renders: Renders,
     pub(crate) sandbox: Sandbox,

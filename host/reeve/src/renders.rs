@@ -13,10 +13,11 @@ use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::render::{Rendering, render};
 use reeve_core::spec::Spec;
-use reeve_kustomize::{Overlay, Reference, Remotes, Stop, Tree};
+use reeve_kustomize::{Overlay, Remotes, Source, Stop, Tree, Wanted};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::bases::Lots;
 use crate::observe::happening::RenderResult;
 
 /// Builds at once, each of another tenant: a tenant whose builds take long waits for itself, while the system shares the
@@ -42,7 +43,7 @@ pub(crate) enum Made {
     /// The objects.
     Bundle(Arc<Bundle<Rendered>>),
     /// What must be fetched first.
-    Wants(Vec<Reference>),
+    Wants(Vec<Wanted>),
 }
 
 impl Renders {
@@ -54,29 +55,48 @@ impl Renders {
         }
     }
 
-    /// The objects of `spec` in `source`, whose content the git id `tree` names, with the `remotes` that it wanted, for
-    /// the tenant `whose`. A build with some remotes is not kept: what they are is not in its key.
+    /// What the build that is kept wanted from elsewhere, if it was of this `tree`.
+    pub(crate) fn wants(&self, spec: &Spec, tree: &str) -> Vec<Wanted> {
+        let kept = self.kept();
+        let key = Key::of(tree, spec, Vec::new());
+        let build = kept.builds.get(&spec.id);
+        let build = build.filter(|build| build.key.is_but_for_remotes(&key));
+        build.map_or_else(Vec::new, |build| build.wanted.clone())
+    }
+
+    /// The objects of `spec` in `source`, whose content the git id `tree` names, with the `lots` that it wanted, for
+    /// the tenant `whose`.
     pub(crate) async fn render<T: Tree + Send + 'static>(
         &self,
         whose: &TenantName,
         source: T,
         tree: &str,
-        remotes: &Remotes,
+        lots: &Lots,
         spec: &Spec,
         deadline: Instant,
     ) -> Result<(Made, RenderResult), Explained> {
-        let key = Key::of(tree, spec);
+        let key = Key::of(tree, spec, lots.key());
         if let Some(bundle) = self.kept().get(&spec.id, &key) {
             return Ok((Made::Bundle(bundle), RenderResult::Kept));
         }
-        let built = self.build(whose, source, remotes.clone(), spec.clone(), deadline);
+        let built = self.build(
+            whose,
+            source,
+            lots.remotes().clone(),
+            spec.clone(),
+            deadline,
+        );
         let made = match built.await? {
             Rendering::Wants(wanted) => Made::Wants(wanted),
             Rendering::Bundle(bundle) => {
                 let bundle = Arc::new(bundle);
-                if remotes.sources().next().is_none() {
-                    self.kept().put(spec.id.clone(), key, Arc::clone(&bundle));
-                }
+                let build = Build {
+                    key,
+                    wanted: lots.asked().to_vec(),
+                    bundle: Arc::clone(&bundle),
+                    asked: 0,
+                };
+                self.kept().put(spec.id.clone(), build);
                 Made::Bundle(bundle)
             }
         };
@@ -164,15 +184,22 @@ struct Key {
     tree: String,
     path: String,
     overlay: Overlay,
+    /// What was fetched from elsewhere, and which revision of it.
+    remotes: Vec<(Source, String)>,
 }
 
 impl Key {
-    fn of(tree: &str, spec: &Spec) -> Self {
+    fn of(tree: &str, spec: &Spec, remotes: Vec<(Source, String)>) -> Self {
         Self {
             tree: tree.to_owned(),
             path: spec.path.clone(),
             overlay: spec.overlay.clone(),
+            remotes,
         }
+    }
+
+    fn is_but_for_remotes(&self, other: &Self) -> bool {
+        self.tree == other.tree && self.path == other.path && self.overlay == other.overlay
     }
 }
 
@@ -187,6 +214,8 @@ struct Kept {
 
 struct Build {
     key: Key,
+    /// What was wanted from elsewhere.
+    wanted: Vec<Wanted>,
     bundle: Arc<Bundle<Rendered>>,
     asked: u64,
 }
@@ -199,15 +228,15 @@ impl Kept {
         Some(Arc::clone(&build.bundle))
     }
 
-    fn put(&mut self, id: NamespacedName, key: Key, bundle: Arc<Bundle<Rendered>>) {
+    fn put(&mut self, id: NamespacedName, mut build: Build) {
         self.remove(&id);
-        if bundle.size() > LARGEST {
+        if build.bundle.size() > LARGEST {
             return;
         }
-        self.size += bundle.size();
+        self.size += build.bundle.size();
         self.asked += 1;
-        let asked = self.asked;
-        self.builds.insert(id, Build { key, bundle, asked });
+        build.asked = self.asked;
+        self.builds.insert(id, build);
         while self.size > KEPT {
             let oldest = self.builds.iter().min_by_key(|(_, build)| build.asked);
             let Some(id) = oldest.map(|(id, _)| id.clone()) else {
@@ -276,7 +305,7 @@ mod tests {
 
     async fn ask(renders: &Renders, tree: &str, spec: &Spec, bytes: usize) -> RenderResult {
         let deadline = Instant::now() + Duration::from_secs(60);
-        let none = Remotes::refused();
+        let none = Lots::wanted();
         let answer = renders
             .render(&tenant("acme"), map(bytes), tree, &none, spec, deadline)
             .await;

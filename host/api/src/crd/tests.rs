@@ -41,11 +41,13 @@ fn the_checked_in_definitions_are_those_of_the_types() {
     assert!(left.is_empty(), "nothing generates {left:?}");
 }
 
-/// What our schema has and Flux's has not: fields of the beta versions that must not be lost unnoticed.
+/// What our schema has and Flux's has not: fields of the beta versions that must not be lost unnoticed, and
+/// what we tell beyond Flux.
 const BEYOND_FLUX: &[&str] = &[
     ".spec.accessFrom",
     ".spec.patchesJson6902",
     ".spec.patchesStrategicMerge",
+    ".status.remoteBases",
     ".status.url",
 ];
 

@@ -41,6 +41,21 @@ pub struct KustomizationStatus {
     /// ObservedGeneration is the last reconciled generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// RemoteBases are the remote resources that the last build used, and which revision of each. Not a field of Flux's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remote_bases: Vec<RemoteBase>,
+}
+
+/// RemoteBase is a repository or a file that a kustomization names by its address.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct RemoteBase {
+    /// URL is the address as it is written, without credentials.
+    pub url: String,
+    /// Revision is what it stood for: `<branch or tag>@<algo>:<commit>`, or the digest of a file.
+    pub revision: String,
+    /// Pinned says whether it stands for the same the next time: a commit does, and a tag as long as nobody moves it. A
+    /// branch and a file do not.
+    pub pinned: bool,
 }
 
 /// Inventory contains the objects that were applied and are pruned once they are no longer wanted.

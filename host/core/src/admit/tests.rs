@@ -29,6 +29,7 @@ fn grounds() -> Grounds {
         config_namespaces: BTreeSet::new(),
         platform_service_account: "platform".parse().unwrap(),
         tenant_service_account: "flux".parse().unwrap(),
+        remote_bases: Vec::new(),
     }
 }
 

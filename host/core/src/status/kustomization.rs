@@ -4,21 +4,21 @@
 //! [`KustomizationOutcome`], by the controller; what is written goes through the shell's `controller::report`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use reeve_api::KUSTOMIZE_GROUP;
 use reeve_api::condition::{self, Status, Type};
 use reeve_api::duration::Duration as GoDuration;
 use reeve_api::kustomization::{
-    Inventory as TypedInventory, KustomizationStatus, ResourceRef, Snapshot,
+    Inventory as TypedInventory, KustomizationStatus, RemoteBase, ResourceRef, Snapshot,
 };
 use reeve_api::meta::Time;
 use reeve_api::reason::Reason;
 
+use super::change::{change_events, unpinned};
 use super::{
-    Event, Frame, MAX_EVENT_MESSAGE, Memory, Next, Page, Told, after, asked_for, handled, is_told,
-    observed, remember_failure, words, worth_a_warning,
+    Event, Frame, Memory, Next, Page, Told, after, asked_for, handled, is_told, observed,
+    remember_failure, words, worth_a_warning,
 };
 use crate::failure::{Explained, Turn};
 use crate::inventory::{Inventory, ObjectId};
@@ -100,6 +100,8 @@ pub struct Applied {
     pub inventory: Inventory,
     /// `<algo>:<hex>` of what was rendered.
     pub digest: String,
+    /// The remote resources that were built with.
+    pub remote_bases: Vec<RemoteBase>,
     /// How long the run took.
     pub took: Duration,
 }
@@ -235,6 +237,7 @@ fn applied(
         pruned,
         inventory,
         digest,
+        remote_bases,
         took,
     } = done;
     let mut status = previous.clone();
@@ -260,6 +263,8 @@ fn applied(
     let metadata = metadata(Some(revision));
     let mut events = change_events(changes, &metadata);
     events.extend(change_events(pruned, &metadata));
+    events.extend(unpinned(&previous.remote_bases, remote_bases, &metadata));
+    status.remote_bases.clone_from(remote_bases);
     let news = !events.is_empty()
         || previous.last_applied_revision.as_ref() != Some(revision)
         || !condition::is_true(&previous.conditions, Type::Ready)
@@ -415,41 +420,6 @@ fn metadata(revision: Option<&String>) -> BTreeMap<String, String> {
         .map(|revision| (format!("{KUSTOMIZE_GROUP}/revision"), revision.clone()))
         .into_iter()
         .collect()
-}
-
-/// The change set as one event, a line an object: only what was written for.
-fn change_events(changes: &[Change], metadata: &BTreeMap<String, String>) -> Vec<Event> {
-    let lines: Vec<String> = changes
-        .iter()
-        .filter(|change| change.action.is_change())
-        .map(|change| format!("{} {}", change.id.subject(), change.action.as_str()))
-        .collect();
-    if lines.is_empty() {
-        return Vec::new();
-    }
-    vec![Event::normal(
-        Reason::Progressing,
-        &whole_lines(&lines),
-        metadata,
-    )]
-}
-
-/// As many whole lines as an event takes, and how many are left out.
-fn whole_lines(lines: &[String]) -> String {
-    /// Room for the line that counts the rest.
-    const REST: usize = 32;
-    let mut text = String::new();
-    for (told, line) in lines.iter().enumerate() {
-        if told > 0 && text.len() + line.len() + 1 > MAX_EVENT_MESSAGE - REST {
-            let _written = write!(text, "\n… and {} more", lines.len() - told);
-            return text;
-        }
-        if told > 0 {
-            text.push('\n');
-        }
-        text.push_str(line);
-    }
-    text
 }
 
 /// Puts this run into the history: on top, merged with an earlier run of the same digest that ended the same way.

@@ -76,6 +76,7 @@ fn applied(commit: &str, changes: Vec<Change>) -> KustomizationOutcome {
         pruned: Vec::new(),
         inventory: inventory(&[("Service", "podinfo"), ("Deployment", "podinfo")]),
         digest: format!("sha256:{commit}"),
+        remote_bases: Vec::new(),
         took: Duration::from_nanos(176_123_456),
     })
 }

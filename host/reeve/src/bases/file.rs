@@ -1,17 +1,20 @@
 //! One file over http: bounded in bytes, time and redirects.
 //!
 //! A redirect is followed as kustomize follows it, since releases are served from other hosts; every hop is judged by
-//! `Egress`, goes to https only if it came from there, and is told nothing of who we are.
+//! `Egress`, leads to another host only where that one may be named too, goes to https only if it came from there, and is
+//! told nothing of who we are.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use percent_encoding::percent_decode_str;
+use reeve_api::name::{RemotePattern, RemoteUrl};
 use reeve_kustomize::MemoryTree;
 use reqwest::header;
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{Error, Fetched, Follows};
+use super::{Error, Fetched};
 use crate::git::{self, Egress};
 
 /// The largest file.
@@ -23,6 +26,7 @@ const HOPS: usize = 10;
 pub(super) async fn fetch(
     address: &str,
     egress: &Arc<Egress>,
+    hops: Option<&[RemotePattern]>,
     deadline: Instant,
 ) -> Result<Fetched, Error> {
     let shown = reeve_kustomize::Source::File {
@@ -33,14 +37,16 @@ pub(super) async fn fetch(
         url: shown.clone(),
         why,
     };
-    let got = tokio::time::timeout_at(deadline.into(), get(address, egress)).await;
+    let got = tokio::time::timeout_at(deadline.into(), get(address, egress, hops)).await;
     let bytes = got
         .map_err(|_| failed("it took too long".to_owned()))?
         .map_err(failed)?;
+    let revision = format!("sha256:{}", hex::encode(Sha256::digest(&bytes)));
     let tree: MemoryTree = [(name(address), bytes)].into_iter().collect();
     Ok(Fetched {
         tree: Arc::new(tree),
-        follows: Follows::File,
+        revision,
+        pinned: false,
     })
 }
 
@@ -52,7 +58,11 @@ fn name(address: &str) -> String {
     if plain { last } else { "file" }.to_owned()
 }
 
-async fn get(address: &str, egress: &Arc<Egress>) -> Result<Vec<u8>, String> {
+async fn get(
+    address: &str,
+    egress: &Arc<Egress>,
+    hops: Option<&[RemotePattern]>,
+) -> Result<Vec<u8>, String> {
     let client = git::plain_client(egress).map_err(|why| why.to_string())?;
     let mut url = Url::parse(address).map_err(|_| "it is no address".to_owned())?;
     let mut login = login(&mut url);
@@ -66,7 +76,7 @@ async fn get(address: &str, egress: &Arc<Egress>) -> Result<Vec<u8>, String> {
         let answer = request.send().await.map_err(|why| told(&why))?;
         let status = answer.status();
         if status.is_redirection() {
-            url = elsewhere(&url, answer.headers().get(header::LOCATION))?;
+            url = elsewhere(&url, answer.headers().get(header::LOCATION), hops)?;
             continue;
         }
         if !status.is_success() {
@@ -87,10 +97,24 @@ fn login(url: &mut Url) -> Option<(String, Option<String>)> {
     Some((user, password))
 }
 
-fn elsewhere(from: &Url, location: Option<&header::HeaderValue>) -> Result<Url, String> {
+fn elsewhere(
+    from: &Url,
+    location: Option<&header::HeaderValue>,
+    hops: Option<&[RemotePattern]>,
+) -> Result<Url, String> {
     let location = location.and_then(|value| value.to_str().ok());
     let to = location.and_then(|location| from.join(location).ok());
     let to = to.ok_or_else(|| "it was redirected to no address".to_owned())?;
+    let host = to.host_str().unwrap_or_default();
+    let plain = RemoteUrl::parse(to.as_str().split(['?', '#']).next().unwrap_or_default());
+    let covered = |hops: &[RemotePattern]| {
+        plain.is_ok_and(|url| hops.iter().any(|pattern| pattern.covers(&url)))
+    };
+    if from.host_str() != Some(host) && hops.is_some_and(|hops| !covered(hops)) {
+        return Err(format!(
+            "it was redirected to {host}, which may not be named either"
+        ));
+    }
     match (from.scheme(), to.scheme()) {
         (_, "https") | ("http", "http") => Ok(to),
         _ => Err("it was redirected to what is not https".to_owned()),

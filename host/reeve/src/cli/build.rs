@@ -9,11 +9,10 @@ mod output;
 mod remote;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use reeve_kustomize::{
-    Built, Loads, Object, Options, Order, Reference, Remotes, Tree, build_with, parse_reference,
+    Built, Loads, Object, Options, Order, Remotes, Tree, build_with, parse_reference,
 };
 
 use super::ui::{CommandError, Ui};
@@ -177,18 +176,47 @@ fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Vec<Object>, CommandError> {
         ))),
         Ok(Some(reference)) => {
             let tree = remote::Remote::open(&args.remote_base_mirror)?.fetch(&reference, ui)?;
-            finish(args, tree.as_ref(), &reference.path, &options, ui)
+            let place = Place {
+                path: reference.path,
+                root: None,
+            };
+            finish(args, tree.as_ref(), &place, &options, ui)
         }
         Ok(None) => {
-            let (disk, path) = open(args)?;
-            finish(args, &disk, &path, &options, ui)
+            let (disk, place) = open(args)?;
+            finish(args, &disk, &place, &options, ui)
         }
         Err(why) => Err(CommandError::new(format!("{} {why}", args.target))),
     }
 }
 
+/// What is built of a tree.
+struct Place {
+    path: String,
+    /// Where the tree lies on the disk.
+    root: Option<PathBuf>,
+}
+
+impl Place {
+    /// A path of the tree as it is seen from where we are, as far as that is below.
+    fn shown(&self, path: &str) -> String {
+        let Some(root) = &self.root else {
+            return path.to_owned();
+        };
+        let absolute = root.join(path);
+        let here = std::env::current_dir().and_then(|here| here.canonicalize());
+        let below = here.ok().and_then(|here| absolute.strip_prefix(here).ok());
+        let shown = below.unwrap_or(&absolute).display().to_string();
+        if shown.is_empty() {
+            ".".to_owned()
+        } else {
+            shown
+        }
+    }
+}
+
 /// The tree and the path in it that the flags mean.
-fn open(args: &BuildArgs) -> Result<(Disk, String), CommandError> {
+fn open(args: &BuildArgs) -> Result<(Disk, Place), CommandError> {
     let directory = disk::directory(Path::new(&args.target))?;
     let root = match (&args.root, args.load_restrictor) {
         (Some(root), _) => disk::directory(root)?,
@@ -201,15 +229,18 @@ fn open(args: &BuildArgs) -> Result<(Disk, String), CommandError> {
         let message = format!("{} is not below {}", directory.display(), root.display());
         return Err(CommandError::new(message).hint("--root names a directory that holds DIR"));
     };
-    let path = below.to_string_lossy().into_owned();
-    Ok((Disk::new(root), path))
+    let place = Place {
+        path: below.to_string_lossy().into_owned(),
+        root: Some(root.clone()),
+    };
+    Ok((Disk::new(root), place))
 }
 
 /// Builds, fetches what that wants, and builds again until there is nothing more to want.
 fn finish(
     args: &BuildArgs,
     tree: &dyn Tree,
-    path: &str,
+    place: &Place,
     options: &Options,
     ui: &mut Ui,
 ) -> Result<Vec<Object>, CommandError> {
@@ -219,11 +250,12 @@ fn finish(
     };
     let mut remote: Option<remote::Remote> = None;
     loop {
-        let built = build_with(tree, &remotes, path, options);
+        let built = build_with(tree, &remotes, &place.path, options);
         let built = built.map_err(|why| {
+            let why = why.with_paths(|path| place.shown(path));
             CommandError::of(&format!("building {} failed", shown(&args.target)), &why)
         })?;
-        let wanted: Vec<Reference> = match built {
+        let wanted = match built {
             Built::Objects(objects) => return Ok(objects),
             Built::Wants(wanted) => wanted,
         };
@@ -232,8 +264,8 @@ fn finish(
             None => remote::Remote::open(&args.remote_base_mirror)?,
         };
         for one in wanted {
-            let tree: Arc<dyn Tree> = open.fetch(&one, ui)?;
-            remotes.insert(one.source, tree);
+            let tree = open.fetch(&one.reference, ui)?;
+            remotes.insert(one.reference.source, tree);
         }
         remote = Some(open);
     }

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
-use reeve_api::name::{NamespaceName, ServiceAccountName};
+use reeve_api::name::{NamespaceName, RemotePattern, ServiceAccountName};
 use reeve_core::admit::Rules;
 use reeve_core::tenancy::Grounds;
 use reeve_wasm::{Sandbox, Settings};
@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::ui::CommandError;
-use crate::bases::{Allowed, Pattern, Rewrite, TenantPattern};
+use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::cluster::{self, Cluster, Leadership, LeaseConfig};
 use crate::context::Context;
@@ -72,12 +72,9 @@ pub(super) struct ControllerArgs {
     #[arg(long, value_name = "HOST|CIDR,…", value_delimiter = ',')]
     allow_source_hosts: Vec<HostRule>,
     /// Remote resources that Kustomizations of platform namespaces may name: hosts, or addresses in which `*` stands for
-    /// anything
+    /// anything. What a tenant may name is in its Tenant object
     #[arg(long, value_name = "PATTERN,…", value_delimiter = ',')]
-    remote_bases: Vec<Pattern>,
-    /// Remote resources that Kustomizations of tenants may name: of every tenant, or of the one that is named
-    #[arg(long, value_name = "[TENANT=]PATTERN,…", value_delimiter = ',')]
-    tenant_remote_bases: Vec<TenantPattern>,
+    remote_bases: Vec<RemotePattern>,
     /// Remote resources whose addresses begin with FROM are fetched from TO instead
     #[arg(long, value_name = "FROM=TO,…", value_delimiter = ',')]
     remote_base_mirror: Vec<Rewrite>,
@@ -276,11 +273,7 @@ async fn context(
         mirrors: Arc::new(mirrors),
         egress: Arc::new(Egress::new(args.allow_source_hosts.clone())),
         limits: Limits::default(),
-        bases: Allowed::new(
-            args.remote_bases.clone(),
-            args.tenant_remote_bases.clone(),
-            args.remote_base_mirror.clone(),
-        ),
+        base_mirrors: args.remote_base_mirror.clone(),
         store,
         renders: Renders::new(),
         sandbox,
@@ -323,5 +316,6 @@ fn grounds(args: &ControllerArgs) -> Grounds {
         config_namespaces: args.config_namespaces.iter().cloned().collect(),
         platform_service_account: args.platform_service_account.clone(),
         tenant_service_account: args.tenant_service_account.clone(),
+        remote_bases: args.remote_bases.clone(),
     }
 }

@@ -252,6 +252,7 @@ mod tests {
             config_namespaces: [name("config")].into(),
             platform_service_account: account("platform"),
             tenant_service_account: account("flux"),
+            remote_bases: Vec::new(),
         };
         for (namespace, reads_as) in [
             ("flux-system", None),

@@ -9,7 +9,7 @@ mod withdraw;
 
 use std::sync::Arc;
 
-use reeve_api::kustomization::{Kustomization, KustomizationStatus};
+use reeve_api::kustomization::{Kustomization, KustomizationStatus, RemoteBase};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_api::source::GitRepository;
@@ -262,10 +262,11 @@ fn stored(ctx: &Context, source: &SourceRef) -> Result<Stored, Explained> {
     })
 }
 
-/// A plan that policy has let pass, and the digest of what was built.
+/// A plan that policy has let pass, and what it was built from.
 struct Prepared {
     plan: Plan<reeve_core::plan::Admitted>,
     digest: String,
+    remote_bases: Vec<RemoteBase>,
 }
 
 /// Render, transform, plan, policy.
@@ -275,11 +276,13 @@ async fn prepare(
     wanted: &Wanted,
     deadline: Instant,
 ) -> Result<Prepared, Stopped> {
-    let rendered = build::build(ctx, object, wanted, deadline)
-        .await
-        .map_err(Stopped::early)?;
+    let built = build::build(ctx, wanted, deadline).await;
+    let build::Done {
+        bundle,
+        remote_bases,
+    } = built.map_err(Stopped::early)?;
     let id = &wanted.spec.id;
-    let transformed = transform(ctx, id, rendered).await.map_err(Stopped::early)?;
+    let transformed = transform(ctx, id, bundle).await.map_err(Stopped::early)?;
     let digest = transformed.digest().to_string();
     let stop = |why| Stopped {
         why,
@@ -293,7 +296,11 @@ async fn prepare(
         stop(Explained::of(&why))
     })?;
     tracing::debug!(name = ?object.metadata.name, objects = plan.objects().count(), "admitted");
-    Ok(Prepared { plan, digest })
+    Ok(Prepared {
+        plan,
+        digest,
+        remote_bases,
+    })
 }
 
 /// Applies what is wanted and prunes what no longer is.
@@ -305,7 +312,11 @@ async fn apply(
     until: &Until,
     run: &Arc<Run>,
 ) -> Result<Applied, Box<Failed>> {
-    let Prepared { plan, digest } = prepared;
+    let Prepared {
+        plan,
+        digest,
+        remote_bases,
+    } = prepared;
     let revision = wanted.stored.artifact.revision.to_string();
     let client = ctx.cluster.as_tenant(&wanted.spec);
     let recorder = Recorder::new(ctx, object, run, wanted.inventory.clone());
@@ -350,6 +361,7 @@ async fn apply(
         pruned,
         inventory,
         digest,
+        remote_bases,
         took: run.took(ctx),
     })
 }

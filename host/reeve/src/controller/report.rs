@@ -214,26 +214,6 @@ pub(super) fn applied(
     }
 }
 
-/// Says which remote resources of a build may be something else next time.
-pub(super) fn unpinned(ctx: &Context, object: &Kustomization, unpinned: &[String]) {
-    if unpinned.is_empty() {
-        return;
-    }
-    let message = format!("remote resources are not pinned: {}", unpinned.join("; "));
-    // Told again when a branch has moved, not at each run.
-    if !ctx.bases.is_news(object, &message) {
-        return;
-    }
-    tracing::info!("{message}");
-    let event = status::Event {
-        type_: status::EventType::Normal,
-        reason: reeve_api::reason::Reason::Progressing,
-        message: status::bounded(&message, status::MAX_EVENT_MESSAGE),
-        metadata: Default::default(),
-    };
-    kind::tell::<Kustomization>(ctx, &object.metadata, event);
-}
-
 /// Says what stays behind when a Kustomization is let go without its objects being deleted.
 pub(super) fn orphaned(ctx: &Context, object: &Kustomization, why: &Explained, left: &Inventory) {
     let subjects: Vec<String> = left

@@ -54,8 +54,11 @@ fn text(told: &Value) -> String {
     let origin = told.get("origin").unwrap_or(&Value::Null);
     out.push_str(&format!("  from {}\n", by(origin)));
     let changes = told.get("changedBy").and_then(Value::as_array);
-    for change in changes.into_iter().flatten() {
-        out.push_str(&format!("  then {}\n", by(change)));
+    let mut changes: Vec<String> = changes.into_iter().flatten().map(by).collect();
+    // A transformer that touches several kinds of field is noted for each.
+    changes.dedup();
+    for change in changes {
+        out.push_str(&format!("  then {change}\n"));
     }
     out
 }

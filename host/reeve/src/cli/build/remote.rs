@@ -59,6 +59,7 @@ impl Remote {
             egress: &self.egress,
             limits: &limits,
             rewrites: &self.rewrites,
+            hops: None,
             ssh: Some(&self.ssh),
         };
         let fetched = self
@@ -68,8 +69,12 @@ impl Remote {
             CommandError::of("fetching failed", &why)
                 .hint("--no-remote-bases refuses remote resources without asking for them")
         })?;
-        if let Some(how) = fetched.follows.unpinned() {
-            ui.note(&format!("{:?} {how}: not pinned", wanted.source));
+        if !fetched.pinned {
+            let revision = &fetched.revision;
+            ui.note(&format!(
+                "{:?} is not pinned: it is at {revision} now",
+                wanted.source
+            ));
         }
         Ok(fetched.tree)
     }

@@ -1,20 +1,20 @@
 //! From a source's files to a bundle, with what the build wants from elsewhere.
 //!
 //! The engine is pure: it says what it lacks, that is fetched here if the platform allows it, and it builds again. What
-//! is fetched lies in the mirrors that sources use, so that a commit comes over the network once.
+//! the last build wanted is fetched first, so that nothing is built twice, and nothing at all where nothing has moved.
+//! Fetched repositories lie in the mirrors that sources use: a commit comes over the network once.
 
 use std::sync::Arc;
 
-use reeve_api::kustomization::Kustomization;
+use reeve_api::kustomization::RemoteBase;
 use reeve_api::reason::Reason;
 use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::{Explained, Turn, chain};
-use reeve_kustomize::{Reference, Remotes};
+use reeve_core::remote;
 use tokio::time::Instant;
 
-use super::super::report;
 use super::Wanted;
-use crate::bases::{self, Fetcher};
+use crate::bases::{Fetched, Fetcher, Lots};
 use crate::context::Context;
 use crate::observe::happening::{self, RenderResult};
 use crate::renders::Made;
@@ -22,34 +22,35 @@ use crate::renders::Made;
 /// How often a build may find that it wants more: a base on a forge that names one on another, and so on.
 const ROUNDS: usize = 10;
 
+/// A build that reached its end.
+pub(super) struct Done {
+    pub(super) bundle: Bundle<Rendered>,
+    /// What it used from elsewhere.
+    pub(super) remote_bases: Vec<RemoteBase>,
+}
+
 /// The bundle of `wanted`.
 pub(super) async fn build(
     ctx: &Context,
-    object: &Kustomization,
     wanted: &Wanted,
     deadline: Instant,
-) -> Result<Bundle<Rendered>, Explained> {
-    let mut remotes = Remotes::wanted();
-    let mut unpinned = Vec::new();
+) -> Result<Done, Explained> {
+    let tree = &wanted.stored.artifact.tree;
+    let before = ctx.renders.wants(&wanted.spec, tree);
+    // What cannot be had need not be wanted any more.
+    let gathered = gather(ctx, wanted, Lots::wanted(), before, deadline).await;
+    let mut lots = gathered.unwrap_or_else(|_| Lots::wanted());
     for _round in 0..ROUNDS {
-        let lacking = match once(ctx, wanted, &remotes, deadline).await? {
-            Made::Bundle(bundle) => {
-                report::unpinned(ctx, object, &unpinned);
-                return Ok(Arc::unwrap_or_clone(bundle));
-            }
+        let lacking = match once(ctx, wanted, &lots, deadline).await? {
             Made::Wants(lacking) => lacking,
+            Made::Bundle(bundle) => {
+                return Ok(Done {
+                    bundle: Arc::unwrap_or_clone(bundle),
+                    remote_bases: lots.told(),
+                });
+            }
         };
-        if lacking.iter().any(|one| admit(ctx, wanted, one).is_err()) {
-            // The engine tells in which file and field the first of them stands.
-            remotes.refuse_more();
-            continue;
-        }
-        for one in lacking {
-            let fetched = fetch(ctx, &one, deadline).await?;
-            let how = fetched.follows.unpinned();
-            unpinned.extend(how.map(|how| format!("{} {how}", one.source.shown())));
-            remotes.insert(one.source, fetched.tree);
-        }
+        lots = gather(ctx, wanted, lots, lacking, deadline).await?;
     }
     let message = format!("remote resources lead to others more than {ROUNDS} times");
     Err(Explained::new(
@@ -59,10 +60,25 @@ pub(super) async fn build(
     ))
 }
 
+/// Adds what is lacking.
+async fn gather(
+    ctx: &Context,
+    wanted: &Wanted,
+    mut lots: Lots,
+    lacking: Vec<reeve_kustomize::Wanted>,
+    deadline: Instant,
+) -> Result<Lots, Explained> {
+    for one in lacking {
+        let fetched = fetch(ctx, wanted, &one, deadline).await?;
+        lots.add(one, fetched);
+    }
+    Ok(lots)
+}
+
 async fn once(
     ctx: &Context,
     wanted: &Wanted,
-    remotes: &Remotes,
+    lots: &Lots,
     deadline: Instant,
 ) -> Result<Made, Explained> {
     let (snapshot, tree) = (wanted.stored.snapshot.clone(), &wanted.stored.artifact.tree);
@@ -73,7 +89,7 @@ async fn once(
             &wanted.tenant.name,
             snapshot,
             tree,
-            remotes,
+            lots,
             &wanted.spec,
             deadline,
         )
@@ -87,28 +103,26 @@ async fn once(
     answer.map(|(made, _)| made)
 }
 
-fn admit(ctx: &Context, wanted: &Wanted, one: &Reference) -> Result<(), bases::Error> {
-    match ctx.grounds.is_platform(&wanted.spec.id.namespace) {
-        true => ctx.bases.admit_platform(&one.source),
-        false => ctx.bases.admit_tenant(&wanted.tenant.name, &one.source),
-    }
-}
-
+/// Asks whether it may be, then fetches.
 async fn fetch(
     ctx: &Context,
-    one: &Reference,
+    wanted: &Wanted,
+    one: &reeve_kustomize::Wanted,
     deadline: Instant,
-) -> Result<bases::Fetched, Explained> {
+) -> Result<Fetched, Explained> {
+    let (tenant, namespace) = (&wanted.tenant, &wanted.spec.id.namespace);
+    remote::may_fetch(&ctx.grounds, tenant, namespace, one)?;
     let fetcher = Fetcher {
         mirrors: &ctx.mirrors,
         egress: &ctx.egress,
         limits: &ctx.limits,
-        rewrites: &ctx.bases.rewrites,
+        rewrites: &ctx.base_mirrors,
+        hops: Some(remote::patterns(&ctx.grounds, tenant, namespace)),
         ssh: None,
     };
-    let fetched = fetcher.fetch(one, deadline.into_std()).await;
+    let fetched = fetcher.fetch(&one.reference, deadline.into_std()).await;
     fetched.map_err(|why| {
-        let message = format!("kustomize build failed: {}", chain(&why));
+        let message = format!("kustomize build failed: {}{}", one.place, chain(&why));
         Explained::new(Reason::BuildFailed, Turn::Retry, message)
             .with_hint("look whether the address is right and its server answers")
     })
