@@ -195,7 +195,13 @@ impl Kustomization {
             ..Self::default()
         };
         read.component = check_type_meta(&mut fields)?;
-        fields.skip("metadata");
+        if let Some(metadata) = fields.take("metadata") {
+            let mut metadata = metadata.fields()?;
+            for known in ["name", "namespace", "labels", "annotations"] {
+                metadata.skip(known);
+            }
+            metadata.finish()?;
+        }
         read.resources = fields.texts("resources")?;
         read.proper_resources = read.resources.len();
         read.resources.extend(fields.texts("bases")?);

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::error::{Error, Why};
 use crate::fieldpath;
@@ -204,11 +205,7 @@ fn fill_scalar(
     if !is_text(scalar) {
         return Ok(());
     }
-    let new = expand(&scalar.text, values);
-    session
-        .budget
-        .text(&new.text)
-        .map_err(|why| why.to_string())?;
+    let new = expand(&scalar.text, values, &session.budget).map_err(|why| why.to_string())?;
     let number = scalar.shared;
     let changed = scalar.text != new.text || scalar.tag != new.tag;
     *scalar = Scalar {
@@ -221,8 +218,9 @@ fn fill_scalar(
     Ok(())
 }
 
-/// `text` with all vars filled in. If it is nothing but one, it takes its type.
-fn expand(text: &str, values: &BTreeMap<String, Value>) -> Scalar {
+/// `text` with all vars filled in. If it is nothing but one, it takes its type. What is filled in is paid for before it is:
+/// a short text may ask for a long value many times.
+fn expand(text: &str, values: &BTreeMap<String, Value>, budget: &Budget) -> Result<Scalar, Why> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -248,9 +246,13 @@ fn expand(text: &str, values: &BTreeMap<String, Value>) -> Scalar {
             Some(Value::Scalar(value))
                 if before.is_empty() && out.is_empty() && after.is_empty() =>
             {
-                return value.clone();
+                budget.text(&value.text)?;
+                return Ok(value.clone());
             }
-            Some(Value::Scalar(value)) => out.push_str(&shown(value)),
+            Some(Value::Scalar(value)) => {
+                budget.text(&value.text)?;
+                out.push_str(&shown(value));
+            }
             Some(Value::Other) | None => {
                 out.push_str("$(");
                 out.push_str(name);
@@ -260,7 +262,7 @@ fn expand(text: &str, values: &BTreeMap<String, Value>) -> Scalar {
         rest = after;
     }
     out.push_str(rest);
-    Scalar::string(out)
+    Ok(Scalar::string(out))
 }
 
 /// A value in the middle of a text; a large float has an exponent there.
@@ -286,6 +288,7 @@ fn shown(value: &Scalar) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Limits;
 
     fn values() -> BTreeMap<String, Value> {
         [
@@ -300,6 +303,24 @@ mod tests {
         })
         .chain([("MAP".to_owned(), Value::Other)])
         .collect()
+    }
+
+    fn expanded(text: &str) -> Scalar {
+        expand(text, &values(), &Budget::new(Limits::default())).unwrap()
+    }
+
+    #[test]
+    fn a_value_is_paid_for_before_it_is_filled_in() {
+        let long = Scalar::new(Tag::Str, "y".repeat(100_000));
+        let values = [("A".to_owned(), Value::Scalar(long))]
+            .into_iter()
+            .collect();
+        let budget = Budget::new(Limits::default());
+        let text = "$(A)".repeat(20_000);
+        assert!(matches!(
+            expand(&text, &values, &budget),
+            Err(Why::Limit { .. })
+        ));
     }
 
     #[test]
@@ -317,9 +338,9 @@ mod tests {
             ("$($(A)", "$($(A)"),
             ("$-$$-", "$-$-"),
         ] {
-            assert_eq!(expand(text, &values()).text, want, "{text}");
+            assert_eq!(expanded(text).text, want, "{text}");
         }
-        assert_eq!(expand("$(N)", &values()).tag, Tag::Int);
-        assert_eq!(expand("$(N)0", &values()).tag, Tag::Str);
+        assert_eq!(expanded("$(N)").tag, Tag::Int);
+        assert_eq!(expanded("$(N)0").tag, Tag::Str);
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Cursor<'a> {
 /// The fields of a mapping that were not taken yet.
 pub(super) struct Fields<'a> {
     rest: IndexMap<&'a str, Cursor<'a>>,
+    /// Those without a value: nobody takes them, but they have to be known.
+    nulls: IndexMap<&'a str, Cursor<'a>>,
     known: Vec<&'static str>,
     /// Whether fields that nobody knows are let pass.
     loose: bool,
@@ -114,12 +116,13 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn fields(&self) -> Result<Fields<'a>, Error> {
         let map = self.node.map().ok_or_else(|| self.wrong("a mapping"))?;
-        let set = map.iter().filter(|(_, node)| !node.is_null());
-        let rest = set
-            .map(|(key, node)| (key.as_str(), self.child(key, node)))
-            .collect();
+        let all = map
+            .iter()
+            .map(|(key, node)| (key.as_str(), self.child(key, node)));
+        let (nulls, rest) = all.partition(|(_, cursor)| cursor.node.is_null());
         Ok(Fields {
             rest,
+            nulls,
             known: Vec::new(),
             loose: self.is_loose(),
         })
@@ -274,7 +277,11 @@ impl<'a> Fields<'a> {
 
     /// Refuses whatever was not taken.
     pub(super) fn finish(self) -> Result<(), Error> {
-        let Some((name, cursor)) = self.rest.first().filter(|_| !self.loose) else {
+        let is_known = |name: &str| self.known.iter().any(|k| k.eq_ignore_ascii_case(name));
+        let mut nulls = self.nulls.iter();
+        let unknown = nulls.find(|(name, _)| !is_known(name));
+        let first = self.rest.first().or(unknown);
+        let Some((name, cursor)) = first.filter(|_| !self.loose) else {
             return Ok(());
         };
         let near = self

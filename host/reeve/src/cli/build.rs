@@ -120,7 +120,11 @@ enum Restrictor {
 
 /// The environment's and the flag's way of saying so.
 fn on(text: &str) -> Result<bool, String> {
-    Ok(matches!(text, "on" | "true"))
+    match text {
+        "on" | "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(true),
+        "" | "off" | "0" | "f" | "F" | "false" | "False" | "FALSE" => Ok(false),
+        _ => Err("it is neither true nor false".to_owned()),
+    }
 }
 
 pub(super) fn run(args: &BuildArgs, ui: &mut Ui) -> Result<(), CommandError> {
