@@ -45,6 +45,7 @@ enum Verb {
 /// Reads the arguments and does what they say.
 #[must_use]
 pub fn main() -> ExitCode {
+    crate::memory::settle();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(why) => {

@@ -13,6 +13,7 @@ pub mod git;
 pub mod http;
 mod index;
 mod keyfile;
+mod memory;
 pub mod observe;
 mod renders;
 pub mod store;
