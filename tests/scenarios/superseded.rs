@@ -42,13 +42,7 @@ fn a_source_that_is_suspended_changed_or_deleted_is_no_longer_fetched() {
         for what in ["suspended", "changed", "deleted"] {
             let tenant = estate.healthy_tenant(what).await?;
             silent.fault(Fault::Slow(Duration::from_secs(3600)));
-            tenant
-                .change(|draft| draft.set_source("timeout", json!("59m")))
-                .await?;
-            let credential = [("username", "git"), ("password", "s3cret-of-nobody")];
-            tenant
-                .fetch_from(&silent.url(tenant.name()), &credential)
-                .await?;
+            fetch_for_an_hour(&tenant, &silent).await?;
             wait::until(wait::PATIENCE, "the fetch is under way", || async {
                 (fetching(&estate).await? > 0.0).then_some(())
             })
@@ -62,6 +56,17 @@ fn a_source_that_is_suspended_changed_or_deleted_is_no_longer_fetched() {
         }
         Ok(())
     });
+}
+
+/// The tenant fetches from this server from now on, and waits for it as long as a source may.
+async fn fetch_for_an_hour(tenant: &Tenant<'_>, server: &HttpServer) -> anyhow::Result<()> {
+    tenant
+        .change(|draft| draft.set_source("timeout", json!("59m")))
+        .await?;
+    let credential = [("username", "git"), ("password", "s3cret-of-nobody")];
+    tenant
+        .fetch_from(&server.url(tenant.name()), &credential)
+        .await
 }
 
 /// How many sources are worked on.
@@ -80,13 +85,7 @@ fn sources_that_never_answer_hold_up_nobody_else_and_say_what_they_wait_for() {
         silent.fault(Fault::Slow(Duration::from_secs(3600)));
         for name in ["hung-a", "hung-b", "hung-c"] {
             let tenant = estate.healthy_tenant(name).await?;
-            tenant
-                .change(|draft| draft.set_source("timeout", json!("59m")))
-                .await?;
-            let credential = [("username", "git"), ("password", "s3cret-of-nobody")];
-            tenant
-                .fetch_from(&silent.url(tenant.name()), &credential)
-                .await?;
+            fetch_for_an_hour(&tenant, &silent).await?;
             wait::until(wait::PATIENCE, "it says that it is at work", || async {
                 let source = tenant.sources().get(tenant.name()).await.ok()?;
                 let working = objects::condition(&source.data, "Reconciling")?;

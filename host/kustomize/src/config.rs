@@ -9,39 +9,11 @@ use std::sync::{Arc, LazyLock};
 use crate::budget::Budget;
 use crate::error::Why;
 use crate::fieldspec::{self, FieldSpec, Gvk};
+use crate::order::{FIRST, LAST};
 
 const DATA: &str = include_str!("../data/fieldspecs.txt");
-/// Kinds that others need, in the order in which kustomize sorts fields.
-const FIRST: [&str; 22] = [
-    "Namespace",
-    "ResourceQuota",
-    "StorageClass",
-    "CustomResourceDefinition",
-    "ServiceAccount",
-    "PodSecurityPolicy",
-    "Role",
-    "ClusterRole",
-    "RoleBinding",
-    "ClusterRoleBinding",
-    "ConfigMap",
-    "Secret",
-    "Endpoints",
-    "Service",
-    "LimitRange",
-    "PriorityClass",
-    "PersistentVolume",
-    "PersistentVolumeClaim",
-    "Deployment",
-    "StatefulSet",
-    "CronJob",
-    "PodDisruptionBudget",
-];
 /// What putting one field in order counts.
 const SORTING: u64 = 16;
-const LAST: [&str; 2] = [
-    "MutatingWebhookConfiguration",
-    "ValidatingWebhookConfiguration",
-];
 
 /// A list of fields that some transformer works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,8 @@ pub(crate) enum Sort {
     },
 }
 
-const FIRST: [&str; 22] = [
+/// Kinds that others need, in order.
+pub(crate) const FIRST: [&str; 22] = [
     "Namespace",
     "ResourceQuota",
     "StorageClass",
@@ -42,7 +43,8 @@ const FIRST: [&str; 22] = [
     "CronJob",
     "PodDisruptionBudget",
 ];
-const LAST: [&str; 2] = [
+/// Kinds that come after all others.
+pub(crate) const LAST: [&str; 2] = [
     "MutatingWebhookConfiguration",
     "ValidatingWebhookConfiguration",
 ];

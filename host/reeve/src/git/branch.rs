@@ -14,7 +14,7 @@ use gix_protocol::fetch::{Context, Options, Shallow, Tags};
 use gix_protocol::handshake::Ref;
 use gix_protocol::transport::Protocol;
 
-use super::fetch::Asked;
+use super::fetch::{self, Asked};
 use super::mirror::Generation;
 use super::session::{Session, agent, target};
 use super::wire::{Terms, Wire};
@@ -74,7 +74,7 @@ pub(super) fn ask(
         Ok(_) => Ok(Asking::Proven),
         Err(error) => {
             let cause = wire.cause("asking whether the commit is on the branch", &error);
-            Err(super::fetch::absent(cause, commit))
+            Err(fetch::absent(cause, commit))
         }
     }
 }
@@ -86,12 +86,8 @@ fn nothing_in(
     commit: ObjectId,
     branch: &str,
 ) -> gix::error::Result<bool> {
-    // `PACK`, the version, the number of objects; each four bytes.
-    let mut header = [0; 12];
-    pack.read_exact(&mut header)
-        .map_err(gix::Error::from_error)?;
-    let [.., a, b, c, d] = header;
-    if u32::from_be_bytes([a, b, c, d]) == 0 {
+    let (_, objects) = fetch::head(pack)?;
+    if objects == 0 {
         return Ok(true);
     }
     Err(gix::Error::from_error(wire.fail(not_on(commit, branch))))

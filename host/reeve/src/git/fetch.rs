@@ -263,12 +263,8 @@ impl Work {
         flag: &AtomicBool,
         wire: &super::wire::Wire,
     ) -> gix::error::Result<bool> {
-        // `PACK`, the version, the number of objects; each four bytes.
-        let mut header = [0; 12];
-        pack.read_exact(&mut header)
-            .map_err(gix::Error::from_error)?;
-        let [.., a, b, c, d] = header;
-        if u32::from_be_bytes([a, b, c, d]) > self.limits.objects {
+        let (header, objects) = head(pack)?;
+        if objects > self.limits.objects {
             let cap = self.limits.objects.to_string();
             let failed = wire.fail(Cause::TooMuch {
                 what: "the pack has more objects",
@@ -304,6 +300,16 @@ impl Work {
 fn is_where_it_should_be(generation: &Generation, resolved: &Resolved) -> bool {
     let branch = resolved.branch.as_ref();
     branch.is_none_or(|branch| generation.was_on(resolved.commit, branch))
+}
+
+/// The first bytes of a pack, and how many objects it claims to have.
+pub(super) fn head(pack: &mut dyn std::io::BufRead) -> gix::error::Result<([u8; 12], u32)> {
+    // `PACK`, the version, the number of objects; each four bytes.
+    let mut header = [0; 12];
+    pack.read_exact(&mut header)
+        .map_err(gix::Error::from_error)?;
+    let [.., a, b, c, d] = header;
+    Ok((header, u32::from_be_bytes([a, b, c, d])))
 }
 
 #[derive(Clone, Copy)]
