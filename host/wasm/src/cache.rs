@@ -15,13 +15,11 @@ use wasmtime::component::{Component, Linker};
 use crate::budget::Settings;
 use crate::engine::{MEMORIES, TABLE_ELEMENTS, TABLES};
 use crate::error::Error;
-use crate::inspect::inspect;
+use crate::inspect::{PAGE, inspect};
 use crate::store::State;
 use crate::trap::chain;
 use crate::words::{bytes, tame};
 use crate::world::transform::{TransformerPre, WORLD};
-
-const PAGE: u64 = 1 << 16;
 
 type Outcome = Result<TransformerPre<State>, Error>;
 

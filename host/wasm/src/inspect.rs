@@ -9,6 +9,7 @@ use wasmtime::Engine;
 
 use crate::engine::INSTANCES;
 use crate::error::Error;
+use crate::facts::Facts;
 use crate::words::{bytes, tame};
 
 /// The largest function, in bytes: compile time grows faster than a function's size. CPython's
@@ -23,13 +24,16 @@ const DEPTH: usize = 5;
 const PARTS: usize = 1 << 20;
 /// How many unwanted imports are named.
 const NAMED: usize = 8;
+/// Bytes in a page of memory.
+pub(crate) const PAGE: u64 = 1 << 16;
 
 /// What may be imported: the interfaces of our own package. Which of them the world has is checked
 /// when it is linked.
 const OURS: &str = "reeve:plugin/";
 
-/// Says why `component` is not even compiled, if so.
-pub(crate) fn inspect(component: &[u8], most: usize) -> Result<(), Error> {
+/// Says why `component` is not even compiled, if so; else what it says about itself, without its
+/// digest.
+pub(crate) fn inspect(component: &[u8], most: usize) -> Result<Facts, Error> {
     if component.len() > most {
         return refuse(format!(
             "it has {} bytes, more than {}",
@@ -61,20 +65,27 @@ struct Seen {
     functions: u64,
     modules: u32,
     components: u32,
+    memory: u64,
     asked: Vec<String>,
+    facts: Facts,
 }
 
-fn walk(component: &[u8]) -> Result<(), Error> {
+fn walk(component: &[u8]) -> Result<Facts, Error> {
     let mut seen = Seen::default();
     for payload in Parser::new(0).parse_all(component) {
         seen.take(payload.map_err(broken)?)?;
         seen.judge()?;
     }
-    if seen.asked.is_empty() {
-        return Ok(());
+    if !seen.asked.is_empty() {
+        seen.asked.truncate(NAMED);
+        return Err(Error::Imports { asked: seen.asked });
     }
-    seen.asked.truncate(NAMED);
-    Err(Error::Imports { asked: seen.asked })
+    Ok(Facts {
+        size: component.len(),
+        instances: seen.modules,
+        memory: seen.memory,
+        ..seen.facts
+    })
 }
 
 impl Seen {
@@ -86,9 +97,24 @@ impl Seen {
             Payload::ComponentImportSection(imports) if self.depth == 1 => {
                 for import in imports {
                     let name = import.map_err(broken)?.name.name;
+                    self.facts.import(name)?;
                     if !name.starts_with(OURS) {
                         self.asked.push(tame(name, 128));
                     }
+                }
+            }
+            Payload::ComponentExportSection(exports) if self.depth == 1 => {
+                for export in exports {
+                    self.facts.export(export.map_err(broken)?.name.name)?;
+                }
+            }
+            Payload::CustomSection(section) if self.depth == 1 => {
+                self.facts.section(section.name(), section.data())?;
+            }
+            Payload::MemorySection(memories) => {
+                for memory in memories {
+                    let pages = memory.map_err(broken)?.initial;
+                    self.memory = self.memory.saturating_add(pages.saturating_mul(PAGE));
                 }
             }
             Payload::InstanceSection(instances) => {
@@ -133,7 +159,7 @@ impl Seen {
     }
 }
 
-fn refuse(why: impl Into<String>) -> Result<(), Error> {
+fn refuse<T>(why: impl Into<String>) -> Result<T, Error> {
     Err(Error::Compile(why.into()))
 }
 

@@ -13,6 +13,7 @@ mod budget;
 mod cache;
 mod engine;
 mod error;
+mod facts;
 mod inspect;
 mod module;
 mod sandbox;
@@ -26,5 +27,6 @@ mod world {
 
 pub use budget::{Budget, Settings};
 pub use error::{Error, LastWords, ObjectId, Objection, Refusal};
+pub use facts::{Facts, World, facts};
 pub use module::{Module, Transformed};
 pub use sandbox::Sandbox;

@@ -5,13 +5,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::budget::Settings;
 use crate::cache::{Cache, Compiler};
 use crate::engine::{self, Ticker};
 use crate::error::Error;
+use crate::facts::digest;
 use crate::module::Module;
 use crate::world::transform;
 
@@ -53,7 +53,7 @@ impl Sandbox {
     ///
     /// May be cancelled at any point.
     pub async fn load(&self, bytes: &[u8]) -> Result<Module, Error> {
-        let digest = format!("sha256:{}", hex::encode(Sha256::digest(bytes)));
+        let digest = digest(bytes);
         let guest = self
             .inner
             .cache

@@ -11,6 +11,7 @@
 
 mod cancel;
 mod cost;
+mod facts;
 mod guest;
 mod hostile;
 mod isolation;
