@@ -29,7 +29,9 @@ key_of() {
         rustc -V
         cd "$root"
         find plugins/build.sh plugins/Cargo.toml plugins/Cargo.lock plugins/encode/Cargo.toml plugins/encode/src \
-            "plugins/$1/Cargo.toml" "plugins/$1/src" wit -type f \( -path 'plugins/*' -o -name '*.wit' \) -print0 |
+            plugins/pods/Cargo.toml plugins/pods/src \
+            "plugins/$1/Cargo.toml" "plugins/$1/src" "plugins/$1/config-schema.json" "plugins/$1/manifest.json" \
+            wit -type f \( -path 'plugins/*' -o -name '*.wit' \) -print0 2>/dev/null |
             LC_ALL=C sort -z | xargs -0 sha256sum
     } | sha256sum | cut -d' ' -f1
 }
@@ -103,7 +105,7 @@ build() {
     RUSTFLAGS="--remap-path-prefix=$root=/reeve --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
         "${cargo[@]}" build --quiet --locked --release --target "$target" ${build_std[@]+"${build_std[@]}"} -p "$name"
     module=$CARGO_TARGET_DIR/$target/release/${name//-/_}.wasm
-    "$CARGO_TARGET_DIR/debug/encode" "$module" "$out/$name.wasm.new"
+    "$CARGO_TARGET_DIR/debug/encode" "$module" "$out/$name.wasm.new" "$plugins/$name"
     mv "$out/$name.wasm.new" "$out/$name.wasm"
     echo "$key" >"$out/$name.key"
     say "built $name in $((SECONDS - began)) s: sha256:$(sha256sum "$out/$name.wasm" | cut -d' ' -f1)"
