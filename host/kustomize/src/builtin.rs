@@ -266,7 +266,8 @@ fn is_same(old: &Resource, new: &Resource) -> bool {
 fn is_same_value(a: &Node, b: &Node) -> bool {
     match (a, b) {
         (Node::Scalar(a), Node::Scalar(b)) => {
-            a.tag == b.tag && (a.tag == Tag::Null || a.text == b.text)
+            let (is, other) = (a.printed(), b.printed());
+            is == other && (is == Tag::Null || a.text == b.text)
         }
         (Node::Seq(a), Node::Seq(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same_value(a, b))

@@ -225,10 +225,7 @@ fn values(
         Ok(Value::Object(map)) => Ok(map),
         Ok(Value::Null) => Ok(Map::new()),
         Ok(_) => Err(Error::invalid(file, "is not a mapping")),
-        Err(number) => Err(Error::invalid(
-            file,
-            format!("{number} is a number that JSON cannot hold: quote it"),
-        )),
+        Err(why) => Err(Error::invalid(file, why.to_string())),
     }
 }
 

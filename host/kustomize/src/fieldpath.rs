@@ -230,11 +230,16 @@ impl Walk<'_> {
         rest: &[String],
         set: Set<'_>,
     ) -> Result<usize, String> {
-        if node.is_null() {
-            return Ok(0);
-        }
         if field.is_empty() {
             return Err("a step of the path is empty".to_owned());
+        }
+        if node.is_null() {
+            // What kustomize makes below a null is there until it is printed, and so is not seen.
+            let unseen = &mut Node::empty_mapping();
+            return match self.make {
+                Some(_) => self.field(unseen, field, rest, set),
+                None => Ok(0),
+            };
         }
         let kind = node.kind_name();
         let map = node
@@ -247,6 +252,10 @@ impl Walk<'_> {
             map.insert(field.to_owned(), made);
         }
         match map.get_mut(field) {
+            // As in kustomize, whose reader finds nothing at all in it then.
+            Some(found) if found.is_null() && found.raw_text().is_empty() && !rest.is_empty() => {
+                Err(format!("{field} has no value: write {{}} or leave it out"))
+            }
             Some(found) => self.visit(found, rest, missing, set),
             None => Ok(0),
         }
@@ -346,7 +355,9 @@ pub(crate) fn untyped(text: &str) -> Scalar {
 /// A scalar as it stands in YAML, where text that looks like something else is quoted.
 fn written(node: &Node) -> String {
     match node {
-        Node::Scalar(s) if s.tag == Tag::Str && needs_quotes(&s.text) => format!("\"{}\"", s.text),
+        Node::Scalar(s) if s.tag == Tag::Str && !s.bare && needs_quotes(&s.text) => {
+            format!("\"{}\"", s.text)
+        }
         other => other.raw_text().to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::error::{Error, Place, Why};
+use crate::error::{Error, Place};
 use crate::file::{Generator, GeneratorOptions, Kustomization};
 use crate::resource::{Resource, field_mapping};
 use crate::session::Session;
@@ -234,12 +234,8 @@ fn texts(node: &Node, field: &str) -> Mapping {
 /// Adds the hashes of their content to the names of generated resources.
 pub(crate) fn add_hashes(resources: &mut [Resource]) -> Result<(), Error> {
     for resource in resources.iter_mut().filter(|r| r.needs_hash) {
-        let suffix = hash_suffix(&resource.node).map_err(|text| {
-            Error::new(
-                &resource.file,
-                Why::Invalid(format!("{text} cannot be hashed")),
-            )
-        })?;
+        let suffix = hash_suffix(&resource.node);
+        let suffix = suffix.map_err(|why| resource.unprintable(&why))?;
         resource.store_previous();
         let name = format!("{}-{suffix}", resource.name());
         resource.set_name(&name);

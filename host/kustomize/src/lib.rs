@@ -208,19 +208,11 @@ pub fn parse_yaml(bytes: &[u8], file: &str) -> Result<Vec<Value>, Error> {
     nodes
         .into_iter()
         .map(|document| {
-            document
-                .node
-                .into_value()
-                .map_err(|text| not_json(file, &text))
+            let value = document.node.into_value();
+            let invalid = |why: yaml::Unprintable| Error::invalid(file, why.to_string());
+            value.map_err(|why| invalid(why).at_line(document.line))
         })
         .collect()
-}
-
-fn not_json(file: &str, number: &str) -> Error {
-    Error::invalid(
-        file,
-        format!("{number} is a number that JSON cannot hold: quote it"),
-    )
 }
 
 /// Writes the objects as kustomize prints them: keys sorted, `---` between documents.

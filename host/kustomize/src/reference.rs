@@ -143,7 +143,7 @@ impl Referrer {
                     continue;
                 }
                 match subject.get("namespace") {
-                    Some(Node::Scalar(namespace)) if namespace.tag == Tag::Str => {
+                    Some(Node::Scalar(namespace)) if namespace.printed() == Tag::Str => {
                         subject_namespaces.push(namespace.text.clone());
                     }
                     Some(_) => blank_namespace = true,

@@ -12,7 +12,7 @@ use crate::object::{Id, Object};
 use crate::origin;
 use crate::patch::select::Identity;
 use crate::schema::Schemas;
-use crate::yaml::{Mapping, Node, Scalar};
+use crate::yaml::{Mapping, Node, Scalar, Unprintable};
 
 /// The namespace of what lives in none.
 const CLUSTER: &str = "_non_namespaceable_";
@@ -74,6 +74,8 @@ pub(crate) struct Resource {
     pub(crate) transformations: Vec<Rc<str>>,
     /// The vars whose values it holds.
     pub(crate) vars: Vec<Rc<str>>,
+    /// What is to blame if it cannot be printed.
+    pub(crate) doubt: Option<Rc<Error>>,
 }
 
 impl Resource {
@@ -92,6 +94,7 @@ impl Resource {
             origin: None,
             transformations: Vec::new(),
             vars: Vec::new(),
+            doubt: None,
         }
     }
 
@@ -309,6 +312,14 @@ impl Resource {
         }
     }
 
+    /// The error of this object that cannot be printed.
+    pub(crate) fn unprintable(&self, why: &Unprintable) -> Error {
+        match &self.doubt {
+            Some(error) => Error::clone(error),
+            None => self.error(&why.to_string()),
+        }
+    }
+
     /// Whether kustomize would have noted anything in its annotations by now.
     pub(crate) fn has_notes(&self) -> bool {
         self.generated
@@ -356,11 +367,12 @@ impl Resource {
                 annotations.insert(key.to_owned(), Node::string(text));
             }
         }
-        let message = |text: &str| format!("{text} is a number that JSON cannot hold: quote it");
-        let value = self
-            .node
-            .into_value()
-            .map_err(|text| Error::invalid(&file, message(&text)))?;
+        let doubt = self.doubt.take();
+        let id = self.id();
+        let value = self.node.into_value().map_err(|why| match &doubt {
+            Some(error) => Error::clone(error),
+            None => Error::invalid(&file, format!("{id}: {why}")).at_line(self.line),
+        })?;
         Object::try_from(value).map_err(|_| Error::invalid(&file, "an object must be a mapping"))
     }
 }

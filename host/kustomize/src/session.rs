@@ -193,12 +193,11 @@ impl Session<'_> {
             });
         }
         let documents = self.documents(bytes, file)?;
-        let first = documents.into_iter().next().map(|d| d.node);
-        let value = first.unwrap_or_default().into_value();
-        value.map_err(|text| {
-            let why = format!("{text} is a number that JSON cannot hold: quote it");
-            Error::invalid(file, why)
-        })
+        let Some(first) = documents.into_iter().next() else {
+            return Ok(Value::Null);
+        };
+        let value = first.node.into_value();
+        value.map_err(|why| Error::invalid(file, why.to_string()).at_line(first.line))
     }
 
     /// Takes the schema that `kustomization` names, unless one that came before it named another.

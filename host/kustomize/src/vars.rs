@@ -13,7 +13,7 @@ use crate::fieldpath;
 use crate::file::Var;
 use crate::resource::Resource;
 use crate::session::Session;
-use crate::yaml::{Node, Scalar, Style, Tag, number};
+use crate::yaml::{Node, Scalar, Tag, number};
 
 /// The vars of a kustomization and its bases, by name.
 pub(crate) type Vars = BTreeMap<String, Var>;
@@ -138,7 +138,7 @@ fn typed(node: &Node) -> Option<Value> {
         return Some(Value::Other);
     };
     let text = scalar.text.as_str();
-    let (tag, text) = match scalar.tag {
+    let (tag, text) = match scalar.printed() {
         // Go reads no octals here, nor digits apart.
         Tag::Int => (Tag::Int, text.parse::<i64>().ok()?.to_string()),
         Tag::Float => (Tag::Float, number(text)?.as_f64()?.to_string()),
@@ -162,7 +162,7 @@ fn fill(
                 .values_mut()
                 .try_for_each(|value| fill_text(session, values, value, &mut shared)),
             Node::Seq(items) => items.iter_mut().try_for_each(|item| match item {
-                Node::Scalar(scalar) if is_text(scalar) => {
+                Node::Scalar(scalar) if scalar.tag == Tag::Str => {
                     fill_scalar(session, values, scalar, &mut shared)
                 }
                 other => Err(format!("must hold strings, not {}", other.kind_name())),
@@ -191,18 +191,13 @@ fn fill_text(
     }
 }
 
-/// Whether kustomize takes it for text: also what was set without a type.
-fn is_text(scalar: &Scalar) -> bool {
-    scalar.tag == Tag::Str || scalar.style == Style::Bare
-}
-
 fn fill_scalar(
     session: &Session<'_>,
     values: &BTreeMap<String, Value>,
     scalar: &mut Scalar,
     shared: &mut Vec<Scalar>,
 ) -> Result<(), String> {
-    if !is_text(scalar) {
+    if scalar.tag != Tag::Str {
         return Ok(());
     }
     let new = expand(&scalar.text, values, &session.budget).map_err(|why| why.to_string())?;

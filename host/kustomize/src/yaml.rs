@@ -25,6 +25,6 @@ pub(crate) use load::{Document, Marks, Reader};
 pub(crate) use node::{Mapping, Node, text_cost};
 pub(crate) use restyle::restyled;
 pub(crate) use scalar::{
-    Scalar, Style, Tag, Typing, go_json_number, go_yaml_number, needs_quotes, number, resolve,
-    timestamp,
+    Scalar, Style, Tag, Typing, Unprintable, go_json_number, go_yaml_number, needs_quotes, number,
+    resolve,
 };

@@ -21,7 +21,8 @@ pub(crate) enum ReplacementEntry {
 pub(crate) struct Replacement {
     pub(crate) source: Option<Source>,
     pub(crate) value: Option<String>,
-    pub(crate) targets: Vec<Target>,
+    /// In a file or an object of its own, a list that is empty is one.
+    pub(crate) targets: Option<Vec<Target>>,
     pub(crate) place: Place,
 }
 
@@ -62,12 +63,16 @@ impl ReplacementEntry {
     pub(super) fn decode(cursor: Cursor<'_>) -> Result<Self, Error> {
         let mut fields = cursor.fields()?;
         let path = fields.entry("path")?;
-        let inline = Replacement::take(&mut fields, cursor.place())?;
+        let mut inline = Replacement::take(&mut fields, cursor.place())?;
         fields.finish()?;
+        let aims = inline.targets.as_ref().is_some_and(|t| !t.is_empty());
+        if !aims && !cursor.is_loose() {
+            inline.targets = None;
+        }
         if path.text.is_empty() {
             return Ok(Self::Inline(Box::new(inline)));
         }
-        if inline.source.is_some() || !inline.targets.is_empty() {
+        if inline.source.is_some() || aims {
             let why = "path and source or targets cannot both be set";
             return Err(Error::invalid_at(&cursor.place(), why));
         }
@@ -115,10 +120,13 @@ impl Replacement {
     fn take(fields: &mut Fields<'_>, place: Place) -> Result<Self, Error> {
         let source = fields.take("source");
         let value = fields.take("sourceValue");
+        let targets = fields.take("targets");
         Ok(Self {
             source: source.map(|c| Source::decode(&c)).transpose()?,
             value: value.map(|c| c.entry()).transpose()?.map(|e| e.text),
-            targets: fields.list("targets", |c| Target::decode(&c))?,
+            targets: targets
+                .map(|c| c.list(|c| Target::decode(&c)))
+                .transpose()?,
             place,
         })
     }

@@ -6,10 +6,10 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::yaml::{Node, go_json_number};
+use crate::yaml::{Node, Unprintable, go_json_number};
 
-/// The suffix for an object, in which its name has no part. The error is the text of a number that JSON cannot hold.
-pub(crate) fn suffix(node: &Node) -> Result<String, String> {
+/// The suffix for an object, in which its name has no part. It is none of something that cannot be printed.
+pub(crate) fn suffix(node: &Node) -> Result<String, Unprintable> {
     let mut text = String::new();
     match node.get("kind").map_or("", Node::text) {
         "ConfigMap" => {
@@ -43,7 +43,7 @@ pub(crate) fn suffix(node: &Node) -> Result<String, String> {
 }
 
 /// A field: its text if it is a scalar, empty if it is missing.
-fn field(node: &Node, name: &str) -> Result<Value, String> {
+fn field(node: &Node, name: &str) -> Result<Value, Unprintable> {
     match node.get(name) {
         None => Ok(Value::String(String::new())),
         Some(scalar) if scalar.is_scalar() => Ok(Value::String(scalar.raw_text().to_owned())),

@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use crate::budget::Budget;
-use crate::yaml::{Node, Scalar, Style, Tag, go_yaml_number, number, timestamp};
+use crate::yaml::{Node, Scalar, Style, Tag, Typing, Unprintable, go_yaml_number, resolve};
 
 /// A list of operations.
 pub(super) struct Operations(Vec<Operation>);
@@ -63,7 +65,7 @@ impl Operations {
 
     /// Applies all to `object`, which is left half changed when one fails.
     pub(super) fn apply(&self, object: &mut Node, budget: &Budget) -> Result<(), String> {
-        normalise(object);
+        normalise(object).map_err(|why| why.to_string())?;
         for (index, operation) in self.0.iter().enumerate() {
             operation
                 .apply(object, budget)
@@ -98,7 +100,7 @@ impl Operation {
             let mut value = map
                 .shift_remove("value")
                 .ok_or_else(|| "value is missing".to_owned())?;
-            normalise(&mut value);
+            normalise(&mut value).map_err(|why| format!("value: {why}"))?;
             Ok::<_, String>(value)
         };
         let kind = match (op.as_str(), from) {
@@ -301,34 +303,43 @@ fn remove(node: &mut Node, path: &[String], budget: &Budget) -> Result<Node, Str
 }
 
 /// The object as it is after a way through JSON.
-fn normalise(node: &mut Node) {
+fn normalise(node: &mut Node) -> Result<(), Unprintable> {
+    let mut all = true;
     node.each_scalar(&mut |scalar| {
-        match scalar.tag {
-            Tag::Null if scalar.style == Style::Missing => *scalar = Scalar::string(""),
-            Tag::Null => scalar.text = "null".to_owned(),
-            Tag::Bool => scalar.text = is_true(scalar).to_string(),
-            Tag::Int | Tag::Float => {
-                // Go's JSON knows floats only, so that large integers lose digits.
-                if let Some(number) = number(&scalar.text).and_then(|number| number.as_f64()) {
-                    scalar.text = go_yaml_number(number);
-                }
+        all &= match scalar.printed() {
+            Tag::Str => {
+                scalar.settle();
+                *scalar = text(std::mem::take(&mut scalar.text));
+                true
             }
-            Tag::Timestamp => {
-                let text = timestamp(&scalar.text).unwrap_or_else(|| scalar.text.clone());
-                *scalar = Scalar::string(text);
-            }
-            Tag::Str => scalar.settle(),
-        }
-        scalar.shared = 0;
-        scalar.style = match scalar.tag {
-            Tag::Str => Style::of(&scalar.text),
-            _ => Style::Plain,
+            _ => scalar.clone().into_value().is_ok_and(|value| {
+                *scalar = through_json(value);
+                true
+            }),
         };
     });
+    match all {
+        true => Ok(()),
+        // Once more, for the field it is in.
+        false => node.clone().into_value().map(drop),
+    }
 }
 
-fn is_true(scalar: &Scalar) -> bool {
-    scalar.clone().into_value().is_ok_and(|value| value == true)
+fn text(text: String) -> Scalar {
+    Scalar {
+        style: Style::of(&text),
+        ..Scalar::string(text)
+    }
+}
+
+fn through_json(value: Value) -> Scalar {
+    let text = match value {
+        // Go's JSON knows floats only, so that large integers lose digits.
+        Value::Number(number) => number.as_f64().map_or_else(String::new, go_yaml_number),
+        Value::String(string) => return text(string),
+        other => other.to_string(),
+    };
+    Scalar::new(resolve(&text, Typing::Manifest), text)
 }
 
 #[cfg(test)]

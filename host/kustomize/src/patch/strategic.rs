@@ -52,12 +52,11 @@ impl<'a> Context<'a> {
 fn set(node: &mut Node) {
     let Node::Scalar(scalar) = node else { return };
     let text = match scalar.style {
-        Style::Plain => scalar.tag == Tag::Str,
-        Style::Bare => true,
+        Style::Plain => scalar.tag == Tag::Str && !scalar.tagged,
         Style::Quoted | Style::Folded | Style::Missing => false,
     };
     if text && Style::when_set(&scalar.text) == Style::Quoted {
-        (scalar.tag, scalar.style) = (Tag::Str, Style::Quoted);
+        scalar.style = Style::Quoted;
     }
 }
 

@@ -5,6 +5,9 @@
 
 mod structured;
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use crate::error::Error;
 use crate::fieldpath::{self, Make, Walk};
 use crate::file::{FieldOptions, Replacement, ReplacementEntry, Source, Target};
@@ -12,7 +15,7 @@ use crate::options::Selector;
 use crate::patch::select::{Identity, Selection};
 use crate::resource::Resource;
 use crate::session::Session;
-use crate::yaml::{Node, Scalar, Style, Tag, Typing, resolve};
+use crate::yaml::{Node, Scalar, Tag};
 
 /// Makes all replacements, one after the other; `dir` is where their files are seen from.
 pub(crate) fn apply(
@@ -46,9 +49,9 @@ fn replace(
 ) -> Result<(), Error> {
     let place = &replacement.place;
     let fail = |why: &str| Err(Error::invalid_at(place, why));
-    if replacement.targets.is_empty() {
+    let Some(targets) = &replacement.targets else {
         return fail("targets are missing");
-    }
+    };
     let mut value = match (&replacement.source, &replacement.value) {
         (None, None) => return fail("source or sourceValue is missing"),
         (Some(_), Some(_)) => return fail("source and sourceValue cannot both be set"),
@@ -58,7 +61,7 @@ fn replace(
         },
         (Some(source), None) => Value::find(session, source, resources)?,
     };
-    for target in &replacement.targets {
+    for target in targets {
         let selectors = Selectors::new(session, target)?;
         let charge = session.budget.steps(resources.len() as u64);
         charge.map_err(|why| Error::in_place(&target.place, why))?;
@@ -255,12 +258,20 @@ fn copy(
             session,
             value,
             options: &target.options,
+            misfit: Cell::new(None),
         };
         let count = writer
             .write(&mut resource.node, &steps)
             .map_err(|why| failed(&format!("{why}, in {}", resource.id())))?;
         if count == 0 {
             return Err(failed(&format!("is not there, in {}", resource.id())));
+        }
+        if let Some(kind) = writer.misfit.take() {
+            let why = format!(
+                "{kind} is there, and the value is none, in {}",
+                resource.id()
+            );
+            resource.doubt = Some(Rc::new(failed(&why)));
         }
         value.refresh(index, resource);
     }
@@ -272,6 +283,8 @@ struct Writer<'a> {
     session: &'a Session<'a>,
     value: &'a Value<'a>,
     options: &'a FieldOptions,
+    /// Set when something was written that cannot be printed: what was there. It may be written over yet.
+    misfit: Cell<Option<&'static str>>,
 }
 
 impl Writer<'_> {
@@ -333,13 +346,12 @@ impl Writer<'_> {
             _ => self.value.text().to_owned(),
         };
         match place {
-            Node::Scalar(scalar) if fresh || scalar.style == Style::Bare => scalar.set_bare(text),
+            Node::Scalar(scalar) if fresh => scalar.set_bare(text),
             Node::Scalar(scalar) => {
-                if !still_fits(scalar, &text) {
-                    let is = place.kind_name();
-                    return Err(format!("{is} is there, and the value is none"));
-                }
                 scalar.text = text;
+                if scalar.clone().into_value().is_err() {
+                    self.misfit.set(Some(place.kind_name()));
+                }
             }
             other => *other = self.value.node.clone(),
         }
@@ -358,12 +370,4 @@ fn joined(old: &str, new: &str, delimiter: &str, index: i64) -> String {
         },
     }
     parts.join(delimiter)
-}
-
-/// A scalar keeps its type: `text` must be of it, unless it is text.
-fn still_fits(old: &Scalar, text: &str) -> bool {
-    match (old.tag, resolve(text, Typing::Manifest)) {
-        (Tag::Str, _) | (Tag::Float, Tag::Int) => true,
-        (old, new) => old == new,
-    }
 }

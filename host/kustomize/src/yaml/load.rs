@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::node::{Mapping, Node, text_cost};
 use super::parse::{CORE, Event, Parser, Properties};
-use super::scalar::{Scalar, Style, Tag, Typing, resolve, timestamp};
+use super::scalar::{Scalar, Style, Tag, Typing, is_true, resolve, timestamp};
 use super::scan::{Mark, Written, Wrong};
 use super::split::{self, Part};
 use crate::budget::Budget;
@@ -372,6 +372,7 @@ impl Loader<'_, '_> {
         let plain = || resolve(&text, typing);
         // A ! alone says nothing.
         let tag = tag.filter(|tag| *tag != "!");
+        let tagged = tag.is_some();
         let tag = match tag.map(|tag| tag.strip_prefix(CORE)) {
             None if written == Written::Plain => plain(),
             Some(Some("null")) => Tag::Null,
@@ -400,8 +401,13 @@ impl Loader<'_, '_> {
             Written::Folded if manifest => Style::Folded,
             _ => Style::Quoted,
         };
+        let text = match tag {
+            Tag::Bool if !manifest => is_true(&text).to_string(),
+            _ => text,
+        };
         Ok(Scalar {
             style,
+            tagged,
             ..Scalar::new(tag, text)
         })
     }

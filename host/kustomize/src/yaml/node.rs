@@ -5,7 +5,7 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use super::scalar::{Scalar, Style, Tag};
+use super::scalar::{Scalar, Style, Tag, Unprintable};
 
 /// A mapping; keys are text, as kustomize compares them.
 pub(crate) type Mapping = IndexMap<String, Node>;
@@ -154,7 +154,7 @@ impl Node {
         match self {
             Self::Map(_) => "a mapping",
             Self::Seq(_) => "a list",
-            Self::Scalar(s) => match s.tag {
+            Self::Scalar(s) => match s.printed() {
                 Tag::Null => "null",
                 Tag::Bool => "a boolean",
                 Tag::Int | Tag::Float => "a number",
@@ -188,22 +188,24 @@ impl Node {
         }
     }
 
-    /// As JSON. The error is the text of a number that JSON cannot hold.
-    pub(crate) fn into_value(self) -> Result<Value, String> {
+    /// As JSON.
+    pub(crate) fn into_value(self) -> Result<Value, Unprintable> {
         Ok(match self {
             Self::Scalar(scalar) => scalar.into_value()?,
             // Not collected: that would leave room for items that never come, in every small mapping.
             Self::Seq(seq) => {
                 let mut items = Vec::with_capacity(seq.len());
-                for item in seq {
-                    items.push(item.into_value()?);
+                for (index, item) in seq.into_iter().enumerate() {
+                    let value = item.into_value();
+                    items.push(value.map_err(|error| error.below(&format!("[{index}]")))?);
                 }
                 Value::Array(items)
             }
             Self::Map(map) => {
                 let mut fields = Map::with_capacity(map.len());
                 for (key, node) in *map {
-                    fields.insert(key, node.into_value()?);
+                    let value = node.into_value().map_err(|error| error.below(&key))?;
+                    fields.insert(key, value);
                 }
                 Value::Object(fields)
             }

@@ -246,9 +246,13 @@ impl Writer<'_> {
         let open = Text::of(text);
         let flow = matches!(place, Place::Flow | Place::Key { flow: true });
         let key = matches!(place, Place::Key { .. });
+        let looks = resolve(text, Typing::Manifest);
+        if looks != scalar.tag {
+            self.emitter.put(tag_before(scalar.tag));
+        }
         let mut shape = shape;
         if shape == Shape::Plain {
-            let typed = scalar.tag == Tag::Str && resolve(text, Typing::Manifest) != Tag::Str;
+            let typed = scalar.tag == Tag::Str && !scalar.bare && looks != Tag::Str;
             let held = if flow {
                 open.plain && !text.contains(is_flow_indicator)
             } else {
@@ -323,6 +327,18 @@ impl Writer<'_> {
             self.fresh = false;
             self.emitter.put(line);
         }
+    }
+}
+
+/// What stands before a value that does not look like one of its type.
+fn tag_before(tag: Tag) -> &'static str {
+    match tag {
+        Tag::Null => "!!null ",
+        Tag::Bool => "!!bool ",
+        Tag::Int => "!!int ",
+        Tag::Float => "!!float ",
+        Tag::Timestamp => "!!timestamp ",
+        Tag::Str => "",
     }
 }
 

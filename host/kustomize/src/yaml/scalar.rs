@@ -6,6 +6,8 @@
 //! in a manifest is printed as a full timestamp. A scalar keeps the text it was
 //! written with, since merge keys, annotations and merged data are compared and copied as text.
 
+use std::fmt;
+
 use serde_json::{Number, Value};
 
 use super::fold;
@@ -39,14 +41,45 @@ pub(crate) struct Scalar {
     pub(crate) shared: u32,
     /// How it was written. A number that is merged over what was not plain becomes text.
     pub(crate) style: Style,
+    /// Whether kustomize has set it without a type: it passes for text, and is printed as what it looks like.
+    pub(crate) bare: bool,
+    /// Whether its type is written in front of it: `!!int "5"`. As the style, this is of the place, not of the value.
+    pub(crate) tagged: bool,
+}
+
+/// A scalar that cannot be printed: the field it is in, and why. Its text may be a secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unprintable {
+    pub(crate) field: String,
+    pub(crate) why: &'static str,
+}
+
+impl Unprintable {
+    /// The same, seen from one value further out.
+    pub(super) fn below(mut self, step: &str) -> Self {
+        let dot = if self.field.is_empty() || self.field.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
+        self.field = format!("{step}{dot}{}", self.field);
+        self
+    }
+}
+
+impl fmt::Display for Unprintable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(self.why)
+    }
 }
 
 /// How a scalar was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     Plain,
-    /// Plain, and set by kustomize without a type: what is written over it is what it looks like.
-    Bare,
     /// In quotes, or as a literal block.
     Quoted,
     /// As a folded block.
@@ -80,6 +113,8 @@ impl Scalar {
             text,
             shared: 0,
             style: Style::Plain,
+            bare: false,
+            tagged: false,
         }
     }
 
@@ -91,39 +126,45 @@ impl Scalar {
     /// Sets the text as kustomize sets names and images: what stood there in quotes keeps them, else it is what it looks
     /// like. An image called 5 is a number.
     pub(crate) fn set_bare(&mut self, text: String) {
-        if self.is_unquoted() {
-            self.style = Style::Bare;
-            // Nothing is null in kustomize that does not say so; only when it is printed, it looks like it.
-            self.tag = match resolve(&text, Typing::Manifest) {
-                Tag::Null => Tag::Str,
-                tag => tag,
-            };
-        } else {
-            self.tag = Tag::Str;
-        }
-        self.text = text;
-        self.shared = 0;
+        *self = Self {
+            bare: true,
+            style: self.style,
+            tagged: self.tagged,
+            ..Self::string(text)
+        };
     }
 
-    fn is_unquoted(&self) -> bool {
-        matches!(self.style, Style::Plain | Style::Bare | Style::Missing)
+    fn is_quoted(&self) -> bool {
+        matches!(self.style, Style::Quoted | Style::Folded)
     }
 
     /// This value in the place of `old`, whose way of being written stays.
-    pub(crate) fn over(mut self, old: &Self) -> Self {
-        if !old.is_unquoted() {
-            self.tag = Tag::Str;
-        }
+    pub(crate) fn over(self, old: &Self) -> Self {
         Self {
             shared: old.shared,
             style: old.style,
+            tagged: old.tagged,
             ..self
+        }
+    }
+
+    /// The type it has once it is printed and read again. kustomize writes the type of a value in front of it only where it
+    /// was written so, or where the value does not look like it.
+    pub(crate) fn printed(&self) -> Tag {
+        let looks = || resolve(&self.text, Typing::Manifest);
+        match (self.bare, self.is_quoted()) {
+            (true, true) => Tag::Str,
+            (true, false) => looks(),
+            (false, true) if !self.tagged && (self.tag == Tag::Str || looks() == self.tag) => {
+                Tag::Str
+            }
+            (false, _) => self.tag,
         }
     }
 
     /// Makes the text what is read once it is written: kustomize writes a folded block with other line breaks.
     pub(crate) fn settle(&mut self) {
-        if self.tag == Tag::Str && self.style == Style::Folded {
+        if self.style == Style::Folded {
             self.text = fold::rewritten(&self.text);
         }
     }
@@ -131,32 +172,51 @@ impl Scalar {
     /// What a key of a mapping becomes in JSON.
     pub(crate) fn as_key(&self) -> String {
         match self.tag {
-            Tag::Bool => is_true(&self.text).to_string(),
             Tag::Int => number(&self.text).map_or_else(|| self.text.clone(), |n| n.to_string()),
             _ => self.text.clone(),
         }
     }
 
-    /// The value kustomize would print. Not-a-number and infinity, which JSON cannot hold, come back as their text.
-    pub(crate) fn into_value(self) -> Result<Value, String> {
-        Ok(match self.tag {
+    /// The value kustomize would print.
+    pub(crate) fn into_value(mut self) -> Result<Value, Unprintable> {
+        let fail = |why| {
+            let field = String::new();
+            Err(Unprintable { field, why })
+        };
+        let tag = self.printed();
+        Ok(match tag {
             Tag::Null if self.style == Style::Missing => Value::String(String::new()),
+            Tag::Null | Tag::Bool if resolve(&self.text, Typing::Manifest) != tag => {
+                return fail(MISFIT);
+            }
             Tag::Null => Value::Null,
             Tag::Bool => Value::Bool(is_true(&self.text)),
-            Tag::Str if self.style == Style::Folded => Value::String(fold::rewritten(&self.text)),
-            Tag::Str if self.style == Style::Bare && is_null(&self.text) => Value::Null,
-            Tag::Str => Value::String(self.text),
-            Tag::Timestamp => Value::String(timestamp(&self.text).unwrap_or(self.text)),
-            Tag::Int | Tag::Float => Value::Number(number(&self.text).ok_or(self.text)?),
+            Tag::Str => {
+                self.settle();
+                Value::String(self.text)
+            }
+            Tag::Timestamp => match timestamp(&self.text) {
+                Some(time) => Value::String(time),
+                None => return fail(MISFIT),
+            },
+            Tag::Int | Tag::Float => match resolve(&self.text, Typing::Manifest) {
+                looks if looks == tag || tag == Tag::Float && looks == Tag::Int => {
+                    match number(&self.text) {
+                        Some(number) => Value::Number(number),
+                        None => return fail("is a number that JSON cannot hold: quote it"),
+                    }
+                }
+                _ => return fail(MISFIT),
+            },
         })
     }
 }
 
-fn is_null(text: &str) -> bool {
-    resolve(text, Typing::Manifest) == Tag::Null
-}
+/// Why a value cannot be printed that was written where another type was.
+const MISFIT: &str = "holds text where another type is written: give the field a value of its type";
 
-fn is_true(text: &str) -> bool {
+/// Whether a boolean of YAML 1.1 is true.
+pub(super) fn is_true(text: &str) -> bool {
     matches!(text.as_bytes().first(), Some(b't' | b'T' | b'y' | b'Y'))
         || text.eq_ignore_ascii_case("on")
 }
@@ -465,7 +525,8 @@ mod tests {
             ("off", false),
             ("N", false),
         ] {
-            assert_eq!(value(text, Typing::Config), json!(want), "{text}");
+            assert_eq!(resolve(text, Typing::Config), Tag::Bool, "{text}");
+            assert_eq!(is_true(text), want, "{text}");
         }
         assert_eq!(value("yEs", Typing::Config), json!("yEs"));
         assert_eq!(value("2020-01-01", Typing::Config), json!("2020-01-01"));

@@ -32,6 +32,10 @@ pub(super) fn write(
     if count == 0 {
         return Ok(None);
     }
+    // Cells of another type are written with a tag in YAML, and in JSON not at all.
+    if writer.misfit.take().is_some() && is_json(&text) {
+        return Ok(Some(count));
+    }
     let written = serialise(document, &text)?;
     let charge = session.budget.text(&written);
     charge.map_err(|why| why.to_string())?;
@@ -59,15 +63,17 @@ fn parse(session: &Session<'_>, text: &str) -> Option<Node> {
     documents.into_iter().next().map(|d| d.node)
 }
 
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+}
+
 /// The document as text of the form that `original` has: JSON, indented or not, or YAML.
 fn serialise(document: Node, original: &str) -> Result<String, String> {
-    let json = original.trim_start().starts_with(['{', '[']);
+    let json = is_json(original);
     if !json && let Some(text) = yaml::restyled(original, &document) {
         return Ok(text.trim().to_owned());
     }
-    let value = document
-        .into_value()
-        .map_err(|_| "holds a number that JSON cannot hold")?;
+    let value = document.into_value().map_err(|why| why.to_string())?;
     if !json {
         let mut out = String::new();
         yaml::emit_in_order(&value, &mut out);
