@@ -80,7 +80,8 @@ pub(crate) struct Kustomization {
     pub(crate) replacements: Vec<ReplacementEntry>,
     pub(crate) vars: Vec<Var>,
     pub(crate) metadata: BuildMetadata,
-    pub(crate) sort: Option<Sort>,
+    /// An order that does not exist is an error where it is asked for: in the kustomization that is built.
+    pub(crate) sort: Option<Result<Sort, Box<Error>>>,
 }
 
 /// `buildMetadata`: what a build tells about itself. Only that of the kustomization that is built counts.
@@ -163,20 +164,14 @@ impl Kustomization {
             typing: Typing::Config,
             budget,
         };
-        let mut documents = reader.marked_documents(bytes, &mut marks)?;
-        let Some(document) = documents.pop() else {
+        let Some(mut document) = reader.first(bytes, Some(&mut marks))? else {
             return Ok(Self {
                 file: file.to_owned(),
                 empty: true,
                 ..Self::default()
             });
         };
-        if !documents.is_empty() {
-            return Err(Error::invalid(
-                file,
-                "a kustomization file holds one document only",
-            ));
-        }
+        decode::unite(&mut document.node);
         let mut read = Self::decode(&Cursor::root(file, &marks, &document.node))?;
         let set = document
             .node
@@ -237,7 +232,7 @@ impl Kustomization {
         read.vars = fields.list("vars", Var::decode)?;
         read.metadata = BuildMetadata::of(&fields.texts("buildMetadata")?);
         if let Some(sort) = fields.take("sortOptions") {
-            read.sort = Some(decode_sort(sort)?);
+            read.sort = Some(decode_sort(&sort)?.map_err(Box::new));
         }
         fields.skip("helmGlobals");
         fields.refuse(&CHARTS, || Why::Invalid(NO_CHARTS.to_owned()))?;
@@ -406,26 +401,30 @@ impl GeneratorOptions {
     }
 }
 
-fn decode_sort(cursor: Cursor<'_>) -> Result<Sort, Error> {
+/// An order, or why it is none.
+fn decode_sort(cursor: &Cursor<'_>) -> Result<Result<Sort, Error>, Error> {
     let mut fields = cursor.fields()?;
     let order = fields.entry("order")?;
     let legacy = fields.take("legacySortOptions");
     fields.finish()?;
     let invalid = |place: &Place, why: &str| Err(Error::in_place(place, Why::Invalid(why.into())));
-    match (order.text.as_str(), legacy) {
-        ("legacy", None) => Ok(Sort::legacy()),
-        ("legacy", Some(legacy)) => {
+    let lists = legacy
+        .map(|legacy| {
             let mut lists = legacy.fields()?;
             let texts = |entries: Vec<Entry>| entries.into_iter().map(|e| e.text).collect();
             let first = texts(lists.texts("orderFirst")?);
             let last = texts(lists.texts("orderLast")?);
             lists.finish()?;
-            Ok(Sort::Legacy { first, last })
-        }
+            Ok::<_, Error>((legacy.place(), first, last))
+        })
+        .transpose()?;
+    Ok(match (order.text.as_str(), lists) {
+        ("legacy", None) => Ok(Sort::legacy()),
+        ("legacy", Some((_, first, last))) => Ok(Sort::Legacy { first, last }),
         ("fifo", None) => Ok(Sort::Fifo),
-        ("fifo", Some(legacy)) => invalid(&legacy.place(), "needs order: legacy"),
+        ("fifo", Some((place, ..))) => invalid(&place, "needs order: legacy"),
         _ => invalid(&cursor.place(), "order must be fifo or legacy"),
-    }
+    })
 }
 
 /// Whether a document is a kustomization file's content rather than an object.

@@ -151,7 +151,10 @@ fn objects(
 
     let mut trail = vec![session.root.clone()];
     let all = accumulate::accumulate(&session, &kustomization, &mut trail)?;
-    let sort = kustomization.sort.unwrap_or_else(|| options.order.sort());
+    let sort = match kustomization.sort {
+        Some(sort) => sort.map_err(|error| *error)?,
+        None => options.order.sort(),
+    };
     finish(&session, all, &sort)
 }
 

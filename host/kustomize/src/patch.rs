@@ -95,7 +95,7 @@ fn operations(
         typing: Typing::Config,
         budget: &session.budget,
     };
-    let list = reader.documents(text)?.into_iter().next();
+    let list = reader.first(text, None)?;
     let list = list.map(|document| document.node).unwrap_or_default();
     let operations = Operations::parse(list).map_err(|why| Error::invalid(file, why))?;
     Ok(Some(operations))

@@ -115,8 +115,8 @@ fn is_inline(text: &str) -> bool {
         typing: Typing::Config,
         budget: &budget,
     };
-    let documents = reader.documents(text.as_bytes()).unwrap_or_default();
-    documents.first().is_some_and(|d| d.node.map().is_some())
+    let first = reader.first(text.as_bytes(), None);
+    matches!(first, Ok(Some(first)) if first.node.map().is_some())
 }
 
 fn labels(fields: &mut Fields<'_>) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! A file of `configurations`: fields that transformers touch beside those that kustomize knows.
 
-use super::decode::Cursor;
+use super::decode::{self, Cursor};
 use super::decode_field_spec;
 use crate::budget::Budget;
 use crate::config::{Config, List, References};
@@ -17,11 +17,11 @@ impl Config {
             typing: Typing::Config,
             budget,
         };
-        let documents = reader.marked_documents(bytes, &mut marks)?;
         let mut config = Self::default();
-        let Some(document) = documents.first().filter(|d| !d.node.is_null()) else {
+        let Some(mut document) = reader.first(bytes, Some(&mut marks))? else {
             return Ok(config);
         };
+        decode::unite(&mut document.node);
         let mut fields = Cursor::root(file, &marks, &document.node).fields()?;
         for (list, name) in List::ALL {
             *config.list_mut(list) = fields.list(name, decode_field_spec)?;

@@ -2,12 +2,14 @@
 //!
 //! A value of another type than kustomize's is refused as kustomize refuses it: a number is no string.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{Entry, Pairs};
 use crate::error::{Error, Place, Why};
-use crate::yaml::{Marks, Node, Scalar, Tag};
+use crate::yaml::{Mapping, Marks, Node, Scalar, Tag};
 
 /// One value and where it stands.
 #[derive(Clone, Debug)]
@@ -30,6 +32,77 @@ pub(super) struct Fields<'a> {
     known: Vec<&'static str>,
     /// Whether fields that nobody knows are let pass.
     loose: bool,
+}
+
+/// Makes one of fields whose names differ in their letters' case only, as Go's JSON decoder does: they are read in the order
+/// of their bytes into one and the same value, item by item and field by field.
+pub(super) fn unite(node: &mut Node) {
+    match node {
+        Node::Map(map) => {
+            unite_fields(map);
+            let names = |key: &str, value: &Node| value.map().is_some() && is_free(key);
+            let fields = map.iter_mut().filter(|(key, value)| !names(key, value));
+            fields.for_each(|(_, value)| unite(value));
+        }
+        Node::Seq(items) => items.iter_mut().for_each(unite),
+        Node::Scalar(_) => {}
+    }
+}
+
+/// Whether the keys of a mapping are the author's, who may tell them apart by the case of their letters.
+fn is_free(field: &str) -> bool {
+    const FREE: [&str; 5] = [
+        "labels",
+        "annotations",
+        "pairs",
+        "commonLabels",
+        "commonAnnotations",
+    ];
+    FREE.iter().any(|free| free.eq_ignore_ascii_case(field))
+}
+
+fn unite_fields(map: &mut Mapping) {
+    let mut spellings: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for key in map.keys() {
+        let known = spellings.entry(key.to_ascii_lowercase()).or_default();
+        known.push(key.clone());
+    }
+    for (_, mut keys) in spellings.into_iter().filter(|(_, keys)| keys.len() > 1) {
+        keys.sort();
+        let mut values = keys.iter().filter_map(|key| map.shift_remove(key));
+        let first = values.next().unwrap_or_default();
+        let united = values.fold(first, written_over);
+        map.extend(keys.pop().map(|last| (last, united)));
+    }
+}
+
+/// `new` as it is when it is read into `old`.
+fn written_over(old: Node, new: Node) -> Node {
+    match (old, new) {
+        (Node::Map(mut old), Node::Map(new)) => {
+            for (key, value) in *new {
+                let value = match old.get_mut(&key) {
+                    Some(old) => written_over(std::mem::take(old), value),
+                    None => value,
+                };
+                old.insert(key, value);
+            }
+            Node::Map(old)
+        }
+        (Node::Seq(old), Node::Seq(new)) => {
+            let old = old
+                .into_iter()
+                .map(Some)
+                .chain(std::iter::repeat_with(|| None));
+            let both = new.into_iter().zip(old);
+            Node::Seq(
+                both.map(|(new, old)| written_over(old.unwrap_or_default(), new))
+                    .collect(),
+            )
+        }
+        (old @ Node::Scalar(_), new) if new.is_null() => old,
+        (_, new) => new,
+    }
 }
 
 impl<'a> Cursor<'a> {

@@ -1,7 +1,7 @@
 //! One entry of `replacements`, there or in a file of its own.
 
 use super::Entry;
-use super::decode::{Cursor, Fields};
+use super::decode::{self, Cursor, Fields};
 use super::patch::selector;
 use crate::error::{Error, Place};
 use crate::options::Selector;
@@ -94,11 +94,9 @@ impl Replacement {
             typing: Typing::Config,
             budget: &session.budget,
         };
-        let document = reader
-            .marked_documents(bytes, &mut marks)?
-            .into_iter()
-            .next();
-        let root = document.map(|d| d.node).unwrap_or_default();
+        let document = reader.first(bytes, Some(&mut marks))?;
+        let mut root = document.map(|d| d.node).unwrap_or_default();
+        decode::unite(&mut root);
         let cursor = Cursor::loose_root(file, &marks, &root);
         match &root {
             Node::Seq(_) => cursor.items()?.iter().map(Self::decode).collect(),

@@ -40,10 +40,15 @@ pub(super) fn pairs(
     Ok(pairs)
 }
 
+/// How long a line of an env file may be. kustomize stops reading at a longer one, and says nothing.
+const LINE: usize = 65_535;
+
 fn env_file(bytes: &[u8], entry: &Entry, pairs: &mut Vec<Pair>) -> Result<(), Error> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
+    let lines = bytes.split(|b| *b == b'\n');
+    for (index, line) in lines.take_while(|line| line.len() <= LINE).enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let mark = line.strip_prefix(b"\xEF\xBB\xBF").filter(|_| index == 0);
+        let line = mark.unwrap_or(line);
         let Ok(line) = std::str::from_utf8(line) else {
             let why = format!("line {} of {} is not UTF-8", index + 1, entry.text);
             return Err(Error::invalid_at(&entry.place, why));

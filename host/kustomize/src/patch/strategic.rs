@@ -93,8 +93,8 @@ pub(super) fn merge(
     };
     match walk(Some(object), With::Patch(patch), None, &context)? {
         Outcome::Clear => return Ok(false),
-        Outcome::Same => {}
-        Outcome::Value(node) => *object = node,
+        // A patch that says it replaces all is a value of its own, which kustomize never looks at.
+        Outcome::Same | Outcome::Value(_) => {}
     }
     let writes = context.writes.into_inner();
     if !writes.is_empty() {

@@ -223,9 +223,13 @@ impl<'a> Emitter<'a> {
         self.put("\"");
         let mut spaces = false;
         let mut first = true;
+        // go-yaml looks for a byte order mark at each character, but always at the first.
+        let marked = text.starts_with('\u{feff}');
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
-            if c == ' ' {
+            if marked {
+                self.escaped(c, true);
+            } else if c == ' ' {
                 if folds && !spaces && self.column > self.width && !first && chars.peek().is_some()
                 {
                     self.line(indent);
@@ -237,7 +241,7 @@ impl<'a> Emitter<'a> {
                 }
                 spaces = true;
             } else {
-                self.escaped(c);
+                self.escaped(c, false);
                 spaces = false;
             }
             first = false;
@@ -245,7 +249,8 @@ impl<'a> Emitter<'a> {
         self.put("\"");
     }
 
-    fn escaped(&mut self, c: char) {
+    /// A character between double quotes; as an escape if it must be one, or `all` are.
+    fn escaped(&mut self, c: char, all: bool) {
         let short = match c {
             '\0' => '0',
             '\x07' => 'a',
@@ -262,7 +267,7 @@ impl<'a> Emitter<'a> {
             '\u{a0}' => '_',
             '\u{2028}' => 'L',
             '\u{2029}' => 'P',
-            c if is_printable(c) => return self.put_char(c),
+            c if is_printable(c) && !all => return self.put_char(c),
             c => {
                 let mut text = String::new();
                 let n = u32::from(c);
@@ -276,7 +281,7 @@ impl<'a> Emitter<'a> {
             }
         };
         // A no-break space is printable and only escaped because it is a break elsewhere.
-        if c == '\u{a0}' {
+        if c == '\u{a0}' && !all {
             return self.put_char(c);
         }
         self.put_char('\\');

@@ -69,12 +69,23 @@ struct Loader<'a, 'r> {
     /// How many lines of the file lie before what is parsed.
     above: usize,
     marks: Option<&'r mut Marks>,
+    /// Whether a part of the file is read up to the end of its first document.
+    one_of_a_part: bool,
 }
 
 impl Reader<'_> {
     /// All documents that are not empty.
     pub(crate) fn documents(&self, bytes: &[u8]) -> Result<Vec<Document>, Error> {
-        self.load(bytes, None)
+        self.load(bytes, None, false)
+    }
+
+    /// The first document, unless it is empty. What comes behind it is not looked at, as in kustomize where it wants one.
+    pub(crate) fn first(
+        &self,
+        bytes: &[u8],
+        marks: Option<&mut Marks>,
+    ) -> Result<Option<Document>, Error> {
+        Ok(self.load(bytes, marks, true)?.pop())
     }
 
     /// All documents that are not empty, and where the fields of the last one were written.
@@ -83,13 +94,19 @@ impl Reader<'_> {
         bytes: &[u8],
         marks: &mut Marks,
     ) -> Result<Vec<Document>, Error> {
-        self.load(bytes, Some(marks))
+        self.load(bytes, Some(marks), false)
     }
 
-    fn load(&self, bytes: &[u8], marks: Option<&mut Marks>) -> Result<Vec<Document>, Error> {
+    fn load(
+        &self,
+        bytes: &[u8],
+        marks: Option<&mut Marks>,
+        only_first: bool,
+    ) -> Result<Vec<Document>, Error> {
         let wrong = |line: u32, why: String| Error::new(self.file, Why::Syntax(why)).at_line(line);
         let text = split::text(bytes).map_err(|(line, why)| wrong(line, why))?;
         let parts = match self.typing {
+            _ if only_first => vec![Part::whole(&text)],
             Typing::Manifest => split::parts(&text).map_err(|(line, why)| wrong(line, why))?,
             Typing::Config => vec![Part::whole(&text)],
         };
@@ -102,6 +119,7 @@ impl Reader<'_> {
             line: 1,
             above: 0,
             marks,
+            one_of_a_part: only_first || self.typing == Typing::Manifest,
         };
         for part in parts {
             loader.part(&part)?;
@@ -123,7 +141,7 @@ impl Loader<'_, '_> {
             let (event, at) = parser.next().map_err(|wrong| self.broken(wrong))?;
             match event {
                 Event::End => return Ok(()),
-                Event::DocumentEnd if self.reader.typing == Typing::Manifest => return Ok(()),
+                Event::DocumentEnd if self.one_of_a_part => return Ok(()),
                 event => self.event(event, at)?,
             }
         }

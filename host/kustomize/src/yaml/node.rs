@@ -5,7 +5,7 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use super::scalar::{Scalar, Style, Tag, Unprintable};
+use super::scalar::{CONTROL, Scalar, Style, Tag, Unprintable, holds_control};
 
 /// A mapping; keys are text, as kustomize compares them.
 pub(crate) type Mapping = IndexMap<String, Node>;
@@ -204,6 +204,10 @@ impl Node {
             Self::Map(map) => {
                 let mut fields = Map::with_capacity(map.len());
                 for (key, node) in *map {
+                    if holds_control(&key) {
+                        let (field, why) = ("a key".to_owned(), CONTROL);
+                        return Err(Unprintable { field, why });
+                    }
                     let value = node.into_value().map_err(|error| error.below(&key))?;
                     fields.insert(key, value);
                 }

@@ -45,8 +45,8 @@ fn is_more_than_text(text: &str) -> bool {
         typing: Typing::Config,
         budget: &budget,
     };
-    match reader.documents(text.as_bytes()) {
-        Ok(documents) => documents.first().is_none_or(|first| !first.node.is_text()),
+    match reader.first(text.as_bytes(), None) {
+        Ok(first) => first.is_none_or(|first| !first.node.is_text()),
         Err(_) => false,
     }
 }

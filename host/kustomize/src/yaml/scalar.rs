@@ -193,6 +193,9 @@ impl Scalar {
             Tag::Bool => Value::Bool(is_true(&self.text)),
             Tag::Str => {
                 self.settle();
+                if holds_control(&self.text) {
+                    return fail(CONTROL);
+                }
                 Value::String(self.text)
             }
             Tag::Timestamp => match timestamp(&self.text) {
@@ -210,6 +213,19 @@ impl Scalar {
             },
         })
     }
+}
+
+/// Why a text cannot be printed.
+pub(super) const CONTROL: &str =
+    "holds a control character that kustomize cannot print: leave it out, or encode it";
+
+/// Whether a text holds what YAML does not allow, and JSON does not escape.
+pub(super) fn holds_control(text: &str) -> bool {
+    let is_plain = text.is_ascii() && !text.as_bytes().contains(&0x7f);
+    !is_plain
+        && text
+            .chars()
+            .any(|c| matches!(c, '\x7f'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}'))
 }
 
 /// Why a value cannot be printed that was written where another type was.
