@@ -108,7 +108,8 @@ fn configure(
         let file = session.resolve(dir, entry)?;
         let bytes = session.read(&file, &entry.place)?;
         let document = session.document(&bytes, &file)?;
-        let more = crd::config(&document, &file, &session.budget)?;
+        let more = crd::config(&document, &file, &session.budget);
+        let more = more.map_err(|error| error.by_way_of(&entry.place))?;
         own.add(&more, &session.budget)
             .map_err(|why| Error::in_place(&entry.place, why))?;
     }
@@ -232,7 +233,10 @@ fn open(
     };
     let opened = session.kustomization(&file)?;
     if opened.empty {
-        return Err(Error::invalid(&file, "the kustomization file is empty"));
+        return Err(Error::invalid(
+            &file,
+            "the kustomization file is empty: list something in it",
+        ));
     }
     session.choose_schema(&opened)?;
     Ok(opened)

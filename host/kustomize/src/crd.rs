@@ -15,13 +15,18 @@ const DEPTH: usize = 64;
 
 /// The fields that the definitions in `document`, the content of `file`, tell of.
 pub(crate) fn config(document: &Value, file: &str, budget: &Budget) -> Result<Config, Error> {
-    let wrong = "must hold OpenAPI definitions by name, as kustomize wants them: it is no place for a \
-                 CustomResourceDefinition";
+    let wrong = |what: &str| {
+        let why = format!("must hold OpenAPI definitions by name, and holds {what}");
+        Err(Error::invalid(file, why).at_line(1))
+    };
     let mut config = Config::default();
     let definitions = match document {
         Value::Null => return Ok(config),
         Value::Object(map) if map.values().all(|v| v.is_object() || v.is_null()) => map,
-        _ => return Err(Error::invalid(file, wrong)),
+        Value::Object(map) if map.contains_key("kind") => {
+            return wrong("an object: list a CustomResourceDefinition in resources");
+        }
+        _ => return wrong("something else: write a mapping of each name to its definition"),
     };
     for (name, definition) in definitions {
         if !is_kind(properties(definition)) {

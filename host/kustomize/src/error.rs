@@ -206,10 +206,10 @@ impl Error {
         self
     }
 
-    /// The same error in a line.
+    /// The same error in a line; 0 is none.
     #[must_use]
     pub(crate) fn at_line(mut self, line: u32) -> Self {
-        self.place.line = Some(line);
+        self.place.line = (line > 0).then_some(line);
         self
     }
 

@@ -186,7 +186,10 @@ fn find(session: &Session<'_>, options: &Options) -> Result<Kustomization, Error
         Some(file) => {
             let kustomization = session.kustomization(&file)?;
             if kustomization.empty && !options.generate {
-                return Err(Error::invalid(&file, "the kustomization file is empty"));
+                return Err(Error::invalid(
+                    &file,
+                    "the kustomization file is empty: list something in it",
+                ));
             }
             Ok(kustomization)
         }

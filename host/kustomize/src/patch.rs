@@ -14,8 +14,8 @@ use crate::error::{Error, Why};
 use crate::file::{Entry, Patch};
 use crate::resource::{Resource, first_conflict, set_field};
 use crate::session::Session;
-use crate::yaml::{Document, Node, Reader, Typing};
-use json::Operations;
+use crate::yaml::{Document, Marks, Node, Reader, Typing};
+use json::{Operations, Wrong};
 pub(crate) use names::Names;
 pub(crate) use only::{apply_merges, apply_operations};
 use select::Selection;
@@ -95,10 +95,12 @@ fn operations(
         typing: Typing::Config,
         budget: &session.budget,
     };
-    let list = reader.first(text, None)?;
+    let mut marks = Marks::new();
+    let list = reader.first(text, Some(&mut marks))?;
     let list = list.map(|document| document.node).unwrap_or_default();
-    let operations = Operations::parse(list).map_err(|why| Error::invalid(file, why))?;
-    Ok(Some(operations))
+    let operations = Operations::parse(list, &marks);
+    let wrong = |wrong: Wrong| Error::invalid(file, wrong.why).at_line(wrong.line);
+    operations.map(Some).map_err(wrong)
 }
 
 /// The error of a patch that cannot be applied, in the field that holds or names it.
@@ -253,12 +255,7 @@ fn find_named(
             )
         }
     };
-    let error = Error::invalid(&one.file, why);
-    Err(if one.line > 0 {
-        error.at_line(one.line)
-    } else {
-        error
-    })
+    Err(Error::invalid(&one.file, why).at_line(one.line))
 }
 
 /// Merges `one` into `resource`, which keeps its name, kind and namespace.
@@ -286,10 +283,8 @@ fn merge(
         &session.budget,
     )
     .map_err(|why| {
-        Error::invalid(
-            &one.file,
-            format!("patching {} failed: {why}", resource.id()),
-        )
+        let why = format!("patching {} failed: {why}", resource.id());
+        Error::invalid(&one.file, why).at_line(one.line)
     })?;
     if !kept || resource.node.map().is_none_or(|map| map.is_empty()) {
         resource.node = Node::null();
@@ -334,7 +329,7 @@ fn operate_selected(
     let Some(target) = &patch.target else {
         return Err(Error::invalid_at(
             &patch.place,
-            "a JSON patch needs a target",
+            "a JSON patch needs a target: say which objects it is for",
         ));
     };
     let selection = Selection::new(target, &session.budget)
@@ -348,9 +343,9 @@ fn operate_selected(
         if remember == Remember::Yes {
             resource.store_previous();
         }
-        operate(session, source.operations, resource).map_err(|why| {
+        operate(session, source.operations, resource).map_err(|Wrong { line, why }| {
             let why = format!("patching {} failed: {why}", resource.id());
-            applied(Error::invalid(source.file, why), patch)
+            applied(Error::invalid(source.file, why).at_line(line), patch)
         })?;
         names.learn(place, &before, resource);
     }
@@ -361,9 +356,10 @@ fn operate(
     session: &Session<'_>,
     operations: &Operations,
     resource: &mut Resource,
-) -> Result<(), String> {
+) -> Result<(), Wrong> {
     let steps = resource.node.cost() + operations.len();
-    session.budget.steps(steps).map_err(|why| why.to_string())?;
+    let charge = session.budget.steps(steps);
+    charge.map_err(|why| Wrong::whole(why.to_string()))?;
     if resource.has_notes() {
         resource.make_annotations();
     }
@@ -375,7 +371,7 @@ fn operate(
     }
     resource.set_texts("annotations", &[]);
     if resource.node.map().is_none() {
-        return Err("the object is gone".to_owned());
+        return Err(Wrong::whole("the object is gone".to_owned()));
     }
     Ok(())
 }

@@ -301,15 +301,8 @@ impl Resource {
 
     /// An error about this object.
     pub(crate) fn error(&self, message: &str) -> Error {
-        let error = Error::new(
-            &self.file,
-            Why::Invalid(format!("{}: {message}", self.id())),
-        );
-        if self.line > 0 {
-            error.at_line(self.line)
-        } else {
-            error
-        }
+        let why = format!("{}: {message}", self.id());
+        Error::invalid(&self.file, why).at_line(self.line)
     }
 
     /// The error of this object that cannot be printed.
@@ -334,12 +327,7 @@ impl Resource {
 
     /// An error about this object and another of its identity.
     pub(crate) fn conflict(&self, message: String) -> Error {
-        let error = Error::new(&self.file, Why::Conflict(message));
-        if self.line > 0 {
-            error.at_line(self.line)
-        } else {
-            error
-        }
+        Error::new(&self.file, Why::Conflict(message)).at_line(self.line)
     }
 
     /// Whether nothing is left of it.

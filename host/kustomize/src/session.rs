@@ -150,7 +150,7 @@ impl Session<'_> {
             [] => Ok(None),
             [one] => Ok(Some(one.clone())),
             [one, other, ..] => {
-                let why = format!("{other} is there too: a directory has one kustomization file");
+                let why = format!("{other} is there too: keep one of them");
                 Err(Error::invalid(one, why))
             }
         }
@@ -187,7 +187,9 @@ impl Session<'_> {
                 .nodes(values as u64)
                 .map_err(|why| Error::new(file, why))?;
             return serde_json::from_slice(bytes).map_err(|e| {
-                let why = Error::new(file, Why::Syntax(format!("is no JSON: {e}")));
+                let why = e.to_string();
+                let why = why.split(" at line ").next().unwrap_or_default();
+                let why = Error::new(file, Why::Syntax(format!("is no JSON: {why}")));
                 let (line, column) = (u32::try_from(e.line()), u32::try_from(e.column()));
                 why.at(line.unwrap_or(0), column.unwrap_or(0))
             });
@@ -207,7 +209,7 @@ impl Session<'_> {
             None => None,
             Some(entry) => {
                 let file = self.resolve(path::parent(&kustomization.file), entry)?;
-                Some((self.read(&file, &entry.place)?, file))
+                Some((self.read(&file, &entry.place)?, file, &entry.place))
             }
         };
         if self.schemas.is_decided() {
@@ -218,10 +220,10 @@ impl Session<'_> {
                 let why = "is there beside path: only one can be";
                 Err(Error::invalid_at(&version.place, why))
             }
-            (Some((bytes, file)), None) => {
+            (Some((bytes, file, place)), None) => {
                 let document = self.document(&bytes, &file)?;
                 let decided = self.schemas.decide(&document);
-                decided.map_err(|why| Error::invalid(&file, why))
+                decided.map_err(|why| Error::invalid(&file, why).at_line(1).by_way_of(place))
             }
             (None, Some(version)) if version.text == VERSION => {
                 self.schemas.decide_builtin();

@@ -88,6 +88,26 @@ fn a_bomb_of_anchors_is_bounded_in_every_place_that_reads_yaml() {
 }
 
 #[test]
+fn a_long_key_is_not_written_down_for_each_of_its_values() {
+    // Else this would be 10 GB.
+    let long = format!("? {}\n:\n{}", "k".repeat(100_000), "- x\n".repeat(100_000));
+    let kustomization: MemoryTree = [("kustomization.yaml", long.as_str())]
+        .into_iter()
+        .collect();
+    assert!(error(&kustomization).ends_with("unknown field"));
+    let patch: MemoryTree = [
+        ("kustomization.yaml", "patches: [{path: patch.yaml}]\n"),
+        (
+            "patch.yaml",
+            &format!("-\n  {}", long.replace('\n', "\n  ")),
+        ),
+    ]
+    .into_iter()
+    .collect();
+    assert!(error(&patch).contains("patch.yaml:2: operation 1: op is missing"));
+}
+
+#[test]
 fn bases_that_multiply_are_bounded_by_the_files_read() {
     let mut tree = vec![(
         "d0/kustomization.yaml".to_owned(),

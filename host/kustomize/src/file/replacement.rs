@@ -101,10 +101,10 @@ impl Replacement {
         match &root {
             Node::Seq(_) => cursor.items()?.iter().map(Self::decode).collect(),
             Node::Map(_) => Ok(vec![Self::decode(&cursor)?]),
-            Node::Scalar(_) => Err(Error::invalid(
-                file,
-                "must be a replacement or a list of them",
-            )),
+            Node::Scalar(_) => {
+                let why = "must be a replacement or a list of them";
+                Err(Error::invalid(file, why).at_line(1))
+            }
         }
     }
 

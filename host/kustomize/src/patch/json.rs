@@ -8,12 +8,28 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::budget::Budget;
-use crate::yaml::{Node, Scalar, Style, Tag, Typing, Unprintable, go_yaml_number, resolve};
+use crate::yaml::{Marks, Node, Scalar, Style, Tag, Typing, Unprintable, go_yaml_number, resolve};
 
 /// A list of operations.
 pub(super) struct Operations(Vec<Operation>);
 
+/// What is wrong with the operations.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    /// The line of the one that is, 0 if it is none alone.
+    pub(super) line: u32,
+    pub(super) why: String,
+}
+
+impl Wrong {
+    pub(super) fn whole(why: String) -> Self {
+        Self { line: 0, why }
+    }
+}
+
 struct Operation {
+    /// The line it begins in.
+    line: u32,
     path: Vec<String>,
     shown: String,
     kind: Kind,
@@ -29,13 +45,18 @@ enum Kind {
 }
 
 impl Operations {
-    /// Reads the operations. The error says which is wrong.
-    pub(super) fn parse(node: Node) -> Result<Self, String> {
+    /// Reads the operations, which begin where `marks` say.
+    pub(super) fn parse(node: Node, marks: &Marks) -> Result<Self, Wrong> {
         let Node::Seq(items) = node else {
-            return Err("a JSON patch is a list of operations".to_owned());
+            let why = "a JSON patch is a list of operations";
+            return Err(Wrong::whole(why.to_owned()));
         };
         let operation = |(index, item)| {
-            Operation::parse(item).map_err(|why| format!("operation {}: {why}", index + 1))
+            let line = marks.get(&format!("[{index}]")).map_or(0, |mark| mark.0);
+            Operation::parse(item, line).map_err(|why| {
+                let why = format!("operation {}: {why}", index + 1);
+                Wrong { line, why }
+            })
         };
         items
             .into_iter()
@@ -64,19 +85,20 @@ impl Operations {
     }
 
     /// Applies all to `object`, which is left half changed when one fails.
-    pub(super) fn apply(&self, object: &mut Node, budget: &Budget) -> Result<(), String> {
-        normalise(object).map_err(|why| why.to_string())?;
+    pub(super) fn apply(&self, object: &mut Node, budget: &Budget) -> Result<(), Wrong> {
+        normalise(object).map_err(|why| Wrong::whole(why.to_string()))?;
         for (index, operation) in self.0.iter().enumerate() {
-            operation
-                .apply(object, budget)
-                .map_err(|why| format!("operation {} ({}): {why}", index + 1, operation.shown))?;
+            operation.apply(object, budget).map_err(|why| Wrong {
+                line: operation.line,
+                why: format!("operation {} ({}): {why}", index + 1, operation.shown),
+            })?;
         }
         Ok(())
     }
 }
 
 impl Operation {
-    fn parse(node: Node) -> Result<Self, String> {
+    fn parse(node: Node, line: u32) -> Result<Self, String> {
         let Node::Map(mut map) = node else {
             return Err("is no mapping".to_owned());
         };
@@ -113,6 +135,7 @@ impl Operation {
             _ => return Err("op must be add, remove, replace, move, copy or test".to_owned()),
         };
         Ok(Self {
+            line,
             path: split(&shown)?,
             shown: format!("{op} {shown}"),
             kind,

@@ -113,7 +113,7 @@ pub(crate) fn apply_operations(
         }
         Some(_) => Err(Error::invalid_at(&patch.place, "the patch is empty")),
         None => {
-            let why = "is no list of operations".to_owned();
+            let why = "is no list of operations: give each op, path and value".to_owned();
             let error = Error::new(&file, Why::Invalid(why));
             Err(super::applied(error, patch))
         }

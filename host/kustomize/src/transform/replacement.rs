@@ -100,10 +100,12 @@ impl<'a> Value<'a> {
         let mut found = resources.iter().enumerate().filter_map(meant);
         let (index, more) = (found.next(), found.count());
         let Some((index, resource)) = index.and_then(|i| Some((i, resources.get(i)?))) else {
-            return Err(fail("selects no object".to_owned()));
+            let why = "selects no object: check its kind, name and namespace";
+            return Err(fail(why.to_owned()));
         };
         if more > 0 {
-            return Err(fail(format!("selects {} objects", more + 1)));
+            let why = format!("selects {} objects: name one of them", more + 1);
+            return Err(fail(why));
         }
         let node = read(source, &resource.node).map_err(fail)?;
         let charge = session.budget.nodes(node.cost());
@@ -264,11 +266,13 @@ fn copy(
             .write(&mut resource.node, &steps)
             .map_err(|why| failed(&format!("{why}, in {}", resource.id())))?;
         if count == 0 {
-            return Err(failed(&format!("is not there, in {}", resource.id())));
+            let hint = "write it there, or set options.create";
+            let why = format!("is not there, in {}: {hint}", resource.id());
+            return Err(failed(&why));
         }
         if let Some(kind) = writer.misfit.take() {
             let why = format!(
-                "{kind} is there, and the value is none, in {}",
+                "{kind} is there, and the value is none, in {}: quote it there",
                 resource.id()
             );
             resource.doubt = Some(Rc::new(failed(&why)));

@@ -22,6 +22,9 @@ pub(crate) type Marks = BTreeMap<String, (u32, u32)>;
 
 /// How deep fields are remembered in [`Marks`].
 const MARKED_DEPTH: usize = 8;
+/// How long the keys on the way to them may be, together. No field that is known has a longer way, and one long key must
+/// not be written down for each of a million values.
+const MARKED_KEYS: usize = 512;
 
 /// Reads the documents of one file.
 pub(crate) struct Reader<'a> {
@@ -449,6 +452,13 @@ impl Loader<'_, '_> {
         let place = self.position(at);
         let Some(marks) = &mut self.marks else { return };
         if self.stack.len() > MARKED_DEPTH {
+            return;
+        }
+        let keys = self.stack.iter().map(|open| match &open.content {
+            Content::Map { key: Some(key), .. } => key.len(),
+            _ => 0,
+        });
+        if keys.sum::<usize>() > MARKED_KEYS {
             return;
         }
         let mut path = String::new();
