@@ -19,7 +19,7 @@ use crate::remote::{self, Reference, Wanted};
 use crate::resource::{Resource, why_no_object};
 use crate::schema::{Schemas, VERSION};
 use crate::tree::{Kind, Tree};
-use crate::yaml::{Document, Node, Reader, Style, Tag, Typing};
+use crate::yaml::{Document, Node, Reader, Scalar, Style, Tag, Typing, go_json_number, resolve};
 
 /// One build.
 pub(crate) struct Session<'a> {
@@ -290,10 +290,8 @@ impl Session<'_> {
             let items = take_items(&mut document.node)
                 .ok_or_else(|| Error::invalid(file, "items must be a list").at_line(line))?;
             queue.extend(items.into_iter().map(|mut node| {
-                // They go a way through JSON, where all text is quoted.
                 node.each_scalar(&mut |scalar| {
-                    let text = scalar.tag == Tag::Str;
-                    scalar.style = if text { Style::Quoted } else { Style::Plain };
+                    *scalar = through_json(std::mem::take(scalar));
                 });
                 Document { node, line }
             }));
@@ -321,6 +319,27 @@ fn take_items(list: &mut Node) -> Option<Vec<Node>> {
         other if other.is_null() => Some(Vec::new()),
         _ => None,
     }
+}
+
+/// What kustomize has of an item of a list, which goes a way through JSON: all text is quoted, and numbers are written anew.
+fn through_json(scalar: Scalar) -> Scalar {
+    let quoted = |text: String| Scalar {
+        style: Style::Quoted,
+        ..Scalar::string(text)
+    };
+    let text = match (scalar.printed(), scalar.clone().into_value()) {
+        (Tag::Null, _) => return Scalar::default(),
+        (Tag::Str, _) => return quoted(scalar.text),
+        (_, Ok(Value::String(text))) => return quoted(text),
+        (_, Ok(Value::Number(number))) => match number.as_f64() {
+            Some(float) if number.is_f64() => go_json_number(float),
+            _ => number.to_string(),
+        },
+        (_, Ok(value)) => value.to_string(),
+        // It is refused when it is printed.
+        (_, Err(_)) => return scalar,
+    };
+    Scalar::new(resolve(&text, Typing::Manifest), text)
 }
 
 fn check_object(document: &Document, file: &str) -> Result<(), Error> {

@@ -109,7 +109,7 @@ impl Reader<'_> {
         let wrong = |line: u32, why: String| Error::new(self.file, Why::Syntax(why)).at_line(line);
         let text = split::text(bytes).map_err(|(line, why)| wrong(line, why))?;
         let parts = match self.typing {
-            _ if only_first => vec![Part::whole(&text)],
+            _ if only_first || split::is_utf16(bytes) => vec![Part::whole(&text)],
             Typing::Manifest => split::parts(&text).map_err(|(line, why)| wrong(line, why))?,
             Typing::Config => vec![Part::whole(&text)],
         };

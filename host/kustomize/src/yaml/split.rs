@@ -41,6 +41,11 @@ pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Wrong> {
     })
 }
 
+/// Whether a file is in UTF-16, where kustomize finds no line that begins with `---`.
+pub(super) fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..])
+}
+
 /// Cuts a manifest.
 pub(super) fn parts(text: &str) -> Result<Vec<Part<'_>>, Wrong> {
     let mut parts = Vec::new();
