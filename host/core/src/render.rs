@@ -95,7 +95,7 @@ pub fn render(
         ..Options::default()
     };
     match reeve_kustomize::build_with(tree, remotes, &path, &options) {
-        Ok(Built::Objects(objects)) => Bundle::built(objects)
+        Ok(Built::Objects(objects)) => Bundle::built(objects.collect())
             .map(Rendering::Bundle)
             .map_err(|source| Error::Bundle { path, source }),
         Ok(Built::Wants(wanted)) => Ok(Rendering::Wants(wanted)),

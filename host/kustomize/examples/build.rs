@@ -17,7 +17,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use reeve_kustomize::{Kind, Loads, Options, Order, ReadError, Tree, build, to_yaml};
+use reeve_kustomize::{
+    Built, Kind, Loads, Objects, Options, Order, ReadError, Remotes, Tree, build_with, to_yaml,
+};
 
 struct Disk(PathBuf);
 
@@ -96,8 +98,11 @@ fn main() -> ExitCode {
         }
     }
     match run(&root, &dir, &options) {
-        Ok(text) => {
-            print!("{text}");
+        Ok(objects) => {
+            for (index, object) in objects.enumerate() {
+                let between = if index > 0 { "---\n" } else { "" };
+                print!("{between}{}", to_yaml(&[object]));
+            }
             ExitCode::SUCCESS
         }
         Err(message) => {
@@ -107,15 +112,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(root: &Path, dir: &Path, options: &Options) -> Result<String, String> {
+fn run(root: &Path, dir: &Path, options: &Options) -> Result<Objects, String> {
     let text = |e: std::io::Error| format!("{}: {e}", dir.display());
     let root = root.canonicalize().map_err(text)?;
     let dir = dir.canonicalize().map_err(text)?;
     let path = dir
         .strip_prefix(&root)
         .map_err(|_| "the directory is not below the root".to_owned())?;
-    let objects = build(&Disk(root.clone()), &path.to_string_lossy(), options);
-    objects
-        .map(|objects| to_yaml(&objects))
-        .map_err(|e| e.to_string())
+    let (disk, path) = (Disk(root.clone()), path.to_string_lossy());
+    match build_with(&disk, &Remotes::refused(), &path, options) {
+        Ok(Built::Objects(objects)) => Ok(objects),
+        Ok(Built::Wants(_)) => Err("nothing is fetched here".to_owned()),
+        Err(why) => Err(why.to_string()),
+    }
 }

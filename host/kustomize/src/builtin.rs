@@ -247,7 +247,6 @@ fn change(
 
 /// Whether an object is what it was, but for the label that a validator may leave.
 fn is_same(old: &Resource, new: &Resource) -> bool {
-    let histories = |r: &Resource| (r.previous.clone(), r.prefixes.clone(), r.suffixes.clone());
     let mut node = new.node.clone();
     let metadata = node.get_mut("metadata").and_then(Node::map_mut);
     if let Some(labels) = metadata.as_ref().and_then(|map| map.get("labels"))
@@ -260,7 +259,7 @@ fn is_same(old: &Resource, new: &Resource) -> bool {
             metadata.shift_remove("labels");
         }
     }
-    histories(old) == histories(new) && is_same_value(&old.node, &node)
+    old.history == new.history && is_same_value(&old.node, &node)
 }
 
 fn is_same_value(a: &Node, b: &Node) -> bool {

@@ -6,6 +6,7 @@
 
 mod accumulate;
 mod budget;
+mod built;
 mod builtin;
 mod config;
 mod crd;
@@ -42,6 +43,7 @@ use serde_json::Value;
 
 use accumulate::Accumulator;
 use budget::Budget;
+pub use built::{Built, Objects};
 pub use error::{Error, Place, Why};
 use fetched::Joined;
 pub use fetched::Remotes;
@@ -52,25 +54,15 @@ pub use options::{
 };
 use order::Sort;
 pub use remote::{Reference, Source, Wanted, parse as parse_reference};
-use resource::Resource;
 use session::Session;
 pub use tree::{Kind, MemoryTree, ReadError, Tree};
 use yaml::{Reader, Typing};
-
-/// What became of a build that may use what is not in its tree.
-#[derive(Clone, Debug)]
-pub enum Built {
-    /// The objects.
-    Objects(Vec<Object>),
-    /// What must be fetched first. What lies behind that is not known yet, so there may be more next time.
-    Wants(Vec<Wanted>),
-}
 
 /// Builds the kustomization at `path` of `tree` and returns its objects, in the order of `options`. Remote resources are
 /// refused.
 pub fn build(tree: &dyn Tree, path: &str, options: &Options) -> Result<Vec<Object>, Error> {
     match build_with(tree, &Remotes::refused(), path, options)? {
-        Built::Objects(objects) => Ok(objects),
+        Built::Objects(objects) => Ok(objects.collect()),
         Built::Wants(_) => Err(Error::invalid(path, "wants what is refused")),
     }
 }
@@ -103,7 +95,7 @@ fn objects(
     wanted: &RefCell<Vec<Wanted>>,
     path: &str,
     options: &Options,
-) -> Result<Vec<Object>, Error> {
+) -> Result<Objects, Error> {
     let root = path::join("", path).ok_or_else(|| {
         Error::new(
             "",
@@ -159,7 +151,7 @@ fn objects(
 }
 
 /// What is done once, over everything.
-fn finish(session: &Session<'_>, all: Accumulator, sort: &Sort) -> Result<Vec<Object>, Error> {
+fn finish(session: &Session<'_>, all: Accumulator, sort: &Sort) -> Result<Objects, Error> {
     let mut resources = all.resources;
     generate::add_hashes(&mut resources)?;
     reference::follow(session, &all.config, &mut resources)?;
@@ -175,8 +167,7 @@ fn finish(session: &Session<'_>, all: Accumulator, sort: &Sort) -> Result<Vec<Ob
     if session.metadata.managed_by {
         transform::label::managed_by(session, &mut resources)?;
     }
-    let finish = |resource: Resource| resource.finish(session.metadata);
-    resources.into_iter().map(finish).collect()
+    Objects::of(resources, session.metadata)
 }
 
 /// The kustomization at the root of the session, read or made.

@@ -4,11 +4,12 @@
 //! looked for that once had this name, and among namesakes the one that went the same way of prefixes and suffixes.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::config::{Config, References};
 use crate::error::Error;
 use crate::fieldspec::{FieldSpec, Gvk};
-use crate::resource::{Previous, Resource, set_field, set_text};
+use crate::resource::{History, Resource, set_field, set_text};
 use crate::session::Session;
 use crate::yaml::{Node, Tag};
 
@@ -26,7 +27,10 @@ pub(crate) fn follow(
         };
         let charge = session.budget.steps(fields as u64);
         charge.map_err(|why| resource.error(&why.to_string()))?;
-        let referrer = Referrer::new(resource);
+        let Some(me) = known.candidates.get(index) else {
+            continue;
+        };
+        let referrer = Referrer::new(resource, me);
         for references in &config.references {
             for spec in references
                 .fields
@@ -66,22 +70,20 @@ struct Candidate {
     effective_namespace: String,
     original_namespace: String,
     cluster_scoped: bool,
-    previous: Vec<Previous>,
-    prefixes: Vec<String>,
-    suffixes: Vec<String>,
+    history: Rc<History>,
 }
 
 /// All objects, and by each earlier name those that had it.
 struct Known {
     candidates: Vec<Candidate>,
-    by_name: BTreeMap<String, Vec<usize>>,
+    by_name: BTreeMap<Rc<str>, Vec<usize>>,
 }
 
 impl Known {
     fn new(resources: &[Resource]) -> Self {
-        let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut by_name: BTreeMap<Rc<str>, Vec<usize>> = BTreeMap::new();
         for (index, resource) in resources.iter().enumerate() {
-            for previous in &resource.previous {
+            for previous in resource.previous() {
                 let named = by_name.entry(previous.name.clone()).or_default();
                 if named.last() != Some(&index) {
                     named.push(index);
@@ -106,22 +108,21 @@ impl Candidate {
             effective_namespace: resource.effective_namespace().to_owned(),
             original_namespace: resource.original_namespace().to_owned(),
             cluster_scoped: resource.is_cluster_scoped(),
-            previous: resource.previous.clone(),
-            prefixes: resource.prefixes.clone(),
-            suffixes: resource.suffixes.clone(),
+            history: resource.history.clone(),
         }
     }
 
     fn was_of(&self, gvk: &Gvk) -> bool {
-        self.previous
+        self.history
+            .previous
             .iter()
             .any(|p| gvk.selects(&self.group, &self.version, &p.kind))
     }
 }
 
 /// The object that refers.
-struct Referrer {
-    me: Candidate,
+struct Referrer<'a> {
+    me: &'a Candidate,
     original_kind: String,
     /// The namespaces of the ServiceAccounts that a RoleBinding names.
     subject_namespaces: Vec<String>,
@@ -131,8 +132,8 @@ struct Referrer {
     role: Option<Gvk>,
 }
 
-impl Referrer {
-    fn new(resource: &Resource) -> Self {
+impl<'a> Referrer<'a> {
+    fn new(resource: &Resource, me: &'a Candidate) -> Self {
         let text = |node: &Node, key: &str| node.get(key).map_or("", Node::text).to_owned();
         let mut subject_namespaces = Vec::new();
         let mut blank_namespace = false;
@@ -161,7 +162,7 @@ impl Referrer {
         });
         let original_kind = resource.original_kind().to_owned();
         Self {
-            me: Candidate::new(resource),
+            me,
             original_kind,
             subject_namespaces,
             blank_namespace,
@@ -193,7 +194,7 @@ impl Referrer {
 /// One field of one referrer.
 struct Finder<'a> {
     known: &'a Known,
-    referrer: &'a Referrer,
+    referrer: &'a Referrer<'a>,
     references: &'a References,
     spec: &'a FieldSpec,
     session: &'a Session<'a>,
@@ -316,10 +317,10 @@ impl<'a> Finder<'a> {
             })
             .collect();
         if found.len() > 1 {
-            found.retain(|candidate| same_way(candidate, &self.referrer.me, true));
+            found.retain(|candidate| same_way(candidate, self.referrer.me, true));
         }
         if found.len() > 1 {
-            found.retain(|candidate| same_way(candidate, &self.referrer.me, false));
+            found.retain(|candidate| same_way(candidate, self.referrer.me, false));
         }
         let Some((first, others)) = found.split_first() else {
             return Ok(None);
@@ -340,5 +341,6 @@ fn same_way(a: &Candidate, b: &Candidate, allow_none: bool) -> bool {
         }
         a.iter().rev().zip(b.iter().rev()).all(|(x, y)| x == y)
     };
+    let (a, b) = (&a.history, &b.history);
     same(&a.prefixes, &b.prefixes) && same(&a.suffixes, &b.suffixes)
 }

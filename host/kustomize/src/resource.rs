@@ -4,11 +4,12 @@
 //! `session.rs`, who uses the earlier names is `reference.rs`.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 
 use crate::error::{Error, Why};
 use crate::file::{Behavior, BuildMetadata};
-use crate::object::{Id, Object};
+use crate::object::Id;
 use crate::origin;
 use crate::patch::select::Identity;
 use crate::schema::Schemas;
@@ -45,10 +46,25 @@ const INTERNAL: [&str; 20] = [
 /// A name the object had before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Previous {
-    pub(crate) kind: String,
-    pub(crate) name: String,
+    pub(crate) kind: Rc<str>,
+    pub(crate) name: Rc<str>,
     /// The namespace it was in, `default` if none was written.
-    pub(crate) namespace: String,
+    pub(crate) namespace: Rc<str>,
+}
+
+/// What became of an object's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct History {
+    /// What it was called before, the first name first.
+    pub(crate) previous: Vec<Previous>,
+    pub(crate) prefixes: Vec<String>,
+    pub(crate) suffixes: Vec<String>,
+}
+
+impl History {
+    fn is_empty(&self) -> bool {
+        self.previous.is_empty() && self.prefixes.is_empty() && self.suffixes.is_empty()
+    }
 }
 
 /// An object and its history.
@@ -61,9 +77,7 @@ pub(crate) struct Resource {
     pub(crate) file: Rc<str>,
     /// The line of the file its document begins in.
     pub(crate) line: u32,
-    pub(crate) previous: Vec<Previous>,
-    pub(crate) prefixes: Vec<String>,
-    pub(crate) suffixes: Vec<String>,
+    pub(crate) history: Rc<History>,
     pub(crate) needs_hash: bool,
     /// Whether a generator made it.
     pub(crate) generated: bool,
@@ -85,9 +99,7 @@ impl Resource {
             schemas,
             file,
             line,
-            previous: Vec::new(),
-            prefixes: Vec::new(),
-            suffixes: Vec::new(),
+            history: Rc::default(),
             needs_hash: false,
             generated: false,
             behavior: Behavior::Create,
@@ -155,23 +167,23 @@ impl Resource {
 
     /// The effective namespace it was first in.
     pub(crate) fn original_namespace(&self) -> &str {
-        self.previous
+        self.previous()
             .first()
-            .map_or_else(|| self.effective_namespace(), |p| p.namespace.as_str())
+            .map_or_else(|| self.effective_namespace(), |p| &p.namespace)
     }
 
     /// The name it first had.
     pub(crate) fn original_name(&self) -> &str {
-        self.previous
+        self.previous()
             .first()
-            .map_or_else(|| self.name(), |p| p.name.as_str())
+            .map_or_else(|| self.name(), |p| &p.name)
     }
 
     /// The kind it first had.
     pub(crate) fn original_kind(&self) -> &str {
-        self.previous
+        self.previous()
             .first()
-            .map_or_else(|| self.kind(), |p| p.kind.as_str())
+            .map_or_else(|| self.kind(), |p| &p.kind)
     }
 
     /// Calls `ask` on what it is and on what it was, until one answer is yes. The present namespace is as it is written.
@@ -184,7 +196,7 @@ impl Resource {
             namespace: self.namespace(),
         };
         ask(&now)
-            || self.previous.iter().any(|p| {
+            || self.previous().iter().any(|p| {
                 ask(&Identity {
                     kind: &p.kind,
                     name: &p.name,
@@ -194,36 +206,60 @@ impl Resource {
             })
     }
 
+    /// What it was called before, the first name first.
+    pub(crate) fn previous(&self) -> &[Previous] {
+        &self.history.previous
+    }
+
+    /// To be added to.
+    pub(crate) fn history_mut(&mut self) -> &mut History {
+        Rc::make_mut(&mut self.history)
+    }
+
     /// Remembers the present name before it changes.
     pub(crate) fn store_previous(&mut self) {
-        self.previous.push(Previous {
-            kind: self.kind().to_owned(),
-            name: self.name().to_owned(),
-            namespace: self.effective_namespace().to_owned(),
-        });
+        let last = self.previous().last();
+        // Most names change more often than kind and namespace.
+        let shared = |text: &str, last: Option<&Rc<str>>| match last {
+            Some(last) if **last == *text => last.clone(),
+            _ => Rc::from(text),
+        };
+        let previous = Previous {
+            kind: shared(self.kind(), last.map(|p| &p.kind)),
+            name: Rc::from(self.name()),
+            namespace: shared(self.effective_namespace(), last.map(|p| &p.namespace)),
+        };
+        self.history_mut().previous.push(previous);
     }
 
     /// Whether it is, or was, the object of this identity.
     pub(crate) fn was(&self, key: &Id) -> bool {
         let same_version = self.group() == key.group && self.version() == key.version;
-        let was =
-            |p: &Previous| p.kind == key.kind && p.name == key.name && p.namespace == key.namespace;
+        let was = |p: &Previous| {
+            *p.kind == *key.kind && *p.name == *key.name && *p.namespace == *key.namespace
+        };
         same_version
-            && (self.previous.iter().any(was)
+            && (self.previous().iter().any(was)
                 || self.kind() == key.kind
                     && self.name() == key.name
                     && self.effective_namespace() == key.namespace)
     }
 
-    /// The identities it had, by its present version.
-    pub(crate) fn previous_keys(&self) -> impl Iterator<Item = Id> {
-        self.previous.iter().map(|previous| Id {
-            group: self.group().to_owned(),
-            version: self.version().to_owned(),
-            kind: previous.kind.clone(),
-            namespace: previous.namespace.clone(),
-            name: previous.name.clone(),
-        })
+    /// A number for its identity: that of another is hardly ever the same.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.print(self.kind(), self.effective_namespace(), self.name())
+    }
+
+    /// The same for the identities it had, by its present version.
+    pub(crate) fn previous_fingerprints(&self) -> impl Iterator<Item = u64> {
+        let print = |p: &Previous| self.print(&p.kind, &p.namespace, &p.name);
+        self.previous().iter().map(print)
+    }
+
+    fn print(&self, kind: &str, namespace: &str, name: &str) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.group(), self.version(), kind, namespace, name).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// What must be unique: its identity with the effective namespace.
@@ -315,9 +351,7 @@ impl Resource {
 
     /// Whether kustomize would have noted anything in its annotations by now.
     pub(crate) fn has_notes(&self) -> bool {
-        self.generated
-            || self.origin.is_some()
-            || !(self.previous.is_empty() && self.prefixes.is_empty() && self.suffixes.is_empty())
+        self.generated || self.origin.is_some() || !self.history.is_empty()
     }
 
     /// Makes the annotations a mapping, if nothing is there.
@@ -342,8 +376,8 @@ impl Resource {
     }
 
     /// The object as it is handed out: annotations are text, kustomize's own are gone but for those that were asked for.
-    pub(crate) fn finish(mut self, metadata: BuildMetadata) -> Result<Object, Error> {
-        let file = self.file.clone();
+    /// It is a mapping that JSON can hold.
+    pub(crate) fn settled(mut self, metadata: BuildMetadata) -> Result<Node, Error> {
         self.set_texts("annotations", &INTERNAL);
         let origin = self.origin.take().filter(|_| metadata.origins);
         let transformations = std::mem::take(&mut self.transformations);
@@ -355,13 +389,14 @@ impl Resource {
                 annotations.insert(key.to_owned(), Node::string(text));
             }
         }
-        let doubt = self.doubt.take();
-        let id = self.id();
-        let value = self.node.into_value().map_err(|why| match &doubt {
-            Some(error) => Error::clone(error),
-            None => Error::invalid(&file, format!("{id}: {why}")).at_line(self.line),
-        })?;
-        Object::try_from(value).map_err(|_| Error::invalid(&file, "an object must be a mapping"))
+        if self.node.map().is_none() {
+            return Err(Error::invalid(&self.file, "an object must be a mapping"));
+        }
+        match (self.node.printable(), self.doubt.take()) {
+            (Ok(()), _) => Ok(self.node),
+            (Err(_), Some(doubt)) => Err(Error::clone(&doubt)),
+            (Err(why), None) => Err(self.unprintable(&why)),
+        }
     }
 }
 

@@ -62,9 +62,9 @@ fn is_meant(var: &Var, resource: &Resource) -> bool {
             && resource.kind() == var.kind
             && at_home(resource.effective_namespace())
             || resource
-                .previous
+                .previous()
                 .iter()
-                .any(|p| p.name == var.object && p.kind == var.kind && at_home(&p.namespace)))
+                .any(|p| *p.name == *var.object && *p.kind == *var.kind && at_home(&p.namespace)))
 }
 
 /// A value that a var stands for.

@@ -24,7 +24,7 @@ fn built(own: &[(&str, &str)], others: &[(&str, &[(&str, &str)])]) -> Result<Str
     for _round in 0..10 {
         let done = build_with(&own, &remotes, "app", &Options::default());
         match done.map_err(|e| e.to_string())? {
-            Built::Objects(objects) => return Ok(to_yaml(&objects)),
+            Built::Objects(objects) => return Ok(to_yaml(&objects.collect::<Vec<_>>())),
             Built::Wants(wanted) => {
                 for one in wanted.into_iter().map(|wanted| wanted.reference) {
                     let found = others

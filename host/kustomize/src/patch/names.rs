@@ -52,7 +52,7 @@ fn index(resources: &[Resource]) -> BTreeMap<String, Vec<usize>> {
 }
 
 fn add(by_name: &mut BTreeMap<String, Vec<usize>>, place: usize, resource: &Resource) {
-    let earlier = resource.previous.iter().map(|p| p.name.as_str());
+    let earlier = resource.previous().iter().map(|p| &*p.name);
     for name in earlier.chain([resource.name()]) {
         let places = by_name.entry(name.to_owned()).or_default();
         if let Err(at) = places.binary_search(&place) {

@@ -66,8 +66,8 @@ fn remember(
         charge.map_err(|why| Error::in_place(&entry.place, why))?;
     }
     match end {
-        End::Front => resource.prefixes.push(entry.text.clone()),
-        End::Back => resource.suffixes.push(entry.text.clone()),
+        End::Front => resource.history_mut().prefixes.push(entry.text.clone()),
+        End::Back => resource.history_mut().suffixes.push(entry.text.clone()),
     }
     resource.store_previous();
     Ok(())

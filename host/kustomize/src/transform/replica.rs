@@ -44,9 +44,9 @@ fn is_meant(replica: &Replica, spec: &FieldSpec, resource: &Resource) -> bool {
     let selects = |kind: &str| spec.gvk.selects(resource.group(), resource.version(), kind);
     resource.name() == replica.name && selects(resource.kind())
         || resource
-            .previous
+            .previous()
             .iter()
-            .any(|p| p.name == replica.name && selects(&p.kind))
+            .any(|p| *p.name == *replica.name && selects(&p.kind))
 }
 
 fn set(node: &mut Node, replica: &Replica) -> Result<(), String> {

@@ -188,32 +188,46 @@ impl Node {
         }
     }
 
+    /// Whether it can be printed, or which value in it cannot.
+    pub(crate) fn printable(&self) -> Result<(), Unprintable> {
+        match self {
+            Self::Scalar(scalar) => scalar.printable(),
+            Self::Seq(seq) => seq.iter().enumerate().try_for_each(|(index, item)| {
+                let item = item.printable();
+                item.map_err(|error| error.below(&format!("[{index}]")))
+            }),
+            Self::Map(map) => map.iter().try_for_each(|(key, node)| {
+                if holds_control(key) {
+                    let (field, why) = ("a key".to_owned(), CONTROL);
+                    return Err(Unprintable { field, why });
+                }
+                node.printable().map_err(|error| error.below(key))
+            }),
+        }
+    }
+
     /// As JSON.
     pub(crate) fn into_value(self) -> Result<Value, Unprintable> {
-        Ok(match self {
-            Self::Scalar(scalar) => scalar.into_value()?,
+        self.printable()?;
+        Ok(self.value())
+    }
+
+    /// As JSON, if it is [`Self::printable`].
+    pub(crate) fn value(self) -> Value {
+        match self {
+            Self::Scalar(scalar) => scalar.value(),
             // Not collected: that would leave room for items that never come, in every small mapping.
             Self::Seq(seq) => {
                 let mut items = Vec::with_capacity(seq.len());
-                for (index, item) in seq.into_iter().enumerate() {
-                    let value = item.into_value();
-                    items.push(value.map_err(|error| error.below(&format!("[{index}]")))?);
-                }
+                items.extend(seq.into_iter().map(Self::value));
                 Value::Array(items)
             }
             Self::Map(map) => {
                 let mut fields = Map::with_capacity(map.len());
-                for (key, node) in *map {
-                    if holds_control(&key) {
-                        let (field, why) = ("a key".to_owned(), CONTROL);
-                        return Err(Unprintable { field, why });
-                    }
-                    let value = node.into_value().map_err(|error| error.below(&key))?;
-                    fields.insert(key, value);
-                }
+                fields.extend(map.into_iter().map(|(key, node)| (key, node.value())));
                 Value::Object(fields)
             }
-        })
+        }
     }
 }
 

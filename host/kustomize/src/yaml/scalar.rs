@@ -177,43 +177,47 @@ impl Scalar {
         }
     }
 
-    /// The value kustomize would print.
-    pub(crate) fn into_value(mut self) -> Result<Value, Unprintable> {
-        let fail = |why| {
-            let field = String::new();
-            Err(Unprintable { field, why })
+    /// Whether it can be printed.
+    pub(crate) fn printable(&self) -> Result<(), Unprintable> {
+        let looks = || resolve(&self.text, Typing::Manifest);
+        let why = match self.printed() {
+            Tag::Null if self.style == Style::Missing => return Ok(()),
+            tag @ (Tag::Null | Tag::Bool) => (looks() != tag).then_some(MISFIT),
+            Tag::Str => holds_control(&self.text).then_some(CONTROL),
+            Tag::Timestamp => timestamp(&self.text).is_none().then_some(MISFIT),
+            tag @ (Tag::Int | Tag::Float) => match looks() {
+                looks if looks != tag && (tag, looks) != (Tag::Float, Tag::Int) => Some(MISFIT),
+                _ => number(&self.text).is_none().then_some(NO_JSON),
+            },
         };
-        let tag = self.printed();
-        Ok(match tag {
+        let field = String::new();
+        why.map_or(Ok(()), |why| Err(Unprintable { field, why }))
+    }
+
+    /// The value kustomize would print.
+    pub(crate) fn into_value(self) -> Result<Value, Unprintable> {
+        self.printable()?;
+        Ok(self.value())
+    }
+
+    /// The value kustomize would print, if it is [`Self::printable`].
+    pub(crate) fn value(mut self) -> Value {
+        match self.printed() {
             Tag::Null if self.style == Style::Missing => Value::String(String::new()),
-            Tag::Null | Tag::Bool if resolve(&self.text, Typing::Manifest) != tag => {
-                return fail(MISFIT);
-            }
             Tag::Null => Value::Null,
             Tag::Bool => Value::Bool(is_true(&self.text)),
             Tag::Str => {
                 self.settle();
-                if holds_control(&self.text) {
-                    return fail(CONTROL);
-                }
                 Value::String(self.text)
             }
-            Tag::Timestamp => match timestamp(&self.text) {
-                Some(time) => Value::String(time),
-                None => return fail(MISFIT),
-            },
-            Tag::Int | Tag::Float => match resolve(&self.text, Typing::Manifest) {
-                looks if looks == tag || tag == Tag::Float && looks == Tag::Int => {
-                    match number(&self.text) {
-                        Some(number) => Value::Number(number),
-                        None => return fail("is a number that JSON cannot hold: quote it"),
-                    }
-                }
-                _ => return fail(MISFIT),
-            },
-        })
+            Tag::Timestamp => Value::String(timestamp(&self.text).unwrap_or(self.text)),
+            Tag::Int | Tag::Float => number(&self.text).map_or(Value::Null, Value::Number),
+        }
     }
 }
+
+/// Why a number cannot be printed.
+const NO_JSON: &str = "is a number that JSON cannot hold: quote it";
 
 /// Why a text cannot be printed.
 pub(super) const CONTROL: &str =

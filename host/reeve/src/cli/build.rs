@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use reeve_kustomize::{
-    Built, Loads, Object, Options, Order, Remotes, Tree, build_with, parse_reference,
+    Built, Loads, Objects, Options, Order, Remotes, Tree, build_with, parse_reference,
 };
 
 use super::ui::{CommandError, Ui};
@@ -131,10 +131,10 @@ pub(super) fn run(args: &BuildArgs, ui: &mut Ui) -> Result<(), CommandError> {
     refuse(&args.plugins)?;
     let objects = build(args, ui)?;
     if let Some(form) = args.explain {
-        let told = explain::explain(&objects, form)?;
+        let told = explain::explain(&objects.collect::<Vec<_>>(), form)?;
         return output::put(told, args.output.as_deref(), ui);
     }
-    output::write(&objects, args.output.as_deref(), ui)
+    output::write(objects, args.output.as_deref(), ui)
 }
 
 fn refuse(flags: &PluginFlags) -> Result<(), CommandError> {
@@ -158,7 +158,7 @@ fn refuse(flags: &PluginFlags) -> Result<(), CommandError> {
     }
 }
 
-fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Vec<Object>, CommandError> {
+fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Objects, CommandError> {
     let options = Options {
         generate: args.generate,
         order: match args.reorder {
@@ -247,7 +247,7 @@ fn finish(
     place: &Place,
     options: &Options,
     ui: &mut Ui,
-) -> Result<Vec<Object>, CommandError> {
+) -> Result<Objects, CommandError> {
     let mut remotes = match args.no_remote_bases {
         true => Remotes::refused(),
         false => Remotes::wanted(),

@@ -1,28 +1,65 @@
 //! Where what was built goes: the terminal, a file, or a directory with a file an object.
+//!
+//! Terminal and file are written while the objects are made, a portion at a time.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::Path;
+use std::slice;
 
-use reeve_kustomize::{Object, to_yaml};
+use reeve_kustomize::{Object, Objects, to_yaml};
 
 use crate::cli::ui::{CommandError, Ui};
 
+/// How much text is written at once, in bytes.
+const PORTION: usize = 64 << 10;
+
 pub(super) fn write(
-    objects: &[Object],
+    objects: Objects,
     path: Option<&Path>,
     ui: &mut Ui,
 ) -> Result<(), CommandError> {
-    let Some(directory) = path.filter(|path| path.is_dir()) else {
-        return put(to_yaml(objects), path, ui);
+    let Some(path) = path else {
+        return portions(objects, |text| ui.data(text.as_bytes()));
     };
+    if path.is_dir() {
+        return files(&objects.collect::<Vec<_>>(), path, ui);
+    }
+    let failed = |why| CommandError::of(&format!("writing {} failed", path.display()), &why);
+    let mut file = File::create(path).map_err(failed)?;
+    portions(objects, |text| {
+        file.write_all(text.as_bytes()).map_err(failed)
+    })
+}
+
+/// The objects as one text, in portions.
+fn portions(
+    objects: Objects,
+    mut put: impl FnMut(&str) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    let mut text = String::new();
+    for (index, object) in objects.enumerate() {
+        if index > 0 {
+            text.push_str("---\n");
+        }
+        text.push_str(&to_yaml(slice::from_ref(&object)));
+        if text.len() >= PORTION {
+            put(&text)?;
+            text.clear();
+        }
+    }
+    put(&text)
+}
+
+fn files(objects: &[Object], directory: &Path, ui: &mut Ui) -> Result<(), CommandError> {
     let namespaces: BTreeSet<String> = objects.iter().filter_map(namespace).collect();
     for object in objects {
         let mut name = file_name(object);
         if let Some(namespace) = namespace(object).filter(|_| namespaces.len() > 1) {
             name = format!("{}_{name}", namespace.to_lowercase());
         }
-        let text = to_yaml(std::slice::from_ref(object));
+        let text = to_yaml(slice::from_ref(object));
         put(text, Some(&directory.join(name)), ui)?;
     }
     Ok(())
