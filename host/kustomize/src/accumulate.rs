@@ -366,7 +366,7 @@ fn keep_metadata(old: &mut Resource, new: &mut Resource) {
         let mut texts = Mapping::new();
         for source in [&old.node, &new.node] {
             let map = source.at(&["metadata", field]).and_then(Node::map);
-            let pairs = map.into_iter().flatten();
+            let pairs = map.into_iter().flat_map(Mapping::iter);
             texts.extend(pairs.map(|(k, v)| (k.clone(), Node::set(v.raw_text()))));
         }
         let metadata = new.metadata_mut();

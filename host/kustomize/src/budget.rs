@@ -9,6 +9,9 @@ use crate::error::Why;
 use crate::options::{Limits, Stop};
 use crate::yaml::text_cost;
 
+/// What making one YAML value counts as work.
+const NODE: u64 = 20;
+
 /// The bounds of one build and what was used of them.
 pub(crate) struct Budget {
     limits: Limits,
@@ -72,6 +75,24 @@ impl Budget {
             self.limits.steps,
             "steps of patches and references",
         )
+    }
+
+    /// Has `look` make something that is gone before the build goes on: bounded by what is left, and counted as work only.
+    pub(crate) fn aside<T>(&self, look: impl FnOnce(&Self) -> T) -> Result<T, Why> {
+        let left = |limit: u64, used: &Cell<u64>| limit.saturating_sub(used.get());
+        let limits = Limits {
+            nodes: left(self.limits.nodes, &self.nodes),
+            steps: left(self.limits.steps, &self.steps),
+            ..self.limits
+        };
+        let aside = Self::new(limits).stopped_by(self.stop.clone());
+        let seen = look(&aside);
+        if self.nodes.get().saturating_add(aside.nodes.get()) > self.limits.nodes {
+            let (what, limit) = ("YAML nodes", self.limits.nodes);
+            return Err(Why::Limit { what, limit });
+        }
+        self.steps(aside.steps.get() + NODE * aside.nodes.get())?;
+        Ok(seen)
     }
 
     fn spend(

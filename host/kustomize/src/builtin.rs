@@ -272,8 +272,8 @@ fn is_same_value(a: &Node, b: &Node) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same_value(a, b))
         }
         (Node::Map(a), Node::Map(b)) => {
-            let same = |(key, a): (&String, &Node)| b.get(key).is_some_and(|b| is_same_value(a, b));
-            a.len() == b.len() && a.iter().all(same)
+            let same = |key: &str, a: &Node| b.get(key).is_some_and(|b| is_same_value(a, b));
+            a.len() == b.len() && a.iter().all(|(key, a)| same(key, a))
         }
         _ => false,
     }

@@ -61,21 +61,24 @@ pub(crate) struct References {
     pub(crate) fields: Vec<FieldSpec>,
 }
 
+/// Copied when it is changed: most kustomizations change none of the many.
+type Fields = Arc<Vec<FieldSpec>>;
+
 /// The fields of all transformers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Config {
-    pub(crate) name_prefix: Vec<FieldSpec>,
-    pub(crate) name_suffix: Vec<FieldSpec>,
-    pub(crate) namespace: Vec<FieldSpec>,
-    pub(crate) common_labels: Vec<FieldSpec>,
-    pub(crate) labels: Vec<FieldSpec>,
-    pub(crate) template_labels: Vec<FieldSpec>,
-    pub(crate) volume_claim_template_labels: Vec<FieldSpec>,
-    pub(crate) common_annotations: Vec<FieldSpec>,
-    pub(crate) vars: Vec<FieldSpec>,
-    pub(crate) images: Vec<FieldSpec>,
-    pub(crate) replicas: Vec<FieldSpec>,
-    pub(crate) references: Vec<References>,
+    pub(crate) name_prefix: Fields,
+    pub(crate) name_suffix: Fields,
+    pub(crate) namespace: Fields,
+    pub(crate) common_labels: Fields,
+    pub(crate) labels: Fields,
+    pub(crate) template_labels: Fields,
+    pub(crate) volume_claim_template_labels: Fields,
+    pub(crate) common_annotations: Fields,
+    pub(crate) vars: Fields,
+    pub(crate) images: Fields,
+    pub(crate) replicas: Fields,
+    pub(crate) references: Vec<Arc<References>>,
     /// Whether the defaults are in it already.
     complete: bool,
 }
@@ -91,17 +94,16 @@ static DEFAULTS: LazyLock<Arc<Config>> = LazyLock::new(|| {
                     FieldSpec::new(word(group), word(version), word(kind), *create == "c", path);
                 match (list, config.references.last_mut()) {
                     (Some(list), _) => config.list_mut(list).push(spec),
-                    (None, Some(references)) => references.fields.push(spec),
+                    (None, Some(references)) => Arc::make_mut(references).fields.push(spec),
                     (None, None) => {}
                 }
             }
             (false, [_, group, version, kind]) => {
                 list = None;
                 let target = Gvk::new(word(group), word(version), word(kind));
-                config.references.push(References {
-                    target,
-                    fields: Vec::new(),
-                });
+                let fields = Vec::new();
+                let references = Arc::new(References { target, fields });
+                config.references.push(references);
             }
             (false, [name]) => list = List::named(name),
             _ => {}
@@ -138,7 +140,7 @@ impl Config {
     }
 
     pub(crate) fn list_mut(&mut self, list: List) -> &mut Vec<FieldSpec> {
-        match list {
+        let fields = match list {
             List::NamePrefix => &mut self.name_prefix,
             List::NameSuffix => &mut self.name_suffix,
             List::Namespace => &mut self.namespace,
@@ -150,7 +152,8 @@ impl Config {
             List::VarReference => &mut self.vars,
             List::Images => &mut self.images,
             List::Replicas => &mut self.replicas,
-        }
+        };
+        Arc::make_mut(fields)
     }
 
     /// Both together, as kustomize merges them; nothing is copied where one says it all.
@@ -175,21 +178,37 @@ impl Config {
     /// Adds `more` to this.
     pub(crate) fn add(&mut self, more: &Self, budget: &Budget) -> Result<(), Why> {
         for (list, name) in List::ALL {
-            let (old, more) = (self.list_mut(list), more.list(list));
-            budget.steps(((old.len() + more.len()) * more.len()) as u64)?;
+            let more = more.list(list);
+            if more.is_empty() {
+                continue;
+            }
+            let old = self.list_mut(list);
+            let (pairs, all) = (
+                (old.len() + more.len()) * more.len(),
+                old.len() + more.len(),
+            );
+            budget.steps(pairs as u64 + SORTING * all as u64)?;
             merge(old, more, name)?;
+            old.sort_by_cached_key(|spec| rank(&spec.gvk));
         }
         for references in &more.references {
             self.add_references(references, budget)?;
         }
         self.complete |= more.complete;
-        budget.steps(SORTING * self.len() as u64)?;
-        self.sort();
+        if !more.references.is_empty() {
+            budget.steps(SORTING * self.references.len() as u64)?;
+            self.references
+                .sort_by_cached_key(|references| rank(&references.target));
+        }
         Ok(())
     }
 
     /// Adds fields that name an object of one kind.
-    pub(crate) fn add_references(&mut self, more: &References, budget: &Budget) -> Result<(), Why> {
+    pub(crate) fn add_references(
+        &mut self,
+        more: &Arc<References>,
+        budget: &Budget,
+    ) -> Result<(), Why> {
         let known = self.references.len() as u64;
         match self
             .references
@@ -199,7 +218,11 @@ impl Config {
             Some(old) => {
                 let pairs = (old.fields.len() + more.fields.len()) * more.fields.len();
                 budget.steps(known + pairs as u64)?;
-                merge(&mut old.fields, &more.fields, "nameReference")
+                merge(
+                    &mut Arc::make_mut(old).fields,
+                    &more.fields,
+                    "nameReference",
+                )
             }
             None => {
                 budget.steps(known)?;
@@ -214,11 +237,6 @@ impl Config {
             && List::ALL
                 .iter()
                 .all(|(list, _)| self.list(*list).is_empty())
-    }
-
-    fn len(&self) -> usize {
-        let lists = List::ALL.iter().map(|(list, _)| self.list(*list).len());
-        lists.sum::<usize>() + self.references.len()
     }
 
     /// Puts everything in kustomize's order.
@@ -289,7 +307,7 @@ mod tests {
     fn a_field_cannot_be_made_in_one_place_and_left_alone_in_another() {
         let budget = Budget::new(Limits::default());
         let with = |create| Config {
-            images: vec![FieldSpec::new("", "", "Foo", create, "spec/image")],
+            images: Arc::new(vec![FieldSpec::new("", "", "Foo", create, "spec/image")]),
             ..Config::default()
         };
         let mut config = with(true);

@@ -3,6 +3,8 @@
 //! Only kustomize's own marks count: which property is an annotation, a label selector, an identity, or the name of another
 //! object. How lists of such a kind merge is not read from here but from `openapi` (`schema.rs`).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::budget::Budget;
@@ -116,7 +118,8 @@ impl<'a> Walk<'a> {
                 target: Gvk::new("", version, kind),
                 fields: vec![self.spec(&path)?],
             };
-            self.config.add_references(&references, self.budget)?;
+            self.config
+                .add_references(&Arc::new(references), self.budget)?;
         }
         Ok(())
     }

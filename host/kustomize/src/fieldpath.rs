@@ -248,7 +248,8 @@ impl Walk<'_> {
         let missing = !map.contains_key(field);
         if let (true, Some(make)) = (missing, self.make) {
             let made = make.empty(rest);
-            self.budget.text(field).map_err(|why| why.to_string())?;
+            let cost = 1 + crate::yaml::text_cost(field);
+            self.budget.nodes(cost).map_err(|why| why.to_string())?;
             map.insert(field.to_owned(), made);
         }
         match map.get_mut(field) {
@@ -299,7 +300,7 @@ impl Walk<'_> {
         if count > 0 || self.make.is_none() {
             return Ok(count);
         }
-        let cost = crate::yaml::text_cost(value) + crate::yaml::text_cost(field);
+        let cost = 1 + crate::yaml::text_cost(value) + crate::yaml::text_cost(field);
         self.budget.nodes(cost).map_err(|why| why.to_string())?;
         items.push(new_item(field, value));
         let at = items.len() - 1;

@@ -205,7 +205,7 @@ fn visit(
                 return Err(format!("{} {why}", step.field));
             }
             let field = match (map.contains_key(&step.field), &wanted) {
-                (false, Some(new)) => map.entry(step.field.clone()).or_insert(new.clone()),
+                (false, Some(new)) => map.get_or_insert_with(&step.field, || new.clone()),
                 _ => match map.get_mut(&step.field) {
                     Some(field) => field,
                     None => return Ok(()),

@@ -16,7 +16,7 @@ use crate::error::{Error, Place, Why};
 use crate::fieldspec::FieldSpec;
 use crate::options::OverlayImage;
 use crate::order::Sort;
-use crate::yaml::{Marks, Node, Reader, Typing};
+use crate::yaml::{Mapping, Marks, Node, Reader, Typing};
 use decode::{Cursor, Fields};
 pub(crate) use patch::{Patch, Replica};
 pub(crate) use replacement::{FieldOptions, Replacement, ReplacementEntry, Source, Target};
@@ -173,13 +173,9 @@ impl Kustomization {
         };
         decode::unite(&mut document.node);
         let mut read = Self::decode(&Cursor::root(file, &marks, &document.node))?;
-        let set = document
-            .node
-            .map()
-            .into_iter()
-            .flatten()
-            .filter(|(_, node)| !node.is_null());
-        read.empty = set.into_iter().all(|(key, _)| is_type_meta(key));
+        let set = document.node.map().into_iter().flat_map(Mapping::iter);
+        let mut set = set.filter(|(_, node)| !node.is_null());
+        read.empty = set.all(|(key, _)| is_type_meta(key));
         Ok(read)
     }
 

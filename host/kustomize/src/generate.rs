@@ -190,9 +190,9 @@ pub(crate) fn merge_data(old: &Resource, new: &mut Resource) -> Result<(), Error
     if new.api_version() == "v1" && new.kind() == "Secret" {
         encode_strings(old, &mut values)?;
     }
-    values.extend(texts(&new.node, "data"));
+    values.extend(texts(&new.node, "data").into_pairs());
     let mut binary = texts(&old.node, "binaryData");
-    binary.extend(texts(&new.node, "binaryData"));
+    binary.extend(texts(&new.node, "binaryData").into_pairs());
     let Some(map) = new.node.map_mut() else {
         return Ok(());
     };
@@ -226,7 +226,7 @@ fn encode_strings(old: &Resource, values: &mut Mapping) -> Result<(), Error> {
 fn texts(node: &Node, field: &str) -> Mapping {
     let map = node.get(field).and_then(Node::map);
     map.into_iter()
-        .flatten()
+        .flat_map(Mapping::iter)
         .map(|(k, v)| (k.clone(), data(v.text())))
         .collect()
 }

@@ -313,7 +313,7 @@ impl Resource {
         let texts: Mapping = match old {
             Node::Map(old) => {
                 let kept = old
-                    .into_iter()
+                    .into_pairs()
                     .filter(|(key, _)| !without.contains(&key.as_str()));
                 kept.map(|(key, value)| (key, text(value.raw_text())))
                     .collect()
@@ -392,11 +392,9 @@ impl Resource {
         if self.node.map().is_none() {
             return Err(Error::invalid(&self.file, "an object must be a mapping"));
         }
-        match (self.node.printable(), self.doubt.take()) {
-            (Ok(()), _) => Ok(self.node),
-            (Err(_), Some(doubt)) => Err(Error::clone(&doubt)),
-            (Err(why), None) => Err(self.unprintable(&why)),
-        }
+        let printable = self.node.printable();
+        printable.map_err(|why| self.unprintable(&why))?;
+        Ok(self.node)
     }
 }
 
@@ -406,7 +404,7 @@ pub(crate) fn field_mapping<'a>(node: &'a mut Node, key: &str) -> &'a mut Mappin
 }
 
 fn entry_mapping<'a>(map: &'a mut Mapping, key: &str) -> &'a mut Mapping {
-    as_mapping(map.entry(key.to_owned()).or_insert_with(Node::null))
+    as_mapping(map.get_or_insert_with(key, Node::null))
 }
 
 fn as_mapping(node: &mut Node) -> &mut Mapping {
@@ -465,7 +463,7 @@ pub(crate) fn twice(first: &Resource, second: &Resource) -> String {
 
 /// Sets the text of a field. See [`Scalar::set_bare`].
 pub(crate) fn set_field(map: &mut Mapping, key: &str, text: &str) {
-    set_text(map.entry(key.to_owned()).or_default(), text.to_owned());
+    set_text(map.get_or_insert_with(key, Node::null), text.to_owned());
 }
 
 /// Sets the text of a scalar. See [`Scalar::set_bare`].

@@ -155,7 +155,7 @@ fn fill(
     resource: &mut Resource,
 ) -> Result<(), String> {
     let mut shared = Vec::new();
-    for spec in &config.vars {
+    for spec in config.vars.iter() {
         spec.apply(resource, None, &session.budget, &mut |node| match node {
             Node::Scalar(scalar) => fill_scalar(session, values, scalar, &mut shared),
             Node::Map(map) => map

@@ -11,6 +11,7 @@ mod keys;
 mod layout;
 mod load;
 mod look;
+mod mapping;
 mod node;
 mod parse;
 mod quote;
@@ -22,7 +23,8 @@ mod split;
 pub(crate) use emit::{emit, emit_fields, emit_in_order};
 pub(crate) use layout::{Entry, Layout, Shape};
 pub(crate) use load::{Document, Marks, Reader};
-pub(crate) use node::{Mapping, Node, text_cost};
+pub(crate) use mapping::{Key, Mapping};
+pub(crate) use node::{Node, text_cost};
 pub(crate) use restyle::restyled;
 pub(crate) use scalar::{
     Scalar, Style, Tag, Typing, Unprintable, go_json_number, go_yaml_number, needs_quotes, number,

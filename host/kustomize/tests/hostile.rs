@@ -223,6 +223,41 @@ fn replacements_that_feed_on_themselves_are_bounded() {
 }
 
 #[test]
+fn replacements_pay_for_what_they_build_and_not_for_what_they_look_at() {
+    let map = |at| {
+        format!(
+            "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m{at}}}\ndata: {{a: b-c, s: d}}\n"
+        )
+    };
+    let replacement = |at| {
+        let options = if at % 2 == 0 {
+            ""
+        } else {
+            "    options: {delimiter: '-', index: 1}\n"
+        };
+        format!(
+            "- source: {{name: m{at}, fieldPath: data.s}}\n  targets:\n  - select: {{kind: ConfigMap}}\n    \
+             fieldPaths: [data.a]\n{options}"
+        )
+    };
+    let all: String = (0..100).map(map).collect();
+    let replacements: String = (0..100).map(replacement).collect();
+    let kustomization = format!("resources: [all.yaml]\nreplacements:\n{replacements}");
+    let tree: MemoryTree = [("kustomization.yaml", kustomization), ("all.yaml", all)]
+        .into_iter()
+        .collect();
+    let limits = Limits {
+        nodes: 5_000,
+        ..Limits::default()
+    };
+    let options = Options {
+        limits,
+        ..Options::default()
+    };
+    assert_eq!(build(&tree, "", &options).unwrap().len(), 100);
+}
+
+#[test]
 fn an_object_of_the_deepest_nesting_needs_no_large_stack() {
     let deep = |from: usize| {
         (from..195)

@@ -1,5 +1,7 @@
 //! A file of `configurations`: fields that transformers touch beside those that kustomize knows.
 
+use std::sync::Arc;
+
 use super::decode::{self, Cursor};
 use super::decode_field_spec;
 use crate::budget::Budget;
@@ -33,7 +35,7 @@ impl Config {
     }
 }
 
-fn references(cursor: Cursor<'_>) -> Result<References, Error> {
+fn references(cursor: Cursor<'_>) -> Result<Arc<References>, Error> {
     let mut fields = cursor.fields()?;
     let references = References {
         target: Gvk::new(
@@ -44,5 +46,5 @@ fn references(cursor: Cursor<'_>) -> Result<References, Error> {
         fields: fields.list("fieldSpecs", decode_field_spec)?,
     };
     fields.finish()?;
-    Ok(references)
+    Ok(Arc::new(references))
 }

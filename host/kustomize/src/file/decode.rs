@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Entry, Pairs};
 use crate::error::{Error, Place, Why};
-use crate::yaml::{Mapping, Marks, Node, Scalar, Tag};
+use crate::yaml::{Key, Mapping, Marks, Node, Scalar, Tag};
 
 /// One value and where it stands.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ fn is_free(field: &str) -> bool {
 }
 
 fn unite_fields(map: &mut Mapping) {
-    let mut spellings: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut spellings: BTreeMap<String, Vec<Key>> = BTreeMap::new();
     for key in map.keys() {
         let known = spellings.entry(key.to_ascii_lowercase()).or_default();
         known.push(key.clone());
@@ -80,7 +80,7 @@ fn unite_fields(map: &mut Mapping) {
 fn written_over(old: Node, new: Node) -> Node {
     match (old, new) {
         (Node::Map(mut old), Node::Map(new)) => {
-            for (key, value) in *new {
+            for (key, value) in new.into_pairs() {
                 let value = match old.get_mut(&key) {
                     Some(old) => written_over(std::mem::take(old), value),
                     None => value,
@@ -257,13 +257,13 @@ impl<'a> Cursor<'a> {
     fn pairs(&self) -> Result<Pairs, Error> {
         let map = self.node.map().ok_or_else(|| self.wrong("a mapping"))?;
         let mut pairs = Vec::with_capacity(map.len());
-        for (key, node) in map {
+        for (key, node) in map.iter() {
             let text = if node.is_null() {
                 String::new()
             } else {
                 self.child(key, node).entry()?.text
             };
-            pairs.push((key.clone(), text));
+            pairs.push((key.as_str().to_owned(), text));
         }
         pairs.sort();
         Ok(Pairs {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use crate::budget::Budget;
 use crate::schema::{Schemas, Shape, View};
-use crate::yaml::{Node, Scalar, Style, Tag};
+use crate::yaml::{Key, Node, Scalar, Style, Tag};
 
 const DIRECTIVE: &str = "$patch";
 
@@ -243,7 +243,7 @@ fn fields(
         .and_then(Node::map)
         .into_iter()
         .flat_map(|map| map.keys());
-    let mut keys: Vec<String> = dest.keys().chain(of_patch).cloned().collect();
+    let mut keys: Vec<Key> = dest.keys().chain(of_patch).cloned().collect();
     keys.sort();
     keys.dedup();
     let mut gone = BTreeSet::new();

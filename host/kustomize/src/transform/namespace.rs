@@ -121,9 +121,7 @@ impl Move {
     }
 
     fn set_field(&self, map: &mut Mapping) -> Result<(), String> {
-        let field = map
-            .entry("namespace".to_owned())
-            .or_insert_with(|| Node::string(""));
+        let field = map.get_or_insert_with("namespace", || Node::string(""));
         self.set(field)
     }
 

@@ -15,7 +15,10 @@ use crate::options::Selector;
 use crate::patch::select::{Identity, Selection};
 use crate::resource::Resource;
 use crate::session::Session;
-use crate::yaml::{Node, Scalar, Tag};
+use crate::yaml::{Node, Scalar, Tag, text_cost};
+
+/// What copying a value to one place counts, beside its size.
+const COPYING: u64 = 20;
 
 /// Makes all replacements, one after the other; `dir` is where their files are seen from.
 pub(crate) fn apply(
@@ -108,7 +111,8 @@ impl<'a> Value<'a> {
             return Err(fail(why));
         }
         let node = read(source, &resource.node).map_err(fail)?;
-        let charge = session.budget.nodes(node.cost());
+        // A copy of what was paid for, which is gone before the next is made.
+        let charge = session.budget.steps(node.cost());
         charge.map_err(|why| Error::in_place(&source.place, why))?;
         let lives = source.options.delimiter.is_empty();
         let node = refined(&source.options, node).map_err(fail)?;
@@ -330,8 +334,9 @@ impl Writer<'_> {
     }
 
     fn set(&self, place: &mut Node, fresh: bool) -> Result<(), String> {
-        let cost = self.value.node.cost() + place.cost();
-        let charge = self.session.budget.nodes(cost);
+        let before = place.cost();
+        let cost = self.value.node.cost();
+        let charge = self.session.budget.steps(COPYING + cost + before);
         charge.map_err(|why| why.to_string())?;
         let delimiter = self.options.delimiter.as_str();
         let text = match place {
@@ -349,11 +354,19 @@ impl Writer<'_> {
             }
             _ => self.value.text().to_owned(),
         };
+        // What was there is gone then: what is paid for is what it grows by.
+        let after = if place.is_scalar() {
+            text_cost(&text)
+        } else {
+            cost
+        };
+        let charge = self.session.budget.nodes(after.saturating_sub(before));
+        charge.map_err(|why| why.to_string())?;
         match place {
             Node::Scalar(scalar) if fresh => scalar.set_bare(text),
             Node::Scalar(scalar) => {
                 scalar.text = text;
-                if scalar.clone().into_value().is_err() {
+                if scalar.printable().is_err() {
                     self.misfit.set(Some(place.kind_name()));
                 }
             }

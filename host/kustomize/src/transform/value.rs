@@ -100,7 +100,7 @@ fn field<'a>(node: &'a mut Node, path: &str) -> Result<&'a mut Node, String> {
         };
         let last = index + 1 == steps.len();
         let new = || if last { empty() } else { Node::empty_mapping() };
-        node = map.entry(step.clone()).or_insert_with(new);
+        node = map.get_or_insert_with(step, new);
         if node.is_null() {
             *node = new();
         }

@@ -4,12 +4,14 @@
 //! in an error. No recursion: nesting is a stack with a bound. Keys that repeat are refused in manifests. Where documents
 //! begin is in `yaml/split.rs`, what a text is made of in `yaml/parse.rs`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::node::{Mapping, Node, text_cost};
+use super::mapping::{Key, Keys, Mapping};
+use super::node::{Node, text_cost};
 use super::parse::{CORE, Event, Parser, Properties};
 use super::scalar::{Scalar, Style, Tag, Typing, is_true, resolve, timestamp};
 use super::scan::{Mark, Written, Wrong};
@@ -52,7 +54,7 @@ enum Content {
     Seq(Vec<Node>),
     Map {
         map: Mapping,
-        key: Option<String>,
+        key: Option<Key>,
         /// Whether the key, if it is `<<`, was written without quotes.
         merging: bool,
         merges: Vec<Node>,
@@ -67,6 +69,7 @@ struct Loader<'a, 'r> {
     /// The anchors of the documents before.
     earlier: BTreeSet<String>,
     documents: Vec<Document>,
+    keys: Keys,
     /// The line in which the document begins.
     line: u32,
     /// How many lines of the file lie before what is parsed.
@@ -119,6 +122,7 @@ impl Reader<'_> {
             anchors: BTreeMap::new(),
             earlier: BTreeSet::new(),
             documents: Vec::new(),
+            keys: Keys::default(),
             line: 1,
             above: 0,
             marks,
@@ -278,8 +282,10 @@ impl Loader<'_, '_> {
     fn merge(&self, map: &mut Mapping, merged: Node, at: Mark) -> Result<(), Error> {
         match merged {
             Node::Map(fields) => {
-                for (key, node) in *fields {
-                    map.entry(key).or_insert(node);
+                for (key, node) in fields.into_pairs() {
+                    if !map.contains_key(&key) {
+                        map.insert(key, node);
+                    }
                 }
                 Ok(())
             }
@@ -327,11 +333,11 @@ impl Loader<'_, '_> {
         if manifest && map.contains_key(&scalar.text) {
             return invalid(format!("key {:?} is there already", scalar.text));
         }
-        let name = if manifest {
-            scalar.text.clone()
-        } else {
-            scalar.as_key()
+        let name = match manifest {
+            true => Cow::Borrowed(scalar.text.as_str()),
+            false => Cow::Owned(scalar.as_key()),
         };
+        let name = self.keys.shared(&name);
         let plain = scalar.style == Style::Plain;
         if let Some(Open {
             content: Content::Map { key, merging, .. },
@@ -359,7 +365,7 @@ impl Loader<'_, '_> {
                 merging,
                 merges,
             }) => match key.take() {
-                Some(key) if key == "<<" && *merging => merges.push(node),
+                Some(key) if *key == *"<<" && *merging => merges.push(node),
                 Some(key) => {
                     map.insert(key, node);
                 }

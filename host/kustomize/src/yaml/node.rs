@@ -2,21 +2,17 @@
 //!
 //! Everything between reading and the final [`crate::Object`] works on it.
 
-use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use super::mapping::Mapping;
 use super::scalar::{CONTROL, Scalar, Style, Tag, Unprintable, holds_control};
-
-/// A mapping; keys are text, as kustomize compares them.
-pub(crate) type Mapping = IndexMap<String, Node>;
 
 /// One value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Node {
     Scalar(Scalar),
     Seq(Vec<Self>),
-    /// Boxed, so that the many scalars stay small.
-    Map(Box<Mapping>),
+    Map(Mapping),
 }
 
 impl Default for Node {
@@ -46,7 +42,7 @@ impl Node {
     }
 
     pub(crate) fn mapping(map: Mapping) -> Self {
-        Self::Map(Box::new(map))
+        Self::Map(map)
     }
 
     pub(crate) fn empty_mapping() -> Self {
@@ -224,7 +220,10 @@ impl Node {
             }
             Self::Map(map) => {
                 let mut fields = Map::with_capacity(map.len());
-                fields.extend(map.into_iter().map(|(key, node)| (key, node.value())));
+                fields.extend(
+                    map.into_pairs()
+                        .map(|(key, node)| (key.as_str().to_owned(), node.value())),
+                );
                 Value::Object(fields)
             }
         }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use super::emit::{Emitter, Shape as Text, is_flow_indicator};
 use super::fold;
 use super::look::{Comments, Field, Look, Page, Shape};
-use super::node::{Mapping, Node};
+use super::mapping::Mapping;
+use super::node::Node;
 use super::scalar::{Scalar, Tag, Typing, resolve};
 
 /// `node`, which `text` became, as text again; nothing if the look of `text` is beyond this.
@@ -116,8 +117,8 @@ impl Writer<'_> {
     fn mapping(&mut self, map: &Mapping, look: Option<&Look>, indent: usize, mut started: bool) {
         static NONE: BTreeMap<String, Field> = BTreeMap::new();
         let fields = look.map_or(&NONE, |look| &look.fields);
-        for (key, value) in map {
-            let field = fields.get(key);
+        for (key, value) in map.iter() {
+            let field = fields.get(key.as_str());
             let entry = field.and_then(|field| field.entry);
             let look = field.map(|field| &field.value);
             self.head(entry, indent);
@@ -224,7 +225,7 @@ impl Writer<'_> {
                 self.emitter.put("{");
                 for (at, (key, value)) in map.iter().enumerate() {
                     self.comma(at);
-                    let field = look.and_then(|look| look.fields.get(key));
+                    let field = look.and_then(|look| look.fields.get(key.as_str()));
                     self.key(key, field, indent, true);
                     self.emitter.put(" ");
                     let look = field.map(|field| &field.value);

@@ -171,7 +171,7 @@ fn complete_keys(node: &mut Node, keys: &[&str], values: &[String]) -> Result<()
                 node.kind_name()
             ));
         };
-        if !map.contains_key(*key) {
+        if !map.contains_key(key) {
             let tag = resolve(value, Typing::Manifest);
             map.insert(
                 (*key).to_owned(),
@@ -273,7 +273,7 @@ fn position(items: &[Node], keys: &[&str], values: &[String]) -> Option<usize> {
     items.iter().position(|item| {
         let mut pairs = keys.iter().zip(values);
         item.map().is_some_and(|map| {
-            pairs.all(|(key, value)| map.get(*key).is_some_and(|field| field.raw_text() == value))
+            pairs.all(|(key, value)| map.get(key).is_some_and(|field| field.raw_text() == value))
         })
     })
 }
@@ -331,7 +331,7 @@ fn matches(item: &Node, keys: &[&str], values: &[String]) -> Result<bool, String
                         item.kind_name()
                     ));
                 };
-                map.get(*key)
+                map.get(key)
                     .is_some_and(|field| value.is_empty() || field.raw_text() == value)
             };
         }
@@ -358,7 +358,7 @@ fn append(new: &mut Vec<Node>, old: Vec<Node>, keys: &[&str]) -> Result<(), Stri
                     item.kind_name()
                 ));
             };
-            match map.get(*key).filter(|field| !field.is_null()) {
+            match map.get(key).filter(|field| !field.is_null()) {
                 None => new.push(item.clone()),
                 Some(field) => values.push(field.raw_text().to_owned()),
             }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Writer;
+use crate::budget::Budget;
 use crate::fieldpath;
-use crate::session::Session;
-use crate::yaml::{self, Node, Reader, Typing};
+use crate::yaml::{self, Node, Reader, Typing, text_cost};
 
 /// Writes into the document that a text on the way of `steps` is; nothing if there is none, or the path is not in it.
 pub(super) fn write(
@@ -22,10 +22,9 @@ pub(super) fn write(
     let Some(text) = fieldpath::lookup(node, way)?.map(|n| n.raw_text().to_owned()) else {
         return Ok(None);
     };
-    let session = writer.session;
-    let charge = session.budget.text(&text);
-    charge.map_err(|why| why.to_string())?;
-    let Some(mut document) = parse(session, &text) else {
+    let budget = &writer.session.budget;
+    let parsed = budget.aside(|aside| parse(aside, &text));
+    let Some(mut document) = parsed.map_err(|why| why.to_string())? else {
         return Ok(None);
     };
     let count = writer.walk(&mut document, rest)?;
@@ -37,7 +36,7 @@ pub(super) fn write(
         return Ok(Some(count));
     }
     let written = serialise(document, &text)?;
-    let charge = session.budget.text(&written);
+    let charge = budget.nodes(text_cost(&written).saturating_sub(text_cost(&text)));
     charge.map_err(|why| why.to_string())?;
     if let Some(Node::Scalar(scalar)) = fieldpath::lookup_mut(node, way)? {
         scalar.text = written;
@@ -53,11 +52,11 @@ fn text_on_the_way(node: &Node, steps: &[String]) -> Option<usize> {
     })
 }
 
-fn parse(session: &Session<'_>, text: &str) -> Option<Node> {
+fn parse(budget: &Budget, text: &str) -> Option<Node> {
     let reader = Reader {
         file: "",
         typing: Typing::Manifest,
-        budget: &session.budget,
+        budget,
     };
     let documents = reader.documents(text.as_bytes()).ok()?;
     documents.into_iter().next().map(|d| d.node)
