@@ -1,3 +1,3 @@
 ;; Implements no world.
-;; ends: World "transform"
+;; ends: World "{interface}"
 (component)

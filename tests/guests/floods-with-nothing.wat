@@ -1,9 +1,8 @@
-;; Answers with a hundred thousand empty manifests.
+;; Answers with a hundred thousand empty texts.
 ;; ends: Output "100000 manifests, more than 10000"
+;; ends as a provider: Output "its request is larger than 1 MiB"
 (module
-  (memory (export "memory") 32)
+  (memory (export "memory") 64)
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
-  (func {export}
-    (i32.store offset=4 (i32.const 16) (i32.const 65536))
-    (i32.store offset=8 (i32.const 16) (i32.const 100000))
-    (i32.const 16)))
+  {answers}
+  (func {export} (call $say (i32.const 0) (i32.const 0) (i32.const 100000))))

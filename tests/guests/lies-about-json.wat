@@ -1,9 +1,9 @@
 ;; Answers with what is no JSON.
 ;; ends: Output "manifest 1 of 1 is not JSON"
+;; ends as a provider: well
 (module
-  (memory (export "memory") 1)
-  (data (i32.const 64) "{\"kind\": Secret")
-  (data (i32.const 16) "\00\00\00\00\20\00\00\00\01\00\00\00")
-  (data (i32.const 32) "\40\00\00\00\0f\00\00\00")
+  (memory (export "memory") 2)
+  (data (i32.const 128) "{\"kind\": Secret")
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
-  (func {export} (i32.const 16)))
+  {answers}
+  (func {export} (call $say (i32.const 128) (i32.const 15) (i32.const 1))))

@@ -40,6 +40,9 @@ enum Verb {
     Edit(Box<edit::EditArgs>),
     Crds(crds::CrdsArgs),
     Completion(completion::CompletionArgs),
+    /// Compile the plugin on standard input; what the controller calls itself for
+    #[command(hide = true)]
+    CompilePlugin,
 }
 
 /// Reads the arguments and does what they say.
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Verb::Edit(args) => edit::run(*args, &mut ui),
         Verb::Crds(args) => crds::run(&args, &mut ui),
         Verb::Completion(args) => completion::run(&args, &mut ui),
+        Verb::CompilePlugin => return reeve_wasm::compile_plugin(),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

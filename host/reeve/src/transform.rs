@@ -30,13 +30,14 @@ pub(crate) async fn transform(
             .collect()
     });
     for (name, plugin) in plugins {
-        bundle = call(ctx, &name, plugin, bundle).await?;
+        bundle = call(ctx, kustomization, &name, plugin, bundle).await?;
     }
     Ok(bundle.settled())
 }
 
 async fn call(
     ctx: &Context,
+    kustomization: &NamespacedName,
     name: &PluginName,
     plugin: Option<Plugin>,
     bundle: Bundle<Rendered>,
@@ -58,7 +59,12 @@ async fn call(
     let config = serde_json::Value::Object(object.spec.config.clone()).to_string();
     let begun = ctx.clock.instant();
     let answer = module
-        .transform(bundle.to_manifests(), &config, &budget(&object.spec))
+        .transform(
+            kustomization.namespace.as_str(),
+            bundle.to_manifests(),
+            &config,
+            &budget(&object.spec),
+        )
         .await;
     let words = answer.as_ref().err().map(ToString::to_string);
     let said: &[String] = match &answer {

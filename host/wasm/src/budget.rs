@@ -1,8 +1,10 @@
 //! What one call may use, and what all of them together may.
 //!
-//! Only numbers; they are enforced in `store`, `engine` and `inspect`.
+//! Only numbers; they are enforced in `store`, `engine`, `places`, `compiler` and `inspect`.
 
 use std::time::Duration;
+
+use crate::compiler::Compiler;
 
 const MIB: usize = 1 << 20;
 
@@ -41,17 +43,28 @@ pub struct Settings {
     /// The most memory that any budget can give to a call, in bytes. Address space for it is
     /// reserved per place.
     pub memory: usize,
-    /// How many calls may run at once; further ones wait for a place.
+    /// How many calls may run at once; further ones wait for a place. Tenants take turns.
     pub calls: usize,
+    /// How many of those may be one tenant's; never all.
+    pub calls_each: usize,
     /// How long a call waits for a place before it ends as [`crate::Error::Busy`].
     pub patience: Duration,
     /// The largest component that is accepted, in bytes.
     pub component: usize,
     /// How many compiled components are kept; the one unused for longest goes first.
     pub modules: usize,
-    /// How long a compilation may take. One compiles at a time, on one thread, outside the async
-    /// runtime.
+    /// Who compiles.
+    pub compiler: Compiler,
+    /// How many components may be compiled at once; one of each tenant. Each keeps one core busy.
+    pub compilations: usize,
+    /// How long a compilation may take by the clock, and how long one may wait for its turn.
     pub compile: Duration,
+    /// Processor time that a compiling process may use, in whole seconds.
+    pub compile_time: Duration,
+    /// Address space that a compiling process may use, in bytes.
+    pub compile_memory: usize,
+    /// The most machine code that is taken for one component, in bytes.
+    pub code: usize,
     /// Use the pooling allocator where this machine can hold it. Without it calls are slower, and
     /// just as isolated.
     pub pool: bool,
@@ -62,10 +75,16 @@ impl Default for Settings {
         Self {
             memory: 128 * MIB,
             calls: 16,
+            calls_each: 8,
             patience: Duration::from_secs(10),
             component: 16 * MIB,
             modules: 64,
-            compile: Duration::from_secs(30),
+            compiler: Compiler::Thread,
+            compilations: 2,
+            compile: Duration::from_secs(120),
+            compile_time: Duration::from_secs(60),
+            compile_memory: 1024 * MIB,
+            code: 128 * MIB,
             pool: true,
         }
     }

@@ -1,88 +1,98 @@
 //! Components that are compiled: once per content, shared by all tenants, holding the state of
 //! none.
 //!
-//! Keyed by the sha256 of the component. What was refused is remembered too, so that a broken
-//! plugin costs one compilation and not one per reconcile. Nothing is kept on disk.
+//! Keyed by the sha256 of the component and its world. What was refused is remembered too, so that a
+//! broken plugin costs one compilation and not one per reconcile.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use wasmtime::Engine;
-use wasmtime::component::{Component, Linker};
 
 use crate::budget::Settings;
-use crate::engine::{MEMORIES, TABLE_ELEMENTS, TABLES};
+use crate::compiler::{self, Failed};
 use crate::error::Error;
-use crate::inspect::{PAGE, inspect};
-use crate::store::State;
-use crate::trap::chain;
-use crate::words::{bytes, tame};
-use crate::world::transform::{TransformerPre, WORLD};
+use crate::facts::World;
+use crate::inspect::inspect;
+use crate::link::{Guest, Links};
+use crate::places::Places;
 
-type Outcome = Result<TransformerPre<State>, Error>;
+type Outcome = Result<Guest, Error>;
 
-/// The compiled components, and the one thread that may compile.
+/// The compiled components, and the turns of those who want one compiled.
 pub(crate) struct Cache {
     entries: Mutex<Entries>,
     keep: usize,
-    compiling: Arc<Semaphore>,
+    compiling: Places,
 }
 
 #[derive(Default)]
 struct Entries {
-    known: HashMap<String, Entry>,
+    known: HashMap<Key, Entry>,
     uses: u64,
 }
+
+type Key = (String, World);
 
 struct Entry {
     cell: Arc<OnceCell<Outcome>>,
     used: u64,
 }
 
-/// What a compilation needs; it leaves for another thread.
-pub(crate) struct Compiler {
+/// What loading needs; it leaves for another thread.
+pub(crate) struct Loader {
     pub(crate) engine: Engine,
-    pub(crate) linker: Arc<Linker<State>>,
+    pub(crate) links: Links,
     pub(crate) settings: Settings,
 }
 
+/// A component that is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Who waits for it.
+    pub(crate) tenant: &'a str,
+    /// `sha256:` and the digest of `component`.
+    pub(crate) digest: &'a str,
+    pub(crate) component: &'a [u8],
+    pub(crate) world: World,
+}
+
 impl Cache {
-    pub(crate) fn new(keep: usize) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             entries: Mutex::default(),
-            keep: keep.max(1),
-            compiling: Arc::new(Semaphore::new(1)),
+            keep: settings.modules.max(1),
+            compiling: Places::new(settings.compilations, 1),
         }
     }
 
     /// The component with this content, compiled now or earlier.
-    pub(crate) async fn get(&self, digest: &str, component: &[u8], by: &Arc<Compiler>) -> Outcome {
-        let cell = self.cell(digest);
+    pub(crate) async fn get(&self, wanted: Wanted<'_>, by: &Arc<Loader>) -> Outcome {
+        let cell = self.cell((wanted.digest.to_owned(), wanted.world));
         // Whoever comes first compiles, the others wait for it; if it is cancelled the next one
         // takes over.
-        let outcome = cell.get_or_try_init(|| self.compile(component, by)).await?;
+        let outcome = cell.get_or_try_init(|| self.load(wanted, by)).await?;
         outcome.clone()
     }
 
-    fn cell(&self, digest: &str) -> Arc<OnceCell<Outcome>> {
+    fn cell(&self, key: Key) -> Arc<OnceCell<Outcome>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.uses += 1;
         let used = entries.uses;
-        if let Some(entry) = entries.known.get_mut(digest) {
+        if let Some(entry) = entries.known.get_mut(&key) {
             entry.used = used;
             return entry.cell.clone();
         }
         if entries.known.len() >= self.keep {
             let oldest = entries.known.iter().min_by_key(|(_, entry)| entry.used);
-            if let Some(oldest) = oldest.map(|(digest, _)| digest.clone()) {
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
                 entries.known.remove(&oldest);
             }
         }
         let cell = Arc::<OnceCell<Outcome>>::default();
         entries.known.insert(
-            digest.to_owned(),
+            key,
             Entry {
                 cell: cell.clone(),
                 used,
@@ -91,104 +101,22 @@ impl Cache {
         cell
     }
 
-    /// Compiles outside the runtime. The outer error is not remembered, the inner one is.
-    async fn compile(&self, component: &[u8], by: &Arc<Compiler>) -> Result<Outcome, Error> {
-        if let Err(why) = inspect(component, by.settings.component) {
+    /// The outer error is not remembered, the inner one is.
+    async fn load(&self, wanted: Wanted<'_>, by: &Arc<Loader>) -> Result<Outcome, Error> {
+        let settings = &by.settings;
+        if let Err(why) = inspect(wanted.component, settings.component) {
             return Ok(Err(why));
         }
-        let patience = by.settings.compile;
-        let work = async {
-            let turn = self.compiling.clone().acquire_owned().await;
-            let (by, component) = (by.clone(), component.to_vec());
-            tokio::task::spawn_blocking(move || {
-                // Held by the thread, not by the caller: a caller that goes away leaves one
-                // compilation behind, never two.
-                let _turn = turn;
-                by.compile(&component)
-            })
-            .await
+        let turn = self.compiling.take(wanted.tenant, settings.compile).await?;
+        let code = match compiler::compile(wanted.component, settings).await {
+            Ok(code) => code,
+            Err(Failed::Always(why)) => return Ok(Err(why)),
+            Err(Failed::Now(why)) => return Err(why),
         };
-        match tokio::time::timeout(patience, work).await {
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(why)) if why.is_panic() => Ok(Err(crashed())),
-            Ok(Err(_)) => Err(Error::Engine("it is being shut down".to_owned())),
-            Err(_) => Err(slow(patience)),
-        }
+        drop(turn);
+        let (by, world) = (by.clone(), wanted.world);
+        tokio::task::spawn_blocking(move || by.links.guest(&by.engine, &code, world, &by.settings))
+            .await
+            .map_err(|_| Error::Engine("it is being shut down".to_owned()))
     }
-}
-
-impl Compiler {
-    fn compile(&self, component: &[u8]) -> Outcome {
-        let component = Component::new(&self.engine, component)
-            .map_err(|why| Error::Compile(format!("it does not compile: {}", chain(&why))))?;
-        self.measure(&component)?;
-        let linked = self.linker.instantiate_pre(&component);
-        let linked = linked.map_err(|why| self.unlinked(&component, &why))?;
-        TransformerPre::new(linked).map_err(|why| Error::World {
-            world: WORLD,
-            why: chain(&why),
-        })
-    }
-
-    /// Whether a store can hold it at all: better said once at the start than in every call.
-    fn measure(&self, component: &Component) -> Result<(), Error> {
-        let needs = component.resources_required().ok_or_else(|| {
-            Error::Compile("it instantiates a module that it does not contain".to_owned())
-        })?;
-        let memory = needs
-            .max_initial_memory_size
-            .unwrap_or(0)
-            .saturating_mul(PAGE);
-        let most = self.settings.memory;
-        if memory > most as u64 {
-            return Err(Error::Compile(format!(
-                "it starts with more than {} of memory",
-                bytes(most)
-            )));
-        }
-        if needs.num_memories > MEMORIES {
-            return Err(Error::Compile(format!(
-                "it has more than {MEMORIES} memories"
-            )));
-        }
-        if needs.num_tables > TABLES {
-            return Err(Error::Compile(format!("it has more than {TABLES} tables")));
-        }
-        if needs.max_initial_table_size.unwrap_or(0) > TABLE_ELEMENTS as u64 {
-            let why = format!("it starts with a table of more than {TABLE_ELEMENTS} elements");
-            return Err(Error::Compile(why));
-        }
-        Ok(())
-    }
-
-    /// An import of our own package that this host does not have, or has otherwise.
-    fn unlinked(&self, component: &Component, why: &wasmtime::Error) -> Error {
-        let kind = component.component_type();
-        let unknown: Vec<String> = kind
-            .imports(&self.engine)
-            .map(|(name, _)| name)
-            .filter(|name| {
-                !name.starts_with("reeve:plugin/log@") && !name.starts_with("reeve:plugin/types@")
-            })
-            .map(|name| tame(name, 128))
-            .collect();
-        if unknown.is_empty() {
-            Error::World {
-                world: WORLD,
-                why: chain(why),
-            }
-        } else {
-            Error::Imports { asked: unknown }
-        }
-    }
-}
-
-fn crashed() -> Error {
-    Error::Compile("the compiler crashed on it".to_owned())
-}
-
-fn slow(patience: Duration) -> Error {
-    Error::Compile(format!(
-        "compiling it, or waiting for another compilation, took longer than {patience:?}"
-    ))
 }

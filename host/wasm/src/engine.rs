@@ -36,6 +36,19 @@ const TICK: Duration = Duration::from_millis(10);
 /// than it saves: it is zeroed by hand.
 const KEEP_RESIDENT: usize = 64 << 10;
 
+/// Address space reserved for a memory, in bytes: compiled code relies on it. 4 GiB a place, the
+/// default, would be 128 GiB for the pool.
+pub(crate) fn reservation(settings: &Settings) -> u64 {
+    settings.memory as u64
+}
+
+/// How a compiling process sets up its engine: code that fits those that [`start`] makes.
+pub(crate) fn compiling(reservation: u64) -> Config {
+    let mut config = base();
+    config.memory_reservation(reservation);
+    config
+}
+
 /// An engine in the best mode that this machine can hold.
 pub(crate) fn start(settings: &Settings) -> Result<Engine, Error> {
     if settings.pool {
@@ -46,7 +59,7 @@ pub(crate) fn start(settings: &Settings) -> Result<Engine, Error> {
             Err(why) => tracing::warn!(%why, "no pool for plugin calls; allocating on demand"),
         }
     }
-    Engine::new(&base()).map_err(|why| Error::Engine(format!("{why:#}")))
+    Engine::new(&compiling(reservation(settings))).map_err(|why| Error::Engine(format!("{why:#}")))
 }
 
 fn base() -> Config {
@@ -88,11 +101,8 @@ fn pooled(settings: &Settings) -> Config {
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(KEEP_RESIDENT)
         .async_stack_keep_resident(KEEP_RESIDENT);
-    let mut config = base();
-    config
-        // 4 GiB a place, the default, would be 128 GiB of address space.
-        .memory_reservation(settings.memory as u64)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    let mut config = compiling(reservation(settings));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }
 
@@ -206,11 +216,10 @@ mod tests {
     #[test]
     fn a_machine_that_cannot_hold_the_pool_gets_an_engine_all_the_same() {
         let greedy = Settings {
-            memory: 1 << 45,
-            calls: 1 << 20,
+            calls: 1 << 21,
             ..Settings::default()
         };
         assert!(Engine::new(&pooled(&greedy)).is_err());
-        start(&greedy).expect("on demand needs no reservation");
+        start(&greedy).expect("on demand needs no pool");
     }
 }

@@ -44,6 +44,14 @@ impl World {
         }
     }
 
+    /// Its name with its package: `reeve:plugin/transformer@0.1.0`.
+    pub(crate) fn full_name(self) -> &'static str {
+        match self {
+            Self::Transformer => "reeve:plugin/transformer@0.1.0",
+            Self::Provider => "reeve:plugin/provider@0.1.0",
+        }
+    }
+
     /// The interface that a component of it exports, without its version.
     fn export(self) -> &'static str {
         match self {

@@ -11,22 +11,29 @@
 
 mod budget;
 mod cache;
+mod compiler;
 mod engine;
 mod error;
 mod facts;
 mod inspect;
+mod link;
 mod module;
+mod places;
 mod sandbox;
 mod store;
 mod trap;
 mod words;
 mod world {
     //! One file a world: its bindings, and one typed call.
+    pub(crate) mod provide;
+    pub(crate) mod shape;
     pub(crate) mod transform;
 }
 
 pub use budget::{Budget, Settings};
+pub use compiler::{Compiler, Program, compile_plugin};
 pub use error::{Error, LastWords, ObjectId, Objection, Refusal};
 pub use facts::{Facts, World, facts};
-pub use module::{Module, Transformed};
+pub use module::{Module, Step, Transformed};
 pub use sandbox::Sandbox;
+pub use world::provide::types as provider;

@@ -7,22 +7,28 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use tokio::sync::SemaphorePermit;
+use wasmtime::Store;
 
 use crate::budget::Budget;
-use crate::error::{Error, LastWords};
+use crate::engine::Running;
+use crate::error::{Error, LastWords, Refusal};
+use crate::facts::World;
+use crate::link::Guest;
+use crate::places::Place;
 use crate::sandbox::Inner;
 use crate::store::{self, State};
 use crate::trap::explain;
 use crate::words::{bytes, tame};
-use crate::world::transform::{self, TransformerPre};
+use crate::world::provide;
+use crate::world::provide::types::{Answer, Next, Operation};
+use crate::world::transform;
 
 /// A component that can be called. Cheap to clone; holds no state of any call.
 #[derive(Clone)]
 pub struct Module {
     sandbox: Arc<Inner>,
     digest: String,
-    guest: TransformerPre<State>,
+    guest: Guest,
 }
 
 /// What a transform brought.
@@ -35,8 +41,17 @@ pub struct Transformed {
     pub log: Vec<String>,
 }
 
+/// What a provider wants next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// A request within the contract's bounds, or the end. Nothing else about it was looked at.
+    pub next: Next,
+    /// The last lines it logged, `level: message`, oldest first.
+    pub log: Vec<String>,
+}
+
 impl Module {
-    pub(crate) fn new(sandbox: Arc<Inner>, digest: String, guest: TransformerPre<State>) -> Self {
+    pub(crate) fn new(sandbox: Arc<Inner>, digest: String, guest: Guest) -> Self {
         Self {
             sandbox,
             digest,
@@ -49,49 +64,107 @@ impl Module {
         &self.digest
     }
 
-    /// Calls the guest once, in a fresh instance, with `manifests` (JSON text each) and `config`
-    /// (JSON text).
+    /// The world that it was loaded for.
+    pub fn world(&self) -> World {
+        match self.guest {
+            Guest::Transformer(_) => World::Transformer,
+            Guest::Provider(_) => World::Provider,
+        }
+    }
+
+    /// Calls the guest once for `tenant`, in a fresh instance, with `manifests` (JSON text each) and
+    /// `config` (JSON text).
     ///
     /// May be cancelled at any point: the instance goes away and nothing is left behind. While the
     /// guest computes, it gives way to other tasks every few milliseconds.
     pub async fn transform(
         &self,
+        tenant: &str,
         manifests: Vec<String>,
         config: &str,
         budget: &Budget,
     ) -> Result<Transformed, Error> {
-        let settings = &self.sandbox.compiler.settings;
+        let Guest::Transformer(guest) = &self.guest else {
+            return Err(self.not_of(World::Transformer));
+        };
+        let mut call = self.begin(tenant, budget).await?;
+        let answer = transform::call(guest, &mut call.store, &manifests, config).await;
+        let (manifests, log) = call.end(answer, |manifests, budget| look(manifests, budget))?;
+        Ok(Transformed { manifests, log })
+    }
+
+    /// Asks a provider once for `tenant`, in a fresh instance, what comes next in `operation`, given
+    /// what it noted (`state`, empty at first) and what was answered.
+    ///
+    /// May be cancelled as [`Self::transform`] may.
+    pub async fn step(
+        &self,
+        tenant: &str,
+        operation: &Operation,
+        state: &str,
+        answer: Option<&Answer>,
+        budget: &Budget,
+    ) -> Result<Step, Error> {
+        let Guest::Provider(guest) = &self.guest else {
+            return Err(self.not_of(World::Provider));
+        };
+        let mut call = self.begin(tenant, budget).await?;
+        let next = provide::call(guest, &mut call.store, operation, state, answer).await;
+        let (next, log) = call.end(next, |next, _| provide::look(next))?;
+        Ok(Step { next, log })
+    }
+
+    fn not_of(&self, world: World) -> Error {
+        Error::World {
+            world: world.full_name(),
+            why: format!("it was loaded as a {}", self.world()),
+        }
+    }
+
+    async fn begin(&self, tenant: &str, budget: &Budget) -> Result<Call, Error> {
+        let settings = &self.sandbox.loader.settings;
         let budget = Budget {
             memory: budget.memory.min(settings.memory),
             ..budget.clone()
         };
-        let _place = self.place().await?;
-        let _running = self.sandbox.ticker.run();
-        let mut store = store::fresh(&self.sandbox.compiler.engine, &budget);
-        let answer = transform::call(&self.guest, &mut store, &manifests, config).await;
-        let log = LastWords(store.into_data().log.into_lines());
+        let place = self.sandbox.places.take(tenant, settings.patience).await?;
+        let running = self.sandbox.ticker.run();
+        Ok(Call {
+            store: store::fresh(&self.sandbox.loader.engine, &budget),
+            budget,
+            _running: running,
+            _place: place,
+        })
+    }
+}
+
+/// One call: what it holds while it runs.
+struct Call {
+    store: Store<State>,
+    budget: Budget,
+    _running: Running,
+    // Last: what it holds in the pool is given back first.
+    _place: Place,
+}
+
+impl Call {
+    /// What the guest said, once it was looked at, and what it logged.
+    fn end<T>(
+        self,
+        answer: wasmtime::Result<Result<T, Refusal>>,
+        look: impl FnOnce(&T, &Budget) -> Result<(), String>,
+    ) -> Result<(T, Vec<String>), Error> {
+        let log = LastWords(self.store.into_data().log.into_lines());
         match answer {
-            Ok(Ok(manifests)) => match look(&manifests, &budget) {
-                Ok(()) => Ok(Transformed {
-                    manifests,
-                    log: log.0,
-                }),
+            Ok(Ok(said)) => match look(&said, &self.budget) {
+                Ok(()) => Ok((said, log.0)),
                 Err(why) => Err(Error::Output { why, log }),
             },
             Ok(Err(mut refusal)) => {
                 refusal.log = log;
                 Err(Error::Refused(Box::new(refusal)))
             }
-            Err(why) => Err(explain(&why, &budget, log)),
-        }
-    }
-
-    async fn place(&self) -> Result<SemaphorePermit<'_>, Error> {
-        let patience = self.sandbox.compiler.settings.patience;
-        match tokio::time::timeout(patience, self.sandbox.places.acquire()).await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) => Err(Error::Engine("it is being shut down".to_owned())),
-            Err(_) => Err(Error::Busy(patience)),
+            Err(why) => Err(explain(&why, &self.budget, log)),
         }
     }
 }

@@ -5,15 +5,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use crate::budget::Settings;
-use crate::cache::{Cache, Compiler};
+use crate::cache::{Cache, Loader, Wanted};
 use crate::engine::{self, Ticker};
 use crate::error::Error;
-use crate::facts::digest;
+use crate::facts::{World, digest};
+use crate::link::Links;
 use crate::module::Module;
-use crate::world::transform;
+use crate::places::Places;
 
 /// Where plugins run. One a process: make it at the start, share it by cloning.
 #[derive(Clone)]
@@ -22,9 +21,9 @@ pub struct Sandbox {
 }
 
 pub(crate) struct Inner {
-    pub(crate) compiler: Arc<Compiler>,
+    pub(crate) loader: Arc<Loader>,
     pub(crate) ticker: Ticker,
-    pub(crate) places: Semaphore,
+    pub(crate) places: Places,
     cache: Cache,
 }
 
@@ -32,14 +31,13 @@ impl Sandbox {
     /// Reserves what `settings` asks for and starts the ticker.
     pub fn new(settings: Settings) -> Result<Self, Error> {
         let engine = engine::start(&settings)?;
-        let linker = Arc::new(transform::linker(&engine)?);
         let inner = Inner {
             ticker: Ticker::start(&engine)?,
-            places: Semaphore::new(settings.calls.clamp(1, Semaphore::MAX_PERMITS)),
-            cache: Cache::new(settings.modules),
-            compiler: Arc::new(Compiler {
+            places: Places::new(settings.calls, settings.calls_each),
+            cache: Cache::new(&settings),
+            loader: Arc::new(Loader {
+                links: Links::new(&engine)?,
                 engine,
-                linker,
                 settings,
             }),
         };
@@ -48,17 +46,20 @@ impl Sandbox {
         })
     }
 
-    /// Compiles a component, or finds it compiled: the same bytes compile once, whoever brings
-    /// them.
+    /// Compiles a component of `world`, or finds it compiled: the same bytes compile once, whoever
+    /// brings them. `tenant` is who brought it; tenants take turns.
     ///
-    /// May be cancelled at any point.
-    pub async fn load(&self, bytes: &[u8]) -> Result<Module, Error> {
+    /// May be cancelled at any point. To be called on a thread that stays (the runtime's own): a
+    /// compiling process ends with the thread that started it.
+    pub async fn load(&self, tenant: &str, bytes: &[u8], world: World) -> Result<Module, Error> {
         let digest = digest(bytes);
-        let guest = self
-            .inner
-            .cache
-            .get(&digest, bytes, &self.inner.compiler)
-            .await?;
+        let wanted = Wanted {
+            tenant,
+            digest: &digest,
+            component: bytes,
+            world,
+        };
+        let guest = self.inner.cache.get(wanted, &self.inner.loader).await?;
         Ok(Module::new(self.inner.clone(), digest, guest))
     }
 }
@@ -66,7 +67,7 @@ impl Sandbox {
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sandbox")
-            .field("settings", &self.inner.compiler.settings)
+            .field("settings", &self.inner.loader.settings)
             .finish_non_exhaustive()
     }
 }

@@ -11,7 +11,6 @@ use crate::budget::Budget;
 use crate::error::{Error, LastWords};
 use crate::store::{Excess, Flood, Overdue};
 use crate::words::{bytes, tame};
-use crate::world::transform::{Mistyped, WORLD};
 
 /// The longest explanation that is taken from wasmtime's own words.
 const WORDS: usize = 512;
@@ -22,12 +21,6 @@ pub(crate) fn explain(why: &wasmtime::Error, budget: &Budget, log: LastWords) ->
         return Error::Deadline {
             deadline: budget.deadline,
             log,
-        };
-    }
-    if let Some(Mistyped(why)) = why.downcast_ref::<Mistyped>() {
-        return Error::World {
-            world: WORLD,
-            why: why.clone(),
         };
     }
     if let Some(excess) = why.downcast_ref::<Excess>() {

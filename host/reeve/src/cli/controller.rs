@@ -15,7 +15,7 @@ use clap::Args;
 use reeve_api::name::{NamespaceName, RemotePattern, ServiceAccountName};
 use reeve_core::admit::Rules;
 use reeve_core::tenancy::Grounds;
-use reeve_wasm::{Sandbox, Settings};
+use reeve_wasm::{Compiler, Program, Sandbox, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -256,8 +256,7 @@ async fn context(
         )
     })?;
     let (mirrors, store) = storage(args)?;
-    let sandbox = Sandbox::new(Settings::default())
-        .map_err(|why| CommandError::of("starting the plugin sandbox failed", &why))?;
+    let sandbox = sandbox()?;
     let grounds = grounds(args);
     let (events, writing_events) = cluster.events();
     let (queues, inboxes) = controller::queues();
@@ -282,6 +281,18 @@ async fn context(
         grounds,
     };
     Ok((context, inboxes, writing_events))
+}
+
+/// Where plugins run. They are compiled in processes of their own, which are this program again.
+fn sandbox() -> Result<Sandbox, CommandError> {
+    let itself = Program::own("compile-plugin")
+        .map_err(|why| CommandError::of("finding this program's own file failed", &why))?;
+    let settings = Settings {
+        compiler: Compiler::Process(itself),
+        ..Settings::default()
+    };
+    Sandbox::new(settings)
+        .map_err(|why| CommandError::of("starting the plugin sandbox failed", &why))
 }
 
 /// The disk.

@@ -12,7 +12,7 @@ use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::schedule::Next;
 use reeve_core::status::PluginOutcome;
-use reeve_wasm::Module;
+use reeve_wasm::{Module, World};
 use tokio::io::AsyncReadExt as _;
 
 use super::report;
@@ -71,7 +71,8 @@ async fn load(ctx: &Context, object: &ClusterPlugin) -> Result<Module, Explained
         )
         .with_hint("build it with plugins/build.sh and put it into the controller's --plugins-dir")
     })?;
-    let module = ctx.sandbox.load(&bytes).await;
+    // The platform's own: nobody else's turn is taken for it.
+    let module = ctx.sandbox.load("", &bytes, World::Transformer).await;
     let module = module.map_err(|why| {
         failed(
             Reason::PluginFailed,

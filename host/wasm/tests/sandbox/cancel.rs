@@ -4,9 +4,9 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use reeve_wasm::Settings;
+use reeve_wasm::{Settings, World};
 
-use crate::guest::{self, ECHO, WORLDS};
+use crate::guest::{self, ECHO, TRANSFORMER};
 
 /// Computes for a few ticks, then answers with nothing.
 const SPINS: &str = r#"(module
@@ -47,11 +47,17 @@ async fn a_call_may_be_cancelled_at_every_await_point() {
         let budget = guest::patient();
         let mut points = 0;
         while points < 40
-            && !abandon(points, spins.transform(guest::manifests(), "{}", &budget)).await
+            && !abandon(
+                points,
+                spins.transform("acme", guest::manifests(), "{}", &budget),
+            )
+            .await
         {
             points += 1;
             // One place: had the cancelled call kept it, this one would wait for ever.
-            let after = echo.transform(guest::manifests(), "{}", &budget).await;
+            let after = echo
+                .transform("acme", guest::manifests(), "{}", &budget)
+                .await;
             assert_eq!(after.expect("an echo").manifests, guest::manifests());
         }
         assert!(
@@ -65,10 +71,13 @@ async fn a_call_may_be_cancelled_at_every_await_point() {
 async fn loading_may_be_cancelled_and_tried_again() {
     for polls in 0..6 {
         let sandbox = guest::sandbox(Settings::default());
-        let component = guest::component(&WORLDS[0], ECHO);
-        abandon(polls, sandbox.load(&component)).await;
-        let echo = sandbox.load(&component).await.expect("it loads after all");
-        echo.transform(guest::manifests(), "{}", &guest::patient())
+        let component = guest::component(TRANSFORMER, ECHO);
+        abandon(polls, sandbox.load("acme", &component, World::Transformer)).await;
+        let echo = sandbox
+            .load("acme", &component, World::Transformer)
+            .await
+            .expect("it loads after all");
+        echo.transform("acme", guest::manifests(), "{}", &guest::patient())
             .await
             .expect("an echo");
     }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use reeve_wasm::{Sandbox, Settings};
+use reeve_wasm::{Sandbox, Settings, World};
 
 use crate::guest;
 use crate::plugin::built;
@@ -23,17 +23,23 @@ async fn what_a_plugin_costs() {
         let sandbox = Sandbox::new(settings).expect("it starts");
         let started = began.elapsed();
         let began = Instant::now();
-        let module = sandbox.load(&bytes).await.expect("it loads");
+        let module = sandbox
+            .load("acme", &bytes, World::Transformer)
+            .await
+            .expect("it loads");
         let cold = began.elapsed();
         let began = Instant::now();
-        sandbox.load(&bytes).await.expect("it loads");
+        sandbox
+            .load("acme", &bytes, World::Transformer)
+            .await
+            .expect("it loads");
         let warm = began.elapsed();
         let mut calls: Vec<Duration> = Vec::new();
         for _ in 0..1000 {
             let manifests = guest::manifests();
             let began = Instant::now();
             module
-                .transform(manifests, config, &guest::patient())
+                .transform("acme", manifests, config, &guest::patient())
                 .await
                 .expect("it stamps");
             calls.push(began.elapsed());

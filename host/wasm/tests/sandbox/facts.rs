@@ -3,7 +3,7 @@
 use reeve_wasm::{World, facts};
 use serde_json::json;
 
-use crate::guest::{self, ECHO, WORLDS};
+use crate::guest::{self, ECHO, TRANSFORMER};
 
 const MOST: usize = 16 << 20;
 
@@ -13,7 +13,7 @@ fn of(text: &str) -> Result<reeve_wasm::Facts, reeve_wasm::Error> {
 
 #[tokio::test]
 async fn a_component_says_what_it_is() {
-    let component = guest::component(&WORLDS[0], ECHO);
+    let component = guest::component(TRANSFORMER, ECHO);
     let told = facts(&component, MOST).expect("it is in order");
     let loaded = guest::load(&guest::sandbox(Default::default()), ECHO).await;
     assert_eq!(told.digest, loaded.digest());

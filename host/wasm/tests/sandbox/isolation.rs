@@ -61,9 +61,11 @@ async fn a_guest_finds_nothing_of_the_guest_before_it() {
             guest::load(&sandbox, LOOKS).await,
         );
         for round in 0..rounds {
-            let wrote = writes.transform(vec![], "", &guest::patient()).await;
+            let wrote = writes
+                .transform("acme", vec![], "", &guest::patient())
+                .await;
             wrote.unwrap_or_else(|why| panic!("round {round}, pool {pool}: {why}"));
-            let found = looks.transform(vec![], "", &guest::patient()).await;
+            let found = looks.transform("acme", vec![], "", &guest::patient()).await;
             found.unwrap_or_else(|why| panic!("a leak in round {round}, pool {pool}: {why}"));
         }
     }
@@ -76,7 +78,7 @@ async fn the_guest_that_looks_does_see_what_lies_there() {
         r#"(data (i32.const 65000) "left behind") (global $g"#,
     );
     let looks = guest::load(&guest::sandbox(Settings::default()), &dirty).await;
-    let told = looks.transform(vec![], "", &guest::patient()).await;
+    let told = looks.transform("acme", vec![], "", &guest::patient()).await;
     assert!(matches!(told, Err(Error::Trap { .. })), "{told:?}");
 }
 
@@ -85,7 +87,7 @@ async fn an_echo_brings_back_what_it_was_given_and_what_it_logged() {
     let sandbox = guest::sandbox(Settings::default());
     let echo = guest::load(&sandbox, ECHO).await;
     let told = echo
-        .transform(guest::manifests(), "{}", &guest::patient())
+        .transform("acme", guest::manifests(), "{}", &guest::patient())
         .await;
     let told = told.expect("an echo");
     assert_eq!(told.manifests, guest::manifests());
@@ -118,7 +120,7 @@ async fn a_module_that_left_the_cache_still_works() {
     let first = guest::load(&sandbox, ECHO).await;
     let _second = guest::load(&sandbox, LOOKS).await;
     first
-        .transform(guest::manifests(), "{}", &guest::patient())
+        .transform("acme", guest::manifests(), "{}", &guest::patient())
         .await
         .expect("an echo");
     guest::load(&sandbox, ECHO).await;
@@ -141,8 +143,8 @@ async fn a_call_that_finds_no_place_is_told_so_and_is_not_the_plugins_fault() {
     };
     let patient = guest::patient();
     let (stopped, busy) = tokio::join!(
-        loops.transform(vec![], "{}", &budget),
-        echo.transform(vec![], "{}", &patient),
+        loops.transform("acme", vec![], "{}", &budget),
+        echo.transform("acme", vec![], "{}", &patient),
     );
     assert!(
         matches!(stopped, Err(Error::Deadline { .. })),
@@ -150,7 +152,7 @@ async fn a_call_that_finds_no_place_is_told_so_and_is_not_the_plugins_fault() {
     );
     let busy = busy.expect_err("there is one place");
     assert!(busy.is_ours() && matches!(busy, Error::Busy(_)), "{busy}");
-    echo.transform(vec![], "{}", &guest::patient())
+    echo.transform("acme", vec![], "{}", &guest::patient())
         .await
         .expect("the place is free again");
 }
@@ -166,7 +168,7 @@ async fn more_calls_than_places_all_come_to_their_turn() {
         .map(|_| {
             let echo = echo.clone();
             tokio::spawn(async move {
-                echo.transform(guest::manifests(), "{}", &guest::patient())
+                echo.transform("acme", guest::manifests(), "{}", &guest::patient())
                     .await
             })
         })

@@ -10,6 +10,7 @@
 )]
 
 mod cancel;
+mod compiler;
 mod cost;
 mod facts;
 mod guest;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use reeve_wasm::{Error, Settings};
+use reeve_wasm::{Error, Settings, World};
 use serde_json::Value;
 
 use crate::guest;
@@ -59,7 +59,7 @@ async fn every_plugin_does_what_its_cases_say_twice_the_same() {
         assert!(plugin.join("README.md").exists(), "{name} has no README.md");
         let bytes = fs::read(built(&name)).expect("it is built");
         let module = sandbox
-            .load(&bytes)
+            .load("acme", &bytes, World::Transformer)
             .await
             .unwrap_or_else(|why| panic!("{name}: {why}"));
         let cases = fs::read_dir(plugin.join("case"))
@@ -77,9 +77,11 @@ async fn every_plugin_does_what_its_cases_say_twice_the_same() {
             let config = json(&case.join("config.json")).to_string();
             let want = json(&case.join("want.json"));
             let got = module
-                .transform(given.clone(), &config, &guest::patient())
+                .transform("acme", given.clone(), &config, &guest::patient())
                 .await;
-            let again = module.transform(given, &config, &guest::patient()).await;
+            let again = module
+                .transform("acme", given, &config, &guest::patient())
+                .await;
             assert_eq!(
                 got,
                 again,
