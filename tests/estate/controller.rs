@@ -135,6 +135,12 @@ impl Controller {
         Ok(sum(&self.metrics().await?, words))
     }
 
+    /// Its process; none while it is stopped.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        Some(self.lock().as_ref()?.id())
+    }
+
     /// Resident memory in KiB.
     #[must_use]
     pub fn resident_kib(&self) -> Option<u64> {

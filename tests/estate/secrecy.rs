@@ -24,7 +24,7 @@ const TIMEOUT: &str = "--request-timeout=20s";
 /// Reeve's kinds, whose statuses are searched.
 const KINDS: &str = "gitrepositories.source.toolkit.fluxcd.io,\
     kustomizations.kustomize.toolkit.fluxcd.io,receivers.notification.toolkit.fluxcd.io,\
-    clusterplugins.reeve.dev,tenants.reeve.dev,projects.reeve.dev";
+    clusterplugins.reeve.dev,plugins.reeve.dev,tenants.reeve.dev,projects.reeve.dev";
 
 static USED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 static STANDING: Mutex<Vec<Place>> = Mutex::new(Vec::new());

@@ -23,7 +23,7 @@ fn run(program: &Path, arguments: &[&str], directory: &Path) -> anyhow::Result<O
         .with_context(|| program.display().to_string())
 }
 
-fn reeve(arguments: &[&str], directory: &Path) -> anyhow::Result<Output> {
+pub(crate) fn reeve(arguments: &[&str], directory: &Path) -> anyhow::Result<Output> {
     run(&controller::program()?, arguments, directory)
 }
 

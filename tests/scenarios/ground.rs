@@ -298,8 +298,13 @@ impl Ground {
             .iter()
             .map(|(file, text)| (file.clone(), text.clone().into_bytes()))
             .collect();
-        let Rendering::Bundle(bundle) =
-            render(&tree, &Remotes::refused(), &admitted, &Stop::default())?
+        let Rendering::Bundle(bundle) = render(
+            &tree,
+            &Remotes::refused(),
+            &admitted,
+            None,
+            &Stop::default(),
+        )?
         else {
             anyhow::bail!("something is wanted from elsewhere");
         };

@@ -114,7 +114,7 @@ async fn compare(estate: &Estate, hit: (&Tenant<'_>, &str), count: usize) -> any
 }
 
 /// An estate that may be hurt, for one scenario at a time.
-async fn rough() -> anyhow::Result<(MutexGuard<'static, ()>, &'static Estate)> {
+pub(super) async fn rough() -> anyhow::Result<(MutexGuard<'static, ()>, &'static Estate)> {
     static TURN: Mutex<()> = Mutex::const_new(());
     static ROUGH: OnceCell<Estate> = OnceCell::const_new();
     let turn = TURN.lock().await;

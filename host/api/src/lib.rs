@@ -2,7 +2,8 @@
 //!
 //! Flux's `GitRepository`, `Kustomization` and `Receiver` are spoken verbatim: every field of their `v1` schema
 //! exists here, also those that nothing acts on yet, so that a manifest written for Flux is accepted unchanged.
-//! [`Tenant`](tenant::Tenant), [`Project`](tenant::Project) and [`ClusterPlugin`](plugin::ClusterPlugin) are our own.
+//! [`Tenant`](tenant::Tenant), [`Project`](tenant::Project), [`Plugin`](plugin::Plugin) and
+//! [`ClusterPlugin`](plugin::ClusterPlugin) are our own.
 //!
 //! | Kind | Served as | Written by |
 //! |---|---|---|
@@ -10,6 +11,7 @@
 //! | [`Kustomization`](kustomization::Kustomization) | `kustomize.toolkit.fluxcd.io/v1`, `v1beta2`, `v1beta1` | platform and tenants |
 //! | [`Receiver`](receiver::Receiver) | `notification.toolkit.fluxcd.io/v1`, `v1beta2`, `v1beta1` | platform and tenants |
 //! | [`Tenant`](tenant::Tenant), [`Project`](tenant::Project) | `reeve.dev/v1alpha1` | the platform |
+//! | [`Plugin`](plugin::Plugin) | `reeve.dev/v1alpha1` | platform and tenants |
 //! | [`ClusterPlugin`](plugin::ClusterPlugin) | `reeve.dev/v1alpha1` | the platform |
 //!
 //! What is written in a doc comment of a field here is what `kubectl explain` shows, so it speaks to who writes the

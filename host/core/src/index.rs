@@ -9,11 +9,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, PluginName, TenantName};
+use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, TenantName};
 use reeve_api::plugin::Selector;
 use reeve_api::receiver::{ReceiverResource, ReceiverResourceKind};
 use sha2::{Digest as _, Sha256};
 
+use crate::plugin::PluginId;
 use crate::webhook::{Kind, Token};
 
 /// Labels of an object.
@@ -28,6 +29,8 @@ pub enum Target {
     Kustomization(NamespacedName),
     /// A Receiver.
     Receiver(NamespacedName),
+    /// A Plugin or a ClusterPlugin.
+    Plugin(PluginId),
 }
 
 /// What matters of a GitRepository.
@@ -59,6 +62,17 @@ pub struct Listener {
     pub secret: Option<ObjectName>,
     /// Where it is called, once its token is known.
     pub hook: Option<(String, Arc<Hook>)>,
+}
+
+/// What matters of a plugin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extension {
+    /// Where among others it is called.
+    pub order: i32,
+    /// The Kustomizations it is called for; None: for none, since it is not of that world.
+    pub selector: Option<Selector>,
+    /// The GitRepository that its component comes from.
+    pub source: Option<NamespacedName>,
 }
 
 /// What a call to a Receiver's path is judged by.
@@ -104,7 +118,7 @@ pub struct Index {
     sources: BTreeMap<NamespacedName, Source>,
     kustomizations: BTreeMap<NamespacedName, Applier>,
     receivers: BTreeMap<NamespacedName, Listener>,
-    plugins: BTreeMap<PluginName, (i32, Selector)>,
+    plugins: BTreeMap<PluginId, Extension>,
     tenants: BTreeMap<TenantName, BTreeSet<NamespaceName>>,
     by_source: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
     by_secret: BTreeMap<NamespacedName, BTreeSet<Target>>,
@@ -183,26 +197,19 @@ impl Index {
         }
     }
 
-    /// A ClusterPlugin is there, or changed. Returns the Kustomizations it was or is called for.
-    pub fn apply_plugin(
-        &mut self,
-        name: PluginName,
-        order: i32,
-        selector: Selector,
-    ) -> BTreeSet<NamespacedName> {
-        let mut touched = self.selected(&selector);
-        if let Some((_, old)) = self.plugins.insert(name, (order, selector)) {
+    /// A plugin is there, or changed. Returns the Kustomizations it was or is called for.
+    pub fn apply_plugin(&mut self, id: PluginId, extension: Extension) -> BTreeSet<NamespacedName> {
+        let mut touched = self.selected(&extension);
+        if let Some(old) = self.plugins.insert(id, extension) {
             touched.extend(self.selected(&old));
         }
         touched
     }
 
-    /// A ClusterPlugin is gone. Returns the Kustomizations it was called for.
-    pub fn remove_plugin(&mut self, name: &PluginName) -> BTreeSet<NamespacedName> {
-        self.plugins
-            .remove(name)
-            .map(|(_, old)| self.selected(&old))
-            .unwrap_or_default()
+    /// A plugin is gone. Returns the Kustomizations it was called for.
+    pub fn remove_plugin(&mut self, id: &PluginId) -> BTreeSet<NamespacedName> {
+        let old = self.plugins.remove(id);
+        old.map(|old| self.selected(&old)).unwrap_or_default()
     }
 
     /// A Tenant is there, or changed. Returns the Kustomizations in the namespaces it named or names.
@@ -239,19 +246,50 @@ impl Index {
         self.by_secret.get(secret).into_iter().flatten()
     }
 
-    /// The plugins called for a Kustomization, in the order they are called.
-    pub fn plugins_of(&self, kustomization: &NamespacedName) -> Vec<PluginName> {
+    /// The plugins called for a Kustomization, in the order they are called: its tenant's, then the platform's.
+    pub fn plugins_of(&self, kustomization: &NamespacedName) -> Vec<PluginId> {
         let Some(applier) = self.kustomizations.get(kustomization) else {
             return Vec::new();
         };
-        let mut picked: Vec<_> = self
+        let picks = |extension: &Extension| {
+            let selector = extension.selector.as_ref();
+            selector.is_some_and(|s| s.matches(kustomization.namespace.as_str(), &applier.labels))
+        };
+        let of_platform = |id: &PluginId| matches!(id, PluginId::Platform(_));
+        let picked = self
             .plugins
             .iter()
-            .filter(|(_, (_, s))| s.matches(kustomization.namespace.as_str(), &applier.labels))
-            .map(|(name, (order, _))| (*order, name.clone()))
+            .filter(|(_, extension)| picks(extension));
+        let mut picked: Vec<_> = picked
+            .map(|(id, extension)| (of_platform(id), extension.order, id.clone()))
             .collect();
         picked.sort();
-        picked.into_iter().map(|(_, name)| name).collect()
+        picked.into_iter().map(|(_, _, id)| id).collect()
+    }
+
+    /// The plugins whose component comes from this source.
+    pub fn plugins_from(&self, source: &NamespacedName) -> impl Iterator<Item = &PluginId> {
+        let from = move |extension: &Extension| extension.source.as_ref() == Some(source);
+        let plugins = self.plugins.iter();
+        plugins.filter_map(move |(id, extension)| from(extension).then_some(id))
+    }
+
+    /// The source that a Kustomization applies.
+    pub fn source_of(&self, kustomization: &NamespacedName) -> Option<&NamespacedName> {
+        Some(&self.kustomizations.get(kustomization)?.source)
+    }
+
+    /// The source that a plugin's component comes from.
+    pub fn source_of_plugin(&self, id: &PluginId) -> Option<&NamespacedName> {
+        self.plugins.get(id)?.source.as_ref()
+    }
+
+    /// The Kustomizations that a plugin is called for.
+    pub fn called_for(&self, id: &PluginId) -> BTreeSet<NamespacedName> {
+        let extension = self.plugins.get(id);
+        extension
+            .map(|extension| self.selected(extension))
+            .unwrap_or_default()
     }
 
     /// The hook at a path: what a call to it is judged by.
@@ -277,7 +315,7 @@ impl Index {
         let (kind, id) = match target {
             Target::Source(id) => (ReceiverResourceKind::GitRepository, id),
             Target::Kustomization(id) => (ReceiverResourceKind::Kustomization, id),
-            Target::Receiver(_) => return BTreeSet::new(),
+            Target::Receiver(_) | Target::Plugin(_) => return BTreeSet::new(),
         };
         let names = |at: &NamespacedName, resource: &ReceiverResource| {
             resource.kind == kind
@@ -346,7 +384,10 @@ impl Index {
         named.present.extend(found);
     }
 
-    fn selected(&self, selector: &Selector) -> BTreeSet<NamespacedName> {
+    fn selected(&self, extension: &Extension) -> BTreeSet<NamespacedName> {
+        let Some(selector) = &extension.selector else {
+            return BTreeSet::new();
+        };
         self.kustomizations
             .iter()
             .filter(|(id, applier)| selector.matches(id.namespace.as_str(), &applier.labels))

@@ -8,6 +8,7 @@ pub mod health;
 pub mod index;
 pub mod inventory;
 pub mod plan;
+pub mod plugin;
 pub mod rego;
 pub mod remote;
 pub mod render;

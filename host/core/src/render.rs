@@ -3,8 +3,10 @@
 //! Calls the engine with what the spec lays over the kustomization, and nothing else: variables are not substituted.
 //! It deliberately reads nothing but the tree it is given. The next stage is the shell's `transform`, then `plan`.
 
+use std::sync::Arc;
+
 use reeve_api::reason::Reason;
-use reeve_kustomize::{Built, Kind, Options, Remotes, Stop, Tree, Wanted};
+use reeve_kustomize::{Built, Functions, Kind, Options, Remotes, Stop, Tree, Wanted, Why};
 
 use crate::bundle::{self, Bundle, Rendered};
 use crate::failure::{Explain, Turn};
@@ -47,6 +49,9 @@ impl Explain for Error {
         match self {
             // Flux: a path that is not there is an artifact that cannot be used.
             Self::Path { .. } => Reason::ArtifactFailed,
+            Self::Build { source, .. } if matches!(source.why(), Why::Function(_)) => {
+                Reason::PluginFailed
+            }
             Self::Build { .. } | Self::Bundle { .. } => Reason::BuildFailed,
         }
     }
@@ -76,11 +81,13 @@ pub enum Rendering {
     Wants(Vec<Wanted>),
 }
 
-/// Builds the directory that `spec` names in `tree`, with the `remotes` that were fetched for it, until `stop` says no.
+/// Builds the directory that `spec` names in `tree`, with the `remotes` that were fetched for it and the `functions` that
+/// it may call, until `stop` says no.
 pub fn render(
     tree: &dyn Tree,
     remotes: &Remotes,
     spec: &Spec,
+    functions: Option<Arc<dyn Functions>>,
     stop: &Stop,
 ) -> Result<Rendering, Error> {
     let path = spec.path.clone();
@@ -92,6 +99,7 @@ pub fn render(
         overlay: spec.overlay.clone(),
         generate: true,
         stop: stop.clone(),
+        functions,
         ..Options::default()
     };
     match reeve_kustomize::build_with(tree, remotes, &path, &options) {
@@ -158,7 +166,13 @@ spec:
     }
 
     fn built(tree: &MemoryTree, change: Value) -> Result<Bundle<Rendered>, Error> {
-        match render(tree, &Remotes::refused(), &spec(change), &Stop::default())? {
+        match render(
+            tree,
+            &Remotes::refused(),
+            &spec(change),
+            None,
+            &Stop::default(),
+        )? {
             Rendering::Bundle(bundle) => Ok(bundle),
             Rendering::Wants(wanted) => panic!("{wanted:?} is wanted where nothing is allowed"),
         }

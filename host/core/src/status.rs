@@ -12,6 +12,7 @@
 mod change;
 mod kustomization;
 mod landlord;
+mod plugin;
 mod receiver;
 mod source;
 
@@ -19,7 +20,8 @@ pub use kustomization::{
     Action, Applied, Change, Failed, KustomizationOutcome, KustomizationProgress,
     announce_kustomization, tell_kustomization, typed_inventory,
 };
-pub use landlord::{PluginOutcome, TenantOutcome, tell_plugin, tell_project, tell_tenant};
+pub use landlord::{TenantOutcome, tell_project, tell_tenant};
+pub use plugin::{PluginOutcome, tell_plugin};
 pub use receiver::{ReceiverOutcome, tell_receiver};
 pub use source::{SourceOutcome, SourceProgress, announce_source, tell_source};
 

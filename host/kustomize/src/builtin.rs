@@ -1,8 +1,8 @@
 //! `generators`, `transformers` and `validators`: objects that say what to make, change or check.
 //!
 //! Each entry is an object itself, a file of them, or a kustomization that makes them. Only kustomize's own builtins run
-//! (`file/builtin.rs`), by the same functions as the fields of a kustomization; whatever would start a program, a container
-//! or helm is refused. Paths in such an object are seen from the kustomization that lists it.
+//! (`file/builtin.rs`), by the same functions as the fields of a kustomization, and functions in WebAssembly (`function.rs`);
+//! whatever would start a program, a container or helm is refused. Paths in such an object are seen from the kustomization that lists it.
 
 use std::rc::Rc;
 
@@ -10,6 +10,7 @@ use crate::accumulate::{Accumulator, Trail, load};
 use crate::error::{Error, Place};
 use crate::file::builtin::{Builtin, Change, CloudAccount, Made};
 use crate::file::{Entry, GeneratorOptions, Kustomization, NO_CHARTS};
+use crate::function::Function;
 use crate::generate;
 use crate::origin;
 use crate::patch::Names;
@@ -21,7 +22,6 @@ use crate::{patch, path};
 
 /// The label by which a validator may tell that it was there.
 const VALIDATED_BY: &str = "validated-by";
-const FUNCTIONS: [&str; 2] = ["config.kubernetes.io/function", "config.k8s.io/function"];
 
 /// Makes what `generators` ask for.
 pub(crate) fn generate(
@@ -32,11 +32,15 @@ pub(crate) fn generate(
 ) -> Result<(), Error> {
     let listed = listed(session, kustomization, &kustomization.generators, trail)?;
     for Listed { config, place, ask } in &listed {
-        let Builtin::Generate(made) = ask else {
-            let why = format!("{} makes nothing: list it in transformers", config.kind());
-            return Err(Error::invalid_at(place, why));
+        let made = match ask {
+            Ask::Builtin(Builtin::Generate(made)) => make(session, &kustomization.file, made)?,
+            Ask::Function(function) => function.generate(session, config)?,
+            Ask::Builtin(Builtin::Transform(_)) => {
+                let why = format!("{} makes nothing: list it in transformers", config.kind());
+                return Err(Error::invalid_at(place, why));
+            }
         };
-        for mut resource in make(session, &kustomization.file, made)? {
+        for mut resource in made {
             if session.metadata.tracked {
                 resource.origin = Some(origin::of_config(session, config));
             }
@@ -92,7 +96,13 @@ pub(crate) fn validate(
 struct Listed {
     config: Resource,
     place: Place,
-    ask: Builtin,
+    ask: Ask,
+}
+
+/// What an object asks for.
+enum Ask {
+    Builtin(Builtin),
+    Function(Function),
 }
 
 fn listed(
@@ -118,9 +128,13 @@ fn listed(
         }));
         all.append(found, &entry.place)?;
     }
+    let dir = path::parent(&kustomization.file);
     let both = all.resources.into_iter().zip(places);
     both.map(|(config, place)| {
-        let ask = read(&config, &place)?;
+        let ask = match Function::read(session, dir, &config, &place)? {
+            Some(function) => Ask::Function(function),
+            None => Ask::Builtin(read(&config, &place)?),
+        };
         Ok(Listed { config, place, ask })
     })
     .collect()
@@ -152,11 +166,6 @@ fn objects(session: &Session<'_>, file: &str, entry: &Entry) -> Result<Vec<Resou
 fn read(config: &Resource, place: &Place) -> Result<Builtin, Error> {
     let kind = config.kind();
     let refuse = |field: &str, why: String| Err(Error::invalid_at(&place.inside(field), why));
-    let annotation = |key: &&str| config.metadata_text("annotations", key).is_some();
-    if let Some(key) = FUNCTIONS.into_iter().find(annotation) {
-        let why = format!("{key}: functions in programs and containers are not run");
-        return refuse("metadata.annotations", why);
-    }
     if config.api_version() != "builtin" {
         let why = format!(
             "{kind} is a plugin, and plugins that are programs are not run: only builtin is known"
@@ -215,12 +224,18 @@ fn change(
     resources: &mut Vec<Resource>,
 ) -> Result<(), Error> {
     let dir = path::parent(&kustomization.file);
-    let Builtin::Transform(change) = &listed.ask else {
-        let why = format!(
-            "{} changes nothing: list it in generators",
-            listed.config.kind()
-        );
-        return Err(Error::invalid_at(&listed.place, why));
+    let change = match &listed.ask {
+        Ask::Builtin(Builtin::Transform(change)) => change,
+        Ask::Function(function) => {
+            return function.transform(session, &listed.config, resources);
+        }
+        Ask::Builtin(Builtin::Generate(_)) => {
+            let why = format!(
+                "{} changes nothing: list it in generators",
+                listed.config.kind()
+            );
+            return Err(Error::invalid_at(&listed.place, why));
+        }
     };
     match change {
         Change::Pairs(pairs, fields) => label::add(session, pairs, fields, resources),

@@ -82,6 +82,9 @@ pub enum Why {
         /// How much there may be.
         limit: u64,
     },
+    /// A function failed, or refused.
+    #[error("{0}")]
+    Function(String),
     /// The caller gave up on the build, by [`crate::Stop`].
     #[error("the build was stopped")]
     Stopped,
@@ -222,6 +225,7 @@ impl Error {
             | Why::Unsupported(text)
             | Why::Invalid(text)
             | Why::Conflict(text)
+            | Why::Function(text)
             | Why::Unreadable(text)
             | Why::Missing { path: text, .. }
             | Why::Outside { path: text } => *text = map(text),

@@ -17,6 +17,7 @@ mod fetched;
 mod fieldpath;
 mod fieldspec;
 mod file;
+mod function;
 mod generate;
 mod object;
 mod options;
@@ -48,6 +49,7 @@ pub use error::{Error, Place, Why};
 use fetched::Joined;
 pub use fetched::Remotes;
 use file::{BuildMetadata, Kustomization};
+pub use function::{Call, Component, Functions};
 pub use object::{Id, Object};
 pub use options::{
     Limits, Loads, Options, Order, Overlay, OverlayImage, OverlayPatch, Selector, Stop,
@@ -118,6 +120,7 @@ fn objects(
         schemas: Rc::default(),
         shares: Cell::new(0),
         loads: options.loads,
+        functions: options.functions.as_deref(),
         remotes,
         wanted,
     };

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::function::Functions;
 use crate::order::Sort;
 
 /// How to build.
@@ -26,6 +27,8 @@ pub struct Options {
     pub limits: Limits,
     /// Ends the build from outside.
     pub stop: Stop,
+    /// Runs functions; without it they are refused.
+    pub functions: Option<Arc<dyn Functions>>,
 }
 
 /// Ends a build from outside: its caller keeps a clone and says when. The engine has no clock, so whoever has a deadline

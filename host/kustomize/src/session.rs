@@ -13,6 +13,7 @@ use crate::budget::Budget;
 use crate::error::{Error, Place, Why};
 use crate::fetched::Remotes;
 use crate::file::{self, BuildMetadata, Entry, Kustomization};
+use crate::function::Functions;
 use crate::options::Loads;
 use crate::path;
 use crate::remote::{self, Reference, Wanted};
@@ -34,6 +35,7 @@ pub(crate) struct Session<'a> {
     /// How many shared values there are.
     pub(crate) shares: Cell<u32>,
     /// From where files may be read.
+    pub(crate) functions: Option<&'a dyn Functions>,
     pub(crate) loads: Loads,
     /// What was fetched.
     pub(crate) remotes: &'a Remotes,

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use reeve_api::name::{NamespaceName, NamespacedName, PluginName, TenantName};
 use reeve_core::admit::Rules;
+use reeve_core::plugin::PluginId;
 use reeve_core::tenancy::Grounds;
 use reeve_wasm::Sandbox;
 
@@ -41,10 +42,12 @@ pub struct Context {
     pub(crate) store: Store,
     pub(crate) renders: Renders,
     pub(crate) sandbox: Sandbox,
-    /// Where components lie that a ClusterPlugin names by its path.
+    /// Where components lie that a plugin names by its path.
     pub(crate) plugins_dir: Option<PathBuf>,
     pub(crate) rules: &'static Rules,
     pub(crate) grounds: Grounds,
+    /// The controller's own namespace: what ClusterPlugins name lies here.
+    pub(crate) home: NamespaceName,
 }
 
 /// The ways to wake a run.
@@ -54,7 +57,18 @@ pub(crate) struct Queues {
     pub(crate) kustomizations: Queue<NamespacedName>,
     pub(crate) receivers: Queue<NamespacedName>,
     pub(crate) tenants: Queue<TenantName>,
-    pub(crate) plugins: Queue<PluginName>,
+    pub(crate) plugins: Queue<NamespacedName>,
+    pub(crate) cluster_plugins: Queue<PluginName>,
+}
+
+impl Queues {
+    /// Wakes a plugin of either kind.
+    pub(crate) fn wake_plugin(&self, id: PluginId) {
+        match id {
+            PluginId::Tenant(id) => self.plugins.wake(id),
+            PluginId::Platform(name) => self.cluster_plugins.wake(name),
+        }
+    }
 }
 
 impl Context {

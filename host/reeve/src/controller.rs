@@ -49,7 +49,8 @@ pub(crate) struct Inboxes {
     kustomizations: Inbox<NamespacedName>,
     receivers: Inbox<NamespacedName>,
     tenants: Inbox<TenantName>,
-    plugins: Inbox<PluginName>,
+    plugins: Inbox<NamespacedName>,
+    cluster_plugins: Inbox<PluginName>,
 }
 
 impl Inboxes {
@@ -59,6 +60,7 @@ impl Inboxes {
         queue::drain(&self.receivers).await;
         queue::drain(&self.tenants).await;
         queue::drain(&self.plugins).await;
+        queue::drain(&self.cluster_plugins).await;
     }
 }
 
@@ -69,12 +71,14 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
     let (receivers, receivers_in) = Queue::new();
     let (tenants, tenants_in) = Queue::new();
     let (plugins, plugins_in) = Queue::new();
+    let (cluster_plugins, cluster_plugins_in) = Queue::new();
     let queues = Queues {
         sources,
         kustomizations,
         receivers,
         tenants,
         plugins,
+        cluster_plugins,
     };
     let inboxes = Inboxes {
         sources: sources_in,
@@ -82,6 +86,7 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
         receivers: receivers_in,
         tenants: tenants_in,
         plugins: plugins_in,
+        cluster_plugins: cluster_plugins_in,
     };
     (queues, inboxes)
 }
@@ -172,6 +177,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     let mut watches = JoinSet::new();
     follow::all(ctx, &mut watches);
     watches.spawn(housekeeping::keep(Arc::clone(ctx)));
+    watches.spawn(housekeeping::tell_calls(Arc::clone(ctx)));
     let mut runs = begin(ctx, inboxes, workers, &halt);
     halt.begun().await;
     // Whoever calls a hook from now on asks the replica that leads next.
@@ -206,7 +212,20 @@ fn begin(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, halt: &Halt) -
     }
     // Tenants and plugins first in the list, since the others depend on what they say.
     work!(Tenant, TenantName, tenants, 1, tenant::reconcile);
-    work!(ClusterPlugin, PluginName, plugins, 1, plugin::reconcile);
+    work!(
+        ClusterPlugin,
+        PluginName,
+        cluster_plugins,
+        2,
+        plugin::reconcile_platforms
+    );
+    work!(
+        Plugin,
+        NamespacedName,
+        plugins,
+        4,
+        plugin::reconcile_tenants
+    );
     work!(
         GitRepository,
         NamespacedName,

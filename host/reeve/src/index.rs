@@ -8,16 +8,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespacedName, ObjectName, PluginName, TenantName};
-use reeve_api::plugin::ClusterPlugin;
+use reeve_api::plugin::{ClusterPlugin, Plugin};
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
 use reeve_core::artifact::Artifact;
 use reeve_core::failure::Explained;
 use reeve_core::index::Target;
+use reeve_core::plugin::{PluginId, Strikes, Tally};
 use reeve_core::status::Memory;
 use reeve_core::tenancy::{Grounds, Tenants};
-use reeve_wasm::Module;
+use reeve_wasm::{Budget, Module};
 
 use crate::git::Snapshot;
 
@@ -33,19 +34,69 @@ pub(crate) struct Known {
     pub(crate) receivers: BTreeMap<NamespacedName, Arc<Receiver>>,
     pub(crate) tenant_objects: BTreeMap<TenantName, Arc<Tenant>>,
     pub(crate) projects: BTreeMap<ObjectName, Arc<Project>>,
-    pub(crate) plugins: BTreeMap<PluginName, Plugin>,
+    pub(crate) plugins: BTreeMap<NamespacedName, Arc<Plugin>>,
+    pub(crate) cluster_plugins: BTreeMap<PluginName, Arc<ClusterPlugin>>,
+    pub(crate) loaded: BTreeMap<PluginId, Loaded>,
+    /// Kustomizations that wait for a plugin to be loaded.
+    pub(crate) waiting: BTreeMap<PluginId, BTreeSet<NamespacedName>>,
+    /// Kustomizations whose last build called a plugin as a function, or tried to.
+    pub(crate) users: BTreeMap<PluginId, BTreeSet<NamespacedName>>,
+    pub(crate) calls: Calls,
     pub(crate) stored: BTreeMap<NamespacedName, Stored>,
     /// Sources that had a run since this process started.
     pub(crate) looked_at: BTreeSet<NamespacedName>,
     pub(crate) memory: BTreeMap<Target, Memory>,
 }
 
-/// A ClusterPlugin, and what came of loading it.
+/// What came of loading a plugin.
 #[derive(Clone)]
-pub(crate) struct Plugin {
-    pub(crate) object: Arc<ClusterPlugin>,
-    /// None until it was tried.
-    pub(crate) loaded: Option<Result<Module, Explained>>,
+pub(crate) struct Loaded {
+    /// The generation of the object that asked for it; None once there is a newer one.
+    pub(crate) generation: Option<i64>,
+    /// The revision of the source that it was looked for in, if it comes from one.
+    pub(crate) revision: Option<String>,
+    /// The request for a run that was answered by it.
+    pub(crate) requested: Option<String>,
+    /// What may be called. When the newest cannot be, the one before, if that is still what is wanted.
+    pub(crate) ready: Result<Arc<Callable>, Explained>,
+    /// Why the newest cannot be called.
+    pub(crate) trouble: Option<Explained>,
+}
+
+/// A plugin that can be called.
+#[derive(Debug)]
+pub(crate) struct Callable {
+    pub(crate) module: Module,
+    /// JSON.
+    pub(crate) config: String,
+    pub(crate) budget: Budget,
+}
+
+impl Callable {
+    /// Whether a call of one is a call of the other.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.module.digest() == other.module.digest()
+            && self.config == other.config
+            && self.budget == other.budget
+    }
+}
+
+/// How calls of plugins went.
+#[derive(Default)]
+pub(crate) struct Calls {
+    pub(crate) strikes: Strikes,
+    pub(crate) tallies: BTreeMap<PluginId, Tally>,
+    /// Those whose tally the status does not tell yet.
+    pub(crate) untold: BTreeSet<PluginId>,
+}
+
+impl Calls {
+    /// The plugin is gone.
+    pub(crate) fn forget(&mut self, id: &PluginId) {
+        self.strikes.forget_plugin(id);
+        self.tallies.remove(id);
+        self.untold.remove(id);
+    }
 }
 
 /// What a source has in store.
@@ -118,6 +169,11 @@ impl Known {
             tenant_objects: BTreeMap::new(),
             projects: BTreeMap::new(),
             plugins: BTreeMap::new(),
+            cluster_plugins: BTreeMap::new(),
+            loaded: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            users: BTreeMap::new(),
+            calls: Calls::default(),
             stored: BTreeMap::new(),
             looked_at: BTreeSet::new(),
             memory: BTreeMap::new(),

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod cluster;
 pub mod context;
 pub mod controller;
+mod functions;
 pub mod git;
 pub mod http;
 mod index;

@@ -31,7 +31,9 @@ pub enum Kind {
     Tenant,
     /// A group of parties.
     Project,
-    /// A transform.
+    /// A tenant's component.
+    Plugin,
+    /// A component of the platform's.
     ClusterPlugin,
 }
 
@@ -53,6 +55,7 @@ impl Kind {
             Self::Receiver => "Receiver",
             Self::Tenant => "Tenant",
             Self::Project => "Project",
+            Self::Plugin => "Plugin",
             Self::ClusterPlugin => "ClusterPlugin",
         }
     }
@@ -63,7 +66,9 @@ impl Kind {
             Self::GitRepository => reeve_api::SOURCE_GROUP,
             Self::Kustomization => reeve_api::KUSTOMIZE_GROUP,
             Self::Receiver => reeve_api::NOTIFICATION_GROUP,
-            Self::Tenant | Self::Project | Self::ClusterPlugin => reeve_api::REEVE_GROUP,
+            Self::Tenant | Self::Project | Self::Plugin | Self::ClusterPlugin => {
+                reeve_api::REEVE_GROUP
+            }
         }
     }
 
@@ -75,6 +80,7 @@ impl Kind {
             Self::Receiver => "receiver",
             Self::Tenant => "tenant",
             Self::Project => "project",
+            Self::Plugin => "plugin",
             Self::ClusterPlugin => "clusterplugin",
         }
     }

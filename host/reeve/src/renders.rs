@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use reeve_api::name::{NamespacedName, TenantName};
+use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::{Explained, Turn};
@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::bases::Lots;
+use crate::functions::{Functions, Used};
 use crate::observe::happening::RenderResult;
 
 /// Builds at once, each of another tenant: a tenant whose builds take long waits for itself, while the system shares the
@@ -34,7 +35,7 @@ const LARGEST: u64 = KEPT / 4;
 pub(crate) struct Renders {
     places: Arc<Semaphore>,
     /// Of each tenant that builds or waits to.
-    own: Mutex<BTreeMap<TenantName, Weak<Semaphore>>>,
+    own: Mutex<BTreeMap<String, Weak<Semaphore>>>,
     kept: Mutex<Kept>,
 }
 
@@ -65,25 +66,26 @@ impl Renders {
     }
 
     /// The objects of `spec` in `source`, whose content the git id `tree` names, with the `lots` that it wanted, for
-    /// the tenant `whose`.
+    /// the tenant whose `functions` it may call.
     pub(crate) async fn render<T: Tree + Send + 'static>(
         &self,
-        whose: &TenantName,
         source: T,
         tree: &str,
         lots: &Lots,
         spec: &Spec,
+        functions: &Arc<Functions>,
         deadline: Instant,
     ) -> Result<(Made, RenderResult), Explained> {
         let key = Key::of(tree, spec, lots.key());
-        if let Some(bundle) = self.kept().get(&spec.id, &key) {
+        let same = |used: &Used| used.iter().all(|(id, digest)| functions.is(id, digest));
+        if let Some(bundle) = self.kept().get(&spec.id, &key, same) {
             return Ok((Made::Bundle(bundle), RenderResult::Kept));
         }
         let built = self.build(
-            whose,
             source,
             lots.remotes().clone(),
             spec.clone(),
+            Arc::clone(functions),
             deadline,
         );
         let made = match built.await? {
@@ -93,6 +95,7 @@ impl Renders {
                 let build = Build {
                     key,
                     wanted: lots.asked().to_vec(),
+                    used: functions.used(),
                     bundle: Arc::clone(&bundle),
                     asked: 0,
                 };
@@ -106,13 +109,13 @@ impl Renders {
     /// Rendering computes; it must not hold a thread that others' watches and answers need.
     async fn build<T: Tree + Send + 'static>(
         &self,
-        whose: &TenantName,
         source: T,
         remotes: Remotes,
         spec: Spec,
+        functions: Arc<Functions>,
         deadline: Instant,
     ) -> Result<Rendering, Explained> {
-        let place = tokio::time::timeout_at(deadline, self.place(whose))
+        let place = tokio::time::timeout_at(deadline, self.place(functions.tenant()))
             .await
             .map_err(|_| late("waiting to build", "spec.timeout"))?
             .ok_or_else(crashed)?;
@@ -126,7 +129,7 @@ impl Renders {
         let building = tokio::task::spawn_blocking(move || {
             // Held by the thread: a run that gives up does not let the next one in beside it.
             let _place = place;
-            render(&source, &remotes, &spec, &stop)
+            render(&source, &remotes, &spec, Some(functions), &stop)
         });
         tokio::time::timeout_at(deadline, building)
             .await
@@ -136,14 +139,14 @@ impl Renders {
     }
 
     /// A place for one build of the tenant: first its own, lest its builds fill the places of others.
-    async fn place(&self, whose: &TenantName) -> Option<[OwnedSemaphorePermit; 2]> {
+    async fn place(&self, whose: &str) -> Option<[OwnedSemaphorePermit; 2]> {
         let own = {
             let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
             own.retain(|_, places| places.strong_count() > 0);
             let known = own.get(whose).and_then(Weak::upgrade);
             known.unwrap_or_else(|| {
                 let fresh = Arc::new(Semaphore::new(1));
-                own.insert(whose.clone(), Arc::downgrade(&fresh));
+                own.insert(whose.to_owned(), Arc::downgrade(&fresh));
                 fresh
             })
         };
@@ -216,14 +219,24 @@ struct Build {
     key: Key,
     /// What was wanted from elsewhere.
     wanted: Vec<Wanted>,
+    /// The plugins that were called as functions.
+    used: Used,
     bundle: Arc<Bundle<Rendered>>,
     asked: u64,
 }
 
 impl Kept {
-    fn get(&mut self, id: &NamespacedName, key: &Key) -> Option<Arc<Bundle<Rendered>>> {
+    fn get(
+        &mut self,
+        id: &NamespacedName,
+        key: &Key,
+        same: impl FnOnce(&Used) -> bool,
+    ) -> Option<Arc<Bundle<Rendered>>> {
         self.asked += 1;
         let build = self.builds.get_mut(id).filter(|build| build.key == *key)?;
+        if !same(&build.used) {
+            return None;
+        }
         build.asked = self.asked;
         Some(Arc::clone(&build.bundle))
     }
@@ -281,21 +294,26 @@ mod tests {
         [("a.yaml", map.as_str())].into_iter().collect()
     }
 
-    fn tenant(name: &str) -> TenantName {
-        name.parse().unwrap()
+    fn functions() -> Arc<Functions> {
+        let settings = reeve_wasm::Settings {
+            pool: false,
+            ..reeve_wasm::Settings::default()
+        };
+        let sandbox = reeve_wasm::Sandbox::new(settings).unwrap();
+        Arc::new(Functions::new(sandbox, "acme", BTreeMap::new()))
     }
 
     #[tokio::test]
     async fn a_tenant_that_builds_waits_for_itself_and_others_do_not() {
         let renders = Renders::new();
-        let held = renders.place(&tenant("slow")).await;
+        let held = renders.place("slow").await;
         assert!(held.is_some());
         let soon = Duration::from_millis(20);
-        let again = tokio::time::timeout(soon, renders.place(&tenant("slow"))).await;
+        let again = tokio::time::timeout(soon, renders.place("slow")).await;
         assert!(again.is_err(), "its own place is taken");
-        assert!(renders.place(&tenant("quick")).await.is_some());
+        assert!(renders.place("quick").await.is_some());
         drop(held);
-        assert!(renders.place(&tenant("slow")).await.is_some());
+        assert!(renders.place("slow").await.is_some());
         assert_eq!(
             renders.own.lock().unwrap().len(),
             1,
@@ -307,7 +325,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(60);
         let none = Lots::wanted();
         let answer = renders
-            .render(&tenant("acme"), map(bytes), tree, &none, spec, deadline)
+            .render(map(bytes), tree, &none, spec, &functions(), deadline)
             .await;
         answer.unwrap().1
     }

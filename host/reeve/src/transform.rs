@@ -1,115 +1,218 @@
 //! The seam between a bundle and the sandbox: plugins are called in order, each with what the one before returned.
 //!
 //! What a guest returns is parsed again, capped and checked in `core::bundle`; policy sees it like any other manifest.
-//! One that fails fails its Kustomization and no other. Which plugins are called is `core::index`'s to say, how a call
-//! is bounded `reeve_wasm`'s.
+//! One that fails fails its Kustomization and no other, and rests when it fails again and again. Which plugins are
+//! called is `core::index`'s to say, how a call is bounded `reeve_wasm`'s.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use reeve_api::name::{NamespacedName, PluginName};
-use reeve_api::plugin::ClusterPluginSpec;
+use reeve_api::meta::Time;
+use reeve_api::name::{NamespacedName, TenantName};
+use reeve_api::plugin::FailedCall;
 use reeve_api::reason::Reason;
 use reeve_core::bundle::{Bundle, Rendered, Transformed};
 use reeve_core::failure::{Explained, Turn};
-use reeve_wasm::{Budget, Error};
+use reeve_core::plugin::{Input, PluginId, REST_AFTER};
+use reeve_wasm::Error;
 
 use crate::context::Context;
-use crate::index::Plugin;
+use crate::index::{Callable, Known, Loaded};
 use crate::observe::happening::PluginCalled;
 
-/// Calls every plugin that is chosen for `kustomization`.
+/// For whom plugins are called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) kustomization: &'a NamespacedName,
+    pub(crate) tenant: &'a TenantName,
+    /// The source that is applied, and its revision.
+    pub(crate) source: &'a NamespacedName,
+    pub(crate) revision: &'a str,
+    /// The request for a run now, if there is one: it ends a rest.
+    pub(crate) requested: Option<&'a str>,
+}
+
+/// Calls every plugin that is chosen for the Kustomization.
 pub(crate) async fn transform(
     ctx: &Arc<Context>,
-    kustomization: &NamespacedName,
+    caller: Caller<'_>,
     mut bundle: Bundle<Rendered>,
 ) -> Result<Bundle<Transformed>, Explained> {
-    let plugins: Vec<(PluginName, Option<Plugin>)> = ctx.index.read(|known| {
-        let names = known.touch.plugins_of(kustomization).into_iter();
-        names
-            .map(|name| (name.clone(), known.plugins.get(&name).cloned()))
-            .collect()
-    });
-    for (name, plugin) in plugins {
-        bundle = call(ctx, kustomization, &name, plugin, bundle).await?;
+    for (id, plugin) in choose(ctx, caller)? {
+        bundle = call(ctx, caller, &id, &plugin, bundle).await?;
     }
     Ok(bundle.settled())
 }
 
-async fn call(
-    ctx: &Context,
-    kustomization: &NamespacedName,
-    name: &PluginName,
-    plugin: Option<Plugin>,
-    bundle: Bundle<Rendered>,
-) -> Result<Bundle<Rendered>, Explained> {
-    let Some(Plugin {
-        object,
-        loaded: Some(loaded),
-    }) = plugin
-    else {
-        let message = format!("plugin {name} is not loaded yet");
-        return Err(Explained::new(Reason::PluginFailed, Turn::Ours, message));
-    };
-    let module = loaded.map_err(|why| {
-        let message = format!("plugin {name} cannot be called: {}", why.message);
-        let hint = format!("the platform's: `kubectl describe clusterplugin {name}`");
-        // The plugin wakes us when it is loaded after all.
-        Explained::new(Reason::PluginFailed, Turn::Retry, message).with_hint(hint)
-    })?;
-    let config = serde_json::Value::Object(object.spec.config.clone()).to_string();
-    let begun = ctx.clock.instant();
-    let answer = module
-        .transform(
-            kustomization.namespace.as_str(),
-            bundle.to_manifests(),
-            &config,
-            &budget(&object.spec),
-        )
-        .await;
-    let words = answer.as_ref().err().map(ToString::to_string);
-    let said: &[String] = match &answer {
-        Ok(done) => &done.log,
-        Err(_) => &[],
-    };
-    ctx.metrics.tell(&PluginCalled {
-        plugin: name.as_str(),
-        error: words.as_deref(),
-        said,
-        took: begun.elapsed(),
-    });
-    let answer = answer.map_err(|why| failed(name, &why))?;
-    bundle.replaced(answer.manifests).map_err(|why| {
-        let message = format!("plugin {name} returned what cannot be used: {why}");
-        Explained::new(Reason::PluginFailed, Turn::NextRevision, message)
+/// A plugin to call.
+type Chosen = (PluginId, Arc<Callable>);
+
+/// The plugins to call, in order. One that is yet to be loaded wakes the Kustomization then.
+fn choose(ctx: &Context, caller: Caller<'_>) -> Result<Vec<Chosen>, Explained> {
+    match ctx.index.read(|known| chosen(known, caller)) {
+        Err(Hindrance::Loading(_)) => {}
+        Err(Hindrance::Broken(why)) => return Err(why),
+        Ok(chosen) => return Ok(chosen),
+    }
+    // Looked at again under the lock that its load takes too.
+    ctx.index.write(|known| match chosen(known, caller) {
+        Ok(chosen) => Ok(chosen),
+        Err(Hindrance::Broken(why)) => Err(why),
+        Err(Hindrance::Loading(id)) => {
+            let message = format!("plugin {id} is being loaded");
+            let waiting = known.waiting.entry(id).or_default();
+            waiting.insert(caller.kustomization.clone());
+            Err(Explained::new(Reason::Progressing, Turn::Ours, message))
+        }
     })
 }
 
-/// The plugin's own limits where it has them, the defaults elsewhere.
-fn budget(spec: &ClusterPluginSpec) -> Budget {
-    let bytes = |size: &reeve_api::size::Size| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
-    let defaults = Budget::default();
-    Budget {
-        memory: spec.limits.memory.as_ref().map_or(defaults.memory, bytes),
-        deadline: spec
-            .limits
-            .deadline
-            .as_ref()
-            .map_or(defaults.deadline, |set| set.get()),
-        output: spec.limits.output.as_ref().map_or(defaults.output, bytes),
-        ..defaults
-    }
+/// Why plugins cannot be called.
+enum Hindrance {
+    /// This one is yet to be loaded.
+    Loading(PluginId),
+    /// One is broken.
+    Broken(Explained),
 }
 
-fn failed(name: &PluginName, why: &Error) -> Explained {
-    let turn = match why {
-        // It is a function of its input: the same input fails the same way.
-        Error::Refused(_) => Turn::NextRevision,
-        Error::Busy(_) => Turn::Ours,
-        _ => Turn::Retry,
+fn chosen(known: &Known, caller: Caller<'_>) -> Result<Vec<Chosen>, Hindrance> {
+    let mut chosen = Vec::new();
+    for id in known.touch.plugins_of(caller.kustomization) {
+        // One that comes from the same repository is of the same commit.
+        let own = known.touch.source_of_plugin(&id) == Some(caller.source);
+        let current = |loaded: &&Loaded| {
+            let same = loaded.revision.as_deref() == Some(caller.revision);
+            loaded.generation.is_some() && (same || !own)
+        };
+        let Some(loaded) = known.loaded.get(&id).filter(current) else {
+            return Err(Hindrance::Loading(id));
+        };
+        match &loaded.ready {
+            Ok(ready) => chosen.push((id, Arc::clone(ready))),
+            Err(why) => {
+                let message = format!("plugin {id} cannot be called: {}", why.message);
+                // The plugin wakes us when it is loaded after all.
+                let why = Explained::new(Reason::PluginFailed, Turn::Retry, message);
+                return Err(Hindrance::Broken(why.with_hint(id.hint())));
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+async fn call(
+    ctx: &Context,
+    caller: Caller<'_>,
+    id: &PluginId,
+    plugin: &Callable,
+    bundle: Bundle<Rendered>,
+) -> Result<Bundle<Rendered>, Explained> {
+    let manifests = bundle.to_manifests();
+    let input = Input::of(
+        plugin.module.digest(),
+        &plugin.config,
+        &bundle.digest().to_string(),
+        caller.requested,
+    );
+    rest(ctx, caller, id, input)?;
+    let begun = ctx.clock.instant();
+    let answer = plugin
+        .module
+        .transform(
+            caller.tenant.as_str(),
+            manifests,
+            &plugin.config,
+            &plugin.budget,
+        )
+        .await;
+    let took = begun.elapsed();
+    let said = match &answer {
+        Ok(done) => done.log.clone(),
+        Err(_) => Vec::new(),
     };
-    Explained::new(
-        Reason::PluginFailed,
-        turn,
-        format!("plugin {name} failed: {why}"),
-    )
+    let told = match answer {
+        Ok(done) => bundle.replaced(done.manifests).map_err(|why| {
+            let message = format!("plugin {id} returned what cannot be used: {why}");
+            Explained::new(Reason::PluginFailed, Turn::Ours, message)
+        }),
+        Err(why) => Err(failed(id, &why)),
+    };
+    ctx.metrics.tell(&PluginCalled {
+        plugin: &id.to_string(),
+        tenant: caller.tenant.as_str(),
+        error: told.as_ref().err().map(|why| &*why.message),
+        said: &said,
+        took,
+    });
+    record(ctx, caller, id, input, took, told)
+}
+
+/// Refuses when the plugin rests.
+fn rest(ctx: &Context, caller: Caller<'_>, id: &PluginId, input: Input) -> Result<(), Explained> {
+    let why = ctx.index.read(|known| {
+        let strikes = &known.calls.strikes;
+        let why = strikes.resting(id, caller.kustomization, input);
+        why.map(str::to_owned)
+    });
+    why.map_or(Ok(()), |why| Err(resting(id, why)))
+}
+
+fn resting(id: &PluginId, why: String) -> Explained {
+    let hint = format!(
+        "it failed {REST_AFTER} times in a row and rests until the manifests, the plugin or its config change, or `flux reconcile` asks; {}",
+        id.hint()
+    );
+    Explained::new(Reason::PluginFailed, Turn::NextRevision, why).with_hint(hint)
+}
+
+/// Remembers how a call went. What failed too often rests.
+fn record<T>(
+    ctx: &Context,
+    caller: Caller<'_>,
+    id: &PluginId,
+    input: Input,
+    took: Duration,
+    told: Result<T, Explained>,
+) -> Result<T, Explained> {
+    let of = caller.kustomization;
+    let error = told.as_ref().err().map(|why| FailedCall {
+        at: Time(ctx.clock.now()),
+        called_for: of.to_string(),
+        message: why.message.clone(),
+    });
+    ctx.index.write(|known| {
+        let calls = &mut known.calls;
+        let tally = calls.tallies.entry(id.clone()).or_default();
+        tally.count(took, error);
+        calls.untold.insert(id.clone());
+        match told {
+            Ok(done) => {
+                calls.strikes.worked(id, of);
+                Ok(done)
+            }
+            Err(why) if counts(&why) && calls.strikes.failed(id, of, input, &why.message) => {
+                Err(resting(id, why.message))
+            }
+            Err(why) => Err(why),
+        }
+    })
+}
+
+/// A refusal is an answer, and waits for the next revision anyway; a full sandbox is no fault of the plugin's.
+fn counts(why: &Explained) -> bool {
+    why.turn == Turn::Ours && why.reason == Reason::PluginFailed
+}
+
+fn failed(id: &PluginId, why: &Error) -> Explained {
+    let (reason, turn) = match why {
+        // It is a function of its input: the same input is refused the same way.
+        Error::Refused(_) => (Reason::PluginFailed, Turn::NextRevision),
+        why if why.is_ours() => (Reason::PluginFailed, Turn::Retry),
+        _ => (Reason::PluginFailed, Turn::Ours),
+    };
+    let explained = Explained::new(reason, turn, format!("plugin {id} failed: {why}"));
+    match why {
+        Error::Refused(_) => explained,
+        _ => explained.with_hint(id.hint()),
+    }
 }

@@ -166,13 +166,22 @@ fn an_object_with_every_field_set_is_written_back_as_it_was_read() {
         }
         assert_eq!(written, full);
     }
-    let [source, kustomization, receiver, tenant, project, plugin] = crds().try_into().unwrap();
+    let [
+        source,
+        kustomization,
+        receiver,
+        tenant,
+        project,
+        plugin,
+        cluster_plugin,
+    ] = crds().try_into().ok().unwrap();
     kept::<GitRepository>(&source);
     kept::<Kustomization>(&kustomization);
     kept::<Receiver>(&receiver);
     kept::<Tenant>(&tenant);
     kept::<Project>(&project);
-    kept::<ClusterPlugin>(&plugin);
+    kept::<Plugin>(&plugin);
+    kept::<ClusterPlugin>(&cluster_plugin);
 }
 
 /// Whatever stands in whichever field: an answer, never a panic.
@@ -200,13 +209,22 @@ fn no_value_in_any_field_makes_decoding_panic() {
             }
         }
     }
-    let [source, kustomization, receiver, tenant, project, plugin] = crds().try_into().unwrap();
+    let [
+        source,
+        kustomization,
+        receiver,
+        tenant,
+        project,
+        plugin,
+        cluster_plugin,
+    ] = crds().try_into().ok().unwrap();
     answered::<GitRepository>(&source);
     answered::<Kustomization>(&kustomization);
     answered::<Receiver>(&receiver);
     answered::<Tenant>(&tenant);
     answered::<Project>(&project);
-    answered::<ClusterPlugin>(&plugin);
+    answered::<Plugin>(&plugin);
+    answered::<ClusterPlugin>(&cluster_plugin);
 }
 
 /// An object in which everything its schema knows is set.
@@ -232,7 +250,7 @@ fn example(name: &str, schema: &Value) -> Value {
                 .iter()
                 .map(|(name, field)| (name.clone(), example(name, field)))
                 .collect(),
-            (_, Value::Object(_)) => json!({"key": "value"}),
+            (_, Value::Object(values)) => json!({"key": example(name, &json!(values))}),
             _ => json!({"deep": {"er": [1, null, "a"]}}),
         },
         Some("array") => json!([example(name, &schema["items"])]),

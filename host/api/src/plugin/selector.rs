@@ -20,6 +20,30 @@ pub struct Selector {
     pub namespaces: Vec<String>,
 }
 
+/// LocalSelector picks Kustomizations of one namespace by their labels. What is not set picks all; what is set must all
+/// hold.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalSelector {
+    /// MatchExpressions is a list of label selector requirements, all of which must hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub match_expressions: Vec<Requirement>,
+    /// MatchLabels is a map of labels, all of which the Kustomization must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub match_labels: BTreeMap<String, String>,
+}
+
+impl LocalSelector {
+    /// The same, of that namespace and of no other.
+    pub fn within(&self, namespace: &str) -> Selector {
+        Selector {
+            match_expressions: self.match_expressions.clone(),
+            match_labels: self.match_labels.clone(),
+            namespaces: vec![namespace.to_owned()],
+        }
+    }
+}
+
 /// Requirement relates one label to a list of values.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {

@@ -1,6 +1,8 @@
 //! What the index must remember and forget.
 
 use super::*;
+use reeve_api::name::PluginName;
+use reeve_api::plugin::LocalSelector;
 use reeve_api::receiver::ReceiverResourceKind as K;
 
 fn id(text: &str) -> NamespacedName {
@@ -110,7 +112,7 @@ fn a_secret_touches_only_its_own_namespace() {
 #[test]
 fn a_plugin_touches_those_it_was_called_for_and_those_it_is_called_for_now() {
     let mut index = estate();
-    let stamp = PluginName::new("stamp").unwrap();
+    let stamp = PluginId::Platform(PluginName::new("stamp").unwrap());
     let by_label = Selector {
         match_labels: labels(&[("tier", "web")]),
         ..Selector::default()
@@ -120,30 +122,68 @@ fn a_plugin_touches_those_it_was_called_for_and_those_it_is_called_for_now() {
         ..Selector::default()
     };
     assert_eq!(
-        ids(index.apply_plugin(stamp.clone(), 0, by_label)),
+        ids(index.apply_plugin(stamp.clone(), called(0, by_label))),
         ["acme/web", "beta/web"]
     );
     assert_eq!(
-        ids(index.apply_plugin(stamp.clone(), 0, by_namespace)),
+        ids(index.apply_plugin(stamp.clone(), called(0, by_namespace))),
         ["acme/db", "acme/web", "beta/web"]
     );
     assert_eq!(ids(index.remove_plugin(&stamp)), ["acme/db", "acme/web"]);
     assert!(index.remove_plugin(&stamp).is_empty());
 }
 
+fn called(order: i32, selector: Selector) -> Extension {
+    Extension {
+        order,
+        selector: Some(selector),
+        source: None,
+    }
+}
+
 #[test]
-fn plugins_are_called_by_order_then_by_name() {
+fn plugins_are_called_by_order_then_by_name_and_the_tenants_before_the_platforms() {
     let mut index = estate();
     for (name, order) in [("b", 1), ("a", 1), ("z", -1)] {
-        index.apply_plugin(PluginName::new(name).unwrap(), order, Selector::default());
+        let platforms = PluginId::Platform(PluginName::new(name).unwrap());
+        index.apply_plugin(platforms, called(order, Selector::default()));
     }
+    for (namespace, name, order) in [("acme", "own", 7), ("acme", "first", 3), ("beta", "not", 0)] {
+        let tenants = PluginId::Tenant(NamespacedName::new(namespace, name).unwrap());
+        let own = LocalSelector::default().within(namespace);
+        index.apply_plugin(tenants, called(order, own));
+    }
+    let provider = Extension {
+        selector: None,
+        ..called(0, Selector::default())
+    };
+    let forge = PluginId::Platform(PluginName::new("forge").unwrap());
+    index.apply_plugin(forge, provider);
     let called: Vec<_> = index
         .plugins_of(&id("acme/web"))
         .iter()
         .map(ToString::to_string)
         .collect();
-    assert_eq!(called, ["z", "a", "b"]);
+    assert_eq!(called, ["acme/first", "acme/own", "z", "a", "b"]);
     assert!(index.plugins_of(&id("acme/unknown")).is_empty());
+}
+
+#[test]
+fn a_source_knows_the_plugins_that_come_from_it() {
+    let mut index = estate();
+    let own = PluginId::Tenant(NamespacedName::new("acme", "own").unwrap());
+    let from = Extension {
+        source: Some(id("acme/app")),
+        ..called(0, LocalSelector::default().within("acme"))
+    };
+    index.apply_plugin(own.clone(), from);
+    assert_eq!(
+        index.plugins_from(&id("acme/app")).collect::<Vec<_>>(),
+        [&own]
+    );
+    assert_eq!(index.plugins_from(&id("acme/other")).count(), 0);
+    index.remove_plugin(&own);
+    assert_eq!(index.plugins_from(&id("acme/app")).count(), 0);
 }
 
 #[test]
@@ -169,6 +209,7 @@ fn looked_up(at: &str, resource: ReceiverResource) -> (String, String) {
     let named = index.named_by(&id(at));
     let found = named.present.into_iter().map(|target| match target {
         Target::Source(id) | Target::Kustomization(id) | Target::Receiver(id) => id.to_string(),
+        Target::Plugin(id) => id.to_string(),
     });
     (found.collect::<Vec<_>>().join(","), named.missing.join(","))
 }

@@ -1,12 +1,11 @@
-//! The stories of the platform's own kinds: Tenant and ClusterPlugin.
+//! The stories of the landlord's kinds: Tenant and Project.
 //!
-//! What it deliberately doesn't: decide who has a namespace (`tenancy`) or load a component (the sandbox).
+//! What it deliberately doesn't: decide who has a namespace (`tenancy`).
 
 use std::collections::BTreeMap;
 
-use reeve_api::condition::{self, Condition, Status, Type};
+use reeve_api::condition::{self, Condition, Type};
 use reeve_api::name::{NamespaceName, TenantName};
-use reeve_api::plugin::ClusterPluginStatus;
 use reeve_api::reason::Reason;
 use reeve_api::tenant::{ProjectStatus, TenantStatus};
 
@@ -23,18 +22,6 @@ pub struct TenantOutcome {
     pub namespaces: Vec<NamespaceName>,
     /// What is wrong with it, if anything: a namespace that an older Tenant has, a Project that isn't there.
     pub wrong: Option<Explained>,
-}
-
-/// What came of loading a ClusterPlugin.
-#[derive(Debug, Clone)]
-pub enum PluginOutcome {
-    /// It may be called.
-    Loaded {
-        /// `sha256:<hex>` of the component.
-        digest: String,
-    },
-    /// It may not.
-    Failed(Explained),
 }
 
 /// What the world reads about a Tenant.
@@ -55,39 +42,6 @@ pub fn tell_tenant(
         observed_generation: observed(&conditions, previous.observed_generation, frame),
         conditions,
         namespaces: outcome.namespaces.clone(),
-    };
-    tale.of(status)
-}
-
-/// What the world reads about a ClusterPlugin.
-pub fn tell_plugin(
-    previous: &ClusterPluginStatus,
-    frame: &Frame<'_>,
-    outcome: &PluginOutcome,
-) -> Told<ClusterPluginStatus> {
-    let (result, digest) = match outcome {
-        PluginOutcome::Loaded { digest } => (Ok(format!("loaded {digest}")), Some(digest.clone())),
-        PluginOutcome::Failed(why) => (Err(why), None),
-    };
-    let (conditions, tale) = simply(&previous.conditions, frame, result);
-    let mut page = Page::new(&conditions, frame);
-    match outcome {
-        PluginOutcome::Loaded { digest } => {
-            page.mark(
-                Type::Loaded,
-                Status::True,
-                Reason::Succeeded,
-                &format!("loaded {digest}"),
-            );
-        }
-        PluginOutcome::Failed(why) => {
-            page.mark(Type::Loaded, Status::False, why.reason, &words(why));
-        }
-    }
-    let status = ClusterPluginStatus {
-        observed_generation: observed(&page.conditions, previous.observed_generation, frame),
-        conditions: page.conditions,
-        digest,
     };
     tale.of(status)
 }

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use reeve_api::kustomization::KustomizationStatus;
+use reeve_api::meta::Time;
 use reeve_api::name::NamespaceName;
-use reeve_api::plugin::ClusterPluginStatus;
+use reeve_api::plugin::{FailedCall, PluginStatus};
 use reeve_api::receiver::ReceiverStatus;
 use reeve_api::source::GitRepositoryStatus;
 use reeve_api::tenant::TenantStatus;
@@ -13,6 +14,7 @@ use reeve_api::tenant::TenantStatus;
 use super::*;
 use crate::artifact::{Artifact, Digest, Revision};
 use crate::inventory::{Entry, Inventory, ObjectId};
+use crate::plugin::Tally;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const OLD: &str = "1111111111111111111111111111111111111111";
@@ -659,22 +661,52 @@ fn the_platforms_own_kinds_say_whether_they_are_in_force() {
         "a tenant that names another's namespace",
         &tell_tenant(&tenant, &frame, &bad),
     );
-    let plugin = ClusterPluginStatus {
+    let plugin = PluginStatus {
         observed_generation: Some(-1),
         ..Default::default()
     };
     let loaded = PluginOutcome::Loaded {
         digest: "sha256:abc".into(),
+        revision: Some("main@sha1:1".into()),
     };
-    let other = PluginOutcome::Failed(Explained::new(
+    let another = Explained::new(
         Reason::DigestMismatch,
         Turn::Owner,
         "the component has another digest",
-    ));
-    story.tell("a plugin", &tell_plugin(&plugin, &frame, &loaded));
+    );
+    let kept = PluginOutcome::Kept {
+        digest: "sha256:abc".into(),
+        why: Explained::new(
+            Reason::PluginFailed,
+            Turn::NextRevision,
+            "it does not compile",
+        ),
+    };
+    let none = Tally::default();
+    let told = tell_plugin(&plugin, &frame, &loaded, &none);
+    story.tell("a plugin", &told);
+    assert!(
+        tell_plugin(&told.status, &frame, &loaded, &none)
+            .events
+            .is_empty()
+    );
+    let failed = PluginOutcome::Failed(another);
     story.tell(
         "a plugin of another digest",
-        &tell_plugin(&plugin, &frame, &other),
+        &tell_plugin(&plugin, &frame, &failed, &none),
+    );
+    let mut tally = Tally::default();
+    tally.count(
+        std::time::Duration::from_millis(3),
+        Some(FailedCall {
+            at: Time(frame.now),
+            called_for: "acme/web".into(),
+            message: "it crashed".into(),
+        }),
+    );
+    story.tell(
+        "a plugin whose next revision does not compile",
+        &tell_plugin(&told.status, &frame, &kept, &tally),
     );
     story.compare();
 }

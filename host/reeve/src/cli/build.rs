@@ -9,6 +9,7 @@ mod output;
 mod remote;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use reeve_kustomize::{
@@ -17,6 +18,7 @@ use reeve_kustomize::{
 
 use super::ui::{CommandError, Ui};
 use crate::bases::Rewrite;
+use crate::functions::Laptop;
 use disk::Disk;
 
 /// Build a kustomization, as `kustomize build` and `kubectl kustomize` do
@@ -171,6 +173,7 @@ fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Objects, CommandError> {
             Restrictor::LoadRestrictionsRootOnly if args.root.is_none() => Loads::Kustomization,
             _ => Loads::Tree,
         },
+        functions: Some(Arc::new(Laptop::default())),
         ..Options::default()
     };
     match parse_reference(&args.target) {

@@ -221,8 +221,7 @@ fn stop_on_signals() -> Result<CancellationToken, CommandError> {
 }
 
 fn lease(args: &ControllerArgs, cluster: &Cluster) -> LeaseConfig {
-    let namespace = args.lease_namespace.as_ref().map(ToString::to_string);
-    let namespace = namespace.unwrap_or_else(|| cluster.default_namespace().to_owned());
+    let namespace = home(args, cluster);
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "reeve".to_owned());
     LeaseConfig::new(
         namespace,
@@ -230,6 +229,12 @@ fn lease(args: &ControllerArgs, cluster: &Cluster) -> LeaseConfig {
         format!("{host}_{:016x}", rand::random::<u64>()),
         || Clock::system().now(),
     )
+}
+
+/// The controller's own namespace.
+fn home(args: &ControllerArgs, cluster: &Cluster) -> String {
+    let named = args.lease_namespace.as_ref().map(ToString::to_string);
+    named.unwrap_or_else(|| cluster.default_namespace().to_owned())
 }
 
 /// Everything a run may touch, from the flags.
@@ -258,6 +263,10 @@ async fn context(
     let (mirrors, store) = storage(args)?;
     let sandbox = sandbox()?;
     let grounds = grounds(args);
+    let home = home(args, &cluster).parse().map_err(|why| {
+        CommandError::of("the controller's own namespace cannot be known", &why)
+            .hint("name it with --lease-namespace")
+    })?;
     let (events, writing_events) = cluster.events();
     let (queues, inboxes) = controller::queues();
     let context = Context {
@@ -279,6 +288,7 @@ async fn context(
         plugins_dir: args.plugins_dir.clone(),
         rules: Rules::shipped(),
         grounds,
+        home,
     };
     Ok((context, inboxes, writing_events))
 }

@@ -1,4 +1,4 @@
-//! A Secret, read from its object's own namespace, with the rights of whoever owns that namespace.
+//! A Secret or a ConfigMap, read from its object's own namespace, with the rights of whoever owns that namespace.
 //!
 //! In a platform or config namespace the controller reads with its own rights; in a tenant's namespace it reads as the
 //! tenant's ServiceAccount, so that a tenant can have nothing used that its account may not read. Who owns what is
@@ -20,6 +20,10 @@ use super::Cluster;
 use super::refusal::{CallError, Cause};
 use super::tenant_client::header;
 use super::wire::Address;
+
+/// As error messages name what is read; with an `s`, the resource.
+const SECRET: &str = "secret";
+const CONFIG_MAP: &str = "configmap";
 
 /// In which namespace a Secret lies, and as whom it is read there.
 #[derive(Debug, Clone)]
@@ -90,8 +94,10 @@ impl fmt::Debug for SecretData {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// There is none of that name.
-    #[error("secret '{namespace}/{name}' not found")]
+    #[error("{what} '{namespace}/{name}' not found")]
     Missing {
+        /// A secret, or a configmap.
+        what: &'static str,
         /// Where it should be.
         namespace: String,
         /// What it should be called.
@@ -99,9 +105,11 @@ pub enum SecretError {
     },
     /// The account that reads there does not exist.
     #[error(
-        "reading secret '{namespace}/{name}' failed: ServiceAccount {namespace}/{account}, as which it is read, does not exist"
+        "reading {what} '{namespace}/{name}' failed: ServiceAccount {namespace}/{account}, as which it is read, does not exist"
     )]
     NoAccount {
+        /// A secret, or a configmap.
+        what: &'static str,
         /// Where it is.
         namespace: String,
         /// What it is called.
@@ -110,8 +118,10 @@ pub enum SecretError {
         account: ServiceAccountName,
     },
     /// The account that reads there may not read it, or the API server failed.
-    #[error("reading secret '{namespace}/{name}' failed: {source}")]
+    #[error("reading {what} '{namespace}/{name}' failed: {source}")]
     Unreadable {
+        /// A secret, or a configmap.
+        what: &'static str,
         /// Where it is.
         namespace: String,
         /// What it is called.
@@ -143,22 +153,33 @@ impl Explain for SecretError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Missing { namespace, name } => Some(format!(
-                "create it: `kubectl -n {namespace} create secret generic {name} …`"
-            )),
+            Self::Missing {
+                what,
+                namespace,
+                name,
+            } => {
+                let generic = if *what == SECRET { " generic" } else { "" };
+                Some(format!(
+                    "create it: `kubectl -n {namespace} create {what}{generic} {name} …`"
+                ))
+            }
             Self::NoAccount {
-                namespace, account, ..
+                what,
+                namespace,
+                account,
+                ..
             } => Some(format!(
-                "create ServiceAccount {account} in namespace {namespace}, with the verb `get` on secrets"
+                "create ServiceAccount {account} in namespace {namespace}, with the verb `get` on {what}s"
             )),
             Self::Unreadable {
+                what,
                 namespace,
                 name,
                 account: Some(account),
                 source,
             } if source.cause() == Cause::Forbidden => Some(format!(
-                "grant {account} the verb `get` on secrets; check with \
-                     `kubectl auth can-i get secret/{name} -n {namespace} --as {account}`"
+                "grant {account} the verb `get` on {what}s; check with \
+                     `kubectl auth can-i get {what}/{name} -n {namespace} --as {account}`"
             )),
             Self::Unreadable { .. } => None,
         }
@@ -172,6 +193,31 @@ impl Cluster {
         owner: &SecretOwner,
         name: &ObjectName,
     ) -> Result<SecretData, SecretError> {
+        let object = self.settings(owner, SECRET, "Secret", name).await?;
+        Ok(data(&object))
+    }
+
+    /// Reads a ConfigMap as whoever owns its namespace: its keys and their texts.
+    pub async fn config_map(
+        &self,
+        owner: &SecretOwner,
+        name: &ObjectName,
+    ) -> Result<BTreeMap<String, String>, SecretError> {
+        let object = self.settings(owner, CONFIG_MAP, "ConfigMap", name).await?;
+        let texts = object.get("data").and_then(Value::as_object);
+        let texts = texts.into_iter().flatten();
+        Ok(texts
+            .filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())))
+            .collect())
+    }
+
+    async fn settings(
+        &self,
+        owner: &SecretOwner,
+        what: &'static str,
+        kind: &str,
+        name: &ObjectName,
+    ) -> Result<Value, SecretError> {
         let account = owner.account();
         let wire = match &account {
             Some(account) => self.own.acting_as(header(account)),
@@ -183,16 +229,20 @@ impl Cluster {
                 group: String::new(),
                 version: "v1".into(),
                 api_version: "v1".into(),
-                kind: "Secret".into(),
-                plural: "secrets".into(),
+                kind: kind.to_owned(),
+                plural: format!("{what}s"),
             },
             namespace: Some(namespace.clone()),
             name: name.clone(),
         };
         match wire.get(&address).await {
-            Ok(Some(object)) => Ok(data(&object)),
-            Ok(None) => Err(SecretError::Missing { namespace, name }),
-            Err(source) => Err(self.unreadable(owner, name, source).await),
+            Ok(Some(object)) => Ok(object),
+            Ok(None) => Err(SecretError::Missing {
+                what,
+                namespace,
+                name,
+            }),
+            Err(source) => Err(self.unreadable(owner, what, name, source).await),
         }
     }
 }
@@ -202,6 +252,7 @@ impl Cluster {
     async fn unreadable(
         &self,
         owner: &SecretOwner,
+        what: &'static str,
         name: String,
         source: CallError,
     ) -> SecretError {
@@ -212,6 +263,7 @@ impl Cluster {
         {
             let account = reader.clone();
             return SecretError::NoAccount {
+                what,
                 namespace,
                 name,
                 account,
@@ -219,6 +271,7 @@ impl Cluster {
         }
         let account = owner.account();
         SecretError::Unreadable {
+            what,
             namespace,
             name,
             account,

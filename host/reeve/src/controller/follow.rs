@@ -11,24 +11,25 @@ use futures::StreamExt as _;
 use kube::Resource;
 use reeve_api::RECONCILE_REQUEST;
 use reeve_api::kustomization::Kustomization;
-use reeve_api::name::{NamespacedName, ObjectName};
-use reeve_api::plugin::ClusterPlugin;
+use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, PluginName};
+use reeve_api::plugin::{ClusterPlugin, Component, Plugin, Selector, World};
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
-use reeve_core::index::{Applier, Source, Target};
+use reeve_core::index::{Applier, Extension, Source, Target};
+use reeve_core::plugin::PluginId;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use super::report::{self, Reported};
 use crate::cluster::{Change, Id, Selection};
 use crate::context::Context;
-use crate::index::Plugin;
 
 /// Begins every watch, as a task each.
 pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
     watches.spawn(follow::<Tenant>(Arc::clone(ctx)));
     watches.spawn(follow::<Project>(Arc::clone(ctx)));
+    watches.spawn(follow::<Plugin>(Arc::clone(ctx)));
     watches.spawn(follow::<ClusterPlugin>(Arc::clone(ctx)));
     watches.spawn(follow::<GitRepository>(Arc::clone(ctx)));
     watches.spawn(follow::<Kustomization>(Arc::clone(ctx)));
@@ -224,6 +225,11 @@ impl Followed for Kustomization {
         ctx.index.write(|known| {
             known.touch.remove_kustomization(&id);
             known.kustomizations.remove(&id);
+            known.calls.strikes.forget_kustomization(&id);
+            known.users.retain(|_, users| {
+                users.remove(&id);
+                !users.is_empty()
+            });
             known.memory.remove(&target);
         });
         ctx.underway.supersede(&target);
@@ -311,48 +317,108 @@ impl Followed for Project {
     }
 }
 
+impl Followed for Plugin {
+    fn put(ctx: &Context, object: Arc<Self>) {
+        let Some(id) = named(object.meta()) else {
+            return;
+        };
+        let selector = object.spec.selector.within(id.namespace.as_str());
+        let extension = extension(&object.spec.component(), selector, &id.namespace);
+        let wake = ctx.index.write(|known| {
+            let before = known.plugins.insert(id.clone(), Arc::clone(&object));
+            worth_a_run(before.as_ref(), &object)
+        });
+        if wake {
+            let generation = object.metadata.generation;
+            put_plugin(ctx, PluginId::Tenant(id), generation, extension);
+        }
+    }
+
+    fn gone(ctx: &Context, id: &Id) {
+        let Some(id) = identified(id) else { return };
+        ctx.index.write(|known| known.plugins.remove(&id));
+        plugin_gone(ctx, &PluginId::Tenant(id));
+    }
+}
+
 impl Followed for ClusterPlugin {
     fn put(ctx: &Context, object: Arc<Self>) {
         let Some(name) = object.metadata.name.as_deref() else {
             return;
         };
-        let Ok(name) = name.parse::<reeve_api::name::PluginName>() else {
+        let Ok(name) = name.parse::<PluginName>() else {
             return;
         };
-        let (order, selector) = (object.spec.order, object.spec.selector.clone());
-        let touched = ctx.index.write(|known| {
-            let before = known.plugins.get(&name).map(|plugin| &plugin.object);
-            if !worth_a_run(before, &object) {
-                return None;
-            }
-            known.plugins.insert(
-                name.clone(),
-                Plugin {
-                    object,
-                    loaded: None,
-                },
-            );
-            Some(known.touch.apply_plugin(name.clone(), order, selector))
+        let selector = object.spec.selector.clone();
+        let extension = extension(&object.spec.component(), selector, &ctx.home);
+        let wake = ctx.index.write(|known| {
+            let before = known
+                .cluster_plugins
+                .insert(name.clone(), Arc::clone(&object));
+            worth_a_run(before.as_ref(), &object)
         });
-        // Those it is called for are woken when it is loaded; those it is no longer called for, now.
-        if let Some(touched) = touched {
-            touched
-                .into_iter()
-                .for_each(|id| ctx.queues.kustomizations.wake(id));
-            ctx.queues.plugins.wake(name);
+        if wake {
+            let generation = object.metadata.generation;
+            put_plugin(ctx, PluginId::Platform(name), generation, extension);
         }
     }
 
     fn gone(ctx: &Context, id: &Id) {
-        let Ok(name) = id.name.parse() else { return };
-        let touched = ctx.index.write(|known| {
-            known.plugins.remove(&name);
-            known.touch.remove_plugin(&name)
-        });
-        touched
-            .into_iter()
-            .for_each(|id| ctx.queues.kustomizations.wake(id));
+        let Ok(name) = id.name.parse::<PluginName>() else {
+            return;
+        };
+        ctx.index.write(|known| known.cluster_plugins.remove(&name));
+        plugin_gone(ctx, &PluginId::Platform(name));
     }
+}
+
+/// What matters of a plugin whose references are from `home`.
+fn extension(component: &Component, selector: Selector, home: &NamespaceName) -> Extension {
+    let source = component.source.git.as_ref().and_then(|git| {
+        let named = git.source_ref.namespace.as_deref();
+        let namespace = named.unwrap_or(home.as_str());
+        NamespacedName::new(namespace, git.source_ref.name.as_str()).ok()
+    });
+    Extension {
+        order: component.order,
+        selector: (component.world == World::Transformer).then_some(selector),
+        source,
+    }
+}
+
+/// Those it is called for are woken when it is loaded; those it is no longer called for, now.
+fn put_plugin(ctx: &Context, id: PluginId, generation: Option<i64>, extension: Extension) {
+    let dropped = ctx.index.write(|known| {
+        let loaded = known.loaded.get_mut(&id);
+        if let Some(loaded) = loaded.filter(|loaded| loaded.generation != generation) {
+            loaded.generation = None;
+        }
+        let mut touched = known.touch.apply_plugin(id.clone(), extension);
+        for still in known.touch.called_for(&id) {
+            touched.remove(&still);
+        }
+        touched
+    });
+    wake_kustomizations(ctx, dropped);
+    ctx.queues.wake_plugin(id);
+}
+
+fn plugin_gone(ctx: &Context, id: &PluginId) {
+    let touched = ctx.index.write(|known| {
+        known.loaded.remove(id);
+        known.calls.forget(id);
+        known.memory.remove(&Target::Plugin(id.clone()));
+        let mut touched = known.touch.remove_plugin(id);
+        touched.extend(known.waiting.remove(id).unwrap_or_default());
+        touched.extend(known.users.remove(id).unwrap_or_default());
+        touched
+    });
+    wake_kustomizations(ctx, touched);
+}
+
+fn wake_kustomizations(ctx: &Context, ids: BTreeSet<NamespacedName>) {
+    ids.into_iter()
+        .for_each(|id| ctx.queues.kustomizations.wake(id));
 }
 
 /// Receivers say in their status what they name in vain.

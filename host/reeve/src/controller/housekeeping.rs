@@ -1,4 +1,5 @@
-//! What nobody refers to any more goes: archives of the store, mirrors of repositories.
+//! What is done by the clock: what nobody refers to any more goes (archives of the store, mirrors of repositories), and
+//! plugins tell how their calls went.
 //!
 //! Only of this machine's disk; nothing of a cluster is ever collected here.
 
@@ -15,6 +16,8 @@ use crate::store::Retention;
 
 /// How often the disk is looked over.
 const EVERY: Duration = Duration::from_secs(10 * 60);
+/// How often plugins that were called say so: every watcher of them hears of it.
+const TELL_CALLS: Duration = Duration::from_secs(60);
 /// How long a mirror is kept that nobody fetches into.
 const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -26,6 +29,19 @@ pub(super) async fn remove(ctx: &Arc<Context>, id: &NamespacedName) {
         Ok(Ok(_)) => {}
         Ok(Err(why)) => tracing::warn!(error = %why, "removing the artifact from the disk failed"),
         Err(why) => tracing::error!(error = %why, "removing the artifact from the disk crashed"),
+    }
+}
+
+/// Tells in the status of plugins how their calls went, for as long as it is polled.
+pub(super) async fn tell_calls(ctx: Arc<Context>) {
+    let mut ticks = tokio::time::interval(TELL_CALLS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let untold: Vec<_> = ctx
+            .index
+            .read(|known| known.calls.untold.iter().cloned().collect());
+        untold.into_iter().for_each(|id| ctx.queues.wake_plugin(id));
     }
 }
 

@@ -9,6 +9,8 @@ mod withdraw;
 
 use std::sync::Arc;
 
+use kube::ResourceExt as _;
+use reeve_api::RECONCILE_REQUEST;
 use reeve_api::kustomization::{Kustomization, KustomizationStatus, RemoteBase};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
@@ -33,7 +35,7 @@ use crate::cluster::{Failures, Until};
 use crate::context::Context;
 use crate::index::Stored;
 
-use crate::transform::transform;
+use crate::transform::{Caller, transform};
 
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
@@ -282,7 +284,20 @@ async fn prepare(
         remote_bases,
     } = built.map_err(Stopped::early)?;
     let id = &wanted.spec.id;
-    let transformed = transform(ctx, id, bundle).await.map_err(Stopped::early)?;
+    let revision = wanted.stored.artifact.revision.to_string();
+    let caller = Caller {
+        kustomization: id,
+        tenant: &wanted.tenant.name,
+        source: &wanted.spec.source.key(),
+        revision: &revision,
+        requested: object
+            .annotations()
+            .get(RECONCILE_REQUEST)
+            .map(String::as_str),
+    };
+    let transformed = transform(ctx, caller, bundle)
+        .await
+        .map_err(Stopped::early)?;
     let digest = transformed.digest().to_string();
     let stop = |why| Stopped {
         why,

@@ -1,106 +1,306 @@
-//! A ClusterPlugin is loaded: its bytes read, its digest held against the pin, compiled once.
+//! A Plugin or a ClusterPlugin is loaded: its bytes read, its digest held against the pin, compiled once, its config put
+//! together and held against the component's schema.
 //!
-//! Calling it is `transform`'s. One that cannot be loaded stops every Kustomization it is called for: what the platform
-//! wants done to every manifest must not be skipped because a file is missing.
+//! Calling it is `transform`'s. One that cannot be loaded stops every Kustomization it is called for: what is to be done
+//! to every manifest must not be skipped because a file is missing. If something was loaded before that is still
+//! wanted, that goes on being called.
 
-use std::path::Path;
+mod bytes;
+mod config;
+
 use std::sync::Arc;
+use std::time::Duration;
 
-use reeve_api::name::PluginName;
-use reeve_api::plugin::ClusterPlugin;
+use kube::ResourceExt as _;
+use kube::core::object::HasStatus;
+use reeve_api::RECONCILE_REQUEST;
+use reeve_api::name::{NamespaceName, NamespacedName, PluginName};
+use reeve_api::plugin::{Component, Limits, PluginStatus, World};
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
+use reeve_core::index::Target;
+use reeve_core::plugin::PluginId;
 use reeve_core::schedule::Next;
 use reeve_core::status::PluginOutcome;
-use reeve_wasm::{Module, World};
-use tokio::io::AsyncReadExt as _;
+use reeve_wasm::Budget;
+use sha2::{Digest as _, Sha256};
 
-use super::report;
+use super::report::{self, Reported, Run};
 use crate::context::Context;
+use crate::index::{Callable, Loaded};
 
-/// The largest component that is read, in bytes; the sandbox may admit less.
-const LARGEST: u64 = 64 << 20;
+/// How often what nobody watches is looked at again: a tag of a registry, a ConfigMap.
+const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
+/// The longest that a call of a tenant's plugin may take, and the most that it may return.
+const TENANT_DEADLINE: Duration = Duration::from_secs(30);
+const TENANT_OUTPUT: usize = 32 << 20;
 
-/// One run.
-pub(super) async fn reconcile(ctx: &Arc<Context>, name: &PluginName) -> Next {
-    let Some(plugin) = ctx.index.read(|known| known.plugins.get(name).cloned()) else {
+/// One run of a ClusterPlugin.
+pub(super) async fn reconcile_platforms(ctx: &Arc<Context>, name: &PluginName) -> Next {
+    let object = ctx
+        .index
+        .read(|known| known.cluster_plugins.get(name).cloned());
+    match object {
+        None => Next::Watch,
+        Some(object) => {
+            let id = PluginId::Platform(name.clone());
+            reconcile(ctx, id, object.spec.component(), &*object).await
+        }
+    }
+}
+
+/// One run of a Plugin.
+pub(super) async fn reconcile_tenants(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
+    match ctx.index.read(|known| known.plugins.get(id).cloned()) {
+        None => Next::Watch,
+        Some(object) => {
+            let id = PluginId::Tenant(id.clone());
+            reconcile(ctx, id, object.spec.component(), &*object).await
+        }
+    }
+}
+
+async fn reconcile<K>(ctx: &Arc<Context>, id: PluginId, component: Component, object: &K) -> Next
+where
+    K: Reported + HasStatus<Status = PluginStatus>,
+{
+    if bytes::awaits_source(ctx, &id) {
         return Next::Watch;
+    }
+    let run = Run::begin(ctx, Target::Plugin(id.clone()), object);
+    let wanted = Wanted {
+        id: &id,
+        component: &component,
+        generation: object.meta().generation,
+        requested: object.annotations().get(RECONCILE_REQUEST).cloned(),
     };
-    let object = plugin.object;
-    let loaded = load(ctx, &object).await;
-    let outcome = match &loaded {
-        Ok(module) => PluginOutcome::Loaded {
-            digest: module.digest().to_owned(),
+    let loaded = match known(ctx, &wanted) {
+        Some(loaded) => loaded,
+        None => {
+            let loaded = load(ctx, &wanted).await;
+            let Some(loaded) = keep(ctx, &wanted, loaded) else {
+                // It has changed meanwhile: its next run is under way.
+                return Next::Watch;
+            };
+            loaded
+        }
+    };
+    let every = match is_watched(&component) {
+        true => Duration::MAX,
+        false => LOOK_AGAIN,
+    };
+    report::plugin(ctx, object, &run, &id, outcome(&loaded), every).await
+}
+
+/// What a run works from.
+struct Wanted<'a> {
+    id: &'a PluginId,
+    component: &'a Component,
+    generation: Option<i64>,
+    requested: Option<String>,
+}
+
+/// Whether whatever the component is made of tells of its changes.
+fn is_watched(component: &Component) -> bool {
+    component.source.oci.is_none() && component.config_from.is_empty()
+}
+
+/// What is loaded already, where nothing can have changed: the run is for the status only.
+fn known(ctx: &Context, wanted: &Wanted<'_>) -> Option<Loaded> {
+    let revision = bytes::revision(ctx, wanted.id);
+    let loaded = ctx
+        .index
+        .read(|known| known.loaded.get(wanted.id).cloned())?;
+    let same = is_watched(wanted.component)
+        && loaded.trouble.is_none()
+        && loaded.generation == wanted.generation
+        && loaded.requested == wanted.requested
+        && loaded.revision == revision;
+    same.then_some(loaded)
+}
+
+async fn load(ctx: &Context, wanted: &Wanted<'_>) -> Loaded {
+    let revision = bytes::revision(ctx, wanted.id);
+    let ready = callable(ctx, wanted).await.map(Arc::new);
+    Loaded {
+        generation: wanted.generation,
+        requested: wanted.requested.clone(),
+        revision,
+        trouble: ready.as_ref().err().cloned(),
+        ready,
+    }
+}
+
+async fn callable(ctx: &Context, wanted: &Wanted<'_>) -> Result<Callable, Explained> {
+    let Wanted { id, component, .. } = *wanted;
+    let budget = budget(id, &component.limits)?;
+    // read: the component, and what it is configured with
+    let read = bytes::read(ctx, id, component).await?;
+    pinned(&read, component)?;
+    let facts =
+        reeve_wasm::facts(&read.bytes, read.bytes.len()).map_err(|why| read.failed(&why))?;
+    let world = match component.world {
+        World::Transformer => reeve_wasm::World::Transformer,
+        World::Provider => reeve_wasm::World::Provider,
+    };
+    if !facts.worlds.contains(&world) {
+        let message = format!("component {} is not of world {world}", read.place);
+        let hint =
+            "spec.world names the interface that it was built for: `reeve plugin inspect` tells";
+        return Err(Explained::new(Reason::PluginFailed, Turn::Owner, message).with_hint(hint));
+    }
+    let config = config::of(ctx, id, component, facts.schema.as_ref()).await?;
+    // compile, or find it compiled
+    let turn = whose(ctx, id);
+    let module = ctx.sandbox.load(&turn, &read.bytes, world).await;
+    let module = module.map_err(|why| read.failed(&why))?;
+    Ok(Callable {
+        module,
+        config,
+        budget,
+    })
+}
+
+/// Whose turn is taken for compiling it; the platform's own takes nobody's.
+fn whose(ctx: &Context, id: &PluginId) -> String {
+    match id {
+        PluginId::Platform(_) => String::new(),
+        PluginId::Tenant(id) => {
+            let owner = ctx
+                .index
+                .read(|known| known.tenants.owner_of(&id.namespace));
+            owner.name.to_string()
+        }
+    }
+}
+
+fn pinned(read: &bytes::Read, component: &Component) -> Result<(), Explained> {
+    let Some(pin) = &component.sha256 else {
+        return Ok(());
+    };
+    let digest = hex::encode(Sha256::digest(&read.bytes));
+    if digest == *pin {
+        return Ok(());
+    }
+    let message = format!(
+        "component {} is sha256:{digest}, not sha256:{pin}",
+        read.place
+    );
+    Err(
+        Explained::new(Reason::DigestMismatch, Turn::Source, message)
+            .with_hint("pin the digest of the component that you trust in spec.sha256"),
+    )
+}
+
+/// The plugin's own limits where it has them, the defaults elsewhere.
+fn budget(id: &PluginId, limits: &Limits) -> Result<Budget, Explained> {
+    let bytes = |size: &reeve_api::size::Size| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
+    let defaults = Budget::default();
+    let set = Budget {
+        memory: limits.memory.as_ref().map_or(defaults.memory, bytes),
+        deadline: limits
+            .deadline
+            .as_ref()
+            .map_or(defaults.deadline, |set| set.get()),
+        output: limits.output.as_ref().map_or(defaults.output, bytes),
+        ..defaults
+    };
+    let too_much = |field: &str, most: String| {
+        let message =
+            format!("spec.limits.{field} is more than a tenant's plugin may have: {most}");
+        Err(Explained::new(Reason::InvalidSpec, Turn::Owner, message))
+    };
+    match id {
+        PluginId::Tenant(_) if set.deadline > TENANT_DEADLINE => {
+            too_much("deadline", format!("{TENANT_DEADLINE:?}"))
+        }
+        PluginId::Tenant(_) if set.output > TENANT_OUTPUT => {
+            too_much("output", format!("{}Mi", TENANT_OUTPUT >> 20))
+        }
+        _ => Ok(set),
+    }
+}
+
+/// Puts what was loaded where runs find it, and wakes those it concerns. None when it is no longer wanted.
+fn keep(ctx: &Context, wanted: &Wanted<'_>, mut loaded: Loaded) -> Option<Loaded> {
+    let id = wanted.id;
+    let (loaded, touched) = ctx.index.write(|known| {
+        let generation = match id {
+            PluginId::Tenant(id) => known.plugins.get(id)?.metadata.generation,
+            PluginId::Platform(name) => known.cluster_plugins.get(name)?.metadata.generation,
+        };
+        if generation != wanted.generation {
+            return None;
+        }
+        let before = known.loaded.get(id).cloned();
+        if let Some(good) = before
+            .as_ref()
+            .and_then(|before| before.ready.as_ref().ok())
+        {
+            retain(&mut loaded, good, wanted.component);
+        }
+        let news = before.is_none_or(|before| {
+            before.generation != loaded.generation || differs(&before.ready, &loaded.ready)
+        });
+        known.loaded.insert(id.clone(), loaded.clone());
+        let mut touched = known.waiting.remove(id).unwrap_or_default();
+        if news {
+            touched.extend(known.touch.called_for(id));
+            touched.extend(known.users.remove(id).unwrap_or_default());
+        }
+        Some((loaded, touched))
+    })?;
+    let wake = |id| ctx.queues.kustomizations.wake(id);
+    touched.into_iter().for_each(wake);
+    Some(loaded)
+}
+
+/// What was good before goes on being called when the newest is broken and nobody asked for another.
+fn retain(loaded: &mut Loaded, good: &Arc<Callable>, component: &Component) {
+    let Err(why) = &loaded.ready else { return };
+    let wanted = match &component.sha256 {
+        Some(pin) => good.module.digest() == format!("sha256:{pin}"),
+        None => true,
+    };
+    // Whoever takes a right away, or asks for something else, means it at once.
+    let passing = matches!(
+        why.reason,
+        Reason::PluginFailed | Reason::PluginNotFound | Reason::ArtifactFailed
+    );
+    if wanted && passing {
+        loaded.ready = Ok(Arc::clone(good));
+    }
+}
+
+fn differs(
+    before: &Result<Arc<Callable>, Explained>,
+    after: &Result<Arc<Callable>, Explained>,
+) -> bool {
+    match (before, after) {
+        (Ok(before), Ok(after)) => !before.is(after),
+        (Err(before), Err(after)) => before.message != after.message,
+        _ => true,
+    }
+}
+
+fn outcome(loaded: &Loaded) -> PluginOutcome {
+    match (&loaded.ready, &loaded.trouble) {
+        (Ok(ready), None) => PluginOutcome::Loaded {
+            digest: ready.module.digest().to_owned(),
+            revision: loaded.revision.clone(),
         },
-        Err(why) => PluginOutcome::Failed(why.clone()),
-    };
-    let touched: Vec<_> = ctx.index.write(|known| {
-        match known.plugins.get_mut(name) {
-            // It may have changed while it was loaded; then its next run is under way.
-            Some(now) if now.object.metadata.generation == object.metadata.generation => {
-                now.loaded = Some(loaded);
-            }
-            _ => return Vec::new(),
-        }
-        let all = known.kustomizations.keys();
-        all.filter(|id| known.touch.plugins_of(id).contains(name))
-            .cloned()
-            .collect()
-    });
-    touched
-        .into_iter()
-        .for_each(|id| ctx.queues.kustomizations.wake(id));
-    report::plugin(ctx, &object, outcome).await
-}
-
-async fn load(ctx: &Context, object: &ClusterPlugin) -> Result<Module, Explained> {
-    let path = &object.spec.source.path;
-    let failed = |reason, message: String| Explained::new(reason, Turn::Owner, message);
-    let Some(dir) = &ctx.plugins_dir else {
-        let message = "the controller was started without --plugins-dir, so no component can be found by its path";
-        return Err(failed(Reason::PluginNotFound, message.to_owned()));
-    };
-    if !is_clean(path) {
-        let message = format!("spec.source.path '{path}' leads out of the plugins directory");
-        return Err(failed(Reason::InvalidSpec, message));
-    }
-    let bytes = read(&dir.join(path)).await.map_err(|why| {
-        failed(
-            Reason::PluginNotFound,
-            format!("reading component {path} failed: {why}"),
-        )
-        .with_hint("build it with plugins/build.sh and put it into the controller's --plugins-dir")
-    })?;
-    // The platform's own: nobody else's turn is taken for it.
-    let module = ctx.sandbox.load("", &bytes, World::Transformer).await;
-    let module = module.map_err(|why| {
-        failed(
-            Reason::PluginFailed,
-            format!("loading component {path} failed: {why}"),
-        )
-    })?;
-    match &object.spec.sha256 {
-        Some(pin) if module.digest() != format!("sha256:{pin}") => {
-            let message = format!("component {path} is {}, not sha256:{pin}", module.digest());
-            Err(failed(Reason::DigestMismatch, message)
-                .with_hint("pin the digest of the component that you trust"))
-        }
-        _ => Ok(module),
+        (Ok(ready), Some(why)) => PluginOutcome::Kept {
+            digest: ready.module.digest().to_owned(),
+            why: why.clone(),
+        },
+        (Err(why), _) => PluginOutcome::Failed(why.clone()),
     }
 }
 
-/// The API server's pattern says so too, for objects that were stored under it.
-fn is_clean(path: &str) -> bool {
-    let part = |part: &str| !part.is_empty() && !part.starts_with('.');
-    path.split('/').all(part) && !path.contains(['\\', '\0'])
-}
-
-async fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let file = tokio::fs::File::open(path).await?;
-    let mut bytes = Vec::new();
-    let read = file.take(LARGEST + 1).read_to_end(&mut bytes).await?;
-    if read as u64 > LARGEST {
-        return Err(std::io::Error::other("it is larger than 64 MiB"));
+/// The namespace in which what the plugin names lies.
+fn home<'a>(ctx: &'a Context, id: &'a PluginId) -> &'a NamespaceName {
+    match id {
+        PluginId::Tenant(id) => &id.namespace,
+        PluginId::Platform(_) => &ctx.home,
     }
-    Ok(bytes)
 }

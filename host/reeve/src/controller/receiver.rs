@@ -30,6 +30,7 @@ pub(crate) async fn answer_nudges(ctx: Arc<Context>, mut nudges: mpsc::Receiver<
                 Target::Source(id) => ctx.queues.sources.wake(id),
                 Target::Kustomization(id) => ctx.queues.kustomizations.wake(id),
                 Target::Receiver(id) => ctx.queues.receivers.wake(id),
+                Target::Plugin(id) => ctx.queues.wake_plugin(id),
             }
         }
     }

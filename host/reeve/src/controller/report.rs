@@ -11,15 +11,17 @@ mod run;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::core::object::HasStatus;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::TenantName;
-use reeve_api::plugin::ClusterPlugin;
+use reeve_api::plugin::PluginStatus;
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
 use reeve_core::admit::Denied;
 use reeve_core::failure::{Explained, chain};
 use reeve_core::inventory::{self, Inventory};
+use reeve_core::plugin::PluginId;
 use reeve_core::schedule::Next;
 use reeve_core::spec;
 use reeve_core::status::{
@@ -39,6 +41,8 @@ use crate::observe::happening::{self, Ending, ReconcileEnded};
 const QUIET: Duration = Duration::from_secs(1);
 /// How soon a run is made again whose status could not be written.
 const WRITE_AGAIN: Duration = Duration::from_secs(2);
+/// How soon a plugin is loaded again that could not be, when nothing tells of a change.
+const RETRY_PLUGIN: Duration = Duration::from_secs(60);
 
 /// Tells what came of a run of a GitRepository.
 pub(super) async fn source(
@@ -133,20 +137,30 @@ pub(super) async fn project(ctx: &Context, object: &Project, members: Vec<Tenant
     let _next = finish(ctx, object, &run, told, Ending::Succeeded, None).await;
 }
 
-/// Tells whether a ClusterPlugin may be called.
-pub(super) async fn plugin(ctx: &Context, object: &ClusterPlugin, outcome: PluginOutcome) -> Next {
-    let run = Run::of_platform(ctx, object);
-    let previous = object.status.clone().unwrap_or_default();
-    let told = status::tell_plugin(
-        &previous,
-        &run.frame(ctx, Duration::MAX, Duration::MAX),
-        &outcome,
-    );
+/// Tells whether a plugin may be called, and how its calls went. It is looked at again after `every`.
+pub(super) async fn plugin<K>(
+    ctx: &Context,
+    object: &K,
+    run: &Run,
+    id: &PluginId,
+    outcome: PluginOutcome,
+    every: Duration,
+) -> Next
+where
+    K: Reported + HasStatus<Status = PluginStatus>,
+{
+    let previous = object.status().cloned().unwrap_or_default();
+    let tally = ctx.index.write(|known| {
+        known.calls.untold.remove(id);
+        known.calls.tallies.get(id).cloned().unwrap_or_default()
+    });
+    let retry = every.min(RETRY_PLUGIN);
+    let told = status::tell_plugin(&previous, &run.frame(ctx, every, retry), &outcome, &tally);
     let ending = match &outcome {
         PluginOutcome::Loaded { .. } => Ending::Succeeded,
-        PluginOutcome::Failed(why) => failed(why),
+        PluginOutcome::Failed(why) | PluginOutcome::Kept { why, .. } => failed(why),
     };
-    finish(ctx, object, &run, told, ending, None).await
+    finish(ctx, object, run, told, ending, None).await
 }
 
 /// Writes the inventory of a run that is about to leave more on the cluster than the last one did.

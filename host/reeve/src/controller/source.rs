@@ -12,6 +12,7 @@ use reeve_api::source::{GitRepository, GitRepositoryStatus};
 use reeve_core::artifact::Revision;
 use reeve_core::failure::Explained;
 use reeve_core::index::Target;
+use reeve_core::plugin::PluginId;
 use reeve_core::schedule::Next;
 use reeve_core::source::Wanted;
 use reeve_core::status::{self, Frame, SourceOutcome, SourceProgress};
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 use super::report::{self, Announced, Run};
 use crate::context::Context;
 use crate::git::{self, Remote, credential};
-use crate::index::{self, Stored};
+use crate::index::{self, Known, Stored};
 use crate::observe::happening::{FetchResult, Fetched};
 
 /// One run.
@@ -55,18 +56,13 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
 
 /// From now on what is in store is all there is: those that waited for the first look are woken.
 fn look_at(ctx: &Context, id: &NamespacedName) {
-    let waiting: Vec<NamespacedName> = ctx.index.write(|known| {
+    let waiting = ctx.index.write(|known| {
         let first = known.looked_at.insert(id.clone());
-        let appliers = known.touch.kustomizations_of(id);
-        if first {
-            appliers.cloned().collect()
-        } else {
-            Vec::new()
-        }
+        first.then(|| Users::of(known, id))
     });
-    waiting
-        .into_iter()
-        .for_each(|id| ctx.queues.kustomizations.wake(id));
+    if let Some(waiting) = waiting {
+        waiting.wake(ctx);
+    }
 }
 
 async fn deliver(
@@ -173,9 +169,7 @@ async fn fetch(
         },
     );
     let subject = stored.snapshot.subject().to_owned();
-    keep(ctx, id, stored)
-        .into_iter()
-        .for_each(|id| ctx.queues.kustomizations.wake(id));
+    keep(ctx, id, stored).wake(ctx);
     let ignore = wanted.ignore.clone();
     Ok(SourceOutcome::Stored {
         artifact: Box::new(artifact),
@@ -251,12 +245,35 @@ async fn bring(
     })
 }
 
-/// Puts what is in store where runs find it. Returns the Kustomizations that use it.
-fn keep(ctx: &Context, id: &NamespacedName, stored: Stored) -> Vec<NamespacedName> {
+/// Puts what is in store where runs find it. Returns who uses it.
+fn keep(ctx: &Context, id: &NamespacedName, stored: Stored) -> Users {
     ctx.index.write(|known| {
         known.stored.insert(id.clone(), stored);
-        known.touch.kustomizations_of(id).cloned().collect()
+        Users::of(known, id)
     })
+}
+
+/// Who uses a source.
+struct Users {
+    plugins: Vec<PluginId>,
+    kustomizations: Vec<NamespacedName>,
+}
+
+impl Users {
+    fn of(known: &Known, source: &NamespacedName) -> Self {
+        Self {
+            plugins: known.touch.plugins_from(source).cloned().collect(),
+            kustomizations: known.touch.kustomizations_of(source).cloned().collect(),
+        }
+    }
+
+    /// Plugins first, since Kustomizations of the same commit wait for them.
+    fn wake(self, ctx: &Context) {
+        let plugins = self.plugins.into_iter();
+        plugins.for_each(|id| ctx.queues.wake_plugin(id));
+        let kustomizations = self.kustomizations.into_iter();
+        kustomizations.for_each(|id| ctx.queues.kustomizations.wake(id));
+    }
 }
 
 /// Takes up what an earlier process had in store, from the mirror: a server that is gone while we restart must not

@@ -237,8 +237,10 @@ impl Happening for Applied<'_> {
 /// A plugin was called.
 #[derive(Debug, Clone, Copy)]
 pub struct PluginCalled<'a> {
-    /// The ClusterPlugin's name.
+    /// `acme/stamp` of a tenant's, `stamp` of the platform's.
     pub plugin: &'a str,
+    /// For whom.
+    pub tenant: &'a str,
     /// What went wrong, if anything did.
     pub error: Option<&'a str>,
     /// What it said, already bounded.
@@ -249,13 +251,19 @@ pub struct PluginCalled<'a> {
 
 impl Happening for PluginCalled<'_> {
     fn log(&self) {
-        let plugin = self.plugin;
+        let (plugin, tenant) = (self.plugin, self.tenant);
         for line in self.said {
-            debug!(plugin, "plugin says: {line}");
+            debug!(plugin, tenant, "plugin says: {line}");
         }
         match self.error {
-            None => debug!(plugin, "plugin returned after {}", go(self.took)),
-            Some(error) => info!(plugin, error, "plugin failed after {}", go(self.took)),
+            None => debug!(plugin, tenant, "plugin returned after {}", go(self.took)),
+            Some(error) => info!(
+                plugin,
+                tenant,
+                error,
+                "plugin failed after {}",
+                go(self.took)
+            ),
         }
     }
 
@@ -267,6 +275,7 @@ impl Happening for PluginCalled<'_> {
         };
         let labels = PluginLabels {
             plugin: self.plugin.to_owned(),
+            tenant: self.tenant.to_owned(),
             result,
         };
         m.plugin_duration

@@ -68,6 +68,7 @@ pub(super) struct ActionLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct PluginLabels {
     pub(super) plugin: String,
+    pub(super) tenant: String,
     pub(super) result: &'static str,
 }
 
@@ -362,6 +363,7 @@ mod tests {
         metrics.tell(&Applied { changes: &changes });
         metrics.tell(&PluginCalled {
             plugin: "stamp",
+            tenant: "acme",
             error: None,
             said: &[],
             took,

@@ -7,15 +7,18 @@
 use std::sync::Arc;
 
 use reeve_api::kustomization::RemoteBase;
+use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::{Explained, Turn, chain};
+use reeve_core::plugin::PluginId;
 use reeve_core::remote;
 use tokio::time::Instant;
 
 use super::Wanted;
 use crate::bases::{Fetched, Fetcher, Lots};
 use crate::context::Context;
+use crate::functions::Functions;
 use crate::observe::happening::{self, RenderResult};
 use crate::renders::Made;
 
@@ -36,12 +39,15 @@ pub(super) async fn build(
     deadline: Instant,
 ) -> Result<Done, Explained> {
     let tree = &wanted.stored.artifact.tree;
+    let functions = Arc::new(functions(ctx, wanted));
+    // Whatever comes of it: one that could not be called may be, later.
+    let _told = Told(ctx, &wanted.spec.id, &functions);
     let before = ctx.renders.wants(&wanted.spec, tree);
     // What cannot be had need not be wanted any more.
     let gathered = gather(ctx, wanted, Lots::wanted(), before, deadline).await;
     let mut lots = gathered.unwrap_or_else(|_| Lots::wanted());
     for _round in 0..ROUNDS {
-        let lacking = match once(ctx, wanted, &lots, deadline).await? {
+        let lacking = match once(ctx, wanted, &lots, &functions, deadline).await? {
             Made::Wants(lacking) => lacking,
             Made::Bundle(bundle) => {
                 return Ok(Done {
@@ -75,24 +81,71 @@ async fn gather(
     Ok(lots)
 }
 
+/// What the build may call.
+fn functions(ctx: &Context, wanted: &Wanted) -> Functions {
+    let namespace = &wanted.spec.id.namespace;
+    let known = ctx.index.read(|known| {
+        let callable = |id: PluginId| {
+            let loaded = known.loaded.get(&id);
+            let ready = loaded.and_then(|loaded| loaded.ready.as_ref().ok().cloned());
+            (id, ready)
+        };
+        let platforms = known.cluster_plugins.keys();
+        let platforms = platforms.map(|name| (name.to_string(), PluginId::Platform(name.clone())));
+        let own = known.plugins.keys().filter(|id| id.namespace == *namespace);
+        let own = own.map(|id| (id.name.to_string(), PluginId::Tenant(id.clone())));
+        // A tenant's own comes later, and stays.
+        let both = platforms.chain(own);
+        both.map(|(name, id)| (name, callable(id))).collect()
+    });
+    Functions::new(ctx.sandbox.clone(), wanted.tenant.name.as_str(), known).within(namespace)
+}
+
+/// Remembers, when the build ends, which plugins it called: their changes wake the Kustomization.
+struct Told<'t>(&'t Context, &'t NamespacedName, &'t Functions);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        let Self(ctx, id, functions) = self;
+        let used = functions.used();
+        if used.is_empty() {
+            return;
+        }
+        let changed = ctx.index.write(|known| {
+            let now = |id: &PluginId| {
+                let ready = known.loaded.get(id)?.ready.as_ref().ok()?;
+                Some(ready.module.digest().to_owned())
+            };
+            let changed = used.iter().any(|(id, then)| now(id) != *then);
+            // What the build before it named is over.
+            known.users.retain(|_, users| {
+                users.remove(*id);
+                !users.is_empty()
+            });
+            for plugin in used.into_keys() {
+                known.users.entry(plugin).or_default().insert((*id).clone());
+            }
+            changed
+        });
+        if changed {
+            // While it was built: whoever loaded it did not know yet that it is used.
+            ctx.queues.kustomizations.wake((*id).clone());
+        }
+    }
+}
+
 async fn once(
     ctx: &Context,
     wanted: &Wanted,
     lots: &Lots,
+    functions: &Arc<Functions>,
     deadline: Instant,
 ) -> Result<Made, Explained> {
     let (snapshot, tree) = (wanted.stored.snapshot.clone(), &wanted.stored.artifact.tree);
     let begun = ctx.clock.instant();
     let answer = ctx
         .renders
-        .render(
-            &wanted.tenant.name,
-            snapshot,
-            tree,
-            lots,
-            &wanted.spec,
-            deadline,
-        )
+        .render(snapshot, tree, lots, &wanted.spec, functions, deadline)
         .await;
     ctx.metrics.tell(&happening::Rendered {
         result: answer

@@ -10,7 +10,7 @@ use kube::{Resource, ResourceExt as _};
 use reeve_api::FINALIZER;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
-use reeve_api::plugin::ClusterPlugin;
+use reeve_api::plugin::{ClusterPlugin, Plugin};
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
@@ -92,11 +92,16 @@ reported!(Project, "reeve", "reeve", known object => {
         .projects
         .get_mut(&object.metadata.name.as_deref()?.parse().ok()?)
 });
+reported!(
+    Plugin,
+    "reeve",
+    "reeve",
+    known object => { known.plugins.get_mut(&key(object.meta())?) }
+);
 reported!(ClusterPlugin, "reeve", "reeve", known object => {
-    let plugin = known
-        .plugins
-        .get_mut(&object.metadata.name.as_deref()?.parse().ok()?)?;
-    Some(&mut plugin.object)
+    known
+        .cluster_plugins
+        .get_mut(&object.metadata.name.as_deref()?.parse().ok()?)
 });
 
 /// An object's names, owned, for a log line.

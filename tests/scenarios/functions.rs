@@ -1,0 +1,129 @@
+//! KRM functions that are WebAssembly: run inside of the render, in the cluster as on a laptop.
+
+use reeve_api::reason::Reason;
+use reeve_tests::{Estate, objects, scenario, wait};
+use serde_json::json;
+
+use crate::command::reeve;
+use crate::guest;
+
+const KUSTOMIZATION: &str = "resources: [settings.yaml]\ntransformers: [function.yaml]\n";
+
+fn function(wasm: &str) -> String {
+    format!(
+        "apiVersion: example.com/v1\nkind: Stamp\nmetadata:\n  name: stamp\n  annotations:\n    \
+         config.kubernetes.io/function: |\n      wasm: {wasm}\nlabels: {{by: function}}\n"
+    )
+}
+
+fn component(path: &str) -> anyhow::Result<Vec<u8>> {
+    Ok(std::fs::read(
+        reeve_tests::root().join("target/plugins").join(path),
+    )?)
+}
+
+#[test]
+fn a_function_of_the_repository_changes_what_is_applied_and_one_that_fails_stops_it() {
+    scenario(async {
+        guest::install()?;
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("functional").await?;
+        let commit = tenant.commit([
+            (
+                "kustomization.yaml",
+                Some(KUSTOMIZATION.as_bytes().to_vec()),
+            ),
+            (
+                "function.yaml",
+                Some(function("{path: stamp.wasm}").into_bytes()),
+            ),
+            ("stamp.wasm", Some(component("stamp-labels.wasm")?)),
+        ])?;
+        tenant.call_hook().await?;
+        tenant.applied(&commit).await?;
+        let settings = tenant.api("v1", "ConfigMap");
+        let by = |labels: Option<&std::collections::BTreeMap<String, String>>| {
+            labels.and_then(|labels| labels.get("by").cloned())
+        };
+        let now = settings.get("settings").await?;
+        anyhow::ensure!(by(now.metadata.labels.as_ref()).as_deref() == Some("function"));
+
+        for (wasm, words) in [
+            ("{path: traps.wasm}", "function traps.wasm failed: "),
+            (
+                "{plugin: none}",
+                "function plugin none failed: there is no Plugin of that name",
+            ),
+            (
+                &*format!("{{path: stamp.wasm, sha256: \"{}\"}}", "0".repeat(64)),
+                "not what wasm.sha256 says",
+            ),
+        ] {
+            let told = tenant
+                .after(|draft| {
+                    draft.commit("function.yaml", function(wasm));
+                    draft.commit("traps.wasm", component(guest::TRAPS).unwrap());
+                })
+                .await?;
+            anyhow::ensure!(
+                told.ready.reason == Reason::PluginFailed.as_str()
+                    && told.ready.message.contains(words)
+                    && told.ready.message.contains("function.yaml"),
+                "{wasm}: {:?}",
+                told.ready
+            );
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_function_may_be_a_plugin_which_need_not_be_there_yet() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("functional-by-name").await?;
+        tenant
+            .after(|draft| draft.commit("kustomization.yaml", KUSTOMIZATION))
+            .await?;
+        tenant
+            .after(|draft| draft.commit("function.yaml", function("{plugin: stamp}")))
+            .await?;
+        tenant
+            .apply(&json!({
+                "apiVersion": "reeve.dev/v1alpha1", "kind": "Plugin",
+                "metadata": {"name": "stamp", "namespace": tenant.name()},
+                "spec": {
+                    "world": "transformer", "source": {"path": "stamp-labels.wasm"},
+                    "config": {"labels": {}}, "selector": {"matchLabels": {"never": "ever"}},
+                },
+            }))
+            .await?;
+        let kustomizations = tenant.kustomizations();
+        wait::for_object(&kustomizations, tenant.name(), "it is applied", |ks| {
+            objects::condition(&ks.data, "Ready").is_some_and(|ready| ready.status == "True")
+        })
+        .await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_build_on_a_laptop_runs_the_functions_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let write =
+        |name: &str, content: &[u8]| std::fs::write(dir.path().join(name), content).unwrap();
+    write("kustomization.yaml", KUSTOMIZATION.as_bytes());
+    write("function.yaml", function("{path: stamp.wasm}").as_bytes());
+    write("stamp.wasm", &component("stamp-labels.wasm").unwrap());
+    write(
+        "settings.yaml",
+        b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n",
+    );
+    let built = reeve(&["build", "."], dir.path()).unwrap();
+    let told = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{told}");
+    assert_eq!(
+        String::from_utf8_lossy(&built.stdout),
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  labels:\n    by: function\n  name: settings\n"
+    );
+}
