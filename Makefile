@@ -34,6 +34,7 @@ check: prepare ## Formatting, lints, shape and unit tests
 test: prepare plugins cluster ## Everything: check, cases, guests, scenarios on a real cluster
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@tests/cluster/build.sh gitea >/dev/null
 	$(BUILD)
 	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace
 

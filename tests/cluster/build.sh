@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Builds the Kubernetes control plane and the oracle CLIs from the Go modules beside this script.
+# Builds the Kubernetes control plane, the oracle CLIs and a forge from the Go modules beside this script.
 #
-#   build.sh                 every tool
+#   build.sh                 the control plane and the CLIs
 #   build.sh etcd kubectl    those tools
+#   build.sh gitea           the forge, which only the forge's own scenarios need
 #
 # Prints the directory that holds them on stdout, and nothing else there; progress goes to stderr.
 # The directory is named after everything that decides its contents, so a second run builds nothing.
 set -euo pipefail
-export LC_ALL=C GOWORK=off CGO_ENABLED=0
+export LC_ALL=C GOWORK=off
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 root=$(cd "$here/../.." && pwd -P)
@@ -28,7 +29,8 @@ source_of() {
     kustomize) echo kustomize sigs.k8s.io/kustomize/kustomize/v5 sigs.k8s.io/kustomize/kustomize/v5 ;;
     opa)       echo opa github.com/open-policy-agent/opa github.com/open-policy-agent/opa ;;
     helm)      echo helm helm.sh/helm/v4/cmd/helm helm.sh/helm/v4 ;;
-    *)         fail "no tool named '$1' (there are: ${all[*]})" ;;
+    gitea)     echo gitea . code.gitea.io/gitea ;;
+    *)         fail "no tool named '$1' (there are: ${all[*]} gitea)" ;;
   esac
 }
 
@@ -47,6 +49,7 @@ stamps() {
     flux)      printf -- '-X main.VERSION=%s' "${version#v}" ;;
     kustomize) printf -- '-X sigs.k8s.io/kustomize/api/provenance.version=%s' "$version" ;;
     helm)      printf -- '-X helm.sh/helm/v4/internal/version.version=%s' "$version" ;;
+    gitea)     printf -- '-X main.Version=%s' "${version#v}" ;;
   esac
 }
 
@@ -66,7 +69,7 @@ flux_modfile() {
 }
 
 build() {
-  local tool=$1 version dir package module scratch="$out/.building/$1" modfile=() began=$SECONDS
+  local tool=$1 version dir package module at cgo=0 scratch="$out/.building/$1" flags=() began=$SECONDS
   read -r dir package module < <(source_of "$tool")
   version=$(wanted "$tool")
   [ "$(cd "$here/$dir" && go list -m -f '{{.Version}}' "$module")" = "$version" ] ||
@@ -74,10 +77,11 @@ build() {
   printf 'cluster: building %s %s\n' "$tool" "$version" >&2
   rm -rf "$scratch"
   mkdir -p "$scratch" "$out/bin"
+  at=$here/$dir
   case $tool in
     flux)
       flux_modfile "$scratch" "$module"
-      modfile=(-modfile "$scratch/go.mod") ;;
+      flags=(-modfile "$scratch/go.mod") ;;
     kwok)
       # The Stages make KWOK play a kubelet. They land before the binary: a kwok that is there has its Stages.
       mkdir "$scratch/stages"
@@ -85,8 +89,18 @@ build() {
       chmod -R u+w "$scratch/stages"
       rm -rf "$out/stages"
       mv "$scratch/stages" "$out/stages" ;;
+    gitea)
+      # Its replace lines count only where it is the main module. What it reads at run time lands before the binary.
+      at=$(module_dir gitea "$module")
+      cgo=1
+      flags=(-buildvcs=false -tags 'sqlite sqlite_unlock_notify')
+      mkdir "$scratch/static"
+      cp -r "$at"/{templates,options,public} "$scratch/static/"
+      chmod -R u+w "$scratch/static"
+      rm -rf "$out/gitea"
+      mv "$scratch/static" "$out/gitea" ;;
   esac
-  (cd "$here/$dir" && go build -p 2 -trimpath "${modfile[@]}" \
+  (cd "$at" && CGO_ENABLED=$cgo go build -p 2 -trimpath "${flags[@]}" \
     -ldflags "-s -w $(stamps "$version" "$tool")" -o "$scratch/$tool" "$package") >&2 ||
     fail "$tool $version did not build"
   mv "$scratch/$tool" "$out/bin/$tool"

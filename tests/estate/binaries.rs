@@ -13,16 +13,28 @@ use anyhow::{Context as _, bail, ensure};
 /// The directory that holds what `tests/cluster/build.sh` built, building what is missing.
 fn built() -> anyhow::Result<&'static Path> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let built = BUILT.get_or_init(|| build().map_err(|why| format!("{why:#}")));
+    let built = BUILT.get_or_init(|| build(&[]).map_err(|why| format!("{why:#}")));
     match built {
         Ok(path) => Ok(path),
         Err(why) => bail!("{why}"),
     }
 }
 
-fn build() -> anyhow::Result<PathBuf> {
+/// The forge, which is not among the others because few need it and it is large, and the directory
+/// of what it reads.
+pub fn gitea() -> anyhow::Result<(PathBuf, PathBuf)> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build(&["gitea"]).map_err(|why| format!("{why:#}")));
+    match built {
+        Ok(dir) => Ok((dir.join("gitea"), dir.join("../gitea"))),
+        Err(why) => bail!("{why}"),
+    }
+}
+
+fn build(tools: &[&str]) -> anyhow::Result<PathBuf> {
     let script = crate::root().join("tests/cluster/build.sh");
     let out = Command::new(&script)
+        .args(tools)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

@@ -8,6 +8,7 @@
 pub mod binaries;
 pub mod controller;
 pub mod git;
+pub mod gitea;
 pub mod install;
 pub mod leftover;
 pub mod objects;
