@@ -20,7 +20,7 @@ pub use pattern::{NotAPattern, RemotePattern};
 /// Longer than any URL that is meant.
 const MAX_URL: usize = 2048;
 
-/// A text that nobody prints by accident. Only [`Secret::expose`] shows it.
+/// A text that nobody prints by accident. Only [`Secret::expose`] shows it, and its memory is wiped when it is dropped.
 ///
 /// ```
 /// let token = reeve_api::name::Secret::new("hunter2");
@@ -38,6 +38,15 @@ impl Secret {
     /// The text itself, for the one place that needs it.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.0).into_bytes();
+        bytes.fill(0);
+        // Else the compiler sees that nobody reads the zeros, and leaves them out.
+        std::hint::black_box(&bytes);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The shell: cluster, git, HTTP, clock, terminal.
 //!
-//! A list of rooms. Which way they may lean on each other: `cli`, `http` and `controller` on `cluster`, `git` and
-//! `store`; those on `observe` and `clock`. Decisions are `reeve_core`'s.
+//! A list of rooms. Which way they may lean on each other: `cli`, `http` and `controller` on `cluster`, `forge`,
+//! `git` and `store`; those on `observe` and `clock`. Decisions are `reeve_core`'s.
 
 pub mod bases;
 pub mod cli;
@@ -9,6 +9,7 @@ pub mod clock;
 pub mod cluster;
 pub mod context;
 pub mod controller;
+pub mod forge;
 mod functions;
 pub mod git;
 pub mod http;

@@ -63,7 +63,7 @@ async fn get(
     egress: &Arc<Egress>,
     hops: Option<&[RemotePattern]>,
 ) -> Result<Vec<u8>, String> {
-    let client = git::plain_client(egress).map_err(|why| why.to_string())?;
+    let client = git::plain_client(egress, &git::Tls::default()).map_err(|why| why.to_string())?;
     let mut url = Url::parse(address).map_err(|_| "it is no address".to_owned())?;
     let mut login = login(&mut url);
     for _hop in 0..HOPS {

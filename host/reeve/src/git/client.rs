@@ -39,15 +39,15 @@ pub(super) fn build(remote: &Remote) -> Result<reqwest::Client, Cause> {
     builder.build().map_err(failed)
 }
 
-/// A client for files of any host that `egress` lets be reached: no redirects, no connection kept.
-pub(crate) fn plain(egress: &Arc<Egress>) -> Result<reqwest::Client, Cause> {
+/// A client for any host that `egress` lets be reached: no redirects, no connection kept.
+pub(crate) fn plain(egress: &Arc<Egress>, trust: &Tls) -> Result<reqwest::Client, Cause> {
     let builder = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .pool_max_idle_per_host(0)
         .dns_resolver(Arc::new(Resolver(Arc::clone(egress))))
-        .tls_backend_preconfigured(tls(&Tls::default(), "")?);
+        .tls_backend_preconfigured(tls(trust, "")?);
     builder.build().map_err(|_| Cause::Url {
         url: String::new(),
         why: "no client can be made",

@@ -72,6 +72,32 @@ pub enum Denied {
 #[error("{0:?} is neither a host name nor a network such as 10.0.0.0/8")]
 pub struct NotARule(String);
 
+impl Denied {
+    /// The same once more, for who found it inside of another error.
+    pub(crate) fn told_again(&self) -> Self {
+        match self {
+            Self::Address { address, what } => Self::Address {
+                address: *address,
+                what,
+            },
+            Self::Resolved {
+                host,
+                address,
+                what,
+            } => Self::Resolved {
+                host: host.clone(),
+                address: *address,
+                what,
+            },
+            Self::Lookup { host, source } => Self::Lookup {
+                host: host.clone(),
+                source: std::io::Error::new(source.kind(), source.to_string()),
+            },
+            Self::NoAddress(host) => Self::NoAddress(host.clone()),
+        }
+    }
+}
+
 impl Egress {
     /// Refuses private addresses except those that `allow` names.
     pub fn new(allow: Vec<HostRule>) -> Self {

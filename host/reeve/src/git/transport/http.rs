@@ -277,26 +277,10 @@ fn unreachable(wire: &Wire, error: reqwest::Error) -> Cause {
     let mut clauses: Vec<String> = Vec::new();
     while let Some(cause) = source {
         if let Some(denied) = cause.downcast_ref::<egress::Denied>() {
-            // It is borrowed from reqwest's error, so its words are carried on instead.
             return match denied {
-                egress::Denied::Address { address, what } => Cause::Egress {
+                egress::Denied::Address { .. } | egress::Denied::Resolved { .. } => Cause::Egress {
                     url: wire.url(),
-                    source: egress::Denied::Address {
-                        address: *address,
-                        what,
-                    },
-                },
-                egress::Denied::Resolved {
-                    host,
-                    address,
-                    what,
-                } => Cause::Egress {
-                    url: wire.url(),
-                    source: egress::Denied::Resolved {
-                        host: host.clone(),
-                        address: *address,
-                        what,
-                    },
+                    source: denied.told_again(),
                 },
                 egress::Denied::Lookup { .. } | egress::Denied::NoAddress(_) => {
                     Cause::Unreachable {

@@ -1,0 +1,248 @@
+//! Performs the requests that a provider guest asks for. No forge is named here.
+//!
+//! The guest is called with an operation, says which request it wants, is called again with the answer, until it is done or
+//! refuses. Between the two lies everything that it has no hand in: which hosts are granted, which addresses are reached,
+//! the secrets, the signatures, the limits. What it deliberately doesn't: know Kubernetes, read a Secret, choose when to
+//! try again ([`Error`] says whose turn it is). How a guest is run is `reeve_wasm`'s.
+
+mod answer;
+mod blank;
+mod error;
+mod fill;
+mod grant;
+pub mod json;
+mod send;
+mod sign;
+mod slots;
+pub mod words;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reeve_api::name::Secret;
+
+use crate::clock::Clock;
+use crate::git::{Egress, Tls};
+use fill::{Filler, Reach};
+use send::Sender;
+use slots::Purse;
+use words::{Answer, Done, Next, Operation, Task};
+
+pub use error::{Cause, Error};
+pub use grant::{Asks, Grant, HostPattern, NotAHost, NotAsking};
+pub use slots::{Slot, Slots};
+
+/// What one operation may cost.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Requests.
+    pub requests: usize,
+    /// Bytes of a request, headers and body each.
+    pub request: usize,
+    /// Bytes of an answer's body.
+    pub answer: usize,
+    /// Bytes of what a guest notes to itself.
+    pub state: usize,
+    /// How long one request may take, its answer included.
+    pub each: Duration,
+    /// How long all of it may take.
+    pub deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests: 32,
+            request: 1 << 20,
+            answer: 4 << 20,
+            state: 64 << 10,
+            each: Duration::from_secs(15),
+            deadline: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A provider, and what it is given.
+pub struct Provider {
+    /// What it is called, for people.
+    pub name: String,
+    /// What its component asks for.
+    pub asks: Arc<Asks>,
+    /// What the platform grants it.
+    pub grant: Arc<Grant>,
+    /// The platform's secrets for it.
+    pub slots: Slots,
+    /// Which addresses may be reached.
+    pub egress: Arc<Egress>,
+    /// Whom it believes over https, beside the system's authorities.
+    pub tls: Tls,
+    /// What an operation may cost.
+    pub limits: Limits,
+    /// The time for its tokens.
+    pub clock: Clock,
+}
+
+/// What came of an operation.
+#[derive(Debug, PartialEq)]
+pub struct Outcome {
+    /// How it ended.
+    pub done: Done,
+    /// For git, where that was wanted.
+    pub credential: Option<Login>,
+    /// How many requests it took.
+    pub requests: usize,
+    /// What the guest logged.
+    pub log: Vec<String>,
+}
+
+/// Who git is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// The password or token.
+    pub password: Secret,
+    /// Until when it holds; none for always.
+    pub expires: Option<Timestamp>,
+}
+
+/// What one step of a guest brought.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// What comes next.
+    pub next: Next,
+    /// What it logged.
+    pub log: Vec<String>,
+}
+
+impl Provider {
+    /// Carries `operation` out; `step` calls the guest with the operation, its state and the last answer.
+    ///
+    /// What the operation says of slots is written by the host: those that are filled, and asked for.
+    ///
+    /// # Errors
+    /// When the guest refuses or misbehaves, when the forge cannot be reached, when it takes too long.
+    pub async fn run<S, F>(&self, operation: Operation, step: S) -> Result<Outcome, Error>
+    where
+        S: FnMut(Operation, String, Option<Answer>) -> F,
+        F: Future<Output = Result<Step, Cause>>,
+    {
+        let task = error::name(&operation.task);
+        let after = self.limits.deadline;
+        let outcome = match tokio::time::timeout(after, self.carry_out(operation, step)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Cause::Deadline { after }),
+        };
+        outcome.map_err(|source| Error {
+            plugin: self.name.clone(),
+            task,
+            source,
+        })
+    }
+
+    async fn carry_out<S, F>(&self, mut operation: Operation, mut step: S) -> Result<Outcome, Cause>
+    where
+        S: FnMut(Operation, String, Option<Answer>) -> F,
+        F: Future<Output = Result<Step, Cause>>,
+    {
+        let reach = Reach {
+            asks: Arc::clone(&self.asks),
+            grant: Arc::clone(&self.grant),
+        };
+        let mut purse = Purse::new(&self.asks, &self.slots)?;
+        let sender = Sender::new(&self.egress, &self.tls, &self.limits)?;
+        let (mut state, mut answer) = (String::new(), None);
+        let (mut requests, mut log) = (0, Vec::new());
+        loop {
+            operation.slots = purse.names();
+            let told = step(operation.clone(), std::mem::take(&mut state), answer.take()).await?;
+            log.extend(told.log);
+            let request = match told.next {
+                Next::Request(request) => request,
+                Next::Done(done) => {
+                    let credential = ending(&operation, &done, &purse, &reach)?;
+                    return Ok(Outcome {
+                        done,
+                        credential,
+                        requests,
+                        log,
+                    });
+                }
+            };
+            bounded("bytes of state", request.state.len(), self.limits.state)?;
+            requests += 1;
+            bounded("requests", requests, self.limits.requests)?;
+            let filler = Filler {
+                purse: &mut purse,
+                reach: &reach,
+                limits: &self.limits,
+                now: self.clock.now(),
+            };
+            let prepared = filler.prepare(&request)?;
+            let url = prepared.url.clone();
+            let raw = sender.send(prepared).await?;
+            answer = Some(answer::open(raw, &url, &request.secrets, &mut purse).await?);
+            state = request.state;
+        }
+    }
+}
+
+fn bounded(what: &'static str, count: usize, most: usize) -> Result<(), Cause> {
+    if count > most {
+        return Err(Cause::TooMuch { what, most });
+    }
+    Ok(())
+}
+
+/// Holds what a guest ended with against what was asked, and finds the password that it names.
+fn ending(
+    operation: &Operation,
+    done: &Done,
+    purse: &Purse,
+    reach: &Reach,
+) -> Result<Option<Login>, Cause> {
+    match (&operation.task, done) {
+        (Task::GitCredential(_), Done::Credential(given)) => {
+            let wrong = Cause::Ending;
+            let odd = |c: char| c.is_control() || c == ':';
+            if given.username.len() > 256 || given.username.contains(odd) {
+                return Err(wrong("a user name that no git server has"));
+            }
+            let url = reach.admit(&operation.repository.url)?;
+            let expires = given.expires_at.as_deref().map(str::parse).transpose();
+            Ok(Some(Login {
+                user: given.username.clone(),
+                password: purse.ending(&given.password, &url)?,
+                expires: expires.map_err(|_| wrong("an expiry that is no time (RFC 3339)"))?,
+            }))
+        }
+        (
+            Task::DeployKeyPresent(_) | Task::WebhookPresent(_) | Task::CommitStatus(_),
+            Done::Present(_),
+        )
+        | (Task::DeployKeyAbsent(_) | Task::WebhookAbsent(_), Done::Absent)
+        | (Task::WebhookCheck(_), Done::Webhook(_))
+        | (Task::PullRequest(_), Done::PullRequest(_)) => Ok(None),
+        (_, Done::Credential(_)) => Err(Cause::Ending("a credential")),
+        (_, Done::Present(_)) => Err(Cause::Ending("that something is there")),
+        (_, Done::Absent) => Err(Cause::Ending("that something is gone")),
+        (_, Done::Webhook(_)) => Err(Cause::Ending("a webhook")),
+        (_, Done::PullRequest(_)) => Err(Cause::Ending("a pull request")),
+    }
+}
+
+/// Reads a URL as the repository that a provider is told of; none when it is none.
+pub fn repository(url: &str) -> Option<words::Repository> {
+    let parsed = reeve_api::name::RemoteUrl::parse(url).ok()?;
+    let path = parsed.path().trim_matches('/');
+    Some(words::Repository {
+        url: parsed.without_userinfo(),
+        host: parsed.host().to_owned(),
+        path: path.strip_suffix(".git").unwrap_or(path).to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
