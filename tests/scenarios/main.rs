@@ -18,6 +18,7 @@ mod estate;
 mod faults;
 mod flux_cli;
 mod flux_logs;
+mod forge;
 mod functions;
 mod git;
 mod ground;

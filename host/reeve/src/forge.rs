@@ -10,11 +10,11 @@ mod blank;
 mod error;
 mod fill;
 mod grant;
+mod guest;
 pub mod json;
 mod send;
 mod sign;
 mod slots;
-pub mod words;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ use fill::{Filler, Reach};
 use send::Sender;
 use slots::Purse;
 use words::{Answer, Done, Next, Operation, Task};
+
+pub use reeve_wasm::{Step, provider as words};
 
 pub use error::{Cause, Error};
 pub use grant::{Asks, Grant, HostPattern, NotAHost, NotAsking};
@@ -106,15 +108,6 @@ pub struct Login {
     pub password: Secret,
     /// Until when it holds; none for always.
     pub expires: Option<Timestamp>,
-}
-
-/// What one step of a guest brought.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    /// What comes next.
-    pub next: Next,
-    /// What it logged.
-    pub log: Vec<String>,
 }
 
 impl Provider {

@@ -1,0 +1,150 @@
+//! A pull request from a branch: opened, or brought up to date.
+
+use serde_json::{Value, json};
+
+use crate::exports::reeve::plugin::provide::{Done, Next, PullRequest, PullRequestState, Refusal};
+use crate::talk::{Gitea, Note, escaped, no};
+use crate::{Heard, lost};
+
+const OPEN: &str = "pulls?state=open";
+
+pub(crate) fn step(gitea: &Gitea, pull: &PullRequest, heard: Heard) -> Result<Next, Refusal> {
+    let Some((mut note, answer)) = heard else {
+        return Ok(gitea.list(OPEN, Note::at("list")));
+    };
+    match note.stage.as_str() {
+        "list" => {
+            let (open, more) = gitea.page(&answer, &mut note, "listing the pull requests")?;
+            match open.iter().find(|known| is_from(known, &pull.head)) {
+                Some(known) => update(gitea, pull, known),
+                None if more => Ok(gitea.list(OPEN, note)),
+                None => Ok(open_one(gitea, pull)),
+            }
+        }
+        // Somebody was faster.
+        "open" if answer.status == 409 => {
+            let path = format!("pulls/{}/{}", escaped(&pull.base), escaped(&pull.head));
+            Ok(gitea.of_repo("GET", &path, None, &Note::at("find")))
+        }
+        "open" => {
+            let made = gitea.json(&answer, &[201], "opening the pull request")?;
+            label(gitea, pull, &made)
+        }
+        "find" => {
+            let known = gitea.json(&answer, &[200], "finding the pull request")?;
+            update(gitea, pull, &known)
+        }
+        "update" => {
+            let known = gitea.json(&answer, &[200, 201], "updating the pull request")?;
+            label(gitea, pull, &known)
+        }
+        "label" | "make" => labels(gitea, note, &answer),
+        _ => Err(lost(&note)),
+    }
+}
+
+fn open_one(gitea: &Gitea, pull: &PullRequest) -> Next {
+    let wanted = json!({
+        "head": pull.head, "base": pull.base, "title": pull.title, "body": pull.body,
+    });
+    gitea.of_repo("POST", "pulls", Some(wanted), &Note::at("open"))
+}
+
+/// Whether it is from that branch of this repository, not from a fork's of the same name.
+fn is_from(known: &Value, head: &str) -> bool {
+    known["head"]["ref"] == *head && known["head"]["repo_id"] == known["base"]["repo_id"]
+}
+
+fn update(gitea: &Gitea, pull: &PullRequest, known: &Value) -> Result<Next, Refusal> {
+    let mut change = json!({});
+    for (name, want) in [("title", &pull.title), ("body", &pull.body)] {
+        if known[name].as_str().unwrap_or_default().trim_end() != want.trim_end() {
+            change[name] = json!(want);
+        }
+    }
+    if known["base"]["ref"] != *pull.base {
+        change["base"] = json!(pull.base);
+    }
+    if change == json!({}) {
+        return label(gitea, pull, known);
+    }
+    let path = format!("pulls/{}", number(known)?);
+    Ok(gitea.of_repo("PATCH", &path, Some(change), &Note::at("update")))
+}
+
+/// Sets the labels that it lacks; others stay.
+fn label(gitea: &Gitea, pull: &PullRequest, known: &Value) -> Result<Next, Refusal> {
+    let mut note = Note::at("label");
+    note.ids = vec![number(known)?];
+    note.url = known["html_url"].as_str().unwrap_or_default().to_owned();
+    note.names = lacking(&pull.labels, &known["labels"]);
+    if note.names.is_empty() {
+        return done(&note);
+    }
+    Ok(set(gitea, &note))
+}
+
+/// Gitea leaves out labels that the repository does not have: those are made.
+fn labels(gitea: &Gitea, mut note: Note, answer: &crate::Answer) -> Result<Next, Refusal> {
+    if note.stage == "make" {
+        gitea.json(answer, &[201], "making a label")?;
+        note.todo.pop();
+    } else {
+        let has = gitea.json(answer, &[200], "setting the labels")?;
+        note.todo = lacking(&note.names, &has);
+        match note.todo.first() {
+            None => return done(&note),
+            // They were made, and still are not there.
+            Some(name) if note.fits => {
+                return Err(no(format!("Gitea does not set the label {name:?}")));
+            }
+            Some(_) => note.fits = true,
+        }
+    }
+    Ok(match note.todo.last() {
+        Some(name) => {
+            let wanted = json!({"name": name, "color": "#ededed"});
+            note.stage = "make".to_owned();
+            gitea.of_repo("POST", "labels", Some(wanted), &note)
+        }
+        None => {
+            note.stage = "label".to_owned();
+            set(gitea, &note)
+        }
+    })
+}
+
+fn set(gitea: &Gitea, note: &Note) -> Next {
+    let number = note.ids.first().copied().unwrap_or_default();
+    let wanted = json!({"labels": note.names});
+    gitea.of_repo(
+        "POST",
+        &format!("issues/{number}/labels"),
+        Some(wanted),
+        note,
+    )
+}
+
+fn lacking(wanted: &[String], has: &Value) -> Vec<String> {
+    let has: Vec<&str> = has
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|label| label["name"].as_str())
+        .collect();
+    let lacking = wanted.iter().filter(|name| !has.contains(&name.as_str()));
+    lacking.cloned().collect()
+}
+
+fn number(known: &Value) -> Result<u64, Refusal> {
+    known["number"]
+        .as_u64()
+        .ok_or_else(|| no("Gitea answered with a pull request without a number"))
+}
+
+fn done(note: &Note) -> Result<Next, Refusal> {
+    Ok(Next::Done(Done::PullRequest(PullRequestState {
+        number: note.ids.first().copied().unwrap_or_default(),
+        url: note.url.clone(),
+    })))
+}
