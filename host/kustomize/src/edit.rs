@@ -25,6 +25,7 @@ pub use image::ImageEdit;
 
 use crate::budget::Budget;
 use crate::error::{Error, Place, Why};
+use crate::file::Kustomization;
 use crate::options::{Limits, Selector};
 use crate::yaml::{Layout, Marks, Reader, Shape, Typing};
 use fields::Fields;
@@ -194,6 +195,10 @@ pub fn edit(bytes: &[u8], file: &str, change: &Edit) -> Result<Edited, Error> {
     if again.ok().as_ref() != Some(&new) {
         let why = "is written in a way that cannot be edited safely: edit this file by hand";
         return Err(Error::invalid(file, why));
+    }
+    // What kustomize writes is written, whether it can be built or not.
+    if let Err(why) = Kustomization::parse(written.as_bytes(), file, &budget) {
+        notes.push(format!("the file cannot be built like this: {why}"));
     }
     Ok(Edited {
         text: format!("{mark}{written}"),

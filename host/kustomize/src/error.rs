@@ -94,6 +94,13 @@ pub enum Why {
 }
 
 impl Place {
+    /// The same place with its file named as `map` names it. An address is no path of the tree and stays.
+    #[must_use]
+    pub fn with_path(mut self, map: impl Fn(&str) -> String) -> Self {
+        self.file = renamed(&self.file, map);
+        self
+    }
+
     /// A file, and no more is known.
     pub(crate) fn of_file(file: &str) -> Self {
         Self {
@@ -110,6 +117,14 @@ impl Place {
             field: Some(field),
             ..self.clone()
         }
+    }
+}
+
+/// What `map` makes of a path of the tree; anything else, such as an address, is as it was.
+fn renamed(path: &str, map: impl Fn(&str) -> String) -> String {
+    match path.is_empty() || path.contains("://") {
+        true => path.to_owned(),
+        false => map(path),
     }
 }
 
@@ -185,14 +200,8 @@ impl Error {
     /// than the tree's root. What is no path of the tree, such as an address, is not asked about.
     #[must_use]
     pub fn with_paths(mut self, map: impl Fn(&str) -> String) -> Self {
-        let rename = |path: &mut String| {
-            if !path.contains("://") {
-                *path = map(path);
-            }
-        };
-        if !self.place.file.is_empty() {
-            rename(&mut self.place.file);
-        }
+        let rename = |path: &mut String| *path = renamed(path, &map);
+        self.place = self.place.with_path(&map);
         match &mut self.why {
             Why::Missing { path, .. } => rename(path),
             Why::Cycle(members) => members.iter_mut().for_each(rename),

@@ -1,6 +1,6 @@
 //! YAML as kustomize reads and writes it.
 //!
-//! Typing of plain scalars lives in `yaml/scalar.rs`, the tree in `yaml/node.rs`, reading in `yaml/load.rs`, writing in
+//! Typing of plain scalars lives in `yaml/scalar.rs`, the tree in `yaml/{node,mapping}.rs`, reading in `yaml/load.rs`, writing in
 //! `yaml/emit.rs`, places of values in `yaml/layout.rs`, writing again
 //! what was changed inside in `yaml/restyle.rs`. No rule about Kubernetes is here.
 

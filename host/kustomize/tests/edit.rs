@@ -328,3 +328,24 @@ fn what_cannot_be_edited_safely_is_refused_by_field() {
         );
     }
 }
+
+#[test]
+fn a_file_that_cannot_be_built_after_an_edit_is_said_to_be_such() {
+    let set = Edit::SetText(TextField::Namespace, "shop".to_owned());
+    for (before, note) in [
+        (
+            "nameSuffix: {a: b}\n",
+            "the file cannot be built like this: k.yaml:3:1: nameSuffix: ",
+        ),
+        (
+            "images:\n- newTag: [a]\n  name: b\n",
+            "the file cannot be built like this: k.yaml:4:3: images[0].newTag: ",
+        ),
+    ] {
+        let edited = edit(format!("{HEAD}{before}").as_bytes(), "k.yaml", &set).unwrap();
+        let notes = edited.notes;
+        assert!(notes.len() == 1 && notes[0].starts_with(note), "{notes:?}");
+    }
+    let edited = edit(format!("{HEAD}namePrefix: a-\n").as_bytes(), "k.yaml", &set).unwrap();
+    assert_eq!(edited.notes, Vec::<String>::new());
+}
