@@ -2,8 +2,8 @@
 //!
 //! 500 of them, or 20,000 where `REEVE_SOAK` is set, always the same. `REEVE_SEED=N` runs the one of that number, with
 //! `REEVE_COUNT` as many from there on. One that differs is made small and printed; it becomes a folder of
-//! `tests/cases/render`. The places in which the two differ on purpose are in
-//! `SHORTCOMINGS.md`, and not made here, but for what `random/known.rs` knows.
+//! `tests/cases/render`. The places in which the two differ on purpose are in `SHORTCOMINGS.md`, and not made here, but for
+//! what `random/known.rs` knows.
 
 mod builtin;
 mod case;
