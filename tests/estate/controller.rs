@@ -208,6 +208,7 @@ fn flags(kubeconfig: &Path, storage: &Path, ports: Ports) -> Vec<String> {
         "--platform-service-account=kustomize-controller".to_owned(),
         "--tenant-service-account=flux".to_owned(),
         "--allow-source-hosts=127.0.0.1,127.0.0.0/8".to_owned(),
+        "--plain-http-providers".to_owned(),
         format!("--storage-path={}", storage.display()),
         format!("--storage-addr=127.0.0.1:{}", ports.artifacts),
         format!("--storage-adv-addr=127.0.0.1:{}", ports.artifacts),

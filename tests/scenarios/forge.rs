@@ -26,6 +26,7 @@ use listener::Listener;
 
 mod cases;
 mod listener;
+mod login;
 
 /// What webhooks are signed with here.
 const SIGNATURE: &str = "what-hooks-are-signed-with";

@@ -70,6 +70,11 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub remote_bases: Vec<RemotePattern>,
+    /// PluginHosts are the hosts that the tenant's own provider plugins may be granted: `git.example`, `git.example:3000`, or
+    /// `*.git.example` for those below it. None without a Tenant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
+    pub plugin_hosts: Vec<String>,
 }
 
 /// The account that Flux's multi-tenancy guides give to a tenant.

@@ -4,6 +4,7 @@
 //! `index`'s to say.
 
 mod config;
+pub mod grant;
 mod rest;
 mod schema;
 mod tally;

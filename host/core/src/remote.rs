@@ -97,6 +97,7 @@ mod tests {
             namespaces: BTreeSet::from([namespace.clone()]),
             declared: patterns.map(|patterns| Declared {
                 sources: BTreeSet::new(),
+                plugin_hosts: BTreeSet::new(),
                 remote_bases: read(patterns),
                 service_account: account(),
             }),

@@ -7,6 +7,7 @@ mod range;
 
 use std::time::Duration;
 
+use reeve_api::PROVIDER;
 use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl};
 use reeve_api::source::{GitProvider, GitRepository, GitRepositoryRef, GitRepositorySpec};
 
@@ -38,6 +39,8 @@ pub struct Wanted {
     pub suspend: bool,
     /// The Secret with credentials, in the object's own namespace.
     pub secret: Option<ObjectName>,
+    /// The provider plugin that has the credentials.
+    pub provider: Option<ObjectName>,
     /// The Secret with the proxy, in the object's own namespace.
     pub proxy_secret: Option<ObjectName>,
     /// Which generation of the object this is.
@@ -86,7 +89,9 @@ impl Wanted {
             let why = format_args!("{timeout:?} is not between 1s and 1h");
             return Err(Error::invalid("spec.timeout", why));
         }
+        let provider = provider(object)?;
         Ok(Self {
+            provider,
             // The error of a URL holds none of its text: it may hold a password.
             url: RemoteUrl::parse(&spec.url).map_err(|why| Error::invalid("spec.url", why))?,
             reference: reference(spec.reference.as_ref())?,
@@ -100,6 +105,21 @@ impl Wanted {
             id,
         })
     }
+}
+
+/// The provider plugin that the object names.
+fn provider(object: &GitRepository) -> Result<Option<ObjectName>, Error> {
+    const FIELD: &str = "metadata.annotations[reeve.dev/provider]";
+    let annotations = object.metadata.annotations.as_ref();
+    let Some(name) = annotations.and_then(|all| all.get(PROVIDER)) else {
+        return Ok(None);
+    };
+    if object.spec.secret_ref.is_some() {
+        let why = "credentials come from spec.secretRef or from a provider, not from both";
+        return Err(Error::invalid(FIELD, why));
+    }
+    let name = name.parse().map_err(|why| Error::invalid(FIELD, why))?;
+    Ok(Some(name))
 }
 
 /// Every field that is accepted by the schema, set, and not acted on.

@@ -62,6 +62,8 @@ pub struct Declared {
     pub sources: BTreeSet<ObjectName>,
     /// The remote resources that its kustomizations may name.
     pub remote_bases: Vec<RemotePattern>,
+    /// The hosts that its provider plugins may be granted.
+    pub plugin_hosts: BTreeSet<String>,
     /// The account, in each of its namespaces, as which its Secrets are read.
     pub service_account: ServiceAccountName,
 }
@@ -134,6 +136,7 @@ impl Tenants {
             declared: Declared {
                 sources: object.spec.sources.iter().cloned().collect(),
                 remote_bases: object.spec.remote_bases.clone(),
+                plugin_hosts: object.spec.plugin_hosts.iter().cloned().collect(),
                 service_account: object.spec.service_account_name.clone(),
             },
         };

@@ -42,6 +42,8 @@ pub struct Context {
     pub(crate) store: Store,
     pub(crate) renders: Renders,
     pub(crate) sandbox: Sandbox,
+    /// Whether provider plugins may be sent to hosts over plain HTTP.
+    pub(crate) plain_http: bool,
     /// Where components lie that a plugin names by its path.
     pub(crate) plugins_dir: Option<PathBuf>,
     pub(crate) rules: &'static Rules,

@@ -8,6 +8,7 @@ mod follow;
 mod housekeeping;
 mod kustomization;
 mod plugin;
+mod provider;
 mod queue;
 mod receiver;
 mod report;
@@ -27,6 +28,7 @@ use tracing::Instrument as _;
 use crate::context::{Context, Queues};
 use crate::observe::{Kind, Object, trace};
 
+pub(crate) use provider::Kept;
 pub(crate) use queue::Queue;
 pub(crate) use receiver::answer_nudges;
 pub(crate) use underway::Underway;

@@ -19,7 +19,9 @@ use reeve_core::plugin::{PluginId, Strikes, Tally};
 use reeve_core::status::Memory;
 use reeve_core::tenancy::{Grounds, Tenants};
 use reeve_wasm::{Budget, Module};
+use serde_json::Value;
 
+use crate::controller::Kept;
 use crate::git::Snapshot;
 
 /// What the watches have told.
@@ -41,6 +43,8 @@ pub(crate) struct Known {
     pub(crate) waiting: BTreeMap<PluginId, BTreeSet<NamespacedName>>,
     /// Kustomizations whose last build called a plugin as a function, or tried to.
     pub(crate) users: BTreeMap<PluginId, BTreeSet<NamespacedName>>,
+    /// Logins of sources that provider plugins have brought.
+    pub(crate) logins: BTreeMap<NamespacedName, Kept>,
     pub(crate) calls: Calls,
     pub(crate) stored: BTreeMap<NamespacedName, Stored>,
     /// Sources that had a run since this process started.
@@ -70,6 +74,8 @@ pub(crate) struct Callable {
     /// JSON.
     pub(crate) config: String,
     pub(crate) budget: Budget,
+    /// What the component asks for, in its own words.
+    pub(crate) asks: Option<Value>,
 }
 
 impl Callable {
@@ -173,6 +179,7 @@ impl Known {
             loaded: BTreeMap::new(),
             waiting: BTreeMap::new(),
             users: BTreeMap::new(),
+            logins: BTreeMap::new(),
             calls: Calls::default(),
             stored: BTreeMap::new(),
             looked_at: BTreeSet::new(),

@@ -25,6 +25,26 @@ fn with(field: &str, value: Value) -> Result<Wanted, Error> {
 }
 
 #[test]
+fn a_provider_is_named_by_an_annotation_and_not_beside_a_secret() {
+    let named = |provider: &str, secret: Value| {
+        let object = json!({
+            "metadata": {"namespace": "acme", "name": "web", "annotations": {"reeve.dev/provider": provider}},
+            "spec": {"interval": "1m", "timeout": "60s", "url": "https://git.example/acme/web", "secretRef": secret},
+        });
+        Wanted::parse(&serde_json::from_value(object).unwrap())
+    };
+    let wanted = named("forge", Value::Null).unwrap();
+    assert_eq!(wanted.provider.unwrap().to_string(), "forge");
+    for (provider, secret, want) in [
+        ("forge", json!({"name": "key"}), "not from both"),
+        ("Not A Name", Value::Null, "reeve.dev/provider"),
+    ] {
+        let told = named(provider, secret).unwrap_err().to_string();
+        assert!(told.contains(want), "{told}");
+    }
+}
+
+#[test]
 fn a_healthy_source_is_read() {
     let wanted = with("suspend", json!(false)).unwrap();
     assert_eq!(wanted.id.to_string(), "acme/web");

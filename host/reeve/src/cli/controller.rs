@@ -71,6 +71,9 @@ pub(super) struct ControllerArgs {
     /// addresses are refused otherwise
     #[arg(long, value_name = "HOST|CIDR,…", value_delimiter = ',')]
     allow_source_hosts: Vec<HostRule>,
+    /// Let provider plugins send secrets to granted hosts over plain HTTP; whoever is on the way reads them
+    #[arg(long)]
+    plain_http_providers: bool,
     /// Remote resources that Kustomizations of platform namespaces may name: hosts, or addresses in which `*` stands for
     /// anything. What a tenant may name is in its Tenant object
     #[arg(long, value_name = "PATTERN,…", value_delimiter = ',')]
@@ -285,6 +288,7 @@ async fn context(
         store,
         renders: Renders::new(),
         sandbox,
+        plain_http: args.plain_http_providers,
         plugins_dir: args.plugins_dir.clone(),
         rules: Rules::shipped(),
         grounds,

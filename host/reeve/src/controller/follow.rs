@@ -164,6 +164,7 @@ impl Followed for GitRepository {
             known.sources.remove(&id);
             known.stored.remove(&id);
             known.looked_at.remove(&id);
+            known.logins.remove(&id);
             known.memory.remove(&target);
             known.touch.kustomizations_of(&id).cloned().collect()
         });

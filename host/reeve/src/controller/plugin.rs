@@ -158,6 +158,7 @@ async fn callable(ctx: &Context, wanted: &Wanted<'_>) -> Result<Callable, Explai
         module,
         config,
         budget,
+        asks: facts.manifest,
     })
 }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_api::meta::Artifact;
-use reeve_api::name::{NamespacedName, ObjectName};
+use reeve_api::name::{NamespacedName, ObjectName, Scheme};
+use reeve_api::reason::Reason;
 use reeve_api::source::{GitRepository, GitRepositoryStatus};
 use reeve_core::artifact::Revision;
-use reeve_core::failure::Explained;
+use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::plugin::PluginId;
 use reeve_core::schedule::Next;
@@ -18,6 +19,7 @@ use reeve_core::source::Wanted;
 use reeve_core::status::{self, Frame, SourceOutcome, SourceProgress};
 use tokio::time::Instant;
 
+use super::provider;
 use super::report::{self, Announced, Run};
 use crate::context::Context;
 use crate::git::{self, Remote, credential};
@@ -141,6 +143,8 @@ async fn fetch(
     let resolved = match asked {
         Ok(resolved) => resolved,
         Err(why) => {
+            // It may have been taken back at the forge: the next try asks for another.
+            provider::forget(ctx, id);
             restore(ctx, id, wanted, &remote, deadline).await;
             return Err(Explained::of(&why).into());
         }
@@ -303,9 +307,10 @@ async fn restore(
 
 /// Who we are to the repository, and how it is reached.
 async fn remote(ctx: &Context, wanted: &Wanted) -> Result<Arc<Remote>, Explained> {
-    let data = match &wanted.secret {
-        Some(name) => secret(ctx, wanted, name).await?,
-        None => credential::Data::new(),
+    let data = match (&wanted.secret, &wanted.provider) {
+        (Some(name), _) => secret(ctx, wanted, name).await?,
+        (None, Some(name)) => brought(ctx, wanted, name).await?,
+        (None, None) => credential::Data::new(),
     };
     let (credential, tls) =
         credential::from_secret(&wanted.url, &data).map_err(|why| unusable(&why.into()))?;
@@ -324,6 +329,22 @@ async fn remote(ctx: &Context, wanted: &Wanted) -> Result<Arc<Remote>, Explained
         proxy,
         egress,
     }))
+}
+
+/// What a provider plugin says that a Secret would.
+async fn brought(
+    ctx: &Context,
+    wanted: &Wanted,
+    name: &ObjectName,
+) -> Result<credential::Data, Explained> {
+    if wanted.url.scheme() == Scheme::Ssh {
+        let message = "a provider has logins for https; spec.url is of ssh";
+        return Err(Explained::new(Reason::InvalidSpec, Turn::Owner, message));
+    }
+    let login = provider::login(ctx, &wanted.id, name, &wanted.url).await?;
+    let entry = |key: &str, value: &str| (key.to_owned(), value.as_bytes().to_vec());
+    let user = entry("username", &login.user);
+    Ok([user, entry("password", login.password.expose())].into())
 }
 
 async fn secret(

@@ -1,0 +1,265 @@
+//! Asks a provider plugin for the login of a repository.
+//!
+//! A GitRepository names it by an annotation. Its secrets are read as whoever owns the plugin's namespace; what it may reach
+//! is what its component asks for, its object grants and, for a tenant's, its Tenant allows. The requests are `forge`'s.
+//! Logins are kept in memory until they are about to end, so that looking for changes asks the forge nothing.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reeve_api::name::{NamespacedName, ObjectName, PluginName, RemoteUrl, Secret};
+use reeve_api::plugin::{Component, Slot as Wish};
+use reeve_api::reason::Reason;
+use reeve_core::failure::{Explained, Turn, chain};
+use reeve_core::plugin::{PluginId, grant};
+
+use crate::context::Context;
+use crate::forge::words::{Operation, Task};
+use crate::forge::{Asks, Grant, HostPattern, Limits, Login, Provider, Slot, Slots, repository};
+use crate::git::Tls;
+use crate::index::Callable;
+use crate::observe::happening::PluginCalled;
+
+/// How long a login is kept at most: so long may it be used after the secret behind it was taken away.
+const KEPT: Duration = Duration::from_secs(10 * 60);
+/// How long before its end a login is not used any more: a fetch may take a while.
+const BEFORE_ITS_END: Duration = Duration::from_secs(5 * 60);
+
+/// A login, and for how long it is good.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    of: Of,
+    until: Timestamp,
+    login: Login,
+}
+
+/// What a login was asked for by: of anything else it is another login.
+#[derive(Clone, PartialEq, Eq)]
+struct Of {
+    plugin: PluginId,
+    generation: Option<i64>,
+    digest: String,
+    url: String,
+}
+
+/// Who git is to be at `url`, for the GitRepository `source`.
+pub(super) async fn login(
+    ctx: &Context,
+    source: &NamespacedName,
+    name: &ObjectName,
+    url: &RemoteUrl,
+) -> Result<Login, Explained> {
+    let (id, component) = find(ctx, source, name)?;
+    let (callable, generation) = callable(ctx, &id)?;
+    let of = Of {
+        plugin: id.clone(),
+        generation,
+        digest: callable.module.digest().to_owned(),
+        url: url.without_userinfo(),
+    };
+    let now = ctx.clock.now();
+    let kept = ctx.index.read(|known| known.logins.get(source).cloned());
+    if let Some(kept) = kept
+        && kept.of == of
+        && now < kept.until
+    {
+        return Ok(kept.login);
+    }
+    let login = ask(ctx, &id, &component, &callable, url).await?;
+    let longest = now.checked_add(KEPT).unwrap_or(now);
+    let end = login
+        .expires
+        .and_then(|end| end.checked_sub(BEFORE_ITS_END).ok());
+    let kept = Kept {
+        of,
+        until: end.map_or(longest, |end| end.min(longest)),
+        login: login.clone(),
+    };
+    ctx.index
+        .write(|known| known.logins.insert(source.clone(), kept));
+    Ok(login)
+}
+
+/// Forgets the login of a source: it was refused, or is not wanted any more.
+pub(super) fn forget(ctx: &Context, source: &NamespacedName) {
+    ctx.index.write(|known| known.logins.remove(source));
+}
+
+/// The plugin of that name: one of the source's namespace before the platform's. The platform's has the platform's secrets,
+/// which open every repository of a forge: it serves sources in the platform's own namespaces only.
+fn find(
+    ctx: &Context,
+    source: &NamespacedName,
+    name: &ObjectName,
+) -> Result<(PluginId, Component), Explained> {
+    let own = NamespacedName {
+        namespace: source.namespace.clone(),
+        name: name.clone(),
+    };
+    let namespace = &source.namespace;
+    let platforms = ctx.grounds.is_platform(namespace) || ctx.grounds.is_config(namespace);
+    let found = ctx.index.read(|known| {
+        if let Some(plugin) = known.plugins.get(&own) {
+            return Some((PluginId::Tenant(own.clone()), plugin.spec.component()));
+        }
+        if !platforms {
+            return None;
+        }
+        let name: PluginName = name.as_str().parse().ok()?;
+        let plugin = known.cluster_plugins.get(&name)?;
+        Some((PluginId::Platform(name), plugin.spec.component()))
+    });
+    found.ok_or_else(|| {
+        let message = match platforms {
+            true => format!("provider {name} not found: there is no Plugin {own} and no ClusterPlugin {name}"),
+            false => format!("provider {name} not found: there is no Plugin {own}"),
+        };
+        let hint = format!(
+            "name a Plugin of namespace {namespace} in the annotation reeve.dev/provider; a ClusterPlugin serves the platform's own sources only"
+        );
+        Explained::new(Reason::PluginNotFound, Turn::Retry, message).with_hint(hint)
+    })
+}
+
+fn callable(ctx: &Context, id: &PluginId) -> Result<(Arc<Callable>, Option<i64>), Explained> {
+    let loaded = ctx.index.read(|known| known.loaded.get(id).cloned());
+    let Some(loaded) = loaded.filter(|loaded| loaded.generation.is_some()) else {
+        let message = format!("provider {id} is being loaded");
+        return Err(Explained::new(Reason::PluginFailed, Turn::Ours, message));
+    };
+    let ready = loaded.ready.map_err(|why| {
+        let message = format!("provider {id} cannot be called: {}", why.message);
+        Explained::new(Reason::PluginFailed, Turn::Retry, message).with_hint(id.hint())
+    })?;
+    if ready.module.world() != reeve_wasm::World::Provider {
+        let message = format!(
+            "plugin {id} is of world {}, not a provider",
+            ready.module.world()
+        );
+        return Err(Explained::new(Reason::PluginFailed, Turn::Owner, message));
+    }
+    Ok((ready, loaded.generation))
+}
+
+async fn ask(
+    ctx: &Context,
+    id: &PluginId,
+    component: &Component,
+    callable: &Callable,
+    url: &RemoteUrl,
+) -> Result<Login, Explained> {
+    let namespace = match id {
+        PluginId::Tenant(id) => &id.namespace,
+        PluginId::Platform(_) => &ctx.home,
+    };
+    let tenant = ctx.index.read(|known| known.tenants.owner_of(namespace));
+    let (granted, withheld) = grant::hosts(id, &component.grants, &tenant);
+    let provider = provider(ctx, id, component, callable, &granted).await?;
+    let operation = Operation {
+        task: Task::GitCredential(false),
+        repository: repository(&url.without_userinfo())
+            .ok_or_else(|| broken(id, "spec.url names no repository"))?,
+        config: callable.config.clone(),
+        slots: Vec::new(),
+    };
+    let begun = ctx.clock.instant();
+    let whose = tenant.name.as_str();
+    let answer = provider
+        .ask(&callable.module, whose, &callable.budget, operation)
+        .await;
+    let error = answer.as_ref().err().map(|why| chain(why));
+    ctx.metrics.tell(&PluginCalled {
+        plugin: &id.to_string(),
+        tenant: whose,
+        error: error.as_deref(),
+        said: answer.as_ref().map_or(&[], |done| &*done.log),
+        took: begun.elapsed(),
+    });
+    let outcome = answer.map_err(|why| match withheld.is_empty() {
+        true => Explained::of(&why),
+        // Of a tenant's grants, its Tenant has the last word.
+        false => Explained::of(&why).with_hint(format!(
+            "not granted, since Tenant {} does not allow them in spec.pluginHosts: {}",
+            tenant.name,
+            withheld.join(", ")
+        )),
+    })?;
+    let login = outcome.credential;
+    login.ok_or_else(|| broken(id, "it ended without a credential"))
+}
+
+fn broken(id: &PluginId, why: impl Display) -> Explained {
+    let message = format!("provider {id}: {why}");
+    Explained::new(Reason::PluginFailed, Turn::Owner, message).with_hint(id.hint())
+}
+
+/// The provider with what it is granted.
+async fn provider(
+    ctx: &Context,
+    id: &PluginId,
+    component: &Component,
+    callable: &Callable,
+    granted: &[&str],
+) -> Result<Provider, Explained> {
+    let hosts: Result<Vec<HostPattern>, _> = granted.iter().map(|host| host.parse()).collect();
+    let hosts = hosts.map_err(|why| broken(id, format_args!("spec.grants.hosts: {why}")))?;
+    let asks = Asks::parse(callable.asks.as_ref()).map_err(|why| broken(id, why))?;
+    let slots = slots(ctx, id, &component.grants.slots, &hosts).await?;
+    Ok(Provider {
+        name: id.to_string(),
+        asks: Arc::new(asks),
+        grant: Arc::new(Grant {
+            hosts,
+            http: ctx.plain_http,
+        }),
+        slots,
+        egress: Arc::clone(&ctx.egress),
+        tls: Tls::default(),
+        limits: Limits::default(),
+        clock: ctx.clock.clone(),
+    })
+}
+
+/// The secrets that the plugin may name, read as whoever owns its namespace.
+async fn slots(
+    ctx: &Context,
+    id: &PluginId,
+    wishes: &BTreeMap<String, Wish>,
+    hosts: &[HostPattern],
+) -> Result<Slots, Explained> {
+    let invalid = |slot: &str, why: String| {
+        let message = format!("provider {id}: spec.grants.slots[{slot}]: {why}");
+        Explained::new(Reason::InvalidSpec, Turn::Retry, message).with_hint(id.hint())
+    };
+    let namespace = match id {
+        PluginId::Tenant(id) => &id.namespace,
+        PluginId::Platform(_) => &ctx.home,
+    };
+    let owner = ctx.secret_owner(namespace);
+    let mut slots = Slots::new();
+    for (slot, wish) in wishes {
+        let reference = &wish.secret_ref;
+        let name = reference.name.parse::<ObjectName>();
+        let name = name.map_err(|why| invalid(slot, why.to_string()))?;
+        let secret = ctx.cluster.secret(&owner, &name).await;
+        let secret = secret.map_err(|why| Explained::of(&why))?;
+        let Some(value) = secret.text(&reference.key) else {
+            let why = format!(
+                "secret {namespace}/{name} has no key {} that is text",
+                reference.key
+            );
+            return Err(invalid(slot, why));
+        };
+        let own: Result<Vec<HostPattern>, _> = wish.hosts.iter().map(|host| host.parse()).collect();
+        let own = own.map_err(|why| invalid(slot, format!("hosts: {why}")))?;
+        let filled = Slot {
+            value: Secret::new(value.trim_end()),
+            hosts: if own.is_empty() { hosts.to_vec() } else { own },
+        };
+        slots.insert(slot.clone(), filled);
+    }
+    Ok(slots)
+}
