@@ -1,9 +1,10 @@
 //! `make bench`: what is promised in numbers, measured as ratios in one run.
 //!
-//! `bench push` is the whole road on a real cluster, `bench render` the engine beside the real kustomize; without a name
-//! both run. Nothing here fails for being slow: who reads the table judges.
+//! `bench push` is the whole road on a real cluster, `bench render` the engine beside the real kustomize,
+//! `bench plugins` the sandbox; without a name all run. Nothing here fails for being slow: who reads the table judges.
 
 mod floor;
+mod plugins;
 mod push;
 mod render;
 mod spread;
@@ -24,6 +25,9 @@ struct Args {
     /// Measure one build: the program, the directory, the file for the output
     #[arg(long, hide = true, num_args = 3)]
     one: Vec<PathBuf>,
+    /// Measure one start with the compiled plugins in this directory
+    #[arg(long, hide = true)]
+    warm: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -32,6 +36,8 @@ enum What {
     Push,
     /// `reeve build` beside `kustomize build`
     Render,
+    /// What a plugin's call costs, and a start with many of them
+    Plugins,
 }
 
 fn main() -> ExitCode {
@@ -49,9 +55,15 @@ fn bench(args: &Args) -> anyhow::Result<()> {
     if let [program, directory, out] = args.one.as_slice() {
         return usage::one(program, directory, out);
     }
+    if let Some(cache) = &args.warm {
+        return plugins::warm(cache);
+    }
     let wanted = |what| args.what.is_empty() || args.what.contains(&what);
     if wanted(What::Render) {
         render::bench()?;
+    }
+    if wanted(What::Plugins) {
+        plugins::bench()?;
     }
     if wanted(What::Push) {
         scenario::runtime().block_on(push::bench())?;

@@ -2,6 +2,7 @@
 //!
 //! Only numbers; they are enforced in `store`, `engine`, `places`, `compiler` and `inspect`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::compiler::Compiler;
@@ -49,10 +50,19 @@ pub struct Settings {
     pub calls_each: usize,
     /// How long a call waits for a place before it ends as [`crate::Error::Busy`].
     pub patience: Duration,
+    /// Processor time that the guests of one tenant may use in a minute.
+    pub time_each: Duration,
+    /// Bytes of components that one tenant may have loaded.
+    pub bytes_each: usize,
     /// The largest component that is accepted, in bytes.
     pub component: usize,
     /// How many compiled components are kept; the one unused for longest goes first.
     pub modules: usize,
+    /// The directory of machine code that was compiled before; none for no such cache. Made if there is
+    /// none, in one that exists; it must be ours alone.
+    pub cache: Option<PathBuf>,
+    /// The most bytes of machine code kept there; what was used least recently goes first.
+    pub cache_size: u64,
     /// Who compiles.
     pub compiler: Compiler,
     /// How many components may be compiled at once; one of each tenant. Each keeps one core busy.
@@ -77,13 +87,17 @@ impl Default for Settings {
             calls: 16,
             calls_each: 8,
             patience: Duration::from_secs(10),
-            component: 16 * MIB,
-            modules: 64,
+            time_each: Duration::from_secs(60),
+            bytes_each: 256 * MIB,
+            component: 64 * MIB,
+            modules: 2048,
+            cache: None,
+            cache_size: 4 << 30,
             compiler: Compiler::Thread,
             compilations: 2,
             compile: Duration::from_secs(120),
             compile_time: Duration::from_secs(60),
-            compile_memory: 1024 * MIB,
+            compile_memory: 2048 * MIB,
             code: 128 * MIB,
             pool: true,
         }

@@ -2,7 +2,8 @@
 //! none.
 //!
 //! Keyed by the sha256 of the component and its world. What was refused is remembered too, so that a
-//! broken plugin costs one compilation and not one per reconcile.
+//! broken plugin costs one compilation and not one per reconcile. What was compiled before this process
+//! started is found on disk (`disk`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +13,11 @@ use wasmtime::Engine;
 
 use crate::budget::Settings;
 use crate::compiler::{self, Failed};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::facts::World;
 use crate::inspect::inspect;
-use crate::link::{Guest, Links};
+use crate::link::{Code, Guest, Links};
 use crate::places::Places;
 
 type Outcome = Result<Guest, Error>;
@@ -44,6 +46,7 @@ struct Entry {
 pub(crate) struct Loader {
     pub(crate) engine: Engine,
     pub(crate) links: Links,
+    pub(crate) disk: Option<Disk>,
     pub(crate) settings: Settings,
 }
 
@@ -104,8 +107,11 @@ impl Cache {
     /// The outer error is not remembered, the inner one is.
     async fn load(&self, wanted: Wanted<'_>, by: &Arc<Loader>) -> Result<Outcome, Error> {
         let settings = &by.settings;
-        if let Err(why) = inspect(wanted.component, settings.component) {
-            return Ok(Err(why));
+        let (digest, world) = (wanted.digest.to_owned(), wanted.world);
+        let component = wanted.component.to_vec();
+        let found = aside(by, move |by| by.find(&digest, &component, world)).await?;
+        if let Some(found) = found {
+            return Ok(found);
         }
         let turn = self.compiling.take(wanted.tenant, settings.compile).await?;
         let code = match compiler::compile(wanted.component, settings).await {
@@ -114,9 +120,50 @@ impl Cache {
             Err(Failed::Now(why)) => return Err(why),
         };
         drop(turn);
-        let (by, world) = (by.clone(), wanted.world);
-        tokio::task::spawn_blocking(move || by.links.guest(&by.engine, &code, world, &by.settings))
-            .await
-            .map_err(|_| Error::Engine("it is being shut down".to_owned()))
+        let digest = wanted.digest.to_owned();
+        aside(by, move |by| by.keep(&digest, &code, world)).await
     }
+}
+
+impl Loader {
+    /// What is known without compiling: that it is refused, or its code from disk.
+    fn find(&self, digest: &str, component: &[u8], world: World) -> Option<Outcome> {
+        if let Err(why) = inspect(component, self.settings.component) {
+            return Some(Err(why));
+        }
+        let file = self.disk.as_ref()?.get(digest)?;
+        Some(self.guest(&Code::Kept(file), world))
+    }
+
+    /// Puts fresh code on disk, where there is one, and loads it from there: what is mapped from a file
+    /// need not stay in memory.
+    fn keep(&self, digest: &str, code: &[u8], world: World) -> Outcome {
+        if let Some(disk) = &self.disk {
+            match disk.put(digest, code) {
+                Ok(()) => {
+                    if let Some(file) = disk.get(digest) {
+                        return self.guest(&Code::Kept(file), world);
+                    }
+                }
+                // It is compiled again after the next start, and that is all.
+                Err(why) => tracing::warn!(%why, "a compiled plugin cannot be kept on disk"),
+            }
+        }
+        self.guest(&Code::Fresh(code), world)
+    }
+
+    fn guest(&self, code: &Code<'_>, world: World) -> Outcome {
+        self.links.guest(&self.engine, code, world, &self.settings)
+    }
+}
+
+/// Work that takes longer than a task may, on another thread.
+async fn aside<T: Send + 'static>(
+    by: &Arc<Loader>,
+    work: impl FnOnce(&Loader) -> T + Send + 'static,
+) -> Result<T, Error> {
+    let by = by.clone();
+    tokio::task::spawn_blocking(move || work(&by))
+        .await
+        .map_err(|_| Error::Engine("it is being shut down".to_owned()))
 }

@@ -124,6 +124,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     running: usize,
+    /// Nobody ticks: who runs something must say so.
+    parked: bool,
     over: bool,
 }
 
@@ -140,7 +142,10 @@ impl Ticker {
 
     /// Ticks until the answer is dropped.
     pub(crate) fn run(&self) -> Running {
-        self.shared.change(|state| state.running += 1);
+        self.shared.change(|state| {
+            state.running += 1;
+            state.parked
+        });
         Running {
             shared: self.shared.clone(),
         }
@@ -149,7 +154,10 @@ impl Ticker {
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.shared.change(|state| state.over = true);
+        self.shared.change(|state| {
+            state.over = true;
+            true
+        });
     }
 }
 
@@ -161,17 +169,24 @@ pub(crate) struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.shared
-            .change(|state| state.running = state.running.saturating_sub(1));
+        // The next tick sees it, or the next call is there by then: calls that follow each other wake
+        // nobody.
+        self.shared.change(|state| {
+            state.running = state.running.saturating_sub(1);
+            state.over
+        });
     }
 }
 
 impl Shared {
-    fn change(&self, how: impl FnOnce(&mut State)) {
+    /// Changes the state, and wakes the ticker if that says so.
+    fn change(&self, how: impl FnOnce(&mut State) -> bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        how(&mut state);
+        let wake = how(&mut state);
         drop(state);
-        self.changed.notify_one();
+        if wake {
+            self.changed.notify_one();
+        }
     }
 
     fn tick(&self, engine: &Engine) {
@@ -182,10 +197,12 @@ impl Shared {
                 return;
             }
             if state.running == 0 {
+                state.parked = true;
                 state = self
                     .changed
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
+                state.parked = false;
                 next = Instant::now() + TICK;
                 continue;
             }

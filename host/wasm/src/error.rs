@@ -8,6 +8,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::words::bytes;
+
 /// Why a component was not loaded, or why a call brought no manifests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -78,13 +80,40 @@ pub enum Error {
     /// No place became free in time; nothing was run, and trying again later is all there is to do.
     #[error("no place for another plugin call became free within {0:?}")]
     Busy(Duration),
+    /// The tenant's plugins used up their share of the processor; nothing was run.
+    #[error(
+        "the tenant's plugins used up their {limit:?} of processor time a minute; next in {again:.0?}"
+    )]
+    OverBudget {
+        /// What they may use in a minute.
+        limit: Duration,
+        /// When to come again.
+        again: Duration,
+    },
+    /// The tenant's components are too large together; this one was not loaded.
+    #[error("the tenant's plugins together are larger than {}; remove one or make them smaller", bytes(*.limit))]
+    Full {
+        /// What they may have together, in bytes.
+        limit: usize,
+    },
 }
 
 impl Error {
     /// Whether time or the platform's operator mends it, rather than the plugin's author or user:
     /// retry.
     pub fn is_ours(&self) -> bool {
-        matches!(self, Self::Busy(_) | Self::Engine(_))
+        matches!(
+            self,
+            Self::Busy(_) | Self::Engine(_) | Self::OverBudget { .. }
+        )
+    }
+
+    /// How long to wait before trying again, where that is known.
+    pub fn again(&self) -> Option<Duration> {
+        match self {
+            Self::OverBudget { again, .. } => Some(*again),
+            _ => None,
+        }
     }
 
     /// The last lines that the guest logged before the call failed; empty when it never ran.
@@ -100,7 +129,9 @@ impl Error {
             | Self::Compile(_)
             | Self::Imports { .. }
             | Self::World { .. }
-            | Self::Busy(_) => &[],
+            | Self::Busy(_)
+            | Self::OverBudget { .. }
+            | Self::Full { .. } => &[],
         }
     }
 }

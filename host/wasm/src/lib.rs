@@ -12,11 +12,14 @@
 mod budget;
 mod cache;
 mod compiler;
+mod disk;
 mod engine;
 mod error;
 mod facts;
 mod inspect;
+mod ledger;
 mod link;
+mod meter;
 mod module;
 mod places;
 mod sandbox;

@@ -4,6 +4,9 @@
 //! All of this happens once per component, before any of its code runs. What it is linked to is the
 //! whole of what a guest may call: `log`.
 
+use std::fs::File;
+use std::os::fd::AsRawFd as _;
+
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
@@ -26,6 +29,14 @@ pub(crate) enum Guest {
     Provider(ProviderPre<State>),
 }
 
+/// Machine code, and where it comes from.
+pub(crate) enum Code<'a> {
+    /// From our own compiler, over its own pipe.
+    Fresh(&'a [u8]),
+    /// From `disk`, which says that it is what our own compiler made.
+    Kept(File),
+}
+
 /// What the worlds import; it is the same for all.
 pub(crate) struct Links {
     linker: Linker<State>,
@@ -37,12 +48,11 @@ impl Links {
         Ok(Self { linker })
     }
 
-    /// A guest of `world` from machine code that this process, or one that it trusts as itself,
-    /// compiled for `engine`.
+    /// A guest of `world` from machine code.
     pub(crate) fn guest(
         &self,
         engine: &Engine,
-        code: &[u8],
+        code: &Code<'_>,
         world: World,
         settings: &Settings,
     ) -> Result<Guest, Error> {
@@ -50,10 +60,19 @@ impl Links {
             unsafe_code,
             reason = "machine code cannot be checked, only where it comes from"
         )]
-        // SAFETY: `deserialize` runs what it is given. `code` is what our own compiler answered over its own pipe, or
-        // what `disk` authenticated as just that with a key that nobody else can read. That it was compiled for this
-        // version and these settings is checked by wasmtime.
-        let component = unsafe { Component::deserialize(engine, code) };
+        // SAFETY: `deserialize` runs what it is given, and maps a file that must not change. Fresh code is
+        // what our own compiler answered over its own pipe. Kept code was authenticated by `disk`, through this very
+        // open file, with a key that nobody else can read; the file lies where nobody else can write, and we only
+        // write new ones. That it was compiled for this version and these settings is checked by wasmtime too.
+        let component = unsafe {
+            match code {
+                Code::Fresh(code) => Component::deserialize(engine, code),
+                Code::Kept(file) => {
+                    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+                    Component::deserialize_file(engine, path)
+                }
+            }
+        };
         let component = component
             .map_err(|why| Error::Compile(format!("it does not fit in here: {}", chain(&why))))?;
         measure(&component, settings)?;

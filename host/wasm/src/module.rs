@@ -14,6 +14,7 @@ use crate::engine::Running;
 use crate::error::{Error, LastWords, Refusal};
 use crate::facts::World;
 use crate::link::Guest;
+use crate::meter::{Held, Meter};
 use crate::places::Place;
 use crate::sandbox::Inner;
 use crate::store::{self, State};
@@ -29,6 +30,7 @@ pub struct Module {
     sandbox: Arc<Inner>,
     digest: String,
     guest: Guest,
+    _held: Arc<Held>,
 }
 
 /// What a transform brought.
@@ -51,11 +53,12 @@ pub struct Step {
 }
 
 impl Module {
-    pub(crate) fn new(sandbox: Arc<Inner>, digest: String, guest: Guest) -> Self {
+    pub(crate) fn new(sandbox: Arc<Inner>, digest: String, guest: Guest, held: Held) -> Self {
         Self {
             sandbox,
             digest,
             guest,
+            _held: Arc::new(held),
         }
     }
 
@@ -88,7 +91,8 @@ impl Module {
             return Err(self.not_of(World::Transformer));
         };
         let mut call = self.begin(tenant, budget).await?;
-        let answer = transform::call(guest, &mut call.store, &manifests, config).await;
+        let work = transform::call(guest, &mut call.store, &manifests, config);
+        let answer = call.meter.count(work).await;
         let (manifests, log) = call.end(answer, |manifests, budget| look(manifests, budget))?;
         Ok(Transformed { manifests, log })
     }
@@ -109,7 +113,8 @@ impl Module {
             return Err(self.not_of(World::Provider));
         };
         let mut call = self.begin(tenant, budget).await?;
-        let next = provide::call(guest, &mut call.store, operation, state, answer).await;
+        let work = provide::call(guest, &mut call.store, operation, state, answer);
+        let next = call.meter.count(work).await;
         let (next, log) = call.end(next, |next, _| provide::look(next))?;
         Ok(Step { next, log })
     }
@@ -127,10 +132,15 @@ impl Module {
             memory: budget.memory.min(settings.memory),
             ..budget.clone()
         };
+        let accounts = &self.sandbox.accounts;
+        // Before it waits, because it need not; and after, because those before it have run.
+        accounts.admit(tenant)?;
         let place = self.sandbox.places.take(tenant, settings.patience).await?;
+        accounts.admit(tenant)?;
         let running = self.sandbox.ticker.run();
         Ok(Call {
             store: store::fresh(&self.sandbox.loader.engine, &budget),
+            meter: accounts.meter(tenant),
             budget,
             _running: running,
             _place: place,
@@ -141,6 +151,7 @@ impl Module {
 /// One call: what it holds while it runs.
 struct Call {
     store: Store<State>,
+    meter: Meter,
     budget: Budget,
     _running: Running,
     // Last: what it holds in the pool is given back first.

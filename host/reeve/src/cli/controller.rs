@@ -96,6 +96,9 @@ pub(super) struct ControllerArgs {
     /// Directory of the components that ClusterPlugins name by path
     #[arg(long, value_name = "DIR")]
     plugins_dir: Option<PathBuf>,
+    /// Directory for compiled plugins, which nobody else may read or write; without one: `plugins` below --storage-path
+    #[arg(long, value_name = "DIR")]
+    plugin_cache_dir: Option<PathBuf>,
     /// Where webhooks are received
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9292")]
     receiver_addr: SocketAddr,
@@ -264,7 +267,7 @@ async fn context(
         )
     })?;
     let (mirrors, store) = storage(args)?;
-    let sandbox = sandbox()?;
+    let sandbox = sandbox(args)?;
     let grounds = grounds(args);
     let home = home(args, &cluster).parse().map_err(|why| {
         CommandError::of("the controller's own namespace cannot be known", &why)
@@ -298,10 +301,12 @@ async fn context(
 }
 
 /// Where plugins run. They are compiled in processes of their own, which are this program again.
-fn sandbox() -> Result<Sandbox, CommandError> {
+fn sandbox(args: &ControllerArgs) -> Result<Sandbox, CommandError> {
     let itself = Program::own("compile-plugin")
         .map_err(|why| CommandError::of("finding this program's own file failed", &why))?;
+    let cache = args.plugin_cache_dir.clone();
     let settings = Settings {
+        cache: Some(cache.unwrap_or_else(|| args.storage_path.join("plugins"))),
         compiler: Compiler::Process(itself),
         ..Settings::default()
     };

@@ -3,13 +3,14 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use reeve_wasm::{Settings, World};
 
-use crate::guest::{self, ECHO, TRANSFORMER};
+use crate::guest::{self, CONTRACTS, ECHO, TRANSFORMER};
 
 /// Computes for a few ticks, then answers with nothing.
-const SPINS: &str = r#"(module
+pub(crate) const SPINS: &str = r#"(module
   (memory (export "memory") 1)
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
   (func {export} (local $i i64)
@@ -19,7 +20,7 @@ const SPINS: &str = r#"(module
     (i32.const 16)))"#;
 
 /// Polls `call` at most `polls` times, then drops it. Says whether it had ended before.
-async fn abandon<T>(polls: usize, call: impl Future<Output = T>) -> bool {
+pub(crate) async fn abandon<T>(polls: usize, call: impl Future<Output = T>) -> bool {
     let mut call = pin!(call);
     let mut left = polls;
     poll_fn(|context| {
@@ -34,25 +35,20 @@ async fn abandon<T>(polls: usize, call: impl Future<Output = T>) -> bool {
 
 #[tokio::test]
 async fn a_call_may_be_cancelled_at_every_await_point() {
-    for pool in [true, false] {
+    for (contract, pool) in CONTRACTS.iter().flat_map(|it| [(it, true), (it, false)]) {
         let sandbox = guest::sandbox(Settings {
             calls: 1,
             pool,
+            time_each: Duration::from_secs(3600),
             ..Settings::default()
         });
         let (spins, echo) = (
-            guest::load(&sandbox, SPINS).await,
+            contract.load(&sandbox, SPINS).await,
             guest::load(&sandbox, ECHO).await,
         );
         let budget = guest::patient();
         let mut points = 0;
-        while points < 40
-            && !abandon(
-                points,
-                spins.transform("acme", guest::manifests(), "{}", &budget),
-            )
-            .await
-        {
+        while points < 40 && !abandon(points, contract.call(&spins, &budget)).await {
             points += 1;
             // One place: had the cancelled call kept it, this one would wait for ever.
             let after = echo

@@ -93,13 +93,22 @@ impl Contract {
         module: &Module,
         budget: &Budget,
     ) -> Result<Vec<String>, Error> {
+        self.call_as("acme", module, budget).await
+    }
+
+    pub(crate) async fn call_as(
+        &self,
+        tenant: &str,
+        module: &Module,
+        budget: &Budget,
+    ) -> Result<Vec<String>, Error> {
         match self.world {
             World::Transformer => {
-                let told = module.transform("acme", manifests(), "{}", budget).await;
+                let told = module.transform(tenant, manifests(), "{}", budget).await;
                 told.map(|told| told.log)
             }
             World::Provider => {
-                let told = module.step("acme", &operation(), "", None, budget).await;
+                let told = module.step(tenant, &operation(), "", None, budget).await;
                 told.map(|told| told.log)
             }
         }

@@ -12,7 +12,9 @@
 mod cancel;
 mod compiler;
 mod cost;
+mod disk;
 mod facts;
+mod fair;
 mod guest;
 mod hostile;
 mod isolation;
