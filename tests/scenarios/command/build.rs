@@ -218,14 +218,63 @@ fn what_runs_programs_is_refused_by_name() -> anyhow::Result<()> {
         "--enable-exec",
         "--enable-alpha-plugins",
         "--enable-star",
+        "--enable-helm=true",
     ] {
         let done = reeve(&["build", flag, "overlay"], dir.path())?;
         let said = text(&done.stderr);
+        let name = flag.trim_end_matches("=true");
         ensure!(
-            !done.status.success() && said.contains(flag),
+            !done.status.success() && said.contains(name),
             "{flag}: {said}"
         );
     }
+    Ok(())
+}
+
+#[test]
+fn flags_that_ask_for_no_program_are_let_pass_as_scripts_give_them() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    overlay(dir.path())?;
+    let plain = reeve(&["build", "overlay"], dir.path())?;
+    let flags = "--enable-helm=false --enable-exec=false --enable-alpha-plugins=F --stack-trace --network \
+                 --network-name host --mount type=bind -e A=b --env C --as-current-user=true --helm-command helm3 \
+                 --helm-api-versions v1 --helm-kube-version 1.30 --helm-debug";
+    let mut arguments = vec!["build", "overlay"];
+    arguments.extend(flags.split_whitespace());
+    for tool in [reeve as Tool, kustomize] {
+        let done = tool(&arguments, dir.path())?;
+        let said = text(&done.stderr);
+        ensure!(
+            done.status.success() && done.stdout == plain.stdout,
+            "{said}"
+        );
+    }
+    let wrong = reeve(&["build", "--enable-helm=maybe", "overlay"], dir.path())?;
+    ensure!(text(&wrong.stderr).contains("--enable-helm"));
+    Ok(())
+}
+
+#[test]
+fn an_address_that_cannot_be_fetched_is_named_with_the_field_that_asks_for_it() -> anyhow::Result<()>
+{
+    let dir = tempfile::tempdir()?;
+    let overlay = "resources:\n- ../base\n";
+    let base = "resources:\n- a.yaml\n- https://127.0.0.1:1/b.yaml\n";
+    let all = [
+        ("base/a.yaml", MAP),
+        ("base/kustomization.yaml", base),
+        ("overlay/kustomization.yaml", overlay),
+    ];
+    files(dir.path(), &all)?;
+    let done = reeve(&["build", "overlay"], dir.path())?;
+    let said = text(&done.stderr);
+    let want = "building overlay failed: base/kustomization.yaml:3:3: resources[1]: remote resource https://127.0.0.1:1/b.yaml";
+    ensure!(!done.status.success() && said.contains(want), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_directory_without_a_kustomization_is_built_where_that_is_asked_for() -> anyhow::Result<()> {
     let empty = tempfile::tempdir()?;
     let done = reeve(&["build"], empty.path())?;
     ensure!(

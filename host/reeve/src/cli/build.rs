@@ -1,11 +1,13 @@
 //! `reeve build`: what `kustomize build` does, with the engine of the controller.
 //!
 //! Flags and files only. What may be read of the disk is `build/disk.rs`, what is fetched `build/remote.rs`, how output
-//! is written `build/output.rs`, and how each object came about `build/explain.rs`.
+//! is written `build/output.rs`, and how each object came about `build/explain.rs`. The flags for programs that kustomize
+//! runs are `build/plugins.rs`.
 
 mod disk;
 mod explain;
 mod output;
+mod plugins;
 mod remote;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use super::ui::{CommandError, Ui};
 use crate::bases::Rewrite;
 use crate::functions::Laptop;
 use disk::Disk;
+use plugins::{PluginFlags, switch};
 
 /// Build a kustomization, as `kustomize build` and `kubectl kustomize` do
 ///
@@ -66,41 +69,10 @@ pub(super) struct BuildArgs {
     remote_base_mirror: Vec<Rewrite>,
     #[command(flatten)]
     plugins: PluginFlags,
-}
-
-/// What runs programs in kustomize. Nothing does here; the flags are known to be refused by name, or to mean nothing.
-#[derive(Args)]
-struct PluginFlags {
-    /// Refused: charts are not inflated
-    #[arg(long)]
-    enable_helm: bool,
-    /// Refused: no program is run
-    #[arg(long)]
-    enable_exec: bool,
-    /// Refused: no plugin but kustomize's builtins is run
-    #[arg(long)]
-    enable_alpha_plugins: bool,
-    /// Refused: no script is run
-    #[arg(long)]
-    enable_star: bool,
-    #[arg(long, hide = true)]
-    helm_command: Option<String>,
-    #[arg(long, hide = true)]
-    helm_api_versions: Vec<String>,
-    #[arg(long, hide = true)]
-    helm_kube_version: Option<String>,
-    #[arg(long, hide = true)]
-    helm_debug: bool,
-    #[arg(long, hide = true)]
-    network: bool,
-    #[arg(long, hide = true)]
-    network_name: Option<String>,
-    #[arg(long, hide = true)]
-    mount: Vec<String>,
-    #[arg(short = 'e', long = "env", hide = true)]
-    env: Vec<String>,
-    #[arg(long, hide = true)]
-    as_current_user: bool,
+    /// Errors are told in full anyway
+    #[arg(long, hide = true, value_parser = switch, num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true")]
+    stack_trace: Option<bool>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -123,41 +95,20 @@ enum Restrictor {
 /// The environment's and the flag's way of saying so.
 fn on(text: &str) -> Result<bool, String> {
     match text {
-        "on" | "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(true),
-        "" | "off" | "0" | "f" | "F" | "false" | "False" | "FALSE" => Ok(false),
-        _ => Err("it is neither true nor false".to_owned()),
+        "on" => Ok(true),
+        "" | "off" => Ok(false),
+        text => switch(text),
     }
 }
 
 pub(super) fn run(args: &BuildArgs, ui: &mut Ui) -> Result<(), CommandError> {
-    refuse(&args.plugins)?;
+    args.plugins.refuse()?;
     let objects = build(args, ui)?;
     if let Some(form) = args.explain {
         let told = explain::explain(&objects.collect::<Vec<_>>(), form)?;
         return output::put(told, args.output.as_deref(), ui);
     }
     output::write(objects, args.output.as_deref(), ui)
-}
-
-fn refuse(flags: &PluginFlags) -> Result<(), CommandError> {
-    let asked = [
-        (
-            "--enable-helm",
-            flags.enable_helm,
-            "charts are not inflated",
-        ),
-        ("--enable-exec", flags.enable_exec, "no program is run"),
-        (
-            "--enable-alpha-plugins",
-            flags.enable_alpha_plugins,
-            "no plugin but kustomize's builtins is run",
-        ),
-        ("--enable-star", flags.enable_star, "no script is run"),
-    ];
-    match asked.into_iter().find(|(_, asked, _)| *asked) {
-        None => Ok(()),
-        Some((flag, _, why)) => Err(CommandError::new(format!("{flag} is not supported: {why}"))),
-    }
 }
 
 fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Objects, CommandError> {
@@ -182,7 +133,11 @@ fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Objects, CommandError> {
             reference.source
         ))),
         Ok(Some(reference)) => {
-            let tree = remote::Remote::open(&args.remote_base_mirror)?.fetch(&reference, ui)?;
+            let tree = remote::Remote::open(&args.remote_base_mirror)?.fetch(
+                &reference,
+                "fetching failed",
+                ui,
+            )?;
             let place = Place {
                 path: reference.path,
                 root: None,
@@ -271,7 +226,10 @@ fn finish(
             None => remote::Remote::open(&args.remote_base_mirror)?,
         };
         for one in wanted {
-            let tree = open.fetch(&one.reference, ui)?;
+            let asked = one.place.with_path(|path| place.shown(path)).to_string();
+            let asked = asked.trim_end_matches(": ");
+            let asked = format!("building {} failed: {asked}", shown(&args.target));
+            let tree = open.fetch(&one.reference, &asked, ui)?;
             remotes.insert(one.reference.source, tree);
         }
         remote = Some(open);

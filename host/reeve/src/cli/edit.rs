@@ -24,6 +24,9 @@ use super::ui::{CommandError, Ui};
 pub(super) struct EditArgs {
     #[command(subcommand)]
     verb: Verb,
+    /// Errors are told in full anyway
+    #[arg(long, hide = true, global = true)]
+    stack_trace: bool,
 }
 
 #[derive(Subcommand)]

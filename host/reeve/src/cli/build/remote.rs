@@ -48,9 +48,11 @@ impl Remote {
         })
     }
 
+    /// Fetches what is `asked` for, which is the place that names it or the command line.
     pub(super) fn fetch(
         &self,
         wanted: &Reference,
+        asked: &str,
         ui: &mut Ui,
     ) -> Result<Arc<dyn Tree>, CommandError> {
         let limits = Limits::default();
@@ -66,7 +68,7 @@ impl Remote {
             .runtime
             .block_on(fetcher.fetch(wanted, Instant::now() + LONGEST));
         let fetched = fetched.map_err(|why| {
-            CommandError::of("fetching failed", &why)
+            CommandError::of(asked, &why)
                 .hint("--no-remote-bases refuses remote resources without asking for them")
         })?;
         if !fetched.pinned {
