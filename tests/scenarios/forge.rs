@@ -10,7 +10,7 @@ use reeve::clock::Clock;
 use reeve::forge::words::{
     CommitState, CommitStatus, DeployKey, Done, Operation, PullRequest, Task, Webhook,
 };
-use reeve::forge::{Asks, Error, Grant, Limits, Outcome, Provider, Slot, repository};
+use reeve::forge::{Asks, Error, Grant, HostPattern, Limits, Outcome, Provider, Slot, repository};
 use reeve::git::{Egress, Tls};
 use reeve_api::name::Secret;
 use reeve_core::failure::chain;
@@ -25,6 +25,7 @@ use tokio::sync::OnceCell;
 use listener::Listener;
 
 mod cases;
+mod hostile;
 mod listener;
 mod login;
 
@@ -33,11 +34,50 @@ const SIGNATURE: &str = "what-hooks-are-signed-with";
 /// What the token needs, as the plugin's README says.
 const SCOPES: &str = "write:repository,write:issue,read:user";
 
+/// The provider's component, loaded, and what it asks for.
+struct Guest {
+    module: Module,
+    asks: Arc<Asks>,
+}
+
+impl Guest {
+    async fn load() -> anyhow::Result<Self> {
+        let component = reeve_tests::root().join("target/plugins/gitea-provider.wasm");
+        let component = std::fs::read(component).context("`make plugins` builds it")?;
+        let facts = reeve_wasm::facts(&component, Settings::default().component)?;
+        let sandbox = Sandbox::new(Settings::default())?;
+        Ok(Self {
+            module: sandbox.load("acme", &component, World::Provider).await?,
+            asks: Arc::new(Asks::parse(facts.manifest.as_ref())?),
+        })
+    }
+}
+
+/// The provider, granted these hosts and no others, with a token for them.
+fn granted(guest: &Guest, hosts: &[&str], token: &str) -> anyhow::Result<Provider> {
+    let hosts: Result<Vec<HostPattern>, _> = hosts.iter().map(|host| host.parse()).collect();
+    let hosts = hosts?;
+    let slot = |value: &str| Slot {
+        value: Secret::new(value),
+        hosts: hosts.clone(),
+    };
+    let slots = [("token", slot(token)), ("webhook", slot(SIGNATURE))];
+    Ok(Provider {
+        name: "gitea".into(),
+        asks: Arc::clone(&guest.asks),
+        slots: slots.map(|(name, slot)| (name.to_owned(), slot)).into(),
+        grant: Arc::new(Grant { hosts, http: true }),
+        egress: Arc::new(Egress::new(vec!["127.0.0.0/8".parse()?])),
+        tls: Tls::default(),
+        limits: Limits::default(),
+        clock: Clock::system(),
+    })
+}
+
 /// The Gitea that these scenarios share, and the provider, loaded once.
 struct Forge {
     gitea: Gitea,
-    module: Module,
-    asks: Arc<Asks>,
+    guest: Guest,
 }
 
 impl Forge {
@@ -50,39 +90,15 @@ impl Forge {
     }
 
     async fn start() -> anyhow::Result<Self> {
-        let component = reeve_tests::root().join("target/plugins/gitea-provider.wasm");
-        let component = std::fs::read(component).context("`make plugins` builds it")?;
-        let facts = reeve_wasm::facts(&component, Settings::default().component)?;
-        let sandbox = Sandbox::new(Settings::default())?;
         secrecy::used(SIGNATURE);
         Ok(Self {
             gitea: Gitea::start().await?,
-            module: sandbox.load("acme", &component, World::Provider).await?,
-            asks: Arc::new(Asks::parse(facts.manifest.as_ref())?),
+            guest: Guest::load().await?,
         })
     }
 
-    /// The provider with a token of its own, granted this Gitea and nothing else.
     fn provider(&self, token: &str) -> anyhow::Result<Provider> {
-        let host = vec![self.gitea.host().parse()?];
-        let slot = |value: &str| Slot {
-            value: Secret::new(value),
-            hosts: host.clone(),
-        };
-        let slots = [("token", slot(token)), ("webhook", slot(SIGNATURE))];
-        Ok(Provider {
-            name: "gitea".into(),
-            asks: Arc::clone(&self.asks),
-            grant: Arc::new(Grant {
-                hosts: host.clone(),
-                http: true,
-            }),
-            slots: slots.map(|(name, slot)| (name.to_owned(), slot)).into(),
-            egress: Arc::new(Egress::new(vec!["127.0.0.0/8".parse()?])),
-            tls: Tls::default(),
-            limits: Limits::default(),
-            clock: Clock::system(),
-        })
+        granted(&self.guest, &[&self.gitea.host()], token)
     }
 
     /// A provider for one new repository.
@@ -120,7 +136,7 @@ impl Desk<'_> {
         };
         let budget = Budget::default();
         provider
-            .ask(&self.forge.module, "acme", &budget, operation)
+            .ask(&self.forge.guest.module, "acme", &budget, operation)
             .await
     }
 
