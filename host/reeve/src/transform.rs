@@ -130,6 +130,9 @@ async fn call(
         Ok(done) => done.log.clone(),
         Err(_) => Vec::new(),
     };
+    // A refusal is an answer, and waits for the next revision anyway; a full sandbox is no fault of the plugin's.
+    let strikes = |why: &Error| !why.is_ours() && !matches!(why, Error::Refused(_));
+    let strikes = answer.as_ref().err().is_none_or(strikes);
     let told = match answer {
         Ok(done) => bundle.replaced(done.manifests).map_err(|why| {
             let message = format!("plugin {id} returned what cannot be used: {why}");
@@ -144,7 +147,7 @@ async fn call(
         said: &said,
         took,
     });
-    record(ctx, caller, id, input, took, told)
+    record(ctx, caller, id, strikes.then_some(input), took, told)
 }
 
 /// Refuses when the plugin rests.
@@ -165,12 +168,12 @@ fn resting(id: &PluginId, why: String) -> Explained {
     Explained::new(Reason::PluginFailed, Turn::NextRevision, why).with_hint(hint)
 }
 
-/// Remembers how a call went. What failed too often rests.
+/// Remembers how a call went. What failed too often with the same input rests.
 fn record<T>(
     ctx: &Context,
     caller: Caller<'_>,
     id: &PluginId,
-    input: Input,
+    input: Option<Input>,
     took: Duration,
     told: Result<T, Explained>,
 ) -> Result<T, Explained> {
@@ -190,27 +193,25 @@ fn record<T>(
                 calls.strikes.worked(id, of);
                 Ok(done)
             }
-            Err(why) if counts(&why) && calls.strikes.failed(id, of, input, &why.message) => {
-                Err(resting(id, why.message))
+            Err(why) => {
+                let failed = |input| calls.strikes.failed(id, of, input, &why.message);
+                match input.is_some_and(failed) {
+                    true => Err(resting(id, why.message)),
+                    false => Err(why),
+                }
             }
-            Err(why) => Err(why),
         }
     })
 }
 
-/// A refusal is an answer, and waits for the next revision anyway; a full sandbox is no fault of the plugin's.
-fn counts(why: &Explained) -> bool {
-    why.turn == Turn::Ours && why.reason == Reason::PluginFailed
-}
-
 fn failed(id: &PluginId, why: &Error) -> Explained {
-    let (reason, turn) = match why {
+    let turn = match why {
         // It is a function of its input: the same input is refused the same way.
-        Error::Refused(_) => (Reason::PluginFailed, Turn::NextRevision),
-        why if why.is_ours() => (Reason::PluginFailed, Turn::Retry),
-        _ => (Reason::PluginFailed, Turn::Ours),
+        Error::Refused(_) => Turn::NextRevision,
+        _ => Turn::Ours,
     };
-    let explained = Explained::new(reason, turn, format!("plugin {id} failed: {why}"));
+    let message = format!("plugin {id} failed: {why}");
+    let explained = Explained::new(Reason::PluginFailed, turn, message);
     match why {
         Error::Refused(_) => explained,
         _ => explained.with_hint(id.hint()),
