@@ -58,7 +58,8 @@ pub(crate) fn one(
     let pairs = source::pairs(session, path::parent(file), generator)?;
     let cost = pairs
         .iter()
-        .map(|pair| 1 + pair.value.len() as u64 / 64)
+        // Written out, a byte may take four.
+        .map(|pair| 1 + pair.value.len() as u64 / 16)
         .sum();
     session
         .budget

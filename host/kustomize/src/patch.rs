@@ -10,6 +10,10 @@ mod only;
 pub(crate) mod select;
 mod strategic;
 
+use std::borrow::Cow;
+
+use serde_json::Value;
+
 use crate::error::{Error, Why};
 use crate::file::{Entry, Patch};
 use crate::resource::{Resource, first_conflict, set_field};
@@ -72,7 +76,18 @@ fn read(session: &Session<'_>, dir: &str, patch: &Patch) -> Result<(Vec<u8>, Str
 }
 
 fn parse(session: &Session<'_>, text: &[u8], file: &str) -> Result<Parsed, Error> {
-    let documents = session.documents(text, file)?;
+    let mut text = Cow::Borrowed(text);
+    let documents = match session.documents(&text, file) {
+        Ok(documents) => documents,
+        // Not all JSON is YAML: `\\/`, surrogates, a key that is there twice.
+        Err(why) => {
+            let json = text.trim_ascii_start().starts_with(b"[");
+            let list = json.then(|| serde_json::from_slice::<Value>(&text).ok());
+            text = Cow::Owned(list.flatten().ok_or(why)?.to_string().into_bytes());
+            session.documents(&text, file)?
+        }
+    };
+    let text = &*text;
     Ok(match operations(session, text, file, &documents)? {
         Some(operations) => Parsed::Operations(operations),
         None => Parsed::Merge(session.resources(documents, file)?),

@@ -10,10 +10,8 @@ use regex::{Regex, RegexBuilder};
 use crate::budget::Budget;
 use crate::error::Why;
 
-/// How large a compiled expression may be.
-const SIZE: usize = 256 << 10;
-/// What compiling one counts.
-const COMPILING: u64 = 5_000;
+/// How large a compiled expression may be, and what compiling one counts: most are small, and a few may be large.
+const SIZES: [(usize, u64); 2] = [(256 << 10, 5_000), (8 << 20, 2_000_000)];
 /// The longest text that is looked at: no name, namespace or image is longer.
 const TEXT: usize = 4 << 10;
 
@@ -31,12 +29,16 @@ impl Pattern {
 
     /// Compiles an expression; nothing when it is none, or too large.
     pub(crate) fn new(text: &str, budget: &Budget) -> Result<Option<Self>, Why> {
-        budget.steps(COMPILING)?;
-        Ok(RegexBuilder::new(&go::translated(text))
-            .size_limit(SIZE)
-            .build()
-            .ok()
-            .map(Self::Regex))
+        let text = go::translated(text);
+        for (size, cost) in SIZES {
+            budget.steps(cost)?;
+            match RegexBuilder::new(&text).size_limit(size).build() {
+                Ok(regex) => return Ok(Some(Self::Regex(regex))),
+                Err(regex::Error::CompiledTooBig(_)) => {}
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(None)
     }
 
     pub(crate) fn fits(&self, text: &str) -> bool {

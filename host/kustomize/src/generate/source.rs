@@ -21,7 +21,7 @@ pub(super) fn pairs(
     let mut pairs: Vec<Pair> = Vec::new();
     for entry in &generator.envs {
         let bytes = session.read_entry(dir, entry)?;
-        env_file(&bytes, entry, &mut pairs)?;
+        env_file(session, &bytes, entry, &mut pairs)?;
     }
     for entry in &generator.literals {
         pairs.push(literal(entry)?);
@@ -43,7 +43,12 @@ pub(super) fn pairs(
 /// How long a line of an env file may be. kustomize stops reading at a longer one, and says nothing.
 const LINE: usize = 65_535;
 
-fn env_file(bytes: &[u8], entry: &Entry, pairs: &mut Vec<Pair>) -> Result<(), Error> {
+fn env_file(
+    session: &Session<'_>,
+    bytes: &[u8],
+    entry: &Entry,
+    pairs: &mut Vec<Pair>,
+) -> Result<(), Error> {
     let lines = bytes.split(|b| *b == b'\n');
     for (index, line) in lines.take_while(|line| line.len() <= LINE).enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -59,6 +64,9 @@ fn env_file(bytes: &[u8], entry: &Entry, pairs: &mut Vec<Pair>) -> Result<(), Er
         }
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
         if !key.is_empty() {
+            // Each is a few texts, however short its line.
+            let charge = session.budget.nodes(1);
+            charge.map_err(|why| Error::in_place(&entry.place, why))?;
             pairs.push(Pair {
                 key: key.to_owned(),
                 value: value.as_bytes().to_vec(),

@@ -74,7 +74,8 @@ impl Operations {
     /// Whether one of them puts others in the place of all annotations.
     pub(super) fn replace_annotations(&self) -> bool {
         let all = |path: &[String]| {
-            matches!(path, [m] if m == "metadata")
+            path.is_empty()
+                || matches!(path, [m] if m == "metadata")
                 || matches!(path, [m, a] if m == "metadata" && a == "annotations")
         };
         self.0.iter().any(|operation| match &operation.kind {
@@ -134,9 +135,14 @@ impl Operation {
             ("copy", Some(from)) => Kind::Copy(split(&from)?),
             _ => return Err("op must be add, remove, replace, move, copy or test".to_owned()),
         };
+        // The whole document is only ever replaced, by another one.
+        let path = match &kind {
+            Kind::Replace(Node::Map(_)) if shown.is_empty() => Vec::new(),
+            _ => split(&shown)?,
+        };
         Ok(Self {
             line,
-            path: split(&shown)?,
+            path,
             shown: format!("{op} {shown}"),
             kind,
         })
@@ -151,6 +157,10 @@ impl Operation {
             Kind::Remove => remove(object, &self.path, budget).map(drop),
             Kind::Replace(value) => {
                 fits(&self.path, value, budget)?;
+                if self.path.is_empty() {
+                    *object = value.clone();
+                    return Ok(());
+                }
                 replace(object, &self.path, value.clone())
             }
             Kind::Move(from) => {

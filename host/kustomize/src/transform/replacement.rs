@@ -378,13 +378,39 @@ impl Writer<'_> {
 
 /// `old` with one of its parts replaced by `new`, or with `new` before or behind all.
 fn joined(old: &str, new: &str, delimiter: &str, index: i64) -> String {
-    let mut parts: Vec<&str> = old.split(delimiter).collect();
-    match usize::try_from(index) {
-        Err(_) => parts.insert(0, new),
-        Ok(index) => match parts.get_mut(index) {
-            Some(part) => *part = new,
-            None => parts.push(new),
-        },
+    let Ok(index) = usize::try_from(index) else {
+        return [new, delimiter, old].concat();
+    };
+    // Not as a list of parts: a text of nothing but delimiters would take many times its size.
+    let before = old.split(delimiter).take(index);
+    let begin = before.map(|part| part.len() + delimiter.len()).sum();
+    let Some((head, rest)) = old.split_at_checked(begin) else {
+        return [old, delimiter, new].concat();
+    };
+    let tail = rest.find(delimiter).and_then(|end| rest.get(end..));
+    [head, new, tail.unwrap_or_default()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joined;
+
+    #[test]
+    fn a_part_is_replaced_as_if_the_parts_were_listed() {
+        let listed = |old: &str, index: usize| {
+            let mut parts: Vec<&str> = old.split("--").collect();
+            match parts.get_mut(index) {
+                Some(part) => *part = "new",
+                None => parts.push("new"),
+            }
+            parts.join("--")
+        };
+        for old in ["", "a", "--", "a--b", "a--b--c", "--b--", "----", "a---b"] {
+            for index in 0..5 {
+                let told = joined(old, "new", "--", i64::try_from(index).unwrap());
+                assert_eq!(told, listed(old, index), "{old} {index}");
+            }
+            assert_eq!(joined(old, "new", "--", -1), format!("new--{old}"));
+        }
     }
-    parts.join(delimiter)
 }
