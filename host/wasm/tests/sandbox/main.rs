@@ -11,7 +11,6 @@
 
 mod cancel;
 mod compiler;
-mod cost;
 mod disk;
 mod facts;
 mod fair;
