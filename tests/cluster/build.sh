@@ -13,7 +13,7 @@ export LC_ALL=C GOWORK=off
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 root=$(cd "$here/../.." && pwd -P)
 # The control plane first: whoever waits for a cluster can start before the CLIs are there.
-all=(etcd kube-apiserver kube-controller-manager kube-scheduler kwok kubectl flux kustomize opa helm)
+all=(etcd kube-apiserver kube-controller-manager kube-scheduler kwok kubectl flux kustomize opa helm crane)
 
 fail() { printf 'cluster: %s\n' "$*" >&2; exit 1; }
 
@@ -29,6 +29,7 @@ source_of() {
     kustomize) echo kustomize sigs.k8s.io/kustomize/kustomize/v5 sigs.k8s.io/kustomize/kustomize/v5 ;;
     opa)       echo opa github.com/open-policy-agent/opa github.com/open-policy-agent/opa ;;
     helm)      echo helm helm.sh/helm/v4/cmd/helm helm.sh/helm/v4 ;;
+    crane)     echo crane github.com/google/go-containerregistry/cmd/crane github.com/google/go-containerregistry ;;
     gitea)     echo gitea . code.gitea.io/gitea ;;
     *)         fail "no tool named '$1' (there are: ${all[*]} gitea)" ;;
   esac
@@ -48,6 +49,7 @@ stamps() {
     kwok)      printf -- '-X sigs.k8s.io/kwok/pkg/consts.Version=%s' "$version" ;;
     flux)      printf -- '-X main.VERSION=%s' "${version#v}" ;;
     kustomize) printf -- '-X sigs.k8s.io/kustomize/api/provenance.version=%s' "$version" ;;
+    crane)     printf -- '-X github.com/google/go-containerregistry/cmd/crane/cmd.Version=%s' "${version#v}" ;;
     helm)      printf -- '-X helm.sh/helm/v4/internal/version.version=%s' "$version" ;;
     gitea)     printf -- '-X main.Version=%s' "${version#v}" ;;
   esac

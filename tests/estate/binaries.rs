@@ -105,7 +105,7 @@ fn pinned(name: &str) -> Option<String> {
 fn says(path: &Path, name: &str, want: &str) -> bool {
     let args: &[&str] = match name {
         "kubectl" => &["version", "--client"],
-        "kustomize" | "helm" | "opa" => &["version"],
+        "kustomize" | "helm" | "opa" | "crane" => &["version"],
         _ => &["--version"],
     };
     let out = Command::new(path).args(args).stdin(Stdio::null()).output();

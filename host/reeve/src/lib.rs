@@ -17,6 +17,7 @@ mod index;
 mod keyfile;
 mod memory;
 pub mod observe;
+pub mod oci;
 mod renders;
 pub mod store;
 mod transform;

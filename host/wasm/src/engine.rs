@@ -22,9 +22,9 @@ use crate::error::Error;
 
 /// Core instances that one component may consist of. What wit-component makes of a Rust guest has
 /// 3; of a Python guest, which is linked from shared libraries, about 15.
-pub(crate) const INSTANCES: u32 = 32;
-/// Memories that one component may have.
-pub(crate) const MEMORIES: u32 = 2;
+pub(crate) const INSTANCES: u32 = 64;
+/// Memories that one component may have. A guest whose WASI is stubbed by a second component has 3.
+pub(crate) const MEMORIES: u32 = 4;
 /// Tables that one component may have.
 pub(crate) const TABLES: u32 = 8;
 /// Elements that one table may have.
@@ -74,7 +74,8 @@ fn base() -> Config {
         .wasm_component_model(true)
         .concurrency_support(false)
         .wasm_relaxed_simd(false)
-        .wasm_multi_memory(false)
+        // What wasmtime itself puts between the components of a composition has the memories of both.
+        .wasm_multi_memory(true)
         .wasm_memory64(false)
         .wasm_backtrace_max_frames(None)
         .async_stack_zeroing(true)
