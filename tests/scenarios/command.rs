@@ -1,7 +1,9 @@
-//! The command line where kustomize's would be typed: `reeve build` and `reeve edit` beside the real `kustomize`.
+//! The command line: `reeve build` and `reeve edit` beside the real `kustomize`, `reeve plugin` beside toolchains and a registry.
 
 mod build;
 mod edit;
+mod plugin;
+mod registry;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -8,6 +8,7 @@ mod completion;
 mod controller;
 mod crds;
 mod edit;
+mod plugin;
 mod ui;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ enum Verb {
     Controller(Box<controller::ControllerArgs>),
     Build(Box<build::BuildArgs>),
     Edit(Box<edit::EditArgs>),
+    Plugin(Box<plugin::PluginArgs>),
     Crds(crds::CrdsArgs),
     Completion(completion::CompletionArgs),
     /// Compile the plugin on standard input; what the controller calls itself for
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
         Verb::Controller(args) => controller::run(*args),
         Verb::Build(args) => build::run(&args, &mut ui),
         Verb::Edit(args) => edit::run(*args, &mut ui),
+        Verb::Plugin(args) => plugin::run(*args, &mut ui),
         Verb::Crds(args) => crds::run(&args, &mut ui),
         Verb::Completion(args) => completion::run(&args, &mut ui),
         Verb::CompilePlugin => return reeve_wasm::compile_plugin(),

@@ -69,6 +69,14 @@ impl Ui {
         }
     }
 
+    /// Prints a line that is neither data nor ours: what a guest or a tool says.
+    pub(super) fn line(&mut self, text: &str) {
+        // Where stderr is closed nobody reads it.
+        let _closed = io::stderr()
+            .lock()
+            .write_all(format!("{text}\n").as_bytes());
+    }
+
     /// Prints what else there is to say.
     pub(super) fn note(&mut self, text: &str) {
         let (yellow, plain) = if self.colour {

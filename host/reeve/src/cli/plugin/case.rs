@@ -1,0 +1,123 @@
+//! A case: a folder with what a guest is given and what must come of it.
+//!
+//! `in/` or `in.{json,yaml}`, perhaps `config.{json,yaml}`, and one of: `want/` or `want.{json,yaml}` with the manifests that
+//! must come back, or `error` with words that must be in the refusal or the error. `{"refused": "…"}` as `want.json` is a
+//! refusal's whole text. What a guest made of a case is judged in `test`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{manifests, read, unreadable};
+use crate::cli::ui::CommandError;
+
+/// One case.
+pub(super) struct Case {
+    pub(super) name: String,
+    /// JSON text each.
+    pub(super) given: Vec<String>,
+    /// JSON text.
+    pub(super) config: String,
+    pub(super) want: Want,
+}
+
+/// What must come of it.
+pub(super) enum Want {
+    /// These manifests, in this order.
+    Manifests {
+        objects: Vec<Value>,
+        /// Whether the order of their keys counts too: in `want.json` it does.
+        keys: bool,
+    },
+    /// A refusal of exactly these words.
+    Refused(String),
+    /// A refusal or an error with these words in it.
+    Error(String),
+}
+
+/// The cases below `directory`, by name.
+pub(super) fn all(directory: &Path) -> Result<Vec<Case>, CommandError> {
+    let entries = std::fs::read_dir(directory).map_err(|why| {
+        unreadable(directory, &why)
+            .hint("cases are folders in `case/`; --cases names another place")
+    })?;
+    let mut folders = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|why| unreadable(directory, &why))?.path();
+        if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    if folders.is_empty() {
+        let message = format!("there is no case in {}", directory.display());
+        return Err(CommandError::new(message)
+            .hint("a case is a folder with in.yaml, perhaps config.yaml, and want.yaml or error"));
+    }
+    folders.iter().map(|folder| open(folder)).collect()
+}
+
+fn open(folder: &Path) -> Result<Case, CommandError> {
+    let name = folder.file_name().unwrap_or_default();
+    let given = only(folder, &["in", "in.json", "in.yaml"])?.ok_or_else(|| {
+        CommandError::new(format!(
+            "{} has no in.yaml, in.json or in/",
+            folder.display()
+        ))
+    })?;
+    let config = match only(folder, &["config.json", "config.yaml"])? {
+        Some(path) => manifests::one(&path)?.to_string(),
+        None => "{}".to_owned(),
+    };
+    Ok(Case {
+        name: name.to_string_lossy().into_owned(),
+        given: manifests::at(&given)?
+            .iter()
+            .map(Value::to_string)
+            .collect(),
+        config,
+        want: want(folder)?,
+    })
+}
+
+fn want(folder: &Path) -> Result<Want, CommandError> {
+    let found = only(folder, &["want", "want.json", "want.yaml", "error"])?;
+    let found = found.ok_or_else(|| {
+        let message = format!(
+            "{} has no want.yaml, want.json, want/ or error",
+            folder.display()
+        );
+        CommandError::new(message).hint("`error` holds words that must be in the refusal")
+    })?;
+    if found.ends_with("error") {
+        let words = String::from_utf8_lossy(&read(&found)?).trim().to_owned();
+        if words.is_empty() {
+            return Err(CommandError::new(format!("{} is empty", found.display())));
+        }
+        return Ok(Want::Error(words));
+    }
+    let keys = found.ends_with("want.json");
+    if keys && let Some(Value::String(words)) = manifests::one(&found)?.get("refused") {
+        return Ok(Want::Refused(words.clone()));
+    }
+    Ok(Want::Manifests {
+        objects: manifests::at(&found)?,
+        keys,
+    })
+}
+
+/// The one of `names` that is in `folder`.
+fn only(folder: &Path, names: &[&str]) -> Result<Option<PathBuf>, CommandError> {
+    let mut found = names
+        .iter()
+        .map(|name| folder.join(name))
+        .filter(|path| path.exists());
+    match (found.next(), found.next()) {
+        (Some(one), Some(other)) => Err(CommandError::new(format!(
+            "{} and {} are both there: which is meant?",
+            one.display(),
+            other.display()
+        ))),
+        (found, _) => Ok(found),
+    }
+}

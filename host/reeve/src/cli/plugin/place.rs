@@ -1,0 +1,114 @@
+//! Where a verb calls a guest: the controller's sandbox, with the controller's limits unless flags say otherwise.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use reeve_api::size::Size;
+use reeve_wasm::{Budget, Compiler, Error, Module, Program, Sandbox, Settings, Transformed, World};
+use tokio::runtime::Runtime;
+
+use crate::cli::ui::CommandError;
+
+/// What one call may use, as `spec.limits` of a plugin says it.
+#[derive(Args, Default)]
+pub(super) struct LimitFlags {
+    /// Memory of one call [default: the controller's]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Size>,
+    /// Time of one call, for example 5s [default: the controller's]
+    #[arg(long, value_name = "TIME")]
+    deadline: Option<reeve_api::duration::Duration>,
+    /// Size of the answer of one call [default: the controller's]
+    #[arg(long, value_name = "SIZE")]
+    output: Option<Size>,
+}
+
+impl LimitFlags {
+    fn budget(&self) -> Budget {
+        let bytes = |size: &Size| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
+        let defaults = Budget::default();
+        Budget {
+            memory: self.memory.as_ref().map_or(defaults.memory, bytes),
+            deadline: self
+                .deadline
+                .as_ref()
+                .map_or(defaults.deadline, |set| set.get()),
+            output: self.output.as_ref().map_or(defaults.output, bytes),
+            ..defaults
+        }
+    }
+}
+
+/// Nobody else is here whom it would have to be told from.
+const TENANT: &str = "you";
+
+/// A component that was loaded, and what calls it.
+pub(super) struct Place {
+    runtime: Runtime,
+    module: Module,
+    budget: Budget,
+    /// How long it took to compile.
+    pub(super) compiled: Duration,
+}
+
+impl Place {
+    /// Loads `component`, called `name`.
+    pub(super) fn open(
+        component: &[u8],
+        name: &str,
+        world: World,
+        limits: &LimitFlags,
+    ) -> Result<Self, CommandError> {
+        let budget = limits.budget();
+        // As the controller does: in a process of its own, with the same limits.
+        let compiler = Program::own("compile-plugin")
+            .map_err(|why| CommandError::of("finding this program's own file failed", &why))?;
+        let defaults = Settings::default();
+        let settings = Settings {
+            memory: defaults.memory.max(budget.memory),
+            compiler: Compiler::Process(compiler),
+            // Nobody else waits; what it may use of the processor is the controller's limit.
+            compile: Duration::from_secs(600),
+            ..defaults
+        };
+        let runtime = runtime()?;
+        let failed = |why: Error| CommandError::of(&format!("loading {name} failed"), &why);
+        let sandbox = Sandbox::new(settings).map_err(failed)?;
+        let begun = Instant::now();
+        let module = runtime
+            .block_on(sandbox.load(TENANT, component, world))
+            .map_err(failed)?;
+        Ok(Self {
+            runtime,
+            module,
+            budget,
+            compiled: begun.elapsed(),
+        })
+    }
+
+    /// One call, in a fresh instance.
+    pub(super) fn transform(
+        &self,
+        manifests: Vec<String>,
+        config: &str,
+    ) -> Result<Transformed, Error> {
+        let call = self
+            .module
+            .transform(TENANT, manifests, config, &self.budget);
+        self.runtime.block_on(call)
+    }
+}
+
+/// What drives a guest, and the way to a registry.
+pub(super) fn runtime() -> Result<Runtime, CommandError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|why| CommandError::of("starting failed", &why))
+}
+
+/// How large a component may be for the controller.
+pub(super) fn largest() -> usize {
+    Settings::default().component
+}
