@@ -53,7 +53,8 @@ pub(super) struct Ask<'a> {
 impl Client {
     pub(super) fn new(reference: &Reference, access: &Access, scope: Scope) -> Result<Self, Error> {
         let host = reference.host.clone();
-        let http = plain_client(&access.egress, &Tls::default()).map_err(|why| reach(&host, why))?;
+        let http =
+            plain_client(&access.egress, &Tls::default()).map_err(|why| reach(&host, why))?;
         let scheme = if access.plain { "http" } else { "https" };
         // Docker Hub answers elsewhere than its images are named after.
         let at = match host.as_str() {

@@ -106,7 +106,7 @@ const PYTHON: Files = &[
 const JS: Files = &[
     ("plugin.js", include_str!("template/js/plugin.js")),
     ("package.json", include_str!("template/js/package.json")),
-    (".gitignore", "/node_modules/\n"),
+    (".gitignore", "node_modules\n"),
 ];
 
 const GO: Files = &[

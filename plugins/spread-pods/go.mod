@@ -1,0 +1,3 @@
+module reeve.dev/plugins/spread-pods
+
+go 1.24
