@@ -3,7 +3,7 @@
 mod build;
 mod edit;
 mod plugin;
-mod registry;
+pub(crate) mod registry;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -25,6 +25,7 @@ mod ground;
 mod guest;
 mod interrupted;
 mod leader;
+mod oci;
 mod outage;
 mod platform;
 mod plugins;

@@ -12,7 +12,7 @@ use reeve_tests::wait;
 
 use super::text;
 
-pub(super) struct Registry {
+pub(crate) struct Registry {
     host: String,
     directory: tempfile::TempDir,
     _process: Process,
@@ -20,7 +20,7 @@ pub(super) struct Registry {
 
 impl Registry {
     /// `crane registry serve` on a free port.
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = Command::new(binaries::find("crane")?);
@@ -40,12 +40,12 @@ impl Registry {
         })
     }
 
-    pub(super) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// What another client says.
-    pub(super) fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    pub(crate) fn crane(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(binaries::find("crane")?);
         let output = command
             .args(arguments)
@@ -61,7 +61,7 @@ impl Registry {
     }
 
     /// Changes a byte of the blob that holds `content`.
-    pub(super) fn spoil(&self, content: &[u8]) -> anyhow::Result<()> {
+    pub(crate) fn spoil(&self, content: &[u8]) -> anyhow::Result<()> {
         let blob = find(&self.directory.path().join("blobs"), content)?;
         let blob = blob.context("the registry keeps it on the disk")?;
         let mut spoilt = content.to_vec();
@@ -86,7 +86,7 @@ fn find(directory: &Path, content: &[u8]) -> anyhow::Result<Option<std::path::Pa
 }
 
 /// `NAME.pem` and `NAME.pub`, made by OpenSSL.
-pub(super) fn key(directory: &Path, name: &str, kind: &[&str]) -> anyhow::Result<()> {
+pub(crate) fn key(directory: &Path, name: &str, kind: &[&str]) -> anyhow::Result<()> {
     let (private, public) = (format!("{name}.pem"), format!("{name}.pub"));
     let mut generate = vec!["genpkey", "-out", &private, "-algorithm"];
     generate.extend(kind);

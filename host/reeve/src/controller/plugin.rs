@@ -7,6 +7,7 @@
 
 mod bytes;
 mod config;
+mod registry;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -29,7 +29,7 @@ pub enum Error {
         status: u16,
     },
     /// It has no such thing.
-    #[error("registry {host} has no {what}")]
+    #[error("registry {host} does not have {what}")]
     Missing {
         /// The registry.
         host: String,

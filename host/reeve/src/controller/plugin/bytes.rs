@@ -16,11 +16,12 @@ use reeve_core::tenancy;
 use reeve_wasm::Error;
 use tokio::io::AsyncReadExt as _;
 
+use super::registry;
 use crate::context::Context;
 use crate::git::Snapshot;
 
 /// The largest component that is read, in bytes; the sandbox may admit less.
-const LARGEST: u64 = 64 << 20;
+pub(super) const LARGEST: u64 = 64 << 20;
 
 /// A component.
 pub(super) struct Read {
@@ -28,7 +29,7 @@ pub(super) struct Read {
     /// For people.
     pub(super) place: String,
     /// Who mends it when it is broken.
-    turn: Turn,
+    pub(super) turn: Turn,
 }
 
 impl Read {
@@ -53,6 +54,7 @@ pub(super) async fn read(
     match (&source.path, &source.git, &source.oci) {
         (Some(path), None, None) => shipped(ctx, path).await,
         (None, Some(git), None) => from_git(ctx, id, git).await,
+        (None, None, Some(oci)) => registry::read(ctx, id, oci).await,
         _ => Err(Explained::new(
             Reason::InvalidSpec,
             Turn::Owner,
