@@ -29,6 +29,7 @@ packages=()
 command -v ssh-keygen >/dev/null 2>&1 || packages+=(openssh-client)
 [ -x "$(git --exec-path)/git-http-backend" ] || packages+=(git)
 command -v cmake >/dev/null 2>&1 || packages+=(cmake)
+command -v openssl >/dev/null 2>&1 || packages+=(openssl)
 if [ ${#packages[@]} -gt 0 ]; then
 	command -v apt-get >/dev/null 2>&1 || {
 		printf 'missing: %s. Install these with your package manager\n' "${packages[*]}" >&2
