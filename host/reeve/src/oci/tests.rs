@@ -26,6 +26,7 @@ enum Manner {
     SaysTooMuch,
     LiesAboutSize,
     NeverEnds,
+    Damages,
     GivesAnIndex,
     WantsTokenFromElsewhere,
 }
@@ -149,6 +150,7 @@ fn blob(server: &Server, path: &str) -> Response {
         Manner::Redirects => to(format!("http://{}/elsewhere", server.address)),
         Manner::RedirectsForEver => to(path.to_owned()),
         Manner::SaysTooMuch | Manner::LiesAboutSize => vec![b'x'; 5000].into_response(),
+        Manner::Damages => b"what a plugin is made 0f".into_response(),
         Manner::NeverEnds => {
             Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>())
                 .into_response()
@@ -199,6 +201,7 @@ async fn what_a_registry_gives_instead_is_refused_in_words() {
             Manner::LiesAboutSize,
             "the component is larger than 1000 bytes",
         ),
+        (Manner::Damages, "the component has the digest sha256:"),
         (Manner::RedirectsForEver, "answered 307 for the component"),
         (
             Manner::GivesAnIndex,
