@@ -24,6 +24,37 @@ macro_rules! spec {
     ($(#[$about:meta])* $name:ident, $(#[$selects:meta])* $selector:ty) => {
         #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
         $(#[$about])*
+        #[kube(
+            printcolumn(name = "World", type_ = "string", json_path = ".spec.world"),
+            printcolumn(name = "Order", type_ = "integer", json_path = ".spec.order"),
+            printcolumn(
+                name = "Digest",
+                type_ = "string",
+                json_path = ".status.digest",
+                priority = 1
+            ),
+            printcolumn(
+                name = "Calls",
+                type_ = "integer",
+                json_path = ".status.calls.total",
+                priority = 1
+            ),
+            printcolumn(
+                name = "Age",
+                type_ = "date",
+                json_path = ".metadata.creationTimestamp"
+            ),
+            printcolumn(
+                name = "Ready",
+                type_ = "string",
+                json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+            ),
+            printcolumn(
+                name = "Status",
+                type_ = "string",
+                json_path = r#".status.conditions[?(@.type=="Ready")].message"#
+            )
+        )]
         #[serde(rename_all = "camelCase")]
         pub struct $name {
             /// Config is handed to the component as JSON. Its shape is the component's own: one that carries a JSON Schema is not
@@ -92,36 +123,7 @@ spec! {
         derive = "PartialEq",
         doc = "ClusterPlugin is a WebAssembly component of the platform's: one that is called with the manifests of the Kustomizations it selects, after their tenants' own plugins and before policy judges them, or one that speaks to a forge.",
         shortname = "cplug",
-        category = "reeve",
-        printcolumn(name = "World", type_ = "string", json_path = ".spec.world"),
-        printcolumn(name = "Order", type_ = "integer", json_path = ".spec.order"),
-        printcolumn(
-            name = "Digest",
-            type_ = "string",
-            json_path = ".status.digest",
-            priority = 1
-        ),
-        printcolumn(
-            name = "Calls",
-            type_ = "integer",
-            json_path = ".status.calls.total",
-            priority = 1
-        ),
-        printcolumn(
-            name = "Age",
-            type_ = "date",
-            json_path = ".metadata.creationTimestamp"
-        ),
-        printcolumn(
-            name = "Ready",
-            type_ = "string",
-            json_path = r#".status.conditions[?(@.type=="Ready")].status"#
-        ),
-        printcolumn(
-            name = "Status",
-            type_ = "string",
-            json_path = r#".status.conditions[?(@.type=="Ready")].message"#
-        )
+        category = "reeve"
     )]
     ClusterPluginSpec,
     /// Selector says which Kustomizations the component is called for. An empty selector is all of them. A provider is
@@ -142,36 +144,7 @@ spec! {
         derive = "PartialEq",
         doc = "Plugin is a WebAssembly component of a tenant's: one that is called with the manifests of the Kustomizations it selects in its namespace, after they were rendered and before the platform's plugins and policies see them, or one that speaks to a forge.",
         shortname = "plug",
-        category = "reeve",
-        printcolumn(name = "World", type_ = "string", json_path = ".spec.world"),
-        printcolumn(name = "Order", type_ = "integer", json_path = ".spec.order"),
-        printcolumn(
-            name = "Digest",
-            type_ = "string",
-            json_path = ".status.digest",
-            priority = 1
-        ),
-        printcolumn(
-            name = "Calls",
-            type_ = "integer",
-            json_path = ".status.calls.total",
-            priority = 1
-        ),
-        printcolumn(
-            name = "Age",
-            type_ = "date",
-            json_path = ".metadata.creationTimestamp"
-        ),
-        printcolumn(
-            name = "Ready",
-            type_ = "string",
-            json_path = r#".status.conditions[?(@.type=="Ready")].status"#
-        ),
-        printcolumn(
-            name = "Status",
-            type_ = "string",
-            json_path = r#".status.conditions[?(@.type=="Ready")].message"#
-        )
+        category = "reeve"
     )]
     PluginSpec,
     /// Selector says which Kustomizations of the namespace the component is called for. An empty selector is all of

@@ -74,6 +74,14 @@ impl Queues {
 }
 
 impl Context {
+    /// The namespace in which what a plugin names lies: its own, or the controller's for the platform's.
+    pub(crate) fn home_of<'a>(&'a self, plugin: &'a PluginId) -> &'a NamespaceName {
+        match plugin {
+            PluginId::Tenant(id) => &id.namespace,
+            PluginId::Platform(_) => &self.home,
+        }
+    }
+
     /// As whom a Secret of `namespace` is read: the platform's as the controller, a tenant's as its own account.
     pub(crate) fn secret_owner(&self, namespace: &NamespaceName) -> SecretOwner {
         let tenant = self.index.read(|known| known.tenants.owner_of(namespace));

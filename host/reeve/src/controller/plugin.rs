@@ -15,7 +15,7 @@ use std::time::Duration;
 use kube::ResourceExt as _;
 use kube::core::object::HasStatus;
 use reeve_api::RECONCILE_REQUEST;
-use reeve_api::name::{NamespaceName, NamespacedName, PluginName};
+use reeve_api::name::{NamespacedName, PluginName};
 use reeve_api::plugin::{Component, Limits, PluginStatus, World};
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
@@ -296,13 +296,5 @@ fn outcome(loaded: &Loaded) -> PluginOutcome {
             why: why.clone(),
         },
         (Err(why), _) => PluginOutcome::Failed(why.clone()),
-    }
-}
-
-/// The namespace in which what the plugin names lies.
-fn home<'a>(ctx: &'a Context, id: &'a PluginId) -> &'a NamespaceName {
-    match id {
-        PluginId::Tenant(id) => &id.namespace,
-        PluginId::Platform(_) => &ctx.home,
     }
 }

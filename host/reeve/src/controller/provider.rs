@@ -151,10 +151,7 @@ async fn ask(
     callable: &Callable,
     url: &RemoteUrl,
 ) -> Result<Login, Explained> {
-    let namespace = match id {
-        PluginId::Tenant(id) => &id.namespace,
-        PluginId::Platform(_) => &ctx.home,
-    };
+    let namespace = ctx.home_of(id);
     let tenant = ctx.index.read(|known| known.tenants.owner_of(namespace));
     let (granted, withheld) = grant::hosts(id, &component.grants, &tenant);
     let provider = provider(ctx, id, component, callable, &granted).await?;
@@ -234,10 +231,7 @@ async fn slots(
         let message = format!("provider {id}: spec.grants.slots[{slot}]: {why}");
         Explained::new(Reason::InvalidSpec, Turn::Retry, message).with_hint(id.hint())
     };
-    let namespace = match id {
-        PluginId::Tenant(id) => &id.namespace,
-        PluginId::Platform(_) => &ctx.home,
-    };
+    let namespace = ctx.home_of(id);
     let owner = ctx.secret_owner(namespace);
     let mut slots = Slots::new();
     for (slot, wish) in wishes {

@@ -184,10 +184,9 @@ fn granted(ctx: &Context, id: &PluginId, git: &GitSource) -> Result<NamespacedNa
         Explained::new(Reason::InvalidSpec, Turn::Owner, message)
     };
     let named = git.source_ref.namespace.as_deref();
-    let namespace: NamespaceName = match (named, id) {
-        (Some(named), _) => named.parse().map_err(|why| invalid(format!("{why}")))?,
-        (None, PluginId::Tenant(id)) => id.namespace.clone(),
-        (None, PluginId::Platform(_)) => ctx.home.clone(),
+    let namespace: NamespaceName = match named {
+        Some(named) => named.parse().map_err(|why| invalid(format!("{why}")))?,
+        None => ctx.home_of(id).clone(),
     };
     let name = git.source_ref.name.parse();
     let source = SourceRef {

@@ -10,7 +10,6 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::plugin::{Part, PluginId, Schema, combine};
 use serde_json::Value;
 
-use super::home;
 use crate::cluster::SecretError;
 use crate::context::Context;
 
@@ -50,7 +49,7 @@ async fn part(
     id: &PluginId,
     reference: &ConfigReference,
 ) -> Result<Option<Part>, Explained> {
-    let namespace = home(ctx, id);
+    let namespace = ctx.home_of(id);
     let place = format!("{} {namespace}/{}", reference.kind.as_str(), reference.name);
     let name: ObjectName = reference.name.parse().map_err(|why| {
         let message = format!("spec.configFrom: {why}");

@@ -11,7 +11,6 @@ use reeve_core::failure::{Explained, Turn, chain};
 use reeve_core::plugin::PluginId;
 
 use super::bytes::{LARGEST, Read};
-use super::home;
 use crate::context::Context;
 use crate::oci::{self, Access, Login, PublicKey, Reference};
 
@@ -91,7 +90,7 @@ async fn login(
         .name
         .parse()
         .map_err(|why| unusable(format!("{why}")))?;
-    let owner = ctx.secret_owner(home(ctx, id));
+    let owner = ctx.secret_owner(ctx.home_of(id));
     let secret = ctx.cluster.secret(&owner, &name).await;
     let secret = secret.map_err(|why| Explained::of(&why))?;
     let logins = secret.get(LOGINS);
