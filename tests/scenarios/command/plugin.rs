@@ -94,33 +94,63 @@ fn a_case_that_fails_is_shown_with_its_difference_and_exits_1() -> anyhow::Resul
             "it was to fail with \"no such words\"",
         ),
     ] {
-        let dir = tempfile::tempdir()?;
-        let case = |file: &str| format!("case/one/{file}");
-        let (given, config_file, want_file) = (case("in/all.yaml"), case(config.0), case(want.0));
-        files(
-            dir.path(),
-            &[
-                (&given, MANIFESTS),
-                (&config_file, config.1),
-                (&want_file, want.1),
-            ],
-        )?;
-        std::fs::copy(component, dir.path().join("stamp.wasm"))?;
-        let output = plugin(&["test"], dir.path())?;
-        let said = text(&output.stdout);
-        let passes = shown.is_empty();
-        ensure!(
-            output.status.code() == Some(i32::from(!passes)),
-            "{want:?}: {said}"
-        );
-        ensure!(said.contains(shown), "{want:?}: {said}");
-        let sum = if passes {
-            "1 passed, 0 failed"
-        } else {
-            "0 passed, 1 failed"
-        };
-        ensure!(said.contains(sum), "{want:?}: {said}");
+        tried(component, config, want, shown)?;
     }
+    let wrong = ("config.yaml", "labels: {team: 7}\n");
+    for (want, shown) in [
+        (
+            ("error", "/labels/team: value is not of type \"string\""),
+            "",
+        ),
+        (
+            ("error", "no such words"),
+            "its error does not have the words",
+        ),
+        (("want.yaml", right), "/labels/team: value is not of type"),
+        // The guest's own words, whatever its schema says.
+        (
+            ("want.json", r#"{"refused": "the config must be"}"#),
+            "+ the config must be {\"labels\"",
+        ),
+    ] {
+        tried(component, wrong, want, shown)?;
+    }
+    Ok(())
+}
+
+/// Runs one case with this config, and expects this; nothing where it passes.
+fn tried(
+    component: &str,
+    config: (&str, &str),
+    want: (&str, &str),
+    shown: &str,
+) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let case = |file: &str| format!("case/one/{file}");
+    let (given, config_file, want_file) = (case("in/all.yaml"), case(config.0), case(want.0));
+    files(
+        dir.path(),
+        &[
+            (&given, MANIFESTS),
+            (&config_file, config.1),
+            (&want_file, want.1),
+        ],
+    )?;
+    std::fs::copy(component, dir.path().join("stamp.wasm"))?;
+    let output = plugin(&["test"], dir.path())?;
+    let said = text(&output.stdout);
+    let passes = shown.is_empty();
+    ensure!(
+        output.status.code() == Some(i32::from(!passes)),
+        "{want:?}: {said}"
+    );
+    ensure!(said.contains(shown), "{want:?}: {said}");
+    let sum = if passes {
+        "1 passed, 0 failed"
+    } else {
+        "0 passed, 1 failed"
+    };
+    ensure!(said.contains(sum), "{want:?}: {said}");
     Ok(())
 }
 
@@ -154,7 +184,14 @@ fn a_call_prints_manifests_on_stdout_and_the_log_on_stderr() -> anyhow::Result<(
         MANIFESTS,
     )?;
     ensure!(refused.status.code() == Some(1) && refused.stdout.is_empty());
-    ensure!(text(&refused.stderr).contains("refuses: the config must be"));
+    // The component would refuse it too, but is not asked.
+    let said = text(&refused.stderr);
+    ensure!(
+        said.contains(
+            "the config is not what the component asks for: /: \"labels\" is a required property"
+        ) && said.contains("hint: `reeve plugin inspect`"),
+        "{said}"
+    );
 
     let slow = [
         "run",

@@ -1,12 +1,13 @@
 //! A case: a folder with what a guest is given and what must come of it.
 //!
 //! `in/` or `in.{json,yaml}`, perhaps `config.{json,yaml}`, and one of: `want/` or `want.{json,yaml}` with the manifests that
-//! must come back, or `error` with words that must be in the refusal or the error. `{"refused": "…"}` as `want.json` is a
-//! refusal's whole text. What a guest made of a case is judged in `test`.
+//! must come back, or `error` with words that must be in the refusal or the error, be it the guest's or that of the schema of
+//! its config. `{"refused": "…"}` as `want.json` is the whole text of the guest's own refusal: it is asked whatever its schema
+//! says. What a guest made of a case is judged in `test`.
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{manifests, read, unreadable};
 use crate::cli::ui::CommandError;
@@ -16,8 +17,7 @@ pub(super) struct Case {
     pub(super) name: String,
     /// JSON text each.
     pub(super) given: Vec<String>,
-    /// JSON text.
-    pub(super) config: String,
+    pub(super) config: Value,
     pub(super) want: Want,
 }
 
@@ -29,7 +29,7 @@ pub(super) enum Want {
         /// Whether the order of their keys counts too: in `want.json` it does.
         keys: bool,
     },
-    /// A refusal of exactly these words.
+    /// A refusal of the guest's own, of exactly these words.
     Refused(String),
     /// A refusal or an error with these words in it.
     Error(String),
@@ -66,8 +66,8 @@ fn open(folder: &Path) -> Result<Case, CommandError> {
         ))
     })?;
     let config = match only(folder, &["config.json", "config.yaml"])? {
-        Some(path) => manifests::one(&path)?.to_string(),
-        None => "{}".to_owned(),
+        Some(path) => manifests::one(&path)?,
+        None => json!({}),
     };
     Ok(Case {
         name: name.to_string_lossy().into_owned(),

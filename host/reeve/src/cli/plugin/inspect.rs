@@ -66,8 +66,7 @@ pub(super) fn run(args: &InspectArgs, ui: &mut Ui) -> Result<(), CommandError> {
     let facts = facts(&component, largest())
         .map_err(|why| CommandError::of(&format!("{name} would be refused"), &why))?;
     // What it says of itself is told whether it compiles or not.
-    let world = facts.worlds.first().copied().unwrap_or(World::Transformer);
-    let place = Place::open(&component, name, world, &LimitFlags::default());
+    let place = Place::open(&component, name, &LimitFlags::default());
     let told = Told::of(facts, place.as_ref().ok().map(|place| place.compiled));
     let text = match args.form {
         Form::Text => text(&told),

@@ -1,10 +1,16 @@
 //! Where a verb calls a guest: the controller's sandbox, with the controller's limits unless flags say otherwise.
+//!
+//! What a config is held against first is the component's own schema, as the controller does it (`core::plugin`).
 
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use reeve_api::size::Size;
-use reeve_wasm::{Budget, Compiler, Error, Module, Program, Sandbox, Settings, Transformed, World};
+use reeve_core::plugin::{Schema, SchemaError};
+use reeve_wasm::{
+    Budget, Compiler, Error, Module, Program, Sandbox, Settings, Transformed, World, facts,
+};
+use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::cli::ui::CommandError;
@@ -47,8 +53,31 @@ pub(super) struct Place {
     runtime: Runtime,
     module: Module,
     budget: Budget,
+    /// What its config must be, if it says so.
+    schema: Option<Result<Schema, SchemaError>>,
     /// How long it took to compile.
     pub(super) compiled: Duration,
+}
+
+/// Why a call came to nothing.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub(super) enum Failed {
+    /// It was not made: the config is not what the component's own schema asks for.
+    #[error(transparent)]
+    Config(#[from] SchemaError),
+    /// The guest refused, or was stopped.
+    #[error(transparent)]
+    Call(#[from] Error),
+}
+
+impl Failed {
+    /// What the guest logged last.
+    pub(super) fn log(&self) -> &[String] {
+        match self {
+            Self::Config(_) => &[],
+            Self::Call(why) => why.log(),
+        }
+    }
 }
 
 impl Place {
@@ -56,9 +85,12 @@ impl Place {
     pub(super) fn open(
         component: &[u8],
         name: &str,
-        world: World,
         limits: &LimitFlags,
     ) -> Result<Self, CommandError> {
+        let failed = |why: Error| CommandError::of(&format!("loading {name} failed"), &why);
+        let facts = facts(component, largest()).map_err(failed)?;
+        // One that has none is refused by what it lacks.
+        let world = facts.worlds.first().copied().unwrap_or(World::Transformer);
         let budget = limits.budget();
         // As the controller does: in a process of its own, with the same limits.
         let compiler = Program::own("compile-plugin")
@@ -72,7 +104,6 @@ impl Place {
             ..defaults
         };
         let runtime = runtime()?;
-        let failed = |why: Error| CommandError::of(&format!("loading {name} failed"), &why);
         let sandbox = Sandbox::new(settings).map_err(failed)?;
         let begun = Instant::now();
         let module = runtime
@@ -82,19 +113,30 @@ impl Place {
             runtime,
             module,
             budget,
+            schema: facts.schema.as_ref().map(Schema::parse),
             compiled: begun.elapsed(),
         })
+    }
+
+    /// Holds a config against the component's schema, with the controller's words.
+    pub(super) fn fits(&self, config: &Value) -> Result<(), SchemaError> {
+        match &self.schema {
+            None => Ok(()),
+            Some(Ok(schema)) => schema.check(config),
+            Some(Err(why)) => Err(why.clone()),
+        }
     }
 
     /// One call, in a fresh instance.
     pub(super) fn transform(
         &self,
         manifests: Vec<String>,
-        config: &str,
+        config: &Value,
     ) -> Result<Transformed, Error> {
+        let config = config.to_string();
         let call = self
             .module
-            .transform(TENANT, manifests, config, &self.budget);
+            .transform(TENANT, manifests, &config, &self.budget);
         self.runtime.block_on(call)
     }
 }

@@ -4,10 +4,10 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use reeve_wasm::{Error, World};
-use serde_json::Value;
+use reeve_wasm::{Error, Transformed};
+use serde_json::{Value, json};
 
-use super::place::{LimitFlags, Place};
+use super::place::{Failed, LimitFlags, Place};
 use super::{manifests, read};
 use crate::cli::ui::{CommandError, Ui};
 
@@ -32,18 +32,11 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs, ui: &mut Ui) -> Result<(), CommandError> {
     let name = args.component.display().to_string();
     let config = match &args.config {
-        Some(path) => manifests::one(path)?.to_string(),
-        None => "{}".to_owned(),
+        Some(path) => manifests::one(path)?,
+        None => json!({}),
     };
-    let place = Place::open(
-        &read(&args.component)?,
-        &name,
-        World::Transformer,
-        &args.limits,
-    )?;
-    let given = given(args)?;
-    let given = given.iter().map(Value::to_string).collect();
-    match place.transform(given, &config) {
+    let place = Place::open(&read(&args.component)?, &name, &args.limits)?;
+    match transform(args, &place, &config)? {
         Ok(done) => {
             done.log.iter().for_each(|line| ui.line(line));
             let made: Result<Vec<Value>, _> = done
@@ -61,6 +54,19 @@ pub(super) fn run(args: &RunArgs, ui: &mut Ui) -> Result<(), CommandError> {
     }
 }
 
+fn transform(
+    args: &RunArgs,
+    place: &Place,
+    config: &Value,
+) -> Result<Result<Transformed, Failed>, CommandError> {
+    let given = given(args)?;
+    if let Err(why) = place.fits(config) {
+        return Ok(Err(why.into()));
+    }
+    let given = given.iter().map(Value::to_string).collect();
+    Ok(place.transform(given, config).map_err(Failed::from))
+}
+
 fn given(args: &RunArgs) -> Result<Vec<Value>, CommandError> {
     if args.file.as_os_str() != "-" {
         return manifests::at(&args.file);
@@ -72,9 +78,15 @@ fn given(args: &RunArgs) -> Result<Vec<Value>, CommandError> {
     manifests::parse(&bytes, "stdin")
 }
 
-fn failed(name: &str, why: &Error) -> CommandError {
+fn failed(name: &str, why: &Failed) -> CommandError {
+    let calling = || CommandError::of(&format!("calling {name} failed"), why);
     match why {
-        Error::Refused(refusal) => CommandError::new(format!("{name} refuses: {refusal}")),
-        _ => CommandError::of(&format!("calling {name} failed"), why),
+        Failed::Call(Error::Refused(refusal)) => {
+            CommandError::new(format!("{name} refuses: {refusal}"))
+        }
+        Failed::Call(_) => calling(),
+        Failed::Config(_) => {
+            calling().hint("`reeve plugin inspect` shows the schema that the component carries")
+        }
     }
 }

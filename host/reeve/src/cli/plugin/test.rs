@@ -5,13 +5,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use reeve_wasm::{Error, Transformed, World};
+use reeve_wasm::{Error, Transformed};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::case::{self, Case, Want};
 use super::diff::diff;
-use super::place::{LimitFlags, Place};
+use super::place::{Failed, LimitFlags, Place};
 use super::{Form, data, manifests, read, unreadable};
 use crate::cli::ui::{CommandError, Ui};
 
@@ -72,7 +72,7 @@ pub(super) fn run(args: &TestArgs, ui: &mut Ui) -> Result<(), CommandError> {
         .unwrap_or_else(|| component.with_file_name("case"));
     let cases = case::all(&cases)?;
     let name = component.display().to_string();
-    let place = Place::open(&read(&component)?, &name, World::Transformer, &args.limits)?;
+    let place = Place::open(&read(&component)?, &name, &args.limits)?;
     let told: Vec<Told> = cases.into_iter().map(|case| judge(case, &place)).collect();
     let failed = told.iter().filter(|told| !told.passed).count();
     let report = Report {
@@ -121,8 +121,7 @@ fn component(target: &Path) -> Result<PathBuf, CommandError> {
 
 /// Runs a case twice and says what came of it.
 fn judge(case: Case, place: &Place) -> Told {
-    let first = place.transform(case.given.clone(), &case.config);
-    let second = place.transform(case.given, &case.config);
+    let (first, second) = (attempt(&case, place), attempt(&case, place));
     let wrong = match first == second {
         true => compare(&case.want, &first),
         false => Some(Wrong {
@@ -148,7 +147,14 @@ fn judge(case: Case, place: &Place) -> Told {
     }
 }
 
-fn compare(want: &Want, got: &Result<Transformed, Error>) -> Option<Wrong> {
+fn attempt(case: &Case, place: &Place) -> Result<Transformed, Failed> {
+    if !matches!(case.want, Want::Refused(_)) {
+        place.fits(&case.config)?;
+    }
+    Ok(place.transform(case.given.clone(), &case.config)?)
+}
+
+fn compare(want: &Want, got: &Result<Transformed, Failed>) -> Option<Wrong> {
     let differ = |why: &str, want: &str, got: &str| {
         (want != got).then(|| Wrong {
             why: why.to_owned(),
@@ -165,7 +171,7 @@ fn compare(want: &Want, got: &Result<Transformed, Error>) -> Option<Wrong> {
                 differ(why, &ordered(objects), &ordered(&made)).filter(|_| *keys)
             })
         }
-        (Want::Refused(words), Err(Error::Refused(refusal))) => {
+        (Want::Refused(words), Err(Failed::Call(Error::Refused(refusal)))) => {
             differ("it refuses with other words", words, &refusal.to_string())
         }
         (Want::Error(words), Err(why)) => {
@@ -187,7 +193,7 @@ fn compare(want: &Want, got: &Result<Transformed, Error>) -> Option<Wrong> {
 }
 
 /// The answer as text, whatever it is.
-fn shown(got: &Result<Transformed, Error>) -> String {
+fn shown(got: &Result<Transformed, Failed>) -> String {
     match got {
         Ok(done) => sorted(&parsed(&done.manifests)),
         Err(why) => why.to_string(),
