@@ -1,6 +1,7 @@
 //! The command line: `reeve build` and `reeve edit` beside the real `kustomize`, `reeve plugin` beside toolchains and a registry.
 
 mod build;
+mod cases;
 mod edit;
 mod plugin;
 pub(crate) mod registry;

@@ -24,10 +24,10 @@ use tokio::sync::OnceCell;
 
 use listener::Listener;
 
-mod cases;
 mod hostile;
 mod listener;
 mod login;
+mod terminal;
 
 /// What webhooks are signed with here.
 const SIGNATURE: &str = "what-hooks-are-signed-with";

@@ -12,6 +12,7 @@ mod fill;
 mod grant;
 mod guest;
 pub mod json;
+mod script;
 mod send;
 mod sign;
 mod slots;
@@ -26,6 +27,7 @@ use reeve_api::name::Secret;
 use crate::clock::Clock;
 use crate::git::{Egress, Tls};
 use fill::{Filler, Reach};
+use script::{Turn, Wire};
 use send::Sender;
 use slots::Purse;
 use words::{Answer, Done, Next, Operation, Task};
@@ -34,6 +36,8 @@ pub use reeve_wasm::{Step, provider as words};
 
 pub use error::{Cause, Error};
 pub use grant::{Asks, Grant, HostPattern, NotAHost, NotAsking};
+pub use guest::Rehearsal;
+pub use script::Script;
 pub use slots::{Slot, Slots};
 
 /// What one operation may cost.
@@ -122,20 +126,43 @@ impl Provider {
         S: FnMut(Operation, String, Option<Answer>) -> F,
         F: Future<Output = Result<Step, Cause>>,
     {
+        self.through(None, operation, step).await
+    }
+
+    /// The same with answers that are written down, if they are.
+    async fn through<S, F>(
+        &self,
+        script: Option<&Script<'_>>,
+        operation: Operation,
+        step: S,
+    ) -> Result<Outcome, Error>
+    where
+        S: FnMut(Operation, String, Option<Answer>) -> F,
+        F: Future<Output = Result<Step, Cause>>,
+    {
         let task = error::name(&operation.task);
         let after = self.limits.deadline;
-        let outcome = match tokio::time::timeout(after, self.carry_out(operation, step)).await {
+        let mut log = Vec::new();
+        let work = self.carry_out(script, operation, step, &mut log);
+        let outcome = match tokio::time::timeout(after, work).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Cause::Deadline { after }),
         };
         outcome.map_err(|source| Error {
             plugin: self.name.clone(),
             task,
+            log,
             source,
         })
     }
 
-    async fn carry_out<S, F>(&self, mut operation: Operation, mut step: S) -> Result<Outcome, Cause>
+    async fn carry_out<S, F>(
+        &self,
+        script: Option<&Script<'_>>,
+        mut operation: Operation,
+        mut step: S,
+        log: &mut Vec<String>,
+    ) -> Result<Outcome, Cause>
     where
         S: FnMut(Operation, String, Option<Answer>) -> F,
         F: Future<Output = Result<Step, Cause>>,
@@ -145,9 +172,11 @@ impl Provider {
             grant: Arc::clone(&self.grant),
         };
         let mut purse = Purse::new(&self.asks, &self.slots)?;
-        let sender = Sender::new(&self.egress, &self.tls, &self.limits)?;
-        let (mut state, mut answer) = (String::new(), None);
-        let (mut requests, mut log) = (0, Vec::new());
+        let wire = match script {
+            Some(script) => Wire::Script(script),
+            None => Wire::Forge(Sender::new(&self.egress, &self.tls, &self.limits)?),
+        };
+        let (mut state, mut answer, mut requests) = (String::new(), None, 0);
         loop {
             operation.slots = purse.names();
             let told = step(operation.clone(), std::mem::take(&mut state), answer.take()).await?;
@@ -160,11 +189,12 @@ impl Provider {
                         done,
                         credential,
                         requests,
-                        log,
+                        log: std::mem::take(log),
                     });
                 }
             };
             bounded("bytes of state", request.state.len(), self.limits.state)?;
+            let turn = wire.turn(requests, &request)?;
             requests += 1;
             bounded("requests", requests, self.limits.requests)?;
             let filler = Filler {
@@ -175,7 +205,10 @@ impl Provider {
             };
             let prepared = filler.prepare(&request)?;
             let url = prepared.url.clone();
-            let raw = sender.send(prepared).await?;
+            let raw = match turn {
+                Turn::Send(sender) => sender.send(prepared).await?,
+                Turn::Written(raw) => raw,
+            };
             answer = Some(answer::open(raw, &url, &request.secrets, &mut purse).await?);
             state = request.state;
         }

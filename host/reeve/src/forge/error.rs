@@ -18,6 +18,8 @@ pub struct Error {
     pub plugin: String,
     /// What was wanted.
     pub task: &'static str,
+    /// What the guest logged until then.
+    pub log: Vec<String>,
     /// What happened.
     pub source: Cause,
 }

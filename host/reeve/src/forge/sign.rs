@@ -2,11 +2,12 @@
 //!
 //! What it deliberately doesn't: verify anything, or choose a time; `now` is an argument.
 
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeyPair;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use reeve_api::name::Secret;
@@ -90,6 +91,17 @@ fn pair(key: &Secret) -> Result<KeyPair, &'static str> {
     }
 }
 
+/// A key that nobody else has: for operations that are only played.
+pub(super) fn fresh_key() -> Option<Secret> {
+    let pair = KeyPair::generate(KeySize::Rsa2048).ok()?;
+    let der: Pkcs8V1Der<'_> = pair.as_der().ok()?;
+    let body = Secret::new(STANDARD.encode(der.as_ref()));
+    Some(Secret::new(format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        body.expose()
+    )))
+}
+
 /// The HMAC-SHA256 of `text`, in hexadecimal.
 pub(super) fn hmac(text: &str, key: &Secret) -> Secret {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes())
@@ -100,19 +112,9 @@ pub(super) fn hmac(text: &str, key: &Secret) -> Secret {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
-    use aws_lc_rs::rsa::KeySize;
     use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
-    use base64::engine::general_purpose::STANDARD;
 
     use super::*;
-
-    fn pem(label: &str, der: &[u8]) -> Secret {
-        let body = STANDARD.encode(der);
-        Secret::new(format!(
-            "-----BEGIN {label}-----\n{body}\n-----END {label}-----\n"
-        ))
-    }
 
     fn asked(claims: &str, lifetime: u32) -> Jwt {
         Jwt {
@@ -124,15 +126,10 @@ mod tests {
 
     #[test]
     fn a_token_has_the_hosts_times_and_is_signed_with_the_key_of_the_slot() {
-        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
-        let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let key = fresh_key().unwrap();
+        let pair = pair(&key).unwrap();
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        let token = jwt(
-            &asked(r#"{"iss":"Iv1.0123"}"#, 600),
-            &pem("PRIVATE KEY", der.as_ref()),
-            now,
-        )
-        .unwrap();
+        let token = jwt(&asked(r#"{"iss":"Iv1.0123"}"#, 600), &key, now).unwrap();
         let parts: Vec<&str> = token.expose().split('.').collect();
         let [header, claims, signature] = parts.as_slice() else {
             panic!("three parts");

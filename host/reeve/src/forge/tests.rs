@@ -715,3 +715,108 @@ fn a_repository_is_told_without_its_password() {
     );
     assert_eq!(told("file:///etc"), None);
 }
+
+#[tokio::test]
+async fn what_is_written_down_is_taken_for_the_forges_answer_and_nothing_of_a_secret_is_told() {
+    let asks = json!({"hosts": ["git.example"], "slots": {"key": "a key", "token": "a token"}});
+    let mut operation = absent();
+    operation.slots = vec!["key".into(), "token".into(), "unasked".into()];
+    let minted = json!({"token": "minted-67890", "again": "minted-67890"}).to_string();
+    let answers = [minted, "so is minted-67890".to_owned()];
+    let script = |n: usize, _: &Request| {
+        Some(Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: answers.get(n)?.clone(),
+        })
+    };
+    let rehearsal = Rehearsal {
+        name: "test",
+        asks: Arc::new(Asks::parse(Some(&asks)).unwrap()),
+        hosts: vec![
+            "git.example".parse().unwrap(),
+            "other.example".parse().unwrap(),
+        ],
+        operation,
+        script: &script,
+    };
+    let jwt = Part::Jwt(words::Jwt {
+        key: "key".into(),
+        claims: "{}".into(),
+        lifetime: 60,
+    });
+    let mint = Request {
+        headers: vec![header("authorization", HeaderValue::Plain(vec![jwt]))],
+        secrets: vec![SecretField {
+            pointer: "/token".into(),
+            slot: "made".into(),
+        }],
+        ..get("https://git.example/mint")
+    };
+    let played = async |second: Request| {
+        let told = Mutex::new(Vec::new());
+        let outcome = rehearsal
+            .with(|operation: Operation, _, answer: Option<Answer>| {
+                let mut told = told.lock().unwrap();
+                let next = match answer {
+                    // From the beginning, where a slot turned out to be a key.
+                    None => {
+                        told.clear();
+                        Next::Request(mint.clone())
+                    }
+                    Some(_) if told.is_empty() => Next::Request(second.clone()),
+                    Some(_) => Next::Done(Done::Absent),
+                };
+                told.extend(answer.map(|answer| (operation.slots, answer.body)));
+                async {
+                    Ok(Step {
+                        next,
+                        log: Vec::new(),
+                    })
+                }
+            })
+            .await;
+        (outcome, told.into_inner().unwrap())
+    };
+    let (outcome, told) = played(with_token("https://git.example/use")).await;
+    assert_eq!(outcome.unwrap().requests, 2);
+    let slots = ["key", "made", "token"].map(String::from).to_vec();
+    let mut sorted = told.clone();
+    sorted.iter_mut().for_each(|(slots, _)| slots.sort());
+    assert_eq!(
+        sorted,
+        [
+            (slots.clone(), r#"{"token":"","again":"***"}"#.to_owned()),
+            (slots, "so is ***".to_owned()),
+        ]
+    );
+
+    for (second, words) in [
+        (
+            get("https://other.example/"),
+            "its own manifest does not name",
+        ),
+        (get("https://git.example/?\n"), "a URL that cannot be used"),
+        (
+            Request {
+                body: Some(Body::Json(vec![Part::Secret("token".into())])),
+                ..get("https://git.example/")
+            },
+            "a body that is not JSON",
+        ),
+        (
+            Request {
+                headers: vec![header(
+                    "authorization",
+                    HeaderValue::Plain(vec![Part::Secret("unasked".into())]),
+                )],
+                ..get("https://git.example/")
+            },
+            r#"the secret slot "unasked", which is not filled"#,
+        ),
+    ] {
+        let (outcome, _) = played(second).await;
+        let why = chain(&outcome.unwrap_err());
+        assert!(why.contains(words), "{words}: {why}");
+    }
+}

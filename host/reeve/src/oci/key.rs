@@ -194,3 +194,78 @@ fn open(sealed: &[u8], password: &str) -> Result<Vec<u8>, Error> {
     stream.apply_keystream(&mut plain);
     Ok(plain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Made for this test by `cosign generate-key-pair` and `cosign sign-blob` 2.6.2.
+    const SEALED: &str = "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----
+eyJrZGYiOnsibmFtZSI6InNjcnlwdCIsInBhcmFtcyI6eyJOIjo2NTUzNiwiciI6
+OCwicCI6MX0sInNhbHQiOiJWcW5abXNzSEZCczlxMjFXUWpGZ3VJWkdrQnFXRXlU
+dWo1SE1OYi93V0RBPSJ9LCJjaXBoZXIiOnsibmFtZSI6Im5hY2wvc2VjcmV0Ym94
+Iiwibm9uY2UiOiJCeGo0SFNvVjQ4bzhTUlE3TXR6U0pkdzN2K1FCcXVNcyJ9LCJj
+aXBoZXJ0ZXh0IjoieXFzWU4ydE12dk5ENlBFdFRyeVZweVJUNms2QXRQbXNEa0Iy
+c3YxRUlkSVExT0lrY1g5d1B3VERiVm0vay9DY0VJbDlUT3lDb29kemw5eCtmRWpt
+Q1g3akVOc0l5RldPMk02Y0dUOGNvQTY0RTg0MXJwdXF5MnZhUkFCTjZIKzdZTDVJ
+VFZ3b1lTc0NmNzFzL3Q1dTlWdEVRa3VyWFM3bWRHSUY5UHBsODRzV1lBMVJpQit6
+djl2aEhWL2ZoYTBuVi9LeWxhRWx0S0Q5c1E9PSJ9
+-----END ENCRYPTED SIGSTORE PRIVATE KEY-----";
+    const PASSWORD: &str = "test-only";
+    const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE3qmyJB7g643jxpCniftGkOuBOhN/
+CzqcRBj17tlXF1XlJaOa4T4A4KgzZw567ip04hEZryu/0kbM9+JLDMmoAA==
+-----END PUBLIC KEY-----";
+    const SIGNED: &[u8] = b"what cosign signs";
+    const SIGNATURE: &str = "MEUCIQD9jpSG2U0m/k9AfJ1lQvyRvu0n9uPf3cPerZD6Wy0LGQIgS3AbZlLHrWdai4RO2Z0fr8nXJu+6eMjJG839USZz1Fg=";
+
+    #[test]
+    fn a_key_of_cosigns_signs_with_its_password_and_is_believed_by_its_public_half() {
+        let key = PrivateKey::parse(SEALED, Some(PASSWORD)).expect("it is opened");
+        let public = PublicKey::parse(PUBLIC).expect("it is one");
+        let ours = key.sign(b"ours").expect("it signs");
+        assert!(public.signed(b"ours", &ours) && !public.signed(b"other", &ours));
+        let theirs = BASE64_STANDARD.decode(SIGNATURE).expect("it is base64");
+        assert!(public.signed(SIGNED, &theirs) && !public.signed(b"other", &theirs));
+    }
+
+    #[test]
+    fn a_sealed_key_is_not_opened_without_its_password_nor_where_it_was_changed() {
+        let body = body(SEALED, "ENCRYPTED SIGSTORE PRIVATE KEY").expect("it is there");
+        let body = String::from_utf8(body).expect("it is JSON");
+        let sealed = |from: &str, to: &str| {
+            assert!(body.contains(from), "{from}");
+            let body = BASE64_STANDARD.encode(body.replacen(from, to, 1));
+            format!(
+                "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n{body}\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n"
+            )
+        };
+        for (pem, password, words) in [
+            (SEALED.to_owned(), None, "there is no password"),
+            (
+                SEALED.to_owned(),
+                Some("test-0nly"),
+                "the password is wrong",
+            ),
+            (
+                sealed("yqsY", "yqsZ"),
+                Some(PASSWORD),
+                "the password is wrong",
+            ),
+            (
+                sealed("65536", "1073741824"),
+                Some(PASSWORD),
+                "not known here",
+            ),
+            (sealed("scrypt", "argon2"), Some(PASSWORD), "not known here"),
+            (
+                sealed("\"nonce\":\"", "\"nonce\":\"AAAA"),
+                Some(PASSWORD),
+                "its nonce is none",
+            ),
+        ] {
+            let why = PrivateKey::parse(&pem, password).expect_err("it stays shut");
+            assert!(why.to_string().contains(words), "{words}: {why}");
+        }
+    }
+}

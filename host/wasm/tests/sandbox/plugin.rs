@@ -60,7 +60,7 @@ async fn every_plugin_does_what_its_cases_say_twice_the_same() {
         let bytes = fs::read(built(&name)).expect("it is built");
         let facts = reeve_wasm::facts(&bytes, usize::MAX);
         if facts.is_ok_and(|facts| facts.worlds == [World::Provider]) {
-            // Its cases are exchanges with a forge: tests/scenarios/forge/cases.rs plays them.
+            // Its cases are exchanges with a forge: `reeve plugin test` plays them.
             continue;
         }
         let module = sandbox

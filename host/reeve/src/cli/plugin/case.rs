@@ -1,4 +1,4 @@
-//! A case: a folder with what a guest is given and what must come of it.
+//! A case of a transformer: a folder with what a guest is given and what must come of it.
 //!
 //! `in/` or `in.{json,yaml}`, perhaps `config.{json,yaml}`, and one of: `want/` or `want.{json,yaml}` with the manifests that
 //! must come back, or `error` with words that must be in the refusal or the error, be it the guest's or that of the schema of
@@ -18,25 +18,28 @@ pub(super) struct Case {
     /// JSON text each.
     pub(super) given: Vec<String>,
     pub(super) config: Value,
-    pub(super) want: Want,
+    pub(super) want: Want<Manifests>,
 }
 
 /// What must come of it.
-pub(super) enum Want {
-    /// These manifests, in this order.
-    Manifests {
-        objects: Vec<Value>,
-        /// Whether the order of their keys counts too: in `want.json` it does.
-        keys: bool,
-    },
+pub(super) enum Want<T> {
+    /// This.
+    Made(T),
     /// A refusal of the guest's own, of exactly these words.
     Refused(String),
     /// A refusal or an error with these words in it.
     Error(String),
 }
 
-/// The cases below `directory`, by name.
-pub(super) fn all(directory: &Path) -> Result<Vec<Case>, CommandError> {
+/// These manifests, in this order.
+pub(super) struct Manifests {
+    pub(super) objects: Vec<Value>,
+    /// Whether the order of their keys counts too: in `want.json` it does.
+    pub(super) keys: bool,
+}
+
+/// The folders of the cases below `directory`, by name.
+pub(super) fn folders(directory: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let entries = std::fs::read_dir(directory).map_err(|why| {
         unreadable(directory, &why)
             .hint("cases are folders in `case/`; --cases names another place")
@@ -54,10 +57,11 @@ pub(super) fn all(directory: &Path) -> Result<Vec<Case>, CommandError> {
         return Err(CommandError::new(message)
             .hint("a case is a folder with in.yaml, perhaps config.yaml, and want.yaml or error"));
     }
-    folders.iter().map(|folder| open(folder)).collect()
+    Ok(folders)
 }
 
-fn open(folder: &Path) -> Result<Case, CommandError> {
+/// Reads the case in `folder`.
+pub(super) fn open(folder: &Path) -> Result<Case, CommandError> {
     let name = folder.file_name().unwrap_or_default();
     let given = only(folder, &["in", "in.json", "in.yaml"])?.ok_or_else(|| {
         CommandError::new(format!(
@@ -80,7 +84,7 @@ fn open(folder: &Path) -> Result<Case, CommandError> {
     })
 }
 
-fn want(folder: &Path) -> Result<Want, CommandError> {
+fn want(folder: &Path) -> Result<Want<Manifests>, CommandError> {
     let found = only(folder, &["want", "want.json", "want.yaml", "error"])?;
     let found = found.ok_or_else(|| {
         let message = format!(
@@ -89,25 +93,33 @@ fn want(folder: &Path) -> Result<Want, CommandError> {
         );
         CommandError::new(message).hint("`error` holds words that must be in the refusal")
     })?;
-    if found.ends_with("error") {
-        let words = String::from_utf8_lossy(&read(&found)?).trim().to_owned();
-        if words.is_empty() {
-            return Err(CommandError::new(format!("{} is empty", found.display())));
-        }
+    if let Some(words) = words(folder)? {
         return Ok(Want::Error(words));
     }
     let keys = found.ends_with("want.json");
     if keys && let Some(Value::String(words)) = manifests::one(&found)?.get("refused") {
         return Ok(Want::Refused(words.clone()));
     }
-    Ok(Want::Manifests {
+    Ok(Want::Made(Manifests {
         objects: manifests::at(&found)?,
         keys,
-    })
+    }))
+}
+
+/// What is in `error`, if it is there.
+pub(super) fn words(folder: &Path) -> Result<Option<String>, CommandError> {
+    let Some(found) = only(folder, &["error"])? else {
+        return Ok(None);
+    };
+    let words = String::from_utf8_lossy(&read(&found)?).trim().to_owned();
+    match words.is_empty() {
+        true => Err(CommandError::new(format!("{} is empty", found.display()))),
+        false => Ok(Some(words)),
+    }
 }
 
 /// The one of `names` that is in `folder`.
-fn only(folder: &Path, names: &[&str]) -> Result<Option<PathBuf>, CommandError> {
+pub(super) fn only(folder: &Path, names: &[&str]) -> Result<Option<PathBuf>, CommandError> {
     let mut found = names
         .iter()
         .map(|name| folder.join(name))

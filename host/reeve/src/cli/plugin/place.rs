@@ -2,6 +2,7 @@
 //!
 //! What a config is held against first is the component's own schema, as the controller does it (`core::plugin`).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -14,6 +15,8 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::cli::ui::CommandError;
+use crate::forge::words::Operation;
+use crate::forge::{self, Asks, Outcome, Provider, Rehearsal};
 
 /// What one call may use, as `spec.limits` of a plugin says it.
 #[derive(Args, Default)]
@@ -53,6 +56,10 @@ pub(super) struct Place {
     runtime: Runtime,
     module: Module,
     budget: Budget,
+    /// What it is called.
+    name: String,
+    /// What it asks for, if it says so.
+    manifest: Option<Value>,
     /// What its config must be, if it says so.
     schema: Option<Result<Schema, SchemaError>>,
     /// How long it took to compile.
@@ -113,9 +120,40 @@ impl Place {
             runtime,
             module,
             budget,
+            name: name.to_owned(),
             schema: facts.schema.as_ref().map(Schema::parse),
             compiled: begun.elapsed(),
+            manifest: facts.manifest,
         })
+    }
+
+    /// Of which world it is.
+    pub(super) fn world(&self) -> World {
+        self.module.world()
+    }
+
+    /// The hosts and the slots that it asks for.
+    pub(super) fn asks(&self) -> Result<Arc<Asks>, CommandError> {
+        let asks = Asks::parse(self.manifest.as_ref());
+        let asks =
+            asks.map_err(|why| CommandError::of(&format!("loading {} failed", self.name), &why))?;
+        Ok(Arc::new(asks))
+    }
+
+    /// Has a provider carry out an operation at a forge.
+    pub(super) fn ask(
+        &self,
+        provider: &Provider,
+        operation: Operation,
+    ) -> Result<Outcome, Box<forge::Error>> {
+        let call = provider.ask(&self.module, TENANT, &self.budget, operation);
+        self.runtime.block_on(call).map_err(Box::new)
+    }
+
+    /// Has a provider carry one out at what is written down.
+    pub(super) fn rehearse(&self, rehearsal: &Rehearsal<'_>) -> Result<Outcome, Box<forge::Error>> {
+        let play = rehearsal.play(&self.module, TENANT, &self.budget);
+        self.runtime.block_on(play).map_err(Box::new)
     }
 
     /// Holds a config against the component's schema, with the controller's words.

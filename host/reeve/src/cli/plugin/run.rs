@@ -1,13 +1,14 @@
-//! `reeve plugin run`: one call with a bundle of one's own.
+//! `reeve plugin run`: one call with a bundle of one's own; a provider's operation is `provider`'s.
 
 use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use reeve_wasm::{Error, Transformed};
+use reeve_wasm::{Error, Transformed, World};
 use serde_json::{Value, json};
 
 use super::place::{Failed, LimitFlags, Place};
+use super::provider::{self, ProviderFlags};
 use super::{manifests, read};
 use crate::cli::ui::{CommandError, Ui};
 
@@ -15,6 +16,9 @@ use crate::cli::ui::{CommandError, Ui};
 ///
 /// Reads manifests as YAML, calls the plugin as the controller would, and prints the manifests that come back. What it logs
 /// goes to stderr. `reeve build DIR | reeve plugin run PLUGIN` shows what a Kustomization would become.
+///
+/// A provider is given --operation instead: the requests that it wants are made as the controller makes them, to the hosts
+/// and with the secrets that are named here, and how it ended is printed as JSON. Of a secret only the slot's name is.
 #[derive(Args)]
 pub(super) struct RunArgs {
     /// The component
@@ -26,17 +30,34 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
+    provider: ProviderFlags,
+    #[command(flatten)]
     limits: LimitFlags,
 }
 
 pub(super) fn run(args: &RunArgs, ui: &mut Ui) -> Result<(), CommandError> {
     let name = args.component.display().to_string();
-    let config = match &args.config {
-        Some(path) => manifests::one(path)?,
-        None => json!({}),
-    };
+    let config = args.config.as_deref().map(manifests::one).transpose()?;
     let place = Place::open(&read(&args.component)?, &name, &args.limits)?;
-    match transform(args, &place, &config)? {
+    let wrong = |what: &str, hint: &str| {
+        Err(CommandError::new(format!("{name} is a {}{what}", place.world())).hint(hint))
+    };
+    match (place.world(), &args.provider.operation) {
+        (World::Transformer, None) => {}
+        (World::Transformer, Some(_)) => {
+            return wrong(
+                ", and takes manifests",
+                "--operation is what a provider is asked",
+            );
+        }
+        (World::Provider, None) => {
+            return wrong("", "--operation names a file with what it is asked");
+        }
+        (World::Provider, Some(asked)) => {
+            return provider::run(&args.provider, asked, config, (&place, &name), ui);
+        }
+    }
+    match transform(args, &place, &config.unwrap_or_else(|| json!({})))? {
         Ok(done) => {
             done.log.iter().for_each(|line| ui.line(line));
             let made: Result<Vec<Value>, _> = done
@@ -78,7 +99,7 @@ fn given(args: &RunArgs) -> Result<Vec<Value>, CommandError> {
     manifests::parse(&bytes, "stdin")
 }
 
-fn failed(name: &str, why: &Failed) -> CommandError {
+pub(super) fn failed(name: &str, why: &Failed) -> CommandError {
     let calling = || CommandError::of(&format!("calling {name} failed"), why);
     match why {
         Failed::Call(Error::Refused(refusal)) => {

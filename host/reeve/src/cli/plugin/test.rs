@@ -1,16 +1,17 @@
 //! `reeve plugin test`: cases, each run twice in the controller's sandbox.
 //!
-//! What a case is, `case` says. Each is run twice because the same input must bring the same output.
+//! What a case is, `case` says, and `exchange` for providers. Each is run twice because the same input must bring the same output.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use reeve_wasm::{Error, Transformed};
+use reeve_wasm::{Error, Transformed, World};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::case::{self, Case, Want};
+use super::case::{self, Case, Manifests, Want};
 use super::diff::diff;
+use super::exchange::Exchange;
 use super::place::{Failed, LimitFlags, Place};
 use super::{Form, data, manifests, read, unreadable};
 use crate::cli::ui::{CommandError, Ui};
@@ -20,6 +21,9 @@ use crate::cli::ui::{CommandError, Ui};
 /// Each case is a folder: in.yaml (or in/, in.json) with manifests, config.yaml when the plugin takes one, and want.yaml (or
 /// want/, want.json) with the manifests that must come back, or `error` with words that must be in the refusal. Each is
 /// run twice in the sandbox of the controller: the same input must bring the same output. Exits 1 when a case fails.
+///
+/// A case of a provider has operation.json, exchange.json with the requests that must come and what they are answered, and
+/// want.json with how it ends, or `error`. Nothing is asked over a network.
 #[derive(Args)]
 pub(super) struct TestArgs {
     /// The component, or the directory of a plugin that was built there
@@ -46,7 +50,7 @@ struct Report {
 
 /// What came of one.
 #[derive(Serialize)]
-struct Told {
+pub(super) struct Told {
     name: String,
     passed: bool,
     /// What is wrong, when something is.
@@ -59,9 +63,23 @@ struct Told {
 }
 
 /// What is wrong with an answer.
-struct Wrong {
-    why: String,
-    diff: String,
+pub(super) struct Wrong {
+    pub(super) why: String,
+    pub(super) diff: String,
+}
+
+impl Told {
+    pub(super) fn of(name: String, wrong: Option<Wrong>, log: Vec<String>) -> Self {
+        let passed = wrong.is_none();
+        let (why, diff) = wrong.map_or_else(Default::default, |wrong| (wrong.why, wrong.diff));
+        Self {
+            name,
+            passed,
+            why,
+            diff,
+            log,
+        }
+    }
 }
 
 pub(super) fn run(args: &TestArgs, ui: &mut Ui) -> Result<(), CommandError> {
@@ -70,10 +88,14 @@ pub(super) fn run(args: &TestArgs, ui: &mut Ui) -> Result<(), CommandError> {
         .cases
         .clone()
         .unwrap_or_else(|| component.with_file_name("case"));
-    let cases = case::all(&cases)?;
+    let folders = case::folders(&cases)?;
     let name = component.display().to_string();
     let place = Place::open(&read(&component)?, &name, &args.limits)?;
-    let told: Vec<Told> = cases.into_iter().map(|case| judge(case, &place)).collect();
+    let told = folders.iter().map(|folder| match place.world() {
+        World::Transformer => Ok(judge(case::open(folder)?, &place)),
+        World::Provider => Exchange::open(folder)?.judge(&place),
+    });
+    let told: Vec<Told> = told.collect::<Result<_, CommandError>>()?;
     let failed = told.iter().filter(|told| !told.passed).count();
     let report = Report {
         component: name,
@@ -133,18 +155,7 @@ fn judge(case: Case, place: &Place) -> Told {
         Ok(done) => done.log.clone(),
         Err(why) => why.log().to_vec(),
     };
-    let passed = wrong.is_none();
-    let Wrong { why, diff } = wrong.unwrap_or_else(|| Wrong {
-        why: String::new(),
-        diff: String::new(),
-    });
-    Told {
-        name: case.name,
-        passed,
-        why,
-        diff,
-        log,
-    }
+    Told::of(case.name, wrong, log)
 }
 
 fn attempt(case: &Case, place: &Place) -> Result<Transformed, Failed> {
@@ -154,7 +165,7 @@ fn attempt(case: &Case, place: &Place) -> Result<Transformed, Failed> {
     Ok(place.transform(case.given.clone(), &case.config)?)
 }
 
-fn compare(want: &Want, got: &Result<Transformed, Failed>) -> Option<Wrong> {
+fn compare(want: &Want<Manifests>, got: &Result<Transformed, Failed>) -> Option<Wrong> {
     let differ = |why: &str, want: &str, got: &str| {
         (want != got).then(|| Wrong {
             why: why.to_owned(),
@@ -162,7 +173,7 @@ fn compare(want: &Want, got: &Result<Transformed, Failed>) -> Option<Wrong> {
         })
     };
     match (want, got) {
-        (Want::Manifests { objects, keys }, Ok(done)) => {
+        (Want::Made(Manifests { objects, keys }), Ok(done)) => {
             let made = parsed(&done.manifests);
             let why = "it returned other manifests";
             let wrong = differ(why, &sorted(objects), &sorted(&made));
@@ -185,7 +196,7 @@ fn compare(want: &Want, got: &Result<Transformed, Failed>) -> Option<Wrong> {
             why: format!("it was to fail with {words:?}"),
             diff: format!("+ {}\n", shown(got).trim_end().replace('\n', "\n+ ")),
         }),
-        (Want::Manifests { .. }, Err(why)) => Some(Wrong {
+        (Want::Made(_), Err(why)) => Some(Wrong {
             why: why.to_string(),
             diff: String::new(),
         }),
