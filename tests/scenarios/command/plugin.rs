@@ -166,15 +166,25 @@ fn a_new_plugin_brings_the_contract_and_overwrites_nothing() -> anyhow::Result<(
     }
     let wrong = plugin(&["new", "../Plugin", "--lang", "go"], dir.path())?;
     ensure!(wrong.status.code() == Some(2));
+    let other = ["new", "forge", "--lang", "go", "--world", "provider"];
+    let other = plugin(&other, dir.path())?;
+    ensure!(other.status.code() == Some(1) && !dir.path().join("forge").exists());
     Ok(())
 }
 
 #[test]
 fn a_new_plugin_builds_and_passes_its_cases() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    for lang in ["rust", "go"] {
-        let name = format!("my-{lang}");
-        done(&plugin(&["new", &name, "--lang", lang], dir.path())?)?;
+    for (lang, world) in [
+        ("rust", "transformer"),
+        ("rust", "provider"),
+        ("go", "transformer"),
+    ] {
+        let name = format!("my-{lang}-{world}");
+        done(&plugin(
+            &["new", &name, "--lang", lang, "--world", world],
+            dir.path(),
+        )?)?;
         let made = dir.path().join(&name);
         let first = done(&plugin(&["build"], &made)?)?;
         let told = done(&plugin(&["test"], &made)?)?;

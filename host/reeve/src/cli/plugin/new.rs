@@ -1,11 +1,11 @@
 //! `reeve plugin new`: a project that builds and passes its case, to begin with.
 //!
-//! The same small plugin in each language: it puts the annotations of its config on every manifest. Its files lie in
-//! `template/`; `NAME` in them becomes the plugin's name.
+//! The same small plugin in each language: it puts the annotations of its config on every manifest. A provider, in Rust, gives
+//! git a login. Their files lie in `template/`; `NAME` in them becomes the plugin's name.
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::build::Language;
 use super::wit;
@@ -22,6 +22,17 @@ pub(super) struct NewArgs {
     /// The language
     #[arg(long, value_enum, value_name = "LANG")]
     lang: Language,
+    /// What it is to be
+    #[arg(long, value_enum, value_name = "WORLD", default_value_t = Kind::Transformer)]
+    world: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Changes manifests between rendering and policy
+    Transformer,
+    /// Speaks to a forge; in Rust only
+    Provider,
 }
 
 /// Where a plugin goes: the last part is its name.
@@ -55,8 +66,8 @@ impl std::str::FromStr for PluginDirectory {
 
 type Files = &'static [(&'static str, &'static str)];
 
-/// What every project has.
-const COMMON: Files = &[
+/// What every transformer has.
+const TRANSFORMER: Files = &[
     (
         "config-schema.json",
         include_str!("template/config-schema.json"),
@@ -86,6 +97,45 @@ const COMMON: Files = &[
         "case/wrong-config/error",
         include_str!("template/case/wrong-config/error"),
     ),
+];
+
+/// What a provider has, in Rust.
+const PROVIDER: Files = &[
+    (
+        "config-schema.json",
+        include_str!("template/provider/config-schema.json"),
+    ),
+    (
+        "manifest.json",
+        include_str!("template/provider/manifest.json"),
+    ),
+    (
+        "case/credential/operation.json",
+        include_str!("template/provider/case/credential/operation.json"),
+    ),
+    (
+        "case/credential/exchange.json",
+        include_str!("template/provider/case/credential/exchange.json"),
+    ),
+    (
+        "case/credential/want.json",
+        include_str!("template/provider/case/credential/want.json"),
+    ),
+    (
+        "case/wrong-config/operation.json",
+        include_str!("template/provider/case/wrong-config/operation.json"),
+    ),
+    (
+        "case/wrong-config/exchange.json",
+        include_str!("template/provider/case/wrong-config/exchange.json"),
+    ),
+    (
+        "case/wrong-config/error",
+        include_str!("template/case/wrong-config/error"),
+    ),
+    ("Cargo.toml", include_str!("template/rust/Cargo.toml.in")),
+    ("src/lib.rs", include_str!("template/provider/lib.rs")),
+    (".gitignore", "/target/\n"),
 ];
 
 const RUST: Files = &[
@@ -159,10 +209,22 @@ pub(super) fn run(args: &NewArgs, ui: &mut Ui) -> Result<(), CommandError> {
         return Err(CommandError::new(message).hint("choose another name; nothing is overwritten"));
     }
     let words = words(args.lang);
-    for (file, text) in COMMON.iter().chain(words.files) {
+    let (common, own, readme) = match (args.world, args.lang) {
+        (Kind::Transformer, _) => (TRANSFORMER, words.files, include_str!("template/README.md")),
+        (Kind::Provider, Language::Rust) => (
+            PROVIDER,
+            Files::default(),
+            include_str!("template/provider/README.md"),
+        ),
+        (Kind::Provider, _) => {
+            let message = "there is a provider to begin with in Rust only";
+            return Err(CommandError::new(message)
+                .hint("wit/ of another project is all that a provider in this language needs"));
+        }
+    };
+    for (file, text) in common.iter().chain(own) {
         write(&path.join(file), &text.replace("NAME", name))?;
     }
-    let readme = include_str!("template/README.md");
     let readme = readme.replace("NAME", name).replace("SOURCE", words.source);
     write(
         &path.join("README.md"),
