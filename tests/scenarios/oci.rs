@@ -79,6 +79,30 @@ fn a_plugin_comes_from_a_registry_and_only_with_the_right_signature() {
                 .is_some_and(|by| by == "registry")
         })
         .await?;
-        Ok(())
+        refuses_a_wrong_config(&plugins).await
     });
+}
+
+/// What its schema does not allow is told before it is called.
+async fn refuses_a_wrong_config(
+    plugins: &kube::Api<kube::core::DynamicObject>,
+) -> anyhow::Result<()> {
+    let wrong = json!({"spec": {"config": {"labels": {"by": 7}}}});
+    plugins
+        .patch(
+            "stamp",
+            &Default::default(),
+            &kube::api::Patch::Merge(&wrong),
+        )
+        .await?;
+    wait::for_object(plugins, "stamp", "its config is refused", |plugin| {
+        objects::condition(&plugin.data, "Ready").is_some_and(|ready| {
+            ready.reason == Reason::InvalidSpec.as_str()
+                && ready.message.contains(
+                    "spec.config: the config is not what the component asks for: /labels/by: value is not of type \"string\"",
+                )
+        })
+    })
+    .await?;
+    Ok(())
 }
