@@ -1,10 +1,13 @@
 //! KRM functions that are WebAssembly: run inside of the render, in the cluster as on a laptop.
 
+use std::path::Path;
+
 use reeve_api::reason::Reason;
 use reeve_tests::{Estate, objects, scenario, wait};
 use serde_json::json;
 
 use crate::command::reeve;
+use crate::command::registry::Registry;
 use crate::guest;
 
 const KUSTOMIZATION: &str = "resources: [settings.yaml]\ntransformers: [function.yaml]\n";
@@ -105,6 +108,127 @@ fn a_function_may_be_a_plugin_which_need_not_be_there_yet() {
         .await?;
         Ok(())
     });
+}
+
+/// Pushes the plugin and returns the reference with its digest, and the digest of its component.
+fn pushed(registry: &Registry, dir: &Path) -> anyhow::Result<(String, String)> {
+    std::fs::write(dir.join("stamp.wasm"), component("stamp-labels.wasm")?)?;
+    let reference = format!("oci://{}/acme/stamp:1", registry.host());
+    let run = |arguments: &[&str]| {
+        let done = reeve(&[&["plugin"], arguments].concat(), dir)?;
+        anyhow::ensure!(done.status.success(), "{arguments:?}");
+        Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
+    };
+    let exact = run(&["push", "stamp.wasm", &reference, "--plain-http"])?;
+    let told = run(&["inspect", "stamp.wasm", "-o", "json"])?;
+    let told: serde_json::Value = serde_json::from_str(&told)?;
+    let digest = told["digest"].as_str().unwrap_or_default();
+    Ok((exact, digest.trim_start_matches("sha256:").to_owned()))
+}
+
+/// Functions that are not fetched or not run, and why.
+fn unusable(host: &str, tagged: &str, digest: &str) -> [(String, String); 5] {
+    let (none, zeros) = ("f".repeat(64), "0".repeat(64));
+    [
+        (
+            format!("{{image: \"{tagged}\"}}"),
+            "a tag may mean another component tomorrow".to_owned(),
+        ),
+        (
+            format!("{{image: \"{tagged}\", sha256: \"{zeros}\"}}"),
+            format!("it is sha256:{digest}, not what wasm.sha256 says"),
+        ),
+        (
+            format!("{{image: \"oci://{host}/acme/stamp@sha256:{none}\"}}"),
+            format!("registry {host} does not have"),
+        ),
+        (
+            format!("{{image: \"oci://169.254.169.254/acme/stamp@sha256:{none}\"}}"),
+            "registry 169.254.169.254 cannot be reached".to_owned(),
+        ),
+        (
+            format!("{{image: \"registry.example/acme/stamp@sha256:{none}\"}}"),
+            "it does not begin with oci://".to_owned(),
+        ),
+    ]
+}
+
+#[test]
+fn a_function_in_a_registry_is_fetched_by_what_pins_it() {
+    // Before the story: it waits for the registry on a runtime of its own.
+    let registry = Registry::start().expect("a registry");
+    scenario(async {
+        let dir = tempfile::tempdir()?;
+        let (exact, digest) = pushed(&registry, dir.path())?;
+        let tagged = format!("oci://{}/acme/stamp:1", registry.host());
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("functional-by-image").await?;
+        let commit = tenant.commit([
+            (
+                "kustomization.yaml",
+                Some(KUSTOMIZATION.as_bytes().to_vec()),
+            ),
+            (
+                "function.yaml",
+                Some(function(&format!("{{image: \"{exact}\"}}")).into_bytes()),
+            ),
+        ])?;
+        tenant.call_hook().await?;
+        tenant.applied(&commit).await?;
+        let settings = tenant.api("v1", "ConfigMap").get("settings").await?;
+        let labels = settings.metadata.labels.unwrap_or_default();
+        anyhow::ensure!(
+            labels.get("by").is_some_and(|by| by == "function"),
+            "{labels:?}"
+        );
+
+        for (wasm, words) in unusable(registry.host(), &tagged, &digest) {
+            let told = tenant
+                .after(|draft| draft.commit("function.yaml", function(&wasm)))
+                .await?;
+            let message = &told.ready.message;
+            anyhow::ensure!(
+                told.ready.status == "False"
+                    && message.contains(&words)
+                    && message.contains("function.yaml"),
+                "{wasm}: {message}"
+            );
+        }
+        let pinned = format!("{{image: \"{tagged}\", sha256: \"{digest}\"}}");
+        let told = tenant
+            .after(|draft| draft.commit("function.yaml", function(&pinned)))
+            .await?;
+        anyhow::ensure!(told.ready.status == "True", "{:?}", told.ready);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_build_on_a_laptop_fetches_functions_unless_it_may_not() -> anyhow::Result<()> {
+    let registry = Registry::start()?;
+    let dir = tempfile::tempdir()?;
+    let (exact, _) = pushed(&registry, dir.path())?;
+    let write = |name: &str, content: &str| std::fs::write(dir.path().join(name), content);
+    write("kustomization.yaml", KUSTOMIZATION)?;
+    write(
+        "function.yaml",
+        &function(&format!("{{image: \"{exact}\"}}")),
+    )?;
+    write(
+        "settings.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\n",
+    )?;
+    let built = reeve(&["build", "."], dir.path())?;
+    let told = String::from_utf8_lossy(&built.stderr);
+    anyhow::ensure!(built.status.success(), "{told}");
+    anyhow::ensure!(String::from_utf8_lossy(&built.stdout).contains("by: function"));
+    let built = reeve(&["build", ".", "--no-remote-bases"], dir.path())?;
+    let told = String::from_utf8_lossy(&built.stderr);
+    anyhow::ensure!(
+        !built.status.success() && told.contains("is in a registry, and --no-remote-bases is set"),
+        "{told}"
+    );
+    Ok(())
 }
 
 #[test]

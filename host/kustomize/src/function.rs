@@ -115,9 +115,12 @@ impl Function {
         if wasm.contains_key("sha256") && !sha256.as_ref().is_some_and(is_hex) {
             return Err(refuse("wasm.sha256 is 64 hexadecimal digits, in quotes"));
         }
-        if matches!(component, Component::Image(_)) && sha256.is_none() {
+        if let Component::Image(reference) = &component
+            && sha256.is_none()
+            && !is_exact(reference)
+        {
             return Err(refuse(
-                "wasm.image needs wasm.sha256: a tag may mean another component tomorrow",
+                "wasm.image has no digest, and a tag may mean another component tomorrow: write oci://HOST/NAME@sha256:… or add wasm.sha256",
             ));
         }
         Ok(Some(Self {
@@ -231,6 +234,12 @@ impl Function {
         let value = value.map_err(|why| resource.unprintable(&why))?;
         Ok(value.to_string())
     }
+}
+
+/// Whether it names one artifact for ever.
+fn is_exact(reference: &str) -> bool {
+    let digest = reference.rsplit_once("@sha256:").map(|(_, digest)| digest);
+    digest.is_some_and(|digest| digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 fn file(session: &Session<'_>, dir: &str, at: &str, place: &Place) -> Result<Component, Error> {
@@ -417,7 +426,7 @@ mod tests {
                 "transformers",
                 "wasm: {image: a/b}",
                 "label",
-                "wasm.image needs wasm.sha256",
+                "wasm.image has no digest, and a tag may mean another component tomorrow",
             ),
             (
                 "transformers",

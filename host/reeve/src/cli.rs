@@ -9,6 +9,7 @@ mod controller;
 mod crds;
 mod edit;
 mod plugin;
+mod reach;
 mod ui;
 
 use std::process::ExitCode;

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
 use crate::controller::{Queue, Underway};
 use crate::git::{Egress, Limits, Mirrors};
+use crate::images::Images;
 use crate::index::Index;
 use crate::observe::Metrics;
 use crate::renders::Renders;
@@ -41,8 +42,9 @@ pub struct Context {
     pub(crate) base_mirrors: Vec<Rewrite>,
     pub(crate) store: Store,
     pub(crate) renders: Renders,
+    pub(crate) images: Images,
     pub(crate) sandbox: Sandbox,
-    /// Whether provider plugins may be sent to hosts over plain HTTP.
+    /// Whether provider plugins may be sent to hosts over plain HTTP, and registries on this machine are spoken to over it.
     pub(crate) plain_http: bool,
     /// Where components lie that a plugin names by its path.
     pub(crate) plugins_dir: Option<PathBuf>,

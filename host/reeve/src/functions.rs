@@ -1,7 +1,8 @@
 //! Functions of kustomizations, run in the sandbox: the same one, with the same limits, in the controller and on a laptop.
 //!
-//! A build is a thread that computes; a call of a function is waited for there. What a function may be is the engine's to
-//! say (`reeve_kustomize::Functions`), how a call is bounded `reeve_wasm`'s.
+//! A build is a thread that computes; a call of a function is waited for there, a registry is not: a function that lies in one
+//! stops the build until whoever builds has fetched it (`images`). What a function may be is the engine's to say
+//! (`reeve_kustomize::Functions`), how a call is bounded `reeve_wasm`'s.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use reeve_kustomize::{Call, Component};
 use reeve_wasm::{Budget, Module, Sandbox, World};
 use tokio::runtime::Handle;
 
+use crate::images::Image;
 use crate::index::Callable;
 
 /// What functions may name as `plugin`, by that name.
@@ -29,7 +31,21 @@ pub(crate) struct Functions {
     namespace: Option<NamespaceName>,
     known: Known,
     used: Mutex<Used>,
+    images: Mutex<Images>,
 }
+
+/// The functions of a build that lie in registries.
+#[derive(Default)]
+struct Images {
+    /// What came of those that were fetched.
+    fetched: BTreeMap<Image, Result<Arc<[u8]>, String>>,
+    size: usize,
+    /// The one that the build stopped at.
+    lacking: Option<Image>,
+}
+
+/// Bytes of all components of one build that lie in registries.
+const LARGEST: usize = 64 << 20;
 
 impl Functions {
     /// Functions for `tenant`, which may name what is `known`. Made within a runtime, called outside of it.
@@ -41,6 +57,7 @@ impl Functions {
             namespace: None,
             known,
             used: Mutex::default(),
+            images: Mutex::default(),
         }
     }
 
@@ -55,6 +72,36 @@ impl Functions {
     /// For whom they are called.
     pub(crate) fn tenant(&self) -> &str {
         &self.tenant
+    }
+
+    /// What must be fetched before it can be built on, if that is what the build stopped at.
+    pub(crate) fn lacking(&self) -> Option<Image> {
+        self.images().lacking.take()
+    }
+
+    /// What a call needs that was not fetched.
+    pub(crate) fn wants(&self, call: &Call<'_>) -> Option<Image> {
+        let image = image(call)?;
+        let known = self.images().fetched.contains_key(&image);
+        (!known).then_some(image)
+    }
+
+    /// What came of fetching an image; an error is one clause for the build's author.
+    pub(crate) fn fetched(&self, image: Image, fetched: Result<Arc<[u8]>, String>) {
+        let mut images = self.images();
+        images.size += fetched.as_ref().map_or(0, |bytes| bytes.len());
+        let fetched = match images.size > LARGEST {
+            true => Err(format!(
+                "the functions of this build that lie in registries are larger than {} MiB",
+                LARGEST >> 20
+            )),
+            false => fetched,
+        };
+        images.fetched.insert(image, fetched);
+    }
+
+    fn images(&self) -> std::sync::MutexGuard<'_, Images> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was called by its plugin's name.
@@ -73,19 +120,26 @@ impl Functions {
 
     fn component(&self, call: &Call<'_>) -> Result<(Module, Budget), String> {
         match call.component {
-            Component::File { bytes, .. } => {
-                let load = self
-                    .sandbox
-                    .load(&self.tenant, bytes, World::Transformer);
-                let module = self.runtime.block_on(load).map_err(|why| why.to_string())?;
-                Ok((module, Budget::default()))
-            }
+            Component::File { bytes, .. } => self.load(bytes),
             Component::Plugin(name) => self.plugin(name),
-            Component::Image(_) => Err(
-                "functions are not fetched from registries: let a Plugin fetch it, and name that as wasm.plugin"
-                    .to_owned(),
-            ),
+            Component::Image(_) => self.load(&self.image(call)?),
         }
+    }
+
+    fn load(&self, bytes: &[u8]) -> Result<(Module, Budget), String> {
+        let load = self.sandbox.load(&self.tenant, bytes, World::Transformer);
+        let module = self.runtime.block_on(load).map_err(|why| why.to_string())?;
+        Ok((module, Budget::default()))
+    }
+
+    fn image(&self, call: &Call<'_>) -> Result<Arc<[u8]>, String> {
+        let image = image(call).ok_or("it is no image")?;
+        let mut images = self.images();
+        if let Some(fetched) = images.fetched.get(&image) {
+            return fetched.clone();
+        }
+        images.lacking = Some(image);
+        Err("it is being fetched".to_owned())
     }
 
     /// Either kind of that name would do, once it is there.
@@ -138,6 +192,16 @@ impl reeve_kustomize::Functions for Functions {
     }
 }
 
+fn image(call: &Call<'_>) -> Option<Image> {
+    let Component::Image(reference) = call.component else {
+        return None;
+    };
+    Some(Image {
+        reference: reference.clone(),
+        sha256: call.sha256.map(str::to_owned),
+    })
+}
+
 fn shown(component: &Component) -> String {
     match component {
         Component::File { path, .. } => path.clone(),
@@ -151,53 +215,5 @@ impl fmt::Debug for Functions {
         f.debug_struct("Functions")
             .field("tenant", &self.tenant)
             .finish_non_exhaustive()
-    }
-}
-
-/// Functions of a build on the command line: the sandbox is made when the first is called.
-#[derive(Debug, Default)]
-pub(crate) struct Laptop(std::sync::OnceLock<Result<Started, String>>);
-
-#[derive(Debug)]
-struct Started {
-    _runtime: tokio::runtime::Runtime,
-    functions: Functions,
-}
-
-impl Laptop {
-    fn start() -> Result<Started, String> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(|why| why.to_string())?;
-        // One call at a time needs no pool.
-        let settings = reeve_wasm::Settings {
-            pool: false,
-            ..reeve_wasm::Settings::default()
-        };
-        let sandbox = Sandbox::new(settings).map_err(|why| why.to_string())?;
-        let functions = {
-            let _entered = runtime.enter();
-            Functions::new(sandbox, "", Known::new())
-        };
-        Ok(Started {
-            _runtime: runtime,
-            functions,
-        })
-    }
-}
-
-impl reeve_kustomize::Functions for Laptop {
-    fn call(&self, call: Call<'_>) -> Result<Vec<String>, String> {
-        if let Component::Plugin(name) = call.component {
-            return Err(format!(
-                "function plugin {name} lives in a cluster: name its file as wasm.path to run it here"
-            ));
-        }
-        match self.0.get_or_init(Self::start) {
-            Ok(started) => started.functions.call(call),
-            Err(why) => Err(format!("the sandbox does not start: {why}")),
-        }
     }
 }

@@ -107,7 +107,7 @@ async fn within<T>(
 }
 
 /// `sha256:` and the hex digest.
-fn digest_of(bytes: &[u8]) -> String {
+pub(crate) fn digest_of(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     format!("sha256:{}", hex::encode(sha2::Sha256::digest(bytes)))
 }

@@ -4,7 +4,7 @@
 //! build makes is `core::render`'s, which tree is built `controller::kustomization`'s.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reeve_api::name::NamespacedName;
@@ -14,12 +14,12 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::render::{Rendering, render};
 use reeve_core::spec::Spec;
 use reeve_kustomize::{Overlay, Remotes, Source, Stop, Tree, Wanted};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::bases::Lots;
 use crate::functions::{Functions, Used};
 use crate::observe::happening::RenderResult;
+use crate::places::Places;
 
 /// Builds at once, each of another tenant: a tenant whose builds take long waits for itself, while the system shares the
 /// cores among the tenants. More would only take memory.
@@ -33,9 +33,7 @@ const LARGEST: u64 = KEPT / 4;
 
 /// Where builds run, and what they made.
 pub(crate) struct Renders {
-    places: Arc<Semaphore>,
-    /// Of each tenant that builds or waits to.
-    own: Mutex<BTreeMap<String, Weak<Semaphore>>>,
+    places: Places,
     kept: Mutex<Kept>,
 }
 
@@ -50,8 +48,7 @@ pub(crate) enum Made {
 impl Renders {
     pub(crate) fn new() -> Self {
         Self {
-            places: Arc::new(Semaphore::new(PLACES)),
-            own: Mutex::default(),
+            places: Places::new(PLACES),
             kept: Mutex::default(),
         }
     }
@@ -115,7 +112,7 @@ impl Renders {
         functions: Arc<Functions>,
         deadline: Instant,
     ) -> Result<Rendering, Explained> {
-        let place = tokio::time::timeout_at(deadline, self.place(functions.tenant()))
+        let place = tokio::time::timeout_at(deadline, self.places.take(functions.tenant()))
             .await
             .map_err(|_| late("waiting to build", "spec.timeout"))?
             .ok_or_else(crashed)?;
@@ -136,23 +133,6 @@ impl Renders {
             .map_err(|_| late("building", bound))?
             .map_err(|_| crashed())?
             .map_err(|why| Explained::of(&why))
-    }
-
-    /// A place for one build of the tenant: first its own, lest its builds fill the places of others.
-    async fn place(&self, whose: &str) -> Option<[OwnedSemaphorePermit; 2]> {
-        let own = {
-            let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-            own.retain(|_, places| places.strong_count() > 0);
-            let known = own.get(whose).and_then(Weak::upgrade);
-            known.unwrap_or_else(|| {
-                let fresh = Arc::new(Semaphore::new(1));
-                own.insert(whose.to_owned(), Arc::downgrade(&fresh));
-                fresh
-            })
-        };
-        let own = own.acquire_owned().await.ok()?;
-        let shared = Arc::clone(&self.places).acquire_owned().await.ok()?;
-        Some([own, shared])
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -301,24 +281,6 @@ mod tests {
         };
         let sandbox = reeve_wasm::Sandbox::new(settings).unwrap();
         Arc::new(Functions::new(sandbox, "acme", BTreeMap::new()))
-    }
-
-    #[tokio::test]
-    async fn a_tenant_that_builds_waits_for_itself_and_others_do_not() {
-        let renders = Renders::new();
-        let held = renders.place("slow").await;
-        assert!(held.is_some());
-        let soon = Duration::from_millis(20);
-        let again = tokio::time::timeout(soon, renders.place("slow")).await;
-        assert!(again.is_err(), "its own place is taken");
-        assert!(renders.place("quick").await.is_some());
-        drop(held);
-        assert!(renders.place("slow").await.is_some());
-        assert_eq!(
-            renders.own.lock().unwrap().len(),
-            1,
-            "none is kept for ever"
-        );
     }
 
     async fn ask(renders: &Renders, tree: &str, spec: &Spec, bytes: usize) -> RenderResult {

@@ -6,6 +6,7 @@
 
 mod disk;
 mod explain;
+mod laptop;
 mod output;
 mod plugins;
 mod remote;
@@ -20,8 +21,8 @@ use reeve_kustomize::{
 
 use super::ui::{CommandError, Ui};
 use crate::bases::Rewrite;
-use crate::functions::Laptop;
 use disk::Disk;
+use laptop::Laptop;
 use plugins::{PluginFlags, switch};
 
 /// Build a kustomization, as `kustomize build` and `kubectl kustomize` do
@@ -61,7 +62,7 @@ pub(super) struct BuildArgs {
     #[arg(long, value_enum, value_name = "FORM", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "text")]
     explain: Option<explain::Form>,
-    /// Refuse remote resources instead of fetching them
+    /// Refuse remote resources, and functions in registries, instead of fetching them
     #[arg(long)]
     no_remote_bases: bool,
     /// Fetch addresses that begin with FROM from TO instead
@@ -124,7 +125,7 @@ fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Objects, CommandError> {
             Restrictor::LoadRestrictionsRootOnly if args.root.is_none() => Loads::Kustomization,
             _ => Loads::Tree,
         },
-        functions: Some(Arc::new(Laptop::default())),
+        functions: Some(Arc::new(Laptop::new(!args.no_remote_bases))),
         ..Options::default()
     };
     match parse_reference(&args.target) {

@@ -27,6 +27,7 @@ use crate::context::Context;
 use crate::controller::{self, Term, Underway, Workers};
 use crate::git::{Egress, HostRule, Limits, Mirrors};
 use crate::http::probe::Readiness;
+use crate::images::Images;
 use crate::index::Index;
 use crate::observe::Metrics;
 use crate::observe::trace::{self, Encoding, Level};
@@ -290,6 +291,7 @@ async fn context(
         base_mirrors: args.remote_base_mirror.clone(),
         store,
         renders: Renders::new(),
+        images: Images::new(),
         sandbox,
         plain_http: args.plain_http_providers,
         plugins_dir: args.plugins_dir.clone(),

@@ -18,13 +18,11 @@ mod test;
 mod wit;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::ui::{CommandError, Ui};
-use crate::git::{Egress, HostRule};
 
 /// Write, build, test and publish plugins
 ///
@@ -81,13 +79,6 @@ fn data(value: &impl Serialize, form: Form) -> Result<String, CommandError> {
     let mut text = serde_json::to_string_pretty(&value).map_err(failed)?;
     text.push('\n');
     Ok(text)
-}
-
-/// Who runs this reaches every host anyway.
-fn everywhere() -> Arc<Egress> {
-    let all = ["0.0.0.0/0", "::/0"].iter();
-    let all: Vec<HostRule> = all.filter_map(|net| net.parse().ok()).collect();
-    Arc::new(Egress::new(all))
 }
 
 /// The bytes of a file.

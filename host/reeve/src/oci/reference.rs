@@ -65,6 +65,17 @@ impl FromStr for Reference {
 }
 
 impl Reference {
+    /// Whether the registry is on this machine, where others speak http too.
+    pub(crate) fn is_local(&self) -> bool {
+        let url = url::Url::parse(&format!("https://{}/", self.host));
+        match url.as_ref().ok().and_then(url::Url::host) {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+
     /// What the registry is asked for.
     pub(super) fn wanted(&self) -> &str {
         let wanted = self.digest.as_deref().or(self.tag.as_deref());
@@ -158,6 +169,22 @@ mod tests {
             );
             assert_eq!(reference.wanted(), wanted, "{text}");
             assert_eq!(reference.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_registry_on_this_machine_is_known_by_its_address() {
+        for (host, want) in [
+            ("localhost:5000", true),
+            ("127.0.0.1:5000", true),
+            ("127.1.2.3", true),
+            ("[::1]:5000", true),
+            ("localhost.example", false),
+            ("10.0.0.1", false),
+            ("registry.example", false),
+        ] {
+            let reference: Reference = format!("oci://{host}/web:v1").parse().expect("it is one");
+            assert_eq!(reference.is_local(), want, "{host}");
         }
     }
 

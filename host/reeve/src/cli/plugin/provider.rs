@@ -13,8 +13,9 @@ use reeve_core::failure::Explain as _;
 use serde_json::Value;
 
 use super::place::Place;
-use super::{Form, data, everywhere, manifests, read};
+use super::{Form, data, manifests, read};
 use crate::cli::provide_tls;
+use crate::cli::reach::everywhere;
 use crate::cli::ui::{CommandError, Ui};
 use crate::clock::Clock;
 use crate::forge::{Cause, Grant, HostPattern, Limits, Provider, Slot, Slots, json};

@@ -11,8 +11,9 @@ use reeve_api::name::Secret;
 use reeve_wasm::facts;
 
 use super::place::{largest, runtime};
-use super::{everywhere, read};
+use super::read;
 use crate::cli::provide_tls;
+use crate::cli::reach::{everywhere, login};
 use crate::cli::ui::{CommandError, Ui};
 use crate::oci::{self, Access, Described, Login, PrivateKey, PublicKey, Pulled, Reference};
 
@@ -111,18 +112,8 @@ impl RegistryFlags {
                 password: Secret::new(password.trim_end_matches(['\r', '\n'])),
             }));
         }
-        let Some(path) = docker_config().filter(|path| path.exists()) else {
-            return Ok(None);
-        };
-        Login::find(&read(&path)?, &reference.host)
-            .map_err(|why| CommandError::of(&format!("reading {} failed", path.display()), &why))
+        login(&reference.host)
     }
-}
-
-fn docker_config() -> Option<PathBuf> {
-    let named = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker"));
-    Some(named.or_else(home)?.join("config.json"))
 }
 
 pub(super) fn push(args: &PushArgs, ui: &mut Ui) -> Result<(), CommandError> {

@@ -2,7 +2,8 @@
 //!
 //! The engine is pure: it says what it lacks, that is fetched here if the platform allows it, and it builds again. What
 //! the last build wanted is fetched first, so that nothing is built twice, and nothing at all where nothing has moved.
-//! Fetched repositories lie in the mirrors that sources use: a commit comes over the network once.
+//! Fetched repositories lie in the mirrors that sources use: a commit comes over the network once. Functions in registries are
+//! fetched the same way (`images`).
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use super::Wanted;
 use crate::bases::{Fetched, Fetcher, Lots};
 use crate::context::Context;
 use crate::functions::Functions;
+use crate::images::{Image, Way};
 use crate::observe::happening::{self, RenderResult};
 use crate::renders::Made;
 
@@ -46,10 +48,25 @@ pub(super) async fn build(
     // What cannot be had need not be wanted any more.
     let gathered = gather(ctx, wanted, Lots::wanted(), before, deadline).await;
     let mut lots = gathered.unwrap_or_else(|_| Lots::wanted());
+    let mut passes = false;
     for _round in 0..ROUNDS {
-        let lacking = match once(ctx, wanted, &lots, &functions, deadline).await? {
-            Made::Wants(lacking) => lacking,
-            Made::Bundle(bundle) => {
+        let lacking = match once(ctx, wanted, &lots, &functions, deadline).await {
+            Err(why) => match functions.lacking() {
+                Some(image) => {
+                    passes |= fetch_image(ctx, wanted, &functions, image, deadline).await;
+                    continue;
+                }
+                // What a registry does not have now it may have without a commit.
+                None if passes => {
+                    return Err(Explained {
+                        turn: Turn::Retry,
+                        ..why
+                    });
+                }
+                None => return Err(why),
+            },
+            Ok(Made::Wants(lacking)) => lacking,
+            Ok(Made::Bundle(bundle)) => {
                 return Ok(Done {
                     bundle: Arc::unwrap_or_clone(bundle),
                     remote_bases: lots.told(),
@@ -58,7 +75,9 @@ pub(super) async fn build(
         };
         lots = gather(ctx, wanted, lots, lacking, deadline).await?;
     }
-    let message = format!("remote resources lead to others more than {ROUNDS} times");
+    let message = format!(
+        "remote resources and functions in registries lead to others more than {ROUNDS} times"
+    );
     Err(Explained::new(
         Reason::BuildFailed,
         Turn::NextRevision,
@@ -79,6 +98,27 @@ async fn gather(
         lots.add(one, fetched);
     }
     Ok(lots)
+}
+
+/// Fetches a function, and has the build say what came of it where it is named. Whether it failed in a way that may pass.
+async fn fetch_image(
+    ctx: &Context,
+    wanted: &Wanted,
+    functions: &Functions,
+    image: Image,
+    deadline: Instant,
+) -> bool {
+    let way = Way {
+        egress: Arc::clone(&ctx.egress),
+        login: None,
+        plain: ctx.plain_http,
+    };
+    let whose = wanted.tenant.name.as_str();
+    let fetched = ctx.images.get(&image, whose, way, deadline.into_std());
+    let fetched = fetched.await;
+    let passes = fetched.as_ref().is_err_and(|why| why.passes());
+    functions.fetched(image, fetched.map_err(|why| chain(&why)));
+    passes
 }
 
 /// What the build may call.

@@ -1,0 +1,67 @@
+//! Places for work of which a few go on at once, and of each tenant only one: whoever's takes long waits for itself.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The places for one kind of work.
+pub(crate) struct Places {
+    shared: Arc<Semaphore>,
+    /// Of each tenant that works or waits to.
+    own: Mutex<BTreeMap<String, Weak<Semaphore>>>,
+}
+
+/// A place, until it is dropped.
+pub(crate) struct Place {
+    _own: OwnedSemaphorePermit,
+    _shared: OwnedSemaphorePermit,
+}
+
+impl Places {
+    pub(crate) fn new(places: usize) -> Self {
+        Self {
+            shared: Arc::new(Semaphore::new(places)),
+            own: Mutex::default(),
+        }
+    }
+
+    /// A place for work of the tenant: first its own, lest its work fill the places of others.
+    pub(crate) async fn take(&self, whose: &str) -> Option<Place> {
+        let own = {
+            let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+            own.retain(|_, places| places.strong_count() > 0);
+            let known = own.get(whose).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                let fresh = Arc::new(Semaphore::new(1));
+                own.insert(whose.to_owned(), Arc::downgrade(&fresh));
+                fresh
+            })
+        };
+        Some(Place {
+            _own: own.acquire_owned().await.ok()?,
+            _shared: Arc::clone(&self.shared).acquire_owned().await.ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tenant_that_works_waits_for_itself_and_others_do_not() {
+        let places = Places::new(2);
+        let held = places.take("slow").await;
+        assert!(held.is_some());
+        let soon = Duration::from_millis(20);
+        let again = tokio::time::timeout(soon, places.take("slow")).await;
+        assert!(again.is_err(), "its own place is taken");
+        assert!(places.take("quick").await.is_some());
+        drop(held);
+        assert!(places.take("slow").await.is_some());
+        assert_eq!(places.own.lock().unwrap().len(), 1, "none is kept for ever");
+    }
+}
