@@ -20,6 +20,7 @@ deny contains objection if {
 deny contains objection if {
 	is_array(input.objects)
 	some planned in input.objects
+	is_object(planned)
 	not stays_home(planned)
 	objection := {
 		"message": sprintf("%s would be %s in namespace %s; Kustomization %s/%s may only reach namespace %s", [subject(planned), deed(planned), lies_in(planned), namespace, name, namespace]),
@@ -51,6 +52,9 @@ is_readable if input.phase == "spec"
 is_readable if {
 	input.phase == "plan"
 	is_array(input.objects)
+	every planned in input.objects {
+		is_object(planned)
+	}
 }
 
 namespace := object.get(input, ["kustomization", "metadata", "namespace"], "?")

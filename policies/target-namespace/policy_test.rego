@@ -55,6 +55,7 @@ test_an_object_whose_namespace_cannot_be_read_is_denied if {
 test_a_plan_without_a_list_of_objects_is_denied if {
 	count(denied("plan", own, null)) == 1
 	count(denied("other", own, [])) == 1
+	count(denied("plan", own, [null, "text", 1, []])) == 1
 }
 
 test_an_empty_document_is_denied if {

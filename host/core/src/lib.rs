@@ -7,6 +7,7 @@ pub mod failure;
 pub mod health;
 pub mod index;
 pub mod inventory;
+pub mod library;
 pub mod plan;
 pub mod plugin;
 pub mod rego;

@@ -170,15 +170,25 @@ impl Policy {
         let package = lint::policy(&modules, &file)?;
         let metadata = metadata::of_package(&file, source)?;
         engine.set_gather_prints(true);
-        let mut policy = Self {
+        let policy = Self {
             name: name.to_owned(),
             package,
             metadata,
             engine,
             thinking_time: THINKING_TIME,
         };
-        policy.prepare(&file)?;
-        Ok(policy)
+        policy.given(&serde_json::json!({}))
+    }
+
+    /// The same with `data.parameters`, an object, for its rules to read; without this it is empty.
+    pub fn given(mut self, parameters: &serde_json::Value) -> Result<Self, Error> {
+        let file = format!("{}/policy.rego", self.name);
+        let data = Input::new(&serde_json::json!({"parameters": parameters}))?;
+        self.engine
+            .add_data(data.0)
+            .map_err(|error| uncompiled(&file, &error))?;
+        self.prepare(&file)?;
+        Ok(self)
     }
 
     /// What objections call it.

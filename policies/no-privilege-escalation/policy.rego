@@ -1,0 +1,297 @@
+# METADATA
+# title: A tenant hands out no rights that lead beyond its own
+# description: >-
+#   Kubernetes keeps an account from granting what it doesn't have; this keeps a tenant from granting what it has and
+#   others should not. RoleBindings may name Roles of their namespace and the ClusterRoles in parameters.clusterRoles
+#   (view and edit; not admin, who may write bindings past this rule), ClusterRoleBindings those in
+#   parameters.clusterWide (none). No role may hold what makes more of its holder: escalate, bind, impersonate, tokens of
+#   ServiceAccounts, the nodes' proxy, the signing of certificates, and in all namespaces Secrets and webhooks.
+# custom:
+#   severity: critical
+#   hint: name verbs and resources one by one, and leave out what gives more rights; ask the platform team for the rest
+# related_resources:
+#   - https://kubernetes.io/docs/concepts/security/rbac-good-practices/#privilege-escalation-risks
+package reeve.no_privilege_escalation
+
+deny contains objection if {
+	some planned in applied
+	planned.kind in bindings
+	not refers_to_a_harmless_role(planned)
+	objection := told(planned, sprintf("may not bind %s; %s", [role_of(planned), bindable(planned)]), "roleRef")
+}
+
+deny contains objection if {
+	some planned in applied
+	planned.kind in bindings
+	not are_readable(object.get(planned.object, "subjects", null))
+	objection := told(planned, "has subjects that cannot be read; write each with kind and name", "subjects")
+}
+
+deny contains objection if {
+	some planned in applied
+	planned.kind in bindings
+	some i, holder in listed(planned.object, "subjects")
+	is_everybody(holder)
+	objection := told(planned, sprintf("may not bind a role to %s; name accounts and groups of your own", [holder.name]), sprintf("subjects[%v]", [i]))
+}
+
+deny contains objection if {
+	some planned in applied
+	planned.kind in roles
+	not are_rules(object.get(planned.object, "rules", null))
+	objection := told(planned, "has rules that cannot be read; write apiGroups, resources and verbs of each as lists", "rules")
+}
+
+deny contains objection if {
+	some planned in applied
+	planned.kind in roles
+	some i, rule in listed(planned.object, "rules")
+	some harm in harms
+	planned.kind in harm.of
+	grants(rule, harm)
+	objection := told(planned, sprintf("may not grant %s; take it out, and name verbs and resources one by one", [harm.what]), sprintf("rules[%v]", [i]))
+}
+
+# Whatever they are granted on: what a resource is called today may be another's tomorrow.
+deny contains objection if {
+	some planned in applied
+	planned.kind in roles
+	some i, rule in listed(planned.object, "rules")
+	some verb in listed(rule, "verbs")
+	makes_more(verb)
+	objection := told(planned, sprintf("may not grant the verb %s; take it out", [verb]), sprintf("rules[%v].verbs", [i]))
+}
+
+deny contains objection if {
+	some planned in applied
+	planned.kind == "ClusterRole"
+	object.get(planned.object, "aggregationRule", null) != null
+	objection := told(planned, "may not gather the rules of other roles; remove aggregationRule and write its rules out", "aggregationRule")
+}
+
+deny contains objection if {
+	some planned in applied
+	planned.kind == "ClusterRole"
+	is_object(planned.object.metadata.labels)
+	some label, _ in planned.object.metadata.labels
+	contains(label, "/aggregate-to-")
+	objection := told(planned, sprintf("may not add its rules to another role; remove label %s", [label]), sprintf("metadata.labels[%s]", [label]))
+}
+
+deny contains objection if {
+	some planned in objects
+	not is_judged(planned)
+	objection := {
+		"message": sprintf("%s: what it grants cannot be read; write roles and bindings as Kubernetes' API has them, and the items of a list one by one", [subject(planned)]),
+		"object": subject(planned),
+	}
+}
+
+deny contains objection if {
+	not is_readable
+	objection := {"message": "the objects of the plan cannot be read, so nothing of it is let through"}
+}
+
+objects := input.objects if {
+	is_array(input.objects)
+} else := []
+
+is_readable if input.phase == "spec"
+
+is_readable if {
+	input.phase == "plan"
+	is_array(input.objects)
+}
+
+is_judged(planned) if planned.action == "prune"
+
+is_judged(planned) if {
+	planned.action == "apply"
+	is_string(planned.group)
+	is_string(planned.kind)
+	is_object(planned.object)
+	is_known(planned)
+	not is_list(planned.object)
+}
+
+is_known(planned) if planned.group != rbac
+
+is_known(planned) if planned.kind in array.concat(bindings, roles)
+
+is_list(object) if {
+	is_string(object.kind)
+	endswith(object.kind, "List")
+	object.items
+}
+
+rbac := "rbac.authorization.k8s.io"
+
+bindings := ["RoleBinding", "ClusterRoleBinding"]
+
+roles := ["Role", "ClusterRole"]
+
+applied := [planned |
+	some planned in objects
+	planned.action == "apply"
+	planned.group == rbac
+	is_object(planned.object)
+]
+
+refers_to_a_harmless_role(planned) if {
+	planned.kind == "RoleBinding"
+	planned.object.roleRef.apiGroup == rbac
+	planned.object.roleRef.kind == "Role"
+	is_string(planned.object.roleRef.name)
+}
+
+refers_to_a_harmless_role(planned) if {
+	planned.object.roleRef.apiGroup == rbac
+	planned.object.roleRef.kind == "ClusterRole"
+	planned.object.roleRef.name in allowed[planned.kind]
+}
+
+allowed := {
+	"ClusterRoleBinding": given("clusterWide", []),
+	"RoleBinding": given("clusterRoles", ["view", "edit"]),
+}
+
+given(name, otherwise) := data.parameters[name] if {
+	is_array(data.parameters[name])
+} else := otherwise
+
+bindable(planned) := sprintf("bind one of %s", [concat(", ", [role | some role in allowed[planned.kind]; is_string(role)])]) if {
+	count(allowed[planned.kind]) > 0
+} else := "leave it out, or have the platform team allow it"
+
+role_of(planned) := sprintf("%s %s", [planned.object.roleRef.kind, planned.object.roleRef.name]) if {
+	is_string(planned.object.roleRef.kind)
+	is_string(planned.object.roleRef.name)
+} else := "a role that cannot be read"
+
+are_readable(subjects) if subjects == null
+
+are_readable(subjects) if {
+	is_array(subjects)
+	every holder in subjects {
+		is_string(holder.kind)
+		is_string(holder.name)
+	}
+}
+
+# Whom Kubernetes itself names: everybody, or the machinery; but not a ServiceAccount of the tenant by its full name.
+is_everybody(holder) if {
+	holder.kind in ["User", "Group"]
+	is_string(holder.name)
+	startswith(holder.name, "system:")
+	not is_own(holder.name)
+}
+
+is_own(name) if {
+	some namespace in input.tenant.namespaces
+	name == sprintf("system:serviceaccounts:%s", [namespace])
+}
+
+is_own(name) if {
+	some namespace in input.tenant.namespaces
+	startswith(name, sprintf("system:serviceaccount:%s:", [namespace]))
+}
+
+# Also `impersonate:user-info` and its like.
+makes_more(verb) if verb in ["escalate", "bind"]
+
+makes_more(verb) if {
+	is_string(verb)
+	startswith(verb, "impersonate")
+}
+
+are_rules(rules) if rules == null
+
+are_rules(rules) if {
+	is_array(rules)
+	every rule in rules {
+		is_object(rule)
+		every field in ["apiGroups", "resources", "verbs"] {
+			are_texts(object.get(rule, field, null))
+		}
+	}
+}
+
+are_texts(texts) if texts == null
+
+are_texts(texts) if {
+	is_array(texts)
+	every text in texts {
+		is_string(text)
+	}
+}
+
+listed(thing, field) := found if {
+	is_object(thing)
+	found := object.get(thing, field, null)
+	is_array(found)
+} else := []
+
+# As Kubernetes reads a rule: "*" is every one, and "*/proxy" the proxy of every resource.
+grants(rule, harm) if {
+	some group in harm.groups
+	has(listed(rule, "apiGroups"), group)
+	some resource in harm.resources
+	has_resource(listed(rule, "resources"), resource)
+	has_verb(listed(rule, "verbs"), harm.verbs)
+}
+
+has(given, wanted) if wanted in given
+
+has(given, _) if "*" in given
+
+has_resource(given, wanted) if has(given, wanted)
+
+has_resource(given, wanted) if concat("/", ["*", split(wanted, "/")[1]]) in given
+
+has_verb(given, ["*"]) if count(given) > 0
+
+has_verb(given, _) if "*" in given
+
+has_verb(given, wanted) if {
+	some verb in wanted
+	verb in given
+}
+
+# What may not be granted, and in which kind of role it does harm: a Role reaches no further than its namespace. Without
+# verbs it is harmful by "*" alone: the verbs that are written out are judged above.
+harms := [
+	{"what": "all verbs on roles", "of": roles, "groups": [rbac], "resources": ["roles", "clusterroles"], "verbs": []},
+	{"what": "all verbs on whom one can act as", "of": roles, "groups": [""], "resources": ["users", "groups", "serviceaccounts"], "verbs": []},
+	{"what": "tokens of ServiceAccounts", "of": roles, "groups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]},
+	{"what": "the nodes' proxy", "of": ["ClusterRole"], "groups": [""], "resources": ["nodes/proxy"], "verbs": ["*"]},
+	{"what": "Secrets in all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["secrets"], "verbs": ["*"]},
+	{"what": "changes to namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["namespaces"], "verbs": ["update", "patch"]},
+	{"what": "volumes of the nodes", "of": ["ClusterRole"], "groups": [""], "resources": ["persistentvolumes"], "verbs": ["create"]},
+	{"what": "the signing of certificates", "of": ["ClusterRole"], "groups": ["certificates.k8s.io"], "resources": ["signers", "certificatesigningrequests/approval"], "verbs": ["approve", "sign", "attest", "update", "patch"]},
+	{
+		"what": "changes to the cluster's admission",
+		"of": ["ClusterRole"],
+		"groups": ["admissionregistration.k8s.io"],
+		"resources": [
+			"mutatingadmissionpolicies",
+			"mutatingadmissionpolicybindings",
+			"mutatingwebhookconfigurations",
+			"validatingadmissionpolicies",
+			"validatingadmissionpolicybindings",
+			"validatingwebhookconfigurations",
+		],
+		"verbs": ["create", "update", "patch", "delete", "deletecollection"],
+	},
+]
+
+told(planned, what, path) := {
+	"message": sprintf("%s %s", [subject(planned), what]),
+	"object": subject(planned),
+	"path": path,
+}
+
+subject(planned) := sprintf("%s/%s/%s", [planned.kind, planned.namespace, planned.name]) if {
+	is_string(planned.kind)
+	is_string(planned.namespace)
+	is_string(planned.name)
+} else := "an object that cannot be read"

@@ -1,0 +1,159 @@
+package reeve.no_privilege_escalation_test
+
+denied(objects, parameters) := objections if {
+	objections := data.reeve.no_privilege_escalation.deny with input as {
+		"phase": "plan",
+		"tenant": {"name": "acme", "namespaces": ["acme"]},
+		"objects": objects,
+	}
+		with data.parameters as parameters
+}
+
+group := "rbac.authorization.k8s.io"
+
+planned(kind, object) := {"action": "apply", "group": group, "kind": kind, "namespace": "acme", "name": "it", "object": object}
+
+role(rule) := planned("Role", {"rules": [rule]})
+
+cluster_role(rule) := planned("ClusterRole", {"rules": [rule]})
+
+rule(groups, resources, verbs) := {"apiGroups": groups, "resources": resources, "verbs": verbs}
+
+binding(kind, role_kind, name) := planned(kind, {"roleRef": {"apiGroup": group, "kind": role_kind, "name": name}})
+
+bound_to(subjects) := planned("RoleBinding", {"roleRef": {"apiGroup": group, "kind": "Role", "name": "reader"}, "subjects": subjects})
+
+test_ordinary_roles_are_allowed if {
+	every harmless in [
+		rule([""], ["configmaps", "secrets", "pods/exec"], ["*"]),
+		rule([""], ["*"], ["get", "list", "watch"]),
+		rule(["apps", "batch"], ["*"], ["*"]),
+		rule([group], ["roles"], ["get"]),
+		rule([], [], []),
+	] {
+		count(denied([role(harmless)], {})) == 0
+	}
+	count(denied([cluster_role(rule([""], ["configmaps"], ["get"])), cluster_role({"nonResourceURLs": ["/metrics"], "verbs": ["get"]})], {})) == 0
+	count(denied([planned("Role", {"rules": null}), planned("Role", {})], {})) == 0
+}
+
+test_roles_that_make_more_of_their_holder_are_denied if {
+	every harmful in [
+		rule([group], ["roles"], ["escalate"]),
+		rule([group], ["clusterroles"], ["bind"]),
+		rule([""], ["serviceaccounts"], ["impersonate"]),
+		rule(["authentication.k8s.io"], ["userextras/scopes"], ["impersonate:user-info"]),
+		rule([group], ["roles"], ["*"]),
+		rule([group], ["*"], ["*"]),
+		rule(["*"], ["roles"], ["*"]),
+		rule([""], ["serviceaccounts"], ["*"]),
+		rule([""], ["serviceaccounts/token"], ["create"]),
+		rule([""], ["*/token"], ["create"]),
+	] {
+		count(denied([role(harmful)], {})) == 1
+		count(denied([cluster_role(harmful)], {})) == 1
+	}
+	count(denied([role(rule(["*"], ["*"], ["*"]))], {})) == 3
+}
+
+test_cluster_roles_reach_all_namespaces_and_are_held_to_more if {
+	every harmful in [
+		rule([""], ["nodes/proxy"], ["get"]),
+		rule([""], ["*/proxy"], ["get"]),
+		rule([""], ["secrets"], ["list"]),
+		rule([""], ["namespaces"], ["patch"]),
+		rule([""], ["persistentvolumes"], ["create"]),
+		rule(["certificates.k8s.io"], ["signers"], ["sign"]),
+		rule(["certificates.k8s.io"], ["certificatesigningrequests/approval"], ["update"]),
+		rule(["admissionregistration.k8s.io"], ["validatingwebhookconfigurations"], ["delete"]),
+		rule(["admissionregistration.k8s.io"], ["mutatingadmissionpolicies"], ["*"]),
+	] {
+		count(denied([cluster_role(harmful)], {})) == 1
+		count(denied([role(harmful)], {})) == 0
+	}
+}
+
+test_a_cluster_role_adds_nothing_to_another if {
+	count(denied([planned("ClusterRole", {"aggregationRule": {"clusterRoleSelectors": []}})], {})) == 1
+	count(denied([planned("ClusterRole", {"metadata": {"labels": {"rbac.authorization.k8s.io/aggregate-to-admin": "true"}}})], {})) == 1
+	count(denied([planned("ClusterRole", {"metadata": {"labels": {"app": "x"}}})], {})) == 0
+}
+
+test_bindings_name_roles_that_are_listed if {
+	count(denied([binding("RoleBinding", "Role", "anything"), binding("RoleBinding", "ClusterRole", "view"), binding("RoleBinding", "ClusterRole", "edit")], {})) == 0
+	every name in ["admin", "cluster-admin", "VIEW", "", null] {
+		count(denied([binding("RoleBinding", "ClusterRole", name)], {})) == 1
+	}
+	count(denied([binding("RoleBinding", "ClusterRole", "reader")], {"clusterRoles": ["reader"]})) == 0
+	count(denied([binding("RoleBinding", "ClusterRole", "view")], {"clusterRoles": ["reader"]})) == 1
+	count(denied([binding("RoleBinding", "ClusterRole", "admin")], {"clusterRoles": "admin"})) == 1
+}
+
+test_bindings_in_all_namespaces_name_none if {
+	count(denied([binding("ClusterRoleBinding", "ClusterRole", "view")], {})) == 1
+	count(denied([binding("ClusterRoleBinding", "ClusterRole", "reader")], {"clusterRoles": ["reader"]})) == 1
+	count(denied([binding("ClusterRoleBinding", "ClusterRole", "reader")], {"clusterWide": ["reader"]})) == 0
+	count(denied([binding("ClusterRoleBinding", "Role", "reader")], {"clusterWide": ["reader"]})) == 1
+}
+
+test_a_role_of_another_group_is_no_role if {
+	other := planned("RoleBinding", {"roleRef": {"apiGroup": "evil.example", "kind": "Role", "name": "x"}})
+	count(denied([other], {})) == 1
+	count(denied([planned("RoleBinding", {"roleRef": "view"})], {})) == 1
+	count(denied([planned("RoleBinding", {})], {})) == 1
+}
+
+test_nobody_of_kubernetes_own_gets_a_role if {
+	every holder in [
+		{"kind": "Group", "name": "system:authenticated"},
+		{"kind": "Group", "name": "system:serviceaccounts"},
+		{"kind": "Group", "name": "system:serviceaccounts:acme-other"},
+		{"kind": "User", "name": "system:anonymous"},
+		{"kind": "User", "name": "system:serviceaccount:other:default"},
+	] {
+		count(denied([bound_to([holder])], {})) == 1
+	}
+	own := [
+		{"kind": "ServiceAccount", "name": "web", "namespace": "acme"},
+		{"kind": "Group", "name": "acme:developers"},
+		{"kind": "Group", "name": "system:serviceaccounts:acme"},
+		{"kind": "User", "name": "system:serviceaccount:acme:web"},
+	]
+	count(denied([bound_to(own), bound_to(null), bound_to([])], {})) == 0
+}
+
+test_the_message_says_what_and_what_to_do if {
+	some objection in denied([binding("RoleBinding", "ClusterRole", "cluster-admin")], {})
+	objection.message == "RoleBinding/acme/it may not bind ClusterRole cluster-admin; bind one of view, edit"
+	objection.path == "roleRef"
+	some other in denied([role(rule([""], ["serviceaccounts/token"], ["create"]))], {})
+	other.message == "Role/acme/it may not grant tokens of ServiceAccounts; take it out, and name verbs and resources one by one"
+	other.path == "rules[0]"
+}
+
+test_what_cannot_be_read_is_denied if {
+	every object in [
+		{"rules": "all"},
+		{"rules": {"a": rule([""], ["pods"], ["get"])}},
+		{"rules": [null]},
+		{"rules": [rule("", ["pods"], ["get"])]},
+		{"rules": [rule([""], ["pods"], "*")]},
+		{"rules": [rule([""], [null], ["get"])]},
+	] {
+		count(denied([planned("Role", object)], {})) == 1
+	}
+	every subjects in ["a", [null], ["a"], [{"kind": "User"}], {"a": {"kind": "User", "name": "a"}}] {
+		count(denied([bound_to(subjects)], {})) == 1
+	}
+	count(denied([planned("RoleList", {"kind": "RoleList", "items": []})], {})) == 1
+	count(denied([planned("Role", null), planned("Role", "text")], {})) == 1
+	count(denied([{"action": "apply", "group": "", "kind": "List", "namespace": "", "name": "", "object": {"kind": "List", "items": []}}], {})) == 1
+	count(denied([null, "text", 1, []], {})) == 1
+	count(denied([object.union(planned("Role", {}), {"kind": null})], {})) == 1
+	count(denied(null, {})) == 1
+	count(data.reeve.no_privilege_escalation.deny) == 1 with input as {}
+}
+
+test_what_is_deleted_grants_nothing if {
+	count(denied([object.union(binding("RoleBinding", "ClusterRole", "cluster-admin"), {"action": "prune"})], {})) == 0
+}

@@ -1,0 +1,66 @@
+# METADATA
+# title: What holds data is not deleted by leaving it out of git
+# description: >-
+#   A file that is lost in a merge, or a path that is renamed, deletes what it declared. For a Namespace, a claim on
+#   storage and a CustomResourceDefinition that is final. They are deleted only when the manifest as it was applied last
+#   says `reeve.dev/allow-prune: "true"`. Other kinds can be named in parameters.kinds.
+# custom:
+#   severity: high
+#   hint: 'put the annotation reeve.dev/allow-prune: "true" on the object in git, let that be applied, then remove it'
+# related_resources:
+#   - https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming
+package reeve.protected_objects
+
+deny contains objection if {
+	some planned in objects
+	not is_spared(planned)
+	objection := {
+		"message": sprintf("%s would be deleted, and what it holds with it: keep it in git, or annotate it there with reeve.dev/allow-prune: \"true\", let that be applied, and remove it then", [subject(planned)]),
+		"object": subject(planned),
+		"path": "metadata.annotations[reeve.dev/allow-prune]",
+	}
+}
+
+deny contains objection if {
+	not is_readable
+	objection := {"message": "the objects of the plan cannot be read, so nothing of it is let through"}
+}
+
+is_spared(planned) if planned.action == "apply"
+
+is_spared(planned) if {
+	planned.action == "prune"
+	is_string(planned.kind)
+	is_string(planned.group)
+	not kind_of(planned) in protected
+}
+
+is_spared(planned) if {
+	planned.action == "prune"
+	planned.previous.metadata.annotations["reeve.dev/allow-prune"] == "true"
+}
+
+protected := data.parameters.kinds if {
+	is_array(data.parameters.kinds)
+} else := ["Namespace", "PersistentVolumeClaim", "CustomResourceDefinition.apiextensions.k8s.io"]
+
+objects := input.objects if {
+	is_array(input.objects)
+} else := []
+
+is_readable if input.phase == "spec"
+
+is_readable if {
+	input.phase == "plan"
+	is_array(input.objects)
+}
+
+kind_of(planned) := planned.kind if {
+	planned.group == ""
+} else := concat(".", [planned.kind, planned.group])
+
+subject(planned) := sprintf("%s/%s/%s", [planned.kind, planned.namespace, planned.name]) if {
+	is_string(planned.kind)
+	is_string(planned.namespace)
+	is_string(planned.name)
+} else := "an object that cannot be read"
