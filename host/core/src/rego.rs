@@ -1,14 +1,18 @@
 //! regorus behind a wall: a policy is compiled once, and every question to it has bounds.
 //!
-//! A policy is one module whose partial set `deny` holds `{message, object?, path?, hint?}`. It deliberately cannot
-//! reach a network, a clock, a random number or the environment (`rego/lint.rs` refuses such calls before anything is
-//! evaluated), and whatever does not go as documented is an [`Error`], which `admit` counts as an objection. Bounded
-//! are the input, the time and the answer; a call into one builtin is not interrupted, so those whose cost does not
-//! follow from the input's size are refused as well. The next stage is `admit`.
+//! A policy is one or more modules whose partial sets `deny` and `warn` hold `{message, object?, path?, hint?}`, and the
+//! data that lies beside them. It deliberately cannot reach a network, a clock, a random number or the environment
+//! (`rego/lint.rs` refuses such calls before anything is evaluated), and whatever does not go as documented is an
+//! [`Error`], which `admit` counts as an objection. Bounded are the sources, the input, the time and the answer; a call
+//! into one builtin is not interrupted, so those whose cost does not follow from the input's size are refused as well.
+//! The next stage is `admit`.
 
 mod lint;
 mod metadata;
+mod sources;
+mod suite;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -17,28 +21,45 @@ use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
 pub use metadata::{Metadata, Severity};
+pub use suite::{Coverage, Tested, Tests};
 
 /// The longest one policy may think about one question.
 const THINKING_TIME: Duration = Duration::from_secs(2);
 /// Steps between two looks at the time.
 const STEPS_BETWEEN_CHECKS: NonZeroU32 = NonZeroU32::new(64).expect("because 64 is not zero");
-/// The largest policy, in bytes.
-const SOURCE_LIMIT: usize = 256 << 10;
 /// The largest input document, in bytes of JSON.
 const INPUT_LIMIT: usize = 64 << 20;
 /// The most violations that are carried on; how many more there are is counted.
 const VIOLATION_LIMIT: usize = 100;
 /// The longest text of a violation that is carried on, in characters.
 const TEXT_LIMIT: usize = 2_000;
+/// The name under `data` of what a Policy gives.
+const PARAMETERS: &str = "parameters";
+/// The package of the one rule that is asked: it names every `deny` and `warn`.
+const ANSWERS: &str = "reeve_answers";
 
 /// A policy that was compiled, linted and tried.
 pub struct Policy {
     name: String,
-    package: String,
     metadata: Metadata,
-    /// Holds the modules and is prepared: a clone of it costs microseconds.
+    /// The paths of its modules.
+    files: Vec<String>,
+    /// Path and source of each module of tests.
+    tests: Vec<(String, String)>,
+    /// What is asked, in the order of the answers.
+    questions: Vec<Question>,
+    /// Holds the modules and the data, and is prepared: a clone of it costs microseconds.
     engine: Engine,
     thinking_time: Duration,
+}
+
+/// One set of one package.
+struct Question {
+    /// `data.reeve.service_account.deny`.
+    path: String,
+    denies: bool,
+    /// What to do about it, where the package isn't the one whose metadata are the policy's.
+    hint: Option<String>,
 }
 
 /// One thing a policy objects to.
@@ -61,20 +82,15 @@ pub struct Verdict {
     pub violations: Vec<Violation>,
     /// How many violations there were beyond those.
     pub more: usize,
+    /// What it says without objecting.
+    pub warnings: Vec<Violation>,
+    /// How many warnings there were beyond those.
+    pub more_warnings: usize,
 }
 
 /// The question put to policies: one document, converted once for all of them.
 #[derive(Clone)]
 pub struct Input(Value);
-
-/// How one `test_*` rule ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tested {
-    /// The rule's name.
-    pub name: String,
-    /// Why it failed; none when it is true.
-    pub failure: Option<String>,
-}
 
 /// A policy that cannot be used, or a question it could not answer. Never holds a value of the input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -135,6 +151,22 @@ pub struct Place {
     pub column: u64,
 }
 
+impl Place {
+    fn of(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+        }
+    }
+}
+
+impl Error {
+    fn at(place: Place, why: String) -> Self {
+        Self::Compile { place, why }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.line, self.column) {
@@ -160,34 +192,63 @@ impl Input {
 }
 
 impl Policy {
-    /// Compiles the module `source`, refuses what a policy may not do, and asks it one ordinary question.
+    /// Compiles the one module `source`.
     ///
     /// `name` is what objections call it, `<name>/policy.rego` what errors call its source.
     pub fn compile(name: &str, source: &str) -> Result<Self, Error> {
         let file = format!("{name}/policy.rego");
-        let mut engine = load(Engine::new(), &file, source)?;
-        let modules = lint::modules(&engine, &file)?;
-        let package = lint::policy(&modules, &file)?;
-        let metadata = metadata::of_package(&file, source)?;
+        let files = BTreeMap::from([(file, source.as_bytes().to_vec())]);
+        Self::load(name, &files, &serde_json::json!({})).map_err(|mut errors| errors.swap_remove(0))
+    }
+
+    /// Compiles the modules among `files`, refuses what a policy may not do, and asks it one ordinary question.
+    ///
+    /// Paths are relative to the policy's directory, with `/` between their parts: data lies where they say. Told are
+    /// all errors of all files, at least one.
+    pub fn load(
+        name: &str,
+        files: &BTreeMap<String, Vec<u8>>,
+        parameters: &serde_json::Value,
+    ) -> Result<Self, Vec<Error>> {
+        let sources = sources::Sources::sort(files)?;
+        let mut engine = load(Engine::new(), &sources.modules)?;
+        let modules = lint::modules(&engine)?;
+        let packages = lint::policy(&modules, &sources.data)?;
+        let (metadata, questions) = questions(&packages, &sources.modules)?;
+        let single = |error| vec![error];
+        engine
+            .add_policy(ANSWERS.to_owned(), answers(&questions))
+            .map_err(|error| single(uncompiled(ANSWERS, &error)))?;
         engine.set_gather_prints(true);
+        let mut data = sources.data;
+        data.insert(PARAMETERS.to_owned(), serde_json::json!({}));
+        let data = Input::new(&data.into()).map_err(single)?;
+        engine
+            .add_data(data.0)
+            .map_err(|error| single(uncompiled(name, &error)))?;
         let policy = Self {
             name: name.to_owned(),
-            package,
             metadata,
+            files: sources.modules.into_iter().map(|(file, _)| file).collect(),
+            tests: sources.tests,
+            questions,
             engine,
             thinking_time: THINKING_TIME,
         };
-        policy.given(&serde_json::json!({}))
+        policy.given(parameters).map_err(single)
     }
 
     /// The same with `data.parameters`, an object, for its rules to read; without this it is empty.
     pub fn given(mut self, parameters: &serde_json::Value) -> Result<Self, Error> {
-        let file = format!("{}/policy.rego", self.name);
-        let data = Input::new(&serde_json::json!({"parameters": parameters}))?;
+        if !parameters.is_object() {
+            let why = format!("{PARAMETERS} are no object");
+            return Err(Error::at(Place::of(&self.name), why));
+        }
+        let data = Input::new(&serde_json::json!({PARAMETERS: parameters}))?;
         self.engine
             .add_data(data.0)
-            .map_err(|error| uncompiled(&file, &error))?;
-        self.prepare(&file)?;
+            .map_err(|error| uncompiled(&self.name, &error))?;
+        self.prepare()?;
         Ok(self)
     }
 
@@ -210,47 +271,26 @@ impl Policy {
 
     /// Asks the policy about `input`.
     pub fn judge(&self, input: &Input) -> Result<Verdict, Error> {
-        let answer = self.evaluate(
-            self.engine.clone(),
-            &format!("{}.deny", self.package),
-            input,
-        )?;
+        let mut engine = self.engine.clone();
+        let answer = self.evaluate(&mut engine, &format!("data.{ANSWERS}.all"), input)?;
         self.read(&answer)
     }
 
-    /// Runs every `test_*` rule of the module `source` with this policy.
-    pub fn test(&self, file: &str, source: &str) -> Result<Vec<Tested>, Error> {
-        let engine = load(self.engine.clone(), file, source)?;
-        let modules = lint::modules(&engine, file)?;
-        let names = lint::tests(&modules, file)?;
-        let input = Input(Value::new_object());
-        let ended = names.into_iter().map(|(package, name)| {
-            let answer = self.evaluate(engine.clone(), &format!("{package}.{name}"), &input);
-            let failure = match answer {
-                Ok(Value::Bool(true)) => None,
-                Ok(Value::Undefined) => Some("it is undefined".to_owned()),
-                Ok(_) => Some("it is not true".to_owned()),
-                Err(error) => Some(error.to_string()),
-            };
-            Tested { name, failure }
-        });
-        Ok(ended.collect())
-    }
-
     /// Asks one ordinary question, so that what regorus only finds while evaluating is found now.
-    fn prepare(&mut self, file: &str) -> Result<(), Error> {
+    fn prepare(&mut self) -> Result<(), Error> {
         let input = Input::new(&serde_json::json!({
             "phase": "spec",
             "kustomization": {"metadata": {"namespace": "acme", "name": "web"}, "spec": {}},
             "tenant": {"name": "acme", "namespaces": ["acme"]},
+            "source": {"kind": "GitRepository", "namespace": "acme", "name": "web", "verified": false},
+            "platform": {"namespaces": [], "configNamespaces": []},
             "objects": [],
         }))?;
         self.engine.set_input(input.0.clone());
         self.engine.set_execution_timer_config(self.timer());
-        let rule = format!("{}.deny", self.package);
         self.engine
-            .eval_rule(rule)
-            .map_err(|error| uncompiled(file, &error))?;
+            .eval_rule(format!("data.{ANSWERS}.all"))
+            .map_err(|error| uncompiled(&self.name, &error))?;
         self.judge(&input).map(|_| ())
     }
 
@@ -261,7 +301,7 @@ impl Policy {
         }
     }
 
-    fn evaluate(&self, mut engine: Engine, rule: &str, input: &Input) -> Result<Value, Error> {
+    fn evaluate(&self, engine: &mut Engine, rule: &str, input: &Input) -> Result<Value, Error> {
         engine.set_input(input.0.clone());
         engine.set_execution_timer_config(self.timer());
         engine.eval_rule(rule.to_owned()).map_err(|error| {
@@ -273,7 +313,7 @@ impl Policy {
                     limit: self.thinking_time,
                 }
             } else {
-                let (place, _) = located(&format!("{}/policy.rego", self.name), &said);
+                let (place, _) = located(&self.name, &said);
                 Error::Evaluate { policy, place }
             }
         })
@@ -284,13 +324,29 @@ impl Policy {
             policy: self.name.clone(),
             why: why.to_owned(),
         };
-        let Value::Set(set) = answer else {
-            return Err(refused("deny is not a set"));
+        let Value::Array(answers) = answer else {
+            return Err(refused("not all of its sets have a value"));
         };
-        let more = set.len().saturating_sub(VIOLATION_LIMIT);
-        let violations = set.iter().take(VIOLATION_LIMIT).map(violation);
-        let violations = violations.collect::<Result<_, _>>().map_err(refused)?;
-        Ok(Verdict { violations, more })
+        let mut verdict = Verdict::default();
+        for (question, answer) in self.questions.iter().zip(answers.iter()) {
+            let (told, more) = match question.denies {
+                true => (&mut verdict.violations, &mut verdict.more),
+                false => (&mut verdict.warnings, &mut verdict.more_warnings),
+            };
+            let Value::Set(set) = answer else {
+                return Err(refused("deny is not a set"));
+            };
+            for element in set.iter() {
+                let mut violation = violation(element).map_err(refused)?;
+                if told.len() < VIOLATION_LIMIT {
+                    violation.hint = violation.hint.or_else(|| question.hint.clone());
+                    told.push(violation);
+                } else {
+                    *more += 1;
+                }
+            }
+        }
+        Ok(verdict)
     }
 }
 
@@ -302,23 +358,56 @@ impl fmt::Debug for Policy {
     }
 }
 
-fn load(mut engine: Engine, file: &str, source: &str) -> Result<Engine, Error> {
-    if source.len() > SOURCE_LIMIT {
-        let place = Place {
-            file: file.to_owned(),
-            line: 0,
-            column: 0,
-        };
-        let why = format!(
-            "the policy has {} bytes, at most {SOURCE_LIMIT} are read",
-            source.len()
-        );
-        return Err(Error::Compile { place, why });
+/// Adds modules, or says what is wrong with each that cannot be parsed.
+fn load(mut engine: Engine, modules: &[(String, String)]) -> Result<Engine, Vec<Error>> {
+    let mut errors = Vec::new();
+    for (file, source) in modules {
+        if let Err(error) = engine.add_policy(file.clone(), source.clone()) {
+            errors.push(uncompiled(file, &error));
+        }
     }
-    engine
-        .add_policy(file.to_owned(), source.to_owned())
-        .map_err(|error| uncompiled(file, &error))?;
-    Ok(engine)
+    if errors.is_empty() {
+        Ok(engine)
+    } else {
+        Err(errors)
+    }
+}
+
+/// What is asked of the packages, and what the first of them says about itself.
+fn questions(
+    packages: &[lint::Package],
+    modules: &[(String, String)],
+) -> Result<(Metadata, Vec<Question>), Vec<Error>> {
+    let mut first = None;
+    let mut questions = Vec::new();
+    let mut errors = Vec::new();
+    for package in packages {
+        let sources = modules
+            .iter()
+            .filter(|(file, _)| package.files.contains(file));
+        match metadata::of_package(sources) {
+            Ok(metadata) => {
+                let hint = first.is_some().then(|| metadata.hint.clone()).flatten();
+                questions.extend(package.sets.iter().map(|set| Question {
+                    path: format!("{}.{set}", package.path),
+                    denies: *set == "deny",
+                    hint: hint.clone(),
+                }));
+                first.get_or_insert(metadata);
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    match first {
+        Some(metadata) if errors.is_empty() => Ok((metadata, questions)),
+        _ => Err(errors),
+    }
+}
+
+/// The module that asks all of them at once, under one limit of time.
+fn answers(questions: &[Question]) -> String {
+    let paths: Vec<&str> = questions.iter().map(|one| one.path.as_str()).collect();
+    format!("package {ANSWERS}\n\nall := [\n{}\n]\n", paths.join(",\n"))
 }
 
 fn violation(element: &Value) -> Result<Violation, &'static str> {

@@ -41,11 +41,41 @@ pub(super) struct Module {
     /// `data.reeve.service_account`.
     package: String,
     tree: Value,
+    source: String,
+}
+
+impl Module {
+    /// Its path.
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// What is written at a span.
+    fn text(&self, span: &Value) -> Option<&str> {
+        let at = |key| usize::try_from(span.get(key)?.as_u64()?).ok();
+        self.source.get(at("start")?..at("end")?)
+    }
+}
+
+/// A package that denies or warns.
+pub(super) struct Package {
+    /// `data.reeve.service_account`.
+    pub(super) path: String,
+    /// The modules that it is made of.
+    pub(super) files: Vec<String>,
+    /// Which of `deny` and `warn` it has.
+    pub(super) sets: BTreeSet<&'static str>,
 }
 
 /// The modules that `engine` holds, each of them checked for calls that are refused.
-pub(super) fn modules(engine: &Engine, file: &str) -> Result<Vec<Module>, Error> {
-    let unreadable = || refused(file, None, "its syntax tree cannot be read");
+pub(super) fn modules(engine: &Engine) -> Result<Vec<Module>, Vec<Error>> {
+    let unreadable = || {
+        vec![refused(
+            "the policy",
+            None,
+            "its syntax tree cannot be read",
+        )]
+    };
     let text = engine.get_ast_as_json().map_err(|_| unreadable())?;
     let mut parser = serde_json::Deserializer::from_str(&text);
     let trees = <Value as serde::Deserialize<'_>>::deserialize(&mut parser);
@@ -57,61 +87,161 @@ pub(super) fn modules(engine: &Engine, file: &str) -> Result<Vec<Module>, Error>
     });
     let modules = modules.ok_or_else(unreadable)?;
     let functions: BTreeSet<String> = modules.iter().flat_map(functions).collect();
+    let mut errors = Vec::new();
     for module in &modules {
-        Walk {
+        let mut walk = Walk {
             module,
             functions: &functions,
-        }
-        .visit(&module.tree)?;
+            errors: &mut errors,
+        };
+        walk.visit(&module.tree);
     }
-    Ok(modules)
+    told(modules, errors)
 }
 
-/// The package of the one module that a policy is; it must have a set `deny` and nothing that allows by default.
-pub(super) fn policy(modules: &[Module], file: &str) -> Result<String, Error> {
-    let [module] = modules else {
-        return Err(refused(file, None, "a policy is one module"));
-    };
-    let mut denies = false;
+/// The packages that deny or warn, by their first file; there must be one, and nothing may allow by default.
+pub(super) fn policy(
+    modules: &[Module],
+    data: &serde_json::Map<String, Value>,
+) -> Result<Vec<Package>, Vec<Error>> {
+    let mut packages: Vec<Package> = Vec::new();
+    let mut errors = Vec::new();
+    for module in modules {
+        let sets = match sets(module, data) {
+            Ok(sets) => sets,
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
+        match packages.iter_mut().find(|one| one.path == module.package) {
+            Some(package) => {
+                package.files.push(module.file.clone());
+                package.sets.extend(sets);
+            }
+            None => packages.push(Package {
+                path: module.package.clone(),
+                files: vec![module.file.clone()],
+                sets,
+            }),
+        }
+    }
+    packages.retain(|package| !package.sets.is_empty());
+    if packages.is_empty() && errors.is_empty() {
+        let file = modules.first().map_or("the policy", |module| &module.file);
+        let why = "there is no rule: deny contains objection if { … }";
+        errors.push(refused(file, None, why));
+    }
+    told(packages, errors)
+}
+
+/// Which of `deny` and `warn` a module has, if everything in it is named as it may be.
+fn sets(
+    module: &Module,
+    data: &serde_json::Map<String, Value>,
+) -> Result<BTreeSet<&'static str>, Error> {
+    let refused = |span, why: &str| refused(&module.file, span, why);
+    let within = may_be_a_package(module, data).map_err(|why| refused(None, &why))?;
+    let mut found = BTreeSet::new();
     for rule in rules(module) {
         if let Some(default) = rule.get("Default") {
             let name = default.get("refr").and_then(dotted).unwrap_or_default();
             let allows = default.pointer("/value/Bool/value") == Some(&Value::Bool(true));
-            if root(&name) == "deny" || allows {
+            if set(root(&name)).is_some() || allows {
                 let why =
                     "a policy only denies: no default for deny, and nothing is true by default";
-                return Err(refused(file, default.get("span"), why));
+                return Err(refused(default.get("span"), why));
             }
         }
         let Some(head) = rule.pointer("/Spec/head") else {
             continue;
         };
         let Some((name, shape, span)) = head_of(head) else {
-            return Err(refused(
-                file,
-                rule.pointer("/Spec/span"),
-                "a rule without a plain name",
-            ));
+            let span = rule.pointer("/Spec/span");
+            return Err(refused(span, "a rule without a plain name"));
         };
-        if root(&name) == "deny" {
-            if name != "deny" || shape != "Set" {
-                return Err(refused(
-                    file,
-                    span,
-                    "deny must be a set: deny contains objection if { … }",
-                ));
+        if within.is_some_and(|data| data.contains_key(root(&name))) {
+            let why = format!(
+                "{}.{} is data of a file as well",
+                module.package,
+                root(&name)
+            );
+            return Err(refused(span, &why));
+        }
+        if let Some(set) = set(root(&name)) {
+            if name != set || shape != "Set" {
+                let why = format!("{set} must be a set: {set} contains objection if {{ … }}");
+                return Err(refused(span, &why));
             }
-            denies = true;
+            found.insert(set);
         }
     }
-    if denies {
-        Ok(module.package.clone())
+    Ok(found)
+}
+
+fn set(name: &str) -> Option<&'static str> {
+    ["deny", "warn"].into_iter().find(|set| *set == name)
+}
+
+/// The data that lie at a package's path, unless nothing may be there.
+fn may_be_a_package<'a>(
+    module: &Module,
+    data: &'a serde_json::Map<String, Value>,
+) -> Result<Option<&'a serde_json::Map<String, Value>>, String> {
+    let mut within = Some(data);
+    for (depth, part) in module.package.split('.').skip(1).enumerate() {
+        let is_plain = part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let is_ours = depth == 0 && [super::PARAMETERS, super::ANSWERS].contains(&part);
+        if !is_plain || is_ours {
+            return Err(format!("a package may not be called {}", module.package));
+        }
+        within = match within.and_then(|data| data.get(part)) {
+            None => None,
+            Some(Value::Object(inner)) => Some(inner),
+            Some(_) => return Err(format!("{} is data of a file as well", module.package)),
+        };
+    }
+    Ok(within)
+}
+
+/// The lines of a module on which there is something to evaluate.
+pub(super) fn lines(module: &Module) -> BTreeSet<u32> {
+    let mut found = BTreeSet::new();
+    for rule in rules(module) {
+        let head = rule.pointer("/Spec/head").and_then(Value::as_object);
+        for head in head.into_iter().flat_map(|head| head.values()) {
+            add_lines(head.pointer("/assign/value"), &mut found);
+            add_lines(head.get("key"), &mut found);
+        }
+        let bodies = rule.pointer("/Spec/bodies").and_then(Value::as_array);
+        for body in bodies.into_iter().flatten() {
+            add_lines(body.pointer("/query/stmts"), &mut found);
+        }
+        add_lines(rule.pointer("/Default/value"), &mut found);
+    }
+    found
+}
+
+fn add_lines(node: Option<&Value>, found: &mut BTreeSet<u32>) {
+    match node {
+        Some(Value::Array(items)) => items.iter().for_each(|item| add_lines(Some(item), found)),
+        Some(Value::Object(fields)) => {
+            let line = fields.get("span").and_then(|span| span.get("line"));
+            let line = line.and_then(Value::as_u64);
+            found.extend(line.and_then(|line| u32::try_from(line).ok()));
+            fields
+                .values()
+                .for_each(|value| add_lines(Some(value), found));
+        }
+        _ => {}
+    }
+}
+
+fn told<T>(found: T, errors: Vec<Error>) -> Result<T, Vec<Error>> {
+    if errors.is_empty() {
+        Ok(found)
     } else {
-        Err(refused(
-            file,
-            None,
-            "there is no rule: deny contains objection if { … }",
-        ))
+        Err(errors)
     }
 }
 
@@ -141,22 +271,24 @@ pub(super) fn tests(modules: &[Module], file: &str) -> Result<Vec<(String, Strin
 struct Walk<'a> {
     module: &'a Module,
     functions: &'a BTreeSet<String>,
+    errors: &'a mut Vec<Error>,
 }
 
 impl Walk<'_> {
-    fn visit(&self, node: &Value) -> Result<(), Error> {
+    fn visit(&mut self, node: &Value) {
         match node {
-            Value::Array(items) => items.iter().try_for_each(|item| self.visit(item)),
+            Value::Array(items) => items.iter().for_each(|item| self.visit(item)),
             Value::Object(fields) => {
-                if let Some(call) = fields.get("Call") {
-                    self.call(call)?;
-                }
-                if let (Some(_), Some(replacement)) = (fields.get("refr"), fields.get("as")) {
-                    self.replacement(replacement)?;
-                }
-                fields.values().try_for_each(|value| self.visit(value))
+                let called = fields.get("Call").map_or(Ok(()), |call| self.call(call));
+                let replaced = match (fields.get("refr"), fields.get("as")) {
+                    (Some(_), Some(replacement)) => self.replacement(replacement),
+                    _ => Ok(()),
+                };
+                self.errors.extend(called.err());
+                self.errors.extend(replaced.err());
+                fields.values().for_each(|value| self.visit(value));
             }
-            _ => Ok(()),
+            _ => {}
         }
     }
 
@@ -220,7 +352,10 @@ impl Walk<'_> {
         let imports = self.module.tree.get("imports")?.as_array()?;
         imports.iter().find_map(|import| {
             let path = dotted(import.get("refr")?)?;
-            let alias = path.rsplit('.').next()?;
+            let alias = match import.get("as") {
+                Some(span) => self.module.text(span)?,
+                None => path.rsplit('.').next()?,
+            };
             name.strip_prefix(alias)?
                 .strip_prefix('.')
                 .map(|rest| format!("{path}.{rest}"))
@@ -237,6 +372,7 @@ fn module(tree: &Value, source: &Value) -> Option<Module> {
         file: source.get("file")?.as_str()?.to_owned(),
         package: format!("data.{}", dotted(tree.pointer("/package/refr")?)?),
         tree: tree.clone(),
+        source: source.get("contents")?.as_str()?.to_owned(),
     })
 }
 

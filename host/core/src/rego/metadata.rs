@@ -1,4 +1,4 @@
-//! What a policy says about itself in the `# METADATA` comment in front of its package.
+//! What a policy says about itself in the `# METADATA` comment in front of its package, in the first file that has one.
 //!
 //! regorus drops comments, so the block is read here: the lines after `# METADATA` up to the first that is no comment,
 //! their `# ` taken off, are YAML. It deliberately reads no block but the package's.
@@ -18,6 +18,8 @@ pub struct Metadata {
     pub hint: Option<String>,
     /// How much harm it prevents.
     pub severity: Severity,
+    /// Where to read more.
+    pub links: Vec<String>,
 }
 
 /// How much harm a policy prevents, in the words of policy reports.
@@ -59,15 +61,24 @@ impl Severity {
     }
 }
 
-/// Reads the block in front of `package`; a policy without title and description is refused.
-pub(super) fn of_package(file: &str, source: &str) -> Result<Metadata, Error> {
-    let (line, yaml) = block(source).ok_or_else(|| {
-        refused(
-            file,
-            0,
-            "there is no METADATA comment in front of the package",
-        )
-    })?;
+/// Reads the block in front of `package` in the first of its files that has one; a policy without title and
+/// description is refused.
+pub(super) fn of_package<'a>(
+    files: impl Iterator<Item = &'a (String, String)>,
+) -> Result<Metadata, Error> {
+    let mut without = "";
+    for (file, source) in files {
+        match block(source) {
+            Some((line, yaml)) => return read(file, line, &yaml),
+            None if without.is_empty() => without = file,
+            None => {}
+        }
+    }
+    let why = "there is no METADATA comment in front of the package";
+    Err(refused(without, 0, why))
+}
+
+fn read(file: &str, line: u64, yaml: &str) -> Result<Metadata, Error> {
     let documents = reeve_kustomize::parse_yaml(yaml.as_bytes(), file).map_err(|error| {
         let inner = error.place().line.map_or(0, u64::from);
         refused(
@@ -105,7 +116,18 @@ pub(super) fn of_package(file: &str, source: &str) -> Result<Metadata, Error> {
         description: required("/description")?,
         hint: text("/custom/hint"),
         severity,
+        links: links(document),
     })
+}
+
+/// A resource is a link, or an object with one and a description.
+fn links(document: &Value) -> Vec<String> {
+    let resources = document.get("related_resources").and_then(Value::as_array);
+    let links = resources
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.as_str().or_else(|| one.get("ref")?.as_str()));
+    links.map(str::to_owned).collect()
 }
 
 /// The line of `# METADATA`, from 1, and the YAML below it.

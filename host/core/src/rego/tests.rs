@@ -56,12 +56,14 @@ fn a_policy_says_what_it_is() {
         description,
         hint,
         severity,
+        links,
     } = policy.metadata();
     assert_eq!(
         (title.as_str(), description.as_str()),
         ("A rule", "For tests.")
     );
     assert_eq!((hint.as_deref(), severity.as_str()), (Some("do it"), "low"));
+    assert!(links.is_empty());
     let bare = "package reeve.test\n\ndeny contains {\"message\": \"no\"} if input.bad\n";
     for (head, message) in [
         (
@@ -190,7 +192,7 @@ fn a_module_that_is_no_policy_is_refused() {
         let error = refusal(rules);
         assert!(error.starts_with(why), "{rules}: {error}");
     }
-    let error = Policy::compile("test", &"x".repeat(SOURCE_LIMIT + 1)).unwrap_err();
+    let error = Policy::compile("test", &"x".repeat(sources::SOURCE_LIMIT + 1)).unwrap_err();
     assert!(matches!(error, Error::Compile { .. }), "{error}");
 }
 
@@ -329,4 +331,227 @@ helper := 1
             .to_string()
             .contains("no rule whose name begins with test_")
     );
+}
+
+/// A policy of several files.
+const SEVERAL: [(&str, &str); 5] = [
+    (
+        "lib/kinds.rego",
+        "package lib.kinds\n\nis_known(kind) if kind in data.limits.kinds\n\nis_small(n) if n < data.parameters.most\n",
+    ),
+    (
+        "one.rego",
+        "# METADATA\n# title: One\n# description: The first.\n# custom: {hint: first}\n# related_resources:\n# - https://a.example\n# - {ref: https://b.example, description: b}\npackage reeve.one\n\nimport data.lib.kinds as k\n\ndeny contains {\"message\": \"unknown\"} if not k.is_known(input.kind)\n",
+    ),
+    (
+        "two.rego",
+        "# METADATA\n# title: Two\n# description: The second.\n# custom: {hint: second}\npackage reeve.two\n\nimport data.lib.kinds\n\ndeny contains {\"message\": \"large\"} if not kinds.is_small(input.n)\n\nwarn contains {\"message\": \"odd\"} if input.n % 2 == 1\n",
+    ),
+    ("limits/kinds.yaml", "kinds: [Pod]\n"),
+    (
+        "one_test.rego",
+        "package reeve.one_test\n\ntest_known if count(data.reeve.one.deny) == 0 with input as {\"kind\": \"Pod\"}\n\ntest_wrong if count(data.reeve.one.deny) == 1 with input as {\"kind\": \"Pod\"}\n",
+    ),
+];
+
+fn files(files: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
+    let file = |(path, text): &(&str, &str)| ((*path).to_owned(), text.as_bytes().to_vec());
+    files.iter().map(file).collect()
+}
+
+fn errors(more: &[(&str, &str)]) -> Vec<String> {
+    let mut all = files(&SEVERAL);
+    all.extend(files(more));
+    let errors = Policy::load("several", &all, &json!({"most": 10}));
+    let errors = errors.expect_err("it is refused");
+    errors.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_policy_of_several_packages_gathers_what_each_says() {
+    let policy = Policy::load("several", &files(&SEVERAL), &json!({"most": 10})).unwrap();
+    let metadata = policy.metadata();
+    assert_eq!((metadata.title.as_str(), metadata.links.len()), ("One", 2));
+    let verdict = policy
+        .judge(&Input::new(&json!({"kind": "Box", "n": 11})).unwrap())
+        .unwrap();
+    let told = |all: &[Violation]| -> Vec<_> {
+        all.iter()
+            .map(|one| (one.message.clone(), one.hint.clone()))
+            .collect()
+    };
+    // The first package's hint is the policy's; what another one says brings that one's.
+    let violations = [
+        ("unknown".into(), None),
+        ("large".into(), Some("second".into())),
+    ];
+    assert_eq!(told(&verdict.violations), violations);
+    assert_eq!(
+        told(&verdict.warnings),
+        [("odd".into(), Some("second".into()))]
+    );
+    let passes = policy
+        .judge(&Input::new(&json!({"kind": "Pod", "n": 2})).unwrap())
+        .unwrap();
+    assert_eq!(passes, Verdict::default());
+}
+
+#[test]
+fn a_policys_own_tests_run_and_tell_which_lines_they_reach() {
+    let policy = Policy::load("several", &files(&SEVERAL), &json!({"most": 10})).unwrap();
+    let tests = policy.tests().unwrap();
+    let ended: Vec<_> = tests
+        .ended
+        .iter()
+        .map(|one| (one.file.as_str(), one.name.as_str(), one.failure.is_none()))
+        .collect();
+    let file = "one_test.rego";
+    assert_eq!(
+        ended,
+        [(file, "test_known", true), (file, "test_wrong", false)]
+    );
+    assert!(!tests.hold());
+    let reached: Vec<_> = tests.coverage.keys().map(String::as_str).collect();
+    assert_eq!(reached, ["lib/kinds.rego", "one.rego", "two.rego"]);
+    assert_eq!(tests.coverage["one.rego"].covered, [12].into());
+    assert_eq!(tests.coverage["two.rego"].uncovered, [9, 11].into());
+    assert!(tests.percent() > 0 && tests.percent() < 100, "{tests:?}");
+    let none = compile("deny contains {\"message\": \"no\"} if input.bad\n").unwrap();
+    let none = none.tests().unwrap();
+    assert!(none.ended.is_empty() && !none.hold());
+}
+
+#[test]
+fn all_errors_of_all_files_are_told_each_with_its_place() {
+    let told = errors(&[
+        ("a.rego", "package reeve.a\n\nx := {\n"),
+        ("b.rego", "package reeve.b\n\ny := ]\n"),
+    ]);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("a.rego:4:1: "), "{told:?}");
+    assert!(told[1].starts_with("b.rego:3:6: "), "{told:?}");
+    let told = errors(&[(
+        "c.rego",
+        "package reeve.c\n\nx := time.now_ns()\n\ny if rand.intn(\"a\", trace(\"b\"))\n",
+    )]);
+    assert_eq!(
+        told,
+        [
+            "c.rego:3:6: function time.now_ns is refused: a policy has no clock",
+            "c.rego:5:6: function rand.intn is refused: a policy is not random",
+            "c.rego:5:21: function trace is refused: a policy prints nothing",
+        ]
+    );
+    let told = errors(&[
+        ("d.json", "{\"a\": \n1,}"),
+        ("e.yaml", "a: [\n"),
+        ("f.rego", &"x".repeat(sources::SOURCE_LIMIT + 1)),
+    ]);
+    assert_eq!(told[0], "d.json:2:3: it is not JSON");
+    assert!(
+        told[1].starts_with("e.yaml:") && told[1].contains("it is not YAML"),
+        "{told:?}"
+    );
+    assert!(
+        told[2].starts_with("f.rego: it has 262145 bytes"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_lies_where_something_else_is_is_refused() {
+    let said_twice = "is in another file as well: each name is said once";
+    for (file, text, why) in [
+        (
+            "limits/more.json",
+            "{\"kinds\": [\"Pod\"]}",
+            format!("data.limits.kinds {said_twice}"),
+        ),
+        (
+            "limits.json",
+            "{\"limits\": {\"kinds\": 1}}",
+            format!("data.limits.kinds {said_twice}"),
+        ),
+        (
+            "x.json",
+            "[]",
+            "data beside a policy is an object: its keys are the names under data".to_owned(),
+        ),
+        ("x.yaml", "", "it is not one document of data".to_owned()),
+        (
+            "parameters/x.json",
+            "{}",
+            "data.parameters is what the Policy gives: use another name".to_owned(),
+        ),
+        (
+            "reeve/one/x.json",
+            "{\"deny\": []}",
+            "data.reeve.one.deny is data of a file as well".to_owned(),
+        ),
+        (
+            "reeve.json",
+            "{\"reeve\": 1}",
+            "data.reeve.one is data of a file as well".to_owned(),
+        ),
+    ] {
+        let told = errors(&[(file, text)]);
+        assert!(
+            told.iter().any(|error| error.ends_with(&why)),
+            "{file}: {told:?}"
+        );
+    }
+    for package in ["parameters.x", "reeve_answers", "reeve[\"a b\"]"] {
+        let told = errors(&[("p.rego", &format!("package {package}\n\nx := 1\n"))]);
+        assert!(
+            told[0].contains("a package may not be called data."),
+            "{told:?}"
+        );
+    }
+    let told = errors(&[(
+        "p.rego",
+        "package reeve.p\n\ndeny contains {\"message\": \"a\"}\n",
+    )]);
+    assert_eq!(
+        told,
+        ["p.rego: there is no METADATA comment in front of the package"]
+    );
+}
+
+#[test]
+fn data_and_parameters_are_where_their_files_and_their_policy_say() {
+    let policy = Policy::load(
+        "several",
+        &files(&[
+            (
+                "p.rego",
+                "# METADATA\n# title: P\n# description: p\npackage reeve.p\n\ndeny contains {\"message\": sprintf(\"%v %v %v\", [data.a.b.c, data.a.list, data.parameters])}\n",
+            ),
+            ("a/b/whatever.json", "{\"c\": 1}"),
+            ("a/list.yml", "list: [2]\n"),
+            ("README.md", "not data"),
+        ]),
+        &json!({"p": true}),
+    );
+    let verdict = policy.unwrap().judge(&Input::new(&json!({})).unwrap());
+    assert_eq!(
+        verdict.unwrap().violations[0].message,
+        "1 [2] {\"p\": true}"
+    );
+    let bad = Policy::load("several", &files(&SEVERAL), &json!([])).unwrap_err();
+    assert_eq!(bad[0].to_string(), "several: parameters are no object");
+}
+
+#[test]
+fn more_files_than_a_policy_has_are_not_read() {
+    let many: BTreeMap<_, _> = (0..1001).map(|n| (format!("{n}.md"), Vec::new())).collect();
+    let error = Policy::load("many", &many, &json!({})).unwrap_err();
+    assert!(
+        error[0]
+            .to_string()
+            .starts_with("the policy: a policy has at most 1000 files")
+    );
+    let large = BTreeMap::from([("large.md".to_owned(), vec![0; (8 << 20) + 1])]);
+    assert!(Policy::load("large", &large, &json!({})).is_err());
+    let deep = files(&[(&format!("{}x.json", "a/".repeat(33)), "{}")]);
+    assert!(Policy::load("deep", &deep, &json!({})).is_err());
 }
