@@ -12,7 +12,7 @@ BUILD := $(CARGO) build --workspace --all-targets
 SECONDS ?= 1200
 export REEVE_BIN = $(TARGET)/debug/reeve
 
-.PHONY: help prepare check test demo oracle generate plugins cluster bench soak fuzz clean
+.PHONY: help prepare guests check test demo oracle generate plugins cluster bench soak fuzz clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +26,10 @@ cluster: prepare ## Build the real control plane and the oracle CLIs (once, into
 plugins: prepare ## Build the guests of plugins/ into target/plugins
 	@plugins/build.sh
 
+guests: prepare ## Build the guests in Go, JavaScript and Python as their authors would, and run their cases
+	$(BUILD)
+	@plugins/guests.sh
+
 check: prepare ## Formatting, lints, shape and unit tests
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
@@ -36,6 +40,7 @@ test: prepare plugins cluster ## Everything: check, cases, guests, scenarios on 
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@tests/cluster/build.sh gitea >/dev/null
 	$(BUILD)
+	@plugins/guests.sh
 	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace
 
 demo: prepare plugins cluster ## Play the story on a real cluster; ONCE=1 exits when it was seen to be true
@@ -49,7 +54,7 @@ oracle: prepare cluster ## Ask the real kustomize what it makes of every case, a
 generate: ## Rewrite every generated file
 	REEVE_BLESS=1 $(CARGO) test --workspace --lib
 
-bench: prepare plugins cluster ## What is promised in numbers, with a release build: WHAT=push, render or plugins for one
+bench: prepare plugins cluster ## What is promised in numbers, with a release build: WHAT=push, render, plugins or neighbours for one
 	$(CARGO) build --release --workspace --bin reeve --bin bench
 	@REEVE_BIN=$(TARGET)/release/reeve $(TARGET)/release/bench $(WHAT)
 

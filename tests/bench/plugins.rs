@@ -21,6 +21,8 @@ const PLUGINS: usize = 1_000;
 /// Plugins that are loaded at once.
 const WORKERS: usize = 8;
 const CALLS: usize = 20_000;
+/// Of guests with a runtime of their own.
+const SLOW_CALLS: usize = 200;
 /// How long throughput is measured.
 const WHILE: Duration = Duration::from_secs(5);
 
@@ -34,7 +36,23 @@ pub(crate) fn bench() -> anyhow::Result<()> {
         ("echo", json!({})),
         ("stamp-labels", json!({"labels": {"cost-centre": "4711"}})),
     ] {
-        calls(name, &config.to_string(), &cache)?;
+        calls(name, &config.to_string(), &cache, CALLS)?;
+    }
+    for (name, config) in [
+        ("spread-pods", json!({})),
+        ("ingress-hosts", json!({"domains": ["shop.example"]})),
+        (
+            "mirror-images",
+            json!({"mirrors": {"docker.io/": "mirror.example/hub/"}}),
+        ),
+    ] {
+        if path(name).exists() {
+            calls(name, &config.to_string(), &cache, SLOW_CALLS)?;
+        } else {
+            say(&format!(
+                "| `{name}` | not built: `make guests` | | | | | |"
+            ))?;
+        }
     }
     say("\n| 1,000 different plugins | time | resident | of it anonymous |\n|---|---|---|---|")?;
     let begun = Instant::now();
@@ -100,10 +118,12 @@ fn sandbox(cache: &Path) -> anyhow::Result<Sandbox> {
     })?)
 }
 
+fn path(name: &str) -> PathBuf {
+    reeve_tests::root().join(format!("target/plugins/{name}.wasm"))
+}
+
 fn component(name: &str) -> anyhow::Result<Vec<u8>> {
-    let file = format!("target/plugins/{name}.wasm");
-    std::fs::read(reeve_tests::root().join(&file))
-        .with_context(|| format!("{file}: plugins/build.sh builds it"))
+    std::fs::read(path(name)).with_context(|| format!("{name}: plugins/build.sh builds it"))
 }
 
 /// The same component with a custom section that nobody reads.
@@ -159,7 +179,7 @@ fn manifests() -> Vec<String> {
         .collect()
 }
 
-fn calls(name: &str, config: &str, cache: &Path) -> anyhow::Result<()> {
+fn calls(name: &str, config: &str, cache: &Path, count: usize) -> anyhow::Result<()> {
     let component = component(name)?;
     let runtime = runtime(2)?;
     let begun = Instant::now();
@@ -169,9 +189,9 @@ fn calls(name: &str, config: &str, cache: &Path) -> anyhow::Result<()> {
     })?;
     let compile = begun.elapsed();
     let mut times =
-        runtime.block_on(runtime.spawn(latencies(module.clone(), config.to_owned())))??;
+        runtime.block_on(runtime.spawn(latencies(module.clone(), config.to_owned(), count)))??;
     times.sort();
-    let p99 = times.get(CALLS * 99 / 100).copied().unwrap_or_default();
+    let p99 = times.get(count * 99 / 100).copied().unwrap_or_default();
     let mut rates = Vec::new();
     for threads in [1, 2] {
         rates.push(rate(&runtime, &module, config, threads)?);
@@ -188,9 +208,9 @@ fn calls(name: &str, config: &str, cache: &Path) -> anyhow::Result<()> {
 }
 
 /// How long each of many calls took, one after the other.
-async fn latencies(module: Module, config: String) -> anyhow::Result<Vec<Duration>> {
-    let mut times = Vec::with_capacity(CALLS);
-    for _ in 0..CALLS {
+async fn latencies(module: Module, config: String, count: usize) -> anyhow::Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(count);
+    for _ in 0..count {
         let (given, budget) = (manifests(), Budget::default());
         let begun = Instant::now();
         let told = module.transform("acme", given, &config, &budget).await?;
