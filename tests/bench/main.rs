@@ -1,9 +1,10 @@
 //! `make bench`: what is promised in numbers, measured as ratios in one run.
 //!
 //! `bench push` is the whole road on a real cluster, `bench render` the engine beside the real kustomize,
-//! `bench plugins` the sandbox; without a name all run. Nothing here fails for being slow: who reads the table judges.
+//! `bench plugins` the sandbox, `bench neighbours` what bad ones cost others; without a name all run. Nothing here fails for being slow: who reads the table judges.
 
 mod floor;
+mod neighbours;
 mod plugins;
 mod push;
 mod render;
@@ -38,6 +39,8 @@ enum What {
     Render,
     /// What a plugin's call costs, and a start with many of them
     Plugins,
+    /// What a tenant waits longer beside others whose plugins never end
+    Neighbours,
 }
 
 fn main() -> ExitCode {
@@ -67,6 +70,9 @@ fn bench(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(What::Push) {
         scenario::runtime().block_on(push::bench())?;
+    }
+    if wanted(What::Neighbours) {
+        scenario::runtime().block_on(neighbours::bench())?;
     }
     Ok(())
 }

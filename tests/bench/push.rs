@@ -82,7 +82,7 @@ fn settings(round: usize) -> String {
 }
 
 /// Pushes, calls the hook, and measures from the call until the object is seen to have changed.
-async fn round_trip(
+pub(crate) async fn round_trip(
     tenant: &Tenant<'_>,
     values: &mut Watched,
     round: usize,
@@ -102,12 +102,12 @@ async fn round_trip(
 }
 
 /// An object's values, as a watch brings them.
-struct Watched {
+pub(crate) struct Watched {
     events: futures::stream::BoxStream<'static, watcher::Result<watcher::Event<DynamicObject>>>,
 }
 
 impl Watched {
-    async fn begin(api: Api<DynamicObject>, name: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn begin(api: Api<DynamicObject>, name: &str) -> anyhow::Result<Self> {
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut events = watcher(api, config).boxed();
         while let Some(event) = events.next().await {

@@ -153,6 +153,12 @@ impl Controller {
         self.lock().as_ref()?.peak_kib()
     }
 
+    /// Processor time that it has used since it was last started.
+    #[must_use]
+    pub fn processor(&self) -> Option<Duration> {
+        self.lock().as_ref()?.processor()
+    }
+
     /// Everything it has logged, over restarts.
     pub fn log(&self) -> anyhow::Result<String> {
         let path = self.log_path();

@@ -9,6 +9,7 @@ pub mod binaries;
 pub mod controller;
 pub mod git;
 pub mod gitea;
+pub mod guest;
 pub mod install;
 pub mod leftover;
 pub mod objects;

@@ -190,6 +190,17 @@ impl Process {
         self.counted("VmHWM:")
     }
 
+    /// Processor time that it has used.
+    #[must_use]
+    pub fn processor(&self) -> Option<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).ok()?;
+        // Its name, which may hold anything, ends with the last bracket; time is in hundredths of a second.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut times = fields.split_whitespace().skip(11);
+        let mut next = || times.next()?.parse::<u64>().ok();
+        Some(Duration::from_millis(10 * (next()? + next()?)))
+    }
+
     fn counted(&self, what: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
         let line = status.lines().find(|line| line.starts_with(what))?;

@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use reeve_api::reason::Reason;
-use reeve_tests::{Estate, objects, scenario, wait};
+use reeve_tests::{Estate, guest, objects, scenario, wait};
 use serde_json::json;
 
 use crate::command::reeve;
 use crate::command::registry::Registry;
-use crate::guest;
 
 const KUSTOMIZATION: &str = "resources: [settings.yaml]\ntransformers: [function.yaml]\n";
 

@@ -6,10 +6,9 @@ use std::time::Duration;
 use kube::Api;
 use kube::api::DynamicObject;
 use reeve_tests::tenant::Tenant;
-use reeve_tests::{Estate, objects, scenario, wait};
+use reeve_tests::{Estate, guest, objects, scenario, wait};
 use serde_json::{Value, json};
 
-use crate::guest;
 use crate::outage::rough;
 
 const API: &str = "reeve.dev/v1alpha1";

@@ -22,7 +22,6 @@ mod forge;
 mod functions;
 mod git;
 mod ground;
-mod guest;
 mod interrupted;
 mod leader;
 mod oci;

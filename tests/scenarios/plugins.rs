@@ -7,10 +7,8 @@ use kube::api::DynamicObject;
 use reeve_api::reason::Reason;
 use reeve_tests::install::CONFIG;
 use reeve_tests::tenant::Tenant;
-use reeve_tests::{Estate, objects, scenario, wait};
+use reeve_tests::{Estate, guest, objects, scenario, wait};
 use serde_json::{Value, json};
-
-use crate::guest;
 
 const API: &str = "reeve.dev/v1alpha1";
 const RED: &str =

@@ -6,10 +6,8 @@ use futures::StreamExt as _;
 use kube::api::{Patch, PatchParams};
 use reeve_api::reason::Reason;
 use reeve_tests::tenant::{Draft, Tenant};
-use reeve_tests::{Estate, objects, scenario, wait};
+use reeve_tests::{Estate, guest, objects, scenario, wait};
 use serde_json::{Value, json};
-
-use crate::guest;
 
 /// One change to a healthy tenant, and what it is told.
 struct Row {

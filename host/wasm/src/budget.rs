@@ -87,7 +87,7 @@ impl Default for Settings {
             calls: 16,
             calls_each: 8,
             patience: Duration::from_secs(10),
-            time_each: Duration::from_secs(60),
+            time_each: Duration::from_secs(30),
             bytes_each: 256 * MIB,
             component: 64 * MIB,
             modules: 2048,

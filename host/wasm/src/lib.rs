@@ -17,6 +17,7 @@ mod engine;
 mod error;
 mod facts;
 mod inspect;
+mod lane;
 mod ledger;
 mod link;
 mod meter;

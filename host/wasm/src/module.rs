@@ -78,8 +78,8 @@ impl Module {
     /// Calls the guest once for `tenant`, in a fresh instance, with `manifests` (JSON text each) and
     /// `config` (JSON text).
     ///
-    /// May be cancelled at any point: the instance goes away and nothing is left behind. While the
-    /// guest computes, it gives way to other tasks every few milliseconds.
+    /// May be cancelled at any point: the instance goes away, within milliseconds if it is running, and nothing
+    /// is left behind. What is not done within a tick goes on on threads that give way to those of the caller.
     pub async fn transform(
         &self,
         tenant: &str,
@@ -91,9 +91,13 @@ impl Module {
             return Err(self.not_of(World::Transformer));
         };
         let mut call = self.begin(tenant, budget).await?;
-        let work = transform::call(guest, &mut call.store, &manifests, config);
-        let answer = call.meter.count(work).await;
-        let (manifests, log) = call.end(answer, |manifests, budget| look(manifests, budget))?;
+        let (guest, config) = (guest.clone(), config.to_owned());
+        let work = async move {
+            let work = transform::call(&guest, &mut call.store, &manifests, &config);
+            let answer = call.meter.count(work).await;
+            call.end(answer, |manifests, budget| look(manifests, budget))
+        };
+        let (manifests, log) = self.sandbox.lane.run(work).await??;
         Ok(Transformed { manifests, log })
     }
 
@@ -113,9 +117,14 @@ impl Module {
             return Err(self.not_of(World::Provider));
         };
         let mut call = self.begin(tenant, budget).await?;
-        let work = provide::call(guest, &mut call.store, operation, state, answer);
-        let next = call.meter.count(work).await;
-        let (next, log) = call.end(next, |next, _| provide::look(next))?;
+        let (guest, operation) = (guest.clone(), operation.clone());
+        let (state, answer) = (state.to_owned(), answer.cloned());
+        let work = async move {
+            let work = provide::call(&guest, &mut call.store, &operation, &state, answer.as_ref());
+            let next = call.meter.count(work).await;
+            call.end(next, |next, _| provide::look(next))
+        };
+        let (next, log) = self.sandbox.lane.run(work).await??;
         Ok(Step { next, log })
     }
 

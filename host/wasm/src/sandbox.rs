@@ -11,6 +11,7 @@ use crate::disk::Disk;
 use crate::engine::{self, Ticker};
 use crate::error::Error;
 use crate::facts::{World, digest};
+use crate::lane::Lane;
 use crate::link::Links;
 use crate::meter::Accounts;
 use crate::module::Module;
@@ -26,6 +27,7 @@ pub(crate) struct Inner {
     pub(crate) loader: Arc<Loader>,
     pub(crate) ticker: Ticker,
     pub(crate) places: Places,
+    pub(crate) lane: Lane,
     pub(crate) accounts: Accounts,
     cache: Cache,
 }
@@ -44,6 +46,7 @@ impl Sandbox {
         });
         let inner = Inner {
             ticker: Ticker::start(&engine)?,
+            lane: Lane::start()?,
             places: Places::new(settings.calls, settings.calls_each),
             accounts: Accounts::new(settings.time_each, settings.bytes_each),
             cache: Cache::new(&settings),

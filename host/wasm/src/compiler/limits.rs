@@ -16,10 +16,7 @@ use std::process::ExitStatus;
 use nix::sys::resource::{Resource, setrlimit};
 
 use super::frame::Order;
-
-/// How nice it is: beside a thread of the controller it gets a tenth of a core. With 19 it would starve
-/// on a busy machine.
-const YIELD: i32 = 10;
+use crate::lane::YIELD;
 
 /// How a process ended that gave no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

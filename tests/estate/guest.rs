@@ -16,27 +16,27 @@ const POST_RETURN: &str =
     r#"(export "cabi_post_reeve:plugin/transform@0.1.0#transform") (param i32)"#;
 
 /// Endless.
-pub(crate) const LOOPS: &str = "scenarios/loops.wasm";
+pub const LOOPS: &str = "scenarios/loops.wasm";
 /// Ends at an instruction that cannot be executed.
-pub(crate) const TRAPS: &str = "scenarios/traps.wasm";
+pub const TRAPS: &str = "scenarios/traps.wasm";
 /// Answers with one ConfigMap in `kube-system`, whatever it was given.
-pub(crate) const MOVES: &str = "scenarios/moves.wasm";
+pub const MOVES: &str = "scenarios/moves.wasm";
 
 /// Encodes the guests into the controller's plugin directory, once a process.
-pub(crate) fn install() -> anyhow::Result<()> {
+pub fn install() -> anyhow::Result<()> {
     static INSTALLED: OnceLock<Result<(), String>> = OnceLock::new();
     let installed = INSTALLED.get_or_init(|| write_all().map_err(|why| format!("{why:#}")));
     installed.clone().map_err(|why| anyhow!("{why}"))
 }
 
 fn write_all() -> anyhow::Result<()> {
-    let tests = reeve_tests::root().join("tests");
+    let tests = crate::root().join("tests");
     for (component, folder) in [
         (LOOPS, "guests"),
         (TRAPS, "guests"),
         (MOVES, "scenarios/guests"),
     ] {
-        let target = reeve_tests::root().join("target/plugins").join(component);
+        let target = crate::root().join("target/plugins").join(component);
         let name = target.file_stem().context("a guest has a name")?;
         let text: PathBuf = tests.join(folder).join(name).with_extension("wat");
         let bytes = encode(&text).with_context(|| format!("{}", text.display()))?;
@@ -62,7 +62,7 @@ fn encode(text: &Path) -> anyhow::Result<Vec<u8>> {
         .replace("{post-return}", POST_RETURN);
     let mut module = wat::parse_str(&text)?;
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(reeve_tests::root().join("wit"))?;
+    let (package, _) = resolve.push_dir(crate::root().join("wit"))?;
     let world = resolve.select_world(&[package], Some("transformer"))?;
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
     ComponentEncoder::default().module(&module)?.encode()
