@@ -89,7 +89,7 @@ def schema():
         kinds[(r["apiVersion"], r["kind"])] = (scope, t)
     for key, scope in scopes.items():
         kinds[key] = (scope, kinds.get(key, ("?", "-"))[1])
-    for (a, k), (scope, t) in sorted(kinds.items()):
+    for (a, k), (scope, t) in sorted(kinds.items(), key=lambda kind: (kind[0][1], kind[0][0])):
         if scope != "?" or t != "-":
             lines.append(f"R {a} {k} {scope} {t}")
     # a document of `openapi.path` may refer to these by name

@@ -12,6 +12,8 @@ use crate::fieldspec::{self, FieldSpec, Gvk};
 use crate::order::{FIRST, LAST};
 
 const DATA: &str = include_str!("../data/fieldspecs.txt");
+/// How many words a line of it has.
+const MOST_WORDS: usize = 5;
 /// What putting one field in order counts.
 const SORTING: u64 = 16;
 
@@ -87,11 +89,17 @@ static DEFAULTS: LazyLock<Arc<Config>> = LazyLock::new(|| {
     let mut config = Config::default();
     let mut list = None;
     for line in DATA.lines().filter(|l| !l.starts_with('#')) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match (line.starts_with(' '), words.as_slice()) {
+        let mut words = [""; MOST_WORDS];
+        let mut count = 0;
+        for (slot, word) in words.iter_mut().zip(line.trim_ascii_start().split(' ')) {
+            *slot = word;
+            count += 1;
+        }
+        let words = words.get(..count).unwrap_or_default();
+        match (line.starts_with(' '), words) {
             (true, [group, version, kind, create, path]) => {
-                let spec =
-                    FieldSpec::new(word(group), word(version), word(kind), *create == "c", path);
+                let gvk = Gvk::new(word(group), word(version), word(kind));
+                let spec = FieldSpec::new(gvk, *create == "c", *path);
                 match (list, config.references.last_mut()) {
                     (Some(list), _) => config.list_mut(list).push(spec),
                     (None, Some(references)) => Arc::make_mut(references).fields.push(spec),
@@ -113,7 +121,7 @@ static DEFAULTS: LazyLock<Arc<Config>> = LazyLock::new(|| {
     Arc::new(config)
 });
 
-fn word(text: &str) -> &str {
+fn word(text: &'static str) -> &'static str {
     if text == "-" { "" } else { text }
 }
 
@@ -307,7 +315,11 @@ mod tests {
     fn a_field_cannot_be_made_in_one_place_and_left_alone_in_another() {
         let budget = Budget::new(Limits::default());
         let with = |create| Config {
-            images: Arc::new(vec![FieldSpec::new("", "", "Foo", create, "spec/image")]),
+            images: Arc::new(vec![FieldSpec::new(
+                Gvk::new("", "", "Foo"),
+                create,
+                "spec/image",
+            )]),
             ..Config::default()
         };
         let mut config = with(true);

@@ -115,7 +115,7 @@ impl<'a> Walk<'a> {
             let mut path = path.to_vec();
             path.push(key);
             let references = References {
-                target: Gvk::new("", version, kind),
+                target: Gvk::new("", version.to_owned(), kind.to_owned()),
                 fields: vec![self.spec(&path)?],
             };
             self.config
@@ -128,7 +128,8 @@ impl<'a> Walk<'a> {
         let path = path.join("/");
         self.budget.text(&path)?;
         let (group, version, kind) = self.gvk;
-        Ok(FieldSpec::new(group, version, kind, false, &path))
+        let gvk = Gvk::new(group.to_owned(), version.to_owned(), kind.to_owned());
+        Ok(FieldSpec::new(gvk, false, path))
     }
 }
 

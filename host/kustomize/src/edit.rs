@@ -27,7 +27,7 @@ use crate::budget::Budget;
 use crate::error::{Error, Place, Why};
 use crate::file::Kustomization;
 use crate::options::{Limits, Selector};
-use crate::yaml::{Layout, Marks, Reader, Shape, Typing};
+use crate::yaml::{Entry, Layout, Marks, Reader, Shape, Typing};
 use fields::Fields;
 use render::Ways;
 use write::Writer;
@@ -239,10 +239,16 @@ fn ways(text: &str, root: Option<&Layout>) -> Ways {
     let mut ways = Ways {
         indented: false,
         windows: text.contains("\r\n"),
+        json: false,
     };
-    let Some(Shape::Map { entries, .. }) = root.map(|root| &root.shape) else {
+    let Some(Shape::Map { entries, flow }) = root.map(|root| &root.shape) else {
         return ways;
     };
+    let quoted = |entry: &Entry| {
+        text.get(entry.key.clone())
+            .is_some_and(|key| key.starts_with('"'))
+    };
+    ways.json = *flow && entries.iter().all(quoted);
     let first = entries.iter().find_map(|entry| match &entry.value.shape {
         Shape::Seq { flow: false, items } => items.first(),
         _ => None,

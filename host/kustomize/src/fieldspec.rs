@@ -3,6 +3,9 @@
 //! Which transformer touches which fields is `config.rs`. A path makes no difference between mappings and lists: every
 //! item of a list on the way is visited.
 
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
 use crate::budget::Budget;
 use crate::resource::Resource;
 use crate::yaml::Node;
@@ -10,22 +13,26 @@ use crate::yaml::Node;
 /// Where kustomize keeps its notes about an object: the field is there once there is one.
 const ANNOTATIONS: &str = "metadata/annotations";
 
+/// Text that may be kustomize's own, of which there is much: none of it is copied.
+type Text = Cow<'static, str>;
+
 /// A kind, where empty fits all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gvk {
-    pub(crate) group: String,
-    pub(crate) version: String,
-    pub(crate) kind: String,
+    pub(crate) group: Text,
+    pub(crate) version: Text,
+    pub(crate) kind: Text,
 }
 
 /// A field of some kinds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct FieldSpec {
     pub(crate) gvk: Gvk,
     /// Whether the field is made where it is missing.
     pub(crate) create: bool,
-    pub(crate) path: String,
-    steps: Vec<Step>,
+    pub(crate) path: Text,
+    /// Of the path, once they are asked for: most of kustomize's own never are.
+    steps: OnceLock<Vec<Step>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,11 +63,15 @@ pub(crate) enum Make {
 }
 
 impl Gvk {
-    pub(crate) fn new(group: &str, version: &str, kind: &str) -> Self {
+    pub(crate) fn new(
+        group: impl Into<Text>,
+        version: impl Into<Text>,
+        kind: impl Into<Text>,
+    ) -> Self {
         Self {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            kind: kind.to_owned(),
+            group: group.into(),
+            version: version.into(),
+            kind: kind.into(),
         }
     }
 
@@ -76,10 +87,19 @@ impl Gvk {
 }
 
 impl FieldSpec {
-    pub(crate) fn new(group: &str, version: &str, kind: &str, create: bool, path: &str) -> Self {
-        let steps = split(path)
-            .into_iter()
-            .map(|step| match step.strip_suffix("[]") {
+    pub(crate) fn new(gvk: Gvk, create: bool, path: impl Into<Text>) -> Self {
+        Self {
+            gvk,
+            create,
+            path: path.into(),
+            steps: OnceLock::new(),
+        }
+    }
+
+    fn steps(&self) -> &[Step] {
+        self.steps.get_or_init(|| {
+            let steps = split(&self.path).into_iter();
+            let step = |step: String| match step.strip_suffix("[]") {
                 Some(field) => Step {
                     field: field.to_owned(),
                     list: true,
@@ -88,14 +108,9 @@ impl FieldSpec {
                     field: step,
                     list: false,
                 },
-            });
-        let steps = steps.collect();
-        Self {
-            gvk: Gvk::new(group, version, kind),
-            create,
-            path: path.to_owned(),
-            steps,
-        }
+            };
+            steps.map(step).collect()
+        })
     }
 
     /// Calls `set` on every value of this field of `resource`, whatever its kind.
@@ -105,7 +120,7 @@ impl FieldSpec {
         budget: &Budget,
         set: Set<'_>,
     ) -> Result<(), String> {
-        visit(&mut resource.node, &self.steps, None, budget, set)
+        visit(&mut resource.node, self.steps(), None, budget, set)
             .map_err(|why| format!("{}: {why}", self.path))
     }
 
@@ -128,7 +143,7 @@ impl FieldSpec {
             resource.make_annotations();
         }
         let make = make.filter(|_| self.create);
-        visit(&mut resource.node, &self.steps, make, budget, set)
+        visit(&mut resource.node, self.steps(), make, budget, set)
             .map_err(|why| format!("{}: {why}", self.path))
     }
 }

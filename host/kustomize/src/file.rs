@@ -13,7 +13,7 @@ mod var;
 
 use crate::budget::Budget;
 use crate::error::{Error, Place, Why};
-use crate::fieldspec::FieldSpec;
+use crate::fieldspec::{FieldSpec, Gvk};
 use crate::options::OverlayImage;
 use crate::order::Sort;
 use crate::yaml::{Mapping, Marks, Node, Reader, Typing};
@@ -319,7 +319,7 @@ fn decode_field_spec(cursor: Cursor<'_>) -> Result<FieldSpec, Error> {
             Why::Invalid("path is missing".to_owned()),
         ));
     }
-    Ok(FieldSpec::new(&group, &version, &kind, create, &path))
+    Ok(FieldSpec::new(Gvk::new(group, version, kind), create, path))
 }
 
 impl Generator {

@@ -24,6 +24,9 @@ pub(crate) use names::Names;
 pub(crate) use only::{apply_merges, apply_operations};
 use select::Selection;
 
+/// What operating on an object counts, beside its size: it is remembered, and compared with what it was.
+const OPERATING: u64 = 16;
+
 /// Applies one patch to the `resources` it is for. Those it deletes are null until [`sweep`].
 pub(crate) fn apply(
     session: &Session<'_>,
@@ -189,7 +192,7 @@ fn merge_selected(
     resources: &mut [Resource],
 ) -> Result<(), Error> {
     let places = names.places(selection.exact_name(), resources);
-    charge(session, patch, places.len() as u64)?;
+    charge(session, patch, places.len() as u64 * selection.cost())?;
     for place in places {
         let resource = resources.get_mut(place).filter(|r| selection.matches(r));
         let Some(resource) = resource else { continue };
@@ -350,7 +353,7 @@ fn operate_selected(
     let selection = Selection::new(target, &session.budget)
         .map_err(|why| Error::invalid_at(&patch.place, why))?;
     let places = names.places(selection.exact_name(), resources);
-    charge(session, patch, places.len() as u64)?;
+    charge(session, patch, places.len() as u64 * selection.cost())?;
     for place in places {
         let resource = resources.get_mut(place).filter(|r| selection.matches(r));
         let Some(resource) = resource else { continue };
@@ -372,7 +375,7 @@ fn operate(
     operations: &Operations,
     resource: &mut Resource,
 ) -> Result<(), Wrong> {
-    let steps = resource.node.cost() + operations.len();
+    let steps = OPERATING + resource.node.cost() + operations.len();
     let charge = session.budget.steps(steps);
     charge.map_err(|why| Wrong::whole(why.to_string()))?;
     if resource.has_notes() {

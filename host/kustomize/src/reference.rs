@@ -154,11 +154,7 @@ impl<'a> Referrer<'a> {
         }
         let role = resource.node.get("roleRef").and_then(|role| {
             let named = role.get("apiGroup").is_some() && role.get("kind").is_some();
-            named.then(|| Gvk {
-                group: text(role, "apiGroup"),
-                version: String::new(),
-                kind: text(role, "kind"),
-            })
+            named.then(|| Gvk::new(text(role, "apiGroup"), "", text(role, "kind")))
         });
         let original_kind = resource.original_kind().to_owned();
         Self {

@@ -229,7 +229,10 @@ impl Resource {
             name: Rc::from(self.name()),
             namespace: shared(self.effective_namespace(), last.map(|p| &p.namespace)),
         };
-        self.history_mut().previous.push(previous);
+        // Many patches for one object leave no more behind than one.
+        if last != Some(&previous) {
+            self.history_mut().previous.push(previous);
+        }
     }
 
     /// Whether it is, or was, the object of this identity.

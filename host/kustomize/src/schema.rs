@@ -6,6 +6,7 @@
 
 mod document;
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -32,7 +33,7 @@ pub(crate) enum Shape<'s> {
 /// The fields of a mapping.
 #[derive(Debug, Default)]
 pub(crate) struct Type {
-    fields: BTreeMap<String, Field>,
+    fields: BTreeMap<Cow<'static, str>, Field>,
     /// What all other fields are.
     others: Option<Field>,
 }
@@ -51,70 +52,73 @@ enum Of {
     Builtin(usize),
 }
 
-struct Builtin {
-    types: Vec<Type>,
-    /// Of each apiVersion and kind.
-    kinds: BTreeMap<(&'static str, &'static str), Kind>,
-    /// The types by the names of their definitions.
-    named: BTreeMap<&'static str, usize>,
-}
-
 /// Whether a kind lives in a namespace, and its type, where they are known.
 type Kind = (Option<bool>, Option<usize>);
 
-static BUILTIN: LazyLock<Builtin> = LazyLock::new(|| {
-    let mut builtin = Builtin {
-        types: Vec::new(),
-        kinds: BTreeMap::new(),
-        named: BTreeMap::new(),
-    };
-    for line in DATA.lines() {
+// Each is read when it is first asked for: a small build needs hardly any of it.
+
+/// Of each kind and apiVersion, in their order.
+static KINDS: LazyLock<Vec<((&str, &str), Kind)>> = LazyLock::new(|| {
+    let kind = |line: &'static str| {
         let mut words = line.split(' ');
-        match words.next() {
-            Some("T") => builtin.types.push(Type {
-                fields: words.skip(1).filter_map(parse_field).collect(),
-                others: None,
-            }),
-            Some("R") => {
-                if let (Some(version), Some(kind), Some(scope), Some(shape)) =
-                    (words.next(), words.next(), words.next(), words.next())
-                {
-                    let namespaced = match scope {
-                        "n" => Some(true),
-                        "c" => Some(false),
-                        _ => None,
-                    };
-                    builtin
-                        .kinds
-                        .insert((version, kind), (namespaced, shape.parse().ok()));
-                }
-            }
-            Some("D") => {
-                if let (Some(name), Some(Ok(index))) = (words.next(), words.next().map(str::parse))
-                {
-                    builtin.named.insert(name, index);
-                }
-            }
-            _ => {}
-        }
-    }
-    builtin
+        let (version, kind) = (words.next()?, words.next()?);
+        let namespaced = match words.next()? {
+            "n" => Some(true),
+            "c" => Some(false),
+            _ => None,
+        };
+        let shape = words.next()?.parse().ok();
+        Some(((kind, version), (namespaced, shape)))
+    };
+    lines("R ").filter_map(kind).collect()
 });
 
-fn parse_field(word: &str) -> Option<(String, Field)> {
+static TYPES: LazyLock<Vec<Type>> = LazyLock::new(|| {
+    let fields = |line: &'static str| line.split(' ').skip(1).filter_map(parse_field).collect();
+    let of = |line| Type {
+        fields: fields(line),
+        others: None,
+    };
+    lines("T ").map(of).collect()
+});
+
+/// The types by the names of their definitions.
+static NAMED: LazyLock<BTreeMap<&str, usize>> = LazyLock::new(|| {
+    let named = |line: &'static str| {
+        let (name, index) = line.split_once(' ')?;
+        Some((name, index.parse().ok()?))
+    };
+    lines("D ").filter_map(named).collect()
+});
+
+/// The rest of the lines that begin so, which follow each other.
+fn lines(mark: &'static str) -> impl Iterator<Item = &'static str> {
+    let others = DATA.lines().skip_while(move |line| !line.starts_with(mark));
+    others.map_while(move |line| line.strip_prefix(mark))
+}
+
+fn builtin(api_version: &str, kind: &str) -> Option<&'static Kind> {
+    let wanted = (kind, api_version);
+    let at = KINDS
+        .binary_search_by(|(known, _)| known.cmp(&wanted))
+        .ok()?;
+    KINDS.get(at).map(|(_, kind)| kind)
+}
+
+fn parse_field(word: &'static str) -> Option<(Cow<'static, str>, Field)> {
     let (field, shape) = word.rsplit_once(':')?;
     let shape: Option<usize> = shape.parse().ok();
     if let Some((name, keys)) = field.split_once("[]") {
         let keys = keys.split(',').filter(|k| !k.is_empty());
         return Some((
-            name.to_owned(),
+            name.into(),
             Field::List(keys.map(str::to_owned).collect(), shape.map(Of::Same)),
         ));
     }
     if let Some(name) = field.strip_suffix("{}") {
-        return Some((name.to_owned(), Field::MapOf(shape?)));
+        return Some((name.into(), Field::MapOf(shape?)));
     }
-    Some((field.to_owned(), Field::One(Of::Same(shape?))))
+    Some((field.into(), Field::One(Of::Same(shape?))))
 }
 
 /// Which kinds of Kubernetes' own count beside those of a document.
@@ -166,8 +170,7 @@ impl Schemas {
 
     /// Whether objects of this kind certainly live in no namespace.
     pub(crate) fn is_cluster_scoped(&self, api_version: &str, kind: &str) -> bool {
-        let builtin = BUILTIN.kinds.get(&(api_version, kind));
-        if let Some((Some(namespaced), _)) = builtin {
+        if let Some((Some(namespaced), _)) = builtin(api_version, kind) {
             return !namespaced;
         }
         match &*self.document.borrow() {
@@ -196,15 +199,15 @@ pub(crate) struct View(Option<(Rc<Document>, Own)>);
 impl View {
     /// The shape of an object of this kind.
     pub(crate) fn shape(&self, api_version: &str, kind: &str) -> Option<Shape<'_>> {
-        let builtin = || {
-            let (_, index) = BUILTIN.kinds.get(&(api_version, kind))?;
-            index.map(|index| Shape::Fields(&BUILTIN.types, index))
+        let own = || {
+            let (_, index) = builtin(api_version, kind)?;
+            index.map(|index| Shape::Fields(&TYPES, index))
         };
         match &self.0 {
-            None => builtin(),
+            None => own(),
             Some((document, Own::None)) => document.shape(api_version, kind),
-            Some((document, Own::Below)) => document.shape(api_version, kind).or_else(builtin),
-            Some((document, Own::Above)) => builtin().or_else(|| document.shape(api_version, kind)),
+            Some((document, Own::Below)) => document.shape(api_version, kind).or_else(own),
+            Some((document, Own::Above)) => own().or_else(|| document.shape(api_version, kind)),
         }
     }
 }
@@ -240,7 +243,7 @@ impl Of {
     fn types(self, same: &[Type]) -> (&[Type], usize) {
         match self {
             Self::Same(index) => (same, index),
-            Self::Builtin(index) => (&BUILTIN.types, index),
+            Self::Builtin(index) => (&TYPES, index),
         }
     }
 }
@@ -269,6 +272,13 @@ mod tests {
         };
         assert_eq!(keys, ["containerPort", "protocol"]);
         assert!(pod.field("tolerations").is_none());
+    }
+
+    #[test]
+    fn the_kinds_are_written_in_their_order() {
+        assert!(KINDS.is_sorted_by(|(a, _), (b, _)| a < b));
+        let written = DATA.lines().filter(|line| line.starts_with("R "));
+        assert_eq!(KINDS.len(), written.count());
     }
 
     #[test]

@@ -276,6 +276,123 @@ fn the_ways_of_a_file_are_kept() {
 }
 
 #[test]
+fn what_stands_between_brackets_keeps_its_lines() {
+    let add = |path: &str| Edit::AddPaths(PathField::Resources, strings(&[path]));
+    let remove = |path: &str| Edit::RemovePaths(PathField::Resources, strings(&[path]));
+    let lines = "resources: [\n  a.yaml, # one\n  b.yaml,\n  c.yaml\n]\n";
+    for (says, change, after) in [
+        (
+            "one more",
+            add("d.yaml"),
+            "resources: [\n  a.yaml, # one\n  b.yaml,\n  c.yaml, d.yaml\n]\n",
+        ),
+        (
+            "one less, in the middle",
+            remove("b.yaml"),
+            "resources: [\n  a.yaml, # one\n  c.yaml\n]\n",
+        ),
+        (
+            "one less, at the end",
+            remove("c.yaml"),
+            "resources: [\n  a.yaml, # one\n  b.yaml\n]\n",
+        ),
+    ] {
+        becomes(says, lines, &change, after);
+    }
+    let lines = "resources: [\n  a.yaml,\n  b.yaml,\n  c.yaml,\n]\n";
+    for (says, change, after) in [
+        (
+            "one more on a line of its own",
+            add("d.yaml"),
+            "resources: [\n  a.yaml,\n  b.yaml,\n  c.yaml,\n  d.yaml,\n]\n",
+        ),
+        (
+            "one less at the front",
+            remove("a.yaml"),
+            "resources: [\n  b.yaml,\n  c.yaml,\n]\n",
+        ),
+        (
+            "two less",
+            Edit::RemovePaths(PathField::Resources, strings(&["a.yaml", "b.yaml"])),
+            "resources: [\n  c.yaml,\n]\n",
+        ),
+    ] {
+        becomes(says, lines, &change, after);
+    }
+    becomes(
+        "a new one ahead of the others, and a tag in its place",
+        "images: [\n  {name: b, newTag: \"1\"},\n  {name: c,\n   newTag: \"1\"}]\n",
+        &images(&["a=r/a:2", "c:3"]),
+        "images: [\n  {name: a, newName: r/a, newTag: \"2\"},\n  {name: b, newTag: \"1\"},\n  {name: c,\n   newTag: \"3\"}]\n",
+    );
+    becomes(
+        "a key goes, another one comes",
+        "images: [{name: b, # old\n  newTag: x, newName: r/b}]\n",
+        &images(&["b=r/c@sha256:12"]),
+        "images: [{name: b, # old\n  newName: r/c, digest: sha256:12}]\n",
+    );
+}
+
+#[test]
+fn a_file_in_json_stays_json() {
+    let before = "{\n  \"kind\": \"Kustomization\",\n  \"apiVersion\": \"kustomize.config.k8s.io/v1beta1\",\n  \"resources\": [\n    \"a.yaml\",\n    \"b.yaml\"\n  ]\n}\n";
+    let text = |change: &Edit| edit(before.as_bytes(), "k", change).unwrap().text;
+    let added = text(&Edit::AddPaths(PathField::Resources, strings(&["c.yaml"])));
+    assert_eq!(
+        added,
+        before.replace("\"b.yaml\"", "\"b.yaml\",\n    \"c.yaml\"")
+    );
+    let removed = text(&Edit::RemovePaths(
+        PathField::Resources,
+        strings(&["a.yaml"]),
+    ));
+    assert_eq!(removed, before.replace("\"a.yaml\",\n    ", ""));
+    let image = text(&images(&["a=b:1"]));
+    let new = "  ],\n  \"images\": [{\"name\": \"a\", \"newName\": \"b\", \"newTag\": \"1\"}]\n}";
+    assert_eq!(image, before.replace("  ]\n}", new));
+}
+
+#[test]
+fn what_is_not_meant_keeps_its_words() {
+    let set = |key: &str| Edit::SetPairs(PairField::Labels, vec![(key.to_owned(), "x".to_owned())]);
+    becomes(
+        "a word that is a boolean to kustomize, in braces",
+        "commonLabels: {a: y, b: n}\n",
+        &set("c"),
+        "commonLabels: {a: y, b: n, c: x}\n",
+    );
+    becomes(
+        "and on a line of its own",
+        "commonLabels:\n  a: y\n  b: Off\n",
+        &set("b"),
+        "commonLabels:\n  a: y\n  b: x\n",
+    );
+    becomes(
+        "in an image whose tag changes",
+        "images:\n- newName: y\n  name: a\n  newTag: on\n",
+        &images(&["a=*:2"]),
+        "images:\n- newName: y\n  name: a\n  newTag: \"2\"\n",
+    );
+}
+
+#[test]
+fn a_document_that_is_ended_gets_new_fields_before_its_end() {
+    let set = Edit::SetText(TextField::Namespace, "shop".to_owned());
+    becomes(
+        "a new field",
+        "resources:\n- a.yaml\n... # the end\n",
+        &set,
+        "resources:\n- a.yaml\nnamespace: shop\n... # the end\n",
+    );
+    becomes(
+        "a new item",
+        "resources:\n- a.yaml\n...",
+        &Edit::AddPaths(PathField::Resources, strings(&["b.yaml"])),
+        "resources:\n- a.yaml\n- b.yaml\n...",
+    );
+}
+
+#[test]
 fn what_cannot_be_edited_safely_is_refused_by_field() {
     for (before, change, field) in [
         (
@@ -294,9 +411,9 @@ fn what_cannot_be_edited_safely_is_refused_by_field() {
             "k.yaml",
         ),
         (
-            "images: [{name: x, newTag: y}, # gone\n  {name: z}]\n",
-            images(&["a=z"]),
-            "images",
+            "resources: [a.yaml, # gone\n  b.yaml]\n",
+            Edit::RemovePaths(PathField::Resources, strings(&["b.yaml"])),
+            "resources",
         ),
         ("images: 3\n", images(&["x:z"]), "images"),
         (

@@ -11,6 +11,8 @@ pub(super) struct Ways {
     pub(super) indented: bool,
     /// Lines end in `\r\n`.
     pub(super) windows: bool,
+    /// It is JSON.
+    pub(super) json: bool,
 }
 
 /// `key: value`, in lines. Without a key, what stands behind one.
@@ -138,6 +140,24 @@ pub(super) fn quoted(text: &str, quote: char) -> Option<String> {
         .chars()
         .all(|c| (' '..='~').contains(&c) && !matches!(c, '"' | '\'' | '\\'));
     plain.then(|| format!("{quote}{text}{quote}"))
+}
+
+/// A value as JSON, on one line.
+pub(super) fn json(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(json).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(map) => {
+            let field = |(key, value): (&String, &Value)| {
+                format!("{}: {}", Value::String(key.clone()), json(value))
+            };
+            let fields: Vec<String> = map.iter().map(field).collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        other => other.to_string(),
+    }
 }
 
 /// A value with brackets.

@@ -2,7 +2,10 @@
 //!
 //! Only what differs is touched: comments, order, quotes and indentation of the rest stay. What cannot be done by
 //! replacing, removing or inserting whole values is refused, with its field; the caller reads the result once more and
-//! compares, so nothing is mangled unseen. How new values look is `edit/render.rs`.
+//! compares, so nothing is mangled unseen. What stands between brackets is `edit/write/flow.rs`, how new values look
+//! `edit/render.rs`.
+
+mod flow;
 
 use std::ops::Range;
 
@@ -140,10 +143,27 @@ impl<'a> Writer<'a> {
         }
         let mut new = lines.join("\n");
         new.push('\n');
-        if !self.text.is_empty() && !self.text.ends_with('\n') {
+        let end = self.document_end();
+        let before = self.text.get(..end).unwrap_or_default();
+        if !before.is_empty() && !before.ends_with('\n') {
             new.insert(0, '\n');
         }
-        self.change(self.text.len()..self.text.len(), new);
+        self.change(end..end, new);
+    }
+
+    /// Where the line `...` begins that ends the document, else where the text ends.
+    fn document_end(&self) -> usize {
+        let mut at = 0;
+        for line in self.text.split_inclusive('\n') {
+            let rest = line.strip_prefix("...");
+            if rest
+                .is_some_and(|rest| rest.trim_start().is_empty() || rest.starts_with([' ', '\t']))
+            {
+                return at;
+            }
+            at += line.len();
+        }
+        at
     }
 
     fn check_unique(&self, entries: &[Entry]) -> Result<(), Refused> {
@@ -199,12 +219,14 @@ impl<'a> Writer<'a> {
                 }
             }
             (Shape::Plain | Shape::Quoted(_), _, new) if render::is_inline(new) => {
-                let flow = matches!(slot, Slot::Bracket);
                 let text = match (&layout.shape, new) {
                     (Shape::Quoted(quote), Value::String(text)) => render::quoted(text, *quote),
                     _ => None,
                 };
-                let text = text.unwrap_or_else(|| render::inline(new, flow));
+                let text = text.unwrap_or_else(|| match slot {
+                    Slot::Bracket => self.brackets(new),
+                    Slot::Key(_) | Slot::Dash => render::inline(new, false),
+                });
                 self.change(layout.at.clone(), text);
                 Ok(())
             }
@@ -217,7 +239,8 @@ impl<'a> Writer<'a> {
         match slot {
             Slot::Bracket => {
                 self.without_comment(&layout.at)?;
-                self.change(layout.at.clone(), render::flow(new));
+                let new = self.brackets(new);
+                self.change(layout.at.clone(), new);
             }
             Slot::Dash => {
                 self.without_comment(&layout.at)?;
@@ -271,18 +294,7 @@ impl<'a> Writer<'a> {
             .filter(|(key, _)| !old.contains_key(*key))
             .collect();
         if flow {
-            let kept = entries.iter().all(|entry| new.contains_key(&entry.name));
-            if !kept || !added.is_empty() {
-                self.without_comment(&layout.at)?;
-                self.change(layout.at.clone(), render::flow(&Value::Object(new.clone())));
-                return Ok(());
-            }
-            for entry in entries {
-                if let (Some(old), Some(new)) = (old.get(&entry.name), new.get(&entry.name)) {
-                    self.value(&entry.value, old, new, Slot::Bracket)?;
-                }
-            }
-            return Ok(());
+            return self.flow_mapping(layout, entries, old, new, &added);
         }
         for entry in entries {
             self.entry(entry, entries, old.get(&entry.name), new.get(&entry.name))?;
@@ -342,47 +354,6 @@ impl<'a> Writer<'a> {
                         }
                     }
                 }
-            }
-        }
-        Ok(())
-    }
-
-    /// A list with brackets: values change in their places and are added behind the last; else it is written anew.
-    fn flow_list(
-        &mut self,
-        layout: &Layout,
-        items: &[Layout],
-        old: &[Value],
-        new: &[Value],
-        slot: Slot<'_>,
-    ) -> Result<(), Refused> {
-        let Some(last) = items.last() else {
-            return self.whole(layout, &Value::Array(new.to_vec()), slot);
-        };
-        let steps = align(old, new);
-        let tail = steps
-            .iter()
-            .skip_while(|step| matches!(step, Step::Both(..)));
-        if !tail.clone().all(|step| matches!(step, Step::New(_))) {
-            self.without_comment(&layout.at)?;
-            let text = render::flow(&Value::Array(new.to_vec()));
-            self.change(layout.at.clone(), text);
-            return Ok(());
-        }
-        for step in &steps {
-            match step {
-                Step::Both(at, to) => {
-                    if let (Some(item), Some(old), Some(new)) =
-                        (items.get(*at), old.get(*at), new.get(*to))
-                    {
-                        self.value(item, old, new, Slot::Bracket)?;
-                    }
-                }
-                Step::New(to) => {
-                    let text = new.get(*to).map(render::flow).unwrap_or_default();
-                    self.change(last.at.end..last.at.end, format!(", {text}"));
-                }
-                Step::Old(_) => {}
             }
         }
         Ok(())

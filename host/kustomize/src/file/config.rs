@@ -39,9 +39,9 @@ fn references(cursor: Cursor<'_>) -> Result<Arc<References>, Error> {
     let mut fields = cursor.fields()?;
     let references = References {
         target: Gvk::new(
-            &fields.text("group")?,
-            &fields.text("version")?,
-            &fields.text("kind")?,
+            fields.text("group")?,
+            fields.text("version")?,
+            fields.text("kind")?,
         ),
         fields: fields.list("fieldSpecs", decode_field_spec)?,
     };

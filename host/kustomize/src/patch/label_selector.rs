@@ -40,23 +40,33 @@ impl LabelSelector {
         Ok(Self(requirements))
     }
 
-    pub(super) fn matches(&self, value: impl Fn(&str) -> Option<String>) -> bool {
+    pub(super) fn matches<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> bool {
         self.0
             .iter()
             .all(|requirement| requirement.want.fits(value(&requirement.key)))
     }
+
+    /// What looking at one object counts.
+    pub(super) fn cost(&self) -> u64 {
+        let values = |one: &Requirement| match &one.want {
+            Want::In(values) | Want::NotIn(values) => values.len() as u64,
+            Want::Exists | Want::Absent | Want::Greater(_) | Want::Less(_) => 0,
+        };
+        self.0.iter().map(|one| 1 + values(one)).sum()
+    }
 }
 
 impl Want {
-    fn fits(&self, value: Option<String>) -> bool {
-        let number = |value: &Option<String>| value.as_ref()?.parse::<i64>().ok();
+    fn fits(&self, value: Option<&str>) -> bool {
+        let number = |value: Option<&str>| value?.parse::<i64>().ok();
+        let listed = |values: &[String], value: &str| values.iter().any(|one| one == value);
         match self {
-            Self::In(values) => value.is_some_and(|v| values.contains(&v)),
-            Self::NotIn(values) => value.is_none_or(|v| !values.contains(&v)),
+            Self::In(values) => value.is_some_and(|v| listed(values, v)),
+            Self::NotIn(values) => value.is_none_or(|v| !listed(values, v)),
             Self::Exists => value.is_some(),
             Self::Absent => value.is_none(),
-            Self::Greater(than) => number(&value).is_some_and(|n| n > *than),
-            Self::Less(than) => number(&value).is_some_and(|n| n < *than),
+            Self::Greater(than) => number(value).is_some_and(|n| n > *than),
+            Self::Less(than) => number(value).is_some_and(|n| n < *than),
         }
     }
 }
@@ -176,7 +186,7 @@ mod tests {
             [("a", "b"), ("n", "5"), ("e", "")]
                 .iter()
                 .find(|(k, _)| *k == key)
-                .map(|(_, v)| (*v).to_owned())
+                .map(|(_, v)| *v)
         };
         for (text, want) in [
             ("", true),

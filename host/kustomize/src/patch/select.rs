@@ -43,21 +43,38 @@ impl Selection {
     }
 
     /// Whether `resource` is meant; names and namespaces may be those it first had.
-    pub(crate) fn matches(&self, resource: &Resource) -> bool {
-        let fits = |want: &Option<Pattern>, is: &str| want.as_ref().is_none_or(|w| w.fits(is));
-        let text = |field: &str, key: &str| resource.metadata_text(field, key).map(str::to_owned);
-        (fits(&self.namespace, resource.original_namespace())
-            || fits(&self.namespace, resource.effective_namespace()))
-            && (fits(&self.name, resource.original_name()) || fits(&self.name, resource.name()))
-            && fits(&self.group, resource.group())
-            && fits(&self.version, resource.version())
-            && fits(&self.kind, resource.kind())
+    pub(crate) fn matches<'r>(&self, resource: &'r Resource) -> bool {
+        // Nothing is looked for in an object that is not asked for, and what most differ by comes first.
+        let fits = |want: &Option<Pattern>, is: &dyn Fn() -> &'r str| {
+            want.as_ref().is_none_or(|w| w.fits(is()))
+        };
+        fits(&self.kind, &|| resource.kind())
+            && (fits(&self.name, &|| resource.name())
+                || fits(&self.name, &|| resource.original_name()))
+            && (fits(&self.namespace, &|| resource.effective_namespace())
+                || fits(&self.namespace, &|| resource.original_namespace()))
+            && fits(&self.group, &|| resource.group())
+            && fits(&self.version, &|| resource.version())
             && resource
                 .node
                 .map()
                 .is_some_and(|map| !map.values().all(Node::is_null))
-            && self.labels.matches(|key| text("labels", key))
-            && self.annotations.matches(|key| text("annotations", key))
+            && self.fits_texts(resource)
+    }
+
+    /// What looking whether one object is meant counts.
+    pub(crate) fn cost(&self) -> u64 {
+        let patterns = [
+            &self.group,
+            &self.version,
+            &self.kind,
+            &self.name,
+            &self.namespace,
+        ];
+        // A name and a namespace are compared twice.
+        let patterns = patterns.into_iter().chain([&self.name, &self.namespace]);
+        let patterns: u64 = patterns.flatten().map(Pattern::cost).sum();
+        1 + patterns + self.labels.cost() + self.annotations.cost()
     }
 }
 
@@ -84,9 +101,11 @@ impl Selection {
 
     /// Whether labels and annotations fit.
     pub(crate) fn fits_texts(&self, resource: &Resource) -> bool {
-        let text = |field: &str, key: &str| resource.metadata_text(field, key).map(str::to_owned);
-        self.labels.matches(|key| text("labels", key))
-            && self.annotations.matches(|key| text("annotations", key))
+        self.labels
+            .matches(|key| resource.metadata_text("labels", key))
+            && self
+                .annotations
+                .matches(|key| resource.metadata_text("annotations", key))
     }
 }
 
@@ -102,12 +121,7 @@ fn compile(field: &str, pattern: &str, budget: &Budget) -> Result<Option<Pattern
     if pattern.is_empty() {
         return Ok(None);
     }
-    if is_exact(pattern) {
-        budget.steps(1).map_err(|why| why.to_string())?;
-        return Ok(Some(Pattern::exact(pattern)));
-    }
-    let compiled =
-        Pattern::new(&format!("^(?:{pattern})$"), budget).map_err(|why| why.to_string())?;
+    let compiled = Pattern::whole(pattern, budget).map_err(|why| why.to_string())?;
     compiled
         .map(Some)
         .ok_or_else(|| format!("target.{field} is no regular expression"))

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{BUILTIN, Field, Of, Own, Shape, Type};
+use super::{Field, NAMED, Of, Own, Shape, Type};
 
 /// How many references may lead from one to the next.
 const HOPS: usize = 64;
@@ -111,7 +111,7 @@ impl<'v> Compiler<'v> {
         let mut of = Type::default();
         for (name, property) in properties.into_iter().flatten() {
             if let Some(field) = self.field(property) {
-                of.fields.insert(name.clone(), field);
+                of.fields.insert(name.clone().into(), field);
             }
         }
         let others = schema.get("additionalProperties");
@@ -154,7 +154,7 @@ impl<'v> Compiler<'v> {
             };
             let name = reference.strip_prefix("#/definitions/")?;
             let name = name.replace("~1", "/").replace("~0", "~");
-            let builtin = BUILTIN.named.get(name.as_str());
+            let builtin = NAMED.get(name.as_str());
             let builtin = builtin.filter(|_| self.own != Own::None);
             match (self.definitions.get(&name), builtin) {
                 (Some(_), Some(index)) if self.own == Own::Above => {

@@ -3,10 +3,11 @@
 //! Found twice, as kustomize does: in every list named `containers` or `initContainers` at any depth, and in the given
 //! fields. A CRD is left alone.
 
-use crate::error::Error;
+use crate::budget::Budget;
+use crate::error::{Error, Why};
 use crate::fieldspec::FieldSpec;
 use crate::file::Image;
-use crate::pattern::Pattern;
+use crate::pattern::{Pattern, Plain};
 use crate::resource::{Resource, set_text};
 use crate::session::Session;
 use crate::yaml::Node;
@@ -21,13 +22,11 @@ pub(crate) fn apply(
     let steps = resources.len() * (1 + fields.len());
     let charge = session.budget.steps(steps as u64);
     charge.map_err(|why| Error::in_place(&image.place, why))?;
-    // kustomize takes the name for a regular expression; one that is none matches nothing.
-    let tail = "(:[a-zA-Z0-9_.{}-]*)?(@[a-zA-Z0-9]+([.+_-][a-zA-Z0-9]+)*:[a-zA-Z0-9_.{}-]*)?";
-    let pattern = Pattern::new(&format!("^{}{tail}$", image.set.name), &session.budget);
-    let Some(pattern) = pattern.map_err(|why| Error::in_place(&image.place, why))? else {
+    let named = Named::new(&image.set.name, &session.budget);
+    let Some(named) = named.map_err(|why| Error::in_place(&image.place, why))? else {
         return Ok(());
     };
-    let mut set = |node: &mut Node| update(session, node, &pattern, image);
+    let mut set = |node: &mut Node| update(session, node, &named, image);
     for resource in resources
         .iter_mut()
         .filter(|r| r.kind() != "CustomResourceDefinition")
@@ -39,6 +38,50 @@ pub(crate) fn apply(
         }
     }
     Ok(())
+}
+
+/// The images of a name. kustomize takes it for a regular expression; one that is none matches nothing.
+enum Named {
+    Plain(Plain),
+    Pattern(Pattern),
+}
+
+impl Named {
+    fn new(name: &str, budget: &Budget) -> Result<Option<Self>, Why> {
+        if let Some(plain) = Plain::new(name) {
+            return Ok(Some(Self::Plain(plain)));
+        }
+        let tail = "(:[a-zA-Z0-9_.{}-]*)?(@[a-zA-Z0-9]+([.+_-][a-zA-Z0-9]+)*:[a-zA-Z0-9_.{}-]*)?";
+        let pattern = Pattern::new(&format!("^{name}{tail}$"), budget)?;
+        Ok(pattern.map(Self::Pattern))
+    }
+
+    fn fits(&self, image: &str) -> bool {
+        match self {
+            Self::Plain(name) => name.strip(image).is_some_and(is_tail),
+            Self::Pattern(pattern) => pattern.fits(image),
+        }
+    }
+}
+
+/// Whether this is nothing, or a tag, a digest, or both: what `tail` above fits.
+fn is_tail(text: &str) -> bool {
+    let is_word = |text: &str| {
+        text.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.{}-".contains(&b))
+    };
+    let (tag, digest) = match text.split_once('@') {
+        Some((tag, digest)) => (tag, Some(digest)),
+        None => (text, None),
+    };
+    let is_digest = |digest: &str| {
+        digest.split_once(':').is_some_and(|(algorithm, hash)| {
+            let is_part =
+                |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
+            algorithm.split(['.', '+', '_', '-']).all(is_part) && is_word(hash)
+        })
+    };
+    (tag.is_empty() || tag.strip_prefix(':').is_some_and(is_word)) && digest.is_none_or(is_digest)
 }
 
 fn find_containers(
@@ -66,13 +109,13 @@ fn find_containers(
 fn update(
     session: &Session<'_>,
     node: &mut Node,
-    pattern: &Pattern,
+    named: &Named,
     image: &Image,
 ) -> Result<(), String> {
     if !node.is_scalar() {
         return Err(format!("image must be a string, not {}", node.kind_name()));
     }
-    if pattern.fits(node.raw_text()) {
+    if named.fits(node.raw_text()) {
         let new = replaced(node.raw_text(), image);
         session.budget.text(&new).map_err(|why| why.to_string())?;
         set_text(node, new);
@@ -127,6 +170,48 @@ fn split(image: &str) -> (String, String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_fits_as_the_expression_that_it_is() {
+        let budget = Budget::new(crate::options::Limits::default());
+        let tails = [
+            "",
+            ":",
+            ":1.2",
+            ":{v}",
+            ":a b",
+            ":a:b",
+            "@",
+            "@sha256:ab",
+            ":1@sha256:ab",
+            "@a+b.c:",
+            "@a+:b",
+            "@a..b:c",
+            "@sha256",
+            "1",
+            "/x",
+            "@a:b@c:d",
+            "\n",
+        ];
+        for name in ["web", "r.io/web", "r-io/web"] {
+            let expression = Named::new(&format!("(?:{name})"), &budget);
+            let expression = expression.unwrap().unwrap();
+            let plain = Named::new(name, &budget).unwrap().unwrap();
+            assert!(matches!(
+                (&expression, &plain),
+                (Named::Pattern(_), Named::Plain(_))
+            ));
+            for tail in tails {
+                for image in ["web", "r.io/web", "r-io/web"].map(|name| format!("{name}{tail}")) {
+                    assert_eq!(
+                        plain.fits(&image),
+                        expression.fits(&image),
+                        "{name}: {image}"
+                    );
+                }
+            }
+        }
+    }
 
     #[test]
     fn an_image_is_split_into_name_tag_and_digest() {

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::error::{Error, Place};
-use crate::fieldspec::{self, FieldSpec, Make};
+use crate::fieldspec::{self, FieldSpec, Gvk, Make};
 use crate::file::{Labels, Pairs};
 use crate::resource::Resource;
 use crate::session::Session;
@@ -20,7 +20,7 @@ pub(crate) fn apply_labels(
     resources: &mut [Resource],
 ) -> Result<(), Error> {
     let mut fields = labels.fields.clone();
-    let metadata = [FieldSpec::new("", "", "", true, "metadata/labels")];
+    let metadata = [FieldSpec::new(Gvk::default(), true, "metadata/labels")];
     let selectors = labels.include_selectors;
     let lists: [(bool, &[FieldSpec]); 5] = [
         (true, &config.labels),
@@ -47,7 +47,7 @@ pub(crate) fn apply_labels(
 
 /// Adds the label that tells who built the objects: `buildMetadata: [managedByLabel]`.
 pub(crate) fn managed_by(session: &Session<'_>, resources: &mut [Resource]) -> Result<(), Error> {
-    let fields = [FieldSpec::new("", "", "", true, "metadata/labels")];
+    let fields = [FieldSpec::new(Gvk::default(), true, "metadata/labels")];
     let pairs = Pairs {
         pairs: vec![(MANAGED_BY.to_owned(), MANAGER.to_owned())],
         place: Place::default(),

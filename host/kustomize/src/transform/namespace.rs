@@ -71,7 +71,7 @@ pub(crate) fn move_one(
         to.set_subjects(&mut resource.node)?;
     }
     let is_v1 = resource.api_version() == "v1";
-    let meant = |spec: &FieldSpec| match spec.path.as_str() {
+    let meant = |spec: &FieldSpec| match &*spec.path {
         "metadata/namespace" => false,
         // The name of a Namespace, but not that of another group's kind of that name.
         "metadata/name" => is_v1,

@@ -66,7 +66,8 @@ fn replace(
     };
     for target in targets {
         let selectors = Selectors::new(session, target)?;
-        let charge = session.budget.steps(resources.len() as u64);
+        let steps = resources.len() as u64 * selectors.cost();
+        let charge = session.budget.steps(steps);
         charge.map_err(|why| Error::in_place(&target.place, why))?;
         for index in 0..resources.len() {
             let Some(resource) = resources.get_mut(index) else {
@@ -210,6 +211,12 @@ impl<'a> Selectors<'a> {
             select: compile(select)?,
             reject: reject.collect::<Result<_, Error>>()?,
         })
+    }
+
+    /// What looking at one object counts.
+    fn cost(&self) -> u64 {
+        let rejects = self.reject.iter().map(|(_, one)| one.cost());
+        self.select.cost() + rejects.sum::<u64>()
     }
 
     fn mean(&self, resource: &Resource) -> bool {

@@ -32,7 +32,7 @@ pub(crate) fn apply(
     if found {
         return Ok(());
     }
-    let kinds: Vec<&str> = fields.iter().map(|f| f.gvk.kind.as_str()).collect();
+    let kinds: Vec<&str> = fields.iter().map(|f| &*f.gvk.kind).collect();
     let why = format!(
         "nothing of this name can be scaled: a {} is needed",
         kinds.join(", ")
