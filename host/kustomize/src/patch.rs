@@ -1,7 +1,8 @@
 //! `patches`: strategic merge and JSON6902, inline or from a file, for named objects or for a selection.
 //!
 //! Which kind a patch is shows in its text: a list of operations or objects. Merging is `patch/strategic.rs`, operations
-//! `patch/json.rs`, selecting `patch/select.rs`; the older fields for one kind of patch each are in `patch/only.rs`.
+//! `patch/json.rs` (what they compare with: `patch/written.rs`), selecting `patch/select.rs`; the older fields for one kind
+//! of patch each are in `patch/only.rs`.
 
 mod json;
 pub(crate) mod label_selector;
@@ -9,6 +10,7 @@ mod names;
 mod only;
 pub(crate) mod select;
 mod strategic;
+mod written;
 
 use std::borrow::Cow;
 
@@ -116,7 +118,7 @@ fn operations(
     let mut marks = Marks::new();
     let list = reader.first(text, Some(&mut marks))?;
     let list = list.map(|document| document.node).unwrap_or_default();
-    let operations = Operations::parse(list, &marks);
+    let operations = Operations::parse(list, &marks, text);
     let wrong = |wrong: Wrong| Error::invalid(file, wrong.why).at_line(wrong.line);
     operations.map(Some).map_err(wrong)
 }

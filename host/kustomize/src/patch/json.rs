@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::written::Written;
 use crate::budget::Budget;
 use crate::yaml::{Marks, Node, Scalar, Style, Tag, Typing, Unprintable, go_yaml_number, resolve};
 
@@ -41,19 +42,21 @@ enum Kind {
     Replace(Node),
     Move(Vec<String>),
     Copy(Vec<String>),
-    Test(Node),
+    Test(Node, Option<Written>),
 }
 
 impl Operations {
-    /// Reads the operations, which begin where `marks` say.
-    pub(super) fn parse(node: Node, marks: &Marks) -> Result<Self, Wrong> {
+    /// Reads the operations of a patch, which begin where `marks` say.
+    pub(super) fn parse(node: Node, marks: &Marks, patch: &[u8]) -> Result<Self, Wrong> {
         let Node::Seq(items) = node else {
             let why = "a JSON patch is a list of operations";
             return Err(Wrong::whole(why.to_owned()));
         };
+        let mut written = Written::read(patch).into_iter();
         let operation = |(index, item)| {
+            let written = written.next().flatten();
             let line = marks.get(&format!("[{index}]")).map_or(0, |mark| mark.0);
-            Operation::parse(item, line).map_err(|why| {
+            Operation::parse(item, line, written).map_err(|why| {
                 let why = format!("operation {}: {why}", index + 1);
                 Wrong { line, why }
             })
@@ -79,7 +82,7 @@ impl Operations {
                 || matches!(path, [m, a] if m == "metadata" && a == "annotations")
         };
         self.0.iter().any(|operation| match &operation.kind {
-            Kind::Test(_) => false,
+            Kind::Test(..) => false,
             Kind::Move(from) => all(from) || all(&operation.path),
             Kind::Add(_) | Kind::Remove | Kind::Replace(_) | Kind::Copy(_) => all(&operation.path),
         })
@@ -88,18 +91,23 @@ impl Operations {
     /// Applies all to `object`, which is left half changed when one fails.
     pub(super) fn apply(&self, object: &mut Node, budget: &Budget) -> Result<(), Wrong> {
         normalise(object).map_err(|why| Wrong::whole(why.to_string()))?;
+        // What the patch has written itself is there in its own words, and compared by its value.
+        let mut untouched = true;
         for (index, operation) in self.0.iter().enumerate() {
-            operation.apply(object, budget).map_err(|why| Wrong {
-                line: operation.line,
-                why: format!("operation {} ({}): {why}", index + 1, operation.shown),
-            })?;
+            operation
+                .apply(object, untouched, budget)
+                .map_err(|why| Wrong {
+                    line: operation.line,
+                    why: format!("operation {} ({}): {why}", index + 1, operation.shown),
+                })?;
+            untouched &= matches!(operation.kind, Kind::Test(..));
         }
         Ok(())
     }
 }
 
 impl Operation {
-    fn parse(node: Node, line: u32) -> Result<Self, String> {
+    fn parse(node: Node, line: u32, written: Option<Written>) -> Result<Self, String> {
         let Node::Map(mut map) = node else {
             return Err("is no mapping".to_owned());
         };
@@ -130,7 +138,7 @@ impl Operation {
             ("add", _) => Kind::Add(value().unwrap_or_default()),
             ("remove", _) => Kind::Remove,
             ("replace", _) => Kind::Replace(value().unwrap_or_default()),
-            ("test", _) => Kind::Test(value().unwrap_or_default()),
+            ("test", _) => Kind::Test(value().unwrap_or_default(), written),
             ("move", Some(from)) => Kind::Move(split(&from)?),
             ("copy", Some(from)) => Kind::Copy(split(&from)?),
             _ => return Err("op must be add, remove, replace, move, copy or test".to_owned()),
@@ -148,7 +156,7 @@ impl Operation {
         })
     }
 
-    fn apply(&self, object: &mut Node, budget: &Budget) -> Result<(), String> {
+    fn apply(&self, object: &mut Node, untouched: bool, budget: &Budget) -> Result<(), String> {
         match &self.kind {
             Kind::Add(value) => {
                 fits(&self.path, value, budget)?;
@@ -174,10 +182,21 @@ impl Operation {
                 let value = value.into_owned();
                 add(object, &self.path, value, budget)
             }
-            Kind::Test(value) => {
+            Kind::Test(value, written) => {
                 let found = get(object, &self.path)?.filter(|found| !found.is_null());
                 let passes = match found {
-                    Some(found) => same(found, value, budget)?,
+                    Some(found) => {
+                        let same = same(found, value, budget)?;
+                        let written = written.as_ref().filter(|_| same && untouched);
+                        match written {
+                            Some(written) => {
+                                let charge = budget.steps(written.len());
+                                charge.map_err(|why| why.to_string())?;
+                                written.is(found)
+                            }
+                            None => same,
+                        }
+                    }
                     None => value.is_null(),
                 };
                 passes
