@@ -17,7 +17,7 @@ use crate::patch::Names;
 use crate::resource::Resource;
 use crate::session::Session;
 use crate::transform::{image, label, name, namespace, replacement, replica, value};
-use crate::yaml::{Node, Tag};
+use crate::yaml::{Mapping, Node, Tag};
 use crate::{patch, path};
 
 /// The label by which a validator may tell that it was there.
@@ -79,7 +79,9 @@ pub(crate) fn validate(
         let before = resources.clone();
         change(session, kustomization, one, resources)?;
         let mut pairs = before.iter().zip(resources.iter());
-        let changed = pairs.find(|(old, new)| !is_same(old, new));
+        // What a function returns is read anew.
+        let values_only = matches!(one.ask, Ask::Function(_));
+        let changed = pairs.find(|(old, new)| !is_same(old, new, values_only));
         if changed.is_some() || before.len() != resources.len() {
             let what = changed.map_or_else(
                 || "what there is".to_owned(),
@@ -260,34 +262,48 @@ fn change(
     }
 }
 
-/// Whether an object is what it was, but for the label that a validator may leave.
-fn is_same(old: &Resource, new: &Resource) -> bool {
+/// Whether an object is what it was, but for the label that a validator may leave where there is no other.
+fn is_same(old: &Resource, new: &Resource, values_only: bool) -> bool {
     let mut node = new.node.clone();
-    let metadata = node.get_mut("metadata").and_then(Node::map_mut);
-    if let Some(labels) = metadata.as_ref().and_then(|map| map.get("labels"))
-        && labels.get(VALIDATED_BY).is_some()
-        && let Some(metadata) = metadata
-        && let Some(Node::Map(labels)) = metadata.get_mut("labels")
+    if let Some(metadata) = node.get_mut("metadata").and_then(Node::map_mut)
+        && let Some(Node::Map(labels)) = metadata.get("labels")
+        && labels.contains_key(VALIDATED_BY)
     {
-        labels.shift_remove(VALIDATED_BY);
-        if labels.is_empty() {
+        // kustomize makes the others anew, which is a change to it.
+        if labels.len() > 1 && !values_only {
+            return false;
+        }
+        if let Some(Node::Map(labels)) = metadata.get_mut("labels") {
+            labels.shift_remove(VALIDATED_BY);
+        }
+        if metadata
+            .get("labels")
+            .and_then(Node::map)
+            .is_some_and(Mapping::is_empty)
+        {
             metadata.shift_remove("labels");
         }
     }
-    old.history == new.history && is_same_value(&old.node, &node)
+    let untouched = values_only || old.noted == new.noted;
+    untouched && old.history == new.history && is_same_value(&old.node, &node, values_only)
 }
 
-fn is_same_value(a: &Node, b: &Node) -> bool {
+fn is_same_value(a: &Node, b: &Node, values_only: bool) -> bool {
     match (a, b) {
         (Node::Scalar(a), Node::Scalar(b)) => {
+            // What is set to what it is counts as a change, unless it had been set before.
             let (is, other) = (a.printed(), b.printed());
-            is == other && (is == Tag::Null || a.text == b.text)
+            (values_only || a.read == b.read)
+                && is == other
+                && (is == Tag::Null || a.text == b.text)
         }
         (Node::Seq(a), Node::Seq(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same_value(a, b))
+            let mut pairs = a.iter().zip(b);
+            a.len() == b.len() && pairs.all(|(a, b)| is_same_value(a, b, values_only))
         }
         (Node::Map(a), Node::Map(b)) => {
-            let same = |key: &str, a: &Node| b.get(key).is_some_and(|b| is_same_value(a, b));
+            let same =
+                |key: &str, a: &Node| b.get(key).is_some_and(|b| is_same_value(a, b, values_only));
             a.len() == b.len() && a.iter().all(|(key, a)| same(key, a))
         }
         _ => false,

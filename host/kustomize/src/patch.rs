@@ -384,6 +384,7 @@ fn operate(
         resource.make_annotations();
     }
     operations.apply(&mut resource.node, &session.budget)?;
+    resource.noted = resource.noted.saturating_add(1);
     if operations.replace_annotations() {
         // kustomize keeps these in annotations.
         resource.origin = None;

@@ -88,6 +88,8 @@ pub(crate) struct Resource {
     pub(crate) transformations: Vec<Rc<str>>,
     /// The vars whose values it holds.
     pub(crate) vars: Vec<Rc<str>>,
+    /// How often kustomize has noted a name of it or made it anew, which a validator must not.
+    pub(crate) noted: u32,
     /// What is to blame if it cannot be printed.
     pub(crate) doubt: Option<Rc<Error>>,
 }
@@ -106,6 +108,7 @@ impl Resource {
             origin: None,
             transformations: Vec::new(),
             vars: Vec::new(),
+            noted: 0,
             doubt: None,
         }
     }
@@ -218,6 +221,7 @@ impl Resource {
 
     /// Remembers the present name before it changes.
     pub(crate) fn store_previous(&mut self) {
+        self.noted = self.noted.saturating_add(1);
         let last = self.previous().last();
         // Most names change more often than kind and namespace.
         let shared = |text: &str, last: Option<&Rc<str>>| match last {

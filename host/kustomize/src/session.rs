@@ -294,6 +294,7 @@ impl Session<'_> {
             queue.extend(items.into_iter().map(|mut node| {
                 node.each_scalar(&mut |scalar| {
                     *scalar = through_json(std::mem::take(scalar));
+                    scalar.read = true;
                 });
                 Document { node, line }
             }));

@@ -369,6 +369,8 @@ fn normalise(node: &mut Node) -> Result<(), Unprintable> {
                 true
             }),
         };
+        // kustomize writes the object and reads it again.
+        scalar.read = true;
     });
     match all {
         true => Ok(()),

@@ -435,6 +435,7 @@ impl Loader<'_, '_> {
         Ok(Scalar {
             style,
             tagged,
+            read: true,
             ..Scalar::new(tag, text)
         })
     }

@@ -33,7 +33,7 @@ pub(crate) enum Tag {
 }
 
 /// A scalar: its type and the text it was written with.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Scalar {
     pub(crate) tag: Tag,
     pub(crate) text: String,
@@ -45,6 +45,16 @@ pub(crate) struct Scalar {
     pub(crate) bare: bool,
     /// Whether its type is written in front of it: `!!int "5"`. As the style, this is of the place, not of the value.
     pub(crate) tagged: bool,
+    /// Whether it stands as it was read. kustomize remembers the line of what was read, and of nothing that it has set.
+    pub(crate) read: bool,
+}
+
+/// What is read and what is set may be the same.
+impl PartialEq for Scalar {
+    fn eq(&self, other: &Self) -> bool {
+        let value = |one: &Self| (one.tag, one.shared, one.style, one.bare, one.tagged);
+        value(self) == value(other) && self.text == other.text
+    }
 }
 
 /// A scalar that cannot be printed: the field it is in, and why. Its text may be a secret.
@@ -115,6 +125,7 @@ impl Scalar {
             style: Style::Plain,
             bare: false,
             tagged: false,
+            read: false,
         }
     }
 
