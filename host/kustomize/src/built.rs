@@ -6,10 +6,10 @@
 use std::vec;
 
 use crate::error::Error;
-use crate::file::BuildMetadata;
 use crate::object::Object;
 use crate::remote::Wanted;
 use crate::resource::Resource;
+use crate::session::Session;
 use crate::yaml::Node;
 
 /// What became of a build that may use what is not in its tree.
@@ -28,8 +28,8 @@ pub struct Objects {
 }
 
 impl Objects {
-    pub(crate) fn of(resources: Vec<Resource>, metadata: BuildMetadata) -> Result<Self, Error> {
-        let settled = |resource: Resource| resource.settled(metadata);
+    pub(crate) fn of(session: &Session<'_>, resources: Vec<Resource>) -> Result<Self, Error> {
+        let settled = |resource: Resource| resource.settled(session);
         let nodes: Vec<Node> = resources
             .into_iter()
             .map(settled)

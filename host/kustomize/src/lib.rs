@@ -170,7 +170,7 @@ fn finish(session: &Session<'_>, all: Accumulator, sort: &Sort) -> Result<Object
     if session.metadata.managed_by {
         transform::label::managed_by(session, &mut resources)?;
     }
-    Objects::of(resources, session.metadata)
+    Objects::of(session, resources)
 }
 
 /// The kustomization at the root of the session, read or made.

@@ -8,11 +8,12 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 
 use crate::error::{Error, Why};
-use crate::file::{Behavior, BuildMetadata};
+use crate::file::Behavior;
 use crate::object::Id;
 use crate::origin;
 use crate::patch::select::Identity;
 use crate::schema::Schemas;
+use crate::session::Session;
 use crate::yaml::{Mapping, Node, Scalar, Unprintable};
 
 /// The namespace of what lives in none.
@@ -384,7 +385,8 @@ impl Resource {
 
     /// The object as it is handed out: annotations are text, kustomize's own are gone but for those that were asked for.
     /// It is a mapping that JSON can hold.
-    pub(crate) fn settled(mut self, metadata: BuildMetadata) -> Result<Node, Error> {
+    pub(crate) fn settled(mut self, session: &Session<'_>) -> Result<Node, Error> {
+        let metadata = session.metadata;
         self.set_texts("annotations", &INTERNAL);
         let origin = self.origin.take().filter(|_| metadata.origins);
         let transformations = std::mem::take(&mut self.transformations);
@@ -400,7 +402,14 @@ impl Resource {
             return Err(Error::invalid(&self.file, "an object must be a mapping"));
         }
         let printable = self.node.printable();
-        printable.map_err(|why| self.unprintable(&why))?;
+        printable.map_err(|why| {
+            let error = self.unprintable(&why);
+            let line = session.line_of(&self.file, self.line, &why.field);
+            match line.filter(|_| self.doubt.is_none()) {
+                Some(line) => error.at_line(line),
+                None => error,
+            }
+        })?;
         Ok(self.node)
     }
 }

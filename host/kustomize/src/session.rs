@@ -20,7 +20,9 @@ use crate::remote::{self, Reference, Wanted};
 use crate::resource::{Resource, why_no_object};
 use crate::schema::{Schemas, VERSION};
 use crate::tree::{Kind, Tree};
-use crate::yaml::{Document, Node, Reader, Scalar, Style, Tag, Typing, go_json_number, resolve};
+use crate::yaml::{
+    Document, Marks, Node, Reader, Scalar, Style, Tag, Typing, go_json_number, resolve,
+};
 
 /// One build.
 pub(crate) struct Session<'a> {
@@ -300,6 +302,28 @@ impl Session<'_> {
             }));
         }
         Ok(resources)
+    }
+}
+
+/// For errors.
+impl Session<'_> {
+    /// The line of a field that cannot be printed, in the document of a file that begins in line `from`: the file is read
+    /// once more. Nothing if the value came from elsewhere.
+    pub(crate) fn line_of(&self, file: &str, from: u32, field: &str) -> Option<u32> {
+        let above = usize::try_from(from).ok()?.checked_sub(1)?;
+        let bytes = self.tree.read(file).ok()?;
+        let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+        let start: usize = lines.by_ref().take(above).map(<[u8]>::len).sum();
+        let reader = Reader {
+            file,
+            typing: Typing::Manifest,
+            budget: &self.budget,
+        };
+        let mut marks = Marks::new();
+        let document = reader.first(bytes.get(start..)?, Some(&mut marks)).ok()??;
+        let why = document.node.printable().err()?;
+        let (line, _) = marks.get(field).filter(|_| why.field == field)?;
+        Some(from + line - 1)
     }
 }
 
