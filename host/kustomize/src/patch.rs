@@ -27,7 +27,7 @@ pub(crate) use only::{apply_merges, apply_operations};
 use select::Selection;
 
 /// What operating on an object counts, beside its size: it is remembered, and compared with what it was.
-const OPERATING: u64 = 16;
+const OPERATING: u64 = 32;
 
 /// Applies one patch to the `resources` it is for. Those it deletes are null until [`sweep`].
 pub(crate) fn apply(

@@ -1,3 +1,5 @@
+//! What Go reads and refuses, in expressions.
+
 use super::*;
 use regex::Regex;
 
