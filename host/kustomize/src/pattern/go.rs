@@ -7,13 +7,13 @@
 mod class;
 mod escape;
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
 /// How often something may be repeated, repetitions within repetitions multiplied.
 const REPEATED: u64 = 1_000;
+/// How much may stand between an item and what repeats it: flags, which nobody writes there.
+const FLAGS: usize = 256;
 
 /// The expression `text` in the syntax of the `regex` crate; nothing if it is none.
 pub(super) fn translated(text: &str) -> Option<String> {
@@ -21,8 +21,9 @@ pub(super) fn translated(text: &str) -> Option<String> {
         chars: text.chars().peekable(),
         out: String::with_capacity(text.len() + 8),
         groups: vec![Group::default()],
-        names: BTreeSet::new(),
+        item: None,
         after_repeat: false,
+        no_names: false,
     };
     while let Some(c) = reader.chars.next() {
         reader.next(c)?;
@@ -38,10 +39,12 @@ struct Reader<'t> {
     out: String,
     /// Those that are open, the whole at the bottom.
     groups: Vec<Group>,
-    /// The names of groups.
-    names: BTreeSet<String>,
+    /// Where in `out` the last item ends, if there is one to repeat: flags may stand behind it.
+    item: Option<usize>,
     /// Whether a repetition was read last.
     after_repeat: bool,
+    /// Whether nothing that is left ends the name of a class.
+    no_names: bool,
 }
 
 /// How often a group and the last item in it are repeated, at most.
@@ -56,24 +59,26 @@ impl Reader<'_> {
         let after_repeat = std::mem::take(&mut self.after_repeat);
         match c {
             '*' | '+' | '?' => {
-                self.out.push(c);
-                return self.repeated(1, after_repeat);
+                return self.repeated(&c.to_string(), 1, after_repeat);
             }
             '{' => {
                 if let Some((count, rest)) = counted(self.chars.clone()) {
                     let most = count.most()?;
-                    // Writing to a string cannot fail.
-                    let _ = write!(self.out, "{count}");
                     self.chars = rest;
-                    return self.repeated(most, after_repeat);
+                    return self.repeated(&count.to_string(), most, after_repeat);
                 }
                 self.out.push_str("\\{");
             }
             '}' | ']' => self.out.extend(['\\', c]),
             '(' => return self.open(),
             ')' => return self.close(),
-            '[' => class::class(&mut self.chars, &mut self.out)?,
+            '[' => class::class(&mut self.chars, &mut self.out, &mut self.no_names)?,
             '\\' => escape::escape(&mut self.chars, &mut self.out)?,
+            '|' => {
+                self.out.push(c);
+                self.item = None;
+                return Some(());
+            }
             c => self.out.push(c),
         }
         self.item(1)
@@ -84,27 +89,28 @@ impl Reader<'_> {
         let group = self.groups.last_mut()?;
         group.last = times;
         group.all = group.all.max(times);
+        self.item = Some(self.out.len());
         Some(())
     }
 
     /// The last item is repeated; two repetitions in a row are none.
-    fn repeated(&mut self, times: u64, after_repeat: bool) -> Option<()> {
-        if after_repeat {
-            return None;
-        }
-        if self.chars.peek() == Some(&'?') {
-            self.out.extend(self.chars.next());
-        }
+    fn repeated(&mut self, how: &str, times: u64, after_repeat: bool) -> Option<()> {
+        let at = self.item.filter(|_| !after_repeat)?;
+        (self.out.len() - at <= FLAGS).then_some(())?;
+        let lazy = self.chars.next_if_eq(&'?').map_or("", |_| "?");
+        let how = format!("{how}{lazy}");
+        self.out.insert_str(at, &how);
         self.after_repeat = true;
-        let times = self.groups.last()?.last.saturating_mul(times);
-        (times <= REPEATED).then_some(())?;
-        self.item(times)
+        let group = self.groups.last_mut()?;
+        group.last = group.last.saturating_mul(times);
+        group.all = group.all.max(group.last);
+        self.item = Some(at + how.len());
+        (group.last <= REPEATED).then_some(())
     }
 
     fn open(&mut self) -> Option<()> {
-        self.out.push('(');
         if self.chars.peek() != Some(&'?') {
-            self.groups.push(Group::default());
+            self.group();
             return Some(());
         }
         let mut rest = self.chars.clone();
@@ -118,48 +124,51 @@ impl Reader<'_> {
             let name: String = rest.by_ref().take_while(|c| *c != '>').collect();
             let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
             let is_name = !name.is_empty() && name.chars().all(is_word);
-            (is_name && self.names.insert(name)).then_some(())?;
-            self.groups.push(Group::default());
-        } else if self.flags(&mut rest)? == ':' {
-            self.groups.push(Group::default());
+            // Names are for nothing here, and two groups may have one.
+            is_name.then_some(())?;
+            self.group();
+        } else {
+            let (flags, end) = flags(&mut rest)?;
+            if end == ':' {
+                self.group();
+                self.out.extend(["?", &flags, ":"]);
+            } else if !flags.is_empty() {
+                self.out.extend(["(?", &flags, ")"]);
+            }
         }
         self.chars = rest;
         Some(())
     }
 
-    /// The flags of `(?i-s:` or `(?i)`, and what ends them.
-    fn flags(&mut self, rest: &mut Rest<'_>) -> Option<char> {
-        let (mut flags, mut off, mut seen) = (String::new(), false, false);
-        loop {
-            match rest.next()? {
-                c @ ('i' | 'm' | 's' | 'U') => {
-                    flags.push(c);
-                    seen = true;
-                }
-                '-' if !off => {
-                    (off, seen) = (true, false);
-                    flags.push('-');
-                }
-                end @ (':' | ')') if seen || !off => {
-                    // `(?)` says nothing, and is nothing to the engine here.
-                    let flags = if flags.is_empty() && end == ')' {
-                        ":"
-                    } else {
-                        &flags
-                    };
-                    self.out.extend(["?", flags]);
-                    self.out.push(end);
-                    return Some(end);
-                }
-                _ => return None,
-            }
-        }
+    fn group(&mut self) {
+        self.out.push('(');
+        self.groups.push(Group::default());
+        self.item = None;
     }
 
     fn close(&mut self) -> Option<()> {
         self.out.push(')');
         let group = self.groups.pop()?;
         self.item(group.all)
+    }
+}
+
+/// The flags of `(?i-s:` or `(?i)`, and what ends them.
+fn flags(rest: &mut Rest<'_>) -> Option<(String, char)> {
+    let (mut flags, mut off, mut seen) = (String::new(), false, false);
+    loop {
+        match rest.next()? {
+            c @ ('i' | 'm' | 's' | 'U') => {
+                flags.push(c);
+                seen = true;
+            }
+            '-' if !off => {
+                (off, seen) = (true, false);
+                flags.push('-');
+            }
+            end @ (':' | ')') if seen || !off => return Some((flags, end)),
+            _ => return None,
+        }
     }
 }
 

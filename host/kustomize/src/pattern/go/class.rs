@@ -10,6 +10,8 @@ const NAMED: [&str; 14] = [
     "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
     "space", "upper", "word", "xdigit",
 ];
+/// `^xdigit:]` is no longer.
+const LONGEST_NAME: usize = 16;
 /// Codes that no text holds.
 const SURROGATES: RangeInclusive<u32> = 0xd800..=0xdfff;
 
@@ -19,14 +21,14 @@ pub(super) fn never(out: &mut String) {
 }
 
 /// A set, behind its bracket. Nothing if it is none.
-pub(super) fn class(rest: &mut Rest<'_>, out: &mut String) -> Option<()> {
+pub(super) fn class(rest: &mut Rest<'_>, out: &mut String, no_names: &mut bool) -> Option<()> {
     let not = rest.next_if_eq(&'^').is_some();
     let mut items = String::new();
     let mut first = true;
     loop {
         match rest.next()? {
             ']' if !first => break,
-            '[' if rest.peek() == Some(&':') && named(rest, &mut items)? => {}
+            '[' if rest.peek() == Some(&':') && named(rest, &mut items, no_names)? => {}
             '\\' => match escape::set(rest)? {
                 Some(set) => set.write(&mut items),
                 None => {
@@ -84,10 +86,13 @@ fn range(from: u32, rest: &mut Rest<'_>, out: &mut String) -> Option<()> {
 }
 
 /// `[:alpha:]` or `[:^alpha:]`, behind its bracket; without its end the bracket means itself.
-fn named(rest: &mut Rest<'_>, out: &mut String) -> Option<bool> {
-    let text: String = rest.clone().skip(1).collect();
+fn named(rest: &mut Rest<'_>, out: &mut String, no_names: &mut bool) -> Option<bool> {
+    let text: String = rest.clone().skip(1).take(LONGEST_NAME).collect();
     let Some((name, _)) = text.split_once(":]") else {
-        return Some(false);
+        // An end further on makes it a name that is none. Looked for once: what has none now has none later.
+        let mut pairs = rest.clone().zip(rest.clone().skip(1));
+        *no_names = *no_names || !pairs.any(|pair| pair == (':', ']'));
+        return no_names.then_some(false);
     };
     let known = name.strip_prefix('^').unwrap_or(name);
     NAMED.contains(&known).then_some(())?;
