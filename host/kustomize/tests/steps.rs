@@ -1,6 +1,5 @@
 //! What is looked at counts as work, whether anything comes of it or not: else many patches over many objects would take
 //! minutes to reach their bound.
-#![expect(clippy::unwrap_used, reason = "a test fails by panic")]
 
 use reeve_kustomize::{Limits, MemoryTree, Options, build};
 
