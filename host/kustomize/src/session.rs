@@ -36,8 +36,9 @@ pub(crate) struct Session<'a> {
     pub(crate) schemas: Rc<Schemas>,
     /// How many shared values there are.
     pub(crate) shares: Cell<u32>,
-    /// From where files may be read.
+    /// Who runs functions, if anybody does.
     pub(crate) functions: Option<&'a dyn Functions>,
+    /// From where files may be read.
     pub(crate) loads: Loads,
     /// What was fetched.
     pub(crate) remotes: &'a Remotes,

@@ -94,16 +94,30 @@ impl Tree for Disk {
         names
     }
 
+    fn left_out(&self, path: &str) -> Option<&'static str> {
+        match self.root.join(path).canonicalize() {
+            Ok(real) if real.starts_with(&self.root) => {
+                let meta = fs::metadata(real).ok()?;
+                let special = !meta.is_dir() && !meta.is_file();
+                special.then_some("is a pipe, a socket or a device")
+            }
+            Err(why) if why.raw_os_error() == Some(libc::ELOOP) => {
+                Some("is a symbolic link that leads back to itself")
+            }
+            _ => None,
+        }
+    }
+
     fn real(&self, path: &str) -> Option<String> {
         match self.look(path) {
             Some((_, real)) => {
                 let below = real.strip_prefix(&self.root).ok()?;
                 below.to_str().map(str::to_owned)
             }
-            // What is not there leads nowhere; what is there and was not found leads out.
-            None => fs::symlink_metadata(self.root.join(path))
-                .is_err()
-                .then(|| path.to_owned()),
+            // What is not there leads nowhere, nor does what cannot be read; what else was not found leads out.
+            None => (fs::symlink_metadata(self.root.join(path)).is_err()
+                || self.left_out(path).is_some())
+            .then(|| path.to_owned()),
         }
     }
 }
@@ -126,4 +140,33 @@ pub(super) fn work_tree(directory: &Path) -> Option<PathBuf> {
     around
         .find(|dir| dir.join(".git").exists())
         .map(Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_told_from_what_lies_outside() -> std::io::Result<()> {
+        let room = tempfile::tempdir()?;
+        let root = room.path().canonicalize()?.join("repo");
+        fs::create_dir(&root)?;
+        symlink("itself", root.join("itself"))?;
+        symlink("/dev/null", root.join("out"))?;
+        let _socket = UnixListener::bind(root.join("socket"))?;
+        let disk = Disk::new(root);
+        let told = |path: &str| (disk.real(path), disk.kind(path), disk.left_out(path));
+        for path in ["itself", "socket"] {
+            let (real, kind, left_out) = told(path);
+            assert_eq!((real.as_deref(), kind), (Some(path), None));
+            assert!(left_out.is_some(), "{path}");
+        }
+        assert_eq!(told("out"), (None, None, None));
+        let missing = (Some("missing".to_owned()), None, None);
+        assert_eq!(told("missing"), missing);
+        Ok(())
+    }
 }
