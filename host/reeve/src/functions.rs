@@ -74,6 +74,11 @@ impl Functions {
         &self.tenant
     }
 
+    /// Whether the build stopped at what must be fetched.
+    pub(crate) fn lacks(&self) -> bool {
+        self.images().lacking.is_some()
+    }
+
     /// What must be fetched before it can be built on, if that is what the build stopped at.
     pub(crate) fn lacking(&self) -> Option<Image> {
         self.images().lacking.take()

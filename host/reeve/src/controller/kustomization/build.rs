@@ -188,9 +188,12 @@ async fn once(
         .render(snapshot, tree, lots, &wanted.spec, functions, deadline)
         .await;
     ctx.metrics.tell(&happening::Rendered {
-        result: answer
-            .as_ref()
-            .map_or(RenderResult::Failed, |(_, result)| *result),
+        result: match &answer {
+            Ok((_, result)) => *result,
+            // As for what it lacks otherwise: it stopped, and is built again.
+            Err(_) if functions.lacks() => RenderResult::Built,
+            Err(_) => RenderResult::Failed,
+        },
         took: ctx.clock.instant() - begun,
     });
     answer.map(|(made, _)| made)
