@@ -2,12 +2,13 @@
 //!
 //! An artifact is what wasm-pkg-tools makes of a component: an image manifest with a config of its own and one layer,
 //! `application/wasm`. A signature is cosign's: a small document about the artifact's digest beside it, under a tag made of
-//! that digest. Everything a registry answers is bounded, and checked against the digest it was asked for.
+//! that digest; or, of cosign 3, a bundle that refers to the artifact, which is believed but not made. Everything a registry answers is bounded, and checked against the digest it was asked for.
 //!
 //! What it deliberately doesn't: run helpers for credentials, talk to a transparency log, or decide which keys are believed.
-//! HTTP is `client`, what lies in a registry `artifact` and `signature`, keys `key`.
+//! HTTP is `client`, what lies in a registry `artifact`, `signature` and `bundle`, keys `key`.
 
 mod artifact;
+mod bundle;
 mod client;
 mod error;
 mod key;

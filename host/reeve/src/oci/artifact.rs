@@ -15,7 +15,7 @@ pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.wasm.config.v0+json";
 const LAYER: &str = "application/wasm";
 /// The largest manifest that is read: registries take 4 MiB, a plugin's has one layer.
-const MANIFEST_SIZE: usize = 256 << 10;
+pub(super) const MANIFEST_SIZE: usize = 256 << 10;
 
 /// What was fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]

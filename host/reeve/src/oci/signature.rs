@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::artifact::{Descriptor, MANIFEST, Manifest, blob, manifest, put_blob, put_manifest};
+use super::bundle;
 use super::client::Client;
 use super::{Error, PrivateKey, PublicKey, Reference};
 
@@ -57,7 +58,7 @@ pub(super) async fn verify(
     }
     let signatures = match manifest(client, &reference.signatures(digest)).await {
         Ok((signatures, _)) => signatures.layers,
-        Err(Error::Missing { .. }) => return Err(unsigned("it has no signature".to_owned())),
+        Err(Error::Missing { .. }) => Vec::new(),
         Err(why) => return Err(why),
     };
     let found = signatures.len();
@@ -71,9 +72,14 @@ pub(super) async fn verify(
             return Ok(());
         }
     }
-    Err(unsigned(format!(
-        "none of its {found} signatures is by one, about it"
-    )))
+    let by_bundle = bundle::find(client, reference, digest, keys).await?;
+    if by_bundle.signed {
+        return Ok(());
+    }
+    Err(unsigned(match found + by_bundle.bundles {
+        0 => "it has no signature".to_owned(),
+        found => format!("none of its {found} signatures is by one, about it"),
+    }))
 }
 
 fn signature_of(layer: &Descriptor) -> Option<Vec<u8>> {
