@@ -13,24 +13,18 @@
 package reeve.allowed_registries
 
 deny contains objection if {
-	some pod in pods
-	some list in ["initContainers", "containers", "ephemeralContainers"]
-	some i, container in items(pod.spec, list)
-	not is_allowed(object.get(container, "image", null))
-	objection := told(pod, sprintf("container %s", [name_of(container)]), object.get(container, "image", null), sprintf("%s[%v].image", [list, i]))
+	some use in uses
+	not use.image in allowed
+	objection := {
+		"message": sprintf("%s: %s has %s; %s", [use.subject, use.by, shown(use.image), remedy]),
+		"object": use.subject,
+		"path": use.path,
+	}
 }
 
 deny contains objection if {
-	some pod in pods
-	some i, volume in items(pod.spec, "volumes")
-	object.get(volume, "image", null) != null
-	not is_allowed(object.get(volume, ["image", "reference"], null))
-	objection := told(pod, sprintf("volume %s", [name_of(volume)]), object.get(volume, ["image", "reference"], null), sprintf("volumes[%v].image.reference", [i]))
-}
-
-deny contains objection if {
-	some planned in objects
-	not is_judged(planned)
+	some i, planned in objects
+	not i in judged
 	objection := {
 		"message": sprintf("%s: the images of its pods cannot be read; write its pod template as Kubernetes' API has it, and the items of a list one by one", [subject(planned)]),
 		"object": subject(planned),
@@ -51,6 +45,12 @@ is_readable if input.phase == "spec"
 is_readable if {
 	input.phase == "plan"
 	is_array(input.objects)
+}
+
+# Each image is read once, however often it is used.
+allowed := {image |
+	some image in {use.image | some use in uses}
+	is_allowed(image)
 }
 
 is_allowed(image) if {
@@ -117,12 +117,6 @@ in_library(host, path) := array.concat(["library"], path) if {
 	count(path) == 1
 } else := path
 
-told(pod, what, image, path) := {
-	"message": sprintf("%s: %s has %s; %s", [pod.subject, what, shown(image), remedy]),
-	"object": pod.subject,
-	"path": sprintf("%s.%s", [pod.at, path]),
-}
-
 shown(image) := sprintf("image %s, of a registry that is not allowed", [image]) if {
 	repository_of(image)
 } else := sprintf("image %s, which is no image's name", [image]) if {
@@ -137,22 +131,22 @@ remedy := sprintf("take one of %s", [concat(", ", sort(registries))]) if {
 } else := "have the platform team set parameters.registries of allowed-registries"
 
 # Everything is judged that is not deleted: it makes no pods, or its pods can be read.
-is_judged(planned) if planned.action == "prune"
+judged contains i if {
+	some i, planned in objects
+	planned.action == "prune"
+}
 
-is_judged(planned) if {
+judged contains i if {
+	some i, planned in objects
 	planned.action == "apply"
 	is_string(planned.group)
 	is_string(planned.kind)
 	is_object(planned.object)
-	not template_of(planned)
+	not places[[planned.group, planned.kind]]
 	not is_list(planned.object)
 }
 
-is_judged(planned) if {
-	planned.action == "apply"
-	is_object(planned.object)
-	is_pod(object.get(planned.object, template_of(planned), null))
-}
+judged contains pod.index if some pod in pods
 
 is_list(object) if {
 	is_string(object.kind)
@@ -175,27 +169,35 @@ templates := {
 	},
 }
 
-template_of(planned) := templates[planned.group][planned.kind]
+# The same by group and kind, with the kinds that the platform names: a path that is no text leads nowhere, so their pods
+# cannot be read.
+places := object.union(
+	{[group, kind]: path |
+		is_object(data.parameters.templates)
+		some name, dotted in data.parameters.templates
+		kind := substring(name, 0, indexof(name, "."))
+		group := substring(name, indexof(name, ".") + 1, -1)
+		path := steps(dotted)
+	},
+	{[group, kind]: path |
+		some group, kinds in templates
+		some kind, path in kinds
+	},
+)
 
-template_of(planned) := steps(data.parameters.templates[concat(".", [planned.kind, planned.group])]) if {
-	is_string(planned.kind)
-	is_string(planned.group)
-	not templates[planned.group]
-}
-
-# A path that is no text leads nowhere: the pods cannot be read.
 steps(path) := split(path, ".") if {
 	is_string(path)
 } else := ["?"]
 
 pods := [pod |
-	some planned in objects
+	some i, planned in objects
 	planned.action == "apply"
+	path := places[[planned.group, planned.kind]]
 	is_object(planned.object)
-	path := template_of(planned)
 	template := object.get(planned.object, path, null)
 	is_pod(template)
 	pod := {
+		"index": i,
 		"subject": subject(planned),
 		"at": concat(".", array.concat(path, ["spec"])),
 		"spec": template.spec,
@@ -204,24 +206,51 @@ pods := [pod |
 
 is_pod(template) if {
 	is_object(template.spec)
-	every list in ["initContainers", "containers", "ephemeralContainers", "volumes"] {
-		is_list_or_nothing(object.get(template.spec, list, null))
-	}
+	not has_odd_list(template.spec)
 }
 
-is_list_or_nothing(value) if value == null
+has_odd_list(spec) if {
+	some list in ["initContainers", "containers", "ephemeralContainers", "volumes"]
+	is_odd_list(spec[list])
+}
 
-is_list_or_nothing(value) if {
+is_odd_list(value) if {
+	value != null
+	not is_array(value)
+}
+
+is_odd_list(value) if {
 	is_array(value)
-	every item in value {
-		is_object(item)
+	some item in value
+	not is_object(item)
+}
+
+# Where an image is used: null is no image.
+uses contains use if {
+	some pod in pods
+	some list in ["initContainers", "containers", "ephemeralContainers"]
+	is_array(pod.spec[list])
+	some i, container in pod.spec[list]
+	use := {
+		"subject": pod.subject,
+		"by": sprintf("container %s", [name_of(container)]),
+		"path": sprintf("%s.%s[%v].image", [pod.at, list, i]),
+		"image": object.get(container, "image", null),
 	}
 }
 
-items(spec, list) := found if {
-	found := object.get(spec, list, null)
-	is_array(found)
-} else := []
+uses contains use if {
+	some pod in pods
+	is_array(pod.spec.volumes)
+	some i, volume in pod.spec.volumes
+	volume.image != null
+	use := {
+		"subject": pod.subject,
+		"by": sprintf("volume %s", [name_of(volume)]),
+		"path": sprintf("%s.volumes[%v].image.reference", [pod.at, i]),
+		"image": object.get(volume, ["image", "reference"], null),
+	}
+}
 
 name_of(thing) := thing.name if {
 	is_string(thing.name)

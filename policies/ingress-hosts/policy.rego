@@ -21,7 +21,8 @@ deny contains objection if {
 
 deny contains objection if {
 	some planned in applied
-	kind_of(planned) == "Ingress.networking.k8s.io"
+	planned.kind == "Ingress"
+	planned.group == "networking.k8s.io"
 	object.get(planned.object, ["spec", "defaultBackend"], null) != null
 	objection := told(subject(planned), "takes the traffic of every host that no other takes; remove defaultBackend and write rules with hosts", "spec.defaultBackend")
 }
@@ -37,15 +38,16 @@ deny contains objection if {
 
 deny contains objection if {
 	some planned in applied
-	kind_of(planned) == "Certificate.cert-manager.io"
+	planned.kind == "Certificate"
+	planned.group == "cert-manager.io"
 	some field in ["ipAddresses", "literalSubject", "otherNames", "uris"]
 	not object.get(planned.object, ["spec", field], null) in [null, [], ""]
 	objection := told(subject(planned), sprintf("asks for a certificate of more than hosts; remove %s and name them in dnsNames", [field]), sprintf("spec.%s", [field]))
 }
 
 deny contains objection if {
-	some planned in objects
-	not is_judged(planned)
+	some i, planned in objects
+	not i in judged
 	objection := {
 		"message": sprintf("%s: the hosts that it takes cannot be read; write it as its API has it, and the items of a list one by one", [subject(planned)]),
 		"object": subject(planned),
@@ -68,9 +70,13 @@ is_readable if {
 	is_array(input.objects)
 }
 
-is_judged(planned) if planned.action == "prune"
+judged contains i if {
+	some i, planned in objects
+	planned.action == "prune"
+}
 
-is_judged(planned) if {
+judged contains i if {
+	some i, planned in objects
 	planned.action == "apply"
 	is_string(planned.group)
 	is_string(planned.kind)
@@ -93,56 +99,60 @@ applied := [planned |
 # Every host that an object takes: null is every host, false what cannot be read.
 taken contains claim(planned, value(rule, "host"), sprintf("spec.rules[%v].host", [i])) if {
 	some planned in applied
-	kind_of(planned) == "Ingress.networking.k8s.io"
+	planned.kind == "Ingress"
+	planned.group == "networking.k8s.io"
 	some i, rule in spec_list(planned, "rules")
 }
 
 taken contains claim(planned, host, sprintf("spec.tls[%v].hosts", [i])) if {
 	some planned in applied
-	kind_of(planned) == "Ingress.networking.k8s.io"
+	planned.kind == "Ingress"
+	planned.group == "networking.k8s.io"
 	some i, tls in spec_list(planned, "tls")
 	some host in or_every(list(value(tls, "hosts")))
 }
 
 taken contains claim(planned, host, "spec.hostnames") if {
 	some planned in applied
-	kind_of(planned) in routes
+	planned.kind in ["GRPCRoute", "HTTPRoute", "TLSRoute"]
+	planned.group == "gateway.networking.k8s.io"
 	some host in or_every(spec_list(planned, "hostnames"))
 }
 
 taken contains claim(planned, value(listener, "hostname"), sprintf("spec.listeners[%v].hostname", [i])) if {
 	some planned in applied
-	kind_of(planned) in gateways
+	[planned.kind, planned.group] in gateways
 	some i, listener in spec_list(planned, "listeners")
 }
 
 taken contains claim(planned, host, "spec.dnsNames") if {
 	some planned in applied
-	kind_of(planned) == "Certificate.cert-manager.io"
+	planned.kind == "Certificate"
+	planned.group == "cert-manager.io"
 	some host in spec_list(planned, "dnsNames")
 }
 
 taken contains claim(planned, host, "spec.commonName") if {
 	some planned in applied
-	kind_of(planned) == "Certificate.cert-manager.io"
+	planned.kind == "Certificate"
+	planned.group == "cert-manager.io"
 	host := object.get(planned.object, ["spec", "commonName"], null)
 	not host in [null, ""]
 }
 
 taken contains claim(planned, host, sprintf("metadata.annotations[%s]", [key])) if {
 	some planned in applied
+	is_object(planned.object.metadata.annotations)
 	some key in annotations
 	some host in commas(object.get(planned.object, ["metadata", "annotations", key], null))
 }
 
 claim(planned, host, path) := {"planned": subject(planned), "host": host, "path": path}
 
-routes := [sprintf("%s.gateway.networking.k8s.io", [kind]) | some kind in ["GRPCRoute", "HTTPRoute", "TLSRoute"]]
-
 gateways := [
-	"Gateway.gateway.networking.k8s.io",
-	"ListenerSet.gateway.networking.k8s.io",
-	"XListenerSet.gateway.networking.x-k8s.io",
+	["Gateway", "gateway.networking.k8s.io"],
+	["ListenerSet", "gateway.networking.k8s.io"],
+	["XListenerSet", "gateway.networking.x-k8s.io"],
 ]
 
 annotations := [
@@ -217,11 +227,6 @@ told(whom, what, path) := {
 	"message": sprintf("%s %s", [whom, what]),
 	"object": whom,
 	"path": path,
-}
-
-kind_of(planned) := concat(".", [planned.kind, planned.group]) if {
-	is_string(planned.kind)
-	is_string(planned.group)
 }
 
 subject(planned) := sprintf("%s/%s/%s", [planned.kind, planned.namespace, planned.name]) if {

@@ -17,19 +17,22 @@ package reeve.pod_security
 deny contains told(pod, sprintf("may not share a namespace of the node; remove %s", [field]), field) if {
 	some pod in pods
 	some field in ["hostNetwork", "hostPID", "hostIPC"]
-	not leaf(pod.it, [field]) in [null, false]
+	value := pod.it[field]
+	not value in [null, false]
 }
 
 deny contains told(pod, sprintf("may not mount a path of the node; take another source for volume %s", [name_of(volume)]), sprintf("volumes[%v].hostPath", [i])) if {
 	some pod in pods
-	some i, volume in items(pod.it, ["volumes"])
-	leaf(volume, ["hostPath"]) != null
+	is_array(pod.it.volumes)
+	some i, volume in pod.it.volumes
+	volume.hostPath != null
 }
 
 deny contains told(pod, "may only set safe sysctls; remove the others", sprintf("securityContext.sysctls[%v]", [i])) if {
 	some pod in pods
-	some i, sysctl in items(pod.it, ["securityContext", "sysctls"])
-	not leaf(sysctl, ["name"]) in safe_sysctls
+	is_array(pod.it.securityContext.sysctls)
+	some i, sysctl in pod.it.securityContext.sysctls
+	not object.get(sysctl, "name", null) in safe_sysctls
 }
 
 deny contains told(pod, "may only have the AppArmor profiles runtime/default and localhost/…; remove the annotation", sprintf("metadata.annotations[%s]", [key])) if {
@@ -42,59 +45,77 @@ deny contains told(pod, "may only have the AppArmor profiles runtime/default and
 
 deny contains told(container, "may not be privileged; remove privileged", "securityContext.privileged") if {
 	some container in containers
-	not leaf(container.it, ["securityContext", "privileged"]) in [null, false]
+	value := container.it.securityContext.privileged
+	not value in [null, false]
 }
 
 deny contains told(container, "may not add capabilities beyond the default ones; remove them", "securityContext.capabilities.add") if {
 	not is_restricted
 	some container in containers
-	not are_among(leaf(container.it, ["securityContext", "capabilities", "add"]), default_capabilities)
+	given := container.it.securityContext.capabilities.add
+	not are_among(given, default_capabilities)
 }
 
 deny contains told(container, "may not take a port of the node; remove hostPort", sprintf("ports[%v].hostPort", [i])) if {
 	some container in containers
-	some i, port in items(container.it, ["ports"])
-	not leaf(port, ["hostPort"]) in [null, 0]
+	is_array(container.it.ports)
+	some i, port in container.it.ports
+	value := port.hostPort
+	not value in [null, 0]
 }
 
-deny contains told(container, "may not name a host in a probe or a hook; remove it", concat(".", path)) if {
+deny contains told(container, "may not name a host in a probe; remove it", sprintf("%s.%s.host", [probe, way])) if {
 	some container in containers
-	some path in hosts
-	not leaf(container.it, path) in [null, ""]
+	some probe in probes
+	some way in ways
+	host := container.it[probe][way].host
+	not host in [null, ""]
+}
+
+deny contains told(container, "may not name a host in a hook; remove it", sprintf("lifecycle.%s.%s.host", [hook, way])) if {
+	some container in containers
+	some hook in hooks
+	some way in ways
+	host := container.it.lifecycle[hook][way].host
+	not host in [null, ""]
 }
 
 deny contains told(container, "may not unmask /proc; remove procMount", "securityContext.procMount") if {
 	some container in containers
+	value := container.it.securityContext.procMount
+	not value in [null, "Default"]
 	not may_unmask(container)
-	not leaf(container.it, ["securityContext", "procMount"]) in [null, "Default"]
 }
 
 deny contains told(part, "may not run as a process of the node; remove hostProcess", "securityContext.windowsOptions.hostProcess") if {
 	some part in parts
-	not leaf(part.it, ["securityContext", "windowsOptions", "hostProcess"]) in [null, false]
+	value := part.it.securityContext.windowsOptions.hostProcess
+	not value in [null, false]
 }
 
 deny contains told(part, "may only have the AppArmor profiles RuntimeDefault and Localhost", "securityContext.appArmorProfile.type") if {
 	some part in parts
-	leaf(part.it, ["securityContext", "appArmorProfile"]) != null
-	not leaf(part.it, ["securityContext", "appArmorProfile", "type"]) in ["RuntimeDefault", "Localhost"]
+	part.it.securityContext.appArmorProfile != null
+	not is_known(part.it.securityContext.appArmorProfile)
 }
 
 deny contains told(part, "may only have the seccomp profiles RuntimeDefault and Localhost", "securityContext.seccompProfile.type") if {
 	some part in parts
-	leaf(part.it, ["securityContext", "seccompProfile"]) != null
-	not leaf(part.it, ["securityContext", "seccompProfile", "type"]) in ["RuntimeDefault", "Localhost"]
+	part.it.securityContext.seccompProfile != null
+	not is_known(part.it.securityContext.seccompProfile)
 }
 
 deny contains told(part, "may not choose an SELinux type beyond the container types; remove it", "securityContext.seLinuxOptions.type") if {
 	some part in parts
-	not leaf(part.it, ["securityContext", "seLinuxOptions", "type"]) in selinux_types
+	value := part.it.securityContext.seLinuxOptions.type
+	not value in selinux_types
 }
 
 deny contains told(part, "may not choose an SELinux user or role; remove it", sprintf("securityContext.seLinuxOptions.%s", [field])) if {
 	some part in parts
 	some field in ["user", "role"]
-	not leaf(part.it, ["securityContext", "seLinuxOptions", field]) in [null, ""]
+	value := part.it.securityContext.seLinuxOptions[field]
+	not value in [null, ""]
 }
 
 # Restricted: what a pod does to be hardened.
@@ -102,7 +123,8 @@ deny contains told(part, "may not choose an SELinux user or role; remove it", sp
 deny contains told(pod, sprintf("may not have volume %s, of another source than configMap, csi, downwardAPI, emptyDir, ephemeral, image, persistentVolumeClaim, projected and secret", [name_of(volume)]), sprintf("volumes[%v].%s", [i, source])) if {
 	is_restricted
 	some pod in pods
-	some i, volume in items(pod.it, ["volumes"])
+	is_array(pod.it.volumes)
+	some i, volume in pod.it.volumes
 	some source, value in volume
 	value != null
 	not source in volume_sources
@@ -112,57 +134,61 @@ deny contains told(pod, sprintf("may not have volume %s, of another source than 
 deny contains told(container, "must not gain privileges; set allowPrivilegeEscalation: false", "securityContext.allowPrivilegeEscalation") if {
 	is_restricted
 	some container in containers
+	not container.it.securityContext.allowPrivilegeEscalation == false
 	not is_windows(container.spec)
-	not leaf(container.it, ["securityContext", "allowPrivilegeEscalation"]) == false
 }
 
 deny contains told(container, "must drop all capabilities; set drop: [ALL]", "securityContext.capabilities.drop") if {
 	is_restricted
 	some container in containers
-	not is_windows(container.spec)
 	not drops_all(container.it)
+	not is_windows(container.spec)
 }
 
 deny contains told(container, "may add no capability but NET_BIND_SERVICE; remove the others", "securityContext.capabilities.add") if {
 	is_restricted
 	some container in containers
-	not are_among(leaf(container.it, ["securityContext", "capabilities", "add"]), ["NET_BIND_SERVICE"])
+	given := container.it.securityContext.capabilities.add
+	not are_among(given, ["NET_BIND_SERVICE"])
 }
 
 deny contains told(pod, "must not run as root; set runAsNonRoot: true", "securityContext.runAsNonRoot") if {
 	is_restricted
 	some pod in pods
+	value := pod.it.securityContext.runAsNonRoot
+	not value in [null, true]
 	not has_own_users(pod.it)
-	not leaf(pod.it, ["securityContext", "runAsNonRoot"]) in [null, true]
 }
 
 deny contains told(container, "must not run as root; set runAsNonRoot: true for it or for the pod", "securityContext.runAsNonRoot") if {
 	is_restricted
 	some container in containers
-	not has_own_users(container.spec)
+	not container.it.securityContext.runAsNonRoot == true
 	not is_not_root(container)
+	not has_own_users(container.spec)
 }
 
 deny contains told(part, "must not run as user 0; set runAsUser to another", "securityContext.runAsUser") if {
 	is_restricted
 	some part in parts
+	user := part.it.securityContext.runAsUser
+	not is_other_user(user)
 	not has_own_users(part.spec)
-	not is_other_user(leaf(part.it, ["securityContext", "runAsUser"]))
 }
 
 deny contains told(container, "must have a seccomp profile; set seccompProfile: {type: RuntimeDefault} for it or for the pod", "securityContext.seccompProfile") if {
 	is_restricted
 	some container in containers
+	not has_profile(container.spec)
+	not has_profile(container.it)
 	not is_windows(container.spec)
-	leaf(container.it, ["securityContext", "seccompProfile"]) == null
-	leaf(container.spec, ["securityContext", "seccompProfile"]) == null
 }
 
 # What cannot be judged.
 
 deny contains objection if {
-	some planned in objects
-	not is_judged(planned)
+	some i, planned in objects
+	not i in judged
 	objection := {
 		"message": sprintf("%s: the pods that it makes cannot be read; write its pod template as Kubernetes' API has it, and the items of a list one by one", [subject(planned)]),
 		"object": subject(planned),
@@ -186,22 +212,22 @@ is_readable if {
 }
 
 # Everything is judged that is not deleted: it makes no pods, or its pods can be read.
-is_judged(planned) if planned.action == "prune"
+judged contains i if {
+	some i, planned in objects
+	planned.action == "prune"
+}
 
-is_judged(planned) if {
+judged contains i if {
+	some i, planned in objects
 	planned.action == "apply"
 	is_string(planned.group)
 	is_string(planned.kind)
 	is_object(planned.object)
-	not template_of(planned)
+	not places[[planned.group, planned.kind]]
 	not is_list(planned.object)
 }
 
-is_judged(planned) if {
-	planned.action == "apply"
-	is_object(planned.object)
-	is_pod(object.get(planned.object, template_of(planned), null))
-}
+judged contains pod.index if some pod in pods
 
 is_list(object) if {
 	is_string(object.kind)
@@ -224,31 +250,39 @@ templates := {
 	},
 }
 
-template_of(planned) := templates[planned.group][planned.kind]
+# The same by group and kind, with the kinds that the platform names: a path that is no text leads nowhere, so their pods
+# cannot be read.
+places := object.union(
+	{[group, kind]: path |
+		is_object(data.parameters.templates)
+		some name, dotted in data.parameters.templates
+		kind := substring(name, 0, indexof(name, "."))
+		group := substring(name, indexof(name, ".") + 1, -1)
+		path := steps(dotted)
+	},
+	{[group, kind]: path |
+		some group, kinds in templates
+		some kind, path in kinds
+	},
+)
 
-template_of(planned) := steps(data.parameters.templates[concat(".", [planned.kind, planned.group])]) if {
-	is_string(planned.kind)
-	is_string(planned.group)
-	not templates[planned.group]
-}
-
-# A path that is no text leads nowhere: the pods cannot be read.
 steps(path) := split(path, ".") if {
 	is_string(path)
 } else := ["?"]
 
 pods := [pod |
-	some planned in objects
+	some i, planned in objects
 	planned.action == "apply"
+	path := places[[planned.group, planned.kind]]
 	is_object(planned.object)
-	path := template_of(planned)
 	template := object.get(planned.object, path, null)
 	is_pod(template)
 	pod := {
+		"index": i,
 		"subject": subject(planned),
 		"name": "the pod",
 		"at": concat(".", array.concat(path, ["spec"])),
-		"annotations": leaf(template, ["metadata", "annotations"]),
+		"annotations": object.get(template, ["metadata", "annotations"], {}),
 		"spec": template.spec,
 		"it": template.spec,
 	}
@@ -257,7 +291,8 @@ pods := [pod |
 containers := [container |
 	some pod in pods
 	some list in lists
-	some i, it in items(pod.it, [list])
+	is_array(pod.it[list])
+	some i, it in pod.it[list]
 	container := {
 		"subject": pod.subject,
 		"name": sprintf("container %s", [name_of(it)]),
@@ -285,83 +320,92 @@ subject(planned) := sprintf("%s/%s/%s", [planned.kind, planned.namespace, planne
 	is_string(planned.name)
 } else := "an object that cannot be read"
 
-# What is there, null where nothing is.
-leaf(thing, path) := object.get(thing, path, null)
-
-items(thing, path) := found if {
-	found := leaf(thing, path)
-	is_array(found)
-} else := []
-
-# Every field that is looked into holds an object, every list that is walked a list of objects.
+# Every field that is looked into holds an object, every list that is walked a list of objects. A field that is not
+# there is not looked into, and one that is null is nothing.
 is_pod(template) if {
 	is_object(template.spec)
-	is_object_or_nothing(leaf(template, ["metadata"]))
-	is_object_or_nothing(leaf(template, ["metadata", "annotations"]))
-	are_objects_or_nothing(template.spec, pod_objects)
-	every path in [["initContainers"], ["containers"], ["ephemeralContainers"], ["volumes"], ["securityContext", "sysctls"]] {
-		is_list_or_nothing(leaf(template.spec, path))
-	}
-	every list in lists {
-		every container in items(template.spec, [list]) {
-			are_objects_or_nothing(container, container_objects)
-			is_list_or_nothing(leaf(container, ["ports"]))
-		}
-	}
+	not has_odd_field(template)
+	not has_odd_list(template.spec)
+	not has_odd_context(template.spec)
+	not has_odd_container(template.spec)
 }
 
-are_objects_or_nothing(thing, paths) if {
-	every path in paths {
-		is_object_or_nothing(leaf(thing, path))
-	}
+has_odd_field(template) if is_odd(template.metadata)
+
+has_odd_field(template) if is_odd(template.metadata.annotations)
+
+has_odd_field(template) if is_odd(template.spec.os)
+
+has_odd_list(spec) if {
+	some list in ["initContainers", "containers", "ephemeralContainers", "volumes"]
+	is_odd_list(spec[list])
 }
 
-is_object_or_nothing(value) if value == null
+has_odd_list(spec) if is_odd_list(spec.securityContext.sysctls)
 
-is_object_or_nothing(value) if is_object(value)
+has_odd_context(part) if is_odd(part.securityContext)
 
-is_list_or_nothing(value) if value == null
+has_odd_context(part) if {
+	some field in ["appArmorProfile", "capabilities", "seLinuxOptions", "seccompProfile", "windowsOptions"]
+	is_odd(part.securityContext[field])
+}
 
-is_list_or_nothing(value) if {
+has_odd_container(spec) if {
+	some list in lists
+	is_array(spec[list])
+	some container in spec[list]
+	is_odd_container(container)
+}
+
+is_odd_container(container) if has_odd_context(container)
+
+is_odd_container(container) if is_odd_list(container.ports)
+
+is_odd_container(container) if {
+	some field in ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle"]
+	is_odd(container[field])
+}
+
+is_odd_container(container) if {
+	some probe in probes
+	some way in ways
+	is_odd(container[probe][way])
+}
+
+is_odd_container(container) if {
+	some hook in hooks
+	is_odd(container.lifecycle[hook])
+}
+
+is_odd_container(container) if {
+	some hook in hooks
+	some way in ways
+	is_odd(container.lifecycle[hook][way])
+}
+
+is_odd(value) if {
+	value != null
+	not is_object(value)
+}
+
+is_odd_list(value) if {
+	value != null
+	not is_array(value)
+}
+
+is_odd_list(value) if {
 	is_array(value)
-	every item in value {
-		is_object(item)
-	}
+	some item in value
+	not is_object(item)
 }
 
 lists := ["initContainers", "containers", "ephemeralContainers"]
 
-contexts := [
-	["securityContext"],
-	["securityContext", "appArmorProfile"],
-	["securityContext", "seLinuxOptions"],
-	["securityContext", "seccompProfile"],
-	["securityContext", "windowsOptions"],
-]
+probes := ["livenessProbe", "readinessProbe", "startupProbe"]
 
-pod_objects := array.concat(contexts, [["os"]])
+hooks := ["postStart", "preStop"]
 
-# With what holds each of `hosts`, step by step.
-container_objects := array.concat(
-	array.concat(contexts, [["securityContext", "capabilities"]]),
-	[path |
-		some host in hosts
-		some length in numbers.range(1, 3)
-		length < count(host)
-		path := array.slice(host, 0, length)
-	],
-)
-
-hosts := array.concat(
-	[[probe, way, "host"] |
-		some probe in ["livenessProbe", "readinessProbe", "startupProbe"]
-		some way in ["httpGet", "tcpSocket"]
-	],
-	[["lifecycle", hook, way, "host"] |
-		some hook in ["postStart", "preStop"]
-		some way in ["httpGet", "tcpSocket"]
-	],
-)
+ways := ["httpGet", "tcpSocket"]
 
 # The rules' conditions.
 is_restricted if not data.parameters.level == "baseline"
@@ -375,12 +419,13 @@ may_unmask(container) if {
 	has_own_users(container.spec)
 }
 
-is_not_root(container) if leaf(container.it, ["securityContext", "runAsNonRoot"]) == true
-
 is_not_root(container) if {
-	leaf(container.it, ["securityContext", "runAsNonRoot"]) == null
-	leaf(container.spec, ["securityContext", "runAsNonRoot"]) == true
+	container.spec.securityContext.runAsNonRoot == true
+	not container.it.securityContext.runAsNonRoot
+	not container.it.securityContext.runAsNonRoot == false
 }
+
+has_profile(part) if part.securityContext.seccompProfile != null
 
 is_other_user(user) if user == null
 
@@ -389,7 +434,10 @@ is_other_user(user) if {
 	user != 0
 }
 
-drops_all(container) if "ALL" in items(container, ["securityContext", "capabilities", "drop"])
+drops_all(container) if "ALL" in container.securityContext.capabilities.drop
+
+# Of seccomp and AppArmor.
+is_known(profile) if profile.type in ["RuntimeDefault", "Localhost"]
 
 are_among(given, _) if given == null
 

@@ -94,6 +94,18 @@ test_what_only_restricted_forbids_is_denied_there if {
 	}
 }
 
+test_null_is_nothing if {
+	nothing := {"initContainers": null, "ephemeralContainers": null, "volumes": null, "os": null, "hostNetwork": null, "hostUsers": null}
+	count(restricted(object.union(hardened, nothing))) == 0
+	bare := {"ports": null, "livenessProbe": null, "lifecycle": {"preStop": null}}
+	count(restricted(with_container(bare))) == 0
+	context := {"privileged": null, "runAsUser": null, "seccompProfile": null, "capabilities": {"add": null}}
+	count(restricted(with_context(context))) == 0
+	count(restricted({"containers": null, "securityContext": null})) == 0
+	count(denied([planned("Pod", "", {"metadata": null, "spec": hardened})], {})) == 0
+	count(denied([planned("Pod", "", {"metadata": {"annotations": null}, "spec": hardened})], {})) == 0
+}
+
 test_a_container_may_say_what_the_pod_does_not if {
 	spec := {"containers": [container({"securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "Localhost"}}})]}
 	count(restricted(spec)) == 0

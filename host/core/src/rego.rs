@@ -3,10 +3,10 @@
 //! A policy is one or more modules whose partial sets `deny` and `warn` hold `{message, object?, path?, hint?}`, and the
 //! data that lies beside them. It deliberately cannot reach a network, a clock, a random number or the environment
 //! (`rego/lint.rs` refuses such calls before anything is evaluated), and whatever does not go as documented is an
-//! [`Error`], which `admit` counts as an objection. Bounded are the sources, the input, the time and the answer; a call
-//! into one builtin is not interrupted, so those whose cost does not follow from the input's size are refused as well.
-//! The next stage is `admit`.
+//! [`Error`], which `admit` counts as an objection. Bounded are the sources, the input, the time, what functions make
+//! (`rego/builtins.rs`) and the answer. The next stage is `admit`.
 
+mod builtins;
 mod lint;
 mod metadata;
 mod sources;
@@ -15,6 +15,7 @@ mod suite;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 use regorus::utils::limits::ExecutionTimerConfig;
@@ -130,6 +131,14 @@ pub enum Error {
         /// Where in its source.
         place: Place,
     },
+    /// What a function was asked for would take too much time or memory.
+    #[error("policy {policy} asks for more at {place} than a function may take")]
+    Expense {
+        /// Which policy.
+        policy: String,
+        /// Where in its source.
+        place: Place,
+    },
     /// The answer is not a set of violations.
     #[error("policy {policy} gave no usable answer: {why}")]
     Shape {
@@ -211,7 +220,7 @@ impl Policy {
         parameters: &serde_json::Value,
     ) -> Result<Self, Vec<Error>> {
         let sources = sources::Sources::sort(files)?;
-        let mut engine = load(Engine::new(), &sources.modules)?;
+        let mut engine = load(builtins::engine(), &sources.modules)?;
         let modules = lint::modules(&engine)?;
         let packages = lint::policy(&modules, &sources.data)?;
         let (metadata, questions) = questions(&packages, &sources.modules)?;
@@ -286,11 +295,11 @@ impl Policy {
             "platform": {"namespaces": [], "configNamespaces": []},
             "objects": [],
         }))?;
+        builtins::begin();
         self.engine.set_input(input.0.clone());
         self.engine.set_execution_timer_config(self.timer());
-        self.engine
-            .eval_rule(format!("data.{ANSWERS}.all"))
-            .map_err(|error| uncompiled(&self.name, &error))?;
+        evaluated(&mut self.engine, &format!("data.{ANSWERS}.all"))
+            .map_err(|said| uncompiled(&self.name, &said))?;
         self.judge(&input).map(|_| ())
     }
 
@@ -302,19 +311,22 @@ impl Policy {
     }
 
     fn evaluate(&self, engine: &mut Engine, rule: &str, input: &Input) -> Result<Value, Error> {
+        builtins::begin();
         engine.set_input(input.0.clone());
         engine.set_execution_timer_config(self.timer());
-        engine.eval_rule(rule.to_owned()).map_err(|error| {
+        evaluated(engine, rule).map_err(|said| {
             let policy = self.name.clone();
-            let said = format!("{error:#}");
             if said.contains("exceeded time limit") {
                 Error::Deadline {
                     policy,
                     limit: self.thinking_time,
                 }
             } else {
-                let (place, _) = located(&self.name, &said);
-                Error::Evaluate { policy, place }
+                let (place, why) = located(&self.name, &said);
+                match why.contains(builtins::TOO_MUCH) {
+                    true => Error::Expense { policy, place },
+                    false => Error::Evaluate { policy, place },
+                }
             }
         })
     }
@@ -408,6 +420,15 @@ fn questions(
 fn answers(questions: &[Question]) -> String {
     let paths: Vec<&str> = questions.iter().map(|one| one.path.as_str()).collect();
     format!("package {ANSWERS}\n\nall := [\n{}\n]\n", paths.join(",\n"))
+}
+
+/// The value of a rule, or what regorus says. It panics at some arguments of some functions: that is no value either.
+fn evaluated(engine: &mut Engine, rule: &str) -> Result<Value, String> {
+    let evaluation = AssertUnwindSafe(|| engine.eval_rule(rule.to_owned()));
+    match panic::catch_unwind(evaluation) {
+        Ok(answer) => answer.map_err(|error| format!("{error:#}")),
+        Err(_) => Err("it failed inside of a function".to_owned()),
+    }
 }
 
 fn violation(element: &Value) -> Result<Violation, &'static str> {

@@ -8,13 +8,12 @@
 use std::collections::BTreeSet;
 
 use regorus::Engine;
-use regorus::unstable::BUILTINS;
 use serde_json::Value;
 
-use super::{Error, Place};
+use super::{Error, Place, builtins};
 
-/// Functions (with a dot: whole families) that no policy may call, and why.
-const REFUSED: [(&str, &str); 12] = [
+/// Functions (with a dot: whole families, but for those of our own) that no policy may call, and why.
+const REFUSED: [(&str, &str); 13] = [
     ("http.", "a policy has no network"),
     ("net.", "a policy has no network"),
     ("time.", "a policy has no clock"),
@@ -25,15 +24,12 @@ const REFUSED: [(&str, &str); 12] = [
     ("crypto.", "it is not available"),
     ("trace", "a policy prints nothing"),
     ("print", "a policy prints nothing"),
-    ("bits.lsh", "its cost isn't bounded by its arguments' size"),
-    (
-        "yaml.unmarshal",
-        "its cost isn't bounded by its arguments' size",
-    ),
+    ("bits.lsh", UNBOUNDED),
+    ("graph.reachable_paths", UNBOUNDED),
+    ("yaml.unmarshal", UNBOUNDED),
 ];
 
-/// The longest list that `numbers.range` may make.
-const RANGE_LIMIT: i64 = 10_000;
+const UNBOUNDED: &str = "its cost isn't bounded by its arguments' size";
 
 /// One module: its syntax tree and the names in it.
 pub(super) struct Module {
@@ -158,7 +154,7 @@ fn sets(
         };
         let Some((name, shape, span)) = head_of(head) else {
             let span = rule.pointer("/Spec/span");
-            return Err(refused(span, "a rule without a plain name"));
+            return Err(refused(span, "a rule without a name"));
         };
         if within.is_some_and(|data| data.contains_key(root(&name))) {
             let why = format!(
@@ -300,14 +296,22 @@ impl Walk<'_> {
         if self.is_ours(&name) {
             return Ok(());
         }
-        self.builtin(&name, span)?;
-        if name.starts_with("numbers.range") && !is_short_range(call.get("params")) {
-            let why = format!(
-                "function {name} may only be given plain numbers at most {RANGE_LIMIT} apart"
-            );
-            return Err(self.refused(span, &why));
+        let arity = usize::from(self.builtin(&name, span)?);
+        let given = call
+            .get("params")
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len);
+        if name == "walk" && given == arity {
+            let why =
+                "function walk is given a place for each path and value: walk(x, [path, value])";
+            return Err(self.refused(span, why));
         }
-        Ok(())
+        // One argument more is a place for the result.
+        if given == arity || given == arity + 1 && !builtins::is_extension(&name) {
+            return Ok(());
+        }
+        let why = format!("function {name} takes {arity} arguments and not {given}");
+        Err(self.refused(span, &why))
     }
 
     /// `with f as g` calls `g` wherever `f` stands: what may not be called may not be put there either.
@@ -315,26 +319,27 @@ impl Walk<'_> {
         match dotted(node) {
             Some(name)
                 if !self.is_ours(&name)
-                    && (BUILTINS.contains_key(name.as_str()) || name == "print") =>
+                    && (builtins::arity(&name).is_some() || name == "print") =>
             {
-                self.builtin(&name, span_of(node))
+                self.builtin(&name, span_of(node)).map(|_| ())
             }
             _ => Ok(()),
         }
     }
 
-    fn builtin(&self, name: &str, span: Option<&Value>) -> Result<(), Error> {
+    /// How many arguments a function takes that a policy may call.
+    fn builtin(&self, name: &str, span: Option<&Value>) -> Result<u8, Error> {
+        if let Some(arity) = builtins::own(name) {
+            return Ok(arity);
+        }
         let why = REFUSED.iter().find(|(refused, _)| {
             name == *refused || (refused.ends_with('.') && name.starts_with(refused))
         });
         if let Some((_, why)) = why {
             return Err(self.refused(span, &format!("function {name} is refused: {why}")));
         }
-        if BUILTINS.contains_key(name) {
-            Ok(())
-        } else {
-            Err(self.refused(span, &format!("function {name} is not known")))
-        }
+        builtins::arity(name)
+            .ok_or_else(|| self.refused(span, &format!("function {name} is not known")))
     }
 
     fn is_ours(&self, name: &str) -> bool {
@@ -386,20 +391,40 @@ fn rules(module: &Module) -> &[Value] {
 
 /// The full names of the functions that a module declares.
 fn functions(module: &Module) -> Vec<String> {
-    let heads = rules(module)
-        .iter()
-        .filter_map(|rule| rule.pointer("/Spec/head"));
-    heads
-        .filter_map(head_of)
-        .filter(|(_, shape, _)| *shape == "Func")
-        .map(|(name, _, _)| format!("{}.{name}", module.package))
+    let names = rules(module).iter().filter_map(|rule| {
+        let default = rule.get("Default").filter(|default| {
+            let arguments = default.get("args").and_then(Value::as_array);
+            arguments.is_some_and(|arguments| !arguments.is_empty())
+        });
+        if let Some(default) = default {
+            return dotted(default.get("refr")?);
+        }
+        let (name, shape, _) = head_of(rule.pointer("/Spec/head")?)?;
+        (shape == "Func").then_some(name)
+    });
+    names
+        .map(|name| format!("{}.{name}", module.package))
         .collect()
 }
 
-/// Name, shape (`Compr`, `Set` or `Func`) and span of a rule's head.
+/// Name, shape (`Compr`, `Set` or `Func`) and span of a rule's head. What a variable names in it is left out, with a dot
+/// to tell: `a.` of `a[x]`.
 fn head_of(head: &Value) -> Option<(String, &str, Option<&Value>)> {
     let (shape, head) = head.as_object()?.iter().next()?;
-    Some((dotted(head.get("refr")?)?, shape.as_str(), head.get("span")))
+    let mut refr = head.get("refr")?;
+    let span = head.get("span");
+    if let Some(name) = dotted(refr) {
+        return Some((name, shape.as_str(), span));
+    }
+    loop {
+        refr = refr
+            .as_object()?
+            .values()
+            .find_map(|node| node.get("refr"))?;
+        if let Some(name) = dotted(refr) {
+            return Some((format!("{name}."), shape.as_str(), span));
+        }
+    }
 }
 
 /// The plain path that a reference is: `http.send`, also when written `http["send"]`.
@@ -427,18 +452,6 @@ fn dotted(node: &Value) -> Option<String> {
 
 fn root(path: &str) -> &str {
     path.split('.').next().unwrap_or(path)
-}
-
-fn is_short_range(params: Option<&Value>) -> bool {
-    let bounds = params.and_then(Value::as_array).map(Vec::as_slice);
-    let number = |node: &Value| node.pointer("/Number/value").and_then(Value::as_i64);
-    let Some([from, to, ..]) = bounds else {
-        return false;
-    };
-    match (number(from), number(to)) {
-        (Some(from), Some(to)) => from.abs_diff(to) <= RANGE_LIMIT.unsigned_abs(),
-        _ => false,
-    }
 }
 
 /// Where a reference begins: regorus gives the span of its last part.

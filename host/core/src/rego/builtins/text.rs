@@ -1,0 +1,140 @@
+//! OPA's functions over texts, lists and numbers that regorus has not, or in which it differs.
+//!
+//! What they do is OPA's; that they do it is held by its own cases, in `make oracle`. They deliberately render no
+//! templates: Go's are a language of their own.
+
+use regorus::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::Refusal;
+
+/// One level of lists in a list, taken out of them.
+pub(super) fn flatten(arguments: &[Value]) -> Result<Value, Refusal> {
+    let [Value::Array(items)] = arguments else {
+        return Err(Refusal::Argument(1, "an array"));
+    };
+    let flat = items.iter().flat_map(|item| match item {
+        Value::Array(inner) => inner.iter().collect(),
+        other => vec![other],
+    });
+    Ok(Value::from(flat.cloned().collect::<Vec<_>>()))
+}
+
+/// The digest of a text's bytes, in hexadecimal.
+pub(super) fn sha256(arguments: &[Value]) -> Result<Value, Refusal> {
+    let [Value::String(text)] = arguments else {
+        return Err(Refusal::Argument(1, "a string"));
+    };
+    Ok(hex::encode(Sha256::digest(text.as_bytes())).into())
+}
+
+/// How often a text is in another, without overlap; an empty one is before each character and at the end.
+pub(super) fn count(arguments: &[Value]) -> Result<Value, Refusal> {
+    let [Value::String(text), Value::String(what)] = arguments else {
+        return Err(Refusal::Argument(1, "a string, or 2 is none"));
+    };
+    Ok(text.matches(what.as_ref()).count().into())
+}
+
+/// The numbers from one to another, upwards or downwards.
+pub(super) fn range(arguments: &[Value]) -> Result<Value, Refusal> {
+    match arguments {
+        [from, to] => numbers(whole(from, 1)?, whole(to, 2)?, 1),
+        _ => Err(Refusal::Argument(1, "a number")),
+    }
+}
+
+/// Every so manieth of them.
+pub(super) fn range_step(arguments: &[Value]) -> Result<Value, Refusal> {
+    let [from, to, step] = arguments else {
+        return Err(Refusal::Argument(1, "a number"));
+    };
+    match usize::try_from(whole(step, 3)?) {
+        Ok(step) if step > 0 => numbers(whole(from, 1)?, whole(to, 2)?, step),
+        _ => Err(Refusal::Argument(3, "a positive number")),
+    }
+}
+
+fn numbers(from: i64, to: i64, step: usize) -> Result<Value, Refusal> {
+    let all: Vec<Value> = if from <= to {
+        (from..=to).step_by(step).map(Value::from).collect()
+    } else {
+        (to..=from).rev().step_by(step).map(Value::from).collect()
+    };
+    Ok(Value::from(all))
+}
+
+fn whole(value: &Value, place: u8) -> Result<i64, Refusal> {
+    let Value::Number(number) = value else {
+        return Err(Refusal::Argument(place, "a number"));
+    };
+    let whole = number.is_integer().then(|| number.as_i64()).flatten();
+    whole.ok_or(Refusal::Argument(place, "a whole number"))
+}
+
+/// A text in which each of the patterns' keys gives way to its value: from the left, at each place the first key that
+/// is there, and nothing that was put in is looked at again.
+pub(super) fn replace_n(arguments: &[Value]) -> Result<Value, Refusal> {
+    let [Value::Object(patterns), Value::String(text)] = arguments else {
+        return Err(Refusal::Argument(1, "an object, or 2 no string"));
+    };
+    let mut pairs = Vec::with_capacity(patterns.len());
+    for (key, value) in patterns.iter_sorted() {
+        match (key, value) {
+            (Value::String(key), Value::String(value)) => {
+                pairs.push((key.as_ref(), value.as_ref()));
+            }
+            _ => return Err(Refusal::Argument(1, "an object of strings")),
+        }
+    }
+    let mut made = String::with_capacity(text.len());
+    let mut rest = text.as_ref();
+    // An empty key is at every place, but not twice at one.
+    let mut was_empty = false;
+    loop {
+        let here = pairs
+            .iter()
+            .find(|(key, _)| rest.starts_with(key) && !(was_empty && key.is_empty()));
+        was_empty = here.is_some_and(|(key, _)| key.is_empty());
+        if let Some((key, value)) = here {
+            if length(&made) + length(value) > super::BUDGET {
+                return Err(Refusal::TooMuch);
+            }
+            made.push_str(value);
+            rest = rest.get(key.len()..).unwrap_or_default();
+            continue;
+        }
+        let mut chars = rest.chars();
+        let Some(next) = chars.next() else {
+            return Ok(made.into());
+        };
+        made.push(next);
+        rest = chars.as_str();
+    }
+}
+
+fn length(text: &str) -> u64 {
+    u64::try_from(text.len()).unwrap_or(u64::MAX)
+}
+
+/// The first parts of a text between a separator, or with a number below zero the last ones.
+pub(super) fn split_n(arguments: &[Value]) -> Result<Value, Refusal> {
+    let [Value::String(text), Value::String(between), count] = arguments else {
+        return Err(Refusal::Argument(1, "a string, or 2 is none"));
+    };
+    let count = whole(count, 3)?;
+    let most = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    let parts: Vec<&str> = if between.is_empty() {
+        let ends = text.char_indices().map(|(at, c)| (at, at + c.len_utf8()));
+        ends.filter_map(|(from, to)| text.get(from..to)).collect()
+    } else {
+        text.split(between.as_ref()).collect()
+    };
+    let dropped = if count < 0 {
+        parts.len().saturating_sub(most)
+    } else {
+        0
+    };
+    let kept = parts.into_iter().skip(dropped).take(most).map(Value::from);
+    Ok(Value::from(kept.collect::<Vec<_>>()))
+}
