@@ -1,8 +1,8 @@
-//! OPA's own cases for Rego and its functions, put to our engine.
+//! OPA's own cases for Rego and its functions, put to our engine, and Kubernetes' own pods, put to `pod-security`.
 //!
-//! They are read where Go's module of OPA lies, and no word of them is in this tree. What we answer otherwise is listed
-//! in `oracle/differs.txt` with the reason; `policies/README.md` says the same in words. Where the module is missing, that
-//! is said loudly, and fails where `REEVE_REQUIRE_CLUSTER=1`.
+//! They are read where Go's modules of the two lie, and no word of them is in this tree. What we answer otherwise than OPA
+//! is listed in `oracle/differs.txt` with the reason; `policies/README.md` says the same in words. Where a module is
+//! missing, that is said loudly, and fails where `REEVE_REQUIRE_CLUSTER=1`.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -21,6 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use reeve_core::library::named;
 use reeve_core::rego::{Error, Input, Place, Policy};
 use serde_json::{Value, json};
 
@@ -78,31 +79,63 @@ fn covers(entry: &str, note: &str, said: &str) -> bool {
     }
 }
 
-/// Where the cases are, or a loud word that they are missing.
+#[test]
+fn pods_that_kubernetes_passes_and_fails_pod_security_does_too() {
+    let module = "k8s.io/pod-security-admission";
+    let Some(root) = of_module("kubernetes", module, "test/testdata") else {
+        return;
+    };
+    let mut ran = 0;
+    let shipped = named("pod-security").unwrap();
+    for level in ["baseline", "restricted"] {
+        let policy = Policy::compile(shipped.name, shipped.source).unwrap();
+        let policy = policy.given(&json!({ "level": level })).unwrap();
+        // The standard's newest version that has pods of its own.
+        for file in files(&root.join(level).join("v1.35")) {
+            let shown = file.display().to_string();
+            let pods = reeve_kustomize::parse_yaml(&fs::read(&file).unwrap(), &shown).unwrap();
+            let input = json!({"phase": "plan", "objects": [{
+                "action": "apply", "group": "", "version": "v1", "kind": "Pod",
+                "namespace": "acme", "name": "pod", "object": pods[0],
+            }]});
+            let verdict = policy.judge(&Input::new(&input).unwrap()).unwrap();
+            let fails = shown.contains("/fail/");
+            assert_eq!(
+                !verdict.violations.is_empty(),
+                fails,
+                "{shown}: {verdict:?}"
+            );
+            ran += 1;
+        }
+    }
+    assert!(ran > 100, "only {ran} pods");
+}
+
+/// Where the cases are.
 fn cases() -> Option<PathBuf> {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cluster/opa");
+    let module = "github.com/open-policy-agent/opa";
+    of_module("opa", module, "v1/test/cases/testdata/v1")
+}
+
+/// A folder of a Go module that one in `tests/cluster` is built from, or a loud word that it is missing.
+fn of_module(built: &str, module: &str, folder: &str) -> Option<PathBuf> {
+    let cluster = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cluster");
     let asked = Command::new("go")
-        .args([
-            "list",
-            "-m",
-            "-f",
-            "{{.Dir}}",
-            "github.com/open-policy-agent/opa",
-        ])
-        .current_dir(module)
+        .args(["list", "-m", "-f", "{{.Dir}}", module])
+        .current_dir(cluster.join(built))
         .output();
     let found = asked
         .ok()
         .and_then(|output| String::from_utf8(output.stdout).ok());
-    let root = PathBuf::from(found.unwrap_or_default().trim()).join("v1/test/cases/testdata/v1");
+    let root = PathBuf::from(found.unwrap_or_default().trim()).join(folder);
     if root.is_dir() {
         return Some(root);
     }
     assert!(
         std::env::var_os("REEVE_REQUIRE_CLUSTER").is_none_or(|set| set != "1"),
-        "OPA's module is not there: go mod download in tests/cluster/opa"
+        "{module} is not there: go mod download in tests/cluster/{built}"
     );
-    eprintln!("SKIPPED: OPA's module is not there, so its cases were not asked");
+    eprintln!("SKIPPED: {module} is not there, so its cases were not asked");
     None
 }
 

@@ -601,6 +601,10 @@ fn expensive() -> Vec<(&'static str, serde_json::Value)> {
         // Regorus takes this for a digit, and panics.
         ("count(sprintf(input.f, [1])) > 0", json!({"f": "%\u{bd}d"})),
         ("to_number(input.s) > 0", json!({"s": digits})),
+        (
+            "product([n | some l in input.l; n := 3]) > 0",
+            json!({"l": many}),
+        ),
         ("units.parse(input.s) > 0", json!({"s": digits})),
         (
             "semver.is_valid(input.s)",

@@ -18,6 +18,8 @@ const SEARCHED: u64 = 1 << 20;
 const PATTERN: u64 = 4 << 10;
 /// The longest number that is read from a text, in bytes.
 const DIGITS: u64 = 1 << 10;
+/// The most numbers that are multiplied: each makes the product longer.
+const FACTORS: u64 = 1_000;
 /// The widest column of `sprintf`.
 const WIDTH: u32 = 1_000;
 /// The most values that a range makes.
@@ -54,6 +56,7 @@ pub(super) fn of(kind: Kind, arguments: &[Value]) -> Result<u64, Refusal> {
         Kind::Digits => arguments.iter().try_fold(0, |sum, one| {
             Ok(sum + within(length(as_text(one)), DIGITS)?)
         })?,
+        Kind::Product => within(arguments.first().map_or(0, count), FACTORS)?,
         Kind::Format => {
             columns_are_narrow(text(0))?;
             let columns = length(text(0)).saturating_mul(u64::from(WIDTH)) / 8;
@@ -90,6 +93,7 @@ pub(super) enum Kind {
     Split,
     /// They are short, or nothing comes of them.
     Digits,
+    Product,
     Format,
     /// A pattern is looked for, is found, gives way to another text.
     Match,
@@ -100,7 +104,7 @@ pub(super) enum Kind {
 }
 
 /// The functions whose calls are counted, and how.
-const COUNTED: [(Kind, &[&str]); 16] = [
+const COUNTED: [(Kind, &[&str]); 17] = [
     (
         Kind::Shallow,
         &[
@@ -183,6 +187,7 @@ const COUNTED: [(Kind, &[&str]); 16] = [
             "units.parse_bytes",
         ],
     ),
+    (Kind::Product, &["product"]),
     (Kind::Format, &["sprintf"]),
     (
         Kind::Match,
