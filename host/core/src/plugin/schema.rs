@@ -1,27 +1,32 @@
 //! The JSON Schema that a component carries for its config.
 //!
 //! A stranger wrote it. So patterns match in linear time, nothing is fetched, references lead to parts of the document
-//! itself and not in circles, and the work that it asks for is weighed before it is begun.
-
-use std::collections::BTreeMap;
+//! itself and not in circles, and the work that it asks for is weighed before it is begun. What it weighs, `scales` says.
 
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
-/// The largest schema, counted with everything that is referred to written out.
-const WEIGHT: u64 = 20_000;
+use scales::{Scales, Weight};
+
+mod pattern;
+mod scales;
+
 /// How many steps looking at a config may take: the schema's weight for each of its values.
 const WORK: u64 = 20_000_000;
-/// How deep a schema may be nested.
-const DEPTH: usize = 64;
+/// The same for patterns: the states of them all for each byte of text. Some of these steps take a nanosecond.
+const MATCHING: u64 = 200_000_000;
+/// Up to how many steps it is told what is wrong and where: each may find something, and all of it is in memory at once.
+const TELLING: u64 = 200_000;
 /// How many violations are told.
 const TOLD: usize = 5;
+/// How many bytes of text are as much work as a value.
+const GRAIN: usize = 64;
 
 /// A schema that can be held against configs.
 #[derive(Debug)]
 pub struct Schema {
     validator: Validator,
-    weight: u64,
+    weight: Weight,
 }
 
 /// A schema, or a config, that cannot be used.
@@ -41,23 +46,38 @@ pub enum SchemaError {
 impl Schema {
     /// Reads a schema.
     pub fn parse(document: &Value) -> Result<Self, SchemaError> {
-        let mut scales = Scales {
-            document,
-            known: BTreeMap::new(),
-        };
-        let weight = scales.weigh(document, DEPTH)?;
+        let weight = Scales::weigh(document)?;
+        let mut document = document.clone();
+        if let Value::Object(map) = &mut document {
+            // Another draft has other keywords, that nobody weighed.
+            map.shift_remove("$schema");
+        }
+        let patterns = PatternOptions::regex()
+            .size_limit(pattern::COMPILED)
+            .dfa_size_limit(pattern::CACHE);
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
-            .with_pattern_options(PatternOptions::regex().size_limit(1 << 20))
-            .build(document)
+            .with_pattern_options(patterns)
+            // Notes for people, as the draft has it: some formats cost whatever a stranger likes.
+            .should_validate_formats(false)
+            .build(&document)
             .map_err(|why| SchemaError::Unusable(shortened(&why.masked().to_string())))?;
         Ok(Self { validator, weight })
     }
 
     /// Holds a config against it. No value of the config is in an error.
     pub fn check(&self, config: &Value) -> Result<(), SchemaError> {
-        if self.weight.saturating_mul(size(config)) > WORK {
+        let size = Size::of(config);
+        let steps = self.weight.nodes.saturating_mul(size.values);
+        if steps > WORK || self.weight.states.saturating_mul(size.bytes) > MATCHING {
             return Err(SchemaError::TooMuch);
+        }
+        if self.validator.is_valid(config) {
+            return Ok(());
+        }
+        if steps > TELLING {
+            let why = "both are too large to tell where".to_owned();
+            return Err(SchemaError::Mismatch(why));
         }
         let mut told = Vec::new();
         for wrong in self.validator.iter_errors(config).take(TOLD) {
@@ -66,20 +86,51 @@ impl Schema {
             let words = wrong.masked().to_string();
             told.push(format!("{}: {}", shortened(place), shortened(&words)));
         }
-        match told.is_empty() {
-            true => Ok(()),
-            false => Err(SchemaError::Mismatch(told.join("; "))),
-        }
+        Err(SchemaError::Mismatch(told.join("; ")))
     }
 }
 
-/// How many values there are in it.
-fn size(value: &Value) -> u64 {
-    1 + match value {
-        Value::Array(items) => items.iter().map(size).sum(),
-        Value::Object(map) => map.values().map(size).sum(),
-        _ => 0,
+/// How much of a config there is.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    /// Values, long texts and names as several.
+    values: u64,
+    /// Bytes of text and of names.
+    bytes: u64,
+}
+
+impl Size {
+    fn of(value: &Value) -> Self {
+        let mut size = Self::default();
+        size.add(value);
+        size
     }
+
+    fn add(&mut self, value: &Value) {
+        self.values = self.values.saturating_add(1);
+        match value {
+            Value::String(text) => self.add_text(text),
+            Value::Array(items) => items.iter().for_each(|item| self.add(item)),
+            Value::Object(map) => {
+                for (name, value) in map {
+                    self.add_text(name);
+                    self.add(value);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn add_text(&mut self, text: &str) {
+        self.values = self.values.saturating_add(grains(text));
+        // There is something to match in an empty text too.
+        let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        self.bytes = self.bytes.saturating_add(bytes).saturating_add(1);
+    }
+}
+
+fn grains(text: &str) -> u64 {
+    u64::try_from(text.len() / GRAIN).unwrap_or(u64::MAX)
 }
 
 fn shortened(words: &str) -> String {
@@ -92,77 +143,6 @@ fn shortened(words: &str) -> String {
         line.push('…');
     }
     line
-}
-
-/// Weighs a schema with what it refers to, each reference as often as it is used.
-struct Scales<'d> {
-    document: &'d Value,
-    /// What references weigh; None while one is being weighed.
-    known: BTreeMap<&'d str, Option<u64>>,
-}
-
-impl<'d> Scales<'d> {
-    fn weigh(&mut self, part: &'d Value, depth: usize) -> Result<u64, SchemaError> {
-        let Some(left) = depth.checked_sub(1) else {
-            return Err(unusable(format!("it is nested deeper than {DEPTH} levels")));
-        };
-        let mut weight: u64 = 1;
-        match part {
-            Value::Array(items) => {
-                for item in items {
-                    weight = weight.saturating_add(self.weigh(item, left)?);
-                }
-            }
-            Value::Object(map) => {
-                for (key, value) in map {
-                    let more = match (key.as_str(), value) {
-                        ("$ref", Value::String(to)) => self.follow(to, left)?,
-                        (
-                            "$dynamicRef" | "$recursiveRef" | "$id" | "$anchor" | "$dynamicAnchor",
-                            Value::String(_),
-                        ) => {
-                            let why =
-                                format!("'{key}' is not supported, only '$ref' to a part of it");
-                            return Err(unusable(why));
-                        }
-                        // Definitions weigh where they are used.
-                        ("$defs", Value::Object(_)) if std::ptr::eq(part, self.document) => 1,
-                        _ => self.weigh(value, left)?,
-                    };
-                    weight = weight.saturating_add(more);
-                }
-            }
-            _ => {}
-        }
-        if weight > WEIGHT {
-            return Err(unusable("it is too large".to_owned()));
-        }
-        Ok(weight)
-    }
-
-    fn follow(&mut self, to: &'d str, depth: usize) -> Result<u64, SchemaError> {
-        match self.known.get(to) {
-            Some(Some(weight)) => return Ok(*weight),
-            Some(None) => {
-                return Err(unusable(format!(
-                    "'{}' leads back to itself",
-                    shortened(to)
-                )));
-            }
-            None => {}
-        }
-        let target = to
-            .strip_prefix('#')
-            .and_then(|at| self.document.pointer(at));
-        let Some(target) = target else {
-            let why = format!("'{}' is not a part of it", shortened(to));
-            return Err(unusable(why));
-        };
-        self.known.insert(to, None);
-        let weight = self.weigh(target, depth)?;
-        self.known.insert(to, Some(weight));
-        Ok(weight)
-    }
 }
 
 fn unusable(why: String) -> SchemaError {
@@ -215,7 +195,7 @@ mod tests {
             })
             .chain([("d40".to_owned(), json!({"type": "string"}))])
             .collect();
-        let deep = (0..DEPTH).fold(json!({}), |inner, _| json!({"not": inner}));
+        let deep = (0..64).fold(json!({}), |inner, _| json!({"not": inner}));
         for (schema, want) in [
             (json!({"$ref": "#"}), "'#' leads back to itself"),
             (
@@ -254,5 +234,144 @@ mod tests {
         let schema = Schema::parse(&json!({"items": {"anyOf": any}})).unwrap();
         let config: Vec<Value> = (0..20_000).map(|_| json!("x")).collect();
         assert_eq!(schema.check(&config.into()), Err(SchemaError::TooMuch));
+    }
+
+    #[test]
+    fn a_reference_that_others_read_otherwise_is_refused_wherever_it_stands() {
+        let doubling: serde_json::Map<String, Value> = (0..40)
+            .flat_map(|n| {
+                let next = json!({"$ref": format!("#/$defs/%61{}", n + 1)});
+                [
+                    (format!("a{n}"), json!({"allOf": [next, next]})),
+                    (format!("%61{n}"), json!({"type": "object"})),
+                ]
+            })
+            .chain([("%6140".to_owned(), json!({}))])
+            .collect();
+        for (schema, want) in [
+            (
+                json!({"$ref": "#/$defs/%610", "$defs": doubling}),
+                "'#/$defs/%610' is not written plainly",
+            ),
+            (
+                json!({"$ref": "#/$defs/a~2", "$defs": {"a~2": {}}}),
+                "is not written plainly",
+            ),
+            (
+                json!({"$defs": {"x": {"$ref": "#/$defs/ü"}, "ü": {}}}),
+                "is not written plainly",
+            ),
+            (
+                json!({"$defs": {"x": {"$ref": "file:///etc/passwd"}}}),
+                "is not a part of it",
+            ),
+            (
+                json!({"$defs": {"x": {"$id": "https://a.example/b"}}}),
+                "'$id' is not supported",
+            ),
+            (
+                json!({"$defs": {"x": {"not": {"$anchor": "a"}}}}),
+                "'$anchor' is not supported",
+            ),
+            (
+                json!({"not": {"$schema": "http://json-schema.org/draft-04/schema#"}}),
+                "'$schema' is for the whole of it",
+            ),
+        ] {
+            let told = Schema::parse(&schema).unwrap_err().to_string();
+            assert!(told.contains(want), "{schema}: {told}");
+        }
+        let plain = json!({
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "$ref": "#/$defs/a~1b~0c",
+            "$defs": {"a/b~c": {"type": "object", "format": "uri"}},
+        });
+        assert_eq!(Schema::parse(&plain).unwrap().check(&json!({})), Ok(()));
+    }
+
+    #[test]
+    fn a_schema_cannot_be_deepened_by_references_to_what_was_weighed_before() {
+        let links: serde_json::Map<String, Value> = (0..200)
+            .map(|n| {
+                (
+                    format!("d{n}"),
+                    json!({"items": {"$ref": format!("#/$defs/d{}", n + 1)}}),
+                )
+            })
+            .chain([("d200".to_owned(), json!({}))])
+            .collect();
+        let known: Vec<Value> = (0..200)
+            .rev()
+            .map(|n| json!({"$ref": format!("#/$defs/d{n}")}))
+            .collect();
+        let told = Schema::parse(&json!({"prefixItems": known, "$defs": links})).unwrap_err();
+        assert!(told.to_string().contains("nested deeper than"), "{told}");
+    }
+
+    #[test]
+    fn patterns_that_expand_to_too_much_are_refused_before_they_are_compiled() {
+        let many = |pattern: &dyn Fn(usize) -> String, count: usize| -> Vec<Value> {
+            (0..count).map(|n| json!({"pattern": pattern(n)})).collect()
+        };
+        let names: serde_json::Map<String, Value> = (0..200)
+            .map(|n| (format!("(\\pL{{{}}}){n}", 8 + n % 3), json!({})))
+            .collect();
+        for schema in [
+            json!({"allOf": many(&|n| format!("(\\pL{{{}}}){n}", 8 + n % 3), 1000)}),
+            json!({"allOf": many(&|n| format!("(a|b)*a(a|b){{3000}}{n}"), 12)}),
+            json!({"allOf": many(&|n| format!("{}{n}", "(a)".repeat(250)), 20)}),
+            json!({"pattern": "\\pL{1000}"}),
+            json!({"pattern": "((a{1000}){1000}){1000}"}),
+            json!({"pattern": "a".repeat(20_000)}),
+            json!({"$defs": {"unused": {"pattern": "(a{1000}){1000}"}}}),
+            json!({"patternProperties": names}),
+            json!({"propertyNames": {"pattern": "(a{1000}){1000}"}}),
+        ] {
+            let told = Schema::parse(&schema).unwrap_err().to_string();
+            assert!(told.contains("its patterns are too large"), "{told}");
+        }
+    }
+
+    #[test]
+    fn matching_a_long_text_by_large_patterns_is_refused() {
+        let slow = json!({"properties": {"a": {"not": {"pattern": "(a|b)*a(a|b){1000}c"}}}});
+        let slow = Schema::parse(&slow).unwrap();
+        let text = "ab".repeat(100_000);
+        assert_eq!(slow.check(&json!({"a": text})), Err(SchemaError::TooMuch));
+        assert_eq!(
+            slow.check(&json!({"b": [text, text]})),
+            Err(SchemaError::TooMuch)
+        );
+        assert_eq!(slow.check(&json!({"a": "ab".repeat(2_000)})), Ok(()));
+        let names = json!({"patternProperties": {"(a|b)*a(a|b){1000}c": {}}});
+        let names = Schema::parse(&names).unwrap();
+        assert_eq!(names.check(&json!({text: 1})), Err(SchemaError::TooMuch));
+        let many: Vec<Value> = (0..1000)
+            .map(|n| json!({"not": {"minLength": 300_000 + n}}))
+            .collect();
+        let long = Schema::parse(&json!({"properties": {"a": {"oneOf": many}}})).unwrap();
+        let text = "a".repeat(250_000);
+        assert_eq!(long.check(&json!({"a": text})), Err(SchemaError::TooMuch));
+    }
+
+    #[test]
+    fn a_usual_schema_takes_a_large_config() {
+        let name = json!({"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"});
+        let properties: serde_json::Map<String, Value> = (0..20)
+            .map(|n| (format!("p{n}"), json!({"items": {"$ref": "#/$defs/name"}})))
+            .collect();
+        let schema = json!({"type": "object", "properties": properties, "$defs": {"name": name}});
+        let schema = Schema::parse(&schema).unwrap();
+        let config: Vec<Value> = (0..500).map(|n| json!(format!("team-{n}"))).collect();
+        assert_eq!(schema.check(&json!({"p0": config, "p19": config})), Ok(()));
+    }
+
+    #[test]
+    fn not_everything_that_is_wrong_is_kept() {
+        let wrong: Vec<Value> = (0..1000).map(|_| json!({"type": "object"})).collect();
+        let schema = Schema::parse(&json!({"items": {"items": {"allOf": wrong}}})).unwrap();
+        let config: Vec<Value> = (0..4_000).map(Value::from).collect();
+        let told = schema.check(&json!([config])).unwrap_err().to_string();
+        assert!(told.ends_with("both are too large to tell where"), "{told}");
     }
 }
