@@ -206,6 +206,52 @@ fn files_beside_a_kustomization_are_lifted_by_the_load_restrictor_only() -> anyh
     );
     let none = ["build", "app", "--load-restrictor", "LoadRestrictionsNone"];
     ensure!(reeve(&none, root)?.status.success());
+    // A root lifts it up to itself, unless it is asked for.
+    ensure!(
+        reeve(&["build", "app", "--root", "."], root)?
+            .status
+            .success()
+    );
+    let narrow = reeve(&["build", "app", "--root", "app"], root)?;
+    ensure!(text(&narrow.stderr).contains("outside"));
+    let only = "--load-restrictor=LoadRestrictionsRootOnly";
+    let both = reeve(&["build", "app", "--root", ".", only], root)?;
+    ensure!(text(&both.stderr).contains("not in or below"));
+    let neither = [none.as_slice(), &["--root", "."]].concat();
+    ensure!(text(&reeve(&neither, root)?.stderr).contains("exclude each other"));
+    Ok(())
+}
+
+#[test]
+fn what_git_keeps_for_itself_is_no_part_of_the_work_tree() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let root = dir.path();
+    files(
+        root,
+        &[
+            (".git/config", "[a]\n"),
+            (".git/base/kustomization.yaml", "resources: [x.yaml]\n"),
+            (".git/base/x.yaml", MAP),
+        ],
+    )?;
+    for field in [
+        "resources: [.git/base]",
+        "resources: [.git/base/x.yaml]",
+        "resources: [.git/nobody]",
+        "configMapGenerator: [{name: a, files: [.git/config]}]",
+        "configMapGenerator: [{name: a, envs: [.git/config]}]",
+        "patches: [{path: .git/config}]",
+        "openapi: {path: .git/config}",
+    ] {
+        let text_of = format!("{field}\n");
+        files(root, &[("kustomization.yaml", text_of.as_str())])?;
+        let refused = reeve(&["build"], root)?;
+        let said = text(&refused.stderr);
+        ensure!(
+            said.contains("outside of the repository"),
+            "{field}: {said}"
+        );
+    }
     Ok(())
 }
 

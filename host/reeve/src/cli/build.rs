@@ -27,8 +27,8 @@ use plugins::{PluginFlags, switch};
 
 /// Build a kustomization, as `kustomize build` and `kubectl kustomize` do
 ///
-/// With the engine of the controller. Files are read from the git work tree around DIR and nowhere else; outside of one,
-/// from DIR, the directories it names and what lies below them.
+/// With the engine of the controller. Files are read from the git work tree around DIR and nowhere else, and of it not from
+/// .git; outside of one, from DIR, the directories it names and what lies below them.
 #[derive(Args)]
 pub(super) struct BuildArgs {
     /// A directory with a kustomization file, or the address of one in a git repository
@@ -40,16 +40,13 @@ pub(super) struct BuildArgs {
     /// Order of the objects, unless the kustomization has sortOptions
     #[arg(long, value_enum, default_value_t = Reorder::Legacy)]
     reorder: Reorder,
-    /// From where a kustomization may read files: LoadRestrictionsNone lifts every bound, that of the work tree too
-    #[arg(
-        long,
-        value_enum,
-        ignore_case = true,
-        default_value_t = Restrictor::LoadRestrictionsRootOnly
-    )]
-    load_restrictor: Restrictor,
-    /// The directory that files may be read from, when it is not the git work tree around DIR
-    #[arg(long, value_name = "DIR", conflicts_with = "load_restrictor")]
+    /// From where a kustomization may read files: LoadRestrictionsNone lifts every bound, that of the work tree too.
+    /// LoadRestrictionsRootOnly unless --root is given
+    #[arg(long, value_enum, ignore_case = true)]
+    load_restrictor: Option<Restrictor>,
+    /// Let kustomizations read files from anywhere below this directory, not only from below their own, unless
+    /// --load-restrictor LoadRestrictionsRootOnly is given too. It stands in for the git work tree around DIR
+    #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// Label every object with app.kubernetes.io/managed-by
     #[arg(long, env = "KUSTOMIZE_ENABLE_MANAGEDBY_LABEL", hide_env = true, value_parser = on)]
@@ -102,6 +99,15 @@ fn on(text: &str) -> Result<bool, String> {
     }
 }
 
+impl BuildArgs {
+    fn loads(&self) -> Loads {
+        match (self.load_restrictor, &self.root) {
+            (Some(Restrictor::LoadRestrictionsRootOnly), _) | (None, None) => Loads::Kustomization,
+            (Some(Restrictor::LoadRestrictionsNone), _) | (None, Some(_)) => Loads::Tree,
+        }
+    }
+}
+
 pub(super) fn run(args: &BuildArgs, ui: &mut Ui) -> Result<(), CommandError> {
     args.plugins.refuse()?;
     let objects = build(args, ui)?;
@@ -121,10 +127,7 @@ fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Objects, CommandError> {
         },
         provenance: args.explain.is_some(),
         managed_by_label: args.enable_managedby_label == Some(true),
-        loads: match args.load_restrictor {
-            Restrictor::LoadRestrictionsRootOnly if args.root.is_none() => Loads::Kustomization,
-            _ => Loads::Tree,
-        },
+        loads: args.loads(),
         functions: Some(Arc::new(Laptop::new(!args.no_remote_bases))),
         ..Options::default()
     };
@@ -181,12 +184,18 @@ impl Place {
 /// The tree and the path in it that the flags mean.
 fn open(args: &BuildArgs) -> Result<(Disk, Place), CommandError> {
     let directory = disk::directory(Path::new(&args.target))?;
-    let root = match (&args.root, args.load_restrictor) {
-        (Some(root), _) => disk::directory(root)?,
-        (None, Restrictor::LoadRestrictionsNone) => PathBuf::from("/"),
-        (None, Restrictor::LoadRestrictionsRootOnly) => {
-            disk::work_tree(&directory).unwrap_or_else(|| PathBuf::from("/"))
+    let unbound = args.load_restrictor == Some(Restrictor::LoadRestrictionsNone);
+    let root = match &args.root {
+        Some(root) if unbound => {
+            let message = format!(
+                "--root {} and LoadRestrictionsNone, which lifts every bound, exclude each other",
+                root.display()
+            );
+            return Err(CommandError::new(message).hint("leave one of them out"));
         }
+        Some(root) => disk::directory(root)?,
+        None if unbound => PathBuf::from("/"),
+        None => disk::work_tree(&directory).unwrap_or_else(|| PathBuf::from("/")),
     };
     let Ok(below) = directory.strip_prefix(&root) else {
         let message = format!("{} is not below {}", directory.display(), root.display());
@@ -196,7 +205,11 @@ fn open(args: &BuildArgs) -> Result<(Disk, Place), CommandError> {
         path: below.to_string_lossy().into_owned(),
         root: Some(root.clone()),
     };
-    Ok((Disk::new(root), place))
+    let disk = match unbound {
+        true => Disk::everything(),
+        false => Disk::new(root),
+    };
+    Ok((disk, place))
 }
 
 /// Builds, fetches what that wants, and builds again until there is nothing more to want.

@@ -1,6 +1,7 @@
 //! A directory as the tree of a build: read when asked for, and never beyond its root.
 //!
-//! Symbolic links are followed, as kustomize follows them, as long as what they lead to lies below the root.
+//! Symbolic links are followed, as kustomize follows them, as long as what they lead to lies below the root. What git
+//! keeps for itself in `.git` is no part of a work tree.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,9 +16,14 @@ use crate::cli::ui::CommandError;
 /// The largest file.
 const LARGEST: u64 = 64 << 20;
 
+/// Where git keeps what it knows, credentials among it.
+const GIT: &str = ".git";
+
 /// A directory and what lies below it.
 pub(super) struct Disk {
     root: PathBuf,
+    /// Whether `.git` is as any other directory.
+    whole: bool,
     /// What was looked at: the same path is asked about several times, and no build lasts long.
     seen: Mutex<HashMap<String, Option<(Kind, PathBuf)>>>,
 }
@@ -27,8 +33,21 @@ impl Disk {
     pub(super) fn new(root: PathBuf) -> Self {
         Self {
             root,
+            whole: false,
             seen: Mutex::default(),
         }
+    }
+
+    /// Every directory there is, those that git keeps for itself too.
+    pub(super) fn everything() -> Self {
+        let all = Self::new(PathBuf::from("/"));
+        Self { whole: true, ..all }
+    }
+
+    /// Whether a real path is of the tree.
+    fn holds(&self, real: &Path) -> bool {
+        let below = real.strip_prefix(&self.root);
+        below.is_ok_and(|below| self.whole || !below.iter().any(|name| name == GIT))
     }
 
     /// What lies at a path, and where it really is; nothing where that is not below the root.
@@ -51,7 +70,7 @@ impl Disk {
             // A pipe or a device is no file to read from.
             _ => return None,
         };
-        real.starts_with(&self.root).then_some((kind, real))
+        self.holds(&real).then_some((kind, real))
     }
 }
 
@@ -89,6 +108,7 @@ impl Tree for Disk {
         let entries = fs::read_dir(real).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries
             .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| self.whole || name != GIT)
             .collect();
         names.sort();
         names
@@ -96,7 +116,7 @@ impl Tree for Disk {
 
     fn left_out(&self, path: &str) -> Option<&'static str> {
         match self.root.join(path).canonicalize() {
-            Ok(real) if real.starts_with(&self.root) => {
+            Ok(real) if self.holds(&real) => {
                 let meta = fs::metadata(real).ok()?;
                 let special = !meta.is_dir() && !meta.is_file();
                 special.then_some("is a pipe, a socket or a device")
@@ -114,6 +134,8 @@ impl Tree for Disk {
                 let below = real.strip_prefix(&self.root).ok()?;
                 below.to_str().map(str::to_owned)
             }
+            // Nor is told what there is in it.
+            None if !self.holds(&self.root.join(path)) => None,
             // What is not there leads nowhere, nor does what cannot be read; what else was not found leads out.
             None => (fs::symlink_metadata(self.root.join(path)).is_err()
                 || self.left_out(path).is_some())
@@ -138,7 +160,7 @@ pub(super) fn directory(path: &Path) -> Result<PathBuf, CommandError> {
 pub(super) fn work_tree(directory: &Path) -> Option<PathBuf> {
     let mut around = directory.ancestors();
     around
-        .find(|dir| dir.join(".git").exists())
+        .find(|dir| dir.join(GIT).exists())
         .map(Path::to_owned)
 }
 
@@ -167,6 +189,31 @@ mod tests {
         assert_eq!(told("out"), (None, None, None));
         let missing = (Some("missing".to_owned()), None, None);
         assert_eq!(told("missing"), missing);
+        Ok(())
+    }
+
+    #[test]
+    fn what_git_keeps_for_itself_lies_outside_however_it_is_reached() -> std::io::Result<()> {
+        let room = tempfile::tempdir()?;
+        let root = room.path().canonicalize()?;
+        for dir in [".git/hooks", "sub/.git", ".github"] {
+            fs::create_dir_all(root.join(dir))?;
+            fs::write(root.join(dir).join("config"), "a: b\n")?;
+        }
+        symlink(".git/config", root.join("link"))?;
+        let disk = Disk::new(root);
+        for path in [
+            ".git",
+            ".git/config",
+            ".git/none",
+            "sub/.git/config",
+            "link",
+        ] {
+            assert_eq!((disk.real(path), disk.kind(path)), (None, None), "{path}");
+            assert!(disk.read(path).is_err(), "{path}");
+        }
+        assert_eq!(disk.list(""), [".github", "link", "sub"]);
+        assert_eq!(disk.kind(".github/config"), Some(Kind::File));
         Ok(())
     }
 }
