@@ -75,14 +75,26 @@ struct Loader<'a, 'r> {
     /// How many lines of the file lie before what is parsed.
     above: usize,
     marks: Option<&'r mut Marks>,
-    /// Whether a part of the file is read up to the end of its first document.
-    one_of_a_part: bool,
+    which: Which,
+}
+
+/// Which documents are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    All,
+    First,
+    Unfitting,
 }
 
 impl Reader<'_> {
     /// All documents that are not empty.
     pub(crate) fn documents(&self, bytes: &[u8]) -> Result<Vec<Document>, Error> {
-        self.load(bytes, None, false)
+        self.load(bytes, None, Which::All)
+    }
+
+    /// The same, with values that do not fit the tags they were written with: kustomize writes such text into text.
+    pub(crate) fn unfitting(&self, bytes: &[u8]) -> Result<Vec<Document>, Error> {
+        self.load(bytes, None, Which::Unfitting)
     }
 
     /// The first document, unless it is empty. What comes behind it is not looked at, as in kustomize where it wants one.
@@ -91,7 +103,7 @@ impl Reader<'_> {
         bytes: &[u8],
         marks: Option<&mut Marks>,
     ) -> Result<Option<Document>, Error> {
-        Ok(self.load(bytes, marks, true)?.pop())
+        Ok(self.load(bytes, marks, Which::First)?.pop())
     }
 
     /// All documents that are not empty, and where the fields of the last one were written.
@@ -100,19 +112,19 @@ impl Reader<'_> {
         bytes: &[u8],
         marks: &mut Marks,
     ) -> Result<Vec<Document>, Error> {
-        self.load(bytes, Some(marks), false)
+        self.load(bytes, Some(marks), Which::All)
     }
 
     fn load(
         &self,
         bytes: &[u8],
         marks: Option<&mut Marks>,
-        only_first: bool,
+        which: Which,
     ) -> Result<Vec<Document>, Error> {
         let wrong = |line: u32, why: String| Error::new(self.file, Why::Syntax(why)).at_line(line);
         let text = split::text(bytes).map_err(|(line, why)| wrong(line, why))?;
         let parts = match self.typing {
-            _ if only_first || split::is_utf16(bytes) => vec![Part::whole(&text)],
+            _ if which == Which::First || split::is_utf16(bytes) => vec![Part::whole(&text)],
             Typing::Manifest => split::parts(&text).map_err(|(line, why)| wrong(line, why))?,
             Typing::Config => vec![Part::whole(&text)],
         };
@@ -126,7 +138,7 @@ impl Reader<'_> {
             line: 1,
             above: 0,
             marks,
-            one_of_a_part: only_first || self.typing == Typing::Manifest,
+            which,
         };
         for part in parts {
             loader.part(&part)?;
@@ -144,11 +156,12 @@ impl Loader<'_, '_> {
     fn part(&mut self, part: &Part<'_>) -> Result<(), Error> {
         self.above = part.above;
         let mut parser = Parser::new(part.text);
+        let one = self.which == Which::First || self.reader.typing == Typing::Manifest;
         loop {
             let (event, at) = parser.next().map_err(|wrong| self.broken(wrong))?;
             match event {
                 Event::End => return Ok(()),
-                Event::DocumentEnd if self.one_of_a_part => return Ok(()),
+                Event::DocumentEnd if one => return Ok(()),
                 event => self.event(event, at)?,
             }
         }
@@ -416,7 +429,7 @@ impl Loader<'_, '_> {
             Tag::Timestamp => timestamp(&text).is_some(),
             other => plain() == other,
         };
-        if !fits {
+        if !fits && self.which != Which::Unfitting {
             let why = "the value does not fit its tag".to_owned();
             return Err(self.error(at, Why::Invalid(why)));
         }

@@ -1,7 +1,7 @@
 //! How a document was written: quotes, brackets and comments, which its tree does not keep.
 //!
 //! Only what kustomize itself writes again is read here: text in text that a replacement changes (`yaml/restyle.rs`). What
-//! is beyond it (anchors, tags, comments between brackets) is not read, and nothing is kept then.
+//! is beyond it (anchors, most tags, comments between brackets) is not read, and nothing is kept then.
 
 use std::collections::BTreeMap;
 
@@ -98,7 +98,11 @@ impl<'a> Reading<'a> {
     fn value(&mut self, event: Event<'a>, mark: Mark, entry: Option<usize>) -> Option<Look> {
         let bare = |of: &Properties<'_>| of.anchor.is_none() && of.tag.is_none();
         match event {
-            Event::Scalar(text, written, of) if bare(&of) => {
+            Event::Scalar(text, written, of) if of.anchor.is_none() => {
+                let mark = match of.tag {
+                    Some(tag) => self.notes.behind_tag(&tag, mark)?,
+                    None => mark,
+                };
                 if !text.is_empty() || written != Written::Plain {
                     self.notes.fill(entry);
                 }

@@ -248,12 +248,15 @@ impl Writer<'_> {
         let flow = matches!(place, Place::Flow | Place::Key { flow: true });
         let key = matches!(place, Place::Key { .. });
         let looks = resolve(text, Typing::Manifest);
-        if looks != scalar.tag {
-            self.emitter.put(tag_before(scalar.tag));
+        match scalar.tag {
+            Tag::Str if scalar.tagged => self.emitter.put("!!str "),
+            tag if scalar.tagged || looks != tag => self.emitter.put(tag_before(tag)),
+            _ => {}
         }
         let mut shape = shape;
         if shape == Shape::Plain {
-            let typed = scalar.tag == Tag::Str && !scalar.bare && looks != Tag::Str;
+            let text_only = scalar.tag == Tag::Str && !scalar.bare && !scalar.tagged;
+            let typed = text_only && looks != Tag::Str;
             let held = if flow {
                 open.plain && !text.contains(is_flow_indicator)
             } else {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{Mark, Shape, Written};
+use crate::yaml::parse::CORE;
 
 /// How many entries back the owner of a comment is looked for.
 const FAR: usize = 1000;
@@ -90,6 +91,20 @@ impl<'a> Notes<'a> {
         let before: Vec<char> = line.chars().take(mark.column as usize).collect();
         let dash = before.iter().rposition(|c| *c != ' ')?;
         (before.get(dash) == Some(&'-')).then(|| u32::try_from(dash).ok())?
+    }
+
+    /// Where the value begins whose tag begins at `mark`, if it is the tag of a scalar's type and on the line of the value.
+    pub(super) fn behind_tag(&mut self, tag: &str, mark: Mark) -> Option<Mark> {
+        const KEPT: [&str; 6] = ["null", "bool", "int", "float", "timestamp", "str"];
+        let name = tag.strip_prefix(CORE).filter(|name| KEPT.contains(name))?;
+        let rest = self.rest(mark.line as usize, mark.column as usize);
+        let behind = rest.strip_prefix("!!")?.strip_prefix(name)?;
+        let value = behind.trim_start_matches(' ');
+        // What stands behind the tag is all in one byte each.
+        let skipped = u32::try_from(rest.len() - value.len()).ok()?;
+        let begins = behind.len() > value.len() && !value.is_empty() && !value.starts_with('#');
+        let column = mark.column + skipped;
+        begins.then_some(Mark { column, ..mark })
     }
 
     /// How a scalar is written that begins at `mark`; its lines are no comments.
