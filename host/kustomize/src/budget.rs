@@ -11,6 +11,9 @@ use crate::yaml::text_cost;
 
 /// What making one YAML value counts as work.
 const NODE: u64 = 20;
+/// How many values of a kustomization file are no more than values.
+const FEW: u64 = 1_000;
+const NODES: &str = "YAML nodes (each 64 bytes of a text are one): build it in parts";
 
 /// The bounds of one build and what was used of them.
 pub(crate) struct Budget {
@@ -54,7 +57,13 @@ impl Budget {
 
     /// YAML values are made.
     pub(crate) fn nodes(&self, count: u64) -> Result<(), Why> {
-        self.spend(&self.nodes, count, self.limits.nodes, "YAML nodes")
+        self.spend(&self.nodes, count, self.limits.nodes, NODES)
+    }
+
+    /// Values of `file` are read into fields that know where they stand, which is more than the values are.
+    pub(crate) fn fields(&self, values: u64, file: &str) -> Result<(), Why> {
+        let cost = values.saturating_mul(1 + text_cost(file));
+        self.nodes(cost.saturating_sub(FEW))
     }
 
     /// A text is copied.
@@ -88,7 +97,7 @@ impl Budget {
         let aside = Self::new(limits).stopped_by(self.stop.clone());
         let seen = look(&aside);
         if self.nodes.get().saturating_add(aside.nodes.get()) > self.limits.nodes {
-            let (what, limit) = ("YAML nodes", self.limits.nodes);
+            let (what, limit) = (NODES, self.limits.nodes);
             return Err(Why::Limit { what, limit });
         }
         self.steps(aside.steps.get() + NODE * aside.nodes.get())?;

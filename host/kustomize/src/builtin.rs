@@ -20,6 +20,9 @@ use crate::transform::{image, label, name, namespace, replacement, replica, valu
 use crate::yaml::{Mapping, Node, Tag};
 use crate::{patch, path};
 
+/// What copying a value and comparing it with its copy counts.
+const COMPARING: u64 = 3;
+
 /// The label by which a validator may tell that it was there.
 const VALIDATED_BY: &str = "validated-by";
 
@@ -44,7 +47,7 @@ pub(crate) fn generate(
             if session.metadata.tracked {
                 resource.origin = Some(origin::of_config(session, config));
             }
-            all.absorb(resource, place)?;
+            all.absorb(session, resource, place)?;
         }
     }
     Ok(())
@@ -73,8 +76,8 @@ pub(crate) fn validate(
     resources: &mut Vec<Resource>,
 ) -> Result<(), Error> {
     for one in &listed(session, kustomization, &kustomization.validators, trail)? {
-        let cost = resources.iter().map(|resource| resource.node.cost()).sum();
-        let charge = session.budget.steps(cost);
+        let cost: u64 = resources.iter().map(|resource| resource.node.cost()).sum();
+        let charge = session.budget.steps(COMPARING * cost);
         charge.map_err(|why| Error::in_place(&one.place, why))?;
         let before = resources.clone();
         change(session, kustomization, one, resources)?;
@@ -135,7 +138,11 @@ fn listed(
     both.map(|(config, place)| {
         let ask = match Function::read(session, dir, &config, &place)? {
             Some(function) => Ask::Function(function),
-            None => Ask::Builtin(read(&config, &place)?),
+            None => {
+                let charge = session.budget.fields(config.node.values(), &place.file);
+                charge.map_err(|why| Error::in_place(&place, why))?;
+                Ask::Builtin(read(&config, &place)?)
+            }
         };
         Ok(Listed { config, place, ask })
     })

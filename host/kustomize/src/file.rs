@@ -171,6 +171,8 @@ impl Kustomization {
                 ..Self::default()
             });
         };
+        let charge = budget.fields(document.node.values(), file);
+        charge.map_err(|why| Error::new(file, why))?;
         decode::unite(&mut document.node);
         let mut read = Self::decode(&Cursor::root(file, &marks, &document.node))?;
         let set = document.node.map().into_iter().flat_map(Mapping::iter);

@@ -14,7 +14,7 @@ use crate::error::{Error, Place};
 use crate::file::{Generator, GeneratorOptions, Kustomization};
 use crate::resource::{Resource, field_mapping};
 use crate::session::Session;
-use crate::yaml::{Mapping, Node, Scalar, Style};
+use crate::yaml::{Mapping, Node, Scalar, Style, text_cost};
 use crate::{origin, path};
 pub(crate) use hash::suffix as hash_suffix;
 use source::Pair;
@@ -56,15 +56,8 @@ pub(crate) fn one(
         .map_err(|why| Error::in_place(&generator.place, why))?;
     let options = generator.options.or(options);
     let pairs = source::pairs(session, path::parent(file), generator)?;
-    let cost = pairs
-        .iter()
-        // Written out, a byte may take four.
-        .map(|pair| 1 + pair.value.len() as u64 / 16)
-        .sum();
-    session
-        .budget
-        .nodes(cost)
-        .map_err(|why| Error::in_place(&generator.place, why))?;
+    let charge = session.budget.nodes(cost(&pairs, &options));
+    charge.map_err(|why| Error::in_place(&generator.place, why))?;
 
     let mut node = Node::empty_mapping();
     let secret = kind == "Secret";
@@ -94,6 +87,15 @@ pub(crate) fn one(
         resource.origin = Some(origin::of_builtin(session, file, &builtin));
     }
     Ok(resource)
+}
+
+/// What the data of a generator counts, and what every one of them gets.
+fn cost(pairs: &[Pair], options: &GeneratorOptions) -> u64 {
+    // Written out, a byte may take four.
+    let data = pairs.iter().map(|pair| 1 + pair.value.len() as u64 / 16);
+    let texts = options.labels.iter().chain(&options.annotations);
+    let texts = texts.map(|(key, value)| text_cost(key) + text_cost(value));
+    data.sum::<u64>() + texts.sum::<u64>()
 }
 
 fn set(node: &mut Node, key: &str, value: Node) {
@@ -185,15 +187,16 @@ fn base64_lines(bytes: &[u8]) -> String {
     lines
 }
 
-/// Puts the data of `old` below that of `new`: `behavior: merge`.
-pub(crate) fn merge_data(old: &Resource, new: &mut Resource) -> Result<(), Error> {
-    let mut values = texts(&old.node, "data");
+/// Puts the data of `old` below that of `new`: `behavior: merge`. The data of `old` goes over, so that a thousand merges
+/// copy nothing a thousand times; `tidy` tells that an earlier merge has left it, whose values are as they are to be.
+pub(crate) fn merge_data(old: &mut Resource, new: &mut Resource, tidy: bool) -> Result<(), Error> {
+    let mut values = take_texts(&mut old.node, "data", tidy);
     if new.api_version() == "v1" && new.kind() == "Secret" {
         encode_strings(old, &mut values)?;
     }
-    values.extend(texts(&new.node, "data").into_pairs());
-    let mut binary = texts(&old.node, "binaryData");
-    binary.extend(texts(&new.node, "binaryData").into_pairs());
+    values.extend(take_texts(&mut new.node, "data", false).into_pairs());
+    let mut binary = take_texts(&mut old.node, "binaryData", tidy);
+    binary.extend(take_texts(&mut new.node, "binaryData", false).into_pairs());
     let Some(map) = new.node.map_mut() else {
         return Ok(());
     };
@@ -224,12 +227,18 @@ fn encode_strings(old: &Resource, values: &mut Mapping) -> Result<(), Error> {
     Ok(())
 }
 
-fn texts(node: &Node, field: &str) -> Mapping {
-    let map = node.get(field).and_then(Node::map);
-    map.into_iter()
-        .flat_map(Mapping::iter)
-        .map(|(k, v)| (k.clone(), data(v.text())))
-        .collect()
+/// The values of a field, taken out of it, each as data is written.
+fn take_texts(node: &mut Node, field: &str, tidy: bool) -> Mapping {
+    let Some(Node::Map(map)) = node.get_mut(field) else {
+        return Mapping::new();
+    };
+    let mut values = std::mem::take(map);
+    if !tidy {
+        for value in values.values_mut() {
+            *value = data(value.text());
+        }
+    }
+    values
 }
 
 /// Adds the hashes of their content to the names of generated resources.

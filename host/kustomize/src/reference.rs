@@ -20,43 +20,84 @@ pub(crate) fn follow(
     resources: &mut [Resource],
 ) -> Result<(), Error> {
     let known = Known::new(resources);
-    let fields: usize = config.references.iter().map(|r| 1 + r.fields.len()).sum();
+    let fields = Fields::of(config);
     for index in 0..resources.len() {
         let Some(resource) = resources.get(index) else {
             continue;
         };
-        let charge = session.budget.steps(fields as u64);
-        charge.map_err(|why| resource.error(&why.to_string()))?;
         let Some(me) = known.candidates.get(index) else {
             continue;
         };
         let referrer = Referrer::new(resource, me);
-        for references in &config.references {
-            for spec in references
-                .fields
-                .iter()
-                .filter(|spec| referrer.is_meant(spec))
-            {
-                let Some(resource) = resources.get_mut(index) else {
-                    continue;
-                };
-                if referrer.blank_namespace {
-                    let why = "namespace must be text: fill it in or leave it out";
-                    return Err(resource.error(&format!("subjects: {why}")));
-                }
-                let finder = Finder {
-                    known: &known,
-                    referrer: &referrer,
-                    references,
-                    spec,
-                    session,
-                };
-                spec.visit(resource, &session.budget, &mut |node| finder.set(node))
-                    .map_err(|why| resource.error(&why))?;
+        let (of_kind, of_all) = fields.of_kind(&referrer.original_kind);
+        let charge = session
+            .budget
+            .steps(LOOKING * (of_kind.len() + of_all.len()) as u64);
+        charge.map_err(|why| resource.error(&why.to_string()))?;
+        let both = merged(of_kind, of_all);
+        for (_, references, spec) in both.filter(|(_, _, spec)| referrer.is_meant(spec)) {
+            let Some(resource) = resources.get_mut(index) else {
+                continue;
+            };
+            if referrer.blank_namespace {
+                let why = "namespace must be text: fill it in or leave it out";
+                return Err(resource.error(&format!("subjects: {why}")));
             }
+            let finder = Finder {
+                known: &known,
+                referrer: &referrer,
+                references,
+                spec,
+                session,
+            };
+            spec.visit(resource, &session.budget, &mut |node| finder.set(node))
+                .map_err(|why| resource.error(&why))?;
         }
     }
     Ok(())
+}
+
+/// What looking for one field in one object counts.
+const LOOKING: u64 = 16;
+
+/// One field that names objects, and its place among all.
+type Named<'a> = (usize, &'a References, &'a FieldSpec);
+
+/// All fields that name objects, by the kind whose field each is: an object has those of its kind and those of all kinds.
+struct Fields<'a>(BTreeMap<&'a str, Vec<Named<'a>>>);
+
+impl<'a> Fields<'a> {
+    fn of(config: &'a Config) -> Self {
+        let mut by_kind: BTreeMap<&str, Vec<Named<'a>>> = BTreeMap::new();
+        let pairs = config.references.iter();
+        let pairs = pairs.flat_map(|of| of.fields.iter().map(move |spec| (&**of, spec)));
+        for (at, (references, spec)) in pairs.enumerate() {
+            let kind = by_kind.entry(&spec.gvk.kind).or_default();
+            kind.push((at, references, spec));
+        }
+        Self(by_kind)
+    }
+
+    /// The fields of this kind, and those of all.
+    fn of_kind(&self, kind: &str) -> (&[Named<'a>], &[Named<'a>]) {
+        let of = |kind: &str| self.0.get(kind).map_or(&[][..], Vec::as_slice);
+        match kind {
+            "" => (&[], of("")),
+            kind => (of(kind), of("")),
+        }
+    }
+}
+
+/// Two lists in order as one.
+fn merged<'f, 'a>(one: &'f [Named<'a>], other: &'f [Named<'a>]) -> impl Iterator<Item = Named<'a>> {
+    let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
+    std::iter::from_fn(move || {
+        let first = match (one.peek(), other.peek()) {
+            (Some((a, ..)), Some((b, ..))) => a < b,
+            (first, _) => first.is_some(),
+        };
+        if first { one.next() } else { other.next() }.copied()
+    })
 }
 
 /// What is asked of an object that may be referred to.

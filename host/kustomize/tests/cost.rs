@@ -135,3 +135,59 @@ fn building_and_printing_hold_at_most_25_times_what_is_read() {
     let (_, most) = cost(|| assert!(print() > read / 2));
     assert!(most < 25 * read as i64, "{most} bytes for {read}");
 }
+
+#[test]
+fn twice_as_many_merges_into_one_object_cost_twice_as_much() {
+    let cost_of = |count: usize| {
+        let merge = |n| format!("- {{name: a, behavior: merge, literals: [k{n}=v]}}\n");
+        let merges: String = (0..count).map(merge).collect();
+        let text = format!("configMapGenerator:\n- {{name: a, literals: [a=b]}}\n{merges}");
+        let tree: MemoryTree = [("kustomization.yaml", text)].into_iter().collect();
+        cost(|| assert_eq!(build(&tree, "", &Options::default()).unwrap().len(), 1)).0
+    };
+    // The first build also makes what all builds share.
+    cost_of(1);
+    let (some, twice) = (cost_of(200), cost_of(400));
+    assert!(twice < some * 5 / 2, "{some} allocations, then {twice}");
+}
+
+#[test]
+fn what_is_read_into_fields_is_bounded_as_what_is_held_of_it() {
+    let nodes = 50_000;
+    let options = Options {
+        limits: Limits {
+            nodes,
+            ..Limits::default()
+        },
+        ..Options::default()
+    };
+    let long = "d".repeat(1_000);
+    for (dir, field, most) in [
+        ("", "configMapGenerator:\n- name: a\n  literals:\n", 12_000),
+        ("", "resources:\n", 15_000),
+        (long.as_str(), "resources:\n", 2_000),
+    ] {
+        let held = |count: usize| {
+            let items: String = (0..count).map(|n| format!("  - {n}=\n")).collect();
+            let file = format!("{dir}/kustomization.yaml");
+            let tree: MemoryTree = [(file, format!("{field}{items}"))].into_iter().collect();
+            let mut said = String::new();
+            let (_, held) = cost(|| {
+                let built = build(&tree, dir, &options);
+                said = built
+                    .err()
+                    .map_or_else(String::new, |error| error.to_string());
+            });
+            (held, said)
+        };
+        let (within, said) = held(most);
+        assert!(!said.contains("YAML nodes"), "{said}");
+        assert!(within < 256 * nodes as i64, "{within} bytes for {most}");
+        let (beyond, said) = held(4 * most);
+        assert!(
+            said.contains("YAML nodes") && said.contains("64 bytes"),
+            "{said}"
+        );
+        assert!(beyond < 256 * nodes as i64, "{beyond} bytes");
+    }
+}

@@ -31,7 +31,8 @@ pub(crate) fn apply(
         .iter_mut()
         .filter(|r| r.kind() != "CustomResourceDefinition")
     {
-        find_containers(&mut resource.node, &mut set).map_err(|why| resource.error(&why))?;
+        let found = find_containers(&mut resource.node, &session.budget, &mut set);
+        found.map_err(|why| resource.error(&why))?;
         for spec in fields {
             spec.apply(resource, None, &session.budget, &mut set)
                 .map_err(|why| resource.error(&why))?;
@@ -86,12 +87,15 @@ fn is_tail(text: &str) -> bool {
 
 fn find_containers(
     node: &mut Node,
+    budget: &Budget,
     set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
 ) -> Result<(), String> {
     match node {
         Node::Map(map) => {
+            let charge = budget.steps(map.len() as u64);
+            charge.map_err(|why| why.to_string())?;
             for (key, value) in map.iter_mut() {
-                find_containers(value, set)?;
+                find_containers(value, budget, set)?;
                 if let ("containers" | "initContainers", Node::Seq(items)) = (key.as_str(), value) {
                     let images = items.iter_mut().filter_map(|item| item.get_mut("image"));
                     images.into_iter().try_for_each(&mut *set)?;
@@ -101,7 +105,7 @@ fn find_containers(
         }
         Node::Seq(items) => items
             .iter_mut()
-            .try_for_each(|item| find_containers(item, set)),
+            .try_for_each(|item| find_containers(item, budget, set)),
         Node::Scalar(_) => Ok(()),
     }
 }
@@ -115,6 +119,13 @@ fn update(
     if !node.is_scalar() {
         return Err(format!("image must be a string, not {}", node.kind_name()));
     }
+    // Comparing ends at the first letter that differs, an expression goes through all of them.
+    let cost = match named {
+        Named::Plain(_) => 1,
+        Named::Pattern(pattern) => pattern.cost() + node.raw_text().len() as u64 / 4,
+    };
+    let charge = session.budget.steps(cost);
+    charge.map_err(|why| why.to_string())?;
     if named.fits(node.raw_text()) {
         let new = replaced(node.raw_text(), image);
         session.budget.text(&new).map_err(|why| why.to_string())?;

@@ -184,6 +184,15 @@ impl Node {
         }
     }
 
+    /// How many values it is, with all in it.
+    pub(crate) fn values(&self) -> u64 {
+        1 + match self {
+            Self::Scalar(_) => 0,
+            Self::Seq(seq) => seq.iter().map(Self::values).sum(),
+            Self::Map(map) => map.values().map(Self::values).sum::<u64>(),
+        }
+    }
+
     /// Whether it can be printed, or which value in it cannot.
     pub(crate) fn printable(&self) -> Result<(), Unprintable> {
         match self {

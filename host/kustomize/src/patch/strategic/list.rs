@@ -3,6 +3,8 @@
 //! Items of the patch come first, then what the list had. An item is known by the text of its keys; where none of the
 //! items has the second key, the first is enough.
 
+mod unique;
+
 use super::{Context, DIRECTIVE, Directive, Outcome, With, directive, walk};
 use crate::schema::Shape;
 use crate::yaml::{Node, Scalar, Typing, resolve};
@@ -75,6 +77,11 @@ fn items(
     shape: Option<Shape<'_>>,
     context: &Context<'_>,
 ) -> Result<(), String> {
+    if let [] | [_] = keys
+        && unique::merge(dest, &mut with, keys.first().unwrap_or(&""), shape, context)?
+    {
+        return Ok(());
+    }
     let (keys, list) = wanted(dest, &with, keys, context)?;
     if list.is_empty() {
         return Ok(());

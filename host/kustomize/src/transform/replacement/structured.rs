@@ -9,6 +9,9 @@ use crate::budget::Budget;
 use crate::fieldpath;
 use crate::yaml::{self, Node, Reader, Typing, text_cost};
 
+/// What a byte of a text counts that is read and written again.
+const BYTE: u64 = 8;
+
 /// Writes into the document that a text on the way of `steps` is; nothing if there is none, or the path is not in it.
 pub(super) fn write(
     writer: &Writer<'_>,
@@ -23,6 +26,9 @@ pub(super) fn write(
         return Ok(None);
     };
     let budget = &writer.session.budget;
+    // Read here, and for its quotes and comments once more, then written.
+    let charge = budget.steps(BYTE * text.len() as u64);
+    charge.map_err(|why| why.to_string())?;
     let parsed = budget.aside(|aside| parse(aside, &text));
     let Some(mut document) = parsed.map_err(|why| why.to_string())? else {
         return Ok(None);
@@ -58,7 +64,7 @@ fn parse(budget: &Budget, text: &str) -> Option<Node> {
         typing: Typing::Manifest,
         budget,
     };
-    let documents = reader.documents(text.as_bytes()).ok()?;
+    let documents = reader.unfitting(text.as_bytes()).ok()?;
     documents.into_iter().next().map(|d| d.node)
 }
 
