@@ -4,6 +4,7 @@
 //! item of a list on the way is visited.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::OnceLock;
 
 use crate::budget::Budget;
@@ -25,7 +26,7 @@ pub(crate) struct Gvk {
 }
 
 /// A field of some kinds.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct FieldSpec {
     pub(crate) gvk: Gvk,
     /// Whether the field is made where it is missing.
@@ -33,6 +34,13 @@ pub(crate) struct FieldSpec {
     pub(crate) path: Text,
     /// Of the path, once they are asked for: most of kustomize's own never are.
     steps: OnceLock<Vec<Step>>,
+}
+
+/// Without the steps, which are there or not.
+impl fmt::Debug for FieldSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {} {}", self.gvk, self.create, self.path)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
