@@ -22,6 +22,7 @@ use crate::images::Images;
 use crate::index::Index;
 use crate::observe::Metrics;
 use crate::renders::Renders;
+use crate::schemas::Schemas;
 use crate::store::Store;
 
 /// Everything a run may touch.
@@ -42,6 +43,7 @@ pub struct Context {
     pub(crate) base_mirrors: Vec<Rewrite>,
     pub(crate) store: Store,
     pub(crate) renders: Renders,
+    pub(crate) schemas: Schemas,
     pub(crate) images: Images,
     pub(crate) sandbox: Sandbox,
     /// Whether provider plugins may be sent to hosts over plain HTTP, and registries on this machine are spoken to over it.

@@ -21,5 +21,6 @@ pub mod observe;
 pub mod oci;
 mod places;
 mod renders;
+mod schemas;
 pub mod store;
 mod transform;

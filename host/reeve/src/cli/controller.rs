@@ -32,6 +32,7 @@ use crate::index::Index;
 use crate::observe::Metrics;
 use crate::observe::trace::{self, Encoding, Level};
 use crate::renders::Renders;
+use crate::schemas::Schemas;
 use crate::store::{self, Store};
 
 /// Run the controller
@@ -291,6 +292,7 @@ async fn context(
         base_mirrors: args.remote_base_mirror.clone(),
         store,
         renders: Renders::new(),
+        schemas: Schemas::new(),
         images: Images::new(),
         sandbox,
         plain_http: args.plain_http_providers,

@@ -150,9 +150,9 @@ async fn callable(ctx: &Context, wanted: &Wanted<'_>) -> Result<Callable, Explai
             "spec.world names the interface that it was built for: `reeve plugin inspect` tells";
         return Err(Explained::new(Reason::PluginFailed, Turn::Owner, message).with_hint(hint));
     }
-    let config = config::of(ctx, id, component, facts.schema.as_ref()).await?;
-    // compile, or find it compiled
     let turn = whose(ctx, id);
+    let config = config::of(ctx, id, &turn, component, facts.schema.as_ref()).await?;
+    // compile, or find it compiled
     let module = ctx.sandbox.load(&turn, &read.bytes, world).await;
     let module = module.map_err(|why| read.failed(&why))?;
     Ok(Callable {
@@ -163,7 +163,7 @@ async fn callable(ctx: &Context, wanted: &Wanted<'_>) -> Result<Callable, Explai
     })
 }
 
-/// Whose turn is taken for compiling it; the platform's own takes nobody's.
+/// Whose turn is taken for its config and for compiling it; the platform's own takes nobody's.
 fn whose(ctx: &Context, id: &PluginId) -> String {
     match id {
         PluginId::Platform(_) => String::new(),

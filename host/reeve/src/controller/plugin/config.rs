@@ -7,16 +7,18 @@ use reeve_api::name::ObjectName;
 use reeve_api::plugin::{Component, ConfigKind, ConfigReference};
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::plugin::{Part, PluginId, Schema, combine};
+use reeve_core::plugin::{Part, PluginId, combine};
 use serde_json::Value;
 
 use crate::cluster::SecretError;
 use crate::context::Context;
+use crate::schemas::CheckError;
 
-/// The whole config, as JSON.
+/// The whole config, as JSON. It is held against the schema in the turn of `whose`.
 pub(super) async fn of(
     ctx: &Context,
     id: &PluginId,
+    whose: &str,
     component: &Component,
     schema: Option<&Value>,
 ) -> Result<String, Explained> {
@@ -35,12 +37,16 @@ pub(super) async fn of(
         return Ok(config);
     };
     let value: Value = serde_json::from_str(&config).map_err(|why| invalid(why.to_string()))?;
-    Schema::parse(schema)
-        .and_then(|schema| schema.check(&value))
-        .map_err(|why| {
-            invalid(format!("spec.config: {why}"))
-                .with_hint("`reeve plugin inspect` shows the schema that the component carries")
-        })?;
+    let fits = ctx.schemas.check(whose, schema.clone(), value).await;
+    fits.map_err(|why| {
+        // What took too long, or crashed, may do better the next time.
+        let turn = match why {
+            CheckError::Refused(_) => turn,
+            CheckError::Late(_) | CheckError::Crashed => Turn::Retry,
+        };
+        Explained::new(Reason::InvalidSpec, turn, format!("spec.config: {why}"))
+            .with_hint("`reeve plugin inspect` shows the schema that the component carries")
+    })?;
     Ok(config)
 }
 
