@@ -13,15 +13,26 @@ use super::send::Raw;
 use super::slots::{Purse, authority};
 use super::words::{Answer, SecretField};
 
-/// Headers that a guest may see; and those that begin with one of `SHOWN_BEGINNING`.
+/// Headers that a guest may see. By their whole names: a forge could write a secret into the rest of one.
 const SHOWN: &[&str] = &[
     "content-type",
     "link",
     "location",
+    "ratelimit",
+    "ratelimit-limit",
+    "ratelimit-observed",
+    "ratelimit-policy",
+    "ratelimit-remaining",
+    "ratelimit-reset",
+    "ratelimit-resettime",
     "retry-after",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "x-ratelimit-resource",
+    "x-ratelimit-used",
     "x-total-count",
 ];
-const SHOWN_BEGINNING: &[&str] = &["ratelimit-", "x-ratelimit-"];
 const MAX_FIELDS: usize = 16;
 
 /// Makes `raw`, which came from `url`, fit for a guest.
@@ -44,6 +55,7 @@ pub(super) async fn open(
     let blank = move || {
         let headers = headers
             .into_iter()
+            .filter(|(name, _)| blanker.blank(name) == *name)
             .map(|(name, value)| (name, blanker.blank(&value)))
             .collect();
         (headers, blanker.blank(&body))
@@ -105,12 +117,9 @@ fn take(
 }
 
 fn shown(headers: &HeaderMap) -> Vec<(String, String)> {
-    let is_shown = |name: &str| {
-        SHOWN.contains(&name) || SHOWN_BEGINNING.iter().any(|begin| name.starts_with(begin))
-    };
     let mut shown: Vec<(String, String)> = headers
         .iter()
-        .filter(|(name, _)| is_shown(name.as_str()))
+        .filter(|(name, _)| SHOWN.contains(&name.as_str()))
         .filter_map(|(name, value)| {
             let value = value.to_str().ok()?;
             Some((name.as_str().to_owned(), value.to_owned()))

@@ -238,7 +238,8 @@ async fn an_echo_never_brings_the_secret_back() {
 #[tokio::test]
 async fn a_secret_in_a_header_of_the_answer_is_blanked_and_odd_headers_are_not_shown() {
     let headers = "location: /x?t=t0p%2Fs3cr3t%2Bt%22ken\r\nset-cookie: a=b\r\n\
-         Link: <http://h/?page=2>; rel=\"next\"\r\nx-ratelimit-remaining: 3\r\nserver: x\r\n";
+         Link: <http://h/?page=2>; rel=\"next\"\r\nx-ratelimit-remaining: 3\r\nserver: x\r\n\
+         x-ratelimit-t0p: 1\r\nratelimit-s3cr3t: 1\r\n";
     let server = Server::start(vec![Says::Body(302, headers, String::new())]).await;
     let answer = one(&provider(&[&server.host()]), with_token(&server.url("/")))
         .await
