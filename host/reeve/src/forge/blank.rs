@@ -1,9 +1,10 @@
 //! Takes every trace of a secret out of what a forge says.
 //!
 //! A forge may repeat what it was sent: as it is, escaped for JSON, HTML or a URL, in base64 (wherever in a longer text it
-//! begins), in hexadecimal, broken into lines. So an answer is read in each of these ways, and what reads as a secret in
-//! one of them is blanked where it stands. One pass a way, whatever the answer holds. What it deliberately doesn't: find a
-//! secret that the forge changed (half of it, reversed); a forge that wants to betray a secret it was given can.
+//! begins), in hexadecimal, broken into lines, as UTF-16, in capitals, cut short. So an answer is read in each of these
+//! ways, and what reads as a secret, or as most of one, is blanked where it stands. One pass a way, whatever the answer
+//! holds. What it deliberately doesn't: find a secret that the forge changed in a way of its own (half of it, reversed); a
+//! forge that wants to betray a secret it was given can.
 
 use std::ops::Range;
 
@@ -34,43 +35,61 @@ struct Edges {
     behind: bool,
 }
 
+/// Of a secret that is cut short, at least so many bytes, and three quarters, are recognised.
+const SHORTEST: usize = 8;
+
+/// What is looked for.
+#[derive(Clone)]
+struct Needle {
+    text: Vec<u8>,
+    edges: Edges,
+    /// How much of the form is missing before and behind it: up to that much is blanked with it.
+    before: usize,
+    behind: usize,
+}
+
 /// Finds these secrets, in all their forms.
 pub(super) struct Blanker {
     /// What stands on lines, as it stands.
     plain: AhoCorasick,
     /// The same without blanks and line ends, for texts without them.
     squeezed: AhoCorasick,
-    /// Whether the characters before and behind a pattern of that number hold some of its bits.
-    edges: Vec<Edges>,
+    /// By the number of the pattern.
+    needles: Vec<Needle>,
 }
 
 impl Blanker {
     pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a Secret>) -> Self {
         let mut needles = Vec::new();
-        let mut edges = Vec::new();
         for secret in secrets {
-            for (needle, edge) in forms(secret.expose()) {
-                needles.push(needle);
-                edges.push(edge);
+            for (form, edges) in forms(secret.expose()) {
+                needles.extend(most_of(&form, edges, secret.expose().len()));
+                needles.push(Needle {
+                    text: form,
+                    edges,
+                    before: 0,
+                    behind: 0,
+                });
             }
         }
-        let squeezed: Vec<Vec<u8>> = needles
+        let plain: Vec<&[u8]> = needles.iter().map(|needle| &*needle.text).collect();
+        let squeezed: Vec<Vec<u8>> = plain
             .iter()
-            .map(|needle| {
-                let kept = needle.iter().filter(|byte| !byte.is_ascii_whitespace());
+            .map(|text| {
+                let kept = text.iter().filter(|byte| !view::is_squeezed(**byte));
                 kept.copied().collect()
             })
             .collect();
         Self {
-            plain: automaton(&needles),
+            plain: automaton(&plain),
             squeezed: automaton(&squeezed),
-            edges,
+            needles,
         }
     }
 
     /// `text` without them.
     pub(super) fn blank(&self, text: &str) -> String {
-        if self.edges.is_empty() {
+        if self.needles.is_empty() {
             return text.to_owned();
         }
         let raw = View::of(text.as_bytes());
@@ -90,18 +109,15 @@ impl Blanker {
     }
 
     /// Where the text itself has what reads as a secret in `view`.
-    fn in_view(&self, needles: &AhoCorasick, view: &View<'_>) -> Vec<Range<usize>> {
+    fn in_view(&self, automaton: &AhoCorasick, view: &View<'_>) -> Vec<Range<usize>> {
         let mut found: Vec<Range<usize>> = Vec::new();
-        for hit in needles.find_overlapping_iter(view.bytes()) {
-            let (mut start, mut end) = (hit.start(), hit.end());
-            let edges = self.edges.get(hit.pattern().as_usize());
-            let edges = edges.copied().unwrap_or_default();
-            if edges.before && start > 0 && view.is_base64(start - 1) {
-                start -= 1;
-            }
-            if edges.behind && view.is_base64(end) {
-                end += 1;
-            }
+        for hit in automaton.find_overlapping_iter(view.bytes()) {
+            let Some(needle) = self.needles.get(hit.pattern().as_usize()) else {
+                continue;
+            };
+            let covered = found.last().map_or(0, |last| last.end);
+            let hit = hit.start()..hit.end();
+            let Range { mut start, mut end } = needle.widened(hit, covered, view);
             // Ends grow; whatever this one covers is covered.
             while let Some(last) = found.last().filter(|last| last.end > start) {
                 start = start.min(last.start);
@@ -114,9 +130,68 @@ impl Blanker {
     }
 }
 
-fn automaton(needles: &[Vec<u8>]) -> AhoCorasick {
+impl Needle {
+    /// With what belongs to it beside a hit. What is `covered` is not looked at again: each byte once, whatever comes.
+    fn widened(&self, hit: Range<usize>, covered: usize, view: &View<'_>) -> Range<usize> {
+        let Range { mut start, mut end } = hit;
+        if self.edges.before && start > 0 && view.is_base64(start - 1) {
+            start -= 1;
+        }
+        if self.edges.behind && view.is_base64(end) {
+            end += 1;
+        }
+        if view.is_squeezed() {
+            // Words have no ends there.
+            return start..end;
+        }
+        let (first, last) = (start.saturating_sub(self.before), end + self.behind);
+        while start > first.max(covered) && view.goes_on(start - 1) {
+            start -= 1;
+        }
+        if end < last {
+            end = end.max(covered);
+        }
+        while end < last && view.goes_on(end) {
+            end += 1;
+        }
+        start..end
+    }
+}
+
+/// The beginning and the end of a form, as short as they may be, of a secret of so many bytes.
+fn most_of(form: &[u8], edges: Edges, secret: usize) -> Vec<Needle> {
+    let kept = (secret * 3).div_ceil(4).max(SHORTEST);
+    if kept >= secret {
+        return Vec::new();
+    }
+    // As much of the form as that is of the secret.
+    let kept = (form.len() * kept).div_ceil(secret);
+    let missing = form.len() - kept;
+    let beginning = Needle {
+        text: form.get(..kept).unwrap_or_default().to_vec(),
+        edges: Edges {
+            behind: false,
+            ..edges
+        },
+        before: 0,
+        behind: missing,
+    };
+    let end = Needle {
+        text: form.get(missing..).unwrap_or_default().to_vec(),
+        edges: Edges {
+            before: false,
+            ..edges
+        },
+        before: missing,
+        behind: 0,
+    };
+    vec![beginning, end]
+}
+
+fn automaton(needles: &[impl AsRef<[u8]>]) -> AhoCorasick {
     AhoCorasick::builder()
         .match_kind(MatchKind::Standard)
+        .ascii_case_insensitive(true)
         // A table with a row for each byte of each secret would be a thousand times as large.
         .kind(Some(AhoCorasickKind::ContiguousNFA))
         .build(needles)
@@ -143,7 +218,6 @@ fn encoded(bytes: &[u8]) -> Vec<(Vec<u8>, Edges)> {
     let mut forms = vec![
         (bytes.to_vec(), Edges::default()),
         (hex::encode(bytes).into_bytes(), Edges::default()),
-        (hex::encode_upper(bytes).into_bytes(), Edges::default()),
     ];
     for before in 0..3_usize {
         let mut shifted = vec![0; before];
@@ -174,7 +248,8 @@ fn blanked(text: &str, mut found: Vec<Range<usize>>) -> String {
     let mut clean = Vec::with_capacity(bytes.len());
     let mut at = 0;
     for range in found {
-        if range.start >= at {
+        // What touches the one before is blanked with it.
+        if range.start > at || at == 0 {
             clean.extend_from_slice(bytes.get(at..range.start).unwrap_or_default());
             clean.extend_from_slice(BLANK);
         }
@@ -213,6 +288,11 @@ mod tests {
             .collect();
         let form: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
         let base64 = STANDARD.encode(SECRET);
+        let utf16: String = SECRET
+            .chars()
+            .map(String::from)
+            .collect::<Vec<_>>()
+            .join("\0");
         for (name, form) in [
             ("plain", SECRET.to_owned()),
             ("json", json.clone()),
@@ -231,6 +311,16 @@ mod tests {
             ("percent, every byte", every_byte(|b| format!("%{b:02x}"))),
             ("percent, upper case", every_byte(|b| format!("%{b:02X}"))),
             ("percent in json", form.replace('%', "\\u0025")),
+            ("lower case", SECRET.to_ascii_lowercase()),
+            ("upper case", SECRET.to_ascii_uppercase()),
+            ("UTF-16", utf16.clone()),
+            (
+                "UTF-16 in json",
+                serde_json::Value::from(utf16.clone())
+                    .to_string()
+                    .trim_matches('"')
+                    .to_owned(),
+            ),
             ("hex", every_byte(|b| format!("{b:02x}"))),
             ("HEX", every_byte(|b| format!("{b:02X}"))),
             ("base64", base64.clone()),
@@ -295,7 +385,37 @@ mod tests {
         let blanker = Blanker::new(secrets.iter());
         assert_eq!(blanker.blank("<abcdefghijklmnop>"), "<***>");
         assert_eq!(blanker.blank("<fghijklmnop abcdefghij>"), "<*** ***>");
-        assert_eq!(blanker.blank("abcdefghi"), "abcdefghi");
+        assert_eq!(blanker.blank("abcdefg"), "abcdefg");
+    }
+
+    #[test]
+    fn most_of_a_secret_is_blanked_and_nothing_beside_it() {
+        let secret = "glpat-AbCdEf0123456789xy";
+        let told = Secret::new(secret);
+        let blanker = Blanker::new([&told].into_iter());
+        let hex = hex::encode(secret);
+        for cut in 0..=6 {
+            for part in [&secret[cut..], &secret[..24 - cut]] {
+                let shown = blanker.blank(&format!("{{\"a\": \"{part}\", \"b\": 1}}"));
+                assert_eq!(shown, "{\"a\": \"***\", \"b\": 1}", "{part}");
+                let shown = blanker.blank(&format!("Bad token {part} at line 1"));
+                assert_eq!(shown, "Bad token *** at line 1");
+            }
+            for part in [&hex[cut * 2..], &hex[..48 - cut * 2]] {
+                assert_eq!(blanker.blank(&format!("<{part}>")), "<***>");
+            }
+        }
+        assert_eq!(
+            blanker.blank("glpat-AbCdEf01234..."),
+            "glpat-AbCdEf01234..."
+        );
+        // Of a short one only the whole: its parts are words.
+        let short = Secret::new("password");
+        let blanker = Blanker::new([&short].into_iter());
+        assert_eq!(
+            blanker.blank("passwor assword Password"),
+            "passwor assword ***"
+        );
     }
 
     #[test]
@@ -305,7 +425,8 @@ mod tests {
         let text = "a".repeat(8191) + "\\b%62";
         let text = text.repeat(32);
         let begun = std::time::Instant::now();
-        assert_eq!(blanker.blank(&text).len(), text.len());
+        let shown = blanker.blank(&text);
+        assert!(shown.len() < text.len() / 1000, "{}", shown.len());
         // Compared byte by byte at every place it would take hours.
         assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
     }

@@ -5,11 +5,19 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+const SQUEEZED: &[u8] = b" \t\r\n\0";
+
+/// Whether it is left out where a text is squeezed.
+pub(super) fn is_squeezed(byte: u8) -> bool {
+    SQUEEZED.contains(&byte)
+}
+
 /// Bytes as they read, and where each came from.
 pub(super) struct View<'a> {
     bytes: Cow<'a, [u8]>,
     /// For each byte the place of what it was written as; none where that is the byte itself.
     origins: Option<Vec<Range<u32>>>,
+    squeezed: bool,
 }
 
 impl<'a> View<'a> {
@@ -18,7 +26,12 @@ impl<'a> View<'a> {
         Self {
             bytes: Cow::Borrowed(text),
             origins: None,
+            squeezed: false,
         }
+    }
+
+    pub(super) fn is_squeezed(&self) -> bool {
+        self.squeezed
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -29,6 +42,12 @@ impl<'a> View<'a> {
     pub(super) fn is_base64(&self, at: usize) -> bool {
         let byte = self.bytes.get(at);
         byte.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_'))
+    }
+
+    /// Whether a word goes on with the byte at `at`.
+    pub(super) fn goes_on(&self, at: usize) -> bool {
+        let byte = self.bytes.get(at);
+        byte.is_some_and(|b| !b.is_ascii_whitespace() && !b"\"'<>,;&\\()[]{}\0".contains(b))
     }
 
     /// Where the text has what reads as `range` here.
@@ -64,9 +83,13 @@ impl<'a> View<'a> {
         self.read(b"&", html_escape)
     }
 
-    /// Without blanks and line ends.
+    /// Without blanks and line ends, and without the other half of each character in UTF-16.
     pub(super) fn squeezed(&self) -> Option<View<'static>> {
-        self.read(b" \t\r\n", |_| Some((1, Escaped::none())))
+        let view = self.read(SQUEEZED, |_| Some((1, Escaped::none())))?;
+        Some(View {
+            squeezed: true,
+            ..view
+        })
     }
 
     fn read(
@@ -95,6 +118,7 @@ impl<'a> View<'a> {
         Some(View {
             bytes: Cow::Owned(bytes),
             origins: Some(origins),
+            squeezed: false,
         })
     }
 }
