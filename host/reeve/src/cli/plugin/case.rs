@@ -4,7 +4,11 @@
 //! must come back, or `error` with words that must be in the refusal or the error, be it the guest's or that of the schema of
 //! its config. `{"refused": "…"}` as `want.json` is the whole text of the guest's own refusal: it is asked whatever its schema
 //! says. What a guest made of a case is judged in `test`.
+//!
+//! A case may be a stranger's: nothing is read but plain files in its folder.
 
+use std::fs::FileType;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -46,9 +50,14 @@ pub(super) fn folders(directory: &Path) -> Result<Vec<PathBuf>, CommandError> {
     })?;
     let mut folders = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|why| unreadable(directory, &why))?.path();
-        if path.is_dir() {
+        let entry = entry.map_err(|why| unreadable(directory, &why))?;
+        let (path, kind) = (entry.path(), entry.file_type());
+        let kind = kind.map_err(|why| unreadable(&path, &why))?;
+        if kind.is_dir() {
+            plain(&path)?;
             folders.push(path);
+        } else if kind.is_symlink() {
+            return Err(not_plain(&path, kind));
         }
     }
     folders.sort();
@@ -58,6 +67,32 @@ pub(super) fn folders(directory: &Path) -> Result<Vec<PathBuf>, CommandError> {
             .hint("a case is a folder with in.yaml, perhaps config.yaml, and want.yaml or error"));
     }
     Ok(folders)
+}
+
+/// Everything below `folder` is a plain file: a pipe would be waited for, a link could lead to anything.
+fn plain(folder: &Path) -> Result<(), CommandError> {
+    for entry in std::fs::read_dir(folder).map_err(|why| unreadable(folder, &why))? {
+        let entry = entry.map_err(|why| unreadable(folder, &why))?;
+        let (path, kind) = (entry.path(), entry.file_type());
+        let kind = kind.map_err(|why| unreadable(&path, &why))?;
+        if kind.is_dir() {
+            plain(&path)?;
+        } else if !kind.is_file() {
+            return Err(not_plain(&path, kind));
+        }
+    }
+    Ok(())
+}
+
+fn not_plain(path: &Path, kind: FileType) -> CommandError {
+    let what = match kind {
+        kind if kind.is_symlink() => "a symbolic link",
+        kind if kind.is_fifo() => "a pipe",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device",
+    };
+    let message = format!("{} is {what}, not a plain file", path.display());
+    CommandError::new(message).hint("a case holds its files itself")
 }
 
 /// Reads the case in `folder`.
@@ -131,5 +166,45 @@ pub(super) fn only(folder: &Path, names: &[&str]) -> Result<Option<PathBuf>, Com
             other.display()
         ))),
         (found, _) => Ok(found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_plain_file_in_a_case_is_named_and_not_opened() {
+        type Make = fn(&Path);
+        let makes: [(&str, &str, Make); 5] = [
+            ("a/in.yaml", "a symbolic link", |at| {
+                symlink("/etc/hostname", at).unwrap();
+            }),
+            ("a/want", "a symbolic link", |at| {
+                symlink("/etc", at).unwrap();
+            }),
+            ("link", "a symbolic link", |at| {
+                symlink("/etc", at).unwrap();
+            }),
+            ("a/in/x.yaml", "a pipe", |at| {
+                assert!(Command::new("mkfifo").arg(at).status().unwrap().success());
+            }),
+            ("a/error", "a socket", |at| {
+                std::os::unix::net::UnixListener::bind(at).unwrap();
+            }),
+        ];
+        for (name, what, make) in makes {
+            let cases = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(cases.path().join("a/in")).unwrap();
+            assert_eq!(folders(cases.path()).unwrap().len(), 1);
+            let at = cases.path().join(name);
+            make(&at);
+            let told = folders(cases.path()).unwrap_err().to_string();
+            let want = format!("{} is {what}, not a plain file", at.display());
+            assert!(told.contains(&want), "{told}");
+        }
     }
 }

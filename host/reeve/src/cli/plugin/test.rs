@@ -125,7 +125,7 @@ fn component(target: &Path) -> Result<PathBuf, CommandError> {
     let entries = std::fs::read_dir(target).map_err(|why| unreadable(target, &why))?;
     let mut found: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|end| end == "wasm"))
+        .filter(|path| path.extension().is_some_and(|end| end == "wasm") && path.is_file())
         .collect();
     found.sort();
     match <[PathBuf; 1]>::try_from(found) {
