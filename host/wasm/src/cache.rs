@@ -6,9 +6,8 @@
 //! started is found on disk (`disk`).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tokio::sync::OnceCell;
 use wasmtime::Engine;
 
 use crate::budget::Settings;
@@ -38,8 +37,16 @@ struct Entries {
 type Key = (String, World);
 
 struct Entry {
-    cell: Arc<OnceCell<Outcome>>,
+    cell: Arc<Cell>,
     used: u64,
+}
+
+/// What came of one component.
+#[derive(Default)]
+struct Cell {
+    outcome: OnceLock<Outcome>,
+    /// Held by whoever looks for it on disk or compiles it: the same component is compiled once.
+    busy: tokio::sync::Mutex<()>,
 }
 
 /// What loading needs; it leaves for another thread.
@@ -71,15 +78,52 @@ impl Cache {
     }
 
     /// The component with this content, compiled now or earlier.
+    ///
+    /// It is compiled in the turn of whoever's comes first: nobody who wants the same waits for another tenant's turn.
+    /// If one that compiles is cancelled the next takes over.
     pub(crate) async fn get(&self, wanted: Wanted<'_>, by: &Arc<Loader>) -> Outcome {
         let cell = self.cell((wanted.digest.to_owned(), wanted.world));
-        // Whoever comes first compiles, the others wait for it; if it is cancelled the next one
-        // takes over.
-        let outcome = cell.get_or_try_init(|| self.load(wanted, by)).await?;
-        outcome.clone()
+        loop {
+            let looks = cell.busy.lock().await;
+            if let Some(outcome) = self.known(&cell, wanted, by).await? {
+                return outcome;
+            }
+            drop(looks);
+            let patience = by.settings.compile;
+            let turn = self.compiling.take(wanted.tenant, patience).await?;
+            // Somebody whose turn came sooner compiles it by now: that is waited for without a turn.
+            let Ok(_compiles) = cell.busy.try_lock() else {
+                continue;
+            };
+            let outcome = match cell.outcome.get() {
+                Some(outcome) => outcome.clone(),
+                None => {
+                    let fresh = compile(wanted, by).await?;
+                    cell.outcome.get_or_init(|| fresh).clone()
+                }
+            };
+            drop(turn);
+            return outcome;
+        }
     }
 
-    fn cell(&self, key: Key) -> Arc<OnceCell<Outcome>> {
+    /// What is known without compiling.
+    async fn known(
+        &self,
+        cell: &Cell,
+        wanted: Wanted<'_>,
+        by: &Arc<Loader>,
+    ) -> Result<Option<Outcome>, Error> {
+        if let Some(outcome) = cell.outcome.get() {
+            return Ok(Some(outcome.clone()));
+        }
+        let (digest, world) = (wanted.digest.to_owned(), wanted.world);
+        let component = wanted.component.to_vec();
+        let found = aside(by, move |by| by.find(&digest, &component, world)).await?;
+        Ok(found.map(|found| cell.outcome.get_or_init(|| found).clone()))
+    }
+
+    fn cell(&self, key: Key) -> Arc<Cell> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.uses += 1;
         let used = entries.uses;
@@ -93,7 +137,7 @@ impl Cache {
                 entries.known.remove(&oldest);
             }
         }
-        let cell = Arc::<OnceCell<Outcome>>::default();
+        let cell = Arc::<Cell>::default();
         entries.known.insert(
             key,
             Entry {
@@ -103,26 +147,17 @@ impl Cache {
         );
         cell
     }
+}
 
-    /// The outer error is not remembered, the inner one is.
-    async fn load(&self, wanted: Wanted<'_>, by: &Arc<Loader>) -> Result<Outcome, Error> {
-        let settings = &by.settings;
-        let (digest, world) = (wanted.digest.to_owned(), wanted.world);
-        let component = wanted.component.to_vec();
-        let found = aside(by, move |by| by.find(&digest, &component, world)).await?;
-        if let Some(found) = found {
-            return Ok(found);
-        }
-        let turn = self.compiling.take(wanted.tenant, settings.compile).await?;
-        let code = match compiler::compile(wanted.component, settings).await {
-            Ok(code) => code,
-            Err(Failed::Always(why)) => return Ok(Err(why)),
-            Err(Failed::Now(why)) => return Err(why),
-        };
-        drop(turn);
-        let digest = wanted.digest.to_owned();
-        aside(by, move |by| by.keep(&digest, &code, world)).await
-    }
+/// The outer error is not remembered, the inner one is.
+async fn compile(wanted: Wanted<'_>, by: &Arc<Loader>) -> Result<Outcome, Error> {
+    let code = match compiler::compile(wanted.component, &by.settings).await {
+        Ok(code) => code,
+        Err(Failed::Always(why)) => return Ok(Err(why)),
+        Err(Failed::Now(why)) => return Err(why),
+    };
+    let (digest, world) = (wanted.digest.to_owned(), wanted.world);
+    aside(by, move |by| by.keep(&digest, &code, world)).await
 }
 
 impl Loader {

@@ -1,10 +1,11 @@
 //! What one tenant uses is not taken from another.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reeve_wasm::{Error, Settings, World};
+use reeve_wasm::{Compiler, Error, Program, Settings, World};
 
 use crate::cancel::SPINS;
 use crate::guest::{self, CONTRACTS, ECHO, TRANSFORMER};
@@ -111,4 +112,49 @@ async fn a_tenants_components_are_bounded_together_and_make_room_when_they_go() 
     load("acme", two.clone()).await.expect("it has its own");
     drop((first, again));
     load("mallory", two).await.expect("there is room");
+}
+
+/// A compiler that never ends with what is large.
+fn stuck_with_the_large() -> Compiler {
+    let Compiler::Process(real) = crate::hostile::process() else {
+        panic!("a program")
+    };
+    let script = r#"f=$(mktemp); cat >"$f"; n=$(wc -c <"$f"); exec <"$f"; rm "$f"
+        [ "$n" -lt 200000 ] || exec sleep 600; exec "$@""#;
+    let mut arguments: Vec<OsString> = ["-c", script, "sh"].map(OsString::from).into();
+    arguments.push(real.path.into());
+    arguments.extend(real.arguments);
+    Compiler::Process(Program {
+        path: "/bin/sh".into(),
+        arguments,
+    })
+}
+
+#[tokio::test]
+async fn who_waits_for_its_own_turn_holds_up_nobody_who_wants_the_same() {
+    let sandbox = guest::sandbox(Settings {
+        compiler: stuck_with_the_large(),
+        ..Settings::default()
+    });
+    let echo = guest::component(TRANSFORMER, ECHO);
+    // With a section that nobody reads: its number, its length in five digits of seven bits, no name.
+    let padding = 300_000_usize;
+    let digit =
+        |at: usize| ((padding + 1) >> (7 * at)) as u8 & 0x7f | if at < 4 { 0x80 } else { 0 };
+    let mut large = echo.clone();
+    large.push(0);
+    large.extend((0..5).map(digit));
+    large.extend(vec![0; padding + 1]);
+    let mut stuck = Box::pin(sandbox.load("mallory", &large, World::Transformer));
+    let begun = tokio::time::timeout(Duration::from_secs(1), &mut stuck).await;
+    assert!(begun.is_err(), "nobody is stuck: the test proves nothing");
+    let mut same = Box::pin(sandbox.load("mallory", &echo, World::Transformer));
+    let begun = tokio::time::timeout(Duration::from_millis(200), &mut same).await;
+    assert!(begun.is_err(), "it did not wait for its tenant's turn");
+    let ours = sandbox.load("acme", &echo, World::Transformer);
+    tokio::select! {
+        biased;
+        ours = ours => drop(ours.expect("it is compiled in its own tenant's turn")),
+        _ = &mut stuck => panic!("it waited for another tenant's turn"),
+    }
 }
