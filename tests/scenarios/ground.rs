@@ -13,7 +13,7 @@ use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use reeve::cluster::{Applied, ApplyError, Cluster, Config, Progress, PruneError, Pruned, Witness};
 use reeve_api::name::NamespaceName;
-use reeve_core::admit::{self, AdmittedSpec, Rules};
+use reeve_core::admit::{self, AdmittedSpec, Circumstances, Rules};
 use reeve_core::failure::Explained;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Admitted, Plan};
@@ -292,7 +292,12 @@ impl Ground {
         let parsed = Spec::parse(&reeve_api::decode(&object)?)?;
         let tenant = Tenant::of_namespace(&own);
         let rules = Rules::shipped();
-        let admitted = admit::spec(rules, &tenant, &object, parsed, &grounds)?;
+        let around = Circumstances {
+            tenant: &tenant,
+            grounds: &grounds,
+            source: None,
+        };
+        let (admitted, _) = admit::spec(rules, &around, &object, parsed, None)?;
         let tree: MemoryTree = wish
             .files
             .iter()
@@ -310,7 +315,7 @@ impl Ground {
         };
         let bundle = bundle.settled();
         let proposed = Plan::propose(bundle, &self.cluster.scopes().await, inventory, &admitted)?;
-        let plan = admit::plan(rules, &tenant, &admitted, proposed)?;
+        let (plan, _) = admit::plan(rules, &around, &admitted, proposed, None)?;
         Ok((admitted, plan))
     }
 }

@@ -31,6 +31,7 @@ mod plugins;
 mod policies;
 mod prune;
 mod remote;
+mod rules;
 mod secrets;
 mod stop;
 mod story;

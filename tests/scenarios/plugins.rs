@@ -9,6 +9,7 @@ use reeve_tests::install::CONFIG;
 use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, guest, objects, scenario, wait};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 const API: &str = "reeve.dev/v1alpha1";
 const RED: &str =
@@ -380,6 +381,76 @@ fn a_tenants_plugin_is_held_to_its_own_ground() {
         );
         anyhow::ensure!(told.ready.message.contains("ConfigMap/kube-system/moved"));
         anyhow::ensure!(tenant.changes().await?.is_empty());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_plugin_that_is_made_again_under_its_name_has_nothing_of_the_one_before() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("again").await?;
+        let first =
+            json!({"source": {"path": "stamp-labels.wasm"}, "config": {"labels": {"a": "b"}}});
+        let second = json!({"source": {"path": "echo.wasm"}});
+        let echo = std::fs::read(reeve_tests::root().join("target/plugins/echo.wasm"))?;
+        let wanted = format!("sha256:{}", hex::encode(Sha256::digest(echo)));
+        // The first is being compiled when it goes.
+        tenant.apply(&plugin(tenant.name(), "same", &first)).await?;
+        plugins(&tenant).delete("same", &Default::default()).await?;
+        tenant
+            .apply(&plugin(tenant.name(), "same", &second))
+            .await?;
+        let loaded = ready(&tenant, "same", "it is loaded", |reason, _| {
+            reason == "Succeeded"
+        });
+        let digest = objects::text(&loaded.await?.data, "/status/digest").map(str::to_owned);
+        anyhow::ensure!(digest.as_deref() == Some(wanted.as_str()), "{digest:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_source_that_is_taken_away_takes_its_plugins_with_it_until_it_is_given_back() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("lender").await?;
+        let shared = format!("{}-shared", tenant.name());
+        let repo = estate.repo(&shared)?;
+        repo.write("stamp.wasm", stamp_labels()?)?;
+        repo.commit("A plugin")?;
+        repo.push()?;
+        let owner = |sources: &[&str]| {
+            json!({
+                "apiVersion": API, "kind": "Tenant", "metadata": {"name": tenant.name()},
+                "spec": {"namespaces": [tenant.name()], "sources": sources},
+            })
+        };
+        tenant.apply(&owner(&[tenant.name(), &shared])).await?;
+        tenant
+            .apply(&json!({
+                "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+                "metadata": {"name": shared, "namespace": CONFIG},
+                "spec": {"interval": "1h", "url": estate.git.url(&shared), "ref": {"branch": "main"}},
+            }))
+            .await?;
+        let source = from_git(&shared, "stamp.wasm");
+        let spec = json!({"source": source, "config": {"labels": {"lent": "yes"}}});
+        tenant.apply(&plugin(tenant.name(), "lent", &spec)).await?;
+        stamped(&tenant, &[("lent", Some("yes"))]).await?;
+        let denied = |reason: &str, _: &str| reason == Reason::AccessDenied.as_str();
+        tenant.apply(&owner(&[tenant.name()])).await?;
+        ready(&tenant, "lent", "it is taken away", denied).await?;
+        let told = tenant
+            .after(|draft| draft.commit("settings.yaml", RED))
+            .await?;
+        anyhow::ensure!(
+            told.ready.reason == Reason::PluginFailed.as_str(),
+            "{told:?}"
+        );
+        tenant.apply(&owner(&[tenant.name(), &shared])).await?;
+        let loaded = |reason: &str, _: &str| reason == "Succeeded";
+        ready(&tenant, "lent", "it is given back", loaded).await?;
         Ok(())
     });
 }

@@ -7,6 +7,7 @@
 use crate::kustomization::Kustomization;
 use crate::legacy;
 use crate::plugin::{ClusterPlugin, Plugin};
+use crate::policy::Policy;
 use crate::receiver::Receiver;
 use crate::source::GitRepository;
 use crate::tenant::{Project, Tenant};
@@ -24,7 +25,7 @@ const FLUX_RELEASE: &str = "v2.9.4";
 ///
 /// ```
 /// let kinds: Vec<_> = reeve_api::crds().into_iter().map(|crd| crd.spec.names.kind).collect();
-/// assert_eq!(kinds, ["GitRepository", "Kustomization", "Receiver", "Tenant", "Project", "Plugin", "ClusterPlugin"]);
+/// assert_eq!(kinds, ["GitRepository", "Kustomization", "Receiver", "Tenant", "Project", "Plugin", "ClusterPlugin", "Policy"]);
 /// ```
 pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![
@@ -35,6 +36,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         ours(Project::crd()),
         ours(Plugin::crd()),
         ours(ClusterPlugin::crd()),
+        ours(Policy::crd()),
     ]
 }
 

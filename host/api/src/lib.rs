@@ -42,6 +42,7 @@ pub mod kustomization;
 pub mod meta;
 pub mod name;
 pub mod plugin;
+pub mod policy;
 pub mod reason;
 pub mod receiver;
 pub mod size;

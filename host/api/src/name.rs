@@ -187,6 +187,8 @@ names! {
     TenantName: Subdomain, "a tenant's name";
     /// The name of a plugin.
     PluginName: Subdomain, "a plugin's name";
+    /// The name of a policy.
+    PolicyName: Subdomain, "a policy's name";
 }
 
 impl ServiceAccountName {

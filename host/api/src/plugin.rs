@@ -11,6 +11,7 @@ mod component;
 mod selector;
 mod status;
 
+pub(crate) use component::any_object;
 pub use component::{
     Component, ConfigKind, ConfigReference, GitSource, Grants, Limits, OciSource, PluginSource,
     Slot, SlotSecret, SourceReference, World,

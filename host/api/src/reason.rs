@@ -132,6 +132,10 @@ reasons! {
     PluginFailed => "PluginFailed",
     /// A policy objects to the spec, or to what would be applied.
     PolicyDenied => "PolicyDenied",
+    /// A policy that is not enforced objects to what was applied.
+    PolicyWarning => "PolicyWarning",
+    /// A policy's rules do not compile, or their tests fail.
+    PolicyFailed => "PolicyFailed",
     /// A Kustomization that must be ready first is not.
     DependencyNotReady => "DependencyNotReady",
     /// The cluster refused what was applied.

@@ -40,29 +40,25 @@
 //! ```
 
 mod document;
+mod rules;
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::OnceLock;
 
 use reeve_api::name::{NamespaceName, ServiceAccountName};
+use reeve_api::policy::Mode;
 use reeve_api::reason::Reason;
 use serde_json::Value;
 
 use crate::failure::{Explain, Turn};
 use crate::plan::{Admitted, Plan, Proposed};
-use crate::rego::{self, Input, Policy};
+use crate::rego::{self, Policy};
 use crate::spec::Spec;
-use crate::tenancy::{Grounds, Tenant};
+pub use document::{Circumstances, SourceFacts};
+pub use rules::{Answers, Finding, Passed, Rule, Rules};
 
 /// The most objections that one message spells out.
 const SPELLED_OUT: usize = 10;
-
-/// The rules over tenants.
-#[derive(Debug)]
-pub struct Rules {
-    policies: Vec<Policy>,
-}
 
 /// A spec that every rule has seen and none denied, and the account as which it is carried out.
 #[derive(Debug, Clone)]
@@ -88,8 +84,8 @@ pub(crate) struct Seen(());
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
     phase: Phase,
-    /// At least one.
-    objections: Vec<Objection>,
+    /// At least one of which stops it.
+    answers: Answers,
     more: usize,
 }
 
@@ -131,14 +127,17 @@ impl Phase {
 
 /// Shows a spec to every rule over the tenant, and lets it pass with its account, or says who objected.
 ///
-/// `kustomization` is the object that `spec` was parsed from.
+/// `kustomization` is the object that `spec` was parsed from; what passed `before` is not judged again.
 pub fn spec(
     rules: &Rules,
-    tenant: &Tenant,
+    around: &Circumstances<'_>,
     kustomization: &Value,
     spec: Spec,
-    grounds: &Grounds,
-) -> Result<AdmittedSpec, Denied> {
+    before: Option<&Passed>,
+) -> Result<(AdmittedSpec, Passed), Denied> {
+    let Circumstances {
+        tenant, grounds, ..
+    } = *around;
     let judged = !grounds.is_platform(&spec.id.namespace);
     let Some(shown) = document::shown(kustomization, &spec) else {
         let why = format!(
@@ -147,6 +146,7 @@ pub fn spec(
         );
         return Err(Denied::refused(Phase::Spec, why));
     };
+    let mut passed = Passed::default();
     if judged {
         if !tenant.namespaces.contains(&spec.id.namespace) {
             let why = format!(
@@ -155,7 +155,8 @@ pub fn spec(
             );
             return Err(Denied::refused(Phase::Spec, why));
         }
-        rules.judge(Phase::Spec, &document::of_spec(&shown, tenant))?;
+        let document = document::of_spec(&shown, around);
+        passed = rules.judge(Phase::Spec, &document, before)?;
     }
     let platform = (!judged).then(|| grounds.platform_service_account.clone());
     let Some(name) = spec.service_account.clone().or(platform) else {
@@ -166,12 +167,13 @@ pub fn spec(
         namespace: spec.id.namespace.clone(),
         name,
     };
-    Ok(AdmittedSpec {
+    let admitted = AdmittedSpec {
         spec,
         account,
         shown,
         judged,
-    })
+    };
+    Ok((admitted, passed))
 }
 
 /// Shows a plan to every rule over the tenant and lets it pass, or says who objected.
@@ -179,75 +181,18 @@ pub fn spec(
 /// The only way to a `Plan<Admitted>`.
 pub fn plan(
     rules: &Rules,
-    tenant: &Tenant,
+    around: &Circumstances<'_>,
     spec: &AdmittedSpec,
     plan: Plan<Proposed>,
-) -> Result<Plan<Admitted>, Denied> {
+    before: Option<&Passed>,
+) -> Result<(Plan<Admitted>, Passed), Denied> {
+    let mut passed = Passed::default();
     if spec.judged {
-        rules.judge(Phase::Plan, &document::of_plan(&spec.shown, tenant, &plan))?;
+        let document = document::of_plan(&spec.shown, around, &plan);
+        passed = rules.judge(Phase::Plan, &document, before)?;
     }
-    Ok(plan.advance(Seen(())))
+    Ok((plan.advance(Seen(())), passed))
 }
-
-impl Rules {
-    /// The rules that are always in force, compiled once.
-    pub fn shipped() -> &'static Self {
-        static SHIPPED: OnceLock<Rules> = OnceLock::new();
-        SHIPPED.get_or_init(|| {
-            let compiled = SOURCES
-                .iter()
-                .map(|(name, source)| Policy::compile(name, source));
-            let policies = compiled.collect::<Result<_, _>>();
-            Self {
-                policies: policies.expect("because a test compiles every one of them"),
-            }
-        })
-    }
-
-    /// Other rules.
-    pub fn new(policies: Vec<Policy>) -> Self {
-        Self { policies }
-    }
-
-    /// The policies, in the order they are asked.
-    pub fn policies(&self) -> &[Policy] {
-        &self.policies
-    }
-
-    /// Asks every policy: all objections are told at once, not the first alone.
-    fn judge(&self, phase: Phase, document: &Value) -> Result<(), Denied> {
-        let input = Input::new(document);
-        let mut objections = Vec::new();
-        let mut more = 0;
-        for policy in &self.policies {
-            let verdict = input.clone().and_then(|input| policy.judge(&input));
-            match verdict {
-                Ok(verdict) => {
-                    more += verdict.more;
-                    let violations = verdict.violations.into_iter();
-                    objections.extend(violations.map(|one| Objection::of(policy, one)));
-                }
-                Err(why) => objections.push(Objection::broken(policy, &why)),
-            }
-        }
-        match Denied::of(phase, objections, more) {
-            Some(denied) => Err(denied),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The shipped policies: name and source.
-const SOURCES: [(&str, &str); 2] = [
-    (
-        "service-account",
-        include_str!("../../../policies/service-account/policy.rego"),
-    ),
-    (
-        "target-namespace",
-        include_str!("../../../policies/target-namespace/policy.rego"),
-    ),
-];
 
 impl AdmittedSpec {
     /// As whom it is carried out.
@@ -283,7 +228,7 @@ impl fmt::Display for Account {
 }
 
 impl Objection {
-    fn of(policy: &Policy, violation: rego::Violation) -> Self {
+    fn of(name: &str, policy: &Policy, violation: rego::Violation) -> Self {
         let rego::Violation {
             message,
             object,
@@ -292,7 +237,7 @@ impl Objection {
         } = violation;
         let hint = hint.or_else(|| policy.metadata().hint.clone());
         Self {
-            policy: policy.name().to_owned(),
+            policy: name.to_owned(),
             message,
             object,
             path,
@@ -301,9 +246,9 @@ impl Objection {
         }
     }
 
-    fn broken(policy: &Policy, why: &rego::Error) -> Self {
+    fn broken(name: &str, why: &rego::Error) -> Self {
         Self {
-            policy: policy.name().to_owned(),
+            policy: name.to_owned(),
             message: format!("{why}; what cannot be judged is denied"),
             object: None,
             path: None,
@@ -311,25 +256,36 @@ impl Objection {
             broken: true,
         }
     }
+
+    /// There is a Policy, and nothing of it has ever been in force.
+    fn absent(name: &str, why: &str) -> Self {
+        Self {
+            policy: name.to_owned(),
+            message: format!("it is not in force yet, and what cannot be judged is denied: {why}"),
+            object: None,
+            path: None,
+            hint: Some(format!(
+                "the platform's: `kubectl describe policy.reeve.dev {name}`"
+            )),
+            broken: true,
+        }
+    }
 }
 
 impl Denied {
-    /// The objections; how many more there were is in the message.
-    pub fn objections(&self) -> &[Objection] {
-        &self.objections
+    /// What the rules that are enforced objected to; how many more there were is in the message.
+    pub fn objections(&self) -> impl Iterator<Item = &Objection> {
+        self.answers.denials().map(|one| &one.objection)
+    }
+
+    /// What all rules said.
+    pub fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// When it was denied.
     pub fn phase(&self) -> Phase {
         self.phase
-    }
-
-    fn of(phase: Phase, objections: Vec<Objection>, more: usize) -> Option<Self> {
-        (!objections.is_empty()).then_some(Self {
-            phase,
-            objections,
-            more,
-        })
     }
 
     /// What was put together wrongly before any policy could be asked.
@@ -343,9 +299,18 @@ impl Denied {
             hint: None,
             broken: false,
         };
+        let only = Finding {
+            mode: Mode::Enforce,
+            denies: true,
+            objection: only,
+        };
+        let answers = Answers {
+            findings: vec![only],
+            ..Answers::default()
+        };
         Self {
             phase,
-            objections: vec![only],
+            answers,
             more: 0,
         }
     }
@@ -353,7 +318,7 @@ impl Denied {
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, objection) in self.objections.iter().take(SPELLED_OUT).enumerate() {
+        for (at, objection) in self.objections().take(SPELLED_OUT).enumerate() {
             let between = if at == 0 { "" } else { "; " };
             write!(
                 f,
@@ -361,7 +326,7 @@ impl fmt::Display for Denied {
                 objection.policy, objection.message
             )?;
         }
-        let hidden = self.objections.len().saturating_sub(SPELLED_OUT) + self.more;
+        let hidden = self.objections().count().saturating_sub(SPELLED_OUT) + self.more;
         if hidden > 0 {
             write!(f, "; and {hidden} more")?;
         }
@@ -379,7 +344,7 @@ impl Explain for Denied {
     fn turn(&self) -> Turn {
         match self.phase {
             // A policy that could not answer may answer the next time.
-            _ if self.objections.iter().any(|objection| objection.broken) => Turn::Retry,
+            _ if self.objections().any(|objection| objection.broken) => Turn::Retry,
             Phase::Spec => Turn::OwnerOrPolicy,
             // What is in git may be changed as well.
             Phase::Plan => Turn::NextRevision,
@@ -387,8 +352,7 @@ impl Explain for Denied {
     }
 
     fn hint(&self) -> Option<String> {
-        self.objections
-            .iter()
+        self.objections()
             .find_map(|objection| objection.hint.clone())
     }
 }

@@ -6,16 +6,19 @@
 //!
 //! What it deliberately doesn't: lock, watch or hold whole objects. The shell's `index` keeps one behind a lock.
 
+mod policies;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, TenantName};
+use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, PolicyName, TenantName};
 use reeve_api::plugin::Selector;
 use reeve_api::receiver::{ReceiverResource, ReceiverResourceKind};
 use sha2::{Digest as _, Sha256};
 
 use crate::plugin::PluginId;
 use crate::webhook::{Kind, Token};
+pub use policies::Guard;
 
 /// Labels of an object.
 pub type Labels = BTreeMap<String, String>;
@@ -31,6 +34,8 @@ pub enum Target {
     Receiver(NamespacedName),
     /// A Plugin or a ClusterPlugin.
     Plugin(PluginId),
+    /// A Policy.
+    Policy(PolicyName),
 }
 
 /// What matters of a GitRepository.
@@ -119,6 +124,7 @@ pub struct Index {
     kustomizations: BTreeMap<NamespacedName, Applier>,
     receivers: BTreeMap<NamespacedName, Listener>,
     plugins: BTreeMap<PluginId, Extension>,
+    policies: BTreeMap<PolicyName, Guard>,
     tenants: BTreeMap<TenantName, BTreeSet<NamespaceName>>,
     by_source: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
     by_secret: BTreeMap<NamespacedName, BTreeSet<Target>>,
@@ -315,7 +321,7 @@ impl Index {
         let (kind, id) = match target {
             Target::Source(id) => (ReceiverResourceKind::GitRepository, id),
             Target::Kustomization(id) => (ReceiverResourceKind::Kustomization, id),
-            Target::Receiver(_) | Target::Plugin(_) => return BTreeSet::new(),
+            Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) => return BTreeSet::new(),
         };
         let names = |at: &NamespacedName, resource: &ReceiverResource| {
             resource.kind == kind

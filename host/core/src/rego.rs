@@ -9,6 +9,7 @@
 mod builtins;
 mod lint;
 mod metadata;
+mod place;
 mod sources;
 mod suite;
 
@@ -20,8 +21,11 @@ use std::time::Duration;
 
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
+use sha2::{Digest as _, Sha256};
 
 pub use metadata::{Metadata, Severity};
+pub use place::Place;
+use place::located;
 pub use suite::{Coverage, Tested, Tests};
 
 /// The longest one policy may think about one question.
@@ -42,6 +46,7 @@ const ANSWERS: &str = "reeve_answers";
 /// A policy that was compiled, linted and tried.
 pub struct Policy {
     name: String,
+    digest: String,
     metadata: Metadata,
     /// The paths of its modules.
     files: Vec<String>,
@@ -149,40 +154,9 @@ pub enum Error {
     },
 }
 
-/// A place in a policy's source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file.
-    pub file: String,
-    /// The line from 1, 0 when it is not known.
-    pub line: u64,
-    /// The column from 1, 0 when it is not known.
-    pub column: u64,
-}
-
-impl Place {
-    fn of(file: &str) -> Self {
-        Self {
-            file: file.to_owned(),
-            line: 0,
-            column: 0,
-        }
-    }
-}
-
 impl Error {
     fn at(place: Place, why: String) -> Self {
         Self::Compile { place, why }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.line, self.column) {
-            (0, _) => f.write_str(&self.file),
-            (line, 0) => write!(f, "{}:{line}", self.file),
-            (line, column) => write!(f, "{}:{line}:{column}", self.file),
-        }
     }
 }
 
@@ -237,6 +211,7 @@ impl Policy {
             .map_err(|error| single(uncompiled(name, &error)))?;
         let policy = Self {
             name: name.to_owned(),
+            digest: sources::digest(files),
             metadata,
             files: sources.modules.into_iter().map(|(file, _)| file).collect(),
             tests: sources.tests,
@@ -257,8 +232,15 @@ impl Policy {
         self.engine
             .add_data(data.0)
             .map_err(|error| uncompiled(&self.name, &error))?;
+        let digest = Sha256::digest(format!("{} {parameters}", self.digest));
+        self.digest = format!("sha256:{}", hex::encode(digest));
         self.prepare()?;
         Ok(self)
+    }
+
+    /// `sha256:<hex>` of its files and its parameters: what it answers depends on nothing else but the question.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// What objections call it.
@@ -468,29 +450,6 @@ fn violation(element: &Value) -> Result<Violation, &'static str> {
 fn uncompiled(file: &str, error: &impl std::fmt::Display) -> Error {
     let (place, why) = located(file, &format!("{error:#}"));
     Error::Compile { place, why }
-}
-
-/// What regorus says draws the source line under `--> file:line:column`: the place, and the last clause.
-fn located(file: &str, said: &str) -> (Place, String) {
-    let place = said
-        .split_once("--> ")
-        .map_or("", |(_, rest)| rest.lines().next().unwrap_or(""));
-    let mut parts = place.rsplitn(3, ':');
-    let mut number = || {
-        parts
-            .next()
-            .and_then(|part| part.trim().parse().ok())
-            .unwrap_or(0)
-    };
-    let (column, line) = (number(), number());
-    let file = parts
-        .next()
-        .filter(|named| !named.is_empty())
-        .unwrap_or(file)
-        .to_owned();
-    let message = said.rsplit("error: ").next().unwrap_or(said);
-    let why = message.lines().next().unwrap_or_default().trim().to_owned();
-    (Place { file, line, column }, why)
 }
 
 #[cfg(test)]

@@ -98,6 +98,7 @@ mod tests {
             declared: patterns.map(|patterns| Declared {
                 sources: BTreeSet::new(),
                 plugin_hosts: BTreeSet::new(),
+                project: None,
                 remote_bases: read(patterns),
                 service_account: account(),
             }),

@@ -13,6 +13,7 @@ mod change;
 mod kustomization;
 mod landlord;
 mod plugin;
+mod policy;
 mod receiver;
 mod source;
 
@@ -22,6 +23,7 @@ pub use kustomization::{
 };
 pub use landlord::{TenantOutcome, tell_project, tell_tenant};
 pub use plugin::{PluginOutcome, tell_plugin};
+pub use policy::{Force, PolicyOutcome, tell_policy};
 pub use receiver::{ReceiverOutcome, tell_receiver};
 pub use source::{SourceOutcome, SourceProgress, announce_source, tell_source};
 

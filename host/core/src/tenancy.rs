@@ -64,6 +64,8 @@ pub struct Declared {
     pub remote_bases: Vec<RemotePattern>,
     /// The hosts that its provider plugins may be granted.
     pub plugin_hosts: BTreeSet<String>,
+    /// The Project that it belongs to.
+    pub project: Option<ObjectName>,
     /// The account, in each of its namespaces, as which its Secrets are read.
     pub service_account: ServiceAccountName,
 }
@@ -137,6 +139,7 @@ impl Tenants {
                 sources: object.spec.sources.iter().cloned().collect(),
                 remote_bases: object.spec.remote_bases.clone(),
                 plugin_hosts: object.spec.plugin_hosts.iter().cloned().collect(),
+                project: object.spec.project.clone(),
                 service_account: object.spec.service_account_name.clone(),
             },
         };

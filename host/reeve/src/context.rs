@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use reeve_api::name::{NamespaceName, NamespacedName, PluginName, TenantName};
+use reeve_api::name::{NamespaceName, NamespacedName, PluginName, PolicyName, TenantName};
 use reeve_core::admit::Rules;
 use reeve_core::plugin::PluginId;
 use reeve_core::tenancy::Grounds;
@@ -65,6 +65,7 @@ pub(crate) struct Queues {
     pub(crate) tenants: Queue<TenantName>,
     pub(crate) plugins: Queue<NamespacedName>,
     pub(crate) cluster_plugins: Queue<PluginName>,
+    pub(crate) policies: Queue<PolicyName>,
 }
 
 impl Queues {

@@ -8,6 +8,7 @@ mod follow;
 mod housekeeping;
 mod kustomization;
 mod plugin;
+mod policy;
 mod provider;
 mod queue;
 mod receiver;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use reeve_api::name::{NamespacedName, PluginName, TenantName};
+use reeve_api::name::{NamespacedName, PluginName, PolicyName, TenantName};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -53,6 +54,7 @@ pub(crate) struct Inboxes {
     tenants: Inbox<TenantName>,
     plugins: Inbox<NamespacedName>,
     cluster_plugins: Inbox<PluginName>,
+    policies: Inbox<PolicyName>,
 }
 
 impl Inboxes {
@@ -63,6 +65,7 @@ impl Inboxes {
         queue::drain(&self.tenants).await;
         queue::drain(&self.plugins).await;
         queue::drain(&self.cluster_plugins).await;
+        queue::drain(&self.policies).await;
     }
 }
 
@@ -74,6 +77,7 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
     let (tenants, tenants_in) = Queue::new();
     let (plugins, plugins_in) = Queue::new();
     let (cluster_plugins, cluster_plugins_in) = Queue::new();
+    let (policies, policies_in) = Queue::new();
     let queues = Queues {
         sources,
         kustomizations,
@@ -81,6 +85,7 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
         tenants,
         plugins,
         cluster_plugins,
+        policies,
     };
     let inboxes = Inboxes {
         sources: sources_in,
@@ -89,6 +94,7 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
         tenants: tenants_in,
         plugins: plugins_in,
         cluster_plugins: cluster_plugins_in,
+        policies: policies_in,
     };
     (queues, inboxes)
 }
@@ -141,6 +147,12 @@ impl Owned for PluginName {
     }
 }
 
+impl Owned for PolicyName {
+    fn owner(&self, _ctx: &Context) -> String {
+        self.to_string()
+    }
+}
+
 /// Every line that a run logs says which object it is about, and which run it was.
 fn span(kind: Kind, key: &impl std::fmt::Display) -> tracing::Span {
     let key = key.to_string();
@@ -180,6 +192,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     follow::all(ctx, &mut watches);
     watches.spawn(housekeeping::keep(Arc::clone(ctx)));
     watches.spawn(housekeeping::tell_calls(Arc::clone(ctx)));
+    watches.spawn(housekeeping::tell_verdicts(Arc::clone(ctx)));
     let mut runs = begin(ctx, inboxes, workers, &halt);
     halt.begun().await;
     // Whoever calls a hook from now on asks the replica that leads next.
@@ -212,8 +225,9 @@ fn begin(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, halt: &Halt) -
             runs.spawn(queue::work(inbox, pace, halt.clone(), seen, owner, run));
         }};
     }
-    // Tenants and plugins first in the list, since the others depend on what they say.
+    // Tenants, policies and plugins first in the list, since the others depend on what they say.
     work!(Tenant, TenantName, tenants, 1, tenant::reconcile);
+    work!(Policy, PolicyName, policies, 2, policy::reconcile);
     work!(
         ClusterPlugin,
         PluginName,

@@ -6,16 +6,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use kube::core::ObjectMeta;
 use reeve_api::kustomization::Kustomization;
-use reeve_api::name::{NamespacedName, ObjectName, PluginName, TenantName};
+use reeve_api::name::{NamespacedName, ObjectName, PluginName, PolicyName, TenantName};
 use reeve_api::plugin::{ClusterPlugin, Plugin};
+use reeve_api::policy::{Policy, TestResults};
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
+use reeve_core::admit::Passed;
 use reeve_core::artifact::Artifact;
 use reeve_core::failure::Explained;
 use reeve_core::index::Target;
 use reeve_core::plugin::{PluginId, Strikes, Tally};
+use reeve_core::policy::Said;
+use reeve_core::rego;
 use reeve_core::status::Memory;
 use reeve_core::tenancy::{Grounds, Tenants};
 use reeve_wasm::{Budget, Module};
@@ -46,17 +51,48 @@ pub(crate) struct Known {
     /// Logins of sources that provider plugins have brought.
     pub(crate) logins: BTreeMap<NamespacedName, Kept>,
     pub(crate) calls: Calls,
+    pub(crate) policies: BTreeMap<PolicyName, Arc<Policy>>,
+    /// Whether `policies` are all there are: before the first list has ended nobody can say so.
+    pub(crate) policies_listed: bool,
+    pub(crate) in_force: BTreeMap<PolicyName, InForce>,
+    pub(crate) said: Said,
+    /// What of each Kustomization was let pass last, as a spec and as a plan.
+    pub(crate) passed: BTreeMap<NamespacedName, Passages>,
     pub(crate) stored: BTreeMap<NamespacedName, Stored>,
     /// Sources that had a run since this process started.
     pub(crate) looked_at: BTreeSet<NamespacedName>,
     pub(crate) memory: BTreeMap<Target, Memory>,
 }
 
+/// Which object it is, and in which state of its spec: one that is deleted and made again counts its generations anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Edition {
+    uid: Option<String>,
+    generation: Option<i64>,
+}
+
+impl Edition {
+    /// That of the object with this metadata.
+    pub(crate) fn of(meta: &ObjectMeta) -> Self {
+        Self {
+            uid: meta.uid.clone(),
+            generation: meta.generation,
+        }
+    }
+
+    /// Whether both are of one object.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        self.uid == other.uid
+    }
+}
+
 /// What came of loading a plugin.
 #[derive(Clone)]
 pub(crate) struct Loaded {
-    /// The generation of the object that asked for it; None once there is a newer one.
-    pub(crate) generation: Option<i64>,
+    /// The edition of the object that asked for it.
+    pub(crate) edition: Edition,
+    /// Whether there is a newer one.
+    pub(crate) superseded: bool,
     /// The revision of the source that it was looked for in, if it comes from one.
     pub(crate) revision: Option<String>,
     /// The request for a run that was answered by it.
@@ -85,6 +121,32 @@ impl Callable {
             && self.config == other.config
             && self.budget == other.budget
     }
+}
+
+/// What of a policy is in force.
+#[derive(Clone)]
+pub(crate) struct InForce {
+    /// The edition of the object that it was compiled for.
+    pub(crate) edition: Edition,
+    /// The revision of the source that its rules were looked for in, if they come from one.
+    pub(crate) revision: Option<String>,
+    /// The request for a run that was answered by it.
+    pub(crate) requested: Option<String>,
+    /// What is asked. When the newest is not fit for it, the one before.
+    pub(crate) ready: Result<Arc<rego::Policy>, Explained>,
+    /// The revision that what is asked is of.
+    pub(crate) of: Option<String>,
+    /// How the tests of what is asked ended.
+    pub(crate) tests: Option<TestResults>,
+    /// Why the newest is not in force.
+    pub(crate) trouble: Option<Explained>,
+}
+
+/// What was let pass last.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Passages {
+    pub(crate) spec: Option<Passed>,
+    pub(crate) plan: Option<Passed>,
 }
 
 /// How calls of plugins went.
@@ -119,6 +181,16 @@ pub(crate) struct Stored {
 pub(crate) struct Wanted {
     pub(crate) url: String,
     pub(crate) ignore: Option<String>,
+}
+
+impl Known {
+    /// Whether a source had an artifact before this process started and has not been looked at since: it is about to be,
+    /// and then wakes whoever waits for it.
+    pub(crate) fn is_about_to_look_at(&self, source: &NamespacedName) -> bool {
+        let object = self.sources.get(source);
+        let status = object.and_then(|object| object.status.as_ref());
+        !self.looked_at.contains(source) && status.is_some_and(|status| status.artifact.is_some())
+    }
 }
 
 impl Index {
@@ -181,6 +253,11 @@ impl Known {
             users: BTreeMap::new(),
             logins: BTreeMap::new(),
             calls: Calls::default(),
+            policies: BTreeMap::new(),
+            policies_listed: false,
+            in_force: BTreeMap::new(),
+            said: Said::default(),
+            passed: BTreeMap::new(),
             stored: BTreeMap::new(),
             looked_at: BTreeSet::new(),
             memory: BTreeMap::new(),

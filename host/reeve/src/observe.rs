@@ -35,15 +35,18 @@ pub enum Kind {
     Plugin,
     /// A component of the platform's.
     ClusterPlugin,
+    /// Rules of the platform's.
+    Policy,
 }
 
 /// The kinds that have a queue of runs.
-const CONTROLLERS: [Kind; 5] = [
+const CONTROLLERS: [Kind; 6] = [
     Kind::GitRepository,
     Kind::Kustomization,
     Kind::Receiver,
     Kind::Tenant,
     Kind::ClusterPlugin,
+    Kind::Policy,
 ];
 
 impl Kind {
@@ -57,6 +60,7 @@ impl Kind {
             Self::Project => "Project",
             Self::Plugin => "Plugin",
             Self::ClusterPlugin => "ClusterPlugin",
+            Self::Policy => "Policy",
         }
     }
 
@@ -66,7 +70,7 @@ impl Kind {
             Self::GitRepository => reeve_api::SOURCE_GROUP,
             Self::Kustomization => reeve_api::KUSTOMIZE_GROUP,
             Self::Receiver => reeve_api::NOTIFICATION_GROUP,
-            Self::Tenant | Self::Project | Self::Plugin | Self::ClusterPlugin => {
+            Self::Tenant | Self::Project | Self::Plugin | Self::ClusterPlugin | Self::Policy => {
                 reeve_api::REEVE_GROUP
             }
         }
@@ -82,6 +86,7 @@ impl Kind {
             Self::Project => "project",
             Self::Plugin => "plugin",
             Self::ClusterPlugin => "clusterplugin",
+            Self::Policy => "policy",
         }
     }
 }

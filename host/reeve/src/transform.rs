@@ -82,7 +82,7 @@ fn chosen(known: &Known, caller: Caller<'_>) -> Result<Vec<Chosen>, Hindrance> {
         let own = known.touch.source_of_plugin(&id) == Some(caller.source);
         let current = |loaded: &&Loaded| {
             let same = loaded.revision.as_deref() == Some(caller.revision);
-            loaded.generation.is_some() && (same || !own)
+            !loaded.superseded && (same || !own)
         };
         let Some(loaded) = known.loaded.get(&id).filter(current) else {
             return Err(Hindrance::Loading(id));

@@ -174,6 +174,7 @@ fn an_object_with_every_field_set_is_written_back_as_it_was_read() {
         project,
         plugin,
         cluster_plugin,
+        policy,
     ] = crds().try_into().ok().unwrap();
     kept::<GitRepository>(&source);
     kept::<Kustomization>(&kustomization);
@@ -182,6 +183,7 @@ fn an_object_with_every_field_set_is_written_back_as_it_was_read() {
     kept::<Project>(&project);
     kept::<Plugin>(&plugin);
     kept::<ClusterPlugin>(&cluster_plugin);
+    kept::<Policy>(&policy);
 }
 
 /// Whatever stands in whichever field: an answer, never a panic.
@@ -217,6 +219,7 @@ fn no_value_in_any_field_makes_decoding_panic() {
         project,
         plugin,
         cluster_plugin,
+        policy,
     ] = crds().try_into().ok().unwrap();
     answered::<GitRepository>(&source);
     answered::<Kustomization>(&kustomization);
@@ -225,6 +228,7 @@ fn no_value_in_any_field_makes_decoding_panic() {
     answered::<Project>(&project);
     answered::<Plugin>(&plugin);
     answered::<ClusterPlugin>(&cluster_plugin);
+    answered::<Policy>(&policy);
 }
 
 /// An object in which everything its schema knows is set.

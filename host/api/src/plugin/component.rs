@@ -217,7 +217,7 @@ impl Limits {
 }
 
 /// An object of any shape.
-pub(super) fn any_object(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn any_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         // One author's, as a whole: else an apply that empties it would leave `null`.

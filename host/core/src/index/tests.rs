@@ -210,6 +210,7 @@ fn looked_up(at: &str, resource: ReceiverResource) -> (String, String) {
     let found = named.present.into_iter().map(|target| match target {
         Target::Source(id) | Target::Kustomization(id) | Target::Receiver(id) => id.to_string(),
         Target::Plugin(id) => id.to_string(),
+        Target::Policy(name) => name.to_string(),
     });
     (found.collect::<Vec<_>>().join(","), named.missing.join(","))
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use reeve_api::plugin::{CallStatistics, FailedCall};
 
+use crate::spread::{percentile, told};
+
 /// How many calls the percentiles are of.
 const LAST: usize = 512;
 
@@ -49,24 +51,6 @@ impl Tally {
             p99: told(percentile(&sorted, 99)),
             total: i64::try_from(self.total).unwrap_or(i64::MAX),
         })
-    }
-}
-
-/// The smallest of them that so many of a hundred do not exceed.
-fn percentile(sorted: &[Duration], of_hundred: usize) -> Duration {
-    let rank = (sorted.len() * of_hundred).div_ceil(100);
-    let at = sorted.get(rank.saturating_sub(1));
-    at.copied().unwrap_or_default()
-}
-
-/// Two digits more than nothing: `85µs`, `1.2ms`, `340ms`, `2.1s`.
-fn told(took: Duration) -> String {
-    let micros = took.as_micros();
-    match micros {
-        0..1000 => format!("{micros}µs"),
-        1000..10_000 => format!("{:.1}ms", took.as_secs_f64() * 1e3),
-        10_000..1_000_000 => format!("{}ms", took.as_millis()),
-        _ => format!("{:.1}s", took.as_secs_f64()),
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use super::{Error, PARAMETERS, Place};
 
@@ -143,4 +144,16 @@ fn merge(data: &mut Map<String, Value>, more: Map<String, Value>, at: &str) -> R
         }
     }
     Ok(())
+}
+
+/// `sha256:<hex>` of the files and their names.
+pub(super) fn digest(files: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut digest = Sha256::new();
+    for (path, content) in files {
+        for part in [path.as_bytes(), content] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+    }
+    format!("sha256:{}", hex::encode(digest.finalize()))
 }

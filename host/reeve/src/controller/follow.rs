@@ -4,6 +4,8 @@
 //! so that nothing is done by a spec that nobody can read. Nothing is deleted from a cluster because of what a watch
 //! says or doesn't: pruning goes by inventories.
 
+mod policy;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use reeve_api::RECONCILE_REQUEST;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, PluginName};
 use reeve_api::plugin::{ClusterPlugin, Component, Plugin, Selector, World};
+use reeve_api::policy::Policy;
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
@@ -24,11 +27,13 @@ use tokio::task::JoinSet;
 use super::report::{self, Reported};
 use crate::cluster::{Change, Id, Selection};
 use crate::context::Context;
+use crate::index::Edition;
 
 /// Begins every watch, as a task each.
 pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
     watches.spawn(follow::<Tenant>(Arc::clone(ctx)));
     watches.spawn(follow::<Project>(Arc::clone(ctx)));
+    watches.spawn(follow::<Policy>(Arc::clone(ctx)));
     watches.spawn(follow::<Plugin>(Arc::clone(ctx)));
     watches.spawn(follow::<ClusterPlugin>(Arc::clone(ctx)));
     watches.spawn(follow::<GitRepository>(Arc::clone(ctx)));
@@ -42,8 +47,14 @@ pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
 pub(super) trait Followed: Reported {
     /// It is there, or changed.
     fn put(ctx: &Context, object: Arc<Self>);
-    /// It is gone, or nobody can read it.
+    /// It is gone.
     fn gone(ctx: &Context, id: &Id);
+    /// It is there, and nobody can read it: nothing is done by what it said before.
+    fn bad(ctx: &Context, id: &Id) {
+        Self::gone(ctx, id);
+    }
+    /// All there are have been put.
+    fn listed(_ctx: &Context) {}
 }
 
 async fn follow<K>(ctx: Arc<Context>)
@@ -66,7 +77,7 @@ where
                 let id = Id::of(&bad.meta);
                 listed.insert(id.clone());
                 known.insert(id.clone());
-                K::gone(&ctx, &id);
+                K::bad(&ctx, &id);
                 report::undecodable::<K>(&ctx, &bad).await;
             }
             Change::Gone(id) => {
@@ -78,6 +89,7 @@ where
                     K::gone(&ctx, id);
                 }
                 known.clone_from(&listed);
+                K::listed(&ctx);
             }
         }
     }
@@ -227,6 +239,8 @@ impl Followed for Kustomization {
             known.touch.remove_kustomization(&id);
             known.kustomizations.remove(&id);
             known.calls.strikes.forget_kustomization(&id);
+            known.said.forget_kustomization(&id);
+            known.passed.remove(&id);
             known.users.retain(|_, users| {
                 users.remove(&id);
                 !users.is_empty()
@@ -330,8 +344,8 @@ impl Followed for Plugin {
             worth_a_run(before.as_ref(), &object)
         });
         if wake {
-            let generation = object.metadata.generation;
-            put_plugin(ctx, PluginId::Tenant(id), generation, extension);
+            let edition = Edition::of(&object.metadata);
+            put_plugin(ctx, PluginId::Tenant(id), &edition, extension);
         }
     }
 
@@ -359,8 +373,8 @@ impl Followed for ClusterPlugin {
             worth_a_run(before.as_ref(), &object)
         });
         if wake {
-            let generation = object.metadata.generation;
-            put_plugin(ctx, PluginId::Platform(name), generation, extension);
+            let edition = Edition::of(&object.metadata);
+            put_plugin(ctx, PluginId::Platform(name), &edition, extension);
         }
     }
 
@@ -388,11 +402,13 @@ fn extension(component: &Component, selector: Selector, home: &NamespaceName) ->
 }
 
 /// Those it is called for are woken when it is loaded; those it is no longer called for, now.
-fn put_plugin(ctx: &Context, id: PluginId, generation: Option<i64>, extension: Extension) {
+fn put_plugin(ctx: &Context, id: PluginId, edition: &Edition, extension: Extension) {
     let dropped = ctx.index.write(|known| {
-        let loaded = known.loaded.get_mut(&id);
-        if let Some(loaded) = loaded.filter(|loaded| loaded.generation != generation) {
-            loaded.generation = None;
+        match known.loaded.get_mut(&id) {
+            // Made again: nothing of the one before is this one's.
+            Some(loaded) if !loaded.edition.is_of(edition) => drop(known.loaded.remove(&id)),
+            Some(loaded) => loaded.superseded = loaded.edition != *edition,
+            None => {}
         }
         let mut touched = known.touch.apply_plugin(id.clone(), extension);
         for still in known.touch.called_for(&id) {
@@ -441,37 +457,29 @@ fn wake_all_tenants(ctx: &Context) {
 }
 
 /// Whose a namespace is decides what may be done in it, and as whom its Secrets are read.
-fn wake_within(ctx: &Context, namespaces: &BTreeSet<reeve_api::name::NamespaceName>) {
-    let within = |id: &&NamespacedName| namespaces.contains(&id.namespace);
-    let (kustomizations, sources, receivers) = ctx.index.read(|known| {
+fn wake_within(ctx: &Context, namespaces: &BTreeSet<NamespaceName>) {
+    fn within<V>(
+        all: &BTreeMap<NamespacedName, V>,
+        namespaces: &BTreeSet<NamespaceName>,
+    ) -> Vec<NamespacedName> {
+        let within = |id: &&NamespacedName| namespaces.contains(&id.namespace);
+        all.keys().filter(within).cloned().collect()
+    }
+    let (plugins, kustomizations, sources, receivers) = ctx.index.read(|known| {
         (
-            known
-                .kustomizations
-                .keys()
-                .filter(within)
-                .cloned()
-                .collect::<Vec<_>>(),
-            known
-                .sources
-                .keys()
-                .filter(within)
-                .cloned()
-                .collect::<Vec<_>>(),
-            known
-                .receivers
-                .keys()
-                .filter(within)
-                .cloned()
-                .collect::<Vec<_>>(),
+            within(&known.plugins, namespaces),
+            within(&known.kustomizations, namespaces),
+            within(&known.sources, namespaces),
+            within(&known.receivers, namespaces),
         )
     });
+    let queues = &ctx.queues;
+    plugins.into_iter().for_each(|id| queues.plugins.wake(id));
     kustomizations
         .into_iter()
-        .for_each(|id| ctx.queues.kustomizations.wake(id));
-    sources
-        .into_iter()
-        .for_each(|id| ctx.queues.sources.wake(id));
+        .for_each(|id| queues.kustomizations.wake(id));
+    sources.into_iter().for_each(|id| queues.sources.wake(id));
     receivers
         .into_iter()
-        .for_each(|id| ctx.queues.receivers.wake(id));
+        .for_each(|id| queues.receivers.wake(id));
 }

@@ -18,6 +18,8 @@ use crate::store::Retention;
 const EVERY: Duration = Duration::from_secs(10 * 60);
 /// How often plugins that were called say so: every watcher of them hears of it.
 const TELL_CALLS: Duration = Duration::from_secs(60);
+/// How soon what policies say is told: many Kustomizations are judged in that time, and told of at once.
+const TELL_VERDICTS: Duration = Duration::from_secs(5);
 /// How long a mirror is kept that nobody fetches into.
 const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -42,6 +44,21 @@ pub(super) async fn tell_calls(ctx: Arc<Context>) {
             .index
             .read(|known| known.calls.untold.iter().cloned().collect());
         untold.into_iter().for_each(|id| ctx.queues.wake_plugin(id));
+    }
+}
+
+/// Tells in the status of policies what they say, for as long as it is polled.
+pub(super) async fn tell_verdicts(ctx: Arc<Context>) {
+    let mut ticks = tokio::time::interval(TELL_VERDICTS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let untold: Vec<_> = ctx
+            .index
+            .read(|known| known.said.untold().cloned().collect());
+        untold
+            .into_iter()
+            .for_each(|name| ctx.queues.policies.wake(name));
     }
 }
 

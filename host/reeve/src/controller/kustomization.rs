@@ -4,6 +4,7 @@
 //! decides, writes a condition or sleeps. Decisions live in `core`, the outcome is told by `report`.
 
 mod build;
+mod judge;
 mod record;
 mod withdraw;
 
@@ -14,8 +15,7 @@ use reeve_api::RECONCILE_REQUEST;
 use reeve_api::kustomization::{Kustomization, KustomizationStatus, RemoteBase};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
-use reeve_api::source::GitRepository;
-use reeve_core::admit::{self, AdmittedSpec};
+use reeve_core::admit::AdmittedSpec;
 use reeve_core::failure::{Explain, Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::inventory::Inventory;
@@ -46,6 +46,9 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     else {
         return Next::Watch;
     };
+    if judge::awaits_policies(ctx, &object) {
+        return Next::Watch;
+    }
     let run = Arc::new(Run::begin(ctx, Target::Kustomization(id.clone()), &*object));
     if object.metadata.deletion_timestamp.is_some() {
         return withdraw::reconcile(ctx, &object, &run).await;
@@ -73,15 +76,7 @@ fn awaits_source(ctx: &Context, object: &Kustomization) -> bool {
     let Ok(source) = NamespacedName::new(namespace, reference.name.as_str()) else {
         return false;
     };
-    ctx.index.read(|known| {
-        let had = |object: &Arc<GitRepository>| {
-            object
-                .status
-                .as_ref()
-                .is_some_and(|status| status.artifact.is_some())
-        };
-        !known.looked_at.contains(&source) && known.sources.get(&source).is_some_and(had)
-    })
+    ctx.index.read(|known| known.is_about_to_look_at(&source))
 }
 
 /// A run that stopped before anything was attempted.
@@ -186,7 +181,7 @@ fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Wanted>, Explain
     let tenant = ctx.index.read(|known| known.tenants.owner_of(&namespace));
     tenancy::may_use_source(&ctx.grounds, &tenant, &namespace, &spec.source)?;
     let source = spec.source.clone();
-    let spec = admit_spec(ctx, object, &tenant, spec)?;
+    let spec = judge::spec(ctx, object, &tenant, spec)?;
     let stored = stored(ctx, &source)?;
     Ok(Some(Wanted {
         spec,
@@ -194,25 +189,6 @@ fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Wanted>, Explain
         stored,
         inventory,
     }))
-}
-
-fn admit_spec(
-    ctx: &Context,
-    object: &Kustomization,
-    tenant: &Tenant,
-    spec: Spec,
-) -> Result<AdmittedSpec, Explained> {
-    let shown = serde_json::to_value(object).map_err(|why| {
-        Explained::new(
-            Reason::InvalidSpec,
-            Turn::Owner,
-            format!("the object cannot be shown to policy: {why}"),
-        )
-    })?;
-    admit::spec(ctx.rules, tenant, &shown, spec, &ctx.grounds).map_err(|why| {
-        report::denied(ctx, &why);
-        Explained::of(&why)
-    })
 }
 
 /// What the last runs left on the cluster. One that cannot be read stops everything: who cannot say what is there must
@@ -306,10 +282,7 @@ async fn prepare(
     let scopes = ctx.cluster.scopes().await;
     let proposed = Plan::propose(transformed, &scopes, &wanted.inventory, &wanted.spec)
         .map_err(|why| stop(Explained::of(&why)))?;
-    let plan = admit::plan(ctx.rules, &wanted.tenant, &wanted.spec, proposed).map_err(|why| {
-        report::denied(ctx, &why);
-        stop(Explained::of(&why))
-    })?;
+    let plan = judge::plan(ctx, object, &wanted.tenant, &wanted.spec, proposed).map_err(stop)?;
     tracing::debug!(name = ?object.metadata.name, objects = plan.objects().count(), "admitted");
     Ok(Prepared {
         plan,

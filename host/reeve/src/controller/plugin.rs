@@ -28,7 +28,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::report::{self, Reported, Run};
 use crate::context::Context;
-use crate::index::{Callable, Loaded};
+use crate::index::{Callable, Edition, Loaded};
 
 /// How often what nobody watches is looked at again: a tag of a registry, a ConfigMap.
 const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
@@ -72,7 +72,7 @@ where
     let wanted = Wanted {
         id: &id,
         component: &component,
-        generation: object.meta().generation,
+        edition: Edition::of(object.meta()),
         requested: object.annotations().get(RECONCILE_REQUEST).cloned(),
     };
     let loaded = match known(ctx, &wanted) {
@@ -97,7 +97,7 @@ where
 struct Wanted<'a> {
     id: &'a PluginId,
     component: &'a Component,
-    generation: Option<i64>,
+    edition: Edition,
     requested: Option<String>,
 }
 
@@ -114,7 +114,8 @@ fn known(ctx: &Context, wanted: &Wanted<'_>) -> Option<Loaded> {
         .read(|known| known.loaded.get(wanted.id).cloned())?;
     let same = is_watched(wanted.component)
         && loaded.trouble.is_none()
-        && loaded.generation == wanted.generation
+        && loaded.edition == wanted.edition
+        && bytes::may_be_used(ctx, wanted.id, wanted.component)
         && loaded.requested == wanted.requested
         && loaded.revision == revision;
     same.then_some(loaded)
@@ -124,7 +125,8 @@ async fn load(ctx: &Context, wanted: &Wanted<'_>) -> Loaded {
     let revision = bytes::revision(ctx, wanted.id);
     let ready = callable(ctx, wanted).await.map(Arc::new);
     Loaded {
-        generation: wanted.generation,
+        edition: wanted.edition.clone(),
+        superseded: false,
         requested: wanted.requested.clone(),
         revision,
         trouble: ready.as_ref().err().cloned(),
@@ -227,11 +229,11 @@ fn budget(id: &PluginId, limits: &Limits) -> Result<Budget, Explained> {
 fn keep(ctx: &Context, wanted: &Wanted<'_>, mut loaded: Loaded) -> Option<Loaded> {
     let id = wanted.id;
     let (loaded, touched) = ctx.index.write(|known| {
-        let generation = match id {
-            PluginId::Tenant(id) => known.plugins.get(id)?.metadata.generation,
-            PluginId::Platform(name) => known.cluster_plugins.get(name)?.metadata.generation,
+        let meta = match id {
+            PluginId::Tenant(id) => &known.plugins.get(id)?.metadata,
+            PluginId::Platform(name) => &known.cluster_plugins.get(name)?.metadata,
         };
-        if generation != wanted.generation {
+        if Edition::of(meta) != wanted.edition {
             return None;
         }
         let before = known.loaded.get(id).cloned();
@@ -242,7 +244,7 @@ fn keep(ctx: &Context, wanted: &Wanted<'_>, mut loaded: Loaded) -> Option<Loaded
             retain(&mut loaded, good, wanted.component);
         }
         let news = before.is_none_or(|before| {
-            before.generation != loaded.generation || differs(&before.ready, &loaded.ready)
+            before.edition != loaded.edition || differs(&before.ready, &loaded.ready)
         });
         known.loaded.insert(id.clone(), loaded.clone());
         let mut touched = known.waiting.remove(id).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::forge::words::{Operation, Task};
 use crate::forge::{Asks, Grant, HostPattern, Limits, Login, Provider, Slot, Slots, repository};
 use crate::git::Tls;
-use crate::index::Callable;
+use crate::index::{Callable, Edition};
 use crate::observe::happening::PluginCalled;
 
 /// How long a login is kept at most: so long may it be used after the secret behind it was taken away.
@@ -40,7 +40,7 @@ pub(crate) struct Kept {
 #[derive(Clone, PartialEq, Eq)]
 struct Of {
     plugin: PluginId,
-    generation: Option<i64>,
+    edition: Edition,
     digest: String,
     url: String,
 }
@@ -53,10 +53,10 @@ pub(super) async fn login(
     url: &RemoteUrl,
 ) -> Result<Login, Explained> {
     let (id, component) = find(ctx, source, name)?;
-    let (callable, generation) = callable(ctx, &id)?;
+    let (callable, edition) = callable(ctx, &id)?;
     let of = Of {
         plugin: id.clone(),
-        generation,
+        edition,
         digest: callable.module.digest().to_owned(),
         url: url.without_userinfo(),
     };
@@ -124,9 +124,9 @@ fn find(
     })
 }
 
-fn callable(ctx: &Context, id: &PluginId) -> Result<(Arc<Callable>, Option<i64>), Explained> {
+fn callable(ctx: &Context, id: &PluginId) -> Result<(Arc<Callable>, Edition), Explained> {
     let loaded = ctx.index.read(|known| known.loaded.get(id).cloned());
-    let Some(loaded) = loaded.filter(|loaded| loaded.generation.is_some()) else {
+    let Some(loaded) = loaded.filter(|loaded| !loaded.superseded) else {
         let message = format!("provider {id} is being loaded");
         return Err(Explained::new(Reason::PluginFailed, Turn::Ours, message));
     };
@@ -141,7 +141,7 @@ fn callable(ctx: &Context, id: &PluginId) -> Result<(Arc<Callable>, Option<i64>)
         );
         return Err(Explained::new(Reason::PluginFailed, Turn::Owner, message));
     }
-    Ok((ready, loaded.generation))
+    Ok((ready, loaded.edition))
 }
 
 async fn ask(

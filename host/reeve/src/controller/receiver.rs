@@ -31,6 +31,7 @@ pub(crate) async fn answer_nudges(ctx: Arc<Context>, mut nudges: mpsc::Receiver<
                 Target::Kustomization(id) => ctx.queues.kustomizations.wake(id),
                 Target::Receiver(id) => ctx.queues.receivers.wake(id),
                 Target::Plugin(id) => ctx.queues.wake_plugin(id),
+                Target::Policy(name) => ctx.queues.policies.wake(name),
             }
         }
     }

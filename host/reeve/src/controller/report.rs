@@ -13,20 +13,21 @@ use std::time::Duration;
 
 use kube::core::object::HasStatus;
 use reeve_api::kustomization::Kustomization;
-use reeve_api::name::TenantName;
+use reeve_api::name::{PolicyName, TenantName};
 use reeve_api::plugin::PluginStatus;
+use reeve_api::policy::{Mode, Policy};
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
-use reeve_core::admit::Denied;
+use reeve_core::admit::{Answers, Denied};
 use reeve_core::failure::{Explained, chain};
 use reeve_core::inventory::{self, Inventory};
 use reeve_core::plugin::PluginId;
 use reeve_core::schedule::Next;
 use reeve_core::spec;
 use reeve_core::status::{
-    self, Change, Frame, KustomizationOutcome, PluginOutcome, ReceiverOutcome, SourceOutcome,
-    TenantOutcome, Told,
+    self, Change, Frame, KustomizationOutcome, PluginOutcome, PolicyOutcome, ReceiverOutcome,
+    SourceOutcome, TenantOutcome, Told,
 };
 
 pub(super) use bad::undecodable;
@@ -214,6 +215,50 @@ pub(super) fn denied(ctx: &Context, why: &Denied) {
             message: &objection.message,
         });
     }
+}
+
+/// Tells a tenant, in one event, what policies warn it of.
+pub(super) fn warned(ctx: &Context, object: &Kustomization, answers: &Answers) {
+    let told = answers
+        .findings
+        .iter()
+        .filter(|one| one.mode != Mode::Audit);
+    let told = told.map(|one| {
+        format!(
+            "policy {} warns: {}",
+            one.objection.policy, one.objection.message
+        )
+    });
+    let message = told.collect::<Vec<_>>().join("; ");
+    if message.is_empty() {
+        return;
+    }
+    let event = status::Event {
+        type_: status::EventType::Warning,
+        reason: reeve_api::reason::Reason::PolicyWarning,
+        message: status::bounded(&message, status::MAX_EVENT_MESSAGE),
+        metadata: Default::default(),
+    };
+    kind::tell::<Kustomization>(ctx, &object.metadata, event);
+}
+
+/// Tells which rules of a Policy are in force, and what they say.
+pub(super) async fn policy(
+    ctx: &Context,
+    object: &Policy,
+    run: &Run,
+    name: &PolicyName,
+    outcome: PolicyOutcome,
+) -> Next {
+    let previous = object.status.clone().unwrap_or_default();
+    let said = ctx.index.write(|known| known.said.tell(name));
+    let frame = run.frame(ctx, Duration::MAX, RETRY_PLUGIN);
+    let told = status::tell_policy(&previous, &frame, &outcome, said);
+    let ending = match &outcome {
+        PolicyOutcome::InForce(_) => Ending::Succeeded,
+        PolicyOutcome::Failed(why) | PolicyOutcome::Kept { why, .. } => failed(why),
+    };
+    finish(ctx, object, run, told, ending, None).await
 }
 
 /// Counts and logs what was written.

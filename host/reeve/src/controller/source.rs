@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_api::meta::Artifact;
-use reeve_api::name::{NamespacedName, ObjectName, Scheme};
+use reeve_api::name::{NamespacedName, ObjectName, PolicyName, Scheme};
 use reeve_api::reason::Reason;
 use reeve_api::source::{GitRepository, GitRepositoryStatus};
 use reeve_core::artifact::Revision;
@@ -259,6 +259,7 @@ fn keep(ctx: &Context, id: &NamespacedName, stored: Stored) -> Users {
 
 /// Who uses a source.
 struct Users {
+    policies: Vec<PolicyName>,
     plugins: Vec<PluginId>,
     kustomizations: Vec<NamespacedName>,
 }
@@ -266,6 +267,7 @@ struct Users {
 impl Users {
     fn of(known: &Known, source: &NamespacedName) -> Self {
         Self {
+            policies: known.touch.policies_from(source).cloned().collect(),
             plugins: known.touch.plugins_from(source).cloned().collect(),
             kustomizations: known.touch.kustomizations_of(source).cloned().collect(),
         }
@@ -273,6 +275,8 @@ impl Users {
 
     /// Plugins first, since Kustomizations of the same commit wait for them.
     fn wake(self, ctx: &Context) {
+        let policies = self.policies.into_iter();
+        policies.for_each(|name| ctx.queues.policies.wake(name));
         let plugins = self.plugins.into_iter();
         plugins.for_each(|id| ctx.queues.wake_plugin(id));
         let kustomizations = self.kustomizations.into_iter();

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use reeve_api::kustomization::Kustomization;
-use reeve_core::admit;
 use reeve_core::failure::Explained;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::Plan;
@@ -18,7 +17,7 @@ use reeve_core::status::{Change, Failed, KustomizationOutcome};
 use tokio::time::Instant;
 
 use super::record::changes;
-use super::{admit_spec, entries};
+use super::{entries, judge};
 use crate::context::Context;
 use crate::controller::report::{self, Run};
 
@@ -68,10 +67,9 @@ async fn withdraw(
     }
     let namespace = spec.id.namespace.clone();
     let tenant = ctx.index.read(|known| known.tenants.owner_of(&namespace));
-    let spec = admit_spec(ctx, object, &tenant, spec).map_err(left)?;
+    let spec = judge::spec(ctx, object, &tenant, spec).map_err(left)?;
     let proposed = Plan::withdraw(&inventory);
-    let plan = admit::plan(ctx.rules, &tenant, &spec, proposed)
-        .map_err(|why| left(Explained::of(&why)))?;
+    let plan = judge::plan(ctx, object, &tenant, &spec, proposed).map_err(left)?;
     let deadline = Instant::now() + spec.timeout;
     let pruned = ctx.cluster.as_tenant(&spec).prune(&plan, deadline).await;
     pruned

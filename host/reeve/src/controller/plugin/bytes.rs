@@ -75,15 +75,15 @@ pub(super) fn revision(ctx: &Context, id: &PluginId) -> Option<String> {
 /// and wakes us then.
 pub(super) fn awaits_source(ctx: &Context, id: &PluginId) -> bool {
     ctx.index.read(|known| {
-        let Some(source) = known.touch.source_of_plugin(id) else {
-            return false;
-        };
-        let status = known
-            .sources
-            .get(source)
-            .and_then(|object| object.status.as_ref());
-        !known.looked_at.contains(source) && status.is_some_and(|status| status.artifact.is_some())
+        let source = known.touch.source_of_plugin(id);
+        source.is_some_and(|source| known.is_about_to_look_at(source))
     })
+}
+
+/// Whether what it comes from is still the owner's to use: that may be taken away while nothing else changes.
+pub(super) fn may_be_used(ctx: &Context, id: &PluginId, component: &Component) -> bool {
+    let git = component.source.git.as_ref();
+    git.is_none_or(|git| granted(ctx, id, git).is_ok())
 }
 
 async fn shipped(ctx: &Context, path: &str) -> Result<Read, Explained> {

@@ -11,6 +11,7 @@ use reeve_api::FINALIZER;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
 use reeve_api::plugin::{ClusterPlugin, Plugin};
+use reeve_api::policy::Policy;
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
@@ -101,6 +102,12 @@ reported!(
 reported!(ClusterPlugin, "reeve", "reeve", known object => {
     known
         .cluster_plugins
+        .get_mut(&object.metadata.name.as_deref()?.parse().ok()?)
+});
+
+reported!(Policy, "reeve", "reeve", known object => {
+    known
+        .policies
         .get_mut(&object.metadata.name.as_deref()?.parse().ok()?)
 });
 

@@ -1,0 +1,166 @@
+//! Policy is asked: about the spec before a byte of the source is opened, and about the plan before anything is written.
+//!
+//! Which rules there are is looked up at the moment they are asked, so that a rule that comes into force while a run is
+//! under way holds for what that run has yet to write. What rules say is `core::admit`'s, and told by `report`.
+
+use kube::ResourceExt as _;
+use reeve_api::condition::{self, Type};
+use reeve_api::kustomization::Kustomization;
+use reeve_api::name::{NamespacedName, PolicyName};
+use reeve_api::reason::Reason;
+use reeve_core::admit::{
+    self, AdmittedSpec, Answers, Circumstances, Denied, Rule, Rules, SourceFacts,
+};
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::plan::{Admitted, Plan, Proposed};
+use reeve_core::spec::Spec;
+use reeve_core::tenancy::Tenant;
+
+use crate::context::Context;
+use crate::controller::report;
+use crate::index::{InForce, Known, Passages};
+
+/// The rules over one Kustomization, as they are now.
+struct Over {
+    rules: Rules,
+    /// Those that are Policy objects, in the order they are asked.
+    names: Vec<PolicyName>,
+    source: Option<SourceFacts>,
+}
+
+/// Lets the spec pass, with the account as which it is carried out.
+pub(super) fn spec(
+    ctx: &Context,
+    object: &Kustomization,
+    tenant: &Tenant,
+    spec: Spec,
+) -> Result<AdmittedSpec, Explained> {
+    let shown = serde_json::to_value(object).map_err(|why| {
+        Explained::new(
+            Reason::InvalidSpec,
+            Turn::Owner,
+            format!("the object cannot be shown to policy: {why}"),
+        )
+    })?;
+    let over = over(ctx, object, &spec.source.key());
+    let id = spec.id.clone();
+    let before = passed(ctx, &id).spec;
+    let around = over.around(ctx, tenant);
+    let judged = admit::spec(&over.rules, &around, &shown, spec, before.as_ref());
+    let (admitted, passed) = judged.map_err(|why| denied(ctx, &over, &id, &why))?;
+    // What is let pass is judged again as a plan: that is what is told.
+    ctx.index
+        .write(|known| known.passed.entry(id).or_default().spec = Some(passed));
+    Ok(admitted)
+}
+
+/// Lets the plan pass.
+pub(super) fn plan(
+    ctx: &Context,
+    object: &Kustomization,
+    tenant: &Tenant,
+    spec: &AdmittedSpec,
+    proposed: Plan<Proposed>,
+) -> Result<Plan<Admitted>, Explained> {
+    let id = &spec.id;
+    let over = over(ctx, object, &spec.source.key());
+    let around = over.around(ctx, tenant);
+    let before = passed(ctx, id).plan;
+    match admit::plan(&over.rules, &around, spec, proposed, before.as_ref()) {
+        Ok((plan, passed)) => {
+            if before.as_ref() != Some(&passed) && record(ctx, &over, id, passed.answers()) {
+                report::warned(ctx, object, passed.answers());
+            }
+            let id = id.clone();
+            ctx.index
+                .write(|known| known.passed.entry(id).or_default().plan = Some(passed));
+            Ok(plan)
+        }
+        Err(why) => Err(denied(ctx, &over, id, &why)),
+    }
+}
+
+fn passed(ctx: &Context, id: &NamespacedName) -> Passages {
+    let passed = ctx.index.read(|known| known.passed.get(id).cloned());
+    passed.unwrap_or_default()
+}
+
+fn denied(ctx: &Context, over: &Over, id: &NamespacedName, why: &Denied) -> Explained {
+    record(ctx, over, id, why.answers());
+    report::denied(ctx, why);
+    Explained::of(why)
+}
+
+fn record(ctx: &Context, over: &Over, id: &NamespacedName, answers: &Answers) -> bool {
+    ctx.index
+        .write(|known| known.said.record(id, &over.names, answers))
+}
+
+/// Whether this process does not know all policies yet, or has not looked at one of those over the Kustomization: it is
+/// about to, and wakes us then. Until then nothing may be let pass, and saying that it is denied would make everything
+/// flap at each start.
+pub(super) fn awaits_policies(ctx: &Context, object: &Kustomization) -> bool {
+    ctx.index.read(|known| {
+        let pending = |name: &PolicyName| !known.in_force.contains_key(name);
+        !known.policies_listed || names(known, object).iter().any(pending)
+    })
+}
+
+fn names(known: &Known, object: &Kustomization) -> Vec<PolicyName> {
+    let namespace = object.namespace().unwrap_or_default();
+    let Ok(namespace) = namespace.parse() else {
+        // The API server admits no other.
+        return Vec::new();
+    };
+    known.touch.policies_over(&namespace, object.labels())
+}
+
+fn over(ctx: &Context, object: &Kustomization, source: &NamespacedName) -> Over {
+    ctx.index.read(|known| {
+        let names = names(known, object);
+        let rules = names.iter().filter_map(|name| {
+            // One that is gone since is asked no more.
+            let policy = known.policies.get(name)?;
+            Some(rule(name, policy, known.in_force.get(name)))
+        });
+        Over {
+            rules: ctx.rules.and(rules),
+            source: facts(known, source),
+            names,
+        }
+    })
+}
+
+fn rule(name: &PolicyName, policy: &reeve_api::policy::Policy, now: Option<&InForce>) -> Rule {
+    let compiled = match now {
+        Some(now) => now.ready.clone().map_err(|why| why.message),
+        None => Err("it has not been looked at".to_owned()),
+    };
+    Rule {
+        name: name.to_string(),
+        mode: policy.spec.mode,
+        objects: policy.spec.scope.objects.clone(),
+        policy: compiled,
+    }
+}
+
+fn facts(known: &Known, source: &NamespacedName) -> Option<SourceFacts> {
+    let object = known.sources.get(source)?;
+    let conditions = object.status.as_ref().map(|status| &status.conditions);
+    let stored = known.stored.get(source);
+    Some(SourceFacts {
+        url: object.spec.url.to_string(),
+        revision: stored.map(|stored| stored.artifact.revision.to_string()),
+        verified: conditions.is_some_and(|all| condition::is_true(all, Type::SourceVerified)),
+    })
+}
+
+impl Over {
+    fn around<'a>(&'a self, ctx: &'a Context, tenant: &'a Tenant) -> Circumstances<'a> {
+        Circumstances {
+            tenant,
+            grounds: &ctx.grounds,
+            source: self.source.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A Policy is put in force: its rules read, compiled and tested, all files of one revision at once.
+//!
+//! Asking it is `kustomization::judge`'s. One that cannot be put in force denies whatever it would be asked about; if
+//! something of it was in force before, that stays, and the status says why.
+
+mod rules;
+
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+use reeve_api::RECONCILE_REQUEST;
+use reeve_api::name::PolicyName;
+use reeve_api::policy::Policy;
+use reeve_core::failure::Explained;
+use reeve_core::index::Target;
+use reeve_core::schedule::Next;
+use reeve_core::status::{Force, PolicyOutcome};
+
+use super::report::{self, Run};
+use crate::context::Context;
+use crate::index::{Edition, InForce};
+
+/// One run.
+pub(super) async fn reconcile(ctx: &Arc<Context>, name: &PolicyName) -> Next {
+    let Some(object) = ctx.index.read(|known| known.policies.get(name).cloned()) else {
+        return Next::Watch;
+    };
+    if rules::awaits_source(ctx, name) {
+        return Next::Watch;
+    }
+    let run = Run::begin(ctx, Target::Policy(name.clone()), &*object);
+    let now = match known(ctx, name, &object) {
+        Some(now) => now,
+        None => {
+            let now = read(ctx, name, &object).await;
+            let Some(now) = keep(ctx, name, &object, now) else {
+                // It has changed meanwhile: its next run is under way.
+                return Next::Watch;
+            };
+            now
+        }
+    };
+    report::policy(ctx, &object, &run, name, outcome(now)).await
+}
+
+fn requested(object: &Policy) -> Option<&String> {
+    object.annotations().get(RECONCILE_REQUEST)
+}
+
+/// What is in force already, where nothing can have changed: the run is for the status only.
+fn known(ctx: &Context, name: &PolicyName, object: &Policy) -> Option<InForce> {
+    let revision = rules::revision(ctx, name);
+    let now = ctx.index.read(|known| known.in_force.get(name).cloned())?;
+    let same = now.trouble.is_none()
+        && now.edition == Edition::of(&object.metadata)
+        && now.requested.as_ref() == requested(object)
+        && now.revision == revision;
+    same.then_some(now)
+}
+
+async fn read(ctx: &Context, name: &PolicyName, object: &Policy) -> InForce {
+    let revision = rules::revision(ctx, name);
+    let ready = rules::read(ctx, name, object).await;
+    let (ready, tests) = match ready {
+        Ok(fit) => (Ok(Arc::new(fit.policy)), fit.tests),
+        Err(why) => (Err(why), None),
+    };
+    InForce {
+        edition: Edition::of(&object.metadata),
+        requested: requested(object).cloned(),
+        of: revision.clone(),
+        revision,
+        trouble: ready.as_ref().err().cloned(),
+        ready,
+        tests,
+    }
+}
+
+/// Puts it where runs find it, and wakes those that it is asked about. None when it is no longer wanted.
+fn keep(ctx: &Context, name: &PolicyName, object: &Policy, mut now: InForce) -> Option<InForce> {
+    let (now, touched) = ctx.index.write(|known| {
+        let meta = &known.policies.get(name)?.metadata;
+        if Edition::of(meta) != Edition::of(&object.metadata) {
+            return None;
+        }
+        let before = known.in_force.get(name).cloned();
+        if let (Err(_), Some(before)) = (&now.ready, &before)
+            && before.ready.is_ok()
+        {
+            // Rules that are broken, or gone, take nothing out of force: only whoever deletes the Policy does.
+            now.ready = before.ready.clone();
+            now.of = before.of.clone();
+            now.tests = before.tests.clone();
+        }
+        let news = before
+            .is_none_or(|before| before.edition != now.edition || digest(&before) != digest(&now));
+        known.in_force.insert(name.clone(), now.clone());
+        let touched = match news {
+            true => known.touch.guarded_by(name),
+            false => Default::default(),
+        };
+        Some((now, touched))
+    })?;
+    let wake = |id| ctx.queues.kustomizations.wake(id);
+    touched.into_iter().for_each(wake);
+    Some(now)
+}
+
+fn digest(now: &InForce) -> Option<&str> {
+    now.ready.as_ref().ok().map(|policy| policy.digest())
+}
+
+fn outcome(now: InForce) -> PolicyOutcome {
+    let InForce {
+        of,
+        ready,
+        tests,
+        trouble,
+        ..
+    } = now;
+    let force = ready.map(|policy| Force {
+        digest: policy.digest().to_owned(),
+        revision: of,
+        tests,
+    });
+    match (force, trouble) {
+        (Ok(force), None) => PolicyOutcome::InForce(force),
+        (Ok(force), Some(why)) => PolicyOutcome::Kept { force, why },
+        (Err(why), _) => PolicyOutcome::Failed(why),
+    }
+}
+
+/// What does not compile, or fails its tests.
+fn unfit(name: &PolicyName, why: &impl std::fmt::Display) -> Explained {
+    use reeve_api::reason::Reason;
+    use reeve_core::failure::Turn;
+    let message = format!("policy {name} cannot be put in force: {why}");
+    Explained::new(Reason::PolicyFailed, Turn::NextRevision, message)
+        .with_hint("`reeve policy test` says the same on a laptop")
+}

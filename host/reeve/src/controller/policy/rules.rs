@@ -1,0 +1,244 @@
+//! Where a policy's rules come from: the object itself, the controller's library, a GitRepository of the platform's.
+//!
+//! Every read is bounded. What is read is compiled and tested here, and is nothing before that.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use reeve_api::name::{NamespaceName, NamespacedName, PolicyName};
+use reeve_api::policy::{Policy, PolicySource, TestResults};
+use reeve_api::reason::Reason;
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::{library, rego};
+use serde_json::Value;
+
+use super::unfit;
+use crate::context::Context;
+use crate::git::Snapshot;
+
+/// The most files of one policy, and the most bytes of all of them.
+const FILES: usize = 1_000;
+const BYTES: u64 = 16 << 20;
+
+/// The most errors that a status spells out.
+const SPELLED_OUT: usize = 10;
+
+/// Rules that compile and pass their tests.
+pub(super) struct Fit {
+    pub(super) policy: rego::Policy,
+    pub(super) tests: Option<TestResults>,
+}
+
+/// The files of a policy, by their path below its directory.
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// Reads, compiles and tests.
+pub(super) async fn read(
+    ctx: &Context,
+    name: &PolicyName,
+    object: &Policy,
+) -> Result<Fit, Explained> {
+    let spec = &object.spec;
+    let files = match (&spec.source_ref, &spec.rego, &spec.shipped) {
+        (Some(source), None, None) => from_git(ctx, source, spec.path.as_deref()).await?,
+        (None, Some(rego), None) => one(rego),
+        (None, None, Some(shipped)) => one(library_of(shipped)?),
+        _ => {
+            let message = "exactly one of spec.sourceRef, spec.rego and spec.shipped says where the rules are";
+            return Err(Explained::new(Reason::InvalidSpec, Turn::Owner, message));
+        }
+    };
+    let parameters = Value::Object(spec.parameters.clone());
+    let owned = name.clone();
+    let work = move || fit(&owned, &files, &parameters);
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|crash| Err(unfit(name, &crash)))
+}
+
+fn one(rego: &str) -> Files {
+    Files::from([("policy.rego".to_owned(), rego.as_bytes().to_vec())])
+}
+
+fn library_of(name: &str) -> Result<&'static str, Explained> {
+    let shipped = library::named(name).ok_or_else(|| {
+        let all: Vec<&str> = library::LIBRARY.iter().map(|one| one.name).collect();
+        let message = format!(
+            "no policy named {name} is shipped; there are {}",
+            all.join(", ")
+        );
+        Explained::new(Reason::NotFound, Turn::Owner, message)
+    })?;
+    Ok(shipped.source)
+}
+
+/// Compiles the rules, and runs their tests.
+fn fit(name: &PolicyName, files: &Files, parameters: &Value) -> Result<Fit, Explained> {
+    let broken = |errors: Vec<rego::Error>| unfit(name, &listed(errors.iter()));
+    let policy = rego::Policy::load(name.as_str(), files, parameters).map_err(broken)?;
+    let ran = policy.tests().map_err(broken)?;
+    let failed: Vec<String> = ran
+        .ended
+        .iter()
+        .filter_map(|test| {
+            Some(format!(
+                "{} {}: {}",
+                test.file,
+                test.name,
+                test.failure.as_ref()?
+            ))
+        })
+        .collect();
+    if !failed.is_empty() {
+        let (count, total) = (failed.len(), ran.ended.len());
+        return Err(unfit(
+            name,
+            &format!(
+                "{count} of its {total} tests fail: {}",
+                listed(failed.iter())
+            ),
+        ));
+    }
+    let tests = (!ran.ended.is_empty()).then(|| TestResults {
+        coverage: Some(format!("{}%", ran.percent())),
+        total: i64::try_from(ran.ended.len()).unwrap_or(i64::MAX),
+    });
+    Ok(Fit { policy, tests })
+}
+
+/// The first of them, and how many more there are.
+fn listed(all: impl ExactSizeIterator<Item = impl std::fmt::Display>) -> String {
+    let hidden = all.len().saturating_sub(SPELLED_OUT);
+    let told: Vec<String> = all.take(SPELLED_OUT).map(|one| one.to_string()).collect();
+    let told = told.join("; ");
+    match hidden {
+        0 => told,
+        _ => format!("{told}; and {hidden} more"),
+    }
+}
+
+/// The revision that the policy's source has now; None where it comes from none, or that has nothing.
+pub(super) fn revision(ctx: &Context, name: &PolicyName) -> Option<String> {
+    ctx.index.read(|known| {
+        let source = known.touch.source_of_policy(name)?;
+        Some(known.stored.get(source)?.artifact.revision.to_string())
+    })
+}
+
+/// Whether its source had an artifact before this process started and has not been looked at since: it is about to be,
+/// and wakes us then.
+pub(super) fn awaits_source(ctx: &Context, name: &PolicyName) -> bool {
+    ctx.index.read(|known| {
+        let source = known.touch.source_of_policy(name);
+        source.is_some_and(|source| known.is_about_to_look_at(source))
+    })
+}
+
+async fn from_git(
+    ctx: &Context,
+    source: &PolicySource,
+    path: Option<&str>,
+) -> Result<Files, Explained> {
+    let source = granted(ctx, source)?;
+    let (stored, exists) = ctx.index.read(|known| {
+        let stored = known.stored.get(&source).cloned();
+        (stored, known.sources.contains_key(&source))
+    });
+    let Some(stored) = stored else {
+        let message = match exists {
+            true => format!("GitRepository {source} has no artifact yet"),
+            false => format!("GitRepository {source} not found"),
+        };
+        let hint = format!(
+            "look at `kubectl -n {} describe gitrepository {}`",
+            source.namespace, source.name
+        );
+        return Err(Explained::new(Reason::ArtifactFailed, Turn::Source, message).with_hint(hint));
+    };
+    let path = path.unwrap_or_default();
+    let directory = directory(path);
+    let place = format!("'{path}' of GitRepository {source}");
+    let snapshot = stored.snapshot;
+    let read = tokio::task::spawn_blocking(move || files(&snapshot, &directory)).await;
+    let read = read.unwrap_or_else(|crash| Err(crash.to_string()));
+    read.map_err(|why| {
+        let message = format!("reading the policy in {place} failed: {why}");
+        Explained::new(Reason::InvalidPath, Turn::NextRevision, message).with_hint(
+            "spec.path names a directory of the repository, from its root, with *.rego in it",
+        )
+    })
+}
+
+/// Without what says nothing: `./rules/` is `rules`.
+fn directory(path: &str) -> String {
+    let parts = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".");
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// The rules, tests and data below a directory. A link is followed by nobody: git has it as text, which is none of them.
+fn files(snapshot: &Snapshot, directory: &str) -> Result<Files, String> {
+    let mut files = Files::new();
+    let mut left = BYTES;
+    for entry in snapshot.entries().filter(|entry| !entry.dir) {
+        let Some(below) = below(entry.path, directory).filter(|path| is_read(path)) else {
+            continue;
+        };
+        if files.len() == FILES {
+            return Err(format!("there are more than {FILES} files"));
+        }
+        let (size, reader) = snapshot.open(entry.path).map_err(|why| why.to_string())?;
+        if size > left {
+            return Err(format!("its files have more than {} MiB", BYTES >> 20));
+        }
+        let mut bytes = Vec::new();
+        let read = reader.take(left + 1).read_to_end(&mut bytes);
+        read.map_err(|why| why.to_string())?;
+        left = left.saturating_sub(bytes.len() as u64);
+        files.insert(below.to_owned(), bytes);
+    }
+    match files.keys().any(|path| path.ends_with(".rego")) {
+        true => Ok(files),
+        false => Err("there is no .rego file".to_owned()),
+    }
+}
+
+fn below<'p>(path: &'p str, directory: &str) -> Option<&'p str> {
+    match directory {
+        "" => Some(path),
+        _ => path.strip_prefix(directory)?.strip_prefix('/'),
+    }
+}
+
+/// Cases beside the rules are documents of their own, and no data.
+fn is_read(path: &str) -> bool {
+    let mut left_out = path
+        .split('/')
+        .map(|part| part.starts_with('.') || part == "case");
+    let known = [".rego", ".json", ".yaml", ".yml"];
+    !left_out.any(|is| is) && known.iter().any(|ending| path.ends_with(ending))
+}
+
+/// The source, which is the platform's: what it holds decides over all tenants.
+fn granted(ctx: &Context, source: &PolicySource) -> Result<NamespacedName, Explained> {
+    let invalid = |why: String| {
+        let message = format!("spec.sourceRef: {why}");
+        Explained::new(Reason::InvalidSpec, Turn::Owner, message)
+    };
+    let namespace: NamespaceName = match source.namespace.as_deref() {
+        Some(named) => named.parse().map_err(|why| invalid(format!("{why}")))?,
+        None => ctx.home.clone(),
+    };
+    let name = source.name.parse();
+    let source = NamespacedName {
+        namespace,
+        name: name.map_err(|why| invalid(format!("{why}")))?,
+    };
+    if source.namespace == ctx.home || ctx.grounds.is_platform(&source.namespace) {
+        return Ok(source);
+    }
+    let message = format!(
+        "can't access GitRepository {source}: policies come from the platform's own namespaces"
+    );
+    Err(Explained::new(Reason::AccessDenied, Turn::Owner, message))
+}

@@ -1,0 +1,266 @@
+//! Policies of the platform's: what they deny is not written, what they only mind is told, and what is broken lets nothing
+//! pass.
+
+use kube::Api;
+use kube::api::{DeleteParams, DynamicObject};
+use reeve_api::reason::Reason;
+use reeve_tests::install::PLATFORM;
+use reeve_tests::tenant::Tenant;
+use reeve_tests::{Estate, objects, scenario, wait};
+use serde_json::{Value, json};
+
+const API: &str = "reeve.dev/v1alpha1";
+const RED: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: red\n";
+const BLUE: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: blue\n";
+
+/// Denies a colour.
+fn minds(colour: &str) -> String {
+    format!(
+        r#"# METADATA
+# title: Colours
+# description: Some colours are not wanted.
+# custom:
+#   hint: choose another colour
+package platform.colours
+
+deny contains objection if {{
+	some planned in input.objects
+	planned.object.data.colour == "{colour}"
+	objection := {{
+		"message": sprintf("%s is %s", [planned.name, planned.object.data.colour]),
+		"object": sprintf("%s/%s/%s", [planned.kind, planned.namespace, planned.name]),
+	}}
+}}
+"#
+    )
+}
+
+/// Holds when that colour is denied.
+fn tests(colour: &str) -> String {
+    let planned = format!(
+        r#"{{"name": "a", "kind": "K", "namespace": "n", "object": {{"data": {{"colour": "{colour}"}}}}}}"#
+    );
+    format!(
+        "package platform.colours_test\n\ntest_it_is_minded if {{\n\tcount(data.platform.colours.deny) == 1 with input as {{\"objects\": [{planned}]}}\n}}\n"
+    )
+}
+
+/// A Policy over one tenant.
+fn policy(tenant: &Tenant<'_>, spec: &Value) -> Value {
+    let mut policy = json!({
+        "apiVersion": API, "kind": "Policy", "metadata": {"name": tenant.name()},
+        "spec": {"scope": {"namespaces": [tenant.name()]}},
+    });
+    if let (Some(into), Some(more)) = (policy["spec"].as_object_mut(), spec.as_object()) {
+        into.extend(more.clone());
+    }
+    policy
+}
+
+fn policies(estate: &Estate) -> Api<DynamicObject> {
+    objects::api(estate.admin(), API, "Policy", None)
+}
+
+/// Waits until the policy's `Ready` says so.
+async fn ready(
+    estate: &Estate,
+    name: &str,
+    reason: Reason,
+    words: &str,
+) -> anyhow::Result<DynamicObject> {
+    let what = format!("Ready says {} and '{words}'", reason.as_str());
+    wait::for_object(&policies(estate), name, &what, |policy| {
+        objects::condition(&policy.data, "Ready")
+            .is_some_and(|ready| ready.reason == reason.as_str() && ready.message.contains(words))
+    })
+    .await
+}
+
+async fn colour(tenant: &Tenant<'_>) -> anyhow::Result<Option<String>> {
+    let settings = tenant.api("v1", "ConfigMap").get("settings").await?;
+    Ok(objects::text(&settings.data, "/data/colour").map(str::to_owned))
+}
+
+#[test]
+fn what_a_policy_denies_is_not_written_until_it_is_allowed_or_the_policy_goes() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("ruled").await?;
+        tenant
+            .apply(&policy(&tenant, &json!({"rego": minds("red")})))
+            .await?;
+        ready(estate, tenant.name(), Reason::Succeeded, "in force").await?;
+        let told = tenant
+            .after(|draft| draft.commit("settings.yaml", RED))
+            .await?;
+        anyhow::ensure!(
+            told.ready.reason == Reason::PolicyDenied.as_str(),
+            "{told:?}"
+        );
+        for words in ["settings is red", "choose another colour"] {
+            anyhow::ensure!(told.ready.message.contains(words), "{}", told.ready.message);
+        }
+        anyhow::ensure!(colour(&tenant).await?.as_deref() == Some("green"));
+        let counted = wait::for_object(&policies(estate), tenant.name(), "it counts", |policy| {
+            policy.data.pointer("/status/verdicts/denied") == Some(&json!(1))
+        })
+        .await?;
+        let finding = counted.data.pointer("/status/findings/0/message");
+        anyhow::ensure!(finding == Some(&json!("settings is red")), "{finding:?}");
+        policies(estate)
+            .delete(tenant.name(), &DeleteParams::default())
+            .await?;
+        let settings = tenant.api("v1", "ConfigMap");
+        wait::for_object(&settings, "settings", "it is red", |map| {
+            objects::text(&map.data, "/data/colour") == Some("red")
+        })
+        .await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_only_warned_of_is_written_and_the_tenant_told_and_an_audit_tells_the_platform() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        for (mode, name) in [("warn", "warned"), ("audit", "audited")] {
+            let tenant = estate.healthy_tenant(name).await?;
+            let spec = json!({"rego": minds("red"), "mode": mode});
+            tenant.apply(&policy(&tenant, &spec)).await?;
+            ready(estate, tenant.name(), Reason::Succeeded, "in force").await?;
+            tenant.push(&[("settings.yaml", Some(RED))]).await?;
+            anyhow::ensure!(colour(&tenant).await?.as_deref() == Some("red"));
+            wait::for_object(&policies(estate), tenant.name(), "it counts", |policy| {
+                policy.data.pointer("/status/verdicts/denied") == Some(&json!(1))
+            })
+            .await?;
+            let events = tenant.api("v1", "Event").list(&Default::default()).await?;
+            let warnings = events.items.iter().filter(|event| {
+                objects::text(&event.data, "/reason") == Some(Reason::PolicyWarning.as_str())
+            });
+            let expected = usize::from(mode == "warn");
+            anyhow::ensure!(warnings.count() == expected, "{mode}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_policy_that_never_compiled_denies_and_one_that_breaks_later_stays_as_it_was() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("broken").await?;
+        let broken =
+            json!({"rego": "package broken\n\ndeny contains x if {\n\tx := nosuch(1)\n}\n"});
+        tenant.apply(&policy(&tenant, &broken)).await?;
+        ready(
+            estate,
+            tenant.name(),
+            Reason::PolicyFailed,
+            "nothing of it is in force",
+        )
+        .await?;
+        let told = tenant
+            .after(|draft| draft.commit("settings.yaml", BLUE))
+            .await?;
+        anyhow::ensure!(
+            told.ready.reason == Reason::PolicyDenied.as_str(),
+            "{told:?}"
+        );
+        anyhow::ensure!(
+            told.ready.message.contains("not in force yet"),
+            "{}",
+            told.ready.message
+        );
+        anyhow::ensure!(colour(&tenant).await?.as_deref() == Some("green"));
+
+        tenant
+            .apply(&policy(&tenant, &json!({"rego": minds("red")})))
+            .await?;
+        let settings = tenant.api("v1", "ConfigMap");
+        wait::for_object(&settings, "settings", "it is blue", |map| {
+            objects::text(&map.data, "/data/colour") == Some("blue")
+        })
+        .await?;
+        tenant.apply(&policy(&tenant, &broken)).await?;
+        ready(
+            estate,
+            tenant.name(),
+            Reason::PolicyFailed,
+            "stays in force",
+        )
+        .await?;
+        let told = tenant
+            .after(|draft| draft.commit("settings.yaml", RED))
+            .await?;
+        anyhow::ensure!(
+            told.ready.message.contains("settings is red"),
+            "{}",
+            told.ready.message
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_revision_of_a_policy_repository_is_put_in_force_when_its_tests_pass() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("tested").await?;
+        let repo = estate.repo("policies-tested")?;
+        let name = "policies-tested";
+        repo.write("rules/colours.rego", minds("red"))?;
+        repo.write("rules/colours_test.rego", tests("red"))?;
+        repo.commit("Rules")?;
+        repo.push()?;
+        tenant
+            .apply(&json!({
+                "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+                "metadata": {"name": name, "namespace": PLATFORM},
+                "spec": {"interval": "1s", "url": estate.git.url(name), "ref": {"branch": "main"}},
+            }))
+            .await?;
+        let source = json!({
+            "sourceRef": {"name": name, "namespace": PLATFORM}, "path": "./rules",
+        });
+        tenant.apply(&policy(&tenant, &source)).await?;
+        let in_force = ready(estate, tenant.name(), Reason::Succeeded, "1 tests passed").await?;
+        let first = objects::text(&in_force.data, "/status/revision").map(str::to_owned);
+
+        // Its tests want red and it minds blue: it does not come into force.
+        repo.write("rules/colours.rego", minds("blue"))?;
+        repo.commit("Other rules")?;
+        repo.push()?;
+        let kept = ready(
+            estate,
+            tenant.name(),
+            Reason::PolicyFailed,
+            "1 of its 1 tests fail",
+        )
+        .await?;
+        anyhow::ensure!(objects::text(&kept.data, "/status/revision") == first.as_deref());
+        let told = tenant
+            .after(|draft| draft.commit("settings.yaml", RED))
+            .await?;
+        anyhow::ensure!(
+            told.ready.message.contains("settings is red"),
+            "{}",
+            told.ready.message
+        );
+        tenant.push(&[("settings.yaml", Some(BLUE))]).await?;
+
+        repo.write("rules/colours_test.rego", tests("blue"))?;
+        repo.commit("Other tests")?;
+        repo.push()?;
+        ready(estate, tenant.name(), Reason::Succeeded, "in force").await?;
+        let told = tenant.reconcile(None).await?;
+        anyhow::ensure!(
+            told.ready.message.contains("settings is blue"),
+            "{}",
+            told.ready.message
+        );
+        Ok(())
+    });
+}
