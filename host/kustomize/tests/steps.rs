@@ -67,72 +67,75 @@ fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
     (0..count).map(line).collect()
 }
 
+/// A tree's files.
+type Files = Vec<(&'static str, String)>;
+
+fn with(text: &str) -> String {
+    format!("resources: [a.yaml]\n{text}")
+}
+
+fn maps(count: usize) -> String {
+    lines(count, |n| {
+        format!("---\nkind: A\napiVersion: v1\nmetadata: {{name: a{n}}}\nspec: {{a: b}}\n")
+    })
+}
+
+fn images(count: usize) -> Files {
+    let images = lines(count, |n| format!("- {{name: i{n}, newTag: x}}\n"));
+    let items = lines(500, |n| format!("  - {{name: c{n}, image: j{n}}}\n"));
+    let pod = "kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec:\n  containers:\n";
+    vec![
+        ("kustomization.yaml", with(&format!("images:\n{images}"))),
+        ("a.yaml", format!("{pod}{items}")),
+    ]
+}
+
+fn references(count: usize) -> Files {
+    let fields = lines(count, |n| {
+        format!("- {{kind: B{n}, fieldSpecs: [{{path: spec/a{n}}}]}}\n")
+    });
+    vec![
+        ("kustomization.yaml", with("configurations: [c.yaml]\n")),
+        ("c.yaml", format!("nameReference:\n{fields}")),
+        ("a.yaml", maps(100)),
+    ]
+}
+
+fn text(count: usize) -> Files {
+    let paths = lines(count, |n| format!("    - data.t.k{n}\n"));
+    let kustomization = format!(
+        "replacements:\n- sourceValue: q\n  targets:\n  - select: {{kind: ConfigMap}}\n    fieldPaths:\n{paths}"
+    );
+    let keys = lines(300, |n| format!("    k{n}: d\n"));
+    let map = "kind: ConfigMap\napiVersion: v1\nmetadata: {name: a}\ndata:\n  t: |\n";
+    vec![
+        ("kustomization.yaml", with(&kustomization)),
+        ("a.yaml", format!("{map}{keys}")),
+    ]
+}
+
+fn validators(count: usize) -> Files {
+    let all = lines(count, |n| {
+        format!(
+            "---\napiVersion: builtin\nkind: LabelTransformer\nmetadata: {{name: v{n}}}\nlabels: {{a: b}}\n\
+             fieldSpecs: [{{path: metadata/labels}}]\n"
+        )
+    });
+    vec![
+        ("kustomization.yaml", with("validators: [v.yaml]\n")),
+        ("v.yaml", all),
+        ("a.yaml", maps(300)),
+    ]
+}
+
 #[test]
 fn what_is_looked_through_many_times_is_paid_for_each_time() {
-    let maps = |count| {
-        lines(count, |n| {
-            format!("---\nkind: A\napiVersion: v1\nmetadata: {{name: a{n}}}\nspec: {{a: b}}\n")
-        })
-    };
-    let with = |text: &str| format!("resources: [a.yaml]\n{text}");
-    let images = |count| {
-        let images = lines(count, |n| format!("- {{name: i{n}, newTag: x}}\n"));
-        let items = lines(500, |n| format!("  - {{name: c{n}, image: j{n}}}\n"));
-        let pod = "kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec:\n  containers:\n";
-        let kustomization = with(&format!("images:\n{images}"));
-        vec![
-            ("kustomization.yaml", kustomization),
-            ("a.yaml", format!("{pod}{items}")),
-        ]
-    };
-    let references = |count| {
-        let fields = lines(count, |n| {
-            format!("- {{kind: B{n}, fieldSpecs: [{{path: spec/a{n}}}]}}\n")
-        });
-        let kustomization = with("configurations: [c.yaml]\n");
-        vec![
-            ("kustomization.yaml", kustomization),
-            ("c.yaml", format!("nameReference:\n{fields}")),
-            ("a.yaml", maps(100)),
-        ]
-    };
-    let text = |count| {
-        let paths = lines(count, |n| format!("    - data.t.k{n}\n"));
-        let kustomization = format!(
-            "replacements:\n- sourceValue: q\n  targets:\n  - select: {{kind: ConfigMap}}\n    fieldPaths:\n{paths}"
-        );
-        let keys = lines(300, |n| format!("    k{n}: d\n"));
-        let map = "kind: ConfigMap\napiVersion: v1\nmetadata: {name: a}\ndata:\n  t: |\n";
-        vec![
-            ("kustomization.yaml", with(&kustomization)),
-            ("a.yaml", format!("{map}{keys}")),
-        ]
-    };
-    let validators = |count| {
-        let all = lines(count, |n| {
-            format!(
-                "---\napiVersion: builtin\nkind: LabelTransformer\nmetadata: {{name: v{n}}}\nlabels: {{a: b}}\n\
-                 fieldSpecs: [{{path: metadata/labels}}]\n"
-            )
-        });
-        vec![
-            ("kustomization.yaml", with("validators: [v.yaml]\n")),
-            ("v.yaml", all),
-            ("a.yaml", maps(300)),
-        ]
-    };
-    type Shape<'a> = (
-        &'a str,
-        &'a dyn Fn(usize) -> Vec<(&'a str, String)>,
-        usize,
-        usize,
-    );
     // How many are fine, and how many too many.
-    let shapes: [Shape<'_>; 4] = [
-        ("images", &images, 50, 600),
-        ("references", &references, 100, 1_000),
-        ("text", &text, 2, 100),
-        ("validators", &validators, 10, 200),
+    let shapes: [(&str, fn(usize) -> Files, usize, usize); 4] = [
+        ("images", images, 50, 600),
+        ("references", references, 100, 1_000),
+        ("text", text, 2, 100),
+        ("validators", validators, 10, 200),
     ];
     for (name, files, fine, many) in shapes {
         assert_eq!(within_a_million(files(fine)).err(), None, "{name}");
