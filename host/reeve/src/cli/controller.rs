@@ -73,7 +73,8 @@ pub(super) struct ControllerArgs {
     /// addresses are refused otherwise
     #[arg(long, value_name = "HOST|CIDR,…", value_delimiter = ',')]
     allow_source_hosts: Vec<HostRule>,
-    /// Let provider plugins send secrets to granted hosts over plain HTTP; whoever is on the way reads them
+    /// Let provider plugins send secrets to granted hosts over plain HTTP, where whoever is on the way reads them; registries
+    /// that plugins and functions come from may be spoken to over plain HTTP then, too
     #[arg(long)]
     plain_http_providers: bool,
     /// Remote resources that Kustomizations of platform namespaces may name: hosts, or addresses in which `*` stands for
