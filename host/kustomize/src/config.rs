@@ -4,6 +4,7 @@
 //! bases know, adds the defaults and then its own; whoever lists it gets the sum. A configuration file is read in
 //! `file/config.rs`, the schemas of `crds` in `crd.rs`.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use crate::budget::Budget;
@@ -199,8 +200,18 @@ impl Config {
             merge(old, more, name)?;
             old.sort_by_cached_key(|spec| rank(&spec.gvk));
         }
+        // Most have a target of their own: each is found at once, however many there are.
+        let all = (self.references.len() + more.references.len()) as u64;
+        budget.steps(SORTING * all)?;
+        let known = self.references.iter().enumerate();
+        let mut places: BTreeMap<Gvk, usize> = BTreeMap::new();
+        for (at, references) in known {
+            places.entry(references.target.clone()).or_insert(at);
+        }
         for references in &more.references {
-            self.add_references(references, budget)?;
+            let new = self.references.len();
+            let at = *places.entry(references.target.clone()).or_insert(new);
+            self.put_references(at, references, budget)?;
         }
         self.complete |= more.complete;
         if !more.references.is_empty() {
@@ -217,27 +228,31 @@ impl Config {
         more: &Arc<References>,
         budget: &Budget,
     ) -> Result<(), Why> {
-        let known = self.references.len() as u64;
-        match self
-            .references
-            .iter_mut()
-            .find(|old| old.target == more.target)
-        {
-            Some(old) => {
-                let pairs = (old.fields.len() + more.fields.len()) * more.fields.len();
-                budget.steps(known + pairs as u64)?;
-                merge(
-                    &mut Arc::make_mut(old).fields,
-                    &more.fields,
-                    "nameReference",
-                )
-            }
-            None => {
-                budget.steps(known)?;
-                self.references.push(more.clone());
-                Ok(())
-            }
-        }
+        let known = self.references.len();
+        budget.steps(SORTING * known as u64)?;
+        let mut all = self.references.iter();
+        let at = all.position(|old| old.target == more.target);
+        self.put_references(at.unwrap_or(known), more, budget)
+    }
+
+    /// Adds them to those at `at`, or behind all.
+    fn put_references(
+        &mut self,
+        at: usize,
+        more: &Arc<References>,
+        budget: &Budget,
+    ) -> Result<(), Why> {
+        let Some(old) = self.references.get_mut(at) else {
+            self.references.push(more.clone());
+            return Ok(());
+        };
+        let pairs = (old.fields.len() + more.fields.len()) * more.fields.len();
+        budget.steps(pairs as u64)?;
+        merge(
+            &mut Arc::make_mut(old).fields,
+            &more.fields,
+            "nameReference",
+        )
     }
 
     fn is_empty(&self) -> bool {

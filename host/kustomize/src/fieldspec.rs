@@ -18,7 +18,7 @@ const ANNOTATIONS: &str = "metadata/annotations";
 type Text = Cow<'static, str>;
 
 /// A kind, where empty fits all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Gvk {
     pub(crate) group: Text,
     pub(crate) version: Text,
