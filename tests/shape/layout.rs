@@ -89,3 +89,15 @@ fn guests_do_not_depend_on_the_host() {
         }
     }
 }
+
+/// What `reeve plugin new --language go` writes is what the guest in Go of plugins/ is tested with.
+#[test]
+fn the_go_template_is_the_guest_that_is_tested() {
+    for file in ["reeve.go", "object.go"] {
+        let of = |folder: &str| source::text(&source::root().join(folder).join(file));
+        assert!(
+            of("host/reeve/src/cli/plugin/template/go") == of("plugins/spread-pods"),
+            "{file} of plugins/spread-pods and of the template differ: copy one over the other"
+        );
+    }
+}

@@ -263,6 +263,24 @@ fn is_told(conditions: &[Condition], why: &Explained, message: &str) -> bool {
     })
 }
 
+/// What is told beside the status: the event, when the next run is, and what it is to remember.
+type Tale = (Option<Event>, Next, Memory);
+
+/// What cannot be had as it is wanted, of a kind that is only looked at: no run of it is under way.
+fn broken(
+    page: &mut Page<'_>,
+    before: &[Condition],
+    frame: &Frame<'_>,
+    why: &Explained,
+    message: &str,
+) -> Tale {
+    page.failed(why, message, Some("Reconciliation in progress"));
+    let warn = worth_a_warning(before, why, message, frame);
+    let event = warn.then(|| Event::warning(why.reason, message, &BTreeMap::new()));
+    let memory = remember_failure(frame, why.turn, warn);
+    (event, after(why.turn, memory.failures, frame), memory)
+}
+
 /// Whether a failure is worth a warning: it is new, somebody asked, or the last warning is an interval old.
 fn worth_a_warning(
     previous: &[Condition],

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use reeve_api::name::{NamespaceName, NamespacedName, PluginName, PolicyName, TenantName};
+use reeve_api::reason::Reason;
 use reeve_core::admit::Rules;
+use reeve_core::failure::{Explained, Turn};
 use reeve_core::plugin::PluginId;
 use reeve_core::tenancy::Grounds;
 use reeve_wasm::Sandbox;
@@ -19,7 +21,7 @@ use crate::cluster::{Cluster, Events, SecretOwner};
 use crate::controller::{Queue, Underway};
 use crate::git::{Egress, Limits, Mirrors};
 use crate::images::Images;
-use crate::index::Index;
+use crate::index::{Index, Stored};
 use crate::observe::Metrics;
 use crate::renders::Renders;
 use crate::schemas::Schemas;
@@ -85,6 +87,25 @@ impl Context {
             PluginId::Tenant(id) => &id.namespace,
             PluginId::Platform(_) => &self.home,
         }
+    }
+
+    /// What a GitRepository has in store, for what is loaded from it.
+    pub(crate) fn stored(&self, source: &NamespacedName) -> Result<Stored, Explained> {
+        let (stored, exists) = self.index.read(|known| {
+            let stored = known.stored.get(source).cloned();
+            (stored, known.sources.contains_key(source))
+        });
+        stored.ok_or_else(|| {
+            let message = match exists {
+                true => format!("GitRepository {source} has no artifact yet"),
+                false => format!("GitRepository {source} not found"),
+            };
+            let hint = format!(
+                "look at `kubectl -n {} describe gitrepository {}`",
+                source.namespace, source.name
+            );
+            Explained::new(Reason::ArtifactFailed, Turn::Source, message).with_hint(hint)
+        })
     }
 
     /// As whom a Secret of `namespace` is read: the platform's as the controller, a tenant's as its own account.

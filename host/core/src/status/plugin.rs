@@ -10,8 +10,7 @@ use reeve_api::plugin::PluginStatus;
 use reeve_api::reason::Reason;
 
 use super::{
-    Event, Frame, Memory, Next, Page, Told, after, asked_for, handled, observed, remember_failure,
-    words, worth_a_warning,
+    Event, Frame, Memory, Next, Page, Tale, Told, asked_for, broken, handled, observed, words,
 };
 use crate::failure::Explained;
 use crate::plugin::Tally;
@@ -54,14 +53,14 @@ pub fn tell_plugin(
         }
         PluginOutcome::Failed(why) => {
             page.mark(Type::Loaded, Status::False, why.reason, &words(why));
-            let tale = broken(&mut page, previous, frame, why, &words(why));
+            let tale = broken(&mut page, &previous.conditions, frame, why, &words(why));
             (tale, None, previous.revision.clone())
         }
         PluginOutcome::Kept { digest, why } => {
             let goes_on = format!("loaded {digest}");
             page.mark(Type::Loaded, Status::True, Reason::Succeeded, &goes_on);
             let message = format!("{}; until then {digest} is called", words(why));
-            let tale = broken(&mut page, previous, frame, why, &message);
+            let tale = broken(&mut page, &previous.conditions, frame, why, &message);
             (tale, Some(digest.clone()), previous.revision.clone())
         }
     };
@@ -83,9 +82,6 @@ pub fn tell_plugin(
     }
 }
 
-/// What is told beside the status.
-type Tale = (Option<Event>, Next, Memory);
-
 fn loaded(page: &mut Page<'_>, previous: &PluginStatus, frame: &Frame<'_>, digest: &str) -> Tale {
     let before = &previous.conditions;
     let message = format!("loaded {digest}");
@@ -100,18 +96,4 @@ fn loaded(page: &mut Page<'_>, previous: &PluginStatus, frame: &Frame<'_>, diges
         interval => Next::After(schedule::jittered(interval, frame.spread)),
     };
     (event, next, Memory::default())
-}
-
-fn broken(
-    page: &mut Page<'_>,
-    previous: &PluginStatus,
-    frame: &Frame<'_>,
-    why: &Explained,
-    message: &str,
-) -> Tale {
-    page.failed(why, message, Some("Reconciliation in progress"));
-    let warn = worth_a_warning(&previous.conditions, why, message, frame);
-    let event = warn.then(|| Event::warning(why.reason, message, &BTreeMap::new()));
-    let memory = remember_failure(frame, why.turn, warn);
-    (event, after(why.turn, memory.failures, frame), memory)
 }

@@ -9,8 +9,7 @@ use reeve_api::policy::{PolicyStatus, TestResults};
 use reeve_api::reason::Reason;
 
 use super::{
-    Event, Frame, Memory, Next, Page, Told, after, asked_for, handled, observed, remember_failure,
-    words, worth_a_warning,
+    Event, Frame, Memory, Next, Page, Tale, Told, asked_for, broken, handled, observed, words,
 };
 use crate::failure::Explained;
 use crate::policy::Summary;
@@ -54,7 +53,10 @@ pub fn tell_policy(
         PolicyOutcome::InForce(force) => (in_force(&mut page, previous, frame, force), Some(force)),
         PolicyOutcome::Failed(why) => {
             let message = format!("{}; nothing of it is in force", words(why));
-            (broken(&mut page, previous, frame, why, &message), None)
+            (
+                broken(&mut page, &previous.conditions, frame, why, &message),
+                None,
+            )
         }
         PolicyOutcome::Kept { force, why } => {
             let message = format!(
@@ -63,7 +65,7 @@ pub fn tell_policy(
                 called(force)
             );
             (
-                broken(&mut page, previous, frame, why, &message),
+                broken(&mut page, &previous.conditions, frame, why, &message),
                 Some(force),
             )
         }
@@ -88,9 +90,6 @@ pub fn tell_policy(
         memory,
     }
 }
-
-/// What is told beside the status.
-type Tale = (Option<Event>, Next, Memory);
 
 fn called(force: &Force) -> &str {
     force.revision.as_deref().unwrap_or(&force.digest)
@@ -119,18 +118,4 @@ fn in_force(
     let news = asked || another || !condition::is_true(before, Type::Ready);
     let event = news.then(|| Event::normal(Reason::Succeeded, &message, &BTreeMap::new()));
     (event, Next::Watch, Memory::default())
-}
-
-fn broken(
-    page: &mut Page<'_>,
-    previous: &PolicyStatus,
-    frame: &Frame<'_>,
-    why: &Explained,
-    message: &str,
-) -> Tale {
-    page.failed(why, message, Some("Reconciliation in progress"));
-    let warn = worth_a_warning(&previous.conditions, why, message, frame);
-    let event = warn.then(|| Event::warning(why.reason, message, &BTreeMap::new()));
-    let memory = remember_failure(frame, why.turn, warn);
-    (event, after(why.turn, memory.failures, frame), memory)
 }

@@ -132,22 +132,7 @@ fn too_large() -> String {
 
 async fn from_git(ctx: &Context, id: &PluginId, git: &GitSource) -> Result<Read, Explained> {
     let source = granted(ctx, id, git)?;
-    let (stored, exists) = ctx.index.read(|known| {
-        let stored = known.stored.get(&source).cloned();
-        (stored, known.sources.contains_key(&source))
-    });
-    let Some(stored) = stored else {
-        let message = match exists {
-            true => format!("GitRepository {source} has no artifact yet"),
-            false => format!("GitRepository {source} not found"),
-        };
-        return Err(
-            Explained::new(Reason::ArtifactFailed, Turn::Source, message).with_hint(format!(
-                "look at `kubectl -n {} describe gitrepository {}`",
-                source.namespace, source.name
-            )),
-        );
-    };
+    let stored = ctx.stored(&source)?;
     let path = git.path.trim_start_matches("./").to_owned();
     let place = format!("{path} of GitRepository {source}");
     let snapshot = stored.snapshot;

@@ -139,21 +139,7 @@ async fn from_git(
     path: Option<&str>,
 ) -> Result<Files, Explained> {
     let source = granted(ctx, source)?;
-    let (stored, exists) = ctx.index.read(|known| {
-        let stored = known.stored.get(&source).cloned();
-        (stored, known.sources.contains_key(&source))
-    });
-    let Some(stored) = stored else {
-        let message = match exists {
-            true => format!("GitRepository {source} has no artifact yet"),
-            false => format!("GitRepository {source} not found"),
-        };
-        let hint = format!(
-            "look at `kubectl -n {} describe gitrepository {}`",
-            source.namespace, source.name
-        );
-        return Err(Explained::new(Reason::ArtifactFailed, Turn::Source, message).with_hint(hint));
-    };
+    let stored = ctx.stored(&source)?;
     let path = path.unwrap_or_default();
     let directory = directory(path);
     let place = format!("'{path}' of GitRepository {source}");
