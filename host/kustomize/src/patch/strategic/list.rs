@@ -359,13 +359,14 @@ fn append(new: &mut Vec<Node>, old: Vec<Node>, keys: &[&str]) -> Result<(), Stri
         }
         let mut values = Values::new();
         for key in keys {
-            let Some(map) = item.map() else {
+            if item.map().is_none() && !item.is_null() {
                 return Err(format!(
                     "an item with {key} is needed, not {}",
                     item.kind_name()
                 ));
-            };
-            match map.get(key).filter(|field| !field.is_null()) {
+            }
+            // Nothing has no fields, and a field that holds nothing is one.
+            match item.get(key) {
                 None => new.push(item.clone()),
                 Some(field) => values.push(field.raw_text().to_owned()),
             }
