@@ -10,6 +10,7 @@
     reason = "a scenario fails by panicking, and says aloud what it skips"
 )]
 
+mod admission;
 mod advice;
 mod apply;
 mod cluster;

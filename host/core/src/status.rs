@@ -157,7 +157,7 @@ pub fn bounded(text: &str, most: usize) -> String {
 }
 
 /// What a failure says on the object: what happened, and what to do about it.
-fn words(why: &Explained) -> String {
+pub fn words(why: &Explained) -> String {
     let text = match &why.hint {
         Some(hint) if !hint.is_empty() => format!("{}; hint: {hint}", why.message),
         _ => why.message.clone(),

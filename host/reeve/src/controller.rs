@@ -13,6 +13,7 @@ mod provider;
 mod queue;
 mod receiver;
 mod report;
+mod review;
 mod source;
 mod tenant;
 mod underway;
@@ -32,6 +33,7 @@ use crate::observe::{Kind, Object, trace};
 pub(crate) use provider::Kept;
 pub(crate) use queue::Queue;
 pub(crate) use receiver::answer_nudges;
+pub(crate) use review::{Review, review};
 pub(crate) use underway::Underway;
 
 use queue::{Halt, Inbox};
@@ -206,6 +208,28 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
         );
     }
     watches.shutdown().await;
+}
+
+/// Learns, until it is `over`, what a replica has to know that does not lead and is asked about objects: whose a namespace
+/// is, and the rules over it.
+pub(crate) async fn stand_by(ctx: Arc<Context>, inboxes: Inboxes, over: CancellationToken) {
+    ctx.index.forget(&ctx.grounds);
+    let mut tasks = JoinSet::new();
+    follow::some(&ctx, &mut tasks);
+    let seen = ctx.metrics.queue(Kind::Policy, 1);
+    let inbox = Arc::clone(&inboxes.policies);
+    let known = Arc::clone(&ctx);
+    let owner = move |name: &PolicyName| name.owner(&known);
+    let learn = move |name: PolicyName| {
+        let ctx = Arc::clone(&ctx);
+        async move { policy::learn(&ctx, &name).await }
+    };
+    let halt = Halt {
+        after_these: over.clone(),
+        at_once: over,
+    };
+    queue::work(inbox, pace(1), halt, seen, owner, learn).await;
+    tasks.shutdown().await;
 }
 
 /// Begins to work on every queue, as a task each.

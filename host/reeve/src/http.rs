@@ -1,8 +1,9 @@
-//! What the world may call: webhooks, artifacts, metrics, probes. One listener each, so that each can be exposed, or not.
+//! What the world may call: webhooks, artifacts, metrics, probes, admission. One listener each, so that each can be
+//! exposed, or not.
 //!
-//! A handler translates and answers at once; the work goes through a channel of nudges. [`serve`] is the one way to
-//! listen: whoever connects gets so much time for a header, so many bytes, so long a connection, and there are only so
-//! many of them. What it deliberately doesn't: reach a controller or the cluster.
+//! A handler translates and answers at once; the work goes through a channel of nudges. [`serve`] and [`serve_tls`] are the
+//! ways to listen: whoever connects gets so much time for a header, so many bytes, so long a connection, and there are only
+//! so many of them. What it deliberately doesn't: reach a controller or the cluster.
 
 pub mod artifact;
 pub mod metrics;
@@ -16,9 +17,11 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
@@ -57,6 +60,15 @@ impl Limits {
         drain: Duration::from_secs(15),
     };
 
+    /// For admission, which API servers ask over connections that they keep.
+    pub const ADMISSION: Self = Self {
+        connections: 64,
+        header_time: Duration::from_secs(10),
+        header_bytes: 16 * 1024,
+        connection_time: Duration::from_secs(10 * 60),
+        drain: Duration::from_secs(5),
+    };
+
     /// For metrics and probes.
     pub const INSIDE: Self = Self {
         connections: 32,
@@ -70,8 +82,37 @@ impl Limits {
 /// How long to wait after the kernel wouldn't hand out a connection (as a rule: no more files may be opened).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
+/// How a connection begins.
+#[derive(Clone)]
+enum Door {
+    Plain,
+    Tls(TlsAcceptor),
+}
+
 /// Answers calls to `listener` until `stop`, then lets what is under way finish.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+    accept(listener, &Door::Plain, router, limits, stop).await;
+}
+
+/// The same over TLS.
+pub async fn serve_tls(
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let door = Door::Tls(TlsAcceptor::from(tls));
+    accept(listener, &door, router, limits, stop).await;
+}
+
+async fn accept(
+    listener: TcpListener,
+    door: &Door,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
     let room = Arc::new(Semaphore::new(limits.connections));
     let open = TaskTracker::new();
     let closing = CancellationToken::new();
@@ -87,9 +128,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
         };
         match accepted {
             Ok((stream, _peer)) => {
-                let connection = connection(stream, router.clone(), limits, closing.clone());
+                let (door, router) = (door.clone(), router.clone());
+                let closing = closing.clone();
                 open.spawn(async move {
-                    connection.await;
+                    enter(stream, door, router, limits, closing).await;
                     drop(permit);
                 });
             }
@@ -113,7 +155,30 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: Limits, stop: CancellationToken) {
+async fn enter(
+    stream: TcpStream,
+    door: Door,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let Door::Tls(acceptor) = door else {
+        return connection(stream, router, limits, stop).await;
+    };
+    match timeout(limits.header_time, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => connection(stream, router, limits, stop).await,
+        Ok(Err(error)) => debug!(
+            error = &error as &dyn std::error::Error,
+            "a connection was not made: the handshake failed"
+        ),
+        Err(_) => debug!("a connection was not made: the handshake took too long"),
+    }
+}
+
+async fn connection<S>(stream: S, router: Router, limits: Limits, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = TowerToHyperService::new(router);
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())

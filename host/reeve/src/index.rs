@@ -40,6 +40,8 @@ pub(crate) struct Known {
     pub(crate) kustomizations: BTreeMap<NamespacedName, Arc<Kustomization>>,
     pub(crate) receivers: BTreeMap<NamespacedName, Arc<Receiver>>,
     pub(crate) tenant_objects: BTreeMap<TenantName, Arc<Tenant>>,
+    /// Whether those are all there are.
+    pub(crate) tenants_listed: bool,
     pub(crate) projects: BTreeMap<ObjectName, Arc<Project>>,
     pub(crate) plugins: BTreeMap<NamespacedName, Arc<Plugin>>,
     pub(crate) cluster_plugins: BTreeMap<PluginName, Arc<ClusterPlugin>>,
@@ -245,6 +247,7 @@ impl Known {
             kustomizations: BTreeMap::new(),
             receivers: BTreeMap::new(),
             tenant_objects: BTreeMap::new(),
+            tenants_listed: false,
             projects: BTreeMap::new(),
             plugins: BTreeMap::new(),
             cluster_plugins: BTreeMap::new(),

@@ -1,8 +1,9 @@
 //! The shell: cluster, git, HTTP, clock, terminal.
 //!
-//! A list of rooms. Which way they may lean on each other: `cli`, `http` and `controller` on `cluster`, `forge`,
+//! A list of rooms. Which way they may lean on each other: `cli`, `http`, `admission` and `controller` on `cluster`, `forge`,
 //! `git` and `store`; those on `observe` and `clock`. Decisions are `reeve_core`'s.
 
+pub mod admission;
 pub mod bases;
 pub mod cli;
 pub mod clock;

@@ -8,6 +8,7 @@
 
 pub mod happening;
 pub mod metric;
+mod policies;
 mod process;
 pub mod trace;
 mod workqueue;
@@ -16,6 +17,7 @@ use std::fmt;
 
 pub use happening::Happening;
 pub use metric::{Metrics, Requests};
+pub use policies::Force;
 pub(crate) use workqueue::WorkQueue;
 
 /// The kinds of object the controller acts on.

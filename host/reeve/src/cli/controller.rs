@@ -3,6 +3,7 @@
 //! Puts the [`Context`] together from the flags, serves at once, leads whenever the lease is its own, stands by whenever
 //! it is lost, and goes down in order: no new runs, those under way finish, their events are written, the lease is given back.
 
+mod admission;
 mod serve;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use reeve_wasm::{Compiler, Program, Sandbox, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use self::admission::AdmissionArgs;
 use super::ui::CommandError;
 use crate::bases::Rewrite;
 use crate::clock::Clock;
@@ -111,6 +113,8 @@ pub(super) struct ControllerArgs {
     /// Where /healthz and /readyz are served
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9440")]
     health_addr: SocketAddr,
+    #[command(flatten)]
+    admission: AdmissionArgs,
     /// Whether to wait for a Lease before doing anything, so that replicas don't work against each other
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     leader_elect: bool,
@@ -173,7 +177,7 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
         let leadership = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            leadership = acquire(&ctx, lease.as_ref()) => leadership,
+            leadership = acquire(&ctx, &inboxes, lease.as_ref(), args.admission.is_on()) => leadership,
         };
         let lost = lost(leadership.as_ref());
         let term = Term {
@@ -202,9 +206,28 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Waits for the lease, if there is to be one.
-async fn acquire(ctx: &Context, lease: Option<&LeaseConfig>) -> Option<Leadership> {
-    Some(ctx.cluster.lead(lease?.clone()).await)
+/// Waits for the lease, if there is to be one. A replica that answers the API server learns meanwhile what it needs for it.
+async fn acquire(
+    ctx: &Arc<Context>,
+    inboxes: &controller::Inboxes,
+    lease: Option<&LeaseConfig>,
+    answers: bool,
+) -> Option<Leadership> {
+    let lease = lease?.clone();
+    let over = CancellationToken::new();
+    let standing = answers.then(|| {
+        let standing = controller::stand_by(Arc::clone(ctx), inboxes.clone(), over.clone());
+        tokio::spawn(standing)
+    });
+    let over = over.drop_guard();
+    let leadership = ctx.cluster.lead(lease).await;
+    drop(over);
+    if let Some(standing) = standing
+        && let Err(why) = standing.await
+    {
+        tracing::error!(error = %why, "standing by ended badly");
+    }
+    Some(leadership)
 }
 
 /// Never cancelled without a lease to lose.

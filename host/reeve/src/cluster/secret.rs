@@ -281,7 +281,7 @@ impl Cluster {
 }
 
 /// The values; the API server has checked that they are base64.
-fn data(object: &Value) -> SecretData {
+pub(super) fn data(object: &Value) -> SecretData {
     let values = object.get("data").and_then(Value::as_object);
     let decoded = values.into_iter().flatten().filter_map(|(key, value)| {
         let bytes = base64::engine::general_purpose::STANDARD

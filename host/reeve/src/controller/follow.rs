@@ -43,6 +43,13 @@ pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
     watches.spawn(async move { definitions.cluster.follow_definitions().await });
 }
 
+/// Begins the watches of what a replica has to know that only answers.
+pub(super) fn some(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
+    watches.spawn(follow::<Tenant>(Arc::clone(ctx)));
+    watches.spawn(follow::<Policy>(Arc::clone(ctx)));
+    watches.spawn(follow::<GitRepository>(Arc::clone(ctx)));
+}
+
 /// A kind that is watched: what the index learns of it.
 pub(super) trait Followed: Reported {
     /// It is there, or changed.
@@ -303,6 +310,10 @@ impl Followed for Tenant {
         });
         wake_within(ctx, &touched);
         wake_all_tenants(ctx);
+    }
+
+    fn listed(ctx: &Context) {
+        ctx.index.write(|known| known.tenants_listed = true);
     }
 }
 

@@ -30,10 +30,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::record::{Recorder, changes};
+use super::Review;
 use super::report::{self, Announced, Run};
 use crate::cluster::{Failures, Until};
 use crate::context::Context;
-use crate::index::Stored;
+use crate::index::{Known, Stored};
 
 use crate::transform::{Caller, transform};
 
@@ -171,15 +172,11 @@ impl Stopped {
 
 /// Parses, asks policy about the spec before a byte of the source is opened, and finds the source. `None`: suspended.
 fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Wanted>, Explained> {
-    if object.spec.suspend {
-        // Before anything else of it is looked at: whoever parks an object need not mend it first.
+    let Some(spec) = parse(object)? else {
         return Ok(None);
-    }
-    let spec = Spec::parse(object).map_err(|why| Explained::of(&why))?;
+    };
     let inventory = recorded(object)?;
-    let namespace = spec.id.namespace.clone();
-    let tenant = ctx.index.read(|known| known.tenants.owner_of(&namespace));
-    tenancy::may_use_source(&ctx.grounds, &tenant, &namespace, &spec.source)?;
+    let tenant = owner(ctx, &spec)?;
     let source = spec.source.clone();
     let spec = judge::spec(ctx, object, &tenant, spec)?;
     let stored = stored(ctx, &source)?;
@@ -189,6 +186,38 @@ fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Wanted>, Explain
         stored,
         inventory,
     }))
+}
+
+/// What [`read`] would say about an object that is not there yet.
+pub(super) fn review(ctx: &Context, object: &Kustomization) -> Result<Review, Explained> {
+    let Some(spec) = parse(object)? else {
+        return Ok(Review::default());
+    };
+    let all = |known: &Known| known.tenants_listed && known.policies_listed;
+    if !ctx.index.read(all) {
+        let says = "this replica has just started: tenants and policies are asked when the Kustomization is reconciled";
+        return Ok(Review::warning(vec![says.to_owned()]));
+    }
+    let tenant = owner(ctx, &spec)?;
+    judge::review(ctx, object, &tenant, spec)
+}
+
+/// `None`: suspended.
+fn parse(object: &Kustomization) -> Result<Option<Spec>, Explained> {
+    if object.spec.suspend {
+        // Before anything else of it is looked at: whoever parks an object need not mend it first.
+        return Ok(None);
+    }
+    let spec = Spec::parse(object).map_err(|why| Explained::of(&why))?;
+    Ok(Some(spec))
+}
+
+/// Whose it is, if its source is theirs to use.
+fn owner(ctx: &Context, spec: &Spec) -> Result<Tenant, Explained> {
+    let namespace = &spec.id.namespace;
+    let tenant = ctx.index.read(|known| known.tenants.owner_of(namespace));
+    tenancy::may_use_source(&ctx.grounds, &tenant, namespace, &spec.source)?;
+    Ok(tenant)
 }
 
 /// What the last runs left on the cluster. One that cannot be read stops everything: who cannot say what is there must

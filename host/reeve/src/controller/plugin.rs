@@ -93,6 +93,12 @@ where
     report::plugin(ctx, object, &run, &id, outcome(&loaded), every).await
 }
 
+/// What a run would say about an object that is not there yet, before it reads a byte of the component.
+pub(super) fn review(ctx: &Context, id: &PluginId, component: &Component) -> Result<(), Explained> {
+    budget(id, &component.limits)?;
+    bytes::review(ctx, id, component)
+}
+
 /// What a run works from.
 struct Wanted<'a> {
     id: &'a PluginId,

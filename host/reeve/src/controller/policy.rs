@@ -43,6 +43,27 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, name: &PolicyName) -> Next {
     report::policy(ctx, &object, &run, name, outcome(now)).await
 }
 
+/// A run of a replica that only answers: nothing is told. Rules that lie in git are the leader's, who has fetched them.
+pub(super) async fn learn(ctx: &Arc<Context>, name: &PolicyName) -> Next {
+    let object = ctx.index.read(|known| known.policies.get(name).cloned());
+    if let Some(object) = object.filter(|object| object.spec.source_ref.is_none())
+        && known(ctx, name, &object).is_none()
+    {
+        let now = read(ctx, name, &object).await;
+        let _changed_meanwhile = keep(ctx, name, &object, now);
+    }
+    Next::Watch
+}
+
+/// What a run would say about an object that is not there yet.
+pub(super) fn review(ctx: &Context, object: &Policy) -> Result<(), Explained> {
+    match object.name_any().parse() {
+        Ok(name) => rules::review(ctx, &name, object),
+        // The API server admits no other.
+        Err(_) => Ok(()),
+    }
+}
+
 fn requested(object: &Policy) -> Option<&String> {
     object.annotations().get(RECONCILE_REQUEST)
 }

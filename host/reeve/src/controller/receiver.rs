@@ -102,13 +102,18 @@ async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> Receiv
     }
 }
 
+/// What it asks for.
+pub(super) fn parse(object: &Receiver) -> Result<Wanted, Explained> {
+    Wanted::parse(&object.spec).map_err(|why| Explained::of(&why))
+}
+
 /// Where the Receiver is called, by whom, and what proves it.
 async fn hook(
     ctx: &Context,
     id: &NamespacedName,
     object: &Receiver,
 ) -> Result<(String, Kind, Token), Explained> {
-    let wanted = Wanted::parse(&object.spec).map_err(|why| Explained::of(&why))?;
+    let wanted = parse(object)?;
     let owner = ctx.secret_owner(&id.namespace);
     let name = &wanted.secret;
     let data = ctx.cluster.secret(&owner, name).await.map_err(|why| {

@@ -19,7 +19,7 @@ use reeve_api::policy::{Mode, Policy};
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
-use reeve_core::admit::{Answers, Denied};
+use reeve_core::admit::{Answers, Denied, Rules};
 use reeve_core::failure::{Explained, chain};
 use reeve_core::inventory::{self, Inventory};
 use reeve_core::plugin::PluginId;
@@ -30,13 +30,14 @@ use reeve_core::status::{
     SourceOutcome, TenantOutcome, Told,
 };
 
-pub(super) use bad::undecodable;
+pub(super) use bad::{undecodable, unreadable as unreadable_object};
 pub(super) use kind::{Reported, adopt, farewell, is_adopted};
 pub(super) use run::{Announced, Run};
 
 use crate::cluster;
 use crate::context::Context;
-use crate::observe::happening::{self, Ending, ReconcileEnded};
+use crate::observe::Force;
+use crate::observe::happening::{self, Ending, ReconcileEnded, Verdict};
 
 /// How long a run goes on before it says what it is doing. Most are over sooner, and cost one write of their status.
 const QUIET: Duration = Duration::from_secs(1);
@@ -217,19 +218,46 @@ pub(super) fn denied(ctx: &Context, why: &Denied) {
     }
 }
 
+/// Counts and times every rule that was asked.
+pub(super) fn judged(ctx: &Context, rules: &Rules, answers: &Answers) {
+    for rule in rules.iter() {
+        let Some(took) = answers.took.get(&rule.name) else {
+            continue;
+        };
+        let of = answers.findings.iter();
+        let findings = || of.clone().filter(|one| one.objection.policy == rule.name);
+        let verdict = if findings().any(|one| one.objection.broken) {
+            Verdict::Broken
+        } else if findings().any(|one| one.denies) {
+            Verdict::Denied
+        } else if findings().next().is_some() {
+            Verdict::Warned
+        } else {
+            Verdict::Allowed
+        };
+        ctx.metrics.tell(&happening::Judged {
+            policy: &rule.name,
+            mode: rule.mode,
+            verdict,
+            took: *took,
+        });
+    }
+}
+
+/// What policies warn a tenant of.
+pub(super) fn warnings(answers: &Answers) -> Vec<String> {
+    let told = answers.findings.iter();
+    let told = told.filter(|one| one.mode != Mode::Audit && !one.stops());
+    let told = told.map(|one| {
+        let objection = &one.objection;
+        format!("policy {} warns: {}", objection.policy, objection.message)
+    });
+    told.collect()
+}
+
 /// Tells a tenant, in one event, what policies warn it of.
 pub(super) fn warned(ctx: &Context, object: &Kustomization, answers: &Answers) {
-    let told = answers
-        .findings
-        .iter()
-        .filter(|one| one.mode != Mode::Audit);
-    let told = told.map(|one| {
-        format!(
-            "policy {} warns: {}",
-            one.objection.policy, one.objection.message
-        )
-    });
-    let message = told.collect::<Vec<_>>().join("; ");
+    let message = warnings(answers).join("; ");
     if message.is_empty() {
         return;
     }
@@ -254,6 +282,11 @@ pub(super) async fn policy(
     let said = ctx.index.write(|known| known.said.tell(name));
     let frame = run.frame(ctx, Duration::MAX, RETRY_PLUGIN);
     let told = status::tell_policy(&previous, &frame, &outcome, said);
+    let force = Force {
+        any: !matches!(outcome, PolicyOutcome::Failed(_)),
+        failed: !matches!(outcome, PolicyOutcome::InForce(_)),
+    };
+    ctx.metrics.policy(name.as_str(), object.spec.mode, force);
     let ending = match &outcome {
         PolicyOutcome::InForce(_) => Ending::Succeeded,
         PolicyOutcome::Failed(why) | PolicyOutcome::Kept { why, .. } => failed(why),

@@ -73,12 +73,10 @@ async fn deliver(
     object: &GitRepository,
     run: &Run,
 ) -> SourceOutcome {
-    if object.spec.suspend {
-        return SourceOutcome::Suspended;
-    }
-    let wanted = match Wanted::parse(object) {
-        Ok(wanted) => wanted,
-        Err(why) => return failed(Explained::of(&why)),
+    let wanted = match parse(object) {
+        Ok(Some(wanted)) => wanted,
+        Ok(None) => return SourceOutcome::Suspended,
+        Err(why) => return failed(why),
     };
     let deadline = Instant::now() + wanted.timeout;
     let progress = Announced::new(SourceProgress::Asking);
@@ -97,6 +95,19 @@ async fn deliver(
         Ok(Err(Stopped { why, newer })) => SourceOutcome::Failed { why, newer },
         Err(_) => failed(Explained::of(&git::Error::late(wanted.timeout))),
     }
+}
+
+/// What is wanted; None: suspended.
+pub(super) fn parse(object: &GitRepository) -> Result<Option<Wanted>, Explained> {
+    if object.spec.suspend {
+        return Ok(None);
+    }
+    let wanted = Wanted::parse(object).map_err(|why| Explained::of(&why))?;
+    if wanted.provider.is_some() && wanted.url.scheme() == Scheme::Ssh {
+        let message = "a provider has logins for https; spec.url is of ssh";
+        return Err(Explained::new(Reason::InvalidSpec, Turn::Owner, message));
+    }
+    Ok(Some(wanted))
 }
 
 /// What is told about an upstream that is known by now.
@@ -341,10 +352,6 @@ async fn brought(
     wanted: &Wanted,
     name: &ObjectName,
 ) -> Result<credential::Data, Explained> {
-    if wanted.url.scheme() == Scheme::Ssh {
-        let message = "a provider has logins for https; spec.url is of ssh";
-        return Err(Explained::new(Reason::InvalidSpec, Turn::Owner, message));
-    }
     let login = provider::login(ctx, &wanted.id, name, &wanted.url).await?;
     let entry = |key: &str, value: &str| (key.to_owned(), value.as_bytes().to_vec());
     let user = entry("username", &login.user);

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use reeve_api::policy::Mode;
 use tracing::{debug, error, info};
 
 use super::metric::{
     ActionLabels, ControllerLabels, HookLabels, Metrics, PluginLabels, PolicyLabels, ResultLabels,
-    RunLabels, seconds,
+    ReviewLabels, RunLabels, seconds,
 };
 use super::{Kind, Object};
 
@@ -304,6 +305,108 @@ impl Happening for Denied<'_> {
                 policy: self.policy.to_owned(),
             })
             .inc();
+    }
+}
+
+/// What a rule said to what it was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Allowed,
+    /// It minds something.
+    Warned,
+    /// It denies something; whether that stops it is the mode's.
+    Denied,
+    /// It could not be evaluated, or is not there to be asked.
+    Broken,
+}
+
+impl Verdict {
+    /// All there are.
+    pub(super) const ALL: [Self; 4] = [Self::Allowed, Self::Warned, Self::Denied, Self::Broken];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Warned => "warned",
+            Self::Denied => "denied",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// A policy was asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    /// Its name.
+    pub policy: &'a str,
+    /// What happens to what it denies.
+    pub mode: Mode,
+    /// What it said.
+    pub verdict: Verdict,
+    /// How long it thought.
+    pub took: Duration,
+}
+
+impl Happening for Judged<'_> {
+    fn log(&self) {
+        let (policy, mode) = (self.policy, self.mode.as_str());
+        debug!(
+            policy,
+            mode,
+            verdict = self.verdict.as_str(),
+            "judged in {:?}",
+            self.took
+        );
+    }
+
+    fn count(&self, m: &Metrics) {
+        let (policy, mode) = (self.policy, self.mode.as_str());
+        m.policies.judged(policy, mode, self.verdict, self.took);
+    }
+}
+
+/// The API server asked about an object.
+#[derive(Debug, Clone, Copy)]
+pub struct Reviewed<'a> {
+    /// The object's kind, or `other`.
+    pub kind: &'static str,
+    /// Why it was refused, if it was.
+    pub refused: Option<&'a str>,
+    /// Whether there were warnings.
+    pub warned: bool,
+    /// How long the answer took.
+    pub took: Duration,
+}
+
+impl Reviewed<'_> {
+    fn verdict(&self) -> Verdict {
+        match (self.refused, self.warned) {
+            (Some(_), _) => Verdict::Denied,
+            (None, true) => Verdict::Warned,
+            (None, false) => Verdict::Allowed,
+        }
+    }
+}
+
+impl Happening for Reviewed<'_> {
+    fn log(&self) {
+        let (kind, took) = (self.kind, go(self.took));
+        match self.refused {
+            Some(error) => info!(kind, error, "refused at its admission after {took}"),
+            None => debug!(kind, "admitted after {took}"),
+        }
+    }
+
+    fn count(&self, m: &Metrics) {
+        let labels = ReviewLabels {
+            kind: self.kind,
+            verdict: self.verdict().as_str(),
+        };
+        m.review_duration
+            .get_or_create(&labels)
+            .observe(seconds(self.took));
     }
 }
 

@@ -14,7 +14,9 @@ use prometheus_client::metrics::histogram::{
     Histogram, exponential_buckets, exponential_buckets_range,
 };
 use prometheus_client::registry::Registry;
+use reeve_api::policy::Mode;
 
+use super::policies::{Force, Policies};
 use super::workqueue::{WorkQueue, WorkQueues};
 use super::{Kind, Object, process};
 
@@ -77,6 +79,12 @@ pub(super) struct PolicyLabels {
     pub(super) policy: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ReviewLabels {
+    pub(super) kind: &'static str,
+    pub(super) verdict: &'static str,
+}
+
 /// Labels of a request to the API server, as client-go has them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -109,6 +117,8 @@ pub(super) enum Buckets {
     Request,
     /// From a millisecond to a minute: fetches and plugin calls.
     Work,
+    /// From a tenth of a millisecond to two seconds: rules that are asked.
+    Thought,
     /// controller-runtime's for work queues: from 10 ns to 1000 s.
     Queue,
     /// controller-runtime's for reconciles.
@@ -123,6 +133,7 @@ impl MetricConstructor<Histogram> for Buckets {
                 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
             ]),
             Self::Work => Histogram::new(exponential_buckets_range(0.001, 60.0, 12)),
+            Self::Thought => Histogram::new(exponential_buckets_range(0.0001, 2.0, 10)),
             Self::Queue => Histogram::new(exponential_buckets(10e-9, 10.0, 12)),
             Self::Controller => Histogram::new([
                 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6,
@@ -149,6 +160,8 @@ pub struct Metrics {
     pub(super) applied: Family<ActionLabels, Counter>,
     pub(super) plugin_duration: Timed<PluginLabels>,
     pub(super) denied: Family<PolicyLabels, Counter>,
+    pub(super) policies: Policies,
+    pub(super) review_duration: Timed<ReviewLabels>,
     pub(super) leader: Gauge,
     queues: WorkQueues,
     requests: Requests,
@@ -182,6 +195,8 @@ impl Metrics {
             applied: Family::default(),
             plugin_duration: Family::new_with_constructor(Buckets::Work),
             denied: Family::default(),
+            policies: Policies::new(),
+            review_duration: Family::new_with_constructor(Buckets::Request),
             leader: Gauge::default(),
             queues: WorkQueues::new(),
             requests: Requests::default(),
@@ -258,6 +273,12 @@ impl Metrics {
             "Reconciles that a policy denied, by policy",
             self.denied.clone(),
         );
+        self.policies.register(registry);
+        registry.register(
+            "reeve_admission_duration_seconds",
+            "How long answering the API server about an object took, by what was answered",
+            self.review_duration.clone(),
+        );
         registry.register(
             "reeve_nudges_dropped",
             "Webhook calls turned away because too many were waiting",
@@ -279,6 +300,18 @@ impl Metrics {
     /// Forgets an object that is gone, so that its series end.
     pub fn forget(&self, object: Object<'_>) {
         let _was_there = self.reconcile_duration.remove(&object.into());
+    }
+
+    /// Says how a Policy stands.
+    pub fn policy(&self, name: &str, mode: Mode, force: Force) {
+        self.policies.stands(name, mode, force);
+    }
+
+    /// Forgets a Policy that is gone, so that its series end.
+    pub fn forget_policy(&self, name: &str) {
+        self.policies.forget(name);
+        let policy = name.to_owned();
+        let _was_there = self.denied.remove(&PolicyLabels { policy });
     }
 
     /// Says whether this process is the one that acts.
@@ -314,8 +347,8 @@ mod tests {
     use super::*;
     use crate::observe::Kind;
     use crate::observe::happening::{
-        Applied, Denied, Ending, FetchResult, Fetched, HookCalled, PluginCalled, ReconcileEnded,
-        RenderResult, Rendered,
+        Applied, Denied, Ending, FetchResult, Fetched, HookCalled, Judged, PluginCalled,
+        ReconcileEnded, RenderResult, Rendered, Reviewed, Verdict,
     };
     use reeve_core::inventory::ObjectId;
     use reeve_core::status::{Action, Change};
@@ -372,7 +405,23 @@ mod tests {
             policy: "service-account",
             message: "missing",
         });
+        let (policy, mode) = ("service-account", Mode::Enforce);
+        let verdict = Verdict::Denied;
+        metrics.tell(&Judged {
+            policy,
+            mode,
+            verdict,
+            took,
+        });
+        let (any, failed) = (true, false);
+        metrics.policy(policy, mode, Force { any, failed });
         let refused = None;
+        metrics.tell(&Reviewed {
+            kind: object.kind.as_str(),
+            refused,
+            warned: false,
+            took,
+        });
         metrics.tell(&HookCalled {
             method: "GET",
             code: 200,

@@ -1,4 +1,4 @@
-//! The four listeners of the controller: webhooks, artifacts, metrics, probes.
+//! The listeners of the controller: webhooks, artifacts, metrics, probes, and admission where it is wanted.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::ControllerArgs;
+use crate::admission;
 use crate::cli::CommandError;
 use crate::context::Context;
 use crate::http::artifact::Artifacts;
@@ -47,14 +48,41 @@ impl Servers {
         router: Router,
         limits: Limits,
     ) -> Result<(), CommandError> {
-        let listener = TcpListener::bind(addr).await.map_err(|why| {
-            CommandError::of(&format!("listening on {addr} ({flag}) failed"), &why)
-                .hint(format!("choose another address with {flag}"))
-        })?;
+        let listener = bind(flag, addr).await?;
         self.open
             .spawn(http::serve(listener, router, limits, self.stop.clone()));
         Ok(())
     }
+
+    /// Answers API servers, if that is wanted, and keeps the certificate for as long as it does.
+    async fn add_admission(
+        &self,
+        args: &ControllerArgs,
+        ctx: &Arc<Context>,
+    ) -> Result<(), CommandError> {
+        let Some((addr, settings)) = args.admission.settings(&ctx.home) else {
+            return Ok(());
+        };
+        let listener = bind("--admission-addr", addr).await?;
+        let router = admission::router(Arc::clone(ctx));
+        let (tls, keeping) = admission::tls(ctx, settings);
+        let stop = self.stop.clone();
+        let serving = http::serve_tls(listener, tls, router, Limits::ADMISSION, stop);
+        self.open.spawn(async move {
+            tokio::select! {
+                () = serving => {}
+                () = keeping => {}
+            }
+        });
+        Ok(())
+    }
+}
+
+async fn bind(flag: &str, addr: SocketAddr) -> Result<TcpListener, CommandError> {
+    TcpListener::bind(addr).await.map_err(|why| {
+        CommandError::of(&format!("listening on {addr} ({flag}) failed"), &why)
+            .hint(format!("choose another address with {flag}"))
+    })
 }
 
 /// Starts all of them.
@@ -98,6 +126,7 @@ pub(super) async fn all(
     servers
         .add("--health-addr", args.health_addr, probes, Limits::INSIDE)
         .await?;
+    servers.add_admission(args, ctx).await?;
     Ok((servers, nudged))
 }
 

@@ -58,6 +58,7 @@ impl Followed for Policy {
             known.memory.remove(&Target::Policy(name.clone()));
             known.touch.remove_policy(&name)
         });
+        ctx.metrics.forget_policy(name.as_str());
         wake_kustomizations(ctx, touched);
     }
 

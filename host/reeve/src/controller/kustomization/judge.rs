@@ -15,9 +15,10 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::plan::{Admitted, Plan, Proposed};
 use reeve_core::spec::Spec;
 use reeve_core::tenancy::Tenant;
+use serde_json::Value;
 
 use crate::context::Context;
-use crate::controller::report;
+use crate::controller::{Review, report};
 use crate::index::{InForce, Known, Passages};
 
 /// The rules over one Kustomization, as they are now.
@@ -35,23 +36,62 @@ pub(super) fn spec(
     tenant: &Tenant,
     spec: Spec,
 ) -> Result<AdmittedSpec, Explained> {
-    let shown = serde_json::to_value(object).map_err(|why| {
-        Explained::new(
-            Reason::InvalidSpec,
-            Turn::Owner,
-            format!("the object cannot be shown to policy: {why}"),
-        )
-    })?;
+    let shown = shown(object)?;
     let over = over(ctx, object, &spec.source.key());
     let id = spec.id.clone();
     let before = passed(ctx, &id).spec;
     let around = over.around(ctx, tenant);
     let judged = admit::spec(&over.rules, &around, &shown, spec, before.as_ref());
     let (admitted, passed) = judged.map_err(|why| denied(ctx, &over, &id, &why))?;
+    if before.as_ref() != Some(&passed) {
+        report::judged(ctx, &over.rules, passed.answers());
+    }
     // What is let pass is judged again as a plan: that is what is told.
     ctx.index
         .write(|known| known.passed.entry(id).or_default().spec = Some(passed));
     Ok(admitted)
+}
+
+/// What would be said about the spec of an object that is not there yet. Nothing of it is kept, counted or told.
+pub(super) fn review(
+    ctx: &Context,
+    object: &Kustomization,
+    tenant: &Tenant,
+    spec: Spec,
+) -> Result<Review, Explained> {
+    let shown = shown(object)?;
+    let source = spec.source.key();
+    let (over, unknown) = ctx.index.read(|known| {
+        let all = names(known, object).into_iter();
+        let looked_at = |name: &PolicyName| known.in_force.contains_key(name);
+        let (names, unknown) = all.partition::<Vec<_>, _>(looked_at);
+        (asked(ctx, known, names, &source), unknown)
+    });
+    let around = over.around(ctx, tenant);
+    let judged = admit::spec(&over.rules, &around, &shown, spec, None);
+    let mut review = match &judged {
+        Ok((_, passed)) => Review::warning(report::warnings(passed.answers())),
+        Err(why) => Review {
+            refused: Some(Explained::of(why)),
+            ..Review::warning(report::warnings(why.answers()))
+        },
+    };
+    let asked_later = unknown.iter().map(|name| {
+        format!("this replica does not know policy {name}: it is asked when the Kustomization is reconciled")
+    });
+    review.warnings.extend(asked_later);
+    Ok(review)
+}
+
+/// The object as rules are shown it.
+fn shown(object: &Kustomization) -> Result<Value, Explained> {
+    serde_json::to_value(object).map_err(|why| {
+        Explained::new(
+            Reason::InvalidSpec,
+            Turn::Owner,
+            format!("the object cannot be shown to policy: {why}"),
+        )
+    })
 }
 
 /// Lets the plan pass.
@@ -68,8 +108,11 @@ pub(super) fn plan(
     let before = passed(ctx, id).plan;
     match admit::plan(&over.rules, &around, spec, proposed, before.as_ref()) {
         Ok((plan, passed)) => {
-            if before.as_ref() != Some(&passed) && record(ctx, &over, id, passed.answers()) {
-                report::warned(ctx, object, passed.answers());
+            if before.as_ref() != Some(&passed) {
+                report::judged(ctx, &over.rules, passed.answers());
+                if record(ctx, &over, id, passed.answers()) {
+                    report::warned(ctx, object, passed.answers());
+                }
             }
             let id = id.clone();
             ctx.index
@@ -87,6 +130,9 @@ fn passed(ctx: &Context, id: &NamespacedName) -> Passages {
 
 fn denied(ctx: &Context, over: &Over, id: &NamespacedName, why: &Denied) -> Explained {
     record(ctx, over, id, why.answers());
+    // What passed before is judged again after this: else nobody would hear that it passes.
+    ctx.index.write(|known| known.passed.remove(id));
+    report::judged(ctx, &over.rules, why.answers());
     report::denied(ctx, why);
     Explained::of(why)
 }
@@ -116,19 +162,21 @@ fn names(known: &Known, object: &Kustomization) -> Vec<PolicyName> {
 }
 
 fn over(ctx: &Context, object: &Kustomization, source: &NamespacedName) -> Over {
-    ctx.index.read(|known| {
-        let names = names(known, object);
-        let rules = names.iter().filter_map(|name| {
-            // One that is gone since is asked no more.
-            let policy = known.policies.get(name)?;
-            Some(rule(name, policy, known.in_force.get(name)))
-        });
-        Over {
-            rules: ctx.rules.and(rules),
-            source: facts(known, source),
-            names,
-        }
-    })
+    ctx.index
+        .read(|known| asked(ctx, known, names(known, object), source))
+}
+
+fn asked(ctx: &Context, known: &Known, names: Vec<PolicyName>, source: &NamespacedName) -> Over {
+    let rules = names.iter().filter_map(|name| {
+        // One that is gone since is asked no more.
+        let policy = known.policies.get(name)?;
+        Some(rule(name, policy, known.in_force.get(name)))
+    });
+    Over {
+        rules: ctx.rules.and(rules),
+        source: facts(known, source),
+        names,
+    }
 }
 
 fn rule(name: &PolicyName, policy: &reeve_api::policy::Policy, now: Option<&InForce>) -> Rule {
@@ -148,9 +196,18 @@ fn facts(known: &Known, source: &NamespacedName) -> Option<SourceFacts> {
     let object = known.sources.get(source)?;
     let conditions = object.status.as_ref().map(|status| &status.conditions);
     let stored = known.stored.get(source);
+    // Of a source that this replica leaves to another, what that one has told.
+    let told = || {
+        let status = object
+            .status
+            .as_ref()
+            .filter(|_| !known.looked_at.contains(source))?;
+        Some(status.artifact.as_ref()?.revision.clone())
+    };
+    let stored = stored.map(|stored| stored.artifact.revision.to_string());
     Some(SourceFacts {
         url: object.spec.url.to_string(),
-        revision: stored.map(|stored| stored.artifact.revision.to_string()),
+        revision: stored.or_else(told),
         verified: conditions.is_some_and(|all| condition::is_true(all, Type::SourceVerified)),
     })
 }

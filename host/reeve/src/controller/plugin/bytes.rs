@@ -3,11 +3,11 @@
 //! Every read is bounded. What is read is held against the pin and inspected by the caller.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use reeve_api::kustomization::SourceKind;
 use reeve_api::name::{NamespaceName, NamespacedName};
-use reeve_api::plugin::{Component, GitSource};
+use reeve_api::plugin::{Component, GitSource, OciSource};
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::plugin::PluginId;
@@ -50,11 +50,35 @@ pub(super) async fn read(
     id: &PluginId,
     component: &Component,
 ) -> Result<Read, Explained> {
+    match origin(component)? {
+        Origin::Shipped(path) => shipped(ctx, path).await,
+        Origin::Git(git) => from_git(ctx, id, git).await,
+        Origin::Registry(oci) => registry::read(ctx, id, oci).await,
+    }
+}
+
+/// What [`read`] would say before it reads anything.
+pub(super) fn review(ctx: &Context, id: &PluginId, component: &Component) -> Result<(), Explained> {
+    match origin(component)? {
+        Origin::Shipped(path) => place(ctx, path).map(drop),
+        Origin::Git(git) => granted(ctx, id, git).map(drop),
+        Origin::Registry(oci) => registry::parse(ctx, oci).map(drop),
+    }
+}
+
+/// Where a component comes from.
+enum Origin<'a> {
+    Shipped(&'a str),
+    Git(&'a GitSource),
+    Registry(&'a OciSource),
+}
+
+fn origin(component: &Component) -> Result<Origin<'_>, Explained> {
     let source = &component.source;
     match (&source.path, &source.git, &source.oci) {
-        (Some(path), None, None) => shipped(ctx, path).await,
-        (None, Some(git), None) => from_git(ctx, id, git).await,
-        (None, None, Some(oci)) => registry::read(ctx, id, oci).await,
+        (Some(path), None, None) => Ok(Origin::Shipped(path)),
+        (None, Some(git), None) => Ok(Origin::Git(git)),
+        (None, None, Some(oci)) => Ok(Origin::Registry(oci)),
         _ => Err(Explained::new(
             Reason::InvalidSpec,
             Turn::Owner,
@@ -86,7 +110,8 @@ pub(super) fn may_be_used(ctx: &Context, id: &PluginId, component: &Component) -
     git.is_none_or(|git| granted(ctx, id, git).is_ok())
 }
 
-async fn shipped(ctx: &Context, path: &str) -> Result<Read, Explained> {
+/// The file that came with the controller.
+fn place(ctx: &Context, path: &str) -> Result<PathBuf, Explained> {
     let failed = |reason, message: String| Explained::new(reason, Turn::Owner, message);
     let Some(dir) = &ctx.plugins_dir else {
         let message = "the controller was started without --plugins-dir, so no component can be found by its path";
@@ -96,12 +121,16 @@ async fn shipped(ctx: &Context, path: &str) -> Result<Read, Explained> {
         let message = format!("spec.source.path '{path}' leads out of the plugins directory");
         return Err(failed(Reason::InvalidSpec, message));
     }
-    let bytes = file(&dir.join(path)).await.map_err(|why| {
-        failed(
-            Reason::PluginNotFound,
-            format!("reading component {path} failed: {why}"),
+    Ok(dir.join(path))
+}
+
+async fn shipped(ctx: &Context, path: &str) -> Result<Read, Explained> {
+    let place = place(ctx, path)?;
+    let bytes = file(&place).await.map_err(|why| {
+        let message = format!("reading component {path} failed: {why}");
+        Explained::new(Reason::PluginNotFound, Turn::Owner, message).with_hint(
+            "build it with plugins/build.sh and put it into the controller's --plugins-dir",
         )
-        .with_hint("build it with plugins/build.sh and put it into the controller's --plugins-dir")
     })?;
     Ok(Read {
         bytes,

@@ -19,12 +19,11 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Under which key a Secret of type `kubernetes.io/dockerconfigjson` holds the logins.
 const LOGINS: &str = ".dockerconfigjson";
 
-/// Fetches the component that `source` names.
-pub(super) async fn read(
+/// The component that `source` names, and the keys of those who may have signed it.
+pub(super) fn parse(
     ctx: &Context,
-    id: &PluginId,
     source: &OciSource,
-) -> Result<Read, Explained> {
+) -> Result<(Reference, Vec<PublicKey>), Explained> {
     let invalid = |field: &str, why: String| {
         let message = format!("spec.source.oci.{field}: {why}");
         Explained::new(Reason::InvalidSpec, Turn::Owner, message)
@@ -43,6 +42,16 @@ pub(super) async fn read(
     let keys = source.public_keys.iter().map(|pem| PublicKey::parse(pem));
     let keys: Result<Vec<_>, _> = keys.collect();
     let keys = keys.map_err(|why| invalid("publicKeys", chain(&why)))?;
+    Ok((reference, keys))
+}
+
+/// Fetches the component that `source` names.
+pub(super) async fn read(
+    ctx: &Context,
+    id: &PluginId,
+    source: &OciSource,
+) -> Result<Read, Explained> {
+    let (reference, keys) = parse(ctx, source)?;
     let access = Access {
         egress: Arc::clone(&ctx.egress),
         login: login(ctx, id, source, &reference).await?,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use reeve_api::name::{NamespaceName, NamespacedName, PolicyName};
-use reeve_api::policy::{Policy, PolicySource, TestResults};
+use reeve_api::policy::{Policy, PolicySource, PolicySpec, TestResults};
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::{library, rego};
@@ -32,6 +32,25 @@ pub(super) struct Fit {
 /// The files of a policy, by their path below its directory.
 type Files = BTreeMap<String, Vec<u8>>;
 
+/// Where rules come from.
+enum Origin<'a> {
+    Git(&'a PolicySource),
+    /// They are there.
+    Here(Files),
+}
+
+fn origin(spec: &PolicySpec) -> Result<Origin<'_>, Explained> {
+    match (&spec.source_ref, &spec.rego, &spec.shipped) {
+        (Some(source), None, None) => Ok(Origin::Git(source)),
+        (None, Some(rego), None) => Ok(Origin::Here(one(rego))),
+        (None, None, Some(shipped)) => Ok(Origin::Here(one(library_of(shipped)?))),
+        _ => {
+            let message = "exactly one of spec.sourceRef, spec.rego and spec.shipped says where the rules are";
+            Err(Explained::new(Reason::InvalidSpec, Turn::Owner, message))
+        }
+    }
+}
+
 /// Reads, compiles and tests.
 pub(super) async fn read(
     ctx: &Context,
@@ -39,20 +58,26 @@ pub(super) async fn read(
     object: &Policy,
 ) -> Result<Fit, Explained> {
     let spec = &object.spec;
-    let files = match (&spec.source_ref, &spec.rego, &spec.shipped) {
-        (Some(source), None, None) => from_git(ctx, source, spec.path.as_deref()).await?,
-        (None, Some(rego), None) => one(rego),
-        (None, None, Some(shipped)) => one(library_of(shipped)?),
-        _ => {
-            let message = "exactly one of spec.sourceRef, spec.rego and spec.shipped says where the rules are";
-            return Err(Explained::new(Reason::InvalidSpec, Turn::Owner, message));
-        }
+    let files = match origin(spec)? {
+        Origin::Git(source) => from_git(ctx, source, spec.path.as_deref()).await?,
+        Origin::Here(files) => files,
     };
     let parameters = Value::Object(spec.parameters.clone());
     let owned = name.clone();
     let work = move || fit(&owned, &files, &parameters);
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|crash| Err(unfit(name, &crash)))
+}
+
+/// What [`read`] would say about rules that need not be fetched; of others, whether they may be.
+pub(super) fn review(ctx: &Context, name: &PolicyName, object: &Policy) -> Result<(), Explained> {
+    match origin(&object.spec)? {
+        Origin::Git(source) => granted(ctx, source).map(drop),
+        Origin::Here(files) => {
+            let parameters = Value::Object(object.spec.parameters.clone());
+            fit(name, &files, &parameters).map(drop)
+        }
+    }
 }
 
 fn one(rego: &str) -> Files {

@@ -29,7 +29,7 @@ pub(in crate::controller) async fn undecodable<K: Reported>(ctx: &Context, bad: 
         }
         return;
     }
-    let message = format!("the object cannot be read: {}", bad.why);
+    let message = unreadable(&bad.why);
     let before = bad.object.data.get("status").cloned().unwrap_or_default();
     let (after, news) = stalled(ctx, bad, &before, &message);
     let names = observed(&bad.meta);
@@ -45,6 +45,11 @@ pub(in crate::controller) async fn undecodable<K: Reported>(ctx: &Context, bad: 
     if news {
         tell::<K>(ctx, bad, &message);
     }
+}
+
+/// What is said of an object that nobody can read.
+pub(in crate::controller) fn unreadable(why: &dyn std::fmt::Display) -> String {
+    format!("the object cannot be read: {why}")
 }
 
 /// Says what stays, when an object goes whose spec nobody can read: as whom it would be deleted is in there too.
