@@ -32,6 +32,7 @@ mod plugins;
 mod policies;
 mod prune;
 mod remote;
+mod reports;
 mod rules;
 mod secrets;
 mod stop;

@@ -14,6 +14,7 @@ pub mod policy;
 pub mod rego;
 pub mod remote;
 pub mod render;
+pub mod report;
 pub mod schedule;
 pub mod source;
 pub mod spec;

@@ -13,6 +13,7 @@ mod provider;
 mod queue;
 mod receiver;
 mod report;
+mod reports;
 mod review;
 mod source;
 mod tenant;
@@ -195,6 +196,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     watches.spawn(housekeeping::keep(Arc::clone(ctx)));
     watches.spawn(housekeeping::tell_calls(Arc::clone(ctx)));
     watches.spawn(housekeeping::tell_verdicts(Arc::clone(ctx)));
+    watches.spawn(reports::tell(Arc::clone(ctx)));
     let mut runs = begin(ctx, inboxes, workers, &halt);
     halt.begun().await;
     // Whoever calls a hook from now on asks the replica that leads next.

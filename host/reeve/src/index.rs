@@ -21,6 +21,7 @@ use reeve_core::index::Target;
 use reeve_core::plugin::{PluginId, Strikes, Tally};
 use reeve_core::policy::Said;
 use reeve_core::rego;
+use reeve_core::report::Reports;
 use reeve_core::status::Memory;
 use reeve_core::tenancy::{Grounds, Tenants};
 use reeve_wasm::{Budget, Module};
@@ -58,6 +59,8 @@ pub(crate) struct Known {
     pub(crate) policies_listed: bool,
     pub(crate) in_force: BTreeMap<PolicyName, InForce>,
     pub(crate) said: Said,
+    /// The same by namespace, as tenants read it.
+    pub(crate) reports: Reports,
     /// What of each Kustomization was let pass last, as a spec and as a plan.
     pub(crate) passed: BTreeMap<NamespacedName, Passages>,
     pub(crate) stored: BTreeMap<NamespacedName, Stored>,
@@ -260,6 +263,7 @@ impl Known {
             policies_listed: false,
             in_force: BTreeMap::new(),
             said: Said::default(),
+            reports: Reports::default(),
             passed: BTreeMap::new(),
             stored: BTreeMap::new(),
             looked_at: BTreeSet::new(),

@@ -68,11 +68,16 @@ impl Discovery {
 
     /// Where each known kind lives.
     pub(super) async fn scopes(&self) -> Scopes {
+        self.settle().await;
+        self.known.load().scopes.clone()
+    }
+
+    /// Lists again if what is known may not hold any more.
+    pub(super) async fn settle(&self) {
         // An old listing is better than none: the plan is made from it, and a kind it lacks is missed when applied.
         if self.stale.load(Ordering::Acquire) || self.known.load().listed.elapsed() > MAX_AGE {
             drop(self.refresh(Instant::now()).await);
         }
-        self.known.load().scopes.clone()
     }
 
     /// Something changed what is served: the next use lists again.

@@ -247,6 +247,7 @@ impl Followed for Kustomization {
             known.kustomizations.remove(&id);
             known.calls.strikes.forget_kustomization(&id);
             known.said.forget_kustomization(&id);
+            known.reports.forget(&id);
             known.passed.remove(&id);
             known.users.retain(|_, users| {
                 users.remove(&id);

@@ -138,8 +138,11 @@ fn denied(ctx: &Context, over: &Over, id: &NamespacedName, why: &Denied) -> Expl
 }
 
 fn record(ctx: &Context, over: &Over, id: &NamespacedName, answers: &Answers) -> bool {
-    ctx.index
-        .write(|known| known.said.record(id, &over.names, answers))
+    let now = ctx.clock.now();
+    ctx.index.write(|known| {
+        known.reports.record(id, &over.rules, answers, now);
+        known.said.record(id, &over.names, answers)
+    })
 }
 
 /// Whether this process does not know all policies yet, or has not looked at one of those over the Kustomization: it is
