@@ -41,6 +41,7 @@
 
 mod document;
 mod rules;
+pub mod trial;
 
 use std::fmt;
 use std::ops::Deref;

@@ -3,6 +3,8 @@
 //! It holds their sources and says which are always in force; whether another one is, is the platform's choice. It
 //! deliberately compiles nothing: that is `rego`, and what is in force `admit`.
 
+pub mod vap;
+
 /// A policy as it is shipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shipped {

@@ -7,11 +7,16 @@
 //! (`rego/builtins.rs`) and the answer. The next stage is `admit`.
 
 mod builtins;
+mod case;
+mod check;
+mod files;
 mod lint;
 mod metadata;
+mod names;
 mod place;
 mod sources;
 mod suite;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,10 +28,14 @@ use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 use sha2::{Digest as _, Sha256};
 
+pub use case::{Case, NoCase};
+pub use check::{Fault, FaultKind, check};
+pub use files::{Gathered, Unfit};
 pub use metadata::{Metadata, Severity};
 pub use place::Place;
 use place::located;
 pub use suite::{Coverage, Tested, Tests};
+pub use trace::{Outcome, Step, Trace, Traced};
 
 /// The longest one policy may think about one question.
 const THINKING_TIME: Duration = Duration::from_secs(2);
@@ -64,8 +73,17 @@ struct Question {
     /// `data.reeve.service_account.deny`.
     path: String,
     denies: bool,
+    /// The modules of its package.
+    files: Vec<String>,
     /// What to do about it, where the package isn't the one whose metadata are the policy's.
     hint: Option<String>,
+}
+
+impl Question {
+    fn lies_in(&self, directory: &str) -> bool {
+        let mut below = self.files.iter().map(|file| file.strip_prefix(directory));
+        directory.is_empty() || below.any(|rest| rest.is_some_and(|rest| rest.starts_with('/')))
+    }
 }
 
 /// One thing a policy objects to.
@@ -262,9 +280,14 @@ impl Policy {
 
     /// Asks the policy about `input`.
     pub fn judge(&self, input: &Input) -> Result<Verdict, Error> {
+        self.judge_part(input, "")
+    }
+
+    /// The same of those of its packages that have a module in or below `directory`.
+    pub fn judge_part(&self, input: &Input, directory: &str) -> Result<Verdict, Error> {
         let mut engine = self.engine.clone();
         let answer = self.evaluate(&mut engine, &format!("data.{ANSWERS}.all"), input)?;
-        self.read(&answer)
+        self.read(&answer, directory)
     }
 
     /// Asks one ordinary question, so that what regorus only finds while evaluating is found now.
@@ -313,7 +336,7 @@ impl Policy {
         })
     }
 
-    fn read(&self, answer: &Value) -> Result<Verdict, Error> {
+    fn read(&self, answer: &Value, directory: &str) -> Result<Verdict, Error> {
         let refused = |why: &str| Error::Shape {
             policy: self.name.clone(),
             why: why.to_owned(),
@@ -322,7 +345,8 @@ impl Policy {
             return Err(refused("not all of its sets have a value"));
         };
         let mut verdict = Verdict::default();
-        for (question, answer) in self.questions.iter().zip(answers.iter()) {
+        let asked = self.questions.iter().zip(answers.iter());
+        for (question, answer) in asked.filter(|(question, _)| question.lies_in(directory)) {
             let (told, more) = match question.denies {
                 true => (&mut verdict.violations, &mut verdict.more),
                 false => (&mut verdict.warnings, &mut verdict.more_warnings),
@@ -385,6 +409,7 @@ fn questions(
                 questions.extend(package.sets.iter().map(|set| Question {
                     path: format!("{}.{set}", package.path),
                     denies: *set == "deny",
+                    files: package.files.clone(),
                     hint: hint.clone(),
                 }));
                 first.get_or_insert(metadata);

@@ -140,18 +140,7 @@ impl Rules {
         if let Some(before) = before.filter(|before| before.of == Some(of)) {
             return Ok(before.clone());
         }
-        let all = Input::new(document);
-        let mut answers = Answers::default();
-        let mut more = 0;
-        for rule in &self.rules {
-            let begun = now();
-            let beyond = rule.ask(document, &all, &mut answers.findings);
-            if rule.mode == Mode::Enforce {
-                more += beyond;
-            }
-            let took = now().saturating_duration_since(begun);
-            answers.took.insert(rule.name.clone(), took);
-        }
+        let (answers, more) = self.ask(document);
         let denied = answers.denials().next().is_some();
         match denied {
             true => Err(Denied {
@@ -164,6 +153,28 @@ impl Rules {
                 answers,
             }),
         }
+    }
+
+    /// What all of them say, and how many denials there are beyond those.
+    fn ask(&self, document: &Value) -> (Answers, usize) {
+        let all = Input::new(document);
+        let mut answers = Answers::default();
+        let mut more = 0;
+        for rule in &self.rules {
+            let begun = now();
+            let beyond = rule.ask(document, &all, &mut answers.findings);
+            if rule.mode == Mode::Enforce {
+                more += beyond;
+            }
+            let took = now().saturating_duration_since(begun);
+            answers.took.insert(rule.name.clone(), took);
+        }
+        (answers, more)
+    }
+
+    /// What all of them say to a document that nothing follows from.
+    pub(super) fn answer(&self, document: &Value) -> Answers {
+        self.ask(document).0
     }
 
     fn digest(&self, document: &Value) -> [u8; 32] {

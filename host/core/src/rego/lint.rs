@@ -33,21 +33,16 @@ const UNBOUNDED: &str = "its cost isn't bounded by its arguments' size";
 
 /// One module: its syntax tree and the names in it.
 pub(super) struct Module {
-    file: String,
+    pub(super) file: String,
     /// `data.reeve.service_account`.
-    package: String,
-    tree: Value,
-    source: String,
+    pub(super) package: String,
+    pub(super) tree: Value,
+    pub(super) source: String,
 }
 
 impl Module {
-    /// Its path.
-    pub(super) fn file(&self) -> &str {
-        &self.file
-    }
-
     /// What is written at a span.
-    fn text(&self, span: &Value) -> Option<&str> {
+    pub(super) fn text(&self, span: &Value) -> Option<&str> {
         let at = |key| usize::try_from(span.get(key)?.as_u64()?).ok();
         self.source.get(at("start")?..at("end")?)
     }
@@ -65,6 +60,13 @@ pub(super) struct Package {
 
 /// The modules that `engine` holds, each of them checked for calls that are refused.
 pub(super) fn modules(engine: &Engine) -> Result<Vec<Module>, Vec<Error>> {
+    let modules = trees(engine)?;
+    let errors = refusals(&modules);
+    told(modules, errors)
+}
+
+/// The modules that `engine` holds.
+pub(super) fn trees(engine: &Engine) -> Result<Vec<Module>, Vec<Error>> {
     let unreadable = || {
         vec![refused(
             "the policy",
@@ -81,10 +83,14 @@ pub(super) fn modules(engine: &Engine) -> Result<Vec<Module>, Vec<Error>> {
             .map(|one| module(one.get("ast")?, one.get("source")?))
             .collect()
     });
-    let modules = modules.ok_or_else(unreadable)?;
+    modules.ok_or_else(unreadable)
+}
+
+/// The calls in them that are refused.
+pub(super) fn refusals(modules: &[Module]) -> Vec<Error> {
     let functions: BTreeSet<String> = modules.iter().flat_map(functions).collect();
     let mut errors = Vec::new();
-    for module in &modules {
+    for module in modules {
         let mut walk = Walk {
             module,
             functions: &functions,
@@ -92,7 +98,7 @@ pub(super) fn modules(engine: &Engine) -> Result<Vec<Module>, Vec<Error>> {
         };
         walk.visit(&module.tree);
     }
-    told(modules, errors)
+    errors
 }
 
 /// The packages that deny or warn, by their first file; there must be one, and nothing may allow by default.
@@ -381,7 +387,7 @@ fn module(tree: &Value, source: &Value) -> Option<Module> {
     })
 }
 
-fn rules(module: &Module) -> &[Value] {
+pub(super) fn rules(module: &Module) -> &[Value] {
     module
         .tree
         .get("rules")
@@ -409,7 +415,7 @@ fn functions(module: &Module) -> Vec<String> {
 
 /// Name, shape (`Compr`, `Set` or `Func`) and span of a rule's head. What a variable names in it is left out, with a dot
 /// to tell: `a.` of `a[x]`.
-fn head_of(head: &Value) -> Option<(String, &str, Option<&Value>)> {
+pub(super) fn head_of(head: &Value) -> Option<(String, &str, Option<&Value>)> {
     let (shape, head) = head.as_object()?.iter().next()?;
     let mut refr = head.get("refr")?;
     let span = head.get("span");
@@ -428,7 +434,7 @@ fn head_of(head: &Value) -> Option<(String, &str, Option<&Value>)> {
 }
 
 /// The plain path that a reference is: `http.send`, also when written `http["send"]`.
-fn dotted(node: &Value) -> Option<String> {
+pub(super) fn dotted(node: &Value) -> Option<String> {
     let (shape, node) = node
         .as_object()?
         .iter()
@@ -450,12 +456,12 @@ fn dotted(node: &Value) -> Option<String> {
     }
 }
 
-fn root(path: &str) -> &str {
+pub(super) fn root(path: &str) -> &str {
     path.split('.').next().unwrap_or(path)
 }
 
 /// Where a reference begins: regorus gives the span of its last part.
-fn span_of(node: &Value) -> Option<&Value> {
+pub(super) fn span_of(node: &Value) -> Option<&Value> {
     let inner = node.as_object()?.values().find(|value| value.is_object())?;
     match inner.get("refr") {
         Some(root) => span_of(root),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A place in a policy's source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The file.
     pub file: String,

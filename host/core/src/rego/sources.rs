@@ -12,9 +12,9 @@ use sha2::{Digest as _, Sha256};
 use super::{Error, PARAMETERS, Place};
 
 /// The most files that a policy has, tests and data among them.
-const FILE_LIMIT: usize = 1_000;
+pub(super) const FILE_LIMIT: usize = 1_000;
 /// The most bytes that all of them have.
-const TOTAL_LIMIT: usize = 8 << 20;
+pub(super) const TOTAL_LIMIT: usize = 8 << 20;
 /// The largest module, in bytes.
 pub(super) const SOURCE_LIMIT: usize = 256 << 10;
 /// The deepest path of a file, in directories: data lies as deep.

@@ -60,27 +60,36 @@ impl Tests {
 impl Policy {
     /// Runs the tests that lie beside the policy.
     pub fn tests(&self) -> Result<Tests, Vec<Error>> {
-        self.suite(&self.tests)
+        self.tests_among(|_, _| true)
+    }
+
+    /// The same for those that are wanted, by file and name.
+    pub fn tests_among(&self, wanted: impl Fn(&str, &str) -> bool) -> Result<Tests, Vec<Error>> {
+        self.suite(&self.tests, &wanted)
     }
 
     /// Runs every `test_*` rule of the module `source` with this policy.
     pub fn test(&self, file: &str, source: &str) -> Result<Vec<Tested>, Error> {
-        let tests = self.suite(&[(file.to_owned(), source.to_owned())]);
+        let tests = self.suite(&[(file.to_owned(), source.to_owned())], &|_, _| true);
         tests
             .map(|tests| tests.ended)
             .map_err(|mut errors| errors.swap_remove(0))
     }
 
-    fn suite(&self, files: &[(String, String)]) -> Result<Tests, Vec<Error>> {
+    fn suite(
+        &self,
+        files: &[(String, String)],
+        wanted: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Tests, Vec<Error>> {
         let mut engine = self.engine.clone();
         engine.set_enable_coverage(true);
         let engine = load(engine, files)?;
         let modules = lint::modules(&engine)?;
         let mut ended = Vec::new();
         for (file, _) in files {
-            for (package, name) in lint::tests(&modules, file).map_err(|error| vec![error])? {
-                ended.push((file.clone(), package, name));
-            }
+            let tests = lint::tests(&modules, file).map_err(|error| vec![error])?;
+            let tests = tests.into_iter().filter(|(_, name)| wanted(file, name));
+            ended.extend(tests.map(|(package, name)| (file.clone(), package, name)));
         }
         let mut engine = engine;
         let ended = ended
@@ -123,7 +132,7 @@ impl Policy {
                 covered: BTreeSet::new(),
                 uncovered: lint::lines(module),
             };
-            (module.file().to_owned(), coverage)
+            (module.file.clone(), coverage)
         });
         let mut coverage: BTreeMap<_, _> = all.chain(reached).collect();
         coverage.retain(|file, _| self.files.contains(file));

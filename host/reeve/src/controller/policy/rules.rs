@@ -3,7 +3,6 @@
 //! Every read is bounded. What is read is compiled and tested here, and is nothing before that.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 
 use reeve_api::name::{NamespaceName, NamespacedName, PolicyName};
 use reeve_api::policy::{Policy, PolicySource, PolicySpec, TestResults};
@@ -15,10 +14,6 @@ use serde_json::Value;
 use super::unfit;
 use crate::context::Context;
 use crate::git::Snapshot;
-
-/// The most files of one policy, and the most bytes of all of them.
-const FILES: usize = 1_000;
-const BYTES: u64 = 16 << 20;
 
 /// The most errors that a status spells out.
 const SPELLED_OUT: usize = 10;
@@ -187,31 +182,18 @@ fn directory(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// The rules, tests and data below a directory. A link is followed by nobody: git has it as text, which is none of them.
+/// The rules, tests and data below a directory.
 fn files(snapshot: &Snapshot, directory: &str) -> Result<Files, String> {
-    let mut files = Files::new();
-    let mut left = BYTES;
+    let mut files = rego::Gathered::default();
     for entry in snapshot.entries().filter(|entry| !entry.dir) {
-        let Some(below) = below(entry.path, directory).filter(|path| is_read(path)) else {
+        let below = below(entry.path, directory);
+        let Some(below) = below.filter(|path| rego::Gathered::wants(path)) else {
             continue;
         };
-        if files.len() == FILES {
-            return Err(format!("there are more than {FILES} files"));
-        }
-        let (size, reader) = snapshot.open(entry.path).map_err(|why| why.to_string())?;
-        if size > left {
-            return Err(format!("its files have more than {} MiB", BYTES >> 20));
-        }
-        let mut bytes = Vec::new();
-        let read = reader.take(left + 1).read_to_end(&mut bytes);
-        read.map_err(|why| why.to_string())?;
-        left = left.saturating_sub(bytes.len() as u64);
-        files.insert(below.to_owned(), bytes);
+        let (_, content) = snapshot.open(entry.path).map_err(|why| why.to_string())?;
+        files.add(below, content).map_err(|why| why.to_string())?;
     }
-    match files.keys().any(|path| path.ends_with(".rego")) {
-        true => Ok(files),
-        false => Err("there is no .rego file".to_owned()),
-    }
+    files.whole().map_err(|why| why.to_string())
 }
 
 fn below<'p>(path: &'p str, directory: &str) -> Option<&'p str> {
@@ -219,15 +201,6 @@ fn below<'p>(path: &'p str, directory: &str) -> Option<&'p str> {
         "" => Some(path),
         _ => path.strip_prefix(directory)?.strip_prefix('/'),
     }
-}
-
-/// Cases beside the rules are documents of their own, and no data.
-fn is_read(path: &str) -> bool {
-    let mut left_out = path
-        .split('/')
-        .map(|part| part.starts_with('.') || part == "case");
-    let known = [".rego", ".json", ".yaml", ".yml"];
-    !left_out.any(|is| is) && known.iter().any(|ending| path.ends_with(ending))
 }
 
 /// The source, which is the platform's: what it holds decides over all tenants.

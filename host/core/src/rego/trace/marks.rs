@@ -1,0 +1,375 @@
+//! A policy's source, written so that its conditions note what they come to.
+//!
+//! `x := f(y)` becomes `x := noted((f(y)), 7)`: the same value, under the same conditions, on the same line. What would
+//! not be the same is left as it is, and marked as untold: `=`, which gives values to both its sides, and calls that
+//! have a place for their result.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::rego::lint::{self, Module};
+use crate::rego::{ANSWERS, builtins};
+
+/// The function that notes. A policy cannot call it: no policy is compiled that calls what it doesn't know.
+pub(super) const NOTE: &str = "reeve_noted";
+
+/// The longest text of a condition that is told, in characters.
+const TEXT: usize = 120;
+
+/// A module that notes.
+pub(super) struct Marked {
+    pub(super) file: String,
+    pub(super) source: String,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// One rule of a module.
+pub(super) struct Rule {
+    /// `data.reeve.service_account.deny`.
+    pub(super) name: String,
+    pub(super) line: u64,
+    pub(super) marks: Vec<Mark>,
+}
+
+/// One place in a rule.
+pub(super) struct Mark {
+    /// By which it is noted.
+    pub(super) place: u64,
+    pub(super) kind: Kind,
+    pub(super) line: u64,
+    pub(super) column: u64,
+    pub(super) depth: usize,
+    /// Which of the rule's bodies it is of.
+    pub(super) body: usize,
+    pub(super) text: String,
+}
+
+/// What stands at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A condition, or what `:=` gives a name.
+    Holds,
+    /// What stands under `not`.
+    Not,
+    /// The collection of `some … in`.
+    SomeIn,
+    /// The collection of `every`.
+    Every,
+    /// The value of the rule.
+    Gives,
+    /// Nothing is noted.
+    Untold,
+}
+
+/// The modules, written so that they note.
+pub(super) fn mark(modules: &[Module]) -> Vec<Marked> {
+    let own = modules.iter().filter(|module| module.file != ANSWERS);
+    let functions: BTreeMap<String, usize> = own.clone().flat_map(arities).collect();
+    let mut places = 0;
+    own.map(|module| {
+        let mut pen = Pen {
+            module,
+            functions: &functions,
+            places: &mut places,
+            notes: Vec::new(),
+            marks: Vec::new(),
+            body: 0,
+        };
+        let rules = lint::rules(module).iter().filter_map(|rule| pen.rule(rule));
+        let rules = rules.collect();
+        Marked {
+            file: module.file.clone(),
+            rules,
+            source: pen.write(),
+        }
+    })
+    .collect()
+}
+
+/// The functions of a module, and how many arguments each has.
+fn arities(module: &Module) -> Vec<(String, usize)> {
+    let heads = lint::rules(module)
+        .iter()
+        .filter_map(|rule| rule.pointer("/Spec/head"));
+    let functions = heads.filter_map(|head| {
+        let given = head.pointer("/Func/args")?.as_array()?.len();
+        let (name, ..) = lint::head_of(head)?;
+        Some((format!("{}.{name}", module.package), given))
+    });
+    functions.collect()
+}
+
+struct Pen<'a> {
+    module: &'a Module,
+    functions: &'a BTreeMap<String, usize>,
+    places: &'a mut u64,
+    /// From where to where in the source, and the place by which it is noted.
+    notes: Vec<(usize, usize, u64)>,
+    marks: Vec<Mark>,
+    body: usize,
+}
+
+impl Pen<'_> {
+    fn rule(&mut self, rule: &Value) -> Option<Rule> {
+        let rule = rule.get("Spec")?;
+        let head = rule.get("head")?;
+        let (name, shape, span) = lint::head_of(head)?;
+        let line = span?.get("line")?.as_u64()?;
+        self.body = 0;
+        let inner = head.get(shape)?;
+        let bodies = rule.get("bodies").and_then(Value::as_array);
+        for (at, body) in bodies.into_iter().flatten().enumerate() {
+            self.body = at;
+            if let Some(assign) = body.get("assign").filter(|assign| !assign.is_null()) {
+                self.value(assign);
+            }
+            self.query(body.get("query"), 0);
+        }
+        self.body = 0;
+        match inner.get("assign").filter(|assign| !assign.is_null()) {
+            Some(assign) => self.value(assign),
+            None => self.element(inner),
+        }
+        Some(Rule {
+            name: format!("{}.{}", self.module.package, name.trim_end_matches('.')),
+            line,
+            marks: std::mem::take(&mut self.marks),
+        })
+    }
+
+    /// `:= value`, of a head or an `else`.
+    fn value(&mut self, assign: &Value) {
+        let Some((from, to)) = self.extent(assign.get("span")) else {
+            return;
+        };
+        let start = self
+            .after(from, to, ":=")
+            .or_else(|| self.after(from, to, "="));
+        self.mark(
+            Kind::Gives,
+            assign.get("span"),
+            (from, to),
+            start.map(|start| (start, to)),
+            0,
+        );
+        self.nested(assign, 0);
+    }
+
+    /// `contains element`.
+    fn element(&mut self, head: &Value) {
+        let Some(key) = head.get("key").filter(|key| !key.is_null()) else {
+            return;
+        };
+        let (Some((_, named)), Some((_, to))) = (
+            head.get("refr")
+                .and_then(span)
+                .and_then(|span| self.extent(Some(span))),
+            self.extent(head.get("span")),
+        ) else {
+            return;
+        };
+        let start = self.after(named, to, "contains");
+        let whole = (start.unwrap_or(named), to);
+        self.mark(
+            Kind::Gives,
+            head.get("span"),
+            whole,
+            start.map(|start| (start, to)),
+            0,
+        );
+        self.nested(key, 0);
+    }
+
+    fn query(&mut self, query: Option<&Value>, depth: usize) {
+        let stmts = query.and_then(|query| query.get("stmts")?.as_array());
+        for stmt in stmts.into_iter().flatten() {
+            self.stmt(stmt, depth);
+        }
+    }
+
+    fn stmt(&mut self, stmt: &Value, depth: usize) {
+        let (Some(whole), Some(literal)) = (self.literal(stmt), stmt.get("literal")) else {
+            return;
+        };
+        let (from, to) = whole;
+        let in_collection = |value: Option<(usize, usize)>, to: usize| {
+            value.and_then(|(_, end)| Some((self.after(end, to, "in")?, to)))
+        };
+        let shape = literal.as_object().and_then(|shapes| shapes.iter().next());
+        let (kind, noted) = match shape.map(|(shape, inner)| (shape.as_str(), inner)) {
+            Some(("NotExpr", _)) => {
+                let noted = self.after(from, to, "not").map(|start| (start, to));
+                (Kind::Not, noted)
+            }
+            Some(("SomeIn", some)) => {
+                let value = some.get("value").and_then(span);
+                (Kind::SomeIn, in_collection(self.extent(value), to))
+            }
+            Some(("Every", every)) => {
+                let body = self
+                    .extent(every.pointer("/query/span"))
+                    .map(|(start, _)| start);
+                let noted = in_collection(
+                    self.extent(every.get("value")),
+                    self.trimmed(from, body.unwrap_or(to)),
+                );
+                (Kind::Every, noted)
+            }
+            Some(("Expr", expr)) => (Kind::Holds, self.expression(expr.get("expr"), whole)),
+            // `some x` alone is no condition.
+            _ => return,
+        };
+        self.mark(kind, stmt.get("span"), whole, noted, depth);
+        self.nested(stmt, depth);
+    }
+
+    /// What of an expression can be noted.
+    fn expression(
+        &self,
+        expr: Option<&Value>,
+        (from, to): (usize, usize),
+    ) -> Option<(usize, usize)> {
+        let (shape, inner) = expr?.as_object()?.iter().next()?;
+        match shape.as_str() {
+            "AssignExpr" => {
+                let (_, end) = self.extent(inner.get("lhs").and_then(span))?;
+                // Anything else than `:=` is `=`.
+                Some((self.after(end, to, ":=")?, to))
+            }
+            "Call" => {
+                let name = inner.get("fcn").and_then(lint::dotted)?;
+                let given = inner.get("params")?.as_array()?.len();
+                let takes = self.arity(&name)?;
+                (name != "walk" && given == takes).then_some((from, to))
+            }
+            _ => Some((from, to)),
+        }
+    }
+
+    fn arity(&self, name: &str) -> Option<usize> {
+        let own = format!("{}.{name}", self.module.package);
+        let declared = self
+            .functions
+            .get(name)
+            .or_else(|| self.functions.get(&own));
+        // A function of another package by its import's name: it is called with as many arguments as it takes, or with one
+        // more. That isn't told apart here.
+        declared
+            .copied()
+            .or_else(|| builtins::arity(name).map(usize::from))
+    }
+
+    /// The queries in a node: those of comprehensions and of `every`.
+    fn nested(&mut self, node: &Value, depth: usize) {
+        match node {
+            Value::Array(items) => items.iter().for_each(|item| self.nested(item, depth)),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    match name.as_str() {
+                        "query" => self.query(Some(value), depth + 1),
+                        _ => self.nested(value, depth),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Marks what stands in the source from where to where, of which `noted` is noted.
+    fn mark(
+        &mut self,
+        kind: Kind,
+        span: Option<&Value>,
+        (from, to): (usize, usize),
+        noted: Option<(usize, usize)>,
+        depth: usize,
+    ) {
+        let number = |key| span.and_then(|span| span.get(key)?.as_u64()).unwrap_or(0);
+        *self.places += 1;
+        let place = *self.places;
+        if let Some((start, end)) = noted {
+            self.notes.push((start, end, place));
+        }
+        let written = self.module.source.get(from..to).unwrap_or_default();
+        let words: Vec<&str> = written.split_whitespace().collect();
+        self.marks.push(Mark {
+            place,
+            kind: noted.map_or(Kind::Untold, |_| kind),
+            line: number("line"),
+            column: number("col"),
+            depth,
+            body: self.body,
+            text: words.join(" ").chars().take(TEXT).collect(),
+        });
+    }
+
+    /// The source with the calls in it.
+    fn write(self) -> String {
+        let mut insertions: Vec<(usize, String)> = Vec::new();
+        for (from, to, place) in &self.notes {
+            insertions.push((*from, format!("{NOTE}((")));
+            insertions.push((*to, format!("), {place})")));
+        }
+        insertions.sort_by_key(|(at, _)| *at);
+        let mut source = String::with_capacity(self.module.source.len());
+        let mut done = 0;
+        for (at, text) in insertions {
+            source.push_str(self.module.source.get(done..at).unwrap_or_default());
+            source.push_str(&text);
+            done = at;
+        }
+        source.push_str(self.module.source.get(done..).unwrap_or_default());
+        source
+    }
+
+    /// From where to where a span goes. That of a text begins and ends within its quotes.
+    fn extent(&self, span: Option<&Value>) -> Option<(usize, usize)> {
+        let at = |key| usize::try_from(span?.get(key)?.as_u64()?).ok();
+        let (from, to) = (at("start")?, at("end")?);
+        let source = self.module.source.as_bytes();
+        let is_quote = |at: usize| matches!(source.get(at), Some(b'"' | b'`'));
+        let opens = from.checked_sub(1).is_some_and(is_quote);
+        Some((from - usize::from(opens), to + usize::from(is_quote(to))))
+    }
+
+    /// From where to where a statement goes, without what is said `with` it.
+    fn literal(&self, stmt: &Value) -> Option<(usize, usize)> {
+        let (from, to) = self.extent(stmt.get("span"))?;
+        let with = stmt
+            .pointer("/with_mods/0/span")
+            .and_then(|span| self.extent(Some(span)));
+        let to = with.map_or(to, |(start, _)| start);
+        Some((from, self.trimmed(from, to)))
+    }
+
+    /// Where what goes from there to there ends, without the space behind it.
+    fn trimmed(&self, from: usize, to: usize) -> usize {
+        let text = self.module.source.get(from..to).unwrap_or_default();
+        from + text.trim_end().len()
+    }
+
+    /// Where what stands behind `word` begins, if that comes next.
+    fn after(&self, from: usize, to: usize, word: &str) -> Option<usize> {
+        let text = blank(self.module.source.get(from..to)?);
+        let rest = blank(text.strip_prefix(word)?);
+        (!rest.is_empty()).then(|| to - rest.len())
+    }
+}
+
+/// Without the space and the comments that it begins with.
+fn blank(text: &str) -> &str {
+    let mut text = text.trim_start();
+    while text.starts_with('#') {
+        text = text
+            .split_once('\n')
+            .map_or("", |(_, rest)| rest.trim_start());
+    }
+    text
+}
+
+/// The span of an expression as a whole.
+fn span(node: &Value) -> Option<&Value> {
+    let inner = node.as_object()?.values().find(|value| value.is_object())?;
+    inner.get("span")
+}
