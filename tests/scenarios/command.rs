@@ -1,10 +1,13 @@
-//! The command line: `reeve build` and `reeve edit` beside the real `kustomize`, `reeve plugin` beside toolchains and a registry.
+//! The command line: `reeve build` and `reeve edit` beside the real `kustomize`, `reeve plugin` beside toolchains and a registry,
+//! `reeve policy` beside `opa` and the API server.
 
 mod build;
 mod cases;
 mod edit;
 mod plugin;
+mod policy;
 pub(crate) mod registry;
+mod vap;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

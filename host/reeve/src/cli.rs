@@ -9,6 +9,7 @@ mod controller;
 mod crds;
 mod edit;
 mod plugin;
+mod policy;
 mod reach;
 mod ui;
 
@@ -41,6 +42,7 @@ enum Verb {
     Build(Box<build::BuildArgs>),
     Edit(Box<edit::EditArgs>),
     Plugin(Box<plugin::PluginArgs>),
+    Policy(Box<policy::PolicyArgs>),
     Crds(crds::CrdsArgs),
     Completion(completion::CompletionArgs),
     /// Compile the plugin on standard input; what the controller calls itself for
@@ -66,6 +68,7 @@ pub fn main() -> ExitCode {
         Verb::Build(args) => build::run(&args, &mut ui),
         Verb::Edit(args) => edit::run(*args, &mut ui),
         Verb::Plugin(args) => plugin::run(*args, &mut ui),
+        Verb::Policy(args) => policy::run(*args, &mut ui),
         Verb::Crds(args) => crds::run(&args, &mut ui),
         Verb::Completion(args) => completion::run(&args, &mut ui),
         Verb::CompilePlugin => return reeve_wasm::compile_plugin(),

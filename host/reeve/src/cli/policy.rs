@@ -1,0 +1,75 @@
+//! `reeve policy`: check, test, try and explain the rules over tenants.
+//!
+//! Arguments only: each verb is a file of its own. What is read of a directory, how it is compiled and what it says are the
+//! controller's own (`reeve_core::rego`, `reeve_core::admit`), so what passes here passes there.
+
+mod check;
+mod eval;
+mod explain;
+mod export;
+mod place;
+mod report;
+mod subject;
+mod test;
+mod verdicts;
+
+use clap::{Args, Subcommand};
+use reeve_kustomize::{Object, to_yaml};
+use serde::Serialize;
+
+use super::ui::{CommandError, Ui};
+
+/// Check, test and try policies
+///
+/// A policy is a directory with rules in Rego, their tests and data: policies/README.md says what it reads and what it
+/// answers.
+#[derive(Args)]
+pub(super) struct PolicyArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Check(check::CheckArgs),
+    Test(test::TestArgs),
+    Eval(Box<eval::EvalArgs>),
+    Explain(Box<explain::ExplainArgs>),
+    Export(export::ExportArgs),
+}
+
+pub(super) fn run(args: PolicyArgs, ui: &mut Ui) -> Result<(), CommandError> {
+    match args.verb {
+        Verb::Check(args) => check::run(&args, ui),
+        Verb::Test(args) => test::run(&args, ui),
+        Verb::Eval(args) => eval::run(&args, ui),
+        Verb::Explain(args) => explain::run(&args, ui),
+        Verb::Export(args) => export::run(&args, ui),
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<String, CommandError> {
+    let text = serde_json::to_string_pretty(value);
+    let failed = |why: serde_json::Error| CommandError::of("writing the answer failed", &why);
+    text.map(|text| format!("{text}\n")).map_err(failed)
+}
+
+/// Lists as documents of their own, anything else as one.
+fn yaml(value: &impl Serialize) -> Result<String, CommandError> {
+    let failed = |why: serde_json::Error| CommandError::of("writing the answer failed", &why);
+    let values = match serde_json::to_value(value).map_err(failed)? {
+        serde_json::Value::Array(values) => values,
+        value => vec![value],
+    };
+    let objects: Result<Vec<Object>, _> = values.into_iter().map(Object::try_from).collect();
+    let objects = objects.map_err(|_| CommandError::new("the answer is no object"))?;
+    Ok(to_yaml(&objects))
+}
+
+/// `1 policy`, `2 policies`.
+fn counted(count: usize, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
+    }
+}

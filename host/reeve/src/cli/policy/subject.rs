@@ -1,0 +1,176 @@
+//! What policies are asked about on a laptop: a document, or a Kustomization and the manifests rendered for it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgGroup, Args};
+use reeve_api::name::{NamespaceName, ServiceAccountName};
+use reeve_api::tenant;
+use reeve_core::admit::trial::{self, Trial};
+use reeve_core::admit::{Circumstances, Rule, Rules};
+use reeve_core::tenancy::{Grounds, Tenants};
+use reeve_kustomize::Object;
+use serde_json::Value;
+
+use super::place::{self, Parameters, Source};
+use crate::cli::ui::CommandError;
+
+/// Which policies are asked about what.
+#[derive(Args)]
+#[command(group = ArgGroup::new("subject").required(true).args(["input", "kustomization"]))]
+pub(super) struct Subject {
+    /// Policies: directories, the files of one, or the names of some that are shipped
+    #[arg(long = "policy", value_name = "DIR|FILE|NAME")]
+    policies: Vec<PathBuf>,
+    #[command(flatten)]
+    parameters: Parameters,
+    /// The whole document that policies read, YAML or JSON; - for stdin
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Make the document of this Kustomization and the manifests that were rendered for it. Of its source nothing is known
+    /// but the name, nothing was applied before, and so nothing is pruned
+    #[arg(long, value_name = "FILE", requires = "bundle")]
+    kustomization: Option<PathBuf>,
+    /// The manifests that were rendered for the Kustomization; - for stdin
+    #[arg(requires = "kustomization", conflicts_with = "input")]
+    bundle: Option<PathBuf>,
+    #[command(flatten)]
+    ground: Ground,
+}
+
+/// What the platform says about its ground.
+#[derive(Args)]
+pub(super) struct Ground {
+    /// Namespaces of the platform itself, as the controller is told
+    #[arg(
+        long,
+        value_name = "NS,…",
+        value_delimiter = ',',
+        default_value = "reeve-system,flux-system"
+    )]
+    platform_namespaces: Vec<NamespaceName>,
+    /// Namespaces in which the platform keeps sources for its tenants, as the controller is told
+    #[arg(
+        long,
+        value_name = "NS,…",
+        value_delimiter = ',',
+        default_value = "platform-flux-tenant-config"
+    )]
+    config_namespaces: Vec<NamespaceName>,
+    /// The Tenants, as `kubectl get tenants.reeve.dev -o yaml` prints them; without, every namespace is a tenant of its own
+    #[arg(long, value_name = "FILE")]
+    tenants: Option<PathBuf>,
+}
+
+impl Subject {
+    /// The policies that are named.
+    pub(super) fn sources(&self) -> Result<Vec<Source>, CommandError> {
+        place::open(&self.policies, &self.parameters)
+    }
+
+    /// The policies that are named, as rules that are enforced.
+    pub(super) fn rules(&self) -> Result<Vec<Rule>, CommandError> {
+        let sources = self.sources()?;
+        let compiled = sources.iter().map(|source| {
+            let policy = source.compile().map_err(|errors| unfit(source, &errors))?;
+            Ok(Rule::enforced(policy))
+        });
+        compiled.collect()
+    }
+
+    /// Asks the rules.
+    pub(super) fn ask(&self, rules: &Rules) -> Result<Trial, CommandError> {
+        if let (Some(kustomization), Some(bundle)) = (&self.kustomization, &self.bundle) {
+            return self.ask_of(rules, kustomization, bundle);
+        }
+        let Some(input) = &self.input else {
+            return Err(CommandError::new("there is nothing to ask about"));
+        };
+        Ok(trial::of_document(rules, place::document(input)?))
+    }
+
+    fn ask_of(
+        &self,
+        rules: &Rules,
+        kustomization: &Path,
+        bundle: &Path,
+    ) -> Result<Trial, CommandError> {
+        let kustomization = place::document(kustomization)?;
+        let grounds = self.ground.grounds()?;
+        let namespace = kustomization
+            .pointer("/metadata/namespace")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let namespace = namespace.parse::<NamespaceName>().map_err(|why| {
+            CommandError::new(format!("metadata.namespace of the Kustomization: {why}"))
+        })?;
+        let (tenants, _) = self.ground.tenants()?;
+        let tenant = tenants.owner_of(&namespace);
+        let around = Circumstances {
+            tenant: &tenant,
+            grounds: &grounds,
+            source: None,
+        };
+        let manifests = place::documents(bundle)?.into_iter().map(Object::try_from);
+        let manifests = manifests.collect::<Result<Vec<Object>, _>>().map_err(|_| {
+            CommandError::new(format!("a document of {} is no object", bundle.display()))
+        })?;
+        trial::of_manifests(rules, &around, &kustomization, manifests).map_err(|why| {
+            let told = CommandError::new(why.message);
+            match why.hint {
+                Some(hint) => told.hint(hint),
+                None => told,
+            }
+        })
+    }
+
+    /// The file that is asked about, for those who read reports.
+    pub(super) fn file(&self) -> String {
+        let file = self.bundle.as_ref().or(self.input.as_ref());
+        match file.filter(|file| file.as_os_str() != "-") {
+            Some(file) => file.display().to_string(),
+            None => "stdin".to_owned(),
+        }
+    }
+}
+
+/// A policy that does not compile.
+pub(super) fn unfit(source: &Source, errors: &[reeve_core::rego::Error]) -> CommandError {
+    let lines: Vec<String> = errors.iter().map(|error| source.told(error)).collect();
+    CommandError::new(format!(
+        "{} is no policy: {}",
+        source.name,
+        lines.join("\n")
+    ))
+}
+
+impl Ground {
+    pub(super) fn grounds(&self) -> Result<Grounds, CommandError> {
+        let account = |name: &str| {
+            name.parse::<ServiceAccountName>()
+                .map_err(|why| CommandError::new(format!("{name}: {why}")))
+        };
+        Ok(Grounds {
+            platform_namespaces: self.platform_namespaces.iter().cloned().collect(),
+            config_namespaces: self.config_namespaces.iter().cloned().collect(),
+            platform_service_account: account("kustomize-controller")?,
+            tenant_service_account: account("flux")?,
+            remote_bases: Vec::new(),
+        })
+    }
+
+    /// The Tenants that are known, and all namespaces that they name.
+    pub(super) fn tenants(&self) -> Result<(Tenants, BTreeSet<NamespaceName>), CommandError> {
+        let (mut tenants, mut namespaces) = (Tenants::default(), BTreeSet::new());
+        let documents = self.tenants.as_deref().map(place::documents).transpose()?;
+        for document in documents.into_iter().flatten() {
+            let list = document.get("items").and_then(Value::as_array).cloned();
+            for tenant in list.unwrap_or_else(|| vec![document]) {
+                let tenant: tenant::Tenant = serde_json::from_value(tenant)
+                    .map_err(|why| CommandError::of("reading the tenants failed", &why))?;
+                namespaces.extend(tenants.apply(&tenant));
+            }
+        }
+        Ok((tenants, namespaces))
+    }
+}
