@@ -1,15 +1,16 @@
 //! The admission webhook: it refuses at `kubectl apply` what the reconcile would, in the same words; it keeps its own
 //! certificates; and without it nothing gets past.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+mod certificates;
+
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use reeve_tests::controller::Controller;
-use reeve_tests::install::{CONFIG, SYSTEM};
+use reeve_tests::install::CONFIG;
 use reeve_tests::plane::free_port;
-use reeve_tests::{Estate, objects, scenario, secrecy, wait};
+use reeve_tests::{Estate, objects, scenario, wait};
 use serde_json::{Value, json};
 
 const KUSTOMIZATION: &str = "kustomize.toolkit.fluxcd.io/v1";
@@ -264,6 +265,7 @@ fn what_a_reconcile_would_refuse_is_refused_at_apply_in_its_words_and_without_th
         let count = ["reeve_admission_duration_seconds_count", "denied"];
         ensure!(estate.controller.sample(&count).await? > 0.0);
 
+        rude_callers_are_turned_away(&estate, port).await?;
         nothing_gets_past(&estate, &told).await?;
 
         // What was stored meanwhile can be asked to run, and go; but not become another wrong one.
@@ -285,6 +287,22 @@ fn what_a_reconcile_would_refuse_is_refused_at_apply_in_its_words_and_without_th
     });
 }
 
+async fn rude_callers_are_turned_away(estate: &Estate, port: u16) -> anyhow::Result<()> {
+    let roots = reqwest::Certificate::from_pem_bundle(&bundle(estate).await?)?;
+    let client = reqwest::Client::builder().tls_certs_only(roots).build()?;
+    let url = format!("https://127.0.0.1:{port}");
+    for (path, body, code) in [
+        ("validate", "{}".to_owned(), 400),
+        ("validate", " ".repeat((8 << 20) + 1), 413),
+        ("elsewhere", "{}".to_owned(), 404),
+    ] {
+        let answer = client.post(format!("{url}/{path}")).body(body);
+        let answer = answer.send().await?.status();
+        ensure!(answer == code, "{path}: {answer}");
+    }
+    Ok(())
+}
+
 /// Nobody answers any more: everything that was refused is stored, and nothing of it is done, in the same words.
 async fn nothing_gets_past(estate: &Estate, told: &[(Value, String)]) -> anyhow::Result<()> {
     ask_at(estate, free_port()?).await?;
@@ -303,56 +321,6 @@ async fn nothing_gets_past(estate: &Estate, told: &[(Value, String)]) -> anyhow:
     Ok(())
 }
 
-/// Certificates end at whole seconds: with less, a machine that is held up for one of them would miss the next.
-const LIFETIME: Duration = Duration::from_secs(96);
-
-#[test]
-fn certificates_follow_one_another_without_a_call_that_fails() {
-    scenario(async {
-        let port = free_port()?;
-        let lifetime = format!("--admission-authority-lifetime={}", LIFETIME.as_secs());
-        let estate = estate_with(port, &["--leader-elect=false", &lifetime]).await?;
-        let object = hopeless();
-        let url = format!("https://127.0.0.1:{port}/validate");
-        let (mut bundles, mut served) = (BTreeSet::new(), BTreeSet::new());
-        let begun = Instant::now();
-        let mut ticks = tokio::time::interval(Duration::from_millis(100));
-        let mut by_the_first = None;
-        loop {
-            ensure!(
-                begun.elapsed() < LIFETIME,
-                "{} bundles, {} certificates",
-                bundles.len(),
-                served.len()
-            );
-            ticks.tick().await;
-            let said = refusal(&estate, &object, true).await?;
-            ensure!(said.is_some(), "not asked after {:?}", begun.elapsed());
-            let bundle = bundle(&estate).await?;
-            let certificate = secret(&estate, "tls.crt").await?;
-            for key in ["tls.key", "ca.key"] {
-                // The first line says what kind of key it is: it is the same in all of them.
-                let pem = String::from_utf8(secret(&estate, key).await?)?;
-                pem.lines()
-                    .skip(2)
-                    .filter(|line| !line.starts_with('-'))
-                    .for_each(secrecy::used);
-            }
-            let roots = reqwest::Certificate::from_pem_bundle(&bundle)?;
-            let client = reqwest::Client::builder().tls_certs_only(roots).build()?;
-            let answer = client.post(&url).body("{}").send().await;
-            let answer = answer.with_context(|| format!("after {:?}", begun.elapsed()))?;
-            ensure!(answer.status() == 400, "{}", answer.status());
-            bundles.insert(bundle);
-            served.insert(certificate);
-            if bundles.len() > 1 && served.len() > *by_the_first.get_or_insert(served.len()) {
-                // What a second authority has signed is served.
-                return Ok(());
-            }
-        }
-    });
-}
-
 /// Whom the API server trusts, as PEM.
 async fn bundle(estate: &Estate) -> anyhow::Result<Vec<u8>> {
     let api = objects::api(
@@ -363,12 +331,6 @@ async fn bundle(estate: &Estate) -> anyhow::Result<Vec<u8>> {
     );
     let configuration = api.get("reeve").await?;
     decoded(&configuration.data, "/webhooks/0/clientConfig/caBundle")
-}
-
-async fn secret(estate: &Estate, key: &str) -> anyhow::Result<Vec<u8>> {
-    let api = objects::api(estate.admin(), "v1", "Secret", Some(SYSTEM));
-    let secret = api.get("reeve-admission").await?;
-    decoded(&secret.data, &format!("/data/{key}"))
 }
 
 fn decoded(object: &Value, pointer: &str) -> anyhow::Result<Vec<u8>> {
@@ -429,7 +391,14 @@ fn a_replica_that_stands_by_answers_too_and_warnings_reach_who_applies() {
         let warning = warning(&estate, &old).await?;
         let want = format!("policy {} warns: spec.path is old", tenant.name());
         ensure!(warning.contains(&want), "{warning}");
-        Ok(())
+
+        // Its turn to lead: it forgets what it learned, and knows all of it again.
+        estate.controller.stop(Duration::from_secs(30));
+        wait::until(wait::PATIENCE, "the other one leads", || async {
+            (other.sample(&["reeve_leader"]).await.ok()? > 0.0).then_some(())
+        })
+        .await?;
+        until_refused().await.map(drop)
     });
 }
 

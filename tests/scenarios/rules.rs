@@ -264,3 +264,32 @@ fn a_revision_of_a_policy_repository_is_put_in_force_when_its_tests_pass() {
         Ok(())
     });
 }
+
+#[test]
+fn a_rule_that_is_taken_back_is_told_as_allowing_again() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("taken-back").await?;
+        for (minded, verdict) in [("red", "allowed"), ("green", "denied"), ("red", "allowed")] {
+            tenant
+                .apply(&policy(&tenant, &json!({"rego": minds(minded)})))
+                .await?;
+            let pointer = format!("/status/verdicts/{verdict}");
+            wait::for_object(&policies(estate), tenant.name(), verdict, |policy| {
+                policy.data.pointer(&pointer) == Some(&json!(1))
+            })
+            .await?;
+        }
+        let (policy, mode) = (format!("policy=\"{}\"", tenant.name()), "mode=\"enforce\"");
+        for (metric, more) in [
+            ("reeve_policy_verdicts_total", "verdict=\"denied\""),
+            ("reeve_policy_evaluation_seconds_count", ""),
+            ("reeve_policy_in_force", ""),
+        ] {
+            let words = [metric, policy.as_str(), mode, more];
+            let counted = estate.controller.sample(&words).await?;
+            anyhow::ensure!(counted > 0.0, "{metric}");
+        }
+        Ok(())
+    });
+}
