@@ -25,6 +25,7 @@ mod git;
 mod ground;
 mod interrupted;
 mod leader;
+mod meanwhile;
 mod oci;
 mod outage;
 mod platform;

@@ -1,264 +1,143 @@
 //! What a tenant may not do, said once. Each row starts from a healthy tenant and changes one thing;
 //! each reads the reason, the words, and that nothing at all was written: not in the tenant's
-//! namespace, not in its neighbour's, not anywhere else under its name.
+//! namespace, not in its neighbour's, not anywhere else under its name. Where an object is only put right,
+//! it lies in the tenant's own namespace and nowhere else.
+
+mod files;
+mod references;
+mod rendered;
+mod rights;
+mod spec;
 
 use futures::StreamExt as _;
 use kube::api::{Patch, PatchParams};
 use reeve_api::reason::Reason;
+use reeve_tests::install::{CONFIG, PLATFORM};
 use reeve_tests::tenant::{Draft, Tenant};
 use reeve_tests::{Estate, guest, objects, scenario, wait};
 use serde_json::{Value, json};
 
-/// One change to a healthy tenant, and what it is told.
+/// One attempt of a healthy tenant to get where it must not, and what comes of it.
 struct Row {
     says: &'static str,
     /// The change; the text is the neighbour's name, which is also its namespace and its source.
     change: fn(&mut Draft, &str),
-    want: Reason,
-    /// Words of the message, by which the tenant knows what to mend.
-    words: &'static str,
-    stalls: bool,
+    comes: Outcome,
+    /// Whether the tenant's account may do everything everywhere, so that nothing but reeve stands in the way.
+    mighty: bool,
 }
 
-fn row(says: &'static str, change: fn(&mut Draft, &str), want: Reason, words: &'static str) -> Row {
-    // What is wrong with the spec stalls until it changes; what is wrong with a revision does not.
+/// What comes of an attempt.
+enum Outcome {
+    /// It is refused, and nothing at all is written.
+    Refused {
+        reason: Reason,
+        /// Words of the message, by which the tenant knows what to mend.
+        words: &'static str,
+        /// Whether it is what is wrong with the spec, which stalls until that changes.
+        stalls: bool,
+    },
+    /// The object comes to lie in the tenant's own namespace, as its own.
+    Own,
+}
+
+impl Row {
+    /// With an account that may do everything everywhere.
+    fn mighty(self) -> Self {
+        Self {
+            mighty: true,
+            ..self
+        }
+    }
+
+    /// What is wrong is wrong with the revision: another one is another matter.
+    fn of_revision(mut self) -> Self {
+        if let Outcome::Refused { stalls, .. } = &mut self.comes {
+            *stalls = false;
+        }
+        self
+    }
+}
+
+/// An attempt that is refused for this reason, with these words.
+fn row(
+    says: &'static str,
+    change: fn(&mut Draft, &str),
+    reason: Reason,
+    words: &'static str,
+) -> Row {
     let stalls = matches!(
-        want,
-        Reason::PolicyDenied | Reason::AccessDenied | Reason::Unsupported
+        reason,
+        Reason::PolicyDenied | Reason::AccessDenied | Reason::Unsupported | Reason::InvalidSpec
     );
     Row {
         says,
         change,
-        want,
-        words,
-        stalls,
+        comes: Outcome::Refused {
+            reason,
+            words,
+            stalls,
+        },
+        mighty: false,
+    }
+}
+
+/// An attempt that ends in the tenant's own namespace, with an account that could do otherwise.
+fn own(says: &'static str, change: fn(&mut Draft, &str)) -> Row {
+    Row {
+        says,
+        change,
+        comes: Outcome::Own,
+        mighty: true,
     }
 }
 
 fn table() -> Vec<Row> {
-    [policy(), rights(), plugins(), sources(), fields()]
-        .into_iter()
-        .flatten()
-        .collect()
-}
-
-/// What the policies in force for every tenant deny.
-fn policy() -> Vec<Row> {
-    let denied = Reason::PolicyDenied;
-    vec![
-        row(
-            "a Kustomization without a ServiceAccount",
-            |d, _| d.set("serviceAccountName", Value::Null),
-            denied,
-            "spec.serviceAccountName is missing",
-        ),
-        row(
-            "a target in a neighbour's namespace",
-            |d, neighbour| d.set("targetNamespace", json!(neighbour)),
-            denied,
-            "spec.targetNamespace is neighbour",
-        ),
-        row(
-            "a target in the cluster's own namespace",
-            |d, _| d.set("targetNamespace", json!("kube-system")),
-            denied,
-            "spec.targetNamespace is kube-system",
-        ),
-        row(
-            "no target at all",
-            |d, _| d.set("targetNamespace", Value::Null),
-            denied,
-            "spec.targetNamespace is missing",
-        ),
-        Row {
-            stalls: false,
-            ..row(
-                "a plugin that moves an object to kube-system",
-                |d, _| d.plugin(guest::MOVES),
-                denied,
-                "ConfigMap/kube-system/moved would be applied in namespace kube-system",
-            )
-        },
+    [
+        spec::rows(),
+        rights::rows(),
+        rendered::rows(),
+        references::rows(),
+        files::rows(),
+        plugins(),
     ]
-}
-
-/// What the tenant's ServiceAccount has no right to. The last row would also change what it may: one
-/// object that is refused keeps its whole stage from being written.
-fn rights() -> Vec<Row> {
-    let failed = Reason::ReconciliationFailed;
-    vec![
-        row(
-            "a ClusterRoleBinding to itself",
-            |d, _| {
-                let binding = ADMIN_FOR_ITSELF.replace("NAMESPACE", d.namespace());
-                d.commit("admin.yaml", binding);
-            },
-            failed,
-            "ClusterRoleBinding",
-        ),
-        row(
-            "a RoleBinding to more than it has",
-            |d, _| d.commit("admin.yaml", MORE_THAN_IT_HAS),
-            failed,
-            "RoleBinding",
-        ),
-        row(
-            "a kind its ServiceAccount may not write",
-            |d, _| d.commit("priority.yaml", PRIORITY_CLASS),
-            failed,
-            "PriorityClass",
-        ),
-        row(
-            "a ServiceAccount without any right",
-            |d, _| {
-                d.set("serviceAccountName", json!("default"));
-                d.commit("settings.yaml", RED);
-            },
-            failed,
-            "forbidden",
-        ),
-        row(
-            "a ServiceAccount that does not exist",
-            |d, _| {
-                d.set("serviceAccountName", json!("nobody"));
-                d.commit("settings.yaml", RED);
-            },
-            failed,
-            "nobody",
-        ),
-        row(
-            "a kind it may not write, beside a change that it may make",
-            |d, _| {
-                d.commit("quota.yaml", QUOTA);
-                d.commit("settings.yaml", RED);
-            },
-            failed,
-            "ResourceQuota",
-        ),
-    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 const RED: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: red\n";
-const ADMIN_FOR_ITSELF: &str = "\
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata:
-  name: NAMESPACE-admin
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: ClusterRole
-  name: cluster-admin
-subjects:
-- kind: ServiceAccount
-  name: flux
-  namespace: NAMESPACE
-";
-const MORE_THAN_IT_HAS: &str = "\
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata:
-  name: more
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: ClusterRole
-  name: cluster-admin
-subjects:
-- kind: ServiceAccount
-  name: flux
-";
-const PRIORITY_CLASS: &str = "\
-apiVersion: scheduling.k8s.io/v1
-kind: PriorityClass
-metadata:
-  name: first
-value: 1000000
-";
-const QUOTA: &str = "\
-apiVersion: v1
-kind: ResourceQuota
-metadata:
-  name: more
-spec:
-  hard:
-    pods: '1000'
-";
 
 fn plugins() -> Vec<Row> {
+    let failed = Reason::PluginFailed;
     vec![
         row(
             "a plugin that never returns",
             |d, _| d.plugin(guest::LOOPS),
-            Reason::PluginFailed,
+            failed,
             "was not done after",
         ),
         row(
             "a plugin that panics",
             |d, _| d.plugin(guest::TRAPS),
-            Reason::PluginFailed,
+            failed,
             "panic",
         ),
         row(
             "a plugin that is not there",
             |d, _| d.plugin("scenarios/missing.wasm"),
-            Reason::PluginFailed,
+            failed,
             "scenarios/missing.wasm",
         ),
-    ]
-}
-
-fn sources() -> Vec<Row> {
-    let denied = Reason::AccessDenied;
-    let words = "cross-namespace references have been blocked";
-    vec![
         row(
-            "a source in a neighbour's namespace",
-            |d, neighbour| {
-                let source =
-                    json!({"kind": "GitRepository", "name": neighbour, "namespace": neighbour});
-                d.set("sourceRef", source);
-            },
-            denied,
-            words,
-        ),
-        row(
-            "a neighbour's source in the platform's namespace for sources",
-            |d, neighbour| {
-                let namespace = reeve_tests::install::CONFIG;
-                let source =
-                    json!({"kind": "GitRepository", "name": neighbour, "namespace": namespace});
-                d.set("sourceRef", source);
-            },
-            denied,
-            words,
-        ),
-    ]
-}
-
-fn fields() -> Vec<Row> {
-    let unsupported = Reason::Unsupported;
-    vec![
-        row(
-            "a field that nothing acts on yet",
-            |d, _| {
-                d.set("dependsOn", json!([{"name": "other"}]));
-                d.commit("settings.yaml", RED);
-            },
-            unsupported,
-            "spec.dependsOn",
-        ),
-        row(
-            "another cluster",
-            |d, _| d.set("kubeConfig", json!({"secretRef": {"name": "elsewhere"}})),
-            unsupported,
-            "spec.kubeConfig",
-        ),
-        row(
-            "a field deep in the spec",
-            |d, _| d.set("postBuild", json!({"substitute": {"colour": "red"}})),
-            unsupported,
-            "spec.postBuild",
-        ),
+            "a plugin that moves an object to kube-system",
+            |d, _| d.plugin(guest::MOVES),
+            Reason::PolicyDenied,
+            "ConfigMap/kube-system/moved would be applied in namespace kube-system",
+        )
+        .of_revision()
+        .mighty(),
     ]
 }
 
@@ -286,25 +165,41 @@ fn a_tenant_is_held_to_its_own_ground() {
     });
 }
 
+/// Where nothing of a tenant's may come to lie, beside its neighbour's.
+const ELSEWHERE: [&str; 4] = ["default", "kube-system", PLATFORM, CONFIG];
+
 /// Plays one row, on a tenant of its own.
 async fn hold(estate: &Estate, neighbour: &Tenant<'_>, row: &Row) -> anyhow::Result<()> {
     let tenant = estate.healthy_tenant("acme").await?;
+    if row.mighty {
+        tenant.apply(&everything(tenant.name())).await?;
+    }
     let commit = tenant
         .change(|draft| (row.change)(draft, neighbour.name()))
         .await?;
     if commit.is_some() {
         tenant.call_hook().await?;
     }
-    let told = tenant.told_of(row.want, row.words).await?;
-    let stalled = objects::condition(&told.kustomization, "Stalled");
-    let stalls = stalled.is_some_and(|stalled| stalled.status == "True");
-    anyhow::ensure!(
-        stalls == row.stalls,
-        "Stalled is {stalls}: {:#}",
-        told.kustomization
-    );
+    let changes = match row.comes {
+        Outcome::Refused {
+            reason,
+            words,
+            stalls,
+        } => {
+            refused(&tenant, reason, words, stalls).await?;
+            tenant.changes().await?
+        }
+        Outcome::Own => {
+            let commit = commit.unwrap_or_default();
+            tenant
+                .told_of(Reason::ReconciliationSucceeded, &commit)
+                .await?;
+            lies_at_home(&tenant).await?;
+            Vec::new()
+        }
+    };
     for (whose, changes) in [
-        ("the tenant's", tenant.changes().await?),
+        ("the tenant's", changes),
         ("the neighbour's", neighbour.changes().await?),
     ] {
         anyhow::ensure!(
@@ -314,12 +209,52 @@ async fn hold(estate: &Estate, neighbour: &Tenant<'_>, row: &Row) -> anyhow::Res
         );
     }
     // What has no owner label would not be in either stock.
-    let maps = objects::api(estate.admin(), "v1", "ConfigMap", Some("kube-system"));
+    for namespace in ELSEWHERE.into_iter().chain([neighbour.name()]) {
+        let maps = objects::api(estate.admin(), "v1", "ConfigMap", Some(namespace));
+        let moved = maps.get_opt("moved").await?;
+        anyhow::ensure!(moved.is_none(), "{namespace} was written to");
+    }
+    Ok(())
+}
+
+async fn refused(
+    tenant: &Tenant<'_>,
+    reason: Reason,
+    words: &str,
+    wanted: bool,
+) -> anyhow::Result<()> {
+    let told = tenant.told_of(reason, words).await?;
+    let stalled = objects::condition(&told.kustomization, "Stalled");
+    let stalls = stalled.is_some_and(|stalled| stalled.status == "True");
     anyhow::ensure!(
-        maps.get_opt("moved").await?.is_none(),
-        "kube-system was written to"
+        stalls == wanted,
+        "Stalled is {stalls}: {:#}",
+        told.kustomization
     );
     Ok(())
+}
+
+/// The object that was to lie elsewhere lies here, and is nobody else's.
+async fn lies_at_home(tenant: &Tenant<'_>) -> anyhow::Result<()> {
+    let moved = tenant.api("v1", "ConfigMap").get("moved").await?;
+    let owner = ["name", "namespace"].map(|what| {
+        let label = format!("/metadata/labels/kustomize.toolkit.fluxcd.io~1{what}");
+        let object = serde_json::to_value(&moved).unwrap_or_default();
+        objects::text(&object, &label).map(str::to_owned)
+    });
+    let own = Some(tenant.name().to_owned());
+    anyhow::ensure!(owner == [own.clone(), own], "it bears {owner:?}");
+    Ok(())
+}
+
+/// Every right there is, for the tenant's account.
+pub(super) fn everything(namespace: &str) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": format!("everything-for-{namespace}")},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "flux", "namespace": namespace}],
+    })
 }
 
 #[test]

@@ -1,0 +1,140 @@
+//! What a Kustomization must not refer to: another's source, another cluster, what its account may not read.
+
+use reeve_api::reason::Reason;
+use reeve_tests::install::{CONFIG, PLATFORM};
+use serde_json::json;
+
+use super::{RED, Row, row};
+
+pub(super) fn rows() -> Vec<Row> {
+    let all = sources().into_iter().chain(fields()).chain(readings());
+    all.map(Row::mighty).collect()
+}
+
+fn sources() -> Vec<Row> {
+    let denied = Reason::AccessDenied;
+    let words = "cross-namespace references have been blocked";
+    vec![
+        row(
+            "a source in a neighbour's namespace",
+            |d, neighbour| d.set("sourceRef", source(neighbour, neighbour)),
+            denied,
+            words,
+        ),
+        row(
+            "a neighbour's source in the platform's namespace for sources",
+            |d, neighbour| d.set("sourceRef", source(neighbour, CONFIG)),
+            denied,
+            words,
+        ),
+        row(
+            "a source of the platform's",
+            |d, _| d.set("sourceRef", source("platform", PLATFORM)),
+            denied,
+            words,
+        ),
+        row(
+            "a source whose name leads to a neighbour's",
+            |d, neighbour| d.set("sourceRef", source(&format!("../{neighbour}"), CONFIG)),
+            Reason::InvalidSpec,
+            "spec.sourceRef.name",
+        ),
+        row(
+            "a source's namespace in capitals",
+            |d, _| d.set("sourceRef", source(d.namespace(), &CONFIG.to_uppercase())),
+            Reason::InvalidSpec,
+            "spec.sourceRef.namespace",
+        ),
+        row(
+            "a bucket",
+            |d, neighbour| {
+                let bucket = json!({"kind": "Bucket", "name": neighbour, "namespace": neighbour});
+                d.set("sourceRef", bucket);
+            },
+            Reason::Unsupported,
+            "spec.sourceRef.kind",
+        ),
+    ]
+}
+
+fn source(name: &str, namespace: &str) -> serde_json::Value {
+    json!({"kind": "GitRepository", "name": name, "namespace": namespace})
+}
+
+fn fields() -> Vec<Row> {
+    let unsupported = Reason::Unsupported;
+    vec![
+        row(
+            "another Kustomization to wait for",
+            |d, _| {
+                d.set("dependsOn", json!([{"name": "other"}]));
+                d.commit("settings.yaml", RED);
+            },
+            unsupported,
+            "spec.dependsOn",
+        ),
+        row(
+            "an expression that reads a neighbour's Kustomization",
+            |d, neighbour| {
+                let reads = json!([{
+                    "name": neighbour, "namespace": neighbour,
+                    "readyExpr": "dep.status.lastAppliedRevision.startsWith('m')",
+                }]);
+                d.set("dependsOn", reads);
+            },
+            unsupported,
+            "spec.dependsOn",
+        ),
+        row(
+            "another cluster",
+            |d, _| d.set("kubeConfig", json!({"secretRef": {"name": "elsewhere"}})),
+            unsupported,
+            "spec.kubeConfig",
+        ),
+        row(
+            "another cluster by its provider",
+            |d, _| d.set("kubeConfig", json!({"configMapRef": {"name": "elsewhere"}})),
+            unsupported,
+            "spec.kubeConfig",
+        ),
+        row(
+            "a field deep in the spec",
+            |d, _| d.set("postBuild", json!({"substitute": {"colour": "red"}})),
+            unsupported,
+            "spec.postBuild",
+        ),
+    ]
+}
+
+fn readings() -> Vec<Row> {
+    let unsupported = Reason::Unsupported;
+    vec![
+        row(
+            "values from a Secret that its account may not read",
+            |d, _| {
+                let from = json!([{"kind": "Secret", "name": "elsewhere"}]);
+                d.set("postBuild", json!({"substituteFrom": from}));
+            },
+            unsupported,
+            "spec.postBuild",
+        ),
+        row(
+            "keys of a Secret that its account may not read",
+            |d, _| {
+                let keys = json!({"provider": "sops", "secretRef": {"name": "elsewhere"}});
+                d.set("decryption", keys);
+            },
+            unsupported,
+            "spec.decryption",
+        ),
+        row(
+            "the health of a neighbour's objects",
+            |d, neighbour| {
+                let check = json!([{"apiVersion": "v1", "kind": "Service", "name": "web", "namespace": neighbour}]);
+                d.set("healthChecks", check);
+            },
+            unsupported,
+            "spec.healthChecks",
+        ),
+    ]
+}
