@@ -16,8 +16,8 @@ use crate::cli::ui::{CommandError, Ui};
 ///
 /// Runs every rule `test_*` of the `*_test.rego` beside the rules, and every case: a YAML or JSON file in a directory `case`
 /// with an input, what is denied then (want, nothing without it) and, where they count, warn and parameters. A case in
-/// a/case is for the packages whose modules lie in a. A test has the time of a question, two seconds. Coverage is what the
-/// tests reach of the lines that hold something to evaluate, cases not among them.
+/// a/case is for the packages whose modules lie in a; hints count where it names them. A test has the time of a question,
+/// two seconds. Coverage is what the tests reach of the lines that hold something to evaluate, cases not among them.
 ///
 /// Exits 1 when one fails, when none ran, and when a policy's coverage is below the threshold.
 ///
