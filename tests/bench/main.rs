@@ -1,11 +1,12 @@
 //! `make bench`: what is promised in numbers, measured as ratios in one run.
 //!
 //! `bench push` is the whole road on a real cluster, `bench render` the engine beside the real kustomize,
-//! `bench plugins` the sandbox, `bench neighbours` what bad ones cost others; without a name all run. Nothing here fails for being slow: who reads the table judges.
+//! `bench plugins` the sandbox, `bench policies` the rules beside OPA, `bench neighbours` what bad plugins cost others; without a name all run. Nothing here fails for being slow: who reads the table judges.
 
 mod floor;
 mod neighbours;
 mod plugins;
+mod policies;
 mod push;
 mod render;
 mod spread;
@@ -39,6 +40,8 @@ enum What {
     Render,
     /// What a plugin's call costs, and a start with many of them
     Plugins,
+    /// What policies cost, beside OPA
+    Policies,
     /// What a tenant waits longer beside others whose plugins never end
     Neighbours,
 }
@@ -67,6 +70,9 @@ fn bench(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(What::Plugins) {
         plugins::bench()?;
+    }
+    if wanted(What::Policies) {
+        policies::bench()?;
     }
     if wanted(What::Push) {
         scenario::runtime().block_on(push::bench())?;
