@@ -296,6 +296,7 @@ impl Ground {
             tenant: &tenant,
             grounds: &grounds,
             source: None,
+            now: jiff::Timestamp::now(),
         };
         let (admitted, _) = admit::spec(rules, &around, &object, parsed, None)?;
         let tree: MemoryTree = wish
@@ -315,7 +316,7 @@ impl Ground {
         };
         let bundle = bundle.settled();
         let proposed = Plan::propose(bundle, &self.cluster.scopes().await, inventory, &admitted)?;
-        let (plan, _) = admit::plan(rules, &around, &admitted, proposed, None)?;
+        let (plan, _) = admit::plan(rules, &around, &admitted, proposed, None, None)?;
         Ok((admitted, plan))
     }
 }

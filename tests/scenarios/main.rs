@@ -32,6 +32,7 @@ mod platform;
 mod plugins;
 mod policies;
 mod prune;
+mod ratchet;
 mod remote;
 mod reports;
 mod rules;

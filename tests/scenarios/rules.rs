@@ -10,13 +10,13 @@ use reeve_tests::{Estate, objects, scenario, wait};
 use serde_json::{Value, json};
 
 const API: &str = "reeve.dev/v1alpha1";
-const RED: &str =
+pub(super) const RED: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: red\n";
 const BLUE: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: blue\n";
 
 /// Denies a colour.
-fn minds(colour: &str) -> String {
+pub(super) fn minds(colour: &str) -> String {
     format!(
         r#"# METADATA
 # title: Colours
@@ -48,7 +48,7 @@ fn tests(colour: &str) -> String {
 }
 
 /// A Policy over one tenant.
-fn policy(tenant: &Tenant<'_>, spec: &Value) -> Value {
+pub(super) fn policy(tenant: &Tenant<'_>, spec: &Value) -> Value {
     let mut policy = json!({
         "apiVersion": API, "kind": "Policy", "metadata": {"name": tenant.name()},
         "spec": {"scope": {"namespaces": [tenant.name()]}},
@@ -59,12 +59,12 @@ fn policy(tenant: &Tenant<'_>, spec: &Value) -> Value {
     policy
 }
 
-fn policies(estate: &Estate) -> Api<DynamicObject> {
+pub(super) fn policies(estate: &Estate) -> Api<DynamicObject> {
     objects::api(estate.admin(), API, "Policy", None)
 }
 
 /// Waits until the policy's `Ready` says so.
-async fn ready(
+pub(super) async fn ready(
     estate: &Estate,
     name: &str,
     reason: Reason,
@@ -78,7 +78,7 @@ async fn ready(
     .await
 }
 
-async fn colour(tenant: &Tenant<'_>) -> anyhow::Result<Option<String>> {
+pub(super) async fn colour(tenant: &Tenant<'_>) -> anyhow::Result<Option<String>> {
     let settings = tenant.api("v1", "ConfigMap").get("settings").await?;
     Ok(objects::text(&settings.data, "/data/colour").map(str::to_owned))
 }

@@ -14,7 +14,7 @@ mod scope;
 mod status;
 
 pub use scope::{ObjectSelector, Scope};
-pub use status::{EvaluationTimes, Finding, PolicyStatus, TestResults, Verdicts};
+pub use status::{Affected, EvaluationTimes, Finding, PolicyStatus, TestResults, Verdicts, WhatIf};
 
 /// PolicySpec says which rules are asked about whose Kustomizations, and what happens to what they deny.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -69,6 +69,11 @@ pub use status::{EvaluationTimes, Finding, PolicyStatus, TestResults, Verdicts};
 ]))]
 #[serde(rename_all = "camelCase")]
 pub struct PolicySpec {
+    /// ComparedWith is the name of a Policy in force that these rules are to stand in for. In mode `audit` the status says
+    /// which Kustomizations that would free, and which it would newly deny.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub compared_with: Option<String>,
     /// Mode says what happens to what the rules deny: `enforce` stops it, `warn` lets it pass and tells the tenant, `audit`
     /// lets it pass and tells the platform only, in this object's status.
     #[serde(default)]
@@ -77,13 +82,13 @@ pub struct PolicySpec {
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     #[schemars(schema_with = "any_object")]
     pub parameters: serde_json::Map<String, serde_json::Value>,
-    /// Path of the directory in the source that holds the rules (`*.rego`), their tests (`*_test.rego`) and their data
-    /// (`*.json`, `*.yaml`), with all below it. The source's root when it is not set.
+    /// Path of the directory in the source that holds the rules (`*.rego`), their tests (`*_test.rego`), their data
+    /// (`*.json`, `*.yaml`) and what is excepted from them (`exceptions.yaml`), with all below it. The source's root when it is not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub path: Option<String>,
     /// Ratchet tolerates what was there before the rule: an object that is as it was when it was last applied is reported
-    /// and not denied. New and changed ones are.
+    /// and not denied. New and changed ones are, and so is what the rules deny without naming an object.
     #[serde(default, skip_serializing_if = "is_false")]
     pub ratchet: bool,
     /// Rego is one module, written here.

@@ -40,7 +40,9 @@
 //! ```
 
 mod document;
+mod recollection;
 mod rules;
+mod tolerance;
 pub mod trial;
 
 use std::fmt;
@@ -49,14 +51,20 @@ use std::ops::Deref;
 use reeve_api::name::{NamespaceName, ServiceAccountName};
 use reeve_api::policy::Mode;
 use reeve_api::reason::Reason;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 
+use crate::artifact::Digest;
 use crate::failure::{Explain, Turn};
 use crate::plan::{Admitted, Plan, Proposed};
 use crate::rego::{self, Policy};
 use crate::spec::Spec;
-pub use document::{Circumstances, SourceFacts};
-pub use rules::{Answers, Finding, Passed, Rule, Rules};
+pub use document::{Circumstances, Document, SourceFacts, schema};
+pub use recollection::Recollection;
+pub use rules::{Answers, Finding, Passed, Rule, Rules, Verdict};
+use tolerance::Against;
+pub use tolerance::Tolerance;
 
 /// The most objections that one message spells out.
 const SPELLED_OUT: usize = 10;
@@ -67,7 +75,7 @@ pub struct AdmittedSpec {
     spec: Spec,
     account: Account,
     /// What the rules were shown as the Kustomization: they see the same again with the plan.
-    shown: Value,
+    shown: document::Shown,
     judged: bool,
 }
 
@@ -107,8 +115,18 @@ pub struct Objection {
     pub broken: bool,
 }
 
+/// Whether a plan has to be judged.
+#[derive(Debug)]
+pub enum Hearing {
+    /// It was let pass before, and nothing that its judgement depends on is another.
+    Passed(Plan<Admitted>),
+    /// It has to be.
+    Open(Plan<Proposed>),
+}
+
 /// When the rules are asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Before anything is fetched.
     Spec,
@@ -157,7 +175,8 @@ pub fn spec(
             return Err(Denied::refused(Phase::Spec, why));
         }
         let document = document::of_spec(&shown, around);
-        passed = rules.judge(Phase::Spec, &document, before)?;
+        let on = Against::new(&document, None, &spec.id, around);
+        passed = rules.judge(Phase::Spec, &on, before)?;
     }
     let platform = (!judged).then(|| grounds.platform_service_account.clone());
     let Some(name) = spec.service_account.clone().or(platform) else {
@@ -179,23 +198,52 @@ pub fn spec(
 
 /// Shows a plan to every rule over the tenant and lets it pass, or says who objected.
 ///
-/// The only way to a `Plan<Admitted>`.
+/// The only way to a `Plan<Admitted>` but [`again`]. `applied` is what was applied before, where somebody wants it and it
+/// is to be had.
 pub fn plan(
     rules: &Rules,
     around: &Circumstances<'_>,
     spec: &AdmittedSpec,
     plan: Plan<Proposed>,
+    applied: Option<&Recollection>,
     before: Option<&Passed>,
 ) -> Result<(Plan<Admitted>, Passed), Denied> {
     let mut passed = Passed::default();
     if spec.judged {
         let document = document::of_plan(&spec.shown, around, &plan);
-        passed = rules.judge(Phase::Plan, &document, before)?;
+        let on = Against::new(&document, applied, &spec.id, around);
+        passed = rules.judge(Phase::Plan, &on, before)?;
     }
     Ok((plan.advance(Seen(())), passed))
 }
 
+/// Lets a plan pass that did so `before`, after the same was applied: of that the digest is enough. Else it is given back,
+/// to be judged.
+pub fn again(
+    rules: &Rules,
+    around: &Circumstances<'_>,
+    spec: &AdmittedSpec,
+    plan: Plan<Proposed>,
+    applied: Option<Digest>,
+    before: &Passed,
+) -> Hearing {
+    let passes = spec.judged && {
+        let document = document::of_plan(&spec.shown, around, &plan);
+        let on = Against::new(&document, None, &spec.id, around);
+        before.is_of(rules.digest(&on, applied))
+    };
+    match passes {
+        true => Hearing::Passed(plan.advance(Seen(()))),
+        false => Hearing::Open(plan),
+    }
+}
+
 impl AdmittedSpec {
+    /// Whether rules over tenants are asked about it.
+    pub fn is_judged(&self) -> bool {
+        self.judged
+    }
+
     /// As whom it is carried out.
     pub fn account(&self) -> &Account {
         &self.account
@@ -235,6 +283,7 @@ impl Objection {
             object,
             path,
             hint,
+            package: _,
         } = violation;
         let hint = hint.or_else(|| policy.metadata().hint.clone());
         Self {
@@ -255,6 +304,18 @@ impl Objection {
             path: None,
             hint: None,
             broken: true,
+        }
+    }
+
+    /// It objects to so much that not all of it was looked at.
+    fn endless(name: &str) -> Self {
+        Self {
+            policy: name.to_owned(),
+            message: "it denies more than is looked at; what nobody looks at is denied".to_owned(),
+            object: None,
+            path: None,
+            hint: None,
+            broken: false,
         }
     }
 
@@ -302,7 +363,7 @@ impl Denied {
         };
         let only = Finding {
             mode: Mode::Enforce,
-            denies: true,
+            verdict: Verdict::Denied,
             objection: only,
         };
         let answers = Answers {

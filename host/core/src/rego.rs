@@ -9,6 +9,7 @@
 mod builtins;
 mod case;
 mod check;
+mod exceptions;
 mod files;
 mod lint;
 mod metadata;
@@ -17,6 +18,7 @@ mod place;
 mod sources;
 mod suite;
 mod trace;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,16 +28,20 @@ use std::time::Duration;
 
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 pub use case::{Case, NoCase};
 pub use check::{Fault, FaultKind, check};
+pub use exceptions::{Excepted, Exception};
 pub use files::{Gathered, Unfit};
 pub use metadata::{Metadata, Severity};
 pub use place::Place;
 use place::located;
 pub use suite::{Coverage, Tested, Tests};
 pub use trace::{Outcome, Step, Trace, Traced};
+use verdict::violation;
+pub use verdict::{Verdict, Violation};
 
 /// The longest one policy may think about one question.
 const THINKING_TIME: Duration = Duration::from_secs(2);
@@ -44,11 +50,11 @@ const STEPS_BETWEEN_CHECKS: NonZeroU32 = NonZeroU32::new(64).expect("because 64 
 /// The largest input document, in bytes of JSON.
 const INPUT_LIMIT: usize = 64 << 20;
 /// The most violations that are carried on; how many more there are is counted.
-const VIOLATION_LIMIT: usize = 100;
-/// The longest text of a violation that is carried on, in characters.
-const TEXT_LIMIT: usize = 2_000;
+const VIOLATION_LIMIT: usize = 1_000;
 /// The name under `data` of what a Policy gives.
 const PARAMETERS: &str = "parameters";
+/// The word that a policy which asks for the form before must hold.
+const PREVIOUS: &str = "previous";
 /// The package of the one rule that is asked: it names every `deny` and `warn`.
 const ANSWERS: &str = "reeve_answers";
 
@@ -63,6 +69,10 @@ pub struct Policy {
     tests: Vec<(String, String)>,
     /// What is asked, in the order of the answers.
     questions: Vec<Question>,
+    /// What is tolerated of what it denies.
+    exceptions: Vec<Exception>,
+    /// Whether a module mentions the form in which an object was applied before.
+    reads_previous: bool,
     /// Holds the modules and the data, and is prepared: a clone of it costs microseconds.
     engine: Engine,
     thinking_time: Duration,
@@ -72,6 +82,8 @@ pub struct Policy {
 struct Question {
     /// `data.reeve.service_account.deny`.
     path: String,
+    /// `data.reeve.service_account`.
+    package: String,
     denies: bool,
     /// The modules of its package.
     files: Vec<String>,
@@ -84,32 +96,6 @@ impl Question {
         let mut below = self.files.iter().map(|file| file.strip_prefix(directory));
         directory.is_empty() || below.any(|rest| rest.is_some_and(|rest| rest.starts_with('/')))
     }
-}
-
-/// One thing a policy objects to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Violation {
-    /// What is wrong and what to do about it, in words a tenant understands.
-    pub message: String,
-    /// Which object, as `Kind/namespace/name`.
-    pub object: Option<String>,
-    /// Which field of it.
-    pub path: Option<String>,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-/// What a policy answered.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Verdict {
-    /// What it objects to; empty when it lets the question pass.
-    pub violations: Vec<Violation>,
-    /// How many violations there were beyond those.
-    pub more: usize,
-    /// What it says without objecting.
-    pub warnings: Vec<Violation>,
-    /// How many warnings there were beyond those.
-    pub more_warnings: usize,
 }
 
 /// The question put to policies: one document, converted once for all of them.
@@ -180,7 +166,7 @@ impl Error {
 
 impl Input {
     /// Takes the document, unless it is too large.
-    pub fn new(document: &serde_json::Value) -> Result<Self, Error> {
+    pub fn new(document: &impl Serialize) -> Result<Self, Error> {
         let text = serde_json::to_string(document).map_err(|_| Error::Unreadable)?;
         let (bytes, limit) = (text.len(), INPUT_LIMIT);
         if bytes > limit {
@@ -215,7 +201,8 @@ impl Policy {
         let mut engine = load(builtins::engine(), &sources.modules)?;
         let modules = lint::modules(&engine)?;
         let packages = lint::policy(&modules, &sources.data)?;
-        let (metadata, questions) = questions(&packages, &sources.modules)?;
+        let (metadata, questions, titles) = questions(&packages, &sources.modules)?;
+        let exceptions = exceptions::read_all(&sources.exceptions, &titles)?;
         let single = |error| vec![error];
         engine
             .add_policy(ANSWERS.to_owned(), answers(&questions))
@@ -223,7 +210,7 @@ impl Policy {
         engine.set_gather_prints(true);
         let mut data = sources.data;
         data.insert(PARAMETERS.to_owned(), serde_json::json!({}));
-        let data = Input::new(&data.into()).map_err(single)?;
+        let data = Input::new(&data).map_err(single)?;
         engine
             .add_data(data.0)
             .map_err(|error| single(uncompiled(name, &error)))?;
@@ -231,6 +218,11 @@ impl Policy {
             name: name.to_owned(),
             digest: sources::digest(files),
             metadata,
+            exceptions,
+            reads_previous: sources
+                .modules
+                .iter()
+                .any(|(_, source)| source.contains(PREVIOUS)),
             files: sources.modules.into_iter().map(|(file, _)| file).collect(),
             tests: sources.tests,
             questions,
@@ -269,6 +261,16 @@ impl Policy {
     /// What it says about itself.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// What is tolerated of what it denies.
+    pub fn exceptions(&self) -> &[Exception] {
+        &self.exceptions
+    }
+
+    /// Whether it asks for the form in which an object was applied before. One that doesn't mention it isn't shown it.
+    pub fn reads_previous(&self) -> bool {
+        self.reads_previous
     }
 
     /// The same with another limit on its thinking time.
@@ -357,6 +359,7 @@ impl Policy {
             for element in set.iter() {
                 let mut violation = violation(element).map_err(refused)?;
                 if told.len() < VIOLATION_LIMIT {
+                    violation.package.clone_from(&question.package);
                     violation.hint = violation.hint.or_else(|| question.hint.clone());
                     told.push(violation);
                 } else {
@@ -391,13 +394,16 @@ fn load(mut engine: Engine, modules: &[(String, String)]) -> Result<Engine, Vec<
     }
 }
 
-/// What is asked of the packages, and what the first of them says about itself.
+/// The path of a package and its title.
+type Title = (String, String);
+
+/// What is asked of the packages, what the first of them says about itself, and what all are called.
 fn questions(
     packages: &[lint::Package],
     modules: &[(String, String)],
-) -> Result<(Metadata, Vec<Question>), Vec<Error>> {
+) -> Result<(Metadata, Vec<Question>, Vec<Title>), Vec<Error>> {
     let mut first = None;
-    let mut questions = Vec::new();
+    let (mut questions, mut titles) = (Vec::new(), Vec::new());
     let mut errors = Vec::new();
     for package in packages {
         let sources = modules
@@ -406,8 +412,10 @@ fn questions(
         match metadata::of_package(sources) {
             Ok(metadata) => {
                 let hint = first.is_some().then(|| metadata.hint.clone()).flatten();
+                titles.push((package.path.clone(), metadata.title.clone()));
                 questions.extend(package.sets.iter().map(|set| Question {
                     path: format!("{}.{set}", package.path),
+                    package: package.path.clone(),
                     denies: *set == "deny",
                     files: package.files.clone(),
                     hint: hint.clone(),
@@ -418,7 +426,7 @@ fn questions(
         }
     }
     match first {
-        Some(metadata) if errors.is_empty() => Ok((metadata, questions)),
+        Some(metadata) if errors.is_empty() => Ok((metadata, questions, titles)),
         _ => Err(errors),
     }
 }
@@ -436,40 +444,6 @@ fn evaluated(engine: &mut Engine, rule: &str) -> Result<Value, String> {
         Ok(answer) => answer.map_err(|error| format!("{error:#}")),
         Err(_) => Err("it failed inside of a function".to_owned()),
     }
-}
-
-fn violation(element: &Value) -> Result<Violation, &'static str> {
-    let object = element
-        .as_object()
-        .map_err(|_| "an element of deny is not an object")?;
-    let mut fields: [Option<String>; 4] = Default::default();
-    for (key, value) in object.iter() {
-        let (Value::String(key), Value::String(text)) = (key, value) else {
-            return Err("a field of an element of deny is not a text");
-        };
-        let [message, object, path, hint] = &mut fields;
-        let field = match key.as_ref() {
-            "message" => message,
-            "object" => object,
-            "path" => path,
-            "hint" => hint,
-            _ => {
-                return Err(
-                    "an element of deny has a field other than message, object, path, hint",
-                );
-            }
-        };
-        *field = Some(text.chars().take(TEXT_LIMIT).collect());
-    }
-    let [message, object, path, hint] = fields;
-    let message = message.filter(|text| !text.trim().is_empty());
-    let message = message.ok_or("an element of deny has no message")?;
-    Ok(Violation {
-        message,
-        object,
-        path,
-        hint,
-    })
 }
 
 fn uncompiled(file: &str, error: &impl std::fmt::Display) -> Error {

@@ -11,7 +11,7 @@ use reeve_api::name::{NamespaceName, NamespacedName};
 use reeve_api::policy::Mode;
 use serde_json::{Value, json};
 
-use crate::admit::{Answers, Finding, Rule, Rules};
+use crate::admit::{Answers, Finding, Rule, Rules, Verdict};
 use crate::rego::Severity;
 use crate::status::bounded;
 
@@ -160,7 +160,15 @@ fn line(rule: &Rule, finding: &Finding, now: Timestamp) -> Line {
         (false, true) => FAIL,
         (false, false) => WARN,
     };
-    let more = [("path", &objection.path), ("hint", &objection.hint)];
+    let tolerated = match &finding.verdict {
+        Verdict::Tolerated(why) => Some(why.to_string()),
+        Verdict::Denied | Verdict::Warned => None,
+    };
+    let more = [
+        ("path", &objection.path),
+        ("hint", &objection.hint),
+        ("tolerated", &tolerated),
+    ];
     let more = more
         .into_iter()
         .filter_map(|(key, text)| Some((key, bounded(text.as_ref()?, LONGEST))));
@@ -253,7 +261,7 @@ mod tests {
     fn answers(mode: Mode, messages: &[&str]) -> Answers {
         let finding = |message: &&str| Finding {
             mode,
-            denies: true,
+            verdict: Verdict::Denied,
             objection: Objection {
                 policy: "colours".to_owned(),
                 message: (*message).to_owned(),

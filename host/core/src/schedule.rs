@@ -6,6 +6,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+/// A week.
+pub const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// How far an interval may move either way, in thousandths: 5 %, so that objects made together don't come back together.
 /// A thousand objects with one interval of 5 min, 1 s each on 50 workers, would otherwise be a burst of 20 s every time.
 const JITTER_PERMILLE: u128 = 50;
@@ -25,6 +30,19 @@ pub enum Next {
     After(Duration),
     /// Only when something wakes the object: its own change, its source's, a policy's.
     Watch,
+}
+
+impl Next {
+    /// The same, but not later than `end`; what is further away than a week is looked at again in a week.
+    #[must_use]
+    pub fn no_later(self, end: Timestamp, now: Timestamp) -> Self {
+        let left = Duration::try_from(end.duration_since(now)).unwrap_or_default();
+        let left = left.min(WEEK);
+        match self {
+            Self::After(wait) => Self::After(wait.min(left)),
+            Self::Watch => Self::After(left),
+        }
+    }
 }
 
 /// `interval` moved by up to 5 % either way, as `spread` decides.
@@ -107,6 +125,22 @@ mod tests {
         assert_eq!(millis, [750, 750, 1500, 3000, 6000, 12_000]);
         assert_eq!(backoff(12), MAX_RETRY_DELAY);
         assert_eq!(backoff(u32::MAX), MAX_RETRY_DELAY);
+    }
+
+    #[test]
+    fn a_run_is_not_later_than_what_ends_then() {
+        let now = Timestamp::UNIX_EPOCH;
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        let end = |wait: Duration| now + wait;
+        for (next, end, want) in [
+            (Next::After(minute), end(second), second),
+            (Next::After(second), end(minute), second),
+            (Next::Watch, end(minute), minute),
+            (Next::Watch, end(WEEK * 3), WEEK),
+            (Next::Watch, now - minute, Duration::ZERO),
+        ] {
+            assert_eq!(next.no_later(end, now), Next::After(want));
+        }
     }
 
     #[test]

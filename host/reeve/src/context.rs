@@ -23,6 +23,7 @@ use crate::git::{Egress, Limits, Mirrors};
 use crate::images::Images;
 use crate::index::{Index, Stored};
 use crate::observe::Metrics;
+use crate::recollections::Recollections;
 use crate::renders::Renders;
 use crate::schemas::Schemas;
 use crate::store::Store;
@@ -44,6 +45,7 @@ pub struct Context {
     /// From where else some remote resources of kustomizations are fetched.
     pub(crate) base_mirrors: Vec<Rewrite>,
     pub(crate) store: Store,
+    pub(crate) recollections: Recollections,
     pub(crate) renders: Renders,
     pub(crate) schemas: Schemas,
     pub(crate) images: Images,

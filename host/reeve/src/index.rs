@@ -15,7 +15,7 @@ use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
 use reeve_core::admit::Passed;
-use reeve_core::artifact::Artifact;
+use reeve_core::artifact::{Artifact, Digest};
 use reeve_core::failure::Explained;
 use reeve_core::index::Target;
 use reeve_core::plugin::{PluginId, Strikes, Tally};
@@ -27,7 +27,7 @@ use reeve_core::tenancy::{Grounds, Tenants};
 use reeve_wasm::{Budget, Module};
 use serde_json::Value;
 
-use crate::controller::Kept;
+use crate::controller;
 use crate::git::Snapshot;
 
 /// What the watches have told.
@@ -52,7 +52,7 @@ pub(crate) struct Known {
     /// Kustomizations whose last build called a plugin as a function, or tried to.
     pub(crate) users: BTreeMap<PluginId, BTreeSet<NamespacedName>>,
     /// Logins of sources that provider plugins have brought.
-    pub(crate) logins: BTreeMap<NamespacedName, Kept>,
+    pub(crate) logins: BTreeMap<NamespacedName, controller::Kept>,
     pub(crate) calls: Calls,
     pub(crate) policies: BTreeMap<PolicyName, Arc<Policy>>,
     /// Whether `policies` are all there are: before the first list has ended nobody can say so.
@@ -152,6 +152,17 @@ pub(crate) struct InForce {
 pub(crate) struct Passages {
     pub(crate) spec: Option<Passed>,
     pub(crate) plan: Option<Passed>,
+    /// What was kept of what has been applied, since this process leads.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// What was kept of what has been applied.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kept {
+    /// The question that was let pass before it was applied.
+    pub(crate) of: Option<[u8; 32]>,
+    /// Of what lies on the disk.
+    pub(crate) digest: Digest,
 }
 
 /// How calls of plugins went.

@@ -48,6 +48,7 @@ fn judged(object: &Value, tenants: &Tenants) -> anyhow::Result<Vec<String>> {
         tenant: &tenant,
         grounds: &grounds,
         source: None,
+        now: jiff::Timestamp::now(),
     };
     let trial = trial::of_manifests(Rules::shipped(), &around, object, Vec::new())?;
     let findings = trial.answers.findings.into_iter();

@@ -39,6 +39,37 @@ pub struct PolicyStatus {
     /// Verdicts count the Kustomizations in scope by what the rules say to them now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdicts: Option<Verdicts>,
+    /// WhatIf is what would become of Kustomizations if the rules were enforced; of a policy in mode `audit` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub what_if: Option<WhatIf>,
+}
+
+/// What would become of Kustomizations if rules that are in mode `audit` were enforced.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct WhatIf {
+    /// ComparedWith is the policy that they would stand in for, as `spec.comparedWith` names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared_with: Option<String>,
+    /// Denied are the Kustomizations that would be denied.
+    pub denied: Affected,
+    /// Freed are those that only the policy in `comparedWith` denies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freed: Option<Affected>,
+    /// NewlyDenied are those that the policy in `comparedWith` does not deny, and this one would.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newly_denied: Option<Affected>,
+}
+
+/// Kustomizations that something would happen to.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Affected {
+    /// Count is how many there are.
+    pub count: i64,
+    /// Kustomizations as `namespace/name`, the first hundred.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub kustomizations: Vec<String>,
 }
 
 /// How tests of rules ended.
@@ -58,6 +89,10 @@ pub struct Verdicts {
     pub allowed: i64,
     /// Denied is how many it denies, or would if it were enforced.
     pub denied: i64,
+    /// Tolerated is how many it would deny if everything that it minds of them were not tolerated: objects that are as they
+    /// were when they were applied last, under a ratchet, and exceptions.
+    #[serde(default)]
+    pub tolerated: i64,
     /// Warned is how many it only warns.
     pub warned: i64,
 }
@@ -81,6 +116,9 @@ pub struct Finding {
     /// Object that it is about, as `Kind/namespace/name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
+    /// Tolerated says why a denial is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerated: Option<String>,
     /// Severity of it: `denied`, `warned` or `tolerated`.
     pub verdict: String,
 }

@@ -3,14 +3,24 @@
 //! It holds what a rule may depend on and nothing else: of the Kustomization no status and no managed fields, and of a
 //! Secret its keys but no value, so that no message of a policy can give one away.
 
+mod shape;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::policy::ObjectSelector;
 use serde_json::{Map, Value, json};
 
-use crate::inventory::Entry;
-use crate::plan::{Plan, Planned, Proposed};
+use super::{Phase, Recollection};
+use crate::inventory::{Entry, ObjectId};
+use crate::plan::{Plan, Planned};
 use crate::spec::Spec;
 use crate::tenancy::{Grounds, Tenant};
+use shape::{Action, Platform, Source};
+pub use shape::{Document, schema};
+pub(super) use shape::{Shown, Target};
 
 /// What policies are told beside the Kustomization and its objects.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +31,8 @@ pub struct Circumstances<'a> {
     pub grounds: &'a Grounds,
     /// What is known of its source; none when it does not exist.
     pub source: Option<&'a SourceFacts>,
+    /// When it is judged. No rule sees it: exceptions end by it.
+    pub now: Timestamp,
 }
 
 /// What is known of a source.
@@ -39,7 +51,7 @@ const HIDDEN: &str = "***";
 
 /// The Kustomization as policies see it, if it is the very one that `spec` was parsed from: what is judged is what
 /// will be done.
-pub(super) fn shown(kustomization: &Value, spec: &Spec) -> Option<Value> {
+pub(super) fn shown(kustomization: &Value, spec: &Spec) -> Option<Shown> {
     let metadata = kustomization.get("metadata")?;
     let fields = kustomization.get("spec")?;
     let object = json!({
@@ -58,149 +70,188 @@ pub(super) fn shown(kustomization: &Value, spec: &Spec) -> Option<Value> {
             kept.insert(key.to_owned(), value.clone());
         }
     }
-    Some(json!({
-        "apiVersion": kustomization.get("apiVersion"),
-        "kind": "Kustomization",
-        "metadata": kept,
-        "spec": fields,
-    }))
-}
-
-pub(super) fn of_spec(shown: &Value, around: &Circumstances<'_>) -> Value {
-    document("spec", shown, around, Vec::new())
-}
-
-pub(super) fn of_plan(shown: &Value, around: &Circumstances<'_>, plan: &Plan<Proposed>) -> Value {
-    let applied = plan.objects().map(applied);
-    let pruned = plan.prune().iter().map(|entry| target("prune", entry));
-    document("plan", shown, around, applied.chain(pruned).collect())
-}
-
-/// The same with those objects only that one of the selectors picks.
-pub(super) fn picked(document: &Value, selectors: &[ObjectSelector]) -> Value {
-    let picks = |object: &Value| {
-        let text = |field: &str| {
-            object
-                .get(field)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
-        // A label that is no text is no label that could be wanted.
-        let labels = object.get("object").map(|manifest| {
-            let labels = manifest
-                .pointer("/metadata/labels")
-                .and_then(Value::as_object);
-            let labels = labels.into_iter().flatten();
-            let text =
-                labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
-            text.collect()
-        });
-        let of = |one: &ObjectSelector| {
-            one.picks(
-                text("group"),
-                text("kind"),
-                text("namespace"),
-                labels.as_ref(),
-            )
-        };
-        selectors.iter().any(of)
-    };
-    let Some(fields) = document.as_object() else {
-        return document.clone();
-    };
-    let shown = |(key, value): (&String, &Value)| {
-        let value = match (key.as_str(), value) {
-            ("objects", Value::Array(objects)) => {
-                objects.iter().filter(|one| picks(one)).cloned().collect()
-            }
-            _ => value.clone(),
-        };
-        (key.clone(), value)
-    };
-    Value::Object(fields.iter().map(shown).collect())
-}
-
-fn document(phase: &str, shown: &Value, around: &Circumstances<'_>, objects: Vec<Value>) -> Value {
-    json!({
-        "phase": phase,
-        "kustomization": shown,
-        "source": source(shown, around.source),
-        "tenant": tenant(around.tenant),
-        "platform": {
-            "namespaces": names(&around.grounds.platform_namespaces),
-            "configNamespaces": names(&around.grounds.config_namespaces),
-        },
-        "objects": objects,
+    Some(Shown {
+        api_version: kustomization.get("apiVersion").cloned().unwrap_or_default(),
+        kind: "Kustomization",
+        metadata: kept,
+        spec: fields.clone(),
     })
 }
 
-/// The source as the Kustomization names it, and what is known of it.
-fn source(shown: &Value, facts: Option<&SourceFacts>) -> Value {
-    let reference = shown.pointer("/spec/sourceRef");
-    let field = |name: &str| {
-        reference
-            .and_then(|it| it.get(name))
-            .filter(|it| !it.is_null())
-    };
-    let own = shown.pointer("/metadata/namespace");
-    let named = field("namespace").filter(|it| it.as_str() != Some(""));
-    let mut source = json!({
-        "kind": field("kind"),
-        "namespace": named.or(own),
-        "name": field("name"),
-    });
-    if let (Some(fields), Some(facts)) = (source.as_object_mut(), facts) {
-        fields.insert("url".to_owned(), facts.url.as_str().into());
-        fields.insert("verified".to_owned(), facts.verified.into());
-        if let Some(revision) = &facts.revision {
-            fields.insert("revision".to_owned(), revision.as_str().into());
-        }
-    }
-    source
+pub(super) fn of_spec<'a>(shown: &'a Shown, around: &Circumstances<'a>) -> Document<'a> {
+    document(Phase::Spec, shown, around, Vec::new())
 }
 
-fn tenant(tenant: &Tenant) -> Value {
-    let mut shown = json!({
-        "name": tenant.name.as_str(),
-        "namespaces": names(&tenant.namespaces),
-    });
-    if let (Some(fields), Some(declared)) = (shown.as_object_mut(), &tenant.declared) {
-        fields.insert("sources".to_owned(), names(&declared.sources).into());
-        if let Some(project) = &declared.project {
-            fields.insert("project".to_owned(), project.as_str().into());
+pub(super) fn of_plan<'a, Standing>(
+    shown: &'a Shown,
+    around: &Circumstances<'a>,
+    plan: &'a Plan<Standing>,
+) -> Document<'a> {
+    let applied = plan.objects().map(applied);
+    let pruned = plan.prune().iter().map(pruned);
+    document(Phase::Plan, shown, around, applied.chain(pruned).collect())
+}
+
+/// A manifest as policies see it.
+pub(super) fn manifest(planned: &Planned) -> Cow<'_, Value> {
+    let id = planned.id();
+    if id.group.is_empty() && id.kind == "Secret" {
+        let mut manifest = planned.manifest().clone();
+        hide(&mut manifest);
+        return Cow::Owned(manifest);
+    }
+    Cow::Borrowed(planned.manifest())
+}
+
+impl Document<'_> {
+    /// The same with those objects only that one of the selectors picks, or all without any; and with what was applied
+    /// before, for who reads it.
+    pub(super) fn view<'d>(
+        &'d self,
+        selectors: &[ObjectSelector],
+        before: Option<&'d Recollection>,
+    ) -> Document<'d> {
+        let picked = self
+            .objects
+            .iter()
+            .filter(|target| selectors.is_empty() || target.is_picked(selectors));
+        let shown = |target: &'d Target<'_>| Target {
+            id: Cow::Borrowed(&*target.id),
+            object: target.object.as_deref().map(Cow::Borrowed),
+            previous: before.and_then(|before| before.get(&target.id)),
+            ..*target
+        };
+        Document {
+            phase: self.phase,
+            kustomization: Cow::Borrowed(&*self.kustomization),
+            source: self.source,
+            tenant: self.tenant.clone(),
+            platform: self.platform.clone(),
+            objects: picked.map(shown).collect(),
         }
     }
-    shown
+
+    /// The objects that a rule may mean by `subject`: `Kind/namespace/name`, or `Kind/name` in no namespace.
+    pub(super) fn named<'d>(&'d self, subject: &str) -> Vec<&'d Target<'d>> {
+        let mut parts = subject.split('/');
+        let (kind, rest) = (parts.next(), [parts.next(), parts.next()]);
+        let (namespace, name) = match rest {
+            [Some(namespace), Some(name)] => (namespace, name),
+            [Some(name), None] => ("", name),
+            _ => return Vec::new(),
+        };
+        if parts.next().is_some() {
+            return Vec::new();
+        }
+        let is = |one: &&Target<'_>| {
+            Some(one.kind) == kind && one.namespace == namespace && one.name == name
+        };
+        self.objects.iter().filter(is).collect()
+    }
+}
+
+impl Target<'_> {
+    /// Whether it is applied in the very form in which it was applied last.
+    pub(super) fn is_as(&self, before: &Recollection) -> bool {
+        let previous = before.get(&self.id);
+        self.action == Action::Apply && previous.is_some() && previous == self.object.as_deref()
+    }
+
+    /// Whether one of these picks it.
+    pub(super) fn is_picked(&self, selectors: &[ObjectSelector]) -> bool {
+        let labels = self.labels();
+        selectors
+            .iter()
+            .any(|one| one.picks(self.group, self.kind, self.namespace, labels.as_ref()))
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.name
+    }
+
+    /// None for one whose labels nobody knows. A label that is no text is no label that could be wanted.
+    fn labels(&self) -> Option<BTreeMap<String, String>> {
+        let labels = self.object.as_ref()?.pointer("/metadata/labels");
+        let labels = labels.and_then(Value::as_object).into_iter().flatten();
+        let text =
+            labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+        Some(text.collect())
+    }
+}
+
+fn document<'a>(
+    phase: Phase,
+    shown: &'a Shown,
+    around: &Circumstances<'a>,
+    objects: Vec<Target<'a>>,
+) -> Document<'a> {
+    Document {
+        phase,
+        kustomization: Cow::Borrowed(shown),
+        source: source(shown, around.source),
+        tenant: tenant(around.tenant),
+        platform: Platform {
+            namespaces: names(&around.grounds.platform_namespaces),
+            config_namespaces: names(&around.grounds.config_namespaces),
+        },
+        objects,
+    }
+}
+
+/// The source as the Kustomization names it, and what is known of it.
+fn source<'a>(shown: &'a Shown, facts: Option<&'a SourceFacts>) -> Source<'a> {
+    let reference = shown.spec.get("sourceRef");
+    let field = |name: &str| reference.and_then(|it| it.get(name)?.as_str());
+    let own = shown.metadata.get("namespace").and_then(Value::as_str);
+    let named = field("namespace").filter(|it| !it.is_empty());
+    Source {
+        kind: field("kind"),
+        namespace: named.or(own),
+        name: field("name"),
+        url: facts.map(|facts| facts.url.as_str()),
+        verified: facts.map(|facts| facts.verified),
+        revision: facts.and_then(|facts| facts.revision.as_deref()),
+    }
+}
+
+fn tenant(tenant: &Tenant) -> shape::Tenant<'_> {
+    let declared = tenant.declared.as_ref();
+    shape::Tenant {
+        name: tenant.name.as_str(),
+        namespaces: names(&tenant.namespaces),
+        sources: declared.map(|declared| names(&declared.sources)),
+        project: declared.and_then(|declared| Some(declared.project.as_ref()?.as_str())),
+    }
 }
 
 fn names<'a, T: AsRef<str> + 'a>(names: impl IntoIterator<Item = &'a T>) -> Vec<&'a str> {
     names.into_iter().map(AsRef::as_ref).collect()
 }
 
-fn applied(planned: &Planned) -> Value {
-    let mut manifest = planned.manifest().clone();
-    let id = planned.id();
-    if id.group.is_empty() && id.kind == "Secret" {
-        hide(&mut manifest);
+fn applied(planned: &Planned) -> Target<'_> {
+    let object = Some(manifest(planned));
+    Target {
+        object,
+        ..target(Action::Apply, planned.id(), planned.version())
     }
-    let mut target = target("apply", &planned.entry());
-    if let Some(fields) = target.as_object_mut() {
-        fields.insert("object".to_owned(), manifest);
-    }
-    target
 }
 
-fn target(action: &str, entry: &Entry) -> Value {
-    let id = &entry.id;
-    json!({
-        "action": action,
-        "id": id.to_string(),
-        "group": id.group,
-        "version": entry.version,
-        "kind": id.kind,
-        "namespace": id.namespace,
-        "name": id.name,
-    })
+fn pruned(entry: &Entry) -> Target<'_> {
+    target(Action::Prune, &entry.id, &entry.version)
+}
+
+fn target<'a>(action: Action, id: &'a ObjectId, version: &'a str) -> Target<'a> {
+    Target {
+        action,
+        id: Cow::Owned(id.to_string()),
+        group: &id.group,
+        version,
+        kind: &id.kind,
+        namespace: &id.namespace,
+        name: &id.name,
+        object: None,
+        previous: None,
+    }
 }
 
 fn hide(secret: &mut Value) {

@@ -3,17 +3,25 @@
 //! Every rule is asked, so that all objections are told at once. What a rule that is enforced objects to denies; what the
 //! others object to is only told. A rule that is not there to be asked, because it never compiled, objects.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use reeve_api::name::NamespacedName;
 use reeve_api::policy::{Mode, ObjectSelector};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Denied, Objection, Phase, document};
+use super::tolerance::{Against, Tolerance};
+use super::{Denied, Objection, Phase};
+use crate::artifact;
 use crate::library::LIBRARY;
-use crate::rego::{self, Input, Policy};
+use crate::rego::{self, Input, Policy, Violation};
+
+/// The most findings of one rule that are told of those that deny, and as many of the others.
+const TOLD: usize = 100;
 
 /// A policy as it is in force: what is asked, and what happens to what it denies.
 #[derive(Debug, Clone)]
@@ -24,6 +32,8 @@ pub struct Rule {
     pub mode: Mode,
     /// The objects that it is shown; empty for all.
     pub objects: Vec<ObjectSelector>,
+    /// Whether it tolerates what it denies of objects that are as they were when they were applied last.
+    pub ratchet: bool,
     /// The compiled policy, or why there is none.
     pub policy: Result<Arc<Policy>, String>,
 }
@@ -39,10 +49,21 @@ pub struct Rules {
 pub struct Finding {
     /// What happens to what the rule denies.
     pub mode: Mode,
-    /// Whether the rule denies it; else it only warns.
-    pub denies: bool,
+    /// How much it objects.
+    pub verdict: Verdict,
     /// What it objects to.
     pub objection: Objection,
+}
+
+/// How much a rule objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It denies it.
+    Denied,
+    /// It would, if that were not tolerated.
+    Tolerated(Tolerance),
+    /// It only warns.
+    Warned,
 }
 
 /// What all rules said.
@@ -63,6 +84,16 @@ pub struct Passed {
 }
 
 impl Passed {
+    /// Whether it is of these rules and of that.
+    pub(super) fn is_of(&self, digest: [u8; 32]) -> bool {
+        self.of == Some(digest)
+    }
+
+    /// Which question of which rules it is the answer to.
+    pub fn of(&self) -> Option<[u8; 32]> {
+        self.of
+    }
+
     /// What the rules said all the same.
     pub fn answers(&self) -> &Answers {
         &self.answers
@@ -79,7 +110,7 @@ impl Answers {
 impl Finding {
     /// Whether nothing happens because of it.
     pub fn stops(&self) -> bool {
-        self.denies && self.mode == Mode::Enforce
+        self.verdict == Verdict::Denied && self.mode == Mode::Enforce
     }
 }
 
@@ -90,6 +121,7 @@ impl Rule {
             name: policy.name().to_owned(),
             mode: Mode::Enforce,
             objects: Vec::new(),
+            ratchet: false,
             policy: Ok(Arc::new(policy)),
         }
     }
@@ -128,20 +160,55 @@ impl Rules {
         self.rules.iter()
     }
 
+    /// Whether one of them asks for the form in which objects were applied before.
+    pub fn want_previous(&self) -> bool {
+        self.rules.iter().any(Rule::wants_previous)
+    }
+
+    /// When, after `now`, the next exception for that Kustomization ends: until then the same is judged the same.
+    pub fn next_end(&self, kustomization: &NamespacedName, now: Timestamp) -> Option<Timestamp> {
+        let policies = self
+            .rules
+            .iter()
+            .filter_map(|rule| rule.policy.as_ref().ok());
+        let exceptions = policies.flat_map(|policy| policy.exceptions());
+        let ends = exceptions.filter(|one| one.holds(now) && one.concerns(kustomization));
+        ends.map(|one| one.expires).min()
+    }
+
+    /// What their answers depend on: on them, on what they are shown, on what was applied before and on the exceptions
+    /// that hold.
+    pub(super) fn digest(&self, on: &Against<'_>, before: Option<artifact::Digest>) -> [u8; 32] {
+        let rules: Vec<_> = self.rules.iter().map(|rule| rule.shown(on.now)).collect();
+        let before = before.filter(|_| self.want_previous());
+        let mut digest = Sha256::new();
+        // All are JSON, so none can run into another.
+        digest.update(Value::Array(rules).to_string());
+        digest.update(json!(before.map(|before| before.to_string())).to_string());
+        let document = serde_json::to_vec(on.document);
+        digest.update(document.expect("because every key is a text"));
+        digest.finalize().into()
+    }
+
     /// Asks every rule: all objections are told at once, not the first alone. What passed `before` and is the same, under
     /// the same rules, passes again.
     pub(super) fn judge(
         &self,
         phase: Phase,
-        document: &Value,
+        on: &Against<'_>,
         before: Option<&Passed>,
     ) -> Result<Passed, Denied> {
-        let of = self.digest(document);
-        if let Some(before) = before.filter(|before| before.of == Some(of)) {
+        let of = self.digest(on, on.before.map(super::Recollection::digest));
+        if let Some(before) = before.filter(|before| before.is_of(of)) {
             return Ok(before.clone());
         }
-        let (answers, more) = self.ask(document);
-        let denied = answers.denials().next().is_some();
+        let inputs = Inputs::new(on);
+        let (answers, more) = self.ask(|rule, findings| {
+            let input = |policy: &Policy| inputs.of(rule, policy);
+            let tolerate = |policy: &Policy, one: &Violation| on.tolerate(rule, policy, one);
+            rule.ask(input, tolerate, findings)
+        });
+        let denied = more > 0 || answers.denials().next().is_some();
         match denied {
             true => Err(Denied {
                 phase,
@@ -155,14 +222,27 @@ impl Rules {
         }
     }
 
-    /// What all of them say, and how many denials there are beyond those.
-    fn ask(&self, document: &Value) -> (Answers, usize) {
+    /// What all of them say to a document that nothing follows from, as it is. Nothing is tolerated: nobody knows whose it
+    /// is.
+    pub(super) fn answer(&self, document: &Value) -> Answers {
         let all = Input::new(document);
+        let (answers, _) = self.ask(|rule, findings| {
+            rule.ask(
+                |_: &Policy| all.clone(),
+                |_: &Policy, _: &Violation| None,
+                findings,
+            )
+        });
+        answers
+    }
+
+    /// What all of them say, and how many denials there are beyond those.
+    fn ask(&self, one: impl Fn(&Rule, &mut Vec<Finding>) -> usize) -> (Answers, usize) {
         let mut answers = Answers::default();
         let mut more = 0;
         for rule in &self.rules {
             let begun = now();
-            let beyond = rule.ask(document, &all, &mut answers.findings);
+            let beyond = one(rule, &mut answers.findings);
             if rule.mode == Mode::Enforce {
                 more += beyond;
             }
@@ -171,75 +251,137 @@ impl Rules {
         }
         (answers, more)
     }
+}
 
-    /// What all of them say to a document that nothing follows from.
-    pub(super) fn answer(&self, document: &Value) -> Answers {
-        self.ask(document).0
+/// The document, converted once for all rules that are shown the same of it.
+struct Inputs<'q> {
+    on: &'q Against<'q>,
+    plain: OnceCell<Result<Input, rego::Error>>,
+    with_previous: OnceCell<Result<Input, rego::Error>>,
+}
+
+impl<'q> Inputs<'q> {
+    fn new(on: &'q Against<'q>) -> Self {
+        Self {
+            on,
+            plain: OnceCell::new(),
+            with_previous: OnceCell::new(),
+        }
     }
 
-    fn digest(&self, document: &Value) -> [u8; 32] {
-        let rules: Vec<_> = self.rules.iter().map(Rule::shown).collect();
-        let mut digest = Sha256::new();
-        // Both are JSON, so neither can run into the other.
-        digest.update(Value::Array(rules).to_string());
-        digest.update(document.to_string());
-        digest.finalize().into()
+    fn of(&self, rule: &Rule, policy: &Policy) -> Result<Input, rego::Error> {
+        let before = self.on.before.filter(|_| policy.reads_previous());
+        let made = || Input::new(&self.on.document.view(&rule.objects, before));
+        match (rule.objects.as_slice(), before) {
+            ([], None) => self.plain.get_or_init(made).clone(),
+            ([], Some(_)) => self.with_previous.get_or_init(made).clone(),
+            _ => made(),
+        }
     }
 }
 
 impl Rule {
+    /// Whether its answers depend on what was applied before.
+    fn wants_previous(&self) -> bool {
+        let reads = self
+            .policy
+            .as_ref()
+            .is_ok_and(|policy| policy.reads_previous());
+        self.ratchet || reads
+    }
+
     /// What its answers depend on.
-    fn shown(&self) -> Value {
+    fn shown(&self, now: Timestamp) -> Value {
         let policy = self.policy.as_ref().map(|policy| policy.digest());
+        let exceptions = self.policy.iter().flat_map(|policy| policy.exceptions());
+        let hold: Vec<bool> = exceptions.map(|one| one.holds(now)).collect();
         json!({
             "name": self.name,
             "mode": self.mode,
             "objects": self.objects,
+            "ratchet": self.ratchet,
+            "exceptions": hold,
             "policy": policy.as_ref().ok(),
             "why": policy.as_ref().err(),
         })
     }
 
-    /// Adds what it objects to, and says how much more there is.
+    /// Adds what it objects to, and says how much more there is that denies.
     fn ask(
         &self,
-        document: &Value,
-        all: &Result<Input, rego::Error>,
+        input: impl Fn(&Policy) -> Result<Input, rego::Error>,
+        tolerate: impl Fn(&Policy, &Violation) -> Option<Tolerance>,
         findings: &mut Vec<Finding>,
     ) -> usize {
-        let finding = |objection| self.finding(true, objection);
+        let mut denied = |objection| findings.push(self.finding(Verdict::Denied, objection));
         let policy = match &self.policy {
             Ok(policy) => policy,
             Err(why) => {
-                findings.push(finding(Objection::absent(&self.name, why)));
+                denied(Objection::absent(&self.name, why));
                 return 0;
             }
         };
-        let input = match self.objects.as_slice() {
-            [] => all.clone(),
-            picked => Input::new(&document::picked(document, picked)),
-        };
-        match input.and_then(|input| policy.judge(&input)) {
-            Ok(verdict) => {
-                let said = |one| Objection::of(&self.name, policy, one);
-                let objections = verdict.violations.into_iter().map(said);
-                findings.extend(objections.map(finding));
-                let warnings = verdict.warnings.into_iter().map(said);
-                findings.extend(warnings.map(|one| self.finding(false, one)));
-                verdict.more
-            }
+        let verdict = match input(policy).and_then(|input| policy.judge(&input)) {
+            Ok(verdict) => verdict,
             Err(why) => {
-                findings.push(finding(Objection::broken(&self.name, &why)));
-                0
+                denied(Objection::broken(&self.name, &why));
+                return 0;
             }
+        };
+        let said = |one| Objection::of(&self.name, policy, one);
+        let mut told = Told::default();
+        for one in verdict.violations {
+            let verdict = match tolerate(policy, &one) {
+                Some(why) => Verdict::Tolerated(why),
+                None => Verdict::Denied,
+            };
+            told.add(verdict, one);
         }
+        for one in verdict.warnings {
+            told.add(Verdict::Warned, one);
+        }
+        if verdict.more > 0 && told.denied.is_empty() {
+            // Nobody looked at what is beyond, so nobody can tolerate it.
+            denied(Objection::endless(&self.name));
+        }
+        let all = told.denied.into_iter().chain(told.tolerated);
+        findings.extend(
+            all.chain(told.warned)
+                .map(|(verdict, one)| self.finding(verdict, said(one))),
+        );
+        verdict.more + told.more
     }
 
-    fn finding(&self, denies: bool, objection: Objection) -> Finding {
+    fn finding(&self, verdict: Verdict, objection: Objection) -> Finding {
         Finding {
             mode: self.mode,
-            denies,
+            verdict,
             objection,
+        }
+    }
+}
+
+/// What of one rule's answers is told: of each sort so many.
+#[derive(Default)]
+struct Told {
+    denied: Vec<(Verdict, Violation)>,
+    tolerated: Vec<(Verdict, Violation)>,
+    warned: Vec<(Verdict, Violation)>,
+    /// Denials beyond those.
+    more: usize,
+}
+
+impl Told {
+    fn add(&mut self, verdict: Verdict, violation: Violation) {
+        let sort = match verdict {
+            Verdict::Denied => &mut self.denied,
+            Verdict::Tolerated(_) => &mut self.tolerated,
+            Verdict::Warned => &mut self.warned,
+        };
+        if sort.len() < TOLD {
+            sort.push((verdict, violation));
+        } else if verdict == Verdict::Denied {
+            self.more += 1;
         }
     }
 }

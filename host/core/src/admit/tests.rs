@@ -1,4 +1,6 @@
 //! One healthy tenant, one change, one outcome a row.
+mod before_tests;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -52,6 +54,7 @@ fn around<'a>(tenant: &'a Tenant, grounds: &'a Grounds) -> Circumstances<'a> {
         tenant,
         grounds,
         source: None,
+        now: jiff::Timestamp::UNIX_EPOCH,
     }
 }
 
@@ -62,7 +65,7 @@ fn plan_of(
     proposed: Plan<Proposed>,
 ) -> Result<Plan<Admitted>, Denied> {
     let grounds = grounds();
-    super::plan(rules, &around(tenant, &grounds), spec, proposed, None).map(|(plan, _)| plan)
+    super::plan(rules, &around(tenant, &grounds), spec, proposed, None, None).map(|(plan, _)| plan)
 }
 
 fn admit(object: &Value) -> Result<AdmittedSpec, Denied> {
@@ -331,7 +334,9 @@ fn policy_sees_what_is_planned_but_no_value_of_a_secret_and_no_status() {
         &admitted,
     );
     let (tenant, grounds) = (tenant("acme"), grounds());
-    let document = document::of_plan(&admitted.shown, &around(&tenant, &grounds), &plan);
+    let around = around(&tenant, &grounds);
+    let document = document::of_plan(&admitted.shown, &around, &plan);
+    let document = serde_json::to_value(document).unwrap();
     let text = document.to_string();
     assert!(
         !text.contains("hunter2") && !text.contains("aHVudGVyMg"),
@@ -390,6 +395,7 @@ fn rule(mode: Mode, objects: Value, policy: Result<Arc<Policy>, String>) -> Rule
         name: "grumbler".to_owned(),
         mode,
         objects: serde_json::from_value(objects).unwrap(),
+        ratchet: false,
         policy,
     };
     Rules::shipped().and([rule])
@@ -402,7 +408,7 @@ fn ask(rules: &Rules, before: Option<&Passed>) -> Result<Passed, Denied> {
     let proposed = proposed(&objects, &Inventory::default(), &admitted);
     let (tenant, grounds) = (tenant("acme"), grounds());
     let around = around(&tenant, &grounds);
-    super::plan(rules, &around, &admitted, proposed, before).map(|(_, passed)| passed)
+    super::plan(rules, &around, &admitted, proposed, None, before).map(|(_, passed)| passed)
 }
 
 #[test]
@@ -414,7 +420,7 @@ fn only_a_rule_that_is_enforced_denies_and_the_others_are_told() {
         let [finding] = passed.answers().findings.as_slice() else {
             panic!("one finding")
         };
-        assert_eq!((finding.mode, finding.denies), (mode, true));
+        assert_eq!((finding.mode, &finding.verdict), (mode, &Verdict::Denied));
         assert_eq!(finding.objection.message, "a");
         assert!(passed.answers().took.contains_key("grumbler"));
     }
@@ -459,4 +465,63 @@ fn what_passed_is_judged_again_only_when_it_or_a_rule_is_another() {
     let other = policy("deny contains {\"message\": \"no\"} if true");
     let other = rule(Mode::Enforce, json!([]), Ok(Arc::new(other)));
     assert!(ask(&other, Some(&first)).is_err());
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the generated schema is the data of this test"
+)]
+fn the_checked_in_schema_is_that_of_the_types() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../policies/input.schema.json"
+    );
+    let text = format!("{}\n", serde_json::to_string_pretty(&schema()).unwrap());
+    if std::env::var_os("REEVE_BLESS").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    let checked_in = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(checked_in == text, "{path} is stale: run `make generate`");
+}
+
+#[test]
+fn what_policies_are_shown_is_what_the_schema_says() {
+    let schema = serde_json::to_value(schema()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let admitted = admit(&kustomization("acme")).unwrap();
+    let before = Inventory::parse([("acme_old__ConfigMap", "v1")]).unwrap();
+    let plan = proposed(&[object("Secret", "acme", "a")], &before, &admitted);
+    let recollection = Recollection::parse(br#"{"acme_old__ConfigMap": {"kind": "ConfigMap"}}"#);
+    let (mut tenant, grounds) = (tenant("acme"), grounds());
+    tenant.declared = Some(crate::tenancy::Declared {
+        sources: BTreeSet::from(["shared".parse().unwrap()]),
+        remote_bases: Vec::new(),
+        plugin_hosts: BTreeSet::new(),
+        project: Some("shop".parse().unwrap()),
+        service_account: "flux".parse().unwrap(),
+    });
+    let facts = SourceFacts {
+        url: "https://git.example/acme/web".into(),
+        revision: Some("main@sha1:1".into()),
+        verified: true,
+    };
+    let around = Circumstances {
+        source: Some(&facts),
+        ..around(&tenant, &grounds)
+    };
+    let of_spec = document::of_spec(&admitted.shown, &around);
+    let of_plan = document::of_plan(&admitted.shown, &around, &plan);
+    let view = of_plan.view(&[], recollection.as_ref());
+    for document in [&of_spec, &of_plan, &view] {
+        let mut shown = serde_json::to_value(document).unwrap();
+        assert!(validator.is_valid(&shown), "{shown}");
+        shown["phase"] = "later".into();
+        assert!(!validator.is_valid(&shown));
+    }
+    let shown = serde_json::to_value(&view).unwrap();
+    assert_eq!(shown["tenant"]["sources"], json!(["shared"]));
+    assert_eq!(shown["tenant"]["project"], "shop");
+    assert_eq!(shown["source"]["verified"], true);
+    assert_eq!(shown["objects"][1]["previous"]["kind"], "ConfigMap");
 }

@@ -7,7 +7,7 @@ use reeve_api::kustomization::Kustomization;
 use reeve_kustomize::Object;
 use serde_json::Value;
 
-use super::{Answers, Circumstances, Denied, Passed, Phase, Rules, document};
+use super::{Answers, Circumstances, Denied, Document, Passed, Phase, Rules, document};
 use crate::bundle::{Bundle, Rendered};
 use crate::failure::{Explained, Failure, Turn};
 use crate::plan::{Inventory, Plan, Scope, Scopes};
@@ -56,12 +56,12 @@ pub fn of_manifests(
     let shown = document::shown(kustomization, &spec);
     let (document, phase, ended) = match super::spec(rules, around, kustomization, spec, None) {
         Err(denied) => {
-            let shown = shown.map(|shown| document::of_spec(&shown, around));
+            let shown = shown.map(|shown| value(&document::of_spec(&shown, around)));
             (shown.unwrap_or_default(), Phase::Spec, Err(denied))
         }
         Ok((admitted, _)) => {
-            let document = document::of_plan(&admitted.shown, around, &plan);
-            let judged = super::plan(rules, around, &admitted, plan, None);
+            let document = value(&document::of_plan(&admitted.shown, around, &plan));
+            let judged = super::plan(rules, around, &admitted, plan, None, None);
             (document, Phase::Plan, judged.map(|(_, passed)| passed))
         }
     };
@@ -70,6 +70,10 @@ pub fn of_manifests(
         answers: answers(ended),
         phase: judged.then(|| phase.as_str().to_owned()),
     })
+}
+
+fn value(document: &Document<'_>) -> Value {
+    serde_json::to_value(document).expect("because every key is a text")
 }
 
 fn answers(ended: Result<Passed, Denied>) -> Answers {

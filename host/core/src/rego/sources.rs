@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{Error, PARAMETERS, Place};
+use super::{Error, PARAMETERS, Place, exceptions};
 
 /// The most files that a policy has, tests and data among them.
 pub(super) const FILE_LIMIT: usize = 1_000;
@@ -29,6 +29,8 @@ pub(super) struct Sources {
     pub(super) tests: Vec<(String, String)>,
     /// The data of all files, an object.
     pub(super) data: Map<String, Value>,
+    /// Path and content of each file of exceptions.
+    pub(super) exceptions: Vec<(String, Vec<u8>)>,
 }
 
 impl Sources {
@@ -62,6 +64,10 @@ impl Sources {
         let name = directories.pop().unwrap_or_default();
         if directories.len() > DEPTH_LIMIT {
             return Err(refused("it lies too deep"));
+        }
+        if name == exceptions::FILE {
+            self.exceptions.push((path.to_owned(), bytes.to_vec()));
+            return Ok(());
         }
         match name.rsplit_once('.').map(|(_, ending)| ending) {
             Some("rego") => {

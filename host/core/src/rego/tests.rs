@@ -1,4 +1,5 @@
 //! The wall around regorus, held against policies that try to climb it.
+use super::verdict::TEXT_LIMIT;
 use super::*;
 use serde_json::json;
 
@@ -36,6 +37,7 @@ deny contains {"message": "never"} if input.worse
         object: None,
         path: None,
         hint: None,
+        package: "data.reeve.test".into(),
     };
     let full = Violation {
         object: Some("A/b/c".into()),
@@ -277,7 +279,7 @@ deny contains {\"message\": \"no\"} if {
 
 #[test]
 fn an_answer_is_cut_where_it_is_too_long_and_denies_all_the_same() {
-    let rules = "deny contains {\"message\": sprintf(\"%d %s\", [n, input.long])} if some n in numbers.range(1, 1000)\n";
+    let rules = "deny contains {\"message\": sprintf(\"%d %s\", [n, input.long])} if some n in numbers.range(1, 1900)\n";
     let verdict = judge(rules, json!({"long": "x".repeat(5000)})).unwrap();
     assert_eq!(
         (verdict.violations.len(), verdict.more),

@@ -100,6 +100,8 @@ pub struct Applied {
     pub inventory: Inventory,
     /// `<algo>:<hex>` of what was rendered.
     pub digest: String,
+    /// `<algo>:<hex>` of what was applied, as policies see it; none where none are asked.
+    pub recollected: Option<String>,
     /// The remote resources that were built with.
     pub remote_bases: Vec<RemoteBase>,
     /// How long the run took.
@@ -119,6 +121,8 @@ pub struct Failed {
     pub inventory: Option<Inventory>,
     /// `<algo>:<hex>` of what was rendered, once it was.
     pub digest: Option<String>,
+    /// `<algo>:<hex>` of what has been applied by now, as policies see it, if that may have changed.
+    pub recollected: Option<String>,
     /// How long the run took.
     pub took: Duration,
 }
@@ -132,6 +136,7 @@ impl Failed {
             changes: Vec::new(),
             inventory: None,
             digest: None,
+            recollected: None,
             took,
         }
     }
@@ -237,10 +242,12 @@ fn applied(
         pruned,
         inventory,
         digest,
+        recollected,
         remote_bases,
         took,
     } = done;
     let mut status = previous.clone();
+    status.last_applied_digest.clone_from(recollected);
     let mut page = Page::new(&previous.conditions, frame);
     page.ready(
         Reason::ReconciliationSucceeded,
@@ -352,6 +359,9 @@ fn stopped_status(
     if let Some(inventory) = &stopped.inventory {
         status.inventory = Some(typed_inventory(inventory));
     }
+    if stopped.recollected.is_some() {
+        status.last_applied_digest.clone_from(&stopped.recollected);
+    }
     status
 }
 
@@ -367,6 +377,9 @@ fn superseded(
         status
             .last_attempted_revision
             .clone_from(&stopped.attempted);
+    }
+    if stopped.recollected.is_some() {
+        status.last_applied_digest.clone_from(&stopped.recollected);
     }
     Told {
         status,

@@ -78,6 +78,7 @@ fn applied(commit: &str, changes: Vec<Change>) -> KustomizationOutcome {
         pruned: Vec::new(),
         inventory: inventory(&[("Service", "podinfo"), ("Deployment", "podinfo")]),
         digest: format!("sha256:{commit}"),
+        recollected: None,
         remote_bases: Vec::new(),
         took: Duration::from_nanos(176_123_456),
     })

@@ -33,6 +33,7 @@ use crate::images::Images;
 use crate::index::Index;
 use crate::observe::Metrics;
 use crate::observe::trace::{self, Encoding, Level};
+use crate::recollections::Recollections;
 use crate::renders::Renders;
 use crate::schemas::Schemas;
 use crate::store::{self, Store};
@@ -292,7 +293,7 @@ async fn context(
             "check --kubeconfig and --context; `kubectl --kubeconfig … version` should answer",
         )
     })?;
-    let (mirrors, store) = storage(args)?;
+    let (mirrors, store, recollections) = storage(args)?;
     let sandbox = sandbox(args)?;
     let grounds = grounds(args);
     let home = home(args, &cluster).parse().map_err(|why| {
@@ -315,6 +316,7 @@ async fn context(
         limits: Limits::default(),
         base_mirrors: args.remote_base_mirror.clone(),
         store,
+        recollections,
         renders: Renders::new(),
         schemas: Schemas::new(),
         images: Images::new(),
@@ -342,9 +344,11 @@ fn sandbox(args: &ControllerArgs) -> Result<Sandbox, CommandError> {
         .map_err(|why| CommandError::of("starting the plugin sandbox failed", &why))
 }
 
-/// The disk.
-fn storage(args: &ControllerArgs) -> Result<(Mirrors, Store), CommandError> {
-    let open = || -> std::io::Result<(Mirrors, Store)> {
+/// What lies on the disk.
+type Disk = (Mirrors, Store, Recollections);
+
+fn storage(args: &ControllerArgs) -> Result<Disk, CommandError> {
+    let open = || -> std::io::Result<Disk> {
         std::fs::create_dir_all(&args.storage_path)?;
         let threads = controller::most(usize::from(args.concurrent_sources));
         let mirrors = Mirrors::open(&args.storage_path, threads)?;
@@ -356,6 +360,7 @@ fn storage(args: &ControllerArgs) -> Result<(Mirrors, Store), CommandError> {
         Ok((
             mirrors,
             Store::open(&args.storage_path.join("artifacts"), &base, limits)?,
+            Recollections::open(&args.storage_path.join("applied"))?,
         ))
     };
     open().map_err(|why| {

@@ -10,8 +10,11 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use reeve_api::name::NamespacedName;
+use reeve_api::policy::Policy;
 
+use super::report;
 use crate::context::Context;
+use crate::recollections::Owner;
 use crate::store::Retention;
 
 /// How often the disk is looked over.
@@ -53,13 +56,30 @@ pub(super) async fn tell_verdicts(ctx: Arc<Context>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let untold: Vec<_> = ctx
-            .index
-            .read(|known| known.said.untold().cloned().collect());
+        let untold: BTreeSet<_> = ctx.index.read(|known| {
+            let news: BTreeSet<_> = known.said.untold().collect();
+            // Whoever is compared with one of them has something to tell too.
+            let compares = |object: &Policy| {
+                let with = report::compared_with(object);
+                with.is_some_and(|with| news.contains(&with))
+            };
+            let compared = known.policies.iter().filter(|(_, one)| compares(one));
+            let compared = compared.map(|(name, _)| name);
+            news.iter().copied().chain(compared).cloned().collect()
+        });
         untold
             .into_iter()
             .for_each(|name| ctx.queues.policies.wake(name));
     }
+}
+
+/// Every Kustomization that may have applied something.
+fn owners(ctx: &Context) -> BTreeSet<Owner> {
+    ctx.index.read(|known| {
+        let all = known.kustomizations.iter();
+        all.map(|(id, object)| Owner::of(id, object.metadata.uid.as_deref()))
+            .collect()
+    })
 }
 
 /// Looks over the disk for as long as it is polled.
@@ -75,7 +95,9 @@ pub(super) async fn keep(ctx: Arc<Context>) {
             .read(|known| known.sources.keys().cloned().collect());
         let (store, mirrors) = (ctx.store.clone(), Arc::clone(&ctx.mirrors));
         let now = ctx.clock.now();
+        let (disk, owners) = (Arc::clone(&ctx), owners(&ctx));
         let swept = tokio::task::spawn_blocking(move || {
+            disk.recollections.collect(&owners);
             let archives = store.collect("gitrepository", &live, Retention::default(), now)?;
             Ok::<_, std::io::Error>((archives, mirrors.collect(IDLE)?))
         });

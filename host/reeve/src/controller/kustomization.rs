@@ -5,6 +5,7 @@
 
 mod build;
 mod judge;
+mod recall;
 mod record;
 mod withdraw;
 
@@ -61,7 +62,8 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         Ok(()) => deliver(ctx, &object, &run, course.over()).await,
         Err(why) => early(ctx, &run, why),
     };
-    report::kustomization(ctx, &object, &run, outcome).await
+    let next = report::kustomization(ctx, &object, &run, outcome).await;
+    judge::no_later(ctx, &object, next)
 }
 
 /// Whether the source had an artifact before this process started and has not been looked at since. It is about to
@@ -311,7 +313,9 @@ async fn prepare(
     let scopes = ctx.cluster.scopes().await;
     let proposed = Plan::propose(transformed, &scopes, &wanted.inventory, &wanted.spec)
         .map_err(|why| stop(Explained::of(&why)))?;
-    let plan = judge::plan(ctx, object, &wanted.tenant, &wanted.spec, proposed).map_err(stop)?;
+    let from = Some((wanted, deadline));
+    let plan = judge::plan(ctx, object, &wanted.tenant, &wanted.spec, proposed, from).await;
+    let plan = plan.map_err(stop)?;
     tracing::debug!(name = ?object.metadata.name, objects = plan.objects().count(), "admitted");
     Ok(Prepared {
         plan,
@@ -320,12 +324,38 @@ async fn prepare(
     })
 }
 
-/// Applies what is wanted and prunes what no longer is.
+/// Applies what is wanted and prunes what no longer is, and keeps what has been applied by then.
 async fn apply(
     ctx: &Arc<Context>,
     object: &Arc<Kustomization>,
     wanted: &Wanted,
     prepared: Prepared,
+    until: &Until,
+    run: &Arc<Run>,
+) -> Result<Applied, Box<Failed>> {
+    let (spec, plan) = (&wanted.spec, &prepared.plan);
+    match write(ctx, object, wanted, &prepared, until, run).await {
+        Ok(mut done) => {
+            let changes = [done.changes.as_slice(), &done.pruned].concat();
+            let kept = recall::keep(ctx, object, spec, plan, &changes, &done.inventory);
+            done.recollected = kept.await;
+            Ok(done)
+        }
+        Err(mut failed) => {
+            if let Some(inventory) = &failed.inventory {
+                let kept = recall::keep(ctx, object, spec, plan, &failed.changes, inventory);
+                failed.recollected = kept.await;
+            }
+            Err(failed)
+        }
+    }
+}
+
+async fn write(
+    ctx: &Arc<Context>,
+    object: &Arc<Kustomization>,
+    wanted: &Wanted,
+    prepared: &Prepared,
     until: &Until,
     run: &Arc<Run>,
 ) -> Result<Applied, Box<Failed>> {
@@ -338,18 +368,15 @@ async fn apply(
     let client = ctx.cluster.as_tenant(&wanted.spec);
     let recorder = Recorder::new(ctx, object, run, wanted.inventory.clone());
     let stopped = |why: Explained, changes: Vec<Change>, inventory: Inventory| {
-        let took = run.took(ctx);
-        let (attempted, digest) = (Some(revision.clone()), Some(digest.clone()));
         Box::new(Failed {
-            why,
-            attempted,
+            attempted: Some(revision.clone()),
             changes,
             inventory: Some(inventory),
-            digest,
-            took,
+            digest: Some(digest.clone()),
+            ..Failed::early(why, run.took(ctx))
         })
     };
-    let applied = match client.apply(&plan, until.clone(), &recorder).await {
+    let applied = match client.apply(plan, until.clone(), &recorder).await {
         Ok(applied) => applied,
         Err(why) => {
             let inventory = wanted.inventory.union(&recorder.inventory());
@@ -360,7 +387,7 @@ async fn apply(
             ));
         }
     };
-    let pruned = match client.prune(&plan, until.clone()).await {
+    let pruned = match client.prune(plan, until.clone()).await {
         Ok(pruned) => pruned,
         Err(why) => {
             let inventory = plan.inventory().union(why.left());
@@ -377,8 +404,9 @@ async fn apply(
         changes,
         pruned,
         inventory,
-        digest,
-        remote_bases,
+        digest: digest.clone(),
+        recollected: None,
+        remote_bases: remote_bases.clone(),
         took: run.took(ctx),
     })
 }

@@ -141,6 +141,7 @@ fn outcome(now: InForce) -> PolicyOutcome {
     } = now;
     let force = ready.map(|policy| Force {
         digest: policy.digest().to_owned(),
+        exceptions: policy.exceptions().to_vec(),
         revision: of,
         tests,
     });

@@ -19,7 +19,7 @@ use reeve_api::policy::{Mode, Policy};
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
-use reeve_core::admit::{Answers, Denied, Rules};
+use reeve_core::admit::{self, Answers, Denied, Rules};
 use reeve_core::failure::{Explained, chain};
 use reeve_core::inventory::{self, Inventory};
 use reeve_core::plugin::PluginId;
@@ -226,10 +226,16 @@ pub(super) fn judged(ctx: &Context, rules: &Rules, answers: &Answers) {
         };
         let of = answers.findings.iter();
         let findings = || of.clone().filter(|one| one.objection.policy == rule.name);
+        let is = |verdict: fn(&admit::Verdict) -> bool| {
+            let mut all = findings();
+            all.any(|one| verdict(&one.verdict))
+        };
         let verdict = if findings().any(|one| one.objection.broken) {
             Verdict::Broken
-        } else if findings().any(|one| one.denies) {
+        } else if is(|one| *one == admit::Verdict::Denied) {
             Verdict::Denied
+        } else if is(|one| matches!(one, admit::Verdict::Tolerated(_))) {
+            Verdict::Tolerated
         } else if findings().next().is_some() {
             Verdict::Warned
         } else {
@@ -249,8 +255,13 @@ pub(super) fn warnings(answers: &Answers) -> Vec<String> {
     let told = answers.findings.iter();
     let told = told.filter(|one| one.mode != Mode::Audit && !one.stops());
     let told = told.map(|one| {
-        let objection = &one.objection;
-        format!("policy {} warns: {}", objection.policy, objection.message)
+        let (policy, message) = (&one.objection.policy, &one.objection.message);
+        match &one.verdict {
+            admit::Verdict::Tolerated(why) => {
+                format!("policy {policy} tolerates: {message} ({why})")
+            }
+            _ => format!("policy {policy} warns: {message}"),
+        }
     });
     told.collect()
 }
@@ -270,6 +281,11 @@ pub(super) fn warned(ctx: &Context, object: &Kustomization, answers: &Answers) {
     kind::tell::<Kustomization>(ctx, &object.metadata, event);
 }
 
+/// The policy that this one is to stand in for.
+pub(super) fn compared_with(object: &Policy) -> Option<PolicyName> {
+    object.spec.compared_with.as_ref()?.parse().ok()
+}
+
 /// Tells which rules of a Policy are in force, and what they say.
 pub(super) async fn policy(
     ctx: &Context,
@@ -279,7 +295,11 @@ pub(super) async fn policy(
     outcome: PolicyOutcome,
 ) -> Next {
     let previous = object.status.clone().unwrap_or_default();
-    let said = ctx.index.write(|known| known.said.tell(name));
+    let instead = compared_with(object);
+    let said = ctx.index.write(|known| {
+        let instead = instead.filter(|name| known.policies.contains_key(name));
+        known.said.tell(name, object.spec.mode, instead.as_ref())
+    });
     let frame = run.frame(ctx, Duration::MAX, RETRY_PLUGIN);
     let told = status::tell_policy(&previous, &frame, &outcome, said);
     let force = Force {

@@ -320,6 +320,22 @@ async fn restore(
     }
 }
 
+/// The files of a revision that the source had before, from the mirror or from whoever still has it.
+pub(super) async fn earlier(
+    ctx: &Context,
+    id: &NamespacedName,
+    revision: &Revision,
+    deadline: Instant,
+) -> Option<git::Snapshot> {
+    let object = ctx.index.read(|known| known.sources.get(id).cloned())?;
+    let wanted = Wanted::parse(&object).ok()?;
+    let remote = remote(ctx, &wanted).await.ok()?;
+    let resolved = git::Resolved::earlier(revision).ok()?;
+    let (ignore, until) = (wanted.ignore.as_deref(), deadline.into_std());
+    let read = git::fetch(&ctx.mirrors, &remote, resolved, ignore, until, &ctx.limits);
+    read.await.ok()
+}
+
 /// Who we are to the repository, and how it is reached.
 async fn remote(ctx: &Context, wanted: &Wanted) -> Result<Arc<Remote>, Explained> {
     let data = match (&wanted.secret, &wanted.provider) {

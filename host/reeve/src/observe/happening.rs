@@ -315,6 +315,8 @@ pub enum Verdict {
     Allowed,
     /// It minds something.
     Warned,
+    /// It would deny something that is tolerated.
+    Tolerated,
     /// It denies something; whether that stops it is the mode's.
     Denied,
     /// It could not be evaluated, or is not there to be asked.
@@ -323,13 +325,20 @@ pub enum Verdict {
 
 impl Verdict {
     /// All there are.
-    pub(super) const ALL: [Self; 4] = [Self::Allowed, Self::Warned, Self::Denied, Self::Broken];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Allowed,
+        Self::Warned,
+        Self::Tolerated,
+        Self::Denied,
+        Self::Broken,
+    ];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
             Self::Warned => "warned",
+            Self::Tolerated => "tolerated",
             Self::Denied => "denied",
             Self::Broken => "broken",
         }

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::place::{self, Parameters, Source};
 use crate::cli::ui::CommandError;
+use crate::clock::Clock;
 
 /// Which policies are asked about what.
 #[derive(Args)]
@@ -110,6 +111,7 @@ impl Subject {
             tenant: &tenant,
             grounds: &grounds,
             source: None,
+            now: Clock::system().now(),
         };
         let manifests = place::documents(bundle)?.into_iter().map(Object::try_from);
         let manifests = manifests.collect::<Result<Vec<Object>, _>>().map_err(|_| {

@@ -40,20 +40,40 @@ pub(super) async fn build(
     wanted: &Wanted,
     deadline: Instant,
 ) -> Result<Done, Explained> {
-    let tree = &wanted.stored.artifact.tree;
     let functions = Arc::new(functions(ctx, wanted));
     // Whatever comes of it: one that could not be called may be, later.
     let _told = Told(ctx, &wanted.spec.id, &functions);
+    with(ctx, wanted, &functions, deadline).await
+}
+
+/// The bundle of a revision that is not the one to be applied: nobody is woken for what it called.
+pub(super) async fn again(
+    ctx: &Context,
+    wanted: &Wanted,
+    deadline: Instant,
+) -> Result<Bundle<Rendered>, Explained> {
+    let functions = Arc::new(functions(ctx, wanted));
+    let done = with(ctx, wanted, &functions, deadline).await?;
+    Ok(done.bundle)
+}
+
+async fn with(
+    ctx: &Context,
+    wanted: &Wanted,
+    functions: &Arc<Functions>,
+    deadline: Instant,
+) -> Result<Done, Explained> {
+    let tree = &wanted.stored.artifact.tree;
     let before = ctx.renders.wants(&wanted.spec, tree);
     // What cannot be had need not be wanted any more.
     let gathered = gather(ctx, wanted, Lots::wanted(), before, deadline).await;
     let mut lots = gathered.unwrap_or_else(|_| Lots::wanted());
     let mut passes = false;
     for _round in 0..ROUNDS {
-        let lacking = match once(ctx, wanted, &lots, &functions, deadline).await {
+        let lacking = match once(ctx, wanted, &lots, functions, deadline).await {
             Err(why) => match functions.lacking() {
                 Some(image) => {
-                    passes |= fetch_image(ctx, wanted, &functions, image, deadline).await;
+                    passes |= fetch_image(ctx, wanted, functions, image, deadline).await;
                     continue;
                 }
                 // What a registry does not have now it may have without a commit.

@@ -3,20 +3,25 @@
 //! Which rules there are is looked up at the moment they are asked, so that a rule that comes into force while a run is
 //! under way holds for what that run has yet to write. What rules say is `core::admit`'s, and told by `report`.
 
+use std::sync::Arc;
+
 use kube::ResourceExt as _;
 use reeve_api::condition::{self, Type};
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespacedName, PolicyName};
 use reeve_api::reason::Reason;
 use reeve_core::admit::{
-    self, AdmittedSpec, Answers, Circumstances, Denied, Rule, Rules, SourceFacts,
+    self, AdmittedSpec, Answers, Circumstances, Denied, Hearing, Rule, Rules, SourceFacts,
 };
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::plan::{Admitted, Plan, Proposed};
+use reeve_core::schedule::Next;
 use reeve_core::spec::Spec;
 use reeve_core::tenancy::Tenant;
 use serde_json::Value;
+use tokio::time::Instant;
 
+use super::{Wanted, recall};
 use crate::context::Context;
 use crate::controller::{Review, report};
 use crate::index::{InForce, Known, Passages};
@@ -94,21 +99,39 @@ fn shown(object: &Kustomization) -> Result<Value, Explained> {
     })
 }
 
-/// Lets the plan pass.
-pub(super) fn plan(
-    ctx: &Context,
+/// Lets the plan pass. What was applied before is looked for only where a rule asks for it, and the plan or a rule is
+/// another than it was; `wanted` is what the run works from, and until when.
+pub(super) async fn plan(
+    ctx: &Arc<Context>,
     object: &Kustomization,
     tenant: &Tenant,
     spec: &AdmittedSpec,
     proposed: Plan<Proposed>,
+    wanted: Option<(&Wanted, Instant)>,
 ) -> Result<Plan<Admitted>, Explained> {
     let id = &spec.id;
-    let over = over(ctx, object, &spec.source.key());
-    let around = over.around(ctx, tenant);
     let before = passed(ctx, id).plan;
-    match admit::plan(&over.rules, &around, spec, proposed, before.as_ref()) {
+    let mut over = over(ctx, object, &spec.source.key());
+    let (mut proposed, mut applied) = (proposed, None);
+    if spec.is_judged() && over.rules.want_previous() {
+        if let Some(before) = &before {
+            // What was applied is known by its digest, without reading it.
+            let applied = recall::digest(ctx, object, spec);
+            let around = over.around(ctx, tenant);
+            match admit::again(&over.rules, &around, spec, proposed, applied, before) {
+                Hearing::Passed(plan) => return Ok(plan),
+                Hearing::Open(plan) => proposed = plan,
+            }
+        }
+        applied = recall::find(ctx, object, spec, &proposed, wanted).await;
+        // A rule may have come into force meanwhile.
+        over = self::over(ctx, object, &spec.source.key());
+    }
+    let around = over.around(ctx, tenant);
+    let (applied, before) = (applied.as_ref(), before.as_ref());
+    match admit::plan(&over.rules, &around, spec, proposed, applied, before) {
         Ok((plan, passed)) => {
-            if before.as_ref() != Some(&passed) {
+            if before != Some(&passed) {
                 report::judged(ctx, &over.rules, passed.answers());
                 if record(ctx, &over, id, passed.answers()) {
                     report::warned(ctx, object, passed.answers());
@@ -120,6 +143,22 @@ pub(super) fn plan(
             Ok(plan)
         }
         Err(why) => Err(denied(ctx, &over, id, &why)),
+    }
+}
+
+/// Not later than when an exception for the Kustomization ends: nothing else would wake it then.
+pub(super) fn no_later(ctx: &Context, object: &Kustomization, next: Next) -> Next {
+    let namespace = object.namespace().unwrap_or_default();
+    let Ok(id) = NamespacedName::new(namespace.as_str(), object.name_any().as_str()) else {
+        return next;
+    };
+    let now = ctx.clock.now();
+    let rules = ctx
+        .index
+        .read(|known| rules(ctx, known, &names(known, object)));
+    match rules.next_end(&id, now) {
+        Some(end) => next.no_later(end, now),
+        None => next,
     }
 }
 
@@ -170,16 +209,20 @@ fn over(ctx: &Context, object: &Kustomization, source: &NamespacedName) -> Over 
 }
 
 fn asked(ctx: &Context, known: &Known, names: Vec<PolicyName>, source: &NamespacedName) -> Over {
+    Over {
+        rules: rules(ctx, known, &names),
+        source: facts(known, source),
+        names,
+    }
+}
+
+fn rules(ctx: &Context, known: &Known, names: &[PolicyName]) -> Rules {
     let rules = names.iter().filter_map(|name| {
         // One that is gone since is asked no more.
         let policy = known.policies.get(name)?;
         Some(rule(name, policy, known.in_force.get(name)))
     });
-    Over {
-        rules: ctx.rules.and(rules),
-        source: facts(known, source),
-        names,
-    }
+    ctx.rules.and(rules)
 }
 
 fn rule(name: &PolicyName, policy: &reeve_api::policy::Policy, now: Option<&InForce>) -> Rule {
@@ -191,6 +234,7 @@ fn rule(name: &PolicyName, policy: &reeve_api::policy::Policy, now: Option<&InFo
         name: name.to_string(),
         mode: policy.spec.mode,
         objects: policy.spec.scope.objects.clone(),
+        ratchet: policy.spec.ratchet,
         policy: compiled,
     }
 }
@@ -221,6 +265,7 @@ impl Over {
             tenant,
             grounds: &ctx.grounds,
             source: self.source.as_ref(),
+            now: ctx.clock.now(),
         }
     }
 }

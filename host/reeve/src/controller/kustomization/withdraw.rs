@@ -69,7 +69,8 @@ async fn withdraw(
     let tenant = ctx.index.read(|known| known.tenants.owner_of(&namespace));
     let spec = judge::spec(ctx, object, &tenant, spec).map_err(left)?;
     let proposed = Plan::withdraw(&inventory);
-    let plan = judge::plan(ctx, object, &tenant, &spec, proposed).map_err(left)?;
+    let plan = judge::plan(ctx, object, &tenant, &spec, proposed, None).await;
+    let plan = plan.map_err(left)?;
     let deadline = Instant::now() + spec.timeout;
     let pruned = ctx.cluster.as_tenant(&spec).prune(&plan, deadline).await;
     pruned

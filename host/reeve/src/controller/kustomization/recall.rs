@@ -1,0 +1,181 @@
+//! What was applied before, for policies that ask for it: found where it is kept, or made anew.
+//!
+//! A digest of it stands in the status. When the disk has lost it, what is wanted now may be the very same; else the
+//! revision that was applied last is rendered once more, if the source still has it. Whatever comes of that counts only
+//! when it has that digest: another spec, another plugin or a run that stopped half-way give another, and then there is
+//! none, for which policies do without. Told is nobody of it: it is nobody's fault.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+use reeve_api::kustomization::Kustomization;
+use reeve_core::admit::{AdmittedSpec, Recollection};
+use reeve_core::artifact::{Digest, Revision};
+use reeve_core::inventory::Inventory;
+use reeve_core::plan::{Admitted, Plan, Proposed};
+use reeve_core::status::{Action, Change};
+use tokio::time::Instant;
+
+use super::{Wanted, build};
+use crate::context::Context;
+use crate::controller::source;
+use crate::index::{Kept, Stored};
+use crate::recollections::Owner;
+use crate::transform::{Caller, transform};
+
+/// How long making it anew may take: a run has better to do.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn owner(object: &Kustomization, spec: &AdmittedSpec) -> Owner {
+    Owner::of(&spec.id, object.uid().as_deref())
+}
+
+/// The digest of what is kept, if that is still what was applied last: another process may have led since it was written.
+pub(super) fn digest(ctx: &Context, object: &Kustomization, spec: &AdmittedSpec) -> Option<Digest> {
+    let lies_there = ctx.recollections.digest(&owner(object, spec))?;
+    let written = ctx.index.read(|known| known.passed.get(&spec.id)?.kept);
+    let own = written.is_some_and(|kept| kept.digest == lies_there);
+    (own || told(object) == Some(lies_there)).then_some(lies_there)
+}
+
+/// What the status says of it.
+fn told(object: &Kustomization) -> Option<Digest> {
+    let digest = object.status.as_ref()?.last_applied_digest.as_deref()?;
+    Digest::parse(digest).ok()
+}
+
+/// What was applied before `proposed`; `wanted` is what the run works from, where it renders anything.
+pub(super) async fn find(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    spec: &AdmittedSpec,
+    proposed: &Plan<Proposed>,
+    wanted: Option<(&Wanted, Instant)>,
+) -> Option<Recollection> {
+    if let Some(found) = read(ctx, object, spec).await {
+        return Some(found);
+    }
+    let digest = told(object)?;
+    let same = Some(Recollection::of_plan(proposed)).filter(|now| now.digest() == digest);
+    let found = match (same, wanted) {
+        (Some(same), _) => same,
+        (None, Some((wanted, deadline))) => {
+            let status = object.status.as_ref()?;
+            let revision = status.last_applied_revision.as_deref()?;
+            let deadline = deadline.min(Instant::now() + PATIENCE);
+            let made = tokio::time::timeout_at(deadline, render(ctx, wanted, revision, deadline));
+            made.await
+                .ok()
+                .flatten()
+                .filter(|made| made.digest() == digest)?
+        }
+        (None, None) => return None,
+    };
+    write(ctx, &owner(object, spec), found.clone()).await;
+    Some(found)
+}
+
+/// What a revision would be applied as now.
+async fn render(
+    ctx: &Arc<Context>,
+    wanted: &Wanted,
+    revision: &str,
+    deadline: Instant,
+) -> Option<Recollection> {
+    let now = &wanted.stored.artifact;
+    let then = Revision::parse(revision).ok()?;
+    if then == now.revision {
+        // It is what is proposed.
+        return None;
+    }
+    let source = wanted.spec.source.key();
+    let snapshot = source::earlier(ctx, &source, &then, deadline).await?;
+    let mut artifact = now.clone();
+    artifact.revision = then;
+    snapshot.tree_digest().clone_into(&mut artifact.tree);
+    let wanted = Wanted {
+        spec: wanted.spec.clone(),
+        tenant: wanted.tenant.clone(),
+        inventory: Inventory::default(),
+        stored: Stored {
+            artifact,
+            snapshot,
+            wanted: wanted.stored.wanted.clone(),
+        },
+    };
+    let bundle = build::again(ctx, &wanted, deadline).await.ok()?;
+    let caller = Caller {
+        kustomization: &wanted.spec.id,
+        tenant: &wanted.tenant.name,
+        source: &source,
+        revision,
+        requested: None,
+    };
+    let bundle = transform(ctx, caller, bundle).await.ok()?;
+    let scopes = ctx.cluster.scopes().await;
+    let plan = Plan::propose(bundle, &scopes, &wanted.inventory, &wanted.spec).ok()?;
+    Some(Recollection::of_plan(&plan))
+}
+
+/// Keeps what has been applied by now, and returns its digest. Nothing where no rule is ever asked.
+pub(super) async fn keep(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    spec: &AdmittedSpec,
+    plan: &Plan<Admitted>,
+    changes: &[Change],
+    inventory: &Inventory,
+) -> Option<String> {
+    if !spec.is_judged() {
+        return None;
+    }
+    let known = digest(ctx, object, spec);
+    let (now, kept) = ctx.index.read(|known| {
+        let passages = known.passed.get(&spec.id);
+        let now = passages.and_then(|passages| passages.plan.as_ref()?.of());
+        (now, passages.and_then(|passages| passages.kept))
+    });
+    let still = |change: &Change| matches!(change.action, Action::Unchanged | Action::Skipped);
+    let same = now.is_some() && kept.is_some_and(|kept| kept.of == now);
+    if let Some(known) = known.filter(|_| same && changes.iter().all(still)) {
+        return Some(known.to_string());
+    }
+    let before = match Recollection::depends_on_before(changes, inventory) {
+        true => read(ctx, object, spec).await,
+        false => None,
+    };
+    let made = Recollection::after(before.as_ref(), plan, changes, inventory);
+    let digest = made.digest();
+    if known != Some(digest) {
+        write(ctx, &owner(object, spec), made).await;
+    }
+    ctx.index.write(|known| {
+        let kept = Kept { of: now, digest };
+        known.passed.entry(spec.id.clone()).or_default().kept = Some(kept);
+    });
+    Some(digest.to_string())
+}
+
+async fn read(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    spec: &AdmittedSpec,
+) -> Option<Recollection> {
+    digest(ctx, object, spec)?;
+    let (ctx, owner) = (Arc::clone(ctx), owner(object, spec));
+    let read = tokio::task::spawn_blocking(move || ctx.recollections.read(&owner));
+    read.await.ok().flatten()
+}
+
+async fn write(ctx: &Arc<Context>, owner: &Owner, what: Recollection) {
+    let (ctx, owner) = (Arc::clone(ctx), owner.clone());
+    let work = move || ctx.recollections.write(&owner, &what);
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => {
+            tracing::warn!(error = %why, "what was applied could not be kept for policies");
+        }
+        Err(why) => tracing::error!(error = %why, "keeping what was applied crashed"),
+    }
+}
