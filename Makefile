@@ -69,7 +69,7 @@ soak: prepare plugins cluster ## The full numbers: every generator, and each fau
 		REEVE_BIN=$(TARGET)/release/reeve REEVE_REQUIRE_CLUSTER=1 \
 		$(CARGO) test --workspace --test scenarios -- $(FAULTS); done
 
-fuzz: prepare ## Feed the YAML reader and whole builds what a fuzzer invents: SECONDS=1200 for each of three
+fuzz: prepare ## Feed the YAML reader, whole builds and policies what a fuzzer invents: SECONDS=1200 for each of six
 	tests/fuzz/run.sh $(SECONDS)
 
 clean: ## Remove what was built

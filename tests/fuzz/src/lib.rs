@@ -1,7 +1,11 @@
-//! What the fuzzer's targets share: trees made of what it invents, and a build that must end.
+//! What the fuzzer's targets share: trees made of what it invents, a build that must end, and a question that must be
+//! answered.
+
+mod policy;
 
 use std::sync::Arc;
 
+pub use policy::{asks, judges};
 use reeve_kustomize::{Kind, MemoryTree, Options, ReadError, Tree, build, to_yaml};
 
 /// Begins a file in the text of a tree: the rest of the line is its path.
