@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::marker::PhantomData;
 
 use reeve_api::reason::Reason;
-use reeve_kustomize::{Id, Object};
+use reeve_kustomize::{Id, Object, json_values};
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
@@ -21,6 +21,11 @@ const MANIFEST_LIMIT: usize = 50_000;
 const MANIFEST_SIZE: usize = 3 << 20;
 /// The most bytes that may come back in all.
 const BUNDLE_SIZE: usize = 64 << 20;
+/// The most JSON values that may come back in all: read, planned and sent, each takes 200 bytes, and two of text are enough
+/// to write one. Objects as people write them have one in 20 bytes.
+const VALUES: usize = 500_000;
+/// With more values than this a bundle is large: a tenant has one of them in work at a time.
+const LARGE: usize = 50_000;
 
 /// Built from the source; plugins may still change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub struct Bundle<Stage> {
     digest: Digest,
     /// Bytes of that YAML.
     size: u64,
+    /// JSON values in all objects.
+    values: usize,
     stage: PhantomData<Stage>,
 }
 
@@ -88,7 +95,9 @@ impl Explain for Error {
 impl<Stage> Bundle<Stage> {
     fn new(objects: Vec<Object>, digest: Digest, size: u64) -> Result<Self, Error> {
         let mut seen = BTreeSet::new();
+        let mut values = 0;
         for (at, object) in objects.iter().enumerate() {
+            values += object.fields().values().map(count).sum::<usize>();
             check(at, object)?;
             let id = Id {
                 version: String::new(),
@@ -103,8 +112,14 @@ impl<Stage> Bundle<Stage> {
             objects,
             digest,
             size,
+            values,
             stage: PhantomData,
         })
+    }
+
+    /// Whether it takes so much memory that its tenant should have no other in work beside it.
+    pub fn is_large(&self) -> bool {
+        self.values > LARGE
     }
 
     /// The objects, in the order they were built.
@@ -140,13 +155,7 @@ impl Bundle<Rendered> {
 
     /// The same bundle with what a plugin made of it: read anew, bounded and checked.
     pub fn replaced(self, manifests: Vec<Manifest>) -> Result<Self, Error> {
-        bounded(&manifests)?;
-        let objects = manifests.iter().enumerate().map(|(at, text)| {
-            let refused = |why: String| Error::Syntax { at: at + 1, why };
-            let Strict(value) = serde_json::from_str(text).map_err(|why| refused(brief(&why)))?;
-            Object::try_from(value).map_err(|_| refused("it is another kind of value".to_owned()))
-        });
-        Self::new(objects.collect::<Result<_, _>>()?, self.digest, self.size)
+        Self::new(read(&manifests)?, self.digest, self.size)
     }
 
     /// No plugin touches it any more.
@@ -155,6 +164,7 @@ impl Bundle<Rendered> {
             objects: self.objects,
             digest: self.digest,
             size: self.size,
+            values: self.values,
             stage: PhantomData,
         }
     }
@@ -174,6 +184,41 @@ impl<Stage> std::fmt::Debug for Bundle<Stage> {
             .entries(self.objects.iter().map(|object| object.id().to_string()))
             .finish()
     }
+}
+
+/// Whether these are manifests that a plugin may give back.
+pub fn usable(manifests: &[Manifest]) -> Result<(), Error> {
+    let objects = read(manifests)?;
+    Bundle::<Rendered>::new(objects, Digest::of(b""), 0).map(|_| ())
+}
+
+/// Whether reading them takes so much memory that their tenant should have no other in work beside them.
+pub fn are_large(manifests: &[Manifest]) -> bool {
+    written(manifests) > LARGE
+}
+
+fn read(manifests: &[Manifest]) -> Result<Vec<Object>, Error> {
+    bounded(manifests)?;
+    let objects = manifests.iter().enumerate().map(|(at, text)| {
+        let refused = |why: String| Error::Syntax { at: at + 1, why };
+        let Strict(value) = serde_json::from_str(text).map_err(|why| refused(brief(&why)))?;
+        Object::try_from(value).map_err(|_| refused("it is another kind of value".to_owned()))
+    });
+    objects.collect()
+}
+
+/// The values that a value consists of, itself among them.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(count).sum::<usize>(),
+        Value::Object(fields) => 1 + fields.values().map(count).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+fn written(manifests: &[Manifest]) -> usize {
+    let values: u64 = manifests.iter().map(|text| json_values(text)).sum();
+    usize::try_from(values).unwrap_or(usize::MAX)
 }
 
 fn bounded(manifests: &[Manifest]) -> Result<(), Error> {
@@ -196,6 +241,13 @@ fn bounded(manifests: &[Manifest]) -> Result<(), Error> {
         return over(
             format!("the size of all manifests, {total} bytes,"),
             BUNDLE_SIZE,
+        );
+    }
+    let values = written(manifests);
+    if values > VALUES {
+        return over(
+            format!("the number of values in all manifests, {values},"),
+            VALUES,
         );
     }
     Ok(())
@@ -322,6 +374,39 @@ mod tests {
                 .map(|value| Object::try_from(value.clone()).unwrap())
                 .collect(),
         )
+    }
+
+    #[test]
+    fn values_are_counted_before_they_are_read() {
+        for (json, values) in [
+            ("0", 1),
+            (r#"{"a": "b,[{", "c": [1, 2]}"#, 5),
+            (r#"{"\",": "\\", "b": {}}"#, 3),
+        ] {
+            let read: Value = serde_json::from_str(json).unwrap();
+            let counted = written(&[json.to_owned()]);
+            assert_eq!(count(&read), values, "{json}");
+            assert!(
+                (values..=values + 1).contains(&counted),
+                "{json}: {counted}"
+            );
+        }
+        let zeros = |count: usize| {
+            let mut map = config_map("a");
+            map["v"] = vec![0; count].into();
+            vec![map.to_string()]
+        };
+        let few = built(&[]).unwrap().replaced(zeros(LARGE / 2)).unwrap();
+        assert!(!few.is_large() && !are_large(&zeros(LARGE / 2)));
+        let many = built(&[]).unwrap().replaced(zeros(LARGE * 2)).unwrap();
+        assert!(many.is_large() && are_large(&zeros(LARGE * 2)));
+        let error = built(&[]).unwrap().replaced(zeros(VALUES)).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("the number of values in all manifests"),
+            "{error}"
+        );
     }
 
     #[test]

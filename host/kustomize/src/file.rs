@@ -212,10 +212,10 @@ impl Kustomization {
         read.generators = fields.texts("generators")?;
         read.transformers = fields.texts("transformers")?;
         read.validators = fields.texts("validators")?;
-        read.images = fields.list("images", Image::decode)?;
+        read.images = fields.list_of_set("images", Image::decode)?;
         read.images.extend(fields.list("imageTags", Image::decode)?);
         read.common_labels = fields.pairs("commonLabels")?;
-        read.labels = fields.list("labels", Labels::decode)?;
+        read.labels = fields.list_of_set("labels", Labels::decode)?;
         read.common_annotations = fields.pairs("commonAnnotations")?;
         read.config_maps = fields.list("configMapGenerator", |c| Generator::decode(c, false))?;
         read.secrets = fields.list("secretGenerator", |c| Generator::decode(c, true))?;

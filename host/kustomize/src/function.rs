@@ -210,6 +210,9 @@ impl Function {
             .map_err(|why| failed(Why::Function(why)))?;
         let mut resources = Vec::with_capacity(given.len());
         for text in given {
+            let room = session.budget.aside(|left| left.nodes(json_values(&text)));
+            room.and_then(|room| room)
+                .map_err(|why| failed(why.prefixed("the function returned: ")))?;
             // JSON's own escapes are not all YAML's.
             let value: Value = serde_json::from_str(&text)
                 .map_err(|_| failed(Why::Function("returned what is not JSON".to_owned())))?;
@@ -234,6 +237,21 @@ impl Function {
         let value = value.map_err(|why| resource.unprintable(&why))?;
         Ok(value.to_string())
     }
+}
+
+/// At most how many values JSON holds: counted by what opens and parts them, before a byte is taken for any.
+pub fn json_values(json: &str) -> u64 {
+    let (mut count, mut quoted, mut escaped) = (1, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' | b'[' | b'{' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// Whether it names one artifact for ever.

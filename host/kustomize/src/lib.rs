@@ -49,7 +49,7 @@ pub use error::{Error, Place, Why};
 use fetched::Joined;
 pub use fetched::Remotes;
 use file::{BuildMetadata, Kustomization};
-pub use function::{Call, Component, Functions};
+pub use function::{Call, Component, Functions, json_values};
 pub use object::{Id, Object};
 pub use options::{
     Limits, Loads, Options, Order, Overlay, OverlayImage, OverlayPatch, Selector, Stop,

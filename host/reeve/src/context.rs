@@ -23,6 +23,7 @@ use crate::git::{Egress, Limits, Mirrors};
 use crate::images::Images;
 use crate::index::{Index, Stored};
 use crate::observe::Metrics;
+use crate::places::Places;
 use crate::recollections::Recollections;
 use crate::renders::Renders;
 use crate::schemas::Schemas;
@@ -47,6 +48,8 @@ pub struct Context {
     pub(crate) store: Store,
     pub(crate) recollections: Recollections,
     pub(crate) renders: Renders,
+    /// One for each tenant, in which it has a large bundle in work.
+    pub(crate) large: Places,
     pub(crate) schemas: Schemas,
     pub(crate) images: Images,
     pub(crate) sandbox: Sandbox,

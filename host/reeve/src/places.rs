@@ -45,6 +45,32 @@ impl Places {
     }
 }
 
+/// A place that is taken when it turns out to be needed, and held until this is dropped.
+pub(crate) struct Room(Option<Mutex<Option<Place>>>);
+
+impl Room {
+    /// For a run.
+    pub(crate) fn of_a_run() -> Self {
+        Self(Some(Mutex::default()))
+    }
+
+    /// For what a run does beside its own work, which holds a place already if it needs one.
+    pub(crate) fn beside_a_run() -> Self {
+        Self(None)
+    }
+
+    /// Waits for a place of the tenant's, if there is none yet.
+    pub(crate) async fn take(&self, places: &Places, whose: &str) {
+        let Some(room) = &self.0 else { return };
+        let held = || room.lock().unwrap_or_else(PoisonError::into_inner);
+        if held().is_some() {
+            return;
+        }
+        let place = places.take(whose).await;
+        *held() = place;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -63,5 +89,19 @@ mod tests {
         drop(held);
         assert!(places.take("slow").await.is_some());
         assert_eq!(places.own.lock().unwrap().len(), 1, "none is kept for ever");
+    }
+
+    #[tokio::test]
+    async fn room_is_taken_once_and_held() {
+        let places = Places::new(2);
+        let room = Room::of_a_run();
+        room.take(&places, "large").await;
+        room.take(&places, "large").await;
+        Room::beside_a_run().take(&places, "large").await;
+        let soon = Duration::from_millis(20);
+        let again = tokio::time::timeout(soon, places.take("large")).await;
+        assert!(again.is_err(), "it is held");
+        drop(room);
+        assert!(places.take("large").await.is_some());
     }
 }

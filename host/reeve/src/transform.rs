@@ -11,7 +11,7 @@ use reeve_api::meta::Time;
 use reeve_api::name::{NamespacedName, TenantName};
 use reeve_api::plugin::FailedCall;
 use reeve_api::reason::Reason;
-use reeve_core::bundle::{Bundle, Rendered, Transformed};
+use reeve_core::bundle::{Bundle, Rendered, Transformed, are_large};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::plugin::{Input, PluginId, REST_AFTER};
 use reeve_wasm::Error;
@@ -19,9 +19,10 @@ use reeve_wasm::Error;
 use crate::context::Context;
 use crate::index::{Callable, Known, Loaded};
 use crate::observe::happening::PluginCalled;
+use crate::places::Room;
 
 /// For whom plugins are called.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Caller<'a> {
     pub(crate) kustomization: &'a NamespacedName,
     pub(crate) tenant: &'a TenantName,
@@ -30,6 +31,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) revision: &'a str,
     /// The request for a run now, if there is one: it ends a rest.
     pub(crate) requested: Option<&'a str>,
+    /// Where there is room for what is large, until the run ends.
+    pub(crate) room: &'a Room,
 }
 
 /// Calls every plugin that is chosen for the Kustomization.
@@ -38,10 +41,18 @@ pub(crate) async fn transform(
     caller: Caller<'_>,
     mut bundle: Bundle<Rendered>,
 ) -> Result<Bundle<Transformed>, Explained> {
+    if bundle.is_large() {
+        make_room(ctx, caller).await;
+    }
     for (id, plugin) in choose(ctx, caller)? {
         bundle = call(ctx, caller, &id, &plugin, bundle).await?;
     }
     Ok(bundle.settled())
+}
+
+/// A tenant's large bundles take turns, from here until they are applied: all at once they would take the memory of others.
+async fn make_room(ctx: &Context, caller: Caller<'_>) {
+    caller.room.take(&ctx.large, caller.tenant.as_str()).await;
 }
 
 /// A plugin to call.
@@ -134,10 +145,15 @@ async fn call(
     let strikes = |why: &Error| !why.is_ours() && !matches!(why, Error::Refused(_));
     let strikes = answer.as_ref().err().is_none_or(strikes);
     let told = match answer {
-        Ok(done) => bundle.replaced(done.manifests).map_err(|why| {
-            let message = format!("plugin {id} returned what cannot be used: {why}");
-            Explained::new(Reason::PluginFailed, Turn::Ours, message)
-        }),
+        Ok(done) => {
+            if are_large(&done.manifests) {
+                make_room(ctx, caller).await;
+            }
+            bundle.replaced(done.manifests).map_err(|why| {
+                let message = format!("plugin {id} returned what cannot be used: {why}");
+                Explained::new(Reason::PluginFailed, Turn::Ours, message)
+            })
+        }
         Err(why) => Err(failed(id, &why)),
     };
     ctx.metrics.tell(&PluginCalled {

@@ -130,11 +130,15 @@ pub fn call(
     }
 }
 
-/// Makes a plugin of a function `fn(&mut ResourceList) -> Result<(), String>`.
+/// Makes a plugin of a function `fn(&mut ResourceList) -> Result<(), String>`. The contract lies in `wit`, where
+/// `reeve plugin new` puts it, or where the second argument says.
 #[macro_export]
 macro_rules! function {
     ($process:path) => {
-        wit_bindgen::generate!({ path: "../../wit", world: "transformer" });
+        $crate::function!($process, "wit");
+    };
+    ($process:path, $wit:tt) => {
+        wit_bindgen::generate!({ path: $wit, world: "transformer" });
 
         struct Function;
 

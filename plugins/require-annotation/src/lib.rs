@@ -6,7 +6,7 @@
 use krm::{Outcome, ResourceList};
 use serde_json::Value;
 
-krm::function!(check);
+krm::function!(check, "../../wit");
 
 fn check(list: &mut ResourceList) -> Result<(), String> {
     let wanted = list

@@ -326,6 +326,22 @@ impl<'a> Fields<'a> {
             .map_or_else(|| Ok(Vec::new()), |cursor| cursor.list(decode))
     }
 
+    /// The same without the items that hold nothing, as kustomize reads it where such an item does nothing.
+    pub(super) fn list_of_set<T>(
+        &mut self,
+        name: &'static str,
+        decode: impl Fn(Cursor<'a>) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let Some(cursor) = self.take(name) else {
+            return Ok(Vec::new());
+        };
+        let items = cursor.items()?.into_iter();
+        items
+            .filter(|item| !item.node.is_null())
+            .map(decode)
+            .collect()
+    }
+
     /// Refuses the fields that are known but not acted on, unless they hold nothing.
     pub(super) fn refuse(
         &mut self,

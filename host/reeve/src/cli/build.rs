@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use reeve_kustomize::{
-    Built, Loads, Objects, Options, Order, Remotes, Tree, build_with, parse_reference,
+    Built, Limits, Loads, Objects, Options, Order, Remotes, Tree, build_with, parse_reference,
 };
 
 use super::ui::{CommandError, Ui};
@@ -59,6 +59,9 @@ pub(super) struct BuildArgs {
     #[arg(long, value_enum, value_name = "FORM", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "text")]
     explain: Option<explain::Form>,
+    /// How many YAML values a build may make; the controller's builds may make as many as this is without the flag
+    #[arg(long, value_name = "N", default_value_t = Limits::default().nodes)]
+    max_values: u64,
     /// Refuse remote resources, and functions in registries, instead of fetching them
     #[arg(long)]
     no_remote_bases: bool,
@@ -129,6 +132,10 @@ fn build(args: &BuildArgs, ui: &mut Ui) -> Result<Objects, CommandError> {
         managed_by_label: args.enable_managedby_label == Some(true),
         loads: args.loads(),
         functions: Some(Arc::new(Laptop::new(!args.no_remote_bases))),
+        limits: Limits {
+            nodes: args.max_values,
+            ..Limits::default()
+        },
         ..Options::default()
     };
     match parse_reference(&args.target) {

@@ -33,6 +33,7 @@ use crate::images::Images;
 use crate::index::Index;
 use crate::observe::Metrics;
 use crate::observe::trace::{self, Encoding, Level};
+use crate::places::Places;
 use crate::recollections::Recollections;
 use crate::renders::Renders;
 use crate::schemas::Schemas;
@@ -318,6 +319,8 @@ async fn context(
         store,
         recollections,
         renders: Renders::new(),
+        // As many as there may be runs: each tenant waits for its own alone.
+        large: Places::new(usize::from(args.concurrent) * 8),
         schemas: Schemas::new(),
         images: Images::new(),
         sandbox,

@@ -36,7 +36,7 @@ use super::report::{self, Announced, Run};
 use crate::cluster::{Failures, Until};
 use crate::context::Context;
 use crate::index::{Known, Stored};
-
+use crate::places::Room;
 use crate::transform::{Caller, transform};
 
 /// One run.
@@ -105,6 +105,7 @@ async fn deliver(
         over: over.clone(),
     };
     let progress = Announced::new(KustomizationProgress::Fetching);
+    let room = Room::of_a_run();
     let page = |previous: &KustomizationStatus, frame: &Frame<'_>, at| {
         let timeout = wanted.spec.timeout;
         status::announce_kustomization(previous, frame, at, &revision, timeout)
@@ -115,7 +116,7 @@ async fn deliver(
         let prepared = tokio::select! {
             biased;
             () = over.cancelled() => return Err(Stopped::superseded()),
-            prepared = prepare(ctx, object, &wanted, until.deadline) => prepared?,
+            prepared = prepare(ctx, object, &wanted, &room, until.deadline) => prepared?,
         };
         // write: as the tenant
         progress.at(KustomizationProgress::DetectingDrift);
@@ -283,6 +284,7 @@ async fn prepare(
     ctx: &Arc<Context>,
     object: &Kustomization,
     wanted: &Wanted,
+    room: &Room,
     deadline: Instant,
 ) -> Result<Prepared, Stopped> {
     let built = build::build(ctx, wanted, deadline).await;
@@ -301,9 +303,11 @@ async fn prepare(
             .annotations()
             .get(RECONCILE_REQUEST)
             .map(String::as_str),
+        room,
     };
-    let transformed = transform(ctx, caller, bundle)
-        .await
+    let transformed = tokio::time::timeout_at(deadline, transform(ctx, caller, bundle)).await;
+    let transformed = transformed
+        .unwrap_or_else(|_| Err(late()))
         .map_err(Stopped::early)?;
     let digest = transformed.digest().to_string();
     let stop = |why| Stopped {
@@ -322,6 +326,12 @@ async fn prepare(
         digest,
         remote_bases,
     })
+}
+
+fn late() -> Explained {
+    let message = "plugins, and waiting for room for a large bundle, took longer than spec.timeout";
+    Explained::new(Reason::PluginFailed, Turn::Retry, message)
+        .with_hint("split the Kustomization: of a tenant's large ones one is applied at a time")
 }
 
 /// Applies what is wanted and prunes what no longer is, and keeps what has been applied by then.

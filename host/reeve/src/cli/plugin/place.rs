@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use reeve_api::size::Size;
+use reeve_core::bundle;
 use reeve_core::plugin::{Schema, SchemaError};
 use reeve_wasm::{
     Budget, Compiler, Error, Module, Program, Sandbox, Settings, Transformed, World, facts,
@@ -75,13 +76,16 @@ pub(super) enum Failed {
     /// The guest refused, or was stopped.
     #[error(transparent)]
     Call(#[from] Error),
+    /// The guest answered, and the controller would not take it.
+    #[error("it returned what cannot be used: {0}")]
+    Unusable(bundle::Error),
 }
 
 impl Failed {
     /// What the guest logged last.
     pub(super) fn log(&self) -> &[String] {
         match self {
-            Self::Config(_) => &[],
+            Self::Config(_) | Self::Unusable(_) => &[],
             Self::Call(why) => why.log(),
         }
     }
@@ -165,17 +169,19 @@ impl Place {
         }
     }
 
-    /// One call, in a fresh instance.
+    /// One call, in a fresh instance; what comes back is looked at as the controller does.
     pub(super) fn transform(
         &self,
         manifests: Vec<String>,
         config: &Value,
-    ) -> Result<Transformed, Error> {
+    ) -> Result<Transformed, Failed> {
         let config = config.to_string();
         let call = self
             .module
             .transform(TENANT, manifests, &config, &self.budget);
-        self.runtime.block_on(call)
+        let done = self.runtime.block_on(call)?;
+        bundle::usable(&done.manifests).map_err(Failed::Unusable)?;
+        Ok(done)
     }
 }
 

@@ -85,7 +85,7 @@ fn transform(
         return Ok(Err(why.into()));
     }
     let given = given.iter().map(Value::to_string).collect();
-    Ok(place.transform(given, config).map_err(Failed::from))
+    Ok(place.transform(given, config))
 }
 
 fn given(args: &RunArgs) -> Result<Vec<Value>, CommandError> {
@@ -105,7 +105,7 @@ pub(super) fn failed(name: &str, why: &Failed) -> CommandError {
         Failed::Call(Error::Refused(refusal)) => {
             CommandError::new(format!("{name} refuses: {refusal}"))
         }
-        Failed::Call(_) => calling(),
+        Failed::Call(_) | Failed::Unusable(_) => calling(),
         Failed::Config(_) => {
             calling().hint("`reeve plugin inspect` shows the schema that the component carries")
         }

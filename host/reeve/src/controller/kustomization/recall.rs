@@ -21,6 +21,7 @@ use super::{Wanted, build};
 use crate::context::Context;
 use crate::controller::source;
 use crate::index::{Kept, Stored};
+use crate::places::Room;
 use crate::recollections::Owner;
 use crate::transform::{Caller, transform};
 
@@ -111,6 +112,7 @@ async fn render(
         source: &source,
         revision,
         requested: None,
+        room: &Room::beside_a_run(),
     };
     let bundle = transform(ctx, caller, bundle).await.ok()?;
     let scopes = ctx.cluster.scopes().await;
