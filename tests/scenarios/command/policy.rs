@@ -364,3 +364,11 @@ fn why_a_policy_denies_and_why_not_can_be_read_off() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn the_schema_of_what_policies_read_is_the_one_beside_them() {
+    let room = tempfile::tempdir().expect("a room");
+    let (said, ended_well) = told(&["schema"], room.path()).expect("it runs");
+    let kept = std::fs::read_to_string(root().join("policies/input.schema.json"));
+    assert!(ended_well && kept.is_ok_and(|kept| kept == said), "{said}");
+}

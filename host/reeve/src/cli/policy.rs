@@ -9,6 +9,7 @@ mod explain;
 mod export;
 mod place;
 mod report;
+mod schema;
 mod subject;
 mod test;
 mod verdicts;
@@ -36,6 +37,10 @@ enum Verb {
     Eval(Box<eval::EvalArgs>),
     Explain(Box<explain::ExplainArgs>),
     Export(export::ExportArgs),
+    /// Print the JSON Schema of the document that policies read
+    ///
+    /// Example: `opa check --schema input.schema.json pods`, after `reeve policy schema > input.schema.json`
+    Schema,
 }
 
 pub(super) fn run(args: PolicyArgs, ui: &mut Ui) -> Result<(), CommandError> {
@@ -45,6 +50,7 @@ pub(super) fn run(args: PolicyArgs, ui: &mut Ui) -> Result<(), CommandError> {
         Verb::Eval(args) => eval::run(&args, ui),
         Verb::Explain(args) => explain::run(&args, ui),
         Verb::Export(args) => export::run(&args, ui),
+        Verb::Schema => schema::run(ui),
     }
 }
 
