@@ -123,7 +123,7 @@ async fn settle(estate: &Estate, kind: Turn) -> anyhow::Result<f64> {
             let before = used()?;
             windows.tick().await;
             let cores = used()?.saturating_sub(before).div_duration_f64(WINDOW);
-            if (kind == Turn::Beside && cores > 0.4) || (kind == Turn::Quiet && cores < 0.1) {
+            if (kind == Turn::Beside && cores > 0.25) || (kind == Turn::Quiet && cores < 0.1) {
                 return anyhow::Ok(cores);
             }
         }

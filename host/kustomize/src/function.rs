@@ -212,17 +212,17 @@ impl Function {
         for text in given {
             let room = session.budget.aside(|left| left.nodes(json_values(&text)));
             room.and_then(|room| room)
-                .map_err(|why| failed(why.prefixed("the function returned: ")))?;
+                .map_err(|why| failed(returned(&why)))?;
             // JSON's own escapes are not all YAML's.
-            let value: Value = serde_json::from_str(&text)
-                .map_err(|_| failed(Why::Function("returned what is not JSON".to_owned())))?;
+            let value: Value = serde_json::from_str(&text).map_err(|_| {
+                failed(Why::Function(
+                    "the function returned what is not JSON".to_owned(),
+                ))
+            })?;
             let text = value.to_string();
             let documents = session.documents(text.as_bytes(), "");
             let found = documents.and_then(|documents| session.resources(documents, ""));
-            let found = found.map_err(|error| {
-                let why = error.why().clone().prefixed("the function returned: ");
-                Error::in_place(&self.place, why)
-            })?;
+            let found = found.map_err(|error| failed(returned(error.why())))?;
             resources.extend(found);
         }
         for resource in &mut resources {
@@ -252,6 +252,14 @@ pub fn json_values(json: &str) -> u64 {
         }
     }
     count
+}
+
+/// Whatever is wrong with an answer is the function's failure. A build that was stopped has not failed.
+fn returned(why: &Why) -> Why {
+    match why {
+        Why::Stopped => Why::Stopped,
+        why => Why::Function(format!("the function returned: {why}")),
+    }
 }
 
 /// Whether it names one artifact for ever.
@@ -408,7 +416,7 @@ mod tests {
                 "transformers",
                 BY_PATH,
                 "garble",
-                "returned what is not JSON",
+                "the function returned what is not JSON",
             ),
             (
                 "validators",

@@ -1,11 +1,11 @@
 //! Where a call goes on that takes longer than a moment: threads of its own, which give way to the controller's.
 //!
 //! Most calls end within microseconds, on the thread that made them. One that still runs at its first tick
-//! goes on here: however long it takes, and however many there are, three quarters of the machine are everybody's.
+//! goes on here: however long it takes, and however many there are, five sixths of the machine are everybody's.
 //!
 //! ```text
 //! the controller's threads   |= call ==|   = others =   = others =   = others =   |= its answer =|
-//! the lane's, for every two cores      |= 10 ms =| rests |= 10 ms =| rests |= 10 ms =| its end, or its deadline
+//! the lane's, for every two cores      |= 10 ms =| rests twice as long |= 10 ms =| rests … its end, or its deadline
 //! ```
 
 use std::num::NonZero;
@@ -23,14 +23,17 @@ use crate::error::Error;
 /// it would starve on a busy machine.
 pub(crate) const YIELD: i32 = 10;
 
+/// How many times as long as it worked a thread rests.
+const REST: u32 = 2;
+
 /// The threads of long calls.
 #[derive(Debug)]
 pub(crate) struct Lane(Option<Runtime>);
 
 impl Lane {
-    /// A thread for every two cores, which rests as long as it works. More, and what never ends slows down the whole
+    /// A thread for every two cores, which rests longer than it works. More, and what never ends slows down the whole
     /// machine, however nice it is: with one for each of two cores a neighbour's push took 1.4 times as long, with one
-    /// for both that never rests 1.2 times.
+    /// for both that never rests 1.2 times, with one that rests as long as it works 1.11 times.
     pub(crate) fn start() -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let runtime = Builder::new_multi_thread()
@@ -74,7 +77,7 @@ impl Drop for Lane {
     }
 }
 
-/// Work after each stretch of which the thread that did it rests as long.
+/// Work after each stretch of which the thread that did it rests [`REST`] times as long.
 struct Rested<F>(Pin<Box<F>>);
 
 impl<F: Future> Future for Rested<F> {
@@ -85,7 +88,7 @@ impl<F: Future> Future for Rested<F> {
         let done = self.0.as_mut().poll(context);
         if done.is_pending() {
             // The thread, and with it all that waits for it: else the next call would take the same time.
-            std::thread::sleep(begun.elapsed());
+            std::thread::sleep(begun.elapsed() * REST);
         }
         done
     }
