@@ -73,8 +73,8 @@ fn kustomizations(tenant: &str) -> Vec<Row> {
         ),
         row(
             "a field that nothing acts on",
-            ks("wait", json!(true)),
-            "spec.wait is not supported yet",
+            ks("decryption", json!({"provider": "sops"})),
+            "spec.decryption is not supported yet",
         ),
     ]
 }

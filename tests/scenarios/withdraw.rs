@@ -12,7 +12,7 @@ type Row = (&'static str, fn(&mut Draft), Reason, bool);
 const ROWS: &[Row] = &[
     (
         "a field that nothing acts on",
-        |d| d.set("wait", json!(true)),
+        |d| d.set("decryption", json!({"provider": "sops"})),
         Reason::Unsupported,
         true,
     ),

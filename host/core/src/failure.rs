@@ -35,6 +35,8 @@ pub enum Turn {
     OwnerOrPolicy,
     /// The source it refers to: its watch wakes us.
     Source,
+    /// What it depends on: that wakes us when it is ready.
+    Dependency,
     /// The next commit: what is in git cannot be used as it is.
     NextRevision,
     /// Ours: something that may pass by itself; again with backoff.
@@ -48,7 +50,9 @@ impl Turn {
     pub fn stalls(self) -> bool {
         match self {
             Self::Owner | Self::OwnerOrPolicy => true,
-            Self::Source | Self::NextRevision | Self::Ours | Self::Retry => false,
+            Self::Source | Self::Dependency | Self::NextRevision | Self::Ours | Self::Retry => {
+                false
+            }
         }
     }
 }
@@ -191,7 +195,13 @@ mod tests {
     #[test]
     fn only_what_its_owner_must_change_stalls() {
         let stalls = [Turn::Owner, Turn::OwnerOrPolicy];
-        let waits = [Turn::Source, Turn::NextRevision, Turn::Ours, Turn::Retry];
+        let waits = [
+            Turn::Source,
+            Turn::Dependency,
+            Turn::NextRevision,
+            Turn::Ours,
+            Turn::Retry,
+        ];
         assert!(stalls.iter().all(|turn| turn.stalls()));
         assert!(!waits.iter().any(|turn| turn.stalls()));
     }

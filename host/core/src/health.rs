@@ -1,13 +1,19 @@
 //! The verdict on one live object: is it what its spec asks for, on its way, or failed.
 //!
 //! The rules are kstatus' (what `flux`, `kubectl wait` users and Kustomization health checks expect), one file a group of
-//! kinds. What it deliberately doesn't: read the object from anywhere, wait, or time out: the caller watches and asks
-//! again; `cluster` waits between stages on [`Verdict::Current`].
+//! kinds. Which objects have to be healthy is `check`'s, what is said of all of them `look`'s. What it deliberately doesn't:
+//! read the object from anywhere, wait, or time out: the caller watches and asks again; `cluster` waits between stages on
+//! [`Verdict::Current`].
 
+mod check;
 mod custom;
+mod look;
 mod workload;
 
 use serde_json::Value;
+
+pub use check::{Check, checks};
+pub use look::{Seen, Standing, late, stalled, standing};
 
 /// What a live object's state amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +63,14 @@ pub fn verdict(object: &Value) -> Verdict {
         ("", "Pod") => workload::pod(object),
         ("", "PersistentVolumeClaim") => phase(object, "Bound"),
         ("", "Namespace") => phase(object, "Active"),
+        ("", "Service") => custom::service(object),
+        ("autoscaling", "HorizontalPodAutoscaler") => custom::autoscaler(object),
+        ("argoproj.io", "Rollout") => custom::rollout(object),
+        // Whoever acts on them writes no word of it that one could wait for.
+        ("", "ConfigMap" | "Secret")
+        | ("batch", "CronJob")
+        | ("policy", "PodDisruptionBudget")
+        | ("networking.k8s.io", "Ingress") => Verdict::Current,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => custom::definition(object),
         ("apiregistration.k8s.io", "APIService") => {
             if_true(object, "Available", "the API service is not available yet")
@@ -145,6 +159,37 @@ mod tests {
 
     fn waiting(object: &Value) -> bool {
         matches!(verdict(object), Verdict::InProgress(_))
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the rows are the data of this test"
+    )]
+    fn every_object_is_as_healthy_as_its_row_says() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut rows = 0;
+        for entry in std::fs::read_dir(folder.join("../../tests/cases/health")).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(
+                text.starts_with("# "),
+                "{name}: its first line says what it holds"
+            );
+            for row in reeve_kustomize::parse_yaml(text.as_bytes(), &name).unwrap() {
+                let told = match verdict(&row["object"]) {
+                    Verdict::Current => "current".to_owned(),
+                    Verdict::InProgress(why) => format!("in progress: {why}"),
+                    Verdict::Failed(why) => format!("failed: {why}"),
+                    Verdict::Terminating => "terminating".to_owned(),
+                };
+                assert_eq!(row["want"], told.as_str(), "{name}: {}", row["says"]);
+                assert!(row["says"].is_string(), "{name}: a row says nothing");
+                rows += 1;
+            }
+        }
+        assert!(rows >= 45, "only {rows} rows were found");
     }
 
     #[test]

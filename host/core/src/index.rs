@@ -7,6 +7,7 @@
 //! What it deliberately doesn't: lock, watch or hold whole objects. The shell's `index` keeps one behind a lock.
 
 mod policies;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -129,6 +130,9 @@ pub struct Index {
     by_source: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
     by_secret: BTreeMap<NamespacedName, BTreeSet<Target>>,
     by_path: BTreeMap<PathDigest, BTreeSet<NamespacedName>>,
+    /// What each Kustomization waits for that waits, and the other way round.
+    waits: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
+    by_dependency: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
 }
 
 /// A path is looked up by its digest: who tries paths cannot learn from the time it takes how much of one is right.

@@ -4,6 +4,8 @@
 //! that would change what happens but is not acted on is an error that names it, never ignored. It deliberately
 //! doesn't judge whether the tenant may do this: that is `admit`, the next stage.
 
+mod depend;
+mod health;
 mod overlay;
 
 use std::fmt;
@@ -18,6 +20,8 @@ use reeve_api::reason::Reason;
 use reeve_kustomize::Overlay;
 
 use crate::failure::{Explain, Turn};
+pub use depend::{Dependency, reference};
+pub use health::{Health, Named};
 
 /// The shortest interval: whoever wants to be faster wants a Receiver.
 pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
@@ -57,6 +61,10 @@ pub struct Spec {
     pub common_metadata: CommonMetadata,
     /// Whether an object that cannot be changed is deleted and made anew.
     pub force: bool,
+    /// What has to be ready before it is applied.
+    pub depends_on: Vec<Dependency>,
+    /// What has to be healthy before it is ready.
+    pub health: Health,
     /// Whether to leave everything as it is.
     pub suspend: bool,
     /// Which generation of the object this is.
@@ -178,6 +186,8 @@ impl Spec {
             overlay: overlay::of(spec)?,
             common_metadata: spec.common_metadata.clone().unwrap_or_default(),
             force: spec.force,
+            depends_on: depend::of(spec, &id)?,
+            health: health::of(spec)?,
             suspend: spec.suspend,
             generation: meta.generation.unwrap_or_default(),
             id,
@@ -269,13 +279,10 @@ fn refuse_unsupported(spec: &KustomizationSpec) -> Result<(), Error> {
     });
     let set = [
         ("spec.decryption", spec.decryption.is_some()),
-        ("spec.dependsOn", !spec.depends_on.is_empty()),
         ("spec.healthCheckExprs", !spec.health_check_exprs.is_empty()),
-        ("spec.healthChecks", !spec.health_checks.is_empty()),
         ("spec.ignore", !spec.ignore.is_empty()),
         ("spec.kubeConfig", spec.kube_config.is_some()),
         ("spec.postBuild", substitutes),
-        ("spec.wait", spec.wait),
     ];
     if let Some((field, _)) = set.into_iter().find(|(_, set)| *set) {
         return Err(Error::unsupported(field));

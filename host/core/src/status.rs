@@ -10,6 +10,7 @@
 //! What it deliberately doesn't: write to the cluster. The shell's `controller::report` does, and nothing else may.
 
 mod change;
+mod health;
 mod kustomization;
 mod landlord;
 mod plugin;
@@ -17,6 +18,7 @@ mod policy;
 mod receiver;
 mod source;
 
+pub use health::{Health, Settling, waiting_since};
 pub use kustomization::{
     Action, Applied, Change, Failed, KustomizationOutcome, KustomizationProgress,
     announce_kustomization, tell_kustomization, typed_inventory,
@@ -44,8 +46,8 @@ pub const MAX_EVENT_MESSAGE: usize = 1024;
 /// every watcher of the object would receive it.
 const MAX_CONDITION_MESSAGE: usize = 8192;
 
-/// When what waits for its source looks again, should the source's watch not have woken it: Flux's default, and what
-/// Flux's message says (`Source artifact not found, retrying in 30s`).
+/// When what waits for its source, or for what it depends on, looks again, should nothing have woken it: Flux's default,
+/// and what Flux's messages say (`Source artifact not found, retrying in 30s`).
 pub const SOURCE_RETRY: Duration = Duration::from_secs(30);
 
 /// The object and the moment a story is told about.
@@ -304,7 +306,7 @@ fn after(turn: Turn, failures: u32, frame: &Frame<'_>) -> Next {
         Turn::OwnerOrPolicy | Turn::NextRevision => {
             Next::After(schedule::jittered(frame.interval, frame.spread))
         }
-        Turn::Source => Next::After(SOURCE_RETRY.min(frame.interval)),
+        Turn::Source | Turn::Dependency => Next::After(SOURCE_RETRY.min(frame.interval)),
         Turn::Retry => Next::After(schedule::jittered(frame.retry_interval, frame.spread)),
         Turn::Ours => Next::After(schedule::backoff(failures)),
     }

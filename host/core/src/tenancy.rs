@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use reeve_api::name::{NamespaceName, ObjectName, RemotePattern, ServiceAccountName, TenantName};
+use reeve_api::name::{
+    NamespaceName, NamespacedName, ObjectName, RemotePattern, ServiceAccountName, TenantName,
+};
 use reeve_api::reason::Reason;
 
 use crate::failure::{Explained, Failure, Turn};
@@ -250,6 +252,29 @@ pub fn may_use_source(
     Err(Explained::new(Reason::AccessDenied, Turn::OwnerOrPolicy, message).with_hint(hint))
 }
 
+/// Whether a Kustomization in `namespace`, which is `tenant`'s, may depend on the Kustomization `other`.
+///
+/// It may on those of its own tenant's namespaces, and from a platform namespace on any: whether another is ready is
+/// nobody's business but its owner's.
+pub fn may_depend_on(
+    grounds: &Grounds,
+    tenant: &Tenant,
+    namespace: &NamespaceName,
+    other: &NamespacedName,
+) -> Result<(), Failure> {
+    let of_tenant = tenant.namespaces.contains(&other.namespace);
+    let of_platform = grounds.belongs_to_platform(&other.namespace);
+    let own = other.namespace == *namespace || (of_tenant && !of_platform);
+    if own || grounds.is_platform(namespace) {
+        return Ok(());
+    }
+    let message = format!(
+        "can't access 'Kustomization/{other}', cross-namespace references have been blocked"
+    );
+    let hint = format!("depend on a Kustomization in namespace {namespace}");
+    Err(Explained::new(Reason::AccessDenied, Turn::OwnerOrPolicy, message).with_hint(hint))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,6 +340,37 @@ mod tests {
         assert_eq!(tenants.owner_of(&name("a")).declared, None);
         assert_eq!(tenants.remove(&name("acme")), namespaces(&["b", "c"]));
         assert_eq!(tenants.owner_of(&name("b")).declared, None);
+    }
+
+    #[test]
+    fn a_kustomization_depends_on_its_own_tenants_and_a_platforms_on_any() {
+        let mut tenants = Tenants::default();
+        tenants.apply(&tenant("acme", OLD, &["a", "b", "flux-system", "config"]));
+        let may = |from: &str, on: &str| {
+            let (from, on) = (name(from), NamespacedName::new(on, "db").unwrap());
+            may_depend_on(&grounds(), &tenants.owner_of(&from), &from, &on)
+        };
+        for (from, on) in [
+            ("a", "a"),
+            ("a", "b"),
+            ("other", "other"),
+            ("flux-system", "a"),
+        ] {
+            assert!(may(from, on).is_ok(), "{from} on {on}");
+        }
+        for (from, on) in [
+            ("a", "other"),
+            ("other", "a"),
+            ("a", "flux-system"),
+            ("a", "config"),
+        ] {
+            let why = may(from, on).unwrap_err();
+            assert_eq!(why.reason, Reason::AccessDenied);
+            let want = format!(
+                "can't access 'Kustomization/{on}/db', cross-namespace references have been blocked"
+            );
+            assert_eq!(why.message, want);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod apply;
 mod compare;
 mod connection;
+mod dependency;
 mod discovery;
 mod error;
 mod event;
@@ -26,6 +27,7 @@ mod status;
 mod takeover;
 mod tenant_client;
 mod until;
+mod vigil;
 mod watch;
 mod wire;
 
@@ -44,10 +46,12 @@ pub use secret::{SecretData, SecretError, SecretOwner};
 pub(crate) use status::{Subject, Written};
 pub use tenant_client::TenantClient;
 pub use until::Until;
+pub use vigil::{Looks, Vigil};
 pub use watch::{Change, Id, Selection, Undecodable};
 
 use discovery::Discovery;
 use leash::Leash;
+use vigil::Lookouts;
 use wire::Wire;
 
 /// One cluster, reached as the controller.
@@ -57,6 +61,7 @@ pub struct Cluster {
     own: Wire,
     discovery: Arc<Discovery>,
     leash: Leash,
+    lookouts: Arc<Lookouts>,
     concurrency: usize,
 }
 
@@ -75,6 +80,7 @@ impl Cluster {
             own,
             discovery: Arc::new(discovery),
             leash,
+            lookouts: Arc::default(),
             concurrency,
         })
     }

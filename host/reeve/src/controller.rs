@@ -18,6 +18,7 @@ mod review;
 mod source;
 mod tenant;
 mod underway;
+mod vigils;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,8 +37,9 @@ pub(crate) use queue::Queue;
 pub(crate) use receiver::answer_nudges;
 pub(crate) use review::{Review, review};
 pub(crate) use underway::Underway;
+pub(crate) use vigils::Vigils;
 
-use queue::{Halt, Inbox};
+use queue::{Errand, Halt, Inbox};
 
 /// How many runs of a kind there may be at once.
 #[derive(Debug, Clone, Copy)]
@@ -183,6 +185,7 @@ pub(crate) struct Term {
 /// Runs every controller for one term. It knows nothing of an earlier one: the watches list everything anew.
 pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, term: Term) {
     inboxes.drain().await;
+    ctx.vigils.clear();
     ctx.index.forget(&ctx.grounds);
     ctx.leads.store(true, Ordering::Relaxed);
     ctx.metrics.lead(true);
@@ -209,6 +212,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
             "runs did not finish within {grace:?}; they are taken up again at the next start"
         );
     }
+    ctx.vigils.clear();
     watches.shutdown().await;
 }
 
@@ -222,7 +226,7 @@ pub(crate) async fn stand_by(ctx: Arc<Context>, inboxes: Inboxes, over: Cancella
     let inbox = Arc::clone(&inboxes.policies);
     let known = Arc::clone(&ctx);
     let owner = move |name: &PolicyName| name.owner(&known);
-    let learn = move |name: PolicyName| {
+    let learn = move |name: PolicyName, _| {
         let ctx = Arc::clone(&ctx);
         async move { policy::learn(&ctx, &name).await }
     };
@@ -234,6 +238,31 @@ pub(crate) async fn stand_by(ctx: Arc<Context>, inboxes: Inboxes, over: Cancella
     tasks.shutdown().await;
 }
 
+/// Works on Kustomizations, of which some runs only tell what was waited for.
+fn kustomizations(
+    ctx: &Arc<Context>,
+    inboxes: &Inboxes,
+    workers: Workers,
+    halt: &Halt,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (workers, inbox) = (workers.kustomizations, Arc::clone(&inboxes.kustomizations));
+    let seen = ctx.metrics.queue(Kind::Kustomization, workers);
+    let (ctx, known) = (Arc::clone(ctx), Arc::clone(ctx));
+    let owner = move |key: &NamespacedName| key.owner(&known);
+    let run = move |key: NamespacedName, errand| {
+        let ctx = Arc::clone(&ctx);
+        let span = span(Kind::Kustomization, &key);
+        async move {
+            match errand {
+                Errand::Run => kustomization::reconcile(&ctx, &key).await,
+                Errand::Tell => kustomization::tell(&ctx, &key).await,
+            }
+        }
+        .instrument(span)
+    };
+    queue::work(inbox, pace(workers), halt.clone(), seen, owner, run)
+}
+
 /// Begins to work on every queue, as a task each.
 fn begin(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, halt: &Halt) -> JoinSet<()> {
     let mut runs = JoinSet::new();
@@ -243,7 +272,7 @@ fn begin(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, halt: &Halt) -
             let seen = ctx.metrics.queue(Kind::$kind, $workers);
             let (ctx, known) = (Arc::clone(ctx), Arc::clone(ctx));
             let owner = move |key: &$key| key.owner(&known);
-            let run = move |key| {
+            let run = move |key, _| {
                 let ctx = Arc::clone(&ctx);
                 let span = span(Kind::$kind, &key);
                 async move { $reconcile(&ctx, &key).await }.instrument(span)
@@ -275,13 +304,7 @@ fn begin(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, halt: &Halt) -
         workers.sources,
         source::reconcile
     );
-    work!(
-        Kustomization,
-        NamespacedName,
-        kustomizations,
-        workers.kustomizations,
-        kustomization::reconcile
-    );
+    runs.spawn(kustomizations(ctx, inboxes, workers, halt));
     work!(Receiver, NamespacedName, receivers, 4, receiver::reconcile);
     runs
 }

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{Verdict, condition};
+use super::{Verdict, condition, text};
 
 /// A CustomResourceDefinition is current once its kind is served; one whose names are taken will never be.
 pub(super) fn definition(object: &Value) -> Verdict {
@@ -18,6 +18,35 @@ pub(super) fn definition(object: &Value) -> Verdict {
             Verdict::Failed(c.message.to_owned())
         }
         _ => Verdict::waiting("the kind is not established yet"),
+    }
+}
+
+/// An autoscaler is current once it has something that it can scale; what it scales by may come later.
+pub(super) fn autoscaler(object: &Value) -> Verdict {
+    match condition(object, "AbleToScale") {
+        Some(c) if c.is("False") => Verdict::waiting(c.message),
+        _ => Verdict::Current,
+    }
+}
+
+/// A Service is current once it has an address in the cluster, where it is to have one from outside too.
+pub(super) fn service(object: &Value) -> Verdict {
+    let balanced = text(object, "/spec/type") == Some("LoadBalancer");
+    let address = text(object, "/spec/clusterIP").unwrap_or_default();
+    match balanced && address.is_empty() {
+        true => Verdict::waiting("it has no address in the cluster yet"),
+        false => Verdict::Current,
+    }
+}
+
+/// Argo's Rollout, which says in one word how far it is.
+pub(super) fn rollout(object: &Value) -> Verdict {
+    let why = text(object, "/status/message").unwrap_or_default();
+    match text(object, "/status/phase") {
+        Some("Healthy") => Verdict::Current,
+        Some("Degraded") => Verdict::Failed(format!("the rollout is degraded: {why}")),
+        Some(phase) => Verdict::waiting(format!("the rollout is {phase}: {why}")),
+        None => Verdict::waiting("the rollout has no phase yet"),
     }
 }
 

@@ -29,6 +29,14 @@ pub(super) fn deployment(object: &Value) -> Verdict {
     if available < wanted {
         return Verdict::waiting(format!("{available} of {wanted} replicas available"));
     }
+    // Without a deadline the controller says nothing of progress.
+    let deadline = number(object, "/spec/progressDeadlineSeconds");
+    if deadline.is_some_and(|deadline| deadline != i64::from(i32::MAX))
+        && !condition(object, "Progressing")
+            .is_some_and(|c| c.is("True") && c.reason == "NewReplicaSetAvailable")
+    {
+        return Verdict::waiting("the new replica set is not available yet");
+    }
     match condition(object, "Available") {
         Some(c) if c.is("True") => Verdict::Current,
         Some(c) => Verdict::waiting(c.message),
@@ -76,7 +84,12 @@ pub(super) fn replica_set(object: &Value) -> Verdict {
     let labelled = count(object, "/status/fullyLabeledReplicas");
     let total = count(object, "/status/replicas");
     let ready = count(object, "/status/readyReplicas");
-    rollout(wanted, total, labelled, ready).unwrap_or(Verdict::Current)
+    let available = count(object, "/status/availableReplicas");
+    let whole = match available < wanted {
+        true => Verdict::waiting(format!("{available} of {wanted} replicas available")),
+        false => Verdict::Current,
+    };
+    rollout(wanted, total, labelled, ready).unwrap_or(whole)
 }
 
 /// The part the rollouts have in common: enough updated, none left over, enough ready.
@@ -116,16 +129,17 @@ pub(super) fn daemon_set(object: &Value) -> Verdict {
     Verdict::Current
 }
 
-/// A Job is current when it is complete, as Flux has it: one that merely started is in progress.
+/// A Job is current when it is complete, as Flux has it: one that merely started is in progress, and one that is suspended is
+/// what its spec asks for.
 pub(super) fn job(object: &Value) -> Verdict {
+    if object.pointer("/spec/suspend") == Some(&Value::Bool(true)) {
+        return Verdict::Current;
+    }
     if let Some(failed) = condition(object, "Failed").filter(|c| c.is("True")) {
         return Verdict::Failed(format!("the job failed: {}", failed.message));
     }
     if condition(object, "Complete").is_some_and(|c| c.is("True")) {
         return Verdict::Current;
-    }
-    if condition(object, "Suspended").is_some_and(|c| c.is("True")) {
-        return Verdict::waiting("the job is suspended");
     }
     let done = count(object, "/status/succeeded");
     let wanted = number(object, "/spec/completions").unwrap_or(1);
@@ -135,13 +149,28 @@ pub(super) fn job(object: &Value) -> Verdict {
 pub(super) fn pod(object: &Value) -> Verdict {
     match text(object, "/status/phase") {
         Some("Succeeded") => Verdict::Current,
-        Some("Failed") => Verdict::Failed("the pod failed".into()),
+        // As kstatus: it has come to its end, which is all that can be asked of a pod by itself.
+        Some("Failed") => Verdict::Current,
         Some("Running") if condition(object, "Ready").is_some_and(|c| c.is("True")) => {
             Verdict::Current
+        }
+        Some("Running") if !crashing(object).is_empty() => {
+            let names = crashing(object).join(", ");
+            Verdict::Failed(format!("these containers crash again and again: {names}"))
         }
         Some(phase) => Verdict::waiting(format!("the pod is {phase} and not ready")),
         None => Verdict::waiting("the pod has no phase yet"),
     }
+}
+
+/// The containers that are started again ever later, since they end each time.
+fn crashing(pod: &Value) -> Vec<&str> {
+    let all = pod.pointer("/status/containerStatuses");
+    let all = all.and_then(Value::as_array).into_iter().flatten();
+    let crashes = |one: &&Value| text(one, "/state/waiting/reason") == Some("CrashLoopBackOff");
+    all.filter(crashes)
+        .filter_map(|one| text(one, "/name"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -338,3 +338,21 @@ fn a_hook_is_found_by_its_whole_path_only() {
     index.apply_receiver(&id("beta/hook"), listener(vec![]));
     assert_eq!(index.hook(&path), None);
 }
+
+#[test]
+fn who_waits_is_touched_by_what_it_waits_for_until_it_waits_no_more() {
+    let mut index = estate();
+    let (web, db) = (id("acme/web"), id("acme/db"));
+    let waiting = |index: &Index, of: &str| ids(index.waiting_for(&id(of)).cloned());
+    index.waits_for(&web, [db.clone(), id("acme/cache")].into());
+    index.waits_for(&id("beta/web"), [db].into());
+    assert_eq!(waiting(&index, "acme/db"), ["acme/web", "beta/web"]);
+    assert_eq!(waiting(&index, "acme/cache"), ["acme/web"]);
+    // a change of its own is no reason to forget what it waits for
+    index.apply_kustomization(&web, applier("config/acme", &[]));
+    assert!(index.waits(&web));
+    index.waits_for(&web, [id("acme/cache")].into());
+    assert_eq!(waiting(&index, "acme/db"), ["beta/web"]);
+    index.waits_no_more(&web);
+    assert!(waiting(&index, "acme/cache").is_empty() && !index.waits(&web));
+}

@@ -33,10 +33,9 @@ fn with(field: &str, value: Value) -> Result<Spec, Error> {
 #[test]
 fn what_is_being_deleted_can_be_read_whatever_else_it_asks_for() {
     for (field, value) in [
-        ("wait", json!(true)),
         ("components", json!(["/a"])),
         ("patchesJson6902", json!([{"patch": "x"}])),
-        ("dependsOn", json!([{"name": "a"}])),
+        ("dependsOn", json!([{"name": "web"}])),
         ("deletionPolicy", json!("WaitForTermination")),
         ("postBuild", json!({"substitute": {"a": "b"}})),
     ] {
@@ -69,8 +68,6 @@ fn a_healthy_kustomization_is_read() {
 fn a_field_that_nothing_acts_on_is_named() {
     let reference = json!({"name": "x"});
     for (field, value) in [
-        ("dependsOn", json!([{"name": "db"}])),
-        ("wait", json!(true)),
         ("postBuild", json!({"substitute": {"a": "b"}})),
         (
             "postBuild",
@@ -79,10 +76,6 @@ fn a_field_that_nothing_acts_on_is_named() {
         ("postBuild", json!({"substituteStrategy": "Always"})),
         ("decryption", json!({"provider": "sops"})),
         ("kubeConfig", json!({"secretRef": reference})),
-        (
-            "healthChecks",
-            json!([{"kind": "Deployment", "name": "web"}]),
-        ),
         (
             "healthCheckExprs",
             json!([{"apiVersion": "v1", "kind": "X", "current": "true"}]),
@@ -126,6 +119,96 @@ fn operations_that_are_no_list_are_refused() {
     let error = with("patchesJson6902", json!([{"patch": "[]"}])).unwrap_err();
     assert_eq!(error.reason(), Reason::InvalidSpec);
     assert!(error.to_string().starts_with("spec.patchesJson6902: "));
+}
+
+#[test]
+fn what_has_to_be_ready_first_is_read_and_is_never_itself() {
+    let names = |value| -> Vec<String> {
+        let spec = with("dependsOn", value).unwrap();
+        spec.depends_on
+            .iter()
+            .map(|one| one.id.to_string())
+            .collect()
+    };
+    let two = json!([{"name": "db"}, {"name": "web", "namespace": "infra"}]);
+    assert_eq!(names(two), ["acme/db", "infra/web"]);
+    let many = vec![json!({"name": "a"}); 101];
+    for (value, message) in [
+        (json!([{"name": "web"}]), "[0]: it cannot depend on itself"),
+        (
+            json!([{"name": "db"}, {"name": "../x"}]),
+            "[1] is no name of a Kustomization",
+        ),
+        (
+            json!([{"name": "db", "namespace": "A"}]),
+            "[0] is no name of a Kustomization",
+        ),
+        (
+            json!(many),
+            "it names 101 Kustomizations; at most 100 are looked at",
+        ),
+    ] {
+        let error = with("dependsOn", value).unwrap_err();
+        assert_eq!(error.to_string(), format!("spec.dependsOn: {message}"));
+        assert_eq!(error.turn(), Turn::Owner);
+    }
+}
+
+#[test]
+fn what_has_to_be_healthy_is_read_as_flux_reads_it() {
+    assert!(!parse(healthy()).unwrap().health.is_asked_for());
+    let mut object = healthy();
+    object["spec"]["healthChecks"] = json!([
+        {"kind": "Deployment", "name": "web"},
+        {"apiVersion": "v1", "kind": "Service", "name": "web", "namespace": "other"},
+    ]);
+    let read = parse(object.clone()).unwrap().health;
+    let named: Vec<_> = read
+        .checks
+        .iter()
+        .map(|c| {
+            (
+                c.group.as_str(),
+                c.version.as_str(),
+                c.namespace.as_ref().map(ToString::to_string),
+            )
+        })
+        .collect();
+    assert_eq!(
+        named,
+        [("apps", "v1", None), ("", "v1", Some("other".into()))]
+    );
+    object["spec"]["wait"] = json!(true);
+    let all = parse(object).unwrap().health;
+    assert!(all.wait && all.checks.is_empty(), "wait is all there is");
+}
+
+#[test]
+fn a_health_check_that_names_nothing_is_refused() {
+    let many = vec![json!({"kind": "Pod", "name": "a"}); 501];
+    for (value, message) in [
+        (json!([{"kind": "", "name": "web"}]), "[0].kind is missing"),
+        (
+            json!([{"kind": "A", "name": "a"}, {"kind": "A", "name": ""}]),
+            "[1].name is missing",
+        ),
+        (
+            json!([{"kind": "A", "name": "a", "apiVersion": "a/b/c"}]),
+            "[0].apiVersion is no API version",
+        ),
+        (
+            json!([{"kind": "A", "name": "a", "namespace": "../b"}]),
+            "[0].namespace is no name of a namespace",
+        ),
+        (
+            json!(many),
+            "it names 501 objects; at most 500 are looked at",
+        ),
+    ] {
+        let error = with("healthChecks", value).unwrap_err();
+        assert_eq!(error.to_string(), format!("spec.healthChecks: {message}"));
+        assert_eq!(error.reason(), Reason::InvalidSpec);
+    }
 }
 
 #[test]

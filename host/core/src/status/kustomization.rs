@@ -16,6 +16,7 @@ use reeve_api::meta::Time;
 use reeve_api::reason::Reason;
 
 use super::change::{change_events, unpinned};
+use super::health::{self, Health, Settling};
 use super::{
     Event, Frame, Memory, Next, Page, Told, after, asked_for, handled, is_told, observed,
     remember_failure, words, worth_a_warning,
@@ -24,6 +25,8 @@ use crate::failure::{Explained, Turn};
 use crate::inventory::{Inventory, ObjectId};
 use crate::schedule;
 
+/// What is said while something that is depended on is not ready.
+const WAITS: &str = "Dependencies do not meet ready condition, retrying in 30s";
 /// How many snapshots the history holds.
 const HISTORY: usize = 5;
 
@@ -74,6 +77,8 @@ pub struct Change {
 pub enum KustomizationOutcome {
     /// Everything wanted is on the cluster, and nothing that is no longer wanted.
     Applied(Applied),
+    /// Everything wanted is on the cluster, and has yet to become healthy.
+    Settling(Settling),
     /// `spec.suspend` is set: nothing was looked at.
     Suspended,
     /// The object is going away, and what it had on the cluster went before it.
@@ -104,6 +109,8 @@ pub struct Applied {
     pub recollected: Option<String>,
     /// The remote resources that were built with.
     pub remote_bases: Vec<RemoteBase>,
+    /// How healthy it is.
+    pub health: Health,
     /// How long the run took.
     pub took: Duration,
 }
@@ -123,6 +130,8 @@ pub struct Failed {
     pub digest: Option<String>,
     /// `<algo>:<hex>` of what has been applied by now, as policies see it, if that may have changed.
     pub recollected: Option<String>,
+    /// What is not healthy, when that is why it stopped.
+    pub unhealthy: Option<String>,
     /// How long the run took.
     pub took: Duration,
 }
@@ -137,6 +146,7 @@ impl Failed {
             inventory: None,
             digest: None,
             recollected: None,
+            unhealthy: None,
             took,
         }
     }
@@ -156,7 +166,7 @@ pub enum KustomizationProgress {
 }
 
 impl KustomizationProgress {
-    fn words(self, revision: &str, timeout: Duration) -> String {
+    pub(super) fn words(self, revision: &str, timeout: Duration) -> String {
         let doing = match self {
             Self::Fetching => "Fetching manifests for",
             Self::Building => "Building manifests for",
@@ -224,6 +234,9 @@ pub fn tell_kustomization(
         KustomizationOutcome::Failed(stopped) => failed(previous, frame, timeout, stopped),
         // The request, and the generation, are for the next run to answer.
         KustomizationOutcome::Superseded(stopped) => return superseded(previous, frame, stopped),
+        KustomizationOutcome::Settling(waits) => {
+            return health::settling(previous, frame, timeout, waits);
+        }
     };
     let status = &mut told.status;
     status.last_handled_reconcile_at = handled(previous.last_handled_reconcile_at.as_ref(), frame);
@@ -244,36 +257,30 @@ fn applied(
         digest,
         recollected,
         remote_bases,
+        health: _,
         took,
     } = done;
     let mut status = previous.clone();
     status.last_applied_digest.clone_from(recollected);
     let mut page = Page::new(&previous.conditions, frame);
-    page.ready(
-        Reason::ReconciliationSucceeded,
-        &format!("Applied revision: {revision}"),
-    );
-    page.remove(&[Type::Healthy]);
+    let why = Reason::ReconciliationSucceeded;
+    page.ready(why, &format!("Applied revision: {revision}"));
+    let new_revision = previous.last_applied_revision.as_ref() != Some(revision);
+    let passed = health::passed(&mut page, done, new_revision);
     status.conditions = page.conditions;
     status.inventory = Some(typed_inventory(inventory));
     status.last_applied_revision = Some(revision.clone());
     status.last_attempted_revision = Some(revision.clone());
-    remember(
-        &mut status.history,
-        digest,
-        Reason::ReconciliationSucceeded,
-        revision,
-        *took,
-        frame,
-    );
+    remember(&mut status.history, digest, why, revision, *took, frame);
 
     let metadata = metadata(Some(revision));
     let mut events = change_events(changes, &metadata);
     events.extend(change_events(pruned, &metadata));
     events.extend(unpinned(&previous.remote_bases, remote_bases, &metadata));
     status.remote_bases.clone_from(remote_bases);
+    events.extend(passed);
     let news = !events.is_empty()
-        || previous.last_applied_revision.as_ref() != Some(revision)
+        || new_revision
         || !condition::is_true(&previous.conditions, Type::Ready)
         || asked_for(
             &previous.conditions,
@@ -322,7 +329,11 @@ fn failed(
     let soon = why.turn == Turn::Source && !is_told(&previous.conditions, why, &message);
     let warn = !soon && (asked || worth_a_warning(&previous.conditions, why, &message, frame));
     if warn {
-        events.push(Event::warning(why.reason, &message, &metadata));
+        events.push(match why.turn {
+            // As Flux: to wait for what was applied together with it is nothing to be warned of.
+            Turn::Dependency => Event::normal(why.reason, WAITS, &metadata),
+            _ => Event::warning(why.reason, &message, &metadata),
+        });
     }
     let memory = remember_failure(frame, why.turn, warn);
     let next = after(why.turn, memory.failures, frame);
@@ -347,6 +358,7 @@ fn stopped_status(
         attempted.map(|revision| KustomizationProgress::before(reason).words(revision, timeout));
     let mut page = Page::new(&previous.conditions, frame);
     page.failed(&stopped.why, message, progress.as_deref());
+    health::unhealthy(&mut page, reason, stopped.unhealthy.as_deref());
     let mut status = previous.clone();
     status.conditions = page.conditions;
     if let Some(revision) = attempted {
@@ -396,6 +408,7 @@ fn rest(previous: &KustomizationStatus, frame: &Frame<'_>) -> Told<Kustomization
     if condition::is_true(&page.conditions, Type::Ready) {
         page.remove(&[Type::Reconciling]);
     }
+    health::given_up(&mut page);
     status.conditions = page.conditions;
     Told {
         status,
@@ -428,7 +441,7 @@ pub fn typed_inventory(inventory: &Inventory) -> TypedInventory {
     }
 }
 
-fn metadata(revision: Option<&String>) -> BTreeMap<String, String> {
+pub(super) fn metadata(revision: Option<&String>) -> BTreeMap<String, String> {
     revision
         .map(|revision| (format!("{KUSTOMIZE_GROUP}/revision"), revision.clone()))
         .into_iter()

@@ -80,6 +80,7 @@ fn applied(commit: &str, changes: Vec<Change>) -> KustomizationOutcome {
         digest: format!("sha256:{commit}"),
         recollected: None,
         remote_bases: Vec::new(),
+        health: Health::NotAsked,
         took: Duration::from_nanos(176_123_456),
     })
 }
@@ -303,6 +304,7 @@ fn a_kustomization_that_fails_says_whose_turn_it_is() {
     let denied = no(PolicyDenied, Turn::OwnerOrPolicy, account)
         .with_hint("set spec.serviceAccountName to an account in the tenant's namespace");
     let access = no(AccessDenied, Turn::Owner, BLOCKED);
+    let depends = crate::depend::not_ready("dependency 'acme/db' is not ready".into());
     let refused = no(ReconciliationFailed, Turn::Retry, "Service is invalid");
     let down = no(ReconciliationFailed, Turn::Ours, "no API server");
     let mut k = Kustomization::new("kustomization-fails");
@@ -345,6 +347,7 @@ fn a_kustomization_that_fails_says_whose_turn_it_is() {
             &refused,
             Some(NEW),
         ),
+        (15, "what it depends on is not ready", &depends, None),
         (16, "ours to retry: backoff", &down, Some(NEW)),
         (17, "and longer", &down, Some(NEW)),
     ] {
@@ -352,6 +355,77 @@ fn a_kustomization_that_fails_says_whose_turn_it_is() {
     }
     k.run("it goes well again", 18, &applied(NEW, vec![]));
     k.story.compare();
+}
+
+/// What waits for its health since then, after this was done.
+fn settling(commit: &str, minute: i64, changes: Vec<Change>) -> KustomizationOutcome {
+    let KustomizationOutcome::Applied(done) = applied(commit, changes) else {
+        unreachable!()
+    };
+    let since = at(minute);
+    KustomizationOutcome::Settling(Settling { done, since })
+}
+
+/// What has become healthy within a minute.
+fn healthy(commit: &str) -> KustomizationOutcome {
+    let KustomizationOutcome::Applied(done) = applied(commit, vec![]) else {
+        unreachable!()
+    };
+    let health = Health::Passed(MINUTE);
+    KustomizationOutcome::Applied(Applied { health, ..done })
+}
+
+#[test]
+fn a_kustomization_that_waits_for_health_is_neither_ready_nor_failed_until_it_is_known() {
+    let mut k = Kustomization::new("kustomization-health");
+    let created = vec![change("Deployment", "podinfo", Action::Created)];
+    let asked = Frame {
+        requested_at: Some("2026-01-02T03:00:00Z"),
+        ..frame(0, k.memory)
+    };
+    let says = "applied, and not healthy yet: the request is not answered";
+    k.run_as(says, asked, &settling(OLD, 0, created));
+    let since = waiting_since(&k.status, 1, &main_at(OLD), at(1));
+    assert_eq!(since, at(0), "a run that changes nothing waits no longer");
+    assert_eq!(waiting_since(&k.status, 1, &main_at(NEW), at(1)), at(1));
+    assert_eq!(waiting_since(&k.status, 2, &main_at(OLD), at(1)), at(1));
+    k.run(
+        "looked at again, since the process is new",
+        1,
+        &settling(OLD, 0, vec![]),
+    );
+    k.run("healthy", 2, &healthy(OLD));
+    k.run("still healthy at the next run: no news", 12, &healthy(OLD));
+    k.run(
+        "a new revision is waited for",
+        20,
+        &settling(NEW, 20, vec![]),
+    );
+    let late = "timeout waiting for: [Deployment/default/podinfo status: 'InProgress']";
+    let message = format!("health check failed after 9m0s: {late}");
+    let why = Explained::new(Reason::HealthCheckFailed, Turn::Retry, message);
+    let failed = Failed {
+        attempted: Some(main_at(NEW)),
+        digest: Some(format!("sha256:{NEW}")),
+        unhealthy: Some(late.into()),
+        ..Failed::early(why, MINUTE)
+    };
+    k.run(
+        "too late: not applied, and tried again",
+        29,
+        &KustomizationOutcome::Failed(failed),
+    );
+    let since = waiting_since(&k.status, 1, &main_at(NEW), at(31));
+    assert_eq!(since, at(31), "a retry has the whole time again");
+    k.run("waited for again", 31, &settling(NEW, 31, vec![]));
+    let build = Explained::new(Reason::BuildFailed, Turn::NextRevision, "not YAML");
+    let mut other = Kustomization::new("");
+    other.status = k.status.clone();
+    k.run("suspended meanwhile", 32, &KustomizationOutcome::Suspended);
+    k.run("and taken up again", 33, &healthy(NEW));
+    k.story.compare();
+    other.run("", 32, &self::failed(build, Some(NEW)));
+    assert!(condition::find(&other.status.conditions, Type::Healthy).is_none());
 }
 
 #[test]

@@ -26,7 +26,7 @@ use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::cluster::{self, Cluster, Leadership, LeaseConfig};
 use crate::context::Context;
-use crate::controller::{self, Term, Underway, Workers};
+use crate::controller::{self, Term, Underway, Vigils, Workers};
 use crate::git::{Egress, HostRule, Limits, Mirrors};
 use crate::http::probe::Readiness;
 use crate::images::Images;
@@ -312,6 +312,7 @@ async fn context(
         metrics,
         queues,
         underway: Underway::default(),
+        vigils: Vigils::default(),
         mirrors: Arc::new(mirrors),
         egress: Arc::new(Egress::new(args.allow_source_hosts.clone())),
         limits: Limits::default(),

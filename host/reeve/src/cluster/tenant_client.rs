@@ -1,8 +1,9 @@
 //! The only hand that writes what tenants wrote: the ServiceAccount an admitted spec names.
 //!
-//! It is opened by an [`AdmittedSpec`] and nothing else, sends every request as exactly that account, and can do two
-//! things: [`apply`](super::apply) an admitted plan and [`prune`](super::prune) by one. It deliberately has no getter
-//! and no other verb. Opening one costs no connection and no token: the header is the identity.
+//! It is opened by an [`AdmittedSpec`] and nothing else, sends every request as exactly that account, and can do three
+//! things: [`apply`](super::apply) an admitted plan, [`prune`](super::prune) by one, and [watch over](super::vigil) what
+//! became of it. It deliberately has no getter and no other verb. Opening one costs no connection and no token: the
+//! header is the identity.
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use super::Cluster;
 use super::discovery::Discovery;
 use super::error::ObjectError;
 use super::refusal::{Attempt, CallError, Cause};
+use super::vigil::Lookouts;
 use super::wire::{Address, Wire};
 
 /// The cluster, as the ServiceAccount of one Kustomization.
@@ -25,6 +27,7 @@ pub struct TenantClient {
     pub(super) wire: Wire,
     pub(super) discovery: Arc<Discovery>,
     pub(super) concurrency: usize,
+    pub(super) lookouts: Arc<Lookouts>,
     /// Whose labels are on what it applies.
     pub(super) owner: NamespacedName,
     /// Whether what cannot be changed may be deleted and made anew.
@@ -40,6 +43,7 @@ impl Cluster {
             wire: self.own.acting_as(header(&account)),
             discovery: Arc::clone(&self.discovery),
             concurrency: self.concurrency,
+            lookouts: Arc::clone(&self.lookouts),
             owner: spec.id.clone(),
             force: spec.force,
             account,

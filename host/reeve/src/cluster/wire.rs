@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::Stream;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use kube::core::ApiResource;
+use kube::core::{ApiResource, WatchEvent};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -36,6 +37,9 @@ const SLOWEST: Duration = Duration::from_secs(1);
 /// For how long after its start an API server may still refuse what its roles allow: it answers before its authorizer
 /// has read them.
 const WAKING: Duration = Duration::from_secs(10);
+
+/// For how many seconds a watch goes on: less than silence is borne.
+const WATCHED: u32 = 240;
 
 /// One object's address on the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +185,19 @@ impl Wire {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(body.to_string().into_bytes());
         parse(&self.send(request, Attempt::Replace).await?)
+    }
+
+    /// What happens to all objects beside the one at `at`, beginning with what is there; ended by the server in time.
+    pub(super) async fn watch(
+        &self,
+        at: &Address,
+    ) -> Result<impl Stream<Item = kube::Result<WatchEvent<Value>>> + use<>, CallError> {
+        let uri = format!("{}?watch=true&timeoutSeconds={WATCHED}", at.collection()?);
+        let request = Request::get(uri).body(Vec::new());
+        let mut request = request.map_err(|why| CallError::Garbled(why.to_string()))?;
+        identify(request.headers_mut(), self.user.as_ref());
+        let events = self.client.request_events(request).await;
+        events.map_err(|why| not_watched(&why))
     }
 
     async fn send(
@@ -354,6 +371,22 @@ fn unanswered(why: &kube::Error) -> CallError {
         cause = error.source();
     }
     CallError::Unreachable(told.join(": "))
+}
+
+/// The API server's no to a watch, which kube has read already.
+fn not_watched(why: &kube::Error) -> CallError {
+    match why {
+        kube::Error::Api(status) => CallError::Refused(Box::new(Refusal {
+            code: status.code,
+            reason: status.reason.clone(),
+            names_object: false,
+            message: status.message.clone(),
+            causes: Vec::new(),
+            retry_after: None,
+            attempt: Attempt::Get,
+        })),
+        other => unanswered(other),
+    }
 }
 
 fn refusal(

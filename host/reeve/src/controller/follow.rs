@@ -4,6 +4,7 @@
 //! so that nothing is done by a spec that nobody can read. Nothing is deleted from a cluster because of what a watch
 //! says or doesn't: pruning goes by inventories.
 
+mod kustomization;
 mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,7 @@ use reeve_api::policy::Policy;
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
-use reeve_core::index::{Applier, Extension, Source, Target};
+use reeve_core::index::{Extension, Source, Target};
 use reeve_core::plugin::PluginId;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
@@ -192,71 +193,6 @@ impl Followed for GitRepository {
         appliers
             .into_iter()
             .for_each(|id| ctx.queues.kustomizations.wake(id));
-    }
-}
-
-impl Followed for Kustomization {
-    fn put(ctx: &Context, object: Arc<Self>) {
-        let Some(id) = named(object.meta()) else {
-            return;
-        };
-        let reference = &object.spec.source_ref;
-        let namespace = reference
-            .namespace
-            .as_deref()
-            .filter(|text| !text.is_empty());
-        let source = NamespacedName::new(
-            namespace.unwrap_or(id.namespace.as_str()),
-            reference.name.as_str(),
-        );
-        let (before, wake) = ctx.index.write(|known| {
-            match source {
-                Ok(source) => {
-                    let labels = labels(object.meta());
-                    let applier = Applier {
-                        source,
-                        labels,
-                        secrets: BTreeSet::new(),
-                    };
-                    known.touch.apply_kustomization(&id, applier);
-                }
-                // A source without a usable name wakes nobody; the run says what is wrong with it.
-                Err(_) => known.touch.remove_kustomization(&id),
-            }
-            let before = known.kustomizations.insert(id.clone(), Arc::clone(&object));
-            let wake = worth_a_run(before.as_ref(), &object);
-            (before, wake)
-        });
-        let target = Target::Kustomization(id.clone());
-        if is_superseded(before.as_ref(), &object) {
-            ctx.underway.supersede(&target);
-        }
-        if before.is_none() {
-            wake_receivers_naming(ctx, &target);
-        }
-        if wake {
-            ctx.queues.kustomizations.wake(id);
-        }
-    }
-
-    fn gone(ctx: &Context, id: &Id) {
-        let Some(id) = identified(id) else { return };
-        let target = Target::Kustomization(id.clone());
-        ctx.index.write(|known| {
-            known.touch.remove_kustomization(&id);
-            known.kustomizations.remove(&id);
-            known.calls.strikes.forget_kustomization(&id);
-            known.said.forget_kustomization(&id);
-            known.reports.forget(&id);
-            known.passed.remove(&id);
-            known.users.retain(|_, users| {
-                users.remove(&id);
-                !users.is_empty()
-            });
-            known.memory.remove(&target);
-        });
-        ctx.underway.supersede(&target);
-        wake_receivers_naming(ctx, &target);
     }
 }
 

@@ -4,6 +4,8 @@
 //! decides, writes a condition or sleeps. Decisions live in `core`, the outcome is told by `report`.
 
 mod build;
+mod depend;
+mod health;
 mod judge;
 mod recall;
 mod record;
@@ -24,7 +26,7 @@ use reeve_core::plan::Plan;
 use reeve_core::schedule::Next;
 use reeve_core::spec::{SourceRef, Spec};
 use reeve_core::status::{
-    self, Applied, Change, Failed, Frame, KustomizationOutcome, KustomizationProgress,
+    self, Applied, Change, Failed, Frame, Health, KustomizationOutcome, KustomizationProgress,
 };
 use reeve_core::tenancy::{self, Tenant};
 use tokio::time::Instant;
@@ -42,6 +44,8 @@ use crate::transform::{Caller, transform};
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     let course = ctx.underway.begin(Target::Kustomization(id.clone()));
+    // What was waited for is applied anew, or something else is.
+    ctx.vigils.end(id);
     let Some(object) = ctx
         .index
         .read(|known| known.kustomizations.get(id).cloned())
@@ -64,6 +68,14 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     };
     let next = report::kustomization(ctx, &object, &run, outcome).await;
     judge::no_later(ctx, &object, next)
+}
+
+/// A run that only tells what became of what the last one applied; if anything else has changed since, a whole one.
+pub(super) async fn tell(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
+    match health::told(ctx, id).await {
+        Some(next) => next,
+        None => reconcile(ctx, id).await,
+    }
 }
 
 /// Whether the source had an artifact before this process started and has not been looked at since. It is about to
@@ -99,6 +111,9 @@ async fn deliver(
         Ok(None) => return KustomizationOutcome::Suspended,
         Err(why) => return early(ctx, run, why),
     };
+    if let Err(why) = depend::check(ctx, &wanted).await {
+        return early(ctx, run, why);
+    }
     let revision = wanted.stored.artifact.revision.to_string();
     let until = Until {
         deadline: Instant::now() + wanted.spec.timeout,
@@ -120,14 +135,11 @@ async fn deliver(
         };
         // write: as the tenant
         progress.at(KustomizationProgress::DetectingDrift);
-        Ok::<_, Stopped>(apply(ctx, object, &wanted, prepared, &until, run).await)
+        Ok::<_, Stopped>(apply(ctx, object, &wanted, prepared, &until, run, &progress).await)
     };
     let outcome = report::announcing(ctx, &**object, run, &progress, page, work).await;
     match outcome {
-        Ok(Ok(done)) => KustomizationOutcome::Applied(Applied {
-            took: run.took(ctx),
-            ..done
-        }),
+        Ok(Ok(outcome)) => outcome,
         Ok(Err(failed)) => stopped(Failed {
             took: run.took(ctx),
             ..*failed
@@ -334,7 +346,7 @@ fn late() -> Explained {
         .with_hint("split the Kustomization: of a tenant's large ones one is applied at a time")
 }
 
-/// Applies what is wanted and prunes what no longer is, and keeps what has been applied by then.
+/// Applies what is wanted and prunes what no longer is, keeps what has been applied by then, and looks how healthy it is.
 async fn apply(
     ctx: &Arc<Context>,
     object: &Arc<Kustomization>,
@@ -342,14 +354,16 @@ async fn apply(
     prepared: Prepared,
     until: &Until,
     run: &Arc<Run>,
-) -> Result<Applied, Box<Failed>> {
+    progress: &Announced<KustomizationProgress>,
+) -> Result<KustomizationOutcome, Box<Failed>> {
     let (spec, plan) = (&wanted.spec, &prepared.plan);
     match write(ctx, object, wanted, &prepared, until, run).await {
         Ok(mut done) => {
             let changes = [done.changes.as_slice(), &done.pruned].concat();
             let kept = recall::keep(ctx, object, spec, plan, &changes, &done.inventory);
             done.recollected = kept.await;
-            Ok(done)
+            progress.at(KustomizationProgress::CheckingHealth);
+            health::settle(ctx, object, spec, plan, done, until, run).await
         }
         Err(mut failed) => {
             if let Some(inventory) = &failed.inventory {
@@ -417,6 +431,7 @@ async fn write(
         digest: digest.clone(),
         recollected: None,
         remote_bases: remote_bases.clone(),
+        health: Health::NotAsked,
         took: run.took(ctx),
     })
 }

@@ -22,10 +22,19 @@ use reeve_core::schedule::Next;
 
 use crate::observe::WorkQueue;
 
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// Something it depends on may have changed: everything is looked at.
+    Run,
+    /// What it waited for has come to its end: nothing else has happened, and only that is told.
+    Tell,
+}
+
 /// The way to wake a key.
 #[derive(Debug)]
 pub(crate) struct Queue<K> {
-    wakes: mpsc::UnboundedSender<K>,
+    wakes: mpsc::UnboundedSender<(K, Errand)>,
 }
 
 impl<K> Clone for Queue<K> {
@@ -37,7 +46,7 @@ impl<K> Clone for Queue<K> {
 }
 
 /// The end of a queue that [`work`] empties: once for each time that this process leads.
-pub(crate) type Inbox<K> = Arc<Mutex<mpsc::UnboundedReceiver<K>>>;
+pub(crate) type Inbox<K> = Arc<Mutex<mpsc::UnboundedReceiver<(K, Errand)>>>;
 
 impl<K> Queue<K> {
     /// A queue, and its other end.
@@ -49,7 +58,12 @@ impl<K> Queue<K> {
     /// Runs `key` as soon as a worker is free. What is waiting is at most one entry a key.
     pub(crate) fn wake(&self, key: K) {
         // Without a worker the process is on its way out, and nobody needs the wake.
-        let _gone = self.wakes.send(key);
+        let _gone = self.wakes.send((key, Errand::Run));
+    }
+
+    /// Runs `key` as soon as a worker is free, only to tell what it waited for; a whole run that waits already does that.
+    pub(crate) fn nudge(&self, key: K) {
+        let _gone = self.wakes.send((key, Errand::Tell));
     }
 }
 
@@ -115,7 +129,7 @@ pub(crate) async fn work<K, F, R, O>(
 ) where
     K: Clone + Ord + Debug + Send + 'static,
     F: Future<Output = Next> + Send + 'static,
-    R: Fn(K) -> F,
+    R: Fn(K, Errand) -> F,
     O: Fn(&K) -> String,
 {
     let mut inbox = inbox.lock().await;
@@ -128,17 +142,17 @@ pub(crate) async fn work<K, F, R, O>(
             let all = running.len();
             let share = |whose: &str| shares.get(whose).copied().unwrap_or_default();
             let admitted = |whose: &str| pace.admits(share(whose), all);
-            let Some((key, whose, since)) = agenda.take(admitted) else {
+            let Some(taken) = agenda.take(admitted) else {
                 break;
             };
-            *shares.entry(whose.clone()).or_default() += 1;
-            let ticket = seen.taken(since.elapsed());
-            let work = run(key.clone());
+            *shares.entry(taken.whose.clone()).or_default() += 1;
+            let ticket = seen.taken(taken.since.elapsed());
+            let work = run(taken.key.clone(), taken.errand);
             let handle = running.spawn(async move {
                 let _ticket = ticket;
                 work.await
             });
-            ids.insert(handle.id(), (key, whose));
+            ids.insert(handle.id(), (taken.key, taken.whose));
         }
         seen.holds(agenda.waiting());
         tokio::select! {
@@ -151,8 +165,8 @@ pub(crate) async fn work<K, F, R, O>(
                 }
             }
             woken = inbox.recv() => match woken {
-                Some(key) => {
-                    if agenda.wake(key, &owner, Instant::now()) {
+                Some((key, errand)) => {
+                    if agenda.rouse(key, errand, &owner, Instant::now()) {
                         seen.added();
                     }
                 }
@@ -254,7 +268,7 @@ mod tests {
             halt.clone(),
             told(),
             |_: &&str| String::new(),
-            move |key: &'static str| {
+            move |key: &'static str, _| {
                 let (counter, seen) = (Arc::clone(&counter), seen.clone());
                 async move {
                     if key == "bad" && counter.fetch_add(1, Ordering::SeqCst) == 0 {
@@ -292,7 +306,7 @@ mod tests {
             halt.clone(),
             told(),
             owner,
-            move |key: &'static str| {
+            move |key: &'static str, _| {
                 let (seen, hold) = (seen.clone(), hold.clone());
                 async move {
                     if key.starts_with("slow") {
@@ -330,7 +344,7 @@ mod tests {
             first.clone(),
             told(),
             owner,
-            move |key: &'static str| {
+            move |key: &'static str, _| {
                 for_ever.send(key).unwrap();
                 std::future::pending::<Next>()
             },
@@ -349,7 +363,7 @@ mod tests {
             second.clone(),
             told(),
             owner,
-            move |key: &'static str| {
+            move |key: &'static str, _| {
                 begun.send(key).unwrap();
                 std::future::ready(Next::Watch)
             },

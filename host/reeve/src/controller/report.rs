@@ -13,14 +13,16 @@ use std::time::Duration;
 
 use kube::core::object::HasStatus;
 use reeve_api::kustomization::Kustomization;
-use reeve_api::name::{PolicyName, TenantName};
+use reeve_api::name::{NamespacedName, PolicyName, TenantName};
 use reeve_api::plugin::PluginStatus;
 use reeve_api::policy::{Mode, Policy};
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
 use reeve_core::admit::{self, Answers, Denied, Rules};
+use reeve_core::depend;
 use reeve_core::failure::{Explained, chain};
+use reeve_core::index::Target;
 use reeve_core::inventory::{self, Inventory};
 use reeve_core::plugin::PluginId;
 use reeve_core::schedule::Next;
@@ -86,6 +88,13 @@ pub(super) async fn kustomization(
     let told = status::tell_kustomization(&previous, &frame, timeout, &outcome);
     let (ending, revision) = match &outcome {
         KustomizationOutcome::Applied(done) => (Ending::Succeeded, Some(done.revision.as_str())),
+        KustomizationOutcome::Settling(waits) => {
+            let message = "what was applied is not healthy yet";
+            (
+                Ending::Waiting { message },
+                Some(waits.done.revision.as_str()),
+            )
+        }
         KustomizationOutcome::Withdrawn { .. } => (Ending::Succeeded, None),
         KustomizationOutcome::Suspended => (Ending::Suspended, None),
         KustomizationOutcome::Superseded(stopped) => {
@@ -96,7 +105,22 @@ pub(super) async fn kustomization(
             (failed(&stopped.why), stopped.attempted.as_deref())
         }
     };
-    finish(ctx, object, run, told, ending, revision).await
+    let news = depend::has_news(object.status.as_ref(), Some(&told.status));
+    let next = finish(ctx, object, run, told, ending, revision).await;
+    if let Some(Target::Kustomization(id)) = run.target().filter(|_| news) {
+        wake_waiting_for(ctx, id);
+    }
+    next
+}
+
+/// Wakes the Kustomizations that wait for this one to be ready.
+pub(super) fn wake_waiting_for(ctx: &Context, id: &NamespacedName) {
+    let waiting: Vec<NamespacedName> = ctx
+        .index
+        .read(|known| known.touch.waiting_for(id).cloned().collect());
+    waiting
+        .into_iter()
+        .for_each(|id| ctx.queues.kustomizations.wake(id));
 }
 
 /// Tells what came of a run of a Receiver.

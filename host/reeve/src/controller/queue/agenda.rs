@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use reeve_core::schedule::Next;
 use tokio::time::Instant;
 
+use super::Errand;
+
 /// Keys by what they wait for.
 pub(super) struct Agenda<K> {
     /// Of each owner those that wait for a worker, in order.
@@ -17,9 +19,19 @@ pub(super) struct Agenda<K> {
     /// Since when each of them waits.
     waiting: BTreeMap<K, Instant>,
     running: BTreeSet<K>,
+    /// Those that wait only because they were nudged.
+    nudged: BTreeSet<K>,
     again: BTreeMap<K, Instant>,
     later: BTreeSet<(Instant, K)>,
     times: BTreeMap<K, Instant>,
+}
+
+/// A key whose turn it is.
+pub(super) struct Taken<K> {
+    pub(super) key: K,
+    pub(super) whose: String,
+    pub(super) since: Instant,
+    pub(super) errand: Errand,
 }
 
 impl<K> Default for Agenda<K> {
@@ -29,6 +41,7 @@ impl<K> Default for Agenda<K> {
             turns: VecDeque::new(),
             waiting: BTreeMap::new(),
             running: BTreeSet::new(),
+            nudged: BTreeSet::new(),
             again: BTreeMap::new(),
             later: BTreeSet::new(),
             times: BTreeMap::new(),
@@ -43,10 +56,39 @@ impl<K: Clone + Ord> Agenda<K> {
     }
 
     /// Whether that made it wait: it may do so already.
-    pub(super) fn wake(&mut self, key: K, owner: impl Fn(&K) -> String, now: Instant) -> bool {
+    pub(super) fn rouse(
+        &mut self,
+        key: K,
+        errand: Errand,
+        owner: impl Fn(&K) -> String,
+        now: Instant,
+    ) -> bool {
+        match errand {
+            Errand::Run => self.wake(key, owner, now),
+            Errand::Tell => self.nudge(key, owner, now),
+        }
+    }
+
+    fn wake(&mut self, key: K, owner: impl Fn(&K) -> String, now: Instant) -> bool {
+        self.nudged.remove(&key);
+        self.line_up(key, owner, now)
+    }
+
+    /// One that has only a result to tell: a run that it waits for already will do.
+    fn nudge(&mut self, key: K, owner: impl Fn(&K) -> String, now: Instant) -> bool {
+        if !self.is_lined_up(&key) {
+            self.nudged.insert(key.clone());
+        }
+        self.line_up(key, owner, now)
+    }
+
+    fn is_lined_up(&self, key: &K) -> bool {
+        self.again.contains_key(key) || self.waiting.contains_key(key)
+    }
+
+    fn line_up(&mut self, key: K, owner: impl Fn(&K) -> String, now: Instant) -> bool {
         self.forget_time(&key);
-        let already = self.again.contains_key(&key) || self.waiting.contains_key(&key);
-        if already {
+        if self.is_lined_up(&key) {
             return false;
         }
         if self.running.contains(&key) {
@@ -64,7 +106,7 @@ impl<K: Clone + Ord> Agenda<K> {
     }
 
     /// The first of the first owner that is admitted, whose it is, and since when it waits.
-    pub(super) fn take(&mut self, admitted: impl Fn(&str) -> bool) -> Option<(K, String, Instant)> {
+    pub(super) fn take(&mut self, admitted: impl Fn(&str) -> bool) -> Option<Taken<K>> {
         let at = self.turns.iter().position(|whose| admitted(whose))?;
         let whose = self.turns.remove(at)?;
         let line = self.ready.get_mut(&whose)?;
@@ -76,14 +118,23 @@ impl<K: Clone + Ord> Agenda<K> {
         }
         let since = self.waiting.remove(&key)?;
         self.running.insert(key.clone());
-        Some((key, whose, since))
+        let errand = match self.nudged.remove(&key) {
+            true => Errand::Tell,
+            false => Errand::Run,
+        };
+        Some(Taken {
+            key,
+            whose,
+            since,
+            errand,
+        })
     }
 
     /// Its run is over; it waits again if it was woken meanwhile, or until its time.
     pub(super) fn ended(&mut self, key: K, owner: impl Fn(&K) -> String, next: Next, now: Instant) {
         self.running.remove(&key);
         if let Some(since) = self.again.remove(&key) {
-            let _was_counted = self.wake(key, owner, since);
+            let _was_counted = self.line_up(key, owner, since);
         } else if let Next::After(wait) = next {
             let due = now + wait;
             self.times.insert(key.clone(), due);
@@ -131,7 +182,7 @@ mod tests {
     }
 
     fn taken(agenda: &mut Agenda<&'static str>) -> Option<&'static str> {
-        agenda.take(|_| true).map(|(key, ..)| key)
+        agenda.take(|_| true).map(|taken| taken.key)
     }
 
     #[test]
@@ -169,6 +220,32 @@ mod tests {
     }
 
     #[test]
+    fn a_nudge_is_forgotten_over_a_wake_and_never_the_other_way_round() {
+        let mut agenda = Agenda::default();
+        let errand = |agenda: &mut Agenda<&'static str>| {
+            let taken = agenda.take(|_| true).unwrap();
+            agenda.ended(taken.key, owner, Next::Watch, now());
+            taken.errand
+        };
+        agenda.nudge("a", owner, now());
+        assert_eq!(errand(&mut agenda), Errand::Tell);
+        agenda.nudge("a", owner, now());
+        agenda.wake("a", owner, now());
+        assert_eq!(errand(&mut agenda), Errand::Run);
+        agenda.wake("a", owner, now());
+        agenda.nudge("a", owner, now());
+        assert_eq!(errand(&mut agenda), Errand::Run);
+        // nudged while it runs: what it has to tell is told by a run of its own
+        agenda.wake("a", owner, now());
+        let taken = agenda.take(|_| true).unwrap();
+        assert_eq!(taken.errand, Errand::Run);
+        agenda.nudge("a", owner, now());
+        agenda.ended("a", owner, Next::After(Duration::from_secs(9)), now());
+        assert_eq!(errand(&mut agenda), Errand::Tell);
+        assert_eq!(agenda.due(), None);
+    }
+
+    #[test]
     fn owners_take_turns_and_one_that_is_not_admitted_is_passed_over() {
         let mut agenda = Agenda::default();
         for key in ["a/1", "a/2", "a/3", "b/1", "c/1"] {
@@ -179,7 +256,7 @@ mod tests {
         assert_eq!(order, ["a/1", "b/1", "c/1", "a/2", "a/3"]);
         agenda.wake("a/4", owner, now());
         agenda.wake("b/2", owner, now());
-        let other = agenda.take(|whose| whose != "a").map(|(key, ..)| key);
+        let other = agenda.take(|whose| whose != "a").map(|taken| taken.key);
         assert_eq!(other, Some("b/2"));
         assert_eq!(agenda.waiting(), 1);
     }

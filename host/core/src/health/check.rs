@@ -1,0 +1,121 @@
+//! Which objects have to be healthy before a Kustomization is ready.
+//!
+//! With `wait` all that was applied, but what its owner asked to leave alone; else what `healthChecks` names. Never the
+//! Kustomization itself, which would wait for its own end. What it deliberately doesn't: look at any of them.
+
+use std::collections::BTreeSet;
+
+use reeve_api::KUSTOMIZE_GROUP;
+use reeve_api::name::NamespacedName;
+use serde_json::Value;
+
+use crate::inventory::{Entry, ObjectId};
+use crate::plan::{Plan, Scope, Scopes};
+use crate::spec::{Named, Spec};
+use crate::status::{Action, Change};
+
+/// One object whose health is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Which, and in which version it is read.
+    pub entry: Entry,
+    /// Whether it is well when it is gone: a Job that is deleted some time after it has finished.
+    pub may_vanish: bool,
+}
+
+/// What has to be healthy now that `plan` was applied, with these `changes`; None: nothing is asked for.
+///
+/// What is well as soon as it is there, and was just seen to be there, is left out.
+pub fn checks<S>(
+    spec: &Spec,
+    plan: &Plan<S>,
+    changes: &[Change],
+    scopes: &Scopes,
+) -> Option<Vec<Check>> {
+    if !spec.health.is_asked_for() || (spec.health.wait && plan.objects().next().is_none()) {
+        return None;
+    }
+    let vanishing: BTreeSet<&ObjectId> = plan
+        .objects()
+        .filter(|planned| removes_itself(planned.manifest()))
+        .map(|planned| planned.id())
+        .collect();
+    let wanted: Vec<Entry> = match spec.health.wait {
+        true => {
+            let skipped = |change: &&Change| change.action == Action::Skipped;
+            let skipped: BTreeSet<&ObjectId> =
+                changes.iter().filter(skipped).map(|c| &c.id).collect();
+            let asked = plan.objects().map(|planned| planned.entry());
+            let asked =
+                asked.filter(|one| !skipped.contains(&one.id) && !is_well_once_there(&one.id));
+            asked.collect()
+        }
+        false => {
+            let named = spec.health.checks.iter();
+            named.map(|one| entry(one, &spec.id, scopes)).collect()
+        }
+    };
+    let wanted = wanted.into_iter().filter(|one| !is(&one.id, &spec.id));
+    let check = |entry: Entry| Check {
+        may_vanish: vanishing.contains(&entry.id),
+        entry,
+    };
+    Some(wanted.map(check).collect())
+}
+
+/// Kinds that nothing acts on: to be there is all they can do.
+fn is_well_once_there(id: &ObjectId) -> bool {
+    matches!(
+        (id.group.as_str(), id.kind.as_str()),
+        (
+            "",
+            "ConfigMap" | "Secret" | "ServiceAccount" | "LimitRange" | "Endpoints"
+        ) | (
+            "rbac.authorization.k8s.io",
+            "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding"
+        ) | ("networking.k8s.io", "NetworkPolicy")
+            | ("scheduling.k8s.io", "PriorityClass")
+    )
+}
+
+/// The object that is named, where it would be: one of a kind that lives in no namespace has none, whatever is said.
+fn entry(named: &Named, of: &NamespacedName, scopes: &Scopes) -> Entry {
+    let Named {
+        group,
+        version,
+        kind,
+        name,
+        namespace,
+    } = named;
+    let namespace = match (scopes.scope(group, kind), namespace) {
+        (Some(Scope::Cluster), _) => String::new(),
+        (_, Some(set)) => set.to_string(),
+        (_, None) => of.namespace.to_string(),
+    };
+    Entry {
+        id: ObjectId {
+            namespace,
+            name: name.clone(),
+            group: group.clone(),
+            kind: kind.clone(),
+        },
+        version: version.clone(),
+    }
+}
+
+fn is(id: &ObjectId, kustomization: &NamespacedName) -> bool {
+    id.kind == "Kustomization"
+        && id.group == KUSTOMIZE_GROUP
+        && id.namespace == kustomization.namespace.as_str()
+        && id.name == kustomization.name.as_str()
+}
+
+fn removes_itself(manifest: &Value) -> bool {
+    let is = |key: &str, value: &str| manifest.get(key).and_then(Value::as_str) == Some(value);
+    is("kind", "Job")
+        && is("apiVersion", "batch/v1")
+        && manifest.pointer("/spec/ttlSecondsAfterFinished").is_some()
+}
+
+#[cfg(test)]
+mod tests;

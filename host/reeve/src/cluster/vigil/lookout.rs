@@ -1,0 +1,274 @@
+//! One watch a kind, namespace and account, shared by all who look out for objects there.
+//!
+//! A watch begins with what is there, so that nothing is missed when it begins anew, and ends when nobody looks out
+//! any more. There are only so many, of one account and in all: a connection each. It deliberately keeps of an object
+//! nothing but what its state amounts to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use kube::core::WatchEvent;
+use reeve_core::health::{Seen, verdict};
+use reeve_core::inventory::ObjectId;
+use serde_json::Value;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+
+use crate::cluster::refusal::{CallError, Cause};
+use crate::cluster::wire::{Address, Wire};
+
+/// How many watches there are at most.
+const MOST: usize = 256;
+/// How many of them are one account's.
+const MOST_OF_ONE: usize = 8;
+/// How many objects are looked at at a time for one account.
+const LOOKS_OF_ONE: usize = 4;
+/// How many are in all.
+const LOOKS: usize = 32;
+/// How soon a watch that broke off begins anew.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// The watches there are, and whose turn it is to look.
+#[derive(Debug)]
+pub(in crate::cluster) struct Lookouts {
+    watches: Mutex<BTreeMap<Key, Weak<Lookout>>>,
+    turns: Mutex<BTreeMap<String, Weak<Semaphore>>>,
+    looks: Semaphore,
+}
+
+/// Account, path of the kind, namespace.
+type Key = (String, String, Option<String>);
+
+/// Held while an object is looked at.
+pub(super) struct Turn<'a> {
+    _own: Option<OwnedSemaphorePermit>,
+    _all: Option<tokio::sync::SemaphorePermit<'a>>,
+}
+
+/// One watch.
+#[derive(Debug)]
+pub(super) struct Lookout {
+    readers: Arc<Readers>,
+    task: AbortHandle,
+}
+
+/// Who is told what a watch shows.
+#[derive(Debug, Default)]
+struct Readers {
+    desks: Mutex<Vec<(Weak<Desk>, BTreeSet<ObjectId>)>>,
+    /// The account may not watch: nothing will be shown.
+    refused: AtomicBool,
+}
+
+/// Where what watches show is laid down for one vigil: of each object the latest.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    latest: Mutex<BTreeMap<ObjectId, Seen>>,
+    bell: Notify,
+}
+
+impl Default for Lookouts {
+    fn default() -> Self {
+        Self {
+            watches: Mutex::default(),
+            turns: Mutex::default(),
+            looks: Semaphore::new(LOOKS),
+        }
+    }
+}
+
+impl Lookouts {
+    /// The watch over objects beside the one at `at`; None: there are too many already.
+    pub(super) fn over(&self, account: &str, wire: &Wire, at: Address) -> Option<Arc<Lookout>> {
+        let path = format!("{}/{}", at.resource.api_version, at.resource.plural);
+        let key: Key = (account.to_owned(), path, at.namespace.clone());
+        let mut watches = lock(&self.watches);
+        if let Some(there) = watches.get(&key).and_then(Weak::upgrade) {
+            return Some(there);
+        }
+        watches.retain(|_, lookout| lookout.strong_count() > 0);
+        let own = watches.keys().filter(|(whose, ..)| whose == account);
+        if watches.len() >= MOST || own.count() >= MOST_OF_ONE {
+            return None;
+        }
+        let readers = Arc::new(Readers::default());
+        let task = tokio::spawn(watch(wire.clone(), at, Arc::clone(&readers)));
+        let task = task.abort_handle();
+        let lookout = Arc::new(Lookout { readers, task });
+        watches.insert(key, Arc::downgrade(&lookout));
+        Some(lookout)
+    }
+
+    /// Waits until an object may be looked at for this account.
+    pub(super) async fn turn(&self, account: &str) -> Turn<'_> {
+        let own = {
+            let mut turns = lock(&self.turns);
+            let known = turns.get(account).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                turns.retain(|_, semaphore| semaphore.strong_count() > 0);
+                let own = Arc::new(Semaphore::new(LOOKS_OF_ONE));
+                turns.insert(account.to_owned(), Arc::downgrade(&own));
+                own
+            })
+        };
+        Turn {
+            // Neither is ever closed.
+            _own: own.acquire_owned().await.ok(),
+            _all: self.looks.acquire().await.ok(),
+        }
+    }
+}
+
+impl Lookout {
+    /// Lays what becomes of these objects down on `desk`, for as long as that is there.
+    pub(super) fn tell(&self, desk: &Arc<Desk>, objects: BTreeSet<ObjectId>) {
+        let mut desks = lock(&self.readers.desks);
+        desks.retain(|(desk, _)| desk.strong_count() > 0);
+        desks.push((Arc::downgrade(desk), objects));
+    }
+
+    /// Whether it shows anything.
+    pub(super) fn sees(&self) -> bool {
+        !self.readers.refused.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Lookout {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Readers {
+    /// The object of that name is like this now; None: it is gone.
+    fn show(&self, name: &str, object: Option<&Value>) {
+        for (desk, objects) in lock(&self.desks).iter() {
+            let Some(desk) = desk.upgrade() else { continue };
+            for id in objects.iter().filter(|id| id.name == name) {
+                let seen = object.map_or(Seen::NotFound, |object| Seen::Is(verdict(object)));
+                lock(&desk.latest).insert(id.clone(), seen);
+                desk.bell.notify_one();
+            }
+        }
+    }
+
+    fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+        // Whoever relied on it looks again by itself.
+        for (desk, _) in lock(&self.desks).iter() {
+            if let Some(desk) = desk.upgrade() {
+                desk.bell.notify_one();
+            }
+        }
+    }
+}
+
+impl Desk {
+    /// Waits until something was laid down.
+    pub(super) async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
+    /// What was laid down.
+    pub(super) fn taken(&self) -> BTreeMap<ObjectId, Seen> {
+        std::mem::take(&mut lock(&self.latest))
+    }
+}
+
+/// Tells what happens, until nobody looks out or the account may not.
+async fn watch(wire: Wire, at: Address, readers: Arc<Readers>) {
+    loop {
+        match wire.watch(&at).await {
+            Ok(events) => {
+                let mut events = std::pin::pin!(events);
+                while let Some(event) = events.next().await {
+                    match event {
+                        Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
+                            readers.show(name(&object), Some(&object));
+                        }
+                        Ok(WatchEvent::Deleted(object)) => {
+                            readers.show(name(&object), None);
+                        }
+                        Ok(WatchEvent::Bookmark(_)) => {}
+                        Ok(WatchEvent::Error(_)) | Err(_) => break,
+                    }
+                }
+            }
+            Err(why) if is_final(&why) => return readers.refuse(),
+            Err(why) => tracing::debug!(error = %why, "watching broke off, it begins anew"),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+fn name(object: &Value) -> &str {
+    let name = object.pointer("/metadata/name").and_then(Value::as_str);
+    name.unwrap_or_default()
+}
+
+/// Whether watching again would be refused again: the account lacks the right, or the kind the verb.
+fn is_final(why: &CallError) -> bool {
+    match why {
+        CallError::Refused(refusal) => !matches!(
+            refusal.cause(),
+            Cause::Unavailable | Cause::Conflict | Cause::Unauthorized
+        ),
+        _ => false,
+    }
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> ObjectId {
+        ObjectId {
+            namespace: "acme".into(),
+            name: name.into(),
+            group: String::new(),
+            kind: "Pod".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_desk_holds_the_latest_of_each_object_it_asked_for() {
+        let (readers, desk) = (Readers::default(), Arc::new(Desk::default()));
+        lock(&readers.desks).push((Arc::downgrade(&desk), [id("a"), id("b")].into()));
+        let pod = |phase: &str| serde_json::json!({"apiVersion": "v1", "kind": "Pod", "status": {"phase": phase}});
+        for (name, phase) in [("a", "Pending"), ("other", "Pending"), ("a", "Succeeded")] {
+            readers.show(name, Some(&pod(phase)));
+        }
+        readers.show("b", None);
+        desk.rung().await;
+        let done = Seen::Is(verdict(&pod("Succeeded")));
+        let want = [(id("a"), done), (id("b"), Seen::NotFound)];
+        assert_eq!(desk.taken(), want.into());
+        assert!(desk.taken().is_empty());
+        readers.refuse();
+        desk.rung().await;
+        assert!(desk.taken().is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_accounts_looks_wait_for_each_other_and_for_nobody_elses() {
+        let lookouts = Lookouts::default();
+        let mut held = Vec::new();
+        for _ in 0..LOOKS_OF_ONE {
+            held.push(lookouts.turn("a").await);
+        }
+        let waits = tokio::time::timeout(Duration::ZERO, lookouts.turn("a")).await;
+        assert!(waits.is_err());
+        let other = tokio::time::timeout(Duration::ZERO, lookouts.turn("b")).await;
+        assert!(other.is_ok());
+        held.pop();
+        let next = tokio::time::timeout(Duration::ZERO, lookouts.turn("a")).await;
+        assert!(next.is_ok());
+    }
+}

@@ -1,0 +1,89 @@
+//! Kustomizations: who applies what, and who waits for whom.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kube::Resource as _;
+use reeve_api::kustomization::Kustomization;
+use reeve_api::name::NamespacedName;
+use reeve_core::depend;
+use reeve_core::index::{Applier, Target};
+
+use super::{
+    Followed, identified, is_superseded, labels, named, wake_receivers_naming, worth_a_run,
+};
+use crate::cluster::Id;
+use crate::context::Context;
+use crate::controller::report::wake_waiting_for;
+
+impl Followed for Kustomization {
+    fn put(ctx: &Context, object: Arc<Self>) {
+        let Some(id) = named(object.meta()) else {
+            return;
+        };
+        let reference = &object.spec.source_ref;
+        let namespace = reference
+            .namespace
+            .as_deref()
+            .filter(|text| !text.is_empty());
+        let source = NamespacedName::new(
+            namespace.unwrap_or(id.namespace.as_str()),
+            reference.name.as_str(),
+        );
+        let (before, wake) = ctx.index.write(|known| {
+            match source {
+                Ok(source) => {
+                    let labels = labels(object.meta());
+                    let applier = Applier {
+                        source,
+                        labels,
+                        secrets: BTreeSet::new(),
+                    };
+                    known.touch.apply_kustomization(&id, applier);
+                }
+                // A source without a usable name wakes nobody; the run says what is wrong with it.
+                Err(_) => known.touch.remove_kustomization(&id),
+            }
+            let before = known.kustomizations.insert(id.clone(), Arc::clone(&object));
+            let wake = worth_a_run(before.as_ref(), &object);
+            (before, wake)
+        });
+        let target = Target::Kustomization(id.clone());
+        if is_superseded(before.as_ref(), &object) {
+            ctx.underway.supersede(&target);
+        }
+        if before.is_none() {
+            wake_receivers_naming(ctx, &target);
+        }
+        let told = before.as_ref().and_then(|before| before.status.as_ref());
+        if wake || depend::has_news(told, object.status.as_ref()) {
+            wake_waiting_for(ctx, &id);
+        }
+        if wake {
+            ctx.queues.kustomizations.wake(id);
+        }
+    }
+
+    fn gone(ctx: &Context, id: &Id) {
+        let Some(id) = identified(id) else { return };
+        let target = Target::Kustomization(id.clone());
+        ctx.index.write(|known| {
+            known.touch.remove_kustomization(&id);
+            known.touch.waits_no_more(&id);
+            known.kustomizations.remove(&id);
+            known.calls.strikes.forget_kustomization(&id);
+            known.said.forget_kustomization(&id);
+            known.reports.forget(&id);
+            known.passed.remove(&id);
+            known.users.retain(|_, users| {
+                users.remove(&id);
+                !users.is_empty()
+            });
+            known.memory.remove(&target);
+        });
+        ctx.underway.supersede(&target);
+        ctx.vigils.end(&id);
+        wake_receivers_naming(ctx, &target);
+        wake_waiting_for(ctx, &id);
+    }
+}

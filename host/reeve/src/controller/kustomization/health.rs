@@ -1,0 +1,187 @@
+//! What was applied becomes healthy, or doesn't; and no worker is held meanwhile.
+//!
+//! A run looks once. When all is well then, it ends as ever; else it ends with what is waited for in the status, a vigil
+//! watches over the objects, and a run that only tells comes when that has ended. What is healthy is `core::health`'s to
+//! say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+use reeve_api::RECONCILE_REQUEST;
+use reeve_api::duration::Duration as GoDuration;
+use reeve_api::kustomization::Kustomization;
+use reeve_api::name::NamespacedName;
+use reeve_api::reason::Reason;
+use reeve_core::admit::AdmittedSpec;
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::health;
+use reeve_core::index::Target;
+use reeve_core::plan::{Admitted, Plan};
+use reeve_core::schedule::{self, Next};
+use reeve_core::status::{self, Applied, Failed, Health, KustomizationOutcome, Settling};
+use tokio::time::Instant;
+
+use super::judge;
+use crate::cluster::{Looks, TenantClient, Until, Vigil};
+use crate::context::Context;
+use crate::controller::report::{self, Run};
+use crate::controller::vigils::{Course, Over, Ticket};
+use crate::index::Edition;
+
+/// How long the look takes at most that a run makes itself; what it didn't come to is looked at by the vigil.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+/// How soon a vigil is asked after that has not ended.
+const LATER: Duration = Duration::from_secs(60);
+
+/// Looks at what was applied, and begins to watch over it if it is not all well.
+pub(super) async fn settle(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    spec: &AdmittedSpec,
+    plan: &Plan<Admitted>,
+    done: Applied,
+    until: &Until,
+    run: &Run,
+) -> Result<KustomizationOutcome, Box<Failed>> {
+    let scopes = ctx.cluster.scopes().await;
+    let changes = [done.changes.as_slice(), &done.pruned].concat();
+    let took = run.took(ctx);
+    let Some(checks) = health::checks(spec, plan, &changes, &scopes) else {
+        return Ok(KustomizationOutcome::Applied(Applied { took, ..done }));
+    };
+    let client = ctx.cluster.as_tenant(spec);
+    let soon = Until {
+        deadline: until.deadline.min(Instant::now() + FIRST_LOOK),
+        over: until.over.clone(),
+    };
+    let looks = client.look(checks, &soon).await;
+    let since = since(ctx, object, &done);
+    let over = Over {
+        edition: Edition::of(&object.metadata),
+        requested: object.annotations().get(RECONCILE_REQUEST).cloned(),
+        done: Applied { took, ..done },
+        since,
+    };
+    match looks.end() {
+        Some(end) => match ended(ctx, over, end) {
+            KustomizationOutcome::Failed(failed) => Err(Box::new(failed)),
+            well => Ok(well),
+        },
+        None => {
+            let mut over = over;
+            let settling = Settling {
+                done: over.done.clone(),
+                since,
+            };
+            // They are told now, not once more when all is well.
+            over.done.changes.clear();
+            over.done.pruned.clear();
+            watch(ctx, spec, client, looks, over);
+            Ok(KustomizationOutcome::Settling(settling))
+        }
+    }
+}
+
+/// Since when this is waited for: a run that changed nothing goes on with the wait of the last.
+fn since(ctx: &Context, object: &Kustomization, done: &Applied) -> jiff::Timestamp {
+    let now = ctx.clock.now();
+    let mut all = done.changes.iter().chain(&done.pruned);
+    let changed = all.any(|change| change.action.is_change());
+    match &object.status {
+        Some(status) if !changed => {
+            let generation = object.metadata.generation.unwrap_or_default();
+            status::waiting_since(status, generation, &done.revision, now)
+        }
+        _ => now,
+    }
+}
+
+/// Watches over what was looked at, in a task of its own.
+fn watch(ctx: &Arc<Context>, spec: &AdmittedSpec, client: TenantClient, looks: Looks, over: Over) {
+    let passed = ctx.clock.now().duration_since(over.since).unsigned_abs();
+    let deadline = Instant::now() + spec.timeout.saturating_sub(passed);
+    let (id, queue) = (spec.id.clone(), ctx.queues.kustomizations.clone());
+    let begin = |ticket: Ticket| {
+        let id = id.clone();
+        let task = async move {
+            let end = client.watch_over(looks, deadline).await;
+            if ticket.ends(end) {
+                queue.nudge(id);
+            }
+        };
+        tokio::spawn(task).abort_handle()
+    };
+    ctx.vigils.begin(&spec.id, over, begin);
+}
+
+/// What became of what was watched over, told; None: there is nothing to tell, and something else to do.
+pub(super) async fn told(ctx: &Arc<Context>, id: &NamespacedName) -> Option<Next> {
+    let (over, end) = match ctx.vigils.course(id) {
+        Course::Nothing => return None,
+        Course::Waiting => return Some(Next::After(LATER)),
+        Course::Ended(over, end) => (*over, end),
+    };
+    let object = ctx
+        .index
+        .read(|known| known.kustomizations.get(id).cloned())?;
+    if !is_about(ctx, &object, &over) {
+        return None;
+    }
+    let run = Run::begin(ctx, Target::Kustomization(id.clone()), &*object);
+    let outcome = ended(ctx, over, end);
+    let next = report::kustomization(ctx, &object, &run, outcome).await;
+    Some(judge::no_later(ctx, &object, next))
+}
+
+/// Whether what was watched over is what is wanted now.
+fn is_about(ctx: &Context, object: &Kustomization, over: &Over) -> bool {
+    let meta = &object.metadata;
+    let stored = || {
+        let id = NamespacedName::new(meta.namespace.clone()?, meta.name.clone()?).ok()?;
+        ctx.index.read(|known| {
+            let source = known.touch.source_of(&id)?;
+            let artifact = &known.stored.get(source)?.artifact;
+            Some(artifact.revision.to_string())
+        })
+    };
+    Edition::of(meta) == over.edition
+        && meta.deletion_timestamp.is_none()
+        && object.annotations().get(RECONCILE_REQUEST) == over.requested.as_ref()
+        && stored().as_ref() == Some(&over.done.revision)
+}
+
+/// What a run came to whose objects have become healthy, or won't.
+fn ended(ctx: &Context, over: Over, end: Vigil) -> KustomizationOutcome {
+    let Over { done, since, .. } = over;
+    let waited = ctx.clock.now().duration_since(since).unsigned_abs();
+    let took = done.took.saturating_add(waited);
+    match end {
+        Vigil::Well => KustomizationOutcome::Applied(Applied {
+            health: Health::Passed(waited),
+            took,
+            ..done
+        }),
+        Vigil::Unwell(why) => {
+            // Whole seconds: the same failure is told in the same words at the next try.
+            let after = match waited.as_secs() {
+                0 => schedule::rounded(waited),
+                seconds => Duration::from_secs(seconds),
+            };
+            let after = GoDuration::from(after);
+            let message = format!("health check failed after {after}: {why}");
+            KustomizationOutcome::Failed(Failed {
+                attempted: Some(done.revision),
+                changes: [done.changes, done.pruned].concat(),
+                inventory: Some(done.inventory),
+                digest: Some(done.digest),
+                recollected: done.recollected,
+                unhealthy: Some(why),
+                ..Failed::early(
+                    Explained::new(Reason::HealthCheckFailed, Turn::Retry, message),
+                    took,
+                )
+            })
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What was applied and is waited for, while no worker is held.
+//!
+//! A vigil is a task that watches over the objects of one Kustomization until they are well, one has failed or time is
+//! up; then the Kustomization is nudged, and its next run tells. Any other run ends it: what it applied may be something
+//! else by then. Everything that has to survive the process stands in the status. It deliberately judges nothing
+//! (`core::health` does) and writes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use reeve_api::name::NamespacedName;
+use reeve_core::status::Applied;
+use tokio::task::AbortHandle;
+
+use crate::cluster::Vigil as End;
+use crate::index::Edition;
+
+/// The vigils there are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Vigils(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    all: BTreeMap<NamespacedName, Kept>,
+    begun: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    number: u64,
+    over: Over,
+    task: AbortHandle,
+    end: Option<End>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What is watched over.
+#[derive(Debug, Clone)]
+pub(super) struct Over {
+    /// The object that asked for it.
+    pub(super) edition: Edition,
+    /// The request for a run that it answers.
+    pub(super) requested: Option<String>,
+    /// What was applied.
+    pub(super) done: Applied,
+    /// Since when it is waited for.
+    pub(super) since: Timestamp,
+}
+
+/// How far a vigil is.
+pub(super) enum Course {
+    /// There is none.
+    Nothing,
+    /// It goes on.
+    Waiting,
+    /// It has ended, and is over with this.
+    Ended(Box<Over>, End),
+}
+
+/// The name under which a vigil's task ends it.
+#[derive(Debug, Clone)]
+pub(super) struct Ticket {
+    vigils: Vigils,
+    id: NamespacedName,
+    number: u64,
+}
+
+impl Vigils {
+    /// Begins one in the place of any other of `id`; `task` spawns it.
+    pub(super) fn begin(
+        &self,
+        id: &NamespacedName,
+        over: Over,
+        task: impl FnOnce(Ticket) -> AbortHandle,
+    ) {
+        // Held while it is spawned: it cannot end before it is known.
+        let mut known = self.lock();
+        known.begun += 1;
+        let number = known.begun;
+        let task = task(Ticket {
+            vigils: self.clone(),
+            id: id.clone(),
+            number,
+        });
+        let kept = Kept {
+            number,
+            over,
+            task,
+            end: None,
+        };
+        known.all.insert(id.clone(), kept);
+    }
+
+    /// Nobody waits for it any more.
+    pub(super) fn end(&self, id: &NamespacedName) {
+        let ended = self.lock().all.remove(id);
+        drop(ended);
+    }
+
+    /// How far the one of `id` is; one that has ended is told once.
+    pub(super) fn course(&self, id: &NamespacedName) -> Course {
+        let mut known = self.lock();
+        let Some(kept) = known.all.get_mut(id) else {
+            return Course::Nothing;
+        };
+        let Some(end) = kept.end.take() else {
+            return Course::Waiting;
+        };
+        let over = Box::new(kept.over.clone());
+        let _ended = known.all.remove(id);
+        Course::Ended(over, end)
+    }
+
+    /// Ends all: who leads next begins anew.
+    pub(super) fn clear(&self) {
+        self.lock().all.clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket {
+    /// The vigil has come to this; false: nobody waits for it any more.
+    pub(super) fn ends(self, end: End) -> bool {
+        let mut known = self.vigils.lock();
+        match known.all.get_mut(&self.id) {
+            Some(kept) if kept.number == self.number => {
+                kept.end = Some(end);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reeve_core::inventory::Inventory;
+    use reeve_core::status::Health;
+
+    fn over(revision: &str) -> Over {
+        Over {
+            edition: Edition::of(&kube::core::ObjectMeta::default()),
+            requested: None,
+            done: Applied {
+                revision: revision.to_owned(),
+                changes: Vec::new(),
+                pruned: Vec::new(),
+                inventory: Inventory::default(),
+                digest: String::new(),
+                recollected: None,
+                remote_bases: Vec::new(),
+                health: Health::NotAsked,
+                took: std::time::Duration::ZERO,
+            },
+            since: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// Begins a vigil that goes on until it is ended from outside.
+    fn begin(vigils: &Vigils, id: &NamespacedName, revision: &str) -> (Ticket, AbortHandle) {
+        let mut given = None;
+        vigils.begin(id, over(revision), |ticket| {
+            let task = tokio::spawn(std::future::pending::<()>()).abort_handle();
+            given = Some((ticket, task.clone()));
+            task
+        });
+        given.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_vigil_is_told_once_and_only_by_who_keeps_it() {
+        let vigils = Vigils::default();
+        let id: NamespacedName = "acme/web".parse().unwrap();
+        assert!(matches!(vigils.course(&id), Course::Nothing));
+        let (old, task) = begin(&vigils, &id, "old");
+        let (new, _) = begin(&vigils, &id, "new");
+        assert!(!old.ends(End::Well), "another has taken its place");
+        tokio::task::yield_now().await;
+        assert!(task.is_finished(), "its task was ended");
+        assert!(matches!(vigils.course(&id), Course::Waiting));
+        assert!(new.ends(End::Well));
+        let Course::Ended(over, End::Well) = vigils.course(&id) else {
+            panic!("it has ended");
+        };
+        assert_eq!(over.done.revision, "new");
+        assert!(matches!(vigils.course(&id), Course::Nothing));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_watched_over_when_all_are_ended() {
+        let vigils = Vigils::default();
+        let id: NamespacedName = "acme/web".parse().unwrap();
+        let (ticket, task) = begin(&vigils, &id, "a");
+        vigils.clear();
+        assert!(!ticket.ends(End::Well));
+        tokio::task::yield_now().await;
+        assert!(task.is_finished());
+    }
+}
