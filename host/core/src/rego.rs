@@ -10,6 +10,7 @@ mod builtins;
 mod case;
 mod check;
 mod exceptions;
+mod fields;
 mod files;
 mod lint;
 mod metadata;
@@ -63,6 +64,8 @@ pub struct Policy {
     name: String,
     digest: String,
     metadata: Metadata,
+    /// Where its first `deny` or `warn` stands.
+    place: Option<Place>,
     /// The paths of its modules.
     files: Vec<String>,
     /// Path and source of each module of tests.
@@ -218,6 +221,7 @@ impl Policy {
             name: name.to_owned(),
             digest: sources::digest(files),
             metadata,
+            place: modules.iter().find_map(lint::first_set),
             exceptions,
             reads_previous: sources
                 .modules
@@ -261,6 +265,11 @@ impl Policy {
     /// What it says about itself.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// Where its first `deny` or `warn` stands.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
     }
 
     /// What is tolerated of what it denies.

@@ -1,12 +1,13 @@
 //! All that is wrong with a policy's files: what keeps it from being put in force, and what is there for nothing.
 //!
 //! What the controller refuses is asked of [`Policy::load`] itself; `names` says what is in no use and which names stand
-//! for nothing. It deliberately checks no types: of what a document holds a policy is told by its tests.
+//! for nothing, `fields` which fields the input doesn't have. It deliberately checks no other types: of what a document
+//! holds a policy is told by its tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sources::Sources;
-use super::{Error, Place, Policy, builtins, lint, load, names};
+use super::{Error, Place, Policy, builtins, fields, lint, load, names};
 
 /// One thing that is wrong with a policy's files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +27,8 @@ pub enum FaultKind {
     Refused,
     /// A name stands for nothing: when evaluation comes by, it fails, and what cannot be judged is denied.
     Unbound,
+    /// The input has no such field: it never has a value.
+    Unknown,
     /// It changes nothing.
     Unused,
 }
@@ -36,22 +39,25 @@ impl FaultKind {
         match self {
             Self::Refused => "refused",
             Self::Unbound => "unbound",
+            Self::Unknown => "unknown",
             Self::Unused => "unused",
         }
     }
 }
 
-/// What is wrong with the files, by place. A policy without a fault is put in force if its tests hold.
+/// What is wrong with the files, by place, when `schema` is the input's. A policy without a fault is put in force if its
+/// tests hold.
 pub fn check(
     name: &str,
     files: &BTreeMap<String, Vec<u8>>,
     parameters: &serde_json::Value,
+    schema: &serde_json::Value,
 ) -> Vec<Fault> {
     let mut faults = BTreeSet::new();
     if let Err(errors) = Policy::load(name, files, parameters) {
         faults.extend(errors.into_iter().map(|error| refused(name, error)));
     }
-    match read(files) {
+    match read(files, schema) {
         Ok(more) => faults.extend(more),
         Err(errors) => faults.extend(errors.into_iter().map(|error| refused(name, error))),
     }
@@ -67,7 +73,10 @@ pub fn check(
 }
 
 /// What the tests and the names in all of it have wrong.
-fn read(files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<Fault>, Vec<Error>> {
+fn read(
+    files: &BTreeMap<String, Vec<u8>>,
+    schema: &serde_json::Value,
+) -> Result<Vec<Fault>, Vec<Error>> {
     let sources = Sources::sort(files)?;
     let tests: BTreeSet<String> = sources.tests.iter().map(|(file, _)| file.clone()).collect();
     let mut all = sources.modules;
@@ -81,6 +90,7 @@ fn read(files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<Fault>, Vec<Error>> {
             .filter_map(|file| lint::tests(&modules, file).err()),
     );
     let mut faults = names::faults(&modules, &tests);
+    faults.extend(fields::faults(&modules, schema));
     faults.extend(errors.into_iter().map(|error| refused("", error)));
     Ok(faults)
 }
@@ -100,16 +110,21 @@ fn refused(name: &str, error: Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admit::schema;
     use serde_json::json;
 
     const HEAD: &str = "# METADATA\n# title: t\n# description: d\npackage a\n";
 
     fn faults(files: &[(&str, &str)]) -> Vec<String> {
+        faults_with(files, &json!({}))
+    }
+
+    fn faults_with(files: &[(&str, &str)], schema: &serde_json::Value) -> Vec<String> {
         let files = files.iter().map(|(path, text)| {
             let head = if *path == "policy.rego" { HEAD } else { "" };
             ((*path).to_owned(), format!("{head}{text}").into_bytes())
         });
-        let faults = check("a", &files.collect(), &json!({}));
+        let faults = check("a", &files.collect(), &json!({}), schema);
         let told =
             |fault: Fault| format!("{}: {}: {}", fault.place, fault.kind.as_str(), fault.why);
         faults.into_iter().map(told).collect()
@@ -208,11 +223,84 @@ mod tests {
         );
     }
 
+    /// Conditions, and what is said of the fields that they ask for.
+    const FIELDS: &[(&str, &[&str])] = &[
+        ("input.kustomization.spec.anything.goes", &[]),
+        ("input.objects[0].object.spec.replicas > 3", &[]),
+        ("input[input.phase]", &[]),
+        (
+            "input.kustomisation.spec.prune",
+            &["5:41: unknown: input has no field kustomisation: did you mean input.kustomization?"],
+        ),
+        (
+            "input[\"kustomisation\"].spec.prune",
+            &["5:42: unknown: input has no field kustomisation: did you mean input.kustomization?"],
+        ),
+        (
+            "input.whatever",
+            &[
+                "5:41: unknown: input has no field whatever: it has phase, kustomization, source, tenant, platform, objects",
+            ],
+        ),
+        (
+            "input.tenant.name.first",
+            &["5:53: unknown: input.tenant.name has no field first: it has no fields"],
+        ),
+        (
+            "input.objects.kind",
+            &["5:49: unknown: input.objects has no field kind: it has no fields"],
+        ),
+        (
+            "input.objects[_].kindd == \"Pod\"",
+            &[
+                "5:52: unknown: input.objects[_] has no field kindd: did you mean input.objects[_].kind?",
+            ],
+        ),
+        (
+            "{\n\tsome planned in input.objects\n\tplanned.nmae == \"a\"\n}",
+            &["7:13: unknown: planned has no field nmae: did you mean planned.name?"],
+        ),
+        (
+            "{\n\tevery one in input.objects { one.object.kind == one.knd }\n}",
+            &["6:57: unknown: one has no field knd: did you mean one.kind?"],
+        ),
+        (
+            "{\n\towner := input.tenant\n\towner.nam == \"a\"\n}",
+            &["7:11: unknown: owner has no field nam: did you mean owner.name?"],
+        ),
+        // Which of the two it stands for nobody knows.
+        (
+            "{\n\tcount([1 | some one in input.objects; one.x]) > 0\n\tcount([1 | some one in input.y; one.x]) > 0\n}",
+            &[
+                "7:34: unknown: input has no field y: it has phase, kustomization, source, tenant, platform, objects",
+            ],
+        ),
+    ];
+
+    #[test]
+    fn a_field_that_the_input_does_not_have_is_told_with_the_one_that_is_meant() {
+        let schema = schema();
+        let mut other = Vec::new();
+        for (condition, want) in FIELDS {
+            let rule = format!("deny contains {{\"message\": \"m\"}} if {condition}\n");
+            let told = faults_with(&[("policy.rego", &rule)], schema.as_value());
+            let want: Vec<String> = want
+                .iter()
+                .map(|one| format!("policy.rego:{one}"))
+                .collect();
+            if told != want {
+                other.push(format!("{condition}\n{told:#?}"));
+            }
+        }
+        assert!(other.is_empty(), "{}", other.join("\n"));
+    }
+
     #[test]
     fn nothing_is_wrong_with_what_is_shipped() {
         for shipped in crate::library::LIBRARY {
             let file = ("policy.rego".to_owned(), shipped.source.as_bytes().to_vec());
-            let faults = check(shipped.name, &BTreeMap::from([file]), &json!({}));
+            let files = BTreeMap::from([file]);
+            let faults = check(shipped.name, &files, &json!({}), schema().as_value());
             assert_eq!(faults, [], "{}", shipped.name);
         }
     }

@@ -181,6 +181,16 @@ fn sets(
     Ok(found)
 }
 
+/// Where a module's first `deny` or `warn` stands.
+pub(super) fn first_set(module: &Module) -> Option<Place> {
+    let heads = rules(module)
+        .iter()
+        .filter_map(|rule| head_of(rule.pointer("/Spec/head")?));
+    let mut sets = heads.filter(|(name, ..)| set(name).is_some());
+    let (_, _, span) = sets.next()?;
+    Some(place(&module.file, span))
+}
+
 fn set(name: &str) -> Option<&'static str> {
     ["deny", "warn"].into_iter().find(|set| *set == name)
 }
@@ -470,18 +480,21 @@ pub(super) fn span_of(node: &Value) -> Option<&Value> {
 }
 
 fn refused(file: &str, span: Option<&Value>, why: &str) -> Error {
+    Error::Compile {
+        place: place(file, span),
+        why: why.to_owned(),
+    }
+}
+
+pub(super) fn place(file: &str, span: Option<&Value>) -> Place {
     let number = |key| {
         span.and_then(|span| span.get(key))
             .and_then(Value::as_u64)
             .unwrap_or(0)
     };
-    let place = Place {
+    Place {
         file: file.to_owned(),
         line: number("line"),
         column: number("col"),
-    };
-    Error::Compile {
-        place,
-        why: why.to_owned(),
     }
 }

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::builtins;
 use super::check::{Fault, FaultKind};
 use super::lint::{self, Module};
-use super::{Place, builtins};
 
 /// What is in no use and what stands for nothing in the modules, of which those in `tests` hold tests.
 pub(super) fn faults(modules: &[Module], tests: &BTreeSet<String>) -> Vec<Fault> {
@@ -25,13 +25,8 @@ pub(super) fn faults(modules: &[Module], tests: &BTreeSet<String>) -> Vec<Fault>
     faults
 }
 
-fn fault(module: &Module, span: Option<&Value>, kind: FaultKind, why: String) -> Fault {
-    let number = |key| span.and_then(|span| span.get(key)?.as_u64()).unwrap_or(0);
-    let place = Place {
-        file: module.file.clone(),
-        line: number("line"),
-        column: number("col"),
-    };
+pub(super) fn fault(module: &Module, span: Option<&Value>, kind: FaultKind, why: String) -> Fault {
+    let place = lint::place(&module.file, span);
     Fault { place, kind, why }
 }
 
@@ -398,7 +393,7 @@ fn place_for_result(call: &Value) -> Option<&Value> {
 }
 
 /// Calls `found` with each variable below `node` and its place. The name of a function is none.
-fn variables<'a>(node: &'a Value, found: &mut impl FnMut(&'a str, Option<&'a Value>)) {
+pub(super) fn variables<'a>(node: &'a Value, found: &mut impl FnMut(&'a str, Option<&'a Value>)) {
     match node {
         Value::Array(items) => items.iter().for_each(|item| variables(item, found)),
         Value::Object(fields) => {

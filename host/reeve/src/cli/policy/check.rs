@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use reeve_core::admit;
 use reeve_core::rego::{self, Fault};
 use serde::Serialize;
 
@@ -14,10 +15,11 @@ use crate::cli::ui::{CommandError, Ui};
 ///
 /// Each directory is compiled as the controller compiles it. Told is, with file, line and column: what the controller
 /// refuses (syntax, functions that no policy may call, data that cannot be read, what a first question trips over), names
-/// that nothing gives a value, and what is in no use: imports, arguments, variables, rules and functions that neither deny
+/// that nothing gives a value, fields that the input does not have, and what is in no use: imports, arguments, variables, rules and functions that neither deny
 /// nor warn leads to. Names that begin with _ may be unused. Exits 1 when there is anything to tell.
 ///
-/// Not checked: types, whether a field of the input or a name in data exists, and whether tests hold.
+/// Not checked: other types, whether a name in data exists, and whether tests hold. In manifests, and in the spec and the
+/// metadata of the Kustomization, any field may be.
 ///
 /// Example: `reeve policy check policies/*/`
 #[derive(Args)]
@@ -79,7 +81,9 @@ pub(super) fn run(args: &CheckArgs, ui: &mut Ui) -> Result<(), CommandError> {
 }
 
 fn checked(source: &Source) -> Checked {
-    let faults = rego::check(&source.name, &source.files, &source.parameters);
+    let schema = admit::schema();
+    let schema = schema.as_value();
+    let faults = rego::check(&source.name, &source.files, &source.parameters, schema);
     Checked {
         policy: source.name.clone(),
         faults: faults
