@@ -2,19 +2,16 @@
 //! nothing else.
 
 use anyhow::{bail, ensure};
-use kube::Api;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use reeve_api::reason::Reason;
-use reeve_tests::tenant::Tenant;
-use reeve_tests::{Estate, objects, scenario, wait};
+use reeve_tests::{Estate, objects, scenario};
 use serde_json::{Value, json};
 
 use crate::outage::{ATTEMPTS, OBJECTS, begun, items};
+use crate::rules::{RED, policy, ready};
 use crate::tenancy::everything;
 
 const ELSEWHERE: &str = "kube-system";
-const RED: &str =
-    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: red\n";
 
 #[test]
 fn a_kustomization_pointed_elsewhere_while_it_is_applied_writes_nothing_there() {
@@ -52,13 +49,15 @@ fn a_policy_broken_while_something_is_applied_stays_in_force_as_it_was() {
         for attempt in 1..=ATTEMPTS {
             let count = OBJECTS << attempt;
             let tenant = estate.healthy_tenant("unbroken").await?;
-            let good = policy(&tenant, "object.data.colour == \"red\"");
-            tenant.apply(&good).await?;
-            says(&estate, &tenant, Reason::Succeeded, "in force").await?;
+            let good = denies("object.data.colour == \"red\"");
+            tenant.apply(&policy(&tenant, &good)).await?;
+            ready(&estate, tenant.name(), Reason::Succeeded, "in force").await?;
             let commit = begun(&tenant, count).await?;
-            tenant.apply(&policy(&tenant, "nosuch(object)")).await?;
+            let broken = denies("nosuch(object)");
+            tenant.apply(&policy(&tenant, &broken)).await?;
             let there = items(&tenant).await?;
-            says(&estate, &tenant, Reason::PolicyFailed, "stays in force").await?;
+            let stays = "stays in force";
+            ready(&estate, tenant.name(), Reason::PolicyFailed, stays).await?;
             tenant.applied(&commit).await?;
             let change =
                 |draft: &mut reeve_tests::tenant::Draft| draft.commit("settings.yaml", RED);
@@ -78,30 +77,10 @@ fn a_policy_broken_while_something_is_applied_stays_in_force_as_it_was() {
     });
 }
 
-/// A Policy over the tenant, which denies objects of which `condition` holds.
-fn policy(tenant: &Tenant<'_>, condition: &str) -> Value {
+/// Denies objects of which `condition` holds.
+fn denies(condition: &str) -> Value {
     let rego = format!(
         "# METADATA\n# title: Colours\n# description: Red is not wanted.\npackage colours\n\ndeny contains {{\"message\": \"it is red\"}} if {{\n\tsome planned in input.objects\n\tobject := planned.object\n\t{condition}\n}}\n"
     );
-    json!({
-        "apiVersion": "reeve.dev/v1alpha1", "kind": "Policy", "metadata": {"name": tenant.name()},
-        "spec": {"rego": rego, "scope": {"namespaces": [tenant.name()]}},
-    })
-}
-
-async fn says(
-    estate: &Estate,
-    tenant: &Tenant<'_>,
-    reason: Reason,
-    words: &str,
-) -> anyhow::Result<()> {
-    let policies: Api<DynamicObject> =
-        objects::api(estate.admin(), "reeve.dev/v1alpha1", "Policy", None);
-    let what = format!("Ready says {reason} and '{words}'");
-    wait::for_object(&policies, tenant.name(), &what, |policy| {
-        objects::condition(&policy.data, "Ready")
-            .is_some_and(|ready| ready.reason == reason.as_str() && ready.message.contains(words))
-    })
-    .await?;
-    Ok(())
+    json!({"rego": rego})
 }

@@ -5,9 +5,11 @@
 
 mod build;
 mod completion;
+mod connection;
 mod controller;
 mod crds;
 mod edit;
+mod grounds;
 mod plugin;
 mod policy;
 mod reach;
@@ -77,7 +79,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             ui.error(&why);
-            ExitCode::FAILURE
+            ExitCode::from(why.code())
         }
     }
 }

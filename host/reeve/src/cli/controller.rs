@@ -13,18 +13,19 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
-use reeve_api::name::{NamespaceName, RemotePattern, ServiceAccountName};
+use reeve_api::name::{NamespaceName, RemotePattern};
 use reeve_core::admit::Rules;
-use reeve_core::tenancy::Grounds;
 use reeve_wasm::{Compiler, Program, Sandbox, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use self::admission::AdmissionArgs;
+use super::connection::ConnectionArgs;
+use super::grounds::GroundArgs;
 use super::ui::CommandError;
 use crate::bases::Rewrite;
 use crate::clock::Clock;
-use crate::cluster::{self, Cluster, Leadership, LeaseConfig};
+use crate::cluster::{Cluster, Leadership, LeaseConfig};
 use crate::context::Context;
 use crate::controller::{self, Term, Underway, Vigils, Workers};
 use crate::git::{Egress, HostRule, Limits, Mirrors};
@@ -45,34 +46,10 @@ use crate::store::{self, Store};
 /// being applied is finished first.
 #[derive(Args)]
 pub(super) struct ControllerArgs {
-    /// Kubeconfig file; without one: $KUBECONFIG, ~/.kube/config, or in a pod its own account
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig to use instead of its current one
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
-    /// Namespaces of the platform itself, which no rule over tenants is asked about
-    #[arg(
-        long,
-        value_name = "NS,…",
-        value_delimiter = ',',
-        default_value = "reeve-system,flux-system"
-    )]
-    platform_namespaces: Vec<NamespaceName>,
-    /// Namespaces in which the platform keeps sources for its tenants
-    #[arg(
-        long,
-        value_name = "NS,…",
-        value_delimiter = ',',
-        default_value = "platform-flux-tenant-config"
-    )]
-    config_namespaces: Vec<NamespaceName>,
-    /// Account as which Kustomizations of platform namespaces are applied when they name none
-    #[arg(long, value_name = "NAME", default_value = "kustomize-controller")]
-    platform_service_account: ServiceAccountName,
-    /// Account, in a tenant's namespace, as which its Secrets are read when no Tenant says otherwise
-    #[arg(long, value_name = "NAME", default_value = "flux")]
-    tenant_service_account: ServiceAccountName,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    ground: GroundArgs,
     /// Hosts and networks that sources may lie at although they are private: loopback, link-local and private
     /// addresses are refused otherwise
     #[arg(long, value_name = "HOST|CIDR,…", value_delimiter = ',')]
@@ -283,20 +260,10 @@ async fn context(
     CommandError,
 > {
     let metrics = Arc::new(Metrics::new());
-    let config = cluster::Config {
-        kubeconfig: args.kubeconfig.clone(),
-        context: args.context.clone(),
-        requests: metrics.requests(),
-        ..cluster::Config::default()
-    };
-    let cluster = Cluster::connect(config).await.map_err(|why| {
-        CommandError::of("connecting to the cluster failed", &why).hint(
-            "check --kubeconfig and --context; `kubectl --kubeconfig … version` should answer",
-        )
-    })?;
+    let cluster = args.connection.connect(metrics.requests()).await?;
     let (mirrors, store, recollections) = storage(args)?;
     let sandbox = sandbox(args)?;
-    let grounds = grounds(args);
+    let grounds = args.ground.grounds(&args.remote_bases);
     let home = home(args, &cluster).parse().map_err(|why| {
         CommandError::of("the controller's own namespace cannot be known", &why)
             .hint("name it with --lease-namespace")
@@ -374,15 +341,4 @@ fn storage(args: &ControllerArgs) -> Result<Disk, CommandError> {
         )
         .hint("--storage-path names a directory that this process may write")
     })
-}
-
-/// What the platform says about its ground.
-fn grounds(args: &ControllerArgs) -> Grounds {
-    Grounds {
-        platform_namespaces: args.platform_namespaces.iter().cloned().collect(),
-        config_namespaces: args.config_namespaces.iter().cloned().collect(),
-        platform_service_account: args.platform_service_account.clone(),
-        tenant_service_account: args.tenant_service_account.clone(),
-        remote_bases: args.remote_bases.clone(),
-    }
 }

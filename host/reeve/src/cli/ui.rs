@@ -11,6 +11,7 @@ use reeve_core::failure::chain;
 pub struct CommandError {
     message: String,
     hint: Option<String>,
+    code: u8,
 }
 
 impl CommandError {
@@ -19,6 +20,7 @@ impl CommandError {
         Self {
             message: format!("{doing}: {}", chain(error)),
             hint: None,
+            code: 1,
         }
     }
 
@@ -26,6 +28,7 @@ impl CommandError {
         Self {
             message: message.into(),
             hint: None,
+            code: 1,
         }
     }
 
@@ -34,6 +37,17 @@ impl CommandError {
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Which code the process exits with instead of 1.
+    #[must_use]
+    pub(super) fn exits(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+
+    pub(super) fn code(&self) -> u8 {
+        self.code
     }
 }
 
@@ -75,6 +89,15 @@ impl Ui {
         let _closed = io::stderr()
             .lock()
             .write_all(format!("{text}\n").as_bytes());
+    }
+
+    /// Says how far it is, on a terminal: each line takes the place of the one before, and an empty one takes it away.
+    pub(super) fn progress(&mut self, text: &str) {
+        let mut err = io::stderr().lock();
+        if err.is_terminal() {
+            // Where stderr is closed nobody looks.
+            let _closed = err.write_all(format!("\r\x1b[K{text}").as_bytes());
+        }
     }
 
     /// Prints what else there is to say.

@@ -1,0 +1,45 @@
+//! What the platform says about its ground: the same flags, with the same defaults, for the controller and on a laptop.
+
+use clap::Args;
+use reeve_api::name::{NamespaceName, RemotePattern, ServiceAccountName};
+use reeve_core::tenancy::Grounds;
+
+/// The platform's ground.
+#[derive(Args)]
+pub(super) struct GroundArgs {
+    /// Namespaces of the platform itself, which no rule over tenants is asked about
+    #[arg(
+        long,
+        value_name = "NS,…",
+        value_delimiter = ',',
+        default_value = "reeve-system,flux-system"
+    )]
+    platform_namespaces: Vec<NamespaceName>,
+    /// Namespaces in which the platform keeps sources for its tenants
+    #[arg(
+        long,
+        value_name = "NS,…",
+        value_delimiter = ',',
+        default_value = "platform-flux-tenant-config"
+    )]
+    config_namespaces: Vec<NamespaceName>,
+    /// Account as which Kustomizations of platform namespaces are applied when they name none
+    #[arg(long, value_name = "NAME", default_value = "kustomize-controller")]
+    platform_service_account: ServiceAccountName,
+    /// Account, in a tenant's namespace, as which its Secrets are read when no Tenant says otherwise
+    #[arg(long, value_name = "NAME", default_value = "flux")]
+    tenant_service_account: ServiceAccountName,
+}
+
+impl GroundArgs {
+    /// The ground on which the platform's Kustomizations may name these remote resources.
+    pub(super) fn grounds(&self, remote_bases: &[RemotePattern]) -> Grounds {
+        Grounds {
+            platform_namespaces: self.platform_namespaces.iter().cloned().collect(),
+            config_namespaces: self.config_namespaces.iter().cloned().collect(),
+            platform_service_account: self.platform_service_account.clone(),
+            tenant_service_account: self.tenant_service_account.clone(),
+            remote_bases: remote_bases.to_vec(),
+        }
+    }
+}
