@@ -7,6 +7,7 @@ mod edit;
 mod plugin;
 mod policy;
 pub(crate) mod registry;
+mod replay;
 mod vap;
 
 use std::path::Path;

@@ -3,6 +3,8 @@
 //! Cluster-scoped, so only the platform can write it. Only shapes: compiling and asking it is `reeve_core::rego`'s, whom it
 //! concerns follows from [`Scope`].
 
+use std::collections::BTreeMap;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::meta::is_false;
 use crate::plugin::any_object;
 
+mod replay;
 mod scope;
 mod status;
 
+pub use replay::{Effect, NotJudged, Replay, ReplayChange, Replayed};
 pub use scope::{ObjectSelector, Scope};
 pub use status::{Affected, EvaluationTimes, Finding, PolicyStatus, TestResults, Verdicts, WhatIf};
 
@@ -59,12 +63,20 @@ pub use status::{Affected, EvaluationTimes, Finding, PolicyStatus, TestResults, 
 )]
 #[schemars(extend("x-kubernetes-validations" = [
     {
-        "rule": "[has(self.sourceRef), has(self.rego), has(self.shipped)].filter(set, set).size() == 1",
-        "message": "exactly one of sourceRef, rego and shipped says where the rules are",
+        "rule": "[has(self.sourceRef), has(self.rego), has(self.files), has(self.shipped)].filter(set, set).size() == 1",
+        "message": "exactly one of sourceRef, rego, files and shipped says where the rules are",
     },
     {
         "rule": "has(self.sourceRef) || !has(self.path)",
         "message": "path is a directory of the source in sourceRef",
+    },
+    {
+        "rule": "!has(self.replay) || self.mode == 'audit'",
+        "message": "what is replayed is in mode audit",
+    },
+    {
+        "rule": "has(self.replay) == has(oldSelf.replay)",
+        "message": "a Policy is made to be replayed, or never is",
     },
 ]))]
 #[serde(rename_all = "camelCase")]
@@ -74,6 +86,10 @@ pub struct PolicySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub compared_with: Option<String>,
+    /// Files are those of a directory of rules, by their path in it, written here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 1000))]
+    pub files: BTreeMap<String, String>,
     /// Mode says what happens to what the rules deny: `enforce` stops it, `warn` lets it pass and tells the tenant, `audit`
     /// lets it pass and tells the platform only, in this object's status.
     #[serde(default)]
@@ -95,6 +111,11 @@ pub struct PolicySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 262_144))]
     pub rego: Option<String>,
+    /// Replay makes it a question instead of a policy: its rules are put in force for nobody. Its status says what they would
+    /// change for what was rendered last of the Kustomizations in scope, compared with the policy in `comparedWith`. It is
+    /// deleted an hour after it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
     /// Scope says whom the rules are asked about. An empty one is every tenant's Kustomization and all of its objects.
     #[serde(default)]
     pub scope: Scope,

@@ -62,6 +62,7 @@ use crate::rego::{self, Policy};
 use crate::spec::Spec;
 pub use document::{Circumstances, Document, SourceFacts, schema};
 pub use recollection::Recollection;
+pub(crate) use rules::TOLD;
 pub use rules::{Answers, Finding, Passed, Rule, Rules, Verdict};
 use tolerance::Against;
 pub use tolerance::Tolerance;
@@ -96,6 +97,8 @@ pub struct Denied {
     /// At least one of which stops it.
     answers: Answers,
     more: usize,
+    /// What would have been applied, where that was known.
+    rendered: Option<Box<Recollection>>,
 }
 
 /// One objection of one policy.
@@ -212,7 +215,11 @@ pub fn plan(
     if spec.judged {
         let document = document::of_plan(&spec.shown, around, &plan);
         let on = Against::new(&document, applied, &spec.id, around);
-        passed = rules.judge(Phase::Plan, &on, before)?;
+        let judged = rules.judge(Phase::Plan, &on, before);
+        passed = judged.map_err(|why| Denied {
+            rendered: Some(Box::new(Recollection::of_plan(&plan))),
+            ..why
+        })?;
     }
     Ok((plan.advance(Seen(())), passed))
 }
@@ -350,6 +357,11 @@ impl Denied {
         self.phase
     }
 
+    /// What would have been applied; none when the spec was denied, before anything was rendered.
+    pub fn rendered(&self) -> Option<&Recollection> {
+        self.rendered.as_deref()
+    }
+
     /// What was put together wrongly before any policy could be asked.
     fn refused(phase: Phase, message: String) -> Self {
         let policy = "admission".to_owned();
@@ -374,6 +386,7 @@ impl Denied {
             phase,
             answers,
             more: 0,
+            rendered: None,
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod policy;
 pub mod rego;
 pub mod remote;
 pub mod render;
+pub mod replay;
 pub mod report;
 pub mod schedule;
 pub mod source;

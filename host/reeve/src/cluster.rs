@@ -3,8 +3,8 @@
 //! A [`Cluster`] holds the one connection and hands out no raw client. What a tenant's objects become is written through
 //! a [`TenantClient`], which only an admitted spec's account opens and which applies only an admitted plan; so neither
 //! "not checked by policy" nor "applied with the controller's own rights" compiles. With its own rights the controller
-//! reads (watches, discovery), holds its lease, keeps the certificate of its webhook, and writes reports, and status,
-//! finalizers and Events onto Flux's own objects.
+//! reads (watches, discovery), holds its lease, keeps the certificate of its webhook, deletes replays that were forgotten,
+//! and writes reports, and status, finalizers and Events onto Flux's own objects.
 //! It deliberately decides nothing: plans come from `core`, and what happened is told by `controller::report`.
 
 mod apply;
@@ -20,6 +20,7 @@ mod leash;
 mod prune;
 mod reach;
 mod refusal;
+mod replaying;
 mod reporting;
 mod secret;
 mod settle;

@@ -64,6 +64,15 @@ pub struct Context {
     pub(crate) home: NamespaceName,
 }
 
+/// Why there is nothing in store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Nothing was fetched yet.
+    Artifact,
+    /// There is no such GitRepository.
+    Source,
+}
+
 /// The ways to wake a run.
 #[derive(Clone)]
 pub(crate) struct Queues {
@@ -95,16 +104,23 @@ impl Context {
         }
     }
 
-    /// What a GitRepository has in store, for what is loaded from it.
-    pub(crate) fn stored(&self, source: &NamespacedName) -> Result<Stored, Explained> {
-        let (stored, exists) = self.index.read(|known| {
+    /// What a GitRepository has in store.
+    pub(crate) fn in_store(&self, source: &NamespacedName) -> Result<Stored, Missing> {
+        self.index.read(|known| {
             let stored = known.stored.get(source).cloned();
-            (stored, known.sources.contains_key(source))
-        });
-        stored.ok_or_else(|| {
-            let message = match exists {
-                true => format!("GitRepository {source} has no artifact yet"),
-                false => format!("GitRepository {source} not found"),
+            stored.ok_or_else(|| match known.sources.contains_key(source) {
+                true => Missing::Artifact,
+                false => Missing::Source,
+            })
+        })
+    }
+
+    /// The same, for what is loaded from it.
+    pub(crate) fn stored(&self, source: &NamespacedName) -> Result<Stored, Explained> {
+        self.in_store(source).map_err(|missing| {
+            let message = match missing {
+                Missing::Artifact => format!("GitRepository {source} has no artifact yet"),
+                Missing::Source => format!("GitRepository {source} not found"),
             };
             let hint = format!(
                 "look at `kubectl -n {} describe gitrepository {}`",

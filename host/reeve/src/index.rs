@@ -154,6 +154,8 @@ pub(crate) struct Passages {
     pub(crate) plan: Option<Passed>,
     /// What was kept of what has been applied, since this process leads.
     pub(crate) kept: Option<Kept>,
+    /// Of what was rendered last and denied, since this process leads: it lies on the disk.
+    pub(crate) denied: Option<Digest>,
 }
 
 /// What was kept of what has been applied.

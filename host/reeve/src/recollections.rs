@@ -1,4 +1,5 @@
-//! What each Kustomization applied last, on disk: one small file each, named by whose it is and by what is in it.
+//! What each Kustomization applied last, and what was rendered of one that was denied since, on disk: one small file each,
+//! named by whose it is and by what is in it.
 //!
 //! Read when a policy asks for it and somebody has something new to apply; which digest lies there is known without
 //! reading. A file whose content is not what its name says is none. It deliberately promises nothing: who finds nothing
@@ -40,6 +41,11 @@ impl Owner {
         // No part holds a slash.
         let digest = Sha256::digest(format!("{id}/{}", uid.unwrap_or_default()));
         Self(hex::encode(digest))
+    }
+
+    /// The same Kustomization, as the owner of what was denied of it.
+    pub(crate) fn of_denied(&self) -> Self {
+        Self(hex::encode(Sha256::digest(format!("{}/denied", self.0))))
     }
 }
 
@@ -167,7 +173,8 @@ impl Recollections {
         }
     }
 
-    fn forget(&self, owner: &Owner) {
+    /// Drops what lies there.
+    pub(crate) fn forget(&self, owner: &Owner) {
         let known = self.files().remove(owner);
         if let Some(file) = known {
             let _gone = fs::remove_file(self.path(owner, file.digest));

@@ -109,6 +109,7 @@ fn a_check_tells_the_place_of_everything_that_is_wrong_with_a_policy() -> anyhow
             == [
                 at("7:1", "unused"),
                 at("10:5", "unused"),
+                at("10:16", "unknown"),
                 at("11:5", "refused"),
                 at("11:21", "unbound")
             ],
@@ -315,6 +316,107 @@ fn a_bundle_is_judged_on_a_laptop_as_the_controller_judges_it() -> anyhow::Resul
     );
     let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array();
     ensure!(rules.is_some_and(|rules| rules.iter().any(|rule| rule["id"] == "colours")));
+    Ok(())
+}
+
+/// Minds what is applied while it is not as it was, and what is deleted.
+const CHANGED: &str = "deny contains objection if {\n\tsome planned in input.objects\n\tplanned.object != planned.previous\n\tobjection := {\"message\": sprintf(\"%s is another\", [planned.name])}\n}\n\ndeny contains {\"message\": sprintf(\"%s goes\", [planned.name])} if {\n\tsome planned in input.objects\n\tplanned.action == \"prune\"\n}\n\ndeny contains {\"message\": \"not signed\"} if not input.source.verified\n\ndeny contains {\"message\": \"not ours\"} if not startswith(input.source.url, \"https://git.example/\")\n";
+
+/// What is asked beyond the bundle and its source, what is said, and whether it ends well.
+const BEFORE: &[(&[&str], &str, bool)] = &[
+    (&["--policy", "changed"], "not signed", false),
+    (
+        &[
+            "--verified",
+            "--policy",
+            "changed",
+            "--previous",
+            "bundle.yaml",
+        ],
+        "0 denied",
+        true,
+    ),
+    (
+        &[
+            "--verified",
+            "--policy",
+            "changed",
+            "--previous",
+            "other.yaml",
+        ],
+        "sky is another",
+        false,
+    ),
+    (
+        &["--verified", "--policy", "changed", "--previous", "before"],
+        "old goes",
+        false,
+    ),
+    (
+        &["--policy", "colours", "--previous", "before"],
+        "paint is red",
+        false,
+    ),
+    (
+        &["--policy", "colours", "--previous", "before", "--ratchet"],
+        "tolerated: it is as it was when it was last applied\n0 denied, 0 warned, 1 tolerated; 4 policies asked",
+        true,
+    ),
+];
+
+#[test]
+fn sources_and_what_was_applied_before_can_be_given_on_a_laptop() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let ratcheted = RED.replace(
+        "planned.id}",
+        "sprintf(\"%s/%s/%s\", [planned.kind, planned.namespace, planned.name])}",
+    );
+    files(
+        dir.path(),
+        &[
+            ("colours/policy.rego", &rules(&ratcheted)),
+            ("changed/policy.rego", &rules(CHANGED)),
+            ("web.yaml", KUSTOMIZATION),
+            ("bundle.yaml", BUNDLE),
+            ("before/a.yaml", BUNDLE),
+            (
+                "before/b/old.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: old}\n",
+            ),
+            ("other.yaml", &BUNDLE.replace("blue", "grey")),
+        ],
+    )?;
+    for (more, words, well) in BEFORE {
+        let arguments = ["eval", "--kustomization", "web.yaml", "bundle.yaml"];
+        let source = [
+            "--source-url",
+            "https://git.example/web",
+            "--revision",
+            "main@sha1:1",
+        ];
+        let arguments: Vec<&str> = arguments
+            .into_iter()
+            .chain(source)
+            .chain(more.iter().copied())
+            .collect();
+        let (said, ended) = told(&arguments, dir.path())?;
+        ensure!(
+            said.contains(words) && ended == *well,
+            "{arguments:?}: {said}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_field_that_the_input_does_not_have_fails_a_check_with_the_one_that_is_meant()
+-> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let typo = rules("deny contains {\"message\": \"m\"} if input.kustomisation.spec.prune\n");
+    files(dir.path(), &[("typo/policy.rego", &typo)])?;
+    let (said, well) = told(&["check", "typo"], dir.path())?;
+    let words = "typo/policy.rego:7:41: unknown: input has no field kustomisation: did you mean input.kustomization?";
+    ensure!(!well && said.contains(words), "{said}");
     Ok(())
 }
 

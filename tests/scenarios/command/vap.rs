@@ -50,7 +50,7 @@ fn judged(object: &Value, tenants: &Tenants) -> anyhow::Result<Vec<String>> {
         source: None,
         now: jiff::Timestamp::now(),
     };
-    let trial = trial::of_manifests(Rules::shipped(), &around, object, Vec::new())?;
+    let trial = trial::of_manifests(Rules::shipped(), &around, object, Vec::new(), None)?;
     let findings = trial.answers.findings.into_iter();
     Ok(findings.map(|finding| finding.objection.message).collect())
 }

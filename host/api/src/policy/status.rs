@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Replayed;
 use crate::condition::Condition;
 
 /// PolicyStatus records which rules are in force, and what they say.
@@ -30,6 +31,9 @@ pub struct PolicyStatus {
     /// ObservedGeneration is the last observed generation of the object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Replay is what the rules would change; of a policy with `spec.replay` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replayed>,
     /// Revision of the source that the rules in force are of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,

@@ -92,6 +92,18 @@ pub(super) fn of_plan<'a, Standing>(
     document(Phase::Plan, shown, around, applied.chain(pruned).collect())
 }
 
+/// What is remembered, as if it were to be applied now; None when it holds what is no object.
+pub(super) fn of_recollection<'a>(
+    shown: &'a Shown,
+    around: &Circumstances<'a>,
+    remembered: &'a Recollection,
+) -> Option<Document<'a>> {
+    let objects = remembered.objects();
+    let objects = objects.map(|(id, manifest)| recalled(id, manifest));
+    let objects = objects.collect::<Option<Vec<_>>>()?;
+    Some(document(Phase::Plan, shown, around, objects))
+}
+
 /// A manifest as policies see it.
 pub(super) fn manifest(planned: &Planned) -> Cow<'_, Value> {
     let id = planned.id();
@@ -238,6 +250,23 @@ fn applied(planned: &Planned) -> Target<'_> {
 
 fn pruned(entry: &Entry) -> Target<'_> {
     target(Action::Prune, &entry.id, &entry.version)
+}
+
+fn recalled<'a>(id: &'a str, manifest: &'a Value) -> Option<Target<'a>> {
+    let text = |pointer| manifest.pointer(pointer).and_then(Value::as_str);
+    let api_version = text("/apiVersion")?;
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    Some(Target {
+        action: Action::Apply,
+        id: Cow::Borrowed(id),
+        group,
+        version,
+        kind: text("/kind")?,
+        namespace: text("/metadata/namespace").unwrap_or_default(),
+        name: text("/metadata/name")?,
+        object: Some(Cow::Borrowed(manifest)),
+        previous: None,
+    })
 }
 
 fn target<'a>(action: Action, id: &'a ObjectId, version: &'a str) -> Target<'a> {

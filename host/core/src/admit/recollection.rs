@@ -16,7 +16,7 @@ use crate::plan::{Admitted, Plan, Proposed};
 use crate::status::{Action, Change};
 
 /// What was applied last.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Recollection {
     /// By the object's id, as an inventory writes it.
     objects: BTreeMap<String, Value>,
@@ -97,6 +97,12 @@ impl Recollection {
     /// To be kept.
     pub fn to_json(&self) -> Vec<u8> {
         json(&self.objects)
+    }
+
+    /// All of it, by the objects' ids.
+    pub(super) fn objects(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let all = self.objects.iter();
+        all.map(|(id, manifest)| (id.as_str(), manifest))
     }
 
     /// The form in which an object was applied.

@@ -21,7 +21,7 @@ use crate::library::LIBRARY;
 use crate::rego::{self, Input, Policy, Violation};
 
 /// The most findings of one rule that are told of those that deny, and as many of the others.
-const TOLD: usize = 100;
+pub(crate) const TOLD: usize = 100;
 
 /// A policy as it is in force: what is asked, and what happens to what it denies.
 #[derive(Debug, Clone)]
@@ -214,6 +214,7 @@ impl Rules {
                 phase,
                 answers,
                 more,
+                rendered: None,
             }),
             false => Ok(Passed {
                 of: Some(of),

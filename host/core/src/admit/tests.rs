@@ -1,5 +1,6 @@
 //! One healthy tenant, one change, one outcome a row.
 mod before_tests;
+mod trial_tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

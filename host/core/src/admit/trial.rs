@@ -1,4 +1,5 @@
-//! What rules would say: to a document that somebody wrote, or to a Kustomization and manifests on a laptop.
+//! What rules would say: to a document that somebody wrote, to a Kustomization and manifests on a laptop, or to what was
+//! rendered last.
 //!
 //! The same functions are asked as for what is to be carried out, and nothing comes of it but the answers: neither an
 //! admitted spec nor an admitted plan leaves this file.
@@ -7,10 +8,13 @@ use reeve_api::kustomization::Kustomization;
 use reeve_kustomize::Object;
 use serde_json::Value;
 
-use super::{Answers, Circumstances, Denied, Document, Passed, Phase, Rules, document};
+use super::tolerance::Against;
+use super::{
+    Answers, Circumstances, Denied, Document, Passed, Phase, Recollection, Rules, document,
+};
 use crate::bundle::{Bundle, Rendered};
 use crate::failure::{Explained, Failure, Turn};
-use crate::plan::{Inventory, Plan, Scope, Scopes};
+use crate::plan::{Inventory, Plan, Proposed, Scope, Scopes};
 use crate::spec::Spec;
 use reeve_api::reason::Reason;
 
@@ -35,13 +39,14 @@ pub fn of_document(rules: &Rules, document: Value) -> Trial {
     }
 }
 
-/// What the rules say to a Kustomization and, when that passes, to the manifests that were rendered for it. What was
-/// applied before is not known, so nothing is pruned.
+/// What the rules say to a Kustomization and, when that passes, to the manifests that were rendered for it, after those in
+/// `previous` were applied. Nothing is pruned when nobody knows what was.
 pub fn of_manifests(
     rules: &Rules,
     around: &Circumstances<'_>,
     kustomization: &Value,
     manifests: Vec<Object>,
+    previous: Option<Vec<Object>>,
 ) -> Result<Trial, Failure> {
     let object: Kustomization = serde_json::from_value(kustomization.clone()).map_err(|why| {
         let message = format!("the Kustomization cannot be read: {why}");
@@ -49,10 +54,12 @@ pub fn of_manifests(
     })?;
     let spec = Spec::parse(&object).map_err(|why| Explained::of(&why))?;
     let judged = !around.grounds.is_platform(&spec.id.namespace);
-    let scopes = scopes(&manifests);
-    let bundle = Bundle::<Rendered>::built(manifests).map_err(|why| Explained::of(&why))?;
-    let plan = Plan::propose(bundle.settled(), &scopes, &Inventory::default(), &spec)
-        .map_err(|why| Explained::of(&why))?;
+    let before = previous.map(|before| proposed(before, &Inventory::default(), &spec));
+    let before = before.transpose()?;
+    let nothing = Inventory::default();
+    let left = before.as_ref().map_or(&nothing, Plan::inventory);
+    let plan = proposed(manifests, left, &spec)?;
+    let applied = before.as_ref().map(Recollection::of_plan);
     let shown = document::shown(kustomization, &spec);
     let (document, phase, ended) = match super::spec(rules, around, kustomization, spec, None) {
         Err(denied) => {
@@ -60,8 +67,9 @@ pub fn of_manifests(
             (shown.unwrap_or_default(), Phase::Spec, Err(denied))
         }
         Ok((admitted, _)) => {
-            let document = value(&document::of_plan(&admitted.shown, around, &plan));
-            let judged = super::plan(rules, around, &admitted, plan, None, None);
+            let document = document::of_plan(&admitted.shown, around, &plan);
+            let document = value(&document.view(&[], applied.as_ref()));
+            let judged = super::plan(rules, around, &admitted, plan, applied.as_ref(), None);
             (document, Phase::Plan, judged.map(|(_, passed)| passed))
         }
     };
@@ -70,6 +78,48 @@ pub fn of_manifests(
         answers: answers(ended),
         phase: judged.then(|| phase.as_str().to_owned()),
     })
+}
+
+/// What the rules say to a Kustomization and to what was rendered for it last, after `applied` was applied: both are asked
+/// for, whatever is denied of the spec. None when the object is not what `spec` says, or what is remembered no objects.
+pub fn of_recollection(
+    rules: &Rules,
+    around: &Circumstances<'_>,
+    (kustomization, spec): (&Value, &Spec),
+    rendered: &Recollection,
+    applied: Option<&Recollection>,
+) -> Option<Answers> {
+    let shown = document::shown(kustomization, spec)?;
+    let asked = [
+        (Phase::Spec, document::of_spec(&shown, around), None),
+        (
+            Phase::Plan,
+            document::of_recollection(&shown, around, rendered)?,
+            applied,
+        ),
+    ];
+    let mut all = Answers::default();
+    for (phase, document, applied) in asked {
+        let on = Against::new(&document, applied, &spec.id, around);
+        for finding in answers(rules.judge(phase, &on, None)).findings {
+            // Many say the same to both.
+            if !all.findings.contains(&finding) {
+                all.findings.push(finding);
+            }
+        }
+    }
+    Some(all)
+}
+
+fn proposed(
+    manifests: Vec<Object>,
+    left: &Inventory,
+    spec: &Spec,
+) -> Result<Plan<Proposed>, Failure> {
+    let scopes = scopes(&manifests);
+    let bundle = Bundle::<Rendered>::built(manifests).map_err(|why| Explained::of(&why))?;
+    let plan = Plan::propose(bundle.settled(), &scopes, left, spec);
+    plan.map_err(|why| Explained::of(&why))
 }
 
 fn value(document: &Document<'_>) -> Value {

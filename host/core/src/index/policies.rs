@@ -14,6 +14,14 @@ pub struct Guard {
     pub scope: Scope,
     /// The GitRepository that its rules come from.
     pub source: Option<NamespacedName>,
+    /// Whether it is only replayed: then it is asked about nobody.
+    pub replayed: bool,
+}
+
+impl Guard {
+    fn selects(&self, namespace: &NamespaceName, labels: &Labels) -> bool {
+        !self.replayed && self.scope.selects(namespace.as_str(), labels)
+    }
 }
 
 impl Index {
@@ -34,7 +42,7 @@ impl Index {
 
     /// The policies that are asked about a Kustomization of that namespace with these labels, by name.
     pub fn policies_over(&self, namespace: &NamespaceName, labels: &Labels) -> Vec<PolicyName> {
-        let meant = |guard: &Guard| guard.scope.selects(namespace.as_str(), labels);
+        let meant = |guard: &Guard| guard.selects(namespace, labels);
         let policies = self.policies.iter().filter(|(_, guard)| meant(guard));
         policies.map(|(name, _)| name.clone()).collect()
     }
@@ -60,12 +68,43 @@ impl Index {
     }
 
     fn guarded(&self, guard: &Guard) -> BTreeSet<NamespacedName> {
-        let selects =
-            |id: &NamespacedName, labels| guard.scope.selects(id.namespace.as_str(), labels);
         self.kustomizations
             .iter()
-            .filter(|(id, applier)| selects(id, &applier.labels))
+            .filter(|(id, applier)| guard.selects(&id.namespace, &applier.labels))
             .map(|(id, _)| id.clone())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::Applier;
+
+    #[test]
+    fn a_policy_that_is_only_replayed_is_asked_about_nobody_and_hears_of_its_source() {
+        let id: NamespacedName = "acme/web".parse().unwrap();
+        let source: NamespacedName = "flux-system/policies".parse().unwrap();
+        let mut index = Index::new([]);
+        let applier = Applier {
+            source: "acme/web".parse().unwrap(),
+            labels: Labels::default(),
+            secrets: BTreeSet::new(),
+        };
+        index.apply_kustomization(&id, applier);
+        let name: PolicyName = "replay-1".parse().unwrap();
+        for replayed in [true, false] {
+            let guard = Guard {
+                scope: Scope::default(),
+                source: Some(source.clone()),
+                replayed,
+            };
+            let touched = index.apply_policy(name.clone(), guard);
+            assert_eq!(touched.contains(&id), !replayed);
+            let over = index.policies_over(&id.namespace, &Labels::default());
+            assert_eq!(over.contains(&name), !replayed);
+            assert_eq!(index.guarded_by(&name).len(), usize::from(!replayed));
+            assert!(index.policies_from(&source).any(|one| *one == name));
+        }
     }
 }

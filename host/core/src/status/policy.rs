@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reeve_api::condition::{self, Type};
-use reeve_api::policy::{PolicyStatus, TestResults};
+use reeve_api::policy::{PolicyStatus, Replayed, TestResults};
 use reeve_api::reason::Reason;
 
 use super::{
@@ -91,6 +91,7 @@ pub fn tell_policy(
         evaluation: said.evaluation.or_else(|| previous.evaluation.clone()),
         findings: said.findings,
         what_if: said.what_if,
+        replay: None,
         last_handled_reconcile_at: handled(previous.last_handled_reconcile_at.as_ref(), frame),
         observed_generation: observed(&page.conditions, previous.observed_generation, frame),
         conditions: page.conditions,
@@ -99,6 +100,43 @@ pub fn tell_policy(
     Told {
         status,
         events: event.into_iter().collect(),
+        next,
+        memory,
+    }
+}
+
+/// What the world reads about a policy that is only replayed: a page of the answer, or why there is none.
+pub fn tell_replay(
+    previous: &PolicyStatus,
+    frame: &Frame<'_>,
+    outcome: &Result<Replayed, Explained>,
+) -> Told<PolicyStatus> {
+    let mut page = Page::new(&previous.conditions, frame);
+    let (next, memory) = match outcome {
+        Ok(replayed) => {
+            let message = format!(
+                "{} of {} Kustomizations are judged on this page; nothing is put in force",
+                replayed.judged, replayed.in_scope
+            );
+            page.ready(Reason::Succeeded, &message);
+            (Next::Watch, Memory::default())
+        }
+        Err(why) => {
+            // Who asked reads the condition: no event is worth it.
+            let (_, next, memory) =
+                broken(&mut page, &previous.conditions, frame, why, &words(why));
+            (next, memory)
+        }
+    };
+    let status = PolicyStatus {
+        replay: outcome.as_ref().ok().cloned(),
+        observed_generation: observed(&page.conditions, previous.observed_generation, frame),
+        conditions: page.conditions,
+        ..PolicyStatus::default()
+    };
+    Told {
+        status,
+        events: Vec::new(),
         next,
         memory,
     }
@@ -200,6 +238,49 @@ mod tests {
             tests: None,
             exceptions: policy.exceptions().to_vec(),
         }
+    }
+
+    #[test]
+    fn a_replay_tells_its_page_or_why_there_is_none_and_no_event() {
+        let frame = Frame {
+            generation: 2,
+            requested_at: None,
+            now: Timestamp::UNIX_EPOCH,
+            interval: Duration::MAX,
+            retry_interval: Duration::MAX,
+            spread: 0,
+            memory: Memory::default(),
+        };
+        let page = Replayed {
+            generation: 2,
+            in_scope: 3,
+            judged: 2,
+            ..Replayed::default()
+        };
+        let before = PolicyStatus {
+            replay: Some(Replayed::default()),
+            ..PolicyStatus::default()
+        };
+        let told = tell_replay(&before, &frame, &Ok(page.clone()));
+        assert_eq!(told.status.replay, Some(page));
+        let ready = condition::find(&told.status.conditions, Type::Ready).unwrap();
+        assert_eq!(
+            (ready.status.as_str(), ready.observed_generation),
+            ("True", Some(2))
+        );
+        assert!(told.events.is_empty());
+        let why = Explained::new(
+            Reason::PolicyFailed,
+            crate::failure::Turn::NextRevision,
+            "it does not compile",
+        );
+        let told = tell_replay(&told.status, &frame, &Err(why));
+        assert_eq!((told.status.replay, told.events.len()), (None, 0));
+        let ready = condition::find(&told.status.conditions, Type::Ready).unwrap();
+        assert_eq!(
+            (ready.status.as_str(), ready.message.as_str()),
+            ("False", "it does not compile")
+        );
     }
 
     #[test]

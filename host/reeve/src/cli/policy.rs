@@ -8,7 +8,9 @@ mod eval;
 mod explain;
 mod export;
 mod place;
+mod replay;
 mod report;
+mod sarif;
 mod schema;
 mod subject;
 mod test;
@@ -36,6 +38,7 @@ enum Verb {
     Test(test::TestArgs),
     Eval(Box<eval::EvalArgs>),
     Explain(Box<explain::ExplainArgs>),
+    Replay(replay::ReplayArgs),
     Export(export::ExportArgs),
     /// Print the JSON Schema of the document that policies read
     ///
@@ -49,6 +52,7 @@ pub(super) fn run(args: PolicyArgs, ui: &mut Ui) -> Result<(), CommandError> {
         Verb::Test(args) => test::run(&args, ui),
         Verb::Eval(args) => eval::run(&args, ui),
         Verb::Explain(args) => explain::run(&args, ui),
+        Verb::Replay(args) => replay::run(&args, ui),
         Verb::Export(args) => export::run(&args, ui),
         Verb::Schema => schema::run(ui),
     }

@@ -78,6 +78,7 @@ fn owners(ctx: &Context) -> BTreeSet<Owner> {
     ctx.index.read(|known| {
         let all = known.kustomizations.iter();
         all.map(|(id, object)| Owner::of(id, object.metadata.uid.as_deref()))
+            .flat_map(|owner| [owner.of_denied(), owner])
             .collect()
     })
 }

@@ -9,6 +9,7 @@ mod health;
 mod judge;
 mod recall;
 mod record;
+mod replay;
 mod withdraw;
 
 use std::sync::Arc;
@@ -32,11 +33,13 @@ use reeve_core::tenancy::{self, Tenant};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::judge::rule;
 use self::record::{Recorder, changes};
+pub(super) use self::replay::replay;
 use super::Review;
 use super::report::{self, Announced, Run};
 use crate::cluster::{Failures, Until};
-use crate::context::Context;
+use crate::context::{Context, Missing};
 use crate::index::{Known, Stored};
 use crate::places::Room;
 use crate::transform::{Caller, transform};
@@ -253,34 +256,21 @@ fn entries(object: &Kustomization) -> impl Iterator<Item = (&str, &str)> {
     entries.map(|entry| (entry.id.as_str(), entry.version.as_str()))
 }
 
-/// What the source has in store.
+/// What the source has in store; said in Flux's words when it has nothing.
 fn stored(ctx: &Context, source: &SourceRef) -> Result<Stored, Explained> {
-    let key = source.key();
-    let (stored, exists) = ctx.index.read(|known| {
-        (
-            known.stored.get(&key).cloned(),
-            known.sources.contains_key(&key),
-        )
-    });
-    stored.ok_or_else(|| {
-        let message = if exists {
-            "Source artifact not found, retrying in 30s".to_owned()
-        } else {
-            format!(
-                "GitRepository.source.toolkit.fluxcd.io \"{}\" not found",
-                source.name
-            )
-        };
-        let why = Explained::new(Reason::ArtifactFailed, Turn::Source, message);
+    ctx.in_store(&source.key()).map_err(|missing| {
         let (namespace, name) = (&source.namespace, &source.name);
-        match exists {
-            true => why.with_hint(format!(
-                "look at `kubectl -n {namespace} describe gitrepository {name}`"
-            )),
-            false => why.with_hint(format!(
-                "create GitRepository {name} in namespace {namespace}"
-            )),
-        }
+        let (message, hint) = match missing {
+            Missing::Artifact => (
+                "Source artifact not found, retrying in 30s".to_owned(),
+                format!("look at `kubectl -n {namespace} describe gitrepository {name}`"),
+            ),
+            Missing::Source => (
+                format!("GitRepository.source.toolkit.fluxcd.io \"{name}\" not found"),
+                format!("create GitRepository {name} in namespace {namespace}"),
+            ),
+        };
+        Explained::new(Reason::ArtifactFailed, Turn::Source, message).with_hint(hint)
     })
 }
 

@@ -3,6 +3,7 @@
 //! Asking it is `kustomization::judge`'s. One that cannot be put in force denies whatever it would be asked about; if
 //! something of it was in force before, that stays, and the status says why.
 
+mod replay;
 mod rules;
 
 use std::sync::Arc;
@@ -28,6 +29,9 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, name: &PolicyName) -> Next {
     if rules::awaits_source(ctx, name) {
         return Next::Watch;
     }
+    if let Some(wanted) = &object.spec.replay {
+        return replay::reconcile(ctx, name, &object, wanted).await;
+    }
     let run = Run::begin(ctx, Target::Policy(name.clone()), &*object);
     let now = match known(ctx, name, &object) {
         Some(now) => now,
@@ -46,7 +50,9 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, name: &PolicyName) -> Next {
 /// A run of a replica that only answers: nothing is told. Rules that lie in git are the leader's, who has fetched them.
 pub(super) async fn learn(ctx: &Arc<Context>, name: &PolicyName) -> Next {
     let object = ctx.index.read(|known| known.policies.get(name).cloned());
-    if let Some(object) = object.filter(|object| object.spec.source_ref.is_none())
+    let own =
+        |object: &Arc<Policy>| object.spec.source_ref.is_none() && object.spec.replay.is_none();
+    if let Some(object) = object.filter(own)
         && known(ctx, name, &object).is_none()
     {
         let now = read(ctx, name, &object).await;

@@ -15,7 +15,7 @@ use kube::core::object::HasStatus;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespacedName, PolicyName, TenantName};
 use reeve_api::plugin::PluginStatus;
-use reeve_api::policy::{Mode, Policy};
+use reeve_api::policy::{Mode, Policy, Replayed};
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
@@ -335,6 +335,20 @@ pub(super) async fn policy(
         PolicyOutcome::InForce(_) => Ending::Succeeded,
         PolicyOutcome::Failed(why) | PolicyOutcome::Kept { why, .. } => failed(why),
     };
+    finish(ctx, object, run, told, ending, None).await
+}
+
+/// Tells what rules would change that are replayed, or why nobody can say so.
+pub(super) async fn replay(
+    ctx: &Context,
+    object: &Policy,
+    run: &Run,
+    outcome: Result<Replayed, Explained>,
+) -> Next {
+    let previous = object.status.clone().unwrap_or_default();
+    let frame = run.frame(ctx, Duration::MAX, RETRY_PLUGIN);
+    let told = status::tell_replay(&previous, &frame, &outcome);
+    let ending = outcome.as_ref().err().map_or(Ending::Succeeded, failed);
     finish(ctx, object, run, told, ending, None).await
 }
 

@@ -35,7 +35,7 @@ enum Form {
 }
 
 pub(super) fn run(args: &ExportArgs, ui: &mut Ui) -> Result<(), CommandError> {
-    let grounds = args.ground.grounds()?;
+    let grounds = args.ground.grounds();
     let (tenants, namespaces) = args.ground.tenants()?;
     let manifests = vap::manifests(&grounds, &tenants, &namespaces);
     let text = match args.form {

@@ -21,7 +21,7 @@ const DOCUMENT: u64 = 64 << 20;
 const DEPTH: usize = 32;
 
 /// What policies are given.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(super) struct Parameters {
     /// What the policies are given as data.parameters, YAML or JSON: an object that holds each one's by its name
     #[arg(long = "parameters", value_name = "FILE")]
@@ -252,6 +252,19 @@ pub(super) fn documents(path: &Path) -> Result<Vec<Value>, CommandError> {
         return Ok(vec![value]);
     }
     parse_yaml(&bytes, &shown).map_err(|why| CommandError::of("reading YAML failed", &why))
+}
+
+/// The documents of all YAML and JSON files below a directory, by their paths.
+pub(super) fn documents_below(root: &Path) -> Result<Vec<Value>, CommandError> {
+    let mut found = Vec::new();
+    walk(root, "", 0, &mut found)?;
+    let known = [".json", ".yaml", ".yml"];
+    found.retain(|path| known.iter().any(|ending| path.ends_with(ending)));
+    let mut all = Vec::new();
+    for below in found {
+        all.extend(documents(&root.join(below))?);
+    }
+    Ok(all)
 }
 
 fn unreadable(path: &Path, why: &(dyn std::error::Error + 'static)) -> CommandError {

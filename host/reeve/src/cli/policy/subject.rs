@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
-use reeve_api::name::{NamespaceName, ServiceAccountName};
+use reeve_api::name::NamespaceName;
 use reeve_api::tenant;
 use reeve_core::admit::trial::{self, Trial};
-use reeve_core::admit::{Circumstances, Rule, Rules};
+use reeve_core::admit::{Circumstances, Rule, Rules, SourceFacts};
 use reeve_core::tenancy::{Grounds, Tenants};
 use reeve_kustomize::Object;
 use serde_json::Value;
 
 use super::place::{self, Parameters, Source};
+use crate::cli::grounds::GroundArgs;
 use crate::cli::ui::CommandError;
 use crate::clock::Clock;
 
@@ -28,13 +29,28 @@ pub(super) struct Subject {
     /// The whole document that policies read, YAML or JSON; - for stdin
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Make the document of this Kustomization and the manifests that were rendered for it. Of its source nothing is known
-    /// but the name, nothing was applied before, and so nothing is pruned
+    /// Make the document of this Kustomization and the manifests that were rendered for it. Without the flags that say more,
+    /// nothing is known of its source but the name, nothing was applied before, and so nothing is pruned
     #[arg(long, value_name = "FILE", requires = "bundle")]
     kustomization: Option<PathBuf>,
     /// The manifests that were rendered for the Kustomization; - for stdin
     #[arg(requires = "kustomization", conflicts_with = "input")]
     bundle: Option<PathBuf>,
+    /// Where its source is fetched from
+    #[arg(long, value_name = "URL", requires = "kustomization")]
+    source_url: Option<String>,
+    /// What its source has in store: main@sha1:<commit>
+    #[arg(long, value_name = "REVISION", requires = "source_url")]
+    revision: Option<String>,
+    /// The signature of that was checked and is right
+    #[arg(long, requires = "source_url")]
+    verified: bool,
+    /// The manifests that were applied for it before, a file or all files of a directory: what is in them alone is pruned
+    #[arg(long, value_name = "DIR|FILE", requires = "kustomization")]
+    previous: Option<PathBuf>,
+    /// Have the named policies tolerate what is as it was applied before, as with spec.ratchet
+    #[arg(long, requires = "previous")]
+    ratchet: bool,
     #[command(flatten)]
     ground: Ground,
 }
@@ -42,22 +58,8 @@ pub(super) struct Subject {
 /// What the platform says about its ground.
 #[derive(Args)]
 pub(super) struct Ground {
-    /// Namespaces of the platform itself, as the controller is told
-    #[arg(
-        long,
-        value_name = "NS,…",
-        value_delimiter = ',',
-        default_value = "reeve-system,flux-system"
-    )]
-    platform_namespaces: Vec<NamespaceName>,
-    /// Namespaces in which the platform keeps sources for its tenants, as the controller is told
-    #[arg(
-        long,
-        value_name = "NS,…",
-        value_delimiter = ',',
-        default_value = "platform-flux-tenant-config"
-    )]
-    config_namespaces: Vec<NamespaceName>,
+    #[command(flatten)]
+    own: GroundArgs,
     /// The Tenants, as `kubectl get tenants.reeve.dev -o yaml` prints them; without, every namespace is a tenant of its own
     #[arg(long, value_name = "FILE")]
     tenants: Option<PathBuf>,
@@ -74,7 +76,10 @@ impl Subject {
         let sources = self.sources()?;
         let compiled = sources.iter().map(|source| {
             let policy = source.compile().map_err(|errors| unfit(source, &errors))?;
-            Ok(Rule::enforced(policy))
+            Ok(Rule {
+                ratchet: self.ratchet,
+                ..Rule::enforced(policy)
+            })
         });
         compiled.collect()
     }
@@ -97,7 +102,7 @@ impl Subject {
         bundle: &Path,
     ) -> Result<Trial, CommandError> {
         let kustomization = place::document(kustomization)?;
-        let grounds = self.ground.grounds()?;
+        let grounds = self.ground.grounds();
         let namespace = kustomization
             .pointer("/metadata/namespace")
             .and_then(Value::as_str)
@@ -107,23 +112,46 @@ impl Subject {
         })?;
         let (tenants, _) = self.ground.tenants()?;
         let tenant = tenants.owner_of(&namespace);
+        let source = self.source_facts();
         let around = Circumstances {
             tenant: &tenant,
             grounds: &grounds,
-            source: None,
+            source: source.as_ref(),
             now: Clock::system().now(),
         };
-        let manifests = place::documents(bundle)?.into_iter().map(Object::try_from);
-        let manifests = manifests.collect::<Result<Vec<Object>, _>>().map_err(|_| {
-            CommandError::new(format!("a document of {} is no object", bundle.display()))
-        })?;
-        trial::of_manifests(rules, &around, &kustomization, manifests).map_err(|why| {
+        let manifests = objects(place::documents(bundle)?, bundle)?;
+        let previous = self.previous(bundle)?;
+        trial::of_manifests(rules, &around, &kustomization, manifests, previous).map_err(|why| {
             let told = CommandError::new(why.message);
             match why.hint {
                 Some(hint) => told.hint(hint),
                 None => told,
             }
         })
+    }
+
+    fn source_facts(&self) -> Option<SourceFacts> {
+        Some(SourceFacts {
+            url: self.source_url.clone()?,
+            revision: self.revision.clone(),
+            verified: self.verified,
+        })
+    }
+
+    /// What was applied before, where somebody says.
+    fn previous(&self, bundle: &Path) -> Result<Option<Vec<Object>>, CommandError> {
+        let Some(path) = &self.previous else {
+            return Ok(None);
+        };
+        if path == bundle && path.as_os_str() == "-" {
+            let both = "--previous and the manifests cannot both come from stdin";
+            return Err(CommandError::new(both));
+        }
+        let documents = match path.is_dir() {
+            true => place::documents_below(path)?,
+            false => place::documents(path)?,
+        };
+        objects(documents, path).map(Some)
     }
 
     /// The file that is asked about, for those who read reports.
@@ -134,6 +162,12 @@ impl Subject {
             None => "stdin".to_owned(),
         }
     }
+}
+
+fn objects(documents: Vec<Value>, path: &Path) -> Result<Vec<Object>, CommandError> {
+    let objects = documents.into_iter().map(Object::try_from);
+    let objects = objects.collect::<Result<Vec<Object>, _>>();
+    objects.map_err(|_| CommandError::new(format!("a document of {} is no object", path.display())))
 }
 
 /// A policy that does not compile.
@@ -147,18 +181,8 @@ pub(super) fn unfit(source: &Source, errors: &[reeve_core::rego::Error]) -> Comm
 }
 
 impl Ground {
-    pub(super) fn grounds(&self) -> Result<Grounds, CommandError> {
-        let account = |name: &str| {
-            name.parse::<ServiceAccountName>()
-                .map_err(|why| CommandError::new(format!("{name}: {why}")))
-        };
-        Ok(Grounds {
-            platform_namespaces: self.platform_namespaces.iter().cloned().collect(),
-            config_namespaces: self.config_namespaces.iter().cloned().collect(),
-            platform_service_account: account("kustomize-controller")?,
-            tenant_service_account: account("flux")?,
-            remote_bases: Vec::new(),
-        })
+    pub(super) fn grounds(&self) -> Grounds {
+        self.own.grounds(&[])
     }
 
     /// The Tenants that are known, and all namespaces that they name.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use reeve_core::admit::trial::Trial;
-use reeve_core::admit::{Finding, Rules};
-use reeve_core::rego::{Metadata, Severity};
+use reeve_core::admit::{Finding, Rules, Verdict};
+use reeve_core::rego::Metadata;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::counted;
+use super::{counted, sarif};
 
 /// What all of them said.
 #[derive(Serialize)]
@@ -37,9 +37,13 @@ struct Said<'a> {
     path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
+    /// Why a denial stops nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tolerated: Option<String>,
 }
 
 const DENIED: &str = "denied";
+const TOLERATED: &str = "tolerated";
 const WARNED: &str = "warned";
 
 impl<'a> Verdicts<'a> {
@@ -51,9 +55,15 @@ impl<'a> Verdicts<'a> {
         let said = |finding: &'a Finding| {
             let objection = &finding.objection;
             let metadata = metadata.get(objection.policy.as_str());
+            let (verdict, tolerated) = match &finding.verdict {
+                Verdict::Denied => (DENIED, None),
+                Verdict::Tolerated(why) => (TOLERATED, Some(why.to_string())),
+                Verdict::Warned => (WARNED, None),
+            };
             Said {
                 policy: &objection.policy,
-                verdict: if finding.stops() { DENIED } else { WARNED },
+                verdict,
+                tolerated,
                 severity: metadata.map(|metadata| metadata.severity.as_str()),
                 message: &objection.message,
                 object: objection.object.as_deref(),
@@ -80,8 +90,12 @@ impl<'a> Verdicts<'a> {
     }
 
     fn summary(&self) -> String {
+        let tolerated = match self.count(TOLERATED) {
+            0 => String::new(),
+            count => format!(", {count} tolerated"),
+        };
         format!(
-            "{} denied, {} warned; {} asked",
+            "{} denied, {} warned{tolerated}; {} asked",
             self.denied(),
             self.count(WARNED),
             counted(self.policies.len(), "policy", "policies")
@@ -105,6 +119,9 @@ impl<'a> Verdicts<'a> {
             if let Some(hint) = said.hint {
                 out.push_str(&format!("        hint: {hint}\n"));
             }
+            if let Some(why) = &said.tolerated {
+                out.push_str(&format!("        tolerated: {why}\n"));
+            }
         }
         out.push_str(&format!("{}\n", self.summary()));
         out
@@ -117,8 +134,9 @@ impl<'a> Verdicts<'a> {
         }
         out.push_str("\n| | policy | object | field | what |\n|---|---|---|---|---|\n");
         for said in &self.findings {
-            let what = match said.hint {
-                Some(hint) => format!("{} — {hint}", said.message),
+            let beside = said.tolerated.as_deref().or(said.hint);
+            let what = match beside {
+                Some(beside) => format!("{} — {beside}", said.message),
                 None => said.message.to_owned(),
             };
             let cells = [
@@ -134,57 +152,37 @@ impl<'a> Verdicts<'a> {
         out
     }
 
-    /// The format of OASIS for results of static analysis, version 2.1.0.
+    /// As SARIF, about the file that was asked about.
     pub(super) fn sarif(&self, file: &str) -> Value {
-        let rules: Vec<Value> = self.policies.iter().map(|name| self.rule(name)).collect();
+        let rules = self.policies.iter().map(|name| self.rule(name));
         let results = self.findings.iter().map(|said| {
-            let mut location = json!({"physicalLocation": {"artifactLocation": {"uri": file}}});
             let logical: Vec<&str> = [said.object, said.path].into_iter().flatten().collect();
-            if let (Some(fields), false) = (location.as_object_mut(), logical.is_empty()) {
-                let whole = json!([{"fullyQualifiedName": logical.join(" "), "kind": "object"}]);
-                fields.insert("logicalLocations".to_owned(), whole);
-            }
-            json!({
-                "ruleId": said.policy,
-                "level": if said.verdict == DENIED { "error" } else { "warning" },
-                "message": {"text": said.message},
-                "locations": [location],
-            })
+            let level = match said.verdict {
+                DENIED => "error",
+                WARNED => "warning",
+                _ => "note",
+            };
+            sarif::result(
+                said.policy,
+                level,
+                said.message,
+                (file, 1),
+                &logical.join(" "),
+            )
         });
-        let results: Vec<Value> = results.collect();
-        json!({
-            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-            "version": "2.1.0",
-            "runs": [{
-                "tool": {"driver": {"name": "reeve", "version": env!("CARGO_PKG_VERSION"), "rules": rules}},
-                "results": results,
-            }],
-        })
+        sarif::document(rules.collect(), results.collect())
     }
 
     fn rule(&self, name: &str) -> Value {
         let Some(metadata) = self.metadata.get(name) else {
-            return json!({"id": name});
+            return sarif::nameless(name);
         };
-        let severity = match metadata.severity {
-            Severity::Critical => "9.5",
-            Severity::High => "8.0",
-            Severity::Medium => "5.0",
-            Severity::Low => "2.0",
-            Severity::Info => "0.0",
-        };
-        json!({
-            "id": name,
-            "shortDescription": {"text": metadata.title},
-            "fullDescription": {"text": metadata.description},
-            "help": {"text": metadata.hint.as_deref().unwrap_or(&metadata.title)},
-            "properties": {"security-severity": severity, "tags": ["security"]},
-        })
+        sarif::rule(name, metadata)
     }
 }
 
 /// Text in a cell of a table.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

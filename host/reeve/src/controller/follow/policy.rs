@@ -26,6 +26,7 @@ impl Followed for Policy {
                 .source_ref
                 .as_ref()
                 .and_then(|source| key(ctx, source)),
+            replayed: object.spec.replay.is_some(),
         };
         let (wake, touched) = ctx.index.write(|known| {
             let before = known.policies.insert(name.clone(), Arc::clone(&object));

@@ -11,7 +11,8 @@ use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespacedName, PolicyName};
 use reeve_api::reason::Reason;
 use reeve_core::admit::{
-    self, AdmittedSpec, Answers, Circumstances, Denied, Hearing, Rule, Rules, SourceFacts,
+    self, AdmittedSpec, Answers, Circumstances, Denied, Hearing, Recollection, Rule, Rules,
+    SourceFacts,
 };
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::plan::{Admitted, Plan, Proposed};
@@ -89,7 +90,7 @@ pub(super) fn review(
 }
 
 /// The object as rules are shown it.
-fn shown(object: &Kustomization) -> Result<Value, Explained> {
+pub(super) fn shown(object: &Kustomization) -> Result<Value, Explained> {
     serde_json::to_value(object).map_err(|why| {
         Explained::new(
             Reason::InvalidSpec,
@@ -137,12 +138,22 @@ pub(super) async fn plan(
                     report::warned(ctx, object, passed.answers());
                 }
             }
-            let id = id.clone();
-            ctx.index
-                .write(|known| known.passed.entry(id).or_default().plan = Some(passed));
+            let was_denied = ctx.index.write(|known| {
+                let passages = known.passed.entry(id.clone()).or_default();
+                passages.plan = Some(passed);
+                passages.denied.take().is_some()
+            });
+            if was_denied {
+                recall::forget_denied(ctx, object, spec);
+            }
             Ok(plan)
         }
-        Err(why) => Err(denied(ctx, &over, id, &why)),
+        Err(why) => {
+            if let Some(rendered) = why.rendered() {
+                recall::keep_denied(ctx, object, spec, rendered).await;
+            }
+            Err(denied(ctx, &over, id, &why))
+        }
     }
 }
 
@@ -170,7 +181,18 @@ fn passed(ctx: &Context, id: &NamespacedName) -> Passages {
 fn denied(ctx: &Context, over: &Over, id: &NamespacedName, why: &Denied) -> Explained {
     record(ctx, over, id, why.answers());
     // What passed before is judged again after this: else nobody would hear that it passes.
-    ctx.index.write(|known| known.passed.remove(id));
+    ctx.index.write(|known| {
+        let before = known.passed.remove(id).and_then(|before| before.denied);
+        let rendered = why.rendered().map(Recollection::digest);
+        if let Some(denied) = rendered.or(before) {
+            let denied = Some(denied);
+            let passages = Passages {
+                denied,
+                ..Passages::default()
+            };
+            known.passed.insert(id.clone(), passages);
+        }
+    });
     report::judged(ctx, &over.rules, why.answers());
     report::denied(ctx, why);
     Explained::of(why)
@@ -225,7 +247,11 @@ fn rules(ctx: &Context, known: &Known, names: &[PolicyName]) -> Rules {
     ctx.rules.and(rules)
 }
 
-fn rule(name: &PolicyName, policy: &reeve_api::policy::Policy, now: Option<&InForce>) -> Rule {
+pub(in crate::controller) fn rule(
+    name: &PolicyName,
+    policy: &reeve_api::policy::Policy,
+    now: Option<&InForce>,
+) -> Rule {
     let compiled = match now {
         Some(now) => now.ready.clone().map_err(|why| why.message),
         None => Err("it has not been looked at".to_owned()),
@@ -239,7 +265,7 @@ fn rule(name: &PolicyName, policy: &reeve_api::policy::Policy, now: Option<&InFo
     }
 }
 
-fn facts(known: &Known, source: &NamespacedName) -> Option<SourceFacts> {
+pub(super) fn facts(known: &Known, source: &NamespacedName) -> Option<SourceFacts> {
     let object = known.sources.get(source)?;
     let conditions = object.status.as_ref().map(|status| &status.conditions);
     let stored = known.stored.get(source);

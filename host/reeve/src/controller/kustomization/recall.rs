@@ -14,6 +14,7 @@ use reeve_core::admit::{AdmittedSpec, Recollection};
 use reeve_core::artifact::{Digest, Revision};
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Admitted, Plan, Proposed};
+use reeve_core::spec::Spec;
 use reeve_core::status::{Action, Change};
 use tokio::time::Instant;
 
@@ -28,12 +29,12 @@ use crate::transform::{Caller, transform};
 /// How long making it anew may take: a run has better to do.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn owner(object: &Kustomization, spec: &AdmittedSpec) -> Owner {
+fn owner(object: &Kustomization, spec: &Spec) -> Owner {
     Owner::of(&spec.id, object.uid().as_deref())
 }
 
 /// The digest of what is kept, if that is still what was applied last: another process may have led since it was written.
-pub(super) fn digest(ctx: &Context, object: &Kustomization, spec: &AdmittedSpec) -> Option<Digest> {
+pub(super) fn digest(ctx: &Context, object: &Kustomization, spec: &Spec) -> Option<Digest> {
     let lies_there = ctx.recollections.digest(&owner(object, spec))?;
     let written = ctx.index.read(|known| known.passed.get(&spec.id)?.kept);
     let own = written.is_some_and(|kept| kept.digest == lies_there);
@@ -159,15 +160,49 @@ pub(super) async fn keep(
     Some(digest.to_string())
 }
 
-async fn read(
+/// What was applied last, if it still lies on the disk.
+pub(super) async fn read(
     ctx: &Arc<Context>,
     object: &Kustomization,
-    spec: &AdmittedSpec,
+    spec: &Spec,
 ) -> Option<Recollection> {
     digest(ctx, object, spec)?;
-    let (ctx, owner) = (Arc::clone(ctx), owner(object, spec));
+    from_disk(ctx, owner(object, spec)).await
+}
+
+async fn from_disk(ctx: &Arc<Context>, owner: Owner) -> Option<Recollection> {
+    let ctx = Arc::clone(ctx);
     let read = tokio::task::spawn_blocking(move || ctx.recollections.read(&owner));
     read.await.ok().flatten()
+}
+
+/// What was rendered last, if policy has denied that since this process leads.
+pub(super) async fn read_denied(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    spec: &Spec,
+) -> Option<Recollection> {
+    let digest = ctx.index.read(|known| known.passed.get(&spec.id)?.denied)?;
+    let found = from_disk(ctx, owner(object, spec).of_denied()).await;
+    found.filter(|found| found.digest() == digest)
+}
+
+/// Keeps what policy has denied, for whoever asks what another policy would say to it.
+pub(super) async fn keep_denied(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    spec: &Spec,
+    rendered: &Recollection,
+) {
+    let owner = owner(object, spec).of_denied();
+    if ctx.recollections.digest(&owner) != Some(rendered.digest()) {
+        write(ctx, &owner, rendered.clone()).await;
+    }
+}
+
+/// What passes is no longer denied.
+pub(super) fn forget_denied(ctx: &Context, object: &Kustomization, spec: &Spec) {
+    ctx.recollections.forget(&owner(object, spec).of_denied());
 }
 
 async fn write(ctx: &Arc<Context>, owner: &Owner, what: Recollection) {

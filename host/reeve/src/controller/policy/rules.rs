@@ -35,12 +35,14 @@ enum Origin<'a> {
 }
 
 fn origin(spec: &PolicySpec) -> Result<Origin<'_>, Explained> {
-    match (&spec.source_ref, &spec.rego, &spec.shipped) {
-        (Some(source), None, None) => Ok(Origin::Git(source)),
-        (None, Some(rego), None) => Ok(Origin::Here(one(rego))),
-        (None, None, Some(shipped)) => Ok(Origin::Here(one(library_of(shipped)?))),
+    let files = (!spec.files.is_empty()).then_some(&spec.files);
+    match (&spec.source_ref, &spec.rego, files, &spec.shipped) {
+        (Some(source), None, None, None) => Ok(Origin::Git(source)),
+        (None, Some(rego), None, None) => Ok(Origin::Here(one(rego))),
+        (None, None, Some(files), None) => Ok(Origin::Here(written(files))),
+        (None, None, None, Some(shipped)) => Ok(Origin::Here(one(library_of(shipped)?))),
         _ => {
-            let message = "exactly one of spec.sourceRef, spec.rego and spec.shipped says where the rules are";
+            let message = "exactly one of spec.sourceRef, spec.rego, spec.files and spec.shipped says where the rules are";
             Err(Explained::new(Reason::InvalidSpec, Turn::Owner, message))
         }
     }
@@ -53,6 +55,7 @@ pub(super) async fn read(
     object: &Policy,
 ) -> Result<Fit, Explained> {
     let spec = &object.spec;
+    may_be_called(name)?;
     let files = match origin(spec)? {
         Origin::Git(source) => from_git(ctx, source, spec.path.as_deref()).await?,
         Origin::Here(files) => files,
@@ -66,6 +69,7 @@ pub(super) async fn read(
 
 /// What [`read`] would say about rules that need not be fetched; of others, whether they may be.
 pub(super) fn review(ctx: &Context, name: &PolicyName, object: &Policy) -> Result<(), Explained> {
+    may_be_called(name)?;
     match origin(&object.spec)? {
         Origin::Git(source) => granted(ctx, source).map(drop),
         Origin::Here(files) => {
@@ -75,8 +79,25 @@ pub(super) fn review(ctx: &Context, name: &PolicyName, object: &Policy) -> Resul
     }
 }
 
+/// Nobody could tell what one says from what a rule says that is always in force, if they had one name.
+fn may_be_called(name: &PolicyName) -> Result<(), Explained> {
+    match library::named(name.as_str()) {
+        Some(shipped) if shipped.always => {
+            let message = format!("{name} is the name of a rule that is always in force");
+            let why = Explained::new(Reason::InvalidSpec, Turn::Owner, message);
+            Err(why.with_hint("give the Policy another name"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn one(rego: &str) -> Files {
     Files::from([("policy.rego".to_owned(), rego.as_bytes().to_vec())])
+}
+
+fn written(files: &BTreeMap<String, String>) -> Files {
+    let bytes = |(path, text): (&String, &String)| (path.clone(), text.clone().into_bytes());
+    files.iter().map(bytes).collect()
 }
 
 fn library_of(name: &str) -> Result<&'static str, Explained> {
