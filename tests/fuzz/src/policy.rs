@@ -7,6 +7,7 @@ use std::panic;
 use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
+use reeve_core::admit::schema;
 use reeve_core::library::LIBRARY;
 use reeve_core::rego::{Input, Policy, check};
 use serde_json::{Value, json};
@@ -41,7 +42,9 @@ pub fn judges(file: &str, bytes: &[u8]) {
         }
     }
     files.insert(file.to_owned(), invented);
-    for fault in check("fuzz", &files, &json!({})) {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    let schema = SCHEMA.get_or_init(|| schema().as_value().clone());
+    for fault in check("fuzz", &files, &json!({}), schema) {
         assert!(!fault.why.is_empty(), "a fault says something");
     }
     let policy = match Policy::load("fuzz", &files, &json!({})) {
