@@ -56,7 +56,7 @@ generate: ## Rewrite every generated file
 
 bench: prepare plugins cluster ## What is promised in numbers, with a release build: WHAT=push, render, plugins, policies or neighbours for one
 	$(CARGO) build --release --workspace --bin reeve --bin bench
-	@REEVE_BIN=$(TARGET)/release/reeve $(TARGET)/release/bench $(WHAT)
+	@RUST_LIB_BACKTRACE=0 REEVE_BIN=$(TARGET)/release/reeve $(TARGET)/release/bench $(WHAT)
 
 # The scenarios in which something breaks, and how often a soak runs each.
 FAULTS := faults:: outage:: leader:: stop:: superseded:: withdraw:: git::fault::

@@ -16,18 +16,17 @@ deny contains objection if {
 	some use in uses
 	not use.image in allowed
 	objection := {
-		"message": sprintf("%s: %s has %s; %s", [use.subject, use.by, shown(use.image), remedy]),
-		"object": use.subject,
-		"path": use.path,
+		"message": sprintf("%s: %s has %s; %s", [subject(use.pod.planned), by(use), shown(use.image), remedy]),
+		"object": subject(use.pod.planned),
+		"path": sprintf("%s.%s[%v].%s", [concat(".", array.concat(use.pod.path, ["spec"])), use.list, use.at, field(use)]),
 	}
 }
 
 deny contains objection if {
-	some i, planned in objects
-	not i in judged
+	some i in unjudged
 	objection := {
-		"message": sprintf("%s: the images of its pods cannot be read; write its pod template as Kubernetes' API has it, and the items of a list one by one", [subject(planned)]),
-		"object": subject(planned),
+		"message": sprintf("%s: the images of its pods cannot be read; write its pod template as Kubernetes' API has it, and the items of a list one by one", [subject(objects[i])]),
+		"object": subject(objects[i]),
 	}
 }
 
@@ -47,16 +46,34 @@ is_readable if {
 	is_array(input.objects)
 }
 
-# Each image is read once, however often it is used.
+# Each image is read once, however often it is used, and each repository is looked for once.
 allowed := {image |
-	some image in {use.image | some use in uses}
-	is_allowed(image)
+	among := {one |
+		some one in {each | some each in repositories}
+		is_allowed(one)
+	}
+	some image, repository in repositories
+	repository in among
 }
 
-is_allowed(image) if {
-	repository := repository_of(image)
+is_allowed(repository) if {
 	some registry in registries
 	is_within(repository, registry)
+}
+
+# The repository in full of what is an image's name from the first character to the last.
+repositories := {image: repository |
+	full := {one: repository_of(one) | some one in {each | some each in names}}
+	some image, name in names
+	repository := full[name]
+}
+
+# The tag follows the last part of the path: a port does not.
+names := {image: name |
+	some image in {use.image | some use in uses}
+	is_string(image)
+	regex.match(reference, image)
+	name := regex.replace(split(image, "@")[0], `:[^:/]+$`, "")
 }
 
 registries := data.parameters.registries if {
@@ -70,23 +87,13 @@ is_within(repository, registry) if {
 	registry != ""
 }
 
-# Registry and repository in full, of what is an image's name from the first character to the last.
-repository_of(image) := concat("/", array.concat([host], path)) if {
-	is_string(image)
-	regex.match(reference, image)
-	parts := split(without_tag(image), "/")
-	count(parts) > 1
-	is_host(parts[0])
+# Registry and repository in full.
+repository_of(name) := concat("/", array.concat([host], path)) if {
+	parts := split(name, "/")
+	names_host(parts)
 	host := canonical(lower(parts[0]))
 	path := in_library(host, array.slice(parts, 1, count(parts)))
-}
-
-repository_of(image) := concat("/", array.concat(["docker.io"], in_library("docker.io", parts))) if {
-	is_string(image)
-	regex.match(reference, image)
-	parts := split(without_tag(image), "/")
-	not names_host(parts)
-}
+} else := concat("/", array.concat(["docker.io"], in_library("docker.io", split(name, "/"))))
 
 # Registry (with port), path, tag and digest; nothing else is an image's name.
 reference := `^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]*)?(?:@[a-z][a-z0-9]*(?:[-_+.][a-z][a-z0-9]*)*:[a-fA-F0-9]+)?$`
@@ -105,9 +112,6 @@ is_host(part) if part == "localhost"
 
 is_host(part) if lower(part) != part
 
-# The tag follows the last part of the path: a port does not.
-without_tag(image) := regex.replace(split(image, "@")[0], `:[^:/]+$`, "")
-
 canonical(host) := "docker.io" if {
 	host == "index.docker.io"
 } else := host
@@ -118,7 +122,7 @@ in_library(host, path) := array.concat(["library"], path) if {
 } else := path
 
 shown(image) := sprintf("image %s, of a registry that is not allowed", [image]) if {
-	repository_of(image)
+	repositories[image]
 } else := sprintf("image %s, which is no image's name", [image]) if {
 	is_string(image)
 } else := "no image"
@@ -131,27 +135,35 @@ remedy := sprintf("take one of %s", [concat(", ", sort(registries))]) if {
 } else := "have the platform team set parameters.registries of allowed-registries"
 
 # Everything is judged that is not deleted: it makes no pods, or its pods can be read.
-judged contains i if {
+unjudged := {i | some i, _ in objects} - ((deleted | podless) | {pod.index | some pod in pods})
+
+deleted := {i |
 	some i, planned in objects
 	planned.action == "prune"
 }
 
-judged contains i if {
+podless := {i |
+	among := podless_kinds
+	but := lists_of_objects
 	some i, planned in objects
 	planned.action == "apply"
-	is_string(planned.group)
-	is_string(planned.kind)
+	[planned.group, planned.kind] in among
 	is_object(planned.object)
-	not places[[planned.group, planned.kind]]
-	not is_list(planned.object)
+	not i in but
 }
 
-judged contains pod.index if some pod in pods
+podless_kinds := {[group, kind] |
+	some [group, kind] in {[planned.group, planned.kind] | some planned in objects}
+	is_string(group)
+	is_string(kind)
+	not places[[group, kind]]
+}
 
-is_list(object) if {
-	is_string(object.kind)
-	endswith(object.kind, "List")
-	object.items
+lists_of_objects := {i |
+	some i, planned in objects
+	planned.object.items
+	is_string(planned.object.kind)
+	endswith(planned.object.kind, "List")
 }
 
 # Where a kind holds its pod template.
@@ -189,68 +201,62 @@ steps(path) := split(path, ".") if {
 	is_string(path)
 } else := ["?"]
 
-pods := [pod |
+made := [pod |
+	by_kind := places
 	some i, planned in objects
 	planned.action == "apply"
-	path := places[[planned.group, planned.kind]]
+	path := by_kind[[planned.group, planned.kind]]
 	is_object(planned.object)
-	template := object.get(planned.object, path, null)
-	is_pod(template)
-	pod := {
-		"index": i,
-		"subject": subject(planned),
-		"at": concat(".", array.concat(path, ["spec"])),
-		"spec": template.spec,
-	}
+	spec := object.get(planned.object, array.concat(path, ["spec"]), null)
+	is_object(spec)
+	pod := {"index": i, "planned": planned, "path": path, "spec": spec}
 ]
 
-is_pod(template) if {
-	is_object(template.spec)
-	not has_odd_list(template.spec)
-}
+pods := [pod |
+	but := odd
+	some pod in made
+	not pod.index in but
+]
 
-has_odd_list(spec) if {
+# Whose lists are no lists, or hold what is no object.
+odd := {pod.index |
+	some pod in made
 	some list in ["initContainers", "containers", "ephemeralContainers", "volumes"]
-	is_odd_list(spec[list])
-}
-
-is_odd_list(value) if {
+	value := pod.spec[list]
 	value != null
 	not is_array(value)
-}
-
-is_odd_list(value) if {
-	is_array(value)
-	some item in value
+} | {pod.index |
+	some pod in made
+	some list in ["initContainers", "containers", "ephemeralContainers", "volumes"]
+	item := pod.spec[list][_]
 	not is_object(item)
 }
 
 # Where an image is used: null is no image.
-uses contains use if {
-	some pod in pods
-	some list in ["initContainers", "containers", "ephemeralContainers"]
-	is_array(pod.spec[list])
-	some i, container in pod.spec[list]
-	use := {
-		"subject": pod.subject,
-		"by": sprintf("container %s", [name_of(container)]),
-		"path": sprintf("%s.%s[%v].image", [pod.at, list, i]),
-		"image": object.get(container, "image", null),
-	}
-}
+uses := array.concat(
+	[use |
+		some pod in pods
+		some list in ["initContainers", "containers", "ephemeralContainers"]
+		some i
+		container := pod.spec[list][i]
+		use := {"pod": pod, "list": list, "at": i, "image": object.get(container, "image", null)}
+	],
+	[use |
+		some pod in pods
+		some i
+		volume := pod.spec.volumes[i]
+		volume.image != null
+		use := {"pod": pod, "list": "volumes", "at": i, "image": object.get(volume, ["image", "reference"], null)}
+	],
+)
 
-uses contains use if {
-	some pod in pods
-	is_array(pod.spec.volumes)
-	some i, volume in pod.spec.volumes
-	volume.image != null
-	use := {
-		"subject": pod.subject,
-		"by": sprintf("volume %s", [name_of(volume)]),
-		"path": sprintf("%s.volumes[%v].image.reference", [pod.at, i]),
-		"image": object.get(volume, ["image", "reference"], null),
-	}
-}
+by(use) := sprintf("volume %s", [name_of(use.pod.spec.volumes[use.at])]) if {
+	use.list == "volumes"
+} else := sprintf("container %s", [name_of(use.pod.spec[use.list][use.at])])
+
+field(use) := "image.reference" if {
+	use.list == "volumes"
+} else := "image"
 
 name_of(thing) := thing.name if {
 	is_string(thing.name)

@@ -46,8 +46,8 @@ deny contains objection if {
 }
 
 deny contains objection if {
-	some i, planned in objects
-	not i in judged
+	some i in {n | some n, _ in objects} - judged
+	planned := objects[i]
 	objection := {
 		"message": sprintf("%s: the hosts that it takes cannot be read; write it as its API has it, and the items of a list one by one", [subject(planned)]),
 		"object": subject(planned),
@@ -70,24 +70,24 @@ is_readable if {
 	is_array(input.objects)
 }
 
-judged contains i if {
+judged := {i |
 	some i, planned in objects
 	planned.action == "prune"
-}
-
-judged contains i if {
+} | {i |
+	but := lists
 	some i, planned in objects
 	planned.action == "apply"
 	is_string(planned.group)
 	is_string(planned.kind)
 	is_object(planned.object)
-	not is_list(planned.object)
+	not i in but
 }
 
-is_list(object) if {
-	is_string(object.kind)
-	endswith(object.kind, "List")
-	object.items
+lists := {i |
+	some i, planned in objects
+	planned.object.items
+	is_string(planned.object.kind)
+	endswith(planned.object.kind, "List")
 }
 
 applied := [planned |

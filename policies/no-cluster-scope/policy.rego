@@ -11,8 +11,8 @@
 package reeve.no_cluster_scope
 
 deny contains objection if {
-	some planned in objects
-	not is_in_a_namespace(planned)
+	some i in {n | some n, _ in objects} - in_a_namespace
+	planned := objects[i]
 	not is_allowed(planned)
 	objection := {
 		"message": sprintf("%s would be %s, and lies in no namespace: leave it out, or have the platform team allow %s in parameters.allowed of no-cluster-scope", [subject(planned), deed(planned), kind_of(planned)]),
@@ -25,7 +25,8 @@ deny contains objection if {
 	objection := {"message": "the objects of the plan cannot be read, so nothing of it is let through"}
 }
 
-is_in_a_namespace(planned) if {
+in_a_namespace := {i |
+	some i, planned in objects
 	is_string(planned.namespace)
 	planned.namespace != ""
 }

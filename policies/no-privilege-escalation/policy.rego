@@ -79,8 +79,8 @@ deny contains objection if {
 }
 
 deny contains objection if {
-	some planned in objects
-	not is_judged(planned)
+	some i in {n | some n, _ in objects} - judged
+	planned := objects[i]
 	objection := {
 		"message": sprintf("%s: what it grants cannot be read; write roles and bindings as Kubernetes' API has them, and the items of a list one by one", [subject(planned)]),
 		"object": subject(planned),
@@ -103,25 +103,34 @@ is_readable if {
 	is_array(input.objects)
 }
 
-is_judged(planned) if planned.action == "prune"
-
-is_judged(planned) if {
+# Each kind is looked at once, however many objects are of it.
+judged := {i |
+	some i, planned in objects
+	planned.action == "prune"
+} | {i |
+	among := {[group, kind] |
+		some [group, kind] in {[planned.group, planned.kind] | some planned in objects}
+		is_string(group)
+		is_string(kind)
+		is_known(group, kind)
+	}
+	but := lists
+	some i, planned in objects
 	planned.action == "apply"
-	is_string(planned.group)
-	is_string(planned.kind)
+	[planned.group, planned.kind] in among
 	is_object(planned.object)
-	is_known(planned)
-	not is_list(planned.object)
+	not i in but
 }
 
-is_known(planned) if planned.group != rbac
+is_known(group, _) if group != rbac
 
-is_known(planned) if planned.kind in array.concat(bindings, roles)
+is_known(_, kind) if kind in array.concat(bindings, roles)
 
-is_list(object) if {
-	is_string(object.kind)
-	endswith(object.kind, "List")
-	object.items
+lists := {i |
+	some i, planned in objects
+	planned.object.items
+	is_string(planned.object.kind)
+	endswith(planned.object.kind, "List")
 }
 
 rbac := "rbac.authorization.k8s.io"

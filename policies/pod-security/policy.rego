@@ -21,111 +21,120 @@ deny contains told(pod, sprintf("may not share a namespace of the node; remove %
 	not value in [null, false]
 }
 
-deny contains told(pod, sprintf("may not mount a path of the node; take another source for volume %s", [name_of(volume)]), sprintf("volumes[%v].hostPath", [i])) if {
+deny contains told(pod, sprintf("may not mount a path of the node; take another source for volume %s", [name_of(pod.it.volumes[i])]), sprintf("volumes[%v].hostPath", [i])) if {
 	some pod in pods
-	is_array(pod.it.volumes)
-	some i, volume in pod.it.volumes
-	volume.hostPath != null
+	some i
+	pod.it.volumes[i].hostPath != null
 }
 
 deny contains told(pod, "may only set safe sysctls; remove the others", sprintf("securityContext.sysctls[%v]", [i])) if {
 	some pod in pods
-	is_array(pod.it.securityContext.sysctls)
-	some i, sysctl in pod.it.securityContext.sysctls
+	some i
+	sysctl := pod.it.securityContext.sysctls[i]
 	not object.get(sysctl, "name", null) in safe_sysctls
 }
 
 deny contains told(pod, "may only have the AppArmor profiles runtime/default and localhost/…; remove the annotation", sprintf("metadata.annotations[%s]", [key])) if {
 	some pod in pods
-	is_object(pod.annotations)
-	some key, profile in pod.annotations
+	some key
+	profile := pod.template.metadata.annotations[key]
 	startswith(key, "container.apparmor.security.beta.kubernetes.io/")
 	not is_known_profile(profile)
 }
 
 deny contains told(container, "may not be privileged; remove privileged", "securityContext.privileged") if {
-	some container in containers
-	value := container.it.securityContext.privileged
+	some [context, _] in settings
+	value := context.privileged
 	not value in [null, false]
+	some container in set_so(context)
 }
 
 deny contains told(container, "may not add capabilities beyond the default ones; remove them", "securityContext.capabilities.add") if {
 	not is_restricted
-	some container in containers
-	given := container.it.securityContext.capabilities.add
+	some [context, _] in settings
+	given := context.capabilities.add
 	not are_among(given, default_capabilities)
+	some container in set_so(context)
 }
 
 deny contains told(container, "may not take a port of the node; remove hostPort", sprintf("ports[%v].hostPort", [i])) if {
 	some container in containers
-	is_array(container.it.ports)
-	some i, port in container.it.ports
-	value := port.hostPort
+	some i
+	value := container.it.ports[i].hostPort
 	not value in [null, 0]
 }
 
 deny contains told(container, "may not name a host in a probe; remove it", sprintf("%s.%s.host", [probe, way])) if {
+	some seen in probes_seen
+	some way in ways
+	host := seen[way].host
+	not host in [null, ""]
 	some container in containers
 	some probe in probes
-	some way in ways
-	host := container.it[probe][way].host
-	not host in [null, ""]
+	container.it[probe] == seen
 }
 
 deny contains told(container, "may not name a host in a hook; remove it", sprintf("lifecycle.%s.%s.host", [hook, way])) if {
-	some container in containers
+	some seen in lifecycles_seen
 	some hook in hooks
 	some way in ways
-	host := container.it.lifecycle[hook][way].host
+	host := seen[hook][way].host
 	not host in [null, ""]
+	some container in containers
+	container.it.lifecycle == seen
 }
 
 deny contains told(container, "may not unmask /proc; remove procMount", "securityContext.procMount") if {
-	some container in containers
-	value := container.it.securityContext.procMount
+	some [context, _] in settings
+	value := context.procMount
 	not value in [null, "Default"]
-	not may_unmask(container)
+	some container in set_so(context)
+	not may_unmask(container.pod.it)
 }
 
 deny contains told(part, "may not run as a process of the node; remove hostProcess", "securityContext.windowsOptions.hostProcess") if {
-	some part in parts
-	value := part.it.securityContext.windowsOptions.hostProcess
+	some context in contexts
+	value := context.windowsOptions.hostProcess
 	not value in [null, false]
+	some part in parts_with(context)
 }
 
 deny contains told(part, "may only have the AppArmor profiles RuntimeDefault and Localhost", "securityContext.appArmorProfile.type") if {
-	some part in parts
-	part.it.securityContext.appArmorProfile != null
-	not is_known(part.it.securityContext.appArmorProfile)
+	some context in contexts
+	context.appArmorProfile != null
+	not is_known(context.appArmorProfile)
+	some part in parts_with(context)
 }
 
 deny contains told(part, "may only have the seccomp profiles RuntimeDefault and Localhost", "securityContext.seccompProfile.type") if {
-	some part in parts
-	part.it.securityContext.seccompProfile != null
-	not is_known(part.it.securityContext.seccompProfile)
+	some context in contexts
+	context.seccompProfile != null
+	not is_known(context.seccompProfile)
+	some part in parts_with(context)
 }
 
 deny contains told(part, "may not choose an SELinux type beyond the container types; remove it", "securityContext.seLinuxOptions.type") if {
-	some part in parts
-	value := part.it.securityContext.seLinuxOptions.type
+	some context in contexts
+	value := context.seLinuxOptions.type
 	not value in selinux_types
+	some part in parts_with(context)
 }
 
 deny contains told(part, "may not choose an SELinux user or role; remove it", sprintf("securityContext.seLinuxOptions.%s", [field])) if {
-	some part in parts
+	some context in contexts
 	some field in ["user", "role"]
-	value := part.it.securityContext.seLinuxOptions[field]
+	value := context.seLinuxOptions[field]
 	not value in [null, ""]
+	some part in parts_with(context)
 }
 
 # Restricted: what a pod does to be hardened.
 
-deny contains told(pod, sprintf("may not have volume %s, of another source than configMap, csi, downwardAPI, emptyDir, ephemeral, image, persistentVolumeClaim, projected and secret", [name_of(volume)]), sprintf("volumes[%v].%s", [i, source])) if {
+deny contains told(pod, sprintf("may not have volume %s, of another source than configMap, csi, downwardAPI, emptyDir, ephemeral, image, persistentVolumeClaim, projected and secret", [name_of(pod.it.volumes[i])]), sprintf("volumes[%v].%s", [i, source])) if {
 	is_restricted
 	some pod in pods
-	is_array(pod.it.volumes)
-	some i, volume in pod.it.volumes
-	some source, value in volume
+	some i, source
+	value := pod.it.volumes[i][source]
 	value != null
 	not source in volume_sources
 	source != "hostPath"
@@ -133,65 +142,72 @@ deny contains told(pod, sprintf("may not have volume %s, of another source than 
 
 deny contains told(container, "must not gain privileges; set allowPrivilegeEscalation: false", "securityContext.allowPrivilegeEscalation") if {
 	is_restricted
-	some container in containers
-	not container.it.securityContext.allowPrivilegeEscalation == false
-	not is_windows(container.spec)
+	some [context, _] in settings
+	not context.allowPrivilegeEscalation == false
+	some container in set_so(context)
+	not is_windows(container.pod.it)
 }
 
 deny contains told(container, "must drop all capabilities; set drop: [ALL]", "securityContext.capabilities.drop") if {
 	is_restricted
-	some container in containers
-	not drops_all(container.it)
-	not is_windows(container.spec)
+	some [context, _] in settings
+	not drops_all(context)
+	some container in set_so(context)
+	not is_windows(container.pod.it)
 }
 
 deny contains told(container, "may add no capability but NET_BIND_SERVICE; remove the others", "securityContext.capabilities.add") if {
 	is_restricted
-	some container in containers
-	given := container.it.securityContext.capabilities.add
+	some [context, _] in settings
+	given := context.capabilities.add
 	not are_among(given, ["NET_BIND_SERVICE"])
+	some container in set_so(context)
 }
 
 deny contains told(pod, "must not run as root; set runAsNonRoot: true", "securityContext.runAsNonRoot") if {
 	is_restricted
 	some pod in pods
-	value := pod.it.securityContext.runAsNonRoot
+	value := pod.context.runAsNonRoot
 	not value in [null, true]
 	not has_own_users(pod.it)
 }
 
 deny contains told(container, "must not run as root; set runAsNonRoot: true for it or for the pod", "securityContext.runAsNonRoot") if {
 	is_restricted
+	some [context, of_pod] in settings
+	not context.runAsNonRoot == true
+	not is_not_root(context, of_pod)
 	some container in containers
-	not container.it.securityContext.runAsNonRoot == true
-	not is_not_root(container)
-	not has_own_users(container.spec)
+	container.setting == [context, of_pod]
+	not has_own_users(container.pod.it)
 }
 
 deny contains told(part, "must not run as user 0; set runAsUser to another", "securityContext.runAsUser") if {
 	is_restricted
-	some part in parts
-	user := part.it.securityContext.runAsUser
+	some context in contexts
+	user := context.runAsUser
 	not is_other_user(user)
-	not has_own_users(part.spec)
+	some part in parts_with(context)
+	not has_own_users(pod_of(part).it)
 }
 
 deny contains told(container, "must have a seccomp profile; set seccompProfile: {type: RuntimeDefault} for it or for the pod", "securityContext.seccompProfile") if {
 	is_restricted
+	some [context, of_pod] in settings
+	not has_profile(of_pod)
+	not has_profile(context)
 	some container in containers
-	not has_profile(container.spec)
-	not has_profile(container.it)
-	not is_windows(container.spec)
+	container.setting == [context, of_pod]
+	not is_windows(container.pod.it)
 }
 
 # What cannot be judged.
 
 deny contains objection if {
-	some i, planned in objects
-	not i in judged
+	some i in unjudged
 	objection := {
-		"message": sprintf("%s: the pods that it makes cannot be read; write its pod template as Kubernetes' API has it, and the items of a list one by one", [subject(planned)]),
-		"object": subject(planned),
+		"message": sprintf("%s: the pods that it makes cannot be read; write its pod template as Kubernetes' API has it, and the items of a list one by one", [subject(objects[i])]),
+		"object": subject(objects[i]),
 	}
 }
 
@@ -212,27 +228,35 @@ is_readable if {
 }
 
 # Everything is judged that is not deleted: it makes no pods, or its pods can be read.
-judged contains i if {
+unjudged := {i | some i, _ in objects} - ((deleted | podless) | {pod.index | some pod in pods})
+
+deleted := {i |
 	some i, planned in objects
 	planned.action == "prune"
 }
 
-judged contains i if {
+podless := {i |
+	among := podless_kinds
+	but := lists_of_objects
 	some i, planned in objects
 	planned.action == "apply"
-	is_string(planned.group)
-	is_string(planned.kind)
+	[planned.group, planned.kind] in among
 	is_object(planned.object)
-	not places[[planned.group, planned.kind]]
-	not is_list(planned.object)
+	not i in but
 }
 
-judged contains pod.index if some pod in pods
+podless_kinds := {[group, kind] |
+	some [group, kind] in {[planned.group, planned.kind] | some planned in objects}
+	is_string(group)
+	is_string(kind)
+	not places[[group, kind]]
+}
 
-is_list(object) if {
-	is_string(object.kind)
-	endswith(object.kind, "List")
-	object.items
+lists_of_objects := {i |
+	some i, planned in objects
+	planned.object.items
+	is_string(planned.object.kind)
+	endswith(planned.object.kind, "List")
 }
 
 # Where a kind holds its pod template.
@@ -270,45 +294,93 @@ steps(path) := split(path, ".") if {
 	is_string(path)
 } else := ["?"]
 
-pods := [pod |
+# What makes pods, and the pods that it makes. Here and below, what is the same for all objects is looked up once, before
+# they are walked, and what is in many of them (a context, a probe) is looked at once for all: that is what makes the
+# policy fast.
+made := [pod |
+	by_kind := places
 	some i, planned in objects
 	planned.action == "apply"
-	path := places[[planned.group, planned.kind]]
+	path := by_kind[[planned.group, planned.kind]]
 	is_object(planned.object)
 	template := object.get(planned.object, path, null)
-	is_pod(template)
+	is_object(template.spec)
 	pod := {
 		"index": i,
-		"subject": subject(planned),
-		"name": "the pod",
-		"at": concat(".", array.concat(path, ["spec"])),
-		"annotations": object.get(template, ["metadata", "annotations"], {}),
-		"spec": template.spec,
+		"planned": planned,
+		"path": path,
+		"template": template,
 		"it": template.spec,
+		"context": object.get(template.spec, "securityContext", null),
 	}
 ]
 
-containers := [container |
-	some pod in pods
-	some list in lists
-	is_array(pod.it[list])
-	some i, it in pod.it[list]
+held := [container |
+	some pod in made
+	some list in ["initContainers", "containers", "ephemeralContainers"]
+	some i
+	it := pod.it[list][i]
+	context := object.get(pod.it, [list, i, "securityContext"], null)
 	container := {
-		"subject": pod.subject,
-		"name": sprintf("container %s", [name_of(it)]),
-		"at": sprintf("%s.%s[%v]", [pod.at, list, i]),
-		"spec": pod.spec,
+		"pod": pod,
+		"list": list,
+		"at": i,
 		"it": it,
+		"context": context,
+		"setting": [context, pod.context],
 	}
+]
+
+pods := [pod |
+	but := odd
+	some pod in made
+	not pod.index in but
+]
+
+containers := [container |
+	but := odd
+	some container in held
+	not container.pod.index in but
 ]
 
 parts := array.concat(pods, containers)
 
+# What is set, each once: of all parts, and of containers beside their pods'.
+contexts := {part.context | some part in parts}
+
+settings := {container.setting | some container in containers}
+
+probes_seen := ({container.it.livenessProbe | some container in held} | {container.it.readinessProbe | some container in held}) | {container.it.startupProbe | some container in held}
+
+lifecycles_seen := {container.it.lifecycle | some container in held}
+
+set_so(context) := [container |
+	some container in containers
+	container.context == context
+]
+
+parts_with(context) := [part |
+	some part in parts
+	part.context == context
+]
+
+pod_of(part) := part.pod if {
+	part.pod
+} else := part
+
 told(part, what, path) := {
-	"message": sprintf("%s: %s %s", [part.subject, part.name, what]),
-	"object": part.subject,
-	"path": sprintf("%s.%s", [part.at, path]),
+	"message": sprintf("%s: %s %s", [subject(pod_of(part).planned), called(part), what]),
+	"object": subject(pod_of(part).planned),
+	"path": sprintf("%s%s.%s", [concat(".", array.concat(pod_of(part).path, ["spec"])), place(part), path]),
 }
+
+called(part) := sprintf("container %s", [name_of(part.it)]) if {
+	part.list
+} else := "the pod"
+
+place(part) := sprintf(".%s[%v]", [part.list, part.at]) if {
+	part.list
+} else := ""
 
 name_of(thing) := thing.name if {
 	is_string(thing.name)
@@ -320,67 +392,92 @@ subject(planned) := sprintf("%s/%s/%s", [planned.kind, planned.namespace, planne
 	is_string(planned.name)
 } else := "an object that cannot be read"
 
-# Every field that is looked into holds an object, every list that is walked a list of objects. A field that is not
-# there is not looked into, and one that is null is nothing.
-is_pod(template) if {
-	is_object(template.spec)
-	not has_odd_field(template)
-	not has_odd_list(template.spec)
-	not has_odd_context(template.spec)
-	not has_odd_container(template.spec)
-}
+# The indices of pods that cannot be read: every field that is looked into holds an object, every list that is walked a
+# list of objects. A field that is not there is not looked into, and one that is null is nothing.
+odd := (odd_fields | odd_lists) | (odd_contexts | odd_containers)
 
-has_odd_field(template) if is_odd(template.metadata)
+odd_fields := {pod.index |
+	some pod in made
+	value := pod.template.metadata
+	value != null
+	not is_object(value)
+} | ({pod.index |
+	some pod in made
+	value := pod.template.metadata.annotations
+	value != null
+	not is_object(value)
+} | {pod.index |
+	some pod in made
+	value := pod.it.os
+	value != null
+	not is_object(value)
+})
 
-has_odd_field(template) if is_odd(template.metadata.annotations)
-
-has_odd_field(template) if is_odd(template.spec.os)
-
-has_odd_list(spec) if {
+odd_lists := {pod.index |
+	some pod in made
 	some list in ["initContainers", "containers", "ephemeralContainers", "volumes"]
-	is_odd_list(spec[list])
+	value := pod.it[list]
+	value != null
+	not is_array(value)
+} | ({pod.index |
+	some pod in made
+	volume := pod.it.volumes[_]
+	not is_object(volume)
+} | {container.pod.index |
+	some container in held
+	not is_object(container.it)
+})
+
+odd_contexts := {pod_of(part).index |
+	bad := {context |
+		some context in {pod.context | some pod in made} | {container.context | some container in held}
+		is_odd_context(context)
+	}
+	count(bad) > 0
+	some part in array.concat(made, held)
+	part.context in bad
+} | {pod.index |
+	some pod in made
+	is_odd_list(pod.context.sysctls)
 }
 
-has_odd_list(spec) if is_odd_list(spec.securityContext.sysctls)
-
-has_odd_context(part) if is_odd(part.securityContext)
-
-has_odd_context(part) if {
-	some field in ["appArmorProfile", "capabilities", "seLinuxOptions", "seccompProfile", "windowsOptions"]
-	is_odd(part.securityContext[field])
-}
-
-has_odd_container(spec) if {
-	some list in lists
-	is_array(spec[list])
-	some container in spec[list]
-	is_odd_container(container)
-}
-
-is_odd_container(container) if has_odd_context(container)
-
-is_odd_container(container) if is_odd_list(container.ports)
-
-is_odd_container(container) if {
-	some field in ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle"]
-	is_odd(container[field])
-}
-
-is_odd_container(container) if {
+odd_containers := {container.pod.index |
+	bad := {ports | some ports in {container.it.ports | some container in held}; is_odd_list(ports)}
+	count(bad) > 0
+	some container in held
+	container.it.ports in bad
+} | ({container.pod.index |
+	bad := {seen | some seen in probes_seen; is_odd_probe(seen)}
+	count(bad) > 0
+	some container in held
 	some probe in probes
-	some way in ways
-	is_odd(container[probe][way])
+	container.it[probe] in bad
+} | {container.pod.index |
+	bad := {seen | some seen in lifecycles_seen; is_odd_lifecycle(seen)}
+	count(bad) > 0
+	some container in held
+	container.it.lifecycle in bad
+})
+
+is_odd_context(context) if is_odd(context)
+
+is_odd_context(context) if {
+	some field in ["appArmorProfile", "capabilities", "seLinuxOptions", "seccompProfile", "windowsOptions"]
+	is_odd(context[field])
 }
 
-is_odd_container(container) if {
-	some hook in hooks
-	is_odd(container.lifecycle[hook])
+is_odd_probe(probe) if is_odd(probe)
+
+is_odd_probe(probe) if {
+	some way in ways
+	is_odd(probe[way])
 }
 
-is_odd_container(container) if {
+is_odd_lifecycle(lifecycle) if is_odd(lifecycle)
+
+is_odd_lifecycle(lifecycle) if {
 	some hook in hooks
-	some way in ways
-	is_odd(container.lifecycle[hook][way])
+	is_odd_probe(lifecycle[hook])
 }
 
 is_odd(value) if {
@@ -399,8 +496,6 @@ is_odd_list(value) if {
 	not is_object(item)
 }
 
-lists := ["initContainers", "containers", "ephemeralContainers"]
-
 probes := ["livenessProbe", "readinessProbe", "startupProbe"]
 
 hooks := ["postStart", "preStop"]
@@ -414,18 +509,20 @@ is_windows(spec) if spec.os.name == "windows"
 
 has_own_users(spec) if spec.hostUsers == false
 
-may_unmask(container) if {
+may_unmask(spec) if {
 	not is_restricted
-	has_own_users(container.spec)
+	has_own_users(spec)
 }
 
-is_not_root(container) if {
-	container.spec.securityContext.runAsNonRoot == true
-	not container.it.securityContext.runAsNonRoot
-	not container.it.securityContext.runAsNonRoot == false
+is_not_root(context, of_pod) if {
+	of_pod.runAsNonRoot == true
+	not context.runAsNonRoot
+	not context.runAsNonRoot == false
 }
 
-has_profile(part) if part.securityContext.seccompProfile != null
+has_profile(context) if context.seccompProfile != null
+
+drops_all(context) if "ALL" in context.capabilities.drop
 
 is_other_user(user) if user == null
 
@@ -433,8 +530,6 @@ is_other_user(user) if {
 	is_number(user)
 	user != 0
 }
-
-drops_all(container) if "ALL" in container.securityContext.capabilities.drop
 
 # Of seccomp and AppArmor.
 is_known(profile) if profile.type in ["RuntimeDefault", "Localhost"]

@@ -13,6 +13,7 @@ package reeve.protected_objects
 
 deny contains objection if {
 	some planned in objects
+	not planned.action == "apply"
 	not is_spared(planned)
 	objection := {
 		"message": sprintf("%s would be deleted, and what it holds with it: keep it in git, or annotate it there with reeve.dev/allow-prune: \"true\", let that be applied, and remove it then", [subject(planned)]),
@@ -25,8 +26,6 @@ deny contains objection if {
 	not is_readable
 	objection := {"message": "the objects of the plan cannot be read, so nothing of it is let through"}
 }
-
-is_spared(planned) if planned.action == "apply"
 
 is_spared(planned) if {
 	planned.action == "prune"

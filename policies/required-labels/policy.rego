@@ -12,10 +12,9 @@
 package reeve.required_labels
 
 deny contains objection if {
-	some planned in objects
-	is_asked(planned)
 	some label, pattern in labels
-	not bears(planned, label, pattern)
+	some i in asked - bearing[label]
+	planned := objects[i]
 	objection := {
 		"message": sprintf("%s: label %s %s; %s", [subject(planned), label, fault(planned, label), demand(pattern)]),
 		"object": subject(planned),
@@ -46,28 +45,42 @@ is_set_up if {
 }
 
 # What is only deleted bears what it bears.
-is_asked(planned) if {
+asked := {i |
+	some i, planned in objects
 	not planned.action == "prune"
-	not is_exempt(planned)
-}
+} - exempt
 
-is_exempt(planned) if {
+exempt := {i |
+	is_array(data.parameters.kinds)
+	some i, planned in objects
 	is_string(planned.kind)
 	is_string(planned.group)
-	is_array(data.parameters.kinds)
 	not kind_of(planned) in data.parameters.kinds
 }
 
-bears(planned, label, "") if {
-	is_string(planned.object.metadata.labels[label])
-	planned.object.metadata.labels[label] != ""
+# Which objects bear a label as its pattern wants it: each value is looked at once, however many objects have it.
+bearing := {label: bearers |
+	some label, pattern in labels
+	fitting := {value |
+		some value in {found | found := objects[_].object.metadata.labels[label]}
+		fits(value, pattern)
+	}
+	bearers := {i |
+		some i, planned in objects
+		planned.object.metadata.labels[label] in fitting
+	}
 }
 
-bears(planned, label, pattern) if {
+fits(value, "") if {
+	is_string(value)
+	value != ""
+}
+
+fits(value, pattern) if {
 	is_string(pattern)
 	pattern != ""
-	is_string(planned.object.metadata.labels[label])
-	regex.match(sprintf(`^(?:%s)$`, [pattern]), planned.object.metadata.labels[label])
+	is_string(value)
+	regex.match(sprintf(`^(?:%s)$`, [pattern]), value)
 }
 
 fault(planned, label) := sprintf("is %s", [planned.object.metadata.labels[label]]) if {

@@ -19,9 +19,9 @@ deny contains objection if {
 
 deny contains objection if {
 	is_array(input.objects)
-	some planned in input.objects
+	some i in {n | some n, _ in input.objects} - at_home
+	planned := input.objects[i]
 	is_object(planned)
-	not stays_home(planned)
 	objection := {
 		"message": sprintf("%s would be %s in namespace %s; Kustomization %s/%s may only reach namespace %s", [subject(planned), deed(planned), lies_in(planned), namespace, name, namespace]),
 		"object": subject(planned),
@@ -40,11 +40,14 @@ targets_itself if {
 	input.kustomization.spec.targetNamespace == input.kustomization.metadata.namespace
 }
 
-stays_home(planned) if planned.namespace == ""
-
-stays_home(planned) if {
-	is_string(planned.namespace)
-	planned.namespace == input.kustomization.metadata.namespace
+at_home := {i |
+	some i, planned in input.objects
+	planned.namespace == ""
+} | {i |
+	home := input.kustomization.metadata.namespace
+	is_string(home)
+	some i, planned in input.objects
+	planned.namespace == home
 }
 
 is_readable if input.phase == "spec"

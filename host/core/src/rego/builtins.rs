@@ -8,6 +8,7 @@
 
 mod cost;
 mod net;
+mod pattern;
 mod text;
 
 use std::cell::Cell;
@@ -30,7 +31,7 @@ pub(super) const TOO_MUCH: &str = "too much for one question";
 type Own = fn(&[Value]) -> Result<Value, Refusal>;
 
 /// What OPA has and regorus has not, or has otherwise: name, number of arguments, function.
-const OWN: [(&str, u8, Own); 13] = [
+const OWN: [(&str, u8, Own); 15] = [
     ("array.flatten", 1, text::flatten),
     ("crypto.sha256", 1, text::sha256),
     ("net.cidr_contains", 2, net::contains),
@@ -41,6 +42,8 @@ const OWN: [(&str, u8, Own); 13] = [
     ("net.cidr_merge", 1, net::merge),
     ("numbers.range", 2, text::range),
     ("numbers.range_step", 3, text::range_step),
+    ("regex.match", 2, pattern::is_match),
+    ("regex.replace", 3, pattern::replace),
     ("strings.count", 2, text::count),
     ("strings.replace_n", 2, text::replace_n),
     ("strings.split_n", 3, text::split_n),

@@ -617,6 +617,14 @@ fn expensive() -> Vec<(&'static str, serde_json::Value)> {
             "regex.match(input.s, \"a\")",
             json!({"s": "a".repeat(5_000)}),
         ),
+        (
+            "regex.match(input.s, \"a\")",
+            json!({"s": "(?:a{1000}){50}"}),
+        ),
+        (
+            "count(regex.replace(\"a\", input.s, \"b\")) > 0",
+            json!({"s": "(?:a{1000}){50}"}),
+        ),
         ("glob.match(\"*a\", [], input.s)", json!({"s": text})),
         (
             "count(regex.replace(input.s, \"a\", input.t)) > 0",
@@ -652,6 +660,21 @@ fn what_a_function_may_take_is_bounded() {
             matches!(said, Err(Error::Expense { .. })),
             "{condition}: {said:?}"
         );
+    }
+}
+
+#[test]
+fn a_pattern_is_the_same_whenever_it_is_asked_for() {
+    // More of them than are kept.
+    let rules = "deny contains {\"message\": m} if {\n\tsome n in numbers.range(1, 200)\n\tp := sprintf(\"^a%d$\", [n % 100])\n\tregex.match(p, input.a)\n\tm := regex.replace(input.a, p, \"[$0]\")\n}\n";
+    for _ in 0..2 {
+        let verdict = judge(rules, json!({"a": "a7"})).unwrap();
+        let told: Vec<_> = verdict
+            .violations
+            .iter()
+            .map(|one| one.message.as_str())
+            .collect();
+        assert_eq!(told, ["[a7]"]);
     }
 }
 
