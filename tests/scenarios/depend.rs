@@ -184,3 +184,45 @@ fn what_is_another_tenants_cannot_be_depended_on_and_what_is_ones_own_must_be_re
         Ok(())
     });
 }
+
+#[test]
+fn an_expression_sees_a_dependency_only_if_the_account_may_read_it() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("expressive").await?;
+        let name = tenant.name();
+        let expr = "has(dep.metadata.labels) && 'ok' in dep.metadata.labels && self.spec.prune";
+        another(&tenant, "app", json!([{"name": name, "readyExpr": expr}])).await?;
+        let unread = format!("cannot be read by ServiceAccount {name}/flux");
+        let ks = told_of_other(&tenant, Reason::DependencyNotReady, &unread).await?;
+        let text = serde_json::to_string(&ks.data.get("status"))?;
+        ensure!(!text.contains("readyExpr"), "{text}");
+
+        let rbac = "rbac.authorization.k8s.io";
+        let meta = json!({"name": "readers", "namespace": name});
+        for object in [
+            json!({"apiVersion": format!("{rbac}/v1"), "kind": "Role", "metadata": meta, "rules": [
+                {"apiGroups": ["kustomize.toolkit.fluxcd.io"], "resources": ["kustomizations"], "verbs": ["get"]}]}),
+            json!({"apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding", "metadata": meta,
+                "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "readers"},
+                "subjects": [{"kind": "ServiceAccount", "name": "flux", "namespace": name}]}),
+        ] {
+            tenant.apply(&object).await?;
+        }
+        let not = format!("dependency '{name}/{name}' is not ready according to readyExpr eval");
+        told_of_other(&tenant, Reason::DependencyNotReady, &not).await?;
+        let label = kube::api::Patch::Merge(json!({"metadata": {"labels": {"ok": "yes"}}}));
+        let how = kube::api::PatchParams::default();
+        tenant.kustomizations().patch(name, &how, &label).await?;
+        let why = Reason::ReconciliationSucceeded;
+        says(
+            WOKEN,
+            &tenant.kustomizations(),
+            "app",
+            why,
+            "Applied revision",
+        )
+        .await?;
+        Ok(())
+    });
+}

@@ -262,3 +262,45 @@ fn an_account_that_may_not_watch_waits_all_the_same() {
         Ok(())
     });
 }
+
+#[test]
+fn a_kind_is_judged_by_what_its_owner_says_of_it() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("judged").await?;
+        let exprs = json!([{
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "inProgress": "data.colour == 'green'", "current": "data.colour == 'red'",
+        }]);
+        tenant
+            .change(|draft| {
+                draft.set("wait", json!(true));
+                draft.set("healthCheckExprs", exprs);
+            })
+            .await?;
+        wait::for_object(&tenant.kustomizations(), tenant.name(), "it waits", |ks| {
+            objects::condition(&ks.data, "Healthy").is_some_and(|c| c.status == "Unknown")
+        })
+        .await?;
+        let red = kube::api::Patch::Merge(json!({"data": {"colour": "red"}}));
+        let how = kube::api::PatchParams::default();
+        tenant
+            .api("v1", "ConfigMap")
+            .patch("settings", &how, &red)
+            .await?;
+        let told = tenant
+            .told_of(Reason::ReconciliationSucceeded, "Applied")
+            .await?;
+        ensure!(healthy(&told.kustomization).0 == "True");
+
+        let bad = json!([{"apiVersion": "v1", "kind": "ConfigMap", "current": "data.colour =="}]);
+        tenant
+            .change(|draft| draft.set("healthCheckExprs", bad))
+            .await?;
+        let words = "spec.healthCheckExprs[0].current: 1:";
+        let told = tenant.told_of(Reason::InvalidCelExpression, words).await?;
+        let stalled = objects::condition(&told.kustomization, "Stalled").unwrap_or_default();
+        ensure!(stalled.status == "True");
+        Ok(())
+    });
+}

@@ -10,7 +10,9 @@ use reeve_api::condition::{self, Type};
 use reeve_api::kustomization::{Kustomization, KustomizationSpec, KustomizationStatus};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
+use serde_json::Value;
 
+use crate::cel::Expression;
 use crate::failure::{Explained, Turn};
 use crate::spec::{self, Spec};
 
@@ -25,10 +27,7 @@ pub fn ready(
     dependency: Option<&Kustomization>,
 ) -> Result<(), Explained> {
     let Some(dependency) = dependency else {
-        let name = &id.name;
-        return Err(not_ready(format!(
-            "dependency '{id}' not found: kustomizations.kustomize.toolkit.fluxcd.io \"{name}\" not found"
-        )));
+        return Err(missing(id));
     };
     let status = dependency.status.as_ref();
     let is_ready = status.is_some_and(|status| {
@@ -44,6 +43,34 @@ pub fn ready(
         return Err(not_ready(why));
     }
     Ok(())
+}
+
+/// Whether `dependency` is ready, as the expression says that `object` depends on it by.
+pub fn ready_by(
+    expression: &Expression,
+    object: &Value,
+    id: &NamespacedName,
+    dependency: Option<&Value>,
+) -> Result<(), Explained> {
+    let Some(dependency) = dependency else {
+        return Err(missing(id));
+    };
+    match expression.holds([("self", object), ("dep", dependency)]) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(not_ready(format!(
+            "dependency '{id}' is not ready according to readyExpr eval"
+        ))),
+        Err(why) => Err(not_ready(format!(
+            "dependency '{id}' is not ready: evaluating its readyExpr failed: {why}"
+        ))),
+    }
+}
+
+fn missing(id: &NamespacedName) -> Explained {
+    let name = &id.name;
+    not_ready(format!(
+        "dependency '{id}' not found: kustomizations.kustomize.toolkit.fluxcd.io \"{name}\" not found"
+    ))
 }
 
 /// What waits for a dependency, told.
@@ -121,7 +148,7 @@ pub fn has_news(before: Option<&KustomizationStatus>, after: Option<&Kustomizati
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
     use std::collections::BTreeMap;
 
     fn object(name: &str, source: &str, status: &Value) -> Kustomization {
@@ -165,6 +192,30 @@ mod tests {
             (Reason::DependencyNotReady, Turn::Dependency)
         );
         assert!(gone.message.starts_with("dependency 'acme/db' not found"));
+    }
+
+    #[test]
+    fn an_expression_stands_in_for_the_rules() {
+        let of = |source: &str| Expression::parse(source, Some(&["self", "dep"])).unwrap();
+        let (web, db) = (
+            json!({"metadata": {"labels": {"v": "2"}}}),
+            "acme/db".parse().unwrap(),
+        );
+        let told = |source: &str, dependency: Option<&Value>| {
+            let told = ready_by(&of(source), &web, &db, dependency);
+            told.map_or_else(|why| why.message, |()| String::new())
+        };
+        let same = "dep.metadata.labels.v == self.metadata.labels.v";
+        let (two, one) = (web.clone(), json!({"metadata": {"labels": {"v": "1"}}}));
+        assert_eq!(told(same, Some(&two)), "");
+        let not = "dependency 'acme/db' is not ready according to readyExpr eval";
+        assert_eq!(told(same, Some(&one)), not);
+        assert!(told(same, None).starts_with("dependency 'acme/db' not found"));
+        let failed = told("dep.status.ready", Some(&one));
+        assert!(
+            failed.ends_with("evaluating its readyExpr failed: no such key: status"),
+            "{failed}"
+        );
     }
 
     fn graph(edges: &[(&str, &[&str])]) -> impl Fn(&NamespacedName) -> Vec<NamespacedName> {

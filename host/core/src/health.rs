@@ -7,12 +7,14 @@
 
 mod check;
 mod custom;
+mod judge;
 mod look;
 mod workload;
 
 use serde_json::Value;
 
 pub use check::{Check, checks};
+pub use judge::Judge;
 pub use look::{Seen, Standing, late, stalled, standing};
 
 /// What a live object's state amounts to.

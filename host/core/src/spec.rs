@@ -19,6 +19,7 @@ use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, ServiceAccountN
 use reeve_api::reason::Reason;
 use reeve_kustomize::Overlay;
 
+use crate::cel;
 use crate::failure::{Explain, Turn};
 pub use depend::{Dependency, reference};
 pub use health::{Health, Named};
@@ -109,6 +110,14 @@ pub enum Error {
         /// Which value of it, when others are supported.
         value: Option<String>,
     },
+    /// An expression cannot be used.
+    #[error("{field}: {why}")]
+    Expression {
+        /// Which.
+        field: String,
+        /// What is wrong with it, and where.
+        why: cel::Error,
+    },
     /// The field cannot be used.
     #[error("{field}: {why}")]
     Invalid {
@@ -136,6 +145,7 @@ impl Explain for Error {
     fn reason(&self) -> Reason {
         match self {
             Self::Unsupported { .. } => Reason::Unsupported,
+            Self::Expression { .. } => Reason::InvalidCelExpression,
             Self::Invalid {
                 field: "spec.url", ..
             } => Reason::UrlInvalid,
@@ -145,7 +155,9 @@ impl Explain for Error {
 
     fn turn(&self) -> Turn {
         match self {
-            Self::Unsupported { .. } | Self::Invalid { .. } => Turn::Owner,
+            Self::Unsupported { .. } | Self::Expression { .. } | Self::Invalid { .. } => {
+                Turn::Owner
+            }
         }
     }
 
@@ -156,7 +168,7 @@ impl Explain for Error {
                 field,
                 value: Some(_),
             } => Some(format!("change {field}")),
-            Self::Invalid { .. } => None,
+            Self::Expression { .. } | Self::Invalid { .. } => None,
         }
     }
 }
@@ -211,11 +223,6 @@ impl Spec {
 pub fn to_withdraw(object: &Kustomization) -> Kustomization {
     let spec = &object.spec;
     let kept = KustomizationSpec {
-        deletion_policy: spec.deletion_policy.map(|policy| match policy {
-            // Deleting is what matters; the objects go on going while nobody waits.
-            DeletionPolicy::WaitForTermination => DeletionPolicy::Delete,
-            other => other,
-        }),
         build_metadata: Vec::new(),
         components: Vec::new(),
         decryption: None,
@@ -279,20 +286,12 @@ fn refuse_unsupported(spec: &KustomizationSpec) -> Result<(), Error> {
     });
     let set = [
         ("spec.decryption", spec.decryption.is_some()),
-        ("spec.healthCheckExprs", !spec.health_check_exprs.is_empty()),
         ("spec.ignore", !spec.ignore.is_empty()),
         ("spec.kubeConfig", spec.kube_config.is_some()),
         ("spec.postBuild", substitutes),
     ];
     if let Some((field, _)) = set.into_iter().find(|(_, set)| *set) {
         return Err(Error::unsupported(field));
-    }
-    if spec.deletion_policy == Some(DeletionPolicy::WaitForTermination) {
-        let value = Some("WaitForTermination".to_owned());
-        return Err(Error::Unsupported {
-            field: "spec.deletionPolicy",
-            value,
-        });
     }
     Ok(())
 }

@@ -4,11 +4,13 @@
 //! Kustomization itself, which would wait for its own end. What it deliberately doesn't: look at any of them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use reeve_api::KUSTOMIZE_GROUP;
 use reeve_api::name::NamespacedName;
 use serde_json::Value;
 
+use super::{Judge, Seen, judge};
 use crate::inventory::{Entry, ObjectId};
 use crate::plan::{Plan, Scope, Scopes};
 use crate::spec::{Named, Spec};
@@ -21,6 +23,24 @@ pub struct Check {
     pub entry: Entry,
     /// Whether it is well when it is gone: a Job that is deleted some time after it has finished.
     pub may_vanish: bool,
+    /// What its owner says about its health, if anything.
+    pub judge: Option<Arc<Judge>>,
+}
+
+impl Check {
+    /// A look at nothing but whether it is there.
+    pub fn of(entry: Entry) -> Self {
+        Self {
+            entry,
+            may_vanish: false,
+            judge: None,
+        }
+    }
+
+    /// What a look at the object has shown.
+    pub fn seen(&self, object: &Value) -> Seen {
+        judge::seen(self.judge.as_deref(), object)
+    }
 }
 
 /// What has to be healthy now that `plan` was applied, with these `changes`; None: nothing is asked for.
@@ -35,6 +55,10 @@ pub fn checks<S>(
     if !spec.health.is_asked_for() || (spec.health.wait && plan.objects().next().is_none()) {
         return None;
     }
+    let judge = |id: &ObjectId| {
+        let mut judges = spec.health.judges.iter();
+        judges.find(|judge| judge.is_for(id)).cloned()
+    };
     let vanishing: BTreeSet<&ObjectId> = plan
         .objects()
         .filter(|planned| removes_itself(planned.manifest()))
@@ -46,8 +70,10 @@ pub fn checks<S>(
             let skipped: BTreeSet<&ObjectId> =
                 changes.iter().filter(skipped).map(|c| &c.id).collect();
             let asked = plan.objects().map(|planned| planned.entry());
-            let asked =
-                asked.filter(|one| !skipped.contains(&one.id) && !is_well_once_there(&one.id));
+            let asked = asked.filter(|one| {
+                !skipped.contains(&one.id)
+                    && (judge(&one.id).is_some() || !is_well_once_there(&one.id))
+            });
             asked.collect()
         }
         false => {
@@ -58,6 +84,7 @@ pub fn checks<S>(
     let wanted = wanted.into_iter().filter(|one| !is(&one.id, &spec.id));
     let check = |entry: Entry| Check {
         may_vanish: vanishing.contains(&entry.id),
+        judge: judge(&entry.id),
         entry,
     };
     Some(wanted.map(check).collect())

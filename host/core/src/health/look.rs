@@ -126,6 +126,7 @@ mod tests {
                 version: "v1".into(),
             },
             may_vanish: kind == "Job",
+            judge: None,
         }
     }
 

@@ -6,6 +6,7 @@ use reeve_api::kustomization::{DependencyReference, KustomizationSpec};
 use reeve_api::name::NamespacedName;
 
 use super::Error;
+use crate::cel::Expression;
 
 /// The most Kustomizations that one may depend on.
 const MOST: usize = 100;
@@ -15,6 +16,8 @@ const MOST: usize = 100;
 pub struct Dependency {
     /// Which.
     pub id: NamespacedName,
+    /// What says whether it is ready, in the place of Flux's own rules.
+    pub ready: Option<Expression>,
 }
 
 pub(super) fn of(spec: &KustomizationSpec, id: &NamespacedName) -> Result<Vec<Dependency>, Error> {
@@ -32,15 +35,18 @@ pub(super) fn of(spec: &KustomizationSpec, id: &NamespacedName) -> Result<Vec<De
 
 fn read(at: usize, one: &DependencyReference, of: &NamespacedName) -> Result<Dependency, Error> {
     let wrong = |why: String| Error::invalid("spec.dependsOn", format_args!("[{at}]{why}"));
-    if one.ready_expr.as_deref().is_some_and(|set| !set.is_empty()) {
-        return Err(Error::unsupported("spec.dependsOn[].readyExpr"));
-    }
     let id =
         reference(one, of).ok_or_else(|| wrong(" is no name of a Kustomization".to_owned()))?;
     if id == *of {
         return Err(wrong(": it cannot depend on itself".to_owned()));
     }
-    Ok(Dependency { id })
+    let ready = one.ready_expr.as_deref().filter(|set| !set.is_empty());
+    let ready = ready.map(|source| Expression::parse(source, Some(&["self", "dep"])));
+    let ready = ready.transpose().map_err(|why| Error::Expression {
+        field: format!("spec.dependsOn[{at}].readyExpr"),
+        why,
+    })?;
+    Ok(Dependency { id, ready })
 }
 
 /// Which Kustomization is meant; None: there can be none of that name.

@@ -3,10 +3,13 @@
 //! As Flux: with `wait` it is all that is applied, and what `healthChecks` names is ignored. What it deliberately
 //! doesn't: look at an object; which objects there are is `health`'s to say, once there is a plan.
 
+use std::sync::Arc;
+
 use reeve_api::kustomization::{KustomizationSpec, NamespacedObjectKindReference};
 use reeve_api::name::NamespaceName;
 
 use super::Error;
+use crate::health::Judge;
 
 /// The most objects that `spec.healthChecks` may name.
 const MOST: usize = 500;
@@ -20,7 +23,12 @@ pub struct Health {
     pub wait: bool,
     /// These; empty with `wait`.
     pub checks: Vec<Named>,
+    /// How some kinds are judged.
+    pub judges: Vec<Arc<Judge>>,
 }
+
+/// The most kinds that `spec.healthCheckExprs` may judge.
+const MOST_JUDGES: usize = 50;
 
 /// An object that is named for its health.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,16 +63,30 @@ pub(super) fn of(spec: &KustomizationSpec) -> Result<Health, Error> {
     }
     let checks = (0..).zip(named).map(|(at, one)| read(at, one));
     let checks = checks.collect::<Result<_, _>>()?;
-    Ok(match spec.wait {
-        true => Health {
-            wait: true,
-            checks: Vec::new(),
-        },
-        false => Health {
-            wait: false,
-            checks,
-        },
+    Ok(Health {
+        wait: spec.wait,
+        checks: if spec.wait { Vec::new() } else { checks },
+        judges: judges(spec)?,
     })
+}
+
+fn judges(spec: &KustomizationSpec) -> Result<Vec<Arc<Judge>>, Error> {
+    let written = &spec.health_check_exprs;
+    if written.len() > MOST_JUDGES {
+        let why = format_args!(
+            "it judges {} kinds; at most {MOST_JUDGES} are",
+            written.len()
+        );
+        return Err(Error::invalid("spec.healthCheckExprs", why));
+    }
+    let read = (0..).zip(written).map(|(at, one)| {
+        let read = Judge::parse(one).map(Arc::new);
+        read.map_err(|(part, why)| Error::Expression {
+            field: format!("spec.healthCheckExprs[{at}].{part}"),
+            why,
+        })
+    });
+    read.collect()
 }
 
 fn read(at: usize, one: &NamespacedObjectKindReference) -> Result<Named, Error> {

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use reeve_core::health::{self, Check, Seen, Standing, verdict};
-use reeve_core::inventory::ObjectId;
+use reeve_core::health::{self, Check, Seen, Standing, Verdict};
+use reeve_core::inventory::{Inventory, ObjectId};
 use tokio::time::Instant;
 
 use super::error::ObjectError;
@@ -59,6 +59,19 @@ impl Looks {
     fn late(&self) -> Vigil {
         self.end()
             .unwrap_or_else(|| Vigil::Unwell(health::late(self.each())))
+    }
+
+    /// Those that are there and nobody has deleted, and those that are on their way out.
+    pub fn remaining(&self) -> (Inventory, Inventory) {
+        let (mut there, mut going) = (Inventory::default(), Inventory::default());
+        for (check, seen) in self.each() {
+            match seen {
+                Seen::NotFound => {}
+                Seen::Is(Verdict::Terminating) => going.insert(check.entry.clone()),
+                Seen::Is(_) | Seen::Unknown(_) => there.insert(check.entry.clone()),
+            }
+        }
+        (there, going)
     }
 
     fn each(&self) -> impl Iterator<Item = (&Check, &Seen)> {
@@ -151,7 +164,7 @@ impl TenantClient {
         };
         let _turn = self.lookouts.turn(self.account()).await;
         match self.wire.get(&at.address).await {
-            Ok(Some(live)) => Seen::Is(verdict(&live)),
+            Ok(Some(live)) => check.seen(&live),
             Ok(None) => Seen::NotFound,
             Err(why) => Seen::Unknown(why.to_string()),
         }
@@ -175,10 +188,9 @@ impl TenantClient {
             };
             let wire = self.wire.impatient();
             let lookout = self.lookouts.over(self.account(), &wire, at.address);
-            let names = pending.iter().map(|check| &check.entry.id);
-            let names = names.filter(|other| kind_of(other) == kind_of(id)).cloned();
+            let beside = |other: &&Check| kind_of(&other.entry.id) == kind_of(id);
             if let Some(lookout) = &lookout {
-                lookout.tell(desk, names.collect());
+                lookout.tell(desk, pending.iter().filter(beside).cloned().collect());
             }
             watched.lookouts.insert(kind_of(id), lookout);
         }
@@ -205,7 +217,6 @@ fn kind_of(id: &ObjectId) -> (String, String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reeve_core::health::Verdict;
     use reeve_core::inventory::Entry;
 
     fn check(name: &str) -> Check {
@@ -219,6 +230,7 @@ mod tests {
         Check {
             entry: Entry { id, version },
             may_vanish: false,
+            judge: None,
         }
     }
 

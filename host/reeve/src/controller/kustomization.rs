@@ -114,7 +114,7 @@ async fn deliver(
         Ok(None) => return KustomizationOutcome::Suspended,
         Err(why) => return early(ctx, run, why),
     };
-    if let Err(why) = depend::check(ctx, &wanted).await {
+    if let Err(why) = depend::check(ctx, object, &wanted).await {
         return early(ctx, run, why);
     }
     let revision = wanted.stored.artifact.revision.to_string();

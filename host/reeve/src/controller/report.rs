@@ -376,6 +376,17 @@ pub(super) fn orphaned(ctx: &Context, object: &Kustomization, why: &Explained, l
     left_behind(ctx, object, &message);
 }
 
+/// Says what was still on its way out when a Kustomization was let go.
+pub(super) fn lingering(ctx: &Context, object: &Kustomization, going: &Inventory) {
+    let subjects = going.entries().take(20).map(|entry| entry.id.subject());
+    let subjects: Vec<String> = subjects.collect();
+    let message = format!(
+        "failed to wait for resources termination: {}",
+        subjects.join(", ")
+    );
+    left_behind(ctx, object, &message);
+}
+
 /// Says what could not even be named when a Kustomization is let go.
 pub(super) fn unreadable(ctx: &Context, object: &Kustomization, entries: &[inventory::Error]) {
     let told: Vec<String> = entries.iter().take(20).map(ToString::to_string).collect();

@@ -4,14 +4,14 @@
 //! any more. There are only so many, of one account and in all: a connection each. It deliberately keeps of an object
 //! nothing but what its state amounts to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use kube::core::WatchEvent;
-use reeve_core::health::{Seen, verdict};
+use reeve_core::health::{Check, Seen};
 use reeve_core::inventory::ObjectId;
 use serde_json::Value;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -58,7 +58,7 @@ pub(super) struct Lookout {
 /// Who is told what a watch shows.
 #[derive(Debug, Default)]
 struct Readers {
-    desks: Mutex<Vec<(Weak<Desk>, BTreeSet<ObjectId>)>>,
+    desks: Mutex<Vec<(Weak<Desk>, Vec<Check>)>>,
     /// The account may not watch: nothing will be shown.
     refused: AtomicBool,
 }
@@ -124,7 +124,7 @@ impl Lookouts {
 
 impl Lookout {
     /// Lays what becomes of these objects down on `desk`, for as long as that is there.
-    pub(super) fn tell(&self, desk: &Arc<Desk>, objects: BTreeSet<ObjectId>) {
+    pub(super) fn tell(&self, desk: &Arc<Desk>, objects: Vec<Check>) {
         let mut desks = lock(&self.readers.desks);
         desks.retain(|(desk, _)| desk.strong_count() > 0);
         desks.push((Arc::downgrade(desk), objects));
@@ -147,9 +147,9 @@ impl Readers {
     fn show(&self, name: &str, object: Option<&Value>) {
         for (desk, objects) in lock(&self.desks).iter() {
             let Some(desk) = desk.upgrade() else { continue };
-            for id in objects.iter().filter(|id| id.name == name) {
-                let seen = object.map_or(Seen::NotFound, |object| Seen::Is(verdict(object)));
-                lock(&desk.latest).insert(id.clone(), seen);
+            for check in objects.iter().filter(|one| one.entry.id.name == name) {
+                let seen = object.map_or(Seen::NotFound, |object| check.seen(object));
+                lock(&desk.latest).insert(check.entry.id.clone(), seen);
                 desk.bell.notify_one();
             }
         }
@@ -227,6 +227,19 @@ fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reeve_core::health::verdict;
+    use reeve_core::inventory::Entry;
+
+    fn check(name: &str) -> Check {
+        Check {
+            entry: Entry {
+                id: id(name),
+                version: "v1".into(),
+            },
+            may_vanish: false,
+            judge: None,
+        }
+    }
 
     fn id(name: &str) -> ObjectId {
         ObjectId {
@@ -240,7 +253,7 @@ mod tests {
     #[tokio::test]
     async fn a_desk_holds_the_latest_of_each_object_it_asked_for() {
         let (readers, desk) = (Readers::default(), Arc::new(Desk::default()));
-        lock(&readers.desks).push((Arc::downgrade(&desk), [id("a"), id("b")].into()));
+        lock(&readers.desks).push((Arc::downgrade(&desk), vec![check("a"), check("b")]));
         let pod = |phase: &str| serde_json::json!({"apiVersion": "v1", "kind": "Pod", "status": {"phase": phase}});
         for (name, phase) in [("a", "Pending"), ("other", "Pending"), ("a", "Succeeded")] {
             readers.show(name, Some(&pod(phase)));

@@ -12,13 +12,18 @@ use reeve_core::depend;
 use reeve_core::failure::Explained;
 use reeve_core::spec::Dependency;
 use reeve_core::tenancy;
+use serde_json::Value;
 
 use super::Wanted;
 use crate::cluster::CallError;
 use crate::context::Context;
 
 /// Whether all that the Kustomization depends on is ready; who waits is woken when that changes.
-pub(super) async fn check(ctx: &Context, wanted: &Wanted) -> Result<(), Explained> {
+pub(super) async fn check(
+    ctx: &Context,
+    object: &Kustomization,
+    wanted: &Wanted,
+) -> Result<(), Explained> {
     let spec = &wanted.spec;
     if spec.depends_on.is_empty() {
         return over(ctx, &spec.id);
@@ -36,8 +41,17 @@ pub(super) async fn check(ctx: &Context, wanted: &Wanted) -> Result<(), Explaine
         .write(|known| known.touch.waits_for(&spec.id, all));
     let revision = wanted.stored.artifact.revision.to_string();
     for one in &spec.depends_on {
-        let dependency = read(ctx, wanted, one).await?;
-        let ready = depend::ready(spec, &revision, &one.id, dependency.as_deref());
+        let ready = match &one.ready {
+            // An expression sees the whole object: only what the account may read is shown to it.
+            Some(expression) => {
+                let seen = seen(ctx, wanted, &one.id).await?;
+                depend::ready_by(expression, &shown(object), &one.id, seen.as_ref())
+            }
+            None => {
+                let dependency = read(ctx, wanted, one).await?;
+                depend::ready(spec, &revision, &one.id, dependency.as_deref())
+            }
+        };
         ready.map_err(|why| with_circle(ctx, &spec.id, why))?;
     }
     over(ctx, &spec.id)
@@ -64,6 +78,28 @@ async fn read(
             .index
             .read(|known| known.kustomizations.get(id).cloned()));
     }
+    let seen = seen(ctx, wanted, id).await?;
+    let read = seen.map(|object| reeve_api::decode(&object));
+    let read = read.transpose().map_err(|_| {
+        depend::not_ready(format!(
+            "dependency '{id}' is not ready: its spec cannot be read"
+        ))
+    })?;
+    Ok(read.map(Arc::new))
+}
+
+/// The object as an expression sees it.
+fn shown(object: &Kustomization) -> Value {
+    serde_json::to_value(object).unwrap_or_default()
+}
+
+/// The dependency as the tenant's account sees it.
+async fn seen(
+    ctx: &Context,
+    wanted: &Wanted,
+    id: &NamespacedName,
+) -> Result<Option<Value>, Explained> {
+    let spec = &wanted.spec;
     let client = ctx.cluster.as_tenant(spec);
     let seen = client.kustomization(id).await.map_err(|why| {
         if !matches!(why, CallError::Refused(_)) {
@@ -80,13 +116,7 @@ async fn read(
             id.namespace
         ))
     })?;
-    let read = seen.map(|object| reeve_api::decode(&object));
-    let read = read.transpose().map_err(|_| {
-        depend::not_ready(format!(
-            "dependency '{id}' is not ready: its spec cannot be read"
-        ))
-    })?;
-    Ok(read.map(Arc::new))
+    Ok(seen)
 }
 
 /// Whoever waits for itself is told so: nothing else would ever end it.

@@ -4,11 +4,16 @@
 //! deleted any more (the account is gone, or the whole namespace is on its way out and takes the objects with it) the
 //! object is let go, and an event says what stays behind: a Kustomization must not hold up its namespace for ever. So is one
 //! that policy denies or nobody can read: a denied spec has no account to act as, and must still be possible to delete.
+//!
+//! With `deletionPolicy: WaitForTermination` it stays until all is really gone, or `spec.timeout` has passed; it is looked at
+//! again and again, and holds no worker meanwhile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use reeve_api::kustomization::Kustomization;
+use reeve_api::kustomization::{DeletionPolicy, Kustomization};
 use reeve_core::failure::Explained;
+use reeve_core::health::Check;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::Plan;
 use reeve_core::schedule::Next;
@@ -21,6 +26,10 @@ use super::{entries, judge};
 use crate::context::Context;
 use crate::controller::report::{self, Run};
 
+/// How soon it is looked at again whether all is gone, and how seldom at last.
+const SOONEST: Duration = Duration::from_secs(1);
+const LATEST: Duration = Duration::from_secs(30);
+
 /// One run of an object that is being deleted.
 pub(super) async fn reconcile(ctx: &Arc<Context>, object: &Arc<Kustomization>, run: &Run) -> Next {
     if !report::is_adopted(&**object) {
@@ -29,10 +38,16 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, object: &Arc<Kustomization>, r
     // Everything goes: what cannot be read of the inventory does not keep the rest.
     let (inventory, unreadable) = Inventory::readable(entries(object));
     match withdraw(ctx, object, inventory).await {
-        Ok(pruned) => {
-            report::unreadable(ctx, object, &unreadable);
+        Ok(Withdrawn { pruned, going }) => {
             let outcome = KustomizationOutcome::Withdrawn { pruned };
             let _last = report::kustomization(ctx, object, run, outcome).await;
+            if !going.is_empty() {
+                if let Some(pause) = pause(ctx, object) {
+                    return Next::After(pause);
+                }
+                report::lingering(ctx, object, &going);
+            }
+            report::unreadable(ctx, object, &unreadable);
             report::farewell(ctx, &**object).await
         }
         Err((why, left)) => {
@@ -50,30 +65,64 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, object: &Arc<Kustomization>, r
     }
 }
 
+/// What was deleted, and what of it is waited for since it is still on its way out.
+#[derive(Default)]
+struct Withdrawn {
+    pruned: Vec<Change>,
+    going: Inventory,
+}
+
+/// How long to wait until it is looked at again what is on its way out: longer and longer. None: no longer.
+fn pause(ctx: &Context, object: &Kustomization) -> Option<Duration> {
+    let since = object.metadata.deletion_timestamp.as_ref()?;
+    let passed = ctx.clock.now().duration_since(since.0).unsigned_abs();
+    (passed < spec::timeout(&object.spec)).then(|| (passed / 4).clamp(SOONEST, LATEST))
+}
+
 /// Deletes what there is, if it should be; else says why not and what is left.
 async fn withdraw(
     ctx: &Arc<Context>,
     object: &Kustomization,
     inventory: Inventory,
-) -> Result<Vec<Change>, (Explained, Inventory)> {
+) -> Result<Withdrawn, (Explained, Inventory)> {
     let left = |why| (why, inventory.clone());
     if inventory.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Withdrawn::default());
     }
     let object = &spec::to_withdraw(object);
     let spec = Spec::parse(object).map_err(|why| left(Explained::of(&why)))?;
     if !spec.prunes_on_deletion() {
-        return Ok(Vec::new());
+        return Ok(Withdrawn::default());
     }
     let namespace = spec.id.namespace.clone();
     let tenant = ctx.index.read(|known| known.tenants.owner_of(&namespace));
     let spec = judge::spec(ctx, object, &tenant, spec).map_err(left)?;
-    let proposed = Plan::withdraw(&inventory);
+    let deadline = Instant::now() + spec.timeout;
+    let client = ctx.cluster.as_tenant(&spec);
+    let waits = spec.deletion_policy == DeletionPolicy::WaitForTermination;
+    let (there, mut going) = match waits {
+        // What is on its way out already is not deleted, and told, once more.
+        true => {
+            let checks = inventory.entries().cloned().map(Check::of);
+            let looks = client.look(checks.collect(), &deadline.into()).await;
+            looks.remaining()
+        }
+        false => (inventory.clone(), Inventory::default()),
+    };
+    let proposed = Plan::withdraw(&there);
     let plan = judge::plan(ctx, object, &tenant, &spec, proposed, None).await;
     let plan = plan.map_err(left)?;
-    let deadline = Instant::now() + spec.timeout;
-    let pruned = ctx.cluster.as_tenant(&spec).prune(&plan, deadline).await;
-    pruned
-        .map(|pruned| changes(&pruned.done.entries))
-        .map_err(|why| (Explained::of(&why), why.left().clone()))
+    let pruned = client.prune(&plan, deadline).await;
+    let pruned = pruned.map_err(|why| (Explained::of(&why), why.left().union(&going)))?;
+    let pruned = changes(&pruned.done.entries);
+    if waits {
+        let deleted = |id| {
+            pruned
+                .iter()
+                .any(|one| one.id == id && one.action.is_change())
+        };
+        let just = there.entries().filter(|entry| deleted(entry.id.clone()));
+        just.for_each(|entry| going.insert(entry.clone()));
+    }
+    Ok(Withdrawn { pruned, going })
 }
