@@ -247,3 +247,36 @@ fn granted(ctx: &Context, source: &PolicySource) -> Result<NamespacedName, Expla
     );
     Err(Explained::new(Reason::AccessDenied, Turn::Owner, message))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_policy_is_called_like_a_rule_that_is_always_in_force() {
+        for shipped in library::LIBRARY {
+            let named = may_be_called(&shipped.name.parse().unwrap());
+            assert_eq!(named.is_err(), shipped.always, "{}", shipped.name);
+        }
+        assert!(may_be_called(&"pods".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn rules_come_from_one_place() {
+        let written = |path: &str| (path.to_owned(), "package a\n".to_owned());
+        let files = PolicySpec {
+            files: BTreeMap::from([written("a.rego"), written("lib/b.rego")]),
+            ..PolicySpec::default()
+        };
+        let Ok(Origin::Here(found)) = origin(&files) else {
+            panic!("files are written in the object");
+        };
+        assert!(found.keys().eq(["a.rego", "lib/b.rego"]));
+        let both = PolicySpec {
+            shipped: Some("pod-security".to_owned()),
+            ..files
+        };
+        assert!(origin(&both).is_err());
+        assert!(origin(&PolicySpec::default()).is_err());
+    }
+}
