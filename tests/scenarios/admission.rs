@@ -32,6 +32,7 @@ struct Row {
 fn rows(tenant: &str) -> Vec<Row> {
     let mut rows = kustomizations(tenant);
     rows.extend(others(tenant));
+    rows.extend(bombs());
     rows
 }
 
@@ -120,6 +121,34 @@ fn others(tenant: &str) -> Vec<Row> {
             "rules that do not compile",
             of(OURS, "Policy", policy),
             "cannot be put in force",
+        ),
+    ]
+}
+
+/// Few bytes that would end the process that reads them, or hold it up.
+fn bombs() -> Vec<Row> {
+    let of = |rules: &str| {
+        let rego = format!("package bomb\n\ndeny contains {{\"message\": \"m\"}} if {rules}\n");
+        let spec = json!({"rego": rego, "scope": {"namespaces": ["nobody"]}});
+        json!({"apiVersion": OURS, "kind": "Policy", "metadata": {}, "spec": spec})
+    };
+    let brackets = "[".repeat(5_000);
+    let calls = "abs(".repeat(5_000);
+    vec![
+        row(
+            "brackets that the parser reads again and again",
+            of(&brackets),
+            "reading it takes too long",
+        ),
+        row(
+            "calls as deep as no stack is",
+            of(&calls),
+            "it is nested deeper than 100 levels",
+        ),
+        row(
+            "a function that never ends",
+            of("f(1)\n\nf(x) := f(x + 1)"),
+            "rule data.bomb.f is recursive: data.bomb.f -> data.bomb.f",
         ),
     ]
 }

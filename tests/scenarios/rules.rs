@@ -205,6 +205,28 @@ fn a_policy_that_never_compiled_denies_and_one_that_breaks_later_stays_as_it_was
 }
 
 #[test]
+fn a_policy_that_would_end_its_reader_is_told_on_it_and_everybody_else_goes_on() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("bombed").await?;
+        let beside = estate.healthy_tenant("beside-bombs").await?;
+        for (says, bomb, colour_then) in [
+            ("takes too long", "[".repeat(5_000), RED),
+            ("nested deeper than", "-".repeat(9_000), BLUE),
+            ("is recursive", "f(1)\n\nf(x) := f(x + 1)".to_owned(), RED),
+        ] {
+            let rego = format!("package bomb\n\ndeny contains {{\"message\": \"m\"}} if {bomb}\n");
+            let bomb = policy(&tenant, &json!({"rego": rego}));
+            tenant.apply(&bomb).await?;
+            ready(estate, tenant.name(), Reason::PolicyFailed, says).await?;
+            beside.push(&[("settings.yaml", Some(colour_then))]).await?;
+        }
+        anyhow::ensure!(colour(&beside).await?.as_deref() == Some("red"));
+        Ok(())
+    });
+}
+
+#[test]
 fn a_revision_of_a_policy_repository_is_put_in_force_when_its_tests_pass() {
     scenario(async {
         let estate = Estate::shared().await?;

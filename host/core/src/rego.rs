@@ -8,6 +8,7 @@
 
 mod builtins;
 mod case;
+mod chain;
 mod check;
 mod exceptions;
 mod fields;
@@ -15,7 +16,9 @@ mod files;
 mod lint;
 mod metadata;
 mod names;
+mod nesting;
 mod place;
+mod room;
 mod sources;
 mod suite;
 mod trace;
@@ -200,6 +203,14 @@ impl Policy {
         files: &BTreeMap<String, Vec<u8>>,
         parameters: &serde_json::Value,
     ) -> Result<Self, Vec<Error>> {
+        room::with(|| Self::load_here(name, files, parameters))
+    }
+
+    fn load_here(
+        name: &str,
+        files: &BTreeMap<String, Vec<u8>>,
+        parameters: &serde_json::Value,
+    ) -> Result<Self, Vec<Error>> {
         let sources = sources::Sources::sort(files)?;
         let mut engine = load(builtins::engine(), &sources.modules)?;
         let modules = lint::modules(&engine)?;
@@ -296,9 +307,11 @@ impl Policy {
 
     /// The same of those of its packages that have a module in or below `directory`.
     pub fn judge_part(&self, input: &Input, directory: &str) -> Result<Verdict, Error> {
-        let mut engine = self.engine.clone();
-        let answer = self.evaluate(&mut engine, &format!("data.{ANSWERS}.all"), input)?;
-        self.read(&answer, directory)
+        room::with(|| {
+            let mut engine = self.engine.clone();
+            let answer = self.evaluate(&mut engine, &format!("data.{ANSWERS}.all"), input)?;
+            self.read(&answer, directory)
+        })
     }
 
     /// Asks one ordinary question, so that what regorus only finds while evaluating is found now.
@@ -390,7 +403,10 @@ impl fmt::Debug for Policy {
 
 /// Adds modules, or says what is wrong with each that cannot be parsed.
 fn load(mut engine: Engine, modules: &[(String, String)]) -> Result<Engine, Vec<Error>> {
-    let mut errors = Vec::new();
+    let mut errors = nesting::refusals(modules);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
     for (file, source) in modules {
         if let Err(error) = engine.add_policy(file.clone(), source.clone()) {
             errors.push(uncompiled(file, &error));
@@ -448,7 +464,7 @@ fn answers(questions: &[Question]) -> String {
 
 /// The value of a rule, or what regorus says. It panics at some arguments of some functions: that is no value either.
 fn evaluated(engine: &mut Engine, rule: &str) -> Result<Value, String> {
-    let evaluation = AssertUnwindSafe(|| engine.eval_rule(rule.to_owned()));
+    let evaluation = AssertUnwindSafe(|| room::with(|| engine.eval_rule(rule.to_owned())));
     match panic::catch_unwind(evaluation) {
         Ok(answer) => answer.map_err(|error| format!("{error:#}")),
         Err(_) => Err("it failed inside of a function".to_owned()),

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sources::Sources;
-use super::{Error, Place, Policy, builtins, fields, lint, load, names};
+use super::{Error, Place, Policy, builtins, fields, lint, load, names, room};
 
 /// One thing that is wrong with a policy's files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +57,7 @@ pub fn check(
     if let Err(errors) = Policy::load(name, files, parameters) {
         faults.extend(errors.into_iter().map(|error| refused(name, error)));
     }
-    match read(files, schema) {
+    match room::with(|| read(files, schema)) {
         Ok(more) => faults.extend(more),
         Err(errors) => faults.extend(errors.into_iter().map(|error| refused(name, error))),
     }
@@ -179,7 +179,7 @@ mod tests {
             ],
         ),
         (
-            "deny contains {\"message\": \"m\"} if data.a[input.x]\nb := 1",
+            "deny contains {\"message\": \"m\"} if data.a.b[input.x]\nb.c := 1",
             &[],
         ),
         (

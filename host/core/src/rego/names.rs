@@ -3,6 +3,8 @@
 //! regorus finds neither before evaluation comes by. Nothing here is told that is right: where it is not plain what a name
 //! stands for, nothing is said. A local is looked for in all of its rule, whatever lies between.
 
+mod mentions;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -31,24 +33,24 @@ pub(super) fn fault(module: &Module, span: Option<&Value>, kind: FaultKind, why:
 }
 
 /// Every rule by its full name, and what each of them names.
-struct Rules<'a> {
-    by_name: BTreeMap<String, Named<'a>>,
+pub(super) struct Rules<'a> {
+    pub(super) by_name: BTreeMap<String, Named<'a>>,
     /// The first parts of the names, by package.
     roots: BTreeMap<&'a str, BTreeSet<String>>,
 }
 
 /// All rules of one name.
-struct Named<'a> {
-    module: &'a Module,
-    span: Option<&'a Value>,
+pub(super) struct Named<'a> {
+    pub(super) module: &'a Module,
+    pub(super) span: Option<&'a Value>,
     is_test: bool,
     is_function: bool,
     /// Full paths of what it names.
-    names: BTreeSet<String>,
+    pub(super) names: BTreeSet<String>,
 }
 
 impl<'a> Rules<'a> {
-    fn of(modules: &'a [Module], tests: &BTreeSet<String>) -> Self {
+    pub(super) fn of(modules: &'a [Module], tests: &BTreeSet<String>) -> Self {
         let mut roots: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for module in modules {
             let own = roots.entry(module.package.as_str()).or_default();
@@ -68,9 +70,11 @@ impl<'a> Rules<'a> {
                     names: BTreeSet::new(),
                 });
                 named.is_function |= head.is_function;
-                paths(rule, &mut |path| {
-                    named.names.extend(full(path, module, &roots));
-                });
+                let mentioned = mentions::of(module, rule);
+                let full = mentioned
+                    .iter()
+                    .filter_map(|path| full(path, module, &roots));
+                named.names.extend(full);
             }
         }
         Self { by_name, roots }
@@ -125,7 +129,7 @@ impl<'a> Rules<'a> {
     }
 
     /// `data.a.b` names the rule `data.a.b` and all below it; and it is a part of the value of `data.a`, if that is one.
-    fn named_by(&self, path: &str) -> Vec<&str> {
+    pub(super) fn named_by(&self, path: &str) -> Vec<&str> {
         let below = format!("{path}.");
         let all = self.by_name.range(below.clone()..);
         let mut found: Vec<&str> = all

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::{Engine, Value};
 
-use super::{Error, Input, Policy, lint, load};
+use super::{Error, Input, Policy, lint, load, room};
 
 /// How one `test_*` rule ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,12 +65,13 @@ impl Policy {
 
     /// The same for those that are wanted, by file and name.
     pub fn tests_among(&self, wanted: impl Fn(&str, &str) -> bool) -> Result<Tests, Vec<Error>> {
-        self.suite(&self.tests, &wanted)
+        room::with(|| self.suite(&self.tests, &wanted))
     }
 
     /// Runs every `test_*` rule of the module `source` with this policy.
     pub fn test(&self, file: &str, source: &str) -> Result<Vec<Tested>, Error> {
-        let tests = self.suite(&[(file.to_owned(), source.to_owned())], &|_, _| true);
+        let files = [(file.to_owned(), source.to_owned())];
+        let tests = room::with(|| self.suite(&files, &|_, _| true));
         tests
             .map(|tests| tests.ended)
             .map_err(|mut errors| errors.swap_remove(0))

@@ -14,7 +14,7 @@ use regorus::{Engine, Value};
 use serde::Serialize;
 
 use super::{
-    ANSWERS, Error, Input, Policy, Verdict, builtins, evaluated, lint, located, uncompiled,
+    ANSWERS, Error, Input, Policy, Verdict, builtins, evaluated, lint, located, room, uncompiled,
 };
 use marks::{Kind, Marked};
 
@@ -103,6 +103,10 @@ type Notes = Arc<Mutex<BTreeMap<u64, Seen>>>;
 impl Policy {
     /// Asks the policy about `input` and looks on.
     pub fn explain(&self, input: &Input) -> Result<Trace, Error> {
+        room::with(|| self.explain_here(input))
+    }
+
+    fn explain_here(&self, input: &Input) -> Result<Trace, Error> {
         let verdict = self.judge(input);
         let modules = lint::trees(&self.engine).map_err(|mut errors| errors.swap_remove(0))?;
         let marked = marks::mark(&modules);
