@@ -6,6 +6,7 @@
 //! [`Error`], which `admit` counts as an objection. Bounded are the sources, the input, the time, what functions make
 //! (`rego/builtins.rs`) and the answer. The next stage is `admit`.
 
+mod bodies;
 mod builtins;
 mod case;
 mod chain;

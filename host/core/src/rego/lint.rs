@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use regorus::Engine;
 use serde_json::Value;
 
-use super::{Error, Place, builtins, chain};
+use super::{Error, Place, bodies, builtins, chain};
 
 /// Functions (with a dot: whole families, but for those of our own) that no policy may call, and why.
 const REFUSED: [(&str, &str); 13] = [
@@ -86,10 +86,10 @@ pub(super) fn trees(engine: &Engine) -> Result<Vec<Module>, Vec<Error>> {
     modules.ok_or_else(unreadable)
 }
 
-/// The calls and the chains in them that are refused.
+/// The calls, chains and bodies in them that are refused.
 pub(super) fn refusals(modules: &[Module]) -> Vec<Error> {
     let functions: BTreeSet<String> = modules.iter().flat_map(functions).collect();
-    let mut errors: Vec<Error> = chain::refusal(modules).into_iter().collect();
+    let mut errors = Vec::from_iter(chain::refusal(modules).or_else(|| bodies::refusal(modules)));
     for module in modules {
         let mut walk = Walk {
             module,

@@ -12,6 +12,8 @@ use words::{Word, Words};
 
 /// The deepest nesting: brackets, and what one expression strings together with dots and operators.
 const DEPTH_LIMIT: usize = 100;
+/// The most imports of one module: each is compared with all before it.
+const IMPORT_LIMIT: usize = 100;
 /// How many words the parser reads at most, those that it reads twice counted twice. That takes it about a second.
 const WORK_LIMIT: u64 = 8 << 20;
 /// For a try and its failure at a bracket the parser takes as long as for so many words.
@@ -35,8 +37,14 @@ pub(super) fn refusals(modules: &[(String, String)]) -> Vec<Error> {
 fn scan(source: &str, work: &mut u64) -> Option<(u64, String)> {
     let mut words = Words::of(source);
     let mut levels = Levels::default();
+    let mut imports = 0;
     while let Some((word, touches)) = words.next() {
         levels.take(word, touches);
+        imports += usize::from(word == Word::Keyword("import"));
+        if imports > IMPORT_LIMIT {
+            let why = format!("a module has at most {IMPORT_LIMIT} imports");
+            return Some((words.line, why));
+        }
         let begins = matches!(word, Word::Symbol("[" | "{"));
         let words_of_it = if begins { FOR_A_BRACKET } else { 1 };
         *work = work.saturating_add(levels.now.weight().saturating_mul(words_of_it));

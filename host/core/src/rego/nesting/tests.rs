@@ -110,3 +110,20 @@ fn brackets_in_strings_and_comments_are_none() {
     );
     Policy::compile("strings", &nested("", 1, &inner, "")).unwrap();
 }
+
+#[test]
+fn a_module_has_a_bound_on_its_imports() {
+    let with = |count: usize| {
+        let imports: String = (0..count)
+            .map(|n| format!("import data.b.c{n}\n"))
+            .collect();
+        let source = format!("{HEAD}{imports}deny contains {{\"message\": \"m\"}} if input.a\n");
+        Policy::compile("many", &source)
+    };
+    with(100).unwrap();
+    let told = with(101).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "many/policy.rego:105: a module has at most 100 imports"
+    );
+}
