@@ -7,7 +7,7 @@
 
 mod builtin;
 mod case;
-mod dice;
+pub(crate) mod dice;
 mod generator;
 mod known;
 mod kustomization;

@@ -47,6 +47,7 @@ impl Flux {
         command
             .args(["build", "kustomization", "case", "--dry-run", "--path"])
             .arg(dir.join("in").join(path.unwrap_or_default()))
+            .arg("--strict-substitute")
             .arg("--kustomization-file")
             .arg(file)
             .stdin(Stdio::null());

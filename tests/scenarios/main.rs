@@ -44,4 +44,5 @@ mod story;
 mod superseded;
 mod tenancy;
 mod tenant;
+mod variables;
 mod withdraw;

@@ -127,6 +127,11 @@ impl<Stage> Bundle<Stage> {
         &self.objects
     }
 
+    /// Its objects, for the next stage.
+    pub(crate) fn into_objects(self) -> Vec<Object> {
+        self.objects
+    }
+
     /// Of the YAML that was built from the source, before plugins: what a status' history tells builds apart by.
     pub fn digest(&self) -> Digest {
         self.digest
@@ -139,7 +144,7 @@ impl<Stage> Bundle<Stage> {
 }
 
 impl Bundle<Rendered> {
-    /// What a build made. Only `render` builds.
+    /// What a build made, or that with its variables put in. Only `render` and `substitute` build.
     pub(crate) fn built(objects: Vec<Object>) -> Result<Self, Error> {
         let yaml = reeve_kustomize::to_yaml(&objects);
         Self::new(objects, Digest::of(yaml.as_bytes()), yaml.len() as u64)
@@ -167,13 +172,6 @@ impl Bundle<Rendered> {
             values: self.values,
             stage: PhantomData,
         }
-    }
-}
-
-impl Bundle<Transformed> {
-    /// Its objects, to be planned.
-    pub(crate) fn into_objects(self) -> Vec<Object> {
-        self.objects
     }
 }
 

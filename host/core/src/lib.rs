@@ -23,5 +23,7 @@ pub mod source;
 pub mod spec;
 mod spread;
 pub mod status;
+pub mod substitute;
 pub mod tenancy;
+pub mod veil;
 pub mod webhook;

@@ -7,13 +7,13 @@
 mod depend;
 mod health;
 mod overlay;
+mod variables;
 
 use std::fmt;
 use std::time::Duration;
 
 use reeve_api::kustomization::{
     CommonMetadata, DeletionPolicy, Kustomization, KustomizationSpec, SourceKind,
-    SubstituteStrategy,
 };
 use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, ServiceAccountName};
 use reeve_api::reason::Reason;
@@ -23,6 +23,7 @@ use crate::cel;
 use crate::failure::{Explain, Turn};
 pub use depend::{Dependency, reference};
 pub use health::{Health, Named};
+pub use variables::{Substitution, VariablesFrom};
 
 /// The shortest interval: whoever wants to be faster wants a Receiver.
 pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
@@ -58,6 +59,8 @@ pub struct Spec {
     pub target_namespace: Option<NamespaceName>,
     /// What is laid over the kustomization.yaml.
     pub overlay: Overlay,
+    /// What is put into the manifests for their variables.
+    pub substitution: Substitution,
     /// Labels and annotations for every object.
     pub common_metadata: CommonMetadata,
     /// Whether an object that cannot be changed is deleted and made anew.
@@ -196,6 +199,7 @@ impl Spec {
             service_account: service_account(spec)?,
             target_namespace: target_namespace(spec)?,
             overlay: overlay::of(spec)?,
+            substitution: variables::of(spec)?,
             common_metadata: spec.common_metadata.clone().unwrap_or_default(),
             force: spec.force,
             depends_on: depend::of(spec, &id)?,
@@ -278,17 +282,10 @@ pub(crate) fn interval(field: &'static str, set: Duration) -> Result<Duration, E
 
 /// Every field that is accepted by the schema, set, and not acted on.
 fn refuse_unsupported(spec: &KustomizationSpec) -> Result<(), Error> {
-    let substitutes = spec.post_build.as_ref().is_some_and(|post| {
-        // Without a variable nothing is substituted, unless the strategy says so.
-        !post.substitute.is_empty()
-            || !post.substitute_from.is_empty()
-            || post.substitute_strategy == Some(SubstituteStrategy::Always)
-    });
     let set = [
         ("spec.decryption", spec.decryption.is_some()),
         ("spec.ignore", !spec.ignore.is_empty()),
         ("spec.kubeConfig", spec.kube_config.is_some()),
-        ("spec.postBuild", substitutes),
     ];
     if let Some((field, _)) = set.into_iter().find(|(_, set)| *set) {
         return Err(Error::unsupported(field));

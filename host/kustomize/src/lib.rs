@@ -215,6 +215,22 @@ pub fn parse_yaml(bytes: &[u8], file: &str) -> Result<Vec<Value>, Error> {
         .collect()
 }
 
+/// Reads the first document of `bytes` as Flux reads what it has put variables into: with the types of YAML 1.1, where
+/// `yes` is true. `file` is for the error's place only; null if there is none.
+pub fn read_yaml(bytes: &[u8], file: &str) -> Result<Value, Error> {
+    let budget = Budget::new(Limits::default());
+    let reader = Reader {
+        file,
+        typing: Typing::Config,
+        budget: &budget,
+    };
+    let Some(document) = reader.first(bytes, None)? else {
+        return Ok(Value::Null);
+    };
+    let value = document.node.into_value();
+    value.map_err(|why| Error::invalid(file, why.to_string()).at_line(document.line))
+}
+
 /// Writes the objects as kustomize prints them: keys sorted, `---` between documents.
 pub fn to_yaml(objects: &[Object]) -> String {
     let mut out = String::new();

@@ -1,10 +1,10 @@
 //! Numbers that look random and are the same for the same start, on every machine.
 
 /// A generator of numbers (splitmix64).
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(start: u64) -> Self {
+    pub(crate) fn new(start: u64) -> Self {
         Self(start)
     }
 
@@ -17,22 +17,22 @@ impl Dice {
     }
 
     /// A number below `n`; 0 if there is none.
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % n.max(1) as u64).expect("because it is below a usize")
     }
 
     /// True `percent` times of a hundred.
-    pub(super) fn chance(&mut self, percent: usize) -> bool {
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    pub(super) fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+    pub(crate) fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
         let at = self.below(from.len());
         from.get(at).expect("because there is something to pick")
     }
 
     /// One of those, if there are any.
-    pub(super) fn one<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn one<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.below(from.len()))
     }
 }

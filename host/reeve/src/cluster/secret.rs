@@ -12,6 +12,7 @@ use base64::Engine as _;
 use kube::core::ApiResource;
 use reeve_api::name::{NamespaceName, ObjectName, ServiceAccountName};
 use reeve_api::reason::Reason;
+use reeve_core::admit::AdmittedSpec;
 use reeve_core::failure::{Explain, Turn};
 use reeve_core::tenancy::{Grounds, Tenant};
 use serde_json::Value;
@@ -41,6 +42,15 @@ impl SecretOwner {
         Self {
             namespace: namespace.clone(),
             reader,
+        }
+    }
+
+    /// Who carries out `spec`, in the namespace of its account.
+    pub fn account_of(spec: &AdmittedSpec) -> Self {
+        let account = spec.account();
+        Self {
+            namespace: account.namespace().clone(),
+            reader: Some(account.name().clone()),
         }
     }
 

@@ -10,9 +10,10 @@ mod judge;
 mod recall;
 mod record;
 mod replay;
+mod substitute;
 mod withdraw;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kube::ResourceExt as _;
 use reeve_api::RECONCILE_REQUEST;
@@ -30,6 +31,7 @@ use reeve_core::status::{
     self, Applied, Change, Failed, Frame, Health, KustomizationOutcome, KustomizationProgress,
 };
 use reeve_core::tenancy::{self, Tenant};
+use reeve_core::veil::Veil;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -143,23 +145,15 @@ async fn deliver(
     let outcome = report::announcing(ctx, &**object, run, &progress, page, work).await;
     match outcome {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(failed)) => stopped(Failed {
+        Ok(Err(failed)) => wanted.stopped(Failed {
             took: run.took(ctx),
             ..*failed
         }),
-        Err(Stopped { why, digest }) => stopped(Failed {
+        Err(Stopped { why, digest }) => wanted.stopped(Failed {
             attempted: Some(revision),
             digest,
             ..Failed::early(why, run.took(ctx))
         }),
-    }
-}
-
-/// A run that left off is no failure: its next one is under way.
-fn stopped(failed: Failed) -> KustomizationOutcome {
-    match failed.why.reason {
-        Reason::Progressing => KustomizationOutcome::Superseded(failed),
-        _ => KustomizationOutcome::Failed(failed),
     }
 }
 
@@ -169,6 +163,21 @@ struct Wanted {
     tenant: Tenant,
     stored: Stored,
     inventory: Inventory,
+    /// What of it must not be told, once it is known.
+    veil: OnceLock<Veil>,
+}
+
+impl Wanted {
+    /// A run that left off is no failure: its next one is under way.
+    fn stopped(&self, mut failed: Failed) -> KustomizationOutcome {
+        if let Some(veil) = self.veil.get() {
+            failed.why = veil.over(failed.why);
+        }
+        match failed.why.reason {
+            Reason::Progressing => KustomizationOutcome::Superseded(failed),
+            _ => KustomizationOutcome::Failed(failed),
+        }
+    }
 }
 
 /// A run that stopped between reading and writing.
@@ -203,6 +212,7 @@ fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Wanted>, Explain
         tenant,
         stored,
         inventory,
+        veil: OnceLock::new(),
     }))
 }
 

@@ -16,7 +16,7 @@ use reeve_core::plugin::PluginId;
 use reeve_core::remote;
 use tokio::time::Instant;
 
-use super::Wanted;
+use super::{Wanted, substitute};
 use crate::bases::{Fetched, Fetcher, Lots};
 use crate::context::Context;
 use crate::functions::Functions;
@@ -43,7 +43,11 @@ pub(super) async fn build(
     let functions = Arc::new(functions(ctx, wanted));
     // Whatever comes of it: one that could not be called may be, later.
     let _told = Told(ctx, &wanted.spec.id, &functions);
-    with(ctx, wanted, &functions, deadline).await
+    let done = with(ctx, wanted, &functions, deadline).await?;
+    Ok(Done {
+        bundle: substitute::variables(ctx, wanted, done.bundle, deadline).await?,
+        ..done
+    })
 }
 
 /// The bundle of a revision that is not the one to be applied: nobody is woken for what it called.
@@ -54,7 +58,7 @@ pub(super) async fn again(
 ) -> Result<Bundle<Rendered>, Explained> {
     let functions = Arc::new(functions(ctx, wanted));
     let done = with(ctx, wanted, &functions, deadline).await?;
-    Ok(done.bundle)
+    substitute::variables(ctx, wanted, done.bundle, deadline).await
 }
 
 async fn with(

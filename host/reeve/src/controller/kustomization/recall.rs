@@ -100,6 +100,7 @@ async fn render(
         spec: wanted.spec.clone(),
         tenant: wanted.tenant.clone(),
         inventory: Inventory::default(),
+        veil: wanted.veil.clone(),
         stored: Stored {
             artifact,
             snapshot,

@@ -1,0 +1,147 @@
+//! What variables make of manifests: the rows of `tests/cases/substitute/`, and what no row can say.
+use std::path::Path;
+
+use super::*;
+use crate::failure::chain;
+use serde_json::json;
+
+fn object(value: Value) -> Object {
+    Object::try_from(value).unwrap()
+}
+
+fn bundle(value: Value) -> Bundle<Rendered> {
+    Bundle::built(vec![object(value)]).unwrap()
+}
+
+fn variables(set: &Value) -> Variables {
+    let mut variables = Variables::default();
+    let set = set.as_object().into_iter().flatten();
+    let set = set.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
+    variables.add(set).unwrap();
+    variables
+}
+
+/// A text as the one value of a ConfigMap.
+fn config_map(text: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"text": text}})
+}
+
+fn check(row: &Value, at: &str) {
+    let base = json!({"region": "eu-west-1", "name": "Web", "empty": "", "path": "/usr/local/bin", "word": "aabcabb"});
+    let set = match (row.get("variables"), row.get("object")) {
+        (Some(own), Some(_)) => own.clone(),
+        (own, _) => {
+            let mut set = base;
+            for (name, value) in own.and_then(Value::as_object).into_iter().flatten() {
+                set[name] = value.clone();
+            }
+            set
+        }
+    };
+    let (wanted, text) = match row.get("object") {
+        Some(object) => (object.clone(), None),
+        None => (config_map(&row["text"]), Some("/data/text")),
+    };
+    let always = row["always"] == true;
+    let got = substitute(bundle(wanted), &variables(&set), always);
+    if let Some(message) = row.get("error") {
+        assert_eq!(got.unwrap_err().to_string(), *message, "{at}");
+        return;
+    }
+    let got = got.unwrap_or_else(|why| panic!("{at}: {}", chain(&why)));
+    let [got] = got.objects() else {
+        panic!("{at}: one object")
+    };
+    match text {
+        // A text that looks like something else has become that.
+        Some(text) => {
+            let got = got.get(text).cloned().unwrap_or_default();
+            let got = got.as_str().map_or_else(|| got.to_string(), str::to_owned);
+            assert_eq!(json!(got), row["want"], "{at}");
+        }
+        None => assert_eq!(Value::from(got.clone()), row["want"], "{at}"),
+    }
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the rows are the data of this test"
+)]
+fn every_row_comes_to_what_it_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/substitute");
+    let mut rows = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for row in reeve_kustomize::parse_yaml(text.as_bytes(), &name).unwrap() {
+            check(&row, &format!("{name}: {}", row["says"]));
+            rows += 1;
+        }
+    }
+    assert!(rows > 60, "only {rows} rows were found");
+}
+
+#[test]
+fn a_definition_keeps_its_text() {
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "a"}, "description": "say ${name}",
+    });
+    let before = bundle(definition);
+    let after = substitute(before.clone(), &variables(&json!({"name": "b"})), true).unwrap();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn the_digest_is_that_of_what_came_out() {
+    let wanted = || bundle(config_map(&json!("${name}")));
+    let with = |name| substitute(wanted(), &variables(&json!({"name": name})), false).unwrap();
+    assert_eq!(with("a").digest(), with("a").digest());
+    assert_ne!(with("a").digest(), with("b").digest());
+    assert_ne!(with("a").digest(), wanted().digest());
+}
+
+#[test]
+fn what_takes_too_long_or_grows_too_large_is_refused() {
+    let long = "a".repeat(1 << 20);
+    let turned = "b".to_owned() + &"a*".repeat(100);
+    let set = json!({"long": long, "pattern": "*a".repeat(100) + "b", "turned": turned});
+    let set = variables(&set);
+    for text in [
+        "${long//a/${long}}",
+        "${long##${pattern}}",
+        "${long%%${turned}}",
+        &"${long}".repeat(100),
+    ] {
+        let told = substitute(bundle(config_map(&json!(text))), &set, false);
+        let told = told.unwrap_err().to_string();
+        assert!(told.contains("take more than"), "{told}");
+    }
+    let deep = "${a:=".repeat(40) + &"}".repeat(40);
+    let told = substitute(bundle(config_map(&json!(deep))), &set, false);
+    let told = told.unwrap_err().to_string();
+    assert!(told.contains("too deep"), "{told}");
+}
+
+#[test]
+fn variables_print_their_names_and_never_their_values() {
+    let set = variables(&json!({"password": "hunter2", "bad": "[hunter2"}));
+    assert_eq!(format!("{set:?}"), r#"{"bad": "***", "password": "***"}"#);
+    for text in ["${password} ${none}", "${password}${", "${bad}"] {
+        let told = substitute(bundle(config_map(&json!(text))), &set, false).unwrap_err();
+        let told = format!("{} {told:?} {:?}", chain(&told), told.hint());
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn only_what_is_a_name_is_one() {
+    for name in ["a", "_", "A_1"] {
+        assert_eq!(named(name), Ok(()), "{name}");
+    }
+    for name in ["", "1", "a-b", "a.b", "ä", "a b"] {
+        assert!(named(name).is_err(), "{name}");
+    }
+}

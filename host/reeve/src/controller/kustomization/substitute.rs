@@ -1,0 +1,116 @@
+//! The variables of a Kustomization, read, and put into what was built.
+//!
+//! Read as the very account that applies it: Flux reads them with its own rights, and whoever may make a Kustomization
+//! reads every Secret beside it. They are read at each run and kept by nobody. What is put where is `core::substitute`'s.
+
+use reeve_api::kustomization::SubstituteKind;
+use reeve_api::reason::Reason;
+use reeve_core::bundle::{Bundle, Rendered};
+use reeve_core::failure::{Explain as _, Explained, Turn};
+use reeve_core::spec::{Spec, VariablesFrom};
+use reeve_core::substitute::{self, Variables};
+use reeve_core::veil::Veil;
+use tokio::time::Instant;
+
+use super::Wanted;
+use crate::cluster::{SecretError, SecretOwner};
+use crate::context::Context;
+
+/// What was built, with its variables put in.
+pub(super) async fn variables(
+    ctx: &Context,
+    wanted: &Wanted,
+    bundle: Bundle<Rendered>,
+    deadline: Instant,
+) -> Result<Bundle<Rendered>, Explained> {
+    let spec = &wanted.spec;
+    if spec.substitution.is_none() {
+        return Ok(bundle);
+    }
+    let owner = SecretOwner::account_of(spec);
+    let reading = read(ctx, &owner, spec);
+    let (variables, veil) = tokio::time::timeout_at(deadline, reading)
+        .await
+        .map_err(|_| late())??;
+    // Whoever reads first covers: another revision is built beside this one with the same variables.
+    drop(wanted.veil.set(veil));
+    let always = spec.substitution.always;
+    // It computes, as a build does.
+    let work = move || substitute::substitute(bundle, &variables, always);
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| crashed())?
+        .map_err(|why| Explained::of(&why))
+}
+
+/// The variables, and those of their values that must not be told.
+async fn read(
+    ctx: &Context,
+    owner: &SecretOwner,
+    spec: &Spec,
+) -> Result<(Variables, Veil), Explained> {
+    let (mut variables, mut secret) = (Variables::default(), Vec::new());
+    for from in &spec.substitution.from {
+        let entries = match entries(ctx, owner, from).await {
+            Ok(entries) => entries,
+            Err(SecretError::Missing { .. }) if from.optional => continue,
+            Err(why) => {
+                return Err(Explained {
+                    hint: why.hint(),
+                    ..refused(why.turn(), why.to_string())
+                });
+            }
+        };
+        if from.kind == SubstituteKind::Secret {
+            secret.extend(entries.iter().map(|(_, value)| value.replace('\n', "")));
+        }
+        variables.add(entries).map_err(|why| {
+            let place = format!("{} {}", kind(from), from.name);
+            refused(Turn::Retry, format!("{place}: {why}"))
+        })?;
+    }
+    variables.put_over(&spec.substitution.own);
+    Ok((variables, Veil::of(secret)))
+}
+
+/// What is no text is left out: no manifest could hold it.
+async fn entries(
+    ctx: &Context,
+    owner: &SecretOwner,
+    from: &VariablesFrom,
+) -> Result<Vec<(String, String)>, SecretError> {
+    match from.kind {
+        SubstituteKind::ConfigMap => {
+            let texts = ctx.cluster.config_map(owner, &from.name).await?;
+            Ok(texts.into_iter().collect())
+        }
+        SubstituteKind::Secret => {
+            let secret = ctx.cluster.secret(owner, &from.name).await?;
+            let text = |key: &str| Some((key.to_owned(), secret.text(key)?.to_owned()));
+            Ok(secret.keys().filter_map(text).collect())
+        }
+    }
+}
+
+fn kind(from: &VariablesFrom) -> &'static str {
+    match from.kind {
+        SubstituteKind::ConfigMap => "ConfigMap",
+        SubstituteKind::Secret => "Secret",
+    }
+}
+
+fn refused(turn: Turn, why: String) -> Explained {
+    let message = format!("spec.postBuild.substituteFrom: {why}");
+    Explained::new(Reason::BuildFailed, turn, message)
+}
+
+fn late() -> Explained {
+    refused(
+        Turn::Retry,
+        "reading it took longer than spec.timeout".to_owned(),
+    )
+}
+
+fn crashed() -> Explained {
+    let message = "putting variables in crashed; this is a fault of reeve's, the log has where";
+    Explained::new(Reason::BuildFailed, Turn::NextRevision, message)
+}

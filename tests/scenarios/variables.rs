@@ -1,0 +1,182 @@
+//! Variables of a Kustomization: where they come from, as whom they are read, and what is never told of them.
+
+use anyhow::{Context as _, ensure};
+use reeve_api::reason::Reason;
+use reeve_tests::tenant::Tenant;
+use reeve_tests::{Estate, objects, scenario, secrecy};
+use serde_json::{Value, json};
+
+const TEMPLATE: &str = "apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: settings
+data:
+  colour: ${colour}
+  plain: \"${none:=nothing}\"
+  kept: $${colour}
+";
+
+fn object(kind: &str, tenant: &Tenant<'_>, name: &str, field: &str, data: Value) -> Value {
+    let mut object = json!({"apiVersion": "v1", "kind": kind,
+        "metadata": {"name": name, "namespace": tenant.name()}});
+    object[field] = data;
+    object
+}
+
+fn config_map(tenant: &Tenant<'_>, name: &str, data: Value) -> Value {
+    object("ConfigMap", tenant, name, "data", data)
+}
+
+async fn setting(tenant: &Tenant<'_>, key: &str) -> anyhow::Result<String> {
+    let settings = tenant.api("v1", "ConfigMap").get("settings").await?;
+    let value = objects::text(&settings.data, &format!("/data/{key}"));
+    Ok(value.context("the setting is there")?.to_owned())
+}
+
+#[test]
+fn variables_come_from_the_spec_and_from_objects_beside_it() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("variables").await?;
+        tenant
+            .apply(&config_map(
+                &tenant,
+                "first",
+                json!({"colour": "red", "shape": "round"}),
+            ))
+            .await?;
+        tenant
+            .apply(&config_map(&tenant, "second", json!({"colour": "blue"})))
+            .await?;
+        let from = |optional| {
+            json!({"substituteFrom": [
+                {"kind": "ConfigMap", "name": "first"}, {"kind": "ConfigMap", "name": "second"},
+                {"kind": "ConfigMap", "name": "missing", "optional": optional},
+            ]})
+        };
+        let told = tenant
+            .after(|draft| {
+                draft.commit("settings.yaml", TEMPLATE);
+                draft.set("postBuild", from(false));
+            })
+            .await?;
+        let missing = format!("configmap '{}/missing' not found", tenant.name());
+        ensure!(
+            told.ready.message.contains(&missing),
+            "{}",
+            told.ready.message
+        );
+        tenant
+            .after(|draft| draft.set("postBuild", from(true)))
+            .await?;
+        ensure!(
+            setting(&tenant, "colour").await? == "blue",
+            "the later one counts"
+        );
+        ensure!(setting(&tenant, "plain").await? == "nothing");
+        ensure!(setting(&tenant, "kept").await? == "${colour}");
+
+        tenant
+            .apply(&config_map(&tenant, "second", json!({"colour": "pink"})))
+            .await?;
+        tenant.after(|_| {}).await?;
+        ensure!(
+            setting(&tenant, "colour").await? == "pink",
+            "what changed is read anew"
+        );
+
+        let own = json!({"substitute": {"colour": "white"}, "substituteFrom": [{"kind": "ConfigMap", "name": "first"}]});
+        tenant.after(|draft| draft.set("postBuild", own)).await?;
+        ensure!(
+            setting(&tenant, "colour").await? == "white",
+            "the spec counts more"
+        );
+
+        let other = json!({"substitute": {"shape": "round"}});
+        let told = tenant.after(|draft| draft.set("postBuild", other)).await?;
+        ensure!(
+            told.ready.reason == Reason::BuildFailed.as_str(),
+            "{:?}",
+            told.ready
+        );
+        let words = "variable colour of ConfigMap";
+        ensure!(
+            told.ready.message.contains(words) && told.ready.message.contains("is not set"),
+            "{}",
+            told.ready.message
+        );
+        ensure!(
+            setting(&tenant, "colour").await? == "white",
+            "nothing was written"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_secret_is_put_in_only_where_the_account_may_read_it_and_never_told() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("variables-secret").await?;
+        let value = format!("{:032x}", rand::random::<u128>());
+        secrecy::used(&value);
+        tenant
+            .apply(&object(
+                "Secret",
+                &tenant,
+                "vars",
+                "stringData",
+                json!({"colour": value}),
+            ))
+            .await?;
+        tenant
+            .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount",
+                "metadata": {"name": "blind", "namespace": tenant.name()}}))
+            .await?;
+        let from = json!({"substituteFrom": [{"kind": "Secret", "name": "vars"}]});
+        let told = tenant
+            .after(|draft| {
+                draft.commit("settings.yaml", TEMPLATE);
+                draft.set("postBuild", from);
+                draft.set("serviceAccountName", json!("blind"));
+            })
+            .await?;
+        ensure!(
+            told.ready.reason == Reason::BuildFailed.as_str(),
+            "{:?}",
+            told.ready
+        );
+        let account = format!("system:serviceaccount:{}:blind", tenant.name());
+        ensure!(
+            told.ready.message.contains(&account),
+            "{}",
+            told.ready.message
+        );
+        ensure!(setting(&tenant, "colour").await? == "green");
+
+        tenant
+            .after(|draft| draft.set("serviceAccountName", json!("flux")))
+            .await?;
+        ensure!(
+            setting(&tenant, "colour").await? == value,
+            "whoever may read it has it"
+        );
+
+        // The API server quotes what it refuses.
+        let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  ports:\n  - {port: 80, protocol: \"${colour}\"}\n";
+        let told = tenant
+            .after(|draft| draft.commit("service.yaml", service))
+            .await?;
+        ensure!(
+            told.ready.reason == Reason::ReconciliationFailed.as_str(),
+            "{:?}",
+            told.ready
+        );
+        ensure!(
+            told.ready.message.contains("***") && !told.ready.message.contains(&value),
+            "{}",
+            told.ready.message
+        );
+        Ok(())
+    });
+}
