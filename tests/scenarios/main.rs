@@ -25,6 +25,7 @@ mod functions;
 mod git;
 mod ground;
 mod health;
+mod ignored;
 mod interrupted;
 mod leader;
 mod meanwhile;

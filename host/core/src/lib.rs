@@ -7,6 +7,7 @@ pub mod cel;
 pub mod depend;
 pub mod failure;
 pub mod health;
+pub mod ignore;
 pub mod index;
 pub mod inventory;
 pub mod library;

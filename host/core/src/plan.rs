@@ -83,6 +83,7 @@ pub struct Planned {
     id: ObjectId,
     version: String,
     manifest: Value,
+    ignored: Vec<String>,
 }
 
 /// A bundle that cannot be planned. Never holds a value of a manifest but its identity.
@@ -160,7 +161,8 @@ impl Plan<Proposed> {
             }
             normalise::content(object, &id)?;
             normalise::metadata(object, spec);
-            planned.push(Planned::new(id, std::mem::take(object)));
+            let ignored = spec.ignored.of(object);
+            planned.push(Planned::new(id, std::mem::take(object), ignored));
         }
         planned.sort_by_cached_key(|planned| order::key(&planned.id));
         let after: Inventory = planned.iter().map(Planned::entry).collect();
@@ -251,11 +253,12 @@ impl Stage {
 }
 
 impl Planned {
-    fn new(id: ObjectId, object: Object) -> Self {
+    fn new(id: ObjectId, object: Object, ignored: Vec<String>) -> Self {
         Self {
             id,
             version: object.version().to_owned(),
             manifest: object.into(),
+            ignored,
         }
     }
 
@@ -277,6 +280,11 @@ impl Planned {
     /// What will be sent.
     pub fn manifest(&self) -> &Value {
         &self.manifest
+    }
+
+    /// JSON pointers to those of its fields that are left as they are on the cluster.
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     /// Its line in the inventory.

@@ -21,6 +21,7 @@ use reeve_kustomize::Overlay;
 
 use crate::cel;
 use crate::failure::{Explain, Turn};
+use crate::ignore::Ignored;
 pub use depend::{Dependency, reference};
 pub use health::{Health, Named};
 pub use variables::{Substitution, VariablesFrom};
@@ -63,6 +64,8 @@ pub struct Spec {
     pub substitution: Substitution,
     /// Labels and annotations for every object.
     pub common_metadata: CommonMetadata,
+    /// Fields that are left to others.
+    pub ignored: Ignored,
     /// Whether an object that cannot be changed is deleted and made anew.
     pub force: bool,
     /// What has to be ready before it is applied.
@@ -201,6 +204,8 @@ impl Spec {
             overlay: overlay::of(spec)?,
             substitution: variables::of(spec)?,
             common_metadata: spec.common_metadata.clone().unwrap_or_default(),
+            ignored: Ignored::parse(&spec.ignore)
+                .map_err(|why| Error::invalid("spec.ignore", why))?,
             force: spec.force,
             depends_on: depend::of(spec, &id)?,
             health: health::of(spec)?,
@@ -284,7 +289,6 @@ pub(crate) fn interval(field: &'static str, set: Duration) -> Result<Duration, E
 fn refuse_unsupported(spec: &KustomizationSpec) -> Result<(), Error> {
     let set = [
         ("spec.decryption", spec.decryption.is_some()),
-        ("spec.ignore", !spec.ignore.is_empty()),
         ("spec.kubeConfig", spec.kube_config.is_some()),
     ];
     if let Some((field, _)) = set.into_iter().find(|(_, set)| *set) {

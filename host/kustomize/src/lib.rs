@@ -32,6 +32,7 @@ mod remote;
 mod resource;
 mod schema;
 mod session;
+mod target;
 mod transform;
 mod tree;
 mod vars;
@@ -57,6 +58,7 @@ pub use options::{
 use order::Sort;
 pub use remote::{Reference, Source, Wanted, parse as parse_reference};
 use session::Session;
+pub use target::Target;
 pub use tree::{Kind, MemoryTree, ReadError, Tree};
 use yaml::{Reader, Typing};
 

@@ -12,6 +12,7 @@ mod compare;
 mod connection;
 mod dependency;
 mod discovery;
+mod drift;
 mod error;
 mod event;
 mod keeping;

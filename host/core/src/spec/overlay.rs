@@ -3,10 +3,11 @@
 //! It deliberately doesn't merge: the engine does that, as Flux does it.
 
 use reeve_api::kustomization::{self, BuildMetadataOption, KustomizationSpec};
-use reeve_kustomize::{Overlay, OverlayImage, OverlayPatch, Selector};
+use reeve_kustomize::{Overlay, OverlayImage, OverlayPatch};
 use serde_json::Value;
 
 use super::Error;
+use crate::ignore::selector;
 
 /// What the engine is to lay over the file.
 pub(super) fn of(spec: &KustomizationSpec) -> Result<Overlay, Error> {
@@ -69,17 +70,4 @@ fn operations(patch: &Value) -> Result<OverlayPatch, Error> {
         patch: operations.to_string(),
         target: Some(selector(&target)),
     })
-}
-
-fn selector(set: &kustomization::Selector) -> Selector {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    Selector {
-        group: text(&set.group),
-        version: text(&set.version),
-        kind: text(&set.kind),
-        name: text(&set.name),
-        namespace: text(&set.namespace),
-        label_selector: text(&set.label_selector),
-        annotation_selector: text(&set.annotation_selector),
-    }
 }

@@ -69,7 +69,6 @@ fn a_field_that_nothing_acts_on_is_named() {
     for (field, value) in [
         ("decryption", json!({"provider": "sops"})),
         ("kubeConfig", json!({"secretRef": reference})),
-        ("ignore", json!([{"paths": ["/spec/replicas"]}])),
     ] {
         let error = with(field, value).unwrap_err();
         assert_eq!(
@@ -252,6 +251,7 @@ fn a_field_that_changes_nothing_is_accepted() {
             json!({"substituteFrom": [{"kind": "ConfigMap", "name": "x"}]}),
         ),
         ("postBuild", json!({"substituteStrategy": "Always"})),
+        ("ignore", json!([{"paths": ["/spec/replicas"]}])),
         ("ignoreMissingComponents", json!(true)),
         ("validation", json!("client")),
         ("force", json!(true)),

@@ -101,11 +101,19 @@ impl Selection {
 
     /// Whether labels and annotations fit.
     pub(crate) fn fits_texts(&self, resource: &Resource) -> bool {
-        self.labels
-            .matches(|key| resource.metadata_text("labels", key))
-            && self
-                .annotations
-                .matches(|key| resource.metadata_text("annotations", key))
+        self.fits_pairs(
+            |key| resource.metadata_text("labels", key),
+            |key| resource.metadata_text("annotations", key),
+        )
+    }
+
+    /// The same for who has them as they are.
+    pub(crate) fn fits_pairs<'v>(
+        &self,
+        label: impl Fn(&str) -> Option<&'v str>,
+        annotation: impl Fn(&str) -> Option<&'v str>,
+    ) -> bool {
+        self.labels.matches(label) && self.annotations.matches(annotation)
     }
 }
 

@@ -19,6 +19,7 @@ pub use reeve_core::status::Action;
 use serde_json::Value;
 
 use super::compare::{self, MANAGER};
+use super::drift;
 use super::error::{Failures, ObjectError};
 use super::refusal::{Attempt, CallError, Cause};
 use super::tenant_client::{Located, TenantClient};
@@ -321,14 +322,16 @@ impl TenantClient {
         if let Some(live) = live.as_ref().filter(|live| compare::left_alone(live)) {
             return Ok(settled(Action::Skipped, live));
         }
-        let differs = |action, first| {
+        let write = |action, first, body| {
+            let at = at.clone();
             Finding::Differs(Box::new(Write {
-                at: at.clone(),
-                body: body.clone(),
+                at,
+                body,
                 action,
                 first,
             }))
         };
+        let differs = |action, first| write(action, first, body.clone());
         let dry = match (dry, &live) {
             (Ok(dry), _) => dry,
             (Err(why), Some(live)) if self.may_recreate(&why, wanted, live) => {
@@ -341,11 +344,17 @@ impl TenantClient {
         let Some(live) = live else {
             return Ok(differs(Action::Created, First::Nothing));
         };
-        Ok(match compare::takeover(wanted, &live) {
-            Some(patch) => differs(Action::Configured, First::Takeover(patch)),
-            None if compare::differs(&live, &dry) => differs(Action::Configured, First::Nothing),
-            None => settled(Action::Unchanged, &live),
-        })
+        let first = match compare::takeover(wanted, &live) {
+            Some(patch) => First::Takeover(patch),
+            None if drift::differs(&live, &dry, object.ignored()) => First::Nothing,
+            None => return Ok(settled(Action::Unchanged, &live)),
+        };
+        let sent = drift::kept(wanted, &live, &dry, object.ignored());
+        Ok(write(
+            Action::Configured,
+            first,
+            sent.to_string().into_bytes(),
+        ))
     }
 
     pub(super) async fn read(&self, at: &Located) -> Result<Option<Value>, ObjectError> {
