@@ -13,6 +13,7 @@
 mod admission;
 mod advice;
 mod apply;
+mod caution;
 mod cluster;
 mod command;
 mod depend;

@@ -6,6 +6,7 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::Api;
 use reeve_api::reason::Reason;
+use reeve_core::caution::BUDGET;
 use reeve_tests::git::Repo;
 use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, objects, scenario, wait};
@@ -50,6 +51,8 @@ fn tenant(name: &str, remote_bases: &[&str]) -> Value {
 /// The kustomization that people write, and what stands beside it.
 async fn deploys(acme: &Tenant<'_>, remote: &str) -> anyhow::Result<()> {
     let kustomization = format!("bases:\n- {remote}\n- ../base\n");
+    // What it points at now has nothing of what it had.
+    acme.annotate(BUDGET, Some("100%")).await?;
     acme.change(|draft| {
         draft.set("path", json!("./deploy/app"));
         draft.commit("deploy/app/kustomization.yaml", kustomization);

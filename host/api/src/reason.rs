@@ -142,6 +142,8 @@ reasons! {
     ReconciliationFailed => "ReconciliationFailed",
     /// What is no longer wanted could not be deleted.
     PruneFailed => "PruneFailed",
+    /// What would be deleted waits for a confirmation.
+    PruneHeld => "PruneHeld",
     /// What was applied does not work.
     HealthCheckFailed => "HealthCheckFailed",
     /// A newer revision ended the health check.

@@ -3,6 +3,7 @@
 pub mod admit;
 pub mod artifact;
 pub mod bundle;
+pub mod caution;
 pub mod cel;
 pub mod depend;
 pub mod failure;

@@ -194,6 +194,24 @@ impl Plan<Proposed> {
         }
     }
 
+    /// What takes a cluster from one inventory to another, without anything that could be sent.
+    #[cfg(test)]
+    pub(crate) fn of_inventory(before: &Inventory, after: &Inventory) -> Self {
+        let object = |entry: &Entry| Planned {
+            id: entry.id.clone(),
+            version: entry.version.clone(),
+            manifest: Value::Null,
+            ignored: Vec::new(),
+        };
+        Self {
+            stages: staged(after.entries().map(object).collect()),
+            skipped: Vec::new(),
+            prune: in_deletion_order(&before.minus(after)),
+            inventory: after.clone(),
+            standing: PhantomData,
+        }
+    }
+
     /// Every rule has seen it: only `admit` can say so.
     pub(crate) fn advance(self, _: Seen) -> Plan<Admitted> {
         let Self {

@@ -19,6 +19,7 @@ use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, ServiceAccountN
 use reeve_api::reason::Reason;
 use reeve_kustomize::Overlay;
 
+use crate::caution::Caution;
 use crate::cel;
 use crate::failure::{Explain, Turn};
 use crate::ignore::Ignored;
@@ -52,6 +53,8 @@ pub struct Spec {
     pub timeout: Duration,
     /// Whether to delete what is no longer in git.
     pub prune: bool,
+    /// How much of that may be deleted unasked.
+    pub caution: Caution,
     /// What becomes of the objects when the Kustomization is deleted.
     pub deletion_policy: DeletionPolicy,
     /// The ServiceAccount it names.
@@ -198,6 +201,11 @@ impl Spec {
             retry_interval,
             timeout: timeout(spec),
             prune: spec.prune,
+            caution: meta
+                .annotations
+                .as_ref()
+                .map(Caution::of)
+                .unwrap_or_default(),
             deletion_policy: spec.deletion_policy.unwrap_or_default(),
             service_account: service_account(spec)?,
             target_namespace: target_namespace(spec)?,

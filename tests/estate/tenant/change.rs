@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use kube::api::{Api, DynamicObject};
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use reeve_api::reason::Reason;
 use serde_json::{Value, json};
 
@@ -18,6 +18,16 @@ impl Tenant<'_> {
     /// Makes one change and returns the commit, if it made one. Asks for nothing.
     pub async fn change(&self, change: impl FnOnce(&mut Draft)) -> anyhow::Result<Option<String>> {
         self.make(change).await
+    }
+
+    /// Annotates the Kustomization; `None` takes the annotation away.
+    pub async fn annotate(&self, key: &str, value: Option<&str>) -> anyhow::Result<()> {
+        let patch = json!({"metadata": {"annotations": {key: value}}});
+        let (how, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        self.kustomizations()
+            .patch_metadata(&self.name, &how, &patch)
+            .await?;
+        Ok(())
     }
 
     /// Fetches from `url` from now on, with this Secret of the source's namespace.

@@ -25,6 +25,9 @@ pub struct KustomizationStatus {
     /// LastAppliedDigest is the digest of what was applied last, in the form in which policies see it. Not a field of Flux's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_applied_digest: Option<String>,
+    /// LastAppliedFrom is the source, its branch and the path that were applied last. Not a field of Flux's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_applied_from: Option<String>,
     /// The last successfully applied origin revision. Equals the origin revision of the applied Artifact from the
     /// referenced Source. Usually present on the Metadata of the applied Artifact and depends on the Source type,
     /// e.g. for OCI it's the value associated with the key "org.opencontainers.image.revision".

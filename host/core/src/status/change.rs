@@ -9,6 +9,7 @@ use reeve_api::kustomization::RemoteBase;
 use reeve_api::reason::Reason;
 
 use super::{Change, Event, MAX_EVENT_MESSAGE};
+use crate::inventory::Inventory;
 
 /// The change set as one event, a line an object: only what was written for.
 pub(super) fn change_events(changes: &[Change], metadata: &BTreeMap<String, String>) -> Vec<Event> {
@@ -25,6 +26,25 @@ pub(super) fn change_events(changes: &[Change], metadata: &BTreeMap<String, Stri
         &whole_lines(&lines),
         metadata,
     )]
+}
+
+/// A build that has become empty is as a rule a mistake.
+pub(super) fn emptied(
+    inventory: &Inventory,
+    pruned: &[Change],
+    metadata: &BTreeMap<String, String>,
+) -> Option<Event> {
+    let deleted = pruned.iter().filter(|change| change.action.is_change());
+    let deleted = deleted.count();
+    if !inventory.is_empty() || deleted == 0 {
+        return None;
+    }
+    let message = format!("nothing is left in git: all {deleted} objects were deleted");
+    Some(Event::warning(
+        Reason::ReconciliationSucceeded,
+        &message,
+        metadata,
+    ))
 }
 
 /// As many whole lines as an event takes, and how many are left out.

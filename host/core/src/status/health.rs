@@ -76,6 +76,7 @@ pub(super) fn settling(
     status.inventory = Some(typed_inventory(&done.inventory));
     status.last_attempted_revision = Some(done.revision.clone());
     status.last_applied_digest.clone_from(&done.recollected);
+    status.last_applied_from = Some(done.from.clone());
     let metadata = metadata(Some(&done.revision));
     let mut events = change_events(&done.changes, &metadata);
     events.extend(change_events(&done.pruned, &metadata));

@@ -15,7 +15,7 @@ use reeve_api::kustomization::{
 use reeve_api::meta::Time;
 use reeve_api::reason::Reason;
 
-use super::change::{change_events, unpinned};
+use super::change::{change_events, emptied, unpinned};
 use super::health::{self, Health, Settling};
 use super::{
     Event, Frame, Memory, Next, Page, Told, after, asked_for, handled, is_told, observed,
@@ -103,6 +103,8 @@ pub struct Applied {
     pub pruned: Vec<Change>,
     /// What this Kustomization now has on the cluster.
     pub inventory: Inventory,
+    /// Where its manifests are: the source, its branch and the path.
+    pub from: String,
     /// `<algo>:<hex>` of what was rendered.
     pub digest: String,
     /// `<algo>:<hex>` of what was applied, as policies see it; none where none are asked.
@@ -126,6 +128,8 @@ pub struct Failed {
     pub changes: Vec<Change>,
     /// What this Kustomization now has on the cluster, if that may have changed: nothing applied may fall out of it.
     pub inventory: Option<Inventory>,
+    /// Where its manifests are, if any of them may have been applied.
+    pub from: Option<String>,
     /// `<algo>:<hex>` of what was rendered, once it was.
     pub digest: Option<String>,
     /// `<algo>:<hex>` of what has been applied by now, as policies see it, if that may have changed.
@@ -144,10 +148,21 @@ impl Failed {
             attempted: None,
             changes: Vec::new(),
             inventory: None,
+            from: None,
             digest: None,
             recollected: None,
             unhealthy: None,
             took,
+        }
+    }
+
+    /// What of it may be on the cluster, for the next run.
+    fn remember_applied(&self, status: &mut KustomizationStatus) {
+        if self.recollected.is_some() {
+            status.last_applied_digest.clone_from(&self.recollected);
+        }
+        if self.from.is_some() {
+            status.last_applied_from.clone_from(&self.from);
         }
     }
 }
@@ -254,6 +269,7 @@ fn applied(
         changes,
         pruned,
         inventory,
+        from,
         digest,
         recollected,
         remote_bases,
@@ -262,6 +278,7 @@ fn applied(
     } = done;
     let mut status = previous.clone();
     status.last_applied_digest.clone_from(recollected);
+    status.last_applied_from = Some(from.clone());
     let mut page = Page::new(&previous.conditions, frame);
     let why = Reason::ReconciliationSucceeded;
     page.ready(why, &format!("Applied revision: {revision}"));
@@ -276,6 +293,7 @@ fn applied(
     let metadata = metadata(Some(revision));
     let mut events = change_events(changes, &metadata);
     events.extend(change_events(pruned, &metadata));
+    events.extend(emptied(inventory, pruned, &metadata));
     events.extend(unpinned(&previous.remote_bases, remote_bases, &metadata));
     status.remote_bases.clone_from(remote_bases);
     events.extend(passed);
@@ -371,9 +389,7 @@ fn stopped_status(
     if let Some(inventory) = &stopped.inventory {
         status.inventory = Some(typed_inventory(inventory));
     }
-    if stopped.recollected.is_some() {
-        status.last_applied_digest.clone_from(&stopped.recollected);
-    }
+    stopped.remember_applied(&mut status);
     status
 }
 
@@ -390,9 +406,7 @@ fn superseded(
             .last_attempted_revision
             .clone_from(&stopped.attempted);
     }
-    if stopped.recollected.is_some() {
-        status.last_applied_digest.clone_from(&stopped.recollected);
-    }
+    stopped.remember_applied(&mut status);
     Told {
         status,
         events: change_events(&stopped.changes, &metadata(stopped.attempted.as_ref())),

@@ -77,6 +77,7 @@ fn applied(commit: &str, changes: Vec<Change>) -> KustomizationOutcome {
         changes,
         pruned: Vec::new(),
         inventory: inventory(&[("Service", "podinfo"), ("Deployment", "podinfo")]),
+        from: "GitRepository/acme/web".to_owned(),
         digest: format!("sha256:{commit}"),
         recollected: None,
         remote_bases: Vec::new(),

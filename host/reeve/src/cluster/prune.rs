@@ -11,7 +11,7 @@ use super::refusal::Attempt;
 use super::tenant_client::TenantClient;
 use super::until::Until;
 use reeve_api::reason::Reason;
-use reeve_core::failure::{Explain, Turn};
+use reeve_core::failure::{Explain, Explained, Turn};
 use reeve_core::inventory::{Entry, Inventory};
 use reeve_core::plan::{Admitted, Plan};
 use serde_json::Value;
@@ -33,6 +33,16 @@ pub enum PruneError {
         /// Which, and why.
         failures: Failures,
         /// What was deleted.
+        done: Applied,
+        /// What is still there and must stay in the inventory.
+        left: Inventory,
+    },
+    /// Deleting waits for somebody to say yes.
+    #[error("{why}")]
+    Held {
+        /// For what.
+        why: Explained,
+        /// Nothing.
         done: Applied,
         /// What is still there and must stay in the inventory.
         left: Inventory,
@@ -60,7 +70,7 @@ impl PruneError {
     pub fn failures(&self) -> Option<&Failures> {
         match self {
             Self::Refused { failures, .. } => Some(failures),
-            Self::Superseded { .. } | Self::Deadline { .. } => None,
+            Self::Held { .. } | Self::Superseded { .. } | Self::Deadline { .. } => None,
         }
     }
 
@@ -68,6 +78,7 @@ impl PruneError {
     pub fn left(&self) -> &Inventory {
         match self {
             Self::Refused { left, .. }
+            | Self::Held { left, .. }
             | Self::Superseded { left, .. }
             | Self::Deadline { left, .. } => left,
         }
@@ -77,6 +88,7 @@ impl PruneError {
     pub fn done(&self) -> &Applied {
         match self {
             Self::Refused { done, .. }
+            | Self::Held { done, .. }
             | Self::Superseded { done, .. }
             | Self::Deadline { done, .. } => done,
         }
@@ -87,6 +99,7 @@ impl Explain for PruneError {
     fn reason(&self) -> Reason {
         match self {
             Self::Superseded { .. } => Reason::Progressing,
+            Self::Held { why, .. } => why.reason,
             Self::Refused { .. } | Self::Deadline { .. } => Reason::PruneFailed,
         }
     }
@@ -95,6 +108,7 @@ impl Explain for PruneError {
         match self {
             Self::Refused { failures, .. } => failures.turn(),
             Self::Superseded { .. } => Turn::Ours,
+            Self::Held { why, .. } => why.turn,
             Self::Deadline { .. } => Turn::Retry,
         }
     }
@@ -102,6 +116,7 @@ impl Explain for PruneError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Refused { failures, .. } => failures.hint(),
+            Self::Held { why, .. } => why.hint.clone(),
             Self::Superseded { .. } | Self::Deadline { .. } => None,
         }
     }

@@ -6,13 +6,13 @@
 
 mod kustomization;
 mod policy;
+mod worth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::StreamExt as _;
 use kube::Resource;
-use reeve_api::RECONCILE_REQUEST;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, PluginName};
 use reeve_api::plugin::{ClusterPlugin, Component, Plugin, Selector, World};
@@ -29,6 +29,7 @@ use super::report::{self, Reported};
 use crate::cluster::{Change, Id, Selection};
 use crate::context::Context;
 use crate::index::Edition;
+use worth::{is_superseded, worth_a_run};
 
 /// Begins every watch, as a task each.
 pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
@@ -101,29 +102,6 @@ where
             }
         }
     }
-}
-
-/// Whether a change of an object is worth a run: everything but a new status is.
-fn worth_a_run<K: Resource>(before: Option<&Arc<K>>, after: &K) -> bool {
-    let Some(before) = before else { return true };
-    let (before, after) = (before.meta(), after.meta());
-    fn request(meta: &kube::core::ObjectMeta) -> Option<&String> {
-        meta.annotations.as_ref()?.get(RECONCILE_REQUEST)
-    }
-    before.uid != after.uid
-        || before.generation != after.generation
-        || before.deletion_timestamp != after.deletion_timestamp
-        || before.labels != after.labels
-        || request(before) != request(after)
-}
-
-/// Whether a run under way for the object as it was works for something that is no longer wanted.
-fn is_superseded<K: Resource>(before: Option<&Arc<K>>, after: &K) -> bool {
-    let Some(before) = before else { return false };
-    let (before, after) = (before.meta(), after.meta());
-    before.uid != after.uid
-        || before.generation != after.generation
-        || before.deletion_timestamp != after.deletion_timestamp
 }
 
 /// The id of a namespaced object. The API server admits no other names.

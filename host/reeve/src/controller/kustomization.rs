@@ -4,6 +4,7 @@
 //! decides, writes a condition or sleeps. Decisions live in `core`, the outcome is told by `report`.
 
 mod build;
+mod caution;
 mod depend;
 mod health;
 mod judge;
@@ -289,6 +290,10 @@ struct Prepared {
     plan: Plan<reeve_core::plan::Admitted>,
     digest: String,
     remote_bases: Vec<RemoteBase>,
+    /// Where its manifests come from.
+    from: String,
+    /// Why nothing is deleted yet, if so.
+    hold: Option<Explained>,
 }
 
 /// Render, transform, plan, policy.
@@ -332,11 +337,15 @@ async fn prepare(
     let from = Some((wanted, deadline));
     let plan = judge::plan(ctx, object, &wanted.tenant, &wanted.spec, proposed, from).await;
     let plan = plan.map_err(stop)?;
+    let from = caution::origin(ctx, wanted);
+    let hold = caution::judge(object, wanted, &plan, &from).map_err(stop)?;
     tracing::debug!(name = ?object.metadata.name, objects = plan.objects().count(), "admitted");
     Ok(Prepared {
         plan,
         digest,
         remote_bases,
+        from,
+        hold,
     })
 }
 
@@ -383,11 +392,7 @@ async fn write(
     until: &Until,
     run: &Arc<Run>,
 ) -> Result<Applied, Box<Failed>> {
-    let Prepared {
-        plan,
-        digest,
-        remote_bases,
-    } = prepared;
+    let (plan, digest, from) = (&prepared.plan, &prepared.digest, &prepared.from);
     let revision = wanted.stored.artifact.revision.to_string();
     let client = ctx.cluster.as_tenant(&wanted.spec);
     let recorder = Recorder::new(ctx, object, run, wanted.inventory.clone());
@@ -396,6 +401,7 @@ async fn write(
             attempted: Some(revision.clone()),
             changes,
             inventory: Some(inventory),
+            from: Some(from.clone()),
             digest: Some(digest.clone()),
             ..Failed::early(why, run.took(ctx))
         })
@@ -411,7 +417,7 @@ async fn write(
             ));
         }
     };
-    let pruned = match client.prune(plan, until.clone()).await {
+    let pruned = match caution::prune(&client, prepared, until.clone()).await {
         Ok(pruned) => pruned,
         Err(why) => {
             let inventory = plan.inventory().union(why.left());
@@ -428,9 +434,10 @@ async fn write(
         changes,
         pruned,
         inventory,
+        from: from.clone(),
         digest: digest.clone(),
         recollected: None,
-        remote_bases: remote_bases.clone(),
+        remote_bases: prepared.remote_bases.clone(),
         health: Health::NotAsked,
         took: run.took(ctx),
     })

@@ -1,0 +1,361 @@
+//! When deleting waits until somebody has said yes.
+//!
+//! Much of what is on the cluster going at once, a build that has become empty, and a Kustomization that points elsewhere
+//! than it did are as a rule mistakes. What would be deleted is listed with a digest of the list; an annotation with that
+//! digest confirms exactly that list. Kustomizations that are deleted themselves wait for nobody. It deliberately deletes
+//! nothing and knows no cluster: what is on it stands in the inventory.
+
+use std::collections::BTreeMap;
+
+use reeve_api::reason::Reason;
+use reeve_api::source::GitRepositoryRef;
+use sha2::{Digest as _, Sha256};
+
+use crate::failure::{Explained, Turn};
+use crate::inventory::{Inventory, ObjectId};
+use crate::plan::Plan;
+use crate::spec::Spec;
+
+/// The annotation with how much may be deleted at once: a number of objects, or a percentage of them.
+pub const BUDGET: &str = "reeve.dev/prune-budget";
+/// The annotation with the digest of the list that may be deleted.
+pub const CONFIRM: &str = "reeve.dev/confirm-prune";
+
+/// What may always go at once, where the budget is not set; and the most that an empty build deletes.
+const FEW: usize = 10;
+/// How many objects are named.
+const NAMED: usize = 60;
+
+/// What the object says about deleting.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caution {
+    budget: Budget,
+    confirmed: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Budget {
+    /// Half of all, or a few.
+    #[default]
+    Unset,
+    Objects(usize),
+    Percent(usize),
+    /// Nobody can say what is meant.
+    Unreadable(String),
+}
+
+/// Where manifests come from, as far as another place means other manifests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origins<'a> {
+    /// At the last run that applied everything; none if there was none, or nobody wrote it down.
+    pub before: Option<&'a str>,
+    /// Now.
+    pub now: &'a str,
+}
+
+/// What may be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything.
+    Go,
+    /// Everything but deleting.
+    KeepAll(Explained),
+    /// Nothing.
+    Wait(Explained),
+}
+
+/// Where the manifests of `spec` come from: its source, of which repository and branch, and the path. A tag or a commit
+/// is none of it: another one is the next version of the same.
+pub fn origin(spec: &Spec, url: &str, reference: Option<&GitRepositoryRef>) -> String {
+    let repository = hex::encode(Sha256::digest(url));
+    let repository = repository.get(..8).unwrap_or_default();
+    let branch = match reference {
+        Some(GitRepositoryRef {
+            name: Some(name), ..
+        }) => format!(", {name}"),
+        Some(set) if set.commit.is_some() || set.tag.is_some() || set.semver.is_some() => {
+            String::new()
+        }
+        Some(GitRepositoryRef {
+            branch: Some(branch),
+            ..
+        }) => format!(", branch {branch}"),
+        _ => ", branch master".to_owned(),
+    };
+    let (source, path) = (&spec.source, &spec.path);
+    format!("{source} (repository {repository}{branch}), path ./{path}")
+}
+
+impl Caution {
+    /// Reads an object's annotations.
+    pub fn of(annotations: &BTreeMap<String, String>) -> Self {
+        let budget = annotations.get(BUDGET).map(|text| budget(text.trim()));
+        Self {
+            budget: budget.unwrap_or_default(),
+            confirmed: annotations.get(CONFIRM).cloned(),
+        }
+    }
+
+    /// Whether `plan` may do what it says after `before` was left on the cluster.
+    pub fn judge<S>(&self, origins: Origins<'_>, before: &Inventory, plan: &Plan<S>) -> Verdict {
+        let gone: Vec<&ObjectId> = plan.prune().iter().map(|entry| &entry.id).collect();
+        let moved = origins.before.filter(|then| *then != origins.now);
+        let new: Vec<&ObjectId> = match moved.filter(|_| !before.is_empty()) {
+            Some(_) => {
+                let objects = plan.objects().map(|planned| planned.id());
+                objects.filter(|id| !before.contains(id)).collect()
+            }
+            None => Vec::new(),
+        };
+        let digest = digest(&gone, &new);
+        if self.budget.is_all() || self.confirmed.as_deref() == Some(digest.as_str()) {
+            return Verdict::Go;
+        }
+        if let Some(then) = moved.filter(|_| !gone.is_empty() || !new.is_empty()) {
+            let now = origins.now;
+            let what = format!(
+                "it points at {now} and no longer at {then}, which waits for {CONFIRM}: {digest}{}{}",
+                listed("would be deleted", &gone),
+                listed("was never applied and would be", &new),
+            );
+            return Verdict::Wait(held(what));
+        }
+        let allowed = self.budget.of(before.len(), plan.inventory().is_empty());
+        if gone.len() <= allowed {
+            return Verdict::Go;
+        }
+        let (number, all) = (gone.len(), before.len());
+        let why = match &self.budget {
+            Budget::Unreadable(text) => format!("{BUDGET} {text:?} is no number and no percentage"),
+            _ if plan.inventory().is_empty() => {
+                format!(
+                    "nothing is left in git, and more than {allowed} objects are not deleted for that"
+                )
+            }
+            _ => format!("more than the {allowed} that may go at once"),
+        };
+        Verdict::KeepAll(held(format!(
+            "deleting {number} of {all} objects ({why}) waits for {CONFIRM}: {digest}{}",
+            listed("would be deleted", &gone),
+        )))
+    }
+}
+
+impl Budget {
+    fn is_all(&self) -> bool {
+        matches!(self, Self::Percent(100..))
+    }
+
+    /// How many of `all` may go.
+    fn of(&self, all: usize, emptied: bool) -> usize {
+        let share = |percent: usize| all.saturating_mul(percent) / 100;
+        let allowed = match self {
+            Self::Unset => share(50).max(FEW),
+            Self::Objects(number) => *number,
+            Self::Percent(percent) => share(*percent),
+            Self::Unreadable(_) => 0,
+        };
+        match emptied {
+            true => allowed.min(FEW),
+            false => allowed,
+        }
+    }
+}
+
+fn budget(text: &str) -> Budget {
+    let percent = text.strip_suffix('%').map(str::trim_end);
+    let number = percent.unwrap_or(text).parse();
+    match (number, percent) {
+        (Ok(number), None) => Budget::Objects(number),
+        (Ok(number), Some(_)) => Budget::Percent(number),
+        (Err(_), _) => Budget::Unreadable(text.chars().take(40).collect()),
+    }
+}
+
+fn held(what: String) -> Explained {
+    let hint = format!(
+        "annotate the Kustomization with {CONFIRM} and this digest to confirm exactly this list, or with {BUDGET}: 100% to never wait"
+    );
+    Explained::new(Reason::PruneHeld, Turn::Retry, what).with_hint(hint)
+}
+
+/// `; would be deleted: …`, or nothing.
+fn listed(what: &str, ids: &[&ObjectId]) -> String {
+    if ids.is_empty() {
+        return String::new();
+    }
+    let named = ids.iter().take(NAMED).map(|id| id.subject());
+    let named = named.collect::<Vec<_>>().join(", ");
+    match ids.len().saturating_sub(NAMED) {
+        0 => format!("; {what}: {named}"),
+        more => format!("; {what}: {named} and {more} more"),
+    }
+}
+
+/// The same for the same lists in whatever order; short enough to be typed.
+fn digest(gone: &[&ObjectId], new: &[&ObjectId]) -> String {
+    let mut lines: Vec<String> = gone.iter().map(|id| format!("-{id}\n")).collect();
+    lines.extend(new.iter().map(|id| format!("+{id}\n")));
+    lines.sort();
+    let mut digest = hex::encode(Sha256::digest(lines.concat()));
+    digest.truncate(16);
+    digest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::Entry;
+
+    fn entry(name: String) -> Entry {
+        let id = format!("acme_{name}__ConfigMap").parse().unwrap();
+        let version = "v1".to_owned();
+        Entry { id, version }
+    }
+
+    fn inventory(numbers: std::ops::Range<usize>) -> Inventory {
+        numbers.map(|at| entry(format!("a{at}"))).collect()
+    }
+
+    fn caution(annotations: &[(&str, &str)]) -> Caution {
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Caution::of(&annotations.iter().map(own).collect())
+    }
+
+    const HERE: Origins<'_> = Origins {
+        before: Some("here"),
+        now: "here",
+    };
+    const ELSEWHERE: Origins<'_> = Origins {
+        before: Some("here"),
+        now: "there",
+    };
+
+    /// What is said when of `before` objects only those in `left` stay.
+    fn said(
+        caution: &Caution,
+        origins: Origins<'_>,
+        before: usize,
+        left: std::ops::Range<usize>,
+    ) -> Verdict {
+        let before = inventory(0..before);
+        caution.judge(
+            origins,
+            &before,
+            &Plan::of_inventory(&before, &inventory(left)),
+        )
+    }
+
+    fn waits(verdict: Verdict) -> String {
+        match verdict {
+            Verdict::KeepAll(why) => {
+                assert_eq!((why.reason, why.turn), (Reason::PruneHeld, Turn::Retry));
+                why.message
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn half_may_go_and_ten_always() {
+        let unset = Caution::default();
+        for (before, left, goes) in [
+            (10, 1, true),
+            (15, 5, true),
+            (15, 4, false),
+            (40, 20, true),
+            (40, 19, false),
+            (41, 21, true),
+            (41, 20, false),
+            (3, 3, true),
+        ] {
+            let told = said(&unset, HERE, before, 0..left);
+            assert_eq!(told == Verdict::Go, goes, "{before} {left}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_budget_is_a_number_or_a_percentage() {
+        for (budget, gone, goes) in [
+            ("3", 3, true),
+            ("3", 4, false),
+            ("0", 1, false),
+            ("10%", 4, true),
+            ("10 %", 5, false),
+            ("0%", 1, false),
+            ("100%", 39, true),
+            ("half", 1, false),
+            ("-1", 1, false),
+        ] {
+            let told = said(&caution(&[(BUDGET, budget)]), HERE, 40, 0..40 - gone);
+            assert_eq!(told == Verdict::Go, goes, "{budget} {gone}: {told:?}");
+        }
+        let told = waits(said(&caution(&[(BUDGET, "half")]), HERE, 40, 0..39));
+        assert!(told.contains("\"half\" is no number"), "{told}");
+    }
+
+    #[test]
+    fn a_build_that_has_become_empty_deletes_ten_and_no_more() {
+        let unset = Caution::default();
+        assert_eq!(said(&unset, HERE, 10, 0..0), Verdict::Go);
+        let told = waits(said(&unset, HERE, 11, 0..0));
+        assert!(told.contains("nothing is left in git"), "{told}");
+        assert_ne!(
+            said(&caution(&[(BUDGET, "50")]), HERE, 11, 0..0),
+            Verdict::Go
+        );
+        assert_eq!(
+            said(&caution(&[(BUDGET, "100%")]), HERE, 11, 0..0),
+            Verdict::Go
+        );
+    }
+
+    #[test]
+    fn a_confirmation_confirms_the_list_that_it_was_given_for() {
+        let told = waits(said(&Caution::default(), HERE, 40, 0..5));
+        let (_, digest) = told.split_once("confirm-prune: ").unwrap();
+        let digest = digest.get(..16).unwrap();
+        let confirmed = caution(&[(CONFIRM, digest)]);
+        assert_eq!(said(&confirmed, HERE, 40, 0..5), Verdict::Go);
+        assert_ne!(said(&confirmed, HERE, 40, 0..4), Verdict::Go);
+        assert!(told.contains("ConfigMap/acme/a39"), "{told}");
+        let many = waits(said(&Caution::default(), HERE, 200, 0..5));
+        assert!(many.contains(" and 135 more"), "{many}");
+    }
+
+    #[test]
+    fn what_points_elsewhere_waits_for_what_is_missing_there_and_what_is_new() {
+        let unset = Caution::default();
+        for (left, words) in [
+            (0..2, "; would be deleted: ConfigMap/acme/a2"),
+            (0..4, "; was never applied and would be: ConfigMap/acme/a3"),
+        ] {
+            let Verdict::Wait(why) = said(&unset, ELSEWHERE, 3, left.clone()) else {
+                panic!("{left:?}")
+            };
+            assert!(why.message.contains(words), "{}", why.message);
+            assert!(
+                why.message
+                    .contains("points at there and no longer at here")
+            );
+            let (_, digest) = why.message.split_once("confirm-prune: ").unwrap();
+            let confirmed = caution(&[(CONFIRM, digest.get(..16).unwrap())]);
+            assert_eq!(said(&confirmed, ELSEWHERE, 3, left), Verdict::Go);
+        }
+        assert_eq!(
+            said(&unset, ELSEWHERE, 3, 0..3),
+            Verdict::Go,
+            "the same objects"
+        );
+        assert_eq!(
+            said(&unset, ELSEWHERE, 0, 0..3),
+            Verdict::Go,
+            "nothing is there yet"
+        );
+        let unknown = Origins {
+            before: None,
+            now: "there",
+        };
+        assert_eq!(said(&unset, unknown, 3, 0..2), Verdict::Go);
+    }
+}

@@ -1,0 +1,59 @@
+//! Deleting that waits for somebody to say yes: asked before anything is written, and kept to when it is time to delete.
+//!
+//! What waits is `core::caution`'s to say.
+
+use reeve_api::kustomization::Kustomization;
+use reeve_core::caution::{self, Origins, Verdict};
+use reeve_core::failure::Explained;
+use reeve_core::inventory::Inventory;
+use reeve_core::plan::{Admitted, Plan};
+
+use super::{Prepared, Wanted};
+use crate::cluster::{Applied, PruneError, Pruned, TenantClient, Until};
+use crate::context::Context;
+
+/// Where the manifests come from.
+pub(super) fn origin(ctx: &Context, wanted: &Wanted) -> String {
+    let source = wanted.spec.source.key();
+    let object = ctx.index.read(|known| known.sources.get(&source).cloned());
+    let reference = object
+        .as_ref()
+        .and_then(|object| object.spec.reference.as_ref());
+    caution::origin(&wanted.spec, &wanted.stored.wanted.url, reference)
+}
+
+/// Why deleting waits, if it does. An error: everything does.
+pub(super) fn judge(
+    object: &Kustomization,
+    wanted: &Wanted,
+    plan: &Plan<Admitted>,
+    from: &str,
+) -> Result<Option<Explained>, Explained> {
+    let status = object.status.as_ref();
+    let origins = Origins {
+        before: status.and_then(|status| status.last_applied_from.as_deref()),
+        now: from,
+    };
+    match wanted.spec.caution.judge(origins, &wanted.inventory, plan) {
+        Verdict::Go => Ok(None),
+        Verdict::KeepAll(why) => Ok(Some(why)),
+        Verdict::Wait(why) => Err(why),
+    }
+}
+
+/// Prunes, unless that is on hold.
+pub(super) async fn prune(
+    client: &TenantClient,
+    prepared: &Prepared,
+    until: Until,
+) -> Result<Pruned, PruneError> {
+    let Some(why) = &prepared.hold else {
+        return client.prune(&prepared.plan, until).await;
+    };
+    let left: Inventory = prepared.plan.prune().iter().cloned().collect();
+    Err(PruneError::Held {
+        why: why.clone(),
+        done: Applied::default(),
+        left,
+    })
+}
