@@ -25,6 +25,7 @@ mod forge;
 mod functions;
 mod git;
 mod ground;
+mod handover;
 mod health;
 mod ignored;
 mod interrupted;

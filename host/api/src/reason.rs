@@ -144,6 +144,8 @@ reasons! {
     PruneFailed => "PruneFailed",
     /// What would be deleted waits for a confirmation.
     PruneHeld => "PruneHeld",
+    /// The manifests of another Kustomization hold the same object.
+    OwnershipConflict => "OwnershipConflict",
     /// What was applied does not work.
     HealthCheckFailed => "HealthCheckFailed",
     /// A newer revision ended the health check.

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 
 use reeve_api::reason::Reason;
-use reeve_api::source::GitRepositoryRef;
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::{Explained, Turn};
@@ -66,23 +65,12 @@ pub enum Verdict {
 
 /// Where the manifests of `spec` come from: its source, of which repository and branch, and the path. A tag or a commit
 /// is none of it: another one is the next version of the same.
-pub fn origin(spec: &Spec, url: &str, reference: Option<&GitRepositoryRef>) -> String {
+pub fn origin(spec: &Spec, url: &str, branch: Option<&str>) -> String {
     let repository = hex::encode(Sha256::digest(url));
     let repository = repository.get(..8).unwrap_or_default();
-    let branch = match reference {
-        Some(GitRepositoryRef {
-            name: Some(name), ..
-        }) => format!(", {name}"),
-        Some(set) if set.commit.is_some() || set.tag.is_some() || set.semver.is_some() => {
-            String::new()
-        }
-        Some(GitRepositoryRef {
-            branch: Some(branch),
-            ..
-        }) => format!(", branch {branch}"),
-        _ => ", branch master".to_owned(),
-    };
+    let branch = branch.map(|branch| format!(", {branch}"));
     let (source, path) = (&spec.source, &spec.path);
+    let branch = branch.unwrap_or_default();
     format!("{source} (repository {repository}{branch}), path ./{path}")
 }
 

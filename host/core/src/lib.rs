@@ -12,6 +12,7 @@ pub mod ignore;
 pub mod index;
 pub mod inventory;
 pub mod library;
+pub mod ownership;
 pub mod plan;
 pub mod plugin;
 pub mod policy;

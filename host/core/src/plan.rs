@@ -212,6 +212,20 @@ impl Plan<Proposed> {
         }
     }
 
+    /// The same without deleting what another holds. What it has taken over (`true`) is forgotten; what it is about to
+    /// take over stays in the inventory until then.
+    #[must_use]
+    pub fn hand_over(mut self, held: impl Fn(&ObjectId) -> Option<bool>) -> Self {
+        for entry in std::mem::take(&mut self.prune) {
+            match held(&entry.id) {
+                None => self.prune.push(entry),
+                Some(true) => {}
+                Some(false) => self.inventory.insert(entry),
+            }
+        }
+        self
+    }
+
     /// Every rule has seen it: only `admit` can say so.
     pub(crate) fn advance(self, _: Seen) -> Plan<Admitted> {
         let Self {

@@ -9,6 +9,7 @@ mod health;
 mod overlay;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::caution::Caution;
 use crate::cel;
 use crate::failure::{Explain, Turn};
 use crate::ignore::Ignored;
+use crate::ownership;
 pub use depend::{Dependency, reference};
 pub use health::{Health, Named};
 pub use variables::{Substitution, VariablesFrom};
@@ -55,6 +57,8 @@ pub struct Spec {
     pub prune: bool,
     /// How much of that may be deleted unasked.
     pub caution: Caution,
+    /// Whether it may hold what another holds, even where that is refused otherwise.
+    pub shares: bool,
     /// What becomes of the objects when the Kustomization is deleted.
     pub deletion_policy: DeletionPolicy,
     /// The ServiceAccount it names.
@@ -206,6 +210,7 @@ impl Spec {
                 .as_ref()
                 .map(Caution::of)
                 .unwrap_or_default(),
+            shares: says(meta.annotations.as_ref(), ownership::SHARE, "allow"),
             deletion_policy: spec.deletion_policy.unwrap_or_default(),
             service_account: service_account(spec)?,
             target_namespace: target_namespace(spec)?,
@@ -258,6 +263,10 @@ pub fn to_withdraw(object: &Kustomization) -> Kustomization {
         spec: kept,
         status: None,
     }
+}
+
+fn says(annotations: Option<&BTreeMap<String, String>>, key: &str, value: &str) -> bool {
+    annotations.and_then(|all| all.get(key)).map(String::as_str) == Some(value)
 }
 
 /// The namespace and name of an object as the API server sends it.

@@ -8,7 +8,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use kube::core::ObjectMeta;
 use reeve_api::kustomization::Kustomization;
-use reeve_api::name::{NamespacedName, ObjectName, PluginName, PolicyName, TenantName};
+use reeve_api::name::{
+    NamespaceName, NamespacedName, ObjectName, PluginName, PolicyName, TenantName,
+};
 use reeve_api::plugin::{ClusterPlugin, Plugin};
 use reeve_api::policy::{Policy, TestResults};
 use reeve_api::receiver::Receiver;
@@ -18,6 +20,7 @@ use reeve_core::admit::Passed;
 use reeve_core::artifact::{Artifact, Digest};
 use reeve_core::failure::Explained;
 use reeve_core::index::Target;
+use reeve_core::ownership::Holdings;
 use reeve_core::plugin::{PluginId, Strikes, Tally};
 use reeve_core::policy::Said;
 use reeve_core::rego;
@@ -67,6 +70,10 @@ pub(crate) struct Known {
     /// Sources that had a run since this process started.
     pub(crate) looked_at: BTreeSet<NamespacedName>,
     pub(crate) memory: BTreeMap<Target, Memory>,
+    /// What the manifests of each Kustomization hold, since this process leads.
+    pub(crate) holdings: Holdings,
+    /// The platform's own namespaces.
+    pub(crate) platform: BTreeSet<NamespaceName>,
 }
 
 /// Which object it is, and in which state of its spec: one that is deleted and made again counts its generations anew.
@@ -198,6 +205,8 @@ pub(crate) struct Stored {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) url: String,
+    /// The branch or full name of what was fetched, where it is neither a tag nor a commit.
+    pub(crate) branch: Option<String>,
     pub(crate) ignore: Option<String>,
 }
 
@@ -281,6 +290,8 @@ impl Known {
             stored: BTreeMap::new(),
             looked_at: BTreeSet::new(),
             memory: BTreeMap::new(),
+            holdings: Holdings::default(),
+            platform: grounds.platform_namespaces.iter().cloned().collect(),
         }
     }
 }

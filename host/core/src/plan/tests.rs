@@ -160,6 +160,28 @@ fn a_withdrawal_prunes_everything_and_leaves_nothing() {
 }
 
 #[test]
+fn what_another_holds_is_not_deleted_and_remembered_until_it_has_it() {
+    let before = json!([
+        "acme_a__ConfigMap",
+        "acme_b__ConfigMap",
+        "acme_c__ConfigMap"
+    ]);
+    let before = inventory(&before);
+    let plan = Plan::of_inventory(&before, &Inventory::default());
+    let plan = plan.hand_over(|id| match id.name.as_str() {
+        "a" => None,
+        name => Some(name == "b"),
+    });
+    assert_eq!(
+        told(&plan),
+        json!({
+            "stages": [], "skipped": [],
+            "prune": ["acme_a__ConfigMap"], "inventory": ["acme_c__ConfigMap"],
+        })
+    );
+}
+
+#[test]
 fn a_plan_does_not_print_what_is_in_it() {
     let secret = json!([{
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"},

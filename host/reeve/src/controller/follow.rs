@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use kube::Resource;
+use kube::Resource as _;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, PluginName};
 use reeve_api::plugin::{ClusterPlugin, Component, Plugin, Selector, World};

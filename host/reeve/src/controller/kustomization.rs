@@ -8,6 +8,7 @@ mod caution;
 mod depend;
 mod health;
 mod judge;
+mod ownership;
 mod recall;
 mod record;
 mod replay;
@@ -68,10 +69,12 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     if awaits_source(ctx, &object) {
         return Next::Watch;
     }
+    let state = ownership::state(ctx, id, &object);
     let outcome = match report::adopt(ctx, &*object, &run).await {
         Ok(()) => deliver(ctx, &object, &run, course.over()).await,
         Err(why) => early(ctx, &run, why),
     };
+    ownership::over(ctx, id, &object, state);
     let next = report::kustomization(ctx, &object, &run, outcome).await;
     judge::no_later(ctx, &object, next)
 }
@@ -334,11 +337,15 @@ async fn prepare(
     let scopes = ctx.cluster.scopes().await;
     let proposed = Plan::propose(transformed, &scopes, &wanted.inventory, &wanted.spec)
         .map_err(|why| stop(Explained::of(&why)))?;
+    let settled = ownership::settle(ctx, object, wanted, proposed).await;
+    let (proposed, waits) = settled.map_err(stop)?;
     let from = Some((wanted, deadline));
     let plan = judge::plan(ctx, object, &wanted.tenant, &wanted.spec, proposed, from).await;
     let plan = plan.map_err(stop)?;
-    let from = caution::origin(ctx, wanted);
-    let hold = caution::judge(object, wanted, &plan, &from).map_err(stop)?;
+    let from = caution::origin(wanted);
+    let hold = caution::judge(object, wanted, &plan, &from)
+        .map_err(stop)?
+        .or(waits);
     tracing::debug!(name = ?object.metadata.name, objects = plan.objects().count(), "admitted");
     Ok(Prepared {
         plan,

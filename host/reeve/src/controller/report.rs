@@ -16,6 +16,7 @@ use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespacedName, PolicyName, TenantName};
 use reeve_api::plugin::PluginStatus;
 use reeve_api::policy::{Mode, Policy, Replayed};
+use reeve_api::reason::Reason;
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
@@ -298,7 +299,7 @@ pub(super) fn warned(ctx: &Context, object: &Kustomization, answers: &Answers) {
     }
     let event = status::Event {
         type_: status::EventType::Warning,
-        reason: reeve_api::reason::Reason::PolicyWarning,
+        reason: Reason::PolicyWarning,
         message: status::bounded(&message, status::MAX_EVENT_MESSAGE),
         metadata: Default::default(),
     };
@@ -373,7 +374,12 @@ pub(super) fn orphaned(ctx: &Context, object: &Kustomization, why: &Explained, l
         .collect();
     let subjects = subjects.join(", ");
     let message = format!("let go without pruning, since {why}; left as they are: {subjects}");
-    left_behind(ctx, object, &message);
+    warn(ctx, object, Reason::PruneFailed, &message);
+}
+
+/// Says which objects others hold too.
+pub(super) fn shares(ctx: &Context, object: &Kustomization, message: &str) {
+    warn(ctx, object, Reason::OwnershipConflict, message);
 }
 
 /// Says what was still on its way out when a Kustomization was let go.
@@ -384,7 +390,7 @@ pub(super) fn lingering(ctx: &Context, object: &Kustomization, going: &Inventory
         "failed to wait for resources termination: {}",
         subjects.join(", ")
     );
-    left_behind(ctx, object, &message);
+    warn(ctx, object, Reason::PruneFailed, &message);
 }
 
 /// Says what could not even be named when a Kustomization is let go.
@@ -392,15 +398,15 @@ pub(super) fn unreadable(ctx: &Context, object: &Kustomization, entries: &[inven
     let told: Vec<String> = entries.iter().take(20).map(ToString::to_string).collect();
     if !told.is_empty() {
         let message = format!("let go, but not all of it was pruned: {}", told.join(", "));
-        left_behind(ctx, object, &message);
+        warn(ctx, object, Reason::PruneFailed, &message);
     }
 }
 
-fn left_behind(ctx: &Context, object: &Kustomization, message: &str) {
+fn warn(ctx: &Context, object: &Kustomization, reason: Reason, message: &str) {
     tracing::warn!("{message}");
     let event = status::Event {
         type_: status::EventType::Warning,
-        reason: reeve_api::reason::Reason::PruneFailed,
+        reason,
         message: status::bounded(message, status::MAX_EVENT_MESSAGE),
         metadata: Default::default(),
     };

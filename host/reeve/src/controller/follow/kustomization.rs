@@ -71,6 +71,7 @@ impl Followed for Kustomization {
             known.touch.remove_kustomization(&id);
             known.touch.waits_no_more(&id);
             known.kustomizations.remove(&id);
+            known.holdings.forget(&id);
             known.calls.strikes.forget_kustomization(&id);
             known.said.forget_kustomization(&id);
             known.reports.forget(&id);

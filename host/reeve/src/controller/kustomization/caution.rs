@@ -13,13 +13,9 @@ use crate::cluster::{Applied, PruneError, Pruned, TenantClient, Until};
 use crate::context::Context;
 
 /// Where the manifests come from.
-pub(super) fn origin(ctx: &Context, wanted: &Wanted) -> String {
-    let source = wanted.spec.source.key();
-    let object = ctx.index.read(|known| known.sources.get(&source).cloned());
-    let reference = object
-        .as_ref()
-        .and_then(|object| object.spec.reference.as_ref());
-    caution::origin(&wanted.spec, &wanted.stored.wanted.url, reference)
+pub(super) fn origin(wanted: &Wanted) -> String {
+    let fetched = &wanted.stored.wanted;
+    caution::origin(&wanted.spec, &fetched.url, fetched.branch.as_deref())
 }
 
 /// Why deleting waits, if it does. An error: everything does.

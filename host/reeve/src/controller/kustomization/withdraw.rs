@@ -22,7 +22,7 @@ use reeve_core::status::{Change, Failed, KustomizationOutcome};
 use tokio::time::Instant;
 
 use super::record::changes;
-use super::{entries, judge};
+use super::{entries, judge, ownership};
 use crate::context::Context;
 use crate::controller::report::{self, Run};
 
@@ -109,7 +109,8 @@ async fn withdraw(
         }
         false => (inventory.clone(), Inventory::default()),
     };
-    let proposed = Plan::withdraw(&there);
+    let proposed = ownership::part(ctx, &spec.id, Plan::withdraw(&there)).await;
+    let proposed = proposed.map_err(left)?;
     let plan = judge::plan(ctx, object, &tenant, &spec, proposed, None).await;
     let plan = plan.map_err(left)?;
     let pruned = client.prune(&plan, deadline).await;
