@@ -11,6 +11,7 @@
 )]
 
 mod admission;
+mod adoption;
 mod advice;
 mod apply;
 mod caution;

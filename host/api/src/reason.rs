@@ -146,6 +146,8 @@ reasons! {
     PruneHeld => "PruneHeld",
     /// The manifests of another Kustomization hold the same object.
     OwnershipConflict => "OwnershipConflict",
+    /// What would be taken over is told before it is.
+    AdoptionReported => "AdoptionReported",
     /// What was applied does not work.
     HealthCheckFailed => "HealthCheckFailed",
     /// A newer revision ended the health check.

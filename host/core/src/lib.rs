@@ -1,6 +1,7 @@
 //! Every decision of reeve, and no effect.
 
 pub mod admit;
+pub mod adoption;
 pub mod artifact;
 pub mod bundle;
 pub mod caution;

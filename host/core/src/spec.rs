@@ -20,6 +20,7 @@ use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, ServiceAccountN
 use reeve_api::reason::Reason;
 use reeve_kustomize::Overlay;
 
+use crate::adoption;
 use crate::caution::Caution;
 use crate::cel;
 use crate::failure::{Explain, Turn};
@@ -59,6 +60,8 @@ pub struct Spec {
     pub caution: Caution,
     /// Whether it may hold what another holds, even where that is refused otherwise.
     pub shares: bool,
+    /// Whether what is there already is only reported.
+    pub reports_adoption: bool,
     /// What becomes of the objects when the Kustomization is deleted.
     pub deletion_policy: DeletionPolicy,
     /// The ServiceAccount it names.
@@ -211,6 +214,7 @@ impl Spec {
                 .map(Caution::of)
                 .unwrap_or_default(),
             shares: says(meta.annotations.as_ref(), ownership::SHARE, "allow"),
+            reports_adoption: says(meta.annotations.as_ref(), adoption::ADOPT, "report"),
             deletion_policy: spec.deletion_policy.unwrap_or_default(),
             service_account: service_account(spec)?,
             target_namespace: target_namespace(spec)?,

@@ -7,6 +7,7 @@
 //! and writes reports, and status, finalizers and Events onto Flux's own objects.
 //! It deliberately decides nothing: plans come from `core`, and what happened is told by `controller::report`.
 
+mod adopt;
 mod apply;
 mod compare;
 mod connection;

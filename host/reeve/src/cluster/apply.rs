@@ -364,7 +364,7 @@ impl TenantClient {
             .map_err(|why| self.failed(at, Attempt::Get, why))
     }
 
-    async fn dry_run(&self, at: &Located, body: Vec<u8>) -> Result<Value, CallError> {
+    pub(super) async fn dry_run(&self, at: &Located, body: Vec<u8>) -> Result<Value, CallError> {
         let how = Patch {
             format: Format::Apply,
             manager: MANAGER,

@@ -373,6 +373,13 @@ async fn apply(
     progress: &Announced<KustomizationProgress>,
 ) -> Result<KustomizationOutcome, Box<Failed>> {
     let (spec, plan) = (&wanted.spec, &prepared.plan);
+    if let Some(why) = caution::adoption(ctx, wanted, plan, until).await {
+        return Err(Box::new(Failed {
+            attempted: Some(wanted.stored.artifact.revision.to_string()),
+            digest: Some(prepared.digest.clone()),
+            ..Failed::early(why, run.took(ctx))
+        }));
+    }
     match write(ctx, object, wanted, &prepared, until, run).await {
         Ok(mut done) => {
             let changes = [done.changes.as_slice(), &done.pruned].concat();

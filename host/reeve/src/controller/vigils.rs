@@ -156,6 +156,7 @@ mod tests {
                 changes: Vec::new(),
                 pruned: Vec::new(),
                 inventory: Inventory::default(),
+                from: String::new(),
                 digest: String::new(),
                 recollected: None,
                 remote_bases: Vec::new(),

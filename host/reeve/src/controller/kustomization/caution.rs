@@ -3,6 +3,7 @@
 //! What waits is `core::caution`'s to say.
 
 use reeve_api::kustomization::Kustomization;
+use reeve_core::adoption;
 use reeve_core::caution::{self, Origins, Verdict};
 use reeve_core::failure::Explained;
 use reeve_core::inventory::Inventory;
@@ -34,6 +35,28 @@ pub(super) fn judge(
         Verdict::Go => Ok(None),
         Verdict::KeepAll(why) => Ok(Some(why)),
         Verdict::Wait(why) => Err(why),
+    }
+}
+
+/// Why nothing is written yet, where what would be taken over is to be told first.
+pub(super) async fn adoption(
+    ctx: &Context,
+    wanted: &Wanted,
+    plan: &Plan<Admitted>,
+    until: &Until,
+) -> Option<Explained> {
+    if !wanted.spec.reports_adoption {
+        return None;
+    }
+    match ctx
+        .cluster
+        .as_tenant(&wanted.spec)
+        .survey(plan, until)
+        .await
+    {
+        Ok(foreign) if foreign.is_empty() => None,
+        Ok(foreign) => Some(adoption::report(&foreign)),
+        Err(why) => Some(Explained::of(&why)),
     }
 }
 
