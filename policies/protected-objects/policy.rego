@@ -3,7 +3,8 @@
 # description: >-
 #   A file that is lost in a merge, or a path that is renamed, deletes what it declared. For a Namespace, a claim on
 #   storage and a CustomResourceDefinition that is final. They are deleted only when the manifest as it was applied last
-#   says `reeve.dev/allow-prune: "true"`. Other kinds can be named in parameters.kinds.
+#   says `reeve.dev/allow-prune: "true"`. Where `force` may delete one to make it anew, the manifest must say so that is
+#   to be applied, unless it is as it was applied last. Other kinds can be named in parameters.kinds.
 # custom:
 #   severity: high
 #   hint: 'put the annotation reeve.dev/allow-prune: "true" on the object in git, let that be applied, then remove it'
@@ -17,6 +18,19 @@ deny contains objection if {
 	not is_spared(planned)
 	objection := {
 		"message": sprintf("%s would be deleted, and what it holds with it: keep it in git, or annotate it there with reeve.dev/allow-prune: \"true\", let that be applied, and remove it then", [subject(planned)]),
+		"object": subject(planned),
+		"path": "metadata.annotations[reeve.dev/allow-prune]",
+	}
+}
+
+deny contains objection if {
+	some planned in objects
+	planned.action == "apply"
+	kind_of(planned) in protected
+	is_forced(planned)
+	not is_released(planned)
+	objection := {
+		"message": sprintf("%s may be deleted and made anew by force, and what it holds is lost then: take force away, or annotate it with reeve.dev/allow-prune: \"true\"", [subject(planned)]),
 		"object": subject(planned),
 		"path": "metadata.annotations[reeve.dev/allow-prune]",
 	}
@@ -38,6 +52,20 @@ is_spared(planned) if {
 	planned.action == "prune"
 	planned.previous.metadata.annotations["reeve.dev/allow-prune"] == "true"
 }
+
+# As the apply reads it: the Kustomization's field, or the object's annotation or label.
+is_forced(_) if not object.get(input, ["kustomization", "spec", "force"], false) in [null, false]
+
+is_forced(planned) if {
+	some place in ["annotations", "labels"]
+	value := planned.object.metadata[place]["kustomize.toolkit.fluxcd.io/force"]
+	lower(value) == "enabled"
+}
+
+is_released(planned) if planned.object.metadata.annotations["reeve.dev/allow-prune"] == "true"
+
+# What is not changed is not made anew.
+is_released(planned) if planned.previous == planned.object
 
 protected := data.parameters.kinds if {
 	is_array(data.parameters.kinds)

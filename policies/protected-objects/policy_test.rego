@@ -34,6 +34,37 @@ test_other_kinds_and_what_is_applied_are_not_asked if {
 	count(denied([pruned("ConfigMap", ""), pruned("Namespace", "evil.example"), object.union(claim, {"action": "apply"})], {})) == 0
 }
 
+applied(manifest) := object.union(claim, {"action": "apply", "object": manifest})
+
+forced(objects, spec) := objections if {
+	objections := data.reeve.protected_objects.deny with input as {"phase": "plan", "kustomization": {"spec": spec}, "objects": objects}
+		with data.parameters as {}
+}
+
+test_what_holds_data_is_not_made_anew_by_force if {
+	count(forced([applied({})], {"force": true})) == 1
+	some objection in forced([applied({})], {"force": true})
+	objection.message == "PersistentVolumeClaim/acme/it may be deleted and made anew by force, and what it holds is lost then: take force away, or annotate it with reeve.dev/allow-prune: \"true\""
+	count(forced([applied({})], {"force": "yes"})) == 1
+	count(forced([applied({})], {"force": false})) == 0
+	count(forced([applied({})], {})) == 0
+	count(forced([object.union(applied({}), {"kind": "ConfigMap"})], {"force": true})) == 0
+}
+
+test_the_object_itself_says_force if {
+	every place in ["annotations", "labels"] {
+		count(forced([applied({"metadata": {place: {"kustomize.toolkit.fluxcd.io/force": "Enabled"}}})], {})) == 1
+		count(forced([applied({"metadata": {place: {"kustomize.toolkit.fluxcd.io/force": "Disabled"}}})], {})) == 0
+	}
+}
+
+test_what_is_released_or_as_it_was_may_be_forced if {
+	count(forced([applied({"metadata": {"annotations": {"reeve.dev/allow-prune": "true"}}})], {"force": true})) == 0
+	count(forced([applied({"metadata": {"annotations": {"reeve.dev/allow-prune": "yes"}}})], {"force": true})) == 1
+	count(forced([object.union(applied({"spec": {"size": 1}}), {"previous": {"spec": {"size": 1}}})], {"force": true})) == 0
+	count(forced([object.union(applied({"spec": {"size": 2}}), {"previous": {"spec": {"size": 1}}})], {"force": true})) == 1
+}
+
 test_the_platform_names_other_kinds if {
 	count(denied([claim, pruned("Database", "db.example")], {"kinds": ["Database.db.example"]})) == 1
 	count(denied([claim], {"kinds": "PersistentVolumeClaim"})) == 1

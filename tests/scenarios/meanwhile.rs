@@ -4,6 +4,7 @@
 use anyhow::{bail, ensure};
 use kube::api::{ListParams, Patch, PatchParams};
 use reeve_api::reason::Reason;
+use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, objects, scenario};
 use serde_json::{Value, json};
 
@@ -83,4 +84,53 @@ fn denies(condition: &str) -> Value {
         "# METADATA\n# title: Colours\n# description: Red is not wanted.\npackage colours\n\ndeny contains {{\"message\": \"it is red\"}} if {{\n\tsome planned in input.objects\n\tobject := planned.object\n\t{condition}\n}}\n"
     );
     json!({"rego": rego})
+}
+
+#[test]
+fn a_source_that_points_elsewhere_by_now_is_judged_by_what_it_has_in_store() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("borrowed").await?;
+        // What is in store came from somewhere else, and nothing is fetched from there.
+        let elsewhere = json!({"spec": {"url": "https://git.good.example/org/app"}});
+        patch(&tenant, None, &elsewhere).await?;
+        // Whoever may write its status vouches for it.
+        let time = "2026-01-01T00:00:00Z";
+        let condition = json!({"type": "SourceVerified", "status": "True", "reason": "Succeeded", "message": "checked", "lastTransitionTime": time});
+        patch(
+            &tenant,
+            Some("status"),
+            &json!({"status": {"conditions": [condition]}}),
+        )
+        .await?;
+        for (name, condition) in [
+            (
+                "good",
+                "not startswith(input.source.url, \"https://git.good.example/\")",
+            ),
+            ("verified", "not input.source.verified"),
+        ] {
+            let rego = format!(
+                "# METADATA\n# title: Sources\n# description: Only some.\npackage sources\n\ndeny contains {{\"message\": \"not of {name}\"}} if {condition}\n"
+            );
+            tenant
+                .apply(&policy(&tenant, &json!({"rego": rego})))
+                .await?;
+            tenant
+                .told_of(Reason::PolicyDenied, &format!("not of {name}"))
+                .await?;
+        }
+        Ok(())
+    });
+}
+
+/// Changes the tenant's source.
+async fn patch(tenant: &Tenant<'_>, part: Option<&str>, change: &Value) -> anyhow::Result<()> {
+    let (sources, how) = (tenant.sources(), PatchParams::default());
+    let change = Patch::Merge(change);
+    match part {
+        Some(_) => sources.patch_status(tenant.name(), &how, &change).await?,
+        None => sources.patch(tenant.name(), &how, &change).await?,
+    };
+    Ok(())
 }

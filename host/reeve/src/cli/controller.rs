@@ -40,6 +40,9 @@ use crate::renders::Renders;
 use crate::schemas::Schemas;
 use crate::store::{self, Store};
 
+/// Large bundles in work at a time, over all tenants: each may take 200 MiB while it is judged.
+const LARGE_AT_A_TIME: usize = 2;
+
 /// Run the controller
 ///
 /// Watches GitRepositories, Kustomizations and Receivers, and does what they say. Stops on SIGTERM and Ctrl-C: what is
@@ -288,7 +291,7 @@ async fn context(
         recollections,
         renders: Renders::new(),
         // As many as there may be runs: each tenant waits for its own alone.
-        large: Places::new(usize::from(args.concurrent) * 8),
+        large: Places::new(LARGE_AT_A_TIME),
         schemas: Schemas::new(),
         images: Images::new(),
         sandbox,

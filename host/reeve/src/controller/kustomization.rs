@@ -209,12 +209,12 @@ fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Wanted>, Explain
     let inventory = recorded(object)?;
     let tenant = owner(ctx, &spec)?;
     let source = spec.source.clone();
-    let spec = judge::spec(ctx, object, &tenant, spec)?;
-    let stored = stored(ctx, &source)?;
+    let stored = stored(ctx, &source);
+    let spec = judge::spec(ctx, object, &tenant, spec, stored.as_ref().ok())?;
     Ok(Some(Wanted {
         spec,
         tenant,
-        stored,
+        stored: stored?,
         inventory,
         veil: OnceLock::new(),
     }))

@@ -56,10 +56,12 @@ pub(crate) struct Source<'a> {
     pub(super) namespace: Option<&'a str>,
     /// Name of the source.
     pub(super) name: Option<&'a str>,
-    /// URL that it is fetched from; absent while there is no such source.
+    /// URL that what it has in store was fetched from, or else that it is to be fetched from; absent while there is no such
+    /// source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) url: Option<&'a str>,
-    /// Verified says whether the signature of the revision was checked and is right; absent while there is no such source.
+    /// Verified says whether the signature of the revision was checked and is right; false as long as none is checked
+    /// (`spec.verify` is not supported yet), absent while there is no such source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) verified: Option<bool>,
     /// Revision that it has in store, such as `main@sha1:<commit>`; absent before the first fetch.

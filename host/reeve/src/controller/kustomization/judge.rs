@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
-use reeve_api::condition::{self, Type};
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespacedName, PolicyName};
 use reeve_api::reason::Reason;
@@ -25,7 +24,7 @@ use tokio::time::Instant;
 use super::{Wanted, recall};
 use crate::context::Context;
 use crate::controller::{Review, report};
-use crate::index::{InForce, Known, Passages};
+use crate::index::{InForce, Known, Passages, Stored};
 
 /// The rules over one Kustomization, as they are now.
 struct Over {
@@ -35,15 +34,16 @@ struct Over {
     source: Option<SourceFacts>,
 }
 
-/// Lets the spec pass, with the account as which it is carried out.
+/// Lets the spec pass, with the account as which it is carried out. `stored` is what it would be carried out with.
 pub(super) fn spec(
     ctx: &Context,
     object: &Kustomization,
     tenant: &Tenant,
     spec: Spec,
+    stored: Option<&Stored>,
 ) -> Result<AdmittedSpec, Explained> {
     let shown = shown(object)?;
-    let over = over(ctx, object, &spec.source.key());
+    let over = over(ctx, object, &spec.source.key(), stored);
     let id = spec.id.clone();
     let before = passed(ctx, &id).spec;
     let around = over.around(ctx, tenant);
@@ -112,7 +112,9 @@ pub(super) async fn plan(
 ) -> Result<Plan<Admitted>, Explained> {
     let id = &spec.id;
     let before = passed(ctx, id).plan;
-    let mut over = over(ctx, object, &spec.source.key());
+    let stored = wanted.map(|(wanted, _)| &wanted.stored);
+    let look = || over(ctx, object, &spec.source.key(), stored);
+    let mut over = look();
     let (mut proposed, mut applied) = (proposed, None);
     if spec.is_judged() && over.rules.want_previous() {
         if let Some(before) = &before {
@@ -126,7 +128,7 @@ pub(super) async fn plan(
         }
         applied = recall::find(ctx, object, spec, &proposed, wanted).await;
         // A rule may have come into force meanwhile.
-        over = self::over(ctx, object, &spec.source.key());
+        over = look();
     }
     let around = over.around(ctx, tenant);
     let (applied, before) = (applied.as_ref(), before.as_ref());
@@ -225,9 +227,23 @@ fn names(known: &Known, object: &Kustomization) -> Vec<PolicyName> {
     known.touch.policies_over(&namespace, object.labels())
 }
 
-fn over(ctx: &Context, object: &Kustomization, source: &NamespacedName) -> Over {
-    ctx.index
-        .read(|known| asked(ctx, known, names(known, object), source))
+/// With what is known of `stored`, which a run works from even if something else has come into store meanwhile.
+fn over(
+    ctx: &Context,
+    object: &Kustomization,
+    source: &NamespacedName,
+    stored: Option<&Stored>,
+) -> Over {
+    let now = ctx
+        .index
+        .read(|known| asked(ctx, known, names(known, object), source));
+    match stored {
+        Some(stored) => Over {
+            source: Some(facts_of(stored)),
+            ..now
+        },
+        None => now,
+    }
 }
 
 fn asked(ctx: &Context, known: &Known, names: Vec<PolicyName>, source: &NamespacedName) -> Over {
@@ -265,10 +281,12 @@ pub(in crate::controller) fn rule(
     }
 }
 
+/// What is known of a source: of what it has in store, since that is what is applied, whatever its object says by now.
 pub(super) fn facts(known: &Known, source: &NamespacedName) -> Option<SourceFacts> {
     let object = known.sources.get(source)?;
-    let conditions = object.status.as_ref().map(|status| &status.conditions);
-    let stored = known.stored.get(source);
+    if let Some(stored) = known.stored.get(source) {
+        return Some(facts_of(stored));
+    }
     // Of a source that this replica leaves to another, what that one has told.
     let told = || {
         let status = object
@@ -277,12 +295,20 @@ pub(super) fn facts(known: &Known, source: &NamespacedName) -> Option<SourceFact
             .filter(|_| !known.looked_at.contains(source))?;
         Some(status.artifact.as_ref()?.revision.clone())
     };
-    let stored = stored.map(|stored| stored.artifact.revision.to_string());
     Some(SourceFacts {
         url: object.spec.url.to_string(),
-        revision: stored.or_else(told),
-        verified: conditions.is_some_and(|all| condition::is_true(all, Type::SourceVerified)),
+        revision: told(),
+        verified: false,
     })
+}
+
+fn facts_of(stored: &Stored) -> SourceFacts {
+    SourceFacts {
+        url: stored.wanted.url.clone(),
+        revision: Some(stored.artifact.revision.to_string()),
+        // No signature is checked yet, whatever a status says: who may write it would vouch for itself.
+        verified: false,
+    }
 }
 
 impl Over {

@@ -96,7 +96,7 @@ async fn withdraw(
     }
     let namespace = spec.id.namespace.clone();
     let tenant = ctx.index.read(|known| known.tenants.owner_of(&namespace));
-    let spec = judge::spec(ctx, object, &tenant, spec).map_err(left)?;
+    let spec = judge::spec(ctx, object, &tenant, spec, None).map_err(left)?;
     let deadline = Instant::now() + spec.timeout;
     let client = ctx.cluster.as_tenant(&spec);
     let waits = spec.deletion_policy == DeletionPolicy::WaitForTermination;
