@@ -4,6 +4,7 @@
 //! `bench plugins` the sandbox, `bench policies` the rules beside OPA, `bench neighbours` what bad plugins cost others; without a name all run. Nothing here fails for being slow: who reads the table judges.
 
 mod floor;
+mod judged;
 mod neighbours;
 mod plugins;
 mod policies;
@@ -73,6 +74,7 @@ fn bench(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(What::Policies) {
         policies::bench()?;
+        judged::bench()?;
     }
     if wanted(What::Push) {
         scenario::runtime().block_on(push::bench())?;

@@ -1,7 +1,7 @@
 //! What policies cost: fifty of them over a bundle of a hundred objects, beside OPA.
 //!
-//! The fifty are the shipped ones over and over, each copy a package of its own, over objects that all of them let pass:
-//! what denies ends no sooner. A question is what the controller asks before an apply: the document is converted once, and
+//! Asked are twice fifty: ordinary ones (`tests/bench/policies`), and the shipped ones over and over, each copy a package
+//! of its own; over objects that all of them let pass: what denies ends no sooner. A question is what the controller asks before an apply: the document is converted once, and
 //! every policy is put it. OPA is asked the same of the same modules: as a process (`opa eval`, which reads and compiles
 //! them each time) and as a library (`tests/bench/opa`, which prepares the query once).
 
@@ -27,11 +27,15 @@ const WHILE: Duration = Duration::from_secs(10);
 const RUNS: usize = 5;
 
 pub(crate) fn bench() -> anyhow::Result<()> {
-    let modules = modules();
+    side_by_side("ordinary policies", &ordinary()?)?;
+    side_by_side("shipped policies, over and over,", &shipped())
+}
+
+fn side_by_side(which: &str, modules: &BTreeMap<String, String>) -> anyhow::Result<()> {
     let document = document();
-    let rules = rules(&modules)?;
+    let rules = rules(modules)?;
     say(&format!(
-        "| {POLICIES} policies over {OBJECTS} objects, {} kB | p50 | p99 | questions/s, 1 thread | 2 threads | ratio |\n|---|---|---|---|---|---|",
+        "\n| {POLICIES} {which} over {OBJECTS} objects, {} kB | p50 | p99 | questions/s, 1 thread | 2 threads | ratio |\n|---|---|---|---|---|---|",
         document.to_string().len() / 1000
     ))?;
     ensure!(denials(&rules, &document) == 0, "they let the objects pass");
@@ -48,10 +52,10 @@ pub(crate) fn bench() -> anyhow::Result<()> {
     let room = tempfile::tempdir()?;
     let policies = room.path().join("policies");
     std::fs::create_dir(&policies)?;
-    for (name, source) in &modules {
+    for (name, source) in modules {
         std::fs::write(policies.join(format!("{name}.rego")), source)?;
     }
-    std::fs::write(policies.join("answers.rego"), answers(&modules))?;
+    std::fs::write(policies.join("answers.rego"), answers(modules))?;
     let data = json!({"parameters": parameters()}).to_string();
     std::fs::write(policies.join("data.json"), data)?;
     let input = room.path().join("input.json");
@@ -67,12 +71,25 @@ fn row(who: &str, (p50, p99): (f64, f64), (one, two): (f64, f64)) -> std::io::Re
     ))
 }
 
-fn say(line: &str) -> std::io::Result<()> {
+pub(crate) fn say(line: &str) -> std::io::Result<()> {
     writeln!(std::io::stdout().lock(), "{line}")
 }
 
-/// Name and source of each policy.
-fn modules() -> BTreeMap<String, String> {
+/// Name and source of fifty policies as platform teams write them: a loop or two over the objects, a few conditions.
+fn ordinary() -> anyhow::Result<BTreeMap<String, String>> {
+    let mut modules = BTreeMap::new();
+    for entry in std::fs::read_dir(root().join("tests/bench/policies"))? {
+        let path = entry?.path();
+        let name = path.file_stem().and_then(|name| name.to_str());
+        let name = name.context("a name")?.to_owned();
+        modules.insert(name, std::fs::read_to_string(&path)?);
+    }
+    ensure!(modules.len() == POLICIES, "there are {POLICIES} of them");
+    Ok(modules)
+}
+
+/// The same of the shipped ones.
+fn shipped() -> BTreeMap<String, String> {
     let all = LIBRARY.iter().cycle().take(POLICIES).enumerate();
     all.map(|(number, shipped)| {
         let package = shipped.name.replace('-', "_");
@@ -151,7 +168,7 @@ fn document() -> Value {
     })
 }
 
-fn deployment(number: usize) -> Value {
+pub(crate) fn deployment(number: usize) -> Value {
     let container = |name: &str| {
         json!({
             "name": name, "image": format!("registry.example/acme/{name}:1.{number}"),
@@ -172,7 +189,7 @@ fn deployment(number: usize) -> Value {
     object(number, "apps", "Deployment", &json!({"spec": spec}))
 }
 
-fn object(number: usize, group: &str, kind: &str, more: &Value) -> Value {
+pub(crate) fn object(number: usize, group: &str, kind: &str, more: &Value) -> Value {
     let name = format!("shop-{number}");
     let version = match group {
         "" => "v1".to_owned(),
