@@ -7,15 +7,15 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use reeve_core::admit::{self, AdmittedSpec, Circumstances, Passed, Rules};
-use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::library::LIBRARY;
 use reeve_core::plan::{Inventory, Plan, Proposed, Scopes};
 use reeve_core::rego::Policy;
+use reeve_core::render::{Rendering, render};
 use reeve_core::spec::Spec;
 use reeve_core::tenancy::{Grounds, Tenant};
-use reeve_kustomize::Object;
+use reeve_kustomize::{MemoryTree, Remotes, Stop};
 use serde_json::{Value, json};
 
 use crate::policies::{deployment, object, say};
@@ -100,16 +100,18 @@ fn one(number: usize) -> anyhow::Result<One> {
             &json!({"data": {"colour": "blue"}}),
         ),
     ];
-    let mut objects = Vec::new();
-    for planned in planned {
-        let mut manifest = planned.get("object").cloned().context("a manifest")?;
-        let place = manifest.pointer_mut("/metadata/namespace");
-        *place.context("a namespace")? = json!(namespace);
-        let object = Object::try_from(manifest);
-        objects.push(object.map_err(|_| anyhow!("no mapping"))?);
+    let mut files = Vec::new();
+    for (at, planned) in planned.iter().enumerate() {
+        let manifest = planned.get("object").context("a manifest")?;
+        files.push((format!("{at}.yaml"), manifest.to_string()));
     }
-    let bundle = Bundle::<Rendered>::built(objects)?.settled();
-    let plan = Plan::propose(bundle, &Scopes::default(), &Inventory::default(), &spec)?;
+    let tree: MemoryTree = files.into_iter().collect();
+    let built = render(&tree, &Remotes::refused(), &spec, None, &Stop::default())?;
+    let Rendering::Bundle(bundle) = built else {
+        bail!("nothing is to be fetched");
+    };
+    let (scopes, before) = (Scopes::default(), Inventory::default());
+    let plan = Plan::propose(bundle.settled(), &scopes, &before, &spec)?;
     Ok(One {
         tenant: Tenant::of_namespace(&namespace.parse()?),
         kustomization,
