@@ -11,7 +11,7 @@
 package reeve.allowed_kinds
 
 deny contains objection if {
-	some i in {n | some n, _ in objects} - listed
+	some i in ({n | some n, _ in objects} - listed)
 	planned := objects[i]
 	objection := {
 		"message": sprintf("%s would be %s, and kind %s is not allowed: leave it out, or have the platform team add %s to parameters.allowed of allowed-kinds", [subject(planned), deed(planned), kind_of(planned), kind_of(planned)]),

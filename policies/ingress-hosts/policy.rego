@@ -46,7 +46,7 @@ deny contains objection if {
 }
 
 deny contains objection if {
-	some i in {n | some n, _ in objects} - judged
+	some i in ({n | some n, _ in objects} - judged)
 	planned := objects[i]
 	objection := {
 		"message": sprintf("%s: the hosts that it takes cannot be read; write it as its API has it, and the items of a list one by one", [subject(planned)]),

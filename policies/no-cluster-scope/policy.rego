@@ -11,7 +11,7 @@
 package reeve.no_cluster_scope
 
 deny contains objection if {
-	some i in {n | some n, _ in objects} - in_a_namespace
+	some i in ({n | some n, _ in objects} - in_a_namespace)
 	planned := objects[i]
 	not is_allowed(planned)
 	objection := {

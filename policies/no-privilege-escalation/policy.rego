@@ -79,7 +79,7 @@ deny contains objection if {
 }
 
 deny contains objection if {
-	some i in {n | some n, _ in objects} - judged
+	some i in ({n | some n, _ in objects} - judged)
 	planned := objects[i]
 	objection := {
 		"message": sprintf("%s: what it grants cannot be read; write roles and bindings as Kubernetes' API has them, and the items of a list one by one", [subject(planned)]),

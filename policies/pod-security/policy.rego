@@ -430,7 +430,7 @@ odd_lists := {pod.index |
 
 odd_contexts := {pod_of(part).index |
 	bad := {context |
-		some context in {pod.context | some pod in made} | {container.context | some container in held}
+		some context in ({pod.context | some pod in made} | {container.context | some container in held})
 		is_odd_context(context)
 	}
 	count(bad) > 0

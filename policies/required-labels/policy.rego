@@ -13,7 +13,7 @@ package reeve.required_labels
 
 deny contains objection if {
 	some label, pattern in labels
-	some i in asked - bearing[label]
+	some i in (asked - bearing[label])
 	planned := objects[i]
 	objection := {
 		"message": sprintf("%s: label %s %s; %s", [subject(planned), label, fault(planned, label), demand(pattern)]),

@@ -19,7 +19,7 @@ deny contains objection if {
 
 deny contains objection if {
 	is_array(input.objects)
-	some i in {n | some n, _ in input.objects} - at_home
+	some i in ({n | some n, _ in input.objects} - at_home)
 	planned := input.objects[i]
 	is_object(planned)
 	objection := {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use reeve_api::reason::Reason;
-use reeve_tests::tenant::Tenant;
+use reeve_tests::tenant::{Tenant, Told};
 use reeve_tests::{Estate, objects, scenario, secrecy};
 use serde_json::{Value, json};
 
@@ -33,6 +33,23 @@ async fn setting(tenant: &Tenant<'_>, key: &str) -> anyhow::Result<String> {
     Ok(value.context("the setting is there")?.to_owned())
 }
 
+fn from(optional: bool) -> Value {
+    json!({"substituteFrom": [
+        {"kind": "ConfigMap", "name": "first"}, {"kind": "ConfigMap", "name": "second"},
+        {"kind": "ConfigMap", "name": "missing", "optional": optional},
+    ]})
+}
+
+/// What is said is of that reason and holds the words.
+fn says(told: &Told, reason: Reason, words: &[&str]) -> anyhow::Result<()> {
+    let ready = &told.ready;
+    ensure!(ready.reason == reason.as_str(), "{ready:?}");
+    for words in words {
+        ensure!(ready.message.contains(words), "{}", ready.message);
+    }
+    Ok(())
+}
+
 #[test]
 fn variables_come_from_the_spec_and_from_objects_beside_it() {
     scenario(async {
@@ -48,12 +65,6 @@ fn variables_come_from_the_spec_and_from_objects_beside_it() {
         tenant
             .apply(&config_map(&tenant, "second", json!({"colour": "blue"})))
             .await?;
-        let from = |optional| {
-            json!({"substituteFrom": [
-                {"kind": "ConfigMap", "name": "first"}, {"kind": "ConfigMap", "name": "second"},
-                {"kind": "ConfigMap", "name": "missing", "optional": optional},
-            ]})
-        };
         let told = tenant
             .after(|draft| {
                 draft.commit("settings.yaml", TEMPLATE);
@@ -61,11 +72,7 @@ fn variables_come_from_the_spec_and_from_objects_beside_it() {
             })
             .await?;
         let missing = format!("configmap '{}/missing' not found", tenant.name());
-        ensure!(
-            told.ready.message.contains(&missing),
-            "{}",
-            told.ready.message
-        );
+        says(&told, Reason::BuildFailed, &[&missing])?;
         tenant
             .after(|draft| draft.set("postBuild", from(true)))
             .await?;
@@ -94,17 +101,8 @@ fn variables_come_from_the_spec_and_from_objects_beside_it() {
 
         let other = json!({"substitute": {"shape": "round"}});
         let told = tenant.after(|draft| draft.set("postBuild", other)).await?;
-        ensure!(
-            told.ready.reason == Reason::BuildFailed.as_str(),
-            "{:?}",
-            told.ready
-        );
-        let words = "variable colour of ConfigMap";
-        ensure!(
-            told.ready.message.contains(words) && told.ready.message.contains("is not set"),
-            "{}",
-            told.ready.message
-        );
+        let words = ["variable colour of ConfigMap", "is not set"];
+        says(&told, Reason::BuildFailed, &words)?;
         ensure!(
             setting(&tenant, "colour").await? == "white",
             "nothing was written"
@@ -141,17 +139,8 @@ fn a_secret_is_put_in_only_where_the_account_may_read_it_and_never_told() {
                 draft.set("serviceAccountName", json!("blind"));
             })
             .await?;
-        ensure!(
-            told.ready.reason == Reason::BuildFailed.as_str(),
-            "{:?}",
-            told.ready
-        );
         let account = format!("system:serviceaccount:{}:blind", tenant.name());
-        ensure!(
-            told.ready.message.contains(&account),
-            "{}",
-            told.ready.message
-        );
+        says(&told, Reason::BuildFailed, &[&account])?;
         ensure!(setting(&tenant, "colour").await? == "green");
 
         tenant
@@ -167,16 +156,8 @@ fn a_secret_is_put_in_only_where_the_account_may_read_it_and_never_told() {
         let told = tenant
             .after(|draft| draft.commit("service.yaml", service))
             .await?;
-        ensure!(
-            told.ready.reason == Reason::ReconciliationFailed.as_str(),
-            "{:?}",
-            told.ready
-        );
-        ensure!(
-            told.ready.message.contains("***") && !told.ready.message.contains(&value),
-            "{}",
-            told.ready.message
-        );
+        says(&told, Reason::ReconciliationFailed, &["***"])?;
+        ensure!(!told.ready.message.contains(&value), "it is told");
         Ok(())
     });
 }

@@ -48,6 +48,7 @@ const BEYOND_FLUX: &[&str] = &[
     ".spec.patchesJson6902",
     ".spec.patchesStrategicMerge",
     ".status.lastAppliedDigest",
+    ".status.lastAppliedFrom",
     ".status.remoteBases",
     ".status.url",
 ];
