@@ -127,14 +127,5 @@ fn readings() -> Vec<Row> {
             unsupported,
             "spec.decryption",
         ),
-        row(
-            "the health of a neighbour's objects",
-            |d, neighbour| {
-                let check = json!([{"apiVersion": "v1", "kind": "Service", "name": "web", "namespace": neighbour}]);
-                d.set("healthChecks", check);
-            },
-            unsupported,
-            "spec.healthChecks",
-        ),
     ]
 }

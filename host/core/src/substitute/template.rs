@@ -164,7 +164,12 @@ impl Reader<'_> {
         }
         self.takes(":");
         // Flux's reader goes back as far as what it has just looked at is long, and then finds no function.
-        if self.rest.chars().next().is_some_and(|next| !next.is_ascii()) {
+        if self
+            .rest
+            .chars()
+            .next()
+            .is_some_and(|next| !next.is_ascii())
+        {
             return Err("a letter beyond ASCII follows its :");
         }
         arguments.push(self.argument(|c| matches!(c, ':' | '}'), "", depth)?);
