@@ -65,15 +65,6 @@ fn fields() -> Vec<Row> {
     let unsupported = Reason::Unsupported;
     vec![
         row(
-            "another Kustomization to wait for",
-            |d, _| {
-                d.set("dependsOn", json!([{"name": "other"}]));
-                d.commit("settings.yaml", RED);
-            },
-            unsupported,
-            "spec.dependsOn",
-        ),
-        row(
             "an expression that reads a neighbour's Kustomization",
             |d, neighbour| {
                 let reads = json!([{
@@ -82,8 +73,8 @@ fn fields() -> Vec<Row> {
                 }]);
                 d.set("dependsOn", reads);
             },
-            unsupported,
-            "spec.dependsOn",
+            Reason::AccessDenied,
+            "cross-namespace references have been blocked",
         ),
         row(
             "another cluster",
@@ -97,12 +88,6 @@ fn fields() -> Vec<Row> {
             unsupported,
             "spec.kubeConfig",
         ),
-        row(
-            "a field deep in the spec",
-            |d, _| d.set("postBuild", json!({"substitute": {"colour": "red"}})),
-            unsupported,
-            "spec.postBuild",
-        ),
     ]
 }
 
@@ -114,9 +99,10 @@ fn readings() -> Vec<Row> {
             |d, _| {
                 let from = json!([{"kind": "Secret", "name": "elsewhere"}]);
                 d.set("postBuild", json!({"substituteFrom": from}));
+                d.commit("settings.yaml", RED);
             },
-            unsupported,
-            "spec.postBuild",
+            Reason::BuildFailed,
+            "spec.postBuild.substituteFrom",
         ),
         row(
             "keys of a Secret that its account may not read",
