@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::failure::{Explained, Turn};
 use crate::inventory::ObjectId;
+use crate::list;
 
 /// The annotation that asks for a report first: `report`. Until it is taken away nothing is written that would take over
 /// anything.
@@ -85,15 +86,10 @@ pub fn report(foreign: &[Foreign]) -> Explained {
         }
         format!("{} ({})", one.id.subject(), shown.join(", "))
     };
-    let named: Vec<String> = foreign.iter().take(NAMED).map(one).collect();
-    let more = match foreign.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    let named = list::in_part(foreign.iter().map(one), NAMED, "; ");
     let number = foreign.len();
     let message = format!(
-        "{number} objects are there and not from here; they would be taken over, and of them changed: {}{more}",
-        named.join("; ")
+        "{number} objects are there and not from here; they would be taken over, and of them changed: {named}"
     );
     let hint = format!("take the annotation {ADOPT}: report away to take them over");
     Explained::new(Reason::AdoptionReported, Turn::Retry, message).with_hint(hint)

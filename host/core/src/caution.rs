@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::failure::{Explained, Turn};
 use crate::inventory::{Inventory, ObjectId};
+use crate::list;
 use crate::plan::Plan;
 use crate::spec::Spec;
 
@@ -172,12 +173,8 @@ fn listed(what: &str, ids: &[&ObjectId]) -> String {
     if ids.is_empty() {
         return String::new();
     }
-    let named = ids.iter().take(NAMED).map(|id| id.subject());
-    let named = named.collect::<Vec<_>>().join(", ");
-    match ids.len().saturating_sub(NAMED) {
-        0 => format!("; {what}: {named}"),
-        more => format!("; {what}: {named} and {more} more"),
-    }
+    let named = list::in_part(ids.iter().map(|id| id.subject()), NAMED, ", ");
+    format!("; {what}: {named}")
 }
 
 /// The same for the same lists in whatever order; short enough to be typed.

@@ -13,6 +13,7 @@ pub mod ignore;
 pub mod index;
 pub mod inventory;
 pub mod library;
+mod list;
 pub mod ownership;
 pub mod plan;
 pub mod plugin;
@@ -22,6 +23,8 @@ pub mod remote;
 pub mod render;
 pub mod replay;
 pub mod report;
+#[cfg(test)]
+mod rows;
 pub mod schedule;
 pub mod source;
 pub mod spec;

@@ -12,6 +12,7 @@ use reeve_api::reason::Reason;
 
 use crate::failure::{Explained, Turn};
 use crate::inventory::{Inventory, ObjectId};
+use crate::list;
 use crate::plan::Plan;
 
 /// The annotation by which a Kustomization may share what is refused otherwise: `allow`.
@@ -155,19 +156,12 @@ pub fn refusal(shared: &[Shared], before: &Inventory) -> Option<Explained> {
 
 /// What is told of objects that several hold; nothing where there are none.
 pub fn words(shared: &[Shared]) -> String {
-    let one = |one: &Shared| format!("{} (Kustomization {})", one.id.subject(), one.with);
-    let named: Vec<String> = shared.iter().take(NAMED).map(one).collect();
-    let more = match shared.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    match named.is_empty() {
-        true => String::new(),
-        false => format!(
-            "also in the manifests of others: {}{more}",
-            named.join(", ")
-        ),
+    if shared.is_empty() {
+        return String::new();
     }
+    let one = |one: &Shared| format!("{} (Kustomization {})", one.id.subject(), one.with);
+    let named = list::in_part(shared.iter().map(one), NAMED, ", ");
+    format!("also in the manifests of others: {named}")
 }
 
 #[cfg(test)]

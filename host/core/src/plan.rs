@@ -346,7 +346,8 @@ pub fn left_alone(manifest: &Value) -> bool {
     ) || says(manifest, "kustomize.toolkit.fluxcd.io/ssa", "ignore")
 }
 
-fn says(manifest: &Value, key: &str, wanted: &str) -> bool {
+/// Whether a label or annotation of the object says so; values are compared without case, as Flux does.
+pub fn says(manifest: &Value, key: &str, wanted: &str) -> bool {
     let places = ["/metadata/labels", "/metadata/annotations"];
     let said = places
         .iter()

@@ -19,6 +19,7 @@ mod fieldspec;
 mod file;
 mod function;
 mod generate;
+mod nearest;
 mod object;
 mod options;
 mod order;
@@ -51,6 +52,7 @@ use fetched::Joined;
 pub use fetched::Remotes;
 use file::{BuildMetadata, Kustomization};
 pub use function::{Call, Component, Functions, json_values};
+pub use nearest::nearest;
 pub use object::{Id, Object};
 pub use options::{
     Limits, Loads, Options, Order, Overlay, OverlayImage, OverlayPatch, Selector, Stop,

@@ -49,7 +49,7 @@ pub struct Context {
     pub(crate) store: Store,
     pub(crate) recollections: Recollections,
     pub(crate) renders: Renders,
-    /// One for each tenant, in which it has a large bundle in work.
+    /// Two over all tenants, and one for each, in which a large bundle is in work.
     pub(crate) large: Places,
     pub(crate) schemas: Schemas,
     pub(crate) images: Images,

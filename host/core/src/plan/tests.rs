@@ -1,5 +1,4 @@
 //! What is planned for a bundle: the rows of `tests/cases/plan/`, each one change to one healthy Kustomization.
-use std::path::Path;
 
 use super::*;
 use crate::bundle::Rendered;
@@ -114,27 +113,12 @@ fn check(row: &Value, at: &str) {
 }
 
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the rows are the data of this test"
-)]
 fn every_row_is_planned_as_it_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/plan");
-    let mut rows = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(
-            text.starts_with("# "),
-            "{name}: its first line says what it holds"
-        );
-        for row in reeve_kustomize::parse_yaml(text.as_bytes(), &name).unwrap() {
-            check(&row, &format!("{name}: {}", row["says"]));
-            rows += 1;
-        }
+    let rows = crate::rows::rows("plan");
+    for (at, row) in &rows {
+        check(row, at);
     }
-    assert!(rows > 40, "only {rows} rows were found");
+    assert!(rows.len() > 40, "only {} rows were found", rows.len());
 }
 
 #[test]

@@ -219,11 +219,10 @@ impl Look<'_> {
 }
 
 fn told(shown: &str, name: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|one| (distance(name, one), one));
-    let near = near.min().filter(|(far, _)| *far <= 3);
+    let near = reeve_kustomize::nearest(name, known.iter().copied());
     let there = match (near, known) {
         (_, []) => "it has no fields".to_owned(),
-        (Some((_, near)), _) => format!("did you mean {shown}.{near}?"),
+        (Some(near), _) => format!("did you mean {shown}.{near}?"),
         (None, known) => {
             let named: Vec<&str> = known.iter().take(NAMED).copied().collect();
             format!("it has {}", named.join(", "))
@@ -335,20 +334,4 @@ fn bracketed(index: &Value) -> Step<'_> {
         name: text.map(|(name, _)| name),
         span: text.and_then(|(_, span)| span),
     }
-}
-
-/// How many letters must change to make `b` of `a`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (at, x) in a.to_lowercase().chars().take(64).enumerate() {
-        let mut next = vec![at + 1];
-        for ((y, before), above) in b.iter().zip(&row).zip(row.iter().skip(1)) {
-            let left = next.last().copied().unwrap_or_default();
-            let same = before + usize::from(x != *y);
-            next.push(same.min(above + 1).min(left + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }

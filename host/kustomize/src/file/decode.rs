@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Entry, Pairs};
 use crate::error::{Error, Place, Why};
+use crate::nearest::nearest;
 use crate::yaml::{Key, Mapping, Marks, Node, Scalar, Tag};
 
 /// One value and where it stands.
@@ -373,14 +374,8 @@ impl<'a> Fields<'a> {
         let Some((name, cursor)) = first.filter(|_| !self.loose) else {
             return Ok(());
         };
-        let near = self
-            .known
-            .iter()
-            .map(|known| (distance(name, known), known));
-        let suggestion = near
-            .min()
-            .filter(|(d, _)| *d <= 3)
-            .map(|(_, known)| (*known).to_owned());
+        let near = nearest(name, self.known.iter().copied());
+        let suggestion = near.map(str::to_owned);
         Err(Error::in_place(
             &cursor.place(),
             Why::Unknown { suggestion },
@@ -411,21 +406,4 @@ fn go_float(float: f64) -> String {
         }
         _ => float.to_string(),
     }
-}
-
-/// How many letters must change to make `b` of `a`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.to_lowercase().chars().take(64).enumerate() {
-        let mut before = i;
-        let mut next = vec![i + 1];
-        for (y, above) in b.iter().zip(row.iter().skip(1)) {
-            let left = next.last().copied().unwrap_or_default();
-            next.push((before + usize::from(x != *y)).min(above + 1).min(left + 1));
-            before = *above;
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use futures::StreamExt as _;
 use reeve_core::adoption::{Foreign, changed};
-use reeve_core::plan::{Admitted, Plan, Planned};
+use reeve_core::plan::{Admitted, Plan, Planned, left_alone};
 
 use super::apply::{Applied, ApplyError};
 use super::compare;
@@ -51,7 +51,7 @@ impl TenantClient {
             return Ok(None);
         };
         let (namespace, name) = (self.owner.namespace.as_str(), self.owner.name.as_str());
-        let stays = compare::left_alone(&live) || compare::only_if_absent(wanted);
+        let stays = left_alone(&live) || compare::only_if_absent(wanted);
         if stays || compare::belongs_to(&live, namespace, name) {
             return Ok(None);
         }

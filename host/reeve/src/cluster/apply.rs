@@ -14,7 +14,7 @@ use reeve_api::reason::Reason;
 use reeve_core::failure::{Explain, Explained, Turn};
 use reeve_core::health::verdict;
 use reeve_core::inventory::{Inventory, ObjectId};
-use reeve_core::plan::{Admitted, Plan, Planned, Stage};
+use reeve_core::plan::{Admitted, Plan, Planned, Stage, left_alone};
 pub use reeve_core::status::Action;
 use serde_json::Value;
 
@@ -319,7 +319,7 @@ impl TenantClient {
         // Both at once: most of a run that changes nothing is waiting for these two answers.
         let (live, dry) = tokio::join!(self.read(&at), self.dry_run(&at, body.clone()));
         let live = live?;
-        if let Some(live) = live.as_ref().filter(|live| compare::left_alone(live)) {
+        if let Some(live) = live.as_ref().filter(|live| left_alone(live)) {
             return Ok(settled(Action::Skipped, live));
         }
         let write = |action, first, body| {

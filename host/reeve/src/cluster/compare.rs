@@ -4,26 +4,11 @@
 //! result differ from it, and whose old claims on its fields are ours to take over. It deliberately asks nothing of
 //! the cluster; [`apply`](super::apply) and [`prune`](super::prune) act on the answers.
 
+use reeve_core::plan::{left_alone, says};
 use serde_json::{Map, Value, json};
 
 /// The field manager of everything applied: Flux's, so that `flux diff` and a hand-over from Flux see no drift.
 pub(super) const MANAGER: &str = "kustomize-controller";
-
-/// Whether a label or annotation of the object says so; values are compared without case, as Flux does.
-pub(super) fn says(object: &Value, key: &str, value: &str) -> bool {
-    ["labels", "annotations"].iter().any(|place| {
-        let said = object
-            .pointer("/metadata")
-            .and_then(|meta| meta.get(place)?.get(key)?.as_str());
-        said.is_some_and(|said| said.eq_ignore_ascii_case(value))
-    })
-}
-
-/// Whether it asks to be neither applied nor pruned.
-pub(super) fn left_alone(object: &Value) -> bool {
-    says(object, "kustomize.toolkit.fluxcd.io/reconcile", "disabled")
-        || says(object, "kustomize.toolkit.fluxcd.io/ssa", "Ignore")
-}
 
 /// Whether it asks not to be deleted.
 pub(super) fn kept(live: &Value) -> bool {

@@ -14,7 +14,7 @@ use reeve_core::spec::Dependency;
 use reeve_core::tenancy;
 use serde_json::Value;
 
-use super::Wanted;
+use super::{Wanted, judge};
 use crate::cluster::CallError;
 use crate::context::Context;
 
@@ -26,13 +26,14 @@ pub(super) async fn check(
 ) -> Result<(), Explained> {
     let spec = &wanted.spec;
     if spec.depends_on.is_empty() {
-        return over(ctx, &spec.id);
+        over(ctx, &spec.id);
+        return Ok(());
     }
     for one in &spec.depends_on {
         let namespace = &spec.id.namespace;
         let may = tenancy::may_depend_on(&ctx.grounds, &wanted.tenant, namespace, &one.id);
         if let Err(why) = may {
-            over(ctx, &spec.id)?;
+            over(ctx, &spec.id);
             return Err(why);
         }
     }
@@ -45,7 +46,7 @@ pub(super) async fn check(
             // An expression sees the whole object: only what the account may read is shown to it.
             Some(expression) => {
                 let seen = seen(ctx, wanted, &one.id).await?;
-                depend::ready_by(expression, &shown(object), &one.id, seen.as_ref())
+                depend::ready_by(expression, &judge::shown(object)?, &one.id, seen.as_ref())
             }
             None => {
                 let dependency = read(ctx, wanted, one).await?;
@@ -54,16 +55,16 @@ pub(super) async fn check(
         };
         ready.map_err(|why| with_circle(ctx, &spec.id, why))?;
     }
-    over(ctx, &spec.id)
+    over(ctx, &spec.id);
+    Ok(())
 }
 
 /// It waits for nobody.
-fn over(ctx: &Context, id: &NamespacedName) -> Result<(), Explained> {
+fn over(ctx: &Context, id: &NamespacedName) {
     // Looked up first: of all that run, few have ever waited.
     if ctx.index.read(|known| known.touch.waits(id)) {
         ctx.index.write(|known| known.touch.waits_no_more(id));
     }
-    Ok(())
 }
 
 /// The dependency as it is now.
@@ -86,11 +87,6 @@ async fn read(
         ))
     })?;
     Ok(read.map(Arc::new))
-}
-
-/// The object as an expression sees it.
-fn shown(object: &Kustomization) -> Value {
-    serde_json::to_value(object).unwrap_or_default()
 }
 
 /// The dependency as the tenant's account sees it.

@@ -125,7 +125,7 @@ pub(super) async fn told(ctx: &Arc<Context>, id: &NamespacedName) -> Option<Next
     let object = ctx
         .index
         .read(|known| known.kustomizations.get(id).cloned())?;
-    if !is_about(ctx, &object, &over) {
+    if !is_about(ctx, id, &object, &over) {
         return None;
     }
     let run = Run::begin(ctx, Target::Kustomization(id.clone()), &*object);
@@ -135,12 +135,11 @@ pub(super) async fn told(ctx: &Arc<Context>, id: &NamespacedName) -> Option<Next
 }
 
 /// Whether what was watched over is what is wanted now.
-fn is_about(ctx: &Context, object: &Kustomization, over: &Over) -> bool {
+fn is_about(ctx: &Context, id: &NamespacedName, object: &Kustomization, over: &Over) -> bool {
     let meta = &object.metadata;
     let stored = || {
-        let id = NamespacedName::new(meta.namespace.clone()?, meta.name.clone()?).ok()?;
         ctx.index.read(|known| {
-            let source = known.touch.source_of(&id)?;
+            let source = known.touch.source_of(id)?;
             let artifact = &known.stored.get(source)?.artifact;
             Some(artifact.revision.to_string())
         })

@@ -71,7 +71,7 @@ pub(super) fn review(
         let all = names(known, object).into_iter();
         let looked_at = |name: &PolicyName| known.in_force.contains_key(name);
         let (names, unknown) = all.partition::<Vec<_>, _>(looked_at);
-        (asked(ctx, known, names, &source), unknown)
+        (asked(ctx, known, names, facts(known, &source)), unknown)
     });
     let around = over.around(ctx, tenant);
     let judged = admit::spec(&over.rules, &around, &shown, spec, None);
@@ -234,23 +234,25 @@ fn over(
     source: &NamespacedName,
     stored: Option<&Stored>,
 ) -> Over {
-    let now = ctx
-        .index
-        .read(|known| asked(ctx, known, names(known, object), source));
-    match stored {
-        Some(stored) => Over {
-            source: Some(facts_of(stored)),
-            ..now
-        },
-        None => now,
-    }
+    ctx.index.read(|known| {
+        let facts = match stored {
+            Some(stored) => Some(facts_of(stored)),
+            None => facts(known, source),
+        };
+        asked(ctx, known, names(known, object), facts)
+    })
 }
 
-fn asked(ctx: &Context, known: &Known, names: Vec<PolicyName>, source: &NamespacedName) -> Over {
+fn asked(
+    ctx: &Context,
+    known: &Known,
+    names: Vec<PolicyName>,
+    source: Option<SourceFacts>,
+) -> Over {
     Over {
         rules: rules(ctx, known, &names),
-        source: facts(known, source),
         names,
+        source,
     }
 }
 
