@@ -12,7 +12,7 @@ use reeve_core::admit::{self, AdmittedSpec, Circumstances, Passed, Rules};
 use reeve_core::library::LIBRARY;
 use reeve_core::plan::{Inventory, Plan, Proposed, Scopes};
 use reeve_core::rego::Policy;
-use reeve_core::render::{Rendering, render};
+use reeve_core::render::{Rendering, Size, render};
 use reeve_core::spec::Spec;
 use reeve_core::tenancy::{Grounds, Tenant};
 use reeve_kustomize::{MemoryTree, Remotes, Stop};
@@ -106,7 +106,14 @@ fn one(number: usize) -> anyhow::Result<One> {
         files.push((format!("{at}.yaml"), manifest.to_string()));
     }
     let tree: MemoryTree = files.into_iter().collect();
-    let built = render(&tree, &Remotes::refused(), &spec, None, &Stop::default())?;
+    let built = render(
+        &tree,
+        &Remotes::refused(),
+        &spec,
+        None,
+        Size::Any,
+        &Stop::default(),
+    )?;
     let Rendering::Bundle(bundle) = built else {
         bail!("nothing is to be fetched");
     };

@@ -17,7 +17,7 @@ use reeve_core::admit::{self, AdmittedSpec, Circumstances, Rules};
 use reeve_core::failure::Explained;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Admitted, Plan};
-use reeve_core::render::{Rendering, render};
+use reeve_core::render::{Rendering, Size, render};
 use reeve_core::spec::Spec;
 use reeve_core::tenancy::{Grounds, Tenant};
 use reeve_kustomize::{MemoryTree, Remotes, Stop};
@@ -309,6 +309,7 @@ impl Ground {
             &Remotes::refused(),
             &admitted,
             None,
+            Size::Any,
             &Stop::default(),
         )?
         else {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use reeve_api::reason::Reason;
-use reeve_kustomize::{Built, Functions, Kind, Options, Remotes, Stop, Tree, Wanted, Why};
+use reeve_kustomize::{Built, Functions, Kind, Limits, Options, Remotes, Stop, Tree, Wanted, Why};
 
 use crate::bundle::{self, Bundle, Rendered};
 use crate::failure::{Explain, Turn};
@@ -79,6 +79,45 @@ pub enum Rendering {
     Bundle(Bundle<Rendered>),
     /// What must be fetched first.
     Wants(Vec<Wanted>),
+    /// It is large, and only a small one was asked for: nothing of it is left.
+    Large,
+}
+
+/// How much a build may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Size {
+    /// As much as many builds may take at once.
+    Small,
+    /// As much as any build may.
+    #[default]
+    Any,
+}
+
+/// With more YAML nodes than this, copies of them included, a build is large: none that makes a small bundle needs as many.
+const SMALL_NODES: u64 = 150_000;
+/// And with more bytes read than this.
+const SMALL_BYTES: u64 = 8 << 20;
+
+impl Size {
+    fn limits(self) -> Limits {
+        let any = Limits::default();
+        match self {
+            Self::Any => any,
+            Self::Small => Limits {
+                nodes: SMALL_NODES,
+                bytes: SMALL_BYTES,
+                ..any
+            },
+        }
+    }
+
+    /// Whether `why` is that a small build was asked for.
+    fn is_exceeded(self, why: &reeve_kustomize::Error) -> bool {
+        let Why::Limit { limit, .. } = why.why() else {
+            return false;
+        };
+        self == Self::Small && [SMALL_NODES, SMALL_BYTES].contains(limit)
+    }
 }
 
 /// Builds the directory that `spec` names in `tree`, with the `remotes` that were fetched for it and the `functions` that
@@ -88,6 +127,7 @@ pub fn render(
     remotes: &Remotes,
     spec: &Spec,
     functions: Option<Arc<dyn Functions>>,
+    size: Size,
     stop: &Stop,
 ) -> Result<Rendering, Error> {
     let path = spec.path.clone();
@@ -98,15 +138,19 @@ pub fn render(
     let options = Options {
         overlay: spec.overlay.clone(),
         generate: true,
+        limits: size.limits(),
         stop: stop.clone(),
         functions,
         ..Options::default()
     };
     match reeve_kustomize::build_with(tree, remotes, &path, &options) {
-        Ok(Built::Objects(objects)) => Bundle::built(objects.collect())
-            .map(Rendering::Bundle)
-            .map_err(|source| Error::Bundle { path, source }),
+        Ok(Built::Objects(objects)) => match Bundle::built(objects.collect()) {
+            Ok(bundle) if size == Size::Small && bundle.is_large() => Ok(Rendering::Large),
+            Ok(bundle) => Ok(Rendering::Bundle(bundle)),
+            Err(source) => Err(Error::Bundle { path, source }),
+        },
         Ok(Built::Wants(wanted)) => Ok(Rendering::Wants(wanted)),
+        Err(why) if size.is_exceeded(&why) => Ok(Rendering::Large),
         Err(why) => {
             let source = Box::new(why);
             Err(Error::Build { path, source })
@@ -171,10 +215,11 @@ spec:
             &Remotes::refused(),
             &spec(change),
             None,
+            Size::Any,
             &Stop::default(),
         )? {
             Rendering::Bundle(bundle) => Ok(bundle),
-            Rendering::Wants(wanted) => panic!("{wanted:?} is wanted where nothing is allowed"),
+            other => panic!("{other:?} where nothing is fetched and nothing is too large"),
         }
     }
 
@@ -278,6 +323,32 @@ commonAnnotations: {part: of-it}
 
     const MAP_SORTED: &str =
         "apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\nmetadata:\n  name: settings\n";
+
+    #[test]
+    fn a_large_build_is_told_from_a_small_one_before_it_is_there() {
+        let with = |keys: usize| {
+            let values: String = (0..keys).map(|key| format!("  k{key}: v\n")).collect();
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n{values}")
+        };
+        let build = |text: &str, size| {
+            let tree = tree(&[("a.yaml", text)]);
+            let (none, stop) = (Remotes::refused(), Stop::default());
+            render(&tree, &none, &spec(json!({})), None, size, &stop).unwrap()
+        };
+        let is_there = |made: Rendering| match made {
+            Rendering::Bundle(bundle) => bundle.is_large(),
+            other => panic!("{other:?} was built"),
+        };
+        assert!(!is_there(build(&with(20_000), Size::Small)));
+        for keys in [60_000, 300_000] {
+            let text = with(keys);
+            assert!(matches!(build(&text, Size::Small), Rendering::Large));
+            assert!(is_there(build(&text, Size::Any)), "{keys} keys");
+        }
+        let comments = with(1) + &format!("# {}\n", "x".repeat(1000)).repeat(9_000);
+        assert!(matches!(build(&comments, Size::Small), Rendering::Large));
+        assert!(!is_there(build(&comments, Size::Any)));
+    }
 
     #[test]
     fn a_build_that_fails_says_where() {

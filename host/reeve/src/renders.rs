@@ -11,7 +11,7 @@ use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::render::{Rendering, render};
+use reeve_core::render::{Rendering, Size, render};
 use reeve_core::spec::Spec;
 use reeve_kustomize::{Overlay, Remotes, Source, Stop, Tree, Wanted};
 use tokio::time::Instant;
@@ -43,6 +43,16 @@ pub(crate) enum Made {
     Bundle(Arc<Bundle<Rendered>>),
     /// What must be fetched first.
     Wants(Vec<Wanted>),
+    /// Nothing: it is large, and was not to be.
+    Large,
+}
+
+/// What is to be built, and how long and how large it may become.
+#[derive(Clone, Copy)]
+pub(crate) struct Order<'o> {
+    pub(crate) spec: &'o Spec,
+    pub(crate) size: Size,
+    pub(crate) deadline: Instant,
 }
 
 impl Renders {
@@ -62,30 +72,25 @@ impl Renders {
         build.map_or_else(Vec::new, |build| build.wanted.clone())
     }
 
-    /// The objects of `spec` in `source`, whose content the git id `tree` names, with the `lots` that it wanted, for
+    /// The objects of `order` in `source`, whose content the git id `tree` names, with the `lots` that it wanted, for
     /// the tenant whose `functions` it may call.
     pub(crate) async fn render<T: Tree + Send + 'static>(
         &self,
         source: T,
         tree: &str,
         lots: &Lots,
-        spec: &Spec,
+        order: Order<'_>,
         functions: &Arc<Functions>,
-        deadline: Instant,
     ) -> Result<(Made, RenderResult), Explained> {
+        let spec = order.spec;
         let key = Key::of(tree, spec, lots.key());
         let same = |used: &Used| used.iter().all(|(id, digest)| functions.is(id, digest));
         if let Some(bundle) = self.kept().get(&spec.id, &key, same) {
             return Ok((Made::Bundle(bundle), RenderResult::Kept));
         }
-        let built = self.build(
-            source,
-            lots.remotes().clone(),
-            spec.clone(),
-            Arc::clone(functions),
-            deadline,
-        );
+        let built = self.build(source, lots.remotes().clone(), order, Arc::clone(functions));
         let made = match built.await? {
+            Rendering::Large => Made::Large,
             Rendering::Wants(wanted) => Made::Wants(wanted),
             Rendering::Bundle(bundle) => {
                 let bundle = Arc::new(bundle);
@@ -108,10 +113,11 @@ impl Renders {
         &self,
         source: T,
         remotes: Remotes,
-        spec: Spec,
+        order: Order<'_>,
         functions: Arc<Functions>,
-        deadline: Instant,
     ) -> Result<Rendering, Explained> {
+        let Order { size, deadline, .. } = order;
+        let spec = order.spec.clone();
         let place = tokio::time::timeout_at(deadline, self.places.take(functions.tenant()))
             .await
             .map_err(|_| late("waiting to build", "spec.timeout"))?
@@ -126,7 +132,7 @@ impl Renders {
         let building = tokio::task::spawn_blocking(move || {
             // Held by the thread: a run that gives up does not let the next one in beside it.
             let _place = place;
-            render(&source, &remotes, &spec, Some(functions), &stop)
+            render(&source, &remotes, &spec, Some(functions), size, &stop)
         });
         tokio::time::timeout_at(deadline, building)
             .await
@@ -286,9 +292,13 @@ mod tests {
     async fn ask(renders: &Renders, tree: &str, spec: &Spec, bytes: usize) -> RenderResult {
         let deadline = Instant::now() + Duration::from_secs(60);
         let none = Lots::wanted();
-        let answer = renders
-            .render(map(bytes), tree, &none, spec, &functions(), deadline)
-            .await;
+        let order = Order {
+            spec,
+            size: Size::Any,
+            deadline,
+        };
+        let answer = renders.render(map(bytes), tree, &none, order, &functions());
+        let answer = answer.await;
         answer.unwrap().1
     }
 

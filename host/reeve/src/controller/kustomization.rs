@@ -307,7 +307,7 @@ async fn prepare(
     room: &Room,
     deadline: Instant,
 ) -> Result<Prepared, Stopped> {
-    let built = build::build(ctx, wanted, deadline).await;
+    let built = build::build(ctx, wanted, room, deadline).await;
     let build::Done {
         bundle,
         remote_bases,

@@ -14,6 +14,7 @@ use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::{Explained, Turn, chain};
 use reeve_core::plugin::PluginId;
 use reeve_core::remote;
+use reeve_core::render::Size;
 use tokio::time::Instant;
 
 use super::{Wanted, substitute};
@@ -22,7 +23,8 @@ use crate::context::Context;
 use crate::functions::Functions;
 use crate::images::{Image, Way};
 use crate::observe::happening::{self, RenderResult};
-use crate::renders::Made;
+use crate::places::Room;
+use crate::renders::{Made, Order};
 
 /// How often a build may find that it wants more: a base on a forge that names one on another, and so on.
 const ROUNDS: usize = 10;
@@ -34,16 +36,17 @@ pub(super) struct Done {
     pub(super) remote_bases: Vec<RemoteBase>,
 }
 
-/// The bundle of `wanted`.
+/// The bundle of `wanted`; there is `room` for it if it turns out to be large.
 pub(super) async fn build(
     ctx: &Context,
     wanted: &Wanted,
+    room: &Room,
     deadline: Instant,
 ) -> Result<Done, Explained> {
     let functions = Arc::new(functions(ctx, wanted));
     // Whatever comes of it: one that could not be called may be, later.
     let _told = Told(ctx, &wanted.spec.id, &functions);
-    let done = with(ctx, wanted, &functions, deadline).await?;
+    let done = with(ctx, wanted, &functions, room, deadline).await?;
     Ok(Done {
         bundle: substitute::variables(ctx, wanted, done.bundle, deadline).await?,
         ..done
@@ -54,10 +57,11 @@ pub(super) async fn build(
 pub(super) async fn again(
     ctx: &Context,
     wanted: &Wanted,
+    room: &Room,
     deadline: Instant,
 ) -> Result<Bundle<Rendered>, Explained> {
     let functions = Arc::new(functions(ctx, wanted));
-    let done = with(ctx, wanted, &functions, deadline).await?;
+    let done = with(ctx, wanted, &functions, room, deadline).await?;
     substitute::variables(ctx, wanted, done.bundle, deadline).await
 }
 
@@ -65,6 +69,7 @@ async fn with(
     ctx: &Context,
     wanted: &Wanted,
     functions: &Arc<Functions>,
+    room: &Room,
     deadline: Instant,
 ) -> Result<Done, Explained> {
     let tree = &wanted.stored.artifact.tree;
@@ -73,8 +78,13 @@ async fn with(
     let gathered = gather(ctx, wanted, Lots::wanted(), before, deadline).await;
     let mut lots = gathered.unwrap_or_else(|_| Lots::wanted());
     let mut passes = false;
+    let mut order = Order {
+        spec: &wanted.spec,
+        size: Size::Small,
+        deadline,
+    };
     for _round in 0..ROUNDS {
-        let lacking = match once(ctx, wanted, &lots, functions, deadline).await {
+        let lacking = match once(ctx, wanted, &lots, functions, order).await {
             Err(why) => match functions.lacking() {
                 Some(image) => {
                     passes |= fetch_image(ctx, wanted, functions, image, deadline).await;
@@ -89,6 +99,11 @@ async fn with(
                 }
                 None => return Err(why),
             },
+            Ok(Made::Large) => {
+                make_room(ctx, wanted, room, deadline).await?;
+                order.size = Size::Any;
+                continue;
+            }
             Ok(Made::Wants(lacking)) => lacking,
             Ok(Made::Bundle(bundle)) => {
                 return Ok(Done {
@@ -107,6 +122,22 @@ async fn with(
         Turn::NextRevision,
         message,
     ))
+}
+
+/// A tenant's large bundles take turns, from before they are built until they are applied: all at once they would take the
+/// memory of others.
+async fn make_room(
+    ctx: &Context,
+    wanted: &Wanted,
+    room: &Room,
+    deadline: Instant,
+) -> Result<(), Explained> {
+    let place = room.take(&ctx.large, wanted.tenant.name.as_str());
+    tokio::time::timeout_at(deadline, place).await.map_err(|_| {
+        let message = "waiting for room for a large bundle took longer than spec.timeout";
+        Explained::new(Reason::BuildFailed, Turn::Retry, message)
+            .with_hint("split the Kustomization: of a tenant's large ones one is applied at a time")
+    })
 }
 
 /// Adds what is lacking.
@@ -203,13 +234,13 @@ async fn once(
     wanted: &Wanted,
     lots: &Lots,
     functions: &Arc<Functions>,
-    deadline: Instant,
+    order: Order<'_>,
 ) -> Result<Made, Explained> {
     let (snapshot, tree) = (wanted.stored.snapshot.clone(), &wanted.stored.artifact.tree);
     let begun = ctx.clock.instant();
     let answer = ctx
         .renders
-        .render(snapshot, tree, lots, &wanted.spec, functions, deadline)
+        .render(snapshot, tree, lots, order, functions)
         .await;
     ctx.metrics.tell(&happening::Rendered {
         result: match &answer {

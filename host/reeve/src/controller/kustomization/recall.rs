@@ -107,14 +107,15 @@ async fn render(
             wanted: wanted.stored.wanted.clone(),
         },
     };
-    let bundle = build::again(ctx, &wanted, deadline).await.ok()?;
+    let room = Room::beside_a_run();
+    let bundle = build::again(ctx, &wanted, &room, deadline).await.ok()?;
     let caller = Caller {
         kustomization: &wanted.spec.id,
         tenant: &wanted.tenant.name,
         source: &source,
         revision,
         requested: None,
-        room: &Room::beside_a_run(),
+        room: &room,
     };
     let bundle = transform(ctx, caller, bundle).await.ok()?;
     let scopes = ctx.cluster.scopes().await;
