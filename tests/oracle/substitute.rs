@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use reeve_core::render::{Rendering, render};
+use reeve_core::render::{Rendering, Size, render};
 use reeve_core::spec::Spec;
 use reeve_core::substitute::{Variables, substitute};
 use reeve_kustomize::{MemoryTree, Object, Remotes, Stop, parse_yaml, to_yaml};
@@ -55,7 +55,14 @@ impl Case {
         let spec = Spec::parse(&spec).map_err(|why| why.to_string())?;
         let file = [("a.yaml".to_owned(), self.object.to_string())];
         let tree: MemoryTree = file.into_iter().collect();
-        let built = render(&tree, &Remotes::refused(), &spec, None, &Stop::default());
+        let built = render(
+            &tree,
+            &Remotes::refused(),
+            &spec,
+            None,
+            Size::Any,
+            &Stop::default(),
+        );
         let Rendering::Bundle(bundle) = built.map_err(|why| why.to_string())? else {
             return Err("something is wanted from elsewhere".to_owned());
         };

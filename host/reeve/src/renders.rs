@@ -297,8 +297,9 @@ mod tests {
             size: Size::Any,
             deadline,
         };
-        let answer = renders.render(map(bytes), tree, &none, order, &functions());
-        let answer = answer.await;
+        let answer = renders
+            .render(map(bytes), tree, &none, order, &functions())
+            .await;
         answer.unwrap().1
     }
 
