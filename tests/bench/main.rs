@@ -1,8 +1,10 @@
 //! `make bench`: what is promised in numbers, measured as ratios in one run.
 //!
 //! `bench push` is the whole road on a real cluster, `bench render` the engine beside the real kustomize,
-//! `bench plugins` the sandbox, `bench policies` the rules beside OPA, `bench neighbours` what bad plugins cost others; without a name all run. Nothing here fails for being slow: who reads the table judges.
+//! `bench plugins` the sandbox, `bench policies` the rules beside OPA, `bench neighbours` what bad plugins cost others,
+//! `bench drift` what changes by hand come to; without a name all run. Nothing here fails for being slow: who reads the table judges.
 
+mod drift;
 mod floor;
 mod judged;
 mod neighbours;
@@ -45,6 +47,8 @@ enum What {
     Policies,
     /// What a tenant waits longer beside others whose plugins never end
     Neighbours,
+    /// From a change by hand to the object as it was
+    Drift,
 }
 
 fn main() -> ExitCode {
@@ -81,6 +85,9 @@ fn bench(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(What::Neighbours) {
         scenario::runtime().block_on(neighbours::bench())?;
+    }
+    if wanted(What::Drift) {
+        scenario::runtime().block_on(drift::bench())?;
     }
     Ok(())
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-/// Half of the times are at most `p50`, nine tenths at most `p90`.
+/// Half of the times are at most `p50`, nine tenths at most `p90`, all but a hundredth at most `p99`.
 pub(crate) struct Spread {
     pub(crate) p50: Duration,
     pub(crate) p90: Duration,
+    pub(crate) p99: Duration,
 }
 
 impl Spread {
@@ -18,6 +19,7 @@ impl Spread {
         Self {
             p50: at(50),
             p90: at(90),
+            p99: at(99),
         }
     }
 }

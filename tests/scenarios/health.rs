@@ -201,6 +201,8 @@ fn a_restart_does_not_begin_the_wait_anew() {
     scenario(async {
         let estate = Estate::start().await?;
         let tenant = estate.healthy_tenant("restarted").await?;
+        let field = json!([{"paths": ["/spec/template/spec/nodeSelector"]}]);
+        tenant.change(|draft| draft.set("ignore", field)).await?;
         let commit = waits(&tenant, false).await?;
         let since = |ks: &DynamicObject| {
             let all = ks
@@ -276,6 +278,7 @@ fn a_kind_is_judged_by_what_its_owner_says_of_it() {
             .change(|draft| {
                 draft.set("wait", json!(true));
                 draft.set("healthCheckExprs", exprs);
+                draft.set("ignore", json!([{"paths": ["/data/colour"]}]));
             })
             .await?;
         wait::for_object(&tenant.kustomizations(), tenant.name(), "it waits", |ks| {

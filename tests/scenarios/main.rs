@@ -18,6 +18,7 @@ mod caution;
 mod cluster;
 mod command;
 mod depend;
+mod drift;
 mod estate;
 mod faults;
 mod flux_cli;

@@ -148,6 +148,10 @@ reasons! {
     OwnershipConflict => "OwnershipConflict",
     /// What would be taken over is told before it is.
     AdoptionReported => "AdoptionReported",
+    /// Others have changed what was applied, and that is only reported.
+    DriftDetected => "DriftDetected",
+    /// Somebody keeps changing what was applied.
+    DriftDisputed => "DriftDisputed",
     /// What was applied does not work.
     HealthCheckFailed => "HealthCheckFailed",
     /// A newer revision ended the health check.

@@ -7,6 +7,7 @@ pub mod bundle;
 pub mod caution;
 pub mod cel;
 pub mod depend;
+pub mod drift;
 pub mod failure;
 pub mod health;
 pub mod ignore;

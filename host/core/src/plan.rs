@@ -47,6 +47,7 @@ use serde_json::Value;
 
 use crate::admit::Seen;
 use crate::bundle::{Bundle, Transformed};
+use crate::drift;
 use crate::failure::{Explain, Turn};
 pub use crate::inventory::{Entry, Inventory, ObjectId};
 use crate::spec::Spec;
@@ -319,6 +320,16 @@ impl Planned {
         &self.ignored
     }
 
+    /// Whether a change that others make of it is only told.
+    pub fn reports_drift(&self) -> bool {
+        reports_drift(&self.manifest)
+    }
+
+    /// Tells whether the same is wanted of it as before.
+    pub fn digest(&self) -> u64 {
+        drift::digest(&self.manifest)
+    }
+
     /// Its line in the inventory.
     pub fn entry(&self) -> Entry {
         Entry {
@@ -344,6 +355,11 @@ pub fn left_alone(manifest: &Value) -> bool {
         "kustomize.toolkit.fluxcd.io/reconcile",
         "disabled",
     ) || says(manifest, "kustomize.toolkit.fluxcd.io/ssa", "ignore")
+}
+
+/// Whether the object says that a change that others make of it is only told.
+pub fn reports_drift(object: &Value) -> bool {
+    says(object, drift::DRIFT, "report")
 }
 
 /// Whether a label or annotation of the object says so; values are compared without case, as Flux does.

@@ -23,6 +23,7 @@ use reeve_kustomize::Overlay;
 use crate::adoption;
 use crate::caution::Caution;
 use crate::cel;
+use crate::drift;
 use crate::failure::{Explain, Turn};
 use crate::ignore::Ignored;
 use crate::ownership;
@@ -62,6 +63,8 @@ pub struct Spec {
     pub shares: bool,
     /// Whether what is there already is only reported.
     pub reports_adoption: bool,
+    /// Whether what others change of it is only reported.
+    pub reports_drift: bool,
     /// What becomes of the objects when the Kustomization is deleted.
     pub deletion_policy: DeletionPolicy,
     /// The ServiceAccount it names.
@@ -215,6 +218,7 @@ impl Spec {
                 .unwrap_or_default(),
             shares: says(meta.annotations.as_ref(), ownership::SHARE, "allow"),
             reports_adoption: says(meta.annotations.as_ref(), adoption::ADOPT, "report"),
+            reports_drift: says(meta.annotations.as_ref(), drift::DRIFT, "report"),
             deletion_policy: spec.deletion_policy.unwrap_or_default(),
             service_account: service_account(spec)?,
             target_namespace: target_namespace(spec)?,

@@ -3,7 +3,7 @@
 //! A [`Cluster`] holds the one connection and hands out no raw client. What a tenant's objects become is written through
 //! a [`TenantClient`], which only an admitted spec's account opens and which applies only an admitted plan; so neither
 //! "not checked by policy" nor "applied with the controller's own rights" compiles. With its own rights the controller
-//! reads (watches, discovery), holds its lease, keeps the certificate of its webhook, deletes replays that were forgotten,
+//! reads (watches, of others' objects their metadata only, discovery), holds its lease, keeps the certificate of its webhook, deletes replays that were forgotten,
 //! and writes reports, and status, finalizers and Events onto Flux's own objects.
 //! It deliberately decides nothing: plans come from `core`, and what happened is told by `controller::report`.
 
@@ -16,6 +16,7 @@ mod discovery;
 mod drift;
 mod error;
 mod event;
+mod glance;
 mod keeping;
 mod lease;
 mod leash;
@@ -33,15 +34,17 @@ mod until;
 mod vigil;
 mod watch;
 mod wire;
+mod witness;
 
 use std::sync::Arc;
 
 use reeve_core::plan::Scopes;
 
-pub use apply::{Action, Applied, ApplyError, Progress, Witness};
+pub use apply::{Action, Applied, ApplyError};
 pub use connection::{Config, ConnectError};
 pub use error::{Failures, ObjectError};
 pub use event::{Event, Events, Involved};
+pub(crate) use glance::Glance;
 pub use lease::{Leadership, LeaseConfig};
 pub use prune::{PruneError, Pruned};
 pub use refusal::{Attempt, CallError, Cause, Refusal};
@@ -51,6 +54,7 @@ pub use tenant_client::TenantClient;
 pub use until::Until;
 pub use vigil::{Looks, Vigil};
 pub use watch::{Change, Id, Selection, Undecodable};
+pub use witness::{Difference, Progress, Witness};
 
 use discovery::Discovery;
 use leash::Leash;

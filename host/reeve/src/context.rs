@@ -18,7 +18,7 @@ use reeve_wasm::Sandbox;
 use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
-use crate::controller::{Queue, Underway, Vigils};
+use crate::controller::{Drift, Queue, Underway, Vigils};
 use crate::git::{Egress, Limits, Mirrors};
 use crate::images::Images;
 use crate::index::{Index, Stored};
@@ -41,6 +41,7 @@ pub struct Context {
     pub(crate) queues: Queues,
     pub(crate) underway: Underway,
     pub(crate) vigils: Vigils,
+    pub(crate) drift: Drift,
     pub(crate) mirrors: Arc<Mirrors>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) limits: Limits,

@@ -4,6 +4,7 @@
 //! its own file. They meet in the index and in the queues, never directly; what a run came to is told by `report`, the
 //! only writer of status. The webhook server reaches the runs by the same queues.
 
+mod drift;
 mod follow;
 mod housekeeping;
 mod kustomization;
@@ -32,6 +33,7 @@ use tracing::Instrument as _;
 use crate::context::{Context, Queues};
 use crate::observe::{Kind, Object, trace};
 
+pub(crate) use drift::Drift;
 pub(crate) use provider::Kept;
 pub(crate) use queue::Queue;
 pub(crate) use receiver::answer_nudges;
@@ -186,6 +188,7 @@ pub(crate) struct Term {
 pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, term: Term) {
     inboxes.drain().await;
     ctx.vigils.clear();
+    ctx.drift.clear();
     ctx.index.forget(&ctx.grounds);
     ctx.leads.store(true, Ordering::Relaxed);
     ctx.metrics.lead(true);
@@ -196,6 +199,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     };
     let mut watches = JoinSet::new();
     follow::all(ctx, &mut watches);
+    watches.spawn(drift::keep(Arc::clone(ctx)));
     watches.spawn(housekeeping::keep(Arc::clone(ctx)));
     watches.spawn(housekeeping::tell_calls(Arc::clone(ctx)));
     watches.spawn(housekeeping::tell_verdicts(Arc::clone(ctx)));

@@ -6,6 +6,7 @@
 //!
 //! What it deliberately doesn't: trace through other systems, or hold a label whose values nobody bounds.
 
+pub mod drift;
 pub mod happening;
 pub mod metric;
 mod policies;
@@ -15,6 +16,7 @@ mod workqueue;
 
 use std::fmt;
 
+pub use drift::WatchState;
 pub use happening::Happening;
 pub use metric::{Metrics, Requests};
 pub use policies::Force;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use reeve_api::name::{NamespaceName, RemotePattern};
 use reeve_core::admit::Rules;
+use reeve_core::drift::WatchedKind;
 use reeve_wasm::{Compiler, Program, Sandbox, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,7 @@ use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Leadership, LeaseConfig};
 use crate::context::Context;
-use crate::controller::{self, Term, Underway, Vigils, Workers};
+use crate::controller::{self, Drift, Term, Underway, Vigils, Workers};
 use crate::git::{Egress, HostRule, Limits, Mirrors};
 use crate::http::probe::Readiness;
 use crate::images::Images;
@@ -109,6 +110,10 @@ pub(super) struct ControllerArgs {
     /// Sources that are fetched at once; beyond that one of each tenant, up to eight times as many
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     concurrent_sources: u16,
+    /// Kinds of which all that was applied is watched at once, metadata only and with the controller's own rights: what others
+    /// change of them is changed back at once. All other kinds are watched as the account that applies them, where it may
+    #[arg(long, value_name = "KIND[.GROUP],…", value_delimiter = ',', default_values_t = WatchedKind::usual())]
+    watch_kinds: Vec<WatchedKind>,
     /// Seconds that runs under way may take to finish when the process is told to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     graceful_shutdown_timeout: u64,
@@ -273,12 +278,14 @@ async fn context(
     })?;
     let (events, writing_events) = cluster.events();
     let (queues, inboxes) = controller::queues();
+    let (clock, kinds) = (Clock::system(), args.watch_kinds.iter().cloned().collect());
     let context = Context {
         leads: AtomicBool::new(false),
+        drift: Drift::new(kinds, clock.instant()),
         index: Index::new(&grounds),
         cluster,
         events,
-        clock: Clock::system(),
+        clock,
         metrics,
         queues,
         underway: Underway::default(),

@@ -50,9 +50,8 @@ impl TenantClient {
         let Some(live) = self.read(&at).await? else {
             return Ok(None);
         };
-        let (namespace, name) = (self.owner.namespace.as_str(), self.owner.name.as_str());
         let stays = left_alone(&live) || compare::only_if_absent(wanted);
-        if stays || compare::belongs_to(&live, namespace, name) {
+        if stays || self.owns(&live) {
             return Ok(None);
         }
         let dry = self.dry_run(&at, wanted.to_string().into_bytes()).await;

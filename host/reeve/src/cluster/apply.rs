@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use reeve_api::reason::Reason;
+use reeve_core::drift::Sight;
 use reeve_core::failure::{Explain, Explained, Turn};
 use reeve_core::health::verdict;
 use reeve_core::inventory::{Inventory, ObjectId};
@@ -25,6 +26,7 @@ use super::refusal::{Attempt, CallError, Cause};
 use super::tenant_client::{Located, TenantClient};
 use super::until::{Cut, Until};
 use super::wire::{Format, Patch};
+use super::witness::{Difference, Progress, Witness};
 
 /// What became of each object, in the order it was done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,41 +43,6 @@ impl Applied {
             .map(|(id, action)| format!("{} {}", id.subject(), action.as_str()))
             .collect()
     }
-}
-
-/// How far a run is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// The objects of a stage are compared with the cluster.
-    Comparing {
-        /// How many.
-        objects: usize,
-    },
-    /// Those that differ are written.
-    Writing {
-        /// How many.
-        objects: usize,
-    },
-    /// What the next stage needs is not ready yet.
-    Waiting {
-        /// For which objects, as `Kind/name`.
-        subjects: Vec<String>,
-    },
-}
-
-/// Who must know what a run is about to do, before it does it.
-pub trait Witness: Send + Sync {
-    /// Called once, before the first write of a run that writes at all; the run goes on only when it returns Ok.
-    ///
-    /// `inventory` is everything the run may leave on the cluster: what it will apply and what it will prune. Once it is
-    /// recorded, a process killed between two writes orphans nothing.
-    fn before_first_write(
-        &self,
-        inventory: &Inventory,
-    ) -> impl Future<Output = Result<(), Explained>> + Send;
-
-    /// Called as the run proceeds; must not block.
-    fn progress(&self, progress: Progress);
 }
 
 /// A run that did not apply everything. What was done before is `done`.
@@ -174,8 +141,8 @@ impl Explain for ApplyError {
 
 /// What comparing found out about one object.
 enum Finding {
-    /// There is nothing to write; and whether the live object is as good as it gets.
-    Settled(Action, bool),
+    /// There is nothing to write; whether the live object is as good as it gets, and how a watch shows it if it is ours.
+    Settled(Action, bool, Option<Sight>),
     Differs(Box<Write>),
 }
 
@@ -185,6 +152,7 @@ struct Write {
     body: Vec<u8>,
     action: Action,
     first: First,
+    difference: Difference,
 }
 
 /// What must be done to the live object before it is applied.
@@ -255,14 +223,14 @@ impl TenantClient {
         let (mut failed, mut writes, mut unsettled) = (Vec::new(), Vec::new(), Vec::new());
         for (object, finding) in objects.iter().zip(findings) {
             match finding {
-                Ok(Finding::Settled(action, current)) => {
+                Ok(Finding::Settled(action, current, sight)) => {
+                    if let Some(sight) = sight {
+                        run.witness.stands(object, sight);
+                    }
                     run.done.entries.push((object.id().clone(), action));
                     unsettled.extend((!current).then_some(object));
                 }
-                Ok(Finding::Differs(write)) => {
-                    writes.push((object.id(), write));
-                    unsettled.push(object);
-                }
+                Ok(Finding::Differs(write)) => writes.push((object, write)),
                 Err(why) => failed.push(why),
             }
         }
@@ -273,17 +241,19 @@ impl TenantClient {
             });
         }
         // write: what differs, one after the other
+        let writes = run.without_left(writes);
+        unsettled.extend(writes.iter().map(|(object, _)| *object));
         if !writes.is_empty() {
             run.witness.progress(Progress::Writing {
                 objects: writes.len(),
             });
         }
-        for (id, write) in writes {
+        for (object, write) in writes {
             if run.until.over.is_cancelled() {
                 return Err(run.cut(Cut::Superseded));
             }
             run.announce().await?;
-            self.write(id, &write, run).await?;
+            self.write(object, &write, run).await?;
         }
         self.settle(unsettled, &run.until, run.witness)
             .await
@@ -309,7 +279,10 @@ impl TenantClient {
         let Some(at) = self.locate(object.id(), Some(object.version())).await? else {
             return Err(self.unlocated(object.id(), unknown_kind(object)));
         };
-        let settled = |action, live: &Value| Finding::Settled(action, verdict(live).is_current());
+        let settled = |action, live: &Value| {
+            let sight = self.owns(live).then(|| Sight::of(live));
+            Finding::Settled(action, verdict(live).is_current(), sight)
+        };
         if compare::only_if_absent(wanted)
             && let Some(live) = self.read(&at).await?
         {
@@ -322,39 +295,42 @@ impl TenantClient {
         if let Some(live) = live.as_ref().filter(|live| left_alone(live)) {
             return Ok(settled(Action::Skipped, live));
         }
-        let write = |action, first, body| {
-            let at = at.clone();
+        let write = |action, first, body, fields| {
             Finding::Differs(Box::new(Write {
-                at,
+                at: at.clone(),
                 body,
                 action,
                 first,
+                difference: Difference::of(object, live.as_ref(), fields),
             }))
         };
-        let differs = |action, first| write(action, first, body.clone());
+        let differs = |first, fields| write(Action::Created, first, body.clone(), fields);
         let dry = match (dry, &live) {
             (Ok(dry), _) => dry,
             (Err(why), Some(live)) if self.may_recreate(&why, wanted, live) => {
                 let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
                 let uid = uid.unwrap_or_default().to_owned();
-                return Ok(differs(Action::Created, First::Delete(uid)));
+                let fields = vec!["what cannot be changed".to_owned()];
+                return Ok(differs(First::Delete(uid), fields));
             }
             (Err(why), _) => return Err(self.failed(&at, Attempt::DryRun, why)),
         };
-        let Some(live) = live else {
-            return Ok(differs(Action::Created, First::Nothing));
+        let Some(live) = &live else {
+            return Ok(differs(First::Nothing, Vec::new()));
         };
-        let first = match compare::takeover(wanted, &live) {
+        let first = match compare::takeover(wanted, live) {
             Some(patch) => First::Takeover(patch),
-            None if drift::differs(&live, &dry, object.ignored()) => First::Nothing,
-            None => return Ok(settled(Action::Unchanged, &live)),
+            None if drift::differs(live, &dry, object.ignored()) => First::Nothing,
+            None => return Ok(settled(Action::Unchanged, live)),
         };
-        let sent = drift::kept(wanted, &live, &dry, object.ignored());
-        Ok(write(
-            Action::Configured,
-            first,
-            sent.to_string().into_bytes(),
-        ))
+        let sent = drift::kept(wanted, live, &dry, object.ignored());
+        let mut fields = drift::fields(live, &dry, object.ignored());
+        if fields.is_empty() {
+            // Nothing but who claims it.
+            fields.push("metadata.managedFields".to_owned());
+        }
+        let body = sent.to_string().into_bytes();
+        Ok(write(Action::Configured, first, body, fields))
     }
 
     pub(super) async fn read(&self, at: &Located) -> Result<Option<Value>, ObjectError> {
@@ -389,14 +365,15 @@ impl TenantClient {
 
     async fn write<W: Witness>(
         &self,
-        id: &ObjectId,
+        object: &Planned,
         write: &Write,
         run: &mut Run<'_, W>,
     ) -> Result<(), ApplyError> {
         // Never dropped for being superseded: an object that is deleted to be made anew is made anew.
         match tokio::time::timeout_at(run.until.deadline, self.write_now(write)).await {
-            Ok(Ok(())) => {
-                run.done.entries.push((id.clone(), write.action));
+            Ok(Ok(now)) => {
+                run.witness.stands(object, Sight::of(&now));
+                run.done.entries.push((object.id().clone(), write.action));
                 Ok(())
             }
             Ok(Err(why)) => match Failures::of(vec![why]) {
@@ -410,7 +387,7 @@ impl TenantClient {
         }
     }
 
-    async fn write_now(&self, write: &Write) -> Result<(), ObjectError> {
+    async fn write_now(&self, write: &Write) -> Result<Value, ObjectError> {
         let Write {
             at, body, first, ..
         } = write;
@@ -433,15 +410,28 @@ impl TenantClient {
             .wire
             .patch(&at.address, patch(Format::Apply), body.clone())
             .await;
-        applied
-            .map(drop)
-            .map_err(|why| self.failed(at, Attempt::Apply, why))
+        applied.map_err(|why| self.failed(at, Attempt::Apply, why))
     }
 }
 
 impl<W: Witness> Run<'_, W> {
     fn cut(&mut self, cut: Cut) -> ApplyError {
         cut.after(std::mem::take(&mut self.done))
+    }
+
+    /// Those that do not stay as others made them.
+    fn without_left<'w>(
+        &mut self,
+        writes: Vec<(&'w Planned, Box<Write>)>,
+    ) -> Vec<(&'w Planned, Box<Write>)> {
+        let stays = |(object, write): &(&Planned, Box<Write>)| {
+            self.witness.leaves(object, &write.difference)
+        };
+        let (left, writes): (Vec<_>, Vec<_>) = writes.into_iter().partition(stays);
+        let left = left.iter().map(|(object, _)| object.id().clone());
+        let left = left.map(|id| (id, Action::Skipped));
+        self.done.entries.extend(left);
+        writes
     }
 
     /// Before the first write, what may be left behind is recorded.

@@ -4,11 +4,10 @@
 //! result differ from it, and whose old claims on its fields are ours to take over. It deliberately asks nothing of
 //! the cluster; [`apply`](super::apply) and [`prune`](super::prune) act on the answers.
 
+pub(super) use reeve_core::drift::MANAGER;
+use reeve_core::drift::{is_ours, is_taken_over};
 use reeve_core::plan::{left_alone, says};
 use serde_json::{Map, Value, json};
-
-/// The field manager of everything applied: Flux's, so that `flux diff` and a hand-over from Flux see no drift.
-pub(super) const MANAGER: &str = "kustomize-controller";
 
 /// Whether it asks not to be deleted.
 pub(super) fn kept(live: &Value) -> bool {
@@ -134,11 +133,6 @@ pub(super) fn takeover(wanted: &Value, live: &Value) -> Option<Value> {
 
 /// The claims with those of `kubectl` and of former versions of us folded into our own; None if there are none.
 fn folded(entries: &[Value]) -> Option<Vec<Value>> {
-    let is_ours = |entry: &Value| {
-        field(entry, "manager") == MANAGER
-            && field(entry, "operation") == "Apply"
-            && field(entry, "subresource").is_empty()
-    };
     let mut ours = entries.iter().find(|entry| is_ours(entry)).cloned();
     let mut others = Vec::new();
     let mut folded_any = false;
@@ -146,7 +140,7 @@ fn folded(entries: &[Value]) -> Option<Vec<Value>> {
         if is_ours(entry) {
             continue;
         }
-        if !is_foldable(entry) {
+        if !is_taken_over(entry) {
             others.push(entry.clone());
             continue;
         }
@@ -165,26 +159,6 @@ fn folded(entries: &[Value]) -> Option<Vec<Value>> {
     }
     others.extend(ours);
     folded_any.then_some(others)
-}
-
-/// Flux's list: whatever `kubectl` did (but not `kubectl scale`, which speaks to a subresource), claims from before
-/// server-side apply, and our own updates.
-fn is_foldable(entry: &Value) -> bool {
-    let (manager, operation) = (field(entry, "manager"), field(entry, "operation"));
-    field(entry, "subresource").is_empty()
-        && match operation {
-            "Apply" => manager.starts_with("kubectl"),
-            "Update" => {
-                manager.starts_with("kubectl")
-                    || manager.starts_with("before-first-apply")
-                    || manager.starts_with(MANAGER)
-            }
-            _ => false,
-        }
-}
-
-fn field<'a>(entry: &'a Value, name: &str) -> &'a str {
-    entry.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The union of two sets of fields, each a trie of `f:`, `k:` and `v:` keys.

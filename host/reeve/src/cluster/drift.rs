@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use reeve_core::adoption::changed;
 use serde_json::Value;
 
 use super::compare::{self, MANAGER};
@@ -16,6 +17,11 @@ pub(super) fn differs(live: &Value, dry: &Value, ignored: &[String]) -> bool {
         return compare::differs(live, dry);
     }
     compare::differs(&without(live, ignored), &without(dry, ignored))
+}
+
+/// The fields that applying would change, but for those that are left to others.
+pub(super) fn fields(live: &Value, dry: &Value, ignored: &[String]) -> Vec<String> {
+    changed(&without(live, ignored), &without(dry, ignored))
 }
 
 /// What is sent instead of `wanted`, so that what is left to others stays as it is.

@@ -197,12 +197,7 @@ impl TenantClient {
         let Some(live) = live else {
             return Ok(Action::Deleted);
         };
-        if !compare::belongs_to(
-            &live,
-            self.owner.namespace.as_str(),
-            self.owner.name.as_str(),
-        ) || compare::kept(&live)
-        {
+        if !self.owns(&live) || compare::kept(&live) {
             return Ok(Action::Skipped);
         }
         let uid = live

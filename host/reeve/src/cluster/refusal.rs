@@ -134,6 +134,11 @@ impl Refusal {
         classify(self.code, &self.reason, &self.message, self.names_object)
     }
 
+    /// Whether the version that was asked for is no longer known.
+    pub(super) fn is_gone(&self) -> bool {
+        self.code == 410
+    }
+
     /// The refusal without anything that may have been in the object: its reason, fields and their causes.
     pub(super) fn without_values(&self) -> String {
         match self.cause() {

@@ -11,11 +11,12 @@ use reeve_core::plan::Planned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::apply::{Applied, ApplyError, Progress, Witness};
+use super::apply::{Applied, ApplyError};
 use super::error::{Failures, ObjectError};
 use super::refusal::{Attempt, CallError};
 use super::tenant_client::{Located, TenantClient};
 use super::until::{Cut, Until};
+use super::witness::{Progress, Witness};
 
 /// Flux gives a stage a minute, however long the whole run may take.
 const PATIENCE: Duration = Duration::from_secs(60);

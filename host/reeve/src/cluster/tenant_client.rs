@@ -13,8 +13,10 @@ use reeve_api::name::NamespacedName;
 use reeve_core::admit::{Account, AdmittedSpec};
 use reeve_core::inventory::ObjectId;
 use reeve_core::plan::Scope;
+use serde_json::Value;
 
 use super::Cluster;
+use super::compare;
 use super::discovery::Discovery;
 use super::error::ObjectError;
 use super::refusal::{Attempt, CallError, Cause};
@@ -76,6 +78,15 @@ impl TenantClient {
     /// As whom everything here is done: `system:serviceaccount:<namespace>:<name>`.
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// Whether the labels of whom this is for are on it.
+    pub(super) fn owns(&self, live: &Value) -> bool {
+        compare::belongs_to(
+            live,
+            self.owner.namespace.as_str(),
+            self.owner.name.as_str(),
+        )
     }
 
     /// Finds the path of an object's kind; None if nobody serves it.

@@ -19,8 +19,8 @@ use tokio::time::Instant;
 use super::error::ObjectError;
 use super::tenant_client::{Located, TenantClient};
 use super::until::Until;
-pub(super) use lookout::Lookouts;
 use lookout::{Desk, Lookout};
+pub(super) use lookout::{Lookouts, is_final};
 
 /// How many objects of one vigil are looked at at a time.
 const AT_ONCE: usize = 4;

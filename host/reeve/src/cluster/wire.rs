@@ -39,7 +39,7 @@ const SLOWEST: Duration = Duration::from_secs(1);
 const WAKING: Duration = Duration::from_secs(10);
 
 /// For how many seconds a watch goes on: less than silence is borne.
-const WATCHED: u32 = 240;
+pub(super) const WATCHED: u32 = 240;
 
 /// One object's address on the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,7 +193,18 @@ impl Wire {
         at: &Address,
     ) -> Result<impl Stream<Item = kube::Result<WatchEvent<Value>>> + use<>, CallError> {
         let uri = format!("{}?watch=true&timeoutSeconds={WATCHED}", at.collection()?);
-        let request = Request::get(uri).body(Vec::new());
+        self.events(&uri, "application/json").await
+    }
+
+    /// What a watch at any path of the API tells.
+    pub(super) async fn events(
+        &self,
+        uri: &str,
+        accept: &str,
+    ) -> Result<impl Stream<Item = kube::Result<WatchEvent<Value>>> + use<>, CallError> {
+        let request = Request::get(uri)
+            .header(http::header::ACCEPT, accept)
+            .body(Vec::new());
         let mut request = request.map_err(|why| CallError::Garbled(why.to_string()))?;
         identify(request.headers_mut(), self.user.as_ref());
         let events = self.client.request_events(request).await;
@@ -276,7 +287,7 @@ impl Wire {
 
 impl Address {
     /// The kind's path, in the namespace if there is one.
-    fn collection(&self) -> Result<String, CallError> {
+    pub(super) fn collection(&self) -> Result<String, CallError> {
         let ApiResource {
             group,
             api_version,

@@ -20,6 +20,7 @@ use reeve_api::policy::Policy;
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
+use reeve_core::drift::Place;
 use reeve_core::index::{Extension, Source, Target};
 use reeve_core::plugin::PluginId;
 use serde::de::DeserializeOwned;
@@ -125,6 +126,22 @@ fn object_names<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<Object
         .collect()
 }
 
+/// The Secrets that it names are watched as whom they are read, if they say that they are to wake who names them.
+fn watch_secrets(
+    ctx: &Context,
+    target: Target,
+    namespace: &NamespaceName,
+    secrets: &BTreeSet<ObjectName>,
+) {
+    let mut places = BTreeSet::new();
+    if !secrets.is_empty() {
+        let account = ctx.secret_owner(namespace).account();
+        let place = Place::of_named(account.as_deref(), namespace.as_str(), "Secret");
+        places.insert(place);
+    }
+    ctx.drift.names(target, places);
+}
+
 impl Followed for GitRepository {
     fn put(ctx: &Context, object: Arc<Self>) {
         let Some(id) = named(object.meta()) else {
@@ -136,13 +153,14 @@ impl Followed for GitRepository {
             labels: labels(object.meta()),
             secrets: object_names(secrets.map(|secret| secret.name.as_str())),
         };
+        let target = Target::Source(id.clone());
+        watch_secrets(ctx, target.clone(), &id.namespace, &source.secrets);
         let (before, wake) = ctx.index.write(|known| {
             known.touch.apply_source(&id, source);
             let before = known.sources.insert(id.clone(), Arc::clone(&object));
             let wake = worth_a_run(before.as_ref(), &object);
             (before, wake)
         });
-        let target = Target::Source(id.clone());
         if is_superseded(before.as_ref(), &object) {
             ctx.underway.supersede(&target);
         }
@@ -157,6 +175,7 @@ impl Followed for GitRepository {
     fn gone(ctx: &Context, id: &Id) {
         let Some(id) = identified(id) else { return };
         let target = Target::Source(id.clone());
+        ctx.drift.forget(&target);
         let appliers: Vec<NamespacedName> = ctx.index.write(|known| {
             known.touch.remove_source(&id);
             known.sources.remove(&id);
@@ -179,6 +198,9 @@ impl Followed for Receiver {
         let Some(id) = named(object.meta()) else {
             return;
         };
+        let secrets = object.spec.secret_ref.iter();
+        let secrets = object_names(secrets.map(|secret| secret.name.as_str()));
+        watch_secrets(ctx, Target::Receiver(id.clone()), &id.namespace, &secrets);
         let wake = ctx.index.write(|known| {
             let before = known.receivers.insert(id.clone(), Arc::clone(&object));
             worth_a_run(before.as_ref(), &object)
@@ -190,10 +212,12 @@ impl Followed for Receiver {
 
     fn gone(ctx: &Context, id: &Id) {
         let Some(id) = identified(id) else { return };
+        let target = Target::Receiver(id.clone());
+        ctx.drift.forget(&target);
         ctx.index.write(|known| {
             known.touch.remove_receiver(&id);
             known.receivers.remove(&id);
-            known.memory.remove(&Target::Receiver(id.clone()));
+            known.memory.remove(&target);
         });
     }
 }

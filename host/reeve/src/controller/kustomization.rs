@@ -6,6 +6,7 @@
 mod build;
 mod caution;
 mod depend;
+mod drift;
 mod health;
 mod judge;
 mod ownership;
@@ -40,8 +41,8 @@ use tokio_util::sync::CancellationToken;
 pub(super) use self::judge::rule;
 use self::record::{Recorder, changes};
 pub(super) use self::replay::replay;
-use super::Review;
 use super::report::{self, Announced, Run};
+use super::{Drift, Review};
 use crate::cluster::{Failures, Until};
 use crate::context::{Context, Missing};
 use crate::index::{Known, Stored};
@@ -50,7 +51,9 @@ use crate::transform::{Caller, transform};
 
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
-    let course = ctx.underway.begin(Target::Kustomization(id.clone()));
+    let target = Target::Kustomization(id.clone());
+    let course = ctx.underway.begin(target.clone());
+    let _watched = Drift::begin(ctx, id);
     // What was waited for is applied anew, or something else is.
     ctx.vigils.end(id);
     let Some(object) = ctx
@@ -62,8 +65,9 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     if judge::awaits_policies(ctx, &object) {
         return Next::Watch;
     }
-    let run = Arc::new(Run::begin(ctx, Target::Kustomization(id.clone()), &*object));
+    let run = Arc::new(Run::begin(ctx, target.clone(), &*object));
     if object.metadata.deletion_timestamp.is_some() {
+        ctx.drift.forget(&target);
         return withdraw::reconcile(ctx, &object, &run).await;
     }
     if awaits_source(ctx, &object) {
@@ -409,7 +413,7 @@ async fn write(
     let (plan, digest, from) = (&prepared.plan, &prepared.digest, &prepared.from);
     let revision = wanted.stored.artifact.revision.to_string();
     let client = ctx.cluster.as_tenant(&wanted.spec);
-    let recorder = Recorder::new(ctx, object, run, wanted.inventory.clone());
+    let recorder = Recorder::new(ctx, object, run, wanted, prepared);
     let stopped = |why: Explained, changes: Vec<Change>, inventory: Inventory| {
         Box::new(Failed {
             attempted: Some(revision.clone()),
@@ -420,7 +424,9 @@ async fn write(
             ..Failed::early(why, run.took(ctx))
         })
     };
-    let applied = match client.apply(plan, until.clone(), &recorder).await {
+    let applied = client.apply(plan, until.clone(), &recorder).await;
+    recorder.tell();
+    let applied = match applied {
         Ok(applied) => applied,
         Err(why) => {
             let inventory = wanted.inventory.union(&recorder.inventory());
@@ -431,6 +437,8 @@ async fn write(
             ));
         }
     };
+    ctx.drift
+        .holds(&wanted.spec.id, client.account(), plan.inventory());
     let pruned = match caution::prune(&client, prepared, until.clone()).await {
         Ok(pruned) => pruned,
         Err(why) => {
@@ -440,14 +448,13 @@ async fn write(
             return Err(stopped(why, done, inventory));
         }
     };
-    let inventory = plan.inventory().clone();
     let (changes, pruned) = (changes(&applied.entries), changes(&pruned.done.entries));
     report::applied(ctx, object, &changes, &pruned);
     Ok(Applied {
         revision,
         changes,
         pruned,
-        inventory,
+        inventory: plan.inventory().clone(),
         from: from.clone(),
         digest: digest.clone(),
         recollected: None,

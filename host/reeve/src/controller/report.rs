@@ -5,6 +5,7 @@
 //! the whole run: runs are idempotent.
 
 mod bad;
+mod drift;
 mod kind;
 mod run;
 
@@ -34,6 +35,7 @@ use reeve_core::status::{
 };
 
 pub(super) use bad::{undecodable, unreadable as unreadable_object};
+pub(super) use drift::{drifted, fought};
 pub(super) use kind::{Reported, adopt, farewell, is_adopted};
 pub(super) use run::{Announced, Run};
 

@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::{
 use prometheus_client::registry::Registry;
 use reeve_api::policy::Mode;
 
+use super::drift::Drifts;
 use super::policies::{Force, Policies};
 use super::workqueue::{WorkQueue, WorkQueues};
 use super::{Kind, Object, process};
@@ -161,6 +162,7 @@ pub struct Metrics {
     pub(super) plugin_duration: Timed<PluginLabels>,
     pub(super) denied: Family<PolicyLabels, Counter>,
     pub(super) policies: Policies,
+    pub(super) drifts: Drifts,
     pub(super) review_duration: Timed<ReviewLabels>,
     pub(super) leader: Gauge,
     queues: WorkQueues,
@@ -196,6 +198,7 @@ impl Metrics {
             plugin_duration: Family::new_with_constructor(Buckets::Work),
             denied: Family::default(),
             policies: Policies::new(),
+            drifts: Drifts::default(),
             review_duration: Family::new_with_constructor(Buckets::Request),
             leader: Gauge::default(),
             queues: WorkQueues::new(),
@@ -274,6 +277,7 @@ impl Metrics {
             self.denied.clone(),
         );
         self.policies.register(registry);
+        self.drifts.register(registry);
         registry.register(
             "reeve_admission_duration_seconds",
             "How long answering the API server about an object took, by what was answered",
@@ -346,6 +350,7 @@ pub(super) fn seconds(took: Duration) -> f64 {
 mod tests {
     use super::*;
     use crate::observe::Kind;
+    use crate::observe::drift::{DriftResult, Drifted, WatchState};
     use crate::observe::happening::{
         Applied, Denied, Ending, FetchResult, Fetched, HookCalled, Judged, PluginCalled,
         ReconcileEnded, RenderResult, Rendered, Reviewed, Verdict,
@@ -413,6 +418,13 @@ mod tests {
             verdict,
             took,
         });
+        metrics.tell(&Drifted {
+            tenant: "acme",
+            id: &changes[0].id,
+            result: DriftResult::Corrected,
+        });
+        metrics.watches(WatchState::Kept, 1);
+        drop(metrics.watch_refused());
         let (any, failed) = (true, false);
         metrics.policy(policy, mode, Force { any, failed });
         let refused = None;

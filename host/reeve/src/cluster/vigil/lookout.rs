@@ -210,7 +210,7 @@ fn name(object: &Value) -> &str {
 }
 
 /// Whether watching again would be refused again: the account lacks the right, or the kind the verb.
-fn is_final(why: &CallError) -> bool {
+pub(in crate::cluster) fn is_final(why: &CallError) -> bool {
     match why {
         CallError::Refused(refusal) => !matches!(
             refusal.cause(),

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use kube::Resource as _;
 use reeve_api::kustomization::Kustomization;
-use reeve_api::name::NamespacedName;
+use reeve_api::name::{NamespacedName, ObjectName};
 use reeve_core::depend;
 use reeve_core::index::{Applier, Target};
 
 use super::{
-    Followed, identified, is_superseded, labels, named, wake_receivers_naming, worth_a_run,
+    Followed, identified, is_superseded, labels, named, object_names, wake_receivers_naming,
+    worth_a_run,
 };
 use crate::cluster::Id;
 use crate::context::Context;
@@ -37,7 +38,7 @@ impl Followed for Kustomization {
                     let applier = Applier {
                         source,
                         labels,
-                        secrets: BTreeSet::new(),
+                        secrets: variables(&object),
                     };
                     known.touch.apply_kustomization(&id, applier);
                 }
@@ -67,6 +68,7 @@ impl Followed for Kustomization {
     fn gone(ctx: &Context, id: &Id) {
         let Some(id) = identified(id) else { return };
         let target = Target::Kustomization(id.clone());
+        ctx.drift.forget(&target);
         ctx.index.write(|known| {
             known.touch.remove_kustomization(&id);
             known.touch.waits_no_more(&id);
@@ -87,4 +89,11 @@ impl Followed for Kustomization {
         wake_receivers_naming(ctx, &target);
         wake_waiting_for(ctx, &id);
     }
+}
+
+/// The ConfigMaps and Secrets that its variables come from.
+fn variables(object: &Kustomization) -> BTreeSet<ObjectName> {
+    let build = object.spec.post_build.iter();
+    let from = build.flat_map(|build| &build.substitute_from);
+    object_names(from.map(|from| from.name.as_str()))
 }

@@ -6,11 +6,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reeve_api::kustomization::Kustomization;
+use reeve_core::drift::Sight;
 use reeve_core::failure::Explained;
 use reeve_core::inventory::{Inventory, ObjectId};
+use reeve_core::plan::Planned;
 use reeve_core::status::{Action, Change};
 
-use crate::cluster::{Progress, Witness};
+use super::drift::Observer;
+use super::{Prepared, Wanted};
+use crate::cluster::{Difference, Progress, Witness};
 use crate::context::Context;
 use crate::controller::report::{self, Run};
 
@@ -21,6 +25,7 @@ pub(super) struct Recorder {
     run: Arc<Run>,
     before: Inventory,
     recorded: Mutex<Inventory>,
+    observer: Observer,
 }
 
 impl Recorder {
@@ -28,16 +33,24 @@ impl Recorder {
         ctx: &Arc<Context>,
         object: &Arc<Kustomization>,
         run: &Arc<Run>,
-        before: Inventory,
+        wanted: &Wanted,
+        prepared: &Prepared,
     ) -> Self {
+        let observer = Observer::new(ctx, object, wanted, prepared);
         let (ctx, object, run) = (Arc::clone(ctx), Arc::clone(object), Arc::clone(run));
         Self {
             ctx,
             object,
             run,
-            before,
+            before: wanted.inventory.clone(),
             recorded: Mutex::default(),
+            observer,
         }
+    }
+
+    /// Tells what was found that others have changed, and stays so.
+    pub(super) fn tell(&self) {
+        self.observer.tell();
     }
 
     /// What was recorded; empty if nothing was written.
@@ -61,6 +74,14 @@ impl Witness for Recorder {
 
     fn progress(&self, progress: Progress) {
         tracing::debug!(?progress, "applying");
+    }
+
+    fn stands(&self, object: &Planned, sight: Sight) {
+        self.observer.stands(object, sight);
+    }
+
+    fn leaves(&self, object: &Planned, difference: &Difference) -> bool {
+        self.observer.leaves(object, difference)
     }
 }
 

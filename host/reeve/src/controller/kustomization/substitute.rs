@@ -6,7 +6,9 @@
 use reeve_api::kustomization::SubstituteKind;
 use reeve_api::reason::Reason;
 use reeve_core::bundle::{Bundle, Rendered};
+use reeve_core::drift::Place;
 use reeve_core::failure::{Explain as _, Explained, Turn};
+use reeve_core::index::Target;
 use reeve_core::spec::{Spec, VariablesFrom};
 use reeve_core::substitute::{self, Variables};
 use reeve_core::veil::Veil;
@@ -24,10 +26,11 @@ pub(super) async fn variables(
     deadline: Instant,
 ) -> Result<Bundle<Rendered>, Explained> {
     let spec = &wanted.spec;
+    let owner = SecretOwner::account_of(spec);
+    watch(ctx, &owner, spec);
     if spec.substitution.is_none() {
         return Ok(bundle);
     }
-    let owner = SecretOwner::account_of(spec);
     let reading = read(ctx, &owner, spec);
     let (variables, veil) = tokio::time::timeout_at(deadline, reading)
         .await
@@ -40,6 +43,15 @@ pub(super) async fn variables(
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| crashed())?
         .map_err(|why| Explained::of(&why))
+}
+
+/// What they come from is watched as whom it is read, if it says that it is to wake who names it.
+fn watch(ctx: &Context, owner: &SecretOwner, spec: &Spec) {
+    let (account, namespace) = (owner.account(), owner.namespace().as_str());
+    let from = spec.substitution.from.iter();
+    let places = from.map(|from| Place::of_named(account.as_deref(), namespace, kind(from)));
+    let target = Target::Kustomization(spec.id.clone());
+    ctx.drift.names(target, places.collect());
 }
 
 /// The variables, and those of their values that must not be told.

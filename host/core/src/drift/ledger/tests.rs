@@ -1,0 +1,217 @@
+//! What runs write down and watches show, and who is woken by it.
+
+use super::*;
+use crate::inventory::Inventory;
+use serde_json::{Value, json};
+
+const MAP: &str = "acme_a__ConfigMap";
+
+fn name(text: &str) -> NamespacedName {
+    text.parse().unwrap()
+}
+
+fn id(text: &str) -> ObjectId {
+    text.parse().unwrap()
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// An object at a version, whose fields of ours are these.
+fn object(version: u64, fields: &str) -> Value {
+    json!({"metadata": {"uid": "1", "resourceVersion": version.to_string(), "managedFields": [
+        {"manager": crate::drift::MANAGER, "operation": "Apply", "fieldsV1": {fields: {}}},
+        {"manager": "painter", "operation": "Update", "time": "2026-11-22T08:00:00Z"},
+    ]}})
+}
+
+fn edited(version: u64) -> Seen {
+    Seen::there(&object(version, "f:less"))
+}
+
+fn inventory(ids: &[&str]) -> Inventory {
+    Inventory::parse(ids.iter().map(|id| (*id, "v1"))).unwrap()
+}
+
+fn kinds() -> WatchedKinds {
+    ["ConfigMap".parse().unwrap()].into_iter().collect()
+}
+
+/// A run that leaves these objects as they are wanted, at this version.
+fn run(ledger: &mut Ledger, who: &str, ids: &[&str], version: u64) -> Option<Call> {
+    let (who, inventory) = (name(who), inventory(ids));
+    ledger.begin(&who);
+    for one in ids {
+        ledger.stands(&who, &id(one), Sight::of(&object(version, "f:all")), 7);
+    }
+    let places = Place::of_applied(&kinds(), "flux", &inventory);
+    ledger.holds(&who, &inventory, places);
+    ledger.end(&who, secs(0))
+}
+
+fn woken(call: Option<Call>) -> Option<String> {
+    call.map(|call| call.who.to_string())
+}
+
+#[test]
+fn a_change_by_others_wakes_whose_object_it_is_and_nothing_else_does() {
+    let mut ledger = Ledger::default();
+    assert_eq!(run(&mut ledger, "acme/web", &[MAP], 5), None);
+    let mut saw = |object: &str, seen| woken(ledger.saw(&id(object), seen, secs(1)));
+    assert_eq!(
+        saw(MAP, Seen::there(&object(5, "f:all"))),
+        None,
+        "our own echo"
+    );
+    assert_eq!(saw(MAP, Seen::there(&object(6, "f:all"))), None, "a status");
+    assert_eq!(saw("acme_b__ConfigMap", edited(6)), None, "nobody's");
+    assert_eq!(saw(MAP, edited(7)).as_deref(), Some("acme/web"));
+    assert_eq!(saw(MAP, edited(8)), None, "it is woken already");
+}
+
+#[test]
+fn what_is_seen_during_a_run_is_judged_when_it_is_over() {
+    let mut ledger = Ledger::default();
+    let who = name("acme/web");
+    run(&mut ledger, "acme/web", &[MAP], 5);
+    ledger.begin(&who);
+    // The echo comes before the answer to the write.
+    let echo = Seen::there(&object(6, "f:new"));
+    assert_eq!(ledger.saw(&id(MAP), echo, secs(1)), None);
+    ledger.stands(&who, &id(MAP), Sight::of(&object(6, "f:new")), 7);
+    assert_eq!(ledger.end(&who, secs(1)), None, "it was our own");
+
+    ledger.begin(&who);
+    assert_eq!(ledger.saw(&id(MAP), edited(7), secs(2)), None);
+    assert_eq!(
+        woken(ledger.end(&who, secs(2))).as_deref(),
+        Some("acme/web")
+    );
+
+    // Changed after all, but before the run has written it.
+    ledger.begin(&who);
+    ledger.saw(&id(MAP), edited(8), secs(3));
+    ledger.stands(&who, &id(MAP), Sight::of(&object(9, "f:new")), 7);
+    assert_eq!(ledger.end(&who, secs(3)), None);
+}
+
+#[test]
+fn what_a_listing_lacks_is_gone_and_what_was_pruned_is_nobodys() {
+    let mut ledger = Ledger::default();
+    let (pod, all) = ("acme_p_x.io_Pod", [MAP, "acme_b__ConfigMap"]);
+    run(&mut ledger, "acme/web", &all, 5);
+    run(&mut ledger, "beta/web", &[pod], 5);
+    let places: Vec<Place> = ledger.places().cloned().collect();
+    let [shared, own] = &places[..] else {
+        panic!("{places:?}");
+    };
+    assert!(shared.account.is_none() && shared.namespace.is_none());
+    assert_eq!(
+        (own.account.as_deref(), own.namespace.as_deref()),
+        (Some("flux"), Some("acme"))
+    );
+
+    let there: BTreeSet<_> = [("acme".to_owned(), "a".to_owned())].into();
+    let mut listed = |there: &BTreeSet<_>, version| ledger.listed(shared, there, version, secs(1));
+    assert!(listed(&there, Some(4)).is_empty(), "the listing is older");
+    let calls = listed(&there, Some(6));
+    assert_eq!(calls.len(), 1);
+    assert_eq!(calls[0].object, id("acme_b__ConfigMap"));
+
+    run(&mut ledger, "acme/web", &[MAP], 9);
+    let gone = Seen::Gone { version: Some(10) };
+    assert_eq!(ledger.saw(&id("acme_b__ConfigMap"), gone, secs(2)), None);
+    assert!(ledger.forget(&Target::Kustomization(name("beta/web"))));
+    assert_eq!(ledger.places().count(), 1);
+    assert!(ledger.forget(&Target::Kustomization(name("acme/web"))));
+    assert!(ledger.known.is_empty() && ledger.holders.is_empty() && ledger.places.is_empty());
+}
+
+#[test]
+fn who_fights_waits_longer_and_longer_and_is_told_once() {
+    let mut ledger = Ledger::default();
+    let who = name("acme/web");
+    let mut told = Vec::new();
+    let mut at = Duration::ZERO;
+    for time in 0..8_u64 {
+        run(&mut ledger, "acme/web", &[MAP], 10 * time);
+        let call = ledger.saw(&id(MAP), edited(10 * time + 1), at);
+        match call {
+            Some(call) => told.extend(call.fight),
+            None => {
+                at = ledger.due().unwrap();
+                assert!(ledger.ripe(at - secs(1)).is_empty());
+                assert_eq!(ledger.ripe(at), std::slice::from_ref(&who));
+            }
+        }
+    }
+    assert_eq!(at, secs(2 + 4 + 8));
+    let by = Some("painter".to_owned());
+    assert_eq!(told, [Fought { times: 5, by }]);
+}
+
+#[test]
+fn a_run_for_another_reason_ends_a_pause() {
+    let mut ledger = Ledger::default();
+    for time in 0..6 {
+        run(&mut ledger, "acme/web", &[MAP], 10 * time);
+        ledger.saw(&id(MAP), edited(10 * time + 1), secs(0));
+    }
+    assert!(ledger.due().is_some());
+    ledger.begin(&name("acme/web"));
+    assert_eq!(ledger.due(), None);
+}
+
+#[test]
+fn an_object_that_another_takes_over_is_that_ones() {
+    let mut ledger = Ledger::default();
+    run(&mut ledger, "acme/old", &[MAP], 1);
+    run(&mut ledger, "acme/new", &[MAP], 2);
+    run(&mut ledger, "acme/old", &[], 3);
+    let call = ledger.saw(&id(MAP), edited(4), secs(1));
+    assert_eq!(woken(call).as_deref(), Some("acme/new"));
+    assert_eq!(ledger.wanted(&name("acme/new"), &id(MAP)), Some(7));
+    assert_eq!(ledger.wanted(&name("acme/old"), &id(MAP)), None);
+}
+
+#[test]
+fn a_difference_that_stays_is_told_once_and_again_when_it_is_another() {
+    let mut ledger = Ledger::default();
+    let (who, map) = (name("acme/web"), id(MAP));
+    run(&mut ledger, "acme/web", &[MAP], 1);
+    let now = Sight::of(&object(2, "f:less"));
+    let mut leaves = |difference| ledger.leaves(&who, &map, now, 7, difference);
+    assert_eq!([leaves(1), leaves(1), leaves(2)], [true, false, true]);
+    assert_eq!(ledger.saw(&map, edited(3), secs(1)), None, "known to be so");
+    run(&mut ledger, "acme/web", &[MAP], 4);
+    assert!(
+        ledger.leaves(&who, &map, now, 7, 2),
+        "it was right meanwhile"
+    );
+}
+
+#[test]
+fn a_place_is_watched_for_as_long_as_somebody_needs_it() {
+    let mut ledger = Ledger::default();
+    let place = || [Place::of_named(Some("flux"), "acme", "Secret")].into();
+    let (a, b) = (
+        Target::Kustomization(name("acme/a")),
+        Target::Source(name("acme/b")),
+    );
+    assert!(ledger.names(a.clone(), place()));
+    assert!(!ledger.names(b.clone(), place()) && !ledger.names(b.clone(), place()));
+    assert!(!ledger.forget(&a));
+    assert!(ledger.forget(&b));
+}
+
+#[test]
+fn a_job_that_is_gone_has_done_its_work_for_now() {
+    let mut ledger = Ledger::default();
+    let job = "acme_seed_batch_Job";
+    run(&mut ledger, "acme/web", &[job], 1);
+    let gone = Seen::Gone { version: Some(2) };
+    assert_eq!(ledger.saw(&id(job), gone, secs(1)), None);
+    let call = ledger.saw(&id(job), edited(3), secs(1));
+    assert_eq!(woken(call).as_deref(), Some("acme/web"));
+}

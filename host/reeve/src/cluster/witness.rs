@@ -1,0 +1,72 @@
+//! Who is told what a run does while it does it, and asked before it does what cannot be undone.
+
+use reeve_core::drift::Sight;
+use reeve_core::failure::Explained;
+use reeve_core::inventory::Inventory;
+use reeve_core::plan::{Planned, reports_drift};
+use serde_json::Value;
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// The objects of a stage are compared with the cluster.
+    Comparing {
+        /// How many.
+        objects: usize,
+    },
+    /// Those that differ are written.
+    Writing {
+        /// How many.
+        objects: usize,
+    },
+    /// What the next stage needs is not ready yet.
+    Waiting {
+        /// For which objects, as `Kind/name`.
+        subjects: Vec<String>,
+    },
+}
+
+/// Who must know what a run is about to do, before it does it.
+pub trait Witness: Send + Sync {
+    /// Called once, before the first write of a run that writes at all; the run goes on only when it returns Ok.
+    ///
+    /// `inventory` is everything the run may leave on the cluster: what it will apply and what it will prune. Once it is
+    /// recorded, a process killed between two writes orphans nothing.
+    fn before_first_write(
+        &self,
+        inventory: &Inventory,
+    ) -> impl Future<Output = Result<(), Explained>> + Send;
+
+    /// Called as the run proceeds; must not block.
+    fn progress(&self, progress: Progress);
+
+    /// An object is as it is wanted, and this is how a watch shows it.
+    fn stands(&self, _object: &Planned, _sight: Sight) {}
+
+    /// An object is another than it is wanted: whether it stays as it is.
+    fn leaves(&self, _object: &Planned, _difference: &Difference) -> bool {
+        false
+    }
+}
+
+/// What is another on the cluster than it is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The fields, as far as they are told; none: the object is not there.
+    pub fields: Vec<String>,
+    /// Whether the object itself asks to have that told and nothing else.
+    pub reported: bool,
+    /// How a watch shows it.
+    pub sight: Sight,
+}
+
+impl Difference {
+    /// Of these fields, between what is wanted and what is there.
+    pub(super) fn of(object: &Planned, live: Option<&Value>, fields: Vec<String>) -> Self {
+        Self {
+            fields,
+            reported: object.reports_drift() || live.is_some_and(reports_drift),
+            sight: live.map_or(Sight::GONE, Sight::of),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What a run finds that others have changed: put right, or left and told.
+//!
+//! Only what was wanted before just as it is now has been changed by others; anything else is a change in git, and is
+//! applied. What was wanted last is remembered for as long as the process leads. Before that is known again, the last run
+//! may have wanted exactly this, by its digest in the status.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reeve_api::kustomization::Kustomization;
+use reeve_api::name::NamespacedName;
+use reeve_api::reason::Reason;
+use reeve_core::drift::{Drifted, Sight};
+use reeve_core::inventory::Inventory;
+use reeve_core::plan::Planned;
+
+use super::{Prepared, Wanted};
+use crate::cluster::Difference;
+use crate::context::Context;
+use crate::controller::report;
+use crate::observe::drift::{self as observed, DriftResult};
+
+/// Looks at what differs in one run.
+pub(super) struct Observer {
+    ctx: Arc<Context>,
+    object: Arc<Kustomization>,
+    id: NamespacedName,
+    tenant: String,
+    /// Whether nothing of the Kustomization is put right.
+    reports: bool,
+    /// What was there after the last run, if that wanted exactly this.
+    before: Option<Inventory>,
+    news: Mutex<Vec<Drifted>>,
+}
+
+impl Observer {
+    pub(super) fn new(
+        ctx: &Arc<Context>,
+        object: &Arc<Kustomization>,
+        wanted: &Wanted,
+        prepared: &Prepared,
+    ) -> Self {
+        let same = is_what_was_applied(object, &prepared.digest);
+        Self {
+            ctx: Arc::clone(ctx),
+            object: Arc::clone(object),
+            id: wanted.spec.id.clone(),
+            tenant: wanted.tenant.name.to_string(),
+            reports: wanted.spec.reports_drift,
+            before: same.then(|| wanted.inventory.clone()),
+            news: Mutex::default(),
+        }
+    }
+
+    pub(super) fn stands(&self, object: &Planned, sight: Sight) {
+        self.ctx.drift.stands(&self.id, object, sight);
+    }
+
+    /// Whether the object stays as it is.
+    pub(super) fn leaves(&self, object: &Planned, difference: &Difference) -> bool {
+        if !self.is_by_others(object) {
+            return false;
+        }
+        let id = object.id();
+        let tell = |result| {
+            self.ctx.metrics.tell(&observed::Drifted {
+                tenant: &self.tenant,
+                id,
+                result,
+            });
+        };
+        if !self.reports && !difference.reported {
+            tell(DriftResult::Corrected);
+            return false;
+        }
+        let drifted = Drifted {
+            id: id.clone(),
+            fields: difference.fields.clone(),
+        };
+        let mut hash = DefaultHasher::new();
+        drifted.hash(&mut hash);
+        let drift = &self.ctx.drift;
+        if drift.leaves(&self.id, object, difference.sight, hash.finish()) {
+            tell(DriftResult::Reported);
+            let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+            news.push(drifted);
+        }
+        true
+    }
+
+    /// Tells what is new of what was left.
+    pub(super) fn tell(&self) {
+        let news = std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner));
+        report::drifted(&self.ctx, &self.object, &news);
+    }
+
+    fn is_by_others(&self, object: &Planned) -> bool {
+        match self.ctx.drift.wanted(&self.id, object.id()) {
+            Some(wanted) => wanted == object.digest(),
+            None => {
+                let before = self.before.as_ref();
+                before.is_some_and(|before| before.contains(object.id()))
+            }
+        }
+    }
+}
+
+/// Whether the last run applied all of exactly this, for exactly this spec.
+fn is_what_was_applied(object: &Kustomization, digest: &str) -> bool {
+    let Some(status) = &object.status else {
+        return false;
+    };
+    let (last, succeeded) = (status.history.first(), Reason::ReconciliationSucceeded);
+    let succeeded = succeeded.as_str();
+    status.observed_generation == object.metadata.generation
+        && last
+            .is_some_and(|last| last.digest == digest && last.last_reconciled_status == succeeded)
+}
