@@ -254,6 +254,13 @@ impl Ground {
             .await
     }
 
+    /// Whether what comes after the first stage may be written.
+    pub(super) async fn foresee(&self, wish: &Wish) -> Result<(), Explained> {
+        let planned = self.plan(wish, &Inventory::default()).await;
+        let (spec, plan) = planned.expect("the wish can be planned");
+        self.cluster.as_tenant(&spec).foresee(&plan).await
+    }
+
     /// Prunes what `before` has and `now` has not.
     pub(super) async fn prune(&self, before: &Wish, now: &Wish) -> Result<Pruned, PruneError> {
         let planned = async {

@@ -27,6 +27,7 @@ mod forge;
 mod functions;
 mod git;
 mod ground;
+mod halves;
 mod handover;
 mod health;
 mod ignored;

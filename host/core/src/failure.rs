@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use reeve_api::reason::Reason;
 
@@ -41,8 +42,10 @@ pub enum Turn {
     NextRevision,
     /// Ours: something that may pass by itself; again with backoff.
     Ours,
-    /// Nobody's in particular: again after the object's own retry interval.
+    /// Nobody's in particular: again after the object's own retry interval, or with backoff if it has none.
     Retry,
+    /// Nobody's: again after so long, since whoever refused it says when.
+    Later(Duration),
 }
 
 impl Turn {
@@ -50,9 +53,12 @@ impl Turn {
     pub fn stalls(self) -> bool {
         match self {
             Self::Owner | Self::OwnerOrPolicy => true,
-            Self::Source | Self::Dependency | Self::NextRevision | Self::Ours | Self::Retry => {
-                false
-            }
+            Self::Source
+            | Self::Dependency
+            | Self::NextRevision
+            | Self::Ours
+            | Self::Retry
+            | Self::Later(_) => false,
         }
     }
 }
@@ -201,6 +207,7 @@ mod tests {
             Turn::NextRevision,
             Turn::Ours,
             Turn::Retry,
+            Turn::Later(Duration::ZERO),
         ];
         assert!(stalls.iter().all(|turn| turn.stalls()));
         assert!(!waits.iter().any(|turn| turn.stalls()));

@@ -14,6 +14,9 @@ pub const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How far an interval may move either way, in thousandths: 5 %, so that objects made together don't come back together.
 /// A thousand objects with one interval of 5 min, 1 s each on 50 workers, would otherwise be a burst of 20 s every time.
 const JITTER_PERMILLE: u128 = 50;
+/// The same for the wait after a failure: 20 %, so that what failed together, as all does while an API server is away, does
+/// not come back together.
+const RETRY_PERMILLE: u128 = 200;
 
 /// The wait after the first failure that is ours to retry.
 pub const MIN_RETRY_DELAY: Duration = Duration::from_millis(750);
@@ -47,23 +50,28 @@ impl Next {
 
 /// `interval` moved by up to 5 % either way, as `spread` decides.
 pub fn jittered(interval: Duration, spread: u64) -> Duration {
-    let interval = interval.min(LONGEST);
-    let span = interval.as_nanos() * JITTER_PERMILLE / 1000;
+    moved(interval.min(LONGEST), JITTER_PERMILLE, spread)
+}
+
+/// How long to wait after the `failures`th failure in a row: 750 ms doubled each time, up to 15 min, moved by up to 20 %
+/// either way, as `spread` decides.
+pub fn backoff(failures: u32, spread: u64) -> Duration {
+    let doublings = failures.saturating_sub(1).min(31);
+    let wait = MIN_RETRY_DELAY
+        .saturating_mul(1 << doublings)
+        .min(MAX_RETRY_DELAY);
+    moved(wait, RETRY_PERMILLE, spread)
+}
+
+fn moved(wait: Duration, permille: u128, spread: u64) -> Duration {
+    let span = wait.as_nanos() * permille / 1000;
     if span == 0 {
-        return interval;
+        return wait;
     }
     // 0..=2*span, then shifted down by span
     let moved = u128::from(mix(spread)) % (2 * span + 1);
-    let nanos = interval.as_nanos() - span + moved;
+    let nanos = wait.as_nanos() - span + moved;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-}
-
-/// How long to wait after the `failures`th failure in a row: 750 ms doubled each time, up to 15 min.
-pub fn backoff(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(31);
-    MIN_RETRY_DELAY
-        .saturating_mul(1 << doublings)
-        .min(MAX_RETRY_DELAY)
 }
 
 /// Mixes all bits of a number (splitmix64's finisher), so that neighbours land far apart.
@@ -120,11 +128,24 @@ mod tests {
     }
 
     #[test]
-    fn failures_wait_longer_up_to_a_quarter_of_an_hour() {
-        let millis: Vec<_> = (0..6).map(|n| backoff(n).as_millis()).collect();
-        assert_eq!(millis, [750, 750, 1500, 3000, 6000, 12_000]);
-        assert_eq!(backoff(12), MAX_RETRY_DELAY);
-        assert_eq!(backoff(u32::MAX), MAX_RETRY_DELAY);
+    fn failures_wait_longer_up_to_a_quarter_of_an_hour_and_not_all_alike() {
+        let means = [750, 750, 1500, 3000, 6000, 12_000];
+        let means = means
+            .into_iter()
+            .zip(0..)
+            .chain([(900_000, 12), (900_000, u32::MAX)]);
+        for (mean, failures) in means {
+            let all: Vec<_> = (0..1000)
+                .map(|spread| backoff(failures, spread).as_millis())
+                .collect();
+            let (least, most) = (mean * 4 / 5, mean * 6 / 5);
+            assert!(
+                all.iter().all(|wait| (least..=most).contains(wait)),
+                "{failures}"
+            );
+            assert!(all.iter().any(|wait| *wait < mean * 17 / 20), "{failures}");
+            assert!(all.iter().any(|wait| *wait > mean * 23 / 20), "{failures}");
+        }
     }
 
     #[test]

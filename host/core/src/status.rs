@@ -61,8 +61,8 @@ pub struct Frame<'a> {
     pub now: Timestamp,
     /// `spec.interval`.
     pub interval: Duration,
-    /// `spec.retryInterval`, or the interval where the kind has none.
-    pub retry_interval: Duration,
+    /// `spec.retryInterval`, or the interval where the kind has none. None: it has one, and it is not set.
+    pub retry_interval: Option<Duration>,
     /// What spreads runs in time: any number that differs from object to object and run to run.
     pub spread: u64,
     /// What the last [`Told`] said to remember; the default after a restart.
@@ -72,7 +72,7 @@ pub struct Frame<'a> {
 /// What the shell keeps of an object between two runs, and loses at a restart without harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {
-    /// Failures in a row that were ours to retry.
+    /// Failures in a row that are tried again.
     pub failures: u32,
     /// When a failure was last told as an event.
     pub warned: Option<Timestamp>,
@@ -301,24 +301,38 @@ fn worth_a_warning(
 /// When to run after a failure. A watch wakes the object before that when what it waits for happens; the interval is the
 /// net under it.
 fn after(turn: Turn, failures: u32, frame: &Frame<'_>) -> Next {
+    let backoff = |most: Duration| {
+        let most = schedule::jittered(most, frame.spread);
+        schedule::backoff(failures, frame.spread).min(most)
+    };
     match turn {
         Turn::Owner => Next::Watch,
         Turn::OwnerOrPolicy | Turn::NextRevision => {
             Next::After(schedule::jittered(frame.interval, frame.spread))
         }
         Turn::Source | Turn::Dependency => Next::After(SOURCE_RETRY.min(frame.interval)),
-        Turn::Retry => Next::After(schedule::jittered(frame.retry_interval, frame.spread)),
-        Turn::Ours => Next::After(schedule::backoff(failures)),
+        Turn::Retry => Next::After(match frame.retry_interval {
+            Some(set) => schedule::jittered(set, frame.spread),
+            None => backoff(frame.interval),
+        }),
+        // What may pass by itself is not worth a long interval.
+        Turn::Ours => Next::After(backoff(frame.retry_interval.unwrap_or(Duration::MAX))),
+        Turn::Later(wait) => Next::After(wait),
     }
 }
 
-/// What to remember after a failure that was, or wasn't, told as an event. Only failures that are ours to retry add up.
+/// What to remember after a failure that was, or wasn't, told as an event. Only failures that are tried again add up.
 fn remember_failure(frame: &Frame<'_>, turn: Turn, warned: bool) -> Memory {
+    let before = frame.memory.failures;
     Memory {
-        failures: if turn == Turn::Ours {
-            frame.memory.failures.saturating_add(1)
-        } else {
-            0
+        failures: match turn {
+            Turn::Ours | Turn::Retry => before.saturating_add(1),
+            Turn::Later(_) => before,
+            Turn::Owner
+            | Turn::OwnerOrPolicy
+            | Turn::Source
+            | Turn::Dependency
+            | Turn::NextRevision => 0,
         },
         warned: if warned {
             Some(frame.now)

@@ -118,6 +118,18 @@ pub(super) fn passed(page: &mut Page<'_>, done: &Applied, new_revision: bool) ->
     ))
 }
 
+/// What has been waited for has failed for a while: tried again soon, it would never be seen to have.
+pub(super) fn unhurried<'f>(frame: &Frame<'f>, reason: Reason) -> Frame<'f> {
+    let retry_interval = match reason {
+        Reason::HealthCheckFailed => frame.retry_interval.or(Some(frame.interval)),
+        _ => frame.retry_interval,
+    };
+    Frame {
+        retry_interval,
+        ..*frame
+    }
+}
+
 /// Says of a run that stopped that what it applied is not healthy; a wait that it put an end to is over.
 pub(super) fn unhealthy(page: &mut Page<'_>, reason: Reason, why: Option<&str>) {
     if let Some(why) = why {

@@ -354,7 +354,11 @@ fn failed(
         });
     }
     let memory = remember_failure(frame, why.turn, warn);
-    let next = after(why.turn, memory.failures, frame);
+    let next = after(
+        why.turn,
+        memory.failures,
+        &health::unhurried(frame, why.reason),
+    );
     Told {
         status,
         events,

@@ -247,7 +247,7 @@ mod tests {
             requested_at: None,
             now: Timestamp::UNIX_EPOCH,
             interval: Duration::MAX,
-            retry_interval: Duration::MAX,
+            retry_interval: Some(Duration::MAX),
             spread: 0,
             memory: Memory::default(),
         };
@@ -320,7 +320,7 @@ mod tests {
                 requested_at: None,
                 now: now.parse().unwrap(),
                 interval: Duration::MAX,
-                retry_interval: Duration::MAX,
+                retry_interval: Some(Duration::MAX),
                 spread: 0,
                 memory: Memory::default(),
             };

@@ -33,7 +33,7 @@ fn frame<'a>(minute: i64, memory: Memory) -> Frame<'a> {
         requested_at: None,
         now: at(minute),
         interval: 10 * MINUTE,
-        retry_interval: 2 * MINUTE,
+        retry_interval: Some(2 * MINUTE),
         spread: 0,
         memory,
     }
@@ -356,6 +356,67 @@ fn a_kustomization_that_fails_says_whose_turn_it_is() {
     }
     k.run("it goes well again", 18, &applied(NEW, vec![]));
     k.story.compare();
+}
+
+#[test]
+fn what_is_tried_again_waits_longer_each_time_unless_a_retry_interval_says_how_long() {
+    let waits = |reason, turn, retry_interval: Option<Duration>| {
+        let mut k = Kustomization::new("");
+        let mut waits = Vec::new();
+        for minute in 0..20 {
+            let why = Explained::new(reason, turn, "no");
+            let frame = Frame {
+                retry_interval,
+                ..frame(minute, k.memory)
+            };
+            let outcome = failed(why, Some(NEW));
+            let told = tell_kustomization(&k.status, &frame, MINUTE, &outcome);
+            (k.status, k.memory) = (told.status, told.memory);
+            let Next::After(wait) = told.next else {
+                unreachable!()
+            };
+            waits.push(wait.as_secs());
+        }
+        (waits[0], waits[3], waits[19])
+    };
+    let failed = Reason::ReconciliationFailed;
+    let about = |wait: Duration, second| {
+        let off = wait.as_secs() / 5 + 1;
+        (wait.as_secs() - off.min(wait.as_secs())..=wait.as_secs() + off).contains(&second)
+    };
+    let (ten, hour) = (10 * MINUTE, 60 * MINUTE);
+    for (reason, turn, set, want) in [
+        (failed, Turn::Retry, None, [MINUTE / 80, MINUTE / 10, ten]),
+        (failed, Turn::Retry, Some(hour), [hour, hour, hour]),
+        (
+            failed,
+            Turn::Ours,
+            None,
+            [MINUTE / 80, MINUTE / 10, 15 * MINUTE],
+        ),
+        (
+            failed,
+            Turn::Ours,
+            Some(MINUTE),
+            [MINUTE / 80, MINUTE / 10, MINUTE],
+        ),
+        (failed, Turn::Later(ten), Some(hour), [ten, ten, ten]),
+        (
+            Reason::HealthCheckFailed,
+            Turn::Retry,
+            None,
+            [ten, ten, ten],
+        ),
+    ] {
+        let (first, fourth, last) = waits(reason, turn, set);
+        let all = [first, fourth, last].into_iter().zip(want);
+        for (wait, want) in all {
+            assert!(
+                about(want, wait),
+                "{turn:?} {set:?}: {wait} s, not {want:?}"
+            );
+        }
+    }
 }
 
 /// What waits for its health since then, after this was done.

@@ -76,8 +76,8 @@ pub enum ApplyError {
         /// What was done before.
         done: Applied,
     },
-    /// What was about to be written could not be recorded, so nothing was written.
-    #[error("recording the inventory before the first write failed: {source}")]
+    /// The witness said no before the first write, so nothing was written.
+    #[error("{source}")]
     Unrecorded {
         /// Why not.
         source: Explained,
@@ -198,7 +198,9 @@ impl TenantClient {
             done,
         };
         for stage in plan.stages() {
-            self.apply_stage(stage, &mut run).await?;
+            if let Err(why) = self.apply_stage(stage, &mut run).await {
+                return Err(self.with_rights(plan, why).await);
+            }
         }
         Ok(run.done)
     }
@@ -310,6 +312,7 @@ impl TenantClient {
             (Err(why), Some(live)) if self.may_recreate(&why, wanted, live) => {
                 let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
                 let uid = uid.unwrap_or_default().to_owned();
+                self.rehearse_delete(&at, &uid).await?;
                 let fields = vec!["what cannot be changed".to_owned()];
                 return Ok(differs(First::Delete(uid), fields));
             }

@@ -9,6 +9,7 @@ use reeve_api::reason::Reason;
 use reeve_core::failure::{Explain, Turn};
 
 use super::refusal::{Attempt, CallError, Cause, MESSAGE_LIMIT, clipped};
+use super::rights::Lacking;
 
 /// One object that could not be read, applied or deleted, told as Flux tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +111,7 @@ impl ObjectError {
         self.subject.rsplit('/').next().unwrap_or_default()
     }
 
-    fn is_by_rbac(&self) -> bool {
+    pub(super) fn is_by_rbac(&self) -> bool {
         matches!(&*self.source, CallError::Refused(refusal) if refusal.message.contains(" cannot "))
     }
 }
@@ -153,35 +154,56 @@ impl std::error::Error for ObjectError {}
 /// How many failing objects are named.
 const NAMED: usize = 10;
 
+/// How many kinds of advice are given.
+const ADVICE: usize = 3;
+
 /// The objects of a run that failed, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failures(Vec<ObjectError>);
+pub struct Failures {
+    each: Vec<ObjectError>,
+    /// All that the account has no right to of what the whole run does, once that was asked for.
+    lacking: Lacking,
+}
 
 impl Failures {
     /// None if there is nothing to tell.
     pub(super) fn of(failures: Vec<ObjectError>) -> Option<Self> {
-        (!failures.is_empty()).then_some(Self(failures))
+        (!failures.is_empty()).then(|| Self {
+            each: failures,
+            lacking: Lacking::default(),
+        })
+    }
+
+    /// The same with all that the account has no right to.
+    pub(super) fn for_lack_of(self, lacking: Lacking) -> Self {
+        Self { lacking, ..self }
     }
 
     /// Whether any was refused since the account has no right to it.
     pub fn are_by_rbac(&self) -> bool {
         let forbidden = |one: &ObjectError| one.source.cause() == Cause::Forbidden;
-        self.0.iter().any(|one| forbidden(one) && one.is_by_rbac())
+        self.each
+            .iter()
+            .any(|one| forbidden(one) && one.is_by_rbac())
     }
 
     /// Each of them.
     pub fn each(&self) -> &[ObjectError] {
-        &self.0
+        &self.each
     }
 
-    /// The soonest turn of all: what may pass by itself is tried again before the owner is waited for.
+    /// The soonest turn of all: what may pass by itself is tried again before the owner is waited for, but not before the
+    /// API server wants to be asked again.
     pub(super) fn turn(&self) -> Turn {
-        let has = |turn| {
-            self.0
-                .iter()
-                .any(|failure| failure.source.turn_over_object() == turn)
-        };
-        if has(Turn::Ours) {
+        let turns = || self.each.iter().map(|one| one.source.turn_over_object());
+        let later = turns().filter_map(|turn| match turn {
+            Turn::Later(wait) => Some(wait),
+            _ => None,
+        });
+        let has = |turn| turns().any(|one| one == turn);
+        if let Some(wait) = later.max() {
+            Turn::Later(wait)
+        } else if has(Turn::Ours) {
             Turn::Ours
         } else if has(Turn::Retry) {
             Turn::Retry
@@ -190,20 +212,33 @@ impl Failures {
         }
     }
 
+    /// What to do about all of them: each advice once.
     pub(super) fn hint(&self) -> Option<String> {
-        self.0.iter().find_map(ObjectError::hint)
+        let mut told: Vec<String> = self.lacking.hint().into_iter().collect();
+        let known = !told.is_empty();
+        for one in &self.each {
+            let said = known && one.is_by_rbac();
+            if let Some(hint) = one.hint().filter(|hint| !said && !told.contains(hint)) {
+                told.push(hint);
+            }
+        }
+        told.truncate(ADVICE);
+        (!told.is_empty()).then(|| told.join("; "))
     }
 }
 
 impl fmt::Display for Failures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (nth, failure) in self.0.iter().take(NAMED).enumerate() {
+        if !self.lacking.is_empty() {
+            writeln!(f, "{}", self.lacking)?;
+        }
+        for (nth, failure) in self.each.iter().take(NAMED).enumerate() {
             if nth > 0 {
                 f.write_str("\n")?;
             }
             write!(f, "{failure}")?;
         }
-        match self.0.len().saturating_sub(NAMED) {
+        match self.each.len().saturating_sub(NAMED) {
             0 => Ok(()),
             more => write!(f, "\nand {more} more objects failed"),
         }

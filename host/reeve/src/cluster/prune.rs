@@ -8,8 +8,9 @@ use super::apply::{Action, Applied};
 use super::compare;
 use super::error::{Failures, ObjectError};
 use super::refusal::Attempt;
-use super::tenant_client::TenantClient;
-use super::until::Until;
+use super::tenant_client::{Located, TenantClient};
+use super::until::{Cut, Until};
+use futures::StreamExt as _;
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explain, Explained, Turn};
 use reeve_core::inventory::{Entry, Inventory};
@@ -122,7 +123,55 @@ impl Explain for PruneError {
     }
 }
 
+/// Whether it is done, or only asked what would come of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    Done,
+    Rehearsed,
+}
+
 impl TenantClient {
+    /// Asks whether all that the plan deletes may be deleted, several at a time, and deletes nothing.
+    pub async fn rehearse_prune(
+        &self,
+        plan: &Plan<Admitted>,
+        until: impl Into<Until>,
+    ) -> Result<(), PruneError> {
+        let until = until.into();
+        let trying: Vec<_> = plan
+            .prune()
+            .iter()
+            .map(|entry| self.delete(entry, Deed::Rehearsed))
+            .collect();
+        let tried = futures::stream::iter(trying)
+            .buffered(self.concurrency)
+            .collect::<Vec<_>>();
+        let (done, left) = (Applied::default(), plan.prune().iter().cloned().collect());
+        let tried = match until.hold(tried).await {
+            Ok(tried) => tried,
+            Err(Cut::Late) => return Err(PruneError::Deadline { done, left }),
+            Err(Cut::Superseded) => return Err(PruneError::Superseded { done, left }),
+        };
+        let failed = tried.into_iter().filter_map(Result::err).collect();
+        let Some(failures) = Failures::of(failed) else {
+            return Ok(());
+        };
+        let why = PruneError::Refused {
+            failures,
+            done,
+            left,
+        };
+        Err(self.with_rights_to_prune(plan, why).await)
+    }
+
+    /// Asks whether this very object could be deleted.
+    pub(super) async fn rehearse_delete(&self, at: &Located, uid: &str) -> Result<(), ObjectError> {
+        let asked = self.wire.rehearse_delete(&at.address, uid).await;
+        asked
+            .map(drop)
+            .map_err(|why| self.failed(at, Attempt::Delete, why))
+    }
+
     /// Deletes what the plan says is no longer wanted, in its order; dependents go in the background.
     pub async fn prune(
         &self,
@@ -140,7 +189,8 @@ impl TenantClient {
                 entries.for_each(|entry| left.insert(entry.clone()));
                 return Err(PruneError::Superseded { done, left });
             }
-            match tokio::time::timeout_at(until.deadline, self.delete(entry)).await {
+            let deleting = self.delete(entry, Deed::Done);
+            match tokio::time::timeout_at(until.deadline, deleting).await {
                 Ok(Ok(action)) => done.entries.push((entry.id.clone(), action)),
                 Ok(Err(why)) => {
                     failed.push(why);
@@ -165,13 +215,13 @@ impl TenantClient {
         }
     }
 
-    async fn delete(&self, entry: &Entry) -> Result<Action, ObjectError> {
-        match self.delete_known(entry).await {
+    async fn delete(&self, entry: &Entry, deed: Deed) -> Result<Action, ObjectError> {
+        match self.delete_known(entry, deed).await {
             // Its kind went away since the last listing, and it with its kind: look once more.
             Err(why) if why.is_unserved() || why.is_elsewhere() => {
                 let listed = self.discovery.refresh(Instant::now()).await;
                 listed.map_err(|why| self.unlocated(&entry.id, why))?;
-                match self.delete_known(entry).await {
+                match self.delete_known(entry, deed).await {
                     // What the kind is now was just asked: no object of it can have this id, so it is gone with the
                     // definition that it was of.
                     Err(why) if why.is_elsewhere() => Ok(Action::Deleted),
@@ -182,7 +232,7 @@ impl TenantClient {
         }
     }
 
-    async fn delete_known(&self, entry: &Entry) -> Result<Action, ObjectError> {
+    async fn delete_known(&self, entry: &Entry, deed: Deed) -> Result<Action, ObjectError> {
         // The version it was applied in may not be served any more; any other shows the same object.
         let at = match self.locate(&entry.id, Some(&entry.version)).await? {
             Some(at) => Some(at),
@@ -204,7 +254,11 @@ impl TenantClient {
             .pointer("/metadata/uid")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        match self.wire.delete(&at.address, uid).await {
+        let deleted = match deed {
+            Deed::Done => self.wire.delete(&at.address, uid).await,
+            Deed::Rehearsed => self.wire.rehearse_delete(&at.address, uid).await,
+        };
+        match deleted {
             Ok(_) => Ok(Action::Deleted),
             // Somebody deleted it and made another under its name since we looked: not ours any more.
             Err(why) if why.is_another_object() => Ok(Action::Skipped),

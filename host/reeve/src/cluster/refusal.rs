@@ -83,6 +83,9 @@ pub enum CallError {
     /// It has just started, and may not have read its roles yet.
     #[error("the API server has just started, and refuses: {0}")]
     Waking(Box<Refusal>),
+    /// It has asked this account to come again later: nothing was sent.
+    #[error("the API server has asked this account to wait for {0:?} more")]
+    Throttled(Duration),
     /// It did not answer in time.
     #[error("the API server did not answer within {0:?}")]
     Slow(Duration),
@@ -124,7 +127,7 @@ impl Explain for CallError {
 
     fn turn(&self) -> Turn {
         // Only the controller's own calls are told like this: whatever is wrong with them, a tenant can't mend it.
-        Turn::Ours
+        self.later().unwrap_or(Turn::Ours)
     }
 }
 
@@ -240,6 +243,7 @@ impl CallError {
             Self::UnknownKind { .. } => Cause::UnknownKind,
             Self::Slow(_)
             | Self::Waking(_)
+            | Self::Throttled(_)
             | Self::Unreachable(_)
             | Self::Garbled(_)
             | Self::UnknownGroup(_)
@@ -259,6 +263,7 @@ impl CallError {
             }
             Self::Unreachable(_) | Self::Waking(_) => true,
             Self::Slow(_)
+            | Self::Throttled(_)
             | Self::TooLarge(_)
             | Self::Garbled(_)
             | Self::Name(_)
@@ -272,6 +277,20 @@ impl CallError {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refusal) => refusal.retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether the account has asked for more than it may now.
+    pub(super) fn is_throttling(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.code == 429)
+    }
+
+    /// When the API server says when.
+    fn later(&self) -> Option<Turn> {
+        match self {
+            Self::Throttled(left) => Some(Turn::Later(*left)),
+            Self::Refused(_) => self.retry_after().map(Turn::Later),
             _ => None,
         }
     }
@@ -302,7 +321,9 @@ impl CallError {
             | Cause::UnknownKind => Turn::Retry,
             Cause::Immutable | Cause::Invalid | Cause::TooLarge => Turn::NextRevision,
             // Somebody wrote in between: soon again.
-            Cause::Conflict | Cause::Unauthorized | Cause::Unavailable => Turn::Ours,
+            Cause::Conflict | Cause::Unauthorized | Cause::Unavailable => {
+                self.later().unwrap_or(Turn::Ours)
+            }
         }
     }
 

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::connection::{TooLarge, TooSlow};
 use super::leash::Leash;
 use super::refusal::{Attempt, CallError, Refusal};
+use super::throttle::{self, Throttle};
 
 /// A way to the API server as one identity.
 #[derive(Clone)]
@@ -30,6 +31,7 @@ pub(super) struct Wire {
     leash: Leash,
     /// When anything over this connection last found no API server.
     lost: Arc<Mutex<Option<Instant>>>,
+    throttle: Throttle,
 }
 
 /// The longest pause between two tries, unless the API server asks for a longer one.
@@ -79,6 +81,7 @@ impl Wire {
             retry_for,
             leash,
             lost: Arc::default(),
+            throttle: Throttle::default(),
         }
     }
 
@@ -90,10 +93,11 @@ impl Wire {
         }
     }
 
-    /// The same identity, whoever leads: for what must be written without a lease.
+    /// The same identity, whoever leads and however busy the rest of us is: for what must be written without a lease.
     pub(super) fn unleashed(&self) -> Self {
         Self {
             leash: Leash::default(),
+            throttle: Throttle::default(),
             ..self.clone()
         }
     }
@@ -157,8 +161,23 @@ impl Wire {
 
     /// Deletes exactly the object with that uid; its dependents go in the background. False: it was gone already.
     pub(super) async fn delete(&self, at: &Address, uid: &str) -> Result<bool, CallError> {
+        self.remove(at, uid, &[]).await
+    }
+
+    /// Asks whether that would be refused, and deletes nothing.
+    pub(super) async fn rehearse_delete(&self, at: &Address, uid: &str) -> Result<bool, CallError> {
+        match self.remove(at, uid, &["All"]).await {
+            // A webhook that cannot be asked without an effect: only the deletion itself will show.
+            Err(CallError::Refused(why)) if why.message.contains("does not support dry run") => {
+                Ok(true)
+            }
+            told => told,
+        }
+    }
+
+    async fn remove(&self, at: &Address, uid: &str, dry_run: &[&str]) -> Result<bool, CallError> {
         let options = serde_json::json!({
-            "kind": "DeleteOptions", "apiVersion": "v1",
+            "kind": "DeleteOptions", "apiVersion": "v1", "dryRun": dry_run,
             "propagationPolicy": "Background", "preconditions": {"uid": uid},
         });
         let request = Request::delete(at.path()?)
@@ -227,6 +246,13 @@ impl Wire {
             if head.method != Method::GET && !self.leash.lets() {
                 return Err(CallError::NotLeading);
             }
+            if let Some(left) = self.throttle.left(self.user.as_ref()) {
+                if left > throttle::PATIENCE || Instant::now() + left > give_up {
+                    return Err(CallError::Throttled(left));
+                }
+                tokio::time::sleep(left).await;
+                continue;
+            }
             let mut again = Request::new(kube::client::Body::from(body.clone()));
             *again.method_mut() = head.method.clone();
             *again.uri_mut() = head.uri.clone();
@@ -241,7 +267,14 @@ impl Wire {
             if matches!(why, CallError::Unreachable(_)) {
                 *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             }
-            let wait = why.retry_after().unwrap_or_default().max(pause);
+            let asked = why.retry_after().unwrap_or_default();
+            if why.is_throttling() {
+                self.throttle.asked(self.user.as_ref(), asked);
+            }
+            if asked > throttle::PATIENCE {
+                return Err(why);
+            }
+            let wait = asked.max(pause);
             let repeatable = matches!(head.method, Method::GET | Method::PATCH | Method::DELETE);
             if !(repeatable && why.is_transient()) || Instant::now() + wait > give_up {
                 return Err(why);
@@ -356,7 +389,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .ok()?
         .parse()
         .ok()?;
-    Some(Duration::from_secs(seconds))
+    Some(Duration::from_secs(seconds).min(throttle::LONGEST))
 }
 
 fn parse(body: &[u8]) -> Result<Value, CallError> {
@@ -447,6 +480,8 @@ fn refusal(
 
 #[cfg(test)]
 mod tests {
+    use reeve_core::failure::Turn;
+
     use super::*;
 
     #[test]
@@ -465,6 +500,67 @@ mod tests {
             .map(|(k, v)| (k.as_str(), v.clone()))
             .collect();
         assert_eq!(left, [("impersonate-user", deployer)]);
+    }
+
+    /// An API server that turns `busy` away so many times, and writes down who asked.
+    fn answering(
+        busy: &'static str,
+        retry_after: &'static str,
+        times: usize,
+    ) -> (Wire, Arc<Mutex<Vec<String>>>) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            let user = request.headers().get("impersonate-user");
+            let user = user.map_or("", |user| user.to_str().unwrap()).to_owned();
+            let mut seen = seen.lock().unwrap();
+            let before = seen.iter().filter(|one| **one == user).count();
+            let answer = match user == busy && before < times {
+                true => http::Response::builder()
+                    .status(429)
+                    .header("retry-after", retry_after),
+                false => http::Response::builder().status(200),
+            };
+            seen.push(user);
+            let body = kube::client::Body::from(b"{}".to_vec());
+            std::future::ready(Ok::<_, tower::BoxError>(answer.body(body).unwrap()))
+        });
+        let client = kube::Client::new(service, "default");
+        let patience = Duration::from_secs(8);
+        (Wire::own(client, patience, Leash::default()), asked)
+    }
+
+    #[tokio::test]
+    async fn who_is_told_to_come_again_much_later_holds_nobody_and_sends_nothing_until_then() {
+        let (wire, asked) = answering("slow", "30", usize::MAX);
+        let acting = |user: &'static str| wire.acting_as(HeaderValue::from_static(user));
+        let (slow, quick) = (acting("slow"), acting("quick"));
+        let begun = Instant::now();
+        let why = slow.read("/x", "*/*").await.unwrap_err();
+        assert_eq!(why.turn_over_object(), Turn::Later(Duration::from_secs(30)));
+        for _ in 0..3 {
+            let why = slow.read("/x", "*/*").await.unwrap_err();
+            assert!(matches!(why, CallError::Throttled(_)), "{why}");
+            let turn = why.turn_over_object();
+            assert!(
+                matches!(turn, Turn::Later(left) if left.as_secs() >= 28),
+                "{turn:?}"
+            );
+        }
+        quick.read("/x", "*/*").await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(2), "nobody was held");
+        assert_eq!(*asked.lock().unwrap(), ["slow", "quick"]);
+    }
+
+    #[tokio::test]
+    async fn who_is_told_to_come_again_soon_waits_where_it_is_and_comes_once() {
+        let (wire, asked) = answering("busy", "1", 1);
+        let busy = wire.acting_as(HeaderValue::from_static("busy"));
+        let begun = Instant::now();
+        let all = futures::future::join_all((0..5).map(|_| busy.read("/x", "*/*"))).await;
+        assert!(all.iter().all(Result::is_ok), "{all:?}");
+        assert!(begun.elapsed() >= Duration::from_secs(1));
+        assert_eq!(asked.lock().unwrap().len(), 6, "one was turned away");
     }
 
     #[test]

@@ -377,7 +377,7 @@ async fn apply(
     progress: &Announced<KustomizationProgress>,
 ) -> Result<KustomizationOutcome, Box<Failed>> {
     let (spec, plan) = (&wanted.spec, &prepared.plan);
-    if let Some(why) = caution::adoption(ctx, wanted, plan, until).await {
+    if let Some(why) = caution::refusal(ctx, wanted, &prepared, until).await {
         return Err(Box::new(Failed {
             attempted: Some(wanted.stored.artifact.revision.to_string()),
             digest: Some(prepared.digest.clone()),
@@ -413,7 +413,7 @@ async fn write(
     let (plan, digest, from) = (&prepared.plan, &prepared.digest, &prepared.from);
     let revision = wanted.stored.artifact.revision.to_string();
     let client = ctx.cluster.as_tenant(&wanted.spec);
-    let recorder = Recorder::new(ctx, object, run, wanted, prepared);
+    let recorder = Recorder::new(ctx, object, run, wanted, prepared, &client);
     let stopped = |why: Explained, changes: Vec<Change>, inventory: Inventory| {
         Box::new(Failed {
             attempted: Some(revision.clone()),

@@ -23,7 +23,7 @@ use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
 use reeve_core::admit::{self, Answers, Denied, Rules};
 use reeve_core::depend;
-use reeve_core::failure::{Explained, chain};
+use reeve_core::failure::{Explain as _, Explained, Turn, chain};
 use reeve_core::index::Target;
 use reeve_core::inventory::{self, Inventory};
 use reeve_core::plugin::PluginId;
@@ -82,10 +82,8 @@ pub(super) async fn kustomization(
     let previous = object.status.clone().unwrap_or_default();
     let wanted = &object.spec;
     let interval = wanted.interval.get();
-    let retry = wanted
-        .retry_interval
-        .as_ref()
-        .map_or(interval, reeve_api::duration::Duration::get);
+    let retry = wanted.retry_interval.as_ref();
+    let retry = retry.map(reeve_api::duration::Duration::get);
     let timeout = spec::timeout(wanted);
     let frame = run.frame(ctx, interval, retry);
     let told = status::tell_kustomization(&previous, &frame, timeout, &outcome);
@@ -446,7 +444,10 @@ async fn finish<K: Reported>(
                 error = chain(&why),
                 "writing the status failed, the run is made again"
             );
-            next = Next::After(WRITE_AGAIN);
+            next = Next::After(match why.turn() {
+                Turn::Later(wait) => wait.max(WRITE_AGAIN),
+                _ => WRITE_AGAIN,
+            });
         }
     }
     let after = match next {

@@ -244,5 +244,9 @@ fn one_passing_fault_among_lasting_ones_is_tried_again_soon() {
     };
     assert_eq!(turn(&[&lasting]), Turn::NextRevision);
     assert_eq!(turn(&[&lasting, &passing]), Turn::Ours);
+    let (soon, late) = (Duration::from_secs(3), Duration::from_secs(9));
+    let [soon, late] = [soon, late].map(|wait| on("C/c", CallError::Throttled(wait)));
+    let later = Turn::Later(Duration::from_secs(9));
+    assert_eq!(turn(&[&soon, &passing, &late, &lasting]), later);
     assert!(Failures::of(Vec::new()).is_none());
 }

@@ -9,7 +9,7 @@ use reeve_core::failure::Explained;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Admitted, Plan};
 
-use super::{Prepared, Wanted};
+use super::{Prepared, Wanted, explained};
 use crate::cluster::{Applied, PruneError, Pruned, TenantClient, Until};
 use crate::context::Context;
 
@@ -38,8 +38,21 @@ pub(super) fn judge(
     }
 }
 
-/// Why nothing is written yet, where what would be taken over is to be told first.
-pub(super) async fn adoption(
+/// Why nothing is written: what would be taken over is to be told first, or what is to be deleted may not be.
+pub(super) async fn refusal(
+    ctx: &Context,
+    wanted: &Wanted,
+    prepared: &Prepared,
+    until: &Until,
+) -> Option<Explained> {
+    match adoption(ctx, wanted, &prepared.plan, until).await {
+        None => undeletable(ctx, wanted, prepared, until).await,
+        told => told,
+    }
+}
+
+/// Where what would be taken over is to be told first.
+async fn adoption(
     ctx: &Context,
     wanted: &Wanted,
     plan: &Plan<Admitted>,
@@ -58,6 +71,22 @@ pub(super) async fn adoption(
         Ok(foreign) => Some(adoption::report(&foreign)),
         Err(why) => Some(Explained::of(&why)),
     }
+}
+
+/// Why what is to be deleted may not be. Not what is on hold.
+async fn undeletable(
+    ctx: &Context,
+    wanted: &Wanted,
+    prepared: &Prepared,
+    until: &Until,
+) -> Option<Explained> {
+    if prepared.hold.is_some() || prepared.plan.prune().is_empty() {
+        return None;
+    }
+    let client = ctx.cluster.as_tenant(&wanted.spec);
+    let tried = client.rehearse_prune(&prepared.plan, until.clone()).await;
+    let why = tried.err()?;
+    Some(explained(ctx, wanted, &why, why.failures()).await)
 }
 
 /// Prunes, unless that is on hold.

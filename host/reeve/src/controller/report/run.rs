@@ -73,13 +73,18 @@ impl Run {
     }
 
     /// What its story is told from.
-    pub(super) fn frame(&self, ctx: &Context, interval: Duration, retry: Duration) -> Frame<'_> {
+    pub(super) fn frame(
+        &self,
+        ctx: &Context,
+        interval: Duration,
+        retry: impl Into<Option<Duration>>,
+    ) -> Frame<'_> {
         Frame {
             generation: self.generation,
             requested_at: self.requested_at.as_deref(),
             now: ctx.clock.now(),
             interval,
-            retry_interval: retry,
+            retry_interval: retry.into(),
             spread: self.spread,
             memory: self.memory,
         }
