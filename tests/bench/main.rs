@@ -2,9 +2,11 @@
 //!
 //! `bench push` is the whole road on a real cluster, `bench render` the engine beside the real kustomize,
 //! `bench plugins` the sandbox, `bench policies` the rules beside OPA, `bench neighbours` what bad plugins cost others,
-//! `bench drift` what changes by hand come to; without a name all run. Nothing here fails for being slow: who reads the table judges.
+//! `bench drift` what changes by hand come to, `bench fair` what a tenant whose everything hangs or fails costs others; without
+//! a name all run. Nothing here fails for being slow: who reads the table judges.
 
 mod drift;
+mod fair;
 mod floor;
 mod judged;
 mod neighbours;
@@ -49,6 +51,8 @@ enum What {
     Neighbours,
     /// From a change by hand to the object as it was
     Drift,
+    /// What a tenant waits longer beside one with 500 Kustomizations that hang or fail
+    Fair,
 }
 
 fn main() -> ExitCode {
@@ -88,6 +92,9 @@ fn bench(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(What::Drift) {
         scenario::runtime().block_on(drift::bench())?;
+    }
+    if wanted(What::Fair) {
+        scenario::runtime().block_on(fair::bench())?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 
 pub mod binaries;
 pub mod controller;
+pub mod crowd;
 pub mod git;
 pub mod gitea;
 pub mod guest;

@@ -234,6 +234,15 @@ impl NamespacedName {
             name: ObjectName::new(name)?,
         })
     }
+
+    /// The id that is not after any other of the namespace.
+    #[must_use]
+    pub fn first_of(namespace: &NamespaceName) -> Self {
+        Self {
+            namespace: namespace.clone(),
+            name: ObjectName(Cow::Borrowed("0")),
+        }
+    }
 }
 
 impl fmt::Display for NamespacedName {
@@ -281,6 +290,24 @@ mod tests {
         assert!(NamespaceName::new(too_long).is_err() && NamespaceName::new("a.b").is_err());
         assert!(ObjectName::new("a.b").is_ok() && ObjectName::new(longest.clone()).is_ok());
         assert!(ObjectName::new(longest + "a").is_err());
+    }
+
+    #[test]
+    fn no_name_of_a_namespace_is_before_its_first() {
+        let first = NamespacedName::first_of(&NamespaceName::new("b").unwrap());
+        for (text, after) in [
+            ("b/0", true),
+            ("b/0.a", true),
+            ("b/a", true),
+            ("a/z", false),
+        ] {
+            assert_eq!(
+                text.parse::<NamespacedName>().unwrap() >= first,
+                after,
+                "{text}"
+            );
+        }
+        assert!(first < "b-2/0".parse().unwrap());
     }
 
     #[test]

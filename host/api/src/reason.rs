@@ -156,6 +156,8 @@ reasons! {
     HealthCheckFailed => "HealthCheckFailed",
     /// A newer revision ended the health check.
     HealthCheckCanceled => "HealthCheckCanceled",
+    /// The tenant has used up what it may use of what all tenants share.
+    QuotaExceeded => "QuotaExceeded",
     // a webhook
     /// The Secret with the token, or its key, does not exist.
     TokenNotFound => "TokenNotFound",

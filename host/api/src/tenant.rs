@@ -75,6 +75,42 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
     pub plugin_hosts: Vec<String>,
+    /// Weight is how much of the controller's time the tenant gets while others want it too: one of weight 3 gets three
+    /// times as much as one of weight 1. Defaults to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub weight: Option<i32>,
+    /// Limits are the most that the tenant's Kustomizations may use of what all tenants share, all of them together. What is
+    /// not named here is what the flags of the controller say, and without a flag as much as it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+}
+
+/// Limits are the most that all Kustomizations of a tenant may use together. A rate that is used up is waited for, and
+/// nothing is lost meanwhile; a number that is reached is reached until something of it is given back.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// ReconcilesPerMinute is how many runs may begin in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub reconciles_per_minute: Option<i64>,
+    /// RenderMillisecondsPerMinute is for how many milliseconds of a minute manifests may be built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub render_milliseconds_per_minute: Option<i64>,
+    /// WritesPerMinute is how many objects may be created, changed and deleted in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub writes_per_minute: Option<i64>,
+    /// Objects is how many objects may be applied in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub objects: Option<i64>,
+    /// Kustomizations is how many Kustomizations are worked on: the oldest ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub kustomizations: Option<i64>,
 }
 
 /// The account that Flux's multi-tenancy guides give to a tenant.

@@ -19,6 +19,7 @@ pub mod ownership;
 pub mod plan;
 pub mod plugin;
 pub mod policy;
+pub mod quota;
 pub mod rego;
 pub mod remote;
 pub mod render;

@@ -101,6 +101,8 @@ mod tests {
                 project: None,
                 remote_bases: read(patterns),
                 service_account: account(),
+                weight: Default::default(),
+                limits: Default::default(),
             }),
         };
         let wanted = Wanted {

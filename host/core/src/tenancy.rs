@@ -11,6 +11,7 @@ use reeve_api::name::{
     NamespaceName, NamespacedName, ObjectName, RemotePattern, ServiceAccountName, TenantName,
 };
 use reeve_api::reason::Reason;
+use reeve_api::tenant::Limits;
 
 use crate::failure::{Explained, Failure, Turn};
 use crate::spec::SourceRef;
@@ -70,6 +71,35 @@ pub struct Declared {
     pub project: Option<ObjectName>,
     /// The account, in each of its namespaces, as which its Secrets are read.
     pub service_account: ServiceAccountName,
+    /// How much of the controller's time it gets while others want it too.
+    pub weight: Weight,
+    /// The most that it may use, where its Tenant says so.
+    pub limits: Limits,
+}
+
+/// How much of the controller's time a tenant gets beside others: from 1 to 100 parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Weight(u32);
+
+impl Weight {
+    const MOST: u32 = 100;
+
+    /// What a Tenant says, or 1. What is out of bounds is the bound.
+    pub fn of(said: Option<i32>) -> Self {
+        let said = said.map(|said| u32::try_from(said).unwrap_or_default());
+        Self(said.unwrap_or(1).clamp(1, Self::MOST))
+    }
+
+    /// The number of parts.
+    pub fn parts(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for Weight {
+    fn default() -> Self {
+        Self::of(None)
+    }
 }
 
 impl Tenant {
@@ -143,6 +173,8 @@ impl Tenants {
                 plugin_hosts: object.spec.plugin_hosts.iter().cloned().collect(),
                 project: object.spec.project.clone(),
                 service_account: object.spec.service_account_name.clone(),
+                weight: Weight::of(object.spec.weight),
+                limits: object.spec.limits.unwrap_or_default(),
             },
         };
         let mut touched = known.namespaces.clone();
@@ -170,6 +202,15 @@ impl Tenants {
                 declared: Some(known.declared.clone()),
             },
             None => Tenant::of_namespace(namespace),
+        }
+    }
+
+    /// Whose the namespace is and how much that tenant weighs, for who needs no more than that.
+    pub fn share_of(&self, namespace: &NamespaceName) -> (TenantName, Weight) {
+        let owner = self.owners.get(namespace);
+        match owner.and_then(|name| Some((name, self.objects.get(name)?))) {
+            Some((name, known)) => (name.clone(), known.declared.weight),
+            None => (namespace.clone().into(), Weight::default()),
         }
     }
 
@@ -340,6 +381,24 @@ mod tests {
         assert_eq!(tenants.owner_of(&name("a")).declared, None);
         assert_eq!(tenants.remove(&name("acme")), namespaces(&["b", "c"]));
         assert_eq!(tenants.owner_of(&name("b")).declared, None);
+    }
+
+    #[test]
+    fn a_tenant_weighs_what_it_says_within_bounds_and_one_without() {
+        let mut tenants = Tenants::default();
+        for (said, weighs) in [(None, 1), (Some(3), 3), (Some(-7), 1), (Some(9000), 100)] {
+            let mut object = tenant("acme", OLD, &["a"]);
+            object.spec.weight = said;
+            tenants.apply(&object);
+            let (whose, weight) = tenants.share_of(&name("a"));
+            assert_eq!(
+                (whose.as_str(), weight.parts()),
+                ("acme", weighs),
+                "{said:?}"
+            );
+        }
+        let (whose, weight) = tenants.share_of(&name("b"));
+        assert_eq!((whose.as_str(), weight), ("b", Weight::default()));
     }
 
     #[test]

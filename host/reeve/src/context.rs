@@ -18,12 +18,13 @@ use reeve_wasm::Sandbox;
 use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
-use crate::controller::{Drift, Queue, Underway, Vigils};
+use crate::controller::{Drift, Planned, Queue, Underway, Vigils};
 use crate::git::{Egress, Limits, Mirrors};
 use crate::images::Images;
 use crate::index::{Index, Stored};
 use crate::observe::Metrics;
 use crate::places::Places;
+use crate::quotas::Quotas;
 use crate::recollections::Recollections;
 use crate::renders::Renders;
 use crate::schemas::Schemas;
@@ -42,6 +43,7 @@ pub struct Context {
     pub(crate) underway: Underway,
     pub(crate) vigils: Vigils,
     pub(crate) drift: Drift,
+    pub(crate) planned: Planned,
     pub(crate) mirrors: Arc<Mirrors>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) limits: Limits,
@@ -50,6 +52,8 @@ pub struct Context {
     pub(crate) store: Store,
     pub(crate) recollections: Recollections,
     pub(crate) renders: Renders,
+    /// What tenants have used of what all share.
+    pub(crate) quotas: Quotas,
     /// Two over all tenants, and one for each, in which a large bundle is in work.
     pub(crate) large: Places,
     pub(crate) schemas: Schemas,

@@ -8,6 +8,7 @@ mod drift;
 mod follow;
 mod housekeeping;
 mod kustomization;
+mod planned;
 mod plugin;
 mod policy;
 mod provider;
@@ -34,6 +35,7 @@ use crate::context::{Context, Queues};
 use crate::observe::{Kind, Object, trace};
 
 pub(crate) use drift::Drift;
+pub(crate) use planned::Planned;
 pub(crate) use provider::Kept;
 pub(crate) use queue::Queue;
 pub(crate) use receiver::answer_nudges;
@@ -41,7 +43,7 @@ pub(crate) use review::{Review, review};
 pub(crate) use underway::Underway;
 pub(crate) use vigils::Vigils;
 
-use queue::{Errand, Halt, Inbox};
+use queue::{Errand, Halt, Inbox, Whose};
 
 /// How many runs of a kind there may be at once.
 #[derive(Debug, Clone, Copy)]
@@ -126,37 +128,40 @@ fn pace(workers: usize) -> queue::Pace {
 
 /// Whose share of the workers a run takes.
 trait Owned {
-    fn owner(&self, ctx: &Context) -> String;
+    fn owner(&self, ctx: &Context) -> Whose;
 }
 
 impl Owned for NamespacedName {
-    fn owner(&self, ctx: &Context) -> String {
+    fn owner(&self, ctx: &Context) -> Whose {
         if ctx.grounds.is_config(&self.namespace) {
             // Every tenant's sources lie here side by side: each is its own.
-            return self.to_string();
+            return Whose::plain(self.to_string());
         }
-        ctx.index
-            .read(|known| known.tenants.owner_of(&self.namespace))
-            .name
-            .to_string()
+        let (name, weight) = ctx
+            .index
+            .read(|known| known.tenants.share_of(&self.namespace));
+        Whose {
+            name: name.to_string(),
+            weight: weight.parts(),
+        }
     }
 }
 
 impl Owned for TenantName {
-    fn owner(&self, _ctx: &Context) -> String {
-        self.to_string()
+    fn owner(&self, _ctx: &Context) -> Whose {
+        Whose::plain(self.to_string())
     }
 }
 
 impl Owned for PluginName {
-    fn owner(&self, _ctx: &Context) -> String {
-        self.to_string()
+    fn owner(&self, _ctx: &Context) -> Whose {
+        Whose::plain(self.to_string())
     }
 }
 
 impl Owned for PolicyName {
-    fn owner(&self, _ctx: &Context) -> String {
-        self.to_string()
+    fn owner(&self, _ctx: &Context) -> Whose {
+        Whose::plain(self.to_string())
     }
 }
 
@@ -189,6 +194,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     inboxes.drain().await;
     ctx.vigils.clear();
     ctx.drift.clear();
+    ctx.quotas.clear();
     ctx.index.forget(&ctx.grounds);
     ctx.leads.store(true, Ordering::Relaxed);
     ctx.metrics.lead(true);

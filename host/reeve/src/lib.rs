@@ -21,6 +21,7 @@ mod memory;
 pub mod observe;
 pub mod oci;
 mod places;
+mod quotas;
 mod recollections;
 mod renders;
 mod schemas;

@@ -501,6 +501,8 @@ fn what_policies_are_shown_is_what_the_schema_says() {
         plugin_hosts: BTreeSet::new(),
         project: Some("shop".parse().unwrap()),
         service_account: "flux".parse().unwrap(),
+        weight: Default::default(),
+        limits: Default::default(),
     });
     let facts = SourceFacts {
         url: "https://git.example/acme/web".into(),

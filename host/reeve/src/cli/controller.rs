@@ -4,6 +4,7 @@
 //! it is lost, and goes down in order: no new runs, those under way finish, their events are written, the lease is given back.
 
 mod admission;
+mod limits;
 mod serve;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use self::admission::AdmissionArgs;
+use self::limits::LimitArgs;
 use super::connection::ConnectionArgs;
 use super::grounds::GroundArgs;
 use super::ui::CommandError;
@@ -28,7 +30,7 @@ use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Leadership, LeaseConfig};
 use crate::context::Context;
-use crate::controller::{self, Drift, Term, Underway, Vigils, Workers};
+use crate::controller::{self, Drift, Planned, Term, Underway, Vigils, Workers};
 use crate::git::{Egress, HostRule, Limits, Mirrors};
 use crate::http::probe::Readiness;
 use crate::images::Images;
@@ -36,6 +38,7 @@ use crate::index::Index;
 use crate::observe::Metrics;
 use crate::observe::trace::{self, Encoding, Level};
 use crate::places::Places;
+use crate::quotas::Quotas;
 use crate::recollections::Recollections;
 use crate::renders::Renders;
 use crate::schemas::Schemas;
@@ -98,6 +101,8 @@ pub(super) struct ControllerArgs {
     health_addr: SocketAddr,
     #[command(flatten)]
     admission: AdmissionArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Whether to wait for a Lease before doing anything, so that replicas don't work against each other
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     leader_elect: bool,
@@ -290,6 +295,7 @@ async fn context(
         queues,
         underway: Underway::default(),
         vigils: Vigils::default(),
+        planned: Planned::default(),
         mirrors: Arc::new(mirrors),
         egress: Arc::new(Egress::new(args.allow_source_hosts.clone())),
         limits: Limits::default(),
@@ -297,6 +303,7 @@ async fn context(
         store,
         recollections,
         renders: Renders::new(),
+        quotas: Quotas::new(args.limits.limits()),
         // As many as there may be runs: each tenant waits for its own alone.
         large: Places::new(LARGE_AT_A_TIME),
         schemas: Schemas::new(),

@@ -10,6 +10,7 @@ mod drift;
 mod health;
 mod judge;
 mod ownership;
+mod quota;
 mod recall;
 mod record;
 mod replay;
@@ -74,10 +75,18 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         return Next::Watch;
     }
     let state = ownership::state(ctx, id, &object);
+    let begun = match quota::begin(ctx, id, &object) {
+        Ok(begun) => begun,
+        Err(why) => {
+            let outcome = early(ctx, &run, why);
+            return report::kustomization(ctx, &object, &run, outcome).await;
+        }
+    };
     let outcome = match report::adopt(ctx, &*object, &run).await {
         Ok(()) => deliver(ctx, &object, &run, course.over()).await,
         Err(why) => early(ctx, &run, why),
     };
+    begun.iter().for_each(|begun| begun.wrote(&outcome));
     ownership::over(ctx, id, &object, state);
     let next = report::kustomization(ctx, &object, &run, outcome).await;
     judge::no_later(ctx, &object, next)
@@ -343,6 +352,7 @@ async fn prepare(
         .map_err(|why| stop(Explained::of(&why)))?;
     let settled = ownership::settle(ctx, object, wanted, proposed).await;
     let (proposed, waits) = settled.map_err(stop)?;
+    quota::objects(ctx, wanted, &proposed).map_err(stop)?;
     let from = Some((wanted, deadline));
     let plan = judge::plan(ctx, object, &wanted.tenant, &wanted.spec, proposed, from).await;
     let plan = plan.map_err(stop)?;

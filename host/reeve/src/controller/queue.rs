@@ -1,10 +1,11 @@
-//! Whose run is next: each key at most once at a time, woken now or later, the owners by turns.
+//! Whose run is next: each key at most once at a time, woken now or later, the owners by turns and by what they cost.
 //!
 //! A key that is woken while it runs runs again afterwards, so that nothing told in between is missed; one that is woken
 //! twice before it runs, runs once. It deliberately knows nothing of what a run does. A run that panics is told and
 //! tried again later: one object never stops the others.
 
 mod agenda;
+mod turns;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use agenda::Agenda;
 use reeve_core::schedule::Next;
+pub(super) use turns::Whose;
 
 use crate::observe::WorkQueue;
 
@@ -130,7 +132,7 @@ pub(crate) async fn work<K, F, R, O>(
     K: Clone + Ord + Debug + Send + 'static,
     F: Future<Output = Next> + Send + 'static,
     R: Fn(K, Errand) -> F,
-    O: Fn(&K) -> String,
+    O: Fn(&K) -> Whose,
 {
     let mut inbox = inbox.lock().await;
     let mut shares: BTreeMap<String, usize> = BTreeMap::new();
@@ -142,7 +144,7 @@ pub(crate) async fn work<K, F, R, O>(
             let all = running.len();
             let share = |whose: &str| shares.get(whose).copied().unwrap_or_default();
             let admitted = |whose: &str| pace.admits(share(whose), all);
-            let Some(taken) = agenda.take(admitted) else {
+            let Some(taken) = agenda.take(admitted, Instant::now()) else {
                 break;
             };
             *shares.entry(taken.whose.clone()).or_default() += 1;
@@ -267,7 +269,7 @@ mod tests {
             },
             halt.clone(),
             told(),
-            |_: &&str| String::new(),
+            |_: &&str| Whose::plain(String::new()),
             move |key: &'static str, _| {
                 let (counter, seen) = (Arc::clone(&counter), seen.clone());
                 async move {
@@ -298,7 +300,8 @@ mod tests {
             most: 4,
             after_panic: Duration::from_secs(1),
         };
-        let owner = |key: &&'static str| key.split('/').next().unwrap_or_default().to_owned();
+        let owner =
+            |key: &&'static str| Whose::plain(key.split('/').next().unwrap_or_default().to_owned());
         let hold = halt.after_these.clone();
         let working = tokio::spawn(work(
             inbox,
@@ -334,7 +337,7 @@ mod tests {
             most: 1,
             after_panic: Duration::from_secs(1),
         };
-        let owner = |_: &&'static str| String::new();
+        let owner = |_: &&'static str| Whose::plain(String::new());
         let (first, second) = (until(), until());
         let (begun, mut runs) = mpsc::unbounded_channel();
         let for_ever = begun.clone();

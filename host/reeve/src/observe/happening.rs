@@ -3,6 +3,8 @@
 //! Nothing here can hold a secret: URLs come as [`reeve_api::name::RemoteUrl`] or not at all, messages are those that a
 //! condition shows too. What it deliberately doesn't: decide whether something is worth a Kubernetes event.
 
+mod limited;
+
 use std::time::Duration;
 
 use reeve_api::policy::Mode;
@@ -13,6 +15,7 @@ use super::metric::{
     ReviewLabels, RunLabels, seconds,
 };
 use super::{Kind, Object};
+pub use limited::Limited;
 
 /// A fact worth telling.
 pub trait Happening {

@@ -81,6 +81,12 @@ pub(super) struct PolicyLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct LimitLabels {
+    pub(super) tenant: String,
+    pub(super) limit: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ReviewLabels {
     pub(super) kind: &'static str,
     pub(super) verdict: &'static str,
@@ -163,6 +169,7 @@ pub struct Metrics {
     pub(super) denied: Family<PolicyLabels, Counter>,
     pub(super) policies: Policies,
     pub(super) drifts: Drifts,
+    pub(super) limited: Family<LimitLabels, Counter>,
     pub(super) review_duration: Timed<ReviewLabels>,
     pub(super) leader: Gauge,
     queues: WorkQueues,
@@ -199,6 +206,7 @@ impl Metrics {
             denied: Family::default(),
             policies: Policies::new(),
             drifts: Drifts::default(),
+            limited: Family::default(),
             review_duration: Family::new_with_constructor(Buckets::Request),
             leader: Gauge::default(),
             queues: WorkQueues::new(),
@@ -279,6 +287,11 @@ impl Metrics {
         self.policies.register(registry);
         self.drifts.register(registry);
         registry.register(
+            "reeve_tenant_limited",
+            "Runs that did not begin, or did not write, because a tenant's limit was reached",
+            self.limited.clone(),
+        );
+        registry.register(
             "reeve_admission_duration_seconds",
             "How long answering the API server about an object took, by what was answered",
             self.review_duration.clone(),
@@ -352,7 +365,7 @@ mod tests {
     use crate::observe::Kind;
     use crate::observe::drift::{DriftResult, Drifted, WatchState};
     use crate::observe::happening::{
-        Applied, Denied, Ending, FetchResult, Fetched, HookCalled, Judged, PluginCalled,
+        Applied, Denied, Ending, FetchResult, Fetched, HookCalled, Judged, Limited, PluginCalled,
         ReconcileEnded, RenderResult, Rendered, Reviewed, Verdict,
     };
     use reeve_core::inventory::ObjectId;
@@ -410,6 +423,8 @@ mod tests {
             policy: "service-account",
             message: "missing",
         });
+        let (tenant, limit) = ("acme", "objects");
+        metrics.tell(&Limited { tenant, limit });
         let (policy, mode) = ("service-account", Mode::Enforce);
         let verdict = Verdict::Denied;
         metrics.tell(&Judged {

@@ -10,8 +10,8 @@ use reeve_core::depend;
 use reeve_core::index::{Applier, Target};
 
 use super::{
-    Followed, identified, is_superseded, labels, named, object_names, wake_receivers_naming,
-    worth_a_run,
+    Followed, identified, is_superseded, labels, named, object_names, wake_kustomizations,
+    wake_receivers_naming, worth_a_run,
 };
 use crate::cluster::Id;
 use crate::context::Context;
@@ -49,6 +49,7 @@ impl Followed for Kustomization {
             let wake = worth_a_run(before.as_ref(), &object);
             (before, wake)
         });
+        ctx.planned.tell(&ctx.grounds, &id.namespace);
         let target = Target::Kustomization(id.clone());
         if is_superseded(before.as_ref(), &object) {
             ctx.underway.supersede(&target);
@@ -84,10 +85,15 @@ impl Followed for Kustomization {
             });
             known.memory.remove(&target);
         });
+        ctx.planned.tell(&ctx.grounds, &id.namespace);
         ctx.underway.supersede(&target);
         ctx.vigils.end(&id);
         wake_receivers_naming(ctx, &target);
         wake_waiting_for(ctx, &id);
+        let (tenant, _) = ctx
+            .index
+            .read(|known| known.tenants.share_of(&id.namespace));
+        wake_kustomizations(ctx, ctx.quotas.gone(&tenant, &id));
     }
 }
 

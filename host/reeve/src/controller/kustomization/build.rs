@@ -13,6 +13,7 @@ use reeve_api::reason::Reason;
 use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::{Explained, Turn, chain};
 use reeve_core::plugin::PluginId;
+use reeve_core::quota::Limit;
 use reeve_core::remote;
 use reeve_core::render::Size;
 use tokio::time::Instant;
@@ -251,6 +252,12 @@ async fn once(
         },
         took: ctx.clock.instant() - begun,
     });
+    if !matches!(answer, Ok((_, RenderResult::Kept))) {
+        let took = u64::try_from((ctx.clock.instant() - begun).as_millis());
+        let took = (Limit::Render, took.unwrap_or(u64::MAX));
+        let (tenant, id) = (&wanted.tenant.name, &wanted.spec.id);
+        ctx.quotas.take(tenant, id, took, ctx.clock.now());
+    }
     answer.map(|(made, _)| made)
 }
 

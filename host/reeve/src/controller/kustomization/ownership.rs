@@ -5,10 +5,11 @@
 //! runs first. Who is whose is `core::ownership`'s to say.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_api::kustomization::Kustomization;
-use reeve_api::name::NamespacedName;
+use reeve_api::name::{NamespaceName, NamespacedName};
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
@@ -23,7 +24,6 @@ use crate::index::Known;
 
 /// How long a run waits for its neighbours before it leaves its deletions to the next one. They take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
-const GLANCE: Duration = Duration::from_millis(20);
 
 /// The state in which a run finds its object.
 pub(super) fn state(ctx: &Context, id: &NamespacedName, object: &Kustomization) -> State {
@@ -44,6 +44,7 @@ pub(super) fn over(ctx: &Context, id: &NamespacedName, object: &Kustomization, s
     let inventory = entries(object).map(|(id, _)| id.to_owned());
     ctx.index
         .write(|known| known.holdings.over(id, state, inventory));
+    ctx.planned.tell(&ctx.grounds, &id.namespace);
 }
 
 /// The plan without what others hold by now, and why nothing of the rest is deleted yet, if so.
@@ -60,6 +61,7 @@ pub(super) async fn settle(
     };
     ctx.index
         .write(|known| known.holdings.plan(id, state, &proposed));
+    ctx.planned.tell(&ctx.grounds, &id.namespace);
     let shares = || shared(ctx, id, &proposed);
     let matters = !proposed.prune().is_empty() || !shares().is_empty();
     let unknown = match matters {
@@ -150,19 +152,41 @@ fn shared(ctx: &Context, id: &NamespacedName, plan: &Plan<Proposed>) -> Vec<Shar
 /// Waits a moment for all neighbours to have said what they hold, and returns one that has not.
 async fn acquaint(ctx: &Context, id: &NamespacedName) -> Option<NamespacedName> {
     let end = Instant::now() + PATIENCE;
+    let bell = ctx.planned.listen(&ctx.grounds, &id.namespace);
     loop {
-        let unknown = ctx.index.read(|known| {
-            let mut all = known.kustomizations.iter();
-            let unknown = all.find(|(other, object)| {
-                is_beside(known, id, other) && is_about_to_say(known, other, object)
-            });
-            unknown.map(|(other, _)| other.clone())
-        });
-        if unknown.is_none() || Instant::now() > end {
-            return unknown;
+        // Before the look: whoever says so in between is heard.
+        let rings = bell.notified();
+        let unknown = ctx.index.read(|known| unknown_to(known, id))?;
+        if tokio::time::timeout_at(end, rings).await.is_err() {
+            return Some(unknown);
         }
-        tokio::time::sleep(GLANCE).await;
     }
+}
+
+/// A neighbour that is about to say what it holds.
+fn unknown_to(known: &Known, id: &NamespacedName) -> Option<NamespacedName> {
+    let own = BTreeSet::from([id.namespace.clone()]);
+    let namespaces = match known.platform.contains(&id.namespace) {
+        true => &known.platform,
+        false => &own,
+    };
+    let mut all = namespaces
+        .iter()
+        .flat_map(|namespace| within(known, namespace));
+    let unknown = all.find(|(other, object)| {
+        is_beside(known, id, other) && is_about_to_say(known, other, object)
+    });
+    unknown.map(|(other, _)| other.clone())
+}
+
+/// The Kustomizations of a namespace.
+pub(super) fn within<'k>(
+    known: &'k Known,
+    namespace: &'k NamespaceName,
+) -> impl Iterator<Item = (&'k NamespacedName, &'k Arc<Kustomization>)> {
+    let first = NamespacedName::first_of(namespace);
+    let from = known.kustomizations.range(first..);
+    from.take_while(move |(id, _)| id.namespace == *namespace)
 }
 
 /// One that is suspended, or whose source has nothing, will not say more for now.

@@ -1,7 +1,7 @@
 //! What runs, what waits for a worker, and what waits for its time.
 //!
-//! Owners take turns, so that one with thousands waiting delays another by one run and not by thousands. It deliberately
-//! doesn't know how many may run: who takes says whose.
+//! Owners take turns by what their runs cost (`turns`), so that one with thousands waiting delays another by one run and
+//! not by thousands. It deliberately doesn't know how many may run: who takes says whose.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -9,21 +9,29 @@ use reeve_core::schedule::Next;
 use tokio::time::Instant;
 
 use super::Errand;
+use super::turns::{Charge, Turns, Whose};
 
 /// Keys by what they wait for.
 pub(super) struct Agenda<K> {
     /// Of each owner those that wait for a worker, in order.
     ready: BTreeMap<String, VecDeque<K>>,
-    /// The owners in `ready`, the next one first.
-    turns: VecDeque<String>,
+    /// The owners in `ready`.
+    turns: Turns,
     /// Since when each of them waits.
     waiting: BTreeMap<K, Instant>,
-    running: BTreeSet<K>,
+    running: BTreeMap<K, Running>,
     /// Those that wait only because they were nudged.
     nudged: BTreeSet<K>,
     again: BTreeMap<K, Instant>,
     later: BTreeSet<(Instant, K)>,
     times: BTreeMap<K, Instant>,
+}
+
+/// Whose run it is, what it was begun on, and when.
+struct Running {
+    whose: String,
+    charge: Charge,
+    since: Instant,
 }
 
 /// A key whose turn it is.
@@ -38,9 +46,9 @@ impl<K> Default for Agenda<K> {
     fn default() -> Self {
         Self {
             ready: BTreeMap::new(),
-            turns: VecDeque::new(),
+            turns: Turns::default(),
             waiting: BTreeMap::new(),
-            running: BTreeSet::new(),
+            running: BTreeMap::new(),
             nudged: BTreeSet::new(),
             again: BTreeMap::new(),
             later: BTreeSet::new(),
@@ -60,7 +68,7 @@ impl<K: Clone + Ord> Agenda<K> {
         &mut self,
         key: K,
         errand: Errand,
-        owner: impl Fn(&K) -> String,
+        owner: impl Fn(&K) -> Whose,
         now: Instant,
     ) -> bool {
         match errand {
@@ -69,13 +77,13 @@ impl<K: Clone + Ord> Agenda<K> {
         }
     }
 
-    fn wake(&mut self, key: K, owner: impl Fn(&K) -> String, now: Instant) -> bool {
+    fn wake(&mut self, key: K, owner: impl Fn(&K) -> Whose, now: Instant) -> bool {
         self.nudged.remove(&key);
         self.line_up(key, owner, now)
     }
 
     /// One that has only a result to tell: a run that it waits for already will do.
-    fn nudge(&mut self, key: K, owner: impl Fn(&K) -> String, now: Instant) -> bool {
+    fn nudge(&mut self, key: K, owner: impl Fn(&K) -> Whose, now: Instant) -> bool {
         if !self.is_lined_up(&key) {
             self.nudged.insert(key.clone());
         }
@@ -86,38 +94,44 @@ impl<K: Clone + Ord> Agenda<K> {
         self.again.contains_key(key) || self.waiting.contains_key(key)
     }
 
-    fn line_up(&mut self, key: K, owner: impl Fn(&K) -> String, now: Instant) -> bool {
+    fn line_up(&mut self, key: K, owner: impl Fn(&K) -> Whose, now: Instant) -> bool {
         self.forget_time(&key);
         if self.is_lined_up(&key) {
             return false;
         }
-        if self.running.contains(&key) {
+        if self.running.contains_key(&key) {
             self.again.insert(key, now);
             return true;
         }
         let whose = owner(&key);
-        let line = self.ready.entry(whose.clone()).or_default();
-        if line.is_empty() {
-            self.turns.push_back(whose);
-        }
+        self.turns.line_up(&whose, now);
+        let line = self.ready.entry(whose.name).or_default();
         line.push_back(key.clone());
         self.waiting.insert(key, now);
         true
     }
 
-    /// The first of the first owner that is admitted, whose it is, and since when it waits.
-    pub(super) fn take(&mut self, admitted: impl Fn(&str) -> bool) -> Option<Taken<K>> {
-        let at = self.turns.iter().position(|whose| admitted(whose))?;
-        let whose = self.turns.remove(at)?;
+    /// The first key of the owner whose turn it is of those that are admitted, and since when it waits.
+    pub(super) fn take(
+        &mut self,
+        admitted: impl Fn(&str) -> bool,
+        now: Instant,
+    ) -> Option<Taken<K>> {
+        let ready = &self.ready;
+        let more = |whose: &str| ready.get(whose).is_some_and(|line| line.len() > 1);
+        let (whose, charge) = self.turns.next(admitted, more)?;
         let line = self.ready.get_mut(&whose)?;
         let key = line.pop_front()?;
         if line.is_empty() {
             self.ready.remove(&whose);
-        } else {
-            self.turns.push_back(whose.clone());
         }
         let since = self.waiting.remove(&key)?;
-        self.running.insert(key.clone());
+        let running = Running {
+            whose: whose.clone(),
+            charge,
+            since: now,
+        };
+        self.running.insert(key.clone(), running);
         let errand = match self.nudged.remove(&key) {
             true => Errand::Tell,
             false => Errand::Run,
@@ -131,8 +145,11 @@ impl<K: Clone + Ord> Agenda<K> {
     }
 
     /// Its run is over; it waits again if it was woken meanwhile, or until its time.
-    pub(super) fn ended(&mut self, key: K, owner: impl Fn(&K) -> String, next: Next, now: Instant) {
-        self.running.remove(&key);
+    pub(super) fn ended(&mut self, key: K, owner: impl Fn(&K) -> Whose, next: Next, now: Instant) {
+        if let Some(run) = self.running.remove(&key) {
+            let took = now.saturating_duration_since(run.since);
+            self.turns.ended(&run.whose, run.charge, took, now);
+        }
         if let Some(since) = self.again.remove(&key) {
             let _was_counted = self.line_up(key, owner, since);
         } else if let Next::After(wait) = next {
@@ -148,7 +165,7 @@ impl<K: Clone + Ord> Agenda<K> {
     }
 
     /// Wakes all whose time has come, and says how many did not wait already.
-    pub(super) fn ripen(&mut self, owner: impl Fn(&K) -> String, now: Instant) -> usize {
+    pub(super) fn ripen(&mut self, owner: impl Fn(&K) -> Whose, now: Instant) -> usize {
         let mut woken = 0;
         while let Some((due, _)) = self.later.first()
             && *due <= now
@@ -177,12 +194,12 @@ mod tests {
         Instant::now()
     }
 
-    fn owner(key: &&'static str) -> String {
-        key.split('/').next().unwrap_or_default().to_owned()
+    fn owner(key: &&'static str) -> Whose {
+        Whose::plain(key.split('/').next().unwrap_or_default().to_owned())
     }
 
     fn taken(agenda: &mut Agenda<&'static str>) -> Option<&'static str> {
-        agenda.take(|_| true).map(|taken| taken.key)
+        agenda.take(|_| true, now()).map(|taken| taken.key)
     }
 
     #[test]
@@ -223,7 +240,7 @@ mod tests {
     fn a_nudge_is_forgotten_over_a_wake_and_never_the_other_way_round() {
         let mut agenda = Agenda::default();
         let errand = |agenda: &mut Agenda<&'static str>| {
-            let taken = agenda.take(|_| true).unwrap();
+            let taken = agenda.take(|_| true, now()).unwrap();
             agenda.ended(taken.key, owner, Next::Watch, now());
             taken.errand
         };
@@ -237,7 +254,7 @@ mod tests {
         assert_eq!(errand(&mut agenda), Errand::Run);
         // nudged while it runs: what it has to tell is told by a run of its own
         agenda.wake("a", owner, now());
-        let taken = agenda.take(|_| true).unwrap();
+        let taken = agenda.take(|_| true, now()).unwrap();
         assert_eq!(taken.errand, Errand::Run);
         agenda.nudge("a", owner, now());
         agenda.ended("a", owner, Next::After(Duration::from_secs(9)), now());
@@ -256,8 +273,62 @@ mod tests {
         assert_eq!(order, ["a/1", "b/1", "c/1", "a/2", "a/3"]);
         agenda.wake("a/4", owner, now());
         agenda.wake("b/2", owner, now());
-        let other = agenda.take(|whose| whose != "a").map(|taken| taken.key);
+        let other = agenda
+            .take(|whose| whose != "a", now())
+            .map(|taken| taken.key);
         assert_eq!(other, Some("b/2"));
         assert_eq!(agenda.waiting(), 1);
+    }
+
+    #[test]
+    fn an_owner_with_500_slow_keys_delays_another_by_the_run_that_is_under_way_and_no_more() {
+        let keys: Vec<String> = (0..500).map(|nth| format!("slow/{nth:03}")).collect();
+        let owner = |key: &String| {
+            let name = key.split('/').next().unwrap_or_default();
+            Whose::plain(name.to_owned())
+        };
+        let mut agenda = Agenda::default();
+        let mut time = now();
+        for key in &keys {
+            agenda.wake(key.clone(), owner, time);
+        }
+        for nth in 0..100 {
+            let slow = agenda.take(|_| true, time).unwrap();
+            assert_eq!(slow.whose, "slow", "{nth}");
+            agenda.wake("quick/one".to_owned(), owner, time);
+            time += Duration::from_secs(10);
+            agenda.ended(slow.key.clone(), owner, Next::Watch, time);
+            agenda.wake(slow.key, owner, time);
+            let quick = agenda.take(|_| true, time).unwrap();
+            assert_eq!(quick.whose, "quick", "{nth}");
+            time += Duration::from_millis(20);
+            agenda.ended(quick.key, owner, Next::Watch, time);
+        }
+    }
+
+    #[test]
+    fn an_owner_of_short_runs_has_as_many_as_they_cost() {
+        let owner = |key: &&'static str| {
+            let name = key.split('/').next().unwrap_or_default().to_owned();
+            let weight = if name == "heavy" { 3 } else { 1 };
+            Whose { name, weight }
+        };
+        let mut agenda = Agenda::default();
+        let mut time = now();
+        let keys = ["light/a", "light/b", "heavy/a", "heavy/b"];
+        for key in keys {
+            agenda.wake(key, owner, time);
+        }
+        let mut had = BTreeMap::<String, u128>::new();
+        for _ in 0..5000 {
+            let taken = agenda.take(|_| true, time).unwrap();
+            let cost = if taken.whose == "heavy" { 4 } else { 40 };
+            time += Duration::from_millis(cost);
+            *had.entry(taken.whose).or_default() += u128::from(cost);
+            agenda.ended(taken.key, owner, Next::Watch, time);
+            agenda.wake(taken.key, owner, time);
+        }
+        let share = had["heavy"] as f64 / had["light"] as f64;
+        assert!((2.8..3.2).contains(&share), "{share}");
     }
 }

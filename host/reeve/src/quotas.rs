@@ -1,0 +1,184 @@
+//! What tenants have used of what all share, since this process leads.
+//!
+//! Behind one lock that is held for a lookup. What is left of a rate, and whose turn it is, is `core::quota`'s to say. It
+//! deliberately keeps nothing over a restart: who is limited by the minute has then waited long enough.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use reeve_api::name::{NamespacedName, TenantName};
+use reeve_core::quota::{self, Limit, Limits, Meter, Over};
+
+/// What tenants have used.
+#[derive(Debug, Default)]
+pub(crate) struct Quotas {
+    /// What holds for a tenant that says nothing else.
+    of_all: Limits,
+    used: Mutex<Used>,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    meters: BTreeMap<TenantName, Meter>,
+    /// How many objects each Kustomization was let have, where that is counted.
+    objects: BTreeMap<NamespacedName, u64>,
+    /// Those that wait for another to go.
+    too_many: BTreeMap<TenantName, BTreeSet<NamespacedName>>,
+}
+
+impl Quotas {
+    /// Nothing used of these limits.
+    pub(crate) fn new(of_all: Limits) -> Self {
+        Self {
+            of_all,
+            used: Mutex::default(),
+        }
+    }
+
+    /// The limits of a tenant whose Tenant says these.
+    pub(crate) fn limits(&self, said: Option<&Limits>) -> Limits {
+        quota::merged(&said.copied().unwrap_or_default(), &self.of_all)
+    }
+
+    /// Forgets everything: who leads again has not followed what happened meanwhile.
+    pub(crate) fn clear(&self) {
+        *self.lock() = Used::default();
+    }
+
+    /// A run is about to begin.
+    pub(crate) fn begin(
+        &self,
+        tenant: &TenantName,
+        id: &NamespacedName,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Result<(), Over> {
+        let mut used = self.lock();
+        if *limits == Limits::default() {
+            used.meters.remove(tenant);
+            return Ok(());
+        }
+        let meter = used.meters.entry(tenant.clone()).or_default();
+        meter.begin(id, limits, now)
+    }
+
+    /// A run has taken so much of a rate.
+    pub(crate) fn take(
+        &self,
+        tenant: &TenantName,
+        id: &NamespacedName,
+        (limit, amount): (Limit, u64),
+        now: Timestamp,
+    ) {
+        if let Some(meter) = self.lock().meters.get_mut(tenant) {
+            meter.take(id, limit, amount, now);
+        }
+    }
+
+    /// A run is over.
+    pub(crate) fn end(&self, tenant: &TenantName, id: &NamespacedName) {
+        if let Some(meter) = self.lock().meters.get_mut(tenant) {
+            meter.end(id);
+        }
+    }
+
+    /// Whether a Kustomization may have so many objects beside those of its tenant's others, which are there as given unless
+    /// more were let pass since.
+    pub(crate) fn may_have(
+        &self,
+        id: &NamespacedName,
+        objects: u64,
+        others: &BTreeMap<NamespacedName, u64>,
+        allowed: u64,
+    ) -> Result<(), u64> {
+        let mut used = self.lock();
+        let of = |(other, there): (&NamespacedName, &u64)| {
+            used.objects.get(other).map_or(*there, |passed| *passed)
+        };
+        let sum = others.iter().map(of).fold(objects, u64::saturating_add);
+        if sum > allowed {
+            return Err(sum);
+        }
+        used.objects.insert(id.clone(), objects);
+        Ok(())
+    }
+
+    /// A Kustomization waits for another of its tenant to go, or no longer.
+    pub(crate) fn too_many(&self, tenant: &TenantName, id: &NamespacedName, waits: bool) {
+        let mut used = self.lock();
+        match waits {
+            true => {
+                let waiting = used.too_many.entry(tenant.clone()).or_default();
+                waiting.insert(id.clone());
+            }
+            false => {
+                if let Some(waiting) = used.too_many.get_mut(tenant) {
+                    waiting.remove(id);
+                }
+            }
+        }
+    }
+
+    /// A Kustomization is gone: who has waited for that.
+    pub(crate) fn gone(
+        &self,
+        tenant: &TenantName,
+        id: &NamespacedName,
+    ) -> BTreeSet<NamespacedName> {
+        let mut used = self.lock();
+        used.objects.remove(id);
+        if let Some(meter) = used.meters.get_mut(tenant) {
+            meter.forget(id);
+        }
+        let mut woken = used.too_many.remove(tenant).unwrap_or_default();
+        woken.remove(id);
+        woken
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> NamespacedName {
+        NamespacedName::new("acme", name).unwrap()
+    }
+
+    #[test]
+    fn two_runs_at_once_do_not_both_get_the_last_objects() {
+        let quotas = Quotas::default();
+        let there = |all: &[(&str, u64)]| all.iter().map(|(name, n)| (id(name), *n)).collect();
+        assert_eq!(
+            quotas.may_have(&id("a"), 6, &there(&[("b", 0)]), 10),
+            Ok(())
+        );
+        // What the first was let have is not in its status yet.
+        assert_eq!(
+            quotas.may_have(&id("b"), 5, &there(&[("a", 0)]), 10),
+            Err(11)
+        );
+        assert_eq!(
+            quotas.may_have(&id("b"), 4, &there(&[("a", 0)]), 10),
+            Ok(())
+        );
+        quotas.gone(&"acme".parse().unwrap(), &id("a"));
+        assert_eq!(quotas.may_have(&id("b"), 10, &there(&[]), 10), Ok(()));
+    }
+
+    #[test]
+    fn who_waits_for_another_to_go_is_woken_once_when_it_does() {
+        let (quotas, tenant) = (Quotas::default(), "acme".parse().unwrap());
+        for name in ["b", "c", "d"] {
+            quotas.too_many(&tenant, &id(name), true);
+        }
+        quotas.too_many(&tenant, &id("c"), false);
+        let woken = quotas.gone(&tenant, &id("a"));
+        assert_eq!(woken, BTreeSet::from([id("b"), id("d")]));
+        assert_eq!(quotas.gone(&tenant, &id("b")), BTreeSet::new());
+    }
+}

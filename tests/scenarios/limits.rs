@@ -1,0 +1,107 @@
+//! What a tenant may use of what all share: it is told which limit it has reached and until when, and goes on by itself.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use kube::api::DeleteParams;
+use reeve_api::reason::Reason;
+use reeve_tests::tenant::{Tenant, says};
+use reeve_tests::{Estate, objects, scenario};
+use serde_json::{Value, json};
+
+const RED: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: red\n";
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The platform says what the tenant may use.
+async fn limit(tenant: &Tenant<'_>, limits: Value) -> anyhow::Result<()> {
+    let name = tenant.name();
+    let object = json!({
+        "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": name},
+        "spec": {"namespaces": [name], "sources": [name], "limits": limits},
+    });
+    tenant.apply(&object).await
+}
+
+#[test]
+fn a_tenant_that_has_used_up_its_reconciles_waits_for_its_turn_and_loses_nothing() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("busy").await?;
+        limit(&tenant, json!({"reconcilesPerMinute": 6})).await?;
+        let mut told = tenant.reconcile(None).await?.ready;
+        for _ in 0..10 {
+            if told.reason == Reason::QuotaExceeded.as_str() {
+                break;
+            }
+            told = tenant.reconcile(None).await?.ready;
+        }
+        let (name, message) = (tenant.name(), &told.message);
+        let says = format!("tenant {name} may have 6 reconciles a minute");
+        ensure!(told.reason == Reason::QuotaExceeded.as_str(), "{told:?}");
+        ensure!(message.starts_with(&says), "{message}");
+        ensure!(message.contains("it is its turn at 20"), "{message}");
+        let field = format!("raise spec.limits.reconcilesPerMinute of Tenant {name}");
+        ensure!(message.contains(&field), "{message}");
+
+        // Woken meanwhile, it keeps its place, and what it was woken for arrives without being asked for again.
+        let commit = tenant.commit([("settings.yaml", Some(RED))])?;
+        tenant.call_hook().await?;
+        let done = Reason::ReconciliationSucceeded;
+        tenant.told_within(PATIENCE, done, &commit).await?;
+        let words = ["reeve_tenant_limited_total", name, "reconcilesPerMinute"];
+        ensure!(
+            estate.controller.sample(&words).await? >= 1.0,
+            "it is counted"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_tenant_gets_no_more_objects_than_its_limit_and_may_always_have_fewer() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("crowded").await?;
+        limit(&tenant, json!({"objects": 2})).await?;
+        let more = RED.replace("settings", "more");
+        tenant.commit([("more.yaml", Some(&*more)), ("settings.yaml", Some(RED))])?;
+        tenant.call_hook().await?;
+        let words = "may have 2 objects, and this would make 3";
+        tenant.told_of(Reason::QuotaExceeded, words).await?;
+        let changes = tenant.changes().await?;
+        ensure!(changes.is_empty(), "nothing of it was written: {changes:?}");
+
+        let commit = tenant.commit([("more.yaml", None::<&str>), ("service.yaml", None)])?;
+        tenant.call_hook().await?;
+        tenant.applied(&commit).await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn of_too_many_kustomizations_the_oldest_are_worked_on_and_the_next_when_one_goes() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("full").await?;
+        limit(&tenant, json!({"kustomizations": 1})).await?;
+        let api = tenant.kustomizations();
+        let spec = api.get(tenant.name()).await?.data["spec"].clone();
+        let second = json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+            "metadata": {"name": "second", "namespace": tenant.name()}, "spec": spec,
+        });
+        tenant.apply(&second).await?;
+        let words = "may have 1 Kustomizations, and this would make 2";
+        says(PATIENCE, &api, "second", Reason::QuotaExceeded, words).await?;
+        let told = tenant.reconcile(None).await?.ready;
+        ensure!(told.status == "True", "the first is worked on: {told:?}");
+
+        api.delete(tenant.name(), &DeleteParams::default()).await?;
+        let done = Reason::ReconciliationSucceeded;
+        let seen = says(PATIENCE, &api, "second", done, "Applied revision").await?;
+        let ready = objects::condition(&seen.data, "Ready").unwrap_or_default();
+        ensure!(ready.status == "True", "{ready:?}");
+        Ok(())
+    });
+}
