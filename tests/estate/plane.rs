@@ -433,9 +433,14 @@ fn write_kubeconfig(
         "users": [{"name": "estate", "user": user}],
         "contexts": [{"name": "estate", "context": {"cluster": "estate", "user": "estate"}}],
     });
-    // JSON is YAML, and every client reads it.
-    std::fs::write(path, serde_json::to_vec_pretty(&config)?)
-        .with_context(|| format!("{}", path.display()))
+    // JSON is YAML, and every client reads it: whole, also while another controller's is written.
+    let written = || {
+        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
+        serde_json::to_writer_pretty(&mut file, &config)?;
+        file.persist(path)?;
+        Ok::<_, std::io::Error>(())
+    };
+    written().with_context(|| format!("{}", path.display()))
 }
 
 /// A client from a kubeconfig file.
