@@ -177,7 +177,11 @@ fn api(estate: &Estate, object: &Value) -> Api<DynamicObject> {
 }
 
 /// What is said when it is created; None: it was. On trial it is not stored.
-async fn refusal(estate: &Estate, object: &Value, dry_run: bool) -> anyhow::Result<Option<String>> {
+pub(super) async fn refusal(
+    estate: &Estate,
+    object: &Value,
+    dry_run: bool,
+) -> anyhow::Result<Option<String>> {
     let params = PostParams {
         dry_run,
         ..PostParams::default()
@@ -206,6 +210,11 @@ fn flags(port: u16) -> [String; 2] {
 }
 
 /// An estate whose API server asks its controller.
+pub(super) async fn estate() -> anyhow::Result<Estate> {
+    estate_with(free_port()?, &[]).await
+}
+
+/// The same with more flags of the controller.
 async fn estate_with(port: u16, more: &[&str]) -> anyhow::Result<Estate> {
     let flags = flags(port);
     let mut all: Vec<&str> = flags.iter().map(String::as_str).collect();
@@ -417,7 +426,11 @@ fn a_replica_that_stands_by_answers_too_and_warnings_reach_who_applies() {
 
         let mut old = kustomization(tenant.name());
         old["spec"]["path"] = json!("./old");
-        let warning = warning(&estate, &old).await?;
+        let path = format!(
+            "/apis/{KUSTOMIZATION}/namespaces/{}/kustomizations?dryRun=All",
+            tenant.name()
+        );
+        let warning = warning(&estate, &path, &old).await?;
         let want = format!("policy {} warns: spec.path is old", tenant.name());
         ensure!(warning.contains(&want), "{warning}");
 
@@ -432,9 +445,7 @@ fn a_replica_that_stands_by_answers_too_and_warnings_reach_who_applies() {
 }
 
 /// The headers that kubectl shows as warnings.
-async fn warning(estate: &Estate, object: &Value) -> anyhow::Result<String> {
-    let namespace = objects::text(object, "/metadata/namespace").unwrap_or_default();
-    let path = format!("/apis/{KUSTOMIZATION}/namespaces/{namespace}/kustomizations?dryRun=All");
+pub(super) async fn warning(estate: &Estate, path: &str, object: &Value) -> anyhow::Result<String> {
     let request = http::Request::post(path)
         .header("content-type", "application/json")
         .body(kube::client::Body::from(object.to_string().into_bytes()))?;

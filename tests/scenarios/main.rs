@@ -43,6 +43,7 @@ mod plugins;
 mod policies;
 mod prune;
 mod ratchet;
+mod reading;
 mod remote;
 mod reports;
 mod rules;

@@ -25,6 +25,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::context::Context;
 use crate::controller::{self, Review};
+use crate::observe::Kind;
 use crate::observe::happening::Reviewed;
 pub use chain::Lifetimes;
 use request::{Asked, answer};
@@ -142,6 +143,9 @@ impl Desk {
         let Some(kind) = asked.kind.filter(|_| asked.wants_something_new()) else {
             return Review::default();
         };
+        if kind == Kind::Policy {
+            return controller::review_policy(&self.ctx, &asked.object).await;
+        }
         let (ctx, asked) = (Arc::clone(&self.ctx), Arc::clone(asked));
         let work = move || controller::review(&ctx, kind, &asked.object);
         match tokio::task::spawn_blocking(work).await {

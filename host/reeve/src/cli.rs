@@ -13,8 +13,10 @@ mod grounds;
 mod plugin;
 mod policy;
 mod reach;
+mod supervise;
 mod ui;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -50,22 +52,53 @@ enum Verb {
     /// Compile the plugin on standard input; what the controller calls itself for
     #[command(hide = true)]
     CompilePlugin,
+    /// Read policies on standard input; what the controller calls itself for
+    #[command(hide = true)]
+    ReadPolicies,
+    /// Do what the arguments say; what verbs call themselves for that may end by what they read
+    #[command(hide = true, name = supervise::VERB)]
+    Supervised {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// Reads the arguments and does what they say.
 #[must_use]
 pub fn main() -> ExitCode {
     crate::memory::settle();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(why) => {
-            // clap prints help to stdout and errors to stderr; nothing can be done if those are closed.
-            let _closed = why.print();
-            return ExitCode::from(u8::try_from(why.exit_code()).unwrap_or(2));
-        }
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let verb = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli.verb,
+        Err(why) => return misread(&why),
     };
+    match verb {
+        Verb::CompilePlugin => reeve_wasm::compile_plugin(),
+        Verb::ReadPolicies => crate::reading::read_policies(),
+        Verb::Policy(args) if args.reads() => {
+            supervise::supervised(arguments.into_iter().skip(1), &mut Ui::new())
+        }
+        Verb::Supervised { arguments } => {
+            reeve_wasm::process::accompany();
+            let name = OsString::from("reeve");
+            match Cli::try_parse_from(std::iter::once(name).chain(arguments)) {
+                Ok(cli) => run(cli.verb),
+                Err(why) => misread(&why),
+            }
+        }
+        verb => run(verb),
+    }
+}
+
+/// clap prints help to stdout and errors to stderr; nothing can be done if those are closed.
+fn misread(why: &clap::Error) -> ExitCode {
+    let _closed = why.print();
+    ExitCode::from(u8::try_from(why.exit_code()).unwrap_or(2))
+}
+
+fn run(verb: Verb) -> ExitCode {
     let mut ui = Ui::new();
-    let ended = match cli.verb {
+    let ended = match verb {
         Verb::Controller(args) => controller::run(*args),
         Verb::Build(args) => build::run(&args, &mut ui),
         Verb::Edit(args) => edit::run(*args, &mut ui),
@@ -73,7 +106,9 @@ pub fn main() -> ExitCode {
         Verb::Policy(args) => policy::run(*args, &mut ui),
         Verb::Crds(args) => crds::run(&args, &mut ui),
         Verb::Completion(args) => completion::run(&args, &mut ui),
-        Verb::CompilePlugin => return reeve_wasm::compile_plugin(),
+        Verb::CompilePlugin | Verb::ReadPolicies | Verb::Supervised { .. } => {
+            Err(CommandError::new("this is no verb for people"))
+        }
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -25,6 +25,7 @@ use crate::index::{Index, Stored};
 use crate::observe::Metrics;
 use crate::places::Places;
 use crate::quotas::Quotas;
+use crate::reading::Reader;
 use crate::recollections::Recollections;
 use crate::renders::Renders;
 use crate::schemas::Schemas;
@@ -59,6 +60,8 @@ pub struct Context {
     pub(crate) schemas: Schemas,
     pub(crate) images: Images,
     pub(crate) sandbox: Sandbox,
+    /// What reads policies before they are loaded.
+    pub(crate) reader: Reader,
     /// Whether provider plugins may be sent to hosts over plain HTTP, and registries on this machine are spoken to over it.
     pub(crate) plain_http: bool,
     /// Where components lie that a plugin names by its path.

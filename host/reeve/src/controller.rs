@@ -39,7 +39,7 @@ pub(crate) use planned::Planned;
 pub(crate) use provider::Kept;
 pub(crate) use queue::Queue;
 pub(crate) use receiver::answer_nudges;
-pub(crate) use review::{Review, review};
+pub(crate) use review::{Review, review, review_policy};
 pub(crate) use underway::Underway;
 pub(crate) use vigils::Vigils;
 
@@ -212,6 +212,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     watches.spawn(reports::tell(Arc::clone(ctx)));
     let mut runs = begin(ctx, inboxes, workers, &halt);
     halt.begun().await;
+    ctx.underway.end_policies();
     // Whoever calls a hook from now on asks the replica that leads next.
     ctx.leads.store(false, Ordering::Relaxed);
     ctx.metrics.lead(false);

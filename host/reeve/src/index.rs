@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use jiff::Timestamp;
 use kube::core::ObjectMeta;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{
@@ -61,6 +62,8 @@ pub(crate) struct Known {
     /// Whether `policies` are all there are: before the first list has ended nobody can say so.
     pub(crate) policies_listed: bool,
     pub(crate) in_force: BTreeMap<PolicyName, InForce>,
+    /// Kustomizations that wait for policies to be read, and since when.
+    pub(crate) awaiting: BTreeMap<NamespacedName, Timestamp>,
     pub(crate) said: Said,
     /// The same by namespace, as tenants read it.
     pub(crate) reports: Reports,
@@ -284,6 +287,7 @@ impl Known {
             policies: BTreeMap::new(),
             policies_listed: false,
             in_force: BTreeMap::new(),
+            awaiting: BTreeMap::new(),
             said: Said::default(),
             reports: Reports::default(),
             passed: BTreeMap::new(),

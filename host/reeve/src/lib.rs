@@ -22,6 +22,7 @@ pub mod observe;
 pub mod oci;
 mod places;
 mod quotas;
+pub mod reading;
 mod recollections;
 mod renders;
 mod schemas;

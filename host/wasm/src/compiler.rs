@@ -1,34 +1,23 @@
 //! Machine code is made of a component in another process, which may be stopped.
 //!
-//! A component can be made to keep its compiler busy, or to take all memory, and a thread cannot be
-//! stopped: so the compiler is a process with limits of its own (`limits`) and a clock over it. What
-//! it answers is bounded and framed (`frame`); why it ended without an answer is told in words. The
-//! other end is [`compile_plugin`]. Compiling on a thread of this process is there for tests, and for
+//! A component can be made to keep its compiler busy, or to take all memory: so the compiler is a process with limits of
+//! its own (`process`) and a clock over it. Compiling on a thread of this process is there for tests, and for
 //! tools whose user brought the component.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
 use wasmtime::Engine;
 
 use crate::budget::Settings;
 use crate::engine;
 use crate::error::Error;
+use crate::process::{End, Ended, Process, Program, Rights, serve};
 use crate::words::{bytes, tame};
 
-mod child;
-mod frame;
-mod limits;
-
-pub use child::compile_plugin;
-use frame::{Answer, Order};
-
-/// What is read of a compiler's last words.
-const WORDS: u64 = 4096;
+/// What an answer ends with: before it stands machine code, or why there is none.
+const CODE: u8 = 1;
+const REFUSED: u8 = 2;
 
 /// Who makes machine code of a component.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,31 +28,6 @@ pub enum Compiler {
     Thread,
     /// A process for each compilation, which calls [`compile_plugin`].
     Process(Program),
-}
-
-/// A program that calls [`compile_plugin`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
-    /// Its file.
-    pub path: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<OsString>,
-}
-
-impl Program {
-    /// This process's own program, started with `argument`; on Linux the very file that runs, even
-    /// if another lies at its path by now.
-    pub fn own(argument: &str) -> std::io::Result<Self> {
-        let path = if cfg!(target_os = "linux") {
-            PathBuf::from("/proc/self/exe")
-        } else {
-            std::env::current_exe()?
-        };
-        Ok(Self {
-            path,
-            arguments: vec![argument.into()],
-        })
-    }
 }
 
 /// Why there is no machine code.
@@ -116,107 +80,82 @@ async fn process(
     program: &Program,
     settings: &Settings,
 ) -> Result<Vec<u8>, Failed> {
-    let mut child = start(program).map_err(|why| {
+    let rights = Rights {
+        memory: settings.compile_memory as u64,
+        time: settings.compile_time,
+        gives_way: true,
+    };
+    let mut process = Process::start(program, rights).map_err(|why| {
         let why = format!(
             "its compiler {} does not start: {why}",
             program.path.display()
         );
         Failed::Now(Error::Engine(why))
     })?;
-    let order = Order {
-        parent: std::process::id(),
-        reservation: engine::reservation(settings),
-        memory: settings.compile_memory as u64,
-        seconds: settings.compile_time.as_secs().max(1),
-    };
-    let talk = talk(&mut child, &order, component, settings.code as u64);
-    let Ok(said) = tokio::time::timeout(settings.compile, talk).await else {
-        // An error means that it has ended by itself meanwhile; reaped it is either way.
-        let _ended = child.start_kill();
-        let _status = child.wait().await;
+    let reservation = engine::reservation(settings).to_le_bytes();
+    let question = [reservation.as_slice(), component];
+    let asked = process.ask_last(&question, settings.code as u64 + 1);
+    let Ok(said) = tokio::time::timeout(settings.compile, asked).await else {
+        process.kill().await;
         return Err(slow(settings.compile));
     };
     match said {
-        Ok((Answer::Code(code), ..)) => Ok(code),
-        Ok((Answer::Refused(why), ..)) => Err(refused(&why)),
-        Ok((Answer::None, status, words)) => {
-            tracing::warn!(%status, words = tame(&words, 512), "a plugin's compiler ended without an answer");
-            Err(died(status, &words, settings))
+        Ok(answer) => answered(answer),
+        Err(ended) => {
+            let words = ended.last_words();
+            tracing::warn!(how = %ended, words, "a plugin's compiler ended without an answer");
+            Err(died(&ended, settings))
         }
-        Err(why) => Err(Failed::Now(Error::Engine(format!(
-            "its compiler cannot be spoken to: {why}"
-        )))),
     }
 }
 
-/// Nothing of ours is given to it but three pipes.
-fn start(program: &Program) -> std::io::Result<Child> {
-    Command::new(&program.path)
-        .args(&program.arguments)
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
+/// Compiles components on standard input to standard output, and ends with the process that
+/// asks for it. To be called first thing, before there are threads; see [`Compiler`].
+#[must_use]
+pub fn compile_plugin() -> ExitCode {
+    serve(|question| {
+        let said = match question.split_first_chunk() {
+            Some((reservation, component)) => code(component, u64::from_le_bytes(*reservation)),
+            None => Err("nothing was asked".to_owned()),
+        };
+        let (kind, mut answer) = match said {
+            Ok(code) => (CODE, code),
+            Err(why) => (REFUSED, why.into_bytes()),
+        };
+        answer.push(kind);
+        answer
+    })
 }
 
-/// Says what is to be done, hears what came of it, and waits for the end.
-async fn talk(
-    child: &mut Child,
-    order: &Order,
-    component: &[u8],
-    most: u64,
-) -> std::io::Result<(Answer, ExitStatus, String)> {
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let tell = async {
-        if let Some(mut stdin) = stdin {
-            // It may end before it has read all: then its status says more than our error.
-            let _ended = async {
-                stdin.write_all(&order.encode(component.len())).await?;
-                stdin.write_all(component).await
-            }
-            .await;
-        }
-    };
-    let hear = async {
-        let answer = read(stdout, frame::HEAD as u64 + most).await?;
-        Ok::<_, std::io::Error>(Answer::decode(answer))
-    };
-    let ((), answer, words) = tokio::join!(tell, hear, read(stderr, WORDS));
-    let status = child.wait().await?;
-    let words = String::from_utf8_lossy(&words?).into_owned();
-    Ok((answer?, status, words))
-}
-
-/// At most `most` bytes; what comes after them finds nobody to read it.
-async fn read(from: Option<impl AsyncRead + Unpin>, most: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if let Some(from) = from {
-        from.take(most).read_to_end(&mut bytes).await?;
+fn answered(mut answer: Vec<u8>) -> Result<Vec<u8>, Failed> {
+    match answer.pop() {
+        Some(CODE) => Ok(answer),
+        Some(REFUSED) => Err(refused(&String::from_utf8_lossy(&answer))),
+        _ => Err(Failed::Now(Error::Engine(
+            "its compiler cannot be understood".to_owned(),
+        ))),
     }
-    Ok(bytes)
 }
 
 /// Why it ended without an answer.
-fn died(status: ExitStatus, words: &str, settings: &Settings) -> Failed {
+fn died(ended: &Ended, settings: &Settings) -> Failed {
     let always = |why: String| Failed::Always(Error::Compile(why));
-    match limits::ended(status, words) {
-        limits::End::Memory => always(format!(
+    match ended.how {
+        End::Memory => always(format!(
             "compiling it takes more than {} of memory",
             bytes(settings.compile_memory)
         )),
-        limits::End::Time => always(format!(
+        End::Time => always(format!(
             "compiling it takes more than {:?} of processor time",
             settings.compile_time
         )),
         // By the system, for want of memory, or by somebody's hand.
-        limits::End::Killed => Failed::Now(Error::Compile(
+        End::Killed => Failed::Now(Error::Compile(
             "its compiler was killed, most likely because the machine's memory ran out".to_owned(),
         )),
-        limits::End::Crashed => always(format!("the compiler crashed on it ({status})")),
+        End::Stack | End::Crashed | End::Garbled => {
+            always(format!("the compiler crashed on it ({ended})"))
+        }
     }
 }
 

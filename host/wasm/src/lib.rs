@@ -4,7 +4,8 @@
 //! own budget of memory, time, output and log. It knows worlds (`wit/`), not Kubernetes: what comes
 //! back is JSON objects within the budget and no more is promised; the next stage (`core::bundle`)
 //! parses it again. It deliberately has no WASI, no file, no socket, no clock for a guest, and
-//! nothing of a guest survives its call. Which plugin is called for which bundle is decided in
+//! nothing of a guest survives its call. Work on what others brought is done in processes that can be stopped
+//! (`process`), also work of others than this crate. Which plugin is called for which bundle is decided in
 //! `reeve::transform`.
 
 #![deny(missing_docs)]
@@ -23,6 +24,7 @@ mod link;
 mod meter;
 mod module;
 mod places;
+pub mod process;
 mod sandbox;
 mod store;
 mod trap;
@@ -35,9 +37,10 @@ mod world {
 }
 
 pub use budget::{Budget, Settings};
-pub use compiler::{Compiler, Program, compile_plugin};
+pub use compiler::{Compiler, compile_plugin};
 pub use error::{Error, LastWords, ObjectId, Objection, Refusal};
 pub use facts::{Facts, World, facts};
 pub use module::{Module, Step, Transformed};
+pub use process::Program;
 pub use sandbox::Sandbox;
 pub use world::provide::types as provider;

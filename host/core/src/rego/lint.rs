@@ -1,35 +1,16 @@
 //! What a policy may not do, found in its syntax tree before anything of it is evaluated.
 //!
-//! regorus accepts a call of a function it doesn't know and fails only when evaluation comes by, and a few functions
-//! it knows read a clock, roll dice, print, or cost more than their arguments say. All of these are refused here. The
-//! walk is over the tree as JSON, so that a kind of node that is new to it hides nothing. It deliberately doesn't look
-//! for mistakes in logic: that is what a policy's tests are for.
+//! Calls that are refused are `calls`'. The walk is over the tree as JSON, so that a kind of node that is new to it hides
+//! nothing. It deliberately doesn't look for mistakes in logic: that is what a policy's tests are for.
+
+mod calls;
 
 use std::collections::BTreeSet;
 
 use regorus::Engine;
 use serde_json::Value;
 
-use super::{Error, Place, bodies, builtins, chain};
-
-/// Functions (with a dot: whole families, but for those of our own) that no policy may call, and why.
-const REFUSED: [(&str, &str); 13] = [
-    ("http.", "a policy has no network"),
-    ("net.", "a policy has no network"),
-    ("time.", "a policy has no clock"),
-    ("rand.", "a policy is not random"),
-    ("uuid.", "a policy is not random"),
-    ("opa.", "a policy doesn't know where it runs"),
-    ("io.", "it is not available"),
-    ("crypto.", "it is not available"),
-    ("trace", "a policy prints nothing"),
-    ("print", "a policy prints nothing"),
-    ("bits.lsh", UNBOUNDED),
-    ("graph.reachable_paths", UNBOUNDED),
-    ("yaml.unmarshal", UNBOUNDED),
-];
-
-const UNBOUNDED: &str = "its cost isn't bounded by its arguments' size";
+use super::{Error, Place, bodies, chain};
 
 /// One module: its syntax tree and the names in it.
 pub(super) struct Module {
@@ -88,16 +69,8 @@ pub(super) fn trees(engine: &Engine) -> Result<Vec<Module>, Vec<Error>> {
 
 /// The calls, chains and bodies in them that are refused.
 pub(super) fn refusals(modules: &[Module]) -> Vec<Error> {
-    let functions: BTreeSet<String> = modules.iter().flat_map(functions).collect();
     let mut errors = Vec::from_iter(chain::refusal(modules).or_else(|| bodies::refusal(modules)));
-    for module in modules {
-        let mut walk = Walk {
-            module,
-            functions: &functions,
-            errors: &mut errors,
-        };
-        walk.visit(&module.tree);
-    }
+    errors.extend(calls::refusals(modules));
     errors
 }
 
@@ -260,12 +233,13 @@ fn told<T>(found: T, errors: Vec<Error>) -> Result<T, Vec<Error>> {
 /// Package and name of each `test_*` rule in `file`.
 pub(super) fn tests(modules: &[Module], file: &str) -> Result<Vec<(String, String)>, Error> {
     let mut found = Vec::new();
+    let mut known = BTreeSet::new();
     for module in modules.iter().filter(|module| module.file == file) {
         let heads = rules(module)
             .iter()
             .filter_map(|rule| rule.pointer("/Spec/head"));
         for (name, _, _) in heads.filter_map(head_of) {
-            if name.starts_with("test_") && !found.iter().any(|(_, known)| *known == name) {
+            if name.starts_with("test_") && known.insert(name.clone()) {
                 found.push((module.package.clone(), name));
             }
         }
@@ -278,114 +252,6 @@ pub(super) fn tests(modules: &[Module], file: &str) -> Result<Vec<(String, Strin
         ));
     }
     Ok(found)
-}
-
-struct Walk<'a> {
-    module: &'a Module,
-    functions: &'a BTreeSet<String>,
-    errors: &'a mut Vec<Error>,
-}
-
-impl Walk<'_> {
-    fn visit(&mut self, node: &Value) {
-        match node {
-            Value::Array(items) => items.iter().for_each(|item| self.visit(item)),
-            Value::Object(fields) => {
-                let called = fields.get("Call").map_or(Ok(()), |call| self.call(call));
-                let replaced = match (fields.get("refr"), fields.get("as")) {
-                    (Some(_), Some(replacement)) => self.replacement(replacement),
-                    _ => Ok(()),
-                };
-                self.errors.extend(called.err());
-                self.errors.extend(replaced.err());
-                fields.values().for_each(|value| self.visit(value));
-            }
-            _ => {}
-        }
-    }
-
-    fn call(&self, call: &Value) -> Result<(), Error> {
-        let span = call.get("fcn").and_then(span_of);
-        let Some(name) = call.get("fcn").and_then(dotted) else {
-            return Err(self.refused(span, "a function is called by a plain name"));
-        };
-        if self.is_ours(&name) {
-            return Ok(());
-        }
-        let arity = usize::from(self.builtin(&name, span)?);
-        let given = call
-            .get("params")
-            .and_then(Value::as_array)
-            .map_or(0, Vec::len);
-        if name == "walk" && given == arity {
-            let why =
-                "function walk is given a place for each path and value: walk(x, [path, value])";
-            return Err(self.refused(span, why));
-        }
-        // One argument more is a place for the result.
-        if given == arity || given == arity + 1 && !builtins::is_extension(&name) {
-            return Ok(());
-        }
-        let why = format!("function {name} takes {arity} arguments and not {given}");
-        Err(self.refused(span, &why))
-    }
-
-    /// `with f as g` calls `g` wherever `f` stands: what may not be called may not be put there either.
-    fn replacement(&self, node: &Value) -> Result<(), Error> {
-        match dotted(node) {
-            Some(name)
-                if !self.is_ours(&name)
-                    && (builtins::arity(&name).is_some() || name == "print") =>
-            {
-                self.builtin(&name, span_of(node)).map(|_| ())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// How many arguments a function takes that a policy may call.
-    fn builtin(&self, name: &str, span: Option<&Value>) -> Result<u8, Error> {
-        if let Some(arity) = builtins::own(name) {
-            return Ok(arity);
-        }
-        let why = REFUSED.iter().find(|(refused, _)| {
-            name == *refused || (refused.ends_with('.') && name.starts_with(refused))
-        });
-        if let Some((_, why)) = why {
-            return Err(self.refused(span, &format!("function {name} is refused: {why}")));
-        }
-        builtins::arity(name)
-            .ok_or_else(|| self.refused(span, &format!("function {name} is not known")))
-    }
-
-    fn is_ours(&self, name: &str) -> bool {
-        self.functions.contains(name)
-            || self
-                .functions
-                .contains(&format!("{}.{name}", self.module.package))
-            || self
-                .imported(name)
-                .is_some_and(|full| self.functions.contains(&full))
-    }
-
-    /// `service_account.f` after `import data.reeve.service_account`, written out.
-    fn imported(&self, name: &str) -> Option<String> {
-        let imports = self.module.tree.get("imports")?.as_array()?;
-        imports.iter().find_map(|import| {
-            let path = dotted(import.get("refr")?)?;
-            let alias = match import.get("as") {
-                Some(span) => self.module.text(span)?,
-                None => path.rsplit('.').next()?,
-            };
-            name.strip_prefix(alias)?
-                .strip_prefix('.')
-                .map(|rest| format!("{path}.{rest}"))
-        })
-    }
-
-    fn refused(&self, span: Option<&Value>, why: &str) -> Error {
-        refused(&self.module.file, span, why)
-    }
 }
 
 fn module(tree: &Value, source: &Value) -> Option<Module> {
@@ -403,24 +269,6 @@ pub(super) fn rules(module: &Module) -> &[Value] {
         .get("rules")
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
-}
-
-/// The full names of the functions that a module declares.
-fn functions(module: &Module) -> Vec<String> {
-    let names = rules(module).iter().filter_map(|rule| {
-        let default = rule.get("Default").filter(|default| {
-            let arguments = default.get("args").and_then(Value::as_array);
-            arguments.is_some_and(|arguments| !arguments.is_empty())
-        });
-        if let Some(default) = default {
-            return dotted(default.get("refr")?);
-        }
-        let (name, shape, _) = head_of(rule.pointer("/Spec/head")?)?;
-        (shape == "Func").then_some(name)
-    });
-    names
-        .map(|name| format!("{}.{name}", module.package))
-        .collect()
 }
 
 /// Name, shape (`Compr`, `Set` or `Func`) and span of a rule's head. What a variable names in it is left out, with a dot

@@ -19,9 +19,13 @@ pub(super) fn faults(modules: &[Module], tests: &BTreeSet<String>) -> Vec<Fault>
     let mut faults = rules.unreached();
     for module in modules {
         faults.extend(imports(module));
+        let imported = aliases(module);
+        let own = rules.roots.get(module.package.as_str());
+        let is_known =
+            |name: &str| imported.contains_key(name) || own.is_some_and(|own| own.contains(name));
         for rule in lint::rules(module) {
             faults.extend(locals(module, rule));
-            faults.extend(unbound(module, rule, &rules));
+            faults.extend(unbound(module, rule, &is_known));
         }
     }
     faults
@@ -59,6 +63,7 @@ impl<'a> Rules<'a> {
         }
         let mut by_name: BTreeMap<String, Named<'_>> = BTreeMap::new();
         for module in modules {
+            let imported = aliases(module);
             for rule in lint::rules(module) {
                 let Some(head) = head(rule) else { continue };
                 let name = format!("{}.{}", module.package, head.name.trim_end_matches('.'));
@@ -73,7 +78,7 @@ impl<'a> Rules<'a> {
                 let mentioned = mentions::of(module, rule);
                 let full = mentioned
                     .iter()
-                    .filter_map(|path| full(path, module, &roots));
+                    .filter_map(|path| full(path, module, &imported, &roots));
                 named.names.extend(full);
             }
         }
@@ -113,13 +118,13 @@ impl<'a> Rules<'a> {
         let begun = self.by_name.iter().filter(|(name, one)| begin(name, one));
         let mut reached: BTreeSet<&str> = begun.map(|(name, _)| name.as_str()).collect();
         let mut left: Vec<&str> = reached.iter().copied().collect();
+        let mut followed = BTreeSet::new();
         while let Some(next) = left.pop() {
             let paths = self.by_name.get(next).map(|one| &one.names);
-            for name in paths
-                .into_iter()
-                .flatten()
-                .flat_map(|path| self.named_by(path))
-            {
+            // One path may name all rules there are, and each of them name it.
+            let fresh = paths.into_iter().flatten();
+            let fresh = fresh.filter(|path| followed.insert(path.as_str()));
+            for name in fresh.flat_map(|path| self.named_by(path)) {
                 if reached.insert(name) {
                     left.push(name);
                 }
@@ -166,21 +171,34 @@ fn head(rule: &Value) -> Option<Head<'_>> {
 }
 
 /// What a path as it is written stands for, when it can stand for a rule.
-fn full(path: &str, module: &Module, roots: &BTreeMap<&str, BTreeSet<String>>) -> Option<String> {
+fn full(
+    path: &str,
+    module: &Module,
+    imported: &BTreeMap<String, String>,
+    roots: &BTreeMap<&str, BTreeSet<String>>,
+) -> Option<String> {
     let first = lint::root(path);
     if first == "data" {
         return Some(path.to_owned());
     }
-    let imported = aliases(module).find(|(alias, ..)| alias == first);
-    if let Some((_, full, _)) = imported {
-        return Some(path.replacen(first, &full, 1));
+    if let Some(full) = imported.get(first) {
+        return Some(path.replacen(first, full, 1));
     }
     let own = roots.get(module.package.as_str())?.contains(first);
     own.then(|| format!("{}.{path}", module.package))
 }
 
+/// The full path of each import by its name; of one name, the first.
+pub(super) fn aliases(module: &Module) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (alias, path, _) in imported(module) {
+        found.entry(alias).or_insert(path);
+    }
+    found
+}
+
 /// Name, full path and place of each import.
-fn aliases(module: &Module) -> impl Iterator<Item = (String, String, Option<&Value>)> {
+fn imported(module: &Module) -> impl Iterator<Item = (String, String, Option<&Value>)> {
     let imports = module.tree.get("imports").and_then(Value::as_array);
     imports.into_iter().flatten().filter_map(|import| {
         let path = lint::dotted(import.get("refr")?)?;
@@ -201,7 +219,7 @@ fn imports(module: &Module) -> Vec<Fault> {
             used.insert(lint::root(path).to_owned());
         });
     }
-    let unused = aliases(module).filter(|(alias, ..)| !used.contains(alias));
+    let unused = imported(module).filter(|(alias, ..)| !used.contains(alias));
     unused
         .map(|(alias, _, span)| {
             let why = format!("import {alias} is not used");
@@ -216,9 +234,10 @@ fn locals(module: &Module, rule: &Value) -> Vec<Fault> {
         return Vec::new();
     };
     let mut faults = Vec::new();
-    let mut unused = |declared: Vec<(&str, Option<&Value>)>, within: &[&Value], times: usize| {
+    let mut unused = |declared: Vec<(&str, Option<&Value>)>, within: &[&Tally<'_>], times| {
         for (name, span) in declared {
-            if !name.starts_with('_') && count(within, name) <= times {
+            let named: usize = within.iter().map(|tally| tally.times(name)).sum();
+            if !name.starts_with('_') && named <= times {
                 let why = format!("variable {name} is not used");
                 faults.push(fault(module, span, FaultKind::Unused, why));
             }
@@ -229,15 +248,19 @@ fn locals(module: &Module, rule: &Value) -> Vec<Fault> {
     if let Some(args) = head.pointer("/Func/args") {
         variables(args, &mut |name, span| arguments.push((name, span)));
     }
-    unused(arguments, &[rule], 1);
+    if !arguments.is_empty() {
+        unused(arguments, &[&Tally::of(rule)], 1);
+    }
+    let of_head = Tally::of(head);
     let bodies = rule.get("bodies").and_then(Value::as_array);
     for body in bodies.into_iter().flatten() {
         scopes(body, body, &mut |stmts, region| {
+            let tally = Tally::of(region);
             // What a rule's own body declares its head may name.
-            let with_head = [head, region];
+            let with_head = [&tally, &of_head];
             let within = match std::ptr::eq(region, body) {
                 true => with_head.as_slice(),
-                false => with_head.get(1..).unwrap_or_default(),
+                false => with_head.get(..1).unwrap_or_default(),
             };
             unused(assigned(stmts), within, 1);
             unused(declared(module, stmts), within, 0);
@@ -248,8 +271,9 @@ fn locals(module: &Module, rule: &Value) -> Vec<Fault> {
             continue;
         };
         scopes(value, value, &mut |stmts, region| {
-            unused(assigned(stmts), &[region], 1);
-            unused(declared(module, stmts), &[region], 0);
+            let tally = Tally::of(region);
+            unused(assigned(stmts), &[&tally], 1);
+            unused(declared(module, stmts), &[&tally], 0);
         });
     }
     faults
@@ -300,25 +324,29 @@ fn declared<'a>(module: &'a Module, stmts: &'a [Value]) -> Vec<(&'a str, Option<
         .collect()
 }
 
-fn count(within: &[&Value], wanted: &str) -> usize {
-    let mut times = 0;
-    for node in within {
-        variables(node, &mut |name, _| times += usize::from(name == wanted));
+/// How often each variable is named below a node.
+struct Tally<'a>(BTreeMap<&'a str, usize>);
+
+impl<'a> Tally<'a> {
+    fn of(node: &'a Value) -> Self {
+        let mut times = BTreeMap::new();
+        variables(node, &mut |name, _| *times.entry(name).or_default() += 1);
+        Self(times)
     }
-    times
+
+    fn times(&self, name: &str) -> usize {
+        self.0.get(name).copied().unwrap_or_default()
+    }
 }
 
-/// Variables that nothing in the rule gives a value.
-fn unbound(module: &Module, rule: &Value, rules: &Rules<'_>) -> Vec<Fault> {
+/// Variables that nothing in the rule gives a value, and that stand for nothing elsewhere.
+fn unbound(module: &Module, rule: &Value, elsewhere: &impl Fn(&str) -> bool) -> Vec<Fault> {
     let mut bound: BTreeSet<&str> = BTreeSet::from(["input", "data"]);
-    let own = rules.roots.get(module.package.as_str());
-    bound.extend(own.into_iter().flatten().map(String::as_str));
     binders(module, rule, &mut bound);
-    let imported: BTreeSet<String> = aliases(module).map(|(alias, ..)| alias).collect();
     let mut told = BTreeSet::new();
     let mut faults = Vec::new();
     variables(rule, &mut |name, span| {
-        let is_known = name.starts_with('_') || bound.contains(name) || imported.contains(name);
+        let is_known = name.starts_with('_') || bound.contains(name) || elsewhere(name);
         if !is_known && told.insert(name) {
             let why = format!("nothing in its rule gives variable {name} a value");
             faults.push(fault(module, span, FaultKind::Unbound, why));

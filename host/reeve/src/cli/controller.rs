@@ -39,6 +39,7 @@ use crate::observe::Metrics;
 use crate::observe::trace::{self, Encoding, Level};
 use crate::places::Places;
 use crate::quotas::Quotas;
+use crate::reading::Reader;
 use crate::recollections::Recollections;
 use crate::renders::Renders;
 use crate::schemas::Schemas;
@@ -276,6 +277,7 @@ async fn context(
     let cluster = args.connection.connect(metrics.requests()).await?;
     let (mirrors, store, recollections) = storage(args)?;
     let sandbox = sandbox(args)?;
+    let reader = Reader::own().map_err(|why| unfound(&why))?;
     let grounds = args.ground.grounds(&args.remote_bases);
     let home = home(args, &cluster).parse().map_err(|why| {
         CommandError::of("the controller's own namespace cannot be known", &why)
@@ -309,6 +311,7 @@ async fn context(
         schemas: Schemas::new(),
         images: Images::new(),
         sandbox,
+        reader,
         plain_http: args.plain_http_providers,
         plugins_dir: args.plugins_dir.clone(),
         rules: Rules::shipped(),
@@ -320,8 +323,7 @@ async fn context(
 
 /// Where plugins run. They are compiled in processes of their own, which are this program again.
 fn sandbox(args: &ControllerArgs) -> Result<Sandbox, CommandError> {
-    let itself = Program::own("compile-plugin")
-        .map_err(|why| CommandError::of("finding this program's own file failed", &why))?;
+    let itself = Program::own("compile-plugin").map_err(|why| unfound(&why))?;
     let cache = args.plugin_cache_dir.clone();
     let settings = Settings {
         cache: Some(cache.unwrap_or_else(|| args.storage_path.join("plugins"))),
@@ -330,6 +332,11 @@ fn sandbox(args: &ControllerArgs) -> Result<Sandbox, CommandError> {
     };
     Sandbox::new(settings)
         .map_err(|why| CommandError::of("starting the plugin sandbox failed", &why))
+}
+
+/// This program cannot start itself.
+fn unfound(why: &std::io::Error) -> CommandError {
+    CommandError::of("finding this program's own file failed", why)
 }
 
 /// What lies on the disk.

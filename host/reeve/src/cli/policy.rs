@@ -46,6 +46,18 @@ enum Verb {
     Schema,
 }
 
+impl PolicyArgs {
+    /// Whether somebody's rules are read here: those may end who reads them.
+    pub(super) fn reads(&self) -> bool {
+        match &self.verb {
+            Verb::Check(_) | Verb::Test(_) | Verb::Eval(_) | Verb::Explain(_) => true,
+            // Before it asks the cluster, it has them read as the controller does.
+            Verb::Replay(_) => false,
+            Verb::Export(_) | Verb::Schema => false,
+        }
+    }
+}
+
 pub(super) fn run(args: PolicyArgs, ui: &mut Ui) -> Result<(), CommandError> {
     match args.verb {
         Verb::Check(args) => check::run(&args, ui),

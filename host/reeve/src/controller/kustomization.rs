@@ -39,6 +39,7 @@ use reeve_core::veil::Veil;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::judge::Awaited;
 pub(super) use self::judge::rule;
 use self::record::{Recorder, changes};
 pub(super) use self::replay::replay;
@@ -63,10 +64,15 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     else {
         return Next::Watch;
     };
-    if judge::awaits_policies(ctx, &object) {
-        return Next::Watch;
+    let waits = judge::awaits_policies(ctx, id, &object);
+    if let Some(Awaited::Silently(next)) = waits {
+        return next;
     }
     let run = Arc::new(Run::begin(ctx, target.clone(), &*object));
+    if let Some(Awaited::Aloud(why)) = waits {
+        let outcome = early(ctx, &run, why);
+        return report::kustomization(ctx, &object, &run, outcome).await;
+    }
     if object.metadata.deletion_timestamp.is_some() {
         ctx.drift.forget(&target);
         return withdraw::reconcile(ctx, &object, &run).await;

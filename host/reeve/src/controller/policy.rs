@@ -1,5 +1,6 @@
 //! A Policy is put in force: its rules read, compiled and tested, all files of one revision at once.
 //!
+//! Reading it takes another process (`reading`), which ends as soon as nobody wants it any more.
 //! Asking it is `kustomization::judge`'s. One that cannot be put in force denies whatever it would be asked about; if
 //! something of it was in force before, that stays, and the status says why.
 
@@ -12,17 +13,21 @@ use kube::ResourceExt as _;
 use reeve_api::RECONCILE_REQUEST;
 use reeve_api::name::PolicyName;
 use reeve_api::policy::Policy;
-use reeve_core::failure::Explained;
+use reeve_api::reason::Reason;
+use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::schedule::Next;
 use reeve_core::status::{Force, PolicyOutcome};
 
+use super::Review;
 use super::report::{self, Run};
 use crate::context::Context;
 use crate::index::{Edition, InForce};
+use crate::reading::Unread;
 
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, name: &PolicyName) -> Next {
+    let course = ctx.underway.begin(Target::Policy(name.clone()));
     let Some(object) = ctx.index.read(|known| known.policies.get(name).cloned()) else {
         return Next::Watch;
     };
@@ -30,14 +35,18 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, name: &PolicyName) -> Next {
         return Next::Watch;
     }
     if let Some(wanted) = &object.spec.replay {
-        return replay::reconcile(ctx, name, &object, wanted).await;
+        let replayed = replay::reconcile(ctx, name, &object, wanted);
+        let ended = course.over().run_until_cancelled(replayed).await;
+        return ended.unwrap_or(Next::Watch);
     }
     let run = Run::begin(ctx, Target::Policy(name.clone()), &*object);
     let now = match known(ctx, name, &object) {
         Some(now) => now,
         None => {
-            let now = read(ctx, name, &object).await;
-            let Some(now) = keep(ctx, name, &object, now) else {
+            let now = read(ctx, name, &object);
+            // Nobody waits for the end of what is deleted, or another by now.
+            let now = course.over().run_until_cancelled(now).await;
+            let Some(now) = now.and_then(|now| keep(ctx, name, &object, now)) else {
                 // It has changed meanwhile: its next run is under way.
                 return Next::Watch;
             };
@@ -49,24 +58,26 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, name: &PolicyName) -> Next {
 
 /// A run of a replica that only answers: nothing is told. Rules that lie in git are the leader's, who has fetched them.
 pub(super) async fn learn(ctx: &Arc<Context>, name: &PolicyName) -> Next {
+    let course = ctx.underway.begin(Target::Policy(name.clone()));
     let object = ctx.index.read(|known| known.policies.get(name).cloned());
     let own =
         |object: &Arc<Policy>| object.spec.source_ref.is_none() && object.spec.replay.is_none();
     if let Some(object) = object.filter(own)
         && known(ctx, name, &object).is_none()
     {
-        let now = read(ctx, name, &object).await;
-        let _changed_meanwhile = keep(ctx, name, &object, now);
+        let now = read(ctx, name, &object);
+        let now = course.over().run_until_cancelled(now).await;
+        let _changed_meanwhile = now.and_then(|now| keep(ctx, name, &object, now));
     }
     Next::Watch
 }
 
 /// What a run would say about an object that is not there yet.
-pub(super) fn review(ctx: &Context, object: &Policy) -> Result<(), Explained> {
+pub(super) async fn review(ctx: &Context, object: &Policy) -> Result<Review, Explained> {
     match object.name_any().parse() {
-        Ok(name) => rules::review(ctx, &name, object),
+        Ok(name) => rules::review(ctx, &name, object).await,
         // The API server admits no other.
-        Err(_) => Ok(()),
+        Err(_) => Ok(Review::default()),
     }
 }
 
@@ -160,9 +171,23 @@ fn outcome(now: InForce) -> PolicyOutcome {
 
 /// What does not compile, or fails its tests.
 fn unfit(name: &PolicyName, why: &impl std::fmt::Display) -> Explained {
-    use reeve_api::reason::Reason;
-    use reeve_core::failure::Turn;
-    let message = format!("policy {name} cannot be put in force: {why}");
-    Explained::new(Reason::PolicyFailed, Turn::NextRevision, message)
+    refused(name, why, Turn::NextRevision)
         .with_hint("`reeve policy test` says the same on a laptop")
+}
+
+/// What its reader did not come through with.
+fn unread(name: &PolicyName, why: &Unread) -> Explained {
+    match why {
+        Unread::Unfit(why) => unfit(name, why),
+        Unread::Harmful(why) => refused(name, why, Turn::NextRevision)
+            .with_hint("make its rules, data or tests smaller, or several policies of them"),
+        Unread::Interrupted(why) => {
+            refused(name, why, Turn::Ours).with_hint("it is read again by itself")
+        }
+    }
+}
+
+fn refused(name: &PolicyName, why: &impl std::fmt::Display, turn: Turn) -> Explained {
+    let message = format!("policy {name} cannot be put in force: {why}");
+    Explained::new(Reason::PolicyFailed, turn, message)
 }

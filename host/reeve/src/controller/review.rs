@@ -57,13 +57,26 @@ pub(crate) fn review(ctx: &Context, kind: Kind, object: &Value) -> Review {
         }
         Kind::Plugin => nothing(decode(object).and_then(|it| of_tenant(ctx, &it))),
         Kind::ClusterPlugin => nothing(decode(object).and_then(|it| of_platform(ctx, &it))),
-        Kind::Policy => nothing(decode::<Policy>(object).and_then(|it| policy::review(ctx, &it))),
-        Kind::Tenant | Kind::Project => Ok(Review::default()),
+        // A Policy is read in a process: `review_policy`.
+        Kind::Policy | Kind::Tenant | Kind::Project => Ok(Review::default()),
     };
-    said.unwrap_or_else(|why| Review {
+    said.unwrap_or_else(refused)
+}
+
+/// Looks at a Policy.
+pub(crate) async fn review_policy(ctx: &Context, object: &Value) -> Review {
+    let said = match decode::<Policy>(object) {
+        Ok(object) => policy::review(ctx, &object).await,
+        Err(why) => Err(why),
+    };
+    said.unwrap_or_else(refused)
+}
+
+fn refused(why: Explained) -> Review {
+    Review {
         refused: Some(why),
         warnings: Vec::new(),
-    })
+    }
 }
 
 fn decode<K: DeserializeOwned>(object: &Value) -> Result<K, Explained> {

@@ -41,6 +41,15 @@ impl Underway {
         }
     }
 
+    /// No policy is worth being read any more: the process is told to stop.
+    pub(super) fn end_policies(&self) {
+        for (target, over) in self.lock().iter() {
+            if matches!(target, Target::Policy(_)) {
+                over.cancel();
+            }
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Target, CancellationToken>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

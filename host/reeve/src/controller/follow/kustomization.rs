@@ -79,6 +79,7 @@ impl Followed for Kustomization {
             known.said.forget_kustomization(&id);
             known.reports.forget(&id);
             known.passed.remove(&id);
+            known.awaiting.remove(&id);
             known.users.retain(|_, users| {
                 users.remove(&id);
                 !users.is_empty()

@@ -6,7 +6,7 @@ use reeve_api::name::{NamespacedName, PolicyName};
 use reeve_api::policy::{Policy, PolicySource, PolicySpec};
 use reeve_core::index::{Guard, Target};
 
-use super::{Followed, wake_kustomizations, worth_a_run};
+use super::{Followed, is_superseded, wake_kustomizations, worth_a_run};
 use crate::cluster::Id;
 use crate::context::Context;
 use crate::index::Edition;
@@ -28,10 +28,11 @@ impl Followed for Policy {
                 .and_then(|source| key(ctx, source)),
             replayed: object.spec.replay.is_some(),
         };
-        let (wake, touched) = ctx.index.write(|known| {
+        let (wake, over, touched) = ctx.index.write(|known| {
             let before = known.policies.insert(name.clone(), Arc::clone(&object));
+            let over = is_superseded(before.as_ref(), &object);
             if !worth_a_run(before.as_ref(), &object) {
-                return (false, Default::default());
+                return (false, over, Default::default());
             }
             let edition = Edition::of(&object.metadata);
             let now = known.in_force.get(&name);
@@ -40,8 +41,11 @@ impl Followed for Policy {
                 known.in_force.remove(&name);
             }
             // Whom it is about, and what happens to what it denies, holds from now on.
-            (true, known.touch.apply_policy(name.clone(), guard))
+            (true, over, known.touch.apply_policy(name.clone(), guard))
         });
+        if over {
+            ctx.underway.supersede(&Target::Policy(name.clone()));
+        }
         wake_kustomizations(ctx, touched);
         if wake {
             ctx.queues.policies.wake(name);
@@ -59,6 +63,7 @@ impl Followed for Policy {
             known.memory.remove(&Target::Policy(name.clone()));
             known.touch.remove_policy(&name)
         });
+        ctx.underway.supersede(&Target::Policy(name.clone()));
         ctx.metrics.forget_policy(name.as_str());
         wake_kustomizations(ctx, touched);
     }

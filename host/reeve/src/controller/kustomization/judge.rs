@@ -4,6 +4,7 @@
 //! under way holds for what that run has yet to write. What rules say is `core::admit`'s, and told by `report`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::ResourceExt as _;
 use reeve_api::kustomization::Kustomization;
@@ -25,6 +26,11 @@ use super::{Wanted, recall};
 use crate::context::Context;
 use crate::controller::{Review, report};
 use crate::index::{InForce, Known, Passages, Stored};
+
+/// How long a Kustomization waits in silence for policies to be read, and for their sources to be fetched: a replica that
+/// starts needs most of it.
+const READ: Duration = Duration::from_secs(4);
+const FETCHED: Duration = Duration::from_secs(30);
 
 /// The rules over one Kustomization, as they are now.
 struct Over {
@@ -208,14 +214,72 @@ fn record(ctx: &Context, over: &Over, id: &NamespacedName, answers: &Answers) ->
     })
 }
 
-/// Whether this process does not know all policies yet, or has not looked at one of those over the Kustomization: it is
-/// about to, and wakes us then. Until then nothing may be let pass, and saying that it is denied would make everything
-/// flap at each start.
-pub(super) fn awaits_policies(ctx: &Context, object: &Kustomization) -> bool {
-    ctx.index.read(|known| {
-        let pending = |name: &PolicyName| !known.in_force.contains_key(name);
-        !known.policies_listed || names(known, object).iter().any(pending)
+/// How a Kustomization waits for policies.
+pub(super) enum Awaited {
+    /// They are most likely known in a moment: saying that it waits, or is denied, would make everything flap at each start.
+    Silently(Next),
+    /// It takes longer than that.
+    Aloud(Explained),
+}
+
+/// Whether this process does not know all policies yet, or has not read one of those over the Kustomization: it is about
+/// to, and wakes us then. Until then nothing may be let pass.
+pub(super) fn awaits_policies(
+    ctx: &Context,
+    id: &NamespacedName,
+    object: &Kustomization,
+) -> Option<Awaited> {
+    let now = ctx.clock.now();
+    let (pending, listed, fetched, waited) = ctx.index.read(|known| {
+        let mut pending = names(known, object);
+        pending.retain(|name| !known.in_force.contains_key(name));
+        let source = |name| known.touch.source_of_policy(name);
+        let is_fetched =
+            |name| source(name).is_none_or(|source| !known.is_about_to_look_at(source));
+        let fetched = pending.iter().all(is_fetched);
+        (
+            pending,
+            known.policies_listed,
+            fetched,
+            known.awaiting.contains_key(id),
+        )
+    });
+    if listed && pending.is_empty() && !waited {
+        return None;
+    }
+    let since = ctx
+        .index
+        .write(|known| match listed && pending.is_empty() {
+            true => {
+                known.awaiting.remove(id);
+                None
+            }
+            false => Some(*known.awaiting.entry(id.clone()).or_insert(now)),
+        })?;
+    let patience = if fetched { READ } else { FETCHED };
+    let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    Some(match patience.checked_sub(waited) {
+        Some(rest) if !rest.is_zero() => Awaited::Silently(Next::After(rest)),
+        // What does nothing needs nobody to let it.
+        _ if object.spec.suspend => Awaited::Silently(Next::Watch),
+        _ => Awaited::Aloud(still_reading(&pending)),
     })
+}
+
+fn still_reading(pending: &[PolicyName]) -> Explained {
+    let named: Vec<&str> = pending.iter().take(5).map(PolicyName::as_str).collect();
+    let (what, hint) = match named.first() {
+        None => ("the policies have not been listed".to_owned(), None),
+        Some(first) => (
+            format!("policy {} has not been read", named.join(", ")),
+            Some(format!("look at `kubectl describe policy {first}`")),
+        ),
+    };
+    let message = format!("{what} yet, and nothing is done before it is known what it says");
+    Explained {
+        hint,
+        ..Explained::new(Reason::DependencyNotReady, Turn::Dependency, message)
+    }
 }
 
 fn names(known: &Known, object: &Kustomization) -> Vec<PolicyName> {

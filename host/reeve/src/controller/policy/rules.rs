@@ -1,8 +1,10 @@
 //! Where a policy's rules come from: the object itself, the controller's library, a GitRepository of the platform's.
 //!
-//! Every read is bounded. What is read is compiled and tested here, and is nothing before that.
+//! Every read is bounded. What is read is compiled and tested by another process first (`reading`), and is nothing before
+//! that.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use reeve_api::name::{NamespaceName, NamespacedName, PolicyName};
 use reeve_api::policy::{Policy, PolicySource, PolicySpec, TestResults};
@@ -11,12 +13,14 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::{library, rego};
 use serde_json::Value;
 
-use super::unfit;
+use super::{unfit, unread};
 use crate::context::Context;
+use crate::controller::Review;
 use crate::git::Snapshot;
+use crate::reading::{self, Share, Unread};
 
-/// The most errors that a status spells out.
-const SPELLED_OUT: usize = 10;
+/// How long the admission webhook waits for a policy to be read; its own answer may take a second more.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Rules that compile and pass their tests.
 pub(super) struct Fit {
@@ -61,21 +65,44 @@ pub(super) async fn read(
         Origin::Here(files) => files,
     };
     let parameters = Value::Object(spec.parameters.clone());
+    let rules = reading::Rules {
+        name: name.as_str(),
+        files: &files,
+        parameters: &parameters,
+    };
+    let tests = ctx.reader.read(rules, Share::Runs).await;
+    let tests = tests.map_err(|why| unread(name, &why))?;
     let owned = name.clone();
-    let work = move || fit(&owned, &files, &parameters);
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|crash| Err(unfit(name, &crash)))
+    let load = move || rego::Policy::load(owned.as_str(), &files, &parameters);
+    let loaded = tokio::task::spawn_blocking(load).await;
+    let policy = loaded.map_err(|crash| unfit(name, &crash))?;
+    let policy = policy.map_err(|errors| unfit(name, &reading::listed(errors.iter())))?;
+    Ok(Fit { policy, tests })
 }
 
 /// What [`read`] would say about rules that need not be fetched; of others, whether they may be.
-pub(super) fn review(ctx: &Context, name: &PolicyName, object: &Policy) -> Result<(), Explained> {
+pub(super) async fn review(
+    ctx: &Context,
+    name: &PolicyName,
+    object: &Policy,
+) -> Result<Review, Explained> {
     may_be_called(name)?;
-    match origin(&object.spec)? {
-        Origin::Git(source) => granted(ctx, source).map(drop),
-        Origin::Here(files) => {
-            let parameters = Value::Object(object.spec.parameters.clone());
-            fit(name, &files, &parameters).map(drop)
-        }
+    let files = match origin(&object.spec)? {
+        Origin::Git(source) => return granted(ctx, source).map(|_| Review::default()),
+        Origin::Here(files) => files,
+    };
+    let rules = reading::Rules {
+        name: name.as_str(),
+        files: &files,
+        parameters: &Value::Object(object.spec.parameters.clone()),
+    };
+    let read = ctx.reader.read(rules, Share::Admission);
+    match tokio::time::timeout(PATIENCE, read).await {
+        Ok(Ok(_)) => Ok(Review::default()),
+        Ok(Err(Unread::Interrupted(_))) | Err(_) => Ok(Review::warning(vec![format!(
+            "policy {name} was not read yet: its status says whether it is put in force"
+        )])),
+        Ok(Err(why)) => Err(unread(name, &why)),
     }
 }
 
@@ -110,51 +137,6 @@ fn library_of(name: &str) -> Result<&'static str, Explained> {
         Explained::new(Reason::NotFound, Turn::Owner, message)
     })?;
     Ok(shipped.source)
-}
-
-/// Compiles the rules, and runs their tests.
-fn fit(name: &PolicyName, files: &Files, parameters: &Value) -> Result<Fit, Explained> {
-    let broken = |errors: Vec<rego::Error>| unfit(name, &listed(errors.iter()));
-    let policy = rego::Policy::load(name.as_str(), files, parameters).map_err(broken)?;
-    let ran = policy.tests().map_err(broken)?;
-    let failed: Vec<String> = ran
-        .ended
-        .iter()
-        .filter_map(|test| {
-            Some(format!(
-                "{} {}: {}",
-                test.file,
-                test.name,
-                test.failure.as_ref()?
-            ))
-        })
-        .collect();
-    if !failed.is_empty() {
-        let (count, total) = (failed.len(), ran.ended.len());
-        return Err(unfit(
-            name,
-            &format!(
-                "{count} of its {total} tests fail: {}",
-                listed(failed.iter())
-            ),
-        ));
-    }
-    let tests = (!ran.ended.is_empty()).then(|| TestResults {
-        coverage: Some(format!("{}%", ran.percent())),
-        total: i64::try_from(ran.ended.len()).unwrap_or(i64::MAX),
-    });
-    Ok(Fit { policy, tests })
-}
-
-/// The first of them, and how many more there are.
-fn listed(all: impl ExactSizeIterator<Item = impl std::fmt::Display>) -> String {
-    let hidden = all.len().saturating_sub(SPELLED_OUT);
-    let told: Vec<String> = all.take(SPELLED_OUT).map(|one| one.to_string()).collect();
-    let told = told.join("; ");
-    match hidden {
-        0 => told,
-        _ => format!("{told}; and {hidden} more"),
-    }
 }
 
 /// The revision that the policy's source has now; None where it comes from none, or that has nothing.

@@ -13,6 +13,7 @@ use crate::cli::policy::place::{self, Parameters};
 use crate::cli::policy::subject::unfit;
 use crate::cli::ui::CommandError;
 use crate::cluster::Cluster;
+use crate::reading::{self, Reader, Share, Unread};
 
 /// By this label what belongs to one question is found.
 pub(super) const LABEL: &str = "reeve.dev/replay";
@@ -60,7 +61,8 @@ impl Draft {
         if directory.is_dir() {
             let parameters = spec.get("parameters").cloned();
             draft.rules.directory = directory.to_owned();
-            let files = files(directory, parameters.as_ref(), &mut draft.rules.policy)?;
+            let policy = &mut draft.rules.policy;
+            let files = files(directory, parameters.as_ref(), policy).await?;
             spec.insert("files".to_owned(), files);
         } else {
             draft
@@ -161,7 +163,7 @@ async fn named(
 }
 
 /// The files of a directory, which compile, as they are written into a Policy.
-fn files(
+async fn files(
     directory: &Path,
     parameters: Option<&Value>,
     name: &mut String,
@@ -170,6 +172,7 @@ fn files(
     let source = sources.into_iter().next();
     let source = source.ok_or_else(|| CommandError::new("there is no policy"))?;
     let parameters = parameters.unwrap_or(&source.parameters);
+    may_be_read(&source, parameters).await?;
     source
         .compile_with(parameters)
         .map_err(|errors| unfit(&source, &errors))?;
@@ -189,6 +192,25 @@ fn files(
     }
     name.clone_from(&source.name);
     Ok(Value::Object(files))
+}
+
+/// Whether reading it ends whoever does: what the controller does first, it does here.
+async fn may_be_read(source: &place::Source, parameters: &Value) -> Result<(), CommandError> {
+    let reader = Reader::own()
+        .map_err(|why| CommandError::of("finding this program's own file failed", &why))?;
+    let rules = reading::Rules {
+        name: &source.name,
+        files: &source.files,
+        parameters,
+    };
+    match reader.read(rules, Share::Runs).await {
+        // What is wrong with it is told with its places.
+        Ok(_) | Err(Unread::Unfit(_)) => Ok(()),
+        Err(why) => Err(CommandError::of(
+            &format!("{} is not read", source.name),
+            &why,
+        )),
+    }
 }
 
 /// As a GitRepository names it.
