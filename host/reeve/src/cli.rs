@@ -76,7 +76,8 @@ pub fn main() -> ExitCode {
         Verb::CompilePlugin => reeve_wasm::compile_plugin(),
         Verb::ReadPolicies => crate::reading::read_policies(),
         Verb::Policy(args) if args.reads() => {
-            supervise::supervised(arguments.into_iter().skip(1), &mut Ui::new())
+            let ended = supervise::supervised(arguments.into_iter().skip(1), &mut Ui::new());
+            ended.unwrap_or_else(|| run(Verb::Policy(args)))
         }
         Verb::Supervised { arguments } => {
             reeve_wasm::process::accompany();

@@ -17,23 +17,24 @@ pub(super) const VERB: &str = "supervised";
 /// The code of a process of ours that panicked.
 const PANICKED: i32 = 101;
 
-/// Does what `arguments` say in another process.
-pub(super) fn supervised(arguments: impl Iterator<Item = OsString>, ui: &mut Ui) -> ExitCode {
+/// Does what `arguments` say in another process; None where there is none to be had.
+pub(super) fn supervised(
+    arguments: impl Iterator<Item = OsString>,
+    ui: &mut Ui,
+) -> Option<ExitCode> {
     let started = Program::own(VERB).and_then(|own| {
         let mut command = Command::new(own.path);
         command.args(own.arguments).args(arguments).status()
     });
-    let failed = match started {
-        Ok(status) => match status.code() {
-            Some(code) if code != PANICKED => {
-                return ExitCode::from(u8::try_from(code).unwrap_or(1));
-            }
-            _ => ended(status),
-        },
-        Err(why) => CommandError::of("starting this program once more failed", &why),
+    let status = started.ok()?;
+    let failed = match status.code() {
+        Some(code) if code != PANICKED => {
+            return Some(ExitCode::from(u8::try_from(code).unwrap_or(1)));
+        }
+        _ => ended(status),
     };
     ui.error(&failed);
-    ExitCode::from(failed.code())
+    Some(ExitCode::from(failed.code()))
 }
 
 fn ended(status: ExitStatus) -> CommandError {
