@@ -18,7 +18,10 @@ pub use build::{
     BuildMetadataOption, CommonMetadata, IgnoreRule, Image, Patch, PostBuild, Selector,
     SubstituteKind, SubstituteReference, SubstituteStrategy,
 };
-pub use status::{Inventory, KustomizationStatus, RemoteBase, ResourceRef, Snapshot};
+pub use status::{
+    HookOutcome, HookStatus, Inventory, KustomizationStatus, RemoteBase, ResourceRef, Snapshot,
+    SyncPhase, SyncStatus,
+};
 
 /// KustomizationSpec says which directory of which source to build, how, and as whom to apply the result.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]

@@ -91,7 +91,7 @@ impl Caution {
         let moved = origins.before.filter(|then| *then != origins.now);
         let new: Vec<&ObjectId> = match moved.filter(|_| !before.is_empty()) {
             Some(_) => {
-                let objects = plan.objects().map(|planned| planned.id());
+                let objects = plan.steady().map(|planned| planned.id());
                 objects.filter(|id| !before.contains(id)).collect()
             }
             None => Vec::new(),

@@ -13,9 +13,9 @@ mod workload;
 
 use serde_json::Value;
 
-pub use check::{Check, checks};
+pub use check::{Check, checks, wave_checks};
 pub use judge::Judge;
-pub use look::{Seen, Standing, late, stalled, standing};
+pub use look::{Seen, Standing, late, stalled, standing, unwell};
 
 /// What a live object's state amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +68,7 @@ pub fn verdict(object: &Value) -> Verdict {
         ("", "Service") => custom::service(object),
         ("autoscaling", "HorizontalPodAutoscaler") => custom::autoscaler(object),
         ("argoproj.io", "Rollout") => custom::rollout(object),
+        ("argoproj.io", "Workflow") => custom::workflow(object),
         // Whoever acts on them writes no word of it that one could wait for.
         ("", "ConfigMap" | "Secret")
         | ("batch", "CronJob")
@@ -78,6 +79,17 @@ pub fn verdict(object: &Value) -> Verdict {
             if_true(object, "Available", "the API service is not available yet")
         }
         _ => custom::by_ready_condition(object),
+    }
+}
+
+/// The verdict on something that is run: it is current once it has come to its end, well.
+///
+/// Only of a Pod that is more than its health, which is also that of one that goes on.
+pub fn completion(object: &Value) -> Verdict {
+    let is = |pointer, want| text(object, pointer) == Some(want);
+    match is("/kind", "Pod") && is("/apiVersion", "v1") {
+        true if text(object, "/metadata/deletionTimestamp").is_none() => workload::errand(object),
+        _ => verdict(object),
     }
 }
 

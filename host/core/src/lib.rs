@@ -33,6 +33,7 @@ pub mod spec;
 mod spread;
 pub mod status;
 pub mod substitute;
+pub mod sync;
 pub mod tenancy;
 pub mod veil;
 pub mod webhook;

@@ -1,4 +1,4 @@
-//! What one run would do to the cluster: the objects to apply, stage by stage, and those to prune.
+//! What one run would do to the cluster: the objects to apply, wave by wave and stage by stage, and those to prune.
 //!
 //! Every object gets its namespace, its owner's labels and Flux's normal form here; what is left is exactly what will
 //! be sent. It deliberately doesn't compare with the cluster (that takes a client) and judges nothing: a
@@ -7,7 +7,7 @@
 //! ```
 //! use reeve_core::plan::{Admitted, Plan};
 //! fn apply(plan: &Plan<Admitted>) -> usize {
-//!     plan.stages().len()
+//!     plan.stages().count()
 //! }
 //! ```
 //!
@@ -30,13 +30,15 @@
 //! ```compile_fail
 //! use reeve_core::plan::{Admitted, Plan, Proposed};
 //! fn forge(plan: Plan<Proposed>) -> Plan<Admitted> {
-//!     Plan { stages: vec![], skipped: vec![], prune: vec![], inventory: Default::default(), standing: Default::default() }
+//!     Plan { waves: vec![], skipped: vec![], prune: vec![], inventory: Default::default(), sync: None, standing: Default::default() }
 //! }
 //! ```
 
+mod hook;
 mod normalise;
 mod order;
 mod scope;
+mod wave;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -51,8 +53,16 @@ use crate::drift;
 use crate::failure::{Explain, Turn};
 pub use crate::inventory::{Entry, Inventory, ObjectId};
 use crate::spec::Spec;
+use hook::{Hook, Role, When};
+pub use hook::{MARK, is_hook};
 pub use order::StageKind;
 pub use scope::{Scope, Scopes};
+use wave::Wave;
+pub use wave::{Phase, Place, Step};
+
+/// How many hooks a plan may have, each counted once for each phase that it runs in: what became of all of them stands in
+/// the status.
+const MOST_HOOKS: usize = 100;
 
 /// Nobody has judged it yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +74,12 @@ pub enum Admitted {}
 /// What one run would do. `Standing` records whether policy has seen it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan<Standing> {
-    stages: Vec<Stage>,
+    waves: Vec<Wave>,
     skipped: Vec<ObjectId>,
     prune: Vec<Entry>,
     inventory: Inventory,
+    /// Which sync it is, where that matters.
+    sync: Option<String>,
     standing: PhantomData<Standing>,
 }
 
@@ -85,6 +97,7 @@ pub struct Planned {
     version: String,
     manifest: Value,
     ignored: Vec<String>,
+    hook: Option<Box<Hook>>,
 }
 
 /// A bundle that cannot be planned. Never holds a value of a manifest but its identity.
@@ -116,6 +129,22 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// An annotation that says when it is applied cannot be read.
+    #[error("{subject}: annotation {annotation} {why}")]
+    Annotation {
+        /// The object.
+        subject: String,
+        /// Which annotation.
+        annotation: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There are more hooks than can be kept account of.
+    #[error("{found} hooks are in the build; at most {MOST_HOOKS} can be run in one sync")]
+    Hooks {
+        /// How many.
+        found: usize,
+    },
 }
 
 impl Explain for Error {
@@ -133,7 +162,8 @@ impl Explain for Error {
             Self::Encrypted { .. } => {
                 Some("commit a SealedSecret or an ExternalSecret instead".to_owned())
             }
-            Self::Malformed { .. } => None,
+            Self::Hooks { .. } => Some("split the Kustomization".to_owned()),
+            Self::Malformed { .. } | Self::Annotation { .. } => None,
         }
     }
 }
@@ -162,24 +192,32 @@ impl Plan<Proposed> {
             }
             normalise::content(object, &id)?;
             normalise::metadata(object, spec);
+            let when = hook::read(object, &id.subject())?;
             let ignored = spec.ignored.of(object);
-            planned.push(Planned::new(id, std::mem::take(object), ignored));
+            planned.push((Planned::new(id, std::mem::take(object), ignored), when));
         }
-        planned.sort_by_cached_key(|planned| order::key(&planned.id));
-        let after: Inventory = planned.iter().map(Planned::entry).collect();
+        planned.sort_by_cached_key(|(planned, _)| order::key(&planned.id));
+        let (mut after, mut hooks) = (Inventory::default(), Inventory::default());
+        for (planned, when) in &planned {
+            match when.role {
+                Role::Hook(..) => hooks.insert(planned.entry()),
+                Role::Steady | Role::Skip => after.insert(planned.entry()),
+            }
+        }
         let (skipped, wanted): (Vec<_>, Vec<_>) = planned
             .into_iter()
-            .partition(|planned| left_alone(&planned.manifest));
-        let gone = if spec.prune {
-            inventory.minus(&after)
-        } else {
-            Inventory::default()
+            .partition(|(planned, when)| when.role == Role::Skip || left_alone(&planned.manifest));
+        let gone = match spec.prune {
+            true => inventory.minus(&after).minus(&hooks),
+            false => Inventory::default(),
         };
+        let waves = waves_of(wanted)?;
         Ok(Self {
-            stages: staged(wanted),
-            skipped: skipped.into_iter().map(|planned| planned.id).collect(),
+            waves,
+            skipped: skipped.into_iter().map(|(planned, _)| planned.id).collect(),
             prune: in_deletion_order(&gone),
             inventory: after,
+            sync: None,
             standing: PhantomData,
         })
     }
@@ -187,10 +225,11 @@ impl Plan<Proposed> {
     /// What it takes to remove everything that was ever applied.
     pub fn withdraw(inventory: &Inventory) -> Self {
         Self {
-            stages: Vec::new(),
+            waves: Vec::new(),
             skipped: Vec::new(),
             prune: in_deletion_order(inventory),
             inventory: Inventory::default(),
+            sync: None,
             standing: PhantomData,
         }
     }
@@ -198,17 +237,23 @@ impl Plan<Proposed> {
     /// What takes a cluster from one inventory to another, without anything that could be sent.
     #[cfg(test)]
     pub(crate) fn of_inventory(before: &Inventory, after: &Inventory) -> Self {
-        let object = |entry: &Entry| Planned {
-            id: entry.id.clone(),
-            version: entry.version.clone(),
-            manifest: Value::Null,
-            ignored: Vec::new(),
+        let object = |entry: &Entry| {
+            let planned = Planned {
+                id: entry.id.clone(),
+                version: entry.version.clone(),
+                manifest: Value::Null,
+                ignored: Vec::new(),
+                hook: None,
+            };
+            let (wave, role) = (0, Role::Steady);
+            (planned, When { wave, role })
         };
         Self {
-            stages: staged(after.entries().map(object).collect()),
+            waves: wave::waves(after.entries().map(object).collect()),
             skipped: Vec::new(),
             prune: in_deletion_order(&before.minus(after)),
             inventory: after.clone(),
+            sync: None,
             standing: PhantomData,
         }
     }
@@ -230,26 +275,28 @@ impl Plan<Proposed> {
     /// Every rule has seen it: only `admit` can say so.
     pub(crate) fn advance(self, _: Seen) -> Plan<Admitted> {
         let Self {
-            stages,
+            waves,
             skipped,
             prune,
             inventory,
+            sync,
             standing: _,
         } = self;
         Plan {
-            stages,
+            waves,
             skipped,
             prune,
             inventory,
+            sync,
             standing: PhantomData,
         }
     }
 }
 
 impl<Standing> Plan<Standing> {
-    /// What to apply, in order; none is empty.
-    pub fn stages(&self) -> &[Stage] {
-        &self.stages
+    /// What to apply and to leave there, in order; none is empty.
+    pub fn stages(&self) -> impl Iterator<Item = &Stage> {
+        self.waves.iter().flat_map(Wave::stages)
     }
 
     /// What to delete, in order.
@@ -262,14 +309,23 @@ impl<Standing> Plan<Standing> {
         &self.skipped
     }
 
-    /// What will be on the cluster when all is done: what is applied, and what is left alone.
+    /// What will be on the cluster when all is done: what is applied, and what is left alone. Not the hooks: they come and
+    /// go.
     pub fn inventory(&self) -> &Inventory {
         &self.inventory
     }
 
-    /// Everything to apply, in order.
+    /// Everything to apply, in order; a hook once for each phase that it runs in.
     pub fn objects(&self) -> impl Iterator<Item = &Planned> {
-        self.stages.iter().flat_map(|stage| &stage.objects)
+        self.waves.iter().flat_map(|wave| {
+            let steady = wave.stages().iter().flat_map(Stage::objects);
+            steady.chain(wave.hooks())
+        })
+    }
+
+    /// Everything that is to be there from then on, in order.
+    pub fn steady(&self) -> impl Iterator<Item = &Planned> {
+        self.stages().flat_map(|stage| &stage.objects)
     }
 }
 
@@ -292,6 +348,7 @@ impl Planned {
             version: object.version().to_owned(),
             manifest: object.into(),
             ignored,
+            hook: None,
         }
     }
 
@@ -378,6 +435,16 @@ fn identify(object: &Object) -> ObjectId {
         name: object.name().to_owned(),
         group: object.group().to_owned(),
         kind: object.kind().to_owned(),
+    }
+}
+
+/// Sorted objects, wave by wave.
+fn waves_of(objects: Vec<(Planned, When)>) -> Result<Vec<Wave>, Error> {
+    let waves = wave::waves(objects);
+    let found = waves.iter().map(|wave| wave.hooks().len()).sum();
+    match found {
+        0..=MOST_HOOKS => Ok(waves),
+        _ => Err(Error::Hooks { found }),
     }
 }
 

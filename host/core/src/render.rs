@@ -388,4 +388,23 @@ commonAnnotations: {part: of-it}
             assert!(told.hint.is_some());
         }
     }
+
+    #[test]
+    fn a_hook_whose_name_is_generated_is_built_and_nothing_else_without_a_name() {
+        let job = |annotations: &str| {
+            format!(
+                "apiVersion: batch/v1\nkind: Job\nmetadata:\n  generateName: migrate-\n  annotations: {annotations}\n"
+            )
+        };
+        for (annotations, built_as) in [
+            ("{argocd.argoproj.io/hook: PreSync}", Some("a-migrate-")),
+            ("{reeve.dev/hook: PreSync}", Some("a-migrate-")),
+            ("{argocd.argoproj.io/sync-wave: \"1\"}", None),
+        ] {
+            let tree = tree(&[("job.yaml", &job(annotations))]);
+            let built = built(&tree, json!({"namePrefix": "a-"})).ok();
+            let name = built.map(|bundle| bundle.objects()[0].name().to_owned());
+            assert_eq!(name.as_deref(), built_as, "{annotations}");
+        }
+    }
 }

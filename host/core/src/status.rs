@@ -18,10 +18,11 @@ mod policy;
 mod receiver;
 mod source;
 
+pub use change::typed_inventory;
 pub use health::{Health, Settling, waiting_since};
 pub use kustomization::{
     Action, Applied, Change, Failed, KustomizationOutcome, KustomizationProgress,
-    announce_kustomization, tell_kustomization, typed_inventory,
+    announce_kustomization, tell_kustomization,
 };
 pub use landlord::{TenantOutcome, tell_project, tell_tenant};
 pub use plugin::{PluginOutcome, tell_plugin};

@@ -279,6 +279,7 @@ impl Session<'_> {
             if is_nothing(&document.node) {
                 continue;
             }
+            lend_name(&mut document.node);
             check_object(&document, file)?;
             let is_list = document
                 .node
@@ -368,6 +369,24 @@ fn through_json(scalar: Scalar) -> Scalar {
         (_, Err(_)) => return scalar,
     };
     Scalar::new(resolve(&text, Typing::Manifest), text)
+}
+
+/// What says of an object that it is run at a time, and may have another name each time.
+const HOOKS: [&str; 2] = ["argocd.argoproj.io/hook", "reeve.dev/hook"];
+
+/// A hook with a `generateName` and no name goes under that until somebody makes its name.
+fn lend_name(node: &mut Node) {
+    let text = |path: &[&str]| node.at(path).map_or("", Node::text);
+    let generated = text(&["metadata", "generateName"]);
+    let is_hook = |key: &&str| !text(&["metadata", "annotations", key]).is_empty();
+    if generated.is_empty() || !text(&["metadata", "name"]).is_empty() || !HOOKS.iter().any(is_hook)
+    {
+        return;
+    }
+    let name = Node::set(generated.to_owned());
+    if let Some(metadata) = node.get_mut("metadata").and_then(Node::map_mut) {
+        metadata.insert("name", name);
+    }
 }
 
 fn check_object(document: &Document, file: &str) -> Result<(), Error> {

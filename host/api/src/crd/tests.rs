@@ -50,6 +50,7 @@ const BEYOND_FLUX: &[&str] = &[
     ".status.lastAppliedDigest",
     ".status.lastAppliedFrom",
     ".status.remoteBases",
+    ".status.sync",
     ".status.url",
 ];
 

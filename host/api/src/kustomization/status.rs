@@ -2,6 +2,7 @@
 
 use crate::condition::Condition;
 use crate::duration::Duration;
+use crate::meta::is_false;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,107 @@ pub struct KustomizationStatus {
     /// RemoteBases are the remote resources that the last build used, and which revision of each. Not a field of Flux's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remote_bases: Vec<RemoteBase>,
+    /// Sync is how far the waves and hooks of the manifests are. Not a field of Flux's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync: Option<SyncStatus>,
+}
+
+/// SyncStatus is how far a sync is, and which hooks have run for it. A sync is what one revision, one plan and one request
+/// for a run come to.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncStatus {
+    /// Digest tells one sync from another.
+    pub digest: String,
+    /// Failure is why the sync failed, as long as the hooks run that are there for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// Hooks are those that were begun for this sync. Each is written down before it is created.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub hooks: Vec<HookStatus>,
+    /// OnDeletion says that there are hooks to run when the Kustomization is deleted.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub on_deletion: bool,
+    /// Phase is the phase whose wave is waited for, or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<SyncPhase>,
+    /// Wave is the wave that is waited for, or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wave: Option<i32>,
+}
+
+/// HookStatus is a hook that was begun, and what became of it.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct HookStatus {
+    /// Deleted says that it was deleted after it had ended, as it asked to be.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deleted: bool,
+    /// ID is the object, written as in the inventory.
+    pub id: String,
+    /// Message is why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Outcome is how it ended, once it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<HookOutcome>,
+    /// Phase is the phase that it was begun in.
+    pub phase: SyncPhase,
+    /// UID is that of the object, once it was there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Version is the API version of the object's kind.
+    #[serde(rename = "v")]
+    pub version: String,
+}
+
+/// When an object is applied: the phases of a sync, and what comes when a sync has failed or the Kustomization is deleted.
+#[derive(
+    Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+)]
+pub enum SyncPhase {
+    /// Before anything else.
+    PreSync,
+    /// With the objects that are no hooks.
+    Sync,
+    /// When all of that is there and healthy.
+    PostSync,
+    /// When the sync has failed.
+    SyncFail,
+    /// When the Kustomization was deleted, and what it had applied with it.
+    PostDelete,
+}
+
+impl SyncPhase {
+    /// All of them, in order.
+    pub const ALL: [Self; 5] = [
+        Self::PreSync,
+        Self::Sync,
+        Self::PostSync,
+        Self::SyncFail,
+        Self::PostDelete,
+    ];
+
+    /// As Argo CD spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PreSync => "PreSync",
+            Self::Sync => "Sync",
+            Self::PostSync => "PostSync",
+            Self::SyncFail => "SyncFail",
+            Self::PostDelete => "PostDelete",
+        }
+    }
+}
+
+/// How a hook ended.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookOutcome {
+    /// It is complete.
+    Succeeded,
+    /// It will not be.
+    Failed,
 }
 
 /// RemoteBase is a repository or a file that a kustomization names by its address.

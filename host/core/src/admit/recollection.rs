@@ -1,8 +1,9 @@
 //! What a Kustomization applied last, object by object, in the form in which policies see it.
 //!
 //! An object counts as applied when applying it succeeded, whatever became of the rest of its run: of a run that failed
-//! half-way the memory holds the new form of what it wrote and the old form of the others. It deliberately knows no disk:
-//! the shell keeps it, by its digest, and may have lost it. Then there is none, and whoever asks for it does without.
+//! half-way the memory holds the new form of what it wrote and the old form of the others. Hooks come and go, and are not
+//! remembered. It deliberately knows no disk: the shell keeps it, by its digest, and may have lost it. Then there is none, and
+//! whoever asks for it does without.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -38,7 +39,7 @@ impl Recollection {
 
     /// What it would be when all of `plan`, applied as it is, were there.
     pub fn of_plan(plan: &Plan<Proposed>) -> Self {
-        let shown = plan.objects().map(|planned| {
+        let shown = plan.steady().map(|planned| {
             let manifest = document::manifest(planned).into_owned();
             (planned.id().to_string(), manifest)
         });
@@ -59,7 +60,7 @@ impl Recollection {
             .iter()
             .map(|change| (&change.id, change.action))
             .collect();
-        for planned in plan.objects() {
+        for planned in plan.steady() {
             if done
                 .get(planned.id())
                 .is_some_and(|action| is_applied(*action))

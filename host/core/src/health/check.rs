@@ -10,9 +10,9 @@ use reeve_api::KUSTOMIZE_GROUP;
 use reeve_api::name::NamespacedName;
 use serde_json::Value;
 
-use super::{Judge, Seen, judge};
+use super::{Judge, Seen, completion, judge};
 use crate::inventory::{Entry, ObjectId};
-use crate::plan::{Plan, Scope, Scopes};
+use crate::plan::{Plan, Planned, Scope, Scopes, Step};
 use crate::spec::{Named, Spec};
 use crate::status::{Action, Change};
 
@@ -23,6 +23,8 @@ pub struct Check {
     pub entry: Entry,
     /// Whether it is well when it is gone: a Job that is deleted some time after it has finished.
     pub may_vanish: bool,
+    /// Whether it is well only when it has come to its end: a hook.
+    pub ends: bool,
     /// What its owner says about its health, if anything.
     pub judge: Option<Arc<Judge>>,
 }
@@ -33,13 +35,27 @@ impl Check {
         Self {
             entry,
             may_vanish: false,
+            ends: false,
             judge: None,
+        }
+    }
+
+    /// What is asked of an object that was just applied.
+    fn of_planned(spec: &Spec, planned: &Planned) -> Self {
+        Self {
+            entry: planned.entry(),
+            may_vanish: removes_itself(planned.manifest()),
+            ends: planned.is_hook(),
+            judge: judge_of(spec, planned.id()),
         }
     }
 
     /// What a look at the object has shown.
     pub fn seen(&self, object: &Value) -> Seen {
-        judge::seen(self.judge.as_deref(), object)
+        match self.ends && self.judge.is_none() {
+            true => Seen::Is(completion(object)),
+            false => judge::seen(self.judge.as_deref(), object),
+        }
     }
 }
 
@@ -52,15 +68,12 @@ pub fn checks<S>(
     changes: &[Change],
     scopes: &Scopes,
 ) -> Option<Vec<Check>> {
-    if !spec.health.is_asked_for() || (spec.health.wait && plan.objects().next().is_none()) {
+    if !spec.health.is_asked_for() || (spec.health.wait && plan.steady().next().is_none()) {
         return None;
     }
-    let judge = |id: &ObjectId| {
-        let mut judges = spec.health.judges.iter();
-        judges.find(|judge| judge.is_for(id)).cloned()
-    };
+    let judge = |id: &ObjectId| judge_of(spec, id);
     let vanishing: BTreeSet<&ObjectId> = plan
-        .objects()
+        .steady()
         .filter(|planned| removes_itself(planned.manifest()))
         .map(|planned| planned.id())
         .collect();
@@ -69,7 +82,7 @@ pub fn checks<S>(
             let skipped = |change: &&Change| change.action == Action::Skipped;
             let skipped: BTreeSet<&ObjectId> =
                 changes.iter().filter(skipped).map(|c| &c.id).collect();
-            let asked = plan.objects().map(|planned| planned.entry());
+            let asked = plan.steady().map(|planned| planned.entry());
             let asked = asked.filter(|one| {
                 !skipped.contains(&one.id)
                     && (judge(&one.id).is_some() || !is_well_once_there(&one.id))
@@ -84,10 +97,35 @@ pub fn checks<S>(
     let wanted = wanted.into_iter().filter(|one| !is(&one.id, &spec.id));
     let check = |entry: Entry| Check {
         may_vanish: vanishing.contains(&entry.id),
+        ends: false,
         judge: judge(&entry.id),
         entry,
     };
     Some(wanted.map(check).collect())
+}
+
+/// What of a wave is looked at before the next begins: those of its objects that were just written, or not seen to be well,
+/// and these hooks. What only has to be there was just seen to be.
+pub fn wave_checks<'p, S>(
+    spec: &Spec,
+    step: Step<'p, S>,
+    unsettled: &BTreeSet<&ObjectId>,
+    hooks: impl Iterator<Item = &'p Planned>,
+) -> Vec<Check> {
+    let steady = step.steady().filter(|planned| {
+        let id = planned.id();
+        let judged = judge_of(spec, id).is_some();
+        (judged || (unsettled.contains(id) && !is_well_once_there(id))) && !is(id, &spec.id)
+    });
+    let all = steady.chain(hooks);
+    all.map(|planned| Check::of_planned(spec, planned))
+        .collect()
+}
+
+/// What the owner says about the health of an object.
+fn judge_of(spec: &Spec, id: &ObjectId) -> Option<Arc<Judge>> {
+    let mut judges = spec.health.judges.iter();
+    judges.find(|judge| judge.is_for(id)).cloned()
 }
 
 /// Kinds that nothing acts on: to be there is all they can do.

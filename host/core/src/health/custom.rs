@@ -50,6 +50,19 @@ pub(super) fn rollout(object: &Value) -> Verdict {
     }
 }
 
+/// Argo's Workflow, which comes to an end.
+pub(super) fn workflow(object: &Value) -> Verdict {
+    let why = text(object, "/status/message").unwrap_or_default();
+    match text(object, "/status/phase") {
+        Some("Succeeded") => Verdict::Current,
+        Some("Failed" | "Error") => Verdict::Failed(format!("the workflow failed: {why}")),
+        Some(phase) if !phase.is_empty() => {
+            Verdict::waiting(format!("the workflow is {phase}: {why}"))
+        }
+        _ => Verdict::waiting("the workflow has no phase yet"),
+    }
+}
+
 /// By the `Ready` condition, if the kind has one; an object without it is current once it exists.
 pub(super) fn by_ready_condition(object: &Value) -> Verdict {
     match condition(object, "Ready") {

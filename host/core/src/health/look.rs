@@ -42,8 +42,12 @@ impl Seen {
         }
     }
 
-    fn has_failed(&self) -> bool {
-        matches!(self, Self::Is(Verdict::Failed(_)))
+    /// Why it has failed, if it has.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Is(Verdict::Failed(why)) => Some(why),
+            _ => None,
+        }
     }
 
     /// The status as Flux spells it, and what is missing.
@@ -63,7 +67,7 @@ impl Seen {
 pub fn standing<'a>(looks: impl IntoIterator<Item = (&'a Check, &'a Seen)>) -> Standing {
     let mut all = Standing::Well;
     for (check, seen) in looks {
-        if seen.has_failed() {
+        if seen.failure().is_some() {
             return Standing::Stalled;
         }
         if !seen.is_well(check) {
@@ -75,16 +79,21 @@ pub fn standing<'a>(looks: impl IntoIterator<Item = (&'a Check, &'a Seen)>) -> S
 
 /// What is said when one has failed.
 pub fn stalled<'a>(looks: impl IntoIterator<Item = (&'a Check, &'a Seen)>) -> String {
-    let failed = looks.into_iter().filter(|(_, seen)| seen.has_failed());
+    let failed = looks
+        .into_iter()
+        .filter(|(_, seen)| seen.failure().is_some());
     format!("failed early due to stalled resources: [{}]", list(failed))
 }
 
 /// What is said when time is up.
 pub fn late<'a>(looks: impl IntoIterator<Item = (&'a Check, &'a Seen)>) -> String {
-    let unwell = looks
-        .into_iter()
-        .filter(|(check, seen)| !seen.is_well(check));
-    format!("timeout waiting for: [{}]", list(unwell))
+    format!("timeout waiting for: [{}]", unwell(looks))
+}
+
+/// Those that are not well, each with what is missing.
+pub fn unwell<'a>(looks: impl IntoIterator<Item = (&'a Check, &'a Seen)>) -> String {
+    let unwell = looks.into_iter();
+    list(unwell.filter(|(check, seen)| !seen.is_well(check)))
 }
 
 fn list<'a>(looks: impl Iterator<Item = (&'a Check, &'a Seen)>) -> String {
@@ -126,6 +135,7 @@ mod tests {
                 version: "v1".into(),
             },
             may_vanish: kind == "Job",
+            ends: false,
             judge: None,
         }
     }

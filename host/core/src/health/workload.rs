@@ -163,6 +163,17 @@ pub(super) fn pod(object: &Value) -> Verdict {
     }
 }
 
+/// A Pod that is run for what it does.
+pub(super) fn errand(pod: &Value) -> Verdict {
+    let why = text(pod, "/status/message").unwrap_or_default();
+    match text(pod, "/status/phase") {
+        Some("Succeeded") => Verdict::Current,
+        Some("Failed") => Verdict::Failed(format!("the pod failed: {why}")),
+        Some(phase) => Verdict::waiting(format!("the pod is {phase}")),
+        None => Verdict::waiting("the pod has no phase yet"),
+    }
+}
+
 /// The containers that are started again ever later, since they end each time.
 fn crashing(pod: &Value) -> Vec<&str> {
     let all = pod.pointer("/status/containerStatuses");

@@ -4,7 +4,7 @@ use super::*;
 use crate::bundle::Rendered;
 use serde_json::json;
 
-fn spec(changes: &Value) -> Spec {
+pub(super) fn spec(changes: &Value) -> Spec {
     let mut object = json!({
         "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
         "kind": "Kustomization",
@@ -22,13 +22,14 @@ fn spec(changes: &Value) -> Spec {
     Spec::parse(&serde_json::from_value(object).unwrap()).unwrap()
 }
 
-fn scopes() -> Scopes {
+pub(super) fn scopes() -> Scopes {
     let rbac = "rbac.authorization.k8s.io";
     let known = [
         ("", "ConfigMap", Scope::Namespaced),
         ("", "Secret", Scope::Namespaced),
         ("", "Namespace", Scope::Cluster),
         ("apps", "Deployment", Scope::Namespaced),
+        ("batch", "Job", Scope::Namespaced),
         (rbac, "ClusterRole", Scope::Cluster),
         (rbac, "Role", Scope::Namespaced),
         (
@@ -41,7 +42,7 @@ fn scopes() -> Scopes {
     known.into_iter().collect()
 }
 
-fn bundle(objects: &Value) -> Bundle<Transformed> {
+pub(super) fn bundle(objects: &Value) -> Bundle<Transformed> {
     let objects = objects.as_array().unwrap().iter();
     let objects = objects
         .map(|value| Object::try_from(value.clone()).unwrap())
@@ -49,14 +50,14 @@ fn bundle(objects: &Value) -> Bundle<Transformed> {
     Bundle::<Rendered>::built(objects).unwrap().settled()
 }
 
-fn inventory(ids: &Value) -> Inventory {
+pub(super) fn inventory(ids: &Value) -> Inventory {
     let ids = ids.as_array().into_iter().flatten();
     Inventory::parse(ids.map(|id| (id.as_str().unwrap(), "v1"))).unwrap()
 }
 
 /// What a row may want to know of a plan.
 fn told(plan: &Plan<Proposed>) -> Value {
-    let stages = plan.stages().iter().map(|stage| {
+    let stages = plan.stages().map(|stage| {
         let ids = stage
             .objects()
             .iter()

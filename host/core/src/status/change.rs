@@ -1,15 +1,25 @@
-//! What a run of a Kustomization did and used, as events.
+//! What a run of a Kustomization did and used, as events, and what it left as the status holds it.
 //!
 //! When such an event is worth telling is decided in `status/kustomization.rs`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use reeve_api::kustomization::RemoteBase;
+use reeve_api::kustomization::{Inventory as TypedInventory, RemoteBase, ResourceRef};
 use reeve_api::reason::Reason;
 
 use super::{Change, Event, MAX_EVENT_MESSAGE};
 use crate::inventory::Inventory;
+
+/// An inventory as the status holds it.
+pub fn typed_inventory(inventory: &Inventory) -> TypedInventory {
+    let entries = inventory.to_status().into_iter();
+    TypedInventory {
+        entries: entries
+            .map(|(id, version)| ResourceRef { id, version })
+            .collect(),
+    }
+}
 
 /// The change set as one event, a line an object: only what was written for.
 pub(super) fn change_events(changes: &[Change], metadata: &BTreeMap<String, String>) -> Vec<Event> {

@@ -11,9 +11,9 @@ use reeve_api::duration::Duration as GoDuration;
 use reeve_api::kustomization::KustomizationStatus;
 use reeve_api::reason::Reason;
 
-use super::change::{change_events, unpinned};
-use super::kustomization::{Applied, KustomizationProgress, metadata, typed_inventory};
-use super::{Event, Frame, Next, Page, Told};
+use super::change::{change_events, typed_inventory, unpinned};
+use super::kustomization::{Applied, KustomizationProgress, metadata};
+use super::{Event, Frame, MAX_CONDITION_MESSAGE, Next, Page, Told, bounded};
 use crate::schedule;
 
 /// How much later than at its end a wait is looked after, should nobody have told of it.
@@ -28,13 +28,15 @@ pub enum Health {
     Passed(Duration),
 }
 
-/// Everything is applied, and not all of it is healthy yet.
+/// Everything is applied, or all of a wave, and not all of it is healthy yet.
 #[derive(Debug, Clone)]
 pub struct Settling {
     /// What was applied.
     pub done: Applied,
     /// Since when its health is waited for.
     pub since: Timestamp,
+    /// Which wave is waited for, and what in it, when there is more to apply after it.
+    pub wave: Option<String>,
 }
 
 /// Since when the health of `revision` is waited for, as the status has it: a run that changed nothing doesn't begin the
@@ -61,12 +63,16 @@ pub(super) fn settling(
     timeout: Duration,
     settling: &Settling,
 ) -> Told<KustomizationStatus> {
-    let Settling { done, since } = settling;
+    let Settling { done, since, wave } = settling;
     let mut status = previous.clone();
-    let doing = KustomizationProgress::CheckingHealth.words(&done.revision, timeout);
+    let checking = || KustomizationProgress::CheckingHealth.words(&done.revision, timeout);
+    let wave = wave
+        .as_ref()
+        .map(|wave| bounded(wave, MAX_CONDITION_MESSAGE));
+    let doing = wave.clone().unwrap_or_else(checking);
     let mut page = Page::new(&previous.conditions, frame);
     page.remove(&[Type::Stalled, Type::Healthy]);
-    let ready = "Reconciliation in progress";
+    let ready = wave.as_deref().unwrap_or("Reconciliation in progress");
     page.mark(Type::Ready, Status::Unknown, Reason::Progressing, ready);
     page.mark(Type::Reconciling, Status::True, Reason::Progressing, &doing);
     let (unknown, why) = (Status::Unknown, Reason::Progressing);
@@ -77,6 +83,7 @@ pub(super) fn settling(
     status.last_attempted_revision = Some(done.revision.clone());
     status.last_applied_digest.clone_from(&done.recollected);
     status.last_applied_from = Some(done.from.clone());
+    status.sync.clone_from(&done.sync);
     let metadata = metadata(Some(&done.revision));
     let mut events = change_events(&done.changes, &metadata);
     events.extend(change_events(&done.pruned, &metadata));

@@ -9,13 +9,11 @@ use std::time::Duration;
 use reeve_api::KUSTOMIZE_GROUP;
 use reeve_api::condition::{self, Status, Type};
 use reeve_api::duration::Duration as GoDuration;
-use reeve_api::kustomization::{
-    Inventory as TypedInventory, KustomizationStatus, RemoteBase, ResourceRef, Snapshot,
-};
+use reeve_api::kustomization::{KustomizationStatus, RemoteBase, Snapshot, SyncStatus};
 use reeve_api::meta::Time;
 use reeve_api::reason::Reason;
 
-use super::change::{change_events, emptied, unpinned};
+use super::change::{change_events, emptied, typed_inventory, unpinned};
 use super::health::{self, Health, Settling};
 use super::{
     Event, Frame, Memory, Next, Page, Told, after, asked_for, handled, is_told, observed,
@@ -111,6 +109,8 @@ pub struct Applied {
     pub recollected: Option<String>,
     /// The remote resources that were built with.
     pub remote_bases: Vec<RemoteBase>,
+    /// How far its waves and hooks are, where it has any.
+    pub sync: Option<SyncStatus>,
     /// How healthy it is.
     pub health: Health,
     /// How long the run took.
@@ -134,6 +134,8 @@ pub struct Failed {
     pub digest: Option<String>,
     /// `<algo>:<hex>` of what has been applied by now, as policies see it, if that may have changed.
     pub recollected: Option<String>,
+    /// How far its waves and hooks are, if that may have changed.
+    pub sync: Option<SyncStatus>,
     /// What is not healthy, when that is why it stopped.
     pub unhealthy: Option<String>,
     /// How long the run took.
@@ -151,6 +153,7 @@ impl Failed {
             from: None,
             digest: None,
             recollected: None,
+            sync: None,
             unhealthy: None,
             took,
         }
@@ -163,6 +166,9 @@ impl Failed {
         }
         if self.from.is_some() {
             status.last_applied_from.clone_from(&self.from);
+        }
+        if self.sync.is_some() {
+            status.sync.clone_from(&self.sync);
         }
     }
 }
@@ -273,10 +279,12 @@ fn applied(
         digest,
         recollected,
         remote_bases,
+        sync,
         health: _,
         took,
     } = done;
     let mut status = previous.clone();
+    status.sync.clone_from(sync);
     status.last_applied_digest.clone_from(recollected);
     status.last_applied_from = Some(from.clone());
     let mut page = Page::new(&previous.conditions, frame);
@@ -446,16 +454,6 @@ fn withdrawn(
     Told {
         events,
         ..rest(previous, frame)
-    }
-}
-
-/// An inventory as the status holds it.
-pub fn typed_inventory(inventory: &Inventory) -> TypedInventory {
-    let entries = inventory.to_status().into_iter();
-    TypedInventory {
-        entries: entries
-            .map(|(id, version)| ResourceRef { id, version })
-            .collect(),
     }
 }
 

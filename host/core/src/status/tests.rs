@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use reeve_api::kustomization::KustomizationStatus;
+use reeve_api::kustomization::{
+    HookOutcome, HookStatus, KustomizationStatus, SyncPhase, SyncStatus,
+};
 use reeve_api::meta::Time;
 use reeve_api::name::NamespaceName;
 use reeve_api::plugin::{FailedCall, PluginStatus};
@@ -81,6 +83,7 @@ fn applied(commit: &str, changes: Vec<Change>) -> KustomizationOutcome {
         digest: format!("sha256:{commit}"),
         recollected: None,
         remote_bases: Vec::new(),
+        sync: None,
         health: Health::NotAsked,
         took: Duration::from_nanos(176_123_456),
     })
@@ -425,7 +428,70 @@ fn settling(commit: &str, minute: i64, changes: Vec<Change>) -> KustomizationOut
         unreachable!()
     };
     let since = at(minute);
-    KustomizationOutcome::Settling(Settling { done, since })
+    KustomizationOutcome::Settling(Settling {
+        done,
+        since,
+        wave: None,
+    })
+}
+
+/// A sync that runs a hook, and how that ended.
+fn sync(outcome: Option<HookOutcome>) -> SyncStatus {
+    let id = "default_migrate_batch_Job".to_owned();
+    let phase = SyncPhase::PreSync;
+    let hook = HookStatus {
+        deleted: false,
+        id,
+        message: None,
+        outcome,
+        phase,
+        uid: Some("u1".to_owned()),
+        version: "v1".to_owned(),
+    };
+    let at = outcome.is_none();
+    SyncStatus {
+        digest: "d1".to_owned(),
+        hooks: vec![hook],
+        phase: at.then_some(phase),
+        wave: at.then_some(0),
+        ..SyncStatus::default()
+    }
+}
+
+#[test]
+fn a_wave_that_is_waited_for_is_told_and_how_far_the_sync_is_is_kept() {
+    let mut k = Kustomization::new("kustomization-waves");
+    let KustomizationOutcome::Settling(waits) = settling(OLD, 0, vec![]) else {
+        unreachable!()
+    };
+    let words = "waiting for wave 0 of PreSync: Job/default/migrate status: 'InProgress'";
+    let waits = KustomizationOutcome::Settling(Settling {
+        done: Applied {
+            sync: Some(sync(None)),
+            ..waits.done
+        },
+        wave: Some(words.to_owned()),
+        ..waits
+    });
+    k.run("a hook is waited for", 0, &waits);
+    let why = Explained::new(Reason::BuildFailed, Turn::NextRevision, "no such file");
+    let early = KustomizationOutcome::Failed(Failed::early(why, MINUTE));
+    k.run("a run that got nowhere forgets nothing", 1, &early);
+    let KustomizationOutcome::Applied(done) = applied(OLD, vec![]) else {
+        unreachable!()
+    };
+    let through = Applied {
+        sync: Some(sync(Some(HookOutcome::Succeeded))),
+        ..done
+    };
+    let says = "it is over, and nothing is said of health that nobody asked for";
+    k.run(says, 2, &KustomizationOutcome::Applied(through));
+    k.run(
+        "without hooks nothing is left of it",
+        3,
+        &applied(OLD, vec![]),
+    );
+    k.story.compare();
 }
 
 /// What has become healthy within a minute.

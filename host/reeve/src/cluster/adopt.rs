@@ -19,7 +19,7 @@ impl TenantClient {
         until: &Until,
     ) -> Result<Vec<Foreign>, ApplyError> {
         let looking: Vec<_> = plan
-            .objects()
+            .steady()
             .map(|object| self.is_foreign(object))
             .collect();
         let found = futures::stream::iter(looking)

@@ -15,7 +15,7 @@ use reeve_core::drift::Sight;
 use reeve_core::failure::{Explain, Explained, Turn};
 use reeve_core::health::verdict;
 use reeve_core::inventory::{Inventory, ObjectId};
-use reeve_core::plan::{Admitted, Plan, Planned, Stage, left_alone};
+use reeve_core::plan::{Admitted, Phase, Plan, Planned, Stage, Step, left_alone};
 pub use reeve_core::status::Action;
 use serde_json::Value;
 
@@ -156,7 +156,7 @@ struct Write {
 }
 
 /// What must be done to the live object before it is applied.
-enum First {
+pub(super) enum First {
     Nothing,
     /// Take over old claims on its fields.
     Takeover(Value),
@@ -171,38 +171,54 @@ struct Run<'a, W> {
     inventory: Inventory,
     witnessed: bool,
     done: Applied,
+    /// What was written, or was not seen to be well.
+    unsettled: Vec<ObjectId>,
 }
 
 impl TenantClient {
-    /// Makes the cluster what the plan's stages say, and returns what became of each object. Prunes nothing.
+    /// Makes the cluster what the plan's stages say, whatever their waves, and returns what became of each object. Runs no
+    /// hook, and prunes nothing.
     pub async fn apply<W: Witness>(
         &self,
         plan: &Plan<Admitted>,
         until: impl Into<Until>,
         witness: &W,
     ) -> Result<Applied, ApplyError> {
-        let pruned: Inventory = plan.prune().iter().cloned().collect();
-        let inventory = plan.inventory().union(&pruned);
-        let skipped = plan
-            .skipped()
-            .iter()
-            .map(|id| (id.clone(), Action::Skipped));
-        let done = Applied {
-            entries: skipped.collect(),
+        let skipped = plan.skipped().iter();
+        let mut done = Applied {
+            entries: skipped.map(|id| (id.clone(), Action::Skipped)).collect(),
         };
+        let until = until.into();
+        for step in plan.steps(Phase::Sync) {
+            done = self.apply_step(plan, step, done, &until, witness).await?.0;
+        }
+        Ok(done)
+    }
+
+    /// The same with one wave, after what was `done`; returned is also what was written, or is not well.
+    pub async fn apply_step<W: Witness>(
+        &self,
+        plan: &Plan<Admitted>,
+        step: Step<'_, Admitted>,
+        done: Applied,
+        until: &Until,
+        witness: &W,
+    ) -> Result<(Applied, Vec<ObjectId>), ApplyError> {
+        let pruned: Inventory = plan.prune().iter().cloned().collect();
         let mut run = Run {
-            until: until.into(),
+            until: until.clone(),
             witness,
-            inventory,
+            inventory: plan.inventory().union(&pruned),
             witnessed: false,
             done,
+            unsettled: Vec::new(),
         };
-        for stage in plan.stages() {
+        for stage in step.stages() {
             if let Err(why) = self.apply_stage(stage, &mut run).await {
                 return Err(self.with_rights(plan, why).await);
             }
         }
-        Ok(run.done)
+        Ok((run.done, run.unsettled))
     }
 
     async fn apply_stage<W: Witness>(
@@ -245,6 +261,8 @@ impl TenantClient {
         // write: what differs, one after the other
         let writes = run.without_left(writes);
         unsettled.extend(writes.iter().map(|(object, _)| *object));
+        let unwell = unsettled.iter().map(|object| object.id().clone());
+        run.unsettled.extend(unwell);
         if !writes.is_empty() {
             run.witness.progress(Progress::Writing {
                 objects: writes.len(),
@@ -356,14 +374,7 @@ impl TenantClient {
     fn may_recreate(&self, why: &CallError, wanted: &Value, live: &Value) -> bool {
         let allowed =
             self.force || compare::may_be_recreated(wanted) || compare::may_be_recreated(live);
-        // As Flux and kubectl do: an Invalid or Conflict of something that exists may be an immutable field.
-        let immutable = match why {
-            CallError::Refused(refusal) => {
-                refusal.cause() == Cause::Immutable || matches!(refusal.code, 409 | 422)
-            }
-            _ => false,
-        };
-        allowed && immutable
+        allowed && is_immutable(why)
     }
 
     async fn write<W: Witness>(
@@ -373,7 +384,8 @@ impl TenantClient {
         run: &mut Run<'_, W>,
     ) -> Result<(), ApplyError> {
         // Never dropped for being superseded: an object that is deleted to be made anew is made anew.
-        match tokio::time::timeout_at(run.until.deadline, self.write_now(write)).await {
+        let written = self.write_now(&write.at, &write.body, &write.first);
+        match tokio::time::timeout_at(run.until.deadline, written).await {
             Ok(Ok(now)) => {
                 run.witness.stands(object, Sight::of(&now));
                 run.done.entries.push((object.id().clone(), write.action));
@@ -390,10 +402,13 @@ impl TenantClient {
         }
     }
 
-    async fn write_now(&self, write: &Write) -> Result<Value, ObjectError> {
-        let Write {
-            at, body, first, ..
-        } = write;
+    /// The object as it is then.
+    pub(super) async fn write_now(
+        &self,
+        at: &Located,
+        body: &[u8],
+        first: &First,
+    ) -> Result<Value, ObjectError> {
         let patch = |format| Patch {
             format,
             manager: MANAGER,
@@ -411,7 +426,7 @@ impl TenantClient {
         }
         let applied = self
             .wire
-            .patch(&at.address, patch(Format::Apply), body.clone())
+            .patch(&at.address, patch(Format::Apply), body.to_vec())
             .await;
         applied.map_err(|why| self.failed(at, Attempt::Apply, why))
     }
@@ -455,8 +470,18 @@ impl<W: Witness> Run<'_, W> {
     }
 }
 
+/// As Flux and kubectl do: an Invalid or Conflict of something that exists may be an immutable field.
+pub(super) fn is_immutable(why: &CallError) -> bool {
+    match why {
+        CallError::Refused(refusal) => {
+            refusal.cause() == Cause::Immutable || matches!(refusal.code, 409 | 422)
+        }
+        _ => false,
+    }
+}
+
 /// kubectl's words for a kind nobody serves.
-fn unknown_kind(object: &Planned) -> CallError {
+pub(super) fn unknown_kind(object: &Planned) -> CallError {
     CallError::UnknownKind {
         kind: object.id().kind.clone(),
         api_version: object.api_version(),

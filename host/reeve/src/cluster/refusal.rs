@@ -112,6 +112,11 @@ pub enum CallError {
     /// The kind lives elsewhere than the plan was made for: a plan that policy has not seen like this.
     #[error("the kind's scope is not what it was when this was planned")]
     OtherScope,
+    /// What is there is not to be replaced by a hook.
+    #[error(
+        "an object of this name is there already, and neither this Kustomization's nor a hook; rename the hook"
+    )]
+    InTheWay,
     /// The lease is not this process's, or may no longer be: nothing was sent.
     #[error("nothing was written: this replica does not hold the lease")]
     NotLeading,
@@ -239,7 +244,7 @@ impl CallError {
         match self {
             Self::Refused(refusal) => refusal.cause(),
             Self::TooLarge(_) => Cause::TooLarge,
-            Self::Name(_) => Cause::Invalid,
+            Self::Name(_) | Self::InTheWay => Cause::Invalid,
             Self::UnknownKind { .. } => Cause::UnknownKind,
             Self::Slow(_)
             | Self::Waking(_)
@@ -267,6 +272,7 @@ impl CallError {
             | Self::TooLarge(_)
             | Self::Garbled(_)
             | Self::Name(_)
+            | Self::InTheWay
             | Self::UnknownKind { .. }
             | Self::UnknownGroup(_)
             | Self::NotLeading

@@ -84,13 +84,14 @@ impl TenantClient {
     /// What the account has no right to of what comes after the first stage, which no dry run has shown yet. Asked before
     /// anything is written; not where roles come first, since what they grant is not there yet.
     pub async fn foresee(&self, plan: &Plan<Admitted>) -> Result<(), Explained> {
-        let mut stages = plan.stages().iter();
+        let mut stages = plan.stages();
         let first = stages.next();
         let grants = |object: &Planned| object.id().group == "rbac.authorization.k8s.io";
         if first.is_none_or(|first| first.objects().iter().any(grants)) {
             return Ok(());
         }
-        let later: Vec<&Planned> = stages.flat_map(|stage| stage.objects()).collect();
+        let later = stages.flat_map(|stage| stage.objects());
+        let later: Vec<&Planned> = later.chain(plan.hooks()).collect();
         if later.is_empty() {
             return Ok(());
         }

@@ -56,7 +56,7 @@ impl Looks {
     }
 
     /// What they come to when there is no more time.
-    fn late(&self) -> Vigil {
+    pub fn late(&self) -> Vigil {
         self.end()
             .unwrap_or_else(|| Vigil::Unwell(health::late(self.each())))
     }
@@ -74,7 +74,8 @@ impl Looks {
         (there, going)
     }
 
-    fn each(&self) -> impl Iterator<Item = (&Check, &Seen)> {
+    /// Each object, and what was seen of it.
+    pub fn each(&self) -> impl Iterator<Item = (&Check, &Seen)> {
         self.0.iter().map(|(check, seen)| (check, seen))
     }
 
@@ -230,6 +231,7 @@ mod tests {
         Check {
             entry: Entry { id, version },
             may_vanish: false,
+            ends: false,
             judge: None,
         }
     }

@@ -28,7 +28,7 @@ pub enum Progress {
 
 /// Who must know what a run is about to do, before it does it.
 pub trait Witness: Send + Sync {
-    /// Called once, before the first write of a run that writes at all; the run goes on only when it returns Ok.
+    /// Called before the first write of each wave that writes at all; the run goes on only when it returns Ok.
     ///
     /// `inventory` is everything the run may leave on the cluster: what it will apply and what it will prune. Once it is
     /// recorded, a process killed between two writes orphans nothing.

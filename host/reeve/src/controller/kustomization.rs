@@ -15,6 +15,7 @@ mod recall;
 mod record;
 mod replay;
 mod substitute;
+mod walk;
 mod withdraw;
 
 use std::sync::{Arc, OnceLock};
@@ -25,14 +26,14 @@ use reeve_api::kustomization::{Kustomization, KustomizationStatus, RemoteBase};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::admit::AdmittedSpec;
-use reeve_core::failure::{Explain, Explained, Turn};
+use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::inventory::Inventory;
-use reeve_core::plan::Plan;
+use reeve_core::plan::{Admitted, Plan};
 use reeve_core::schedule::Next;
 use reeve_core::spec::{SourceRef, Spec};
 use reeve_core::status::{
-    self, Applied, Change, Failed, Frame, Health, KustomizationOutcome, KustomizationProgress,
+    self, Applied, Failed, Frame, KustomizationOutcome, KustomizationProgress,
 };
 use reeve_core::tenancy::{self, Tenant};
 use reeve_core::veil::Veil;
@@ -41,11 +42,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::judge::Awaited;
 pub(super) use self::judge::rule;
-use self::record::{Recorder, changes};
 pub(super) use self::replay::replay;
+use self::walk::Walked;
 use super::report::{self, Announced, Run};
 use super::{Drift, Review};
-use crate::cluster::{Failures, Until};
+use crate::cluster::Until;
 use crate::context::{Context, Missing};
 use crate::index::{Known, Stored};
 use crate::places::Room;
@@ -309,7 +310,7 @@ fn stored(ctx: &Context, source: &SourceRef) -> Result<Stored, Explained> {
 
 /// A plan that policy has let pass, and what it was built from.
 struct Prepared {
-    plan: Plan<reeve_core::plan::Admitted>,
+    plan: Plan<Admitted>,
     digest: String,
     remote_bases: Vec<RemoteBase>,
     /// Where its manifests come from.
@@ -333,15 +334,14 @@ async fn prepare(
     } = built.map_err(Stopped::early)?;
     let id = &wanted.spec.id;
     let revision = wanted.stored.artifact.revision.to_string();
+    let requested = object.annotations().get(RECONCILE_REQUEST);
+    let requested = requested.map(String::as_str);
     let caller = Caller {
         kustomization: id,
         tenant: &wanted.tenant.name,
         source: &wanted.spec.source.key(),
         revision: &revision,
-        requested: object
-            .annotations()
-            .get(RECONCILE_REQUEST)
-            .map(String::as_str),
+        requested,
         room,
     };
     let transformed = tokio::time::timeout_at(deadline, transform(ctx, caller, bundle)).await;
@@ -355,7 +355,8 @@ async fn prepare(
     };
     let scopes = ctx.cluster.scopes().await;
     let proposed = Plan::propose(transformed, &scopes, &wanted.inventory, &wanted.spec)
-        .map_err(|why| stop(Explained::of(&why)))?;
+        .map_err(|why| stop(Explained::of(&why)))?
+        .on(&revision, requested);
     let settled = ownership::settle(ctx, object, wanted, proposed).await;
     let (proposed, waits) = settled.map_err(stop)?;
     quota::objects(ctx, wanted, &proposed).map_err(stop)?;
@@ -400,13 +401,16 @@ async fn apply(
             ..Failed::early(why, run.took(ctx))
         }));
     }
-    match write(ctx, object, wanted, &prepared, until, run).await {
-        Ok(mut done) => {
-            let changes = [done.changes.as_slice(), &done.pruned].concat();
-            let kept = recall::keep(ctx, object, spec, plan, &changes, &done.inventory);
-            done.recollected = kept.await;
+    match walk::walk(ctx, object, wanted, &prepared, until, run).await {
+        Ok(Walked::Through(mut done)) => {
+            done.recollected = kept(ctx, object, spec, plan, &done).await;
             progress.at(KustomizationProgress::CheckingHealth);
             health::settle(ctx, object, spec, plan, done, until, run).await
+        }
+        Ok(Walked::Waits(pause, mut done)) => {
+            done.recollected = kept(ctx, object, spec, plan, &done).await;
+            let waits = health::wait(ctx, object, spec, pause, done);
+            Ok(KustomizationOutcome::Settling(waits))
         }
         Err(mut failed) => {
             if let Some(inventory) = &failed.inventory {
@@ -418,83 +422,13 @@ async fn apply(
     }
 }
 
-async fn write(
+async fn kept(
     ctx: &Arc<Context>,
-    object: &Arc<Kustomization>,
-    wanted: &Wanted,
-    prepared: &Prepared,
-    until: &Until,
-    run: &Arc<Run>,
-) -> Result<Applied, Box<Failed>> {
-    let (plan, digest, from) = (&prepared.plan, &prepared.digest, &prepared.from);
-    let revision = wanted.stored.artifact.revision.to_string();
-    let client = ctx.cluster.as_tenant(&wanted.spec);
-    let recorder = Recorder::new(ctx, object, run, wanted, prepared, &client);
-    let stopped = |why: Explained, changes: Vec<Change>, inventory: Inventory| {
-        Box::new(Failed {
-            attempted: Some(revision.clone()),
-            changes,
-            inventory: Some(inventory),
-            from: Some(from.clone()),
-            digest: Some(digest.clone()),
-            ..Failed::early(why, run.took(ctx))
-        })
-    };
-    let applied = client.apply(plan, until.clone(), &recorder).await;
-    recorder.tell();
-    let applied = match applied {
-        Ok(applied) => applied,
-        Err(why) => {
-            let inventory = wanted.inventory.union(&recorder.inventory());
-            return Err(stopped(
-                explained(ctx, wanted, &why, why.failures()).await,
-                changes(&why.done().entries),
-                inventory,
-            ));
-        }
-    };
-    ctx.drift
-        .holds(&wanted.spec.id, client.account(), plan.inventory());
-    let pruned = match caution::prune(&client, prepared, until.clone()).await {
-        Ok(pruned) => pruned,
-        Err(why) => {
-            let inventory = plan.inventory().union(why.left());
-            let done = [changes(&applied.entries), changes(&why.done().entries)].concat();
-            let why = explained(ctx, wanted, &why, why.failures()).await;
-            return Err(stopped(why, done, inventory));
-        }
-    };
-    let (changes, pruned) = (changes(&applied.entries), changes(&pruned.done.entries));
-    report::applied(ctx, object, &changes, &pruned);
-    Ok(Applied {
-        revision,
-        changes,
-        pruned,
-        inventory: plan.inventory().clone(),
-        from: from.clone(),
-        digest: digest.clone(),
-        recollected: None,
-        remote_bases: prepared.remote_bases.clone(),
-        health: Health::NotAsked,
-        took: run.took(ctx),
-    })
-}
-
-/// Why it failed. To the API server an account that does not exist is one that may do nothing: it is looked for.
-async fn explained<E: Explain>(
-    ctx: &Context,
-    wanted: &Wanted,
-    why: &E,
-    failures: Option<&Failures>,
-) -> Explained {
-    let account = wanted.spec.account();
-    let forbidden = failures.is_some_and(Failures::are_by_rbac);
-    if !forbidden || !ctx.cluster.lacks(account).await {
-        return Explained::of(why);
-    }
-    let (namespace, name) = (account.namespace(), account.name());
-    let message = format!("ServiceAccount {namespace}/{name} does not exist: {why}");
-    Explained::new(why.reason(), Turn::Retry, message).with_hint(format!(
-        "create ServiceAccount {name} in namespace {namespace}, or name another in spec.serviceAccountName"
-    ))
+    object: &Kustomization,
+    spec: &AdmittedSpec,
+    plan: &Plan<Admitted>,
+    done: &Applied,
+) -> Option<String> {
+    let changes = [done.changes.as_slice(), &done.pruned].concat();
+    recall::keep(ctx, object, spec, plan, &changes, &done.inventory).await
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::core::object::HasStatus;
-use reeve_api::kustomization::Kustomization;
+use reeve_api::kustomization::{Kustomization, SyncStatus};
 use reeve_api::name::{NamespacedName, PolicyName, TenantName};
 use reeve_api::plugin::PluginStatus;
 use reeve_api::policy::{Mode, Policy, Replayed};
@@ -190,15 +190,17 @@ where
     finish(ctx, object, run, told, ending, None).await
 }
 
-/// Writes the inventory of a run that is about to leave more on the cluster than the last one did.
+/// Writes the inventory of a run that is about to leave more on the cluster than the last one did, and how far its sync is.
 pub(super) async fn record(
     ctx: &Context,
     object: &Kustomization,
     run: &Run,
     inventory: &Inventory,
+    sync: Option<SyncStatus>,
 ) -> Result<(), Explained> {
     let mut status = object.status.clone().unwrap_or_default();
     status.inventory = Some(status::typed_inventory(inventory));
+    status.sync = sync.or(status.sync);
     run.write(ctx, object, &status)
         .await
         .map_err(|why| Explained::of(&why))
@@ -212,10 +214,7 @@ pub(super) async fn announcing<K: Reported, P: Clone, T>(
     announced: &Announced<P>,
     page: impl Fn(&K::Status, &Frame<'_>, P) -> K::Status,
     work: impl Future<Output = T>,
-) -> T
-where
-    K::Status: Default,
-{
+) -> T {
     let mut work = std::pin::pin!(work);
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + QUIET, QUIET);
     loop {
@@ -224,10 +223,9 @@ where
             done = &mut work => return done,
             _ = ticks.tick() => {
                 let Some(progress) = announced.news() else { continue };
-                let previous = object.status().cloned().unwrap_or_default();
                 let frame = run.frame(ctx, Duration::MAX, Duration::MAX);
-                let status = page(&previous, &frame, progress);
-                run.write_if_free(ctx, object, &status).await;
+                let page = |before: &K::Status| page(before, &frame, progress);
+                run.write_if_free(ctx, object, page).await;
             }
         }
     }
@@ -391,6 +389,12 @@ pub(super) fn lingering(ctx: &Context, object: &Kustomization, going: &Inventory
         subjects.join(", ")
     );
     warn(ctx, object, Reason::PruneFailed, &message);
+}
+
+/// Says that hooks that run at the end have not done what they are there for.
+pub(super) fn unparted(ctx: &Context, object: &Kustomization, why: &str) {
+    let message = format!("let go without its hooks for PostDelete: {why}");
+    warn(ctx, object, Reason::HealthCheckFailed, &message);
 }
 
 /// Says what could not even be named when a Kustomization is let go.

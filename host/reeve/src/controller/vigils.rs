@@ -51,6 +51,8 @@ pub(super) struct Over {
     pub(super) done: Applied,
     /// Since when it is waited for.
     pub(super) since: Timestamp,
+    /// Whether a run goes on from there, and does not only tell.
+    pub(super) goes_on: bool,
 }
 
 /// How far a vigil is.
@@ -160,10 +162,12 @@ mod tests {
                 digest: String::new(),
                 recollected: None,
                 remote_bases: Vec::new(),
+                sync: None,
                 health: Health::NotAsked,
                 took: std::time::Duration::ZERO,
             },
             since: Timestamp::UNIX_EPOCH,
+            goes_on: false,
         }
     }
 

@@ -115,3 +115,66 @@ fn what_is_named_is_looked_at_where_it_lives() {
         ]
     );
 }
+
+#[test]
+fn a_hook_is_well_when_it_has_come_to_its_end_and_only_then() {
+    let seen = |ends: bool, phase: &str| {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "status": {"phase": phase,
+            "conditions": [{"type": "Ready", "status": "True"}]}});
+        let id = "acme_a__Pod".parse().unwrap();
+        let version = "v1".to_owned();
+        let check = Check {
+            ends,
+            ..Check::of(Entry { id, version })
+        };
+        let seen = check.seen(&pod);
+        match (seen.is_well(&check), seen.failure()) {
+            (true, _) => "well".to_owned(),
+            (false, Some(why)) => why.to_owned(),
+            (false, None) => "not yet".to_owned(),
+        }
+    };
+    for (phase, steady, hook) in [
+        ("Running", "well", "not yet"),
+        ("Succeeded", "well", "well"),
+        ("Failed", "well", "the pod failed: "),
+        ("Pending", "not yet", "not yet"),
+    ] {
+        assert_eq!(seen(false, phase), steady, "{phase}");
+        assert_eq!(seen(true, phase), hook, "{phase}");
+    }
+}
+
+#[test]
+fn before_the_next_wave_what_was_written_and_can_be_unwell_is_looked_at() {
+    let objects = [
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "db"}}),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}),
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "seed",
+            "annotations": {"reeve.dev/hook": "Sync"}}}),
+    ];
+    let objects = objects.map(|object| Object::try_from(object).unwrap());
+    let bundle = Bundle::<Rendered>::built(objects.into()).unwrap().settled();
+    let looked_at = |spec: &Spec, written: &[&str]| {
+        let inventory = Inventory::default();
+        let plan = Plan::propose(bundle.clone(), &scopes(), &inventory, spec).unwrap();
+        let step = plan.course().next().unwrap();
+        let unsettled = step.steady().map(Planned::id);
+        let unsettled = unsettled.filter(|id| written.contains(&id.name.as_str()));
+        let unsettled: BTreeSet<&ObjectId> = unsettled.collect();
+        let checks = wave_checks(spec, step, &unsettled, step.hooks().iter());
+        let name = |check: Check| match check.ends {
+            true => format!("{} to its end", check.entry.id.name),
+            false => check.entry.id.name,
+        };
+        checks.into_iter().map(name).collect::<Vec<_>>()
+    };
+    let plain = spec(&[]);
+    assert_eq!(looked_at(&plain, &[]), ["seed to its end"]);
+    let all = ["settings", "db"];
+    assert_eq!(looked_at(&plain, &all), ["db", "seed to its end"]);
+    let judges = json!([{"apiVersion": "v1", "kind": "ConfigMap", "current": "has(data.a)"}]);
+    let judged = spec(&[("wait", json!(true)), ("healthCheckExprs", judges)]);
+    assert_eq!(looked_at(&judged, &[]), ["settings", "seed to its end"]);
+}

@@ -237,6 +237,7 @@ mod tests {
                 version: "v1".into(),
             },
             may_vanish: false,
+            ends: false,
             judge: None,
         }
     }

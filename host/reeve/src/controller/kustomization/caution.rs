@@ -9,7 +9,8 @@ use reeve_core::failure::Explained;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Admitted, Plan};
 
-use super::{Prepared, Wanted, explained};
+use super::walk::explained;
+use super::{Prepared, Wanted};
 use crate::cluster::{Applied, PruneError, Pruned, TenantClient, Until};
 use crate::context::Context;
 

@@ -23,6 +23,7 @@ use reeve_core::status::{self, Applied, Failed, Health, KustomizationOutcome, Se
 use tokio::time::Instant;
 
 use super::judge;
+use super::walk::Pause;
 use crate::cluster::{Looks, TenantClient, Until, Vigil};
 use crate::context::Context;
 use crate::controller::report::{self, Run};
@@ -30,7 +31,7 @@ use crate::controller::vigils::{Course, Over, Ticket};
 use crate::index::Edition;
 
 /// How long the look takes at most that a run makes itself; what it didn't come to is looked at by the vigil.
-const FIRST_LOOK: Duration = Duration::from_secs(5);
+pub(super) const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// How soon a vigil is asked after that has not ended.
 const LATER: Duration = Duration::from_secs(60);
 
@@ -62,6 +63,7 @@ pub(super) async fn settle(
         requested: object.annotations().get(RECONCILE_REQUEST).cloned(),
         done: Applied { took, ..done },
         since,
+        goes_on: false,
     };
     match looks.end() {
         Some(end) => match ended(ctx, over, end) {
@@ -73,6 +75,7 @@ pub(super) async fn settle(
             let settling = Settling {
                 done: over.done.clone(),
                 since,
+                wave: None,
             };
             // They are told now, not once more when all is well.
             over.done.changes.clear();
@@ -80,6 +83,34 @@ pub(super) async fn settle(
             watch(ctx, spec, client, looks, over);
             Ok(KustomizationOutcome::Settling(settling))
         }
+    }
+}
+
+/// Begins to watch over a wave; the next run goes on when it is well, has failed, or time is up.
+pub(super) fn wait(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    spec: &AdmittedSpec,
+    pause: Pause,
+    done: Applied,
+) -> Settling {
+    let Pause {
+        looks,
+        since,
+        words,
+    } = pause;
+    let over = Over {
+        edition: Edition::of(&object.metadata),
+        requested: object.annotations().get(RECONCILE_REQUEST).cloned(),
+        done: done.clone(),
+        since,
+        goes_on: true,
+    };
+    watch(ctx, spec, ctx.cluster.as_tenant(spec), looks, over);
+    Settling {
+        done,
+        since,
+        wave: Some(words),
     }
 }
 
@@ -122,6 +153,9 @@ pub(super) async fn told(ctx: &Arc<Context>, id: &NamespacedName) -> Option<Next
         Course::Waiting => return Some(Next::After(LATER)),
         Course::Ended(over, end) => (*over, end),
     };
+    if over.goes_on {
+        return None;
+    }
     let object = ctx
         .index
         .read(|known| known.kustomizations.get(id).cloned())?;
@@ -175,6 +209,7 @@ fn ended(ctx: &Context, over: Over, end: Vigil) -> KustomizationOutcome {
                 inventory: Some(done.inventory),
                 digest: Some(done.digest),
                 recollected: done.recollected,
+                sync: done.sync,
                 unhealthy: Some(why),
                 ..Failed::early(
                     Explained::new(Reason::HealthCheckFailed, Turn::Retry, message),

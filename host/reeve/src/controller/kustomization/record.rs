@@ -1,11 +1,13 @@
 //! What a run is about to leave on the cluster, looked ahead at and written down before it does.
 //!
-//! Nothing is written where a later stage would be refused for lack of a right. A process killed between two writes then orphans nothing: the next run finds every object that may be there in the
-//! inventory. When nothing new comes, nothing is written.
+//! Nothing is written where a later stage would be refused for lack of a right. A process killed between two writes then
+//! orphans nothing: the next run finds every object that may be there in the inventory, and every hook that may have run in the
+//! state of the sync. When nothing new comes, nothing is written.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reeve_api::kustomization::Kustomization;
+use reeve_api::kustomization::{Kustomization, SyncStatus};
 use reeve_core::drift::Sight;
 use reeve_core::failure::Explained;
 use reeve_core::inventory::{Inventory, ObjectId};
@@ -24,9 +26,18 @@ pub(super) struct Recorder<'r> {
     object: Arc<Kustomization>,
     run: Arc<Run>,
     before: Inventory,
-    recorded: Mutex<Inventory>,
+    recorded: Mutex<Recorded>,
     observer: Observer,
     ahead: (&'r TenantClient, &'r Plan<Admitted>),
+    /// Whether it was looked ahead at, which is worth the trouble once.
+    foreseen: AtomicBool,
+}
+
+/// What was written down last.
+#[derive(Default, Clone)]
+struct Recorded {
+    inventory: Inventory,
+    sync: Option<SyncStatus>,
 }
 
 impl<'r> Recorder<'r> {
@@ -49,6 +60,7 @@ impl<'r> Recorder<'r> {
             recorded: Mutex::default(),
             observer,
             ahead: (client, &prepared.plan),
+            foreseen: AtomicBool::new(false),
         }
     }
 
@@ -59,26 +71,54 @@ impl<'r> Recorder<'r> {
 
     /// What was recorded; empty if nothing was written.
     pub(super) fn inventory(&self) -> Inventory {
-        self.recorded
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.recorded().inventory.clone()
+    }
+
+    /// Writes down how far a sync is, and that these may be there too.
+    pub(super) async fn sync(
+        &self,
+        sync: SyncStatus,
+        inventory: &Inventory,
+    ) -> Result<(), Explained> {
+        let all = self.before.union(&self.inventory()).union(inventory);
+        let told = Some(sync);
+        self.write(&all, told.clone()).await?;
+        *self.recorded() = Recorded {
+            inventory: all,
+            sync: told,
+        };
+        Ok(())
+    }
+
+    async fn write(&self, all: &Inventory, sync: Option<SyncStatus>) -> Result<(), Explained> {
+        let recorded = report::record(&self.ctx, &self.object, &self.run, all, sync).await;
+        recorded.map_err(|why| Explained {
+            message: format!("recording the inventory before the first write failed: {why}"),
+            ..why
+        })
+    }
+
+    fn recorded(&self) -> MutexGuard<'_, Recorded> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Witness for Recorder<'_> {
     async fn before_first_write(&self, inventory: &Inventory) -> Result<(), Explained> {
-        let (client, plan) = self.ahead;
-        client.foresee(plan).await?;
-        let all = self.before.union(inventory);
-        if !all.minus(&self.before).is_empty() {
-            let recorded = report::record(&self.ctx, &self.object, &self.run, &all).await;
-            recorded.map_err(|why| Explained {
-                message: format!("recording the inventory before the first write failed: {why}"),
-                ..why
-            })?;
+        if !self.foreseen.swap(true, Ordering::Relaxed) {
+            let (client, plan) = self.ahead;
+            client.foresee(plan).await?;
         }
-        *self.recorded.lock().unwrap_or_else(PoisonError::into_inner) = all;
+        let Recorded {
+            inventory: known,
+            sync,
+        } = self.recorded().clone();
+        let known = self.before.union(&known);
+        let all = known.union(inventory);
+        if !all.minus(&known).is_empty() {
+            self.write(&all, sync).await?;
+        }
+        self.recorded().inventory = all;
         Ok(())
     }
 

@@ -5,8 +5,13 @@
 //! object is let go, and an event says what stays behind: a Kustomization must not hold up its namespace for ever. So is one
 //! that policy denies or nobody can read: a denied spec has no account to act as, and must still be possible to delete.
 //!
+//! When what it applied was deleted, the hooks run that are there for that (`last`); they too are waited for until
+//! `spec.timeout` has passed.
+//!
 //! With `deletionPolicy: WaitForTermination` it stays until all is really gone, or `spec.timeout` has passed; it is looked at
 //! again and again, and holds no worker meanwhile.
+
+mod last;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +36,17 @@ const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(30);
 
 /// One run of an object that is being deleted.
-pub(super) async fn reconcile(ctx: &Arc<Context>, object: &Arc<Kustomization>, run: &Run) -> Next {
+pub(super) async fn reconcile(
+    ctx: &Arc<Context>,
+    object: &Arc<Kustomization>,
+    run: &Arc<Run>,
+) -> Next {
     if !report::is_adopted(&**object) {
         return Next::Watch;
     }
     // Everything goes: what cannot be read of the inventory does not keep the rest.
     let (inventory, unreadable) = Inventory::readable(entries(object));
+    let inventory = inventory.minus(&last::begun(object));
     match withdraw(ctx, object, inventory).await {
         Ok(Withdrawn { pruned, going }) => {
             let outcome = KustomizationOutcome::Withdrawn { pruned };
@@ -46,6 +56,17 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, object: &Arc<Kustomization>, r
                     return Next::After(pause);
                 }
                 report::lingering(ctx, object, &going);
+            }
+            match last::run(ctx, object, run).await {
+                Ok(true) => {}
+                Ok(false) => match pause(ctx, object) {
+                    Some(pause) => return Next::After(pause),
+                    None => report::unparted(ctx, object, "they did not end in time"),
+                },
+                Err(why) => match pause(ctx, object).filter(|_| last::may_pass(&why)) {
+                    Some(pause) => return Next::After(pause),
+                    None => report::unparted(ctx, object, &why.message),
+                },
             }
             report::unreadable(ctx, object, &unreadable);
             report::farewell(ctx, &**object).await

@@ -19,6 +19,7 @@ use reeve_core::failure::{Explained, chain};
 use reeve_core::schedule::Next;
 use reeve_core::status::{self, EventType};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Run;
 use crate::cluster::{Event, Involved, Subject, Written};
@@ -32,7 +33,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// A kind whose status is written here.
 pub(in crate::controller) trait Reported:
     Resource<DynamicType = ()>
-    + HasStatus<Status: Serialize + Clone + Send + Sync>
+    + HasStatus<Status: Serialize + DeserializeOwned + Default + Clone + Send + Sync>
     + Clone
     + Send
     + Sync

@@ -109,16 +109,19 @@ impl Run {
         write(page, ctx, object, status).await
     }
 
-    /// The same for an announcement: one that would have to wait for another write is not worth it.
+    /// The same for an announcement, which is written onto what this run has written before: what it has recorded stays.
+    /// One that would have to wait for another write is not worth it.
     pub(super) async fn write_if_free<K: Reported>(
         &self,
         ctx: &Context,
         object: &K,
-        status: &K::Status,
+        announce: impl FnOnce(&K::Status) -> K::Status,
     ) {
-        if let Ok(page) = self.page.try_lock()
-            && let Err(why) = write(page, ctx, object, status).await
-        {
+        let Ok(page) = self.page.try_lock() else {
+            return;
+        };
+        let before = serde_json::from_value(page.status.clone()).unwrap_or_default();
+        if let Err(why) = write(page, ctx, object, &announce(&before)).await {
             tracing::debug!(error = %why, "announcing the run's progress failed");
         }
     }
