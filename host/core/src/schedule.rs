@@ -63,6 +63,12 @@ pub fn backoff(failures: u32, spread: u64) -> Duration {
     moved(wait, RETRY_PERMILLE, spread)
 }
 
+/// Not sooner than after `wait`, and by up to a tenth of it or 5 s later, as `spread` decides.
+pub fn no_sooner(wait: Duration, spread: u64) -> Duration {
+    let half = (wait / 20).min(Duration::from_millis(2500));
+    wait.saturating_add(moved(half, 1000, spread))
+}
+
 fn moved(wait: Duration, permille: u128, spread: u64) -> Duration {
     let span = wait.as_nanos() * permille / 1000;
     if span == 0 {
@@ -146,6 +152,21 @@ mod tests {
             assert!(all.iter().any(|wait| *wait < mean * 17 / 20), "{failures}");
             assert!(all.iter().any(|wait| *wait > mean * 23 / 20), "{failures}");
         }
+    }
+
+    #[test]
+    fn who_is_told_when_to_come_again_does_not_come_sooner_nor_all_at_once() {
+        for (wait, most) in [(1, 1100), (30, 33_000), (3600, 3_605_000)] {
+            let wait = Duration::from_secs(wait);
+            let all: Vec<_> = (0..1000).map(|spread| no_sooner(wait, spread)).collect();
+            let most = Duration::from_millis(most);
+            assert!(
+                all.iter().all(|one| (wait..=most).contains(one)),
+                "{wait:?}"
+            );
+            assert!(all.iter().max() > all.iter().min(), "{wait:?}");
+        }
+        assert!(no_sooner(Duration::MAX, 1) == Duration::MAX);
     }
 
     #[test]

@@ -318,7 +318,7 @@ fn after(turn: Turn, failures: u32, frame: &Frame<'_>) -> Next {
         }),
         // What may pass by itself is not worth a long interval.
         Turn::Ours => Next::After(backoff(frame.retry_interval.unwrap_or(Duration::MAX))),
-        Turn::Later(wait) => Next::After(wait),
+        Turn::Later(wait) => Next::After(schedule::no_sooner(wait, frame.spread)),
     }
 }
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explain, Turn};
 
+use super::throttle::PATIENCE;
+
 /// What was being done when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
@@ -292,13 +294,14 @@ impl CallError {
         matches!(self, Self::Refused(refusal) if refusal.code == 429)
     }
 
-    /// When the API server says when.
+    /// When the API server says when. What is short was waited for before this was told, so that it is backed off from.
     fn later(&self) -> Option<Turn> {
-        match self {
-            Self::Throttled(left) => Some(Turn::Later(*left)),
-            Self::Refused(_) => self.retry_after().map(Turn::Later),
+        let wait = match self {
+            Self::Throttled(left) => Some(*left),
+            Self::Refused(_) => self.retry_after().filter(|wait| *wait > PATIENCE),
             _ => None,
-        }
+        };
+        wait.map(Turn::Later)
     }
 
     pub(super) fn is_missing_object(&self) -> bool {

@@ -248,7 +248,8 @@ impl Wire {
             }
             if let Some(left) = self.throttle.left(self.user.as_ref()) {
                 if left > throttle::PATIENCE || Instant::now() + left > give_up {
-                    return Err(CallError::Throttled(left));
+                    let seconds = left.as_secs().saturating_add(1);
+                    return Err(CallError::Throttled(Duration::from_secs(seconds)));
                 }
                 tokio::time::sleep(left).await;
                 continue;
