@@ -37,7 +37,8 @@ impl Crowd {
         all.div_ceil(KINDS.len())
     }
 
-    /// Makes `each` Kustomizations of every kind for the tenant, and returns when all kinds have been tried.
+    /// Makes `each` Kustomizations of every kind for the tenant, and returns when the first of them have been tried: all of
+    /// them wait for each other.
     pub async fn gather(tenant: &Tenant<'_>, each: usize) -> anyhow::Result<Self> {
         guest::install()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -54,9 +55,8 @@ impl Crowd {
         }
         let api = tenant.kustomizations();
         for (kind, reason) in KINDS {
-            let name = format!("{kind}-{}", each.saturating_sub(1));
             if let Some(reason) = reason {
-                says(PATIENCE, &api, &name, reason, "").await?;
+                says(3 * PATIENCE, &api, &format!("{kind}-0"), reason, "").await?;
             }
         }
         Ok(Self { _silent: silent })
