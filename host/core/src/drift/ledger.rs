@@ -219,7 +219,7 @@ impl Ledger {
         }
         let known = self.known.get(object)?;
         let who = Arc::clone(&known.holder);
-        let sight = known.sight;
+        let (sight, is_left) = (known.sight, known.told.is_some());
         let holder = self.holders.get_mut(&who)?;
         if holder.running {
             holder.pending.insert(object.clone(), seen);
@@ -229,7 +229,12 @@ impl Ledger {
         if verdict(sight, &who, &seen, is_one) != Verdict::Foreign {
             return None;
         }
-        self.strike(object, &who, &seen, now)
+        let mut call = self.strike(object, &who, &seen, now)?;
+        if is_left {
+            // Nobody fights over what is only told.
+            call.fight = None;
+        }
+        Some(call)
     }
 
     /// A watch has shown all there are: those of ours that it did not show are gone.

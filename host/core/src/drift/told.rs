@@ -44,7 +44,7 @@ pub fn words(drifted: &[Drifted]) -> String {
 pub fn fought(id: &ObjectId, fight: &Fought) -> String {
     let who = fight.by.as_deref().unwrap_or("somebody");
     format!(
-        "{who} has changed {} {} times, and it was changed back each time; from now on it is changed back more seldom: \
+        "{who} has changed {} {} times, each within minutes of the one before; from now on it is put right more seldom: \
          leave the field to one of the two, with spec.ignore or by taking it out of git",
         id.subject(),
         fight.times

@@ -215,3 +215,19 @@ fn a_job_that_is_gone_has_done_its_work_for_now() {
     let call = ledger.saw(&id(job), edited(3), secs(1));
     assert_eq!(woken(call).as_deref(), Some("acme/web"));
 }
+
+#[test]
+fn nobody_fights_over_what_is_only_told() {
+    let mut ledger = Ledger::default();
+    let (who, map) = (name("acme/web"), id(MAP));
+    run(&mut ledger, "acme/web", &[MAP], 1);
+    for time in 2..7 {
+        ledger.begin(&who);
+        let now = Sight::of(&object(time, "f:less"));
+        ledger.leaves(&who, &map, now, 7, time);
+        assert_eq!(ledger.end(&who, secs(0)), None);
+        let seen = Seen::there(&object(time + 10, &format!("f:{time}")));
+        let call = ledger.saw(&map, seen, secs(time)).unwrap();
+        assert_eq!(call.fight, None);
+    }
+}

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_api::name::NamespacedName;
+use reeve_api::name::{NamespaceName, NamespacedName};
 use reeve_core::drift::{self, Place, Seen, Which};
 use reeve_core::index::Target;
 use reeve_core::inventory::ObjectId;
@@ -20,9 +20,11 @@ use crate::cluster::Glance;
 use crate::context::Context;
 use crate::observe::WatchState;
 
-/// How many watches there are at most as others than the controller, and how many as one.
+/// How many watches there are at most as others than the controller; and how many as accounts of one namespace, whoever
+/// makes accounts there, and of one of the platform's.
 const MOST: usize = 256;
 const MOST_OF_ONE: usize = 8;
+const MOST_OF_PLATFORM: usize = 64;
 /// How soon it is tried again to watch what was refused: rights come and go.
 const AGAIN: Duration = Duration::from_secs(600);
 
@@ -76,12 +78,8 @@ impl Kept {
         let wanted: BTreeSet<Place> = ctx.drift.lock().places().cloned().collect();
         self.watches.retain(|place, _| wanted.contains(place));
         let mut shares: BTreeMap<String, usize> = BTreeMap::new();
-        for account in self
-            .watches
-            .keys()
-            .filter_map(|place| place.account.clone())
-        {
-            *shares.entry(account).or_default() += 1;
+        for home in self.watches.keys().filter_map(home) {
+            *shares.entry(home.to_owned()).or_default() += 1;
         }
         let mut all: usize = shares.values().sum();
         let mut beyond = BTreeSet::new();
@@ -89,9 +87,9 @@ impl Kept {
             if self.watches.contains_key(&place) {
                 continue;
             }
-            if let Some(account) = &place.account {
-                let share = shares.entry(account.clone()).or_default();
-                if *share >= MOST_OF_ONE || all >= MOST {
+            if let Some(home) = home(&place) {
+                let share = shares.entry(home.to_owned()).or_default();
+                if *share >= most(ctx, home) || all >= MOST {
                     beyond.insert(place);
                     continue;
                 }
@@ -107,6 +105,20 @@ impl Kept {
         ctx.metrics.watches(WatchState::Kept, self.watches.len());
         ctx.metrics.watches(WatchState::Beyond, beyond.len());
         self.beyond = beyond;
+    }
+}
+
+/// The namespace of the account as which a place is watched; None: the controller's own.
+fn home(place: &Place) -> Option<&str> {
+    place.account.as_deref()?.split(':').nth(2)
+}
+
+/// How many watches there are as accounts of a namespace.
+fn most(ctx: &Context, home: &str) -> usize {
+    let home = home.parse::<NamespaceName>();
+    match home.is_ok_and(|home| ctx.grounds.is_platform(&home)) {
+        true => MOST_OF_PLATFORM,
+        false => MOST_OF_ONE,
     }
 }
 
