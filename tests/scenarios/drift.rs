@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use reeve_api::reason::Reason;
+use reeve_tests::install::CONFIG;
 use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, objects, scenario, secrecy, wait};
 use serde_json::{Value, json};
@@ -339,5 +340,27 @@ fn what_variables_come_from_wakes_who_names_it_if_it_says_so() {
             changed.await.context("nobody was woken")??;
         }
         Ok(())
+    });
+}
+
+#[test]
+fn a_token_that_changes_moves_its_hook_if_it_says_so() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("moved-hook").await?;
+        let before = tenant.hook_url().await?;
+        let token = format!("{:032x}", rand::random::<u128>());
+        secrecy::used(&token);
+        tenant
+            .apply(
+                &json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"token": token},
+                "metadata": {"name": format!("{}-webhook", tenant.name()), "namespace": CONFIG,
+                    "labels": {"reconcile.fluxcd.io/watch": "Enabled"}}}),
+            )
+            .await?;
+        wait::until(wait::PATIENCE, "the hook has moved", || async {
+            (tenant.hook_url().await.ok()? != before).then_some(())
+        })
+        .await
     });
 }
