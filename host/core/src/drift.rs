@@ -77,6 +77,11 @@ impl Sight {
         mark: 0,
     };
 
+    /// Whether nothing that matters has changed between the two.
+    pub fn is_like(self, other: Self) -> bool {
+        self.mark == other.mark
+    }
+
     /// Of an object, or of what a watch shows of it: nothing but its metadata is looked at.
     pub fn of(object: &Value) -> Self {
         let meta = object.get("metadata").unwrap_or(&Value::Null);
@@ -118,7 +123,7 @@ pub fn verdict(
         return Verdict::Old;
     }
     match seen {
-        Seen::There { sight, .. } if sight.mark == known.mark => Verdict::Same,
+        Seen::There { sight, .. } if sight.is_like(known) => Verdict::Same,
         Seen::Gone { .. } if known == Sight::GONE => Verdict::Same,
         Seen::There {
             of: Some(other), ..

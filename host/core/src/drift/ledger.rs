@@ -62,6 +62,8 @@ struct Known {
     wanted: u64,
     /// What was told of how others have changed it.
     told: Option<u64>,
+    /// When it was last compared with the cluster field by field, as the account that applies it now.
+    compared: Option<Duration>,
 }
 
 /// One Kustomization.
@@ -69,6 +71,8 @@ struct Known {
 struct Holder {
     objects: BTreeSet<Arc<ObjectId>>,
     running: bool,
+    /// As whom its objects are applied.
+    account: String,
     /// What was seen during a run.
     pending: BTreeMap<ObjectId, Seen>,
 }
@@ -138,8 +142,29 @@ impl Ledger {
         self.due.retain(|(_, who)| **who != *id);
     }
 
-    /// The run has left an object as it is wanted, or found it so.
-    pub fn stands(&mut self, id: &NamespacedName, object: &ObjectId, sight: Sight, wanted: u64) {
+    /// The run applies as this account: what another one was let do says nothing of what this one is.
+    pub fn acts_as(&mut self, id: &NamespacedName, account: &str) {
+        let holder = self.holder(id);
+        if holder.account == account {
+            return;
+        }
+        account.clone_into(&mut holder.account);
+        for object in holder.objects.clone() {
+            if let Some(known) = self.known.get_mut(&object) {
+                known.compared = None;
+            }
+        }
+    }
+
+    /// The run has left an object as it is wanted, or found it so, after comparing all of it.
+    pub fn stands(
+        &mut self,
+        id: &NamespacedName,
+        object: &ObjectId,
+        sight: Sight,
+        wanted: u64,
+        now: Duration,
+    ) {
         let object = self.shared(object);
         self.holder(id).objects.insert(Arc::clone(&object));
         let known = Known {
@@ -147,6 +172,7 @@ impl Ledger {
             sight,
             wanted,
             told: None,
+            compared: Some(now),
         };
         self.known.insert(object, known);
     }
@@ -157,6 +183,20 @@ impl Ledger {
         (*known.holder == *id).then_some(known.wanted)
     }
 
+    /// How an object looks if it need not be compared again: it was as this is wanted, and that was found out since `then`.
+    pub fn stood(
+        &self,
+        id: &NamespacedName,
+        object: &ObjectId,
+        wanted: u64,
+        then: Duration,
+    ) -> Option<Sight> {
+        let known = self.known.get(object)?;
+        let stands = *known.holder == *id && known.wanted == wanted && known.told.is_none();
+        let is_recent = known.compared.is_some_and(|at| at >= then);
+        (stands && is_recent).then_some(known.sight)
+    }
+
     /// The run leaves an object as others have made it. Whether that difference was not told yet.
     pub fn leaves(
         &mut self,
@@ -165,9 +205,10 @@ impl Ledger {
         sight: Sight,
         wanted: u64,
         difference: u64,
+        now: Duration,
     ) -> bool {
         let told = self.known.get(object).and_then(|known| known.told);
-        self.stands(id, object, sight, wanted);
+        self.stands(id, object, sight, wanted, now);
         if let Some(known) = self.known.get_mut(object) {
             known.told = Some(difference);
         }

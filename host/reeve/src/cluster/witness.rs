@@ -40,7 +40,12 @@ pub trait Witness: Send + Sync {
     /// Called as the run proceeds; must not block.
     fn progress(&self, progress: Progress);
 
-    /// An object is as it is wanted, and this is how a watch shows it.
+    /// How an object looks if it need not be compared again as long as it looks so.
+    fn stood(&self, _object: &Planned) -> Option<Sight> {
+        None
+    }
+
+    /// An object was compared and is as it is wanted, and this is how a watch shows it.
     fn stands(&self, _object: &Planned, _sight: Sight) {}
 
     /// An object is another than it is wanted: whether it stays as it is.

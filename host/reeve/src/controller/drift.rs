@@ -57,8 +57,32 @@ impl Drift {
     }
 
     /// A run has found an object as it is wanted, or made it so.
-    pub(super) fn stands(&self, id: &NamespacedName, object: &Planned, sight: Sight) {
-        self.lock().stands(id, object.id(), sight, object.digest());
+    pub(super) fn stands(
+        &self,
+        ctx: &Context,
+        id: &NamespacedName,
+        object: &Planned,
+        sight: Sight,
+    ) {
+        let (wanted, now) = (object.digest(), self.now(ctx));
+        self.lock().stands(id, object.id(), sight, wanted, now);
+    }
+
+    /// Runs of `id` apply as this account.
+    pub(super) fn acts_as(&self, id: &NamespacedName, account: &str) {
+        self.lock().acts_as(id, account);
+    }
+
+    /// How an object looks if it was found as it is wanted less than so long ago.
+    pub(super) fn stood(
+        &self,
+        ctx: &Context,
+        id: &NamespacedName,
+        object: &Planned,
+        within: Duration,
+    ) -> Option<Sight> {
+        let then = self.now(ctx).saturating_sub(within);
+        self.lock().stood(id, object.id(), object.digest(), then)
     }
 
     /// What was wanted last of an object, if that is known.
@@ -69,14 +93,15 @@ impl Drift {
     /// A run leaves an object as others made it. Whether that is news.
     pub(super) fn leaves(
         &self,
+        ctx: &Context,
         id: &NamespacedName,
         object: &Planned,
         sight: Sight,
         difference: u64,
     ) -> bool {
-        let wanted = object.digest();
+        let (wanted, now) = (object.digest(), self.now(ctx));
         self.lock()
-            .leaves(id, object.id(), sight, wanted, difference)
+            .leaves(id, object.id(), sight, wanted, difference, now)
     }
 
     /// A run has applied all of it, as this account.

@@ -43,7 +43,13 @@ fn run(ledger: &mut Ledger, who: &str, ids: &[&str], version: u64) -> Option<Cal
     let (who, inventory) = (name(who), inventory(ids));
     ledger.begin(&who);
     for one in ids {
-        ledger.stands(&who, &id(one), Sight::of(&object(version, "f:all")), 7);
+        ledger.stands(
+            &who,
+            &id(one),
+            Sight::of(&object(version, "f:all")),
+            7,
+            secs(0),
+        );
     }
     let places = Place::of_applied(&kinds(), "flux", &inventory);
     ledger.holds(&who, &inventory, places);
@@ -79,7 +85,7 @@ fn what_is_seen_during_a_run_is_judged_when_it_is_over() {
     // The echo comes before the answer to the write.
     let echo = Seen::there(&object(6, "f:new"));
     assert_eq!(ledger.saw(&id(MAP), echo, secs(1)), None);
-    ledger.stands(&who, &id(MAP), Sight::of(&object(6, "f:new")), 7);
+    ledger.stands(&who, &id(MAP), Sight::of(&object(6, "f:new")), 7, secs(0));
     assert_eq!(ledger.end(&who, secs(1)), None, "it was our own");
 
     ledger.begin(&who);
@@ -92,7 +98,7 @@ fn what_is_seen_during_a_run_is_judged_when_it_is_over() {
     // Changed after all, but before the run has written it.
     ledger.begin(&who);
     ledger.saw(&id(MAP), edited(8), secs(3));
-    ledger.stands(&who, &id(MAP), Sight::of(&object(9, "f:new")), 7);
+    ledger.stands(&who, &id(MAP), Sight::of(&object(9, "f:new")), 7, secs(0));
     assert_eq!(ledger.end(&who, secs(3)), None);
 }
 
@@ -181,12 +187,12 @@ fn a_difference_that_stays_is_told_once_and_again_when_it_is_another() {
     let (who, map) = (name("acme/web"), id(MAP));
     run(&mut ledger, "acme/web", &[MAP], 1);
     let now = Sight::of(&object(2, "f:less"));
-    let mut leaves = |difference| ledger.leaves(&who, &map, now, 7, difference);
+    let mut leaves = |difference| ledger.leaves(&who, &map, now, 7, difference, secs(0));
     assert_eq!([leaves(1), leaves(1), leaves(2)], [true, false, true]);
     assert_eq!(ledger.saw(&map, edited(3), secs(1)), None, "known to be so");
     run(&mut ledger, "acme/web", &[MAP], 4);
     assert!(
-        ledger.leaves(&who, &map, now, 7, 2),
+        ledger.leaves(&who, &map, now, 7, 2, secs(0)),
         "it was right meanwhile"
     );
 }
@@ -224,10 +230,34 @@ fn nobody_fights_over_what_is_only_told() {
     for time in 2..7 {
         ledger.begin(&who);
         let now = Sight::of(&object(time, "f:less"));
-        ledger.leaves(&who, &map, now, 7, time);
+        ledger.leaves(&who, &map, now, 7, time, secs(0));
         assert_eq!(ledger.end(&who, secs(0)), None);
         let seen = Seen::there(&object(time + 10, &format!("f:{time}")));
         let call = ledger.saw(&map, seen, secs(time)).unwrap();
         assert_eq!(call.fight, None);
     }
+}
+
+#[test]
+fn what_was_compared_and_has_not_changed_since_need_not_be_compared_again() {
+    let mut ledger = Ledger::default();
+    let (who, map) = (name("acme/web"), id(MAP));
+    let sight = Sight::of(&object(5, "f:all"));
+    ledger.begin(&who);
+    ledger.acts_as(&who, "flux");
+    assert_eq!(ledger.stood(&who, &map, 7, secs(0)), None, "not known");
+    ledger.stands(&who, &map, sight, 7, secs(10));
+    assert_eq!(ledger.stood(&who, &map, 7, secs(10)), Some(sight));
+    assert_eq!(ledger.stood(&who, &map, 8, secs(10)), None, "another wish");
+    assert_eq!(ledger.stood(&who, &map, 7, secs(11)), None, "long ago");
+    let other = name("acme/other");
+    assert_eq!(ledger.stood(&other, &map, 7, secs(0)), None, "another's");
+    ledger.acts_as(&who, "flux");
+    assert_eq!(ledger.stood(&who, &map, 7, secs(0)), Some(sight));
+    ledger.acts_as(&who, "narrow");
+    let stood = ledger.stood(&who, &map, 7, secs(0));
+    assert_eq!(stood, None, "as another account");
+    ledger.leaves(&who, &map, sight, 7, 1, secs(12));
+    let stood = ledger.stood(&who, &map, 7, secs(0));
+    assert_eq!(stood, None, "it is not as it is wanted");
 }

@@ -6,6 +6,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
@@ -26,6 +27,8 @@ pub(super) struct Observer {
     object: Arc<Kustomization>,
     id: NamespacedName,
     tenant: String,
+    /// How often everything is compared.
+    interval: Duration,
     /// Whether nothing of the Kustomization is put right.
     reports: bool,
     /// What was there after the last run, if that wanted exactly this.
@@ -41,11 +44,15 @@ impl Observer {
         prepared: &Prepared,
     ) -> Self {
         let same = is_what_was_applied(object, &prepared.digest);
+        let account = wanted.spec.account();
+        let account = account.to_string();
+        ctx.drift.acts_as(&wanted.spec.id, &account);
         Self {
             ctx: Arc::clone(ctx),
             object: Arc::clone(object),
             id: wanted.spec.id.clone(),
             tenant: wanted.tenant.name.to_string(),
+            interval: wanted.spec.interval,
             reports: wanted.spec.reports_drift,
             before: same.then(|| wanted.inventory.clone()),
             news: Mutex::default(),
@@ -53,7 +60,14 @@ impl Observer {
     }
 
     pub(super) fn stands(&self, object: &Planned, sight: Sight) {
-        self.ctx.drift.stands(&self.id, object, sight);
+        self.ctx.drift.stands(&self.ctx, &self.id, object, sight);
+    }
+
+    /// How the object looks if it need not be compared again: until the interval is over nothing is found by that which its
+    /// claims do not show.
+    pub(super) fn stood(&self, object: &Planned) -> Option<Sight> {
+        let drift = &self.ctx.drift;
+        drift.stood(&self.ctx, &self.id, object, self.interval)
     }
 
     /// Whether the object stays as it is.
@@ -80,7 +94,7 @@ impl Observer {
         let mut hash = DefaultHasher::new();
         drifted.hash(&mut hash);
         let drift = &self.ctx.drift;
-        if drift.leaves(&self.id, object, difference.sight, hash.finish()) {
+        if drift.leaves(&self.ctx, &self.id, object, difference.sight, hash.finish()) {
             tell(DriftResult::Reported);
             let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
             news.push(drifted);

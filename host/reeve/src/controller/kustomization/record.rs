@@ -130,6 +130,10 @@ impl Witness for Recorder<'_> {
         self.observer.stands(object, sight);
     }
 
+    fn stood(&self, object: &Planned) -> Option<Sight> {
+        self.observer.stood(object)
+    }
+
     fn leaves(&self, object: &Planned, difference: &Difference) -> bool {
         self.observer.leaves(object, difference)
     }
