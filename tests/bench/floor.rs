@@ -42,7 +42,7 @@ impl Floor {
     /// Does it once, and says how long it took.
     pub(crate) async fn measure(&self, round: usize) -> anyhow::Result<Duration> {
         let begun = Instant::now();
-        self.ls_remote().await?;
+        ls_remote(&self.web, &self.repository).await?;
         let map = json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "floor"},
             "data": {"round": round.to_string()},
@@ -63,30 +63,29 @@ impl Floor {
         }
         Ok(begun.elapsed())
     }
+}
 
-    /// What `git ls-remote` of one branch asks over http: two requests of protocol version 2.
-    async fn ls_remote(&self) -> anyhow::Result<()> {
-        let url = format!("{}/info/refs?service=git-upload-pack", self.repository);
-        let greeting = self
-            .web
-            .get(url)
-            .header("Git-Protocol", "version=2")
-            .send()
-            .await?;
-        greeting.error_for_status()?.bytes().await?;
-        let url = format!("{}/git-upload-pack", self.repository);
-        let ask = "0014command=ls-refs\n0001001bref-prefix refs/heads/\n0000";
-        let call = self.web.post(url).header("Git-Protocol", "version=2");
-        let call = call
-            .header("Content-Type", "application/x-git-upload-pack-request")
-            .body(ask);
-        let answer = call.send().await?.error_for_status()?.bytes().await?;
-        let found = answer.windows(15).any(|text| text == b"refs/heads/main");
-        ensure!(
-            found,
-            "the git server lists no main: {}",
-            String::from_utf8_lossy(&answer)
-        );
-        Ok(())
-    }
+/// What `git ls-remote` of one branch asks over http: two requests of protocol version 2.
+pub(crate) async fn ls_remote(web: &reqwest::Client, repository: &str) -> anyhow::Result<()> {
+    let url = format!("{repository}/info/refs?service=git-upload-pack");
+    let greeting = web
+        .get(url)
+        .header("Git-Protocol", "version=2")
+        .send()
+        .await?;
+    greeting.error_for_status()?.bytes().await?;
+    let url = format!("{repository}/git-upload-pack");
+    let ask = "0014command=ls-refs\n0001001bref-prefix refs/heads/\n0000";
+    let call = web.post(url).header("Git-Protocol", "version=2");
+    let call = call
+        .header("Content-Type", "application/x-git-upload-pack-request")
+        .body(ask);
+    let answer = call.send().await?.error_for_status()?.bytes().await?;
+    let found = answer.windows(15).any(|text| text == b"refs/heads/main");
+    ensure!(
+        found,
+        "the git server lists no main: {}",
+        String::from_utf8_lossy(&answer)
+    );
+    Ok(())
 }

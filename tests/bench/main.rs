@@ -2,8 +2,9 @@
 //!
 //! `bench push` is the whole road on a real cluster, `bench render` the engine beside the real kustomize,
 //! `bench plugins` the sandbox, `bench policies` the rules beside OPA, `bench neighbours` what bad plugins cost others,
-//! `bench drift` what changes by hand come to, `bench fair` what a tenant whose everything hangs or fails costs others; without
-//! a name all run. Nothing here fails for being slow: who reads the table judges.
+//! `bench drift` what changes by hand come to, `bench fair` what a tenant whose everything hangs or fails costs others,
+//! `bench tenants` what many at once wait; without a name all run. Nothing here fails for being slow: who reads the table
+//! judges.
 
 mod drift;
 mod fair;
@@ -15,6 +16,7 @@ mod policies;
 mod push;
 mod render;
 mod spread;
+mod tenants;
 mod usage;
 
 use std::io::Write as _;
@@ -29,6 +31,9 @@ use reeve_tests::scenario;
 struct Args {
     /// What to measure, all without a name
     what: Vec<What>,
+    /// How many tenants there are at once
+    #[arg(long, default_value_t = 300)]
+    tenants: usize,
     /// Measure one build: the program, the directory, the file for the output
     #[arg(long, hide = true, num_args = 3)]
     one: Vec<PathBuf>,
@@ -53,6 +58,8 @@ enum What {
     Drift,
     /// What a tenant waits longer beside one with 500 Kustomizations that hang or fail
     Fair,
+    /// What many tenants at once wait, and what that costs
+    Tenants,
 }
 
 fn main() -> ExitCode {
@@ -89,6 +96,9 @@ fn bench(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(What::Neighbours) {
         scenario::runtime().block_on(neighbours::bench())?;
+    }
+    if wanted(What::Tenants) {
+        scenario::runtime().block_on(tenants::bench(args.tenants))?;
     }
     if wanted(What::Drift) {
         scenario::runtime().block_on(drift::bench())?;

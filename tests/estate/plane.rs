@@ -146,6 +146,11 @@ impl Plane {
         self.lock().api.as_ref().map(Process::id)
     }
 
+    /// Processor time that the API server has used.
+    pub fn api_processor(&self) -> Option<Duration> {
+        self.lock().api.as_ref()?.processor()
+    }
+
     /// The authority that signed the API server's certificate.
     #[must_use]
     pub fn authority(&self) -> &Authority {
