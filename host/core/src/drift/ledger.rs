@@ -62,7 +62,7 @@ struct Known {
     wanted: u64,
     /// What was told of how others have changed it.
     told: Option<u64>,
-    /// When it was last compared with the cluster field by field, as the account that applies it now.
+    /// When it was last compared with the cluster field by field, as the account and for the spec of now.
     compared: Option<Duration>,
 }
 
@@ -71,8 +71,8 @@ struct Known {
 struct Holder {
     objects: BTreeSet<Arc<ObjectId>>,
     running: bool,
-    /// As whom its objects are applied.
-    account: String,
+    /// As whom its objects are applied, and for which generation of its spec.
+    course: (String, i64),
     /// What was seen during a run.
     pending: BTreeMap<ObjectId, Seen>,
 }
@@ -142,13 +142,14 @@ impl Ledger {
         self.due.retain(|(_, who)| **who != *id);
     }
 
-    /// The run applies as this account: what another one was let do says nothing of what this one is.
-    pub fn acts_as(&mut self, id: &NamespacedName, account: &str) {
+    /// The run applies as this account, for this generation of the spec: what another account was let do says nothing of what
+    /// this one is, and another spec may mind what the one before it did not.
+    pub fn acts_as(&mut self, id: &NamespacedName, account: &str, generation: i64) {
         let holder = self.holder(id);
-        if holder.account == account {
+        if holder.course.0 == account && holder.course.1 == generation {
             return;
         }
-        account.clone_into(&mut holder.account);
+        holder.course = (account.to_owned(), generation);
         for object in holder.objects.clone() {
             if let Some(known) = self.known.get_mut(&object) {
                 known.compared = None;

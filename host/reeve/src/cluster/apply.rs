@@ -308,10 +308,22 @@ impl TenantClient {
         object: &Planned,
         stood: Option<Sight>,
     ) -> Result<Finding, ObjectError> {
-        let wanted = object.manifest();
         let Some(at) = self.locate(object.id(), Some(object.version())).await? else {
             return Err(self.unlocated(object.id(), unknown_kind(object)));
         };
+        if let Some(stood) = stood
+            && let Some(live) = self.read(&at).await?
+            && stood.is_like(Sight::of(&live))
+        {
+            // Nobody has changed what is ours of it, and nothing else is wanted: a dry run would say what it said.
+            let current = verdict(&live).is_current();
+            return Ok(Finding::Settled(Action::Unchanged, current, None));
+        }
+        self.compare_in_full(object, at).await
+    }
+
+    async fn compare_in_full(&self, object: &Planned, at: Located) -> Result<Finding, ObjectError> {
+        let wanted = object.manifest();
         let settled = |action, live: &Value| {
             let sight = self.owns(live).then(|| Sight::of(live));
             Finding::Settled(action, verdict(live).is_current(), sight)
@@ -320,14 +332,6 @@ impl TenantClient {
             && let Some(live) = self.read(&at).await?
         {
             return Ok(settled(Action::Skipped, &live));
-        }
-        if let Some(stood) = stood
-            && let Some(live) = self.read(&at).await?
-            && stood.is_like(Sight::of(&live))
-        {
-            // Nobody has changed what is ours of it, and nothing else is wanted: a dry run would say what it said.
-            let current = verdict(&live).is_current();
-            return Ok(Finding::Settled(Action::Unchanged, current, None));
         }
         let body = wanted.to_string().into_bytes();
         // Both at once: most of a run that changes nothing is waiting for these two answers.

@@ -68,9 +68,9 @@ impl Drift {
         self.lock().stands(id, object.id(), sight, wanted, now);
     }
 
-    /// Runs of `id` apply as this account.
-    pub(super) fn acts_as(&self, id: &NamespacedName, account: &str) {
-        self.lock().acts_as(id, account);
+    /// A run of `id` applies as this account, for this generation of the spec.
+    pub(super) fn acts_as(&self, id: &NamespacedName, account: &str, generation: i64) {
+        self.lock().acts_as(id, account, generation);
     }
 
     /// How an object looks if it was found as it is wanted less than so long ago.

@@ -244,7 +244,7 @@ fn what_was_compared_and_has_not_changed_since_need_not_be_compared_again() {
     let (who, map) = (name("acme/web"), id(MAP));
     let sight = Sight::of(&object(5, "f:all"));
     ledger.begin(&who);
-    ledger.acts_as(&who, "flux");
+    ledger.acts_as(&who, "flux", 1);
     assert_eq!(ledger.stood(&who, &map, 7, secs(0)), None, "not known");
     ledger.stands(&who, &map, sight, 7, secs(10));
     assert_eq!(ledger.stood(&who, &map, 7, secs(10)), Some(sight));
@@ -252,11 +252,14 @@ fn what_was_compared_and_has_not_changed_since_need_not_be_compared_again() {
     assert_eq!(ledger.stood(&who, &map, 7, secs(11)), None, "long ago");
     let other = name("acme/other");
     assert_eq!(ledger.stood(&other, &map, 7, secs(0)), None, "another's");
-    ledger.acts_as(&who, "flux");
+    ledger.acts_as(&who, "flux", 1);
     assert_eq!(ledger.stood(&who, &map, 7, secs(0)), Some(sight));
-    ledger.acts_as(&who, "narrow");
-    let stood = ledger.stood(&who, &map, 7, secs(0));
-    assert_eq!(stood, None, "as another account");
+    for (account, generation) in [("narrow", 1), ("narrow", 2)] {
+        ledger.acts_as(&who, account, generation);
+        let stood = ledger.stood(&who, &map, 7, secs(0));
+        assert_eq!(stood, None, "as {account}, for spec {generation}");
+        ledger.stands(&who, &map, sight, 7, secs(11));
+    }
     ledger.leaves(&who, &map, sight, 7, 1, secs(12));
     let stood = ledger.stood(&who, &map, 7, secs(0));
     assert_eq!(stood, None, "it is not as it is wanted");

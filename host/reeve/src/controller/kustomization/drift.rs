@@ -46,7 +46,8 @@ impl Observer {
         let same = is_what_was_applied(object, &prepared.digest);
         let account = wanted.spec.account();
         let account = account.to_string();
-        ctx.drift.acts_as(&wanted.spec.id, &account);
+        let generation = object.metadata.generation.unwrap_or_default();
+        ctx.drift.acts_as(&wanted.spec.id, &account, generation);
         Self {
             ctx: Arc::clone(ctx),
             object: Arc::clone(object),
