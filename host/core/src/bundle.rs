@@ -26,6 +26,8 @@ const BUNDLE_SIZE: usize = 64 << 20;
 const VALUES: usize = 500_000;
 /// With more values than this a bundle is large: a tenant has one of them in work at a time.
 const LARGE: usize = 50_000;
+/// What a value takes in memory, in bytes, beside its text.
+const EACH: u64 = 150;
 
 /// Built from the source; plugins may still change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,9 +139,10 @@ impl<Stage> Bundle<Stage> {
         self.digest
     }
 
-    /// How many bytes that YAML has.
-    pub fn size(&self) -> u64 {
-        self.size
+    /// Roughly how many bytes it takes in memory: that YAML, and what each of its values takes beside its text.
+    pub fn weight(&self) -> u64 {
+        let values = u64::try_from(self.values).unwrap_or(u64::MAX);
+        self.size.saturating_add(values.saturating_mul(EACH))
     }
 }
 

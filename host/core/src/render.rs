@@ -94,7 +94,7 @@ pub enum Size {
 }
 
 /// With more YAML nodes than this, copies of them included, a build is large: none that makes a small bundle needs as many.
-const SMALL_NODES: u64 = 150_000;
+const SMALL_NODES: u64 = 75_000;
 /// And with more bytes read than this.
 const SMALL_BYTES: u64 = 8 << 20;
 

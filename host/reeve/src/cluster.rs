@@ -8,6 +8,7 @@
 //! It deliberately decides nothing: plans come from `core`, and what happened is told by `controller::report`.
 
 mod adopt;
+mod applied;
 mod apply;
 mod compare;
 mod connection;
@@ -43,7 +44,7 @@ use std::sync::Arc;
 
 use reeve_core::plan::Scopes;
 
-pub use apply::{Action, Applied, ApplyError};
+pub use applied::{Action, Applied, ApplyError};
 pub use connection::{Config, ConnectError};
 pub use error::{Failures, ObjectError};
 pub use event::{Event, Events, Involved};

@@ -26,8 +26,8 @@ use crate::places::Places;
 const PLACES: usize = 8;
 /// How long a build may compute, whatever spec.timeout says: most take milliseconds.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Bytes of YAML of all that is kept; in memory the objects take a few times as much.
-const KEPT: u64 = 8 << 20;
+/// Bytes that all that is kept may take in memory.
+const KEPT: u64 = 32 << 20;
 /// A build larger than this is not kept: it would push out all the others.
 const LARGEST: u64 = KEPT / 4;
 
@@ -229,10 +229,10 @@ impl Kept {
 
     fn put(&mut self, id: NamespacedName, mut build: Build) {
         self.remove(&id);
-        if build.bundle.size() > LARGEST {
+        if build.bundle.is_large() || build.bundle.weight() > LARGEST {
             return;
         }
-        self.size += build.bundle.size();
+        self.size += build.bundle.weight();
         self.asked += 1;
         build.asked = self.asked;
         self.builds.insert(id, build);
@@ -247,7 +247,7 @@ impl Kept {
 
     fn remove(&mut self, id: &NamespacedName) {
         if let Some(build) = self.builds.remove(id) {
-            self.size = self.size.saturating_sub(build.bundle.size());
+            self.size = self.size.saturating_sub(build.bundle.weight());
         }
     }
 }
@@ -323,7 +323,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_kept_is_bounded_and_the_one_not_asked_for_longest_goes_first() {
         let renders = Renders::new();
-        let size = usize::try_from(LARGEST).unwrap() - 1_000;
+        let size = usize::try_from(LARGEST).unwrap() - 10_000;
         let specs: Vec<Spec> = (0..5).map(|n| spec(&format!("web-{n}"), "")).collect();
         for spec in &specs[..4] {
             ask(&renders, "1", spec, size).await;

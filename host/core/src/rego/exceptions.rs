@@ -207,7 +207,9 @@ fn expiry(text: &str) -> Result<Timestamp, String> {
     let moment = moment.or_else(|| {
         // Longer texts would be taken as well, and their time forgotten.
         let day: Date = (text.len() == "2026-12-24".len()).then(|| text.parse().ok())??;
-        Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
+        // The last days that there are have no moment of their own.
+        let begins = day.to_zoned(TimeZone::UTC);
+        Some(begins.map_or(Timestamp::MAX, |begins| begins.timestamp()))
     });
     moment.ok_or_else(|| {
         format!(

@@ -16,8 +16,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData as _,
 };
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -209,8 +212,7 @@ impl Chain {
             .ok_or_else(|| unusable(TRUSTED, "there is no certificate in it"))?;
         let key = key(AUTHORITY_KEY, get(AUTHORITY_KEY)?, &newest.pem)?;
         let serving = Serving::read(get(CERTIFICATE)?, get(KEY)?)?;
-        let known = |one: &Authority| one.subject == serving.issuer;
-        if !authorities.iter().any(known) {
+        if !is_signed(&serving, &authorities) {
             return Err(unusable(CERTIFICATE, "none of ca.crt has signed it"));
         }
         Ok(Self {
@@ -277,6 +279,32 @@ impl Serving {
             names: names(&parsed),
             pem,
         })
+    }
+}
+
+/// Whether one of them has signed it, at a time at which it holds. The name of its issuer is anybody's to write.
+fn is_signed(serving: &Serving, authorities: &[Authority]) -> bool {
+    let mut roots = RootCertStore::empty();
+    for one in authorities {
+        let Ok(der) = CertificateDer::from_pem_slice(one.pem.as_bytes()) else {
+            return false;
+        };
+        if one.subject == serving.issuer && roots.add(der).is_err() {
+            return false;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    let name = serving.names.first().cloned().map(ServerName::try_from);
+    let certificate = CertificateDer::from_pem_slice(serving.pem.as_bytes());
+    let last = u64::try_from(serving.until.as_second().saturating_sub(1));
+    match (verifier, name, certificate, last) {
+        (Ok(verifier), Some(Ok(name)), Ok(certificate), Ok(last)) => {
+            let last = UnixTime::since_unix_epoch(Duration::from_secs(last));
+            let verified = verifier.verify_server_cert(&certificate, &[], &name, &[], last);
+            verified.is_ok()
+        }
+        _ => false,
     }
 }
 

@@ -4,7 +4,7 @@ use futures::StreamExt as _;
 use reeve_core::adoption::{Foreign, changed};
 use reeve_core::plan::{Admitted, Plan, Planned, left_alone};
 
-use super::apply::{Applied, ApplyError};
+use super::applied::{Applied, ApplyError};
 use super::compare;
 use super::error::{Failures, ObjectError};
 use super::refusal::Attempt;

@@ -10,15 +10,14 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use reeve_api::reason::Reason;
 use reeve_core::drift::Sight;
-use reeve_core::failure::{Explain, Explained, Turn};
 use reeve_core::health::verdict;
 use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::{Admitted, Phase, Plan, Planned, Stage, Step, left_alone};
-pub use reeve_core::status::Action;
+use reeve_core::status::Action;
 use serde_json::Value;
 
+use super::applied::{Applied, ApplyError};
 use super::compare::{self, MANAGER};
 use super::drift;
 use super::error::{Failures, ObjectError};
@@ -27,117 +26,6 @@ use super::tenant_client::{Located, TenantClient};
 use super::until::{Cut, Until};
 use super::wire::{Format, Patch};
 use super::witness::{Difference, Progress, Witness};
-
-/// What became of each object, in the order it was done.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Applied {
-    /// Object by object.
-    pub entries: Vec<(ObjectId, Action)>,
-}
-
-impl Applied {
-    /// The objects that were written, a line each as Flux tells them: `Service/acme/web created`. Empty: nothing was.
-    pub fn changes(&self) -> Vec<String> {
-        let entries = self.entries.iter().filter(|(_, action)| action.is_change());
-        entries
-            .map(|(id, action)| format!("{} {}", id.subject(), action.as_str()))
-            .collect()
-    }
-}
-
-/// A run that did not apply everything. What was done before is `done`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ApplyError {
-    /// Objects were refused. Those of their stage were not written, unless the refusal came with the write itself.
-    #[error("{failures}")]
-    Refused {
-        /// Which, and why.
-        failures: Failures,
-        /// What was done before.
-        done: Applied,
-    },
-    /// What a stage applied did not become ready.
-    #[error("timeout waiting for: [{}]", waiting.join(", "))]
-    NotReady {
-        /// What is missing, object by object.
-        waiting: Vec<String>,
-        /// What was done before.
-        done: Applied,
-    },
-    /// Time ran out.
-    #[error("not everything was applied in time; {} objects were", done.entries.len())]
-    Deadline {
-        /// What was done before.
-        done: Applied,
-    },
-    /// The object was changed or deleted while it was applied.
-    #[error("what is wanted has changed meanwhile; {} objects were applied", done.entries.len())]
-    Superseded {
-        /// What was done before.
-        done: Applied,
-    },
-    /// The witness said no before the first write, so nothing was written.
-    #[error("{source}")]
-    Unrecorded {
-        /// Why not.
-        source: Explained,
-        /// What was found unchanged before.
-        done: Applied,
-    },
-}
-
-impl ApplyError {
-    /// The objects that were refused, when that is what stopped it.
-    pub fn failures(&self) -> Option<&Failures> {
-        match self {
-            Self::Refused { failures, .. } => Some(failures),
-            _ => None,
-        }
-    }
-
-    /// What was done before it failed.
-    pub fn done(&self) -> &Applied {
-        match self {
-            Self::Refused { done, .. }
-            | Self::NotReady { done, .. }
-            | Self::Deadline { done }
-            | Self::Superseded { done }
-            | Self::Unrecorded { done, .. } => done,
-        }
-    }
-}
-
-impl Explain for ApplyError {
-    fn reason(&self) -> Reason {
-        match self {
-            Self::Unrecorded { source, .. } => source.reason,
-            Self::Superseded { .. } => Reason::Progressing,
-            Self::Refused { .. } | Self::NotReady { .. } | Self::Deadline { .. } => {
-                Reason::ReconciliationFailed
-            }
-        }
-    }
-
-    fn turn(&self) -> Turn {
-        match self {
-            Self::Refused { failures, .. } => failures.turn(),
-            Self::Superseded { .. } => Turn::Ours,
-            Self::NotReady { .. } | Self::Deadline { .. } => Turn::Retry,
-            Self::Unrecorded { source, .. } => source.turn,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Refused { failures, .. } => failures.hint(),
-            Self::NotReady { .. } | Self::Superseded { .. } => None,
-            Self::Deadline { .. } => {
-                Some("raise spec.timeout if it is short for this much".to_owned())
-            }
-            Self::Unrecorded { source, .. } => source.hint.clone(),
-        }
-    }
-}
 
 /// What comparing found out about one object.
 enum Finding {

@@ -9,7 +9,8 @@ use reeve_core::inventory::{Entry, ObjectId};
 use reeve_core::plan::{self, Admitted, MARK, Plan, Planned, Step};
 use serde_json::Value;
 
-use super::apply::{Applied, ApplyError, First, is_immutable, unknown_kind};
+use super::applied::{Applied, ApplyError};
+use super::apply::{First, is_immutable, unknown_kind};
 use super::compare;
 use super::error::{Failures, ObjectError};
 use super::refusal::{Attempt, CallError};

@@ -4,7 +4,7 @@
 //! ask to stay; and only that very object, by its uid. One whose deletion is refused stays in the inventory, so that it
 //! is tried again and never forgotten. It deliberately doesn't decide what is no longer wanted: `core::plan` does.
 
-use super::apply::{Action, Applied};
+use super::applied::{Action, Applied};
 use super::compare;
 use super::error::{Failures, ObjectError};
 use super::refusal::Attempt;

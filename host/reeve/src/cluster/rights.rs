@@ -17,7 +17,7 @@ use reeve_core::inventory::ObjectId;
 use reeve_core::plan::{Admitted, Plan, Planned};
 use serde_json::{Value, json};
 
-use super::apply::ApplyError;
+use super::applied::ApplyError;
 use super::prune::PruneError;
 use super::tenant_client::TenantClient;
 use super::wire::Address;

@@ -11,7 +11,7 @@ use reeve_core::plan::Planned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::apply::{Applied, ApplyError};
+use super::applied::{Applied, ApplyError};
 use super::error::{Failures, ObjectError};
 use super::refusal::{Attempt, CallError};
 use super::tenant_client::{Located, TenantClient};

@@ -5,7 +5,7 @@
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::apply::{Applied, ApplyError};
+use super::applied::{Applied, ApplyError};
 
 /// How long a run may go on.
 #[derive(Debug, Clone)]

@@ -3,11 +3,6 @@
 
 use std::collections::VecDeque;
 
-use rustls::RootCertStore;
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::ServerCertVerifier as _;
-use rustls::pki_types::{ServerName, UnixTime};
-
 use super::*;
 
 const HOST: &str = "reeve-admission.reeve-system.svc";
@@ -153,6 +148,40 @@ fn a_chain_is_what_its_secret_says_and_no_spoiled_one_is_used() {
             assert!(!why.contains("PRIVATE"), "{why}");
         }
     }
+}
+
+#[test]
+fn a_certificate_that_a_stranger_signed_under_the_name_of_our_authority_is_not_used() {
+    let wanted = wanted(Duration::from_secs(3600), &[HOST]);
+    let one = Chain::first(&wanted, start()).unwrap();
+    let ours = one.authorities.last().unwrap();
+    let der = CertificateDer::from_pem_slice(ours.pem.as_bytes()).unwrap();
+    let parsed = parsed(TRUSTED, &der).unwrap();
+    let called = parsed
+        .subject()
+        .iter_common_name()
+        .next()
+        .unwrap()
+        .as_str()
+        .unwrap();
+    let stranger = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let mut params = params(
+        Vec::new(),
+        start(),
+        after(start(), Duration::from_secs(3600)),
+    )
+    .unwrap();
+    params.distinguished_name.push(DnType::CommonName, called);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let made = params.self_signed(&stranger).unwrap();
+    let theirs = Authority::read(made.der()).unwrap();
+    assert_eq!(theirs.subject, ours.subject);
+    let forged = serving(&theirs, &stranger.serialize_pem(), &wanted, start()).unwrap();
+    let mut spoiled = one.written();
+    spoiled.insert(CERTIFICATE, forged.pem.clone());
+    spoiled.insert(KEY, forged.key.clone());
+    let read = Chain::read(|name| spoiled.get(name).map(String::as_bytes));
+    assert!(read.unwrap_err().to_string().contains("has signed it"));
 }
 
 #[test]
