@@ -4,12 +4,16 @@
 #   A file that is lost in a merge, or a path that is renamed, deletes what it declared. For a Namespace, a claim on
 #   storage and a CustomResourceDefinition that is final. They are deleted only when the manifest as it was applied last
 #   says `reeve.dev/allow-prune: "true"`. Where `force` may delete one to make it anew, the manifest must say so that is
-#   to be applied, unless it is as it was applied last. Other kinds can be named in parameters.kinds.
+#   to be applied, unless it is as it was applied last. So must one that is a hook, since hooks come and go; one with
+#   owners, since the garbage collector deletes what has none left; and a StatefulSet that deletes its claims. Other kinds
+#   can be named in parameters.kinds.
 # custom:
 #   severity: high
 #   hint: 'put the annotation reeve.dev/allow-prune: "true" on the object in git, let that be applied, then remove it'
 # related_resources:
 #   - https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming
+#   - https://kubernetes.io/docs/concepts/architecture/garbage-collection/
+#   - https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#persistentvolumeclaim-retention
 package reeve.protected_objects
 
 deny contains objection if {
@@ -33,6 +37,47 @@ deny contains objection if {
 		"message": sprintf("%s may be deleted and made anew by force, and what it holds is lost then: take force away, or annotate it with reeve.dev/allow-prune: \"true\"", [subject(planned)]),
 		"object": subject(planned),
 		"path": "metadata.annotations[reeve.dev/allow-prune]",
+	}
+}
+
+deny contains objection if {
+	some planned in objects
+	planned.action == "apply"
+	kind_of(planned) in protected
+	is_hook(planned)
+	not says_so(planned)
+	objection := {
+		"message": sprintf("%s is a hook, and what it holds is deleted with it: take the annotation away, or annotate it with reeve.dev/allow-prune: \"true\"", [subject(planned)]),
+		"object": subject(planned),
+		"path": "metadata.annotations[reeve.dev/allow-prune]",
+	}
+}
+
+deny contains objection if {
+	some planned in objects
+	planned.action == "apply"
+	kind_of(planned) in protected
+	not object.get(planned, ["object", "metadata", "ownerReferences"], null) in [null, []]
+	not says_so(planned)
+	objection := {
+		"message": sprintf("%s would be deleted, and what it holds with it, when its owners are not there: take metadata.ownerReferences away, or annotate it with reeve.dev/allow-prune: \"true\"", [subject(planned)]),
+		"object": subject(planned),
+		"path": "metadata.ownerReferences",
+	}
+}
+
+deny contains objection if {
+	"PersistentVolumeClaim" in protected
+	some planned in objects
+	planned.action == "apply"
+	kind_of(planned) == "StatefulSet.apps"
+	some when in ["whenDeleted", "whenScaled"]
+	not object.get(planned, ["object", "spec", "persistentVolumeClaimRetentionPolicy", when], null) in [null, "Retain"]
+	not says_so(planned)
+	objection := {
+		"message": sprintf("%s would have its claims deleted, and what they hold with them: set %s to Retain, or annotate it with reeve.dev/allow-prune: \"true\"", [subject(planned), when]),
+		"object": subject(planned),
+		"path": sprintf("spec.persistentVolumeClaimRetentionPolicy.%s", [when]),
 	}
 }
 
@@ -62,7 +107,15 @@ is_forced(planned) if {
 	lower(value) == "enabled"
 }
 
-is_released(planned) if planned.object.metadata.annotations["reeve.dev/allow-prune"] == "true"
+# As the plan reads it: under either prefix.
+is_hook(planned) if {
+	some key in ["reeve.dev/hook", "argocd.argoproj.io/hook"]
+	not object.get(planned, ["object", "metadata", "annotations", key], null) in [null, ""]
+}
+
+says_so(planned) if planned.object.metadata.annotations["reeve.dev/allow-prune"] == "true"
+
+is_released(planned) if says_so(planned)
 
 # What is not changed is not made anew.
 is_released(planned) if planned.previous == planned.object

@@ -65,6 +65,53 @@ test_what_is_released_or_as_it_was_may_be_forced if {
 	count(forced([object.union(applied({"spec": {"size": 2}}), {"previous": {"spec": {"size": 1}}})], {"force": true})) == 1
 }
 
+allowing(manifest, value) := object.union(manifest, {"metadata": {"annotations": {"reeve.dev/allow-prune": value}}})
+
+owned := {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "1"}]}}
+
+test_what_holds_data_has_no_owners_that_take_it_along if {
+	some objection in denied([applied(owned)], {})
+	objection.message == "PersistentVolumeClaim/acme/it would be deleted, and what it holds with it, when its owners are not there: take metadata.ownerReferences away, or annotate it with reeve.dev/allow-prune: \"true\""
+	objection.object == "PersistentVolumeClaim/acme/it"
+	objection.path == "metadata.ownerReferences"
+	count(denied([object.union(applied(owned), {"previous": owned})], {})) == 1
+	count(denied([applied(allowing(owned, "yes"))], {})) == 1
+	count(denied([applied(allowing(owned, "true"))], {})) == 0
+	count(denied([applied({"metadata": {"ownerReferences": []}})], {})) == 0
+	count(denied([object.union(applied(owned), {"kind": "ConfigMap"})], {})) == 0
+}
+
+test_what_holds_data_is_no_hook if {
+	every key in ["reeve.dev/hook", "argocd.argoproj.io/hook"] {
+		hook := {"metadata": {"annotations": {key: "PreSync"}}}
+		count(denied([applied(hook)], {})) == 1
+		count(denied([object.union(applied(hook), {"previous": hook})], {})) == 1
+		count(denied([applied(allowing(hook, "true"))], {})) == 0
+		count(denied([applied({"metadata": {"annotations": {key: ""}}})], {})) == 0
+		count(denied([object.union(applied(hook), {"group": "batch", "kind": "Job"})], {})) == 0
+	}
+}
+
+retaining(policy) := {"spec": {"persistentVolumeClaimRetentionPolicy": policy}}
+
+stateful(manifest) := object.union(applied(manifest), {"group": "apps", "kind": "StatefulSet"})
+
+test_the_claims_of_a_stateful_set_are_retained if {
+	every when in ["whenDeleted", "whenScaled"] {
+		deleting := retaining({when: "Delete"})
+		some objection in denied([stateful(deleting)], {})
+		objection.message == sprintf("StatefulSet/acme/it would have its claims deleted, and what they hold with them: set %s to Retain, or annotate it with reeve.dev/allow-prune: \"true\"", [when])
+		objection.path == sprintf("spec.persistentVolumeClaimRetentionPolicy.%s", [when])
+		count(denied([stateful(allowing(deleting, "true"))], {})) == 0
+		count(denied([stateful(allowing(deleting, true))], {})) == 1
+		count(denied([stateful(deleting)], {"kinds": ["Namespace"]})) == 0
+		count(denied([object.union(stateful(deleting), {"group": "other.example"})], {})) == 0
+	}
+	count(denied([stateful(retaining({"whenDeleted": "Delete", "whenScaled": "Delete"}))], {})) == 2
+	count(denied([stateful(retaining({"whenDeleted": "Retain", "whenScaled": null}))], {})) == 0
+	count(denied([stateful({})], {})) == 0
+}
+
 test_the_platform_names_other_kinds if {
 	count(denied([claim, pruned("Database", "db.example")], {"kinds": ["Database.db.example"]})) == 1
 	count(denied([claim], {"kinds": "PersistentVolumeClaim"})) == 1
