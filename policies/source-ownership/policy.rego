@@ -3,7 +3,8 @@
 # description: >-
 #   Where sources lie together in one namespace, a Kustomization could name the private repository of a neighbour, and
 #   its manifests would show what is in it. A source is the tenant's when it lies in a namespace of the tenant, or in a
-#   configuration namespace and the Tenant names it or, where there is no Tenant, it bears the namespace's name.
+#   configuration namespace and the Tenant names it or, where there is no Tenant, it bears the namespace's name and no
+#   other's Tenant names it.
 # custom:
 #   severity: critical
 #   hint: use a source in your own namespace, or ask the platform team to name this one in your Tenant
@@ -30,6 +31,7 @@ is_owned if {
 	input.source.name in input.tenant.sources
 }
 
+# Where a Tenant names the source that bears the namespace's name, `sources` is there, and empty.
 is_owned if {
 	is_kept_for_tenants
 	not "sources" in object.keys(input.tenant)

@@ -28,6 +28,11 @@ test_without_a_tenant_the_source_bears_the_namespaces_name if {
 	count(denied(from("config", "ACME"), alone)) == 1
 }
 
+test_a_source_that_a_tenant_names_is_not_that_of_a_namespace_that_bears_its_name if {
+	count(denied(from("config", "acme"), object.union(alone, {"sources": []}))) == 1
+	count(denied(from("acme", "anything"), object.union(alone, {"sources": []}))) == 0
+}
+
 test_a_tenant_has_the_sources_it_names_and_no_others if {
 	count(denied(from("config", "shared"), declared(["shared"]))) == 0
 	count(denied(from("config", "other"), declared(["shared"]))) == 1

@@ -15,6 +15,7 @@ use reeve_core::rego::Policy;
 use reeve_core::render::{Rendering, Size, render};
 use reeve_core::spec::Spec;
 use reeve_core::tenancy::{Grounds, Tenant};
+use reeve_core::veil::Veil;
 use reeve_kustomize::{MemoryTree, Remotes, Stop};
 use serde_json::{Value, json};
 
@@ -143,6 +144,7 @@ fn round(rules: &Rules, all: &mut [One]) -> anyhow::Result<Duration> {
             grounds: &grounds,
             source: None,
             now: jiff::Timestamp::UNIX_EPOCH,
+            veil: Veil::nothing(),
         };
         let (of_spec, of_plan) = one.passed.take().unzip();
         let spec = one.spec.clone();

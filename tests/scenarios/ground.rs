@@ -20,6 +20,7 @@ use reeve_core::plan::{Admitted, Plan};
 use reeve_core::render::{Rendering, Size, render};
 use reeve_core::spec::Spec;
 use reeve_core::tenancy::{Grounds, Tenant};
+use reeve_core::veil::Veil;
 use reeve_kustomize::{MemoryTree, Remotes, Stop};
 use reeve_tests::{Plane, wait};
 use serde_json::{Value, json};
@@ -304,6 +305,7 @@ impl Ground {
             grounds: &grounds,
             source: None,
             now: jiff::Timestamp::now(),
+            veil: Veil::nothing(),
         };
         let (admitted, _) = admit::spec(rules, &around, &object, parsed, None)?;
         let tree: MemoryTree = wish

@@ -3,8 +3,10 @@
 use anyhow::{Context as _, ensure};
 use reeve_api::reason::Reason;
 use reeve_tests::tenant::{Tenant, Told};
-use reeve_tests::{Estate, objects, scenario, secrecy};
+use reeve_tests::{Estate, objects, scenario, secrecy, wait};
 use serde_json::{Value, json};
+
+use crate::rules;
 
 const TEMPLATE: &str = "apiVersion: v1
 kind: ConfigMap
@@ -158,6 +160,121 @@ fn a_secret_is_put_in_only_where_the_account_may_read_it_and_never_told() {
             .await?;
         says(&told, Reason::ReconciliationFailed, &["***"])?;
         ensure!(!told.ready.message.contains(&value), "it is told");
+        Ok(())
+    });
+}
+
+/// Tells what a manifest holds, in everything that a rule may say.
+const TELLS: &str = r#"# METADATA
+# title: Tells
+# description: It tells the colours that it sees.
+package platform.tells
+
+said contains objection if {
+	some planned in input.objects
+	colour := planned.object.data.colour
+	colour != "green"
+	objection := {
+		"message": sprintf("%s is %s", [planned.name, colour]),
+		"object": sprintf("%s/%s/%s", [planned.kind, planned.namespace, planned.name]),
+		"path": sprintf("data[%s]", [colour]),
+		"hint": sprintf("not %s", [colour]),
+	}
+}
+
+deny contains objection if some objection in said
+
+warn contains objection if some objection in said
+"#;
+
+/// An image whose name comes from a variable.
+const WEB: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - {name: web, image: \"registry.example/${colour}:1\"}
+";
+
+/// A policy that says nothing but what is covered.
+async fn finds(estate: &Estate, name: &str, words: &str) -> anyhow::Result<()> {
+    let policies = rules::policies(estate);
+    let found = wait::for_object(&policies, name, words, |policy| {
+        let finding = policy.data.pointer("/status/findings/0/message");
+        finding.is_some_and(|finding| finding.to_string().contains(words))
+    });
+    found.await.map(drop)
+}
+
+/// The policy is in force as it is now.
+async fn taken_up(estate: &Estate, policy: &Value) -> anyhow::Result<()> {
+    let policies = rules::policies(estate);
+    let name = policy["metadata"]["name"].as_str().context("a name")?;
+    let looked = wait::for_object(&policies, name, "it is in force as it is now", |now| {
+        let told = now.data.pointer("/status/observedGeneration");
+        told.and_then(Value::as_i64) == now.metadata.generation
+    });
+    looked.await.map(drop)
+}
+
+#[test]
+fn a_policy_that_quotes_a_secret_tells_it_to_nobody() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("variables-quoted").await?;
+        let name = tenant.name();
+        let value = format!("{:032x}", rand::random::<u128>());
+        secrecy::used(&value);
+        let colour = json!({"colour": value});
+        let secret = object("Secret", &tenant, "vars", "stringData", colour);
+        tenant.apply(&secret).await?;
+        let own = |mode: &str| rules::policy(&tenant, &json!({"mode": mode, "rego": TELLS}));
+        let images = format!("{name}-images");
+        let shipped = |mode: &str| {
+            let spec = json!({"mode": mode, "shipped": "allowed-registries"});
+            let mut policy = rules::policy(&tenant, &spec);
+            policy["metadata"]["name"] = json!(images);
+            policy
+        };
+        for policy in [own("audit"), shipped("audit")] {
+            tenant.apply(&policy).await?;
+        }
+        for policy in [name, &images] {
+            rules::ready(estate, policy, Reason::Succeeded, "").await?;
+        }
+        let from = json!({"substituteFrom": [{"kind": "Secret", "name": "vars"}]});
+        let told = tenant
+            .after(|draft| {
+                draft.commit("settings.yaml", TEMPLATE);
+                draft.commit("web.yaml", WEB);
+                draft.set("postBuild", from);
+            })
+            .await?;
+        says(&told, Reason::ReconciliationSucceeded, &[])?;
+        finds(estate, name, "settings is ***").await?;
+        finds(estate, &images, "registry.example/***").await?;
+
+        for (policy, words) in [
+            (own("warn"), None),
+            (own("enforce"), Some("settings is ***")),
+            (shipped("enforce"), Some("registry.example/***")),
+        ] {
+            tenant.apply(&policy).await?;
+            taken_up(estate, &policy).await?;
+            let told = tenant.reconcile(None).await?;
+            match words {
+                Some(words) => says(&told, Reason::PolicyDenied, &[words])?,
+                None => says(&told, Reason::ReconciliationSucceeded, &[])?,
+            }
+        }
+        let place = estate.plane.place();
+        let leaks = tokio::task::spawn_blocking(move || secrecy::search(&place)).await??;
+        ensure!(leaks.is_empty(), "{leaks:#?}");
         Ok(())
     });
 }

@@ -60,6 +60,7 @@ use crate::failure::{Explain, Turn};
 use crate::plan::{Admitted, Plan, Proposed};
 use crate::rego::{self, Policy};
 use crate::spec::Spec;
+use crate::veil::Veil;
 pub use document::{Circumstances, Document, SourceFacts, schema};
 pub use recollection::Recollection;
 pub(crate) use rules::TOLD;
@@ -300,6 +301,15 @@ impl Objection {
             path,
             hint,
             broken: false,
+        }
+    }
+
+    /// Covers what of it must not be told. The policy's name is the platform's.
+    fn cover(&mut self, veil: &Veil) {
+        let message = std::mem::take(&mut self.message);
+        self.message = veil.cover(message);
+        for text in [&mut self.object, &mut self.path, &mut self.hint] {
+            *text = text.take().map(|text| veil.cover(text));
         }
     }
 

@@ -95,6 +95,7 @@ mod tests {
         let tenant = Tenant {
             name: TenantName::new("acme").unwrap(),
             namespaces: BTreeSet::from([namespace.clone()]),
+            source_taken: false,
             declared: patterns.map(|patterns| Declared {
                 sources: BTreeSet::new(),
                 plugin_hosts: BTreeSet::new(),

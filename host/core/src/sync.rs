@@ -13,6 +13,7 @@ use crate::health::{Check, Seen};
 use crate::inventory::{Entry, Inventory, ObjectId};
 use crate::plan::{Phase, Place, Plan, Planned, Step};
 use crate::status::bounded;
+use crate::veil::Veil;
 
 /// How much of what a hook or a sync says when it fails is kept, in bytes.
 const MOST_WORDS: usize = 400;
@@ -138,11 +139,12 @@ impl Sync {
         }
     }
 
-    /// What a look has shown of the hooks of a wave.
+    /// What a look has shown of the hooks of a wave, as far as it may be told.
     pub fn learn<'l, S>(
         &mut self,
         step: Step<'_, S>,
         looks: impl IntoIterator<Item = (&'l Check, &'l Seen)>,
+        veil: &Veil,
     ) {
         for (check, seen) in looks {
             let hook = step
@@ -151,7 +153,8 @@ impl Sync {
                 .find(|hook| *hook.id() == check.entry.id);
             let Some(hook) = hook else { continue };
             if let Some(why) = seen.failure() {
-                self.end(hook, End::Failed(why.to_owned()));
+                // Before it is cut short.
+                self.end(hook, End::Failed(veil.cover(why.to_owned())));
             } else if seen.is_well(check) {
                 self.end(hook, End::Succeeded);
             }

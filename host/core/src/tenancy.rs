@@ -1,7 +1,8 @@
 //! Whose namespace it is, and which sources of others it may use.
 //!
-//! A namespace belongs to the Tenant that names it, else it is a tenant of its own. It deliberately judges no spec:
-//! the rules over a tenant are Rego, in `admit`. What is decided here is only what rules need to be told: who the
+//! A namespace belongs to the Tenant that names it, else it is a tenant of its own, under its own name; where that is the
+//! name of a Tenant which does not have it, it is nobody's: it would be taken for that Tenant. It deliberately judges no
+//! spec: the rules over a tenant are Rego, in `admit`. What is decided here is only what rules need to be told: who the
 //! tenant is.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,8 @@ pub struct Tenant {
     pub namespaces: BTreeSet<NamespaceName>,
     /// What a Tenant object says about it.
     pub declared: Option<Declared>,
+    /// Without a Tenant: whether some Tenant names the source that bears the namespace's name. Then it is that one's.
+    pub source_taken: bool,
 }
 
 /// What a Tenant object says.
@@ -109,6 +112,7 @@ impl Tenant {
             name: namespace.clone().into(),
             namespaces: BTreeSet::from([namespace.clone()]),
             declared: None,
+            source_taken: false,
         }
     }
 
@@ -130,6 +134,8 @@ pub struct Tenants {
     objects: BTreeMap<TenantName, Known>,
     /// Derived from `objects` on every change: there are few Tenants, and they change seldom.
     owners: BTreeMap<NamespaceName, TenantName>,
+    /// The sources in config namespaces that Tenants name; derived too.
+    sources: BTreeSet<ObjectName>,
 }
 
 /// One Tenant object.
@@ -138,6 +144,17 @@ struct Known {
     created: Timestamp,
     namespaces: BTreeSet<NamespaceName>,
     declared: Declared,
+}
+
+impl Known {
+    /// The namespaces for which it matters whether this is there, under this name.
+    fn touches(&self, name: &TenantName) -> BTreeSet<NamespaceName> {
+        let sources = self.declared.sources.iter().map(ObjectName::as_str);
+        let called = sources.chain([name.as_str()]);
+        // What is no namespace's name is no namespace's.
+        let called = called.filter_map(|name| name.parse().ok());
+        called.chain(self.namespaces.iter().cloned()).collect()
+    }
 }
 
 /// A namespace that a Tenant names and doesn't have.
@@ -150,7 +167,8 @@ pub struct Lost {
 }
 
 impl Tenants {
-    /// Takes in a Tenant object, new or changed. Returns the namespaces whose owner is another now.
+    /// Takes in a Tenant object, new or changed. Returns the namespaces for which that may change
+    /// anything: those it names, and those that are called like it or like a source that it names.
     ///
     /// An object without a readable name is left out: nobody can be it.
     pub fn apply(&mut self, object: &reeve_api::tenant::Tenant) -> BTreeSet<NamespaceName> {
@@ -177,41 +195,72 @@ impl Tenants {
                 limits: object.spec.limits.unwrap_or_default(),
             },
         };
-        let mut touched = known.namespaces.clone();
-        if let Some(before) = self.objects.insert(name, known) {
-            touched.extend(before.namespaces);
+        let mut touched = known.touches(&name);
+        if let Some(before) = self.objects.insert(name.clone(), known) {
+            touched.extend(before.touches(&name));
         }
         self.settle();
         touched
     }
 
-    /// Forgets a Tenant object. Returns the namespaces that it named.
+    /// Forgets a Tenant object. Returns the namespaces for which that may change anything.
     pub fn remove(&mut self, name: &TenantName) -> BTreeSet<NamespaceName> {
         let removed = self.objects.remove(name);
         self.settle();
-        removed.map(|known| known.namespaces).unwrap_or_default()
+        removed.map(|known| known.touches(name)).unwrap_or_default()
     }
 
-    /// Whose the namespace is.
-    pub fn owner_of(&self, namespace: &NamespaceName) -> Tenant {
-        let owner = self.owners.get(namespace);
-        match owner.and_then(|name| Some((name, self.objects.get(name)?))) {
-            Some((name, known)) => Tenant {
+    /// Whose the namespace is. Nobody's, so that nothing is done for it, where no Tenant has it and one is called like it:
+    /// what goes by the tenant's name would be open to it. The platform's own is the platform's whatever it is called.
+    pub fn owner_of(
+        &self,
+        grounds: &Grounds,
+        namespace: &NamespaceName,
+    ) -> Result<Tenant, Failure> {
+        if let Some((name, known)) = self.found(namespace) {
+            return Ok(Tenant {
                 name: name.clone(),
                 namespaces: self.namespaces_of(name),
                 declared: Some(known.declared.clone()),
-            },
-            None => Tenant::of_namespace(namespace),
+                source_taken: false,
+            });
+        }
+        if self.is_called_like_one(namespace) && !grounds.belongs_to_platform(namespace) {
+            return Err(nobodys(namespace));
+        }
+        let mut sources = self.sources.iter();
+        Ok(Tenant {
+            source_taken: sources.any(|source| source.as_str() == namespace.as_str()),
+            ..Tenant::of_namespace(namespace)
+        })
+    }
+
+    /// By which name the namespace's owner takes its turns and how much it weighs, for who needs no more than that. One
+    /// that is nobody's takes nobody's turns.
+    pub fn share_of(&self, namespace: &NamespaceName) -> (String, Weight) {
+        match self.found(namespace) {
+            Some((name, known)) => (name.to_string(), known.declared.weight),
+            // No Tenant is called so.
+            None if self.is_called_like_one(namespace) => {
+                (format!("namespace/{namespace}"), Weight::default())
+            }
+            None => (namespace.to_string(), Weight::default()),
         }
     }
 
-    /// Whose the namespace is and how much that tenant weighs, for who needs no more than that.
-    pub fn share_of(&self, namespace: &NamespaceName) -> (TenantName, Weight) {
-        let owner = self.owners.get(namespace);
-        match owner.and_then(|name| Some((name, self.objects.get(name)?))) {
-            Some((name, known)) => (name.clone(), known.declared.weight),
-            None => (namespace.clone().into(), Weight::default()),
-        }
+    /// The sources in config namespaces that Tenants name.
+    pub fn sources(&self) -> &BTreeSet<ObjectName> {
+        &self.sources
+    }
+
+    fn found(&self, namespace: &NamespaceName) -> Option<(&TenantName, &Known)> {
+        let name = self.owners.get(namespace)?;
+        Some((name, self.objects.get(name)?))
+    }
+
+    fn is_called_like_one(&self, namespace: &NamespaceName) -> bool {
+        let name = TenantName::from(namespace.clone());
+        self.objects.contains_key(&name)
     }
 
     /// The namespaces that a Tenant really has.
@@ -242,6 +291,10 @@ impl Tenants {
 
     fn settle(&mut self) {
         self.owners.clear();
+        let named = self.objects.values();
+        self.sources = named
+            .flat_map(|known| known.declared.sources.iter().cloned())
+            .collect();
         // The older wins; of two made in the same second, the first in the alphabet.
         let mut order: Vec<_> = self.objects.iter().collect();
         order.sort_by_key(|(name, known)| (known.created, *name));
@@ -255,10 +308,19 @@ impl Tenants {
     }
 }
 
+fn nobodys(namespace: &NamespaceName) -> Failure {
+    let message = format!(
+        "namespace {namespace} is called like Tenant {namespace}, which does not have it: nothing is done for it, since it would be taken for that tenant"
+    );
+    Explained::new(Reason::AccessDenied, Turn::OwnerOrPolicy, message).with_hint(format!(
+        "the platform's: list {namespace} in spec.namespaces of the Tenant that it belongs to, or rename Tenant {namespace}"
+    ))
+}
+
 /// Whether a Kustomization in `namespace`, which is `tenant`'s, may use `source`.
 ///
 /// It may use those of its own namespace, those in a config namespace that its Tenant names (without a Tenant: the one
-/// that bears the namespace's name), and in a platform namespace any. A namespace of the platform is never entered by
+/// that bears the namespace's name, if no other's Tenant names it), and in a platform namespace any. A namespace of the platform is never entered by
 /// way of a Tenant that names it.
 pub fn may_use_source(
     grounds: &Grounds,
@@ -268,7 +330,7 @@ pub fn may_use_source(
 ) -> Result<(), Failure> {
     let granted = match &tenant.declared {
         Some(declared) => declared.sources.contains(&source.name),
-        None => source.name.as_str() == namespace.as_str(),
+        None => !tenant.source_taken && source.name.as_str() == namespace.as_str(),
     };
     let own = source.namespace == *namespace;
     let shared = grounds.is_config(&source.namespace) && granted;
@@ -283,6 +345,11 @@ pub fn may_use_source(
         format!(
             "use a source in namespace {namespace}, or ask the platform to add {name} to spec.sources of Tenant {}",
             tenant.name
+        )
+    } else if tenant.source_taken {
+        format!(
+            "use a source in namespace {namespace}, or ask the platform for a Tenant that names {}",
+            source.name
         )
     } else {
         let config = &source.namespace;
@@ -350,12 +417,16 @@ mod tests {
         names.iter().map(|text| name(text)).collect()
     }
 
+    fn owner_of(tenants: &Tenants, namespace: &str) -> Tenant {
+        tenants.owner_of(&grounds(), &name(namespace)).unwrap()
+    }
+
     const OLD: &str = "2026-01-01T00:00:00Z";
     const NEW: &str = "2026-06-01T00:00:00Z";
 
     #[test]
     fn a_namespace_without_a_tenant_is_one_of_its_own() {
-        let owner = Tenants::default().owner_of(&name("acme"));
+        let owner = owner_of(&Tenants::default(), "acme");
         assert_eq!(owner, Tenant::of_namespace(&name("acme")));
         assert_eq!(owner.name.as_str(), "acme");
         assert_eq!(owner.reader(&grounds()).as_str(), "flux");
@@ -366,9 +437,9 @@ mod tests {
         let mut tenants = Tenants::default();
         assert_eq!(
             tenants.apply(&tenant("acme", OLD, &["a", "b"])),
-            namespaces(&["a", "b"])
+            namespaces(&["a", "b", "acme", "shared"])
         );
-        let owner = tenants.owner_of(&name("b"));
+        let owner = owner_of(&tenants, "b");
         assert_eq!(
             (owner.name.as_str(), &owner.namespaces),
             ("acme", &namespaces(&["a", "b"]))
@@ -376,11 +447,71 @@ mod tests {
         assert_eq!(owner.reader(&grounds()).as_str(), "robot");
         assert_eq!(
             tenants.apply(&tenant("acme", OLD, &["b", "c"])),
-            namespaces(&["a", "b", "c"])
+            namespaces(&["a", "b", "c", "acme", "shared"])
         );
-        assert_eq!(tenants.owner_of(&name("a")).declared, None);
-        assert_eq!(tenants.remove(&name("acme")), namespaces(&["b", "c"]));
-        assert_eq!(tenants.owner_of(&name("b")).declared, None);
+        assert_eq!(owner_of(&tenants, "a").declared, None);
+        assert_eq!(
+            tenants.remove(&name("acme")),
+            namespaces(&["b", "c", "acme", "shared"])
+        );
+        assert_eq!(owner_of(&tenants, "b").declared, None);
+    }
+
+    #[test]
+    fn a_namespace_that_is_called_like_a_tenant_which_does_not_have_it_is_nobodys() {
+        let mut tenants = Tenants::default();
+        tenants.apply(&tenant("gamma", OLD, &["beta"]));
+        let may_act = |tenants: &Tenants, namespace: &str| {
+            let owner = tenants.owner_of(&grounds(), &name(namespace));
+            owner.map(|owner| owner.name.to_string())
+        };
+        let why = may_act(&tenants, "gamma").unwrap_err();
+        assert_eq!(why.reason, Reason::AccessDenied);
+        assert!(
+            why.message
+                .contains("namespace gamma is called like Tenant gamma")
+        );
+        assert!(
+            why.hint
+                .is_some_and(|hint| hint.contains("spec.namespaces"))
+        );
+        assert_eq!(may_act(&tenants, "beta").unwrap(), "gamma");
+        assert_eq!(may_act(&tenants, "other").unwrap(), "other");
+        let (turns, _) = tenants.share_of(&name("gamma"));
+        assert!(
+            turns.parse::<TenantName>().is_err(),
+            "{turns} may be a Tenant's"
+        );
+        // It is listed: by this Tenant, or by another.
+        tenants.apply(&tenant("gamma", OLD, &["beta", "gamma"]));
+        assert_eq!(may_act(&tenants, "gamma").unwrap(), "gamma");
+        tenants.apply(&tenant("gamma", OLD, &["beta"]));
+        tenants.apply(&tenant("delta", NEW, &["gamma"]));
+        assert_eq!(may_act(&tenants, "gamma").unwrap(), "delta");
+        assert!(tenants.remove(&name("gamma")).contains(&name("gamma")));
+        tenants.remove(&name("delta"));
+        assert_eq!(may_act(&tenants, "gamma").unwrap(), "gamma");
+    }
+
+    #[test]
+    fn the_platforms_namespaces_are_its_own_whatever_tenants_are_called() {
+        let mut tenants = Tenants::default();
+        for called in ["flux-system", "config"] {
+            tenants.apply(&tenant(called, OLD, &["a"]));
+            assert_eq!(owner_of(&tenants, called).declared, None);
+        }
+    }
+
+    #[test]
+    fn a_source_that_a_tenant_names_is_not_that_of_the_namespace_whose_name_it_bears() {
+        let mut tenants = Tenants::default();
+        assert!(!owner_of(&tenants, "shared").source_taken);
+        let touched = tenants.apply(&tenant("acme", OLD, &["a"]));
+        assert!(touched.contains(&name("shared")));
+        assert!(owner_of(&tenants, "shared").source_taken);
+        assert!(!owner_of(&tenants, "other").source_taken);
+        tenants.remove(&name("acme"));
+        assert!(!owner_of(&tenants, "shared").source_taken);
     }
 
     #[test]
@@ -406,8 +537,10 @@ mod tests {
         let mut tenants = Tenants::default();
         tenants.apply(&tenant("acme", OLD, &["a", "b", "flux-system", "config"]));
         let may = |from: &str, on: &str| {
-            let (from, on) = (name(from), NamespacedName::new(on, "db").unwrap());
-            may_depend_on(&grounds(), &tenants.owner_of(&from), &from, &on)
+            let (from, on): (NamespaceName, _) =
+                (name(from), NamespacedName::new(on, "db").unwrap());
+            let owner = owner_of(&tenants, from.as_str());
+            may_depend_on(&grounds(), &owner, &from, &on)
         };
         for (from, on) in [
             ("a", "a"),
@@ -441,7 +574,7 @@ mod tests {
                 tenants.apply(&tenant(called, created, &["shared", called]));
             }
             let (old, young): (TenantName, TenantName) = (name("old"), name("young"));
-            assert_eq!(tenants.owner_of(&name("shared")).name, old);
+            assert_eq!(owner_of(&tenants, "shared").name, old);
             assert_eq!(tenants.namespaces_of(&young), namespaces(&["young"]));
             assert_eq!(tenants.lost_by(&grounds(), &old), []);
             let lost = Lost {
@@ -450,7 +583,7 @@ mod tests {
             };
             assert_eq!(tenants.lost_by(&grounds(), &young), [lost]);
             tenants.remove(&old);
-            assert_eq!(tenants.owner_of(&name("shared")).name, young);
+            assert_eq!(owner_of(&tenants, "shared").name, young);
         }
     }
 
@@ -470,6 +603,8 @@ mod tests {
         its own                      | undeclared | acme        | acme/any         | yes
         a neighbour's                | undeclared | acme        | other/any        | no
         that of its name             | undeclared | acme        | config/acme      | yes
+        that of its name, named      | outbid     | acme        | config/acme      | no
+        its own, when that is named  | outbid     | acme        | acme/any         | yes
         that of another name         | undeclared | acme        | config/web       | no
         the platform's own           | undeclared | acme        | flux-system/acme | no
         one that was granted         | declared   | acme        | config/shared    | yes
@@ -484,18 +619,22 @@ mod tests {
     fn a_source_is_used_from_its_own_namespace_or_where_the_platform_granted_it() {
         let mut tenants = Tenants::default();
         tenants.apply(&tenant("declared", OLD, &["acme", "other"]));
-        let declared = tenants.owner_of(&name("acme"));
+        let declared = owner_of(&tenants, "acme");
         let undeclared = Tenant::of_namespace(&name("acme"));
+        let outbid = Tenant {
+            source_taken: true,
+            ..undeclared.clone()
+        };
         let rows = SOURCES.lines().filter(|row| row.contains('|'));
         for row in rows {
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
             let [says, tenant, from, source, may] = cells[..] else {
                 panic!("{row}")
             };
-            let tenant = if tenant == "declared" {
-                &declared
-            } else {
-                &undeclared
+            let tenant = match tenant {
+                "declared" => &declared,
+                "outbid" => &outbid,
+                _ => &undeclared,
             };
             let (namespace, named) = source.split_once('/').unwrap();
             let source = SourceRef {

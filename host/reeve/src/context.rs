@@ -12,7 +12,7 @@ use reeve_api::reason::Reason;
 use reeve_core::admit::Rules;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::plugin::PluginId;
-use reeve_core::tenancy::Grounds;
+use reeve_core::tenancy::{Grounds, Tenant};
 use reeve_wasm::Sandbox;
 
 use crate::bases::Rewrite;
@@ -140,7 +140,11 @@ impl Context {
 
     /// As whom a Secret of `namespace` is read: the platform's as the controller, a tenant's as its own account.
     pub(crate) fn secret_owner(&self, namespace: &NamespaceName) -> SecretOwner {
-        let tenant = self.index.read(|known| known.tenants.owner_of(namespace));
+        let tenant = self
+            .index
+            .read(|known| known.tenants.owner_of(&self.grounds, namespace));
+        // Nobody's is read by its own account, or not at all.
+        let tenant = tenant.unwrap_or_else(|_| Tenant::of_namespace(namespace));
         SecretOwner::of(&self.grounds, &tenant, namespace)
     }
 }

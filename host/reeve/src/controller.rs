@@ -141,7 +141,7 @@ impl Owned for NamespacedName {
             .index
             .read(|known| known.tenants.share_of(&self.namespace));
         Whose {
-            name: name.to_string(),
+            name,
             weight: weight.parts(),
         }
     }

@@ -28,6 +28,7 @@ use reeve_core::rego;
 use reeve_core::report::Reports;
 use reeve_core::status::Memory;
 use reeve_core::tenancy::{Grounds, Tenants};
+use reeve_core::veil::Veil;
 use reeve_wasm::{Budget, Module};
 use serde_json::Value;
 
@@ -69,6 +70,7 @@ pub(crate) struct Known {
     pub(crate) reports: Reports,
     /// What of each Kustomization was let pass last, as a spec and as a plan.
     pub(crate) passed: BTreeMap<NamespacedName, Passages>,
+    pub(crate) veils: BTreeMap<NamespacedName, Veils>,
     pub(crate) stored: BTreeMap<NamespacedName, Stored>,
     /// Sources that had a run since this process started.
     pub(crate) looked_at: BTreeSet<NamespacedName>,
@@ -166,6 +168,29 @@ pub(crate) struct Passages {
     pub(crate) kept: Option<Kept>,
     /// Of what was rendered last and denied, since this process leads: it lies on the disk.
     pub(crate) denied: Option<Digest>,
+}
+
+/// What must not be told of a Kustomization: what it is built with now, and what it was built with before that. What was
+/// applied before is shown to policies beside what is applied now.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Veils {
+    now: Veil,
+    before: Veil,
+}
+
+impl Veils {
+    /// This is what it is built with; returns all that must not be told.
+    pub(crate) fn draw(&mut self, now: Veil) -> Veil {
+        if now != self.now {
+            self.before = std::mem::replace(&mut self.now, now);
+        }
+        self.both()
+    }
+
+    /// All that must not be told.
+    pub(crate) fn both(&self) -> Veil {
+        self.now.and(&self.before)
+    }
 }
 
 /// What was kept of what has been applied.
@@ -291,6 +316,7 @@ impl Known {
             said: Said::default(),
             reports: Reports::default(),
             passed: BTreeMap::new(),
+            veils: BTreeMap::new(),
             stored: BTreeMap::new(),
             looked_at: BTreeSet::new(),
             memory: BTreeMap::new(),

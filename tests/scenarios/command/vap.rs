@@ -7,6 +7,7 @@ use kube::api::{DynamicObject, PostParams};
 use reeve_core::admit::trial;
 use reeve_core::admit::{Circumstances, Rules};
 use reeve_core::tenancy::{Grounds, Tenants};
+use reeve_core::veil::Veil;
 use reeve_tests::{Estate, objects, root, scenario, wait};
 use serde_json::{Value, json};
 
@@ -36,7 +37,6 @@ fn judged(object: &Value, tenants: &Tenants) -> anyhow::Result<Vec<String>> {
     let name = object["metadata"]["namespace"]
         .as_str()
         .context("a namespace")?;
-    let tenant = tenants.owner_of(&name.parse()?);
     let grounds = Grounds {
         platform_namespaces: std::iter::once("flux-system".parse()?).collect(),
         config_namespaces: std::iter::once(CONFIG.parse()?).collect(),
@@ -44,11 +44,13 @@ fn judged(object: &Value, tenants: &Tenants) -> anyhow::Result<Vec<String>> {
         tenant_service_account: "flux".parse()?,
         remote_bases: Vec::new(),
     };
+    let tenant = tenants.owner_of(&grounds, &name.parse()?)?;
     let around = Circumstances {
         tenant: &tenant,
         grounds: &grounds,
         source: None,
         now: jiff::Timestamp::now(),
+        veil: Veil::nothing(),
     };
     let trial = trial::of_manifests(Rules::shipped(), &around, object, Vec::new(), None)?;
     let findings = trial.answers.findings.into_iter();

@@ -7,7 +7,8 @@ use serde_json::json;
 use super::{RED, Row, row};
 
 pub(super) fn rows() -> Vec<Row> {
-    let all = sources().into_iter().chain(fields()).chain(readings());
+    let all = sources().into_iter().chain(names()).chain(fields());
+    let all = all.chain(readings());
     all.map(Row::mighty).collect()
 }
 
@@ -55,6 +56,35 @@ fn sources() -> Vec<Row> {
             "spec.sourceRef.kind",
         ),
     ]
+}
+
+/// What goes by a name that is another's.
+fn names() -> Vec<Row> {
+    vec![
+        row(
+            "a namespace that is called like a Tenant which does not have it",
+            |d, _| d.apply(declared(d.namespace(), &[])),
+            Reason::AccessDenied,
+            "is called like Tenant",
+        ),
+        row(
+            "a source that bears the namespace's name, and that another's Tenant names",
+            |d, _| {
+                let own = d.namespace().to_owned();
+                d.apply(declared(&format!("{own}-else"), &[&own]));
+            },
+            Reason::AccessDenied,
+            "cross-namespace references have been blocked",
+        ),
+    ]
+}
+
+/// A Tenant that has none of the namespaces of the attempt.
+fn declared(name: &str, sources: &[&str]) -> serde_json::Value {
+    json!({
+        "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": name},
+        "spec": {"namespaces": [format!("{name}-own")], "sources": sources},
+    })
 }
 
 fn source(name: &str, namespace: &str) -> serde_json::Value {

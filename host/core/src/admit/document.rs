@@ -18,6 +18,7 @@ use crate::inventory::{Entry, ObjectId};
 use crate::plan::{Plan, Planned};
 use crate::spec::Spec;
 use crate::tenancy::{Grounds, Tenant};
+use crate::veil::Veil;
 use shape::{Action, Platform, Source};
 pub use shape::{Document, schema};
 pub(super) use shape::{Shown, Target};
@@ -33,6 +34,8 @@ pub struct Circumstances<'a> {
     pub source: Option<&'a SourceFacts>,
     /// When it is judged. No rule sees it: exceptions end by it.
     pub now: Timestamp,
+    /// What must not be told of what rules see: no answer that leaves `admit` holds any of it.
+    pub veil: &'a Veil,
 }
 
 /// What is known of a source.
@@ -231,7 +234,11 @@ fn tenant(tenant: &Tenant) -> shape::Tenant<'_> {
     shape::Tenant {
         name: tenant.name.as_str(),
         namespaces: names(&tenant.namespaces),
-        sources: declared.map(|declared| names(&declared.sources)),
+        sources: match declared {
+            Some(declared) => Some(names(&declared.sources)),
+            // Not even the one that bears its name.
+            None => tenant.source_taken.then(Vec::new),
+        },
         project: declared.and_then(|declared| Some(declared.project.as_ref()?.as_str())),
     }
 }

@@ -19,6 +19,7 @@ use super::{Denied, Objection, Phase};
 use crate::artifact;
 use crate::library::LIBRARY;
 use crate::rego::{self, Input, Policy, Violation};
+use crate::veil::Veil;
 
 /// The most findings of one rule that are told of those that deny, and as many of the others.
 pub(crate) const TOLD: usize = 100;
@@ -101,6 +102,14 @@ impl Passed {
 }
 
 impl Answers {
+    /// The same, telling nothing that must not be told: whoever is given them tells all that they hold.
+    fn under(mut self, veil: &Veil) -> Self {
+        for finding in &mut self.findings {
+            finding.objection.cover(veil);
+        }
+        self
+    }
+
     /// What does not happen.
     pub(super) fn denials(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|one| one.stops())
@@ -176,8 +185,8 @@ impl Rules {
         ends.map(|one| one.expires).min()
     }
 
-    /// What their answers depend on: on them, on what they are shown, on what was applied before and on the exceptions
-    /// that hold.
+    /// What their answers depend on: on them, on what they are shown, on what was applied before, on the exceptions that
+    /// hold, and on what must not be told.
     pub(super) fn digest(&self, on: &Against<'_>, before: Option<artifact::Digest>) -> [u8; 32] {
         let rules: Vec<_> = self.rules.iter().map(|rule| rule.shown(on.now)).collect();
         let before = before.filter(|_| self.want_previous());
@@ -187,6 +196,7 @@ impl Rules {
         digest.update(json!(before.map(|before| before.to_string())).to_string());
         let document = serde_json::to_vec(on.document);
         digest.update(document.expect("because every key is a text"));
+        digest.update(on.veil.digest());
         digest.finalize().into()
     }
 
@@ -208,6 +218,7 @@ impl Rules {
             let tolerate = |policy: &Policy, one: &Violation| on.tolerate(rule, policy, one);
             rule.ask(input, tolerate, findings)
         });
+        let answers = answers.under(on.veil);
         let denied = more > 0 || answers.denials().next().is_some();
         match denied {
             true => Err(Denied {

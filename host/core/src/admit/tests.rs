@@ -56,6 +56,7 @@ fn around<'a>(tenant: &'a Tenant, grounds: &'a Grounds) -> Circumstances<'a> {
         grounds,
         source: None,
         now: jiff::Timestamp::UNIX_EPOCH,
+        veil: Veil::nothing(),
     }
 }
 
@@ -527,4 +528,46 @@ fn what_policies_are_shown_is_what_the_schema_says() {
     assert_eq!(shown["tenant"]["project"], "shop");
     assert_eq!(shown["source"]["verified"], true);
     assert_eq!(shown["objects"][1]["previous"]["kind"], "ConfigMap");
+}
+
+/// Quotes a ConfigMap's colour in everything that a rule may say.
+const QUOTES: &str = "said contains {\"message\": colour, \"object\": colour, \"path\": colour, \"hint\": colour} if {\n\tsome one in input.objects\n\tcolour := one.object.data.colour\n}\ndeny contains one if some one in said\nwarn contains one if some one in said\n";
+
+#[test]
+fn what_is_under_the_veil_is_in_no_answer_and_another_veil_is_another_question() {
+    let admitted = admit(&kustomization("acme")).unwrap();
+    let mut map = object("ConfigMap", "acme", "a");
+    map["data"] = json!({"colour": "it is hunter2"});
+    let (tenant, grounds) = (tenant("acme"), grounds());
+    let veil = Veil::of(["hunter2".to_owned()]);
+    let judge = |mode, veil: &Veil, before: Option<&Passed>| {
+        let quotes = Rule {
+            mode,
+            ..Rule::enforced(policy(QUOTES))
+        };
+        let around = Circumstances {
+            veil,
+            ..around(&tenant, &grounds)
+        };
+        let plan = proposed(&[map.clone()], &Inventory::default(), &admitted);
+        let rules = Rules::default().and([quotes]);
+        super::plan(&rules, &around, &admitted, plan, None, before).map(|(_, passed)| passed)
+    };
+    let told = |answers: &Answers| {
+        assert_eq!(answers.findings.len(), 2);
+        answers.findings.iter().all(|finding| {
+            let said = &finding.objection;
+            let more = [&said.object, &said.path, &said.hint];
+            let covered = |text: &str| text == "it is ***";
+            covered(&said.message) && more.iter().all(|text| text.as_deref().is_some_and(covered))
+        })
+    };
+    let denied = judge(Mode::Enforce, &veil, None).unwrap_err();
+    assert!(told(denied.answers()), "{denied:?}");
+    assert!(!denied.to_string().contains("hunter2"), "{denied}");
+    let bare = judge(Mode::Audit, Veil::nothing(), None).unwrap();
+    assert!(!told(bare.answers()));
+    let passed = judge(Mode::Audit, &veil, Some(&bare)).unwrap();
+    assert!(told(passed.answers()), "{passed:?}");
+    assert_eq!(judge(Mode::Audit, &veil, Some(&passed)).unwrap(), passed);
 }

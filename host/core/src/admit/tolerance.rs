@@ -12,6 +12,7 @@ use super::document::{Document, Target};
 use super::rules::Rule;
 use super::{Circumstances, Recollection};
 use crate::rego::{Excepted, Exception, Policy, Violation};
+use crate::veil::Veil;
 
 /// Why a denial does not stop. Nobody outside of this module can make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub(super) struct Against<'q> {
     pub(super) before: Option<&'q Recollection>,
     pub(super) kustomization: &'q NamespacedName,
     pub(super) now: Timestamp,
+    /// What no answer tells.
+    pub(super) veil: &'q Veil,
 }
 
 impl<'q> Against<'q> {
@@ -54,13 +57,14 @@ impl<'q> Against<'q> {
         document: &'q Document<'q>,
         before: Option<&'q Recollection>,
         kustomization: &'q NamespacedName,
-        around: &Circumstances<'_>,
+        around: &Circumstances<'q>,
     ) -> Self {
         Self {
             document,
             before,
             kustomization,
             now: around.now,
+            veil: around.veil,
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reeve_api::name::NamespaceName;
+use reeve_api::name::{NamespaceName, ObjectName};
 use serde_json::{Value, json};
 
 use super::named;
@@ -37,7 +37,7 @@ pub fn manifests(
          object.spec.sourceRef.name + ', which is not tenant ' + variables.tenant + '\\'s; use a source in namespace ' + \
          request.namespace + ', or have the platform team name it in your Tenant'"
     );
-    let known = Known::of(tenants, namespaces);
+    let known = Known::of(grounds, tenants, namespaces);
     [
         policy("service-account", &[], account, &no_account, grounds),
         policy(
@@ -55,12 +55,12 @@ pub fn manifests(
 }
 
 /// A source is the tenant's in a namespace of the tenant, or where the platform keeps it and the Tenant names it or,
-/// without a Tenant, it bears the namespace's name.
+/// without a Tenant, it bears the namespace's name and no Tenant names it.
 const OWNED: &str = "variables.source == request.namespace || \
     (request.namespace + '/' + variables.source) in variables.own || \
     (variables.source in variables.config && (request.namespace in variables.declared \
     ? (request.namespace + '/' + object.spec.sourceRef.name) in variables.named \
-    : object.spec.sourceRef.name == request.namespace))";
+    : object.spec.sourceRef.name == request.namespace && !(request.namespace in variables.taken)))";
 
 /// What Tenants say, namespace by namespace. A name holds no `/`, so that pairs can be told apart.
 #[derive(Default)]
@@ -71,13 +71,21 @@ struct Known {
     own: BTreeSet<String>,
     /// `namespace/source that its Tenant names`.
     named: BTreeSet<String>,
+    /// All sources that Tenants name: those of no namespace that merely bears the name.
+    taken: BTreeSet<ObjectName>,
 }
 
 impl Known {
-    fn of(tenants: &Tenants, namespaces: &BTreeSet<NamespaceName>) -> Self {
-        let mut known = Self::default();
+    fn of(grounds: &Grounds, tenants: &Tenants, namespaces: &BTreeSet<NamespaceName>) -> Self {
+        let mut known = Self {
+            taken: tenants.sources().clone(),
+            ..Self::default()
+        };
         for namespace in namespaces {
-            let tenant = tenants.owner_of(namespace);
+            // Of one that is nobody's there is nothing to say.
+            let Ok(tenant) = tenants.owner_of(grounds, namespace) else {
+                continue;
+            };
             let Some(declared) = &tenant.declared else {
                 continue;
             };
@@ -96,7 +104,7 @@ impl Known {
         known
     }
 
-    fn variables(&self, grounds: &Grounds) -> [(&'static str, String); 7] {
+    fn variables(&self, grounds: &Grounds) -> [(&'static str, String); 8] {
         let pairs = self.names.iter();
         let names: Vec<String> = pairs
             .map(|(namespace, name)| format!("'{namespace}': '{name}'"))
@@ -112,6 +120,7 @@ impl Known {
             ("declared", list(self.names.keys())),
             ("own", list(&self.own)),
             ("named", list(&self.named)),
+            ("taken", list(&self.taken)),
             ("names", format!("{{{}}}", names.join(", "))),
             (
                 "tenant",

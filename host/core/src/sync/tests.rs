@@ -61,7 +61,8 @@ fn saw(plan: &Plan<Proposed>, phase: Phase, seen: &[(&str, Seen)]) -> Vec<(Check
 fn learn(sync: &mut Sync, plan: &Plan<Proposed>, phase: Phase, seen: &[(&str, Seen)]) {
     let looks = saw(plan, phase, seen);
     let step = plan.steps(phase).next().unwrap();
-    sync.learn(step, looks.iter().map(|(check, seen)| (check, seen)));
+    let looks = looks.iter().map(|(check, seen)| (check, seen));
+    sync.learn(step, looks, Veil::nothing());
 }
 
 #[test]

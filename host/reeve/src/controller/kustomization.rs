@@ -192,11 +192,16 @@ struct Wanted {
 }
 
 impl Wanted {
+    /// What must not be told of what was built from it.
+    fn veil(&self) -> &Veil {
+        self.veil.get().unwrap_or(Veil::nothing())
+    }
+
     /// A run that left off is no failure: its next one is under way.
     fn stopped(&self, mut failed: Failed) -> KustomizationOutcome {
-        if let Some(veil) = self.veil.get() {
-            failed.why = veil.over(failed.why);
-        }
+        let veil = self.veil();
+        failed.why = veil.over(failed.why);
+        failed.unhealthy = failed.unhealthy.map(|why| veil.cover(why));
         match failed.why.reason {
             Reason::Progressing => KustomizationOutcome::Superseded(failed),
             _ => KustomizationOutcome::Failed(failed),
@@ -264,10 +269,12 @@ fn parse(object: &Kustomization) -> Result<Option<Spec>, Explained> {
     Ok(Some(spec))
 }
 
-/// Whose it is, if its source is theirs to use.
+/// Whose it is, if it is anybody's, and its source is theirs to use.
 fn owner(ctx: &Context, spec: &Spec) -> Result<Tenant, Explained> {
     let namespace = &spec.id.namespace;
-    let tenant = ctx.index.read(|known| known.tenants.owner_of(namespace));
+    let tenant = ctx
+        .index
+        .read(|known| known.tenants.owner_of(&ctx.grounds, namespace))?;
     tenancy::may_use_source(&ctx.grounds, &tenant, namespace, &spec.source)?;
     Ok(tenant)
 }
@@ -361,7 +368,8 @@ async fn prepare(
     let (proposed, waits) = settled.map_err(stop)?;
     quota::objects(ctx, wanted, &proposed).map_err(stop)?;
     let from = Some((wanted, deadline));
-    let plan = judge::plan(ctx, object, &wanted.tenant, &wanted.spec, proposed, from).await;
+    let (tenant, veil) = (&wanted.tenant, wanted.veil());
+    let plan = judge::plan(ctx, object, tenant, &wanted.spec, proposed, from, veil).await;
     let plan = plan.map_err(stop)?;
     let from = caution::origin(wanted);
     let hold = caution::judge(object, wanted, &plan, &from)
@@ -405,11 +413,11 @@ async fn apply(
         Ok(Walked::Through(mut done)) => {
             done.recollected = kept(ctx, object, spec, plan, &done).await;
             progress.at(KustomizationProgress::CheckingHealth);
-            health::settle(ctx, object, spec, plan, done, until, run).await
+            health::settle(ctx, object, wanted, plan, done, until, run).await
         }
         Ok(Walked::Waits(pause, mut done)) => {
             done.recollected = kept(ctx, object, spec, plan, &done).await;
-            let waits = health::wait(ctx, object, spec, pause, done);
+            let waits = health::wait(ctx, object, wanted, pause, done);
             Ok(KustomizationOutcome::Settling(waits))
         }
         Err(mut failed) => {

@@ -158,7 +158,7 @@ async fn callable(ctx: &Context, wanted: &Wanted<'_>) -> Result<Callable, Explai
             "spec.world names the interface that it was built for: `reeve plugin inspect` tells";
         return Err(Explained::new(Reason::PluginFailed, Turn::Owner, message).with_hint(hint));
     }
-    let turn = whose(ctx, id);
+    let turn = whose(ctx, id)?;
     let config = config::of(ctx, id, &turn, component, facts.schema.as_ref()).await?;
     // compile, or find it compiled
     let module = ctx.sandbox.load(&turn, &read.bytes, world).await;
@@ -172,14 +172,14 @@ async fn callable(ctx: &Context, wanted: &Wanted<'_>) -> Result<Callable, Explai
 }
 
 /// Whose turn is taken for its config and for compiling it; the platform's own takes nobody's.
-fn whose(ctx: &Context, id: &PluginId) -> String {
+fn whose(ctx: &Context, id: &PluginId) -> Result<String, Explained> {
     match id {
-        PluginId::Platform(_) => String::new(),
+        PluginId::Platform(_) => Ok(String::new()),
         PluginId::Tenant(id) => {
             let owner = ctx
                 .index
-                .read(|known| known.tenants.owner_of(&id.namespace));
-            owner.name.to_string()
+                .read(|known| known.tenants.owner_of(&ctx.grounds, &id.namespace))?;
+            Ok(owner.name.to_string())
         }
     }
 }

@@ -152,7 +152,9 @@ async fn ask(
     url: &RemoteUrl,
 ) -> Result<Login, Explained> {
     let namespace = ctx.home_of(id);
-    let tenant = ctx.index.read(|known| known.tenants.owner_of(namespace));
+    let tenant = ctx
+        .index
+        .read(|known| known.tenants.owner_of(&ctx.grounds, namespace))?;
     let (granted, withheld) = grant::hosts(id, &component.grants, &tenant);
     let provider = provider(ctx, id, component, callable, &granted).await?;
     let operation = Operation {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use reeve_api::name::NamespacedName;
 use reeve_core::status::Applied;
+use reeve_core::veil::Veil;
 use tokio::task::AbortHandle;
 
 use crate::cluster::Vigil as End;
@@ -53,6 +54,8 @@ pub(super) struct Over {
     pub(super) since: Timestamp,
     /// Whether a run goes on from there, and does not only tell.
     pub(super) goes_on: bool,
+    /// What must not be told of it.
+    pub(super) veil: Veil,
 }
 
 /// How far a vigil is.
@@ -168,6 +171,7 @@ mod tests {
             },
             since: Timestamp::UNIX_EPOCH,
             goes_on: false,
+            veil: Veil::default(),
         }
     }
 

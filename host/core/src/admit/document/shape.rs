@@ -76,7 +76,8 @@ pub(crate) struct Tenant<'a> {
     pub(super) name: &'a str,
     /// Namespaces that are the tenant's.
     pub(super) namespaces: Vec<&'a str>,
-    /// Sources in configuration namespaces that its Tenant names; absent without a Tenant.
+    /// Sources in configuration namespaces that its Tenant names; absent without a Tenant, and empty then where another's
+    /// Tenant names the one that bears the namespace's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sources: Option<Vec<&'a str>>,
     /// Project that its Tenant names, if it does.

@@ -8,7 +8,9 @@ use reeve_api::name::NamespaceName;
 use reeve_api::tenant;
 use reeve_core::admit::trial::{self, Trial};
 use reeve_core::admit::{Circumstances, Rule, Rules, SourceFacts};
+use reeve_core::failure::Explained;
 use reeve_core::tenancy::{Grounds, Tenants};
+use reeve_core::veil::Veil;
 use reeve_kustomize::Object;
 use serde_json::Value;
 
@@ -111,23 +113,18 @@ impl Subject {
             CommandError::new(format!("metadata.namespace of the Kustomization: {why}"))
         })?;
         let (tenants, _) = self.ground.tenants()?;
-        let tenant = tenants.owner_of(&namespace);
+        let tenant = tenants.owner_of(&grounds, &namespace).map_err(told)?;
         let source = self.source_facts();
         let around = Circumstances {
             tenant: &tenant,
             grounds: &grounds,
             source: source.as_ref(),
             now: Clock::system().now(),
+            veil: Veil::nothing(),
         };
         let manifests = objects(place::documents(bundle)?, bundle)?;
         let previous = self.previous(bundle)?;
-        trial::of_manifests(rules, &around, &kustomization, manifests, previous).map_err(|why| {
-            let told = CommandError::new(why.message);
-            match why.hint {
-                Some(hint) => told.hint(hint),
-                None => told,
-            }
-        })
+        trial::of_manifests(rules, &around, &kustomization, manifests, previous).map_err(told)
     }
 
     fn source_facts(&self) -> Option<SourceFacts> {
@@ -180,6 +177,14 @@ pub(super) fn unfit(source: &Source, errors: &[reeve_core::rego::Error]) -> Comm
     ))
 }
 
+fn told(why: Explained) -> CommandError {
+    let told = CommandError::new(why.message);
+    match why.hint {
+        Some(hint) => told.hint(hint),
+        None => told,
+    }
+}
+
 impl Ground {
     pub(super) fn grounds(&self) -> Grounds {
         self.own.grounds(&[])
@@ -194,7 +199,8 @@ impl Ground {
             for tenant in list.unwrap_or_else(|| vec![document]) {
                 let tenant: tenant::Tenant = serde_json::from_value(tenant)
                     .map_err(|why| CommandError::of("reading the tenants failed", &why))?;
-                namespaces.extend(tenants.apply(&tenant));
+                tenants.apply(&tenant);
+                namespaces.extend(tenant.spec.namespaces);
             }
         }
         Ok((tenants, namespaces))

@@ -79,6 +79,7 @@ impl Followed for Kustomization {
             known.said.forget_kustomization(&id);
             known.reports.forget(&id);
             known.passed.remove(&id);
+            known.veils.remove(&id);
             known.awaiting.remove(&id);
             known.users.retain(|_, users| {
                 users.remove(&id);
@@ -91,9 +92,10 @@ impl Followed for Kustomization {
         ctx.vigils.end(&id);
         wake_receivers_naming(ctx, &target);
         wake_waiting_for(ctx, &id);
-        let (tenant, _) = ctx
+        let owner = ctx
             .index
-            .read(|known| known.tenants.share_of(&id.namespace));
+            .read(|known| known.tenants.owner_of(&ctx.grounds, &id.namespace));
+        let tenant = owner.map_or_else(|_| id.namespace.clone().into(), |owner| owner.name);
         wake_kustomizations(ctx, ctx.quotas.gone(&tenant, &id));
     }
 }

@@ -22,8 +22,8 @@ use reeve_core::schedule::{self, Next};
 use reeve_core::status::{self, Applied, Failed, Health, KustomizationOutcome, Settling};
 use tokio::time::Instant;
 
-use super::judge;
 use super::walk::Pause;
+use super::{Wanted, judge};
 use crate::cluster::{Looks, TenantClient, Until, Vigil};
 use crate::context::Context;
 use crate::controller::report::{self, Run};
@@ -39,12 +39,13 @@ const LATER: Duration = Duration::from_secs(60);
 pub(super) async fn settle(
     ctx: &Arc<Context>,
     object: &Kustomization,
-    spec: &AdmittedSpec,
+    wanted: &Wanted,
     plan: &Plan<Admitted>,
     done: Applied,
     until: &Until,
     run: &Run,
 ) -> Result<KustomizationOutcome, Box<Failed>> {
+    let spec = &wanted.spec;
     let scopes = ctx.cluster.scopes().await;
     let changes = [done.changes.as_slice(), &done.pruned].concat();
     let took = run.took(ctx);
@@ -64,6 +65,7 @@ pub(super) async fn settle(
         done: Applied { took, ..done },
         since,
         goes_on: false,
+        veil: wanted.veil().clone(),
     };
     match looks.end() {
         Some(end) => match ended(ctx, over, end) {
@@ -90,10 +92,11 @@ pub(super) async fn settle(
 pub(super) fn wait(
     ctx: &Arc<Context>,
     object: &Kustomization,
-    spec: &AdmittedSpec,
+    wanted: &Wanted,
     pause: Pause,
     done: Applied,
 ) -> Settling {
+    let spec = &wanted.spec;
     let Pause {
         looks,
         since,
@@ -105,6 +108,7 @@ pub(super) fn wait(
         done: done.clone(),
         since,
         goes_on: true,
+        veil: wanted.veil().clone(),
     };
     watch(ctx, spec, ctx.cluster.as_tenant(spec), looks, over);
     Settling {
@@ -186,7 +190,9 @@ fn is_about(ctx: &Context, id: &NamespacedName, object: &Kustomization, over: &O
 
 /// What a run came to whose objects have become healthy, or won't.
 fn ended(ctx: &Context, over: Over, end: Vigil) -> KustomizationOutcome {
-    let Over { done, since, .. } = over;
+    let Over {
+        done, since, veil, ..
+    } = over;
     let waited = ctx.clock.now().duration_since(since).unsigned_abs();
     let took = done.took.saturating_add(waited);
     match end {
@@ -196,6 +202,8 @@ fn ended(ctx: &Context, over: Over, end: Vigil) -> KustomizationOutcome {
             ..done
         }),
         Vigil::Unwell(why) => {
+            // An object tells what it likes of its manifest.
+            let why = veil.cover(why);
             // Whole seconds: the same failure is told in the same words at the next try.
             let after = match waited.as_secs() {
                 0 => schedule::rounded(waited),

@@ -19,6 +19,7 @@ use reeve_core::plan::{Admitted, Plan, Proposed};
 use reeve_core::schedule::Next;
 use reeve_core::spec::Spec;
 use reeve_core::tenancy::Tenant;
+use reeve_core::veil::Veil;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -52,7 +53,8 @@ pub(super) fn spec(
     let over = over(ctx, object, &spec.source.key(), stored);
     let id = spec.id.clone();
     let before = passed(ctx, &id).spec;
-    let around = over.around(ctx, tenant);
+    // Nothing is put into a spec.
+    let around = over.around(ctx, tenant, Veil::nothing());
     let judged = admit::spec(&over.rules, &around, &shown, spec, before.as_ref());
     let (admitted, passed) = judged.map_err(|why| denied(ctx, &over, &id, &why))?;
     if before.as_ref() != Some(&passed) {
@@ -79,7 +81,7 @@ pub(super) fn review(
         let (names, unknown) = all.partition::<Vec<_>, _>(looked_at);
         (asked(ctx, known, names, facts(known, &source)), unknown)
     });
-    let around = over.around(ctx, tenant);
+    let around = over.around(ctx, tenant, Veil::nothing());
     let judged = admit::spec(&over.rules, &around, &shown, spec, None);
     let mut review = match &judged {
         Ok((_, passed)) => Review::warning(report::warnings(passed.answers())),
@@ -107,7 +109,7 @@ pub(super) fn shown(object: &Kustomization) -> Result<Value, Explained> {
 }
 
 /// Lets the plan pass. What was applied before is looked for only where a rule asks for it, and the plan or a rule is
-/// another than it was; `wanted` is what the run works from, and until when.
+/// another than it was; `wanted` is what the run works from, and until when. What is under the veil is in no answer.
 pub(super) async fn plan(
     ctx: &Arc<Context>,
     object: &Kustomization,
@@ -115,6 +117,7 @@ pub(super) async fn plan(
     spec: &AdmittedSpec,
     proposed: Plan<Proposed>,
     wanted: Option<(&Wanted, Instant)>,
+    veil: &Veil,
 ) -> Result<Plan<Admitted>, Explained> {
     let id = &spec.id;
     let before = passed(ctx, id).plan;
@@ -126,7 +129,7 @@ pub(super) async fn plan(
         if let Some(before) = &before {
             // What was applied is known by its digest, without reading it.
             let applied = recall::digest(ctx, object, spec);
-            let around = over.around(ctx, tenant);
+            let around = over.around(ctx, tenant, veil);
             match admit::again(&over.rules, &around, spec, proposed, applied, before) {
                 Hearing::Passed(plan) => return Ok(plan),
                 Hearing::Open(plan) => proposed = plan,
@@ -136,7 +139,7 @@ pub(super) async fn plan(
         // A rule may have come into force meanwhile.
         over = look();
     }
-    let around = over.around(ctx, tenant);
+    let around = over.around(ctx, tenant, veil);
     let (applied, before) = (applied.as_ref(), before.as_ref());
     match admit::plan(&over.rules, &around, spec, proposed, applied, before) {
         Ok((plan, passed)) => {
@@ -378,12 +381,18 @@ fn facts_of(stored: &Stored) -> SourceFacts {
 }
 
 impl Over {
-    fn around<'a>(&'a self, ctx: &'a Context, tenant: &'a Tenant) -> Circumstances<'a> {
+    fn around<'a>(
+        &'a self,
+        ctx: &'a Context,
+        tenant: &'a Tenant,
+        veil: &'a Veil,
+    ) -> Circumstances<'a> {
         Circumstances {
             tenant,
             grounds: &ctx.grounds,
             source: self.source.as_ref(),
             now: ctx.clock.now(),
+            veil,
         }
     }
 }

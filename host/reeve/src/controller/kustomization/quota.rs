@@ -35,7 +35,10 @@ pub(super) fn begin<'c>(
     if object.spec.suspend || ctx.grounds.is_platform(&id.namespace) {
         return Ok(None);
     }
-    let (tenant, limits) = limits(ctx, id);
+    let Ok((tenant, limits)) = limits(ctx, id) else {
+        // What is nobody's is denied, and uses nothing of anybody's.
+        return Ok(None);
+    };
     let over = match Limit::Kustomizations.of(&limits) {
         Some(allowed) => one_too_many(ctx, &tenant, id, allowed),
         None => None,
@@ -92,7 +95,7 @@ pub(super) fn objects<S>(ctx: &Context, wanted: &Wanted, plan: &Plan<S>) -> Resu
     if ctx.grounds.is_platform(&id.namespace) {
         return Ok(());
     }
-    let (tenant, limits) = limits(ctx, id);
+    let (tenant, limits) = limits(ctx, id)?;
     let Some(allowed) = Limit::Objects.of(&limits) else {
         return Ok(());
     };
@@ -120,13 +123,13 @@ pub(super) fn objects<S>(ctx: &Context, wanted: &Wanted, plan: &Plan<S>) -> Resu
     })
 }
 
-fn limits(ctx: &Context, id: &NamespacedName) -> (Tenant, Limits) {
+fn limits(ctx: &Context, id: &NamespacedName) -> Result<(Tenant, Limits), Explained> {
     let tenant = ctx
         .index
-        .read(|known| known.tenants.owner_of(&id.namespace));
+        .read(|known| known.tenants.owner_of(&ctx.grounds, &id.namespace))?;
     let said = tenant.declared.as_ref().map(|declared| &declared.limits);
     let limits = ctx.quotas.limits(said);
-    (tenant, limits)
+    Ok((tenant, limits))
 }
 
 /// Whether so many of the tenant's Kustomizations are older than this one.

@@ -1,7 +1,8 @@
 //! The variables of a Kustomization, read, and put into what was built.
 //!
 //! Read as the very account that applies it: Flux reads them with its own rights, and whoever may make a Kustomization
-//! reads every Secret beside it. They are read at each run and kept by nobody. What is put where is `core::substitute`'s.
+//! reads every Secret beside it. They are read at each run. Of those that come from Secrets the index remembers what must
+//! not be told, and nothing else is kept. What is put where is `core::substitute`'s.
 
 use reeve_api::kustomization::SubstituteKind;
 use reeve_api::reason::Reason;
@@ -29,20 +30,30 @@ pub(super) async fn variables(
     let owner = SecretOwner::account_of(spec);
     watch(ctx, &owner, spec);
     if spec.substitution.is_none() {
+        // What was applied before may hold what must not be told.
+        cover(ctx, wanted, Veil::default());
         return Ok(bundle);
     }
     let reading = read(ctx, &owner, spec);
     let (variables, veil) = tokio::time::timeout_at(deadline, reading)
         .await
         .map_err(|_| late())??;
-    // Whoever reads first covers: another revision is built beside this one with the same variables.
-    drop(wanted.veil.set(veil));
+    cover(ctx, wanted, veil);
     let always = spec.substitution.always;
     // It computes, as a build does.
     let work = move || substitute::substitute(bundle, &variables, always);
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_| crashed())?
         .map_err(|why| Explained::of(&why))
+}
+
+/// Whoever reads first covers: another revision is built beside this one with the same variables.
+fn cover(ctx: &Context, wanted: &Wanted, veil: Veil) {
+    let id = wanted.spec.id.clone();
+    let all = ctx
+        .index
+        .write(|known| known.veils.entry(id).or_default().draw(veil));
+    drop(wanted.veil.set(all));
 }
 
 /// What they come from is watched as whom it is read, if it says that it is to wake who names it.

@@ -22,6 +22,7 @@ use reeve_core::plan::{Admitted, Phase, Place, Planned, Step};
 use reeve_core::schedule;
 use reeve_core::status::{self, Action, Applied, Change, Failed, Health};
 use reeve_core::sync::{End, Sync};
+use reeve_core::veil::Veil;
 use tokio::time::Instant;
 
 use super::health::FIRST_LOOK;
@@ -107,6 +108,16 @@ impl From<Explained> for Stop {
     fn from(why: Explained) -> Self {
         let unhealthy = None;
         Self { why, unhealthy }
+    }
+}
+
+impl Stop {
+    /// The same, with what must not be told covered.
+    fn under(self, veil: &Veil) -> Self {
+        Self {
+            why: veil.over(self.why),
+            unhealthy: self.unhealthy.map(|why| veil.cover(why)),
+        }
     }
 }
 
@@ -217,7 +228,8 @@ impl<'a> Walk<'a> {
         let Some(sync) = &mut self.sync else {
             return Ok(None);
         };
-        sync.learn(step, looks.each());
+        let veil = self.wanted.veil();
+        sync.learn(step, looks.each(), veil);
         if let Some(why) = sync.failed(step) {
             return Err(unwell(&why, None));
         }
@@ -241,6 +253,7 @@ impl<'a> Walk<'a> {
             sync.failure = None;
         }
         let words = format!("waiting for {place}: {}", health::unwell(looks.each()));
+        let words = veil.cover(words);
         Ok(Some(Pause {
             looks,
             since,

@@ -24,6 +24,7 @@ use reeve_core::plan::Plan;
 use reeve_core::schedule::Next;
 use reeve_core::spec::{self, Spec};
 use reeve_core::status::{Change, Failed, KustomizationOutcome};
+use reeve_core::veil::Veil;
 use tokio::time::Instant;
 
 use super::record::changes;
@@ -116,7 +117,10 @@ async fn withdraw(
         return Ok(Withdrawn::default());
     }
     let namespace = spec.id.namespace.clone();
-    let tenant = ctx.index.read(|known| known.tenants.owner_of(&namespace));
+    let tenant = ctx
+        .index
+        .read(|known| known.tenants.owner_of(&ctx.grounds, &namespace))
+        .map_err(left)?;
     let spec = judge::spec(ctx, object, &tenant, spec, None).map_err(left)?;
     let deadline = Instant::now() + spec.timeout;
     let client = ctx.cluster.as_tenant(&spec);
@@ -132,7 +136,7 @@ async fn withdraw(
     };
     let proposed = ownership::part(ctx, &spec.id, Plan::withdraw(&there)).await;
     let proposed = proposed.map_err(left)?;
-    let plan = judge::plan(ctx, object, &tenant, &spec, proposed, None).await;
+    let plan = judge::plan(ctx, object, &tenant, &spec, proposed, None, Veil::nothing()).await;
     let plan = plan.map_err(left)?;
     let pruned = client.prune(&plan, deadline).await;
     let pruned = pruned.map_err(|why| (Explained::of(&why), why.left().union(&going)))?;

@@ -212,7 +212,7 @@ fn granted(ctx: &Context, id: &PluginId, git: &GitSource) -> Result<NamespacedNa
         PluginId::Tenant(id) => {
             let tenant = ctx
                 .index
-                .read(|known| known.tenants.owner_of(&id.namespace));
+                .read(|known| known.tenants.owner_of(&ctx.grounds, &id.namespace))?;
             tenancy::may_use_source(&ctx.grounds, &tenant, &id.namespace, &source)?;
         }
         PluginId::Platform(_) => {

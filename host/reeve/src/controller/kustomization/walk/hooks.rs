@@ -107,6 +107,9 @@ impl Walk<'_> {
             Reason::ReconciliationFailed => stop.why.turn != Turn::Ours,
             _ => false,
         };
+        // It is kept in the status, cut short: covered before that.
+        let veil = self.wanted.veil();
+        let stop = stop.under(veil);
         let Some(sync) = self.sync.as_mut().filter(|_| counts) else {
             return Err(stop);
         };
@@ -122,7 +125,7 @@ impl Walk<'_> {
                     return Ok(pause);
                 }
                 Err(why) => {
-                    self.give_up(step, &why);
+                    self.give_up(step, &why.under(veil));
                     break;
                 }
             }
@@ -132,6 +135,7 @@ impl Walk<'_> {
         }
         // Why the sync failed is worth more than why a hook stays.
         if let Err(why) = self.tidy().await {
+            let why = why.under(veil);
             tracing::debug!(error = %why.why, "a hook could not be deleted");
         }
         Err(stop)

@@ -49,9 +49,20 @@ pub(super) async fn run(
     }
     wanted.inventory = begun(object);
     let until = Until::from(Instant::now() + wanted.spec.timeout);
-    let prepared = prepare(ctx, object, &wanted, &until).await?;
+    let came = part(ctx, object, &wanted, &until, run).await;
+    came.map_err(|why| wanted.veil().over(why))
+}
+
+async fn part(
+    ctx: &Arc<Context>,
+    object: &Arc<Kustomization>,
+    wanted: &Wanted,
+    until: &Until,
+    run: &Arc<Run>,
+) -> Result<bool, Explained> {
+    let prepared = prepare(ctx, object, wanted, until).await?;
     let client = ctx.cluster.as_tenant(&wanted.spec);
-    let walk = Walk::new(ctx, object, &wanted, &prepared, &until, run, &client);
+    let walk = Walk::new(ctx, object, wanted, &prepared, until, run, &client);
     walk.part().await
 }
 
@@ -78,8 +89,8 @@ async fn prepare(
     let proposed = Plan::propose(bundle, &scopes, &Inventory::default(), &wanted.spec);
     let proposed = proposed.map_err(|why| Explained::of(&why))?;
     let proposed = proposed.after_deletion(&object.uid().unwrap_or_default());
-    let (tenant, spec) = (&wanted.tenant, &wanted.spec);
-    let plan = judge::plan(ctx, object, tenant, spec, proposed, None).await?;
+    let (tenant, spec, veil) = (&wanted.tenant, &wanted.spec, wanted.veil());
+    let plan = judge::plan(ctx, object, tenant, spec, proposed, None, veil).await?;
     Ok(Prepared {
         plan,
         digest,
