@@ -200,7 +200,9 @@ async fn restarted(estate: &Estate) -> anyhow::Result<Duration> {
 async fn in_force(estate: &Estate, count: f64) -> anyhow::Result<()> {
     let now = || async { estate.controller.sample(&["reeve_policy_in_force"]).await };
     let all = || async { now().await.is_ok_and(|now| now >= count).then_some(()) };
-    let waited = wait::until(wait::PATIENCE, "all policies are in force", all).await;
+    // The machine may be busy with other scenarios.
+    let patience = wait::PATIENCE * 2;
+    let waited = wait::until(patience, "all policies are in force", all).await;
     let there = now().await;
     waited.with_context(|| format!("{there:?} of {count} are in force"))
 }

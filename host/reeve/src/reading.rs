@@ -10,7 +10,7 @@
 //! ```text
 //! two at a time  |= a =|= b =|= c …           |= e =|
 //!                |= hangs … a second …|   gives its place to others, gives way to everything, and goes on
-//! two that hang                       |… until it has used up its processor time|
+//! four that hang                      |… until it has used up its processor time|
 //! ```
 
 mod fit;
@@ -58,7 +58,7 @@ impl Default for Bounds {
 /// For whom a policy is read: whoever asks the webhook may be anybody, and keeps nobody else waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
-    /// Runs: two at a time, and two more that take long.
+    /// Runs: two at a time, and four more that take long.
     Runs,
     /// The admission webhook: one at a time.
     Admission,
@@ -95,7 +95,9 @@ pub struct Reader {
     bounds: Bounds,
     runs: Lane,
     admission: Lane,
-    memo: Memo,
+    memo: Memo<Said>,
+    /// What was late when it was read last.
+    late: Memo<()>,
 }
 
 impl Reader {
@@ -113,9 +115,10 @@ impl Reader {
         gives_way.rights.gives_way = true;
         Self {
             bounds,
-            runs: Lane::new(program.clone(), bounds, 2, 2),
+            runs: Lane::new(program.clone(), bounds, 2, 4),
             admission: Lane::new(program.clone(), gives_way, 1, 0),
             memo: Memo::default(),
+            late: Memo::default(),
         }
     }
 
@@ -134,9 +137,15 @@ impl Reader {
             Share::Runs => &self.runs,
             Share::Admission => &self.admission,
         };
-        let said = match lane.ask(&question).await {
+        let takes_long = self.late.get(&digest).is_some();
+        let said = match lane.ask(&question, takes_long).await {
             Ok(said) => said,
-            Err(silent) => self.explained(rules.name, &silent)?,
+            Err(silent) => {
+                if matches!(silent, Silent::Late) {
+                    self.late.put(digest, ());
+                }
+                self.explained(rules.name, &silent)?
+            }
         };
         self.memo.put(digest, said.clone());
         said.result()

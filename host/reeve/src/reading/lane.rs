@@ -41,6 +41,7 @@ pub(super) struct Lane {
     places: Arc<Semaphore>,
     /// For policies that take long.
     spare: Arc<Semaphore>,
+    has_spare: bool,
     idle: Arc<Mutex<Vec<Seat>>>,
 }
 
@@ -62,13 +63,19 @@ impl Lane {
             bounds,
             places: Arc::new(Semaphore::new(places)),
             spare: Arc::new(Semaphore::new(spare)),
+            has_spare: spare > 0,
             idle: Arc::default(),
         }
     }
 
-    /// Waits for a place, and for the answer. Whoever stops waiting stops the process.
-    pub(super) async fn ask(&self, question: &[u8]) -> Result<Said, Silent> {
-        let mut place = Arc::clone(&self.places).acquire_owned().await.ok();
+    /// Waits for a place, and for the answer. Whoever stops waiting stops the process. What is known to take long has one of
+    /// the places for such from the beginning, where there are any.
+    pub(super) async fn ask(&self, question: &[u8], takes_long: bool) -> Result<Said, Silent> {
+        let places = match takes_long && self.has_spare {
+            true => &self.spare,
+            false => &self.places,
+        };
+        let mut place = Arc::clone(places).acquire_owned().await.ok();
         if let Some(seat) = self.take() {
             match self.answer(seat, question, &mut place).await {
                 Err(Silent::Ended(ended)) if ended.how != End::Time => {}

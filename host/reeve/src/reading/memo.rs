@@ -1,4 +1,4 @@
-//! What was said of policies, by the digest of all that it depends on.
+//! What is known of policies, by the digest of all that it depends on.
 //!
 //! So that nothing is read twice: by the webhook and by the run after it, by a run for each change of a scope, or anew when
 //! another replica has led for a while. It is bounded; what was said first goes first.
@@ -6,30 +6,37 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use super::wire::Said;
-
 /// How much is remembered: a few times as many as a platform has policies.
 const MOST: usize = 512;
 
 /// What a policy is known by.
 pub(super) type Key = [u8; 32];
 
-#[derive(Debug, Default)]
-pub(super) struct Memo(Mutex<Known>);
+#[derive(Debug)]
+pub(super) struct Memo<T>(Mutex<Known<T>>);
 
-#[derive(Debug, Default)]
-struct Known {
-    said: BTreeMap<Key, Said>,
+#[derive(Debug)]
+struct Known<T> {
+    said: BTreeMap<Key, T>,
     /// As they came.
     order: VecDeque<Key>,
 }
 
-impl Memo {
-    pub(super) fn get(&self, key: &Key) -> Option<Said> {
+impl<T> Default for Memo<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Known {
+            said: BTreeMap::new(),
+            order: VecDeque::new(),
+        }))
+    }
+}
+
+impl<T: Clone> Memo<T> {
+    pub(super) fn get(&self, key: &Key) -> Option<T> {
         self.lock().said.get(key).cloned()
     }
 
-    pub(super) fn put(&self, key: Key, said: Said) {
+    pub(super) fn put(&self, key: Key, said: T) {
         let mut known = self.lock();
         if known.said.insert(key, said).is_none() {
             known.order.push_back(key);
@@ -41,7 +48,7 @@ impl Memo {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -49,6 +56,7 @@ impl Memo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reading::wire::Said;
 
     #[test]
     fn what_was_said_is_known_until_much_else_was_said() {
