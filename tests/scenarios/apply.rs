@@ -318,6 +318,34 @@ fn what_cannot_be_changed_is_made_anew_only_when_that_is_asked_for() {
 }
 
 #[test]
+fn what_stands_on_the_cluster_does_not_ask_to_be_made_anew() {
+    scenario(async {
+        let ground = Ground::new("immutable-live").await?;
+        let asks = ", annotations: {kustomize.toolkit.fluxcd.io/force: enabled}";
+        let fixed = |value: &str, more: &str| {
+            let text = format!(
+                "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: a{more}}}, immutable: true, data: {{k: \"{value}\"}}}}"
+            );
+            Wish::of(&[("a.yaml", text.as_str())])
+        };
+        ground.apply(&fixed("1", asks)).await?;
+        let uid = async || {
+            let there = ground.get("ConfigMap", "a").await?.context("it is there")?;
+            anyhow::Ok(there.metadata.uid)
+        };
+        let before = uid().await?;
+        let why = ground.apply(&fixed("2", "")).await.unwrap_err();
+        let failures = why.failures().context("it is refused")?;
+        ensure!(
+            failures.each()[0].source.cause() == Cause::Immutable,
+            "{why}"
+        );
+        ensure!(uid().await? == before, "it was made anew");
+        Ok(())
+    });
+}
+
+#[test]
 fn objects_that_ask_to_be_left_alone_are() {
     scenario(async {
         let ground = Ground::new("left-alone").await?;

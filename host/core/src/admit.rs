@@ -1,8 +1,8 @@
 //! What policy says: to a spec before anything is fetched for it, and to a plan before anything of it is written.
 //!
-//! The only way to an [`AdmittedSpec`], to the [`Account`] in it and to a `Plan<Admitted>`. A rule that cannot be
-//! evaluated, takes too long or answers in another shape objects: policy fails closed. It deliberately has no way
-//! round: in the platform's own namespaces no rule over tenants is asked, but there too everything is done as an
+//! The only way to an [`AdmittedSpec`], to the [`Account`] in it, to a `Plan<Admitted>` and to an [`AdmittedManifest`]. A
+//! rule that cannot be evaluated, takes too long or answers in another shape objects: policy fails closed. It deliberately
+//! has no way round: in the platform's own namespaces no rule over tenants is asked, but there too everything is done as an
 //! account. The next stage is the shell's `cluster`, which takes nothing that didn't come from here.
 //!
 //! ```
@@ -39,6 +39,7 @@
 //! }
 //! ```
 
+mod altered;
 mod document;
 mod recollection;
 mod rules;
@@ -61,6 +62,7 @@ use crate::plan::{Admitted, Plan, Proposed};
 use crate::rego::{self, Policy};
 use crate::spec::Spec;
 use crate::veil::Veil;
+pub use altered::{AdmittedManifest, Altered, altered};
 pub use document::{Circumstances, Document, SourceFacts, schema};
 pub use recollection::Recollection;
 pub(crate) use rules::TOLD;

@@ -10,6 +10,7 @@
 mod adopt;
 mod applied;
 mod apply;
+mod body;
 mod compare;
 mod connection;
 mod dependency;
@@ -17,6 +18,7 @@ mod discovery;
 mod drift;
 mod error;
 mod event;
+mod finding;
 mod glance;
 mod hooks;
 mod keeping;

@@ -90,7 +90,29 @@ pub(super) fn of_plan<'a, Standing>(
     around: &Circumstances<'a>,
     plan: &'a Plan<Standing>,
 ) -> Document<'a> {
-    let applied = plan.objects().map(applied);
+    of_objects(shown, around, plan, Planned::manifest)
+}
+
+/// The same where other manifests are sent of some of its objects.
+pub(super) fn of_altered<'a, Standing>(
+    shown: &'a Shown,
+    around: &Circumstances<'a>,
+    plan: &'a Plan<Standing>,
+    sent: &'a BTreeMap<ObjectId, Value>,
+) -> Document<'a> {
+    let manifest =
+        |planned: &'a Planned| sent.get(planned.id()).unwrap_or_else(|| planned.manifest());
+    of_objects(shown, around, plan, manifest)
+}
+
+fn of_objects<'a, Standing>(
+    shown: &'a Shown,
+    around: &Circumstances<'a>,
+    plan: &'a Plan<Standing>,
+    manifest: impl Fn(&'a Planned) -> &'a Value,
+) -> Document<'a> {
+    let objects = plan.objects();
+    let applied = objects.map(|planned| applied(planned, manifest(planned)));
     let pruned = plan.prune().iter().map(pruned);
     document(Phase::Plan, shown, around, applied.chain(pruned).collect())
 }
@@ -109,13 +131,16 @@ pub(super) fn of_recollection<'a>(
 
 /// A manifest as policies see it.
 pub(super) fn manifest(planned: &Planned) -> Cow<'_, Value> {
-    let id = planned.id();
+    veiled(planned.id(), planned.manifest())
+}
+
+fn veiled<'a>(id: &ObjectId, manifest: &'a Value) -> Cow<'a, Value> {
     if id.group.is_empty() && id.kind == "Secret" {
-        let mut manifest = planned.manifest().clone();
+        let mut manifest = manifest.clone();
         hide(&mut manifest);
         return Cow::Owned(manifest);
     }
-    Cow::Borrowed(planned.manifest())
+    Cow::Borrowed(manifest)
 }
 
 impl Document<'_> {
@@ -247,8 +272,8 @@ fn names<'a, T: AsRef<str> + 'a>(names: impl IntoIterator<Item = &'a T>) -> Vec<
     names.into_iter().map(AsRef::as_ref).collect()
 }
 
-fn applied(planned: &Planned) -> Target<'_> {
-    let object = Some(manifest(planned));
+fn applied<'a>(planned: &'a Planned, manifest: &'a Value) -> Target<'a> {
+    let object = Some(veiled(planned.id(), manifest));
     Target {
         object,
         ..target(Action::Apply, planned.id(), planned.version())

@@ -1,4 +1,5 @@
 //! One healthy tenant, one change, one outcome a row.
+mod altered_tests;
 mod before_tests;
 mod trial_tests;
 

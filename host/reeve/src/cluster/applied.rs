@@ -55,7 +55,7 @@ pub enum ApplyError {
         /// What was done before.
         done: Applied,
     },
-    /// The witness said no before the first write, so nothing was written.
+    /// The witness said no before the first write of a stage, so nothing of that was written.
     #[error("{source}")]
     Unrecorded {
         /// Why not.

@@ -1,47 +1,32 @@
 //! Server-side apply of an admitted plan, stage by stage, as the tenant.
 //!
-//! In each stage every object is read and dry-run first, several at a time; only when all of them would pass is the
-//! first one written, and only those that would change are, one after the other. Field conflicts are won (git wins),
-//! old claims of `kubectl` are taken over first. An object is deleted and made anew only if the spec or the object says
-//! so and a field of it cannot be changed. It deliberately knows no unadmitted plan and no identity but the
-//! [`TenantClient`]'s; what is no longer wanted is [`prune`](super::prune)'s, stages that must settle
-//! [`settle`](super::settle)'s.
+//! In each stage every object is read and dry-run first ([`finding`](super::finding)), several at a time; only when all of
+//! them would pass, and policy has seen every body that is sent, is the first one written, and only those that would change
+//! are, one after the other. Field conflicts are won (git wins), old claims of `kubectl` are taken over first. It
+//! deliberately knows no unadmitted plan and no identity but the [`TenantClient`]'s; what is no longer wanted is
+//! [`prune`](super::prune)'s, stages that must settle [`settle`](super::settle)'s.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
+use reeve_core::admit::Altered;
 use reeve_core::drift::Sight;
-use reeve_core::health::verdict;
+use reeve_core::failure::Explained;
 use reeve_core::inventory::{Inventory, ObjectId};
-use reeve_core::plan::{Admitted, Phase, Plan, Planned, Stage, Step, left_alone};
+use reeve_core::plan::{Admitted, Phase, Plan, Planned, Stage, Step};
 use reeve_core::status::Action;
 use serde_json::Value;
 
 use super::applied::{Applied, ApplyError};
-use super::compare::{self, MANAGER};
-use super::drift;
+use super::body::Body;
+use super::compare::MANAGER;
 use super::error::{Failures, ObjectError};
-use super::refusal::{Attempt, CallError, Cause};
+use super::finding::{Finding, Write};
+use super::refusal::Attempt;
 use super::tenant_client::{Located, TenantClient};
 use super::until::{Cut, Until};
 use super::wire::{Format, Patch};
-use super::witness::{Difference, Progress, Witness};
-
-/// What comparing found out about one object.
-enum Finding {
-    /// There is nothing to write; whether the live object is as good as it gets, and how a watch shows it if it is ours.
-    Settled(Action, bool, Option<Sight>),
-    Differs(Box<Write>),
-}
-
-/// A write that has passed its dry run.
-struct Write {
-    at: Located,
-    body: Vec<u8>,
-    action: Action,
-    first: First,
-    difference: Difference,
-}
+use super::witness::{Progress, Witness, unjudged};
 
 /// What must be done to the live object before it is applied.
 pub(super) enum First {
@@ -50,6 +35,13 @@ pub(super) enum First {
     Takeover(Value),
     /// Delete the one with this uid, and wait until it is gone.
     Delete(String),
+}
+
+/// A write whose body policy has seen.
+struct Ready<'w> {
+    object: &'w Planned,
+    write: Box<Write>,
+    body: Body,
 }
 
 /// Where a run stands.
@@ -150,8 +142,8 @@ impl TenantClient {
             });
         }
         // write: what differs, one after the other
-        let writes = run.without_left(writes);
-        unsettled.extend(writes.iter().map(|(object, _)| *object));
+        let writes = run.judged(writes).await?;
+        unsettled.extend(writes.iter().map(|ready| ready.object));
         let unwell = unsettled.iter().map(|object| object.id().clone());
         run.unsettled.extend(unwell);
         if !writes.is_empty() {
@@ -159,145 +151,30 @@ impl TenantClient {
                 objects: writes.len(),
             });
         }
-        for (object, write) in writes {
+        for ready in writes {
             if run.until.over.is_cancelled() {
                 return Err(run.cut(Cut::Superseded));
             }
             run.announce().await?;
-            self.write(object, &write, run).await?;
+            self.write(&ready, run).await?;
         }
         self.settle(unsettled, &run.until, run.witness)
             .await
             .map_err(|why| why.after(std::mem::take(&mut run.done)))
     }
 
-    /// Reads and dry-runs one object. Writes nothing.
-    ///
-    /// One that still looks as it `stood` is not dry-run again.
-    async fn compare(
-        &self,
-        object: &Planned,
-        stood: Option<Sight>,
-    ) -> Result<Finding, ObjectError> {
-        // Of several API servers the one that answers may not serve a new kind yet, although another lists it.
-        for pause in [100, 200, 400, 800, 1600] {
-            match self.compare_once(object, stood).await {
-                Err(why) if why.is_unserved() => {
-                    tokio::time::sleep(Duration::from_millis(pause)).await;
-                }
-                told => return told,
-            }
-        }
-        self.compare_once(object, stood).await
-    }
-
-    async fn compare_once(
-        &self,
-        object: &Planned,
-        stood: Option<Sight>,
-    ) -> Result<Finding, ObjectError> {
-        let Some(at) = self.locate(object.id(), Some(object.version())).await? else {
-            return Err(self.unlocated(object.id(), unknown_kind(object)));
-        };
-        if let Some(stood) = stood
-            && let Some(live) = self.read(&at).await?
-            && stood.is_like(Sight::of(&live))
-        {
-            // Nobody has changed what is ours of it, and nothing else is wanted: a dry run would say what it said.
-            let current = verdict(&live).is_current();
-            return Ok(Finding::Settled(Action::Unchanged, current, None));
-        }
-        self.compare_in_full(object, at).await
-    }
-
-    async fn compare_in_full(&self, object: &Planned, at: Located) -> Result<Finding, ObjectError> {
-        let wanted = object.manifest();
-        let settled = |action, live: &Value| {
-            let sight = self.owns(live).then(|| Sight::of(live));
-            Finding::Settled(action, verdict(live).is_current(), sight)
-        };
-        if compare::only_if_absent(wanted)
-            && let Some(live) = self.read(&at).await?
-        {
-            return Ok(settled(Action::Skipped, &live));
-        }
-        let body = wanted.to_string().into_bytes();
-        // Both at once: most of a run that changes nothing is waiting for these two answers.
-        let (live, dry) = tokio::join!(self.read(&at), self.dry_run(&at, body.clone()));
-        let live = live?;
-        if let Some(live) = live.as_ref().filter(|live| left_alone(live)) {
-            return Ok(settled(Action::Skipped, live));
-        }
-        let write = |action, first, body, fields| {
-            Finding::Differs(Box::new(Write {
-                at: at.clone(),
-                body,
-                action,
-                first,
-                difference: Difference::of(object, live.as_ref(), fields),
-            }))
-        };
-        let differs = |first, fields| write(Action::Created, first, body.clone(), fields);
-        let dry = match (dry, &live) {
-            (Ok(dry), _) => dry,
-            (Err(why), Some(live)) if self.may_recreate(&why, wanted, live) => {
-                let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
-                let uid = uid.unwrap_or_default().to_owned();
-                self.rehearse_delete(&at, &uid).await?;
-                let fields = vec!["what cannot be changed".to_owned()];
-                return Ok(differs(First::Delete(uid), fields));
-            }
-            (Err(why), _) => return Err(self.failed(&at, Attempt::DryRun, why)),
-        };
-        let Some(live) = &live else {
-            return Ok(differs(First::Nothing, Vec::new()));
-        };
-        let first = match compare::takeover(wanted, live) {
-            Some(patch) => First::Takeover(patch),
-            None if drift::differs(live, &dry, object.ignored()) => First::Nothing,
-            None => return Ok(settled(Action::Unchanged, live)),
-        };
-        let sent = drift::kept(wanted, live, &dry, object.ignored());
-        let mut fields = drift::fields(live, &dry, object.ignored());
-        if fields.is_empty() {
-            // Nothing but who claims it.
-            fields.push("metadata.managedFields".to_owned());
-        }
-        let body = sent.to_string().into_bytes();
-        Ok(write(Action::Configured, first, body, fields))
-    }
-
-    pub(super) async fn read(&self, at: &Located) -> Result<Option<Value>, ObjectError> {
-        self.wire
-            .get(&at.address)
-            .await
-            .map_err(|why| self.failed(at, Attempt::Get, why))
-    }
-
-    pub(super) async fn dry_run(&self, at: &Located, body: Vec<u8>) -> Result<Value, CallError> {
-        let how = Patch {
-            format: Format::Apply,
-            manager: MANAGER,
-            dry_run: true,
-            subresource: None,
-        };
-        self.wire.patch(&at.address, how, body).await
-    }
-
-    fn may_recreate(&self, why: &CallError, wanted: &Value, live: &Value) -> bool {
-        let allowed =
-            self.force || compare::may_be_recreated(wanted) || compare::may_be_recreated(live);
-        allowed && is_immutable(why)
-    }
-
     async fn write<W: Witness>(
         &self,
-        object: &Planned,
-        write: &Write,
+        ready: &Ready<'_>,
         run: &mut Run<'_, W>,
     ) -> Result<(), ApplyError> {
+        let Ready {
+            object,
+            write,
+            body,
+        } = ready;
         // Never dropped for being superseded: an object that is deleted to be made anew is made anew.
-        let written = self.write_now(&write.at, &write.body, &write.first);
+        let written = self.write_now(&write.at, body, &write.first);
         match tokio::time::timeout_at(run.until.deadline, written).await {
             Ok(Ok(now)) => {
                 run.witness.stands(object, Sight::of(&now));
@@ -319,7 +196,7 @@ impl TenantClient {
     pub(super) async fn write_now(
         &self,
         at: &Located,
-        body: &[u8],
+        body: &Body,
         first: &First,
     ) -> Result<Value, ObjectError> {
         let patch = |format| Patch {
@@ -330,7 +207,7 @@ impl TenantClient {
         };
         match first {
             First::Nothing => {}
-            First::Takeover(claims) => self.take_over(at, body, claims.to_string()).await?,
+            First::Takeover(claims) => self.take_over(at, body.bytes(), claims.to_string()).await?,
             First::Delete(uid) => {
                 let deleted = self.wire.delete(&at.address, uid).await;
                 deleted.map_err(|why| self.failed(at, Attempt::Delete, why))?;
@@ -339,7 +216,7 @@ impl TenantClient {
         }
         let applied = self
             .wire
-            .patch(&at.address, patch(Format::Apply), body.to_vec())
+            .patch(&at.address, patch(Format::Apply), body.bytes().to_vec())
             .await;
         applied.map_err(|why| self.failed(at, Attempt::Apply, why))
     }
@@ -365,6 +242,49 @@ impl<W: Witness> Run<'_, W> {
         writes
     }
 
+    /// What is sent of those that do not stay as others made them, once policy has seen what `spec.ignore` has made of it.
+    /// Nobody is asked where that is nothing.
+    async fn judged<'w>(
+        &mut self,
+        writes: Vec<(&'w Planned, Box<Write>)>,
+    ) -> Result<Vec<Ready<'w>>, ApplyError> {
+        let writes = self.without_left(writes);
+        let kept = |(object, write): &(&Planned, Box<Write>)| {
+            let kept = write.kept.clone()?;
+            Some((object.id().clone(), kept))
+        };
+        let kept: BTreeMap<_, _> = writes.iter().filter_map(kept).collect();
+        let mut admitted = match kept.is_empty() {
+            true => Altered::default(),
+            false => {
+                let asked = self.witness.judge_kept(kept).await;
+                asked.map_err(|source| self.refused(source))?
+            }
+        };
+        let mut ready = Vec::with_capacity(writes.len());
+        for (object, write) in writes {
+            let body = match (&write.kept, admitted.take(object.id())) {
+                (None, _) => Body::of(object),
+                (Some(_), Some(admitted)) => Body::altered(&admitted),
+                (Some(_), None) => return Err(self.refused(unjudged())),
+            };
+            ready.push(Ready {
+                object,
+                write,
+                body,
+            });
+        }
+        Ok(ready)
+    }
+
+    /// The witness has said no.
+    fn refused(&mut self, source: Explained) -> ApplyError {
+        ApplyError::Unrecorded {
+            source,
+            done: std::mem::take(&mut self.done),
+        }
+    }
+
     /// Before the first write, what may be left behind is recorded.
     async fn announce(&mut self) -> Result<(), ApplyError> {
         if self.witnessed {
@@ -375,28 +295,7 @@ impl<W: Witness> Run<'_, W> {
                 self.witnessed = true;
                 Ok(())
             }
-            Err(source) => Err(ApplyError::Unrecorded {
-                source,
-                done: std::mem::take(&mut self.done),
-            }),
+            Err(source) => Err(self.refused(source)),
         }
-    }
-}
-
-/// As Flux and kubectl do: an Invalid or Conflict of something that exists may be an immutable field.
-pub(super) fn is_immutable(why: &CallError) -> bool {
-    match why {
-        CallError::Refused(refusal) => {
-            refusal.cause() == Cause::Immutable || matches!(refusal.code, 409 | 422)
-        }
-        _ => false,
-    }
-}
-
-/// kubectl's words for a kind nobody serves.
-pub(super) fn unknown_kind(object: &Planned) -> CallError {
-    CallError::UnknownKind {
-        kind: object.id().kind.clone(),
-        api_version: object.api_version(),
     }
 }

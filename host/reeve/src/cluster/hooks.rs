@@ -10,9 +10,11 @@ use reeve_core::plan::{self, Admitted, MARK, Plan, Planned, Step};
 use serde_json::Value;
 
 use super::applied::{Applied, ApplyError};
-use super::apply::{First, is_immutable, unknown_kind};
+use super::apply::First;
+use super::body::Body;
 use super::compare;
 use super::error::{Failures, ObjectError};
+use super::finding::{is_immutable, unknown_kind};
 use super::refusal::{Attempt, CallError};
 use super::tenant_client::{Located, TenantClient};
 use super::until::Until;
@@ -32,7 +34,7 @@ pub struct HookWrite(Box<Write>);
 
 struct Write {
     at: Located,
-    body: Vec<u8>,
+    body: Body,
     first: First,
 }
 
@@ -86,8 +88,8 @@ impl TenantClient {
         if seen {
             return Ok((id, HookFound::Gone));
         }
-        let body = hook.manifest().to_string().into_bytes();
-        let dry = self.dry_run(&at, body.clone()).await;
+        let body = Body::of(hook);
+        let dry = self.dry_run(&at, body.bytes().to_vec()).await;
         let first = match live {
             None => First::Nothing,
             Some(live) if self.may_replace(&live) => First::Delete(uid(&live)),

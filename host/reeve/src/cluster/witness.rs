@@ -1,8 +1,13 @@
 //! Who is told what a run does while it does it, and asked before it does what cannot be undone.
 
+use std::collections::BTreeMap;
+use std::future::ready;
+
+use reeve_api::reason::Reason;
+use reeve_core::admit::Altered;
 use reeve_core::drift::Sight;
-use reeve_core::failure::Explained;
-use reeve_core::inventory::Inventory;
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::{Planned, reports_drift};
 use serde_json::Value;
 
@@ -37,6 +42,15 @@ pub trait Witness: Send + Sync {
         inventory: &Inventory,
     ) -> impl Future<Output = Result<(), Explained>> + Send;
 
+    /// Called before the first write of a stage of which `spec.ignore` keeps fields as they are on the cluster, with what
+    /// would be sent of those objects: policy has seen them only as git has them. Who has no policy to ask says no.
+    fn judge_kept(
+        &self,
+        _kept: BTreeMap<ObjectId, Value>,
+    ) -> impl Future<Output = Result<Altered, Explained>> + Send {
+        ready(Err(unjudged()))
+    }
+
     /// Called as the run proceeds; must not block.
     fn progress(&self, progress: Progress);
 
@@ -52,6 +66,12 @@ pub trait Witness: Send + Sync {
     fn leaves(&self, _object: &Planned, _difference: &Difference) -> bool {
         false
     }
+}
+
+/// What nobody has judged is not sent.
+pub(super) fn unjudged() -> Explained {
+    let message = "spec.ignore keeps fields as they are on the cluster, and policy was not asked about what would be sent";
+    Explained::new(Reason::PolicyDenied, Turn::Retry, message)
 }
 
 /// What is another on the cluster than it is wanted.

@@ -194,7 +194,10 @@ struct Wanted {
 impl Wanted {
     /// What must not be told of what was built from it.
     fn veil(&self) -> &Veil {
-        self.veil.get().unwrap_or(Veil::nothing())
+        match self.veil.get() {
+            Some(veil) => veil,
+            None => Veil::nothing(),
+        }
     }
 
     /// A run that left off is no failure: its next one is under way.

@@ -3,6 +3,7 @@
 //! Which rules there are is looked up at the moment they are asked, so that a rule that comes into force while a run is
 //! under way holds for what that run has yet to write. What rules say is `core::admit`'s, and told by `report`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +12,11 @@ use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespacedName, PolicyName};
 use reeve_api::reason::Reason;
 use reeve_core::admit::{
-    self, AdmittedSpec, Answers, Circumstances, Denied, Hearing, Recollection, Rule, Rules,
-    SourceFacts,
+    self, AdmittedSpec, Altered, Answers, Circumstances, Denied, Hearing, Recollection, Rule,
+    Rules, SourceFacts,
 };
 use reeve_core::failure::{Explained, Turn};
+use reeve_core::inventory::ObjectId;
 use reeve_core::plan::{Admitted, Plan, Proposed};
 use reeve_core::schedule::Next;
 use reeve_core::spec::Spec;
@@ -164,6 +166,47 @@ pub(super) async fn plan(
                 recall::keep_denied(ctx, object, spec, rendered).await;
             }
             Err(denied(ctx, &over, id, &why))
+        }
+    }
+}
+
+/// Lets be sent what `spec.ignore` has made of objects of the plan, by the rules as they are now.
+pub(super) async fn altered(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    wanted: &Wanted,
+    plan: &Plan<Admitted>,
+    kept: BTreeMap<ObjectId, Value>,
+) -> Result<Altered, Explained> {
+    let spec = &wanted.spec;
+    let look = || over(ctx, object, &spec.source.key(), Some(&wanted.stored));
+    let (mut over, mut applied) = (look(), None);
+    if spec.is_judged() && over.rules.want_previous() {
+        applied = recall::read(ctx, object, spec).await;
+        over = look();
+    }
+    let subjects: Vec<_> = kept.keys().take(5).map(ObjectId::subject).collect();
+    let more = match kept.len().saturating_sub(subjects.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let around = over.around(ctx, &wanted.tenant, wanted.veil());
+    match admit::altered(&over.rules, &around, spec, plan, kept, applied.as_ref()) {
+        Ok((altered, passed)) => {
+            report::judged(ctx, &over.rules, passed.answers());
+            Ok(altered)
+        }
+        Err(why) => {
+            let told = denied(ctx, &over, &spec.id, &why);
+            let subjects = subjects.join(", ");
+            Err(Explained {
+                message: format!(
+                    "{}; spec.ignore keeps fields of {subjects}{more} as they are on the cluster, and what would be sent with them is denied",
+                    told.message
+                ),
+                ..told
+            }
+            .with_hint("take the field out of spec.ignore, or mend it on the cluster"))
         }
     }
 }

@@ -4,18 +4,21 @@
 //! orphans nothing: the next run finds every object that may be there in the inventory, and every hook that may have run in the
 //! state of the sync. When nothing new comes, nothing is written.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_api::kustomization::{Kustomization, SyncStatus};
+use reeve_core::admit::Altered;
 use reeve_core::drift::Sight;
 use reeve_core::failure::Explained;
 use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::{Admitted, Plan, Planned};
 use reeve_core::status::{Action, Change};
+use serde_json::Value;
 
 use super::drift::Observer;
-use super::{Prepared, Wanted};
+use super::{Prepared, Wanted, judge};
 use crate::cluster::{Difference, Progress, TenantClient, Witness};
 use crate::context::Context;
 use crate::controller::report::{self, Run};
@@ -25,7 +28,7 @@ pub(super) struct Recorder<'r> {
     ctx: Arc<Context>,
     object: Arc<Kustomization>,
     run: Arc<Run>,
-    before: Inventory,
+    wanted: &'r Wanted,
     recorded: Mutex<Recorded>,
     observer: Observer,
     ahead: (&'r TenantClient, &'r Plan<Admitted>),
@@ -46,7 +49,7 @@ impl<'r> Recorder<'r> {
         ctx: &Arc<Context>,
         object: &Arc<Kustomization>,
         run: &Arc<Run>,
-        wanted: &Wanted,
+        wanted: &'r Wanted,
         prepared: &'r Prepared,
         client: &'r TenantClient,
     ) -> Self {
@@ -56,7 +59,7 @@ impl<'r> Recorder<'r> {
             ctx,
             object,
             run,
-            before: wanted.inventory.clone(),
+            wanted,
             recorded: Mutex::default(),
             observer,
             ahead: (client, &prepared.plan),
@@ -80,7 +83,11 @@ impl<'r> Recorder<'r> {
         sync: SyncStatus,
         inventory: &Inventory,
     ) -> Result<(), Explained> {
-        let all = self.before.union(&self.inventory()).union(inventory);
+        let all = self
+            .wanted
+            .inventory
+            .union(&self.inventory())
+            .union(inventory);
         let told = Some(sync);
         self.write(&all, told.clone()).await?;
         *self.recorded() = Recorded {
@@ -113,13 +120,18 @@ impl Witness for Recorder<'_> {
             inventory: known,
             sync,
         } = self.recorded().clone();
-        let known = self.before.union(&known);
+        let known = self.wanted.inventory.union(&known);
         let all = known.union(inventory);
         if !all.minus(&known).is_empty() {
             self.write(&all, sync).await?;
         }
         self.recorded().inventory = all;
         Ok(())
+    }
+
+    async fn judge_kept(&self, kept: BTreeMap<ObjectId, Value>) -> Result<Altered, Explained> {
+        let (_, plan) = self.ahead;
+        judge::altered(&self.ctx, &self.object, self.wanted, plan, kept).await
     }
 
     fn progress(&self, progress: Progress) {

@@ -1,0 +1,105 @@
+//! What is sent otherwise than git has it, since `spec.ignore` keeps fields as they are on the cluster: judged like the plan.
+//!
+//! The rules see the whole plan with these manifests in the place of its own, under the same tolerance: they don't count as
+//! what was applied last unless that had the very form. The only way to an [`AdmittedManifest`]. It deliberately doesn't
+//! say what is kept; the shell, which has read the cluster, does.
+//!
+//! ```compile_fail
+//! use reeve_core::admit::AdmittedManifest;
+//! fn forge(manifest: serde_json::Value) -> AdmittedManifest {
+//!     AdmittedManifest { id: "acme_web_apps_Deployment".parse().unwrap(), manifest }
+//! }
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+use super::tolerance::Against;
+use super::{AdmittedSpec, Circumstances, Denied, Passed, Phase, Recollection, Rules, document};
+use crate::inventory::ObjectId;
+use crate::plan::{Admitted, Plan};
+
+/// The manifests that may be sent instead of those of a plan.
+#[derive(Debug, Default)]
+pub struct Altered {
+    manifests: BTreeMap<ObjectId, AdmittedManifest>,
+}
+
+/// A manifest that every rule has seen in the place of the plan's, and none denied.
+pub struct AdmittedManifest {
+    id: ObjectId,
+    manifest: Value,
+}
+
+/// Shows a plan to every rule over the tenant as it is `sent`, and lets that pass, or says who objected.
+pub fn altered(
+    rules: &Rules,
+    around: &Circumstances<'_>,
+    spec: &AdmittedSpec,
+    plan: &Plan<Admitted>,
+    sent: BTreeMap<ObjectId, Value>,
+    applied: Option<&Recollection>,
+) -> Result<(Altered, Passed), Denied> {
+    if let Some(id) = sent.iter().find(|one| !is_of(plan, one)).map(|(id, _)| id) {
+        let why = format!("{} would be sent as another object", id.subject());
+        return Err(Denied::refused(Phase::Plan, why));
+    }
+    let mut passed = Passed::default();
+    if spec.judged {
+        let document = document::of_altered(&spec.shown, around, plan, &sent);
+        let on = Against::new(&document, applied, &spec.id, around);
+        passed = rules.judge(Phase::Plan, &on, None)?;
+    }
+    let manifests = sent.into_iter().map(|(id, manifest)| {
+        let admitted = AdmittedManifest {
+            id: id.clone(),
+            manifest,
+        };
+        (id, admitted)
+    });
+    let manifests = manifests.collect();
+    Ok((Altered { manifests }, passed))
+}
+
+/// Whether it is another form of an object that the plan applies.
+fn is_of(plan: &Plan<Admitted>, (id, manifest): &(&ObjectId, &Value)) -> bool {
+    let identity = [
+        "/apiVersion",
+        "/kind",
+        "/metadata/namespace",
+        "/metadata/name",
+    ];
+    plan.steady().any(|planned| {
+        let same =
+            |pointer: &&str| manifest.pointer(pointer) == planned.manifest().pointer(pointer);
+        planned.id() == *id && identity.iter().all(same)
+    })
+}
+
+impl Altered {
+    /// What may be sent of that object; none where nobody has asked for it.
+    pub fn take(&mut self, id: &ObjectId) -> Option<AdmittedManifest> {
+        self.manifests.remove(id)
+    }
+}
+
+impl AdmittedManifest {
+    /// Which object.
+    pub fn id(&self) -> &ObjectId {
+        &self.id
+    }
+
+    /// What is sent.
+    pub fn manifest(&self) -> &Value {
+        &self.manifest
+    }
+}
+
+impl fmt::Debug for AdmittedManifest {
+    // It may be a Secret: only who it is is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.id)
+    }
+}

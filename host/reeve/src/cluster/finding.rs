@@ -1,0 +1,176 @@
+//! What applying one object would do, found out by reading and dry-running it.
+//!
+//! An object is deleted and made anew only where the spec or the manifest that is applied says so: what stands on the
+//! cluster may be anybody's, and policy has not seen it. Nothing is written here; that is [`apply`](super::apply)'s.
+
+use std::time::Duration;
+
+use reeve_core::drift::Sight;
+use reeve_core::health::verdict;
+use reeve_core::plan::{Planned, left_alone};
+use reeve_core::status::Action;
+use serde_json::Value;
+
+use super::apply::First;
+use super::compare::{self, MANAGER};
+use super::drift;
+use super::error::ObjectError;
+use super::refusal::{Attempt, CallError, Cause};
+use super::tenant_client::{Located, TenantClient};
+use super::wire::{Format, Patch};
+use super::witness::Difference;
+
+/// What comparing found out about one object.
+pub(super) enum Finding {
+    /// There is nothing to write; whether the live object is as good as it gets, and how a watch shows it if it is ours.
+    Settled(Action, bool, Option<Sight>),
+    Differs(Box<Write>),
+}
+
+/// A write that has passed its dry run.
+pub(super) struct Write {
+    pub(super) at: Located,
+    /// What `spec.ignore` makes of the manifest, where that is another: policy has not seen it.
+    pub(super) kept: Option<Value>,
+    pub(super) action: Action,
+    pub(super) first: First,
+    pub(super) difference: Difference,
+}
+
+impl TenantClient {
+    /// Reads and dry-runs one object. Writes nothing.
+    ///
+    /// One that still looks as it `stood` is not dry-run again.
+    pub(super) async fn compare(
+        &self,
+        object: &Planned,
+        stood: Option<Sight>,
+    ) -> Result<Finding, ObjectError> {
+        // Of several API servers the one that answers may not serve a new kind yet, although another lists it.
+        for pause in [100, 200, 400, 800, 1600] {
+            match self.compare_once(object, stood).await {
+                Err(why) if why.is_unserved() => {
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+                told => return told,
+            }
+        }
+        self.compare_once(object, stood).await
+    }
+
+    async fn compare_once(
+        &self,
+        object: &Planned,
+        stood: Option<Sight>,
+    ) -> Result<Finding, ObjectError> {
+        let Some(at) = self.locate(object.id(), Some(object.version())).await? else {
+            return Err(self.unlocated(object.id(), unknown_kind(object)));
+        };
+        if let Some(stood) = stood
+            && let Some(live) = self.read(&at).await?
+            && stood.is_like(Sight::of(&live))
+        {
+            // Nobody has changed what is ours of it, and nothing else is wanted: a dry run would say what it said.
+            let current = verdict(&live).is_current();
+            return Ok(Finding::Settled(Action::Unchanged, current, None));
+        }
+        self.compare_in_full(object, at).await
+    }
+
+    async fn compare_in_full(&self, object: &Planned, at: Located) -> Result<Finding, ObjectError> {
+        let wanted = object.manifest();
+        let settled = |action, live: &Value| {
+            let sight = self.owns(live).then(|| Sight::of(live));
+            Finding::Settled(action, verdict(live).is_current(), sight)
+        };
+        if compare::only_if_absent(wanted)
+            && let Some(live) = self.read(&at).await?
+        {
+            return Ok(settled(Action::Skipped, &live));
+        }
+        let body = wanted.to_string().into_bytes();
+        // Both at once: most of a run that changes nothing is waiting for these two answers.
+        let (live, dry) = tokio::join!(self.read(&at), self.dry_run(&at, body));
+        let live = live?;
+        if let Some(live) = live.as_ref().filter(|live| left_alone(live)) {
+            return Ok(settled(Action::Skipped, live));
+        }
+        let write = |action, first, kept, fields| {
+            Finding::Differs(Box::new(Write {
+                at: at.clone(),
+                kept,
+                action,
+                first,
+                difference: Difference::of(object, live.as_ref(), fields),
+            }))
+        };
+        let differs = |first, fields| write(Action::Created, first, None, fields);
+        let dry = match (dry, &live) {
+            (Ok(dry), _) => dry,
+            (Err(why), Some(live)) if self.may_recreate(&why, wanted) => {
+                let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
+                let uid = uid.unwrap_or_default().to_owned();
+                self.rehearse_delete(&at, &uid).await?;
+                let fields = vec!["what cannot be changed".to_owned()];
+                return Ok(differs(First::Delete(uid), fields));
+            }
+            (Err(why), _) => return Err(self.failed(&at, Attempt::DryRun, why)),
+        };
+        let Some(live) = &live else {
+            return Ok(differs(First::Nothing, Vec::new()));
+        };
+        let first = match compare::takeover(wanted, live) {
+            Some(patch) => First::Takeover(patch),
+            None if drift::differs(live, &dry, object.ignored()) => First::Nothing,
+            None => return Ok(settled(Action::Unchanged, live)),
+        };
+        let kept = drift::kept(wanted, live, &dry, object.ignored());
+        let kept = (*kept != *wanted).then(|| kept.into_owned());
+        let mut fields = drift::fields(live, &dry, object.ignored());
+        if fields.is_empty() {
+            // Nothing but who claims it.
+            fields.push("metadata.managedFields".to_owned());
+        }
+        Ok(write(Action::Configured, first, kept, fields))
+    }
+
+    pub(super) async fn read(&self, at: &Located) -> Result<Option<Value>, ObjectError> {
+        self.wire
+            .get(&at.address)
+            .await
+            .map_err(|why| self.failed(at, Attempt::Get, why))
+    }
+
+    pub(super) async fn dry_run(&self, at: &Located, body: Vec<u8>) -> Result<Value, CallError> {
+        let how = Patch {
+            format: Format::Apply,
+            manager: MANAGER,
+            dry_run: true,
+            subresource: None,
+        };
+        self.wire.patch(&at.address, how, body).await
+    }
+
+    /// Only what policy has seen can say so, never the object on the cluster.
+    fn may_recreate(&self, why: &CallError, wanted: &Value) -> bool {
+        (self.force || compare::may_be_recreated(wanted)) && is_immutable(why)
+    }
+}
+
+/// As Flux and kubectl do: an Invalid or Conflict of something that exists may be an immutable field.
+pub(super) fn is_immutable(why: &CallError) -> bool {
+    match why {
+        CallError::Refused(refusal) => {
+            refusal.cause() == Cause::Immutable || matches!(refusal.code, 409 | 422)
+        }
+        _ => false,
+    }
+}
+
+/// kubectl's words for a kind nobody serves.
+pub(super) fn unknown_kind(object: &Planned) -> CallError {
+    CallError::UnknownKind {
+        kind: object.id().kind.clone(),
+        api_version: object.api_version(),
+    }
+}
