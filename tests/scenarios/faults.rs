@@ -202,11 +202,15 @@ fn noise(bytes: usize) -> Vec<u8> {
 /// Far below what holding a large file several times over would take.
 const MOST_MEMORY_KIB: u64 = 512 << 10;
 
+/// Held while the controller has something heavy in work: what it holds at most is that of one.
+static HEAVY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[test]
 fn a_file_of_50_mb_is_delivered_and_a_larger_one_is_refused_in_words() {
     scenario(async {
         let estate = Estate::shared().await?;
         let tenant = estate.healthy_tenant("large").await?;
+        let _alone = HEAVY.lock().await;
         let patience = Duration::from_secs(240);
         let commit = tenant.commit([
             ("film.bin", Some(noise(50_000_000))),
@@ -257,6 +261,7 @@ fn a_manifest_of_50_mb_is_refused_in_words_and_holds_nobody_up() {
         let estate = Estate::shared().await?;
         let tenant = estate.healthy_tenant("huge").await?;
         let neighbour = estate.healthy_tenant("beside").await?;
+        let _alone = HEAVY.lock().await;
         let patience = Duration::from_secs(120);
         let before = estate.controller.peak_kib();
         let line = "  one line of many, as somebody's generator writes them\n";
