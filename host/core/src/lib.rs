@@ -14,7 +14,7 @@ pub mod ignore;
 pub mod index;
 pub mod inventory;
 pub mod library;
-mod list;
+pub mod list;
 pub mod ownership;
 pub mod plan;
 pub mod plugin;

@@ -17,6 +17,7 @@ use reeve_core::admit::{
 };
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
+use reeve_core::list;
 use reeve_core::plan::{Admitted, Plan, Proposed};
 use reeve_core::schedule::Next;
 use reeve_core::spec::Spec;
@@ -185,11 +186,7 @@ pub(super) async fn altered(
         applied = recall::read(ctx, object, spec).await;
         over = look();
     }
-    let subjects: Vec<_> = kept.keys().take(5).map(ObjectId::subject).collect();
-    let more = match kept.len().saturating_sub(subjects.len()) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+    let subjects = list::in_part(kept.keys().map(ObjectId::subject), 5, ", ");
     let around = over.around(ctx, &wanted.tenant, wanted.veil());
     match admit::altered(&over.rules, &around, spec, plan, kept, applied.as_ref()) {
         Ok((altered, passed)) => {
@@ -198,10 +195,9 @@ pub(super) async fn altered(
         }
         Err(why) => {
             let told = denied(ctx, &over, &spec.id, &why);
-            let subjects = subjects.join(", ");
             Err(Explained {
                 message: format!(
-                    "{}; spec.ignore keeps fields of {subjects}{more} as they are on the cluster, and what would be sent with them is denied",
+                    "{}; spec.ignore keeps fields of {subjects} as they are on the cluster, and what would be sent with them is denied",
                     told.message
                 ),
                 ..told
