@@ -2,6 +2,7 @@
 
 use crate::drift::Fought;
 use crate::inventory::ObjectId;
+use crate::list;
 
 /// How many objects are named, and how many fields of each.
 const NAMED: usize = 20;
@@ -29,15 +30,8 @@ pub fn words(drifted: &[Drifted]) -> String {
         };
         format!("{} ({what})", one.id.subject())
     };
-    let named: Vec<String> = drifted.iter().take(NAMED).map(one).collect();
-    let more = match drifted.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!(
-        "others have changed what was applied, and it stays so: {}{more}",
-        named.join("; ")
-    )
+    let named = list::in_part(drifted.iter().map(one), NAMED, "; ");
+    format!("others have changed what was applied, and it stays so: {named}")
 }
 
 /// What is told when somebody changes an object again and again.
