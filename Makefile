@@ -60,11 +60,11 @@ bench: prepare plugins cluster ## What is promised in numbers, with a release bu
 
 # The scenarios in which something breaks, and how often a soak runs each.
 FAULTS := faults:: outage:: leader:: stop:: superseded:: withdraw:: git::fault::
-ROUNDS ?= 10
+ROUNDS ?= 20
 
-soak: prepare plugins cluster ## The full numbers: every generator, and each fault ROUNDS=10 times; hours
+soak: prepare plugins cluster ## The full numbers: every generator, and each fault ROUNDS=20 times; hours
 	$(CARGO) build --release --workspace --bin reeve
-	REEVE_BIN=$(TARGET)/release/reeve REEVE_SOAK=1 REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace -- --nocapture
+	REEVE_BIN=$(TARGET)/release/reeve REEVE_SOAK=1 REEVE_ROUNDS=$(ROUNDS) REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace -- --nocapture
 	for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; \
 		REEVE_BIN=$(TARGET)/release/reeve REEVE_REQUIRE_CLUSTER=1 \
 		$(CARGO) test --workspace --test scenarios -- $(FAULTS); done

@@ -47,6 +47,7 @@ test_roles_that_make_more_of_their_holder_are_denied if {
 		rule([group], ["*"], ["*"]),
 		rule(["*"], ["roles"], ["*"]),
 		rule([""], ["serviceaccounts"], ["*"]),
+		rule(["authentication.k8s.io"], ["serviceaccounts"], ["*"]),
 		rule([""], ["serviceaccounts/token"], ["create"]),
 		rule([""], ["*/token"], ["create"]),
 	] {

@@ -4,7 +4,7 @@
 #   A file that is lost in a merge, or a path that is renamed, deletes what it declared. For a Namespace, a claim on
 #   storage and a CustomResourceDefinition that is final. They are deleted only when the manifest as it was applied last
 #   says `reeve.dev/allow-prune: "true"`. Where `force` may delete one to make it anew, the manifest must say so that is
-#   to be applied, unless it is as it was applied last. So must one that is a hook, since hooks come and go; one with
+#   to be applied, changed or not: what it is on the cluster may have changed. So must one that is a hook, since hooks come and go; one with
 #   owners, since the garbage collector deletes what has none left; and a StatefulSet that deletes its claims. Other kinds
 #   can be named in parameters.kinds.
 # custom:
@@ -32,7 +32,7 @@ deny contains objection if {
 	planned.action == "apply"
 	kind_of(planned) in protected
 	is_forced(planned)
-	not is_released(planned)
+	not says_so(planned)
 	objection := {
 		"message": sprintf("%s may be deleted and made anew by force, and what it holds is lost then: take force away, or annotate it with reeve.dev/allow-prune: \"true\"", [subject(planned)]),
 		"object": subject(planned),
@@ -114,11 +114,6 @@ is_hook(planned) if {
 }
 
 says_so(planned) if planned.object.metadata.annotations["reeve.dev/allow-prune"] == "true"
-
-is_released(planned) if says_so(planned)
-
-# What is not changed is not made anew.
-is_released(planned) if planned.previous == planned.object
 
 protected := data.parameters.kinds if {
 	is_array(data.parameters.kinds)

@@ -58,10 +58,10 @@ test_the_object_itself_says_force if {
 	}
 }
 
-test_what_is_released_or_as_it_was_may_be_forced if {
+test_what_is_released_may_be_forced_and_nothing_else_changed_or_not if {
 	count(forced([applied({"metadata": {"annotations": {"reeve.dev/allow-prune": "true"}}})], {"force": true})) == 0
 	count(forced([applied({"metadata": {"annotations": {"reeve.dev/allow-prune": "yes"}}})], {"force": true})) == 1
-	count(forced([object.union(applied({"spec": {"size": 1}}), {"previous": {"spec": {"size": 1}}})], {"force": true})) == 0
+	count(forced([object.union(applied({"spec": {"size": 1}}), {"previous": {"spec": {"size": 1}}})], {"force": true})) == 1
 	count(forced([object.union(applied({"spec": {"size": 2}}), {"previous": {"spec": {"size": 1}}})], {"force": true})) == 1
 }
 

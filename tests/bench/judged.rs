@@ -136,6 +136,7 @@ fn round(rules: &Rules, all: &mut [One]) -> anyhow::Result<Duration> {
         platform_service_account: "platform".parse()?,
         tenant_service_account: "flux".parse()?,
         remote_bases: Vec::new(),
+        remote_clusters: Vec::new(),
     };
     let begun = Instant::now();
     for one in all {

@@ -2,10 +2,12 @@
 //!
 //! Each has a repository of four objects, a namespace with an account, a GitRepository among the platform's sources and a
 //! Kustomization. Measured are onboarding all of them, a push to every repository, a request to reconcile everything while
-//! nothing is new, single pushes, and a while in which nothing happens; then, with the controller stopped, the floor.
+//! nothing is new, single pushes, and a while in which nothing happens; then, with the controller stopped, the floor. Of the push
+//! it is also told where its time went, and the API server's share of the processor time of both.
 
 mod estate;
 mod floor;
+mod spans;
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -47,10 +49,12 @@ pub(crate) async fn bench(number: usize) -> anyhow::Result<()> {
     });
     phases.push(onboard.await?);
     heads = many.commits(1).await?;
+    let before = estate.controller.metrics().await?;
     let push = phase(&many, "push", many.ask_sources("push"), |at, ks| {
         is_at(&heads, at, ks)
     });
     phases.push(push.await?);
+    let pushed = (before, estate.controller.metrics().await?);
     let asked = |ks: &DynamicObject| {
         objects::text(&ks.data, "/status/lastHandledReconcileAt") == Some("noop")
     };
@@ -81,6 +85,7 @@ pub(crate) async fn bench(number: usize) -> anyhow::Result<()> {
         Spread::of(single),
         idle,
     )?;
+    spans::report("where the time of the push went", &pushed.0, &pushed.1)?;
     Ok(())
 }
 
@@ -136,24 +141,25 @@ fn report(
     let secs = Duration::as_secs_f64;
     writeln!(
         out,
-        "\n| {number} tenants | s | times the floor | controller, core-s | API server, core-s | resident after |"
+        "\n| {number} tenants | s | times the floor | controller, core-s | API server, core-s | its share | resident after |"
     )?;
-    writeln!(out, "|---|---|---|---|---|---|")?;
+    writeln!(out, "|---|---|---|---|---|---|---|")?;
     for one in phases {
         writeln!(
             out,
-            "| {} | {:.1} | {:.2} | {:.2} | {:.2} | {} MiB |",
+            "| {} | {:.1} | {:.2} | {:.2} | {:.2} | {:.0} % | {} MiB |",
             one.name,
             secs(&one.took),
             one.took.div_duration_f64(floor.0),
             secs(&one.controller),
             secs(&one.api),
+            100.0 * spans::share(one.controller, one.api),
             one.resident >> 10,
         )?;
     }
     writeln!(
         out,
-        "| floor | {:.1} | 1 | | {:.2} | |",
+        "| floor | {:.1} | 1 | | {:.2} | | |",
         secs(&floor.0),
         secs(&floor.1)
     )?;

@@ -3,6 +3,7 @@
 //!
 //! `$REEVE_BIN` names the program; without it, cargo is asked for the one that belongs to this build.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
-use crate::install::SYSTEM;
+use crate::chart::{Release, put};
 use crate::plane::{Plane, free_port};
 use crate::process::Process;
 use crate::wait;
@@ -20,10 +21,24 @@ use crate::wait;
 pub struct Controller {
     program: PathBuf,
     args: Vec<String>,
+    around: Surroundings,
     name: &'static str,
     logs: PathBuf,
     ports: Ports,
     process: Mutex<Option<Process>>,
+}
+
+/// Where one runs, when that is not as usual.
+#[derive(Clone, Default)]
+pub struct Surroundings {
+    /// Where it finds the API server, when not where that is.
+    pub server: Option<String>,
+    /// Where its storage lies.
+    pub storage: Option<PathBuf>,
+    /// Programs, with their arguments, that run the next: the last one runs it.
+    pub through: Vec<String>,
+    /// Its environment, beside ours.
+    pub env: Vec<(String, String)>,
 }
 
 #[derive(Clone, Copy)]
@@ -35,8 +50,7 @@ struct Ports {
 }
 
 impl Controller {
-    /// Starts one and waits until it says that it is ready. `more` are further flags; the last of two
-    /// equal flags must not be needed: each may stand once.
+    /// Starts one and waits until it says that it is ready. `more` are further flags, or others than the chart's.
     pub async fn start(plane: &Plane, more: &[&str]) -> anyhow::Result<Self> {
         Self::start_as("reeve", plane, more).await
     }
@@ -47,19 +61,61 @@ impl Controller {
         plane: &Plane,
         more: &[&str],
     ) -> anyhow::Result<Self> {
+        Self::start_in(Surroundings::default(), name, plane, more).await
+    }
+
+    /// As [`Controller::start_as`], elsewhere.
+    pub async fn start_in(
+        around: Surroundings,
+        name: &'static str,
+        plane: &Plane,
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
+        Self::begin((Release::estate().await?, around), name, plane, more).await
+    }
+
+    /// As [`Controller::start_as`], of another release of the chart.
+    pub async fn start_from(
+        release: &Release,
+        name: &'static str,
+        plane: &Plane,
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
+        Self::begin((release, Surroundings::default()), name, plane, more).await
+    }
+
+    async fn begin(
+        (release, around): (&Release, Surroundings),
+        name: &'static str,
+        plane: &Plane,
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
         let program = tokio::task::spawn_blocking(program).await??;
-        let kubeconfig = plane.kubeconfig_of(SYSTEM, "reeve").await?;
+        let (namespace, account) = (release.namespace(), release.account()?);
+        let url = around.server.clone().unwrap_or_else(|| plane.url());
+        let kubeconfig = plane.kubeconfig_by(namespace, account, &url).await?;
         let ports = Ports {
             artifacts: free_port()?,
             hooks: free_port()?,
             metrics: free_port()?,
             health: free_port()?,
         };
-        let mut args = flags(&kubeconfig, &plane.room(&format!("storage-{name}"))?, ports);
-        args.extend(more.iter().map(|&flag| flag.to_owned()));
+        let storage = match &around.storage {
+            Some(storage) => storage.clone(),
+            None => plane.room(&format!("storage-{name}"))?,
+        };
+        let mut args = release.arguments()?;
+        // Only who says where is asked by the API server.
+        args.retain(|flag| !flag.starts_with("--admission-"));
+        let here = flags(&kubeconfig, &storage, ports);
+        let more = more.iter().map(|&flag| flag.to_owned());
+        for flag in here.into_iter().chain(more) {
+            put(&mut args, flag);
+        }
         let controller = Self {
             program,
             args,
+            around,
             name,
             logs: plane.logs(),
             ports,
@@ -72,8 +128,15 @@ impl Controller {
     /// Starts it again with the same flags, ports and storage, and waits until it is ready.
     pub async fn restart(&self) -> anyhow::Result<()> {
         self.kill();
-        let mut command = Command::new(&self.program);
-        command.args(&self.args).env_remove("KUBECONFIG");
+        let mut words = self.around.through.iter().map(OsStr::new);
+        let first = words.next().unwrap_or(self.program.as_os_str());
+        let mut command = Command::new(first);
+        command.args(words);
+        if !self.around.through.is_empty() {
+            command.arg(&self.program);
+        }
+        let env = self.around.env.iter().map(|(name, value)| (name, value));
+        command.args(&self.args).envs(env).env_remove("KUBECONFIG");
         let process = Process::start(self.name, command, &self.logs)
             .with_context(|| format!("starting {}", self.program.display()))?;
         *self.lock() = Some(process);
@@ -204,17 +267,11 @@ pub fn sum(metrics: &str, words: &[&str]) -> f64 {
         .sum()
 }
 
-fn flags(kubeconfig: &Path, storage: &Path, ports: Ports) -> Vec<String> {
+/// What of the Deployment's arguments is another beside the cluster.
+fn flags(kubeconfig: &Path, storage: &Path, ports: Ports) -> [String; 8] {
     let plugins = crate::root().join("target/plugins");
-    vec![
-        "controller".to_owned(),
+    [
         format!("--kubeconfig={}", kubeconfig.display()),
-        "--platform-namespaces=reeve-system,flux-system".to_owned(),
-        "--config-namespaces=platform-flux-tenant-config".to_owned(),
-        "--platform-service-account=kustomize-controller".to_owned(),
-        "--tenant-service-account=flux".to_owned(),
-        "--allow-source-hosts=127.0.0.1,127.0.0.0/8".to_owned(),
-        "--plain-http-providers".to_owned(),
         format!("--storage-path={}", storage.display()),
         format!("--storage-addr=127.0.0.1:{}", ports.artifacts),
         format!("--storage-adv-addr=127.0.0.1:{}", ports.artifacts),
@@ -222,8 +279,6 @@ fn flags(kubeconfig: &Path, storage: &Path, ports: Ports) -> Vec<String> {
         format!("--metrics-addr=127.0.0.1:{}", ports.metrics),
         format!("--health-addr=127.0.0.1:{}", ports.health),
         format!("--plugins-dir={}", plugins.display()),
-        format!("--lease-namespace={SYSTEM}"),
-        "--log-encoding=json".to_owned(),
     ]
 }
 

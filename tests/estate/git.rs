@@ -14,5 +14,5 @@ pub use http::{Auth, Fault, HttpServer, Seen, Served};
 pub use keys::{KeyKind, keypair};
 pub use password::PasswordServer;
 pub use proxy::{Proxy, ProxyKind};
-pub use repo::{Repo, git};
+pub use repo::{Repo, git, import};
 pub use ssh::{SshOptions, SshServer};

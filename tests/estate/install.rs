@@ -1,6 +1,6 @@
-//! Puts reeve's kinds, namespaces and rights on a cluster, as an administrator would: with kubectl.
+//! Puts reeve's kinds, namespaces and rights on a cluster, as an administrator would: with kubectl, or with helm.
 //!
-//! The rights are the least that reeve needs; every scenario runs under them. The controller itself is
+//! The rights are those of the chart, the least that reeve needs; every scenario runs under them. The controller itself is
 //! started by `controller`, beside the cluster.
 
 use std::path::Path;
@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use kube::api::ListParams;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+use crate::chart::Release;
 use crate::objects;
 use crate::plane::Plane;
 use crate::{binaries, wait};
@@ -29,18 +30,30 @@ const TOOL: Duration = Duration::from_secs(60);
 
 /// Applies the kinds, namespaces, accounts and rights, and waits until the kinds are served.
 pub async fn install(plane: &Plane) -> anyhow::Result<()> {
+    install_release(plane, Release::estate().await?).await
+}
+
+/// The same with another release of the chart.
+pub async fn install_release(plane: &Plane, release: &Release) -> anyhow::Result<()> {
     let root = crate::root();
-    let crds = root.join("charts/reeve-crds/templates");
-    let manifests = root.join("tests/estate/manifests");
-    let paths: [&Path; 2] = [&crds, &manifests];
+    let rights = plane.room("chart")?.join("rights.json");
+    std::fs::write(&rights, list(&release.rights()).to_string())?;
+    let paths = [
+        root.join("charts/reeve-crds/templates"),
+        root.join("tests/estate/manifests"),
+        rights,
+    ];
+    let paths = paths.map(|path| format!("--filename={}", path.display()));
     let mut args = vec!["apply", "--server-side", "--field-manager=estate"];
-    let paths: Vec<String> = paths
-        .iter()
-        .map(|path| format!("--filename={}", path.display()))
-        .collect();
     args.extend(paths.iter().map(String::as_str));
     kubectl(plane, &args).await.context("installing reeve")?;
     established(plane).await
+}
+
+/// Objects as one document.
+#[must_use]
+pub fn list(objects: &[Value]) -> Value {
+    json!({"apiVersion": "v1", "kind": "List", "items": objects})
 }
 
 /// Waits until the API server serves every kind there is a definition of. "Established" is said a
@@ -103,19 +116,40 @@ pub async fn flux(plane: &Plane, args: &[&str]) -> anyhow::Result<String> {
     tool(plane, "flux", args, None).await
 }
 
+/// Runs helm as the administrator, with values if it takes any, and returns what it printed.
+pub async fn helm(plane: &Plane, args: &[&str], values: Option<&Value>) -> anyhow::Result<String> {
+    let Some(values) = values else {
+        return tool(plane, "helm", args, None).await;
+    };
+    let args = [args, &["--values=-"]].concat();
+    tool(plane, "helm", &args, Some(&values.to_string())).await
+}
+
 async fn tool(
     plane: &Plane,
     name: &str,
     args: &[&str],
     input: Option<&str>,
 ) -> anyhow::Result<String> {
+    run(name, args, input, &plane.kubeconfig(), &plane.room("home")?).await
+}
+
+/// Runs one of the tools in the repository's root, with this home.
+pub(crate) async fn run(
+    name: &str,
+    args: &[&str],
+    input: Option<&str>,
+    kubeconfig: &Path,
+    home: &Path,
+) -> anyhow::Result<String> {
     let found = name.to_owned();
     let path = tokio::task::spawn_blocking(move || binaries::find(&found)).await??;
     let mut command = Command::new(path);
     command
         .args(args)
-        .env("KUBECONFIG", plane.kubeconfig())
-        .env("HOME", plane.room("home")?);
+        .current_dir(crate::root())
+        .env("KUBECONFIG", kubeconfig)
+        .env("HOME", home);
     command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -3,11 +3,15 @@
 //!
 //! Everything here is a process of its own on a free loopback port, with its data in a temporary
 //! directory, and is gone when the estate is: on drop, on panic, on Ctrl-C and when this process is
-//! killed. Nothing is mocked; faults are made by stopping, cutting and delaying the real things.
+//! killed. Nothing is mocked; faults are made by stopping, cutting, filling and delaying the real things.
 
 pub mod binaries;
+pub mod chart;
 pub mod controller;
 pub mod crowd;
+pub mod dice;
+pub mod disk;
+pub mod gate;
 pub mod git;
 pub mod gitea;
 pub mod guest;
@@ -20,6 +24,7 @@ pub mod process;
 pub mod scenario;
 pub mod secrecy;
 pub mod sight;
+pub mod skew;
 pub mod story;
 pub mod tenant;
 pub mod wait;

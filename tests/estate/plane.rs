@@ -1,29 +1,31 @@
 //! A real control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and KWOK,
 //! which plays the kubelets, so that pods run and Deployments become ready.
 
+mod access;
+
 use std::collections::BTreeSet;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::{Node, ServiceAccount};
+use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::binaries;
 use crate::leftover;
-use crate::pki::{self, Authority, Pair};
+use crate::pki::Authority;
 use crate::process::Process;
 use crate::secrecy::{self, Place};
 use crate::wait;
+
+pub use access::client;
+use access::{write_kubeconfig, write_pki};
 
 /// How many machines KWOK plays.
 const NODES: usize = 2;
@@ -35,14 +37,35 @@ pub struct Plane {
     etcd_port: u16,
     authority: Authority,
     admin: Client,
+    /// Whether the API server writes down who changes Jobs.
+    audited: bool,
     parts: Mutex<Parts>,
 }
+
+/// Every change of a Job that the API server answered, with the Job as it was then: how often a hook was made can be counted.
+const AUDIT: &str = "\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: RequestResponse
+  verbs: [create, patch, update, delete]
+  resources: [{group: batch, resources: [jobs]}]
+- level: None
+";
 
 #[derive(Default)]
 struct Parts {
     etcd: Option<Process>,
     api: Option<Process>,
     rest: Vec<Process>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Whole,
+    Audited,
+    Bare,
 }
 
 /// A loopback port that was free a moment ago, and that this process hands out once. It lies below those that the kernel
@@ -64,6 +87,21 @@ pub fn free_port() -> anyhow::Result<u16> {
 impl Plane {
     /// Starts everything and returns when objects can be made and pods will run.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::begin(Sort::Whole).await
+    }
+
+    /// The same, with a record of what becomes of Jobs: [`Plane::audit`].
+    pub async fn start_audited() -> anyhow::Result<Self> {
+        Self::begin(Sort::Audited).await
+    }
+
+    /// Starts etcd and the API server alone: objects can be made, and nothing becomes of them.
+    pub async fn bare() -> anyhow::Result<Self> {
+        Self::begin(Sort::Bare).await
+    }
+
+    async fn begin(sort: Sort) -> anyhow::Result<Self> {
+        let (whole, audited) = (sort != Sort::Bare, sort == Sort::Audited);
         let dir = tempfile::Builder::new().prefix("estate-").tempdir()?;
         leftover::watch_over(dir.path());
         for part in ["pki", "etcd", "logs"] {
@@ -72,6 +110,7 @@ impl Plane {
         let (port, etcd_port) = (free_port()?, free_port()?);
         let authority = Authority::new("estate")?;
         write_pki(dir.path(), &authority, port)?;
+        std::fs::write(dir.path().join("audit.yaml"), AUDIT)?;
         let admin = client(&dir.path().join("kubeconfig")).await?;
         let plane = Self {
             dir,
@@ -79,11 +118,14 @@ impl Plane {
             etcd_port,
             authority,
             admin,
+            audited,
             parts: Mutex::default(),
         };
-        secrecy::stands(plane.place());
+        if whole {
+            secrecy::stands(plane.place());
+        }
         plane
-            .start_parts()
+            .start_parts(whole)
             .await
             .map_err(|why| plane.explain(why))?;
         Ok(plane)
@@ -98,9 +140,12 @@ impl Plane {
         }
     }
 
-    async fn start_parts(&self) -> anyhow::Result<()> {
+    async fn start_parts(&self, whole: bool) -> anyhow::Result<()> {
         self.start_etcd()?;
         self.start_api()?;
+        if !whole {
+            return self.ready().await;
+        }
         // These wait for the API server by themselves, the managers for ten seconds only.
         let rest = vec![self.start_scheduler()?, self.start_kwok()?];
         self.lock().rest = rest;
@@ -126,6 +171,12 @@ impl Plane {
     #[must_use]
     pub fn logs(&self) -> PathBuf {
         self.dir.path().join("logs")
+    }
+
+    /// Where the API server writes down who changes Jobs, a line of JSON each.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.logs().join("audit.jsonl")
     }
 
     /// A directory for a part of the estate that is not ours.
@@ -159,6 +210,16 @@ impl Plane {
 
     /// A kubeconfig for a ServiceAccount, with a token that the API server made.
     pub async fn kubeconfig_of(&self, namespace: &str, account: &str) -> anyhow::Result<PathBuf> {
+        self.kubeconfig_by(namespace, account, &self.url()).await
+    }
+
+    /// The same for one that reaches the API server at `url`.
+    pub async fn kubeconfig_by(
+        &self,
+        namespace: &str,
+        account: &str,
+        url: &str,
+    ) -> anyhow::Result<PathBuf> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin(), namespace);
         let request =
             serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 86400}}))?;
@@ -175,13 +236,19 @@ impl Plane {
             .dir
             .path()
             .join(format!("kubeconfig-{namespace}-{account}"));
-        write_kubeconfig(
-            &path,
-            &self.url(),
-            &self.authority.pem(),
-            &json!({"token": token}),
-        )?;
+        write_kubeconfig(&path, url, &self.authority.pem(), &json!({"token": token}))?;
         Ok(path)
+    }
+
+    /// Ends etcd at once, in the middle of whatever it does.
+    pub fn stop_etcd(&self) {
+        self.lock().etcd.take();
+    }
+
+    /// Starts etcd again, on the same port and data, and waits until the API server says that it is ready.
+    pub async fn restart_etcd(&self) -> anyhow::Result<()> {
+        self.start_etcd()?;
+        self.ready().await
     }
 
     /// Ends the API server at once, in the middle of whatever it does.
@@ -245,27 +312,32 @@ impl Plane {
     }
 
     fn start_api(&self) -> anyhow::Result<()> {
-        let process = self.run(
-            "kube-apiserver",
-            &[
-                format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
-                "--bind-address=127.0.0.1".into(),
-                format!("--secure-port={}", self.port),
-                "--advertise-address=127.0.0.1".into(),
-                "--endpoint-reconciler-type=none".into(),
-                "--tls-cert-file=pki/server.crt".into(),
-                "--tls-private-key-file=pki/server.key".into(),
-                "--client-ca-file=pki/ca.crt".into(),
-                "--service-account-issuer=https://kubernetes.default.svc.cluster.local".into(),
-                "--service-account-key-file=pki/sa.pub".into(),
-                "--service-account-signing-key-file=pki/sa.key".into(),
-                "--authorization-mode=RBAC".into(),
-                "--service-cluster-ip-range=10.96.0.0/16".into(),
-                "--allow-privileged=true".into(),
-            ],
-        )?;
-        self.lock().api = Some(process);
+        let mut args = self.api_args();
+        if self.audited {
+            args.push("--audit-policy-file=audit.yaml".into());
+            args.push(format!("--audit-log-path={}", self.audit().display()));
+        }
+        self.lock().api = Some(self.run("kube-apiserver", &args)?);
         Ok(())
+    }
+
+    fn api_args(&self) -> Vec<String> {
+        vec![
+            format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
+            "--bind-address=127.0.0.1".into(),
+            format!("--secure-port={}", self.port),
+            "--advertise-address=127.0.0.1".into(),
+            "--endpoint-reconciler-type=none".into(),
+            "--tls-cert-file=pki/server.crt".into(),
+            "--tls-private-key-file=pki/server.key".into(),
+            "--client-ca-file=pki/ca.crt".into(),
+            "--service-account-issuer=https://kubernetes.default.svc.cluster.local".into(),
+            "--service-account-key-file=pki/sa.pub".into(),
+            "--service-account-signing-key-file=pki/sa.key".into(),
+            "--authorization-mode=RBAC".into(),
+            "--service-cluster-ip-range=10.96.0.0/16".into(),
+            "--allow-privileged=true".into(),
+        ]
     }
 
     fn start_scheduler(&self) -> anyhow::Result<Process> {
@@ -388,71 +460,4 @@ impl Drop for Plane {
     fn drop(&mut self) {
         secrecy::falls(&self.logs());
     }
-}
-
-fn write_pki(dir: &Path, authority: &Authority, port: u16) -> anyhow::Result<()> {
-    let server = authority.server(&[
-        "127.0.0.1",
-        "10.96.0.1",
-        "localhost",
-        "kubernetes",
-        "kubernetes.default",
-        "kubernetes.default.svc",
-        "kubernetes.default.svc.cluster.local",
-    ])?;
-    let admin = authority.client("admin", Some("system:masters"))?;
-    let (private, public) = pki::signing_key()?;
-    for (name, text) in [
-        ("ca.crt", &authority.pem()),
-        ("server.crt", &server.cert),
-        ("server.key", &server.key),
-        ("sa.key", &private),
-        ("sa.pub", &public),
-    ] {
-        std::fs::write(dir.join("pki").join(name), text)?;
-    }
-    let Pair { cert, key } = admin;
-    let user = json!({
-        "client-certificate-data": STANDARD.encode(cert),
-        "client-key-data": STANDARD.encode(key),
-    });
-    write_kubeconfig(
-        &dir.join("kubeconfig"),
-        &format!("https://127.0.0.1:{port}"),
-        &authority.pem(),
-        &user,
-    )
-}
-
-fn write_kubeconfig(
-    path: &Path,
-    url: &str,
-    ca: &str,
-    user: &serde_json::Value,
-) -> anyhow::Result<()> {
-    let config = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "estate",
-        "clusters": [{"name": "estate", "cluster": {
-            "server": url, "certificate-authority-data": STANDARD.encode(ca),
-        }}],
-        "users": [{"name": "estate", "user": user}],
-        "contexts": [{"name": "estate", "context": {"cluster": "estate", "user": "estate"}}],
-    });
-    // JSON is YAML, and every client reads it: whole, also while another controller's is written.
-    let written = || {
-        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
-        serde_json::to_writer_pretty(&mut file, &config)?;
-        file.persist(path)?;
-        Ok::<_, std::io::Error>(())
-    };
-    written().with_context(|| format!("{}", path.display()))
-}
-
-/// A client from a kubeconfig file.
-pub async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
-    let read = Kubeconfig::read_from(kubeconfig)?;
-    let mut config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
-    config.default_retry = false;
-    config.read_timeout = None;
-    Ok(Client::try_from(config)?)
 }

@@ -22,9 +22,16 @@ const SHORTEST: usize = 12;
 /// What an API server is given to answer at the end of a run.
 const TIMEOUT: &str = "--request-timeout=20s";
 /// Reeve's kinds, whose statuses are searched.
-const KINDS: &str = "gitrepositories.source.toolkit.fluxcd.io,\
-    kustomizations.kustomize.toolkit.fluxcd.io,receivers.notification.toolkit.fluxcd.io,\
-    clusterplugins.reeve.dev,plugins.reeve.dev,tenants.reeve.dev,projects.reeve.dev";
+const KINDS: [&str; 8] = [
+    "gitrepositories.source.toolkit.fluxcd.io",
+    "kustomizations.kustomize.toolkit.fluxcd.io",
+    "receivers.notification.toolkit.fluxcd.io",
+    "clusterplugins.reeve.dev",
+    "plugins.reeve.dev",
+    "policies.reeve.dev",
+    "tenants.reeve.dev",
+    "projects.reeve.dev",
+];
 
 static USED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 static STANDING: Mutex<Vec<Place>> = Mutex::new(Vec::new());
@@ -122,18 +129,40 @@ pub fn leaks_in(dir: &Path) -> anyhow::Result<Vec<Leak>> {
     Ok(all)
 }
 
-/// The secrets in everything that was told at a place: logs, events and statuses.
+/// The secrets in everything that was told at a place: logs, events and statuses. Every kind of reeve's has to be there.
 pub fn search(place: &Place) -> anyhow::Result<Vec<Leak>> {
+    search_of(place, &KINDS)
+}
+
+/// The same where nobody may have installed them: of a kind that is not there nothing was told.
+fn search_what_is_there(place: &Place) -> anyhow::Result<Vec<Leak>> {
+    let definitions = get(&place.kubeconfig, "customresourcedefinitions")?;
+    search_of(place, &installed(&definitions))
+}
+
+/// Those of reeve's kinds that are among the definitions.
+fn installed(definitions: &Value) -> Vec<&'static str> {
+    let names: BTreeSet<&str> = items(definitions)
+        .filter_map(|one| one.pointer("/metadata/name")?.as_str())
+        .collect();
+    let there = |kind: &&str| names.contains(kind);
+    KINDS.into_iter().filter(there).collect()
+}
+
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    let items = list.pointer("/items").and_then(Value::as_array);
+    items.into_iter().flatten()
+}
+
+fn search_of(place: &Place, kinds: &[&str]) -> anyhow::Result<Vec<Leak>> {
     let mut all = leaks_in(&place.logs)?;
     let events = get(&place.kubeconfig, "events")?;
     all.extend(leaks("events", &events.to_string()));
-    let objects = get(&place.kubeconfig, KINDS)?;
-    for object in objects
-        .pointer("/items")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    let objects = match kinds {
+        [] => Value::Null,
+        kinds => get(&place.kubeconfig, &kinds.join(","))?,
+    };
+    for object in items(&objects) {
         let text = |pointer| {
             object
                 .pointer(pointer)
@@ -182,7 +211,7 @@ pub(crate) fn end() -> bool {
     let places = locked(&STANDING).clone();
     let mut wrong = Vec::new();
     for place in places.iter().filter(|place| place.logs.is_dir()) {
-        match search(place) {
+        match search_what_is_there(place) {
             Ok(found) => wrong.extend(found.into_iter().map(|leak| format!("{leak:?}"))),
             Err(why) => wrong.push(format!("the search for secrets failed: {why:#}")),
         }
@@ -193,4 +222,26 @@ pub(crate) fn end() -> bool {
         drop(std::io::stderr().write_all(said.as_bytes()));
     }
     wrong.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_kinds_that_are_installed_are_searched_at_the_end() {
+        let named = |names: &[&str]| {
+            let items = names.iter().map(|name| json!({"metadata": {"name": name}}));
+            json!({"items": items.collect::<Vec<_>>()})
+        };
+        assert!(installed(&named(&[])).is_empty());
+        assert!(installed(&named(&["certificates.cert-manager.io"])).is_empty());
+        let two = ["tenants.reeve.dev", "policies.reeve.dev"];
+        assert_eq!(
+            installed(&named(&two)),
+            ["policies.reeve.dev", "tenants.reeve.dev"]
+        );
+        assert_eq!(installed(&named(&KINDS)), KINDS);
+    }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow};
 use kube::Client;
 use tokio::sync::OnceCell;
 
+use crate::chart::Release;
 use crate::controller::Controller;
 use crate::git::{HttpServer, Repo, Served};
 use crate::install;
@@ -33,13 +34,18 @@ impl Estate {
 
     /// As [`Estate::start`], with these flags of the controller.
     pub async fn start_with(flags: &[&str]) -> anyhow::Result<Self> {
+        Self::start_from(Release::estate().await?, flags).await
+    }
+
+    /// As [`Estate::start_with`], of another release of the chart.
+    pub async fn start_from(release: &Release, flags: &[&str]) -> anyhow::Result<Self> {
         let plane = Plane::start().await.context("starting a control plane")?;
         let repositories = plane.room("git")?;
         let git = HttpServer::start(&repositories, Served::default())
             .await
             .context("starting a git server")?;
-        install::install(&plane).await?;
-        let controller = Controller::start(&plane, flags).await?;
+        install::install_release(&plane, release).await?;
+        let controller = Controller::start_from(release, "reeve", &plane, flags).await?;
         Ok(Self {
             plane,
             git,

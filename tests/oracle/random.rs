@@ -7,7 +7,6 @@
 
 mod builtin;
 mod case;
-pub(crate) mod dice;
 mod generator;
 mod known;
 mod kustomization;
@@ -24,6 +23,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use reeve_kustomize::{MemoryTree, Options, Order};
+
+pub(crate) use reeve_tests::dice;
 
 use crate::real::{self, Kustomize};
 use case::Case;

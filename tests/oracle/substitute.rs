@@ -69,7 +69,8 @@ impl Case {
         let mut variables = Variables::default();
         variables.put_over(&spec.substitution.own);
         let bundle = substitute(bundle, &variables, spec.substitution.always)
-            .map_err(|why| reeve_core::failure::chain(&why))?;
+            .map_err(|why| reeve_core::failure::chain(&why))?
+            .bundle;
         let objects: Vec<Object> = bundle.objects().iter().cloned().map(labelled).collect();
         Ok(to_yaml(&objects))
     }

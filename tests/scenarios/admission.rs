@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use reeve_tests::chart::Release;
 use reeve_tests::controller::Controller;
 use reeve_tests::install::CONFIG;
 use reeve_tests::plane::free_port;
@@ -225,16 +226,12 @@ async fn estate_with(port: u16, more: &[&str]) -> anyhow::Result<Estate> {
     Ok(estate)
 }
 
-/// Has the API server ask at that port, as the shipped configuration says but for the Service: no proxy serves one here.
+/// Has the API server ask at that port, as the chart's configuration says but for the Service: no proxy serves one here.
 async fn ask_at(estate: &Estate, port: u16) -> anyhow::Result<()> {
-    let path = reeve_tests::root().join("tests/estate/manifests/admission/webhook.yaml");
-    let text = std::fs::read_to_string(&path)?;
-    let documents = text.split("\n---\n").map(yaml_serde::from_str::<Value>);
-    let documents: Vec<Value> = documents.collect::<Result<_, _>>()?;
-    let mut configuration = documents
-        .into_iter()
-        .find(|one| one["kind"] == "ValidatingWebhookConfiguration")
-        .context("there is no configuration in it")?;
+    let release = Release::estate().await?;
+    let mut configuration = release
+        .object("ValidatingWebhookConfiguration", "reeve")?
+        .clone();
     let url = format!("https://127.0.0.1:{port}/validate");
     configuration["webhooks"][0]["clientConfig"] = json!({"url": url});
     let params = PatchParams::apply("estate").force();

@@ -252,6 +252,7 @@ async fn read(
         platform_service_account: "deployer".parse()?,
         tenant_service_account: "reader".parse()?,
         remote_bases: Vec::new(),
+        remote_clusters: Vec::new(),
     };
     let namespace = namespace.parse()?;
     let owner = SecretOwner::of(&grounds, &Tenant::of_namespace(&namespace), &namespace);

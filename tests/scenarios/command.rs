@@ -1,9 +1,11 @@
 //! The command line: `reeve build` and `reeve edit` beside the real `kustomize`, `reeve plugin` beside toolchains and a registry,
-//! `reeve policy` beside `opa` and the API server.
+//! `reeve policy` beside `opa` and the API server, `reeve get` and `reeve diff` on a cluster.
 
 mod build;
 mod cases;
+mod diff;
 mod edit;
+pub(crate) mod get;
 mod plugin;
 mod policy;
 pub(crate) mod registry;

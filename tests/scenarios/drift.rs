@@ -344,6 +344,53 @@ fn what_variables_come_from_wakes_who_names_it_if_it_says_so() {
 }
 
 #[test]
+fn what_a_plugin_is_configured_with_wakes_whom_it_is_called_for_if_it_says_so() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("reconfigured").await?;
+        let config = |team: &str| {
+            json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": "stamp", "namespace": tenant.name(),
+                    "labels": {"reconcile.fluxcd.io/watch": "Enabled"}},
+                "data": {"config.yaml": format!("labels: {{team: {team}}}\n")},
+            })
+        };
+        tenant.apply(&config("first")).await?;
+        let from = json!([{"kind": "ConfigMap", "name": "stamp", "key": "config.yaml"}]);
+        tenant
+            .apply(&json!({
+                "apiVersion": "reeve.dev/v1alpha1", "kind": "Plugin",
+                "metadata": {"name": "stamp", "namespace": tenant.name()},
+                "spec": {"world": "transformer", "source": {"path": "stamp-labels.wasm"}, "configFrom": from},
+            }))
+            .await?;
+        let maps = tenant.api("v1", "ConfigMap");
+        let stamped = async |team: &str, within: Duration| {
+            let is = |map: &DynamicObject| {
+                let labels = map.metadata.labels.as_ref();
+                labels.and_then(|all| all.get("team")).map(String::as_str) == Some(team)
+            };
+            wait::within(within, &maps, "settings", team, is).await
+        };
+        stamped("first", wait::PATIENCE).await?;
+        let changed = tokio::time::timeout(Duration::from_secs(60), async {
+            let mut nth = 0;
+            loop {
+                // The first may come before the watch has begun: what was there by then was read already.
+                nth += 1;
+                let team = format!("team-{nth}");
+                tenant.apply(&config(&team)).await?;
+                if stamped(&team, Duration::from_secs(5)).await.is_ok() {
+                    return anyhow::Ok(());
+                }
+            }
+        });
+        changed.await.context("nobody was woken")?
+    });
+}
+
+#[test]
 fn a_token_that_changes_moves_its_hook_if_it_says_so() {
     scenario(async {
         let estate = Estate::shared().await?;

@@ -11,7 +11,9 @@ use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
-use reeve::cluster::{Applied, ApplyError, Cluster, Config, Progress, PruneError, Pruned, Witness};
+use reeve::cluster::{
+    Applied, ApplyError, Cluster, Config, Progress, PruneError, Pruned, TenantClient, Witness,
+};
 use reeve_api::name::NamespaceName;
 use reeve_core::admit::{self, AdmittedSpec, Circumstances, Rules};
 use reeve_core::failure::Explained;
@@ -249,8 +251,8 @@ impl Ground {
             .await
             .expect("the wish can be planned");
         let deadline = Instant::now() + Duration::from_secs(60);
-        self.cluster
-            .as_tenant(&spec)
+        self.as_tenant(&spec)
+            .await
             .apply(&plan, deadline, &diary)
             .await
     }
@@ -259,7 +261,7 @@ impl Ground {
     pub(super) async fn foresee(&self, wish: &Wish) -> Result<(), Explained> {
         let planned = self.plan(wish, &Inventory::default()).await;
         let (spec, plan) = planned.expect("the wish can be planned");
-        self.cluster.as_tenant(&spec).foresee(&plan).await
+        self.as_tenant(&spec).await.foresee(&plan).await
     }
 
     /// Prunes what `before` has and `now` has not.
@@ -270,7 +272,12 @@ impl Ground {
         };
         let (spec, plan) = planned.await.expect("both can be planned");
         let deadline = Instant::now() + Duration::from_secs(60);
-        self.cluster.as_tenant(&spec).prune(&plan, deadline).await
+        self.as_tenant(&spec).await.prune(&plan, deadline).await
+    }
+
+    async fn as_tenant(&self, spec: &AdmittedSpec) -> TenantClient {
+        let client = self.cluster.as_tenant(spec).await;
+        client.expect("it is carried out here")
     }
 
     async fn plan(
@@ -289,6 +296,7 @@ impl Ground {
             platform_service_account: "deployer".parse()?,
             tenant_service_account: "deployer".parse()?,
             remote_bases: Vec::new(),
+            remote_clusters: Vec::new(),
         };
         let mut spec = json!({"interval": "10m", "prune": true, "path": ".", "force": wish.force,
             "sourceRef": {"kind": "GitRepository", "name": "app"}, "serviceAccountName": "deployer"});

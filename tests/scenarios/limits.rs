@@ -6,8 +6,10 @@ use anyhow::ensure;
 use kube::api::DeleteParams;
 use reeve_api::reason::Reason;
 use reeve_tests::tenant::{Tenant, says};
-use reeve_tests::{Estate, objects, scenario};
+use reeve_tests::{Estate, objects, scenario, wait};
 use serde_json::{Value, json};
+
+use crate::command::get::{asked, said};
 
 const RED: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: red\n";
@@ -75,6 +77,54 @@ fn a_tenant_gets_no_more_objects_than_its_limit_and_may_always_have_fewer() {
         let commit = tenant.commit([("more.yaml", None::<&str>), ("service.yaml", None)])?;
         tenant.call_hook().await?;
         tenant.applied(&commit).await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn what_a_tenant_uses_stands_beside_its_limits_and_a_namespace_that_is_called_like_it_is_told() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("measured").await?;
+        limit(&tenant, json!({"objects": 50, "reconcilesPerMinute": 600})).await?;
+        // A Tenant without the namespace that is called like it, which nothing is done for from then on.
+        let outside = estate.healthy_tenant("namesake").await?;
+        let other = json!({
+            "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": outside.name()},
+            "spec": {"namespaces": [format!("{}-elsewhere", outside.name())]},
+        });
+        outside.apply(&other).await?;
+        let tenants = objects::api(estate.admin(), "reeve.dev/v1alpha1", "Tenant", None);
+        let told = wait::for_object(&tenants, outside.name(), "it says so", |one| {
+            objects::condition(&one.data, "NamesakeOutside").is_some()
+        });
+        let told = told.await?;
+        let why = objects::condition(&told.data, "NamesakeOutside").unwrap_or_default();
+        let words = format!("namespace {0} is called like Tenant {0}", outside.name());
+        ensure!(
+            why.status == "True" && why.message.contains(&words),
+            "{why:?}"
+        );
+        let ready = objects::condition(&told.data, "Ready").unwrap_or_default();
+        ensure!(
+            ready.status == "True",
+            "it is ready all the same: {ready:?}"
+        );
+        tenants
+            .delete(outside.name(), &DeleteParams::default())
+            .await?;
+
+        let patience = Duration::from_secs(150);
+        let told = wait::within(patience, &tenants, tenant.name(), "it is told", |one| {
+            one.data.pointer("/status/usage/objects") == Some(&json!(2))
+        });
+        let status = &told.await?.data["status"];
+        ensure!(status["usage"]["kustomizations"] == 1, "{status:#}");
+        ensure!(status["limits"]["objects"] == 50, "{status:#}");
+        let here = std::env::temp_dir();
+        let table = asked(estate, &here, &["get", "tenants", tenant.name()]).await?;
+        let table = said(&table, 0)?;
+        ensure!(table.contains("2/50") && table.contains("/600"), "{table}");
         Ok(())
     });
 }

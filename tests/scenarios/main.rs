@@ -10,13 +10,16 @@
     reason = "a scenario fails by panicking, and says aloud what it skips"
 )]
 
+mod abroad;
 mod admission;
 mod adoption;
 mod advice;
 mod apply;
 mod caution;
+mod chart;
 mod cluster;
 mod command;
+mod definitions;
 mod depend;
 mod drift;
 mod estate;
@@ -37,6 +40,7 @@ mod interrupted;
 mod leader;
 mod limits;
 mod meanwhile;
+mod monorepo;
 mod oci;
 mod outage;
 mod platform;
@@ -47,9 +51,11 @@ mod ratchet;
 mod reading;
 mod remote;
 mod reports;
+mod roads;
 mod rules;
 mod secrets;
 mod stop;
+mod storm;
 mod story;
 mod superseded;
 mod tenancy;

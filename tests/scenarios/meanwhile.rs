@@ -2,14 +2,14 @@
 //! nothing else.
 
 use anyhow::{bail, ensure};
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use reeve_api::reason::Reason;
 use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, objects, scenario};
 use serde_json::{Value, json};
 
 use crate::outage::{ATTEMPTS, OBJECTS, begun, items};
-use crate::rules::{RED, policy, ready};
+use crate::rules::{RED, policies, policy, ready};
 use crate::tenancy::everything;
 
 const ELSEWHERE: &str = "kube-system";
@@ -75,6 +75,102 @@ fn a_policy_broken_while_something_is_applied_stays_in_force_as_it_was() {
             }
         }
         bail!("it was never broken in time")
+    });
+}
+
+#[test]
+fn a_policy_made_while_something_is_applied_holds_for_what_comes_after_it() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        for attempt in 1..=ATTEMPTS {
+            let count = OBJECTS << attempt;
+            let tenant = estate.healthy_tenant("ruled-late").await?;
+            begun(&tenant, count).await?;
+            let late = denies("startswith(object.metadata.name, \"item-\")");
+            tenant.apply(&policy(&tenant, &late)).await?;
+            let there = items(&tenant).await?;
+            tenant.told_of(Reason::PolicyDenied, "it is red").await?;
+            let named = denies("object.data.colour == \"red\"");
+            tenant.apply(&policy(&tenant, &named)).await?;
+            let change =
+                |draft: &mut reeve_tests::tenant::Draft| draft.commit("settings.yaml", RED);
+            let told = tenant.after(change).await?;
+            ensure!(told.ready.message.contains("it is red"), "{told:?}");
+            let settings = tenant.api("v1", "ConfigMap").get("settings").await?;
+            ensure!(objects::text(&settings.data, "/data/colour") == Some("green"));
+            if there < count {
+                return Ok(());
+            }
+        }
+        bail!("it was never made in time")
+    });
+}
+
+#[test]
+fn a_policy_deleted_while_something_is_applied_leaves_the_others_in_force() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        for attempt in 1..=ATTEMPTS {
+            let count = OBJECTS << attempt;
+            let tenant = estate.healthy_tenant("unruled").await?;
+            let red = denies("object.data.colour == \"red\"");
+            let mut other = policy(&tenant, &red);
+            let name = format!("{}-other", tenant.name());
+            other["metadata"]["name"] = json!(name);
+            for one in [&other, &policy(&tenant, &red)] {
+                tenant.apply(one).await?;
+            }
+            for name in [&name, tenant.name()] {
+                ready(estate, name, Reason::Succeeded, "in force").await?;
+            }
+            let commit = begun(&tenant, count).await?;
+            policies(estate)
+                .delete(&name, &DeleteParams::default())
+                .await?;
+            let there = items(&tenant).await?;
+            tenant.applied(&commit).await?;
+            let change =
+                |draft: &mut reeve_tests::tenant::Draft| draft.commit("settings.yaml", RED);
+            let told = tenant.after(change).await?;
+            let whose = format!("denied by policy {}: it is red", tenant.name());
+            ensure!(told.ready.message.contains(&whose), "{told:?}");
+            ensure!(!told.ready.message.contains(&name), "{told:?}");
+            if there < count {
+                return Ok(());
+            }
+        }
+        bail!("it was never deleted in time")
+    });
+}
+
+#[test]
+fn a_tenant_that_takes_the_source_away_while_something_is_applied_has_nothing_more_applied() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        for attempt in 1..=ATTEMPTS {
+            let count = OBJECTS << attempt;
+            let tenant = estate.healthy_tenant("bereft").await?;
+            begun(&tenant, count).await?;
+            let elsewhere = json!({
+                "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant",
+                "metadata": {"name": format!("{}-else", tenant.name())},
+                "spec": {"namespaces": ["nowhere"], "sources": [tenant.name()]},
+            });
+            tenant.apply(&elsewhere).await?;
+            let there = items(&tenant).await?;
+            let blocked = "cross-namespace references have been blocked";
+            tenant.told_of(Reason::AccessDenied, blocked).await?;
+            let change =
+                |draft: &mut reeve_tests::tenant::Draft| draft.commit("settings.yaml", RED);
+            let told = tenant.after(change).await?;
+            ensure!(told.ready.message.contains(blocked), "{told:?}");
+            let settings = tenant.api("v1", "ConfigMap").get("settings").await?;
+            ensure!(objects::text(&settings.data, "/data/colour") == Some("green"));
+            if there < count {
+                return Ok(());
+            }
+        }
+        bail!("it was never taken away in time")
     });
 }
 

@@ -1,7 +1,7 @@
 //! What rules say to a tenant is a `Report` in its namespace, where somebody serves reports.
 
 use anyhow::ensure;
-use kube::api::{Api, DynamicObject};
+use kube::api::{Api, DeleteParams, DynamicObject};
 use reeve_api::reason::Reason;
 use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, objects, scenario, wait};
@@ -71,6 +71,16 @@ fn definition() -> Value {
     })
 }
 
+/// The same kind as somebody else means it.
+fn foreign() -> Value {
+    let mut foreign = definition();
+    foreign["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = json!({
+        "type": "object", "required": ["findings"],
+        "properties": {"findings": {"type": "integer"}},
+    });
+    foreign
+}
+
 fn reports(tenant: &Tenant<'_>) -> Api<DynamicObject> {
     tenant.api(REPORTS, "Report")
 }
@@ -138,6 +148,49 @@ fn what_rules_say_is_reported_to_the_tenant_once_somebody_serves_reports_and_goe
         tenant.push(&[("settings.yaml", Some(BLUE))]).await?;
         wait::until_gone(&reports(&tenant), NAME).await?;
         ensure!(reports(&other).get(NAME).await.is_ok());
+        Ok(())
+    });
+}
+
+#[test]
+fn reports_of_another_shape_are_not_taken_harm_nobody_and_are_told_once_they_are() {
+    scenario(async {
+        let estate = Estate::start().await?;
+        let tenant = denied(&estate, "unreported").await?;
+        let beside = estate.healthy_tenant("beside-reports").await?;
+        tenant.apply(&foreign()).await?;
+        let theirs = json!({
+            "apiVersion": REPORTS, "kind": "Report", "findings": 3,
+            "metadata": {"name": NAME, "namespace": beside.name()},
+        });
+        wait::until(wait::PATIENCE, "the kind is served", || async {
+            beside.apply(&theirs).await.ok()
+        })
+        .await?;
+        wait::until(wait::PATIENCE, "a report was not taken", || async {
+            let log = estate.controller.log().ok()?;
+            log.contains("a report was not taken").then_some(())
+        })
+        .await?;
+        beside.push(&[("settings.yaml", Some(RED))]).await?;
+
+        // The kind goes, and comes back as it should be.
+        let definitions = objects::api(
+            estate.admin(),
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            None,
+        );
+        let name = "reports.openreports.io";
+        definitions.delete(name, &DeleteParams::default()).await?;
+        wait::until_gone(&definitions, name).await?;
+        tenant.push(&[("settings.yaml", Some(BLUE))]).await?;
+        tenant.apply(&definition()).await?;
+        let again = tenant
+            .after(|draft| draft.commit("settings.yaml", RED))
+            .await?;
+        ensure!(again.ready.message.contains("settings is red"), "{again:?}");
+        reported(&tenant).await?;
         Ok(())
     });
 }

@@ -4,6 +4,7 @@
 //! it lies in the tenant's own namespace and nowhere else.
 
 mod files;
+mod kinds;
 mod references;
 mod rendered;
 mod rights;
@@ -97,6 +98,7 @@ fn table() -> Vec<Row> {
         spec::rows(),
         rights::rows(),
         rendered::rows(),
+        kinds::rows(),
         references::rows(),
         files::rows(),
         plugins(),

@@ -278,3 +278,54 @@ fn a_policy_that_quotes_a_secret_tells_it_to_nobody() {
         Ok(())
     });
 }
+
+/// Takes what it sees apart.
+const PARTS: &str = r#"# METADATA
+# title: Parts
+# description: It tells a part of the colours that it sees.
+package platform.parts
+
+deny contains objection if {
+	some planned in input.objects
+	colour := planned.object.data.colour
+	colour != "green"
+	some part in [substring(colour, 0, 16), base64.encode(colour)]
+	objection := {
+		"message": sprintf("%s has %s", [planned.name, part]),
+		"object": sprintf("%s/%s/%s", [planned.kind, planned.namespace, planned.name]),
+	}
+}
+"#;
+
+#[test]
+fn a_policy_that_takes_a_secret_apart_tells_no_part_of_it() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("variables-apart").await?;
+        let (half, rest) = (rand::random::<u64>(), rand::random::<u64>());
+        let (half, value) = (format!("{half:016x}"), format!("{half:016x}{rest:016x}"));
+        secrecy::used(&half);
+        secrecy::used(&value);
+        let colour = json!({"colour": value});
+        let secret = object("Secret", &tenant, "vars", "stringData", colour);
+        tenant.apply(&secret).await?;
+        let rule = rules::policy(&tenant, &json!({"rego": PARTS}));
+        tenant.apply(&rule).await?;
+        rules::ready(estate, tenant.name(), Reason::Succeeded, "").await?;
+        let from = json!({"substituteFrom": [{"kind": "Secret", "name": "vars"}]});
+        let told = tenant
+            .after(|draft| {
+                draft.commit("settings.yaml", TEMPLATE);
+                draft.set("postBuild", from);
+            })
+            .await?;
+        let subject = format!("ConfigMap/{}/settings", tenant.name());
+        let words = [subject.as_str(), "came from a Secret, and is not told"];
+        says(&told, Reason::PolicyDenied, &words)?;
+        finds(estate, tenant.name(), "is not told").await?;
+        let place = estate.plane.place();
+        let leaks = tokio::task::spawn_blocking(move || secrecy::search(&place)).await??;
+        ensure!(leaks.is_empty(), "{leaks:#?}");
+        Ok(())
+    });
+}

@@ -44,6 +44,8 @@ pub enum Type {
     ResourceMissing,
     /// A ClusterPlugin was compiled and may be called.
     Loaded,
+    /// A namespace that a Tenant does not have is called like it: nothing is done for what is in it.
+    NamesakeOutside,
 }
 
 impl Type {
@@ -62,6 +64,7 @@ impl Type {
             Self::SourceVerified => "SourceVerified",
             Self::ResourceMissing => "ResourceMissing",
             Self::Loaded => "Loaded",
+            Self::NamesakeOutside => "NamesakeOutside",
         }
     }
 }

@@ -70,6 +70,12 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub remote_bases: Vec<RemotePattern>,
+    /// RemoteClusters are the API servers of other clusters that the tenant's Kustomizations may be carried out on by their
+    /// `spec.kubeConfig`, beside those that the platform lets everybody: hosts such as `api.example`, or addresses such as
+    /// `https://api.example:6443/*`, in which `*` stands for anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "set"))]
+    pub remote_clusters: Vec<RemotePattern>,
     /// PluginHosts are the hosts that the tenant's own provider plugins may be granted: `git.example`, `git.example:3000`, or
     /// `*.git.example` for those below it. None without a Tenant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -132,6 +138,29 @@ pub struct TenantStatus {
     /// ObservedGeneration is the last observed generation of the Tenant object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Limits are those that hold: of the spec, and for what it does not name of the controller's flags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// Usage is how much of what is limited was used when that was told last: once a minute at most, and only when it is
+    /// another by a tenth of the limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// Usage is how much all Kustomizations of a tenant use together of what may be limited.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// Kustomizations is how many there are.
+    pub kustomizations: i64,
+    /// Objects is how many are applied in all.
+    pub objects: i64,
+    /// ReconcilesPerMinute is how many runs began in the last whole minute.
+    pub reconciles_per_minute: i64,
+    /// RenderMillisecondsPerMinute is for how many milliseconds of that minute manifests were built.
+    pub render_milliseconds_per_minute: i64,
+    /// WritesPerMinute is how many objects were created, changed and deleted in that minute.
+    pub writes_per_minute: i64,
 }
 
 /// ProjectSpec describes a group of tenants.

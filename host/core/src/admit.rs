@@ -40,6 +40,7 @@
 //! ```
 
 mod altered;
+mod discretion;
 mod document;
 mod recollection;
 mod rules;
@@ -56,6 +57,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::abroad::Abroad;
 use crate::artifact::Digest;
 use crate::failure::{Explain, Turn};
 use crate::plan::{Admitted, Plan, Proposed};
@@ -81,6 +83,7 @@ pub struct AdmittedSpec {
     /// What the rules were shown as the Kustomization: they see the same again with the plan.
     shown: document::Shown,
     judged: bool,
+    abroad: Abroad,
 }
 
 /// The ServiceAccount as which a Kustomization is carried out.
@@ -198,6 +201,7 @@ pub fn spec(
         account,
         shown,
         judged,
+        abroad: Abroad::of(grounds, tenant),
     };
     Ok((admitted, passed))
 }
@@ -252,6 +256,11 @@ impl AdmittedSpec {
     /// Whether rules over tenants are asked about it.
     pub fn is_judged(&self) -> bool {
         self.judged
+    }
+
+    /// On which other clusters it may be carried out.
+    pub fn abroad(&self) -> &Abroad {
+        &self.abroad
     }
 
     /// As whom it is carried out.

@@ -53,6 +53,15 @@ pub struct Origins<'a> {
     pub now: &'a str,
 }
 
+/// A cluster that a Kustomization was carried out on, and no longer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Which: its address, or none for the cluster of the Kustomization itself.
+    pub cluster: Option<String>,
+    /// What was left there.
+    pub objects: Inventory,
+}
+
 /// What may be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -130,6 +139,37 @@ impl Caution {
     }
 }
 
+impl Caution {
+    /// Whether `plan` may be applied to the cluster at `to` after the one that it `left`. What is there stays there: nobody
+    /// deletes it, and nobody looks after it.
+    pub fn judge_move<S>(&self, left: &Left, to: Option<&str>, plan: &Plan<S>) -> Verdict {
+        let stays: Vec<&ObjectId> = left.objects.entries().map(|entry| &entry.id).collect();
+        let new: Vec<&ObjectId> = plan.steady().map(|planned| planned.id()).collect();
+        let [from, to] = [left.cluster.as_deref(), to].map(called);
+        let digest = digest_to(&to, &stays, &new);
+        if self.budget.is_all() || self.confirmed.as_deref() == Some(digest.as_str()) {
+            return Verdict::Go;
+        }
+        let what = format!(
+            "it points at {to} and no longer at {from}, which waits for {CONFIRM}: {digest}{}{}",
+            listed("stays there and is not looked after any more", &stays),
+            listed("was never applied and would be", &new),
+        );
+        let hint = format!(
+            "nothing is deleted on {from}: to have that done, point it there again, empty it in git or delete it, and then move. To leave all there, annotate the Kustomization with {CONFIRM} and this digest"
+        );
+        Verdict::Wait(held(what).with_hint(hint))
+    }
+}
+
+/// A cluster as it is spoken of.
+fn called(cluster: Option<&str>) -> String {
+    match cluster {
+        Some(at) => format!("the cluster at {at}"),
+        None => "this cluster".to_owned(),
+    }
+}
+
 impl Budget {
     fn is_all(&self) -> bool {
         matches!(self, Self::Percent(100..))
@@ -179,9 +219,17 @@ fn listed(what: &str, ids: &[&ObjectId]) -> String {
 
 /// The same for the same lists in whatever order; short enough to be typed.
 fn digest(gone: &[&ObjectId], new: &[&ObjectId]) -> String {
+    digest_to("", gone, new)
+}
+
+/// The same of what goes to another place, which another place confirms not.
+fn digest_to(to: &str, gone: &[&ObjectId], new: &[&ObjectId]) -> String {
     let mut lines: Vec<String> = gone.iter().map(|id| format!("-{id}\n")).collect();
     lines.extend(new.iter().map(|id| format!("+{id}\n")));
     lines.sort();
+    if !to.is_empty() {
+        lines.push(format!("@{to}\n"));
+    }
     let mut digest = hex::encode(Sha256::digest(lines.concat()));
     digest.truncate(16);
     digest
@@ -342,5 +390,32 @@ mod tests {
             now: "there",
         };
         assert_eq!(said(&unset, unknown, 3, 0..2), Verdict::Go);
+    }
+
+    #[test]
+    fn another_cluster_waits_whatever_the_objects_are_and_each_is_confirmed_by_itself() {
+        let (before, edge) = (inventory(0..2), Some("https://edge.example:6443"));
+        let plan = Plan::of_inventory(&Inventory::default(), &before);
+        let left = |cluster: Option<&str>| Left {
+            cluster: cluster.map(str::to_owned),
+            objects: before.clone(),
+        };
+        let Verdict::Wait(why) = Caution::default().judge_move(&left(None), edge, &plan) else {
+            panic!("it waits")
+        };
+        let told = why.message;
+        for words in [
+            "points at the cluster at https://edge.example:6443 and no longer at this cluster",
+            "; stays there and is not looked after any more: ConfigMap/acme/a0",
+        ] {
+            assert!(told.contains(words), "{told}");
+        }
+        let (_, digest) = told.split_once("confirm-prune: ").unwrap();
+        let confirmed = caution(&[(CONFIRM, digest.get(..16).unwrap())]);
+        assert_eq!(confirmed.judge_move(&left(None), edge, &plan), Verdict::Go);
+        let elsewhere = confirmed.judge_move(&left(edge), None, &plan);
+        assert!(matches!(elsewhere, Verdict::Wait(_)), "{elsewhere:?}");
+        let never = caution(&[(BUDGET, "100%")]);
+        assert_eq!(never.judge_move(&left(edge), None, &plan), Verdict::Go);
     }
 }

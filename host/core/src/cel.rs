@@ -10,6 +10,7 @@ mod check;
 mod eval;
 mod functions;
 mod operators;
+mod time;
 mod value;
 
 use std::fmt;

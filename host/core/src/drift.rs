@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub use fight::Fought;
 pub use kinds::{KindError, WatchedKind, WatchedKinds};
-pub use ledger::{Call, Ledger, Place, Which};
+pub use ledger::{Call, Ledger, Place, Stood, Which};
 pub use told::{Drifted, fought, words};
 
 /// The field manager of everything applied: Flux's, so that `flux diff` and a hand-over from Flux see no drift.

@@ -79,6 +79,8 @@ pub struct Extension {
     pub selector: Option<Selector>,
     /// The GitRepository that its component comes from.
     pub source: Option<NamespacedName>,
+    /// The ConfigMaps and Secrets that it is configured with.
+    pub configs: BTreeSet<NamespacedName>,
 }
 
 /// What a call to a Receiver's path is judged by.
@@ -210,16 +212,24 @@ impl Index {
     /// A plugin is there, or changed. Returns the Kustomizations it was or is called for.
     pub fn apply_plugin(&mut self, id: PluginId, extension: Extension) -> BTreeSet<NamespacedName> {
         let mut touched = self.selected(&extension);
-        if let Some(old) = self.plugins.insert(id, extension) {
-            touched.extend(self.selected(&old));
+        touched.extend(self.remove_plugin(&id));
+        for config in &extension.configs {
+            let users = self.by_secret.entry(config.clone()).or_default();
+            users.insert(Target::Plugin(id.clone()));
         }
+        self.plugins.insert(id, extension);
         touched
     }
 
     /// A plugin is gone. Returns the Kustomizations it was called for.
     pub fn remove_plugin(&mut self, id: &PluginId) -> BTreeSet<NamespacedName> {
-        let old = self.plugins.remove(id);
-        old.map(|old| self.selected(&old)).unwrap_or_default()
+        let Some(old) = self.plugins.remove(id) else {
+            return BTreeSet::new();
+        };
+        for config in &old.configs {
+            unlink(&mut self.by_secret, config, &Target::Plugin(id.clone()));
+        }
+        self.selected(&old)
     }
 
     /// A Tenant is there, or changed. Returns the Kustomizations in the namespaces it named or names.

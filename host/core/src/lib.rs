@@ -1,5 +1,6 @@
 //! Every decision of reeve, and no effect.
 
+pub mod abroad;
 pub mod admit;
 pub mod adoption;
 pub mod artifact;
@@ -7,12 +8,14 @@ pub mod bundle;
 pub mod caution;
 pub mod cel;
 pub mod depend;
+pub mod difference;
 pub mod drift;
 pub mod failure;
 pub mod health;
 pub mod ignore;
 pub mod index;
 pub mod inventory;
+pub mod kubeconfig;
 pub mod library;
 pub mod list;
 pub mod ownership;
@@ -35,5 +38,7 @@ pub mod status;
 pub mod substitute;
 pub mod sync;
 pub mod tenancy;
+pub mod text;
+pub mod tree;
 pub mod veil;
 pub mod webhook;

@@ -5,6 +5,11 @@
 
 pub mod vap;
 
+use std::collections::BTreeMap;
+
+/// What the one module of a policy that is shipped is called.
+pub const MODULE: &str = "policy.rego";
+
 /// A policy as it is shipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shipped {
@@ -69,6 +74,19 @@ pub fn named(name: &str) -> Option<&'static Shipped> {
     LIBRARY.iter().find(|shipped| shipped.name == name)
 }
 
+/// Whether these files are one of the modules that are built in, to the byte, and nothing beside it: what came with the
+/// program need not be tried in a process of its own.
+pub fn is_built_in(files: &BTreeMap<String, Vec<u8>>) -> bool {
+    let is = |content: &[u8]| {
+        let mut all = LIBRARY.iter();
+        all.any(|shipped| shipped.source.as_bytes() == content)
+    };
+    match files.iter().next() {
+        Some((path, content)) if files.len() == 1 => path.as_str() == MODULE && is(content),
+        _ => false,
+    }
+}
+
 const fn always(name: &'static str, source: &'static str) -> Shipped {
     Shipped {
         name,
@@ -82,5 +100,26 @@ const fn on_demand(name: &'static str, source: &'static str) -> Shipped {
         name,
         source,
         always: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_module_that_is_shipped_to_the_byte_and_alone_is_built_in() {
+        let source = named("pod-security").unwrap().source;
+        let files = |files: &[(&str, String)]| {
+            let files = files.iter();
+            let files = files.map(|(path, text)| ((*path).to_owned(), text.clone().into_bytes()));
+            is_built_in(&files.collect())
+        };
+        let source = source.to_owned();
+        assert!(files(&[(MODULE, source.clone())]));
+        assert!(!files(&[(MODULE, format!("{source} "))]));
+        assert!(!files(&[("other.rego", source.clone())]));
+        assert!(!files(&[(MODULE, source), ("data.json", "{}".to_owned())]));
+        assert!(!files(&[]));
     }
 }

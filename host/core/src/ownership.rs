@@ -29,7 +29,7 @@ pub struct State {
     pub revision: Option<String>,
 }
 
-/// What the manifests of each Kustomization hold.
+/// What the manifests of each Kustomization hold: the objects by their ids, on another cluster behind its address.
 #[derive(Debug, Default)]
 pub struct Holdings {
     of: BTreeMap<NamespacedName, (State, BTreeSet<Arc<str>>)>,
@@ -48,12 +48,16 @@ pub struct Shared {
 }
 
 impl Holdings {
-    /// The plan of a run: what these manifests hold from now on.
-    pub fn plan<S>(&mut self, id: &NamespacedName, state: State, plan: &Plan<S>) {
-        let ids = plan
-            .inventory()
-            .entries()
-            .map(|entry| Arc::from(entry.id.to_string()));
+    /// The plan of a run: what these manifests hold from now on, on the cluster at `cluster` or on their own.
+    pub fn plan<S>(
+        &mut self,
+        id: &NamespacedName,
+        state: State,
+        cluster: Option<&str>,
+        plan: &Plan<S>,
+    ) {
+        let entries = plan.inventory().entries();
+        let ids = entries.map(|entry| Arc::from(held_as(cluster, &entry.id.to_string())));
         self.put(id, state, ids.collect());
     }
 
@@ -62,11 +66,16 @@ impl Holdings {
         &mut self,
         id: &NamespacedName,
         state: State,
+        cluster: Option<&str>,
         inventory: impl IntoIterator<Item = String>,
     ) {
+        let inventory = inventory.into_iter();
         match self.of.get_mut(id) {
             Some((known, _)) => *known = state,
-            None => self.put(id, state, inventory.into_iter().map(Arc::from).collect()),
+            None => {
+                let ids = inventory.map(|id| Arc::from(held_as(cluster, &id)));
+                self.put(id, state, ids.collect());
+            }
         }
     }
 
@@ -91,13 +100,15 @@ impl Holdings {
         self.of.get(id).is_some_and(|(known, _)| known == state)
     }
 
-    /// Who else holds an object.
+    /// Who else holds an object on that cluster.
     pub fn others<'h>(
         &'h self,
+        cluster: Option<&str>,
         object: &ObjectId,
         id: &'h NamespacedName,
     ) -> impl Iterator<Item = &'h NamespacedName> {
-        let holders = self.by.get(object.to_string().as_str());
+        let held = held_as(cluster, &object.to_string());
+        let holders = self.by.get(held.as_str());
         holders
             .into_iter()
             .flatten()
@@ -128,6 +139,14 @@ impl Holdings {
             holders.insert(id.clone());
         }
         self.of.insert(id.clone(), (state, ids));
+    }
+}
+
+/// An object of one cluster is none of another, whatever it is called: no id has a blank.
+fn held_as(cluster: Option<&str>, id: &str) -> String {
+    match cluster {
+        Some(at) => format!("{at} {id}"),
+        None => id.to_owned(),
     }
 }
 
@@ -185,13 +204,13 @@ mod tests {
 
     fn holds(holdings: &mut Holdings, who: &str, revision: &str, ids: &[&str]) {
         let plan = Plan::of_inventory(&Inventory::default(), &inventory(ids));
-        holdings.plan(&name(who), state(revision), &plan);
+        holdings.plan(&name(who), state(revision), None, &plan);
     }
 
     fn others(holdings: &Holdings, object: &str, who: &str) -> Vec<String> {
         let (object, who) = (object.parse().unwrap(), name(who));
         holdings
-            .others(&object, &who)
+            .others(None, &object, &who)
             .map(ToString::to_string)
             .collect()
     }
@@ -217,14 +236,29 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_on_another_cluster_is_not_what_lies_here() {
+        let mut holdings = Holdings::default();
+        let (a, edge) = ("acme_a__ConfigMap", Some("https://edge.example:443"));
+        holds(&mut holdings, "here", "1", &[a]);
+        let plan = Plan::of_inventory(&Inventory::default(), &inventory(&[a]));
+        holdings.plan(&name("there"), state("1"), edge, &plan);
+        assert!(others(&holdings, a, "here").is_empty());
+        let (object, here) = (a.parse().unwrap(), name("here"));
+        let also = holdings.others(edge, &object, &here).next();
+        assert_eq!(also, Some(&name("there")));
+        holdings.over(&name("old"), state("1"), edge, [a.to_owned()]);
+        assert!(others(&holdings, a, "here").is_empty());
+    }
+
+    #[test]
     fn a_run_without_a_plan_leaves_what_was_known() {
         let mut holdings = Holdings::default();
         let (who, a) = (name("web"), "acme_a__ConfigMap");
         assert!(!holdings.knows(&who, &state("1")));
-        holdings.over(&who, state("1"), [a.to_owned()]);
+        holdings.over(&who, state("1"), None, [a.to_owned()]);
         assert!(holdings.knows(&who, &state("1")) && !holdings.knows(&who, &state("2")));
         assert_eq!(others(&holdings, a, "other"), ["acme/web"]);
-        holdings.over(&who, state("2"), []);
+        holdings.over(&who, state("2"), None, []);
         assert_eq!(others(&holdings, a, "other"), ["acme/web"]);
     }
 

@@ -3,7 +3,10 @@
 //! A rate is a bucket that leaks: what is used is poured in, a minute's worth runs out in a minute, and a run begins when
 //! there is room for what such a run usually takes. Who finds none is given a place: the moment when there will be room, which
 //! nobody else is given. So each is told once how long it waits, however many wait, and however often it is woken meanwhile.
-//! It deliberately knows no clock and no queue: the time comes in, and whoever asks waits.
+//! It deliberately knows no clock and no queue: the time comes in, and whoever asks waits. What is used, whether it is limited or
+//! not, is `usage`'s to count and to tell.
+
+mod usage;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +17,7 @@ use reeve_api::reason::Reason;
 pub use reeve_api::tenant::Limits;
 
 use crate::failure::{Explained, Turn};
+pub use usage::{Spent, told, usage};
 
 /// What is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -90,6 +90,7 @@ mod tests {
             platform_service_account: account(),
             tenant_service_account: account(),
             remote_bases: read(&["platform.example"]),
+            remote_clusters: Vec::new(),
         };
         let namespace = NamespaceName::new(namespace).unwrap();
         let tenant = Tenant {
@@ -101,6 +102,7 @@ mod tests {
                 plugin_hosts: BTreeSet::new(),
                 project: None,
                 remote_bases: read(patterns),
+                remote_clusters: Vec::new(),
                 service_account: account(),
                 weight: Default::default(),
                 limits: Default::default(),

@@ -27,6 +27,8 @@ const OF_ONE: usize = 50;
 const LISTED: usize = 500;
 /// How long a message may be, in bytes.
 const LONGEST: usize = 1024;
+/// How many bytes the results of a report have together: etcd takes 1.5 MiB of an object.
+const LARGEST: usize = 1 << 20;
 
 /// What is to be reported.
 #[derive(Debug, Default)]
@@ -126,10 +128,14 @@ impl Reports {
         let lines = || within().flat_map(|(id, one)| one.lines.iter().map(move |line| (id, line)));
         lines().next()?;
         let count = |result: &str| lines().filter(|(_, line)| line.result == result).count();
-        let results: Vec<_> = lines()
-            .take(LISTED)
-            .map(|(id, line)| line.shown(id))
-            .collect();
+        let mut room = LARGEST;
+        let fits = |shown: &Value| {
+            let left = room.checked_sub(shown.to_string().len());
+            room = left.unwrap_or_default();
+            left.is_some()
+        };
+        let listed = lines().take(LISTED).map(|(id, line)| line.shown(id));
+        let results: Vec<_> = listed.take_while(fits).collect();
         let (label, ours) = MANAGED_BY;
         Some(json!({
             "apiVersion": API_VERSION,
@@ -314,6 +320,23 @@ mod tests {
         assert_eq!(one["timestamp"]["seconds"], 7);
         assert_eq!(one["resources"][0]["name"], "settings");
         assert_eq!(one["properties"]["kustomization"], "acme/web");
+    }
+
+    #[test]
+    fn a_report_of_long_messages_is_no_larger_than_what_can_be_kept() {
+        let mut reports = Reports::default();
+        let long = "ü".repeat(2_000);
+        let messages: Vec<String> = (0..OF_ONE).map(|n| format!("{n} {long}")).collect();
+        let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
+        for n in 0..30 {
+            let whom = format!("acme/{n}");
+            record(&mut reports, &whom, Mode::Enforce, &messages, 1);
+        }
+        let report = reports.of(&"acme".parse().unwrap()).unwrap();
+        assert_eq!(report["summary"]["fail"], 30 * OF_ONE);
+        let listed = report["results"].as_array().map(Vec::len);
+        assert!(listed.is_some_and(|listed| listed > 100), "{listed:?}");
+        assert!(report.to_string().len() < 3 << 19);
     }
 
     #[test]

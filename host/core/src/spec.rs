@@ -6,6 +6,7 @@
 
 mod depend;
 mod health;
+mod kube_config;
 mod overlay;
 mod variables;
 
@@ -29,6 +30,7 @@ use crate::ignore::Ignored;
 use crate::ownership;
 pub use depend::{Dependency, reference};
 pub use health::{Health, Named};
+pub use kube_config::KubeConfig;
 pub use variables::{Substitution, VariablesFrom};
 
 /// The shortest interval: whoever wants to be faster wants a Receiver.
@@ -69,6 +71,8 @@ pub struct Spec {
     pub deletion_policy: DeletionPolicy,
     /// The ServiceAccount it names.
     pub service_account: Option<ServiceAccountName>,
+    /// What says which other cluster it is carried out on; None: its own.
+    pub kube_config: Option<KubeConfig>,
     /// The namespace that everything is moved to.
     pub target_namespace: Option<NamespaceName>,
     /// What is laid over the kustomization.yaml.
@@ -221,6 +225,7 @@ impl Spec {
             reports_drift: says(meta.annotations.as_ref(), drift::DRIFT, "report"),
             deletion_policy: spec.deletion_policy.unwrap_or_default(),
             service_account: service_account(spec)?,
+            kube_config: kube_config::of(spec)?,
             target_namespace: target_namespace(spec)?,
             overlay: overlay::of(spec)?,
             substitution: variables::of(spec)?,
@@ -312,14 +317,10 @@ pub(crate) fn interval(field: &'static str, set: Duration) -> Result<Duration, E
 
 /// Every field that is accepted by the schema, set, and not acted on.
 fn refuse_unsupported(spec: &KustomizationSpec) -> Result<(), Error> {
-    let set = [
-        ("spec.decryption", spec.decryption.is_some()),
-        ("spec.kubeConfig", spec.kube_config.is_some()),
-    ];
-    if let Some((field, _)) = set.into_iter().find(|(_, set)| *set) {
-        return Err(Error::unsupported(field));
+    match spec.decryption {
+        Some(_) => Err(Error::unsupported("spec.decryption")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn source(spec: &KustomizationSpec, id: &NamespacedName) -> Result<SourceRef, Error> {

@@ -10,7 +10,9 @@
 //! What it deliberately doesn't: write to the cluster. The shell's `controller::report` does, and nothing else may.
 
 mod change;
+mod course;
 mod health;
+mod history;
 mod kustomization;
 mod landlord;
 mod plugin;
@@ -19,7 +21,8 @@ mod receiver;
 mod source;
 
 pub use change::typed_inventory;
-pub use health::{Health, Settling, waiting_since};
+pub use course::Course;
+pub use health::{Health, Settling, Wait};
 pub use kustomization::{
     Action, Applied, Change, Failed, KustomizationOutcome, KustomizationProgress,
     announce_kustomization, tell_kustomization,
@@ -40,6 +43,7 @@ use reeve_api::reason::Reason;
 use crate::failure::{Explained, Turn};
 use crate::schedule;
 pub use crate::schedule::Next;
+use crate::text;
 
 /// The longest note the API server takes in an event, in bytes.
 pub const MAX_EVENT_MESSAGE: usize = 1024;
@@ -161,11 +165,11 @@ pub fn bounded(text: &str, most: usize) -> String {
 
 /// What a failure says on the object: what happened, and what to do about it.
 pub fn words(why: &Explained) -> String {
-    let text = match &why.hint {
+    let said = match &why.hint {
         Some(hint) if !hint.is_empty() => format!("{}; hint: {hint}", why.message),
         _ => why.message.clone(),
     };
-    bounded(&text, MAX_CONDITION_MESSAGE)
+    bounded(&text::lines(&said), MAX_CONDITION_MESSAGE)
 }
 
 /// The conditions of one object while its story is written.

@@ -8,7 +8,7 @@ mod evaluate;
 mod glob;
 mod template;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use reeve_api::KUSTOMIZE_GROUP;
@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::bundle::{self, Bundle, Rendered};
 use crate::failure::{Explain, Turn};
+use crate::veil::Veil;
 use evaluate::{Evaluation, Why};
 use template::Template;
 
@@ -26,7 +27,20 @@ const EFFORT: usize = 64 << 20;
 
 /// What variables stand for. Prints their names only.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Variables(BTreeMap<String, String>);
+pub struct Variables {
+    values: BTreeMap<String, String>,
+    /// Those whose value must not be told.
+    secret: BTreeSet<String>,
+}
+
+/// A bundle with its variables put in.
+#[derive(Debug)]
+pub struct Substituted {
+    /// The bundle.
+    pub bundle: Bundle<Rendered>,
+    /// What expressions with secret variables came to, whatever functions made of the values.
+    pub secret: Veil,
+}
 
 /// A name that no variable can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -120,25 +134,44 @@ impl Variables {
     pub fn add(&mut self, more: impl IntoIterator<Item = (String, String)>) -> Result<(), BadName> {
         for (name, value) in more {
             named(&name)?;
-            self.0.insert(name, value.replace('\n', ""));
+            self.secret.remove(&name);
+            self.values.insert(name, value.replace('\n', ""));
+        }
+        Ok(())
+    }
+
+    /// Adds some whose values must not be told.
+    pub fn add_secret(
+        &mut self,
+        more: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), BadName> {
+        for (name, value) in more {
+            self.add([(name.clone(), value)])?;
+            self.secret.insert(name);
         }
         Ok(())
     }
 
     /// Adds all of these, over what is there.
     pub fn put_over(&mut self, more: &Self) {
-        self.0.extend(more.0.clone());
+        self.secret.retain(|name| !more.values.contains_key(name));
+        self.values.extend(more.values.clone());
+        self.secret.extend(more.secret.clone());
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.values.get(name).map(String::as_str)
+    }
+
+    fn is_secret(&self, name: &str) -> bool {
+        self.secret.contains(name)
     }
 }
 
 impl fmt::Debug for Variables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
-            .entries(self.0.keys().map(|name| (name, "***")))
+            .entries(self.values.keys().map(|name| (name, "***")))
             .finish()
     }
 }
@@ -158,9 +191,12 @@ pub fn substitute(
     bundle: Bundle<Rendered>,
     variables: &Variables,
     always: bool,
-) -> Result<Bundle<Rendered>, Error> {
-    if variables.0.is_empty() && !always {
-        return Ok(bundle);
+) -> Result<Substituted, Error> {
+    if variables.values.is_empty() && !always {
+        return Ok(Substituted {
+            bundle,
+            secret: Veil::default(),
+        });
     }
     let mut evaluation = Evaluation::new(variables, EFFORT);
     let objects = bundle.into_objects().into_iter();
@@ -170,7 +206,10 @@ pub fn substitute(
             false => put_in(object, &mut evaluation),
         })
         .collect();
-    Ok(Bundle::built(objects?)?)
+    Ok(Substituted {
+        bundle: Bundle::built(objects?)?,
+        secret: Veil::of(evaluation.secret),
+    })
 }
 
 /// Definitions have patterns and descriptions full of `$`; whoever annotates an object asks for it.

@@ -30,6 +30,8 @@ pub struct Grounds {
     pub tenant_service_account: ServiceAccountName,
     /// The remote resources that kustomizations in platform namespaces may name.
     pub remote_bases: Vec<RemotePattern>,
+    /// The other clusters that any Kustomization may be carried out on.
+    pub remote_clusters: Vec<RemotePattern>,
 }
 
 impl Grounds {
@@ -68,6 +70,8 @@ pub struct Declared {
     pub sources: BTreeSet<ObjectName>,
     /// The remote resources that its kustomizations may name.
     pub remote_bases: Vec<RemotePattern>,
+    /// The other clusters that its Kustomizations may be carried out on, beside those that all may.
+    pub remote_clusters: Vec<RemotePattern>,
     /// The hosts that its provider plugins may be granted.
     pub plugin_hosts: BTreeSet<String>,
     /// The Project that it belongs to.
@@ -188,6 +192,7 @@ impl Tenants {
             declared: Declared {
                 sources: object.spec.sources.iter().cloned().collect(),
                 remote_bases: object.spec.remote_bases.clone(),
+                remote_clusters: object.spec.remote_clusters.clone(),
                 plugin_hosts: object.spec.plugin_hosts.iter().cloned().collect(),
                 project: object.spec.project.clone(),
                 service_account: object.spec.service_account_name.clone(),
@@ -225,14 +230,21 @@ impl Tenants {
                 source_taken: false,
             });
         }
-        if self.is_called_like_one(namespace) && !grounds.belongs_to_platform(namespace) {
-            return Err(nobodys(namespace));
+        if let Some(why) = self.namesake(grounds, namespace) {
+            return Err(why);
         }
         let mut sources = self.sources.iter();
         Ok(Tenant {
             source_taken: sources.any(|source| source.as_str() == namespace.as_str()),
             ..Tenant::of_namespace(namespace)
         })
+    }
+
+    /// Why the namespace is nobody's, if it is: it is called like a Tenant that does not have it.
+    pub fn namesake(&self, grounds: &Grounds, namespace: &NamespaceName) -> Option<Failure> {
+        let had = self.found(namespace).is_some() || grounds.belongs_to_platform(namespace);
+        let taken_for_it = !had && self.is_called_like_one(namespace);
+        taken_for_it.then(|| nobodys(namespace))
     }
 
     /// By which name the namespace's owner takes its turns and how much it weighs, for who needs no more than that. One
@@ -251,6 +263,11 @@ impl Tenants {
     /// The sources in config namespaces that Tenants name.
     pub fn sources(&self) -> &BTreeSet<ObjectName> {
         &self.sources
+    }
+
+    /// The Tenant that has the namespace, if any does.
+    pub fn declared(&self, namespace: &NamespaceName) -> Option<&TenantName> {
+        self.owners.get(namespace)
     }
 
     fn found(&self, namespace: &NamespaceName) -> Option<(&TenantName, &Known)> {
@@ -400,6 +417,7 @@ mod tests {
             platform_service_account: name("platform"),
             tenant_service_account: name("flux"),
             remote_bases: Vec::new(),
+            remote_clusters: Vec::new(),
         }
     }
 

@@ -20,6 +20,9 @@ use crate::git::{self, Credential, Egress, Limits, Mirrors, Remote, Tls, credent
 pub(crate) use lots::Lots;
 pub use rewrite::Rewrite;
 
+/// Nothing is left out of a base: what a kustomization reads may be of any kind.
+pub(crate) const EVERYTHING: Option<&str> = Some("");
+
 /// How something is fetched.
 pub(crate) struct Fetcher<'a> {
     pub(crate) mirrors: &'a Mirrors,
@@ -31,6 +34,8 @@ pub(crate) struct Fetcher<'a> {
     pub(crate) hops: Option<&'a [RemotePattern]>,
     /// Who we are to servers that are reached over ssh.
     pub(crate) ssh: Option<&'a credential::Data>,
+    /// Which files are left out, as GitRepositories say it; None: what they leave out by themselves.
+    pub(crate) ignore: Option<&'a str>,
 }
 
 /// Something that was fetched.
@@ -151,9 +156,7 @@ impl Fetcher<'_> {
         let revision = resolved.revision().to_string();
         let reference = resolved.reference();
         let pinned = reference.is_none_or(|full| full.starts_with("refs/tags/"));
-        // Nothing is left out: what a kustomization reads may be of any kind.
-        let ignore = Some("");
-        let (mirrors, limits) = (self.mirrors, self.limits);
+        let (mirrors, limits, ignore) = (self.mirrors, self.limits, self.ignore);
         let snapshot = git::fetch(mirrors, remote, resolved, ignore, deadline, limits).await?;
         let tree = Arc::new(snapshot);
         Ok(Fetched {

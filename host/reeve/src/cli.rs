@@ -8,12 +8,16 @@ mod completion;
 mod connection;
 mod controller;
 mod crds;
+mod diff;
 mod edit;
+mod get;
 mod grounds;
+mod lines;
 mod plugin;
 mod policy;
 mod reach;
 mod supervise;
+mod text;
 mod ui;
 
 use std::ffi::OsString;
@@ -43,6 +47,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Controller(Box<controller::ControllerArgs>),
+    Get(Box<get::GetArgs>),
+    Diff(Box<diff::DiffArgs>),
     Build(Box<build::BuildArgs>),
     Edit(Box<edit::EditArgs>),
     Plugin(Box<plugin::PluginArgs>),
@@ -63,10 +69,28 @@ enum Verb {
     },
 }
 
+impl Verb {
+    /// Whether somebody's rules are read here: those may end who reads them.
+    fn reads(&self) -> bool {
+        match self {
+            Self::Policy(args) => args.reads(),
+            Self::Diff(args) => args.reads(),
+            _ => false,
+        }
+    }
+}
+
+/// What a command that speaks to somebody else runs on: one worker beside the thread that waits for it.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+}
+
 /// Reads the arguments and does what they say.
 #[must_use]
 pub fn main() -> ExitCode {
-    crate::memory::settle();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let verb = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli.verb,
@@ -75,9 +99,9 @@ pub fn main() -> ExitCode {
     match verb {
         Verb::CompilePlugin => reeve_wasm::compile_plugin(),
         Verb::ReadPolicies => crate::reading::read_policies(),
-        Verb::Policy(args) if args.reads() => {
+        verb if verb.reads() => {
             let ended = supervise::supervised(arguments.into_iter().skip(1), &mut Ui::new());
-            ended.unwrap_or_else(|| run(Verb::Policy(args)))
+            ended.unwrap_or_else(|| run(verb))
         }
         Verb::Supervised { arguments } => {
             reeve_wasm::process::accompany();
@@ -101,6 +125,8 @@ fn run(verb: Verb) -> ExitCode {
     let mut ui = Ui::new();
     let ended = match verb {
         Verb::Controller(args) => controller::run(*args),
+        Verb::Get(args) => get::run(&args, &mut ui),
+        Verb::Diff(args) => diff::run(&args, &mut ui),
         Verb::Build(args) => build::run(&args, &mut ui),
         Verb::Edit(args) => edit::run(*args, &mut ui),
         Verb::Plugin(args) => plugin::run(*args, &mut ui),

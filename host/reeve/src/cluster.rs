@@ -5,14 +5,18 @@
 //! "not checked by policy" nor "applied with the controller's own rights" compiles. With its own rights the controller
 //! reads (watches, of others' objects their metadata only, discovery), holds its lease, keeps the certificate of its webhook, deletes replays that were forgotten,
 //! and writes reports, and status, finalizers and Events onto Flux's own objects.
+//! A command on somebody's laptop is an `onlooker`: it reads, and asks what applying would do.
+//! Where a Kustomization is carried out on another cluster, it is the kubeconfig's credentials that go there, and none of ours.
 //! It deliberately decides nothing: plans come from `core`, and what happened is told by `controller::report`.
 
+mod abroad;
 mod adopt;
 mod applied;
 mod apply;
 mod body;
 mod compare;
 mod connection;
+mod definition;
 mod dependency;
 mod discovery;
 mod drift;
@@ -24,6 +28,7 @@ mod hooks;
 mod keeping;
 mod lease;
 mod leash;
+mod onlooker;
 mod prune;
 mod reach;
 mod refusal;
@@ -46,13 +51,16 @@ use std::sync::Arc;
 
 use reeve_core::plan::Scopes;
 
+pub use abroad::Unreached;
 pub use applied::{Action, Applied, ApplyError};
 pub use connection::{Config, ConnectError};
+pub(crate) use definition::Definition;
 pub use error::{Failures, ObjectError};
 pub use event::{Event, Events, Involved};
 pub(crate) use glance::Glance;
 pub use hooks::{HookFound, HookWrite};
 pub use lease::{Leadership, LeaseConfig};
+pub(crate) use onlooker::Rehearsed;
 pub use prune::{PruneError, Pruned};
 pub use refusal::{Attempt, CallError, Cause, Refusal};
 pub use secret::{SecretData, SecretError, SecretOwner};
@@ -63,6 +71,7 @@ pub use vigil::{Looks, Vigil};
 pub use watch::{Change, Id, Selection, Undecodable};
 pub use witness::{Difference, Progress, Witness};
 
+use abroad::{Means, Sites};
 use discovery::Discovery;
 use leash::Leash;
 use vigil::Lookouts;
@@ -77,6 +86,8 @@ pub struct Cluster {
     leash: Leash,
     lookouts: Arc<Lookouts>,
     concurrency: usize,
+    /// The other clusters that tenants reach.
+    sites: Arc<Sites>,
 }
 
 impl Cluster {
@@ -89,6 +100,11 @@ impl Cluster {
             .await
             .map_err(ConnectError::Discovery)?;
         let concurrency = config.concurrency.max(1);
+        let sites = Sites::new(Means {
+            egress: Arc::default(),
+            leash: leash.clone(),
+            requests: config.requests,
+        });
         Ok(Self {
             client,
             own,
@@ -96,6 +112,7 @@ impl Cluster {
             leash,
             lookouts: Arc::default(),
             concurrency,
+            sites: Arc::new(sites),
         })
     }
 

@@ -209,6 +209,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     watches.spawn(housekeeping::keep(Arc::clone(ctx)));
     watches.spawn(housekeeping::tell_calls(Arc::clone(ctx)));
     watches.spawn(housekeeping::tell_verdicts(Arc::clone(ctx)));
+    watches.spawn(tenant::tell_usage(Arc::clone(ctx)));
     watches.spawn(reports::tell(Arc::clone(ctx)));
     let mut runs = begin(ctx, inboxes, workers, &halt);
     halt.begun().await;

@@ -43,6 +43,8 @@ pub(crate) struct Known {
     pub(crate) touch: reeve_core::index::Index,
     pub(crate) tenants: Tenants,
     pub(crate) sources: BTreeMap<NamespacedName, Arc<GitRepository>>,
+    /// Whether those are all there are.
+    pub(crate) sources_listed: bool,
     pub(crate) kustomizations: BTreeMap<NamespacedName, Arc<Kustomization>>,
     pub(crate) receivers: BTreeMap<NamespacedName, Arc<Receiver>>,
     pub(crate) tenant_objects: BTreeMap<TenantName, Arc<Tenant>>,
@@ -239,6 +241,18 @@ pub(crate) struct Wanted {
 }
 
 impl Known {
+    /// Whether a source is looked at for the first time since this process started, or is about to be: then it wakes whoever
+    /// waits for it, whatever it finds.
+    pub(crate) fn is_looked_at_first(&self, source: &NamespacedName) -> bool {
+        let object = self.sources.get(source);
+        !self.looked_at.contains(source) && object.is_some_and(|object| !object.spec.suspend)
+    }
+
+    /// Whether nobody can say yet that there is no such source.
+    pub(crate) fn may_be_listed(&self, source: &NamespacedName) -> bool {
+        !self.sources_listed && !self.sources.contains_key(source)
+    }
+
     /// Whether a source had an artifact before this process started and has not been looked at since: it is about to be,
     /// and then wakes whoever waits for it.
     pub(crate) fn is_about_to_look_at(&self, source: &NamespacedName) -> bool {
@@ -300,6 +314,7 @@ impl Known {
             kustomizations: BTreeMap::new(),
             receivers: BTreeMap::new(),
             tenant_objects: BTreeMap::new(),
+            sources_listed: false,
             tenants_listed: false,
             projects: BTreeMap::new(),
             plugins: BTreeMap::new(),

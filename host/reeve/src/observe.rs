@@ -11,6 +11,8 @@ pub mod happening;
 pub mod metric;
 mod policies;
 mod process;
+mod requests;
+mod stage;
 pub mod trace;
 mod workqueue;
 
@@ -18,8 +20,10 @@ use std::fmt;
 
 pub use drift::WatchState;
 pub use happening::Happening;
-pub use metric::{Metrics, Requests};
+pub use metric::Metrics;
 pub use policies::Force;
+pub use requests::{Errand, Requests};
+pub use stage::{Stage, Stages};
 pub(crate) use workqueue::WorkQueue;
 
 /// The kinds of object the controller acts on.

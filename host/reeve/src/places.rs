@@ -71,17 +71,6 @@ impl Room {
     }
 }
 
-impl Drop for Room {
-    fn drop(&mut self) {
-        let room = self.0.as_mut().map(|room| room.get_mut());
-        let place = room.and_then(|room| room.unwrap_or_else(PoisonError::into_inner).take());
-        if place.is_some() {
-            // What needed it is over.
-            crate::memory::give_back();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use reeve_api::name::{NamespacedName, TenantName};
-use reeve_core::quota::{self, Limit, Limits, Meter, Over};
+use reeve_api::tenant::Usage;
+use reeve_core::quota::{self, Limit, Limits, Meter, Over, Spent};
 
 /// What tenants have used.
 #[derive(Debug, Default)]
@@ -21,6 +22,10 @@ pub(crate) struct Quotas {
 #[derive(Debug, Default)]
 struct Used {
     meters: BTreeMap<TenantName, Meter>,
+    /// Limited or not.
+    spent: BTreeMap<TenantName, Spent>,
+    /// What their Tenants are to tell.
+    told: BTreeMap<TenantName, Usage>,
     /// How many objects each Kustomization was let have, where that is counted.
     objects: BTreeMap<NamespacedName, u64>,
     /// Those that wait for another to go.
@@ -57,10 +62,12 @@ impl Quotas {
         let mut used = self.lock();
         if *limits == Limits::default() {
             used.meters.remove(tenant);
-            return Ok(());
+        } else {
+            let meter = used.meters.entry(tenant.clone()).or_default();
+            meter.begin(id, limits, now)?;
         }
-        let meter = used.meters.entry(tenant.clone()).or_default();
-        meter.begin(id, limits, now)
+        used.spend(tenant, (Limit::Reconciles, 1), now);
+        Ok(())
     }
 
     /// A run has taken so much of a rate.
@@ -71,9 +78,11 @@ impl Quotas {
         (limit, amount): (Limit, u64),
         now: Timestamp,
     ) {
-        if let Some(meter) = self.lock().meters.get_mut(tenant) {
+        let mut used = self.lock();
+        if let Some(meter) = used.meters.get_mut(tenant) {
             meter.take(id, limit, amount, now);
         }
+        used.spend(tenant, (limit, amount), now);
     }
 
     /// A run is over.
@@ -136,8 +145,45 @@ impl Quotas {
         woken
     }
 
+    /// What a tenant uses that has so many Kustomizations and objects. Whether its Tenant is to tell it: `told` is what it
+    /// told last.
+    pub(crate) fn uses(
+        &self,
+        tenant: &TenantName,
+        (kustomizations, objects): (usize, usize),
+        told: Option<&Usage>,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> bool {
+        let mut used = self.lock();
+        let spent = used.spent.get(tenant).copied().unwrap_or_default();
+        let usage = quota::usage(spent, kustomizations, objects, now);
+        let usage = quota::told(told, usage, limits);
+        used.told.insert(tenant.clone(), usage);
+        told != Some(&usage)
+    }
+
+    /// What a Tenant is to tell of what it uses.
+    pub(crate) fn told(&self, tenant: &TenantName) -> Option<Usage> {
+        self.lock().told.get(tenant).copied()
+    }
+
+    /// Forgets who is no tenant any more.
+    pub(crate) fn keep(&self, there: impl Fn(&TenantName) -> bool) {
+        let mut used = self.lock();
+        used.spent.retain(|tenant, _| there(tenant));
+        used.told.retain(|tenant, _| there(tenant));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Used> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Used {
+    fn spend(&mut self, tenant: &TenantName, (limit, amount): (Limit, u64), now: Timestamp) {
+        let spent = self.spent.entry(tenant.clone()).or_default();
+        spent.add(limit, amount, now);
     }
 }
 
@@ -180,5 +226,28 @@ mod tests {
         let woken = quotas.gone(&tenant, &id("a"));
         assert_eq!(woken, BTreeSet::from([id("b"), id("d")]));
         assert_eq!(quotas.gone(&tenant, &id("b")), BTreeSet::new());
+    }
+
+    #[test]
+    fn what_a_tenant_uses_is_told_when_it_is_another_and_counted_without_a_limit() {
+        let (quotas, tenant): (_, TenantName) = (Quotas::default(), "acme".parse().unwrap());
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let limits = Limits::default();
+        for _ in 0..40 {
+            quotas.begin(&tenant, &id("a"), &limits, at(60)).unwrap();
+        }
+        quotas.take(&tenant, &id("a"), (Limit::Writes, 7), at(61));
+        assert_eq!(quotas.told(&tenant), None);
+        assert!(quotas.uses(&tenant, (1, 3), None, &limits, at(120)));
+        let told = quotas.told(&tenant).unwrap();
+        assert_eq!(
+            (told.reconciles_per_minute, told.writes_per_minute),
+            (40, 7)
+        );
+        assert_eq!((told.kustomizations, told.objects), (1, 3));
+        assert!(!quotas.uses(&tenant, (1, 3), Some(&told), &limits, at(121)));
+        assert!(quotas.uses(&tenant, (1, 4), Some(&told), &limits, at(122)));
+        quotas.keep(|_| false);
+        assert_eq!(quotas.told(&tenant), None);
     }
 }

@@ -1,9 +1,13 @@
 //! Renders: a few at a time, and the last one of each Kustomization kept, so that an unchanged tree is not built again.
 //!
-//! Kept are the objects as they were built, up to a bound over all; whoever was not asked for longest goes first. What a
-//! build makes is `core::render`'s, which tree is built `controller::kustomization`'s.
+//! Kept are the objects as they were built, up to a bound over all; whoever was not asked for longest goes first. A tree is
+//! unchanged for a build when it is in what that build asked of it ([`footprint`]): of a repository with many directories, a
+//! push has one built. Of a large build only that it was large is kept: the next one is not begun as a small one. What a build
+//! makes is `core::render`'s, which tree is built `controller::kustomization`'s.
 
-use std::collections::BTreeMap;
+mod footprint;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,13 +17,14 @@ use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::render::{Rendering, Size, render};
 use reeve_core::spec::Spec;
-use reeve_kustomize::{Overlay, Remotes, Source, Stop, Tree, Wanted};
+use reeve_kustomize::{Overlay, Remotes, Source, Stop, Wanted};
 use tokio::time::Instant;
 
 use crate::bases::Lots;
 use crate::functions::{Functions, Used};
 use crate::observe::happening::RenderResult;
 use crate::places::Places;
+use footprint::{Footprint, Marked, Traced};
 
 /// Builds at once, each of another tenant: a tenant whose builds take long waits for itself, while the system shares the
 /// cores among the tenants. More would only take memory.
@@ -30,6 +35,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 const KEPT: u64 = 32 << 20;
 /// A build larger than this is not kept: it would push out all the others.
 const LARGEST: u64 = KEPT / 4;
+/// Of how many Kustomizations it is remembered that they are large.
+const LARGE_ONES: usize = 4096;
 
 /// Where builds run, and what they made.
 pub(crate) struct Renders {
@@ -63,18 +70,33 @@ impl Renders {
         }
     }
 
-    /// What the build that is kept wanted from elsewhere, if it was of this `tree`.
-    pub(crate) fn wants(&self, spec: &Spec, tree: &str) -> Vec<Wanted> {
+    /// What the build that is kept wanted from elsewhere, if it asked the same of this `tree`.
+    pub(crate) fn wants<T: Marked>(&self, source: &T, tree: &str, spec: &Spec) -> Vec<Wanted> {
         let kept = self.kept();
         let key = Key::of(tree, spec, Vec::new());
         let build = kept.builds.get(&spec.id);
-        let build = build.filter(|build| build.key.is_but_for_remotes(&key));
+        let build = build.filter(|build| build.is_but_for_remotes(&key, source));
         build.map_or_else(Vec::new, |build| build.wanted.clone())
+    }
+
+    /// How large a build of `id` is to be begun.
+    pub(crate) fn size(&self, id: &NamespacedName) -> Size {
+        match self.kept().large.contains(id) {
+            true => Size::Any,
+            false => Size::Small,
+        }
+    }
+
+    /// The Kustomization is gone.
+    pub(crate) fn forget(&self, id: &NamespacedName) {
+        let mut kept = self.kept();
+        kept.large.remove(id);
+        kept.remove(id);
     }
 
     /// The objects of `order` in `source`, whose content the git id `tree` names, with the `lots` that it wanted, for
     /// the tenant whose `functions` it may call.
-    pub(crate) async fn render<T: Tree + Send + 'static>(
+    pub(crate) async fn render<T: Marked + Send + 'static>(
         &self,
         source: T,
         tree: &str,
@@ -85,17 +107,23 @@ impl Renders {
         let spec = order.spec;
         let key = Key::of(tree, spec, lots.key());
         let same = |used: &Used| used.iter().all(|(id, digest)| functions.is(id, digest));
-        if let Some(bundle) = self.kept().get(&spec.id, &key, same) {
+        if let Some(bundle) = self.kept().get(&spec.id, &key, &source, same) {
             return Ok((Made::Bundle(bundle), RenderResult::Kept));
         }
         let built = self.build(source, lots.remotes().clone(), order, Arc::clone(functions));
-        let made = match built.await? {
-            Rendering::Large => Made::Large,
+        let (made, footprint) = built.await?;
+        let made = match made {
+            Rendering::Large => {
+                self.kept().is_large(&spec.id, true);
+                Made::Large
+            }
             Rendering::Wants(wanted) => Made::Wants(wanted),
             Rendering::Bundle(bundle) => {
                 let bundle = Arc::new(bundle);
+                self.kept().is_large(&spec.id, bundle.is_large());
                 let build = Build {
                     key,
+                    footprint,
                     wanted: lots.asked().to_vec(),
                     used: functions.used(),
                     bundle: Arc::clone(&bundle),
@@ -109,13 +137,13 @@ impl Renders {
     }
 
     /// Rendering computes; it must not hold a thread that others' watches and answers need.
-    async fn build<T: Tree + Send + 'static>(
+    async fn build<T: Marked + Send + 'static>(
         &self,
         source: T,
         remotes: Remotes,
         order: Order<'_>,
         functions: Arc<Functions>,
-    ) -> Result<Rendering, Explained> {
+    ) -> Result<(Rendering, Footprint), Explained> {
         let Order { size, deadline, .. } = order;
         let spec = order.spec.clone();
         let place = tokio::time::timeout_at(deadline, self.places.take(functions.tenant()))
@@ -132,7 +160,9 @@ impl Renders {
         let building = tokio::task::spawn_blocking(move || {
             // Held by the thread: a run that gives up does not let the next one in beside it.
             let _place = place;
-            render(&source, &remotes, &spec, Some(functions), size, &stop)
+            let source = Traced::new(source);
+            let made = render(&source, &remotes, &spec, Some(functions), size, &stop);
+            made.map(|made| (made, source.asked()))
         });
         tokio::time::timeout_at(deadline, building)
             .await
@@ -168,7 +198,6 @@ fn crashed() -> Explained {
 }
 
 /// Everything that a build depends on.
-#[derive(PartialEq)]
 struct Key {
     tree: String,
     path: String,
@@ -186,10 +215,6 @@ impl Key {
             remotes,
         }
     }
-
-    fn is_but_for_remotes(&self, other: &Self) -> bool {
-        self.tree == other.tree && self.path == other.path && self.overlay == other.overlay
-    }
 }
 
 /// The last build of each.
@@ -199,10 +224,14 @@ struct Kept {
     size: u64,
     /// Counts what was asked for.
     asked: u64,
+    /// Those whose last build was large.
+    large: BTreeSet<NamespacedName>,
 }
 
 struct Build {
     key: Key,
+    /// What it asked of its tree.
+    footprint: Footprint,
     /// What was wanted from elsewhere.
     wanted: Vec<Wanted>,
     /// The plugins that were called as functions.
@@ -211,18 +240,34 @@ struct Build {
     asked: u64,
 }
 
+impl Build {
+    /// Whether nothing else has changed of what it depends on than what was fetched for it.
+    fn is_but_for_remotes<T: Marked>(&self, key: &Key, source: &T) -> bool {
+        let Key { path, overlay, .. } = key;
+        self.key.path == *path
+            && self.key.overlay == *overlay
+            && (self.key.tree == key.tree || self.footprint.is_of(source))
+    }
+}
+
 impl Kept {
-    fn get(
+    fn get<T: Marked>(
         &mut self,
         id: &NamespacedName,
         key: &Key,
+        source: &T,
         same: impl FnOnce(&Used) -> bool,
     ) -> Option<Arc<Bundle<Rendered>>> {
         self.asked += 1;
-        let build = self.builds.get_mut(id).filter(|build| build.key == *key)?;
-        if !same(&build.used) {
+        let build = self.builds.get_mut(id)?;
+        let unchanged = build.key.remotes == key.remotes
+            && build.is_but_for_remotes(key, source)
+            && same(&build.used);
+        if !unchanged {
             return None;
         }
+        // The next time nothing has to be asked.
+        build.key.tree.clone_from(&key.tree);
         build.asked = self.asked;
         Some(Arc::clone(&build.bundle))
     }
@@ -242,6 +287,15 @@ impl Kept {
                 return;
             };
             self.remove(&id);
+        }
+    }
+
+    /// Of those beyond the bound it is found out at each build.
+    fn is_large(&mut self, id: &NamespacedName, large: bool) {
+        if !large {
+            self.large.remove(id);
+        } else if self.large.len() < LARGE_ONES {
+            self.large.insert(id.clone());
         }
     }
 
@@ -290,33 +344,71 @@ mod tests {
     }
 
     async fn ask(renders: &Renders, tree: &str, spec: &Spec, bytes: usize) -> RenderResult {
+        made(renders, tree, spec, (map(bytes), Size::Any)).await.1
+    }
+
+    async fn made(
+        renders: &Renders,
+        tree: &str,
+        spec: &Spec,
+        (source, size): (MemoryTree, Size),
+    ) -> (Made, RenderResult) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        let none = Lots::wanted();
+        let (none, functions) = (Lots::wanted(), functions());
         let order = Order {
             spec,
-            size: Size::Any,
+            size,
             deadline,
         };
-        let answer = renders
-            .render(map(bytes), tree, &none, order, &functions())
-            .await;
-        answer.unwrap().1
+        let answer = renders.render(source, tree, &none, order, &functions);
+        answer.await.unwrap()
+    }
+
+    /// A ConfigMap of so many keys.
+    fn keys(count: usize) -> MemoryTree {
+        let keys: String = (0..count).map(|key| format!("  k{key}: v\n")).collect();
+        let map = format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n{keys}");
+        [("a.yaml", map.as_str())].into_iter().collect()
+    }
+
+    #[tokio::test]
+    async fn what_was_large_is_not_begun_as_a_small_one_until_it_is_small_again() {
+        let renders = Renders::new();
+        let (web, other) = (spec("web", ""), spec("other", ""));
+        assert_eq!(renders.size(&web.id), Size::Small);
+        for (tree, count, after) in [
+            ("1", 60_000, Size::Any),
+            ("2", 60_000, Size::Any),
+            ("3", 10, Size::Small),
+            ("4", 60_000, Size::Any),
+        ] {
+            let size = renders.size(&web.id);
+            let (made, _) = made(&renders, tree, &web, (keys(count), size)).await;
+            let in_vain = size == Size::Small && count > 10;
+            assert_eq!(matches!(made, Made::Large), in_vain, "{tree}");
+            assert_eq!(renders.size(&web.id), after, "{tree}");
+        }
+        assert_eq!(renders.size(&other.id), Size::Small);
+        renders.forget(&web.id);
+        assert_eq!(renders.size(&web.id), Size::Small);
     }
 
     #[tokio::test]
     async fn an_unchanged_tree_is_not_built_again_but_a_changed_tree_or_spec_is() {
         let renders = Renders::new();
         let (web, other) = (spec("web", ""), spec("web", "dev-"));
-        for (tree, spec, want) in [
-            ("1", &web, RenderResult::Built),
-            ("1", &web, RenderResult::Kept),
-            ("2", &web, RenderResult::Built),
-            ("2", &other, RenderResult::Built),
-            ("2", &other, RenderResult::Kept),
+        for (tree, spec, bytes, want) in [
+            ("1", &web, 1, RenderResult::Built),
+            ("1", &web, 1, RenderResult::Kept),
+            // Nothing has changed of what was asked for, whatever else has.
+            ("2", &web, 1, RenderResult::Kept),
+            ("3", &web, 2, RenderResult::Built),
+            ("3", &other, 2, RenderResult::Built),
+            ("3", &other, 2, RenderResult::Kept),
             // Only the last one is kept.
-            ("2", &web, RenderResult::Built),
+            ("3", &web, 2, RenderResult::Built),
         ] {
-            assert_eq!(ask(&renders, tree, spec, 1).await, want, "{tree}");
+            assert_eq!(ask(&renders, tree, spec, bytes).await, want, "{tree}");
         }
     }
 

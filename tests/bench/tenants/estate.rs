@@ -1,9 +1,7 @@
 //! The tenants: their repositories, and their objects on the cluster.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -12,7 +10,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use reeve_tests::install::CONFIG;
-use reeve_tests::{Estate, objects, wait};
+use reeve_tests::{Estate, git, objects, wait};
 use serde_json::{Value, json};
 
 /// How many calls are under way at once.
@@ -168,7 +166,9 @@ impl<'e> Many<'e> {
 
     async fn commit(&self, at: usize, version: usize) -> anyhow::Result<String> {
         let path = self.repositories.join(name(at));
-        tokio::task::spawn_blocking(move || commit(&path, at, version)).await?
+        let files = manifests(at, version);
+        let files = files.map(|(file, object)| (file.to_owned(), object.to_string()));
+        tokio::task::spawn_blocking(move || git::import(&path, &files, version)).await?
     }
 
     /// From a request for one's source to its status.
@@ -238,53 +238,4 @@ fn manifests(at: usize, version: usize) -> [(&'static str, Value); 5] {
         ("ingress.yaml", ingress),
         ("kustomization.yaml", built),
     ]
-}
-
-/// Puts a commit on the branch without a work tree, and gives its id.
-fn commit(path: &Path, at: usize, version: usize) -> anyhow::Result<String> {
-    let fresh = !path.exists();
-    if fresh {
-        std::fs::create_dir_all(path)?;
-        git(
-            path,
-            &["init", "--quiet", "--bare", "--initial-branch=main"],
-            "",
-        )?;
-    }
-    let from = if fresh {
-        ""
-    } else {
-        "from refs/heads/main^0\n"
-    };
-    let mut stream = format!(
-        "commit refs/heads/main\ncommitter Ada <ada@example.com> {} +0000\ndata 1\nx\n{from}",
-        1_700_000_000 + version
-    );
-    for (file, object) in manifests(at, version) {
-        let text = object.to_string();
-        stream.push_str(&format!(
-            "M 100644 inline {file}\ndata {}\n{text}\n",
-            text.len()
-        ));
-    }
-    git(path, &["fast-import", "--quiet", "--force"], &stream)?;
-    git(path, &["rev-parse", "main"], "")
-}
-
-fn git(path: &Path, args: &[&str], input: &str) -> anyhow::Result<String> {
-    let mut child = Command::new("git")
-        .args(args)
-        .current_dir(path)
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("git cannot be run")?;
-    let mut stdin = child.stdin.take().context("it has an input")?;
-    stdin.write_all(input.as_bytes())?;
-    drop(stdin);
-    let out = child.wait_with_output()?;
-    ensure!(out.status.success(), "git {args:?} failed");
-    Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }

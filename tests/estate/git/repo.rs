@@ -57,6 +57,35 @@ fn feed<S: AsRef<OsStr>>(
     Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 
+/// Puts a commit of these files, and of no others, on `main` of the bare repository `bare`, which is made when it is not there:
+/// without a work tree, for many repositories. Gives the commit's id; `version` makes it another each time.
+pub fn import(bare: &Path, files: &[(String, String)], version: usize) -> anyhow::Result<String> {
+    let fresh = !bare.exists();
+    if fresh {
+        std::fs::create_dir_all(bare)?;
+        git(bare, ["init", "--quiet", "--bare", "--initial-branch=main"])?;
+    }
+    let from = if fresh {
+        ""
+    } else {
+        "from refs/heads/main^0\n"
+    };
+    let mut stream = format!(
+        "commit refs/heads/main\ncommitter Ada <ada@example.com> {} +0000\ndata 1\nx\n{from}deleteall\n",
+        1_700_000_000 + version
+    );
+    for (name, text) in files {
+        let entry = format!("M 100644 inline {name}\ndata {}\n{text}\n", text.len());
+        stream.push_str(&entry);
+    }
+    feed(
+        bare,
+        ["fast-import", "--quiet", "--force"],
+        stream.as_bytes(),
+    )?;
+    git(bare, ["rev-parse", "main"])
+}
+
 impl Repo {
     /// An empty repository `<root>/<path>`, whose first branch is `main`.
     pub fn create(root: &Path, path: &str) -> anyhow::Result<Self> {

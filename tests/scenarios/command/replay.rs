@@ -13,7 +13,8 @@ use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, controller, scenario, wait};
 use serde_json::{Value, json};
 
-use super::{files, text};
+use super::files;
+use super::get::said;
 use crate::outage::rough;
 use crate::rules::{RED, minds, policies, policy, ready};
 
@@ -42,17 +43,6 @@ async fn replay(
         .arg(estate.plane.kubeconfig())
         .current_dir(directory);
     Ok(tokio::task::spawn_blocking(move || command.output()).await??)
-}
-
-/// What it printed, when it ended with that code.
-fn said(output: &Output, code: i32) -> anyhow::Result<String> {
-    let all = format!("{}{}", text(&output.stdout), text(&output.stderr));
-    ensure!(
-        output.status.code() == Some(code),
-        "{:?}: {all}",
-        output.status
-    );
-    Ok(all)
 }
 
 /// The questions that stand on the cluster about a Policy.

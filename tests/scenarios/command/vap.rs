@@ -43,6 +43,7 @@ fn judged(object: &Value, tenants: &Tenants) -> anyhow::Result<Vec<String>> {
         platform_service_account: "platform".parse()?,
         tenant_service_account: "flux".parse()?,
         remote_bases: Vec::new(),
+        remote_clusters: Vec::new(),
     };
     let tenant = tenants.owner_of(&grounds, &name.parse()?)?;
     let around = Circumstances {

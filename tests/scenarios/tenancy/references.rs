@@ -109,14 +109,14 @@ fn fields() -> Vec<Row> {
         row(
             "another cluster",
             |d, _| d.set("kubeConfig", json!({"secretRef": {"name": "elsewhere"}})),
-            unsupported,
-            "spec.kubeConfig",
+            Reason::AccessDenied,
+            "may not apply to another cluster",
         ),
         row(
             "another cluster by its provider",
             |d, _| d.set("kubeConfig", json!({"configMapRef": {"name": "elsewhere"}})),
             unsupported,
-            "spec.kubeConfig",
+            "spec.kubeConfig.configMapRef",
         ),
     ]
 }

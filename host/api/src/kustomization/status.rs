@@ -23,6 +23,10 @@ pub struct KustomizationStatus {
     /// Inventory contains the list of Kubernetes resource object references that have been successfully applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inventory: Option<Inventory>,
+    /// InventoryCluster is the address of the API server on whose cluster the objects of the inventory are, where that is not
+    /// the cluster of the Kustomization itself. Not a field of Flux's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inventory_cluster: Option<String>,
     /// LastAppliedDigest is the digest of what was applied last, in the form in which policies see it. Not a field of Flux's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_applied_digest: Option<String>,
@@ -45,6 +49,10 @@ pub struct KustomizationStatus {
     /// annotation value can be detected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+    /// LastRun is what the last run did that found anything to be done on the cluster for the revision that was applied. Absent
+    /// when everything was as it was wanted. Not a field of Flux's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<LastRun>,
     /// ObservedGeneration is the last reconciled generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
@@ -54,6 +62,63 @@ pub struct KustomizationStatus {
     /// Sync is how far the waves and hooks of the manifests are. Not a field of Flux's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync: Option<SyncStatus>,
+}
+
+/// LastRun is what a run did to objects. Of those in the inventory that are not among its changes nothing was written.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct LastRun {
+    /// Changes are the objects that were not as they were wanted, in the order in which they were come to.
+    #[schemars(length(max = 50))]
+    pub changes: Vec<ObjectChange>,
+    /// More is how many there were beyond those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more: Option<i64>,
+    /// Revision is the one that was applied.
+    pub revision: String,
+}
+
+/// ObjectChange is what was done to one object.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectChange {
+    /// Action is what was done.
+    pub action: ObjectAction,
+    /// Fields are those that were another on the cluster: never their values, and not more than ten of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 11))]
+    pub fields: Vec<String>,
+    /// ID is the object, written as in the inventory.
+    pub id: String,
+}
+
+/// What was done to an object that was not as it was wanted.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum ObjectAction {
+    /// It was not there.
+    Created,
+    /// It was there, and different.
+    Configured,
+    /// It was no longer wanted.
+    Deleted,
+    /// Its owner asked to leave it alone.
+    Skipped,
+    /// Others have changed it, and that is only told.
+    Reported,
+}
+
+impl ObjectAction {
+    /// As it stands in the status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Configured => "configured",
+            Self::Deleted => "deleted",
+            Self::Skipped => "skipped",
+            Self::Reported => "reported",
+        }
+    }
 }
 
 /// SyncStatus is how far a sync is, and which hooks have run for it. A sync is what one revision, one plan and one request

@@ -171,6 +171,21 @@ impl Document<'_> {
         }
     }
 
+    /// The same with something else in the place of what must not be told of its manifests; None when there is nothing of it.
+    pub(super) fn without(&self, veil: &Veil) -> Option<Value> {
+        let mut hidden = false;
+        let mut shown = serde_json::to_value(self).expect("because every key is a text");
+        let objects = shown.get_mut("objects").and_then(Value::as_array_mut);
+        for target in objects.into_iter().flatten() {
+            for part in ["object", "previous"] {
+                if let Some(manifest) = target.get_mut(part) {
+                    hidden |= veil.replace(manifest);
+                }
+            }
+        }
+        hidden.then_some(shown)
+    }
+
     /// The objects that a rule may mean by `subject`: `Kind/namespace/name`, or `Kind/name` in no namespace.
     pub(super) fn named<'d>(&'d self, subject: &str) -> Vec<&'d Target<'d>> {
         let mut parts = subject.split('/');

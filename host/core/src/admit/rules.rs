@@ -14,6 +14,7 @@ use reeve_api::policy::{Mode, ObjectSelector};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::discretion::Words;
 use super::tolerance::{Against, Tolerance};
 use super::{Denied, Objection, Phase};
 use crate::artifact;
@@ -215,8 +216,9 @@ impl Rules {
         let inputs = Inputs::new(on);
         let (answers, more) = self.ask(|rule, findings| {
             let input = |policy: &Policy| inputs.of(rule, policy);
+            let words = |policy: &Policy| Words::of(on, rule, policy);
             let tolerate = |policy: &Policy, one: &Violation| on.tolerate(rule, policy, one);
-            rule.ask(input, tolerate, findings)
+            rule.ask(input, words, tolerate, findings)
         });
         let answers = answers.under(on.veil);
         let denied = more > 0 || answers.denials().next().is_some();
@@ -241,6 +243,7 @@ impl Rules {
         let (answers, _) = self.ask(|rule, findings| {
             rule.ask(
                 |_: &Policy| all.clone(),
+                |_: &Policy| None,
                 |_: &Policy, _: &Violation| None,
                 findings,
             )
@@ -319,9 +322,10 @@ impl Rule {
     }
 
     /// Adds what it objects to, and says how much more there is that denies.
-    fn ask(
+    fn ask<'q>(
         &self,
         input: impl Fn(&Policy) -> Result<Input, rego::Error>,
+        words: impl Fn(&Policy) -> Option<Words<'q>>,
         tolerate: impl Fn(&Policy, &Violation) -> Option<Tolerance>,
         findings: &mut Vec<Finding>,
     ) -> usize {
@@ -341,16 +345,22 @@ impl Rule {
             }
         };
         let said = |one| Objection::of(&self.name, policy, one);
+        let silent = verdict.violations.is_empty() && verdict.warnings.is_empty();
+        let words = if silent { None } else { words(policy) };
+        let may_tell = |one| match &words {
+            Some(words) => words.tell(one),
+            None => one,
+        };
         let mut told = Told::default();
         for one in verdict.violations {
             let verdict = match tolerate(policy, &one) {
                 Some(why) => Verdict::Tolerated(why),
                 None => Verdict::Denied,
             };
-            told.add(verdict, one);
+            told.add(verdict, may_tell(one));
         }
         for one in verdict.warnings {
-            told.add(Verdict::Warned, one);
+            told.add(Verdict::Warned, may_tell(one));
         }
         if verdict.more > 0 && told.denied.is_empty() {
             // Nobody looked at what is beyond, so nobody can tolerate it.
@@ -390,6 +400,12 @@ impl Told {
             Verdict::Tolerated(_) => &mut self.tolerated,
             Verdict::Warned => &mut self.warned,
         };
+        let one = (verdict, violation);
+        if sort.contains(&one) {
+            // It says the same of two things that may not be told apart.
+            return;
+        }
+        let (verdict, violation) = one;
         if sort.len() < TOLD {
             sort.push((verdict, violation));
         } else if verdict == Verdict::Denied {

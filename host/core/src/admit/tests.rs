@@ -1,6 +1,7 @@
 //! One healthy tenant, one change, one outcome a row.
 mod altered_tests;
 mod before_tests;
+mod discretion_tests;
 mod trial_tests;
 
 use std::collections::BTreeSet;
@@ -36,6 +37,7 @@ fn grounds() -> Grounds {
         platform_service_account: "platform".parse().unwrap(),
         tenant_service_account: "flux".parse().unwrap(),
         remote_bases: Vec::new(),
+        remote_clusters: Vec::new(),
     }
 }
 
@@ -500,6 +502,7 @@ fn what_policies_are_shown_is_what_the_schema_says() {
     tenant.declared = Some(crate::tenancy::Declared {
         sources: BTreeSet::from(["shared".parse().unwrap()]),
         remote_bases: Vec::new(),
+        remote_clusters: Vec::new(),
         plugin_hosts: BTreeSet::new(),
         project: Some("shop".parse().unwrap()),
         service_account: "flux".parse().unwrap(),

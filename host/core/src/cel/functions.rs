@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Error;
 use super::eval::Scope;
+use super::time;
 use super::value::{Val, int};
 
 /// The longest pattern, and how large one may become when it is compiled.
@@ -16,7 +17,10 @@ const PATTERN: usize = 5_000;
 pub(super) fn has(name: &str, args: usize) -> bool {
     matches!(
         (name, args),
-        ("size" | "int" | "double" | "string" | "bool" | "dyn", 1) | ("matches", 2)
+        (
+            "size" | "int" | "double" | "string" | "bool" | "dyn" | "timestamp" | "duration",
+            1
+        ) | ("matches", 2)
     )
 }
 
@@ -29,7 +33,7 @@ pub(super) fn has_method(name: &str, args: usize) -> bool {
         "join" => args <= 1,
         "substring" => args == 1 || args == 2,
         "replace" => args == 2,
-        _ => false,
+        _ => time::has_method(name, args),
     }
 }
 
@@ -47,13 +51,19 @@ pub(super) fn call<'v>(
             Val::Int(number) => Ok(Val::text(number.to_string())),
             Val::Double(number) => Ok(Val::text(number.to_string())),
             Val::Bool(is) => Ok(Val::text(is.to_string())),
-            other => unfit(name, other),
+            other => match time::told(other) {
+                Some(text) => Ok(Val::text(text)),
+                None => unfit(name, other),
+            },
         },
         ("int", [one]) => match one {
             Val::Int(_) => Ok(one.clone()),
             Val::Double(number) => whole(*number),
             Val::Text(text) => read(name, text.parse().map(Val::Int)),
-            other => unfit(name, other),
+            other => match time::counted(other) {
+                Some(number) => Ok(Val::Int(number)),
+                None => unfit(name, other),
+            },
         },
         ("double", [one]) => match one {
             Val::Double(_) => Ok(one.clone()),
@@ -66,6 +76,8 @@ pub(super) fn call<'v>(
             Val::Text(text) => read(name, text.parse().map(Val::Bool)),
             other => unfit(name, other),
         },
+        ("timestamp", [one]) => time::timestamp(one),
+        ("duration", [one]) => time::duration(one),
         _ => Err(Error::Failed(format!("there is no function '{name}'"))),
     }
 }
@@ -112,6 +124,7 @@ pub(super) fn method<'v>(
         ("orValue", Val::Maybe(Some(inner)), [_]) => Ok((**inner).clone()),
         ("orValue", Val::Maybe(None), [other]) => Ok(other.clone()),
         ("join", list, args) if list.is_list() => join(scope, list, args),
+        (name, of, args) if time::has_method(name, args.len()) => time::part(name, of, args),
         (_, Val::Text(text), args) => {
             scope.pay(text.len() / 16 + 1)?;
             of_text(scope, name, text, args)

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Error;
 use super::eval::{Scope, truth};
+use super::time;
 use super::value::Val;
 
 /// Those that do not look at all that they are given.
@@ -96,6 +97,9 @@ fn double(number: i64) -> f64 {
 }
 
 fn calculated<'v>(name: &str, one: &Val<'v>, other: &Val<'v>) -> Result<Val<'v>, Error> {
+    if let Some(reckoned) = time::reckoned(name, one, other) {
+        return reckoned;
+    }
     match (one, other) {
         (Val::Int(a), Val::Int(b)) => {
             let made = match name {
@@ -136,6 +140,8 @@ fn ordered<'v>(
         (Val::Double(a), Val::Int(b)) => a.partial_cmp(&double(*b)),
         (Val::Int(a), Val::Double(b)) => double(*a).partial_cmp(b),
         (Val::Bool(a), Val::Bool(b)) => Some(a.cmp(b)),
+        (Val::Time(a), Val::Time(b)) => Some(a.cmp(b)),
+        (Val::Span(a), Val::Span(b)) => Some(a.cmp(b)),
         (Val::Text(a), Val::Text(b)) => {
             scope.pay(a.len().min(b.len()) / 16 + 1)?;
             Some((**a).cmp(&**b))
@@ -155,7 +161,8 @@ pub(super) fn equal<'v>(
     Ok(match (one, other) {
         (Val::Null, Val::Null) | (Val::Maybe(None), Val::Maybe(None)) => true,
         (Val::Bool(a), Val::Bool(b)) => a == b,
-        (Val::Int(a), Val::Int(b)) => a == b,
+        (Val::Int(a), Val::Int(b)) | (Val::Span(a), Val::Span(b)) => a == b,
+        (Val::Time(a), Val::Time(b)) => a == b,
         (Val::Double(a), Val::Double(b)) => a.partial_cmp(b) == Some(Ordering::Equal),
         (Val::Int(a), Val::Double(b)) | (Val::Double(b), Val::Int(a)) => {
             double(*a).partial_cmp(b) == Some(Ordering::Equal)

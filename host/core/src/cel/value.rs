@@ -5,6 +5,7 @@
 use std::ops::Deref;
 use std::rc::Rc;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Error;
@@ -17,6 +18,10 @@ pub(super) enum Val<'v> {
     Int(i64),
     Double(f64),
     Text(Text<'v>),
+    /// A point in time.
+    Time(Timestamp),
+    /// A length of time, in nanoseconds.
+    Span(i64),
     /// A list or a map, as it was shown.
     Shown(&'v Value),
     List(Rc<Vec<Self>>),
@@ -73,6 +78,8 @@ impl<'v> Val<'v> {
             Self::Int(_) => "an int",
             Self::Double(_) => "a double",
             Self::Text(_) => "a string",
+            Self::Time(_) => "a timestamp",
+            Self::Span(_) => "a duration",
             Self::Shown(Value::Array(_)) | Self::List(_) => "a list",
             Self::Shown(_) | Self::Map(_) => "a map",
             Self::Maybe(_) => "an optional value",

@@ -17,6 +17,8 @@ use crate::inventory::{Inventory, ObjectId};
 
 /// How many changes are remembered before those of long ago are forgotten.
 const FIGHTS: usize = 1024;
+/// For how long a watch that says nothing is believed to have nothing to say: API servers send a bookmark each minute.
+const SILENCE: Duration = Duration::from_secs(90);
 
 /// Something that is watched: a kind, where, as whom, and which of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +66,17 @@ struct Known {
     told: Option<u64>,
     /// When it was last compared with the cluster field by field, as the account and for the spec of now.
     compared: Option<Duration>,
+    /// Whether a watch has shown since that others have changed it.
+    changed: bool,
+}
+
+/// How an object looked when it was last compared, and was as it is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stood {
+    /// How.
+    pub sight: Sight,
+    /// Whether a watch would have shown any change of it since.
+    pub watched: bool,
 }
 
 /// One Kustomization.
@@ -87,6 +100,8 @@ pub struct Ledger {
     /// What each needs to have watched, and by how many each place is needed.
     watched: BTreeMap<(Target, Which), BTreeSet<Place>>,
     places: BTreeMap<Place, usize>,
+    /// When something was last heard of the watch over a place, while it is one that goes on.
+    heard: BTreeMap<Place, Duration>,
 }
 
 impl Place {
@@ -174,6 +189,7 @@ impl Ledger {
             wanted,
             told: None,
             compared: Some(now),
+            changed: false,
         };
         self.known.insert(object, known);
     }
@@ -191,11 +207,31 @@ impl Ledger {
         object: &ObjectId,
         wanted: u64,
         then: Duration,
-    ) -> Option<Sight> {
+        now: Duration,
+    ) -> Option<Stood> {
         let known = self.known.get(object)?;
         let stands = *known.holder == *id && known.wanted == wanted && known.told.is_none();
         let is_recent = known.compared.is_some_and(|at| at >= then);
-        (stands && is_recent).then_some(known.sight)
+        (stands && is_recent).then(|| Stood {
+            sight: known.sight,
+            watched: !known.changed && self.is_watched(id, object, now),
+        })
+    }
+
+    /// The watch over a place has said something, if only that there is nothing to say.
+    pub fn heard(&mut self, place: &Place, now: Duration) {
+        match self.heard.get_mut(place) {
+            Some(last) => *last = now,
+            None if self.places.contains_key(place) => {
+                self.heard.insert(place.clone(), now);
+            }
+            None => {}
+        }
+    }
+
+    /// The watch over a place has broken off.
+    pub fn lost(&mut self, place: &Place) {
+        self.heard.remove(place);
     }
 
     /// The run leaves an object as others have made it. Whether that difference was not told yet.
@@ -256,10 +292,11 @@ impl Ledger {
 
     /// A watch has shown an object: who is to be woken.
     pub fn saw(&mut self, object: &ObjectId, seen: Seen, now: Duration) -> Option<Call> {
+        let known = self.known.get_mut(object)?;
         if matches!(seen, Seen::Gone { .. }) && may_vanish(object) {
+            known.changed = true;
             return None;
         }
-        let known = self.known.get(object)?;
         let who = Arc::clone(&known.holder);
         let (sight, is_left) = (known.sight, known.told.is_some());
         let holder = self.holders.get_mut(&who)?;
@@ -268,7 +305,13 @@ impl Ledger {
             return None;
         }
         let is_one = |other: &NamespacedName| self.holders.contains_key(other);
-        if verdict(sight, &who, &seen, is_one) != Verdict::Foreign {
+        let verdict = verdict(sight, &who, &seen, is_one);
+        if matches!(verdict, Verdict::Theirs | Verdict::Foreign)
+            && let Some(known) = self.known.get_mut(object)
+        {
+            known.changed = true;
+        }
+        if verdict != Verdict::Foreign {
             return None;
         }
         let mut call = self.strike(object, &who, &seen, now)?;
@@ -369,6 +412,14 @@ impl Ledger {
         })
     }
 
+    fn is_watched(&self, id: &NamespacedName, object: &ObjectId, now: Duration) -> bool {
+        let of = (Target::Kustomization(id.clone()), Which::Applied);
+        let mut places = self.watched.get(&of).into_iter().flatten();
+        let place = places.find(|place| place.has(object));
+        let heard = place.and_then(|place| self.heard.get(place));
+        heard.is_some_and(|last| now.saturating_sub(*last) < SILENCE)
+    }
+
     fn holder(&mut self, id: &NamespacedName) -> &mut Holder {
         let id = self.name(id);
         self.holders.entry(id).or_default()
@@ -416,6 +467,7 @@ impl Ledger {
                 *needed -= 1;
                 if *needed == 0 {
                     self.places.remove(&place);
+                    self.heard.remove(&place);
                     moved = true;
                 }
             }

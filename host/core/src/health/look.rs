@@ -51,7 +51,7 @@ impl Seen {
     }
 
     /// The status as Flux spells it, and what is missing.
-    fn words(&self) -> (&'static str, &str) {
+    pub(crate) fn words(&self) -> (&'static str, &str) {
         match self {
             Self::Is(Verdict::Current) => ("Current", ""),
             Self::Is(Verdict::InProgress(why)) => ("InProgress", why),

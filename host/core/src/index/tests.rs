@@ -138,7 +138,32 @@ fn called(order: i32, selector: Selector) -> Extension {
         order,
         selector: Some(selector),
         source: None,
+        configs: BTreeSet::new(),
     }
+}
+
+#[test]
+fn what_a_plugin_is_configured_with_wakes_it_and_nothing_else_does() {
+    let mut index = estate();
+    let stamp = PluginId::Tenant(NamespacedName::new("acme", "stamp").unwrap());
+    let with = |names: &[&str]| Extension {
+        configs: names.iter().map(|name| id(name)).collect(),
+        ..called(0, LocalSelector::default().within("acme"))
+    };
+    let woken = |index: &Index, name: &str| {
+        let config = id(name);
+        let all = index.touched_by_secret(&config);
+        all.filter(|one| matches!(one, Target::Plugin(_))).count()
+    };
+    index.apply_plugin(stamp.clone(), with(&["acme/stamp", "acme/token"]));
+    assert_eq!(woken(&index, "acme/stamp"), 1);
+    assert_eq!(woken(&index, "acme/token"), 1);
+    assert_eq!(woken(&index, "beta/stamp"), 0);
+    index.apply_plugin(stamp.clone(), with(&["acme/stamp"]));
+    assert_eq!(woken(&index, "acme/stamp"), 1);
+    assert_eq!(woken(&index, "acme/token"), 0, "it is named no more");
+    index.remove_plugin(&stamp);
+    assert_eq!(woken(&index, "acme/stamp"), 0);
 }
 
 #[test]

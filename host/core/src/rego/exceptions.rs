@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 use reeve_api::name::NamespacedName;
 use reeve_api::policy::ObjectSelector;
@@ -204,7 +205,7 @@ fn exception(entry: &Value, titles: &[(String, String)]) -> Result<Exception, St
 /// A day, whose beginning in UTC is meant, or a moment.
 fn expiry(text: &str) -> Result<Timestamp, String> {
     let moment = text.parse::<Timestamp>().ok();
-    let moment = moment.or_else(|| {
+    let moment = moment.filter(|_| is_offset_of_a_day(text)).or_else(|| {
         // Longer texts would be taken as well, and their time forgotten.
         let day: Date = (text.len() == "2026-12-24".len()).then(|| text.parse().ok())??;
         // The last days that there are have no moment of their own.
@@ -217,6 +218,14 @@ fn expiry(text: &str) -> Result<Timestamp, String> {
             brief(text)
         )
     })
+}
+
+/// Whether the offset, where it has one, is shorter than a day: jiff takes 25 hours as well, and means another moment than
+/// whoever mistyped it.
+fn is_offset_of_a_day(text: &str) -> bool {
+    let pieces = Pieces::parse(text).ok();
+    let offset = pieces.and_then(|pieces| pieces.to_numeric_offset());
+    offset.is_none_or(|offset| offset.seconds().unsigned_abs() < 24 * 60 * 60)
 }
 
 fn brief(text: &str) -> String {

@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use super::{Error, Place, bodies, chain};
 
+/// The deepest syntax tree that is walked.
+const DEPTH_LIMIT: usize = 126;
+
 /// One module: its syntax tree and the names in it.
 pub(super) struct Module {
     pub(super) file: String,
@@ -55,16 +58,27 @@ pub(super) fn trees(engine: &Engine) -> Result<Vec<Module>, Vec<Error>> {
             "its syntax tree is nested too deep to be read",
         )]
     };
-    let text = engine.get_ast_as_json().map_err(|_| unreadable())?;
-    let mut parser = serde_json::Deserializer::from_str(&text);
-    let trees = <Value as serde::Deserialize<'_>>::deserialize(&mut parser);
-    let trees = trees.map_err(|_| unreadable())?;
-    let modules: Option<Vec<Module>> = trees.as_array().and_then(|all| {
-        all.iter()
-            .map(|one| module(one.get("ast")?, one.get("source")?))
-            .collect()
+    // Not as the text that regorus makes of them: it is some hundred times as long as the source.
+    let mut engine = engine.clone();
+    let modules = engine.get_modules().iter();
+    let modules = modules.map(|parsed| {
+        let tree = serde_json::to_value(&**parsed).ok()?;
+        let tree = Some(tree).filter(|tree| !is_deeper(tree, DEPTH_LIMIT))?;
+        let source = &parsed.package.span.source;
+        module(tree, source.get_path(), source.get_contents())
     });
-    modules.ok_or_else(unreadable)
+    modules.collect::<Option<_>>().ok_or_else(unreadable)
+}
+
+fn is_deeper(node: &Value, than: usize) -> bool {
+    let Some(than) = than.checked_sub(1) else {
+        return node.is_array() || node.is_object();
+    };
+    match node {
+        Value::Array(items) => items.iter().any(|item| is_deeper(item, than)),
+        Value::Object(fields) => fields.values().any(|value| is_deeper(value, than)),
+        _ => false,
+    }
 }
 
 /// The calls, chains and bodies in them that are refused.
@@ -254,12 +268,12 @@ pub(super) fn tests(modules: &[Module], file: &str) -> Result<Vec<(String, Strin
     Ok(found)
 }
 
-fn module(tree: &Value, source: &Value) -> Option<Module> {
+fn module(tree: Value, file: &str, source: &str) -> Option<Module> {
     Some(Module {
-        file: source.get("file")?.as_str()?.to_owned(),
+        file: file.to_owned(),
         package: format!("data.{}", dotted(tree.pointer("/package/refr")?)?),
-        tree: tree.clone(),
-        source: source.get("contents")?.as_str()?.to_owned(),
+        source: source.to_owned(),
+        tree,
     })
 }
 

@@ -17,6 +17,8 @@ pub(super) const FILE_LIMIT: usize = 1_000;
 pub(super) const TOTAL_LIMIT: usize = 8 << 20;
 /// The largest module, in bytes.
 pub(super) const SOURCE_LIMIT: usize = 256 << 10;
+/// The most bytes that all modules have, tests among them: looking at what they say takes a hundred times as much memory.
+pub(super) const RULES_LIMIT: usize = 1 << 20;
 /// The deepest path of a file, in directories: data lies as deep.
 const DEPTH_LIMIT: usize = 32;
 
@@ -41,6 +43,14 @@ impl Sources {
             let why = format!(
                 "a policy has at most {FILE_LIMIT} files with {TOTAL_LIMIT} bytes together, and this has {} with {total}",
                 files.len()
+            );
+            return Err(vec![Error::at(Place::of("the policy"), why)]);
+        }
+        let rules = files.iter().filter(|(path, _)| path.ends_with(".rego"));
+        let rules: usize = rules.map(|(_, bytes)| bytes.len()).sum();
+        if rules > RULES_LIMIT {
+            let why = format!(
+                "its modules and tests have {rules} bytes together, at most {RULES_LIMIT} are read: make several policies of them"
             );
             return Err(vec![Error::at(Place::of("the policy"), why)]);
         }

@@ -294,6 +294,24 @@ fn an_answer_is_cut_where_it_is_too_long_and_denies_all_the_same() {
 }
 
 #[test]
+fn what_a_policy_quotes_is_told_on_one_line_and_steers_no_terminal() {
+    let rules = "deny contains {\"message\": input.name, \"object\": input.name, \"path\": input.name, \"hint\": input.name} if true\n";
+    let name = "\u{1b}[2J\u{1b}]0;x\u{7}one\r\ntwo \u{202e}drow\u{2066}";
+    let verdict = judge(rules, json!({"name": name})).unwrap();
+    let [said] = verdict.violations.as_slice() else {
+        panic!("{verdict:?}");
+    };
+    let want = " [2J ]0;x one  two  drow ";
+    assert_eq!(said.message, want);
+    for text in [&said.object, &said.path, &said.hint] {
+        assert_eq!(text.as_deref(), Some(want));
+    }
+    // Nothing is left to be read.
+    let nothing = judge(rules, json!({"name": "\u{1b}\u{202e}\n"}));
+    assert!(matches!(nothing, Err(Error::Shape { .. })), "{nothing:?}");
+}
+
+#[test]
 fn a_document_that_is_too_large_is_not_read() {
     let error = Input::new(&json!("x".repeat(INPUT_LIMIT))).err().unwrap();
     assert_eq!(
@@ -466,6 +484,20 @@ fn all_errors_of_all_files_are_told_each_with_its_place() {
         told[2].starts_with("f.rego: it has 262145 bytes"),
         "{told:?}"
     );
+}
+
+#[test]
+fn so_much_rego_is_read_and_no_more() {
+    let lines = "# nothing\n".repeat(sources::SOURCE_LIMIT / 10);
+    let many: Vec<(String, &str)> = (0..5)
+        .map(|n| (format!("{n}.rego"), lines.as_str()))
+        .collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|(name, text)| (&**name, *text)).collect();
+    let told = errors(&many);
+    let [only] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(only.contains("at most 1048576 are read"), "{only}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! What a policy answers, as it is carried on.
+//! What a policy answers, as it is carried on: on one line, and fit to be shown to anybody.
 
 use regorus::Value;
+
+use crate::text;
 
 /// The longest text of a violation that is carried on, in characters.
 pub(super) const TEXT_LIMIT: usize = 2_000;
@@ -55,7 +57,8 @@ pub(super) fn violation(element: &Value) -> Result<Violation, &'static str> {
                 );
             }
         };
-        *field = Some(text.chars().take(TEXT_LIMIT).collect());
+        let text: String = text.chars().take(TEXT_LIMIT).collect();
+        *field = Some(text::line(&text));
     }
     let [message, object, path, hint] = fields;
     let message = message.filter(|text| !text.trim().is_empty());

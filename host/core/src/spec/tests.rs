@@ -66,20 +66,53 @@ fn a_healthy_kustomization_is_read() {
 #[test]
 fn a_field_that_nothing_acts_on_is_named() {
     let reference = json!({"name": "x"});
-    for (field, value) in [
-        ("decryption", json!({"provider": "sops"})),
-        ("kubeConfig", json!({"secretRef": reference})),
+    for (field, value, names) in [
+        ("decryption", json!({"provider": "sops"}), "spec.decryption"),
+        (
+            "kubeConfig",
+            json!({"configMapRef": reference}),
+            "spec.kubeConfig.configMapRef",
+        ),
     ] {
         let error = with(field, value).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("spec.{field} is not supported yet")
-        );
+        assert_eq!(error.to_string(), format!("{names} is not supported yet"));
         assert_eq!(
             (error.reason(), error.turn()),
             (Reason::Unsupported, Turn::Owner)
         );
-        assert_eq!(error.hint(), Some(format!("remove spec.{field}")));
+        assert_eq!(error.hint(), Some(format!("remove {names}")));
+    }
+}
+
+#[test]
+fn another_cluster_is_named_by_a_secret_and_its_key() {
+    assert_eq!(parse(healthy()).unwrap().kube_config, None);
+    for (reference, keys) in [
+        (json!({"name": "edge"}), vec!["value", "value.yaml"]),
+        (
+            json!({"name": "edge", "key": ""}),
+            vec!["value", "value.yaml"],
+        ),
+        (json!({"name": "edge", "key": "config"}), vec!["config"]),
+    ] {
+        let spec = with("kubeConfig", json!({"secretRef": reference})).unwrap();
+        let asked = spec.kube_config.unwrap();
+        assert_eq!((asked.secret.as_str(), asked.keys()), ("edge", keys));
+    }
+    for (reference, field) in [
+        (json!({}), "spec.kubeConfig:"),
+        (
+            json!({"secretRef": {"name": "../x"}}),
+            "spec.kubeConfig.secretRef.name:",
+        ),
+        (
+            json!({"secretRef": {"name": "x", "key": "../y"}}),
+            "spec.kubeConfig.secretRef.key:",
+        ),
+    ] {
+        let error = with("kubeConfig", reference).unwrap_err();
+        assert!(error.to_string().starts_with(field), "{error}");
+        assert_eq!(error.reason(), Reason::InvalidSpec);
     }
 }
 

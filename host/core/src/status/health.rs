@@ -11,9 +11,10 @@ use reeve_api::duration::Duration as GoDuration;
 use reeve_api::kustomization::KustomizationStatus;
 use reeve_api::reason::Reason;
 
-use super::change::{change_events, typed_inventory, unpinned};
+use super::change::{change_events, last_run, typed_inventory, unpinned};
 use super::kustomization::{Applied, KustomizationProgress, metadata};
 use super::{Event, Frame, MAX_CONDITION_MESSAGE, Next, Page, Told, bounded};
+use crate::plan::Place;
 use crate::schedule;
 
 /// How much later than at its end a wait is looked after, should nobody have told of it.
@@ -39,21 +40,48 @@ pub struct Settling {
     pub wave: Option<String>,
 }
 
-/// Since when the health of `revision` is waited for, as the status has it: a run that changed nothing doesn't begin the
-/// wait anew, nor does another process.
-pub fn waiting_since(
-    status: &KustomizationStatus,
-    generation: i64,
-    revision: &str,
-    now: Timestamp,
-) -> Timestamp {
-    let healthy = condition::find(&status.conditions, Type::Healthy);
-    let waits = healthy.filter(|healthy| {
-        healthy.status == Status::Unknown.as_str()
-            && healthy.observed_generation == Some(generation)
-            && status.last_attempted_revision.as_deref() == Some(revision)
-    });
-    waits.map_or(now, |healthy| healthy.last_transition_time.0.min(now))
+/// What is waited for, and since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// The generation of the object that asked for it.
+    pub generation: i64,
+    /// The revision that was applied.
+    pub revision: String,
+    /// The wave, when there is more to apply after it.
+    pub wave: Option<Place>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Wait {
+    /// The same, begun when it was: a run that changed nothing doesn't begin a wait anew, nor does another process.
+    ///
+    /// The wait that this run `ended` comes before what the status has, which may be from before that wait: a watch may
+    /// bring it later than the next run begins.
+    #[must_use]
+    pub fn resumed(self, ended: Option<&Self>, status: Option<&KustomizationStatus>) -> Self {
+        let same = |other: &&Self| {
+            Self {
+                since: self.since,
+                ..(*other).clone()
+            } == self
+        };
+        let ended = ended.filter(same).map(|ended| ended.since);
+        let begun = ended.or_else(|| self.told(status?));
+        Self {
+            since: begun.map_or(self.since, |begun| begun.min(self.since)),
+            ..self
+        }
+    }
+
+    /// Since when the status has it.
+    fn told(&self, status: &KustomizationStatus) -> Option<Timestamp> {
+        let healthy = condition::find(&status.conditions, Type::Healthy)?;
+        let same = healthy.status == Status::Unknown.as_str()
+            && healthy.observed_generation == Some(self.generation)
+            && status.last_attempted_revision.as_ref() == Some(&self.revision);
+        same.then_some(healthy.last_transition_time.0)
+    }
 }
 
 /// The status while what was applied becomes healthy. Neither the request nor the generation are answered yet.
@@ -80,9 +108,11 @@ pub(super) fn settling(
     condition::set(&mut page.conditions, healthy);
     status.conditions = page.conditions;
     status.inventory = Some(typed_inventory(&done.inventory));
+    let all = done.changes.iter().chain(&done.pruned);
+    status.last_run = last_run(previous, &done.revision, all);
     status.last_attempted_revision = Some(done.revision.clone());
     status.last_applied_digest.clone_from(&done.recollected);
-    status.last_applied_from = Some(done.from.clone());
+    done.course.remember(&mut status);
     status.sync.clone_from(&done.sync);
     let metadata = metadata(Some(&done.revision));
     let mut events = change_events(&done.changes, &metadata);
@@ -160,7 +190,7 @@ pub(super) fn given_up(page: &mut Page<'_>) {
     page.remove(&[Type::Reconciling]);
 }
 
-fn is_waited_for(conditions: &[Condition]) -> bool {
+pub(super) fn is_waited_for(conditions: &[Condition]) -> bool {
     condition::find(conditions, Type::Healthy).is_some_and(|healthy| {
         healthy.status == Status::Unknown.as_str() && healthy.reason == Reason::Progressing.as_str()
     })

@@ -9,12 +9,13 @@ use std::time::Duration;
 use reeve_api::KUSTOMIZE_GROUP;
 use reeve_api::condition::{self, Status, Type};
 use reeve_api::duration::Duration as GoDuration;
-use reeve_api::kustomization::{KustomizationStatus, RemoteBase, Snapshot, SyncStatus};
-use reeve_api::meta::Time;
+use reeve_api::kustomization::{KustomizationStatus, RemoteBase, SyncStatus};
 use reeve_api::reason::Reason;
 
-use super::change::{change_events, emptied, typed_inventory, unpinned};
+use super::Course;
+use super::change::{change_events, emptied, last_run, typed_inventory, unpinned};
 use super::health::{self, Health, Settling};
+use super::history::remember;
 use super::{
     Event, Frame, Memory, Next, Page, Told, after, asked_for, handled, is_told, observed,
     remember_failure, words, worth_a_warning,
@@ -25,8 +26,6 @@ use crate::schedule;
 
 /// What is said while something that is depended on is not ready.
 const WAITS: &str = "Dependencies do not meet ready condition, retrying in 30s";
-/// How many snapshots the history holds.
-const HISTORY: usize = 5;
 
 /// What was done to one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +67,8 @@ pub struct Change {
     pub id: ObjectId,
     /// What was done to it.
     pub action: Action,
+    /// The fields that were another on the cluster, as far as they are told; never a value.
+    pub fields: Vec<String>,
 }
 
 /// What came of a run.
@@ -101,8 +102,8 @@ pub struct Applied {
     pub pruned: Vec<Change>,
     /// What this Kustomization now has on the cluster.
     pub inventory: Inventory,
-    /// Where its manifests are: the source, its branch and the path.
-    pub from: String,
+    /// Where its manifests are, and where they went.
+    pub course: Course,
     /// `<algo>:<hex>` of what was rendered.
     pub digest: String,
     /// `<algo>:<hex>` of what was applied, as policies see it; none where none are asked.
@@ -128,8 +129,8 @@ pub struct Failed {
     pub changes: Vec<Change>,
     /// What this Kustomization now has on the cluster, if that may have changed: nothing applied may fall out of it.
     pub inventory: Option<Inventory>,
-    /// Where its manifests are, if any of them may have been applied.
-    pub from: Option<String>,
+    /// Where its manifests are, and where they went, if any of them may have been applied.
+    pub course: Option<Course>,
     /// `<algo>:<hex>` of what was rendered, once it was.
     pub digest: Option<String>,
     /// `<algo>:<hex>` of what has been applied by now, as policies see it, if that may have changed.
@@ -150,7 +151,7 @@ impl Failed {
             attempted: None,
             changes: Vec::new(),
             inventory: None,
-            from: None,
+            course: None,
             digest: None,
             recollected: None,
             sync: None,
@@ -159,13 +160,20 @@ impl Failed {
         }
     }
 
+    /// What it did, for whoever looks.
+    fn remember_run(&self, previous: &KustomizationStatus, status: &mut KustomizationStatus) {
+        if let Some(revision) = &self.attempted {
+            status.last_run = last_run(previous, revision, &self.changes);
+        }
+    }
+
     /// What of it may be on the cluster, for the next run.
     fn remember_applied(&self, status: &mut KustomizationStatus) {
         if self.recollected.is_some() {
             status.last_applied_digest.clone_from(&self.recollected);
         }
-        if self.from.is_some() {
-            status.last_applied_from.clone_from(&self.from);
+        if let Some(course) = &self.course {
+            course.remember(status);
         }
         if self.sync.is_some() {
             status.sync.clone_from(&self.sync);
@@ -275,7 +283,7 @@ fn applied(
         changes,
         pruned,
         inventory,
-        from,
+        course,
         digest,
         recollected,
         remote_bases,
@@ -286,7 +294,7 @@ fn applied(
     let mut status = previous.clone();
     status.sync.clone_from(sync);
     status.last_applied_digest.clone_from(recollected);
-    status.last_applied_from = Some(from.clone());
+    course.remember(&mut status);
     let mut page = Page::new(&previous.conditions, frame);
     let why = Reason::ReconciliationSucceeded;
     page.ready(why, &format!("Applied revision: {revision}"));
@@ -294,6 +302,7 @@ fn applied(
     let passed = health::passed(&mut page, done, new_revision);
     status.conditions = page.conditions;
     status.inventory = Some(typed_inventory(inventory));
+    status.last_run = last_run(previous, revision, changes.iter().chain(pruned));
     status.last_applied_revision = Some(revision.clone());
     status.last_attempted_revision = Some(revision.clone());
     remember(&mut status.history, digest, why, revision, *took, frame);
@@ -402,6 +411,7 @@ fn stopped_status(
         status.inventory = Some(typed_inventory(inventory));
     }
     stopped.remember_applied(&mut status);
+    stopped.remember_run(previous, &mut status);
     status
 }
 
@@ -419,6 +429,7 @@ fn superseded(
             .clone_from(&stopped.attempted);
     }
     stopped.remember_applied(&mut status);
+    stopped.remember_run(previous, &mut status);
     Told {
         status,
         events: change_events(&stopped.changes, &metadata(stopped.attempted.as_ref())),
@@ -462,34 +473,4 @@ pub(super) fn metadata(revision: Option<&String>) -> BTreeMap<String, String> {
         .map(|revision| (format!("{KUSTOMIZE_GROUP}/revision"), revision.clone()))
         .into_iter()
         .collect()
-}
-
-/// Puts this run into the history: on top, merged with an earlier run of the same digest that ended the same way.
-fn remember(
-    history: &mut Vec<Snapshot>,
-    digest: &str,
-    status: Reason,
-    revision: &str,
-    took: Duration,
-    frame: &Frame<'_>,
-) {
-    let known = history
-        .iter()
-        .position(|s| s.digest == digest && s.last_reconciled_status == status.as_str())
-        .map(|at| history.remove(at));
-    let (first_reconciled, total) = known.map_or((Time(frame.now), 0), |known| {
-        (known.first_reconciled, known.total_reconciliations)
-    });
-    let metadata = BTreeMap::from([("revision".to_owned(), revision.to_owned())]);
-    let newest = Snapshot {
-        digest: digest.to_owned(),
-        first_reconciled,
-        last_reconciled: Time(frame.now),
-        last_reconciled_duration: GoDuration::from(took),
-        last_reconciled_status: status.as_str().to_owned(),
-        metadata,
-        total_reconciliations: total.saturating_add(1),
-    };
-    history.insert(0, newest);
-    history.truncate(HISTORY);
 }

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use reeve_api::condition::{self, Condition, Type};
+use reeve_api::condition::{self, Condition, Status, Type};
 use reeve_api::name::{NamespaceName, TenantName};
 use reeve_api::reason::Reason;
-use reeve_api::tenant::{ProjectStatus, TenantStatus};
+use reeve_api::tenant::{Limits, ProjectStatus, TenantStatus, Usage};
 
 use super::{
     Event, Frame, Memory, Next, Page, Told, after, asked_for, observed, remember_failure, words,
@@ -22,6 +22,12 @@ pub struct TenantOutcome {
     pub namespaces: Vec<NamespaceName>,
     /// What is wrong with it, if anything: a namespace that an older Tenant has, a Project that isn't there.
     pub wrong: Option<Explained>,
+    /// Why a namespace that is called like it is nobody's, if there is one with something in it.
+    pub namesake: Option<Explained>,
+    /// What it may use.
+    pub limits: Limits,
+    /// What it uses, if that is known by now.
+    pub usage: Option<Usage>,
 }
 
 /// What the world reads about a Tenant.
@@ -37,13 +43,35 @@ pub fn tell_tenant(
             n => format!("has {n} namespaces"),
         }),
     };
-    let (conditions, tale) = simply(&previous.conditions, frame, result);
+    let (mut conditions, tale) = simply(&previous.conditions, frame, result);
+    namesake(&mut conditions, frame, outcome.namesake.as_ref());
     let status = TenantStatus {
         observed_generation: observed(&conditions, previous.observed_generation, frame),
         conditions,
         namespaces: outcome.namespaces.clone(),
+        limits: Some(outcome.limits).filter(|limits| *limits != Limits::default()),
+        usage: outcome.usage.or(previous.usage),
     };
     tale.of(status)
+}
+
+/// Of another namespace, and so no failure of the Tenant: it is as ready as it is without.
+fn namesake(conditions: &mut Vec<Condition>, frame: &Frame<'_>, why: Option<&Explained>) {
+    let Some(why) = why else {
+        let _was_there = condition::remove(conditions, Type::NamesakeOutside);
+        return;
+    };
+    let (kind, status) = (Type::NamesakeOutside, Status::True);
+    let message = words(why);
+    let made = condition::new(
+        kind,
+        status,
+        why.reason,
+        message,
+        frame.generation,
+        frame.now,
+    );
+    condition::set(conditions, made);
 }
 
 /// What the world reads about a Project that these Tenants name.

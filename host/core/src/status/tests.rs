@@ -11,7 +11,7 @@ use reeve_api::name::NamespaceName;
 use reeve_api::plugin::{FailedCall, PluginStatus};
 use reeve_api::receiver::ReceiverStatus;
 use reeve_api::source::GitRepositoryStatus;
-use reeve_api::tenant::TenantStatus;
+use reeve_api::tenant::{Limits, TenantStatus, Usage};
 
 use super::*;
 use crate::artifact::{Artifact, Digest, Revision};
@@ -59,6 +59,7 @@ fn change(kind: &str, name: &str, action: Action) -> Change {
     Change {
         id: id(kind, name),
         action,
+        fields: Vec::new(),
     }
 }
 
@@ -79,7 +80,10 @@ fn applied(commit: &str, changes: Vec<Change>) -> KustomizationOutcome {
         changes,
         pruned: Vec::new(),
         inventory: inventory(&[("Service", "podinfo"), ("Deployment", "podinfo")]),
-        from: "GitRepository/acme/web".to_owned(),
+        course: Course {
+            from: "GitRepository/acme/web".to_owned(),
+            cluster: None,
+        },
         digest: format!("sha256:{commit}"),
         recollected: None,
         remote_bases: Vec::new(),
@@ -504,6 +508,121 @@ fn healthy(commit: &str) -> KustomizationOutcome {
 }
 
 #[test]
+fn what_a_run_did_stands_in_the_status_until_another_does_something() {
+    let mut k = Kustomization::new("");
+    let listed = |k: &Kustomization| -> Vec<String> {
+        let run = k.status.last_run.iter().flat_map(|run| &run.changes);
+        run.map(|one| {
+            format!(
+                "{} {} {}",
+                one.id,
+                one.action.as_str(),
+                one.fields.join(",")
+            )
+        })
+        .collect()
+    };
+    let mut changed = change("Service", "second", Action::Configured);
+    changed.fields = (0..11).map(|at| format!("data.k{at:02}")).collect();
+    let mut left = change("Service", "third", Action::Skipped);
+    left.fields = vec!["x".repeat(1000)];
+    let all = vec![
+        change("Service", "first", Action::Created),
+        changed,
+        left,
+        change("Service", "fourth", Action::Unchanged),
+        change("Service", "fifth", Action::Skipped),
+    ];
+    k.run("", 0, &settling(OLD, 0, all));
+    let fields: Vec<String> = (0..10).map(|at| format!("data.k{at:02}")).collect();
+    let long = format!("{}…", "x".repeat(125));
+    let want = [
+        "default_first__Service created ".to_owned(),
+        format!(
+            "default_second__Service configured {},more",
+            fields.join(",")
+        ),
+        format!("default_third__Service reported {long}"),
+        "default_fifth__Service skipped ".to_owned(),
+    ];
+    assert_eq!(listed(&k), want);
+    let goes_on = vec![
+        change("Service", "first", Action::Unchanged),
+        change("Service", "second", Action::Created),
+        change("Service", "fifth", Action::Skipped),
+    ];
+    k.run("", 1, &settling(OLD, 0, goes_on));
+    let [first, _, _, fifth] = want;
+    let created = "default_second__Service created ".to_owned();
+    assert_eq!(
+        listed(&k),
+        [first, created, fifth],
+        "a run that goes on adds to it"
+    );
+    let before = listed(&k);
+    k.run("", 2, &healthy(OLD));
+    assert_eq!(listed(&k), before, "a run that only tells did nothing");
+    let build = Explained::new(Reason::BuildFailed, Turn::NextRevision, "not YAML");
+    k.run("", 3, &self::failed(build, Some(NEW)));
+    assert_eq!(listed(&k), before, "nor one that got nowhere");
+    let still = vec![change("Service", "first", Action::Unchanged)];
+    k.run("", 4, &applied(OLD, still.clone()));
+    let deeds: Vec<String> = before.into_iter().take(2).collect();
+    assert_eq!(
+        listed(&k),
+        deeds,
+        "nothing had to be done, and nobody asks to be left alone"
+    );
+    let drifted = vec![change("Service", "first", Action::Configured)];
+    k.run("", 4, &applied(OLD, drifted));
+    assert_eq!(listed(&k), ["default_first__Service configured "]);
+    k.run("", 4, &applied(NEW, still));
+    assert_eq!(k.status.last_run, None, "for that nothing had to be done");
+    let many = (0..70).map(|n| change("Service", &format!("s{n}"), Action::Created));
+    k.run("", 5, &applied(NEW, many.collect()));
+    let run = k.status.last_run.as_ref().unwrap();
+    assert_eq!((run.changes.len(), run.more), (50, Some(20)));
+    assert_eq!(run.revision, main_at(NEW));
+}
+
+/// A wait that begins now.
+fn wait(generation: i64, commit: &str, now: i64) -> Wait {
+    Wait {
+        generation,
+        revision: main_at(commit),
+        wave: None,
+        since: at(now),
+    }
+}
+
+#[test]
+fn a_run_whose_status_is_from_before_the_wait_goes_on_with_the_one_that_it_ended() {
+    let mut k = Kustomization::new("");
+    k.run("", 0, &applied(OLD, vec![]));
+    let before = k.status.clone();
+    let ended = wait(1, NEW, 5);
+    let again = |wait: Wait| wait.resumed(Some(&ended), Some(&before)).since;
+    assert_eq!(again(wait(1, NEW, 7)), at(5));
+    assert_eq!(again(wait(2, NEW, 7)), at(7), "another spec");
+    assert_eq!(again(wait(1, OLD, 7)), at(7), "another revision");
+    let place = crate::plan::Place {
+        phase: crate::plan::Phase::Sync,
+        wave: 1,
+    };
+    let wave = Wait {
+        wave: Some(place),
+        ..wait(1, NEW, 7)
+    };
+    assert_eq!(again(wave), at(7), "another wave");
+    k.run("", 3, &settling(NEW, 3, vec![]));
+    let told = wait(1, NEW, 7).resumed(Some(&ended), Some(&k.status));
+    assert_eq!(told.since, at(5), "what it ended is the newer of the two");
+    let other = wait(1, OLD, 4);
+    let told = wait(1, NEW, 7).resumed(Some(&other), Some(&k.status));
+    assert_eq!(told.since, at(3), "what it ended was another");
+}
+
+#[test]
 fn a_kustomization_that_waits_for_health_is_neither_ready_nor_failed_until_it_is_known() {
     let mut k = Kustomization::new("kustomization-health");
     let created = vec![change("Deployment", "podinfo", Action::Created)];
@@ -513,10 +632,17 @@ fn a_kustomization_that_waits_for_health_is_neither_ready_nor_failed_until_it_is
     };
     let says = "applied, and not healthy yet: the request is not answered";
     k.run_as(says, asked, &settling(OLD, 0, created));
-    let since = waiting_since(&k.status, 1, &main_at(OLD), at(1));
-    assert_eq!(since, at(0), "a run that changes nothing waits no longer");
-    assert_eq!(waiting_since(&k.status, 1, &main_at(NEW), at(1)), at(1));
-    assert_eq!(waiting_since(&k.status, 2, &main_at(OLD), at(1)), at(1));
+    let since = |generation, commit, now| {
+        let wait = wait(generation, commit, now);
+        wait.resumed(None, Some(&k.status)).since
+    };
+    assert_eq!(
+        since(1, OLD, 1),
+        at(0),
+        "a run that changes nothing waits no longer"
+    );
+    assert_eq!(since(1, NEW, 1), at(1));
+    assert_eq!(since(2, OLD, 1), at(1));
     k.run(
         "looked at again, since the process is new",
         1,
@@ -543,8 +669,8 @@ fn a_kustomization_that_waits_for_health_is_neither_ready_nor_failed_until_it_is
         29,
         &KustomizationOutcome::Failed(failed),
     );
-    let since = waiting_since(&k.status, 1, &main_at(NEW), at(31));
-    assert_eq!(since, at(31), "a retry has the whole time again");
+    let again = wait(1, NEW, 31).resumed(None, Some(&k.status));
+    assert_eq!(again.since, at(31), "a retry has the whole time again");
     k.run("waited for again", 31, &settling(NEW, 31, vec![]));
     let build = Explained::new(Reason::BuildFailed, Turn::NextRevision, "not YAML");
     let mut other = Kustomization::new("");
@@ -588,6 +714,35 @@ fn what_was_written_before_a_failure_stays_in_the_inventory_and_is_told() {
         &KustomizationOutcome::Superseded(Failed { changes, ..half }),
     );
     k.story.compare();
+}
+
+#[test]
+fn an_inventory_never_stands_without_its_cluster() {
+    let edge = Some("https://edge.example:6443".to_owned());
+    let why = || Explained::new(Reason::BuildFailed, Turn::NextRevision, "it is broken");
+    let mut k = Kustomization::new("");
+    let KustomizationOutcome::Applied(mut moved) = applied(OLD, vec![]) else {
+        unreachable!()
+    };
+    moved.course.cluster.clone_from(&edge);
+    k.run("", 0, &KustomizationOutcome::Applied(moved.clone()));
+    assert_eq!(k.status.inventory_cluster, edge);
+    k.run("", 1, &failed(why(), Some(NEW)));
+    assert_eq!(k.status.inventory_cluster, edge, "nothing was applied");
+    let home = Failed {
+        inventory: Some(Inventory::default()),
+        course: Some(Course::default()),
+        ..Failed::early(why(), MINUTE)
+    };
+    k.run("", 2, &KustomizationOutcome::Failed(home));
+    assert_eq!(k.status.inventory_cluster, None);
+    let settling = Settling {
+        done: moved,
+        since: at(3),
+        wave: None,
+    };
+    k.run("", 3, &KustomizationOutcome::Settling(settling));
+    assert_eq!(k.status.inventory_cluster, edge);
 }
 
 #[test]
@@ -852,10 +1007,14 @@ fn the_platforms_own_kinds_say_whether_they_are_in_force() {
     let good = TenantOutcome {
         namespaces,
         wrong: None,
+        namesake: None,
+        limits: Limits::default(),
+        usage: None,
     };
     let bad = TenantOutcome {
         namespaces: vec![],
         wrong: Some(taken),
+        ..good.clone()
     };
     let told = tell_tenant(&tenant, &frame, &good);
     story.tell("a tenant", &told);
@@ -864,6 +1023,30 @@ fn the_platforms_own_kinds_say_whether_they_are_in_force() {
         "a tenant that names another's namespace",
         &tell_tenant(&tenant, &frame, &bad),
     );
+    let outside = Explained::new(
+        Reason::AccessDenied,
+        Turn::OwnerOrPolicy,
+        "namespace outside is called like Tenant outside, which does not have it",
+    );
+    let beside = TenantOutcome {
+        namesake: Some(outside),
+        ..good.clone()
+    };
+    let with = tell_tenant(&told.status, &frame, &beside);
+    story.tell("a namespace that it does not have is called like it", &with);
+    let again = tell_tenant(&with.status, &frame, &good);
+    assert_eq!(again.status, told.status);
+    let usage = Usage {
+        objects: 3,
+        ..Usage::default()
+    };
+    let uses = TenantOutcome {
+        usage: Some(usage),
+        ..good.clone()
+    };
+    let told = tell_tenant(&told.status, &frame, &uses).status;
+    let later = tell_tenant(&told, &frame, &good).status;
+    assert_eq!(later.usage, Some(usage), "it stays until another is known");
     let plugin = PluginStatus {
         observed_generation: Some(-1),
         ..Default::default()

@@ -3,6 +3,8 @@
 //! Lengths and positions count bytes. Everything that is done is paid for, so that no text takes long or grows without
 //! end.
 
+use std::collections::BTreeSet;
+
 use super::Variables;
 use super::glob::{self, BadPattern};
 use super::template::{Expression, Function, Match, Piece, Reach, Template};
@@ -21,6 +23,8 @@ pub(super) enum Why {
 pub(super) struct Evaluation<'v> {
     variables: &'v Variables,
     left: usize,
+    /// What expressions with secret variables came to.
+    pub(super) secret: BTreeSet<String>,
 }
 
 impl<'v> Evaluation<'v> {
@@ -28,6 +32,7 @@ impl<'v> Evaluation<'v> {
         Self {
             variables,
             left: effort,
+            secret: BTreeSet::new(),
         }
     }
 
@@ -68,6 +73,11 @@ impl<'v> Evaluation<'v> {
         };
         let text = self.call(name, value, *function, &given)?;
         self.pay(text.len())?;
+        // How long a value is says as much as that there is one.
+        let tells = *function != Function::Length && !value.is_empty();
+        if tells && self.variables.is_secret(name) {
+            self.secret.insert(text.clone());
+        }
         Ok(text)
     }
 

@@ -4,12 +4,12 @@
 //! is written `build/output.rs`, and how each object came about `build/explain.rs`. The flags for programs that kustomize
 //! runs are `build/plugins.rs`.
 
-mod disk;
+pub(super) mod disk;
 mod explain;
-mod laptop;
+pub(super) mod laptop;
 mod output;
 mod plugins;
-mod remote;
+pub(super) mod remote;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -47,6 +47,9 @@ use crate::store::{self, Store};
 
 /// Large bundles in work at a time, over all tenants: each may take 200 MiB while it is judged.
 const LARGE_AT_A_TIME: usize = 2;
+/// The stack of a worker: the states of a run lie in one another, and without optimisation near the 2 MiB that are usual. What
+/// is not touched takes no memory.
+const STACK: usize = 8 << 20;
 
 /// Run the controller
 ///
@@ -58,8 +61,8 @@ pub(super) struct ControllerArgs {
     connection: ConnectionArgs,
     #[command(flatten)]
     ground: GroundArgs,
-    /// Hosts and networks that sources may lie at although they are private: loopback, link-local and private
-    /// addresses are refused otherwise
+    /// Hosts and networks that sources, and API servers of other clusters, may lie at although they are private: loopback,
+    /// link-local and private addresses are refused otherwise
     #[arg(long, value_name = "HOST|CIDR,…", value_delimiter = ',')]
     allow_source_hosts: Vec<HostRule>,
     /// Let provider plugins send secrets to granted hosts over plain HTTP, where whoever is on the way reads them; registries
@@ -73,6 +76,10 @@ pub(super) struct ControllerArgs {
     /// Remote resources whose addresses begin with FROM are fetched from TO instead
     #[arg(long, value_name = "FROM=TO,…", value_delimiter = ',')]
     remote_base_mirror: Vec<Rewrite>,
+    /// API servers of other clusters that any Kustomization may be carried out on by its spec.kubeConfig: hosts, or addresses
+    /// in which `*` stands for anything. What one tenant may reach beside them is in its Tenant object
+    #[arg(long, value_name = "PATTERN,…", value_delimiter = ',')]
+    allow_remote_clusters: Vec<RemotePattern>,
     /// Directory for mirrors and artifacts
     #[arg(long, value_name = "DIR", default_value = "/data")]
     storage_path: PathBuf,
@@ -136,6 +143,7 @@ pub(super) fn run(args: ControllerArgs) -> Result<(), CommandError> {
     trace::init(args.log_level, args.log_encoding)
         .map_err(|why| CommandError::of("starting the log failed", &why))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK)
         .enable_all()
         .build()
         .map_err(|why| CommandError::of("starting the runtime failed", &why))?;
@@ -274,11 +282,13 @@ async fn context(
     CommandError,
 > {
     let metrics = Arc::new(Metrics::new());
+    let egress = Arc::new(Egress::new(args.allow_source_hosts.clone()));
     let cluster = args.connection.connect(metrics.requests()).await?;
     let (mirrors, store, recollections) = storage(args)?;
     let sandbox = sandbox(args)?;
     let reader = Reader::own().map_err(|why| unfound(&why))?;
-    let grounds = args.ground.grounds(&args.remote_bases);
+    let (bases, clusters) = (&args.remote_bases, &args.allow_remote_clusters);
+    let grounds = args.ground.grounds(bases, clusters);
     let home = home(args, &cluster).parse().map_err(|why| {
         CommandError::of("the controller's own namespace cannot be known", &why)
             .hint("name it with --lease-namespace")
@@ -290,7 +300,7 @@ async fn context(
         leads: AtomicBool::new(false),
         drift: Drift::new(kinds, clock.instant()),
         index: Index::new(&grounds),
-        cluster,
+        cluster: cluster.reaching(Arc::clone(&egress)),
         events,
         clock,
         metrics,
@@ -299,7 +309,7 @@ async fn context(
         vigils: Vigils::default(),
         planned: Planned::default(),
         mirrors: Arc::new(mirrors),
-        egress: Arc::new(Egress::new(args.allow_source_hosts.clone())),
+        egress,
         limits: Limits::default(),
         base_mirrors: args.remote_base_mirror.clone(),
         store,

@@ -32,14 +32,20 @@ pub(super) struct GroundArgs {
 }
 
 impl GroundArgs {
-    /// The ground on which the platform's Kustomizations may name these remote resources.
-    pub(super) fn grounds(&self, remote_bases: &[RemotePattern]) -> Grounds {
+    /// The ground on which the platform's Kustomizations may name these remote resources, and anybody's may be carried out on
+    /// these other clusters.
+    pub(super) fn grounds(
+        &self,
+        remote_bases: &[RemotePattern],
+        remote_clusters: &[RemotePattern],
+    ) -> Grounds {
         Grounds {
             platform_namespaces: self.platform_namespaces.iter().cloned().collect(),
             config_namespaces: self.config_namespaces.iter().cloned().collect(),
             platform_service_account: self.platform_service_account.clone(),
             tenant_service_account: self.tenant_service_account.clone(),
             remote_bases: remote_bases.to_vec(),
+            remote_clusters: remote_clusters.to_vec(),
         }
     }
 }

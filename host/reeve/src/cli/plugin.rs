@@ -5,15 +5,14 @@
 
 mod build;
 mod case;
-mod diff;
 mod exchange;
 mod inspect;
 mod manifests;
 mod new;
-mod place;
+pub(super) mod place;
 mod provider;
 mod registry;
-mod run;
+pub(super) mod run;
 mod test;
 mod wit;
 
@@ -82,7 +81,7 @@ fn data(value: &impl Serialize, form: Form) -> Result<String, CommandError> {
 }
 
 /// The bytes of a file.
-fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
     std::fs::read(path).map_err(|why| unreadable(path, &why))
 }
 

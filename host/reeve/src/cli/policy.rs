@@ -7,19 +7,18 @@ mod check;
 mod eval;
 mod explain;
 mod export;
-mod place;
+pub(super) mod place;
 mod replay;
 mod report;
 mod sarif;
 mod schema;
-mod subject;
+pub(super) mod subject;
 mod test;
 mod verdicts;
 
 use clap::{Args, Subcommand};
-use reeve_kustomize::{Object, to_yaml};
-use serde::Serialize;
 
+use super::text::{counted, json, yaml};
 use super::ui::{CommandError, Ui};
 
 /// Check, test and try policies
@@ -67,31 +66,5 @@ pub(super) fn run(args: PolicyArgs, ui: &mut Ui) -> Result<(), CommandError> {
         Verb::Replay(args) => replay::run(&args, ui),
         Verb::Export(args) => export::run(&args, ui),
         Verb::Schema => schema::run(ui),
-    }
-}
-
-fn json(value: &impl Serialize) -> Result<String, CommandError> {
-    let text = serde_json::to_string_pretty(value);
-    let failed = |why: serde_json::Error| CommandError::of("writing the answer failed", &why);
-    text.map(|text| format!("{text}\n")).map_err(failed)
-}
-
-/// Lists as documents of their own, anything else as one.
-fn yaml(value: &impl Serialize) -> Result<String, CommandError> {
-    let failed = |why: serde_json::Error| CommandError::of("writing the answer failed", &why);
-    let values = match serde_json::to_value(value).map_err(failed)? {
-        serde_json::Value::Array(values) => values,
-        value => vec![value],
-    };
-    let objects: Result<Vec<Object>, _> = values.into_iter().map(Object::try_from).collect();
-    let objects = objects.map_err(|_| CommandError::new("the answer is no object"))?;
-    Ok(to_yaml(&objects))
-}
-
-/// `1 policy`, `2 policies`.
-fn counted(count: usize, one: &str, many: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        count => format!("{count} {many}"),
     }
 }

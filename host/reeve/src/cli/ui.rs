@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use reeve_core::failure::chain;
+use reeve_core::text;
 
 /// A command that could not do what was asked.
 #[derive(Debug)]
@@ -107,7 +108,7 @@ impl Ui {
         } else {
             ("", "")
         };
-        let line = format!("{yellow}note:{plain} {text}\n");
+        let line = format!("{yellow}note:{plain} {}\n", text::lines(text));
         // Where stderr is closed nobody reads notes.
         let _closed = io::stderr().lock().write_all(line.as_bytes());
     }
@@ -119,11 +120,11 @@ impl Ui {
         } else {
             ("", "", "")
         };
-        let mut text = format!("{red}error:{plain} {}\n", why.message);
+        let mut told = format!("{red}error:{plain} {}\n", text::lines(&why.message));
         if let Some(hint) = &why.hint {
-            text.push_str(&format!("{cyan}hint:{plain} {hint}\n"));
+            told.push_str(&format!("{cyan}hint:{plain} {}\n", text::lines(hint)));
         }
         // Where stderr is closed nobody reads errors.
-        let _closed = io::stderr().lock().write_all(text.as_bytes());
+        let _closed = io::stderr().lock().write_all(told.as_bytes());
     }
 }

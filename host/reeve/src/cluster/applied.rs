@@ -1,5 +1,7 @@
 //! What became of an apply: each object, and why it stopped if it did.
 
+use std::collections::BTreeMap;
+
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explain, Explained, Turn};
 use reeve_core::inventory::ObjectId;
@@ -12,9 +14,18 @@ use super::error::Failures;
 pub struct Applied {
     /// Object by object.
     pub entries: Vec<(ObjectId, Action)>,
+    /// Of those that were another on the cluster, which fields were, as far as they are told.
+    pub fields: BTreeMap<ObjectId, Vec<String>>,
 }
 
 impl Applied {
+    /// These fields of it were another on the cluster.
+    pub(super) fn differed(&mut self, id: &ObjectId, fields: &[String]) {
+        if !fields.is_empty() {
+            self.fields.insert(id.clone(), fields.to_vec());
+        }
+    }
+
     /// The objects that were written, a line each as Flux tells them: `Service/acme/web created`. Empty: nothing was.
     pub fn changes(&self) -> Vec<String> {
         let entries = self.entries.iter().filter(|(_, action)| action.is_change());

@@ -21,7 +21,7 @@ use super::applied::{Applied, ApplyError};
 use super::body::Body;
 use super::compare::MANAGER;
 use super::error::{Failures, ObjectError};
-use super::finding::{Finding, Write};
+use super::finding::{Expected, Finding, Write};
 use super::refusal::Attempt;
 use super::tenant_client::{Located, TenantClient};
 use super::until::{Cut, Until};
@@ -67,6 +67,7 @@ impl TenantClient {
         let skipped = plan.skipped().iter();
         let mut done = Applied {
             entries: skipped.map(|id| (id.clone(), Action::Skipped)).collect(),
+            ..Applied::default()
         };
         let until = until.into();
         for step in plan.steps(Phase::Sync) {
@@ -114,7 +115,7 @@ impl TenantClient {
         // Made before they are buffered: a closure over borrowed objects would keep the whole from being `Send`.
         let comparing: Vec<_> = objects
             .iter()
-            .map(|object| self.compare(object, run.witness.stood(object)))
+            .map(|object| self.compare(object, run.expected(object)))
             .collect();
         let findings = futures::stream::iter(comparing)
             .buffered(self.concurrency)
@@ -179,6 +180,7 @@ impl TenantClient {
             Ok(Ok(now)) => {
                 run.witness.stands(object, Sight::of(&now));
                 run.done.entries.push((object.id().clone(), write.action));
+                run.done.differed(object.id(), &write.difference.fields);
                 Ok(())
             }
             Ok(Err(why)) => match Failures::of(vec![why]) {
@@ -223,6 +225,13 @@ impl TenantClient {
 }
 
 impl<W: Witness> Run<'_, W> {
+    fn expected(&self, object: &Planned) -> Expected {
+        Expected {
+            stood: self.witness.stood(object),
+            is_new: self.witness.is_new(object),
+        }
+    }
+
     fn cut(&mut self, cut: Cut) -> ApplyError {
         cut.after(std::mem::take(&mut self.done))
     }
@@ -236,9 +245,11 @@ impl<W: Witness> Run<'_, W> {
             self.witness.leaves(object, &write.difference)
         };
         let (left, writes): (Vec<_>, Vec<_>) = writes.into_iter().partition(stays);
-        let left = left.iter().map(|(object, _)| object.id().clone());
-        let left = left.map(|id| (id, Action::Skipped));
-        self.done.entries.extend(left);
+        for (object, write) in left {
+            let id = object.id();
+            self.done.entries.push((id.clone(), Action::Skipped));
+            self.done.differed(id, &write.difference.fields);
+        }
         writes
     }
 

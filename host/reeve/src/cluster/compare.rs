@@ -4,6 +4,7 @@
 //! result differ from it, and whose old claims on its fields are ours to take over. It deliberately asks nothing of
 //! the cluster; [`apply`](super::apply) and [`prune`](super::prune) act on the answers.
 
+use reeve_core::difference::strip_metadata;
 pub(super) use reeve_core::drift::MANAGER;
 use reeve_core::drift::{is_ours, is_taken_over};
 use reeve_core::plan::{left_alone, says};
@@ -65,22 +66,7 @@ fn meta(object: &Map<String, Value>) -> Map<String, Value> {
         .and_then(Value::as_object)
         .cloned()
         .unwrap_or_default();
-    for own in [
-        "managedFields",
-        "resourceVersion",
-        "generation",
-        "creationTimestamp",
-        "uid",
-        "selfLink",
-    ] {
-        meta.shift_remove(own);
-    }
-    if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
-        annotations.shift_remove("kubectl.kubernetes.io/last-applied-configuration");
-        if annotations.is_empty() {
-            meta.shift_remove("annotations");
-        }
-    }
+    strip_metadata(&mut meta);
     meta
 }
 

@@ -5,6 +5,7 @@
 //! identities nor verbs: [`wire`](super::wire) speaks over it, [`watch`](super::watch) streams over it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,9 +14,17 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Limited, StreamBody};
 use kube::client::Body;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tower::BoxError;
 
-use crate::observe::Requests;
+use crate::observe::{Errand, Requests};
+
+/// How many requests are under way at once, as a rule: each needs a connection of its own, and more of them than the API
+/// server has processors only wait there.
+const AT_ONCE: usize = 32;
+/// How long a request waits for others to end: whoever makes the API server answer slowly holds nobody else up.
+const TURN: Duration = Duration::from_millis(200);
 
 /// Where the API server is, and how patient to be with it.
 #[derive(Debug, Clone)]
@@ -100,12 +109,20 @@ pub(super) async fn client(config: &Config) -> Result<kube::Client, ConnectError
     };
     let inner = kube::Client::try_from(raw).map_err(|why| ConnectError::Client(Box::new(why)))?;
     let (patience, limit) = (config.request_timeout, config.answer_limit);
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
     let service = tower::service_fn(move |request: Request<Body>| {
-        let (inner, counted) = (inner.clone(), counted.clone());
+        let (inner, counted, turns) = (inner.clone(), counted.clone(), Arc::clone(&turns));
         async move {
-            let method = request.method().clone();
+            let (errand, method) = (Errand::of(&request), request.method().clone());
+            let _turn = match is_watch(&request) {
+                true => None,
+                false => tokio::time::timeout(TURN, turns.acquire_owned()).await.ok(),
+            };
+            let begun = Instant::now();
             let answer = guarded(inner, request, patience, limit).await;
-            counted.tell(method.as_str(), answer.as_ref().ok());
+            let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+            let to = (method.as_str(), counted.host.as_str());
+            counted.requests.tell(errand, to, code, begun.elapsed());
             answer
         }
     });
@@ -136,19 +153,14 @@ struct Counted {
     requests: Requests,
 }
 
-impl Counted {
-    fn tell<B>(&self, method: &str, answer: Option<&Response<B>>) {
-        let code = answer.map(|answer| answer.status().as_u16());
-        self.requests.count(method, &self.host, code);
-    }
-}
-
-type Answer = http_body_util::Either<
+/// An answer whose size is bounded.
+pub(super) type Answer = http_body_util::Either<
     http_body_util::Full<Bytes>,
     http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>,
 >;
 
-async fn guarded(
+/// Sends a request, and waits so long for its answer, which may be so large; a watch must only begin within that time.
+pub(super) async fn guarded(
     inner: kube::Client,
     request: Request<Body>,
     patience: Duration,

@@ -21,6 +21,8 @@ use super::wire::Wire;
 
 /// How long to believe that a kind nobody serves is still not served.
 const MISS_PAUSE: Duration = Duration::from_secs(2);
+/// The most kinds that are remembered of one cluster: another's may list what it likes.
+const MOST_KINDS: usize = 10_000;
 /// How long a listing is believed at all: what an aggregated API server adds shows in no watch of ours.
 const MAX_AGE: Duration = Duration::from_secs(600);
 
@@ -171,6 +173,10 @@ async fn list(wire: &Wire) -> Result<Known, CallError> {
         let list: APIGroupDiscoveryList = serde_json::from_slice(&body)
             .map_err(|why| CallError::Garbled(format!("discovery: {why}")))?;
         collect(list, &mut kinds);
+    }
+    if kinds.served.values().map(Vec::len).sum::<usize>() > MOST_KINDS {
+        let why = format!("discovery lists more than {MOST_KINDS} kinds");
+        return Err(CallError::Garbled(why));
     }
     if kinds.served.is_empty() {
         return Err(CallError::Garbled("discovery lists no kind".to_owned()));

@@ -13,6 +13,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use kube::core::ApiResource;
+use reeve_core::text;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -128,7 +129,7 @@ struct Writer {
 
 impl Writer {
     async fn write(&mut self, mut event: Event) {
-        event.message = clipped(&event.message, NOTE);
+        event.message = clipped(&text::lines(&event.message), NOTE);
         let told = match self.memory.recall(&event, Instant::now()) {
             Recall::TooMuch => return,
             Recall::Again { name, count } => self.count(&event, &name, count).await,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use reeve_core::drift::Sight;
+use reeve_core::drift::{Sight, Stood};
 use reeve_core::health::verdict;
 use reeve_core::plan::{Planned, left_alone};
 use reeve_core::status::Action;
@@ -16,6 +16,7 @@ use super::compare::{self, MANAGER};
 use super::drift;
 use super::error::ObjectError;
 use super::refusal::{Attempt, CallError, Cause};
+use super::settle::needed_by_others;
 use super::tenant_client::{Located, TenantClient};
 use super::wire::{Format, Patch};
 use super::witness::Difference;
@@ -37,47 +38,64 @@ pub(super) struct Write {
     pub(super) difference: Difference,
 }
 
+/// What is known of an object before it is compared.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Expected {
+    pub(super) stood: Option<Stood>,
+    /// It was never applied, and so most likely is not there.
+    pub(super) is_new: bool,
+}
+
 impl TenantClient {
     /// Reads and dry-runs one object. Writes nothing.
     ///
-    /// One that still looks as it `stood` is not dry-run again.
+    /// One that still looks as it `stood` is not dry-run again, and not even read where a watch would have shown a change.
     pub(super) async fn compare(
         &self,
         object: &Planned,
-        stood: Option<Sight>,
+        expected: Expected,
     ) -> Result<Finding, ObjectError> {
         // Of several API servers the one that answers may not serve a new kind yet, although another lists it.
         for pause in [100, 200, 400, 800, 1600] {
-            match self.compare_once(object, stood).await {
+            match self.compare_once(object, expected).await {
                 Err(why) if why.is_unserved() => {
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                 }
                 told => return told,
             }
         }
-        self.compare_once(object, stood).await
+        self.compare_once(object, expected).await
     }
 
     async fn compare_once(
         &self,
         object: &Planned,
-        stood: Option<Sight>,
+        expected: Expected,
     ) -> Result<Finding, ObjectError> {
         let Some(at) = self.locate(object.id(), Some(object.version())).await? else {
             return Err(self.unlocated(object.id(), unknown_kind(object)));
         };
+        let Expected { stood, is_new } = expected;
+        if stood.is_some_and(|stood| stood.watched) && !needed_by_others(object) {
+            return Ok(Finding::Settled(Action::Unchanged, true, None));
+        }
         if let Some(stood) = stood
             && let Some(live) = self.read(&at).await?
-            && stood.is_like(Sight::of(&live))
+            && stood.sight.is_like(Sight::of(&live))
         {
             // Nobody has changed what is ours of it, and nothing else is wanted: a dry run would say what it said.
             let current = verdict(&live).is_current();
             return Ok(Finding::Settled(Action::Unchanged, current, None));
         }
-        self.compare_in_full(object, at).await
+        self.compare_in_full(object, at, is_new).await
     }
 
-    async fn compare_in_full(&self, object: &Planned, at: Located) -> Result<Finding, ObjectError> {
+    async fn compare_in_full(
+        &self,
+        object: &Planned,
+        at: Located,
+        is_new: bool,
+    ) -> Result<Finding, ObjectError> {
         let wanted = object.manifest();
         let settled = |action, live: &Value| {
             let sight = self.owns(live).then(|| Sight::of(live));
@@ -89,8 +107,7 @@ impl TenantClient {
             return Ok(settled(Action::Skipped, &live));
         }
         let body = wanted.to_string().into_bytes();
-        // Both at once: most of a run that changes nothing is waiting for these two answers.
-        let (live, dry) = tokio::join!(self.read(&at), self.dry_run(&at, body));
+        let (live, dry) = self.as_is_and_would_be(&at, body, is_new).await;
         let live = live?;
         if let Some(live) = live.as_ref().filter(|live| left_alone(live)) {
             return Ok(settled(Action::Skipped, live));
@@ -132,6 +149,26 @@ impl TenantClient {
             fields.push("metadata.managedFields".to_owned());
         }
         Ok(write(Action::Configured, first, kept, fields))
+    }
+
+    /// The object, and what applying would make of it.
+    async fn as_is_and_would_be(
+        &self,
+        at: &Located,
+        body: Vec<u8>,
+        is_new: bool,
+    ) -> (Result<Option<Value>, ObjectError>, Result<Value, CallError>) {
+        if !is_new {
+            // Both at once: most of a run that changes nothing is waiting for these two answers.
+            return tokio::join!(self.read(at), self.dry_run(at, body));
+        }
+        let dry = self.dry_run(at, body).await;
+        let live = match &dry {
+            // Only what is there has a version.
+            Ok(dry) if dry.pointer("/metadata/resourceVersion").is_none() => Ok(None),
+            _ => self.read(at).await,
+        };
+        (live, dry)
     }
 
     pub(super) async fn read(&self, at: &Located) -> Result<Option<Value>, ObjectError> {

@@ -40,6 +40,10 @@ pub(crate) enum Glance {
     Gone(Value),
     /// Those were all, as of this version.
     Listed(Option<u64>),
+    /// Whatever happens from here on is shown as it does.
+    Alive,
+    /// What happens is not shown.
+    Lost,
 }
 
 /// Why a watch stopped that was begun.
@@ -64,7 +68,9 @@ impl Cluster {
         let wire = wire.impatient();
         let mut pause = SOONEST;
         loop {
-            match self.once(&wire, place, &mut tell).await {
+            let ended = self.once(&wire, place, &mut tell).await;
+            tell(Glance::Lost);
+            match ended {
                 Ok(()) => pause = SOONEST,
                 // Served when last listed, not served now.
                 Err(why) if why.cause() == Cause::UnknownKind => self.discovery.outdated(),
@@ -87,7 +93,9 @@ impl Cluster {
         let path = format!("{}?labelSelector={}", at.collection()?, selector(place));
         let mut version = list(wire, &path, tell).await?;
         loop {
-            match follow(wire, &path, version, tell).await? {
+            let broken = follow(wire, &path, version, tell).await?;
+            tell(Glance::Lost);
+            match broken {
                 Broken::At(last) => version = last,
                 Broken::Expired => return Ok(()),
             }
@@ -166,12 +174,14 @@ async fn follow(
         Err(why) => return Err(why),
     };
     let mut events = std::pin::pin!(events);
+    tell(Glance::Alive);
     while let Some(event) = events.next().await {
         let shown = match event {
             Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => Glance::There(object),
             Ok(WatchEvent::Deleted(object)) => Glance::Gone(object),
             Ok(WatchEvent::Bookmark(mark)) => {
                 version = mark.metadata.resource_version;
+                tell(Glance::Alive);
                 continue;
             }
             Ok(WatchEvent::Error(_)) => return Ok(Broken::Expired),

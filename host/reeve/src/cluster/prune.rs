@@ -215,6 +215,11 @@ impl TenantClient {
         }
     }
 
+    /// Asks what deleting it would do.
+    pub(super) async fn rehearse_one(&self, entry: &Entry) -> Result<Action, ObjectError> {
+        self.delete(entry, Deed::Rehearsed).await
+    }
+
     async fn delete(&self, entry: &Entry, deed: Deed) -> Result<Action, ObjectError> {
         match self.delete_known(entry, deed).await {
             // Its kind went away since the last listing, and it with its kind: look once more.

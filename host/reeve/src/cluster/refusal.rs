@@ -282,6 +282,19 @@ impl CallError {
         }
     }
 
+    /// Whether the server says that it has a fault, and nobody whom it asks: that may have passed a moment later, or not.
+    pub(super) fn is_fault(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => {
+                let asked = ["webhook", "denied the request"];
+                refusal.code == 500
+                    && refusal.cause() == Cause::Unavailable
+                    && !asked.iter().any(|words| refusal.message.contains(words))
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(refusal) => refusal.retry_after,

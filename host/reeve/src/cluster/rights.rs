@@ -296,8 +296,10 @@ fn role(namespace: Option<&str>, kinds: Kinds<'_>) -> String {
 
 impl fmt::Display for Lacking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let account = self.account.trim_start_matches("system:serviceaccount:");
-        write!(f, "ServiceAccount {} may not:", account.replace(':', "/"))?;
+        match self.account.strip_prefix("system:serviceaccount:") {
+            Some(account) => write!(f, "ServiceAccount {} may not:", account.replace(':', "/"))?,
+            None => write!(f, "{} may not:", self.account)?,
+        }
         for (nth, right) in self.rights.iter().take(TOLD).enumerate() {
             let comma = if nth > 0 { "," } else { "" };
             write!(f, "{comma} {} {}", right.verb, right.resource())?;

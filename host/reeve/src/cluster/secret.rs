@@ -54,6 +54,14 @@ impl SecretOwner {
         }
     }
 
+    /// Whoever is connected, in this namespace.
+    pub(crate) fn connected(namespace: &NamespaceName) -> Self {
+        Self {
+            namespace: namespace.clone(),
+            reader: None,
+        }
+    }
+
     /// Where the Secret lies.
     pub fn namespace(&self) -> &NamespaceName {
         &self.namespace
@@ -316,6 +324,7 @@ mod tests {
             platform_service_account: account("platform"),
             tenant_service_account: account("flux"),
             remote_bases: Vec::new(),
+            remote_clusters: Vec::new(),
         };
         for (namespace, reads_as) in [
             ("flux-system", None),

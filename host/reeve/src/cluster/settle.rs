@@ -170,7 +170,7 @@ fn is_definition(object: &Planned) -> bool {
     object.id().kind == "CustomResourceDefinition" && object.id().group == "apiextensions.k8s.io"
 }
 
-fn needed_by_others(object: &Planned) -> bool {
+pub(super) fn needed_by_others(object: &Planned) -> bool {
     is_definition(object) || (object.id().kind == "Namespace" && object.id().group.is_empty())
 }
 

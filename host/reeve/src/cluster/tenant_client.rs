@@ -1,9 +1,10 @@
 //! The only hand that writes what tenants wrote: the ServiceAccount an admitted spec names.
 //!
-//! It is opened by an [`AdmittedSpec`] and nothing else, sends every request as exactly that account, and can do three
+//! It is opened by an [`AdmittedSpec`] and nothing else (but for what only looks), sends every request as exactly that account, and can do three
 //! things: [`apply`](super::apply) an admitted plan, [`prune`](super::prune) by one, and [watch over](super::vigil) what
-//! became of it. It deliberately has no getter and no other verb. Opening one costs no connection and no token: the
-//! header is the identity.
+//! became of it. It deliberately has no getter and no other verb. The spec alone says on which cluster: one that names a
+//! kubeconfig opens a hand there or none, never one here. Opening one here costs no connection and no token: the header is
+//! the identity.
 
 use std::sync::Arc;
 
@@ -12,10 +13,11 @@ use kube::core::ApiResource;
 use reeve_api::name::NamespacedName;
 use reeve_core::admit::{Account, AdmittedSpec};
 use reeve_core::inventory::ObjectId;
-use reeve_core::plan::Scope;
+use reeve_core::plan::{Scope, Scopes};
 use serde_json::Value;
 
 use super::Cluster;
+use super::abroad::{Site, Unreached};
 use super::compare;
 use super::discovery::Discovery;
 use super::error::ObjectError;
@@ -35,21 +37,45 @@ pub struct TenantClient {
     /// Whether what cannot be changed may be deleted and made anew.
     pub(super) force: bool,
     account: String,
+    /// The other cluster that it is; None: the controller's own.
+    site: Option<Arc<Site>>,
 }
 
+/// Who somebody is on another cluster that impersonates nobody there.
+const ITSELF: &str = "the user of spec.kubeConfig";
+
 impl Cluster {
-    /// The cluster as the account of `spec`.
-    pub fn as_tenant(&self, spec: &AdmittedSpec) -> TenantClient {
+    /// The cluster that `spec` is carried out on, as the account of `spec`.
+    pub async fn as_tenant(&self, spec: &AdmittedSpec) -> Result<TenantClient, Unreached> {
         let account = user_name(spec.account());
-        TenantClient {
-            wire: self.own.acting_as(header(&account)),
-            discovery: Arc::clone(&self.discovery),
-            concurrency: self.concurrency,
-            lookouts: Arc::clone(&self.lookouts),
+        let Some(kubeconfig) = &spec.kube_config else {
+            return Ok(TenantClient {
+                wire: self.own.acting_as(header(&account)),
+                discovery: Arc::clone(&self.discovery),
+                concurrency: self.concurrency,
+                lookouts: Arc::clone(&self.lookouts),
+                owner: spec.id.clone(),
+                force: spec.force,
+                account,
+                site: None,
+            });
+        };
+        let site = self.site(spec, kubeconfig).await?;
+        // As Flux: who names an account is that account there too, and else whoever the kubeconfig says.
+        let (wire, account) = match &spec.service_account {
+            Some(_) => (site.wire.acting_as(header(&account)), account),
+            None => (site.wire.clone(), ITSELF.to_owned()),
+        };
+        Ok(TenantClient {
+            wire,
+            discovery: Arc::clone(&site.discovery),
+            concurrency: site.concurrency,
+            lookouts: Arc::clone(&site.lookouts),
             owner: spec.id.clone(),
             force: spec.force,
             account,
-        }
+            site: Some(site),
+        })
     }
 }
 
@@ -75,9 +101,38 @@ pub(super) struct Located {
 }
 
 impl TenantClient {
+    /// The cluster as whoever the connection is; kept by an [`Onlooker`](super::Onlooker), which writes nothing.
+    pub(super) fn of_user(cluster: &Cluster, owner: &NamespacedName, force: bool) -> Self {
+        Self {
+            wire: cluster.own.clone(),
+            discovery: Arc::clone(&cluster.discovery),
+            concurrency: cluster.concurrency,
+            lookouts: Arc::clone(&cluster.lookouts),
+            owner: owner.clone(),
+            force,
+            account: "the user".to_owned(),
+            site: None,
+        }
+    }
+
     /// As whom everything here is done: `system:serviceaccount:<namespace>:<name>`.
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// The address of the other cluster that this is; None: the controller's own.
+    pub fn cluster(&self) -> Option<&str> {
+        Some(&self.site.as_ref()?.address)
+    }
+
+    /// Tells the connection to another cluster from any other, and from the one to the controller's own.
+    pub(crate) fn connection(&self) -> Option<[u8; 32]> {
+        Some(self.site.as_ref()?.digest)
+    }
+
+    /// Where each kind that is served there lives: in a namespace or in the cluster.
+    pub async fn scopes(&self) -> Scopes {
+        self.discovery.scopes().await
     }
 
     /// Whether the labels of whom this is for are on it.

@@ -36,6 +36,9 @@ pub(super) struct Wire {
 
 /// The longest pause between two tries, unless the API server asks for a longer one.
 const SLOWEST: Duration = Duration::from_secs(1);
+/// So often a request is repeated that the server answers with a fault of its own: most pass, and one that stays must not hold
+/// a worker.
+const FAULTS: u32 = 2;
 /// For how long after its start an API server may still refuse what its roles allow: it answers before its authorizer
 /// has read them.
 const WAKING: Duration = Duration::from_secs(10);
@@ -112,8 +115,16 @@ impl Wire {
 
     /// The object, or None when there is none of that name.
     pub(super) async fn get(&self, at: &Address) -> Result<Option<Value>, CallError> {
-        let request = Request::get(at.path()?).body(Vec::new());
-        match self.send(request, Attempt::Get).await {
+        self.get_as(at, "application/json").await
+    }
+
+    /// The same in another form.
+    pub(super) async fn get_as(
+        &self,
+        at: &Address,
+        accept: &str,
+    ) -> Result<Option<Value>, CallError> {
+        match self.read(&at.path()?, accept).await {
             Ok(body) => parse(&body).map(Some),
             Err(why) if why.is_missing_object() => Ok(None),
             Err(why) => Err(why),
@@ -227,7 +238,24 @@ impl Wire {
         let mut request = request.map_err(|why| CallError::Garbled(why.to_string()))?;
         identify(request.headers_mut(), self.user.as_ref());
         let events = self.client.request_events(request).await;
-        events.map_err(|why| not_watched(&why))
+        events.map_err(|why| self.noted(not_watched(&why)))
+    }
+
+    /// The failure, as what it means from an API server that has just started.
+    fn noted(&self, why: CallError) -> CallError {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            CallError::Refused(refusal)
+                if refusal.code == 403 && lost.is_some_and(|at| at.elapsed() < WAKING) =>
+            {
+                CallError::Waking(refusal)
+            }
+            CallError::Unreachable(_) => {
+                *lost = Some(Instant::now());
+                why
+            }
+            why => why,
+        }
     }
 
     async fn send(
@@ -242,6 +270,7 @@ impl Wire {
         let body = Bytes::from(body);
         let give_up = Instant::now() + self.retry_for;
         let mut pause = Duration::from_millis(100);
+        let mut faults = 0;
         loop {
             if head.method != Method::GET && !self.leash.lets() {
                 return Err(CallError::NotLeading);
@@ -260,14 +289,8 @@ impl Wire {
             *again.headers_mut() = head.headers.clone();
             let why = match self.once(again, attempt).await {
                 Ok(answer) => return Ok(answer),
-                Err(CallError::Refused(refusal)) if refusal.code == 403 && self.is_waking() => {
-                    CallError::Waking(refusal)
-                }
-                Err(why) => why,
+                Err(why) => self.noted(why),
             };
-            if matches!(why, CallError::Unreachable(_)) {
-                *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-            }
             let asked = why.retry_after().unwrap_or_default();
             if why.is_throttling() {
                 self.throttle.asked(self.user.as_ref(), asked);
@@ -277,7 +300,9 @@ impl Wire {
             }
             let wait = asked.max(pause);
             let repeatable = matches!(head.method, Method::GET | Method::PATCH | Method::DELETE);
-            if !(repeatable && why.is_transient()) || Instant::now() + wait > give_up {
+            faults += u32::from(why.is_fault());
+            let passes = why.is_transient() || (why.is_fault() && faults <= FAULTS);
+            if !(repeatable && passes) || Instant::now() + wait > give_up {
                 return Err(why);
             }
             tokio::time::sleep(wait).await;
@@ -285,37 +310,21 @@ impl Wire {
         }
     }
 
-    fn is_waking(&self) -> bool {
-        let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        lost.is_some_and(|at| at.elapsed() < WAKING)
-    }
-
     async fn once(
         &self,
         request: Request<kube::client::Body>,
         attempt: Attempt,
     ) -> Result<Bytes, CallError> {
-        let answer = self
-            .client
-            .send(request)
-            .await
-            .map_err(|why| unanswered(&why))?;
-        let (head, body) = answer.into_parts();
-        let body = body
-            .collect()
-            .await
-            .map_err(|why| unanswered(&why))?
-            .to_bytes();
+        let answer = self.client.send(request).await;
+        let (head, body) = answer.map_err(|why| unanswered(&why))?.into_parts();
+        let body = body.collect().await.map_err(|why| unanswered(&why))?;
+        let body = body.to_bytes();
         if head.status.is_success() {
             return Ok(body);
         }
-        let retry_after = retry_after(&head.headers);
-        Err(CallError::Refused(Box::new(refusal(
-            head.status,
-            retry_after,
-            &body,
-            attempt,
-        ))))
+        let later = retry_after(&head.headers);
+        let refused = refusal(head.status, later, &body, attempt);
+        Err(CallError::Refused(Box::new(refused)))
     }
 }
 
@@ -529,6 +538,70 @@ mod tests {
         let client = kube::Client::new(service, "default");
         let patience = Duration::from_secs(8);
         (Wire::own(client, patience, Leash::default()), asked)
+    }
+
+    /// An API server that says this so many times, and then answers; how often it was asked is counted.
+    fn faulty(says: &'static str, times: usize) -> (Wire, Arc<Mutex<usize>>) {
+        let asked = Arc::new(Mutex::new(0));
+        let seen = Arc::clone(&asked);
+        let service = tower::service_fn(move |_: Request<kube::client::Body>| {
+            let mut seen = seen.lock().unwrap();
+            *seen += 1;
+            let code = if *seen <= times { 500 } else { 200 };
+            let said = serde_json::json!({"kind": "Status", "message": says, "code": code});
+            let body = kube::client::Body::from(said.to_string().into_bytes());
+            let answer = http::Response::builder().status(code).body(body).unwrap();
+            std::future::ready(Ok::<_, tower::BoxError>(answer))
+        });
+        let client = kube::Client::new(service, "default");
+        let patience = Duration::from_secs(8);
+        (Wire::own(client, patience, Leash::default()), asked)
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_the_server_is_tried_twice_more_and_one_of_a_webhook_never() {
+        let webhook = "failed calling webhook \"a.example.com\"";
+        for (says, times, asks) in [
+            ("an error on the server", 2, 3),
+            ("an error on the server", 9, 3),
+            (webhook, 9, 1),
+        ] {
+            let (wire, asked) = faulty(says, times);
+            let answer = wire.read("/x", "*/*").await;
+            assert_eq!(answer.is_ok(), times < asks, "{says}: {answer:?}");
+            assert_eq!(*asked.lock().unwrap(), asks, "{says}");
+        }
+    }
+
+    /// Nobody at first, and then one that knows no roles yet.
+    fn waking() -> Wire {
+        let away = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let service = tower::service_fn(move |_: Request<kube::client::Body>| {
+            let answer = match away.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                true => Err(tower::BoxError::from("connection refused")),
+                false => {
+                    let said = serde_json::json!({
+                        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                        "reason": "Forbidden", "message": "cannot watch", "code": 403,
+                    });
+                    let body = kube::client::Body::from(said.to_string().into_bytes());
+                    Ok(http::Response::builder().status(403).body(body).unwrap())
+                }
+            };
+            std::future::ready(answer)
+        });
+        let client = kube::Client::new(service, "default");
+        Wire::own(client, Duration::ZERO, Leash::default())
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_a_server_refuses_which_has_just_started_is_not_refused_for_good() {
+        let wire = waking();
+        let uri = "/api/v1/configmaps?watch=true";
+        let gone = wire.events(uri, "*/*").await.err();
+        assert!(matches!(gone, Some(CallError::Unreachable(_))), "{gone:?}");
+        let waking = wire.events(uri, "*/*").await.err();
+        assert!(matches!(waking, Some(CallError::Waking(_))), "{waking:?}");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::future::ready;
 
 use reeve_api::reason::Reason;
 use reeve_core::admit::Altered;
-use reeve_core::drift::Sight;
+use reeve_core::drift::{Sight, Stood};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::{Planned, reports_drift};
@@ -54,9 +54,15 @@ pub trait Witness: Send + Sync {
     /// Called as the run proceeds; must not block.
     fn progress(&self, progress: Progress);
 
-    /// How an object looks if it need not be compared again as long as it looks so.
-    fn stood(&self, _object: &Planned) -> Option<Sight> {
+    /// How an object looks if it need not be compared again as long as it looks so; where a watch would have shown any change,
+    /// it need not even be read.
+    fn stood(&self, _object: &Planned) -> Option<Stood> {
         None
+    }
+
+    /// Whether nothing is known of an object, so that it is most likely not there yet.
+    fn is_new(&self, _object: &Planned) -> bool {
+        false
     }
 
     /// An object was compared and is as it is wanted, and this is how a watch shows it.

@@ -2,15 +2,18 @@
 //!
 //! Runs write into the ledger, watches (`drift/keep`) read to it what they see. Whom to wake is `core::drift`'s to say; what
 //! is different, and whether it is put right or told, is found out by the run.
+//!
+//! What lies on another cluster is nobody's to watch from here: it is compared at each interval. Its ledger is its
+//! Kustomization's alone, and begun anew with each connection, so that no object is taken for one of another cluster.
 
 mod keep;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use reeve_api::name::NamespacedName;
-use reeve_core::drift::{Call, Ledger, Place, Seen, Sight, WatchedKinds};
+use reeve_core::drift::{Call, Ledger, Place, Seen, Sight, Stood, WatchedKinds};
 use reeve_core::index::Target;
 use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::Planned;
@@ -28,11 +31,15 @@ pub(crate) struct Drift(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     ledger: Mutex<Ledger>,
+    abroad: Mutex<Abroad>,
     /// Other places are to be watched, or another pause has begun.
     moved: Notify,
     kinds: WatchedKinds,
     begun: Instant,
 }
+
+/// What is known of each Kustomization that is carried out on another cluster, and by which connection there.
+type Abroad = BTreeMap<NamespacedName, ([u8; 32], Ledger)>;
 
 /// A run of a Kustomization, until it is dropped: then what was seen during it is judged.
 pub(super) struct Course<'c> {
@@ -45,6 +52,7 @@ impl Drift {
     pub(crate) fn new(kinds: WatchedKinds, now: Instant) -> Self {
         Self(Arc::new(Shared {
             ledger: Mutex::default(),
+            abroad: Mutex::default(),
             moved: Notify::new(),
             kinds,
             begun: now,
@@ -54,6 +62,26 @@ impl Drift {
     /// Forgets everything: who leads again does not know what happened meanwhile.
     pub(super) fn clear(&self) {
         *self.lock() = Ledger::default();
+        self.abroad().clear();
+    }
+
+    /// A run of `id` works on the cluster behind this connection; None: on this one.
+    pub(super) fn works_on(&self, id: &NamespacedName, connection: Option<[u8; 32]>) {
+        let mut abroad = self.abroad();
+        let Some(connection) = connection else {
+            abroad.remove(id);
+            return;
+        };
+        if abroad.get(id).is_some_and(|(of, _)| *of == connection) {
+            return;
+        }
+        abroad.insert(id.clone(), (connection, Ledger::default()));
+        drop(abroad);
+        // Nothing of it is here any more.
+        let moved = self
+            .lock()
+            .holds(id, &Inventory::default(), BTreeSet::new());
+        self.tell(moved);
     }
 
     /// A run has found an object as it is wanted, or made it so.
@@ -65,12 +93,14 @@ impl Drift {
         sight: Sight,
     ) {
         let (wanted, now) = (object.digest(), self.now(ctx));
-        self.lock().stands(id, object.id(), sight, wanted, now);
+        self.of(id, |ledger| {
+            ledger.stands(id, object.id(), sight, wanted, now);
+        });
     }
 
     /// A run of `id` applies as this account, for this generation of the spec.
     pub(super) fn acts_as(&self, id: &NamespacedName, account: &str, generation: i64) {
-        self.lock().acts_as(id, account, generation);
+        self.of(id, |ledger| ledger.acts_as(id, account, generation));
     }
 
     /// How an object looks if it was found as it is wanted less than so long ago.
@@ -80,14 +110,17 @@ impl Drift {
         id: &NamespacedName,
         object: &Planned,
         within: Duration,
-    ) -> Option<Sight> {
-        let then = self.now(ctx).saturating_sub(within);
-        self.lock().stood(id, object.id(), object.digest(), then)
+    ) -> Option<Stood> {
+        let now = self.now(ctx);
+        let (wanted, then) = (object.digest(), now.saturating_sub(within));
+        self.of(id, |ledger| {
+            ledger.stood(id, object.id(), wanted, then, now)
+        })
     }
 
     /// What was wanted last of an object, if that is known.
     pub(super) fn wanted(&self, id: &NamespacedName, object: &ObjectId) -> Option<u64> {
-        self.lock().wanted(id, object)
+        self.of(id, |ledger| ledger.wanted(id, object))
     }
 
     /// A run leaves an object as others made it. Whether that is news.
@@ -100,12 +133,17 @@ impl Drift {
         difference: u64,
     ) -> bool {
         let (wanted, now) = (object.digest(), self.now(ctx));
-        self.lock()
-            .leaves(id, object.id(), sight, wanted, difference, now)
+        self.of(id, |ledger| {
+            ledger.leaves(id, object.id(), sight, wanted, difference, now)
+        })
     }
 
     /// A run has applied all of it, as this account.
     pub(super) fn holds(&self, id: &NamespacedName, account: &str, inventory: &Inventory) {
+        if let Some((_, ledger)) = self.abroad().get_mut(id) {
+            ledger.holds(id, inventory, BTreeSet::new());
+            return;
+        }
         let places = Place::of_applied(&self.0.kinds, account, inventory);
         let moved = self.lock().holds(id, inventory, places);
         self.tell(moved);
@@ -119,6 +157,9 @@ impl Drift {
 
     /// `target` is gone, or going.
     pub(super) fn forget(&self, target: &Target) {
+        if let Target::Kustomization(id) = target {
+            self.abroad().remove(id);
+        }
         let moved = self.lock().forget(target);
         self.tell(moved);
     }
@@ -134,6 +175,17 @@ impl Drift {
         let now = ctx.drift.now(ctx);
         let call = ctx.drift.change(|ledger| ledger.saw(object, seen, now));
         answer(ctx, call);
+    }
+
+    /// The watch over a place goes on, whatever it shows.
+    fn heard(ctx: &Context, place: &Place) {
+        let now = ctx.drift.now(ctx);
+        ctx.drift.lock().heard(place, now);
+    }
+
+    /// It does not: what others change is not seen.
+    fn lost(ctx: &Context, place: &Place) {
+        ctx.drift.lock().lost(place);
     }
 
     /// A watch has shown all there are.
@@ -169,6 +221,18 @@ impl Drift {
 
     fn now(&self, ctx: &Context) -> Duration {
         ctx.clock.instant().saturating_duration_since(self.0.begun)
+    }
+
+    /// What is known of the objects of `id`, wherever they are.
+    fn of<T>(&self, id: &NamespacedName, work: impl FnOnce(&mut Ledger) -> T) -> T {
+        match self.abroad().get_mut(id) {
+            Some((_, ledger)) => work(ledger),
+            None => work(&mut self.lock()),
+        }
+    }
+
+    fn abroad(&self) -> MutexGuard<'_, Abroad> {
+        self.0.abroad.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledger> {

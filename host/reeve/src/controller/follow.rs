@@ -4,6 +4,7 @@
 //! so that nothing is done by a spec that nobody can read. Nothing is deleted from a cluster because of what a watch
 //! says or doesn't: pruning goes by inventories.
 
+mod defined;
 mod kustomization;
 mod policy;
 mod worth;
@@ -27,9 +28,11 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use super::report::{self, Reported};
+use super::tenant::wake_namesake;
 use crate::cluster::{Change, Id, Selection};
 use crate::context::Context;
 use crate::index::Edition;
+use defined::Defined;
 use worth::{is_superseded, worth_a_run};
 
 /// Begins every watch, as a task each.
@@ -55,6 +58,8 @@ pub(super) fn some(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
 
 /// A kind that is watched: what the index learns of it.
 pub(super) trait Followed: Reported {
+    /// Whether its objects keep others from doing things: then they are not taken for deleted when their kind is.
+    const HOLDS_BACK: bool = false;
     /// It is there, or changed.
     fn put(ctx: &Context, object: Arc<Self>);
     /// It is gone.
@@ -74,6 +79,7 @@ where
     let mut changes = ctx.cluster.watch::<K>(&Selection::default());
     let mut known: BTreeSet<Id> = BTreeSet::new();
     let mut listed: BTreeSet<Id> = BTreeSet::new();
+    let mut defined = Defined::<K>::default();
     while let Some(change) = changes.next().await {
         match change {
             Change::Begin => listed.clear(),
@@ -92,13 +98,17 @@ where
             }
             Change::Gone(id) => {
                 known.remove(&id);
-                K::gone(&ctx, &id);
+                if defined.still_is(&ctx).await {
+                    K::gone(&ctx, &id);
+                }
             }
             Change::Synced => {
-                for id in known.difference(&listed) {
-                    K::gone(&ctx, id);
+                let gone: Vec<&Id> = known.difference(&listed).collect();
+                if !gone.is_empty() && defined.still_is(&ctx).await {
+                    gone.into_iter().for_each(|id| K::gone(&ctx, id));
                 }
                 known.clone_from(&listed);
+                defined.learn(&ctx).await;
                 K::listed(&ctx);
             }
         }
@@ -166,6 +176,7 @@ impl Followed for GitRepository {
         }
         if before.is_none() {
             wake_receivers_naming(ctx, &target);
+            wake_namesake(ctx, &id.namespace);
         }
         if wake {
             ctx.queues.sources.wake(id);
@@ -187,9 +198,30 @@ impl Followed for GitRepository {
         });
         ctx.underway.supersede(&target);
         wake_receivers_naming(ctx, &target);
+        wake_namesake(ctx, &id.namespace);
         appliers
             .into_iter()
             .for_each(|id| ctx.queues.kustomizations.wake(id));
+    }
+
+    /// Those whose source is none of these have waited for it.
+    fn listed(ctx: &Context) {
+        let orphans: Vec<NamespacedName> = ctx.index.write(|known| {
+            if std::mem::replace(&mut known.sources_listed, true) {
+                return Vec::new();
+            }
+            let is_orphan = |object: &Kustomization| {
+                let source = super::kustomization::source(object);
+                source.is_some_and(|id| !known.sources.contains_key(&id))
+            };
+            let all = known.kustomizations.iter();
+            all.filter(|(_, object)| is_orphan(object))
+                .map(|(id, _)| id.clone())
+                .collect()
+        });
+        for id in orphans {
+            ctx.queues.kustomizations.wake(id);
+        }
     }
 }
 
@@ -223,6 +255,8 @@ impl Followed for Receiver {
 }
 
 impl Followed for Tenant {
+    const HOLDS_BACK: bool = true;
+
     fn put(ctx: &Context, object: Arc<Self>) {
         let Some(name) = object
             .metadata
@@ -344,7 +378,10 @@ fn extension(component: &Component, selector: Selector, home: &NamespaceName) ->
         let namespace = named.unwrap_or(home.as_str());
         NamespacedName::new(namespace, git.source_ref.name.as_str()).ok()
     });
+    let configs = component.config_from.iter();
+    let configs = configs.filter_map(|from| NamespacedName::new(home.as_str(), &*from.name).ok());
     Extension {
+        configs: configs.collect(),
         order: component.order,
         selector: (component.world == World::Transformer).then_some(selector),
         source,
@@ -371,6 +408,7 @@ fn put_plugin(ctx: &Context, id: PluginId, edition: &Edition, extension: Extensi
 }
 
 fn plugin_gone(ctx: &Context, id: &PluginId) {
+    ctx.drift.forget(&Target::Plugin(id.clone()));
     let touched = ctx.index.write(|known| {
         known.loaded.remove(id);
         known.calls.forget(id);

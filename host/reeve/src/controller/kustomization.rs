@@ -3,6 +3,7 @@
 //! One bundle, one direction. Each line of `deliver` is one stage and takes what the line before returned; nothing here
 //! decides, writes a condition or sleeps. Decisions live in `core`, the outcome is told by `report`.
 
+mod abroad;
 mod build;
 mod caution;
 mod depend;
@@ -26,6 +27,7 @@ use reeve_api::kustomization::{Kustomization, KustomizationStatus, RemoteBase};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::admit::AdmittedSpec;
+use reeve_core::caution::Left;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::inventory::Inventory;
@@ -46,9 +48,10 @@ pub(super) use self::replay::replay;
 use self::walk::Walked;
 use super::report::{self, Announced, Run};
 use super::{Drift, Review};
-use crate::cluster::Until;
+use crate::cluster::{TenantClient, Until};
 use crate::context::{Context, Missing};
 use crate::index::{Known, Stored};
+use crate::observe::Stage;
 use crate::places::Room;
 use crate::transform::{Caller, transform};
 
@@ -58,7 +61,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     let course = ctx.underway.begin(target.clone());
     let _watched = Drift::begin(ctx, id);
     // What was waited for is applied anew, or something else is.
-    ctx.vigils.end(id);
+    let ended = ctx.vigils.end(id);
     let Some(object) = ctx
         .index
         .read(|known| known.kustomizations.get(id).cloned())
@@ -69,7 +72,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     if let Some(Awaited::Silently(next)) = waits {
         return next;
     }
-    let run = Arc::new(Run::begin(ctx, target.clone(), &*object));
+    let run = Arc::new(Run::begin(ctx, target.clone(), &*object).ending(ended));
     if let Some(Awaited::Aloud(why)) = waits {
         let outcome = early(ctx, &run, why);
         return report::kustomization(ctx, &object, &run, outcome).await;
@@ -95,7 +98,12 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     };
     begun.iter().for_each(|begun| begun.wrote(&outcome));
     ownership::over(ctx, id, &object, state);
+    if awaits_first_look(ctx, &object, &outcome) {
+        return Next::Watch;
+    }
+    let mut stages = ctx.metrics.stages();
     let next = report::kustomization(ctx, &object, &run, outcome).await;
+    stages.end(Stage::Report);
     judge::no_later(ctx, &object, next)
 }
 
@@ -107,25 +115,52 @@ pub(super) async fn tell(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     }
 }
 
-/// Whether the source had an artifact before this process started and has not been looked at since. It is about to
-/// be, and wakes us then; saying until then that there is none would make every Kustomization flap at every start.
+/// Whether the source may be listed yet, or had an artifact before this process started and has not been looked at since. It is
+/// about to be, and wakes us then; saying until then that there is none would make every Kustomization flap at every start.
 fn awaits_source(ctx: &Context, object: &Kustomization) -> bool {
+    let about_to = |id: &NamespacedName| {
+        ctx.index
+            .read(|known| known.may_be_listed(id) || known.is_about_to_look_at(id))
+    };
+    source(object).is_some_and(|id| about_to(&id))
+}
+
+/// The source that an object names, whatever else of it can be read.
+pub(super) fn source(object: &Kustomization) -> Option<NamespacedName> {
     let reference = &object.spec.source_ref;
     let own = object.metadata.namespace.as_deref().unwrap_or_default();
-    let namespace = reference
-        .namespace
-        .as_deref()
-        .filter(|set| !set.is_empty())
-        .unwrap_or(own);
-    let Ok(source) = NamespacedName::new(namespace, reference.name.as_str()) else {
+    let named = reference.namespace.as_deref();
+    let namespace = named.filter(|set| !set.is_empty()).unwrap_or(own);
+    NamespacedName::new(namespace, reference.name.as_str()).ok()
+}
+
+/// Whether all there is to say is that a new Kustomization waits for a source that is being fetched for the first time: what
+/// comes of that wakes us.
+fn awaits_first_look(
+    ctx: &Context,
+    object: &Kustomization,
+    outcome: &KustomizationOutcome,
+) -> bool {
+    let KustomizationOutcome::Failed(failed) = outcome else {
         return false;
     };
-    ctx.index.read(|known| known.is_about_to_look_at(&source))
+    let is_told = |status: &KustomizationStatus| !status.conditions.is_empty();
+    failed.why.reason == Reason::ArtifactFailed
+        && !object.status.as_ref().is_some_and(is_told)
+        && source(object).is_some_and(|id| ctx.index.read(|known| known.is_looked_at_first(&id)))
 }
 
 /// A run that stopped before anything was attempted.
 fn early(ctx: &Context, run: &Run, why: Explained) -> KustomizationOutcome {
-    KustomizationOutcome::Failed(Failed::early(why, run.took(ctx)))
+    stopped(Failed::early(why, run.took(ctx)))
+}
+
+/// A run that left off is no failure: its next one is under way.
+fn stopped(failed: Failed) -> KustomizationOutcome {
+    match failed.why.reason {
+        Reason::Progressing => KustomizationOutcome::Superseded(failed),
+        _ => KustomizationOutcome::Failed(failed),
+    }
 }
 
 async fn deliver(
@@ -135,14 +170,18 @@ async fn deliver(
     over: &CancellationToken,
 ) -> KustomizationOutcome {
     // read: what is wanted, by whom, and whether it may be
-    let wanted = match read(ctx, object) {
-        Ok(Some(wanted)) => wanted,
+    let asked = match read(ctx, object) {
+        Ok(Some(asked)) => asked,
         Ok(None) => return KustomizationOutcome::Suspended,
         Err(why) => return early(ctx, run, why),
     };
-    if let Err(why) = depend::check(ctx, object, &wanted).await {
+    if let Err(why) = depend::check(ctx, object, &asked).await {
         return early(ctx, run, why);
     }
+    let wanted = match abroad::reach(ctx, object, asked, over).await {
+        Ok(wanted) => wanted,
+        Err(why) => return early(ctx, run, why),
+    };
     let revision = wanted.stored.artifact.revision.to_string();
     let until = Until {
         deadline: Instant::now() + wanted.spec.timeout,
@@ -181,12 +220,24 @@ async fn deliver(
     }
 }
 
-/// What a run works from: an admitted spec and what its source has in store.
-struct Wanted {
+/// What is asked for: an admitted spec, what its source has in store, and what the last runs left somewhere.
+struct Asked {
     spec: AdmittedSpec,
     tenant: Tenant,
     stored: Stored,
     inventory: Inventory,
+}
+
+/// What a run works from: the same, and the cluster that it is carried out on.
+struct Wanted {
+    spec: AdmittedSpec,
+    tenant: Tenant,
+    stored: Stored,
+    /// What the last runs left on that cluster.
+    inventory: Inventory,
+    client: TenantClient,
+    /// What they left on another.
+    left: Option<Left>,
     /// What of it must not be told, once it is known.
     veil: OnceLock<Veil>,
 }
@@ -200,15 +251,11 @@ impl Wanted {
         }
     }
 
-    /// A run that left off is no failure: its next one is under way.
     fn stopped(&self, mut failed: Failed) -> KustomizationOutcome {
         let veil = self.veil();
         failed.why = veil.over(failed.why);
         failed.unhealthy = failed.unhealthy.map(|why| veil.cover(why));
-        match failed.why.reason {
-            Reason::Progressing => KustomizationOutcome::Superseded(failed),
-            _ => KustomizationOutcome::Failed(failed),
-        }
+        stopped(failed)
     }
 }
 
@@ -230,7 +277,7 @@ impl Stopped {
 }
 
 /// Parses, asks policy about the spec before a byte of the source is opened, and finds the source. `None`: suspended.
-fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Wanted>, Explained> {
+fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Asked>, Explained> {
     let Some(spec) = parse(object)? else {
         return Ok(None);
     };
@@ -239,12 +286,11 @@ fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Wanted>, Explain
     let source = spec.source.clone();
     let stored = stored(ctx, &source);
     let spec = judge::spec(ctx, object, &tenant, spec, stored.as_ref().ok())?;
-    Ok(Some(Wanted {
+    Ok(Some(Asked {
         spec,
         tenant,
         stored: stored?,
         inventory,
-        veil: OnceLock::new(),
     }))
 }
 
@@ -272,13 +318,14 @@ fn parse(object: &Kustomization) -> Result<Option<Spec>, Explained> {
     Ok(Some(spec))
 }
 
-/// Whose it is, if it is anybody's, and its source is theirs to use.
+/// Whose it is, if it is anybody's, and its source and the cluster are theirs to use.
 fn owner(ctx: &Context, spec: &Spec) -> Result<Tenant, Explained> {
     let namespace = &spec.id.namespace;
     let tenant = ctx
         .index
         .read(|known| known.tenants.owner_of(&ctx.grounds, namespace))?;
     tenancy::may_use_source(&ctx.grounds, &tenant, namespace, &spec.source)?;
+    reeve_core::abroad::may_leave(&ctx.grounds, &tenant, spec)?;
     Ok(tenant)
 }
 
@@ -337,11 +384,10 @@ async fn prepare(
     room: &Room,
     deadline: Instant,
 ) -> Result<Prepared, Stopped> {
+    let mut stages = ctx.metrics.stages();
     let built = build::build(ctx, wanted, room, deadline).await;
-    let build::Done {
-        bundle,
-        remote_bases,
-    } = built.map_err(Stopped::early)?;
+    stages.end(Stage::Build);
+    let built = built.map_err(Stopped::early)?;
     let id = &wanted.spec.id;
     let revision = wanted.stored.artifact.revision.to_string();
     let requested = object.annotations().get(RECONCILE_REQUEST);
@@ -354,7 +400,8 @@ async fn prepare(
         requested,
         room,
     };
-    let transformed = tokio::time::timeout_at(deadline, transform(ctx, caller, bundle)).await;
+    let transformed = tokio::time::timeout_at(deadline, transform(ctx, caller, built.bundle)).await;
+    stages.end(Stage::Transform);
     let transformed = transformed
         .unwrap_or_else(|_| Err(late()))
         .map_err(Stopped::early)?;
@@ -363,16 +410,18 @@ async fn prepare(
         why,
         digest: Some(digest.clone()),
     };
-    let scopes = ctx.cluster.scopes().await;
+    let scopes = wanted.client.scopes().await;
     let proposed = Plan::propose(transformed, &scopes, &wanted.inventory, &wanted.spec)
         .map_err(|why| stop(Explained::of(&why)))?
         .on(&revision, requested);
     let settled = ownership::settle(ctx, object, wanted, proposed).await;
+    stages.end(Stage::Plan);
     let (proposed, waits) = settled.map_err(stop)?;
     quota::objects(ctx, wanted, &proposed).map_err(stop)?;
     let from = Some((wanted, deadline));
     let (tenant, veil) = (&wanted.tenant, wanted.veil());
     let plan = judge::plan(ctx, object, tenant, &wanted.spec, proposed, from, veil).await;
+    stages.end(Stage::Judge);
     let plan = plan.map_err(stop)?;
     let from = caution::origin(wanted);
     let hold = caution::judge(object, wanted, &plan, &from)
@@ -382,7 +431,7 @@ async fn prepare(
     Ok(Prepared {
         plan,
         digest,
-        remote_bases,
+        remote_bases: built.remote_bases,
         from,
         hold,
     })
@@ -412,7 +461,10 @@ async fn apply(
             ..Failed::early(why, run.took(ctx))
         }));
     }
-    match walk::walk(ctx, object, wanted, &prepared, until, run).await {
+    let mut stages = ctx.metrics.stages();
+    let walked = walk::walk(ctx, object, wanted, &prepared, until, run).await;
+    stages.end(Stage::Apply);
+    match walked {
         Ok(Walked::Through(mut done)) => {
             done.recollected = kept(ctx, object, spec, plan, &done).await;
             progress.at(KustomizationProgress::CheckingHealth);
@@ -441,5 +493,8 @@ async fn kept(
     done: &Applied,
 ) -> Option<String> {
     let changes = [done.changes.as_slice(), &done.pruned].concat();
-    recall::keep(ctx, object, spec, plan, &changes, &done.inventory).await
+    let mut stages = ctx.metrics.stages();
+    let kept = recall::keep(ctx, object, spec, plan, &changes, &done.inventory).await;
+    stages.end(Stage::Keep);
+    kept
 }

@@ -64,6 +64,7 @@ mod tests {
             platform_service_account: name("platform"),
             tenant_service_account: name("flux"),
             remote_bases: Vec::new(),
+            remote_clusters: Vec::new(),
         }
     }
 

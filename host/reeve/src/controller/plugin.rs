@@ -68,6 +68,7 @@ where
     if bytes::awaits_source(ctx, &id) {
         return Next::Watch;
     }
+    config::watch(ctx, &id, &component);
     let run = Run::begin(ctx, Target::Plugin(id.clone()), object);
     let wanted = Wanted {
         id: &id,

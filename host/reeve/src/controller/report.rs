@@ -190,16 +190,23 @@ where
     finish(ctx, object, run, told, ending, None).await
 }
 
+/// An inventory, and on which cluster it is; None: on this one.
+pub(super) struct Placed<'i> {
+    pub(super) cluster: Option<&'i str>,
+    pub(super) all: &'i Inventory,
+}
+
 /// Writes the inventory of a run that is about to leave more on the cluster than the last one did, and how far its sync is.
 pub(super) async fn record(
     ctx: &Context,
     object: &Kustomization,
     run: &Run,
-    inventory: &Inventory,
+    inventory: Placed<'_>,
     sync: Option<SyncStatus>,
 ) -> Result<(), Explained> {
     let mut status = object.status.clone().unwrap_or_default();
-    status.inventory = Some(status::typed_inventory(inventory));
+    status.inventory = Some(status::typed_inventory(inventory.all));
+    status.inventory_cluster = inventory.cluster.map(str::to_owned);
     status.sync = sync.or(status.sync);
     run.write(ctx, object, &status)
         .await

@@ -8,9 +8,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
 use reeve_api::name::NamespacedName;
-use reeve_core::status::Applied;
+use reeve_core::status::{Applied, Wait};
 use reeve_core::veil::Veil;
 use tokio::task::AbortHandle;
 
@@ -50,8 +49,8 @@ pub(super) struct Over {
     pub(super) requested: Option<String>,
     /// What was applied.
     pub(super) done: Applied,
-    /// Since when it is waited for.
-    pub(super) since: Timestamp,
+    /// What is waited for, and since when.
+    pub(super) wait: Wait,
     /// Whether a run goes on from there, and does not only tell.
     pub(super) goes_on: bool,
     /// What must not be told of it.
@@ -102,20 +101,23 @@ impl Vigils {
         known.all.insert(id.clone(), kept);
     }
 
-    /// Nobody waits for it any more.
-    pub(super) fn end(&self, id: &NamespacedName) {
-        let ended = self.lock().all.remove(id);
-        drop(ended);
+    /// Nobody waits for it any more. Returns what was waited for: whoever applies the same goes on with that wait.
+    pub(super) fn end(&self, id: &NamespacedName) -> Option<Wait> {
+        let ended = self.lock().all.remove(id)?;
+        Some(ended.over.wait.clone())
     }
 
-    /// How far the one of `id` is; one that has ended is told once.
+    /// How far the one of `id` is; one that has ended is told once, unless a run goes on from there: that ends it.
     pub(super) fn course(&self, id: &NamespacedName) -> Course {
         let mut known = self.lock();
         let Some(kept) = known.all.get_mut(id) else {
             return Course::Nothing;
         };
-        let Some(end) = kept.end.take() else {
-            return Course::Waiting;
+        let Some(end) = kept.end.take_if(|_| !kept.over.goes_on) else {
+            return match kept.end {
+                Some(_) => Course::Nothing,
+                None => Course::Waiting,
+            };
         };
         let over = Box::new(kept.over.clone());
         let _ended = known.all.remove(id);
@@ -161,7 +163,7 @@ mod tests {
                 changes: Vec::new(),
                 pruned: Vec::new(),
                 inventory: Inventory::default(),
-                from: String::new(),
+                course: Default::default(),
                 digest: String::new(),
                 recollected: None,
                 remote_bases: Vec::new(),
@@ -169,7 +171,12 @@ mod tests {
                 health: Health::NotAsked,
                 took: std::time::Duration::ZERO,
             },
-            since: Timestamp::UNIX_EPOCH,
+            wait: Wait {
+                generation: 1,
+                revision: revision.to_owned(),
+                wave: None,
+                since: jiff::Timestamp::UNIX_EPOCH,
+            },
             goes_on: false,
             veil: Veil::default(),
         }
@@ -203,6 +210,35 @@ mod tests {
         };
         assert_eq!(over.done.revision, "new");
         assert!(matches!(vigils.course(&id), Course::Nothing));
+    }
+
+    #[tokio::test]
+    async fn who_ends_a_vigil_is_told_since_when_it_was_waited() {
+        let vigils = Vigils::default();
+        let id: NamespacedName = "acme/web".parse().unwrap();
+        assert_eq!(vigils.end(&id), None);
+        let _begun = begin(&vigils, &id, "a");
+        assert_eq!(vigils.end(&id), Some(over("a").wait));
+        assert_eq!(vigils.end(&id), None, "it is told once");
+    }
+
+    #[tokio::test]
+    async fn a_wave_that_has_ended_is_told_to_the_run_that_goes_on() {
+        let vigils = Vigils::default();
+        let id: NamespacedName = "acme/web".parse().unwrap();
+        let mut given = None;
+        let goes_on = Over {
+            goes_on: true,
+            ..over("a")
+        };
+        vigils.begin(&id, goes_on, |ticket| {
+            given = Some(ticket);
+            tokio::spawn(std::future::pending::<()>()).abort_handle()
+        });
+        assert!(matches!(vigils.course(&id), Course::Waiting));
+        assert!(given.unwrap().ends(End::Well));
+        assert!(matches!(vigils.course(&id), Course::Nothing));
+        assert_eq!(vigils.end(&id), Some(over("a").wait));
     }
 
     #[tokio::test]

@@ -78,6 +78,14 @@ impl Snapshot {
         &self.0.digest
     }
 
+    /// What names the content of the file at `path`; nothing where there is none.
+    pub(crate) fn mark(&self, path: &str) -> Option<&[u8]> {
+        match self.0.entries.get(path)? {
+            Node::File { id, .. } => Some(id.as_slice()),
+            Node::Dir => None,
+        }
+    }
+
     /// All files and directories, sorted by path, so that a directory comes before what is in it.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.0.entries.iter().map(|(path, node)| match node {

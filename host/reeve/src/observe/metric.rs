@@ -18,6 +18,8 @@ use reeve_api::policy::Mode;
 
 use super::drift::Drifts;
 use super::policies::{Force, Policies};
+use super::requests::Requests;
+use super::stage::StageLabels;
 use super::workqueue::{WorkQueue, WorkQueues};
 use super::{Kind, Object, process};
 
@@ -92,29 +94,6 @@ pub(super) struct ReviewLabels {
     pub(super) verdict: &'static str,
 }
 
-/// Labels of a request to the API server, as client-go has them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    code: String,
-    host: String,
-    method: String,
-}
-
-/// The requests to the API server, counted where they are sent.
-#[derive(Debug, Clone, Default)]
-pub struct Requests(Family<RequestLabels, Counter>);
-
-impl Requests {
-    /// One was answered with `code`, or (`None`) not at all.
-    pub fn count(&self, method: &str, host: &str, code: Option<u16>) {
-        let code = code.map_or_else(|| "<error>".to_owned(), |code| code.to_string());
-        let (host, method) = (host.to_owned(), method.to_owned());
-        self.0
-            .get_or_create(&RequestLabels { code, host, method })
-            .inc();
-    }
-}
-
 /// Makes histograms with the buckets of one family.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Buckets {
@@ -164,6 +143,7 @@ pub struct Metrics {
     pub(super) fetch_duration: Timed<ResultLabels>,
     pub(super) fetched_bytes: Counter,
     pub(super) render_duration: Timed<ResultLabels>,
+    pub(super) stage_duration: Timed<StageLabels>,
     pub(super) applied: Family<ActionLabels, Counter>,
     pub(super) plugin_duration: Timed<PluginLabels>,
     pub(super) denied: Family<PolicyLabels, Counter>,
@@ -201,6 +181,7 @@ impl Metrics {
             fetch_duration: Family::new_with_constructor(Buckets::Work),
             fetched_bytes: Counter::default(),
             render_duration: Family::new_with_constructor(Buckets::Work),
+            stage_duration: Family::new_with_constructor(Buckets::Work),
             applied: Family::default(),
             plugin_duration: Family::new_with_constructor(Buckets::Work),
             denied: Family::default(),
@@ -245,11 +226,7 @@ impl Metrics {
             "Total number of reconciliation errors per controller",
             self.reconcile_errors.clone(),
         );
-        registry.register(
-            "rest_client_requests",
-            "Number of HTTP requests, partitioned by status code, method, and host",
-            self.requests.0.clone(),
-        );
+        self.requests.register(registry);
     }
 
     /// What only we have.
@@ -263,6 +240,11 @@ impl Metrics {
             "reeve_render_duration_seconds",
             "How long having a Kustomization's manifests took, by whether they were built",
             self.render_duration.clone(),
+        );
+        registry.register(
+            "reeve_stage_duration_seconds",
+            "How long a stage of a Kustomization's run took",
+            self.stage_duration.clone(),
         );
         registry.register(
             "reeve_fetched_bytes",
@@ -368,6 +350,8 @@ mod tests {
         Applied, Denied, Ending, FetchResult, Fetched, HookCalled, Judged, Limited, PluginCalled,
         ReconcileEnded, RenderResult, Rendered, Reviewed, Verdict,
     };
+    use crate::observe::requests::Errand;
+    use crate::observe::stage::Stage;
     use reeve_core::inventory::ObjectId;
     use reeve_core::status::{Action, Change};
     use std::collections::BTreeMap;
@@ -410,6 +394,7 @@ mod tests {
         let changes = [Change {
             id,
             action: Action::Created,
+            fields: Vec::new(),
         }];
         metrics.tell(&Applied { changes: &changes });
         metrics.tell(&PluginCalled {
@@ -458,7 +443,12 @@ mod tests {
             took,
         });
         metrics.lead(true);
-        metrics.requests().count("GET", "cluster:6443", Some(200));
+        let request = http::Request::get("/api/v1/namespaces").body(()).unwrap();
+        let to = ("GET", "cluster:6443");
+        metrics
+            .requests()
+            .tell(Errand::of(&request), to, Some(200), took);
+        metrics.stages().end(Stage::Build);
         let queue = metrics.queue(object.kind, 1);
         queue.added();
         queue.later();

@@ -420,6 +420,20 @@ fn a_bad_exception_is_an_error_with_its_line() {
 }
 
 #[test]
+fn an_exception_ends_at_no_moment_whose_offset_is_a_day_or_more() {
+    for (offset, is_read) in [
+        ("+23:59", true),
+        ("-12:00", true),
+        ("+24:00", false),
+        ("+25:00", false),
+        ("-25:59", false),
+    ] {
+        let text = entry("").replace("2026-03-01", &format!("2026-03-01T00:00:00{offset}"));
+        assert_eq!(excepting(&text).is_ok(), is_read, "{offset}");
+    }
+}
+
+#[test]
 fn an_object_counts_as_applied_when_applying_it_succeeded() {
     let admitted = admit(&kustomization("acme")).unwrap();
     let inventory = Inventory::parse([
@@ -443,6 +457,7 @@ fn an_object_counts_as_applied_when_applying_it_succeeded() {
     let change = |name: &str, action| Change {
         id: id(&format!("acme_{name}__ConfigMap")),
         action,
+        fields: Vec::new(),
     };
     let colours = |made: &Recollection| -> Vec<String> {
         let names = ["a", "b", "c", "old", "gone"];

@@ -243,24 +243,68 @@ fn what_was_compared_and_has_not_changed_since_need_not_be_compared_again() {
     let mut ledger = Ledger::default();
     let (who, map) = (name("acme/web"), id(MAP));
     let sight = Sight::of(&object(5, "f:all"));
+    let stood = |ledger: &Ledger, who, wanted, then| {
+        let stood = ledger.stood(who, &map, wanted, secs(then), secs(20));
+        stood.map(|stood| stood.sight)
+    };
     ledger.begin(&who);
     ledger.acts_as(&who, "flux", 1);
-    assert_eq!(ledger.stood(&who, &map, 7, secs(0)), None, "not known");
+    assert_eq!(stood(&ledger, &who, 7, 0), None, "not known");
     ledger.stands(&who, &map, sight, 7, secs(10));
-    assert_eq!(ledger.stood(&who, &map, 7, secs(10)), Some(sight));
-    assert_eq!(ledger.stood(&who, &map, 8, secs(10)), None, "another wish");
-    assert_eq!(ledger.stood(&who, &map, 7, secs(11)), None, "long ago");
+    assert_eq!(stood(&ledger, &who, 7, 10), Some(sight));
+    assert_eq!(stood(&ledger, &who, 8, 10), None, "another wish");
+    assert_eq!(stood(&ledger, &who, 7, 11), None, "long ago");
     let other = name("acme/other");
-    assert_eq!(ledger.stood(&other, &map, 7, secs(0)), None, "another's");
+    assert_eq!(stood(&ledger, &other, 7, 0), None, "another's");
     ledger.acts_as(&who, "flux", 1);
-    assert_eq!(ledger.stood(&who, &map, 7, secs(0)), Some(sight));
+    assert_eq!(stood(&ledger, &who, 7, 0), Some(sight));
     for (account, generation) in [("narrow", 1), ("narrow", 2)] {
         ledger.acts_as(&who, account, generation);
-        let stood = ledger.stood(&who, &map, 7, secs(0));
+        let stood = stood(&ledger, &who, 7, 0);
         assert_eq!(stood, None, "as {account}, for spec {generation}");
         ledger.stands(&who, &map, sight, 7, secs(11));
     }
     ledger.leaves(&who, &map, sight, 7, 1, secs(12));
-    let stood = ledger.stood(&who, &map, 7, secs(0));
+    let stood = stood(&ledger, &who, 7, 0);
     assert_eq!(stood, None, "it is not as it is wanted");
+}
+
+#[test]
+fn a_watch_is_believed_while_it_goes_on_and_has_shown_no_change() {
+    let mut ledger = Ledger::default();
+    let (who, map) = (name("acme/web"), id(MAP));
+    run(&mut ledger, "acme/web", &[MAP], 1);
+    let place = ledger.places().next().cloned().unwrap();
+    let watched = |ledger: &Ledger, now| {
+        let stood = ledger.stood(&who, &map, 7, secs(0), secs(now));
+        stood.unwrap().watched
+    };
+    assert!(!watched(&ledger, 10), "it has shown nothing yet");
+    ledger.heard(&place, secs(10));
+    assert!(watched(&ledger, 99));
+    assert!(!watched(&ledger, 100), "it is silent");
+    ledger.heard(&place, secs(100));
+    assert!(watched(&ledger, 100));
+    ledger.lost(&place);
+    assert!(!watched(&ledger, 100), "it broke off");
+    ledger.heard(&place, secs(100));
+    let changed = Seen::there(&object(9, "f:less"));
+    assert!(ledger.saw(&map, changed, secs(101)).is_some());
+    assert!(!watched(&ledger, 101), "somebody has changed it");
+    run(&mut ledger, "acme/web", &[MAP], 10);
+    assert!(watched(&ledger, 102), "it was compared again");
+}
+
+#[test]
+fn a_job_that_is_gone_wakes_nobody_and_is_looked_for_by_the_next_run() {
+    let mut ledger = Ledger::default();
+    let who = name("acme/web");
+    let job = "acme_work_batch_Job";
+    run(&mut ledger, "acme/web", &[job], 1);
+    let place = ledger.places().next().cloned().unwrap();
+    ledger.heard(&place, secs(1));
+    let gone = Seen::Gone { version: Some(9) };
+    assert_eq!(ledger.saw(&id(job), gone, secs(2)), None);
+    let stood = ledger.stood(&who, &id(job), 7, secs(0), secs(2));
+    assert!(stood.is_some_and(|stood| !stood.watched));
 }

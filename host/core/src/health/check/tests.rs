@@ -47,6 +47,7 @@ fn looked_at(spec: &Spec, skipped: &[&str]) -> Option<Vec<String>> {
         .objects()
         .map(|planned| Change {
             id: planned.id().clone(),
+            fields: Vec::new(),
             action: match skipped.contains(&planned.id().name.as_str()) {
                 true => Action::Skipped,
                 false => Action::Unchanged,

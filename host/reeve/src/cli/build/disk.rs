@@ -20,7 +20,7 @@ const LARGEST: u64 = 64 << 20;
 const GIT: &str = ".git";
 
 /// A directory and what lies below it.
-pub(super) struct Disk {
+pub(in crate::cli) struct Disk {
     root: PathBuf,
     /// Whether `.git` is as any other directory.
     whole: bool,
@@ -30,7 +30,7 @@ pub(super) struct Disk {
 
 impl Disk {
     /// `root` is canonical.
-    pub(super) fn new(root: PathBuf) -> Self {
+    pub(in crate::cli) fn new(root: PathBuf) -> Self {
         Self {
             root,
             whole: false,
@@ -145,7 +145,7 @@ impl Tree for Disk {
 }
 
 /// The directory at `path`, without symbolic links on the way.
-pub(super) fn directory(path: &Path) -> Result<PathBuf, CommandError> {
+pub(in crate::cli) fn directory(path: &Path) -> Result<PathBuf, CommandError> {
     let real = path.canonicalize();
     let real =
         real.map_err(|why| CommandError::of(&format!("reading {} failed", path.display()), &why))?;
@@ -157,7 +157,7 @@ pub(super) fn directory(path: &Path) -> Result<PathBuf, CommandError> {
 }
 
 /// The git work tree that `directory` is in.
-pub(super) fn work_tree(directory: &Path) -> Option<PathBuf> {
+pub(in crate::cli) fn work_tree(directory: &Path) -> Option<PathBuf> {
     let mut around = directory.ancestors();
     around
         .find(|dir| dir.join(GIT).exists())

@@ -19,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Runs functions here.
 #[derive(Debug)]
-pub(super) struct Laptop {
+pub(in crate::cli) struct Laptop {
     /// Whether anything is fetched.
     remote: bool,
     started: OnceLock<Result<Started, String>>,
@@ -32,7 +32,7 @@ struct Started {
 }
 
 impl Laptop {
-    pub(super) fn new(remote: bool) -> Self {
+    pub(in crate::cli) fn new(remote: bool) -> Self {
         Self {
             remote,
             started: OnceLock::new(),
@@ -40,11 +40,7 @@ impl Laptop {
     }
 
     fn start() -> Result<Started, String> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .map_err(|why| why.to_string())?;
+        let runtime = crate::cli::runtime().map_err(|why| why.to_string())?;
         // One call at a time needs no pool.
         let settings = reeve_wasm::Settings {
             pool: false,

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reeve_kustomize::{Reference, Tree};
+use reeve_kustomize::{Reference, Source, Tree};
 
-use crate::bases::{Fetcher, Rewrite};
+use crate::bases::{EVERYTHING, Error, Fetched, Fetcher, Rewrite};
 use crate::cli::provide_tls;
 use crate::cli::ui::{CommandError, Ui};
 use crate::git::{Egress, HostRule, Limits, Mirrors, credential};
@@ -15,7 +15,7 @@ use crate::git::{Egress, HostRule, Limits, Mirrors, credential};
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// What fetching needs, made when something is to be fetched.
-pub(super) struct Remote {
+pub(in crate::cli) struct Remote {
     runtime: tokio::runtime::Runtime,
     mirrors: Mirrors,
     egress: Arc<Egress>,
@@ -25,7 +25,7 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    pub(super) fn open(rewrites: &[Rewrite]) -> Result<Self, CommandError> {
+    pub(in crate::cli) fn open(rewrites: &[Rewrite]) -> Result<Self, CommandError> {
         provide_tls();
         let failed = |why: std::io::Error| CommandError::of("preparing to fetch failed", &why);
         let directory = tempfile::tempdir().map_err(failed)?;
@@ -35,11 +35,7 @@ impl Remote {
             .filter_map(|net| net.parse().ok());
         let all: Vec<HostRule> = all.collect();
         Ok(Self {
-            runtime: tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(1)
-                .enable_all()
-                .build()
-                .map_err(failed)?,
+            runtime: crate::cli::runtime().map_err(failed)?,
             mirrors: Mirrors::open(directory.path(), 1).map_err(failed)?,
             egress: Arc::new(Egress::new(all)),
             rewrites: rewrites.to_vec(),
@@ -49,25 +45,13 @@ impl Remote {
     }
 
     /// Fetches what is `asked` for, which is the place that names it or the command line.
-    pub(super) fn fetch(
+    pub(in crate::cli) fn fetch(
         &self,
         wanted: &Reference,
         asked: &str,
         ui: &mut Ui,
     ) -> Result<Arc<dyn Tree>, CommandError> {
-        let limits = Limits::default();
-        let fetcher = Fetcher {
-            mirrors: &self.mirrors,
-            egress: &self.egress,
-            limits: &limits,
-            rewrites: &self.rewrites,
-            hops: None,
-            ssh: Some(&self.ssh),
-        };
-        let fetched = self
-            .runtime
-            .block_on(fetcher.fetch(wanted, Instant::now() + LONGEST));
-        let fetched = fetched.map_err(|why| {
+        let fetched = self.get(wanted, EVERYTHING).map_err(|why| {
             CommandError::of(asked, &why)
                 .hint("--no-remote-bases refuses remote resources without asking for them")
         })?;
@@ -79,6 +63,44 @@ impl Remote {
             ));
         }
         Ok(fetched.tree)
+    }
+
+    /// What a source has at a branch, a tag or a commit, and which revision that is.
+    pub(in crate::cli) fn source(
+        &self,
+        url: &str,
+        reference: &str,
+        ignore: Option<&str>,
+    ) -> Result<(Arc<dyn Tree>, String), CommandError> {
+        let wanted = Reference {
+            source: Source::Repository {
+                url: url.to_owned(),
+                reference: reference.to_owned(),
+                submodules: false,
+            },
+            path: String::new(),
+            timeout: LONGEST,
+        };
+        let fetched = self.get(&wanted, ignore).map_err(|why| {
+            CommandError::of("fetching the source failed", &why)
+                .hint("--path builds a directory of yours")
+        })?;
+        Ok((fetched.tree, fetched.revision))
+    }
+
+    fn get(&self, wanted: &Reference, ignore: Option<&str>) -> Result<Fetched, Error> {
+        let limits = Limits::default();
+        let fetcher = Fetcher {
+            mirrors: &self.mirrors,
+            egress: &self.egress,
+            limits: &limits,
+            rewrites: &self.rewrites,
+            hops: None,
+            ssh: Some(&self.ssh),
+            ignore,
+        };
+        let fetching = fetcher.fetch(wanted, Instant::now() + LONGEST);
+        self.runtime.block_on(fetching)
     }
 }
 

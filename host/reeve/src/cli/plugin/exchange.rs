@@ -15,10 +15,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::case::{Want, only, words};
-use super::diff::diff;
 use super::manifests;
 use super::place::Place;
 use super::test::{Told, Wrong};
+use crate::cli::lines::diff;
 use crate::cli::ui::CommandError;
 use crate::forge::words::{Answer, Operation, Request};
 use crate::forge::{Cause, Error, HostPattern, Outcome, Rehearsal, json};

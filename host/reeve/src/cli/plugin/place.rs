@@ -21,7 +21,7 @@ use crate::forge::{self, Asks, Outcome, Provider, Rehearsal};
 
 /// What one call may use, as `spec.limits` of a plugin says it.
 #[derive(Args, Default)]
-pub(super) struct LimitFlags {
+pub(in crate::cli) struct LimitFlags {
     /// Memory of one call [default: the controller's]
     #[arg(long, value_name = "SIZE")]
     memory: Option<Size>,
@@ -53,7 +53,7 @@ impl LimitFlags {
 const TENANT: &str = "you";
 
 /// A component that was loaded, and what calls it.
-pub(super) struct Place {
+pub(in crate::cli) struct Place {
     runtime: Runtime,
     module: Module,
     budget: Budget,
@@ -69,7 +69,7 @@ pub(super) struct Place {
 
 /// Why a call came to nothing.
 #[derive(Debug, PartialEq, thiserror::Error)]
-pub(super) enum Failed {
+pub(in crate::cli) enum Failed {
     /// It was not made: the config is not what the component's own schema asks for.
     #[error(transparent)]
     Config(#[from] SchemaError),
@@ -93,7 +93,7 @@ impl Failed {
 
 impl Place {
     /// Loads `component`, called `name`.
-    pub(super) fn open(
+    pub(in crate::cli) fn open(
         component: &[u8],
         name: &str,
         limits: &LimitFlags,
@@ -161,7 +161,7 @@ impl Place {
     }
 
     /// Holds a config against the component's schema, with the controller's words.
-    pub(super) fn fits(&self, config: &Value) -> Result<(), SchemaError> {
+    pub(in crate::cli) fn fits(&self, config: &Value) -> Result<(), SchemaError> {
         match &self.schema {
             None => Ok(()),
             Some(Ok(schema)) => schema.check(config),
@@ -170,7 +170,7 @@ impl Place {
     }
 
     /// One call, in a fresh instance; what comes back is looked at as the controller does.
-    pub(super) fn transform(
+    pub(in crate::cli) fn transform(
         &self,
         manifests: Vec<String>,
         config: &Value,
@@ -187,11 +187,7 @@ impl Place {
 
 /// What drives a guest, and the way to a registry.
 pub(super) fn runtime() -> Result<Runtime, CommandError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|why| CommandError::of("starting failed", &why))
+    crate::cli::runtime().map_err(|why| CommandError::of("starting failed", &why))
 }
 
 /// How large a component may be for the controller.

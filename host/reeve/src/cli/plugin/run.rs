@@ -99,7 +99,7 @@ fn given(args: &RunArgs) -> Result<Vec<Value>, CommandError> {
     manifests::parse(&bytes, "stdin")
 }
 
-pub(super) fn failed(name: &str, why: &Failed) -> CommandError {
+pub(in crate::cli) fn failed(name: &str, why: &Failed) -> CommandError {
     let calling = || CommandError::of(&format!("calling {name} failed"), why);
     match why {
         Failed::Call(Error::Refused(refusal)) => {

@@ -10,10 +10,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::case::{self, Case, Manifests, Want};
-use super::diff::diff;
 use super::exchange::Exchange;
 use super::place::{Failed, LimitFlags, Place};
 use super::{Form, data, manifests, read, unreadable};
+use crate::cli::lines::diff;
 use crate::cli::ui::{CommandError, Ui};
 
 /// Run the cases of a plugin

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use reeve_core::admit;
 use reeve_core::rego::{self, Fault};
+use reeve_core::text::lines;
 use serde::Serialize;
 
 use super::place::{self, Parameters, Source};
@@ -70,7 +71,7 @@ pub(super) fn run(args: &CheckArgs, ui: &mut Ui) -> Result<(), CommandError> {
     let faults = policies.iter().map(|one| one.faults.len()).sum();
     let report = Report { faults, policies };
     let text = match args.form {
-        Form::Text => text(&report),
+        Form::Text => lines(&table(&report)),
         Form::Json => json(&report)?,
     };
     ui.data(text.as_bytes())?;
@@ -108,7 +109,7 @@ fn told(source: &Source, fault: Fault) -> Told {
     }
 }
 
-fn text(report: &Report) -> String {
+fn table(report: &Report) -> String {
     let faults = report.policies.iter().flat_map(|policy| &policy.faults);
     let mut out: String = faults
         .map(|fault| format!("{}: {}: {}\n", fault.place, fault.kind, fault.message))

@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use reeve_core::admit::Rules;
+use reeve_core::text;
 
 use super::subject::Subject;
 use super::verdicts::Verdicts;
@@ -56,7 +57,7 @@ pub(super) fn run(args: &EvalArgs, ui: &mut Ui) -> Result<(), CommandError> {
     }
     let verdicts = Verdicts::of(&rules, &trial);
     let text = match args.form {
-        Form::Table => verdicts.table(),
+        Form::Table => text::lines(&verdicts.table()),
         Form::Json => json(&verdicts)?,
         Form::Yaml => yaml(&verdicts)?,
         Form::Sarif => json(&verdicts.sarif(&args.subject.file()))?,

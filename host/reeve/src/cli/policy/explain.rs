@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use reeve_core::admit::Rules;
 use reeve_core::library::LIBRARY;
 use reeve_core::rego::{Input, Outcome, Step, Trace, Traced, Verdict, Violation};
+use reeve_core::text::lines;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -69,7 +70,7 @@ pub(super) fn run(args: &ExplainArgs, ui: &mut Ui) -> Result<(), CommandError> {
         all.push(explained(source, trace, args.rule.as_deref()));
     }
     let text = match args.form {
-        Form::Text => all.iter().map(text).collect(),
+        Form::Text => lines(&all.iter().map(text).collect::<String>()),
         Form::Json => written(&all)?,
     };
     ui.data(text.as_bytes())

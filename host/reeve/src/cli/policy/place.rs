@@ -22,14 +22,14 @@ const DEPTH: usize = 32;
 
 /// What policies are given.
 #[derive(Args, Default)]
-pub(super) struct Parameters {
+pub(in crate::cli) struct Parameters {
     /// What the policies are given as data.parameters, YAML or JSON: an object that holds each one's by its name
     #[arg(long = "parameters", value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 /// The files of one policy.
-pub(super) struct Source {
+pub(in crate::cli) struct Source {
     /// The name of its directory or of its first file.
     pub(super) name: String,
     /// Where it lies.
@@ -46,7 +46,7 @@ impl Source {
         self.directory.join(file).display().to_string()
     }
 
-    pub(super) fn compile(&self) -> Result<Policy, Vec<rego::Error>> {
+    pub(in crate::cli) fn compile(&self) -> Result<Policy, Vec<rego::Error>> {
         self.compile_with(&self.parameters)
     }
 
@@ -75,7 +75,7 @@ impl Source {
 }
 
 /// Each directory is a policy, all files together are one, and what is neither is the name of one that is shipped.
-pub(super) fn open(
+pub(in crate::cli) fn open(
     targets: &[PathBuf],
     parameters: &Parameters,
 ) -> Result<Vec<Source>, CommandError> {

@@ -89,10 +89,7 @@ pub(super) fn run(args: &ReplayArgs, ui: &mut Ui) -> Result<(), CommandError> {
 
 fn answer(args: &ReplayArgs, ui: &mut Ui) -> Result<Answer, CommandError> {
     provide_tls();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
+    let runtime = crate::cli::runtime()
         .map_err(|why| CommandError::of("starting the runtime failed", &why))?;
     runtime.block_on(asked(args, ui))
 }

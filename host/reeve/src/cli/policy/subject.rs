@@ -168,7 +168,7 @@ fn objects(documents: Vec<Value>, path: &Path) -> Result<Vec<Object>, CommandErr
 }
 
 /// A policy that does not compile.
-pub(super) fn unfit(source: &Source, errors: &[reeve_core::rego::Error]) -> CommandError {
+pub(in crate::cli) fn unfit(source: &Source, errors: &[reeve_core::rego::Error]) -> CommandError {
     let lines: Vec<String> = errors.iter().map(|error| source.told(error)).collect();
     CommandError::new(format!(
         "{} is no policy: {}",
@@ -177,7 +177,7 @@ pub(super) fn unfit(source: &Source, errors: &[reeve_core::rego::Error]) -> Comm
     ))
 }
 
-fn told(why: Explained) -> CommandError {
+pub(in crate::cli) fn told(why: Explained) -> CommandError {
     let told = CommandError::new(why.message);
     match why.hint {
         Some(hint) => told.hint(hint),
@@ -187,7 +187,7 @@ fn told(why: Explained) -> CommandError {
 
 impl Ground {
     pub(super) fn grounds(&self) -> Grounds {
-        self.own.grounds(&[])
+        self.own.grounds(&[], &[])
     }
 
     /// The Tenants that are known, and all namespaces that they name.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use reeve_core::rego::{Case, Policy, Tests};
+use reeve_core::text;
 use regex::Regex;
 
 use super::place::{self, Parameters, Source};
@@ -59,9 +60,9 @@ pub(super) fn run(args: &TestArgs, ui: &mut Ui) -> Result<(), CommandError> {
     }
     let report = Report::new(suites);
     let text = match args.form {
-        Form::Text => report.text(),
+        Form::Text => text::lines(&report.text()),
         Form::Json => json(&report)?,
-        Form::Tap => report.tap(),
+        Form::Tap => text::lines(&report.tap()),
         Form::Junit => report.junit(),
     };
     ui.data(text.as_bytes())?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use reeve_core::admit::trial::Trial;
 use reeve_core::admit::{Finding, Rules, Verdict};
 use reeve_core::rego::Metadata;
+use reeve_core::text;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -184,11 +185,10 @@ impl<'a> Verdicts<'a> {
 /// Text in a cell of a table.
 pub(super) fn cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in text::line(text).chars() {
         match c {
             '|' | '\\' | '`' | '*' | '_' | '[' | ']' => out.extend(['\\', c]),
             '<' => out.push_str("&lt;"),
-            c if c.is_control() => out.push(' '),
             c => out.push(c),
         }
     }

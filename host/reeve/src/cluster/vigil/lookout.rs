@@ -28,6 +28,9 @@ const MOST_OF_ONE: usize = 8;
 const LOOKS_OF_ONE: usize = 4;
 /// How many are in all.
 const LOOKS: usize = 32;
+/// The same on another cluster, which is one tenant's.
+const MOST_ABROAD: usize = 16;
+const LOOKS_ABROAD: usize = 8;
 /// How soon a watch that broke off begins anew.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -37,6 +40,7 @@ pub(in crate::cluster) struct Lookouts {
     watches: Mutex<BTreeMap<Key, Weak<Lookout>>>,
     turns: Mutex<BTreeMap<String, Weak<Semaphore>>>,
     looks: Semaphore,
+    most: usize,
 }
 
 /// Account, path of the kind, namespace.
@@ -76,11 +80,21 @@ impl Default for Lookouts {
             watches: Mutex::default(),
             turns: Mutex::default(),
             looks: Semaphore::new(LOOKS),
+            most: MOST,
         }
     }
 }
 
 impl Lookouts {
+    /// Those of another cluster: one that hangs holds up nobody's looks but its own.
+    pub(in crate::cluster) fn abroad() -> Self {
+        Self {
+            looks: Semaphore::new(LOOKS_ABROAD),
+            most: MOST_ABROAD,
+            ..Self::default()
+        }
+    }
+
     /// The watch over objects beside the one at `at`; None: there are too many already.
     pub(super) fn over(&self, account: &str, wire: &Wire, at: Address) -> Option<Arc<Lookout>> {
         let path = format!("{}/{}", at.resource.api_version, at.resource.plural);
@@ -91,7 +105,7 @@ impl Lookouts {
         }
         watches.retain(|_, lookout| lookout.strong_count() > 0);
         let own = watches.keys().filter(|(whose, ..)| whose == account);
-        if watches.len() >= MOST || own.count() >= MOST_OF_ONE {
+        if watches.len() >= self.most || own.count() >= MOST_OF_ONE {
             return None;
         }
         let readers = Arc::new(Readers::default());

@@ -177,6 +177,8 @@ impl View {
                 self.there.clear();
                 self.listing = true;
             }
+            Glance::Alive => Drift::heard(ctx, place),
+            Glance::Lost => Drift::lost(ctx, place),
             Glance::There(object) => {
                 if self.listing {
                     let (namespace, name) = names(&object);
@@ -201,6 +203,7 @@ impl View {
     fn named(&mut self, ctx: &Context, place: &Place, glance: Glance) {
         match glance {
             Glance::Begin => self.before = std::mem::take(&mut self.versions),
+            Glance::Alive | Glance::Lost => {}
             Glance::There(object) => {
                 let (_, name) = names(&object);
                 let version = object.pointer("/metadata/resourceVersion");

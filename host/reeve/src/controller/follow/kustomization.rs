@@ -16,6 +16,7 @@ use super::{
 use crate::cluster::Id;
 use crate::context::Context;
 use crate::controller::report::wake_waiting_for;
+use crate::controller::tenant::wake_namesake;
 
 impl Followed for Kustomization {
     fn put(ctx: &Context, object: Arc<Self>) {
@@ -38,7 +39,7 @@ impl Followed for Kustomization {
                     let applier = Applier {
                         source,
                         labels,
-                        secrets: variables(&object),
+                        secrets: read_by(&object),
                     };
                     known.touch.apply_kustomization(&id, applier);
                 }
@@ -56,6 +57,7 @@ impl Followed for Kustomization {
         }
         if before.is_none() {
             wake_receivers_naming(ctx, &target);
+            wake_namesake(ctx, &id.namespace);
         }
         let told = before.as_ref().and_then(|before| before.status.as_ref());
         if wake || depend::has_news(told, object.status.as_ref()) {
@@ -87,11 +89,13 @@ impl Followed for Kustomization {
             });
             known.memory.remove(&target);
         });
+        ctx.renders.forget(&id);
         ctx.planned.tell(&ctx.grounds, &id.namespace);
         ctx.underway.supersede(&target);
-        ctx.vigils.end(&id);
+        let _nobody_goes_on = ctx.vigils.end(&id);
         wake_receivers_naming(ctx, &target);
         wake_waiting_for(ctx, &id);
+        wake_namesake(ctx, &id.namespace);
         let owner = ctx
             .index
             .read(|known| known.tenants.owner_of(&ctx.grounds, &id.namespace));
@@ -100,9 +104,12 @@ impl Followed for Kustomization {
     }
 }
 
-/// The ConfigMaps and Secrets that its variables come from.
-fn variables(object: &Kustomization) -> BTreeSet<ObjectName> {
+/// The ConfigMaps and Secrets that its variables come from, and the Secret that says on which cluster it is carried out.
+fn read_by(object: &Kustomization) -> BTreeSet<ObjectName> {
     let build = object.spec.post_build.iter();
     let from = build.flat_map(|build| &build.substitute_from);
-    object_names(from.map(|from| from.name.as_str()))
+    let from = from.map(|from| from.name.as_str());
+    let elsewhere = object.spec.kube_config.iter();
+    let secrets = elsewhere.filter_map(|elsewhere| elsewhere.secret_ref.as_ref());
+    object_names(from.chain(secrets.map(|secret| secret.name.as_str())))
 }

@@ -12,6 +12,8 @@ use crate::context::Context;
 use crate::index::Edition;
 
 impl Followed for Policy {
+    const HOLDS_BACK: bool = true;
+
     fn put(ctx: &Context, object: Arc<Self>) {
         let Some(name) = object.metadata.name.as_deref() else {
             return;

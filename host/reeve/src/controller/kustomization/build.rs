@@ -19,7 +19,7 @@ use reeve_core::render::Size;
 use tokio::time::Instant;
 
 use super::{Wanted, substitute};
-use crate::bases::{Fetched, Fetcher, Lots};
+use crate::bases::{EVERYTHING, Fetched, Fetcher, Lots};
 use crate::context::Context;
 use crate::functions::Functions;
 use crate::images::{Image, Way};
@@ -73,17 +73,15 @@ async fn with(
     room: &Room,
     deadline: Instant,
 ) -> Result<Done, Explained> {
-    let tree = &wanted.stored.artifact.tree;
-    let before = ctx.renders.wants(&wanted.spec, tree);
+    let stored = &wanted.stored;
+    let before = ctx
+        .renders
+        .wants(&stored.snapshot, &stored.artifact.tree, &wanted.spec);
     // What cannot be had need not be wanted any more.
     let gathered = gather(ctx, wanted, Lots::wanted(), before, deadline).await;
     let mut lots = gathered.unwrap_or_else(|_| Lots::wanted());
     let mut passes = false;
-    let mut order = Order {
-        spec: &wanted.spec,
-        size: Size::Small,
-        deadline,
-    };
+    let mut order = order(ctx, wanted, room, deadline).await?;
     for _round in 0..ROUNDS {
         let lacking = match once(ctx, wanted, &lots, functions, order).await {
             Err(why) => match functions.lacking() {
@@ -123,6 +121,24 @@ async fn with(
         Turn::NextRevision,
         message,
     ))
+}
+
+/// A small build, or if the last one was large, one for which there is room from the beginning.
+async fn order<'w>(
+    ctx: &Context,
+    wanted: &'w Wanted,
+    room: &Room,
+    deadline: Instant,
+) -> Result<Order<'w>, Explained> {
+    let size = ctx.renders.size(&wanted.spec.id);
+    if size == Size::Any {
+        make_room(ctx, wanted, room, deadline).await?;
+    }
+    Ok(Order {
+        spec: &wanted.spec,
+        size,
+        deadline,
+    })
 }
 
 /// A tenant's large bundles take turns, from before they are built until they are applied: all at once they would take the
@@ -256,7 +272,7 @@ async fn once(
         let took = u64::try_from((ctx.clock.instant() - begun).as_millis());
         let took = (Limit::Render, took.unwrap_or(u64::MAX));
         let (tenant, id) = (&wanted.tenant.name, &wanted.spec.id);
-        ctx.quotas.take(tenant, id, took, ctx.clock.now());
+        ctx.quotas.take(tenant, id, took, ctx.clock.steady());
     }
     answer.map(|(made, _)| made)
 }
@@ -277,6 +293,7 @@ async fn fetch(
         rewrites: &ctx.base_mirrors,
         hops: Some(remote::patterns(&ctx.grounds, tenant, namespace)),
         ssh: None,
+        ignore: EVERYTHING,
     };
     let fetched = fetcher.fetch(&one.reference, deadline.into_std()).await;
     fetched.map_err(|why| {

@@ -10,7 +10,7 @@ use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Admitted, Plan};
 
 use super::walk::explained;
-use super::{Prepared, Wanted};
+use super::{Prepared, Wanted, abroad};
 use crate::cluster::{Applied, PruneError, Pruned, TenantClient, Until};
 use crate::context::Context;
 
@@ -27,6 +27,13 @@ pub(super) fn judge(
     plan: &Plan<Admitted>,
     from: &str,
 ) -> Result<Option<Explained>, Explained> {
+    if let Some(left) = &wanted.left {
+        let to = wanted.client.cluster();
+        return match wanted.spec.caution.judge_move(left, to, plan) {
+            Verdict::Go => Ok(None),
+            Verdict::KeepAll(why) | Verdict::Wait(why) => Err(why),
+        };
+    }
     let status = object.status.as_ref();
     let origins = Origins {
         before: status.and_then(|status| status.last_applied_from.as_deref()),
@@ -46,31 +53,21 @@ pub(super) async fn refusal(
     prepared: &Prepared,
     until: &Until,
 ) -> Option<Explained> {
-    match adoption(ctx, wanted, &prepared.plan, until).await {
+    match adoption(wanted, &prepared.plan, until).await {
         None => undeletable(ctx, wanted, prepared, until).await,
         told => told,
     }
 }
 
 /// Where what would be taken over is to be told first.
-async fn adoption(
-    ctx: &Context,
-    wanted: &Wanted,
-    plan: &Plan<Admitted>,
-    until: &Until,
-) -> Option<Explained> {
+async fn adoption(wanted: &Wanted, plan: &Plan<Admitted>, until: &Until) -> Option<Explained> {
     if !wanted.spec.reports_adoption {
         return None;
     }
-    match ctx
-        .cluster
-        .as_tenant(&wanted.spec)
-        .survey(plan, until)
-        .await
-    {
+    match wanted.client.survey(plan, until).await {
         Ok(foreign) if foreign.is_empty() => None,
         Ok(foreign) => Some(adoption::report(&foreign)),
-        Err(why) => Some(Explained::of(&why)),
+        Err(why) => Some(abroad::placed(&wanted.client, Explained::of(&why))),
     }
 }
 
@@ -84,7 +81,7 @@ async fn undeletable(
     if prepared.hold.is_some() || prepared.plan.prune().is_empty() {
         return None;
     }
-    let client = ctx.cluster.as_tenant(&wanted.spec);
+    let client = &wanted.client;
     let tried = client.rehearse_prune(&prepared.plan, until.clone()).await;
     let why = tried.err()?;
     Some(explained(ctx, wanted, &why, why.failures()).await)

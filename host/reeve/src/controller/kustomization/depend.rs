@@ -14,7 +14,7 @@ use reeve_core::spec::Dependency;
 use reeve_core::tenancy;
 use serde_json::Value;
 
-use super::{Wanted, judge};
+use super::{Asked, judge};
 use crate::cluster::CallError;
 use crate::context::Context;
 
@@ -22,7 +22,7 @@ use crate::context::Context;
 pub(super) async fn check(
     ctx: &Context,
     object: &Kustomization,
-    wanted: &Wanted,
+    wanted: &Asked,
 ) -> Result<(), Explained> {
     let spec = &wanted.spec;
     if spec.depends_on.is_empty() {
@@ -70,7 +70,7 @@ fn over(ctx: &Context, id: &NamespacedName) {
 /// The dependency as it is now.
 async fn read(
     ctx: &Context,
-    wanted: &Wanted,
+    wanted: &Asked,
     one: &Dependency,
 ) -> Result<Option<Arc<Kustomization>>, Explained> {
     let (spec, id) = (&wanted.spec, &one.id);
@@ -92,12 +92,11 @@ async fn read(
 /// The dependency as the tenant's account sees it.
 async fn seen(
     ctx: &Context,
-    wanted: &Wanted,
+    wanted: &Asked,
     id: &NamespacedName,
 ) -> Result<Option<Value>, Explained> {
     let spec = &wanted.spec;
-    let client = ctx.cluster.as_tenant(spec);
-    let seen = client.kustomization(id).await.map_err(|why| {
+    let seen = ctx.cluster.kustomization(spec, id).await.map_err(|why| {
         if !matches!(why, CallError::Refused(_)) {
             return depend::not_ready(format!("dependency '{id}' cannot be read: {why}"));
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
-use reeve_core::drift::{Drifted, Sight};
+use reeve_core::drift::{Drifted, Sight, Stood};
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::Planned;
 
@@ -31,6 +31,8 @@ pub(super) struct Observer {
     interval: Duration,
     /// Whether nothing of the Kustomization is put right.
     reports: bool,
+    /// Whether all of it is one wave: nothing waits for the health of what a watch has not shown to change.
+    at_once: bool,
     /// What was there after the last run, if that wanted exactly this.
     before: Option<Inventory>,
     news: Mutex<Vec<Drifted>>,
@@ -47,6 +49,8 @@ impl Observer {
         let account = wanted.spec.account();
         let account = account.to_string();
         let generation = object.metadata.generation.unwrap_or_default();
+        let connection = wanted.client.connection();
+        ctx.drift.works_on(&wanted.spec.id, connection);
         ctx.drift.acts_as(&wanted.spec.id, &account, generation);
         Self {
             ctx: Arc::clone(ctx),
@@ -55,6 +59,7 @@ impl Observer {
             tenant: wanted.tenant.name.to_string(),
             interval: wanted.spec.interval,
             reports: wanted.spec.reports_drift,
+            at_once: prepared.plan.course().nth(1).is_none(),
             before: same.then(|| wanted.inventory.clone()),
             news: Mutex::default(),
         }
@@ -66,9 +71,13 @@ impl Observer {
 
     /// How the object looks if it need not be compared again: until the interval is over nothing is found by that which its
     /// claims do not show.
-    pub(super) fn stood(&self, object: &Planned) -> Option<Sight> {
+    pub(super) fn stood(&self, object: &Planned) -> Option<Stood> {
         let drift = &self.ctx.drift;
-        drift.stood(&self.ctx, &self.id, object, self.interval)
+        let stood = drift.stood(&self.ctx, &self.id, object, self.interval)?;
+        Some(Stood {
+            watched: stood.watched && self.at_once,
+            ..stood
+        })
     }
 
     /// Whether the object stays as it is.

@@ -19,7 +19,7 @@ use reeve_core::health;
 use reeve_core::index::Target;
 use reeve_core::plan::{Admitted, Plan};
 use reeve_core::schedule::{self, Next};
-use reeve_core::status::{self, Applied, Failed, Health, KustomizationOutcome, Settling};
+use reeve_core::status::{Applied, Failed, Health, KustomizationOutcome, Settling, Wait};
 use tokio::time::Instant;
 
 use super::walk::Pause;
@@ -46,24 +46,24 @@ pub(super) async fn settle(
     run: &Run,
 ) -> Result<KustomizationOutcome, Box<Failed>> {
     let spec = &wanted.spec;
-    let scopes = ctx.cluster.scopes().await;
+    let scopes = wanted.client.scopes().await;
     let changes = [done.changes.as_slice(), &done.pruned].concat();
     let took = run.took(ctx);
     let Some(checks) = health::checks(spec, plan, &changes, &scopes) else {
         return Ok(KustomizationOutcome::Applied(Applied { took, ..done }));
     };
-    let client = ctx.cluster.as_tenant(spec);
+    let client = wanted.client.clone();
     let soon = Until {
         deadline: until.deadline.min(Instant::now() + FIRST_LOOK),
         over: until.over.clone(),
     };
     let looks = client.look(checks, &soon).await;
-    let since = since(ctx, object, &done);
+    let wait = wait_for(ctx, object, &done, run);
     let over = Over {
         edition: Edition::of(&object.metadata),
         requested: object.annotations().get(RECONCILE_REQUEST).cloned(),
         done: Applied { took, ..done },
-        since,
+        wait,
         goes_on: false,
         veil: wanted.veil().clone(),
     };
@@ -76,7 +76,7 @@ pub(super) async fn settle(
             let mut over = over;
             let settling = Settling {
                 done: over.done.clone(),
-                since,
+                since: over.wait.since,
                 wave: None,
             };
             // They are told now, not once more when all is well.
@@ -97,20 +97,17 @@ pub(super) fn wait(
     done: Applied,
 ) -> Settling {
     let spec = &wanted.spec;
-    let Pause {
-        looks,
-        since,
-        words,
-    } = pause;
+    let Pause { looks, wait, words } = pause;
+    let since = wait.since;
     let over = Over {
         edition: Edition::of(&object.metadata),
         requested: object.annotations().get(RECONCILE_REQUEST).cloned(),
         done: done.clone(),
-        since,
+        wait,
         goes_on: true,
         veil: wanted.veil().clone(),
     };
-    watch(ctx, spec, ctx.cluster.as_tenant(spec), looks, over);
+    watch(ctx, spec, wanted.client.clone(), looks, over);
     Settling {
         done,
         since,
@@ -118,23 +115,24 @@ pub(super) fn wait(
     }
 }
 
-/// Since when this is waited for: a run that changed nothing goes on with the wait of the last.
-fn since(ctx: &Context, object: &Kustomization, done: &Applied) -> jiff::Timestamp {
-    let now = ctx.clock.now();
+/// What is waited for: a run that changed nothing goes on with the wait of the last.
+fn wait_for(ctx: &Context, object: &Kustomization, done: &Applied, run: &Run) -> Wait {
+    let wait = Wait {
+        generation: object.metadata.generation.unwrap_or_default(),
+        revision: done.revision.clone(),
+        wave: None,
+        since: ctx.clock.now(),
+    };
     let mut all = done.changes.iter().chain(&done.pruned);
-    let changed = all.any(|change| change.action.is_change());
-    match &object.status {
-        Some(status) if !changed => {
-            let generation = object.metadata.generation.unwrap_or_default();
-            status::waiting_since(status, generation, &done.revision, now)
-        }
-        _ => now,
+    match all.any(|change| change.action.is_change()) {
+        true => wait,
+        false => wait.resumed(run.ended(), object.status.as_ref()),
     }
 }
 
 /// Watches over what was looked at, in a task of its own.
 fn watch(ctx: &Arc<Context>, spec: &AdmittedSpec, client: TenantClient, looks: Looks, over: Over) {
-    let passed = ctx.clock.now().duration_since(over.since).unsigned_abs();
+    let passed = ctx.clock.passed(over.wait.since);
     let deadline = Instant::now() + spec.timeout.saturating_sub(passed);
     let (id, queue) = (spec.id.clone(), ctx.queues.kustomizations.clone());
     let begin = |ticket: Ticket| {
@@ -157,9 +155,6 @@ pub(super) async fn told(ctx: &Arc<Context>, id: &NamespacedName) -> Option<Next
         Course::Waiting => return Some(Next::After(LATER)),
         Course::Ended(over, end) => (*over, end),
     };
-    if over.goes_on {
-        return None;
-    }
     let object = ctx
         .index
         .read(|known| known.kustomizations.get(id).cloned())?;
@@ -191,9 +186,9 @@ fn is_about(ctx: &Context, id: &NamespacedName, object: &Kustomization, over: &O
 /// What a run came to whose objects have become healthy, or won't.
 fn ended(ctx: &Context, over: Over, end: Vigil) -> KustomizationOutcome {
     let Over {
-        done, since, veil, ..
+        done, wait, veil, ..
     } = over;
-    let waited = ctx.clock.now().duration_since(since).unsigned_abs();
+    let waited = ctx.clock.passed(wait.since);
     let took = done.took.saturating_add(waited);
     match end {
         Vigil::Well => KustomizationOutcome::Applied(Applied {

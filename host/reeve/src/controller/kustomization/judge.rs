@@ -299,7 +299,7 @@ pub(super) fn awaits_policies(
             false => Some(*known.awaiting.entry(id.clone()).or_insert(now)),
         })?;
     let patience = if fetched { READ } else { FETCHED };
-    let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    let waited = ctx.clock.passed(since);
     Some(match patience.checked_sub(waited) {
         Some(rest) if !rest.is_zero() => Awaited::Silently(Next::After(rest)),
         // What does nothing needs nobody to let it.

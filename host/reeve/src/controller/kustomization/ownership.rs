@@ -17,7 +17,7 @@ use reeve_core::ownership::{self, Shared, State};
 use reeve_core::plan::{Plan, Proposed};
 use tokio::time::Instant;
 
-use super::{Wanted, entries};
+use super::{Wanted, abroad, entries};
 use crate::context::Context;
 use crate::controller::report;
 use crate::index::Known;
@@ -42,8 +42,9 @@ fn state_of(known: &Known, id: &NamespacedName, object: &Kustomization) -> State
 /// A run that began in this state is over, whatever came of it.
 pub(super) fn over(ctx: &Context, id: &NamespacedName, object: &Kustomization, state: State) {
     let inventory = entries(object).map(|(id, _)| id.to_owned());
+    let cluster = abroad::recorded(object);
     ctx.index
-        .write(|known| known.holdings.over(id, state, inventory));
+        .write(|known| known.holdings.over(id, state, cluster, inventory));
     ctx.planned.tell(&ctx.grounds, &id.namespace);
 }
 
@@ -59,10 +60,11 @@ pub(super) async fn settle(
         generation: object.metadata.generation,
         revision: Some(wanted.stored.artifact.revision.to_string()),
     };
+    let cluster = wanted.client.cluster();
     ctx.index
-        .write(|known| known.holdings.plan(id, state, &proposed));
+        .write(|known| known.holdings.plan(id, state, cluster, &proposed));
     ctx.planned.tell(&ctx.grounds, &id.namespace);
-    let shares = || shared(ctx, id, &proposed);
+    let shares = || shared(ctx, id, cluster, &proposed);
     let matters = !proposed.prune().is_empty() || !shares().is_empty();
     let unknown = match matters {
         true => acquaint(ctx, id).await,
@@ -80,36 +82,44 @@ pub(super) async fn settle(
         tell(ctx, id, object, &shared);
     }
     let hold = unknown.filter(|_| !proposed.prune().is_empty());
-    Ok((hand_over(ctx, id, proposed), hold.map(|one| waits(&one))))
+    let proposed = hand_over(ctx, id, cluster, proposed);
+    Ok((proposed, hold.map(|one| waits(&one))))
 }
 
 /// The same for a Kustomization that goes.
 pub(super) async fn part(
     ctx: &Context,
     id: &NamespacedName,
+    cluster: Option<&str>,
     proposed: Plan<Proposed>,
 ) -> Result<Plan<Proposed>, Explained> {
     ctx.index.write(|known| known.holdings.forget(id));
     match acquaint(ctx, id).await {
         Some(unknown) => Err(waits(&unknown)),
-        None => Ok(hand_over(ctx, id, proposed)),
+        None => Ok(hand_over(ctx, id, cluster, proposed)),
     }
 }
 
-fn hand_over(ctx: &Context, id: &NamespacedName, proposed: Plan<Proposed>) -> Plan<Proposed> {
+fn hand_over(
+    ctx: &Context,
+    id: &NamespacedName,
+    cluster: Option<&str>,
+    proposed: Plan<Proposed>,
+) -> Plan<Proposed> {
     if proposed.prune().is_empty() {
         return proposed;
     }
     ctx.index.read(|known| {
         proposed.hand_over(|object| {
-            let neighbour = others(known, id, object).next()?;
+            let neighbour = others(known, id, cluster, object).next()?;
             // Once its status has it, it is not ours to remember.
             let has = known
                 .kustomizations
                 .get(neighbour)
                 .is_some_and(|neighbour| {
                     let object = object.to_string();
-                    entries(neighbour).any(|(id, _)| id == object)
+                    abroad::recorded(neighbour) == cluster
+                        && entries(neighbour).any(|(id, _)| id == object)
                 });
             Some(has)
         })
@@ -119,9 +129,10 @@ fn hand_over(ctx: &Context, id: &NamespacedName, proposed: Plan<Proposed>) -> Pl
 fn others<'k>(
     known: &'k Known,
     id: &'k NamespacedName,
+    cluster: Option<&str>,
     object: &ObjectId,
 ) -> impl Iterator<Item = &'k NamespacedName> {
-    let others = known.holdings.others(object, id);
+    let others = known.holdings.others(cluster, object, id);
     others.filter(|other| is_beside(known, id, other))
 }
 
@@ -137,11 +148,16 @@ fn is_beside(known: &Known, id: &NamespacedName, other: &NamespacedName) -> bool
         && stays(other)
 }
 
-fn shared(ctx: &Context, id: &NamespacedName, plan: &Plan<Proposed>) -> Vec<Shared> {
+fn shared(
+    ctx: &Context,
+    id: &NamespacedName,
+    cluster: Option<&str>,
+    plan: &Plan<Proposed>,
+) -> Vec<Shared> {
     ctx.index.read(|known| {
         let held = plan.objects().map(|planned| planned.id());
         let both = held.filter_map(|object| {
-            let with = others(known, id, object).next()?.clone();
+            let with = others(known, id, cluster, object).next()?.clone();
             let id = object.clone();
             Some(Shared { id, with })
         });

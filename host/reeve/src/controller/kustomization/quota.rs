@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespacedName, TenantName};
 use reeve_core::failure::Explained;
@@ -44,7 +45,7 @@ pub(super) fn begin<'c>(
         None => None,
     };
     ctx.quotas.too_many(&tenant.name, id, over.is_some());
-    let now = ctx.clock.now();
+    let now = ctx.clock.steady();
     let begun = match over {
         Some(over) => {
             // It is not worked on: whoever waits for it to plan would wait for ever.
@@ -77,7 +78,7 @@ impl Begun<'_> {
         let all = changes.iter().chain(pruned);
         let written = all.filter(|change| change.action.is_change()).count();
         let written = u64::try_from(written).unwrap_or(u64::MAX);
-        let now = self.ctx.clock.now();
+        let now = self.ctx.clock.steady();
         let (tenant, quotas) = (&self.tenant, &self.ctx.quotas);
         quotas.take(tenant, &self.id, (Limit::Writes, written), now);
     }
@@ -170,5 +171,10 @@ fn refused(ctx: &Context, tenant: &TenantName, over: Over) -> Explained {
         tenant: tenant.as_str(),
         limit: over.limit.as_str(),
     });
-    over.explained(tenant, ctx.clock.now())
+    // Counted in time that has passed, told by the time of day.
+    let now = ctx.clock.now();
+    let ahead = now.duration_since(ctx.clock.steady());
+    let shown = |until: Timestamp| until.saturating_add(ahead).unwrap_or(until);
+    let until = over.until.map(shown);
+    Over { until, ..over }.explained(tenant, now)
 }

@@ -100,6 +100,8 @@ async fn render(
         spec: wanted.spec.clone(),
         tenant: wanted.tenant.clone(),
         inventory: Inventory::default(),
+        client: wanted.client.clone(),
+        left: None,
         veil: wanted.veil.clone(),
         stored: Stored {
             artifact,
@@ -118,7 +120,7 @@ async fn render(
         room: &room,
     };
     let bundle = transform(ctx, caller, bundle).await.ok()?;
-    let scopes = ctx.cluster.scopes().await;
+    let scopes = wanted.client.scopes().await;
     let plan = Plan::propose(bundle, &scopes, &wanted.inventory, &wanted.spec).ok()?;
     Some(Recollection::of_plan(&plan))
 }

@@ -10,18 +10,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_api::kustomization::{Kustomization, SyncStatus};
 use reeve_core::admit::Altered;
-use reeve_core::drift::Sight;
+use reeve_core::drift::{Sight, Stood};
 use reeve_core::failure::Explained;
 use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::{Admitted, Plan, Planned};
 use reeve_core::status::{Action, Change};
+use reeve_core::veil::Veil;
 use serde_json::Value;
 
 use super::drift::Observer;
-use super::{Prepared, Wanted, judge};
-use crate::cluster::{Difference, Progress, TenantClient, Witness};
+use super::{Prepared, Wanted, abroad, judge};
+use crate::cluster::{Applied, Difference, Progress, Witness};
 use crate::context::Context;
-use crate::controller::report::{self, Run};
+use crate::controller::report::{self, Placed, Run};
 
 /// Records inventories on a Kustomization.
 pub(super) struct Recorder<'r> {
@@ -31,7 +32,7 @@ pub(super) struct Recorder<'r> {
     wanted: &'r Wanted,
     recorded: Mutex<Recorded>,
     observer: Observer,
-    ahead: (&'r TenantClient, &'r Plan<Admitted>),
+    plan: &'r Plan<Admitted>,
     /// Whether it was looked ahead at, which is worth the trouble once.
     foreseen: AtomicBool,
 }
@@ -51,7 +52,6 @@ impl<'r> Recorder<'r> {
         run: &Arc<Run>,
         wanted: &'r Wanted,
         prepared: &'r Prepared,
-        client: &'r TenantClient,
     ) -> Self {
         let observer = Observer::new(ctx, object, wanted, prepared);
         let (ctx, object, run) = (Arc::clone(ctx), Arc::clone(object), Arc::clone(run));
@@ -62,7 +62,7 @@ impl<'r> Recorder<'r> {
             wanted,
             recorded: Mutex::default(),
             observer,
-            ahead: (client, &prepared.plan),
+            plan: &prepared.plan,
             foreseen: AtomicBool::new(false),
         }
     }
@@ -98,7 +98,9 @@ impl<'r> Recorder<'r> {
     }
 
     async fn write(&self, all: &Inventory, sync: Option<SyncStatus>) -> Result<(), Explained> {
-        let recorded = report::record(&self.ctx, &self.object, &self.run, all, sync).await;
+        let cluster = self.wanted.client.cluster();
+        let left = Placed { cluster, all };
+        let recorded = report::record(&self.ctx, &self.object, &self.run, left, sync).await;
         recorded.map_err(|why| Explained {
             message: format!("recording the inventory before the first write failed: {why}"),
             ..why
@@ -113,8 +115,9 @@ impl<'r> Recorder<'r> {
 impl Witness for Recorder<'_> {
     async fn before_first_write(&self, inventory: &Inventory) -> Result<(), Explained> {
         if !self.foreseen.swap(true, Ordering::Relaxed) {
-            let (client, plan) = self.ahead;
-            client.foresee(plan).await?;
+            let client = &self.wanted.client;
+            let foreseen = client.foresee(self.plan).await;
+            foreseen.map_err(|why| abroad::placed(client, why))?;
         }
         let Recorded {
             inventory: known,
@@ -130,8 +133,7 @@ impl Witness for Recorder<'_> {
     }
 
     async fn judge_kept(&self, kept: BTreeMap<ObjectId, Value>) -> Result<Altered, Explained> {
-        let (_, plan) = self.ahead;
-        judge::altered(&self.ctx, &self.object, self.wanted, plan, kept).await
+        judge::altered(&self.ctx, &self.object, self.wanted, self.plan, kept).await
     }
 
     fn progress(&self, progress: Progress) {
@@ -142,8 +144,12 @@ impl Witness for Recorder<'_> {
         self.observer.stands(object, sight);
     }
 
-    fn stood(&self, object: &Planned) -> Option<Sight> {
+    fn stood(&self, object: &Planned) -> Option<Stood> {
         self.observer.stood(object)
+    }
+
+    fn is_new(&self, object: &Planned) -> bool {
+        !self.wanted.inventory.contains(object.id())
     }
 
     fn leaves(&self, object: &Planned, difference: &Difference) -> bool {
@@ -152,10 +158,16 @@ impl Witness for Recorder<'_> {
 }
 
 /// The lines of a change set.
-pub(super) fn changes(entries: &[(ObjectId, Action)]) -> Vec<Change> {
+pub(super) fn changes(done: &Applied, veil: &Veil) -> Vec<Change> {
+    let fields = |id: &ObjectId| {
+        let fields = done.fields.get(id).into_iter().flatten();
+        // A variable may stand in a key.
+        fields.map(|field| veil.cover(field.clone())).collect()
+    };
     let change = |(id, action): &(ObjectId, Action)| Change {
         id: id.clone(),
         action: *action,
+        fields: fields(id),
     };
-    entries.iter().map(change).collect()
+    done.entries.iter().map(change).collect()
 }

@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use reeve_api::duration::Duration as GoDuration;
 use reeve_api::kustomization::{Kustomization, SyncStatus};
 use reeve_api::reason::Reason;
@@ -20,14 +19,14 @@ use reeve_core::health;
 use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::{Admitted, Phase, Place, Planned, Step};
 use reeve_core::schedule;
-use reeve_core::status::{self, Action, Applied, Change, Failed, Health};
+use reeve_core::status::{Action, Applied, Change, Course, Failed, Health, Wait};
 use reeve_core::sync::{End, Sync};
 use reeve_core::veil::Veil;
 use tokio::time::Instant;
 
 use super::health::FIRST_LOOK;
 use super::record::{Recorder, changes};
-use super::{Prepared, Wanted, caution};
+use super::{Prepared, Wanted, abroad, caution};
 use crate::cluster::{self, Failures, Looks, TenantClient, Until, Vigil};
 use crate::context::Context;
 use crate::controller::report::{self, Run};
@@ -45,7 +44,7 @@ pub(super) struct Pause {
     /// What of it was seen.
     pub(super) looks: Looks,
     /// Since when it is waited for.
-    pub(super) since: Timestamp,
+    pub(super) wait: Wait,
     /// What is said of it.
     pub(super) words: String,
 }
@@ -80,8 +79,7 @@ pub(super) async fn walk(
     until: &Until,
     run: &Arc<Run>,
 ) -> Result<Walked, Box<Failed>> {
-    let client = ctx.cluster.as_tenant(&wanted.spec);
-    let mut walk = Walk::new(ctx, object, wanted, prepared, until, run, &client);
+    let mut walk = Walk::new(ctx, object, wanted, prepared, until, run);
     let came = match walk.forward().await {
         Ok(None) => walk.arrive().await,
         Ok(Some(pause)) => Ok(Some(pause)),
@@ -129,10 +127,10 @@ impl<'a> Walk<'a> {
         prepared: &'a Prepared,
         until: &'a Until,
         run: &'a Arc<Run>,
-        client: &'a TenantClient,
     ) -> Self {
-        let before = wanted.inventory.clone();
-        let status = object.status.as_ref();
+        let (before, client) = (wanted.inventory.clone(), &wanted.client);
+        // What ran on another cluster has not run on this one.
+        let status = object.status.as_ref().filter(|_| wanted.left.is_none());
         let sync = Sync::of(
             &prepared.plan,
             status.and_then(|status| status.sync.as_ref()),
@@ -146,12 +144,13 @@ impl<'a> Walk<'a> {
             until,
             run,
             client,
-            recorder: Recorder::new(ctx, object, run, wanted, prepared, client),
+            recorder: Recorder::new(ctx, object, run, wanted, prepared),
             before,
             resumed: sync.clone(),
             sync,
             done: cluster::Applied {
                 entries: skipped.map(|id| (id.clone(), Action::Skipped)).collect(),
+                ..cluster::Applied::default()
             },
             pruned: cluster::Applied::default(),
             left: None,
@@ -222,8 +221,8 @@ impl<'a> Walk<'a> {
         };
         let looks = self.client.look(checks, &soon).await;
         let place = step.place();
-        let since = self.since(place);
-        let passed = self.passed(since);
+        let wait = self.wait(place);
+        let passed = self.passed(&wait);
         let late = passed >= self.wanted.spec.timeout;
         let Some(sync) = &mut self.sync else {
             return Ok(None);
@@ -254,11 +253,7 @@ impl<'a> Walk<'a> {
         }
         let words = format!("waiting for {place}: {}", health::unwell(looks.each()));
         let words = veil.cover(words);
-        Ok(Some(Pause {
-            looks,
-            since,
-            words,
-        }))
+        Ok(Some(Pause { looks, wait, words }))
     }
 
     /// Applies what stays, and returns what was written or is not well.
@@ -305,8 +300,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Since when a wave is waited for: a run that changed nothing goes on with the wait of the last.
-    fn since(&self, place: Place) -> Timestamp {
-        let now = self.ctx.clock.now();
+    fn wait(&self, place: Place) -> Wait {
+        let wait = Wait {
+            generation: self.object.metadata.generation.unwrap_or_default(),
+            revision: self.wanted.stored.artifact.revision.to_string(),
+            wave: Some(place),
+            since: self.ctx.clock.now(),
+        };
         let mut all = self.done.entries.iter().chain(&self.pruned.entries);
         let changed = all.any(|(_, action)| action.is_change());
         let fails = place.phase == Phase::SyncFail;
@@ -314,18 +314,16 @@ impl<'a> Walk<'a> {
             true => sync.failure.is_some(),
             false => sync.failure.is_none() && sync.at == Some(place),
         });
-        match &self.object.status {
-            Some(status) if waited && !changed => {
-                let generation = self.object.metadata.generation.unwrap_or_default();
-                let revision = self.wanted.stored.artifact.revision.to_string();
-                status::waiting_since(status, generation, &revision, now)
-            }
-            _ => now,
+        // A status that does not know of the wave knows no wait for it.
+        let status = self.object.status.as_ref().filter(|_| waited);
+        match changed {
+            true => wait,
+            false => wait.resumed(self.run.ended(), status),
         }
     }
 
-    fn passed(&self, since: Timestamp) -> Duration {
-        self.ctx.clock.now().duration_since(since).unsigned_abs()
+    fn passed(&self, wait: &Wait) -> Duration {
+        self.ctx.clock.passed(wait.since)
     }
 
     /// What is on the cluster by now, or may be.
@@ -345,14 +343,21 @@ impl<'a> Walk<'a> {
         self.sync.as_ref().map(Sync::told)
     }
 
+    fn course(&self) -> Course {
+        Course {
+            from: self.prepared.from.clone(),
+            cluster: self.client.cluster().map(str::to_owned),
+        }
+    }
+
     fn applied(&self) -> Applied {
         let prepared = self.prepared;
         Applied {
             revision: self.wanted.stored.artifact.revision.to_string(),
-            changes: changes(&self.done.entries),
-            pruned: changes(&self.pruned.entries),
+            changes: changes(&self.done, self.wanted.veil()),
+            pruned: changes(&self.pruned, self.wanted.veil()),
             inventory: self.inventory(),
-            from: prepared.from.clone(),
+            course: self.course(),
             digest: prepared.digest.clone(),
             recollected: None,
             remote_bases: prepared.remote_bases.clone(),
@@ -364,13 +369,14 @@ impl<'a> Walk<'a> {
 
     fn stopped(&self, stop: Stop) -> Box<Failed> {
         let Stop { why, unhealthy } = stop;
-        let changes: Vec<Change> =
-            [changes(&self.done.entries), changes(&self.pruned.entries)].concat();
+        let veil = self.wanted.veil();
+        let all = [&self.done, &self.pruned];
+        let changes: Vec<Change> = all.into_iter().flat_map(|one| changes(one, veil)).collect();
         Box::new(Failed {
             attempted: Some(self.wanted.stored.artifact.revision.to_string()),
             changes,
             inventory: Some(self.inventory()),
-            from: Some(self.prepared.from.clone()),
+            course: Some(self.course()),
             digest: Some(self.prepared.digest.clone()),
             sync: self.told(),
             unhealthy,
@@ -410,8 +416,10 @@ pub(super) async fn explained<E: Explain>(
 ) -> Explained {
     let account = wanted.spec.account();
     let forbidden = failures.is_some_and(Failures::are_by_rbac);
-    if !forbidden || !ctx.cluster.lacks(account).await {
-        return Explained::of(why);
+    // On another cluster an account need not exist to be bound to a role.
+    let here = wanted.client.cluster().is_none();
+    if !forbidden || !here || !ctx.cluster.lacks(account).await {
+        return abroad::placed(&wanted.client, Explained::of(why));
     }
     let (namespace, name) = (account.namespace(), account.name());
     let message = format!("ServiceAccount {namespace}/{name} does not exist: {why}");

@@ -28,7 +28,7 @@ use reeve_core::veil::Veil;
 use tokio::time::Instant;
 
 use super::record::changes;
-use super::{entries, judge, ownership};
+use super::{abroad, entries, judge, ownership};
 use crate::context::Context;
 use crate::controller::report::{self, Run};
 
@@ -97,7 +97,7 @@ struct Withdrawn {
 /// How long to wait until it is looked at again what is on its way out: longer and longer. None: no longer.
 fn pause(ctx: &Context, object: &Kustomization) -> Option<Duration> {
     let since = object.metadata.deletion_timestamp.as_ref()?;
-    let passed = ctx.clock.now().duration_since(since.0).unsigned_abs();
+    let passed = ctx.clock.passed(since.0);
     (passed < spec::timeout(&object.spec)).then(|| (passed / 4).clamp(SOONEST, LATEST))
 }
 
@@ -111,6 +111,7 @@ async fn withdraw(
     if inventory.is_empty() {
         return Ok(Withdrawn::default());
     }
+    let cluster = abroad::recorded(object);
     let object = &spec::to_withdraw(object);
     let spec = Spec::parse(object).map_err(|why| left(Explained::of(&why)))?;
     if !spec.prunes_on_deletion() {
@@ -123,7 +124,8 @@ async fn withdraw(
         .map_err(left)?;
     let spec = judge::spec(ctx, object, &tenant, spec, None).map_err(left)?;
     let deadline = Instant::now() + spec.timeout;
-    let client = ctx.cluster.as_tenant(&spec);
+    let client = abroad::reach_again(ctx, cluster, &spec).await;
+    let client = client.map_err(left)?;
     let waits = spec.deletion_policy == DeletionPolicy::WaitForTermination;
     let (there, mut going) = match waits {
         // What is on its way out already is not deleted, and told, once more.
@@ -134,13 +136,17 @@ async fn withdraw(
         }
         false => (inventory.clone(), Inventory::default()),
     };
-    let proposed = ownership::part(ctx, &spec.id, Plan::withdraw(&there)).await;
+    let proposed = Plan::withdraw(&there);
+    let proposed = ownership::part(ctx, &spec.id, client.cluster(), proposed).await;
     let proposed = proposed.map_err(left)?;
     let plan = judge::plan(ctx, object, &tenant, &spec, proposed, None, Veil::nothing()).await;
     let plan = plan.map_err(left)?;
     let pruned = client.prune(&plan, deadline).await;
-    let pruned = pruned.map_err(|why| (Explained::of(&why), why.left().union(&going)))?;
-    let pruned = changes(&pruned.done.entries);
+    let pruned = pruned.map_err(|why| {
+        let told = abroad::placed(&client, Explained::of(&why));
+        (told, why.left().union(&going))
+    })?;
+    let pruned = changes(&pruned.done, Veil::nothing());
     if waits {
         let deleted = |id| {
             pruned

@@ -3,14 +3,15 @@
 //! Read as whoever owns the namespace, so that nobody is given what they may not read. Putting it together and holding
 //! it against the component's schema is `core::plugin`'s.
 
-use reeve_api::name::ObjectName;
-use reeve_api::plugin::{Component, ConfigKind, ConfigReference};
+use reeve_api::plugin::Component;
 use reeve_api::reason::Reason;
+use reeve_core::drift::Place;
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::plugin::{Part, PluginId, combine};
+use reeve_core::index::Target;
+use reeve_core::plugin::{PluginId, combine};
 use serde_json::Value;
 
-use crate::cluster::SecretError;
+use crate::configs;
 use crate::context::Context;
 use crate::schemas::CheckError;
 
@@ -22,10 +23,8 @@ pub(super) async fn of(
     component: &Component,
     schema: Option<&Value>,
 ) -> Result<String, Explained> {
-    let mut parts = Vec::new();
-    for reference in &component.config_from {
-        parts.extend(part(ctx, id, reference).await?);
-    }
+    let owner = ctx.secret_owner(ctx.home_of(id));
+    let parts = configs::parts(&ctx.cluster, &owner, &component.config_from).await?;
     let turn = match parts.is_empty() {
         true => Turn::Owner,
         // What is wrong may lie in another object.
@@ -50,47 +49,13 @@ pub(super) async fn of(
     Ok(config)
 }
 
-async fn part(
-    ctx: &Context,
-    id: &PluginId,
-    reference: &ConfigReference,
-) -> Result<Option<Part>, Explained> {
-    let namespace = ctx.home_of(id);
-    let place = format!("{} {namespace}/{}", reference.kind.as_str(), reference.name);
-    let name: ObjectName = reference.name.parse().map_err(|why| {
-        let message = format!("spec.configFrom: {why}");
-        Explained::new(Reason::InvalidSpec, Turn::Owner, message)
-    })?;
-    let owner = ctx.secret_owner(namespace);
-    let entries: Result<Vec<(String, String)>, SecretError> = match reference.kind {
-        ConfigKind::ConfigMap => {
-            let texts = ctx.cluster.config_map(&owner, &name).await;
-            texts.map(|texts| texts.into_iter().collect())
-        }
-        ConfigKind::Secret => ctx.cluster.secret(&owner, &name).await.map(|secret| {
-            let keys = secret.keys();
-            keys.filter_map(|key| Some((key.to_owned(), secret.text(key)?.to_owned())))
-                .collect()
-        }),
-    };
-    let entries = match entries {
-        Ok(entries) => entries,
-        Err(SecretError::Missing { .. }) if reference.optional => return Ok(None),
-        Err(why) => return Err(Explained::of(&why)),
-    };
-    let Some(key) = &reference.key else {
-        return Ok(Some(Part::Entries(entries)));
-    };
-    let found = entries.into_iter().find(|(name, _)| name == key);
-    match found {
-        Some((_, text)) => {
-            let place = format!("{place}, key {key}");
-            Ok(Some(Part::Document { place, text }))
-        }
-        None if reference.optional => Ok(None),
-        None => {
-            let message = format!("{place} has no key {key} (or one that is not text)");
-            Err(Explained::new(Reason::NotFound, Turn::Retry, message))
-        }
-    }
+/// What it comes from is watched as whom it is read, if it says that it is to wake who names it.
+pub(super) fn watch(ctx: &Context, id: &PluginId, component: &Component) {
+    let home = ctx.home_of(id);
+    let account = ctx.secret_owner(home).account();
+    let from = component.config_from.iter();
+    let places = from
+        .map(|from| Place::of_named(account.as_deref(), home.as_str(), from.kind.as_str()))
+        .collect();
+    ctx.drift.names(Target::Plugin(id.clone()), places);
 }

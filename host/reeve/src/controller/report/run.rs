@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt as _;
 use reeve_api::RECONCILE_REQUEST;
 use reeve_core::index::Target;
-use reeve_core::status::{Frame, Memory};
+use reeve_core::status::{Frame, Memory, Wait};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -22,6 +22,8 @@ pub(in crate::controller) struct Run {
     generation: i64,
     requested_at: Option<String>,
     memory: Memory,
+    /// The wait that it put an end to.
+    ended: Option<Wait>,
     spread: u64,
     page: Mutex<Page>,
 }
@@ -59,12 +61,23 @@ impl Run {
             generation: meta.generation.unwrap_or_default(),
             requested_at: object.annotations().get(RECONCILE_REQUEST).cloned(),
             memory: Memory::default(),
+            ended: None,
             spread: rand::random(),
             page: Mutex::new(Page {
                 subject: Subject::of(object),
                 status: status.unwrap_or_default(),
             }),
         }
+    }
+
+    /// The same, which has put an end to a wait.
+    pub(in crate::controller) fn ending(self, ended: Option<Wait>) -> Self {
+        Self { ended, ..self }
+    }
+
+    /// The wait that it put an end to.
+    pub(in crate::controller) fn ended(&self) -> Option<&Wait> {
+        self.ended.as_ref()
     }
 
     /// How long it has been going on.

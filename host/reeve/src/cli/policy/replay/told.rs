@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use reeve_api::policy::{Effect, NotJudged, ReplayChange};
+use reeve_core::text;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -111,15 +112,18 @@ impl Answer {
         for change in &self.changes {
             let mut head = format!("{:6}  {}", change.effect.as_str(), change.kustomization);
             for part in [&change.object, &change.path].into_iter().flatten() {
-                head.push_str(&format!("  {}", plain(part)));
+                head.push_str(&format!("  {}", text::line(part)));
             }
-            out.push_str(&format!("{head}\n        {}\n", plain(&change.message)));
+            out.push_str(&format!(
+                "{head}\n        {}\n",
+                text::line(&change.message)
+            ));
         }
         for one in &self.not_judged {
             out.push_str(&format!(
                 "not judged  {}\n        {}\n",
                 one.kustomization,
-                plain(&one.why)
+                text::line(&one.why)
             ));
         }
         out.push_str(&format!("{}\n", self.summary()));
@@ -128,8 +132,8 @@ impl Answer {
 
     pub(super) fn markdown(&self) -> String {
         let against = match &self.compared_with {
-            Some(with) => format!("Policy `{with}` from `{}`", plain(&self.source)),
-            None => format!("A new policy from `{}`", plain(&self.source)),
+            Some(with) => format!("Policy `{with}` from `{}`", text::line(&self.source)),
+            None => format!("A new policy from `{}`", text::line(&self.source)),
         };
         let mut out = format!("**{against}: {}**\n", self.summary());
         if !self.changes.is_empty() {
@@ -184,12 +188,6 @@ impl Answer {
         });
         sarif::document(vec![rule], results.chain(not_judged).collect())
     }
-}
-
-/// Text that does nothing to a terminal.
-fn plain(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(plain).collect()
 }
 
 #[cfg(test)]

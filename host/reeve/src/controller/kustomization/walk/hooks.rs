@@ -104,7 +104,8 @@ impl Walk<'_> {
     pub(super) async fn fail(&mut self, stop: Stop) -> Result<Pause, Stop> {
         let counts = match stop.why.reason {
             Reason::HealthCheckFailed => true,
-            Reason::ReconciliationFailed => stop.why.turn != Turn::Ours,
+            // An API server that is away, or has too much to do, is no failure of what is applied.
+            Reason::ReconciliationFailed => !matches!(stop.why.turn, Turn::Ours | Turn::Later(_)),
             _ => false,
         };
         // It is kept in the status, cut short: covered before that.

@@ -13,9 +13,10 @@ use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Phase, Plan};
 use reeve_core::sync;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::super::walk::Walk;
-use super::super::{Prepared, Wanted, build, caution, judge, read};
+use super::super::{Asked, Prepared, Wanted, abroad, build, caution, judge, read};
 use crate::cluster::Until;
 use crate::context::Context;
 use crate::controller::report::Run;
@@ -41,13 +42,21 @@ pub(super) async fn run(
     if !told(object).is_some_and(|sync| sync.on_deletion) {
         return Ok(true);
     }
-    let Some(mut wanted) = read(ctx, object)? else {
+    let Some(asked) = read(ctx, object)? else {
         return Ok(true);
     };
-    if !wanted.spec.prunes_on_deletion() {
+    if !asked.spec.prunes_on_deletion() {
         return Ok(true);
     }
-    wanted.inventory = begun(object);
+    let asked = Asked {
+        inventory: begun(object),
+        ..asked
+    };
+    let wanted = abroad::reach(ctx, object, asked, &CancellationToken::new()).await?;
+    if wanted.left.is_some() {
+        // They began on another cluster, and nobody looks there any more.
+        return Ok(true);
+    }
     let until = Until::from(Instant::now() + wanted.spec.timeout);
     let came = part(ctx, object, &wanted, &until, run).await;
     came.map_err(|why| wanted.veil().over(why))
@@ -61,8 +70,7 @@ async fn part(
     run: &Arc<Run>,
 ) -> Result<bool, Explained> {
     let prepared = prepare(ctx, object, wanted, until).await?;
-    let client = ctx.cluster.as_tenant(&wanted.spec);
-    let walk = Walk::new(ctx, object, wanted, &prepared, until, run, &client);
+    let walk = Walk::new(ctx, object, wanted, &prepared, until, run);
     walk.part().await
 }
 
@@ -85,7 +93,7 @@ async fn prepare(
     };
     let bundle = transform(ctx, caller, bundle).await?;
     let digest = bundle.digest().to_string();
-    let scopes = ctx.cluster.scopes().await;
+    let scopes = wanted.client.scopes().await;
     let proposed = Plan::propose(bundle, &scopes, &Inventory::default(), &wanted.spec);
     let proposed = proposed.map_err(|why| Explained::of(&why))?;
     let proposed = proposed.after_deletion(&object.uid().unwrap_or_default());

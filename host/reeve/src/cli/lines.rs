@@ -13,7 +13,7 @@ enum Mark {
 }
 
 /// How `got` differs from `want`: lines of `want` that are missing after `-`, lines that are too much after `+`.
-pub(super) fn diff(want: &str, got: &str) -> String {
+pub(in crate::cli) fn diff(want: &str, got: &str) -> String {
     let want: Vec<&str> = want.lines().collect();
     let got: Vec<&str> = got.lines().collect();
     // What both begin with needs no table.

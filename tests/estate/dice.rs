@@ -1,10 +1,12 @@
 //! Numbers that look random and are the same for the same start, on every machine.
 
 /// A generator of numbers (splitmix64).
-pub(crate) struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    pub(crate) fn new(start: u64) -> Self {
+    /// The one that begins here.
+    #[must_use]
+    pub fn new(start: u64) -> Self {
         Self(start)
     }
 
@@ -17,22 +19,30 @@ impl Dice {
     }
 
     /// A number below `n`; 0 if there is none.
-    pub(crate) fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % n.max(1) as u64).expect("because it is below a usize")
     }
 
+    /// A part of one: from nothing to all but nothing of it.
+    #[must_use]
+    pub fn share(&mut self) -> f64 {
+        // As many bits as a float keeps.
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// True `percent` times of a hundred.
-    pub(crate) fn chance(&mut self, percent: usize) -> bool {
+    pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    pub(crate) fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+    /// One of those that there are.
+    pub fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
         let at = self.below(from.len());
         from.get(at).expect("because there is something to pick")
     }
 
     /// One of those, if there are any.
-    pub(crate) fn one<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+    pub fn one<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.below(from.len()))
     }
 }

@@ -1,0 +1,127 @@
+{{/* What everything of it is called. */}}
+{{- define "reeve.name" -}}
+{{ .Values.fullnameOverride | default "reeve" }}
+{{- end }}
+
+{{- define "reeve.account" -}}
+{{ .Values.serviceAccount.name | default (include "reeve.name" .) }}
+{{- end }}
+
+{{/* What picks the pods; it must never change. */}}
+{{- define "reeve.selector" -}}
+app.kubernetes.io/name: {{ include "reeve.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "reeve.labels" -}}
+{{ include "reeve.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "reeve.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+{{- end }}
+
+{{/* Namespaces of the platform, that of the release among them, as a JSON list. */}}
+{{- define "reeve.platform" -}}
+{{ append .Values.platformNamespaces .Release.Namespace | uniq | sortAlpha | toJson }}
+{{- end }}
+
+{{/* Those and the ones with tenants' sources: where its own Secrets lie. */}}
+{{- define "reeve.grounds" -}}
+{{ concat (include "reeve.platform" . | fromJsonArray) .Values.configNamespaces | uniq | sortAlpha | toJson }}
+{{- end }}
+
+{{/* Who is bound. */}}
+{{- define "reeve.subject" -}}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "reeve.account" . }}
+    namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{/* The host in artifacts' URLs. */}}
+{{- define "reeve.advertised" -}}
+{{- if .Values.artifacts.advertise -}}
+{{ .Values.artifacts.advertise }}
+{{- else if gt (int .Values.replicas) 1 -}}
+$(POD_IP):9090
+{{- else -}}
+{{ .Values.artifacts.serviceName }}.{{ .Release.Namespace }}.svc.cluster.local.
+{{- end }}
+{{- end }}
+
+{{/* A flag of several values, if there are any. */}}
+{{- define "reeve.list" -}}
+{{- if .of }}
+- {{ printf "--%s=%s" .flag (join "," .of) | quote }}
+{{- end }}
+{{- end }}
+
+{{/* A flag that is left to the controller when it is null. */}}
+{{- define "reeve.number" -}}
+{{- if not (kindIs "invalid" .of) }}
+- {{ printf "--%s=%d" .flag (int64 .of) | quote }}
+{{- end }}
+{{- end }}
+
+{{/* What the controller is started with. */}}
+{{- define "reeve.args" -}}
+- controller
+{{- include "reeve.list" (dict "flag" "platform-namespaces" "of" (include "reeve.platform" . | fromJsonArray)) }}
+{{- include "reeve.list" (dict "flag" "config-namespaces" "of" .Values.configNamespaces) }}
+- {{ printf "--platform-service-account=%s" .Values.platformServiceAccount.name | quote }}
+- {{ printf "--tenant-service-account=%s" .Values.tenantServiceAccount | quote }}
+{{- include "reeve.list" (dict "flag" "allow-source-hosts" "of" .Values.allowSourceHosts) }}
+{{- include "reeve.list" (dict "flag" "allow-remote-clusters" "of" .Values.allowRemoteClusters) }}
+{{- include "reeve.list" (dict "flag" "remote-bases" "of" .Values.remoteBases) }}
+{{- $mirrors := list }}
+{{- range $from, $to := .Values.remoteBaseMirrors }}
+{{- $mirrors = append $mirrors (printf "%s=%s" $from $to) }}
+{{- end }}
+{{- include "reeve.list" (dict "flag" "remote-base-mirror" "of" $mirrors) }}
+{{- if .Values.plainHttpProviders }}
+- --plain-http-providers
+{{- end }}
+{{- $kinds := list }}
+{{- range $kind, $plural := .Values.watchKinds }}
+{{- if $plural }}
+{{- $kinds = append $kinds $kind }}
+{{- end }}
+{{- end }}
+{{- include "reeve.list" (dict "flag" "watch-kinds" "of" $kinds) }}
+{{- include "reeve.number" (dict "flag" "tenant-reconciles-per-minute" "of" .Values.tenantLimits.reconcilesPerMinute) }}
+{{- include "reeve.number" (dict "flag" "tenant-render-milliseconds-per-minute" "of" .Values.tenantLimits.renderMillisecondsPerMinute) }}
+{{- include "reeve.number" (dict "flag" "tenant-writes-per-minute" "of" .Values.tenantLimits.writesPerMinute) }}
+{{- include "reeve.number" (dict "flag" "tenant-objects" "of" .Values.tenantLimits.objects) }}
+{{- include "reeve.number" (dict "flag" "tenant-kustomizations" "of" .Values.tenantLimits.kustomizations) }}
+{{- include "reeve.number" (dict "flag" "concurrent" "of" .Values.concurrency.kustomizations) }}
+{{- include "reeve.number" (dict "flag" "concurrent-sources" "of" .Values.concurrency.sources) }}
+- --storage-path=/data
+{{- include "reeve.number" (dict "flag" "storage-limit" "of" .Values.storage.artifactBytes) }}
+- --storage-addr=0.0.0.0:9090
+- {{ printf "--storage-adv-addr=%s" (include "reeve.advertised" .) | quote }}
+- --receiver-addr=0.0.0.0:9292
+- --metrics-addr=0.0.0.0:8080
+- --health-addr=0.0.0.0:9440
+{{- if .Values.admission.enabled }}
+- --admission-addr=0.0.0.0:9443
+- {{ printf "--admission-hosts=%s-admission.%s.svc" (include "reeve.name" .) .Release.Namespace | quote }}
+- {{ printf "--admission-configuration=%s" (include "reeve.name" .) | quote }}
+- {{ printf "--admission-secret=%s-admission" (include "reeve.name" .) | quote }}
+{{- end }}
+- {{ printf "--plugins-dir=%s" .Values.pluginsDir | quote }}
+- {{ printf "--lease-namespace=%s" .Release.Namespace | quote }}
+{{- include "reeve.number" (dict "flag" "graceful-shutdown-timeout" "of" .Values.gracefulShutdownSeconds) }}
+- {{ printf "--log-level=%s" .Values.log.level | quote }}
+- {{ printf "--log-encoding=%s" .Values.log.encoding | quote }}
+{{- range .Values.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}

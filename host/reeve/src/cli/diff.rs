@@ -1,0 +1,355 @@
+//! `reeve diff`: what the next run of a Kustomization would change on the cluster.
+//!
+//! Built, put together, judged and compared by the code of the controller, with the rights of whoever asks; nothing is written,
+//! and there is no way to: the API server is only asked for dry runs. How manifests are got is `diff/build.rs`, what is told
+//! of it `diff/told.rs`. Plugins whose components are given are called (`diff/plugins.rs`), the others are named.
+
+mod build;
+mod plugins;
+mod told;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use reeve_api::kustomization::Kustomization;
+use reeve_api::name::{NamespaceName, NamespacedName};
+use reeve_api::source::GitRepository;
+use reeve_api::tenant::Tenant as TenantObject;
+use reeve_core::admit::{self, Circumstances, Rule, Rules, SourceFacts};
+use reeve_core::bundle::{Bundle, Rendered};
+use reeve_core::failure::Explained;
+use reeve_core::inventory::Inventory;
+use reeve_core::plan::{Plan, Proposed};
+use reeve_core::spec::Spec;
+use reeve_core::substitute;
+use reeve_core::tenancy::{self, Grounds, Tenant, Tenants};
+use reeve_core::veil::Veil;
+use tokio::runtime::Runtime;
+
+use self::plugins::{Called, Given};
+use self::told::Answer;
+use super::connection::ConnectionArgs;
+use super::get::{kustomization, named, namespace};
+use super::grounds::GroundArgs;
+use super::policy::place::{self, Parameters};
+use super::policy::subject::{told as explained, unfit};
+use super::provide_tls;
+use super::text::{Form, counted, written};
+use super::ui::{CommandError, Ui};
+use crate::clock::Clock;
+use crate::cluster::{Cluster, SecretOwner};
+use crate::observe::Requests;
+use crate::variables;
+
+/// The code for what could not be said, and for what policies deny.
+const UNSAID: u8 = 2;
+
+/// Show what the next run would change on the cluster
+#[derive(Args)]
+pub(super) struct DiffArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    #[command(name = "kustomization", aliases = ["kustomizations", "ks"])]
+    Kustomization(Box<KustomizationArgs>),
+}
+
+/// Show what the next run of a Kustomization would change
+///
+/// Its manifests are built from a directory of yours, or from the source at the revision that was applied or another, with its
+/// variables put in; policies that are always in force and those that are named are asked; and the API server is asked what
+/// applying each object would do, and deleting what is no longer among them. Nothing is written. All of that is done with your
+/// own rights; with --as variables are read and the API server is asked as somebody else, where you may. Values of Secrets are never shown.
+///
+/// Exits 0 when nothing would change, 1 when something would, and 2 when that could not be said or a policy denies it.
+///
+/// Examples: `reeve diff ks web -n acme --path ./deploy`, `reeve diff ks web -n acme --source my-branch -o json`,
+/// `reeve diff ks web -n acme --as system:serviceaccount:acme:flux`
+#[derive(Args)]
+struct KustomizationArgs {
+    /// The Kustomization
+    name: String,
+    /// Where it is; without, in the namespace of the kubeconfig's context
+    #[arg(short, long, value_name = "NS")]
+    namespace: Option<String>,
+    /// Build this directory, as it is on your disk, in the place of spec.path
+    #[arg(long, value_name = "DIR", conflicts_with = "source")]
+    path: Option<PathBuf>,
+    /// Build the source at this branch, tag or whole commit; without, at the revision that it has in store. It is fetched from
+    /// its address with your own ssh keys and no other credentials
+    #[arg(long, value_name = "REV")]
+    source: Option<String>,
+    /// Read variables, and ask what would change, as this user: the account that applies it is
+    /// system:serviceaccount:NAMESPACE:NAME
+    #[arg(long = "as", value_name = "USER")]
+    user: Option<String>,
+    /// Ask these policies too: directories, the files of one, or the names of some that are shipped
+    #[arg(long = "policy", value_name = "DIR|FILE|NAME")]
+    policies: Vec<PathBuf>,
+    #[command(flatten)]
+    parameters: Parameters,
+    /// Call the plugin of this name as a run would, with its config in the cluster and the component in this file. Those that
+    /// are not given are not called
+    #[arg(long = "plugin", value_name = "NAME=FILE")]
+    plugins: Vec<Given>,
+    /// The controller's own namespace, in which what ClusterPlugins are configured with lies
+    #[arg(long, value_name = "NS", default_value = "reeve-system")]
+    controller_namespace: NamespaceName,
+    #[command(flatten)]
+    ground: GroundArgs,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    /// How to print it
+    #[arg(short = 'o', long, value_name = "FORM", value_enum, default_value_t = Form::Table)]
+    form: Form,
+}
+
+impl DiffArgs {
+    /// Whether somebody's rules are read here: those may end who reads them.
+    pub(super) fn reads(&self) -> bool {
+        let What::Kustomization(args) = &self.what;
+        !args.policies.is_empty()
+    }
+}
+
+pub(super) fn run(args: &DiffArgs, ui: &mut Ui) -> Result<(), CommandError> {
+    let What::Kustomization(args) = &args.what;
+    let answer = answer(args, ui).map_err(|why| why.exits(UNSAID))?;
+    let text = written(args.form, &answer, || answer.table());
+    let printed = text.and_then(|text| ui.data(answer.veil.cover(text).as_bytes()));
+    printed.map_err(|why| why.exits(UNSAID))?;
+    for name in &answer.plugins_not_called {
+        ui.note(&format!(
+            "plugin {name} was not called: what it would change is not in this; --plugin {name}=FILE calls it"
+        ));
+    }
+    if let Some(why) = answer.trouble() {
+        return Err(CommandError::new(answer.veil.cover(why)).exits(UNSAID));
+    }
+    match answer.changes() {
+        0 => Ok(()),
+        changes => {
+            let what = counted(changes, "object", "objects");
+            Err(CommandError::new(format!("{what} would be changed")))
+        }
+    }
+}
+
+fn answer(args: &KustomizationArgs, ui: &mut Ui) -> Result<Answer, CommandError> {
+    provide_tls();
+    let rules = rules(args)?;
+    let runtime = crate::cli::runtime()
+        .map_err(|why| CommandError::of("starting the runtime failed", &why))?;
+    // read: what is wanted, and what is known of whose it is
+    let asked = runtime.block_on(Asked::read(args, ui))?;
+    // build: on this thread, since what is fetched for it has a runtime of its own
+    let built = build::build(args, &asked, ui)?;
+    finish(&runtime, args, &asked, built, &rules)
+}
+
+/// The three that are always in force, and those that are named.
+fn rules(args: &KustomizationArgs) -> Result<Rules, CommandError> {
+    let sources = place::open(&args.policies, &args.parameters)?;
+    let mut named = Vec::new();
+    for source in &sources {
+        let policy = source.compile().map_err(|errors| unfit(source, &errors))?;
+        named.push(Rule::enforced(policy));
+    }
+    Ok(Rules::shipped().and(named))
+}
+
+/// Whom it is about, and what the cluster says of that.
+struct Asked {
+    /// As whom the API server is asked what would be.
+    asking: Cluster,
+    object: Kustomization,
+    spec: Spec,
+    inventory: Inventory,
+    source: Option<GitRepository>,
+    tenant: Tenant,
+    grounds: Grounds,
+    /// Those that a run would call.
+    plugins: Vec<Called>,
+}
+
+impl Asked {
+    async fn read(args: &KustomizationArgs, ui: &mut Ui) -> Result<Self, CommandError> {
+        let cluster = args.connection.connect(Requests::default()).await?;
+        let asking = match &args.user {
+            Some(user) => cluster
+                .acting_as(user)
+                .map_err(|why| CommandError::of("--as", &why))?,
+            None => cluster.clone(),
+        };
+        let id = named(namespace(args.namespace.as_deref(), &cluster), &args.name)?;
+        let object = kustomization(&cluster, &id).await?;
+        let spec = Spec::parse(&object).map_err(|why| explained(Explained::of(&why)))?;
+        if spec.kube_config.is_some() {
+            return Err(CommandError::new(
+                "spec.kubeConfig: it is applied on another cluster, and what would change there is not asked from here",
+            ));
+        }
+        let grounds = args.ground.grounds(&[], &[]);
+        let tenant = tenant(&cluster, &grounds, &id, ui).await?;
+        tenancy::may_use_source(&grounds, &tenant, &id.namespace, &spec.source)
+            .map_err(explained)?;
+        let labels = object.metadata.labels.clone().unwrap_or_default();
+        Ok(Self {
+            plugins: plugins::called(args, &cluster, (&id.namespace, &labels), ui).await,
+            source: source(args, &cluster, &spec, ui).await?,
+            inventory: recorded(&object)?,
+            asking,
+            object,
+            spec,
+            tenant,
+            grounds,
+        })
+    }
+
+    /// What policies are told of its source.
+    fn facts(&self, revision: Option<String>) -> Option<SourceFacts> {
+        let source = self.source.as_ref()?;
+        Some(SourceFacts {
+            url: source.spec.url.to_string(),
+            revision,
+            verified: false,
+        })
+    }
+}
+
+/// What it is built from. Who builds a directory of their own may do without.
+async fn source(
+    args: &KustomizationArgs,
+    cluster: &Cluster,
+    spec: &Spec,
+    ui: &mut Ui,
+) -> Result<Option<GitRepository>, CommandError> {
+    let (at, name) = (spec.source.namespace.as_str(), spec.source.name.as_str());
+    match cluster.one::<GitRepository>(Some(at), name).await {
+        Ok(found) => Ok(found),
+        Err(why) if args.path.is_some() => {
+            ui.note(&format!("GitRepository {at}/{name} cannot be read: {why}"));
+            Ok(None)
+        }
+        Err(why) => {
+            let doing = format!("reading GitRepository {at}/{name} failed");
+            Err(CommandError::of(&doing, &why))
+        }
+    }
+}
+
+/// Whose it is. Who may not read Tenants is told what that may change.
+async fn tenant(
+    cluster: &Cluster,
+    grounds: &Grounds,
+    id: &NamespacedName,
+    ui: &mut Ui,
+) -> Result<Tenant, CommandError> {
+    let mut tenants = Tenants::default();
+    match cluster.all::<TenantObject>(None).await {
+        Ok(all) => all.iter().for_each(|one| drop(tenants.apply(one))),
+        Err(why) => ui.note(&format!(
+            "Tenants cannot be read, so the namespace is taken for a tenant of its own: {why}"
+        )),
+    }
+    tenants.owner_of(grounds, &id.namespace).map_err(explained)
+}
+
+fn recorded(object: &Kustomization) -> Result<Inventory, CommandError> {
+    let status = object.status.as_ref();
+    let inventory = status.and_then(|status| status.inventory.as_ref());
+    let entries = inventory.into_iter().flat_map(|all| &all.entries);
+    Inventory::parse(entries.map(|one| (one.id.as_str(), one.version.as_str())))
+        .map_err(|why| explained(Explained::of(&why)))
+}
+
+/// What was built becomes a plan, which policies are asked about, and the API server.
+fn finish(
+    runtime: &Runtime,
+    args: &KustomizationArgs,
+    asked: &Asked,
+    built: build::Built,
+    rules: &Rules,
+) -> Result<Answer, CommandError> {
+    let bundle = runtime.block_on(with_variables(asked, built.bundle));
+    let (bundle, veil) = bundle?;
+    let configured = runtime.block_on(plugins::configured(args, asked))?;
+    let bundle = plugins::call(configured, bundle)?;
+    runtime.block_on(async {
+        let scopes = asked.asking.scopes().await;
+        let plan = Plan::propose(bundle.settled(), &scopes, &asked.inventory, &asked.spec);
+        let plan = plan.map_err(|why| explained(veil.over(Explained::of(&why))))?;
+        let denied = judged(asked, rules, &plan, built.revision, &veil)?;
+        let onlooker = asked.asking.onlooker(&asked.spec.id, asked.spec.force);
+        let objects = onlooker.rehearse(&plan).await;
+        let pruned = onlooker.rehearse_prune(&plan).await;
+        let mut answer = Answer::new(&asked.spec.id, built.from, veil);
+        answer.denied = denied;
+        answer.plugins_not_called = plugins::left(args, asked);
+        for (object, rehearsed) in objects {
+            answer.add(object.id(), rehearsed);
+        }
+        for (entry, rehearsed) in pruned {
+            answer.add_pruned(&entry.id, rehearsed);
+        }
+        Ok(answer)
+    })
+}
+
+/// Read as who asks.
+async fn with_variables(
+    asked: &Asked,
+    bundle: Bundle<Rendered>,
+) -> Result<(Bundle<Rendered>, Veil), CommandError> {
+    let spec = &asked.spec;
+    if spec.substitution.is_none() {
+        return Ok((bundle, Veil::default()));
+    }
+    let owner = SecretOwner::connected(&spec.id.namespace);
+    let read = variables::read(&asked.asking, &owner, spec).await;
+    let (values, veil) = read.map_err(explained)?;
+    let made = substitute::substitute(bundle, &values, spec.substitution.always);
+    let made = made.map_err(|why| explained(veil.over(Explained::of(&why))))?;
+    Ok((made.bundle, veil.and(&made.secret)))
+}
+
+/// What the rules deny, a line each: first of the spec, then of what would be applied.
+fn judged(
+    asked: &Asked,
+    rules: &Rules,
+    plan: &Plan<Proposed>,
+    revision: Option<String>,
+    veil: &Veil,
+) -> Result<Vec<String>, CommandError> {
+    let shown = serde_json::to_value(&asked.object)
+        .map_err(|why| CommandError::of("reading the Kustomization failed", &why))?;
+    let facts = asked.facts(revision);
+    let around = Circumstances {
+        tenant: &asked.tenant,
+        grounds: &asked.grounds,
+        source: facts.as_ref(),
+        now: Clock::system().now(),
+        veil,
+    };
+    let judged = admit::spec(rules, &around, &shown, asked.spec.clone(), None);
+    let judged =
+        judged.and_then(|(spec, _)| admit::plan(rules, &around, &spec, plan.clone(), None, None));
+    let Err(denied) = judged else {
+        return Ok(Vec::new());
+    };
+    let objections = denied.objections().map(|one| {
+        let object = one.object.as_deref().map(|object| format!("{object}: "));
+        let hint = one.hint.as_deref().map(|hint| format!("; hint: {hint}"));
+        format!(
+            "policy {}: {}{}{}",
+            one.policy,
+            object.unwrap_or_default(),
+            one.message,
+            hint.unwrap_or_default()
+        )
+    });
+    Ok(objections.collect())
+}

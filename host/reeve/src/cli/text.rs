@@ -1,0 +1,92 @@
+//! How answers are written: tables for people, JSON and YAML for machines.
+
+use clap::ValueEnum;
+use reeve_core::text::line;
+use reeve_kustomize::{Object, to_yaml};
+use serde::Serialize;
+
+use super::ui::CommandError;
+
+/// How an answer is printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Form {
+    /// For people
+    Table,
+    Json,
+    Yaml,
+}
+
+/// An answer in the form that is asked for.
+pub(super) fn written(
+    form: Form,
+    answer: &impl Serialize,
+    table: impl FnOnce() -> String,
+) -> Result<String, CommandError> {
+    match form {
+        Form::Table => Ok(table()),
+        Form::Json => json(answer),
+        Form::Yaml => yaml(answer),
+    }
+}
+
+pub(super) fn json(value: &impl Serialize) -> Result<String, CommandError> {
+    let text = serde_json::to_string_pretty(value);
+    let failed = |why: serde_json::Error| CommandError::of("writing the answer failed", &why);
+    text.map(|text| format!("{text}\n")).map_err(failed)
+}
+
+/// Lists as documents of their own, anything else as one.
+pub(super) fn yaml(value: &impl Serialize) -> Result<String, CommandError> {
+    let failed = |why: serde_json::Error| CommandError::of("writing the answer failed", &why);
+    let values = match serde_json::to_value(value).map_err(failed)? {
+        serde_json::Value::Array(values) => values,
+        value => vec![value],
+    };
+    let objects: Result<Vec<Object>, _> = values.into_iter().map(Object::try_from).collect();
+    let objects = objects.map_err(|_| CommandError::new("the answer is no object"))?;
+    Ok(to_yaml(&objects))
+}
+
+/// `1 policy`, `2 policies`.
+pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
+    }
+}
+
+/// Rows in columns, each as wide as its widest cell.
+pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut out = String::new();
+    for row in rows {
+        let cells = row.iter().zip(widths);
+        let cells: Vec<String> = cells
+            .map(|(cell, width)| format!("{:width$}", line(cell)))
+            .collect();
+        out.push_str(cells.join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell_and_do_nothing_to_a_terminal() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned);
+        let rows = [
+            row(["NAME", "READY", "MESSAGE"]),
+            row(["wäb", "True", "a\u{1b}[2J"]),
+        ];
+        let want = "NAME  READY  MESSAGE\nwäb   True   a [2J\n";
+        assert_eq!(table(&rows), want);
+    }
+}

@@ -1,0 +1,220 @@
+//! The cluster as whoever runs a command sees it: read, and asked what applying would do.
+//!
+//! With the rights of a kubeconfig, or of whom that may act as. What is found out about an object is what a run finds out
+//! about it ([`finding`](super::finding)); but there is no way here to write what was found out: the client that could is
+//! kept to itself. Of a Secret nothing is read to look at it but its metadata.
+
+use futures::StreamExt as _;
+use http::HeaderValue;
+use kube::Resource;
+use kube::core::ApiResource;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reeve_api::name::NamespacedName;
+use reeve_core::health::{Check, Seen};
+use reeve_core::inventory::Entry;
+use reeve_core::plan::{Plan, Planned};
+use reeve_core::status::Action;
+use reeve_core::tree;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Cluster;
+use super::apply::First;
+use super::error::ObjectError;
+use super::finding::{Expected, Finding, Write};
+use super::refusal::{Attempt, CallError, Cause};
+use super::tenant_client::TenantClient;
+use super::wire::Address;
+
+/// The form in which a Secret is looked at.
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+/// Objects on one page of a list.
+const PAGE: usize = 500;
+
+/// Reads, and asks what would be.
+pub(crate) struct Onlooker(TenantClient);
+
+/// What applying one object would do.
+#[derive(Debug)]
+pub(crate) struct Rehearsed {
+    pub(crate) action: Action,
+    /// As it is and as it would be, where that is another.
+    pub(crate) live: Option<Value>,
+    pub(crate) applied: Option<Value>,
+    /// Why the API server could not say it: what it needs is to come with it.
+    pub(crate) unasked: Option<String>,
+}
+
+impl Cluster {
+    /// The same cluster, as another user. An error: nobody is called so.
+    pub(crate) fn acting_as(&self, user: &str) -> Result<Self, CallError> {
+        let header = HeaderValue::from_str(user).ok();
+        let header = header.filter(|_| !user.trim().is_empty());
+        let header = header.ok_or_else(|| CallError::Name(user.chars().take(300).collect()))?;
+        Ok(Self {
+            own: self.own.acting_as(header),
+            ..self.clone()
+        })
+    }
+
+    /// Looks at what is `owner`'s; `force`: what cannot be changed would be made anew.
+    pub(crate) fn onlooker(&self, owner: &NamespacedName, force: bool) -> Onlooker {
+        Onlooker(TenantClient::of_user(self, owner, force))
+    }
+
+    /// One object of a kind of ours; None: there is none.
+    pub(crate) async fn one<K>(
+        &self,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<K>, CallError>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let found = self.own.get(&address::<K>(namespace, name)).await?;
+        found.map(decode).transpose()
+    }
+
+    /// All objects of a kind of ours, of one namespace or of all.
+    pub(crate) async fn all<K>(&self, namespace: Option<&str>) -> Result<Vec<K>, CallError>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let path = address::<K>(namespace, "").collection()?;
+        let (mut all, mut more) = (Vec::new(), String::new());
+        loop {
+            let page = format!("{path}?limit={PAGE}{more}");
+            let body = self.own.read(&page, "application/json").await?;
+            let mut list: Value = serde_json::from_slice(&body)
+                .map_err(|why| CallError::Garbled(format!("a list: column {}", why.column())))?;
+            let items = list.get_mut("items").and_then(Value::as_array_mut);
+            for item in items.map(std::mem::take).into_iter().flatten() {
+                all.push(decode(item)?);
+            }
+            let next = list.pointer("/metadata/continue").and_then(Value::as_str);
+            let Some(next) = next.filter(|next| !next.is_empty()) else {
+                return Ok(all);
+            };
+            let next = utf8_percent_encode(next, NON_ALPHANUMERIC);
+            more = format!("&continue={next}");
+        }
+    }
+}
+
+fn address<K: Resource<DynamicType = ()>>(namespace: Option<&str>, name: &str) -> Address {
+    Address {
+        resource: ApiResource::erase::<K>(&()),
+        namespace: namespace.map(str::to_owned),
+        name: name.to_owned(),
+    }
+}
+
+fn decode<K: DeserializeOwned>(object: Value) -> Result<K, CallError> {
+    let name = object.pointer("/metadata/name").and_then(Value::as_str);
+    let name = name.unwrap_or_default().to_owned();
+    reeve_api::decode(&object).map_err(|why| CallError::Garbled(format!("{name}: {why}")))
+}
+
+impl Onlooker {
+    /// What the objects are now, in their order.
+    pub(crate) async fn look(&self, entries: Vec<Entry>) -> Vec<Seen> {
+        let looking: Vec<_> = entries.into_iter().map(|entry| self.see(entry)).collect();
+        let looking = futures::stream::iter(looking);
+        looking.buffered(self.0.concurrency).collect().await
+    }
+
+    async fn see(&self, entry: Entry) -> Seen {
+        let unknown = |why: &CallError| Seen::Unknown(why.to_string());
+        let at = match self.0.locate(&entry.id, Some(&entry.version)).await {
+            Ok(Some(at)) => at,
+            Ok(None) => return Seen::NotFound,
+            Err(why) => return unknown(&why.source),
+        };
+        let secret = entry.id.group.is_empty() && entry.id.kind == "Secret";
+        let found = match secret {
+            true => self.0.wire.get_as(&at.address, METADATA).await,
+            false => self.0.wire.get(&at.address).await,
+        };
+        match found {
+            Ok(Some(live)) if secret => {
+                tree::there(live.pointer("/metadata/deletionTimestamp").is_some())
+            }
+            Ok(Some(live)) => Check::of(entry).seen(&live),
+            Ok(None) => Seen::NotFound,
+            Err(why) => unknown(&why),
+        }
+    }
+
+    /// What applying the plan would do with each object that stays, in order. Nothing is written.
+    pub(crate) async fn rehearse<'p, S>(
+        &self,
+        plan: &'p Plan<S>,
+    ) -> Vec<(&'p Planned, Result<Rehearsed, ObjectError>)> {
+        let asking: Vec<_> = plan
+            .steady()
+            .map(|object| async move { (object, self.ask(object).await) })
+            .collect();
+        let asking = futures::stream::iter(asking);
+        asking.buffered(self.0.concurrency).collect().await
+    }
+
+    /// What deleting would do with each object that is no longer wanted. Nothing is deleted.
+    pub(crate) async fn rehearse_prune<'p, S>(
+        &self,
+        plan: &'p Plan<S>,
+    ) -> Vec<(&'p Entry, Result<Action, ObjectError>)> {
+        let asking: Vec<_> = plan
+            .prune()
+            .iter()
+            .map(|entry| async move { (entry, self.0.rehearse_one(entry).await) })
+            .collect();
+        let asking = futures::stream::iter(asking);
+        asking.buffered(self.0.concurrency).collect().await
+    }
+
+    async fn ask(&self, object: &Planned) -> Result<Rehearsed, ObjectError> {
+        match self.0.compare(object, Expected::default()).await {
+            Ok(Finding::Settled(action, ..)) => Ok(Rehearsed {
+                action,
+                live: None,
+                applied: None,
+                unasked: None,
+            }),
+            Ok(Finding::Differs(write)) => self.sides(object, *write).await,
+            // A namespace or a definition that is applied before it.
+            Err(why) if matches!(why.source.cause(), Cause::Missing | Cause::UnknownKind) => {
+                Ok(Rehearsed {
+                    action: Action::Created,
+                    live: None,
+                    applied: Some(object.manifest().clone()),
+                    unasked: Some(why.source.to_string()),
+                })
+            }
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Asked once more, for both sides: a run needs neither.
+    async fn sides(&self, object: &Planned, write: Write) -> Result<Rehearsed, ObjectError> {
+        let live = self.0.read(&write.at).await?;
+        let applied = match write.first {
+            // Made anew it is as git has it.
+            First::Delete(_) => object.manifest().clone(),
+            First::Nothing | First::Takeover(_) => {
+                let body = match &write.kept {
+                    Some(kept) => kept,
+                    None => object.manifest(),
+                };
+                let dry = self.0.dry_run(&write.at, body.to_string().into_bytes());
+                let failed = |why| self.0.failed(&write.at, Attempt::DryRun, why);
+                dry.await.map_err(failed)?
+            }
+        };
+        Ok(Rehearsed {
+            action: write.action,
+            live,
+            applied: Some(applied),
+            unasked: None,
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! What helm renders of the charts, and what becomes of values that are wrong.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, ensure};
+use reeve_tests::chart::Release;
+use reeve_tests::install::{self, SYSTEM};
+use reeve_tests::{Estate, objects, scenario};
+use serde_json::{Value, json};
+
+use super::{everything, with};
+use crate::command;
+
+/// Kinds of the Prometheus operator, which is not here.
+const ELSEWHERE: [&str; 3] = ["PodMonitor", "PrometheusRule", "ServiceMonitor"];
+
+#[test]
+fn both_charts_pass_helms_strictest_lint() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let nothing = json!({});
+        for (chart, values) in [
+            ("charts/reeve", &nothing),
+            ("charts/reeve", &everything()),
+            ("charts/reeve-crds", &nothing),
+        ] {
+            let args = ["lint", "--strict", chart];
+            let told = install::helm(&estate.plane, &args, Some(values)).await?;
+            ensure!(told.contains("0 chart(s) failed"), "{told}");
+            ensure!(!told.contains("[WARNING]"), "{told}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn the_chart_renders_for_every_kubernetes_that_it_names_and_for_no_older_one() {
+    scenario(async {
+        for version in ["1.29.0", "1.31.4", "1.33.0", "1.36.3"] {
+            let flag = format!("--kube-version={version}");
+            for values in [json!({}), everything()] {
+                let release = Release::render(SYSTEM, &values, &[&flag]).await;
+                release.with_context(|| version.to_owned())?;
+            }
+        }
+        let older = Release::render(SYSTEM, &json!({}), &["--kube-version=1.28.9"]).await;
+        let why = format!("{:?}", older.err().context("1.28 is taken")?);
+        ensure!(why.contains(">=1.29.0-0"), "{why}");
+        Ok(())
+    });
+}
+
+/// The API server takes all of them, and knows every field.
+async fn are_taken(estate: &Estate, found: Vec<Value>) -> anyhow::Result<()> {
+    let list = install::list(&found).to_string();
+    let file = estate.plane.room("dry-run")?.join("objects.json");
+    std::fs::write(&file, list)?;
+    let file = format!("--filename={}", file.display());
+    let how = [
+        "apply",
+        "--server-side",
+        "--dry-run=server",
+        "--force-conflicts",
+    ];
+    let args = [
+        &how[..],
+        &["--field-manager=chart", "--validate=strict", &file],
+    ]
+    .concat();
+    let told = install::kubectl(&estate.plane, &args).await?;
+    let lines = told
+        .lines()
+        .filter(|line| line.ends_with("(server dry run)"));
+    ensure!(lines.count() == found.len(), "{told}");
+    Ok(())
+}
+
+#[test]
+fn every_object_of_the_chart_is_taken_by_the_api_server() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let usual = Release::render(SYSTEM, &with(&json!({})), &[]).await?;
+        are_taken(estate, usual.objects().to_vec()).await?;
+
+        let all = Release::render(SYSTEM, &everything(), &[]).await?;
+        let kind = |object: &Value| {
+            objects::text(object, "/kind")
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let is_elsewhere = |object: &Value| ELSEWHERE.contains(&kind(object).as_str());
+        let (elsewhere, here): (Vec<Value>, Vec<Value>) =
+            all.objects().iter().cloned().partition(is_elsewhere);
+        let kinds: BTreeSet<String> = elsewhere.iter().map(kind).collect();
+        ensure!(kinds.len() == ELSEWHERE.len(), "{kinds:?}");
+        let kinds: BTreeSet<String> = here.iter().map(kind).collect();
+        for wanted in [
+            "ConfigMap",
+            "Ingress",
+            "NetworkPolicy",
+            "Policy",
+            "ValidatingWebhookConfiguration",
+        ] {
+            ensure!(kinds.contains(wanted), "{wanted} is not among {kinds:?}");
+        }
+        are_taken(estate, here).await
+    });
+}
+
+#[test]
+fn the_controller_takes_every_argument_that_the_chart_can_give_it() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let room = estate.plane.room("arguments")?;
+        for values in [json!({}), everything()] {
+            let mut arguments = Release::render(SYSTEM, &values, &[]).await?.arguments()?;
+            // Whatever stands before it has been read when it is.
+            arguments.push("--help".to_owned());
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let out = command::reeve(&arguments, &room)?;
+            let why = String::from_utf8_lossy(&out.stderr);
+            ensure!(out.status.success(), "{why}");
+            let wrong = [&["controller", "--no-such-flag"], &arguments[1..]].concat();
+            ensure!(
+                !command::reeve(&wrong, &room)?.status.success(),
+                "any flag is taken"
+            );
+        }
+        Ok(())
+    });
+}
+
+/// Flags that are no value: how the cluster is reached, that one replica works, and where what was compiled is kept.
+const NO_VALUE: [&str; 5] = [
+    "--context",
+    "--help",
+    "--kubeconfig",
+    "--leader-elect",
+    "--plugin-cache-dir",
+];
+
+#[test]
+fn every_flag_of_the_controller_has_its_value_or_is_none_on_purpose() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let out = command::reeve(&["controller", "--help"], &estate.plane.room("arguments")?)?;
+        let help = String::from_utf8(out.stdout)?;
+        let flag = |line: &str| {
+            let (_, flag) = line.trim_start().split_once("--")?;
+            let end = flag.find([' ', '=']).unwrap_or(flag.len());
+            line.trim_start()
+                .starts_with('-')
+                .then(|| format!("--{}", &flag[..end]))
+        };
+        let mut flags: BTreeSet<String> = help.lines().filter_map(flag).collect();
+        ensure!(flags.len() > 30, "{flags:?}");
+        let arguments = Release::render(SYSTEM, &everything(), &[])
+            .await?
+            .arguments()?;
+        let name = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
+        let given: BTreeSet<String> = arguments.iter().map(name).collect();
+        flags.retain(|flag| !given.contains(flag));
+        ensure!(flags.iter().eq(&NO_VALUE), "without a value: {flags:?}");
+        Ok(())
+    });
+}
+
+/// Values, and what helm says of them.
+const WRONG: [(&str, &str); 18] = [
+    (r#"{"replica": 2}"#, "'replica' not allowed"),
+    (
+        r#"{"image": {"registry": "registry.example"}}"#,
+        "'registry' not allowed",
+    ),
+    (r#"{"replicas": "two"}"#, "at '/replicas'"),
+    (r#"{"image": {"digest": "sha256:0"}}"#, "at '/image/digest'"),
+    (
+        r#"{"platformNamespaces": ["flux*"]}"#,
+        "at '/platformNamespaces/0'",
+    ),
+    (
+        r#"{"podSecurityContext": {"runAsUser": 0}}"#,
+        "at '/podSecurityContext/runAsUser'",
+    ),
+    (
+        r#"{"watchKinds": {"Secret": "secrets"}}"#,
+        "invalid propertyName 'Secret'",
+    ),
+    (
+        r#"{"watchKinds": {"Innocent": "secrets"}}"#,
+        "Secrets are never watched",
+    ),
+    (
+        r#"{"watchKinds": {"Deployment.apps": "*"}}"#,
+        "at '/watchKinds/Deployment.apps'",
+    ),
+    (
+        r#"{"tenantLimits": {"objects": 0}}"#,
+        "at '/tenantLimits/objects'",
+    ),
+    (r#"{"extraArgs": ["controller"]}"#, "at '/extraArgs/0'"),
+    (
+        r#"{"networkPolicy": {"apiServers": ["10.0.0.1"]}}"#,
+        "at '/networkPolicy/apiServers/0'",
+    ),
+    (
+        r#"{"platformServiceAccount": {"createIn": ["acme"]}}"#,
+        "acme is not one of the platformNamespaces",
+    ),
+    (
+        r#"{"policies": {"pod-security": {"mode": "deny"}}}"#,
+        "at '/policies/pod-security/mode'",
+    ),
+    (
+        r#"{"policies": {"pod-security": {"parameters": {"level": "strict"}}}}"#,
+        "at '/policies/pod-security/parameters/level'",
+    ),
+    (
+        r#"{"policies": {"pod-security": {"parameters": {"levels": "baseline"}}}}"#,
+        "'levels' not allowed",
+    ),
+    (
+        r#"{"policies": {"pod-security": {"scope": {"namespace": "acme"}}}}"#,
+        "'namespace' not allowed",
+    ),
+    (
+        r#"{"policies": {"target-namespace": {"enabled": true}}}"#,
+        "'target-namespace' not allowed",
+    ),
+];
+
+#[test]
+fn values_that_are_unknown_or_wrong_are_refused_by_their_place() {
+    scenario(async {
+        for (values, words) in WRONG {
+            let values: Value = serde_json::from_str(values)?;
+            let rendered = Release::render(SYSTEM, &values, &[]).await;
+            let why = rendered
+                .err()
+                .with_context(|| format!("{values} is taken"))?;
+            let why = format!("{why:?}");
+            ensure!(why.contains(words), "{values}: no {words:?} in {why}");
+        }
+        Ok(())
+    });
+}
