@@ -1,7 +1,9 @@
 //! Policies are read in a process of their own: what ends it, or keeps it busy, is told on the Policy, and nobody else waits.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -12,7 +14,7 @@ use reeve_tests::{Estate, controller, scenario, wait};
 use serde_json::{Value, json};
 
 use crate::admission;
-use crate::rules::{RED, minds, policies, policy, ready};
+use crate::rules::{RED, colour, minds, policies, policy, ready};
 
 /// Rules whose tests think for as long as each is let: longer together than a policy may take.
 fn endless() -> Value {
@@ -80,10 +82,7 @@ fn a_reader_that_is_killed_is_told_and_one_for_which_nobody_waits_ends_at_once()
         let endless = policy(&tenant, &endless());
         tenant.apply(&endless).await?;
         let first = reader(&estate, 0).await?;
-        let killed = Command::new("kill")
-            .args(["-KILL", &first.to_string()])
-            .status()?;
-        ensure!(killed.success(), "it was not there");
+        ensure!(kill(&first), "it was not there");
         let told = "its reader was killed";
         ready(&estate, tenant.name(), Reason::PolicyFailed, told).await?;
 
@@ -104,6 +103,51 @@ fn a_reader_that_is_killed_is_told_and_one_for_which_nobody_waits_ends_at_once()
         ensure!(took < Duration::from_secs(5), "it stopped after {took:?}");
         gone(third).await
     });
+}
+
+/// Rules with tests that take a while, and come to an end.
+fn slow() -> Value {
+    let pairs = "some i in numbers.range(1, 9999); some j in numbers.range(1, 40)";
+    let test =
+        |n: usize| format!("test_{n} if {{\n\tcount([1 | {pairs}; i + j == {n}]) >= 0\n}}\n\n");
+    let tests: String = (0..10).map(test).collect();
+    json!({"files": {
+        "colours.rego": minds("red"),
+        "colours_test.rego": format!("package platform.colours_test\n\n{tests}"),
+    }})
+}
+
+#[test]
+fn while_every_reader_is_killed_nothing_is_let_pass_and_after_that_the_policy_is_read() {
+    scenario(async {
+        let estate = Estate::start().await?;
+        let tenant = estate.healthy_tenant("hunted").await?;
+        let controller = estate.controller.pid().context("it runs")?;
+        let killed = Mutex::new(BTreeSet::new());
+        tenant.apply(&policy(&tenant, &slow())).await?;
+        tenant.commit([("settings.yaml", Some(RED))])?;
+        tenant.call_hook().await?;
+        wait::until(wait::PATIENCE, "three readers were killed", || async {
+            let mut killed = killed.lock().ok()?;
+            killed.extend(readers(controller).into_iter().filter(kill));
+            (killed.len() >= 3).then_some(())
+        })
+        .await?;
+        ensure!(colour(&tenant).await?.as_deref() == Some("green"));
+        ready(&estate, tenant.name(), Reason::Succeeded, "in force").await?;
+        tenant
+            .told_of(Reason::PolicyDenied, "settings is red")
+            .await?;
+        ensure!(colour(&tenant).await?.as_deref() == Some("green"));
+        Ok(())
+    });
+}
+
+fn kill(id: &u32) -> bool {
+    let ended = Command::new("kill")
+        .args(["-KILL", &id.to_string()])
+        .status();
+    ended.is_ok_and(|ended| ended.success())
 }
 
 /// The process that reads a policy and has been at it for a while, and is another than `not`.
@@ -238,11 +282,14 @@ fn a_command_that_its_policy_ends_says_so_and_exits_1() -> anyhow::Result<()> {
     for verb in ["check", "test"] {
         // Room to start in, and too little for the stack on which policies are read.
         let script = format!(
-            "ulimit -v 200000; exec {} policy {verb} {}",
+            "ulimit -v 170000; exec timeout 120 {} policy {verb} {}",
             reeve.display(),
             policies.display()
         );
-        let ended = Command::new("sh").args(["-c", &script]).output()?;
+        let mut command = Command::new("sh");
+        // Whoever wants backtraces gets an end, too.
+        command.args(["-c", &script]).env("RUST_BACKTRACE", "1");
+        let ended = command.output()?;
         let said = String::from_utf8_lossy(&ended.stderr).into_owned();
         ensure!(ended.status.code() == Some(1), "{}: {said}", ended.status);
         ensure!(

@@ -24,7 +24,9 @@ pub(super) fn supervised(
 ) -> Option<ExitCode> {
     let started = Program::own(VERB).and_then(|own| {
         let mut command = Command::new(own.path);
-        command.args(own.arguments).args(arguments).status()
+        command.args(own.arguments).args(arguments);
+        // With a backtrace wanted, a process whose memory runs out while it tells of a panic waits for itself for ever.
+        command.env("RUST_BACKTRACE", "0").status()
     });
     let status = started.ok()?;
     let failed = match status.code() {
