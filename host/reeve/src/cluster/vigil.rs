@@ -1,11 +1,13 @@
 //! Watching over what was applied until it is well, as the tenant.
 //!
-//! Each object is looked at once, and from then on its watch says when it changes; where the account may not watch, or
-//! too much is watched already, it is looked at again, less and less often. What a watch shows may be old: that all is
+//! Each object is looked at once, and from then on its watch says when it changes; where the account may not watch,
+//! too much is watched already, a watch has broken off, or a look has come to nothing, it is looked at again, less and
+//! less often; and now and then whatever its watch says ([`rounds`]). What a watch shows may be old: that all is
 //! well, or that one has failed, is only believed when a look of its own shows it. It deliberately knows no
 //! Kustomization and writes nothing; what an object's state means is `core::health`'s to say.
 
 mod lookout;
+mod rounds;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,20 +19,19 @@ use reeve_core::inventory::{Inventory, ObjectId};
 use tokio::time::Instant;
 
 use super::error::ObjectError;
+use super::refusal::CallError;
 use super::tenant_client::{Located, TenantClient};
 use super::until::Until;
-use lookout::{Desk, Lookout};
+use lookout::{Desk, Lookout, Over};
 pub(super) use lookout::{Lookouts, is_final};
+use rounds::{Rounds, Sight};
 
 /// How many objects of one vigil are looked at at a time.
 const AT_ONCE: usize = 4;
-/// How soon what is not watched is looked at again, and how seldom at last.
-const SOONEST: Duration = Duration::from_millis(250);
-const LATEST: Duration = Duration::from_secs(10);
+/// How long one look may take: an API server that hangs is asked again rather than waited for.
+const LOOK: Duration = Duration::from_secs(10);
 /// How long the last look may take, when time is up.
 const LAST_LOOK: Duration = Duration::from_secs(5);
-/// How often what is watched is looked at all the same: a watch that broke off has told of no deletion meanwhile.
-const NET: Duration = Duration::from_secs(30);
 
 /// What a vigil came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +93,12 @@ impl Looks {
         let unwell = self.each().filter(|(check, seen)| !seen.is_well(check));
         unwell.map(|(check, _)| check.clone()).collect()
     }
+
+    /// Whether the last look at one of them came to nothing.
+    fn has_unknown(&self) -> bool {
+        let mut all = self.each();
+        all.any(|(_, seen)| matches!(seen, Seen::Unknown(_)))
+    }
 }
 
 impl TenantClient {
@@ -113,13 +120,15 @@ impl TenantClient {
     pub async fn watch_over(&self, mut looks: Looks, deadline: Instant) -> Vigil {
         let desk = Arc::new(Desk::default());
         let mut watched = Watched::default();
-        let mut pause = SOONEST;
+        let mut rounds = Rounds::begin(Instant::now());
         loop {
             let pending = looks.pending();
-            self.watch_more(&pending, &desk, &mut watched).await;
-            let wait = match pending.iter().all(|check| watched.sees(check)) {
-                true => NET,
-                false => pause,
+            if self.watch_more(&looks, &pending, &desk, &mut watched).await {
+                rounds.owe();
+            }
+            let sight = match looks.has_unknown() || !watched.sees_all(&pending) {
+                true => Sight::Poor,
+                false => Sight::Good,
             };
             let now = tokio::select! {
                 () = tokio::time::sleep_until(deadline) => {
@@ -128,9 +137,10 @@ impl TenantClient {
                     return looks.late();
                 }
                 () = desk.rung() => desk.taken(),
-                () = tokio::time::sleep(wait) => {
-                    pause = (pause * 3 / 2).min(LATEST);
-                    self.look_again(pending, deadline).await
+                () = tokio::time::sleep_until(rounds.due(sight)) => {
+                    let news = self.look_again(pending, deadline).await;
+                    rounds.made(Instant::now());
+                    news
                 }
             };
             looks.take(&now);
@@ -164,10 +174,11 @@ impl TenantClient {
             Err(why) => return Seen::Unknown(why.source.to_string()),
         };
         let _turn = self.lookouts.turn(self.account()).await;
-        match self.wire.get(&at.address).await {
-            Ok(Some(live)) => check.seen(&live),
-            Ok(None) => Seen::NotFound,
-            Err(why) => Seen::Unknown(why.to_string()),
+        match tokio::time::timeout(LOOK, self.wire.get(&at.address)).await {
+            Ok(Ok(Some(live))) => check.seen(&live),
+            Ok(Ok(None)) => Seen::NotFound,
+            Ok(Err(why)) => Seen::Unknown(why.to_string()),
+            Err(_) => Seen::Unknown(CallError::Slow(LOOK).to_string()),
         }
     }
 
@@ -177,8 +188,17 @@ impl TenantClient {
         self.locate(id, Some(version)).await
     }
 
-    /// Begins to watch those that are not watched yet and may be.
-    async fn watch_more(&self, pending: &[Check], desk: &Arc<Desk>, watched: &mut Watched) {
+    /// Begins to watch those that are not watched yet and may be, and with them what is well already of their kinds: it may not
+    /// stay so. Whether one of the watches had begun before: it does not show once more what became of them since they were
+    /// looked at.
+    async fn watch_more(
+        &self,
+        looks: &Looks,
+        pending: &[Check],
+        desk: &Arc<Desk>,
+        watched: &mut Watched,
+    ) -> bool {
+        let mut joined = false;
         for check in pending {
             let id = &check.entry.id;
             if watched.lookouts.contains_key(&kind_of(id)) {
@@ -188,13 +208,20 @@ impl TenantClient {
                 continue;
             };
             let wire = self.wire.impatient();
-            let lookout = self.lookouts.over(self.account(), &wire, at.address);
-            let beside = |other: &&Check| kind_of(&other.entry.id) == kind_of(id);
-            if let Some(lookout) = &lookout {
-                lookout.tell(desk, pending.iter().filter(beside).cloned().collect());
-            }
+            let all = looks.each().map(|(check, _)| check);
+            let beside = all.filter(|other| kind_of(&other.entry.id) == kind_of(id));
+            let objects = beside.cloned().collect();
+            let over = self
+                .lookouts
+                .over(self.account(), &wire, at.address, (desk, objects));
+            joined |= matches!(over, Over::Joined(_));
+            let lookout = match over {
+                Over::Begun(lookout) | Over::Joined(lookout) => Some(lookout),
+                Over::None => None,
+            };
             watched.lookouts.insert(kind_of(id), lookout);
         }
+        joined
     }
 }
 
@@ -205,9 +232,11 @@ struct Watched {
 }
 
 impl Watched {
-    fn sees(&self, check: &Check) -> bool {
-        let lookout = self.lookouts.get(&kind_of(&check.entry.id));
-        lookout.is_some_and(|one| one.as_ref().is_some_and(|one| one.sees()))
+    fn sees_all(&self, checks: &[Check]) -> bool {
+        checks.iter().all(|check| {
+            let lookout = self.lookouts.get(&kind_of(&check.entry.id));
+            lookout.is_some_and(|one| one.as_ref().is_some_and(|one| one.sees()))
+        })
     }
 }
 

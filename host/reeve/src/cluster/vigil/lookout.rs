@@ -59,12 +59,22 @@ pub(super) struct Lookout {
     task: AbortHandle,
 }
 
+/// A watch, if there may be one more.
+pub(super) enum Over {
+    /// There are too many already.
+    None,
+    /// It shows everything that is there, and then what becomes of it.
+    Begun(Arc<Lookout>),
+    /// It has begun already, and shows only what becomes of it from now on.
+    Joined(Arc<Lookout>),
+}
+
 /// Who is told what a watch shows.
 #[derive(Debug, Default)]
 struct Readers {
     desks: Mutex<Vec<(Weak<Desk>, Vec<Check>)>>,
-    /// The account may not watch: nothing will be shown.
-    refused: AtomicBool,
+    /// Nothing is shown: it broke off, or the account may not watch. One that is just beginning is not blind.
+    blind: AtomicBool,
 }
 
 /// Where what watches show is laid down for one vigil: of each object the latest.
@@ -95,25 +105,35 @@ impl Lookouts {
         }
     }
 
-    /// The watch over objects beside the one at `at`; None: there are too many already.
-    pub(super) fn over(&self, account: &str, wire: &Wire, at: Address) -> Option<Arc<Lookout>> {
+    /// The watch over objects beside the one at `at`, which lays what becomes of these down on `desk` from its beginning on, for
+    /// as long as that is there.
+    pub(super) fn over(
+        &self,
+        account: &str,
+        wire: &Wire,
+        at: Address,
+        (desk, objects): (&Arc<Desk>, Vec<Check>),
+    ) -> Over {
         let path = format!("{}/{}", at.resource.api_version, at.resource.plural);
         let key: Key = (account.to_owned(), path, at.namespace.clone());
         let mut watches = lock(&self.watches);
         if let Some(there) = watches.get(&key).and_then(Weak::upgrade) {
-            return Some(there);
+            there.readers.tell(desk, objects);
+            return Over::Joined(there);
         }
         watches.retain(|_, lookout| lookout.strong_count() > 0);
         let own = watches.keys().filter(|(whose, ..)| whose == account);
         if watches.len() >= self.most || own.count() >= MOST_OF_ONE {
-            return None;
+            return Over::None;
         }
         let readers = Arc::new(Readers::default());
+        // Before it begins: what it shows first is what is there.
+        readers.tell(desk, objects);
         let task = tokio::spawn(watch(wire.clone(), at, Arc::clone(&readers)));
         let task = task.abort_handle();
         let lookout = Arc::new(Lookout { readers, task });
         watches.insert(key, Arc::downgrade(&lookout));
-        Some(lookout)
+        Over::Begun(lookout)
     }
 
     /// Waits until an object may be looked at for this account.
@@ -137,16 +157,9 @@ impl Lookouts {
 }
 
 impl Lookout {
-    /// Lays what becomes of these objects down on `desk`, for as long as that is there.
-    pub(super) fn tell(&self, desk: &Arc<Desk>, objects: Vec<Check>) {
-        let mut desks = lock(&self.readers.desks);
-        desks.retain(|(desk, _)| desk.strong_count() > 0);
-        desks.push((Arc::downgrade(desk), objects));
-    }
-
     /// Whether it shows anything.
     pub(super) fn sees(&self) -> bool {
-        !self.readers.refused.load(Ordering::Relaxed)
+        !self.readers.blind.load(Ordering::Relaxed)
     }
 }
 
@@ -157,6 +170,12 @@ impl Drop for Lookout {
 }
 
 impl Readers {
+    fn tell(&self, desk: &Arc<Desk>, objects: Vec<Check>) {
+        let mut desks = lock(&self.desks);
+        desks.retain(|(desk, _)| desk.strong_count() > 0);
+        desks.push((Arc::downgrade(desk), objects));
+    }
+
     /// The object of that name is like this now; None: it is gone.
     fn show(&self, name: &str, object: Option<&Value>) {
         for (desk, objects) in lock(&self.desks).iter() {
@@ -169,8 +188,14 @@ impl Readers {
         }
     }
 
-    fn refuse(&self) {
-        self.refused.store(true, Ordering::Relaxed);
+    fn sees(&self) {
+        self.blind.store(false, Ordering::Relaxed);
+    }
+
+    fn goes_blind(&self) {
+        if self.blind.swap(true, Ordering::Relaxed) {
+            return;
+        }
         // Whoever relied on it looks again by itself.
         for (desk, _) in lock(&self.desks).iter() {
             if let Some(desk) = desk.upgrade() {
@@ -197,6 +222,7 @@ async fn watch(wire: Wire, at: Address, readers: Arc<Readers>) {
     loop {
         match wire.watch(&at).await {
             Ok(events) => {
+                readers.sees();
                 let mut events = std::pin::pin!(events);
                 while let Some(event) = events.next().await {
                     match event {
@@ -211,9 +237,10 @@ async fn watch(wire: Wire, at: Address, readers: Arc<Readers>) {
                     }
                 }
             }
-            Err(why) if is_final(&why) => return readers.refuse(),
+            Err(why) if is_final(&why) => return readers.goes_blind(),
             Err(why) => tracing::debug!(error = %why, "watching broke off, it begins anew"),
         }
+        readers.goes_blind();
         tokio::time::sleep(AGAIN).await;
     }
 }
@@ -268,7 +295,7 @@ mod tests {
     #[tokio::test]
     async fn a_desk_holds_the_latest_of_each_object_it_asked_for() {
         let (readers, desk) = (Readers::default(), Arc::new(Desk::default()));
-        lock(&readers.desks).push((Arc::downgrade(&desk), vec![check("a"), check("b")]));
+        readers.tell(&desk, vec![check("a"), check("b")]);
         let pod = |phase: &str| serde_json::json!({"apiVersion": "v1", "kind": "Pod", "status": {"phase": phase}});
         for (name, phase) in [("a", "Pending"), ("other", "Pending"), ("a", "Succeeded")] {
             readers.show(name, Some(&pod(phase)));
@@ -279,9 +306,63 @@ mod tests {
         let want = [(id("a"), done), (id("b"), Seen::NotFound)];
         assert_eq!(desk.taken(), want.into());
         assert!(desk.taken().is_empty());
-        readers.refuse();
+        readers.goes_blind();
         desk.rung().await;
         assert!(desk.taken().is_empty());
+    }
+
+    /// An API server whose store is away for so many requests, and that then shows a Pod for a while.
+    fn away(times: usize) -> Wire {
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+            let code = match asked.fetch_add(1, Ordering::SeqCst) < times {
+                true => 500,
+                false => 200,
+            };
+            let said = match code {
+                200 => serde_json::json!({"type": "ADDED", "object": {
+                    "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "status": {"phase": "Succeeded"}}}),
+                _ => {
+                    serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                    "message": "etcdserver: request timed out", "reason": "InternalError", "code": code})
+                }
+            };
+            let body = kube::client::Body::from(format!("{said}\n").into_bytes());
+            let answer = http::Response::builder().status(code).body(body).unwrap();
+            std::future::ready(Ok::<_, tower::BoxError>(answer))
+        });
+        let client = kube::Client::new(service, "default");
+        Wire::own(client, Duration::ZERO, Default::default())
+    }
+
+    fn pods() -> Address {
+        Address {
+            resource: kube::core::ApiResource {
+                group: String::new(),
+                version: "v1".into(),
+                api_version: "v1".into(),
+                kind: "Pod".into(),
+                plural: "pods".into(),
+            },
+            namespace: Some("acme".into()),
+            name: "a".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_breaks_off_says_that_it_shows_nothing_and_shows_all_when_it_begins_anew()
+    {
+        let (lookouts, desk) = (Lookouts::default(), Arc::new(Desk::default()));
+        let over = || lookouts.over("acme", &away(1), pods(), (&desk, vec![check("a")]));
+        let Over::Begun(lookout) = over() else {
+            panic!("nothing was watched before")
+        };
+        assert!(lookout.sees(), "it is about to");
+        desk.rung().await;
+        assert!(desk.taken().is_empty() && !lookout.sees(), "it broke off");
+        desk.rung().await;
+        assert_eq!(desk.taken().keys().collect::<Vec<_>>(), [&id("a")]);
+        assert!(matches!(over(), Over::Joined(_)), "it shows nothing twice");
     }
 
     #[tokio::test]
