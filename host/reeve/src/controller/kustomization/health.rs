@@ -210,6 +210,7 @@ fn ended(ctx: &Context, over: Over, end: Vigil) -> KustomizationOutcome {
                 attempted: Some(done.revision),
                 changes: [done.changes, done.pruned].concat(),
                 inventory: Some(done.inventory),
+                course: Some(done.course),
                 digest: Some(done.digest),
                 recollected: done.recollected,
                 sync: done.sync,
