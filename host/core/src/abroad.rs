@@ -21,7 +21,7 @@ pub struct Abroad {
 
 impl Abroad {
     /// Those of `tenant`.
-    pub(crate) fn of(grounds: &Grounds, tenant: &Tenant) -> Self {
+    pub fn of(grounds: &Grounds, tenant: &Tenant) -> Self {
         Self {
             tenant: tenant.name.clone(),
             patterns: patterns(grounds, tenant).cloned().collect(),

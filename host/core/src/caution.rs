@@ -62,6 +62,25 @@ pub struct Left {
     pub objects: Inventory,
 }
 
+impl Left {
+    /// Of an inventory that is on the cluster `before`: what of it is on the one where it goes on `now`, and what is left
+    /// elsewhere.
+    pub fn part(
+        inventory: Inventory,
+        before: Option<&str>,
+        now: Option<&str>,
+    ) -> (Inventory, Option<Self>) {
+        if inventory.is_empty() || before == now {
+            return (inventory, None);
+        }
+        let left = Self {
+            cluster: before.map(str::to_owned),
+            objects: inventory,
+        };
+        (Inventory::default(), Some(left))
+    }
+}
+
 /// What may be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -390,6 +409,29 @@ mod tests {
             now: "there",
         };
         assert_eq!(said(&unset, unknown, 3, 0..2), Verdict::Go);
+    }
+
+    #[test]
+    fn an_inventory_is_of_the_cluster_that_it_is_told_with() {
+        let (edge, other) = (Some("https://edge.example"), Some("https://other.example"));
+        for (before, now, stays) in [
+            (None, None, true),
+            (edge, edge, true),
+            (None, edge, false),
+            (edge, None, false),
+            (edge, other, false),
+        ] {
+            let (here, left) = Left::part(inventory(0..2), before, now);
+            assert_eq!(
+                (here.len(), left.is_none()),
+                (if stays { 2 } else { 0 }, stays)
+            );
+            let at = left.map(|left| (left.cluster, left.objects.len()));
+            let want = (!stays).then(|| (before.map(str::to_owned), 2));
+            assert_eq!(at, want, "{before:?} {now:?}");
+        }
+        let (_, left) = Left::part(Inventory::default(), None, edge);
+        assert_eq!(left, None, "nothing was left anywhere");
     }
 
     #[test]

@@ -67,6 +67,16 @@ pub enum Reference {
     },
 }
 
+impl Reference {
+    /// The branch or full name, where it is neither a tag nor a commit: where the next version is looked for.
+    pub fn branch(&self) -> Option<&str> {
+        match self {
+            Self::Branch(name) | Self::Name(name) => Some(name),
+            Self::Tag(_) | Self::Semver(_) | Self::Commit { .. } => None,
+        }
+    }
+}
+
 impl Wanted {
     /// Reads the object, or says which field stands in the way.
     pub fn parse(object: &GitRepository) -> Result<Self, Error> {

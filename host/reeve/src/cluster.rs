@@ -60,7 +60,7 @@ pub use event::{Event, Events, Involved};
 pub(crate) use glance::Glance;
 pub use hooks::{HookFound, HookWrite};
 pub use lease::{Leadership, LeaseConfig};
-pub(crate) use onlooker::Rehearsed;
+pub(crate) use onlooker::{Onlooker, Rehearsed};
 pub use prune::{PruneError, Pruned};
 pub use refusal::{Attempt, CallError, Cause, Refusal};
 pub use secret::{SecretData, SecretError, SecretOwner};

@@ -1,9 +1,11 @@
 //! `reeve diff`: what the next run of a Kustomization would change on the cluster.
 //!
 //! Built, put together, judged and compared by the code of the controller, with the rights of whoever asks; nothing is written,
-//! and there is no way to: the API server is only asked for dry runs. How manifests are got is `diff/build.rs`, what is told
+//! and there is no way to: the API server is only asked for dry runs. What is carried out on another cluster is asked about
+//! there. How manifests are got is `diff/build.rs`, which hooks would run and what would wait `diff/ahead.rs`, what is told
 //! of it `diff/told.rs`. Plugins whose components are given are called (`diff/plugins.rs`), the others are named.
 
+mod ahead;
 mod build;
 mod plugins;
 mod told;
@@ -15,8 +17,10 @@ use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespaceName, NamespacedName};
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::Tenant as TenantObject;
+use reeve_core::abroad::Abroad;
 use reeve_core::admit::{self, Circumstances, Rule, Rules, SourceFacts};
 use reeve_core::bundle::{Bundle, Rendered};
+use reeve_core::caution::Left;
 use reeve_core::failure::Explained;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Plan, Proposed};
@@ -34,10 +38,11 @@ use super::grounds::GroundArgs;
 use super::policy::place::{self, Parameters};
 use super::policy::subject::{told as explained, unfit};
 use super::provide_tls;
-use super::text::{Form, counted, written};
+use super::reach::everywhere;
+use super::text::{Form, written};
 use super::ui::{CommandError, Ui};
 use crate::clock::Clock;
-use crate::cluster::{Cluster, SecretOwner};
+use crate::cluster::{Cluster, Onlooker, SecretOwner};
 use crate::observe::Requests;
 use crate::variables;
 
@@ -61,8 +66,11 @@ enum What {
 ///
 /// Its manifests are built from a directory of yours, or from the source at the revision that was applied or another, with its
 /// variables put in; policies that are always in force and those that are named are asked; and the API server is asked what
-/// applying each object would do, and deleting what is no longer among them. Nothing is written. All of that is done with your
-/// own rights; with --as variables are read and the API server is asked as somebody else, where you may. Values of Secrets are never shown.
+/// applying each object would do, and deleting what is no longer among them. Hooks that would run are named, and what would wait
+/// for a confirmation. Nothing is written. All of that is done with your
+/// own rights; with --as variables are read and the API server is asked as somebody else, where you may. With spec.kubeConfig
+/// the kubeconfig is read with these rights, and the other cluster is asked as the controller would ask it. Values of Secrets
+/// are never shown.
 ///
 /// Exits 0 when nothing would change, 1 when something would, and 2 when that could not be said or a policy denies it.
 ///
@@ -129,12 +137,9 @@ pub(super) fn run(args: &DiffArgs, ui: &mut Ui) -> Result<(), CommandError> {
     if let Some(why) = answer.trouble() {
         return Err(CommandError::new(answer.veil.cover(why)).exits(UNSAID));
     }
-    match answer.changes() {
-        0 => Ok(()),
-        changes => {
-            let what = counted(changes, "object", "objects");
-            Err(CommandError::new(format!("{what} would be changed")))
-        }
+    match answer.news() {
+        None => Ok(()),
+        Some(what) => Err(CommandError::new(what)),
     }
 }
 
@@ -165,9 +170,14 @@ fn rules(args: &KustomizationArgs) -> Result<Rules, CommandError> {
 struct Asked {
     /// As whom the API server is asked what would be.
     asking: Cluster,
+    /// The cluster that it is carried out on, as it is asked.
+    there: Onlooker,
     object: Kustomization,
     spec: Spec,
+    /// What it has there.
     inventory: Inventory,
+    /// What it has on another.
+    left: Option<Left>,
     source: Option<GitRepository>,
     tenant: Tenant,
     grounds: Grounds,
@@ -178,6 +188,7 @@ struct Asked {
 impl Asked {
     async fn read(args: &KustomizationArgs, ui: &mut Ui) -> Result<Self, CommandError> {
         let cluster = args.connection.connect(Requests::default()).await?;
+        let cluster = cluster.reaching(everywhere());
         let asking = match &args.user {
             Some(user) => cluster
                 .acting_as(user)
@@ -187,20 +198,21 @@ impl Asked {
         let id = named(namespace(args.namespace.as_deref(), &cluster), &args.name)?;
         let object = kustomization(&cluster, &id).await?;
         let spec = Spec::parse(&object).map_err(|why| explained(Explained::of(&why)))?;
-        if spec.kube_config.is_some() {
-            return Err(CommandError::new(
-                "spec.kubeConfig: it is applied on another cluster, and what would change there is not asked from here",
-            ));
-        }
         let grounds = args.ground.grounds(&[], &[]);
         let tenant = tenant(&cluster, &grounds, &id, ui).await?;
         tenancy::may_use_source(&grounds, &tenant, &id.namespace, &spec.source)
             .map_err(explained)?;
         let labels = object.metadata.labels.clone().unwrap_or_default();
+        let there = there(&asking, &grounds, &tenant, &spec, ui).await?;
+        let before = object.status.as_ref();
+        let before = before.and_then(|status| status.inventory_cluster.as_deref());
+        let (inventory, left) = Left::part(recorded(&object)?, before, there.cluster());
         Ok(Self {
             plugins: plugins::called(args, &cluster, (&id.namespace, &labels), ui).await,
             source: source(args, &cluster, &spec, ui).await?,
-            inventory: recorded(&object)?,
+            inventory,
+            left,
+            there,
             asking,
             object,
             spec,
@@ -218,6 +230,25 @@ impl Asked {
             verified: false,
         })
     }
+}
+
+/// The cluster that it is carried out on. That the controller might not go there is told.
+async fn there(
+    asking: &Cluster,
+    grounds: &Grounds,
+    tenant: &Tenant,
+    spec: &Spec,
+    ui: &mut Ui,
+) -> Result<Onlooker, CommandError> {
+    let found = asking.onlooker_of(spec, &Abroad::of(grounds, tenant)).await;
+    let (there, refused) = found.map_err(|why| explained(Explained::of(&why)))?;
+    if let Some(why) = refused {
+        ui.note(&format!(
+            "a run would be let go there by the controller's flags only, which are not known here: {}",
+            why.message
+        ));
+    }
+    Ok(there)
 }
 
 /// What it is built from. Who builds a directory of their own may do without.
@@ -279,15 +310,18 @@ fn finish(
     let configured = runtime.block_on(plugins::configured(args, asked))?;
     let bundle = plugins::call(configured, bundle)?;
     runtime.block_on(async {
-        let scopes = asked.asking.scopes().await;
+        let scopes = asked.there.scopes().await;
         let plan = Plan::propose(bundle.settled(), &scopes, &asked.inventory, &asked.spec);
         let plan = plan.map_err(|why| explained(veil.over(Explained::of(&why))))?;
+        let plan = ahead::on(asked, plan, built.revision.as_deref());
         let denied = judged(asked, rules, &plan, built.revision, &veil)?;
-        let onlooker = asked.asking.onlooker(&asked.spec.id, asked.spec.force);
-        let objects = onlooker.rehearse(&plan).await;
-        let pruned = onlooker.rehearse_prune(&plan).await;
+        let objects = asked.there.rehearse(&plan).await;
+        let pruned = asked.there.rehearse_prune(&plan).await;
         let mut answer = Answer::new(&asked.spec.id, built.from, veil);
+        answer.cluster = asked.there.cluster().map(str::to_owned);
         answer.denied = denied;
+        answer.hooks = ahead::hooks(asked, &plan);
+        answer.waits = ahead::waits(asked, &plan)?;
         answer.plugins_not_called = plugins::left(args, asked);
         for (object, rehearsed) in objects {
             answer.add(object.id(), rehearsed);

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::connection::ConnectionArgs;
 use super::provide_tls;
+use super::reach::everywhere;
 use super::text::{Form, table, written};
 use super::ui::{CommandError, Ui};
 use crate::cluster::Cluster;
@@ -38,7 +39,8 @@ enum What {
 ///
 /// With --tree each object of a Kustomization is told, and of a Kustomization among them its own: what was last done with
 /// it, which of its fields it changed, and how it is now. Read is with your own rights: what you may not read is told as
-/// unknown. Of a Secret nothing is read but its metadata.
+/// unknown. Of a Secret nothing is read but its metadata. What is on another cluster is looked at there, with the kubeconfig of
+/// the Kustomization, if you may read that.
 ///
 /// Examples: `reeve get kustomizations -A`, `reeve get ks web -n acme --tree`
 #[derive(Args)]
@@ -90,6 +92,7 @@ struct Row {
 
 async fn kustomizations(args: &KustomizationsArgs) -> Result<String, CommandError> {
     let cluster = args.connection.connect(Requests::default()).await?;
+    let cluster = cluster.reaching(everywhere());
     let found = found(args, &cluster).await?;
     if args.tree {
         let mut trees = Vec::new();

@@ -13,9 +13,14 @@ mod unreached;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reeve_api::name::NamespaceName;
+use reeve_api::reason::Reason;
+use reeve_core::abroad::Abroad;
 use reeve_core::admit::AdmittedSpec;
+use reeve_core::failure::{Explained, Turn};
 use reeve_core::kubeconfig::{self, Kubeconfig};
 use reeve_core::spec::KubeConfig;
+use reeve_core::tenancy::Tenant;
 
 use super::Cluster;
 use super::discovery::Discovery;
@@ -75,21 +80,55 @@ impl Cluster {
         spec: &AdmittedSpec,
         wanted: &KubeConfig,
     ) -> Result<Arc<Site>, Unreached> {
-        let kubeconfig = self.kubeconfig(spec, wanted).await?;
+        let owner = SecretOwner::account_of(spec);
+        let kubeconfig = self.kubeconfig(&owner, wanted).await?;
         let abroad = spec.abroad();
         let admitted = abroad.admits(&kubeconfig.server);
         admitted.map_err(|why| Unreached::Refused(Box::new(why)))?;
         self.sites.reach(abroad.tenant(), &kubeconfig).await
     }
 
-    /// Reads and parses the Secret, as the account of `spec`.
+    /// The same for whoever is connected, who reads the Secret themselves and asks for it: that `abroad` would not let a run go
+    /// there is told beside it.
+    pub(super) async fn site_to_look_at(
+        &self,
+        namespace: &NamespaceName,
+        wanted: &KubeConfig,
+        abroad: &Abroad,
+    ) -> Result<(Arc<Site>, Option<Explained>), Unreached> {
+        let owner = SecretOwner::connected(namespace);
+        let kubeconfig = self.kubeconfig(&owner, wanted).await?;
+        let refused = abroad.admits(&kubeconfig.server).err();
+        let site = self.sites.reach(abroad.tenant(), &kubeconfig).await?;
+        Ok((site, refused))
+    }
+
+    /// The same, only if it is the one at `address`, where a run has been: whoever looks at what others have does not go where
+    /// they are led.
+    pub(super) async fn site_at(
+        &self,
+        namespace: &NamespaceName,
+        wanted: &KubeConfig,
+        address: &str,
+    ) -> Result<Arc<Site>, Unreached> {
+        let owner = SecretOwner::connected(namespace);
+        let kubeconfig = self.kubeconfig(&owner, wanted).await?;
+        if kubeconfig.server.to_string() != address {
+            let message = "spec.kubeConfig no longer leads there";
+            let why = Explained::new(Reason::AccessDenied, Turn::Retry, message);
+            return Err(Unreached::Refused(Box::new(why)));
+        }
+        let tenant = Tenant::of_namespace(namespace).name;
+        self.sites.reach(&tenant, &kubeconfig).await
+    }
+
+    /// Reads and parses the Secret, as its owner.
     async fn kubeconfig(
         &self,
-        spec: &AdmittedSpec,
+        owner: &SecretOwner,
         wanted: &KubeConfig,
     ) -> Result<Kubeconfig, Unreached> {
-        let owner = SecretOwner::account_of(spec);
-        let data = self.secret(&owner, &wanted.secret).await;
+        let data = self.secret(owner, &wanted.secret).await;
         let data = data.map_err(|why| Unreached::Secret(Box::new(why)))?;
         let secret = || format!("{}/{}", owner.namespace(), wanted.secret);
         let keys = wanted.keys();

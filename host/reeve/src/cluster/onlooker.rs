@@ -1,8 +1,9 @@
 //! The cluster as whoever runs a command sees it: read, and asked what applying would do.
 //!
-//! With the rights of a kubeconfig, or of whom that may act as. What is found out about an object is what a run finds out
-//! about it ([`finding`](super::finding)); but there is no way here to write what was found out: the client that could is
-//! kept to itself. Of a Secret nothing is read to look at it but its metadata.
+//! With the rights of a kubeconfig, or of whom that may act as; on another cluster that a Kustomization names, as a run would
+//! be there. What is found out about an object is what a run finds out about it ([`finding`](super::finding)); but there is
+//! no way here to write what was found out: the client that could is kept to itself. Of a Secret nothing is read to look at
+//! it but its metadata, and the kubeconfig that leads there.
 
 use futures::StreamExt as _;
 use http::HeaderValue;
@@ -10,15 +11,20 @@ use kube::Resource;
 use kube::core::ApiResource;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reeve_api::name::NamespacedName;
+use reeve_api::reason::Reason;
+use reeve_core::abroad::Abroad;
+use reeve_core::failure::{Explained, Turn};
 use reeve_core::health::{Check, Seen};
 use reeve_core::inventory::Entry;
-use reeve_core::plan::{Plan, Planned};
+use reeve_core::plan::{Plan, Planned, Scopes};
+use reeve_core::spec::Spec;
 use reeve_core::status::Action;
 use reeve_core::tree;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Cluster;
+use super::abroad::Unreached;
 use super::apply::First;
 use super::error::ObjectError;
 use super::finding::{Expected, Finding, Write};
@@ -60,6 +66,36 @@ impl Cluster {
     /// Looks at what is `owner`'s; `force`: what cannot be changed would be made anew.
     pub(crate) fn onlooker(&self, owner: &NamespacedName, force: bool) -> Onlooker {
         Onlooker(TenantClient::of_user(self, owner, force))
+    }
+
+    /// Looks at what is `spec`'s where that is carried out: with a kubeconfig there, as whom a run would be there, and with the
+    /// Secret that whoever is connected may read. Beside it, why a run would not be let go there.
+    pub(crate) async fn onlooker_of(
+        &self,
+        spec: &Spec,
+        abroad: &Abroad,
+    ) -> Result<(Onlooker, Option<Explained>), Unreached> {
+        let Some(wanted) = &spec.kube_config else {
+            return Ok((self.onlooker(&spec.id, spec.force), None));
+        };
+        let there = self.site_to_look_at(&spec.id.namespace, wanted, abroad);
+        let (site, refused) = there.await?;
+        Ok((Onlooker(TenantClient::abroad(site, spec)), refused))
+    }
+
+    /// Looks at what `spec` has left on the other cluster at `address`, if its kubeconfig leads there.
+    pub(crate) async fn onlooker_at(
+        &self,
+        spec: &Spec,
+        address: &str,
+    ) -> Result<Onlooker, Unreached> {
+        let Some(wanted) = &spec.kube_config else {
+            let message = "there is no spec.kubeConfig any more";
+            let why = Explained::new(Reason::AccessDenied, Turn::Owner, message);
+            return Err(Unreached::Refused(Box::new(why)));
+        };
+        let site = self.site_at(&spec.id.namespace, wanted, address).await?;
+        Ok(Onlooker(TenantClient::abroad(site, spec)))
     }
 
     /// One object of a kind of ours; None: there is none.
@@ -116,6 +152,16 @@ fn decode<K: DeserializeOwned>(object: Value) -> Result<K, CallError> {
 }
 
 impl Onlooker {
+    /// The address of the other cluster that is looked at; None: the one that is connected to.
+    pub(crate) fn cluster(&self) -> Option<&str> {
+        self.0.cluster()
+    }
+
+    /// Where each kind that is served there lives: in a namespace or in the cluster.
+    pub(crate) async fn scopes(&self) -> Scopes {
+        self.0.scopes().await
+    }
+
     /// What the objects are now, in their order.
     pub(crate) async fn look(&self, entries: Vec<Entry>) -> Vec<Seen> {
         let looking: Vec<_> = entries.into_iter().map(|entry| self.see(entry)).collect();

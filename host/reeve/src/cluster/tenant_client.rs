@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use kube::core::ApiResource;
-use reeve_api::name::NamespacedName;
+use reeve_api::name::{NamespaceName, NamespacedName, ServiceAccountName};
 use reeve_core::admit::{Account, AdmittedSpec};
 use reeve_core::inventory::ObjectId;
 use reeve_core::plan::{Scope, Scopes};
+use reeve_core::spec::Spec;
 use serde_json::Value;
 
 use super::Cluster;
@@ -61,31 +62,17 @@ impl Cluster {
             });
         };
         let site = self.site(spec, kubeconfig).await?;
-        // As Flux: who names an account is that account there too, and else whoever the kubeconfig says.
-        let (wire, account) = match &spec.service_account {
-            Some(_) => (site.wire.acting_as(header(&account)), account),
-            None => (site.wire.clone(), ITSELF.to_owned()),
-        };
-        Ok(TenantClient {
-            wire,
-            discovery: Arc::clone(&site.discovery),
-            concurrency: site.concurrency,
-            lookouts: Arc::clone(&site.lookouts),
-            owner: spec.id.clone(),
-            force: spec.force,
-            account,
-            site: Some(site),
-        })
+        Ok(TenantClient::abroad(site, spec))
     }
 }
 
 /// How the API server calls the account.
 pub(super) fn user_name(account: &Account) -> String {
-    format!(
-        "system:serviceaccount:{}:{}",
-        account.namespace(),
-        account.name()
-    )
+    user(account.namespace(), account.name())
+}
+
+fn user(namespace: &NamespaceName, account: &ServiceAccountName) -> String {
+    format!("system:serviceaccount:{namespace}:{account}")
 }
 
 pub(super) fn header(account: &str) -> HeaderValue {
@@ -101,6 +88,26 @@ pub(super) struct Located {
 }
 
 impl TenantClient {
+    /// Another cluster, as whom `spec` is carried out there. As Flux: who names an account is that account there too, and else
+    /// whoever the kubeconfig says.
+    pub(super) fn abroad(site: Arc<Site>, spec: &Spec) -> Self {
+        let named = spec.service_account.as_ref();
+        let (wire, account) = match named.map(|name| user(&spec.id.namespace, name)) {
+            Some(account) => (site.wire.acting_as(header(&account)), account),
+            None => (site.wire.clone(), ITSELF.to_owned()),
+        };
+        Self {
+            wire,
+            discovery: Arc::clone(&site.discovery),
+            concurrency: site.concurrency,
+            lookouts: Arc::clone(&site.lookouts),
+            owner: spec.id.clone(),
+            force: spec.force,
+            account,
+            site: Some(site),
+        }
+    }
+
     /// The cluster as whoever the connection is; kept by an [`Onlooker`](super::Onlooker), which writes nothing.
     pub(super) fn of_user(cluster: &Cluster, owner: &NamespacedName, force: bool) -> Self {
         Self {

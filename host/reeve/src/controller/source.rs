@@ -15,7 +15,7 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::plugin::PluginId;
 use reeve_core::schedule::Next;
-use reeve_core::source::{Reference, Wanted};
+use reeve_core::source::Wanted;
 use reeve_core::status::{self, Frame, SourceOutcome, SourceProgress};
 use tokio::time::Instant;
 
@@ -229,13 +229,9 @@ fn told(ctx: &Context, revision: &str, result: FetchResult, took: Duration) {
 
 /// What makes another fetch of the same revision necessary when it changes.
 fn fetched_for(wanted: &Wanted) -> index::Wanted {
-    let branch = match &wanted.reference {
-        Reference::Branch(name) | Reference::Name(name) => Some(name.clone()),
-        Reference::Tag(_) | Reference::Semver(_) | Reference::Commit { .. } => None,
-    };
     index::Wanted {
         url: wanted.url.to_string(),
-        branch,
+        branch: wanted.reference.branch().map(str::to_owned),
         ignore: wanted.ignore.clone(),
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::lines::diff;
+use crate::cli::text::counted;
 use crate::cluster::{ObjectError, Rehearsed};
 
 /// What came of it.
@@ -20,9 +21,18 @@ pub(super) struct Answer {
     kustomization: String,
     /// What was built.
     from: String,
+    /// The other cluster that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cluster: Option<String>,
     changes: Vec<Change>,
     /// How many objects are as they would be.
     unchanged: usize,
+    /// The hooks that would run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) hooks: Vec<Hook>,
+    /// What would wait for a confirmation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) waits: Option<Waits>,
     /// What policies deny of it: then nothing of it would be applied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) denied: Vec<String>,
@@ -34,6 +44,25 @@ pub(super) struct Answer {
     /// What must not be told of it.
     #[serde(skip)]
     pub(super) veil: Veil,
+}
+
+/// One hook that would run.
+#[derive(Serialize)]
+pub(super) struct Hook {
+    pub(super) phase: &'static str,
+    pub(super) object: String,
+}
+
+/// What would wait until somebody confirms it.
+#[derive(Serialize)]
+pub(super) struct Waits {
+    /// How many objects would be pruned.
+    pub(super) pruned: usize,
+    /// Whether nothing at all would be done until then, and not only nothing pruned.
+    pub(super) everything: bool,
+    pub(super) message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hint: Option<String>,
 }
 
 /// One object that would be changed.
@@ -56,8 +85,11 @@ impl Answer {
         Self {
             kustomization: id.to_string(),
             from,
+            cluster: None,
             changes: Vec::new(),
             unchanged: 0,
+            hooks: Vec::new(),
+            waits: None,
             denied: Vec::new(),
             failed: Vec::new(),
             plugins_not_called: Vec::new(),
@@ -98,9 +130,18 @@ impl Answer {
         }
     }
 
-    /// How many objects would be changed.
-    pub(super) fn changes(&self) -> usize {
-        self.changes.len()
+    /// What would happen, in short; None: nothing would.
+    pub(super) fn news(&self) -> Option<String> {
+        let changed = (!self.changes.is_empty())
+            .then(|| format!("{} would be changed", objects(self.changes.len())));
+        let hooks = counted(self.hooks.len(), "hook", "hooks");
+        let run = (!self.hooks.is_empty()).then(|| format!("{hooks} would run"));
+        let waits = self
+            .waits
+            .as_ref()
+            .map(|_| "it waits for confirmation".to_owned());
+        let all: Vec<String> = [changed, run, waits].into_iter().flatten().collect();
+        (!all.is_empty()).then(|| all.join(", "))
     }
 
     /// Why it is not what would happen.
@@ -113,6 +154,12 @@ impl Answer {
         }
         let all = self.failed.join("\n");
         (!self.failed.is_empty()).then(|| format!("of some objects it cannot be said: {all}"))
+    }
+
+    fn place(&self) -> String {
+        let cluster = self.cluster.as_deref();
+        let at = cluster.map(|at| format!(" on the cluster at {}", text::line(at)));
+        at.unwrap_or_default()
     }
 
     /// Each object with its lines, those that go behind `-` and those that come behind `+`.
@@ -131,14 +178,22 @@ impl Answer {
                 out.push_str(&format!("  {}\n", text::line(line)));
             }
         }
+        for hook in &self.hooks {
+            let object = text::line(&hook.object);
+            out.push_str(&format!("hook {} {object} would run\n", hook.phase));
+        }
+        if let Some(waits) = &self.waits {
+            out.push_str(&format!("{}\n", text::line(&waits.words())));
+        }
         let count = |action: &str| {
             let all = self.changes.iter();
             all.filter(|change| change.action == action).count()
         };
         out.push_str(&format!(
-            "{} from {}: {} created, {} configured, {} deleted, {} unchanged\n",
+            "{} from {}{}: {} created, {} configured, {} deleted, {} unchanged\n",
             self.kustomization,
             text::line(&self.from),
+            self.place(),
             count(Action::Created.as_str()),
             count(Action::Configured.as_str()),
             count(Action::Deleted.as_str()),
@@ -146,6 +201,23 @@ impl Answer {
         ));
         out
     }
+}
+
+impl Waits {
+    fn words(&self) -> String {
+        let what = match (self.everything, self.pruned) {
+            (true, 0) => "everything".to_owned(),
+            (true, pruned) => format!("everything, and {} would be pruned", objects(pruned)),
+            (false, pruned) => format!("{} would be pruned", objects(pruned)),
+        };
+        let hint = self.hint.as_deref().map(|hint| format!("; hint: {hint}"));
+        let hint = hint.unwrap_or_default();
+        format!("waits for confirmation: {what}: {}{hint}", self.message)
+    }
+}
+
+fn objects(number: usize) -> String {
+    counted(number, "object", "objects")
 }
 
 fn yaml(object: Option<&Value>) -> String {
@@ -205,10 +277,43 @@ mod tests {
         }
         assert!(!table.contains('\u{1b}'), "{table:?}");
         assert!(!table.contains("uid"), "{table}");
-        assert_eq!((answer.changes(), answer.trouble()), (2, None));
+        let news = "2 objects would be changed".to_owned();
+        assert_eq!((answer.news(), answer.trouble()), (Some(news), None));
         let told = serde_json::to_value(&answer).unwrap();
         let fields = json!([{"path": "data.colour", "before": "blue", "after": "red\u{1b}"}]);
         assert_eq!(told["changes"][0]["fields"], fields);
+    }
+
+    #[test]
+    fn hooks_that_would_run_and_what_would_wait_are_told() {
+        let web = NamespacedName::new("acme", "web").unwrap();
+        let mut answer = Answer::new(&web, "./deploy".to_owned(), Veil::default());
+        answer.cluster = Some("https://edge.example:6443".to_owned());
+        answer.hooks.push(Hook {
+            phase: "PreSync",
+            object: "Job/acme/migrate".to_owned(),
+        });
+        answer.waits = Some(Waits {
+            pruned: 24,
+            everything: false,
+            message: "deleting 24 of 26 objects waits".to_owned(),
+            hint: Some("annotate it".to_owned()),
+        });
+        let table = answer.table();
+        for words in [
+            "hook PreSync Job/acme/migrate would run\n",
+            "waits for confirmation: 24 objects would be pruned: deleting 24 of 26 objects waits; hint: annotate it\n",
+            "acme/web from ./deploy on the cluster at https://edge.example:6443: 0 created",
+        ] {
+            assert!(table.contains(words), "{words}: {table}");
+        }
+        let told = serde_json::to_value(&answer).unwrap();
+        assert_eq!(told["hooks"][0]["phase"], "PreSync");
+        assert_eq!(told["waits"]["pruned"], 24);
+        let news = "1 hook would run, it waits for confirmation".to_owned();
+        assert_eq!(answer.news(), Some(news));
+        let nothing = Answer::new(&web, "./deploy".to_owned(), Veil::default());
+        assert_eq!(nothing.news(), None);
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
 use reeve_core::health::Seen;
+use reeve_core::inventory::Entry;
+use reeve_core::spec::Spec;
 use reeve_core::tree::{DEPTH, Leaf, Tree, known};
 
 use crate::cli::text::table;
 use crate::cli::ui::CommandError;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Onlooker};
 
 /// The tree of one Kustomization.
 pub(super) async fn grow(
@@ -32,8 +34,8 @@ async fn branch(
     let mut above = above.clone();
     above.insert(id.clone());
     let entries = known.iter().filter_map(|one| one.entry()).collect();
-    let looks = cluster.onlooker(id, false).look(entries).await;
-    let mut looks = looks.into_iter();
+    let there = at(object);
+    let mut looks = look(cluster, id, object, entries).await.into_iter();
     let mut leaves = Vec::with_capacity(known.len());
     for one in known {
         let seen = match one.entry() {
@@ -42,7 +44,7 @@ async fn branch(
         };
         let nested = one
             .kustomization()
-            .filter(|id| above.len() < DEPTH && !above.contains(id));
+            .filter(|id| there.is_none() && above.len() < DEPTH && !above.contains(id));
         let below = match nested {
             Some(id) => below(cluster, &id, &above).await?,
             None => None,
@@ -50,6 +52,36 @@ async fn branch(
         leaves.push(one.seen(&seen, below));
     }
     Ok(Tree::of(id, object, leaves))
+}
+
+/// On which other cluster its objects are.
+fn at(object: &Kustomization) -> Option<&str> {
+    object.status.as_ref()?.inventory_cluster.as_deref()
+}
+
+/// What the objects are now, on the cluster where they are.
+async fn look(
+    cluster: &Cluster,
+    id: &NamespacedName,
+    object: &Kustomization,
+    entries: Vec<Entry>,
+) -> Vec<Seen> {
+    let Some(at) = at(object) else {
+        return cluster.onlooker(id, false).look(entries).await;
+    };
+    match there(cluster, object, at).await {
+        Ok(there) => there.look(entries).await,
+        Err(why) => {
+            let unknown = Seen::Unknown(format!("on the cluster at {at}: {why}"));
+            vec![unknown; entries.len()]
+        }
+    }
+}
+
+async fn there(cluster: &Cluster, object: &Kustomization, at: &str) -> Result<Onlooker, String> {
+    let spec = Spec::parse(object).map_err(|why| why.to_string())?;
+    let there = cluster.onlooker_at(&spec, at).await;
+    there.map_err(|why| why.to_string())
 }
 
 /// The tree below; None where it is not to be read.

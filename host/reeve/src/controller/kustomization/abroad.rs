@@ -10,7 +10,6 @@ use reeve_core::caution::Left;
 use reeve_core::drift::Place;
 use reeve_core::failure::{Explain as _, Explained, Turn};
 use reeve_core::index::Target;
-use reeve_core::inventory::Inventory;
 use tokio_util::sync::CancellationToken;
 
 use super::{Asked, Stopped, Wanted};
@@ -31,17 +30,7 @@ pub(super) async fn reach(
         () = over.cancelled() => return Err(Stopped::superseded().why),
         client = ctx.cluster.as_tenant(&asked.spec) => client.map_err(|why| Explained::of(&why))?,
     };
-    let before = recorded(object);
-    let (inventory, left) = match asked.inventory.is_empty() || before == client.cluster() {
-        true => (asked.inventory, None),
-        false => {
-            let left = Left {
-                cluster: before.map(str::to_owned),
-                objects: asked.inventory,
-            };
-            (Inventory::default(), Some(left))
-        }
-    };
+    let (inventory, left) = Left::part(asked.inventory, recorded(object), client.cluster());
     Ok(Wanted {
         spec: asked.spec,
         tenant: asked.tenant,

@@ -1,0 +1,104 @@
+//! What a run would do beside applying: which hooks it would run, and what it would wait for somebody to confirm.
+//!
+//! Found out as a run finds it out (`core::sync`, `core::caution`), from the status that the last one left. It deliberately asks
+//! the cluster nothing: whether a hook would be refused there shows when it runs.
+
+use kube::ResourceExt as _;
+use reeve_api::RECONCILE_REQUEST;
+use reeve_api::kustomization::KustomizationStatus;
+use reeve_core::caution::{self, Origins, Verdict};
+use reeve_core::failure::Explained;
+use reeve_core::plan::{Plan, Proposed};
+use reeve_core::source;
+use reeve_core::sync::Sync;
+
+use super::told::{Hook, Waits};
+use super::{Asked, explained};
+use crate::cli::ui::CommandError;
+
+/// The plan as that of the sync that it would be: the one that the status knows, where it is built from the revision that the
+/// source has in store, and else another.
+pub(super) fn on(asked: &Asked, plan: Plan<Proposed>, revision: Option<&str>) -> Plan<Proposed> {
+    let requested = asked.object.annotations().get(RECONCILE_REQUEST);
+    let stored =
+        stored(asked).filter(|stored| revision.is_some_and(|it| commit(it) == commit(stored)));
+    let revision = stored.or(revision).unwrap_or_default();
+    plan.on(revision, requested.map(String::as_str))
+}
+
+/// The hooks that would run, in order. Those for a sync that fails are not among them.
+pub(super) fn hooks(asked: &Asked, plan: &Plan<Proposed>) -> Vec<Hook> {
+    // What ran on another cluster has not run on this one.
+    let status = status(asked).filter(|_| asked.left.is_none());
+    let sync = Sync::of(plan, status.and_then(|status| status.sync.as_ref()));
+    let Some(sync) = sync else {
+        return Vec::new();
+    };
+    let steps = plan.course();
+    let open = steps.flat_map(|step| {
+        let phase = step.place().phase;
+        let open = sync.unfinished(step).into_iter();
+        open.map(move |(hook, _)| Hook {
+            phase: phase.as_str(),
+            object: hook.id().subject(),
+        })
+    });
+    open.collect()
+}
+
+/// What would wait until somebody confirms it.
+pub(super) fn waits(asked: &Asked, plan: &Plan<Proposed>) -> Result<Option<Waits>, CommandError> {
+    let caution = &asked.spec.caution;
+    let verdict = match &asked.left {
+        Some(left) => caution.judge_move(left, asked.there.cluster(), plan),
+        None => {
+            let before = status(asked).and_then(|status| status.last_applied_from.as_deref());
+            let now = origin(asked)?;
+            let origins = Origins {
+                // Of a source that cannot be read it is not known whether it is another.
+                before: before.filter(|_| now.is_some()),
+                now: now.as_deref().unwrap_or_default(),
+            };
+            caution.judge(origins, &asked.inventory, plan)
+        }
+    };
+    let waits = |everything, why: Explained| Waits {
+        pruned: plan.prune().len(),
+        everything,
+        message: why.message,
+        hint: why.hint,
+    };
+    Ok(match verdict {
+        Verdict::Go => None,
+        Verdict::KeepAll(why) => Some(waits(false, why)),
+        Verdict::Wait(why) => Some(waits(true, why)),
+    })
+}
+
+/// Where its manifests come from.
+fn origin(asked: &Asked) -> Result<Option<String>, CommandError> {
+    let Some(source) = &asked.source else {
+        return Ok(None);
+    };
+    let wanted = source::Wanted::parse(source).map_err(|why| explained(Explained::of(&why)))?;
+    let (url, branch) = (wanted.url.to_string(), wanted.reference.branch());
+    Ok(Some(caution::origin(&asked.spec, &url, branch)))
+}
+
+fn status(asked: &Asked) -> Option<&KustomizationStatus> {
+    asked.object.status.as_ref()
+}
+
+/// The revision that the source has in store.
+fn stored(asked: &Asked) -> Option<&str> {
+    let status = asked.source.as_ref()?.status.as_ref()?;
+    Some(&status.artifact.as_ref()?.revision)
+}
+
+/// The commit of a revision.
+fn commit(revision: &str) -> &str {
+    match revision.rsplit_once(':') {
+        Some((_, commit)) => commit,
+        None => revision,
+    }
+}
