@@ -12,7 +12,7 @@ BUILD := $(CARGO) build --workspace --all-targets
 SECONDS ?= 1200
 export REEVE_BIN = $(TARGET)/debug/reeve
 
-.PHONY: help prepare guests check test demo oracle generate plugins cluster bench soak fuzz clean
+.PHONY: help prepare guests check test demo oracle generate plugins cluster bench soak storm fuzz clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -62,12 +62,19 @@ bench: prepare plugins cluster ## What is promised in numbers, with a release bu
 FAULTS := faults:: outage:: leader:: stop:: superseded:: withdraw:: git::fault::
 ROUNDS ?= 20
 
+# What fails does not keep the rest from being run: nobody reads along.
 soak: prepare plugins cluster ## The full numbers: every generator, and each fault ROUNDS=20 times; hours
 	$(CARGO) build --release --workspace --bin reeve
-	REEVE_BIN=$(TARGET)/release/reeve REEVE_SOAK=1 REEVE_ROUNDS=$(ROUNDS) REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace -- --nocapture
+	@export REEVE_BIN=$(TARGET)/release/reeve REEVE_REQUIRE_CLUSTER=1; failed=0; \
+	REEVE_SOAK=1 REEVE_ROUNDS=$(ROUNDS) $(CARGO) test --workspace --no-fail-fast -- --nocapture || failed=1; \
 	for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS)"; \
-		REEVE_BIN=$(TARGET)/release/reeve REEVE_REQUIRE_CLUSTER=1 \
-		$(CARGO) test --workspace --test scenarios -- $(FAULTS); done
+		$(CARGO) test --workspace --test scenarios -- $(FAULTS) || failed=1; done; \
+	exit $$failed
+
+storm: prepare plugins cluster ## A push to fifty tenants with each fault ROUNDS=20 times, a line each in target/storm.tsv; hours
+	$(CARGO) build --release --workspace --bin reeve
+	REEVE_BIN=$(TARGET)/release/reeve REEVE_SOAK=1 REEVE_ROUNDS=$(ROUNDS) REEVE_REQUIRE_CLUSTER=1 \
+		$(CARGO) test --workspace --test scenarios -- --nocapture storm::
 
 fuzz: prepare ## Feed the YAML reader, whole builds and policies what a fuzzer invents: SECONDS=1200 for each of six
 	tests/fuzz/run.sh $(SECONDS)

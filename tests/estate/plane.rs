@@ -248,7 +248,8 @@ impl Plane {
     /// Starts etcd again, on the same port and data, and waits until the API server says that it is ready.
     pub async fn restart_etcd(&self) -> anyhow::Result<()> {
         self.start_etcd()?;
-        self.ready().await
+        self.ready().await?;
+        self.restart_kwok()
     }
 
     /// Ends the API server at once, in the middle of whatever it does.
@@ -273,7 +274,22 @@ impl Plane {
     /// Starts the API server again, on the same port and data.
     pub async fn restart_api(&self) -> anyhow::Result<()> {
         self.start_api()?;
-        self.ready().await
+        self.ready().await?;
+        self.restart_kwok()
+    }
+
+    /// A Pod whose status KWOK could not write it gives up for good, unless it was a refused connection: the answer of an API
+    /// server without its store is none. A kubelet would go on; one of these that has just started takes every Pod up.
+    fn restart_kwok(&self) -> anyhow::Result<()> {
+        let mut parts = self.lock();
+        let Some(at) = parts.rest.iter().position(|part| part.name() == "kwok") else {
+            return Ok(());
+        };
+        drop(parts.rest.remove(at));
+        drop(parts);
+        let kwok = self.start_kwok()?;
+        self.lock().rest.push(kwok);
+        Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Parts> {

@@ -3,11 +3,13 @@
 //!
 //! Nothing is lost, nothing that git still has is pruned or made anew, and each hook is made once. One plane is kept for all of
 //! it, and its controller reaches the API server through a gate that can fail. Each blow strikes once, twelve tenants; with
-//! `REEVE_SOAK` 20 times (`REEVE_ROUNDS`), and fifty. `REEVE_SEED` repeats the moments.
+//! `REEVE_SOAK` 20 times (`REEVE_ROUNDS`), and fifty. Each round has a seed of its own, and a line in `target/storm.tsv`
+//! (`record.rs`); `REEVE_SEED` repeats the moments of one. A round that fails does not keep the next from being played.
 
 mod blow;
 mod crowd;
 mod ends;
+mod record;
 mod tally;
 
 use std::time::{Duration, Instant};
@@ -64,6 +66,11 @@ fn is_soak() -> bool {
     std::env::var_os("REEVE_SOAK").is_some()
 }
 
+/// How many tenants there are.
+fn number() -> usize {
+    if is_soak() { 50 } else { 12 }
+}
+
 /// A number that the environment sets.
 fn set(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -94,8 +101,7 @@ impl Storm {
         };
         let flags = ["--leader-elect=false"];
         let controller = Controller::start_in(around, "reeve", &plane, &flags).await?;
-        let number = if is_soak() { 50 } else { 12 };
-        let crowd = Crowd::new(&plane, number).await?;
+        let crowd = Crowd::new(&plane, number()).await?;
         let heads = crowd.commits(0).await?;
         crowd.onboard_all().await?;
         crowd.arrive(&heads).await.context("bringing them in")?;
@@ -172,8 +178,9 @@ impl Storm {
         ))
     }
 
-    /// What the log says last about who is named first in a failure.
-    fn log_about(&self, why: &str) -> String {
+    /// What the log says last about who is named first in a failure, and how the API server has its Jobs: who waits for one
+    /// that has not ended is not to blame.
+    async fn about(&self, why: &str) -> String {
         let name = why.find("storm-");
         let name = name.and_then(|at| why.get(at..at + "storm-00".len()));
         let Some(name) = name else {
@@ -182,7 +189,8 @@ impl Storm {
         let log = self.controller.log().unwrap_or_default();
         let about: Vec<&str> = log.lines().filter(|line| line.contains(name)).collect();
         let from = about.len().saturating_sub(12);
-        about.get(from..).unwrap_or_default().join("\n")
+        let about = about.get(from..).unwrap_or_default().join("\n");
+        format!("{}\n{about}", self.crowd.jobs_of(name).await)
     }
 }
 
@@ -190,30 +198,58 @@ impl Storm {
 fn strikes(blow: Blow) {
     scenario(async move {
         let mut turn = STORM.lock().await;
-        let mut storm = match turn.take() {
-            Some(storm) => storm,
-            None => Storm::begin().await?,
-        };
         let rounds = set("REEVE_ROUNDS").unwrap_or_else(|| if is_soak() { 20 } else { 1 });
-        let seed = set("REEVE_SEED").unwrap_or_else(rand::random);
-        if blow == Blow::DiskFull && storm.disk.is_none() {
-            *turn = Some(storm);
-            return Ok(());
-        }
-        let mut dice = Dice::new(seed);
-        for round in 1..=rounds {
-            let what = format!("{blow:?}, round {round} of {rounds}, REEVE_SEED={seed}");
-            match storm.round(blow, &mut dice).await {
+        let first = set("REEVE_SEED").unwrap_or_else(rand::random);
+        let mut failed = Vec::new();
+        for round in 0..rounds {
+            let seed = first.wrapping_add(round);
+            let begun = Instant::now();
+            let came = play(&mut turn, blow, seed).await;
+            let Some(came) = came.transpose() else {
+                return Ok(());
+            };
+            record::note(blow, seed, begun.elapsed(), &came)?;
+            let what = format!(
+                "{blow:?}, round {} of {rounds}, REEVE_SEED={seed}",
+                round + 1
+            );
+            match came {
                 Ok(how) => eprintln!("{what}: {how}"),
                 Err(why) => {
-                    let log = storm.log_about(&format!("{why:#}"));
-                    return Err(why.context(format!("{what}\n{log}")));
+                    eprintln!("{what}: {why:#}");
+                    failed.push(why.context(what));
                 }
             }
         }
-        *turn = Some(storm);
-        Ok(())
+        let number = failed.len();
+        match failed.into_iter().next() {
+            None => Ok(()),
+            Some(why) => Err(why.context(format!("{number} of {rounds} failed, as this one"))),
+        }
     });
+}
+
+/// One round of the storm that is kept, or of another one; None: this machine cannot play it. A storm goes with a round that
+/// fails.
+async fn play(turn: &mut Option<Storm>, blow: Blow, seed: u64) -> anyhow::Result<Option<String>> {
+    let mut storm = match turn.take() {
+        Some(storm) => storm,
+        None => Storm::begin().await.context("before the blow")?,
+    };
+    if blow == Blow::DiskFull && storm.disk.is_none() {
+        *turn = Some(storm);
+        return Ok(None);
+    }
+    match storm.round(blow, &mut Dice::new(seed)).await {
+        Ok(how) => {
+            *turn = Some(storm);
+            Ok(Some(how))
+        }
+        Err(why) => {
+            let about = storm.about(&format!("{why:#}")).await;
+            Err(why.context(about))
+        }
+    }
 }
 
 #[test]

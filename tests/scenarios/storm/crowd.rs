@@ -225,6 +225,25 @@ impl Crowd {
         Ok(behind)
     }
 
+    /// The Jobs of one and their Pods, as the API server has them now.
+    pub(super) async fn jobs_of(&self, name: &str) -> String {
+        let mut told = Vec::new();
+        for kind in [("batch/v1", "Job"), ("v1", "Pod")] {
+            let api = self.api(kind, Some(name));
+            let all = tokio::time::timeout(wait::PATIENCE, api.list(&ListParams::default())).await;
+            let Ok(Ok(all)) = all else {
+                told.push(format!("{} cannot be listed", kind.1));
+                continue;
+            };
+            for one in all {
+                let status = one.data.get("status").map(Value::to_string);
+                let name = one.metadata.name.unwrap_or_default();
+                told.push(format!("{} {name}: {}", kind.1, status.unwrap_or_default()));
+            }
+        }
+        told.join("\n")
+    }
+
     /// Waits until all are Ready at their heads.
     pub(super) async fn arrive(&self, heads: &[String]) -> anyhow::Result<()> {
         let mut ticks = tokio::time::interval(Duration::from_millis(250));
