@@ -1,7 +1,12 @@
 //! Kustomizations that are carried out on another cluster: there and nothing of it here, with what the kubeconfig says and
 //! nothing of ours, and nobody waits for a cluster that does not answer.
 
+mod asked;
 mod edge;
+mod gone;
+mod itself;
+mod jobs;
+mod moves;
 
 use std::time::{Duration, Instant};
 
@@ -38,6 +43,12 @@ async fn guest<'e>(estate: &'e Estate, edge: &Edge, name: &str) -> anyhow::Resul
     Ok(tenant)
 }
 
+/// What a confirmation must say.
+fn digest(message: &str) -> anyhow::Result<&str> {
+    let (_, digest) = message.split_once("confirm-prune: ").context("a digest")?;
+    digest.get(..16).context("a whole digest")
+}
+
 /// It points at another place: what is here stays here, and that is said before anything is written there.
 async fn confirms(tenant: &Tenant<'_>, edge: &Edge) -> anyhow::Result<()> {
     tenant
@@ -53,8 +64,7 @@ async fn confirms(tenant: &Tenant<'_>, edge: &Edge) -> anyhow::Result<()> {
     let maps = edge.api(tenant, "v1", "ConfigMap");
     let there = maps.get_opt("settings").await?;
     ensure!(there.is_none(), "nothing is written yet");
-    let (_, digest) = message.split_once("confirm-prune: ").context("a digest")?;
-    tenant.annotate(CONFIRM, digest.get(..16)).await?;
+    tenant.annotate(CONFIRM, Some(digest(&message)?)).await?;
     tenant.reconcile(None).await?;
     let told = tenant.told_of(DONE, "Applied revision").await?;
     let at = told.kustomization.pointer("/status/inventoryCluster");

@@ -235,6 +235,28 @@ fn a_wave_that_does_not_become_healthy_in_time_fails_the_sync() {
 }
 
 #[test]
+fn a_hook_that_does_not_end_in_time_is_told_by_its_name() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("endless").await?;
+        let (name, never) = (tenant.name(), gate(&tenant, "never"));
+        let endless = job("migrate", "PreSync", "", Pod::Behind(&never)).to_string();
+        tenant
+            .change(|draft| {
+                draft.set("timeout", json!("10s"));
+                draft.commit("migrate.yaml", endless);
+                draft.commit("settings.yaml", settings("red").unwrap());
+            })
+            .await?;
+        tenant.call_hook().await?;
+        let why = format!("PreSync: timeout waiting for: [Job/{name}/migrate status: 'InProgress'");
+        tenant.told_of(Reason::HealthCheckFailed, &why).await?;
+        ensure!(colour(&tenant).await? == "green", "nothing was applied");
+        Ok(())
+    });
+}
+
+#[test]
 fn hooks_go_as_they_ask_and_make_way_for_those_of_the_next_sync() {
     scenario(async {
         let estate = Estate::shared().await?;

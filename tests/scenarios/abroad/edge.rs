@@ -91,15 +91,46 @@ impl Edge {
     /// And its account, which need not exist, may do these there.
     pub(super) async fn allows(&self, tenant: &Tenant<'_>, verbs: &[&str]) -> anyhow::Result<()> {
         let meta = json!({"name": "flux", "namespace": tenant.name()});
-        let rules = json!([{"apiGroups": ["", "apps"], "resources": ["configmaps", "services", "deployments"], "verbs": verbs}]);
+        self.grants(&meta, verbs, (tenant.name(), "flux")).await
+    }
+
+    /// A guest may do all of that by itself in a namespace there.
+    pub(super) async fn allows_guest(&self, name: &str, namespace: &str) -> anyhow::Result<()> {
+        let meta = json!({"name": name, "namespace": namespace});
+        self.grants(&meta, &["*"], (HOME, name)).await
+    }
+
+    async fn grants(
+        &self,
+        meta: &Value,
+        verbs: &[&str],
+        (home, account): (&str, &str),
+    ) -> anyhow::Result<()> {
+        let resources = ["configmaps", "services", "deployments", "jobs"];
+        let rules =
+            json!([{"apiGroups": ["", "apps", "batch"], "resources": resources, "verbs": verbs}]);
         self.put(&json!({"apiVersion": format!("{RBAC}/v1"), "kind": "Role", "metadata": meta, "rules": rules}))
             .await?;
         self.put(
             &json!({"apiVersion": format!("{RBAC}/v1"), "kind": "RoleBinding", "metadata": meta,
-            "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "flux"},
-            "subjects": [{"kind": "ServiceAccount", "name": "flux", "namespace": tenant.name()}]}),
+            "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": meta["name"]},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": home}]}),
         )
         .await
+    }
+
+    /// A Job there comes to its end, well: there is nobody else who would have it do so.
+    pub(super) async fn finishes(&self, tenant: &Tenant<'_>, name: &str) -> anyhow::Result<()> {
+        let now = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second())?.to_string();
+        let is = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": now});
+        let status = json!({"status": {"startTime": now, "completionTime": now, "succeeded": 1,
+            "ready": 0, "terminating": 0, "uncountedTerminatedPods": {},
+            "conditions": [is("SuccessCriteriaMet"), is("Complete")]}});
+        let how = PatchParams::default();
+        let jobs = self.api(tenant, "batch/v1", "Job");
+        jobs.patch_status(name, &how, &Patch::Merge(&status))
+            .await?;
+        Ok(())
     }
 
     /// Objects of a kind in the tenant's namespace there.
@@ -125,6 +156,15 @@ pub(super) async fn may_reach(tenant: &Tenant<'_>, clusters: &[&str]) -> anyhow:
         .apply(&json!({"apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": name},
             "spec": {"namespaces": [name], "sources": [name], "remoteClusters": clusters}}))
         .await
+}
+
+/// It is soon tried again if it fails.
+pub(super) async fn retries_soon(tenant: &Tenant<'_>) -> anyhow::Result<()> {
+    let soon = json!("1s");
+    tenant
+        .change(|draft| draft.set("retryInterval", soon))
+        .await?;
+    Ok(())
 }
 
 /// What the tenant has is carried out there from now on, without anybody's confirmation, and soon again if it fails.

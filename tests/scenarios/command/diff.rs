@@ -1,6 +1,7 @@
 //! `reeve diff`: what a run would change is said before it does, nothing is written, and no value of a Secret is shown.
 
 use anyhow::ensure;
+use kube::api::{Patch, PatchParams};
 use reeve_tests::tenant::{MANIFESTS, Tenant};
 use reeve_tests::{Estate, scenario, secrecy};
 use serde_json::{Value, json};
@@ -96,6 +97,65 @@ fn what_a_run_would_change_is_told_object_by_object_and_nothing_of_it_is_done() 
         }
         let changes = tenant.objects().await?.changes_since(&before);
         ensure!(changes.is_empty(), "something was written: {changes:#?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn hooks_that_would_run_and_what_would_wait_for_a_confirmation_are_told() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("foresees").await?;
+        let name = tenant.name();
+        let migrate = json!({"apiVersion": "batch/v1", "kind": "Job",
+            "metadata": {"name": "migrate", "annotations": {"reeve.dev/hook": "PreSync"}},
+            "spec": {"template": {"spec": {"restartPolicy": "Never",
+                "containers": [{"name": "job", "image": "registry.local/job:1"}]}}}})
+        .to_string();
+        let map =
+            |at| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: map-{at}\n---\n");
+        let many: String = (0..24).map(map).collect();
+        tenant
+            .push(&[
+                ("many.yaml", Some(&*many)),
+                ("migrate.yaml", Some(&*migrate)),
+            ])
+            .await?;
+        let told = diff(estate, &tenant, &[], 0).await?;
+        ensure!(!told.contains("hook"), "it has run: {told}");
+
+        let dir = tempfile::tempdir()?;
+        let [settings, service] = MANIFESTS;
+        files(
+            dir.path(),
+            &[settings, service, ("migrate.yaml", &*migrate)],
+        )?;
+        let path = dir.path().display().to_string();
+        let told = diff(estate, &tenant, &["--path", &path], 1).await?;
+        for words in [
+            &*format!("hook PreSync Job/{name}/migrate would run\n"),
+            "waits for confirmation: 24 objects would be pruned: deleting 24 of 27 objects",
+            "reeve.dev/confirm-prune: ",
+            "24 objects would be changed, 1 hook would run, it waits for confirmation",
+        ] {
+            ensure!(told.contains(words), "{words}: {told}");
+        }
+
+        // Elsewhere it would wait with all of it.
+        tenant
+            .change(|draft| draft.set("suspend", json!(true)))
+            .await?;
+        let spec = json!({"spec": {"path": "./elsewhere"}});
+        let how = PatchParams::default();
+        let kustomizations = tenant.kustomizations();
+        kustomizations
+            .patch(name, &how, &Patch::Merge(spec))
+            .await?;
+        tenant.commit([("elsewhere/settings.yaml", Some(settings.1))])?;
+        let told = diff(estate, &tenant, &["--source", "main"], 1).await?;
+        let words =
+            "waits for confirmation: everything, and 26 objects would be pruned: it points at";
+        ensure!(told.contains(words), "{told}");
         Ok(())
     });
 }
