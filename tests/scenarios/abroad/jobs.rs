@@ -104,12 +104,20 @@ fn a_first_run_there_that_fails_at_once_says_where_its_objects_are() {
         let webs = edge.api(&tenant, "apps/v1", "Deployment");
         webs.patch_status("web", &how, &Patch::Merge(&status))
             .await?;
-        tenant.commit([("web.yaml", Some(given_up(&tenant).to_string()))])?;
+        // The revision is there before it is the first one that goes there.
         tenant
-            .change(|draft| draft.set("wait", json!(true)))
+            .change(|draft| draft.set("suspend", json!(true)))
             .await?;
-        moves(&tenant).await?;
+        let commit = tenant.commit([("web.yaml", Some(given_up(&tenant).to_string()))])?;
         tenant.call_hook().await?;
+        tenant.source_told_of(Reason::Succeeded, &commit).await?;
+        moves(&tenant).await?;
+        tenant
+            .change(|draft| {
+                draft.set("wait", json!(true));
+                draft.set("suspend", Value::Null);
+            })
+            .await?;
         let why = "failed early due to stalled resources";
         let told = tenant.told_of(Reason::HealthCheckFailed, why).await?;
         let at = objects::text(&told.kustomization, "/status/inventoryCluster");
