@@ -15,6 +15,7 @@ mod admission;
 mod adoption;
 mod advice;
 mod apply;
+mod book;
 mod caution;
 mod chart;
 mod cluster;
