@@ -37,6 +37,7 @@ mod handover;
 mod health;
 mod hooks;
 mod ignored;
+mod image;
 mod interrupted;
 mod leader;
 mod limits;
