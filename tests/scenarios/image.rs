@@ -116,6 +116,9 @@ fn the_image_is_taken_by_a_registry_runs_as_nobody_and_needs_nothing_beside_it()
         let reference = format!("{}/platform/reeve:0.1.0", registry.host());
         let layout = into.join("oci").display().to_string();
         registry.crane(&["push", &layout, &reference])?;
+        // What container engines load.
+        let archive = into.join("reeve.tar").display().to_string();
+        registry.crane(&["validate", "--tarball", &archive])?;
         let there = registry.crane(&["digest", &reference])?;
         ensure!(there.trim() == digest, "{there} is not {digest}");
 
