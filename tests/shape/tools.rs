@@ -61,8 +61,9 @@ fn workflows() -> Vec<(String, String, Value)> {
 
 /// The steps of all jobs.
 fn steps(workflow: &Value) -> Vec<&Value> {
-    let jobs = workflow["jobs"].as_object().into_iter().flatten();
-    let steps = jobs.filter_map(|(_, job)| job["steps"].as_array());
+    let jobs = workflow.get("jobs").and_then(Value::as_object);
+    let jobs = jobs.into_iter().flatten();
+    let steps = jobs.filter_map(|(_, job)| job.get("steps")?.as_array());
     steps.flatten().collect()
 }
 
