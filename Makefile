@@ -12,7 +12,7 @@ BUILD := $(CARGO) build --workspace --all-targets
 SECONDS ?= 1200
 export REEVE_BIN = $(TARGET)/debug/reeve
 
-.PHONY: help prepare guests check test demo oracle generate plugins cluster bench soak storm fuzz clean
+.PHONY: help prepare guests check test demo oracle generate plugins cluster bench soak storm fuzz image dist clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -78,6 +78,17 @@ storm: prepare plugins cluster ## A push to fifty tenants with each fault ROUNDS
 
 fuzz: prepare ## Feed the YAML reader, whole builds and policies what a fuzzer invents: SECONDS=1200 for each of six
 	tests/fuzz/run.sh $(SECONDS)
+
+# Of the image's layers together, compressed.
+MOST ?= 41943040
+
+image: prepare plugins ## An OCI image from a release build, with its SBOM, into target/image; no container engine is needed
+	$(CARGO) build --release --workspace --bin reeve --bin image
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(TARGET)/release/image --binary $(TARGET)/release/reeve \
+		--plugins target/plugins --into target/image --revision $$(git rev-parse HEAD) --most-bytes $(MOST)
+
+dist: image ## All that a release has, with its checksums, into target/dist
+	@tests/dist.sh $(TARGET)/release/reeve
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -26,6 +26,7 @@ const RIGHTS: [&str; 6] = [
 /// The chart as it would be installed, with some values in some namespace.
 pub struct Release {
     namespace: String,
+    text: String,
     objects: Vec<Value>,
 }
 
@@ -62,7 +63,14 @@ impl Release {
         Ok(Self {
             namespace: namespace.to_owned(),
             objects: documents(&text)?,
+            text,
         })
+    }
+
+    /// What helm printed.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The namespace that it is installed in.

@@ -6,6 +6,7 @@
 //! killed. Nothing is mocked; faults are made by stopping, cutting, filling and delaying the real things.
 
 pub mod binaries;
+pub mod book;
 pub mod chart;
 pub mod controller;
 pub mod crowd;

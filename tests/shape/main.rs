@@ -5,4 +5,5 @@
 mod layout;
 mod size;
 mod source;
+mod tools;
 mod walls;

@@ -156,3 +156,6 @@ fn provide_tls() {
 fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
+
+#[cfg(test)]
+mod tests;

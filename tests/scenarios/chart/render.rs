@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, ensure};
 use reeve_tests::chart::Release;
 use reeve_tests::install::{self, SYSTEM};
-use reeve_tests::{Estate, objects, scenario};
+use reeve_tests::{Estate, objects, root, scenario};
 use serde_json::{Value, json};
 
 use super::{everything, with};
@@ -46,6 +46,29 @@ fn the_chart_renders_for_every_kubernetes_that_it_names_and_for_no_older_one() {
         let older = Release::render(SYSTEM, &json!({}), &["--kube-version=1.28.9"]).await;
         let why = format!("{:?}", older.err().context("1.28 is taken")?);
         ensure!(why.contains(">=1.29.0-0"), "{why}");
+        Ok(())
+    });
+}
+
+/// Whatever a change of the chart does to anybody's cluster is seen in a diff of these.
+#[test]
+fn the_rendered_charts_are_those_that_are_written_down() {
+    scenario(async {
+        for (name, values) in [("usual", json!({})), ("everything", everything())] {
+            let release = Release::render(SYSTEM, &values, &["--kube-version=1.33.0"]).await?;
+            let path = root().join(format!("tests/cases/chart/{name}.yaml"));
+            if std::env::var_os("REEVE_BLESS").is_some() {
+                std::fs::write(&path, release.text())?;
+            }
+            let want = std::fs::read_to_string(&path)?;
+            let mut lines = want.lines().zip(release.text().lines()).enumerate();
+            let other = lines.find(|(_, (want, is))| want != is);
+            ensure!(
+                release.text() == want,
+                "{}: REEVE_BLESS=1 writes it anew; the first line that differs: {other:?}",
+                path.display()
+            );
+        }
         Ok(())
     });
 }

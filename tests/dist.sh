@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Puts what a release has into target/dist: the program, the image, its bill of materials, the charts, and checksums of all.
+# Nothing is built here but the charts' archives; `make dist` builds the rest before.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+program=$1
+out=target/dist
+helm=$(command -v helm || echo "$(tests/cluster/build.sh helm)/helm")
+machine=$(uname -m)
+
+rm -rf "$out"
+mkdir -p "$out"
+install -m 755 "$program" "$out/reeve-linux-$machine"
+cp target/image/reeve.tar "$out/reeve-image-linux-$machine.tar"
+cp target/image/sbom.cdx.json "$out/"
+for chart in reeve-crds reeve; do
+	"$helm" package "charts/$chart" --destination "$out" >/dev/null
+done
+cd "$out"
+sha256sum -- * >SHA256SUMS
+cat SHA256SUMS

@@ -1,0 +1,144 @@
+//! The image, as `make image` makes it: the same every time, in a registry, and complete.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, ensure};
+use reeve_tests::{controller, root};
+use serde_json::Value;
+
+use crate::command::registry::Registry;
+
+/// Makes one of a program, and gives its digest.
+fn make(program: &Path, into: &Path, more: &[&str]) -> anyhow::Result<String> {
+    let out = Command::new(env!("CARGO_BIN_EXE_image"))
+        .arg("--binary")
+        .arg(program)
+        .arg("--plugins")
+        .arg(root().join("target/plugins"))
+        .arg("--into")
+        .arg(into)
+        .args(["--revision", "0123abc"])
+        .args(more)
+        .env("SOURCE_DATE_EPOCH", "1700000000")
+        .stdin(Stdio::null())
+        .output()?;
+    let why = String::from_utf8_lossy(&out.stderr).into_owned();
+    ensure!(out.status.success(), "{why}");
+    let said = String::from_utf8(out.stdout)?;
+    let digest = said.split(' ').nth(1).context("it says which")?;
+    Ok(digest.to_owned())
+}
+
+/// A program that is linked to something, and small.
+fn shell() -> anyhow::Result<PathBuf> {
+    fs::canonicalize("/bin/sh").context("/bin/sh")
+}
+
+/// The program without what debuggers read, which a release does not have either.
+fn stripped(into: &Path) -> anyhow::Result<PathBuf> {
+    let to = into.join("reeve");
+    let mut command = Command::new("strip");
+    command.arg("-o").arg(&to).arg(controller::program()?);
+    ensure!(command.status().context("strip")?.success(), "strip failed");
+    Ok(to)
+}
+
+#[test]
+fn the_same_inputs_are_the_same_image_and_one_that_is_too_large_is_none() {
+    let made = || {
+        let dir = tempfile::tempdir()?;
+        let (one, other) = (dir.path().join("one"), dir.path().join("other"));
+        let digests = (make(&shell()?, &one, &[])?, make(&shell()?, &other, &[])?);
+        ensure!(digests.0 == digests.1, "{digests:?}");
+        // What lies there of another one is gone.
+        make(&shell()?, &other, &["--version", "0.2.0"])?;
+        make(&shell()?, &other, &[])?;
+        ensure!(fs::read(one.join("reeve.tar"))? == fs::read(other.join("reeve.tar"))?);
+        let blobs = |dir: &Path| anyhow::Ok(fs::read_dir(dir.join("oci/blobs/sha256"))?.count());
+        ensure!(blobs(&one)? == 4 && blobs(&other)? == 4);
+        let large = make(&shell()?, &one, &["--most-bytes", "1000"]);
+        let why = format!("{:?}", large.err().context("it is taken")?);
+        ensure!(why.contains("may take 1000"), "{why}");
+        Ok(())
+    };
+    made().unwrap();
+}
+
+/// Runs the program with nothing there but the image.
+fn inside(of: &Path) -> anyhow::Result<String> {
+    let (mut told, root) = (Vec::new(), of.display());
+    for (program, words) in [
+        ("chroot", vec![format!("{root}")]),
+        (
+            "unshare",
+            vec!["--map-root-user".into(), format!("--root={root}")],
+        ),
+    ] {
+        let mut command = Command::new(program);
+        command.args(words).args(["/usr/bin/reeve", "--version"]);
+        // Where these two lie is ours to know; the image has no use for it.
+        command.env_clear().env("PATH", std::env::var("PATH")?);
+        match command.stdin(Stdio::null()).output() {
+            Ok(out) if out.status.success() => return Ok(String::from_utf8(out.stdout)?),
+            Ok(out) => told.push(String::from_utf8_lossy(&out.stderr).into_owned()),
+            Err(why) => told.push(format!("{program}: {why}")),
+        }
+    }
+    anyhow::bail!("{told:?}")
+}
+
+/// What the bill says is in it.
+fn is_billed(text: &str) -> anyhow::Result<()> {
+    let bill: Value = serde_json::from_str(text)?;
+    let components = bill["components"].as_array().context("it has components")?;
+    let has = |name: &str| components.iter().any(|it| it["name"] == name);
+    for name in ["gix", "kube", "regorus", "wasmtime", "stamp-labels"] {
+        ensure!(has(name), "{name} is not in the bill");
+    }
+    for name in ["ctrlc", "reeve-tests", "serde_derive"] {
+        ensure!(!has(name), "{name} is in the bill");
+    }
+    let crates = components.iter().filter(|it| it["purl"].is_string());
+    let mute = crates.filter(|it| it["licenses"].is_null());
+    let mute: Vec<&Value> = mute.map(|it| &it["name"]).collect();
+    ensure!(mute.is_empty(), "without a licence: {mute:?}");
+    Ok(())
+}
+
+#[test]
+fn the_image_is_taken_by_a_registry_runs_as_nobody_and_needs_nothing_beside_it() {
+    let taken = || {
+        let (registry, dir) = (Registry::start()?, tempfile::tempdir()?);
+        let into = dir.path().join("image");
+        let digest = make(&stripped(dir.path())?, &into, &[])?;
+        let reference = format!("{}/platform/reeve:0.1.0", registry.host());
+        let layout = into.join("oci").display().to_string();
+        registry.crane(&["push", &layout, &reference])?;
+        // What container engines load.
+        let archive = into.join("reeve.tar").display().to_string();
+        registry.crane(&["validate", "--tarball", &archive])?;
+        let there = registry.crane(&["digest", &reference])?;
+        ensure!(there.trim() == digest, "{there} is not {digest}");
+
+        let config: Value = serde_json::from_str(&registry.crane(&["config", &reference])?)?;
+        let config = &config["config"];
+        ensure!(config["User"] == "65532:65532", "{config}");
+        ensure!(config["Entrypoint"][0] == "/usr/bin/reeve", "{config}");
+        let revision = &config["Labels"]["org.opencontainers.image.revision"];
+        ensure!(revision == "0123abc", "{config}");
+
+        let (tar, root) = (dir.path().join("all.tar"), dir.path().join("root"));
+        let to = tar.display().to_string();
+        registry.crane(&["export", &reference, &to])?;
+        tar::Archive::new(fs::File::open(&tar)?).unpack(&root)?;
+        let said = inside(&root)?;
+        ensure!(said.starts_with("reeve 0.1.0"), "{said}");
+        ensure!(root.join("plugins/stamp-labels.wasm").is_file());
+        is_billed(&fs::read_to_string(
+            root.join("usr/share/reeve/sbom.cdx.json"),
+        )?)
+    };
+    taken().unwrap();
+}
