@@ -8,10 +8,12 @@
 
 mod cost;
 mod format;
+mod glob;
 mod json;
 mod net;
 mod number;
 mod pattern;
+mod query;
 mod quote;
 mod template;
 mod text;
@@ -41,10 +43,13 @@ const UNDONE: &str = "not done here: ";
 type Own = fn(&[Value]) -> Result<Value, Refusal>;
 
 /// What OPA has and regorus has not, or has otherwise: name, number of arguments, function.
-const OWN: [(&str, u8, Own); 41] = [
+const OWN: [(&str, u8, Own); 48] = [
     ("array.flatten", 1, text::flatten),
     ("crypto.sha256", 1, text::sha256),
     ("div", 2, number::over),
+    ("format_int", 2, number::format),
+    ("glob.match", 3, glob::is_match),
+    ("glob.quote_meta", 1, glob::quoted),
     ("indexof", 2, text::index_of),
     ("indexof_n", 2, text::index_of_all),
     ("json.is_valid", 1, json::is_valid),
@@ -83,6 +88,10 @@ const OWN: [(&str, u8, Own); 41] = [
     ("units.parse", 1, units::parse),
     ("units.parse_bytes", 1, units::parse_bytes),
     ("upper", 1, text::upper),
+    ("urlquery.decode", 1, query::decode),
+    ("urlquery.decode_object", 1, query::decode_object),
+    ("urlquery.encode", 1, query::encode),
+    ("urlquery.encode_object", 1, query::encode_object),
 ];
 
 /// Why a function gives no value.

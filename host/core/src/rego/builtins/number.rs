@@ -98,6 +98,26 @@ pub(super) fn over(arguments: &[Value]) -> Result<Value, Refusal> {
     made(quotient.ok_or(Refusal::Argument(2, "another number than zero"))?)
 }
 
+/// A number in another base, cut to a whole one.
+pub(super) fn format(arguments: &[Value]) -> Result<Value, Refusal> {
+    let [number, Value::Number(base)] = arguments else {
+        return Err(NO_NUMBER);
+    };
+    let whole = match number {
+        Value::Number(number) if number.is_integer() => Value::from(number.floor()),
+        Value::Number(number) if number.is_positive() => Value::from(number.floor()),
+        Value::Number(number) => Value::from(number.ceil()),
+        _ => return Err(NO_NUMBER),
+    };
+    match (&whole, base.as_u64()) {
+        (Value::Number(whole), Some(2)) => Ok(Value::from(whole.format_bin())),
+        (Value::Number(whole), Some(8)) => Ok(Value::from(whole.format_octal())),
+        (Value::Number(whole), Some(10)) => Ok(Value::from(whole.format_decimal())),
+        (Value::Number(whole), Some(16)) => Ok(Value::from(whole.format_hex())),
+        _ => Err(Refusal::Argument(2, "2, 8, 10 or 16")),
+    }
+}
+
 /// The number that a value stands for.
 pub(super) fn read(arguments: &[Value]) -> Result<Value, Refusal> {
     let [value] = arguments else {
@@ -309,6 +329,21 @@ mod tests {
         };
         let left = minus(&[set([1, 2]), set([2, 3])]).unwrap();
         assert_eq!(left, Value::from(BTreeSet::from([Value::from(1_u64)])));
+    }
+
+    #[test]
+    fn a_number_is_cut_to_a_whole_one_in_its_base() {
+        let told = |json: &str, base: u64| {
+            let number = Value::from_json_str(json).unwrap();
+            let made = format(&[number, Value::from(base)]);
+            made.map_or_else(|why| why.to_string(), |value| value.to_string())
+        };
+        assert_eq!(told("15.9", 16), "\"f\"");
+        assert_eq!(told("-15.9", 16), "\"-f\"");
+        assert_eq!(told("-0.5", 2), "\"0\"");
+        assert_eq!(told("-8", 8), "\"-10\"");
+        assert_eq!(told("1.0", 10), "\"1\"");
+        assert_eq!(told("7", 3), "argument 2 is not 2, 8, 10 or 16");
     }
 
     #[test]
