@@ -117,7 +117,8 @@ impl Printer<'_> {
             self.made.push_str(&format!("%!{verb}(MISSING)"));
             return Ok(());
         };
-        if verb == 'v' {
+        // To Go the second is the first, and then says that it is wrong.
+        if matches!(verb, 'v' | 'w') {
             spec.is_go = std::mem::take(&mut spec.sharp);
             spec.is_plus = std::mem::take(&mut spec.plus);
         }

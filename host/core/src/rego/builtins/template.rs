@@ -297,6 +297,7 @@ mod tests {
             ("{{end}}", VARIABLES),
             ("{{if .a}}", VARIABLES),
             ("{{$x}}", VARIABLES),
+            ("{{if .x}}{{$x}}{{end}}", VARIABLES),
             ("{{range $e := .l}}{{end}}{{$e}}", VARIABLES),
             ("{{else}}", VARIABLES),
             ("{{range .l}}{{else if .a}}{{end}}", VARIABLES),

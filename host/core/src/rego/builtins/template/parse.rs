@@ -42,6 +42,7 @@ pub(super) fn parsed(template: &str) -> Result<Vec<Node<'_>>, Refusal> {
     let mut parser = Parser {
         rest: template,
         is_trimmed: false,
+        variables: vec![""],
     };
     let (nodes, end) = parser.nodes(0)?;
     match end {
@@ -54,6 +55,8 @@ struct Parser<'a> {
     rest: &'a str,
     /// Whether the white space that is next is to be left out.
     is_trimmed: bool,
+    /// Those that are declared; the first has no name, and is all that there is.
+    variables: Vec<&'a str>,
 }
 
 /// What ends a list of parts.
@@ -87,26 +90,44 @@ impl<'a> Parser<'a> {
                 ["end"] => return Ok((nodes, End::Closed)),
                 ["else"] => return Ok((nodes, End::Else(None))),
                 ["else", "if", path] => {
-                    return Ok((nodes, End::Else(Some(fields(path)?))));
+                    return Ok((nodes, End::Else(Some(self.path(path)?))));
                 }
                 ["if", path] => {
-                    let path = fields(path)?;
+                    let path = self.path(path)?;
                     let (then, otherwise) = self.branches(true, depth)?;
                     nodes.push(Node::If(path, then, otherwise));
                 }
                 ["with", path] => {
-                    let path = fields(path)?;
+                    let path = self.path(path)?;
                     let (then, otherwise) = self.branches(false, depth)?;
                     nodes.push(Node::With(path, then, otherwise));
                 }
                 ["range", each @ ..] => {
                     let each = gone_through(each)?;
+                    self.is_declared(&each.path)?;
+                    let known = self.variables.len();
+                    self.variables
+                        .extend([each.place, each.item].into_iter().flatten());
                     let (then, otherwise) = self.branches(false, depth)?;
+                    self.variables.truncate(known);
                     nodes.push(Node::Range(each, then, otherwise));
                 }
-                [path] => nodes.push(Node::Field(fields(path)?)),
+                [path] => nodes.push(Node::Field(self.path(path)?)),
                 _ => return Err(UNDONE),
             }
+        }
+    }
+
+    fn path(&self, text: &'a str) -> Result<Path<'a>, Refusal> {
+        let path = fields(text)?;
+        self.is_declared(&path)?;
+        Ok(path)
+    }
+
+    fn is_declared(&self, path: &Path<'a>) -> Result<(), Refusal> {
+        match path.variable {
+            Some(name) if !self.variables.contains(&name) => Err(NO_TEMPLATE),
+            _ => Ok(()),
         }
     }
 
