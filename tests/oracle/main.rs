@@ -2,8 +2,8 @@
 //!
 //! `cases.rs` shows every folder of `tests/cases/render` to kustomize or Flux: what it writes is what is in there. `fields.rs` holds
 //! the list of kustomize's fields against the folders. `random.rs` makes trees of its own, and `substitute.rs` shows Flux
-//! variables. Where a build of kustomize is missing, that is said loudly, and fails where `REEVE_REQUIRE_CLUSTER=1`. The
-//! policies are shown to `opa` by a scenario.
+//! variables. `rego.rs` asks `opa` what each expression of a table is. Where a program is missing, that is said loudly, and
+//! fails where `REEVE_REQUIRE_CLUSTER=1`. The policies are shown to `opa` by a scenario.
 
 #![expect(
     clippy::panic,
@@ -15,6 +15,7 @@ mod cases;
 mod fields;
 mod random;
 mod real;
+mod rego;
 mod substitute;
 
 use std::path::PathBuf;

@@ -10,6 +10,7 @@ mod plugin;
 mod policy;
 pub(crate) mod registry;
 mod replay;
+mod scope;
 mod vap;
 
 use std::path::Path;

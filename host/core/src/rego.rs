@@ -11,6 +11,7 @@ mod builtins;
 mod case;
 mod chain;
 mod check;
+mod error;
 mod exceptions;
 mod fields;
 mod files;
@@ -38,6 +39,8 @@ use sha2::{Digest as _, Sha256};
 
 pub use case::{Case, NoCase};
 pub use check::{Fault, FaultKind, check};
+pub use error::Error;
+use error::uncompiled;
 pub use exceptions::{Excepted, Exception};
 pub use files::{Gathered, Unfit};
 pub use metadata::{Metadata, Severity};
@@ -108,68 +111,6 @@ impl Question {
 /// The question put to policies: one document, converted once for all of them.
 #[derive(Clone)]
 pub struct Input(Value);
-
-/// A policy that cannot be used, or a question it could not answer. Never holds a value of the input.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The source is no policy we run.
-    #[error("{place}: {why}")]
-    Compile {
-        /// Where in the source.
-        place: Place,
-        /// What is wrong there.
-        why: String,
-    },
-    /// The input is larger than a policy is asked to read.
-    #[error("the document for policies has {bytes} bytes, at most {limit} are read")]
-    Input {
-        /// How large it is.
-        bytes: usize,
-        /// How large it may be.
-        limit: usize,
-    },
-    /// The input could not be converted.
-    #[error("the document for policies cannot be read")]
-    Unreadable,
-    /// The policy thought for too long.
-    #[error("policy {policy} did not answer within {limit:?}")]
-    Deadline {
-        /// Which policy.
-        policy: String,
-        /// How long it had.
-        limit: Duration,
-    },
-    /// The policy failed while it was evaluated. What regorus says of it may quote the input, so only the place is told.
-    #[error("policy {policy} could not be evaluated: it failed at {place}")]
-    Evaluate {
-        /// Which policy.
-        policy: String,
-        /// Where in its source.
-        place: Place,
-    },
-    /// What a function was asked for would take too much time or memory.
-    #[error("policy {policy} asks for more at {place} than a function may take")]
-    Expense {
-        /// Which policy.
-        policy: String,
-        /// Where in its source.
-        place: Place,
-    },
-    /// The answer is not a set of violations.
-    #[error("policy {policy} gave no usable answer: {why}")]
-    Shape {
-        /// Which policy.
-        policy: String,
-        /// What is wrong with it.
-        why: String,
-    },
-}
-
-impl Error {
-    fn at(place: Place, why: String) -> Self {
-        Self::Compile { place, why }
-    }
-}
 
 impl Input {
     /// Takes the document, unless it is too large.
@@ -346,18 +287,7 @@ impl Policy {
         engine.set_execution_timer_config(self.timer());
         evaluated(engine, rule).map_err(|said| {
             let policy = self.name.clone();
-            if said.contains("exceeded time limit") {
-                Error::Deadline {
-                    policy,
-                    limit: self.thinking_time,
-                }
-            } else {
-                let (place, why) = located(&self.name, &said);
-                match why.contains(builtins::TOO_MUCH) {
-                    true => Error::Expense { policy, place },
-                    false => Error::Evaluate { policy, place },
-                }
-            }
+            Error::failed(policy, &said, self.thinking_time)
         })
     }
 
@@ -470,11 +400,6 @@ fn evaluated(engine: &mut Engine, rule: &str) -> Result<Value, String> {
         Ok(answer) => answer.map_err(|error| format!("{error:#}")),
         Err(_) => Err("it failed inside of a function".to_owned()),
     }
-}
-
-fn uncompiled(file: &str, error: &impl std::fmt::Display) -> Error {
-    let (place, why) = located(file, &format!("{error:#}"));
-    Error::Compile { place, why }
 }
 
 #[cfg(test)]

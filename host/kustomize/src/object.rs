@@ -122,6 +122,12 @@ impl Object {
         crate::schema::Schemas::default().is_cluster_scoped(self.api_version(), self.kind())
     }
 
+    /// Whether its kind is one of Kubernetes' own, so that it is known whether it lives in a namespace.
+    #[must_use]
+    pub fn is_builtin(&self) -> bool {
+        crate::schema::Schemas::is_builtin(self.api_version(), self.kind())
+    }
+
     /// Sets `metadata.namespace`; an empty one removes the field.
     pub fn set_namespace(&mut self, namespace: &str) {
         if namespace.is_empty() {

@@ -182,6 +182,11 @@ impl Schemas {
         }
     }
 
+    /// Whether the kind is one of Kubernetes' own, whose scope is known.
+    pub(crate) fn is_builtin(api_version: &str, kind: &str) -> bool {
+        matches!(builtin(api_version, kind), Some((Some(_), _)))
+    }
+
     /// What counts for a merge.
     pub(crate) fn view(&self) -> View {
         let document = self.document.borrow().clone();

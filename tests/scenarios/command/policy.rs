@@ -190,7 +190,7 @@ fn tests_and_cases_fail_a_policy_and_so_do_none_and_too_little_coverage() -> any
     Ok(())
 }
 
-const KUSTOMIZATION: &str = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: web, namespace: acme}\nspec:\n  interval: 10m\n  prune: true\n  serviceAccountName: flux\n  targetNamespace: acme\n  sourceRef: {kind: GitRepository, name: web}\n";
+pub(super) const KUSTOMIZATION: &str = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: web, namespace: acme}\nspec:\n  interval: 10m\n  prune: true\n  serviceAccountName: flux\n  targetNamespace: acme\n  sourceRef: {kind: GitRepository, name: web}\n";
 const BUNDLE: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: paint}\ndata: {colour: red}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: sky}\ndata: {colour: blue}\n";
 
 /// What `reeve policy eval` is asked, what it says, and whether it ends well.

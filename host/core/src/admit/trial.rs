@@ -4,6 +4,8 @@
 //! The same functions are asked as for what is to be carried out, and nothing comes of it but the answers: neither an
 //! admitted spec nor an admitted plan leaves this file.
 
+use std::collections::BTreeSet;
+
 use reeve_api::kustomization::Kustomization;
 use reeve_kustomize::Object;
 use serde_json::Value;
@@ -27,6 +29,17 @@ pub struct Trial {
     pub answers: Answers,
     /// `spec` or `plan`: when they were asked. None where no rule over tenants is, in a namespace of the platform.
     pub phase: Option<String>,
+    /// The kinds of which nobody here knows whether they live in a namespace, and what the rules were shown.
+    pub assumed: BTreeSet<Assumed>,
+}
+
+/// A kind that is taken for what its manifests make of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Assumed {
+    /// `Widget.acme.example`.
+    pub kind: String,
+    /// Whether an object of it is shown as one in a namespace.
+    pub in_a_namespace: bool,
 }
 
 /// What the rules say to a document, whole as it is.
@@ -36,6 +49,7 @@ pub fn of_document(rules: &Rules, document: Value) -> Trial {
         answers: rules.answer(&document),
         phase: Some(phase.unwrap_or_default().to_owned()),
         document,
+        assumed: BTreeSet::new(),
     }
 }
 
@@ -53,6 +67,7 @@ pub fn of_manifests(
         Explained::new(Reason::InvalidSpec, Turn::Owner, message)
     })?;
     let spec = Spec::parse(&object).map_err(|why| Explained::of(&why))?;
+    let assumed = assumed(&manifests, &spec);
     let judged = !around.grounds.is_platform(&spec.id.namespace);
     let before = previous.map(|before| proposed(before, &Inventory::default(), &spec));
     let before = before.transpose()?;
@@ -77,6 +92,7 @@ pub fn of_manifests(
         document,
         answers: answers(ended),
         phase: judged.then(|| phase.as_str().to_owned()),
+        assumed,
     })
 }
 
@@ -144,4 +160,17 @@ fn scopes(manifests: &[Object]) -> Scopes {
             )
         })
         .collect()
+}
+
+/// The kinds that are neither Kubernetes' own nor defined beside them.
+fn assumed(manifests: &[Object], spec: &Spec) -> BTreeSet<Assumed> {
+    let defined = Scopes::default().with_definitions(manifests);
+    let unknown = manifests.iter().filter(|object| {
+        !object.is_builtin() && defined.scope(object.group(), object.kind()).is_none()
+    });
+    let assumed = unknown.map(|object| Assumed {
+        kind: [object.kind(), object.group()].join("."),
+        in_a_namespace: !object.namespace().is_empty() || spec.target_namespace.is_some(),
+    });
+    assumed.collect()
 }

@@ -43,7 +43,7 @@ impl Scopes {
 
     /// These, and what `objects` define themselves. What the API server says of a kind stays as it is: a definition
     /// that lies about a kind that exists changes nothing.
-    pub(super) fn with_definitions(&self, objects: &[Object]) -> Self {
+    pub(crate) fn with_definitions(&self, objects: &[Object]) -> Self {
         let definitions = objects.iter().filter(|object| {
             object.group() == "apiextensions.k8s.io" && object.kind() == "CustomResourceDefinition"
         });

@@ -7,9 +7,19 @@
 //! from the input's size, and the timer stands between them.
 
 mod cost;
+mod format;
+mod glob;
+mod json;
 mod net;
+mod number;
 mod pattern;
+mod query;
+mod quote;
+mod template;
 mod text;
+mod units;
+mod version;
+mod wide;
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -26,14 +36,29 @@ const BUDGET: u64 = 256 << 20;
 const COLUMNS: NonZeroU32 = NonZeroU32::new(16 << 10).expect("because that is not zero");
 /// By these words an error is known that stands for too much of it.
 pub(super) const TOO_MUCH: &str = "too much for one question";
+/// In front of what OPA does and we do not.
+const UNDONE: &str = "not done here: ";
 
 /// A function of our own.
 type Own = fn(&[Value]) -> Result<Value, Refusal>;
 
 /// What OPA has and regorus has not, or has otherwise: name, number of arguments, function.
-const OWN: [(&str, u8, Own); 15] = [
+const OWN: [(&str, u8, Own); 48] = [
     ("array.flatten", 1, text::flatten),
     ("crypto.sha256", 1, text::sha256),
+    ("div", 2, number::over),
+    ("format_int", 2, number::format),
+    ("glob.match", 3, glob::is_match),
+    ("glob.quote_meta", 1, glob::quoted),
+    ("indexof", 2, text::index_of),
+    ("indexof_n", 2, text::index_of_all),
+    ("json.is_valid", 1, json::is_valid),
+    ("json.marshal", 1, json::marshal),
+    ("json.marshal_with_options", 2, json::marshal_with_options),
+    ("json.unmarshal", 1, json::unmarshal),
+    ("lower", 1, text::lower),
+    ("minus", 2, number::minus),
+    ("mul", 2, number::times),
     ("net.cidr_contains", 2, net::contains),
     ("net.cidr_contains_matches", 2, net::contains_matches),
     ("net.cidr_expand", 1, net::expand),
@@ -42,15 +67,35 @@ const OWN: [(&str, u8, Own); 15] = [
     ("net.cidr_merge", 1, net::merge),
     ("numbers.range", 2, text::range),
     ("numbers.range_step", 3, text::range_step),
+    ("plus", 2, number::plus),
+    ("product", 1, number::product),
+    ("regex.find_all_string_submatch_n", 3, pattern::find_groups),
+    ("regex.find_n", 3, pattern::find),
+    ("regex.is_valid", 1, pattern::is_valid),
     ("regex.match", 2, pattern::is_match),
     ("regex.replace", 3, pattern::replace),
+    ("regex.split", 2, pattern::split),
+    ("regex.template_match", 4, pattern::template),
+    ("semver.compare", 2, version::compare),
+    ("semver.is_valid", 1, version::is_valid),
+    ("sprintf", 2, format::sprintf),
     ("strings.count", 2, text::count),
+    ("strings.render_template", 2, template::render),
     ("strings.replace_n", 2, text::replace_n),
     ("strings.split_n", 3, text::split_n),
+    ("sum", 1, number::sum),
+    ("to_number", 1, number::read),
+    ("units.parse", 1, units::parse),
+    ("units.parse_bytes", 1, units::parse_bytes),
+    ("upper", 1, text::upper),
+    ("urlquery.decode", 1, query::decode),
+    ("urlquery.decode_object", 1, query::decode_object),
+    ("urlquery.encode", 1, query::encode),
+    ("urlquery.encode_object", 1, query::encode_object),
 ];
 
 /// Why a function gives no value.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, Copy, thiserror::Error)]
 pub(super) enum Refusal {
     /// An argument isn't what the function takes.
     #[error("argument {0} is not {1}")]
@@ -58,16 +103,27 @@ pub(super) enum Refusal {
     /// It would take more than there is.
     #[error("it is {TOO_MUCH}")]
     TooMuch,
+    /// OPA does it. The words are ours, and hold nothing of a value.
+    #[error("{UNDONE}{0}")]
+    Undone(&'static str),
 }
 
 thread_local! {
     /// What is left for the question that is being asked on this thread.
     static LEFT: Cell<u64> = const { Cell::new(BUDGET) };
+    /// What it asked for last that is not done. What regorus says may quote values, and so is not where this is told from.
+    static ASKED: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
 /// Begins a question: nothing is taken yet.
 pub(super) fn begin() {
     LEFT.set(BUDGET);
+    ASKED.set(None);
+}
+
+/// What is not done and made the question of this thread fail, where `said` is what regorus says of that.
+pub(super) fn asked_in_vain(said: &str) -> Option<&'static str> {
+    ASKED.get().filter(|_| said.contains(UNDONE))
 }
 
 /// An engine with all of them.
@@ -82,7 +138,11 @@ pub(super) fn engine() -> Engine {
         let kind = cost::kind(name);
         let extension = move |arguments: Vec<Value>| {
             charge(kind, &arguments)?;
-            Ok(function(&arguments)?)
+            let made = function(&arguments);
+            if let Err(Refusal::Undone(what)) = made {
+                ASKED.set(Some(what));
+            }
+            Ok(made?)
         };
         let added = engine.add_extension(name.to_owned(), arity, Box::new(extension));
         added.expect(twice);
@@ -98,6 +158,22 @@ pub(super) fn engine() -> Engine {
         added.expect(twice);
     }
     engine
+}
+
+/// Whether a number in a policy is exactly what a double is.
+pub(super) fn is_exact(written: &str) -> bool {
+    number::is_exact(written)
+}
+
+/// What a text that stands in a call of a policy asks for, and is not done: the text is the argument at `place`, from 0.
+pub(super) fn undone(name: &str, place: usize, text: &str) -> Option<&'static str> {
+    match (name, place) {
+        ("regex.replace", 1) => pattern::undone(text),
+        ("regex.is_valid" | "regex.replace" | "regex.template_match", _) => None,
+        ("strings.render_template", 0) => template::undone(text),
+        (name, 0) if name.starts_with("regex.") => pattern::undone(text),
+        _ => None,
+    }
 }
 
 /// How many arguments a function takes; none for one that is not there.
@@ -125,7 +201,11 @@ fn natives() -> impl Iterator<Item = (&'static str, BuiltinFcn)> {
 }
 
 fn charge(kind: Option<Kind>, arguments: &[Value]) -> Result<(), Refusal> {
-    let cost = kind.map_or(Ok(0), |kind| cost::of(kind, arguments))?;
+    spend(kind.map_or(Ok(0), |kind| cost::of(kind, arguments))?)
+}
+
+/// Takes from what is left for the question.
+fn spend(cost: u64) -> Result<(), Refusal> {
     let left = LEFT.get().checked_sub(cost).ok_or(Refusal::TooMuch)?;
     LEFT.set(left);
     Ok(())

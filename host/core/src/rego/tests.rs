@@ -103,8 +103,12 @@ print("a") => function print is refused: a policy prints nothing
 crypto.md5("a") => function crypto.md5 is refused: it is not available
 io.jwt.decode("a") => function io.jwt.decode is refused: it is not available
 bits.lsh(1, 9) => function bits.lsh is refused: its cost isn't bounded by its arguments' size
-yaml.unmarshal("a") => function yaml.unmarshal is refused: its cost isn't bounded by its arguments' size
+yaml.unmarshal("a") => function yaml.unmarshal is refused: its YAML is not OPA's: use JSON
+yaml.marshal("a") => function yaml.marshal is refused: its YAML is not OPA's: use JSON
+regex.match("a(?i)*", "a") => function regex.match is asked for what is not done here: a pattern with flags before a repetition
+strings.render_template(`{{len .a}}`, {}) => function strings.render_template is asked for what is not done here: a template with more in its braces than fields, if, with, range, else, end and the variables of range
 graph.reachable_paths({}, []) => function graph.reachable_paths is refused: its cost isn't bounded by its arguments' size
+0.1 + 1 => + beside 0.1 is calculated with fewer digits than OPA has: write plus(x, y) for x + y
 numbers.range(1, 3, y) => function numbers.range takes 2 arguments and not 3
 walk(input) => function walk is given a place for each path and value: walk(x, [path, value])
 upper("a", "b", "c") => function upper takes 1 arguments and not 3
@@ -118,7 +122,7 @@ fn what_a_policy_may_not_call_is_found_before_it_is_called() {
         .lines()
         .filter_map(|row| row.split_once(" => "))
         .collect();
-    assert_eq!(rows.len(), 19);
+    assert_eq!(rows.len(), 23);
     for (call, why) in rows {
         // Behind a condition that is never true: evaluation would not come by.
         let hidden = format!(
@@ -632,8 +636,6 @@ fn expensive() -> Vec<(&'static str, serde_json::Value)> {
             "count(sprintf(input.f, [1])) > 0",
             json!({"f": "%99999999d"}),
         ),
-        // Regorus takes this for a digit, and panics.
-        ("count(sprintf(input.f, [1])) > 0", json!({"f": "%\u{bd}d"})),
         ("to_number(input.s) > 0", json!({"s": digits})),
         (
             "product([n | some l in input.l; n := 3]) > 0",
@@ -649,13 +651,10 @@ fn expensive() -> Vec<(&'static str, serde_json::Value)> {
             "regex.match(input.s, \"a\")",
             json!({"s": "a".repeat(5_000)}),
         ),
-        (
-            "regex.match(input.s, \"a\")",
-            json!({"s": "(?:a{1000}){50}"}),
-        ),
+        ("regex.match(input.s, \"a\")", json!({"s": r"\pL{1000}"})),
         (
             "count(regex.replace(\"a\", input.s, \"b\")) > 0",
-            json!({"s": "(?:a{1000}){50}"}),
+            json!({"s": r"\pL{1000}"}),
         ),
         ("glob.match(\"*a\", [], input.s)", json!({"s": text})),
         (

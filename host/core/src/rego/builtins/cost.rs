@@ -20,8 +20,8 @@ const PATTERN: u64 = 4 << 10;
 const DIGITS: u64 = 1 << 10;
 /// The most numbers that are multiplied: each makes the product longer.
 const FACTORS: u64 = 1_000;
-/// The widest column of `sprintf`.
-const WIDTH: u32 = 1_000;
+/// The widest column of `sprintf`, which holds each to it.
+const WIDTH: u64 = 1_000;
 /// The most values that a range makes.
 const RANGE: u64 = 10_000;
 /// Deeper than this nothing is counted: regorus reads no deeper input.
@@ -58,9 +58,12 @@ pub(super) fn of(kind: Kind, arguments: &[Value]) -> Result<u64, Refusal> {
         })?,
         Kind::Product => within(arguments.first().map_or(0, count), FACTORS)?,
         Kind::Format => {
-            columns_are_narrow(text(0))?;
-            let columns = length(text(0)).saturating_mul(u64::from(WIDTH)) / 8;
-            deep_all(arguments)?.saturating_mul(2) + columns
+            let columns = length(text(0)).saturating_mul(WIDTH) / 8;
+            // An argument that is asked for by its place may be there as often as anybody likes.
+            let times = (count_of(text(0), "[") + 1).saturating_mul(2);
+            deep_all(arguments)?
+                .saturating_mul(times)
+                .saturating_add(columns)
         }
         Kind::Match => searched_for(text(0), arguments)?,
         Kind::Find => {
@@ -121,8 +124,10 @@ const COUNTED: [(Kind, &[&str]); 17] = [
             "glob.quote_meta",
             "hex.decode",
             "hex.encode",
+            "indexof",
             "indexof_n",
             "lower",
+            "minus",
             "object.keys",
             "strings.count",
             "strings.reverse",
@@ -144,8 +149,6 @@ const COUNTED: [(Kind, &[&str]); 17] = [
             "graph.reachable",
             "intersection",
             "json.filter",
-            "json.marshal",
-            "json.marshal_with_options",
             "json.patch",
             "json.remove",
             "object.filter",
@@ -153,12 +156,20 @@ const COUNTED: [(Kind, &[&str]); 17] = [
             "object.union",
             "object.union_n",
             "sort",
+            "strings.render_template",
+            "sum",
             "union",
             "urlquery.encode_object",
-            "yaml.marshal",
         ],
     ),
-    (Kind::Deep(4), &["net.cidr_merge"]),
+    (
+        Kind::Deep(4),
+        &[
+            "json.marshal",
+            "json.marshal_with_options",
+            "net.cidr_merge",
+        ],
+    ),
     (Kind::Deep(8), &["json.match_schema", "json.verify_schema"]),
     (
         Kind::Deep(64),
@@ -287,25 +298,6 @@ fn take(value: &Value, depth: usize, left: &mut u64) -> Result<(), Refusal> {
         }),
         _ => Ok(()),
     }
-}
-
-/// A width, or a number of decimals, is of plain digits and small: regorus reads others as digits, too, and fails.
-fn columns_are_narrow(format: &str) -> Result<(), Refusal> {
-    let mut rest = format;
-    while let Some((_, after)) = rest.split_once('%') {
-        let is_digit = |c: char| c.is_numeric() || c == '.';
-        let end = after.find(|c| !is_digit(c)).unwrap_or(after.len());
-        let (column, verb) = after.split_at(end);
-        let digits = column.strip_prefix('.').unwrap_or(column);
-        let is_narrow = digits.is_empty()
-            || digits.bytes().all(|byte| byte.is_ascii_digit())
-                && digits.parse().is_ok_and(|width: u32| width <= WIDTH);
-        if !is_narrow {
-            return Err(Refusal::TooMuch);
-        }
-        rest = verb.strip_prefix('%').unwrap_or(verb);
-    }
-    Ok(())
 }
 
 fn range(arguments: &[Value]) -> Result<u64, Refusal> {

@@ -1,7 +1,7 @@
 //! OPA's functions over texts, lists and numbers that regorus has not, or in which it differs.
 //!
-//! What they do is OPA's; that they do it is held by its own cases, in `make oracle`. They deliberately render no
-//! templates: Go's are a language of their own.
+//! What they do is OPA's; that they do it is held by its own cases, in `make oracle`. They deliberately know no language
+//! but Go's: a letter has one small and one large form, whatever stands around it.
 
 use regorus::Value;
 use sha2::{Digest as _, Sha256};
@@ -36,6 +36,89 @@ pub(super) fn count(arguments: &[Value]) -> Result<Value, Refusal> {
     Ok(text.matches(what.as_ref()).count().into())
 }
 
+/// Where a text is in another, in characters; an empty one is nowhere.
+pub(super) fn index_of(arguments: &[Value]) -> Result<Value, Refusal> {
+    let (text, what) = searched(arguments)?;
+    let found = text.find(what).and_then(|at| text.get(..at));
+    Ok(match found {
+        Some(before) => Value::from(before.chars().count()),
+        None => Value::from(-1_i64),
+    })
+}
+
+/// All places where a text is in another, in characters, also where they overlap.
+pub(super) fn index_of_all(arguments: &[Value]) -> Result<Value, Refusal> {
+    let (text, what) = searched(arguments)?;
+    let mut rest = text.chars();
+    let mut found = Vec::new();
+    let mut at = 0_usize;
+    while rest.as_str().len() >= what.len() {
+        if rest.as_str().starts_with(what) {
+            found.push(Value::from(at));
+        }
+        at += 1;
+        if rest.next().is_none() {
+            break;
+        }
+    }
+    Ok(Value::from(found))
+}
+
+fn searched(arguments: &[Value]) -> Result<(&str, &str), Refusal> {
+    match arguments {
+        [Value::String(_), Value::String(what)] if what.is_empty() => {
+            Err(Refusal::Argument(2, "a text of one character or more"))
+        }
+        [Value::String(text), Value::String(what)] => Ok((text, what)),
+        _ => Err(Refusal::Argument(1, "a string, or 2 is none")),
+    }
+}
+
+/// A text in small letters, each by itself.
+pub(super) fn lower(arguments: &[Value]) -> Result<Value, Refusal> {
+    let [Value::String(text)] = arguments else {
+        return Err(Refusal::Argument(1, "a string"));
+    };
+    if text.is_ascii() {
+        return Ok(Value::from(text.to_ascii_lowercase()));
+    }
+    let small = |c: char| {
+        let mut small = c.to_lowercase();
+        // Only one letter has a small form of several characters; to Go it is the first of them.
+        small.next().unwrap_or(c)
+    };
+    Ok(Value::from(text.chars().map(small).collect::<String>()))
+}
+
+/// A text in large letters, each by itself: a letter whose large form is several stays as it is.
+pub(super) fn upper(arguments: &[Value]) -> Result<Value, Refusal> {
+    let [Value::String(text)] = arguments else {
+        return Err(Refusal::Argument(1, "a string"));
+    };
+    if text.is_ascii() {
+        return Ok(Value::from(text.to_ascii_uppercase()));
+    }
+    let large = |c: char| {
+        let mut large = c.to_uppercase();
+        match (large.next(), large.next()) {
+            (Some(large), None) => large,
+            _ => titled(c),
+        }
+    };
+    Ok(Value::from(text.chars().map(large).collect::<String>()))
+}
+
+/// The large form of Greek letters with an iota below, which has one beside it, as one character.
+fn titled(c: char) -> char {
+    let code = u32::from(c);
+    let large = match code {
+        0x1f80..=0x1f87 | 0x1f90..=0x1f97 | 0x1fa0..=0x1fa7 => code + 8,
+        0x1fb3 | 0x1fc3 | 0x1ff3 => code + 9,
+        _ => code,
+    };
+    char::from_u32(large).unwrap_or(c)
+}
+
 /// The numbers from one to another, upwards or downwards.
 pub(super) fn range(arguments: &[Value]) -> Result<Value, Refusal> {
     match arguments {
@@ -64,7 +147,7 @@ fn numbers(from: i64, to: i64, step: usize) -> Result<Value, Refusal> {
     Ok(Value::from(all))
 }
 
-fn whole(value: &Value, place: u8) -> Result<i64, Refusal> {
+pub(super) fn whole(value: &Value, place: u8) -> Result<i64, Refusal> {
     let Value::Number(number) = value else {
         return Err(Refusal::Argument(place, "a number"));
     };
@@ -137,4 +220,37 @@ pub(super) fn split_n(arguments: &[Value]) -> Result<Value, Refusal> {
     };
     let kept = parts.into_iter().skip(dropped).take(most).map(Value::from);
     Ok(Value::from(kept.collect::<Vec<_>>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_letter_has_its_own_small_and_large_form() {
+        let told = |function: fn(&[Value]) -> Result<Value, Refusal>, text: &str| {
+            function(&[Value::from(text)]).unwrap()
+        };
+        assert_eq!(
+            told(lower, "İΑΣ ΌΣ ß ǅẞ"),
+            Value::from("iας όσ ß ǆß".replace('ς', "σ"))
+        );
+        assert_eq!(told(upper, "ßŉǰΐﬀᾳᾀᾼǆı"), Value::from("ßŉǰΐﬀᾼᾈᾼǄI"));
+    }
+
+    #[test]
+    fn an_empty_text_is_nowhere() {
+        let told = |function: fn(&[Value]) -> Result<Value, Refusal>, text: &str, what: &str| {
+            function(&[Value::from(text), Value::from(what)])
+                .map(|value| value.to_string())
+                .ok()
+        };
+        assert_eq!(told(index_of, "éab", "b").as_deref(), Some("2"));
+        assert_eq!(told(index_of, "éab", "c").as_deref(), Some("-1"));
+        assert_eq!(told(index_of_all, "éaaa", "aa").as_deref(), Some("[1,2]"));
+        assert_eq!(told(index_of_all, "a", "b").as_deref(), Some("[]"));
+        for function in [index_of, index_of_all] {
+            assert_eq!(told(function, "abc", ""), None);
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! Calls that are refused.
 //!
 //! regorus accepts a call of a function it doesn't know and fails only when evaluation comes by, and a few functions
-//! it knows read a clock, roll dice, print, or cost more than their arguments say. All of these are refused here. It
-//! deliberately doesn't look at the arguments: what a call may take is `builtins`'.
+//! it knows read a clock, roll dice, print, cost more than their arguments say or answer otherwise than OPA. All of these
+//! are refused here. It deliberately looks at arguments only where they are texts that say what cannot be done: what a call
+//! may take is `builtins`'.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +26,7 @@ const REFUSED: [(&str, &str); 13] = [
     ("print", "a policy prints nothing"),
     ("bits.lsh", UNBOUNDED),
     ("graph.reachable_paths", UNBOUNDED),
-    ("yaml.unmarshal", UNBOUNDED),
+    ("yaml.", "its YAML is not OPA's: use JSON"),
 ];
 
 const UNBOUNDED: &str = "its cost isn't bounded by its arguments' size";
@@ -63,6 +64,8 @@ impl Walk<'_> {
                     (Some(_), Some(replacement)) => self.replacement(replacement),
                     _ => Ok(()),
                 };
+                let sum = fields.get("ArithExpr");
+                self.errors.extend(sum.and_then(|sum| self.decimal(sum)));
                 self.errors.extend(called.err());
                 self.errors.extend(replaced.err());
                 fields.values().for_each(|value| self.visit(value));
@@ -89,12 +92,48 @@ impl Walk<'_> {
                 "function walk is given a place for each path and value: walk(x, [path, value])";
             return Err(self.refused(span, why));
         }
+        self.is_done(&name, call, span)?;
         // One argument more is a place for the result.
         if given == arity || given == arity + 1 && !builtins::is_extension(&name) {
             return Ok(());
         }
         let why = format!("function {name} takes {arity} arguments and not {given}");
         Err(self.refused(span, &why))
+    }
+
+    /// Refuses an operator beside a decimal that is no double: it would be calculated with fewer digits than OPA has.
+    fn decimal(&self, node: &Value) -> Option<Error> {
+        let (sign, function) = match node.get("op").and_then(Value::as_str)? {
+            "Add" => ("+", "plus"),
+            "Sub" => ("-", "minus"),
+            "Mul" => ("*", "mul"),
+            "Div" => ("/", "div"),
+            _ => return None,
+        };
+        let mut operands = [node.get("lhs"), node.get("rhs")].into_iter().flatten();
+        let written = operands.find_map(|operand| {
+            let text = self.module.text(operand.pointer("/Number/span")?)?;
+            (!builtins::is_exact(text)).then_some(text)
+        })?;
+        let why = format!(
+            "{sign} beside {written} is calculated with fewer digits than OPA has: write {function}(x, y) for x {sign} y"
+        );
+        Some(self.refused(node.get("lhs").and_then(span_of), &why))
+    }
+
+    /// Refuses what can be read off the texts in a call: that would fail whenever evaluation comes by.
+    fn is_done(&self, name: &str, call: &Value, span: Option<&Value>) -> Result<(), Error> {
+        let arguments = call.get("params").and_then(Value::as_array);
+        for (at, argument) in arguments.into_iter().flatten().enumerate() {
+            let node = argument.get("String").or_else(|| argument.get("RawString"));
+            let text = node.and_then(|node| node.get("value")?.as_str());
+            let undone = text.and_then(|text| builtins::undone(name, at, text));
+            if let Some(what) = undone {
+                let why = format!("function {name} is asked for what is not done here: {what}");
+                return Err(self.refused(span, &why));
+            }
+        }
+        Ok(())
     }
 
     /// `with f as g` calls `g` wherever `f` stands: what may not be called may not be put there either.

@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use reeve_core::admit::Rules;
+use reeve_core::admit::trial::Assumed;
 use reeve_core::text;
 
 use super::subject::Subject;
@@ -55,6 +56,9 @@ pub(super) fn run(args: &EvalArgs, ui: &mut Ui) -> Result<(), CommandError> {
     if trial.phase.is_none() {
         ui.note("the Kustomization lies in a namespace of the platform, where no policy is asked");
     }
+    for assumed in &trial.assumed {
+        ui.note(&told(assumed));
+    }
     let verdicts = Verdicts::of(&rules, &trial);
     let text = match args.form {
         Form::Table => text::lines(&verdicts.table()),
@@ -71,4 +75,20 @@ pub(super) fn run(args: &EvalArgs, ui: &mut Ui) -> Result<(), CommandError> {
             Err(CommandError::new(format!("it is denied: {denials}")))
         }
     }
+}
+
+/// What the controller asks the API server, and nobody can be asked here.
+fn told(assumed: &Assumed) -> String {
+    let (where_to, why) = match assumed.in_a_namespace {
+        true => ("in one", "its manifest or spec.targetNamespace names one"),
+        false => (
+            "in none",
+            "neither its manifest nor spec.targetNamespace names one",
+        ),
+    };
+    format!(
+        "nobody here knows whether {} lies in a namespace: policies were shown it as lying {where_to}, because {why}. The \
+         API server may say otherwise; with its CustomResourceDefinition beside the manifests it is known here too",
+        assumed.kind
+    )
 }

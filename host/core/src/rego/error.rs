@@ -1,0 +1,105 @@
+//! What can be wrong with a policy, or with asking it.
+//!
+//! It deliberately quotes nothing of the input: regorus does, and so its words are told only of what stands in a source.
+
+use std::time::Duration;
+
+use super::place::located;
+use super::{Place, builtins};
+
+/// A policy that cannot be used, or a question it could not answer. Never holds a value of the input.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The source is no policy we run.
+    #[error("{place}: {why}")]
+    Compile {
+        /// Where in the source.
+        place: Place,
+        /// What is wrong there.
+        why: String,
+    },
+    /// The input is larger than a policy is asked to read.
+    #[error("the document for policies has {bytes} bytes, at most {limit} are read")]
+    Input {
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        limit: usize,
+    },
+    /// The input could not be converted.
+    #[error("the document for policies cannot be read")]
+    Unreadable,
+    /// The policy thought for too long.
+    #[error("policy {policy} did not answer within {limit:?}")]
+    Deadline {
+        /// Which policy.
+        policy: String,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// The policy failed while it was evaluated. What regorus says of it may quote the input, so only the place is told.
+    #[error("policy {policy} could not be evaluated: it failed at {place}")]
+    Evaluate {
+        /// Which policy.
+        policy: String,
+        /// Where in its source.
+        place: Place,
+    },
+    /// What a function was asked for would take too much time or memory.
+    #[error("policy {policy} asks for more at {place} than a function may take")]
+    Expense {
+        /// Which policy.
+        policy: String,
+        /// Where in its source.
+        place: Place,
+    },
+    /// What a function was asked for OPA does, and this engine does not.
+    #[error("policy {policy} asks at {place} for what is not done here: {what}")]
+    Undone {
+        /// Which policy.
+        policy: String,
+        /// Where in its source.
+        place: Place,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The answer is not a set of violations.
+    #[error("policy {policy} gave no usable answer: {why}")]
+    Shape {
+        /// Which policy.
+        policy: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Error {
+    pub(super) fn at(place: Place, why: String) -> Self {
+        Self::Compile { place, why }
+    }
+
+    /// Why a question has no answer, by what regorus says of it.
+    pub(super) fn failed(policy: String, said: &str, limit: Duration) -> Self {
+        if said.contains("exceeded time limit") {
+            return Self::Deadline { policy, limit };
+        }
+        let (place, why) = located(&policy, said);
+        if why.contains(builtins::TOO_MUCH) {
+            return Self::Expense { policy, place };
+        }
+        match builtins::asked_in_vain(&why) {
+            Some(what) => Self::Undone {
+                policy,
+                place,
+                what,
+            },
+            None => Self::Evaluate { policy, place },
+        }
+    }
+}
+
+/// What regorus says of a module that it cannot take.
+pub(super) fn uncompiled(file: &str, error: &impl std::fmt::Display) -> Error {
+    let (place, why) = located(file, &format!("{error:#}"));
+    Error::Compile { place, why }
+}
