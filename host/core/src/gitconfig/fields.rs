@@ -61,9 +61,9 @@ impl<'f> Fields<'f> {
         Err(self.wrong(field, why))
     }
 
-    /// Whether a field is set.
+    /// Whether a field is there, with or without a value.
     pub(super) fn has(&self, field: &str) -> bool {
-        self.map.get(field).is_some_and(|value| !value.is_null())
+        self.map.contains_key(field)
     }
 
     /// A mapping, if it is set.

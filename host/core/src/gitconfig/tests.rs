@@ -1,3 +1,5 @@
+//! What the example of Rig's documentation and each sentence about it come to, and how addresses are compared.
+
 use std::time::Duration;
 
 use reeve_api::name::{Secret, TenantName};

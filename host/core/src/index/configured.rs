@@ -51,3 +51,51 @@ impl Index {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::Source;
+
+    fn id(text: &str) -> NamespacedName {
+        let (namespace, name) = text.split_once('/').unwrap();
+        NamespacedName::new(namespace, name).unwrap()
+    }
+
+    fn of(named: &[&str]) -> Configured {
+        Configured {
+            named: named.iter().map(|name| id(name)).collect(),
+            kinds: ["Secret"].into(),
+        }
+    }
+
+    #[test]
+    fn a_source_is_touched_by_what_its_last_run_has_read_for_it() {
+        let (mut index, web) = (Index::default(), id("acme/web"));
+        let touched = |index: &Index, secret: &str| {
+            let all = index.touched_by_secret(&id(secret));
+            all.count()
+        };
+        let own = Source {
+            secrets: ["proxy".parse().unwrap()].into(),
+            ..Source::default()
+        };
+        index.apply_source(&web, own.clone());
+        assert!(!index.configure_source(&web, Configured::default()));
+        assert!(index.configure_source(&web, of(&["home/git", "home/key"])));
+        assert!(!index.configure_source(&web, of(&["home/git", "home/key"])));
+        assert!(index.configure_source(&web, of(&["home/git", "acme/proxy"])));
+        // Another state of the object changes nothing about it.
+        index.apply_source(&web, own);
+        index.apply_source(&web, Source::default());
+        for (secret, count) in [("home/git", 1), ("home/key", 0), ("acme/proxy", 1)] {
+            assert_eq!(touched(&index, secret), count, "{secret}");
+        }
+        index.remove_source(&web);
+        assert_eq!(
+            touched(&index, "home/git") + touched(&index, "acme/proxy"),
+            0
+        );
+        assert_eq!(index.configured(&web), None);
+    }
+}

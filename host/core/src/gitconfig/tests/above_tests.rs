@@ -1,3 +1,5 @@
+//! Whose levels are above whom.
+
 use reeve_api::name::{NamespaceName, NamespacedName};
 use reeve_api::tenant::{GitConfigReference, Project, Tenant};
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! How a file is read, and what is said of one that is wrong.
+
 use super::*;
 
 fn refused(text: &str, holds: Holds) -> String {

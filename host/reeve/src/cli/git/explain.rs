@@ -27,8 +27,8 @@ const LARGEST: u64 = 1 << 20;
 ///
 /// The levels are the Tenant's, its environment's, its Project's and the platform's: a lower one goes before a higher one.
 /// They are read from the cluster with your own rights, which have to reach Secrets of the controller's namespace; or from
-/// files, without a cluster. A GitRepository that names a Secret or a provider itself asks no level. Nothing secret is
-/// printed.
+/// files, without a cluster. A GitRepository that names a Secret or a provider itself asks no level, and its spec.interval
+/// goes before any polling. Nothing secret is printed.
 ///
 /// Examples: `reeve git explain git@git.example:acme/web.git --tenant acme`,
 /// `reeve git explain https://git.example/acme/web --config global.yaml --config tenant=acme.yaml`
