@@ -130,6 +130,13 @@ async fn fetch_from(tenant: &Tenant<'_>, url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The same, and it can be fetched from there.
+async fn is_fetched_from(tenant: &Tenant<'_>, url: &str) -> anyhow::Result<()> {
+    fetch_from(tenant, url).await?;
+    tenant.source_told_of(Reason::Succeeded, "").await?;
+    Ok(())
+}
+
 /// A commit arrives, although nobody calls a hook.
 async fn arrives_when(
     tenant: &Tenant<'_>,
@@ -156,7 +163,7 @@ fn a_private_repository_is_reached_over_http_and_ssh_by_the_platforms_level_alon
         let server = private(estate, auth).await?;
         everybody_may(estate, &entry(&server, "ada", &password)).await?;
         let at = server.url(tenant.name());
-        arrives_when(&tenant, "http", fetch_from(&tenant, &at)).await?;
+        arrives_when(&tenant, "http", is_fetched_from(&tenant, &at)).await?;
 
         let ssh = SshServer::start(estate.repositories(), SshOptions::default())?;
         let (phrase, kind) = (self::password(), KeyKind::Ed25519);
@@ -169,7 +176,7 @@ fn a_private_repository_is_reached_over_http_and_ssh_by_the_platforms_level_alon
         everybody_may(estate, &format!("- {entry}\n")).await?;
         // Who logs in is what the entry says, whatever user the tenant has written.
         let at = ssh.url(tenant.name()).replace("ssh://", "ssh://nobody-");
-        arrives_when(&tenant, "ssh", fetch_from(&tenant, &at)).await
+        arrives_when(&tenant, "ssh", is_fetched_from(&tenant, &at)).await
     });
 }
 
@@ -194,8 +201,7 @@ fn a_token_of_gitlab_is_a_login_over_http() {
             &json!({"gitConfig": {"kind": "Secret", "name": level}}),
         )
         .await?;
-        fetch_from(&tenant, &server.url(&format!("{group}/sub/app"))).await?;
-        tenant.source_told_of(Reason::Succeeded, "").await?;
+        is_fetched_from(&tenant, &server.url(&format!("{group}/sub/app"))).await?;
         let seen = server.seen();
         assert!(
             !seen.is_empty() && seen.iter().all(|seen| seen.credential),
@@ -238,7 +244,7 @@ fn a_neighbours_login_is_never_used() {
 
         let at = server.url(one.name());
         declare(&one, &own).await?;
-        arrives_when(&one, "its own", fetch_from(&one, &at)).await
+        arrives_when(&one, "its own", is_fetched_from(&one, &at)).await
     });
 }
 
@@ -270,6 +276,6 @@ fn a_secret_of_the_object_itself_goes_before_every_level() {
             .source_told_of(Reason::AuthenticationFailed, "authentication failed")
             .await?;
         assert!(!told.message.contains("auths["), "{}", told.message);
-        arrives_when(&tenant, "the level's", fetch_from(&tenant, &at)).await
+        arrives_when(&tenant, "the level's", is_fetched_from(&tenant, &at)).await
     });
 }

@@ -72,10 +72,7 @@ mod tests {
     #[test]
     fn a_source_is_touched_by_what_its_last_run_has_read_for_it() {
         let (mut index, web) = (Index::default(), id("acme/web"));
-        let touched = |index: &Index, secret: &str| {
-            let all = index.touched_by_secret(&id(secret));
-            all.count()
-        };
+        let touched = |index: &Index, secret: &str| index.touched_by_secret(&id(secret)).count();
         let own = Source {
             secrets: ["proxy".parse().unwrap()].into(),
             ..Source::default()
