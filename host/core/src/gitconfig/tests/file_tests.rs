@@ -16,7 +16,7 @@ fn the_root_may_be_rigs_or_the_content_itself() {
         .collect();
     assert_eq!(whole, file(&bare));
     assert_eq!((whole.general.len(), whole.providers.len()), (2, 3));
-    for nothing in ["", "{}", "rig:", "rig: {client: {git: }}", "auths:"] {
+    for nothing in ["", "{}", "rig:", "rig: {client: {git: null}}", "auths:"] {
         assert_eq!(file(nothing), File::default(), "{nothing}");
     }
 }
