@@ -31,6 +31,7 @@ mod flux_logs;
 mod forge;
 mod functions;
 mod git;
+mod gitconfig;
 mod ground;
 mod halves;
 mod handover;

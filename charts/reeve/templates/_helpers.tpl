@@ -86,6 +86,9 @@ $(POD_IP):9090
 {{- $mirrors = append $mirrors (printf "%s=%s" $from $to) }}
 {{- end }}
 {{- include "reeve.list" (dict "flag" "remote-base-mirror" "of" $mirrors) }}
+{{- if or .Values.git.config .Values.git.existingSecret }}
+- {{ printf "--git-config=secret/%s" (.Values.git.existingSecret | default (printf "%s-git" (include "reeve.name" .))) | quote }}
+{{- end }}
 {{- if .Values.plainHttpProviders }}
 - --plain-http-providers
 {{- end }}

@@ -9,7 +9,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-pub use crate::url::{NotAPattern, NotAUrl, RemotePattern, RemoteUrl, Scheme, Secret, UrlText};
+pub use crate::url::{
+    NotAPattern, NotAUrl, RemotePattern, RemoteUrl, Scheme, Secret, UrlText, fits,
+};
 
 /// Why a text is not a name of some kind. It says what a name may hold, and nothing of what was there: the text came from
 /// outside, and goes to a log.

@@ -5,6 +5,7 @@
 
 use crate::condition::Condition;
 use crate::name::{NamespaceName, ObjectName, RemotePattern, ServiceAccountName, TenantName};
+use crate::plugin::ConfigKind;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,13 @@ pub struct TenantSpec {
     /// Project is the name of the Project that the tenant belongs to, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<ObjectName>,
+    /// Environment is the one of its Project's environments that the tenant is, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<ObjectName>,
+    /// GitConfig is where the tenant's own git configuration lies: it goes before that of its environment, of its Project and
+    /// of the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git_config: Option<GitConfigReference>,
     /// ServiceAccountName is the account, in each of the tenant's namespaces, as which the tenant's Secrets are read
     /// (credentials of its sources, tokens of its webhooks). What is applied is applied as the account that the
     /// Kustomization itself names.
@@ -90,6 +98,31 @@ pub struct TenantSpec {
     /// not named here is what the flags of the controller say, and without a flag as much as it takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+}
+
+/// GitConfigReference names what holds a level's git configuration: logins of repositories for whoever names none. It lies in
+/// the controller's own namespace, where no tenant writes.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct GitConfigReference {
+    /// Kind of the object. In a ConfigMap no secret may stand; it names those that it needs.
+    pub kind: ConfigKind,
+    /// Name of the object, in the controller's own namespace.
+    pub name: ObjectName,
+    /// Key of the object under which the configuration stands. Defaults to `git.yaml`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub key: Option<String>,
+}
+
+impl GitConfigReference {
+    /// The key where none is named.
+    pub const KEY: &str = "git.yaml";
+
+    /// The key under which the configuration stands.
+    pub fn key(&self) -> &str {
+        self.key.as_deref().unwrap_or(Self::KEY)
+    }
 }
 
 /// Limits are the most that all Kustomizations of a tenant may use together. A rate that is used up is waited for, and
@@ -198,6 +231,24 @@ pub struct ProjectSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub display_name: Option<String>,
+    /// GitConfig is where the git configuration of its tenants lies: it goes before that of the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git_config: Option<GitConfigReference>,
+    /// Environments are what tenants of the Project may be, such as `production` and `staging`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub environments: Vec<Environment>,
+}
+
+/// Environment is a part of a Project: its tenants name it.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Environment {
+    /// Name of the environment.
+    pub name: ObjectName,
+    /// GitConfig is where the git configuration of its tenants lies: it goes before that of the Project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git_config: Option<GitConfigReference>,
 }
 
 /// ProjectStatus records who names the Project.

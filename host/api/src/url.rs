@@ -15,7 +15,7 @@ use std::str::FromStr;
 mod pattern;
 mod percent;
 
-pub use pattern::{NotAPattern, RemotePattern};
+pub use pattern::{NotAPattern, RemotePattern, fits};
 
 /// Longer than any URL that is meant.
 const MAX_URL: usize = 2048;

@@ -6,6 +6,7 @@
 //!
 //! What it deliberately doesn't: lock, watch or hold whole objects. The shell's `index` keeps one behind a lock.
 
+mod configured;
 mod policies;
 mod waits;
 
@@ -19,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::plugin::PluginId;
 use crate::webhook::{Kind, Token};
+pub use configured::Configured;
 pub use policies::Guard;
 
 /// Labels of an object.
@@ -131,6 +133,7 @@ pub struct Index {
     tenants: BTreeMap<TenantName, BTreeSet<NamespaceName>>,
     by_source: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
     by_secret: BTreeMap<NamespacedName, BTreeSet<Target>>,
+    configured: BTreeMap<NamespacedName, Configured>,
     by_path: BTreeMap<PathDigest, BTreeSet<NamespacedName>>,
     /// What each Kustomization waits for that waits, and the other way round.
     waits: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
@@ -155,13 +158,19 @@ impl Index {
 
     /// A GitRepository is there, or changed.
     pub fn apply_source(&mut self, id: &NamespacedName, source: Source) {
-        self.remove_source(id);
+        self.drop_source(id);
         self.uses(&Target::Source(id.clone()), id, &source.secrets);
+        self.link_configured(id);
         self.sources.insert(id.clone(), source);
     }
 
     /// A GitRepository is gone.
     pub fn remove_source(&mut self, id: &NamespacedName) {
+        self.drop_source(id);
+        self.configured_no_more(id);
+    }
+
+    fn drop_source(&mut self, id: &NamespacedName) {
         if let Some(old) = self.sources.remove(id) {
             self.uses_no_more(&Target::Source(id.clone()), id, &old.secrets);
         }

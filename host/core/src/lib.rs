@@ -11,6 +11,7 @@ pub mod depend;
 pub mod difference;
 pub mod drift;
 pub mod failure;
+pub mod gitconfig;
 pub mod health;
 pub mod ignore;
 pub mod index;

@@ -265,6 +265,14 @@ impl Tenants {
         &self.sources
     }
 
+    /// The Tenants that name a source in config namespaces.
+    pub fn naming<'t>(&'t self, source: &'t ObjectName) -> impl Iterator<Item = &'t TenantName> {
+        let names = |known: &Known| known.declared.sources.contains(source);
+        let all = self.objects.iter();
+        all.filter(move |(_, known)| names(known))
+            .map(|(name, _)| name)
+    }
+
     /// The Tenant that has the namespace, if any does.
     pub fn declared(&self, namespace: &NamespaceName) -> Option<&TenantName> {
         self.owners.get(namespace)

@@ -62,6 +62,7 @@ pub use remote::{Reference, Source, Wanted, parse as parse_reference};
 use session::Session;
 pub use target::Target;
 pub use tree::{Kind, MemoryTree, ReadError, Tree};
+pub use yaml::Marks;
 use yaml::{Reader, Typing};
 
 /// Builds the kustomization at `path` of `tree` and returns its objects, in the order of `options`. Remote resources are
@@ -217,6 +218,29 @@ pub fn parse_yaml(bytes: &[u8], file: &str) -> Result<Vec<Value>, Error> {
             value.map_err(|why| invalid(why).at_line(document.line))
         })
         .collect()
+}
+
+/// Reads the one document of `bytes` with the types kustomize gives it, and tells where each of its fields was written. Null if
+/// there is none; more than one is an error.
+pub fn parse_marked(bytes: &[u8], file: &str) -> Result<(Value, Marks), Error> {
+    let budget = Budget::new(Limits::default());
+    let reader = Reader {
+        file,
+        typing: Typing::Manifest,
+        budget: &budget,
+    };
+    let mut marks = Marks::new();
+    let mut documents = reader.marked_documents(bytes, &mut marks)?.into_iter();
+    let Some(document) = documents.next() else {
+        return Ok((Value::Null, marks));
+    };
+    if let Some(second) = documents.next() {
+        return Err(Error::invalid(file, "has more than one document").at_line(second.line));
+    }
+    let value = document.node.into_value();
+    let invalid = |why: yaml::Unprintable| Error::invalid(file, why.to_string());
+    let value = value.map_err(|why| invalid(why).at_line(document.line))?;
+    Ok((value, marks))
 }
 
 /// Reads the first document of `bytes` as Flux reads what it has put variables into: with the types of YAML 1.1, where

@@ -22,7 +22,8 @@ mod split;
 
 pub(crate) use emit::{emit, emit_fields, emit_in_order};
 pub(crate) use layout::{Entry, Layout, Shape};
-pub(crate) use load::{Document, Marks, Reader};
+pub use load::Marks;
+pub(crate) use load::{Document, Reader};
 pub(crate) use mapping::{Key, Mapping};
 pub(crate) use node::{Node, text_cost};
 pub(crate) use restyle::restyled;

@@ -11,6 +11,7 @@ mod crds;
 mod diff;
 mod edit;
 mod get;
+mod git;
 mod grounds;
 mod lines;
 mod plugin;
@@ -51,6 +52,7 @@ enum Verb {
     Diff(Box<diff::DiffArgs>),
     Build(Box<build::BuildArgs>),
     Edit(Box<edit::EditArgs>),
+    Git(Box<git::GitArgs>),
     Plugin(Box<plugin::PluginArgs>),
     Policy(Box<policy::PolicyArgs>),
     Crds(crds::CrdsArgs),
@@ -129,6 +131,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Diff(args) => diff::run(&args, &mut ui),
         Verb::Build(args) => build::run(&args, &mut ui),
         Verb::Edit(args) => edit::run(*args, &mut ui),
+        Verb::Git(args) => git::run(&args, &mut ui),
         Verb::Plugin(args) => plugin::run(*args, &mut ui),
         Verb::Policy(args) => policy::run(*args, &mut ui),
         Verb::Crds(args) => crds::run(&args, &mut ui),

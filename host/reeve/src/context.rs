@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use reeve_api::name::{NamespaceName, NamespacedName, PluginName, PolicyName, TenantName};
 use reeve_api::reason::Reason;
+use reeve_api::tenant::GitConfigReference;
 use reeve_core::admit::Rules;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::plugin::PluginId;
@@ -68,6 +69,8 @@ pub struct Context {
     pub(crate) plugins_dir: Option<PathBuf>,
     pub(crate) rules: &'static Rules,
     pub(crate) grounds: Grounds,
+    /// Where in `home` the platform's git configuration lies, if there is one.
+    pub(crate) git_config: Option<GitConfigReference>,
     /// The controller's own namespace: what ClusterPlugins name lies here.
     pub(crate) home: NamespaceName,
 }

@@ -51,6 +51,8 @@ pub(crate) struct Known {
     /// Whether those are all there are.
     pub(crate) tenants_listed: bool,
     pub(crate) projects: BTreeMap<ObjectName, Arc<Project>>,
+    /// Whether those are all there are.
+    pub(crate) projects_listed: bool,
     pub(crate) plugins: BTreeMap<NamespacedName, Arc<Plugin>>,
     pub(crate) cluster_plugins: BTreeMap<PluginName, Arc<ClusterPlugin>>,
     pub(crate) loaded: BTreeMap<PluginId, Loaded>,
@@ -317,6 +319,7 @@ impl Known {
             sources_listed: false,
             tenants_listed: false,
             projects: BTreeMap::new(),
+            projects_listed: false,
             plugins: BTreeMap::new(),
             cluster_plugins: BTreeMap::new(),
             loaded: BTreeMap::new(),

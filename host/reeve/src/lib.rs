@@ -18,6 +18,7 @@ pub mod http;
 mod images;
 mod index;
 mod keyfile;
+mod levels;
 pub mod observe;
 pub mod oci;
 mod places;

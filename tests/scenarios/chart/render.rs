@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, ensure};
+use reeve_core::gitconfig::{self, Holds};
 use reeve_tests::chart::Release;
 use reeve_tests::install::{self, SYSTEM};
 use reeve_tests::{Estate, objects, root, scenario};
@@ -153,6 +154,39 @@ fn the_controller_takes_every_argument_that_the_chart_can_give_it() {
     });
 }
 
+#[test]
+fn the_platforms_git_configuration_is_a_secret_of_the_chart_or_one_that_is_there() {
+    scenario(async {
+        let values = everything();
+        let release = Release::render(SYSTEM, &values, &[]).await?;
+        let secret = release.object("Secret", "reeve-git")?;
+        let text = objects::text(secret, "/stringData/git.yaml").context("a file")?;
+        let file = gitconfig::parse(text.as_bytes(), Holds::Secrets)?;
+        let json = values["git"]["config"].to_string();
+        ensure!(
+            file == gitconfig::parse(json.as_bytes(), Holds::Secrets)?,
+            "{text}"
+        );
+        let watched = objects::text(secret, "/metadata/labels/reconcile.fluxcd.io~1watch");
+        ensure!(watched == Some("Enabled"), "{secret}");
+        for (values, flag) in [
+            (values, Some("--git-config=secret/reeve-git")),
+            (
+                json!({"git": {"existingSecret": "ours"}}),
+                Some("--git-config=secret/ours"),
+            ),
+            (json!({}), None),
+        ] {
+            let arguments = Release::render(SYSTEM, &values, &[]).await?.arguments()?;
+            let found = arguments
+                .iter()
+                .find(|flag| flag.starts_with("--git-config"));
+            ensure!(found.map(String::as_str) == flag, "{arguments:?}");
+        }
+        Ok(())
+    });
+}
+
 /// Flags that are no value: how the cluster is reached, that one replica works, and where what was compiled is kept.
 const NO_VALUE: [&str; 5] = [
     "--context",
@@ -189,7 +223,7 @@ fn every_flag_of_the_controller_has_its_value_or_is_none_on_purpose() {
 }
 
 /// Values, and what helm says of them.
-const WRONG: [(&str, &str); 18] = [
+const WRONG: [(&str, &str); 20] = [
     (r#"{"replica": 2}"#, "'replica' not allowed"),
     (
         r#"{"image": {"registry": "registry.example"}}"#,
@@ -220,6 +254,11 @@ const WRONG: [(&str, &str); 18] = [
     (
         r#"{"tenantLimits": {"objects": 0}}"#,
         "at '/tenantLimits/objects'",
+    ),
+    (r#"{"git": {"auths": []}}"#, "'auths' not allowed"),
+    (
+        r#"{"git": {"config": {"auths": []}, "existingSecret": "git"}}"#,
+        "git: give config or existingSecret, not both",
     ),
     (r#"{"extraArgs": ["controller"]}"#, "at '/extraArgs/0'"),
     (

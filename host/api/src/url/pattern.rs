@@ -62,7 +62,7 @@ fn split(address: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// Whether `text` is `pattern`, in which each `*` stands for any characters.
-fn fits(pattern: &str, text: &str) -> bool {
+pub fn fits(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {
         return false;

@@ -20,7 +20,7 @@ use crate::budget::Budget;
 use crate::error::{Error, Why};
 
 /// Where each field of a document was written: `patches[0].path` to line and column, both from 1.
-pub(crate) type Marks = BTreeMap<String, (u32, u32)>;
+pub type Marks = BTreeMap<String, (u32, u32)>;
 
 /// How deep fields are remembered in [`Marks`].
 const MARKED_DEPTH: usize = 8;

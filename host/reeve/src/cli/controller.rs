@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use clap::Args;
 use reeve_api::name::{NamespaceName, RemotePattern};
+use reeve_api::tenant::GitConfigReference;
 use reeve_core::admit::Rules;
 use reeve_core::drift::WatchedKind;
 use reeve_wasm::{Compiler, Program, Sandbox, Settings};
@@ -69,6 +70,10 @@ pub(super) struct ControllerArgs {
     /// that plugins and functions come from may be spoken to over plain HTTP then, too
     #[arg(long)]
     plain_http_providers: bool,
+    /// Where the platform's git configuration lies: logins of repositories for whoever names none. A Secret or a ConfigMap in
+    /// the controller's own namespace, with the key git.yaml. Those of Projects and Tenants are named by these
+    #[arg(long, value_name = "secret/NAME|configmap/NAME", value_parser = super::git::reference)]
+    git_config: Option<GitConfigReference>,
     /// Remote resources that Kustomizations of platform namespaces may name: hosts, or addresses in which `*` stands for
     /// anything. What a tenant may name is in its Tenant object
     #[arg(long, value_name = "PATTERN,…", value_delimiter = ',')]
@@ -326,6 +331,7 @@ async fn context(
         plugins_dir: args.plugins_dir.clone(),
         rules: Rules::shipped(),
         grounds,
+        git_config: args.git_config.clone(),
         home,
     };
     Ok((context, inboxes, writing_events))

@@ -6,6 +6,7 @@
 
 mod defined;
 mod kustomization;
+mod levels;
 mod policy;
 mod worth;
 
@@ -22,7 +23,7 @@ use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
 use reeve_core::drift::Place;
-use reeve_core::index::{Extension, Source, Target};
+use reeve_core::index::{Configured, Extension, Source, Target};
 use reeve_core::plugin::PluginId;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
@@ -33,6 +34,7 @@ use crate::cluster::{Change, Id, Selection};
 use crate::context::Context;
 use crate::index::Edition;
 use defined::Defined;
+pub(super) use levels::{asks_levels, watch_source};
 use worth::{is_superseded, worth_a_run};
 
 /// Begins every watch, as a task each.
@@ -157,16 +159,17 @@ impl Followed for GitRepository {
         let Some(id) = named(object.meta()) else {
             return;
         };
-        let spec = &object.spec;
-        let secrets = spec.secret_ref.iter().chain(&spec.proxy_secret_ref);
         let source = Source {
             labels: labels(object.meta()),
-            secrets: object_names(secrets.map(|secret| secret.name.as_str())),
+            secrets: levels::secrets(&object),
         };
         let target = Target::Source(id.clone());
-        watch_secrets(ctx, target.clone(), &id.namespace, &source.secrets);
+        watch_source(ctx, &id, &object);
         let (before, wake) = ctx.index.write(|known| {
             known.touch.apply_source(&id, source);
+            if !asks_levels(&object) {
+                known.touch.configure_source(&id, Configured::default());
+            }
             let before = known.sources.insert(id.clone(), Arc::clone(&object));
             let wake = worth_a_run(before.as_ref(), &object);
             (before, wake)
@@ -268,44 +271,47 @@ impl Followed for Tenant {
         };
         let touched = ctx.index.write(|known| {
             let before = known.tenant_objects.insert(name, Arc::clone(&object));
-            worth_a_run(before.as_ref(), &object).then(|| known.tenants.apply(&object))
+            let news = worth_a_run(before.as_ref(), &object);
+            news.then(|| (before, known.tenants.apply(&object)))
         });
-        let Some(touched) = touched else { return };
+        let Some((before, touched)) = touched else {
+            return;
+        };
         wake_within(ctx, &touched);
+        levels::wake_kept_for(ctx, before.iter().chain([&object]));
         wake_all_tenants(ctx);
     }
 
     fn gone(ctx: &Context, id: &Id) {
         let Ok(name) = id.name.parse() else { return };
-        let touched = ctx.index.write(|known| {
-            known.tenant_objects.remove(&name);
-            known.tenants.remove(&name)
+        let (before, touched) = ctx.index.write(|known| {
+            let before = known.tenant_objects.remove(&name);
+            (before, known.tenants.remove(&name))
         });
         wake_within(ctx, &touched);
+        levels::wake_kept_for(ctx, &before);
         wake_all_tenants(ctx);
     }
 
     fn listed(ctx: &Context) {
         ctx.index.write(|known| known.tenants_listed = true);
+        levels::listed(ctx);
     }
 }
 
 impl Followed for Project {
     fn put(ctx: &Context, object: Arc<Self>) {
-        let Some(name) = object
-            .metadata
-            .name
-            .as_deref()
-            .and_then(|name| name.parse().ok())
-        else {
+        let name = object.metadata.name.as_deref();
+        let Some(name) = name.and_then(|name| name.parse::<ObjectName>().ok()) else {
             return;
         };
         let wake = ctx.index.write(|known| {
-            let before = known.projects.insert(name, Arc::clone(&object));
+            let before = known.projects.insert(name.clone(), Arc::clone(&object));
             worth_a_run(before.as_ref(), &object)
         });
         if wake {
             wake_all_tenants(ctx);
+            levels::wake_project(ctx, &name);
         }
     }
 
@@ -313,6 +319,12 @@ impl Followed for Project {
         let Ok(name) = id.name.parse() else { return };
         ctx.index.write(|known| known.projects.remove(&name));
         wake_all_tenants(ctx);
+        levels::wake_project(ctx, &name);
+    }
+
+    fn listed(ctx: &Context) {
+        ctx.index.write(|known| known.projects_listed = true);
+        levels::listed(ctx);
     }
 }
 

@@ -3,6 +3,8 @@
 //! ls-remote first: what hasn't moved is not fetched. What is stored wakes the Kustomizations that use it before its
 //! status is written, since they need not wait for that. Deciding what the world reads is `core::status`'s.
 
+mod given;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +38,9 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         ctx.index.write(|known| known.stored.remove(id));
         super::housekeeping::remove(ctx, id).await;
         return report::farewell(ctx, &*object).await;
+    }
+    if given::waits(ctx, &object) {
+        return Next::Watch;
     }
     let run = Run::begin(ctx, Target::Source(id.clone()), &*object);
     let outcome = match report::adopt(ctx, &*object, &run).await {
@@ -148,7 +153,7 @@ async fn fetch(
     let begun = ctx.clock.instant();
     let tell = |revision: &str, result| told(ctx, revision, result, begun.elapsed());
     // read: credentials, and where the reference points
-    let remote = remote(ctx, wanted).await?;
+    let (remote, from) = remote(ctx, wanted).await?;
     let until = deadline.into_std();
     let asked = git::resolve(&ctx.mirrors, &remote, &wanted.reference, until, &ctx.limits).await;
     let resolved = match asked {
@@ -157,7 +162,7 @@ async fn fetch(
             // It may have been taken back at the forge: the next try asks for another.
             provider::forget(ctx, id);
             restore(ctx, id, wanted, &remote, deadline).await;
-            return Err(Explained::of(&why).into());
+            return Err(refused(&Explained::of(&why), from.as_deref()).into());
         }
     };
     let revision = resolved.revision().clone();
@@ -330,22 +335,41 @@ pub(super) async fn earlier(
 ) -> Option<git::Snapshot> {
     let object = ctx.index.read(|known| known.sources.get(id).cloned())?;
     let wanted = Wanted::parse(&object).ok()?;
-    let remote = remote(ctx, &wanted).await.ok()?;
+    let (remote, _) = remote(ctx, &wanted).await.ok()?;
     let resolved = git::Resolved::earlier(revision).ok()?;
     let (ignore, until) = (wanted.ignore.as_deref(), deadline.into_std());
     let read = git::fetch(&ctx.mirrors, &remote, resolved, ignore, until, &ctx.limits);
     read.await.ok()
 }
 
-/// Who we are to the repository, and how it is reached.
-async fn remote(ctx: &Context, wanted: &Wanted) -> Result<Arc<Remote>, Explained> {
+/// Why the repository could not be asked, with whose login it was if the object does not say so itself.
+fn refused(why: &Explained, from: Option<&str>) -> Explained {
+    match from {
+        Some(from) if why.reason == Reason::AuthenticationFailed => given::said_of(why, from),
+        _ => why.clone(),
+    }
+}
+
+/// Who we are to the repository, and how it is reached; and which entry of git configuration says so, if one does.
+async fn remote(
+    ctx: &Context,
+    wanted: &Wanted,
+) -> Result<(Arc<Remote>, Option<String>), Explained> {
+    let mut url = wanted.url.clone();
+    let mut from = None;
     let data = match (&wanted.secret, &wanted.provider) {
         (Some(name), _) => secret(ctx, wanted, name).await?,
         (None, Some(name)) => brought(ctx, wanted, name).await?,
-        (None, None) => credential::Data::new(),
+        (None, None) => match given::login(ctx, wanted).await? {
+            Some(given) => {
+                (url, from) = (given.url, Some(given.from));
+                given.data
+            }
+            None => credential::Data::new(),
+        },
     };
-    let (credential, tls) =
-        credential::from_secret(&wanted.url, &data).map_err(|why| unusable(&why.into()))?;
+    let (credential, tls) = credential::from_secret(&url, &data)
+        .map_err(|why| refused(&unusable(&why.into()), from.as_deref()))?;
     let proxy = match &wanted.proxy_secret {
         Some(name) => {
             let data = secret(ctx, wanted, name).await?;
@@ -354,13 +378,14 @@ async fn remote(ctx: &Context, wanted: &Wanted) -> Result<Arc<Remote>, Explained
         None => None,
     };
     let egress = Arc::clone(&ctx.egress);
-    Ok(Arc::new(Remote {
-        url: wanted.url.clone(),
+    let remote = Remote {
+        url,
         credential,
         tls,
         proxy,
         egress,
-    }))
+    };
+    Ok((Arc::new(remote), from))
 }
 
 /// What a provider plugin says that a Secret would.

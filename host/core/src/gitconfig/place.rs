@@ -1,0 +1,157 @@
+//! Where a repository is, however its address was written, and which places an entry means.
+//!
+//! `git@host:org/repo`, `ssh://git@host/org/repo.git` and `https://host/org/repo/` are one place. A port of its own is part of
+//! it, the usual one is not. What is fetched in the clear is meant only by an entry that says `http://` itself: a credential for
+//! https is not sent where everybody on the way reads it, because a tenant wrote another scheme. In a path `*` stands for
+//! anything, in a host only as `*.git.example`, for those below it: else an entry would mean hosts that anybody may own.
+
+use std::fmt;
+
+use reeve_api::name::{NotAUrl, RemoteUrl, Scheme, fits};
+
+/// A place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    host: String,
+    /// None: the usual one.
+    port: Option<u16>,
+    path: String,
+    /// Whether it is reached in the clear.
+    plain: bool,
+}
+
+/// The places that an entry means, and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    text: String,
+    place: Place,
+    /// Whether the hosts below `place.host` are meant, not itself.
+    below: bool,
+    /// A forge takes names in any case.
+    any_case: bool,
+    user: Option<String>,
+}
+
+/// An address that means no repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAPlace {
+    /// It is no address at all.
+    #[error("is no address of a repository: {0}")]
+    Url(NotAUrl),
+    /// It would be shown.
+    #[error("holds a user or a password for http: write them into credentials.https")]
+    Login,
+}
+
+/// Reads an address as people write it: `git@host:org/repo` too.
+pub fn address(text: &str) -> Result<RemoteUrl, NotAUrl> {
+    RemoteUrl::parse(&whole(text))
+}
+
+/// The same with a scheme. A text before the first `:` that holds no `/` is a host, as git reads it.
+fn whole(text: &str) -> String {
+    if text.contains("://") {
+        return text.to_owned();
+    }
+    match text.split_once(':') {
+        Some((host, path)) if !host.contains('/') && !path.starts_with(':') => {
+            format!("ssh://{host}/{}", path.trim_start_matches('/'))
+        }
+        _ => text.to_owned(),
+    }
+}
+
+impl Place {
+    /// That of a URL.
+    pub fn of(url: &RemoteUrl) -> Self {
+        let port = Some(url.port()).filter(|port| *port != url.scheme().default_port());
+        let path = url.path().trim_matches('/');
+        let path = path.strip_suffix(".git").unwrap_or(path);
+        Self {
+            host: url.host().to_owned(),
+            port,
+            path: path.trim_matches('/').to_owned(),
+            plain: url.scheme() == Scheme::Http,
+        }
+    }
+}
+
+impl Pattern {
+    /// What `url` of an entry means.
+    pub(super) fn of_url(text: &str) -> Result<Self, NotAPlace> {
+        let whole = whole(text);
+        let (below, whole) = wild(&whole);
+        let url = RemoteUrl::parse(&whole).map_err(NotAPlace::Url)?;
+        let shown = url.password().is_some() || url.user().is_some();
+        if shown && (url.scheme() != Scheme::Ssh || url.password().is_some()) {
+            return Err(NotAPlace::Login);
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            place: Place::of(&url),
+            below,
+            any_case: false,
+            user: url.user().map(str::to_owned),
+        })
+    }
+
+    /// A repository of a forge at `base`, which the entry calls `named`.
+    pub(super) fn of_forge(base: &str, path: &str, named: &str) -> Result<Self, NotAPlace> {
+        let whole = format!("{}/{path}", base.trim_end_matches('/'));
+        let url = RemoteUrl::parse(&whole).map_err(NotAPlace::Url)?;
+        if url.user().is_some() || url.password().is_some() || url.scheme() == Scheme::Ssh {
+            return Err(NotAPlace::Login);
+        }
+        Ok(Self {
+            text: named.to_owned(),
+            place: Place::of(&url),
+            below: false,
+            any_case: true,
+            user: None,
+        })
+    }
+
+    /// Whether it means `place`.
+    pub fn covers(&self, place: &Place) -> bool {
+        let host = match self.below {
+            true => place
+                .host
+                .strip_suffix(&self.place.host)
+                .is_some_and(|below| below.len() > 1 && below.ends_with('.')),
+            false => place.host == self.place.host,
+        };
+        let path = match self.any_case {
+            true => fits(&self.place.path.to_lowercase(), &place.path.to_lowercase()),
+            false => fits(&self.place.path, &place.path),
+        };
+        let in_the_clear = place.plain && !self.place.plain;
+        host && path && place.port == self.place.port && !in_the_clear
+    }
+
+    /// The user that it names, for ssh.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Takes `*.` from before the host, if it is there.
+fn wild(url: &str) -> (bool, String) {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return (false, url.to_owned());
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (info, host) = match authority.rsplit_once('@') {
+        Some((info, host)) => (format!("{info}@"), host),
+        None => (String::new(), authority),
+    };
+    match host.strip_prefix("*.") {
+        Some(host) => (true, format!("{scheme}://{info}{host}/{path}")),
+        None => (false, url.to_owned()),
+    }
+}

@@ -1,0 +1,144 @@
+//! The login that levels of git configuration give to a source which names none.
+//!
+//! Whose levels are above it, and which entry is meant, is `core::gitconfig`'s to say; the files are read by `levels`. What
+//! was read is noted, so that a change of any of it wakes the source. It deliberately never falls back: a level that cannot be
+//! read fails the run, since the one above it has another login.
+
+use std::collections::BTreeSet;
+
+use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Scheme};
+use reeve_api::reason::Reason;
+use reeve_api::source::GitRepository;
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::gitconfig::{self, Login, Named, Place};
+use reeve_core::index::Configured;
+use reeve_core::source::Wanted;
+
+use crate::cluster::SecretOwner;
+use crate::context::Context;
+use crate::controller::follow;
+use crate::git::credential::Data;
+use crate::index::Known;
+use crate::levels;
+
+/// A login.
+pub(super) struct Given {
+    /// By which address.
+    pub(super) url: RemoteUrl,
+    /// With what, by the keys that a Secret of the source would have.
+    pub(super) data: Data,
+    /// Which entry of which level gives it.
+    pub(super) from: String,
+}
+
+/// Whether it has to wait: what is above it is not all known yet, and asking as another would be wrong.
+pub(super) fn waits(ctx: &Context, object: &GitRepository) -> bool {
+    let known = |known: &Known| known.tenants_listed && known.projects_listed;
+    follow::asks_levels(object) && !ctx.index.read(known)
+}
+
+/// The login that is given for what is `wanted`, if any is.
+pub(super) async fn login(ctx: &Context, wanted: &Wanted) -> Result<Option<Given>, Explained> {
+    if gitconfig::is_own(&wanted.url) {
+        note(ctx, &wanted.id, &[], []);
+        return Ok(None);
+    }
+    let named = above(ctx, &wanted.id)?;
+    let first = |known: &Known| known.touch.configured(&wanted.id).is_none();
+    if ctx.index.read(first) {
+        // What is changed while it is read is seen by the watch.
+        note(ctx, &wanted.id, &named, []);
+    }
+    let owner = SecretOwner::connected(&ctx.home);
+    let found = find(ctx, &owner, &named, &wanted.url).await;
+    let way = found.as_ref().ok().and_then(Option::as_ref);
+    let referred = way
+        .into_iter()
+        .flat_map(|(_, login)| levels::referred(&login.way));
+    note(ctx, &wanted.id, &named, referred);
+    let Some((from, login)) = found? else {
+        return Ok(None);
+    };
+    if login.url.scheme() == Scheme::Http && wanted.proxy_secret.is_some() {
+        // Whoever writes the object chooses the proxy, and the proxy would read it.
+        let message = format!("{from} gives a login over http, which no proxy is shown");
+        let hint = "take spec.proxySecretRef away, write spec.url with https://, or name a Secret in spec.secretRef";
+        let why = Explained::new(Reason::AccessDenied, Turn::Owner, message);
+        return Err(why.with_hint(hint));
+    }
+    let data = levels::data(&ctx.cluster, &owner, &login.way).await;
+    let data = data.map_err(|why| said_of(&why, &from))?;
+    Ok(Some(Given {
+        url: login.url,
+        data,
+        from,
+    }))
+}
+
+/// Which entry of these levels has a login for it, and which.
+async fn find(
+    ctx: &Context,
+    owner: &SecretOwner,
+    named: &[Named],
+    url: &RemoteUrl,
+) -> Result<Option<(String, Login)>, Explained> {
+    let read = levels::read(&ctx.cluster, owner, named).await?;
+    let resolved = gitconfig::resolve(&read, &Place::of(url));
+    let Some(auth) = resolved.auth else {
+        return Ok(None);
+    };
+    Ok(Some((auth.from(), gitconfig::login(url, &auth)?)))
+}
+
+/// A refusal, with whose login it was that was refused.
+pub(super) fn said_of(why: &Explained, from: &str) -> Explained {
+    let message = format!("{} (the login is given by {from})", why.message);
+    Explained {
+        message,
+        ..why.clone()
+    }
+}
+
+fn above(ctx: &Context, id: &NamespacedName) -> Result<Vec<Named>, Explained> {
+    ctx.index.read(|known| {
+        let tenant = gitconfig::tenant_of(&ctx.grounds, &known.tenants, id)?;
+        let tenant = tenant.and_then(|name| known.tenant_objects.get(&name));
+        let project = tenant.and_then(|tenant| tenant.spec.project.as_ref());
+        let project = project.and_then(|name| known.projects.get(name));
+        gitconfig::levels_of(
+            tenant.map(|tenant| &**tenant),
+            project.map(|project| &**project),
+            ctx.git_config.as_ref(),
+        )
+    })
+}
+
+/// From now on a change of one of these wakes the source.
+fn note<'n>(
+    ctx: &Context,
+    id: &NamespacedName,
+    named: &[Named],
+    secrets: impl IntoIterator<Item = &'n ObjectName>,
+) {
+    let at_home = |name: &ObjectName| NamespacedName {
+        namespace: ctx.home.clone(),
+        name: name.clone(),
+    };
+    let mut kinds: BTreeSet<&'static str> =
+        named.iter().map(|(_, from)| from.kind.as_str()).collect();
+    let files = named.iter().map(|(_, from)| at_home(&from.name));
+    let mut all: BTreeSet<NamespacedName> = files.collect();
+    for secret in secrets {
+        kinds.insert("Secret");
+        all.insert(at_home(secret));
+    }
+    let configured = Configured { named: all, kinds };
+    let object = ctx.index.write(|known| {
+        let object = known.sources.get(id).cloned()?;
+        let moved = known.touch.configure_source(id, configured);
+        moved.then_some(object)
+    });
+    if let Some(object) = object {
+        follow::watch_source(ctx, id, &object);
+    }
+}
