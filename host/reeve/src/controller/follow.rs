@@ -158,7 +158,12 @@ impl Followed for GitRepository {
             return;
         };
         let spec = &object.spec;
-        let secrets = spec.secret_ref.iter().chain(&spec.proxy_secret_ref);
+        let keys = spec.verify.as_ref().map(|verify| &verify.secret_ref);
+        let secrets = spec
+            .secret_ref
+            .iter()
+            .chain(&spec.proxy_secret_ref)
+            .chain(keys);
         let source = Source {
             labels: labels(object.meta()),
             secrets: object_names(secrets.map(|secret| secret.name.as_str())),
