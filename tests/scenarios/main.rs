@@ -54,6 +54,7 @@ mod reports;
 mod roads;
 mod rules;
 mod secrets;
+mod signed;
 mod stop;
 mod storm;
 mod story;
