@@ -27,6 +27,7 @@ done
 packages=()
 [ -x /usr/sbin/sshd ] || packages+=(openssh-server)
 command -v ssh-keygen >/dev/null 2>&1 || packages+=(openssh-client)
+command -v gpg >/dev/null 2>&1 || packages+=(gnupg)
 [ -x "$(git --exec-path)/git-http-backend" ] || packages+=(git)
 command -v cmake >/dev/null 2>&1 || packages+=(cmake)
 command -v openssl >/dev/null 2>&1 || packages+=(openssl)

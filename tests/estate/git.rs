@@ -8,6 +8,7 @@ mod keys;
 mod password;
 mod proxy;
 mod repo;
+mod signer;
 mod ssh;
 
 pub use http::{Auth, Fault, HttpServer, Seen, Served};
@@ -15,4 +16,5 @@ pub use keys::{KeyKind, keypair};
 pub use password::PasswordServer;
 pub use proxy::{Proxy, ProxyKind};
 pub use repo::{Repo, git, import};
+pub use signer::{Signer, Signing};
 pub use ssh::{SshOptions, SshServer};

@@ -3,6 +3,7 @@
 mod fault;
 mod login;
 mod reference;
+mod signed;
 mod store;
 mod tree;
 

@@ -57,6 +57,7 @@ mod reports;
 mod roads;
 mod rules;
 mod secrets;
+mod signed;
 mod stop;
 mod storm;
 mod story;

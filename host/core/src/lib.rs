@@ -32,6 +32,7 @@ pub mod report;
 #[cfg(test)]
 mod rows;
 pub mod schedule;
+pub mod signature;
 pub mod source;
 pub mod spec;
 mod spread;

@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use reeve_api::PROVIDER;
 use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl};
-use reeve_api::source::{GitProvider, GitRepository, GitRepositoryRef, GitRepositorySpec};
+use reeve_api::source::{
+    GitProvider, GitRepository, GitRepositoryRef, GitRepositorySpec, GitRepositoryVerification,
+};
 
+use crate::signature::Mode;
 pub use crate::spec::Error;
 use crate::spec::{identity, interval};
 pub use range::{NotARange, Range};
@@ -43,8 +46,19 @@ pub struct Wanted {
     pub provider: Option<ObjectName>,
     /// The Secret with the proxy, in the object's own namespace.
     pub proxy_secret: Option<ObjectName>,
+    /// Who must have signed it.
+    pub verify: Option<Verify>,
     /// Which generation of the object this is.
     pub generation: i64,
+}
+
+/// What must be signed, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verify {
+    /// What.
+    pub mode: Mode,
+    /// The Secret with the keys that are trusted, in the object's own namespace.
+    pub secret: ObjectName,
 }
 
 /// Which commit of a repository.
@@ -111,8 +125,20 @@ impl Wanted {
             suspend: spec.suspend,
             secret: secret("spec.secretRef.name", &spec.secret_ref)?,
             proxy_secret: secret("spec.proxySecretRef.name", &spec.proxy_secret_ref)?,
+            verify: spec.verify.as_ref().map(Verify::parse).transpose()?,
             generation: meta.generation.unwrap_or_default(),
             id,
+        })
+    }
+}
+
+impl Verify {
+    /// Reads the field, or says what stands in the way.
+    pub fn parse(set: &GitRepositoryVerification) -> Result<Self, Error> {
+        let secret = set.secret_ref.name.parse();
+        Ok(Self {
+            mode: set.mode.into(),
+            secret: secret.map_err(|why| Error::invalid("spec.verify.secretRef.name", why))?,
         })
     }
 }
@@ -143,7 +169,6 @@ fn refuse_unsupported(spec: &GitRepositorySpec) -> Result<(), Error> {
             spec.service_account_name.is_some(),
         ),
         ("spec.sparseCheckout", !spec.sparse_checkout.is_empty()),
-        ("spec.verify", spec.verify.is_some()),
     ];
     let provider = match spec.provider {
         None | Some(GitProvider::Generic) => None,

@@ -13,6 +13,7 @@ use reeve_api::tenant::GitConfigReference;
 use reeve_core::admit::Rules;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::plugin::PluginId;
+use reeve_core::spec::SourceRef;
 use reeve_core::tenancy::{Grounds, Tenant};
 use reeve_wasm::Sandbox;
 
@@ -80,6 +81,8 @@ pub struct Context {
 pub(crate) enum Missing {
     /// Nothing was fetched yet.
     Artifact,
+    /// What was fetched must be signed by now, and nobody has found that it is.
+    Unverified,
     /// There is no such GitRepository.
     Source,
 }
@@ -115,14 +118,43 @@ impl Context {
         }
     }
 
-    /// What a GitRepository has in store.
+    /// What a GitRepository has in store. Of one whose revisions must be signed, nothing that was stored before that was so:
+    /// what was verified stays in force while what follows it is not.
     pub(crate) fn in_store(&self, source: &NamespacedName) -> Result<Stored, Missing> {
         self.index.read(|known| {
-            let stored = known.stored.get(source).cloned();
-            stored.ok_or_else(|| match known.sources.contains_key(source) {
-                true => Missing::Artifact,
-                false => Missing::Source,
-            })
+            let object = known.sources.get(source);
+            let signed = object.is_some_and(|object| object.spec.verify.is_some());
+            match (known.stored.get(source), object) {
+                (Some(stored), _) if signed && stored.verified.is_none() => {
+                    Err(Missing::Unverified)
+                }
+                (Some(stored), _) => Ok(stored.clone()),
+                (None, Some(_)) => Err(Missing::Artifact),
+                (None, None) => Err(Missing::Source),
+            }
+        })
+    }
+
+    /// The same, for what is applied from it; said in Flux's words when it has nothing.
+    pub(crate) fn applicable(&self, source: &SourceRef) -> Result<Stored, Explained> {
+        self.in_store(&source.key()).map_err(|missing| {
+            let (namespace, name) = (&source.namespace, &source.name);
+            let look = format!("look at `kubectl -n {namespace} describe gitrepository {name}`");
+            let (message, hint) = match missing {
+                Missing::Artifact => {
+                    let message = "Source artifact not found, retrying in 30s";
+                    (message.to_owned(), look)
+                }
+                Missing::Unverified => {
+                    let message = "Source has no verified artifact, retrying in 30s";
+                    (message.to_owned(), look)
+                }
+                Missing::Source => (
+                    format!("GitRepository.source.toolkit.fluxcd.io \"{name}\" not found"),
+                    format!("create GitRepository {name} in namespace {namespace}"),
+                ),
+            };
+            Explained::new(Reason::ArtifactFailed, Turn::Source, message).with_hint(hint)
         })
     }
 
@@ -131,6 +163,9 @@ impl Context {
         self.in_store(source).map_err(|missing| {
             let message = match missing {
                 Missing::Artifact => format!("GitRepository {source} has no artifact yet"),
+                Missing::Unverified => {
+                    format!("GitRepository {source} has no verified artifact yet")
+                }
                 Missing::Source => format!("GitRepository {source} not found"),
             };
             let hint = format!(

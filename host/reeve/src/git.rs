@@ -26,6 +26,7 @@ mod resolve;
 mod session;
 mod snapshot;
 mod transport;
+mod verify;
 mod wire;
 
 pub(crate) use client::plain as plain_client;
@@ -38,6 +39,7 @@ pub use mirror::Mirrors;
 pub use remote::{Proxy, Remote, Tls};
 pub use resolve::{Resolved, resolve};
 pub use snapshot::{Entry, Snapshot};
+pub use verify::{Unverified, verify};
 
 /// What one source may cost. Each limit that is hit names itself and its value in the error.
 #[derive(Debug, Clone)]

@@ -236,6 +236,19 @@ impl Repo {
         Ok(commit)
     }
 
+    /// Writes a commit object byte by byte to the server's repository, and gives its id.
+    pub fn hash_commit(&self, bytes: &str) -> anyhow::Result<String> {
+        let args = [
+            "hash-object",
+            "-t",
+            "commit",
+            "-w",
+            "--stdin",
+            "--literally",
+        ];
+        feed(&self.bare, args, bytes.as_bytes())
+    }
+
     /// Writes a tree object byte by byte: `git mktree` would refuse most of the names.
     fn hash_tree(&self, names: &[u8], blob: &str) -> anyhow::Result<String> {
         let mut tree = Vec::new();

@@ -138,10 +138,45 @@ fn a_reference_that_git_would_read_as_something_else_is_refused() {
 }
 
 #[test]
+fn who_must_have_signed_is_read_and_a_tag_must_be_asked_for_to_be_signed() {
+    let secret = json!({"name": "keys"});
+    for (mode, want) in [
+        (json!({"secretRef": secret}), Mode::Head),
+        (json!({"mode": "head", "secretRef": secret}), Mode::Head),
+        (json!({"mode": "HEAD", "secretRef": secret}), Mode::Head),
+        (json!({"mode": "Tag", "secretRef": secret}), Mode::Tag),
+        (
+            json!({"mode": "TagAndHEAD", "secretRef": secret}),
+            Mode::TagAndHead,
+        ),
+    ] {
+        let verify = with("verify", mode).unwrap().verify.unwrap();
+        assert_eq!((verify.mode, verify.secret.as_str()), (want, "keys"));
+    }
+    for (reference, tag) in [
+        (json!({"branch": "main"}), false),
+        (json!({"commit": COMMIT}), false),
+        (json!({"name": "refs/heads/main"}), false),
+        (json!({"name": "refs/tags/v1"}), true),
+        (json!({"tag": "v1"}), true),
+        (json!({"semver": "1.x"}), true),
+    ] {
+        let wanted = with("ref", reference.clone()).unwrap();
+        for mode in [Mode::Head, Mode::Tag, Mode::TagAndHead] {
+            let fits = mode.fits(&wanted.reference);
+            assert_eq!(
+                fits.is_ok(),
+                tag || mode == Mode::Head,
+                "{reference} {mode:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_field_that_nothing_acts_on_is_named() {
     let reference = json!({"name": "x"});
     for (field, value) in [
-        ("verify", json!({"mode": "HEAD", "secretRef": reference})),
         ("recurseSubmodules", json!(true)),
         ("include", json!([{"repository": reference}])),
         ("sparseCheckout", json!(["a"])),
@@ -174,6 +209,7 @@ fn a_field_that_cannot_be_used_is_named_and_a_password_is_not() {
         ("timeout", json!("0s")),
         ("secretRef", json!({"name": "a/b"})),
         ("proxySecretRef", json!({"name": ""})),
+        ("verify", json!({"secretRef": {"name": "a/b"}})),
         ("ignore", json!("x".repeat(300_000))),
         ("url", json!("https://user:hunter2@example.com/a b")),
         ("url", json!("file:///etc")),

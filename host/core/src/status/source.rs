@@ -18,6 +18,7 @@ use super::{
 use crate::artifact::Artifact;
 use crate::failure::Explained;
 use crate::schedule;
+use crate::signature::Verified;
 
 /// How much of a commit's subject an event repeats, in characters.
 const SUBJECT: usize = 50;
@@ -33,11 +34,15 @@ pub enum SourceOutcome {
         subject: String,
         /// `spec.ignore` as it was used.
         ignore: Option<String>,
+        /// Who signed it, where that is asked for.
+        verified: Option<Verified>,
     },
     /// The upstream is where it was: nothing was fetched, the artifact stands.
     Unchanged {
         /// The revision upstream.
         revision: String,
+        /// Who signed it, where that is asked for.
+        verified: Option<Verified>,
     },
     /// `spec.suspend` is set: nothing was looked at.
     Suspended,
@@ -137,8 +142,17 @@ pub fn tell_source(
             artifact,
             subject,
             ignore,
-        } => stored(previous, frame, artifact, subject, ignore.as_ref()),
-        SourceOutcome::Unchanged { revision } => unchanged(previous, frame, revision),
+            verified,
+        } => {
+            let mut told = stored(previous, frame, artifact, subject, ignore.as_ref());
+            vouched(&mut told, previous, frame, verified.as_ref());
+            told
+        }
+        SourceOutcome::Unchanged { revision, verified } => {
+            let mut told = unchanged(previous, frame, revision);
+            vouched(&mut told, previous, frame, verified.as_ref());
+            told
+        }
         SourceOutcome::Suspended => Told {
             status: previous.clone(),
             events: Vec::new(),
@@ -224,6 +238,38 @@ fn unchanged(
     }
 }
 
+/// Adds who signed what is in storage: a condition, and an event when that is news.
+fn vouched(
+    told: &mut Told<GitRepositoryStatus>,
+    previous: &GitRepositoryStatus,
+    frame: &Frame<'_>,
+    verified: Option<&Verified>,
+) {
+    let status = &mut told.status;
+    let mut page = Page::new(&status.conditions, frame);
+    status.source_verification_mode = verified.map(|by| by.mode().as_str().to_owned());
+    match verified {
+        None => page.remove(&[Type::SourceVerified]),
+        Some(by) => {
+            let message = by.to_string();
+            page.mark(
+                Type::SourceVerified,
+                Status::True,
+                Reason::Succeeded,
+                &message,
+            );
+            let same = condition::find(&previous.conditions, Type::SourceVerified)
+                .is_some_and(|known| known.message == message);
+            if !same {
+                let metadata = status.artifact.as_ref().map(metadata).unwrap_or_default();
+                let event = Event::normal(Reason::Succeeded, &message, &metadata);
+                told.events.push(event);
+            }
+        }
+    }
+    status.conditions = page.conditions;
+}
+
 /// The conditions of a source whose artifact is what the upstream has.
 fn in_storage(
     previous: &GitRepositoryStatus,
@@ -267,8 +313,16 @@ fn failed(
         Type::StorageOperationFailed,
         Type::IncludeUnavailable,
     ]);
-    if let Some(r#type) = failing(why.reason) {
-        page.mark(r#type, Status::True, why.reason, &message);
+    if !condition::is_true(&page.conditions, Type::SourceVerified) {
+        // As Flux: what was verified before stays so; what was not is to be found out again.
+        page.remove(&[Type::SourceVerified]);
+    }
+    match failing(why.reason) {
+        Some(Type::SourceVerified) => {
+            page.mark(Type::SourceVerified, Status::False, why.reason, &message);
+        }
+        Some(r#type) => page.mark(r#type, Status::True, why.reason, &message),
+        None => {}
     }
     if let (Some(revision), Some(_)) = (newer, &previous.artifact) {
         outdated(&mut page, revision);
@@ -300,7 +354,7 @@ fn failed(
     }
 }
 
-/// The condition that is true while a source fails for this reason; none for what is wrong with the spec itself.
+/// The condition that tells of a failure for this reason; none for what is wrong with the spec itself.
 fn failing(reason: Reason) -> Option<Type> {
     match reason {
         Reason::GitOperationFailed
@@ -311,6 +365,11 @@ fn failing(reason: Reason) -> Option<Type> {
         | Reason::FeatureGateDisabled
         | Reason::AccessDenied => Some(Type::FetchFailed),
         Reason::NotFound | Reason::NoArtifact => Some(Type::IncludeUnavailable),
+        Reason::VerificationError
+        | Reason::InvalidVerificationMode
+        | Reason::InvalidGitObject
+        | Reason::InvalidTagSignature
+        | Reason::InvalidCommitSignature => Some(Type::SourceVerified),
         Reason::DirectoryCreationFailed
         | Reason::StatOperationFailed
         | Reason::InvalidPath
@@ -327,13 +386,16 @@ fn failing(reason: Reason) -> Option<Type> {
 }
 
 fn had_failed(previous: &GitRepositoryStatus) -> bool {
-    [
+    let failed = [
         Type::FetchFailed,
         Type::IncludeUnavailable,
         Type::StorageOperationFailed,
-    ]
-    .into_iter()
-    .any(|r#type| condition::is_true(&previous.conditions, r#type))
+    ];
+    let verified = condition::find(&previous.conditions, Type::SourceVerified);
+    failed
+        .into_iter()
+        .any(|r#type| condition::is_true(&previous.conditions, r#type))
+        || verified.is_some_and(|known| known.status == Status::False.as_str())
 }
 
 fn at_interval(frame: &Frame<'_>) -> Next {

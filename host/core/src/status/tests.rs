@@ -17,6 +17,7 @@ use super::*;
 use crate::artifact::{Artifact, Digest, Revision};
 use crate::inventory::{Entry, Inventory, ObjectId};
 use crate::plugin::Tally;
+use crate::signature::{self, Mode, Verified};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const OLD: &str = "1111111111111111111111111111111111111111";
@@ -118,6 +119,7 @@ fn stored(commit: &str, subject: &str) -> SourceOutcome {
         artifact,
         subject: subject.into(),
         ignore: None,
+        verified: None,
     }
 }
 
@@ -896,11 +898,14 @@ fn a_source_reads_as_flux_tells_it() {
     let ext = fail(
         Reason::Unsupported,
         Turn::Owner,
-        "spec.verify is not supported",
+        "spec.include is not supported",
         None,
     );
     let revision = main_at(OLD);
-    let unchanged = SourceOutcome::Unchanged { revision };
+    let unchanged = SourceOutcome::Unchanged {
+        revision,
+        verified: None,
+    };
     let long = "A subject that is longer than the fifty characters Flux shows of it\n\nbody";
     let now = Some("now");
     for (minute, says, generation, asked, outcome) in [
@@ -922,6 +927,71 @@ fn a_source_reads_as_flux_tells_it() {
             ..frame(minute, memory)
         };
         let told = tell_source(&status, &frame, &outcome);
+        story.tell(says, &told);
+        (status, memory) = (told.status, told.memory);
+    }
+    story.compare();
+}
+
+#[test]
+fn a_source_that_must_be_signed_tells_by_whom_it_is() {
+    let mut story = Story::new("source-verified");
+    let (mut status, mut memory) = (fresh(), Memory::default());
+    let by = |commit: &str| {
+        Some(Verified {
+            mode: Mode::Head,
+            signed: vec![format!("commit '{commit}' with key 'SHA256:abc'")],
+        })
+    };
+    let signed = |commit: &str, by| match stored(commit, "Say hello") {
+        SourceOutcome::Stored {
+            artifact,
+            subject,
+            ignore,
+            ..
+        } => SourceOutcome::Stored {
+            artifact,
+            subject,
+            ignore,
+            verified: by,
+        },
+        other => other,
+    };
+    let unchanged = |verified| SourceOutcome::Unchanged {
+        revision: main_at(OLD),
+        verified,
+    };
+    let refused = signature::Error::Commit {
+        commit: NEW.to_owned(),
+        source: signature::Refused::Unsigned,
+    };
+    let fail = |why| SourceOutcome::Failed {
+        why,
+        newer: Some(main_at(NEW)),
+    };
+    let why = Explained::of(&refused);
+    let branch = SourceOutcome::Failed {
+        why: Explained::of(&signature::Error::NoTag),
+        newer: None,
+    };
+    let away = Explained::new(Reason::GitOperationFailed, Turn::Ours, "connection refused");
+    for (minute, says, outcome) in [
+        (0, "signed", signed(OLD, by(OLD))),
+        (1, "still: no event", unchanged(by(OLD))),
+        (
+            2,
+            "the upstream is away: it was verified",
+            fail(away.clone()),
+        ),
+        (3, "the next one is not signed", fail(why.clone())),
+        (4, "still: no event", fail(why)),
+        (5, "the upstream is away: nobody knows", fail(away)),
+        (6, "a branch, and a tag must be signed", branch),
+        (7, "it was forced back", unchanged(by(OLD))),
+        (8, "the next one is signed", signed(NEW, by(NEW))),
+        (9, "nobody asks any more", unchanged(None)),
+    ] {
+        let told = tell_source(&status, &frame(minute, memory), &outcome);
         story.tell(says, &told);
         (status, memory) = (told.status, told.memory);
     }

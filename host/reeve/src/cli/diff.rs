@@ -24,6 +24,7 @@ use reeve_core::caution::Left;
 use reeve_core::failure::Explained;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Plan, Proposed};
+use reeve_core::signature;
 use reeve_core::spec::Spec;
 use reeve_core::substitute;
 use reeve_core::tenancy::{self, Grounds, Tenant, Tenants};
@@ -224,10 +225,12 @@ impl Asked {
     /// What policies are told of its source.
     fn facts(&self, revision: Option<String>) -> Option<SourceFacts> {
         let source = self.source.as_ref()?;
+        let status = source.status.as_ref();
+        let had = status.and_then(|status| Some(&status.artifact.as_ref()?.revision));
         Some(SourceFacts {
             url: source.spec.url.to_string(),
+            verified: had.is_some() && had == revision.as_ref() && signature::is_told(source),
             revision,
-            verified: false,
         })
     }
 }

@@ -33,7 +33,7 @@ use reeve_core::index::Target;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Admitted, Plan};
 use reeve_core::schedule::Next;
-use reeve_core::spec::{SourceRef, Spec};
+use reeve_core::spec::Spec;
 use reeve_core::status::{
     self, Applied, Failed, Frame, KustomizationOutcome, KustomizationProgress,
 };
@@ -49,7 +49,7 @@ use self::walk::Walked;
 use super::report::{self, Announced, Run};
 use super::{Drift, Review};
 use crate::cluster::{TenantClient, Until};
-use crate::context::{Context, Missing};
+use crate::context::Context;
 use crate::index::{Known, Stored};
 use crate::observe::Stage;
 use crate::places::Room;
@@ -284,7 +284,7 @@ fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Asked>, Explaine
     let inventory = recorded(object)?;
     let tenant = owner(ctx, &spec)?;
     let source = spec.source.clone();
-    let stored = stored(ctx, &source);
+    let stored = ctx.applicable(&source);
     let spec = judge::spec(ctx, object, &tenant, spec, stored.as_ref().ok())?;
     Ok(Some(Asked {
         spec,
@@ -345,24 +345,6 @@ fn entries(object: &Kustomization) -> impl Iterator<Item = (&str, &str)> {
         .into_iter()
         .flat_map(|inventory| &inventory.entries);
     entries.map(|entry| (entry.id.as_str(), entry.version.as_str()))
-}
-
-/// What the source has in store; said in Flux's words when it has nothing.
-fn stored(ctx: &Context, source: &SourceRef) -> Result<Stored, Explained> {
-    ctx.in_store(&source.key()).map_err(|missing| {
-        let (namespace, name) = (&source.namespace, &source.name);
-        let (message, hint) = match missing {
-            Missing::Artifact => (
-                "Source artifact not found, retrying in 30s".to_owned(),
-                format!("look at `kubectl -n {namespace} describe gitrepository {name}`"),
-            ),
-            Missing::Source => (
-                format!("GitRepository.source.toolkit.fluxcd.io \"{name}\" not found"),
-                format!("create GitRepository {name} in namespace {namespace}"),
-            ),
-        };
-        Explained::new(Reason::ArtifactFailed, Turn::Source, message).with_hint(hint)
-    })
 }
 
 /// A plan that policy has let pass, and what it was built from.

@@ -65,7 +65,7 @@ pub(super) async fn source(
         SourceOutcome::Stored { artifact, .. } => {
             (Ending::Succeeded, Some(artifact.revision.to_string()))
         }
-        SourceOutcome::Unchanged { revision } => (Ending::Succeeded, Some(revision.clone())),
+        SourceOutcome::Unchanged { revision, .. } => (Ending::Succeeded, Some(revision.clone())),
         SourceOutcome::Suspended => (Ending::Suspended, None),
         SourceOutcome::Failed { why, newer } => (failed(why), newer.clone()),
     };

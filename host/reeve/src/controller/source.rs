@@ -4,6 +4,7 @@
 //! status is written, since they need not wait for that. Deciding what the world reads is `core::status`'s.
 
 mod given;
+mod signed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +18,12 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::plugin::PluginId;
 use reeve_core::schedule::Next;
-use reeve_core::source::Wanted;
+use reeve_core::signature;
+use reeve_core::source::{Reference, Wanted};
 use reeve_core::status::{self, Frame, SourceOutcome, SourceProgress};
 use tokio::time::Instant;
 
+use self::signed::Asked;
 use super::provider;
 use super::report::{self, Announced, Run};
 use crate::context::Context;
@@ -92,7 +95,8 @@ async fn deliver(
         .status
         .as_ref()
         .and_then(|told| told.artifact.as_ref());
-    let at = |upstream: &Revision, standing| progress.at(proceeding(had, upstream, standing));
+    let at =
+        |upstream: &Revision, standing: &Standing| progress.at(proceeding(had, upstream, standing));
     let work = fetch(ctx, id, &wanted, deadline, at);
     let work = tokio::time::timeout_at(deadline + Duration::from_secs(1), work);
     match report::announcing(ctx, object, run, &progress, page, work).await {
@@ -112,17 +116,21 @@ pub(super) fn parse(object: &GitRepository) -> Result<Option<Wanted>, Explained>
         let message = "a provider has logins for https; spec.url is of ssh";
         return Err(Explained::new(Reason::InvalidSpec, Turn::Owner, message));
     }
+    if let Some(verify) = &wanted.verify {
+        let fits = verify.mode.fits(&wanted.reference);
+        fits.map_err(|why| Explained::of(&why))?;
+    }
     Ok(Some(wanted))
 }
 
 /// What is told about an upstream that is known by now.
-fn proceeding(had: Option<&Artifact>, upstream: &Revision, standing: Standing) -> SourceProgress {
+fn proceeding(had: Option<&Artifact>, upstream: &Revision, standing: &Standing) -> SourceProgress {
     match had {
         None => SourceProgress::First,
         Some(had) if had.revision != upstream.to_string() => {
             SourceProgress::NewRevision(upstream.to_string())
         }
-        Some(_) if standing == Standing::Lost => SourceProgress::Disappeared,
+        Some(_) if *standing == Standing::Lost => SourceProgress::Disappeared,
         Some(_) => SourceProgress::Asking,
     }
 }
@@ -148,12 +156,14 @@ async fn fetch(
     id: &NamespacedName,
     wanted: &Wanted,
     deadline: Instant,
-    at: impl Fn(&Revision, Standing),
+    at: impl Fn(&Revision, &Standing),
 ) -> Result<SourceOutcome, Stopped> {
     let begun = ctx.clock.instant();
     let tell = |revision: &str, result| told(ctx, revision, result, begun.elapsed());
-    // read: credentials, and where the reference points
+    // read: credentials, who may have signed, and where the reference points
     let (remote, from) = remote(ctx, wanted).await?;
+    let asked_for = signed::asked(ctx, wanted).await?;
+    let asked_for = asked_for.as_ref();
     let until = deadline.into_std();
     let asked = git::resolve(&ctx.mirrors, &remote, &wanted.reference, until, &ctx.limits).await;
     let resolved = match asked {
@@ -161,37 +171,40 @@ async fn fetch(
         Err(why) => {
             // It may have been taken back at the forge: the next try asks for another.
             provider::forget(ctx, id);
-            restore(ctx, id, wanted, &remote, deadline).await;
+            restore(ctx, id, wanted, &remote, asked_for, deadline).await;
             return Err(refused(&Explained::of(&why), from.as_deref()).into());
         }
     };
     let revision = resolved.revision().clone();
-    let standing = standing(ctx, id, wanted, &revision);
-    at(&revision, standing);
-    if standing == Standing::Stored {
+    let standing = standing(ctx, id, wanted, &revision, asked_for);
+    at(&revision, &standing);
+    if let Standing::Stored(verified) = standing {
         tell(&revision.to_string(), FetchResult::Unchanged);
         return Ok(SourceOutcome::Unchanged {
             revision: revision.to_string(),
+            verified,
         });
     }
     // write: the mirror and the store, both of this machine
-    let stored = bring(ctx, id, wanted, &remote, resolved, deadline)
-        .await
-        .map_err(|why| Stopped {
-            why,
-            newer: Some(revision.to_string()),
-        })?;
+    let brought = bring(ctx, id, wanted, &remote, resolved, asked_for, deadline).await;
+    let stored = match brought {
+        Ok(stored) => stored,
+        Err(why) => {
+            signed::doubt(ctx, id, &revision, &why);
+            restore(ctx, id, wanted, &remote, asked_for, deadline).await;
+            let newer = Some(revision.to_string());
+            return Err(Stopped { why, newer });
+        }
+    };
     let artifact = stored.artifact.clone();
-    tell(
-        &revision.to_string(),
-        FetchResult::Stored {
-            bytes: artifact.size,
-        },
-    );
+    let bytes = artifact.size;
+    tell(&revision.to_string(), FetchResult::Stored { bytes });
     let subject = stored.snapshot.subject().to_owned();
+    let verified = stored.verified.as_ref().map(|verified| verified.by.clone());
     keep(ctx, id, stored).wake(ctx);
     let ignore = wanted.ignore.clone();
     Ok(SourceOutcome::Stored {
+        verified,
         artifact: Box::new(artifact),
         subject,
         ignore,
@@ -199,25 +212,35 @@ async fn fetch(
 }
 
 /// What there is of a revision.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 enum Standing {
-    /// It is in the store.
-    Stored,
+    /// It is in the store, signed by whom it must be.
+    Stored(Option<signature::Verified>),
     /// It was, and somebody removed it from the disk.
     Lost,
     /// It is yet to be fetched, as far as this process knows.
     Unknown,
 }
 
-fn standing(ctx: &Context, id: &NamespacedName, wanted: &Wanted, revision: &Revision) -> Standing {
+fn standing(
+    ctx: &Context,
+    id: &NamespacedName,
+    wanted: &Wanted,
+    revision: &Revision,
+    asked_for: Option<&Asked>,
+) -> Standing {
     let fetched_for = fetched_for(wanted);
     let known = ctx.index.read(|known| {
         let stored = known.stored.get(id)?;
-        let same = stored.wanted == fetched_for && stored.artifact.revision == *revision;
-        same.then(|| stored.artifact.clone())
+        let verified = stored.verified.as_ref();
+        let same = stored.wanted == fetched_for
+            && stored.artifact.revision == *revision
+            && asked_for.is_none_or(|asked_for| asked_for.is_met_by(verified));
+        let verified = verified.filter(|_| asked_for.is_some());
+        same.then(|| (stored.artifact.clone(), verified.map(|it| it.by.clone())))
     });
     match known {
-        Some(artifact) if ctx.store.has(&artifact) => Standing::Stored,
+        Some((artifact, verified)) if ctx.store.has(&artifact) => Standing::Stored(verified),
         Some(_) => Standing::Lost,
         None => Standing::Unknown,
     }
@@ -248,12 +271,21 @@ async fn bring(
     wanted: &Wanted,
     remote: &Arc<Remote>,
     resolved: git::Resolved,
+    asked_for: Option<&Asked>,
     deadline: Instant,
 ) -> Result<Stored, Explained> {
+    let resolved = match asked_for {
+        Some(asked_for) => asked_for.of(resolved),
+        None => resolved,
+    };
     let (ignore, until) = (wanted.ignore.as_deref(), deadline.into_std());
     let snapshot = git::fetch(&ctx.mirrors, remote, resolved, ignore, until, &ctx.limits)
         .await
         .map_err(|why| Explained::of(&why))?;
+    let verified = match asked_for {
+        Some(asked_for) => Some(asked_for.check(ctx, &snapshot).await?),
+        None => None,
+    };
     let artifact = ctx
         .store
         .put("gitrepository", id, &snapshot, ctx.clock.now())
@@ -263,6 +295,7 @@ async fn bring(
         artifact,
         snapshot,
         wanted: fetched_for(wanted),
+        verified,
     })
 }
 
@@ -308,6 +341,7 @@ async fn restore(
     id: &NamespacedName,
     wanted: &Wanted,
     remote: &Arc<Remote>,
+    asked_for: Option<&Asked>,
     deadline: Instant,
 ) {
     let earlier = ctx.index.read(|known| {
@@ -321,7 +355,7 @@ async fn restore(
     let Ok(resolved) = git::Resolved::earlier(&revision) else {
         return;
     };
-    if let Ok(stored) = bring(ctx, id, wanted, remote, resolved, deadline).await {
+    if let Ok(stored) = bring(ctx, id, wanted, remote, resolved, asked_for, deadline).await {
         let _woken_by_the_first_look = keep(ctx, id, stored);
     }
 }

@@ -25,6 +25,7 @@ use super::mirror::{Generation, Mirror};
 use super::session::{Session, agent, blocking};
 use super::snapshot::{self, Snapshot};
 use super::transport::Lines;
+use super::verify::{self, NamedTag};
 use super::wire::{Terms, rounded};
 use super::{Cause, Error, Limits, Mirrors, Remote, Resolved};
 
@@ -83,8 +84,9 @@ impl Work {
         if let Some(current) = self.mirror.current()
             && current.tips().contains(&resolved.commit)
             && is_where_it_should_be(&current, &resolved)
+            && let Ok(tag) = verify::tag(&current, &resolved, &self.limits)
         {
-            match self.read(&current, &resolved, &terms) {
+            match self.read(&current, &resolved, tag, &terms) {
                 // The disk lost something; what follows fetches it again.
                 Err(Cause::Mirror { .. }) => self.mirror.retire(),
                 read => return read,
@@ -110,7 +112,8 @@ impl Work {
         self.bring(&generation, &mut session, &resolved)?;
         session.end();
         self.settle_branch(&generation, asking, &resolved, &terms)?;
-        let read = self.read(&generation, &resolved, &terms);
+        let tag = verify::tag(&generation, &resolved, &self.limits)?;
+        let read = self.read(&generation, &resolved, tag, &terms);
         match &read {
             Ok(_) => generation
                 .remember(resolved.commit)
@@ -171,9 +174,11 @@ impl Work {
         &self,
         generation: &Arc<Generation>,
         resolved: &Resolved,
+        tag: Option<NamedTag>,
         terms: &Terms,
     ) -> Result<Snapshot, Cause> {
         let from = snapshot::Source {
+            tag,
             generation: Arc::clone(generation),
             revision: resolved.revision().clone(),
             commit: resolved.commit,

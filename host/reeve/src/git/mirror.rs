@@ -62,7 +62,9 @@ const MAX_TIPS: usize = 16;
 const TIPS: &str = "reeve-tips";
 /// Commits that were seen on their branches, a line each.
 const BRANCHES: &str = "reeve-branches";
-const MAX_BRANCHES: usize = 64;
+/// Annotated tags and what they name, a line each.
+const TAGS: &str = "reeve-tags";
+const MAX_LINES: usize = 64;
 /// Marks a generation that is given up, with the process that did so and may still be reading it.
 const RETIRED: &str = "reeve-retired";
 
@@ -276,21 +278,44 @@ impl Generation {
 
     /// Whether the commit was once seen on the branch.
     pub(super) fn was_on(&self, commit: ObjectId, branch: &str) -> bool {
-        self.branches().contains(&format!("{commit} {branch}"))
+        self.lines(BRANCHES).contains(&format!("{commit} {branch}"))
     }
 
     /// Remembers that the commit is on the branch.
     pub(super) fn remember_on(&self, commit: ObjectId, branch: &str) -> std::io::Result<()> {
-        let (mut seen, line) = (self.branches(), format!("{commit} {branch}"));
-        seen.retain(|known| *known != line);
-        seen.push(line);
-        let kept = seen.iter().skip(seen.len().saturating_sub(MAX_BRANCHES));
-        let text: String = kept.map(|line| format!("{line}\n")).collect();
-        self.write_whole(BRANCHES, &text)
+        self.remember_line(BRANCHES, format!("{commit} {branch}"))
     }
 
-    fn branches(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.dir.join(BRANCHES)).unwrap_or_default();
+    /// The tag of that name that the commit was last reached by.
+    pub(super) fn tag_of(&self, commit: ObjectId, name: &str) -> Option<ObjectId> {
+        let begin = format!("{commit} {name} ");
+        let lines = self.lines(TAGS);
+        let mut newest = lines.iter().rev();
+        let tag = newest.find_map(|line| line.strip_prefix(&begin))?;
+        ObjectId::from_hex(tag.as_bytes()).ok()
+    }
+
+    /// Remembers that the commit is named by the tag.
+    pub(super) fn remember_tag(
+        &self,
+        commit: ObjectId,
+        name: &str,
+        tag: ObjectId,
+    ) -> std::io::Result<()> {
+        self.remember_line(TAGS, format!("{commit} {name} {tag}"))
+    }
+
+    fn remember_line(&self, file: &str, line: String) -> std::io::Result<()> {
+        let mut seen = self.lines(file);
+        seen.retain(|known| *known != line);
+        seen.push(line);
+        let kept = seen.iter().skip(seen.len().saturating_sub(MAX_LINES));
+        let text: String = kept.map(|line| format!("{line}\n")).collect();
+        self.write_whole(file, &text)
+    }
+
+    fn lines(&self, file: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.dir.join(file)).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 

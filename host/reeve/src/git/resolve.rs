@@ -14,6 +14,8 @@ use reeve_core::source::Reference;
 use super::session::{Session, blocking, target};
 use super::{Cause, Error, Limits, Mirrors, Remote};
 
+const TAGS: &str = "refs/tags/";
+
 /// A reference, and the commit it means.
 #[derive(Debug)]
 pub struct Resolved {
@@ -22,6 +24,8 @@ pub struct Resolved {
     pub(super) commit: ObjectId,
     /// What to ask the server for: an annotated tag itself, since older servers give only what they list.
     pub(super) want: ObjectId,
+    /// Whether the tag that it was reached by is wanted too, and not only what it names.
+    pub(super) with_tag: bool,
     /// Where to look for the commit if the server doesn't give commits by their id.
     pub(super) branch: Option<String>,
     pub(super) session: Option<Session>,
@@ -43,6 +47,24 @@ impl Resolved {
             revision: revision.clone(),
             ..found
         })
+    }
+
+    /// The same, with the annotated tag that it was reached by, if it was.
+    #[must_use]
+    pub fn with_tag(mut self) -> Self {
+        self.with_tag = true;
+        self
+    }
+
+    /// The tag's name, when it was a tag; of one that was fetched before, what could be one.
+    pub(super) fn tag_name(&self) -> Option<&str> {
+        match &self.reference {
+            Some(reference) => reference.strip_prefix(TAGS),
+            None => {
+                let pointer = self.revision.pointer()?;
+                Some(pointer.strip_prefix(TAGS).unwrap_or(pointer))
+            }
+        }
     }
 
     /// The full name of the reference that was found; none for a commit.
@@ -87,6 +109,7 @@ pub async fn resolve(
                         reference,
                         commit,
                         want,
+                        with_tag: false,
                         branch: None,
                         session,
                     }))
@@ -108,6 +131,7 @@ fn named(commit: &str, branch: Option<String>) -> Result<Resolved, Cause> {
         reference: None,
         commit: id,
         want: id,
+        with_tag: false,
         branch,
         session: None,
     })
@@ -136,7 +160,6 @@ fn find(session: &mut Session, reference: &Reference) -> Result<Found, Cause> {
         Reference::Tag(name) => (format!("refs/tags/{name}"), name.clone()),
         Reference::Name(name) => (name.clone(), name.clone()),
         Reference::Semver(range) => {
-            const TAGS: &str = "refs/tags/";
             let listed = session.refs(&[TAGS])?;
             let names: Vec<_> = listed
                 .iter()

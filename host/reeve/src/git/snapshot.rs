@@ -19,6 +19,7 @@ use super::blob;
 use super::ignore::{self, Rules};
 use super::mirror::Generation;
 use super::name::hostile;
+use super::verify::NamedTag;
 use super::wire::{Terms, in_bytes};
 use super::{Cause, Limits};
 
@@ -36,6 +37,8 @@ struct Inner {
     repository: ThreadSafeRepository,
     file_bytes: u64,
     generation: Arc<Generation>,
+    commit: ObjectId,
+    tag: Option<NamedTag>,
 }
 
 #[derive(Clone, Copy)]
@@ -60,6 +63,8 @@ pub(super) struct Source {
     pub(super) generation: Arc<Generation>,
     pub(super) revision: Revision,
     pub(super) commit: ObjectId,
+    /// The tag that it was reached by, if that was asked for.
+    pub(super) tag: Option<NamedTag>,
 }
 
 impl Snapshot {
@@ -76,6 +81,11 @@ impl Snapshot {
     /// Names the listing and, through the ids of its files, all contents: equal digests are equal files.
     pub fn tree_digest(&self) -> &str {
         &self.0.digest
+    }
+
+    /// Where the objects lie that may be signed: the commit, and the tag that it was reached by.
+    pub(super) fn signable(&self) -> (&ThreadSafeRepository, ObjectId, Option<&NamedTag>) {
+        (&self.0.repository, self.0.commit, self.0.tag.as_ref())
     }
 
     /// What names the content of the file at `path`; nothing where there is none.
@@ -231,6 +241,8 @@ pub(super) fn read(
         repository: shared,
         file_bytes: limits.file_bytes,
         generation: source.generation,
+        commit: source.commit,
+        tag: source.tag,
     })))
 }
 

@@ -60,8 +60,8 @@ pub(crate) struct Source<'a> {
     /// source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) url: Option<&'a str>,
-    /// Verified says whether the signature of the revision was checked and is right; false as long as none is checked
-    /// (`spec.verify` is not supported yet), absent while there is no such source.
+    /// Verified says whether the revision was signed as `spec.verify` of the source asks; false where it asks for nothing,
+    /// absent while there is no such source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) verified: Option<bool>,
     /// Revision that it has in store, such as `main@sha1:<commit>`; absent before the first fetch.

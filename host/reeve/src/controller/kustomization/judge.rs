@@ -11,6 +11,7 @@ use kube::ResourceExt as _;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespacedName, PolicyName};
 use reeve_api::reason::Reason;
+use reeve_api::source::GitRepository;
 use reeve_core::admit::{
     self, AdmittedSpec, Altered, Answers, Circumstances, Denied, Hearing, Recollection, Rule,
     Rules, SourceFacts,
@@ -20,6 +21,8 @@ use reeve_core::inventory::ObjectId;
 use reeve_core::list;
 use reeve_core::plan::{Admitted, Plan, Proposed};
 use reeve_core::schedule::Next;
+use reeve_core::signature;
+use reeve_core::source::Verify;
 use reeve_core::spec::Spec;
 use reeve_core::tenancy::Tenant;
 use reeve_core::veil::Veil;
@@ -342,7 +345,7 @@ fn over(
 ) -> Over {
     ctx.index.read(|known| {
         let facts = match stored {
-            Some(stored) => Some(facts_of(stored)),
+            Some(stored) => Some(facts_of(stored, known.sources.get(source).map(|it| &**it))),
             None => facts(known, source),
         };
         asked(ctx, known, names(known, object), facts)
@@ -393,29 +396,28 @@ pub(in crate::controller) fn rule(
 pub(super) fn facts(known: &Known, source: &NamespacedName) -> Option<SourceFacts> {
     let object = known.sources.get(source)?;
     if let Some(stored) = known.stored.get(source) {
-        return Some(facts_of(stored));
+        return Some(facts_of(stored, Some(object)));
     }
-    // Of a source that this replica leaves to another, what that one has told.
-    let told = || {
-        let status = object
-            .status
-            .as_ref()
-            .filter(|_| !known.looked_at.contains(source))?;
-        Some(status.artifact.as_ref()?.revision.clone())
-    };
+    // Of a source that this replica leaves to another, what that one has told. Whoever may write a status could vouch for
+    // themselves in it; but nothing is applied from what is not in store, and of that no status is believed.
+    let told = object.status.as_ref();
+    let told = told.filter(|_| !known.looked_at.contains(source));
+    let artifact = told.and_then(|status| status.artifact.as_ref());
     Some(SourceFacts {
         url: object.spec.url.to_string(),
-        revision: told(),
-        verified: false,
+        revision: artifact.map(|artifact| artifact.revision.clone()),
+        verified: artifact.is_some() && signature::is_told(object),
     })
 }
 
-fn facts_of(stored: &Stored) -> SourceFacts {
+/// It is verified when it was found to be as its spec asks now, by this process.
+fn facts_of(stored: &Stored, object: Option<&GitRepository>) -> SourceFacts {
+    let asked = object.and_then(|object| Verify::parse(object.spec.verify.as_ref()?).ok());
+    let verified = stored.verified.as_ref().zip(asked);
     SourceFacts {
         url: stored.wanted.url.clone(),
         revision: Some(stored.artifact.revision.to_string()),
-        // No signature is checked yet, whatever a status says: who may write it would vouch for itself.
-        verified: false,
+        verified: verified.is_some_and(|(by, asked)| by.is_as(&asked)),
     }
 }
 

@@ -107,6 +107,7 @@ async fn render(
             artifact,
             snapshot,
             wanted: wanted.stored.wanted.clone(),
+            verified: None,
         },
     };
     let room = Room::beside_a_run();
