@@ -291,7 +291,7 @@ readings[key] contains annotation.says if {
 	endswith(key, annotation.ends)
 }
 
-annotated := [{"planned": planned, "key": key, "value": value, "path": sprintf("%s.annotations[%s]", [concat(".", metadata), key])} |
+annotated := [{"planned": planned, "key": key, "value": text, "path": sprintf("%s.annotations[%s]", [concat(".", metadata), key])} |
 	by_kind := templates
 	some planned in applied
 	some metadata in array.concat(
@@ -300,7 +300,7 @@ annotated := [{"planned": planned, "key": key, "value": value, "path": sprintf("
 	)
 	all := object.get(planned.object, array.concat(metadata, ["annotations"]), null)
 	is_object(all)
-	some key, value in all
+	some key, text in all
 ]
 
 # An object's own, those of its pods, and those of the Services that a Gateway makes.
