@@ -3,9 +3,11 @@
 # description: >-
 #   Kubernetes keeps an account from granting what it doesn't have; this keeps a tenant from granting what it has and
 #   others should not. RoleBindings may name Roles of their namespace and the ClusterRoles in parameters.clusterRoles
-#   (view and edit; not admin, who may write bindings past this rule), ClusterRoleBindings those in
-#   parameters.clusterWide (none). No role may hold what makes more of its holder: escalate, bind, impersonate, tokens of
-#   ServiceAccounts, the nodes' proxy, the signing of certificates, and in all namespaces Secrets and webhooks.
+#   (view; not edit, which may act as every ServiceAccount beside it, nor admin, who may write bindings past this rule),
+#   ClusterRoleBindings those in parameters.clusterWide (none). No role may hold what makes more of its holder: escalate,
+#   bind, impersonate, tokens of ServiceAccounts, statuses that reeve goes by, the nodes' proxy, the signing of
+#   certificates, and in all namespaces Secrets, pods, webhooks, definitions and reeve's own objects. A Secret that is
+#   filled with a ServiceAccount's token may name those in parameters.serviceAccountTokens (none).
 # custom:
 #   severity: critical
 #   hint: name verbs and resources one by one, and leave out what gives more rights; ask the platform team for the rest
@@ -76,6 +78,17 @@ deny contains objection if {
 	some label, _ in planned.object.metadata.labels
 	contains(label, "/aggregate-to-")
 	objection := told(planned, sprintf("may not add its rules to another role; remove label %s", [label]), sprintf("metadata.labels[%s]", [label]))
+}
+
+# Whoever may read Secrets there is any account there: what an account may do should not depend on that.
+deny contains objection if {
+	some planned in objects
+	planned.action == "apply"
+	planned.group == ""
+	planned.kind == "Secret"
+	planned.object.type == "kubernetes.io/service-account-token"
+	not is_handed_out(planned)
+	objection := told(planned, sprintf("would be filled with a token of %s that never expires; leave it out, and mount a projected token where one is needed", [account(planned)]), "type")
 }
 
 deny contains objection if {
@@ -161,7 +174,7 @@ refers_to_a_harmless_role(planned) if {
 
 allowed := {
 	"ClusterRoleBinding": given("clusterWide", []),
-	"RoleBinding": given("clusterRoles", ["view", "edit"]),
+	"RoleBinding": given("clusterRoles", ["view"]),
 }
 
 given(name, otherwise) := data.parameters[name] if {
@@ -171,6 +184,17 @@ given(name, otherwise) := data.parameters[name] if {
 bindable(planned) := sprintf("bind one of %s", [concat(", ", [role | some role in allowed[planned.kind]; is_string(role)])]) if {
 	count(allowed[planned.kind]) > 0
 } else := "leave it out, or have the platform team allow it"
+
+is_handed_out(planned) if named_account(planned) in given("serviceAccountTokens", [])
+
+account(planned) := sprintf("ServiceAccount %s", [named_account(planned)]) if {
+	named_account(planned)
+} else := "a ServiceAccount"
+
+named_account(planned) := name if {
+	name := planned.object.metadata.annotations["kubernetes.io/service-account.name"]
+	is_string(name)
+}
 
 role_of(planned) := sprintf("%s %s", [planned.object.roleRef.kind, planned.object.roleRef.name]) if {
 	is_string(planned.object.roleRef.kind)
@@ -272,8 +296,20 @@ harms := [
 	{"what": "all verbs on roles", "of": roles, "groups": [rbac], "resources": ["roles", "clusterroles"], "verbs": []},
 	{"what": "all verbs on whom one can act as", "of": roles, "groups": ["", "authentication.k8s.io"], "resources": ["users", "groups", "serviceaccounts"], "verbs": []},
 	{"what": "tokens of ServiceAccounts", "of": roles, "groups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]},
+	{"what": "what reeve has written of a Kustomization or a source", "of": roles, "groups": ["kustomize.toolkit.fluxcd.io"], "resources": ["kustomizations/status"], "verbs": ["update", "patch"]},
+	{"what": "what reeve has written of a Kustomization or a source", "of": roles, "groups": ["source.toolkit.fluxcd.io"], "resources": ["gitrepositories/status"], "verbs": ["update", "patch"]},
 	{"what": "the nodes' proxy", "of": ["ClusterRole"], "groups": [""], "resources": ["nodes/proxy"], "verbs": ["*"]},
 	{"what": "Secrets in all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["secrets"], "verbs": ["*"]},
+	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods", "replicationcontrollers"], "verbs": changing},
+	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["apps"], "resources": ["daemonsets", "deployments", "replicasets", "statefulsets"], "verbs": changing},
+	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["batch"], "resources": ["cronjobs", "jobs"], "verbs": changing},
+	{"what": "commands in the pods of all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods/attach", "pods/exec", "pods/portforward"], "verbs": ["*"]},
+	{"what": "commands in the pods of all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods/ephemeralcontainers"], "verbs": ["update", "patch"]},
+	{"what": "changes to nodes", "of": ["ClusterRole"], "groups": [""], "resources": ["nodes", "nodes/status"], "verbs": written},
+	{"what": "changes to what kinds there are", "of": ["ClusterRole"], "groups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": written},
+	{"what": "changes to who answers for the API", "of": ["ClusterRole"], "groups": ["apiregistration.k8s.io"], "resources": ["apiservices"], "verbs": written},
+	{"what": "changes to tenants and what they are held to", "of": ["ClusterRole"], "groups": ["reeve.dev"], "resources": ["clusterplugins", "policies", "projects", "tenants"], "verbs": written},
+	{"what": "changes to tenants and what they are held to", "of": ["ClusterRole"], "groups": ["reeve.dev"], "resources": ["clusterplugins/status", "policies/status", "projects/status", "tenants/status"], "verbs": ["update", "patch"]},
 	{"what": "changes to namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["namespaces"], "verbs": ["update", "patch"]},
 	{"what": "volumes of the nodes", "of": ["ClusterRole"], "groups": [""], "resources": ["persistentvolumes"], "verbs": ["create"]},
 	{"what": "the signing of certificates", "of": ["ClusterRole"], "groups": ["certificates.k8s.io"], "resources": ["signers", "certificatesigningrequests/approval"], "verbs": ["approve", "sign", "attest", "update", "patch"]},
@@ -289,9 +325,14 @@ harms := [
 			"validatingadmissionpolicybindings",
 			"validatingwebhookconfigurations",
 		],
-		"verbs": ["create", "update", "patch", "delete", "deletecollection"],
+		"verbs": written,
 	},
 ]
+
+changing := ["create", "update", "patch"]
+
+# What is deleted was in force.
+written := ["create", "update", "patch", "delete", "deletecollection"]
 
 told(planned, what, path) := {
 	"message": sprintf("%s %s", [subject(planned), what]),

@@ -21,6 +21,13 @@ rule(groups, resources, verbs) := {"apiGroups": groups, "resources": resources, 
 
 binding(kind, role_kind, name) := planned(kind, {"roleRef": {"apiGroup": group, "kind": role_kind, "name": name}})
 
+token_of(metadata) := {
+	"action": "apply", "group": "", "kind": "Secret", "namespace": "acme", "name": "it",
+	"object": {"kind": "Secret", "type": "kubernetes.io/service-account-token", "metadata": metadata},
+}
+
+named(account) := {"annotations": {"kubernetes.io/service-account.name": account}}
+
 bound_to(subjects) := planned("RoleBinding", {"roleRef": {"apiGroup": group, "kind": "Role", "name": "reader"}, "subjects": subjects})
 
 test_ordinary_roles_are_allowed if {
@@ -29,6 +36,8 @@ test_ordinary_roles_are_allowed if {
 		rule([""], ["*"], ["get", "list", "watch"]),
 		rule(["apps", "batch"], ["*"], ["*"]),
 		rule([group], ["roles"], ["get"]),
+		rule(["kustomize.toolkit.fluxcd.io", "source.toolkit.fluxcd.io"], ["gitrepositories", "kustomizations"], ["*"]),
+		rule(["reeve.dev"], ["plugins"], ["*"]),
 		rule([], [], []),
 	] {
 		count(denied([role(harmless)], {})) == 0
@@ -50,11 +59,14 @@ test_roles_that_make_more_of_their_holder_are_denied if {
 		rule(["authentication.k8s.io"], ["serviceaccounts"], ["*"]),
 		rule([""], ["serviceaccounts/token"], ["create"]),
 		rule([""], ["*/token"], ["create"]),
+		rule(["kustomize.toolkit.fluxcd.io"], ["kustomizations/status"], ["patch"]),
+		rule(["kustomize.toolkit.fluxcd.io"], ["*"], ["update"]),
+		rule(["source.toolkit.fluxcd.io"], ["gitrepositories/status"], ["update"]),
 	] {
 		count(denied([role(harmful)], {})) == 1
 		count(denied([cluster_role(harmful)], {})) == 1
 	}
-	count(denied([role(rule(["*"], ["*"], ["*"]))], {})) == 3
+	count(denied([role(rule(["*"], ["*"], ["*"]))], {})) == 4
 }
 
 test_cluster_roles_reach_all_namespaces_and_are_held_to_more if {
@@ -68,6 +80,20 @@ test_cluster_roles_reach_all_namespaces_and_are_held_to_more if {
 		rule(["certificates.k8s.io"], ["certificatesigningrequests/approval"], ["update"]),
 		rule(["admissionregistration.k8s.io"], ["validatingwebhookconfigurations"], ["delete"]),
 		rule(["admissionregistration.k8s.io"], ["mutatingadmissionpolicies"], ["*"]),
+		rule(["apiextensions.k8s.io"], ["customresourcedefinitions"], ["patch"]),
+		rule(["apiextensions.k8s.io"], ["*"], ["delete"]),
+		rule(["apiregistration.k8s.io"], ["apiservices"], ["create"]),
+		rule(["reeve.dev"], ["policies"], ["delete"]),
+		rule(["reeve.dev"], ["projects"], ["update"]),
+		rule(["reeve.dev"], ["tenants"], ["create"]),
+		rule(["reeve.dev"], ["clusterplugins"], ["patch"]),
+		rule(["reeve.dev"], ["policies/status"], ["patch"]),
+		rule([""], ["nodes/status"], ["patch"]),
+		rule([""], ["pods"], ["create"]),
+		rule([""], ["pods/exec"], ["get"]),
+		rule([""], ["pods/ephemeralcontainers"], ["patch"]),
+		rule(["apps"], ["deployments"], ["update"]),
+		rule(["batch"], ["*"], ["create"]),
 	] {
 		count(denied([cluster_role(harmful)], {})) == 1
 		count(denied([role(harmful)], {})) == 0
@@ -81,11 +107,12 @@ test_a_cluster_role_adds_nothing_to_another if {
 }
 
 test_bindings_name_roles_that_are_listed if {
-	count(denied([binding("RoleBinding", "Role", "anything"), binding("RoleBinding", "ClusterRole", "view"), binding("RoleBinding", "ClusterRole", "edit")], {})) == 0
-	every name in ["admin", "cluster-admin", "VIEW", "", null] {
+	count(denied([binding("RoleBinding", "Role", "anything"), binding("RoleBinding", "ClusterRole", "view")], {})) == 0
+	every name in ["edit", "admin", "cluster-admin", "VIEW", "", null] {
 		count(denied([binding("RoleBinding", "ClusterRole", name)], {})) == 1
 	}
 	count(denied([binding("RoleBinding", "ClusterRole", "reader")], {"clusterRoles": ["reader"]})) == 0
+	count(denied([binding("RoleBinding", "ClusterRole", "edit")], {"clusterRoles": ["view", "edit"]})) == 0
 	count(denied([binding("RoleBinding", "ClusterRole", "view")], {"clusterRoles": ["reader"]})) == 1
 	count(denied([binding("RoleBinding", "ClusterRole", "admin")], {"clusterRoles": "admin"})) == 1
 }
@@ -123,9 +150,23 @@ test_nobody_of_kubernetes_own_gets_a_role if {
 	count(denied([bound_to(own), bound_to(null), bound_to([])], {})) == 0
 }
 
+test_a_secret_is_filled_with_no_token_unless_its_account_is_listed if {
+	every metadata in [named("deployer"), named(""), named(null), {}, null] {
+		count(denied([token_of(metadata)], {})) == 1
+		count(denied([token_of(metadata)], {"serviceAccountTokens": ["ci"]})) == 1
+	}
+	count(denied([token_of(named("ci"))], {"serviceAccountTokens": ["ci"]})) == 0
+	count(denied([token_of(named("ci"))], {"serviceAccountTokens": "ci"})) == 1
+	count(denied([object.union(token_of(named("ci")), {"action": "prune"})], {})) == 0
+	opaque := object.union(token_of(named("ci")), {"object": {"type": "Opaque"}})
+	count(denied([opaque, object.union(opaque, {"object": {"type": null}})], {})) == 0
+	some objection in denied([token_of(named("deployer"))], {})
+	objection.message == "Secret/acme/it would be filled with a token of ServiceAccount deployer that never expires; leave it out, and mount a projected token where one is needed"
+}
+
 test_the_message_says_what_and_what_to_do if {
 	some objection in denied([binding("RoleBinding", "ClusterRole", "cluster-admin")], {})
-	objection.message == "RoleBinding/acme/it may not bind ClusterRole cluster-admin; bind one of view, edit"
+	objection.message == "RoleBinding/acme/it may not bind ClusterRole cluster-admin; bind one of view"
 	objection.path == "roleRef"
 	some other in denied([role(rule([""], ["serviceaccounts/token"], ["create"]))], {})
 	other.message == "Role/acme/it may not grant tokens of ServiceAccounts; take it out, and name verbs and resources one by one"

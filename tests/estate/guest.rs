@@ -21,6 +21,8 @@ pub const LOOPS: &str = "scenarios/loops.wasm";
 pub const TRAPS: &str = "scenarios/traps.wasm";
 /// Answers with one ConfigMap in `kube-system`, whatever it was given.
 pub const MOVES: &str = "scenarios/moves.wasm";
+/// Answers with one ConfigMap that holds a password it was shown, or refuses with it when it has a config.
+pub const COPIES: &str = "scenarios/copies.wasm";
 
 /// Encodes the guests into the controller's plugin directory, once a process.
 pub fn install() -> anyhow::Result<()> {
@@ -35,6 +37,7 @@ fn write_all() -> anyhow::Result<()> {
         (LOOPS, "guests"),
         (TRAPS, "guests"),
         (MOVES, "scenarios/guests"),
+        (COPIES, "scenarios/guests"),
     ] {
         let target = crate::root().join("target/plugins").join(component);
         let name = target.file_stem().context("a guest has a name")?;

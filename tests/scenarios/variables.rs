@@ -3,7 +3,7 @@
 use anyhow::{Context as _, ensure};
 use reeve_api::reason::Reason;
 use reeve_tests::tenant::{Tenant, Told};
-use reeve_tests::{Estate, objects, scenario, secrecy, wait};
+use reeve_tests::{Estate, guest, objects, scenario, secrecy, wait};
 use serde_json::{Value, json};
 
 use crate::rules;
@@ -272,6 +272,51 @@ fn a_policy_that_quotes_a_secret_tells_it_to_nobody() {
                 None => says(&told, Reason::ReconciliationSucceeded, &[])?,
             }
         }
+        let place = estate.plane.place();
+        let leaks = tokio::task::spawn_blocking(move || secrecy::search(&place)).await??;
+        ensure!(leaks.is_empty(), "{leaks:#?}");
+        Ok(())
+    });
+}
+
+/// A Secret that lies in git, where the tenant's own may read it.
+fn password(value: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: login\nstringData:\n  password: {value}\n"
+    )
+}
+
+#[test]
+fn a_plugin_that_copies_a_secret_or_refuses_with_it_tells_it_to_nobody() {
+    scenario(async {
+        guest::install()?;
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("copied").await?;
+        let value = format!("{:032x}", rand::random::<u128>());
+        secrecy::used(&value);
+        let rule = rules::policy(&tenant, &json!({"rego": TELLS}));
+        tenant.apply(&rule).await?;
+        rules::ready(estate, tenant.name(), Reason::Succeeded, "").await?;
+        let plugin = |config: Value| {
+            json!({
+                "apiVersion": "reeve.dev/v1alpha1", "kind": "Plugin",
+                "metadata": {"name": "copies", "namespace": tenant.name()},
+                "spec": {"world": "transformer", "source": {"path": guest::COPIES}, "config": config},
+            })
+        };
+        tenant.apply(&plugin(json!({"refuse": true}))).await?;
+        let told = tenant
+            .after(|draft| draft.commit("login.yaml", password(&value)))
+            .await?;
+        says(
+            &told,
+            Reason::PluginFailed,
+            &["/copies failed: the plugin refuses: ***"],
+        )?;
+
+        tenant.apply(&plugin(json!({}))).await?;
+        tenant.told_of(Reason::PolicyDenied, "copy is ***").await?;
+        finds(estate, tenant.name(), "copy is ***").await?;
         let place = estate.plane.place();
         let leaks = tokio::task::spawn_blocking(move || secrecy::search(&place)).await??;
         ensure!(leaks.is_empty(), "{leaks:#?}");

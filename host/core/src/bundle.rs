@@ -14,6 +14,8 @@ use serde_json::{Map, Value};
 
 use crate::artifact::Digest;
 use crate::failure::{Explain, Turn};
+use crate::veil::Veil;
+use crate::veil::shown::secrets;
 
 /// The most manifests that may come back from a plugin.
 const MANIFEST_LIMIT: usize = 50_000;
@@ -46,6 +48,8 @@ pub struct Bundle<Stage> {
     size: u64,
     /// JSON values in all objects.
     values: usize,
+    /// What plugins were shown of Secrets, and made of them: it may stand in any object by now.
+    secret: Veil,
     stage: PhantomData<Stage>,
 }
 
@@ -115,8 +119,23 @@ impl<Stage> Bundle<Stage> {
             digest,
             size,
             values,
+            secret: Veil::default(),
             stage: PhantomData,
         })
+    }
+
+    /// What plugins were shown of its Secrets: wherever an object holds it by now, it must not be told.
+    pub fn secret(&self) -> &Veil {
+        &self.secret
+    }
+
+    /// The same bundle, of which this must not be told either.
+    #[must_use]
+    pub fn under(self, veil: &Veil) -> Self {
+        Self {
+            secret: self.secret.and(veil),
+            ..self
+        }
     }
 
     /// Whether it takes so much memory that its tenant should have no other in work beside it.
@@ -142,7 +161,9 @@ impl<Stage> Bundle<Stage> {
     /// Roughly how many bytes it takes in memory: that YAML, and what each of its values takes beside its text.
     pub fn weight(&self) -> u64 {
         let values = u64::try_from(self.values).unwrap_or(u64::MAX);
-        self.size.saturating_add(values.saturating_mul(EACH))
+        let secret = u64::try_from(self.secret.size()).unwrap_or(u64::MAX);
+        let texts = self.size.saturating_add(secret);
+        texts.saturating_add(values.saturating_mul(EACH))
     }
 }
 
@@ -161,9 +182,18 @@ impl Bundle<Rendered> {
             .collect()
     }
 
+    /// What a plugin that is shown it could tell, and must not.
+    pub fn shown(&self) -> Veil {
+        let objects = self.objects.iter().map(Object::fields);
+        self.secret.and(&secrets(objects, std::iter::empty()))
+    }
+
     /// The same bundle with what a plugin made of it: read anew, bounded and checked.
     pub fn replaced(self, manifests: Vec<Manifest>) -> Result<Self, Error> {
-        Self::new(read(&manifests)?, self.digest, self.size)
+        let made = Self::new(read(&manifests)?, self.digest, self.size)?;
+        let before = self.objects.iter().map(Object::fields);
+        let shown = secrets(before, made.objects.iter().map(Object::fields));
+        Ok(made.under(&self.secret).under(&shown))
     }
 
     /// No plugin touches it any more.
@@ -173,6 +203,7 @@ impl Bundle<Rendered> {
             digest: self.digest,
             size: self.size,
             values: self.values,
+            secret: self.secret,
             stage: PhantomData,
         }
     }
@@ -185,6 +216,14 @@ impl<Stage> std::fmt::Debug for Bundle<Stage> {
             .entries(self.objects.iter().map(|object| object.id().to_string()))
             .finish()
     }
+}
+
+/// What a function that is shown these could tell, and must not.
+pub fn shown(manifests: &[Manifest]) -> Veil {
+    // They were written here: what cannot be read is no object.
+    let read = |text: &Manifest| serde_json::from_str(text).ok();
+    let objects: Vec<Map<String, Value>> = manifests.iter().filter_map(read).collect();
+    secrets(objects.iter(), std::iter::empty())
 }
 
 /// Whether these are manifests that a plugin may give back.
@@ -360,132 +399,4 @@ impl<'de> Visitor<'de> for Strictly {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn config_map(name: &str) -> Value {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}})
-    }
-
-    fn built(values: &[Value]) -> Result<Bundle<Rendered>, Error> {
-        Bundle::built(
-            values
-                .iter()
-                .map(|value| Object::try_from(value.clone()).unwrap())
-                .collect(),
-        )
-    }
-
-    #[test]
-    fn values_are_counted_before_they_are_read() {
-        for (json, values) in [
-            ("0", 1),
-            (r#"{"a": "b,[{", "c": [1, 2]}"#, 5),
-            (r#"{"\",": "\\", "b": {}}"#, 3),
-        ] {
-            let read: Value = serde_json::from_str(json).unwrap();
-            let counted = written(&[json.to_owned()]);
-            assert_eq!(count(&read), values, "{json}");
-            assert!(
-                (values..=values + 1).contains(&counted),
-                "{json}: {counted}"
-            );
-        }
-        let zeros = |count: usize| {
-            let mut map = config_map("a");
-            map["v"] = vec![0; count].into();
-            vec![map.to_string()]
-        };
-        let few = built(&[]).unwrap().replaced(zeros(LARGE / 2)).unwrap();
-        assert!(!few.is_large() && !are_large(&zeros(LARGE / 2)));
-        let many = built(&[]).unwrap().replaced(zeros(LARGE * 2)).unwrap();
-        assert!(many.is_large() && are_large(&zeros(LARGE * 2)));
-        let error = built(&[]).unwrap().replaced(zeros(VALUES)).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("the number of values in all manifests"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn what_a_plugin_gives_back_replaces_the_objects_and_keeps_the_digest() {
-        let bundle = built(&[config_map("a"), config_map("b")]).unwrap();
-        let digest = bundle.digest();
-        let mut manifests = bundle.to_manifests();
-        manifests.pop();
-        let bundle = bundle.replaced(manifests).unwrap();
-        assert_eq!(bundle.objects().len(), 1);
-        assert_eq!(bundle.digest(), digest);
-        assert_eq!(bundle.settled().objects().len(), 1);
-    }
-
-    #[test]
-    fn what_is_not_a_bundle_is_refused_in_words() {
-        let twice = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","name":"b"}}"#;
-        for (manifests, message) in [
-            (
-                vec!["{".to_owned()],
-                "manifest 1 is not a JSON object: it ends too early (line 1, column 1)",
-            ),
-            (
-                vec!["[]".into()],
-                "manifest 1 is not a JSON object: it is another kind of value",
-            ),
-            (
-                vec![twice.into()],
-                "manifest 1 is not a JSON object: a key is there twice (line 1, column 72)",
-            ),
-            (vec!["{}".into()], "manifest 1 has no apiVersion"),
-            (
-                vec![r#"{"apiVersion":"apps/","kind":"X","metadata":{"name":"a"}}"#.into()],
-                "manifest 1 (X a) has no apiVersion",
-            ),
-            (
-                vec![r#"{"apiVersion":"v1","metadata":{"name":"a"}}"#.into()],
-                "manifest 1 (a) has no kind",
-            ),
-            (
-                vec![r#"{"apiVersion":"v1","kind":"X","metadata":{"generateName":"a"}}"#.into()],
-                "manifest 1 (X) has no metadata.name",
-            ),
-            (
-                vec![r#"{"apiVersion":"v1","kind":"X","metadata":{"name":7}}"#.into()],
-                "manifest 1 (X) has no metadata.name",
-            ),
-            (
-                vec![config_map("a").to_string(), config_map("a").to_string()],
-                "ConfigMap a is there twice",
-            ),
-            (
-                vec![format!("{{\"a\":\"{}\"}}", "x".repeat(MANIFEST_SIZE))],
-                "the size of manifest 1, 3145736 bytes, is more than the 3145728 allowed",
-            ),
-            (
-                vec![String::new(); MANIFEST_LIMIT + 1],
-                "a number of 50001 manifests is more than the 50000 allowed",
-            ),
-        ] {
-            let bundle = built(&[config_map("a")]).unwrap();
-            assert_eq!(bundle.replaced(manifests).unwrap_err().to_string(), message);
-        }
-    }
-
-    #[test]
-    fn the_same_object_in_two_versions_is_there_twice() {
-        let object = |version: &str| json!({"apiVersion": format!("apps/{version}"), "kind": "Deployment", "metadata": {"name": "a"}});
-        assert!(matches!(
-            built(&[object("v1"), object("v1beta1")]),
-            Err(Error::Twice(_))
-        ));
-    }
-
-    #[test]
-    fn a_bundle_does_not_print_what_is_in_it() {
-        let mut secret = config_map("a");
-        secret["data"] = json!({"key": "hunter2"});
-        assert!(!format!("{:?}", built(&[secret]).unwrap()).contains("hunter2"));
-    }
-}
+mod tests;

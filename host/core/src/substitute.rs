@@ -199,6 +199,7 @@ pub fn substitute(
         });
     }
     let mut evaluation = Evaluation::new(variables, EFFORT);
+    let shown = bundle.secret().clone();
     let objects = bundle.into_objects().into_iter();
     let objects: Result<Vec<Object>, Error> = objects
         .map(|object| match keeps_its_text(&object) {
@@ -207,7 +208,7 @@ pub fn substitute(
         })
         .collect();
     Ok(Substituted {
-        bundle: Bundle::built(objects?)?,
+        bundle: Bundle::built(objects?)?.under(&shown),
         secret: Veil::of(evaluation.secret),
     })
 }

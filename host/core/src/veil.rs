@@ -1,15 +1,22 @@
 //! Values that stand in manifests and must not be told: what came from a Secret is covered wherever it shows.
 //!
 //! The API server quotes a value that it refuses, and a policy or a plugin may. Short ones are left: covering a `1` or
-//! a `yes` would make what is told unreadable, and hides nothing. It deliberately knows no piece of a value: who may take one
-//! apart is shown something else instead ([`Veil::replace`], `admit::discretion`).
+//! a `yes` would make what is told unreadable, and hides nothing. It deliberately knows no piece of a value but its lines, and
+//! the one that a text breaks off in: who may take one apart is shown something else instead ([`Veil::replace`],
+//! `admit::discretion`). Which values of Secrets a plugin could have put somewhere is [`shown`]'s.
+
+pub(crate) mod shown;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::Explained;
+use crate::text::line;
 
 /// Shorter values are words that anybody may say.
 const SHORTEST: usize = 4;
@@ -21,10 +28,22 @@ const INSTEAD: &str = "nottobetold";
 /// Of a value that is a list or a mapping in YAML, the shortest texts that are covered by themselves, and the most of them.
 const LONG: usize = 8;
 const SCALARS: usize = 1_000;
+/// Of a value of many lines, the shortest that is covered by itself.
+const LINE: usize = 12;
+/// What ends a text that was cut, which may stand in another.
+const BREAKS_OFF: char = '…';
 
 /// What is covered. Prints nothing of it.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Veil(Vec<String>);
+pub struct Veil(Vec<Covered>);
+
+/// One text that is covered. They are in order, so that what begins at a place of a text is found by halving.
+#[derive(Clone, PartialEq, Eq)]
+struct Covered {
+    text: String,
+    /// The place of the longest other one that it begins with.
+    within: Option<usize>,
+}
 
 impl Veil {
     /// Covers nothing.
@@ -35,15 +54,29 @@ impl Veil {
 
     /// Covers these.
     pub fn of(values: impl IntoIterator<Item = String>) -> Self {
-        let told = values.into_iter().flat_map(forms);
-        Self::sorted(told.filter(|value| value.len() >= SHORTEST).collect())
+        Self::sorted(values.into_iter().flat_map(forms).collect())
     }
 
-    fn sorted(mut values: Vec<String>) -> Self {
-        // A value may be a part of another.
-        values.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        values.dedup();
-        Self(values)
+    /// Covers these, whatever they are as YAML.
+    fn plainly(values: impl IntoIterator<Item = String>) -> Self {
+        let plain = values.into_iter().map(|value| BTreeSet::from([value]));
+        Self::sorted(plain.flat_map(written).collect())
+    }
+
+    fn sorted(texts: BTreeSet<String>) -> Self {
+        let mut all: Vec<Covered> = Vec::new();
+        // Those that what comes next may begin with, each with its place.
+        let mut open: Vec<(usize, String)> = Vec::new();
+        let long = texts.into_iter().filter(|text| text.len() >= SHORTEST);
+        for (place, text) in long.enumerate() {
+            while open.last().is_some_and(|(_, last)| !text.starts_with(last)) {
+                open.pop();
+            }
+            let within = open.last().map(|(place, _)| *place);
+            open.push((place, text.clone()));
+            all.push(Covered { text, within });
+        }
+        Self(all)
     }
 
     /// Whether it covers nothing.
@@ -51,18 +84,27 @@ impl Veil {
         self.0.is_empty()
     }
 
+    /// Bytes of all that is covered.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|one| one.text.len()).sum()
+    }
+
     /// Covers what either covers.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
-        Self::sorted(self.0.iter().chain(&other.0).cloned().collect())
+        if other.is_nothing() || self == other {
+            return self.clone();
+        }
+        let both = self.0.iter().chain(&other.0);
+        Self::sorted(both.map(|one| one.text.clone()).collect())
     }
 
     /// Of all that is covered: what was told under another veil is not told the same under this one.
     pub fn digest(&self) -> [u8; 32] {
         let mut digest = Sha256::new();
-        for value in &self.0 {
-            digest.update(value.len().to_be_bytes());
-            digest.update(value);
+        for Covered { text, .. } in &self.0 {
+            digest.update(text.len().to_be_bytes());
+            digest.update(text);
         }
         digest.finalize().into()
     }
@@ -79,11 +121,67 @@ impl Veil {
 
     /// A text, with what must not be told covered.
     pub fn cover(&self, text: String) -> String {
-        let cover = |text: String, value: &String| match text.contains(value) {
-            true => text.replace(value, COVER),
-            false => text,
-        };
-        self.0.iter().fold(text, cover)
+        self.with(&text, COVER).unwrap_or(text)
+    }
+
+    /// The text with something else in the place of what must not be told; None where there is nothing of it.
+    fn with(&self, text: &str, instead: &str) -> Option<String> {
+        let places = self.places(text);
+        let mut told = String::new();
+        let mut end = 0;
+        for place in &places {
+            told.push_str(text.get(end..place.start)?);
+            told.push_str(instead);
+            end = place.end;
+        }
+        told.push_str(text.get(end..)?);
+        (!places.is_empty()).then_some(told)
+    }
+
+    /// Where it stands; what overlaps is one.
+    fn places(&self, text: &str) -> Vec<Range<usize>> {
+        let mut places: Vec<Range<usize>> = Vec::new();
+        if self.is_nothing() {
+            return places;
+        }
+        let cuts: Vec<usize> = text.match_indices(BREAKS_OFF).map(|(at, _)| at).collect();
+        for (at, _) in text.char_indices() {
+            let begins = text.get(at..).and_then(|rest| self.begins(rest));
+            let breaks_off = || {
+                let next = cuts.partition_point(|cut| *cut < at);
+                let piece = text.get(at..*cuts.get(next)?)?;
+                self.is_begun_by(piece).then_some(piece.len())
+            };
+            let Some(length) = begins.or_else(breaks_off) else {
+                continue;
+            };
+            match places.last_mut() {
+                Some(last) if at < last.end => last.end = last.end.max(at + length),
+                _ => places.push(at..at + length),
+            }
+        }
+        places
+    }
+
+    /// How long the longest is that a text begins with.
+    fn begins(&self, text: &str) -> Option<usize> {
+        let after = self.0.partition_point(|one| one.text.as_str() <= text);
+        // All between one that it begins with and the text itself begin with that one too.
+        let mut place = after.checked_sub(1);
+        while let Some(one) = place.and_then(|place| self.0.get(place)) {
+            if text.starts_with(&one.text) {
+                return Some(one.text.len());
+            }
+            place = one.within;
+        }
+        None
+    }
+
+    /// Whether one begins with the text.
+    fn is_begun_by(&self, text: &str) -> bool {
+        let place = self.0.partition_point(|one| one.text.as_str() < text);
+        let one = self.0.get(place).filter(|_| text.len() >= SHORTEST);
+        one.is_some_and(|one| one.text.starts_with(text))
     }
 
     /// Puts something else in the place of what must not be told, in keys and numbers too, and says whether there was any.
@@ -118,12 +216,10 @@ impl Veil {
     }
 
     fn replace_in(&self, text: &mut String) -> bool {
-        let mut found = false;
-        for value in &self.0 {
-            if text.contains(value) {
-                *text = text.replace(value, INSTEAD);
-                found = true;
-            }
+        let replaced = self.with(text, INSTEAD);
+        let found = replaced.is_some();
+        if let Some(replaced) = replaced {
+            *text = replaced;
         }
         found
     }
@@ -134,11 +230,9 @@ impl Veil {
     }
 }
 
-/// How a value may show: a manifest may hold it without what stands around it, or what it is as YAML, and a quotation has it
-/// escaped.
+/// How a value may show: as it is written, and as what it is in YAML.
 fn forms(value: String) -> BTreeSet<String> {
-    let around = |c: char| c.is_whitespace() || c == '"' || c == '\'';
-    let mut all = BTreeSet::from([value.trim_matches(around).to_owned()]);
+    let mut all = BTreeSet::from([value.trim_matches(is_around).to_owned(), value.clone()]);
     for text in [value.clone(), format!("\"{value}\"")] {
         match reeve_kustomize::parse_yaml(text.as_bytes(), "").as_deref() {
             Ok([Value::String(whole)]) => {
@@ -151,13 +245,35 @@ fn forms(value: String) -> BTreeSet<String> {
             _ => {}
         }
     }
-    let escaped = all.iter().map(|bare| {
-        let quoted = Value::from(bare.as_str()).to_string();
-        quoted.trim_matches('"').to_owned()
-    });
-    let escaped: Vec<String> = escaped.collect();
-    all.extend(escaped);
+    written(all)
+}
+
+/// The same, and how each may be written: without what stands around it, by its lines or on one, escaped, or encoded.
+fn written(mut all: BTreeSet<String>) -> BTreeSet<String> {
+    for value in std::mem::take(&mut all) {
+        let bare = value.trim_matches(is_around);
+        let quoted = Value::from(bare).to_string();
+        all.insert(quoted.trim_matches('"').to_owned());
+        // As it stands in a Secret; without the padding, which some leave out.
+        for bytes in [value.as_str(), bare] {
+            all.insert(STANDARD_NO_PAD.encode(bytes));
+        }
+        if bare.contains(char::is_control) {
+            all.insert(line(bare));
+            let lines = bare.lines().map(str::trim);
+            all.extend(
+                lines
+                    .filter(|line| line.len() >= LINE && !line.starts_with("-----"))
+                    .map(str::to_owned),
+            );
+        }
+        all.insert(bare.to_owned());
+    }
     all
+}
+
+fn is_around(c: char) -> bool {
+    c.is_whitespace() || c == '"' || c == '\''
 }
 
 /// The texts in it, but for words.
@@ -197,7 +313,7 @@ mod tests {
         let told = veil.over(why);
         assert_eq!(told.message, "Invalid value: \"***\": yes, *** is no port");
         assert_eq!(told.hint.as_deref(), Some("not ***"));
-        assert_eq!(format!("{veil:?}"), "Veil(2)");
+        assert!(!format!("{veil:?}").contains("hunter2"));
     }
 
     #[test]
@@ -208,6 +324,46 @@ mod tests {
             ("it is \"hunter2\"", "it is \"***\""),
             ("it is a\\b\tc", "it is ***"),
             ("it is \"a\\\\b\\tc\"", "it is \"***\""),
+        ] {
+            assert_eq!(veil.cover(bare.to_owned()), told);
+        }
+    }
+
+    #[test]
+    fn a_value_is_covered_as_it_is_encoded_by_its_lines_and_where_a_text_breaks_off() {
+        let key = "-----BEGIN KEY-----\nAbCdEfGhIjKlMnOp\nQrSt\n-----END KEY-----\n";
+        let veil = Veil::of([key.to_owned(), "hunter2?!".to_owned()]);
+        for (bare, told) in [
+            ("it is aHVudGVyMj8h", "it is ***"),
+            ("a line: AbCdEfGhIjKlMnOp", "a line: ***"),
+            ("QrSt is too short", "QrSt is too short"),
+            (
+                "on one: -----BEGIN KEY----- AbCdEfGhIjKlMnOp QrSt -----END KEY-----.",
+                "on one: ***.",
+            ),
+            ("it is hunter…", "it is ***…"),
+            ("it is hun…", "it is hun…"),
+            ("it is hunter…; and more", "it is ***…; and more"),
+            ("it is hunter", "it is hunter"),
+        ] {
+            assert_eq!(veil.cover(bare.to_owned()), told);
+        }
+        assert_eq!(
+            veil.cover(format!("it is {}", STANDARD_NO_PAD.encode(key))),
+            "it is ***"
+        );
+    }
+
+    #[test]
+    fn of_values_that_overlap_all_is_covered() {
+        let values = ["abcd", "abcdef", "abcxyz", "defghi", "öäü€"].map(str::to_owned);
+        let veil = Veil::plainly(values);
+        for (bare, told) in [
+            ("abcdefghi", "***"),
+            ("abcdxyz", "***xyz"),
+            ("-abcxyz-abcd-", "-***-***-"),
+            ("abcdeabcdef", "***e***"),
+            ("ßöäü€ß abc", "ß***ß abc"),
         ] {
             assert_eq!(veil.cover(bare.to_owned()), told);
         }

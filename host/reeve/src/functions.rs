@@ -9,7 +9,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reeve_api::name::{NamespaceName, NamespacedName};
+use reeve_core::bundle;
 use reeve_core::plugin::PluginId;
+use reeve_core::veil::Veil;
 use reeve_kustomize::{Call, Component};
 use reeve_wasm::{Budget, Module, Sandbox, World};
 use tokio::runtime::Handle;
@@ -31,6 +33,8 @@ pub(crate) struct Functions {
     namespace: Option<NamespaceName>,
     known: Known,
     used: Mutex<Used>,
+    /// What was shown to them of Secrets.
+    shown: Mutex<Veil>,
     images: Mutex<Images>,
 }
 
@@ -57,6 +61,7 @@ impl Functions {
             namespace: None,
             known,
             used: Mutex::default(),
+            shown: Mutex::default(),
             images: Mutex::default(),
         }
     }
@@ -113,6 +118,20 @@ impl Functions {
     pub(crate) fn used(&self) -> Used {
         let used = self.used.lock();
         used.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What of Secrets they were shown: whatever the build tells may hold it, and so may what was built.
+    pub(crate) fn shown(&self) -> Veil {
+        let shown = self.shown.lock();
+        shown.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// They are shown these; returns what must not be told of that.
+    fn show(&self, items: &[String]) -> Veil {
+        let more = bundle::shown(items);
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = shown.and(&more);
+        shown.clone()
     }
 
     /// Whether the plugin is what it was when it had this digest.
@@ -190,10 +209,11 @@ impl reeve_kustomize::Functions for Functions {
             let is = module.digest();
             return Err(failed(format!("it is {is}, not what wasm.sha256 says")));
         }
+        let shown = self.show(&call.items);
         let work = module.transform(&self.tenant, call.items, &call.config, &budget);
         let done = self.runtime.block_on(work);
         done.map(|done| done.manifests)
-            .map_err(|why| failed(why.to_string()))
+            .map_err(|why| failed(shown.cover(why.to_string())))
     }
 }
 

@@ -193,6 +193,12 @@ impl Veils {
         self.both()
     }
 
+    /// This is what has been learnt since; returns all that must not be told.
+    pub(crate) fn widen(&mut self, more: &Veil) -> Veil {
+        self.now = self.now.and(more);
+        self.both()
+    }
+
     /// All that must not be told.
     pub(crate) fn both(&self) -> Veil {
         self.now.and(&self.before)

@@ -119,7 +119,8 @@ impl Renders {
             }
             Rendering::Wants(wanted) => Made::Wants(wanted),
             Rendering::Bundle(bundle) => {
-                let bundle = Arc::new(bundle);
+                // What is kept is not asked of the functions again.
+                let bundle = Arc::new(bundle.under(&functions.shown()));
                 self.kept().is_large(&spec.id, bundle.is_large());
                 let build = Build {
                     key,

@@ -14,6 +14,7 @@ use reeve_api::reason::Reason;
 use reeve_core::bundle::{Bundle, Rendered, Transformed, are_large};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::plugin::{Input, PluginId, REST_AFTER};
+use reeve_core::veil::Veil;
 use reeve_wasm::Error;
 
 use crate::context::Context;
@@ -33,6 +34,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) requested: Option<&'a str>,
     /// Where there is room for what is large, until the run ends.
     pub(crate) room: &'a Room,
+    /// What must not be told of what they are shown, beside what they are shown of Secrets.
+    pub(crate) veil: &'a Veil,
 }
 
 /// Calls every plugin that is chosen for the Kustomization.
@@ -119,6 +122,8 @@ async fn call(
     bundle: Bundle<Rendered>,
 ) -> Result<Bundle<Rendered>, Explained> {
     let manifests = bundle.to_manifests();
+    // Its words may hold what it is shown, and its status is not the tenant's alone.
+    let veil = caller.veil.and(&bundle.shown());
     let input = Input::of(
         plugin.module.digest(),
         &plugin.config,
@@ -138,7 +143,11 @@ async fn call(
         .await;
     let took = begun.elapsed();
     let said = match &answer {
-        Ok(done) => done.log.clone(),
+        Ok(done) => done
+            .log
+            .iter()
+            .map(|line| veil.cover(line.clone()))
+            .collect(),
         Err(_) => Vec::new(),
     };
     // A refusal is an answer, and waits for the next revision anyway; a full sandbox is no fault of the plugin's.
@@ -156,6 +165,7 @@ async fn call(
         }
         Err(why) => Err(failed(id, &why)),
     };
+    let told = told.map_err(|why| veil.over(why));
     ctx.metrics.tell(&PluginCalled {
         plugin: &id.to_string(),
         tenant: caller.tenant.as_str(),

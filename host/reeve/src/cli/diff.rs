@@ -311,7 +311,8 @@ fn finish(
     let bundle = runtime.block_on(with_variables(asked, built.bundle));
     let (bundle, veil) = bundle?;
     let configured = runtime.block_on(plugins::configured(args, asked))?;
-    let bundle = plugins::call(configured, bundle)?;
+    let bundle = plugins::call(configured, bundle, &veil)?;
+    let veil = veil.and(bundle.secret());
     runtime.block_on(async {
         let scopes = asked.there.scopes().await;
         let plan = Plan::propose(bundle.settled(), &scopes, &asked.inventory, &asked.spec);

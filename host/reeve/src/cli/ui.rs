@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use reeve_core::failure::chain;
 use reeve_core::text;
+use reeve_core::veil::Veil;
 
 /// A command that could not do what was asked.
 #[derive(Debug)]
@@ -38,6 +39,16 @@ impl CommandError {
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same, with what must not be told covered.
+    #[must_use]
+    pub(super) fn under(self, veil: &Veil) -> Self {
+        Self {
+            message: veil.cover(self.message),
+            hint: self.hint.map(|hint| veil.cover(hint)),
+            ..self
+        }
     }
 
     /// Which code the process exits with instead of 1.

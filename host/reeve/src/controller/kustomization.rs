@@ -6,6 +6,7 @@
 mod abroad;
 mod build;
 mod caution;
+mod cover;
 mod depend;
 mod drift;
 mod health;
@@ -19,7 +20,7 @@ mod substitute;
 mod walk;
 mod withdraw;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use reeve_api::RECONCILE_REQUEST;
@@ -42,6 +43,7 @@ use reeve_core::veil::Veil;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::cover::Cover;
 use self::judge::Awaited;
 pub(super) use self::judge::rule;
 pub(super) use self::replay::replay;
@@ -238,17 +240,14 @@ struct Wanted {
     client: TenantClient,
     /// What they left on another.
     left: Option<Left>,
-    /// What of it must not be told, once it is known.
-    veil: OnceLock<Veil>,
+    /// What of it must not be told.
+    cover: Cover,
 }
 
 impl Wanted {
     /// What must not be told of what was built from it.
     fn veil(&self) -> &Veil {
-        match self.veil.get() {
-            Some(veil) => veil,
-            None => Veil::nothing(),
-        }
+        self.cover.veil()
     }
 
     fn stopped(&self, mut failed: Failed) -> KustomizationOutcome {
@@ -372,8 +371,7 @@ async fn prepare(
     let built = built.map_err(Stopped::early)?;
     let id = &wanted.spec.id;
     let revision = wanted.stored.artifact.revision.to_string();
-    let requested = object.annotations().get(RECONCILE_REQUEST);
-    let requested = requested.map(String::as_str);
+    let requested = object.annotations().get(RECONCILE_REQUEST).map(|it| &**it);
     let caller = Caller {
         kustomization: id,
         tenant: &wanted.tenant.name,
@@ -381,12 +379,14 @@ async fn prepare(
         revision: &revision,
         requested,
         room,
+        veil: wanted.veil(),
     };
     let transformed = tokio::time::timeout_at(deadline, transform(ctx, caller, built.bundle)).await;
     stages.end(Stage::Transform);
     let transformed = transformed
         .unwrap_or_else(|_| Err(late()))
         .map_err(Stopped::early)?;
+    cover::transformed(ctx, wanted, transformed.secret());
     let digest = transformed.digest().to_string();
     let stop = |why| Stopped {
         why,

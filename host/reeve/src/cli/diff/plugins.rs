@@ -9,6 +9,7 @@ use reeve_api::plugin::{ClusterPlugin, Component, Plugin, World};
 use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::Explained;
 use reeve_core::plugin::combine;
+use reeve_core::veil::Veil;
 use serde_json::Value;
 
 use super::{Asked, KustomizationArgs, explained};
@@ -118,21 +119,23 @@ pub(super) async fn configured(
     Ok(all)
 }
 
-/// Calls them one after the other, each with what the one before returned.
+/// Calls them one after the other, each with what the one before returned. What is under the veil is not told.
 pub(super) fn call(
     all: Vec<(String, PathBuf, Value)>,
     mut bundle: Bundle<Rendered>,
+    veil: &Veil,
 ) -> Result<Bundle<Rendered>, CommandError> {
     for (name, file, config) in all {
         let place = Place::open(&read(&file)?, &name, &LimitFlags::default())?;
         if let Err(why) = place.fits(&config) {
-            return Err(failed(&name, &why.into()));
+            return Err(failed(&name, &why.into()).under(veil));
         }
         let done = place.transform(bundle.to_manifests(), &config);
-        let done = done.map_err(|why| failed(&name, &why))?;
+        let veil = veil.and(&bundle.shown());
+        let done = done.map_err(|why| failed(&name, &why).under(&veil))?;
         bundle = bundle
             .replaced(done.manifests)
-            .map_err(|why| explained(Explained::of(&why)))?;
+            .map_err(|why| explained(veil.over(Explained::of(&why))))?;
     }
     Ok(bundle)
 }

@@ -38,7 +38,7 @@ pub(super) async fn reach(
         inventory,
         client,
         left,
-        veil: Default::default(),
+        cover: Default::default(),
     })
 }
 

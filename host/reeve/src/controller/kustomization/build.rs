@@ -47,7 +47,8 @@ pub(super) async fn build(
     let functions = Arc::new(functions(ctx, wanted));
     // Whatever comes of it: one that could not be called may be, later.
     let _told = Told(ctx, &wanted.spec.id, &functions);
-    let done = with(ctx, wanted, &functions, room, deadline).await?;
+    let done = with(ctx, wanted, &functions, room, deadline).await;
+    let done = done.map_err(|why| functions.shown().over(why))?;
     Ok(Done {
         bundle: substitute::variables(ctx, wanted, done.bundle, deadline).await?,
         ..done
@@ -62,7 +63,8 @@ pub(super) async fn again(
     deadline: Instant,
 ) -> Result<Bundle<Rendered>, Explained> {
     let functions = Arc::new(functions(ctx, wanted));
-    let done = with(ctx, wanted, &functions, room, deadline).await?;
+    let done = with(ctx, wanted, &functions, room, deadline).await;
+    let done = done.map_err(|why| functions.shown().over(why))?;
     substitute::variables(ctx, wanted, done.bundle, deadline).await
 }
 

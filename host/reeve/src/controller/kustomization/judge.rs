@@ -29,7 +29,7 @@ use reeve_core::veil::Veil;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Wanted, recall};
+use super::{Wanted, cover, recall};
 use crate::context::Context;
 use crate::controller::{Review, report};
 use crate::index::{InForce, Known, Passages, Stored};
@@ -145,7 +145,9 @@ pub(super) async fn plan(
         // A rule may have come into force meanwhile.
         over = look();
     }
-    let around = over.around(ctx, tenant, veil);
+    // What was rendered once more has its own secrets.
+    let veil = cover::by_now(ctx, wanted.map(|(wanted, _)| wanted), veil);
+    let around = over.around(ctx, tenant, &veil);
     let (applied, before) = (applied.as_ref(), before.as_ref());
     match admit::plan(&over.rules, &around, spec, proposed, applied, before) {
         Ok((plan, passed)) => {

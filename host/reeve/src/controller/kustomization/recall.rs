@@ -18,7 +18,7 @@ use reeve_core::spec::Spec;
 use reeve_core::status::{Action, Change};
 use tokio::time::Instant;
 
-use super::{Wanted, build};
+use super::{Wanted, build, cover};
 use crate::context::Context;
 use crate::controller::source;
 use crate::index::{Kept, Stored};
@@ -102,7 +102,7 @@ async fn render(
         inventory: Inventory::default(),
         client: wanted.client.clone(),
         left: None,
-        veil: wanted.veil.clone(),
+        cover: wanted.cover.clone(),
         stored: Stored {
             artifact,
             snapshot,
@@ -119,8 +119,10 @@ async fn render(
         revision,
         requested: None,
         room: &room,
+        veil: wanted.veil(),
     };
     let bundle = transform(ctx, caller, bundle).await.ok()?;
+    cover::transformed(ctx, &wanted, bundle.secret());
     let scopes = wanted.client.scopes().await;
     let plan = Plan::propose(bundle, &scopes, &wanted.inventory, &wanted.spec).ok()?;
     Some(Recollection::of_plan(&plan))

@@ -1,7 +1,7 @@
 //! The variables of a Kustomization, read, and put into what was built.
 //!
 //! Read as the very account that applies it: Flux reads them with its own rights, and whoever may make a Kustomization
-//! reads every Secret beside it. They are read at each run. Of those that come from Secrets the index remembers what must
+//! reads every Secret beside it. They are read at each run. Of those that come from Secrets `cover` remembers what must
 //! not be told, and nothing else is kept. What is put where is `core::substitute`'s.
 
 use reeve_api::reason::Reason;
@@ -11,7 +11,7 @@ use reeve_core::substitute;
 use reeve_core::veil::Veil;
 use tokio::time::Instant;
 
-use super::Wanted;
+use super::{Wanted, cover};
 use crate::cluster::SecretOwner;
 use crate::context::Context;
 use crate::variables::{self, refused};
@@ -27,7 +27,7 @@ pub(super) async fn variables(
     let owner = SecretOwner::account_of(spec);
     if spec.substitution.is_none() {
         // What was applied before may hold what must not be told.
-        cover(ctx, wanted, Veil::default());
+        cover::built(ctx, wanted, bundle.secret().clone());
         return Ok(bundle);
     }
     let reading = variables::read(&ctx.cluster, &owner, spec);
@@ -35,6 +35,7 @@ pub(super) async fn variables(
         .await
         .map_err(|_| late())??;
     let always = spec.substitution.always;
+    let veil = veil.and(bundle.secret());
     // It computes, as a build does.
     let work = move || substitute::substitute(bundle, &variables, always);
     let done = tokio::task::spawn_blocking(work).await;
@@ -44,17 +45,8 @@ pub(super) async fn variables(
     let made = done
         .as_ref()
         .map_or_else(|_| Veil::default(), |done| done.secret.clone());
-    cover(ctx, wanted, veil.and(&made));
+    cover::built(ctx, wanted, veil.and(&made));
     done.map(|done| done.bundle)
-}
-
-/// Whoever reads first covers: another revision is built beside this one with the same variables.
-fn cover(ctx: &Context, wanted: &Wanted, veil: Veil) {
-    let id = wanted.spec.id.clone();
-    let all = ctx
-        .index
-        .write(|known| known.veils.entry(id).or_default().draw(veil));
-    drop(wanted.veil.set(all));
 }
 
 fn late() -> Explained {

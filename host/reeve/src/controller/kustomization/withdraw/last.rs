@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::walk::Walk;
-use super::super::{Asked, Prepared, Wanted, abroad, build, caution, judge, read};
+use super::super::{Asked, Prepared, Wanted, abroad, build, caution, cover, judge, read};
 use crate::cluster::Until;
 use crate::context::Context;
 use crate::controller::report::Run;
@@ -90,8 +90,10 @@ async fn prepare(
         revision: &revision,
         requested: None,
         room: &room,
+        veil: wanted.veil(),
     };
     let bundle = transform(ctx, caller, bundle).await?;
+    cover::transformed(ctx, wanted, bundle.secret());
     let digest = bundle.digest().to_string();
     let scopes = wanted.client.scopes().await;
     let proposed = Plan::propose(bundle, &scopes, &Inventory::default(), &wanted.spec);
