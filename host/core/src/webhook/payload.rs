@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::verify::Refused;
 
+/// How deep JSON may be nested: as deep as it can be read for filters.
+const DEEPEST: usize = 100;
+
 /// Whether calls of a kind may have this `Content-Type`. Where there is none, JSON is expected.
 pub fn takes(kind: ReceiverType, content_type: Option<&str>) -> bool {
     match (kind, content_type) {
@@ -46,7 +49,10 @@ pub(super) fn json(
         false => Cow::Borrowed(text),
     };
     serde_json::from_str::<IgnoredAny>(&text).map_err(|_| Refused::NotJson)?;
-    Ok(Some(text.into_owned()))
+    match deepest(&text) > DEEPEST {
+        true => Err(Refused::NotJson),
+        false => Ok(Some(text.into_owned())),
+    }
 }
 
 /// Whether the payload is one that this kind of caller sends, and what of it expressions see.
@@ -213,6 +219,27 @@ impl CdEvent {
     }
 }
 
+/// How deep some JSON is nested.
+fn deepest(text: &str) -> usize {
+    let (mut depth, mut most) = (0_usize, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' | b'{' => {
+                depth += 1;
+                most = most.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}
+
 /// What a form's field `payload` holds.
 fn field(text: &str) -> Option<Cow<'_, str>> {
     let mut fields = url::form_urlencoded::parse(text.as_bytes());
@@ -260,6 +287,18 @@ mod tests {
             ),
         ] {
             assert_eq!(takes(kind, content), want, "{kind:?} {content:?}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_counted_outside_of_texts() {
+        for (text, want) in [
+            ("7", 0),
+            ("[[], [[]]]", 3),
+            (r#"{"a": "[[[", "b\"[[": [1]}"#, 2),
+            (r#"["\\", ["]"]]"#, 2),
+        ] {
+            assert_eq!(deepest(text), want, "{text}");
         }
     }
 

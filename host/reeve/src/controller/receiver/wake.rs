@@ -173,11 +173,15 @@ fn sift(ctx: &Context, receiver: &NamespacedName, shown: Option<Shown>) -> BTree
     };
     let shown = shown.map(|shown| (shown.req, shown.claims));
     let (req, claims) = shown.unwrap_or_default();
-    let req = req.and_then(|text| serde_json::from_str(&text).ok());
-    let call = webhook::Shown {
-        req: req.unwrap_or_else(|| json!({})),
-        claims,
+    let req = req.map(|text| serde_json::from_str(&text)).transpose();
+    let req = match req {
+        Ok(req) => req.unwrap_or_else(|| json!({})),
+        Err(error) => {
+            tracing::warn!(%receiver, %error, "a payload cannot be read for filters; nothing is woken");
+            return through;
+        }
     };
+    let call = webhook::Shown { req, claims };
     let mut purse = Purse::of(EVALUATIONS);
     let mut failed = None;
     for (at, targets) in named.into_iter().enumerate() {
