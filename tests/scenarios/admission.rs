@@ -92,7 +92,10 @@ fn others(tenant: &str) -> Vec<Row> {
     let source =
         json!({"interval": "1h", "url": "https://git.example/x", "ref": {"branch": "a..b"}});
     let named = json!({"kind": "GitRepository", "name": "x"});
-    let receiver = json!({"type": "github", "secretRef": {"name": "x"}, "resources": [named]});
+    let receiver = json!({
+        "type": "github", "secretRef": {"name": "x"}, "resources": [named],
+        "resourceFilter": "claims.sub == 'x'",
+    });
     let neighbours = json!({"name": "neighbour", "namespace": CONFIG});
     let plugin = json!({
         "world": "transformer", "selector": {},
@@ -109,9 +112,9 @@ fn others(tenant: &str) -> Vec<Row> {
             "spec.ref.branch: it holds what git forbids",
         ),
         row(
-            "a caller nobody verifies",
+            "a filter over what its callers do not bring",
             of(RECEIVER, "Receiver", receiver),
-            "spec.type: github is not supported yet",
+            "invalid resourceFilter expression: 1:1: undeclared reference to 'claims'",
         ),
         row(
             "a neighbour's component",

@@ -52,6 +52,7 @@ mod policies;
 mod prune;
 mod ratchet;
 mod reading;
+mod receivers;
 mod remote;
 mod reports;
 mod roads;

@@ -177,8 +177,8 @@ mod tests {
                 "spec.sourceRef: invalid length 0, expected struct CrossNamespaceSourceReference with 4 elements",
             ),
             (
-                refused::<Receiver>(json!({"type": "gitea", "resources": []})),
-                "spec.type: unknown variant `gitea`, expected one of `generic`, `generic-hmac`, `generic-oidc`, `github`, `gitlab`, `bitbucket`, `harbor`, `dockerhub`, `quay`, `gcr`, `nexus`, `acr`, `cdevents`",
+                refused::<Receiver>(json!({"type": "gogs", "resources": []})),
+                "spec.type: unknown variant `gogs`, expected one of `generic`, `generic-hmac`, `generic-oidc`, `github`, `gitea`, `gitlab`, `bitbucket`, `harbor`, `dockerhub`, `quay`, `gcr`, `nexus`, `acr`, `cdevents`",
             ),
             (
                 refused::<Tenant>(json!({"namespaces": ["acme", "Not-A-Name"]})),

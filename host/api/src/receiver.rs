@@ -112,6 +112,8 @@ pub enum ReceiverType {
     GenericOidc,
     /// GitHub.
     Github,
+    /// Gitea and Forgejo, by their own headers. Flux has no such type, and knows them by `github`.
+    Gitea,
     /// GitLab.
     Gitlab,
     /// Bitbucket.
@@ -140,6 +142,7 @@ impl ReceiverType {
             Self::GenericHmac => "generic-hmac",
             Self::GenericOidc => "generic-oidc",
             Self::Github => "github",
+            Self::Gitea => "gitea",
             Self::Gitlab => "gitlab",
             Self::Bitbucket => "bitbucket",
             Self::Harbor => "harbor",

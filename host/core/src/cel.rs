@@ -40,6 +40,17 @@ pub struct Expression {
     tree: Arc<IdedExpr>,
 }
 
+/// What several evaluations may spend together.
+#[derive(Debug)]
+pub struct Purse(u64);
+
+impl Purse {
+    /// One that pays for as much as that many of the dearest evaluations.
+    pub fn of(evaluations: u64) -> Self {
+        Self(PURSE.saturating_mul(evaluations))
+    }
+}
+
 /// Why an expression cannot be used, or came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -104,16 +115,36 @@ impl Expression {
         &self,
         variables: impl IntoIterator<Item = (&'v str, &'v Value)>,
     ) -> Result<bool, Error> {
-        let variables = variables.into_iter();
-        let bound = variables.map(|(name, value)| (name, Val::of(value)));
-        let mut scope = Scope::new(bound.collect(), PURSE);
-        match scope.eval(&self.tree)? {
+        self.holds_within(variables, &mut Purse(PURSE))
+    }
+
+    /// The same, paid from a purse that others are paid from too.
+    pub fn holds_within<'v>(
+        &self,
+        variables: impl IntoIterator<Item = (&'v str, &'v Value)>,
+        purse: &mut Purse,
+    ) -> Result<bool, Error> {
+        let before = purse.0.min(PURSE);
+        let mut scope = Scope::new(bound(variables), before);
+        let value = scope.eval(&self.tree);
+        purse.0 = purse.0.saturating_sub(before - scope.left().min(before));
+        match value? {
             Val::Bool(holds) => Ok(holds),
             other => Err(Error::Failed(format!(
                 "it comes to {}, not to true or false",
                 other.kind()
             ))),
         }
+    }
+
+    /// What it comes to with these variables, as JSON; what is missing is null, times and lengths of time are texts.
+    pub fn value<'v>(
+        &self,
+        variables: impl IntoIterator<Item = (&'v str, &'v Value)>,
+    ) -> Result<Value, Error> {
+        let mut scope = Scope::new(bound(variables), PURSE);
+        let value = scope.eval(&self.tree)?;
+        value.json(&mut |price| scope.pay(price))
     }
 }
 
@@ -130,6 +161,13 @@ impl PartialEq for Expression {
 }
 
 impl Eq for Expression {}
+
+fn bound<'v>(variables: impl IntoIterator<Item = (&'v str, &'v Value)>) -> Vec<(&'v str, Val<'v>)> {
+    let variables = variables.into_iter();
+    variables
+        .map(|(name, value)| (name, Val::of(value)))
+        .collect()
+}
 
 /// At least as many as there are levels in what is read of it, but for those of `&&` and `||`, which lie side by side.
 fn joints(source: &str) -> usize {

@@ -19,7 +19,7 @@ use reeve_api::receiver::{ReceiverResource, ReceiverResourceKind};
 use sha2::{Digest as _, Sha256};
 
 use crate::plugin::PluginId;
-use crate::webhook::{Kind, Token};
+pub use crate::webhook::{Hook, Standing};
 pub use configured::Configured;
 pub use policies::Guard;
 
@@ -83,32 +83,6 @@ pub struct Extension {
     pub source: Option<NamespacedName>,
     /// The ConfigMaps and Secrets that it is configured with.
     pub configs: BTreeSet<NamespacedName>,
-}
-
-/// What a call to a Receiver's path is judged by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hook {
-    /// The Receiver.
-    pub receiver: NamespacedName,
-    /// Who calls.
-    pub kind: Kind,
-    /// What proves it.
-    pub token: Token,
-    /// The events it asks for; empty for all.
-    pub events: Vec<String>,
-    /// Whether calls are let in.
-    pub standing: Standing,
-}
-
-/// Whether a Receiver lets calls in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It does.
-    Open,
-    /// `spec.suspend` is set.
-    Suspended,
-    /// It is not Ready.
-    NotReady,
 }
 
 /// What a Receiver names, looked up.
@@ -333,10 +307,21 @@ impl Index {
         let mut named = Named::default();
         if let Some(listener) = self.receivers.get(receiver) {
             for resource in &listener.resources {
-                self.look_up(receiver, resource, &mut named);
+                let found = self.look_up(receiver, resource, &mut named.missing);
+                named.present.extend(found);
             }
         }
         named
+    }
+
+    /// What a call to a Receiver may wake, by each of its resources, and what the call is judged by.
+    pub fn woken_by(&self, receiver: &NamespacedName) -> Option<(Arc<Hook>, Vec<Vec<Target>>)> {
+        let listener = self.receivers.get(receiver)?;
+        let (_, hook) = listener.hook.as_ref()?;
+        let mut missing = Vec::new();
+        let resources = listener.resources.iter();
+        let found = resources.map(|resource| self.look_up(receiver, resource, &mut missing));
+        Some((Arc::clone(hook), found.collect()))
     }
 
     /// The Receivers that name, or may name, this object: to be looked at again when it comes or goes.
@@ -358,22 +343,25 @@ impl Index {
             .collect()
     }
 
-    fn look_up(&self, receiver: &NamespacedName, resource: &ReceiverResource, named: &mut Named) {
+    fn look_up(
+        &self,
+        receiver: &NamespacedName,
+        resource: &ReceiverResource,
+        missing: &mut Vec<String>,
+    ) -> Vec<Target> {
         let namespace = namespace_of(receiver, resource);
         let kind = resource.kind.as_str();
         let full = format!("{kind}/{namespace}/{}", resource.name);
         if namespace != receiver.namespace.as_str() && !self.trusted.contains(&receiver.namespace) {
-            named.missing.push(format!(
+            missing.push(format!(
                 "can't access '{full}', cross-namespace references have been blocked"
             ));
-            return;
+            return Vec::new();
         }
         let wildcard = resource.name == "*";
         if wildcard && resource.match_labels.is_empty() {
-            named
-                .missing
-                .push(format!("'{full}' needs matchLabels beside the name '*'"));
-            return;
+            missing.push(format!("'{full}' needs matchLabels beside the name '*'"));
+            return Vec::new();
         }
         let picks = |id: &NamespacedName, labels: &Labels| {
             id.namespace.as_str() == namespace
@@ -400,17 +388,15 @@ impl Index {
                 .map(|(id, _)| Target::Kustomization(id.clone()))
                 .collect(),
             _ => {
-                named
-                    .missing
-                    .push(format!("'{full}' cannot be woken: its kind is not served"));
-                return;
+                missing.push(format!("'{full}' cannot be woken: its kind is not served"));
+                return Vec::new();
             }
         };
         // a selector that matches nothing yet is as its writer meant it; a name is not
         if found.is_empty() && !wildcard {
-            named.missing.push(format!("'{full}' not found"));
+            missing.push(format!("'{full}' not found"));
         }
-        named.present.extend(found);
+        found
     }
 
     fn selected(&self, extension: &Extension) -> BTreeSet<NamespacedName> {

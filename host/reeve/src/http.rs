@@ -10,10 +10,13 @@ pub mod metrics;
 pub mod probe;
 pub mod receiver;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -24,6 +27,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 use tracing::{debug, error};
 
 /// What one listener grants to those who connect.
@@ -82,6 +86,10 @@ impl Limits {
 /// How long to wait after the kernel wouldn't hand out a connection (as a rule: no more files may be opened).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
+/// Who connected, as requests tell it: a connection of the listener's, or of a proxy in front of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Peer(pub IpAddr);
+
 /// How a connection begins.
 #[derive(Clone)]
 enum Door {
@@ -127,11 +135,11 @@ async fn accept(
             next = next => next,
         };
         match accepted {
-            Ok((stream, _peer)) => {
+            Ok((stream, peer)) => {
                 let (door, router) = (door.clone(), router.clone());
                 let closing = closing.clone();
                 open.spawn(async move {
-                    enter(stream, door, router, limits, closing).await;
+                    enter((stream, peer), door, router, limits, closing).await;
                     drop(permit);
                 });
             }
@@ -156,17 +164,17 @@ async fn accept(
 }
 
 async fn enter(
-    stream: TcpStream,
+    (stream, peer): (TcpStream, SocketAddr),
     door: Door,
     router: Router,
     limits: Limits,
     stop: CancellationToken,
 ) {
     let Door::Tls(acceptor) = door else {
-        return connection(stream, router, limits, stop).await;
+        return connection((stream, peer), router, limits, stop).await;
     };
     match timeout(limits.header_time, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => connection(stream, router, limits, stop).await,
+        Ok(Ok(stream)) => connection((stream, peer), router, limits, stop).await,
         Ok(Err(error)) => debug!(
             error = &error as &dyn std::error::Error,
             "a connection was not made: the handshake failed"
@@ -175,11 +183,20 @@ async fn enter(
     }
 }
 
-async fn connection<S>(stream: S, router: Router, limits: Limits, stop: CancellationToken)
-where
+async fn connection<S>(
+    (stream, peer): (S, SocketAddr),
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(router);
+    let peer = Peer(peer.ip().to_canonical());
+    let known = move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request
+    };
+    let service = TowerToHyperService::new(router.map_request(known));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time)

@@ -1,7 +1,7 @@
 //! The shell: cluster, git, HTTP, clock, terminal.
 //!
 //! A list of rooms. Which way they may lean on each other: `cli`, `http`, `admission` and `controller` on `cluster`, `forge`,
-//! `git` and `store`; those on `observe` and `clock`. Decisions are `reeve_core`'s.
+//! `git`, `issuers` and `store`; those on `observe` and `clock`. Decisions are `reeve_core`'s.
 
 pub mod admission;
 pub mod bases;
@@ -17,6 +17,7 @@ pub mod git;
 pub mod http;
 mod images;
 mod index;
+pub mod issuers;
 mod keyfile;
 mod levels;
 pub mod observe;

@@ -28,6 +28,11 @@ impl<'s, 'v> Scope<'s, 'v> {
         Ok(())
     }
 
+    /// What has not been spent.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
     pub(super) fn eval(&mut self, expr: &'s IdedExpr) -> Result<Val<'v>, Error> {
         self.pay(1)?;
         match &expr.expr {

@@ -196,3 +196,23 @@ fn an_expression_that_would_never_end_ends_when_its_purse_is_empty() {
     let cheap = Expression::parse("items.all(a, a >= 0) && text != 'y'", None).unwrap();
     assert_eq!(cheap.holds(fields()), Ok(true));
 }
+
+#[test]
+fn what_an_expression_comes_to_is_json_and_is_paid_for() {
+    let claims = json!({"sub": "acme/web", "roles": ["a", {"b": 1.5}], "at": 0});
+    for (source, want) in [
+        ("claims.sub.split('/')[0]", json!("acme")),
+        ("claims.roles", json!(["a", {"b": 1.5}])),
+        ("{'n': [1, true, null]}", json!({"n": [1, true, null]})),
+        ("claims.?none", json!(null)),
+        ("claims.?sub", json!("acme/web")),
+        ("duration('1m30s')", json!("90s")),
+    ] {
+        let expression = Expression::parse(source, Some(&["claims"])).unwrap();
+        let value = expression.value([("claims", &claims)]);
+        assert_eq!(value, Ok(want), "{source}");
+    }
+    let large = json!({"l": vec!["x".repeat(16); 200_000]});
+    let expression = Expression::parse("claims.l", None).unwrap();
+    assert_eq!(expression.value([("claims", &large)]), Err(Error::Spent));
+}

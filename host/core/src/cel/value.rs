@@ -6,9 +6,9 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::Error;
+use super::{Error, time};
 
 /// A value.
 #[derive(Debug, Clone)]
@@ -129,6 +129,39 @@ impl<'v> Val<'v> {
         }
     }
 
+    /// The value as JSON, every part of it paid for.
+    pub(super) fn json(
+        &self,
+        pay: &mut dyn FnMut(usize) -> Result<(), Error>,
+    ) -> Result<Value, Error> {
+        pay(1)?;
+        Ok(match self {
+            Self::Null | Self::Maybe(None) => Value::Null,
+            Self::Bool(is) => Value::Bool(*is),
+            Self::Int(number) => Value::from(*number),
+            Self::Double(number) => Value::from(*number),
+            Self::Text(text) => {
+                pay(text.len() / 16)?;
+                Value::String(text.to_string())
+            }
+            Self::Shown(value) => copied(value, pay)?,
+            Self::List(list) => {
+                let items = list.iter().map(|one| one.json(pay));
+                Value::Array(items.collect::<Result<_, _>>()?)
+            }
+            Self::Map(map) => {
+                let mut made = Map::new();
+                for (key, value) in map.iter() {
+                    made.insert(key.to_string(), value.json(pay)?);
+                }
+                Value::Object(made)
+            }
+            Self::Maybe(Some(inner)) => inner.json(pay)?,
+            Self::Time(_) | Self::Span(_) => time::told(self).map_or(Value::Null, Value::String),
+            Self::Failed(why) => return Err((**why).clone()),
+        })
+    }
+
     pub(super) fn is_list(&self) -> bool {
         matches!(self, Self::List(_) | Self::Shown(Value::Array(_)))
     }
@@ -136,6 +169,26 @@ impl<'v> Val<'v> {
     pub(super) fn is_map(&self) -> bool {
         matches!(self, Self::Map(_) | Self::Shown(Value::Object(_)))
     }
+}
+
+/// A copy, every part of it paid for.
+fn copied(value: &Value, pay: &mut dyn FnMut(usize) -> Result<(), Error>) -> Result<Value, Error> {
+    match value {
+        Value::String(text) => pay(text.len() / 16 + 1)?,
+        Value::Array(list) => {
+            let items = list.iter().map(|one| copied(one, pay));
+            return Ok(Value::Array(items.collect::<Result<_, _>>()?));
+        }
+        Value::Object(map) => {
+            let mut made = Map::new();
+            for (key, value) in map {
+                made.insert(key.clone(), copied(value, pay)?);
+            }
+            return Ok(Value::Object(made));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => pay(1)?,
+    }
+    Ok(value.clone())
 }
 
 /// A count as expressions have it.

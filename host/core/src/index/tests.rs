@@ -3,7 +3,9 @@
 use super::*;
 use reeve_api::name::PluginName;
 use reeve_api::plugin::LocalSelector;
-use reeve_api::receiver::ReceiverResourceKind as K;
+use reeve_api::receiver::{ReceiverResourceKind as K, ReceiverType};
+
+use crate::webhook::{Filters, Token};
 
 fn id(text: &str) -> NamespacedName {
     text.parse().unwrap()
@@ -341,9 +343,12 @@ fn a_hook_is_found_by_its_whole_path_only() {
     let path = token.path("hook", "beta");
     let hook = Arc::new(Hook {
         receiver: id("beta/hook"),
-        kind: Kind::Generic,
+        kind: ReceiverType::Generic,
         token,
+        google: None,
+        issuers: vec![],
         events: vec![],
+        filters: Filters::default(),
         standing: Standing::Open,
     });
     let mut listening = listener(vec![]);
@@ -380,4 +385,32 @@ fn who_waits_is_touched_by_what_it_waits_for_until_it_waits_no_more() {
     assert_eq!(waiting(&index, "acme/db"), ["beta/web"]);
     index.waits_no_more(&web);
     assert!(waiting(&index, "acme/cache").is_empty() && !index.waits(&web));
+}
+
+#[test]
+fn a_call_may_wake_what_each_resource_names_in_its_own_place() {
+    let mut index = estate();
+    let mut listening = listener(vec![
+        resource(K::GitRepository, None, "typo", &[]),
+        resource(K::GitRepository, None, "*", &[("team", "a")]),
+    ]);
+    assert!(index.woken_by(&id("config/hook")).is_none());
+    let token = Token::parse(Some(b"t"), "config/token").unwrap();
+    let hook = Arc::new(Hook {
+        receiver: id("config/hook"),
+        kind: ReceiverType::Generic,
+        token,
+        google: None,
+        issuers: vec![],
+        events: vec![],
+        filters: Filters::default(),
+        standing: Standing::Open,
+    });
+    listening.hook = Some(("/hook/0".to_owned(), Arc::clone(&hook)));
+    index.apply_receiver(&id("config/hook"), listening);
+    let acme = Target::Source(id("config/acme"));
+    assert_eq!(
+        index.woken_by(&id("config/hook")),
+        Some((hook, vec![vec![], vec![acme]]))
+    );
 }

@@ -1036,9 +1036,7 @@ fn a_receiver_reads_as_flux_tells_it() {
         Turn::Retry,
         "unable to read token from secret 'ns/token'",
     );
-    let type_ = Explained::of(
-        &crate::webhook::Kind::of(reeve_api::receiver::ReceiverType::Github).unwrap_err(),
-    );
+    let contradiction = Explained::of(&crate::webhook::Error::NoProvider);
     let listening = |missing: &[&str]| ReceiverOutcome::Listening {
         path: "/hook/abc".into(),
         missing: missing.iter().map(|m| (*m).to_owned()).collect(),
@@ -1051,7 +1049,11 @@ fn a_receiver_reads_as_flux_tells_it() {
         (3, "a name is a typo", listening(&[typo])),
         (4, "it still is: no event", listening(&[typo])),
         (5, "suspended", ReceiverOutcome::Suspended),
-        (6, "the type is not served", ReceiverOutcome::Failed(type_)),
+        (
+            6,
+            "it contradicts itself",
+            ReceiverOutcome::Failed(contradiction),
+        ),
     ] {
         let told = tell_receiver(&status, &frame(minute, memory), &outcome);
         story.tell(says, &told);

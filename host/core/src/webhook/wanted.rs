@@ -1,28 +1,33 @@
 //! A Receiver's spec, read: what to verify calls by, and what stands in the way.
 //!
-//! A field that would change which calls are let in, and that nothing acts on yet, is an error that names it; it is never
-//! passed over. What it deliberately doesn't: look up what the Receiver names (`index`) or read its Secret.
+//! What it deliberately doesn't: look up what the Receiver names (`index`) or read its Secret.
 
 use std::time::Duration;
 
 use reeve_api::name::{NotAName, ObjectName};
 use reeve_api::reason::Reason;
-use reeve_api::receiver::{ReceiverResource, ReceiverSpec};
+use reeve_api::receiver::{ReceiverResource, ReceiverSpec, ReceiverType};
 
-use super::Kind;
+use super::{Filters, Issuer};
+use crate::cel;
 use crate::failure::{Explain, Turn};
 
 /// What a Receiver asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// Who calls.
-    pub kind: Kind,
+    pub kind: ReceiverType,
     /// The events that count; empty for all.
     pub events: Vec<String>,
     /// The Secret, in the Receiver's namespace, that holds the token. `generic` needs it too: the path is made from it.
-    pub secret: ObjectName,
+    /// None where tokens of issuers prove a call.
+    pub secret: Option<ObjectName>,
+    /// Whose tokens prove a call.
+    pub issuers: Vec<Issuer>,
     /// What is woken.
     pub resources: Vec<ReceiverResource>,
+    /// Which of it a call is about.
+    pub filters: Filters,
     /// How often the Secret is read again.
     pub interval: Duration,
     /// Whether calls are turned away.
@@ -32,12 +37,6 @@ pub struct Wanted {
 /// What stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// This type of caller can't be verified yet.
-    #[error("spec.type: {0} is not supported yet")]
-    Type(&'static str),
-    /// Nothing acts on this field yet.
-    #[error("{0} is not supported yet")]
-    Unsupported(String),
     /// Nothing of this group can be woken.
     #[error("spec.resources[{at}].apiVersion: {version} is of no group of Flux")]
     Group {
@@ -47,8 +46,33 @@ pub enum Error {
         version: String,
     },
     /// There is no Secret to take the token from.
-    #[error("spec.secretRef is required when spec.type is not generic-oidc")]
+    #[error("secretRef is required when type is not generic-oidc")]
     NoSecret,
+    /// There is a Secret that nothing would be proved by.
+    #[error("secretRef cannot be set when type is generic-oidc")]
+    Secret,
+    /// There is nobody whose tokens would be believed.
+    #[error("generic-oidc receiver requires at least one oidcProvider")]
+    NoProvider,
+    /// There is somebody whose tokens nobody would look at.
+    #[error("oidcProviders can only be set when type is generic-oidc")]
+    Providers,
+    /// A provider cannot be used.
+    #[error("oidcProviders[{at}]: {why}")]
+    Provider {
+        /// Which.
+        at: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An expression cannot be used.
+    #[error("invalid {what}: {why}")]
+    Expression {
+        /// Which.
+        what: String,
+        /// What is wrong with it, and where.
+        why: cel::Error,
+    },
     /// The Secret can't have that name.
     #[error("spec.secretRef.name cannot be used")]
     SecretName(#[source] NotAName),
@@ -57,8 +81,14 @@ pub enum Error {
 impl Explain for Error {
     fn reason(&self) -> Reason {
         match self {
-            Self::Type(_) | Self::Unsupported(_) => Reason::Unsupported,
-            Self::Group { .. } | Self::NoSecret | Self::SecretName(_) => Reason::ValidationFailed,
+            Self::Expression { .. } => Reason::InvalidCelExpression,
+            Self::Group { .. }
+            | Self::NoSecret
+            | Self::Secret
+            | Self::NoProvider
+            | Self::Providers
+            | Self::Provider { .. }
+            | Self::SecretName(_) => Reason::ValidationFailed,
         }
     }
 
@@ -68,13 +98,14 @@ impl Explain for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Type(_) => Some("the types served are generic and gitlab".into()),
-            Self::Unsupported(_) => Some("remove the field".into()),
             Self::Group { .. } => Some("correct it, or leave it out: the kind says enough".into()),
             Self::NoSecret => {
                 Some("name a Secret in the Receiver's namespace with a key `token`".into())
             }
-            Self::SecretName(_) => None,
+            Self::Secret => Some("remove it: the token of an issuer proves a call".into()),
+            Self::NoProvider => Some("name the issuer in spec.oidcProviders".into()),
+            Self::Providers => Some("remove them, or make it of type generic-oidc".into()),
+            Self::Provider { .. } | Self::Expression { .. } | Self::SecretName(_) => None,
         }
     }
 }
@@ -82,27 +113,26 @@ impl Explain for Error {
 impl Wanted {
     /// Reads the spec, or says which field stands in the way.
     pub fn parse(spec: &ReceiverSpec) -> Result<Self, Error> {
-        let kind = Kind::of(spec.kind)?;
-        if is_set(spec.resource_filter.as_ref()) {
-            return Err(Error::Unsupported("spec.resourceFilter".into()));
+        let filters = Filters::parse(spec)?;
+        let by_token = spec.kind == ReceiverType::GenericOidc;
+        match (by_token, spec.oidc_providers.is_empty(), &spec.secret_ref) {
+            (true, true, _) => return Err(Error::NoProvider),
+            (false, false, _) => return Err(Error::Providers),
+            (true, false, Some(_)) => return Err(Error::Secret),
+            (false, true, None) => return Err(Error::NoSecret),
+            (true, false, None) | (false, true, Some(_)) => {}
         }
-        if let Some(at) = spec
-            .resources
-            .iter()
-            .position(|r| is_set(r.filter.as_ref()))
-        {
-            return Err(Error::Unsupported(format!("spec.resources[{at}].filter")));
-        }
-        if !spec.oidc_providers.is_empty() {
-            return Err(Error::Unsupported("spec.oidcProviders".into()));
-        }
+        let issuers = Issuer::parse_all(&spec.oidc_providers)?;
         foreign(&spec.resources).map_or(Ok(()), Err)?;
-        let secret = spec.secret_ref.as_ref().ok_or(Error::NoSecret)?;
+        let secret = spec.secret_ref.as_ref();
+        let secret = secret.map(|secret| ObjectName::new(secret.name.as_str()));
         Ok(Self {
-            kind,
+            kind: spec.kind,
             events: spec.events.clone(),
-            secret: ObjectName::new(secret.name.as_str()).map_err(Error::SecretName)?,
+            secret: secret.transpose().map_err(Error::SecretName)?,
+            issuers,
             resources: spec.resources.clone(),
+            filters,
             interval: spec.interval.get(),
             suspend: spec.suspend,
         })
@@ -116,14 +146,10 @@ fn foreign(resources: &[ReceiverResource]) -> Option<Error> {
     let mut set = versions.filter_map(|(at, version)| Some((at, version?)));
     let (at, version) = set.find(|(_, version)| {
         let group = version.split('/').next().unwrap_or_default();
-        !group.ends_with(".toolkit.fluxcd.io")
+        !(group.ends_with(".toolkit.fluxcd.io") || group == "source.extensions.fluxcd.io")
     })?;
     let version = version.chars().take(100).collect();
     Some(Error::Group { at, version })
-}
-
-fn is_set(filter: Option<&String>) -> bool {
-    filter.is_some_and(|filter| !filter.is_empty())
 }
 
 #[cfg(test)]
@@ -133,12 +159,16 @@ mod tests {
 
     /// Each row starts from the same good Receiver and changes one field.
     fn parse(pointer: &str, field: &str, value: Value) -> Result<Wanted, Error> {
-        let mut spec = json!({
+        let spec = json!({
             "type": "gitlab",
             "events": ["Push Hook"],
             "secretRef": {"name": "token"},
             "resources": [{"kind": "GitRepository", "name": "web"}],
         });
+        changed(spec, pointer, field, value)
+    }
+
+    fn changed(mut spec: Value, pointer: &str, field: &str, value: Value) -> Result<Wanted, Error> {
         if !field.is_empty() {
             spec.pointer_mut(pointer).unwrap()[field] = value;
         }
@@ -148,45 +178,10 @@ mod tests {
     #[test]
     fn a_receiver_is_read() {
         let wanted = parse("", "", Value::Null).unwrap();
-        assert_eq!(wanted.kind, Kind::Gitlab);
-        assert_eq!(wanted.secret.as_str(), "token");
+        assert_eq!(wanted.kind, ReceiverType::Gitlab);
+        assert_eq!(wanted.secret.unwrap().as_str(), "token");
         assert_eq!(wanted.interval, Duration::from_secs(600));
-        assert!(!wanted.suspend);
-    }
-
-    #[test]
-    fn what_would_change_who_is_let_in_and_is_not_served_is_named() {
-        for (pointer, field, value, want) in [
-            (
-                "",
-                "type",
-                json!("github"),
-                "spec.type: github is not supported yet",
-            ),
-            (
-                "",
-                "type",
-                json!("generic-hmac"),
-                "spec.type: generic-hmac is not supported yet",
-            ),
-            (
-                "",
-                "resourceFilter",
-                json!("req.ref == 'main'"),
-                "spec.resourceFilter is not supported yet",
-            ),
-            (
-                "/resources/0",
-                "filter",
-                json!("true"),
-                "spec.resources[0].filter is not supported yet",
-            ),
-        ] {
-            let refused = parse(pointer, field, value).unwrap_err();
-            assert_eq!(refused.to_string(), want);
-            assert_eq!(refused.reason(), Reason::Unsupported);
-            assert!(refused.turn().stalls());
-        }
+        assert!(!wanted.suspend && wanted.filters.is_empty());
     }
 
     #[test]
@@ -194,19 +189,67 @@ mod tests {
         let refused = parse("/resources/0", "apiVersion", json!("foo/v1")).unwrap_err();
         let want = "spec.resources[0].apiVersion: foo/v1 is of no group of Flux";
         assert_eq!(refused.to_string(), want);
-        for version in ["", "source.toolkit.fluxcd.io/v1beta2"] {
+        for version in [
+            "",
+            "source.toolkit.fluxcd.io/v1beta2",
+            "source.extensions.fluxcd.io/v1beta1",
+        ] {
             assert!(parse("/resources/0", "apiVersion", json!(version)).is_ok());
         }
     }
 
     #[test]
-    fn a_receiver_of_any_served_type_needs_a_secret() {
-        for type_ in ["generic", "gitlab"] {
-            let spec = json!({"type": type_, "resources": []});
-            let refused = Wanted::parse(&serde_json::from_value(spec).unwrap()).unwrap_err();
-            assert_eq!(refused, Error::NoSecret);
+    fn a_receiver_is_proved_by_a_secret_or_by_issuers_and_never_by_both() {
+        let issuer = json!([{
+            "issuerURL": "https://issuer.example",
+            "validations": [{"expression": "claims.sub == 'a'", "message": "not a"}],
+        }]);
+        let oidc = json!({"type": "generic-oidc", "oidcProviders": issuer, "resources": []});
+        for (spec, field, value, want) in [
+            (&oidc, "", Value::Null, Ok(())),
+            (
+                &oidc,
+                "secretRef",
+                json!({"name": "t"}),
+                Err("secretRef cannot be set when type is generic-oidc"),
+            ),
+            (
+                &oidc,
+                "oidcProviders",
+                json!([]),
+                Err("generic-oidc receiver requires at least one oidcProvider"),
+            ),
+            (
+                &oidc,
+                "type",
+                json!("github"),
+                Err("oidcProviders can only be set when type is generic-oidc"),
+            ),
+            (
+                &json!({"type": "github", "resources": []}),
+                "",
+                Value::Null,
+                Err("secretRef is required when type is not generic-oidc"),
+            ),
+        ] {
+            let told = changed(spec.clone(), "", field, value);
+            assert_eq!(
+                told.as_ref().map(|_| ()).map_err(ToString::to_string),
+                want.map_err(str::to_owned)
+            );
+            if let Err(why) = told {
+                assert_eq!(why.reason(), Reason::ValidationFailed);
+                assert!(why.turn().stalls());
+            }
         }
         let named = parse("/secretRef", "name", json!("../x")).unwrap_err();
         assert_eq!(named.reason(), Reason::ValidationFailed);
+    }
+
+    #[test]
+    fn an_expression_that_cannot_be_read_stalls_the_receiver() {
+        let refused = parse("", "resourceFilter", json!("req.")).unwrap_err();
+        assert_eq!(refused.reason(), Reason::InvalidCelExpression);
+        assert!(refused.turn().stalls());
     }
 }

@@ -1,41 +1,25 @@
 //! A Receiver gets its path, and what is called there wakes what it names.
 //!
-//! A call is judged by `core::webhook` in the server; what arrives here was accepted. A name that isn't there is said in
-//! the status, and the others are woken all the same.
+//! A call is judged by `core::webhook` in the server; what arrives here was accepted ([`wake`]). A name that isn't there is
+//! said in the status, and the others are woken all the same.
+
+mod wake;
 
 use std::sync::Arc;
 
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
-use reeve_api::receiver::Receiver;
+use reeve_api::receiver::{Receiver, ReceiverType};
 use reeve_core::failure::Explained;
 use reeve_core::index::{Hook, Listener, Standing, Target};
 use reeve_core::schedule::Next;
 use reeve_core::status::ReceiverOutcome;
-use reeve_core::webhook::{Kind, Token, Wanted};
-use tokio::sync::mpsc;
+use reeve_core::webhook::{Filters, Google, Token, Wanted};
 
 use super::report::{self, Run};
 use crate::context::Context;
-use crate::http::receiver::Nudge;
 
-/// Wakes what accepted calls name, until nobody can call any more.
-pub(crate) async fn answer_nudges(ctx: Arc<Context>, mut nudges: mpsc::Receiver<Nudge>) {
-    while let Some(nudge) = nudges.recv().await {
-        let named = ctx
-            .index
-            .read(|known| known.touch.named_by(&nudge.receiver));
-        for target in named.present {
-            match target {
-                Target::Source(id) => ctx.queues.sources.wake(id),
-                Target::Kustomization(id) => ctx.queues.kustomizations.wake(id),
-                Target::Receiver(id) => ctx.queues.receivers.wake(id),
-                Target::Plugin(id) => ctx.queues.wake_plugin(id),
-                Target::Policy(name) => ctx.queues.policies.wake(name),
-            }
-        }
-    }
-}
+pub(crate) use wake::answer_nudges;
 
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
@@ -57,20 +41,16 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
 async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> ReceiverOutcome {
     let spec = &object.spec;
     let hook = hook(ctx, id, object).await;
-    let standing = match &hook {
-        Ok(_) if spec.suspend => Standing::Suspended,
-        Ok(_) => Standing::Open,
-        Err(_) => Standing::NotReady,
-    };
-    let (path, kind, token) = match &hook {
-        Ok(found) => found.clone(),
+    let (path, judged, ended) = match hook {
+        Ok(hook) => {
+            let path = hook.token.path(id.name.as_str(), id.namespace.as_str());
+            (path, hook, Ok(()))
+        }
         // A path that was known stays known while something is wrong, so that callers read 503 and not 404.
-        Err(_) => {
-            let known = object
-                .status
-                .as_ref()
-                .and_then(|status| status.webhook_path.clone());
-            (known.unwrap_or_default(), Kind::Generic, Token::nobodys())
+        Err(why) => {
+            let status = object.status.as_ref();
+            let known = status.and_then(|status| status.webhook_path.clone());
+            (known.unwrap_or_default(), unready(id), Err(why))
         }
     };
     let listener = Listener {
@@ -79,26 +59,16 @@ async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> Receiv
             .secret_ref
             .as_ref()
             .and_then(|secret| secret.name.parse().ok()),
-        hook: (!path.is_empty()).then(|| {
-            let (receiver, events) = (id.clone(), spec.events.clone());
-            let judged = Hook {
-                receiver,
-                kind,
-                token,
-                events,
-                standing,
-            };
-            (path.clone(), Arc::new(judged))
-        }),
+        hook: (!path.is_empty()).then(|| (path.clone(), Arc::new(judged))),
     };
     let missing = ctx.index.write(|all| {
         all.touch.apply_receiver(id, listener);
         all.touch.named_by(id).missing
     });
-    match hook {
+    match ended {
         Err(why) => ReceiverOutcome::Failed(why),
-        Ok(_) if spec.suspend => ReceiverOutcome::Suspended,
-        Ok(_) => ReceiverOutcome::Listening { path, missing },
+        Ok(()) if spec.suspend => ReceiverOutcome::Suspended,
+        Ok(()) => ReceiverOutcome::Listening { path, missing },
     }
 }
 
@@ -107,24 +77,51 @@ pub(super) fn parse(object: &Receiver) -> Result<Wanted, Explained> {
     Wanted::parse(&object.spec).map_err(|why| Explained::of(&why))
 }
 
-/// Where the Receiver is called, by whom, and what proves it.
-async fn hook(
-    ctx: &Context,
-    id: &NamespacedName,
-    object: &Receiver,
-) -> Result<(String, Kind, Token), Explained> {
+/// What lets nobody in.
+fn unready(id: &NamespacedName) -> Hook {
+    Hook {
+        receiver: id.clone(),
+        kind: ReceiverType::Generic,
+        token: Token::nobodys(),
+        google: None,
+        issuers: Vec::new(),
+        events: Vec::new(),
+        filters: Filters::default(),
+        standing: Standing::NotReady,
+    }
+}
+
+/// By whom the Receiver is called, and what proves it.
+async fn hook(ctx: &Context, id: &NamespacedName, object: &Receiver) -> Result<Hook, Explained> {
     let wanted = parse(object)?;
-    let owner = ctx.secret_owner(&id.namespace);
-    let name = &wanted.secret;
-    let data = ctx.cluster.secret(&owner, name).await.map_err(|why| {
-        let why = Explained::of(&why);
-        Explained {
-            reason: Reason::TokenNotFound,
-            ..why
+    let (mut token, mut google) = (Token::nobodys(), None);
+    if let Some(name) = &wanted.secret {
+        let owner = ctx.secret_owner(&id.namespace);
+        let data = ctx.cluster.secret(&owner, name).await.map_err(|why| {
+            let why = Explained::of(&why);
+            Explained {
+                reason: Reason::TokenNotFound,
+                ..why
+            }
+        })?;
+        let secret = format!("{}/{name}", id.namespace);
+        token = Token::parse(data.get("token"), &secret).map_err(|why| Explained::of(&why))?;
+        if wanted.kind == ReceiverType::Gcr {
+            let parsed = Google::parse(data.get("email"), data.get("audience"), &secret);
+            google = Some(parsed.map_err(|why| Explained::of(&why))?);
         }
-    })?;
-    let token = Token::parse(data.get("token"), &format!("{}/{name}", id.namespace))
-        .map_err(|why| Explained::of(&why))?;
-    let path = token.path(id.name.as_str(), id.namespace.as_str());
-    Ok((path, wanted.kind, token))
+    }
+    Ok(Hook {
+        receiver: id.clone(),
+        kind: wanted.kind,
+        token,
+        google,
+        issuers: wanted.issuers,
+        events: wanted.events,
+        filters: wanted.filters,
+        standing: match wanted.suspend {
+            true => Standing::Suspended,
+            false => Standing::Open,
+        },
+    })
 }

@@ -1,35 +1,44 @@
 //! `POST /hook/<digest>`: a forge, or anybody whom a Receiver believes, says that something was pushed.
 //!
 //! The call is judged by `core::webhook`, answered at once, and leaves as a [`Nudge`]; the controller finds out what the
-//! Receiver names and starts the fetch. What it deliberately doesn't: look into the payload, work, or remember calls.
+//! Receiver names and starts the fetch. Who calls too often is turned away, by address before anything of a call is read, and
+//! by Receiver once it has proved itself, so that nobody who cannot do that uses up what the forge may. What it deliberately
+//! doesn't: look into what was pushed, or work.
+
+mod claims;
+mod guard;
+mod payload;
+mod refusal;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, CONTENT_LENGTH, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use reeve_api::name::NamespacedName;
 use reeve_core::index::{Hook, Standing};
-use reeve_core::webhook::{self, Accepted};
-use tokio::sync::mpsc;
+use reeve_core::webhook::{self, Accepted, Call, Push};
+use serde_json::Value;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::Peer;
+use crate::clock::Clock;
+use crate::issuers::Issuers;
 use crate::observe::Metrics;
 use crate::observe::happening::HookCalled;
-
-/// The largest payload that is read: Flux's limit.
-pub const MAX_BODY: usize = 3 * 1024 * 1024;
-/// How long a payload may take: Flux's limit.
-pub const BODY_TIME: Duration = Duration::from_secs(30);
+use guard::Guard;
+pub use guard::Limits;
+use payload::ROOM;
+pub use payload::{BODY_TIME, MAX_BODY};
+use refusal::{Instead, Refusal};
 
 /// "What this Receiver names may have moved."
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Nudge {
     /// The Receiver that was called.
     pub receiver: NamespacedName,
@@ -37,6 +46,21 @@ pub struct Nudge {
     pub event: Option<String>,
     /// When the call was let in.
     pub at: Instant,
+    /// What was pushed where, if the caller said so.
+    pub push: Option<Push>,
+    /// What the Receiver's filters see of the call; None: it has none.
+    pub shown: Option<Shown>,
+}
+
+/// A call as filters see it, and the room that it takes up.
+#[derive(Debug)]
+pub struct Shown {
+    /// The payload, where it is JSON.
+    pub req: Option<String>,
+    /// The claims of the token that proved it.
+    pub claims: Option<Value>,
+    /// Given back with the payload.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// Finds the hook at a path; called with the whole path. It must not block.
@@ -48,6 +72,10 @@ pub struct Receiver {
     lookup: Lookup,
     nudges: mpsc::Sender<Nudge>,
     metrics: Arc<Metrics>,
+    issuers: Arc<Issuers>,
+    guard: Arc<Guard>,
+    room: Arc<Semaphore>,
+    clock: Clock,
     body_time: Duration,
 }
 
@@ -59,11 +87,20 @@ impl fmt::Debug for Receiver {
 
 impl Receiver {
     /// A receiver that finds hooks with `lookup` and sends what was let in to `nudges`.
-    pub fn new(lookup: Lookup, nudges: mpsc::Sender<Nudge>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        lookup: Lookup,
+        nudges: mpsc::Sender<Nudge>,
+        metrics: Arc<Metrics>,
+        issuers: Issuers,
+    ) -> Self {
         Self {
             lookup,
             nudges,
             metrics,
+            issuers: Arc::new(issuers),
+            guard: Arc::new(Guard::new(&Limits::default())),
+            room: Arc::new(Semaphore::new(ROOM)),
+            clock: Clock::default(),
             body_time: BODY_TIME,
         }
     }
@@ -74,52 +111,41 @@ impl Receiver {
         Self { body_time, ..self }
     }
 
+    /// The same with other limits on how often who may call.
+    #[must_use]
+    pub fn with_limits(self, limits: &Limits) -> Self {
+        let guard = Arc::new(Guard::new(limits));
+        Self { guard, ..self }
+    }
+
+    /// The same by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
     /// What it answers.
     pub fn router(self) -> Router {
         Router::new().fallback(called).with_state(self)
     }
 }
 
-/// Why a call wasn't let in: the answer, what its body says, and what the caller may do instead.
-struct Refusal {
-    code: StatusCode,
-    says: String,
-    instead: Option<Instead>,
-}
-
-enum Instead {
-    /// Use one of these methods.
-    Methods(&'static str),
-    /// Come again in a second: there was no room.
-    Later,
-}
-
-impl Refusal {
-    fn new(code: StatusCode, says: impl Into<String>) -> Self {
-        Self {
-            code,
-            says: says.into(),
-            instead: None,
-        }
-    }
-
-    fn or(self, instead: Instead) -> Self {
-        Self {
-            instead: Some(instead),
-            ..self
-        }
-    }
-}
-
 async fn called(State(receiver): State<Receiver>, request: Request) -> Response {
     let begun = Instant::now();
     let method = counted(request.method());
-    let hook = Some(request.uri().path())
-        .filter(|path| path.starts_with(webhook::PREFIX))
-        .and_then(|path| (receiver.lookup)(path));
-    let verdict = match &hook {
-        Some(hook) => let_in(&receiver, hook, request).await,
-        None => Err(Refusal::new(StatusCode::NOT_FOUND, "no receiver is here")),
+    let peer = request.extensions().get::<Peer>().copied();
+    let (hook, verdict) = match receiver.guard.admit(peer, begun) {
+        Err(refusal) => (None, Err(refusal)),
+        Ok(()) => {
+            let path = Some(request.uri().path());
+            let path = path.filter(|path| path.starts_with(webhook::PREFIX));
+            let hook = path.and_then(|path| (receiver.lookup)(path));
+            let verdict = match &hook {
+                Some(hook) => let_in(&receiver, hook, request).await,
+                None => Err(Refusal::new(StatusCode::NOT_FOUND, "no receiver is here")),
+            };
+            (hook, verdict)
+        }
     };
     let refusal = verdict.as_ref().err();
     receiver.metrics.tell(&HookCalled {
@@ -135,111 +161,80 @@ async fn called(State(receiver): State<Receiver>, request: Request) -> Response 
         dropped: refusal.is_some_and(|r| matches!(r.instead, Some(Instead::Later))),
         took: begun.elapsed(),
     });
-    answer(verdict)
-}
-
-fn answer(verdict: Result<(), Refusal>) -> Response {
     match verdict {
         Ok(()) => StatusCode::OK.into_response(),
-        Err(refusal) => {
-            let mut response = (refusal.code, format!("{}\n", refusal.says)).into_response();
-            let headers = response.headers_mut();
-            let _no_other = match refusal.instead {
-                Some(Instead::Methods(allowed)) => {
-                    headers.insert(ALLOW, HeaderValue::from_static(allowed))
-                }
-                Some(Instead::Later) => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),
-                None => None,
-            };
-            response
-        }
+        Err(refusal) => refusal.into_response(),
     }
 }
 
-/// Everything a call has to get past, cheapest first; nothing of the payload is read before the last but one.
+/// Everything a call has to get past, cheapest first; nothing of the payload is read before the call may be one at all.
 async fn let_in(receiver: &Receiver, hook: &Hook, request: Request) -> Result<(), Refusal> {
-    if !hook.kind.allows(request.method().as_str()) {
-        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-        return Err(refusal.or(Instead::Methods(hook.kind.methods())));
-    }
-    match hook.standing {
-        Standing::Open => {}
-        Standing::Suspended => {
-            return Err(Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the receiver is suspended",
-            ));
-        }
-        Standing::NotReady => {
-            return Err(Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the receiver is not ready",
-            ));
-        }
-    }
+    stands(hook, &request)?;
     let (head, body) = request.into_parts();
-    let body = payload(&head.headers, body, receiver.body_time).await?;
+    let (body, room) =
+        payload::read(&head.headers, body, receiver.body_time, &receiver.room).await?;
     let headers = readable(&head.headers);
-    let Accepted { event } = webhook::verify(hook.kind, &headers, &body, &hook.token, &hook.events)
-        .map_err(|refused| Refusal::new(StatusCode::BAD_REQUEST, refused.to_string()))?;
+    let call = Call {
+        headers: &headers,
+        body: &body,
+    };
+    let now = receiver.clock.now();
+    let claims = claims::of(&receiver.issuers, hook, &call, now).await?;
+    let accepted = hook.verify(&call, claims.as_ref(), now);
+    let accepted =
+        accepted.map_err(|refused| Refusal::new(StatusCode::BAD_REQUEST, refused.to_string()))?;
+    let Accepted {
+        event,
+        push,
+        marks,
+        req,
+    } = accepted;
+    let at = Instant::now();
+    let shown = (!hook.filters.is_empty()).then(|| Shown {
+        req,
+        claims: claims.map(|claims| claims.all().clone()),
+        _room: room,
+    });
     let nudge = Nudge {
         receiver: hook.receiver.clone(),
         event,
-        at: Instant::now(),
+        at,
+        push,
+        shown,
     };
-    receiver
-        .nudges
-        .try_send(nudge)
-        .map_err(|error| match error {
-            TrySendError::Full(_) => Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too many calls are waiting",
-            )
-            .or(Instead::Later),
-            TrySendError::Closed(_) => Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the controller is stopping",
-            ),
+    receiver.guard.once(&hook.receiver, &marks, at, || {
+        receiver.nudges.try_send(nudge).map_err(|error| {
+            let unavailable = |says| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, says);
+            match error {
+                TrySendError::Full(_) => {
+                    unavailable("too many calls are waiting").or(Instead::Later)
+                }
+                TrySendError::Closed(_) => unavailable("the controller is stopping"),
+            }
         })
+    })
 }
 
-async fn payload(headers: &HeaderMap, body: Body, time: Duration) -> Result<Vec<u8>, Refusal> {
-    let too_large = || {
-        Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "the payload is larger than 3 MiB",
-        )
-    };
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY as u64) {
-        return Err(too_large());
+/// What is known of a call before anything of it is read.
+fn stands(hook: &Hook, request: &Request) -> Result<(), Refusal> {
+    if !webhook::allows(hook.kind, request.method().as_str()) {
+        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+        return Err(refusal.or(Instead::Methods(webhook::methods(hook.kind))));
     }
-    match timeout(time, to_bytes(body, MAX_BODY)).await {
-        Ok(Ok(bytes)) => Ok(bytes.into()),
-        Ok(Err(error)) if is_over_limit(&error) => Err(too_large()),
-        Ok(Err(_)) => Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "the payload ended early",
-        )),
-        Err(_) => Err(Refusal::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "the payload took too long",
-        )),
+    let unavailable = |says| Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, says));
+    match hook.standing {
+        Standing::Open => {}
+        Standing::Suspended => return unavailable("the receiver is suspended"),
+        Standing::NotReady => return unavailable("the receiver is not ready"),
     }
-}
-
-fn is_over_limit(error: &axum::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return true;
-        }
-        cause = error.source();
+    // What is no text is no type either.
+    let content = request.headers().get(CONTENT_TYPE);
+    let content = content.map(|value| value.to_str().unwrap_or_default());
+    if !webhook::takes(hook.kind, content) {
+        let says = "the payload's Content-Type is not one that is expected here";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, says));
     }
-    false
+    Ok(())
 }
 
 /// The headers as text; one that isn't text is not one that any verification reads.

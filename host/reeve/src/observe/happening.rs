@@ -444,7 +444,10 @@ impl Happening for HookCalled<'_> {
         let (code, method) = (self.code, self.method);
         let Some((namespace, name)) = self.receiver else {
             // the path is not repeated: a mistyped one may be most of a secret
-            debug!(code, method, "webhook call to an unknown path");
+            match code {
+                404 => debug!(code, method, "webhook call to an unknown path"),
+                _ => debug!(code, method, "webhook call turned away at the door"),
+            }
             return;
         };
         let _in = super::trace::span(

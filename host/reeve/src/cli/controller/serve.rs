@@ -23,6 +23,7 @@ use crate::http::artifact::Artifacts;
 use crate::http::probe::{self, Readiness};
 use crate::http::receiver::{Nudge, Receiver};
 use crate::http::{self, Limits, metrics};
+use crate::issuers::Issuers;
 
 /// Accepted calls that wait to be answered with a wake. A wake is a lookup and a send: they don't wait long.
 const NUDGES: usize = 4096;
@@ -98,7 +99,9 @@ pub(super) async fn all(
     let (nudges, nudged) = mpsc::channel(NUDGES);
     let hooks = Arc::clone(ctx);
     let lookup = Arc::new(move |path: &str| hooks.index.read(|known| known.touch.hook(path)));
-    let receiver = Receiver::new(lookup, nudges, Arc::clone(&ctx.metrics))
+    let issuers = Issuers::new(Arc::clone(&ctx.egress));
+    let receiver = Receiver::new(lookup, nudges, Arc::clone(&ctx.metrics), issuers)
+        .with_clock(ctx.clock.clone())
         .router()
         .layer(from_fn_with_state(Arc::clone(ctx), only_while_leading));
     let artifacts = Artifacts::of(ctx.store.clone()).router();

@@ -1,12 +1,17 @@
 //! Calls to hooks, friendly and not.
 
 use super::*;
-use crate::http::Limits;
 use crate::http::tests::{Served, code_of, read_answer};
+use crate::issuers::tests::{Issuer, Signer, reaching_this_machine};
+use jiff::Timestamp;
+use reeve_api::receiver::ReceiverType as Kind;
 use reeve_core::index::{Index, Listener};
-use reeve_core::webhook::{Kind, Token};
+use reeve_core::webhook::{Allowance, Filters, Google, Token};
+use serde_json::json;
 use std::sync::RwLock;
 use tokio::io::AsyncWriteExt as _;
+
+const NOW: &str = "2026-11-22T12:00:00Z";
 
 struct Estate {
     served: Served,
@@ -25,6 +30,10 @@ fn path(name: &str) -> String {
 
 impl Estate {
     async fn start() -> Self {
+        Self::start_with(reaching_this_machine(), &guard::Limits::default()).await
+    }
+
+    async fn start_with(issuers: Issuers, often: &guard::Limits) -> Self {
         let index = Arc::new(RwLock::new(Index::new([])));
         let lookup: Lookup = {
             let index = Arc::clone(&index);
@@ -32,12 +41,14 @@ impl Estate {
         };
         let (sender, nudges) = mpsc::channel(2);
         let metrics = Arc::new(Metrics::new());
-        let router = Receiver::new(lookup, sender, Arc::clone(&metrics))
+        let router = Receiver::new(lookup, sender, Arc::clone(&metrics), issuers)
             .with_body_time(Duration::from_millis(300))
+            .with_limits(often)
+            .with_clock(Clock::held(NOW.parse().unwrap()))
             .router();
-        let limits = Limits {
+        let limits = crate::http::Limits {
             header_time: Duration::from_millis(500),
-            ..Limits::RECEIVER
+            ..crate::http::Limits::RECEIVER
         };
         let (served, _task) = Served::start_with(router, limits).await;
         let estate = Self {
@@ -54,15 +65,30 @@ impl Estate {
     }
 
     fn listen(&self, name: &str, kind: Kind, standing: Standing) {
-        let receiver = NamespacedName::new("acme", name).unwrap();
-        let events = vec!["Push Hook".to_owned()];
-        let hook = Hook {
-            receiver: receiver.clone(),
+        let events = match kind {
+            Kind::Gitlab => vec!["Push Hook".to_owned()],
+            _ => vec![],
+        };
+        self.listen_as(name, |hook| Hook {
             kind,
-            token: token(),
             events,
             standing,
-        };
+            ..hook
+        });
+    }
+
+    fn listen_as(&self, name: &str, change: impl FnOnce(Hook) -> Hook) {
+        let receiver = NamespacedName::new("acme", name).unwrap();
+        let hook = change(Hook {
+            receiver: receiver.clone(),
+            kind: Kind::Generic,
+            token: token(),
+            google: None,
+            issuers: vec![],
+            events: vec![],
+            filters: Filters::default(),
+            standing: Standing::Open,
+        });
         let hook = Some((path(name), Arc::new(hook)));
         let listener = Listener {
             resources: vec![],
@@ -115,7 +141,8 @@ async fn a_call_is_let_in_or_says_why_not() {
         ("a receiver that is not ready", "POST", "broken", "", 503),
         ("a receiver that is not there", "POST", "unknown", "", 404),
     ] {
-        let code = estate.call(method, &path(name), headers, "").await;
+        let body = if name == "lab" { "{}" } else { "" };
+        let code = estate.call(method, &path(name), headers, body).await;
         assert_eq!(code, want, "{says}");
         assert_eq!(estate.nudged().is_some(), want == 200, "{says}");
     }
@@ -198,7 +225,7 @@ async fn who_finds_the_queue_full_is_told_to_come_again() {
 async fn an_answer_never_repeats_a_token() {
     let estate = Estate::start().await;
     let request = format!(
-        "POST {} HTTP/1.1\r\nhost: x\r\nX-Gitlab-Token: s3cret\r\nX-Gitlab-Event: s3cret-not\r\n\r\n",
+        "POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nX-Gitlab-Token: s3cret\r\nX-Gitlab-Event: s3cret-not\r\n\r\n",
         path("lab")
     );
     let answer = estate.served.ask(&request).await;
@@ -215,4 +242,273 @@ async fn an_answer_never_repeats_a_token() {
         "{metrics}"
     );
     assert!(metrics.contains(r#"gotk_receiver_http_request_duration_seconds_count{code="400",handler="",method="POST",service=""} 2"#));
+}
+
+fn often(address: f64, receiver: f64) -> guard::Limits {
+    let of = |burst| Allowance {
+        burst,
+        each_second: 0.1,
+    };
+    guard::Limits {
+        address: of(address),
+        receiver: of(receiver),
+    }
+}
+
+#[tokio::test]
+async fn who_calls_too_often_is_told_when_to_come_again() {
+    let limits = often(4.0, 1000.0);
+    let estate = Estate::start_with(reaching_this_machine(), &limits).await;
+    let request = "GET /hook/0 HTTP/1.1\r\nhost: x\r\n\r\n";
+    for want in [404, 404, 404, 404, 429] {
+        assert_eq!(estate.served.code(request).await, want);
+    }
+    let answer = estate.served.ask(request).await;
+    assert!(answer.contains("retry-after: 10\r\n"), "{answer}");
+
+    // What is turned away uses up nothing of what a Receiver lets in.
+    let limits = often(1000.0, 2.0);
+    let mut estate = Estate::start_with(reaching_this_machine(), &limits).await;
+    for (headers, want) in [
+        (OTHER, 400),
+        (OTHER, 400),
+        (PUSH, 200),
+        (OTHER, 400),
+        (PUSH, 200),
+        (PUSH, 429),
+    ] {
+        assert_eq!(estate.call("POST", &path("lab"), headers, "{}").await, want);
+        assert_eq!(estate.nudged().is_some(), want == 200);
+    }
+    assert_eq!(
+        estate.call("GET", &path("open"), "", "").await,
+        200,
+        "others are let in"
+    );
+}
+
+#[tokio::test]
+async fn a_delivery_is_let_in_once() {
+    let mut estate = Estate::start().await;
+    let delivery = |id: &str| format!("{PUSH}Idempotency-Key: {id}\r\n");
+    for (id, want) in [("a", 200), ("a", 409), ("b", 200), ("b", 409)] {
+        let code = estate.call("POST", &path("lab"), &delivery(id), "{}").await;
+        assert_eq!(code, want, "{id}");
+        assert_eq!(estate.nudged().is_some(), want == 200, "{id}");
+    }
+    // One that could not be taken may come again.
+    for want in [200, 200] {
+        assert_eq!(estate.call("POST", &path("open"), "", "").await, want);
+    }
+    let full = estate
+        .call("POST", &path("lab"), &delivery("c"), "{}")
+        .await;
+    assert_eq!(full, 503);
+    assert!(estate.nudged().is_some());
+    let again = estate
+        .call("POST", &path("lab"), &delivery("c"), "{}")
+        .await;
+    assert_eq!(again, 200);
+}
+
+#[tokio::test]
+async fn a_payload_is_of_a_type_that_the_caller_writes() {
+    let mut estate = Estate::start().await;
+    for (content, want) in [
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("\u{ff}", 415),
+        ("application/json", 200),
+        ("application/json; charset=utf-8", 200),
+    ] {
+        let headers = format!("{PUSH}Content-Type: {content}\r\n");
+        let code = estate.call("POST", &path("lab"), &headers, "{}").await;
+        assert_eq!(code, want, "{content}");
+        assert_eq!(estate.nudged().is_some(), want == 200, "{content}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_an_issuer_proves_a_call() {
+    let (signer, stranger) = (Signer::new(), Signer::new());
+    let issuer = Issuer::start(signer.keys()).await;
+    let google = reaching_this_machine().with_google(&issuer.url);
+    let mut estate = Estate::start_with(google, &guard::Limits::default()).await;
+    let provider = json!([{
+        "issuerURL": issuer.url, "audience": "reeve",
+        "validations": [{"expression": "claims.sub == 'repo:acme/web'", "message": "not acme's"}],
+    }]);
+    let providers: Vec<_> = serde_json::from_value(provider).unwrap();
+    let issuers = webhook::Issuer::parse_all(&providers).unwrap();
+    estate.listen_as("oidc", |hook| Hook {
+        kind: Kind::GenericOidc,
+        issuers,
+        ..hook
+    });
+    estate.listen_as("gcr", |hook| Hook {
+        kind: Kind::Gcr,
+        google: Some(Google {
+            email: "push@acme.example".into(),
+            audience: "reeve".into(),
+        }),
+        ..hook
+    });
+    let second = NOW.parse::<Timestamp>().unwrap().as_second();
+    let claims = |issuer: &str, subject: &str, end: i64| {
+        json!({
+            "iss": issuer, "aud": "reeve", "exp": second + end, "sub": subject,
+            "email": subject, "email_verified": true,
+        })
+    };
+    let (own, right) = (issuer.url.as_str(), "repo:acme/web");
+    let google = "https://accounts.google.com";
+    let pub_sub = r#"{"message": {"data": "eyJhY3Rpb24iOiJJTlNFUlQifQ=="}}"#;
+    let rs256 = json!({"alg": "RS256", "kid": "r"});
+    let hs256 = json!({"alg": "HS256", "kid": "r"});
+    let none = json!({"alg": "none"});
+    for (says, name, by, header, claims, want) in [
+        (
+            "a token that is right",
+            "oidc",
+            &signer,
+            &rs256,
+            claims(own, right, 60),
+            200,
+        ),
+        (
+            "somebody else's",
+            "oidc",
+            &signer,
+            &rs256,
+            claims(own, "repo:evil/web", 60),
+            400,
+        ),
+        (
+            "one that is over",
+            "oidc",
+            &signer,
+            &rs256,
+            claims(own, right, 0),
+            400,
+        ),
+        (
+            "one of another key",
+            "oidc",
+            &stranger,
+            &rs256,
+            claims(own, right, 60),
+            400,
+        ),
+        (
+            "a shared secret",
+            "oidc",
+            &signer,
+            &hs256,
+            claims(own, right, 60),
+            400,
+        ),
+        (
+            "no signature",
+            "oidc",
+            &signer,
+            &none,
+            claims(own, right, 60),
+            400,
+        ),
+        (
+            "another issuer",
+            "oidc",
+            &signer,
+            &rs256,
+            claims("http://127.0.0.1:1", right, 60),
+            400,
+        ),
+        (
+            "one of Pub/Sub",
+            "gcr",
+            &signer,
+            &rs256,
+            claims(google, "push@acme.example", 60),
+            200,
+        ),
+        (
+            "another account",
+            "gcr",
+            &signer,
+            &rs256,
+            claims(google, "push@evil.example", 60),
+            400,
+        ),
+        (
+            "no issuer of Google's",
+            "gcr",
+            &signer,
+            &rs256,
+            claims(own, "push@acme.example", 60),
+            400,
+        ),
+    ] {
+        let headers = format!("Authorization: Bearer {}\r\n", by.token(header, &claims));
+        let code = estate.call("POST", &path(name), &headers, pub_sub).await;
+        assert_eq!(code, want, "{says}");
+        assert_eq!(estate.nudged().is_some(), want == 200, "{says}");
+    }
+    for headers in [
+        "",
+        "Authorization: Bearer \r\n",
+        "Authorization: Basic YTpi\r\n",
+    ] {
+        let code = estate.call("POST", &path("oidc"), headers, "").await;
+        assert_eq!(code, 400, "{headers}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_whose_issuer_cannot_be_asked_may_come_again() {
+    let signer = Signer::new();
+    let estate = Estate::start().await;
+    let nobody = "http://127.0.0.1:1";
+    let provider = json!([{
+        "issuerURL": nobody, "validations": [{"expression": "true", "message": "m"}],
+    }]);
+    let providers: Vec<_> = serde_json::from_value(provider).unwrap();
+    let issuers = webhook::Issuer::parse_all(&providers).unwrap();
+    estate.listen_as("oidc", |hook| Hook {
+        kind: Kind::GenericOidc,
+        issuers,
+        ..hook
+    });
+    let claims = json!({"iss": nobody, "aud": "notification-controller", "exp": 9_999_999_999_u64});
+    let token = signer.token(&json!({"alg": "RS256", "kid": "r"}), &claims);
+    let request = format!(
+        "GET {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n",
+        path("oidc")
+    );
+    let answer = estate.served.ask(&request).await;
+    assert_eq!(code_of(&answer), 503, "{answer}");
+    assert!(answer.contains("retry-after: 10\r\n"), "{answer}");
+    assert!(!answer.contains(&token), "{answer}");
+}
+
+#[tokio::test]
+async fn what_filters_see_goes_along_only_where_there_are_any() {
+    let mut estate = Estate::start().await;
+    let spec = json!({
+        "type": "gitlab", "resourceFilter": "req.ref == 'main'", "resources": [],
+    });
+    let filters = Filters::parse(&serde_json::from_value(spec).unwrap()).unwrap();
+    estate.listen_as("sifted", |hook| Hook {
+        kind: Kind::Gitlab,
+        filters,
+        ..hook
+    });
+    for (name, want) in [("lab", None), ("sifted", Some(r#"{"ref":"main"}"#))] {
+        let code = estate
+            .call("POST", &path(name), PUSH, r#"{"ref":"main"}"#)
+            .await;
+        assert_eq!(code, 200);
+        let nudge = estate.nudges.try_recv().unwrap();
+        let req = nudge.shown.and_then(|shown| shown.req);
+        assert_eq!(req.as_deref(), want, "{name}");
+    }
 }

@@ -1,0 +1,226 @@
+//! An accepted call wakes what its Receiver names, as far as the call is about it, and as soon as that is worth it.
+//!
+//! What was pushed to another repository or branch wakes nothing; nor does what a filter lets not through, or cannot say.
+//! Filters are evaluated beside, two calls at a time and so much for each call, so that no expression holds others up. What it
+//! deliberately doesn't: judge calls, or find anything new; the runs that are woken do.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kube::Resource;
+use reeve_api::name::NamespacedName;
+use reeve_core::cel::Purse;
+use reeve_core::index::{Hook, Target};
+use reeve_core::source::Wanted;
+use reeve_core::webhook::{self, Pace, Push, When};
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, sleep_until};
+
+use crate::context::Context;
+use crate::http::receiver::{Nudge, Shown};
+use crate::index::Known;
+
+/// Calls whose filters are evaluated at a time.
+const SIFTED: usize = 2;
+/// Calls that may wait for that.
+const WAITING: usize = 1024;
+/// What the filters may cost for one call, in the dearest evaluations that there are.
+const EVALUATIONS: u64 = 4;
+
+/// What a call is about.
+struct Meant {
+    targets: BTreeSet<Target>,
+    push: Option<Push>,
+}
+
+/// Wakes what accepted calls name, until nobody can call any more.
+pub(crate) async fn answer_nudges(ctx: Arc<Context>, mut nudges: mpsc::Receiver<Nudge>) {
+    let mut pace = Pace::default();
+    let (sifted, mut came) = mpsc::channel(SIFTED);
+    let (to_sift, sifting) = mpsc::channel(WAITING);
+    let sifting = tokio::spawn(sift_all(Arc::clone(&ctx), sifting, sifted));
+    loop {
+        let next = pace.next().map(Instant::from_std);
+        let due = async {
+            match next {
+                Some(next) => sleep_until(next).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            nudge = nudges.recv() => match nudge {
+                None => break,
+                Some(Nudge { receiver, push, shown: None, .. }) => {
+                    if let Some((_, named)) = named(&ctx, &receiver) {
+                        let targets = named.into_iter().flatten().collect();
+                        wake(&ctx, &mut pace, &receiver, Meant { targets, push });
+                    }
+                }
+                Some(nudge) => {
+                    if let Err(lost) = to_sift.try_send(nudge) {
+                        let nudge = lost.into_inner();
+                        let receiver = &nudge.receiver;
+                        tracing::warn!(%receiver, "a call is passed over: too many wait for their filters");
+                    }
+                }
+            },
+            Some((receiver, meant)) = came.recv() => wake(&ctx, &mut pace, &receiver, meant),
+            () = due => {
+                let now = ctx.clock.instant();
+                let woken = pace.due(now, |target| ctx.index.read(|known| commit(known, target)));
+                woken.into_iter().for_each(|target| run(&ctx, target));
+            }
+        }
+    }
+    sifting.abort();
+}
+
+fn named(ctx: &Context, receiver: &NamespacedName) -> Option<(Arc<Hook>, Vec<Vec<Target>>)> {
+    ctx.index.read(|known| known.touch.woken_by(receiver))
+}
+
+/// Wakes what a call is about: at once, later, or not.
+fn wake(ctx: &Context, pace: &mut Pace, receiver: &NamespacedName, meant: Meant) {
+    let now = ctx.clock.instant();
+    let pushed = meant.push.as_ref().and_then(Push::commit);
+    let mut woken = 0;
+    for target in meant.targets {
+        let (concerned, has) = ctx.index.read(|known| {
+            let push = meant.push.as_ref();
+            let concerned = push.is_none_or(|push| concerns(known, push, &target));
+            (concerned, commit(known, &target))
+        });
+        if !concerned {
+            continue;
+        }
+        // Only a source has nothing to do when it has the commit.
+        let pushed = pushed.filter(|_| matches!(target, Target::Source(_)));
+        match pace.call(&target, has.as_deref(), pushed, now) {
+            When::Now => run(ctx, target),
+            When::Later(_) => {}
+            When::Never => continue,
+        }
+        woken += 1;
+    }
+    let push = meant.push.map(|push| push.to_string());
+    tracing::debug!(%receiver, push, woken, "call answered");
+}
+
+fn run(ctx: &Context, target: Target) {
+    match target {
+        Target::Source(id) => ctx.queues.sources.wake(id),
+        Target::Kustomization(id) => ctx.queues.kustomizations.wake(id),
+        Target::Receiver(id) => ctx.queues.receivers.wake(id),
+        Target::Plugin(id) => ctx.queues.wake_plugin(id),
+        Target::Policy(name) => ctx.queues.policies.wake(name),
+    }
+}
+
+/// The source that a target is, or applies.
+fn source<'k>(known: &'k Known, target: &'k Target) -> Option<&'k NamespacedName> {
+    match target {
+        Target::Source(id) => Some(id),
+        Target::Kustomization(id) => known.touch.source_of(id),
+        Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) => None,
+    }
+}
+
+/// Whether a push may bring a target something new. One that cannot be read finds out itself.
+fn concerns(known: &Known, push: &Push, target: &Target) -> bool {
+    let object = source(known, target).and_then(|id| known.sources.get(id));
+    let wanted = object.map(|object| Wanted::parse(object));
+    match wanted {
+        Some(Ok(wanted)) => push.concerns(&wanted),
+        Some(Err(_)) | None => true,
+    }
+}
+
+/// The commit that a target's source has in store.
+fn commit(known: &Known, target: &Target) -> Option<String> {
+    let stored = source(known, target).and_then(|id| known.stored.get(id))?;
+    Some(stored.artifact.revision.commit().to_owned())
+}
+
+/// Evaluates the filters of calls, some at a time.
+async fn sift_all(
+    ctx: Arc<Context>,
+    mut nudges: mpsc::Receiver<Nudge>,
+    sifted: mpsc::Sender<(NamespacedName, Meant)>,
+) {
+    let places = Arc::new(Semaphore::new(SIFTED));
+    while let Some(nudge) = nudges.recv().await {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let (ctx, sifted) = (Arc::clone(&ctx), sifted.clone());
+        tokio::task::spawn_blocking(move || {
+            let receiver = nudge.receiver.clone();
+            let targets = sift(&ctx, &receiver, nudge.shown);
+            let push = nudge.push;
+            drop(place);
+            // Without anybody to tell, the process is on its way out.
+            let _gone = sifted.blocking_send((receiver, Meant { targets, push }));
+        });
+    }
+}
+
+/// What of that which a Receiver names its filters let through.
+fn sift(ctx: &Context, receiver: &NamespacedName, shown: Option<Shown>) -> BTreeSet<Target> {
+    let mut through = BTreeSet::new();
+    let Some((hook, named)) = named(ctx, receiver) else {
+        return through;
+    };
+    let shown = shown.map(|shown| (shown.req, shown.claims));
+    let (req, claims) = shown.unwrap_or_default();
+    let req = req.map(|text| serde_json::from_str(&text)).transpose();
+    let req = match req {
+        Ok(req) => req.unwrap_or_else(|| json!({})),
+        Err(error) => {
+            tracing::warn!(%receiver, %error, "a payload cannot be read for filters; nothing is woken");
+            return through;
+        }
+    };
+    let call = webhook::Shown { req, claims };
+    let mut purse = Purse::of(EVALUATIONS);
+    let mut failed = None;
+    for (at, targets) in named.into_iter().enumerate() {
+        for target in targets {
+            if through.contains(&target) {
+                continue;
+            }
+            let Some(object) = metadata(ctx, &target) else {
+                continue;
+            };
+            match hook.filters.admit(at, &object, &call, &mut purse) {
+                Ok(true) => drop(through.insert(target)),
+                Ok(false) => {}
+                Err(why) => failed = failed.or(Some((at, why))),
+            }
+        }
+    }
+    if let Some((resource, error)) = failed {
+        tracing::warn!(%receiver, resource, %error, "a filter cannot say whether a call is about an object; it is not woken");
+    }
+    through
+}
+
+/// What filters see of an object: as Flux, what it is and its metadata.
+fn metadata(ctx: &Context, target: &Target) -> Option<Value> {
+    fn of<K: Resource<DynamicType = ()>>(object: &K) -> Value {
+        json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": object.meta()})
+    }
+    match target {
+        Target::Source(id) => {
+            let object = ctx.index.read(|known| known.sources.get(id).cloned());
+            object.map(|object| of(&*object))
+        }
+        Target::Kustomization(id) => {
+            let object = ctx
+                .index
+                .read(|known| known.kustomizations.get(id).cloned());
+            object.map(|object| of(&*object))
+        }
+        Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) => None,
+    }
+}

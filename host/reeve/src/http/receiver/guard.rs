@@ -1,0 +1,107 @@
+//! Who calls how often, and what was let in before.
+//!
+//! An address is everybody behind it, a proxy for instance: its limit is only there so that nobody keeps this process busy
+//! with calls that are nothing. A Receiver's limit counts what has proved itself. What it deliberately doesn't: read anything
+//! of a call.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use reeve_api::name::NamespacedName;
+use reeve_core::webhook::{Allowance, Mark, Rates, Replays};
+
+use super::refusal::{Instead, Refusal};
+use crate::http::Peer;
+
+/// How many addresses, and Receivers, are told apart.
+const MOST: usize = 4096;
+
+/// How often somebody may call.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// One address, whatever it calls.
+    pub address: Allowance,
+    /// One Receiver, counted by what was let in.
+    pub receiver: Allowance,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            address: Allowance {
+                burst: 2000.0,
+                each_second: 200.0,
+            },
+            receiver: Allowance {
+                burst: 300.0,
+                each_second: 30.0,
+            },
+        }
+    }
+}
+
+pub(super) struct Guard {
+    addresses: Mutex<Rates<IpAddr>>,
+    receivers: Mutex<Rates<NamespacedName>>,
+    replays: Mutex<Replays>,
+}
+
+fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic under the lock leaves a count behind that is off by one.
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Guard {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let now = Instant::now();
+        Self {
+            addresses: Mutex::new(Rates::new(limits.address, MOST, now)),
+            receivers: Mutex::new(Rates::new(limits.receiver, MOST, now)),
+            replays: Mutex::default(),
+        }
+    }
+
+    /// Whether an address may call now.
+    pub(super) fn admit(&self, peer: Option<Peer>, now: Instant) -> Result<(), Refusal> {
+        let address = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| site(peer.0));
+        let taken = locked(&self.addresses).take(address, now);
+        taken.map_err(|wait| too_often("this address calls too often", wait))
+    }
+
+    /// Lets a call in, unless it was before or there are too many; it is remembered once `enter` has let it in.
+    pub(super) fn once(
+        &self,
+        receiver: &NamespacedName,
+        marks: &[Mark],
+        now: Instant,
+        enter: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let mut replays = locked(&self.replays);
+        if replays.knows(receiver, marks, now) {
+            let says = "this delivery was let in before";
+            return Err(Refusal::new(StatusCode::CONFLICT, says));
+        }
+        let taken = locked(&self.receivers).take(receiver.clone(), now);
+        taken.map_err(|wait| too_often("this receiver is called too often", wait))?;
+        enter()?;
+        replays.remember(receiver, marks, now);
+        Ok(())
+    }
+}
+
+/// Who has one address of IPv6 has as a rule the whole of its /64.
+fn site(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => {
+            let site = address.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(Ipv6Addr::from_bits(site))
+        }
+    }
+}
+
+fn too_often(says: &str, wait: Duration) -> Refusal {
+    Refusal::new(StatusCode::TOO_MANY_REQUESTS, says).or(Instead::After(wait))
+}

@@ -1,0 +1,61 @@
+//! Why a call wasn't let in, as an answer: the status, what its body says, and what the caller may do instead.
+//!
+//! What it deliberately doesn't: decide.
+
+use std::time::Duration;
+
+use axum::http::header::{ALLOW, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+pub(super) struct Refusal {
+    pub(super) code: StatusCode,
+    pub(super) says: String,
+    pub(super) instead: Option<Instead>,
+}
+
+pub(super) enum Instead {
+    /// Use one of these methods.
+    Methods(&'static str),
+    /// Come again in a second: there was no room.
+    Later,
+    /// Come again after this time.
+    After(Duration),
+}
+
+impl Refusal {
+    pub(super) fn new(code: StatusCode, says: impl Into<String>) -> Self {
+        Self {
+            code,
+            says: says.into(),
+            instead: None,
+        }
+    }
+
+    pub(super) fn or(self, instead: Instead) -> Self {
+        Self {
+            instead: Some(instead),
+            ..self
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = (self.code, format!("{}\n", self.says)).into_response();
+        let headers = response.headers_mut();
+        let _no_other = match self.instead {
+            Some(Instead::Methods(allowed)) => {
+                headers.insert(ALLOW, HeaderValue::from_static(allowed))
+            }
+            Some(Instead::Later) => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),
+            Some(Instead::After(time)) => {
+                // Who comes in that many whole seconds is let in.
+                let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)))
+            }
+            None => None,
+        };
+        response
+    }
+}
