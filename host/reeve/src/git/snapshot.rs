@@ -78,6 +78,11 @@ impl Snapshot {
         &self.0.digest
     }
 
+    /// The mirror that it is read from, with the commit and all its trees.
+    pub(super) fn repository(&self) -> gix::Repository {
+        self.0.repository.to_thread_local()
+    }
+
     /// What names the content of the file at `path`; nothing where there is none.
     pub(crate) fn mark(&self, path: &str) -> Option<&[u8]> {
         match self.0.entries.get(path)? {
