@@ -2,6 +2,7 @@
 
 mod fault;
 mod login;
+mod push;
 mod reference;
 mod signed;
 mod store;

@@ -23,6 +23,10 @@ pub const MIN_RETRY_DELAY: Duration = Duration::from_millis(750);
 /// The longest wait between two tries that are ours.
 pub const MAX_RETRY_DELAY: Duration = Duration::from_secs(15 * 60);
 
+/// The longest wait of the first who was outrun, and of any.
+const FIRST_OUTRUN: Duration = Duration::from_millis(200);
+const MAX_OUTRUN: Duration = Duration::from_secs(5);
+
 /// The longest interval that means anything: a timer further away than this is cut to it (ten years).
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
@@ -67,6 +71,14 @@ pub fn backoff(failures: u32, spread: u64) -> Duration {
 pub fn no_sooner(wait: Duration, spread: u64) -> Duration {
     let half = (wait / 20).min(Duration::from_millis(2500));
     wait.saturating_add(moved(half, 1000, spread))
+}
+
+/// How long to wait after others were faster `times` times in a row: anything from nothing up to 200 ms, doubled each time, up
+/// to 5 s. Whoever lost together is not to come back together, so all of it is chance.
+pub fn outrun(times: u32, spread: u64) -> Duration {
+    let doublings = times.saturating_sub(1).min(31);
+    let half = FIRST_OUTRUN.saturating_mul(1 << doublings).min(MAX_OUTRUN) / 2;
+    moved(half, 1000, spread.wrapping_add(u64::from(times)))
 }
 
 fn moved(wait: Duration, permille: u128, spread: u64) -> Duration {
@@ -118,6 +130,25 @@ mod tests {
         assert!(all.iter().any(|d| d.as_secs_f64() < 575.0));
         assert!(all.iter().any(|d| d.as_secs_f64() > 625.0));
         assert_eq!(jittered(interval, 7), jittered(interval, 7));
+    }
+
+    #[test]
+    fn whoever_was_outrun_waits_by_chance_and_longer_each_time() {
+        for (times, longest) in [
+            (0, 200),
+            (1, 200),
+            (2, 400),
+            (5, 3200),
+            (6, 5000),
+            (99, 5000),
+        ] {
+            let all: Vec<_> = (0..1000).map(|spread| outrun(times, spread)).collect();
+            let longest = Duration::from_millis(longest);
+            assert!(all.iter().all(|wait| *wait <= longest), "{times}");
+            assert!(all.iter().any(|wait| *wait > longest * 9 / 10), "{times}");
+            assert!(all.iter().any(|wait| *wait < longest / 10), "{times}");
+        }
+        assert_eq!(outrun(3, 7), outrun(3, 7));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! tree the kustomize engine reads. Everything is bounded: bytes, objects, files, wall-clock time; and every connection
 //! goes to an address that [`Egress`] has seen and allowed.
 //!
+//! And one step back: [`push()`](push::push) makes a commit on top of a branch and sends it, never over what others sent.
+//!
 //! What it deliberately doesn't: start a process, read the environment, git's configuration or a credential helper,
 //! follow a redirect to another host, or know Kubernetes. Secrets come in as bytes and stay in memory. The next stage
 //! is `store`, which archives a snapshot, and `render`, which reads it.
@@ -12,6 +14,7 @@
 mod blob;
 mod branch;
 mod client;
+pub mod commit;
 pub mod credential;
 pub mod egress;
 mod error;
@@ -21,6 +24,7 @@ mod ignore;
 mod known_hosts;
 mod mirror;
 mod name;
+pub mod push;
 mod remote;
 mod resolve;
 mod session;

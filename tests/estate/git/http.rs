@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::serve::ListenerExt as _;
 use base64::Engine as _;
@@ -28,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::io::ReaderStream;
 
+use super::fault::{Fault, pause};
 use crate::pki::Pair;
 
 /// Whom a server lets in.
@@ -53,28 +54,6 @@ pub struct Served {
     pub client_ca: Option<String>,
     /// Whether it answers as git did before protocol version 2.
     pub old_protocol: bool,
-}
-
-/// What goes wrong at a server, from now on.
-#[derive(Debug, Clone, Default)]
-pub enum Fault {
-    /// Nothing.
-    #[default]
-    None,
-    /// It takes this long before each answer.
-    Slow(Duration),
-    /// Each answer begins as it should and then never ends.
-    Endless,
-    /// Each answer's body trickles: one byte each time.
-    Trickle(Duration),
-    /// It answers with this status and nothing else.
-    Status(u16),
-    /// It sends everybody to this prefix, followed by the path that was asked for.
-    Redirect(String),
-    /// The credential it once took is no longer good.
-    Expired,
-    /// Each answer is cut after this many bytes.
-    Cut(usize),
 }
 
 /// One request a server saw, once its answer was sent.
@@ -296,7 +275,7 @@ async fn respond(shared: &Arc<Shared>, request: Request) -> anyhow::Result<Respo
             .insert(header::WWW_AUTHENTICATE, challenge);
         return Ok(response);
     }
-    let mut response = backend(shared, parts.method.as_str(), &path, &parts.headers, &body).await?;
+    let mut response = worked(shared, &fault, &path, &parts, body).await?;
     let inner = std::mem::replace(response.body_mut(), Body::empty());
     *response.body_mut() = spoil(Arc::clone(shared), inner, fault);
     Ok(response)
@@ -319,14 +298,6 @@ fn lets_in(auth: &Auth, credential: Option<&HeaderValue>) -> bool {
     credential.is_some_and(|credential| credential.as_bytes() == want.as_bytes())
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "being late is the fault that is asked for"
-)]
-async fn pause(time: Duration) {
-    tokio::time::sleep(time).await;
-}
-
 /// Counts what is sent, and does to it what the fault says.
 fn spoil(shared: Arc<Shared>, body: Body, fault: Fault) -> Body {
     let counted = body.into_data_stream().map(move |chunk| {
@@ -334,35 +305,33 @@ fn spoil(shared: Arc<Shared>, body: Body, fault: Fault) -> Body {
         shared.sent.fetch_add(bytes as u64, Ordering::Relaxed);
         chunk
     });
-    match fault {
-        Fault::Endless => {
-            let more = futures::stream::repeat(Bytes::from(vec![b'x'; 64 << 10]));
-            Body::from_stream(counted.chain(more.map(Ok)))
-        }
-        Fault::Trickle(time) => {
-            let bytes = counted.flat_map(|chunk| {
-                let chunk = chunk.unwrap_or_default();
-                futures::stream::iter((0..chunk.len()).map(move |at| chunk.slice(at..=at)))
-            });
-            Body::from_stream(bytes.then(move |byte| async move {
-                pause(time).await;
-                Ok::<_, std::io::Error>(byte)
-            }))
-        }
-        Fault::Cut(after) => {
-            let mut left = after;
-            Body::from_stream(counted.map(move |chunk| {
-                let chunk = chunk.map_err(std::io::Error::other)?;
-                if left == 0 {
-                    return Err(std::io::Error::other("cut"));
-                }
-                let kept = chunk.len().min(left);
-                left -= kept;
-                Ok(chunk.slice(..kept))
-            }))
-        }
-        _ => Body::from_stream(counted),
+    fault.spoil(counted)
+}
+
+/// What git makes of a request, as far as it arrives; and its answer, unless that is lost.
+async fn worked(
+    shared: &Shared,
+    fault: &Fault,
+    path: &str,
+    parts: &Parts,
+    body: Bytes,
+) -> anyhow::Result<Response<Body>> {
+    let pushed = path.ends_with("/git-receive-pack");
+    let body = if pushed { fault.arrives(body) } else { body };
+    let method = parts.method.as_str();
+    let answer = backend(shared, method, path, &parts.headers, &body).await?;
+    if pushed && fault.loses_answers() {
+        return lost(answer).await;
     }
+    Ok(answer)
+}
+
+/// Waits until all of an answer is there, and then ends the connection before its first byte.
+async fn lost(answer: Response<Body>) -> anyhow::Result<Response<Body>> {
+    let (head, body) = answer.into_parts();
+    axum::body::to_bytes(body, 64 << 20).await?;
+    let cut = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("cut")) });
+    Ok(Response::from_parts(head, Body::from_stream(cut)))
 }
 
 /// Runs git's own CGI program for one request.

@@ -73,6 +73,14 @@ pub enum Cause {
         /// Which key it offered.
         source: known_hosts::Refused,
     },
+    /// The server knows us, and does not let us write.
+    #[error("{url} may not be written to: {said}")]
+    Forbidden {
+        /// The URL.
+        url: String,
+        /// What the server said.
+        said: String,
+    },
     /// There is no such repository, or it isn't ours to see.
     #[error("repository not found: {0}")]
     NotFound(String),
@@ -217,7 +225,7 @@ impl Explain for Error {
 }
 
 impl Cause {
-    fn reason(&self) -> Reason {
+    pub(super) fn reason(&self) -> Reason {
         match self {
             Self::Egress {
                 source: egress::Denied::Address { .. },
@@ -230,6 +238,7 @@ impl Cause {
             | Self::HostKey { .. } => Reason::AuthenticationFailed,
             Self::Egress { .. }
             | Self::Unreachable { .. }
+            | Self::Forbidden { .. }
             | Self::NotFound(_)
             | Self::Redirect { .. }
             | Self::Http { .. }
@@ -250,7 +259,7 @@ impl Cause {
         }
     }
 
-    fn turn(&self) -> Turn {
+    pub(super) fn turn(&self) -> Turn {
         match self {
             Self::Egress {
                 source: egress::Denied::Address { .. },
@@ -266,6 +275,7 @@ impl Cause {
             | Self::AuthenticationRefused { .. }
             | Self::Identity(_)
             | Self::HostKey { .. }
+            | Self::Forbidden { .. }
             | Self::NotFound(_)
             | Self::Redirect { .. }
             | Self::Http { .. }
@@ -282,7 +292,7 @@ impl Cause {
         }
     }
 
-    fn hint(&self) -> Option<String> {
+    pub(super) fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Egress {
                 source: egress::Denied::Lookup { .. } | egress::Denied::NoAddress(_),
@@ -296,6 +306,9 @@ impl Cause {
             Self::HostKey { .. } => {
                 "compare the fingerprint with the server's; if it is right, put the output of \
                  `ssh-keyscan` for this host into the Secret's known_hosts"
+            }
+            Self::Forbidden { .. } => {
+                "give the credential the right to write, or name another that has it"
             }
             Self::NotFound(_) => "check spec.url; private repositories need spec.secretRef",
             Self::Redirect { .. } => "put the address it redirects to into spec.url",

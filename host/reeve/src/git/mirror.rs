@@ -40,6 +40,8 @@ pub(super) struct Mirror {
     dir: PathBuf,
     /// Held while fetching.
     fetching: Arc<tokio::sync::Mutex<()>>,
+    /// Held while pushing: who would only outrun each other wait for their turn.
+    pushing: Arc<tokio::sync::Mutex<()>>,
     /// Looked for on disk once; then it is known whether there is one.
     current: Mutex<Option<Option<Arc<Generation>>>>,
     /// Keeps connections open between polls.
@@ -131,6 +133,7 @@ impl Mirrors {
             Arc::new(Mirror {
                 dir: self.root.join(name),
                 fetching: Arc::default(),
+                pushing: Arc::default(),
                 current: Mutex::default(),
                 lines: Mutex::default(),
                 used: Mutex::new(SystemTime::now()),
@@ -151,6 +154,10 @@ impl Permits {
 impl Mirror {
     pub(super) async fn lock(&self) -> tokio::sync::OwnedMutexGuard<()> {
         Arc::clone(&self.fetching).lock_owned().await
+    }
+
+    pub(super) async fn turn_to_push(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.pushing).lock_owned().await
     }
 
     /// What is kept between conversations: an HTTP client, made when first needed, or an ssh login.
@@ -415,6 +422,7 @@ mod tests {
         Mirror {
             dir: dir.join("m"),
             fetching: Arc::default(),
+            pushing: Arc::default(),
             current: Mutex::default(),
             lines: Mutex::default(),
             used: Mutex::new(SystemTime::now()),

@@ -4,11 +4,17 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reeve_api::name::{RemoteUrl, Secret};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
 
+use super::wire::printable;
 use super::{Credential, Egress};
+
+/// A user's name of this length is no name.
+const TOKEN: usize = 20;
 
 /// A repository on a server, with the credential, the trust and the way that lead to it.
 #[derive(Debug)]
@@ -93,6 +99,31 @@ impl Remote {
         }
         hash.finalize().into()
     }
+
+    /// What a server said, fit to be told: one line, not endless, and none of the secrets that we showed it.
+    pub(super) fn tame(&self, said: &str) -> String {
+        let mut secrets = Vec::new();
+        match &self.credential {
+            Credential::Anonymous => {}
+            Credential::Basic { user, password } => {
+                let password = password.expose();
+                secrets.push(STANDARD.encode(format!("{user}:{password}")));
+                secrets.push(password.to_owned());
+                // Where the token is the user.
+                secrets.extend((user.len() >= TOKEN).then(|| user.clone()));
+            }
+            Credential::Bearer(token) => secrets.push(token.expose().to_owned()),
+            Credential::Ssh(ssh) => {
+                let password = ssh.password.iter();
+                secrets.extend(password.map(|secret| secret.expose().to_owned()));
+            }
+        }
+        let proxy = self.proxy.iter().flat_map(|proxy| &proxy.login);
+        secrets.extend(proxy.map(|(_, password)| password.expose().to_owned()));
+        let hidden = secrets.iter().filter(|secret| !secret.is_empty());
+        let hidden = hidden.fold(said.to_owned(), |text, secret| text.replace(secret, "***"));
+        printable(&hidden)
+    }
 }
 
 impl std::fmt::Debug for Tls {
@@ -137,5 +168,38 @@ impl Proxy {
 
     pub(super) fn port(&self) -> u16 {
         self.address.port_or_known_default().unwrap_or(1080)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(credential: Credential) -> Remote {
+        Remote {
+            url: "https://h/r.git".parse().unwrap(),
+            credential,
+            tls: Tls::default(),
+            proxy: None,
+            egress: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn what_a_server_echoes_of_our_credential_is_not_told() {
+        let basic = |user: &str| Credential::Basic {
+            user: user.to_owned(),
+            password: Secret::new("hunter2"),
+        };
+        let said = "no hunter2,\nno YWRhOmh1bnRlcjI=\u{1b}[2J, ada";
+        assert_eq!(remote(basic("ada")).tame(said), "no ***, no *** [2J, ada");
+        let token = "ghp_0123456789abcdefghij";
+        assert_eq!(remote(basic(token)).tame(token), "***");
+        let bearer = Credential::Bearer(Secret::new("t0ken"));
+        assert_eq!(
+            remote(bearer).tame("token t0ken is bad"),
+            "token *** is bad"
+        );
+        assert_eq!(remote(basic("")).tame(&"x".repeat(9000)).len(), 500);
     }
 }

@@ -1,7 +1,7 @@
 //! A conversation with a git server that has begun: its transport, and what the server said first.
 //!
 //! [`resolve`](super::resolve) opens one, and [`fetch`](super::fetch) goes on with it, so that asking and fetching are
-//! one login. What it deliberately doesn't: decide what to ask.
+//! one login; [`push`](super::push) opens one of another kind. What it deliberately doesn't: decide what to ask.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,8 +36,20 @@ pub(super) fn agent() -> (&'static str, Option<String>) {
 }
 
 impl Session {
-    /// Connects, logs in, and hears which protocol the server speaks. Only for threads that may block.
+    /// Connects to fetch, logs in, and hears which protocol the server speaks. Only for threads that may block.
     pub(super) fn open(
+        remote: &Remote,
+        lines: Lines,
+        runtime: Handle,
+        terms: Terms,
+        limits: &Limits,
+    ) -> Result<Self, Cause> {
+        Self::open_for(Service::UploadPack, remote, lines, runtime, terms, limits)
+    }
+
+    /// The same for a service that is named.
+    pub(super) fn open_for(
+        service: Service,
         remote: &Remote,
         lines: Lines,
         runtime: Handle,
@@ -46,11 +58,11 @@ impl Session {
     ) -> Result<Self, Cause> {
         let wire = Arc::new(Wire::new(runtime, remote.url.without_userinfo(), terms));
         wire.accept("the server lists more", limits.refs_bytes);
-        let mut transport = transport::open(remote, lines, &wire)?;
+        let mut transport = transport::open(remote, service, lines, &wire)?;
         // Whoever asks for credentials here gets none: ours went with the first request.
         let handshake = gix_protocol::handshake(
             &mut transport,
-            Service::UploadPack,
+            service,
             |_| Ok(None),
             Vec::new(),
             &mut Discard,

@@ -83,6 +83,11 @@ impl Snapshot {
         &self.0.digest
     }
 
+    /// The mirror that it is read from, with the commit and all its trees.
+    pub(super) fn repository(&self) -> gix::Repository {
+        self.0.repository.to_thread_local()
+    }
+
     /// Where the objects lie that may be signed: the commit, and the tag that it was reached by.
     pub(super) fn signable(&self) -> (&ThreadSafeRepository, ObjectId, Option<&NamedTag>) {
         (&self.0.repository, self.0.commit, self.0.tag.as_ref())

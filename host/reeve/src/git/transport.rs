@@ -11,6 +11,7 @@ mod tunnel;
 use std::sync::Arc;
 
 use gix_protocol::transport::client::blocking_io::Transport;
+use gix_protocol::transport::{Protocol, Service};
 use reeve_api::name::Scheme;
 
 use super::wire::Wire;
@@ -25,21 +26,30 @@ pub(super) struct Lines {
     pub(super) ssh: Kept,
 }
 
-/// A transport to `remote`. Only for threads that may block.
+/// A transport to `remote`, over which `service` is asked for. Only for threads that may block.
 pub(super) fn open(
     remote: &Remote,
+    service: Service,
     lines: Lines,
     wire: &Arc<Wire>,
 ) -> Result<Box<dyn Transport + Send>, Cause> {
     match (remote.url.scheme(), &remote.credential) {
-        (Scheme::Ssh, Credential::Ssh(user)) => ssh::open(remote, user, &lines.ssh, wire),
+        (Scheme::Ssh, Credential::Ssh(user)) => ssh::open(remote, service, user, &lines.ssh, wire),
         (Scheme::Http | Scheme::Https, credential) => {
             let client = match lines.http {
                 Some(client) => client,
                 None => super::client::build(remote)?,
             };
-            http::open(remote, credential, client, wire)
+            http::open(remote, service, credential, client, wire)
         }
         (Scheme::Ssh, _) => Err(Cause::AuthenticationRequired(remote.url.without_userinfo())),
+    }
+}
+
+/// What is asked for. The newer protocol has no word for sending commits.
+fn protocol(service: Service) -> Protocol {
+    match service {
+        Service::UploadPack => Protocol::V2,
+        Service::ReceivePack => Protocol::V1,
     }
 }

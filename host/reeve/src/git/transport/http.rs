@@ -2,7 +2,7 @@
 //!
 //! Credentials go to the URL's own host and scheme only. A redirect is followed for the first request (forges move
 //! repositories, and from http to https), if it stays on the host; any other is told as an error. What it deliberately
-//! doesn't: send a body before it is complete; requests are small, answers are streamed and counted.
+//! doesn't: send a body before it is complete; requests are bounded, answers are streamed and counted.
 
 mod exchange;
 
@@ -12,12 +12,12 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gix::url::Url as GitUrl;
-use gix_protocol::transport::Protocol;
+use gix_protocol::transport::Service;
 use gix_protocol::transport::client::blocking_io::Transport as GitTransport;
 use gix_protocol::transport::client::blocking_io::http::{
     GetResponse, Http, PostBodyDataKind, PostResponse, Transport,
 };
-use http::header::{AUTHORIZATION, LOCATION, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::Url;
 
@@ -28,9 +28,12 @@ use exchange::{Body, Exchange, Headers, PostBody};
 /// Some forges answer a git client differently from a browser, by this name.
 const AGENT: &str = concat!("git/2.0 (reeve/", env!("CARGO_PKG_VERSION"), ")");
 const MAX_REDIRECTS: usize = 5;
+/// What is read of the words with which something is forbidden.
+const MAX_WORDS: usize = 1000;
 
 pub(super) fn open(
     remote: &Remote,
+    service: Service,
     credential: &Credential,
     client: reqwest::Client,
     wire: &Arc<Wire>,
@@ -59,9 +62,11 @@ pub(super) fn open(
         authorization: authorization(credential)
             .map_err(|()| unusable("the credential cannot be put into a header"))?,
         anonymous: matches!(credential, Credential::Anonymous),
+        writes: service == Service::ReceivePack,
         moved: None,
     };
-    Ok(Box::new(Transport::new_http(web, url, Protocol::V2, false)))
+    let protocol = super::protocol(service);
+    Ok(Box::new(Transport::new_http(web, url, protocol, false)))
 }
 
 /// A proxy resolves names itself, perhaps differently; what we can see leads to a private address is refused anyway.
@@ -100,6 +105,8 @@ struct Web {
     wire: Arc<Wire>,
     authorization: Option<HeaderValue>,
     anonymous: bool,
+    /// Whether something is to be sent, which fewer may than fetch.
+    writes: bool,
     /// Where the repository turned out to be.
     moved: Option<String>,
 }
@@ -182,6 +189,7 @@ impl Web {
             wire: Arc::clone(&self.wire),
             authorization: self.authorization.clone(),
             anonymous: self.anonymous,
+            writes: self.writes,
             moved: None,
         };
         Prepared { web, target }
@@ -217,9 +225,32 @@ impl Web {
             .wire
             .wait("waiting for the server's answer", request.send())?
             .map_err(|error| self.wire.fail(unreachable(&self.wire, error)))?;
+        if self.writes && response.status() == StatusCode::FORBIDDEN {
+            return Err(self.wire.fail(self.forbidden(response)));
+        }
         match self.refusal(response.status()) {
             Some(cause) => Err(self.wire.fail(cause)),
             None => Ok(response),
+        }
+    }
+
+    /// The credential was good, and what it was shown for is not allowed. Forges say why in the body, for people to read.
+    fn forbidden(&self, mut response: reqwest::Response) -> Cause {
+        let kind = response.headers().get(CONTENT_TYPE);
+        let text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+        let mut said = format!("it answered {}", response.status());
+        if text
+            && let Ok(Ok(Some(words))) = self
+                .wire
+                .wait("receiving from the server", response.chunk())
+        {
+            let words = words.get(..MAX_WORDS).unwrap_or(&words);
+            said.push_str(": ");
+            said.push_str(&String::from_utf8_lossy(words));
+        }
+        Cause::Forbidden {
+            url: self.wire.url(),
+            said: printable(&said),
         }
     }
 

@@ -10,10 +10,10 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf as _, Bytes};
-use gix_protocol::transport::Protocol;
 use gix_protocol::transport::client::blocking_io::Transport;
 use gix_protocol::transport::client::git::ConnectMode;
 use gix_protocol::transport::client::git::blocking_io::Connection;
+use gix_protocol::transport::{Protocol, Service};
 use reeve_api::name::RemoteUrl;
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
@@ -21,6 +21,7 @@ use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use crate::git::credential::Ssh;
 use crate::git::wire::{Wire, printable};
 use crate::git::{Cause, Remote};
+use login::Command;
 pub(in crate::git) use login::Kept;
 
 /// What of the server's complaints is kept for the error.
@@ -28,11 +29,15 @@ const MAX_COMPLAINT: usize = 1000;
 
 pub(super) fn open(
     remote: &Remote,
+    service: Service,
     user: &Ssh,
     kept: &Kept,
     wire: &Arc<Wire>,
 ) -> Result<Box<dyn Transport + Send>, Cause> {
-    let command = command(&remote.url)?;
+    let command = Command {
+        text: command(service, &remote.url)?,
+        newer: super::protocol(service) == Protocol::V2,
+    };
     let (incoming, outgoing) = wire
         .wait("logging in over ssh", kept.run(remote, user, &command))
         .map_err(|error| wire.cause("logging in over ssh", &error))??;
@@ -52,7 +57,7 @@ pub(super) fn open(
     let transport = Connection::new(
         reader,
         writer,
-        Protocol::V2,
+        super::protocol(service),
         path,
         None::<(&str, Option<u16>)>,
         ConnectMode::Process,
@@ -64,7 +69,7 @@ pub(super) fn open(
 }
 
 /// What the server is asked to run. Its shell reads this, so the path is quoted as git quotes it.
-fn command(url: &RemoteUrl) -> Result<String, Cause> {
+fn command(service: Service, url: &RemoteUrl) -> Result<String, Cause> {
     // `/~user/…` asks for a home directory, which git writes without the slash.
     let path = url.path();
     let path = path
@@ -79,7 +84,7 @@ fn command(url: &RemoteUrl) -> Result<String, Cause> {
         });
     }
     let quoted = path.replace('\'', r"'\''").replace('!', r"'\!'");
-    Ok(format!("git-upload-pack '{quoted}'"))
+    Ok(format!("{} '{quoted}'", service.as_str()))
 }
 
 struct Incoming {
@@ -230,7 +235,10 @@ mod tests {
             ("ssh://git@h/~me/b.git", "git-upload-pack '~me/b.git'"),
             ("ssh://git@h/a$(id)", "git-upload-pack '/a$(id)'"),
         ] {
-            assert_eq!(command(&url.parse().unwrap()).unwrap(), want);
+            let command = |service| command(service, &url.parse().unwrap()).unwrap();
+            assert_eq!(command(Service::UploadPack), want);
+            let want = want.replace("upload", "receive");
+            assert_eq!(command(Service::ReceivePack), want);
         }
     }
 }

@@ -11,10 +11,11 @@ use http::{HeaderMap, Method};
 
 use super::{Prepared, unreachable};
 use crate::git::Cause;
+use crate::git::push::pack;
 use crate::git::wire::Wire;
 
-/// What a request may hold: a list of what is wanted and what is here.
-const MAX_REQUEST: usize = 8 << 20;
+/// What a request may hold: a list of what is wanted and what is here, or a pack of ours and what it is for.
+const MAX_REQUEST: usize = pack::MOST + (1 << 20);
 
 /// A request and its answer.
 #[derive(Clone)]

@@ -37,6 +37,14 @@ struct Login {
     since: Instant,
 }
 
+/// What runs on the server.
+pub(super) struct Command {
+    /// The words for its shell.
+    pub(super) text: String,
+    /// Whether it is asked to speak git's newer protocol.
+    pub(super) newer: bool,
+}
+
 /// Both directions of a command that runs on the server.
 pub(super) type Channel = (ChannelReadHalf, ChannelWriteHalf<Msg>);
 
@@ -46,7 +54,7 @@ impl Kept {
         &self,
         remote: &Remote,
         user: &Ssh,
-        command: &str,
+        command: &Command,
     ) -> Result<Channel, Cause> {
         if let Some(login) = self.usable(remote, user) {
             let begun = tokio::time::timeout(PATIENCE, begin(&login.session, command)).await;
@@ -88,11 +96,13 @@ impl std::fmt::Debug for Kept {
     }
 }
 
-async fn begin(session: &Handle<Client>, command: &str) -> Result<Channel, russh::Error> {
+async fn begin(session: &Handle<Client>, command: &Command) -> Result<Channel, russh::Error> {
     let channel = session.channel_open_session().await?;
-    // Not every server takes it; one that doesn't speaks the older protocol.
-    channel.set_env(false, "GIT_PROTOCOL", "version=2").await?;
-    channel.exec(true, command).await?;
+    if command.newer {
+        // Not every server takes it; one that doesn't speaks the older protocol.
+        channel.set_env(false, "GIT_PROTOCOL", "version=2").await?;
+    }
+    channel.exec(true, command.text.as_str()).await?;
     Ok(channel.split())
 }
 
