@@ -19,7 +19,7 @@ use reeve_core::index::Target;
 use reeve_core::plugin::PluginId;
 use reeve_core::schedule::Next;
 use reeve_core::signature;
-use reeve_core::source::{Reference, Wanted};
+use reeve_core::source::Wanted;
 use reeve_core::status::{self, Frame, SourceOutcome, SourceProgress};
 use tokio::time::Instant;
 
