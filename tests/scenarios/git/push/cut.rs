@@ -55,8 +55,9 @@ fn a_server_that_takes_too_long_costs_the_time_that_was_given_and_the_commit_is_
         let repo = bench.writable("app.git")?;
         let server = plain(&bench).await?;
         let remote = remote(&server.url("app.git"), &[]);
-        // It judges until it is told to go on.
-        hook(&repo, "pre-receive", "until [ -e go ]; do sleep 0.05; done")?;
+        // It judges until it is told to go on, or its repository is gone.
+        let judges = "while [ -e HEAD ] && [ ! -e go ]; do sleep 0.05; done";
+        hook(&repo, "pre-receive", judges)?;
         bench.time = Duration::from_secs(3);
         let edit = || writes(&[("late", "x")]);
         let late = bench.push(&remote, change(), edit()).await;
