@@ -48,7 +48,9 @@ pub(in crate::controller) fn watch_source(
 /// The Secrets of its namespace that it names.
 pub(super) fn secrets(object: &GitRepository) -> BTreeSet<ObjectName> {
     let spec = &object.spec;
+    let keys = spec.verify.as_ref().map(|verify| &verify.secret_ref);
     let secrets = spec.secret_ref.iter().chain(&spec.proxy_secret_ref);
+    let secrets = secrets.chain(keys);
     object_names(secrets.map(|secret| secret.name.as_str()))
 }
 
