@@ -1,5 +1,6 @@
 //! The definition of one of our own kinds, as the API server has it now: whether it is on its way out, and which one it is.
 
+use jiff::Timestamp;
 use kube::Resource;
 use kube::core::ApiResource;
 use serde_json::Value;
@@ -15,6 +16,8 @@ pub(crate) struct Definition {
     pub(crate) uid: String,
     /// Whether it is being deleted, and all objects of the kind with it.
     pub(crate) going: bool,
+    /// When it was made.
+    pub(crate) made: Option<Timestamp>,
 }
 
 impl Cluster {
@@ -38,6 +41,7 @@ impl Cluster {
         Ok(live.map(|live| Definition {
             uid: text(&live, "/metadata/uid").unwrap_or_default().to_owned(),
             going: text(&live, "/metadata/deletionTimestamp").is_some(),
+            made: text(&live, "/metadata/creationTimestamp").and_then(|made| made.parse().ok()),
         }))
     }
 }

@@ -89,6 +89,7 @@ where
                 let id = Id::of(object.meta());
                 listed.insert(id.clone());
                 known.insert(id);
+                defined.saw(&ctx, object.meta()).await;
                 K::put(&ctx, object);
             }
             Change::Bad(bad) => {

@@ -8,6 +8,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use kube::core::ObjectMeta;
 use reeve_core::failure::chain;
 
 use super::Followed;
@@ -20,6 +21,8 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// The definition under which objects were seen.
 pub(super) struct Defined<K> {
     uid: Option<String>,
+    /// Whether that one is known to be gone.
+    left: bool,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -27,6 +30,7 @@ impl<K> Default for Defined<K> {
     fn default() -> Self {
         Self {
             uid: None,
+            left: false,
             kind: PhantomData,
         }
     }
@@ -37,11 +41,28 @@ impl<K: Followed> Defined<K> {
     pub(super) async fn learn(&mut self, ctx: &Context) {
         if K::HOLDS_BACK {
             self.uid = asked::<K>(ctx).await.map(|now| now.uid);
+            self.left = false;
+        }
+    }
+
+    /// An object was seen. A watch may outlive the definition it was begun under, and go on with what is made under the next
+    /// one: an object that is younger than that belongs to it.
+    pub(super) async fn saw(&mut self, ctx: &Context, meta: &ObjectMeta) {
+        if !self.left {
+            return;
+        }
+        let Some(now) = asked::<K>(ctx).await else {
+            return;
+        };
+        let born = meta.creation_timestamp.as_ref().map(|born| born.0);
+        if !now.going && now.made.is_some() && born >= now.made {
+            self.uid = Some(now.uid);
+            self.left = false;
         }
     }
 
     /// Whether what is gone was deleted by itself. Waits for the API server: until it has answered, nothing is gone.
-    pub(super) async fn still_is(&self, ctx: &Context) -> bool {
+    pub(super) async fn still_is(&mut self, ctx: &Context) -> bool {
         if !K::HOLDS_BACK {
             return true;
         }
@@ -49,6 +70,7 @@ impl<K: Followed> Defined<K> {
         let same = |uid: &String| now.as_ref().is_some_and(|now| now.uid == *uid);
         let still = now.as_ref().is_some_and(|now| !now.going) && self.uid.iter().all(same);
         if !still {
+            self.left = true;
             tracing::warn!(
                 kind = %K::kind(&()),
                 "the definition of a kind was deleted, and its objects with it: what they say holds until they are made again, or this process ends"
