@@ -18,6 +18,7 @@ mod files;
 mod lint;
 mod metadata;
 mod names;
+mod negation;
 mod nesting;
 mod place;
 mod room;
@@ -332,8 +333,29 @@ impl fmt::Debug for Policy {
     }
 }
 
-/// Adds modules, or says what is wrong with each that cannot be parsed.
-fn load(mut engine: Engine, modules: &[(String, String)]) -> Result<Engine, Vec<Error>> {
+/// How deep negations are looked for in what others negate.
+const NEGATION_LIMIT: usize = 8;
+
+/// Adds modules as they are evaluated: what is negated in them is what OPA negates.
+fn load(engine: Engine, modules: &[(String, String)]) -> Result<Engine, Vec<Error>> {
+    let mut loaded = parse(engine.clone(), modules)?;
+    let mut trees = lint::modules(&loaded)?;
+    let mut sources = modules.to_vec();
+    for _ in 0..NEGATION_LIMIT {
+        let Some(next) = negation::hoisted(&trees, &sources).map_err(|error| vec![error])? else {
+            return Ok(loaded);
+        };
+        sources = next;
+        loaded = parse(engine.clone(), &sources)?;
+        trees = lint::trees(&loaded)?;
+    }
+    let (file, _) = modules.first().cloned().unwrap_or_default();
+    let why = format!("`not` stands in what `not` negates more than {NEGATION_LIMIT} deep");
+    Err(vec![Error::at(Place::of(&file), why)])
+}
+
+/// Adds modules as they are written, or says what is wrong with each that cannot be parsed.
+fn parse(mut engine: Engine, modules: &[(String, String)]) -> Result<Engine, Vec<Error>> {
     let mut errors = nesting::refusals(modules);
     if !errors.is_empty() {
         return Err(errors);

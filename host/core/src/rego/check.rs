@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sources::Sources;
-use super::{Error, Place, Policy, builtins, fields, lint, load, names, room};
+use super::{Error, Place, Policy, builtins, fields, lint, names, parse, room};
 
 /// One thing that is wrong with a policy's files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +81,7 @@ fn read(
     let tests: BTreeSet<String> = sources.tests.iter().map(|(file, _)| file.clone()).collect();
     let mut all = sources.modules;
     all.extend(sources.tests);
-    let engine = load(builtins::engine(), &all)?;
+    let engine = parse(builtins::engine(), &all)?;
     let modules = lint::trees(&engine)?;
     let mut errors = lint::refusals(&modules);
     errors.extend(

@@ -1,0 +1,291 @@
+//! What `not` negates: as OPA does, no more than its outermost question.
+//!
+//! OPA evaluates what a negated question is asked about before it negates anything: with no `input.name`, the body of
+//! `not startswith(input.name, "x")` does not hold. regorus takes what has no value for a question that does not hold, so
+//! that the body does. So a module is handed to it with these parts written before: `before_not_0 := input.name; not
+//! startswith(before_not_0, "x")`, on the same lines. As in OPA, a name on a side of `==` or `=` and one that is negated by
+//! itself stay where they are. It deliberately judges nothing else: what is refused was refused by `lint` before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::lint::{self, Module};
+use super::{Error, names};
+
+/// What the parts are called, with a number behind it.
+const NAME: &str = "before_not_";
+
+/// Text that stands at a place of a module instead of what stood there.
+struct Edit {
+    start: usize,
+    end: usize,
+    text: String,
+}
+
+/// `sources` with what outermost negations are asked about written before them; None where there is nothing to write. What
+/// is negated within those parts is there the next time.
+pub(super) fn hoisted(
+    modules: &[Module],
+    sources: &[(String, String)],
+) -> Result<Option<Vec<(String, String)>>, Error> {
+    let mut declared: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for module in modules {
+        let own = declared.entry(module.package.as_str()).or_default();
+        own.extend(lint::rules(module).iter().filter_map(rule_name));
+    }
+    let mut changed = false;
+    let mut written = Vec::new();
+    for (file, source) in sources {
+        let module = modules.iter().find(|module| module.file == *file);
+        let edits = match module {
+            Some(module) => edits(module, declared.get(module.package.as_str()))?,
+            None => Vec::new(),
+        };
+        changed |= !edits.is_empty();
+        written.push((file.clone(), edited(source, 0, edits)));
+    }
+    Ok(changed.then_some(written))
+}
+
+/// The first part of a rule's name.
+fn rule_name(rule: &Value) -> Option<String> {
+    let refr = match rule.get("Default") {
+        Some(default) => lint::dotted(default.get("refr")?)?,
+        None => lint::head_of(rule.pointer("/Spec/head")?)?.0,
+    };
+    Some(lint::root(&refr).to_owned())
+}
+
+fn edits(module: &Module, declared: Option<&BTreeSet<String>>) -> Result<Vec<Edit>, Error> {
+    let mut global: BTreeSet<String> = names::aliases(module).into_keys().collect();
+    global.extend(declared.into_iter().flatten().cloned());
+    let mut rewrite = Rewrite {
+        module,
+        global,
+        made: 0,
+        edits: Vec::new(),
+    };
+    while module
+        .source
+        .contains(&format!("{NAME}{} :=", rewrite.made))
+    {
+        rewrite.made += 1;
+    }
+    rewrite.visit(&module.tree, false)?;
+    Ok(rewrite.edits)
+}
+
+/// `text`, which begins at `from`, with all of them; none reaches into another.
+fn edited(text: &str, from: usize, mut edits: Vec<Edit>) -> String {
+    edits.sort_by_key(|edit| (edit.start, edit.end));
+    let mut out = String::new();
+    let mut at = from;
+    let between = |start: usize, end: usize| {
+        let range = start.saturating_sub(from)..end.saturating_sub(from);
+        text.get(range).unwrap_or_default()
+    };
+    for edit in edits {
+        out.push_str(between(at, edit.start));
+        out.push_str(&edit.text);
+        at = edit.end;
+    }
+    out.push_str(between(at, from + text.len()));
+    out
+}
+
+struct Rewrite<'a> {
+    module: &'a Module,
+    /// Names that stand for rules and imports.
+    global: BTreeSet<String>,
+    made: usize,
+    edits: Vec<Edit>,
+}
+
+impl Rewrite<'_> {
+    /// `is_body` is said of a query that is a rule's, which may stand without braces.
+    fn visit(&mut self, node: &Value, is_body: bool) -> Result<(), Error> {
+        match node {
+            Value::Array(items) => items.iter().try_for_each(|item| self.visit(item, false)),
+            Value::Object(fields) => {
+                if fields.contains_key("stmts") {
+                    return self.query(node, is_body);
+                }
+                let is_rule = fields.contains_key("is_else");
+                let mut fields = fields.iter();
+                fields.try_for_each(|(name, value)| self.visit(value, is_rule && name == "query"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn query(&mut self, query: &Value, is_body: bool) -> Result<(), Error> {
+        let (from, _) = span(self.module, query);
+        let braces = !self
+            .module
+            .source
+            .get(from..)
+            .is_some_and(|text| text.starts_with('{'));
+        let statements = query.get("stmts").and_then(Value::as_array);
+        for statement in statements.into_iter().flatten() {
+            let Some(negated) = statement.pointer("/literal/NotExpr/expr") else {
+                self.visit(statement, false)?;
+                continue;
+            };
+            let (parts, mut inside) = self.negated(negated)?;
+            if parts.is_empty() {
+                self.visit(statement, false)?;
+                continue;
+            }
+            let (start, end) = span(self.module, statement);
+            let with = statement
+                .pointer("/with_mods/0")
+                .map(|first| span(self.module, first).0);
+            let with = with.and_then(|with| self.module.source.get(with..end));
+            let with = with.map_or_else(String::new, |with| format!(" {}", with.trim_end()));
+            let mut before = String::from(if is_body && braces { "{ " } else { "" });
+            for (name, text) in parts {
+                before.push_str(&format!("{name} := {text}{with}; "));
+            }
+            inside.push(Edit {
+                start,
+                end: start,
+                text: before,
+            });
+            if is_body && braces {
+                inside.push(Edit {
+                    start: end,
+                    end,
+                    text: " }".to_owned(),
+                });
+            }
+            self.edits.append(&mut inside);
+        }
+        Ok(())
+    }
+
+    /// What is written before a negation, and what changes in it.
+    fn negated(&mut self, node: &Value) -> Result<(Vec<(String, String)>, Vec<Edit>), Error> {
+        let mut parts = Vec::new();
+        let (shape, fields) = shape(node);
+        let equals = match shape {
+            "AssignExpr" => true,
+            "BoolExpr" => fields.get("op").and_then(Value::as_str) == Some("Eq"),
+            _ => false,
+        };
+        let mut edits = Vec::new();
+        for child in children(shape, fields) {
+            let is_name = matches!(self::shape(child).0, "Var" | "RefDot" | "RefBrack");
+            let stays = equals && is_name
+                || matches!(shape, "RefDot" | "RefBrack") && is_base(fields, child);
+            edits.extend(self.part(child, !stays, &mut parts)?);
+        }
+        Ok((parts, edits))
+    }
+
+    /// Takes what may have no value out of a part of a negated question: all of it, or only what lies in it.
+    fn part(
+        &mut self,
+        node: &Value,
+        whole: bool,
+        parts: &mut Vec<(String, String)>,
+    ) -> Result<Vec<Edit>, Error> {
+        let (shape, fields) = shape(node);
+        if shape == "Var" && fields.get("value").and_then(Value::as_str) == Some("_") {
+            let why = "`_` is of no use below `not`: it says neither any nor all; make a rule of what is negated, or use `every`";
+            return Err(Error::at(
+                lint::place(&self.module.file, fields.get("span")),
+                why.to_owned(),
+            ));
+        }
+        let mut inside = Vec::new();
+        for child in children(shape, fields) {
+            let stays = matches!(shape, "RefDot" | "RefBrack")
+                && is_base(fields, child)
+                && matches!(self::shape(child).0, "Var" | "RefDot" | "RefBrack");
+            inside.extend(self.part(child, !stays, parts)?);
+        }
+        let may_have_none = match shape {
+            "Var" => {
+                let name = fields.get("value").and_then(Value::as_str);
+                name.is_some_and(|name| self.global.contains(name))
+            }
+            "RefDot" | "RefBrack" | "Call" | "UnaryExpr" | "BinExpr" | "BoolExpr" | "ArithExpr"
+            | "Membership" => true,
+            _ => false,
+        };
+        if !whole || !may_have_none {
+            return Ok(inside);
+        }
+        let (start, end) = span(self.module, fields);
+        let text = self.module.source.get(start..end).unwrap_or_default();
+        let name = format!("{NAME}{}", self.made);
+        self.made += 1;
+        parts.push((name.clone(), edited(text, start, inside)));
+        Ok(vec![Edit {
+            start,
+            end,
+            text: name,
+        }])
+    }
+}
+
+/// What an expression is, and what it consists of.
+fn shape(node: &Value) -> (&str, &Value) {
+    let only = node.as_object().and_then(|fields| fields.iter().next());
+    only.map_or(("", &Value::Null), |(shape, fields)| {
+        (shape.as_str(), fields)
+    })
+}
+
+/// The expressions that one of this shape is asked about. What is made anew in a comprehension always has a value.
+fn children<'a>(shape: &str, fields: &'a Value) -> Vec<&'a Value> {
+    let list = |name: &str| {
+        fields
+            .get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
+    let named = |names: &[&str]| -> Vec<&'a Value> {
+        let found = names.iter().filter_map(|name| fields.get(*name));
+        found.filter(|value| value.is_object()).collect()
+    };
+    match shape {
+        "Call" => list("params").collect(),
+        "Array" | "Set" => list("items").collect(),
+        "Object" => {
+            let fields = list("fields").filter_map(Value::as_array);
+            fields.flat_map(|field| field.iter().skip(1)).collect()
+        }
+        "RefDot" => named(&["refr"]),
+        "RefBrack" => named(&["refr", "index"]),
+        "UnaryExpr" => named(&["expr"]),
+        "BinExpr" | "BoolExpr" | "ArithExpr" | "AssignExpr" => named(&["lhs", "rhs"]),
+        "Membership" => named(&["key", "value", "collection"]),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether `child` is what a path goes on from.
+fn is_base(fields: &Value, child: &Value) -> bool {
+    fields
+        .get("refr")
+        .is_some_and(|base| std::ptr::eq(base, child))
+}
+
+/// Where it stands. The tree leaves out the quotes of a text that something begins or ends with.
+fn span(module: &Module, node: &Value) -> (usize, usize) {
+    let at = |key| {
+        let number = node.pointer(key).and_then(Value::as_u64);
+        number.and_then(|number| usize::try_from(number).ok())
+    };
+    let start = at("/span/start").unwrap_or_default();
+    let end = at("/span/end").unwrap_or(start);
+    let is_quote = |byte: usize| matches!(module.source.as_bytes().get(byte), Some(b'"' | b'`'));
+    let opens = start.checked_sub(1).is_some_and(is_quote);
+    (start - usize::from(opens), end + usize::from(is_quote(end)))
+}
+
+#[cfg(test)]
+mod tests;
