@@ -132,7 +132,8 @@ impl Rewrite<'_> {
                 self.visit(statement, false)?;
                 continue;
             };
-            let (parts, mut inside) = self.negated(negated)?;
+            let mut parts = Vec::new();
+            let mut inside = self.negated(negated, &mut parts)?;
             if parts.is_empty() {
                 self.visit(statement, false)?;
                 continue;
@@ -164,9 +165,12 @@ impl Rewrite<'_> {
         Ok(())
     }
 
-    /// What is written before a negation, and what changes in it.
-    fn negated(&mut self, node: &Value) -> Result<(Vec<(String, String)>, Vec<Edit>), Error> {
-        let mut parts = Vec::new();
+    /// What changes in a negation, whose `parts` are written before it: what each is called, and what it is.
+    fn negated(
+        &mut self,
+        node: &Value,
+        parts: &mut Vec<(String, String)>,
+    ) -> Result<Vec<Edit>, Error> {
         let (shape, fields) = shape(node);
         let equals = match shape {
             "AssignExpr" => true,
@@ -178,9 +182,9 @@ impl Rewrite<'_> {
             let is_name = matches!(self::shape(child).0, "Var" | "RefDot" | "RefBrack");
             let stays = equals && is_name
                 || matches!(shape, "RefDot" | "RefBrack") && is_base(fields, child);
-            edits.extend(self.part(child, !stays, &mut parts)?);
+            edits.extend(self.part(child, !stays, parts)?);
         }
-        Ok((parts, edits))
+        Ok(edits)
     }
 
     /// Takes what may have no value out of a part of a negated question: all of it, or only what lies in it.
