@@ -34,6 +34,16 @@ async fn deployed(estate: &Estate, replicas: i64) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn before_it_is_installed(estate: &Estate) -> anyhow::Result<()> {
+    let here = std::env::temp_dir();
+    let told = said(&asked(estate, &here, &["check", "--pre"]).await?, 0)?;
+    has_line(&told, &["► checking prerequisites"])?;
+    has_line(&told, &["✔ Kubernetes 1.", ">=1.29.0-0"])?;
+    has_line(&told, &["✔ your clock agrees"])?;
+    has_line(&told, &["✔ you may create customresourcedefinitions"])?;
+    has_line(&told, &["✔ prerequisites checks passed"])
+}
+
 #[test]
 fn reeve_check_says_that_an_installation_works_and_what_is_wrong_with_one() {
     scenario(async {
@@ -41,28 +51,36 @@ fn reeve_check_says_that_an_installation_works_and_what_is_wrong_with_one() {
         let here = std::env::temp_dir();
         let check = |more: &'static [&'static str]| asked(&estate, &here, more);
 
-        let told = said(&check(&["check", "--pre"]).await?, 0)?;
-        has_line(&told, &["► checking prerequisites"])?;
-        has_line(&told, &["✔ Kubernetes 1.", ">=1.29.0-0"])?;
-        has_line(&told, &["✔ your clock agrees"])?;
-        has_line(&told, &["✔ you may create customresourcedefinitions"])?;
-        has_line(&told, &["✔ prerequisites checks passed"])?;
-
+        before_it_is_installed(&estate).await?;
         let told = said(&check(&["check"]).await?, 1)?;
-        has_line(&told, &["✗ no namespace has a Deployment of the controller"])?;
+        has_line(
+            &told,
+            &["✗ no namespace has a Deployment of the controller"],
+        )?;
         has_line(&told, &["1 check failed"])?;
         deployed(&estate, 0).await?;
         let told = said(&check(&["check"]).await?, 1)?;
-        has_line(&told, &[&format!("✗ {SYSTEM}/reeve: deployment is scaled to nothing")])?;
+        has_line(
+            &told,
+            &[&format!(
+                "✗ {SYSTEM}/reeve: deployment is scaled to nothing"
+            )],
+        )?;
 
         deployed(&estate, 1).await?;
         let told = said(&check(&["check"]).await?, 0)?;
         has_line(
             &told,
-            &["✔ kustomizations.kustomize.toolkit.fluxcd.io served: v1", "stored: v1"],
+            &[
+                "✔ kustomizations.kustomize.toolkit.fluxcd.io served: v1",
+                "stored: v1",
+            ],
         )?;
         has_line(&told, &["✔ policies.reeve.dev served: v1alpha1"])?;
-        has_line(&told, &[&format!("✔ {SYSTEM}/reeve: deployment ready (1/1")])?;
+        has_line(
+            &told,
+            &[&format!("✔ {SYSTEM}/reeve: deployment ready (1/1")],
+        )?;
         has_line(&told, &["✔ the admission webhook answers"])?;
         has_line(&told, &["✔ you may patch kustomizations in default"])?;
         has_line(&told, &["✔ all checks passed"])?;
@@ -72,12 +90,18 @@ fn reeve_check_says_that_an_installation_works_and_what_is_wrong_with_one() {
         let output = check(&["check", "-o", "json"]).await?;
         said(&output, 1)?;
         let told: Vec<Value> = serde_json::from_slice(&output.stdout)?;
-        let failed: Vec<_> = told.iter().filter(|one| one["outcome"] == "failed").collect();
+        let failed: Vec<_> = told
+            .iter()
+            .filter(|one| one["outcome"] == "failed")
+            .collect();
         let [webhook] = &failed[..] else {
             anyhow::bail!("{failed:?}");
         };
         let message = objects::text(webhook, "/message").unwrap_or_default();
-        ensure!(message.starts_with("the admission webhook does not answer"), "{told:?}");
+        ensure!(
+            message.starts_with("the admission webhook does not answer"),
+            "{told:?}"
+        );
         ensure!(objects::text(webhook, "/remedy").is_some(), "{told:?}");
         Ok(())
     });
@@ -92,7 +116,9 @@ fn what_a_tenant_may_not_look_at_is_no_failure_of_reeve_check() {
         let kubeconfig = estate.plane.kubeconfig_of(name, "flux").await?;
         let program = reeve_tests::controller::program()?;
         let mut command = std::process::Command::new(program);
-        command.args(["check", "-n", name, "--kubeconfig"]).arg(kubeconfig);
+        command
+            .args(["check", "-n", name, "--kubeconfig"])
+            .arg(kubeconfig);
         let output = tokio::task::spawn_blocking(move || command.output()).await??;
         let told = said(&output, 0)?;
         has_line(&told, &["✔ Kubernetes"])?;

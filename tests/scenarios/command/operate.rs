@@ -13,7 +13,11 @@ const SETTINGS: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: red\n";
 
 fn is_suspended(object: &DynamicObject) -> bool {
-    object.data.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true)
+    object
+        .data
+        .pointer("/spec/suspend")
+        .and_then(Value::as_bool)
+        == Some(true)
 }
 
 #[test]
@@ -49,7 +53,10 @@ fn reeve_reconcile_fetches_and_applies_what_was_pushed_and_says_why_it_could_not
 
         let nobody = ["reconcile", "ks", "nobody", "-n", name];
         let told = said(&asked(estate, &here, &nobody).await?, 1)?;
-        has_line(&told, &[&format!("there is no Kustomization {name}/nobody")])
+        has_line(
+            &told,
+            &[&format!("there is no Kustomization {name}/nobody")],
+        )
     });
 }
 
@@ -72,7 +79,10 @@ fn reeve_suspend_holds_a_rollout_until_reeve_resume() {
         let reconcile = ["reconcile", "ks", name, "-n", name];
         let told = said(&asked(estate, &here, &reconcile).await?, 1)?;
         has_line(&told, &["is suspended"])?;
-        has_line(&told, &[&format!("reeve resume kustomization {name} -n {name}")])?;
+        has_line(
+            &told,
+            &[&format!("reeve resume kustomization {name} -n {name}")],
+        )?;
 
         let resume = ["resume", "ks", "--all", "-n", name, "--timeout", "2m"];
         let told = said(&asked(estate, &here, &resume).await?, 0)?;
@@ -97,7 +107,11 @@ fn reeve_suspends_and_resumes_sources_and_receivers() {
             Some(CONFIG),
         );
         for (words, api, done) in [
-            (&["source", "git"][..], tenant.sources(), "✔ fetched revision"),
+            (
+                &["source", "git"][..],
+                tenant.sources(),
+                "✔ fetched revision",
+            ),
             (&["receiver"][..], receivers, "✔ Receiver is ready"),
         ] {
             let line = |verb| [&[verb], words, &[name, "-n", CONFIG]].concat();
@@ -112,7 +126,10 @@ fn reeve_suspends_and_resumes_sources_and_receivers() {
         }
         let none = ["suspend", "receiver", "--all", "-n", name];
         let told = said(&asked(estate, &here, &none).await?, 1)?;
-        has_line(&told, &[&format!("there is no Receiver in namespace {name}")])
+        has_line(
+            &told,
+            &[&format!("there is no Receiver in namespace {name}")],
+        )
     });
 }
 
@@ -135,18 +152,32 @@ fn reeve_events_tells_what_happened_to_a_kustomization() {
         })
         .await?;
         let table = said(&asked(estate, &here, &line).await?, 0)?;
-        has_line(&table, &["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"])?;
         has_line(
             &table,
-            &["Normal", "ReconciliationSucceeded", &object, "Reconciliation finished in"],
+            &["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"],
+        )?;
+        has_line(
+            &table,
+            &[
+                "Normal",
+                "ReconciliationSucceeded",
+                &object,
+                "Reconciliation finished in",
+            ],
         )?;
         let json = [&line[..], &["-o", "json"]].concat();
         let output = asked(estate, &here, &json).await?;
         said(&output, 0)?;
         let told: Vec<Value> = serde_json::from_slice(&output.stdout)?;
-        let seen: Vec<&str> = told.iter().filter_map(|one| one["lastSeen"].as_str()).collect();
+        let seen: Vec<&str> = told
+            .iter()
+            .filter_map(|one| one["lastSeen"].as_str())
+            .collect();
         ensure!(!seen.is_empty() && seen.is_sorted(), "{told:?}");
-        ensure!(told.iter().all(|one| one["object"] == json!(object)), "{told:?}");
+        ensure!(
+            told.iter().all(|one| one["object"] == json!(object)),
+            "{told:?}"
+        );
         let other = ["events", "-n", name, "--for", "Kustomization/nobody"];
         let table = said(&asked(estate, &here, &other).await?, 0)?;
         ensure!(table.lines().count() == 1, "{table}");
