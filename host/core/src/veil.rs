@@ -1,9 +1,10 @@
 //! Values that stand in manifests and must not be told: what came from a Secret is covered wherever it shows.
 //!
-//! The API server quotes a value that it refuses, and a policy or a plugin may. Short ones are left in texts: covering a `1` or
-//! a `yes` would make what is told unreadable. Only a field that is one, and nothing else, is shown as something else. It deliberately knows no piece of a value but its lines, and
-//! the one that a text breaks off in: who may take one apart is shown something else instead ([`Veil::replace`],
-//! `admit::discretion`). Which values of Secrets a plugin could have put somewhere is [`shown`]'s.
+//! The API server quotes a value that it refuses, and a policy or a plugin may. Short ones are left in texts: covering a
+//! `1` or a `yes` would make what is told unreadable. Only a field that is one, and nothing else, is shown as something
+//! else. It deliberately knows no piece of a value but its lines, and the one that a text breaks off in: who may take one
+//! apart is shown something else instead ([`Veil::replace`], `admit::discretion`). Which values of Secrets a plugin could
+//! have put somewhere is [`shown`]'s.
 
 pub(crate) mod shown;
 
