@@ -212,7 +212,8 @@ impl TenantClient {
     }
 }
 
-fn reviews() -> Address {
+/// Where somebody asks what he may do himself.
+pub(super) fn reviews() -> Address {
     Address {
         resource: ApiResource {
             group: "authorization.k8s.io".into(),

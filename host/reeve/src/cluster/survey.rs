@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::Cluster;
 use super::refusal::CallError;
+use super::rights::reviews;
 use super::wire::{Address, Format, Patch};
 
 const MANAGER: &str = "reeve-cli";
@@ -85,18 +86,7 @@ impl Cluster {
                 "namespace": what.namespace,
             }},
         });
-        let at = Address {
-            resource: ApiResource {
-                group: "authorization.k8s.io".into(),
-                version: "v1".into(),
-                api_version: "authorization.k8s.io/v1".into(),
-                kind: "SelfSubjectAccessReview".into(),
-                plural: "selfsubjectaccessreviews".into(),
-            },
-            namespace: None,
-            name: String::new(),
-        };
-        let told = self.own.create(&at, &review).await?;
+        let told = self.own.create(&reviews(), &review).await?;
         let allowed = told.pointer("/status/allowed").and_then(Value::as_bool);
         Ok(allowed.unwrap_or(false))
     }
