@@ -1,11 +1,13 @@
 //! The command line: `reeve build` and `reeve edit` beside the real `kustomize`, `reeve plugin` beside toolchains and a registry,
-//! `reeve policy` beside `opa` and the API server, `reeve get` and `reeve diff` on a cluster.
+//! `reeve policy` beside `opa` and the API server, `reeve get`, `reeve diff` and what operators do on a cluster.
 
 mod build;
 mod cases;
+mod check;
 mod diff;
 mod edit;
 pub(crate) mod get;
+mod operate;
 mod plugin;
 mod policy;
 pub(crate) mod registry;

@@ -4,20 +4,26 @@
 //! call what the controller calls, so the two cannot disagree. Printing is `ui`'s alone.
 
 mod build;
+mod check;
 mod completion;
 mod connection;
 mod controller;
 mod crds;
 mod diff;
 mod edit;
+mod events;
 mod get;
 mod git;
 mod grounds;
 mod lines;
+mod operate;
 mod plugin;
 mod policy;
 mod reach;
+mod reconcile;
+mod resume;
 mod supervise;
+mod suspend;
 mod text;
 mod ui;
 
@@ -50,6 +56,11 @@ enum Verb {
     Controller(Box<controller::ControllerArgs>),
     Get(Box<get::GetArgs>),
     Diff(Box<diff::DiffArgs>),
+    Reconcile(Box<reconcile::ReconcileArgs>),
+    Suspend(Box<suspend::SuspendArgs>),
+    Resume(Box<resume::ResumeArgs>),
+    Events(Box<events::EventsArgs>),
+    Check(Box<check::CheckArgs>),
     Build(Box<build::BuildArgs>),
     Edit(Box<edit::EditArgs>),
     Git(Box<git::GitArgs>),
@@ -129,6 +140,11 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Controller(args) => controller::run(*args),
         Verb::Get(args) => get::run(&args, &mut ui),
         Verb::Diff(args) => diff::run(&args, &mut ui),
+        Verb::Reconcile(args) => reconcile::run(&args, &mut ui),
+        Verb::Suspend(args) => suspend::run(&args, &mut ui),
+        Verb::Resume(args) => resume::run(&args, &mut ui),
+        Verb::Events(args) => events::run(&args, &mut ui),
+        Verb::Check(args) => check::run(&args, &mut ui),
         Verb::Build(args) => build::run(&args, &mut ui),
         Verb::Edit(args) => edit::run(*args, &mut ui),
         Verb::Git(args) => git::run(&args, &mut ui),

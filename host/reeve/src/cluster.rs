@@ -5,7 +5,7 @@
 //! "not checked by policy" nor "applied with the controller's own rights" compiles. With its own rights the controller
 //! reads (watches, of others' objects their metadata only, discovery), holds its lease, keeps the certificate of its webhook, deletes replays that were forgotten,
 //! and writes reports, and status, finalizers and Events onto Flux's own objects.
-//! A command on somebody's laptop is an `onlooker`: it reads, and asks what applying would do.
+//! A command on somebody's laptop is an `onlooker`: it reads, and asks what applying would do; or it asks for a run (`operate`).
 //! Where a Kustomization is carried out on another cluster, it is the kubeconfig's credentials that go there, and none of ours.
 //! It deliberately decides nothing: plans come from `core`, and what happened is told by `controller::report`.
 
@@ -29,6 +29,7 @@ mod keeping;
 mod lease;
 mod leash;
 mod onlooker;
+mod operate;
 mod prune;
 mod reach;
 mod refusal;
@@ -38,6 +39,7 @@ mod rights;
 mod secret;
 mod settle;
 mod status;
+mod survey;
 mod takeover;
 mod tenant_client;
 mod throttle;
@@ -61,10 +63,12 @@ pub(crate) use glance::Glance;
 pub use hooks::{HookFound, HookWrite};
 pub use lease::{Leadership, LeaseConfig};
 pub(crate) use onlooker::{Onlooker, Rehearsed};
+pub(crate) use operate::Operated;
 pub use prune::{PruneError, Pruned};
 pub use refusal::{Attempt, CallError, Cause, Refusal};
 pub use secret::{SecretData, SecretError, SecretOwner};
 pub(crate) use status::{Subject, Written};
+pub(crate) use survey::Right;
 pub use tenant_client::TenantClient;
 pub use until::Until;
 pub use vigil::{Looks, Vigil};

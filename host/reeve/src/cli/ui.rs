@@ -71,6 +71,26 @@ impl fmt::Display for CommandError {
 
 impl Error for CommandError {}
 
+/// What a step of a command is, in Flux's signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    Doing,
+    Waiting,
+    Done,
+    Failed,
+}
+
+impl Sign {
+    fn drawn(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Doing => ("►", "\x1b[36m"),
+            Self::Waiting => ("◎", "\x1b[33m"),
+            Self::Done => ("✔", "\x1b[32m"),
+            Self::Failed => ("✗", "\x1b[1;31m"),
+        }
+    }
+}
+
 /// The terminal.
 pub(super) struct Ui {
     colour: bool,
@@ -101,6 +121,17 @@ impl Ui {
         let _closed = io::stderr()
             .lock()
             .write_all(format!("{text}\n").as_bytes());
+    }
+
+    /// Tells a step of what is being done, as `flux` does.
+    pub(super) fn step(&mut self, sign: Sign, text: &str) {
+        let (sign, colour) = sign.drawn();
+        let (colour, plain) = if self.colour {
+            (colour, "\x1b[0m")
+        } else {
+            ("", "")
+        };
+        self.line(&format!("{colour}{sign}{plain} {}", text::lines(text)));
     }
 
     /// Says how far it is, on a terminal: each line takes the place of the one before, and an empty one takes it away.
