@@ -81,6 +81,8 @@ async fn deliver(
     object: &GitRepository,
     run: &Run,
 ) -> SourceOutcome {
+    // First of all, since a key that was taken back ends what it signed whatever becomes of the rest.
+    let asked_for = signed::review(ctx, id, object).await;
     let wanted = match parse(object) {
         Ok(Some(wanted)) => wanted,
         Ok(None) => return SourceOutcome::Suspended,
@@ -97,7 +99,7 @@ async fn deliver(
         .and_then(|told| told.artifact.as_ref());
     let at =
         |upstream: &Revision, standing: &Standing| progress.at(proceeding(had, upstream, standing));
-    let work = fetch(ctx, id, &wanted, deadline, at);
+    let work = fetch(ctx, id, &wanted, asked_for, deadline, at);
     let work = tokio::time::timeout_at(deadline + Duration::from_secs(1), work);
     match report::announcing(ctx, object, run, &progress, page, work).await {
         Ok(Ok(outcome)) => outcome,
@@ -155,15 +157,16 @@ async fn fetch(
     ctx: &Arc<Context>,
     id: &NamespacedName,
     wanted: &Wanted,
+    asked_for: Result<Option<Asked>, Explained>,
     deadline: Instant,
     at: impl Fn(&Revision, &Standing),
 ) -> Result<SourceOutcome, Stopped> {
     let begun = ctx.clock.instant();
     let tell = |revision: &str, result| told(ctx, revision, result, begun.elapsed());
-    // read: credentials, who may have signed, and where the reference points
-    let (remote, from) = remote(ctx, wanted).await?;
-    let asked_for = signed::asked(ctx, wanted).await?;
+    // read: credentials, and where the reference points
+    let asked_for = asked_for?;
     let asked_for = asked_for.as_ref();
+    let (remote, from) = remote(ctx, wanted).await?;
     let until = deadline.into_std();
     let asked = git::resolve(&ctx.mirrors, &remote, &wanted.reference, until, &ctx.limits).await;
     let resolved = match asked {
@@ -190,7 +193,6 @@ async fn fetch(
     let stored = match brought {
         Ok(stored) => stored,
         Err(why) => {
-            signed::doubt(ctx, id, &revision, &why);
             restore(ctx, id, wanted, &remote, asked_for, deadline).await;
             let newer = Some(revision.to_string());
             return Err(Stopped { why, newer });
@@ -360,7 +362,8 @@ async fn restore(
     }
 }
 
-/// The files of a revision that the source had before, from the mirror or from whoever still has it.
+/// The files of a revision that the source had before, from the mirror or from whoever still has it; where it must be signed, only
+/// of one that is, by the keys as they are now.
 pub(super) async fn earlier(
     ctx: &Context,
     id: &NamespacedName,
@@ -369,11 +372,19 @@ pub(super) async fn earlier(
 ) -> Option<git::Snapshot> {
     let object = ctx.index.read(|known| known.sources.get(id).cloned())?;
     let wanted = Wanted::parse(&object).ok()?;
+    let asked_for = signed::asked(ctx, id, &object).await.ok()?;
     let (remote, _) = remote(ctx, &wanted).await.ok()?;
-    let resolved = git::Resolved::earlier(revision).ok()?;
+    let mut resolved = git::Resolved::earlier(revision).ok()?;
+    if let Some(asked_for) = &asked_for {
+        resolved = asked_for.of(resolved);
+    }
     let (ignore, until) = (wanted.ignore.as_deref(), deadline.into_std());
     let read = git::fetch(&ctx.mirrors, &remote, resolved, ignore, until, &ctx.limits);
-    read.await.ok()
+    let snapshot = read.await.ok()?;
+    if let Some(asked_for) = &asked_for {
+        asked_for.check(ctx, &snapshot).await.ok()?;
+    }
+    Some(snapshot)
 }
 
 /// Why the repository could not be asked, with whose login it was if the object does not say so itself.
@@ -392,7 +403,7 @@ async fn remote(
     let mut url = wanted.url.clone();
     let mut from = None;
     let data = match (&wanted.secret, &wanted.provider) {
-        (Some(name), _) => secret(ctx, wanted, name).await?,
+        (Some(name), _) => secret(ctx, &wanted.id, name).await?,
         (None, Some(name)) => brought(ctx, wanted, name).await?,
         (None, None) => match given::login(ctx, wanted).await? {
             Some(given) => {
@@ -406,7 +417,7 @@ async fn remote(
         .map_err(|why| refused(&unusable(&why.into()), from.as_deref()))?;
     let proxy = match &wanted.proxy_secret {
         Some(name) => {
-            let data = secret(ctx, wanted, name).await?;
+            let data = secret(ctx, &wanted.id, name).await?;
             Some(credential::proxy_from_secret(&data).map_err(|why| unusable(&why.into()))?)
         }
         None => None,
@@ -436,10 +447,10 @@ async fn brought(
 
 async fn secret(
     ctx: &Context,
-    wanted: &Wanted,
+    source: &NamespacedName,
     name: &ObjectName,
 ) -> Result<credential::Data, Explained> {
-    let owner = ctx.secret_owner(&wanted.id.namespace);
+    let owner = ctx.secret_owner(&source.namespace);
     let data = ctx
         .cluster
         .secret(&owner, name)
