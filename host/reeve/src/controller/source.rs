@@ -4,6 +4,7 @@
 //! status is written, since they need not wait for that. Deciding what the world reads is `core::status`'s.
 
 mod given;
+mod kept;
 mod signed;
 
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use reeve_core::source::Wanted;
 use reeve_core::status::{self, Frame, SourceOutcome, SourceProgress};
 use tokio::time::Instant;
 
+pub(super) use self::kept::earlier;
+use self::kept::{note, restore, restore_unasked};
 use self::signed::Asked;
 use super::provider;
 use super::report::{self, Announced, Run};
@@ -166,7 +169,7 @@ async fn fetch(
     // read: credentials, and where the reference points
     let asked_for = asked_for?;
     let asked_for = asked_for.as_ref();
-    let (remote, from) = remote(ctx, wanted).await?;
+    let (remote, from) = reach(ctx, id, wanted, asked_for, deadline).await?;
     let until = deadline.into_std();
     let asked = git::resolve(&ctx.mirrors, &remote, &wanted.reference, until, &ctx.limits).await;
     let resolved = match asked {
@@ -211,6 +214,21 @@ async fn fetch(
         subject,
         ignore,
     })
+}
+
+/// Who we are to the repository. While nobody can say, what is there is taken up.
+async fn reach(
+    ctx: &Context,
+    id: &NamespacedName,
+    wanted: &Wanted,
+    asked_for: Option<&Asked>,
+    deadline: Instant,
+) -> Result<(Arc<Remote>, Option<String>), Explained> {
+    let reached = remote(ctx, wanted).await;
+    if reached.is_err() {
+        restore_unasked(ctx, id, wanted, asked_for, deadline).await;
+    }
+    reached
 }
 
 /// What there is of a revision.
@@ -284,6 +302,19 @@ async fn bring(
     let snapshot = git::fetch(&ctx.mirrors, remote, resolved, ignore, until, &ctx.limits)
         .await
         .map_err(|why| Explained::of(&why))?;
+    let stored = take(ctx, id, wanted, snapshot, asked_for).await?;
+    note(ctx, wanted, remote, &stored.snapshot).await;
+    Ok(stored)
+}
+
+/// Its files into the store, if they are signed as they must be.
+async fn take(
+    ctx: &Context,
+    id: &NamespacedName,
+    wanted: &Wanted,
+    snapshot: git::Snapshot,
+    asked_for: Option<&Asked>,
+) -> Result<Stored, Explained> {
     let verified = match asked_for {
         Some(asked_for) => Some(asked_for.check(ctx, &snapshot).await?),
         None => None,
@@ -334,57 +365,6 @@ impl Users {
         let kustomizations = self.kustomizations.into_iter();
         kustomizations.for_each(|id| ctx.queues.kustomizations.wake(id));
     }
-}
-
-/// Takes up what an earlier process had in store, from the mirror: a server that is gone while we restart must not
-/// leave its tenants without what they already have. When that fails too, the failure to ask is what is told.
-async fn restore(
-    ctx: &Context,
-    id: &NamespacedName,
-    wanted: &Wanted,
-    remote: &Arc<Remote>,
-    asked_for: Option<&Asked>,
-    deadline: Instant,
-) {
-    let earlier = ctx.index.read(|known| {
-        let status = known.sources.get(id)?.status.as_ref()?;
-        let artifact = status.artifact.as_ref()?;
-        (!known.stored.contains_key(id)).then(|| artifact.revision.clone())
-    });
-    let Some(revision) = earlier.and_then(|text| Revision::parse(&text).ok()) else {
-        return;
-    };
-    let Ok(resolved) = git::Resolved::earlier(&revision) else {
-        return;
-    };
-    if let Ok(stored) = bring(ctx, id, wanted, remote, resolved, asked_for, deadline).await {
-        let _woken_by_the_first_look = keep(ctx, id, stored);
-    }
-}
-
-/// The files of a revision that the source had before, from the mirror or from whoever still has it; where it must be signed, only
-/// of one that is, by the keys as they are now.
-pub(super) async fn earlier(
-    ctx: &Context,
-    id: &NamespacedName,
-    revision: &Revision,
-    deadline: Instant,
-) -> Option<git::Snapshot> {
-    let object = ctx.index.read(|known| known.sources.get(id).cloned())?;
-    let wanted = Wanted::parse(&object).ok()?;
-    let asked_for = signed::asked(ctx, id, &object).await.ok()?;
-    let (remote, _) = remote(ctx, &wanted).await.ok()?;
-    let mut resolved = git::Resolved::earlier(revision).ok()?;
-    if let Some(asked_for) = &asked_for {
-        resolved = asked_for.of(resolved);
-    }
-    let (ignore, until) = (wanted.ignore.as_deref(), deadline.into_std());
-    let read = git::fetch(&ctx.mirrors, &remote, resolved, ignore, until, &ctx.limits);
-    let snapshot = read.await.ok()?;
-    if let Some(asked_for) = &asked_for {
-        asked_for.check(ctx, &snapshot).await.ok()?;
-    }
-    Some(snapshot)
 }
 
 /// Why the repository could not be asked, with whose login it was if the object does not say so itself.
