@@ -17,7 +17,7 @@ use super::*;
 use crate::artifact::{Artifact, Digest, Revision};
 use crate::inventory::{Entry, Inventory, ObjectId};
 use crate::plugin::Tally;
-use crate::signature::{self, Mode, Verified};
+use crate::signature::{self, Mode, Signature, Signed, Verified};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const OLD: &str = "1111111111111111111111111111111111111111";
@@ -940,7 +940,11 @@ fn a_source_that_must_be_signed_tells_by_whom_it_is() {
     let by = |commit: &str| {
         Some(Verified {
             mode: Mode::Head,
-            signed: vec![format!("commit '{commit}' with key 'SHA256:abc'")],
+            signed: vec![Signature {
+                object: Signed::Commit,
+                name: commit.to_owned(),
+                key: "SHA256:abc".to_owned(),
+            }],
         })
     };
     let signed = |commit: &str, by| match stored(commit, "Say hello") {

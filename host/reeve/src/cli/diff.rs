@@ -229,7 +229,9 @@ impl Asked {
         let had = status.and_then(|status| Some(&status.artifact.as_ref()?.revision));
         Some(SourceFacts {
             url: source.spec.url.to_string(),
-            verified: had.is_some() && had == revision.as_ref() && signature::is_told(source),
+            verified: (had.is_some() && had == revision.as_ref())
+                .then(|| signature::told(source))
+                .flatten(),
             revision,
         })
     }

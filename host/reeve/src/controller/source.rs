@@ -4,6 +4,7 @@
 //! status is written, since they need not wait for that. Deciding what the world reads is `core::status`'s.
 
 mod given;
+mod kept;
 mod signed;
 
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use reeve_core::source::Wanted;
 use reeve_core::status::{self, Frame, SourceOutcome, SourceProgress};
 use tokio::time::Instant;
 
+pub(super) use self::kept::earlier;
+use self::kept::{note, restore, restore_unasked};
 use self::signed::Asked;
 use super::provider;
 use super::report::{self, Announced, Run};
@@ -81,6 +84,8 @@ async fn deliver(
     object: &GitRepository,
     run: &Run,
 ) -> SourceOutcome {
+    // First of all, since a key that was taken back ends what it signed whatever becomes of the rest.
+    let asked_for = signed::review(ctx, id, object).await;
     let wanted = match parse(object) {
         Ok(Some(wanted)) => wanted,
         Ok(None) => return SourceOutcome::Suspended,
@@ -97,7 +102,7 @@ async fn deliver(
         .and_then(|told| told.artifact.as_ref());
     let at =
         |upstream: &Revision, standing: &Standing| progress.at(proceeding(had, upstream, standing));
-    let work = fetch(ctx, id, &wanted, deadline, at);
+    let work = fetch(ctx, id, &wanted, asked_for, deadline, at);
     let work = tokio::time::timeout_at(deadline + Duration::from_secs(1), work);
     match report::announcing(ctx, object, run, &progress, page, work).await {
         Ok(Ok(outcome)) => outcome,
@@ -155,15 +160,16 @@ async fn fetch(
     ctx: &Arc<Context>,
     id: &NamespacedName,
     wanted: &Wanted,
+    asked_for: Result<Option<Asked>, Explained>,
     deadline: Instant,
     at: impl Fn(&Revision, &Standing),
 ) -> Result<SourceOutcome, Stopped> {
     let begun = ctx.clock.instant();
     let tell = |revision: &str, result| told(ctx, revision, result, begun.elapsed());
-    // read: credentials, who may have signed, and where the reference points
-    let (remote, from) = remote(ctx, wanted).await?;
-    let asked_for = signed::asked(ctx, wanted).await?;
+    // read: credentials, and where the reference points
+    let asked_for = asked_for?;
     let asked_for = asked_for.as_ref();
+    let (remote, from) = reach(ctx, id, wanted, asked_for, deadline).await?;
     let until = deadline.into_std();
     let asked = git::resolve(&ctx.mirrors, &remote, &wanted.reference, until, &ctx.limits).await;
     let resolved = match asked {
@@ -190,7 +196,6 @@ async fn fetch(
     let stored = match brought {
         Ok(stored) => stored,
         Err(why) => {
-            signed::doubt(ctx, id, &revision, &why);
             restore(ctx, id, wanted, &remote, asked_for, deadline).await;
             let newer = Some(revision.to_string());
             return Err(Stopped { why, newer });
@@ -209,6 +214,21 @@ async fn fetch(
         subject,
         ignore,
     })
+}
+
+/// Who we are to the repository. While nobody can say, what is there is taken up.
+async fn reach(
+    ctx: &Context,
+    id: &NamespacedName,
+    wanted: &Wanted,
+    asked_for: Option<&Asked>,
+    deadline: Instant,
+) -> Result<(Arc<Remote>, Option<String>), Explained> {
+    let reached = remote(ctx, wanted).await;
+    if reached.is_err() {
+        restore_unasked(ctx, id, wanted, asked_for, deadline).await;
+    }
+    reached
 }
 
 /// What there is of a revision.
@@ -282,6 +302,19 @@ async fn bring(
     let snapshot = git::fetch(&ctx.mirrors, remote, resolved, ignore, until, &ctx.limits)
         .await
         .map_err(|why| Explained::of(&why))?;
+    let stored = take(ctx, id, wanted, snapshot, asked_for).await?;
+    note(ctx, wanted, remote, &stored.snapshot).await;
+    Ok(stored)
+}
+
+/// Its files into the store, if they are signed as they must be.
+async fn take(
+    ctx: &Context,
+    id: &NamespacedName,
+    wanted: &Wanted,
+    snapshot: git::Snapshot,
+    asked_for: Option<&Asked>,
+) -> Result<Stored, Explained> {
     let verified = match asked_for {
         Some(asked_for) => Some(asked_for.check(ctx, &snapshot).await?),
         None => None,
@@ -334,48 +367,6 @@ impl Users {
     }
 }
 
-/// Takes up what an earlier process had in store, from the mirror: a server that is gone while we restart must not
-/// leave its tenants without what they already have. When that fails too, the failure to ask is what is told.
-async fn restore(
-    ctx: &Context,
-    id: &NamespacedName,
-    wanted: &Wanted,
-    remote: &Arc<Remote>,
-    asked_for: Option<&Asked>,
-    deadline: Instant,
-) {
-    let earlier = ctx.index.read(|known| {
-        let status = known.sources.get(id)?.status.as_ref()?;
-        let artifact = status.artifact.as_ref()?;
-        (!known.stored.contains_key(id)).then(|| artifact.revision.clone())
-    });
-    let Some(revision) = earlier.and_then(|text| Revision::parse(&text).ok()) else {
-        return;
-    };
-    let Ok(resolved) = git::Resolved::earlier(&revision) else {
-        return;
-    };
-    if let Ok(stored) = bring(ctx, id, wanted, remote, resolved, asked_for, deadline).await {
-        let _woken_by_the_first_look = keep(ctx, id, stored);
-    }
-}
-
-/// The files of a revision that the source had before, from the mirror or from whoever still has it.
-pub(super) async fn earlier(
-    ctx: &Context,
-    id: &NamespacedName,
-    revision: &Revision,
-    deadline: Instant,
-) -> Option<git::Snapshot> {
-    let object = ctx.index.read(|known| known.sources.get(id).cloned())?;
-    let wanted = Wanted::parse(&object).ok()?;
-    let (remote, _) = remote(ctx, &wanted).await.ok()?;
-    let resolved = git::Resolved::earlier(revision).ok()?;
-    let (ignore, until) = (wanted.ignore.as_deref(), deadline.into_std());
-    let read = git::fetch(&ctx.mirrors, &remote, resolved, ignore, until, &ctx.limits);
-    read.await.ok()
-}
-
 /// Why the repository could not be asked, with whose login it was if the object does not say so itself.
 fn refused(why: &Explained, from: Option<&str>) -> Explained {
     match from {
@@ -392,7 +383,7 @@ async fn remote(
     let mut url = wanted.url.clone();
     let mut from = None;
     let data = match (&wanted.secret, &wanted.provider) {
-        (Some(name), _) => secret(ctx, wanted, name).await?,
+        (Some(name), _) => secret(ctx, &wanted.id, name).await?,
         (None, Some(name)) => brought(ctx, wanted, name).await?,
         (None, None) => match given::login(ctx, wanted).await? {
             Some(given) => {
@@ -406,7 +397,7 @@ async fn remote(
         .map_err(|why| refused(&unusable(&why.into()), from.as_deref()))?;
     let proxy = match &wanted.proxy_secret {
         Some(name) => {
-            let data = secret(ctx, wanted, name).await?;
+            let data = secret(ctx, &wanted.id, name).await?;
             Some(credential::proxy_from_secret(&data).map_err(|why| unusable(&why.into()))?)
         }
         None => None,
@@ -436,10 +427,10 @@ async fn brought(
 
 async fn secret(
     ctx: &Context,
-    wanted: &Wanted,
+    source: &NamespacedName,
     name: &ObjectName,
 ) -> Result<credential::Data, Explained> {
-    let owner = ctx.secret_owner(&wanted.id.namespace);
+    let owner = ctx.secret_owner(&source.namespace);
     let data = ctx
         .cluster
         .secret(&owner, name)

@@ -81,12 +81,11 @@ struct Work {
 
 impl Work {
     fn run(self, mut resolved: Resolved, runtime: Handle, terms: Terms) -> Result<Snapshot, Cause> {
+        let ignore = self.ignore.as_deref();
         if let Some(current) = self.mirror.current()
-            && current.tips().contains(&resolved.commit)
-            && is_where_it_should_be(&current, &resolved)
-            && let Ok(tag) = verify::tag(&current, &resolved, &self.limits)
+            && let Some(read) = from_mirror(&current, &resolved, ignore, &self.limits, &terms)
         {
-            match self.read(&current, &resolved, tag, &terms) {
+            match read {
                 // The disk lost something; what follows fetches it again.
                 Err(Cause::Mirror { .. }) => self.mirror.retire(),
                 read => return read,
@@ -113,7 +112,7 @@ impl Work {
         session.end();
         self.settle_branch(&generation, asking, &resolved, &terms)?;
         let tag = verify::tag(&generation, &resolved, &self.limits)?;
-        let read = self.read(&generation, &resolved, tag, &terms);
+        let read = read(&generation, &resolved, tag, ignore, &self.limits, &terms);
         match &read {
             Ok(_) => generation
                 .remember(resolved.commit)
@@ -168,22 +167,6 @@ impl Work {
             doing: "written",
             why: error.to_string(),
         })
-    }
-
-    fn read(
-        &self,
-        generation: &Arc<Generation>,
-        resolved: &Resolved,
-        tag: Option<NamedTag>,
-        terms: &Terms,
-    ) -> Result<Snapshot, Cause> {
-        let from = snapshot::Source {
-            tag,
-            generation: Arc::clone(generation),
-            revision: resolved.revision().clone(),
-            commit: resolved.commit,
-        };
-        snapshot::read(from, self.ignore.as_deref(), &self.limits, terms)
     }
 
     /// Fetches the commit, and if the server gives no commits by their id, the history it is in.
@@ -299,6 +282,38 @@ impl Work {
         }
         Ok(true)
     }
+}
+
+/// The commit, if it is here with all its files and what else is wanted of it.
+pub(super) fn from_mirror(
+    generation: &Arc<Generation>,
+    resolved: &Resolved,
+    ignore: Option<&str>,
+    limits: &Limits,
+    terms: &Terms,
+) -> Option<Result<Snapshot, Cause>> {
+    let here =
+        generation.tips().contains(&resolved.commit) && is_where_it_should_be(generation, resolved);
+    let tag = verify::tag(generation, resolved, limits);
+    let tag = tag.ok().filter(|_| here)?;
+    Some(read(generation, resolved, tag, ignore, limits, terms))
+}
+
+fn read(
+    generation: &Arc<Generation>,
+    resolved: &Resolved,
+    tag: Option<NamedTag>,
+    ignore: Option<&str>,
+    limits: &Limits,
+    terms: &Terms,
+) -> Result<Snapshot, Cause> {
+    let from = snapshot::Source {
+        tag,
+        generation: Arc::clone(generation),
+        revision: resolved.revision().clone(),
+        commit: resolved.commit,
+    };
+    snapshot::read(from, ignore, limits, terms)
 }
 
 /// Whether the commit is known to be on the branch that it was asked for on, if it was.

@@ -408,7 +408,7 @@ pub(super) fn facts(known: &Known, source: &NamespacedName) -> Option<SourceFact
     Some(SourceFacts {
         url: object.spec.url.to_string(),
         revision: artifact.map(|artifact| artifact.revision.clone()),
-        verified: artifact.is_some() && signature::is_told(object),
+        verified: artifact.and_then(|_| signature::told(object)),
     })
 }
 
@@ -416,10 +416,11 @@ pub(super) fn facts(known: &Known, source: &NamespacedName) -> Option<SourceFact
 fn facts_of(stored: &Stored, object: Option<&GitRepository>) -> SourceFacts {
     let asked = object.and_then(|object| Verify::parse(object.spec.verify.as_ref()?).ok());
     let verified = stored.verified.as_ref().zip(asked);
+    let verified = verified.filter(|(by, asked)| by.is_as(asked));
     SourceFacts {
         url: stored.wanted.url.clone(),
         revision: Some(stored.artifact.revision.to_string()),
-        verified: verified.is_some_and(|(by, asked)| by.is_as(&asked)),
+        verified: verified.map(|(verdict, _)| verdict.by.signatures().to_vec()),
     }
 }
 
