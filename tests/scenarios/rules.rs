@@ -337,7 +337,7 @@ fn endless() -> String {
 #[test]
 fn a_policy_that_never_ends_denies_what_it_is_asked_and_everybody_else_goes_on() {
     scenario(async {
-        let estate = Estate::start().await?;
+        let estate = Estate::start_with(&[]).await?;
         let names = ["hung-a", "hung-b", "hung-c"];
         let first = estate.healthy_tenant(names[0]).await?;
         let second = estate.healthy_tenant(names[1]).await?;
