@@ -198,9 +198,8 @@ pub(super) async fn altered(
     }
     let subjects = list::in_part(kept.keys().map(ObjectId::subject), 5, ", ");
     let around = over.around(ctx, &wanted.tenant, wanted.veil());
-    let judged = block_in_place(|| {
-        admit::altered(&over.rules, &around, spec, plan, kept, applied.as_ref())
-    });
+    let judged =
+        block_in_place(|| admit::altered(&over.rules, &around, spec, plan, kept, applied.as_ref()));
     match judged {
         Ok((altered, passed)) => {
             report::judged(ctx, &over.rules, passed.answers());
