@@ -152,9 +152,8 @@ pub(super) async fn plan(
     let veil = cover::by_now(ctx, wanted.map(|(wanted, _)| wanted), veil);
     let around = over.around(ctx, tenant, &veil);
     let (applied, before) = (applied.as_ref(), before.as_ref());
-    let judged =
-        block_in_place(|| admit::plan(&over.rules, &around, spec, proposed, applied, before));
-    match judged {
+    let judge = || admit::plan(&over.rules, &around, spec, proposed, applied, before);
+    match block_in_place(judge) {
         Ok((plan, passed)) => {
             if before != Some(&passed) {
                 report::judged(ctx, &over.rules, passed.answers());
