@@ -359,11 +359,11 @@ fn a_policy_that_never_ends_denies_what_it_is_asked_and_everybody_else_goes_on()
             let is_told = told.ready.message.contains("did not end");
             anyhow::ensure!(is_denied && is_told, "{told:?}");
         }
-        let told = wait::for_object(&policies(&estate), first.name(), "it is told", |policy| {
+        wait::for_object(&policies(&estate), first.name(), "it is told", |policy| {
             let said = objects::text(&policy.data, "/status/findings/0/message");
             said.is_some_and(|said| said.contains("did not end"))
-        });
-        told.await?;
+        })
+        .await?;
 
         let told = beside.after(paints).await?;
         anyhow::ensure!(told.ready.reason == Reason::Succeeded.as_str(), "{told:?}");
