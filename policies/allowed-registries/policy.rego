@@ -73,6 +73,7 @@ names := {image: name |
 	some image in {use.image | some use in uses}
 	is_string(image)
 	regex.match(reference, image)
+	not regex.match(image_id, image)
 	name := regex.replace(split(image, "@")[0], `:[^:/]+$`, "")
 }
 
@@ -97,6 +98,9 @@ repository_of(name) := concat("/", array.concat([host], path)) if {
 
 # Registry (with port), path, tag and digest; nothing else is an image's name.
 reference := `^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?/)?[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]*)?(?:@[a-z][a-z0-9]*(?:[-_+.][a-z][a-z0-9]*)*:[a-fA-F0-9]+)?$`
+
+# An image that lies on the node already, whoever pulled it and from where.
+image_id := `^(?:sha(?:256|384|512):[a-fA-F0-9]+|[a-f0-9]{64})$`
 
 names_host(parts) if {
 	count(parts) > 1
@@ -123,6 +127,9 @@ in_library(host, path) := array.concat(["library"], path) if {
 
 shown(image) := sprintf("image %s, of a registry that is not allowed", [image]) if {
 	repositories[image]
+} else := sprintf("image %s, which is the ID of an image on some node and names no registry", [image]) if {
+	is_string(image)
+	regex.match(image_id, image)
 } else := sprintf("image %s, which is no image's name", [image]) if {
 	is_string(image)
 } else := "no image"

@@ -152,3 +152,14 @@ test_what_cannot_be_read_is_denied if {
 	count(denied(null, {})) == 1
 	count(data.reeve.allowed_registries.deny) == 1 with input as {}
 }
+
+test_the_id_of_an_image_on_a_node_is_no_image_of_a_registry if {
+	hex := concat("", [digit | some digit in split("0123456789abcdef", ""); some _ in numbers.range(1, 4)])
+	library := {"registries": ["docker.io/library"]}
+	every image in [hex, sprintf("sha256:%s", [hex]), "sha256:abc", sprintf("sha512:%s%s", [hex, hex])] {
+		count(denied([running(image)], library)) == 1
+	}
+	every image in [sprintf("web@sha256:%s", [hex]), substring(hex, 0, 63), "sha256", "sha256:v1"] {
+		count(denied([running(image)], library)) == 0
+	}
+}

@@ -370,12 +370,12 @@ is_of_a_namespace(host) if {
 rule_hosts(rule) := [false] if {
 	not is_plain(rule)
 } else := [null] if {
-	some way in split(words(rule), "||")
-	not regex.match(sprintf("%s\\s*\\(\\s*`", [matcher]), way)
+	some way in {each | some each in split(words(rule), "||")}
+	not regex.match(begun, way)
 } else := [text |
-	some i, text in split(rule, "`")
+	some call in regex.find_all_string_submatch_n(quoted, rule, -1)
+	some i, text in split(call[1], "`")
 	i % 2 == 1
-	regex.match(sprintf("%s\\s*\\((?:\\s*`\\s*,)*\\s*$", [matcher]), concat("`", [before | some n, before in split(rule, "`"); n < i; n % 2 == 0]))
 ]
 
 is_plain(rule) if {
@@ -387,7 +387,10 @@ is_plain(rule) if {
 # What is not between backticks.
 words(rule) := concat("`", [text | some i, text in split(rule, "`"); i % 2 == 0])
 
-matcher := `(?i:^|[^a-z0-9])(?i:host|hostheader|hostsni)`
+begun := "(?i)(?:^|[^a-z0-9])(?:host|hostheader|hostsni)\\s*\\(\\s*`"
+
+# All that is between backticks, from left to right, and the names of one matcher together: so nothing begins within them.
+quoted := "(?i)\\b(?:host|hostheader|hostsni)\\s*\\(((?:\\s*`[^`]*`\\s*,)*\\s*`[^`]*`)|`[^`]*`"
 
 # Of [{"field": "host-header", "hostHeaderConfig": {"values": ["web.acme.example"]}}]: they count beside a rule's own host.
 conditions(text) := [false] if {

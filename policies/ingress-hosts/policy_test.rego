@@ -291,6 +291,10 @@ test_every_way_through_a_rule_names_a_host if {
 		"Path(\"Host(`acme.example`)\")": 1,
 		"/* Host(`acme.example`) */ PathPrefix(`/`)": 1,
 		"Host(`acme.example": 1,
+		"PathPrefix(`Host(`) && Host(`other.example`)": 1,
+		"`a`Host(`other.example`)": 1,
+		"PathPrefix(`, Host(`) && Host(`acme.example`, `web.acme.example` )": 0,
+		"Host(`acme.example`,`web.acme.example`,\n`other.example`)": 1,
 	} {
 		count(denied([kind_of("IngressRoute", "traefik.io", {"routes": [{"match": rule}]})], own)) == count_of
 	}

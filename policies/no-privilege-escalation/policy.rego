@@ -6,8 +6,8 @@
 #   (view; not edit, which may act as every ServiceAccount beside it, nor admin, who may write bindings past this rule),
 #   ClusterRoleBindings those in parameters.clusterWide (none). No role may hold what makes more of its holder: escalate,
 #   bind, impersonate, tokens of ServiceAccounts, statuses that reeve goes by, the nodes' proxy, the signing of
-#   certificates, and in all namespaces Secrets, pods, webhooks, definitions and reeve's own objects. A Secret that is
-#   filled with a ServiceAccount's token may name those in parameters.serviceAccountTokens (none).
+#   certificates, and in all namespaces Secrets, pods, webhooks, definitions, roles, bindings and reeve's own objects. No
+#   ClusterRole may be called like one that may be bound. A Secret that is filled with a ServiceAccount's token may name those in parameters.serviceAccountTokens (none).
 # custom:
 #   severity: critical
 #   hint: name verbs and resources one by one, and leave out what gives more rights; ask the platform team for the rest
@@ -62,6 +62,15 @@ deny contains objection if {
 	some verb in listed(rule, "verbs")
 	makes_more(verb)
 	objection := told(planned, sprintf("may not grant the verb %s; take it out", [verb]), sprintf("rules[%v].verbs", [i]))
+}
+
+# What may be bound by its name is what the platform put there, and not what a tenant writes.
+deny contains objection if {
+	some planned in applied
+	planned.kind == "ClusterRole"
+	some kind in bindings
+	planned.name in allowed[kind]
+	objection := told(planned, "may not be called like a ClusterRole that may be bound; give it another name", "metadata.name")
 }
 
 deny contains objection if {
@@ -308,8 +317,12 @@ harms := [
 	{"what": "changes to nodes", "of": ["ClusterRole"], "groups": [""], "resources": ["nodes", "nodes/status"], "verbs": written},
 	{"what": "changes to what kinds there are", "of": ["ClusterRole"], "groups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": written},
 	{"what": "changes to who answers for the API", "of": ["ClusterRole"], "groups": ["apiregistration.k8s.io"], "resources": ["apiservices"], "verbs": written},
-	{"what": "changes to tenants and what they are held to", "of": ["ClusterRole"], "groups": ["reeve.dev"], "resources": ["clusterplugins", "policies", "projects", "tenants"], "verbs": written},
-	{"what": "changes to tenants and what they are held to", "of": ["ClusterRole"], "groups": ["reeve.dev"], "resources": ["clusterplugins/status", "policies/status", "projects/status", "tenants/status"], "verbs": ["update", "patch"]},
+	{"what": "changes to tenants and what they are held to", "of": ["ClusterRole"], "groups": ["reeve.dev"], "resources": ["clusterplugins", "plugins", "policies", "projects", "tenants"], "verbs": written},
+	{"what": "changes to tenants and what they are held to", "of": ["ClusterRole"], "groups": ["reeve.dev"], "resources": ["clusterplugins/status", "plugins/status", "policies/status", "projects/status", "tenants/status"], "verbs": ["update", "patch"]},
+	{"what": "changes to what is applied in all namespaces", "of": ["ClusterRole"], "groups": ["kustomize.toolkit.fluxcd.io"], "resources": ["kustomizations"], "verbs": written},
+	{"what": "changes to what is applied in all namespaces", "of": ["ClusterRole"], "groups": ["source.toolkit.fluxcd.io"], "resources": ["gitrepositories"], "verbs": written},
+	{"what": "changes to what is applied in all namespaces", "of": ["ClusterRole"], "groups": ["notification.toolkit.fluxcd.io"], "resources": ["receivers"], "verbs": written},
+	{"what": "changes to roles and bindings in all namespaces", "of": ["ClusterRole"], "groups": [rbac], "resources": ["clusterrolebindings", "clusterroles", "rolebindings", "roles"], "verbs": written},
 	{"what": "changes to namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["namespaces"], "verbs": ["update", "patch"]},
 	{"what": "volumes of the nodes", "of": ["ClusterRole"], "groups": [""], "resources": ["persistentvolumes"], "verbs": ["create"]},
 	{"what": "the signing of certificates", "of": ["ClusterRole"], "groups": ["certificates.k8s.io"], "resources": ["signers", "certificatesigningrequests/approval"], "verbs": ["approve", "sign", "attest", "update", "patch"]},

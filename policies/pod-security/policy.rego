@@ -43,18 +43,22 @@ deny contains told(pod, "may only have the AppArmor profiles runtime/default and
 }
 
 deny contains told(container, "may not be privileged; remove privileged", "securityContext.privileged") if {
-	some [context, _] in settings
-	value := context.privileged
-	not value in [null, false]
-	some container in set_so(context)
+	bad := {context |
+		some [context, _] in settings
+		value := context.privileged
+		not value in [null, false]
+	}
+	some container in containers_with(bad)
 }
 
 deny contains told(container, "may not add capabilities beyond the default ones; remove them", "securityContext.capabilities.add") if {
 	not is_restricted
-	some [context, _] in settings
-	given := context.capabilities.add
-	not are_among(given, default_capabilities)
-	some container in set_so(context)
+	bad := {context |
+		some [context, _] in settings
+		given := context.capabilities.add
+		not are_among(given, default_capabilities)
+	}
+	some container in containers_with(bad)
 }
 
 deny contains told(container, "may not take a port of the node; remove hostPort", sprintf("ports[%v].hostPort", [i])) if {
@@ -85,47 +89,59 @@ deny contains told(container, "may not name a host in a hook; remove it", sprint
 }
 
 deny contains told(container, "may not unmask /proc; remove procMount", "securityContext.procMount") if {
-	some [context, _] in settings
-	value := context.procMount
-	not value in [null, "Default"]
-	some container in set_so(context)
+	bad := {context |
+		some [context, _] in settings
+		value := context.procMount
+		not value in [null, "Default"]
+	}
+	some container in containers_with(bad)
 	not may_unmask(container.pod.it)
 }
 
 deny contains told(part, "may not run as a process of the node; remove hostProcess", "securityContext.windowsOptions.hostProcess") if {
-	some context in contexts
-	value := context.windowsOptions.hostProcess
-	not value in [null, false]
-	some part in parts_with(context)
+	bad := {context |
+		some context in contexts
+		value := context.windowsOptions.hostProcess
+		not value in [null, false]
+	}
+	some part in parts_with(bad)
 }
 
 deny contains told(part, "may only have the AppArmor profiles RuntimeDefault and Localhost", "securityContext.appArmorProfile.type") if {
-	some context in contexts
-	context.appArmorProfile != null
-	not is_known(context.appArmorProfile)
-	some part in parts_with(context)
+	bad := {context |
+		some context in contexts
+		context.appArmorProfile != null
+		not is_known(context.appArmorProfile)
+	}
+	some part in parts_with(bad)
 }
 
 deny contains told(part, "may only have the seccomp profiles RuntimeDefault and Localhost", "securityContext.seccompProfile.type") if {
-	some context in contexts
-	context.seccompProfile != null
-	not is_known(context.seccompProfile)
-	some part in parts_with(context)
+	bad := {context |
+		some context in contexts
+		context.seccompProfile != null
+		not is_known(context.seccompProfile)
+	}
+	some part in parts_with(bad)
 }
 
 deny contains told(part, "may not choose an SELinux type beyond the container types; remove it", "securityContext.seLinuxOptions.type") if {
-	some context in contexts
-	value := context.seLinuxOptions.type
-	not value in selinux_types
-	some part in parts_with(context)
+	bad := {context |
+		some context in contexts
+		value := context.seLinuxOptions.type
+		not value in selinux_types
+	}
+	some part in parts_with(bad)
 }
 
 deny contains told(part, "may not choose an SELinux user or role; remove it", sprintf("securityContext.seLinuxOptions.%s", [field])) if {
-	some context in contexts
 	some field in ["user", "role"]
-	value := context.seLinuxOptions[field]
-	not value in [null, ""]
-	some part in parts_with(context)
+	bad := {context |
+		some context in contexts
+		value := context.seLinuxOptions[field]
+		not value in [null, ""]
+	}
+	some part in parts_with(bad)
 }
 
 # Restricted: what a pod does to be hardened.
@@ -142,26 +158,32 @@ deny contains told(pod, sprintf("may not have volume %s, of another source than 
 
 deny contains told(container, "must not gain privileges; set allowPrivilegeEscalation: false", "securityContext.allowPrivilegeEscalation") if {
 	is_restricted
-	some [context, _] in settings
-	not context.allowPrivilegeEscalation == false
-	some container in set_so(context)
+	bad := {context |
+		some [context, _] in settings
+		not context.allowPrivilegeEscalation == false
+	}
+	some container in containers_with(bad)
 	not is_windows(container.pod.it)
 }
 
 deny contains told(container, "must drop all capabilities; set drop: [ALL]", "securityContext.capabilities.drop") if {
 	is_restricted
-	some [context, _] in settings
-	not drops_all(context)
-	some container in set_so(context)
+	bad := {context |
+		some [context, _] in settings
+		not drops_all(context)
+	}
+	some container in containers_with(bad)
 	not is_windows(container.pod.it)
 }
 
 deny contains told(container, "may add no capability but NET_BIND_SERVICE; remove the others", "securityContext.capabilities.add") if {
 	is_restricted
-	some [context, _] in settings
-	given := context.capabilities.add
-	not are_among(given, ["NET_BIND_SERVICE"])
-	some container in set_so(context)
+	bad := {context |
+		some [context, _] in settings
+		given := context.capabilities.add
+		not are_among(given, ["NET_BIND_SERVICE"])
+	}
+	some container in containers_with(bad)
 }
 
 deny contains told(pod, "must not run as root; set runAsNonRoot: true", "securityContext.runAsNonRoot") if {
@@ -174,30 +196,34 @@ deny contains told(pod, "must not run as root; set runAsNonRoot: true", "securit
 
 deny contains told(container, "must not run as root; set runAsNonRoot: true for it or for the pod", "securityContext.runAsNonRoot") if {
 	is_restricted
-	some [context, of_pod] in settings
-	not context.runAsNonRoot == true
-	not is_not_root(context, of_pod)
-	some container in containers
-	container.setting == [context, of_pod]
+	bad := {[context, of_pod] |
+		some [context, of_pod] in settings
+		not context.runAsNonRoot == true
+		not is_not_root(context, of_pod)
+	}
+	some container in containers_so_set(bad)
 	not has_own_users(container.pod.it)
 }
 
 deny contains told(part, "must not run as user 0; set runAsUser to another", "securityContext.runAsUser") if {
 	is_restricted
-	some context in contexts
-	user := context.runAsUser
-	not is_other_user(user)
-	some part in parts_with(context)
+	bad := {context |
+		some context in contexts
+		user := context.runAsUser
+		not is_other_user(user)
+	}
+	some part in parts_with(bad)
 	not has_own_users(pod_of(part).it)
 }
 
 deny contains told(container, "must have a seccomp profile; set seccompProfile: {type: RuntimeDefault} for it or for the pod", "securityContext.seccompProfile") if {
 	is_restricted
-	some [context, of_pod] in settings
-	not has_profile(of_pod)
-	not has_profile(context)
-	some container in containers
-	container.setting == [context, of_pod]
+	bad := {[context, of_pod] |
+		some [context, of_pod] in settings
+		not has_profile(of_pod)
+		not has_profile(context)
+	}
+	some container in containers_so_set(bad)
 	not is_windows(container.pod.it)
 }
 
@@ -354,14 +380,26 @@ probes_seen := ({container.it.livenessProbe | some container in held} | {contain
 
 lifecycles_seen := {container.it.lifecycle | some container in held}
 
-set_so(context) := [container |
+# Those that have one of the contexts. Each is looked at once, and none where there is no such context.
+containers_with(bad) := [] if {
+	count(bad) == 0
+} else := [container |
 	some container in containers
-	container.context == context
+	container.context in bad
 ]
 
-parts_with(context) := [part |
+containers_so_set(bad) := [] if {
+	count(bad) == 0
+} else := [container |
+	some container in containers
+	container.setting in bad
+]
+
+parts_with(bad) := [] if {
+	count(bad) == 0
+} else := [part |
 	some part in parts
-	part.context == context
+	part.context in bad
 ]
 
 pod_of(part) := part.pod if {

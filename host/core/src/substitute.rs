@@ -5,6 +5,7 @@
 //! stage, `transform`. Errors name the object and the variable, and never a value.
 
 mod evaluate;
+mod field;
 mod glob;
 mod template;
 
@@ -209,7 +210,7 @@ pub fn substitute(
         .collect();
     Ok(Substituted {
         bundle: Bundle::built(objects?)?.under(&shown),
-        secret: Veil::of(evaluation.secret),
+        secret: Veil::of(evaluation.secret).with_fields(evaluation.fields),
     })
 }
 
@@ -253,7 +254,11 @@ fn put_in(object: Object, evaluation: &mut Evaluation<'_>) -> Result<Object, Err
     // What is wrong is not said: the words of the reader may be those of a value.
     let read = read_yaml(text.as_bytes(), "").map_err(|why| broken(why.place().line))?;
     match read {
-        Value::Object(fields) => Ok(Object::from(fields)),
+        Value::Object(fields) => {
+            let made = Object::from(fields);
+            field::veil(&object, &made, &template, evaluation);
+            Ok(made)
+        }
         _ => Err(broken(None)),
     }
 }

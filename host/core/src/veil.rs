@@ -1,9 +1,10 @@
 //! Values that stand in manifests and must not be told: what came from a Secret is covered wherever it shows.
 //!
-//! The API server quotes a value that it refuses, and a policy or a plugin may. Short ones are left: covering a `1` or
-//! a `yes` would make what is told unreadable, and hides nothing. It deliberately knows no piece of a value but its lines, and
-//! the one that a text breaks off in: who may take one apart is shown something else instead ([`Veil::replace`],
-//! `admit::discretion`). Which values of Secrets a plugin could have put somewhere is [`shown`]'s.
+//! The API server quotes a value that it refuses, and a policy or a plugin may. Short ones are left in texts: covering a
+//! `1` or a `yes` would make what is told unreadable. Only a field that is one, and nothing else, is shown as something
+//! else. It deliberately knows no piece of a value but its lines, and the one that a text breaks off in: who may take one
+//! apart is shown something else instead ([`Veil::replace`], `admit::discretion`). Which values of Secrets a plugin could
+//! have put somewhere is [`shown`]'s.
 
 pub(crate) mod shown;
 
@@ -19,7 +20,7 @@ use crate::failure::Explained;
 use crate::text::line;
 
 /// Shorter values are words that anybody may say.
-const SHORTEST: usize = 4;
+pub(crate) const SHORTEST: usize = 4;
 
 /// What stands for it in what is told.
 const COVER: &str = "***";
@@ -35,7 +36,11 @@ const BREAKS_OFF: char = '…';
 
 /// What is covered. Prints nothing of it.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Veil(Vec<Covered>);
+pub struct Veil {
+    covered: Vec<Covered>,
+    /// Whole fields that are too short to be looked for in a text.
+    short: BTreeSet<String>,
+}
 
 /// One text that is covered. They are in order, so that what begins at a place of a text is found by halving.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,7 +53,10 @@ struct Covered {
 impl Veil {
     /// Covers nothing.
     pub fn nothing() -> &'static Self {
-        static NOTHING: Veil = Veil(Vec::new());
+        static NOTHING: Veil = Veil {
+            covered: Vec::new(),
+            short: BTreeSet::new(),
+        };
         &NOTHING
     }
 
@@ -61,6 +69,21 @@ impl Veil {
     fn plainly(values: impl IntoIterator<Item = String>) -> Self {
         let plain = values.into_iter().map(|value| BTreeSet::from([value]));
         Self::sorted(plain.flat_map(written).collect())
+    }
+
+    /// Covers what whole fields are as well. One that is short is only where it is quoted, and where it is all of a field.
+    #[must_use]
+    pub(crate) fn with_fields(self, fields: BTreeSet<String>) -> Self {
+        let (short, long): (BTreeSet<String>, BTreeSet<String>) =
+            fields.into_iter().partition(|text| text.len() < SHORTEST);
+        let quoted = short
+            .iter()
+            .map(|text| Value::from(text.as_str()).to_string());
+        let mut made = self.and(&Self::of(long));
+        made = made.and(&Self::sorted(quoted.collect()));
+        made.short
+            .extend(short.into_iter().filter(|text| !text.is_empty()));
+        made
     }
 
     fn sorted(texts: BTreeSet<String>) -> Self {
@@ -76,17 +99,21 @@ impl Veil {
             open.push((place, text.clone()));
             all.push(Covered { text, within });
         }
-        Self(all)
+        Self {
+            covered: all,
+            short: BTreeSet::new(),
+        }
     }
 
     /// Whether it covers nothing.
     pub fn is_nothing(&self) -> bool {
-        self.0.is_empty()
+        self.covered.is_empty() && self.short.is_empty()
     }
 
     /// Bytes of all that is covered.
     pub fn size(&self) -> usize {
-        self.0.iter().map(|one| one.text.len()).sum()
+        let covered = self.covered.iter().map(|one| one.text.len());
+        covered.chain(self.short.iter().map(String::len)).sum()
     }
 
     /// Covers what either covers.
@@ -95,14 +122,17 @@ impl Veil {
         if other.is_nothing() || self == other {
             return self.clone();
         }
-        let both = self.0.iter().chain(&other.0);
-        Self::sorted(both.map(|one| one.text.clone()).collect())
+        let both = self.covered.iter().chain(&other.covered);
+        let mut both = Self::sorted(both.map(|one| one.text.clone()).collect());
+        both.short = self.short.union(&other.short).cloned().collect();
+        both
     }
 
     /// Of all that is covered: what was told under another veil is not told the same under this one.
     pub fn digest(&self) -> [u8; 32] {
         let mut digest = Sha256::new();
-        for Covered { text, .. } in &self.0 {
+        let covered = self.covered.iter().map(|one| &one.text);
+        for text in covered.chain(&self.short) {
             digest.update(text.len().to_be_bytes());
             digest.update(text);
         }
@@ -165,10 +195,12 @@ impl Veil {
 
     /// How long the longest is that a text begins with.
     fn begins(&self, text: &str) -> Option<usize> {
-        let after = self.0.partition_point(|one| one.text.as_str() <= text);
+        let after = self
+            .covered
+            .partition_point(|one| one.text.as_str() <= text);
         // All between one that it begins with and the text itself begin with that one too.
         let mut place = after.checked_sub(1);
-        while let Some(one) = place.and_then(|place| self.0.get(place)) {
+        while let Some(one) = place.and_then(|place| self.covered.get(place)) {
             if text.starts_with(&one.text) {
                 return Some(one.text.len());
             }
@@ -179,8 +211,8 @@ impl Veil {
 
     /// Whether one begins with the text.
     fn is_begun_by(&self, text: &str) -> bool {
-        let place = self.0.partition_point(|one| one.text.as_str() < text);
-        let one = self.0.get(place).filter(|_| text.len() >= SHORTEST);
+        let place = self.covered.partition_point(|one| one.text.as_str() < text);
+        let one = self.covered.get(place).filter(|_| text.len() >= SHORTEST);
         one.is_some_and(|one| one.text.starts_with(text))
     }
 
@@ -216,6 +248,10 @@ impl Veil {
     }
 
     fn replace_in(&self, text: &mut String) -> bool {
+        if self.short.contains(text) {
+            INSTEAD.clone_into(text);
+            return true;
+        }
         let replaced = self.with(text, INSTEAD);
         let found = replaced.is_some();
         if let Some(replaced) = replaced {
@@ -290,7 +326,7 @@ fn scalars(node: &Value, found: &mut BTreeSet<String>) {
 
 impl std::fmt::Debug for Veil {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Veil({})", self.0.len())
+        write!(f, "Veil({})", self.covered.len())
     }
 }
 
@@ -404,6 +440,26 @@ mod tests {
         assert!(
             !veil.replace(&mut manifest),
             "nothing is left to be replaced"
+        );
+    }
+
+    #[test]
+    fn a_short_field_is_shown_as_something_else_where_it_is_all_of_a_field() {
+        let fields = ["abc", "evil/abc:def", "7"].map(str::to_owned);
+        let veil = Veil::default().with_fields(fields.into());
+        let mut manifest = serde_json::json!({"a": "abc", "b": "abcd", "c": 7, "d": 17});
+        assert!(veil.replace(&mut manifest));
+        let want = serde_json::json!({"a": INSTEAD, "b": "abcd", "c": INSTEAD, "d": 17});
+        assert_eq!(manifest, want);
+        let told = "\"abc\" of evil/abc:def, abc, 7".to_owned();
+        assert_eq!(veil.cover(told), "*** of ***, abc, 7");
+        let short = |text: &str| Veil::default().with_fields([text.to_owned()].into());
+        assert_ne!(short("1").digest(), short("2").digest());
+        assert!(!short("1").is_nothing() && short("").is_nothing());
+        assert!(
+            short("1")
+                .and(&short("2"))
+                .replace(&mut serde_json::json!("1"))
         );
     }
 

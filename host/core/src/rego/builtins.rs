@@ -12,6 +12,8 @@ mod glob;
 mod json;
 mod net;
 mod number;
+mod order;
+mod path;
 mod pattern;
 mod query;
 mod quote;
@@ -43,7 +45,7 @@ const UNDONE: &str = "not done here: ";
 type Own = fn(&[Value]) -> Result<Value, Refusal>;
 
 /// What OPA has and regorus has not, or has otherwise: name, number of arguments, function.
-const OWN: [(&str, u8, Own); 48] = [
+const OWN: [(&str, u8, Own); 53] = [
     ("array.flatten", 1, text::flatten),
     ("crypto.sha256", 1, text::sha256),
     ("div", 2, number::over),
@@ -52,11 +54,15 @@ const OWN: [(&str, u8, Own); 48] = [
     ("glob.quote_meta", 1, glob::quoted),
     ("indexof", 2, text::index_of),
     ("indexof_n", 2, text::index_of_all),
+    ("json.filter", 2, path::filter),
     ("json.is_valid", 1, json::is_valid),
     ("json.marshal", 1, json::marshal),
     ("json.marshal_with_options", 2, json::marshal_with_options),
+    ("json.remove", 2, path::remove),
     ("json.unmarshal", 1, json::unmarshal),
     ("lower", 1, text::lower),
+    ("max", 1, order::max),
+    ("min", 1, order::min),
     ("minus", 2, number::minus),
     ("mul", 2, number::times),
     ("net.cidr_contains", 2, net::contains),
@@ -78,6 +84,7 @@ const OWN: [(&str, u8, Own); 48] = [
     ("regex.template_match", 4, pattern::template),
     ("semver.compare", 2, version::compare),
     ("semver.is_valid", 1, version::is_valid),
+    ("sort", 1, order::sort),
     ("sprintf", 2, format::sprintf),
     ("strings.count", 2, text::count),
     ("strings.render_template", 2, template::render),

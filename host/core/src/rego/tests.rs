@@ -107,6 +107,7 @@ yaml.unmarshal("a") => function yaml.unmarshal is refused: its YAML is not OPA's
 yaml.marshal("a") => function yaml.marshal is refused: its YAML is not OPA's: use JSON
 regex.match("a(?i)*", "a") => function regex.match is asked for what is not done here: a pattern with flags before a repetition
 strings.render_template(`{{len .a}}`, {}) => function strings.render_template is asked for what is not done here: a template with more in its braces than fields, if, with, range, else, end and the variables of range
+json.match_schema({}, {}) => function json.match_schema is refused: what it finds wrong is not told as by OPA
 graph.reachable_paths({}, []) => function graph.reachable_paths is refused: its cost isn't bounded by its arguments' size
 0.1 + 1 => + beside 0.1 is calculated with fewer digits than OPA has: write plus(x, y) for x + y
 numbers.range(1, 3, y) => function numbers.range takes 2 arguments and not 3
@@ -117,12 +118,27 @@ data.reeve.other.f(1) => function data.reeve.other.f is not known
 "#;
 
 #[test]
+fn a_key_and_a_value_are_not_looked_for_in_a_set() {
+    let rule = |looked: &str| {
+        format!("deny contains {{\"message\": \"no\"}} if {{\n  input.never\n  {looked}\n}}\n")
+    };
+    for looked in ["1, 1 in {1}", "1, 1 in {x | x := 1}"] {
+        let told = refusal(&rule(looked));
+        let why = "a key and a value are not looked for in a set: write value in set";
+        assert!(told.ends_with(why), "{looked}: {told}");
+    }
+    for looked in ["1 in {1}", "\"a\", 1 in {\"a\": 1}", "1, 1 in input.set"] {
+        assert!(compile(&rule(looked)).is_ok(), "{looked}");
+    }
+}
+
+#[test]
 fn what_a_policy_may_not_call_is_found_before_it_is_called() {
     let rows: Vec<_> = REFUSED_CALLS
         .lines()
         .filter_map(|row| row.split_once(" => "))
         .collect();
-    assert_eq!(rows.len(), 23);
+    assert_eq!(rows.len(), 24);
     for (call, why) in rows {
         // Behind a condition that is never true: evaluation would not come by.
         let hidden = format!(

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::Variables;
 use super::glob::{self, BadPattern};
 use super::template::{Expression, Function, Match, Piece, Reach, Template};
+use crate::veil::SHORTEST;
 
 /// Why it came to nothing.
 pub(super) enum Why {
@@ -25,6 +26,8 @@ pub(super) struct Evaluation<'v> {
     left: usize,
     /// What expressions with secret variables came to.
     pub(super) secret: BTreeSet<String>,
+    /// The fields in which a secret value was taken apart, as they are now.
+    pub(super) fields: BTreeSet<String>,
 }
 
 impl<'v> Evaluation<'v> {
@@ -33,6 +36,7 @@ impl<'v> Evaluation<'v> {
             variables,
             left: effort,
             secret: BTreeSet::new(),
+            fields: BTreeSet::new(),
         }
     }
 
@@ -79,6 +83,24 @@ impl<'v> Evaluation<'v> {
             self.secret.insert(text.clone());
         }
         Ok(text)
+    }
+
+    /// Whether something of a secret value is put in that cannot be covered by itself: a part of one, what else a function
+    /// makes of it, or one that is too short.
+    pub(super) fn takes_apart(&self, pieces: &[Piece]) -> bool {
+        pieces.iter().any(|piece| match piece {
+            Piece::Text(_) => false,
+            Piece::Expression(expression) => {
+                let value = self.variables.get(&expression.name).unwrap_or_default();
+                let whole = match expression.function {
+                    Function::Length => true,
+                    Function::Value | Function::Default => value.len() >= SHORTEST,
+                    _ => false,
+                };
+                let is_secret = !value.is_empty() && self.variables.is_secret(&expression.name);
+                (is_secret && !whole) || self.takes_apart(&expression.arguments)
+            }
+        })
     }
 
     fn call(

@@ -149,14 +149,48 @@ fn what_comes_of_a_secret_is_known_for_secret_whatever_a_function_made_of_it() {
         got,
         "nothing Hunte HUNTER2SESAME Hunter2Open 13 nothing else"
     );
-    assert_eq!(
-        done.secret.cover(got),
-        "nothing *** *** *** 13 nothing else"
-    );
+    for part in ["Hunte", "HUNTER2SESAME", "Hunter2Open"] {
+        assert_eq!(done.secret.cover(format!("it is {part}")), "it is ***");
+    }
+    assert_eq!(done.secret.cover(format!("it is {got}")), "it is ***");
     // What is put over it in the spec is anybody's to read.
     set.put_over(&variables(&json!({"key": "Hunter2Sesame"})));
     let done = substitute(bundle(config_map(&json!("${key}"))), &set, false).unwrap();
     assert!(done.secret.is_nothing());
+}
+
+#[test]
+fn a_field_in_which_a_secret_value_is_taken_apart_is_covered_as_a_whole() {
+    let mut set = variables(&json!({"plain": "nothing"}));
+    let secret = [("key", "s3cr3t"), ("pin", "12"), ("empty", "")];
+    set.add_secret(secret.map(|(name, value)| (name.to_owned(), value.to_owned())))
+        .unwrap();
+    for (text, made, told) in [
+        ("evil/${key:0:3}:${key:3:3}", "evil/s3c:r3t", "***"),
+        ("evil/${none:=${key:1:2}}", "evil/3c", "***"),
+        ("pin ${pin}!", "pin 12!", "***"),
+        ("evil/${key}", "evil/s3cr3t", "evil/***"),
+        ("${#key} ${empty:0:1}${plain:0:3}", "6 not", "6 not"),
+        (
+            "$${key:0:3} ${plain^}",
+            "${key:0:3} Nothing",
+            "${key:0:3} Nothing",
+        ),
+    ] {
+        let done = substitute(bundle(config_map(&json!(text))), &set, false).unwrap();
+        let object = done.bundle.objects().first().unwrap();
+        assert_eq!(object.get("/data/text").unwrap(), &json!(made), "{text}");
+        assert_eq!(done.secret.cover(made.to_owned()), told, "{text}");
+    }
+    // A list that was a text, and a field that is all of a short piece.
+    let text = json!("${list/x/one}");
+    set.add_secret([("list".to_owned(), "[x, two, three]".to_owned())])
+        .unwrap();
+    let done = substitute(bundle(config_map(&text)), &set, false).unwrap();
+    assert_eq!(done.secret.cover("three".to_owned()), "***");
+    let done = substitute(bundle(config_map(&json!("${key:0:3}"))), &set, false).unwrap();
+    assert!(done.secret.replace(&mut json!({"text": "s3c"})));
+    assert!(!done.secret.replace(&mut json!({"text": "s3cr"})));
 }
 
 #[test]

@@ -151,6 +151,8 @@ const COUNTED: [(Kind, &[&str]); 17] = [
             "json.filter",
             "json.patch",
             "json.remove",
+            "max",
+            "min",
             "object.filter",
             "object.remove",
             "object.union",
@@ -170,7 +172,7 @@ const COUNTED: [(Kind, &[&str]); 17] = [
             "net.cidr_merge",
         ],
     ),
-    (Kind::Deep(8), &["json.match_schema", "json.verify_schema"]),
+    (Kind::Deep(8), &["json.verify_schema"]),
     (
         Kind::Deep(64),
         &["json.unmarshal", "urlquery.decode_object"],

@@ -12,6 +12,8 @@ use super::Refusal;
 
 /// The longest prefix of an IPv6 address that says that it is an IPv4 one.
 const MAPPED: u32 = 96;
+/// `::ffff:0.0.0.0`, the first of them.
+const MAPPED_FIRST: u128 = 0xffff_0000_0000;
 /// The most addresses that a network is expanded to, as bits of the host.
 const EXPANDED: u32 = 16;
 
@@ -86,6 +88,11 @@ pub(super) fn merge(arguments: &[Value]) -> Result<Value, Refusal> {
         None => network(item).ok_or(NO_NETWORK),
     });
     let mut networks = networks.collect::<Result<Vec<Network>, Refusal>>()?;
+    // As OPA, to which IPv4 lies within IPv6 here: what holds all of it leaves none beside.
+    let holds_v4 = |network: &Network| network.has(true, MAPPED_FIRST) && network.prefix < MAPPED;
+    if networks.iter().any(holds_v4) {
+        networks.retain(|network| network.is_v6);
+    }
     networks.sort();
     let mut ranges: Vec<(bool, u128, u128)> = Vec::new();
     for network in networks {

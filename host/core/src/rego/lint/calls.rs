@@ -13,7 +13,7 @@ use super::{Error, Module, dotted, head_of, refused, rules, span_of};
 use crate::rego::{builtins, names};
 
 /// Functions (with a dot: whole families, but for those of our own) that no policy may call, and why.
-const REFUSED: [(&str, &str); 13] = [
+const REFUSED: [(&str, &str); 14] = [
     ("http.", "a policy has no network"),
     ("net.", "a policy has no network"),
     ("time.", "a policy has no clock"),
@@ -27,6 +27,10 @@ const REFUSED: [(&str, &str); 13] = [
     ("bits.lsh", UNBOUNDED),
     ("graph.reachable_paths", UNBOUNDED),
     ("yaml.", "its YAML is not OPA's: use JSON"),
+    (
+        "json.match_schema",
+        "what it finds wrong is not told as by OPA",
+    ),
 ];
 
 const UNBOUNDED: &str = "its cost isn't bounded by its arguments' size";
@@ -66,6 +70,9 @@ impl Walk<'_> {
                 };
                 let sum = fields.get("ArithExpr");
                 self.errors.extend(sum.and_then(|sum| self.decimal(sum)));
+                let member = fields.get("Membership");
+                self.errors
+                    .extend(member.and_then(|member| self.member(member)));
                 self.errors.extend(called.err());
                 self.errors.extend(replaced.err());
                 fields.values().for_each(|value| self.visit(value));
@@ -119,6 +126,18 @@ impl Walk<'_> {
             "{sign} beside {written} is calculated with fewer digits than OPA has: write {function}(x, y) for x {sign} y"
         );
         Some(self.refused(node.get("lhs").and_then(span_of), &why))
+    }
+
+    /// Refuses `key, value in {…}` where it can be seen that this is a set: to OPA its members are their own keys, and
+    /// regorus finds nothing there.
+    fn member(&self, node: &Value) -> Option<Error> {
+        node.get("key").filter(|key| !key.is_null())?;
+        let collection = node.get("collection")?;
+        let set = collection
+            .get("Set")
+            .or_else(|| collection.get("SetCompr"))?;
+        let why = "a key and a value are not looked for in a set: write value in set";
+        Some(self.refused(set.get("span"), why))
     }
 
     /// Refuses what can be read off the texts in a call: that would fail whenever evaluation comes by.

@@ -11,6 +11,8 @@ use super::counted;
 pub(super) struct Report {
     pub(super) passed: usize,
     pub(super) failed: usize,
+    /// How many policies are covered less than was asked for.
+    pub(super) below: usize,
     policies: Vec<Suite>,
 }
 
@@ -21,6 +23,9 @@ pub(super) struct Suite {
     /// Per cent of its lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) coverage: Option<u8>,
+    /// What was asked for, where it is less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) below: Option<u8>,
     /// The lines that no test reached, by file.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) uncovered: BTreeMap<String, Vec<u32>>,
@@ -57,6 +62,14 @@ impl Told {
     }
 }
 
+impl Suite {
+    /// Notes it when less is covered than was asked for. That is no test, and counts as none.
+    pub(super) fn hold_to(&mut self, threshold: Option<u8>) {
+        let covered = self.coverage.unwrap_or(0);
+        self.below = threshold.filter(|threshold| covered < *threshold);
+    }
+}
+
 impl Report {
     pub(super) fn new(policies: Vec<Suite>) -> Self {
         let all = || policies.iter().flat_map(|suite| &suite.tests);
@@ -64,6 +77,7 @@ impl Report {
         Self {
             passed,
             failed: total - passed,
+            below: policies.iter().filter(|one| one.below.is_some()).count(),
             policies,
         }
     }
@@ -82,6 +96,9 @@ impl Report {
             out.push_str(&format!("{}: {passed} of {total} passed", suite.policy));
             if let Some(percent) = suite.coverage {
                 out.push_str(&format!(", {percent}% covered"));
+            }
+            if let Some(threshold) = suite.below {
+                out.push_str(&format!(", less than {threshold}%"));
             }
             out.push('\n');
             for (file, lines) in &suite.uncovered {
@@ -190,6 +207,7 @@ mod tests {
         Report::new(vec![Suite {
             policy: "a".to_owned(),
             coverage: Some(80),
+            below: None,
             uncovered: BTreeMap::from([("a/policy.rego".to_owned(), vec![3, 7, 8, 9])]),
             tests: vec![told("test_a", None), told("test_#b", Some("<\u{1}>\nx"))],
         }])
@@ -200,6 +218,23 @@ mod tests {
         let want = "FAIL a/policy_test.rego: test_#b\n     <\u{1}>\n     x\na: 1 of 2 tests passed, 80% covered\n     \
             not reached: a/policy.rego:3,7-9\n1 passed, 1 failed\n";
         assert_eq!(report().text(), want);
+    }
+
+    #[test]
+    fn what_is_covered_less_than_was_asked_for_is_no_test() {
+        let mut report = report();
+        let suite = report.policies.first_mut().unwrap();
+        suite.hold_to(Some(80));
+        assert_eq!(suite.below, None);
+        suite.hold_to(Some(81));
+        let report = Report::new(report.policies);
+        let counts = (report.passed, report.failed, report.below);
+        assert_eq!(counts, (1, 1, 1));
+        let told = report.text();
+        assert!(
+            told.contains("a: 1 of 2 tests passed, 80% covered, less than 81%\n"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -66,10 +66,14 @@ pub(super) fn run(args: &TestArgs, ui: &mut Ui) -> Result<(), CommandError> {
         Form::Junit => report.junit(),
     };
     ui.data(text.as_bytes())?;
-    match report.failed {
-        0 if report.passed == 0 => Err(CommandError::new("no test ran")),
-        0 => Ok(()),
-        failed => Err(CommandError::new(format!(
+    match (report.failed, report.below) {
+        (0, 0) if report.passed == 0 => Err(CommandError::new("no test ran")),
+        (0, 0) => Ok(()),
+        (0, below) => Err(CommandError::new(format!(
+            "the tests of {} cover less than the threshold",
+            counted(below, "policy", "policies")
+        ))),
+        (failed, _) => Err(CommandError::new(format!(
             "{failed} of {} failed",
             counted(report.passed + failed, "test", "tests")
         ))),
@@ -80,6 +84,7 @@ fn suite(source: &Source, args: &TestArgs) -> Result<Suite, CommandError> {
     let mut suite = Suite {
         policy: source.name.clone(),
         coverage: None,
+        below: None,
         uncovered: BTreeMap::new(),
         tests: Vec::new(),
     };
@@ -111,13 +116,7 @@ fn suite(source: &Source, args: &TestArgs) -> Result<Suite, CommandError> {
             .tests
             .push(Told::failed(source.shown(""), "a test ran", why));
     }
-    if let Some(threshold) = args.threshold {
-        let percent = suite.coverage.unwrap_or(0);
-        let why = (percent < threshold).then(|| format!("{percent}% is less than {threshold}%"));
-        suite
-            .tests
-            .push(Told::of(source.shown(""), "coverage", why));
-    }
+    suite.hold_to(args.threshold);
     Ok(suite)
 }
 
