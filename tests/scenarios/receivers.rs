@@ -3,6 +3,7 @@
 
 mod caller;
 mod issuer;
+mod path;
 
 use std::time::{Duration, Instant};
 

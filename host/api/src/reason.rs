@@ -163,6 +163,8 @@ reasons! {
     TokenNotFound => "TokenNotFound",
     /// A Receiver names an object that does not exist; the others still fire.
     ResourceNotFound => "ResourceNotFound",
+    /// An older Receiver is called at the same path.
+    PathTaken => "PathTaken",
     // the platform's own kinds
     /// A Tenant names a namespace that an older Tenant has.
     NamespaceTaken => "NamespaceTaken",

@@ -141,10 +141,14 @@ impl Expression {
     pub fn value<'v>(
         &self,
         variables: impl IntoIterator<Item = (&'v str, &'v Value)>,
+        purse: &mut Purse,
     ) -> Result<Value, Error> {
-        let mut scope = Scope::new(bound(variables), PURSE);
-        let value = scope.eval(&self.tree)?;
-        value.json(&mut |price| scope.pay(price))
+        let before = purse.0.min(PURSE);
+        let mut scope = Scope::new(bound(variables), before);
+        let value = scope.eval(&self.tree);
+        let value = value.and_then(|value| value.json(&mut |price| scope.pay(price)));
+        purse.0 = purse.0.saturating_sub(before - scope.left().min(before));
+        value
     }
 }
 

@@ -7,12 +7,14 @@
 //! What it deliberately doesn't: lock, watch or hold whole objects. The shell's `index` keeps one behind a lock.
 
 mod configured;
+mod hooks;
 mod policies;
 mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, PolicyName, TenantName};
 use reeve_api::plugin::Selector;
 use reeve_api::receiver::{ReceiverResource, ReceiverResourceKind};
@@ -70,6 +72,10 @@ pub struct Listener {
     pub secret: Option<ObjectName>,
     /// Where it is called, once its token is known.
     pub hook: Option<(String, Arc<Hook>)>,
+    /// Whether this process computed that path; else the status said so, which others may have written.
+    pub computed: bool,
+    /// When the Receiver was made.
+    pub since: Option<Timestamp>,
 }
 
 /// What matters of a plugin.
@@ -182,14 +188,13 @@ impl Index {
         self.receivers.insert(id.clone(), listener);
     }
 
-    /// A Receiver is gone.
-    pub fn remove_receiver(&mut self, id: &NamespacedName) {
-        if let Some(old) = self.receivers.remove(id) {
-            self.uses_no_more(&Target::Receiver(id.clone()), id, &old.secret);
-            if let Some((path, _)) = &old.hook {
-                unlink(&mut self.by_path, &digest(path), id);
-            }
-        }
+    /// A Receiver is gone. Returns the one that has its path now.
+    pub fn remove_receiver(&mut self, id: &NamespacedName) -> Option<NamespacedName> {
+        let old = self.receivers.remove(id)?;
+        self.uses_no_more(&Target::Receiver(id.clone()), id, &old.secret);
+        let (path, _) = old.hook.as_ref()?;
+        unlink(&mut self.by_path, &digest(path), id);
+        self.holder(path).cloned()
     }
 
     /// A plugin is there, or changed. Returns the Kustomizations it was or is called for.
@@ -293,13 +298,6 @@ impl Index {
         extension
             .map(|extension| self.selected(extension))
             .unwrap_or_default()
-    }
-
-    /// The hook at a path: what a call to it is judged by.
-    pub fn hook(&self, path: &str) -> Option<Arc<Hook>> {
-        let receiver = self.by_path.get(&digest(path))?.first()?;
-        let (_, hook) = self.receivers.get(receiver)?.hook.as_ref()?;
-        Some(Arc::clone(hook))
     }
 
     /// What a Receiver wakes, and what it names in vain.

@@ -7,6 +7,7 @@
 mod bearer;
 mod filter;
 mod issuer;
+mod line;
 mod pace;
 mod payload;
 mod push;
@@ -29,6 +30,7 @@ use crate::failure::{Explain, Turn};
 pub use bearer::{Algorithm, Bearer, BearerError, Claims, GOOGLE};
 pub use filter::{Filters, Shown};
 pub use issuer::{Issuer, Unwelcome};
+pub use line::Lines;
 pub use pace::{Pace, When};
 pub use payload::takes;
 pub use push::Push;

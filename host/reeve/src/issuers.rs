@@ -3,23 +3,26 @@
 //! An issuer's keys are looked for where its own discovery document says, over connections that `git::Egress` lets be made,
 //! bounded in bytes and time, without redirects. They are kept for ten minutes; a token with a key that is not among them has
 //! them fetched again, but not more often than every ten seconds; while an issuer cannot be reached, those of the last hour
-//! are believed. What it deliberately doesn't: know Receivers, or judge claims; `core::webhook` does.
+//! are believed. Where there are too many issuers, those go that are used least of the namespace that brought most of them, so
+//! that no tenant has another's forgotten. What it deliberately doesn't: know Receivers, or judge claims; `core::webhook` does.
 
 mod fetch;
 mod jwk;
+mod kept;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use reeve_api::name::NamespaceName;
 use reeve_core::webhook::{Bearer, BearerError, Claims, GOOGLE};
 use tokio::sync::Mutex;
 
 use crate::git::Egress;
 use fetch::Fetcher;
 use jwk::Key;
+use kept::Shelf;
 
 /// How long keys are good without a look.
 const FRESH: Duration = Duration::from_secs(600);
@@ -27,13 +30,11 @@ const FRESH: Duration = Duration::from_secs(600);
 const STALE: Duration = Duration::from_secs(3600);
 /// How soon an issuer is asked again.
 const AGAIN: Duration = Duration::from_secs(10);
-/// How many issuers' keys are kept.
-const MOST: usize = 256;
 
 /// The keys of all issuers.
 pub struct Issuers {
     fetcher: Fetcher,
-    known: Lock<HashMap<String, Arc<Mutex<Kept>>>>,
+    known: Shelf<Kept>,
     google: String,
 }
 
@@ -56,6 +57,12 @@ struct Kept {
     asked: Option<(Instant, Option<fetch::Error>)>,
 }
 
+/// An issuer whose keys are needed, and what is known of it.
+struct Asked<'i> {
+    issuer: &'i str,
+    kept: Arc<Mutex<Kept>>,
+}
+
 impl fmt::Debug for Issuers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Issuers").finish_non_exhaustive()
@@ -67,7 +74,7 @@ impl Issuers {
     pub fn new(egress: Arc<Egress>) -> Self {
         Self {
             fetcher: Fetcher::new(egress),
-            known: Lock::default(),
+            known: Shelf::default(),
             google: GOOGLE.to_owned(),
         }
     }
@@ -81,9 +88,10 @@ impl Issuers {
         }
     }
 
-    /// What Google's token says, if it is one.
+    /// What Google's token says to a Receiver in `namespace`, if it is one.
     pub async fn of_google(
         &self,
+        namespace: &NamespaceName,
         bearer: Bearer,
         audience: &str,
         now: Timestamp,
@@ -91,12 +99,18 @@ impl Issuers {
         if !bearer.is_googles() {
             return Err(BearerError::Issuer.into());
         }
-        self.believe(&self.google, bearer, audience, now).await
+        let kept = self.known.kept(namespace, &self.google, Instant::now());
+        let keys = Asked {
+            issuer: &self.google,
+            kept,
+        };
+        self.believe(keys, bearer, audience, now).await
     }
 
-    /// What a token of `issuer` says, if it is one.
+    /// What a token of `issuer` says to a Receiver in `namespace`, if it is one.
     pub async fn of(
         &self,
+        namespace: &NamespaceName,
         issuer: &str,
         bearer: Bearer,
         audience: &str,
@@ -105,19 +119,21 @@ impl Issuers {
         if bearer.issuer() != issuer {
             return Err(BearerError::Issuer.into());
         }
-        self.believe(issuer, bearer, audience, now).await
+        let kept = self.known.kept(namespace, issuer, Instant::now());
+        let keys = Asked { issuer, kept };
+        self.believe(keys, bearer, audience, now).await
     }
 
     async fn believe(
         &self,
-        issuer: &str,
+        asked: Asked<'_>,
         bearer: Bearer,
         audience: &str,
         now: Timestamp,
     ) -> Result<Claims, Error> {
         let (algorithm, named) = (bearer.algorithm(), bearer.key().map(str::to_owned));
         let fits = |key: &&Key| key.fits(algorithm, named.as_deref());
-        let keys = self.keys(issuer, |keys| keys.iter().any(|key| fits(&key)));
+        let keys = self.keys(asked, |keys| keys.iter().any(|key| fits(&key)));
         let keys = keys.await?;
         let made = |signed: &[u8], signature: &[u8]| {
             let mut candidates = keys.iter().filter(fits);
@@ -129,10 +145,9 @@ impl Issuers {
     /// The keys of an issuer; fetched again if `enough` says that one is missing.
     async fn keys(
         &self,
-        issuer: &str,
+        Asked { issuer, kept }: Asked<'_>,
         enough: impl Fn(&[Key]) -> bool,
     ) -> Result<Arc<[Key]>, fetch::Error> {
-        let kept = self.kept(issuer);
         // Who comes meanwhile waits for the same fetch, which has a deadline.
         let mut kept = kept.lock().await;
         let now = Instant::now();
@@ -149,6 +164,9 @@ impl Issuers {
             None => {
                 let fetched = self.fetcher.fetch(issuer).await;
                 let failed = fetched.as_ref().err().cloned();
+                if let Some(error) = &failed {
+                    tracing::warn!(issuer, %error, "the keys of an issuer cannot be had");
+                }
                 kept.asked = Some((Instant::now(), failed.clone()));
                 if let Ok(keys) = fetched {
                     kept.keys = Some((keys.into(), Instant::now()));
@@ -163,20 +181,6 @@ impl Issuers {
             (None, Some(failed)) => Err(failed),
             (None, None) => Err(fetch::Error::Gone),
         }
-    }
-
-    fn kept(&self, issuer: &str) -> Arc<Mutex<Kept>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = known.get(issuer) {
-            return Arc::clone(kept);
-        }
-        if known.len() >= MOST {
-            // Whoever is in use is held by its call, and fetched once more at worst.
-            known.clear();
-        }
-        let kept = Arc::<Mutex<Kept>>::default();
-        known.insert(issuer.to_owned(), Arc::clone(&kept));
-        kept
     }
 }
 

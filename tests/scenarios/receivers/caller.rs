@@ -14,7 +14,7 @@ use sha2::Sha256;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const API: &str = "notification.toolkit.fluxcd.io/v1";
+pub(super) const API: &str = "notification.toolkit.fluxcd.io/v1";
 
 pub(super) fn secret() -> String {
     let secret = format!("{:032x}", rand::random::<u128>());

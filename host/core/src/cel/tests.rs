@@ -209,10 +209,11 @@ fn what_an_expression_comes_to_is_json_and_is_paid_for() {
         ("duration('1m30s')", json!("90s")),
     ] {
         let expression = Expression::parse(source, Some(&["claims"])).unwrap();
-        let value = expression.value([("claims", &claims)]);
+        let value = expression.value([("claims", &claims)], &mut Purse::of(1));
         assert_eq!(value, Ok(want), "{source}");
     }
     let large = json!({"l": vec!["x".repeat(16); 200_000]});
     let expression = Expression::parse("claims.l", None).unwrap();
-    assert_eq!(expression.value([("claims", &large)]), Err(Error::Spent));
+    let value = expression.value([("claims", &large)], &mut Purse::of(1));
+    assert_eq!(value, Err(Error::Spent));
 }

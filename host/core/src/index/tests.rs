@@ -50,6 +50,8 @@ fn listener(resources: Vec<ReceiverResource>) -> Listener {
         resources,
         secret: Some(object_name("token")),
         hook: None,
+        computed: false,
+        since: None,
     }
 }
 

@@ -9,12 +9,14 @@ use reeve_api::receiver::OidcProvider;
 use serde_json::{Map, Value};
 
 use super::Error;
-use crate::cel::Expression;
+use crate::cel::{Expression, Purse};
 
 /// Whom a token is for when the Receiver doesn't say: Flux's word.
 const AUDIENCE: &str = "notification-controller";
 /// More issuers, variables or validations than anybody means.
 const MOST: usize = 32;
+/// What variables and validations may cost for one token together, in the dearest evaluations that there are.
+const EVALUATIONS: u64 = 4;
 const VARIABLES: [&str; 2] = ["claims", "vars"];
 
 /// An issuer that a Receiver trusts.
@@ -124,11 +126,12 @@ impl Issuer {
         &self.audience
     }
 
-    /// Whether the claims of a token of it are those of somebody who may call.
+    /// Whether the claims of a token of it are those of somebody who may call. It may take some milliseconds.
     pub fn welcome(&self, claims: &Value) -> Result<(), Unwelcome> {
+        let mut purse = Purse::of(EVALUATIONS);
         let mut variables = Value::Object(Map::new());
         for (name, expression) in &self.variables {
-            let value = expression.value([("claims", claims), ("vars", &variables)]);
+            let value = expression.value([("claims", claims), ("vars", &variables)], &mut purse);
             let value = value.map_err(|why| Unwelcome::Variable(name.clone(), why))?;
             if let Value::Object(all) = &mut variables {
                 all.insert(name.clone(), value);
@@ -136,7 +139,8 @@ impl Issuer {
         }
         let mut failures = Vec::new();
         for (expression, message) in &self.validations {
-            let holds = expression.holds([("claims", claims), ("vars", &variables)]);
+            let holds =
+                expression.holds_within([("claims", claims), ("vars", &variables)], &mut purse);
             if !holds.map_err(Unwelcome::Validation)? {
                 failures.push(message.clone());
             }
@@ -208,6 +212,24 @@ mod tests {
             says,
             "failed to evaluate variable \"owner\": no such key: repository_owner"
         );
+    }
+
+    #[test]
+    fn all_that_is_asked_of_one_token_is_paid_from_one_purse() {
+        let dear = json!({"expression": "claims.l.all(x, x == 1)", "message": "dear"});
+        let provider = |validations: usize| {
+            let provider = json!({
+                "issuerURL": "https://a.example",
+                "variables": [{"name": "all", "expression": "claims.l.all(x, x == 1)"}],
+                "validations": vec![&dear; validations],
+            });
+            let parsed = Issuer::parse_all(&[serde_json::from_value(provider).unwrap()]);
+            parsed.unwrap().remove(0)
+        };
+        let claims = json!({"l": vec![1; 9000]});
+        assert_eq!(provider(1).welcome(&claims), Ok(()));
+        let spent = Unwelcome::Validation(crate::cel::Error::Spent);
+        assert_eq!(provider(MOST).welcome(&claims), Err(spent));
     }
 
     #[test]

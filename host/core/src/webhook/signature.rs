@@ -34,6 +34,16 @@ impl Hash {
         self.verifies(key, &[body], &offered)
     }
 
+    /// Whether that may be one of its HMACs at all.
+    pub(super) fn looks_like_one(self, offered: &str) -> bool {
+        let length = match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+            Self::Sha512 => 64,
+        };
+        offered.len() == 2 * length && offered.bytes().all(|digit| digit.is_ascii_hexdigit())
+    }
+
     fn verifies(self, key: &[u8], parts: &[&[u8]], offered: &[u8]) -> bool {
         macro_rules! verified {
             ($hash:ty) => {{

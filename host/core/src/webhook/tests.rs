@@ -46,7 +46,13 @@ fn judged(case: &Value) -> String {
         body: &body,
     };
     let hook = hook(kind, token(secret), events);
-    match hook.verify(&call, None, now.parse().unwrap()) {
+    let now = now.parse().unwrap();
+    let verdict = hook.verify(&call, None, now);
+    if let Err(early) = hook.may_prove(&headers, now) {
+        // What is refused before the body is read is refused for the same reason with it.
+        assert_eq!(verdict, Err(early), "{case}");
+    }
+    match verdict {
         Ok(accepted) => match accepted.push {
             Some(push) => format!("accepted: {push}"),
             None => "accepted".to_owned(),
@@ -83,6 +89,76 @@ fn every_case_of_a_call_is_judged_as_it_says() {
     let all = "acr bitbucket cdevents dockerhub generic generic-hmac gitea github gitlab harbor nexus quay";
     let accepted: Vec<_> = accepted.iter().map(String::as_str).collect();
     assert_eq!(accepted.join(" "), all);
+}
+
+#[test]
+fn what_headers_cannot_prove_is_refused_without_the_body() {
+    use ReceiverType as Kind;
+    let (right, short) = ("a".repeat(64), "a".repeat(63));
+    let hub = |digits: &str| format!("sha256={digits}");
+    for (kind, name, value, want) in [
+        (Kind::Harbor, "Authorization", "s3cret".to_owned(), true),
+        (Kind::Harbor, "Authorization", "other".to_owned(), false),
+        (Kind::Gitlab, "X-Gitlab-Token", "s3cret".to_owned(), true),
+        (Kind::Gitlab, "X-Gitlab-Token", "other".to_owned(), false),
+        (
+            Kind::Gitlab,
+            "webhook-signature",
+            "v1,AA==".to_owned(),
+            false,
+        ),
+        (Kind::Github, "X-Hub-Signature-256", hub(&right), true),
+        (Kind::Github, "X-Hub-Signature-256", hub(&short), false),
+        (Kind::Github, "X-Hub-Signature", hub(&right), false),
+        (Kind::Bitbucket, "X-Hub-Signature", hub(&right), true),
+        (
+            Kind::Bitbucket,
+            "X-Hub-Signature",
+            "sha256=".to_owned(),
+            false,
+        ),
+        (
+            Kind::GenericHmac,
+            "X-Signature",
+            format!("sha1={}", &right[..40]),
+            true,
+        ),
+        (
+            Kind::GenericHmac,
+            "X-Signature",
+            format!("sha1={right}"),
+            false,
+        ),
+        (
+            Kind::GenericHmac,
+            "X-Signature",
+            format!("md5={}", &right[..32]),
+            false,
+        ),
+        (Kind::Gitea, "X-Gitea-Signature", right.clone(), true),
+        (Kind::Gitea, "X-Gitea-Signature", String::new(), false),
+        (
+            Kind::Nexus,
+            "X-Nexus-Webhook-Signature",
+            right[..40].to_owned(),
+            true,
+        ),
+        (
+            Kind::Nexus,
+            "X-Nexus-Webhook-Signature",
+            right.clone(),
+            false,
+        ),
+        (Kind::Generic, "X", String::new(), true),
+    ] {
+        let hook = hook(kind, token("s3cret"), vec![]);
+        let told = hook.may_prove(
+            &[(name.to_owned(), value.clone())],
+            jiff::Timestamp::UNIX_EPOCH,
+        );
+        assert_eq!(told.is_ok(), want, "{kind:?} {name} {value}");
+        assert!(told.err().is_none_or(|why| why.is_unproved()));
+    }
 }
 
 #[test]

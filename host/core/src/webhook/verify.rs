@@ -85,6 +85,9 @@ const GITLAB: &str = "X-Gitlab-Token";
 const STANDARD: &str = "webhook-signature";
 const NEXUS: &str = "X-Nexus-Webhook-Signature";
 const AUTHORIZATION: &str = "Authorization";
+const HMAC_HASHES: [Hash; 3] = [Hash::Sha1, Hash::Sha256, Hash::Sha512];
+const HMAC_TAKEN: &str = "sha1, sha256 and sha512 are";
+const HUB_TAKEN: &str = "sha256 is";
 /// How much of a caller's event name is repeated back.
 const EVENT_SHOWN: usize = 64;
 
@@ -115,7 +118,77 @@ impl Call<'_> {
     }
 }
 
+impl Refused {
+    /// Whether the caller has not proved itself, as far as was looked.
+    pub fn is_unproved(&self) -> bool {
+        match self {
+            Self::ProofMissing(_)
+            | Self::TokenMismatch(_)
+            | Self::SignatureMismatch(_)
+            | Self::Hash(..)
+            | Self::Stale
+            | Self::BearerMissing => true,
+            Self::EventMissing(_)
+            | Self::EventUnwanted(_)
+            | Self::NotText
+            | Self::NotJson
+            | Self::NoPayload
+            | Self::NotTheirs(_)
+            | Self::NotAnEvent(_) => false,
+        }
+    }
+}
+
 impl Hook {
+    /// Whether the headers of a call may be those of one that is proved; asked before anything of its body is read. A token
+    /// that is shown is right then; of a signature nobody knows yet more than that it has the form of one.
+    pub fn may_prove(&self, headers: &[(String, String)], now: Timestamp) -> Result<(), Refused> {
+        let call = &Call { headers, body: &[] };
+        let form = |name, hash: Hash, digits: &str| match hash.looks_like_one(digits) {
+            true => Ok(()),
+            false => Err(Refused::SignatureMismatch(name)),
+        };
+        match self.kind {
+            ReceiverType::GenericHmac => {
+                let (hash, digits) = split_of(call, HMAC, &HMAC_HASHES, HMAC_TAKEN)?;
+                form(HMAC, hash, digits)
+            }
+            ReceiverType::Github => {
+                let (hash, digits) = split_of(call, HUB_256, &[Hash::Sha256], HUB_TAKEN)?;
+                form(HUB_256, hash, digits)
+            }
+            ReceiverType::Bitbucket => {
+                let name = bitbuckets(call);
+                let (hash, digits) = split_of(call, name, &[Hash::Sha256], HUB_TAKEN)?;
+                form(name, hash, digits)
+            }
+            ReceiverType::Gitea => {
+                let digits = call.only(GITEA).ok_or(Refused::ProofMissing(GITEA))?;
+                form(GITEA, Hash::Sha256, digits)
+            }
+            ReceiverType::Nexus => {
+                let digits = call.only(NEXUS).ok_or(Refused::ProofMissing(NEXUS))?;
+                form(NEXUS, Hash::Sha1, digits)
+            }
+            ReceiverType::Gitlab => match self.gitlab_signs(call) {
+                false => self.shown_token(call, GITLAB),
+                true => match standard(call)?.is_fresh(now) {
+                    true => Ok(()),
+                    false => Err(Refused::Stale),
+                },
+            },
+            ReceiverType::Harbor => self.shown_token(call, AUTHORIZATION),
+            // The path was the proof, or the claims of a token are.
+            ReceiverType::Generic
+            | ReceiverType::GenericOidc
+            | ReceiverType::Dockerhub
+            | ReceiverType::Quay
+            | ReceiverType::Gcr
+            | ReceiverType::Acr
+            | ReceiverType::Cdevents => Ok(()),
+        }
+    }
+
     /// Whether a call may wake what the Receiver names. `claims` are those of a token of an issuer, verified; without them no
     /// call is let in that has to be proved by one.
     pub fn verify(
@@ -159,15 +232,11 @@ impl Hook {
                 Some(_) => Ok(()),
                 None => Err(Refused::BearerMissing),
             },
-            ReceiverType::GenericHmac => {
-                let all = [Hash::Sha1, Hash::Sha256, Hash::Sha512];
-                self.signed(call, HMAC, &all, "sha1, sha256 and sha512 are")
-            }
+            ReceiverType::GenericHmac => self.signed(call, HMAC, &HMAC_HASHES, HMAC_TAKEN),
             // Gitea's calls are GitHub's too, signature included; Flux knows it by that type.
-            ReceiverType::Github => self.signed(call, HUB_256, &[Hash::Sha256], "sha256 is"),
+            ReceiverType::Github => self.signed(call, HUB_256, &[Hash::Sha256], HUB_TAKEN),
             ReceiverType::Bitbucket => {
-                let name = if call.has(HUB_256) { HUB_256 } else { HUB };
-                self.signed(call, name, &[Hash::Sha256], "sha256 is")
+                self.signed(call, bitbuckets(call), &[Hash::Sha256], HUB_TAKEN)
             }
             ReceiverType::Gitea => self.signed_bare(call, GITEA, Hash::Sha256),
             ReceiverType::Nexus => self.signed_bare(call, NEXUS, Hash::Sha1),
@@ -184,11 +253,7 @@ impl Hook {
         taken: &[Hash],
         which: &'static str,
     ) -> Result<(), Refused> {
-        let header = call.only(name).ok_or(Refused::ProofMissing(name))?;
-        let (hash, digits) = signature::split(header).ok_or(Refused::SignatureMismatch(name))?;
-        if !taken.contains(&hash) {
-            return Err(Refused::Hash(name, which));
-        }
+        let (hash, digits) = split_of(call, name, taken, which)?;
         let key = self.token.key();
         match key.is_some_and(|key| hash.signs(key, call.body, digits)) {
             true => Ok(()),
@@ -218,18 +283,12 @@ impl Hook {
     /// GitLab's: its secret token, shown; or, since 19, a signature with its signing token. A Secret with a signing token
     /// (`whsec_…`) is never taken for one that is shown, and a signature that is there has to be right where nothing is shown.
     fn by_gitlab(&self, call: &Call<'_>, now: Timestamp) -> Result<(), Refused> {
-        let signing = self.token.key().and_then(signature::standard_key);
-        if signing.is_none() && (call.has(GITLAB) || !call.has(STANDARD)) {
+        if !self.gitlab_signs(call) {
             return self.shown_token(call, GITLAB);
         }
+        let signing = self.token.key().and_then(signature::standard_key);
         let key = signing.as_deref().or_else(|| self.token.key());
-        let part = |name| call.only(name).ok_or(Refused::ProofMissing(name));
-        let signed = Standard {
-            signatures: part(STANDARD)?,
-            id: part("webhook-id")?,
-            timestamp: part("webhook-timestamp")?,
-            body: call.body,
-        };
+        let signed = standard(call)?;
         if !key.is_some_and(|key| signed.is_signed(key)) {
             return Err(Refused::SignatureMismatch(STANDARD));
         }
@@ -237,6 +296,12 @@ impl Hook {
             true => Ok(()),
             false => Err(Refused::Stale),
         }
+    }
+
+    /// Whether a call of GitLab's has to be proved by a signature.
+    fn gitlab_signs(&self, call: &Call<'_>) -> bool {
+        let signing = self.token.key().and_then(signature::standard_key);
+        signing.is_some() || (!call.has(GITLAB) && call.has(STANDARD))
     }
 
     /// What happened, and whether the Receiver asks for it.
@@ -268,6 +333,36 @@ impl Hook {
             false => Err(Refused::EventUnwanted(shown(event))),
         }
     }
+}
+
+fn bitbuckets(call: &Call<'_>) -> &'static str {
+    if call.has(HUB_256) { HUB_256 } else { HUB }
+}
+
+/// The hash and the digits of `<hash>=<hex>`, where that hash is taken.
+fn split_of<'c>(
+    call: &'c Call<'_>,
+    name: &'static str,
+    taken: &[Hash],
+    which: &'static str,
+) -> Result<(Hash, &'c str), Refused> {
+    let header = call.only(name).ok_or(Refused::ProofMissing(name))?;
+    let (hash, digits) = signature::split(header).ok_or(Refused::SignatureMismatch(name))?;
+    match taken.contains(&hash) {
+        true => Ok((hash, digits)),
+        false => Err(Refused::Hash(name, which)),
+    }
+}
+
+/// What Standard Webhooks sends, all of it there.
+fn standard<'c>(call: &'c Call<'_>) -> Result<Standard<'c>, Refused> {
+    let part = |name| call.only(name).ok_or(Refused::ProofMissing(name));
+    Ok(Standard {
+        signatures: part(STANDARD)?,
+        id: part("webhook-id")?,
+        timestamp: part("webhook-timestamp")?,
+        body: call.body,
+    })
 }
 
 fn shown(event: &str) -> String {

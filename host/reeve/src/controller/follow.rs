@@ -250,11 +250,14 @@ impl Followed for Receiver {
         let Some(id) = identified(id) else { return };
         let target = Target::Receiver(id.clone());
         ctx.drift.forget(&target);
-        ctx.index.write(|known| {
-            known.touch.remove_receiver(&id);
+        let heir = ctx.index.write(|known| {
             known.receivers.remove(&id);
             known.memory.remove(&target);
+            known.touch.remove_receiver(&id)
         });
+        if let Some(heir) = heir {
+            ctx.queues.receivers.wake(heir);
+        }
     }
 }
 

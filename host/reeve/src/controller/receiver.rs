@@ -10,7 +10,7 @@ use std::sync::Arc;
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_api::receiver::{Receiver, ReceiverType};
-use reeve_core::failure::Explained;
+use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::{Hook, Listener, Standing, Target};
 use reeve_core::schedule::Next;
 use reeve_core::status::ReceiverOutcome;
@@ -27,7 +27,10 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         return Next::Watch;
     };
     if object.metadata.deletion_timestamp.is_some() {
-        ctx.index.write(|known| known.touch.remove_receiver(id));
+        let heir = ctx.index.write(|known| known.touch.remove_receiver(id));
+        if let Some(heir) = heir {
+            ctx.queues.receivers.wake(heir);
+        }
         return report::farewell(ctx, &*object).await;
     }
     let run = Run::begin(ctx, Target::Receiver(id.clone()), &*object);
@@ -41,18 +44,18 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
 async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> ReceiverOutcome {
     let spec = &object.spec;
     let hook = hook(ctx, id, object).await;
-    let (path, judged, ended) = match hook {
+    let (path, computed, judged, ended) = match hook {
         Ok(hook) => {
             let path = hook.token.path(id.name.as_str(), id.namespace.as_str());
-            (path, hook, Ok(()))
+            (path, true, hook, Ok(()))
         }
         // A path that was known stays known while something is wrong, so that callers read 503 and not 404.
         Err(why) => {
-            let status = object.status.as_ref();
-            let known = status.and_then(|status| status.webhook_path.clone());
-            (known.unwrap_or_default(), unready(id), Err(why))
+            let (path, computed) = known_path(ctx, id, object);
+            (path, computed, unready(id), Err(why))
         }
     };
+    let created = object.metadata.creation_timestamp.as_ref();
     let listener = Listener {
         resources: spec.resources.clone(),
         secret: spec
@@ -60,16 +63,50 @@ async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> Receiv
             .as_ref()
             .and_then(|secret| secret.name.parse().ok()),
         hook: (!path.is_empty()).then(|| (path.clone(), Arc::new(judged))),
+        computed,
+        since: created.map(|created| created.0),
     };
-    let missing = ctx.index.write(|all| {
+    let (missing, before, holder) = ctx.index.write(|all| {
+        let before = all.touch.holder(&path).cloned();
         all.touch.apply_receiver(id, listener);
-        all.touch.named_by(id).missing
+        let missing = all.touch.named_by(id).missing;
+        (missing, before, all.touch.holder(&path).cloned())
     });
+    let taken = holder.as_ref().is_some_and(|holder| holder != id);
+    if before != holder {
+        // Whoever has lost the path, or has it now, says so.
+        let others = [before, holder].into_iter().flatten();
+        others
+            .filter(|other| other != id)
+            .for_each(|other| ctx.queues.receivers.wake(other));
+    }
     match ended {
         Err(why) => ReceiverOutcome::Failed(why),
         Ok(()) if spec.suspend => ReceiverOutcome::Suspended,
+        Ok(()) if taken => ReceiverOutcome::Failed(path_taken()),
         Ok(()) => ReceiverOutcome::Listening { path, missing },
     }
+}
+
+/// The path of a Receiver that cannot be computed now, and whether it was; empty: there is none.
+fn known_path(ctx: &Context, id: &NamespacedName, object: &Receiver) -> (String, bool) {
+    let status = object.status.as_ref();
+    let told = status.and_then(|status| status.webhook_path.as_deref());
+    ctx.index.read(|known| {
+        if let Some(path) = known.touch.computed_path(id) {
+            return (path.to_owned(), true);
+        }
+        // Whoever may write a status can name any path there: only one that nobody else has is taken from it.
+        let free = |path: &&str| known.touch.holder(path).is_none_or(|holder| holder == id);
+        (told.filter(free).unwrap_or_default().to_owned(), false)
+    })
+}
+
+/// Says nothing of whose it is: that may be another tenant.
+fn path_taken() -> Explained {
+    let message = "the path of this Receiver is that of an older Receiver, which is the one that is called there";
+    let hint = "give this Receiver another name, or its Secret another token";
+    Explained::new(Reason::PathTaken, Turn::Retry, message).with_hint(hint)
 }
 
 /// What it asks for.

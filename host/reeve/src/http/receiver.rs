@@ -1,9 +1,9 @@
 //! `POST /hook/<digest>`: a forge, or anybody whom a Receiver believes, says that something was pushed.
 //!
 //! The call is judged by `core::webhook`, answered at once, and leaves as a [`Nudge`]; the controller finds out what the
-//! Receiver names and starts the fetch. Who calls too often is turned away, by address before anything of a call is read, and
-//! by Receiver once it has proved itself, so that nobody who cannot do that uses up what the forge may. What it deliberately
-//! doesn't: look into what was pushed, or work.
+//! Receiver names and starts the fetch. Who calls too often is turned away, by address if it proves nothing, and by Receiver
+//! once it has proved itself, so that nobody who cannot do that uses up what the forge may. What headers prove, or cannot, is
+//! judged before anything of the payload is read. What it deliberately doesn't: look into what was pushed, or work.
 
 mod claims;
 mod guard;
@@ -21,20 +21,21 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use reeve_api::name::NamespacedName;
 use reeve_core::index::{Hook, Standing};
-use reeve_core::webhook::{self, Accepted, Call, Push};
+use reeve_core::webhook::{self, Accepted, Call, Push, Refused};
 use serde_json::Value;
+use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::Peer;
 use crate::clock::Clock;
 use crate::issuers::Issuers;
 use crate::observe::Metrics;
 use crate::observe::happening::HookCalled;
+use claims::Judges;
 use guard::Guard;
 pub use guard::Limits;
-use payload::ROOM;
 pub use payload::{BODY_TIME, MAX_BODY};
+use payload::{Place, Room};
 use refusal::{Instead, Refusal};
 
 /// "What this Receiver names may have moved."
@@ -60,7 +61,7 @@ pub struct Shown {
     /// The claims of the token that proved it.
     pub claims: Option<Value>,
     /// Given back with the payload.
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Place,
 }
 
 /// Finds the hook at a path; called with the whole path. It must not block.
@@ -72,9 +73,9 @@ pub struct Receiver {
     lookup: Lookup,
     nudges: mpsc::Sender<Nudge>,
     metrics: Arc<Metrics>,
-    issuers: Arc<Issuers>,
+    judges: Arc<Judges>,
     guard: Arc<Guard>,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     clock: Clock,
     body_time: Duration,
 }
@@ -97,9 +98,9 @@ impl Receiver {
             lookup,
             nudges,
             metrics,
-            issuers: Arc::new(issuers),
+            judges: Arc::new(Judges::new(issuers)),
             guard: Arc::new(Guard::new(&Limits::default())),
-            room: Arc::new(Semaphore::new(ROOM)),
+            room: Arc::default(),
             clock: Clock::default(),
             body_time: BODY_TIME,
         }
@@ -134,19 +135,20 @@ async fn called(State(receiver): State<Receiver>, request: Request) -> Response 
     let begun = Instant::now();
     let method = counted(request.method());
     let peer = request.extensions().get::<Peer>().copied();
-    let (hook, verdict) = match receiver.guard.admit(peer, begun) {
-        Err(refusal) => (None, Err(refusal)),
-        Ok(()) => {
-            let path = Some(request.uri().path());
-            let path = path.filter(|path| path.starts_with(webhook::PREFIX));
-            let hook = path.and_then(|path| (receiver.lookup)(path));
-            let verdict = match &hook {
-                Some(hook) => let_in(&receiver, hook, request).await,
-                None => Err(Refusal::new(StatusCode::NOT_FOUND, "no receiver is here")),
-            };
-            (hook, verdict)
+    let path = Some(request.uri().path());
+    let path = path.filter(|path| path.starts_with(webhook::PREFIX));
+    let hook = path.and_then(|path| (receiver.lookup)(path));
+    let verdict = match &hook {
+        Some(hook) => let_in(&receiver, hook, peer, request).await,
+        None => {
+            let says = "no receiver is here";
+            Err(Refusal::unproved(StatusCode::NOT_FOUND, says))
         }
     };
+    let verdict = verdict.map_err(|refusal| match refusal.unproved {
+        true => receiver.guard.charge(peer, begun).err().unwrap_or(refusal),
+        false => refusal,
+    });
     let refusal = verdict.as_ref().err();
     receiver.metrics.tell(&HookCalled {
         method,
@@ -168,21 +170,26 @@ async fn called(State(receiver): State<Receiver>, request: Request) -> Response 
 }
 
 /// Everything a call has to get past, cheapest first; nothing of the payload is read before the call may be one at all.
-async fn let_in(receiver: &Receiver, hook: &Hook, request: Request) -> Result<(), Refusal> {
+async fn let_in(
+    receiver: &Receiver,
+    hook: &Arc<Hook>,
+    peer: Option<Peer>,
+    request: Request,
+) -> Result<(), Refusal> {
     stands(hook, &request)?;
     let (head, body) = request.into_parts();
-    let (body, room) =
-        payload::read(&head.headers, body, receiver.body_time, &receiver.room).await?;
     let headers = readable(&head.headers);
+    let now = receiver.clock.now();
+    hook.may_prove(&headers, now).map_err(refused)?;
+    let judges = &receiver.judges;
+    let claims = judges.claims(&receiver.guard, hook, &headers, now).await?;
+    let mut room = receiver.room.enter(&hook.receiver, guard::site(peer));
+    let body = payload::read(&head.headers, body, receiver.body_time, &mut room).await?;
     let call = Call {
         headers: &headers,
         body: &body,
     };
-    let now = receiver.clock.now();
-    let claims = claims::of(&receiver.issuers, hook, &call, now).await?;
-    let accepted = hook.verify(&call, claims.as_ref(), now);
-    let accepted =
-        accepted.map_err(|refused| Refusal::new(StatusCode::BAD_REQUEST, refused.to_string()))?;
+    let accepted = hook.verify(&call, claims.as_ref(), now).map_err(refused)?;
     let Accepted {
         event,
         push,
@@ -213,6 +220,13 @@ async fn let_in(receiver: &Receiver, hook: &Hook, request: Request) -> Result<()
             }
         })
     })
+}
+
+fn refused(why: Refused) -> Refusal {
+    Refusal {
+        unproved: why.is_unproved(),
+        ..Refusal::new(StatusCode::BAD_REQUEST, why.to_string())
+    }
 }
 
 /// What is known of a call before anything of it is read.

@@ -1,5 +1,6 @@
 //! Issuers on loopback ports that publish keys, and tokens that are theirs or not.
 
+use std::sync::Mutex as Lock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -124,9 +125,13 @@ fn claims(issuer: &str) -> Value {
     json!({"iss": issuer, "aud": "me", "exp": NOW + 60, "sub": "repo:acme/web"})
 }
 
+fn acme() -> NamespaceName {
+    NamespaceName::new("acme").unwrap()
+}
+
 async fn believed(issuers: &Issuers, issuer: &str, token: &str) -> Result<Value, Error> {
     let claims = issuers
-        .of(issuer, Bearer::parse(token)?, "me", now())
+        .of(&acme(), issuer, Bearer::parse(token)?, "me", now())
         .await?;
     Ok(claims.all().clone())
 }
@@ -202,7 +207,8 @@ async fn a_new_key_is_fetched_when_a_token_names_it() {
     let mut keys = new.keys();
     keys["keys"][2]["kid"] = json!("r2");
     *issuer.keys.lock().unwrap() = keys;
-    issuers.kept(&issuer.url).lock().await.asked = None;
+    let kept = issuers.known.kept(&acme(), &issuer.url, Instant::now());
+    kept.lock().await.asked = None;
     let token = new.token(&json!({"alg": "RS256", "kid": "r2"}), &claims(&issuer.url));
     believed(&issuers, &issuer.url, &token).await.unwrap();
 }
@@ -244,7 +250,7 @@ async fn a_token_of_google_is_verified_with_googles_keys() {
         (issuer.url.as_str(), false),
     ] {
         let bearer = Bearer::parse(&signer.token(&header, &claims(named))).unwrap();
-        let told = issuers.of_google(bearer, "me", now()).await;
+        let told = issuers.of_google(&acme(), bearer, "me", now()).await;
         assert_eq!(told.is_ok(), want, "{named}");
     }
 }

@@ -1,8 +1,10 @@
 //! An accepted call wakes what its Receiver names, as far as the call is about it, and as soon as that is worth it.
 //!
 //! What was pushed to another repository or branch wakes nothing; nor does what a filter lets not through, or cannot say.
-//! Filters are evaluated beside, two calls at a time and so much for each call, so that no expression holds others up. What it
-//! deliberately doesn't: judge calls, or find anything new; the runs that are woken do.
+//! Filters are evaluated beside, two calls at a time, so much for each call and one Receiver after the other, so that nobody's
+//! expressions hold others up. A call that finds no place to wait for that was let in all the same: it wakes what it names, as
+//! if there were no filters, since a fetch too many is cheap and a push that is lost is not. What it deliberately doesn't: judge
+//! calls, or find anything new; the runs that are woken do.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,9 +14,10 @@ use reeve_api::name::NamespacedName;
 use reeve_core::cel::Purse;
 use reeve_core::index::{Hook, Target};
 use reeve_core::source::Wanted;
-use reeve_core::webhook::{self, Pace, Push, When};
+use reeve_core::webhook::{self, Lines, Pace, Push, When};
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::context::Context;
@@ -23,8 +26,6 @@ use crate::index::Known;
 
 /// Calls whose filters are evaluated at a time.
 const SIFTED: usize = 2;
-/// Calls that may wait for that.
-const WAITING: usize = 1024;
 /// What the filters may cost for one call, in the dearest evaluations that there are.
 const EVALUATIONS: u64 = 4;
 
@@ -37,9 +38,7 @@ struct Meant {
 /// Wakes what accepted calls name, until nobody can call any more.
 pub(crate) async fn answer_nudges(ctx: Arc<Context>, mut nudges: mpsc::Receiver<Nudge>) {
     let mut pace = Pace::default();
-    let (sifted, mut came) = mpsc::channel(SIFTED);
-    let (to_sift, sifting) = mpsc::channel(WAITING);
-    let sifting = tokio::spawn(sift_all(Arc::clone(&ctx), sifting, sifted));
+    let (mut waiting, mut sifting) = (Lines::default(), JoinSet::new());
     loop {
         let next = pace.next().map(Instant::from_std);
         let due = async {
@@ -51,29 +50,49 @@ pub(crate) async fn answer_nudges(ctx: Arc<Context>, mut nudges: mpsc::Receiver<
         tokio::select! {
             nudge = nudges.recv() => match nudge {
                 None => break,
-                Some(Nudge { receiver, push, shown: None, .. }) => {
-                    if let Some((_, named)) = named(&ctx, &receiver) {
-                        let targets = named.into_iter().flatten().collect();
-                        wake(&ctx, &mut pace, &receiver, Meant { targets, push });
-                    }
-                }
                 Some(nudge) => {
-                    if let Err(lost) = to_sift.try_send(nudge) {
-                        let nudge = lost.into_inner();
-                        let receiver = &nudge.receiver;
-                        tracing::warn!(%receiver, "a call is passed over: too many wait for their filters");
+                    if let Some(nudge) = queue(&mut waiting, nudge) {
+                        let Nudge { receiver, push, .. } = nudge;
+                        wake_named(&ctx, &mut pace, &receiver, push);
                     }
                 }
             },
-            Some((receiver, meant)) = came.recv() => wake(&ctx, &mut pace, &receiver, meant),
+            Some(sifted) = sifting.join_next() => match sifted {
+                Ok((receiver, meant)) => wake(&ctx, &mut pace, &receiver, meant),
+                Err(error) => tracing::error!(%error, "the filters of a call were not evaluated; it wakes nothing"),
+            },
             () = due => {
                 let now = ctx.clock.instant();
                 let woken = pace.due(now, |target| ctx.index.read(|known| commit(known, target)));
                 woken.into_iter().for_each(|target| run(&ctx, target));
             }
         }
+        while sifting.len() < SIFTED
+            && let Some(nudge) = waiting.pop()
+        {
+            let ctx = Arc::clone(&ctx);
+            sifting.spawn_blocking(move || sifted(&ctx, nudge));
+        }
     }
-    sifting.abort();
+}
+
+/// Puts a call in its Receiver's line; gives it back where it doesn't wait for filters, or cannot.
+fn queue(waiting: &mut Lines<Nudge>, nudge: Nudge) -> Option<Nudge> {
+    if nudge.shown.is_none() {
+        return Some(nudge);
+    }
+    let receiver = nudge.receiver.clone();
+    let nudge = waiting.push(&receiver, nudge).err()?;
+    tracing::warn!(%receiver, "too many calls wait for this Receiver's filters; one wakes all that is named, without them");
+    Some(nudge)
+}
+
+/// Wakes all that a Receiver names, as far as a push concerns it.
+fn wake_named(ctx: &Context, pace: &mut Pace, receiver: &NamespacedName, push: Option<Push>) {
+    if let Some((_, named)) = named(ctx, receiver) {
+        let targets = named.into_iter().flatten().collect();
+        wake(ctx, pace, receiver, Meant { targets, push });
+    }
 }
 
 fn named(ctx: &Context, receiver: &NamespacedName) -> Option<(Arc<Hook>, Vec<Vec<Target>>)> {
@@ -142,27 +161,11 @@ fn commit(known: &Known, target: &Target) -> Option<String> {
     Some(stored.artifact.revision.commit().to_owned())
 }
 
-/// Evaluates the filters of calls, some at a time.
-async fn sift_all(
-    ctx: Arc<Context>,
-    mut nudges: mpsc::Receiver<Nudge>,
-    sifted: mpsc::Sender<(NamespacedName, Meant)>,
-) {
-    let places = Arc::new(Semaphore::new(SIFTED));
-    while let Some(nudge) = nudges.recv().await {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
-        let (ctx, sifted) = (Arc::clone(&ctx), sifted.clone());
-        tokio::task::spawn_blocking(move || {
-            let receiver = nudge.receiver.clone();
-            let targets = sift(&ctx, &receiver, nudge.shown);
-            let push = nudge.push;
-            drop(place);
-            // Without anybody to tell, the process is on its way out.
-            let _gone = sifted.blocking_send((receiver, Meant { targets, push }));
-        });
-    }
+/// A call as its Receiver's filters leave it.
+fn sifted(ctx: &Context, nudge: Nudge) -> (NamespacedName, Meant) {
+    let targets = sift(ctx, &nudge.receiver, nudge.shown);
+    let push = nudge.push;
+    (nudge.receiver, Meant { targets, push })
 }
 
 /// What of that which a Receiver names its filters let through.
@@ -222,5 +225,29 @@ fn metadata(ctx: &Context, target: &Target) -> Option<Value> {
             object.map(|object| of(&*object))
         }
         Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_finds_no_place_for_its_filters_goes_on_without_them() {
+        let receiver = NamespacedName::new("acme", "hook").unwrap();
+        let nudge = |shown| Nudge {
+            receiver: receiver.clone(),
+            event: None,
+            at: std::time::Instant::now(),
+            push: None,
+            shown,
+        };
+        let mut waiting = Lines::default();
+        assert!(queue(&mut waiting, nudge(None)).is_some());
+        let calls = (0..100).map(|_| queue(&mut waiting, nudge(Some(Shown::nothing()))));
+        let at_once = calls.flatten().count();
+        let waits = std::iter::from_fn(|| waiting.pop()).count();
+        assert_eq!(waits + at_once, 100, "none is lost");
+        assert!(waits > 0 && at_once > 0, "{waits} wait");
     }
 }

@@ -1,8 +1,9 @@
 //! Who calls how often, and what was let in before.
 //!
-//! An address is everybody behind it, a proxy for instance: its limit is only there so that nobody keeps this process busy
-//! with calls that are nothing. A Receiver's limit counts what has proved itself. What it deliberately doesn't: read anything
-//! of a call.
+//! An address is everybody behind it, a proxy for instance: its limit counts only calls that have proved nothing, and no call
+//! that proves itself is turned away for it. A Receiver's limit counts what has proved itself; so does another what is asked of
+//! the claims of tokens, which are signed, but maybe for somebody who may not call. What it deliberately doesn't: read
+//! anything of a call.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,9 +22,9 @@ const MOST: usize = 4096;
 /// How often somebody may call.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// One address, whatever it calls.
+    /// One address, counted by what has proved nothing.
     pub address: Allowance,
-    /// One Receiver, counted by what was let in.
+    /// One Receiver, counted by what was let in; and once more by the tokens whose claims were looked at.
     pub receiver: Allowance,
 }
 
@@ -45,6 +46,7 @@ impl Default for Limits {
 pub(super) struct Guard {
     addresses: Mutex<Rates<IpAddr>>,
     receivers: Mutex<Rates<NamespacedName>>,
+    attempts: Mutex<Rates<NamespacedName>>,
     replays: Mutex<Replays>,
 }
 
@@ -59,15 +61,21 @@ impl Guard {
         Self {
             addresses: Mutex::new(Rates::new(limits.address, MOST, now)),
             receivers: Mutex::new(Rates::new(limits.receiver, MOST, now)),
+            attempts: Mutex::new(Rates::new(limits.receiver, MOST, now)),
             replays: Mutex::default(),
         }
     }
 
-    /// Whether an address may call now.
-    pub(super) fn admit(&self, peer: Option<Peer>, now: Instant) -> Result<(), Refusal> {
-        let address = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| site(peer.0));
-        let taken = locked(&self.addresses).take(address, now);
+    /// Counts a call that has proved nothing against its address; what is said then if there were too many.
+    pub(super) fn charge(&self, peer: Option<Peer>, now: Instant) -> Result<(), Refusal> {
+        let taken = locked(&self.addresses).take(site(peer), now);
         taken.map_err(|wait| too_often("this address calls too often", wait))
+    }
+
+    /// Whether the claims of one more token may be looked at for a Receiver.
+    pub(super) fn attempt(&self, receiver: &NamespacedName, now: Instant) -> Result<(), Refusal> {
+        let taken = locked(&self.attempts).take(receiver.clone(), now);
+        taken.map_err(|wait| too_often("this receiver is called too often", wait))
     }
 
     /// Lets a call in, unless it was before or there are too many; it is remembered once `enter` has let it in.
@@ -91,14 +99,15 @@ impl Guard {
     }
 }
 
-/// Who has one address of IPv6 has as a rule the whole of its /64.
-fn site(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
+/// The address that a caller is told apart by: who has one address of IPv6 has as a rule the whole of its /64.
+pub(super) fn site(peer: Option<Peer>) -> IpAddr {
+    match peer.map(|peer| peer.0) {
+        None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        Some(IpAddr::V6(address)) => {
             let site = address.to_bits() & !u128::from(u64::MAX);
             IpAddr::V6(Ipv6Addr::from_bits(site))
         }
+        Some(address) => address,
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Refusal {
     pub(super) code: StatusCode,
     pub(super) says: String,
     pub(super) instead: Option<Instead>,
+    /// Whether the caller has proved nothing: that counts against its address.
+    pub(super) unproved: bool,
 }
 
 pub(super) enum Instead {
@@ -29,6 +31,15 @@ impl Refusal {
             code,
             says: says.into(),
             instead: None,
+            unproved: false,
+        }
+    }
+
+    /// One of a caller who has proved nothing.
+    pub(super) fn unproved(code: StatusCode, says: impl Into<String>) -> Self {
+        Self {
+            unproved: true,
+            ..Self::new(code, says)
         }
     }
 

@@ -13,6 +13,19 @@ use tokio::io::AsyncWriteExt as _;
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 
+impl Shown {
+    /// A call without a payload.
+    pub(crate) fn nothing() -> Self {
+        let receiver = NamespacedName::new("acme", "hook").unwrap();
+        let room = Arc::<Room>::default().enter(&receiver, guard::site(None));
+        Self {
+            req: None,
+            claims: None,
+            _room: room,
+        }
+    }
+}
+
 struct Estate {
     served: Served,
     nudges: mpsc::Receiver<Nudge>,
@@ -94,6 +107,8 @@ impl Estate {
             resources: vec![],
             secret: None,
             hook,
+            computed: true,
+            since: None,
         };
         self.index
             .write()
@@ -285,6 +300,95 @@ async fn who_calls_too_often_is_told_when_to_come_again() {
         200,
         "others are let in"
     );
+}
+
+#[tokio::test]
+async fn who_proves_nothing_uses_up_no_calls_of_others_behind_its_address() {
+    let limits = often(3.0, 1000.0);
+    let mut estate = Estate::start_with(reaching_this_machine(), &limits).await;
+    for (says, name, headers, want) in [
+        ("another token", "lab", OTHER, 400),
+        (
+            "an unwanted event is proved, and counts nothing",
+            "lab",
+            ISSUE,
+            400,
+        ),
+        ("no receiver", "unknown", "", 404),
+        ("no token", "lab", NONE, 400),
+        ("one too many", "lab", OTHER, 429),
+        ("a path too many", "unknown", "", 429),
+        ("somebody who proves himself", "lab", PUSH, 200),
+        ("whose path is the proof", "open", "", 200),
+    ] {
+        let code = estate.call("POST", &path(name), headers, "{}").await;
+        assert_eq!(code, want, "{says}");
+        assert_eq!(estate.nudged().is_some(), want == 200, "{says}");
+    }
+}
+
+#[tokio::test]
+async fn what_headers_cannot_prove_is_refused_before_the_payload_is_read() {
+    let estate = Estate::start().await;
+    for (name, kind) in [("hub", Kind::Github), ("oidc", Kind::GenericOidc)] {
+        estate.listen(name, kind, Standing::Open);
+    }
+    let unsigned = "X-Hub-Signature-256: sha256=00\r\n";
+    let token = "Authorization: Bearer a.b.c\r\n";
+    // The last is read, and waited for.
+    for (name, headers, want) in [
+        ("lab", OTHER, 400),
+        ("hub", "", 400),
+        ("hub", unsigned, 400),
+        ("oidc", "", 400),
+        ("oidc", token, 400),
+        ("lab", PUSH, 408),
+    ] {
+        let mut stream = estate.served.connect().await;
+        let path = path(name);
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n{headers}\r\nslow");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = String::from_utf8(read_answer(&mut stream).await).unwrap();
+        assert_eq!(code_of(&answer), want, "{name} {headers}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn claims_are_looked_at_no_more_often_than_a_receiver_is_called() {
+    let signer = Signer::new();
+    let issuer = Issuer::start(signer.keys()).await;
+    let limits = often(1000.0, 2.0);
+    let mut estate = Estate::start_with(reaching_this_machine(), &limits).await;
+    let provider = json!([{
+        "issuerURL": issuer.url, "audience": "reeve",
+        "validations": [{"expression": "claims.sub == 'repo:acme/web'", "message": "not acme's"}],
+    }]);
+    let providers: Vec<_> = serde_json::from_value(provider).unwrap();
+    let issuers = webhook::Issuer::parse_all(&providers).unwrap();
+    for name in ["oidc", "other"] {
+        let issuers = issuers.clone();
+        estate.listen_as(name, |hook| Hook {
+            kind: Kind::GenericOidc,
+            issuers,
+            ..hook
+        });
+    }
+    let end = NOW.parse::<Timestamp>().unwrap().as_second() + 60;
+    let rs256 = json!({"alg": "RS256", "kid": "r"});
+    for (name, subject, want) in [
+        ("oidc", "repo:evil/web", 400),
+        ("oidc", "repo:evil/web", 400),
+        ("oidc", "repo:evil/web", 429),
+        ("other", "repo:acme/web", 200),
+    ] {
+        let claims = json!({"iss": issuer.url, "aud": "reeve", "exp": end, "sub": subject});
+        let token = signer.token(&rs256, &claims);
+        let headers = format!("Authorization: Bearer {token}\r\n");
+        let code = estate.call("POST", &path(name), &headers, "").await;
+        assert_eq!(code, want, "{name} {subject}");
+        assert_eq!(estate.nudged().is_some(), want == 200, "{name} {subject}");
+    }
 }
 
 #[tokio::test]
@@ -488,6 +592,11 @@ async fn a_caller_whose_issuer_cannot_be_asked_may_come_again() {
     assert_eq!(code_of(&answer), 503, "{answer}");
     assert!(answer.contains("retry-after: 10\r\n"), "{answer}");
     assert!(!answer.contains(&token), "{answer}");
+    // Anybody may have called: where the issuer is and what it answered is not theirs to know.
+    assert!(
+        answer.ends_with("the bearer token's issuer cannot be asked\n"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
