@@ -38,9 +38,9 @@ pub(super) fn min(arguments: &[Value]) -> Result<Value, Refusal> {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Rank<'a> {
     Plain(&'a Value),
-    Array(Vec<Rank<'a>>),
-    Object(Vec<(Rank<'a>, Rank<'a>)>),
-    Set(Vec<Rank<'a>>),
+    Array(Vec<Self>),
+    Object(Vec<(Self, Self)>),
+    Set(Vec<Self>),
 }
 
 /// Which of the two that are ordered otherwise there are.
@@ -131,8 +131,8 @@ mod tests {
             object.clone(),
             one.clone(),
         ]);
-        assert_eq!(sort(&[mixed.clone()]).unwrap(), want);
-        assert_eq!(max(&[mixed.clone()]).unwrap(), one);
+        assert_eq!(sort(std::slice::from_ref(&mixed)).unwrap(), want);
+        assert_eq!(max(std::slice::from_ref(&mixed)).unwrap(), one);
         assert_eq!(min(&[mixed]).unwrap(), Value::Null);
         // By the least of each: the object, and the set.
         let (both, alone) = (set(&[one.clone(), object]), set(&[one]));
