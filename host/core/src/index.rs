@@ -7,6 +7,7 @@
 //! What it deliberately doesn't: lock, watch or hold whole objects. The shell's `index` keeps one behind a lock.
 
 mod configured;
+mod included;
 mod policies;
 mod waits;
 
@@ -48,6 +49,8 @@ pub struct Source {
     pub labels: Labels,
     /// The Secrets of its namespace that it names.
     pub secrets: BTreeSet<ObjectName>,
+    /// The GitRepositories of its namespace that it includes.
+    pub includes: BTreeSet<ObjectName>,
 }
 
 /// What matters of a Kustomization.
@@ -106,6 +109,7 @@ pub struct Index {
     policies: BTreeMap<PolicyName, Guard>,
     tenants: BTreeMap<TenantName, BTreeSet<NamespaceName>>,
     by_source: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
+    by_included: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
     by_secret: BTreeMap<NamespacedName, BTreeSet<Target>>,
     configured: BTreeMap<NamespacedName, Configured>,
     by_path: BTreeMap<PathDigest, BTreeSet<NamespacedName>>,
@@ -135,6 +139,7 @@ impl Index {
         self.drop_source(id);
         self.uses(&Target::Source(id.clone()), id, &source.secrets);
         self.link_configured(id);
+        self.link_included(id, &source.includes);
         self.sources.insert(id.clone(), source);
     }
 
@@ -147,6 +152,7 @@ impl Index {
     fn drop_source(&mut self, id: &NamespacedName) {
         if let Some(old) = self.sources.remove(id) {
             self.uses_no_more(&Target::Source(id.clone()), id, &old.secrets);
+            self.unlink_included(id, &old.includes);
         }
     }
 

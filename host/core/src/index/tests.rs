@@ -66,6 +66,7 @@ fn estate() -> Index {
             Source {
                 labels: labels(of),
                 secrets,
+                ..Source::default()
             },
         );
     }

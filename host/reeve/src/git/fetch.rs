@@ -23,13 +23,13 @@ use super::branch::{self, Asking};
 use super::heard::Heard;
 use super::mirror::{Generation, Mirror};
 use super::session::{Session, agent, blocking};
-use super::snapshot::{self, Snapshot};
+use super::snapshot::{self, Content, Snapshot};
 use super::transport::Lines;
 use super::verify::{self, NamedTag};
 use super::wire::{Terms, rounded};
 use super::{Cause, Error, Limits, Mirrors, Remote, Resolved};
 
-/// The files of the commit that `resolved` found, without those that `ignore` (or Flux's defaults) leave out.
+/// The files of the commit that `resolved` found that `content` asks for, without those that it (or Flux's defaults) ignores.
 ///
 /// Fetches only if the commit isn't in the mirror; one fetch at a time for each remote.
 ///
@@ -39,7 +39,7 @@ pub async fn fetch(
     mirrors: &Mirrors,
     remote: &Arc<Remote>,
     resolved: Resolved,
-    ignore: Option<&str>,
+    content: Content,
     deadline: Instant,
     limits: &Limits,
 ) -> Result<Snapshot, Error> {
@@ -55,7 +55,7 @@ pub async fn fetch(
         mirror,
         remote: Arc::clone(remote),
         lines,
-        ignore: ignore.map(str::to_owned),
+        content,
         limits: limits.clone(),
     };
     let done = blocking(
@@ -75,7 +75,7 @@ struct Work {
     mirror: Arc<Mirror>,
     remote: Arc<Remote>,
     lines: Lines,
-    ignore: Option<String>,
+    content: Content,
     limits: Limits,
 }
 
@@ -183,7 +183,7 @@ impl Work {
             revision: resolved.revision().clone(),
             commit: resolved.commit,
         };
-        snapshot::read(from, self.ignore.as_deref(), &self.limits, terms)
+        snapshot::read(from, &self.content, &self.limits, terms)
     }
 
     /// Fetches the commit, and if the server gives no commits by their id, the history it is in.
