@@ -206,7 +206,8 @@ fn a_secret_with_only_an_identity_reaches_the_hosts_that_the_platform_names() {
         std::fs::write(&file, ssh.known_hosts(&KeyKind::ALL)?)?;
         let commit = tenant.commit([("settings.yaml", Some(map("red")))])?;
         ask(&tenant.sources(), tenant.name(), "1").await?;
-        tenant.applied(&commit).await?;
+        // It is applied when somebody has confirmed that this is the repository.
+        tenant.source_told_of(Reason::Succeeded, &commit).await?;
         Ok(())
     });
 }
