@@ -27,6 +27,7 @@ use reeve_core::policy::Said;
 use reeve_core::rego;
 use reeve_core::report::Reports;
 use reeve_core::signature::Verdict;
+use reeve_core::source::Include;
 use reeve_core::status::Memory;
 use reeve_core::tenancy::{Grounds, Tenants};
 use reeve_core::veil::Veil;
@@ -249,6 +250,18 @@ pub(crate) struct Wanted {
     /// The branch or full name of what was fetched, where it is neither a tag nor a commit.
     pub(crate) branch: Option<String>,
     pub(crate) ignore: Option<String>,
+    /// The directories that were taken of it.
+    pub(crate) sparse: Vec<String>,
+    /// What was laid beside its files.
+    pub(crate) included: Vec<Included>,
+}
+
+/// What of another source was laid beside the files of one.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Included {
+    pub(crate) include: Include,
+    pub(crate) revision: String,
+    pub(crate) tree: String,
 }
 
 impl Known {

@@ -23,13 +23,13 @@ use super::branch::{self, Asking};
 use super::heard::Heard;
 use super::mirror::{Generation, Mirror};
 use super::session::{Session, agent, blocking};
-use super::snapshot::{self, Snapshot};
+use super::snapshot::{self, Content, Snapshot};
 use super::transport::Lines;
 use super::verify::{self, NamedTag};
 use super::wire::{Terms, rounded};
 use super::{Cause, Error, Limits, Mirrors, Remote, Resolved};
 
-/// The files of the commit that `resolved` found, without those that `ignore` (or Flux's defaults) leave out.
+/// The files of the commit that `resolved` found that `content` asks for, without those that it (or Flux's defaults) ignores.
 ///
 /// Fetches only if the commit isn't in the mirror; one fetch at a time for each remote.
 ///
@@ -39,7 +39,7 @@ pub async fn fetch(
     mirrors: &Mirrors,
     remote: &Arc<Remote>,
     resolved: Resolved,
-    ignore: Option<&str>,
+    content: Content,
     deadline: Instant,
     limits: &Limits,
 ) -> Result<Snapshot, Error> {
@@ -55,7 +55,7 @@ pub async fn fetch(
         mirror,
         remote: Arc::clone(remote),
         lines,
-        ignore: ignore.map(str::to_owned),
+        content,
         limits: limits.clone(),
     };
     let done = blocking(
@@ -75,15 +75,15 @@ struct Work {
     mirror: Arc<Mirror>,
     remote: Arc<Remote>,
     lines: Lines,
-    ignore: Option<String>,
+    content: Content,
     limits: Limits,
 }
 
 impl Work {
     fn run(self, mut resolved: Resolved, runtime: Handle, terms: Terms) -> Result<Snapshot, Cause> {
-        let ignore = self.ignore.as_deref();
+        let content = &self.content;
         if let Some(current) = self.mirror.current()
-            && let Some(read) = from_mirror(&current, &resolved, ignore, &self.limits, &terms)
+            && let Some(read) = from_mirror(&current, &resolved, content, &self.limits, &terms)
         {
             match read {
                 // The disk lost something; what follows fetches it again.
@@ -112,7 +112,7 @@ impl Work {
         session.end();
         self.settle_branch(&generation, asking, &resolved, &terms)?;
         let tag = verify::tag(&generation, &resolved, &self.limits)?;
-        let read = read(&generation, &resolved, tag, ignore, &self.limits, &terms);
+        let read = read(&generation, &resolved, tag, content, &self.limits, &terms);
         match &read {
             Ok(_) => generation
                 .remember(resolved.commit)
@@ -288,7 +288,7 @@ impl Work {
 pub(super) fn from_mirror(
     generation: &Arc<Generation>,
     resolved: &Resolved,
-    ignore: Option<&str>,
+    content: &Content,
     limits: &Limits,
     terms: &Terms,
 ) -> Option<Result<Snapshot, Cause>> {
@@ -296,14 +296,14 @@ pub(super) fn from_mirror(
         generation.tips().contains(&resolved.commit) && is_where_it_should_be(generation, resolved);
     let tag = verify::tag(generation, resolved, limits);
     let tag = tag.ok().filter(|_| here)?;
-    Some(read(generation, resolved, tag, ignore, limits, terms))
+    Some(read(generation, resolved, tag, content, limits, terms))
 }
 
 fn read(
     generation: &Arc<Generation>,
     resolved: &Resolved,
     tag: Option<NamedTag>,
-    ignore: Option<&str>,
+    content: &Content,
     limits: &Limits,
     terms: &Terms,
 ) -> Result<Snapshot, Cause> {
@@ -313,7 +313,7 @@ fn read(
         revision: resolved.revision().clone(),
         commit: resolved.commit,
     };
-    snapshot::read(from, ignore, limits, terms)
+    snapshot::read(from, content, limits, terms)
 }
 
 /// Whether the commit is known to be on the branch that it was asked for on, if it was.

@@ -12,7 +12,7 @@ use gix::ObjectId;
 
 use super::fetch::from_mirror;
 use super::session::blocking;
-use super::{Cause, Error, Limits, Mirrors, Remote, Resolved, Snapshot};
+use super::{Cause, Content, Error, Limits, Mirrors, Remote, Resolved, Snapshot};
 
 /// Beside the mirrors, since what lies among them is one.
 const NOTES: &str = "notes";
@@ -87,7 +87,7 @@ pub async fn kept(
     mirrors: &Mirrors,
     holder: &str,
     resolved: Resolved,
-    ignore: Option<&str>,
+    content: Content,
     deadline: Instant,
     limits: &Limits,
 ) -> Result<Snapshot, Error> {
@@ -100,10 +100,10 @@ pub async fn kept(
         return Err(lost().into());
     }
     let mirror = mirrors.named(name);
-    let (ignore, limits) = (ignore.map(str::to_owned), limits.clone());
+    let limits = limits.clone();
     let work = move |_, terms| {
         let current = mirror.current().ok_or_else(lost)?;
-        let read = from_mirror(&current, &resolved, ignore.as_deref(), &limits, &terms);
+        let read = from_mirror(&current, &resolved, &content, &limits, &terms);
         read.unwrap_or_else(|| Err(lost()))
     };
     let done = blocking(mirrors.permits(), deadline, "reading", work);

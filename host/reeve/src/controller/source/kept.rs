@@ -12,7 +12,7 @@ use reeve_core::source::Wanted;
 use tokio::time::Instant;
 
 use super::signed::{self, Asked};
-use super::{bring, keep, remote, take};
+use super::{Want, bring, content, included, keep, remote, take};
 use crate::context::Context;
 use crate::git::{self, Remote, Snapshot};
 
@@ -20,39 +20,32 @@ use crate::git::{self, Remote, Snapshot};
 /// leave its tenants without what they already have. When that fails too, the failure to ask is what is told.
 pub(super) async fn restore(
     ctx: &Context,
-    id: &NamespacedName,
-    wanted: &Wanted,
+    want: &Want<'_>,
     remote: &Arc<Remote>,
-    asked_for: Option<&Asked>,
-    deadline: Instant,
 ) {
+    let id = &want.wanted.id;
     let Some(resolved) = had(ctx, id) else {
         return;
     };
-    if let Ok(stored) = bring(ctx, id, wanted, remote, resolved, asked_for, deadline).await {
+    if let Ok(stored) = bring(ctx, want, remote, resolved).await {
         let _woken_by_the_first_look = keep(ctx, id, stored);
     }
 }
 
 /// The same while nobody can say with whose login the server is asked: from this machine's disk alone, and only the commit that
 /// this very object has fetched from this address.
-pub(super) async fn restore_unasked(
-    ctx: &Context,
-    id: &NamespacedName,
-    wanted: &Wanted,
-    asked_for: Option<&Asked>,
-    deadline: Instant,
-) {
+pub(super) async fn restore_unasked(ctx: &Context, want: &Want<'_>) {
+    let (wanted, id) = (want.wanted, &want.wanted.id);
     let (Some(resolved), Some(holder)) = (had(ctx, id), holder(ctx, wanted)) else {
         return;
     };
-    let resolved = of(resolved, asked_for);
-    let (ignore, until) = (wanted.ignore.as_deref(), deadline.into_std());
-    let kept = git::kept(&ctx.mirrors, &holder, resolved, ignore, until, &ctx.limits);
+    let resolved = of(resolved, want.asked_for);
+    let (content, until) = (content(wanted, want.included), want.deadline.into_std());
+    let kept = git::kept(&ctx.mirrors, &holder, resolved, content, until, &ctx.limits);
     let Ok(snapshot) = kept.await else {
         return;
     };
-    if let Ok(stored) = take(ctx, id, wanted, snapshot, asked_for).await {
+    if let Ok(stored) = take(ctx, want, snapshot).await {
         let _woken_by_the_first_look = keep(ctx, id, stored);
     }
 }
@@ -109,8 +102,9 @@ pub(in crate::controller) async fn earlier(
     let asked_for = signed::asked(ctx, id, &object).await.ok()?;
     let (remote, _) = remote(ctx, &wanted).await.ok()?;
     let resolved = of(git::Resolved::earlier(revision).ok()?, asked_for.as_ref());
-    let (ignore, until) = (wanted.ignore.as_deref(), deadline.into_std());
-    let read = git::fetch(&ctx.mirrors, &remote, resolved, ignore, until, &ctx.limits);
+    let included = included::read(ctx, &wanted).ok()?;
+    let (content, until) = (content(&wanted, &included), deadline.into_std());
+    let read = git::fetch(&ctx.mirrors, &remote, resolved, content, until, &ctx.limits);
     let snapshot = read.await.ok()?;
     if let Some(asked_for) = &asked_for {
         asked_for.check(ctx, &snapshot).await.ok()?;
