@@ -2,6 +2,7 @@
 
 mod fault;
 mod login;
+mod parts;
 mod push;
 mod reference;
 mod signed;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reeve::git::{
-    Egress, Error, Limits, Mirrors, Remote, Resolved, Snapshot, credential, fetch, resolve,
+    Content, Egress, Error, KnownHosts, Limits, Mirrors, Remote, Resolved, Snapshot, credential,
+    fetch, resolve,
 };
 use reeve_core::failure::{Explain as _, Explained};
 use reeve_core::source::Reference;
@@ -77,9 +79,30 @@ impl Bench {
         reference: &Reference,
         ignore: Option<&str>,
     ) -> Result<Snapshot, Error> {
+        let content = Content {
+            ignore: ignore.map(str::to_owned),
+            ..Content::default()
+        };
+        self.fetch_only(remote, reference, content).await
+    }
+
+    async fn fetch_only(
+        &self,
+        remote: &Arc<Remote>,
+        reference: &Reference,
+        content: Content,
+    ) -> Result<Snapshot, Error> {
         let deadline = Instant::now() + self.time;
         let found = resolve(&self.mirrors, remote, reference, deadline, &self.limits).await?;
-        fetch(&self.mirrors, remote, found, ignore, deadline, &self.limits).await
+        fetch(
+            &self.mirrors,
+            remote,
+            found,
+            content,
+            deadline,
+            &self.limits,
+        )
+        .await
     }
 
     /// What is told when `main` can't be fetched.
@@ -112,7 +135,8 @@ fn remote(url: &str, secret: &[(&str, &str)]) -> Arc<Remote> {
 /// The same, held to the platform's default: no private host.
 fn remote_of(url: &str, secret: &[(&str, &str)]) -> Remote {
     let url = url.parse().expect("a URL");
-    let (credential, tls) = credential::from_secret(&url, &data(secret)).expect("a Secret");
+    let (credential, tls) =
+        credential::from_secret(&url, &data(secret), &KnownHosts::default()).expect("a Secret");
     Remote {
         url,
         credential,

@@ -59,6 +59,7 @@ mod roads;
 mod rules;
 mod secrets;
 mod signed;
+mod sources;
 mod stop;
 mod storm;
 mod story;

@@ -7,13 +7,18 @@
 use std::collections::BTreeMap;
 
 use anyhow::{bail, ensure};
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams};
 use reeve_api::reason::Reason;
+use reeve_tests::git::{Auth, HttpServer, Served, Signer, Signing};
+use reeve_tests::install::CONFIG;
 use reeve_tests::objects::Stock;
 use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, objects, scenario, wait};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+use crate::rules::RED;
+use crate::signed::secret;
 
 /// So many objects the first attempt has, and each further one twice as many.
 pub(super) const OBJECTS: usize = 60;
@@ -155,5 +160,54 @@ fn an_api_server_restarted_in_the_middle_of_an_apply_changes_nothing_of_the_end(
             }
         }
         bail!("the API server was never stopped in time")
+    });
+}
+
+#[test]
+fn a_login_or_key_that_cannot_be_read_after_a_restart_leaves_what_needs_neither() {
+    scenario(async {
+        let (_turn, estate) = rough().await?;
+        let tenant = estate.healthy_tenant("unread").await?;
+        let password = format!("{:032x}", rand::random::<u128>());
+        let served = Served {
+            auth: Auth::Basic("ada".to_owned(), password.clone()),
+            ..Served::default()
+        };
+        let server = HttpServer::start(estate.repositories(), served).await?;
+        let login = [("username", "ada"), ("password", password.as_str())];
+        let (signer, keys) = (Signer::new(Signing::Ssh)?, "unread-keys");
+        tenant.apply(&secret(CONFIG, keys, &[&signer])).await?;
+        let asked = json!({"mode": "HEAD", "secretRef": {"name": keys}});
+        tenant
+            .fetch_from(&server.url(tenant.name()), &login)
+            .await?;
+        tenant
+            .change(|draft| draft.set_source("verify", asked))
+            .await?;
+        let repo = tenant.repo();
+        repo.write("settings.yaml", RED)?;
+        let commit = signer.publish(repo, "Red")?;
+        tenant.call_hook().await?;
+        tenant.applied(&commit).await?;
+
+        let secrets = objects::api(estate.admin(), "v1", "Secret", Some(CONFIG));
+        let settings = tenant.api("v1", "ConfigMap");
+        for (gone, has) in [("unread-git", true), (keys, false)] {
+            estate.controller.kill();
+            secrets.delete(gone, &DeleteParams::default()).await?;
+            settings
+                .delete("settings", &DeleteParams::default())
+                .await?;
+            estate.controller.restart().await?;
+            let told = tenant.reconcile(None).await?;
+            let reason = match has {
+                true => Reason::ReconciliationSucceeded,
+                false => Reason::ArtifactFailed,
+            };
+            ensure!(told.ready.reason == reason.as_str(), "{gone}: {told:?}");
+            let back = settings.get_opt("settings").await?.is_some();
+            ensure!(back == has, "{gone}: {back}");
+        }
+        Ok(())
     });
 }

@@ -3,13 +3,15 @@
 use anyhow::ensure;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use reeve_api::reason::Reason;
-use reeve_tests::install::PLATFORM;
+use reeve_tests::git::{Signer, Signing};
+use reeve_tests::install::{CONFIG, PLATFORM};
 use reeve_tests::tenant::{Tenant, Told};
 use reeve_tests::{Estate, objects, scenario, wait};
 use serde_json::{Value, json};
 
 use crate::outage::rough;
 use crate::rules::{RED, colour, minds, policies, policy, ready};
+use crate::signed::secret;
 
 const REDDER: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: red\n  shade: dark\n";
 
@@ -149,6 +151,44 @@ fn what_was_applied_is_rendered_anew_when_the_disk_is_lost_and_without_it_nothin
             .after(|draft| draft.commit("other.yaml", map("other", "none")))
             .await?;
         denied(&told, "settings is red")?;
+        Ok(())
+    });
+}
+
+#[test]
+fn what_was_applied_is_rendered_anew_only_where_it_is_signed_by_the_keys_of_now() {
+    scenario(async {
+        let (_turn, estate) = rough().await?;
+        let (then, now) = (Signer::new(Signing::Ssh)?, Signer::new(Signing::Ssh)?);
+        let tenant = estate.healthy_tenant("resigned").await?;
+        let keys = "resigned-keys";
+        let repo = tenant.repo();
+        repo.write("settings.yaml", RED)?;
+        let commit = then.publish(repo, "Red")?;
+        tenant.apply(&secret(CONFIG, keys, &[&then])).await?;
+        let asked = json!({"mode": "HEAD", "secretRef": {"name": keys}});
+        tenant
+            .change(|draft| draft.set_source("verify", asked))
+            .await?;
+        tenant.applied(&commit).await?;
+        ratchet(estate, &tenant).await?;
+        // Both are trusted: what was there before is known.
+        lose_the_disk(estate)?;
+        let both = secret(CONFIG, keys, &[&then, &now]);
+        tenant.apply(&both).await?;
+        repo.write("other.yaml", map("other", "green"))?;
+        let commit = now.publish(repo, "Green")?;
+        estate.controller.restart().await?;
+        tenant.applied(&commit).await?;
+        // Who signed that is no longer trusted: of what was applied then nothing is rendered.
+        lose_the_disk(estate)?;
+        tenant.apply(&secret(CONFIG, keys, &[&then])).await?;
+        repo.write("other.yaml", map("other", "none"))?;
+        then.publish(repo, "None")?;
+        estate.controller.restart().await?;
+        tenant
+            .told_of(Reason::PolicyDenied, "settings is red")
+            .await?;
         Ok(())
     });
 }

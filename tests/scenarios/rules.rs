@@ -1,12 +1,18 @@
 //! Policies of the platform's: what they deny is not written, what they only mind is told, and what is broken lets nothing
 //! pass.
 
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
-use kube::api::{DeleteParams, DynamicObject};
+use kube::api::{DeleteParams, DynamicObject, ListParams};
 use reeve_api::reason::Reason;
-use reeve_tests::install::PLATFORM;
-use reeve_tests::tenant::Tenant;
-use reeve_tests::{Estate, objects, scenario, wait};
+use reeve_tests::install::{PLATFORM, SYSTEM};
+use reeve_tests::tenant::{Draft, Tenant};
+use reeve_tests::{Estate, controller, objects, scenario, wait};
 use serde_json::{Value, json};
 
 const API: &str = "reeve.dev/v1alpha1";
@@ -314,4 +320,104 @@ fn a_rule_that_is_taken_back_is_told_as_allowing_again() {
         }
         Ok(())
     });
+}
+
+/// Rules that come to no end where something is red, and answer whatever else they are asked.
+fn endless() -> String {
+    let doubled: String = (1..=40)
+        .map(|n| format!("\ta{n} := [a{0}, a{0}]\n\tb{n} := [b{0}, b{0}]\n", n - 1))
+        .collect();
+    format!(
+        "# METADATA\n# title: Lists\n# description: Compares two that are long.\npackage platform.lists\n\n\
+         deny contains {{\"message\": \"they are the same\"}} if {{\n\tsome planned in input.objects\n\
+         \tplanned.object.data.colour == \"red\"\n\ta0 := [planned.name]\n\tb0 := [planned.name]\n{doubled}\ta40 == b40\n}}\n"
+    )
+}
+
+#[test]
+fn a_policy_that_never_ends_denies_what_it_is_asked_and_everybody_else_goes_on() {
+    scenario(async {
+        let estate = Estate::start_with(&[]).await?;
+        let names = ["hung-a", "hung-b", "hung-c"];
+        let first = estate.healthy_tenant(names[0]).await?;
+        let second = estate.healthy_tenant(names[1]).await?;
+        let third = estate.healthy_tenant(names[2]).await?;
+        let beside = estate.healthy_tenant("hung-beside").await?;
+        let over = json!({"rego": endless(), "scope": {"namespaces": names}});
+        first.apply(&policy(&first, &over)).await?;
+        ready(&estate, first.name(), Reason::Succeeded, "in force").await?;
+
+        // More than there are workers, on a small machine.
+        let paints = |draft: &mut Draft| draft.commit("settings.yaml", RED);
+        let (a, b, c) = tokio::try_join!(
+            first.after(paints),
+            second.after(paints),
+            third.after(paints)
+        )?;
+        for told in [a, b, c] {
+            let is_denied = told.ready.reason == Reason::PolicyDenied.as_str();
+            let is_told = told.ready.message.contains("did not end");
+            anyhow::ensure!(is_denied && is_told, "{told:?}");
+        }
+        wait::for_object(&policies(&estate), first.name(), "it is told", |policy| {
+            let said = objects::text(&policy.data, "/status/findings/0/message");
+            said.is_some_and(|said| said.contains("did not end"))
+        })
+        .await?;
+
+        let told = beside.after(paints).await?;
+        anyhow::ensure!(told.ready.reason == Reason::Succeeded.as_str(), "{told:?}");
+        anyhow::ensure!(colour(&beside).await?.as_deref() == Some("red"));
+        let led = estate.controller.sample(&["reeve_leader"]).await?;
+        anyhow::ensure!(led > 0.0, "it lost its lease");
+        let seen = renewed(&estate).await?;
+        wait::until(Duration::from_secs(30), "the lease is renewed", || async {
+            renewed(&estate).await.ok().filter(|now| *now > seen)
+        })
+        .await?;
+
+        // Another policy of that name is asked again.
+        let good = json!({"rego": minds("blue"), "scope": {"namespaces": names}});
+        first.apply(&policy(&first, &good)).await?;
+        for tenant in [&first, &second, &third] {
+            let settings = tenant.api("v1", "ConfigMap");
+            wait::for_object(&settings, "settings", "it is red", |map| {
+                objects::text(&map.data, "/data/colour") == Some("red")
+            })
+            .await?;
+        }
+        Ok(())
+    });
+}
+
+/// When somebody last said that they still lead.
+async fn renewed(estate: &Estate) -> anyhow::Result<Option<MicroTime>> {
+    let leases: Api<Lease> = Api::namespaced(estate.admin(), SYSTEM);
+    let all = leases.list(&ListParams::default()).await?.items;
+    let lease = all.into_iter().find_map(|lease| lease.spec);
+    Ok(lease.and_then(|spec| spec.renew_time))
+}
+
+#[test]
+fn a_command_whose_policy_never_ends_says_so_and_exits_1() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (rules, input) = (
+        folder.path().join("policy.rego"),
+        folder.path().join("input.json"),
+    );
+    fs::write(&rules, endless())?;
+    let planned = json!({"name": "settings", "object": {"data": {"colour": "red"}}});
+    fs::write(
+        &input,
+        json!({"phase": "plan", "objects": [planned]}).to_string(),
+    )?;
+    let mut command = Command::new(controller::program()?);
+    command
+        .args(["policy", "eval", "--only", "--policy"])
+        .arg(&rules);
+    let ended = command.arg("--input").arg(&input).output()?;
+    let said = [ended.stdout, ended.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+    anyhow::ensure!(ended.status.code() == Some(1), "{}: {said:?}", ended.status);
+    anyhow::ensure!(said.concat().contains("did not end"), "{said:?}");
+    Ok(())
 }

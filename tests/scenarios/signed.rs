@@ -1,6 +1,6 @@
 //! `spec.verify`: only what somebody who is trusted signed is used, and rules are told of it.
 
-use kube::api::DynamicObject;
+use kube::api::{DeleteParams, DynamicObject};
 use reeve_api::reason::Reason;
 use reeve_tests::git::{Signer, Signing};
 use reeve_tests::install::{CONFIG, PLATFORM};
@@ -14,7 +14,7 @@ const BLUE: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: blue\n";
 
 /// A Secret with the keys of those who may sign, whose changes are told.
-fn secret(namespace: &str, name: &str, signers: &[&Signer]) -> Value {
+pub(super) fn secret(namespace: &str, name: &str, signers: &[&Signer]) -> Value {
     let keys = signers.iter().enumerate().map(|(n, signer)| {
         let entry = signer.entry(&format!("author{n}"));
         (entry, json!(signer.public()))
@@ -225,9 +225,11 @@ fn ways() -> [(Value, &'static str, bool, Reason, &'static str); 5] {
     ]
 }
 
+/// What is applied was signed.
+const RULE: &str = "# METADATA\n# title: Verified sources\n# description: What is applied was signed.\n# custom:\n#   hint: set spec.verify of the source\npackage platform.verified\n\ndeny contains {\"message\": \"its source is not verified\"} if not input.source.verified\n";
+
 #[test]
 fn a_rule_that_wants_verified_sources_lets_them_pass_and_no_other() {
-    const RULE: &str = "# METADATA\n# title: Verified sources\n# description: What is applied was signed.\n# custom:\n#   hint: set spec.verify of the source\npackage platform.verified\n\ndeny contains {\"message\": \"its source is not verified\"} if not input.source.verified\n";
     scenario(async {
         let estate = Estate::shared().await?;
         let signer = Signer::new(Signing::Ssh)?;
@@ -269,6 +271,94 @@ fn a_rule_that_wants_verified_sources_lets_them_pass_and_no_other() {
             .told_of(Reason::PolicyDenied, "its source is not verified")
             .await?;
         anyhow::ensure!(colour(&tenant).await?.as_deref() == Some("blue"));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_key_that_is_taken_back_ends_what_it_signed_whatever_the_repository_has_by_now() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let signer = Signer::new(Signing::Ssh)?;
+        let other = Signer::new(Signing::Ssh)?;
+        let tenant = estate.healthy_tenant("key-back").await?;
+        let (name, keys) = (tenant.name(), "key-back-keys");
+        let trust = |signers: &[&Signer]| secret(CONFIG, keys, signers);
+        let repo = tenant.repo();
+        repo.write("settings.yaml", BLUE)?;
+        let commit = signer.publish(repo, "Signed")?;
+        tenant.apply(&trust(&[&signer])).await?;
+        tenant
+            .change(|draft| draft.set_source("verify", verify("HEAD", keys)))
+            .await?;
+        tenant.applied(&commit).await?;
+        tenant
+            .apply(&policy(&tenant, &json!({"rego": RULE})))
+            .await?;
+        ready(estate, name, Reason::Succeeded, "in force").await?;
+
+        // What follows is signed by nobody: what was verified stays, and passes.
+        tenant.commit([("settings.yaml", Some(RED))])?;
+        tenant.call_hook().await?;
+        let failed = Reason::InvalidCommitSignature;
+        tenant.source_told_of(failed, "it is not signed").await?;
+        let told = tenant.reconcile(None).await?;
+        let passed = Reason::ReconciliationSucceeded;
+        anyhow::ensure!(told.ready.reason == passed.as_str(), "{told:?}");
+
+        let (denied, words) = (Reason::PolicyDenied, "its source is not verified");
+        tenant.apply(&trust(&[&other])).await?;
+        tenant.told_of(denied, words).await?;
+        // With both it is what it was; the repository has not moved.
+        tenant.apply(&trust(&[&other, &signer])).await?;
+        tenant.applied(&commit).await?;
+
+        // Suspended: nobody asks the repository, and the key goes all the same. A Secret that is gone trusts nobody.
+        tenant
+            .change(|draft| draft.set_source("suspend", json!(true)))
+            .await?;
+        tenant.apply(&trust(&[&other])).await?;
+        tenant.told_of(denied, words).await?;
+        tenant.apply(&trust(&[&signer])).await?;
+        tenant.applied(&commit).await?;
+        let secrets = objects::api(estate.admin(), "v1", "Secret", Some(CONFIG));
+        secrets.delete(keys, &DeleteParams::default()).await?;
+        tenant.told_of(denied, words).await?;
+        anyhow::ensure!(colour(&tenant).await?.as_deref() == Some("blue"));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_tenant_that_signs_with_its_own_key_is_verified_and_not_whom_a_rule_asks_for() {
+    const BY_WHOM: &str = "# METADATA\n# title: Released\n# description: What is applied was signed by the release key.\n# custom:\n#   hint: have it signed\npackage platform.released\n\ndeny contains {\"message\": \"no release key has signed it\"} if not signed\n\nsigned if {\n\tsome signature in input.source.signatures\n\tsignature.object == \"commit\"\n\tsignature.key in data.parameters.keys\n}\n";
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("by-whom").await?;
+        let (name, keys) = (tenant.name(), "by-whom-keys");
+        let (own, platform) = (Signer::new(Signing::Ssh)?, Signer::new(Signing::OpenPgp)?);
+        let parameters = json!({"keys": [platform.fingerprint()]});
+        let rule = json!({"rego": BY_WHOM, "parameters": parameters});
+        tenant.apply(&policy(&tenant, &rule)).await?;
+        ready(estate, name, Reason::Succeeded, "in force").await?;
+        let both = secret(CONFIG, keys, &[&own, &platform]);
+        tenant.apply(&both).await?;
+        tenant
+            .change(|draft| draft.set_source("verify", verify("HEAD", keys)))
+            .await?;
+        let repo = tenant.repo();
+        repo.write("settings.yaml", BLUE)?;
+        let commit = own.publish(repo, "Signed by its owner")?;
+        tenant.call_hook().await?;
+        verified(&tenant, "True", &commit).await?;
+        tenant
+            .told_of(Reason::PolicyDenied, "no release key has signed it")
+            .await?;
+        repo.write("settings.yaml", RED)?;
+        let commit = platform.publish(repo, "Released")?;
+        tenant.call_hook().await?;
+        tenant.applied(&commit).await?;
+        anyhow::ensure!(colour(&tenant).await?.as_deref() == Some("red"));
         Ok(())
     });
 }

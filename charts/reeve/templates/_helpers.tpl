@@ -89,6 +89,9 @@ $(POD_IP):9090
 {{- if or .Values.git.config .Values.git.existingSecret }}
 - {{ printf "--git-config=secret/%s" (.Values.git.existingSecret | default (printf "%s-git" (include "reeve.name" .))) | quote }}
 {{- end }}
+{{- if .Values.git.knownHosts }}
+- --known-hosts-file=/ssh/known_hosts
+{{- end }}
 {{- if .Values.plainHttpProviders }}
 - --plain-http-providers
 {{- end }}

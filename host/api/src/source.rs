@@ -86,7 +86,8 @@ pub struct GitRepositorySpec {
     /// SecretRef specifies the Secret, in the same namespace, containing authentication credentials for the
     /// GitRepository. For HTTPS repositories the Secret must contain 'username' and 'password' fields for basic
     /// auth or a 'bearerToken' field for token auth, and may contain 'ca.crt', 'tls.crt' and 'tls.key'. For SSH
-    /// repositories the Secret must contain 'identity' and 'known_hosts' fields; 'password' is the key's passphrase.
+    /// repositories the Secret must contain 'identity', and 'known_hosts' unless the platform knows the host; 'password'
+    /// is the key's passphrase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalObjectReference>,
     /// ServiceAccountName is the name of the Kubernetes ServiceAccount used to authenticate to the GitRepository.

@@ -4,7 +4,7 @@
 //! Whether the host may be connected to (loopback, link-local and private addresses) is decided where its name is
 //! resolved, because a name may resolve to any of them.
 
-use percent::{decoded, hidden_dot_dot};
+use percent::decoded;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -12,6 +12,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
+mod path;
 mod pattern;
 mod percent;
 
@@ -122,11 +123,15 @@ pub enum NotAUrl {
     /// No path at all.
     #[error("the URL names no repository: its path is empty")]
     NoPath,
-    /// `..`, also in disguise, or an encoding that nobody can be sure of.
-    #[error("the path of the URL cannot hold `..`, plain or encoded, nor a broken `%` encoding")]
+    /// `..`, also in disguise, another step that servers leave out, or an encoding that nobody can be sure of.
+    #[error(
+        "the path of the URL cannot hold `.`, `..` or an empty segment (`//`), plain or encoded, nor a broken `%` encoding"
+    )]
     DotDot,
-    /// Characters that a remote shell could read as more than a name, or an option.
-    #[error("the path of the URL cannot begin with `-`, or hold quotes or a backslash")]
+    /// Characters that a remote shell or a server could read as more than a name, or an option.
+    #[error(
+        "the path of the URL cannot begin with `-`, or hold quotes, a backslash or a semicolon, plain or encoded"
+    )]
     Path,
     /// `?…` or `#…`.
     #[error("the URL of a repository has no query and no fragment")]
@@ -196,7 +201,7 @@ impl RemoteUrl {
             Some(group) => format!("{group}{path}"),
             None => path.to_owned(),
         };
-        check_path(scheme, &path)?;
+        path::check(scheme, &path)?;
         Ok(Self {
             scheme,
             user,
@@ -237,6 +242,12 @@ impl RemoteUrl {
     /// The path as the server is asked for it: `/group/project.git`, or `group/project.git` in the short form.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The path decoded once and without slashes around it, to be compared with others. None: something is encoded in it
+    /// that one server reads as a name and another as more.
+    pub fn plain_path(&self) -> Option<String> {
+        path::plain(&self.path)
     }
 
     /// Whether it was written as `ssh://user@host:group/project`.
@@ -386,23 +397,6 @@ fn port(scheme: Scheme, after: &str) -> Result<(Option<u16>, Option<&str>), NotA
     } else {
         Err(NotAUrl::Port)
     }
-}
-
-/// The path may be anything that a server could have a repository at, but not a way out of where it keeps them.
-fn check_path(scheme: Scheme, path: &str) -> Result<(), NotAUrl> {
-    let trimmed = path.trim_matches('/');
-    if trimmed.is_empty() {
-        return Err(NotAUrl::NoPath);
-    }
-    if path.split('/').any(hidden_dot_dot) {
-        return Err(NotAUrl::DotDot);
-    }
-    // Over ssh the path is an argument of a command line that the server's shell reads.
-    let quotes = scheme == Scheme::Ssh && path.contains(['\'', '"', '`', '!']);
-    if quotes || path.contains('\\') || trimmed.starts_with('-') {
-        return Err(NotAUrl::Path);
-    }
-    Ok(())
 }
 
 /// A URL as it stands in a spec, not parsed yet: an object with a URL that cannot be used is still an object, and is told

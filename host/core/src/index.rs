@@ -8,6 +8,7 @@
 
 mod configured;
 mod hooks;
+mod included;
 mod policies;
 mod waits;
 
@@ -50,6 +51,8 @@ pub struct Source {
     pub labels: Labels,
     /// The Secrets of its namespace that it names.
     pub secrets: BTreeSet<ObjectName>,
+    /// The GitRepositories of its namespace that it includes.
+    pub includes: BTreeSet<ObjectName>,
 }
 
 /// What matters of a Kustomization.
@@ -112,6 +115,7 @@ pub struct Index {
     policies: BTreeMap<PolicyName, Guard>,
     tenants: BTreeMap<TenantName, BTreeSet<NamespaceName>>,
     by_source: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
+    by_included: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
     by_secret: BTreeMap<NamespacedName, BTreeSet<Target>>,
     configured: BTreeMap<NamespacedName, Configured>,
     by_path: BTreeMap<PathDigest, BTreeSet<NamespacedName>>,
@@ -141,6 +145,7 @@ impl Index {
         self.drop_source(id);
         self.uses(&Target::Source(id.clone()), id, &source.secrets);
         self.link_configured(id);
+        self.link_included(id, &source.includes);
         self.sources.insert(id.clone(), source);
     }
 
@@ -153,6 +158,7 @@ impl Index {
     fn drop_source(&mut self, id: &NamespacedName) {
         if let Some(old) = self.sources.remove(id) {
             self.uses_no_more(&Target::Source(id.clone()), id, &old.secrets);
+            self.unlink_included(id, &old.includes);
         }
     }
 

@@ -4,7 +4,8 @@
 //! data that lies beside them. It deliberately cannot reach a network, a clock, a random number or the environment
 //! (`rego/lint.rs` refuses such calls before anything is evaluated), and whatever does not go as documented is an
 //! [`Error`], which `admit` counts as an objection. Bounded are the sources, the input, the time, what functions make
-//! (`rego/builtins.rs`) and the answer. The next stage is `admit`.
+//! (`rego/builtins.rs`) and the answer; who does not come to an end at all is given up (`rego/patience.rs`). The next stage
+//! is `admit`.
 
 mod bodies;
 mod builtins;
@@ -20,6 +21,7 @@ mod metadata;
 mod names;
 mod negation;
 mod nesting;
+mod patience;
 mod place;
 mod room;
 mod sources;
@@ -250,11 +252,17 @@ impl Policy {
 
     /// The same of those of its packages that have a module in or below `directory`.
     pub fn judge_part(&self, input: &Input, directory: &str) -> Result<Verdict, Error> {
-        room::with(|| {
-            let mut engine = self.engine.clone();
-            let answer = self.evaluate(&mut engine, &format!("data.{ANSWERS}.all"), input)?;
-            self.read(&answer, directory)
-        })
+        let (mut engine, input) = (self.engine.clone(), input.clone());
+        let (policy, limit) = (self.name.clone(), self.thinking_time);
+        let timer = self.timer();
+        let work = move || {
+            let rule = format!("data.{ANSWERS}.all");
+            asked(&mut engine, timer, &rule, &input)
+                .map_err(|said| Error::failed(policy, &said, limit))
+        };
+        let answer = patience::answer(&self.digest, limit, work)
+            .map_err(|silence| Error::unheard(&self.name, silence, limit))??;
+        room::with(|| self.read(&answer, directory))
     }
 
     /// Asks one ordinary question, so that what regorus only finds while evaluating is found now.
@@ -272,7 +280,10 @@ impl Policy {
         self.engine.set_execution_timer_config(self.timer());
         evaluated(&mut self.engine, &format!("data.{ANSWERS}.all"))
             .map_err(|said| uncompiled(&self.name, &said))?;
-        self.judge(&input).map(|_| ())
+        // Whoever loads a policy first may have no other thread, and is ended by others when this does not end.
+        let mut engine = self.engine.clone();
+        let answer = self.evaluate(&mut engine, &format!("data.{ANSWERS}.all"), &input)?;
+        self.read(&answer, "").map(|_| ())
     }
 
     fn timer(&self) -> ExecutionTimerConfig {
@@ -283,10 +294,7 @@ impl Policy {
     }
 
     fn evaluate(&self, engine: &mut Engine, rule: &str, input: &Input) -> Result<Value, Error> {
-        builtins::begin();
-        engine.set_input(input.0.clone());
-        engine.set_execution_timer_config(self.timer());
-        evaluated(engine, rule).map_err(|said| {
+        asked(engine, self.timer(), rule, input).map_err(|said| {
             let policy = self.name.clone();
             Error::failed(policy, &said, self.thinking_time)
         })
@@ -413,6 +421,19 @@ fn questions(
 fn answers(questions: &[Question]) -> String {
     let paths: Vec<&str> = questions.iter().map(|one| one.path.as_str()).collect();
     format!("package {ANSWERS}\n\nall := [\n{}\n]\n", paths.join(",\n"))
+}
+
+/// The value of a rule for this input, or what regorus says.
+fn asked(
+    engine: &mut Engine,
+    timer: ExecutionTimerConfig,
+    rule: &str,
+    input: &Input,
+) -> Result<Value, String> {
+    builtins::begin();
+    engine.set_input(input.0.clone());
+    engine.set_execution_timer_config(timer);
+    evaluated(engine, rule)
 }
 
 /// The value of a rule, or what regorus says. It panics at some arguments of some functions: that is no value either.

@@ -7,18 +7,21 @@
 mod object;
 mod openpgp;
 mod ssh;
+mod told;
 mod trusted;
+mod verdict;
 
 use std::fmt;
 
 use jiff::Timestamp;
-use reeve_api::condition;
 use reeve_api::reason::Reason;
-use reeve_api::source::{GitRepository, GitVerificationMode};
+use reeve_api::source::GitVerificationMode;
 
 use crate::failure::{Explain, Turn};
 use crate::source::Reference;
+pub use told::{NotASignature, told};
 pub use trusted::{NoKeys, Trusted};
+pub use verdict::Verdict;
 
 /// The longest signature, in bytes of its text: one of RSA-16384 has 3 KiB.
 const LONGEST_SIGNATURE: usize = 64 << 10;
@@ -58,8 +61,28 @@ pub struct Tag<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     pub(crate) mode: Mode,
-    /// An object with its key, each a line.
-    pub(crate) signed: Vec<String>,
+    /// Each object that had to be signed.
+    pub(crate) signed: Vec<Signature>,
+}
+
+/// An object, and the key that signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// What it is.
+    pub object: Signed,
+    /// Which one: a commit's id, a tag's name and id.
+    pub name: String,
+    /// The key, by its fingerprint: `SHA256:…` of an SSH key, hexadecimal in upper case of an OpenPGP key.
+    pub key: String,
+}
+
+/// What can be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signed {
+    /// A commit.
+    Commit,
+    /// An annotated tag.
+    Tag,
 }
 
 /// Why it counts as signed by nobody.
@@ -214,7 +237,11 @@ pub fn verify(
         };
         let parts = object::tag(object.bytes, tag.name, commit.id).map_err(failed)?;
         let key = signer(&parts, trusted, now).map_err(failed)?;
-        signed.push(format!("tag '{told}' with key '{key}'"));
+        signed.push(Signature {
+            object: Signed::Tag,
+            name: told,
+            key,
+        });
     }
     if mode != Mode::Tag {
         let failed = |source| Error::Commit {
@@ -223,20 +250,13 @@ pub fn verify(
         };
         let parts = object::commit(commit.bytes, commit.id).map_err(failed)?;
         let key = signer(&parts, trusted, now).map_err(failed)?;
-        signed.push(format!("commit '{}' with key '{key}'", commit.id));
+        signed.push(Signature {
+            object: Signed::Commit,
+            name: commit.id.to_owned(),
+            key,
+        });
     }
     Ok(Verified { mode, signed })
-}
-
-/// Whether a status says that what it names was verified as the spec asks. Whoever may write it may say so.
-pub fn is_told(object: &GitRepository) -> bool {
-    let (Some(asked), Some(status)) = (&object.spec.verify, &object.status) else {
-        return false;
-    };
-    let told = condition::find(&status.conditions, condition::Type::SourceVerified);
-    status.source_verification_mode.as_deref() == Some(Mode::from(asked.mode).as_str())
-        && condition::is_true(&status.conditions, condition::Type::SourceVerified)
-        && told.is_some_and(|told| told.observed_generation == object.metadata.generation)
 }
 
 /// The key that signed.
@@ -272,6 +292,28 @@ impl Verified {
     /// What was asked for.
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// What was signed, and by which keys.
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signed
+    }
+}
+
+impl Signed {
+    /// As it is told.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Commit => "commit",
+            Self::Tag => "tag",
+        }
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { object, name, key } = self;
+        write!(f, "{} '{name}' with key '{key}'", object.as_str())
     }
 }
 

@@ -3,6 +3,7 @@
 //! It deliberately doesn't reach for the remote or a Secret: it says where, which reference, how often and with whose
 //! credentials by name. The next stage is the shell's `git`, which resolves the reference and fetches it.
 
+mod paths;
 mod range;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use reeve_api::source::{
 use crate::signature::Mode;
 pub use crate::spec::Error;
 use crate::spec::{identity, interval};
+pub use paths::Include;
 pub use range::{NotARange, Range};
 
 /// The longest time one git operation may take.
@@ -48,6 +50,10 @@ pub struct Wanted {
     pub proxy_secret: Option<ObjectName>,
     /// Who must have signed it.
     pub verify: Option<Verify>,
+    /// The directories that are taken of it; all when there are none.
+    pub sparse: Vec<String>,
+    /// What is laid beside its files, in this order.
+    pub include: Vec<Include>,
     /// Which generation of the object this is.
     pub generation: i64,
 }
@@ -126,6 +132,8 @@ impl Wanted {
             secret: secret("spec.secretRef.name", &spec.secret_ref)?,
             proxy_secret: secret("spec.proxySecretRef.name", &spec.proxy_secret_ref)?,
             verify: spec.verify.as_ref().map(Verify::parse).transpose()?,
+            sparse: paths::directories(&spec.sparse_checkout)?,
+            include: paths::includes(&spec.include)?,
             generation: meta.generation.unwrap_or_default(),
             id,
         })
@@ -162,13 +170,11 @@ fn provider(object: &GitRepository) -> Result<Option<ObjectName>, Error> {
 fn refuse_unsupported(spec: &GitRepositorySpec) -> Result<(), Error> {
     let set = [
         ("spec.accessFrom", spec.access_from.is_some()),
-        ("spec.include", !spec.include.is_empty()),
         ("spec.recurseSubmodules", spec.recurse_submodules),
         (
             "spec.serviceAccountName",
             spec.service_account_name.is_some(),
         ),
-        ("spec.sparseCheckout", !spec.sparse_checkout.is_empty()),
     ];
     let provider = match spec.provider {
         None | Some(GitProvider::Generic) => None,

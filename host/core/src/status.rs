@@ -31,7 +31,7 @@ pub use landlord::{TenantOutcome, tell_project, tell_tenant};
 pub use plugin::{PluginOutcome, tell_plugin};
 pub use policy::{Force, PolicyOutcome, tell_policy, tell_replay};
 pub use receiver::{ReceiverOutcome, tell_receiver};
-pub use source::{SourceOutcome, SourceProgress, announce_source, tell_source};
+pub use source::{Made, SourceOutcome, SourceProgress, announce_source, tell_source};
 
 use std::collections::BTreeMap;
 use std::time::Duration;

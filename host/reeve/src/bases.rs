@@ -15,7 +15,7 @@ use reeve_api::name::{RemotePattern, RemoteUrl};
 use reeve_core::source::Reference as GitReference;
 use reeve_kustomize::{Reference, Source, Tree};
 
-use crate::git::{self, Credential, Egress, Limits, Mirrors, Remote, Tls, credential};
+use crate::git::{self, Credential, Egress, KnownHosts, Limits, Mirrors, Remote, Tls, credential};
 
 pub(crate) use lots::Lots;
 pub use rewrite::Rewrite;
@@ -119,7 +119,8 @@ impl Fetcher<'_> {
         let secret = self
             .ssh
             .filter(|_| url.scheme() == reeve_api::name::Scheme::Ssh);
-        let read = credential::from_secret(&url, secret.unwrap_or(&none));
+        let hosts = KnownHosts::default();
+        let read = credential::from_secret(&url, secret.unwrap_or(&none), &hosts);
         let (credential, tls): (Credential, Tls) = read.map_err(|why| Error::Git {
             url: shown.to_owned(),
             source: why.into(),
@@ -156,8 +157,12 @@ impl Fetcher<'_> {
         let revision = resolved.revision().to_string();
         let reference = resolved.reference();
         let pinned = reference.is_none_or(|full| full.starts_with("refs/tags/"));
-        let (mirrors, limits, ignore) = (self.mirrors, self.limits, self.ignore);
-        let snapshot = git::fetch(mirrors, remote, resolved, ignore, deadline, limits).await?;
+        let (mirrors, limits) = (self.mirrors, self.limits);
+        let content = git::Content {
+            ignore: self.ignore.map(str::to_owned),
+            ..git::Content::default()
+        };
+        let snapshot = git::fetch(mirrors, remote, resolved, content, deadline, limits).await?;
         let tree = Arc::new(snapshot);
         Ok(Fetched {
             tree,

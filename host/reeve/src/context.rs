@@ -21,7 +21,7 @@ use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
 use crate::controller::{Drift, Planned, Queue, Underway, Vigils};
-use crate::git::{Egress, Limits, Mirrors};
+use crate::git::{Egress, HostKeys, Limits, Mirrors};
 use crate::images::Images;
 use crate::index::{Index, Stored};
 use crate::observe::Metrics;
@@ -50,6 +50,8 @@ pub struct Context {
     pub(crate) mirrors: Arc<Mirrors>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) limits: Limits,
+    /// Where the keys of ssh hosts stand of which a Secret says nothing.
+    pub(crate) host_keys: HostKeys,
     /// From where else some remote resources of kustomizations are fetched.
     pub(crate) base_mirrors: Vec<Rewrite>,
     pub(crate) store: Store,

@@ -21,6 +21,7 @@ mod error;
 mod fetch;
 mod heard;
 mod ignore;
+mod kept;
 mod known_hosts;
 mod mirror;
 mod name;
@@ -38,11 +39,12 @@ pub use credential::Credential;
 pub use egress::{Egress, HostRule};
 pub use error::{Cause, Error};
 pub use fetch::fetch;
-pub use known_hosts::KnownHosts;
+pub use kept::kept;
+pub use known_hosts::{HostKeys, KnownHosts};
 pub use mirror::Mirrors;
 pub use remote::{Proxy, Remote, Tls};
 pub use resolve::{Resolved, resolve};
-pub use snapshot::{Entry, Snapshot};
+pub use snapshot::{Content, Entry, Laid, NotLaid, Snapshot};
 pub use verify::{Unverified, verify};
 
 /// What one source may cost. Each limit that is hit names itself and its value in the error.
@@ -62,6 +64,16 @@ pub struct Limits {
     pub depth: usize,
     /// Bytes of one file that is read or archived.
     pub file_bytes: u64,
+}
+
+/// What ignored files may add to a listing before it is given up.
+const IGNORED_FACTOR: usize = 10;
+
+impl Limits {
+    /// Entries of one commit, before the ignore rules.
+    fn listed(&self) -> usize {
+        self.files.saturating_mul(IGNORED_FACTOR)
+    }
 }
 
 impl Default for Limits {

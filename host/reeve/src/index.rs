@@ -26,8 +26,8 @@ use reeve_core::plugin::{PluginId, Strikes, Tally};
 use reeve_core::policy::Said;
 use reeve_core::rego;
 use reeve_core::report::Reports;
-use reeve_core::signature;
-use reeve_core::source::Verify;
+use reeve_core::signature::Verdict;
+use reeve_core::source::Include;
 use reeve_core::status::Memory;
 use reeve_core::tenancy::{Grounds, Tenants};
 use reeve_core::veil::Veil;
@@ -240,26 +240,7 @@ pub(crate) struct Stored {
     /// The URL, reference, credential and ignore rules that it came from: another spec means another fetch.
     pub(crate) wanted: Wanted,
     /// Who signed it, if that was asked for.
-    pub(crate) verified: Option<Verified>,
-}
-
-/// Who signed a stored artifact, and what that was found out by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Verified {
-    pub(crate) by: signature::Verified,
-    /// What was asked for.
-    pub(crate) asked: Verify,
-    /// The keys that were trusted.
-    pub(crate) keys: Digest,
-    /// Whether the same revision has failed since, with other keys or when more was asked for.
-    pub(crate) doubted: bool,
-}
-
-impl Verified {
-    /// Whether that is what is asked for.
-    pub(crate) fn is_as(&self, asked: &Verify) -> bool {
-        self.asked == *asked && !self.doubted
-    }
+    pub(crate) verified: Option<Verdict>,
 }
 
 /// What a stored artifact was fetched for.
@@ -269,6 +250,18 @@ pub(crate) struct Wanted {
     /// The branch or full name of what was fetched, where it is neither a tag nor a commit.
     pub(crate) branch: Option<String>,
     pub(crate) ignore: Option<String>,
+    /// The directories that were taken of it.
+    pub(crate) sparse: Vec<String>,
+    /// What was laid beside its files.
+    pub(crate) included: Vec<Included>,
+}
+
+/// What of another source was laid beside the files of one.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Included {
+    pub(crate) include: Include,
+    pub(crate) revision: String,
+    pub(crate) tree: String,
 }
 
 impl Known {

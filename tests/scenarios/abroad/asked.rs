@@ -1,12 +1,15 @@
 //! `reeve diff` and `reeve get --tree` of what is carried out on another cluster: that one is asked, as a run would ask it.
 
-use anyhow::ensure;
+use std::io::ErrorKind;
+use std::net::TcpListener;
+
+use anyhow::{Context as _, ensure};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, scenario};
 use serde_json::json;
 
-use super::edge::{Edge, moves};
+use super::edge::{Edge, gives, may_reach, moves};
 use super::jobs::hook;
 use super::{DONE, guest, settings};
 use crate::command::get::{asked, said};
@@ -67,6 +70,41 @@ fn what_would_change_on_another_cluster_is_asked_there() {
         let told = ask(estate, &tenant, &["get", "--tree"], 0).await?;
         let web = told.lines().find(|line| line.contains("Service/"));
         ensure!(web.is_some_and(|web| web.contains("NotFound")), "{told}");
+        Ok(())
+    });
+}
+
+#[test]
+fn what_one_may_read_is_not_sent_to_a_cluster_that_nobody_names() {
+    scenario(async {
+        let (estate, edge) = (Estate::shared().await?, Edge::shared().await?);
+        let tenant = guest(estate, &edge, "abroad-led").await?;
+        moves(&tenant).await?;
+        tenant.told_of(DONE, "Applied revision").await?;
+
+        // The platform lets the tenant go elsewhere only, and the tenant leads whoever asks to a server of its own.
+        may_reach(&tenant, &["api.example"]).await?;
+        let good = edge.guest(tenant.name()).await?;
+        let trap = TcpListener::bind("127.0.0.1:0")?;
+        trap.set_nonblocking(true)?;
+        let mut led = good.clone();
+        let server = led.pointer_mut("/clusters/0/cluster/server");
+        *server.context("a server")? = json!(format!("https://{}", trap.local_addr()?));
+        gives(&tenant, &led).await?;
+        for named in [&["diff"][..], &["diff", "--remote-cluster", "api.example"]] {
+            let told = ask(estate, &tenant, named, 2).await?;
+            let refused = "may not apply to the cluster at 127.0.0.1";
+            ensure!(told.contains(refused), "{told}");
+            ensure!(told.contains("name it with --remote-cluster"), "{told}");
+        }
+        let came = trap.accept().map(drop).map_err(|why| why.kind());
+        ensure!(came == Err(ErrorKind::WouldBlock), "it was connected to");
+
+        // Whoever asks may name it, as the controller's flag would.
+        gives(&tenant, &good).await?;
+        let named = ["diff", "--remote-cluster", "127.0.0.1"];
+        let told = ask(estate, &tenant, &named, 0).await?;
+        ensure!(told.contains("2 unchanged"), "{told}");
         Ok(())
     });
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use reeve::git::{Mirrors, Remote, Resolved, Snapshot, fetch, resolve, verify};
+use reeve::git::{Content, Mirrors, Remote, Resolved, Snapshot, fetch, resolve, verify};
 use reeve_core::failure::Explained;
 use reeve_core::signature::{Mode, Trusted};
 use reeve_core::source::Reference;
@@ -25,7 +25,15 @@ async fn told(
     let mirrors = &bench.mirrors;
     let found = resolve(mirrors, remote, reference, deadline, &bench.limits).await?;
     let found = found.with_tag();
-    let snapshot = fetch(mirrors, remote, found, None, deadline, &bench.limits).await?;
+    let snapshot = fetch(
+        mirrors,
+        remote,
+        found,
+        Content::default(),
+        deadline,
+        &bench.limits,
+    )
+    .await?;
     Ok(judged(&snapshot, mode, by).await)
 }
 
@@ -187,7 +195,15 @@ fn a_tag_that_was_fetched_is_found_again_by_another_process_without_its_server()
         let again = Mirrors::open(bench.kept.path(), 4)?;
         let earlier = Resolved::earlier(&revision)?.with_tag();
         let deadline = Instant::now() + bench.time;
-        let snapshot = fetch(&again, &remote, earlier, None, deadline, &bench.limits).await?;
+        let snapshot = fetch(
+            &again,
+            &remote,
+            earlier,
+            Content::default(),
+            deadline,
+            &bench.limits,
+        )
+        .await?;
         assert_eq!(judged(&snapshot, Mode::TagAndHead, &[&signer]).await, first);
         Ok(())
     });

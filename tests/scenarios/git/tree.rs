@@ -1,7 +1,9 @@
 //! Which files of a commit there are, and which commits are refused for what is in them.
 
 use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
 
+use reeve::git::{Error, Mirrors, Resolved, Snapshot, kept};
 use reeve_api::reason::Reason;
 use reeve_kustomize::{Kind, Tree as _};
 use reeve_tests::git::Repo;
@@ -205,4 +207,54 @@ fn a_snapshot_outlives_the_mirror_it_was_read_from() {
         );
         Ok(())
     });
+}
+
+#[test]
+fn what_was_fetched_is_found_without_a_login_by_who_has_fetched_it_and_nobody_else() {
+    scenario(async {
+        let bench = Bench::new()?;
+        let repo = bench.repo("app.git")?;
+        let server = plain(&bench).await?;
+        let login = [("username", "ada"), ("password", "hunter2")];
+        let remote = remote(&server.url("app.git"), &login);
+        let first = bench.fetch(&remote, &main()).await?;
+        repo.publish("more.yaml", "kind: Test\n")?;
+        let second = bench.fetch(&remote, &main()).await?;
+        bench.mirrors.note("web", &remote, &first)?;
+        server.gone().await;
+
+        let again = Mirrors::open(bench.kept.path(), 4)?;
+        for (holder, snapshot, has) in [
+            ("web", &first, true),
+            // It is in that mirror, and of somebody else.
+            ("web", &second, false),
+            ("shop", &first, false),
+        ] {
+            let found = kept_of(&again, holder, snapshot, &bench).await;
+            assert_eq!(found.is_ok(), has, "{holder} {}", snapshot.revision());
+            if let Ok(found) = found {
+                assert_eq!(files(&found), files(snapshot));
+            }
+        }
+        // A note goes with its mirror.
+        again.collect(Duration::from_secs(3600))?;
+        assert!(kept_of(&again, "web", &first, &bench).await.is_ok());
+        let later = Mirrors::open(bench.kept.path(), 4)?;
+        later.collect(Duration::ZERO)?;
+        assert!(kept_of(&later, "web", &first, &bench).await.is_err());
+        let notes = std::fs::read_dir(bench.kept.path().join("mirrors.notes"))?;
+        assert_eq!(notes.count(), 0);
+        Ok(())
+    });
+}
+
+async fn kept_of(
+    mirrors: &Mirrors,
+    holder: &str,
+    had: &Snapshot,
+    bench: &Bench,
+) -> Result<Snapshot, Error> {
+    let earlier = Resolved::earlier(had.revision())?;
+    let until = Instant::now() + bench.time;
+    kept(mirrors, holder, earlier, None, until, &bench.limits).await
 }

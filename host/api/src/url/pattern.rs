@@ -169,7 +169,7 @@ mod tests {
             (host, "https://host.example@evil.example/acme/x", false),
             (
                 host,
-                "https://evil.example/https://host.example/acme/x",
+                "https://evil.example/https:/host.example/acme/x",
                 false,
             ),
             ("https://*.example/a/*", "https://git.example/a/x", true),

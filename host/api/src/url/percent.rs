@@ -14,20 +14,6 @@ pub(super) fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Whether a path segment is `..`, or may become it: `%2e%2e`, also when encoded again. A broken encoding may become
-/// anything.
-pub(super) fn hidden_dot_dot(segment: &str) -> bool {
-    let mut text = segment.to_owned();
-    // Each round shortens a text that holds an encoding by at least two bytes, so this ends.
-    while text.contains('%') {
-        match decoded(&text) {
-            Some(decoded) => text = decoded,
-            None => return true,
-        }
-    }
-    text.split(['/', '\\']).any(|part| part == "..") || text.chars().any(char::is_control)
-}
-
 fn hex(digit: u8) -> Option<u8> {
     char::from(digit)
         .to_digit(16)

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::{Phase, Recollection};
 use crate::inventory::{Entry, ObjectId};
 use crate::plan::{Plan, Planned};
+use crate::signature::{Signature, Signed};
 use crate::spec::Spec;
 use crate::tenancy::{Grounds, Tenant};
 use crate::veil::Veil;
@@ -45,8 +46,8 @@ pub struct SourceFacts {
     pub url: String,
     /// What it has in store; none before the first fetch.
     pub revision: Option<String>,
-    /// Whether the signature of that was checked and is right.
-    pub verified: bool,
+    /// What of that is signed as it must be, and by which keys; None when it is not, or nobody asks.
+    pub verified: Option<Vec<Signature>>,
 }
 
 /// What stands for a value that policies don't see.
@@ -164,7 +165,7 @@ impl Document<'_> {
         Document {
             phase: self.phase,
             kustomization: Cow::Borrowed(&*self.kustomization),
-            source: self.source,
+            source: self.source.clone(),
             tenant: self.tenant.clone(),
             platform: self.platform.clone(),
             objects: picked.map(shown).collect(),
@@ -264,9 +265,21 @@ fn source<'a>(shown: &'a Shown, facts: Option<&'a SourceFacts>) -> Source<'a> {
         namespace: named.or(own),
         name: field("name"),
         url: facts.map(|facts| facts.url.as_str()),
-        verified: facts.map(|facts| facts.verified),
+        verified: facts.map(|facts| facts.verified.is_some()),
+        signatures: facts.map(|facts| signatures(facts.verified.as_deref().unwrap_or_default())),
         revision: facts.and_then(|facts| facts.revision.as_deref()),
     }
+}
+
+fn signatures(found: &[Signature]) -> Vec<shape::Signature<'_>> {
+    let shown = found.iter().map(|signature| shape::Signature {
+        object: match signature.object {
+            Signed::Commit => shape::Signed::Commit,
+            Signed::Tag => shape::Signed::Tag,
+        },
+        key: &signature.key,
+    });
+    shown.collect()
 }
 
 fn tenant(tenant: &Tenant) -> shape::Tenant<'_> {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::*;
 use crate::bundle::{Bundle, Rendered};
 use crate::plan::{Inventory, Scope, Scopes};
+use crate::signature::{Signature, Signed};
 use crate::tenancy::{Grounds, Tenant};
 use reeve_kustomize::Object;
 use serde_json::json;
@@ -512,7 +513,11 @@ fn what_policies_are_shown_is_what_the_schema_says() {
     let facts = SourceFacts {
         url: "https://git.example/acme/web".into(),
         revision: Some("main@sha1:1".into()),
-        verified: true,
+        verified: Some(vec![Signature {
+            object: Signed::Tag,
+            name: "v1@1".into(),
+            key: "SHA256:abc".into(),
+        }]),
     };
     let around = Circumstances {
         source: Some(&facts),
@@ -531,6 +536,8 @@ fn what_policies_are_shown_is_what_the_schema_says() {
     assert_eq!(shown["tenant"]["sources"], json!(["shared"]));
     assert_eq!(shown["tenant"]["project"], "shop");
     assert_eq!(shown["source"]["verified"], true);
+    let by = json!([{"object": "tag", "key": "SHA256:abc"}]);
+    assert_eq!(shown["source"]["signatures"], by);
     assert_eq!(shown["objects"][1]["previous"]["kind"], "ConfigMap");
 }
 

@@ -1,7 +1,8 @@
 //! Where a repository is, however its address was written, and which places an entry means.
 //!
-//! `git@host:org/repo`, `ssh://git@host/org/repo.git` and `https://host/org/repo/` are one place. A port of its own is part of
-//! it, the usual one is not. What is fetched in the clear is meant only by an entry that says `http://` itself: a credential for
+//! `git@host:org/repo`, `ssh://git@host/org/repo.git`, `https://host/Org/repo/` and `https://host/org/%72epo` are one place: an
+//! entry is not stepped around by another spelling of what is connected to all the same. Where servers differ in what a
+//! spelling means, it is refused. A port of its own is part of a place, the usual one is not. What is fetched in the clear is meant only by an entry that says `http://` itself: a credential for
 //! https is not sent where everybody on the way reads it, because a tenant wrote another scheme. In a path `*` stands for
 //! anything, in a host only as `*.git.example`, for those below it: else an entry would mean hosts that anybody may own.
 
@@ -15,6 +16,7 @@ pub struct Place {
     host: String,
     /// None: the usual one.
     port: Option<u16>,
+    /// Decoded, in lower case and without `.git`: forges take names in any case.
     path: String,
     /// Whether it is reached in the clear.
     plain: bool,
@@ -27,8 +29,6 @@ pub struct Pattern {
     place: Place,
     /// Whether the hosts below `place.host` are meant, not itself.
     below: bool,
-    /// A forge takes names in any case.
-    any_case: bool,
     user: Option<String>,
 }
 
@@ -41,6 +41,11 @@ pub enum NotAPlace {
     /// It would be shown.
     #[error("holds a user or a password for http: write them into credentials.https")]
     Login,
+    /// It would mean one place to one server, and another to the next.
+    #[error(
+        "means different places to different servers: its path holds an encoded `/`, `\\`, `%` or `*`, or ends in more than one .git"
+    )]
+    Ambiguous,
 }
 
 /// Reads an address as people write it: `git@host:org/repo` too.
@@ -63,16 +68,22 @@ fn whole(text: &str) -> String {
 
 impl Place {
     /// That of a URL.
-    pub fn of(url: &RemoteUrl) -> Self {
+    pub fn of(url: &RemoteUrl) -> Result<Self, NotAPlace> {
         let port = Some(url.port()).filter(|port| *port != url.scheme().default_port());
-        let path = url.path().trim_matches('/');
-        let path = path.strip_suffix(".git").unwrap_or(path);
-        Self {
+        let path = url.plain_path().ok_or(NotAPlace::Ambiguous)?;
+        let path = path.to_lowercase();
+        let name = path.strip_suffix(".git").unwrap_or(&path);
+        let name = name.trim_end_matches('/');
+        // `x.git.git` is `x` to a server that takes off all of them, `x.git` to another, and neither to a third.
+        if name.is_empty() || name.ends_with(".git") {
+            return Err(NotAPlace::Ambiguous);
+        }
+        Ok(Self {
             host: url.host().to_owned(),
             port,
-            path: path.trim_matches('/').to_owned(),
+            path: name.to_owned(),
             plain: url.scheme() == Scheme::Http,
-        }
+        })
     }
 }
 
@@ -88,9 +99,8 @@ impl Pattern {
         }
         Ok(Self {
             text: text.to_owned(),
-            place: Place::of(&url),
+            place: Place::of(&url)?,
             below,
-            any_case: false,
             user: url.user().map(str::to_owned),
         })
     }
@@ -104,9 +114,8 @@ impl Pattern {
         }
         Ok(Self {
             text: named.to_owned(),
-            place: Place::of(&url),
+            place: Place::of(&url)?,
             below: false,
-            any_case: true,
             user: None,
         })
     }
@@ -120,10 +129,7 @@ impl Pattern {
                 .is_some_and(|below| below.len() > 1 && below.ends_with('.')),
             false => place.host == self.place.host,
         };
-        let path = match self.any_case {
-            true => fits(&self.place.path.to_lowercase(), &place.path.to_lowercase()),
-            false => fits(&self.place.path, &place.path),
-        };
+        let path = fits(&self.place.path, &place.path);
         let in_the_clear = place.plain && !self.place.plain;
         host && path && place.port == self.place.port && !in_the_clear
     }

@@ -30,7 +30,7 @@ fn tenant() -> LevelName {
 }
 
 fn place(url: &str) -> Place {
-    Place::of(&address(url).unwrap())
+    Place::of(&address(url).unwrap()).unwrap()
 }
 
 fn asked(text: &str, url: &str) -> Resolved {
@@ -255,7 +255,12 @@ const PLACES: &str = "
     https://h.example/o/r     | http://h.example/o/r      | no
     http://h.example/o/r      | http://h.example/o/r      | yes
     http://h.example/o/r      | https://h.example/o/r     | yes
-    https://h.example/o/r     | https://h.example/o/R     | no
+    https://h.example/o/r     | https://h.example/o/R     | yes
+    https://h.example/O/r     | https://h.example/o/R.GIT | yes
+    https://h.example/o/r     | https://h.example/o/%72   | yes
+    https://h.example/o/%72   | https://h.example/o/r     | yes
+    https://h.example/o/r     | https://h.example/o/r/.git | yes
+    https://h.example/o/My%20R | https://h.example/o/my%20%72.git/ | yes
     https://h.example/o/r     | https://h.example/o/rr    | no
     https://h.example/o/*     | https://h.example/o/a/b   | yes
     https://h.example/o/*     | https://h.example/oo/a    | no
@@ -277,6 +282,43 @@ fn addresses_are_compared_normalised_so_that_scp_ssh_and_https_forms_are_one() {
         let text = format!("auths: [{{url: '{entry}', pullingInterval: 5s}}]");
         let found = asked(&text, url).polling.is_some();
         assert_eq!(found, want == "yes", "{row}");
+    }
+}
+
+/// With a narrow entry below a wide one, no spelling of the narrow one's repository is given the wide one's.
+#[test]
+fn a_narrow_entry_is_not_stepped_around_by_another_spelling() {
+    let narrow = level(
+        tenant(),
+        "auths: [{url: 'https://h.example/o/secret', credentials: {https: {username: narrow, password: p}}}]",
+    );
+    let wide = level(
+        LevelName::Global,
+        "auths: [{url: 'https://h.example/*', credentials: {https: {username: wide, password: p}}}]",
+    );
+    let levels = [narrow, wide];
+    // Where it is refused, nobody can say which one is meant.
+    for (path, is_one) in [
+        ("o/secret", true),
+        ("o/%73ecret", true),
+        ("O/Secret", true),
+        ("o/secret.git", true),
+        ("o/secret.GIT/", true),
+        ("o/./secret", false),
+        ("o//secret", false),
+        ("o/x/..;/secret", false),
+        ("o/secret;x", false),
+        ("o%2fsecret", false),
+        ("o/%2573ecret", false),
+        ("o/secret.git.git", false),
+        ("o/secret.git/.git", false),
+    ] {
+        let url = format!("https://h.example/{path}");
+        let place = address(&url).ok().and_then(|url| Place::of(&url).ok());
+        assert_eq!(place.is_some(), is_one, "{url}");
+        let Some(place) = place else { continue };
+        let found = resolve(&levels, &place);
+        assert_eq!(from(found.auth.as_ref()), "auths[0] of Tenant web", "{url}");
     }
 }
 

@@ -68,6 +68,7 @@ fn estate() -> Index {
             Source {
                 labels: labels(of),
                 secrets,
+                ..Source::default()
             },
         );
     }

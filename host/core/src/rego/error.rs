@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::patience::Silence;
 use super::place::located;
 use super::{Place, builtins};
 
@@ -36,6 +37,31 @@ pub enum Error {
         policy: String,
         /// How long it had.
         limit: Duration,
+    },
+    /// The policy could not even be stopped.
+    #[error(
+        "policy {policy} did not answer within {limit:?} and did not end: it is not asked again until it changes or this \
+         process ends"
+    )]
+    Endless {
+        /// Which policy.
+        policy: String,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// It is not asked, because of others.
+    #[error(
+        "policy {policy} is not asked: so many policies did not end that none is asked until this process is restarted"
+    )]
+    Crowded {
+        /// Which policy.
+        policy: String,
+    },
+    /// There was no thread for it, or it ended the one it had.
+    #[error("policy {policy} could not be evaluated: no thread came to an end with it")]
+    Unheard {
+        /// Which policy.
+        policy: String,
     },
     /// The policy failed while it was evaluated. What regorus says of it may quote the input, so only the place is told.
     #[error("policy {policy} could not be evaluated: it failed at {place}")]
@@ -76,6 +102,16 @@ pub enum Error {
 impl Error {
     pub(super) fn at(place: Place, why: String) -> Self {
         Self::Compile { place, why }
+    }
+
+    /// Why a question has no answer, where nothing is said of it.
+    pub(super) fn unheard(policy: &str, silence: Silence, limit: Duration) -> Self {
+        let policy = policy.to_owned();
+        match silence {
+            Silence::Endless => Self::Endless { policy, limit },
+            Silence::Crowded => Self::Crowded { policy },
+            Silence::Failed => Self::Unheard { policy },
+        }
     }
 
     /// Why a question has no answer, by what regorus says of it.

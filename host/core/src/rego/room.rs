@@ -2,12 +2,12 @@
 //!
 //! It calls itself for each level of a module's nesting and for each rule that asks for another; both are bounded
 //! (`nesting`, `chain`), and this is enough for the bounds with a debug build. It deliberately starts no thread: the work
-//! goes on where it is, on a stack of its own.
+//! goes on where it is, on a stack of its own. Threads that `patience` starts have as much from the beginning.
 
 /// Less than this, and another stack is taken.
 const NEEDED: usize = 48 << 20;
 /// How large that is. Only what is used of it takes memory.
-const TAKEN: usize = 64 << 20;
+pub(super) const TAKEN: usize = 64 << 20;
 
 /// Does the work with enough room.
 pub(super) fn with<T>(work: impl FnOnce() -> T) -> T {

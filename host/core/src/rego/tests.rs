@@ -298,6 +298,30 @@ deny contains {\"message\": \"no\"} if {
 }
 
 #[test]
+fn a_policy_that_cannot_be_stopped_is_given_up_and_not_asked_again() {
+    let doubled: String = (1..=40)
+        .map(|n| format!("\ta{n} := [a{0}, a{0}]\n\tb{n} := [b{0}, b{0}]\n", n - 1))
+        .collect();
+    let rules = format!(
+        "deny contains {{\"message\": \"no\"}} if {{\n\ta0 := [input.n]\n\tb0 := [input.n]\n{doubled}\ta40 == b40\n}}\n"
+    );
+    let limit = Duration::from_millis(50);
+    let policy = compile(&rules).unwrap().within(limit);
+    let endless = Err(Error::Endless {
+        policy: "test".into(),
+        limit,
+    });
+    let input = Input::new(&json!({"n": 1})).unwrap();
+    assert_eq!(policy.judge(&input), endless);
+    // Nor about what it could answer, nor by anybody who has loaded the same.
+    let harmless = Input::new(&json!({})).unwrap();
+    let same = compile(&rules).unwrap().within(limit);
+    assert_eq!(same.judge(&harmless), endless);
+    let changed = compile(&format!("{rules}\n")).unwrap();
+    assert_eq!(changed.judge(&harmless), Ok(Verdict::default()));
+}
+
+#[test]
 fn an_answer_is_cut_where_it_is_too_long_and_denies_all_the_same() {
     let rules = "deny contains {\"message\": sprintf(\"%d %s\", [n, input.long])} if some n in numbers.range(1, 1900)\n";
     let verdict = judge(rules, json!({"long": "x".repeat(5000)})).unwrap();

@@ -108,6 +108,9 @@ impl Policy {
 
     fn explain_here(&self, input: &Input) -> Result<Trace, Error> {
         let verdict = self.judge(input);
+        if let Err(why @ Error::Endless { .. }) = verdict {
+            return Err(why);
+        }
         let modules = lint::trees(&self.engine).map_err(|mut errors| errors.swap_remove(0))?;
         let marked = marks::mark(&modules);
         let notes = Notes::default();

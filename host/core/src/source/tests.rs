@@ -175,11 +175,8 @@ fn who_must_have_signed_is_read_and_a_tag_must_be_asked_for_to_be_signed() {
 
 #[test]
 fn a_field_that_nothing_acts_on_is_named() {
-    let reference = json!({"name": "x"});
     for (field, value) in [
         ("recurseSubmodules", json!(true)),
-        ("include", json!([{"repository": reference}])),
-        ("sparseCheckout", json!(["a"])),
         ("serviceAccountName", json!("flux")),
         ("accessFrom", json!({"namespaceSelectors": []})),
     ] {
@@ -211,6 +208,24 @@ fn a_field_that_cannot_be_used_is_named_and_a_password_is_not() {
         ("proxySecretRef", json!({"name": ""})),
         ("verify", json!({"secretRef": {"name": "a/b"}})),
         ("ignore", json!("x".repeat(300_000))),
+        ("sparseCheckout", json!(["apps", "../etc"])),
+        ("sparseCheckout", json!(["a\\b"])),
+        ("sparseCheckout", json!(["a\u{0}b"])),
+        ("sparseCheckout", json!(["x".repeat(2000)])),
+        ("sparseCheckout", json!(vec!["a"; 300])),
+        ("include", json!([{"repository": {"name": "a/b"}}])),
+        (
+            "include",
+            json!([{"repository": {"name": "a"}, "toPath": "x/../../y"}]),
+        ),
+        (
+            "include",
+            json!([{"repository": {"name": "a"}, "fromPath": ".."}]),
+        ),
+        (
+            "include",
+            json!(vec![json!({"repository": {"name": "a"}}); 40]),
+        ),
         ("url", json!("https://user:hunter2@example.com/a b")),
         ("url", json!("file:///etc")),
     ] {
@@ -221,4 +236,23 @@ fn a_field_that_cannot_be_used_is_named_and_a_password_is_not() {
         );
         assert!(!format!("{error:?} {error}").contains("hunter2"));
     }
+}
+
+#[test]
+fn paths_begin_at_the_root_whatever_they_begin_with() {
+    let reference = json!({"name": "base"});
+    for (from, to, read) in [
+        (json!(null), json!(null), ("", "base")),
+        (json!(""), json!(""), ("", "base")),
+        (json!("./deploy/"), json!("/x//y"), ("deploy", "x/y")),
+        (json!("/"), json!("./"), ("", "")),
+    ] {
+        let set = json!([{"repository": reference, "fromPath": from, "toPath": to}]);
+        let wanted = with("include", set).unwrap();
+        let include = &wanted.include[0];
+        assert_eq!((include.from.as_str(), include.to.as_str()), read);
+        assert_eq!(include.repository.as_str(), "base");
+    }
+    let wanted = with("sparseCheckout", json!(["./apps", "/infra/dns/"])).unwrap();
+    assert_eq!(wanted.sparse, ["apps", "infra/dns"]);
 }

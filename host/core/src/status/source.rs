@@ -9,7 +9,7 @@ use reeve_api::SOURCE_GROUP;
 use reeve_api::condition::{self, Status, Type};
 use reeve_api::meta::{Artifact as TypedArtifact, Time};
 use reeve_api::reason::Reason;
-use reeve_api::source::GitRepositoryStatus;
+use reeve_api::source::{GitRepositoryInclude, GitRepositoryStatus};
 
 use super::{
     Event, Frame, Memory, Next, Page, Told, after, asked_for, handled, observed, remember_failure,
@@ -23,6 +23,19 @@ use crate::signature::Verified;
 /// How much of a commit's subject an event repeats, in characters.
 const SUBJECT: usize = 50;
 
+/// What an artifact was made with, as the spec says it.
+#[derive(Debug, Clone, Default)]
+pub struct Made {
+    /// `spec.ignore`.
+    pub ignore: Option<String>,
+    /// `spec.sparseCheckout`.
+    pub sparse: Vec<String>,
+    /// `spec.include`.
+    pub include: Vec<GitRepositoryInclude>,
+    /// The artifacts that were included, in the same order.
+    pub included: Vec<Artifact>,
+}
+
 /// What came of a run.
 #[derive(Debug, Clone)]
 pub enum SourceOutcome {
@@ -32,8 +45,8 @@ pub enum SourceOutcome {
         artifact: Box<Artifact>,
         /// The first line of the commit's message.
         subject: String,
-        /// `spec.ignore` as it was used.
-        ignore: Option<String>,
+        /// What it was made with.
+        made: Box<Made>,
         /// Who signed it, where that is asked for.
         verified: Option<Verified>,
     },
@@ -141,10 +154,10 @@ pub fn tell_source(
         SourceOutcome::Stored {
             artifact,
             subject,
-            ignore,
+            made,
             verified,
         } => {
-            let mut told = stored(previous, frame, artifact, subject, ignore.as_ref());
+            let mut told = stored(previous, frame, artifact, subject, made);
             vouched(&mut told, previous, frame, verified.as_ref());
             told
         }
@@ -176,7 +189,7 @@ fn stored(
     frame: &Frame<'_>,
     artifact: &Artifact,
     subject: &str,
-    ignore: Option<&String>,
+    made: &Made,
 ) -> Told<GitRepositoryStatus> {
     let mut status = previous.clone();
     let artifact = typed(artifact);
@@ -194,7 +207,10 @@ fn stored(
     }
     status.conditions = in_storage(previous, frame, &artifact.revision);
     status.artifact = Some(artifact);
-    status.observed_ignore = ignore.cloned();
+    status.observed_ignore.clone_from(&made.ignore);
+    status.observed_sparse_checkout.clone_from(&made.sparse);
+    status.observed_include.clone_from(&made.include);
+    status.included_artifacts = made.included.iter().map(typed).collect();
     Told {
         status,
         events,

@@ -17,7 +17,7 @@ use super::*;
 use crate::artifact::{Artifact, Digest, Revision};
 use crate::inventory::{Entry, Inventory, ObjectId};
 use crate::plugin::Tally;
-use crate::signature::{self, Mode, Verified};
+use crate::signature::{self, Mode, Signature, Signed, Verified};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const OLD: &str = "1111111111111111111111111111111111111111";
@@ -118,7 +118,7 @@ fn stored(commit: &str, subject: &str) -> SourceOutcome {
     SourceOutcome::Stored {
         artifact,
         subject: subject.into(),
-        ignore: None,
+        made: Box::default(),
         verified: None,
     }
 }
@@ -940,19 +940,23 @@ fn a_source_that_must_be_signed_tells_by_whom_it_is() {
     let by = |commit: &str| {
         Some(Verified {
             mode: Mode::Head,
-            signed: vec![format!("commit '{commit}' with key 'SHA256:abc'")],
+            signed: vec![Signature {
+                object: Signed::Commit,
+                name: commit.to_owned(),
+                key: "SHA256:abc".to_owned(),
+            }],
         })
     };
     let signed = |commit: &str, by| match stored(commit, "Say hello") {
         SourceOutcome::Stored {
             artifact,
             subject,
-            ignore,
+            made,
             ..
         } => SourceOutcome::Stored {
             artifact,
             subject,
-            ignore,
+            made,
             verified: by,
         },
         other => other,
@@ -1186,4 +1190,43 @@ fn a_hint_follows_what_happened() {
         words(&Explained::new(Reason::PolicyDenied, Turn::Owner, "no")),
         "no"
     );
+}
+
+#[test]
+fn a_source_tells_what_its_artifact_was_made_with() {
+    use reeve_api::meta::LocalObjectReference;
+    use reeve_api::source::GitRepositoryInclude;
+    let include = GitRepositoryInclude {
+        from_path: Some("./deploy".to_owned()),
+        repository: LocalObjectReference {
+            name: "base".to_owned(),
+        },
+        to_path: None,
+    };
+    let made = Made {
+        ignore: Some("*.md".to_owned()),
+        sparse: vec!["./apps".to_owned()],
+        include: vec![include.clone()],
+        included: vec![artifact(OLD)],
+    };
+    let outcome = |made| SourceOutcome::Stored {
+        artifact: Box::new(artifact(NEW)),
+        subject: "Say hello".to_owned(),
+        made: Box::new(made),
+        verified: None,
+    };
+    let tell = |status: &GitRepositoryStatus, made| {
+        tell_source(status, &frame(0, Memory::default()), &outcome(made)).status
+    };
+    let told = tell(&GitRepositoryStatus::default(), made);
+    assert_eq!(told.observed_ignore.as_deref(), Some("*.md"));
+    assert_eq!(told.observed_sparse_checkout, ["./apps"]);
+    assert_eq!(told.observed_include, [include]);
+    let included = told.included_artifacts.first();
+    assert_eq!(included.map(|it| it.revision.clone()), Some(main_at(OLD)));
+    // What is no longer asked for is no longer told.
+    let told = tell(&told, Made::default());
+    assert_eq!(told.observed_ignore, None);
+    assert!(told.observed_sparse_checkout.is_empty());
+    assert!(told.observed_include.is_empty() && told.included_artifacts.is_empty());
 }

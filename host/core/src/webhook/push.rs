@@ -87,7 +87,8 @@ impl Push {
 
     /// Whether a source may find something new by it.
     pub fn concerns(&self, source: &Wanted) -> bool {
-        let path = plain(source.url.path());
+        let path = source.url.plain_path();
+        let path = path.map_or_else(|| plain(source.url.path()), |path| plain(&path));
         let ends = path.strip_suffix(&self.repository);
         let is_it = ends.is_some_and(|before| before.is_empty() || before.ends_with('/'));
         is_it && (self.references.is_empty() || self.moves(&source.reference))
@@ -287,6 +288,7 @@ mod tests {
             ("ssh://git@ssh.github.com:443/acme/web.git", true),
             ("ssh://git@github.com:acme/web.git", true),
             ("http://gitea.gitea.svc:3000/sub/acme/web", true),
+            ("https://github.com/acme/%77eb", true),
             ("https://bitbucket.example/scm/acme/web.git", true),
             ("https://github.com/acme/webs", false),
             ("https://github.com/not-acme/web", false),

@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, Leadership, LeaseConfig};
 use crate::context::Context;
 use crate::controller::{self, Drift, Planned, Term, Underway, Vigils, Workers};
-use crate::git::{Egress, HostRule, Limits, Mirrors};
+use crate::git::{Egress, HostKeys, HostRule, Limits, Mirrors};
 use crate::http::probe::Readiness;
 use crate::images::Images;
 use crate::index::Index;
@@ -74,6 +74,11 @@ pub(super) struct ControllerArgs {
     /// the controller's own namespace, with the key git.yaml. Those of Projects and Tenants are named by these
     #[arg(long, value_name = "secret/NAME|configmap/NAME", value_parser = super::git::reference)]
     git_config: Option<GitConfigReference>,
+    /// Keys of ssh hosts for Secrets that have an `identity` and no `known_hosts`, in the form of OpenSSH's known_hosts. It is read
+    /// again whenever it is needed. Without the flag: /ssh/known_hosts, or, where that isn't, keys of github.com and gitlab.com
+    /// that are built in
+    #[arg(long, value_name = "FILE")]
+    known_hosts_file: Option<PathBuf>,
     /// Remote resources that Kustomizations of platform namespaces may name: hosts, or addresses in which `*` stands for
     /// anything. What a tenant may name is in its Tenant object
     #[arg(long, value_name = "PATTERN,…", value_delimiter = ',')]
@@ -316,6 +321,7 @@ async fn context(
         mirrors: Arc::new(mirrors),
         egress,
         limits: Limits::default(),
+        host_keys: host_keys(args)?,
         base_mirrors: args.remote_base_mirror.clone(),
         store,
         recollections,
@@ -335,6 +341,17 @@ async fn context(
         home,
     };
     Ok((context, inboxes, writing_events))
+}
+
+/// Where the keys of ssh hosts stand; a file that is named and cannot be read now ends the start.
+fn host_keys(args: &ControllerArgs) -> Result<HostKeys, CommandError> {
+    let keys = match &args.known_hosts_file {
+        Some(file) => HostKeys::File(file.clone()),
+        None => HostKeys::Usual(HostKeys::USUAL.into()),
+    };
+    let read = keys.read();
+    read.map_err(|why| CommandError::of("the file of known hosts cannot be read", &why))?;
+    Ok(keys)
 }
 
 /// Where plugins run. They are compiled in processes of their own, which are this program again.

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use reeve_api::kustomization::Kustomization;
-use reeve_api::name::{NamespaceName, NamespacedName};
+use reeve_api::name::{NamespaceName, NamespacedName, RemotePattern};
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::Tenant as TenantObject;
 use reeve_core::abroad::Abroad;
@@ -43,7 +43,7 @@ use super::reach::everywhere;
 use super::text::{Form, written};
 use super::ui::{CommandError, Ui};
 use crate::clock::Clock;
-use crate::cluster::{Cluster, Onlooker, SecretOwner};
+use crate::cluster::{Cluster, Onlooker, SecretOwner, Unreached};
 use crate::observe::Requests;
 use crate::variables;
 
@@ -70,8 +70,8 @@ enum What {
 /// applying each object would do, and deleting what is no longer among them. Hooks that would run are named, and what would wait
 /// for a confirmation. Nothing is written. All of that is done with your
 /// own rights; with --as variables are read and the API server is asked as somebody else, where you may. With spec.kubeConfig
-/// the kubeconfig is read with these rights, and the other cluster is asked as the controller would ask it. Values of Secrets
-/// are never shown.
+/// the kubeconfig is read with these rights, and the other cluster is asked as the controller would ask it, if the Tenant or
+/// --remote-cluster names it: what is asked there shows it values that you may read. Values of Secrets are never shown.
 ///
 /// Exits 0 when nothing would change, 1 when something would, and 2 when that could not be said or a policy denies it.
 ///
@@ -107,6 +107,10 @@ struct KustomizationArgs {
     /// The controller's own namespace, in which what ClusterPlugins are configured with lies
     #[arg(long, value_name = "NS", default_value = "reeve-system")]
     controller_namespace: NamespaceName,
+    /// Ask the other cluster of spec.kubeConfig also if it is at this host, which no Tenant names: as the controller's
+    /// --allow-remote-clusters has it
+    #[arg(long = "remote-cluster", value_name = "PATTERN")]
+    remote_clusters: Vec<RemotePattern>,
     #[command(flatten)]
     ground: GroundArgs,
     #[command(flatten)]
@@ -199,12 +203,12 @@ impl Asked {
         let id = named(namespace(args.namespace.as_deref(), &cluster), &args.name)?;
         let object = kustomization(&cluster, &id).await?;
         let spec = Spec::parse(&object).map_err(|why| explained(Explained::of(&why)))?;
-        let grounds = args.ground.grounds(&[], &[]);
+        let grounds = args.ground.grounds(&[], &args.remote_clusters);
         let tenant = tenant(&cluster, &grounds, &id, ui).await?;
         tenancy::may_use_source(&grounds, &tenant, &id.namespace, &spec.source)
             .map_err(explained)?;
         let labels = object.metadata.labels.clone().unwrap_or_default();
-        let there = there(&asking, &grounds, &tenant, &spec, ui).await?;
+        let there = there(&asking, &grounds, &tenant, &spec).await?;
         let before = object.status.as_ref();
         let before = before.and_then(|status| status.inventory_cluster.as_deref());
         let (inventory, left) = Left::part(recorded(&object)?, before, there.cluster());
@@ -229,29 +233,32 @@ impl Asked {
         let had = status.and_then(|status| Some(&status.artifact.as_ref()?.revision));
         Some(SourceFacts {
             url: source.spec.url.to_string(),
-            verified: had.is_some() && had == revision.as_ref() && signature::is_told(source),
+            verified: (had.is_some() && had == revision.as_ref())
+                .then(|| signature::told(source))
+                .flatten(),
             revision,
         })
     }
 }
 
-/// The cluster that it is carried out on. That the controller might not go there is told.
+/// The cluster that it is carried out on. Who wrote the Kustomization chose it, and variables and dry runs would show it what
+/// the caller may read: so it is one that the platform or the caller names, or none is asked.
 async fn there(
     asking: &Cluster,
     grounds: &Grounds,
     tenant: &Tenant,
     spec: &Spec,
-    ui: &mut Ui,
 ) -> Result<Onlooker, CommandError> {
     let found = asking.onlooker_of(spec, &Abroad::of(grounds, tenant)).await;
-    let (there, refused) = found.map_err(|why| explained(Explained::of(&why)))?;
-    if let Some(why) = refused {
-        ui.note(&format!(
-            "a run would be let go there by the controller's flags only, which are not known here: {}",
-            why.message
-        ));
-    }
-    Ok(there)
+    found.map_err(|why| {
+        let told = explained(Explained::of(&why));
+        match why {
+            Unreached::Refused(_) => told.hint(
+                "nothing was sent there; if the controller's --allow-remote-clusters names that host, which is not known here, name it with --remote-cluster",
+            ),
+            _ => told,
+        }
+    })
 }
 
 /// What it is built from. Who builds a directory of their own may do without.

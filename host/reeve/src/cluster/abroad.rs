@@ -88,19 +88,19 @@ impl Cluster {
         self.sites.reach(abroad.tenant(), &kubeconfig).await
     }
 
-    /// The same for whoever is connected, who reads the Secret themselves and asks for it: that `abroad` would not let a run go
-    /// there is told beside it.
+    /// The same for whoever is connected, who reads the Secret themselves and asks for it. They may read more than who wrote the
+    /// Secret, and what they ask shows it: so nobody is connected to where `abroad` would not let a run go.
     pub(super) async fn site_to_look_at(
         &self,
         namespace: &NamespaceName,
         wanted: &KubeConfig,
         abroad: &Abroad,
-    ) -> Result<(Arc<Site>, Option<Explained>), Unreached> {
+    ) -> Result<Arc<Site>, Unreached> {
         let owner = SecretOwner::connected(namespace);
         let kubeconfig = self.kubeconfig(&owner, wanted).await?;
-        let refused = abroad.admits(&kubeconfig.server).err();
-        let site = self.sites.reach(abroad.tenant(), &kubeconfig).await?;
-        Ok((site, refused))
+        let admitted = abroad.admits(&kubeconfig.server);
+        admitted.map_err(|why| Unreached::Refused(Box::new(why)))?;
+        self.sites.reach(abroad.tenant(), &kubeconfig).await
     }
 
     /// The same, only if it is the one at `address`, where a run has been: whoever looks at what others have does not go where

@@ -69,18 +69,17 @@ impl Cluster {
     }
 
     /// Looks at what is `spec`'s where that is carried out: with a kubeconfig there, as whom a run would be there, and with the
-    /// Secret that whoever is connected may read. Beside it, why a run would not be let go there.
+    /// Secret that whoever is connected may read, if `abroad` lets a run go there.
     pub(crate) async fn onlooker_of(
         &self,
         spec: &Spec,
         abroad: &Abroad,
-    ) -> Result<(Onlooker, Option<Explained>), Unreached> {
+    ) -> Result<Onlooker, Unreached> {
         let Some(wanted) = &spec.kube_config else {
-            return Ok((self.onlooker(&spec.id, spec.force), None));
+            return Ok(self.onlooker(&spec.id, spec.force));
         };
         let there = self.site_to_look_at(&spec.id.namespace, wanted, abroad);
-        let (site, refused) = there.await?;
-        Ok((Onlooker(TenantClient::abroad(site, spec)), refused))
+        Ok(Onlooker(TenantClient::abroad(there.await?, spec)))
     }
 
     /// Looks at what `spec` has left on the other cluster at `address`, if its kubeconfig leads there.

@@ -163,6 +163,7 @@ impl Followed for GitRepository {
         let source = Source {
             labels: labels(object.meta()),
             secrets: levels::secrets(&object),
+            includes: levels::includes(&object),
         };
         let target = Target::Source(id.clone());
         watch_source(ctx, &id, &object);
@@ -191,18 +192,23 @@ impl Followed for GitRepository {
         let Some(id) = identified(id) else { return };
         let target = Target::Source(id.clone());
         ctx.drift.forget(&target);
-        let appliers: Vec<NamespacedName> = ctx.index.write(|known| {
+        let (appliers, includers): (Vec<_>, Vec<_>) = ctx.index.write(|known| {
             known.touch.remove_source(&id);
             known.sources.remove(&id);
             known.stored.remove(&id);
             known.looked_at.remove(&id);
             known.logins.remove(&id);
             known.memory.remove(&target);
-            known.touch.kustomizations_of(&id).cloned().collect()
+            let appliers = known.touch.kustomizations_of(&id).cloned();
+            let includers = known.touch.includers_of(&id).cloned();
+            (appliers.collect(), includers.collect())
         });
         ctx.underway.supersede(&target);
         wake_receivers_naming(ctx, &target);
         wake_namesake(ctx, &id.namespace);
+        includers
+            .into_iter()
+            .for_each(|id| ctx.queues.sources.wake(id));
         appliers
             .into_iter()
             .for_each(|id| ctx.queues.kustomizations.wake(id));

@@ -4,13 +4,15 @@
 //! status is written, since they need not wait for that. Deciding what the world reads is `core::status`'s.
 
 mod given;
+mod included;
+mod kept;
 mod signed;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_api::meta::Artifact;
-use reeve_api::name::{NamespacedName, ObjectName, PolicyName, Scheme};
+use reeve_api::name::{NamespacedName, ObjectName, PolicyName, RemoteUrl, Scheme};
 use reeve_api::reason::Reason;
 use reeve_api::source::{GitRepository, GitRepositoryStatus};
 use reeve_core::artifact::Revision;
@@ -20,14 +22,17 @@ use reeve_core::plugin::PluginId;
 use reeve_core::schedule::Next;
 use reeve_core::signature;
 use reeve_core::source::Wanted;
-use reeve_core::status::{self, Frame, SourceOutcome, SourceProgress};
+use reeve_core::status::{self, Frame, Made, SourceOutcome, SourceProgress};
 use tokio::time::Instant;
 
+use self::included::Included;
+pub(super) use self::kept::earlier;
+use self::kept::{note, restore, restore_unasked};
 use self::signed::Asked;
 use super::provider;
 use super::report::{self, Announced, Run};
 use crate::context::Context;
-use crate::git::{self, Remote, credential};
+use crate::git::{self, KnownHosts, Remote, credential};
 use crate::index::{self, Known, Stored};
 use crate::observe::happening::{FetchResult, Fetched};
 
@@ -45,12 +50,15 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     if given::waits(ctx, &object) {
         return Next::Watch;
     }
+    if let Some(next) = included::waits(ctx, id, &object) {
+        return next;
+    }
     let run = Run::begin(ctx, Target::Source(id.clone()), &*object);
     let outcome = match report::adopt(ctx, &*object, &run).await {
         Ok(()) => {
             tokio::select! {
                 biased;
-                outcome = deliver(ctx, id, &object, &run) => outcome,
+                outcome = deliver(ctx, &object, &run) => outcome,
                 // The fetch is dropped, and with it its connection. What wakes the next run tells the rest.
                 () = course.over().cancelled() => {
                     tracing::info!("fetching stops: the object was changed or deleted meanwhile");
@@ -81,6 +89,8 @@ async fn deliver(
     object: &GitRepository,
     run: &Run,
 ) -> SourceOutcome {
+    // First of all, since a key that was taken back ends what it signed whatever becomes of the rest.
+    let asked_for = signed::review(ctx, id, object).await;
     let wanted = match parse(object) {
         Ok(Some(wanted)) => wanted,
         Ok(None) => return SourceOutcome::Suspended,
@@ -97,7 +107,7 @@ async fn deliver(
         .and_then(|told| told.artifact.as_ref());
     let at =
         |upstream: &Revision, standing: &Standing| progress.at(proceeding(had, upstream, standing));
-    let work = fetch(ctx, id, &wanted, deadline, at);
+    let work = fetch(ctx, object, &wanted, asked_for, deadline, at);
     let work = tokio::time::timeout_at(deadline + Duration::from_secs(1), work);
     match report::announcing(ctx, object, run, &progress, page, work).await {
         Ok(Ok(outcome)) => outcome,
@@ -153,17 +163,25 @@ impl From<Explained> for Stopped {
 
 async fn fetch(
     ctx: &Arc<Context>,
-    id: &NamespacedName,
+    object: &GitRepository,
     wanted: &Wanted,
+    asked_for: Result<Option<Asked>, Explained>,
     deadline: Instant,
     at: impl Fn(&Revision, &Standing),
 ) -> Result<SourceOutcome, Stopped> {
+    let id = &wanted.id;
     let begun = ctx.clock.instant();
     let tell = |revision: &str, result| told(ctx, revision, result, begun.elapsed());
-    // read: credentials, who may have signed, and where the reference points
-    let (remote, from) = remote(ctx, wanted).await?;
-    let asked_for = signed::asked(ctx, wanted).await?;
-    let asked_for = asked_for.as_ref();
+    // read: what is included, credentials, and where the reference points
+    let asked_for = asked_for?;
+    let included = included::read(ctx, wanted)?;
+    let want = Want {
+        wanted,
+        included: &included,
+        asked_for: asked_for.as_ref(),
+        deadline,
+    };
+    let (remote, from) = reach(ctx, &want).await?;
     let until = deadline.into_std();
     let asked = git::resolve(&ctx.mirrors, &remote, &wanted.reference, until, &ctx.limits).await;
     let resolved = match asked {
@@ -171,12 +189,12 @@ async fn fetch(
         Err(why) => {
             // It may have been taken back at the forge: the next try asks for another.
             provider::forget(ctx, id);
-            restore(ctx, id, wanted, &remote, asked_for, deadline).await;
+            restore(ctx, &want, &remote).await;
             return Err(refused(&Explained::of(&why), from.as_deref()).into());
         }
     };
     let revision = resolved.revision().clone();
-    let standing = standing(ctx, id, wanted, &revision, asked_for);
+    let standing = standing(ctx, &want, &revision);
     at(&revision, &standing);
     if let Standing::Stored(verified) = standing {
         tell(&revision.to_string(), FetchResult::Unchanged);
@@ -186,29 +204,55 @@ async fn fetch(
         });
     }
     // write: the mirror and the store, both of this machine
-    let brought = bring(ctx, id, wanted, &remote, resolved, asked_for, deadline).await;
-    let stored = match brought {
+    let stored = match bring(ctx, &want, &remote, resolved).await {
         Ok(stored) => stored,
         Err(why) => {
-            signed::doubt(ctx, id, &revision, &why);
-            restore(ctx, id, wanted, &remote, asked_for, deadline).await;
+            restore(ctx, &want, &remote).await;
             let newer = Some(revision.to_string());
             return Err(Stopped { why, newer });
         }
     };
-    let artifact = stored.artifact.clone();
-    let bytes = artifact.size;
+    let bytes = stored.artifact.size;
     tell(&revision.to_string(), FetchResult::Stored { bytes });
-    let subject = stored.snapshot.subject().to_owned();
-    let verified = stored.verified.as_ref().map(|verified| verified.by.clone());
+    let outcome = stored_for(object, &included, &stored);
     keep(ctx, id, stored).wake(ctx);
-    let ignore = wanted.ignore.clone();
-    Ok(SourceOutcome::Stored {
-        verified,
-        artifact: Box::new(artifact),
-        subject,
-        ignore,
-    })
+    Ok(outcome)
+}
+
+/// What is wanted, and with what.
+struct Want<'a> {
+    wanted: &'a Wanted,
+    included: &'a Included,
+    asked_for: Option<&'a Asked>,
+    deadline: Instant,
+}
+
+/// What is told of what came into the store.
+fn stored_for(object: &GitRepository, included: &Included, stored: &Stored) -> SourceOutcome {
+    let spec = &object.spec;
+    SourceOutcome::Stored {
+        artifact: Box::new(stored.artifact.clone()),
+        subject: stored.snapshot.subject().to_owned(),
+        made: Box::new(Made {
+            ignore: spec.ignore.clone(),
+            sparse: spec.sparse_checkout.clone(),
+            include: spec.include.clone(),
+            included: included.artifacts(),
+        }),
+        verified: stored.verified.as_ref().map(|verified| verified.by.clone()),
+    }
+}
+
+/// Who we are to the repository. While nobody can say, what is there is taken up.
+async fn reach(
+    ctx: &Context,
+    want: &Want<'_>,
+) -> Result<(Arc<Remote>, Option<String>), Explained> {
+    let reached = remote(ctx, want.wanted).await;
+    if reached.is_err() {
+        restore_unasked(ctx, want).await;
+    }
+    reached
 }
 
 /// What there is of a revision.
@@ -222,16 +266,11 @@ enum Standing {
     Unknown,
 }
 
-fn standing(
-    ctx: &Context,
-    id: &NamespacedName,
-    wanted: &Wanted,
-    revision: &Revision,
-    asked_for: Option<&Asked>,
-) -> Standing {
-    let fetched_for = fetched_for(wanted);
+fn standing(ctx: &Context, want: &Want<'_>, revision: &Revision) -> Standing {
+    let fetched_for = fetched_for(want.wanted, want.included);
+    let asked_for = want.asked_for;
     let known = ctx.index.read(|known| {
-        let stored = known.stored.get(id)?;
+        let stored = known.stored.get(&want.wanted.id)?;
         let verified = stored.verified.as_ref();
         let same = stored.wanted == fetched_for
             && stored.artifact.revision == *revision
@@ -256,45 +295,65 @@ fn told(ctx: &Context, revision: &str, result: FetchResult, took: Duration) {
 }
 
 /// What makes another fetch of the same revision necessary when it changes.
-fn fetched_for(wanted: &Wanted) -> index::Wanted {
+fn fetched_for(wanted: &Wanted, included: &Included) -> index::Wanted {
     index::Wanted {
         url: wanted.url.to_string(),
         branch: wanted.reference.branch().map(str::to_owned),
         ignore: wanted.ignore.clone(),
+        sparse: wanted.sparse.clone(),
+        included: included.marks(),
+    }
+}
+
+/// Which files of its commit it wants, and with which others.
+fn content(wanted: &Wanted, included: &Included) -> git::Content {
+    git::Content {
+        ignore: wanted.ignore.clone(),
+        sparse: wanted.sparse.clone(),
+        laid: included.laid(),
     }
 }
 
 /// The commit into the mirror, and its files into the store.
 async fn bring(
     ctx: &Context,
-    id: &NamespacedName,
-    wanted: &Wanted,
+    want: &Want<'_>,
     remote: &Arc<Remote>,
     resolved: git::Resolved,
-    asked_for: Option<&Asked>,
-    deadline: Instant,
 ) -> Result<Stored, Explained> {
-    let resolved = match asked_for {
+    let resolved = match want.asked_for {
         Some(asked_for) => asked_for.of(resolved),
         None => resolved,
     };
-    let (ignore, until) = (wanted.ignore.as_deref(), deadline.into_std());
-    let snapshot = git::fetch(&ctx.mirrors, remote, resolved, ignore, until, &ctx.limits)
+    let (content, until) = (content(want.wanted, want.included), want.deadline.into_std());
+    let snapshot = git::fetch(&ctx.mirrors, remote, resolved, content, until, &ctx.limits)
         .await
         .map_err(|why| Explained::of(&why))?;
-    let verified = match asked_for {
+    let stored = take(ctx, want, snapshot).await?;
+    note(ctx, want.wanted, remote, &stored.snapshot).await;
+    Ok(stored)
+}
+
+/// Its files into the store, if they are signed as they must be.
+async fn take(
+    ctx: &Context,
+    want: &Want<'_>,
+    snapshot: git::Snapshot,
+) -> Result<Stored, Explained> {
+    let wanted = want.wanted;
+    let verified = match want.asked_for {
         Some(asked_for) => Some(asked_for.check(ctx, &snapshot).await?),
         None => None,
     };
     let artifact = ctx
         .store
-        .put("gitrepository", id, &snapshot, ctx.clock.now())
+        .put("gitrepository", &wanted.id, &snapshot, ctx.clock.now())
         .await
         .map_err(|why| Explained::of(&why))?;
     Ok(Stored {
         artifact,
         snapshot,
-        wanted: fetched_for(wanted),
+        wanted: fetched_for(wanted, want.included),
         verified,
     })
 }
@@ -309,6 +368,7 @@ fn keep(ctx: &Context, id: &NamespacedName, stored: Stored) -> Users {
 
 /// Who uses a source.
 struct Users {
+    includers: Vec<NamespacedName>,
     policies: Vec<PolicyName>,
     plugins: Vec<PluginId>,
     kustomizations: Vec<NamespacedName>,
@@ -317,6 +377,7 @@ struct Users {
 impl Users {
     fn of(known: &Known, source: &NamespacedName) -> Self {
         Self {
+            includers: known.touch.includers_of(source).cloned().collect(),
             policies: known.touch.policies_from(source).cloned().collect(),
             plugins: known.touch.plugins_from(source).cloned().collect(),
             kustomizations: known.touch.kustomizations_of(source).cloned().collect(),
@@ -325,6 +386,8 @@ impl Users {
 
     /// Plugins first, since Kustomizations of the same commit wait for them.
     fn wake(self, ctx: &Context) {
+        let includers = self.includers.into_iter();
+        includers.for_each(|id| ctx.queues.sources.wake(id));
         let policies = self.policies.into_iter();
         policies.for_each(|name| ctx.queues.policies.wake(name));
         let plugins = self.plugins.into_iter();
@@ -332,48 +395,6 @@ impl Users {
         let kustomizations = self.kustomizations.into_iter();
         kustomizations.for_each(|id| ctx.queues.kustomizations.wake(id));
     }
-}
-
-/// Takes up what an earlier process had in store, from the mirror: a server that is gone while we restart must not
-/// leave its tenants without what they already have. When that fails too, the failure to ask is what is told.
-async fn restore(
-    ctx: &Context,
-    id: &NamespacedName,
-    wanted: &Wanted,
-    remote: &Arc<Remote>,
-    asked_for: Option<&Asked>,
-    deadline: Instant,
-) {
-    let earlier = ctx.index.read(|known| {
-        let status = known.sources.get(id)?.status.as_ref()?;
-        let artifact = status.artifact.as_ref()?;
-        (!known.stored.contains_key(id)).then(|| artifact.revision.clone())
-    });
-    let Some(revision) = earlier.and_then(|text| Revision::parse(&text).ok()) else {
-        return;
-    };
-    let Ok(resolved) = git::Resolved::earlier(&revision) else {
-        return;
-    };
-    if let Ok(stored) = bring(ctx, id, wanted, remote, resolved, asked_for, deadline).await {
-        let _woken_by_the_first_look = keep(ctx, id, stored);
-    }
-}
-
-/// The files of a revision that the source had before, from the mirror or from whoever still has it.
-pub(super) async fn earlier(
-    ctx: &Context,
-    id: &NamespacedName,
-    revision: &Revision,
-    deadline: Instant,
-) -> Option<git::Snapshot> {
-    let object = ctx.index.read(|known| known.sources.get(id).cloned())?;
-    let wanted = Wanted::parse(&object).ok()?;
-    let (remote, _) = remote(ctx, &wanted).await.ok()?;
-    let resolved = git::Resolved::earlier(revision).ok()?;
-    let (ignore, until) = (wanted.ignore.as_deref(), deadline.into_std());
-    let read = git::fetch(&ctx.mirrors, &remote, resolved, ignore, until, &ctx.limits);
-    read.await.ok()
 }
 
 /// Why the repository could not be asked, with whose login it was if the object does not say so itself.
@@ -392,7 +413,7 @@ async fn remote(
     let mut url = wanted.url.clone();
     let mut from = None;
     let data = match (&wanted.secret, &wanted.provider) {
-        (Some(name), _) => secret(ctx, wanted, name).await?,
+        (Some(name), _) => secret(ctx, &wanted.id, name).await?,
         (None, Some(name)) => brought(ctx, wanted, name).await?,
         (None, None) => match given::login(ctx, wanted).await? {
             Some(given) => {
@@ -402,11 +423,12 @@ async fn remote(
             None => credential::Data::new(),
         },
     };
-    let (credential, tls) = credential::from_secret(&url, &data)
+    let hosts = known_hosts(ctx, &url, &data)?;
+    let (credential, tls) = credential::from_secret(&url, &data, &hosts)
         .map_err(|why| refused(&unusable(&why.into()), from.as_deref()))?;
     let proxy = match &wanted.proxy_secret {
         Some(name) => {
-            let data = secret(ctx, wanted, name).await?;
+            let data = secret(ctx, &wanted.id, name).await?;
             Some(credential::proxy_from_secret(&data).map_err(|why| unusable(&why.into()))?)
         }
         None => None,
@@ -420,6 +442,22 @@ async fn remote(
         egress,
     };
     Ok((Arc::new(remote), from))
+}
+
+/// The keys of hosts that the platform knows, where they are asked for.
+fn known_hosts(
+    ctx: &Context,
+    url: &RemoteUrl,
+    data: &credential::Data,
+) -> Result<KnownHosts, Explained> {
+    if url.scheme() != Scheme::Ssh || data.contains_key("known_hosts") {
+        return Ok(KnownHosts::default());
+    }
+    ctx.host_keys.read().map_err(|why| {
+        let message = format!("the platform's list of known hosts could not be read: {why}");
+        let hint = "the platform corrects it; known_hosts in the Secret goes before it";
+        Explained::new(Reason::AuthenticationFailed, Turn::Ours, message).with_hint(hint)
+    })
 }
 
 /// What a provider plugin says that a Secret would.
@@ -436,10 +474,10 @@ async fn brought(
 
 async fn secret(
     ctx: &Context,
-    wanted: &Wanted,
+    source: &NamespacedName,
     name: &ObjectName,
 ) -> Result<credential::Data, Explained> {
-    let owner = ctx.secret_owner(&wanted.id.namespace);
+    let owner = ctx.secret_owner(&source.namespace);
     let data = ctx
         .cluster
         .secret(&owner, name)

@@ -80,10 +80,15 @@ pub type Data = BTreeMap<String, Vec<u8>>;
 
 /// The credential and the TLS settings in a Secret's `data` for `url`; with no Secret give an empty map.
 ///
-/// A user and password in the URL are the fallback.
-pub fn from_secret(url: &RemoteUrl, data: &Data) -> Result<(Credential, Tls), Error> {
+/// A user and password in the URL are the fallback; so are `hosts`, where the Secret has no `known_hosts` and its host is
+/// among them.
+pub fn from_secret(
+    url: &RemoteUrl,
+    data: &Data,
+    hosts: &KnownHosts,
+) -> Result<(Credential, Tls), Error> {
     match url.scheme() {
-        Scheme::Ssh => Ok((Credential::Ssh(ssh(url, data)?), Tls::default())),
+        Scheme::Ssh => Ok((Credential::Ssh(ssh(url, data, hosts)?), Tls::default())),
         scheme @ (Scheme::Http | Scheme::Https) => {
             Ok((web(url, data, scheme.as_str())?, tls(data)?))
         }
@@ -130,7 +135,7 @@ fn web(url: &RemoteUrl, data: &Data, scheme: &'static str) -> Result<Credential,
     }
 }
 
-fn ssh(url: &RemoteUrl, data: &Data) -> Result<Ssh, Error> {
+fn ssh(url: &RemoteUrl, data: &Data, hosts: &KnownHosts) -> Result<Ssh, Error> {
     let required = |key| Error::Missing { scheme: "ssh", key };
     let user = match url.user() {
         Some(user) => user.to_owned(),
@@ -141,10 +146,11 @@ fn ssh(url: &RemoteUrl, data: &Data) -> Result<Ssh, Error> {
     if identity.is_none() && password.is_none() {
         return Err(required("identity"));
     }
-    let known_hosts = data
-        .get("known_hosts")
-        .ok_or_else(|| required("known_hosts"))?;
-    let known_hosts = KnownHosts::parse(known_hosts);
+    let known_hosts = match data.get("known_hosts") {
+        Some(known_hosts) => KnownHosts::parse(known_hosts),
+        None if hosts.knows(url.host(), url.port()) => hosts.clone(),
+        None => return Err(required("known_hosts")),
+    };
     if known_hosts.is_empty() {
         let what = "a list of host keys as ssh-keyscan writes it";
         return Err(Error::Malformed {
@@ -262,7 +268,7 @@ mod tests {
             .iter()
             .map(|(k, v)| ((*k).to_owned(), v.as_bytes().to_vec()))
             .collect();
-        from_secret(&url.parse().unwrap(), &data)
+        from_secret(&url.parse().unwrap(), &data, &KnownHosts::shipped())
     }
 
     fn told(url: &str, data: &[(&str, &str)]) -> String {
@@ -328,15 +334,13 @@ mod tests {
     fn each_key_of_a_secret_for_ssh_means_what_it_means_to_flux() {
         let (key, known) = (("identity", "k"), ("known_hosts", HOST));
         let (password, public) = (("password", "p"), ("identity.pub", "x"));
+        let missing = "invalid 'ssh' auth option: 'known_hosts' is required";
         let odd = "the Secret's 'known_hosts' is not a list of host keys as ssh-keyscan writes it";
         each(
             "ssh://h/r.git",
             &[
                 (&[], "invalid 'ssh' auth option: 'identity' is required"),
-                (
-                    &[key],
-                    "invalid 'ssh' auth option: 'known_hosts' is required",
-                ),
+                (&[key], missing),
                 (&[key, ("known_hosts", "nothing")], odd),
                 (&[key, known, public], "ssh git Some(\"k\") None"),
                 (
@@ -344,6 +348,15 @@ mod tests {
                     "ssh me None Some(\"p\")",
                 ),
             ],
+        );
+        each(
+            "ssh://git@github.com/o/r",
+            &[(&[key], "ssh git Some(\"k\") None")],
+        );
+        each("ssh://git@gitlab.com:2222/o/r", &[(&[key], missing)]);
+        each(
+            "ssh://git@github.com/o/r",
+            &[(&[key, ("known_hosts", "")], odd)],
         );
         let user: [(&[_], _); 1] = [(&[key, known, password], "ssh me Some(\"k\") Some(\"p\")")];
         each("ssh://me@h/r", &user);

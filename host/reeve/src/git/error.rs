@@ -8,6 +8,7 @@ use std::time::Duration;
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explain, Turn};
 
+use super::snapshot::NotLaid;
 use super::{credential, egress, ignore, known_hosts};
 
 /// Why there is no revision, or no files.
@@ -19,6 +20,9 @@ pub enum Error {
     /// The server could not be asked, or what it said is of no use.
     #[error("failed to checkout and determine revision")]
     Checkout(#[source] Cause),
+    /// What is included does not fit.
+    #[error(transparent)]
+    Include(Box<NotLaid>),
     /// The server has the repository, and there is nothing in it.
     #[error("git repository is empty")]
     Empty,
@@ -160,6 +164,12 @@ pub enum Cause {
         /// Why.
         why: &'static str,
     },
+    /// A directory that is asked for is not in the commit.
+    #[error("sparse checkout dir '{0}' does not exist in repository")]
+    NoDirectory(String),
+    /// What is included does not fit.
+    #[error(transparent)]
+    NotLaid(Box<NotLaid>),
     /// The ignore rules cannot be used.
     #[error("the ignore rules cannot be used")]
     Ignore(#[from] ignore::Error),
@@ -179,10 +189,13 @@ pub enum Cause {
     Internal,
 }
 
+const INCLUDE: &str = "correct spec.include: fromPath must be there, and toPath must not be";
+
 impl From<Cause> for Error {
     fn from(cause: Cause) -> Self {
         match cause {
             Cause::Identity(error) => Self::Credential(error),
+            Cause::NotLaid(error) => Self::Include(error),
             cause => Self::Checkout(cause),
         }
     }
@@ -202,6 +215,7 @@ impl Explain for Error {
     fn reason(&self) -> Reason {
         match self {
             Self::Credential(_) => Reason::AuthenticationFailed,
+            Self::Include(_) => Reason::CopyFailure,
             Self::Empty => Reason::EmptyGitRepository,
             Self::Checkout(cause) => cause.reason(),
         }
@@ -211,12 +225,22 @@ impl Explain for Error {
         match self {
             // The Secret is another object: its change wakes us, and a retry costs little.
             Self::Credential(_) | Self::Empty => Turn::Ours,
+            // What is included wakes us too when it changes.
+            Self::Include(_) => Turn::NextRevision,
             Self::Checkout(cause) => cause.turn(),
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Credential(credential::Error::Missing {
+                key: "known_hosts", ..
+            }) => Some(
+                "compare the fingerprints that `ssh-keyscan` prints for this host with the server's, and put its output into \
+                 the Secret's known_hosts; the platform may name hosts for all in --known-hosts-file"
+                    .to_owned(),
+            ),
+            Self::Include(_) => Some(INCLUDE.to_owned()),
             Self::Credential(_) => Some("correct the Secret that spec.secretRef names".to_owned()),
             Self::Empty => Some("push a first commit".to_owned()),
             Self::Checkout(cause) => cause.hint(),
@@ -252,10 +276,12 @@ impl Cause {
             | Self::NotACommit(_)
             | Self::NoMatch(_)
             | Self::Hostile { .. }
+            | Self::NoDirectory(_)
             | Self::Ignore(_)
             | Self::Mirror { .. }
             | Self::Cancelled
             | Self::Internal => Reason::GitOperationFailed,
+            Self::NotLaid(_) => Reason::CopyFailure,
         }
     }
 
@@ -266,9 +292,12 @@ impl Cause {
                 ..
             }
             | Self::Url { .. } => Turn::Owner,
-            Self::TooMuch { .. } | Self::Hostile { .. } | Self::Ignore(_) | Self::NotACommit(_) => {
-                Turn::NextRevision
-            }
+            Self::TooMuch { .. }
+            | Self::Hostile { .. }
+            | Self::Ignore(_)
+            | Self::NoDirectory(_)
+            | Self::NotLaid(_)
+            | Self::NotACommit(_) => Turn::NextRevision,
             Self::Egress { .. }
             | Self::Unreachable { .. }
             | Self::AuthenticationRequired(_)
@@ -321,6 +350,8 @@ impl Cause {
             }
             Self::Url { .. } => "correct spec.url",
             Self::Hostile { .. } => "remove the entry from the repository",
+            Self::NoDirectory(_) => "correct spec.sparseCheckout, or commit the directory",
+            Self::NotLaid(_) => INCLUDE,
             Self::Identity(_)
             | Self::Unreachable { .. }
             | Self::Http { .. }

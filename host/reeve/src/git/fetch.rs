@@ -23,13 +23,13 @@ use super::branch::{self, Asking};
 use super::heard::Heard;
 use super::mirror::{Generation, Mirror};
 use super::session::{Session, agent, blocking};
-use super::snapshot::{self, Snapshot};
+use super::snapshot::{self, Content, Snapshot};
 use super::transport::Lines;
 use super::verify::{self, NamedTag};
 use super::wire::{Terms, rounded};
 use super::{Cause, Error, Limits, Mirrors, Remote, Resolved};
 
-/// The files of the commit that `resolved` found, without those that `ignore` (or Flux's defaults) leave out.
+/// The files of the commit that `resolved` found that `content` asks for, without those that it (or Flux's defaults) ignores.
 ///
 /// Fetches only if the commit isn't in the mirror; one fetch at a time for each remote.
 ///
@@ -39,7 +39,7 @@ pub async fn fetch(
     mirrors: &Mirrors,
     remote: &Arc<Remote>,
     resolved: Resolved,
-    ignore: Option<&str>,
+    content: Content,
     deadline: Instant,
     limits: &Limits,
 ) -> Result<Snapshot, Error> {
@@ -55,7 +55,7 @@ pub async fn fetch(
         mirror,
         remote: Arc::clone(remote),
         lines,
-        ignore: ignore.map(str::to_owned),
+        content,
         limits: limits.clone(),
     };
     let done = blocking(
@@ -75,18 +75,17 @@ struct Work {
     mirror: Arc<Mirror>,
     remote: Arc<Remote>,
     lines: Lines,
-    ignore: Option<String>,
+    content: Content,
     limits: Limits,
 }
 
 impl Work {
     fn run(self, mut resolved: Resolved, runtime: Handle, terms: Terms) -> Result<Snapshot, Cause> {
+        let content = &self.content;
         if let Some(current) = self.mirror.current()
-            && current.tips().contains(&resolved.commit)
-            && is_where_it_should_be(&current, &resolved)
-            && let Ok(tag) = verify::tag(&current, &resolved, &self.limits)
+            && let Some(read) = from_mirror(&current, &resolved, content, &self.limits, &terms)
         {
-            match self.read(&current, &resolved, tag, &terms) {
+            match read {
                 // The disk lost something; what follows fetches it again.
                 Err(Cause::Mirror { .. }) => self.mirror.retire(),
                 read => return read,
@@ -113,7 +112,7 @@ impl Work {
         session.end();
         self.settle_branch(&generation, asking, &resolved, &terms)?;
         let tag = verify::tag(&generation, &resolved, &self.limits)?;
-        let read = self.read(&generation, &resolved, tag, &terms);
+        let read = read(&generation, &resolved, tag, content, &self.limits, &terms);
         match &read {
             Ok(_) => generation
                 .remember(resolved.commit)
@@ -168,22 +167,6 @@ impl Work {
             doing: "written",
             why: error.to_string(),
         })
-    }
-
-    fn read(
-        &self,
-        generation: &Arc<Generation>,
-        resolved: &Resolved,
-        tag: Option<NamedTag>,
-        terms: &Terms,
-    ) -> Result<Snapshot, Cause> {
-        let from = snapshot::Source {
-            tag,
-            generation: Arc::clone(generation),
-            revision: resolved.revision().clone(),
-            commit: resolved.commit,
-        };
-        snapshot::read(from, self.ignore.as_deref(), &self.limits, terms)
     }
 
     /// Fetches the commit, and if the server gives no commits by their id, the history it is in.
@@ -299,6 +282,38 @@ impl Work {
         }
         Ok(true)
     }
+}
+
+/// The commit, if it is here with all its files and what else is wanted of it.
+pub(super) fn from_mirror(
+    generation: &Arc<Generation>,
+    resolved: &Resolved,
+    content: &Content,
+    limits: &Limits,
+    terms: &Terms,
+) -> Option<Result<Snapshot, Cause>> {
+    let here =
+        generation.tips().contains(&resolved.commit) && is_where_it_should_be(generation, resolved);
+    let tag = verify::tag(generation, resolved, limits);
+    let tag = tag.ok().filter(|_| here)?;
+    Some(read(generation, resolved, tag, content, limits, terms))
+}
+
+fn read(
+    generation: &Arc<Generation>,
+    resolved: &Resolved,
+    tag: Option<NamedTag>,
+    content: &Content,
+    limits: &Limits,
+    terms: &Terms,
+) -> Result<Snapshot, Cause> {
+    let from = snapshot::Source {
+        tag,
+        generation: Arc::clone(generation),
+        revision: resolved.revision().clone(),
+        commit: resolved.commit,
+    };
+    snapshot::read(from, content, limits, terms)
 }
 
 /// Whether the commit is known to be on the branch that it was asked for on, if it was.

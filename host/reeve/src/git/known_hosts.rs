@@ -1,14 +1,56 @@
 //! Which keys a host may show: OpenSSH's `known_hosts`, from bytes.
 //!
-//! Plain, hashed (`|1|salt|hash`), patterned and `[host]:port` entries, `@revoked` keys. What it deliberately doesn't:
-//! learn a key it doesn't know (trust on first use is no trust), read a file, or honour certificate authorities.
+//! Plain, hashed (`|1|salt|hash`), patterned and `[host]:port` entries, `@revoked` keys. Where a Secret says nothing of
+//! hosts, the platform does: by its own file, or by the keys of two public forges that are shipped. What it deliberately
+//! doesn't: learn a key it doesn't know (trust on first use is no trust), or honour certificate authorities.
 //! `transport::ssh` asks it once the server has proved that it holds its key.
+
+use std::io::{self, Read as _};
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 use sha1::Sha1;
+
+/// Where the keys of hosts stand of which a Secret says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostKeys {
+    /// In a file, if it is there; in the shipped list if not.
+    Usual(PathBuf),
+    /// In a file that must be there.
+    File(PathBuf),
+}
+
+impl HostKeys {
+    /// Where it is looked for when nobody says where.
+    pub const USUAL: &str = "/ssh/known_hosts";
+
+    /// What stands there now: what is mounted may change while we run.
+    ///
+    /// # Errors
+    /// When a file that is there, or must be, cannot be read or is too large. Then no list takes its place.
+    pub fn read(&self) -> io::Result<KnownHosts> {
+        let (Self::Usual(path) | Self::File(path)) = self;
+        let file = match (std::fs::File::open(path), self) {
+            (Ok(file), _) => file,
+            (Err(why), Self::Usual(_)) if why.kind() == io::ErrorKind::NotFound => {
+                return Ok(KnownHosts::shipped());
+            }
+            (Err(why), _) => return Err(why),
+        };
+        let mut text = Vec::new();
+        file.take(LARGEST + 1).read_to_end(&mut text)?;
+        match u64::try_from(text.len()) {
+            Ok(length) if length <= LARGEST => Ok(KnownHosts::parse(&text)),
+            _ => Err(io::ErrorKind::FileTooLarge.into()),
+        }
+    }
+}
+
+/// The largest file that is read: what a ConfigMap may hold.
+const LARGEST: u64 = 1 << 20;
 
 /// The keys that hosts may show.
 #[derive(Clone, Default)]
@@ -63,6 +105,18 @@ impl KnownHosts {
         Self {
             entries: text.lines().filter_map(entry).collect(),
         }
+    }
+
+    /// The keys of two public forges.
+    pub fn shipped() -> Self {
+        Self::parse(include_bytes!("known_hosts.txt"))
+    }
+
+    /// Whether a key of `host` is known.
+    pub fn knows(&self, host: &str, port: u16) -> bool {
+        let host = address(host, port);
+        let mut entries = self.entries.iter();
+        entries.any(|entry| !entry.revoked && named(&entry.hosts, &host))
     }
 
     /// Whether no host could ever be recognised.
@@ -309,5 +363,45 @@ mod tests {
         ));
         assert!(matches("a*b?d", "axxbcd"));
         assert!(!matches("a*b", "ac"));
+    }
+
+    #[test]
+    fn the_shipped_keys_are_those_whose_fingerprints_the_forges_publish() {
+        let shipped = KnownHosts::shipped();
+        let mut told: Vec<_> = shipped
+            .entries
+            .iter()
+            .map(|entry| format!("{} {}", entry.hosts, entry.key.fingerprint(HashAlg::Sha256)))
+            .collect();
+        told.sort();
+        let published = [
+            "github.com SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU",
+            "github.com SHA256:p2QAMXNIC1TJYWeIOttrVc98/R1BUFWu3/LiyKgUfQM",
+            "github.com SHA256:uNiVztksCsDhcc0u9e8BujQXVUpKZIDTMczCvj3tD2s",
+            "gitlab.com SHA256:HbW3g8zUjNSksFbqTiUWPWg2Bq1x8xdGUrliXFzSnUw",
+            "gitlab.com SHA256:ROQFvPThGrW4RuWLoL9tq9I9zJ42fK4XywyRtbOz/EQ",
+            "gitlab.com SHA256:eUXGGm1YGsMAS7vkcx6JOJdOGHPem5gQp4taiCfCLB8",
+        ];
+        assert_eq!(told, published);
+        assert!(shipped.knows("github.com", 22) && shipped.knows("GitLab.com", 22));
+        for (host, port) in [("github.com", 2222), ("git.github.com", 22), ("h", 22)] {
+            assert!(!shipped.knows(host, port), "{host}:{port}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_the_platform_takes_the_place_of_the_shipped_keys() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("known_hosts");
+        let (usual, named) = (HostKeys::Usual(path.clone()), HostKeys::File(path.clone()));
+        assert!(usual.read().unwrap().knows("github.com", 22));
+        assert!(named.read().is_err());
+        std::fs::write(&path, format!("h ssh-ed25519 {A}")).unwrap();
+        for keys in [&usual, &named] {
+            let known = keys.read().unwrap();
+            assert!(known.knows("h", 22) && !known.knows("github.com", 22));
+        }
+        std::fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
+        assert!(usual.read().is_err() && named.read().is_err());
     }
 }

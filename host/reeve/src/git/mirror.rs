@@ -24,7 +24,7 @@ use crate::keyfile;
 /// All mirrors of this process, and the threads that may work on them at once.
 #[derive(Debug)]
 pub struct Mirrors {
-    root: PathBuf,
+    pub(super) root: PathBuf,
     key: [u8; 32],
     permits: Permits,
     open: Mutex<HashMap<String, Arc<Mirror>>>,
@@ -112,6 +112,7 @@ impl Mirrors {
             }
             dropped += 1;
         }
+        self.collect_notes()?;
         Ok(dropped)
     }
 
@@ -121,13 +122,17 @@ impl Mirrors {
 
     /// The mirror of `remote`, which may still be empty.
     pub(super) fn of(&self, remote: &Remote) -> Arc<Mirror> {
-        // Keyed, so that a directory's name says nothing about a weak password.
+        self.named(self.keyed(&remote.fingerprint()))
+    }
+
+    /// Keyed, so that a file's name says nothing about a weak password.
+    pub(super) fn keyed(&self, what: &[u8]) -> String {
         let mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("because any length is a key");
-        let name = hex::encode(
-            mac.chain_update(remote.fingerprint())
-                .finalize()
-                .into_bytes(),
-        );
+        hex::encode(mac.chain_update(what).finalize().into_bytes())
+    }
+
+    /// The mirror that is called so.
+    pub(super) fn named(&self, name: String) -> Arc<Mirror> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let mirror = open.entry(name).or_insert_with_key(|name| {
             Arc::new(Mirror {

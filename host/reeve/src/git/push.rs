@@ -27,7 +27,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::commit::{Edits, Identity, Signer, check_message};
 use super::session::blocking;
 use super::wire::rounded;
-use super::{Cause, Limits, Mirrors, Remote, Snapshot, fetch, resolve};
+use super::{Cause, Content, Limits, Mirrors, Remote, Snapshot, fetch, resolve};
 use crate::clock::Clock;
 use attempt::{Attempt, Base, Done, Edit};
 pub use error::Error;
@@ -263,8 +263,11 @@ impl Work<'_> {
         let (mirrors, deadline, limits) = (self.mirrors, self.deadline, self.limits);
         let reference = Reference::Branch(branch.to_owned());
         let found = resolve(mirrors, self.remote, &reference, deadline, limits).await?;
-        let ignore = self.push.ignore.as_deref();
-        fetch(mirrors, self.remote, found, ignore, deadline, limits).await
+        let content = Content {
+            ignore: self.push.ignore.clone(),
+            ..Content::default()
+        };
+        fetch(mirrors, self.remote, found, content, deadline, limits).await
     }
 }
 

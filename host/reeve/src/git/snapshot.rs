@@ -2,26 +2,28 @@
 //!
 //! The listing is made once and held; contents are read from the mirror's object database when asked for, each up to a
 //! cap. Symbolic links and submodules are left out, as Flux leaves them out; entries with hostile names are refused, and
-//! with them the commit. What it deliberately doesn't: write a file. The next stages are `store` and `render`.
+//! with them the commit. Files of other snapshots may be laid beside them, before anything is ignored. What it deliberately doesn't: write a file. The next stages are `store` and `render`.
+
+mod laying;
+mod listing;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
-use gix::objs::tree::EntryKind;
 use gix::{ObjectId, ThreadSafeRepository};
 use reeve_core::artifact::Revision;
 use reeve_kustomize::{Kind, ReadError, Tree};
-use sha2::{Digest as _, Sha256};
 
+use self::listing::{Listing, Walk, digest, keep, lost, names};
 use super::blob;
-use super::ignore::{self, Rules};
+use super::ignore::Rules;
 use super::mirror::Generation;
-use super::name::hostile;
 use super::verify::NamedTag;
 use super::wire::{Terms, in_bytes};
 use super::{Cause, Limits};
+pub use laying::{Content, Laid, NotLaid};
 
 /// The files of one commit. Cheap to clone; keeps the mirror it reads from alive.
 #[derive(Clone)]
@@ -35,8 +37,9 @@ struct Inner {
     names: BTreeMap<String, Vec<String>>,
     left_out: BTreeMap<String, &'static str>,
     repository: ThreadSafeRepository,
+    /// The commit's own first, then those of what is laid beside its files.
+    depots: Vec<Arc<Depot>>,
     file_bytes: u64,
-    generation: Arc<Generation>,
     commit: ObjectId,
     tag: Option<NamedTag>,
 }
@@ -44,8 +47,22 @@ struct Inner {
 #[derive(Clone, Copy)]
 enum Node {
     Dir,
-    File { id: ObjectId, executable: bool },
+    File {
+        id: ObjectId,
+        executable: bool,
+        /// Which of the depots has its content.
+        depot: usize,
+    },
 }
+
+/// Where contents are read from. The mirror stays while it is in use.
+struct Depot {
+    repository: ThreadSafeRepository,
+    generation: Arc<Generation>,
+}
+
+/// The commit's own among the depots.
+const OWN: usize = 0;
 
 /// A file or directory of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,9 +145,9 @@ impl Snapshot {
     /// # Errors
     /// When there is no such file, it is too large, or the mirror has lost it.
     pub(crate) fn open(&self, path: &str) -> Result<(u64, Box<dyn Read>), ReadError> {
-        let (repository, id, size) = self.find(path)?;
+        let (depot, repository, id, size) = self.find(path)?;
         if size > SMALL {
-            let (packs, hash) = (self.0.generation.packs(), self.0.generation.hash());
+            let (packs, hash) = (depot.generation.packs(), depot.generation.hash());
             let streamed = blob::stream(&packs, hash, id).map_err(|_| lost_file(path))?;
             if let Some((size, content)) = streamed {
                 return Ok((size, Box::new(content)));
@@ -141,17 +158,18 @@ impl Snapshot {
     }
 
     /// Where the content of a file is, and how long it is: no longer than one may be.
-    fn find(&self, path: &str) -> Result<(gix::Repository, ObjectId, u64), ReadError> {
+    fn find(&self, path: &str) -> Result<(&Depot, gix::Repository, ObjectId, u64), ReadError> {
         let failed = |why: String| ReadError {
             path: path.to_owned(),
             why,
         };
-        let id = match self.0.entries.get(path) {
-            Some(Node::File { id, .. }) => *id,
+        let (id, depot) = match self.0.entries.get(path) {
+            Some(Node::File { id, depot, .. }) => (*id, *depot),
             Some(Node::Dir) => return Err(failed("is a directory".to_owned())),
             None => return Err(failed("no such file".to_owned())),
         };
-        let repository = self.0.repository.to_thread_local();
+        let depot = self.0.depots.get(depot).ok_or_else(|| lost_file(path))?;
+        let repository = depot.repository.to_thread_local();
         let header = repository.find_header(id).map_err(|_| lost_file(path))?;
         let size = header.size();
         if size > self.0.file_bytes {
@@ -160,7 +178,7 @@ impl Snapshot {
                 "it has {size} bytes, more than the {cap} a file may have"
             )));
         }
-        Ok((repository, id, size))
+        Ok((depot, repository, id, size))
     }
 }
 
@@ -182,7 +200,7 @@ impl Tree for Snapshot {
     }
 
     fn read(&self, path: &str) -> Result<Arc<[u8]>, ReadError> {
-        let (repository, id, _) = self.find(path)?;
+        let (_, repository, id, _) = self.find(path)?;
         let object = repository.find_object(id).map_err(|_| lost_file(path))?;
         Ok(Arc::from(&*object.data))
     }
@@ -208,33 +226,31 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// Lists the files of a commit.
+/// Lists the files of a commit, with what is laid beside them.
 pub(super) fn read(
     source: Source,
-    ignore: Option<&str>,
+    content: &Content,
     limits: &Limits,
     terms: &Terms,
 ) -> Result<Snapshot, Cause> {
     let shared = source.generation.open(limits)?;
     let repository = shared.to_thread_local();
     let (root, subject) = commit(&repository, source.commit)?;
-    let mut walk = Walk {
-        repository: &repository,
-        limits,
-        terms,
-        found: Vec::new(),
-        rules: Vec::new(),
-        left_out: BTreeMap::new(),
-    };
-    walk.dir(root, "", 0)?;
-    let Walk {
+    let mut listing = Walk::of(&repository, &content.sparse, limits, terms).whole(root)?;
+    let mut depots = vec![Arc::new(Depot {
+        repository: shared.clone(),
+        generation: source.generation,
+    })];
+    for laid in &content.laid {
+        laid.lay(&mut listing, &mut depots, limits)?;
+    }
+    let Listing {
         found,
         mut rules,
         left_out,
-        ..
-    } = walk;
+    } = listing;
     rules.sort();
-    let rules = Rules::new(ignore, &rules)?;
+    let rules = Rules::new(content.ignore.as_deref(), &rules)?;
     let entries = keep(found, &rules, &repository, limits)?;
     Ok(Snapshot(Arc::new(Inner {
         revision: source.revision,
@@ -244,18 +260,11 @@ pub(super) fn read(
         left_out,
         entries,
         repository: shared,
+        depots,
         file_bytes: limits.file_bytes,
-        generation: source.generation,
         commit: source.commit,
         tag: source.tag,
     })))
-}
-
-fn lost(error: gix::Error) -> Cause {
-    Cause::Mirror {
-        doing: "read",
-        why: error.to_string(),
-    }
 }
 
 /// The root tree of a commit, and the beginning of its message.
@@ -268,217 +277,4 @@ fn commit(repository: &gix::Repository, id: ObjectId) -> Result<(ObjectId, Strin
     let message = commit.message_raw().map_err(lost)?.to_string();
     let subject = message.lines().next().unwrap_or_default();
     Ok((root, subject.chars().take(50).collect()))
-}
-
-/// One entry before the ignore rules, which may stand in any directory, are known.
-struct Raw {
-    path: Vec<u8>,
-    node: Node,
-}
-
-struct Walk<'a> {
-    repository: &'a gix::Repository,
-    limits: &'a Limits,
-    terms: &'a Terms,
-    found: Vec<Raw>,
-    rules: Vec<(String, String)>,
-    left_out: BTreeMap<String, &'static str>,
-}
-
-const LINK: &str =
-    "is a symbolic link: sources hold none, as in Flux; commit a copy or name what it leads to";
-const SUBMODULE: &str = "is a submodule, which is not fetched";
-/// How many entries that are left out can be told as such.
-const MAX_LEFT_OUT: usize = 1_000;
-/// What ignored files may add to the listing before it is given up.
-const IGNORED_FACTOR: usize = 10;
-/// Of one `.sourceignore`.
-const MAX_IGNORE_BYTES: u64 = 256 << 10;
-
-impl Walk<'_> {
-    fn dir(&mut self, tree: ObjectId, prefix: &str, depth: usize) -> Result<(), Cause> {
-        if let Some(cause) = self.terms.expired("listing the files") {
-            return Err(cause);
-        }
-        if depth > self.limits.depth {
-            let cap = self.limits.depth.to_string();
-            return Err(Cause::TooMuch {
-                what: "directories are nested deeper",
-                cap,
-            });
-        }
-        let tree = self.repository.find_object(tree).map_err(lost)?;
-        let tree = tree.try_into_tree().map_err(|error| Cause::Mirror {
-            doing: "read",
-            why: error.to_string(),
-        })?;
-        for entry in tree.iter() {
-            let entry = entry.map_err(lost)?;
-            let name = entry.filename().to_vec();
-            let path = join(prefix.as_bytes(), &name);
-            if let Some(why) = hostile(&name) {
-                let path = String::from_utf8_lossy(&path).into_owned();
-                return Err(Cause::Hostile { path, why });
-            }
-            let id = entry.object_id();
-            let node = match entry.mode().kind() {
-                EntryKind::Tree => Node::Dir,
-                EntryKind::Blob => Node::File {
-                    id,
-                    executable: false,
-                },
-                EntryKind::BlobExecutable => Node::File {
-                    id,
-                    executable: true,
-                },
-                EntryKind::Link => {
-                    self.leave_out(&path, LINK);
-                    continue;
-                }
-                EntryKind::Commit => {
-                    self.leave_out(&path, SUBMODULE);
-                    continue;
-                }
-            };
-            self.add(prefix, &name, Raw { path, node }, id, depth)?;
-        }
-        Ok(())
-    }
-
-    fn leave_out(&mut self, path: &[u8], why: &'static str) {
-        if self.left_out.len() < MAX_LEFT_OUT {
-            let path = String::from_utf8_lossy(path).into_owned();
-            self.left_out.insert(path, why);
-        }
-    }
-
-    fn add(
-        &mut self,
-        prefix: &str,
-        name: &[u8],
-        raw: Raw,
-        id: ObjectId,
-        depth: usize,
-    ) -> Result<(), Cause> {
-        if self.found.len() >= self.limits.files.saturating_mul(IGNORED_FACTOR) {
-            return Err(too_many(self.limits.files.saturating_mul(IGNORED_FACTOR)));
-        }
-        let (is_dir, path) = (matches!(raw.node, Node::Dir), raw.path.clone());
-        self.found.push(raw);
-        match String::from_utf8(path) {
-            Ok(path) if is_dir => self.dir(id, &path, depth + 1),
-            // Its name decides later whether that is an error; what is in it isn't needed for that.
-            Err(_) => Ok(()),
-            Ok(path) if name == ignore::FILE.as_bytes() => {
-                self.rules
-                    .push((prefix.to_owned(), self.rules_in(id, &path)?));
-                Ok(())
-            }
-            Ok(_) => Ok(()),
-        }
-    }
-
-    fn rules_in(&self, id: ObjectId, path: &str) -> Result<String, Cause> {
-        if self.repository.find_header(id).map_err(lost)?.size() > MAX_IGNORE_BYTES {
-            let why = format!("it is larger than {}", in_bytes(MAX_IGNORE_BYTES));
-            return Err(ignore::Error::Pattern {
-                file: path.to_owned(),
-                why,
-            }
-            .into());
-        }
-        let bytes = self.repository.find_object(id).map_err(lost)?.detach().data;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
-}
-
-/// What the rules leave, with the directories that lead to it, after a look whether all of it is really here.
-fn keep(
-    found: Vec<Raw>,
-    rules: &Rules,
-    repository: &gix::Repository,
-    limits: &Limits,
-) -> Result<BTreeMap<String, Node>, Cause> {
-    let mut kept = BTreeMap::new();
-    let mut files = 0;
-    for Raw { path, node } in found {
-        let is_dir = matches!(node, Node::Dir);
-        if rules.excluded(&String::from_utf8_lossy(&path), is_dir) {
-            continue;
-        }
-        let path = String::from_utf8(path).map_err(|odd| Cause::Hostile {
-            path: String::from_utf8_lossy(odd.as_bytes()).into_owned(),
-            why: "it is not UTF-8",
-        })?;
-        if let Node::File { id, .. } = node {
-            files += 1;
-            if files > limits.files {
-                return Err(too_many(limits.files));
-            }
-            if !repository.has_object(id) {
-                let why = format!("the content of {path} is missing");
-                return Err(Cause::Mirror { doing: "read", why });
-            }
-            // A file may come back from a directory that is left out.
-            let parents = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
-            for parent in parents {
-                if !kept.contains_key(parent) {
-                    kept.insert(parent.to_owned(), Node::Dir);
-                }
-            }
-        }
-        kept.insert(path, node);
-    }
-    Ok(kept)
-}
-
-fn too_many(cap: usize) -> Cause {
-    Cause::TooMuch {
-        what: "the commit has more files",
-        cap: cap.to_string(),
-    }
-}
-
-fn join(prefix: &[u8], name: &[u8]) -> Vec<u8> {
-    if prefix.is_empty() {
-        name.to_vec()
-    } else {
-        [prefix, b"/", name].concat()
-    }
-}
-
-fn names(entries: &BTreeMap<String, Node>) -> BTreeMap<String, Vec<String>> {
-    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for path in entries.keys() {
-        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-        names
-            .entry(dir.to_owned())
-            .or_default()
-            .push(name.to_owned());
-    }
-    names.values_mut().for_each(|names| names.sort());
-    names
-}
-
-fn digest(entries: &BTreeMap<String, Node>) -> String {
-    let mut hash = Sha256::new();
-    for (path, node) in entries {
-        let kind = match node {
-            Node::Dir => "d",
-            Node::File {
-                executable: false, ..
-            } => "f",
-            Node::File {
-                executable: true, ..
-            } => "x",
-        };
-        hash.update(kind);
-        hash.update(path);
-        // No path holds NUL, and ids have one length: no two listings read the same.
-        hash.update([0]);
-        if let Node::File { id, .. } = node {
-            hash.update(id.as_bytes());
-        }
-    }
-    hex::encode(hash.finalize())
 }

@@ -48,7 +48,7 @@ pub(crate) struct Shown {
 }
 
 /// A source as the Kustomization names it, and what is known of it.
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Source<'a> {
     /// Kind of the source.
     pub(super) kind: Option<&'a str>,
@@ -61,12 +61,35 @@ pub(crate) struct Source<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) url: Option<&'a str>,
     /// Verified says whether the revision was signed as `spec.verify` of the source asks; false where it asks for nothing,
-    /// absent while there is no such source.
+    /// absent while there is no such source. By whom it does not say: whoever owns the source has chosen the keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) verified: Option<bool>,
+    /// Signatures are those that made it verified, one of each object that `spec.verify.mode` asks for; empty while it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) signatures: Option<Vec<Signature<'a>>>,
     /// Revision that it has in store, such as `main@sha1:<commit>`; absent before the first fetch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) revision: Option<&'a str>,
+}
+
+/// A signature of the revision, by a key that the source trusts.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct Signature<'a> {
+    /// Object that is signed.
+    pub(super) object: Signed,
+    /// Key is the fingerprint of the key: `SHA256:…` of an SSH key as `ssh-keygen -l` prints it, hexadecimal in upper case of an
+    /// OpenPGP certificate's primary key.
+    pub(super) key: &'a str,
+}
+
+/// What is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Signed {
+    /// The commit.
+    Commit,
+    /// The annotated tag.
+    Tag,
 }
 
 /// Who owns a Kustomization.

@@ -22,7 +22,7 @@ fn the_root_may_be_rigs_or_the_content_itself() {
 }
 
 /// A file, and what is said of it.
-const WRONG: [(&str, &str); 22] = [
+const WRONG: [(&str, &str); 24] = [
     (
         "auths:\n- url: https://h/r\n  polling: {}\n",
         "line 3: auths[0].polling is not known: here stand url, pullingInterval, credentials",
@@ -57,6 +57,14 @@ const WRONG: [(&str, &str); 22] = [
     ),
     (
         "auths: [{url: 'https://a*.h/r'}]",
+        "auths[0].url is no address of a repository",
+    ),
+    (
+        "auths: [{url: 'https://h/o/%2a'}]",
+        "auths[0].url means different places to different servers",
+    ),
+    (
+        "auths: [{url: 'https://h/team/..;/*'}]",
         "auths[0].url is no address of a repository",
     ),
     (

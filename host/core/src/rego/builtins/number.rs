@@ -12,6 +12,10 @@ use super::wide::{BITS, DOUBLE, Wide};
 
 const NO_NUMBER: Refusal = Refusal::Argument(1, "a number, as a text or otherwise");
 const BEYOND: Refusal = Refusal::Argument(1, "of numbers that are not too large");
+const TOO_LONG: Refusal = Refusal::Undone("a number of more than about 10,000 digits");
+/// The most digits of a whole number, to the base of 16: 10,000 to that of 10. Multiplied by itself time and again, a
+/// number would keep a thread busy for ever.
+const DIGITS: usize = 8_304;
 
 /// The sum of numbers.
 pub(super) fn sum(arguments: &[Value]) -> Result<Value, Refusal> {
@@ -20,7 +24,7 @@ pub(super) fn sum(arguments: &[Value]) -> Result<Value, Refusal> {
         let mut sum = Value::from(0_u64);
         for number in numbers {
             if let (Value::Number(so_far), Value::Number(next)) = (&sum, number) {
-                sum = Value::from(so_far.add(next).map_err(|_| BEYOND)?);
+                sum = bounded(Value::from(so_far.add(next).map_err(|_| BEYOND)?))?;
             }
         }
         return Ok(sum);
@@ -39,7 +43,7 @@ pub(super) fn product(arguments: &[Value]) -> Result<Value, Refusal> {
         let mut product = Value::from(1_u64);
         for number in numbers {
             if let (Value::Number(so_far), Value::Number(next)) = (&product, number) {
-                product = Value::from(so_far.mul(next).map_err(|_| BEYOND)?);
+                product = bounded(Value::from(so_far.mul(next).map_err(|_| BEYOND)?))?;
             }
         }
         return Ok(product);
@@ -54,9 +58,10 @@ pub(super) fn product(arguments: &[Value]) -> Result<Value, Refusal> {
 
 /// What `+` is to OPA.
 pub(super) fn plus(arguments: &[Value]) -> Result<Value, Refusal> {
+    all_bounded(arguments)?;
     match arguments {
         [Value::Number(one), Value::Number(two)] if one.is_integer() && two.is_integer() => {
-            one.add(two).map(Value::from).map_err(|_| BEYOND)
+            bounded(Value::from(one.add(two).map_err(|_| BEYOND)?))
         }
         [one, two] => made(wide(one)?.plus(wide(two)?)),
         _ => Err(NO_NUMBER),
@@ -65,13 +70,14 @@ pub(super) fn plus(arguments: &[Value]) -> Result<Value, Refusal> {
 
 /// What `-` is to OPA: of sets the difference.
 pub(super) fn minus(arguments: &[Value]) -> Result<Value, Refusal> {
+    all_bounded(arguments)?;
     match arguments {
         [Value::Set(one), Value::Set(two)] => {
             let left = one.iter().filter(|item| !two.contains(item));
             Ok(Value::from(left.cloned().collect::<BTreeSet<_>>()))
         }
         [Value::Number(one), Value::Number(two)] if one.is_integer() && two.is_integer() => {
-            one.sub(two).map(Value::from).map_err(|_| BEYOND)
+            bounded(Value::from(one.sub(two).map_err(|_| BEYOND)?))
         }
         [one, two] => made(wide(one)?.plus(wide(two)?.negated())),
         _ => Err(NO_NUMBER),
@@ -80,9 +86,10 @@ pub(super) fn minus(arguments: &[Value]) -> Result<Value, Refusal> {
 
 /// What `*` is to OPA.
 pub(super) fn times(arguments: &[Value]) -> Result<Value, Refusal> {
+    all_bounded(arguments)?;
     match arguments {
         [Value::Number(one), Value::Number(two)] if one.is_integer() && two.is_integer() => {
-            one.mul(two).map(Value::from).map_err(|_| BEYOND)
+            bounded(Value::from(one.mul(two).map_err(|_| BEYOND)?))
         }
         [one, two] => made(wide(one)?.times(wide(two)?, BITS)),
         _ => Err(NO_NUMBER),
@@ -94,6 +101,7 @@ pub(super) fn over(arguments: &[Value]) -> Result<Value, Refusal> {
     let [one, two] = arguments else {
         return Err(NO_NUMBER);
     };
+    all_bounded(arguments)?;
     let quotient = wide(one)?.over(wide(two)?);
     made(quotient.ok_or(Refusal::Argument(2, "another number than zero"))?)
 }
@@ -181,13 +189,38 @@ fn numbers(arguments: &[Value]) -> Result<Vec<&Value>, Refusal> {
         _ => return Err(Refusal::Argument(1, "an array or a set")),
     };
     match items.iter().all(|item| matches!(item, Value::Number(_))) {
-        true => Ok(items),
+        true => items
+            .iter()
+            .try_for_each(|item| is_bounded(item))
+            .map(|()| items),
         false => Err(Refusal::Argument(1, "of numbers")),
     }
 }
 
 fn is_whole(value: &Value) -> bool {
     matches!(value, Value::Number(number) if number.is_integer())
+}
+
+fn all_bounded(arguments: &[Value]) -> Result<(), Refusal> {
+    arguments.iter().try_for_each(is_bounded)
+}
+
+fn bounded(value: Value) -> Result<Value, Refusal> {
+    is_bounded(&value).map(|()| value)
+}
+
+/// Its digits are counted to the base of 16, which takes no longer than to read the number.
+fn is_bounded(value: &Value) -> Result<(), Refusal> {
+    match value {
+        Value::Number(number)
+            if number.is_integer()
+                && number.as_i128().is_none()
+                && number.format_hex().len() > DIGITS =>
+        {
+            Err(TOO_LONG)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn wide(value: &Value) -> Result<Wide, Refusal> {
@@ -291,6 +324,25 @@ mod tests {
         ] {
             assert_eq!(asked(product, numbers), want, "{numbers}");
         }
+    }
+
+    #[test]
+    fn no_number_grows_without_an_end() {
+        let mut number = Value::from(7_u64);
+        let refused = (0..30).find_map(|_| {
+            let twice = [number.clone(), number.clone()];
+            number = match times(&twice) {
+                Ok(next) => next,
+                Err(why) => return Some(why.to_string()),
+            };
+            None
+        });
+        let words = "not done here: a number of more than about 10,000 digits";
+        assert_eq!(refused.as_deref(), Some(words));
+        assert!((5_000..=10_000).contains(&text(&number).len()));
+        let many = [Value::from(vec![number; 3])];
+        assert_eq!(product(&many).unwrap_err().to_string(), words);
+        assert!(sum(&many).is_ok());
     }
 
     #[test]

@@ -79,6 +79,7 @@ fn of_file(text: &str) -> Result<(Rank, PathBuf), String> {
 pub(super) async fn explain(args: &ExplainArgs, ui: &mut Ui) -> Result<String, CommandError> {
     let url = gitconfig::address(&args.url)
         .map_err(|why| CommandError::of("the address cannot be used", &why))?;
+    let place = Place::of(&url).map_err(|why| CommandError::of("the address", &why))?;
     let levels = match args.config.is_empty() {
         true => of_cluster(args, ui).await?,
         false => of_files(args)?,
@@ -87,7 +88,7 @@ pub(super) async fn explain(args: &ExplainArgs, ui: &mut Ui) -> Result<String, C
     if own {
         ui.note("the address has a user or a password of its own, which goes before every level");
     }
-    let resolved = gitconfig::resolve(&levels, &Place::of(&url));
+    let resolved = gitconfig::resolve(&levels, &place);
     let answer = Answer::of(&url, args.tenant.as_ref(), &resolved);
     written(args.form, &answer, || answer.drawn())
 }

@@ -9,6 +9,7 @@ use reeve_api::tenant;
 use reeve_core::admit::trial::{self, Trial};
 use reeve_core::admit::{Circumstances, Rule, Rules, SourceFacts};
 use reeve_core::failure::Explained;
+use reeve_core::signature::Signature;
 use reeve_core::tenancy::{Grounds, Tenants};
 use reeve_core::veil::Veil;
 use reeve_kustomize::Object;
@@ -47,6 +48,9 @@ pub(super) struct Subject {
     /// The signature of that was checked and is right
     #[arg(long, requires = "source_url")]
     verified: bool,
+    /// What of that was signed by which key, where a rule asks: commit=<fingerprint> or tag=<fingerprint>
+    #[arg(long, value_name = "OBJECT=KEY", requires = "verified")]
+    signature: Vec<Signature>,
     /// The manifests that were applied for it before, a file or all files of a directory: what is in them alone is pruned
     #[arg(long, value_name = "DIR|FILE", requires = "kustomization")]
     previous: Option<PathBuf>,
@@ -131,7 +135,7 @@ impl Subject {
         Some(SourceFacts {
             url: self.source_url.clone()?,
             revision: self.revision.clone(),
-            verified: self.verified,
+            verified: self.verified.then(|| self.signature.clone()),
         })
     }
 

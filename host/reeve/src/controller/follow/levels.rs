@@ -54,6 +54,12 @@ pub(super) fn secrets(object: &GitRepository) -> BTreeSet<ObjectName> {
     object_names(secrets.map(|secret| secret.name.as_str()))
 }
 
+/// The sources that one includes.
+pub(super) fn includes(object: &GitRepository) -> BTreeSet<ObjectName> {
+    let included = object.spec.include.iter();
+    object_names(included.map(|include| include.repository.name.as_str()))
+}
+
 /// All Tenants or all Projects are known. Those that have waited for both are woken.
 pub(super) fn listed(ctx: &Context) {
     let waiting: Vec<NamespacedName> = ctx.index.read(|known| {

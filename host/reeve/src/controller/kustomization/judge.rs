@@ -1,7 +1,8 @@
 //! Policy is asked: about the spec before a byte of the source is opened, and about the plan before anything is written.
 //!
 //! Which rules there are is looked up at the moment they are asked, so that a rule that comes into force while a run is
-//! under way holds for what that run has yet to write. What rules say is `core::admit`'s, and told by `report`.
+//! under way holds for what that run has yet to write. What rules say is `core::admit`'s, and told by `report`. While they
+//! think, this thread is no worker of the runtime: another takes its place, and nobody else waits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use reeve_core::spec::Spec;
 use reeve_core::tenancy::Tenant;
 use reeve_core::veil::Veil;
 use serde_json::Value;
+use tokio::task::block_in_place;
 use tokio::time::Instant;
 
 use super::{Wanted, cover, recall};
@@ -61,7 +63,8 @@ pub(super) fn spec(
     let before = passed(ctx, &id).spec;
     // Nothing is put into a spec.
     let around = over.around(ctx, tenant, Veil::nothing());
-    let judged = admit::spec(&over.rules, &around, &shown, spec, before.as_ref());
+    let judged =
+        block_in_place(|| admit::spec(&over.rules, &around, &shown, spec, before.as_ref()));
     let (admitted, passed) = judged.map_err(|why| denied(ctx, &over, &id, &why))?;
     if before.as_ref() != Some(&passed) {
         report::judged(ctx, &over.rules, passed.answers());
@@ -149,7 +152,8 @@ pub(super) async fn plan(
     let veil = cover::by_now(ctx, wanted.map(|(wanted, _)| wanted), veil);
     let around = over.around(ctx, tenant, &veil);
     let (applied, before) = (applied.as_ref(), before.as_ref());
-    match admit::plan(&over.rules, &around, spec, proposed, applied, before) {
+    let judge = || admit::plan(&over.rules, &around, spec, proposed, applied, before);
+    match block_in_place(judge) {
         Ok((plan, passed)) => {
             if before != Some(&passed) {
                 report::judged(ctx, &over.rules, passed.answers());
@@ -193,7 +197,9 @@ pub(super) async fn altered(
     }
     let subjects = list::in_part(kept.keys().map(ObjectId::subject), 5, ", ");
     let around = over.around(ctx, &wanted.tenant, wanted.veil());
-    match admit::altered(&over.rules, &around, spec, plan, kept, applied.as_ref()) {
+    let judged =
+        block_in_place(|| admit::altered(&over.rules, &around, spec, plan, kept, applied.as_ref()));
+    match judged {
         Ok((altered, passed)) => {
             report::judged(ctx, &over.rules, passed.answers());
             Ok(altered)
@@ -408,7 +414,7 @@ pub(super) fn facts(known: &Known, source: &NamespacedName) -> Option<SourceFact
     Some(SourceFacts {
         url: object.spec.url.to_string(),
         revision: artifact.map(|artifact| artifact.revision.clone()),
-        verified: artifact.is_some() && signature::is_told(object),
+        verified: artifact.and_then(|_| signature::told(object)),
     })
 }
 
@@ -416,10 +422,11 @@ pub(super) fn facts(known: &Known, source: &NamespacedName) -> Option<SourceFact
 fn facts_of(stored: &Stored, object: Option<&GitRepository>) -> SourceFacts {
     let asked = object.and_then(|object| Verify::parse(object.spec.verify.as_ref()?).ok());
     let verified = stored.verified.as_ref().zip(asked);
+    let verified = verified.filter(|(by, asked)| by.is_as(asked));
     SourceFacts {
         url: stored.wanted.url.clone(),
         revision: Some(stored.artifact.revision.to_string()),
-        verified: verified.is_some_and(|(by, asked)| by.is_as(&asked)),
+        verified: verified.map(|(verdict, _)| verdict.by.signatures().to_vec()),
     }
 }
 

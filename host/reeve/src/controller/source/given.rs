@@ -83,7 +83,18 @@ async fn find(
     url: &RemoteUrl,
 ) -> Result<Option<(String, Login)>, Explained> {
     let read = levels::read(&ctx.cluster, owner, named).await?;
-    let resolved = gitconfig::resolve(&read, &Place::of(url));
+    if read.is_empty() {
+        return Ok(None);
+    }
+    // Which entry is meant cannot be said, and none is as wrong as another's.
+    let place = Place::of(url).map_err(|why| {
+        let message = format!(
+            "spec.url {why}, so that no level of git configuration can say which login it has"
+        );
+        let hint = "write the address as the forge shows it, or name a Secret in spec.secretRef";
+        Explained::new(Reason::UrlInvalid, Turn::Owner, message).with_hint(hint)
+    })?;
+    let resolved = gitconfig::resolve(&read, &place);
     let Some(auth) = resolved.auth else {
         return Ok(None);
     };

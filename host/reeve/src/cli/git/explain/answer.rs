@@ -236,7 +236,7 @@ gitLabAuths:
             file: gitconfig::parse(FILE.as_bytes(), Holds::Secrets).unwrap(),
         };
         let url = gitconfig::address(url).unwrap();
-        let found = gitconfig::resolve(&[level], &Place::of(&url));
+        let found = gitconfig::resolve(&[level], &Place::of(&url).unwrap());
         let answer = Answer::of(&url, None, &found);
         (answer.drawn(), serde_json::to_value(&answer).unwrap())
     }

@@ -1,0 +1,120 @@
+//! What a source had before: after a restart, and for policies that ask what was applied last.
+//!
+//! A server that is gone, or a login that cannot be read, must not leave tenants without what they already have. What must be
+//! signed still must be, by the keys as they are now: while these cannot be read, nothing is taken up. What it deliberately
+//! doesn't: make anything of a failure; the run that failed tells it.
+
+use std::sync::Arc;
+
+use reeve_api::name::NamespacedName;
+use reeve_core::artifact::Revision;
+use reeve_core::source::Wanted;
+use tokio::time::Instant;
+
+use super::signed::{self, Asked};
+use super::{Want, bring, content, included, keep, remote, take};
+use crate::context::Context;
+use crate::git::{self, Remote, Snapshot};
+
+/// Takes up what an earlier process had in store, from the mirror: a server that is gone while we restart must not
+/// leave its tenants without what they already have. When that fails too, the failure to ask is what is told.
+pub(super) async fn restore(
+    ctx: &Context,
+    want: &Want<'_>,
+    remote: &Arc<Remote>,
+) {
+    let id = &want.wanted.id;
+    let Some(resolved) = had(ctx, id) else {
+        return;
+    };
+    if let Ok(stored) = bring(ctx, want, remote, resolved).await {
+        let _woken_by_the_first_look = keep(ctx, id, stored);
+    }
+}
+
+/// The same while nobody can say with whose login the server is asked: from this machine's disk alone, and only the commit that
+/// this very object has fetched from this address.
+pub(super) async fn restore_unasked(ctx: &Context, want: &Want<'_>) {
+    let (wanted, id) = (want.wanted, &want.wanted.id);
+    let (Some(resolved), Some(holder)) = (had(ctx, id), holder(ctx, wanted)) else {
+        return;
+    };
+    let resolved = of(resolved, want.asked_for);
+    let (content, until) = (content(wanted, want.included), want.deadline.into_std());
+    let kept = git::kept(&ctx.mirrors, &holder, resolved, content, until, &ctx.limits);
+    let Ok(snapshot) = kept.await else {
+        return;
+    };
+    if let Ok(stored) = take(ctx, want, snapshot).await {
+        let _woken_by_the_first_look = keep(ctx, id, stored);
+    }
+}
+
+/// What an earlier process had in store, as the status tells it; None when this one has something.
+fn had(ctx: &Context, id: &NamespacedName) -> Option<git::Resolved> {
+    let revision = ctx.index.read(|known| {
+        let status = known.sources.get(id)?.status.as_ref()?;
+        let artifact = status.artifact.as_ref()?;
+        (!known.stored.contains_key(id)).then(|| artifact.revision.clone())
+    });
+    let revision = Revision::parse(&revision?).ok()?;
+    git::Resolved::earlier(&revision).ok()
+}
+
+/// Notes from which mirror that came, for when its login cannot be read.
+pub(super) async fn note(
+    ctx: &Context,
+    wanted: &Wanted,
+    remote: &Arc<Remote>,
+    snapshot: &Snapshot,
+) {
+    let Some(holder) = holder(ctx, wanted) else {
+        return;
+    };
+    let (mirrors, remote) = (Arc::clone(&ctx.mirrors), Arc::clone(remote));
+    let snapshot = snapshot.clone();
+    let work = move || mirrors.note(&holder, &remote, &snapshot);
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => tracing::warn!(error = %why, "noting the mirror on the disk failed"),
+        Err(why) => tracing::error!(error = %why, "noting the mirror on the disk crashed"),
+    }
+}
+
+/// This very object and what it is fetched from: another one of its name is somebody else's.
+fn holder(ctx: &Context, wanted: &Wanted) -> Option<String> {
+    let uid = ctx
+        .index
+        .read(|known| known.sources.get(&wanted.id)?.metadata.uid.clone())?;
+    Some(format!("{uid} {}", wanted.url))
+}
+
+/// The files of a revision that the source had before, from the mirror or from whoever still has it; where it must be signed, only
+/// of one that is, by the keys as they are now.
+pub(in crate::controller) async fn earlier(
+    ctx: &Context,
+    id: &NamespacedName,
+    revision: &Revision,
+    deadline: Instant,
+) -> Option<Snapshot> {
+    let object = ctx.index.read(|known| known.sources.get(id).cloned())?;
+    let wanted = Wanted::parse(&object).ok()?;
+    let asked_for = signed::asked(ctx, id, &object).await.ok()?;
+    let (remote, _) = remote(ctx, &wanted).await.ok()?;
+    let resolved = of(git::Resolved::earlier(revision).ok()?, asked_for.as_ref());
+    let included = included::read(ctx, &wanted).ok()?;
+    let (content, until) = (content(&wanted, &included), deadline.into_std());
+    let read = git::fetch(&ctx.mirrors, &remote, resolved, content, until, &ctx.limits);
+    let snapshot = read.await.ok()?;
+    if let Some(asked_for) = &asked_for {
+        asked_for.check(ctx, &snapshot).await.ok()?;
+    }
+    Some(snapshot)
+}
+
+fn of(resolved: git::Resolved, asked_for: Option<&Asked>) -> git::Resolved {
+    match asked_for {
+        Some(asked_for) => asked_for.of(resolved),
+        None => resolved,
+    }
+}
