@@ -118,7 +118,11 @@ async fn told_of_included(
     wait::for_object(&tenant.api("v1", "ConfigMap"), "base", "it is blue", blue).await?;
     let changed = |now: &DynamicObject| of(now, "digest") != of(&told, "digest");
     let now = wait::for_object(&sources, tenant.name(), "another digest", changed).await?;
-    ensure!(of(&now, "revision") == of(&told, "revision"), "{:?}", now.data);
+    ensure!(
+        of(&now, "revision") == of(&told, "revision"),
+        "{:?}",
+        now.data
+    );
     Ok(())
 }
 

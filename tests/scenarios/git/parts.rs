@@ -101,7 +101,8 @@ fn publish_base(bench: &Bench) -> anyhow::Result<()> {
     std::os::unix::fs::symlink("../other.yaml", repo.work().join("deploy/link"))?;
     repo.run(["add", "deploy/link"])?;
     repo.commit("a link")?;
-    repo.push()
+    repo.push()?;
+    Ok(())
 }
 
 #[test]

@@ -9,7 +9,7 @@ use reeve_kustomize::{Kind, Tree as _};
 use reeve_tests::git::Repo;
 use reeve_tests::scenario;
 
-use super::{Bench, files, main, plain, remote};
+use super::{Bench, Content, files, main, plain, remote};
 
 #[test]
 fn ignored_files_are_left_out_as_in_flux() {
@@ -256,5 +256,13 @@ async fn kept_of(
 ) -> Result<Snapshot, Error> {
     let earlier = Resolved::earlier(had.revision())?;
     let until = Instant::now() + bench.time;
-    kept(mirrors, holder, earlier, None, until, &bench.limits).await
+    kept(
+        mirrors,
+        holder,
+        earlier,
+        Content::default(),
+        until,
+        &bench.limits,
+    )
+    .await
 }

@@ -58,7 +58,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         Ok(()) => {
             tokio::select! {
                 biased;
-                outcome = deliver(ctx, &object, &run) => outcome,
+                outcome = deliver(ctx, id, &object, &run) => outcome,
                 // The fetch is dropped, and with it its connection. What wakes the next run tells the rest.
                 () = course.over().cancelled() => {
                     tracing::info!("fetching stops: the object was changed or deleted meanwhile");
@@ -244,10 +244,7 @@ fn stored_for(object: &GitRepository, included: &Included, stored: &Stored) -> S
 }
 
 /// Who we are to the repository. While nobody can say, what is there is taken up.
-async fn reach(
-    ctx: &Context,
-    want: &Want<'_>,
-) -> Result<(Arc<Remote>, Option<String>), Explained> {
+async fn reach(ctx: &Context, want: &Want<'_>) -> Result<(Arc<Remote>, Option<String>), Explained> {
     let reached = remote(ctx, want.wanted).await;
     if reached.is_err() {
         restore_unasked(ctx, want).await;
@@ -325,7 +322,10 @@ async fn bring(
         Some(asked_for) => asked_for.of(resolved),
         None => resolved,
     };
-    let (content, until) = (content(want.wanted, want.included), want.deadline.into_std());
+    let (content, until) = (
+        content(want.wanted, want.included),
+        want.deadline.into_std(),
+    );
     let snapshot = git::fetch(&ctx.mirrors, remote, resolved, content, until, &ctx.limits)
         .await
         .map_err(|why| Explained::of(&why))?;

@@ -18,11 +18,7 @@ use crate::git::{self, Remote, Snapshot};
 
 /// Takes up what an earlier process had in store, from the mirror: a server that is gone while we restart must not
 /// leave its tenants without what they already have. When that fails too, the failure to ask is what is told.
-pub(super) async fn restore(
-    ctx: &Context,
-    want: &Want<'_>,
-    remote: &Arc<Remote>,
-) {
+pub(super) async fn restore(ctx: &Context, want: &Want<'_>, remote: &Arc<Remote>) {
     let id = &want.wanted.id;
     let Some(resolved) = had(ctx, id) else {
         return;
