@@ -16,7 +16,7 @@ const MAX_MESSAGE: usize = 32_768;
 
 /// The types of condition there are; Flux's words.
 ///
-/// All but `Ready`, `Healthy`, `ArtifactInStorage` and `SourceVerified` are of negative polarity: they exist only
+/// All but `Ready`, `Healthy`, `ArtifactInStorage`, `SourceVerified` and `Onboarded` are of negative polarity: they exist only
 /// while they are true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Type {
@@ -44,6 +44,8 @@ pub enum Type {
     ResourceMissing,
     /// A ClusterPlugin was compiled and may be called.
     Loaded,
+    /// What a Tenant says was made by the landlord, and is kept.
+    Onboarded,
     /// A namespace that a Tenant does not have is called like it: nothing is done for what is in it.
     NamesakeOutside,
 }
@@ -64,6 +66,7 @@ impl Type {
             Self::SourceVerified => "SourceVerified",
             Self::ResourceMissing => "ResourceMissing",
             Self::Loaded => "Loaded",
+            Self::Onboarded => "Onboarded",
             Self::NamesakeOutside => "NamesakeOutside",
         }
     }

@@ -62,6 +62,9 @@ pub const NOTIFICATION_GROUP: &str = "notification.toolkit.fluxcd.io";
 /// The API group of the kinds that are ours alone.
 pub const REEVE_GROUP: &str = "reeve.dev";
 
+/// The label that says whose a namespace is, and which Tenant something was made of: the Tenant's name. On a namespace that was
+/// there before it is put by whoever has it adopted.
+pub const TENANT_LABEL: &str = "reeve.dev/tenant";
 /// The finalizer on every object that is looked after, the same as Flux's.
 pub const FINALIZER: &str = "finalizers.fluxcd.io";
 /// The annotation by which a GitRepository names the provider plugin that has its credential: a Plugin of its namespace,

@@ -200,6 +200,13 @@ impl ServiceAccountName {
     }
 }
 
+impl ObjectName {
+    /// `admin`, the role that Flux's multi-tenancy guides give to a tenant's account.
+    pub const fn admin() -> Self {
+        Self(Cow::Borrowed("admin"))
+    }
+}
+
 impl From<NamespaceName> for TenantName {
     /// A namespace that no Tenant names is a tenant of its own.
     fn from(namespace: NamespaceName) -> Self {

@@ -17,6 +17,11 @@ macro_rules! reasons {
             /// All of them, in the order in which they are documented.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
+            /// The reason that stands so in a condition, if it is one of ours.
+            pub fn named(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == text)
+            }
+
             /// The reason as it stands in a condition.
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -168,6 +173,10 @@ reasons! {
     // the platform's own kinds
     /// A Tenant names a namespace that an older Tenant has.
     NamespaceTaken => "NamespaceTaken",
+    /// A Tenant names a namespace that was there before, and that nobody has had adopted.
+    NamespaceNotAdopted => "NamespaceNotAdopted",
+    /// What a Tenant says could not be made.
+    OnboardingFailed => "OnboardingFailed",
     /// A Tenant names a Project that does not exist.
     ProjectNotFound => "ProjectNotFound",
     /// There is no component at the path of a ClusterPlugin.
@@ -191,6 +200,11 @@ mod tests {
     fn every_reason_is_a_word_of_its_own_that_the_api_server_takes() {
         let words: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(words.len(), Reason::ALL.len());
+        assert_eq!(
+            Reason::named("NamespaceTaken"),
+            Some(Reason::NamespaceTaken)
+        );
+        assert_eq!(Reason::named("Sunday"), None);
         for word in words {
             assert!(word.starts_with(|c: char| c.is_ascii_uppercase()), "{word}");
             assert!(word.chars().all(|c| c.is_ascii_alphanumeric()), "{word}");

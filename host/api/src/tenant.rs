@@ -1,7 +1,13 @@
 //! `Tenant` and `Project`: who rents here. Cluster-scoped, so only the platform can write them.
 //!
 //! A namespace that no Tenant names is a tenant of its own; which namespace belongs to whom when two Tenants name it is
-//! decided in `reeve_core::tenancy`.
+//! decided in `reeve_core::tenancy`, what is made of a Tenant in `reeve_core::landlord`.
+
+mod onboarding;
+
+pub use onboarding::{
+    NetworkDefault, ObjectMetadata, Onboarding, PodSecurity, TenantReceiver, TenantSource,
+};
 
 use crate::condition::Condition;
 use crate::name::{NamespaceName, ObjectName, RemotePattern, ServiceAccountName, TenantName};
@@ -9,10 +15,12 @@ use crate::plugin::ConfigKind;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// TenantSpec says which namespaces belong together, and what of the platform's they may use.
+/// TenantSpec says which namespaces belong together, what is made in them, and what of the platform's they may use.
 ///
-/// It grants nothing by itself: what a tenant may do in its namespaces is Kubernetes' RBAC for the accounts in them.
+/// The landlord makes and keeps what it says: namespaces, the account, its role. Where no landlord runs it grants nothing by
+/// itself: what a tenant may do in its namespaces is Kubernetes' RBAC for the accounts in them.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "reeve.dev",
@@ -49,7 +57,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct TenantSpec {
     /// Namespaces are the tenant's own. A namespace belongs to one Tenant only: when two name it, the older one has it
-    /// and the other is told so in its status.
+    /// and the other is told so in its status. One that is not there is made; one that was there before has to be adopted
+    /// (`reeve tenant adopt`) before anything is made in it.
     #[schemars(length(min = 1, max = 256), extend("x-kubernetes-list-type" = "set"))]
     pub namespaces: Vec<NamespaceName>,
     /// Project is the name of the Project that the tenant belongs to, if any.
@@ -67,6 +76,32 @@ pub struct TenantSpec {
     /// Kustomization itself names.
     #[serde(default = "flux")]
     pub service_account_name: ServiceAccountName,
+    /// Role is the ClusterRole that the account and the owners have in each of the tenant's namespaces, one of those that
+    /// the platform lets its landlord give. Defaults to `admin`.
+    #[serde(default = "admin")]
+    pub role: ObjectName,
+    /// Owners are groups of people who have the role too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
+    pub owners: Vec<String>,
+    /// NamespaceMetadata is put on each of the tenant's namespaces. Keys of `reeve.dev` and `kubernetes.io` are left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace_metadata: Option<ObjectMetadata>,
+    /// PodSecurity is the Pod Security Standard that is enforced in each of the tenant's namespaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_security: Option<PodSecurity>,
+    /// Quota is what a ResourceQuota in each of the tenant's namespaces allows, such as `requests.cpu: "4"`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub quota: BTreeMap<String, String>,
+    /// NetworkPolicy is what reaches the tenant's pods where no NetworkPolicy of its own says more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_policy: Option<NetworkDefault>,
+    /// Source is the repository that the tenant is delivered from: a GitRepository of the tenant's name in the platform's
+    /// configuration namespace, and a Kustomization of that name in the first of its namespaces. Both stay when it is taken
+    /// away again: deleting the Kustomization deletes what it applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<TenantSource>,
     /// Sources are the names of GitRepositories in the platform's configuration namespaces that the tenant's
     /// Kustomizations may use, beside those in its own namespaces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -157,6 +192,11 @@ fn flux() -> ServiceAccountName {
     ServiceAccountName::flux()
 }
 
+/// The role that Flux's multi-tenancy guides give it.
+fn admin() -> ObjectName {
+    ObjectName::admin()
+}
+
 /// TenantStatus records what a Tenant really has.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -178,6 +218,9 @@ pub struct TenantStatus {
     /// another by a tenth of the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// Onboarding is what became of making what the Tenant says, in the landlord's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub onboarding: Option<Onboarding>,
 }
 
 /// Usage is how much all Kustomizations of a tenant use together of what may be limited.

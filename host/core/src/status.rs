@@ -27,7 +27,7 @@ pub use kustomization::{
     Action, Applied, Change, Failed, KustomizationOutcome, KustomizationProgress,
     announce_kustomization, tell_kustomization,
 };
-pub use landlord::{TenantOutcome, tell_project, tell_tenant};
+pub use landlord::{TenantOutcome, not_onboarded, tell_project, tell_tenant};
 pub use plugin::{PluginOutcome, tell_plugin};
 pub use policy::{Force, PolicyOutcome, tell_policy, tell_replay};
 pub use receiver::{ReceiverOutcome, tell_receiver};

@@ -190,7 +190,7 @@ impl Tenants {
             created: created.map_or(Timestamp::MAX, |time| time.0),
             namespaces: object.spec.namespaces.iter().cloned().collect(),
             declared: Declared {
-                sources: object.spec.sources.iter().cloned().collect(),
+                sources: sources_of(object, &name),
                 remote_bases: object.spec.remote_bases.clone(),
                 remote_clusters: object.spec.remote_clusters.clone(),
                 plugin_hosts: object.spec.plugin_hosts.iter().cloned().collect(),
@@ -331,6 +331,14 @@ impl Tenants {
             }
         }
     }
+}
+
+/// The sources in config namespaces that a Tenant may use: those that it names, and the one that is made of it.
+fn sources_of(object: &reeve_api::tenant::Tenant, name: &TenantName) -> BTreeSet<ObjectName> {
+    let named = object.spec.sources.iter().cloned();
+    let own = object.spec.source.as_ref();
+    let own = own.and_then(|_| name.as_str().parse().ok());
+    named.chain(own).collect()
 }
 
 fn nobodys(namespace: &NamespaceName) -> Failure {
@@ -538,6 +546,29 @@ mod tests {
         assert!(!owner_of(&tenants, "other").source_taken);
         tenants.remove(&name("acme"));
         assert!(!owner_of(&tenants, "shared").source_taken);
+    }
+
+    #[test]
+    fn a_source_that_is_made_of_a_tenant_is_that_tenants() {
+        let mut tenants = Tenants::default();
+        let mut object = tenant("acme", OLD, &["a"]);
+        let url = json!({"url": "https://git.example/acme"});
+        object.spec.source = serde_json::from_value(url).unwrap();
+        tenants.apply(&object);
+        let source = |named: &str| SourceRef {
+            kind: SourceKind::GitRepository,
+            namespace: name("config"),
+            name: name(named),
+        };
+        let may = |tenants: &Tenants, of: &str, named: &str| {
+            let owner = owner_of(tenants, of);
+            may_use_source(&grounds(), &owner, &name(of), &source(named)).is_ok()
+        };
+        assert!(may(&tenants, "a", "acme") && may(&tenants, "a", "shared"));
+        assert!(!may(&tenants, "other", "acme"));
+        object.spec.source = None;
+        tenants.apply(&object);
+        assert!(!may(&tenants, "a", "acme"));
     }
 
     #[test]

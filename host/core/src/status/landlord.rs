@@ -1,4 +1,4 @@
-//! The stories of the landlord's kinds: Tenant and Project.
+//! The stories of the platform's kinds: Tenant and Project.
 //!
 //! What it deliberately doesn't: decide who has a namespace (`tenancy`).
 
@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use reeve_api::condition::{self, Condition, Status, Type};
 use reeve_api::name::{NamespaceName, TenantName};
 use reeve_api::reason::Reason;
-use reeve_api::tenant::{Limits, ProjectStatus, TenantStatus, Usage};
+use reeve_api::tenant::{Limits, Onboarding, ProjectStatus, TenantStatus, Usage};
 
 use super::{
     Event, Frame, Memory, Next, Page, Told, after, asked_for, observed, remember_failure, words,
     worth_a_warning,
 };
-use crate::failure::Explained;
+use crate::failure::{Explained, Turn};
 
 /// What came of looking at a Tenant.
 #[derive(Debug, Clone)]
@@ -45,14 +45,47 @@ pub fn tell_tenant(
     };
     let (mut conditions, tale) = simply(&previous.conditions, frame, result);
     namesake(&mut conditions, frame, outcome.namesake.as_ref());
+    onboarded(&mut conditions, frame, previous.onboarding.as_ref());
     let status = TenantStatus {
         observed_generation: observed(&conditions, previous.observed_generation, frame),
         conditions,
         namespaces: outcome.namespaces.clone(),
         limits: Some(outcome.limits).filter(|limits| *limits != Limits::default()),
         usage: outcome.usage.or(previous.usage),
+        // The landlord's own words.
+        onboarding: previous.onboarding.clone(),
     };
     tale.of(status)
+}
+
+/// What the landlord says of the Tenant as it is now, if that is why it is not ready.
+pub fn not_onboarded(onboarding: Option<&Onboarding>, generation: i64) -> Option<Explained> {
+    let told = onboarding.filter(|told| !told.done && told.observed_generation == generation)?;
+    let reason = Reason::named(&told.reason).unwrap_or(Reason::OnboardingFailed);
+    // The landlord tries again by itself, and its next word wakes us.
+    let turn = match reason {
+        Reason::OnboardingFailed => Turn::Dependency,
+        _ => Turn::OwnerOrPolicy,
+    };
+    Some(Explained::new(reason, turn, told.message.clone()))
+}
+
+/// What the landlord said last, as a condition. Where none runs there is none.
+fn onboarded(conditions: &mut Vec<Condition>, frame: &Frame<'_>, told: Option<&Onboarding>) {
+    let Some(told) = told else {
+        let _was_there = condition::remove(conditions, Type::Onboarded);
+        return;
+    };
+    let reason = Reason::named(&told.reason).unwrap_or(Reason::OnboardingFailed);
+    let made = condition::new(
+        Type::Onboarded,
+        told.done.into(),
+        reason,
+        told.message.clone(),
+        told.observed_generation,
+        frame.now,
+    );
+    condition::set(conditions, made);
 }
 
 /// Of another namespace, and so no failure of the Tenant: it is as ready as it is without.

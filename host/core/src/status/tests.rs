@@ -11,7 +11,7 @@ use reeve_api::name::NamespaceName;
 use reeve_api::plugin::{FailedCall, PluginStatus};
 use reeve_api::receiver::ReceiverStatus;
 use reeve_api::source::GitRepositoryStatus;
-use reeve_api::tenant::{Limits, TenantStatus, Usage};
+use reeve_api::tenant::{Limits, Onboarding, TenantStatus, Usage};
 
 use super::*;
 use crate::artifact::{Artifact, Digest, Revision};
@@ -1123,6 +1123,7 @@ fn the_platforms_own_kinds_say_whether_they_are_in_force() {
     let told = tell_tenant(&told.status, &frame, &uses).status;
     let later = tell_tenant(&told, &frame, &good).status;
     assert_eq!(later.usage, Some(usage), "it stays until another is known");
+    onboarding_is_told(&later, &frame, &good);
     let plugin = PluginStatus {
         observed_generation: Some(-1),
         ..Default::default()
@@ -1229,4 +1230,49 @@ fn a_source_tells_what_its_artifact_was_made_with() {
     assert_eq!(told.observed_ignore, None);
     assert!(told.observed_sparse_checkout.is_empty());
     assert!(told.observed_include.is_empty() && told.included_artifacts.is_empty());
+}
+
+/// The landlord's words become a condition, for the generation that they are about.
+fn onboarding_is_told(before: &TenantStatus, frame: &Frame<'_>, good: &TenantOutcome) {
+    let said = |done, reason: &str| TenantStatus {
+        onboarding: Some(Onboarding {
+            done,
+            message: "namespace acme was there before".into(),
+            observed_generation: frame.generation,
+            reason: reason.into(),
+        }),
+        ..before.clone()
+    };
+    let told = tell_tenant(&said(true, "Succeeded"), frame, good).status;
+    assert!(condition::is_true(&told.conditions, Type::Onboarded));
+    assert_eq!(
+        not_onboarded(told.onboarding.as_ref(), frame.generation),
+        None
+    );
+    let refused = said(false, "NamespaceNotAdopted");
+    let told = tell_tenant(&refused, frame, good).status;
+    let is = condition::find(&told.conditions, Type::Onboarded).unwrap();
+    assert_eq!(
+        (is.status.as_str(), is.reason.as_str()),
+        ("False", "NamespaceNotAdopted")
+    );
+    let why = not_onboarded(refused.onboarding.as_ref(), frame.generation).unwrap();
+    assert_eq!(
+        (why.reason, why.turn),
+        (Reason::NamespaceNotAdopted, Turn::OwnerOrPolicy)
+    );
+    let older = not_onboarded(refused.onboarding.as_ref(), frame.generation + 1);
+    assert_eq!(older, None, "it was about another spec");
+    let strange = said(false, "Sunday");
+    let why = not_onboarded(strange.onboarding.as_ref(), frame.generation).unwrap();
+    assert_eq!(
+        (why.reason, why.turn),
+        (Reason::OnboardingFailed, Turn::Dependency)
+    );
+    let nobody = TenantStatus {
+        onboarding: None,
+        ..told
+    };
+    let told = tell_tenant(&nobody, frame, good).status;
+    assert_eq!(condition::find(&told.conditions, Type::Onboarded), None);
 }

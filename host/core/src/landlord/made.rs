@@ -1,0 +1,260 @@
+//! The objects that are made of a Tenant.
+//!
+//! Each is what server-side apply is sent, and says no field more than the landlord keeps.
+
+use std::collections::BTreeMap;
+
+use reeve_api::name::{NamespaceName, TenantName};
+use reeve_api::tenant::{NetworkDefault, Tenant, TenantReceiver, TenantSource};
+use reeve_api::{KUSTOMIZE_GROUP, NOTIFICATION_GROUP, SOURCE_GROUP, TENANT_LABEL};
+use serde_json::{Value, json};
+
+use super::{MANAGED_BY, Terms};
+
+/// The Role, and its binding, by which the delivery may act as a namespace's account.
+pub const GRANT: &str = "reeve-delivery";
+/// What a namespace's quota and default NetworkPolicy are called.
+const TENANT: &str = "reeve-tenant";
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// A kind of which the landlord makes objects, and none else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Made {
+    /// A tenant's namespace.
+    Namespace,
+    /// The account in it.
+    ServiceAccount,
+    /// Who has which role in it.
+    RoleBinding,
+    /// As whom the delivery may act.
+    Role,
+    /// How much may be there.
+    ResourceQuota,
+    /// What reaches its pods.
+    NetworkPolicy,
+    /// What is fetched for it.
+    GitRepository,
+    /// What a forge calls.
+    Receiver,
+    /// What is applied to it.
+    Kustomization,
+}
+
+impl Made {
+    /// Of these, what the spec asks for no more is deleted.
+    pub const PRUNED: [Self; 3] = [Self::RoleBinding, Self::ResourceQuota, Self::NetworkPolicy];
+
+    /// API group, version, kind and plural.
+    pub fn names(self) -> (&'static str, &'static str, &'static str, &'static str) {
+        match self {
+            Self::Namespace => ("", "v1", "Namespace", "namespaces"),
+            Self::ServiceAccount => ("", "v1", "ServiceAccount", "serviceaccounts"),
+            Self::RoleBinding => (RBAC, "v1", "RoleBinding", "rolebindings"),
+            Self::Role => (RBAC, "v1", "Role", "roles"),
+            Self::ResourceQuota => ("", "v1", "ResourceQuota", "resourcequotas"),
+            Self::NetworkPolicy => (
+                "networking.k8s.io",
+                "v1",
+                "NetworkPolicy",
+                "networkpolicies",
+            ),
+            Self::GitRepository => (SOURCE_GROUP, "v1", "GitRepository", "gitrepositories"),
+            Self::Receiver => (NOTIFICATION_GROUP, "v1", "Receiver", "receivers"),
+            Self::Kustomization => (KUSTOMIZE_GROUP, "v1", "Kustomization", "kustomizations"),
+        }
+    }
+
+    /// `group/version`, or the version alone.
+    pub fn api_version(self) -> String {
+        match self.names() {
+            ("", version, ..) => version.to_owned(),
+            (group, version, ..) => format!("{group}/{version}"),
+        }
+    }
+}
+
+/// An object that is to be there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// Its kind.
+    pub kind: Made,
+    /// Where; None for a namespace.
+    pub namespace: Option<NamespaceName>,
+    /// Its name.
+    pub name: String,
+    /// All that is said of it.
+    pub object: Value,
+}
+
+/// The namespace itself.
+pub fn namespace(name: &TenantName, tenant: &Tenant, namespace: &NamespaceName) -> Wanted {
+    let given = tenant.spec.namespace_metadata.clone().unwrap_or_default();
+    let theirs = |all: BTreeMap<String, String>| {
+        let all = all.into_iter().filter(|(key, _)| !is_reserved(key));
+        all.collect::<BTreeMap<String, String>>()
+    };
+    let mut labels = theirs(given.labels);
+    labels.extend(marks(name));
+    if let Some(level) = tenant.spec.pod_security {
+        let enforce = "pod-security.kubernetes.io/enforce".to_owned();
+        labels.insert(enforce, level.as_str().to_owned());
+    }
+    let annotations = theirs(given.annotations);
+    let mut meta = json!({"name": namespace, "labels": labels});
+    if !annotations.is_empty() {
+        merge(&mut meta, json!({"annotations": annotations}));
+    }
+    wanted(Made::Namespace, None, namespace.as_str(), meta)
+}
+
+/// What is in each of the namespaces, in the order in which it is made.
+pub fn within(
+    terms: &Terms,
+    name: &TenantName,
+    tenant: &Tenant,
+    namespace: &NamespaceName,
+) -> Vec<Wanted> {
+    let spec = &tenant.spec;
+    let account = spec.service_account_name.as_str();
+    let make = |kind, called: &str, rest: Value| {
+        let mut made = marked(kind, namespace, called, name);
+        merge(&mut made.object, rest);
+        made
+    };
+    let mut subjects = vec![subject(namespace, account)];
+    let group = |owner: &String| json!({"kind": "Group", "apiGroup": RBAC, "name": owner});
+    subjects.extend(spec.owners.iter().map(group));
+    // The role's name is part of the binding's, since a binding cannot be changed to another role.
+    let bound = format!("reeve-{}", spec.role);
+    let given = json!({"roleRef": role("ClusterRole", spec.role.as_str()), "subjects": subjects});
+    let acts = json!({
+        "apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": [account],
+        "verbs": ["impersonate"],
+    });
+    let delivery = subject(&terms.home, terms.delivery.as_str());
+    let granted = json!({"roleRef": role("Role", GRANT), "subjects": [delivery]});
+    let mut all = vec![
+        make(Made::ServiceAccount, account, json!({})),
+        make(Made::RoleBinding, &bound, given),
+        make(Made::Role, GRANT, json!({"rules": [acts]})),
+        make(Made::RoleBinding, GRANT, granted),
+    ];
+    if !spec.quota.is_empty() {
+        let hard = json!({"spec": {"hard": spec.quota}});
+        all.push(make(Made::ResourceQuota, TENANT, hard));
+    }
+    if let Some(default) = spec.network_policy {
+        let policy = json!({"spec": network(default, name)});
+        all.push(make(Made::NetworkPolicy, TENANT, policy));
+    }
+    all
+}
+
+/// What delivers to the first of the namespaces, if the spec names a repository.
+pub fn delivered(
+    terms: &Terms,
+    name: &TenantName,
+    tenant: &Tenant,
+    first: &NamespaceName,
+) -> Vec<Wanted> {
+    let (Some(source), Some(config)) = (&tenant.spec.source, &terms.config_namespace) else {
+        return Vec::new();
+    };
+    let make = |kind, at: &NamespaceName, spec: Value| {
+        let mut made = marked(kind, at, name.as_str(), name);
+        merge(&mut made.object, json!({"spec": spec}));
+        made
+    };
+    let mut all = vec![make(Made::GitRepository, config, repository(source))];
+    if let Some(receiver) = &source.receiver {
+        all.push(make(Made::Receiver, config, hook(receiver, name)));
+    }
+    let from = json!({"kind": "GitRepository", "name": name.as_str(), "namespace": config});
+    let spec = json!({
+        "interval": "1h", "path": source.path, "prune": true, "sourceRef": from,
+        "serviceAccountName": tenant.spec.service_account_name, "targetNamespace": first,
+    });
+    all.push(make(Made::Kustomization, first, spec));
+    all
+}
+
+fn subject(namespace: &NamespaceName, account: &str) -> Value {
+    json!({"kind": "ServiceAccount", "name": account, "namespace": namespace})
+}
+
+fn role(kind: &str, name: &str) -> Value {
+    json!({"apiGroup": RBAC, "kind": kind, "name": name})
+}
+
+/// A label or an annotation that says what only the platform's own programs say.
+fn is_reserved(key: &str) -> bool {
+    let prefix = key.split_once('/').map_or("", |(prefix, _)| prefix);
+    let within = |domain: &str| {
+        prefix == domain
+            || prefix
+                .strip_suffix(domain)
+                .is_some_and(|rest| rest.ends_with('.'))
+    };
+    ["reeve.dev", "kubernetes.io", "k8s.io"]
+        .into_iter()
+        .any(within)
+}
+
+fn marks(name: &TenantName) -> BTreeMap<String, String> {
+    let (key, value) = MANAGED_BY;
+    BTreeMap::from([
+        (TENANT_LABEL.to_owned(), name.to_string()),
+        (key.to_owned(), value.to_owned()),
+    ])
+}
+
+fn marked(kind: Made, namespace: &NamespaceName, called: &str, name: &TenantName) -> Wanted {
+    let meta = json!({"name": called, "namespace": namespace, "labels": marks(name)});
+    wanted(kind, Some(namespace), called, meta)
+}
+
+fn wanted(kind: Made, namespace: Option<&NamespaceName>, name: &str, meta: Value) -> Wanted {
+    let (_, _, called, _) = kind.names();
+    Wanted {
+        kind,
+        namespace: namespace.cloned(),
+        name: name.to_owned(),
+        object: json!({"apiVersion": kind.api_version(), "kind": called, "metadata": meta}),
+    }
+}
+
+fn merge(object: &mut Value, more: Value) {
+    if let (Some(fields), Value::Object(more)) = (object.as_object_mut(), more) {
+        fields.extend(more);
+    }
+}
+
+fn network(default: NetworkDefault, name: &TenantName) -> Value {
+    let from = match default {
+        NetworkDefault::Nobody => json!([]),
+        NetworkDefault::OwnNamespaces => {
+            let own = json!({"matchLabels": {TENANT_LABEL: name.as_str()}});
+            json!([{"from": [{"namespaceSelector": own}]}])
+        }
+    };
+    json!({"podSelector": {}, "policyTypes": ["Ingress"], "ingress": from})
+}
+
+fn repository(source: &TenantSource) -> Value {
+    let reference = match &source.reference {
+        Some(reference) => json!(reference),
+        None => json!({"branch": "main"}),
+    };
+    let mut spec = json!({"interval": source.interval, "url": source.url, "ref": reference});
+    if let Some(secret) = &source.secret_ref {
+        merge(&mut spec, json!({"secretRef": secret}));
+    }
+    spec
+}
+
+fn hook(receiver: &TenantReceiver, name: &TenantName) -> Value {
+    json!({
+        "type": receiver.kind, "secretRef": receiver.secret_ref,
+        "resources": [{"kind": "GitRepository", "name": name.as_str()}],
+    })
+}

@@ -1,0 +1,211 @@
+//! What is made of which Tenant, and of which nothing.
+
+use super::*;
+use serde_json::{Value, json};
+
+fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+fn terms() -> Terms {
+    Terms {
+        config_namespace: Some(name("config")),
+        home: name("reeve-system"),
+        delivery: name("reeve"),
+        roles: [name("admin"), name("edit")].into(),
+    }
+}
+
+fn tenant(more: &Value) -> Tenant {
+    let mut spec = json!({"namespaces": ["acme", "acme-dev"]});
+    let fields = spec.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    serde_json::from_value(json!({
+        "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "acme"},
+        "spec": spec,
+    }))
+    .unwrap()
+}
+
+fn made(more: &Value) -> Vec<Wanted> {
+    let (tenant, at) = (tenant(more), name("acme"));
+    let mut all = vec![namespace(&name("acme"), &tenant, &at)];
+    all.extend(within(&terms(), &name("acme"), &tenant, &at));
+    all.extend(delivered(&terms(), &name("acme"), &tenant, &at));
+    all
+}
+
+fn object(more: &Value, kind: Made, called: &str) -> Value {
+    let found = made(more).into_iter();
+    let mut found = found.filter(|one| one.kind == kind && one.name == called);
+    found.next().unwrap().object
+}
+
+#[test]
+fn the_least_that_onboards_is_a_namespace_an_account_its_role_and_the_right_to_act_as_it() {
+    let names: Vec<String> = made(&json!({}))
+        .iter()
+        .map(|one| format!("{:?} {}", one.kind, one.name))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "Namespace acme",
+            "ServiceAccount flux",
+            "RoleBinding reeve-admin",
+            "Role reeve-delivery",
+            "RoleBinding reeve-delivery"
+        ]
+    );
+    let grant = object(&json!({}), Made::Role, GRANT);
+    assert_eq!(
+        grant["rules"],
+        json!([{"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["flux"], "verbs": ["impersonate"]}])
+    );
+    let binding = object(&json!({}), Made::RoleBinding, GRANT);
+    assert_eq!(
+        binding["subjects"],
+        json!([{"kind": "ServiceAccount", "name": "reeve", "namespace": "reeve-system"}])
+    );
+    for one in made(&json!({})) {
+        assert_eq!(one.object["metadata"]["labels"][TENANT_LABEL], "acme");
+        let at = one.object["metadata"]["namespace"].as_str();
+        assert_eq!(at, one.namespace.as_ref().map(NamespaceName::as_str));
+    }
+}
+
+#[test]
+fn owners_and_the_account_have_the_role_that_is_named() {
+    let more = json!({"role": "edit", "owners": ["acme-devs"], "serviceAccountName": "robot"});
+    let binding = object(&more, Made::RoleBinding, "reeve-edit");
+    assert_eq!(binding["roleRef"]["name"], "edit");
+    assert_eq!(
+        binding["subjects"],
+        json!([
+            {"kind": "ServiceAccount", "name": "robot", "namespace": "acme"},
+            {"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "acme-devs"},
+        ])
+    );
+}
+
+#[test]
+fn what_a_namespace_bears_is_the_specs_but_for_what_only_programs_say() {
+    let more = json!({
+        "podSecurity": "restricted",
+        "namespaceMetadata": {
+            "labels": {
+                "team": "a", "reeve.dev/tenant": "other", "kubernetes.io/metadata.name": "x",
+                "pod-security.kubernetes.io/enforce": "privileged", "notkubernetes.io/x": "y",
+            },
+            "annotations": {"owner": "a@acme.example", "reeve.dev/confirm-prune": "1"},
+        },
+    });
+    let meta = object(&more, Made::Namespace, "acme")["metadata"].clone();
+    assert_eq!(
+        meta["labels"],
+        json!({
+            "team": "a", "reeve.dev/tenant": "acme", "notkubernetes.io/x": "y",
+            "pod-security.kubernetes.io/enforce": "restricted",
+            "app.kubernetes.io/managed-by": "reeve-landlord",
+        })
+    );
+    assert_eq!(meta["annotations"], json!({"owner": "a@acme.example"}));
+}
+
+#[test]
+fn quotas_and_what_reaches_pods_are_made_where_the_spec_says_so() {
+    let more = json!({"quota": {"pods": "20"}, "networkPolicy": "OwnNamespaces"});
+    let quota = object(&more, Made::ResourceQuota, "reeve-tenant");
+    assert_eq!(quota["spec"], json!({"hard": {"pods": "20"}}));
+    let policy = object(&more, Made::NetworkPolicy, "reeve-tenant");
+    let from = &policy["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchLabels"];
+    assert_eq!(*from, json!({"reeve.dev/tenant": "acme"}));
+    let nobody = json!({"networkPolicy": "Nobody"});
+    let policy = object(&nobody, Made::NetworkPolicy, "reeve-tenant");
+    assert_eq!(policy["spec"]["ingress"], json!([]));
+}
+
+#[test]
+fn a_source_becomes_a_repository_a_hook_and_a_kustomization_of_the_tenants_name() {
+    let more = json!({"source": {
+        "url": "https://git.example/acme", "path": "./deploy", "secretRef": {"name": "key"},
+        "receiver": {"type": "gitlab", "secretRef": {"name": "token"}},
+    }});
+    let repository = object(&more, Made::GitRepository, "acme");
+    assert_eq!(repository["metadata"]["namespace"], "config");
+    assert_eq!(
+        repository["spec"],
+        json!({
+            "interval": "10m", "url": "https://git.example/acme", "ref": {"branch": "main"},
+            "secretRef": {"name": "key"},
+        })
+    );
+    let receiver = object(&more, Made::Receiver, "acme");
+    assert_eq!(receiver["spec"]["type"], "gitlab");
+    let kustomization = object(&more, Made::Kustomization, "acme");
+    assert_eq!(
+        kustomization["spec"],
+        json!({
+            "interval": "1h", "path": "./deploy", "prune": true, "serviceAccountName": "flux",
+            "targetNamespace": "acme",
+            "sourceRef": {"kind": "GitRepository", "name": "acme", "namespace": "config"},
+        })
+    );
+}
+
+/// Whose label a namespace bears, and whether Tenant acme may be made of it.
+#[test]
+fn only_what_is_not_there_or_bears_the_tenants_label_is_made_in() {
+    let seen = |whose: Option<&str>, going| Seen {
+        labels: whose
+            .map(|whose| (TENANT_LABEL.to_owned(), whose.to_owned()))
+            .into_iter()
+            .collect(),
+        going,
+    };
+    let acme: TenantName = name("acme");
+    let claimed = |at: &str, there: Option<&Seen>| claim(&acme, &name(at), there);
+    assert_eq!(claimed("acme", None), Ok(()));
+    assert_eq!(claimed("acme", Some(&seen(Some("acme"), false))), Ok(()));
+    for (there, reason, words) in [
+        (
+            seen(None, false),
+            Reason::NamespaceNotAdopted,
+            "was there before",
+        ),
+        (
+            seen(Some("other"), false),
+            Reason::NamespaceNotAdopted,
+            "for Tenant other",
+        ),
+        (
+            seen(Some("acme"), true),
+            Reason::OnboardingFailed,
+            "being deleted",
+        ),
+    ] {
+        let why = claimed("acme", Some(&there)).unwrap_err();
+        assert_eq!(why.reason, reason);
+        assert!(why.message.contains(words), "{why}");
+    }
+    let why = claimed("kube-public", None).unwrap_err();
+    assert_eq!(why.reason, Reason::NamespaceTaken);
+}
+
+#[test]
+fn a_role_that_the_landlord_may_not_give_and_a_name_that_is_no_label_are_refused() {
+    let judged = |called: &str, more: &Value| judge(&terms(), &name(called), &tenant(more));
+    assert_eq!(judged("acme", &json!({})), Ok(()));
+    let why = judged("acme", &json!({"role": "cluster-admin"})).unwrap_err();
+    assert!(why.message.contains("cluster-admin"), "{why}");
+    assert!(why.hint.is_some_and(|hint| hint.contains("admin, edit")));
+    let why = judged(&"a".repeat(64), &json!({})).unwrap_err();
+    assert!(why.message.contains("63"), "{why}");
+    let nowhere = Terms {
+        config_namespace: None,
+        ..terms()
+    };
+    let more = json!({"source": {"url": "https://git.example/acme"}});
+    let why = judge(&nowhere, &name("acme"), &tenant(&more)).unwrap_err();
+    assert_eq!(why.reason, Reason::InvalidSpec);
+}
