@@ -15,6 +15,7 @@ mod events;
 mod get;
 mod git;
 mod grounds;
+mod landlord;
 mod lines;
 mod operate;
 mod plugin;
@@ -24,6 +25,7 @@ mod reconcile;
 mod resume;
 mod supervise;
 mod suspend;
+mod tenant;
 mod text;
 mod ui;
 
@@ -54,6 +56,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Controller(Box<controller::ControllerArgs>),
+    Landlord(Box<landlord::LandlordArgs>),
+    Tenant(Box<tenant::TenantArgs>),
     Get(Box<get::GetArgs>),
     Diff(Box<diff::DiffArgs>),
     Reconcile(Box<reconcile::ReconcileArgs>),
@@ -138,6 +142,8 @@ fn run(verb: Verb) -> ExitCode {
     let mut ui = Ui::new();
     let ended = match verb {
         Verb::Controller(args) => controller::run(*args),
+        Verb::Landlord(args) => landlord::run(&args),
+        Verb::Tenant(args) => tenant::run(&args, &mut ui),
         Verb::Get(args) => get::run(&args, &mut ui),
         Verb::Diff(args) => diff::run(&args, &mut ui),
         Verb::Reconcile(args) => reconcile::run(&args, &mut ui),

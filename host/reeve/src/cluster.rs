@@ -5,7 +5,9 @@
 //! "not checked by policy" nor "applied with the controller's own rights" compiles. With its own rights the controller
 //! reads (watches, of others' objects their metadata only, discovery), holds its lease, keeps the certificate of its webhook, deletes replays that were forgotten,
 //! and writes reports, and status, finalizers and Events onto Flux's own objects.
-//! A command on somebody's laptop is an `onlooker`: it reads, and asks what applying would do; or it asks for a run (`operate`).
+//! The landlord is another process with another account: it makes what Tenants say (`landlording`) and nothing else.
+//! A command on somebody's laptop is an `onlooker`: it reads, and asks what applying would do; or it asks for a run (`operate`), or
+//! writes Tenants (`tenancies`).
 //! Where a Kustomization is carried out on another cluster, it is the kubeconfig's credentials that go there, and none of ours.
 //! It deliberately decides nothing: plans come from `core`, and what happened is told by `controller::report`.
 
@@ -26,6 +28,7 @@ mod finding;
 mod glance;
 mod hooks;
 mod keeping;
+mod landlording;
 mod lease;
 mod leash;
 mod onlooker;
@@ -41,6 +44,7 @@ mod settle;
 mod status;
 mod survey;
 mod takeover;
+mod tenancies;
 mod tenant_client;
 mod throttle;
 mod until;
@@ -61,6 +65,7 @@ pub use error::{Failures, ObjectError};
 pub use event::{Event, Events, Involved};
 pub(crate) use glance::Glance;
 pub use hooks::{HookFound, HookWrite};
+pub(crate) use landlording::{resource, selector};
 pub use lease::{Leadership, LeaseConfig};
 pub(crate) use onlooker::{Onlooker, Rehearsed};
 pub(crate) use operate::Operated;

@@ -1,6 +1,6 @@
 //! The shell: cluster, git, HTTP, clock, terminal.
 //!
-//! A list of rooms. Which way they may lean on each other: `cli`, `http`, `admission` and `controller` on `cluster`, `forge`,
+//! A list of rooms. Which way they may lean on each other: `cli`, `http`, `admission`, `landlord` and `controller` on `cluster`, `forge`,
 //! `git`, `issuers` and `store`; those on `observe` and `clock`. Decisions are `reeve_core`'s.
 
 pub mod admission;
@@ -19,6 +19,7 @@ mod images;
 mod index;
 pub mod issuers;
 mod keyfile;
+mod landlord;
 mod levels;
 pub mod observe;
 pub mod oci;

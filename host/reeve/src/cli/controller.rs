@@ -246,7 +246,7 @@ fn lost(leadership: Option<&Leadership>) -> CancellationToken {
     leadership.map_or_else(CancellationToken::new, |held| held.lost().clone())
 }
 
-fn stop_on_signals() -> Result<CancellationToken, CommandError> {
+pub(super) fn stop_on_signals() -> Result<CancellationToken, CommandError> {
     let failed = |why: std::io::Error| CommandError::of("listening for signals failed", &why);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
@@ -264,14 +264,14 @@ fn stop_on_signals() -> Result<CancellationToken, CommandError> {
 }
 
 fn lease(args: &ControllerArgs, cluster: &Cluster) -> LeaseConfig {
-    let namespace = home(args, cluster);
+    lease_named("reeve-leader", home(args, cluster))
+}
+
+/// A lease of that name, for this process.
+pub(super) fn lease_named(name: &str, namespace: String) -> LeaseConfig {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "reeve".to_owned());
-    LeaseConfig::new(
-        namespace,
-        "reeve-leader",
-        format!("{host}_{:016x}", rand::random::<u64>()),
-        || Clock::system().now(),
-    )
+    let identity = format!("{host}_{:016x}", rand::random::<u64>());
+    LeaseConfig::new(namespace, name, identity, || Clock::system().now())
 }
 
 /// The controller's own namespace.

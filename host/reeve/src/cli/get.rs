@@ -3,7 +3,7 @@
 //! Arguments and columns. What a Kustomization has, and what the last run did with it, is `core::tree`'s to say; how the
 //! objects are now, the cluster is asked.
 
-mod tenants;
+pub(super) mod tenants;
 mod tree;
 
 use clap::{Args, Subcommand};

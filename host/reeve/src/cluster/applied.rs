@@ -102,6 +102,7 @@ impl Explain for ApplyError {
         match self {
             Self::Unrecorded { source, .. } => source.reason,
             Self::Superseded { .. } => Reason::Progressing,
+            Self::Refused { failures, .. } if failures.are_not_onboarded() => Reason::AccessDenied,
             Self::Refused { .. } | Self::NotReady { .. } | Self::Deadline { .. } => {
                 Reason::ReconciliationFailed
             }

@@ -8,7 +8,7 @@ use std::fmt;
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explain, Turn};
 
-use super::refusal::{Attempt, CallError, Cause, MESSAGE_LIMIT, clipped};
+use super::refusal::{Attempt, CallError, Cause, MESSAGE_LIMIT, clipped, onboard};
 use super::rights::Lacking;
 
 /// One object that could not be read, applied or deleted, told as Flux tells it.
@@ -83,6 +83,7 @@ impl ObjectError {
                 "grant {account} the verb `{verb}` on {resource}; check with `kubectl auth can-i {verb} {resource}{here} --as {account}`"
             ),
             Cause::Forbidden => return None,
+            Cause::NotOnboarded => onboard(account),
             Cause::Escalation => {
                 format!("an account can grant only what it holds: give {account} those rights first, or let the platform create the role")
             }
@@ -185,6 +186,12 @@ impl Failures {
         self.each
             .iter()
             .any(|one| forbidden(one) && one.is_by_rbac())
+    }
+
+    /// Whether the controller may not act as the account at all.
+    pub(super) fn are_not_onboarded(&self) -> bool {
+        let mut causes = self.each.iter().map(|one| one.source.cause());
+        causes.any(|cause| cause == Cause::NotOnboarded)
     }
 
     /// Each of them.

@@ -38,6 +38,8 @@ pub enum Attempt {
 pub enum Cause {
     /// The account may not do this.
     Forbidden,
+    /// The controller may not act as the account: nobody has onboarded its namespace with it.
+    NotOnboarded,
     /// The account may not grant what it does not hold.
     Escalation,
     /// The namespace's quota is used up.
@@ -154,9 +156,11 @@ impl Refusal {
         match self.cause() {
             // These are about the account or the server, and written before the object is looked at.
             Cause::Forbidden if !self.message.contains("admission webhook") => self.message.clone(),
-            Cause::Terminating | Cause::Missing | Cause::UnknownKind | Cause::Unauthorized => {
-                self.message.clone()
-            }
+            Cause::NotOnboarded
+            | Cause::Terminating
+            | Cause::Missing
+            | Cause::UnknownKind
+            | Cause::Unauthorized => self.message.clone(),
             cause => {
                 let fields: Vec<_> = self
                     .causes
@@ -192,6 +196,17 @@ impl fmt::Debug for Refusal {
 /// How much of the server's words about one object is kept.
 pub(super) const MESSAGE_LIMIT: usize = 2000;
 
+/// What to do when the controller may not act as an account, `system:serviceaccount:<namespace>:<name>`.
+pub(super) fn onboard(account: &str) -> String {
+    let mut parts = account.rsplit(':');
+    let (name, namespace) = (parts.next(), parts.next());
+    let (name, namespace) = (name.unwrap_or_default(), namespace.unwrap_or_default());
+    format!(
+        "ask the platform to have namespace {namespace} onboarded, with `reeve tenant adopt {namespace}`; if it is, name \
+         the account of its Tenant instead of {name}"
+    )
+}
+
 /// The text, or its beginning and its end.
 pub(super) fn clipped(text: &str, limit: usize) -> String {
     if text.len() <= limit {
@@ -213,6 +228,7 @@ fn classify(code: u16, reason: &str, message: &str, names_object: bool) -> Cause
     }
     match code {
         401 => Cause::Unauthorized,
+        403 if says("\" cannot impersonate") => Cause::NotOnboarded,
         403 if says("is attempting to grant RBAC permissions not currently held") => {
             Cause::Escalation
         }
@@ -336,6 +352,7 @@ impl CallError {
             // What would let it pass (a role, a quota, a definition, a namespace) is not in the object itself:
             // a run is due again after the retry interval, not only when the object changes.
             Cause::Forbidden
+            | Cause::NotOnboarded
             | Cause::Escalation
             | Cause::Quota
             | Cause::Terminating

@@ -18,7 +18,7 @@ use reeve_core::tenancy::{Grounds, Tenant};
 use serde_json::Value;
 
 use super::Cluster;
-use super::refusal::{CallError, Cause};
+use super::refusal::{CallError, Cause, onboard};
 use super::tenant_client::header;
 use super::wire::Address;
 
@@ -199,6 +199,11 @@ impl Explain for SecretError {
                 "grant {account} the verb `get` on {what}s; check with \
                      `kubectl auth can-i get {what}/{name} -n {namespace} --as {account}`"
             )),
+            Self::Unreadable {
+                account: Some(account),
+                source,
+                ..
+            } if source.cause() == Cause::NotOnboarded => Some(onboard(account)),
             Self::Unreadable { .. } => None,
         }
     }

@@ -35,7 +35,7 @@ use crate::context::Context;
 use crate::index::Edition;
 use defined::Defined;
 pub(super) use levels::{asks_levels, watch_source};
-use worth::{is_superseded, worth_a_run};
+use worth::{is_news, is_superseded, worth_a_run};
 
 /// Begins every watch, as a task each.
 pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
@@ -281,7 +281,7 @@ impl Followed for Tenant {
         };
         let touched = ctx.index.write(|known| {
             let before = known.tenant_objects.insert(name, Arc::clone(&object));
-            let news = worth_a_run(before.as_ref(), &object);
+            let news = is_news(before.as_ref(), &object);
             news.then(|| (before, known.tenants.apply(&object)))
         });
         let Some((before, touched)) = touched else {

@@ -2,7 +2,8 @@
 //!
 //! Whose a namespace is follows from the index at once; a run here only writes it where the platform team reads it, with what
 //! the tenant may use and does.
-//! Making namespaces, accounts and bindings is not done yet: who onboards makes them.
+//! Namespaces, accounts and roles are made by another process under another account, the `landlord`: what it says of them is
+//! told here, since status has one writer of conditions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use reeve_api::reason::Reason;
 use reeve_api::tenant::Tenant;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::schedule::Next;
-use reeve_core::status::TenantOutcome;
+use reeve_core::status::{TenantOutcome, not_onboarded};
 use reeve_core::tenancy::Lost;
 use tokio::time::MissedTickBehavior;
 
@@ -45,7 +46,11 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, name: &TenantName) -> Next {
     let wrong = lost
         .first()
         .map(|first| taken(first, lost.len()))
-        .or_else(|| missing.map(|(name, _)| no_project(name)));
+        .or_else(|| missing.map(|(name, _)| no_project(name)))
+        .or_else(|| {
+            let said = object.status.as_ref()?.onboarding.as_ref();
+            not_onboarded(said, object.metadata.generation.unwrap_or_default())
+        });
     let outcome = TenantOutcome {
         namespaces: namespaces.into_iter().collect(),
         wrong,

@@ -18,7 +18,7 @@ use crate::observe::Requests;
 ///
 /// Examples: `reeve get tenants`, `reeve get tenants acme -o yaml`
 #[derive(Args)]
-pub(super) struct TenantsArgs {
+pub(in crate::cli) struct TenantsArgs {
     /// The one to show; without, all
     name: Option<String>,
     #[command(flatten)]
@@ -42,7 +42,7 @@ struct Row {
     message: String,
 }
 
-pub(super) async fn get(args: &TenantsArgs) -> Result<String, CommandError> {
+pub(in crate::cli) async fn get(args: &TenantsArgs) -> Result<String, CommandError> {
     let cluster = args.connection.connect(Requests::default()).await?;
     let failed = |why| CommandError::of("reading Tenants failed", &why);
     let mut found = match &args.name {

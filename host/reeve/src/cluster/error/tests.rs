@@ -30,10 +30,22 @@ fn on(subject: &str, source: CallError) -> ObjectError {
 
 const RBAC: &str = r#"deployments.apps "web" is forbidden: User "system:serviceaccount:acme:deployer" cannot patch resource "deployments" in API group "apps" in the namespace "acme""#;
 
+const STRANGER: &str = r#"serviceaccounts "deployer" is forbidden: User "system:serviceaccount:reeve-system:reeve" cannot impersonate resource "serviceaccounts" in API group "" in the namespace "acme""#;
+
+#[test]
+fn who_is_not_onboarded_is_told_how_and_not_which_right_the_controller_lacks() {
+    let told = on("ConfigMap/acme/a", refused(403, "Forbidden", STRANGER));
+    let hint = told.hint().unwrap();
+    assert!(hint.contains("`reeve tenant adopt acme`"), "{hint}");
+    assert!(hint.contains("instead of deployer"), "{hint}");
+    assert!(!hint.contains("auth can-i"), "{hint}");
+}
+
 #[test]
 fn a_refusal_is_understood_by_its_words_not_its_code_alone() {
     for (code, reason, message, cause, turn) in [
         (403, "Forbidden", RBAC, Cause::Forbidden, Turn::Retry),
+        (403, "Forbidden", STRANGER, Cause::NotOnboarded, Turn::Retry),
         (
             403,
             "Forbidden",

@@ -1,0 +1,172 @@
+//! `reeve landlord`: run beside the controller until told to stop, under an account of its own.
+//!
+//! Puts the [`Landlord`] together from the flags and has it work whenever the lease is its own. What is made of a Tenant is
+//! `core::landlord`'s to say.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+use reeve_api::name::{NamespaceName, ObjectName, ServiceAccountName};
+use reeve_core::landlord::Terms;
+use reeve_core::tenancy::Grounds;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::ConnectionArgs;
+use super::controller::{lease_named, stop_on_signals};
+use super::ui::CommandError;
+use crate::cluster::Leadership;
+use crate::http::probe::{self, Readiness};
+use crate::http::{self, Limits};
+use crate::landlord::{self, Landlord};
+use crate::observe::Requests;
+use crate::observe::trace::{self, Encoding, Level};
+
+/// The lease that one of them holds.
+const LEASE: &str = "reeve-landlord";
+
+/// Run the landlord, which makes what Tenants say
+///
+/// Watches Tenants and namespaces, and makes and keeps of each Tenant its namespaces, their account and role, the right of the
+/// controller to act as that account, and what else the Tenant says. It fetches and applies nothing, and needs an account of
+/// its own: the controller's may do none of this. Stops on SIGTERM and Ctrl-C.
+#[derive(Args)]
+pub(super) struct LandlordArgs {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    /// Namespaces of the platform itself, in which nothing is made for a Tenant
+    #[arg(
+        long,
+        value_name = "NS,…",
+        value_delimiter = ',',
+        default_value = "reeve-system,flux-system"
+    )]
+    platform_namespaces: Vec<NamespaceName>,
+    /// Namespaces in which the platform keeps sources for its tenants; those of Tenants are made in the first
+    #[arg(
+        long,
+        value_name = "NS,…",
+        value_delimiter = ',',
+        default_value = "platform-flux-tenant-config"
+    )]
+    config_namespaces: Vec<NamespaceName>,
+    /// Account of the controller, in the namespace of the Lease: it is let act as the accounts of tenants
+    #[arg(long, value_name = "NAME", default_value = "reeve")]
+    delivery_account: ServiceAccountName,
+    /// ClusterRoles that a Tenant may name
+    #[arg(
+        long,
+        value_name = "ROLE,…",
+        value_delimiter = ',',
+        default_value = "admin,edit,view"
+    )]
+    roles: Vec<ObjectName>,
+    /// Where /healthz and /readyz are served
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9440")]
+    health_addr: SocketAddr,
+    /// Whether to wait for a Lease before doing anything, so that replicas don't work against each other
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    leader_elect: bool,
+    /// Namespace of the Lease and of the controller's account; in a pod, its own
+    #[arg(long, value_name = "NS")]
+    lease_namespace: Option<NamespaceName>,
+    /// Least level of log lines
+    #[arg(long, value_enum, default_value_t = Level::Info)]
+    log_level: Level,
+    /// Form of log lines
+    #[arg(long, value_enum, default_value_t = Encoding::Json)]
+    log_encoding: Encoding,
+}
+
+pub(super) fn run(args: &LandlordArgs) -> Result<(), CommandError> {
+    super::provide_tls();
+    trace::init(args.log_level, args.log_encoding)
+        .map_err(|why| CommandError::of("starting the log failed", &why))?;
+    let runtime =
+        super::runtime().map_err(|why| CommandError::of("starting the runtime failed", &why))?;
+    let ended = runtime.block_on(lead(args));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    if let Err(why) = &ended {
+        tracing::error!(error = %why, "the landlord stops");
+    }
+    ended
+}
+
+async fn lead(args: &LandlordArgs) -> Result<(), CommandError> {
+    let stop = stop_on_signals()?;
+    let readiness = Readiness::new();
+    let listener = TcpListener::bind(args.health_addr).await.map_err(|why| {
+        let doing = format!("listening on {} (--health-addr) failed", args.health_addr);
+        CommandError::of(&doing, &why).hint("choose another address with --health-addr")
+    })?;
+    let router = probe::router(std::sync::Arc::clone(&readiness));
+    let serving = http::serve(listener, router, Limits::INSIDE, stop.clone());
+    let serving = tokio::spawn(serving);
+    let landlord = landlord(args).await?;
+    readiness.set(true);
+    while !stop.is_cancelled() {
+        term(args, &landlord, &stop).await;
+    }
+    tracing::info!("the landlord has stopped");
+    // It was told to stop by the same token.
+    let _ended = serving.await;
+    Ok(())
+}
+
+/// Works for as long as the lease is held, or until it is told to stop.
+async fn term(args: &LandlordArgs, landlord: &Landlord, stop: &CancellationToken) {
+    let held = match args.leader_elect {
+        false => None,
+        true => {
+            let lease = lease_named(LEASE, landlord.terms.home.to_string());
+            tokio::select! {
+                () = stop.cancelled() => return,
+                held = landlord.cluster.lead(lease) => Some(held),
+            }
+        }
+    };
+    tracing::info!("leading: the landlord starts");
+    let over = match &held {
+        Some(held) => held.lost().clone(),
+        None => CancellationToken::new(),
+    };
+    tokio::select! {
+        () = over.cancelled() => {
+            tracing::warn!("the lease could not be renewed in time or was taken: standing by");
+        }
+        () = landlord::run(landlord, stop) => {}
+    }
+    if let Some(held) = held.filter(|_| stop.is_cancelled()) {
+        Leadership::release(held).await;
+    }
+}
+
+async fn landlord(args: &LandlordArgs) -> Result<Landlord, CommandError> {
+    let cluster = args.connection.connect(Requests::default()).await?;
+    let home = match &args.lease_namespace {
+        Some(home) => home.clone(),
+        None => cluster.default_namespace().parse().map_err(|why| {
+            CommandError::of("the landlord's own namespace cannot be known", &why)
+                .hint("name it with --lease-namespace")
+        })?,
+    };
+    Ok(Landlord {
+        cluster,
+        grounds: Grounds {
+            platform_namespaces: args.platform_namespaces.iter().cloned().collect(),
+            config_namespaces: args.config_namespaces.iter().cloned().collect(),
+            // Nothing is carried out here.
+            platform_service_account: args.delivery_account.clone(),
+            tenant_service_account: ServiceAccountName::flux(),
+            remote_bases: Vec::new(),
+            remote_clusters: Vec::new(),
+        },
+        terms: Terms {
+            config_namespace: args.config_namespaces.first().cloned(),
+            home,
+            delivery: args.delivery_account.clone(),
+            roles: args.roles.iter().cloned().collect(),
+        },
+    })
+}

@@ -1,0 +1,89 @@
+//! What `reeve tenant` writes: Tenants, and the label of a namespace that is adopted.
+//!
+//! All of it with the rights of whoever runs the command. What is then made of a Tenant is the landlord's.
+
+use kube::core::ApiResource;
+use reeve_api::TENANT_LABEL;
+use reeve_api::name::{NamespaceName, TenantName};
+use reeve_api::tenant::Tenant;
+use reeve_core::landlord::Made;
+use serde_json::{Value, json};
+
+use super::Cluster;
+use super::landlording::resource;
+use super::refusal::CallError;
+use super::wire::{Address, Format, Patch};
+
+/// Under whose name the changes are written.
+const MANAGER: &str = "reeve-cli";
+
+impl Cluster {
+    /// Makes a Tenant; an error if there is one.
+    pub(crate) async fn create_tenant(&self, object: &Value) -> Result<(), CallError> {
+        self.own.create(&tenant(""), object).await.map(drop)
+    }
+
+    /// Changes a Tenant's spec, by a merge patch; nothing is changed of one that is not as it was read.
+    pub(crate) async fn change_tenant(&self, read: &Tenant, spec: &Value) -> Result<(), CallError> {
+        let meta = &read.metadata;
+        let at = tenant(meta.name.as_deref().unwrap_or_default());
+        let same = json!({"uid": meta.uid, "resourceVersion": meta.resource_version});
+        let body = json!({"metadata": same, "spec": spec}).to_string();
+        self.own
+            .patch(&at, merge(), body.into_bytes())
+            .await
+            .map(drop)
+    }
+
+    /// Deletes exactly the Tenant that was read. False: it was gone already.
+    pub(crate) async fn remove_tenant(&self, read: &Tenant) -> Result<bool, CallError> {
+        let meta = &read.metadata;
+        let at = tenant(meta.name.as_deref().unwrap_or_default());
+        let uid = meta.uid.as_deref().unwrap_or_default();
+        self.own.delete(&at, uid).await
+    }
+
+    /// The namespace; None: there is none.
+    pub(crate) async fn namespace(&self, name: &NamespaceName) -> Result<Option<Value>, CallError> {
+        self.own.get(&namespace(name)).await
+    }
+
+    /// Says whose the namespace is from now on.
+    pub(crate) async fn adopt_namespace(
+        &self,
+        name: &NamespaceName,
+        tenant: &TenantName,
+    ) -> Result<(), CallError> {
+        let body = json!({"metadata": {"labels": {TENANT_LABEL: tenant.as_str()}}});
+        let body = body.to_string().into_bytes();
+        self.own
+            .patch(&namespace(name), merge(), body)
+            .await
+            .map(drop)
+    }
+}
+
+fn merge() -> Patch<'static> {
+    Patch {
+        format: Format::Merge,
+        manager: MANAGER,
+        dry_run: false,
+        subresource: None,
+    }
+}
+
+fn tenant(name: &str) -> Address {
+    Address {
+        resource: ApiResource::erase::<Tenant>(&()),
+        namespace: None,
+        name: name.to_owned(),
+    }
+}
+
+fn namespace(name: &NamespaceName) -> Address {
+    Address {
+        resource: resource(Made::Namespace),
+        namespace: None,
+        name: name.to_string(),
+    }
+}

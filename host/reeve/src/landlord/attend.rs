@@ -1,0 +1,225 @@
+//! One Tenant attended to: what it has lost is let go, what it has is made, and both are told.
+//!
+//! What cannot be made of one namespace keeps no other from being made. Of a namespace that the Tenant has no more only the
+//! delivery's right is taken away: everything else in it stays as it is, as does the namespace.
+
+use std::collections::BTreeSet;
+
+use reeve_api::name::NamespaceName;
+use reeve_api::reason::Reason;
+use reeve_api::tenant::{Onboarding, Tenant};
+use reeve_core::failure::{Explained, Turn, chain};
+use reeve_core::landlord::{self, GRANT, Made, Wanted};
+use reeve_core::status::words;
+
+use super::Landlord;
+use super::known::Errand;
+use crate::cluster::CallError;
+
+/// How it ended.
+pub(super) struct Ended {
+    /// Whether to try again soon.
+    pub(super) later: bool,
+    /// The definition that the Tenant is seen under; None: it is gone, and so is what it let the delivery do.
+    pub(super) under: Option<String>,
+}
+
+/// Does what there is to do for one Tenant.
+pub(super) async fn attend(landlord: &Landlord, errand: &Errand) -> Ended {
+    let definition = landlord.cluster.definition::<Tenant>().await;
+    let definition = match definition {
+        Ok(definition) => definition.filter(|definition| !definition.going),
+        Err(why) => {
+            warn(errand, &failed("reading the definition of Tenants", &why));
+            return Ended {
+                later: true,
+                under: errand.under.clone(),
+            };
+        }
+    };
+    let Some(definition) = definition else {
+        // Whoever deletes the definition deletes all Tenants with it, and means none of them: what was made stays.
+        return Ended {
+            later: true,
+            under: errand.under.clone(),
+        };
+    };
+    let Some(object) = &errand.object else {
+        return forget(landlord, errand, &definition.uid).await;
+    };
+    let told = match leave(landlord, errand).await {
+        Ok(()) => onboard(landlord, errand, object).await,
+        Err(why) => Err(why),
+    };
+    if let Err(why) = &told {
+        warn(errand, why);
+    }
+    let soon = |why: &Explained| why.reason == Reason::OnboardingFailed;
+    let mut later = told.as_ref().is_err_and(soon);
+    if let Err(why) = tell(landlord, object, told).await {
+        warn(errand, &failed("telling what became of it", &why));
+        later = true;
+    }
+    Ended {
+        later,
+        under: Some(definition.uid),
+    }
+}
+
+/// A Tenant is gone. One that went with another definition than the one that is there was deleted by nobody.
+async fn forget(landlord: &Landlord, errand: &Errand, definition: &str) -> Ended {
+    if errand
+        .under
+        .as_ref()
+        .is_some_and(|under| under != definition)
+    {
+        return Ended {
+            later: false,
+            under: errand.under.clone(),
+        };
+    }
+    let told = leave(landlord, errand).await;
+    if let Err(why) = &told {
+        warn(errand, why);
+    }
+    Ended {
+        later: told.is_err(),
+        under: errand.under.clone().filter(|_| told.is_err()),
+    }
+}
+
+/// Makes everything that can be made, and returns what is said of it; an error is the first thing that could not.
+async fn onboard(
+    landlord: &Landlord,
+    errand: &Errand,
+    tenant: &Tenant,
+) -> Result<String, Explained> {
+    let (terms, name) = (&landlord.terms, &errand.name);
+    landlord::judge(terms, name, tenant)?;
+    let mut wrong = errand.lost.first().map(landlord::taken);
+    let mut made = Vec::new();
+    for (namespace, seen) in &errand.has {
+        let done = match landlord::claim(name, namespace, seen.as_ref()) {
+            Ok(()) => furnish(landlord, errand, tenant, namespace).await,
+            Err(why) => Err(why),
+        };
+        match done {
+            Ok(()) => made.push(namespace),
+            // What may pass by itself is tried again whatever else is wrong.
+            Err(why) if why.reason == Reason::OnboardingFailed => wrong = Some(why),
+            Err(why) => wrong = wrong.or(Some(why)),
+        }
+    }
+    let first = tenant.spec.namespaces.first();
+    if let Some(first) = first.filter(|first| made.contains(first)) {
+        for wanted in landlord::delivered(terms, name, tenant, first) {
+            keep(landlord, &wanted).await?;
+        }
+    }
+    match wrong {
+        Some(why) => Err(why),
+        None => Ok(match made.len() {
+            1 => "1 namespace is made and kept".to_owned(),
+            n => format!("{n} namespaces are made and kept"),
+        }),
+    }
+}
+
+/// A namespace and what is in it; what is of ours there and not to be is deleted.
+async fn furnish(
+    landlord: &Landlord,
+    errand: &Errand,
+    tenant: &Tenant,
+    namespace: &NamespaceName,
+) -> Result<(), Explained> {
+    let name = &errand.name;
+    keep(landlord, &landlord::namespace(name, tenant, namespace)).await?;
+    let within = landlord::within(&landlord.terms, name, tenant, namespace);
+    for wanted in &within {
+        keep(landlord, wanted).await?;
+    }
+    for kind in Made::PRUNED {
+        let of_kind = within.iter().filter(|wanted| wanted.kind == kind);
+        let wanted: BTreeSet<&str> = of_kind.map(|wanted| wanted.name.as_str()).collect();
+        prune(landlord, errand, kind, namespace, |there| {
+            !wanted.contains(there)
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Takes away the delivery's right where the Tenant has nothing any more.
+async fn leave(landlord: &Landlord, errand: &Errand) -> Result<(), Explained> {
+    for namespace in &errand.left {
+        prune(landlord, errand, Made::RoleBinding, namespace, |there| {
+            there == GRANT
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+async fn keep(landlord: &Landlord, wanted: &Wanted) -> Result<(), Explained> {
+    let kept = landlord.cluster.furnish(wanted).await;
+    kept.map_err(|why| {
+        let (_, _, kind, _) = wanted.kind.names();
+        let at = wanted.namespace.as_ref();
+        let at = at.map_or_else(String::new, |at| format!("{at}/"));
+        failed(&format!("making {kind} {at}{}", wanted.name), &why)
+    })
+}
+
+async fn prune(
+    landlord: &Landlord,
+    errand: &Errand,
+    kind: Made,
+    namespace: &NamespaceName,
+    goes: impl Fn(&str) -> bool,
+) -> Result<(), Explained> {
+    let cluster = &landlord.cluster;
+    let (_, _, called, _) = kind.names();
+    let there = cluster.made_of(&errand.name, kind, namespace).await;
+    let there = there.map_err(|why| failed(&format!("listing {called}s of {namespace}"), &why))?;
+    for one in there.iter().filter(|one| goes(&one.name)) {
+        let gone = cluster.discard(kind, namespace, one).await;
+        gone.map_err(|why| failed(&format!("deleting {called} {namespace}/{}", one.name), &why))?;
+    }
+    Ok(())
+}
+
+/// Says what became of it, where that is news.
+async fn tell(
+    landlord: &Landlord,
+    tenant: &Tenant,
+    told: Result<String, Explained>,
+) -> Result<(), CallError> {
+    let onboarding = Onboarding {
+        done: told.is_ok(),
+        reason: match &told {
+            Ok(_) => Reason::Succeeded,
+            Err(why) => why.reason,
+        }
+        .as_str()
+        .to_owned(),
+        message: match &told {
+            Ok(says) => says.clone(),
+            Err(why) => words(why),
+        },
+        observed_generation: tenant.metadata.generation.unwrap_or_default(),
+    };
+    let before = tenant.status.as_ref();
+    if before.and_then(|before| before.onboarding.as_ref()) == Some(&onboarding) {
+        return Ok(());
+    }
+    landlord.cluster.tell_onboarding(tenant, &onboarding).await
+}
+
+fn failed(doing: &str, why: &CallError) -> Explained {
+    let message = format!("{doing} failed: {}", chain(why));
+    Explained::new(Reason::OnboardingFailed, Turn::Ours, message)
+}
+
+fn warn(errand: &Errand, why: &Explained) {
+    tracing::warn!(tenant = %errand.name, error = %why, "a tenant is not onboarded");
+}

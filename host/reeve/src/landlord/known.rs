@@ -1,0 +1,372 @@
+//! What the landlord has seen, and who is due.
+//!
+//! A namespace makes its Tenant due by its label and by whoever names it. Nothing is done before all Tenants and all namespaces
+//! were listed: until then an older Tenant may have the namespace. Deciding is `core`'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kube::core::ObjectMeta;
+use reeve_api::TENANT_LABEL;
+use reeve_api::name::{NamespaceName, TenantName};
+use reeve_api::tenant::{Onboarding, Tenant};
+use reeve_core::landlord::Seen;
+use reeve_core::tenancy::{Grounds, Lost, Tenants};
+use tokio::time::Instant;
+
+use crate::cluster::{Change, Id};
+
+/// All that was seen.
+#[derive(Default)]
+pub(super) struct Known {
+    tenants: Tenants,
+    objects: BTreeMap<TenantName, Arc<Tenant>>,
+    namespaces: BTreeMap<NamespaceName, Seen>,
+    /// What a listing that is under way has shown.
+    listing: (BTreeSet<TenantName>, BTreeSet<NamespaceName>),
+    listed: (bool, bool),
+    due: BTreeMap<TenantName, Instant>,
+    failures: BTreeMap<TenantName, u32>,
+    /// The definition that a Tenant was last seen under.
+    under: BTreeMap<TenantName, String>,
+}
+
+/// What there is to look at for one Tenant.
+#[derive(Debug)]
+pub(super) struct Errand {
+    pub(super) name: TenantName,
+    /// None: it is gone.
+    pub(super) object: Option<Arc<Tenant>>,
+    /// The namespaces that it has, in the order of its spec, as they are.
+    pub(super) has: Vec<(NamespaceName, Option<Seen>)>,
+    /// Those that it names and others have.
+    pub(super) lost: Vec<Lost>,
+    /// Those that bear its label and that it has no more.
+    pub(super) left: Vec<NamespaceName>,
+    /// The definition that it was last seen under.
+    pub(super) under: Option<String>,
+}
+
+impl Known {
+    /// What was seen of Tenants.
+    pub(super) fn tenant(&mut self, change: Change<Tenant>, now: Instant) {
+        match change {
+            Change::Begin => self.listing.0.clear(),
+            Change::Put(object) => {
+                let Some(name) = name_of(&object.metadata) else {
+                    return;
+                };
+                self.listing.0.insert(name.clone());
+                let before = self.objects.insert(name.clone(), Arc::clone(&object));
+                if before.is_some_and(|before| is_old(&before, &object)) {
+                    return;
+                }
+                let touched = self.tenants.apply(&object);
+                self.wake(name, now);
+                self.wake_naming(&touched, now);
+            }
+            // Nothing is made of what nobody can read, and nothing is taken away for it.
+            Change::Bad(bad) => {
+                if let Some(name) = name_of(&bad.meta) {
+                    self.listing.0.insert(name);
+                }
+            }
+            Change::Gone(id) => {
+                if let Ok(name) = id.name.parse() {
+                    self.gone(&name, now);
+                }
+            }
+            Change::Synced => {
+                let left = self.objects.keys();
+                let left = left.filter(|name| !self.listing.0.contains(*name));
+                let left: Vec<TenantName> = left.cloned().collect();
+                left.iter().for_each(|name| self.gone(name, now));
+                self.listed.0 = true;
+                self.wake_strays(now);
+            }
+        }
+    }
+
+    /// What was seen of namespaces.
+    pub(super) fn namespace(&mut self, change: Change<ObjectMeta>, now: Instant) {
+        match change {
+            Change::Begin => self.listing.1.clear(),
+            Change::Put(meta) => {
+                let name = meta.name.as_deref();
+                let Some(name) = name.and_then(|name| name.parse::<NamespaceName>().ok()) else {
+                    return;
+                };
+                self.listing.1.insert(name.clone());
+                let seen = Seen {
+                    labels: meta.labels.clone().unwrap_or_default(),
+                    going: meta.deletion_timestamp.is_some(),
+                };
+                let before = self.namespaces.insert(name.clone(), seen.clone());
+                if before.as_ref() != Some(&seen) {
+                    let whose = [before.as_ref(), Some(&seen)];
+                    let whose = whose.into_iter().flatten().filter_map(Seen::tenant);
+                    let whose: Vec<TenantName> =
+                        whose.filter_map(|name| name.parse().ok()).collect();
+                    whose.into_iter().for_each(|name| self.wake(name, now));
+                    self.wake_naming(&BTreeSet::from([name]), now);
+                }
+            }
+            // Metadata can always be read.
+            Change::Bad(_) => {}
+            Change::Gone(id) => self.without(&id, now),
+            Change::Synced => {
+                let left = self.namespaces.keys();
+                let left = left.filter(|name| !self.listing.1.contains(*name));
+                let left: Vec<NamespaceName> = left.cloned().collect();
+                for name in left {
+                    let namespace = String::new();
+                    let name = name.to_string();
+                    self.without(&Id { namespace, name }, now);
+                }
+                self.listed.1 = true;
+                self.wake_strays(now);
+            }
+        }
+    }
+
+    /// What was seen of bindings of ours: whatever changes of them, it is looked at.
+    pub(super) fn binding(&mut self, change: Change<ObjectMeta>, now: Instant) {
+        match change {
+            Change::Put(meta) => {
+                let labels = meta.labels.as_ref();
+                let whose = labels.and_then(|labels| labels.get(TENANT_LABEL));
+                if let Some(name) = whose.and_then(|name| name.parse().ok()) {
+                    self.wake(name, now);
+                }
+            }
+            Change::Gone(id) => {
+                if let Ok(namespace) = id.namespace.parse() {
+                    self.wake_naming(&BTreeSet::from([namespace]), now);
+                }
+            }
+            Change::Begin | Change::Bad(_) | Change::Synced => {}
+        }
+    }
+
+    /// When the next one is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let all = self.listed == (true, true);
+        all.then(|| self.due.values().min().copied()).flatten()
+    }
+
+    /// All who are due now.
+    pub(super) fn take(&mut self, grounds: &Grounds, now: Instant) -> Vec<Errand> {
+        let due = self.due.iter().filter(|(_, at)| **at <= now);
+        let due: Vec<TenantName> = due.map(|(name, _)| name.clone()).collect();
+        due.into_iter()
+            .map(|name| {
+                self.due.remove(&name);
+                self.errand(grounds, name)
+            })
+            .collect()
+    }
+
+    /// It is to be looked at again then, if nothing happens before.
+    pub(super) fn again(&mut self, name: &TenantName, at: Instant) {
+        self.due.entry(name.clone()).or_insert(at);
+    }
+
+    /// How often in a row it has failed now.
+    pub(super) fn failed(&mut self, name: &TenantName) -> u32 {
+        let failures = self.failures.entry(name.clone()).or_default();
+        *failures = failures.saturating_add(1);
+        *failures
+    }
+
+    /// It did not fail, and was seen under this definition.
+    pub(super) fn succeeded(&mut self, name: &TenantName, under: Option<String>) -> u32 {
+        self.failures.remove(name);
+        match under {
+            Some(under) => self.under.insert(name.clone(), under),
+            None => self.under.remove(name),
+        };
+        0
+    }
+
+    fn errand(&self, grounds: &Grounds, name: TenantName) -> Errand {
+        let object = self.objects.get(&name).cloned();
+        let lost = self.tenants.lost_by(grounds, &name);
+        let mut owned = self.tenants.namespaces_of(&name);
+        owned.retain(|one| lost.iter().all(|lost| lost.namespace != *one));
+        let named = object.iter().flat_map(|object| &object.spec.namespaces);
+        let has = named
+            .filter(|one| owned.contains(*one))
+            .map(|one| (one.clone(), self.namespaces.get(one).cloned()));
+        let has = has.collect();
+        let labelled = self.namespaces.iter().filter(|(one, seen)| {
+            seen.tenant() == Some(name.as_str()) && !owned.contains(*one) && !seen.going
+        });
+        let left = labelled.map(|(one, _)| one.clone()).collect();
+        Errand {
+            under: self.under.get(&name).cloned(),
+            name,
+            object,
+            has,
+            lost,
+            left,
+        }
+    }
+
+    fn gone(&mut self, name: &TenantName, now: Instant) {
+        self.objects.remove(name);
+        let touched = self.tenants.remove(name);
+        self.wake(name.clone(), now);
+        self.wake_naming(&touched, now);
+    }
+
+    fn without(&mut self, id: &Id, now: Instant) {
+        if let Ok(name) = id.name.parse::<NamespaceName>() {
+            self.namespaces.remove(&name);
+            self.wake_naming(&BTreeSet::from([name]), now);
+        }
+    }
+
+    fn wake(&mut self, name: TenantName, now: Instant) {
+        let at = self.due.entry(name).or_insert(now);
+        *at = now.min(*at);
+    }
+
+    /// Whoever names one of these namespaces may have it now, or no more.
+    fn wake_naming(&mut self, namespaces: &BTreeSet<NamespaceName>, now: Instant) {
+        let names = |tenant: &Tenant| {
+            let mut named = tenant.spec.namespaces.iter();
+            named.any(|one| namespaces.contains(one))
+        };
+        let naming = self.objects.iter().filter(|(_, tenant)| names(tenant));
+        let naming: Vec<TenantName> = naming.map(|(name, _)| name.clone()).collect();
+        naming.into_iter().for_each(|name| self.wake(name, now));
+    }
+
+    /// Namespaces bear labels of Tenants that went while nobody looked.
+    fn wake_strays(&mut self, now: Instant) {
+        let whose = self.namespaces.values().filter_map(Seen::tenant);
+        let whose = whose.filter_map(|name| name.parse::<TenantName>().ok());
+        let strays = whose.filter(|name| !self.objects.contains_key(name));
+        let strays: Vec<TenantName> = strays.collect();
+        strays.into_iter().for_each(|name| self.wake(name, now));
+    }
+}
+
+fn name_of(meta: &ObjectMeta) -> Option<TenantName> {
+    meta.name.as_deref()?.parse().ok()
+}
+
+/// Whether nothing of it is another that is worth a look: neither the spec nor our own words.
+fn is_old(before: &Tenant, after: &Tenant) -> bool {
+    fn said(tenant: &Tenant) -> Option<&Onboarding> {
+        tenant.status.as_ref()?.onboarding.as_ref()
+    }
+    before.metadata.uid == after.metadata.uid
+        && before.metadata.generation == after.metadata.generation
+        && said(before) == said(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::time::Duration;
+
+    fn tenant(name: &str, namespaces: &[&str], created: &str) -> Change<Tenant> {
+        let object = json!({
+            "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant",
+            "metadata": {"name": name, "uid": name, "generation": 1, "creationTimestamp": created},
+            "spec": {"namespaces": namespaces},
+        });
+        Change::Put(Arc::new(serde_json::from_value(object).unwrap()))
+    }
+
+    fn namespace(name: &str, whose: Option<&str>) -> Change<ObjectMeta> {
+        let labels = whose.map(|whose| json!({TENANT_LABEL: whose}));
+        let meta = json!({"name": name, "labels": labels});
+        Change::Put(Arc::new(serde_json::from_value(meta).unwrap()))
+    }
+
+    fn grounds() -> Grounds {
+        Grounds {
+            platform_namespaces: ["reeve-system".parse().unwrap()].into(),
+            config_namespaces: BTreeSet::new(),
+            platform_service_account: "platform".parse().unwrap(),
+            tenant_service_account: "flux".parse().unwrap(),
+            remote_bases: Vec::new(),
+            remote_clusters: Vec::new(),
+        }
+    }
+
+    fn names(errands: &[Errand]) -> Vec<&str> {
+        errands.iter().map(|one| one.name.as_str()).collect()
+    }
+
+    #[test]
+    fn nothing_is_done_before_everything_was_listed_and_then_for_whom_it_concerns() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        known.tenant(tenant("acme", &["acme", "b"], "2026-01-02T00:00:00Z"), now);
+        known.tenant(Change::Synced, now);
+        assert_eq!(known.due(), None, "an older one may have its namespaces");
+        known.namespace(namespace("stray", Some("gone")), now);
+        known.namespace(namespace("acme", Some("acme")), now);
+        known.namespace(Change::Synced, now);
+        assert_eq!(known.due(), Some(now));
+        let errands = known.take(&grounds(), now);
+        assert_eq!(names(&errands), ["acme", "gone"]);
+        assert_eq!(errands[1].left, ["stray"]);
+        let seen: Vec<bool> = errands[0]
+            .has
+            .iter()
+            .map(|(_, seen)| seen.is_some())
+            .collect();
+        assert_eq!(seen, [true, false]);
+        assert_eq!(known.due(), None);
+
+        known.namespace(namespace("acme", Some("acme")), now);
+        assert_eq!(known.due(), None, "nothing is another");
+        known.namespace(namespace("b", None), now);
+        assert_eq!(names(&known.take(&grounds(), now)), ["acme"]);
+    }
+
+    #[test]
+    fn what_an_older_tenant_comes_to_have_the_younger_loses_and_gets_back() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        known.tenant(tenant("young", &["a"], "2026-02-01T00:00:00Z"), now);
+        known.tenant(Change::Synced, now);
+        known.namespace(Change::Synced, now);
+        assert_eq!(known.take(&grounds(), now)[0].has.len(), 1);
+        known.tenant(tenant("old", &["a"], "2026-01-01T00:00:00Z"), now);
+        let errands = known.take(&grounds(), now);
+        assert_eq!(names(&errands), ["old", "young"]);
+        assert_eq!((errands[0].has.len(), errands[1].has.len()), (1, 0));
+        assert_eq!(errands[1].lost.len(), 1);
+        let id = Id {
+            namespace: String::new(),
+            name: "old".to_owned(),
+        };
+        known.tenant(Change::Gone(id), now);
+        let errands = known.take(&grounds(), now);
+        assert_eq!(names(&errands), ["old", "young"]);
+        assert!(errands[0].object.is_none() && errands[1].has.len() == 1);
+    }
+
+    #[test]
+    fn a_status_of_somebody_else_is_no_news_and_what_failed_is_due_again() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        known.tenant(tenant("acme", &["a"], "2026-01-01T00:00:00Z"), now);
+        known.tenant(Change::Synced, now);
+        known.namespace(Change::Synced, now);
+        known.take(&grounds(), now);
+        known.tenant(tenant("acme", &["a"], "2026-01-01T00:00:00Z"), now);
+        assert_eq!(known.due(), None);
+        let acme = "acme".parse().unwrap();
+        assert_eq!((known.failed(&acme), known.failed(&acme)), (1, 2));
+        let later = now + Duration::from_secs(3);
+        known.again(&acme, later);
+        assert_eq!(known.due(), Some(later));
+        assert!(known.take(&grounds(), now).is_empty());
+        assert_eq!(known.succeeded(&acme, None), 0);
+        assert_eq!(known.failed(&acme), 1);
+    }
+}
