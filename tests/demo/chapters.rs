@@ -8,6 +8,7 @@ use reeve_tests::Plane;
 use reeve_tests::controller::Controller;
 use reeve_tests::git::{Repo, SshOptions, SshServer};
 use reeve_tests::install::{self, CONFIG};
+use reeve_tests::landlord::Landlord;
 use reeve_tests::objects::{self, Stock};
 use reeve_tests::sight::{Seen, Sight};
 use reeve_tests::story::Story;
@@ -15,6 +16,7 @@ use reeve_tests::story::Story;
 use crate::scene::{APP, NEIGHBOUR, PROJECT, Scene, TENANT};
 
 const PLUGIN: &str = include_str!("manifests/plugin.yaml");
+const ONBOARDED: &str = include_str!("manifests/tenant.yaml");
 const GIT_REPOSITORY: &str = include_str!("manifests/git-repository.yaml");
 const KUSTOMIZATION: &str = include_str!("manifests/kustomization.yaml");
 const RECEIVER: &str = include_str!("manifests/receiver.yaml");
@@ -71,12 +73,8 @@ pub(crate) async fn curtain<'a>(story: &mut Story, plane: &'a Plane) -> anyhow::
         "True",
         "Succeeded",
     ));
-    let deed = async {
-        install::install(plane).await?;
-        install::apply(plane, PLUGIN).await?;
-        Controller::start(plane, &[]).await
-    };
-    let (controller, _) = story
+    let deed = installed(plane);
+    let ((controller, landlord), _) = story
         .step(
             "reeve is installed, leads, and has loaded the platform's plugin",
             sights,
@@ -88,7 +86,15 @@ pub(crate) async fn curtain<'a>(story: &mut Story, plane: &'a Plane) -> anyhow::
         host,
         repo,
         controller,
+        _landlord: landlord,
     })
+}
+
+async fn installed(plane: &Plane) -> anyhow::Result<(Controller, Landlord)> {
+    install::install(plane).await?;
+    install::apply(plane, PLUGIN).await?;
+    let controller = Controller::start(plane, &[]).await?;
+    Ok((controller, Landlord::start(plane).await?))
 }
 
 fn established(definitions: kube::Api<kube::api::DynamicObject>, name: &str) -> Sight {
@@ -131,22 +137,15 @@ pub(crate) async fn all(story: &mut Story, scene: &Scene<'_>) -> anyhow::Result<
     epilogue(story, scene).await
 }
 
-/// A namespace, an account and its rights: all that a tenant gets.
+/// One object, of which the landlord makes a namespace, an account and its rights: all that a tenant gets.
 async fn landlord(story: &mut Story, scene: &Scene<'_>) -> anyhow::Result<()> {
     let deed = async {
-        for line in [
-            format!("create namespace {TENANT}"),
-            format!("create namespace {NEIGHBOUR}"),
-            format!("create serviceaccount -n {TENANT} flux"),
-            format!(
-                "create rolebinding -n {TENANT} flux --clusterrole=admin --serviceaccount={TENANT}:flux"
-            ),
-        ] {
-            scene.kubectl(&line).await?;
-        }
-        Ok(())
+        scene
+            .kubectl(&format!("create namespace {NEIGHBOUR}"))
+            .await?;
+        scene.apply(ONBOARDED).await
     };
-    let name = "the tenant has a namespace, a ServiceAccount, and the role admin in it";
+    let name = "a Tenant gets a namespace, a ServiceAccount, and the role admin in it";
     story.step(name, scene.bound(), deed).await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use reeve_tests::Plane;
 use reeve_tests::controller::Controller;
 use reeve_tests::git::{Repo, SshServer};
 use reeve_tests::install::{self, CONFIG};
+use reeve_tests::landlord::Landlord;
 use reeve_tests::objects::{self, Stock};
 
 /// The tenant of the story, and its namespace.
@@ -34,6 +35,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) host: SshServer,
     pub(crate) repo: Repo,
     pub(crate) controller: Controller,
+    pub(crate) _landlord: Landlord,
 }
 
 impl Scene<'_> {

@@ -138,14 +138,19 @@ impl Scene<'_> {
         let accounts = self.of_tenant("v1", "ServiceAccount");
         let account = Sight::of(accounts, "flux", "it is there", |_| Ok(String::new()));
         let bindings = self.of_tenant("rbac.authorization.k8s.io/v1", "RoleBinding");
-        let binding = Sight::of(bindings, "flux", "ClusterRole admin for flux", |binding| {
-            let role = objects::text(binding, "/roleRef/name");
-            let subject = objects::text(binding, "/subjects/0/name");
-            if (role, subject) == (Some("admin"), Some("flux")) {
-                return Ok(String::new());
-            }
-            Err(format!("{role:?} for {subject:?}"))
-        });
+        let binding = Sight::of(
+            bindings,
+            "reeve-admin",
+            "ClusterRole admin for flux",
+            |binding| {
+                let role = objects::text(binding, "/roleRef/name");
+                let subject = objects::text(binding, "/subjects/0/name");
+                if (role, subject) == (Some("admin"), Some("flux")) {
+                    return Ok(String::new());
+                }
+                Err(format!("{role:?} for {subject:?}"))
+            },
+        );
         vec![account, binding]
     }
 

@@ -14,13 +14,15 @@ use crate::install::{self, PLATFORM, SYSTEM};
 use crate::objects;
 
 /// What decides whose rights are whose, and where.
-const RIGHTS: [&str; 6] = [
+const RIGHTS: [&str; 8] = [
     "Namespace",
     "ServiceAccount",
     "ClusterRole",
     "ClusterRoleBinding",
     "Role",
     "RoleBinding",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
 ];
 
 /// The chart as it would be installed, with some values in some namespace.
@@ -120,7 +122,12 @@ impl Release {
 
     /// What the Deployment starts the program with.
     pub fn arguments(&self) -> anyhow::Result<Vec<String>> {
-        let deployment = self.object("Deployment", "reeve")?;
+        self.arguments_of("reeve")
+    }
+
+    /// The same of one of both Deployments.
+    pub fn arguments_of(&self, name: &str) -> anyhow::Result<Vec<String>> {
+        let deployment = self.object("Deployment", name)?;
         let args = deployment.pointer("/spec/template/spec/containers/0/args");
         let args = args.context("its Deployment has no arguments")?;
         Ok(serde_json::from_value(args.clone())?)

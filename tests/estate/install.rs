@@ -50,6 +50,26 @@ pub async fn install_release(plane: &Plane, release: &Release) -> anyhow::Result
     established(plane).await
 }
 
+/// By which the controller that lies in `system` may act as every account of a namespace that was made by hand: what the landlord
+/// lets it do as one account of a tenant's.
+#[must_use]
+pub fn grant(system: &str, namespace: &str) -> [Value; 2] {
+    let group = "rbac.authorization.k8s.io";
+    let api_version = format!("{group}/v1");
+    let meta = json!({"name": "reeve-by-hand", "namespace": namespace});
+    let rules =
+        json!([{"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["impersonate"]}]);
+    let role = json!({"apiGroup": group, "kind": "Role", "name": "reeve-by-hand"});
+    let controller = json!([{"kind": "ServiceAccount", "name": "reeve", "namespace": system}]);
+    [
+        json!({"apiVersion": api_version, "kind": "Role", "metadata": meta, "rules": rules}),
+        json!({
+            "apiVersion": api_version, "kind": "RoleBinding", "metadata": meta, "roleRef": role,
+            "subjects": controller,
+        }),
+    ]
+}
+
 /// Objects as one document.
 #[must_use]
 pub fn list(objects: &[Value]) -> Value {

@@ -17,6 +17,7 @@ pub mod git;
 pub mod gitea;
 pub mod guest;
 pub mod install;
+pub mod landlord;
 pub mod leftover;
 pub mod objects;
 pub mod pki;

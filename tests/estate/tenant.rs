@@ -16,7 +16,7 @@ use reeve_api::reason::Reason;
 use serde_json::{Value, json};
 
 use crate::git::Repo;
-use crate::install::CONFIG;
+use crate::install::{self, CONFIG};
 use crate::objects::{self, Condition, Stock};
 use crate::secrecy;
 use crate::wait;
@@ -176,8 +176,11 @@ impl<'a> Tenant<'a> {
         let token = format!("{:032x}", rand::random::<u128>());
         secrecy::used(&token);
         let account = json!({"kind": "ServiceAccount", "name": "flux", "namespace": name});
+        let [role, granted] = install::grant(self.estate.system(), name);
         vec![
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+            role,
+            granted,
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "flux", "namespace": name}}),
             json!({
                 "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",

@@ -22,6 +22,7 @@ pub struct Estate {
     pub git: HttpServer,
     /// The controller.
     pub controller: Controller,
+    system: String,
     repositories: PathBuf,
     tenants: AtomicUsize,
 }
@@ -50,6 +51,7 @@ impl Estate {
             plane,
             git,
             controller,
+            system: release.namespace().to_owned(),
             repositories,
             tenants: AtomicUsize::new(0),
         })
@@ -68,6 +70,12 @@ impl Estate {
     #[must_use]
     pub fn admin(&self) -> Client {
         self.plane.admin()
+    }
+
+    /// The namespace of the controller.
+    #[must_use]
+    pub fn system(&self) -> &str {
+        &self.system
     }
 
     /// The directory of the repositories, for another server that is to serve the same.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use reeve_tests::book::{self, Page};
+use reeve_tests::landlord::Landlord;
 use reeve_tests::tenant::MANIFESTS;
 use reeve_tests::{Estate, binaries, controller, root, scenario};
 use tokio::process::Command;
@@ -76,6 +77,7 @@ async fn follow(estate: &Estate, page: &Page, repository: &str) -> anyhow::Resul
 fn every_command_of_the_book_does_what_its_page_says() {
     scenario(async {
         let estate = Estate::start().await?;
+        let _landlord = Landlord::start(&estate.plane).await?;
         let room = estate.plane.room("book")?;
         std::fs::create_dir_all(room.join("checkout"))?;
         checkout(&room.join("checkout"))?;

@@ -62,7 +62,7 @@ fn everything() -> Value {
         "replicas": 3, "priorityClassName": "system-cluster-critical",
         "nodeSelector": {"kubernetes.io/os": "linux"}, "tolerations": [{"operator": "Exists"}],
         "affinity": {"nodeAffinity": {}}, "podLabels": {"team": "platform"}, "podAnnotations": {"a": "b"},
-        "impersonateIn": ["default"], "tenantRoles": {"view": true, "edit": true},
+        "impersonateIn": ["default"], "landlord": {"replicas": 2, "roles": ["view", "edit"]}, "tenantRoles": {"view": true, "edit": true},
         "remoteBases": ["https://git.example/acme/*"], "allowRemoteClusters": ["api.example"],
         "git": {"knownHosts": "hosts", "config": {
             "author": {"email": "bot@git.example"},

@@ -40,6 +40,7 @@ mod hooks;
 mod ignored;
 mod image;
 mod interrupted;
+mod landlord;
 mod leader;
 mod limits;
 mod meanwhile;

@@ -46,6 +46,44 @@ subjects:
     namespace: {{ .Release.Namespace }}
 {{- end }}
 
+{{/* Whether there is a landlord: not empty. It is fenced by a kind that older API servers do not have. */}}
+{{- define "reeve.landlord" -}}
+{{- if and .Values.landlord.enabled (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) }}yes{{ end }}
+{{- end }}
+
+{{/* What picks its pods, which are none of reeve's. */}}
+{{- define "reeve.landlord.selector" -}}
+app.kubernetes.io/name: {{ include "reeve.name" . }}-landlord
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "reeve.landlord.labels" -}}
+{{ include "reeve.landlord.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "reeve.landlord.subject" -}}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "reeve.name" . }}-landlord
+    namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{/* What it is started with. */}}
+{{- define "reeve.landlord.args" -}}
+- landlord
+{{- include "reeve.list" (dict "flag" "platform-namespaces" "of" (include "reeve.platform" . | fromJsonArray)) }}
+{{- include "reeve.list" (dict "flag" "config-namespaces" "of" .Values.configNamespaces) }}
+- {{ printf "--delivery-account=%s" (include "reeve.account" .) | quote }}
+{{- include "reeve.list" (dict "flag" "roles" "of" .Values.landlord.roles) }}
+- --health-addr=0.0.0.0:9440
+- {{ printf "--lease-namespace=%s" .Release.Namespace | quote }}
+- {{ printf "--log-level=%s" .Values.log.level | quote }}
+- {{ printf "--log-encoding=%s" .Values.log.encoding | quote }}
+{{- end }}
+
 {{/* The host in artifacts' URLs. */}}
 {{- define "reeve.advertised" -}}
 {{- if .Values.artifacts.advertise -}}

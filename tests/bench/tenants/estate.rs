@@ -9,7 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use kube::ResourceExt as _;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
-use reeve_tests::install::CONFIG;
+use reeve_tests::install::{self, CONFIG};
 use reeve_tests::{Estate, git, objects, wait};
 use serde_json::{Value, json};
 
@@ -80,6 +80,11 @@ impl<'e> Many<'e> {
             &json!({"apiVersion": "v1", "kind": "Namespace"}),
         )
         .await?;
+        for object in install::grant(install::SYSTEM, &name) {
+            let kind = objects::text(&object, "/kind").unwrap_or_default();
+            let api = self.api(&format!("{rbac}/v1"), kind, Some(&name));
+            self.apply(api, "reeve-by-hand", &object).await?;
+        }
         let accounts = self.api("v1", "ServiceAccount", Some(&name));
         self.apply(
             accounts,

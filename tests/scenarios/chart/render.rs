@@ -6,6 +6,7 @@ use anyhow::{Context as _, ensure};
 use reeve_core::gitconfig::{self, Holds};
 use reeve_tests::chart::Release;
 use reeve_tests::install::{self, SYSTEM};
+use reeve_tests::landlord::LANDLORD;
 use reeve_tests::{Estate, objects, root, scenario};
 use serde_json::{Value, json};
 
@@ -137,19 +138,43 @@ fn the_controller_takes_every_argument_that_the_chart_can_give_it() {
         let estate = Estate::shared().await?;
         let room = estate.plane.room("arguments")?;
         for values in [json!({}), everything()] {
-            let mut arguments = Release::render(SYSTEM, &values, &[]).await?.arguments()?;
-            // Whatever stands before it has been read when it is.
-            arguments.push("--help".to_owned());
-            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            let out = command::reeve(&arguments, &room)?;
-            let why = String::from_utf8_lossy(&out.stderr);
-            ensure!(out.status.success(), "{why}");
-            let wrong = [&["controller", "--no-such-flag"], &arguments[1..]].concat();
-            ensure!(
-                !command::reeve(&wrong, &room)?.status.success(),
-                "any flag is taken"
-            );
+            let release = Release::render(SYSTEM, &values, &[]).await?;
+            for (deployment, verb) in [("reeve", "controller"), (LANDLORD, "landlord")] {
+                let mut arguments = release.arguments_of(deployment)?;
+                // Whatever stands before it has been read when it is.
+                arguments.push("--help".to_owned());
+                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                let out = command::reeve(&arguments, &room)?;
+                let why = String::from_utf8_lossy(&out.stderr);
+                ensure!(out.status.success(), "{why}");
+                let wrong = [&[verb, "--no-such-flag"], &arguments[1..]].concat();
+                ensure!(
+                    !command::reeve(&wrong, &room)?.status.success(),
+                    "any flag is taken"
+                );
+            }
         }
+        Ok(())
+    });
+}
+
+#[test]
+fn where_nothing_can_fence_it_there_is_no_landlord() {
+    scenario(async {
+        for (version, there) in [("1.29.0", false), ("1.30.0", true)] {
+            let flag = format!("--kube-version={version}");
+            let release = Release::render(SYSTEM, &json!({}), &[&flag]).await?;
+            for kind in ["Deployment", "ServiceAccount", "ValidatingAdmissionPolicy"] {
+                let found = release.object(kind, LANDLORD).is_ok();
+                ensure!(found == there, "{kind} in {version}");
+            }
+        }
+        let off = json!({"landlord": {"enabled": false}});
+        let release = Release::render(SYSTEM, &off, &[]).await?;
+        ensure!(
+            !release.text().contains(LANDLORD),
+            "something of it is left"
+        );
         Ok(())
     });
 }
@@ -223,7 +248,7 @@ fn every_flag_of_the_controller_has_its_value_or_is_none_on_purpose() {
 }
 
 /// Values, and what helm says of them.
-const WRONG: [(&str, &str); 20] = [
+const WRONG: [(&str, &str); 21] = [
     (r#"{"replica": 2}"#, "'replica' not allowed"),
     (
         r#"{"image": {"registry": "registry.example"}}"#,
@@ -254,6 +279,10 @@ const WRONG: [(&str, &str); 20] = [
     (
         r#"{"tenantLimits": {"objects": 0}}"#,
         "at '/tenantLimits/objects'",
+    ),
+    (
+        r#"{"landlord": {"roles": ["admin", "cluster-admin"]}}"#,
+        "at '/landlord/roles/1'",
     ),
     (r#"{"git": {"auths": []}}"#, "'auths' not allowed"),
     (

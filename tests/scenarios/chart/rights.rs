@@ -7,6 +7,7 @@ use kube::Client;
 use kube::api::PostParams;
 use reeve_tests::chart::Release;
 use reeve_tests::install::SYSTEM;
+use reeve_tests::landlord::LANDLORD;
 use reeve_tests::plane::{self, Plane};
 use reeve_tests::{Estate, objects, scenario};
 use serde_json::{Value, json};
@@ -38,8 +39,8 @@ async fn may(client: &Client, deed: &str) -> anyhow::Result<bool> {
     allowed.context("the API server says whether")
 }
 
-async fn own(plane: &Plane, namespace: &str) -> anyhow::Result<Client> {
-    plane::client(&plane.kubeconfig_of(namespace, "reeve").await?).await
+async fn own(plane: &Plane, namespace: &str, account: &str) -> anyhow::Result<Client> {
+    plane::client(&plane.kubeconfig_of(namespace, account).await?).await
 }
 
 /// Whether the controller, installed in that namespace, may act as the accounts of another.
@@ -47,14 +48,17 @@ pub(super) async fn may_act_as(
     plane: &Plane,
     namespace: &str,
 ) -> anyhow::Result<impl Fn(&str) -> bool + use<>> {
-    let client = own(plane, namespace).await?;
+    let client = own(plane, namespace, "reeve").await?;
     let mut held = BTreeSet::new();
     let namespaces = objects::api(plane.admin(), "v1", "Namespace", None);
     for one in namespaces.list(&Default::default()).await? {
         let name = one.metadata.name.context("a namespace has a name")?;
-        let deed = format!("impersonate serviceaccounts @{name} =flux");
-        if may(&client, &deed).await? {
-            held.insert(name);
+        // In its own namespace as the platform's account and no other.
+        for account in ["flux", "kustomize-controller"] {
+            let deed = format!("impersonate serviceaccounts @{name} ={account}");
+            if may(&client, &deed).await? {
+                held.insert(name.clone());
+            }
         }
     }
     Ok(move |name: &str| held.contains(name))
@@ -82,10 +86,14 @@ get leases.coordination.k8s.io @reeve-system =another
 update leases.coordination.k8s.io @kube-system
 patch validatingwebhookconfigurations.admissionregistration.k8s.io =another
 create mutatingwebhookconfigurations.admissionregistration.k8s.io
+impersonate serviceaccounts @default =flux
+impersonate serviceaccounts @kube-system =default
+impersonate serviceaccounts @reeve-system =reeve-landlord
 impersonate users
 impersonate groups =system:masters
 create serviceaccounts @TENANT
 create serviceaccounts/token @TENANT =flux
+create serviceaccounts/token @reeve-system =reeve-landlord
 create pods/exec @TENANT
 get pods/log @TENANT
 get nodes/proxy
@@ -138,12 +146,67 @@ fn the_controllers_own_token_reads_no_other_secret_changes_no_role_and_makes_no_
     scenario(async {
         let estate = Estate::shared().await?;
         let tenant = estate.healthy_tenant("stolen").await?;
-        let client = own(&estate.plane, SYSTEM).await?;
+        let client = own(&estate.plane, SYSTEM, "reeve").await?;
         for deed in NEEDED.lines() {
             let deed = deed.replace("TENANT", tenant.name());
             ensure!(may(&client, &deed).await?, "it may not {deed}");
         }
         for deed in never() {
+            let deed = deed.replace("TENANT", tenant.name());
+            ensure!(!may(&client, &deed).await?, "it may {deed}");
+        }
+        Ok(())
+    });
+}
+
+/// What the landlord needs; where, the fence sees to.
+const LANDLORD_NEEDS: &str = "\
+create namespaces
+patch serviceaccounts @TENANT =flux
+delete rolebindings.rbac.authorization.k8s.io @TENANT
+bind clusterroles.rbac.authorization.k8s.io =admin
+create roles.rbac.authorization.k8s.io @TENANT =reeve-delivery
+patch gitrepositories.source.toolkit.fluxcd.io @platform-flux-tenant-config
+patch tenants/status.reeve.dev =acme";
+
+/// What it has no right to, fenced or not.
+const LANDLORD_NEVER: &str = "\
+get secrets
+get secrets @TENANT
+get secrets @reeve-system
+get configmaps @TENANT
+create secrets @TENANT
+impersonate serviceaccounts @TENANT =flux
+impersonate serviceaccounts @flux-system =kustomize-controller
+impersonate groups =system:masters
+create serviceaccounts/token @TENANT =flux
+create pods @TENANT
+delete namespaces =TENANT
+delete kustomizations.kustomize.toolkit.fluxcd.io @TENANT
+patch gitrepositories.source.toolkit.fluxcd.io @TENANT
+bind clusterroles.rbac.authorization.k8s.io =cluster-admin
+escalate clusterroles.rbac.authorization.k8s.io =admin
+create roles.rbac.authorization.k8s.io @TENANT =another
+escalate roles.rbac.authorization.k8s.io @TENANT =another
+create clusterrolebindings.rbac.authorization.k8s.io
+create tenants.reeve.dev
+update tenants.reeve.dev
+delete validatingadmissionpolicies.admissionregistration.k8s.io
+update validatingadmissionpolicies.admissionregistration.k8s.io
+update leases.coordination.k8s.io @reeve-system =reeve-leader
+* *.*";
+
+#[test]
+fn the_landlords_own_token_reads_no_secret_acts_as_nobody_and_gives_only_listed_roles() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("rented").await?;
+        let client = own(&estate.plane, SYSTEM, LANDLORD).await?;
+        for deed in LANDLORD_NEEDS.lines() {
+            let deed = deed.replace("TENANT", tenant.name());
+            ensure!(may(&client, &deed).await?, "it may not {deed}");
+        }
+        for deed in LANDLORD_NEVER.lines() {
             let deed = deed.replace("TENANT", tenant.name());
             ensure!(!may(&client, &deed).await?, "it may {deed}");
         }

@@ -12,7 +12,7 @@ use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, ObjectList, Patch, PatchParams};
 use reeve_tests::controller::Controller;
 use reeve_tests::git::{HttpServer, Served, import};
-use reeve_tests::install::CONFIG;
+use reeve_tests::install::{self, CONFIG};
 use reeve_tests::{Plane, objects, secrecy, wait};
 use serde_json::{Value, json};
 
@@ -138,8 +138,11 @@ impl Crowd {
         let name = name(at);
         let account = json!({"kind": "ServiceAccount", "name": "flux", "namespace": name});
         let rbac = "rbac.authorization.k8s.io";
+        let [role, granted] = install::grant(install::SYSTEM, &name);
         for object in [
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+            role,
+            granted,
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "flux", "namespace": name}}),
             json!({
                 "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding",

@@ -1,0 +1,259 @@
+//! What the two accounts are kept from with their own tokens, although their roles would let them.
+
+use anyhow::{Context as _, ensure};
+use kube::Client;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use reeve_tests::install::{self, CONFIG, PLATFORM, SYSTEM};
+use reeve_tests::landlord::LANDLORD;
+use reeve_tests::{Estate, objects, plane, scenario, wait};
+use serde_json::{Value, json};
+
+use super::RBAC;
+
+/// Asks what would come of applying an object, as that client.
+async fn tried(client: &Client, object: &Value) -> Result<(), String> {
+    let text = |pointer| objects::text(object, pointer);
+    let (version, kind) = (text("/apiVersion"), text("/kind"));
+    let api = objects::api(
+        client.clone(),
+        version.unwrap_or_default(),
+        kind.unwrap_or_default(),
+        text("/metadata/namespace"),
+    );
+    let how = PatchParams::apply("thief").force().dry_run();
+    let name = text("/metadata/name").unwrap_or_default();
+    let done = api.patch(name, &how, &Patch::Apply(object)).await;
+    done.map(drop).map_err(|why| why.to_string())
+}
+
+fn object(version: &str, kind: &str, namespace: Option<&str>, name: &str, more: Value) -> Value {
+    let labels = json!({"reeve.dev/tenant": "rented"});
+    let mut made = json!({
+        "apiVersion": version, "kind": kind,
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+    });
+    let (fields, more) = (made.as_object_mut(), more.as_object().cloned());
+    if let (Some(fields), Some(more)) = (fields, more) {
+        fields.extend(more);
+    }
+    made
+}
+
+fn binding(namespace: &str, name: &str, role: [&str; 2], subject: [&str; 2]) -> Value {
+    let [kind, called] = role;
+    let [at, account] = subject;
+    let group = "rbac.authorization.k8s.io";
+    let subject = json!({"kind": "ServiceAccount", "name": account, "namespace": at});
+    let role = json!({"apiGroup": group, "kind": kind, "name": called});
+    let more = json!({"roleRef": role, "subjects": [subject]});
+    object(RBAC, "RoleBinding", Some(namespace), name, more)
+}
+
+fn grant(verbs: &[&str]) -> Value {
+    let rule = json!({"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["flux"], "verbs": verbs});
+    let more = json!({"rules": [rule]});
+    object(RBAC, "Role", Some("rented"), "reeve-delivery", more)
+}
+
+/// What it is there for, in an onboarded namespace.
+fn its_work() -> Vec<Value> {
+    let home = [SYSTEM, "reeve"];
+    let source = json!({"spec": {"interval": "1m", "url": "https://git.example/a"}});
+    let (api, kind) = ("source.toolkit.fluxcd.io/v1", "GitRepository");
+    vec![
+        object("v1", "Namespace", None, "rented", json!({})),
+        object("v1", "Namespace", None, "another", json!({})),
+        object("v1", "ServiceAccount", Some("rented"), "flux", json!({})),
+        binding(
+            "rented",
+            "reeve-admin",
+            ["ClusterRole", "admin"],
+            ["rented", "flux"],
+        ),
+        grant(&["impersonate"]),
+        binding("rented", "reeve-delivery", ["Role", "reeve-delivery"], home),
+        object(api, kind, Some(CONFIG), "rented", source),
+        kustomization("rented", json!({"serviceAccountName": "flux"})),
+    ]
+}
+
+fn kustomization(namespace: &str, more: Value) -> Value {
+    let source = json!({"kind": "GitRepository", "name": "rented", "namespace": CONFIG});
+    let mut spec = json!({"interval": "1h", "path": "./", "prune": true, "sourceRef": source});
+    if let (Some(fields), Some(more)) = (spec.as_object_mut(), more.as_object()) {
+        fields.extend(more.clone());
+    }
+    let version = "kustomize.toolkit.fluxcd.io/v1";
+    object(
+        version,
+        "Kustomization",
+        Some(namespace),
+        "rented",
+        json!({"spec": spec}),
+    )
+}
+
+/// What somebody tries, the object, and words of what stops it.
+type Raid = (&'static str, Value, &'static str);
+
+const FENCE: &str = "makes nothing in namespaces of the platform";
+const ADMIN: [&str; 2] = ["ClusterRole", "admin"];
+
+fn without_labels(mut object: Value) -> Value {
+    if let Some(meta) = object
+        .pointer_mut("/metadata")
+        .and_then(Value::as_object_mut)
+    {
+        meta.remove("labels");
+    }
+    object
+}
+
+/// What whoever has its token would try to have as a tenant's.
+fn on_namespaces() -> Vec<Raid> {
+    let named = |name: &str| object("v1", "Namespace", None, name, json!({}));
+    let theirs = "takes over none";
+    vec![
+        (
+            "one without a tenant",
+            without_labels(named("nobodys")),
+            theirs,
+        ),
+        (
+            "one that is there becomes a tenant's",
+            named("default"),
+            theirs,
+        ),
+        ("one of Kubernetes'", named("kube-system"), FENCE),
+        ("one of the platform", named(PLATFORM), FENCE),
+    ]
+}
+
+/// What rights it would give, to itself or where nobody is onboarded.
+fn on_rights() -> Vec<Raid> {
+    let mine = |at: &str| binding(at, "mine", ADMIN, [at, "flux"]);
+    let itself = [SYSTEM, LANDLORD];
+    let everything = ["ClusterRole", "cluster-admin"];
+    let everything = binding("rented", "mine", everything, ["rented", "flux"]);
+    let acts = ["Role", "reeve-delivery"];
+    let acts = binding("rented", "reeve-delivery", acts, itself);
+    let listed = "binds only listed roles";
+    let rented = "works only in namespaces that are labelled";
+    let more = grant(&["impersonate", "create"]);
+    vec![
+        ("in a namespace of nobody's", mine("default"), rented),
+        ("in one of Kubernetes'", mine("kube-system"), FENCE),
+        ("in one of the platform's", mine(PLATFORM), FENCE),
+        ("the role of everything", everything, "forbidden"),
+        (
+            "for itself",
+            binding("rented", "mine", ADMIN, itself),
+            listed,
+        ),
+        ("to act as the account for itself", acts, listed),
+        ("more than to act", more, "makes no role but that"),
+    ]
+}
+
+/// What it would have delivered.
+fn on_deliveries() -> Vec<Raid> {
+    let platform = json!({"serviceAccountName": "kustomize-controller"});
+    let spec = json!({"spec": {"interval": "1m", "url": "https://git.example/evil"}});
+    let (api, kind) = ("source.toolkit.fluxcd.io/v1", "GitRepository");
+    let by_hand = object(api, kind, Some(CONFIG), "by-hand", spec);
+    let nobody = "has nothing delivered but as an account";
+    let sources = "changes sources of tenants only";
+    vec![
+        ("as the platform", kustomization(PLATFORM, platform), FENCE),
+        (
+            "as nobody in particular",
+            kustomization("rented", json!({})),
+            nobody,
+        ),
+        (
+            "from a source that was made by hand",
+            without_labels(by_hand),
+            sources,
+        ),
+    ]
+}
+
+/// The fence is up: the API server takes a moment to have read it.
+async fn fenced(client: &Client) -> anyhow::Result<()> {
+    let unlabelled = without_labels(object("v1", "Namespace", None, "early", json!({})));
+    wait::until(wait::PATIENCE, "the fence is up", || async {
+        let denied = tried(client, &unlabelled).await.err()?;
+        denied.contains("takes over none").then_some(())
+    })
+    .await
+}
+
+#[test]
+fn the_landlords_token_makes_nothing_outside_of_what_is_onboarded() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let client = plane::client(&estate.plane.kubeconfig_of(SYSTEM, LANDLORD).await?).await?;
+        fenced(&client).await?;
+        let namespace = object("v1", "Namespace", None, "rented", json!({}));
+        install::apply(&estate.plane, &namespace.to_string()).await?;
+        let by_hand = json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+            "metadata": {"name": "by-hand", "namespace": CONFIG},
+            "spec": {"interval": "1h", "url": "https://git.example/good", "suspend": true},
+        });
+        install::apply(&estate.plane, &by_hand.to_string()).await?;
+        for object in its_work() {
+            let done = tried(&client, &object).await;
+            ensure!(done.is_ok(), "it cannot do its work: {object}: {done:?}");
+        }
+        let raids = [on_namespaces(), on_rights(), on_deliveries()];
+        for (what, object, words) in raids.into_iter().flatten() {
+            let why = tried(&client, &object).await.err();
+            let why = why.with_context(|| format!("{what} is let through: {object}"))?;
+            ensure!(why.contains(words), "{what}: no {words:?} in {why}");
+        }
+        let namespaces = objects::api(client.clone(), "v1", "Namespace", None);
+        let gone = namespaces.delete("rented", &DeleteParams::default()).await;
+        ensure!(gone.is_err(), "it deletes namespaces");
+        let bindings = objects::api(client, RBAC, "RoleBinding", Some(SYSTEM));
+        let gone = bindings.delete("reeve-own", &DeleteParams::default()).await;
+        ensure!(gone.is_err(), "it takes the controller's rights");
+        Ok(())
+    });
+}
+
+#[test]
+fn the_controllers_token_is_no_way_to_the_token_of_another_account() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let landlord = plane::client(&estate.plane.kubeconfig_of(SYSTEM, LANDLORD).await?).await?;
+        // Both fences are read at once.
+        fenced(&landlord).await?;
+        let client = plane::client(&estate.plane.kubeconfig_of(SYSTEM, "reeve").await?).await?;
+        let secret = |kind: &str| -> anyhow::Result<DynamicObject> {
+            Ok(serde_json::from_value(json!({
+                "apiVersion": "v1", "kind": "Secret", "type": kind,
+                "metadata": {
+                    "name": "stolen", "namespace": SYSTEM,
+                    "annotations": {"kubernetes.io/service-account.name": LANDLORD},
+                },
+            }))?)
+        };
+        let api = objects::api(client, "v1", "Secret", Some(SYSTEM));
+        let how = PostParams {
+            dry_run: true,
+            ..PostParams::default()
+        };
+        let harmless = api.create(&how, &secret("Opaque")?).await;
+        ensure!(harmless.is_ok(), "it makes its own Secrets: {harmless:?}");
+        let stolen = api
+            .create(&how, &secret("kubernetes.io/service-account-token")?)
+            .await;
+        let why = stolen
+            .err()
+            .context("it has the landlord's token made")?
+            .to_string();
+        ensure!(why.contains("makes no token of an account"), "{why}");
+        Ok(())
+    });
+}
