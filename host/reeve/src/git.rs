@@ -25,6 +25,7 @@ mod kept;
 mod known_hosts;
 mod mirror;
 mod name;
+mod private_key;
 pub mod push;
 mod remote;
 mod resolve;
