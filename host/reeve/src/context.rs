@@ -61,6 +61,8 @@ pub struct Context {
     pub(crate) quotas: Quotas,
     /// Two over all tenants, and one for each, in which a large bundle is in work.
     pub(crate) large: Places,
+    /// In which policies are asked: some over all tenants, and one for each. Each that is taken costs a thread.
+    pub(crate) judging: Places,
     pub(crate) schemas: Schemas,
     pub(crate) images: Images,
     pub(crate) sandbox: Sandbox,

@@ -48,6 +48,11 @@ use crate::store::{self, Store};
 
 /// Large bundles in work at a time, over all tenants: each may take 200 MiB while it is judged.
 const LARGE_AT_A_TIME: usize = 2;
+/// Questions to policies at a time, over all tenants: more than there are processors, since one that never ends takes seconds
+/// to be given up.
+const JUDGED_AT_A_TIME: usize = 6;
+/// How long a thread that blocked waits for more to do: what each has taken in memory comes back with its end.
+const IDLE: Duration = Duration::from_secs(1);
 /// The stack of a worker: the states of a run lie in one another, and without optimisation near the 2 MiB that are usual. What
 /// is not touched takes no memory.
 const STACK: usize = 8 << 20;
@@ -154,6 +159,7 @@ pub(super) fn run(args: ControllerArgs) -> Result<(), CommandError> {
         .map_err(|why| CommandError::of("starting the log failed", &why))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(STACK)
+        .thread_keep_alive(IDLE)
         .enable_all()
         .build()
         .map_err(|why| CommandError::of("starting the runtime failed", &why))?;
@@ -329,6 +335,7 @@ async fn context(
         quotas: Quotas::new(args.limits.limits()),
         // As many as there may be runs: each tenant waits for its own alone.
         large: Places::new(LARGE_AT_A_TIME),
+        judging: Places::new(JUDGED_AT_A_TIME),
         schemas: Schemas::new(),
         images: Images::new(),
         sandbox,
