@@ -53,6 +53,7 @@ const BEYOND_FLUX: &[&str] = &[
     ".status.lastRun",
     ".status.remoteBases",
     ".status.sync",
+    ".status.upstream",
     ".status.url",
 ];
 

@@ -196,6 +196,7 @@ impl Followed for GitRepository {
             known.touch.remove_source(&id);
             known.sources.remove(&id);
             known.stored.remove(&id);
+            known.heard.remove(&id);
             known.looked_at.remove(&id);
             known.logins.remove(&id);
             known.memory.remove(&target);
