@@ -38,7 +38,9 @@ fn reeve_why_walks_from_the_kustomization_to_the_forge_and_names_what_is_wrong()
         tenant
             .change(|draft| draft.set("path", json!("./")))
             .await?;
-        tenant.change(|draft| draft.set_source("url", json!("https://127.0.0.1:9/none"))).await?;
+        tenant
+            .change(|draft| draft.set_source("url", json!("https://127.0.0.1:9/none")))
+            .await?;
         let told = wrong(json!("source")).await?;
         ensure!(told["steps"][3]["verdict"] == "wrong", "{told:#}");
 

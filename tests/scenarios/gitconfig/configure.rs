@@ -15,7 +15,15 @@ async fn configured(estate: &Estate, args: &[&str], stdin: &str) -> anyhow::Resu
     let mut command = Command::new(controller::program()?);
     let platform = format!("secret/{GLOBAL}");
     command
-        .args(["git", "configure", "--yes", "-n", SYSTEM, "--git-config", &platform])
+        .args([
+            "git",
+            "configure",
+            "--yes",
+            "-n",
+            SYSTEM,
+            "--git-config",
+            &platform,
+        ])
         .args(args)
         .arg("--kubeconfig")
         .arg(estate.plane.kubeconfig())
@@ -43,7 +51,10 @@ async fn made_for(estate: &Estate, file: &str) -> anyhow::Result<Vec<DynamicObje
     let all = home(estate, "Secret").list(&ListParams::default()).await?;
     let is = |secret: &DynamicObject| {
         let annotations = secret.metadata.annotations.as_ref();
-        annotations.and_then(|all| all.get("reeve.dev/git-config")).map(String::as_str) == Some(file)
+        annotations
+            .and_then(|all| all.get("reeve.dev/git-config"))
+            .map(String::as_str)
+            == Some(file)
     };
     Ok(all.into_iter().filter(is).collect())
 }
@@ -60,39 +71,73 @@ fn a_level_is_written_once_it_has_fetched_and_its_secret_lies_in_a_secret() {
         let (all, url) = (server.url("*"), server.url(name));
         fetch_from(&tenant, &url).await?;
         let refused = Reason::AuthenticationFailed;
-        tenant.source_told_of(refused, "authentication required").await?;
-        let login = ["--tenant", name, "--login", "https", "--username", "ada", "--secret-file", "-"];
+        tenant
+            .source_told_of(refused, "authentication required")
+            .await?;
+        let login = [
+            "--tenant",
+            name,
+            "--login",
+            "https",
+            "--username",
+            "ada",
+            "--secret-file",
+            "-",
+        ];
         let many = [&login[..], &["--url", &all, "--prove", &url]].concat();
 
         // What does not work is not kept.
         let why = said(&configured(estate, &many, &self::password()).await?, 1)?;
         ensure!(why.contains("nothing was changed"), "{why}");
         ensure!(home(estate, "ConfigMap").get_opt(&file).await?.is_none());
-        let tried = said(&configured(estate, &[&many[..], &["--dry-run"]].concat(), &password).await?, 0)?;
+        let tried = said(
+            &configured(estate, &[&many[..], &["--dry-run"]].concat(), &password).await?,
+            0,
+        )?;
         ensure!(tried.contains("nothing was written"), "{tried}");
         ensure!(made_for(estate, &file).await?.is_empty(), "{tried}");
 
-        let told = said(&configured(estate, &many, &format!("{password}\n")).await?, 0)?;
-        for words in ["✔ fetched", "✔ auths[0] written", &format!("✔ Tenant {name} names it")] {
+        let told = said(
+            &configured(estate, &many, &format!("{password}\n")).await?,
+            0,
+        )?;
+        for words in [
+            "✔ fetched",
+            "✔ auths[0] written",
+            &format!("✔ Tenant {name} names it"),
+        ] {
             ensure!(told.contains(words), "{words:?} is not in {told}");
         }
         ensure!(!told.contains(&password), "it is told");
         tenant.source_told_of(Reason::Succeeded, "").await?;
         let map = home(estate, "ConfigMap").get(&file).await?;
         let text = objects::text(&map.data, "/data/git.yaml").context("it has a file")?;
-        ensure!(text.contains("secretKeyRef") && !text.contains(&password), "{text}");
+        ensure!(
+            text.contains("secretKeyRef") && !text.contains(&password),
+            "{text}"
+        );
 
         // Another run for the same repositories changes the entry, and the Secret before it goes.
         let before = made_for(estate, &file).await?;
-        let again = [&many[..], &["--interval", "30s", "--author-email", "bot@org.example"]].concat();
+        let again = [
+            &many[..],
+            &["--interval", "30s", "--author-email", "bot@org.example"],
+        ]
+        .concat();
         let told = said(&configured(estate, &again, &password).await?, 0)?;
         ensure!(told.contains("✔ auths[0] changed"), "{told}");
         let after = made_for(estate, &file).await?;
         ensure!(before.len() == 1 && after.len() == 1, "{told}");
-        ensure!(before.first().map(|one| &one.metadata.name) != after.first().map(|one| &one.metadata.name));
+        ensure!(
+            before.first().map(|one| &one.metadata.name)
+                != after.first().map(|one| &one.metadata.name)
+        );
         let map = home(estate, "ConfigMap").get(&file).await?;
         let text = objects::text(&map.data, "/data/git.yaml").unwrap_or_default();
-        ensure!(text.contains("30s") && text.contains("bot@org.example"), "{text}");
+        ensure!(
+            text.contains("30s") && text.contains("bot@org.example"),
+            "{text}"
+        );
         arrives_when(&tenant, "configured", is_fetched_from(&tenant, &url)).await
     });
 }
@@ -107,15 +152,39 @@ fn an_entry_that_another_goes_before_and_a_level_of_nobody_are_refused() {
         let level = format!("{}-level", tenant.name());
         let text = format!("auths:\n{}", entry(&server, "ada", &password));
         tenant.apply(&files(&level, &text)).await?;
-        declare(&tenant, &json!({"gitConfig": {"kind": "Secret", "name": level}})).await?;
-        let (url, below) = (server.url(tenant.name()), server.url(&format!("{}*", tenant.name())));
+        declare(
+            &tenant,
+            &json!({"gitConfig": {"kind": "Secret", "name": level}}),
+        )
+        .await?;
+        let (url, below) = (
+            server.url(tenant.name()),
+            server.url(&format!("{}*", tenant.name())),
+        );
         let args = [
-            "--tenant", tenant.name(), "--url", &below, "--prove", &url, "--interval", "1m",
+            "--tenant",
+            tenant.name(),
+            "--url",
+            &below,
+            "--prove",
+            &url,
+            "--interval",
+            "1m",
         ];
-        let login = ["--login", "https", "--username", "ada", "--secret-file", "-"];
+        let login = [
+            "--login",
+            "https",
+            "--username",
+            "ada",
+            "--secret-file",
+            "-",
+        ];
         let why = configured(estate, &[&args[..], &login].concat(), &password).await?;
         let why = said(&why, 1)?;
-        ensure!(why.contains("would not have its login from auths[1]"), "{why}");
+        ensure!(
+            why.contains("would not have its login from auths[1]"),
+            "{why}"
+        );
         ensure!(made_for(estate, &level).await?.is_empty());
 
         let nobody = ["--tenant", "nobody", "--author-name", "Bot"];
@@ -123,7 +192,10 @@ fn an_entry_that_another_goes_before_and_a_level_of_nobody_are_refused() {
         ensure!(why.contains("there is no Tenant nobody"), "{why}");
         let none = ["--author-name", "Bot"];
         let why = said(&configured(estate, &none, "").await?, 1)?;
-        ensure!(why.contains("--global, --project or --tenant is not given"), "{why}");
+        ensure!(
+            why.contains("--global, --project or --tenant is not given"),
+            "{why}"
+        );
         Ok(())
     });
 }
@@ -144,8 +216,18 @@ fn an_environment_of_a_project_is_given_a_level_of_its_own() {
         let server = private(estate, auth).await?;
         let url = server.url(tenant.name());
         let args = [
-            "--project", &*project, "--environment", "live", "--url", &*url, "--login", "https",
-            "--username", "ada", "--secret-file", "-",
+            "--project",
+            &*project,
+            "--environment",
+            "live",
+            "--url",
+            &*url,
+            "--login",
+            "https",
+            "--username",
+            "ada",
+            "--secret-file",
+            "-",
         ];
         said(&configured(estate, &args, &password).await?, 0)?;
         let kept = projects(estate).get(&project).await?;

@@ -60,13 +60,20 @@ fn a_repositorys_login_last_fetch_last_call_head_and_error_are_told_and_nothing_
         assert_eq!(row["ready"], "True", "{row:#}");
         assert_eq!(row["error"], Value::Null, "{row:#}");
         let receiver = format!("{CONFIG}/{}", tenant.name());
-        assert_eq!(row["lastDelivery"]["receiver"], receiver.as_str(), "{row:#}");
+        assert_eq!(
+            row["lastDelivery"]["receiver"],
+            receiver.as_str(),
+            "{row:#}"
+        );
         for (what, text) in [
             (&row["login"]["entry"], "auths["),
             (&row["head"], commit.as_str()),
             (&row["lastFetch"]["revision"], commit.as_str()),
         ] {
-            ensure!(what.as_str().is_some_and(|what| what.contains(text)), "{row:#}");
+            ensure!(
+                what.as_str().is_some_and(|what| what.contains(text)),
+                "{row:#}"
+            );
         }
         for number in ["bytes", "objects"] {
             let number = row["lastFetch"][number].as_i64();
@@ -82,7 +89,10 @@ fn a_repositorys_login_last_fetch_last_call_head_and_error_are_told_and_nothing_
         let here = std::env::temp_dir();
         let table = asked(estate, &here, &["git", "status", "-A"]).await?;
         let table = said(&table, 0)?;
-        ensure!(table.starts_with("NAMESPACE") && table.contains(tenant.name()), "{table}");
+        ensure!(
+            table.starts_with("NAMESPACE") && table.contains(tenant.name()),
+            "{table}"
+        );
         let nobody = ["git", "status", "nobody", "-n", CONFIG];
         let why = said(&asked(estate, &here, &nobody).await?, 1)?;
         ensure!(why.contains("there is no GitRepository"), "{why}");

@@ -192,12 +192,21 @@ impl Which {
 
     /// The address of the repository, if it is one and no more.
     pub fn address(&self) -> Option<String> {
-        let base = |public: &str| self.forge().unwrap_or(public).trim_end_matches('/').to_owned();
+        let base = |public: &str| {
+            self.forge()
+                .unwrap_or(public)
+                .trim_end_matches('/')
+                .to_owned()
+        };
         let address = match self {
             Self::Url(url) => url.clone(),
             Self::GitHub { name, .. } => format!("{}/{name}", base("https://github.com")),
             Self::GitLab { name, .. } => {
-                format!("{}/{}", base("https://gitlab.com"), name.replacen(':', "/", 1))
+                format!(
+                    "{}/{}",
+                    base("https://gitlab.com"),
+                    name.replacen(':', "/", 1)
+                )
             }
         };
         (!address.contains('*')).then_some(address)
@@ -247,7 +256,13 @@ fn fields(entry: &Entry, secret: &ObjectName) -> Result<Map<String, Value>, Refu
     let mut put = |field: &str, value: Value| drop(fields.insert(field.to_owned(), value));
     match (&entry.which, &entry.login) {
         (_, None) => {}
-        (Which::Url(_), Some(Kind::Ssh { known_hosts, passphrase })) => {
+        (
+            Which::Url(_),
+            Some(Kind::Ssh {
+                known_hosts,
+                passphrase,
+            }),
+        ) => {
             let mut ssh = json!({"private_key": of(key::PRIVATE_KEY)});
             if let Some(ssh) = ssh.as_object_mut() {
                 let password = passphrase.then(|| of(key::PASSPHRASE));

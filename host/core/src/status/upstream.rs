@@ -145,7 +145,13 @@ mod tests {
 
     #[test]
     fn a_poll_that_finds_nothing_new_writes_nothing() {
-        let first = after(&GitRepositoryStatus::default(), heard(), &unchanged(), 0, 60);
+        let first = after(
+            &GitRepositoryStatus::default(),
+            heard(),
+            &unchanged(),
+            0,
+            60,
+        );
         let told = first.upstream.clone().unwrap();
         assert_eq!(told.head.as_deref(), Some("main@sha1:1"));
         assert_eq!(told.login.unwrap().from, "Secret acme");
@@ -176,7 +182,13 @@ mod tests {
 
     #[test]
     fn a_call_of_a_hook_is_news_and_so_is_another_login() {
-        let first = after(&GitRepositoryStatus::default(), heard(), &unchanged(), 0, 60);
+        let first = after(
+            &GitRepositoryStatus::default(),
+            heard(),
+            &unchanged(),
+            0,
+            60,
+        );
         let mut called = heard();
         called.delivery = Some(Delivery {
             at: whole(at(30)),
@@ -202,7 +214,13 @@ mod tests {
 
     #[test]
     fn what_is_suspended_has_no_next_try_and_keeps_the_rest() {
-        let first = after(&GitRepositoryStatus::default(), heard(), &unchanged(), 0, 60);
+        let first = after(
+            &GitRepositoryStatus::default(),
+            heard(),
+            &unchanged(),
+            0,
+            60,
+        );
         let then = after(&first, Heard::default(), &SourceOutcome::Suspended, 9, 60);
         assert_eq!(next(&then), None);
         let (one, other) = (first.upstream.unwrap(), then.upstream.unwrap());

@@ -135,7 +135,9 @@ async fn source(cluster: &Cluster, id: &NamespacedName, object: &Kustomization) 
     if reference.kind != SourceKind::GitRepository {
         return Source::Other(shown);
     }
-    let found = cluster.one::<GitRepository>(Some(at), &reference.name).await;
+    let found = cluster
+        .one::<GitRepository>(Some(at), &reference.name)
+        .await;
     match found {
         Ok(Some(found)) => Source::Git(shown, Box::new(found)),
         Ok(None) => Source::Missing(shown),
@@ -155,7 +157,10 @@ fn drawn(answer: &Answer) -> String {
     };
     let rows = std::iter::once(head).chain(answer.steps.iter().map(cells));
     let mut out = table(&rows.collect::<Vec<_>>());
-    let wrong = answer.steps.iter().find(|step| step.verdict == Verdict::Wrong);
+    let wrong = answer
+        .steps
+        .iter()
+        .find(|step| step.verdict == Verdict::Wrong);
     out.push('\n');
     match wrong {
         None => out.push_str("nothing is wrong that can be seen from here\n"),

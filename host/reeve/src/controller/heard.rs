@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_an_object_names_itself_is_told_by_its_name() {
-        let provider = json!({reeve_api::PROVIDER: "forge"});
+        let provider = json!({(reeve_api::PROVIDER): "forge"});
         for (annotations, secret, want) in [
             (json!({}), json!({"name": "key"}), Some("Secret key")),
             (provider, Value::Null, Some("provider forge")),

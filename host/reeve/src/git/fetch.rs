@@ -119,7 +119,14 @@ impl Work {
         self.settle_branch(&generation, asking, &resolved, &terms)?;
         let tag = verify::tag(&generation, &resolved, &self.limits)?;
         let reached = (tag, Some(self.received(begun)));
-        let read = read(&generation, &resolved, reached, content, &self.limits, &terms);
+        let read = read(
+            &generation,
+            &resolved,
+            reached,
+            content,
+            &self.limits,
+            &terms,
+        );
         match &read {
             Ok(_) => generation
                 .remember(resolved.commit)

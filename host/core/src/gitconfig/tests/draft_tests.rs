@@ -42,7 +42,9 @@ fn login(text: &str, url: &str) -> (String, String) {
     let place = Place::of(&address(url).unwrap()).unwrap();
     let auth = resolve(&[level], &place).auth.unwrap();
     let secret = match auth.value.credentials {
-        Credentials::Https { password: hidden, .. }
+        Credentials::Https {
+            password: hidden, ..
+        }
         | Credentials::Ssh { key: hidden, .. }
         | Credentials::GitHubApp { key: hidden, .. }
         | Credentials::GitLabToken(hidden) => hidden,
@@ -136,10 +138,17 @@ fn every_kind_of_login_and_polling_makes_a_file_that_can_be_read() {
             }),
             author: None,
         };
-        for before in [None, Some("rig: {client: {git: {}}}"), Some("# nothing yet\n")] {
+        for before in [
+            None,
+            Some("rig: {client: {git: {}}}"),
+            Some("# nothing yet\n"),
+        ] {
             let after = amended(before, &draft).unwrap();
             assert_eq!(self::login(&after.text, url).1, secret, "{}", after.text);
-            assert_eq!(after.text.contains("rig"), before.is_some_and(|text| text.contains("rig")));
+            assert_eq!(
+                after.text.contains("rig"),
+                before.is_some_and(|text| text.contains("rig"))
+            );
         }
     }
 }
@@ -184,7 +193,10 @@ fn what_fits_no_entry_and_what_could_not_be_read_is_refused() {
 #[test]
 fn the_address_of_one_repository_is_known_and_that_of_many_is_not() {
     for (which, want) in [
-        (Which::Url("git@git.example:a/b".to_owned()), Some("git@git.example:a/b")),
+        (
+            Which::Url("git@git.example:a/b".to_owned()),
+            Some("git@git.example:a/b"),
+        ),
         (Which::Url("https://git.example/a/*".to_owned()), None),
         (
             Which::GitHub {

@@ -202,7 +202,10 @@ impl Change {
             let made = cluster.make_git_secret(namespace, &self.secret, &from.name, values);
             made.await
                 .map_err(|why| CommandError::of("making the Secret failed", &why))?;
-            ui.step(Sign::Done, &format!("Secret {namespace}/{} made", self.secret));
+            ui.step(
+                Sign::Done,
+                &format!("Secret {namespace}/{} made", self.secret),
+            );
         }
         let file = format!("{} {namespace}/{}", from.kind.as_str(), from.name);
         let kept = cluster.keep_git_file(self.file, &self.amended.text).await;
@@ -263,7 +266,10 @@ fn meanwhile(what: &str) -> CommandError {
 /// What became of a Secret that nothing names any more.
 fn forgotten(dropped: Result<bool, CallError>, name: &ObjectName, ui: &mut Ui) {
     match dropped {
-        Ok(true) => ui.step(Sign::Done, &format!("Secret {name} deleted, which nothing names any more")),
+        Ok(true) => ui.step(
+            Sign::Done,
+            &format!("Secret {name} deleted, which nothing names any more"),
+        ),
         Ok(false) => {}
         Err(why) => ui.note(&format!(
             "Secret {name} is named no more, and could not be deleted: {}",

@@ -119,9 +119,8 @@ async fn found(
     };
     let one = cluster.one::<GitRepository>(at, name).await;
     let shown = format!("{}/{name}", at.unwrap_or_default());
-    let one = one.map_err(|why| {
-        CommandError::of(&format!("reading GitRepository {shown} failed"), &why)
-    })?;
+    let one = one
+        .map_err(|why| CommandError::of(&format!("reading GitRepository {shown} failed"), &why))?;
     let missing = || {
         CommandError::new(format!("there is no GitRepository {shown}"))
             .hint("`reeve git status -A` lists those that you may see")
@@ -337,8 +336,14 @@ mod tests {
     fn what_is_not_known_yet_is_told_as_such_and_no_password_at_all() {
         let (row, line) = shown("https://ada:hunter2@git.example/web", json!({}));
         let json = serde_json::to_string(&row).unwrap();
-        assert!(!json.contains("hunter2") && !line.contains("hunter2"), "{json} {line}");
-        assert!(line.contains("every 1m") && line.contains("within 1m"), "{line}");
+        assert!(
+            !json.contains("hunter2") && !line.contains("hunter2"),
+            "{json} {line}"
+        );
+        assert!(
+            line.contains("every 1m") && line.contains("within 1m"),
+            "{line}"
+        );
         assert_eq!(row.ready, "Unknown");
     }
 
@@ -361,7 +366,12 @@ mod tests {
 
     #[test]
     fn bytes_are_told_in_the_largest_unit_of_which_there_is_one() {
-        for (count, want) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB")] {
+        for (count, want) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (5 << 30, "5.0 GiB"),
+        ] {
             assert_eq!(bytes(count), want);
         }
     }

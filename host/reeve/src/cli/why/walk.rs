@@ -61,7 +61,10 @@ pub(super) fn walk(facts: &Facts, now: Timestamp) -> Vec<Step> {
     let mut steps = vec![reached(facts), warned(facts, now), applied(facts)];
     match &facts.source {
         Source::Git(shown, object) => {
-            let upstream = object.status.as_ref().and_then(|status| status.upstream.clone());
+            let upstream = object
+                .status
+                .as_ref()
+                .and_then(|status| status.upstream.clone());
             let upstream = upstream.unwrap_or_default();
             steps.push(fetched(shown, object));
             steps.push(newest(facts, object, &upstream));
@@ -77,7 +80,10 @@ pub(super) fn walk(facts: &Facts, now: Timestamp) -> Vec<Step> {
             steps.push(unknown("source", says));
         }
         Source::Other(shown) => {
-            steps.push(unknown("source", format!("{shown} is another controller's")));
+            steps.push(unknown(
+                "source",
+                format!("{shown} is another controller's"),
+            ));
         }
     }
     steps
@@ -176,7 +182,10 @@ fn fetched(shown: &str, object: &GitRepository) -> Step {
 /// Whether what the repository has is what is applied.
 fn newest(facts: &Facts, object: &GitRepository, upstream: &Upstream) -> Step {
     let name = "newest revision";
-    let stored = object.status.as_ref().and_then(|status| status.artifact.as_ref());
+    let stored = object
+        .status
+        .as_ref()
+        .and_then(|status| status.artifact.as_ref());
     let Some(stored) = stored.map(|artifact| artifact.revision.as_str()) else {
         return unknown(name, "nothing of the source is in store".to_owned());
     };
@@ -188,7 +197,10 @@ fn newest(facts: &Facts, object: &GitRepository, upstream: &Upstream) -> Step {
     match status.and_then(|status| status.last_applied_revision.as_deref()) {
         Some(applied) if applied == stored => fine(name, format!("{stored} is applied")),
         applied => {
-            let says = format!("in store is {stored}, and applied is {}", applied.unwrap_or("nothing"));
+            let says = format!(
+                "in store is {stored}, and applied is {}",
+                applied.unwrap_or("nothing")
+            );
             wrong(name, says, "what the last run says stands in the way")
         }
     }
@@ -343,17 +355,53 @@ mod tests {
         let none = json!({});
         for (object, source, want) in [
             (none.clone(), none.clone(), vec![]),
-            (json!({"/spec/suspend": true}), none.clone(), vec!["worked on"]),
-            (json!({"/metadata/generation": 3}), none.clone(), vec!["worked on"]),
-            (json!({"/status/conditions": ready("False")}), none.clone(), vec!["last run"]),
-            (json!({"/status/lastAppliedRevision": "main@sha1:0"}), none.clone(), vec!["newest revision"]),
+            (
+                json!({"/spec/suspend": true}),
+                none.clone(),
+                vec!["worked on"],
+            ),
+            (
+                json!({"/metadata/generation": 3}),
+                none.clone(),
+                vec!["worked on"],
+            ),
+            (
+                json!({"/status/conditions": ready("False")}),
+                none.clone(),
+                vec!["last run"],
+            ),
+            (
+                json!({"/status/lastAppliedRevision": "main@sha1:0"}),
+                none.clone(),
+                vec!["newest revision"],
+            ),
             (none.clone(), json!({"/spec/suspend": true}), vec!["source"]),
-            (none.clone(), json!({"/status/conditions": ready("False")}), vec!["source"]),
-            (none.clone(), json!({"/status/upstream/head": "main@sha1:2"}), vec!["newest revision"]),
-            (none.clone(), json!({"/status/conditions": condition("DeployKeyReady")}), vec!["login"]),
-            (none.clone(), json!({"/status/conditions": condition("WebhookReady")}), vec!["webhook"]),
+            (
+                none.clone(),
+                json!({"/status/conditions": ready("False")}),
+                vec!["source"],
+            ),
+            (
+                none.clone(),
+                json!({"/status/upstream/head": "main@sha1:2"}),
+                vec!["newest revision"],
+            ),
+            (
+                none.clone(),
+                json!({"/status/conditions": condition("DeployKeyReady")}),
+                vec!["login"],
+            ),
+            (
+                none.clone(),
+                json!({"/status/conditions": condition("WebhookReady")}),
+                vec!["webhook"],
+            ),
         ] {
-            assert_eq!(wrongs(&facts(object.clone(), source.clone())), want, "{object} {source}");
+            assert_eq!(
+                wrongs(&facts(object.clone(), source.clone())),
+                want,
+                "{object} {source}"
+            );
         }
     }
 
@@ -377,14 +425,20 @@ mod tests {
         let mut facts = facts(json!({}), json!({}));
         facts.warnings = Err("forbidden".to_owned());
         for (source, want) in [
-            (Source::Unread("x".to_owned(), "forbidden".to_owned()), vec![]),
+            (
+                Source::Unread("x".to_owned(), "forbidden".to_owned()),
+                vec![],
+            ),
             (Source::Other("OCIRepository acme/web".to_owned()), vec![]),
             (Source::Missing("x".to_owned()), vec!["source"]),
         ] {
             facts.source = source;
             assert_eq!(wrongs(&facts), want);
             let steps = walk(&facts, NOW.parse().unwrap());
-            assert_eq!(steps.get(1).map(|step| step.verdict), Some(Verdict::Unknown));
+            assert_eq!(
+                steps.get(1).map(|step| step.verdict),
+                Some(Verdict::Unknown)
+            );
         }
     }
 }

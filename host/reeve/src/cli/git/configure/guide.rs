@@ -209,7 +209,9 @@ mod tests {
     fn where_nobody_sits_the_flag_is_named() {
         let mut ui = Ui::new();
         let mut guide = Guide::scripted(None);
-        let why = guide.choose(&mut ui, "--url", "which?", &["a"]).unwrap_err();
+        let why = guide
+            .choose(&mut ui, "--url", "which?", &["a"])
+            .unwrap_err();
         assert_eq!(why.to_string(), "--url is not given");
         assert!(guide.hidden(&mut ui, "--secret-file", "what?").is_err());
     }

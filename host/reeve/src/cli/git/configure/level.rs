@@ -108,7 +108,9 @@ async fn of_tenant(
             .hint("`reeve get tenants` lists them; one is applied before it is configured")
     };
     let mut tenant = found.ok_or_else(missing)?;
-    let (from, is_named) = reference(tenant.spec.git_config.take(), || format!("git-tenant-{name}"))?;
+    let (from, is_named) = reference(tenant.spec.git_config.take(), || {
+        format!("git-tenant-{name}")
+    })?;
     tenant.spec.git_config = Some(from.clone());
     let project = match &tenant.spec.project {
         None => None,
@@ -229,7 +231,10 @@ mod tests {
             key: Some("x".to_owned()),
         };
         let never = String::new;
-        assert_eq!(reference(Some(known.clone()), never).unwrap(), (known, true));
+        assert_eq!(
+            reference(Some(known.clone()), never).unwrap(),
+            (known, true)
+        );
         let (fresh, is_named) = reference(None, || "git-tenant-a".to_owned()).unwrap();
         assert_eq!((fresh.kind, is_named), (ConfigKind::ConfigMap, false));
         assert_eq!(fresh.name.as_str(), "git-tenant-a");

@@ -51,10 +51,12 @@ pub(super) async fn prove(
         .map_err(|why| CommandError::of("the address that is to prove it cannot be used", &why))?;
     if gitconfig::is_own(&url) {
         let why = "the address that is to prove it has a user or a password of its own";
-        return Err(CommandError::new(why).hint("write it without: no level is asked for such a one"));
+        return Err(
+            CommandError::new(why).hint("write it without: no level is asked for such a one")
+        );
     }
-    let place = Place::of(&url)
-        .map_err(|why| CommandError::of("the address that is to prove it", &why))?;
+    let place =
+        Place::of(&url).map_err(|why| CommandError::of("the address that is to prove it", &why))?;
     let levels = levels(cluster, owner, proposal).await?;
     let resolved = gitconfig::resolve(&levels, &place);
     is_meant(proposal, &resolved, &url)?;
@@ -85,8 +87,9 @@ async fn levels(
     let others: Vec<Named> = others.cloned().collect();
     let read = levels::read(cluster, owner, &others).await;
     let mut all = read.map_err(|why| told("reading the levels failed", &why))?;
-    let file = gitconfig::parse(proposal.text.as_bytes(), proposal.holds)
-        .map_err(|why| CommandError::of("the configuration would be one that cannot be used", &why))?;
+    let file = gitconfig::parse(proposal.text.as_bytes(), proposal.holds).map_err(|why| {
+        CommandError::of("the configuration would be one that cannot be used", &why)
+    })?;
     let name = seat.level.clone();
     all.insert(at.min(all.len()), Level { name, file });
     Ok(all)
@@ -104,8 +107,16 @@ fn is_meant(
     let polling = resolved.polling.as_ref();
     let polling = polling.map(|part| (&part.level, part.entry.as_ref()));
     for (part, is_set, given) in [
-        ("login", entry.is_some_and(|entry| entry.login.is_some()), auth),
-        ("polling", entry.is_some_and(|entry| entry.polling.is_some()), polling),
+        (
+            "login",
+            entry.is_some_and(|entry| entry.login.is_some()),
+            auth,
+        ),
+        (
+            "polling",
+            entry.is_some_and(|entry| entry.polling.is_some()),
+            polling,
+        ),
     ] {
         if is_set && !is_of(proposal, given) {
             let other = match given {
@@ -113,7 +124,8 @@ fn is_meant(
                 _ => "nobody".to_owned(),
             };
             let (at, level) = (proposal.at, &proposal.seat.level);
-            let message = format!("{url} would not have its {part} from {at} of {level}, but from {other}");
+            let message =
+                format!("{url} would not have its {part} from {at} of {level}, but from {other}");
             return Err(CommandError::new(message).hint(
                 "the first entry that matches is taken, one of GitHub or GitLab before one by address; --prove names a repository that yours is for",
             ));

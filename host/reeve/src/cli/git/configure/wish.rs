@@ -185,11 +185,13 @@ impl<R: BufRead> Asked<'_, R> {
                     0 => Which::Url(self.needs(flag, "Address, such as git@git.example:acme/*:")?),
                     1 => Which::GitHub {
                         name: self.needs(flag, "Organisation and repository, such as acme/web:")?,
-                        forge: self.optional("--forge", "Address of a GitHub of your own (or none):")?,
+                        forge: self
+                            .optional("--forge", "Address of a GitHub of your own (or none):")?,
                     },
                     _ => Which::GitLab {
                         name: self.needs(flag, "Groups and project, such as acme/shop:web:")?,
-                        forge: self.optional("--forge", "Address of a GitLab of your own (or none):")?,
+                        forge: self
+                            .optional("--forge", "Address of a GitLab of your own (or none):")?,
                     },
                 }
             }
@@ -221,7 +223,11 @@ impl<R: BufRead> Asked<'_, R> {
         let (kinds, shown): (&[LoginKind], &[&str]) = match which {
             Which::Url(_) => (
                 &[LoginKind::Ssh, LoginKind::Https],
-                &["with a private key, over ssh", "with a user and a password or token, over https", "as it was"],
+                &[
+                    "with a private key, over ssh",
+                    "with a user and a password or token, over https",
+                    "as it was",
+                ],
             ),
             Which::GitHub { .. } => (&[LoginKind::App], &["as a GitHub App", "as it was"]),
             Which::GitLab { .. } => (&[LoginKind::Token], &["with an access token", "as it was"]),
@@ -250,7 +256,11 @@ impl<R: BufRead> Asked<'_, R> {
                 Ok(Kind::Https { user })
             }
             LoginKind::App => {
-                let app = self.number(self.args.app_id, "--app-id", "App ID, of the App's settings:")?;
+                let app = self.number(
+                    self.args.app_id,
+                    "--app-id",
+                    "App ID, of the App's settings:",
+                )?;
                 let installation = self.number(
                     self.args.installation_id,
                     "--installation-id",
@@ -329,28 +339,34 @@ impl<R: BufRead> Asked<'_, R> {
         if !self.guide.is_there() {
             return Ok(None);
         }
-        let all = ["as it was", "they are asked every so often", "the forge calls a webhook"];
+        let all = [
+            "as it was",
+            "they are asked every so often",
+            "the forge calls a webhook",
+        ];
         let shown: &[&str] = match which {
             Which::Url(_) => all.get(..2).unwrap_or_default(),
             Which::GitHub { .. } | Which::GitLab { .. } => &all,
         };
         let flag = "--interval";
-        Ok(match self.choose(flag, "How do changes come to be known?", shown)? {
-            0 => None,
-            1 => {
-                let every = self.needs(flag, "How often, such as 1m:")?;
-                let wrong =
-                    |why: NotADuration| CommandError::of("that is no length of time", &why);
-                Some(Pace::Every(every.parse::<Duration>().map_err(wrong)?))
-            }
-            _ => {
-                let flag = "--webhook-secret-file";
-                let typed = self.guide.hidden(self.ui, flag, "Secret of the webhook:")?;
-                let secret = typed.ok_or_else(|| CommandError::new("it is empty"))?;
-                self.values.insert(key::WEBHOOK, secret);
-                Some(Pace::Webhook)
-            }
-        })
+        Ok(
+            match self.choose(flag, "How do changes come to be known?", shown)? {
+                0 => None,
+                1 => {
+                    let every = self.needs(flag, "How often, such as 1m:")?;
+                    let wrong =
+                        |why: NotADuration| CommandError::of("that is no length of time", &why);
+                    Some(Pace::Every(every.parse::<Duration>().map_err(wrong)?))
+                }
+                _ => {
+                    let flag = "--webhook-secret-file";
+                    let typed = self.guide.hidden(self.ui, flag, "Secret of the webhook:")?;
+                    let secret = typed.ok_or_else(|| CommandError::new("it is empty"))?;
+                    self.values.insert(key::WEBHOOK, secret);
+                    Some(Pace::Webhook)
+                }
+            },
+        )
     }
 
     fn author(&mut self) -> Result<Option<Author>, CommandError> {
@@ -371,7 +387,10 @@ impl<R: BufRead> Asked<'_, R> {
         if let Some(url) = self.args.prove.clone().or_else(|| which.address()) {
             return Ok(url);
         }
-        self.needs("--prove", "Address of a repository among them, which is fetched to prove it:")
+        self.needs(
+            "--prove",
+            "Address of a repository among them, which is fetched to prove it:",
+        )
     }
 
     fn number(
@@ -418,8 +437,7 @@ fn line_of(text: &str) -> Secret {
 /// A text of a file, or of stdin; never told of in an error.
 fn read(path: &Path) -> Result<String, CommandError> {
     let shown = path.display();
-    let failed =
-        |why: std::io::Error| CommandError::of(&format!("reading {shown} failed"), &why);
+    let failed = |why: std::io::Error| CommandError::of(&format!("reading {shown} failed"), &why);
     let mut text = String::new();
     let read = match path == Path::new("-") {
         true => std::io::stdin().take(LARGEST + 1).read_to_string(&mut text),

@@ -51,7 +51,10 @@ fn what_the_flags_leave_open_is_asked_step_by_step() {
         "",
         "git@git.example:acme/web",
     ];
-    let wish = gathered(&WishArgs::default(), Some(&answers.map(|a| format!("{a}\n")).concat()));
+    let wish = gathered(
+        &WishArgs::default(),
+        Some(&answers.map(|a| format!("{a}\n")).concat()),
+    );
     let wish = wish.unwrap();
     let entry = wish.draft.entry.unwrap();
     assert_eq!(entry.which, Which::Url("git@git.example:acme/*".to_owned()));
@@ -69,9 +72,22 @@ fn what_the_flags_leave_open_is_asked_step_by_step() {
 #[test]
 fn an_app_and_a_token_are_asked_for_as_rigs_guide_does() {
     let dir = tempfile::tempdir().unwrap();
-    let key = file(dir.path(), "key", "-----BEGIN\n").display().to_string();
-    let github = ["2", "acme/web", "", "1", "12", "34", &*key, "3", "hook", "", ""];
-    let gitlab = ["3", "acme/shop:web", "", "1", "glpat", "1", "", "bot@org.example"];
+    let key = file(dir.path(), "key", "-----BEGIN\n")
+        .display()
+        .to_string();
+    let github = [
+        "2", "acme/web", "", "1", "12", "34", &*key, "3", "hook", "", "",
+    ];
+    let gitlab = [
+        "3",
+        "acme/shop:web",
+        "",
+        "1",
+        "glpat",
+        "1",
+        "",
+        "bot@org.example",
+    ];
     let app = Kind::App {
         app: 12,
         installation: 34,
@@ -110,7 +126,10 @@ fn what_is_missing_or_says_nothing_is_refused() {
         ..login(LoginKind::Ssh)
     };
     for (args, words) in [
-        (WishArgs::default(), "--url, --github or --gitlab is not given"),
+        (
+            WishArgs::default(),
+            "--url, --github or --gitlab is not given",
+        ),
         (nothing, "would say nothing"),
         (login(LoginKind::Https), "--secret-file is not given"),
         (login(LoginKind::App), "--app-id is not given"),
