@@ -49,6 +49,8 @@ pub(crate) struct Known {
     pub(crate) sources_listed: bool,
     pub(crate) kustomizations: BTreeMap<NamespacedName, Arc<Kustomization>>,
     pub(crate) receivers: BTreeMap<NamespacedName, Arc<Receiver>>,
+    /// Whether those are all there are.
+    pub(crate) receivers_listed: bool,
     pub(crate) tenant_objects: BTreeMap<TenantName, Arc<Tenant>>,
     /// Whether those are all there are.
     pub(crate) tenants_listed: bool,
@@ -339,6 +341,7 @@ impl Known {
             sources: BTreeMap::new(),
             kustomizations: BTreeMap::new(),
             receivers: BTreeMap::new(),
+            receivers_listed: false,
             tenant_objects: BTreeMap::new(),
             sources_listed: false,
             tenants_listed: false,

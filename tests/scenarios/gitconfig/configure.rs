@@ -59,13 +59,71 @@ async fn made_for(estate: &Estate, file: &str) -> anyhow::Result<Vec<DynamicObje
     Ok(all.into_iter().filter(is).collect())
 }
 
+/// What runs of the command are about.
+struct Trial<'e> {
+    estate: &'e Estate,
+    /// The level's file.
+    file: String,
+    password: String,
+    args: Vec<String>,
+}
+
+impl Trial<'_> {
+    /// What it says with these flags more, and this password, when it ends with that code.
+    async fn says(&self, more: &[&str], password: &str, code: i32) -> anyhow::Result<String> {
+        let args = self.args.iter().map(String::as_str);
+        let args: Vec<&str> = args.chain(more.iter().copied()).collect();
+        let told = said(&configured(self.estate, &args, password).await?, code)?;
+        ensure!(!told.contains(&self.password), "it tells the password");
+        Ok(told)
+    }
+
+    /// The file as it is kept.
+    async fn text(&self) -> anyhow::Result<String> {
+        let map = home(self.estate, "ConfigMap").get(&self.file).await?;
+        let text = objects::text(&map.data, "/data/git.yaml");
+        Ok(text.context("it has a file")?.to_owned())
+    }
+
+    /// What does not work is not kept, nor what is only tried.
+    async fn keeps_nothing(&self) -> anyhow::Result<()> {
+        let wrong = self::password();
+        for (more, password, code, words) in [
+            (&[][..], &wrong, 1, "nothing was changed"),
+            (&["--dry-run"][..], &self.password, 0, "nothing was written"),
+        ] {
+            let told = self.says(more, password, code).await?;
+            ensure!(told.contains(words), "{words:?} is not in {told}");
+            ensure!(made_for(self.estate, &self.file).await?.is_empty());
+            let map = home(self.estate, "ConfigMap").get_opt(&self.file).await?;
+            ensure!(map.is_none(), "{told}");
+        }
+        Ok(())
+    }
+
+    /// Another run for the same repositories changes the entry, and the Secret before it goes.
+    async fn changes(&self) -> anyhow::Result<()> {
+        let before = made_for(self.estate, &self.file).await?;
+        let more = ["--interval", "30s", "--author-email", "bot@org.example"];
+        let told = self.says(&more, &self.password, 0).await?;
+        ensure!(told.contains("✔ auths[0] changed"), "{told}");
+        let after = made_for(self.estate, &self.file).await?;
+        ensure!(before.len() == 1 && after.len() == 1, "{told}");
+        let name = |all: &[DynamicObject]| all.first().map(|one| one.metadata.name.clone());
+        ensure!(name(&before) != name(&after), "{told}");
+        let text = self.text().await?;
+        let both = text.contains("30s") && text.contains("bot@org.example");
+        ensure!(both, "{text}");
+        Ok(())
+    }
+}
+
 #[test]
 fn a_level_is_written_once_it_has_fetched_and_its_secret_lies_in_a_secret() {
     scenario(async {
         let estate = estate().await?;
         let tenant = estate.healthy_tenant("configured").await?;
-        let (name, file) = (tenant.name(), format!("git-tenant-{}", tenant.name()));
-        let (auth, password) = basic("ada");
+        let (name, (auth, password)) = (tenant.name(), basic("ada"));
         let server = private(estate, auth).await?;
         declare(&tenant, &json!({})).await?;
         let (all, url) = (server.url("*"), server.url(name));
@@ -74,70 +132,26 @@ fn a_level_is_written_once_it_has_fetched_and_its_secret_lies_in_a_secret() {
         tenant
             .source_told_of(refused, "authentication required")
             .await?;
-        let login = [
-            "--tenant",
-            name,
-            "--login",
-            "https",
-            "--username",
-            "ada",
-            "--secret-file",
-            "-",
-        ];
-        let many = [&login[..], &["--url", &all, "--prove", &url]].concat();
-
-        // What does not work is not kept.
-        let why = said(&configured(estate, &many, &self::password()).await?, 1)?;
-        ensure!(why.contains("nothing was changed"), "{why}");
-        ensure!(home(estate, "ConfigMap").get_opt(&file).await?.is_none());
-        let tried = said(
-            &configured(estate, &[&many[..], &["--dry-run"]].concat(), &password).await?,
-            0,
-        )?;
-        ensure!(tried.contains("nothing was written"), "{tried}");
-        ensure!(made_for(estate, &file).await?.is_empty(), "{tried}");
-
-        let told = said(
-            &configured(estate, &many, &format!("{password}\n")).await?,
-            0,
-        )?;
-        for words in [
-            "✔ fetched",
-            "✔ auths[0] written",
-            &format!("✔ Tenant {name} names it"),
-        ] {
+        let login = ["--login", "https", "--username", "ada", "--secret-file"];
+        let which = ["-", "--tenant", name, "--url", &*all, "--prove", &*url];
+        let trial = Trial {
+            estate,
+            file: format!("git-tenant-{name}"),
+            args: login.iter().chain(&which).map(|&one| one.to_owned()).collect(),
+            password,
+        };
+        trial.keeps_nothing().await?;
+        let line = format!("{}\n", trial.password);
+        let told = trial.says(&[], &line, 0).await?;
+        let named = format!("✔ Tenant {name} names it");
+        for words in ["✔ fetched", "✔ auths[0] written", &*named] {
             ensure!(told.contains(words), "{words:?} is not in {told}");
         }
-        ensure!(!told.contains(&password), "it is told");
         tenant.source_told_of(Reason::Succeeded, "").await?;
-        let map = home(estate, "ConfigMap").get(&file).await?;
-        let text = objects::text(&map.data, "/data/git.yaml").context("it has a file")?;
-        ensure!(
-            text.contains("secretKeyRef") && !text.contains(&password),
-            "{text}"
-        );
-
-        // Another run for the same repositories changes the entry, and the Secret before it goes.
-        let before = made_for(estate, &file).await?;
-        let again = [
-            &many[..],
-            &["--interval", "30s", "--author-email", "bot@org.example"],
-        ]
-        .concat();
-        let told = said(&configured(estate, &again, &password).await?, 0)?;
-        ensure!(told.contains("✔ auths[0] changed"), "{told}");
-        let after = made_for(estate, &file).await?;
-        ensure!(before.len() == 1 && after.len() == 1, "{told}");
-        ensure!(
-            before.first().map(|one| &one.metadata.name)
-                != after.first().map(|one| &one.metadata.name)
-        );
-        let map = home(estate, "ConfigMap").get(&file).await?;
-        let text = objects::text(&map.data, "/data/git.yaml").unwrap_or_default();
-        ensure!(
-            text.contains("30s") && text.contains("bot@org.example"),
-            "{text}"
-        );
+        let text = trial.text().await?;
+        let is_open = text.contains(&trial.password);
+        ensure!(text.contains("secretKeyRef") && !is_open, "{text}");
+        trial.changes().await?;
         arrives_when(&tenant, "configured", is_fetched_from(&tenant, &url)).await
     });
 }

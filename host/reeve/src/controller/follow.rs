@@ -266,6 +266,10 @@ impl Followed for Receiver {
             ctx.queues.receivers.wake(heir);
         }
     }
+
+    fn listed(ctx: &Context) {
+        ctx.index.write(|known| known.receivers_listed = true);
+    }
 }
 
 impl Followed for Tenant {

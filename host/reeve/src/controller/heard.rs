@@ -3,6 +3,8 @@
 //! A run notes where its login is from and what it fetched, a call of a webhook that it came. What of it is told, and when, is
 //! `core::status`'s to say. It deliberately wakes nobody, and a restart loses it: the status has told it before.
 
+use std::collections::BTreeSet;
+
 use reeve_api::name::NamespacedName;
 use reeve_api::source::{Delivery, GitRepository, GitRepositoryStatus, LastFetch, LoginOrigin};
 use reeve_core::index::Target;
@@ -30,9 +32,12 @@ pub(super) fn tell(
     let Ok(id) = NamespacedName::new(namespace.as_str(), name.as_str()) else {
         return;
     };
+    let upstream = object.status.as_ref().and_then(|status| status.upstream.as_ref());
+    let before = upstream.map(|upstream| upstream.receivers.as_slice());
+    let before = before.unwrap_or_default();
     let mut heard = ctx.index.read(|known| {
         let heard = known.heard.get(&id).cloned().unwrap_or_default();
-        let receivers = receivers(known, &id);
+        let receivers = receivers(known, &id, before);
         Heard { receivers, ..heard }
     });
     heard.login = own(object).or(heard.login);
@@ -99,23 +104,34 @@ fn own(object: &GitRepository) -> Option<LoginOrigin> {
     })
 }
 
-/// The Receivers whose calls wake a source.
-fn receivers(known: &Known, id: &NamespacedName) -> Vec<String> {
+/// The Receivers whose calls wake a source; and of those that were told before, the ones that have not had their first run since
+/// this process leads, or are not listed yet: nobody can say of them that they no longer do.
+fn receivers(known: &Known, id: &NamespacedName, before: &[String]) -> Vec<String> {
     let target = Target::Source(id.clone());
     let naming = known.touch.receivers_naming(&target).into_iter();
     let wakes = |receiver: &NamespacedName| {
         let woken = known.touch.woken_by(receiver);
         woken.is_some_and(|(_, woken)| woken.iter().flatten().any(|one| *one == target))
     };
-    let waking = naming.filter(wakes).map(|receiver| receiver.to_string());
-    waking.take(MOST_RECEIVERS).collect()
+    let is_open = |receiver: &NamespacedName| {
+        let may_be_there = !known.receivers_listed || known.receivers.contains_key(receiver);
+        may_be_there && known.touch.woken_by(receiver).is_none()
+    };
+    let told = before.iter();
+    let told = told.filter_map(|told| told.parse::<NamespacedName>().ok());
+    let all: BTreeSet<NamespacedName> = naming.filter(wakes).chain(told.filter(is_open)).collect();
+    let all = all.iter().take(MOST_RECEIVERS);
+    all.map(NamespacedName::to_string).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use reeve_api::name::ServiceAccountName;
+    use reeve_core::tenancy::Grounds;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::index::Index;
 
     fn object(annotations: Value, secret: Value) -> GitRepository {
         let object = json!({
@@ -137,5 +153,22 @@ mod tests {
             let told = own(&object(annotations, secret));
             assert_eq!(told.map(|told| told.from).as_deref(), want);
         }
+    }
+    #[test]
+    fn a_receiver_that_was_told_stays_until_it_is_known_not_to_be_there() {
+        let account = || "flux".parse::<ServiceAccountName>().unwrap();
+        let index = Index::new(&Grounds {
+            platform_namespaces: BTreeSet::new(),
+            config_namespaces: BTreeSet::new(),
+            platform_service_account: account(),
+            tenant_service_account: account(),
+            remote_bases: Vec::new(),
+            remote_clusters: Vec::new(),
+        });
+        let (id, before) = ("acme/web".parse().unwrap(), ["acme/hook".to_owned()]);
+        let told = || index.read(|known| receivers(known, &id, &before));
+        assert_eq!(told(), before);
+        index.write(|known| known.receivers_listed = true);
+        assert!(told().is_empty());
     }
 }
