@@ -137,7 +137,11 @@ fn a_level_is_written_once_it_has_fetched_and_its_secret_lies_in_a_secret() {
         let trial = Trial {
             estate,
             file: format!("git-tenant-{name}"),
-            args: login.iter().chain(&which).map(|&one| one.to_owned()).collect(),
+            args: login
+                .iter()
+                .chain(&which)
+                .map(|&one| one.to_owned())
+                .collect(),
             password,
         };
         trial.keeps_nothing().await?;

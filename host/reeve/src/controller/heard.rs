@@ -32,7 +32,10 @@ pub(super) fn tell(
     let Ok(id) = NamespacedName::new(namespace.as_str(), name.as_str()) else {
         return;
     };
-    let upstream = object.status.as_ref().and_then(|status| status.upstream.as_ref());
+    let upstream = object
+        .status
+        .as_ref()
+        .and_then(|status| status.upstream.as_ref());
     let before = upstream.map(|upstream| upstream.receivers.as_slice());
     let before = before.unwrap_or_default();
     let mut heard = ctx.index.read(|known| {
@@ -154,6 +157,7 @@ mod tests {
             assert_eq!(told.map(|told| told.from).as_deref(), want);
         }
     }
+
     #[test]
     fn a_receiver_that_was_told_stays_until_it_is_known_not_to_be_there() {
         let account = || "flux".parse::<ServiceAccountName>().unwrap();
