@@ -3,6 +3,8 @@
 //! Flux's kind with Flux's schema. Which of its fields are acted on, and which are refused as unsupported, is
 //! decided in `reeve_core::source`; nothing here connects to anything.
 
+mod upstream;
+
 use crate::condition::Condition;
 use crate::duration::Duration;
 use crate::meta::{Artifact, LocalObjectReference, is_false};
@@ -11,6 +13,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+pub use upstream::{Delivery, LastFetch, LoginOrigin, Upstream};
 
 /// GitRepositorySpec says which revision of which Git repository to keep an Artifact of, and how to reach it.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -260,4 +264,7 @@ pub struct GitRepositoryStatus {
     /// SourceVerificationMode is the last used verification mode indicating which Git object(s) have been verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_verification_mode: Option<String>,
+    /// Upstream is how the repository is reached, and when it was heard of. Not a field of Flux's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Upstream>,
 }

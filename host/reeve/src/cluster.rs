@@ -5,7 +5,8 @@
 //! "not checked by policy" nor "applied with the controller's own rights" compiles. With its own rights the controller
 //! reads (watches, of others' objects their metadata only, discovery), holds its lease, keeps the certificate of its webhook, deletes replays that were forgotten,
 //! and writes reports, and status, finalizers and Events onto Flux's own objects.
-//! A command on somebody's laptop is an `onlooker`: it reads, and asks what applying would do; or it asks for a run (`operate`).
+//! A command on somebody's laptop is an `onlooker`: it reads, and asks what applying would do; or it asks for a run (`operate`),
+//! or keeps git configuration (`configuring`).
 //! Where a Kustomization is carried out on another cluster, it is the kubeconfig's credentials that go there, and none of ours.
 //! It deliberately decides nothing: plans come from `core`, and what happened is told by `controller::report`.
 
@@ -15,6 +16,7 @@ mod applied;
 mod apply;
 mod body;
 mod compare;
+mod configuring;
 mod connection;
 mod definition;
 mod dependency;
@@ -55,6 +57,7 @@ use reeve_core::plan::Scopes;
 
 pub use abroad::Unreached;
 pub use applied::{Action, Applied, ApplyError};
+pub(crate) use configuring::{Kept as KeptFile, Namer};
 pub use connection::{Config, ConnectError};
 pub(crate) use definition::Definition;
 pub use error::{Failures, ObjectError};

@@ -6,6 +6,7 @@
 
 mod drift;
 mod follow;
+mod heard;
 mod housekeeping;
 mod kustomization;
 mod planned;

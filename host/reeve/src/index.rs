@@ -28,7 +28,7 @@ use reeve_core::rego;
 use reeve_core::report::Reports;
 use reeve_core::signature::Verdict;
 use reeve_core::source::Include;
-use reeve_core::status::Memory;
+use reeve_core::status::{Heard, Memory};
 use reeve_core::tenancy::{Grounds, Tenants};
 use reeve_core::veil::Veil;
 use reeve_wasm::{Budget, Module};
@@ -49,6 +49,8 @@ pub(crate) struct Known {
     pub(crate) sources_listed: bool,
     pub(crate) kustomizations: BTreeMap<NamespacedName, Arc<Kustomization>>,
     pub(crate) receivers: BTreeMap<NamespacedName, Arc<Receiver>>,
+    /// Whether those are all there are.
+    pub(crate) receivers_listed: bool,
     pub(crate) tenant_objects: BTreeMap<TenantName, Arc<Tenant>>,
     /// Whether those are all there are.
     pub(crate) tenants_listed: bool,
@@ -64,6 +66,8 @@ pub(crate) struct Known {
     pub(crate) users: BTreeMap<PluginId, BTreeSet<NamespacedName>>,
     /// Logins of sources that provider plugins have brought.
     pub(crate) logins: BTreeMap<NamespacedName, controller::Kept>,
+    /// What was heard of the repositories of sources, since this process leads.
+    pub(crate) heard: BTreeMap<NamespacedName, Heard>,
     pub(crate) calls: Calls,
     pub(crate) policies: BTreeMap<PolicyName, Arc<Policy>>,
     /// Whether `policies` are all there are: before the first list has ended nobody can say so.
@@ -337,6 +341,7 @@ impl Known {
             sources: BTreeMap::new(),
             kustomizations: BTreeMap::new(),
             receivers: BTreeMap::new(),
+            receivers_listed: false,
             tenant_objects: BTreeMap::new(),
             sources_listed: false,
             tenants_listed: false,
@@ -348,6 +353,7 @@ impl Known {
             waiting: BTreeMap::new(),
             users: BTreeMap::new(),
             logins: BTreeMap::new(),
+            heard: BTreeMap::new(),
             calls: Calls::default(),
             policies: BTreeMap::new(),
             policies_listed: false,

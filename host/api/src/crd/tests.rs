@@ -53,6 +53,7 @@ const BEYOND_FLUX: &[&str] = &[
     ".status.lastRun",
     ".status.remoteBases",
     ".status.sync",
+    ".status.upstream",
     ".status.url",
 ];
 
@@ -273,7 +274,12 @@ fn example(name: &str, schema: &Value) -> Value {
         Some("integer") => json!(7),
         Some("string") if schema["format"] == "date-time" => json!("2026-01-02T03:04:05Z"),
         Some("string") => match name {
-            "interval" | "retryInterval" | "timeout" | "deadline" | "lastReconciledDuration" => {
+            "interval"
+            | "retryInterval"
+            | "timeout"
+            | "deadline"
+            | "took"
+            | "lastReconciledDuration" => {
                 json!("1m30s")
             }
             "url" => json!("https://user:pass@git.example/x"),

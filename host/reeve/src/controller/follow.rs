@@ -196,6 +196,7 @@ impl Followed for GitRepository {
             known.touch.remove_source(&id);
             known.sources.remove(&id);
             known.stored.remove(&id);
+            known.heard.remove(&id);
             known.looked_at.remove(&id);
             known.logins.remove(&id);
             known.memory.remove(&target);
@@ -264,6 +265,10 @@ impl Followed for Receiver {
         if let Some(heir) = heir {
             ctx.queues.receivers.wake(heir);
         }
+    }
+
+    fn listed(ctx: &Context) {
+        ctx.index.write(|known| known.receivers_listed = true);
     }
 }
 

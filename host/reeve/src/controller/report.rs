@@ -39,6 +39,7 @@ pub(super) use drift::{drifted, fought};
 pub(super) use kind::{Reported, adopt, farewell, is_adopted};
 pub(super) use run::{Announced, Run};
 
+use super::heard;
 use crate::cluster;
 use crate::context::Context;
 use crate::observe::Force;
@@ -60,7 +61,9 @@ pub(super) async fn source(
 ) -> Next {
     let previous = object.status.clone().unwrap_or_default();
     let interval = object.spec.interval.get();
-    let told = status::tell_source(&previous, &run.frame(ctx, interval, interval), &outcome);
+    let frame = run.frame(ctx, interval, interval);
+    let mut told = status::tell_source(&previous, &frame, &outcome);
+    heard::tell(ctx, object, &outcome, &mut told);
     let (ending, revision) = match &outcome {
         SourceOutcome::Stored { artifact, .. } => {
             (Ending::Succeeded, Some(artifact.revision.to_string()))
