@@ -12,6 +12,7 @@ mod builtins;
 mod case;
 mod chain;
 mod check;
+mod edits;
 mod error;
 mod exceptions;
 mod fields;
