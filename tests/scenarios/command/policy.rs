@@ -170,6 +170,11 @@ fn tests_and_cases_fail_a_policy_and_so_do_none_and_too_little_coverage() -> any
         ),
         (vec!["half"], "not reached: half/policy.rego:13-15", true),
         (
+            vec!["half", "--threshold", "90", "-o", "tap"],
+            "not ok 2 - half: coverage",
+            false,
+        ),
+        (
             vec!["wrong", "-o", "tap"],
             "not ok 1 - wrong/case/allow-red.yaml: case",
             false,
@@ -214,6 +219,11 @@ const ASKED: &[(&[&str], &str, bool)] = &[
     (
         &["--kustomization", "web.yaml", "astray.yaml"],
         "ConfigMap/other/sky would be applied in namespace other",
+        false,
+    ),
+    (
+        &["--kustomization", "web.yaml", "list.yaml"],
+        "ConfigMap/other/listed would be applied in namespace other",
         false,
     ),
     (
@@ -283,6 +293,10 @@ fn a_bundle_is_judged_on_a_laptop_as_the_controller_judges_it() -> anyhow::Resul
             ("nobodys.yaml", &nobodys),
             ("bundle.yaml", BUNDLE),
             ("astray.yaml", &astray),
+            (
+                "list.yaml",
+                "apiVersion: v1\nkind: ConfigMapList\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: listed, namespace: other}\n",
+            ),
             (
                 "input.json",
                 "{\"phase\": \"plan\", \"objects\": [{\"id\": \"a\", \"name\": \"a\", \"object\": {\"data\": {\"colour\": \"red\"}}}]}",
