@@ -47,6 +47,7 @@ const BEYOND_FLUX: &[&str] = &[
     ".spec.accessFrom",
     ".spec.patchesJson6902",
     ".spec.patchesStrategicMerge",
+    ".status.deployKey",
     ".status.inventoryCluster",
     ".status.lastAppliedDigest",
     ".status.lastAppliedFrom",
@@ -54,6 +55,7 @@ const BEYOND_FLUX: &[&str] = &[
     ".status.remoteBases",
     ".status.sync",
     ".status.url",
+    ".status.webhooks",
 ];
 
 #[test]
