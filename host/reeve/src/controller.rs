@@ -8,6 +8,7 @@ mod drift;
 mod follow;
 mod housekeeping;
 mod kustomization;
+mod parting;
 mod planned;
 mod plugin;
 mod policy;
