@@ -8,6 +8,7 @@ mod upstream;
 use crate::condition::Condition;
 use crate::duration::Duration;
 use crate::meta::{Artifact, LocalObjectReference, is_false};
+use crate::upkeep::DeployKey;
 use crate::url::UrlText;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -237,6 +238,10 @@ pub struct GitRepositoryStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::condition::schema")]
     pub conditions: Vec<Condition>,
+    /// DeployKey is what is known of the key that is looked after, where that is asked for: by the annotation
+    /// `reeve.dev/generate-key`, or by `reeve.dev/provider` on an object whose URL is of ssh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deploy_key: Option<DeployKey>,
     /// IncludedArtifacts contains a list of the last successfully included Artifacts as instructed by
     /// GitRepositorySpec.Include.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

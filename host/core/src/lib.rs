@@ -42,5 +42,6 @@ pub mod sync;
 pub mod tenancy;
 pub mod text;
 pub mod tree;
+pub mod upkeep;
 pub mod veil;
 pub mod webhook;

@@ -4,7 +4,7 @@
 //! a [`TenantClient`], which only an admitted spec's account opens and which applies only an admitted plan; so neither
 //! "not checked by policy" nor "applied with the controller's own rights" compiles. With its own rights the controller
 //! reads (watches, of others' objects their metadata only, discovery), holds its lease, keeps the certificate of its webhook, deletes replays that were forgotten,
-//! and writes reports, and status, finalizers and Events onto Flux's own objects.
+//! and writes reports, status, finalizers and Events onto Flux's own objects, and in the platform's namespaces a Secret that asks for a key.
 //! A command on somebody's laptop is an `onlooker`: it reads, and asks what applying would do; or it asks for a run (`operate`),
 //! or keeps git configuration (`configuring`).
 //! Where a Kustomization is carried out on another cluster, it is the kubeconfig's credentials that go there, and none of ours.
@@ -69,6 +69,7 @@ pub(crate) use onlooker::{Onlooker, Rehearsed};
 pub(crate) use operate::Operated;
 pub use prune::{PruneError, Pruned};
 pub use refusal::{Attempt, CallError, Cause, Refusal};
+pub(crate) use secret::Held;
 pub use secret::{SecretData, SecretError, SecretOwner};
 pub(crate) use status::{Subject, Written};
 pub(crate) use survey::Right;

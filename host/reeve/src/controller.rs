@@ -9,6 +9,7 @@ mod follow;
 mod heard;
 mod housekeeping;
 mod kustomization;
+mod parting;
 mod planned;
 mod plugin;
 mod policy;

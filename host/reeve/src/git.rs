@@ -20,6 +20,7 @@ pub mod egress;
 mod error;
 mod fetch;
 mod heard;
+pub(crate) mod identity;
 mod ignore;
 mod kept;
 mod known_hosts;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
@@ -85,6 +86,8 @@ pub(crate) struct Known {
     /// Sources that had a run since this process started.
     pub(crate) looked_at: BTreeSet<NamespacedName>,
     pub(crate) memory: BTreeMap<Target, Memory>,
+    /// Objects that are being deleted, and since when what is left of them at a forge is tried to be removed.
+    pub(crate) partings: BTreeMap<Target, Instant>,
     /// What the manifests of each Kustomization hold, since this process leads.
     pub(crate) holdings: Holdings,
     /// The platform's own namespaces.
@@ -366,6 +369,7 @@ impl Known {
             stored: BTreeMap::new(),
             looked_at: BTreeSet::new(),
             memory: BTreeMap::new(),
+            partings: BTreeMap::new(),
             holdings: Holdings::default(),
             platform: grounds.platform_namespaces.iter().cloned().collect(),
         }

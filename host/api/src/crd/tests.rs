@@ -47,6 +47,7 @@ const BEYOND_FLUX: &[&str] = &[
     ".spec.accessFrom",
     ".spec.patchesJson6902",
     ".spec.patchesStrategicMerge",
+    ".status.deployKey",
     ".status.inventoryCluster",
     ".status.lastAppliedDigest",
     ".status.lastAppliedFrom",
@@ -55,6 +56,7 @@ const BEYOND_FLUX: &[&str] = &[
     ".status.sync",
     ".status.upstream",
     ".status.url",
+    ".status.webhooks",
 ];
 
 #[test]

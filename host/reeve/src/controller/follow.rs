@@ -179,8 +179,11 @@ impl Followed for GitRepository {
         if is_superseded(before.as_ref(), &object) {
             ctx.underway.supersede(&target);
         }
-        if before.is_none() {
+        let url = before.as_ref().map(|before| &before.spec.url);
+        if url != Some(&object.spec.url) {
             wake_receivers_naming(ctx, &target);
+        }
+        if before.is_none() {
             wake_namesake(ctx, &id.namespace);
         }
         if wake {

@@ -11,8 +11,9 @@ use reeve_core::artifact::Revision;
 use reeve_core::source::Wanted;
 use tokio::time::Instant;
 
+use super::login::remote;
 use super::signed::{self, Asked};
-use super::{Want, bring, content, included, keep, remote, take};
+use super::{Want, bring, content, included, keep, take};
 use crate::context::Context;
 use crate::controller::heard;
 use crate::git::{self, Remote, Snapshot};
