@@ -3,9 +3,9 @@
 # description: >-
 #   Whoever names a host first gets its traffic and its certificate. parameters.domains holds a tenant's domains by the
 #   tenant's name: `web.acme.example` is that host, `*.acme.example` every host below it. Judged are the kinds and the
-#   annotations in the tables of this file: those of Kubernetes, the Gateway API, cert-manager, external-dns, Knative,
-#   OpenShift and of the usual ingress controllers, with the annotations of pod templates and of what a Gateway makes
-#   (parameters.templates names where other kinds hold a pod template). No host is every host, and denied. So is
+#   annotations in the tables of this file: those of Kubernetes, the Gateway API, cert-manager (orders and challenges too),
+#   external-dns, Knative, OpenShift and of the usual ingress controllers, with the annotations of pod templates and of
+#   what a Gateway makes (parameters.templates names where other kinds hold a pod template). No host is every host, and denied. So is
 #   configuration that a proxy takes as it is written, what of a certificate is no host, and, unless
 #   parameters.certificateRequests is true, a request for a certificate that is already encoded.
 # custom:
@@ -54,9 +54,9 @@ deny contains objection if {
 
 deny contains objection if {
 	some planned in applied
-	planned.kind == "Certificate"
-	planned.group == "cert-manager.io"
-	some field in ["emailAddresses", "ipAddresses", "literalSubject", "otherNames", "uris"]
+	some place in no_hosts[planned.kind]
+	place.group == planned.group
+	some field in place.fields
 	not object.get(planned.object, ["spec", field], null) in [null, [], ""]
 	objection := told(subject(planned), sprintf("asks for a certificate of more than hosts; remove %s and name them in dnsNames", [field]), sprintf("spec.%s", [field]))
 }
@@ -169,6 +169,15 @@ taken contains claim(planned, neighbours(planned.object.spec.host), "spec.wildca
 	not object.get(planned.object, ["spec", "wildcardPolicy"], null) in [null, "", "None"]
 }
 
+# A challenge names what is below a star by the rest.
+taken contains claim(planned, sprintf("*.%s", [planned.object.spec.dnsName]), "spec.wildcard") if {
+	some planned in applied
+	planned.kind == "Challenge"
+	planned.group == "acme.cert-manager.io"
+	not object.get(planned.object, ["spec", "wildcard"], null) in [null, false]
+	is_string(planned.object.spec.dnsName)
+}
+
 claim(planned, host, path) := {"planned": subject(planned), "host": host, "path": path}
 
 # Where a kind names hosts: `field`, of each of `items` where it lies in a list. It holds one `host` or a list of `hosts`, is
@@ -177,7 +186,10 @@ places := {
 	"Certificate": [
 		{"group": "cert-manager.io", "field": ["spec", "commonName"], "holds": "host"},
 		{"group": "cert-manager.io", "field": ["spec", "dnsNames"], "holds": "hosts"},
+		{"group": "networking.internal.knative.dev", "field": ["spec", "dnsNames"], "holds": "hosts"},
+		{"group": "networking.internal.knative.dev", "field": ["spec", "domain"], "holds": "host"},
 	],
+	"Challenge": [{"group": "acme.cert-manager.io", "field": ["spec", "dnsName"], "holds": "host", "every": true}],
 	"DNSEndpoint": [{"group": "externaldns.k8s.io", "items": ["spec", "endpoints"], "field": ["dnsName"], "holds": "host", "every": true}],
 	"GRPCRoute": routes,
 	"Gateway": array.concat(listeners, [{"group": "networking.istio.io", "items": ["spec", "servers"], "field": ["hosts"], "holds": "hosts", "as": "scoped", "every": true}]),
@@ -192,11 +204,20 @@ places := {
 	"IngressRouteTCP": traefik,
 	"ListenerSet": listeners,
 	"ManagedCertificate": [{"group": "networking.gke.io", "field": ["spec", "domains"], "holds": "hosts"}],
+	"Order": [
+		{"group": "acme.cert-manager.io", "field": ["spec", "commonName"], "holds": "host"},
+		{"group": "acme.cert-manager.io", "field": ["spec", "dnsNames"], "holds": "hosts"},
+	],
 	"Route": [
 		{"group": "route.openshift.io", "field": ["spec", "host"], "holds": "host"},
 		{"group": "route.openshift.io", "field": ["spec", "subdomain"], "holds": "host", "as": "unreadable"},
 	],
+	"RouteGroup": [{"group": "zalando.org", "field": ["spec", "hosts"], "holds": "hosts", "every": true}],
 	"ServiceEntry": [{"group": "networking.istio.io", "field": ["spec", "hosts"], "holds": "hosts", "every": true}],
+	"TCPIngress": [
+		{"group": "configuration.konghq.com", "items": ["spec", "rules"], "field": ["host"], "holds": "host"},
+		{"group": "configuration.konghq.com", "items": ["spec", "tls"], "field": ["hosts"], "holds": "hosts"},
+	],
 	"TLSRoute": routes,
 	"TransportServer": [{"group": "k8s.nginx.org", "field": ["spec", "host"], "holds": "host"}],
 	"VirtualServer": [{"group": "k8s.nginx.org", "field": ["spec", "host"], "holds": "host", "every": true}],
@@ -248,6 +269,13 @@ unread := {
 requests := {
 	"CertificateRequest": ["cert-manager.io"],
 	"CertificateSigningRequest": ["certificates.k8s.io"],
+	"Order": ["acme.cert-manager.io"],
+}
+
+# Where a certificate is asked for of what is no host.
+no_hosts := {
+	"Certificate": [{"group": "cert-manager.io", "fields": ["emailAddresses", "ipAddresses", "literalSubject", "otherNames", "uris"]}],
+	"Order": [{"group": "acme.cert-manager.io", "fields": ["ipAddresses"]}],
 }
 
 may_request if data.parameters.certificateRequests == true

@@ -105,6 +105,7 @@ test_an_encoded_request_needs_the_platforms_leave if {
 	every request in [
 		planned("CertificateRequest", "cert-manager.io", {"kind": "CertificateRequest", "spec": {"request": "LS0="}}),
 		planned("CertificateSigningRequest", "certificates.k8s.io", {"kind": "CertificateSigningRequest", "spec": {"request": "LS0="}}),
+		planned("Order", "acme.cert-manager.io", {"kind": "Order", "spec": {"request": "LS0="}}),
 	] {
 		count(denied([request], own)) == 1
 		every leave, count_of in {true: 0, false: 1, "true": 1, null: 1} {
@@ -112,6 +113,35 @@ test_an_encoded_request_needs_the_platforms_leave if {
 				with data.parameters as {"certificateRequests": leave}
 			count(objections) == count_of
 		}
+	}
+}
+
+acme(kind, spec) := objections if {
+	objections := data.reeve.ingress_hosts.deny with input as {
+		"phase": "plan",
+		"tenant": {"name": "acme", "namespaces": ["acme"]},
+		"objects": [kind_of(kind, "acme.cert-manager.io", spec)],
+	}
+		with data.parameters as {"domains": {"acme": ["acme.example", "*.web.acme.example"]}, "certificateRequests": true}
+}
+
+test_what_is_made_of_a_certificate_on_its_way_is_held_to_the_same if {
+	every row in [
+		["Challenge", {"dnsName": "acme.example"}, 0],
+		["Challenge", {"dnsName": "acme.example", "wildcard": false}, 0],
+		["Challenge", {"dnsName": "a.web.acme.example", "wildcard": true}, 0],
+		["Challenge", {"dnsName": "acme.example", "wildcard": true}, 1],
+		["Challenge", {"dnsName": "acme.example", "wildcard": "true"}, 1],
+		["Challenge", {"dnsName": "other.example"}, 1],
+		["Challenge", {"dnsName": ["acme.example"], "wildcard": true}, 1],
+		["Challenge", {}, 1],
+		["Order", {"request": "LS0=", "dnsNames": ["acme.example", "*.web.acme.example"], "commonName": "acme.example"}, 0],
+		["Order", {"request": "LS0=", "dnsNames": ["acme.example", "other.example"]}, 1],
+		["Order", {"request": "LS0=", "commonName": "other.example"}, 1],
+		["Order", {"request": "LS0=", "dnsNames": ["acme.example"], "ipAddresses": ["10.0.0.1"]}, 1],
+	] {
+		[kind, spec, count_of] := row
+		count(acme(kind, spec)) == count_of
 	}
 }
 
@@ -229,6 +259,8 @@ test_hosts_of_other_controllers_are_judged if {
 	every host, count_of in {"web.acme.example": 0, "web.other.example": 1, "*": 1, "other.example/acme.example": 1} {
 		every row in [
 			["DNSEndpoint", "externaldns.k8s.io", {"endpoints": [{"dnsName": "acme.example"}, {"dnsName": host}]}],
+			["Certificate", "networking.internal.knative.dev", {"dnsNames": ["acme.example", host]}],
+			["Certificate", "networking.internal.knative.dev", {"dnsNames": ["acme.example"], "domain": host}],
 			["HTTPProxy", "projectcontour.io", {"virtualhost": {"fqdn": host}}],
 			["Ingress", "networking.internal.knative.dev", {"rules": [{"hosts": [host]}]}],
 			["IngressRoute", "traefik.io", {"routes": [{"match": sprintf("Host(`%s`)", [host])}]}],
@@ -236,7 +268,10 @@ test_hosts_of_other_controllers_are_judged if {
 			["IngressRouteTCP", "traefik.containo.us", {"routes": [{"match": sprintf("HostSNI(`%s`)", [host])}]}],
 			["ManagedCertificate", "networking.gke.io", {"domains": [host]}],
 			["Route", "route.openshift.io", {"host": host}],
+			["RouteGroup", "zalando.org", {"hosts": [host]}],
 			["ServiceEntry", "networking.istio.io", {"hosts": [host]}],
+			["TCPIngress", "configuration.konghq.com", {"rules": [{"port": 443, "host": host}]}],
+			["TCPIngress", "configuration.konghq.com", {"rules": [{"port": 443}], "tls": [{"hosts": [host]}]}],
 			["TransportServer", "k8s.nginx.org", {"host": host}],
 			["VirtualServer", "k8s.nginx.org", {"host": host}],
 			["VirtualServerRoute", "k8s.nginx.org", {"host": host}],
@@ -249,6 +284,7 @@ test_hosts_of_other_controllers_are_judged if {
 	}
 	every row in [
 		["HTTPProxy", "projectcontour.io", {"routes": []}],
+		["TCPIngress", "configuration.konghq.com", {"rules": [{"port": 9000}]}],
 		["Route", "route.openshift.io", {"host": "web.acme.example", "wildcardPolicy": "Subdomain"}],
 		["Route", "route.openshift.io", {"wildcardPolicy": "None"}],
 		["VirtualService", "networking.istio.io", {"hosts": ["reviews", "reviews.acme.svc.cluster.local"]}],
@@ -258,6 +294,7 @@ test_hosts_of_other_controllers_are_judged if {
 	}
 	every row in [
 		["IngressRoute", "traefik.io", {"routes": [{}]}],
+		["RouteGroup", "zalando.org", {"backends": []}],
 		["Route", "route.openshift.io", {"host": "acme.example", "wildcardPolicy": "Subdomain"}],
 		["Route", "route.openshift.io", {"subdomain": "other"}],
 		["VirtualServer", "k8s.nginx.org", {}],

@@ -5,9 +5,10 @@
 #   others should not. RoleBindings may name Roles of their namespace and the ClusterRoles in parameters.clusterRoles
 #   (view; not edit, which may act as every ServiceAccount beside it, nor admin, who may write bindings past this rule),
 #   ClusterRoleBindings those in parameters.clusterWide (none). No role may hold what makes more of its holder: escalate,
-#   bind, impersonate, tokens of ServiceAccounts, statuses that reeve goes by, the nodes' proxy, the signing of
-#   certificates, and in all namespaces Secrets, pods, webhooks, definitions, roles, bindings and reeve's own objects. No
-#   ClusterRole may be called like one that may be bound. A Secret that is filled with a ServiceAccount's token may name those in parameters.serviceAccountTokens (none).
+#   bind, impersonate, tokens of ServiceAccounts, statuses that reeve goes by, the signing of certificates, and in all
+#   namespaces Secrets, pods and the proxy to them, ServiceAccounts, ConfigMaps, volumes, where traffic goes, quotas,
+#   webhooks, definitions, roles, bindings and reeve's own objects. No ClusterRole may be called like one that may be
+#   bound. A Secret that is filled with a ServiceAccount's token may name those in parameters.serviceAccountTokens (none).
 # custom:
 #   severity: critical
 #   hint: name verbs and resources one by one, and leave out what gives more rights; ask the platform team for the rest
@@ -307,24 +308,32 @@ harms := [
 	{"what": "tokens of ServiceAccounts", "of": roles, "groups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]},
 	{"what": "what reeve has written of a Kustomization or a source", "of": roles, "groups": ["kustomize.toolkit.fluxcd.io"], "resources": ["kustomizations/status"], "verbs": ["update", "patch"]},
 	{"what": "what reeve has written of a Kustomization or a source", "of": roles, "groups": ["source.toolkit.fluxcd.io"], "resources": ["gitrepositories/status"], "verbs": ["update", "patch"]},
-	{"what": "the nodes' proxy", "of": ["ClusterRole"], "groups": [""], "resources": ["nodes/proxy"], "verbs": ["*"]},
+	{"what": "the proxy to nodes, pods and Services", "of": ["ClusterRole"], "groups": [""], "resources": ["nodes/proxy", "pods/proxy", "services/proxy"], "verbs": ["*"]},
 	{"what": "Secrets in all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["secrets"], "verbs": ["*"]},
 	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods", "replicationcontrollers"], "verbs": changing},
 	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["apps"], "resources": ["daemonsets", "deployments", "replicasets", "statefulsets"], "verbs": changing},
 	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["batch"], "resources": ["cronjobs", "jobs"], "verbs": changing},
 	{"what": "commands in the pods of all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods/attach", "pods/exec", "pods/portforward"], "verbs": ["*"]},
 	{"what": "commands in the pods of all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods/ephemeralcontainers"], "verbs": ["update", "patch"]},
+	{"what": "where pods of all namespaces run", "of": ["ClusterRole"], "groups": [""], "resources": ["bindings", "pods/binding"], "verbs": ["create"]},
+	{"what": "changes to ServiceAccounts and ConfigMaps in all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["configmaps", "serviceaccounts"], "verbs": written},
+	{"what": "where traffic in all namespaces goes", "of": ["ClusterRole"], "groups": [""], "resources": ["endpoints", "pods/status", "services", "services/status"], "verbs": written},
+	{"what": "where traffic in all namespaces goes", "of": ["ClusterRole"], "groups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": written},
+	{"what": "where traffic in all namespaces goes", "of": ["ClusterRole"], "groups": ["networking.k8s.io"], "resources": ["ingressclasses", "ingresses", "networkpolicies"], "verbs": written},
+	{"what": "where traffic in all namespaces goes", "of": ["ClusterRole"], "groups": ["gateway.networking.k8s.io"], "resources": ["gatewayclasses", "gateways", "grpcroutes", "httproutes", "listenersets", "referencegrants", "tlsroutes"], "verbs": written},
 	{"what": "changes to nodes", "of": ["ClusterRole"], "groups": [""], "resources": ["nodes", "nodes/status"], "verbs": written},
 	{"what": "changes to what kinds there are", "of": ["ClusterRole"], "groups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": written},
 	{"what": "changes to who answers for the API", "of": ["ClusterRole"], "groups": ["apiregistration.k8s.io"], "resources": ["apiservices"], "verbs": written},
 	{"what": "changes to tenants and what they are held to", "of": ["ClusterRole"], "groups": ["reeve.dev"], "resources": ["clusterplugins", "plugins", "policies", "projects", "tenants"], "verbs": written},
+	{"what": "changes to tenants and what they are held to", "of": ["ClusterRole"], "groups": [""], "resources": ["limitranges", "resourcequotas"], "verbs": written},
 	{"what": "changes to tenants and what they are held to", "of": ["ClusterRole"], "groups": ["reeve.dev"], "resources": ["clusterplugins/status", "plugins/status", "policies/status", "projects/status", "tenants/status"], "verbs": ["update", "patch"]},
 	{"what": "changes to what is applied in all namespaces", "of": ["ClusterRole"], "groups": ["kustomize.toolkit.fluxcd.io"], "resources": ["kustomizations"], "verbs": written},
 	{"what": "changes to what is applied in all namespaces", "of": ["ClusterRole"], "groups": ["source.toolkit.fluxcd.io"], "resources": ["gitrepositories"], "verbs": written},
 	{"what": "changes to what is applied in all namespaces", "of": ["ClusterRole"], "groups": ["notification.toolkit.fluxcd.io"], "resources": ["receivers"], "verbs": written},
 	{"what": "changes to roles and bindings in all namespaces", "of": ["ClusterRole"], "groups": [rbac], "resources": ["clusterrolebindings", "clusterroles", "rolebindings", "roles"], "verbs": written},
-	{"what": "changes to namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["namespaces"], "verbs": ["update", "patch"]},
-	{"what": "volumes of the nodes", "of": ["ClusterRole"], "groups": [""], "resources": ["persistentvolumes"], "verbs": ["create"]},
+	{"what": "changes to namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["namespaces"], "verbs": ["update", "patch", "delete", "deletecollection"]},
+	{"what": "changes to volumes", "of": ["ClusterRole"], "groups": [""], "resources": ["persistentvolumes"], "verbs": written},
+	{"what": "changes to volumes", "of": ["ClusterRole"], "groups": ["storage.k8s.io"], "resources": ["csidrivers", "storageclasses", "volumeattachments"], "verbs": written},
 	{"what": "the signing of certificates", "of": ["ClusterRole"], "groups": ["certificates.k8s.io"], "resources": ["signers", "certificatesigningrequests/approval"], "verbs": ["approve", "sign", "attest", "update", "patch"]},
 	{
 		"what": "changes to the cluster's admission",

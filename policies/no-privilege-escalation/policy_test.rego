@@ -43,6 +43,13 @@ test_ordinary_roles_are_allowed if {
 		count(denied([role(harmless)], {})) == 0
 	}
 	count(denied([cluster_role(rule([""], ["configmaps"], ["get"])), cluster_role({"nonResourceURLs": ["/metrics"], "verbs": ["get"]})], {})) == 0
+	every harmless in [
+		rule([""], ["endpoints", "namespaces", "persistentvolumes", "pods", "pods/log", "services"], ["get", "list", "watch"]),
+		rule(["discovery.k8s.io", "networking.k8s.io", "storage.k8s.io"], ["*"], ["get", "list", "watch"]),
+		rule([""], ["events"], ["create", "patch"]),
+	] {
+		count(denied([cluster_role(harmless)], {})) == 0
+	}
 	count(denied([planned("Role", {"rules": null}), planned("Role", {})], {})) == 0
 }
 
@@ -75,7 +82,30 @@ test_cluster_roles_reach_all_namespaces_and_are_held_to_more if {
 		rule([""], ["*/proxy"], ["get"]),
 		rule([""], ["secrets"], ["list"]),
 		rule([""], ["namespaces"], ["patch"]),
+		rule([""], ["namespaces"], ["delete"]),
 		rule([""], ["persistentvolumes"], ["create"]),
+		rule([""], ["persistentvolumes"], ["update"]),
+		rule([""], ["persistentvolumes"], ["patch"]),
+		rule(["storage.k8s.io"], ["storageclasses"], ["delete"]),
+		rule(["storage.k8s.io"], ["volumeattachments"], ["create"]),
+		rule([""], ["pods/proxy"], ["get"]),
+		rule([""], ["services/proxy"], ["create"]),
+		rule([""], ["pods/binding"], ["create"]),
+		rule([""], ["bindings"], ["create"]),
+		rule([""], ["configmaps"], ["update"]),
+		rule([""], ["serviceaccounts"], ["patch"]),
+		rule([""], ["endpoints"], ["create"]),
+		rule([""], ["services"], ["update"]),
+		rule([""], ["services/status"], ["patch"]),
+		rule([""], ["pods/status"], ["patch"]),
+		rule(["discovery.k8s.io"], ["endpointslices"], ["create"]),
+		rule(["discovery.k8s.io"], ["*"], ["update"]),
+		rule(["networking.k8s.io"], ["networkpolicies"], ["delete"]),
+		rule(["networking.k8s.io"], ["ingresses"], ["create"]),
+		rule(["gateway.networking.k8s.io"], ["httproutes"], ["patch"]),
+		rule(["gateway.networking.k8s.io"], ["referencegrants"], ["create"]),
+		rule([""], ["resourcequotas"], ["deletecollection"]),
+		rule([""], ["limitranges"], ["update"]),
 		rule(["certificates.k8s.io"], ["signers"], ["sign"]),
 		rule(["certificates.k8s.io"], ["certificatesigningrequests/approval"], ["update"]),
 		rule(["admissionregistration.k8s.io"], ["validatingwebhookconfigurations"], ["delete"]),

@@ -268,7 +268,7 @@ pub fn sum(metrics: &str, words: &[&str]) -> f64 {
 }
 
 /// What of the Deployment's arguments is another beside the cluster.
-fn flags(kubeconfig: &Path, storage: &Path, ports: Ports) -> [String; 8] {
+fn flags(kubeconfig: &Path, storage: &Path, ports: Ports) -> [String; 9] {
     let plugins = crate::root().join("target/plugins");
     [
         format!("--kubeconfig={}", kubeconfig.display()),
@@ -276,6 +276,7 @@ fn flags(kubeconfig: &Path, storage: &Path, ports: Ports) -> [String; 8] {
         format!("--storage-addr=127.0.0.1:{}", ports.artifacts),
         format!("--storage-adv-addr=127.0.0.1:{}", ports.artifacts),
         format!("--receiver-addr=127.0.0.1:{}", ports.hooks),
+        format!("--receiver-url=http://127.0.0.1:{}", ports.hooks),
         format!("--metrics-addr=127.0.0.1:{}", ports.metrics),
         format!("--health-addr=127.0.0.1:{}", ports.health),
         format!("--plugins-dir={}", plugins.display()),

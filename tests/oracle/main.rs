@@ -2,7 +2,7 @@
 //!
 //! `cases.rs` shows every folder of `tests/cases/render` to kustomize or Flux: what it writes is what is in there. `fields.rs` holds
 //! the list of kustomize's fields against the folders. `random.rs` makes trees of its own, and `substitute.rs` shows Flux
-//! variables. `rego.rs` asks `opa` what each expression of a table is. Where a program is missing, that is said loudly, and
+//! variables. `rego.rs` asks `opa` what each expression of a table is, and `data.rs` what it reads in data. Where a program is missing, that is said loudly, and
 //! fails where `REEVE_REQUIRE_CLUSTER=1`. The policies are shown to `opa` by a scenario.
 
 #![expect(
@@ -12,6 +12,7 @@
 )]
 
 mod cases;
+mod data;
 mod fields;
 mod random;
 mod real;

@@ -130,7 +130,7 @@ fn by_us(expression: &str) -> Is {
 }
 
 /// Whether two values are the same, their numbers as doubles.
-fn same(one: &Value, two: &Value) -> bool {
+pub(super) fn same(one: &Value, two: &Value) -> bool {
     match (one, two) {
         (Value::Number(one), Value::Number(two)) => one.as_f64() == two.as_f64(),
         (Value::Array(one), Value::Array(two)) => {

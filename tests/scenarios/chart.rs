@@ -64,7 +64,8 @@ fn everything() -> Value {
         "affinity": {"nodeAffinity": {}}, "podLabels": {"team": "platform"}, "podAnnotations": {"a": "b"},
         "impersonateIn": ["default"], "landlord": {"replicas": 2, "roles": ["view", "edit"]}, "tenantRoles": {"view": true, "edit": true},
         "remoteBases": ["https://git.example/acme/*"], "allowRemoteClusters": ["api.example"],
-        "git": {"knownHosts": "hosts", "config": {
+        "clusterName": "prod", "receiver": {"url": "https://hooks.example"},
+        "git": {"knownHosts": "hosts", "generateKeys": true, "config": {
             "author": {"email": "bot@git.example"},
             "auths": [{"url": "git@git.example:acme/*", "pullingInterval": "20s",
                 "credentials": {"ssh": {"private_key": "a\nkey\n", "known_hosts": "git.example ssh-ed25519 AAAA"}}}],

@@ -14,6 +14,7 @@ pub(crate) mod registry;
 mod replay;
 mod scope;
 mod vap;
+mod why;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

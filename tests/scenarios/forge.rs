@@ -1,7 +1,6 @@
 //! The provider for Gitea against a real Gitea: what it says is done is done, and what is done is not done again.
 //!
-//! The component runs in the sandbox, its requests are made by the forge room, as the controller has it. Whether a thing is
-//! there is asked of Gitea itself, or of git.
+//! The component runs in the sandbox, its requests are made by the forge room. Whether a thing is there is asked of Gitea, or git.
 
 use std::sync::Arc;
 
@@ -28,6 +27,7 @@ mod hostile;
 mod listener;
 mod login;
 mod terminal;
+mod upkeep;
 
 /// What webhooks are signed with here.
 const SIGNATURE: &str = "what-hooks-are-signed-with";

@@ -2,8 +2,10 @@
 //!
 //! An estate of its own, whose platform has a level; what each scenario adds to that stands beside what others have added.
 
+mod configure;
 mod explain;
 mod levels;
+mod status;
 
 use std::sync::PoisonError;
 

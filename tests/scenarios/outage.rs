@@ -176,6 +176,7 @@ fn a_login_or_key_that_cannot_be_read_after_a_restart_leaves_what_needs_neither(
         let server = HttpServer::start(estate.repositories(), served).await?;
         let login = [("username", "ada"), ("password", password.as_str())];
         let (signer, keys) = (Signer::new(Signing::Ssh)?, "unread-keys");
+        let credential = tenant.credential();
         tenant.apply(&secret(CONFIG, keys, &[&signer])).await?;
         let asked = json!({"mode": "HEAD", "secretRef": {"name": keys}});
         tenant
@@ -192,7 +193,7 @@ fn a_login_or_key_that_cannot_be_read_after_a_restart_leaves_what_needs_neither(
 
         let secrets = objects::api(estate.admin(), "v1", "Secret", Some(CONFIG));
         let settings = tenant.api("v1", "ConfigMap");
-        for (gone, has) in [("unread-git", true), (keys, false)] {
+        for (gone, has) in [(credential.as_str(), true), (keys, false)] {
             estate.controller.kill();
             secrets.delete(gone, &DeleteParams::default()).await?;
             settings

@@ -198,7 +198,7 @@ const REFUSALS: [Row; 16] = [
         "GIT/acme/%2e%2e/base.git?ref=main",
         ALL,
         DENIED,
-        "cannot hold `..`",
+        "cannot hold `.`, `..` or an empty segment",
     ),
     row(
         "GIT/acme/nothing?ref=main",

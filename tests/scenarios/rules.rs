@@ -338,10 +338,10 @@ fn endless() -> String {
 fn a_policy_that_never_ends_denies_what_it_is_asked_and_everybody_else_goes_on() {
     scenario(async {
         let estate = Estate::start_with(&[]).await?;
-        let names = ["hung-a", "hung-b", "hung-c"];
-        let first = estate.healthy_tenant(names[0]).await?;
-        let second = estate.healthy_tenant(names[1]).await?;
-        let third = estate.healthy_tenant(names[2]).await?;
+        let first = estate.healthy_tenant("hung-a").await?;
+        let second = estate.healthy_tenant("hung-b").await?;
+        let third = estate.healthy_tenant("hung-c").await?;
+        let names = [first.name(), second.name(), third.name()];
         let beside = estate.healthy_tenant("hung-beside").await?;
         let over = json!({"rego": endless(), "scope": {"namespaces": names}});
         first.apply(&policy(&first, &over)).await?;
@@ -366,7 +366,10 @@ fn a_policy_that_never_ends_denies_what_it_is_asked_and_everybody_else_goes_on()
         .await?;
 
         let told = beside.after(paints).await?;
-        anyhow::ensure!(told.ready.reason == Reason::Succeeded.as_str(), "{told:?}");
+        anyhow::ensure!(
+            told.ready.reason == Reason::ReconciliationSucceeded.as_str(),
+            "{told:?}"
+        );
         anyhow::ensure!(colour(&beside).await?.as_deref() == Some("red"));
         let led = estate.controller.sample(&["reeve_leader"]).await?;
         anyhow::ensure!(led > 0.0, "it lost its lease");

@@ -1,5 +1,7 @@
 //! `spec.verify`: only what somebody who is trusted signed is used, and rules are told of it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kube::api::{DeleteParams, DynamicObject};
 use reeve_api::reason::Reason;
 use reeve_tests::git::{Signer, Signing};
@@ -17,7 +19,7 @@ const BLUE: &str =
 pub(super) fn secret(namespace: &str, name: &str, signers: &[&Signer]) -> Value {
     let keys = signers.iter().enumerate().map(|(n, signer)| {
         let entry = signer.entry(&format!("author{n}"));
-        (entry, json!(signer.public()))
+        (entry, json!(STANDARD.encode(signer.public())))
     });
     json!({
         "apiVersion": "v1", "kind": "Secret",
@@ -25,7 +27,8 @@ pub(super) fn secret(namespace: &str, name: &str, signers: &[&Signer]) -> Value 
             "namespace": namespace, "name": name,
             "labels": {"reconcile.fluxcd.io/watch": "Enabled"},
         },
-        "stringData": keys.collect::<serde_json::Map<_, _>>(),
+        // What somebody applied as `stringData` stays when they leave it out.
+        "data": keys.collect::<serde_json::Map<_, _>>(),
     })
 }
 

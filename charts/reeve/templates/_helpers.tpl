@@ -152,6 +152,12 @@ $(POD_IP):9090
 - --storage-addr=0.0.0.0:9090
 - {{ printf "--storage-adv-addr=%s" (include "reeve.advertised" .) | quote }}
 - --receiver-addr=0.0.0.0:9292
+{{- with .Values.receiver.url }}
+- {{ printf "--receiver-url=%s" . | quote }}
+{{- end }}
+{{- with .Values.clusterName }}
+- {{ printf "--cluster-name=%s" . | quote }}
+{{- end }}
 - --metrics-addr=0.0.0.0:8080
 - --health-addr=0.0.0.0:9440
 {{- if .Values.admission.enabled }}

@@ -16,8 +16,8 @@ const MAX_MESSAGE: usize = 32_768;
 
 /// The types of condition there are; Flux's words.
 ///
-/// All but `Ready`, `Healthy`, `ArtifactInStorage`, `SourceVerified` and `Onboarded` are of negative polarity: they exist only
-/// while they are true.
+/// All but `Ready`, `Healthy`, `ArtifactInStorage`, `SourceVerified`, `Onboarded`, `DeployKeyReady` and `WebhookReady` are of
+/// negative polarity: they exist only while they are true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Type {
     /// The last reconcile reached its end, and what it made stands.
@@ -40,6 +40,10 @@ pub enum Type {
     StorageOperationFailed,
     /// The revision was signed as asked.
     SourceVerified,
+    /// The key that is looked after opens the repository.
+    DeployKeyReady,
+    /// The webhooks that are looked after are at their forge as they should be.
+    WebhookReady,
     /// A Receiver fires for some of its resources, but one that it names does not exist.
     ResourceMissing,
     /// A ClusterPlugin was compiled and may be called.
@@ -64,6 +68,8 @@ impl Type {
             Self::IncludeUnavailable => "IncludeUnavailable",
             Self::StorageOperationFailed => "StorageOperationFailed",
             Self::SourceVerified => "SourceVerified",
+            Self::DeployKeyReady => "DeployKeyReady",
+            Self::WebhookReady => "WebhookReady",
             Self::ResourceMissing => "ResourceMissing",
             Self::Loaded => "Loaded",
             Self::Onboarded => "Onboarded",

@@ -48,6 +48,7 @@ pub mod receiver;
 pub mod size;
 pub mod source;
 pub mod tenant;
+pub mod upkeep;
 pub mod url;
 
 pub use crate::crd::crds;
@@ -67,8 +68,8 @@ pub const REEVE_GROUP: &str = "reeve.dev";
 pub const TENANT_LABEL: &str = "reeve.dev/tenant";
 /// The finalizer on every object that is looked after, the same as Flux's.
 pub const FINALIZER: &str = "finalizers.fluxcd.io";
-/// The annotation by which a GitRepository names the provider plugin that has its credential: a Plugin of its namespace,
-/// else a ClusterPlugin.
+/// The annotation by which a GitRepository names the provider plugin that has its credential, or puts its deploy key at the
+/// forge, and a Receiver the one that puts its webhooks there: a Plugin of its namespace, else a ClusterPlugin.
 pub const PROVIDER: &str = "reeve.dev/provider";
 /// The annotation whose change asks for a reconcile now; its value is echoed in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUEST: &str = "reconcile.fluxcd.io/requestedAt";

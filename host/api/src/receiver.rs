@@ -6,6 +6,7 @@
 use crate::condition::Condition;
 use crate::duration::Duration;
 use crate::meta::{LocalObjectReference, is_false};
+use crate::upkeep::HookAtForge;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -307,4 +308,8 @@ pub struct ReceiverStatus {
     /// '/hook/sha256sum(token+name+namespace)'.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_path: Option<String>,
+    /// Webhooks are those that are, or may be, at a forge because of this object, named by the annotation
+    /// `reeve.dev/provider`: what is removed when it goes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<HookAtForge>,
 }

@@ -3,14 +3,19 @@
 //! Flux's kind with Flux's schema. Which of its fields are acted on, and which are refused as unsupported, is
 //! decided in `reeve_core::source`; nothing here connects to anything.
 
+mod upstream;
+
 use crate::condition::Condition;
 use crate::duration::Duration;
 use crate::meta::{Artifact, LocalObjectReference, is_false};
+use crate::upkeep::DeployKey;
 use crate::url::UrlText;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+pub use upstream::{Delivery, LastFetch, LoginOrigin, Upstream};
 
 /// GitRepositorySpec says which revision of which Git repository to keep an Artifact of, and how to reach it.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -233,6 +238,10 @@ pub struct GitRepositoryStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::condition::schema")]
     pub conditions: Vec<Condition>,
+    /// DeployKey is what is known of the key that is looked after, where that is asked for: by the annotation
+    /// `reeve.dev/generate-key`, or by `reeve.dev/provider` on an object whose URL is of ssh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deploy_key: Option<DeployKey>,
     /// IncludedArtifacts contains a list of the last successfully included Artifacts as instructed by
     /// GitRepositorySpec.Include.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -260,4 +269,7 @@ pub struct GitRepositoryStatus {
     /// SourceVerificationMode is the last used verification mode indicating which Git object(s) have been verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_verification_mode: Option<String>,
+    /// Upstream is how the repository is reached, and when it was heard of. Not a field of Flux's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Upstream>,
 }

@@ -2,10 +2,12 @@
 //!
 //! The platform, a Project, an environment of it and a Tenant have a file each, in Rig's words (`client.git`). [`parse`] reads
 //! one, [`resolve`] says for a repository which entry of which level gives which part, and [`tenant_of`] and [`levels_of`]
-//! say whose levels are above a source at all. It deliberately reads no cluster and opens no file: what an entry holds only by
+//! say whose levels are above a source at all. [`draft::amend`] changes a
+//! file. It deliberately reads no cluster and opens no file: what an entry holds only by
 //! reference stays one. The next stage is the shell's `levels`, which reads the files and what they refer to.
 
 mod above;
+pub mod draft;
 mod fields;
 mod file;
 mod login;

@@ -43,5 +43,6 @@ pub mod sync;
 pub mod tenancy;
 pub mod text;
 pub mod tree;
+pub mod upkeep;
 pub mod veil;
 pub mod webhook;

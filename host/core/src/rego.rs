@@ -12,12 +12,14 @@ mod builtins;
 mod case;
 mod chain;
 mod check;
+mod edits;
 mod error;
 mod exceptions;
 mod fields;
 mod files;
 mod lint;
 mod metadata;
+mod mocks;
 mod names;
 mod negation;
 mod nesting;
@@ -159,6 +161,9 @@ impl Policy {
         let sources = sources::Sources::sort(files)?;
         let mut engine = load(builtins::engine(), &sources.modules)?;
         let modules = lint::modules(&engine)?;
+        if let Some(written) = mocks::written_out(&modules) {
+            engine = parse(builtins::engine(), &written)?;
+        }
         let packages = lint::policy(&modules, &sources.data)?;
         let (metadata, questions, titles) = questions(&packages, &sources.modules)?;
         let exceptions = exceptions::read_all(&sources.exceptions, &titles)?;

@@ -9,7 +9,7 @@ mod range;
 use std::time::Duration;
 
 use reeve_api::PROVIDER;
-use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl};
+use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Scheme};
 use reeve_api::source::{
     GitProvider, GitRepository, GitRepositoryRef, GitRepositorySpec, GitRepositoryVerification,
 };
@@ -17,6 +17,7 @@ use reeve_api::source::{
 use crate::signature::Mode;
 pub use crate::spec::Error;
 use crate::spec::{identity, interval};
+use crate::upkeep::key::Wish;
 pub use paths::Include;
 pub use range::{NotARange, Range};
 
@@ -44,7 +45,9 @@ pub struct Wanted {
     pub suspend: bool,
     /// The Secret with credentials, in the object's own namespace.
     pub secret: Option<ObjectName>,
-    /// The provider plugin that has the credentials.
+    /// The key in it, where that is looked after.
+    pub key: Option<Wish>,
+    /// The provider plugin that has the credentials, where no Secret has them.
     pub provider: Option<ObjectName>,
     /// The Secret with the proxy, in the object's own namespace.
     pub proxy_secret: Option<ObjectName>,
@@ -119,17 +122,21 @@ impl Wanted {
             let why = format_args!("{timeout:?} is not between 1s and 1h");
             return Err(Error::invalid("spec.timeout", why));
         }
-        let provider = provider(object)?;
+        // The error of a URL holds none of its text: it may hold a password.
+        let url = RemoteUrl::parse(&spec.url).map_err(|why| Error::invalid("spec.url", why))?;
+        let provider = provider(object, &url)?;
+        let key = Wish::parse(object, &url)?;
+        let generated = key.as_ref().map(|key| key.secret.clone());
         Ok(Self {
             provider,
-            // The error of a URL holds none of its text: it may hold a password.
-            url: RemoteUrl::parse(&spec.url).map_err(|why| Error::invalid("spec.url", why))?,
             reference: reference(spec.reference.as_ref())?,
             interval: interval("spec.interval", spec.interval.get())?,
             timeout,
             ignore: spec.ignore.clone(),
             suspend: spec.suspend,
-            secret: secret("spec.secretRef.name", &spec.secret_ref)?,
+            secret: secret("spec.secretRef.name", &spec.secret_ref)?.or(generated),
+            key,
+            url,
             proxy_secret: secret("spec.proxySecretRef.name", &spec.proxy_secret_ref)?,
             verify: spec.verify.as_ref().map(Verify::parse).transpose()?,
             sparse: paths::directories(&spec.sparse_checkout)?,
@@ -151,14 +158,14 @@ impl Verify {
     }
 }
 
-/// The provider plugin that the object names.
-fn provider(object: &GitRepository) -> Result<Option<ObjectName>, Error> {
+/// The provider plugin that the object names. Beside a Secret it has another task: to put the key of ssh at the forge.
+fn provider(object: &GitRepository, url: &RemoteUrl) -> Result<Option<ObjectName>, Error> {
     const FIELD: &str = "metadata.annotations[reeve.dev/provider]";
     let annotations = object.metadata.annotations.as_ref();
     let Some(name) = annotations.and_then(|all| all.get(PROVIDER)) else {
         return Ok(None);
     };
-    if object.spec.secret_ref.is_some() {
+    if object.spec.secret_ref.is_some() && url.scheme() != Scheme::Ssh {
         let why = "credentials come from spec.secretRef or from a provider, not from both";
         return Err(Error::invalid(FIELD, why));
     }

@@ -19,6 +19,8 @@ mod plugin;
 mod policy;
 mod receiver;
 mod source;
+mod upkeep;
+mod upstream;
 
 pub use change::typed_inventory;
 pub use course::Course;
@@ -32,6 +34,8 @@ pub use plugin::{PluginOutcome, tell_plugin};
 pub use policy::{Force, PolicyOutcome, tell_policy, tell_replay};
 pub use receiver::{ReceiverOutcome, tell_receiver};
 pub use source::{Made, SourceOutcome, SourceProgress, announce_source, tell_source};
+pub use upkeep::{HooksOutcome, KeyOutcome, KeyStanding, tell_hooks, tell_key};
+pub use upstream::{Heard, tell_upstream, whole};
 
 use std::collections::BTreeMap;
 use std::time::Duration;

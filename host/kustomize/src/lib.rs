@@ -203,21 +203,14 @@ fn find(session: &Session<'_>, options: &Options) -> Result<Kustomization, Error
 /// Reads all documents of `bytes` with the types kustomize gives them; `file` is for the error's place only. Documents
 /// that are empty are left out.
 pub fn parse_yaml(bytes: &[u8], file: &str) -> Result<Vec<Value>, Error> {
-    let budget = Budget::new(Limits::default());
-    let nodes = Reader {
-        file,
-        typing: Typing::Manifest,
-        budget: &budget,
-    }
-    .documents(bytes)?;
-    nodes
-        .into_iter()
-        .map(|document| {
-            let value = document.node.into_value();
-            let invalid = |why: yaml::Unprintable| Error::invalid(file, why.to_string());
-            value.map_err(|why| invalid(why).at_line(document.line))
-        })
-        .collect()
+    documents(bytes, file, Typing::Manifest)
+}
+
+/// Reads all documents of `bytes` that are data and no input of kustomize, with the types that OPA gives it: a date is the text
+/// that it was written as, and a whole number as a key is its digits. A key that stands there twice is an error, as is one
+/// of another type. `file` is for the error's place only. Documents that are empty are left out.
+pub fn parse_data(bytes: &[u8], file: &str) -> Result<Vec<Value>, Error> {
+    documents(bytes, file, Typing::Data)
 }
 
 /// Reads the one document of `bytes` with the types kustomize gives it, and tells where each of its fields was written. Null if
@@ -269,4 +262,22 @@ pub fn to_yaml(objects: &[Object]) -> String {
         yaml::emit_fields(object.fields(), &mut out);
     }
     out
+}
+
+fn documents(bytes: &[u8], file: &str, typing: Typing) -> Result<Vec<Value>, Error> {
+    let budget = Budget::new(Limits::default());
+    let nodes = Reader {
+        file,
+        typing,
+        budget: &budget,
+    }
+    .documents(bytes)?;
+    nodes
+        .into_iter()
+        .map(|document| {
+            let value = document.node.into_value();
+            let invalid = |why: yaml::Unprintable| Error::invalid(file, why.to_string());
+            value.map_err(|why| invalid(why).at_line(document.line))
+        })
+        .collect()
 }

@@ -7,6 +7,7 @@
 mod cursor;
 mod emit;
 mod fold;
+mod key;
 mod keys;
 mod layout;
 mod load;

@@ -28,6 +28,7 @@ mod suspend;
 mod tenant;
 mod text;
 mod ui;
+mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -64,6 +65,7 @@ enum Verb {
     Suspend(Box<suspend::SuspendArgs>),
     Resume(Box<resume::ResumeArgs>),
     Events(Box<events::EventsArgs>),
+    Why(Box<why::WhyArgs>),
     Check(Box<check::CheckArgs>),
     Build(Box<build::BuildArgs>),
     Edit(Box<edit::EditArgs>),
@@ -150,6 +152,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Suspend(args) => suspend::run(&args, &mut ui),
         Verb::Resume(args) => resume::run(&args, &mut ui),
         Verb::Events(args) => events::run(&args, &mut ui),
+        Verb::Why(args) => why::run(&args, &mut ui),
         Verb::Check(args) => check::run(&args, &mut ui),
         Verb::Build(args) => build::run(&args, &mut ui),
         Verb::Edit(args) => edit::run(*args, &mut ui),

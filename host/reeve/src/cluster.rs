@@ -4,10 +4,10 @@
 //! a [`TenantClient`], which only an admitted spec's account opens and which applies only an admitted plan; so neither
 //! "not checked by policy" nor "applied with the controller's own rights" compiles. With its own rights the controller
 //! reads (watches, of others' objects their metadata only, discovery), holds its lease, keeps the certificate of its webhook, deletes replays that were forgotten,
-//! and writes reports, and status, finalizers and Events onto Flux's own objects.
+//! and writes reports, status, finalizers and Events onto Flux's own objects, and in the platform's namespaces a Secret that asks for a key.
 //! The landlord is another process with another account: it makes what Tenants say (`landlording`) and nothing else.
-//! A command on somebody's laptop is an `onlooker`: it reads, and asks what applying would do; or it asks for a run (`operate`), or
-//! writes Tenants (`tenancies`).
+//! A command on somebody's laptop is an `onlooker`: it reads, and asks what applying would do; or it asks for a run (`operate`),
+//! keeps git configuration (`configuring`), or writes Tenants (`tenancies`).
 //! Where a Kustomization is carried out on another cluster, it is the kubeconfig's credentials that go there, and none of ours.
 //! It deliberately decides nothing: plans come from `core`, and what happened is told by `controller::report`.
 
@@ -17,6 +17,7 @@ mod applied;
 mod apply;
 mod body;
 mod compare;
+mod configuring;
 mod connection;
 mod definition;
 mod dependency;
@@ -59,6 +60,7 @@ use reeve_core::plan::Scopes;
 
 pub use abroad::Unreached;
 pub use applied::{Action, Applied, ApplyError};
+pub(crate) use configuring::{Kept as KeptFile, Namer};
 pub use connection::{Config, ConnectError};
 pub(crate) use definition::Definition;
 pub use error::{Failures, ObjectError};
@@ -71,6 +73,7 @@ pub(crate) use onlooker::{Onlooker, Rehearsed};
 pub(crate) use operate::Operated;
 pub use prune::{PruneError, Pruned};
 pub use refusal::{Attempt, CallError, Cause, Refusal};
+pub(crate) use secret::Held;
 pub use secret::{SecretData, SecretError, SecretOwner};
 pub(crate) use status::{Subject, Written};
 pub(crate) use survey::Right;

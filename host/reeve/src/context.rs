@@ -61,6 +61,8 @@ pub struct Context {
     pub(crate) quotas: Quotas,
     /// Two over all tenants, and one for each, in which a large bundle is in work.
     pub(crate) large: Places,
+    /// In which policies are asked: some over all tenants, and one for each. Each that is taken costs a thread.
+    pub(crate) judging: Places,
     pub(crate) schemas: Schemas,
     pub(crate) images: Images,
     pub(crate) sandbox: Sandbox,
@@ -68,6 +70,10 @@ pub struct Context {
     pub(crate) reader: Reader,
     /// Whether provider plugins may be sent to hosts over plain HTTP, and registries on this machine are spoken to over it.
     pub(crate) plain_http: bool,
+    /// What the cluster is called, where it is told from others: in the titles of deploy keys.
+    pub(crate) cluster_name: Option<String>,
+    /// Under which address forges reach the hooks, without a slash at its end.
+    pub(crate) receiver_url: Option<String>,
     /// Where components lie that a plugin names by its path.
     pub(crate) plugins_dir: Option<PathBuf>,
     pub(crate) rules: &'static Rules,

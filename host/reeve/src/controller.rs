@@ -6,8 +6,10 @@
 
 mod drift;
 mod follow;
+mod heard;
 mod housekeeping;
 mod kustomization;
+mod parting;
 mod planned;
 mod plugin;
 mod policy;

@@ -20,11 +20,13 @@ pub mod egress;
 mod error;
 mod fetch;
 mod heard;
+pub(crate) mod identity;
 mod ignore;
 mod kept;
 mod known_hosts;
 mod mirror;
 mod name;
+mod private_key;
 pub mod push;
 mod remote;
 mod resolve;
@@ -44,7 +46,7 @@ pub use known_hosts::{HostKeys, KnownHosts};
 pub use mirror::Mirrors;
 pub use remote::{Proxy, Remote, Tls};
 pub use resolve::{Resolved, resolve};
-pub use snapshot::{Content, Entry, Laid, NotLaid, Snapshot};
+pub use snapshot::{Content, Entry, Laid, NotLaid, Received, Snapshot};
 pub use verify::{Unverified, verify};
 
 /// What one source may cost. Each limit that is hit names itself and its value in the error.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
@@ -28,7 +29,7 @@ use reeve_core::rego;
 use reeve_core::report::Reports;
 use reeve_core::signature::Verdict;
 use reeve_core::source::Include;
-use reeve_core::status::Memory;
+use reeve_core::status::{Heard, Memory};
 use reeve_core::tenancy::{Grounds, Tenants};
 use reeve_core::veil::Veil;
 use reeve_wasm::{Budget, Module};
@@ -49,6 +50,8 @@ pub(crate) struct Known {
     pub(crate) sources_listed: bool,
     pub(crate) kustomizations: BTreeMap<NamespacedName, Arc<Kustomization>>,
     pub(crate) receivers: BTreeMap<NamespacedName, Arc<Receiver>>,
+    /// Whether those are all there are.
+    pub(crate) receivers_listed: bool,
     pub(crate) tenant_objects: BTreeMap<TenantName, Arc<Tenant>>,
     /// Whether those are all there are.
     pub(crate) tenants_listed: bool,
@@ -64,6 +67,8 @@ pub(crate) struct Known {
     pub(crate) users: BTreeMap<PluginId, BTreeSet<NamespacedName>>,
     /// Logins of sources that provider plugins have brought.
     pub(crate) logins: BTreeMap<NamespacedName, controller::Kept>,
+    /// What was heard of the repositories of sources, since this process leads.
+    pub(crate) heard: BTreeMap<NamespacedName, Heard>,
     pub(crate) calls: Calls,
     pub(crate) policies: BTreeMap<PolicyName, Arc<Policy>>,
     /// Whether `policies` are all there are: before the first list has ended nobody can say so.
@@ -81,6 +86,8 @@ pub(crate) struct Known {
     /// Sources that had a run since this process started.
     pub(crate) looked_at: BTreeSet<NamespacedName>,
     pub(crate) memory: BTreeMap<Target, Memory>,
+    /// Objects that are being deleted, and since when what is left of them at a forge is tried to be removed.
+    pub(crate) partings: BTreeMap<Target, Instant>,
     /// What the manifests of each Kustomization hold, since this process leads.
     pub(crate) holdings: Holdings,
     /// The platform's own namespaces.
@@ -337,6 +344,7 @@ impl Known {
             sources: BTreeMap::new(),
             kustomizations: BTreeMap::new(),
             receivers: BTreeMap::new(),
+            receivers_listed: false,
             tenant_objects: BTreeMap::new(),
             sources_listed: false,
             tenants_listed: false,
@@ -348,6 +356,7 @@ impl Known {
             waiting: BTreeMap::new(),
             users: BTreeMap::new(),
             logins: BTreeMap::new(),
+            heard: BTreeMap::new(),
             calls: Calls::default(),
             policies: BTreeMap::new(),
             policies_listed: false,
@@ -360,6 +369,7 @@ impl Known {
             stored: BTreeMap::new(),
             looked_at: BTreeSet::new(),
             memory: BTreeMap::new(),
+            partings: BTreeMap::new(),
             holdings: Holdings::default(),
             platform: grounds.platform_namespaces.iter().cloned().collect(),
         }

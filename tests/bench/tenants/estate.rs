@@ -192,6 +192,9 @@ impl<'e> Many<'e> {
         name: &str,
         object: &Value,
     ) -> anyhow::Result<()> {
+        // The API server wants the name in it too.
+        let mut object = object.clone();
+        object["metadata"]["name"] = json!(name);
         let how = PatchParams::apply("bench").force();
         api.patch(name, &how, &Patch::Apply(object))
             .await

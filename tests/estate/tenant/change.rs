@@ -61,7 +61,9 @@ impl Tenant<'_> {
         .await
     }
 
-    fn credential(&self) -> String {
+    /// The name of that Secret.
+    #[must_use]
+    pub fn credential(&self) -> String {
         format!("{}-git", self.name)
     }
 

@@ -127,6 +127,44 @@ fn a_check_tells_the_place_of_everything_that_is_wrong_with_a_policy() -> anyhow
     Ok(())
 }
 
+/// What `reeve policy test` is asked, what it says, and whether it ends well.
+const TESTED: &[(&[&str], &str, bool)] = &[
+    (
+        &["good"],
+        "good: 1 of 1 test passed, 100% covered\n1 passed, 0 failed\n",
+        true,
+    ),
+    (
+        &["none"],
+        "there is neither a rule test_* nor a case",
+        false,
+    ),
+    (&["good", "--run", "blue"], "error: no test ran", false),
+    (&["good", "--run", "red_is"], "1 passed, 0 failed", true),
+    (&["wrong"], "+ denies {\"message\":\"a is red\"", false),
+    (
+        &["half", "--threshold", "90"],
+        "% covered, less than 90%",
+        false,
+    ),
+    (&["half"], "not reached: half/policy.rego:13-15", true),
+    (
+        &["half", "--threshold", "90", "-o", "tap"],
+        "not ok 2 - half: coverage",
+        false,
+    ),
+    (
+        &["wrong", "-o", "tap"],
+        "not ok 1 - wrong/case/allow-red.yaml: case",
+        false,
+    ),
+    (
+        &["wrong", "-o", "junit"],
+        "<testcase classname=\"wrong/case/allow-red.yaml\" name=\"case\"><failure",
+        false,
+    ),
+];
+
 #[test]
 fn tests_and_cases_fail_a_policy_and_so_do_none_and_too_little_coverage() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
@@ -149,41 +187,11 @@ fn tests_and_cases_fail_a_policy_and_so_do_none_and_too_little_coverage() -> any
         ],
     )?;
     let at = dir.path();
-    for (arguments, words, well) in [
-        (
-            vec!["good"],
-            "good: 1 of 1 test passed, 100% covered\n1 passed, 0 failed\n",
-            true,
-        ),
-        (
-            vec!["none"],
-            "there is neither a rule test_* nor a case",
-            false,
-        ),
-        (vec!["good", "--run", "blue"], "error: no test ran", false),
-        (vec!["good", "--run", "red_is"], "1 passed, 0 failed", true),
-        (vec!["wrong"], "+ denies {\"message\":\"a is red\"", false),
-        (
-            vec!["half", "--threshold", "90"],
-            "% covered, less than 90%",
-            false,
-        ),
-        (vec!["half"], "not reached: half/policy.rego:13-15", true),
-        (
-            vec!["wrong", "-o", "tap"],
-            "not ok 1 - wrong/case/allow-red.yaml: case",
-            false,
-        ),
-        (
-            vec!["wrong", "-o", "junit"],
-            "<testcase classname=\"wrong/case/allow-red.yaml\" name=\"case\"><failure",
-            false,
-        ),
-    ] {
-        let arguments: Vec<&str> = ["test"].into_iter().chain(arguments).collect();
+    for (arguments, words, well) in TESTED {
+        let arguments: Vec<&str> = ["test"].iter().chain(*arguments).copied().collect();
         let (said, ended) = told(&arguments, at)?;
         ensure!(
-            said.contains(words) && ended == well,
+            said.contains(words) && ended == *well,
             "{arguments:?}: {said}"
         );
     }
@@ -214,6 +222,11 @@ const ASKED: &[(&[&str], &str, bool)] = &[
     (
         &["--kustomization", "web.yaml", "astray.yaml"],
         "ConfigMap/other/sky would be applied in namespace other",
+        false,
+    ),
+    (
+        &["--kustomization", "web.yaml", "list.yaml"],
+        "ConfigMap/other/listed would be applied in namespace other",
         false,
     ),
     (
@@ -283,6 +296,10 @@ fn a_bundle_is_judged_on_a_laptop_as_the_controller_judges_it() -> anyhow::Resul
             ("nobodys.yaml", &nobodys),
             ("bundle.yaml", BUNDLE),
             ("astray.yaml", &astray),
+            (
+                "list.yaml",
+                "apiVersion: v1\nkind: ConfigMapList\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: listed, namespace: other}\n",
+            ),
             (
                 "input.json",
                 "{\"phase\": \"plan\", \"objects\": [{\"id\": \"a\", \"name\": \"a\", \"object\": {\"data\": {\"colour\": \"red\"}}}]}",

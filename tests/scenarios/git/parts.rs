@@ -154,13 +154,32 @@ fn what_is_included_is_laid_beside_and_ignored_together() {
             ["app.yaml", "lib/base/x.yaml", "lib/own.yaml"]
         );
 
-        // Through two of them, and after the mirrors have forgotten both.
-        let third = Content {
-            laid: vec![laid(&whole, "", "all")?],
-            ..Content::default()
+        Ok(())
+    });
+}
+
+#[test]
+fn what_includes_another_is_included_with_it_and_outlives_its_mirrors() {
+    scenario(async {
+        let bench = Bench::new()?;
+        publish(&bench, "app.git", &["app.yaml"])?;
+        publish_base(&bench)?;
+        let server = plain(&bench).await?;
+        let base = remote(&server.url("base.git"), &[]);
+        let base = bench.fetch(&base, &main()).await?;
+        let app = remote(&server.url("app.git"), &[]);
+        let with = |of: &Snapshot, from: &str, to: &str| {
+            let laid = vec![laid(of, from, to)?];
+            anyhow::Ok(Content {
+                laid,
+                ..Content::default()
+            })
         };
+        let second = with(&base, "deploy", "lib/base")?;
+        let second = bench.fetch_only(&app, &main(), second).await?;
+        let third = with(&second, "", "all")?;
         let third = bench.fetch_only(&app, &main(), third).await?;
-        drop((whole, base));
+        drop((second, base));
         bench.mirrors.collect(std::time::Duration::ZERO)?;
         assert_eq!(
             *third.read("all/lib/base/x.yaml")?,

@@ -47,13 +47,16 @@ const BEYOND_FLUX: &[&str] = &[
     ".spec.accessFrom",
     ".spec.patchesJson6902",
     ".spec.patchesStrategicMerge",
+    ".status.deployKey",
     ".status.inventoryCluster",
     ".status.lastAppliedDigest",
     ".status.lastAppliedFrom",
     ".status.lastRun",
     ".status.remoteBases",
     ".status.sync",
+    ".status.upstream",
     ".status.url",
+    ".status.webhooks",
 ];
 
 #[test]
@@ -273,7 +276,12 @@ fn example(name: &str, schema: &Value) -> Value {
         Some("integer") => json!(7),
         Some("string") if schema["format"] == "date-time" => json!("2026-01-02T03:04:05Z"),
         Some("string") => match name {
-            "interval" | "retryInterval" | "timeout" | "deadline" | "lastReconciledDuration" => {
+            "interval"
+            | "retryInterval"
+            | "timeout"
+            | "deadline"
+            | "took"
+            | "lastReconciledDuration" => {
                 json!("1m30s")
             }
             "url" => json!("https://user:pass@git.example/x"),

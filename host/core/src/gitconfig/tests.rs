@@ -7,6 +7,7 @@ use reeve_api::name::{Secret, TenantName};
 use super::*;
 
 mod above_tests;
+mod draft_tests;
 mod file_tests;
 
 /// The example of Rig's documentation, with the indentation and the one colon that it has lost there.

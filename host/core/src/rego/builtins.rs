@@ -17,6 +17,7 @@ mod path;
 mod pattern;
 mod query;
 mod quote;
+mod subset;
 mod template;
 mod text;
 mod units;
@@ -45,8 +46,9 @@ const UNDONE: &str = "not done here: ";
 type Own = fn(&[Value]) -> Result<Value, Refusal>;
 
 /// What OPA has and regorus has not, or has otherwise: name, number of arguments, function.
-const OWN: [(&str, u8, Own); 53] = [
+const OWN: [(&str, u8, Own); 55] = [
     ("array.flatten", 1, text::flatten),
+    ("count", 1, text::members),
     ("crypto.sha256", 1, text::sha256),
     ("div", 2, number::over),
     ("format_int", 2, number::format),
@@ -73,6 +75,7 @@ const OWN: [(&str, u8, Own); 53] = [
     ("net.cidr_merge", 1, net::merge),
     ("numbers.range", 2, text::range),
     ("numbers.range_step", 3, text::range_step),
+    ("object.subset", 2, subset::is_subset),
     ("plus", 2, number::plus),
     ("product", 1, number::product),
     ("regex.find_all_string_submatch_n", 3, pattern::find_groups),

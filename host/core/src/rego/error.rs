@@ -137,5 +137,18 @@ impl Error {
 /// What regorus says of a module that it cannot take.
 pub(super) fn uncompiled(file: &str, error: &impl std::fmt::Display) -> Error {
     let (place, why) = located(file, &format!("{error:#}"));
+    let why = clearer(why);
     Error::Compile { place, why }
+}
+
+/// What regorus says, and what to do where its words don't tell.
+fn clearer(why: String) -> String {
+    let hint = if why.contains("used before definition below") {
+        "; or a name that `some` declares is that of a variable around it: give one of them another name"
+    } else if why.contains("incompatible destructuring patterns") {
+        "; where two values are compared, write =="
+    } else {
+        ""
+    };
+    format!("{why}{hint}")
 }

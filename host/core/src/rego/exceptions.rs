@@ -158,6 +158,11 @@ fn read(
 fn exception(entry: &Value, titles: &[(String, String)]) -> Result<Exception, String> {
     let written = Written::deserialize(entry)
         .map_err(|why| format!("the exception cannot be read: {why}"))?;
+    if let Some(field) = hollow(entry, "") {
+        return Err(format!(
+            "{field} is there and holds nothing: fill it, or leave it out where any is meant"
+        ));
+    }
     for (field, text) in [("owner", &written.owner), ("reason", &written.reason)] {
         if text.trim().is_empty() || text.chars().count() > TEXT {
             return Err(format!("{field} is empty or longer than {TEXT} characters"));
@@ -200,6 +205,25 @@ fn exception(entry: &Value, titles: &[(String, String)]) -> Result<Exception, St
         reason: written.reason.trim().to_owned(),
         policy: written.policy,
     })
+}
+
+/// The first field that is there and holds nothing, a list without items for instance. What is left out means any; whoever
+/// writes down nothing may have meant nobody. What is read is a few fields deep.
+fn hollow(value: &Value, at: &str) -> Option<String> {
+    match value {
+        Value::Null => Some(at.to_owned()),
+        Value::Array(items) if items.is_empty() => Some(at.to_owned()),
+        Value::Object(fields) if fields.is_empty() => Some(at.to_owned()),
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(n, item)| hollow(item, &format!("{at}[{n}]")))
+        }
+        Value::Object(fields) => fields.iter().find_map(|(key, value)| {
+            let dot = if at.is_empty() { "" } else { "." };
+            hollow(value, &format!("{at}{dot}{key}"))
+        }),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
 }
 
 /// A day, whose beginning in UTC is meant, or a moment.

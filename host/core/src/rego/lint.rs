@@ -1,16 +1,19 @@
 //! What a policy may not do, found in its syntax tree before anything of it is evaluated.
 //!
-//! Calls that are refused are `calls`'. The walk is over the tree as JSON, so that a kind of node that is new to it hides
-//! nothing. It deliberately doesn't look for mistakes in logic: that is what a policy's tests are for.
+//! Calls that are refused are `calls`', patterns and names that are another thing to OPA `patterns`'. The walk is over the
+//! tree as JSON, so that a kind of node that is new to it hides nothing. It deliberately doesn't look for mistakes in logic: that is what a policy's tests are for.
 
 mod calls;
+mod functions;
+mod patterns;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::Engine;
 use serde_json::Value;
 
 use super::{Error, Place, bodies, chain};
+pub(super) use functions::Functions;
 
 /// The deepest syntax tree that is walked.
 const DEPTH_LIMIT: usize = 126;
@@ -81,10 +84,11 @@ fn is_deeper(node: &Value, than: usize) -> bool {
     }
 }
 
-/// The calls, chains and bodies in them that are refused.
+/// The calls, patterns, chains and bodies in them that are refused.
 pub(super) fn refusals(modules: &[Module]) -> Vec<Error> {
     let mut errors = Vec::from_iter(chain::refusal(modules).or_else(|| bodies::refusal(modules)));
     errors.extend(calls::refusals(modules));
+    errors.extend(patterns::refusals(modules));
     errors
 }
 
@@ -283,6 +287,24 @@ pub(super) fn rules(module: &Module) -> &[Value] {
         .get("rules")
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
+}
+
+/// The first parts of the rules' names, by package.
+pub(super) fn roots(modules: &[Module]) -> BTreeMap<&str, BTreeSet<String>> {
+    let mut found: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for module in modules {
+        let own = found.entry(module.package.as_str()).or_default();
+        own.extend(rules(module).iter().filter_map(root_of));
+    }
+    found
+}
+
+fn root_of(rule: &Value) -> Option<String> {
+    let name = match rule.get("Default") {
+        Some(default) => dotted(default.get("refr")?)?,
+        None => head_of(rule.pointer("/Spec/head")?)?.0,
+    };
+    Some(root(&name).to_owned())
 }
 
 /// Name, shape (`Compr`, `Set` or `Func`) and span of a rule's head. What a variable names in it is left out, with a dot

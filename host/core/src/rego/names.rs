@@ -55,12 +55,7 @@ pub(super) struct Named<'a> {
 
 impl<'a> Rules<'a> {
     pub(super) fn of(modules: &'a [Module], tests: &BTreeSet<String>) -> Self {
-        let mut roots: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-        for module in modules {
-            let own = roots.entry(module.package.as_str()).or_default();
-            let heads = lint::rules(module).iter().filter_map(head);
-            own.extend(heads.map(|head| lint::root(&head.name).to_owned()));
-        }
+        let roots = lint::roots(modules);
         let mut by_name: BTreeMap<String, Named<'_>> = BTreeMap::new();
         for module in modules {
             let imported = aliases(module);
@@ -302,7 +297,7 @@ fn scopes<'a>(node: &'a Value, region: &'a Value, found: &mut impl FnMut(&'a [Va
 }
 
 /// What `:=` gives a value.
-fn assigned(stmts: &[Value]) -> Vec<(&str, Option<&Value>)> {
+pub(super) fn assigned(stmts: &[Value]) -> Vec<(&str, Option<&Value>)> {
     let mut found = Vec::new();
     for stmt in stmts {
         let assignment = stmt.pointer("/literal/Expr/expr/AssignExpr");
@@ -315,7 +310,10 @@ fn assigned(stmts: &[Value]) -> Vec<(&str, Option<&Value>)> {
 }
 
 /// What `some` declares without saying in what.
-fn declared<'a>(module: &'a Module, stmts: &'a [Value]) -> Vec<(&'a str, Option<&'a Value>)> {
+pub(super) fn declared<'a>(
+    module: &'a Module,
+    stmts: &'a [Value],
+) -> Vec<(&'a str, Option<&'a Value>)> {
     let vars = stmts
         .iter()
         .filter_map(|stmt| stmt.pointer("/literal/SomeVars/vars")?.as_array());

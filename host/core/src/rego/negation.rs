@@ -6,22 +6,16 @@
 //! startswith(before_not_0, "x")`, on the same lines. As in OPA, a name on a side of `==` or `=` and one that is negated by
 //! itself stay where they are. It deliberately judges nothing else: what is refused was refused by `lint` before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::edits::{Edit, edited};
 use super::lint::{self, Module};
 use super::{Error, names};
 
 /// What the parts are called, with a number behind it.
 const NAME: &str = "before_not_";
-
-/// Text that stands at a place of a module instead of what stood there.
-struct Edit {
-    start: usize,
-    end: usize,
-    text: String,
-}
 
 /// `sources` with what outermost negations are asked about written before them; None where there is nothing to write. What
 /// is negated within those parts is there the next time.
@@ -29,11 +23,7 @@ pub(super) fn hoisted(
     modules: &[Module],
     sources: &[(String, String)],
 ) -> Result<Option<Vec<(String, String)>>, Error> {
-    let mut declared: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for module in modules {
-        let own = declared.entry(module.package.as_str()).or_default();
-        own.extend(lint::rules(module).iter().filter_map(rule_name));
-    }
+    let declared = lint::roots(modules);
     let mut changed = false;
     let mut written = Vec::new();
     for (file, source) in sources {
@@ -46,15 +36,6 @@ pub(super) fn hoisted(
         written.push((file.clone(), edited(source, 0, edits)));
     }
     Ok(changed.then_some(written))
-}
-
-/// The first part of a rule's name.
-fn rule_name(rule: &Value) -> Option<String> {
-    let refr = match rule.get("Default") {
-        Some(default) => lint::dotted(default.get("refr")?)?,
-        None => lint::head_of(rule.pointer("/Spec/head")?)?.0,
-    };
-    Some(lint::root(&refr).to_owned())
 }
 
 fn edits(module: &Module, declared: Option<&BTreeSet<String>>) -> Result<Vec<Edit>, Error> {
@@ -74,24 +55,6 @@ fn edits(module: &Module, declared: Option<&BTreeSet<String>>) -> Result<Vec<Edi
     }
     rewrite.visit(&module.tree, false)?;
     Ok(rewrite.edits)
-}
-
-/// `text`, which begins at `from`, with all of them; none reaches into another.
-fn edited(text: &str, from: usize, mut edits: Vec<Edit>) -> String {
-    edits.sort_by_key(|edit| (edit.start, edit.end));
-    let mut out = String::new();
-    let mut at = from;
-    let between = |start: usize, end: usize| {
-        let range = start.saturating_sub(from)..end.saturating_sub(from);
-        text.get(range).unwrap_or_default()
-    };
-    for edit in edits {
-        out.push_str(between(at, edit.start));
-        out.push_str(&edit.text);
-        at = edit.end;
-    }
-    out.push_str(between(at, from + text.len()));
-    out
 }
 
 struct Rewrite<'a> {

@@ -1,7 +1,7 @@
 //! The files of a policy, told apart: modules, tests, and data at the path of its directory.
 //!
 //! What `opa eval --data DIR` makes of a directory: `a/b/limits.yaml` lies at `data.a.b`, whatever the file is called,
-//! and two files that say the same key are refused, not merged. It deliberately reads no directory: paths and bytes come
+//! dates in it are text, and two files that say the same key are refused, not merged. It deliberately reads no directory: paths and bytes come
 //! in, all of them bounded, and files of other kinds are left alone.
 
 use std::collections::BTreeMap;
@@ -107,7 +107,7 @@ impl Sources {
                 self.place(path, &directories, value)
             }
             Some("yaml" | "yml") => {
-                let documents = reeve_kustomize::parse_yaml(bytes, path).map_err(|error| {
+                let documents = reeve_kustomize::parse_data(bytes, path).map_err(|error| {
                     let line = error.place().line.map_or(0, u64::from);
                     let place = Place {
                         line,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::{Engine, Value};
 
-use super::{Error, Input, Policy, lint, load, room};
+use super::{Error, Input, Policy, builtins, lint, load, mocks, parse, room, uncompiled};
 
 /// How one `test_*` rule ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,15 +84,17 @@ impl Policy {
     ) -> Result<Tests, Vec<Error>> {
         let mut engine = self.engine.clone();
         engine.set_enable_coverage(true);
-        let engine = load(engine, files)?;
+        let mut engine = load(engine, files)?;
         let modules = lint::modules(&engine)?;
+        if let Some(written) = mocks::written_out(&modules) {
+            engine = self.made_of(&written)?;
+        }
         let mut ended = Vec::new();
         for (file, _) in files {
             let tests = lint::tests(&modules, file).map_err(|error| vec![error])?;
             let tests = tests.into_iter().filter(|(_, name)| wanted(file, name));
             ended.extend(tests.map(|(package, name)| (file.clone(), package, name)));
         }
-        let mut engine = engine;
         let ended = ended
             .into_iter()
             .map(|(file, package, name)| Tested {
@@ -105,6 +107,17 @@ impl Policy {
             ended,
             coverage: self.covered(&engine, &modules),
         })
+    }
+
+    /// An engine with these modules and the policy's data.
+    fn made_of(&self, modules: &[(String, String)]) -> Result<Engine, Vec<Error>> {
+        let mut engine = parse(builtins::engine(), modules)?;
+        engine
+            .add_data(self.engine.get_data())
+            .map_err(|error| vec![uncompiled(&self.name, &error)])?;
+        engine.set_gather_prints(true);
+        engine.set_enable_coverage(true);
+        Ok(engine)
     }
 
     /// Why the rule is not true.

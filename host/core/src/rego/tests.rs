@@ -628,6 +628,42 @@ fn data_and_parameters_are_where_their_files_and_their_policy_say() {
 }
 
 #[test]
+fn dates_in_data_are_the_texts_that_they_were_written_as() {
+    let policy = Policy::load(
+        "freeze",
+        &files(&[
+            (
+                "p.rego",
+                "# METADATA\n# title: P\n# description: p\npackage reeve.p\n\ndeny contains {\"message\": \"frozen\"} if {\n\tdata.cfg.freeze == \"2026-12-24\"\n\tdata.cfg.ports[\"8080\"] == 12\n\tdata.cfg.open == \"yes\"\n\tis_null(data.cfg.none.a)\n}\n",
+            ),
+            (
+                "cfg/x.yaml",
+                "freeze: 2026-12-24\nopen: yes\nports: {8080: 0o14}\nnone: {a: }\n",
+            ),
+        ]),
+        &json!({}),
+    );
+    let verdict = policy.unwrap().judge(&Input::new(&json!({})).unwrap());
+    assert_eq!(verdict.unwrap().violations[0].message, "frozen");
+    for (text, why) in [
+        (
+            "a: 1\n---\nb: 2\n",
+            "x.yaml: it is not one document of data",
+        ),
+        (
+            "a: 1\na: 2\n",
+            "x.yaml:2: it is not YAML: key \"a\" is there already",
+        ),
+        (
+            "1.5: a\n",
+            "x.yaml:1: it is not YAML: key 1.5 must be text: quote it",
+        ),
+    ] {
+        assert_eq!(errors(&[("x.yaml", text)]), [why]);
+    }
+}
+
+#[test]
 fn more_files_than_a_policy_has_are_not_read() {
     let many: BTreeMap<_, _> = (0..1001).map(|n| (format!("{n}.md"), Vec::new())).collect();
     let error = Policy::load("many", &many, &json!({})).unwrap_err();

@@ -45,6 +45,25 @@ fn a_provider_is_named_by_an_annotation_and_not_beside_a_secret() {
 }
 
 #[test]
+fn over_ssh_a_provider_stands_beside_the_secret_whose_key_it_puts_at_the_forge() {
+    let read = |annotations: Value, secret: Value| {
+        let object = json!({
+            "metadata": {"namespace": "acme", "name": "web", "annotations": annotations},
+            "spec": {"interval": "1m", "timeout": "60s", "url": "ssh://git@git.example/acme/web", "secretRef": secret},
+        });
+        Wanted::parse(&serde_json::from_value(object).unwrap()).unwrap()
+    };
+    let forge = json!({"reeve.dev/provider": "forge"});
+    let wanted = read(forge.clone(), json!({"name": "key"}));
+    assert_eq!(wanted.secret.unwrap().as_str(), "key");
+    assert_eq!(wanted.key.unwrap().provider.unwrap().as_str(), "forge");
+    let wanted = read(forge, Value::Null);
+    assert_eq!((wanted.secret, wanted.key), (None, None));
+    let wanted = read(json!({"reeve.dev/generate-key": "ed25519"}), Value::Null);
+    assert_eq!(wanted.secret.unwrap().as_str(), "web-deploy-key");
+}
+
+#[test]
 fn a_healthy_source_is_read() {
     let wanted = with("suspend", json!(false)).unwrap();
     assert_eq!(wanted.id.to_string(), "acme/web");

@@ -1,10 +1,9 @@
 //! Bytes to documents: events to a tree.
 //!
 //! Aliases and merge keys are expanded here, each expansion charged to the build's budget, so that a bomb of anchors ends
-//! in an error. No recursion: nesting is a stack with a bound. Keys that repeat are refused in manifests. Where documents
-//! begin is in `yaml/split.rs`, what a text is made of in `yaml/parse.rs`.
+//! in an error. No recursion: nesting is a stack with a bound. Keys that repeat are refused in all but kustomization
+//! files. Where documents begin is in `yaml/split.rs`, what a text is made of in `yaml/parse.rs`.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
@@ -126,7 +125,7 @@ impl Reader<'_> {
         let parts = match self.typing {
             _ if which == Which::First || split::is_utf16(bytes) => vec![Part::whole(&text)],
             Typing::Manifest => split::parts(&text).map_err(|(line, why)| wrong(line, why))?,
-            Typing::Config => vec![Part::whole(&text)],
+            Typing::Config | Typing::Data => vec![Part::whole(&text)],
         };
         let mut loader = Loader {
             reader: self,
@@ -330,26 +329,23 @@ impl Loader<'_, '_> {
         let Node::Scalar(scalar) = &node else {
             return invalid("a key must be text, not a list or a mapping".to_owned());
         };
-        let manifest = self.reader.typing == Typing::Manifest;
-        // What kustomize reads an object into has text for keys at its top, whatever they look like.
-        if scalar.tag != Tag::Str && manifest && self.stack.len() > 1 {
+        let typing = self.reader.typing;
+        if !scalar.may_be_key(typing, self.stack.len()) {
             return invalid(format!("key {} must be text: quote it", scalar.text));
         }
+        let name = scalar.as_key(typing);
         let top = self.stack.last().map(|open| &open.content);
         let Some(Content::Map { map, merges, .. }) = top else {
             return Ok(());
         };
-        if manifest && scalar.text == "<<" && !merges.is_empty() {
+        // kustomize takes the last of two in a kustomization file.
+        let strict = typing != Typing::Config;
+        if strict && scalar.text == "<<" && !merges.is_empty() {
             return invalid("<< is there already: give it a list".to_owned());
         }
-        // kustomize takes the last of two in a kustomization file.
-        if manifest && map.contains_key(&scalar.text) {
-            return invalid(format!("key {:?} is there already", scalar.text));
+        if strict && map.contains_key(&name) {
+            return invalid(format!("key {name:?} is there already"));
         }
-        let name = match manifest {
-            true => Cow::Borrowed(scalar.text.as_str()),
-            false => Cow::Owned(scalar.as_key()),
-        };
         let name = self.keys.shared(&name);
         let plain = scalar.style == Style::Plain;
         if let Some(Open {
@@ -419,7 +415,7 @@ impl Loader<'_, '_> {
             Some(Some("bool")) => Tag::Bool,
             Some(Some("int")) => Tag::Int,
             Some(Some("float")) => Tag::Float,
-            Some(Some("timestamp")) if typing == Typing::Manifest => Tag::Timestamp,
+            Some(Some("timestamp")) if typing != Typing::Config => Tag::Timestamp,
             Some(Some("binary")) => return self.binary(&text, at),
             None | Some(_) => Tag::Str,
         };
@@ -531,6 +527,47 @@ mod tests {
             read("a:\tb\nc:\t\td\n").unwrap(),
             [json!({"a": "b", "c": "d"})]
         );
+    }
+
+    #[test]
+    fn data_is_what_opa_makes_of_it() {
+        let budget = Budget::new(Limits::default());
+        let reader = Reader {
+            file: "f.yaml",
+            typing: Typing::Data,
+            budget: &budget,
+        };
+        let read = |text: &str| reader.documents(text.as_bytes());
+        let text = "a: 2026-12-24\nb: [2001-12-14t21:59:43.10-05:00, !!timestamp 2026-12-24, !x 12, ! 12]\nc: {a: , b}\n\
+            d: >\n  a\n  b\n\n  c\n    d\n  e\ne: {8080: [0o14, 1_000, 014, yes, Off], on: ~}\n0x10: {<<: {a: 1}, b: 2}\n\
+            f: !!binary aGVsbG8=\n";
+        let want = json!({
+            "a": "2026-12-24",
+            "b": ["2001-12-14t21:59:43.10-05:00", "2026-12-24T00:00:00Z", "12", 12],
+            "c": {"a": null, "b": null},
+            "d": "a b\nc\n  d\ne\n",
+            "e": {"8080": [12, 1000, 12, "yes", "Off"], "on": null},
+            "16": {"a": 1, "b": 2},
+            "f": "hello",
+        });
+        let documents = read(text).unwrap();
+        let values = documents.into_iter().map(|d| d.node.into_value().unwrap());
+        assert_eq!(values.collect::<Vec<_>>(), [want]);
+        assert_eq!(read("a: 1\n---\nb: 2\n").unwrap().len(), 2);
+        for (text, want) in [
+            ("a: 1\na: 2\n", "f.yaml:2:1: key \"a\" is there already"),
+            ("1: a\n\"1\": b\n", "f.yaml:2:1: key \"1\" is there already"),
+            (
+                "a:\n  1.0: x\n",
+                "f.yaml:2:3: key 1.0 must be text: quote it",
+            ),
+            ("true: x\n", "f.yaml:1:1: key true must be text: quote it"),
+            ("~: x\n", "f.yaml:1:1: key ~ must be text: quote it"),
+            ("a: 1\n...\nb: 2\n", "f.yaml:"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.starts_with(want), "{text:?}: {error}");
+        }
     }
 
     #[test]

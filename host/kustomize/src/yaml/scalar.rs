@@ -2,9 +2,9 @@
 //!
 //! kustomize reads with two libraries that disagree: manifests and strategic merge patches with go-yaml v3
 //! ([`Typing::Manifest`]: `yes` is text), kustomization files and JSON patches with go-yaml v2 ([`Typing::Config`]: `yes`
-//! is true). Both read `0777` as octal and drop `_` from numbers. A date
-//! in a manifest is printed as a full timestamp. A scalar keeps the text it was
-//! written with, since merge keys, annotations and merged data are compared and copied as text.
+//! is true). Both read `0777` as octal and drop `_` from numbers. A date in a manifest is printed as a full timestamp. What
+//! is data for a policy and no input of kustomize is read as OPA reads it ([`Typing::Data`]). A scalar keeps the text it
+//! was written with, since merge keys, annotations and merged data are compared and copied as text.
 
 use std::fmt;
 
@@ -19,6 +19,8 @@ pub(crate) enum Typing {
     Manifest,
     /// go-yaml v2: YAML 1.1 booleans.
     Config,
+    /// go-yaml v3 on the way to JSON: a date stays the text that it was written as, unless `!!timestamp` stands before it.
+    Data,
 }
 
 /// The type of a scalar.
@@ -177,14 +179,6 @@ impl Scalar {
     pub(crate) fn settle(&mut self) {
         if self.style == Style::Folded {
             self.text = fold::rewritten(&self.text);
-        }
-    }
-
-    /// What a key of a mapping becomes in JSON.
-    pub(crate) fn as_key(&self) -> String {
-        match self.tag {
-            Tag::Int => number(&self.text).map_or_else(|| self.text.clone(), |n| n.to_string()),
-            _ => self.text.clone(),
         }
     }
 
@@ -561,6 +555,29 @@ mod tests {
         }
         assert_eq!(value("yEs", Typing::Config), json!("yEs"));
         assert_eq!(value("2020-01-01", Typing::Config), json!("2020-01-01"));
+    }
+
+    #[test]
+    fn a_plain_scalar_in_data_is_what_it_is_in_a_manifest_but_a_date_stays_its_text() {
+        for text in [
+            "2026-12-24",
+            "2001-12-14t21:59:43.10-05:00",
+            "2026-1-2",
+            "1:30",
+            "yes",
+            "N",
+        ] {
+            assert_eq!(value(text, Typing::Data), json!(text));
+        }
+        for text in [
+            "0o14", "014", "1_000", "0x1F", "1e3", "018", "1e400", "true", "~", "0_7",
+        ] {
+            assert_eq!(
+                value(text, Typing::Data),
+                value(text, Typing::Manifest),
+                "{text}"
+            );
+        }
     }
 
     #[test]

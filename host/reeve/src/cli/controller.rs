@@ -48,6 +48,11 @@ use crate::store::{self, Store};
 
 /// Large bundles in work at a time, over all tenants: each may take 200 MiB while it is judged.
 const LARGE_AT_A_TIME: usize = 2;
+/// Questions to policies at a time, over all tenants: more than there are processors, since one that never ends takes seconds
+/// to be given up.
+const JUDGED_AT_A_TIME: usize = 6;
+/// How long a thread that blocked waits for more to do: what each has taken in memory comes back with its end.
+const IDLE: Duration = Duration::from_secs(1);
 /// The stack of a worker: the states of a run lie in one another, and without optimisation near the 2 MiB that are usual. What
 /// is not touched takes no memory.
 const STACK: usize = 8 << 20;
@@ -111,6 +116,12 @@ pub(super) struct ControllerArgs {
     /// Where webhooks are received
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9292")]
     receiver_addr: SocketAddr,
+    /// Under which address forges reach --receiver-addr: what is written into webhooks that Receivers have made at their forge
+    #[arg(long, value_name = "URL", value_parser = receiver_url)]
+    receiver_url: Option<String>,
+    /// What the cluster is called in the titles of deploy keys, where several share a forge
+    #[arg(long, value_name = "NAME", value_parser = cluster_name)]
+    cluster_name: Option<String>,
     /// Where metrics are served
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080")]
     metrics_addr: SocketAddr,
@@ -154,6 +165,7 @@ pub(super) fn run(args: ControllerArgs) -> Result<(), CommandError> {
         .map_err(|why| CommandError::of("starting the log failed", &why))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(STACK)
+        .thread_keep_alive(IDLE)
         .enable_all()
         .build()
         .map_err(|why| CommandError::of("starting the runtime failed", &why))?;
@@ -280,6 +292,14 @@ fn home(args: &ControllerArgs, cluster: &Cluster) -> String {
     named.unwrap_or_else(|| cluster.default_namespace().to_owned())
 }
 
+/// The same, read as the name that it has to be.
+fn own_namespace(args: &ControllerArgs, cluster: &Cluster) -> Result<NamespaceName, CommandError> {
+    home(args, cluster).parse().map_err(|why| {
+        CommandError::of("the controller's own namespace cannot be known", &why)
+            .hint("name it with --lease-namespace")
+    })
+}
+
 /// Everything a run may touch, from the flags.
 async fn context(
     args: &ControllerArgs,
@@ -299,10 +319,7 @@ async fn context(
     let reader = Reader::own().map_err(|why| unfound(&why))?;
     let (bases, clusters) = (&args.remote_bases, &args.allow_remote_clusters);
     let grounds = args.ground.grounds(bases, clusters);
-    let home = home(args, &cluster).parse().map_err(|why| {
-        CommandError::of("the controller's own namespace cannot be known", &why)
-            .hint("name it with --lease-namespace")
-    })?;
+    let home = own_namespace(args, &cluster)?;
     let (events, writing_events) = cluster.events();
     let (queues, inboxes) = controller::queues();
     let (clock, kinds) = (Clock::system(), args.watch_kinds.iter().cloned().collect());
@@ -329,11 +346,14 @@ async fn context(
         quotas: Quotas::new(args.limits.limits()),
         // As many as there may be runs: each tenant waits for its own alone.
         large: Places::new(LARGE_AT_A_TIME),
+        judging: Places::new(JUDGED_AT_A_TIME),
         schemas: Schemas::new(),
         images: Images::new(),
         sandbox,
         reader,
         plain_http: args.plain_http_providers,
+        cluster_name: args.cluster_name.clone(),
+        receiver_url: args.receiver_url.clone(),
         plugins_dir: args.plugins_dir.clone(),
         rules: Rules::shipped(),
         grounds,
@@ -341,6 +361,28 @@ async fn context(
         home,
     };
     Ok((context, inboxes, writing_events))
+}
+
+/// The beginning of a webhook's address, without the slash at its end.
+fn receiver_url(text: &str) -> Result<String, String> {
+    let url = url::Url::parse(text).map_err(|why| why.to_string())?;
+    let plain = url.username().is_empty() && url.password().is_none();
+    let whole = url.query().is_none() && url.fragment().is_none() && url.host().is_some();
+    match matches!(url.scheme(), "http" | "https") && plain && whole {
+        true => Ok(url.as_str().trim_end_matches('/').to_owned()),
+        false => {
+            Err("it is https:// or http://, a host, perhaps a path, and nothing else".to_owned())
+        }
+    }
+}
+
+/// A name that forges show as it is.
+fn cluster_name(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match !text.is_empty() && text.len() <= 63 && text.chars().all(fits) {
+        true => Ok(text.to_owned()),
+        false => Err("it has 1 to 63 letters, digits, -, _ and .".to_owned()),
+    }
 }
 
 /// Where the keys of ssh hosts stand; a file that is named and cannot be read now ends the start.

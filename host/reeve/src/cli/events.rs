@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::connection::ConnectionArgs;
 use super::get::namespace;
 use super::provide_tls;
-use super::text::{Form, table, written};
+use super::text::{Form, age, table, written};
 use super::ui::{CommandError, Ui};
 use crate::clock::Clock;
 use crate::cluster::{Change, Cluster, Id, Selection};
@@ -219,17 +219,6 @@ fn listed(rows: &[Row], now: Timestamp, headed: bool) -> String {
     table(&all)
 }
 
-/// How long ago, in the largest unit of which there are two.
-fn age(now: Timestamp, then: Timestamp) -> String {
-    let seconds = now.duration_since(then).as_secs().max(0);
-    match seconds {
-        0..120 => format!("{seconds}s"),
-        120..7200 => format!("{}m", seconds / 60),
-        7200..172_800 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -272,21 +261,6 @@ mod tests {
     fn an_object_has_a_kind_and_a_name() {
         for text in ["web", "/web", "ks/", ""] {
             assert!(text.parse::<Object>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_age_is_told_in_the_largest_unit_of_which_there_are_two() {
-        let then: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
-        for (seconds, want) in [
-            (-5, "0s"),
-            (119, "119s"),
-            (120, "2m"),
-            (7200, "2h"),
-            (200_000, "2d"),
-        ] {
-            let now = then + jiff::SignedDuration::from_secs(seconds);
-            assert_eq!(age(now, then), want);
         }
     }
 }

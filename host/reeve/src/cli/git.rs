@@ -1,15 +1,18 @@
-//! `reeve git`: what git configuration makes of a repository.
+//! `reeve git`: how repositories are, what git configuration makes of them, and how that is changed.
 
+mod configure;
 mod explain;
+mod status;
 
 use clap::{Args, Subcommand};
 use reeve_api::plugin::ConfigKind;
 use reeve_api::tenant::GitConfigReference;
+use reeve_core::failure::Explained;
 
 use super::provide_tls;
 use super::ui::{CommandError, Ui};
 
-/// Show what git configuration makes of repositories
+/// Show how repositories are reached and what git configuration makes of them, and configure it
 #[derive(Args)]
 pub(super) struct GitArgs {
     #[command(subcommand)]
@@ -18,17 +21,32 @@ pub(super) struct GitArgs {
 
 #[derive(Subcommand)]
 enum What {
-    Explain(explain::ExplainArgs),
+    Status(Box<status::StatusArgs>),
+    Explain(Box<explain::ExplainArgs>),
+    Configure(Box<configure::ConfigureArgs>),
 }
 
 pub(super) fn run(args: &GitArgs, ui: &mut Ui) -> Result<(), CommandError> {
     provide_tls();
     let runtime = crate::cli::runtime()
         .map_err(|why| CommandError::of("starting the runtime failed", &why))?;
-    let text = match &args.what {
-        What::Explain(args) => runtime.block_on(explain::explain(args, ui))?,
-    };
-    ui.data(text.as_bytes())
+    match &args.what {
+        What::Explain(args) => {
+            let text = runtime.block_on(explain::explain(args, ui))?;
+            ui.data(text.as_bytes())
+        }
+        What::Status(args) => runtime.block_on(status::status(args, ui)),
+        What::Configure(args) => configure::configure(args, &runtime, ui),
+    }
+}
+
+/// A failure with what to do about it.
+fn told(doing: &str, why: &Explained) -> CommandError {
+    let told = CommandError::of(doing, why);
+    match &why.hint {
+        Some(hint) => told.hint(hint.clone()),
+        None => told,
+    }
 }
 
 /// `secret/NAME` or `configmap/NAME`.

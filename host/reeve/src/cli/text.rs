@@ -1,6 +1,7 @@
 //! How answers are written: tables for people, JSON and YAML for machines.
 
 use clap::ValueEnum;
+use jiff::Timestamp;
 use reeve_core::text::line;
 use reeve_kustomize::{Object, to_yaml};
 use serde::Serialize;
@@ -55,6 +56,17 @@ pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
     }
 }
 
+/// How long ago, in the largest unit of which there are two.
+pub(super) fn age(now: Timestamp, then: Timestamp) -> String {
+    let seconds = now.duration_since(then).as_secs().max(0);
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
 /// Rows in columns, each as wide as its widest cell.
 pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
@@ -88,5 +100,20 @@ mod tests {
         ];
         let want = "NAME  READY  MESSAGE\nwäb   True   a [2J\n";
         assert_eq!(table(&rows), want);
+    }
+
+    #[test]
+    fn an_age_is_told_in_the_largest_unit_of_which_there_are_two() {
+        let then: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
+        for (seconds, want) in [
+            (-5, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7200, "2h"),
+            (200_000, "2d"),
+        ] {
+            let now = then + jiff::SignedDuration::from_secs(seconds);
+            assert_eq!(age(now, then), want);
+        }
     }
 }

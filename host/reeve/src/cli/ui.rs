@@ -134,6 +134,14 @@ impl Ui {
         self.line(&format!("{colour}{sign}{plain} {}", text::lines(text)));
     }
 
+    /// Asks; the answer is typed behind it.
+    pub(super) fn ask(&mut self, question: &str) {
+        // Where stderr is closed nobody reads questions.
+        let _closed = io::stderr()
+            .lock()
+            .write_all(format!("{} ", text::line(question)).as_bytes());
+    }
+
     /// Says how far it is, on a terminal: each line takes the place of the one before, and an empty one takes it away.
     pub(super) fn progress(&mut self, text: &str) {
         let mut err = io::stderr().lock();

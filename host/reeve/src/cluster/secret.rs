@@ -3,7 +3,9 @@
 //! In a platform or config namespace the controller reads with its own rights; in a tenant's namespace it reads as the
 //! tenant's ServiceAccount, so that a tenant can have nothing used that its account may not read. Who owns what is
 //! `core::tenancy`'s to say. Values print as `***`; nothing is cached, because a right that was taken away must stop
-//! working at once.
+//! working at once. The one Secret that is written is that of a key which its object asks for ([`held`]).
+
+mod held;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +23,8 @@ use super::Cluster;
 use super::refusal::{CallError, Cause, onboard};
 use super::tenant_client::header;
 use super::wire::Address;
+
+pub(crate) use held::Held;
 
 /// As error messages name what is read; with an `s`, the resource.
 const SECRET: &str = "secret";
@@ -149,6 +153,20 @@ pub enum SecretError {
         /// Why not.
         source: CallError,
     },
+    /// The account may not write it, or somebody else did at the same time.
+    #[error("writing secret '{namespace}/{name}' failed: {why}")]
+    Unwritable {
+        /// Where it is.
+        namespace: String,
+        /// What it is called.
+        name: String,
+        /// As whom it was written; None: as the controller.
+        account: Option<String>,
+        /// Why not, without anything that was to be in it.
+        why: String,
+        /// What the API server said, which may hold that: it is no source.
+        said: CallError,
+    },
 }
 
 impl Explain for SecretError {
@@ -162,10 +180,13 @@ impl Explain for SecretError {
             // A first Secret is made right after what refers to it: soon, then ever later.
             Self::Missing { .. } => Turn::Ours,
             Self::NoAccount { .. } => Turn::Retry,
-            Self::Unreadable { source, .. } => match source.cause() {
-                Cause::Unavailable | Cause::Unauthorized => Turn::Ours,
-                _ => Turn::Retry,
-            },
+            Self::Unwritable { said, .. } if said.is_conflict() => Turn::Ours,
+            Self::Unreadable { source, .. } | Self::Unwritable { said: source, .. } => {
+                match source.cause() {
+                    Cause::Unavailable | Cause::Unauthorized => Turn::Ours,
+                    _ => Turn::Retry,
+                }
+            }
         }
     }
 
@@ -204,7 +225,22 @@ impl Explain for SecretError {
                 source,
                 ..
             } if source.cause() == Cause::NotOnboarded => Some(onboard(account)),
-            Self::Unreadable { .. } => None,
+            Self::Unwritable {
+                namespace,
+                account,
+                said,
+                ..
+            } if said.cause() == Cause::Forbidden => Some(match account {
+                Some(account) => format!(
+                    "grant {account} the verbs `create` and `update` on secrets in namespace {namespace}, or put a key \
+                     that `ssh-keygen` made into the Secret"
+                ),
+                None => format!(
+                    "the platform lets the controller write secrets in {namespace} (`git.generateKeys` of its chart), or a key \
+                     that `ssh-keygen` made is put into the Secret"
+                ),
+            }),
+            Self::Unreadable { .. } | Self::Unwritable { .. } => None,
         }
     }
 }
@@ -246,18 +282,8 @@ impl Cluster {
             Some(account) => self.own.acting_as(header(account)),
             None => self.own.clone(),
         };
+        let address = address(what, kind, owner, name);
         let (namespace, name) = (owner.namespace.to_string(), name.to_string());
-        let address = Address {
-            resource: ApiResource {
-                group: String::new(),
-                version: "v1".into(),
-                api_version: "v1".into(),
-                kind: kind.to_owned(),
-                plural: format!("{what}s"),
-            },
-            namespace: Some(namespace.clone()),
-            name: name.clone(),
-        };
         match wire.get(&address).await {
             Ok(Some(object)) => Ok(object),
             Ok(None) => Err(SecretError::Missing {
@@ -300,6 +326,20 @@ impl Cluster {
             account,
             source,
         }
+    }
+}
+
+fn address(what: &str, kind: &str, owner: &SecretOwner, name: &ObjectName) -> Address {
+    Address {
+        resource: ApiResource {
+            group: String::new(),
+            version: "v1".into(),
+            api_version: "v1".into(),
+            kind: kind.to_owned(),
+            plural: format!("{what}s"),
+        },
+        namespace: Some(owner.namespace.to_string()),
+        name: name.to_string(),
     }
 }
 

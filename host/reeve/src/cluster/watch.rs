@@ -130,7 +130,9 @@ impl Cluster {
             api,
             config(which),
             resource,
-            move |object: DynamicObject| {
+            move |mut object: DynamicObject| {
+                // Nobody asks who claims which field of what is kept, and they are most of it.
+                object.metadata.managed_fields = None;
                 let id = Id::of(&object.metadata);
                 let read = decode(&object).map_err(|why| Undecodable {
                     meta: object.metadata.clone(),

@@ -8,6 +8,7 @@ mod defined;
 mod kustomization;
 mod levels;
 mod policy;
+mod receiver;
 mod worth;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -179,8 +180,11 @@ impl Followed for GitRepository {
         if is_superseded(before.as_ref(), &object) {
             ctx.underway.supersede(&target);
         }
-        if before.is_none() {
+        let url = before.as_ref().map(|before| &before.spec.url);
+        if url != Some(&object.spec.url) {
             wake_receivers_naming(ctx, &target);
+        }
+        if before.is_none() {
             wake_namesake(ctx, &id.namespace);
         }
         if wake {
@@ -196,6 +200,7 @@ impl Followed for GitRepository {
             known.touch.remove_source(&id);
             known.sources.remove(&id);
             known.stored.remove(&id);
+            known.heard.remove(&id);
             known.looked_at.remove(&id);
             known.logins.remove(&id);
             known.memory.remove(&target);
@@ -231,38 +236,6 @@ impl Followed for GitRepository {
         });
         for id in orphans {
             ctx.queues.kustomizations.wake(id);
-        }
-    }
-}
-
-impl Followed for Receiver {
-    fn put(ctx: &Context, object: Arc<Self>) {
-        let Some(id) = named(object.meta()) else {
-            return;
-        };
-        let secrets = object.spec.secret_ref.iter();
-        let secrets = object_names(secrets.map(|secret| secret.name.as_str()));
-        watch_secrets(ctx, Target::Receiver(id.clone()), &id.namespace, &secrets);
-        let wake = ctx.index.write(|known| {
-            let before = known.receivers.insert(id.clone(), Arc::clone(&object));
-            worth_a_run(before.as_ref(), &object)
-        });
-        if wake {
-            ctx.queues.receivers.wake(id);
-        }
-    }
-
-    fn gone(ctx: &Context, id: &Id) {
-        let Some(id) = identified(id) else { return };
-        let target = Target::Receiver(id.clone());
-        ctx.drift.forget(&target);
-        let heir = ctx.index.write(|known| {
-            known.receivers.remove(&id);
-            known.memory.remove(&target);
-            known.touch.remove_receiver(&id)
-        });
-        if let Some(heir) = heir {
-            ctx.queues.receivers.wake(heir);
         }
     }
 }

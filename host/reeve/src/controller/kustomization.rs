@@ -172,7 +172,7 @@ async fn deliver(
     over: &CancellationToken,
 ) -> KustomizationOutcome {
     // read: what is wanted, by whom, and whether it may be
-    let asked = match read(ctx, object) {
+    let asked = match read(ctx, object).await {
         Ok(Some(asked)) => asked,
         Ok(None) => return KustomizationOutcome::Suspended,
         Err(why) => return early(ctx, run, why),
@@ -276,7 +276,7 @@ impl Stopped {
 }
 
 /// Parses, asks policy about the spec before a byte of the source is opened, and finds the source. `None`: suspended.
-fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Asked>, Explained> {
+async fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Asked>, Explained> {
     let Some(spec) = parse(object)? else {
         return Ok(None);
     };
@@ -284,7 +284,7 @@ fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Asked>, Explaine
     let tenant = owner(ctx, &spec)?;
     let source = spec.source.clone();
     let stored = ctx.applicable(&source);
-    let spec = judge::spec(ctx, object, &tenant, spec, stored.as_ref().ok())?;
+    let spec = judge::spec(ctx, object, &tenant, spec, stored.as_ref().ok()).await?;
     Ok(Some(Asked {
         spec,
         tenant,

@@ -1,8 +1,8 @@
-//! Asks a provider plugin for the login of a repository.
+//! Asks a provider plugin for the login of a repository, or to change something at its forge.
 //!
-//! A GitRepository names it by an annotation. Its secrets are read as whoever owns the plugin's namespace; what it may reach
-//! is what its component asks for, its object grants and, for a tenant's, its Tenant allows. The requests are `forge`'s.
-//! Logins are kept in memory until they are about to end, so that looking for changes asks the forge nothing.
+//! A GitRepository or a Receiver names it by an annotation. Its secrets are read as whoever owns the plugin's namespace; what it
+//! may reach is what its component asks for, its object grants and, for a tenant's, its Tenant allows. The requests are
+//! `forge`'s. Logins are kept in memory until they are about to end, so that looking for changes asks the forge nothing.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -18,7 +18,9 @@ use reeve_core::plugin::{PluginId, grant};
 
 use crate::context::Context;
 use crate::forge::words::{Operation, Task};
-use crate::forge::{Asks, Grant, HostPattern, Limits, Login, Provider, Slot, Slots, repository};
+use crate::forge::{
+    Asks, Grant, HostPattern, Limits, Login, Outcome, Provider, Slot, Slots, repository,
+};
 use crate::git::Tls;
 use crate::index::{Callable, Edition};
 use crate::observe::happening::PluginCalled;
@@ -68,7 +70,10 @@ pub(super) async fn login(
     {
         return Ok(kept.login);
     }
-    let login = ask(ctx, &id, &component, &callable, url).await?;
+    let (address, task) = (url.without_userinfo(), Task::GitCredential(false));
+    let outcome = ask(ctx, &id, &component, &callable, &address, task, None).await?;
+    let login = outcome.credential;
+    let login = login.ok_or_else(|| broken(&id, "it ended without a credential"))?;
     let longest = now.checked_add(KEPT).unwrap_or(now);
     let end = login
         .expires
@@ -81,6 +86,42 @@ pub(super) async fn login(
     ctx.index
         .write(|known| known.logins.insert(source.clone(), kept));
     Ok(login)
+}
+
+/// What a provider is asked about, and for whom.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// The object that names it.
+    pub(super) whose: &'a NamespacedName,
+    /// Its name.
+    pub(super) plugin: &'a str,
+    /// The repository's address.
+    pub(super) repository: &'a str,
+}
+
+/// Has a provider do `task`, with a secret of the object's own in a slot, if it needs one.
+pub(super) async fn carry_out(
+    ctx: &Context,
+    asked: Asked<'_>,
+    task: Task,
+    slot: Option<(&str, Secret)>,
+) -> Result<(), Explained> {
+    let name = asked.plugin.parse::<ObjectName>().map_err(|why| {
+        let message = format!("annotation reeve.dev/provider: {why}");
+        Explained::new(Reason::PluginNotFound, Turn::Retry, message)
+    })?;
+    let (id, component) = find(ctx, asked.whose, &name)?;
+    let (callable, _) = callable(ctx, &id)?;
+    let done = ask(
+        ctx,
+        &id,
+        &component,
+        &callable,
+        asked.repository,
+        task,
+        slot,
+    );
+    done.await.map(drop)
 }
 
 /// Forgets the login of a source: it was refused, or is not wanted any more.
@@ -149,17 +190,25 @@ async fn ask(
     id: &PluginId,
     component: &Component,
     callable: &Callable,
-    url: &RemoteUrl,
-) -> Result<Login, Explained> {
+    address: &str,
+    task: Task,
+    slot: Option<(&str, Secret)>,
+) -> Result<Outcome, Explained> {
     let namespace = ctx.home_of(id);
     let tenant = ctx
         .index
         .read(|known| known.tenants.owner_of(&ctx.grounds, namespace))?;
     let (granted, withheld) = grant::hosts(id, &component.grants, &tenant);
-    let provider = provider(ctx, id, component, callable, &granted).await?;
+    let mut provider = provider(ctx, id, component, callable, &granted).await?;
+    if let Some((name, value)) = slot {
+        let hosts = provider.grant.hosts.clone();
+        let _the_plugins_own = provider
+            .slots
+            .insert(name.to_owned(), Slot { value, hosts });
+    }
     let operation = Operation {
-        task: Task::GitCredential(false),
-        repository: repository(&url.without_userinfo())
+        task,
+        repository: repository(address)
             .ok_or_else(|| broken(id, "spec.url names no repository"))?,
         config: callable.config.clone(),
         slots: Vec::new(),
@@ -177,7 +226,7 @@ async fn ask(
         said: answer.as_ref().map_or(&[], |done| &*done.log),
         took: begun.elapsed(),
     });
-    let outcome = answer.map_err(|why| match withheld.is_empty() {
+    answer.map_err(|why| match withheld.is_empty() {
         true => Explained::of(&why),
         // Of a tenant's grants, its Tenant has the last word.
         false => Explained::of(&why).with_hint(format!(
@@ -185,9 +234,7 @@ async fn ask(
             tenant.name,
             withheld.join(", ")
         )),
-    })?;
-    let login = outcome.credential;
-    login.ok_or_else(|| broken(id, "it ended without a credential"))
+    })
 }
 
 fn broken(id: &PluginId, why: impl Display) -> Explained {

@@ -1,8 +1,10 @@
 //! A Receiver gets its path, and what is called there wakes what it names.
 //!
 //! A call is judged by `core::webhook` in the server; what arrives here was accepted ([`wake`]). A name that isn't there is
-//! said in the status, and the others are woken all the same.
+//! said in the status, and the others are woken all the same. Where it names a provider, the forge is told whom to call
+//! (`hooks`).
 
+mod hooks;
 mod wake;
 
 use std::sync::Arc;
@@ -31,14 +33,24 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         if let Some(heir) = heir {
             ctx.queues.receivers.wake(heir);
         }
-        return report::farewell(ctx, &*object).await;
+        return match hooks::part(ctx, id, &object).await {
+            Some(pause) => Next::After(pause),
+            None => report::farewell(ctx, &*object).await,
+        };
     }
     let run = Run::begin(ctx, Target::Receiver(id.clone()), &*object);
     let outcome = match report::adopt(ctx, &*object, &run).await {
         Ok(()) => listen(ctx, id, &object).await,
         Err(why) => ReceiverOutcome::Failed(why),
     };
-    report::receiver(ctx, &object, run, outcome).await
+    let hooks = match &outcome {
+        ReceiverOutcome::Listening { path, .. } => {
+            Some(hooks::tend(ctx, id, &object, &run, path).await)
+        }
+        // Nobody says that they are not wanted.
+        ReceiverOutcome::Suspended | ReceiverOutcome::Failed(_) => None,
+    };
+    report::receiver(ctx, &object, run, outcome, hooks).await
 }
 
 async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> ReceiverOutcome {

@@ -8,6 +8,7 @@ mod bad;
 mod drift;
 mod kind;
 mod run;
+mod source;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,6 @@ use reeve_api::name::{NamespacedName, PolicyName, TenantName};
 use reeve_api::plugin::PluginStatus;
 use reeve_api::policy::{Mode, Policy, Replayed};
 use reeve_api::reason::Reason;
-use reeve_api::receiver::Receiver;
-use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
 use reeve_core::admit::{self, Answers, Denied, Rules};
 use reeve_core::depend;
@@ -30,14 +29,14 @@ use reeve_core::plugin::PluginId;
 use reeve_core::schedule::Next;
 use reeve_core::spec;
 use reeve_core::status::{
-    self, Change, Frame, KustomizationOutcome, PluginOutcome, PolicyOutcome, ReceiverOutcome,
-    SourceOutcome, TenantOutcome, Told,
+    self, Change, Frame, KustomizationOutcome, PluginOutcome, PolicyOutcome, TenantOutcome, Told,
 };
 
 pub(super) use bad::{undecodable, unreadable as unreadable_object};
 pub(super) use drift::{drifted, fought};
 pub(super) use kind::{Reported, adopt, farewell, is_adopted};
 pub(super) use run::{Announced, Run};
+pub(super) use source::{left_behind, note, receiver, source};
 
 use crate::cluster;
 use crate::context::Context;
@@ -50,27 +49,6 @@ const QUIET: Duration = Duration::from_secs(1);
 const WRITE_AGAIN: Duration = Duration::from_secs(2);
 /// How soon a plugin is loaded again that could not be, when nothing tells of a change.
 const RETRY_PLUGIN: Duration = Duration::from_secs(60);
-
-/// Tells what came of a run of a GitRepository.
-pub(super) async fn source(
-    ctx: &Context,
-    object: &GitRepository,
-    run: Run,
-    outcome: SourceOutcome,
-) -> Next {
-    let previous = object.status.clone().unwrap_or_default();
-    let interval = object.spec.interval.get();
-    let told = status::tell_source(&previous, &run.frame(ctx, interval, interval), &outcome);
-    let (ending, revision) = match &outcome {
-        SourceOutcome::Stored { artifact, .. } => {
-            (Ending::Succeeded, Some(artifact.revision.to_string()))
-        }
-        SourceOutcome::Unchanged { revision, .. } => (Ending::Succeeded, Some(revision.clone())),
-        SourceOutcome::Suspended => (Ending::Suspended, None),
-        SourceOutcome::Failed { why, newer } => (failed(why), newer.clone()),
-    };
-    finish(ctx, object, &run, told, ending, revision.as_deref()).await
-}
 
 /// Tells what came of a run of a Kustomization.
 pub(super) async fn kustomization(
@@ -122,24 +100,6 @@ pub(super) fn wake_waiting_for(ctx: &Context, id: &NamespacedName) {
     waiting
         .into_iter()
         .for_each(|id| ctx.queues.kustomizations.wake(id));
-}
-
-/// Tells what came of a run of a Receiver.
-pub(super) async fn receiver(
-    ctx: &Context,
-    object: &Receiver,
-    run: Run,
-    outcome: ReceiverOutcome,
-) -> Next {
-    let previous = object.status.clone().unwrap_or_default();
-    let interval = object.spec.interval.get();
-    let told = status::tell_receiver(&previous, &run.frame(ctx, interval, interval), &outcome);
-    let ending = match &outcome {
-        ReceiverOutcome::Listening { .. } => Ending::Succeeded,
-        ReceiverOutcome::Suspended => Ending::Suspended,
-        ReceiverOutcome::Failed(why) => failed(why),
-    };
-    finish(ctx, object, &run, told, ending, None).await
 }
 
 /// Tells a Tenant what it has.

@@ -6,13 +6,15 @@
 mod given;
 mod included;
 mod kept;
+mod keys;
+mod login;
 mod signed;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_api::meta::Artifact;
-use reeve_api::name::{NamespacedName, ObjectName, PolicyName, RemoteUrl, Scheme};
+use reeve_api::name::{NamespacedName, PolicyName, Scheme};
 use reeve_api::reason::Reason;
 use reeve_api::source::{GitRepository, GitRepositoryStatus};
 use reeve_core::artifact::Revision;
@@ -22,17 +24,20 @@ use reeve_core::plugin::PluginId;
 use reeve_core::schedule::Next;
 use reeve_core::signature;
 use reeve_core::source::Wanted;
-use reeve_core::status::{self, Frame, Made, SourceOutcome, SourceProgress};
+use reeve_core::status::{
+    self, Frame, KeyOutcome, KeyStanding, Made, SourceOutcome, SourceProgress,
+};
 use tokio::time::Instant;
 
 use self::included::Included;
 pub(super) use self::kept::earlier;
 use self::kept::{note, restore, restore_unasked};
+use self::login::{refused, remote};
 use self::signed::Asked;
 use super::provider;
 use super::report::{self, Announced, Run};
 use crate::context::Context;
-use crate::git::{self, KnownHosts, Remote, credential};
+use crate::git::{self, Remote};
 use crate::index::{self, Known, Stored};
 use crate::observe::happening::{FetchResult, Fetched};
 
@@ -45,7 +50,10 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     if object.metadata.deletion_timestamp.is_some() {
         ctx.index.write(|known| known.stored.remove(id));
         super::housekeeping::remove(ctx, id).await;
-        return report::farewell(ctx, &*object).await;
+        return match keys::part(ctx, id, &object).await {
+            Some(pause) => Next::After(pause),
+            None => report::farewell(ctx, &*object).await,
+        };
     }
     if given::waits(ctx, &object) {
         return Next::Watch;
@@ -54,11 +62,11 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         return next;
     }
     let run = Run::begin(ctx, Target::Source(id.clone()), &*object);
-    let outcome = match report::adopt(ctx, &*object, &run).await {
+    let (outcome, key) = match report::adopt(ctx, &*object, &run).await {
         Ok(()) => {
             tokio::select! {
                 biased;
-                outcome = deliver(ctx, id, &object, &run) => outcome,
+                told = deliver(ctx, id, &object, &run) => told,
                 // The fetch is dropped, and with it its connection. What wakes the next run tells the rest.
                 () = course.over().cancelled() => {
                     tracing::info!("fetching stops: the object was changed or deleted meanwhile");
@@ -66,10 +74,10 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
                 }
             }
         }
-        Err(why) => SourceOutcome::Failed { why, newer: None },
+        Err(why) => (failed(why), None),
     };
     look_at(ctx, id);
-    report::source(ctx, &object, run, outcome).await
+    report::source(ctx, &object, run, outcome, key).await
 }
 
 /// From now on what is in store is all there is: those that waited for the first look are woken.
@@ -88,14 +96,36 @@ async fn deliver(
     id: &NamespacedName,
     object: &GitRepository,
     run: &Run,
-) -> SourceOutcome {
+) -> (SourceOutcome, Option<KeyOutcome>) {
     // First of all, since a key that was taken back ends what it signed whatever becomes of the rest.
     let asked_for = signed::review(ctx, id, object).await;
     let wanted = match parse(object) {
         Ok(Some(wanted)) => wanted,
-        Ok(None) => return SourceOutcome::Suspended,
-        Err(why) => return failed(why),
+        Ok(None) => return (SourceOutcome::Suspended, None),
+        Err(why) => return (failed(why), None),
     };
+    let key = keys::tend(ctx, object, &wanted, run).await;
+    let outcome = obtain(ctx, object, &wanted, run, asked_for).await;
+    let outcome = match (&key.standing, outcome) {
+        // There is no key to fetch with, and this is why.
+        (KeyStanding::Failed(why), SourceOutcome::Failed { newer, .. })
+            if key.record.public_key.is_none() =>
+        {
+            let why = why.clone();
+            SourceOutcome::Failed { why, newer }
+        }
+        (_, outcome) => outcome,
+    };
+    (outcome, Some(key))
+}
+
+async fn obtain(
+    ctx: &Arc<Context>,
+    object: &GitRepository,
+    wanted: &Wanted,
+    run: &Run,
+    asked_for: Result<Option<Asked>, Explained>,
+) -> SourceOutcome {
     let deadline = Instant::now() + wanted.timeout;
     let progress = Announced::new(SourceProgress::Asking);
     let page = |previous: &GitRepositoryStatus, frame: &Frame<'_>, at| {
@@ -107,7 +137,7 @@ async fn deliver(
         .and_then(|told| told.artifact.as_ref());
     let at =
         |upstream: &Revision, standing: &Standing| progress.at(proceeding(had, upstream, standing));
-    let work = fetch(ctx, object, &wanted, asked_for, deadline, at);
+    let work = fetch(ctx, object, wanted, asked_for, deadline, at);
     let work = tokio::time::timeout_at(deadline + Duration::from_secs(1), work);
     match report::announcing(ctx, object, run, &progress, page, work).await {
         Ok(Ok(outcome)) => outcome,
@@ -122,9 +152,12 @@ pub(super) fn parse(object: &GitRepository) -> Result<Option<Wanted>, Explained>
         return Ok(None);
     }
     let wanted = Wanted::parse(object).map_err(|why| Explained::of(&why))?;
-    if wanted.provider.is_some() && wanted.url.scheme() == Scheme::Ssh {
+    let over_ssh = wanted.url.scheme() == Scheme::Ssh;
+    if wanted.provider.is_some() && wanted.secret.is_none() && over_ssh {
         let message = "a provider has logins for https; spec.url is of ssh";
-        return Err(Explained::new(Reason::InvalidSpec, Turn::Owner, message));
+        let hint = "name the Secret with the key in spec.secretRef, or have one made: reeve.dev/generate-key: ed25519";
+        let why = Explained::new(Reason::InvalidSpec, Turn::Owner, message);
+        return Err(why.with_hint(hint));
     }
     if let Some(verify) = &wanted.verify {
         let fits = verify.mode.fits(&wanted.reference);
@@ -395,97 +428,4 @@ impl Users {
         let kustomizations = self.kustomizations.into_iter();
         kustomizations.for_each(|id| ctx.queues.kustomizations.wake(id));
     }
-}
-
-/// Why the repository could not be asked, with whose login it was if the object does not say so itself.
-fn refused(why: &Explained, from: Option<&str>) -> Explained {
-    match from {
-        Some(from) if why.reason == Reason::AuthenticationFailed => given::said_of(why, from),
-        _ => why.clone(),
-    }
-}
-
-/// Who we are to the repository, and how it is reached; and which entry of git configuration says so, if one does.
-async fn remote(
-    ctx: &Context,
-    wanted: &Wanted,
-) -> Result<(Arc<Remote>, Option<String>), Explained> {
-    let mut url = wanted.url.clone();
-    let mut from = None;
-    let data = match (&wanted.secret, &wanted.provider) {
-        (Some(name), _) => secret(ctx, &wanted.id, name).await?,
-        (None, Some(name)) => brought(ctx, wanted, name).await?,
-        (None, None) => match given::login(ctx, wanted).await? {
-            Some(given) => {
-                (url, from) = (given.url, Some(given.from));
-                given.data
-            }
-            None => credential::Data::new(),
-        },
-    };
-    let hosts = known_hosts(ctx, &url, &data)?;
-    let (credential, tls) = credential::from_secret(&url, &data, &hosts)
-        .map_err(|why| refused(&unusable(&why.into()), from.as_deref()))?;
-    let proxy = match &wanted.proxy_secret {
-        Some(name) => {
-            let data = secret(ctx, &wanted.id, name).await?;
-            Some(credential::proxy_from_secret(&data).map_err(|why| unusable(&why.into()))?)
-        }
-        None => None,
-    };
-    let egress = Arc::clone(&ctx.egress);
-    let remote = Remote {
-        url,
-        credential,
-        tls,
-        proxy,
-        egress,
-    };
-    Ok((Arc::new(remote), from))
-}
-
-/// The keys of hosts that the platform knows, where they are asked for.
-fn known_hosts(
-    ctx: &Context,
-    url: &RemoteUrl,
-    data: &credential::Data,
-) -> Result<KnownHosts, Explained> {
-    if url.scheme() != Scheme::Ssh || data.contains_key("known_hosts") {
-        return Ok(KnownHosts::default());
-    }
-    ctx.host_keys.read().map_err(|why| {
-        let message = format!("the platform's list of known hosts could not be read: {why}");
-        let hint = "the platform corrects it; known_hosts in the Secret goes before it";
-        Explained::new(Reason::AuthenticationFailed, Turn::Ours, message).with_hint(hint)
-    })
-}
-
-/// What a provider plugin says that a Secret would.
-async fn brought(
-    ctx: &Context,
-    wanted: &Wanted,
-    name: &ObjectName,
-) -> Result<credential::Data, Explained> {
-    let login = provider::login(ctx, &wanted.id, name, &wanted.url).await?;
-    let entry = |key: &str, value: &str| (key.to_owned(), value.as_bytes().to_vec());
-    let user = entry("username", &login.user);
-    Ok([user, entry("password", login.password.expose())].into())
-}
-
-async fn secret(
-    ctx: &Context,
-    source: &NamespacedName,
-    name: &ObjectName,
-) -> Result<credential::Data, Explained> {
-    let owner = ctx.secret_owner(&source.namespace);
-    let data = ctx
-        .cluster
-        .secret(&owner, name)
-        .await
-        .map_err(|why| Explained::of(&why))?;
-    Ok(data.into_inner())
-}
-
-fn unusable(why: &git::Error) -> Explained {
-    Explained::of(why)
 }

@@ -10,6 +10,7 @@ use russh::keys::PrivateKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::private_key::private_key;
 use super::{KnownHosts, Proxy, Tls};
 
 /// Who we are to a git server.
@@ -173,13 +174,12 @@ impl Ssh {
             return Ok(None);
         };
         let passphrase = self.password.as_ref().map(Secret::expose);
-        let key = russh::keys::decode_secret_key(identity.expose(), None)
-            .or_else(|_| russh::keys::decode_secret_key(identity.expose(), passphrase));
+        let key = private_key(identity.expose(), passphrase);
         let what = match passphrase {
             Some(_) => "a private key that the Secret's 'password' opens",
             None => "a private key without a passphrase",
         };
-        key.map(Some).map_err(|_| Error::Malformed {
+        key.map(Some).ok_or(Error::Malformed {
             key: "identity",
             what,
         })

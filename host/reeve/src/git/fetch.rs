@@ -8,7 +8,7 @@
 use std::io::Read as _;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use gix::progress::DynNestedProgress;
@@ -23,7 +23,7 @@ use super::branch::{self, Asking};
 use super::heard::Heard;
 use super::mirror::{Generation, Mirror};
 use super::session::{Session, agent, blocking};
-use super::snapshot::{self, Content, Snapshot};
+use super::snapshot::{self, Content, Received, Snapshot};
 use super::transport::Lines;
 use super::verify::{self, NamedTag};
 use super::wire::{Terms, rounded};
@@ -57,6 +57,8 @@ pub async fn fetch(
         lines,
         content,
         limits: limits.clone(),
+        bytes: AtomicU64::new(0),
+        objects: AtomicU64::new(0),
     };
     let done = blocking(
         mirrors.permits(),
@@ -77,11 +79,15 @@ struct Work {
     lines: Lines,
     content: Content,
     limits: Limits,
+    /// What came.
+    bytes: AtomicU64,
+    objects: AtomicU64,
 }
 
 impl Work {
     fn run(self, mut resolved: Resolved, runtime: Handle, terms: Terms) -> Result<Snapshot, Cause> {
         let content = &self.content;
+        let begun = Instant::now();
         if let Some(current) = self.mirror.current()
             && let Some(read) = from_mirror(&current, &resolved, content, &self.limits, &terms)
         {
@@ -112,7 +118,15 @@ impl Work {
         session.end();
         self.settle_branch(&generation, asking, &resolved, &terms)?;
         let tag = verify::tag(&generation, &resolved, &self.limits)?;
-        let read = read(&generation, &resolved, tag, content, &self.limits, &terms);
+        let reached = (tag, Some(self.received(begun)));
+        let read = read(
+            &generation,
+            &resolved,
+            reached,
+            content,
+            &self.limits,
+            &terms,
+        );
         match &read {
             Ok(_) => generation
                 .remember(resolved.commit)
@@ -125,6 +139,14 @@ impl Work {
             Err(_) => {}
         }
         read
+    }
+
+    fn received(&self, begun: Instant) -> Received {
+        Received {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            objects: self.objects.load(Ordering::Relaxed),
+            took: begun.elapsed(),
+        }
     }
 
     /// Asks whether the commit is on the branch it should be on, unless that is known or doesn't matter.
@@ -235,6 +257,7 @@ impl Work {
         };
         let heard = Heard(Arc::clone(&wire));
         let done = gix_protocol::fetch(&mut asked, consume, heard, &flag, context, options);
+        self.bytes.fetch_add(wire.taken(), Ordering::Relaxed);
         match done {
             Ok(_) => Ok(()),
             Err(error) => Err(absent(wire.cause("receiving the commit", &error), want)),
@@ -260,6 +283,7 @@ impl Work {
             });
             return Err(gix::Error::from_error(failed));
         }
+        self.objects.fetch_add(objects.into(), Ordering::Relaxed);
         let mut whole = std::io::BufReader::new(header.chain(pack));
         let alloc_limit = usize::try_from(self.limits.object_bytes).unwrap_or(usize::MAX);
         let options = odb::pack::bundle::write::Options {
@@ -296,19 +320,21 @@ pub(super) fn from_mirror(
         generation.tips().contains(&resolved.commit) && is_where_it_should_be(generation, resolved);
     let tag = verify::tag(generation, resolved, limits);
     let tag = tag.ok().filter(|_| here)?;
-    Some(read(generation, resolved, tag, content, limits, terms))
+    let reached = (tag, None);
+    Some(read(generation, resolved, reached, content, limits, terms))
 }
 
 fn read(
     generation: &Arc<Generation>,
     resolved: &Resolved,
-    tag: Option<NamedTag>,
+    (tag, received): (Option<NamedTag>, Option<Received>),
     content: &Content,
     limits: &Limits,
     terms: &Terms,
 ) -> Result<Snapshot, Cause> {
     let from = snapshot::Source {
         tag,
+        received,
         generation: Arc::clone(generation),
         revision: resolved.revision().clone(),
         commit: resolved.commit,

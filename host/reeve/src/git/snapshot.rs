@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gix::{ObjectId, ThreadSafeRepository};
 use reeve_core::artifact::Revision;
@@ -42,6 +43,18 @@ struct Inner {
     file_bytes: u64,
     commit: ObjectId,
     tag: Option<NamedTag>,
+    received: Option<Received>,
+}
+
+/// What came from the server for a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// Bytes.
+    pub bytes: u64,
+    /// Objects of the packs.
+    pub objects: u64,
+    /// How long that took.
+    pub took: Duration,
 }
 
 #[derive(Clone, Copy)]
@@ -82,6 +95,8 @@ pub(super) struct Source {
     pub(super) commit: ObjectId,
     /// The tag that it was reached by, if that was asked for.
     pub(super) tag: Option<NamedTag>,
+    /// What came for it; None: it was here.
+    pub(super) received: Option<Received>,
 }
 
 impl Snapshot {
@@ -98,6 +113,11 @@ impl Snapshot {
     /// Names the listing and, through the ids of its files, all contents: equal digests are equal files.
     pub fn tree_digest(&self) -> &str {
         &self.0.digest
+    }
+
+    /// What came from the server for it; None: all of it was here.
+    pub fn received(&self) -> Option<Received> {
+        self.0.received
     }
 
     /// The mirror that it is read from, with the commit and all its trees.
@@ -264,6 +284,7 @@ pub(super) fn read(
         file_bytes: limits.file_bytes,
         commit: source.commit,
         tag: source.tag,
+        received: source.received,
     })))
 }
 

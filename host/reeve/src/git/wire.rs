@@ -140,6 +140,12 @@ impl Wire {
         }
     }
 
+    /// How many bytes came since [`Self::accept`].
+    pub(super) fn taken(&self) -> u64 {
+        let (_, cap) = *self.cap.lock().unwrap_or_else(PoisonError::into_inner);
+        cap.saturating_sub(self.left.load(Ordering::Relaxed))
+    }
+
     /// Waits for `future` on the runtime, but not past the deadline. Only for threads that may block.
     pub(super) fn wait<T>(
         &self,

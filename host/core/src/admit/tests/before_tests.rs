@@ -420,6 +420,35 @@ fn a_bad_exception_is_an_error_with_its_line() {
 }
 
 #[test]
+fn an_exception_that_names_nobody_is_not_for_anybody() {
+    for (fields, hollow) in [
+        ("namespaces: []", "namespaces"),
+        ("kustomizations: []", "kustomizations"),
+        ("objects: []", "objects"),
+        ("objects: [{}]", "objects[0]"),
+        (
+            "objects: [{name: a}, {matchLabels: {}}]",
+            "objects[1].matchLabels",
+        ),
+        ("objects:\n- kind: ConfigMap\n  name: ~", "objects[0].name"),
+    ] {
+        let errors = excepting(&format!("{}{}", entry(""), entry(fields))).unwrap_err();
+        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let want = format!(
+            "exceptions.yaml:5: {hollow} is there and holds nothing: fill it, or leave it out where any is meant"
+        );
+        assert_eq!(told, [want], "{fields}");
+    }
+    for fields in [
+        "namespaces:",
+        "namespaces: [~]",
+        "objects: [{matchLabels: }]",
+    ] {
+        assert!(excepting(&entry(fields)).is_err(), "{fields}");
+    }
+}
+
+#[test]
 fn an_exception_ends_at_no_moment_whose_offset_is_a_day_or_more() {
     for (offset, is_read) in [
         ("+23:59", true),

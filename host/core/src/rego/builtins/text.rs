@@ -28,6 +28,18 @@ pub(super) fn sha256(arguments: &[Value]) -> Result<Value, Refusal> {
     Ok(hex::encode(Sha256::digest(text.as_bytes())).into())
 }
 
+/// How many members a collection has, or how many characters a text.
+pub(super) fn members(arguments: &[Value]) -> Result<Value, Refusal> {
+    let length = match arguments {
+        [Value::Array(items)] => items.len(),
+        [Value::Set(items)] => items.len(),
+        [Value::Object(fields)] => fields.len(),
+        [Value::String(text)] => text.chars().count(),
+        _ => return Err(Refusal::Argument(1, "a collection or a text")),
+    };
+    Ok(length.into())
+}
+
 /// How often a text is in another, without overlap; an empty one is before each character and at the end.
 pub(super) fn count(arguments: &[Value]) -> Result<Value, Refusal> {
     let [Value::String(text), Value::String(what)] = arguments else {
@@ -236,6 +248,23 @@ mod tests {
             Value::from("iας όσ ß ǆß".replace('ς', "σ"))
         );
         assert_eq!(told(upper, "ßŉǰΐﬀᾳᾀᾼǆı"), Value::from("ßŉǰΐﬀᾼᾈᾼǄI"));
+    }
+
+    #[test]
+    fn a_text_has_as_many_members_as_characters() {
+        for (json, want) in [
+            (r#""😀""#, "1"),
+            (r#""e\u0301""#, "2"),
+            (r#""""#, "0"),
+            ("[1, 1]", "2"),
+            (r#"{"a": 1}"#, "1"),
+            ("5", "argument 1 is not a collection or a text"),
+        ] {
+            let value = Value::from_json_str(json).unwrap();
+            let told = members(&[value]).map(|value| value.to_string());
+            let told = told.unwrap_or_else(|why| why.to_string());
+            assert_eq!(told, want, "{json}");
+        }
     }
 
     #[test]

@@ -5,11 +5,11 @@
 //! are refused here. It deliberately looks at arguments only where they are texts that say what cannot be done: what a call
 //! may take is `builtins`'.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Error, Module, dotted, head_of, refused, rules, span_of};
+use super::{Error, Functions, Module, dotted, refused, span_of};
 use crate::rego::{builtins, names};
 
 /// Functions (with a dot: whole families, but for those of our own) that no policy may call, and why.
@@ -37,7 +37,7 @@ const UNBOUNDED: &str = "its cost isn't bounded by its arguments' size";
 
 /// The calls in them that are refused.
 pub(super) fn refusals(modules: &[Module]) -> Vec<Error> {
-    let functions: BTreeSet<String> = modules.iter().flat_map(functions).collect();
+    let functions = Functions::of(modules);
     let mut errors = Vec::new();
     for module in modules {
         let mut walk = Walk {
@@ -53,7 +53,7 @@ pub(super) fn refusals(modules: &[Module]) -> Vec<Error> {
 
 struct Walk<'a> {
     module: &'a Module,
-    functions: &'a BTreeSet<String>,
+    functions: &'a Functions,
     aliases: BTreeMap<String, String>,
     errors: &'a mut Vec<Error>,
 }
@@ -184,41 +184,12 @@ impl Walk<'_> {
     }
 
     fn is_ours(&self, name: &str) -> bool {
-        self.functions.contains(name)
-            || self
-                .functions
-                .contains(&format!("{}.{name}", self.module.package))
-            || self
-                .imported(name)
-                .is_some_and(|full| self.functions.contains(&full))
-    }
-
-    /// `service_account.f` after `import data.reeve.service_account`, written out.
-    fn imported(&self, name: &str) -> Option<String> {
-        let (alias, rest) = name.split_once('.')?;
-        let path = self.aliases.get(alias)?;
-        Some(format!("{path}.{rest}"))
+        let package = &self.module.package;
+        let full = self.functions.full(name, package, &self.aliases);
+        full.is_some()
     }
 
     fn refused(&self, span: Option<&Value>, why: &str) -> Error {
         refused(&self.module.file, span, why)
     }
-}
-
-/// The full names of the functions that a module declares.
-fn functions(module: &Module) -> Vec<String> {
-    let names = rules(module).iter().filter_map(|rule| {
-        let default = rule.get("Default").filter(|default| {
-            let arguments = default.get("args").and_then(Value::as_array);
-            arguments.is_some_and(|arguments| !arguments.is_empty())
-        });
-        if let Some(default) = default {
-            return dotted(default.get("refr")?);
-        }
-        let (name, shape, _) = head_of(rule.pointer("/Spec/head")?)?;
-        (shape == "Func").then_some(name)
-    });
-    names
-        .map(|name| format!("{}.{name}", module.package))
-        .collect()
 }

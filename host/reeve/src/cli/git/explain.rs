@@ -149,13 +149,7 @@ async fn of_cluster(args: &ExplainArgs, ui: &mut Ui) -> Result<Vec<Level>, Comma
     let global = global(args, &cluster, &owner, ui).await?;
     let named = above(args, &cluster, global).await?;
     let levels = levels::read(&cluster, &owner, &named).await;
-    levels.map_err(|why| {
-        let told = CommandError::of("reading the levels failed", &why);
-        match &why.hint {
-            Some(hint) => told.hint(hint.clone()),
-            None => told,
-        }
-    })
+    levels.map_err(|why| super::told("reading the levels failed", &why))
 }
 
 /// Where the platform's level lies, if it is there.

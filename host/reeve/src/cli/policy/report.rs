@@ -68,6 +68,14 @@ impl Suite {
         let covered = self.coverage.unwrap_or(0);
         self.below = threshold.filter(|threshold| covered < *threshold);
     }
+
+    /// That it is covered less, for those who know nothing but tests that pass and fail.
+    fn shortfall(&self) -> Option<Told> {
+        let threshold = self.below?;
+        let covered = self.coverage.unwrap_or(0);
+        let why = format!("the tests reach {covered}% of it, less than {threshold}%");
+        Some(Told::failed(self.policy.clone(), "coverage", why))
+    }
 }
 
 impl Report {
@@ -110,8 +118,11 @@ impl Report {
     }
 
     pub(super) fn tap(&self) -> String {
-        let mut out = format!("TAP version 14\n1..{}\n", self.passed + self.failed);
-        let all = self.policies.iter().flat_map(|suite| &suite.tests);
+        let points = self.passed + self.failed + self.below;
+        let mut out = format!("TAP version 14\n1..{points}\n");
+        let short: Vec<_> = self.policies.iter().map(Suite::shortfall).collect();
+        let suites = self.policies.iter().zip(&short);
+        let all = suites.flat_map(|(suite, short)| suite.tests.iter().chain(short));
         for (number, told) in (1..).zip(all) {
             let ok = if told.passed { "ok" } else { "not ok" };
             // A # would begin a directive.
@@ -130,13 +141,18 @@ impl Report {
             |tests: usize, failed: usize| format!("tests=\"{tests}\" failures=\"{failed}\"");
         let mut out = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {}>\n",
-            counts(self.passed + self.failed, self.failed)
+            counts(
+                self.passed + self.failed + self.below,
+                self.failed + self.below
+            )
         );
         for suite in &self.policies {
-            let failed = suite.tests.iter().filter(|told| !told.passed).count();
-            let (name, counts) = (xml(&suite.policy), counts(suite.tests.len(), failed));
+            let short = suite.shortfall();
+            let all = || suite.tests.iter().chain(&short);
+            let failed = all().filter(|told| !told.passed).count();
+            let (name, counts) = (xml(&suite.policy), counts(all().count(), failed));
             out.push_str(&format!("  <testsuite name=\"{name}\" {counts}>\n"));
-            for told in &suite.tests {
+            for told in all() {
                 let (file, name) = (xml(&told.file), xml(&told.name));
                 out.push_str(&format!(
                     "    <testcase classname=\"{file}\" name=\"{name}\""
@@ -235,6 +251,26 @@ mod tests {
             told.contains("a: 1 of 2 tests passed, 80% covered, less than 81%\n"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn machines_that_know_only_tests_are_told_of_what_is_not_covered_as_of_one() {
+        let mut report = report();
+        let suite = report.policies.first_mut().unwrap();
+        suite.tests.truncate(1);
+        suite.hold_to(Some(81));
+        let report = Report::new(report.policies);
+        let tap = "TAP version 14\n1..2\nok 1 - a/policy_test.rego: test_a\nnot ok 2 - a: coverage\n  \
+            ---\n  message: \"the tests reach 80% of it, less than 81%\"\n  ...\n";
+        assert_eq!(report.tap(), tap);
+        let junit = report.junit();
+        for part in [
+            "<testsuites tests=\"2\" failures=\"1\">",
+            "<testsuite name=\"a\" tests=\"2\" failures=\"1\">",
+            "<testcase classname=\"a\" name=\"coverage\"><failure message=\"the tests reach 80% of it, less than 81%\">",
+        ] {
+            assert!(junit.contains(part), "{part} in {junit}");
+        }
     }
 
     #[test]

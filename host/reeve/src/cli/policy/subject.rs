@@ -1,6 +1,6 @@
 //! What policies are asked about on a laptop: a document, or a Kustomization and the manifests rendered for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
@@ -165,10 +165,31 @@ impl Subject {
     }
 }
 
+/// The objects of documents. A list is its items, as in a build: in one of its own, a Secret would not be known as one.
 fn objects(documents: Vec<Value>, path: &Path) -> Result<Vec<Object>, CommandError> {
-    let objects = documents.into_iter().map(Object::try_from);
-    let objects = objects.collect::<Result<Vec<Object>, _>>();
-    objects.map_err(|_| CommandError::new(format!("a document of {} is no object", path.display())))
+    let refused = |what: &str| CommandError::new(format!("{what} in {}", path.display()));
+    let mut waiting = VecDeque::from(documents);
+    let mut objects = Vec::new();
+    while let Some(mut document) = waiting.pop_front() {
+        match items(&mut document) {
+            Some(Value::Array(items)) => waiting.extend(items),
+            Some(Value::Null) => {}
+            Some(_) => return Err(refused("the items of a list are no list")),
+            None => {
+                let object = Object::try_from(document);
+                objects.push(object.map_err(|_| refused("a document or an item is no object"))?);
+            }
+        }
+    }
+    Ok(objects)
+}
+
+/// What a list holds; None of what is none.
+fn items(document: &mut Value) -> Option<Value> {
+    let kind = document.get("kind").and_then(Value::as_str);
+    let is_list = kind.is_some_and(|kind| kind.ends_with("List"));
+    let items = document.get_mut("items").filter(|_| is_list);
+    items.map(Value::take)
 }
 
 /// A policy that does not compile.
@@ -208,5 +229,44 @@ impl Ground {
             }
         }
         Ok((tenants, namespaces))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn told(documents: Vec<Value>) -> Result<Vec<String>, String> {
+        let objects = objects(documents, Path::new("m.yaml")).map_err(|why| why.to_string())?;
+        let told = objects
+            .iter()
+            .map(|one| format!("{} {}", one.kind(), one.name()));
+        Ok(told.collect())
+    }
+
+    #[test]
+    fn a_list_is_its_items_as_in_a_build() {
+        let named = |kind: &str, name: &str| json!({"kind": kind, "metadata": {"name": name}});
+        let list = |kind: &str, items: Value| json!({"kind": kind, "items": items});
+        let secrets = list(
+            "SecretList",
+            json!([named("Secret", "a"), named("Secret", "b")]),
+        );
+        let nested = list("List", json!([secrets, named("Pod", "c")]));
+        let documents = vec![
+            nested,
+            list("List", Value::Null),
+            named("AllowList", "d"),
+            list("Basket", json!([1])),
+        ];
+        let want = ["AllowList d", "Basket ", "Pod c", "Secret a", "Secret b"];
+        assert_eq!(told(documents), Ok(want.map(str::to_owned).to_vec()));
+        for (items, why) in [
+            (json!({}), "the items of a list are no list in m.yaml"),
+            (json!([1]), "a document or an item is no object in m.yaml"),
+        ] {
+            assert_eq!(told(vec![list("List", items)]), Err(why.to_owned()));
+        }
     }
 }

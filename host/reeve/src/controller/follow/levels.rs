@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use reeve_api::name::{NamespacedName, ObjectName};
 use reeve_api::source::GitRepository;
+use reeve_api::upkeep::GENERATE_KEY;
 use reeve_api::{PROVIDER, tenant::Tenant};
 use reeve_core::drift::Place;
 use reeve_core::index::Target;
@@ -19,8 +20,8 @@ use crate::index::Known;
 /// Whether levels are asked for it: it names no login itself.
 pub(in crate::controller) fn asks_levels(object: &GitRepository) -> bool {
     let annotations = object.metadata.annotations.as_ref();
-    let brought = annotations.is_some_and(|all| all.contains_key(PROVIDER));
-    object.spec.secret_ref.is_none() && !brought
+    let said = |name: &str| annotations.is_some_and(|all| all.contains_key(name));
+    object.spec.secret_ref.is_none() && !said(PROVIDER) && !said(GENERATE_KEY)
 }
 
 /// What a source names, and what it is configured by, is watched as whom it is read, where it is to wake who names it.

@@ -2,7 +2,8 @@
 //!
 //! Which rules there are is looked up at the moment they are asked, so that a rule that comes into force while a run is
 //! under way holds for what that run has yet to write. What rules say is `core::admit`'s, and told by `report`. While they
-//! think, this thread is no worker of the runtime: another takes its place, and nobody else waits.
+//! think, this thread is no worker of the runtime: another takes its place, and nobody else waits but who wants to be judged
+//! too, of each tenant one at a time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ struct Over {
 }
 
 /// Lets the spec pass, with the account as which it is carried out. `stored` is what it would be carried out with.
-pub(super) fn spec(
+pub(super) async fn spec(
     ctx: &Context,
     object: &Kustomization,
     tenant: &Tenant,
@@ -58,6 +59,7 @@ pub(super) fn spec(
     stored: Option<&Stored>,
 ) -> Result<AdmittedSpec, Explained> {
     let shown = shown(object)?;
+    let _place = ctx.judging.take(tenant.name.as_str()).await;
     let over = over(ctx, object, &spec.source.key(), stored);
     let id = spec.id.clone();
     let before = passed(ctx, &id).spec;
@@ -145,9 +147,10 @@ pub(super) async fn plan(
             }
         }
         applied = recall::find(ctx, object, spec, &proposed, wanted).await;
-        // A rule may have come into force meanwhile.
-        over = look();
     }
+    let _place = ctx.judging.take(tenant.name.as_str()).await;
+    // A rule may have come into force meanwhile.
+    over = look();
     // What was rendered once more has its own secrets.
     let veil = cover::by_now(ctx, wanted.map(|(wanted, _)| wanted), veil);
     let around = over.around(ctx, tenant, &veil);
@@ -193,8 +196,9 @@ pub(super) async fn altered(
     let (mut over, mut applied) = (look(), None);
     if spec.is_judged() && over.rules.want_previous() {
         applied = recall::read(ctx, object, spec).await;
-        over = look();
     }
+    let _place = ctx.judging.take(wanted.tenant.name.as_str()).await;
+    over = look();
     let subjects = list::in_part(kept.keys().map(ObjectId::subject), 5, ", ");
     let around = over.around(ctx, &wanted.tenant, wanted.veil());
     let judged =

@@ -122,7 +122,9 @@ async fn withdraw(
         .index
         .read(|known| known.tenants.owner_of(&ctx.grounds, &namespace))
         .map_err(left)?;
-    let spec = judge::spec(ctx, object, &tenant, spec, None).map_err(left)?;
+    let spec = judge::spec(ctx, object, &tenant, spec, None)
+        .await
+        .map_err(left)?;
     let deadline = Instant::now() + spec.timeout;
     let client = abroad::reach_again(ctx, cluster, &spec).await;
     let client = client.map_err(left)?;

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::context::Context;
+use crate::controller::heard;
 use crate::http::receiver::{Nudge, Shown};
 use crate::index::Known;
 
@@ -113,6 +114,7 @@ fn wake(ctx: &Context, pace: &mut Pace, receiver: &NamespacedName, meant: Meant)
         if !concerned {
             continue;
         }
+        heard::called(ctx, receiver, &target);
         // Only a source has nothing to do when it has the commit.
         let pushed = pushed.filter(|_| matches!(target, Target::Source(_)));
         match pace.call(&target, has.as_deref(), pushed, now) {

@@ -2,21 +2,21 @@
 //!
 //! Whose levels are above it, and which entry is meant, is `core::gitconfig`'s to say; the files are read by `levels`. What
 //! was read is noted, so that a change of any of it wakes the source. It deliberately never falls back: a level that cannot be
-//! read fails the run, since the one above it has another login.
+//! read fails the run, since the one above it has another login. Which entry it was is kept for the status.
 
 use std::collections::BTreeSet;
 
 use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Scheme};
 use reeve_api::reason::Reason;
-use reeve_api::source::GitRepository;
+use reeve_api::source::{GitRepository, LoginOrigin};
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::gitconfig::{self, Login, Named, Place};
+use reeve_core::gitconfig::{self, Auth, Login, Named, Part, Place};
 use reeve_core::index::Configured;
 use reeve_core::source::Wanted;
 
 use crate::cluster::SecretOwner;
 use crate::context::Context;
-use crate::controller::follow;
+use crate::controller::{follow, heard};
 use crate::git::credential::Data;
 use crate::index::Known;
 use crate::levels;
@@ -41,6 +41,7 @@ pub(super) fn waits(ctx: &Context, object: &GitRepository) -> bool {
 pub(super) async fn login(ctx: &Context, wanted: &Wanted) -> Result<Option<Given>, Explained> {
     if gitconfig::is_own(&wanted.url) {
         note(ctx, &wanted.id, &[], []);
+        heard::login(ctx, &wanted.id, of("spec.url"));
         return Ok(None);
     }
     let named = above(ctx, &wanted.id)?;
@@ -56,9 +57,12 @@ pub(super) async fn login(ctx: &Context, wanted: &Wanted) -> Result<Option<Given
         .into_iter()
         .flat_map(|(_, login)| levels::referred(&login.way));
     note(ctx, &wanted.id, &named, referred);
-    let Some((from, login)) = found? else {
+    let Some((part, login)) = found? else {
+        heard::login(ctx, &wanted.id, of("nobody's"));
         return Ok(None);
     };
+    let from = part.from();
+    heard::login(ctx, &wanted.id, given(&part, &login));
     if login.url.scheme() == Scheme::Http && wanted.proxy_secret.is_some() {
         // Whoever writes the object chooses the proxy, and the proxy would read it.
         let message = format!("{from} gives a login over http, which no proxy is shown");
@@ -75,13 +79,32 @@ pub(super) async fn login(ctx: &Context, wanted: &Wanted) -> Result<Option<Given
     }))
 }
 
+/// A login that no level gives.
+fn of(from: &str) -> LoginOrigin {
+    LoginOrigin {
+        from: from.to_owned(),
+        ..LoginOrigin::default()
+    }
+}
+
+/// One that a level gives.
+fn given(part: &Part<Auth>, login: &Login) -> LoginOrigin {
+    let entry = part.entry.as_ref();
+    LoginOrigin {
+        address: Some(login.url.to_string()),
+        entry: entry.map(|entry| format!("{} ({})", entry.at, entry.means)),
+        from: "git configuration".to_owned(),
+        level: Some(part.level.to_string()),
+    }
+}
+
 /// Which entry of these levels has a login for it, and which.
 async fn find(
     ctx: &Context,
     owner: &SecretOwner,
     named: &[Named],
     url: &RemoteUrl,
-) -> Result<Option<(String, Login)>, Explained> {
+) -> Result<Option<(Part<Auth>, Login)>, Explained> {
     let read = levels::read(&ctx.cluster, owner, named).await?;
     if read.is_empty() {
         return Ok(None);
@@ -98,7 +121,8 @@ async fn find(
     let Some(auth) = resolved.auth else {
         return Ok(None);
     };
-    Ok(Some((auth.from(), gitconfig::login(url, &auth)?)))
+    let login = gitconfig::login(url, &auth)?;
+    Ok(Some((auth, login)))
 }
 
 /// A refusal, with whose login it was that was refused.

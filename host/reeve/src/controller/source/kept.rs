@@ -11,9 +11,11 @@ use reeve_core::artifact::Revision;
 use reeve_core::source::Wanted;
 use tokio::time::Instant;
 
+use super::login::remote;
 use super::signed::{self, Asked};
-use super::{Want, bring, content, included, keep, remote, take};
+use super::{Want, bring, content, included, keep, take};
 use crate::context::Context;
+use crate::controller::heard;
 use crate::git::{self, Remote, Snapshot};
 
 /// Takes up what an earlier process had in store, from the mirror: a server that is gone while we restart must not
@@ -57,13 +59,14 @@ fn had(ctx: &Context, id: &NamespacedName) -> Option<git::Resolved> {
     git::Resolved::earlier(&revision).ok()
 }
 
-/// Notes from which mirror that came, for when its login cannot be read.
+/// Notes what came, and from which mirror, for when its login cannot be read.
 pub(super) async fn note(
     ctx: &Context,
     wanted: &Wanted,
     remote: &Arc<Remote>,
     snapshot: &Snapshot,
 ) {
+    heard::fetched(ctx, &wanted.id, snapshot);
     let Some(holder) = holder(ctx, wanted) else {
         return;
     };

@@ -16,7 +16,8 @@ use reeve_core::failure::{Explained, Turn, chain};
 use reeve_core::signature::{Trusted, Verdict};
 use reeve_core::source::Verify;
 
-use super::{Users, secret};
+use super::Users;
+use super::login::secret;
 use crate::context::Context;
 use crate::git::{self, Snapshot};
 

@@ -9,6 +9,7 @@ use russh::keys::ssh_key::LineEnding;
 use russh::keys::{HashAlg, PrivateKey};
 
 use super::Error;
+use crate::git::private_key::private_key;
 
 /// What a signature is for: git's own word, so that it is good for nothing else.
 const NAMESPACE: &str = "git";
@@ -24,13 +25,12 @@ impl Signer {
     /// When the key cannot be read.
     pub fn ssh(key: &Secret, passphrase: Option<&Secret>) -> Result<Self, Error> {
         let passphrase = passphrase.map(Secret::expose);
-        let read = russh::keys::decode_secret_key(key.expose(), None)
-            .or_else(|_| russh::keys::decode_secret_key(key.expose(), passphrase));
+        let read = private_key(key.expose(), passphrase);
         let what = match passphrase {
             Some(_) => "a private SSH key that its passphrase opens",
             None => "a private SSH key without a passphrase",
         };
-        read.map(Self).map_err(|_| Error::Key(what))
+        read.map(Self).ok_or(Error::Key(what))
     }
 
     /// The signature over `payload`, as it stands in a commit.

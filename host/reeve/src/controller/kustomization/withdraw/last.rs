@@ -42,7 +42,7 @@ pub(super) async fn run(
     if !told(object).is_some_and(|sync| sync.on_deletion) {
         return Ok(true);
     }
-    let Some(asked) = read(ctx, object)? else {
+    let Some(asked) = read(ctx, object).await? else {
         return Ok(true);
     };
     if !asked.spec.prunes_on_deletion() {

@@ -1,0 +1,235 @@
+//! What the status of a GitRepository tells of its repository: how it is reached, and when it was heard of.
+//!
+//! Polling that finds nothing new writes nothing: five hundred sources asked every minute would else be eight writes a second
+//! for ever. So the next try is told only together with something else, and by itself where a repository fails and the wait is
+//! long enough to be read. What it deliberately doesn't: know a secret; where a login is from is all that is told of one.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reeve_api::meta::Time;
+use reeve_api::source::{Delivery, GitRepositoryStatus, LastFetch, LoginOrigin, Upstream};
+
+use super::{Next, SourceOutcome, Told};
+
+/// A wait after a failure that is shorter is over before anybody has read it.
+const WORTH_TELLING: Duration = Duration::from_secs(5);
+
+/// What a process has heard of a repository, and how it reaches it. What it has not heard stands as it was told before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Where the login is from.
+    pub login: Option<LoginOrigin>,
+    /// What came last.
+    pub fetch: Option<LastFetch>,
+    /// The last call of a webhook.
+    pub delivery: Option<Delivery>,
+    /// The Receivers whose calls are about it, sorted.
+    pub receivers: Vec<String>,
+}
+
+/// Adds to the story of a run how the repository is reached, and when it was heard of.
+pub fn tell_upstream(
+    told: &mut Told<GitRepositoryStatus>,
+    previous: &GitRepositoryStatus,
+    heard: Heard,
+    outcome: &SourceOutcome,
+    now: Timestamp,
+) {
+    let before = previous.upstream.clone().unwrap_or_default();
+    let mut after = match outcome {
+        // Nothing was looked at, and nothing will be.
+        SourceOutcome::Suspended => Upstream {
+            next_try: None,
+            ..before.clone()
+        },
+        _ => Upstream {
+            delivery: heard.delivery.or_else(|| before.delivery.clone()),
+            fetch: heard.fetch.or_else(|| before.fetch.clone()),
+            head: head(outcome).or_else(|| before.head.clone()),
+            login: heard.login.or_else(|| before.login.clone()),
+            next_try: before.next_try.clone(),
+            receivers: heard.receivers,
+        },
+    };
+    told.status.upstream = Some(after.clone());
+    let news = told.status != *previous;
+    let fails = matches!(outcome, SourceOutcome::Failed { .. });
+    let slow = matches!(told.next, Next::After(wait) if wait >= WORTH_TELLING);
+    let is_suspended = matches!(outcome, SourceOutcome::Suspended);
+    if !is_suspended && (news || (fails && slow)) {
+        after.next_try = match told.next {
+            Next::After(wait) => Some(whole(now.saturating_add(wait).unwrap_or(Timestamp::MAX))),
+            Next::Watch => None,
+        };
+    }
+    told.status.upstream = (after != Upstream::default()).then_some(after);
+}
+
+/// A moment as it is told: the API server keeps whole seconds, and what it gives back must not look like news.
+pub fn whole(at: Timestamp) -> Time {
+    let seconds = Timestamp::from_second(at.as_second());
+    Time(seconds.unwrap_or(at))
+}
+
+/// The revision that the repository has.
+fn head(outcome: &SourceOutcome) -> Option<String> {
+    match outcome {
+        SourceOutcome::Stored { artifact, .. } => Some(artifact.revision.to_string()),
+        SourceOutcome::Unchanged { revision, .. } => Some(revision.clone()),
+        SourceOutcome::Failed { newer, .. } => newer.clone(),
+        SourceOutcome::Suspended => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reeve_api::reason::Reason;
+
+    use super::super::Memory;
+    use super::*;
+    use crate::failure::{Explained, Turn};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn origin(from: &str) -> LoginOrigin {
+        LoginOrigin {
+            from: from.to_owned(),
+            ..LoginOrigin::default()
+        }
+    }
+
+    fn heard() -> Heard {
+        Heard {
+            login: Some(origin("Secret acme")),
+            receivers: vec!["acme/hook".to_owned()],
+            ..Heard::default()
+        }
+    }
+
+    fn unchanged() -> SourceOutcome {
+        SourceOutcome::Unchanged {
+            revision: "main@sha1:1".to_owned(),
+            verified: None,
+        }
+    }
+
+    fn failed() -> SourceOutcome {
+        let why = Explained::new(Reason::GitOperationFailed, Turn::Retry, "no answer");
+        SourceOutcome::Failed { why, newer: None }
+    }
+
+    /// What is told after a status, of a run at a second that is followed by another so long after.
+    fn after(
+        previous: &GitRepositoryStatus,
+        heard: Heard,
+        outcome: &SourceOutcome,
+        second: i64,
+        wait: u64,
+    ) -> GitRepositoryStatus {
+        let mut told = Told {
+            status: previous.clone(),
+            events: Vec::new(),
+            next: Next::After(Duration::from_secs(wait)),
+            memory: Memory::default(),
+        };
+        tell_upstream(&mut told, previous, heard, outcome, at(second));
+        told.status
+    }
+
+    fn next(status: &GitRepositoryStatus) -> Option<Time> {
+        status.upstream.as_ref().unwrap().next_try.clone()
+    }
+
+    #[test]
+    fn a_poll_that_finds_nothing_new_writes_nothing() {
+        let first = after(
+            &GitRepositoryStatus::default(),
+            heard(),
+            &unchanged(),
+            0,
+            60,
+        );
+        let told = first.upstream.clone().unwrap();
+        assert_eq!(told.head.as_deref(), Some("main@sha1:1"));
+        assert_eq!(told.login.unwrap().from, "Secret acme");
+        assert_eq!(next(&first), Some(Time(at(60))));
+        let second = after(&first, heard(), &unchanged(), 60, 61);
+        assert_eq!(second, first);
+    }
+
+    #[test]
+    fn what_was_not_heard_since_a_restart_stands_as_it_was() {
+        let mut before = heard();
+        before.fetch = Some(LastFetch {
+            at: whole(at(0)),
+            bytes: 7,
+            objects: 3,
+            revision: "main@sha1:1".to_owned(),
+            took: Duration::from_millis(20).into(),
+        });
+        before.delivery = Some(Delivery {
+            at: whole(at(1)),
+            receiver: "acme/hook".to_owned(),
+        });
+        let first = after(&GitRepositoryStatus::default(), before, &unchanged(), 0, 60);
+        let mut nothing = heard();
+        nothing.login = None;
+        assert_eq!(after(&first, nothing, &unchanged(), 60, 60), first);
+    }
+
+    #[test]
+    fn a_call_of_a_hook_is_news_and_so_is_another_login() {
+        let first = after(
+            &GitRepositoryStatus::default(),
+            heard(),
+            &unchanged(),
+            0,
+            60,
+        );
+        let mut called = heard();
+        called.delivery = Some(Delivery {
+            at: whole(at(30)),
+            receiver: "acme/hook".to_owned(),
+        });
+        let mut other = heard();
+        other.login = Some(origin("nobody's"));
+        for heard in [called, other] {
+            let then = after(&first, heard, &unchanged(), 30, 60);
+            assert_ne!(then, first);
+            assert_eq!(next(&then), Some(Time(at(90))));
+        }
+    }
+
+    #[test]
+    fn the_next_try_of_what_fails_is_told_each_time_unless_it_is_soon() {
+        let first = after(&GitRepositoryStatus::default(), heard(), &failed(), 0, 60);
+        let soon = after(&first, heard(), &failed(), 60, 1);
+        assert_eq!(soon, first);
+        let late = after(&first, heard(), &failed(), 60, 120);
+        assert_eq!(next(&late), Some(Time(at(180))));
+    }
+
+    #[test]
+    fn what_is_suspended_has_no_next_try_and_keeps_the_rest() {
+        let first = after(
+            &GitRepositoryStatus::default(),
+            heard(),
+            &unchanged(),
+            0,
+            60,
+        );
+        let then = after(&first, Heard::default(), &SourceOutcome::Suspended, 9, 60);
+        assert_eq!(next(&then), None);
+        let (one, other) = (first.upstream.unwrap(), then.upstream.unwrap());
+        assert_eq!((one.head, one.login), (other.head, other.login));
+    }
+
+    #[test]
+    fn moments_are_told_as_the_api_server_keeps_them() {
+        let fine = at(0) + jiff::SignedDuration::from_millis(999);
+        assert_eq!(whole(fine), Time(at(0)));
+    }
+}

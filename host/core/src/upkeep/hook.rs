@@ -1,0 +1,189 @@
+//! The webhooks of a Receiver: which are wanted, with which events, and which that were made are wanted no longer.
+//!
+//! A hook is told from others by whom it calls: the Receiver's path, which only who has its token can work out. So another token
+//! makes another hook, and the one before it goes. What it deliberately doesn't: read the hooks at the forge; the provider does,
+//! and changes only what differs.
+
+use std::collections::BTreeSet;
+
+use reeve_api::name::{ObjectName, RemoteUrl};
+use reeve_api::reason::Reason;
+use reeve_api::receiver::ReceiverType;
+use reeve_api::upkeep::HookAtForge;
+
+use crate::failure::{Explain, Turn};
+
+/// More repositories than this are not looked after for one Receiver.
+pub const MOST: usize = 200;
+
+/// What is wanted cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Nobody calls a Receiver of this type from a forge.
+    #[error("a Receiver of type {0} is called by no forge that a provider speaks to")]
+    Type(&'static str),
+    /// None of the events is one that providers know.
+    #[error("spec.events of this Receiver names no push, tag or pull request")]
+    Events,
+    /// There are too many.
+    #[error("this Receiver names {0} repositories; the webhooks of {MOST} are looked after")]
+    Many(usize),
+    /// Nobody knows how we are reached.
+    #[error("nobody says under which address forges reach this Receiver")]
+    Nowhere,
+}
+
+impl Explain for Unfit {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Type(_) | Self::Events | Self::Many(_) => Reason::ValidationFailed,
+            Self::Nowhere => Reason::InvalidProviderConfiguration,
+        }
+    }
+
+    fn turn(&self) -> Turn {
+        match self {
+            Self::Type(_) | Self::Events => Turn::Owner,
+            Self::Many(_) | Self::Nowhere => Turn::Retry,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Type(_) => "make it of type gitea, github or gitlab, or take the annotation reeve.dev/provider away".into(),
+            Self::Events => "name the forge's event for a push, or leave spec.events out".into(),
+            Self::Many(_) => "spread them over several Receivers".into(),
+            Self::Nowhere => "the platform names it with --receiver-url".into(),
+        })
+    }
+}
+
+/// The events, in the words of providers, that a hook is made for: what `named` says in the forge's words, or pushes and tags.
+pub fn events(kind: ReceiverType, named: &[String]) -> Result<Vec<&'static str>, Unfit> {
+    let words: [(&str, &'static str); 3] = match kind {
+        ReceiverType::Github | ReceiverType::Gitea => [
+            ("push", "push"),
+            ("create", "tag"),
+            ("pull_request", "pull-request"),
+        ],
+        ReceiverType::Gitlab => [
+            ("Push Hook", "push"),
+            ("Tag Push Hook", "tag"),
+            ("Merge Request Hook", "pull-request"),
+        ],
+        ReceiverType::Generic
+        | ReceiverType::GenericHmac
+        | ReceiverType::GenericOidc
+        | ReceiverType::Bitbucket
+        | ReceiverType::Harbor
+        | ReceiverType::Dockerhub
+        | ReceiverType::Quay
+        | ReceiverType::Gcr
+        | ReceiverType::Nexus
+        | ReceiverType::Acr
+        | ReceiverType::Cdevents => return Err(Unfit::Type(kind.as_str())),
+    };
+    if named.is_empty() {
+        return Ok(vec!["push", "tag"]);
+    }
+    let asked = |word: &str| named.iter().any(|name| name.eq_ignore_ascii_case(word));
+    let found = words.into_iter().filter(|(word, _)| asked(word));
+    let found: Vec<&'static str> = found.map(|(_, ours)| ours).collect();
+    match found.is_empty() {
+        true => Err(Unfit::Events),
+        false => Ok(found),
+    }
+}
+
+/// The hooks that are wanted: one at each repository, which calls `path` below `base`.
+pub fn wanted<'u>(
+    provider: &ObjectName,
+    base: Option<&str>,
+    path: &str,
+    repositories: impl IntoIterator<Item = &'u RemoteUrl>,
+) -> Result<BTreeSet<HookAtForge>, Unfit> {
+    let base = base.ok_or(Unfit::Nowhere)?;
+    let url = format!("{}{path}", base.trim_end_matches('/'));
+    let each = repositories.into_iter().map(|repository| HookAtForge {
+        provider: provider.to_string(),
+        repository: repository.without_userinfo(),
+        url: url.clone(),
+    });
+    let all: BTreeSet<HookAtForge> = each.collect();
+    match all.len() {
+        many if many > MOST => Err(Unfit::Many(many)),
+        _ => Ok(all),
+    }
+}
+
+/// The recorded ones that are wanted no longer.
+pub fn idle(recorded: &[HookAtForge], wanted: &BTreeSet<HookAtForge>) -> Vec<HookAtForge> {
+    let idle = recorded.iter().filter(|hook| !wanted.contains(hook));
+    idle.cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hook_is_made_for_the_events_that_the_receiver_listens_to() {
+        use ReceiverType as T;
+        for (kind, named, want) in [
+            (T::Gitea, vec![], Ok(vec!["push", "tag"])),
+            (T::Github, vec!["ping", "push"], Ok(vec!["push"])),
+            (
+                T::Gitea,
+                vec!["pull_request", "create"],
+                Ok(vec!["tag", "pull-request"]),
+            ),
+            (T::Gitlab, vec!["push hook"], Ok(vec!["push"])),
+            (T::Gitlab, vec!["push"], Err(Unfit::Events)),
+            (T::Generic, vec![], Err(Unfit::Type("generic"))),
+        ] {
+            let named: Vec<String> = named.into_iter().map(str::to_owned).collect();
+            assert_eq!(events(kind, &named), want, "{kind:?} {named:?}");
+        }
+    }
+
+    #[test]
+    fn there_is_one_hook_at_each_repository_and_another_path_is_another_hook() {
+        let provider = "forge".parse().unwrap();
+        let urls: Vec<RemoteUrl> = [
+            "https://ada:secret@git.example/acme/web",
+            "https://git.example/acme/web",
+            "ssh://git@git.example/acme/shop",
+        ]
+        .map(|url| url.parse().unwrap())
+        .into();
+        let at =
+            |path: &str| wanted(&provider, Some("https://hooks.example/"), path, &urls).unwrap();
+        let first = at("/hook/1");
+        let told: Vec<_> = first
+            .iter()
+            .map(|hook| format!("{} -> {}", hook.repository, hook.url))
+            .collect();
+        let want = [
+            "https://git.example/acme/web -> https://hooks.example/hook/1",
+            "ssh://git.example/acme/shop -> https://hooks.example/hook/1",
+        ];
+        assert_eq!(told, want);
+        let recorded: Vec<_> = first.iter().cloned().collect();
+        assert!(idle(&recorded, &first).is_empty());
+        assert_eq!(idle(&recorded, &at("/hook/2")), recorded);
+        assert_eq!(
+            wanted(&provider, None, "/hook/1", &urls),
+            Err(Unfit::Nowhere)
+        );
+    }
+
+    #[test]
+    fn more_repositories_than_a_run_can_look_after_are_told() {
+        let urls: Vec<RemoteUrl> = (0..=MOST)
+            .map(|n| format!("https://git.example/acme/{n}").parse().unwrap())
+            .collect();
+        let provider = "forge".parse().unwrap();
+        let told = wanted(&provider, Some("https://h"), "/hook/1", &urls);
+        assert_eq!(told, Err(Unfit::Many(MOST + 1)));
+    }
+}

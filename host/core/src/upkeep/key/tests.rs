@@ -1,0 +1,303 @@
+//! One thing that is another a row, and a forge in memory for whole stories.
+
+use reeve_api::meta::Time;
+use serde_json::{Value, json};
+
+use super::*;
+
+const FIRST: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+const SECOND: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+
+fn parse(url: &str, annotations: Value, secret: Value) -> Result<Option<Wish>, Error> {
+    let object = json!({
+        "metadata": {"namespace": "acme", "name": "web", "annotations": annotations},
+        "spec": {"interval": "1m", "timeout": "60s", "url": url, "secretRef": secret},
+    });
+    let object = serde_json::from_value(object).unwrap();
+    Wish::parse(&object, &url.parse().unwrap())
+}
+
+const SSH: &str = "ssh://git@git.example/acme/web";
+const HTTPS: &str = "https://git.example/acme/web";
+
+#[test]
+fn a_key_is_looked_after_where_that_is_asked_for() {
+    let generated = json!({"reeve.dev/generate-key": "ed25519"});
+    let wish = parse(SSH, generated.clone(), Value::Null).unwrap().unwrap();
+    assert_eq!(wish.secret.as_str(), "web-deploy-key");
+    assert!(wish.generates && wish.provider.is_none());
+    let wish = parse(SSH, generated, json!({"name": "mine"})).unwrap();
+    assert_eq!(wish.unwrap().secret.as_str(), "mine");
+
+    let provider = json!({"reeve.dev/provider": "forge"});
+    let wish = parse(SSH, provider.clone(), json!({"name": "mine"})).unwrap();
+    let wish = wish.unwrap();
+    assert_eq!(wish.provider.unwrap().as_str(), "forge");
+    assert!(!wish.generates);
+
+    // Over https a provider brings a login; and whoever asks for nothing gets nothing.
+    for (url, annotations, secret) in [
+        (HTTPS, provider.clone(), Value::Null),
+        (SSH, provider, Value::Null),
+        (SSH, json!({}), json!({"name": "mine"})),
+    ] {
+        assert_eq!(parse(url, annotations, secret), Ok(None));
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_with_the_annotation() {
+    let generated = |more: Value| {
+        let mut all = json!({"reeve.dev/generate-key": "ed25519"});
+        let more = more.as_object().unwrap().clone();
+        all.as_object_mut().unwrap().extend(more);
+        all
+    };
+    let long = "x".repeat(254);
+    for (url, annotations, want) in [
+        (
+            SSH,
+            json!({"reeve.dev/generate-key": "rsa"}),
+            "generate-key]: the algorithm",
+        ),
+        (
+            HTTPS,
+            generated(json!({})),
+            "generate-key]: the key is for ssh",
+        ),
+        (
+            SSH,
+            json!({"reeve.dev/rotate-key": "1"}),
+            "rotate-key]: only a key",
+        ),
+        (
+            SSH,
+            json!({"reeve.dev/rotate-key-every": "24h"}),
+            "rotate-key]: only a key",
+        ),
+        (
+            SSH,
+            generated(json!({"reeve.dev/rotate-key": long})),
+            "rotate-key]: it is longer",
+        ),
+        (
+            SSH,
+            generated(json!({"reeve.dev/rotate-key-every": "59m"})),
+            "rotate-key-every]: the shortest",
+        ),
+        (
+            SSH,
+            generated(json!({"reeve.dev/rotate-key-every": "often"})),
+            "rotate-key-every]: ",
+        ),
+        (
+            SSH,
+            generated(json!({"reeve.dev/provider": "No Name"})),
+            "provider]: ",
+        ),
+    ] {
+        let told = parse(url, annotations, Value::Null).unwrap_err();
+        assert!(told.to_string().contains(want), "{told}");
+    }
+}
+
+fn at(hour: i64) -> Timestamp {
+    Timestamp::from_second(hour * 3600).unwrap()
+}
+
+fn wish() -> Wish {
+    Wish {
+        secret: "web-deploy-key".parse().unwrap(),
+        generates: true,
+        provider: Some("forge".parse().unwrap()),
+        rotation: None,
+        every: None,
+    }
+}
+
+fn site() -> Site {
+    Site {
+        cluster: Some("prod".into()),
+        id: "acme/web".parse().unwrap(),
+        repository: "ssh://git.example/acme/web".into(),
+    }
+}
+
+/// A run, with a Secret and a forge that do as they are told, up to the step that fails; what it did.
+struct Story {
+    wish: Option<Wish>,
+    site: Site,
+    record: DeployKey,
+    secret: (Option<String>, Option<String>),
+    forge: BTreeSet<String>,
+    fresh: Vec<&'static str>,
+    look: bool,
+    now: Timestamp,
+}
+
+impl Story {
+    fn new() -> Self {
+        Self {
+            wish: Some(wish()),
+            site: site(),
+            record: DeployKey::default(),
+            secret: (None, None),
+            forge: BTreeSet::new(),
+            fresh: vec![SECOND, FIRST],
+            look: false,
+            now: at(0),
+        }
+    }
+
+    fn run(&mut self, most: usize) -> Vec<&'static str> {
+        let mut facts = Facts {
+            current: self.secret.0.clone(),
+            next: self.secret.1.clone(),
+            ..Facts::default()
+        };
+        let mut done = Vec::new();
+        while done.len() < most {
+            let case = Case {
+                wish: self.wish.as_ref(),
+                site: &self.site,
+                record: &self.record,
+                facts: &facts,
+                look: self.look,
+                now: self.now,
+            };
+            done.push(match case.step() {
+                Step::Rest => break,
+                Step::Make => {
+                    self.secret.0 = self.fresh.pop().map(str::to_owned);
+                    self.record.generated_at = Some(Time(self.now));
+                    self.record.last_handled_rotation =
+                        self.wish.as_ref().unwrap().rotation.clone();
+                    "make"
+                }
+                Step::MakeNext => {
+                    self.secret.1 = self.fresh.pop().map(str::to_owned);
+                    self.record.last_handled_rotation =
+                        self.wish.as_ref().unwrap().rotation.clone();
+                    self.record.generated_at = Some(Time(self.now));
+                    "make next"
+                }
+                Step::Put(entry, public) => {
+                    assert!(entry.title.ends_with(&fingerprint(&public)));
+                    if !self.record.at_forge.contains(&entry) {
+                        self.record.at_forge.push(entry.clone());
+                    }
+                    self.forge.insert(entry.title.clone());
+                    facts.put.insert(entry);
+                    "put"
+                }
+                Step::Prove => {
+                    let next = facts.next.as_ref().unwrap();
+                    let provider = "forge".parse().unwrap();
+                    assert!(self.forge.contains(&self.site.entry(&provider, next).title));
+                    facts.proven = true;
+                    "prove"
+                }
+                Step::Switch => {
+                    self.secret = (self.secret.1.take(), None);
+                    "switch"
+                }
+                Step::Take(entry) => {
+                    self.forge.remove(&entry.title);
+                    self.record.at_forge.retain(|one| *one != entry);
+                    "take"
+                }
+            });
+            facts.current.clone_from(&self.secret.0);
+            facts.next.clone_from(&self.secret.1);
+        }
+        done
+    }
+}
+
+#[test]
+fn a_key_is_made_and_put_at_the_forge_once_and_taken_away_when_nobody_wants_it() {
+    let mut story = Story::new();
+    assert_eq!(story.run(9), ["make", "put"]);
+    let want = format!("reeve prod acme/web {}", fingerprint(FIRST));
+    assert_eq!(story.forge, BTreeSet::from([want]));
+    assert!(story.run(9).is_empty(), "nothing is asked of the forge");
+    story.look = true;
+    assert_eq!(story.run(9), ["put"], "something does not work");
+    story.look = false;
+    story.wish = None;
+    assert_eq!(story.run(9), ["take"]);
+    assert!(story.forge.is_empty() && story.record.at_forge.is_empty());
+}
+
+#[test]
+fn a_key_that_was_brought_along_is_never_replaced_unasked() {
+    let mut story = Story::new();
+    story.secret.0 = Some(FIRST.into());
+    assert_eq!(story.run(9), ["put"]);
+    story.wish.as_mut().unwrap().every = Some(SHORTEST);
+    story.now = at(9_999);
+    assert!(story.run(9).is_empty(), "nobody knows how old it is");
+
+    let mut story = Story::new();
+    story.wish.as_mut().unwrap().generates = false;
+    assert!(story.run(9).is_empty(), "there is none, and none is made");
+}
+
+#[test]
+fn between_two_keys_there_is_no_moment_without_one() {
+    let whole = ["make next", "put", "prove", "switch", "take"];
+    for stopped in 0..=whole.len() {
+        let mut story = Story::new();
+        story.run(9);
+        story.wish.as_mut().unwrap().rotation = Some("1".into());
+        let mut done = story.run(stopped);
+        let provider = "forge".parse().unwrap();
+        let used = story.secret.0.clone().unwrap();
+        let title = story.site.entry(&provider, &used).title;
+        assert!(story.forge.contains(&title), "stopped after {done:?}");
+        // Proving is no effect, so whoever was stopped after it proves once more.
+        if done.last() == Some(&"prove") {
+            done.pop();
+        }
+        let rest = story.run(9);
+        assert_eq!([done, rest].concat(), whole);
+        assert_eq!(story.secret, (Some(SECOND.into()), None));
+        assert_eq!(story.forge.len(), 1);
+        assert!(story.run(9).is_empty(), "the same value asks for nothing");
+    }
+}
+
+#[test]
+fn a_key_that_is_old_enough_is_made_anew_where_somebody_can_put_it_at_the_forge() {
+    let mut story = Story::new();
+    story.wish.as_mut().unwrap().every = Some(Duration::from_secs(24 * 3600));
+    story.run(9);
+    story.now = at(23);
+    assert!(story.run(9).is_empty());
+    story.now = at(24);
+    story.wish.as_mut().unwrap().provider = None;
+    assert_eq!(story.run(9), ["take"], "nobody else can put one there");
+    story.wish = Some(Wish {
+        every: Some(Duration::from_secs(24 * 3600)),
+        ..wish()
+    });
+    let want = ["put", "make next", "put", "prove", "switch", "take"];
+    assert_eq!(story.run(9), want);
+}
+
+#[test]
+fn a_key_moves_with_its_repository_and_only_what_is_recorded_is_taken_away() {
+    let mut story = Story::new();
+    story.run(9);
+    story.forge.insert("somebody else's".into());
+    story.site.repository = "ssh://git.example/acme/shop".into();
+    assert_eq!(story.run(9), ["put", "take"]);
+    assert_eq!(story.record.at_forge.len(), 1);
+    assert_eq!(
+        story.record.at_forge[0].repository,
+        "ssh://git.example/acme/shop"
+    );
+    assert!(story.forge.contains("somebody else's"));
+}

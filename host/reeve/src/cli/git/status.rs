@@ -1,0 +1,378 @@
+//! How repositories are reached, how their changes come to be known, and when they were heard of.
+//!
+//! All of it stands in the status of GitRepositories, which is read with the rights of whoever asks: no door of the controller
+//! is opened for it, and who may see a GitRepository sees this. Nothing secret is among it. Between two changes of the status
+//! the controller says nothing, so when the next try is, is then known only within an interval.
+
+use clap::Args;
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use reeve_api::condition::{self, Type};
+use reeve_api::source::{Delivery, GitRepository, LastFetch, LoginOrigin};
+use serde::Serialize;
+
+use crate::cli::connection::ConnectionArgs;
+use crate::cli::get::namespace;
+use crate::cli::text::{Form, age, table, written};
+use crate::cli::ui::{CommandError, Ui};
+use crate::clock::Clock;
+use crate::cluster::{Change, Cluster, Selection};
+use crate::observe::Requests;
+
+/// Show how repositories are reached, and when they were heard of
+///
+/// Of each GitRepository: its address; where its login is from, with the level and the entry of git configuration if one gives
+/// it; whether a webhook tells of changes, or polling alone; when it was called last, when something was fetched and how much;
+/// the revision that the repository has; when it is tried again; and what is wrong. Read is the status of GitRepositories, with
+/// your own rights. Nothing secret is among it.
+///
+/// Examples: `reeve git status -A`, `reeve git status web -n acme -o json`, `reeve git status -n acme --watch`
+#[derive(Args)]
+pub(super) struct StatusArgs {
+    /// The one to show; without, all
+    name: Option<String>,
+    /// Where to look; without, in the namespace of the kubeconfig's context
+    #[arg(short, long, value_name = "NS")]
+    namespace: Option<String>,
+    /// Look in all namespaces
+    #[arg(short = 'A', long, conflicts_with_all = ["name", "namespace"])]
+    all_namespaces: bool,
+    /// Go on with those that change
+    #[arg(short, long)]
+    watch: bool,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    /// How to print it
+    #[arg(short = 'o', long, value_name = "FORM", value_enum, default_value_t = Form::Table, conflicts_with = "watch")]
+    form: Form,
+}
+
+/// One repository.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    namespace: String,
+    name: String,
+    url: String,
+    suspended: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login: Option<LoginOrigin>,
+    changes: Changes,
+    /// How often it is asked.
+    interval: String,
+    receivers: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_delivery: Option<Delivery>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_fetch: Option<LastFetch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try: Option<Timestamp>,
+    ready: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// How changes come to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Changes {
+    /// It is asked now and then.
+    Polling,
+    /// The forge calls, and it is asked now and then.
+    Hook,
+    /// A Receiver is there, and nobody has called it yet.
+    HookNotCalled,
+}
+
+pub(super) async fn status(args: &StatusArgs, ui: &mut Ui) -> Result<(), CommandError> {
+    let cluster = args.connection.connect(Requests::default()).await?;
+    let at = match args.all_namespaces {
+        true => None,
+        false => Some(namespace(args.namespace.as_deref(), &cluster)),
+    };
+    let found = found(args, &cluster, at).await?;
+    let clock = Clock::system();
+    let mut rows: Vec<Row> = found.iter().map(|one| row(one, clock.now())).collect();
+    rows.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
+    let text = written(args.form, &rows, || listed(&rows, clock.now(), true))?;
+    ui.data(text.as_bytes())?;
+    if args.watch {
+        follow(args, &cluster, at, rows, ui).await?;
+    }
+    Ok(())
+}
+
+/// Those that are asked for.
+async fn found(
+    args: &StatusArgs,
+    cluster: &Cluster,
+    at: Option<&str>,
+) -> Result<Vec<GitRepository>, CommandError> {
+    let Some(name) = &args.name else {
+        let all = cluster.all::<GitRepository>(at).await;
+        return all.map_err(|why| {
+            CommandError::of("listing GitRepositories failed", &why)
+                .hint("you need the right to list them there; -n NS looks in one namespace only")
+        });
+    };
+    let one = cluster.one::<GitRepository>(at, name).await;
+    let shown = format!("{}/{name}", at.unwrap_or_default());
+    let one = one
+        .map_err(|why| CommandError::of(&format!("reading GitRepository {shown} failed"), &why))?;
+    let missing = || {
+        CommandError::new(format!("there is no GitRepository {shown}"))
+            .hint("`reeve git status -A` lists those that you may see")
+    };
+    Ok(vec![one.ok_or_else(missing)?])
+}
+
+/// Prints those that change, until somebody ends it. What was printed is not told again.
+async fn follow(
+    args: &StatusArgs,
+    cluster: &Cluster,
+    at: Option<&str>,
+    mut printed: Vec<Row>,
+    ui: &mut Ui,
+) -> Result<(), CommandError> {
+    let which = Selection {
+        namespace: at.map(str::to_owned),
+        labels: None,
+    };
+    let clock = Clock::system();
+    let mut changes = cluster.watch::<GitRepository>(&which);
+    while let Some(change) = changes.next().await {
+        match change {
+            Change::Put(object) => {
+                let row = row(&object, clock.now());
+                let is_wanted = args.name.as_ref().is_none_or(|name| row.name == *name);
+                let same = |one: &Row| one.namespace == row.namespace && one.name == row.name;
+                let before = printed.iter().position(same);
+                let before = before.map(|at| printed.swap_remove(at));
+                if is_wanted && before.as_ref() != Some(&row) {
+                    ui.data(listed(std::slice::from_ref(&row), clock.now(), false).as_bytes())?;
+                }
+                printed.push(row);
+            }
+            Change::Gone(id) => {
+                printed.retain(|row| row.namespace != id.namespace || row.name != id.name);
+            }
+            Change::Begin | Change::Bad(_) | Change::Synced => {}
+        }
+    }
+    Ok(())
+}
+
+fn row(object: &GitRepository, now: Timestamp) -> Row {
+    let (meta, spec) = (&object.metadata, &object.spec);
+    let status = object.status.clone().unwrap_or_default();
+    let upstream = status.upstream.unwrap_or_default();
+    let ready = condition::find(&status.conditions, Type::Ready);
+    let failed = ready.filter(|ready| ready.status == "False");
+    let next = upstream.next_try.map(|next| next.0);
+    Row {
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
+        // Without the password that it may hold.
+        url: format!("{:?}", spec.url),
+        suspended: spec.suspend,
+        login: upstream.login,
+        changes: match (upstream.receivers.is_empty(), &upstream.delivery) {
+            (true, _) => Changes::Polling,
+            (false, None) => Changes::HookNotCalled,
+            (false, Some(_)) => Changes::Hook,
+        },
+        interval: spec.interval.to_string(),
+        receivers: upstream.receivers,
+        last_delivery: upstream.delivery,
+        last_fetch: upstream.fetch,
+        head: upstream.head,
+        // One that has passed was followed by others that nobody told of.
+        next_try: next.filter(|next| *next >= now && !spec.suspend),
+        ready: ready.map_or_else(|| "Unknown".to_owned(), |ready| ready.status.clone()),
+        error: failed.map(|failed| failed.message.clone()),
+    }
+}
+
+fn listed(rows: &[Row], now: Timestamp, headed: bool) -> String {
+    let head = [
+        "NAMESPACE",
+        "NAME",
+        "URL",
+        "LOGIN",
+        "CHANGES",
+        "DELIVERY",
+        "FETCH",
+        "HEAD",
+        "NEXT TRY",
+        "ERROR",
+    ];
+    let dash = || "-".to_owned();
+    let cells = |row: &Row| {
+        let fetch = row.last_fetch.as_ref();
+        let delivery = row.last_delivery.as_ref();
+        [
+            row.namespace.clone(),
+            row.name.clone(),
+            row.url.clone(),
+            row.login.as_ref().map_or_else(dash, login),
+            changes(row),
+            delivery.map_or_else(dash, |one| format!("{} ago", age(now, one.at.0))),
+            fetch.map_or_else(dash, |one| fetched(one, now)),
+            row.head.as_deref().map_or_else(dash, short),
+            next(row, now),
+            row.error.clone().unwrap_or_else(dash),
+        ]
+    };
+    let head = headed.then(|| head.map(str::to_owned));
+    let all: Vec<_> = head.into_iter().chain(rows.iter().map(cells)).collect();
+    table(&all)
+}
+
+fn login(login: &LoginOrigin) -> String {
+    match (&login.entry, &login.level) {
+        (Some(entry), Some(level)) => format!("{entry} of {level}"),
+        (None, Some(level)) => level.clone(),
+        _ => login.from.clone(),
+    }
+}
+
+fn changes(row: &Row) -> String {
+    match row.changes {
+        Changes::Polling => format!("every {}", row.interval),
+        Changes::Hook => format!("hook, every {}", row.interval),
+        Changes::HookNotCalled => format!("hook (never called), every {}", row.interval),
+    }
+}
+
+fn fetched(fetch: &LastFetch, now: Timestamp) -> String {
+    let (bytes, objects) = (bytes(fetch.bytes), fetch.objects);
+    let ago = age(now, fetch.at.0);
+    format!("{ago} ago, {bytes}, {objects} objects in {}", fetch.took)
+}
+
+fn next(row: &Row, now: Timestamp) -> String {
+    match row.next_try {
+        _ if row.suspended => "suspended".to_owned(),
+        Some(next) => format!("in {}", age(next, now)),
+        // Of what waits for a change of its own nothing more is known.
+        None if row.error.is_some() => "-".to_owned(),
+        None => format!("within {}", row.interval),
+    }
+}
+
+/// A revision with as much of its commit as people read.
+fn short(revision: &str) -> String {
+    match revision.rsplit_once(':') {
+        Some((before, commit)) => {
+            let commit: String = commit.chars().take(8).collect();
+            format!("{before}:{commit}")
+        }
+        None => revision.to_owned(),
+    }
+}
+
+/// So many bytes, in the largest unit of which there is one.
+fn bytes(count: i64) -> String {
+    const UNITS: [(&str, i64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let unit = UNITS.into_iter().find(|(_, one)| count >= *one);
+    match unit {
+        Some((name, one)) => {
+            let tenths = count.saturating_mul(10) / one;
+            format!("{}.{} {name}", tenths / 10, tenths % 10)
+        }
+        None => format!("{count} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: &str = "2026-11-22T18:00:00Z";
+
+    fn shown(url: &str, status: Value) -> (Row, String) {
+        let object = json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+            "metadata": {"name": "web", "namespace": "acme"},
+            "spec": {"url": url, "interval": "1m"}, "status": status,
+        });
+        let object: GitRepository = serde_json::from_value(object).unwrap();
+        let now = NOW.parse().unwrap();
+        let row = row(&object, now);
+        let line = listed(std::slice::from_ref(&row), now, false);
+        (row, line)
+    }
+
+    #[test]
+    fn a_repository_is_told_by_one_line() {
+        let (row, line) = shown(
+            "https://git.example/acme/web",
+            json!({
+                "conditions": [{"type": "Ready", "status": "True", "reason": "Succeeded", "message": "",
+                    "lastTransitionTime": NOW}],
+                "upstream": {
+                    "login": {"from": "git configuration", "level": "Project shop",
+                        "entry": "auths[0] (git@git.example:acme/*)", "address": "ssh://git@git.example/acme/web"},
+                    "receivers": ["acme/hook"],
+                    "delivery": {"at": "2026-11-22T17:50:00Z", "receiver": "acme/hook"},
+                    "fetch": {"at": "2026-11-22T17:59:30Z", "bytes": 1536, "objects": 12,
+                        "revision": "main@sha1:0123456789abcdef", "took": "40ms"},
+                    "head": "main@sha1:0123456789abcdef",
+                    "nextTry": "2026-11-22T18:00:40Z",
+                },
+            }),
+        );
+        let want = "acme  web  https://git.example/acme/web  auths[0] (git@git.example:acme/*) of Project shop  \
+                    hook, every 1m  10m ago  30s ago, 1.5 KiB, 12 objects in 40ms  main@sha1:01234567  in 40s  -\n";
+        assert_eq!(line, want);
+        assert_eq!((row.changes, &*row.ready), (Changes::Hook, "True"));
+    }
+
+    #[test]
+    fn what_is_not_known_yet_is_told_as_such_and_no_password_at_all() {
+        let (row, line) = shown("https://ada:hunter2@git.example/web", json!({}));
+        let json = serde_json::to_string(&row).unwrap();
+        assert!(
+            !json.contains("hunter2") && !line.contains("hunter2"),
+            "{json} {line}"
+        );
+        assert!(
+            line.contains("every 1m") && line.contains("within 1m"),
+            "{line}"
+        );
+        assert_eq!(row.ready, "Unknown");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_and_a_try_that_has_passed_is_not() {
+        let failed = |next: &str| {
+            json!({
+                "conditions": [{"type": "Ready", "status": "False", "reason": "GitOperationFailed",
+                    "message": "no answer", "lastTransitionTime": NOW}],
+                "upstream": {"receivers": ["acme/hook"], "nextTry": next},
+            })
+        };
+        let (row, line) = shown("https://git.example/web", failed("2026-11-22T18:05:00Z"));
+        assert_eq!(row.error.as_deref(), Some("no answer"));
+        assert!(line.ends_with("in 5m  no answer\n"), "{line}");
+        assert!(line.contains("hook (never called), every 1m"), "{line}");
+        let (row, _) = shown("https://git.example/web", failed("2026-11-22T17:05:00Z"));
+        assert_eq!(row.next_try, None);
+    }
+
+    #[test]
+    fn bytes_are_told_in_the_largest_unit_of_which_there_is_one() {
+        for (count, want) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            (5 << 30, "5.0 GiB"),
+        ] {
+            assert_eq!(bytes(count), want);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What was heard of the repositories of sources, kept until their next run tells it.
+//!
+//! A run notes where its login is from and what it fetched, a call of a webhook that it came. What of it is told, and when, is
+//! `core::status`'s to say. It deliberately wakes nobody, and a restart loses it: the status has told it before.
+
+use std::collections::BTreeSet;
+
+use reeve_api::name::NamespacedName;
+use reeve_api::source::{Delivery, GitRepository, GitRepositoryStatus, LastFetch, LoginOrigin};
+use reeve_core::index::Target;
+use reeve_core::schedule::rounded;
+use reeve_core::status::{self, Heard, SourceOutcome, Told};
+
+use crate::context::Context;
+use crate::git::Snapshot;
+use crate::index::Known;
+
+/// The most Receivers of a source that are told.
+const MOST_RECEIVERS: usize = 10;
+
+/// Adds what was heard of a source to the story of its run.
+pub(super) fn tell(
+    ctx: &Context,
+    object: &GitRepository,
+    outcome: &SourceOutcome,
+    told: &mut Told<GitRepositoryStatus>,
+) {
+    let meta = &object.metadata;
+    let (Some(namespace), Some(name)) = (&meta.namespace, &meta.name) else {
+        return;
+    };
+    let Ok(id) = NamespacedName::new(namespace.as_str(), name.as_str()) else {
+        return;
+    };
+    let upstream = object
+        .status
+        .as_ref()
+        .and_then(|status| status.upstream.as_ref());
+    let before = upstream.map(|upstream| upstream.receivers.as_slice());
+    let before = before.unwrap_or_default();
+    let mut heard = ctx.index.read(|known| {
+        let heard = known.heard.get(&id).cloned().unwrap_or_default();
+        let receivers = receivers(known, &id, before);
+        Heard { receivers, ..heard }
+    });
+    heard.login = own(object).or(heard.login);
+    let previous = object.status.clone().unwrap_or_default();
+    status::tell_upstream(told, &previous, heard, outcome, ctx.clock.now());
+}
+
+/// A source's login is from there.
+pub(super) fn login(ctx: &Context, id: &NamespacedName, login: LoginOrigin) {
+    ctx.index.write(|known| {
+        if known.sources.contains_key(id) {
+            known.heard.entry(id.clone()).or_default().login = Some(login);
+        }
+    });
+}
+
+/// This was fetched for a source, if something was.
+pub(super) fn fetched(ctx: &Context, id: &NamespacedName, snapshot: &Snapshot) {
+    let Some(received) = snapshot.received() else {
+        return;
+    };
+    let fetch = LastFetch {
+        at: status::whole(ctx.clock.now()),
+        bytes: i64::try_from(received.bytes).unwrap_or(i64::MAX),
+        objects: i64::try_from(received.objects).unwrap_or(i64::MAX),
+        revision: snapshot.revision().to_string(),
+        took: rounded(received.took).into(),
+    };
+    ctx.index.write(|known| {
+        if known.sources.contains_key(id) {
+            known.heard.entry(id.clone()).or_default().fetch = Some(fetch);
+        }
+    });
+}
+
+/// A call of a Receiver was about this.
+pub(super) fn called(ctx: &Context, receiver: &NamespacedName, target: &Target) {
+    let Target::Source(id) = target else {
+        return;
+    };
+    let delivery = Delivery {
+        at: status::whole(ctx.clock.now()),
+        receiver: receiver.to_string(),
+    };
+    ctx.index.write(|known| {
+        if known.sources.contains_key(id) {
+            known.heard.entry(id.clone()).or_default().delivery = Some(delivery);
+        }
+    });
+}
+
+/// The login that an object names itself. What levels give was noted by the run.
+fn own(object: &GitRepository) -> Option<LoginOrigin> {
+    let annotations = object.metadata.annotations.as_ref();
+    let provider = annotations.and_then(|all| all.get(reeve_api::PROVIDER));
+    let from = match (&object.spec.secret_ref, provider) {
+        (Some(secret), _) => format!("Secret {}", secret.name),
+        (None, Some(provider)) => format!("provider {provider}"),
+        (None, None) => return None,
+    };
+    Some(LoginOrigin {
+        from,
+        ..LoginOrigin::default()
+    })
+}
+
+/// The Receivers whose calls wake a source; and of those that were told before, the ones that have not had their first run since
+/// this process leads, or are not listed yet: nobody can say of them that they no longer do.
+fn receivers(known: &Known, id: &NamespacedName, before: &[String]) -> Vec<String> {
+    let target = Target::Source(id.clone());
+    let naming = known.touch.receivers_naming(&target).into_iter();
+    let wakes = |receiver: &NamespacedName| {
+        let woken = known.touch.woken_by(receiver);
+        woken.is_some_and(|(_, woken)| woken.iter().flatten().any(|one| *one == target))
+    };
+    let is_open = |receiver: &NamespacedName| {
+        let may_be_there = !known.receivers_listed || known.receivers.contains_key(receiver);
+        may_be_there && known.touch.woken_by(receiver).is_none()
+    };
+    let told = before.iter();
+    let told = told.filter_map(|told| told.parse::<NamespacedName>().ok());
+    let all: BTreeSet<NamespacedName> = naming.filter(wakes).chain(told.filter(is_open)).collect();
+    let all = all.iter().take(MOST_RECEIVERS);
+    all.map(NamespacedName::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use reeve_api::name::ServiceAccountName;
+    use reeve_core::tenancy::Grounds;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::index::Index;
+
+    fn object(annotations: Value, secret: Value) -> GitRepository {
+        let object = json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+            "metadata": {"name": "web", "namespace": "acme", "annotations": annotations},
+            "spec": {"url": "https://git.example/acme/web", "interval": "1m", "secretRef": secret},
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn what_an_object_names_itself_is_told_by_its_name() {
+        let provider = json!({(reeve_api::PROVIDER): "forge"});
+        for (annotations, secret, want) in [
+            (json!({}), json!({"name": "key"}), Some("Secret key")),
+            (provider, Value::Null, Some("provider forge")),
+            (json!({}), Value::Null, None),
+        ] {
+            let told = own(&object(annotations, secret));
+            assert_eq!(told.map(|told| told.from).as_deref(), want);
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_was_told_stays_until_it_is_known_not_to_be_there() {
+        let account = || "flux".parse::<ServiceAccountName>().unwrap();
+        let index = Index::new(&Grounds {
+            platform_namespaces: BTreeSet::new(),
+            config_namespaces: BTreeSet::new(),
+            platform_service_account: account(),
+            tenant_service_account: account(),
+            remote_bases: Vec::new(),
+            remote_clusters: Vec::new(),
+        });
+        let (id, before) = ("acme/web".parse().unwrap(), ["acme/hook".to_owned()]);
+        let told = || index.read(|known| receivers(known, &id, &before));
+        assert_eq!(told(), before);
+        index.write(|known| known.receivers_listed = true);
+        assert!(told().is_empty());
+    }
+}

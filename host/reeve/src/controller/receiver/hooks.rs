@@ -1,0 +1,229 @@
+//! The webhooks of a Receiver at its forge: there with the right events and secret, changed back when somebody edits them,
+//! taken away when nobody wants them.
+//!
+//! Asked for by the annotation `reeve.dev/provider`, which names the plugin that speaks to the forge. Only GitRepositories of
+//! the Receiver's own namespace are meant: that is where its rights are. Which hooks are wanted is `core::upkeep::hook`'s to say;
+//! what a forge has is the provider's to look at, at each run. What it deliberately doesn't: keep calls from being answered
+//! while a forge cannot be asked.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use reeve_api::PROVIDER;
+use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Secret};
+use reeve_api::reason::Reason;
+use reeve_api::receiver::Receiver;
+use reeve_api::upkeep::HookAtForge;
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::index::Target;
+use reeve_core::status::HooksOutcome;
+use reeve_core::upkeep::hook::{events, idle, wanted};
+
+use crate::context::Context;
+use crate::controller::report::{self, Run};
+use crate::controller::{parting, provider};
+use crate::forge::words::{Task, Webhook};
+
+/// How long one run goes on asking forges. What is not done by then is done by the next.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The slot that providers have for it.
+const SLOT: &str = "webhook";
+
+/// Does what is to be done about the webhooks that call `path`, and says how they are then.
+pub(super) async fn tend(
+    ctx: &Context,
+    id: &NamespacedName,
+    object: &Receiver,
+    run: &Run,
+    path: &str,
+) -> HooksOutcome {
+    let status = object.status.as_ref();
+    let record = status.map_or(&[][..], |status| status.webhooks.as_slice());
+    let mut desk = Desk {
+        ctx,
+        id,
+        object,
+        run,
+        record: record.to_vec(),
+    };
+    let standing = desk.work(path).await;
+    HooksOutcome {
+        record: desk.record,
+        standing: standing.transpose(),
+    }
+}
+
+/// Takes away what is at a forge, of a Receiver that is being deleted; how long to wait before that is tried again.
+pub(super) async fn part(
+    ctx: &Context,
+    id: &NamespacedName,
+    object: &Receiver,
+) -> Option<Duration> {
+    let record = &object.status.as_ref()?.webhooks;
+    if !report::is_adopted(object) || record.is_empty() {
+        return None;
+    }
+    let until = ctx.clock.instant() + PATIENCE;
+    let mut left = Vec::new();
+    for hook in record {
+        let taken = match object.spec.suspend {
+            true => Err(parting::suspended()),
+            false if ctx.clock.instant() > until => Err(late()),
+            false => take(ctx, id, hook).await,
+        };
+        if let Err(why) = taken {
+            left.push((format!("the webhook of {}", hook.repository), why));
+        }
+    }
+    parting::judge(ctx, object, Target::Receiver(id.clone()), &left)
+}
+
+async fn take(ctx: &Context, id: &NamespacedName, hook: &HookAtForge) -> Result<(), Explained> {
+    let task = Task::WebhookAbsent(hook.url.clone());
+    provider::carry_out(ctx, asked(id, hook), task, None).await
+}
+
+fn asked<'a>(id: &'a NamespacedName, hook: &'a HookAtForge) -> provider::Asked<'a> {
+    provider::Asked {
+        whose: id,
+        plugin: &hook.provider,
+        repository: &hook.repository,
+    }
+}
+
+fn late() -> Explained {
+    let message =
+        format!("asking the forge took over {PATIENCE:?}; the rest is done by the next run");
+    Explained::new(Reason::PluginFailed, Turn::Ours, message)
+}
+
+/// All that one run works with.
+struct Desk<'a> {
+    ctx: &'a Context,
+    id: &'a NamespacedName,
+    object: &'a Receiver,
+    run: &'a Run,
+    record: Vec<HookAtForge>,
+}
+
+impl Desk<'_> {
+    /// How many there are; None: nobody asks for any, and none is left. What cannot be done at one repository keeps none of the
+    /// others.
+    async fn work(&mut self, path: &str) -> Result<Option<usize>, Explained> {
+        let until = self.ctx.clock.instant() + PATIENCE;
+        let name = self.provider()?;
+        let wanted = match &name {
+            Some(name) => self.wanted(name, path)?,
+            None => BTreeSet::new(),
+        };
+        let idle = idle(&self.record, &wanted);
+        let mut trouble = None;
+        if !wanted.is_empty() {
+            let (events, token) = (self.events()?, self.token().await?);
+            let missing = wanted.iter().filter(|hook| !self.record.contains(hook));
+            let missing: Vec<HookAtForge> = missing.cloned().collect();
+            if !missing.is_empty() {
+                self.record.extend(missing);
+                self.note().await?;
+            }
+            for hook in &wanted {
+                let put = match self.ctx.clock.instant() > until {
+                    true => Err(late()),
+                    false => self.put(hook, &events, &token).await,
+                };
+                trouble = trouble.or_else(|| put.err());
+            }
+        }
+        for hook in idle {
+            let taken = match self.ctx.clock.instant() > until {
+                true => Err(late()),
+                false => take(self.ctx, self.id, &hook).await,
+            };
+            match taken {
+                Ok(()) => self.record.retain(|one| *one != hook),
+                Err(why) => trouble = trouble.or(Some(why)),
+            }
+        }
+        match trouble {
+            Some(why) => Err(why),
+            None => Ok(name.map(|_| wanted.len())),
+        }
+    }
+
+    fn provider(&self) -> Result<Option<ObjectName>, Explained> {
+        let annotations = self.object.metadata.annotations.as_ref();
+        let named = annotations.and_then(|all| all.get(PROVIDER));
+        let named = named.map(|name| name.parse::<ObjectName>()).transpose();
+        named.map_err(|why| {
+            let message = format!("metadata.annotations[{PROVIDER}]: {why}");
+            Explained::new(Reason::ValidationFailed, Turn::Owner, message)
+        })
+    }
+
+    /// One at each repository that it names in its namespace.
+    fn wanted(
+        &self,
+        provider: &ObjectName,
+        path: &str,
+    ) -> Result<BTreeSet<HookAtForge>, Explained> {
+        let urls: Vec<RemoteUrl> = self.ctx.index.read(|known| {
+            let named = known.touch.named_by(self.id).present;
+            let urls = named.iter().filter_map(|target| {
+                let Target::Source(id) = target else {
+                    return None;
+                };
+                let object = known.sources.get(id)?;
+                let own = id.namespace == self.id.namespace;
+                let stays = object.metadata.deletion_timestamp.is_none();
+                (own && stays)
+                    .then(|| RemoteUrl::parse(&object.spec.url).ok())
+                    .flatten()
+            });
+            urls.collect()
+        });
+        let base = self.ctx.receiver_url.as_deref();
+        wanted(provider, base, path, &urls).map_err(|why| Explained::of(&why))
+    }
+
+    fn events(&self) -> Result<Vec<String>, Explained> {
+        let spec = &self.object.spec;
+        let events = events(spec.kind, &spec.events).map_err(|why| Explained::of(&why))?;
+        Ok(events.into_iter().map(str::to_owned).collect())
+    }
+
+    /// What calls are proved by, as the forge is to write or to sign it.
+    async fn token(&self) -> Result<Secret, Explained> {
+        let missing = |why: String| Explained::new(Reason::TokenNotFound, Turn::Retry, why);
+        let named = self.object.spec.secret_ref.as_ref();
+        let named = named.and_then(|secret| secret.name.parse::<ObjectName>().ok());
+        let name = named.ok_or_else(|| missing("it names no Secret with a token".to_owned()))?;
+        let owner = self.ctx.secret_owner(&self.id.namespace);
+        let data = self.ctx.cluster.secret(&owner, &name).await;
+        let data = data.map_err(|why| Explained::of(&why))?;
+        let token = data.text("token").map(Secret::new);
+        token.ok_or_else(|| missing(format!("the 'token' of Secret {name} is no text")))
+    }
+
+    /// The hook, at its forge.
+    async fn put(
+        &self,
+        hook: &HookAtForge,
+        events: &[String],
+        token: &Secret,
+    ) -> Result<(), Explained> {
+        let task = Task::WebhookPresent(Webhook {
+            url: hook.url.clone(),
+            secret: SLOT.to_owned(),
+            events: events.to_vec(),
+        });
+        let slot = Some((SLOT, token.clone()));
+        provider::carry_out(self.ctx, asked(self.id, hook), task, slot).await
+    }
+
+    /// Writes down what is about to be.
+    async fn note(&self) -> Result<(), Explained> {
+        let mut status = self.object.status.clone().unwrap_or_default();
+        status.webhooks.clone_from(&self.record);
+        report::note(self.ctx, self.object, self.run, &status).await
+    }
+}

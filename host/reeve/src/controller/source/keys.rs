@@ -1,0 +1,340 @@
+//! The deploy key of a source: made, put at the forge by a provider plugin, put in another's place, taken away.
+//!
+//! What is to be done next is `core::upkeep::key`'s to say, one step at a time; here it is done. What is put at a forge is
+//! written into the status before, so that it is found again whatever happens between the two. The private half goes from
+//! this process's memory into the Secret, which is written as whoever owns the namespace, and nowhere else. What it
+//! deliberately doesn't: keep a run from fetching with the key that there is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reeve_api::condition::{self, Type};
+use reeve_api::meta::Time;
+use reeve_api::name::{NamespacedName, ObjectName, Secret};
+use reeve_api::reason::Reason;
+use reeve_api::source::GitRepository;
+use reeve_api::upkeep::{DeployKey, KeyAtForge};
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::index::Target;
+use reeve_core::source::{Reference, Wanted};
+use reeve_core::status::{KeyOutcome, KeyStanding};
+use reeve_core::upkeep::key::{Case, Facts, Site, Step, Wish};
+use tokio::time::Instant;
+
+use super::login::remote_with;
+use crate::cluster::Held;
+use crate::context::Context;
+use crate::controller::report::{self, Run};
+use crate::controller::{parting, provider};
+use crate::forge::words::{DeployKey as Put, Task};
+use crate::git::{self, identity};
+
+/// More steps than one run ever has.
+const STEPS: usize = 64;
+/// The keys of the Secret: Flux's for the pair in use, and ours for the one that is to follow.
+const PRIVATE: &str = "identity";
+const PUBLIC: &str = "identity.pub";
+const NEXT_PRIVATE: &str = "identity.next";
+const NEXT_PUBLIC: &str = "identity.next.pub";
+
+/// Does what is to be done about the key, and says how it is then.
+pub(super) async fn tend(
+    ctx: &Context,
+    object: &GitRepository,
+    wanted: &Wanted,
+    run: &Run,
+) -> KeyOutcome {
+    let status = object.status.as_ref();
+    let record = status.and_then(|status| status.deploy_key.clone());
+    let record = record.unwrap_or_default();
+    if wanted.key.is_none() && record.at_forge.is_empty() {
+        return KeyOutcome {
+            record: DeployKey::default(),
+            standing: KeyStanding::Unasked,
+        };
+    }
+    let site = Site {
+        cluster: ctx.cluster_name.clone(),
+        id: wanted.id.clone(),
+        repository: wanted.url.without_userinfo(),
+    };
+    let conditions = status.map_or(&[][..], |status| status.conditions.as_slice());
+    let well = |of: Type| condition::is_true(conditions, of);
+    let mut desk = Desk {
+        ctx,
+        object,
+        wanted,
+        run,
+        site,
+        record,
+        facts: Facts::default(),
+        look: !(well(Type::Ready) && well(Type::DeployKeyReady)),
+    };
+    let done = desk.work().await;
+    desk.told(done)
+}
+
+/// Takes away what is at a forge, of a source that is being deleted; how long to wait before that is tried again.
+pub(super) async fn part(
+    ctx: &Context,
+    id: &NamespacedName,
+    object: &GitRepository,
+) -> Option<Duration> {
+    let record = object.status.as_ref()?.deploy_key.as_ref()?;
+    if !report::is_adopted(object) || record.at_forge.is_empty() {
+        return None;
+    }
+    let mut left = Vec::new();
+    for entry in &record.at_forge {
+        let taken = match object.spec.suspend {
+            true => Err(parting::suspended()),
+            false => take(ctx, id, entry).await,
+        };
+        if let Err(why) = taken {
+            left.push((
+                format!("deploy key '{}' of {}", entry.title, entry.repository),
+                why,
+            ));
+        }
+    }
+    let target = Target::Source(id.clone());
+    parting::judge(ctx, object, target, &left)
+}
+
+async fn take(ctx: &Context, id: &NamespacedName, entry: &KeyAtForge) -> Result<(), Explained> {
+    let task = Task::DeployKeyAbsent(entry.title.clone());
+    let asked = provider::Asked {
+        whose: id,
+        plugin: &entry.provider,
+        repository: &entry.repository,
+    };
+    provider::carry_out(ctx, asked, task, None).await
+}
+
+/// All that one run works with.
+struct Desk<'a> {
+    ctx: &'a Context,
+    object: &'a GitRepository,
+    wanted: &'a Wanted,
+    run: &'a Run,
+    site: Site,
+    record: DeployKey,
+    facts: Facts,
+    look: bool,
+}
+
+impl Desk<'_> {
+    /// Step by step, until there is nothing more to do. What is still to be taken away somewhere else keeps nothing else.
+    async fn work(&mut self) -> Result<(), Explained> {
+        let mut held = match &self.wanted.key {
+            Some(wish) => Some(self.read(wish).await?),
+            None => None,
+        };
+        for _ in 0..STEPS {
+            let case = Case {
+                wish: self.wanted.key.as_ref(),
+                site: &self.site,
+                record: &self.record,
+                facts: &self.facts,
+                look: self.look,
+                now: self.ctx.clock.now(),
+            };
+            match (case.step(), &mut held) {
+                (Step::Put(entry, public), _) => self.put(entry, public).await?,
+                (Step::Take(entry), _) => self.take(&entry).await?,
+                (Step::Make, Some(held)) => self.make(held, PRIVATE, PUBLIC).await?,
+                (Step::MakeNext, Some(held)) => self.make(held, NEXT_PRIVATE, NEXT_PUBLIC).await?,
+                (Step::Prove, Some(held)) => self.prove(held).await?,
+                (Step::Switch, Some(held)) => self.switch(held).await?,
+                (Step::Rest, _) | (_, None) => return Ok(()),
+            }
+            self.record.public_key.clone_from(&self.facts.current);
+        }
+        Ok(())
+    }
+
+    /// The Secret, and which keys are in it.
+    async fn read(&mut self, wish: &Wish) -> Result<Held, Explained> {
+        let owner = self.ctx.secret_owner(&self.wanted.id.namespace);
+        let held = self.ctx.cluster.held(&owner, &wish.secret).await;
+        let held = held.map_err(|why| Explained::of(&why))?;
+        let data = held.data();
+        let passphrase = data.text("password").map(str::trim_end);
+        let half = |key: &str, name: &ObjectName| match data.get(key) {
+            None | Some([]) => Ok(None),
+            Some(_) => {
+                let text = data.text(key);
+                let public = text.and_then(|text| identity::public(text, passphrase));
+                public.map(Some).ok_or_else(|| {
+                    let message = format!("the '{key}' of Secret {name} is no private key");
+                    let hint = "take it out, and another is made where reeve.dev/generate-key asks for one";
+                    let why = Explained::new(Reason::AuthenticationFailed, Turn::Retry, message);
+                    why.with_hint(hint)
+                })
+            }
+        };
+        self.facts.current = half(PRIVATE, &wish.secret)?;
+        self.facts.next = half(NEXT_PRIVATE, &wish.secret)?;
+        if self.record.public_key != self.facts.current {
+            // Somebody has put another one there: nobody here knows how old it is.
+            self.record.generated_at = None;
+        }
+        self.record.public_key.clone_from(&self.facts.current);
+        Ok(held)
+    }
+
+    /// A pair, into the Secret.
+    async fn make(
+        &mut self,
+        held: &mut Held,
+        private: &str,
+        public: &str,
+    ) -> Result<(), Explained> {
+        let pair = identity::generate().ok_or_else(|| {
+            let message = "a key pair could not be made";
+            Explained::new(Reason::AuthenticationFailed, Turn::Ours, message)
+        })?;
+        let half = Secret::new(pair.public.as_str());
+        let entries = BTreeMap::from([(private, Some(&pair.private)), (public, Some(&half))]);
+        self.hold(held, &entries).await?;
+        match private {
+            PRIVATE => self.facts.current = Some(pair.public),
+            _ => self.facts.next = Some(pair.public),
+        }
+        self.record.public_key.clone_from(&self.facts.current);
+        self.record.generated_at = Some(Time(self.ctx.clock.now()));
+        let wish = self.wanted.key.as_ref();
+        self.record.last_handled_rotation = wish.and_then(|wish| wish.rotation.clone());
+        self.note().await
+    }
+
+    /// The key, at the forge.
+    async fn put(&mut self, entry: KeyAtForge, public: String) -> Result<(), Explained> {
+        if !self.record.at_forge.contains(&entry) {
+            self.record.at_forge.push(entry.clone());
+            self.note().await?;
+        }
+        let task = Task::DeployKeyPresent(Put {
+            title: entry.title.clone(),
+            public_key: public,
+            writable: false,
+        });
+        let asked = provider::Asked {
+            whose: &self.wanted.id,
+            plugin: &entry.provider,
+            repository: &entry.repository,
+        };
+        provider::carry_out(self.ctx, asked, task, None).await?;
+        self.facts.put.insert(entry);
+        Ok(())
+    }
+
+    /// A key that is no longer in use, away from its forge.
+    async fn take(&mut self, entry: &KeyAtForge) -> Result<(), Explained> {
+        let taken = take(self.ctx, &self.wanted.id, entry).await;
+        taken.map_err(|why| {
+            let message = format!(
+                "the key '{}' of {} is no longer in use and could not be removed: {}",
+                entry.title, entry.repository, why.message
+            );
+            Explained { message, ..why }
+        })?;
+        self.record.at_forge.retain(|one| one != entry);
+        Ok(())
+    }
+
+    /// Asks the repository with the key that is to follow. Whoever is let in may learn that the reference is not there.
+    async fn prove(&mut self, held: &Held) -> Result<(), Explained> {
+        let ctx = self.ctx;
+        let mut data = held.data().into_inner();
+        if let Some(next) = data.get(NEXT_PRIVATE).cloned() {
+            data.insert(PRIVATE.to_owned(), next);
+        }
+        let url = self.wanted.url.clone();
+        let remote = remote_with(ctx, self.wanted, url, &data, None).await?;
+        let until = (Instant::now() + self.wanted.timeout).into_std();
+        let reference = match &self.wanted.reference {
+            // Nobody is asked for a commit that is named itself.
+            Reference::Commit { branch, .. } => {
+                Reference::Branch(branch.clone().unwrap_or_else(|| "main".to_owned()))
+            }
+            named => named.clone(),
+        };
+        let asked = git::resolve(&ctx.mirrors, &remote, &reference, until, &ctx.limits).await;
+        if let Err(why) = asked {
+            let why = Explained::of(&why);
+            if why.reason != Reason::EmptyGitRepository {
+                let message = format!(
+                    "the new key does not open the repository, the old one stays: {}",
+                    why.message
+                );
+                return Err(Explained { message, ..why });
+            }
+        }
+        self.facts.proven = true;
+        Ok(())
+    }
+
+    /// The key that is to follow, in the place of the one in use.
+    async fn switch(&mut self, held: &mut Held) -> Result<(), Explained> {
+        let data = held.data();
+        let next = data.text(NEXT_PRIVATE).map(Secret::new);
+        let public = self.facts.next.as_deref().map(Secret::new);
+        let (Some(next), Some(public)) = (next, public) else {
+            // What is not there takes nobody's place.
+            return Ok(());
+        };
+        let entries = BTreeMap::from([
+            (PRIVATE, Some(&next)),
+            (PUBLIC, Some(&public)),
+            (NEXT_PRIVATE, None),
+            (NEXT_PUBLIC, None),
+        ]);
+        self.hold(held, &entries).await?;
+        self.facts.current = self.facts.next.take();
+        self.record.public_key.clone_from(&self.facts.current);
+        self.note().await
+    }
+
+    async fn hold(
+        &self,
+        held: &mut Held,
+        entries: &BTreeMap<&str, Option<&Secret>>,
+    ) -> Result<(), Explained> {
+        let written = self.ctx.cluster.hold(held, entries, self.object).await;
+        written.map_err(|why| Explained::of(&why))
+    }
+
+    /// Writes down what is about to be.
+    async fn note(&self) -> Result<(), Explained> {
+        let mut status = self.object.status.clone().unwrap_or_default();
+        status.deploy_key = Some(self.record.clone());
+        report::note(self.ctx, self.object, self.run, &status).await
+    }
+
+    fn told(mut self, done: Result<(), Explained>) -> KeyOutcome {
+        if self.wanted.key.is_none() && self.record.at_forge.is_empty() {
+            self.record = DeployKey::default();
+        }
+        let public = self.facts.current.as_deref();
+        let wish = self.wanted.key.as_ref();
+        let provider = wish.and_then(|wish| wish.provider.as_ref());
+        let standing = match (done, wish, provider, public) {
+            (Err(why), ..) => KeyStanding::Failed(why),
+            (Ok(()), None, ..) => KeyStanding::Unasked,
+            (Ok(()), Some(_), Some(provider), Some(public)) => {
+                let KeyAtForge {
+                    repository, title, ..
+                } = self.site.entry(provider, public);
+                KeyStanding::Kept { repository, title }
+            }
+            (Ok(()), Some(_), None, Some(_)) => KeyStanding::Alone,
+            // It is neither there nor to be made; fetching says so.
+            (Ok(()), Some(_), _, None) => KeyStanding::Unasked,
+        };
+        KeyOutcome {
+            record: self.record,
+            standing,
+        }
+    }
+}

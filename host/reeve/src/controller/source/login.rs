@@ -1,0 +1,120 @@
+//! Who a source is to its repository: a Secret of its own, a provider's login, or one that git configuration gives.
+//!
+//! What it deliberately doesn't: connect. A login that cannot be read fails the run, and none takes its place.
+
+use std::sync::Arc;
+
+use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Scheme};
+use reeve_api::reason::Reason;
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::source::Wanted;
+
+use super::given;
+use crate::context::Context;
+use crate::controller::provider;
+use crate::git::{self, KnownHosts, Remote, credential};
+
+/// Why the repository could not be asked, with whose login it was if the object does not say so itself.
+pub(super) fn refused(why: &Explained, from: Option<&str>) -> Explained {
+    match from {
+        Some(from) if why.reason == Reason::AuthenticationFailed => given::said_of(why, from),
+        _ => why.clone(),
+    }
+}
+
+/// Who we are to the repository, and how it is reached; and which entry of git configuration says so, if one does.
+pub(super) async fn remote(
+    ctx: &Context,
+    wanted: &Wanted,
+) -> Result<(Arc<Remote>, Option<String>), Explained> {
+    let mut url = wanted.url.clone();
+    let mut from = None;
+    let data = match (&wanted.secret, &wanted.provider) {
+        (Some(name), _) => secret(ctx, &wanted.id, name).await?,
+        (None, Some(name)) => brought(ctx, wanted, name).await?,
+        (None, None) => match given::login(ctx, wanted).await? {
+            Some(given) => {
+                (url, from) = (given.url, Some(given.from));
+                given.data
+            }
+            None => credential::Data::new(),
+        },
+    };
+    let remote = remote_with(ctx, wanted, url, &data, from.as_deref()).await?;
+    Ok((remote, from))
+}
+
+/// The repository at `url`, reached with what is in `data`, which an entry of git configuration may have given.
+pub(super) async fn remote_with(
+    ctx: &Context,
+    wanted: &Wanted,
+    url: RemoteUrl,
+    data: &credential::Data,
+    from: Option<&str>,
+) -> Result<Arc<Remote>, Explained> {
+    let hosts = known_hosts(ctx, &url, data)?;
+    let (credential, tls) = credential::from_secret(&url, data, &hosts)
+        .map_err(|why| refused(&unusable(&why.into()), from))?;
+    let proxy = match &wanted.proxy_secret {
+        Some(name) => {
+            let data = secret(ctx, &wanted.id, name).await?;
+            Some(credential::proxy_from_secret(&data).map_err(|why| unusable(&why.into()))?)
+        }
+        None => None,
+    };
+    let egress = Arc::clone(&ctx.egress);
+    Ok(Arc::new(Remote {
+        url,
+        credential,
+        tls,
+        proxy,
+        egress,
+    }))
+}
+
+/// The keys of hosts that the platform knows, where they are asked for.
+fn known_hosts(
+    ctx: &Context,
+    url: &RemoteUrl,
+    data: &credential::Data,
+) -> Result<KnownHosts, Explained> {
+    if url.scheme() != Scheme::Ssh || data.contains_key("known_hosts") {
+        return Ok(KnownHosts::default());
+    }
+    ctx.host_keys.read().map_err(|why| {
+        let message = format!("the platform's list of known hosts could not be read: {why}");
+        let hint = "the platform corrects it; known_hosts in the Secret goes before it";
+        Explained::new(Reason::AuthenticationFailed, Turn::Ours, message).with_hint(hint)
+    })
+}
+
+/// What a provider plugin says that a Secret would.
+async fn brought(
+    ctx: &Context,
+    wanted: &Wanted,
+    name: &ObjectName,
+) -> Result<credential::Data, Explained> {
+    let login = provider::login(ctx, &wanted.id, name, &wanted.url).await?;
+    let entry = |key: &str, value: &str| (key.to_owned(), value.as_bytes().to_vec());
+    let user = entry("username", &login.user);
+    Ok([user, entry("password", login.password.expose())].into())
+}
+
+/// What is in a Secret of the source's namespace, read as whoever owns that.
+pub(super) async fn secret(
+    ctx: &Context,
+    source: &NamespacedName,
+    name: &ObjectName,
+) -> Result<credential::Data, Explained> {
+    let owner = ctx.secret_owner(&source.namespace);
+    let data = ctx
+        .cluster
+        .secret(&owner, name)
+        .await
+        .map_err(|why| Explained::of(&why))?;
+    Ok(data.into_inner())
+}
+
+fn unusable(why: &git::Error) -> Explained {
+    Explained::of(why)
+}
