@@ -194,7 +194,9 @@ impl<'e> Many<'e> {
     ) -> anyhow::Result<()> {
         // The API server wants the name in it too.
         let mut object = object.clone();
-        object["metadata"]["name"] = json!(name);
+        if let Some(fields) = object.as_object_mut() {
+            fields.insert("metadata".to_owned(), json!({"name": name}));
+        }
         let how = PatchParams::apply("bench").force();
         api.patch(name, &how, &Patch::Apply(object))
             .await
