@@ -148,12 +148,13 @@ taken contains claim(one.planned, host, one.path) if {
 }
 
 # nginx answers for the other of web.acme.example and www.web.acme.example too, to lead from there.
-taken contains claim(one.planned, twin(rule.host), one.path) if {
+taken contains claim(one.planned, host, one.path) if {
 	some one in annotated
 	"twin" in readings[one.key]
 	not one.value in ["0", "F", "FALSE", "False", "f", "false"]
 	some rule in spec_list(one.planned, "rules")
 	is_string(rule.host)
+	host := twin(rule.host)
 }
 
 taken contains claim(planned, planned.name, "metadata.name") if {
@@ -162,11 +163,12 @@ taken contains claim(planned, planned.name, "metadata.name") if {
 }
 
 # The router serves every neighbour of its host.
-taken contains claim(planned, neighbours(planned.object.spec.host), "spec.wildcardPolicy") if {
+taken contains claim(planned, host, "spec.wildcardPolicy") if {
 	some planned in applied
 	planned.kind == "Route"
 	planned.group == "route.openshift.io"
 	not object.get(planned.object, ["spec", "wildcardPolicy"], null) in [null, "", "None"]
+	host := neighbours(planned.object.spec.host)
 }
 
 # A challenge names what is below a star by the rest.

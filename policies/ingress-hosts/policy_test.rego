@@ -306,6 +306,15 @@ test_hosts_of_other_controllers_are_judged if {
 	}
 }
 
+test_a_route_without_a_host_hides_no_other if {
+	route := kind_of("Route", "route.openshift.io", {"host": "acme.example", "wildcardPolicy": "Subdomain"})
+	other := object.union(
+		kind_of("Route", "route.openshift.io", {"wildcardPolicy": "Subdomain"}),
+		{"name": "z"},
+	)
+	count(denied([route, other], own)) == 1
+}
+
 test_a_gateways_hosts_are_read_behind_the_namespace if {
 	every host, count_of in {"acme/acme.example": 0, "./web.acme.example": 0, "*/*.acme.example": 0, "*/*": 1, "acme/other.example": 1, "a/b/acme.example": 1} {
 		count(denied([kind_of("Gateway", "networking.istio.io", {"servers": [{"hosts": [host]}]})], own)) == count_of
