@@ -84,7 +84,8 @@ impl Blow {
             }
             Self::ClockJumps => {
                 storm.skew.jump(JUMP)?;
-                pass(up_to(Duration::from_secs(2), dice)).await;
+                // Not for long: some of the push is still to be told when it goes back.
+                pass(up_to(Duration::from_millis(300), dice)).await;
                 storm.skew.jump(-JUMP)?;
             }
             Self::DiskFull => fill(storm).await?,
