@@ -7,8 +7,8 @@
 #   ClusterRoleBindings those in parameters.clusterWide (none). No role may hold what makes more of its holder: escalate,
 #   bind, impersonate, tokens of ServiceAccounts, statuses that reeve goes by, the signing of certificates, and in all
 #   namespaces Secrets, pods and the proxy to them, ServiceAccounts, ConfigMaps, volumes, where traffic goes, quotas,
-#   webhooks, definitions, roles, bindings and reeve's own objects. No ClusterRole may be called like one that may be
-#   bound. A Secret that is filled with a ServiceAccount's token may name those in parameters.serviceAccountTokens (none).
+#   priorities, webhooks, definitions, roles, bindings and reeve's own objects, nor what the API server tells beside its
+#   API and its health. No ClusterRole may be called like one that may be bound. A Secret that is filled with a ServiceAccount's token may name those in parameters.serviceAccountTokens (none).
 # custom:
 #   severity: critical
 #   hint: name verbs and resources one by one, and leave out what gives more rights; ask the platform team for the rest
@@ -53,6 +53,16 @@ deny contains objection if {
 	planned.kind in harm.of
 	grants(rule, harm)
 	objection := told(planned, sprintf("may not grant %s; take it out, and name verbs and resources one by one", [harm.what]), sprintf("rules[%v]", [i]))
+}
+
+# Profiles, logs and what else the API server tells are no tenant's.
+deny contains objection if {
+	some planned in applied
+	planned.kind == "ClusterRole"
+	some i, rule in listed(planned.object, "rules")
+	some url in listed(rule, "nonResourceURLs")
+	not is_harmless(url)
+	objection := told(planned, sprintf("may not grant the address %s of the API server; name those it needs of /api, /apis, /healthz, /livez, /metrics, /openapi, /readyz, /version", [url]), sprintf("rules[%v].nonResourceURLs", [i]))
 }
 
 # Whatever they are granted on: what a resource is called today may be another's tomorrow.
@@ -283,6 +293,13 @@ grants(rule, harm) if {
 	has_verb(listed(rule, "verbs"), harm.verbs)
 }
 
+is_harmless(url) if {
+	is_string(url)
+	split(trim_suffix(url, "*"), "/")[1] in harmless_addresses
+}
+
+harmless_addresses := {"api", "apis", "healthz", "livez", "metrics", "openapi", "readyz", "version"}
+
 has(given, wanted) if wanted in given
 
 has(given, _) if "*" in given
@@ -310,9 +327,11 @@ harms := [
 	{"what": "what reeve has written of a Kustomization or a source", "of": roles, "groups": ["source.toolkit.fluxcd.io"], "resources": ["gitrepositories/status"], "verbs": ["update", "patch"]},
 	{"what": "the proxy to nodes, pods and Services", "of": ["ClusterRole"], "groups": [""], "resources": ["nodes/proxy", "pods/proxy", "services/proxy"], "verbs": ["*"]},
 	{"what": "Secrets in all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["secrets"], "verbs": ["*"]},
-	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods", "replicationcontrollers"], "verbs": changing},
-	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["apps"], "resources": ["daemonsets", "deployments", "replicasets", "statefulsets"], "verbs": changing},
-	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["batch"], "resources": ["cronjobs", "jobs"], "verbs": changing},
+	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods", "pods/resize", "replicationcontrollers", "replicationcontrollers/scale"], "verbs": written},
+	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["", "policy"], "resources": ["pods/eviction"], "verbs": ["create"]},
+	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["apps"], "resources": ["daemonsets", "deployments", "deployments/scale", "replicasets", "replicasets/scale", "statefulsets", "statefulsets/scale"], "verbs": written},
+	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["batch"], "resources": ["cronjobs", "jobs"], "verbs": written},
+	{"what": "who goes before others on nodes", "of": ["ClusterRole"], "groups": ["scheduling.k8s.io"], "resources": ["priorityclasses"], "verbs": written},
 	{"what": "commands in the pods of all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods/attach", "pods/exec", "pods/portforward"], "verbs": ["*"]},
 	{"what": "commands in the pods of all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods/ephemeralcontainers"], "verbs": ["update", "patch"]},
 	{"what": "where pods of all namespaces run", "of": ["ClusterRole"], "groups": [""], "resources": ["bindings", "pods/binding"], "verbs": ["create"]},
@@ -350,8 +369,6 @@ harms := [
 		"verbs": written,
 	},
 ]
-
-changing := ["create", "update", "patch"]
 
 # What is deleted was in force.
 written := ["create", "update", "patch", "delete", "deletecollection"]

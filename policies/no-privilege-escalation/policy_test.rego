@@ -53,6 +53,15 @@ test_ordinary_roles_are_allowed if {
 	count(denied([planned("Role", {"rules": null}), planned("Role", {})], {})) == 0
 }
 
+test_addresses_beside_the_api_are_denied if {
+	every url in ["*", "/*", "/debug/pprof/*", "/logs", "", 7] {
+		count(denied([cluster_role({"nonResourceURLs": [url], "verbs": ["get"]})], {})) == 1
+	}
+	every url in ["/apis/*", "/api*", "/readyz", "/openapi/v3/*"] {
+		count(denied([cluster_role({"nonResourceURLs": [url], "verbs": ["get"]})], {})) == 0
+	}
+}
+
 test_roles_that_make_more_of_their_holder_are_denied if {
 	every harmful in [
 		rule([group], ["roles"], ["escalate"]),
@@ -131,6 +140,11 @@ test_cluster_roles_reach_all_namespaces_and_are_held_to_more if {
 		rule([""], ["pods/exec"], ["get"]),
 		rule([""], ["pods/ephemeralcontainers"], ["patch"]),
 		rule(["apps"], ["deployments"], ["update"]),
+		rule(["apps"], ["statefulsets/scale"], ["patch"]),
+		rule([""], ["pods"], ["delete"]),
+		rule(["policy"], ["pods/eviction"], ["create"]),
+		rule(["batch"], ["jobs"], ["deletecollection"]),
+		rule(["scheduling.k8s.io"], ["priorityclasses"], ["create"]),
 		rule(["batch"], ["*"], ["create"]),
 	] {
 		count(denied([cluster_role(harmful)], {})) == 1

@@ -46,10 +46,12 @@ where
     let mut last = None;
     let wait = async {
         while let Some(object) = events.next().await {
-            let Ok(object) = object else { continue };
+            let Ok(mut object) = object else { continue };
             if seen(&object) {
                 return Some(object);
             }
+            // It says nothing of what is waited for, and more lines than all else.
+            object.meta_mut().managed_fields = None;
             last = Some(object);
         }
         None

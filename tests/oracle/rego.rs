@@ -1,7 +1,8 @@
-//! Expressions of Rego, put to `opa` and to our engine: `rego.txt` is a table of them.
+//! Expressions and rules of Rego, put to `opa` and to our engine: `rego.txt` is a table of the one, `rules.txt` of the other.
 //!
-//! A row is an expression, and what it is must be the same to both. Where OPA has no value ours may fail, which denies:
-//! `policies/README.md` says so. Behind ` <> ` a row says why it comes out otherwise; one that doesn't fails the test too.
+//! A row is an expression, or rules of which one is `v`, and what it is must be the same to both. Where OPA has no value
+//! ours may fail, which denies: `policies/README.md` says so. Behind ` <> ` a row says why it comes out otherwise; one that
+//! doesn't fails the test too.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -9,10 +10,20 @@ use std::process::Command;
 use reeve_core::rego::{Input, Policy};
 use serde_json::{Map, Value, json};
 
-const TABLE: &str = include_str!("rego.txt");
+const EXPRESSIONS: &str = include_str!("rego.txt");
+const RULES: &str = include_str!("rules.txt");
 
 /// The fewest rows that are a table.
-const ROWS: usize = 150;
+const ROWS: usize = 30;
+
+/// One row of a table.
+struct Row {
+    rules: String,
+    /// Which of them is asked for.
+    asked: &'static str,
+    /// Why it comes out otherwise.
+    why: Option<&'static str>,
+}
 
 /// What an expression is.
 #[derive(Debug, PartialEq)]
@@ -24,19 +35,53 @@ enum Is {
 
 #[test]
 fn opa_answers_every_expression_as_we_do() {
+    let lines = EXPRESSIONS.lines();
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let rows = lines.map(|line| {
+        let (expression, why) = reason(line);
+        Row {
+            rules: format!("row := {expression}"),
+            asked: "row",
+            why,
+        }
+    });
+    compare(&rows.collect::<Vec<_>>());
+}
+
+#[test]
+fn opa_answers_all_rules_as_we_do() {
+    let blocks = RULES.split("\n\n").filter(|block| !block.starts_with("# "));
+    let rows = blocks.map(|block| {
+        let (rules, why) = reason(block.trim());
+        Row {
+            rules: rules.to_owned(),
+            asked: "v",
+            why,
+        }
+    });
+    compare(&rows.collect::<Vec<_>>());
+}
+
+fn reason(row: &'static str) -> (&'static str, Option<&'static str>) {
+    match row.split_once(" <> ") {
+        Some((row, why)) => (row, Some(why)),
+        None => (row, None),
+    }
+}
+
+fn compare(rows: &[Row]) {
     let Some(opa) = super::program("opa") else {
         return;
     };
-    let rows = rows();
     assert!(rows.len() >= ROWS, "only {} rows", rows.len());
-    let theirs = by_opa(&opa, &rows);
+    let theirs = by_opa(&opa, rows);
     let mut surprises = Vec::new();
-    for (at, (expression, why)) in rows.iter().enumerate() {
-        let theirs = match theirs.get(&name(at)) {
+    for (at, Row { rules, asked, why }) in rows.iter().enumerate() {
+        let theirs = match theirs.get(&name(at)).and_then(|row| row.get(asked)) {
             Some(value) => Is::Value(value.clone()),
             None => Is::Undefined,
         };
-        let ours = by_us(expression);
+        let ours = by_us(rules, asked);
         let agree = match (&theirs, &ours) {
             (Is::Undefined, Is::Failed(_)) => true,
             (Is::Value(theirs), Is::Value(ours)) => same(theirs, ours),
@@ -44,25 +89,13 @@ fn opa_answers_every_expression_as_we_do() {
         };
         match (agree, why) {
             (true, None) | (false, Some(_)) => {}
-            (true, Some(_)) => surprises.push(format!("{expression}: is listed, and is the same")),
+            (true, Some(_)) => surprises.push(format!("{rules}: is listed, and is the same")),
             (false, None) => {
-                surprises.push(format!("{expression}: {theirs:?} to OPA, {ours:?} to us"));
+                surprises.push(format!("{rules}: {theirs:?} to OPA, {ours:?} to us"));
             }
         }
     }
     assert!(surprises.is_empty(), "{}", surprises.join("\n"));
-}
-
-/// The expressions, each with why it is another.
-fn rows() -> Vec<(&'static str, Option<&'static str>)> {
-    let lines = TABLE.lines();
-    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines
-        .map(|line| match line.split_once(" <> ") {
-            Some((expression, why)) => (expression, Some(why)),
-            None => (line, None),
-        })
-        .collect()
 }
 
 fn name(at: usize) -> String {
@@ -74,24 +107,26 @@ fn input() -> Value {
     json!({
         "a": "a", "n": 7, "f": 1.5, "one": 1.0, "t": true, "z": null, "l": [1, "a", 2.5], "e": "",
         "o": {"b": [1, "x"], "a": {"c": null}}, "d": [0.1, 0.2, 0.3], "s": "\u{7f}\u{a0}\u{2028}é",
+        "xs": [{"k": "a", "v": 1}, {"k": "b"}, {"k": "c", "v": 3, "p": true}, {"v": 4}],
     })
 }
 
 /// What each row is to the real program, which is asked once.
-fn by_opa(opa: &std::path::Path, rows: &[(&str, Option<&str>)]) -> Map<String, Value> {
+fn by_opa(opa: &std::path::Path, rows: &[Row]) -> Map<String, Value> {
     let scratch = tempfile::tempdir().expect("there is room");
-    let module = scratch.path().join("rows.rego");
     let document = scratch.path().join("input.json");
-    let rules = (0..)
-        .zip(rows)
-        .map(|(at, (expression, _))| format!("{} := {expression}\n", name(at)));
-    let source = format!("package rows\n\n{}", rules.collect::<String>());
-    std::fs::write(&module, source).expect("it can be written");
+    for (at, Row { rules, .. }) in rows.iter().enumerate() {
+        let module = scratch.path().join(format!("{}.rego", name(at)));
+        let source = format!("package rows.{}\n\n{rules}\n", name(at));
+        std::fs::write(module, source).expect("it can be written");
+    }
     std::fs::write(&document, input().to_string()).expect("it can be written");
     let mut command = Command::new(opa);
-    command
-        .args(["eval", "--format", "json", "--data"])
-        .arg(&module);
+    command.args(["eval", "--format", "json"]);
+    for at in 0..rows.len() {
+        let module = scratch.path().join(format!("{}.rego", name(at)));
+        command.arg("--data").arg(module);
+    }
     command.arg("--input").arg(&document).arg("data.rows");
     let output = command.output().expect("opa was found and runs");
     let told = String::from_utf8_lossy(&output.stdout);
@@ -104,10 +139,10 @@ fn by_opa(opa: &std::path::Path, rows: &[(&str, Option<&str>)]) -> Map<String, V
 }
 
 /// What it is to our engine, in a policy that denies with it: as digits, because what is told has no control characters.
-fn by_us(expression: &str) -> Is {
+fn by_us(rules: &str, asked: &str) -> Is {
     let source = format!(
-        "# METADATA\n# title: t\n# description: d\npackage rows\n\nrow := {expression}\n\n\
-         deny contains {{\"message\": hex.encode(json.marshal([row]))}}\n"
+        "# METADATA\n# title: t\n# description: d\npackage rows\n\n{rules}\n\n\
+         deny contains {{\"message\": hex.encode(json.marshal([{asked}]))}}\n"
     );
     let files = BTreeMap::from([("row.rego".to_owned(), source.into_bytes())]);
     let policy = match Policy::load("rows", &files, &json!({})) {

@@ -15,8 +15,10 @@ mod check;
 mod edits;
 mod error;
 mod exceptions;
+mod extent;
 mod fields;
 mod files;
+mod heads;
 mod lint;
 mod metadata;
 mod mocks;
@@ -160,7 +162,7 @@ impl Policy {
     ) -> Result<Self, Vec<Error>> {
         let sources = sources::Sources::sort(files)?;
         let mut engine = load(builtins::engine(), &sources.modules)?;
-        let modules = lint::modules(&engine)?;
+        let modules = lint::trees(&engine)?;
         if let Some(written) = mocks::written_out(&modules) {
             engine = parse(builtins::engine(), &written)?;
         }
@@ -349,11 +351,17 @@ impl fmt::Debug for Policy {
 /// How deep negations are looked for in what others negate.
 const NEGATION_LIMIT: usize = 8;
 
-/// Adds modules as they are evaluated: what is negated in them is what OPA negates.
+/// Adds modules as they are evaluated, if nothing in them is refused: their heads have a value where they have one to OPA,
+/// and what is negated in them is what OPA negates.
 fn load(engine: Engine, modules: &[(String, String)]) -> Result<Engine, Vec<Error>> {
     let mut loaded = parse(engine.clone(), modules)?;
     let mut trees = lint::modules(&loaded)?;
     let mut sources = modules.to_vec();
+    if let Some(next) = heads::moved(&trees, &sources) {
+        sources = next;
+        loaded = parse(engine.clone(), &sources)?;
+        trees = lint::trees(&loaded)?;
+    }
     for _ in 0..NEGATION_LIMIT {
         let Some(next) = negation::hoisted(&trees, &sources).map_err(|error| vec![error])? else {
             return Ok(loaded);

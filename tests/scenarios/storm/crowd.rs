@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 /// How many calls are under way at once.
 const AT_ONCE: usize = 16;
 /// How long a push may take on a busy machine, with a fault in it.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 pub(super) const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
 pub(super) const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io/v1";
 const RECEIVER: &str = "notification.toolkit.fluxcd.io/v1";

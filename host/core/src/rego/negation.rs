@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::edits::{Edit, edited};
+use super::extent::{self, children, shape};
 use super::lint::{self, Module};
 use super::{Error, names};
 
@@ -142,7 +143,7 @@ impl Rewrite<'_> {
         };
         let mut edits = Vec::new();
         for child in children(shape, fields) {
-            let is_name = matches!(self::shape(child).0, "Var" | "RefDot" | "RefBrack");
+            let is_name = matches!(extent::shape(child).0, "Var" | "RefDot" | "RefBrack");
             let stays = equals && is_name
                 || matches!(shape, "RefDot" | "RefBrack") && is_base(fields, child);
             edits.extend(self.part(child, !stays, parts)?);
@@ -169,7 +170,7 @@ impl Rewrite<'_> {
         for child in children(shape, fields) {
             let stays = matches!(shape, "RefDot" | "RefBrack")
                 && is_base(fields, child)
-                && matches!(self::shape(child).0, "Var" | "RefDot" | "RefBrack");
+                && matches!(extent::shape(child).0, "Var" | "RefDot" | "RefBrack");
             inside.extend(self.part(child, !stays, parts)?);
         }
         let may_have_none = match shape {
@@ -197,43 +198,6 @@ impl Rewrite<'_> {
     }
 }
 
-/// What an expression is, and what it consists of.
-fn shape(node: &Value) -> (&str, &Value) {
-    let only = node.as_object().and_then(|fields| fields.iter().next());
-    only.map_or(("", &Value::Null), |(shape, fields)| {
-        (shape.as_str(), fields)
-    })
-}
-
-/// The expressions that one of this shape is asked about. What is made anew in a comprehension always has a value.
-fn children<'a>(shape: &str, fields: &'a Value) -> Vec<&'a Value> {
-    let list = |name: &str| {
-        fields
-            .get(name)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-    };
-    let named = |names: &[&str]| -> Vec<&'a Value> {
-        let found = names.iter().filter_map(|name| fields.get(*name));
-        found.filter(|value| value.is_object()).collect()
-    };
-    match shape {
-        "Call" => list("params").collect(),
-        "Array" | "Set" => list("items").collect(),
-        "Object" => {
-            let fields = list("fields").filter_map(Value::as_array);
-            fields.flat_map(|field| field.iter().skip(1)).collect()
-        }
-        "RefDot" => named(&["refr"]),
-        "RefBrack" => named(&["refr", "index"]),
-        "UnaryExpr" => named(&["expr"]),
-        "BinExpr" | "BoolExpr" | "ArithExpr" | "AssignExpr" => named(&["lhs", "rhs"]),
-        "Membership" => named(&["key", "value", "collection"]),
-        _ => Vec::new(),
-    }
-}
-
 /// Whether `child` is what a path goes on from.
 fn is_base(fields: &Value, child: &Value) -> bool {
     fields
@@ -241,17 +205,9 @@ fn is_base(fields: &Value, child: &Value) -> bool {
         .is_some_and(|base| std::ptr::eq(base, child))
 }
 
-/// Where it stands. The tree leaves out the quotes of a text that something begins or ends with.
+/// Where it stands.
 fn span(module: &Module, node: &Value) -> (usize, usize) {
-    let at = |key| {
-        let number = node.pointer(key).and_then(Value::as_u64);
-        number.and_then(|number| usize::try_from(number).ok())
-    };
-    let start = at("/span/start").unwrap_or_default();
-    let end = at("/span/end").unwrap_or(start);
-    let is_quote = |byte: usize| matches!(module.source.as_bytes().get(byte), Some(b'"' | b'`'));
-    let opens = start.checked_sub(1).is_some_and(is_quote);
-    (start - usize::from(opens), end + usize::from(is_quote(end)))
+    extent::extent(&module.source, node.get("span")).unwrap_or_default()
 }
 
 #[cfg(test)]

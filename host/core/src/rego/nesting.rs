@@ -8,7 +8,8 @@
 mod words;
 
 use super::{Error, Place};
-use words::{Word, Words};
+use words::Word;
+pub(super) use words::Words;
 
 /// The deepest nesting: brackets, and what one expression strings together with dots and operators.
 const DEPTH_LIMIT: usize = 100;

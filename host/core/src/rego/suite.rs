@@ -85,7 +85,7 @@ impl Policy {
         let mut engine = self.engine.clone();
         engine.set_enable_coverage(true);
         let mut engine = load(engine, files)?;
-        let modules = lint::modules(&engine)?;
+        let modules = lint::trees(&engine)?;
         if let Some(written) = mocks::written_out(&modules) {
             engine = self.made_of(&written)?;
         }

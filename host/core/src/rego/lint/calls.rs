@@ -65,7 +65,9 @@ impl Walk<'_> {
             Value::Object(fields) => {
                 let called = fields.get("Call").map_or(Ok(()), |call| self.call(call));
                 let replaced = match (fields.get("refr"), fields.get("as")) {
-                    (Some(_), Some(replacement)) => self.replacement(replacement),
+                    (Some(target), Some(by)) => self
+                        .replacement(by)
+                        .and_then(|()| self.replaced(target, by)),
                     _ => Ok(()),
                 };
                 let sum = fields.get("ArithExpr");
@@ -166,6 +168,35 @@ impl Walk<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Refuses to replace what is only a default, or to put it there: regorus would leave things as they are.
+    fn replaced(&self, target: &Value, by: &Value) -> Result<(), Error> {
+        // An import has a place where this has an expression.
+        if by.get("line").is_some() {
+            return Ok(());
+        }
+        let function = |node: &Value| {
+            let package = &self.module.package;
+            self.functions.full(&dotted(node)?, package, &self.aliases)
+        };
+        let is_data = dotted(target).is_some_and(|name| name.starts_with("data."));
+        if is_data && function(by).is_some() && function(target).is_none() {
+            let why = "with puts a function in the place of what is none";
+            return Err(self.refused(span_of(target), why));
+        }
+        let named = [target, by].map(|node| Some((node, dotted(node)?)));
+        let mut named = named.into_iter().flatten();
+        let only = named.find(|(node, _)| {
+            function(node).is_some_and(|full| self.functions.is_only_default(&full))
+        });
+        let Some((node, name)) = only else {
+            return Ok(());
+        };
+        let why = format!(
+            "with takes no function that is only a default: write {name}(…) := value for default {name}(…) := value"
+        );
+        Err(self.refused(span_of(node), &why))
     }
 
     /// How many arguments a function takes that a policy may call.

@@ -235,8 +235,8 @@ impl<'a> Walk<'a> {
             return;
         };
         self.no_each(index, scope);
-        if let Some(span) = self.open_object(index, scope) {
-            self.refuse(Some(span), OBJECT);
+        if self.is_open(index, scope) {
+            self.no_object(index);
         }
     }
 
@@ -287,19 +287,33 @@ impl<'a> Walk<'a> {
 
     /// An object in one of two sides of `=` that may be a pattern for more than is written there.
     fn inexact(&self, left: &'a Value, right: &'a Value, scope: &Scope<'a>) -> Option<&'a Value> {
+        let is_pattern = self.is_open(left, scope) || self.is_open(right, scope);
+        self.inexact_parts(left, right, scope, [false, is_pattern])
+    }
+
+    /// The same. An object without a variable is compared as a whole, unless it is a part of what gives a value to
+    /// anything: whether these two are, and whether their parts are.
+    fn inexact_parts(
+        &self,
+        left: &'a Value,
+        right: &'a Value,
+        scope: &Scope<'a>,
+        [is_part, are_parts]: [bool; 2],
+    ) -> Option<&'a Value> {
+        let parts = |one, two| self.inexact_parts(one, two, scope, [are_parts; 2]);
         if let (Some(one), Some(two)) = (items(left), items(right)) {
-            let mut pairs = one.iter().zip(two);
-            return pairs.find_map(|(one, two)| self.inexact(one, two, scope));
+            return one.iter().zip(two).find_map(|(one, two)| parts(one, two));
         }
         if let (Some(one), Some(two)) = (fields(left), fields(right)) {
             let mut pairs = one
                 .iter()
                 .filter_map(|(key, one)| Some((*one, *two.get(key)?)));
-            return pairs.find_map(|(one, two)| self.inexact(one, two, scope));
+            return pairs.find_map(|(one, two)| parts(one, two));
         }
         let beside = |pattern: &'a Value, value: &'a Value| {
             let is_free = variable(value).is_some_and(|name| self.is_free(name, scope));
-            self.open_object(pattern, scope).filter(|_| !is_free)
+            let is_pattern = is_part || self.is_open(pattern, scope);
+            object(pattern).filter(|_| is_pattern && !is_free)
         };
         beside(left, right).or_else(|| beside(right, left))
     }
@@ -310,18 +324,14 @@ impl<'a> Walk<'a> {
         name == "_" || !is_known && self.loose.get(name) == Some(&1)
     }
 
-    /// An object in a pattern, of which a variable may be given its value there.
-    fn open_object(&self, pattern: &'a Value, scope: &Scope<'a>) -> Option<&'a Value> {
-        if let Some(items) = items(pattern) {
-            return items.iter().find_map(|item| self.open_object(item, scope));
-        }
-        let span = pattern.pointer("/Object/span")?;
+    /// Whether something in a pattern may be given its value there.
+    fn is_open(&self, pattern: &'a Value, scope: &Scope<'a>) -> bool {
         let mut is_open = false;
         binds(pattern, &mut |name, _| {
             let is_known = scope.given.contains(name) || self.global.contains(name);
             is_open |= name == "_" || stands_for(name) && !is_known;
         });
-        is_open.then_some(span)
+        is_open
     }
 
     fn count_loose(&mut self, node: &'a Value) {

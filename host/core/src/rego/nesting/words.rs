@@ -10,7 +10,7 @@ const KEYWORDS: [&str; 12] = [
 
 /// One word of a module.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum Word<'a> {
+pub(in crate::rego) enum Word<'a> {
     /// A name, a number or a string.
     Operand,
     /// A name that is a keyword in most places.
@@ -20,23 +20,29 @@ pub(super) enum Word<'a> {
 }
 
 /// Reads words one by one.
-pub(super) struct Words<'a> {
+pub(in crate::rego) struct Words<'a> {
     rest: &'a str,
+    length: usize,
     /// The line of the last one, from 1.
     pub(super) line: u64,
+    /// Where the last one begins.
+    pub(in crate::rego) begins: usize,
 }
 
 impl<'a> Words<'a> {
-    pub(super) fn of(source: &'a str) -> Self {
+    pub(in crate::rego) fn of(source: &'a str) -> Self {
         Self {
             rest: source,
+            length: source.len(),
             line: 1,
+            begins: 0,
         }
     }
 
     /// The next word, and whether nothing stands between it and the one before.
-    pub(super) fn next(&mut self) -> Option<(Word<'a>, bool)> {
+    pub(in crate::rego) fn next(&mut self) -> Option<(Word<'a>, bool)> {
         let skipped = self.skip();
+        self.begins = self.ends();
         let first = self.rest.chars().next()?;
         let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let word = match first {
@@ -66,6 +72,11 @@ impl<'a> Words<'a> {
             }
         };
         Some((word, !skipped))
+    }
+
+    /// Where the last one ends.
+    pub(in crate::rego) fn ends(&self) -> usize {
+        self.length - self.rest.len()
     }
 
     /// Goes past blanks and comments; returns whether there were any.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::rego::lint::{self, Module};
-use crate::rego::{ANSWERS, builtins};
+use crate::rego::{ANSWERS, builtins, extent, heads};
 
 /// The function that notes. A policy cannot call it: no policy is compiled that calls what it doesn't know.
 pub(super) const NOTE: &str = "reeve_noted";
@@ -74,6 +74,7 @@ pub(super) fn mark(modules: &[Module]) -> Vec<Marked> {
             places: &mut places,
             notes: Vec::new(),
             marks: Vec::new(),
+            given: BTreeMap::new(),
             body: 0,
         };
         let rules = lint::rules(module).iter().filter_map(|rule| pen.rule(rule));
@@ -107,6 +108,8 @@ struct Pen<'a> {
     /// From where to where in the source, and the place by which it is noted.
     notes: Vec<(usize, usize, u64)>,
     marks: Vec<Mark>,
+    /// From where to where that goes which heads give, by its name.
+    given: BTreeMap<String, (usize, usize)>,
     body: usize,
 }
 
@@ -121,10 +124,10 @@ impl Pen<'_> {
         let bodies = rule.get("bodies").and_then(Value::as_array);
         for (at, body) in bodies.into_iter().flatten().enumerate() {
             self.body = at;
+            self.query(body.get("query"), 0);
             if let Some(assign) = body.get("assign").filter(|assign| !assign.is_null()) {
                 self.value(assign);
             }
-            self.query(body.get("query"), 0);
         }
         self.body = 0;
         match inner.get("assign").filter(|assign| !assign.is_null()) {
@@ -140,20 +143,16 @@ impl Pen<'_> {
 
     /// `:= value`, of a head or an `else`.
     fn value(&mut self, assign: &Value) {
-        let Some((from, to)) = self.extent(assign.get("span")) else {
+        let (Some(value), Some((from, to))) =
+            (assign.get("value"), self.extent(assign.get("span")))
+        else {
             return;
         };
         let start = self
             .after(from, to, ":=")
             .or_else(|| self.after(from, to, "="));
-        self.mark(
-            Kind::Gives,
-            assign.get("span"),
-            (from, to),
-            start.map(|start| (start, to)),
-            0,
-        );
-        self.nested(assign, 0);
+        let noted = start.map(|start| (start, to));
+        self.gives(value, assign.get("span"), (from, to), noted);
     }
 
     /// `contains element`.
@@ -161,37 +160,43 @@ impl Pen<'_> {
         let Some(key) = head.get("key").filter(|key| !key.is_null()) else {
             return;
         };
-        let (Some((_, named)), Some((_, to))) = (
-            head.get("refr")
-                .and_then(span)
-                .and_then(|span| self.extent(Some(span))),
-            self.extent(head.get("span")),
-        ) else {
+        let Some(element) = extent::element(&self.module.source, head) else {
             return;
         };
-        let start = self.after(named, to, "contains");
-        let whole = (start.unwrap_or(named), to);
-        self.mark(
-            Kind::Gives,
-            head.get("span"),
-            whole,
-            start.map(|start| (start, to)),
-            0,
-        );
-        self.nested(key, 0);
+        self.gives(key, head.get("span"), element, Some(element));
+    }
+
+    /// What a rule gives, or where `heads` has written it.
+    fn gives(
+        &mut self,
+        value: &Value,
+        place: Option<&Value>,
+        whole: (usize, usize),
+        noted: Option<(usize, usize)>,
+    ) {
+        let given = heads::name(value).and_then(|name| self.given.remove(name));
+        match given {
+            Some(given) => self.mark(Kind::Gives, place, given, Some(given), 0),
+            None => {
+                self.mark(Kind::Gives, place, whole, noted, 0);
+                self.nested(value, 0);
+            }
+        }
     }
 
     fn query(&mut self, query: Option<&Value>, depth: usize) {
         let stmts = query.and_then(|query| query.get("stmts")?.as_array());
-        for stmt in stmts.into_iter().flatten() {
-            self.stmt(stmt, depth);
-        }
+        let stmts = stmts.into_iter().flatten();
+        stmts.for_each(|stmt| self.stmt(stmt, depth));
     }
 
     fn stmt(&mut self, stmt: &Value, depth: usize) {
         let (Some(whole), Some(literal)) = (self.literal(stmt), stmt.get("literal")) else {
             return;
         };
+        if let Some(name) = heads::given(stmt) {
+            return self.given(name, stmt, whole);
+        }
         let (from, to) = whole;
         let in_collection = |value: Option<(usize, usize)>, to: usize| {
             value.and_then(|(_, end)| Some((self.after(end, to, "in")?, to)))
@@ -222,6 +227,20 @@ impl Pen<'_> {
         };
         self.mark(kind, stmt.get("span"), whole, noted, depth);
         self.nested(stmt, depth);
+    }
+
+    /// Keeps where that is which a head gives under this name.
+    fn given(&mut self, name: &str, stmt: &Value, (_, to): (usize, usize)) {
+        let named = stmt
+            .pointer("/literal/Expr/expr/AssignExpr/lhs")
+            .and_then(span);
+        let start = self
+            .extent(named)
+            .and_then(|(_, end)| self.after(end, to, ":="));
+        if let Some(start) = start {
+            self.given.insert(name.to_owned(), (start, to));
+        }
+        self.nested(stmt, 0);
     }
 
     /// What of an expression can be noted.
@@ -323,14 +342,9 @@ impl Pen<'_> {
         source
     }
 
-    /// From where to where a span goes. That of a text begins and ends within its quotes.
+    /// From where to where a span goes.
     fn extent(&self, span: Option<&Value>) -> Option<(usize, usize)> {
-        let at = |key| usize::try_from(span?.get(key)?.as_u64()?).ok();
-        let (from, to) = (at("start")?, at("end")?);
-        let source = self.module.source.as_bytes();
-        let is_quote = |at: usize| matches!(source.get(at), Some(b'"' | b'`'));
-        let opens = from.checked_sub(1).is_some_and(is_quote);
-        Some((from - usize::from(opens), to + usize::from(is_quote(to))))
+        extent::extent(&self.module.source, span)
     }
 
     /// From where to where a statement goes, without what is said `with` it.
@@ -351,21 +365,8 @@ impl Pen<'_> {
 
     /// Where what stands behind `word` begins, if that comes next.
     fn after(&self, from: usize, to: usize, word: &str) -> Option<usize> {
-        let text = blank(self.module.source.get(from..to)?);
-        let rest = blank(text.strip_prefix(word)?);
-        (!rest.is_empty()).then(|| to - rest.len())
+        extent::after(&self.module.source, from, to, word)
     }
-}
-
-/// Without the space and the comments that it begins with.
-fn blank(text: &str) -> &str {
-    let mut text = text.trim_start();
-    while text.starts_with('#') {
-        text = text
-            .split_once('\n')
-            .map_or("", |(_, rest)| rest.trim_start());
-    }
-    text
 }
 
 /// The span of an expression as a whole.

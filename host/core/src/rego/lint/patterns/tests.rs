@@ -43,6 +43,13 @@ fn a_pattern_of_an_object_is_refused() {
         ("input.o = {\"x\": _}", "47"),
         ("[1, {\"x\": a}] = [input.y, input.o]; a", "41"),
         ("{\"x\": {\"y\": a}} = {\"x\": input.o}; a", "43"),
+        ("[{\"x\": 1}, y] = [input.o, 1]; y", "38"),
+        ("[{\"x\": 1}, y] = input.o; y", "38"),
+        (
+            "{\"k\": {\"x\": 1}, \"y\": y} = {\"k\": input.o, \"y\": 1}; y",
+            "43",
+        ),
+        ("s[[{\"x\": 1}, y]]; y", "40"),
         // Which of the two has its value first nobody knows.
         ("o = input.o; {\"x\": a} = o; a = input.a", "50"),
         ("o := input.o; {\"x\": a} = o; a", "51"),

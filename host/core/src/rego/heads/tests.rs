@@ -1,0 +1,137 @@
+//! Heads, and how they are handed on.
+
+use super::*;
+use crate::rego::{Input, Policy, builtins, parse};
+use serde_json::json;
+
+fn rewritten(rules: &str) -> String {
+    let source = format!("package a\nimport data.lists as known\nname := \"x\"\n{rules}\n");
+    let sources = vec![("a.rego".to_owned(), source)];
+    let engine = parse(builtins::engine(), &sources).expect("it can be parsed");
+    let trees = lint::trees(&engine).expect("it is not deep");
+    let next = moved(&trees, &sources).unwrap_or(sources);
+    parse(builtins::engine(), &next).expect("what is written can be parsed");
+    let (_, source) = next.first().expect("it is one module");
+    let rules = source.split_once("\"x\"\n").expect("it is there").1;
+    rules.trim_end().to_owned()
+}
+
+#[test]
+fn what_a_head_gives_is_a_condition_of_its_body() {
+    for (rules, want) in [
+        // What always has a value stays where it is.
+        ("r contains m if m := 1", "r contains m if m := 1"),
+        (
+            "r := {\"a\": [1, \"b\"]} if input.x",
+            "r := {\"a\": [1, \"b\"]} if input.x",
+        ),
+        (
+            "r := {x | some x in input.xs}",
+            "r := {x | some x in input.xs}",
+        ),
+        ("f(x) := x", "f(x) := x"),
+        (
+            "r contains input.x if input.y",
+            "r contains z_given_0 if { input.y; z_given_0 := input.x }",
+        ),
+        (
+            "r contains \"a\" if input.x # why\nr contains input.x if { # why\n\tinput.y # too\n\tinput.z\n}",
+            "r contains \"a\" if input.x # why\nr contains z_given_0 if { # why\n\tinput.y # too\n\tinput.z; z_given_0 := input.x\n}",
+        ),
+        (
+            "r contains {\n\t\"message\": name, # \"\n\t\"path\": `a\nb`,\n} if {\n\tname := input.y # why\n}",
+            "r contains z_given_0\n\n\n\n if {\n\tname := input.y; z_given_0 := { \"message\": name, \"path\": \"a\\nb\", } # why\n}",
+        ),
+        (
+            "r := count([1 |\n\tsome x in input.xs\n\tx > 1; x < 2\n\tevery y in x {\n\t\ty\n\t\ty.z\n\t}\n]) if input.xs",
+            "r := z_given_0\n\n\n\n\n\n\n if { input.xs; z_given_0 := count([1 | some x in input.xs; x > 1; x < 2; every y in x { y; y.z } ]) }",
+        ),
+        ("r := input.x", "r := z_given_0 if { z_given_0 := input.x }"),
+        (
+            "r := (input.x + 1)",
+            "r := z_given_0 if { z_given_0 := (input.x + 1) }",
+        ),
+        (
+            "r contains \"a\" in input.x",
+            "r contains z_given_0 if { z_given_0 := \"a\" in input.x }",
+        ),
+        ("r := known", "r := z_given_0 if { z_given_0 := known }"),
+        (
+            "r contains name if input.y with input as {}",
+            "r contains z_given_0 if { input.y with input as {}; z_given_0 := name }",
+        ),
+        ("f(x) := x.y", "f(x) := z_given_0 if { z_given_0 := x.y }"),
+        (
+            "f(x) := x.y if x.z else := x.a if { x.b } else := x.c",
+            "f(x) := z_given_0 if { x.z; z_given_0 := x.y } else := z_given_1 if { x.b; z_given_1 := x.a } else := z_given_2 if { z_given_2 := x.c }",
+        ),
+        (
+            "r[lower(k)] := v if some k, v in input.x",
+            "r[z_given_0] := v if { some k, v in input.x; z_given_0 := lower(k) }",
+        ),
+        (
+            "r[lower(k)] := v.a if { some k, v in input.x }",
+            "r[z_given_0] := z_given_1 if { some k, v in input.x; z_given_0 := lower(k); z_given_1 := v.a }",
+        ),
+        (
+            "r[input.k] := 1",
+            "r[z_given_0] := 1 if { z_given_0 := input.k }",
+        ),
+        (
+            "r[lower(k)] contains v if { some k, v in input.x }",
+            "r[z_given_0] contains v if { some k, v in input.x; z_given_0 := lower(k) }",
+        ),
+        (
+            "r[x.k] contains x.v if some x in input.xs",
+            "r[z_given_0] contains z_given_1 if { some x in input.xs; z_given_0 := x.k; z_given_1 := x.v }",
+        ),
+        // A name that is taken.
+        (
+            "r := input.x if z_given_0 := 1",
+            "r := z_given__0 if { z_given_0 := 1; z_given__0 := input.x }",
+        ),
+    ] {
+        assert_eq!(rewritten(rules), want, "{rules}");
+    }
+}
+
+fn denied(rules: &str) -> Vec<String> {
+    let source = format!("# METADATA\n# title: t\n# description: d\npackage a\n{rules}\n");
+    let policy = Policy::compile("a", &source).unwrap_or_else(|error| panic!("{rules}: {error}"));
+    let input = json!({"objects": [
+        {"n": 1, "labels": {"team": "x"}}, {"n": 2}, {"n": 3, "labels": {"team": "y"}},
+    ]});
+    let verdict = policy.judge(&Input::new(&input).unwrap()).unwrap();
+    verdict
+        .violations
+        .into_iter()
+        .map(|one| one.message)
+        .collect()
+}
+
+#[test]
+fn an_object_without_a_value_for_a_head_ends_nothing_for_others() {
+    for rules in [
+        "deny contains {\"message\": sprintf(\"%s\", [o.labels.team])} if some o in input.objects",
+        "deny contains {\"message\": o.labels.team} if {\n\tsome o in input.objects\n\to.n > 0\n}",
+        "deny contains {\"message\": m} if some m in teams\nteams contains o.labels.team if some o in input.objects",
+        "deny contains {\"message\": m} if some m in teams\nteams[o.n] := o.labels.team if some o in input.objects",
+        "deny contains {\"message\": m} if some m, _ in teams\nteams[o.labels.team] := o.n if some o in input.objects",
+        "deny contains {\"message\": m} if some m, _ in teams\nteams[o.labels.team] contains o.n if some o in input.objects",
+        "deny contains {\"message\": team(o)} if some o in input.objects\nteam(o) := o.labels.team",
+    ] {
+        assert_eq!(denied(rules), ["x", "y"], "{rules}");
+    }
+}
+
+#[test]
+fn where_a_head_has_no_value_the_next_one_is_asked() {
+    for rules in [
+        "deny contains {\"message\": team(input.objects[1])}\nteam(o) := o.labels.team if o.n > 0 else := \"x\"",
+        "deny contains {\"message\": team}\nteam := input.objects[1].labels.team if input.objects else := \"x\"",
+        "deny contains {\"message\": team}\ndefault team := \"x\"\nteam := input.objects[1].labels.team",
+        "deny contains {\"message\": team(1)}\ndefault team(_) := \"x\"\nteam(n) := input.objects[n].labels.team",
+    ] {
+        assert_eq!(denied(rules), ["x"], "{rules}");
+    }
+}
