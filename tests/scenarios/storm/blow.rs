@@ -37,8 +37,9 @@ pub(super) enum Blow {
 const WITHOUT_ETCD: Duration = Duration::from_secs(10);
 /// For how long the disk is full.
 const FULL: Duration = Duration::from_secs(3);
-/// For how long requests fail; in a soak until everybody is there.
+/// For how long requests fail; in a soak until everybody is there, unless each takes longer than a client waits.
 const FAILING: Duration = Duration::from_secs(8);
+const FAILING_LONG: Duration = Duration::from_secs(90);
 /// How far the clock jumps: further than any timeout or interval there is.
 const JUMP: SignedDuration = SignedDuration::from_hours(2);
 /// How long a request without an answer is held; and longer than a client waits.
@@ -70,8 +71,8 @@ impl Blow {
                 let long = super::is_soak() && dice.chance(20);
                 let held = if long { HELD_LONG } else { HELD };
                 storm.gate.fail_each_third(held);
-                if !super::is_soak() {
-                    pass(FAILING).await;
+                if long || !super::is_soak() {
+                    pass(if long { FAILING_LONG } else { FAILING }).await;
                     storm.gate.let_all_through();
                 }
             }

@@ -206,11 +206,13 @@ impl Crowd {
         Ok(())
     }
 
-    /// Those that are not Ready at their heads yet, each with what it says.
+    /// Those that are not Ready at their heads yet, or whose sources are not, each with what it says.
     pub(super) async fn behind(&self, heads: &[String]) -> anyhow::Result<Vec<String>> {
         // From the API server's memory, which may be a moment old: nobody was Ready at a head before it was there.
         let look = ListParams::default().labels(OURS).match_any();
         let all = self.list((KUSTOMIZE, "Kustomization"), None, &look).await?;
+        let sources = (SOURCE, "GitRepository");
+        let sources = self.list(sources, Some(CONFIG), &look).await?;
         let mut behind = Vec::new();
         for (at, head) in heads.iter().enumerate() {
             let name = name(at);
@@ -221,8 +223,15 @@ impl Crowd {
                 one.and_then(|one| objects::text(&one.data, "/status/lastAppliedRevision"));
             let there = applied.is_some_and(|applied| applied.ends_with(head))
                 && ready.as_ref().is_some_and(|ready| ready.status == "True");
-            if !there {
-                behind.push(format!("{name} at {applied:?}: {ready:?}"));
+            let mut each = sources.iter();
+            let source = each.find(|one| one.metadata.name.as_deref() == Some(&name));
+            let fetched =
+                source.and_then(|one| objects::text(&one.data, "/status/artifact/revision"));
+            let is_fetched = fetched.is_some_and(|fetched| fetched.ends_with(head));
+            if !there || !is_fetched {
+                behind.push(format!(
+                    "{name} at {applied:?}, its source at {fetched:?}: {ready:?}"
+                ));
             }
         }
         Ok(behind)

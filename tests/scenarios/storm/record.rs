@@ -14,7 +14,7 @@ use super::blow::Blow;
 /// What stands above the columns.
 const HEAD: &str = "when\tblow\ttenants\tseed\tseconds\toutcome\n";
 /// How much of a failure is kept.
-const WORDS: usize = 400;
+const WORDS: usize = 1_000;
 
 /// Adds a line.
 pub(super) fn note(
