@@ -20,7 +20,7 @@ use reeve_tests::dice::Dice;
 use reeve_tests::disk::Disk;
 use reeve_tests::gate::Gate;
 use reeve_tests::skew::Skew;
-use reeve_tests::{Plane, install, scenario};
+use reeve_tests::{Plane, install, scenario, wait};
 use tokio::sync::Mutex;
 
 use blow::Blow;
@@ -155,7 +155,7 @@ impl Storm {
         }
         blow.relent(self)?;
         arrived?;
-        let now = Ends::look(&self.crowd, self.version, &heads).await?;
+        let now = self.settled(&heads).await?;
         let jobs = self.tally.since()?;
         now.stayed(&self.last, &excuse)?;
         tally::ran_once(self.crowd.number, jobs, (&self.last, &now), &excuse)?;
@@ -164,6 +164,21 @@ impl Storm {
             behind,
             took,
         })
+    }
+
+    /// How it ended: as the push without a blow, or as it still is when there was time to come to an end. Who was told of
+    /// again, after a restart say, is under way for a moment more.
+    async fn settled(&self, heads: &[String]) -> anyhow::Result<Ends> {
+        let deadline = Instant::now() + wait::PATIENCE;
+        let mut ticks = tokio::time::interval(Duration::from_millis(250));
+        loop {
+            ticks.tick().await;
+            let now = Ends::look(&self.crowd, self.version, heads).await?;
+            let is_settled = self.want.is_nothing() || now.are(&self.want).is_ok();
+            if is_settled || Instant::now() > deadline {
+                return Ok(now);
+            }
+        }
     }
 
     /// One push with a blow at a random moment, compared with the one without.

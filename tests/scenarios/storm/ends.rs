@@ -110,6 +110,11 @@ impl Ends {
         Ok(())
     }
 
+    /// Whether there is nothing to compare with yet.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// All tenants have what they had at the end of the push to which nothing happened.
     pub(super) fn are(&self, want: &Self) -> anyhow::Result<()> {
         let nothing = Held::new();
