@@ -25,6 +25,7 @@ mod mocks;
 mod names;
 mod negation;
 mod nesting;
+mod order;
 mod patience;
 mod place;
 mod room;
@@ -364,7 +365,10 @@ fn load(engine: Engine, modules: &[(String, String)]) -> Result<Engine, Vec<Erro
     }
     for _ in 0..NEGATION_LIMIT {
         let Some(next) = negation::hoisted(&trees, &sources).map_err(|error| vec![error])? else {
-            return Ok(loaded);
+            return match order::kept(&trees, &sources) {
+                Some(next) => parse(engine, &next),
+                None => Ok(loaded),
+            };
         };
         sources = next;
         loaded = parse(engine.clone(), &sources)?;

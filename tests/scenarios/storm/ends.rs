@@ -220,7 +220,14 @@ fn held(kind: &str, object: &DynamicObject) -> Value {
         ],
         _ => &["/spec", "/data", "/roleRef", "/subjects"],
     };
-    let content = pointers.iter().map(|at| object.data.pointer(at));
+    // How many pods of a Job ended well is for Kubernetes to say, which may start one twice when its API server goes away.
+    let often = |value: &Value| value.as_i64().is_some_and(|often| often > 0);
+    let content = pointers
+        .iter()
+        .map(|at| match (*at, object.data.pointer(at)) {
+            ("/status/succeeded", value) => Some(json!(value.is_some_and(often))),
+            (_, value) => value.cloned(),
+        });
     let managers: BTreeSet<String> = object
         .managed_fields()
         .iter()

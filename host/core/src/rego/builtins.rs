@@ -10,6 +10,7 @@ mod cost;
 mod format;
 mod glob;
 mod json;
+mod lookup;
 mod net;
 mod number;
 mod order;
@@ -167,8 +168,15 @@ pub(super) fn engine() -> Engine {
         let added = engine.add_extension(name.to_owned(), arity, Box::new(extension));
         added.expect(twice);
     }
+    for (name, function) in lookup::WRITTEN {
+        let extension = move |arguments: Vec<Value>| Ok(function(&arguments));
+        let added = engine.add_extension(name.to_owned(), 2, Box::new(extension));
+        added.expect(twice);
+    }
     engine
 }
+
+pub(super) use lookup::{AFTER, LOOKUP};
 
 /// Whether a number in a policy is exactly what a double is.
 pub(super) fn is_exact(written: &str) -> bool {

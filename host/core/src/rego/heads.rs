@@ -2,9 +2,10 @@
 //!
 //! To OPA a head without a value is a body that does not hold: that solution gives nothing, and an `else` is taken. regorus
 //! drops what the rule gave before as well, and takes no `else`. So a module is handed to it with what heads give written
-//! into their bodies: `deny contains z_given_0 if { …; z_given_0 := f(x) }`. All that is not in such a head stays on its
+//! into their bodies: `deny contains zzzz_given_0 if { …; zzzz_given_0 := f(x) }`. All that is not in such a head stays on its
 //! line. In which order conditions are evaluated is regorus' to say, who goes by the names of what they define: this name
-//! comes after most others. It deliberately leaves alone what always has a value.
+//! comes after all others. And to OPA the objects that rules make entries of are there without any: `r[k] contains v` gets a
+//! rule beside it that has none. It deliberately leaves alone what always has a value.
 
 mod line;
 
@@ -18,7 +19,7 @@ use super::lint::{self, Module};
 use super::names;
 
 /// What they are called, with a number behind it.
-const NAME: &str = "z_given_";
+const NAME: &str = "zzzz_given_";
 
 /// `sources` with the heads' expressions in the bodies; None where there is nothing to write.
 pub(super) fn moved(
@@ -38,7 +39,7 @@ pub(super) fn moved(
                     .flatten()
                     .cloned(),
             );
-            let mut pen = Pen::new(module, global);
+            let mut pen = Pen::new(module, global, unused(modules, NAME));
             lint::rules(module).iter().for_each(|rule| pen.rule(rule));
             pen.edits
         });
@@ -50,9 +51,55 @@ pub(super) fn moved(
     changed.then_some(written)
 }
 
+/// The object that a rule makes an entry of: to OPA it is there without any. regorus makes those of `r[k] := v`.
+fn container(kind: &str, head: &Value) -> Option<String> {
+    let mut path = head.get("refr")?;
+    let mut steps = Vec::new();
+    while let (step @ ("RefDot" | "RefBrack"), fields) = shape(path) {
+        steps.push((step, fields));
+        path = fields.get("refr")?;
+    }
+    steps.reverse();
+    let mut name = path.pointer("/Var/value")?.as_str()?.to_owned();
+    let plain = steps.iter().map_while(|(step, fields)| match *step {
+        "RefDot" => fields.get("field")?.as_array()?.last()?.as_str(),
+        _ => fields.pointer("/index/String/value")?.as_str(),
+    });
+    let plain: Vec<&str> = plain.collect();
+    let (known, all) = (plain.len(), steps.len());
+    let known = match (kind, all - known) {
+        _ if all == 0 => return None,
+        ("Func", _) | ("Set", 0) => return None,
+        // r[k] := v
+        ("Compr", 1) => return None,
+        ("Compr", 0) => known - 1,
+        _ => known,
+    };
+    for step in plain.iter().take(known) {
+        name.push_str(&format!("[{}]", Value::from(*step)));
+    }
+    Some(name)
+}
+
+/// The beginning of a name that stands in none of the modules.
+pub(super) fn unused(modules: &[Module], name: &str) -> String {
+    let mut name = name.to_owned();
+    while modules.iter().any(|module| module.source.contains(&name)) {
+        name.push('_');
+    }
+    name
+}
+
 /// What a condition names, if it was written here.
 pub(super) fn given(stmt: &Value) -> Option<&str> {
     name(stmt.pointer("/literal/Expr/expr/AssignExpr/lhs")?)
+}
+
+/// Whether a rule is one that was written here.
+pub(super) fn is_container(head: &Value) -> bool {
+    let index = head.pointer("/Compr/refr/RefBrack/index");
+    let one = head.pointer("/Compr/assign/value/Number/value");
+    one.is_some() && index.and_then(name).is_some()
 }
 
 /// The name, if an expression is that of such a condition.
@@ -83,20 +130,19 @@ struct Pen<'a> {
     /// What no name in the module begins with.
     name: String,
     made: usize,
+    /// The objects that are there without an entry.
+    containers: BTreeSet<String>,
     edits: Vec<Edit>,
 }
 
 impl<'a> Pen<'a> {
-    fn new(module: &'a Module, global: BTreeSet<String>) -> Self {
-        let mut name = NAME.to_owned();
-        while module.source.contains(&name) {
-            name.push('_');
-        }
+    fn new(module: &'a Module, global: BTreeSet<String>, name: String) -> Self {
         Self {
             module,
             global,
             name,
             made: 0,
+            containers: BTreeSet::new(),
             edits: Vec::new(),
         }
     }
@@ -105,6 +151,16 @@ impl<'a> Pen<'a> {
         let Some(rule) = rule.get("Spec") else { return };
         let Some(head) = rule.get("head") else { return };
         let (kind, head) = shape(head);
+        let begins = extent(&self.module.source, rule.get("span")).map(|(begins, _)| begins);
+        if let Some(container) = container(kind, head).filter(|_| begins.is_some())
+            && self.containers.insert(container.clone())
+        {
+            let name = self.next_name();
+            self.edit(
+                begins,
+                format!("{container}[{name}] := 1 if {{ some {name} in [] }} "),
+            );
+        }
         let mut keys = Vec::new();
         // The path of a function holds no expressions.
         if kind != "Func" {

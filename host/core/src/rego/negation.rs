@@ -1,22 +1,31 @@
-//! What `not` negates: as OPA does, no more than its outermost question.
+//! What `not` negates, as OPA does: no more than its outermost question; and what `in` is asked about.
 //!
 //! OPA evaluates what a negated question is asked about before it negates anything: with no `input.name`, the body of
 //! `not startswith(input.name, "x")` does not hold. regorus takes what has no value for a question that does not hold, so
 //! that the body does. So a module is handed to it with these parts written before: `before_not_0 := input.name; not
 //! startswith(before_not_0, "x")`, on the same lines. As in OPA, a name on a side of `==` or `=` and one that is negated by
-//! itself stay where they are. It deliberately judges nothing else: what is refused was refused by `lint` before.
+//! itself stay where they are. `x in xs` is no answer to OPA where one of them has no value, and false to regorus, or true of
+//! two that have none: both are written before it too, or behind the conditions of a comprehension that gives it. It
+//! deliberately judges nothing else: what is refused was refused by `lint` before.
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::edits::{Edit, edited};
 use super::extent::{self, children, shape};
 use super::lint::{self, Module};
-use super::{Error, names};
+use super::{Error, heads, names};
 
 /// What the parts are called, with a number behind it.
 const NAME: &str = "before_not_";
+
+/// Whether a condition was written here.
+pub(super) fn is_part(stmt: &Value) -> bool {
+    let name = stmt.pointer("/literal/Expr/expr/AssignExpr/lhs/Var/value");
+    let name = name.and_then(Value::as_str);
+    name.is_some_and(|name| name.starts_with(NAME))
+}
 
 /// `sources` with what outermost negations are asked about written before them; None where there is nothing to write. What
 /// is negated within those parts is there the next time.
@@ -30,7 +39,10 @@ pub(super) fn hoisted(
     for (file, source) in sources {
         let module = modules.iter().find(|module| module.file == *file);
         let edits = match module {
-            Some(module) => edits(module, declared.get(module.package.as_str()))?,
+            Some(module) => {
+                let own = declared.get(module.package.as_str());
+                edits(module, own, heads::unused(modules, NAME))?
+            }
             None => Vec::new(),
         };
         changed |= !edits.is_empty();
@@ -39,21 +51,21 @@ pub(super) fn hoisted(
     Ok(changed.then_some(written))
 }
 
-fn edits(module: &Module, declared: Option<&BTreeSet<String>>) -> Result<Vec<Edit>, Error> {
+fn edits(
+    module: &Module,
+    declared: Option<&BTreeSet<String>>,
+    name: String,
+) -> Result<Vec<Edit>, Error> {
     let mut global: BTreeSet<String> = names::aliases(module).into_keys().collect();
     global.extend(declared.into_iter().flatten().cloned());
     let mut rewrite = Rewrite {
         module,
         global,
+        name,
         made: 0,
+        negates: false,
         edits: Vec::new(),
     };
-    while module
-        .source
-        .contains(&format!("{NAME}{} :=", rewrite.made))
-    {
-        rewrite.made += 1;
-    }
     rewrite.visit(&module.tree, false)?;
     Ok(rewrite.edits)
 }
@@ -62,7 +74,11 @@ struct Rewrite<'a> {
     module: &'a Module,
     /// Names that stand for rules and imports.
     global: BTreeSet<String>,
+    /// What no name in the modules begins with.
+    name: String,
     made: usize,
+    /// Whether the parts are those of a negation.
+    negates: bool,
     edits: Vec<Edit>,
 }
 
@@ -74,6 +90,13 @@ impl Rewrite<'_> {
             Value::Object(fields) => {
                 if fields.contains_key("stmts") {
                     return self.query(node, is_body);
+                }
+                if let Some(query) = fields
+                    .get("query")
+                    .filter(|_| !fields.contains_key("is_else"))
+                    && self.gives(fields, query)?
+                {
+                    return Ok(());
                 }
                 let is_rule = fields.contains_key("is_else");
                 let mut fields = fields.iter();
@@ -92,12 +115,17 @@ impl Rewrite<'_> {
             .is_some_and(|text| text.starts_with('{'));
         let statements = query.get("stmts").and_then(Value::as_array);
         for statement in statements.into_iter().flatten() {
-            let Some(negated) = statement.pointer("/literal/NotExpr/expr") else {
-                self.visit(statement, false)?;
-                continue;
-            };
             let mut parts = Vec::new();
-            let mut inside = self.negated(negated, &mut parts)?;
+            let mut inside = match statement.pointer("/literal/NotExpr/expr") {
+                Some(negated) => {
+                    self.negates = true;
+                    self.negated(negated, &mut parts)?
+                }
+                None => {
+                    self.negates = false;
+                    self.members(statement, &mut parts)?
+                }
+            };
             if parts.is_empty() {
                 self.visit(statement, false)?;
                 continue;
@@ -127,6 +155,73 @@ impl Rewrite<'_> {
             self.edits.append(&mut inside);
         }
         Ok(())
+    }
+
+    /// What changes in a condition that asks whether something is in something else: both are parts.
+    fn members(
+        &mut self,
+        node: &Value,
+        parts: &mut Vec<(String, String)>,
+    ) -> Result<Vec<Edit>, Error> {
+        let mut edits = Vec::new();
+        match node {
+            Value::Array(items) => {
+                for item in items {
+                    edits.extend(self.members(item, parts)?);
+                }
+            }
+            // What is asked in a query of its own has its own conditions before it.
+            Value::Object(fields) if fields.contains_key("query") => {
+                if let Some(domain) = fields.get("domain") {
+                    edits.extend(self.members(domain, parts)?);
+                }
+            }
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    if name == "Membership" {
+                        for child in children(name, value) {
+                            edits.extend(self.part(child, true, parts)?);
+                        }
+                    } else {
+                        edits.extend(self.members(value, parts)?);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(edits)
+    }
+
+    /// The same of what a comprehension gives: the parts come after its conditions. Whether there are any.
+    fn gives(&mut self, fields: &Map<String, Value>, query: &Value) -> Result<bool, Error> {
+        let mut parts = Vec::new();
+        let mut inside = Vec::new();
+        for given in ["term", "key", "value"]
+            .iter()
+            .filter_map(|name| fields.get(*name))
+        {
+            if given.is_object() && !given.get("line").is_some_and(Value::is_number) {
+                inside.extend(self.members(given, &mut parts)?);
+            }
+        }
+        let stmts = query.get("stmts").and_then(Value::as_array);
+        let Some(last) = stmts
+            .and_then(|stmts| stmts.last())
+            .filter(|_| !parts.is_empty())
+        else {
+            return Ok(false);
+        };
+        let (_, end) = span(self.module, last);
+        let text = parts
+            .iter()
+            .map(|(name, text)| format!("; {name} := {text}"));
+        inside.push(Edit {
+            start: end,
+            end,
+            text: text.collect(),
+        });
+        self.edits.append(&mut inside);
+        Ok(true)
     }
 
     /// What changes in a negation, whose `parts` are written before it: what each is called, and what it is.
@@ -160,6 +255,9 @@ impl Rewrite<'_> {
     ) -> Result<Vec<Edit>, Error> {
         let (shape, fields) = shape(node);
         if shape == "Var" && fields.get("value").and_then(Value::as_str) == Some("_") {
+            if !self.negates {
+                return Ok(Vec::new());
+            }
             let why = "`_` is of no use below `not`: it says neither any nor all; make a rule of what is negated, or use `every`";
             return Err(Error::at(
                 lint::place(&self.module.file, fields.get("span")),
@@ -187,7 +285,7 @@ impl Rewrite<'_> {
         }
         let (start, end) = span(self.module, fields);
         let text = self.module.source.get(start..end).unwrap_or_default();
-        let name = format!("{NAME}{}", self.made);
+        let name = format!("{}{}", self.name, self.made);
         self.made += 1;
         parts.push((name.clone(), edited(text, start, inside)));
         Ok(vec![Edit {

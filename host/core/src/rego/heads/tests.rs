@@ -32,63 +32,78 @@ fn what_a_head_gives_is_a_condition_of_its_body() {
         ("f(x) := x", "f(x) := x"),
         (
             "r contains input.x if input.y",
-            "r contains z_given_0 if { input.y; z_given_0 := input.x }",
+            "r contains zzzz_given_0 if { input.y; zzzz_given_0 := input.x }",
         ),
         (
             "r contains \"a\" if input.x # why\nr contains input.x if { # why\n\tinput.y # too\n\tinput.z\n}",
-            "r contains \"a\" if input.x # why\nr contains z_given_0 if { # why\n\tinput.y # too\n\tinput.z; z_given_0 := input.x\n}",
+            "r contains \"a\" if input.x # why\nr contains zzzz_given_0 if { # why\n\tinput.y # too\n\tinput.z; zzzz_given_0 := input.x\n}",
         ),
         (
             "r contains {\n\t\"message\": name, # \"\n\t\"path\": `a\nb`,\n} if {\n\tname := input.y # why\n}",
-            "r contains z_given_0\n\n\n\n if {\n\tname := input.y; z_given_0 := { \"message\": name, \"path\": \"a\\nb\", } # why\n}",
+            "r contains zzzz_given_0\n\n\n\n if {\n\tname := input.y; zzzz_given_0 := { \"message\": name, \"path\": \"a\\nb\", } # why\n}",
         ),
         (
             "r := count([1 |\n\tsome x in input.xs\n\tx > 1; x < 2\n\tevery y in x {\n\t\ty\n\t\ty.z\n\t}\n]) if input.xs",
-            "r := z_given_0\n\n\n\n\n\n\n if { input.xs; z_given_0 := count([1 | some x in input.xs; x > 1; x < 2; every y in x { y; y.z } ]) }",
+            "r := zzzz_given_0\n\n\n\n\n\n\n if { input.xs; zzzz_given_0 := count([1 | some x in input.xs; x > 1; x < 2; every y in x { y; y.z } ]) }",
         ),
-        ("r := input.x", "r := z_given_0 if { z_given_0 := input.x }"),
+        (
+            "r := input.x",
+            "r := zzzz_given_0 if { zzzz_given_0 := input.x }",
+        ),
         (
             "r := (input.x + 1)",
-            "r := z_given_0 if { z_given_0 := (input.x + 1) }",
+            "r := zzzz_given_0 if { zzzz_given_0 := (input.x + 1) }",
         ),
         (
             "r contains \"a\" in input.x",
-            "r contains z_given_0 if { z_given_0 := \"a\" in input.x }",
+            "r contains zzzz_given_0 if { zzzz_given_0 := \"a\" in input.x }",
         ),
-        ("r := known", "r := z_given_0 if { z_given_0 := known }"),
+        (
+            "r := known",
+            "r := zzzz_given_0 if { zzzz_given_0 := known }",
+        ),
         (
             "r contains name if input.y with input as {}",
-            "r contains z_given_0 if { input.y with input as {}; z_given_0 := name }",
+            "r contains zzzz_given_0 if { input.y with input as {}; zzzz_given_0 := name }",
         ),
-        ("f(x) := x.y", "f(x) := z_given_0 if { z_given_0 := x.y }"),
+        (
+            "f(x) := x.y",
+            "f(x) := zzzz_given_0 if { zzzz_given_0 := x.y }",
+        ),
         (
             "f(x) := x.y if x.z else := x.a if { x.b } else := x.c",
-            "f(x) := z_given_0 if { x.z; z_given_0 := x.y } else := z_given_1 if { x.b; z_given_1 := x.a } else := z_given_2 if { z_given_2 := x.c }",
+            "f(x) := zzzz_given_0 if { x.z; zzzz_given_0 := x.y } else := zzzz_given_1 if { x.b; zzzz_given_1 := x.a } else := zzzz_given_2 if { zzzz_given_2 := x.c }",
         ),
         (
             "r[lower(k)] := v if some k, v in input.x",
-            "r[z_given_0] := v if { some k, v in input.x; z_given_0 := lower(k) }",
+            "r[zzzz_given_0] := v if { some k, v in input.x; zzzz_given_0 := lower(k) }",
         ),
         (
             "r[lower(k)] := v.a if { some k, v in input.x }",
-            "r[z_given_0] := z_given_1 if { some k, v in input.x; z_given_0 := lower(k); z_given_1 := v.a }",
+            "r[zzzz_given_0] := zzzz_given_1 if { some k, v in input.x; zzzz_given_0 := lower(k); zzzz_given_1 := v.a }",
         ),
         (
             "r[input.k] := 1",
-            "r[z_given_0] := 1 if { z_given_0 := input.k }",
+            "r[zzzz_given_0] := 1 if { zzzz_given_0 := input.k }",
         ),
         (
             "r[lower(k)] contains v if { some k, v in input.x }",
-            "r[z_given_0] contains v if { some k, v in input.x; z_given_0 := lower(k) }",
+            "r[zzzz_given_0] := 1 if { some zzzz_given_0 in [] } r[zzzz_given_1] contains v if { some k, v in input.x; zzzz_given_1 := lower(k) }",
         ),
         (
             "r[x.k] contains x.v if some x in input.xs",
-            "r[z_given_0] contains z_given_1 if { some x in input.xs; z_given_0 := x.k; z_given_1 := x.v }",
+            "r[zzzz_given_0] := 1 if { some zzzz_given_0 in [] } r[zzzz_given_1] contains zzzz_given_2 if { some x in input.xs; zzzz_given_1 := x.k; zzzz_given_2 := x.v }",
         ),
+        // The object is there without an entry.
+        (
+            "r.a.b := 1 if input.x",
+            "r[\"a\"][zzzz_given_0] := 1 if { some zzzz_given_0 in [] } r.a.b := 1 if input.x",
+        ),
+        ("r.a contains 1 if input.x", "r.a contains 1 if input.x"),
         // A name that is taken.
         (
-            "r := input.x if z_given_0 := 1",
-            "r := z_given__0 if { z_given_0 := 1; z_given__0 := input.x }",
+            "r := input.x if zzzz_given_0 := 1",
+            "r := zzzz_given__0 if { zzzz_given_0 := 1; zzzz_given__0 := input.x }",
         ),
     ] {
         assert_eq!(rewritten(rules), want, "{rules}");

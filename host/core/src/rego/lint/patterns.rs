@@ -126,9 +126,19 @@ impl<'a> Walk<'a> {
         }
         let scope = around.within(self.module, stmts);
         for stmt in stmts {
+            self.no_some_with(stmt);
             self.visit(stmt, &scope);
         }
         scope
+    }
+
+    /// Refuses what `with` would replace for the rest of the body too.
+    fn no_some_with(&mut self, stmt: &'a Value) {
+        let with = stmt.pointer("/with_mods/0/span");
+        if with.is_some() && stmt.pointer("/literal/SomeIn").is_some() {
+            let why = "with behind some … in would hold for the rest of the body: write xs := … with …; some x in xs";
+            self.refuse(with, why);
+        }
     }
 
     /// Looks at a name that `some` declares without saying in what.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::rego::lint::{self, Module};
-use crate::rego::{ANSWERS, builtins, extent, heads};
+use crate::rego::{ANSWERS, builtins, extent, heads, negation};
 
 /// The function that notes. A policy cannot call it: no policy is compiled that calls what it doesn't know.
 pub(super) const NOTE: &str = "reeve_noted";
@@ -117,6 +117,9 @@ impl Pen<'_> {
     fn rule(&mut self, rule: &Value) -> Option<Rule> {
         let rule = rule.get("Spec")?;
         let head = rule.get("head")?;
+        if heads::is_container(head) {
+            return None;
+        }
         let (name, shape, span) = lint::head_of(head)?;
         let line = span?.get("line")?.as_u64()?;
         self.body = 0;
@@ -196,6 +199,10 @@ impl Pen<'_> {
         };
         if let Some(name) = heads::given(stmt) {
             return self.given(name, stmt, whole);
+        }
+        // Nobody wrote it: what becomes of it shows where it came from.
+        if negation::is_part(stmt) {
+            return self.nested(stmt, depth);
         }
         let (from, to) = whole;
         let in_collection = |value: Option<(usize, usize)>, to: usize| {

@@ -1,0 +1,81 @@
+//! Bodies with questions that wait, and how they are handed on.
+
+use super::*;
+use crate::rego::{Input, Policy, parse};
+use serde_json::json;
+
+fn rewritten(body: &str) -> String {
+    let source = format!(
+        "package a\nimport data.lists as known\nname := \"x\"\ndeny contains 1 if {body}\n"
+    );
+    let sources = vec![("a.rego".to_owned(), source)];
+    let engine = parse(builtins::engine(), &sources).expect("it can be parsed");
+    let trees = lint::trees(&engine).expect("it is not deep");
+    let next = kept(&trees, &sources).unwrap_or(sources);
+    parse(builtins::engine(), &next).expect("what is written can be parsed");
+    let (_, source) = next.first().expect("it is one module");
+    let body = source.split_once("contains 1 if ").expect("it is there").1;
+    body.trim_end().to_owned()
+}
+
+#[test]
+fn a_question_is_written_so_that_it_waits() {
+    for (body, want) in [
+        ("{ not input.m.k }", "{ not input.m.k }"),
+        ("{ not input.m[\"k\"] }", "{ not input.m[\"k\"] }"),
+        // It is looked for: nothing else names it.
+        ("{ not input.m[k] }", "{ not input.m[k] }"),
+        (
+            "{ k = input.k; not known[k] }",
+            "{ k = input.k; not reeve_lookup(known, [k]) }",
+        ),
+        (
+            "{ some k in input.ks; not known[\"a\"].b[k][\"c\"].d == 1 }",
+            "{ some k in input.ks; not reeve_lookup(known[\"a\"].b, [k, \"c\", \"d\"]) == 1 }",
+        ),
+        (
+            "{ k = input.k; not count([1 | not known[k]; k]) > f(known[k]) }",
+            "{ k = input.k; not count([1 | not reeve_lookup(known, [k]); k]) > f(reeve_lookup(known, [k])) }",
+        ),
+        (
+            "{ k = input.k; every x in input.xs { known[k] == x } }",
+            "{ k = input.k; every x in reeve_after(input.xs, [k]) { known[k] == x } }",
+        ),
+        (
+            "{ k = input.k; every x in input.xs { k := x; k } }",
+            "{ k = input.k; every x in input.xs { k := x; k } }",
+        ),
+        (
+            "{ every x in input.xs { not known[x] } }",
+            "{ every x in input.xs { not reeve_lookup(known, [x]) } }",
+        ),
+    ] {
+        let body = body.replace("f(", "count(");
+        assert_eq!(rewritten(&body), want.replace("f(", "count("), "{body}");
+    }
+}
+
+#[test]
+fn a_variable_has_its_value_when_it_is_asked_about() {
+    for body in [
+        "parts := split(input.image, \"/\"); [host, _] = parts; not trusted[host]",
+        "some label in [\"a\", \"b\"]; key = label; not input.labels[key]",
+        "not trusted[host]; input.hosts[_] = host",
+        "tier := \"low\"; level := tier; every x in [\"a\"] { quota[level][x] }",
+        "parts := [\"low\", 1]; [level, _] := parts; every x in [\"a\"] { quota[level][x] }",
+        "every x in [1] { quota[level].b == x }; quota[level]; level == \"low\"",
+        "some k in [\"evil\"]; k1 = k; not trusted_set[k1]",
+        "some k in [\"evil\"]; k1 = k; not trusted_pairs[[k1, 1]]",
+    ] {
+        let source = format!(
+            "# METADATA\n# title: t\n# description: d\npackage a\ndeny contains {{\"message\": \"m\"}} if {{ {body} }}\n\
+             trusted := {{\"good\": true}}\ntrusted_set := {{\"good\"}}\ntrusted_pairs := {{[\"good\", 1]}}\n\
+             quota := {{\"low\": {{\"a\": true, \"b\": 1}}, \"none\": {{\"c\": 1}}}}\n"
+        );
+        let policy =
+            Policy::compile("a", &source).unwrap_or_else(|error| panic!("{body}: {error}"));
+        let input = json!({"image": "evil/x", "labels": {"a": 1}, "hosts": ["evil"]});
+        let verdict = policy.judge(&Input::new(&input).unwrap());
+        assert_eq!(verdict.map(|told| told.violations.len()), Ok(1), "{body}");
+    }
+}
