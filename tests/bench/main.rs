@@ -3,11 +3,12 @@
 //! `bench push` is the whole road on a real cluster, `bench render` the engine beside the real kustomize,
 //! `bench plugins` the sandbox, `bench policies` the rules beside OPA, `bench neighbours` what bad plugins cost others,
 //! `bench drift` what changes by hand come to, `bench fair` what a tenant whose everything hangs or fails costs others,
-//! `bench tenants` what many at once wait; without a name all run. Nothing here fails for being slow: who reads the table
+//! `bench tenants` what many at once wait, `bench fetch` fetches beside git's; without a name all run. Nothing here fails for being slow: who reads the table
 //! judges.
 
 mod drift;
 mod fair;
+mod fetch;
 mod floor;
 mod judged;
 mod neighbours;
@@ -60,6 +61,8 @@ enum What {
     Fair,
     /// What many tenants at once wait, and what that costs
     Tenants,
+    /// A fetch beside `git fetch`: first, after a change, and after none
+    Fetch,
 }
 
 fn main() -> ExitCode {
@@ -90,6 +93,9 @@ fn bench(args: &Args) -> anyhow::Result<()> {
     if wanted(What::Policies) {
         policies::bench()?;
         judged::bench()?;
+    }
+    if wanted(What::Fetch) {
+        scenario::runtime().block_on(fetch::bench())?;
     }
     if wanted(What::Push) {
         scenario::runtime().block_on(push::bench())?;

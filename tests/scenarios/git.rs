@@ -2,11 +2,13 @@
 
 mod fault;
 mod login;
+mod partial;
 mod parts;
 mod push;
 mod reference;
 mod signed;
 mod store;
+mod submodules;
 mod tree;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use reeve_api::reason::Reason;
 use reeve_tests::git::{KeyKind, Repo, SshOptions, SshServer};
 use reeve_tests::install::CONFIG;
-use reeve_tests::tenant::{Tenant, says};
+use reeve_tests::tenant::{Draft, Tenant, says};
 use reeve_tests::{Estate, objects, scenario, secrecy, wait};
 use serde_json::{Value, json};
 
@@ -171,6 +171,52 @@ fn of_a_sparse_source_only_its_directories_are_applied() {
             .source_told_of(Reason::GitOperationFailed, words)
             .await?;
         ensure!(colour(&tenant).await?.as_deref() == Some("green"));
+        Ok(())
+    });
+}
+
+#[test]
+fn the_submodules_of_a_source_are_applied_with_it() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("submodules").await?;
+        let base = format!("{}-base", tenant.name());
+        let (repo, url) = (estate.repo(&base)?, estate.git.url(&base));
+        let own = tenant.repo();
+        std::fs::create_dir_all(own.work().join("base"))?;
+        let link = |commit: &str| {
+            let entry = format!("160000,{commit},base");
+            own.run(["update-index", "--add", "--cacheinfo", &entry])
+        };
+        let named = format!("[submodule \"base\"]\npath = base\nurl = {url}\n");
+        link(&repo.publish("base.yaml", map("green"))?)?;
+        let told = tenant
+            .after(|draft| {
+                draft.commit(".gitmodules", &named);
+                draft.set_source("recurseSubmodules", json!(true));
+            })
+            .await?;
+        ensure!(told.ready.status == "True", "{told:?}");
+        ensure!(colour(&tenant).await?.as_deref() == Some("green"));
+        let source = tenant.sources().get(tenant.name()).await?;
+        ensure!(source.data["status"]["observedRecurseSubmodules"] == json!(true));
+
+        link(&repo.publish("base.yaml", map("red"))?)?;
+        let changed = |draft: &mut Draft| draft.commit("notes.md", "x");
+        let told = tenant.after(changed).await?;
+        ensure!(told.ready.status == "True", "{told:?}");
+        ensure!(colour(&tenant).await?.as_deref() == Some("red"));
+
+        let named = named.replace(&url, "ext::sh -c whoami");
+        tenant
+            .change(|draft| draft.commit(".gitmodules", &named))
+            .await?;
+        ask(&tenant.sources(), tenant.name(), "1").await?;
+        let words = "entry \"base\" of .gitmodules is refused: its url names a helper program";
+        tenant
+            .source_told_of(Reason::GitOperationFailed, words)
+            .await?;
+        ensure!(colour(&tenant).await?.as_deref() == Some("red"));
         Ok(())
     });
 }

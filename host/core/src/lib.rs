@@ -38,6 +38,7 @@ pub mod source;
 pub mod spec;
 mod spread;
 pub mod status;
+pub mod submodule;
 pub mod substitute;
 pub mod sync;
 pub mod tenancy;

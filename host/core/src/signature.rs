@@ -6,6 +6,7 @@
 
 mod object;
 mod openpgp;
+mod signing;
 mod ssh;
 mod told;
 mod trusted;
@@ -19,6 +20,7 @@ use reeve_api::source::GitVerificationMode;
 
 use crate::failure::{Explain, Turn};
 use crate::source::Reference;
+pub use signing::{SigningKey, Unusable};
 pub use told::{NotASignature, told};
 pub use trusted::{NoKeys, Trusted};
 pub use verdict::Verdict;

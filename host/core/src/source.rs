@@ -57,6 +57,8 @@ pub struct Wanted {
     pub sparse: Vec<String>,
     /// What is laid beside its files, in this order.
     pub include: Vec<Include>,
+    /// Whether its submodules are wanted too, with theirs.
+    pub submodules: bool,
     /// Which generation of the object this is.
     pub generation: i64,
 }
@@ -141,6 +143,7 @@ impl Wanted {
             verify: spec.verify.as_ref().map(Verify::parse).transpose()?,
             sparse: paths::directories(&spec.sparse_checkout)?,
             include: paths::includes(&spec.include)?,
+            submodules: spec.recurse_submodules,
             generation: meta.generation.unwrap_or_default(),
             id,
         })
@@ -177,7 +180,6 @@ fn provider(object: &GitRepository, url: &RemoteUrl) -> Result<Option<ObjectName
 fn refuse_unsupported(spec: &GitRepositorySpec) -> Result<(), Error> {
     let set = [
         ("spec.accessFrom", spec.access_from.is_some()),
-        ("spec.recurseSubmodules", spec.recurse_submodules),
         (
             "spec.serviceAccountName",
             spec.service_account_name.is_some(),

@@ -32,6 +32,7 @@ mod remote;
 mod resolve;
 mod session;
 mod snapshot;
+mod submodules;
 mod transport;
 mod verify;
 mod wire;
@@ -47,6 +48,7 @@ pub use mirror::Mirrors;
 pub use remote::{Proxy, Remote, Tls};
 pub use resolve::{Resolved, resolve};
 pub use snapshot::{Content, Entry, Laid, NotLaid, Received, Snapshot};
+pub use submodules::{Recursion, Submodule};
 pub use verify::{Unverified, verify};
 
 /// What one source may cost. Each limit that is hit names itself and its value in the error.
@@ -66,6 +68,10 @@ pub struct Limits {
     pub depth: usize,
     /// Bytes of one file that is read or archived.
     pub file_bytes: u64,
+    /// Submodules of one commit, those of submodules among them. Their packs together may be as large as one.
+    pub submodules: usize,
+    /// Submodules within each other.
+    pub submodule_depth: usize,
 }
 
 /// What ignored files may add to a listing before it is given up.
@@ -88,6 +94,8 @@ impl Default for Limits {
             files: 100_000,
             depth: 100,
             file_bytes: 50 << 20,
+            submodules: 100,
+            submodule_depth: 10,
         }
     }
 }

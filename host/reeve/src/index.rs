@@ -261,6 +261,8 @@ pub(crate) struct Wanted {
     pub(crate) sparse: Vec<String>,
     /// What was laid beside its files.
     pub(crate) included: Vec<Included>,
+    /// Whether its submodules were taken too.
+    pub(crate) submodules: bool,
 }
 
 /// What of another source was laid beside the files of one.

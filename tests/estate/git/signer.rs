@@ -20,6 +20,7 @@ pub enum Signing {
 pub struct Signer {
     home: tempfile::TempDir,
     signing: Signing,
+    passphrase: String,
     public: String,
     fingerprint: String,
 }
@@ -27,17 +28,51 @@ pub struct Signer {
 impl Signer {
     /// Makes them a key.
     pub fn new(signing: Signing) -> anyhow::Result<Self> {
+        Self::with_passphrase(signing, "")
+    }
+
+    /// The same, and of OpenPGP the key is encrypted.
+    pub fn with_passphrase(signing: Signing, passphrase: &str) -> anyhow::Result<Self> {
         let home = tempfile::tempdir()?;
         let (public, fingerprint) = match signing {
-            Signing::OpenPgp => openpgp(home.path())?,
+            Signing::OpenPgp => openpgp(home.path(), passphrase)?,
             Signing::Ssh => ssh(home.path())?,
         };
         Ok(Self {
             home,
             signing,
+            passphrase: passphrase.to_owned(),
             public,
             fingerprint,
         })
+    }
+
+    /// The private key of OpenPGP, in armor.
+    pub fn private(&self) -> anyhow::Result<String> {
+        let mut gpg = Command::new(self.home.path().join("gpg"));
+        gpg.args(["--pinentry-mode", "loopback", "--passphrase"]);
+        gpg.arg(&self.passphrase);
+        said(gpg.args(["--armor", "--export-secret-keys"]))
+    }
+
+    /// What gpg says of a commit's signature, as `git verify-commit` asks it.
+    ///
+    /// # Errors
+    /// When it is not one of theirs.
+    pub fn believes(&self, repo: &Repo, commit: &str) -> anyhow::Result<String> {
+        let mut git = Command::new("git");
+        let program = self.home.path().join("gpg").display().to_string();
+        git.args([
+            "-c",
+            &format!("gpg.program={program}"),
+            "verify-commit",
+            "--raw",
+            commit,
+        ]);
+        let out = git.current_dir(repo.bare()).output()?;
+        let told = String::from_utf8_lossy(&out.stderr).into_owned();
+        ensure!(out.status.success(), "{told}");
+        Ok(told)
     }
 
     /// The public key, as a Secret has it.
@@ -123,7 +158,7 @@ impl Drop for Signer {
 }
 
 /// A key in a directory of its own, with a program beside it that knows no other.
-fn openpgp(home: &Path) -> anyhow::Result<(String, String)> {
+fn openpgp(home: &Path, passphrase: &str) -> anyhow::Result<(String, String)> {
     use std::os::unix::fs::PermissionsExt as _;
     let program = home.join("gpg");
     let script = format!(
@@ -135,8 +170,10 @@ fn openpgp(home: &Path) -> anyhow::Result<(String, String)> {
     let gpg = |args: &[&str]| said(Command::new(&program).args(args));
     gpg(&[
         "--quiet",
+        "--pinentry-mode",
+        "loopback",
         "--passphrase",
-        "",
+        passphrase,
         "--quick-generate-key",
         "Ada <ada@example.com>",
         "ed25519",

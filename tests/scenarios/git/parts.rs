@@ -118,11 +118,11 @@ fn what_is_included_is_laid_beside_and_ignored_together() {
         let content = |ignore: Option<&str>| {
             anyhow::Ok(Content {
                 ignore: ignore.map(str::to_owned),
-                sparse: Vec::new(),
                 laid: vec![
                     laid(&base, "deploy", "lib/base")?,
                     laid(&base, "other.yaml", "lib/own.yaml")?,
                 ],
+                ..Content::default()
             })
         };
         let whole = bench.fetch_only(&app, &main(), content(None)?).await?;

@@ -5,6 +5,7 @@ mod gitea;
 mod refuse;
 mod writers;
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,11 +13,14 @@ use std::time::Instant;
 use reeve::clock::Clock;
 use reeve::git::commit::{Edits, Identity, Signer};
 use reeve::git::push::{Absent, Error, Outcome, Push, push};
-use reeve::git::{Remote, Snapshot};
+use reeve::git::{Remote, Snapshot, verify};
 use reeve_api::name::Secret;
 use reeve_core::failure::{Explain as _, Explained};
+use reeve_core::signature::{Mode, Trusted};
 use reeve_kustomize::Tree as _;
-use reeve_tests::git::{KeyKind, Repo, SshOptions, SshServer, git, keypair};
+use reeve_tests::git::{
+    KeyKind, Repo, Signer as Author, Signing, SshOptions, SshServer, git, keypair,
+};
 use reeve_tests::scenario;
 
 use super::{Bench, SECRETS, files, main as branch_main, plain, remote};
@@ -260,6 +264,50 @@ fn a_signed_commit_is_one_that_git_believes() {
             assert_eq!(git(repo.bare(), log)?, "G reeve@example.com", "{kind:?}");
             std::fs::write(&signers, "")?;
             assert!(git(repo.bare(), ["-c", &config, "verify-commit", commit]).is_err());
+        }
+        sound(&repo)
+    });
+}
+
+#[test]
+fn a_commit_signed_with_openpgp_is_one_that_git_and_we_believe() {
+    scenario(async {
+        let bench = Bench::new()?;
+        let repo = bench.writable("app.git")?;
+        let server = plain(&bench).await?;
+        let remote = remote(&server.url("app.git"), &[]);
+        for passphrase in ["", "hunter2"] {
+            let author = Author::with_passphrase(Signing::OpenPgp, passphrase)?;
+            let mut secret =
+                BTreeMap::from([("git.asc".to_owned(), author.private()?.into_bytes())]);
+            if !passphrase.is_empty() {
+                assert!(Signer::from_secret(&secret).is_err(), "it has a passphrase");
+                secret.insert("passphrase".to_owned(), b"hunter2\n".to_vec());
+            }
+            let signer = Some(Arc::new(Signer::from_secret(&secret)?));
+            let told = format!("{signer:?}");
+            assert!(told.contains(author.fingerprint()), "{told}");
+            let edit = move |_: Option<&Snapshot>| Ok(Edits::new().write("by", passphrase));
+            let signing = Push { signer, ..change() };
+            let commit = pushed(&bench.push(&remote, signing, edit).await?)?.to_owned();
+            let good = author.believes(&repo, &commit)?;
+            assert!(
+                good.contains("GOODSIG") && good.contains("VALIDSIG"),
+                "{good}"
+            );
+            let stranger = Author::new(Signing::OpenPgp)?;
+            assert!(
+                stranger.believes(&repo, &commit).is_err(),
+                "its key is not known"
+            );
+            let snapshot = bench.fetch(&remote, &branch_main()).await?;
+            let keys = [("bot.asc".to_owned(), author.public().as_bytes().to_vec())];
+            let keys = Arc::new(Trusted::read(&keys.into())?);
+            let verified = verify(&snapshot, Mode::Head, keys, Clock::system().now()).await?;
+            assert!(
+                verified.to_string().contains(author.fingerprint()),
+                "{verified}"
+            );
         }
         sound(&repo)
     });

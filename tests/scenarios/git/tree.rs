@@ -220,7 +220,7 @@ fn what_was_fetched_is_found_without_a_login_by_who_has_fetched_it_and_nobody_el
         let first = bench.fetch(&remote, &main()).await?;
         repo.publish("more.yaml", "kind: Test\n")?;
         let second = bench.fetch(&remote, &main()).await?;
-        bench.mirrors.note("web", &remote, &first)?;
+        bench.mirrors.note("web", &first)?;
         server.gone().await;
 
         let again = Mirrors::open(bench.kept.path(), 4)?;

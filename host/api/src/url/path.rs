@@ -4,7 +4,34 @@
 //! is another path to them than to whoever has judged it, so that it is refused instead of being put right here.
 
 use super::percent::decoded;
-use super::{NotAUrl, Scheme};
+use super::{NotAUrl, RemoteUrl, Scheme};
+
+impl RemoteUrl {
+    /// Another repository of the same server, reached in the same way.
+    ///
+    /// # Errors
+    /// When there can be none at the path; or when, in the short form, it would begin with what others read as a port.
+    pub fn at(&self, path: String) -> Result<Self, NotAUrl> {
+        if path.len() > super::MAX_URL {
+            return Err(NotAUrl::TooLong);
+        }
+        if path.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(NotAUrl::Control);
+        }
+        if path.contains(['?', '#']) {
+            return Err(NotAUrl::Query);
+        }
+        let first = path.split('/').next().unwrap_or_default();
+        if self.scp && first.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(NotAUrl::Port);
+        }
+        check(self.scheme, &path)?;
+        Ok(Self {
+            path,
+            ..self.clone()
+        })
+    }
+}
 
 /// The path may be anything that a server could have a repository at, but not a way out of where it keeps them, nor a
 /// second way to the same place. A slash before and one after it are only habit.

@@ -10,7 +10,7 @@ use pgp::composed::{Deserializable as _, DetachedSignature, SignedPublicKey, Sig
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{Signature, SignatureType, SignatureVersion, SubpacketData};
 use pgp::ser::Serialize as _;
-use pgp::types::{KeyDetails, KeyVersion, PublicParams, Tag};
+use pgp::types::{Fingerprint, KeyDetails, KeyVersion, PublicParams, Tag};
 
 use super::{CLOCKS_DIFFER, Refused, is_one_block};
 
@@ -99,6 +99,16 @@ pub(super) fn signer(
     }
     let unknown = || Err(mismatched.unwrap_or_else(|| Refused::Untrusted(issuer(&signature))));
     outcome.unwrap_or_else(unknown)
+}
+
+/// Whether the key of a certificate that has this fingerprint may sign now.
+pub(super) fn may_sign(certificate: &Certificate, print: &Fingerprint, now: i64) -> bool {
+    if certificate.primary_key.fingerprint() == *print {
+        return standing(certificate, Key::Primary, now, now).is_ok();
+    }
+    let mut subkeys = certificate.public_subkeys.iter();
+    let subkey = subkeys.find(|subkey| subkey.key.fingerprint() == *print);
+    subkey.is_some_and(|subkey| standing(certificate, Key::Sub(subkey), now, now).is_ok())
 }
 
 fn key_fault(key: String, fault: &Fault) -> Refused {
@@ -347,7 +357,7 @@ fn says_its_use(signature: &Signature) -> bool {
     hashed.any(|one| matches!(one.data, SubpacketData::KeyFlags(_)))
 }
 
-fn name(key: &impl KeyDetails) -> String {
+pub(super) fn name(key: &impl KeyDetails) -> String {
     hex::encode_upper(key.fingerprint().as_bytes())
 }
 

@@ -6,6 +6,8 @@ use super::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use reeve_api::name::Secret;
+
 const COMMIT: &str = "3c1b3bd0d4c1b6a2a2d6a3d6a1f1a7f5f0c5a111";
 const TAGGED: &str = "2ca07ce1cf1b5bb08a0f164a54d8d9742cc0128c";
 const THE_THIRD: &str = "2026-01-03T00:00:00Z";
@@ -56,6 +58,49 @@ fn of(mode: Mode, commit: &str, tag: Option<(&str, &str)>, keys: &Trusted, now: 
 /// What is told of a commit whose signature is `signature`.
 fn told(signature: &str, keys: &[&str], now: &str) -> String {
     of(Mode::Head, &signed(signature), None, &trusted(keys), now)
+}
+
+#[test]
+fn what_our_own_key_signs_is_verified_like_any_other() {
+    let passphrase = Secret::new("opens");
+    for name in ["secret.key", "secret-sub.key"] {
+        let key = SigningKey::read(&text(name), Some(&passphrase)).unwrap();
+        let sign = |at: &str| key.sign(&case("commit"), at.parse().unwrap());
+        let header = sign(THE_THIRD).unwrap().trim_end().replace('\n', "\n ");
+        let commit = text("commit").replacen("\n\n", &format!("\ngpgsig {header}\n\n"), 1);
+        let judged =
+            |commit: &str, keys: &[&str]| of(Mode::Head, commit, None, &trusted(keys), THE_THIRD);
+        let good = judged(&commit, &["secret.asc"]);
+        assert!(good.starts_with("verified signature of"), "{good}");
+        assert!(good.contains(&key.fingerprint()), "{good}");
+        let others = judged(&commit, &["ed.asc"]);
+        assert!(!others.starts_with("verified"), "{others}");
+        let changed = commit.replacen("author", "author x", 1);
+        let told = judged(&changed, &["secret.asc"]);
+        assert!(!told.starts_with("verified"), "{told}");
+        // Before it was made it signs nothing.
+        assert_eq!(sign("2025-06-01T00:00:00Z"), Err(Unusable::Unfit));
+        assert!(!format!("{key:?}").contains("opens"));
+    }
+}
+
+#[test]
+fn a_key_that_signs_nothing_says_why_and_nothing_of_itself() {
+    let (right, wrong) = (Secret::new("opens"), Secret::new("does not"));
+    let key = text("secret.key");
+    let twice = format!("{key}{key}");
+    for (text, passphrase, want) in [
+        (key.as_str(), Some(&wrong), Unusable::Locked),
+        (&key, None, Unusable::Locked),
+        (&twice, Some(&right), Unusable::Unread),
+        (&key[..key.len() / 2], Some(&right), Unusable::Unread),
+        ("hunter2", None, Unusable::Unread),
+        ("", None, Unusable::Unread),
+        (&text("secret.asc"), None, Unusable::Unread),
+    ] {
+        let told = SigningKey::read(text, passphrase).unwrap_err();
+        assert_eq!(told, want, "{text:.30}");
+    }
 }
 
 #[test]

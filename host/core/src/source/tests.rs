@@ -195,7 +195,6 @@ fn who_must_have_signed_is_read_and_a_tag_must_be_asked_for_to_be_signed() {
 #[test]
 fn a_field_that_nothing_acts_on_is_named() {
     for (field, value) in [
-        ("recurseSubmodules", json!(true)),
         ("serviceAccountName", json!("flux")),
         ("accessFrom", json!({"namespaceSelectors": []})),
     ] {
@@ -215,6 +214,7 @@ fn a_field_that_nothing_acts_on_is_named() {
         "spec.provider: github is not supported yet"
     );
     assert!(with("provider", json!("generic")).is_ok());
+    assert!(with("recurseSubmodules", json!(true)).unwrap().submodules);
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub struct Made {
     pub sparse: Vec<String>,
     /// `spec.include`.
     pub include: Vec<GitRepositoryInclude>,
+    /// `spec.recurseSubmodules`.
+    pub submodules: bool,
     /// The artifacts that were included, in the same order.
     pub included: Vec<Artifact>,
 }
@@ -210,6 +212,7 @@ fn stored(
     status.observed_ignore.clone_from(&made.ignore);
     status.observed_sparse_checkout.clone_from(&made.sparse);
     status.observed_include.clone_from(&made.include);
+    status.observed_recurse_submodules = made.submodules;
     status.included_artifacts = made.included.iter().map(typed).collect();
     Told {
         status,

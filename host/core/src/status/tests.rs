@@ -1208,6 +1208,7 @@ fn a_source_tells_what_its_artifact_was_made_with() {
         ignore: Some("*.md".to_owned()),
         sparse: vec!["./apps".to_owned()],
         include: vec![include.clone()],
+        submodules: true,
         included: vec![artifact(OLD)],
     };
     let outcome = |made| SourceOutcome::Stored {
@@ -1223,6 +1224,7 @@ fn a_source_tells_what_its_artifact_was_made_with() {
     assert_eq!(told.observed_ignore.as_deref(), Some("*.md"));
     assert_eq!(told.observed_sparse_checkout, ["./apps"]);
     assert_eq!(told.observed_include, [include]);
+    assert!(told.observed_recurse_submodules);
     let included = told.included_artifacts.first();
     assert_eq!(included.map(|it| it.revision.clone()), Some(main_at(OLD)));
     // What is no longer asked for is no longer told.
@@ -1230,6 +1232,7 @@ fn a_source_tells_what_its_artifact_was_made_with() {
     assert_eq!(told.observed_ignore, None);
     assert!(told.observed_sparse_checkout.is_empty());
     assert!(told.observed_include.is_empty() && told.included_artifacts.is_empty());
+    assert!(!told.observed_recurse_submodules);
 }
 
 /// The landlord's words become a condition, for the generation that they are about.

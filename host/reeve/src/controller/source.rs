@@ -9,6 +9,7 @@ mod kept;
 mod keys;
 mod login;
 mod signed;
+mod submodules;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -270,6 +271,7 @@ fn stored_for(object: &GitRepository, included: &Included, stored: &Stored) -> S
             ignore: spec.ignore.clone(),
             sparse: spec.sparse_checkout.clone(),
             include: spec.include.clone(),
+            submodules: spec.recurse_submodules,
             included: included.artifacts(),
         }),
         verified: stored.verified.as_ref().map(|verified| verified.by.clone()),
@@ -332,6 +334,7 @@ fn fetched_for(wanted: &Wanted, included: &Included) -> index::Wanted {
         ignore: wanted.ignore.clone(),
         sparse: wanted.sparse.clone(),
         included: included.marks(),
+        submodules: wanted.submodules,
     }
 }
 
@@ -341,6 +344,8 @@ fn content(wanted: &Wanted, included: &Included) -> git::Content {
         ignore: wanted.ignore.clone(),
         sparse: wanted.sparse.clone(),
         laid: included.laid(),
+        incomplete: wanted.submodules,
+        ..git::Content::default()
     }
 }
 
@@ -355,15 +360,13 @@ async fn bring(
         Some(asked_for) => asked_for.of(resolved),
         None => resolved,
     };
-    let (content, until) = (
-        content(want.wanted, want.included),
-        want.deadline.into_std(),
-    );
-    let snapshot = git::fetch(&ctx.mirrors, remote, resolved, content, until, &ctx.limits)
-        .await
-        .map_err(|why| Explained::of(&why))?;
+    let until = want.deadline.into_std();
+    let all = content(want.wanted, want.included);
+    let fetched = git::fetch(&ctx.mirrors, remote, resolved, all, until, &ctx.limits).await;
+    let snapshot = fetched.map_err(|why| Explained::of(&why))?;
+    let snapshot = submodules::fetch(ctx, want, remote, snapshot).await?;
     let stored = take(ctx, want, snapshot).await?;
-    note(ctx, want.wanted, remote, &stored.snapshot).await;
+    note(ctx, want.wanted, &stored.snapshot).await;
     Ok(stored)
 }
 

@@ -51,8 +51,9 @@ pub(super) fn ask(
     wire.accept("the answer is larger", limits.pack_bytes);
     let flag = wire.terms().flag();
     let mut asked = Asked {
-        want: commit,
+        wants: vec![commit],
         have: vec![tip],
+        without_files: false,
     };
     let options = Options {
         // What the mirror lacks of the history must not be told: the server would leave it out of the branch's.

@@ -152,7 +152,7 @@ impl Draft<'_> {
     pub(super) fn finish(&self, signer: Option<&Signer>) -> Result<Object, Error> {
         let mut text = self.text("");
         if let Some(signer) = signer {
-            let signature = signer.sign(text.as_bytes())?;
+            let signature = signer.sign(text.as_bytes(), self.at)?;
             text = self.text(&signed(self.tree.kind(), &signature));
         }
         Object::new(self.tree.kind(), Kind::Commit, text.into_bytes())

@@ -164,6 +164,14 @@ pub enum Cause {
         /// Why.
         why: &'static str,
     },
+    /// A submodule that nobody means well with, or nobody can find.
+    #[error("{place} is refused: {why}")]
+    Submodule {
+        /// Which entry of which file.
+        place: String,
+        /// Why.
+        why: String,
+    },
     /// A directory that is asked for is not in the commit.
     #[error("sparse checkout dir '{0}' does not exist in repository")]
     NoDirectory(String),
@@ -276,6 +284,7 @@ impl Cause {
             | Self::NotACommit(_)
             | Self::NoMatch(_)
             | Self::Hostile { .. }
+            | Self::Submodule { .. }
             | Self::NoDirectory(_)
             | Self::Ignore(_)
             | Self::Mirror { .. }
@@ -294,6 +303,7 @@ impl Cause {
             | Self::Url { .. } => Turn::Owner,
             Self::TooMuch { .. }
             | Self::Hostile { .. }
+            | Self::Submodule { .. }
             | Self::Ignore(_)
             | Self::NoDirectory(_)
             | Self::NotLaid(_)
@@ -350,6 +360,7 @@ impl Cause {
             }
             Self::Url { .. } => "correct spec.url",
             Self::Hostile { .. } => "remove the entry from the repository",
+            Self::Submodule { .. } => "correct the submodule in the repository",
             Self::NoDirectory(_) => "correct spec.sparseCheckout, or commit the directory",
             Self::NotLaid(_) => INCLUDE,
             Self::Identity(_)

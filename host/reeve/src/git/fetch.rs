@@ -2,8 +2,10 @@
 //!
 //! Asked for is the one commit; told is which commits are here, so that only what differs is sent. The pack is written
 //! beside the others and becomes visible whole or not at all, and the commit counts as being here only after each of
-//! its files was seen. What it deliberately doesn't: keep history, write a work tree, or resolve a reference. The next
-//! stage is [`Snapshot`](super::Snapshot).
+//! its files was seen. Where only parts are wanted, `partial` asks for these. What it deliberately doesn't: keep history,
+//! write a work tree, or resolve a reference. The next stage is [`Snapshot`](super::Snapshot).
+
+mod partial;
 
 use std::io::Read as _;
 use std::num::NonZeroU32;
@@ -51,8 +53,11 @@ pub async fn fetch(
         doing: "waiting for another fetch of the same repository",
         after: rounded(given),
     })?;
+    let greeting = lines.greeting.clone();
+    let partial = partial::is_wanted(&content).then(|| mirrors.partial_of(remote));
     let work = Work {
         mirror,
+        partial,
         remote: Arc::clone(remote),
         lines,
         content,
@@ -70,11 +75,19 @@ pub async fn fetch(
             work.run(resolved, runtime, terms)
         },
     );
-    Ok(done.await?)
+    let done = done.await;
+    if done.is_err() {
+        // If what it said first does not hold any more, the next try hears what does.
+        greeting.forget();
+    }
+    Ok(done?)
 }
 
 struct Work {
+    /// Its lock is held: for the other one too.
     mirror: Arc<Mirror>,
+    /// The one that has parts, where parts are enough.
+    partial: Option<Arc<Mirror>>,
     remote: Arc<Remote>,
     lines: Lines,
     content: Content,
@@ -86,16 +99,9 @@ struct Work {
 
 impl Work {
     fn run(self, mut resolved: Resolved, runtime: Handle, terms: Terms) -> Result<Snapshot, Cause> {
-        let content = &self.content;
         let begun = Instant::now();
-        if let Some(current) = self.mirror.current()
-            && let Some(read) = from_mirror(&current, &resolved, content, &self.limits, &terms)
-        {
-            match read {
-                // The disk lost something; what follows fetches it again.
-                Err(Cause::Mirror { .. }) => self.mirror.retire(),
-                read => return read,
-            }
+        if let Some(read) = self.here(&resolved, &terms) {
+            return read;
         }
         let open = || {
             let (lines, runtime) = (self.lines.clone(), runtime.clone());
@@ -108,25 +114,41 @@ impl Work {
             }
             None => open()?,
         };
+        if let Some(partial) = &self.partial
+            && partial::is_offered(&session)
+        {
+            match self.parts(partial, &mut session, &resolved, begun, &terms) {
+                Ok(Some(snapshot)) => return Ok(snapshot),
+                Err(cause) if !partial::is_refusal(&cause) => return Err(cause),
+                // All of it, then.
+                Ok(None) | Err(_) => session = open()?,
+            }
+        }
+        self.all(session, &resolved, begun, &terms, &open)
+    }
+
+    /// The commit with all its files, over a conversation that has begun, or another if it cannot go on.
+    fn all(
+        &self,
+        mut session: Session,
+        resolved: &Resolved,
+        begun: Instant,
+        terms: &Terms,
+        open: &dyn Fn() -> Result<Session, Cause>,
+    ) -> Result<Snapshot, Cause> {
         let generation = self.mirror.writable(session.object_hash()?)?;
-        let asking = self.ask(&generation, &mut session, &resolved)?;
+        let asking = self.ask(&generation, &mut session, resolved)?;
         if asking.is_some() && session.handshake.server_protocol_version != Protocol::V2 {
             // One conversation, one question.
             session = open()?;
         }
-        self.bring(&generation, &mut session, &resolved)?;
+        self.bring(&generation, &mut session, resolved)?;
         session.end();
-        self.settle_branch(&generation, asking, &resolved, &terms)?;
-        let tag = verify::tag(&generation, &resolved, &self.limits)?;
+        self.settle_branch(&generation, asking, resolved, terms)?;
+        let tag = verify::tag(&generation, resolved, &self.limits)?;
+        let (content, limits) = (&self.content, &self.limits);
         let reached = (tag, Some(self.received(begun)));
-        let read = read(
-            &generation,
-            &resolved,
-            reached,
-            content,
-            &self.limits,
-            &terms,
-        );
+        let read = read(&generation, resolved, reached, content, limits, terms);
         match &read {
             Ok(_) => generation
                 .remember(resolved.commit)
@@ -139,6 +161,25 @@ impl Work {
             Err(_) => {}
         }
         read
+    }
+
+    /// What is in a mirror already, if all that is wanted is.
+    fn here(&self, resolved: &Resolved, terms: &Terms) -> Option<Result<Snapshot, Cause>> {
+        for mirror in [Some(&self.mirror), self.partial.as_ref()] {
+            let Some(current) = mirror.and_then(|mirror| mirror.current()) else {
+                continue;
+            };
+            match from_mirror(&current, resolved, &self.content, &self.limits, terms) {
+                // The disk lost something, or these parts were never wanted before; what follows fetches it.
+                Some(Err(Cause::Mirror { .. })) => {
+                    let whole = mirror.filter(|mirror| Arc::ptr_eq(mirror, &self.mirror));
+                    whole.into_iter().for_each(|mirror| mirror.retire());
+                }
+                Some(read) => return Some(read),
+                None => {}
+            }
+        }
+        None
     }
 
     fn received(&self, begun: Instant) -> Received {
@@ -201,12 +242,12 @@ impl Work {
         let listed = match &session.handshake.refs {
             Some(refs) if session.handshake.server_protocol_version != Protocol::V2 => refs,
             // The newer protocol gives any commit by its id.
-            _ => return self.receive(generation, session, resolved.want, Depth::Tip),
+            _ => return self.receive_commit(generation, session, resolved.want, Depth::Tip),
         };
         let ids = listed.iter().filter_map(super::session::target);
         let mut advertised = ids.map(|(name, _, id)| (name, id));
         if advertised.any(|(_, id)| id == resolved.want) {
-            return self.receive(generation, session, resolved.want, Depth::Tip);
+            return self.receive_commit(generation, session, resolved.want, Depth::Tip);
         }
         let name = resolved
             .branch
@@ -216,30 +257,46 @@ impl Work {
         let mut targets = listed.iter().filter_map(super::session::target);
         let tip = targets.find(|(n, ..)| *n == name).map(|(.., id)| id);
         let tip = tip.ok_or(Cause::NoRef(name))?;
-        self.receive(generation, session, tip, Depth::Whole)
+        self.receive_commit(generation, session, tip, Depth::Whole)
     }
 
-    fn receive(
+    fn receive_commit(
         &self,
         generation: &Generation,
         session: &mut Session,
         want: ObjectId,
         depth: Depth,
     ) -> Result<(), Cause> {
+        let asked = Asked {
+            wants: vec![want],
+            have: generation.tips(),
+            without_files: false,
+        };
+        let received = self.receive(generation, session, asked, depth);
+        received.map_err(|cause| absent(cause, want))
+    }
+
+    fn receive(
+        &self,
+        generation: &Generation,
+        session: &mut Session,
+        mut asked: Asked,
+        depth: Depth,
+    ) -> Result<(), Cause> {
         let repository = generation.open(&self.limits)?.to_thread_local();
         let wire = Arc::clone(&session.wire);
         let flag = wire.terms().flag();
         wire.accept("the pack is larger", self.limits.pack_bytes);
-        let mut asked = Asked {
-            want,
-            have: generation.tips(),
-        };
-        let shallow = match depth {
-            Depth::Tip => Shallow::DepthAtRemote(NonZeroU32::MIN),
-            Depth::Whole => Shallow::undo(),
+        let (shallow, shallow_file) = match depth {
+            Depth::Tip => (
+                Shallow::DepthAtRemote(NonZeroU32::MIN),
+                generation.shallow_file(),
+            ),
+            Depth::Whole => (Shallow::undo(), generation.shallow_file()),
+            Depth::Files => (Shallow::NoChange, generation.no_shallow_file()),
         };
         let options = Options {
-            shallow_file: generation.shallow_file(),
+            shallow_file,
             shallow: &shallow,
             tags: Tags::None,
             reject_shallow_remote: false,
@@ -260,7 +317,7 @@ impl Work {
         self.bytes.fetch_add(wire.taken(), Ordering::Relaxed);
         match done {
             Ok(_) => Ok(()),
-            Err(error) => Err(absent(wire.cause("receiving the commit", &error), want)),
+            Err(error) => Err(wire.cause("receiving the commit", &error)),
         }
     }
 
@@ -360,8 +417,12 @@ pub(super) fn head(pack: &mut dyn std::io::BufRead) -> gix::error::Result<([u8; 
 
 #[derive(Clone, Copy)]
 enum Depth {
+    /// The commit, without those before it.
     Tip,
+    /// The commit with all before it.
     Whole,
+    /// Files, which have no history.
+    Files,
 }
 
 /// Older servers say no in so many words, newer ones that it is "not our ref".
@@ -376,8 +437,10 @@ pub(super) fn absent(cause: Cause, want: ObjectId) -> Cause {
 
 /// The whole negotiation: this is wanted, these are here, done.
 pub(super) struct Asked {
-    pub(super) want: ObjectId,
+    pub(super) wants: Vec<ObjectId>,
     pub(super) have: Vec<ObjectId>,
+    /// Whether the contents of files are not to come along.
+    pub(super) without_files: bool,
 }
 
 impl Negotiate for Asked {
@@ -388,7 +451,10 @@ impl Negotiate for Asked {
     }
 
     fn add_wants(&mut self, arguments: &mut Arguments, _known: &[bool]) -> bool {
-        arguments.want(self.want);
+        if self.without_files && arguments.can_use_filter() {
+            arguments.filter("blob:none");
+        }
+        self.wants.iter().for_each(|id| arguments.want(id));
         true
     }
 

@@ -12,7 +12,7 @@ use gix::ObjectId;
 
 use super::fetch::from_mirror;
 use super::session::blocking;
-use super::{Cause, Content, Error, Limits, Mirrors, Remote, Resolved, Snapshot};
+use super::{Cause, Content, Error, Limits, Mirrors, Resolved, Snapshot};
 
 /// Beside the mirrors, since what lies among them is one.
 const NOTES: &str = "notes";
@@ -20,16 +20,17 @@ const NOTES: &str = "notes";
 const MOST_NOTES: usize = 10_000;
 
 impl Mirrors {
-    /// Notes that what `holder` has was fetched from `remote`, and which revision that is.
+    /// Notes which mirror what `holder` has was fetched into, and which revision that is.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn note(&self, holder: &str, remote: &Remote, snapshot: &Snapshot) -> std::io::Result<()> {
+    pub fn note(&self, holder: &str, snapshot: &Snapshot) -> std::io::Result<()> {
         let (_, commit, _) = snapshot.signable();
+        let mirror = snapshot.mirror();
+        let mirror = mirror.ok_or_else(|| std::io::Error::other("its mirror has no name"))?;
         let notes = self.notes();
         std::fs::create_dir_all(&notes)?;
         let note = self.keyed(holder.as_bytes());
-        let mirror = self.keyed(&remote.fingerprint());
         let fresh = notes.join(format!("{note}.new"));
         std::fs::write(&fresh, format!("{mirror} {commit}\n"))?;
         std::fs::rename(fresh, notes.join(note))

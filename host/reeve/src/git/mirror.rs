@@ -1,8 +1,12 @@
-//! Bare repositories on disk, one for each remote, that make the next fetch small.
+//! Bare repositories on disk, for each remote, that make the next fetch small.
 //!
 //! A mirror is a cache: what is in it came from the server under the very credential that keys it, and it can be thrown
 //! away at any time. It grows by a pack with every fetch; past a bound a new generation begins, and the old one goes
 //! when the last snapshot that reads it does. One fetch at a time in each; reading needs no lock.
+//!
+//! Whoever takes parts of a repository, from a server that can send parts, has another mirror than whoever takes all of it: the
+//! server is told which commits are here, and must not leave out of the one what only the other has. All who take parts share
+//! theirs, whichever these are: a commit that is in it has all its directories there, and files are asked for by their ids.
 //!
 //! What it deliberately doesn't: share objects between credentials, or hold anything a tenant writes as configuration.
 
@@ -123,6 +127,12 @@ impl Mirrors {
     /// The mirror of `remote`, which may still be empty.
     pub(super) fn of(&self, remote: &Remote) -> Arc<Mirror> {
         self.named(self.keyed(&remote.fingerprint()))
+    }
+
+    /// The mirror of `remote` that has all directories of its commits, and only some of their files; it may still be empty.
+    pub(super) fn partial_of(&self, remote: &Remote) -> Arc<Mirror> {
+        let what = [&remote.fingerprint()[..], b"partial"].concat();
+        self.named(self.keyed(&what))
     }
 
     /// Keyed, so that a file's name says nothing about a weak password.
@@ -273,6 +283,11 @@ impl Generation {
 
     pub(super) fn hash(&self) -> hash::Kind {
         self.hash
+    }
+
+    /// The name of the mirror that it is of.
+    pub(super) fn mirror(&self) -> Option<&str> {
+        self.dir.parent()?.file_name()?.to_str()
     }
 
     pub(super) fn packs(&self) -> PathBuf {

@@ -2,7 +2,7 @@
 //!
 //! A tree object may hold any bytes as a name. Git itself refuses some when it checks out; nothing is checked out here,
 //! but the archive is unpacked by others, and a name that reads as another path must not enter a tree that code walks
-//! by path. What it deliberately doesn't: judge symbolic links and submodules; `snapshot` leaves both out.
+//! by path. What it deliberately doesn't: judge symbolic links and submodules; `snapshot` and `submodules` do.
 
 use gix::validate::path::component;
 

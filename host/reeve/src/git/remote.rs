@@ -100,6 +100,32 @@ impl Remote {
         hash.finalize().into()
     }
 
+    /// Another repository of the same server, with the same login; nothing if it is on another.
+    ///
+    /// The same scheme, host and port: what is shown to one port is not shown to another.
+    #[must_use]
+    pub fn beside(&self, url: &RemoteUrl) -> Option<Self> {
+        let server = |url: &RemoteUrl| (url.scheme(), url.host().to_owned(), url.port());
+        if server(&self.url) != server(url) {
+            return None;
+        }
+        let mut credential = self.credential.clone();
+        if let (Credential::Ssh(ssh), Some(user)) = (&mut credential, url.user()) {
+            user.clone_into(&mut ssh.user);
+        }
+        let client = self.tls.client.as_ref();
+        Some(Self {
+            url: url.clone(),
+            credential,
+            tls: Tls {
+                ca: self.tls.ca.clone(),
+                client: client.map(|(chain, key)| (chain.clone(), key.clone_key())),
+            },
+            proxy: self.proxy.clone(),
+            egress: Arc::clone(&self.egress),
+        })
+    }
+
     /// What a server said, fit to be told: one line, not endless, and none of the secrets that we showed it.
     pub(super) fn tame(&self, said: &str) -> String {
         let mut secrets = Vec::new();
@@ -182,6 +208,28 @@ mod tests {
             tls: Tls::default(),
             proxy: None,
             egress: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn a_login_is_for_one_server_and_not_for_its_neighbours() {
+        let token = Credential::Bearer(Secret::new("t0ken"));
+        let remote = remote(token);
+        let beside = |url: &str| remote.beside(&url.parse().unwrap());
+        for url in ["https://h/other.git", "https://h:443/a/b", "https://x@h/r"] {
+            let found = beside(url).unwrap();
+            assert!(matches!(found.credential, Credential::Bearer(_)), "{url}");
+            assert_eq!(found.url, url.parse().unwrap());
+            assert_ne!(found.fingerprint(), remote.fingerprint());
+        }
+        for url in [
+            "http://h/r.git",
+            "https://h.evil/r.git",
+            "https://h:8443/r.git",
+            "ssh://git@h/r.git",
+            "https://evil/h/r.git",
+        ] {
+            assert!(beside(url).is_none(), "{url}");
         }
     }
 

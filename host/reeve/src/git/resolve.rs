@@ -1,7 +1,7 @@
 //! Which commit a reference means now, by asking for references only.
 //!
 //! One exchange, no objects; whoever sees the revision it already has stops here. A commit that is named itself needs
-//! no question at all. What it deliberately doesn't: fetch. [`Resolved`] keeps the conversation open for
+//! no question at all, and who was asked before is asked in one request. What it deliberately doesn't: fetch. [`Resolved`] keeps the conversation open for
 //! [`fetch`](super::fetch), which comes next.
 
 use std::sync::Arc;
@@ -49,6 +49,11 @@ impl Resolved {
         })
     }
 
+    /// One commit, wherever it is.
+    pub(super) fn of(commit: ObjectId) -> Result<Self, Cause> {
+        named(&commit.to_string(), None)
+    }
+
     /// The same, with the annotated tag that it was reached by, if it was.
     #[must_use]
     pub fn with_tag(mut self) -> Self {
@@ -94,8 +99,22 @@ pub async fn resolve(
         deadline,
         "resolving",
         move |runtime, terms| {
-            let mut session = Session::open(&remote, lines, runtime, terms, &limits)?;
-            match find(&mut session, &reference)? {
+            let ask = || {
+                let (lines, runtime, terms) = (lines.clone(), runtime.clone(), terms.clone());
+                let mut session = Session::open(&remote, lines, runtime, terms, &limits)?;
+                find(&mut session, &reference).map(|found| (session, found))
+            };
+            let is_known = lines.greeting.is_known();
+            let asked = match ask() {
+                // It may be another server by now than the one that said so, or have moved.
+                Err(cause) if is_known && may_be_outdated(&cause) => {
+                    lines.greeting.forget();
+                    ask()
+                }
+                asked => asked,
+            };
+            let (session, found) = asked?;
+            match found {
                 Found::Ref {
                     pointer,
                     name,
@@ -119,6 +138,21 @@ pub async fn resolve(
         },
     );
     asked.await?.ok_or(Error::Empty)
+}
+
+/// Whether it may be that what the server said in an earlier conversation does not hold any more.
+fn may_be_outdated(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Protocol { .. }
+            | Cause::GaveUp { .. }
+            | Cause::Http { .. }
+            | Cause::Redirect { .. }
+            | Cause::NotFound(_)
+            | Cause::AuthenticationRequired(_)
+            | Cause::AuthenticationRefused { .. }
+            | Cause::Unreachable { .. }
+    )
 }
 
 /// A commit that is named itself. Whether it is on the branch is found out when it is fetched.

@@ -1,23 +1,26 @@
 //! The files of one commit, without what is ignored: the tree that is rendered and archived.
 //!
 //! The listing is made once and held; contents are read from the mirror's object database when asked for, each up to a
-//! cap. Symbolic links and submodules are left out, as Flux leaves them out; entries with hostile names are refused, and
-//! with them the commit. Files of other snapshots may be laid beside them, before anything is ignored. What it deliberately doesn't: write a file. The next stages are `store` and `render`.
+//! cap. Symbolic links are left out, as Flux leaves them out, and submodules that were not given; entries with hostile names
+//! are refused, and with them the commit. Files of other snapshots may be laid beside them, before anything is ignored. What
+//! it deliberately doesn't: write a file, or fetch a submodule. The next stages are `store` and `render`.
 
 mod laying;
 mod listing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
+use gix::objs::tree::EntryKind;
 use gix::{ObjectId, ThreadSafeRepository};
 use reeve_core::artifact::Revision;
 use reeve_kustomize::{Kind, ReadError, Tree};
 
-use self::listing::{Listing, Walk, digest, keep, lost, names};
+use self::listing::{LINK, Listing, Walk, digest, keep, names};
+pub(super) use self::listing::{is_asked_for, lost};
 use super::blob;
 use super::ignore::Rules;
 use super::mirror::Generation;
@@ -37,8 +40,10 @@ struct Inner {
     entries: BTreeMap<String, Node>,
     names: BTreeMap<String, Vec<String>>,
     left_out: BTreeMap<String, &'static str>,
+    /// Where submodules are, and at which commits, of those that were not given.
+    submodules: BTreeMap<String, ObjectId>,
     repository: ThreadSafeRepository,
-    /// The commit's own first, then those of what is laid beside its files.
+    /// The commit's own first, then those of its submodules, then those of what is laid beside its files.
     depots: Vec<Arc<Depot>>,
     file_bytes: u64,
     commit: ObjectId,
@@ -55,6 +60,16 @@ pub struct Received {
     pub objects: u64,
     /// How long that took.
     pub took: Duration,
+}
+
+impl Received {
+    fn and(self, more: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(more.bytes),
+            objects: self.objects.saturating_add(more.objects),
+            took: self.took.saturating_add(more.took),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -76,6 +91,8 @@ struct Depot {
 
 /// The commit's own among the depots.
 const OWN: usize = 0;
+/// The file that says where submodules are from.
+pub(super) const GITMODULES: &str = ".gitmodules";
 
 /// A file or directory of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +135,23 @@ impl Snapshot {
     /// What came from the server for it; None: all of it was here.
     pub fn received(&self) -> Option<Received> {
         self.0.received
+    }
+
+    /// Where submodules are, and at which commits, of those that were not given.
+    pub(super) fn submodules(&self) -> &BTreeMap<String, ObjectId> {
+        &self.0.submodules
+    }
+
+    /// Whether a directory that leads to the path is a symbolic link.
+    pub(super) fn leads_through_a_link(&self, path: &str) -> bool {
+        let mut ends = path.match_indices('/').map(|(at, _)| at);
+        let is_link = |part: &str| self.0.left_out.get(part) == Some(&LINK);
+        ends.any(|end| path.get(..end).is_some_and(is_link))
+    }
+
+    /// The name of the mirror that its commit is read from.
+    pub(super) fn mirror(&self) -> Option<&str> {
+        self.0.depots.get(OWN)?.generation.mirror()
     }
 
     /// The mirror that it is read from, with the commit and all its trees.
@@ -255,12 +289,14 @@ pub(super) fn read(
 ) -> Result<Snapshot, Cause> {
     let shared = source.generation.open(limits)?;
     let repository = shared.to_thread_local();
-    let (root, subject) = commit(&repository, source.commit)?;
-    let mut listing = Walk::of(&repository, &content.sparse, limits, terms).whole(root)?;
+    let (root, subject) = root_of(&repository, source.commit)?;
     let mut depots = vec![Arc::new(Depot {
         repository: shared.clone(),
         generation: source.generation,
     })];
+    let walk = Walk::of(content, &mut depots, limits, terms);
+    let mut listing = walk.whole(repository, root)?;
+    let own = depots.clone();
     for laid in &content.laid {
         laid.lay(&mut listing, &mut depots, limits)?;
     }
@@ -268,16 +304,18 @@ pub(super) fn read(
         found,
         mut rules,
         left_out,
+        submodules,
     } = listing;
     rules.sort();
     let rules = Rules::new(content.ignore.as_deref(), &rules)?;
-    let entries = keep(found, &rules, &repository, limits)?;
+    let entries = keep(found, &rules, &own, limits)?;
     Ok(Snapshot(Arc::new(Inner {
         revision: source.revision,
         subject,
         digest: digest(&entries),
         names: names(&entries),
         left_out,
+        submodules,
         entries,
         repository: shared,
         depots,
@@ -288,8 +326,82 @@ pub(super) fn read(
     })))
 }
 
+/// The contents that `content` asks for of a commit and that are not here, where the commit is with all its directories;
+/// what names its submodules among them.
+pub(super) fn missing(
+    generation: &Arc<Generation>,
+    commit: ObjectId,
+    content: &Content,
+    limits: &Limits,
+    terms: &Terms,
+) -> Result<BTreeSet<ObjectId>, Cause> {
+    let shared = generation.open(limits)?;
+    let repository = shared.to_thread_local();
+    let (root, _) = root_of(&repository, commit)?;
+    let mut depots = Vec::new();
+    let walk = Walk::of(content, &mut depots, limits, terms).of_names();
+    let listing = walk.whole(shared.to_thread_local(), root)?;
+    let mut missing = BTreeSet::new();
+    for raw in listing.found {
+        if let Node::File { id, .. } = raw.node
+            && !repository.has_object(id)
+        {
+            missing.insert(id);
+        }
+    }
+    if !listing.submodules.is_empty() {
+        let named = names_of_submodules(&repository, root)?;
+        let named = named.map(|(_, id)| id);
+        missing.extend(named.filter(|id| !repository.has_object(id)));
+    }
+    Ok(missing)
+}
+
+/// What `.gitmodules` is at the root of a commit, if there is one.
+pub(super) fn names_of_submodules(
+    repository: &gix::Repository,
+    root: ObjectId,
+) -> Result<Option<(EntryKind, ObjectId)>, Cause> {
+    let tree = repository.find_object(root).map_err(lost)?;
+    let tree = tree.try_into_tree().map_err(|error| Cause::Mirror {
+        doing: "read",
+        why: error.to_string(),
+    })?;
+    for entry in tree.iter() {
+        let entry = entry.map_err(lost)?;
+        if entry.filename() == GITMODULES {
+            return Ok(Some((entry.mode().kind(), entry.object_id())));
+        }
+    }
+    Ok(None)
+}
+
+/// Lists the same commit once more, with the submodules that are given by now. What came for these counts as having come for
+/// it.
+pub(super) fn read_again(
+    snapshot: &Snapshot,
+    content: &Content,
+    limits: &Limits,
+    terms: &Terms,
+) -> Result<Snapshot, Cause> {
+    let depot = snapshot.0.depots.get(OWN).ok_or(Cause::Internal)?;
+    let given = content.submodules.values().map(|given| given.0.received);
+    let came = given.chain([snapshot.0.received]).flatten();
+    let source = Source {
+        generation: Arc::clone(&depot.generation),
+        revision: snapshot.0.revision.clone(),
+        commit: snapshot.0.commit,
+        tag: snapshot.0.tag.clone(),
+        received: came.reduce(Received::and),
+    };
+    read(source, content, limits, terms)
+}
+
 /// The root tree of a commit, and the beginning of its message.
-fn commit(repository: &gix::Repository, id: ObjectId) -> Result<(ObjectId, String), Cause> {
+pub(super) fn root_of(
+    repository: &gix::Repository,
+    id: ObjectId,
+) -> Result<(ObjectId, String), Cause> {
     let object = repository.find_object(id).map_err(lost)?;
     let commit = object
         .try_into_commit()

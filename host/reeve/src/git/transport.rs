@@ -17,6 +17,7 @@ use reeve_api::name::Scheme;
 use super::wire::Wire;
 use super::{Cause, Credential, Remote};
 
+pub(super) use self::http::Greeting;
 pub(super) use ssh::Kept;
 
 /// What is kept between the conversations with one remote, so that the next begins sooner.
@@ -24,6 +25,8 @@ pub(super) use ssh::Kept;
 pub(super) struct Lines {
     pub(super) http: Option<reqwest::Client>,
     pub(super) ssh: Kept,
+    /// What an HTTP server said first, to who fetches.
+    pub(super) greeting: Greeting,
 }
 
 /// A transport to `remote`, over which `service` is asked for. Only for threads that may block.
@@ -40,7 +43,12 @@ pub(super) fn open(
                 Some(client) => client,
                 None => super::client::build(remote)?,
             };
-            http::open(remote, service, credential, client, wire)
+            // Who pushes is greeted with where the branches are.
+            let greeting = match service {
+                Service::UploadPack => lines.greeting,
+                Service::ReceivePack => Greeting::default(),
+            };
+            http::open(remote, service, credential, (client, greeting), wire)
         }
         (Scheme::Ssh, _) => Err(Cause::AuthenticationRequired(remote.url.without_userinfo())),
     }

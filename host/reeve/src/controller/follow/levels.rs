@@ -17,11 +17,12 @@ use super::object_names;
 use crate::context::Context;
 use crate::index::Known;
 
-/// Whether levels are asked for it: it names no login itself.
+/// Whether levels are asked for it: it names no login itself, or wants submodules, which may lie where its login is not for.
 pub(in crate::controller) fn asks_levels(object: &GitRepository) -> bool {
     let annotations = object.metadata.annotations.as_ref();
     let said = |name: &str| annotations.is_some_and(|all| all.contains_key(name));
-    object.spec.secret_ref.is_none() && !said(PROVIDER) && !said(GENERATE_KEY)
+    let names_one = object.spec.secret_ref.is_some() || said(PROVIDER) || said(GENERATE_KEY);
+    !names_one || object.spec.recurse_submodules
 }
 
 /// What a source names, and what it is configured by, is watched as whom it is read, where it is to wake who names it.

@@ -61,8 +61,36 @@ pub(super) async fn login(ctx: &Context, wanted: &Wanted) -> Result<Option<Given
         heard::login(ctx, &wanted.id, of("nobody's"));
         return Ok(None);
     };
-    let from = part.from();
     heard::login(ctx, &wanted.id, given(&part, &login));
+    give(ctx, wanted, &owner, part, login).await.map(Some)
+}
+
+/// The login that is given for another repository that a source needs, as if that were a source beside it. It is read when it is
+/// needed, and wakes nobody when it changes.
+pub(super) async fn elsewhere(
+    ctx: &Context,
+    wanted: &Wanted,
+    url: &RemoteUrl,
+) -> Result<Option<Given>, Explained> {
+    if gitconfig::is_own(url) {
+        return Ok(None);
+    }
+    let named = above(ctx, &wanted.id)?;
+    let owner = SecretOwner::connected(&ctx.home);
+    match find(ctx, &owner, &named, url).await? {
+        Some((part, login)) => give(ctx, wanted, &owner, part, login).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn give(
+    ctx: &Context,
+    wanted: &Wanted,
+    owner: &SecretOwner,
+    part: Part<Auth>,
+    login: Login,
+) -> Result<Given, Explained> {
+    let from = part.from();
     if login.url.scheme() == Scheme::Http && wanted.proxy_secret.is_some() {
         // Whoever writes the object chooses the proxy, and the proxy would read it.
         let message = format!("{from} gives a login over http, which no proxy is shown");
@@ -70,13 +98,13 @@ pub(super) async fn login(ctx: &Context, wanted: &Wanted) -> Result<Option<Given
         let why = Explained::new(Reason::AccessDenied, Turn::Owner, message);
         return Err(why.with_hint(hint));
     }
-    let data = levels::data(&ctx.cluster, &owner, &login.way).await;
+    let data = levels::data(&ctx.cluster, owner, &login.way).await;
     let data = data.map_err(|why| said_of(&why, &from))?;
-    Ok(Some(Given {
+    Ok(Given {
         url: login.url,
         data,
         from,
-    }))
+    })
 }
 
 /// A login that no level gives.
@@ -112,7 +140,7 @@ async fn find(
     // Which entry is meant cannot be said, and none is as wrong as another's.
     let place = Place::of(url).map_err(|why| {
         let message = format!(
-            "spec.url {why}, so that no level of git configuration can say which login it has"
+            "the address {why}, so that no level of git configuration can say which login it has"
         );
         let hint = "write the address as the forge shows it, or name a Secret in spec.secretRef";
         Explained::new(Reason::UrlInvalid, Turn::Owner, message).with_hint(hint)

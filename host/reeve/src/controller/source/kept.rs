@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::login::remote;
 use super::signed::{self, Asked};
-use super::{Want, bring, content, included, keep, take};
+use super::{Want, bring, content, included, keep, submodules, take};
 use crate::context::Context;
 use crate::controller::heard;
 use crate::git::{self, Remote, Snapshot};
@@ -43,6 +43,9 @@ pub(super) async fn restore_unasked(ctx: &Context, want: &Want<'_>) {
     let Ok(snapshot) = kept.await else {
         return;
     };
+    let Ok(snapshot) = submodules::kept(ctx, want, &holder, snapshot).await else {
+        return;
+    };
     if let Ok(stored) = take(ctx, want, snapshot).await {
         let _woken_by_the_first_look = keep(ctx, id, stored);
     }
@@ -60,19 +63,17 @@ fn had(ctx: &Context, id: &NamespacedName) -> Option<git::Resolved> {
 }
 
 /// Notes what came, and from which mirror, for when its login cannot be read.
-pub(super) async fn note(
-    ctx: &Context,
-    wanted: &Wanted,
-    remote: &Arc<Remote>,
-    snapshot: &Snapshot,
-) {
+pub(super) async fn note(ctx: &Context, wanted: &Wanted, snapshot: &Snapshot) {
     heard::fetched(ctx, &wanted.id, snapshot);
-    let Some(holder) = holder(ctx, wanted) else {
-        return;
-    };
-    let (mirrors, remote) = (Arc::clone(&ctx.mirrors), Arc::clone(remote));
-    let snapshot = snapshot.clone();
-    let work = move || mirrors.note(&holder, &remote, &snapshot);
+    if let Some(holder) = holder(ctx, wanted) {
+        note_for(ctx, holder, snapshot).await;
+    }
+}
+
+/// Notes for a holder which mirror what it has came into.
+pub(super) async fn note_for(ctx: &Context, holder: String, snapshot: &Snapshot) {
+    let (mirrors, snapshot) = (Arc::clone(&ctx.mirrors), snapshot.clone());
+    let work = move || mirrors.note(&holder, &snapshot);
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(())) => {}
         Ok(Err(why)) => tracing::warn!(error = %why, "noting the mirror on the disk failed"),
@@ -81,7 +82,7 @@ pub(super) async fn note(
 }
 
 /// This very object and what it is fetched from: another one of its name is somebody else's.
-fn holder(ctx: &Context, wanted: &Wanted) -> Option<String> {
+pub(super) fn holder(ctx: &Context, wanted: &Wanted) -> Option<String> {
     let uid = ctx
         .index
         .read(|known| known.sources.get(&wanted.id)?.metadata.uid.clone())?;
@@ -105,6 +106,15 @@ pub(in crate::controller) async fn earlier(
     let (content, until) = (content(&wanted, &included), deadline.into_std());
     let read = git::fetch(&ctx.mirrors, &remote, resolved, content, until, &ctx.limits);
     let snapshot = read.await.ok()?;
+    let want = Want {
+        wanted: &wanted,
+        included: &included,
+        asked_for: asked_for.as_ref(),
+        deadline,
+    };
+    let snapshot = submodules::fetch(ctx, &want, &remote, snapshot)
+        .await
+        .ok()?;
     if let Some(asked_for) = &asked_for {
         asked_for.check(ctx, &snapshot).await.ok()?;
     }

@@ -44,7 +44,7 @@ pub enum Error {
     #[error("the key that signs commits is not {0}")]
     Key(&'static str),
     /// The key cannot sign.
-    #[error("the commit could not be signed by the {0} key")]
+    #[error("the commit could not be signed by the {0}")]
     Sign(String),
     /// The mirror.
     #[error("the commit below it could not be read")]
@@ -82,7 +82,9 @@ impl Explain for Error {
             Self::TooMuch { .. } => "change less at once",
             Self::Words { .. } => return None,
             Self::Key(_) => "correct the Secret that holds the signing key",
-            Self::Sign(_) => "sign with a key of type ed25519, ecdsa or rsa",
+            Self::Sign(_) => {
+                "sign with a key of type ed25519, ecdsa or rsa, which has not expired and is for signing"
+            }
             Self::Read(cause) => return cause.hint(),
         };
         Some(hint.to_owned())

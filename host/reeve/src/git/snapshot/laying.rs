@@ -23,6 +23,10 @@ pub struct Content {
     pub ignore: Option<String>,
     /// The directories that are taken; all when there are none.
     pub sparse: Vec<String>,
+    /// The submodules that are there, by their paths: each of the commit that is wanted there, or it counts for none.
+    pub submodules: BTreeMap<String, Snapshot>,
+    /// Whether submodules are yet to come: a directory that is taken may be in one of them.
+    pub incomplete: bool,
     /// What is laid beside them, in this order.
     pub laid: Vec<Laid>,
 }

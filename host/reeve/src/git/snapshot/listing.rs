@@ -1,15 +1,17 @@
 //! The listing of a commit's tree, before and after the ignore rules.
 //!
-//! Only the directories that are asked for are walked. What the ignore rules leave of the listing is looked for in the
-//! mirror, so that nothing is promised that isn't here. What it deliberately doesn't: read contents, but of `.sourceignore`.
+//! Only the directories that are asked for are walked; where a submodule is, that goes on in the mirror which has its commit.
+//! What the ignore rules leave of the listing is looked for in the mirrors, so that nothing is promised that isn't here. What
+//! it deliberately doesn't: read contents, but of `.sourceignore`, or fetch a submodule.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gix::ObjectId;
 use gix::objs::tree::EntryKind;
 use sha2::{Digest as _, Sha256};
 
-use super::{Node, OWN};
+use super::{Content, Depot, Node, OWN, Snapshot, root_of};
 use crate::git::ignore::{self, Rules};
 use crate::git::name::hostile;
 use crate::git::wire::{Terms, in_bytes};
@@ -22,6 +24,8 @@ pub(super) struct Listing {
     /// The directory of each `.sourceignore`, and its text.
     pub(super) rules: Vec<(String, String)>,
     pub(super) left_out: BTreeMap<String, &'static str>,
+    /// Where submodules are, and at which commits, of those that were not given.
+    pub(super) submodules: BTreeMap<String, ObjectId>,
 }
 
 /// One entry of it.
@@ -32,64 +36,96 @@ pub(super) struct Raw {
 
 /// What lists a tree.
 pub(super) struct Walk<'a> {
-    repository: &'a gix::Repository,
-    /// The directories that are asked for; all when there are none.
-    sparse: &'a [String],
+    content: &'a Content,
+    /// Where contents are read from: the commit's own, and those of its submodules.
+    depots: &'a mut Vec<Arc<Depot>>,
     limits: &'a Limits,
     terms: &'a Terms,
+    /// Whether `.sourceignore` is read: not while it may still have to come.
+    rules: bool,
     listing: Listing,
+}
+
+/// Where a walk is.
+struct Place {
+    repository: gix::Repository,
+    depot: usize,
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn of(
-        repository: &'a gix::Repository,
-        sparse: &'a [String],
+        content: &'a Content,
+        depots: &'a mut Vec<Arc<Depot>>,
         limits: &'a Limits,
         terms: &'a Terms,
     ) -> Self {
         Self {
-            repository,
-            sparse,
+            content,
+            depots,
             limits,
             terms,
+            rules: true,
             listing: Listing::default(),
         }
     }
 
-    /// Lists the tree; each directory that is asked for must be in it.
-    pub(super) fn whole(mut self, root: ObjectId) -> Result<Listing, Cause> {
-        self.dir(root, "", 0)?;
+    /// The same, but no file is read.
+    pub(super) fn of_names(self) -> Self {
+        Self {
+            rules: false,
+            ..self
+        }
+    }
+
+    /// Lists the tree, which is in `repository`; each directory that is asked for must be in it.
+    pub(super) fn whole(
+        mut self,
+        repository: gix::Repository,
+        root: ObjectId,
+    ) -> Result<Listing, Cause> {
+        let place = Place {
+            repository,
+            depot: OWN,
+        };
+        self.dir(&place, root, "", 0)?;
         let is_there = |dir: &&String| {
             let mut found = self.listing.found.iter();
-            dir.is_empty() || found.any(|raw| raw.path == dir.as_bytes())
+            dir.is_empty() || found.any(|raw| raw.path == dir.as_bytes()) || self.may_come(dir)
         };
-        match self.sparse.iter().find(|dir| !is_there(dir)) {
+        match self.content.sparse.iter().find(|dir| !is_there(dir)) {
             Some(missing) => Err(Cause::NoDirectory(missing.clone())),
             None => Ok(self.listing),
         }
     }
+
+    /// Whether a directory is one, or is in one, that is yet to come.
+    fn may_come(&self, dir: &str) -> bool {
+        let mut submodules = self.listing.submodules.keys();
+        let within = |submodule: &String| {
+            let rest = dir.strip_prefix(submodule.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.content.incomplete && submodules.any(within)
+    }
 }
 
-const LINK: &str =
+pub(super) const LINK: &str =
     "is a symbolic link: sources hold none, as in Flux; commit a copy or name what it leads to";
-const SUBMODULE: &str = "is a submodule, which is not fetched";
+const SUBMODULE: &str =
+    "is a submodule, which is fetched only where spec.recurseSubmodules says so";
 /// How many entries that are left out can be told as such.
 pub(super) const MAX_LEFT_OUT: usize = 1_000;
 /// Of one `.sourceignore`.
 pub(super) const MAX_IGNORE_BYTES: u64 = 256 << 10;
 
 impl Walk<'_> {
-    /// Whether something is in what is asked for, or is a directory that leads to it.
-    fn is_asked_for(&self, path: &[u8], is_dir: bool) -> bool {
-        let within = |dir: &[u8], path: &[u8]| {
-            let rest = path.strip_prefix(dir);
-            rest.is_some_and(|rest| dir.is_empty() || rest.is_empty() || rest.starts_with(b"/"))
-        };
-        let mut sparse = self.sparse.iter().map(String::as_bytes);
-        self.sparse.is_empty() || sparse.any(|dir| within(dir, path) || is_dir && within(path, dir))
-    }
-
-    fn dir(&mut self, tree: ObjectId, prefix: &str, depth: usize) -> Result<(), Cause> {
+    fn dir(
+        &mut self,
+        place: &Place,
+        tree: ObjectId,
+        prefix: &str,
+        depth: usize,
+    ) -> Result<(), Cause> {
         if let Some(cause) = self.terms.expired("listing the files") {
             return Err(cause);
         }
@@ -100,7 +136,7 @@ impl Walk<'_> {
                 cap,
             });
         }
-        let tree = self.repository.find_object(tree).map_err(lost)?;
+        let tree = place.repository.find_object(tree).map_err(lost)?;
         let tree = tree.try_into_tree().map_err(|error| Cause::Mirror {
             doing: "read",
             why: error.to_string(),
@@ -115,32 +151,72 @@ impl Walk<'_> {
             }
             let id = entry.object_id();
             let kind = entry.mode().kind();
-            if !self.is_asked_for(&path, kind == EntryKind::Tree) {
+            let leads = matches!(kind, EntryKind::Tree | EntryKind::Commit);
+            if !is_asked_for(&self.content.sparse, &path, leads) {
                 continue;
             }
             let node = match kind {
                 EntryKind::Tree => Node::Dir,
-                EntryKind::Blob => Node::File {
+                EntryKind::Blob | EntryKind::BlobExecutable => Node::File {
                     id,
-                    executable: false,
-                    depot: OWN,
-                },
-                EntryKind::BlobExecutable => Node::File {
-                    id,
-                    executable: true,
-                    depot: OWN,
+                    executable: kind == EntryKind::BlobExecutable,
+                    depot: place.depot,
                 },
                 EntryKind::Link => {
                     self.leave_out(&path, LINK);
                     continue;
                 }
                 EntryKind::Commit => {
-                    self.leave_out(&path, SUBMODULE);
+                    self.submodule(path, id, depth)?;
                     continue;
                 }
             };
-            self.add(prefix, &name, Raw { path, node }, id, depth)?;
+            self.add(place, prefix, Raw { path, node }, id, depth)?;
         }
+        Ok(())
+    }
+
+    /// Goes on in a submodule, if its commit was given.
+    fn submodule(&mut self, path: Vec<u8>, commit: ObjectId, depth: usize) -> Result<(), Cause> {
+        let text = String::from_utf8_lossy(&path).into_owned();
+        let given = self.content.submodules.get(&text);
+        let Some(given) = given.filter(|given| given.0.commit == commit) else {
+            self.leave_out(&path, SUBMODULE);
+            // One more than may be is enough to know that there are too many.
+            if self.listing.submodules.len() <= self.limits.submodules {
+                self.listing.submodules.insert(text, commit);
+            }
+            return Ok(());
+        };
+        self.graft(given, path, &text, depth)
+    }
+
+    fn graft(
+        &mut self,
+        given: &Snapshot,
+        path: Vec<u8>,
+        text: &str,
+        depth: usize,
+    ) -> Result<(), Cause> {
+        let depot = given.0.depots.get(OWN).ok_or(Cause::Internal)?;
+        let place = Place {
+            repository: depot.repository.to_thread_local(),
+            depot: self.depots.len(),
+        };
+        self.depots.push(Arc::clone(depot));
+        let (root, _) = root_of(&place.repository, given.0.commit)?;
+        self.found(Raw {
+            path,
+            node: Node::Dir,
+        })?;
+        self.dir(&place, root, text, depth + 1)
+    }
+
+    fn found(&mut self, raw: Raw) -> Result<(), Cause> {
+        if self.listing.found.len() >= self.limits.listed() {
+            return Err(too_many(self.limits.listed()));
+        }
+        self.listing.found.push(raw);
         Ok(())
     }
 
@@ -153,51 +229,62 @@ impl Walk<'_> {
 
     fn add(
         &mut self,
+        place: &Place,
         prefix: &str,
-        name: &[u8],
         raw: Raw,
         id: ObjectId,
         depth: usize,
     ) -> Result<(), Cause> {
-        if self.listing.found.len() >= self.limits.listed() {
-            return Err(too_many(self.limits.listed()));
-        }
         let (is_dir, path) = (matches!(raw.node, Node::Dir), raw.path.clone());
-        self.listing.found.push(raw);
+        self.found(raw)?;
         match String::from_utf8(path) {
-            Ok(path) if is_dir => self.dir(id, &path, depth + 1),
+            Ok(path) if is_dir => self.dir(place, id, &path, depth + 1),
             // Its name decides later whether that is an error; what is in it isn't needed for that.
             Err(_) => Ok(()),
-            Ok(path) if name == ignore::FILE.as_bytes() => {
-                let text = self.rules_in(id, &path)?;
+            Ok(path) if self.rules && path.rsplit('/').next() == Some(ignore::FILE) => {
+                let text = rules_in(&place.repository, id, &path)?;
                 self.listing.rules.push((prefix.to_owned(), text));
                 Ok(())
             }
             Ok(_) => Ok(()),
         }
     }
+}
 
-    fn rules_in(&self, id: ObjectId, path: &str) -> Result<String, Cause> {
-        if self.repository.find_header(id).map_err(lost)?.size() > MAX_IGNORE_BYTES {
-            let why = format!("it is larger than {}", in_bytes(MAX_IGNORE_BYTES));
-            return Err(ignore::Error::Pattern {
-                file: path.to_owned(),
-                why,
-            }
-            .into());
+/// Whether something is in the directories that are asked for, all if there are none, or leads to one as a directory does.
+pub(in crate::git) fn is_asked_for(sparse: &[String], path: &[u8], leads: bool) -> bool {
+    let within = |dir: &[u8], path: &[u8]| {
+        let rest = path.strip_prefix(dir);
+        rest.is_some_and(|rest| dir.is_empty() || rest.is_empty() || rest.starts_with(b"/"))
+    };
+    let mut dirs = sparse.iter().map(String::as_bytes);
+    sparse.is_empty() || dirs.any(|dir| within(dir, path) || leads && within(path, dir))
+}
+
+fn rules_in(repository: &gix::Repository, id: ObjectId, path: &str) -> Result<String, Cause> {
+    if repository.find_header(id).map_err(lost)?.size() > MAX_IGNORE_BYTES {
+        let why = format!("it is larger than {}", in_bytes(MAX_IGNORE_BYTES));
+        return Err(ignore::Error::Pattern {
+            file: path.to_owned(),
+            why,
         }
-        let bytes = self.repository.find_object(id).map_err(lost)?.detach().data;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        .into());
     }
+    let bytes = repository.find_object(id).map_err(lost)?.detach().data;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// What the rules leave, with the directories that lead to it, after a look whether all of it is really here.
 pub(super) fn keep(
     found: Vec<Raw>,
     rules: &Rules,
-    repository: &gix::Repository,
+    depots: &[Arc<Depot>],
     limits: &Limits,
 ) -> Result<BTreeMap<String, Node>, Cause> {
+    let depots = depots
+        .iter()
+        .map(|depot| depot.repository.to_thread_local());
+    let depots: Vec<gix::Repository> = depots.collect();
     let mut kept = BTreeMap::new();
     let mut files = 0;
     for Raw { path, node } in found {
@@ -214,8 +301,9 @@ pub(super) fn keep(
             if files > limits.files {
                 return Err(too_many(limits.files));
             }
-            // What is laid beside it was looked for when it was listed itself.
-            if depot == OWN && !repository.has_object(id) {
+            // What is in none of these is laid beside it, and was looked for when it was listed itself.
+            let here = depots.get(depot);
+            if here.is_some_and(|here| !here.has_object(id)) {
                 let why = format!("the content of {path} is missing");
                 return Err(Cause::Mirror { doing: "read", why });
             }
@@ -290,7 +378,7 @@ pub(super) fn digest(entries: &BTreeMap<String, Node>) -> String {
     hex::encode(hash.finalize())
 }
 
-pub(super) fn lost(error: gix::Error) -> Cause {
+pub(in crate::git) fn lost(error: gix::Error) -> Cause {
     Cause::Mirror {
         doing: "read",
         why: error.to_string(),

@@ -5,6 +5,7 @@
 //! doesn't: send a body before it is complete; requests are bounded, answers are streamed and counted.
 
 mod exchange;
+mod greeting;
 
 use std::io;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use url::Url;
 use crate::git::wire::{Wire, printable};
 use crate::git::{Cause, Credential, Remote, egress};
 use exchange::{Body, Exchange, Headers, PostBody};
+pub(in crate::git) use greeting::Greeting;
 
 /// Some forges answer a git client differently from a browser, by this name.
 const AGENT: &str = concat!("git/2.0 (reeve/", env!("CARGO_PKG_VERSION"), ")");
@@ -35,7 +37,7 @@ pub(super) fn open(
     remote: &Remote,
     service: Service,
     credential: &Credential,
-    client: reqwest::Client,
+    (client, greeting): (reqwest::Client, Greeting),
     wire: &Arc<Wire>,
 ) -> Result<Box<dyn GitTransport + Send>, Cause> {
     let plain = remote.url.without_userinfo();
@@ -58,6 +60,7 @@ pub(super) fn open(
     let url = GitUrl::try_from(plain.as_str()).map_err(|_| unusable("git cannot read it"))?;
     let web = Web {
         client,
+        greeting,
         wire: Arc::clone(wire),
         authorization: authorization(credential)
             .map_err(|()| unusable("the credential cannot be put into a header"))?,
@@ -102,6 +105,7 @@ fn authorization(credential: &Credential) -> Result<Option<HeaderValue>, ()> {
 
 struct Web {
     client: reqwest::Client,
+    greeting: Greeting,
     wire: Arc<Wire>,
     authorization: Option<HeaderValue>,
     anonymous: bool,
@@ -122,6 +126,13 @@ impl Http for Web {
         base_url: &str,
         headers: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> gix::error::Result<GetResponse<Headers, Body>> {
+        if let Some(response) = self.greeting.again() {
+            let exchange = Exchange::done(&self.wire, response);
+            return Ok(GetResponse {
+                headers: exchange.headers(),
+                body: exchange.body(),
+            });
+        }
         let headers = header_map(headers);
         let tail = url.strip_prefix(base_url).unwrap_or_default().to_owned();
         let mut target = self.parse(url).map_err(gix::Error::from_error)?;
@@ -130,13 +141,16 @@ impl Http for Web {
                 .send(Method::GET, &target, headers.clone(), Vec::new())
                 .map_err(gix::Error::from_error)?;
             if !response.status().is_redirection() {
-                if target.as_str() != url {
+                let mut hearing = None;
+                if target.as_str() == url {
+                    hearing = Some(self.greeting.hear(response.headers()));
+                } else {
                     self.moved = target.as_str().strip_suffix(&tail).map(str::to_owned);
                 }
                 let exchange = Exchange::done(&self.wire, response);
                 return Ok(GetResponse {
                     headers: exchange.headers(),
-                    body: exchange.body(),
+                    body: exchange.heard_body(hearing),
                 });
             }
             target = self
@@ -186,6 +200,7 @@ impl Web {
     fn clone_for(&self, target: Url) -> Prepared {
         let web = Self {
             client: self.client.clone(),
+            greeting: self.greeting.clone(),
             wire: Arc::clone(&self.wire),
             authorization: self.authorization.clone(),
             anonymous: self.anonymous,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, Method};
 
+use super::greeting::Hearing;
 use super::{Prepared, unreachable};
 use crate::git::Cause;
 use crate::git::push::pack;
@@ -64,9 +65,15 @@ impl Exchange {
     }
 
     pub(super) fn body(&self) -> Body {
+        self.heard_body(None)
+    }
+
+    /// The same, and somebody hears it.
+    pub(super) fn heard_body(&self, hearing: Option<Hearing>) -> Body {
         Body {
             exchange: self.clone(),
             chunk: Bytes::new(),
+            hearing,
         }
     }
 
@@ -153,6 +160,7 @@ impl BufRead for Headers {
 pub(super) struct Body {
     exchange: Exchange,
     chunk: Bytes,
+    hearing: Option<Hearing>,
 }
 
 impl Read for Body {
@@ -177,6 +185,9 @@ impl BufRead for Body {
             })?;
             let Some(chunk) = next else { break };
             wire.received(chunk.len())?;
+            if let Some(hearing) = &mut self.hearing {
+                hearing.hears(&chunk);
+            }
             self.chunk = chunk;
         }
         Ok(&self.chunk)
