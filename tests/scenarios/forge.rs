@@ -26,6 +26,7 @@ use listener::Listener;
 mod hostile;
 mod listener;
 mod login;
+mod played;
 mod terminal;
 mod upkeep;
 
@@ -71,6 +72,7 @@ fn granted(guest: &Guest, hosts: &[&str], token: &str) -> anyhow::Result<Provide
         tls: Tls::default(),
         limits: Limits::default(),
         clock: Clock::system(),
+        pauses: Arc::default(),
     })
 }
 
