@@ -351,6 +351,8 @@ async fn context(
         images: Images::new(),
         sandbox,
         reader,
+        tokens: controller::Tokens::default(),
+        pauses: Arc::default(),
         plain_http: args.plain_http_providers,
         cluster_name: args.cluster_name.clone(),
         receiver_url: args.receiver_url.clone(),
