@@ -5,6 +5,11 @@
 //! is by GitHub's own client. What the provider asks is held against the fields that GitLab's documentation names. What they
 //! deliberately don't: serve git, or forgive. What was wrong is kept, and a scenario ends with [`Fake::faults`].
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "what forges keep is drawn as JSON, in tests only"
+)]
+
 mod description;
 mod github;
 mod gitlab;

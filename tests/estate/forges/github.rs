@@ -62,7 +62,7 @@ impl App {
     fn signed(&self, proof: &str) -> anyhow::Result<()> {
         let token = proof
             .strip_prefix("Bearer ")
-            .or(proof.strip_prefix("bearer "));
+            .or_else(|| proof.strip_prefix("bearer "));
         let token = token.context("a bearer")?;
         let (text, signature) = token.rsplit_once('.').context("a signature")?;
         let (header, claims) = text.split_once('.').context("claims")?;

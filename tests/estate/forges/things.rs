@@ -31,16 +31,21 @@ impl Things {
         id: &str,
     ) -> Option<&mut Value> {
         let mut all = self.of(repo, what).iter_mut();
-        all.find(|one| one[field].to_string() == id)
+        all.find(|one| is(&one[field], id))
     }
 
     /// Whether it was there.
     pub(super) fn remove(&mut self, repo: &str, what: &'static str, id: &str) -> bool {
         let all = self.of(repo, what);
         let before = all.len();
-        all.retain(|one| one["id"].to_string() != id);
+        all.retain(|one| !is(&one["id"], id));
         all.len() != before
     }
+}
+
+/// Whether a number is the one that a path names.
+fn is(number: &Value, named: &str) -> bool {
+    named.parse().is_ok_and(|named: u64| *number == named)
 }
 
 /// One page of a list, with where the next one is.

@@ -41,25 +41,25 @@ pub fn agent(url: &RemoteUrl, auth: &Part<Auth>) -> Result<Agent, Failure> {
         return Err(mute(url, auth));
     };
     let base = web(&forge.url);
-    let (component, slot, secret, mut config, api) = match credentials {
+    let usual = |usual: String| forge.api.clone().unwrap_or(usual);
+    let (component, slot, secret, api, config) = match credentials {
         Credentials::GitHubApp {
             app,
             installation,
             key,
         } => {
-            let config = json!({"appID": app, "installationID": installation});
-            ("github-provider", "app-key", key, config, github(&base))
+            let api = usual(github(&base));
+            let config = json!({"appID": app, "installationID": installation, "api": api});
+            ("github-provider", "app-key", key, api, config)
         }
         Credentials::GitLabToken(token) => {
-            let config = json!({"url": base});
-            let api = format!("{base}/api/v4");
-            ("gitlab-provider", "token", token, config, api)
+            let api = usual(format!("{base}/api/v4"));
+            let config = json!({"url": base, "api": api});
+            ("gitlab-provider", "token", token, api, config)
         }
         Credentials::Ssh { .. } | Credentials::Https { .. } => return Err(mute(url, auth)),
     };
-    let api = forge.api.clone().unwrap_or(api);
     let read = below(&api).ok_or_else(|| mute(url, auth))?;
-    config["api"] = json!(api);
     Ok(Agent {
         component,
         config: config.to_string(),
