@@ -223,7 +223,7 @@ impl Bench {
         // What is there in part is described in part only.
         self.settle_unheld(key("reeve", &public, false)).await?;
         self.forge.by_hand(self.repo, "keys", |keys| {
-            keys.retain(|one| one["title"] == "reeve")
+            keys.retain(|one| one["title"] == "reeve");
         });
         self.settle(key("reeve", &public, false)).await?;
         self.settle(key("reeve", &public, true)).await?;
