@@ -66,6 +66,9 @@ function strict(value) {
   return made;
 }
 
+// What may be left out is null here.
+const optional = (required, made) => (required ? made : { anyOf: [made, { type: "null" }] });
+
 const json = (value) => behind(value)?.content?.["application/json"];
 const operations = USED.map(([method, path]) => {
   const operation = described.paths[path]?.[method];
@@ -81,7 +84,7 @@ const operations = USED.map(([method, path]) => {
     method: method.toUpperCase(),
     path,
     query: parameters.filter((one) => one.in === "query").map((one) => one.name),
-    body: body ? strict(json(body).schema) : null,
+    body: body ? optional(body.required, strict(json(body).schema)) : null,
     responses: Object.fromEntries(responses),
   };
 });

@@ -470,6 +470,8 @@ fn drawn(example: &Value, pull: &Value) -> Value {
     let number = &pull["number"];
     told["html_url"] = json!(format!("https://github.example/acme/shop/pull/{number}"));
     told["state"] = json!("open");
+    // GitHub's own example of a team lacks what GitHub's description asks for.
+    told["requested_teams"] = json!([]);
     for side in ["head", "base"] {
         told[side]["ref"] = pull[side].clone();
         told[side]["repo"]["id"] = json!(1_296_269);
@@ -492,7 +494,7 @@ fn label(id: usize, name: &Value) -> Value {
     label.insert("node_id".to_owned(), json!(format!("LA_{id}")));
     label.insert("url".to_owned(), json!("https://github.example/labels"));
     label.insert("name".to_owned(), name.clone());
-    label.insert("description".to_owned(), Value::Null);
+    label.insert("description".to_owned(), json!(""));
     label.insert("color".to_owned(), json!("ededed"));
     label.insert("default".to_owned(), json!(false));
     Value::Object(label)
