@@ -13,7 +13,7 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPub
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::description::Description;
 use super::things::{Things, page};
@@ -489,13 +489,8 @@ fn labels(names: &Value) -> Value {
 }
 
 fn label(id: usize, name: &Value) -> Value {
-    let mut label = Map::new();
-    label.insert("id".to_owned(), json!(id));
-    label.insert("node_id".to_owned(), json!(format!("LA_{id}")));
-    label.insert("url".to_owned(), json!("https://github.example/labels"));
-    label.insert("name".to_owned(), name.clone());
-    label.insert("description".to_owned(), json!(""));
-    label.insert("color".to_owned(), json!("ededed"));
-    label.insert("default".to_owned(), json!(false));
-    Value::Object(label)
+    json!({
+        "id": id, "node_id": format!("LA_{id}"), "url": "https://github.example/labels",
+        "name": name, "description": "", "color": "ededed", "default": false,
+    })
 }
