@@ -39,6 +39,7 @@ test: prepare plugins cluster ## Everything: check, cases, guests, scenarios on 
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@tests/cluster/build.sh gitea >/dev/null
+	@tests/forges/build.sh >/dev/null
 	$(BUILD)
 	@plugins/guests.sh
 	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace

@@ -30,6 +30,7 @@ key_of() {
         cd "$root"
         find plugins/build.sh plugins/Cargo.toml plugins/Cargo.lock plugins/encode/Cargo.toml plugins/encode/src \
             plugins/pods/Cargo.toml plugins/pods/src plugins/krm/Cargo.toml plugins/krm/src \
+            plugins/provider/Cargo.toml plugins/provider/src \
             "plugins/$1/Cargo.toml" "plugins/$1/src" "plugins/$1/config-schema.json" "plugins/$1/manifest.json" \
             wit -type f \( -path 'plugins/*' -o -name '*.wit' \) -print0 2>/dev/null |
             LC_ALL=C sort -z | xargs -0 sha256sum

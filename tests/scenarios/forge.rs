@@ -26,6 +26,7 @@ use listener::Listener;
 mod hostile;
 mod listener;
 mod login;
+mod played;
 mod terminal;
 mod upkeep;
 
@@ -71,6 +72,7 @@ fn granted(guest: &Guest, hosts: &[&str], token: &str) -> anyhow::Result<Provide
         tls: Tls::default(),
         limits: Limits::default(),
         clock: Clock::system(),
+        pauses: Arc::default(),
     })
 }
 
@@ -241,7 +243,6 @@ fn a_deploy_key_lets_its_owner_fetch_until_it_is_replaced_or_taken_away() {
         let (first, public) = keypair(&dir.path().join("a"), KeyKind::Ed25519, "")?;
         let (second, other) = keypair(&dir.path().join("b"), KeyKind::Ed25519, "")?;
         assert!(desk.fetch(&first).is_err(), "nobody let it in");
-
         desk.settle(key("reeve", &public, false), 1).await?;
         desk.fetch(&first)?;
         let keys = desk.gitea("keys").await?;
@@ -250,7 +251,6 @@ fn a_deploy_key_lets_its_owner_fetch_until_it_is_replaced_or_taken_away() {
             (&keys[0]["title"], &keys[0]["read_only"]),
             (&json!("reeve"), &json!(true))
         );
-
         desk.settle(key("reeve", &other, true), 1).await?;
         desk.fetch(&second)?;
         assert!(desk.fetch(&first).is_err(), "it was replaced");

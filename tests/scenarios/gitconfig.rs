@@ -4,6 +4,7 @@
 
 mod configure;
 mod explain;
+mod forges;
 mod levels;
 mod status;
 

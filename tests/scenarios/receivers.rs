@@ -4,6 +4,7 @@
 mod caller;
 mod issuer;
 mod path;
+mod replay;
 
 use std::time::{Duration, Instant};
 

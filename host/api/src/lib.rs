@@ -71,5 +71,7 @@ pub const FINALIZER: &str = "finalizers.fluxcd.io";
 /// The annotation by which a GitRepository names the provider plugin that has its credential, or puts its deploy key at the
 /// forge, and a Receiver the one that puts its webhooks there: a Plugin of its namespace, else a ClusterPlugin.
 pub const PROVIDER: &str = "reeve.dev/provider";
+/// Its value where no plugin of one's own is meant, but who git configuration says that we are to the forge.
+pub const GIT_CONFIG: &str = "git-config";
 /// The annotation whose change asks for a reconcile now; its value is echoed in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUEST: &str = "reconcile.fluxcd.io/requestedAt";

@@ -7,6 +7,7 @@
 //! reference stays one. The next stage is the shell's `levels`, which reads the files and what they refer to.
 
 mod above;
+mod agent;
 pub mod draft;
 mod fields;
 mod file;
@@ -20,7 +21,8 @@ use std::time::Duration;
 use reeve_api::name::{ObjectName, Secret, TenantName};
 
 pub use above::{Named, levels_of, tenant_of};
-pub use file::{Author, Credentials, File, Provider, parse};
+pub use agent::{Agent, agent};
+pub use file::{Author, Credentials, File, Forge, Provider, parse};
 pub use login::{Login, Way, is_own, login};
 pub use place::{NotAPlace, Pattern, Place, address};
 pub use resolve::{Auth, Chosen, Looked, Part, Polling, Resolved, resolve};

@@ -8,11 +8,11 @@ mod range;
 
 use std::time::Duration;
 
-use reeve_api::PROVIDER;
 use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Scheme};
 use reeve_api::source::{
     GitProvider, GitRepository, GitRepositoryRef, GitRepositorySpec, GitRepositoryVerification,
 };
+use reeve_api::{GIT_CONFIG, PROVIDER};
 
 use crate::signature::Mode;
 pub use crate::spec::Error;
@@ -171,6 +171,10 @@ fn provider(object: &GitRepository, url: &RemoteUrl) -> Result<Option<ObjectName
     if object.spec.secret_ref.is_some() && url.scheme() != Scheme::Ssh {
         let why = "credentials come from spec.secretRef or from a provider, not from both";
         return Err(Error::invalid(FIELD, why));
+    }
+    if name == GIT_CONFIG {
+        // Its levels are asked for whoever names no login, and no plugin of the object's own is meant.
+        return Ok(None);
     }
     let name = name.parse().map_err(|why| Error::invalid(FIELD, why))?;
     Ok(Some(name))

@@ -20,7 +20,8 @@ use reeve_wasm::Sandbox;
 use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
-use crate::controller::{Drift, Planned, Queue, Underway, Vigils};
+use crate::controller::{Drift, Planned, Queue, Tokens, Underway, Vigils};
+use crate::forge::Pauses;
 use crate::git::{Egress, HostKeys, Limits, Mirrors};
 use crate::images::Images;
 use crate::index::{Index, Stored};
@@ -68,6 +69,10 @@ pub struct Context {
     pub(crate) sandbox: Sandbox,
     /// What reads policies before they are loaded.
     pub(crate) reader: Reader,
+    /// What forges have made for the Apps of git configuration.
+    pub(crate) tokens: Tokens,
+    /// Which forges have asked us to wait.
+    pub(crate) pauses: Arc<Pauses>,
     /// Whether provider plugins may be sent to hosts over plain HTTP, and registries on this machine are spoken to over it.
     pub(crate) plain_http: bool,
     /// What the cluster is called, where it is told from others: in the titles of deploy keys.

@@ -38,7 +38,7 @@ use crate::observe::{Kind, Object, trace};
 
 pub(crate) use drift::Drift;
 pub(crate) use planned::Planned;
-pub(crate) use provider::Kept;
+pub(crate) use provider::{Kept, Tokens};
 pub(crate) use queue::Queue;
 pub(crate) use receiver::answer_nudges;
 pub(crate) use review::{Review, review, review_policy};

@@ -12,6 +12,7 @@ mod fill;
 mod grant;
 mod guest;
 pub mod json;
+mod pause;
 mod script;
 mod send;
 mod sign;
@@ -26,10 +27,10 @@ use reeve_api::name::Secret;
 
 use crate::clock::Clock;
 use crate::git::{Egress, Tls};
-use fill::{Filler, Reach};
+use fill::{Filler, Prepared, Reach};
 use script::{Turn, Wire};
-use send::Sender;
-use slots::Purse;
+use send::{Raw, Sender};
+use slots::{Purse, authority};
 use words::{Answer, Done, Next, Operation, Task};
 
 pub use reeve_wasm::{Step, provider as words};
@@ -37,6 +38,7 @@ pub use reeve_wasm::{Step, provider as words};
 pub use error::{Cause, Error};
 pub use grant::{Asks, Grant, HostPattern, NotAHost, NotAsking};
 pub use guest::Rehearsal;
+pub use pause::Pauses;
 pub use script::Script;
 pub use slots::{Slot, Slots};
 
@@ -88,6 +90,8 @@ pub struct Provider {
     pub limits: Limits,
     /// The time for its tokens.
     pub clock: Clock,
+    /// Who has asked us to wait.
+    pub pauses: Arc<Pauses>,
 }
 
 /// What came of an operation.
@@ -206,12 +210,29 @@ impl Provider {
             let prepared = filler.prepare(&request)?;
             let url = prepared.url.clone();
             let raw = match turn {
-                Turn::Send(sender) => sender.send(prepared).await?,
+                Turn::Send(sender) => self.patiently(sender, prepared).await?,
                 Turn::Written(raw) => raw,
             };
             answer = Some(answer::open(raw, &url, &request.secrets, &mut purse).await?);
             state = request.state;
         }
+    }
+}
+
+impl Provider {
+    /// Sends a request, unless the forge has asked us to wait; from now on, if it does so in its answer.
+    async fn patiently(&self, sender: &Sender, prepared: Prepared) -> Result<Raw, Cause> {
+        let host = authority(&prepared.url);
+        let asking = (self.name.as_str(), host.as_str());
+        if let Some(wait) = self.pauses.left(asking, self.clock.steady()) {
+            return Err(Cause::Limited { host, wait });
+        }
+        let raw = sender.send(prepared).await?;
+        let wait = pause::asked(raw.status, &raw.headers, self.clock.now());
+        if let Some(wait) = wait {
+            self.pauses.begin(asking, self.clock.steady(), wait);
+        }
+        Ok(raw)
     }
 }
 

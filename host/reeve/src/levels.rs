@@ -88,6 +88,8 @@ pub(crate) async fn data(
             put("username", user.as_bytes());
             put("password", password.expose().as_bytes());
         }
+        // Who runs providers asks for it himself.
+        Way::Made(_) => return Err(elsewhere()),
     }
     Ok(data)
 }
@@ -97,6 +99,7 @@ pub(crate) fn referred(way: &Way) -> impl Iterator<Item = &ObjectName> {
     let (one, other) = match way {
         Way::Ssh { key, password, .. } => (key, password.as_ref()),
         Way::Web { password, .. } => (password, None),
+        Way::Made(agent) => (&agent.secret, None),
     };
     [Some(one), other]
         .into_iter()
@@ -107,7 +110,8 @@ pub(crate) fn referred(way: &Way) -> impl Iterator<Item = &ObjectName> {
         })
 }
 
-async fn reveal(
+/// What a secret of an entry is.
+pub(crate) async fn reveal(
     cluster: &Cluster,
     owner: &SecretOwner,
     hidden: &Hidden,
@@ -152,6 +156,11 @@ fn key_file(path: &str) -> Result<Secret, Explained> {
         .read_to_string(&mut text)
         .map_err(|why| wrong(why.to_string()))?;
     Ok(Secret::new(text))
+}
+
+fn elsewhere() -> Explained {
+    let message = "a token of a GitHub App is made by the controller, and not here".to_owned();
+    failed(message).with_hint("write the entry into the level's file; `reeve git status` tells whether its repositories are fetched")
 }
 
 fn failed(message: String) -> Explained {

@@ -41,6 +41,8 @@ pub enum Auth {
     Basic(String, String),
     /// Whoever has the token.
     Bearer(String),
+    /// One user with any of these passwords, to which others may be added: tokens that a forge makes.
+    OneOf(String, Arc<Mutex<Vec<String>>>),
 }
 
 /// What a server is like.
@@ -294,6 +296,13 @@ fn lets_in(auth: &Auth, credential: Option<&HeaderValue>) -> bool {
             format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
         }
         Auth::Bearer(token) => format!("Bearer {token}"),
+        Auth::OneOf(user, passwords) => {
+            let passwords = passwords.lock().unwrap_or_else(PoisonError::into_inner);
+            let basic = |password: &String| Auth::Basic(user.clone(), password.clone());
+            return passwords
+                .iter()
+                .any(|password| lets_in(&basic(password), credential));
+        }
     };
     credential.is_some_and(|credential| credential.as_bytes() == want.as_bytes())
 }

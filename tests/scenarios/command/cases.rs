@@ -16,6 +16,8 @@ fn the_cases_of_the_shipped_plugins_pass_at_the_command_line() -> anyhow::Result
         "pin-images",
         "default-resources",
         "gitea-provider",
+        "github-provider",
+        "gitlab-provider",
     ] {
         let component = shipped(name)?;
         let cases = root().join("plugins").join(name).join("case");

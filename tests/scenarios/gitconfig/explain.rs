@@ -60,7 +60,9 @@ fn the_example_of_rigs_documentation_is_a_level_as_it_stands() {
         // And the controller runs with it.
         fetch_from(&tenant, "https://github.com/myorg/myrepository3.git").await?;
         let words = "gitHubAuths[1] (myorg/myrepository3)";
-        tenant.source_told_of(Reason::Unsupported, words).await?;
+        tenant
+            .source_told_of(Reason::AuthenticationFailed, words)
+            .await?;
         Ok(())
     });
 }

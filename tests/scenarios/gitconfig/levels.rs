@@ -144,7 +144,9 @@ fn a_level_that_cannot_be_read_stops_its_sources_and_says_where() {
         arrives_when(&tenant, "mended", tenant.apply(&mended)).await?;
         fetch_from(&tenant, "https://github.com/org/app.git").await?;
         let words = format!("gitHubAuths[0] (org/app) of Tenant {}", tenant.name());
-        tenant.source_told_of(Reason::Unsupported, &words).await?;
+        tenant
+            .source_told_of(Reason::AuthenticationFailed, &words)
+            .await?;
         Ok(())
     });
 }

@@ -1,11 +1,13 @@
 //! A level's file: Rig's `client.git`, read strictly.
 //!
 //! The root is that mapping itself, or `rig.client.git`. A field that nobody knows is an error, since nobody says what it would
-//! do. Beside Rig's words there are three of ours: `known_hosts` (of the file, or of an ssh login), `url` of a provider's entry
-//! for a forge of one's own, and `valueFrom.secretKeyRef` wherever a secret stands. Whether a key is one is not looked at here.
+//! do. Beside Rig's words there are four of ours: `known_hosts` (of the file, or of an ssh login), `url` and `api` of a
+//! provider's entry for a forge of one's own, and `valueFrom.secretKeyRef` wherever a secret stands. Whether a key is one is not
+//! looked at here.
 
 use std::time::Duration;
 
+use reeve_api::name::{RemoteUrl, Scheme};
 use reeve_kustomize::parse_marked;
 
 use super::fields::Fields;
@@ -51,10 +53,21 @@ pub struct Provider {
     pub index: usize,
     /// Which repositories.
     pub pattern: Pattern,
+    /// Where the forge is.
+    pub forge: Forge,
     /// Who we are to the forge.
     pub auth: Option<Credentials>,
     /// How changes come to be known.
     pub polling: Option<Polling>,
+}
+
+/// Where a forge is that has an API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forge {
+    /// Its address: `https://github.com`.
+    pub url: String,
+    /// Where its API is, if that is not where such forges have it.
+    pub api: Option<String>,
 }
 
 /// Who we are to a repository.
@@ -235,7 +248,7 @@ fn credentials(fields: &Fields<'_>) -> Result<Option<Credentials>, Error> {
 }
 
 fn github(index: usize, fields: &Fields<'_>) -> Result<Provider, Error> {
-    fields.only(&["orgRepo", "url", "auth", "polling"])?;
+    fields.only(&["orgRepo", "url", "api", "auth", "polling"])?;
     let named = fields.needs("orgRepo")?;
     let form = "is no repository of GitHub, such as myorg/myrepository";
     let auth = match fields.below("auth")? {
@@ -256,18 +269,20 @@ fn github(index: usize, fields: &Fields<'_>) -> Result<Provider, Error> {
     };
     let path = (named.matches('/').count() == 1).then_some(named);
     let wrong = || fields.wrong("orgRepo", form);
+    let found = forge(fields, path.ok_or_else(wrong)?, named, "https://github.com")?;
+    let (pattern, forge) = found.ok_or_else(wrong)?;
     Ok(Provider {
         list: "gitHubAuths",
         index,
-        pattern: forge(fields, path.ok_or_else(wrong)?, named, "https://github.com")?
-            .ok_or_else(wrong)?,
+        pattern,
+        forge,
         auth,
         polling: polling(fields)?,
     })
 }
 
 fn gitlab(index: usize, fields: &Fields<'_>) -> Result<Provider, Error> {
-    fields.only(&["groupsProject", "url", "auth", "polling"])?;
+    fields.only(&["groupsProject", "url", "api", "auth", "polling"])?;
     let named = fields.needs("groupsProject")?;
     let form = "is no repository of GitLab, such as mygroup/subgroup:myproject";
     let wrong = || fields.wrong("groupsProject", form);
@@ -285,10 +300,13 @@ fn gitlab(index: usize, fields: &Fields<'_>) -> Result<Provider, Error> {
         }
     };
     let path = format!("{groups}/{project}");
+    let found = forge(fields, &path, named, "https://gitlab.com")?;
+    let (pattern, forge) = found.ok_or_else(wrong)?;
     Ok(Provider {
         list: "gitLabAuths",
         index,
-        pattern: forge(fields, &path, named, "https://gitlab.com")?.ok_or_else(wrong)?,
+        pattern,
+        forge,
         auth,
         polling: polling(fields)?,
     })
@@ -300,21 +318,45 @@ fn forge(
     path: &str,
     named: &str,
     public: &str,
-) -> Result<Option<Pattern>, Error> {
+) -> Result<Option<(Pattern, Forge)>, Error> {
     let base = fields.text("url")?.unwrap_or(public);
+    let api = fields.text("api")?;
+    if api.is_some_and(|api| !is_web(api)) {
+        let why = "is no address of an API, such as https://git.example/api/v4";
+        return Err(fields.wrong("api", why));
+    }
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./*".contains(c);
     let part = |part: &str| !matches!(part, "" | "." | "..") && part.chars().all(plain);
     if !path.split('/').all(part) {
         return Ok(None);
     }
-    let pattern = Pattern::of_forge(base, path, named);
-    let wrong = |_| {
+    let pattern = Pattern::of_forge(base, path, named).map_err(|_| {
         fields.wrong(
             "url",
             "is no address of a forge, such as https://git.example",
         )
+    })?;
+    if api.is_none() && !is_web(base) {
+        let why = "is not of https, so nobody says where the forge's API is: set api";
+        return Err(fields.wrong("url", why));
+    }
+    let forge = Forge {
+        url: base.trim_end_matches('/').to_owned(),
+        api: api.map(|api| api.trim_end_matches('/').to_owned()),
     };
-    pattern.map_err(wrong).map(Some)
+    Ok(Some((pattern, forge)))
+}
+
+/// Whether it is an address of https (or http), without a login.
+fn is_web(text: &str) -> bool {
+    below(text).is_some_and(|url| {
+        url.scheme() != Scheme::Ssh && url.user().is_none() && url.password().is_none()
+    })
+}
+
+/// What lies below an address, which has no path of its own where it is a host alone.
+pub(super) fn below(text: &str) -> Option<RemoteUrl> {
+    RemoteUrl::parse(&format!("{}/x", text.trim_end_matches('/'))).ok()
 }
 
 fn polling(fields: &Fields<'_>) -> Result<Option<Polling>, Error> {

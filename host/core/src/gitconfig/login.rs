@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use reeve_api::name::{RemoteUrl, Scheme};
 use reeve_api::reason::Reason;
 
+use super::agent::{Agent, agent};
 use super::resolve::{Auth, Part};
 use super::{Credentials, Hidden};
 use crate::failure::{Explained, Failure, Turn};
@@ -41,6 +42,8 @@ pub enum Way {
         /// The password, or a token.
         password: Hidden,
     },
+    /// A token that the forge makes when it is asked.
+    Made(Agent),
 }
 
 /// Whether an address brings a login of its own, which goes before any level's.
@@ -77,14 +80,10 @@ pub fn login(url: &RemoteUrl, auth: &Part<Auth>) -> Result<Login, Failure> {
                 password: token.clone(),
             },
         }),
-        Credentials::GitHubApp { .. } => {
-            let message = format!(
-                "{} gives a GitHub App as the login of {url}, and tokens of an App are not asked for yet",
-                auth.from()
-            );
-            let hint = "give an entry of auths with credentials for it at the same level or below, or name a Secret in spec.secretRef";
-            Err(Explained::new(Reason::Unsupported, Turn::Retry, message).with_hint(hint))
-        }
+        Credentials::GitHubApp { .. } => Ok(Login {
+            url: over_https(url, auth)?,
+            way: Way::Made(agent(url, auth)?),
+        }),
     }
 }
 

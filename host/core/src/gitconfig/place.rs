@@ -105,18 +105,19 @@ impl Pattern {
         })
     }
 
-    /// A repository of a forge at `base`, which the entry calls `named`.
+    /// A repository of a forge at `base`, which the entry calls `named`. Over ssh a forge may have a port of its own.
     pub(super) fn of_forge(base: &str, path: &str, named: &str) -> Result<Self, NotAPlace> {
         let whole = format!("{}/{path}", base.trim_end_matches('/'));
         let url = RemoteUrl::parse(&whole).map_err(NotAPlace::Url)?;
-        if url.user().is_some() || url.password().is_some() || url.scheme() == Scheme::Ssh {
+        let shown = url.user().is_some() && url.scheme() != Scheme::Ssh;
+        if shown || url.password().is_some() {
             return Err(NotAPlace::Login);
         }
         Ok(Self {
             text: named.to_owned(),
             place: Place::of(&url)?,
             below: false,
-            user: None,
+            user: url.user().map(str::to_owned),
         })
     }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::file::{Author, Credentials, File};
+use super::file::{Author, Credentials, File, Forge};
 use super::place::{Pattern, Place};
 use super::{Hidden, Level, LevelName};
 
@@ -28,6 +28,8 @@ pub struct Auth {
     pub user: Option<String>,
     /// The keys that an ssh server may show: the entry's own, else those of its level, else of the next one up that has some.
     pub known_hosts: Option<String>,
+    /// The forge that the credentials are of; None: they are for git alone.
+    pub forge: Option<Forge>,
 }
 
 /// The configuration of a repository.
@@ -99,6 +101,7 @@ pub fn resolve(levels: &[Level], place: &Place) -> Resolved {
         let value = Auth {
             known_hosts: known_hosts(&credentials, above),
             user: pattern.user().map(str::to_owned),
+            forge: found.forge(&credentials),
             credentials,
         };
         Some(found.given(value, Some(entry), why))
@@ -174,6 +177,16 @@ impl<'l> Found<'l> {
             None => "no provider's entry matches: the first entry of auths that does".to_owned(),
         };
         Some((value, &entry.pattern, self.generally()?, why))
+    }
+
+    /// The forge of the chosen provider's entry, where these credentials are that one's.
+    fn forge(&self, credentials: &Credentials) -> Option<Forge> {
+        match credentials {
+            Credentials::GitHubApp { .. } | Credentials::GitLabToken(_) => {
+                Some(self.provider?.forge.clone())
+            }
+            Credentials::Ssh { .. } | Credentials::Https { .. } => None,
+        }
     }
 
     fn provided(&self) -> Option<Chosen> {

@@ -383,16 +383,25 @@ fn a_key_without_known_hosts_is_not_used() {
 }
 
 #[test]
-fn a_github_app_is_told_to_be_unsupported_by_its_entry() {
-    let url = "https://github.com/myorg/myrepository3.git";
-    let auth = asked(EXAMPLE, url).auth.unwrap();
-    let told = login(&address(url).unwrap(), &auth).unwrap_err();
-    assert_eq!(told.reason, reeve_api::reason::Reason::Unsupported);
-    assert!(
-        told.message
-            .contains("gitHubAuths[1] (myorg/myrepository3) of global"),
-        "{told}"
-    );
+fn a_github_app_is_a_login_that_its_forge_makes_over_https() {
+    for url in [
+        "https://github.com/myorg/myrepository3.git",
+        "git@github.com:myorg/myrepository3.git",
+    ] {
+        let auth = asked(EXAMPLE, url).auth.unwrap();
+        let login = login(&address(url).unwrap(), &auth).unwrap();
+        let over_https = "https://github.com/myorg/myrepository3.git";
+        assert_eq!(login.url.to_string(), over_https);
+        let Way::Made(agent) = login.way else {
+            panic!("{:?}", login.way);
+        };
+        assert_eq!(agent.component, "github-provider");
+        assert_eq!(
+            agent.secret,
+            Hidden::Path("/path/to/private/key/id_rsa".into())
+        );
+        assert_eq!(agent.api, "api.github.com");
+    }
 }
 
 #[test]

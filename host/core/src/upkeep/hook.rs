@@ -116,6 +116,12 @@ pub fn wanted<'u>(
     }
 }
 
+/// Whether whoever calls this address calls a Receiver: nobody else's hook is one of ours, whatever a status says.
+pub fn is_receivers(url: &str) -> bool {
+    let path = url.rsplit_once("/hook/").map(|(_, path)| path);
+    path.is_some_and(|path| path.len() == 64 && path.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// The recorded ones that are wanted no longer.
 pub fn idle(recorded: &[HookAtForge], wanted: &BTreeSet<HookAtForge>) -> Vec<HookAtForge> {
     let idle = recorded.iter().filter(|hook| !wanted.contains(hook));
@@ -175,6 +181,21 @@ mod tests {
             wanted(&provider, None, "/hook/1", &urls),
             Err(Unfit::Nowhere)
         );
+    }
+
+    #[test]
+    fn a_hook_of_somebody_else_is_not_taken_for_a_receivers() {
+        let path = "0123456789abcdef".repeat(4);
+        for (url, want) in [
+            (format!("https://hooks.example/hook/{path}"), true),
+            (format!("https://hooks.example/reeve/hook/{path}"), true),
+            (format!("https://hooks.example/hook/{path}/x"), false),
+            (format!("https://hooks.example/hook/{path}?x"), false),
+            ("https://ci.example/github-webhook/".to_owned(), false),
+            ("https://ci.example/hook/1".to_owned(), false),
+        ] {
+            assert_eq!(is_receivers(&url), want, "{url}");
+        }
     }
 
     #[test]

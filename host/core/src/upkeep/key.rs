@@ -144,6 +144,14 @@ impl Site {
     }
 }
 
+/// Whether a key of this title is one of this object, on whatever cluster. A status may say otherwise, and who writes it may be
+/// somebody else than who may remove keys.
+pub fn is_of(title: &str, id: &NamespacedName) -> bool {
+    let id: String = id.to_string().chars().take(NAMED).collect();
+    let of = format!(" {id} SHA256:");
+    title.starts_with("reeve ") && title.contains(&of)
+}
+
 /// The fingerprint of a public key, as `ssh-keygen -l` prints it.
 pub fn fingerprint(public: &str) -> String {
     match PublicKey::from_openssh(public) {

@@ -315,8 +315,6 @@ async fn context(
     let egress = Arc::new(Egress::new(args.allow_source_hosts.clone()));
     let cluster = args.connection.connect(metrics.requests()).await?;
     let (mirrors, store, recollections) = storage(args)?;
-    let sandbox = sandbox(args)?;
-    let reader = Reader::own().map_err(|why| unfound(&why))?;
     let (bases, clusters) = (&args.remote_bases, &args.allow_remote_clusters);
     let grounds = args.ground.grounds(bases, clusters);
     let home = own_namespace(args, &cluster)?;
@@ -349,8 +347,10 @@ async fn context(
         judging: Places::new(JUDGED_AT_A_TIME),
         schemas: Schemas::new(),
         images: Images::new(),
-        sandbox,
-        reader,
+        sandbox: sandbox(args)?,
+        reader: Reader::own().map_err(|why| unfound(&why))?,
+        tokens: controller::Tokens::default(),
+        pauses: Arc::default(),
         plain_http: args.plain_http_providers,
         cluster_name: args.cluster_name.clone(),
         receiver_url: args.receiver_url.clone(),

@@ -96,6 +96,7 @@ pub(super) fn called(ctx: &Context, receiver: &NamespacedName, target: &Target) 
 fn own(object: &GitRepository) -> Option<LoginOrigin> {
     let annotations = object.metadata.annotations.as_ref();
     let provider = annotations.and_then(|all| all.get(reeve_api::PROVIDER));
+    let provider = provider.filter(|name| *name != reeve_api::GIT_CONFIG);
     let from = match (&object.spec.secret_ref, provider) {
         (Some(secret), _) => format!("Secret {}", secret.name),
         (None, Some(provider)) => format!("provider {provider}"),

@@ -94,6 +94,27 @@ where
     report::plugin(ctx, object, &run, &id, outcome(&loaded), every).await
 }
 
+/// A provider that comes with the controller, by its name: no object asks for it, git configuration does.
+pub(super) async fn shipped(ctx: &Context, name: &str) -> Result<Callable, Explained> {
+    let read = bytes::shipped(ctx, &format!("{name}.wasm")).await;
+    // The platform's to mend, not whose object needs it.
+    let ours = |why: Explained| Explained {
+        turn: Turn::Retry,
+        ..why
+    };
+    let read = read.map_err(ours)?;
+    let failed = |why: reeve_wasm::Error| ours(read.failed(&why));
+    let facts = reeve_wasm::facts(&read.bytes, read.bytes.len()).map_err(failed)?;
+    let world = reeve_wasm::World::Provider;
+    let module = ctx.sandbox.load("", &read.bytes, world).await;
+    Ok(Callable {
+        module: module.map_err(failed)?,
+        config: "{}".to_owned(),
+        budget: Budget::default(),
+        asks: facts.manifest,
+    })
+}
+
 /// What a run would say about an object that is not there yet, before it reads a byte of the component.
 pub(super) fn review(ctx: &Context, id: &PluginId, component: &Component) -> Result<(), Explained> {
     budget(id, &component.limits)?;

@@ -3,6 +3,10 @@
 //! A GitRepository or a Receiver names it by an annotation. Its secrets are read as whoever owns the plugin's namespace; what it
 //! may reach is what its component asks for, its object grants and, for a tenant's, its Tenant allows. The requests are
 //! `forge`'s. Logins are kept in memory until they are about to end, so that looking for changes asks the forge nothing.
+//! Where the annotation says `git-config`, [`entry`] asks in the plugin's place.
+
+pub(super) mod entry;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -10,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use reeve_api::GIT_CONFIG;
 use reeve_api::name::{NamespacedName, ObjectName, PluginName, RemoteUrl, Secret};
 use reeve_api::plugin::{Component, Slot as Wish};
 use reeve_api::reason::Reason;
@@ -19,11 +24,13 @@ use reeve_core::plugin::{PluginId, grant};
 use crate::context::Context;
 use crate::forge::words::{Operation, Task};
 use crate::forge::{
-    Asks, Grant, HostPattern, Limits, Login, Outcome, Provider, Slot, Slots, repository,
+    self, Asks, Grant, HostPattern, Limits, Login, Outcome, Provider, Slot, Slots, repository,
 };
 use crate::git::Tls;
 use crate::index::{Callable, Edition};
 use crate::observe::happening::PluginCalled;
+
+pub(crate) use tokens::Tokens;
 
 /// How long a login is kept at most: so long may it be used after the secret behind it was taken away.
 const KEPT: Duration = Duration::from_secs(10 * 60);
@@ -106,6 +113,9 @@ pub(super) async fn carry_out(
     task: Task,
     slot: Option<(&str, Secret)>,
 ) -> Result<(), Explained> {
+    if asked.plugin == GIT_CONFIG {
+        return entry::carry_out(ctx, asked, task, slot).await;
+    }
     let name = asked.plugin.parse::<ObjectName>().map_err(|why| {
         let message = format!("annotation reeve.dev/provider: {why}");
         Explained::new(Reason::PluginNotFound, Turn::Retry, message)
@@ -213,19 +223,8 @@ async fn ask(
         config: callable.config.clone(),
         slots: Vec::new(),
     };
-    let begun = ctx.clock.instant();
-    let whose = tenant.name.as_str();
-    let answer = provider
-        .ask(&callable.module, whose, &callable.budget, operation)
-        .await;
-    let error = answer.as_ref().err().map(|why| chain(why));
-    ctx.metrics.tell(&PluginCalled {
-        plugin: &id.to_string(),
-        tenant: whose,
-        error: error.as_deref(),
-        said: answer.as_ref().map_or(&[], |done| &*done.log),
-        took: begun.elapsed(),
-    });
+    let (name, whose) = (id.to_string(), tenant.name.as_str());
+    let answer = call(ctx, &provider, callable, &name, whose, operation).await;
     answer.map_err(|why| match withheld.is_empty() {
         true => Explained::of(&why),
         // Of a tenant's grants, its Tenant has the last word.
@@ -237,9 +236,39 @@ async fn ask(
     })
 }
 
+/// Calls it, and tells of that.
+async fn call(
+    ctx: &Context,
+    provider: &Provider,
+    callable: &Callable,
+    name: &str,
+    whose: &str,
+    operation: Operation,
+) -> Result<Outcome, forge::Error> {
+    let begun = ctx.clock.instant();
+    let answer = provider
+        .ask(&callable.module, whose, &callable.budget, operation)
+        .await;
+    let error = answer.as_ref().err().map(|why| chain(why));
+    ctx.metrics.tell(&PluginCalled {
+        plugin: name,
+        tenant: whose,
+        error: error.as_deref(),
+        said: answer.as_ref().map_or(&[], |done| &*done.log),
+        took: begun.elapsed(),
+    });
+    answer
+}
+
 fn broken(id: &PluginId, why: impl Display) -> Explained {
     let message = format!("provider {id}: {why}");
     Explained::new(Reason::PluginFailed, Turn::Owner, message).with_hint(id.hint())
+}
+
+/// The same of one that comes with the controller, for an entry of git configuration.
+fn broken_off(from: &str, why: impl Display) -> Explained {
+    let message = format!("provider for {from}: {why}");
+    Explained::new(Reason::PluginFailed, Turn::Retry, message)
 }
 
 /// The provider with what it is granted.
@@ -266,6 +295,7 @@ async fn provider(
         tls: Tls::default(),
         limits: Limits::default(),
         clock: ctx.clock.clone(),
+        pauses: Arc::clone(&ctx.pauses),
     })
 }
 

@@ -3,7 +3,7 @@
 //! ls-remote first: what hasn't moved is not fetched. What is stored wakes the Kustomizations that use it before its
 //! status is written, since they need not wait for that. Deciding what the world reads is `core::status`'s.
 
-mod given;
+pub(super) mod given;
 mod included;
 mod kept;
 mod keys;
@@ -223,6 +223,7 @@ async fn fetch(
         Err(why) => {
             // It may have been taken back at the forge: the next try asks for another.
             provider::forget(ctx, id);
+            provider::entry::forget(ctx, &remote.url);
             restore(ctx, &want, &remote).await;
             return Err(refused(&Explained::of(&why), from.as_deref()).into());
         }

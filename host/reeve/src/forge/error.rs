@@ -154,6 +154,14 @@ pub enum Cause {
         /// The time it had.
         after: Duration,
     },
+    /// It has asked us to wait, in an answer before.
+    #[error("{host} asked us to wait, {} s more", wait.as_secs().max(1))]
+    Limited {
+        /// The host.
+        host: String,
+        /// How long.
+        wait: Duration,
+    },
     /// The operation took too long.
     #[error("not done after {after:?}")]
     Deadline {
@@ -180,6 +188,7 @@ impl Explain for Error {
 
     fn turn(&self) -> Turn {
         match &self.source {
+            Cause::Limited { wait, .. } => Turn::Later(*wait),
             Cause::Unreachable { .. }
             | Cause::Late { .. }
             | Cause::Deadline { .. }
@@ -237,6 +246,9 @@ impl Explain for Error {
             Cause::Key { .. } => "put an RSA private key of at least 2048 bits into it, in PEM",
             Cause::Unreachable { .. } | Cause::Late { .. } | Cause::Deadline { .. } => {
                 "it is tried again; look whether the forge is up"
+            }
+            Cause::Limited { .. } => {
+                "nothing is asked until then; fewer things asked of it, or a token of its own, keep one below its limits"
             }
             Cause::Guest { .. }
             | Cause::Refused(_)

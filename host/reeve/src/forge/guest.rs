@@ -119,6 +119,7 @@ impl Rehearsal<'_> {
             tls: Tls::default(),
             limits: Limits::default(),
             clock: Clock::system(),
+            pauses: Arc::default(),
         }
     }
 }

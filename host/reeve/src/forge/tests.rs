@@ -15,6 +15,7 @@ use super::words::{
 use super::*;
 use server::{Answer as Says, Server};
 
+mod patience;
 mod server;
 
 const TOKEN: &str = "t0p/s3cr3t+t\"ken";
@@ -39,6 +40,7 @@ fn provider(hosts: &[&str]) -> Provider {
         tls: Tls::default(),
         limits: Limits::default(),
         clock: Clock::held("2026-11-21T12:00:00Z".parse().unwrap()),
+        pauses: Arc::default(),
     }
 }
 

@@ -301,3 +301,24 @@ fn a_key_moves_with_its_repository_and_only_what_is_recorded_is_taken_away() {
     );
     assert!(story.forge.contains("somebody else's"));
 }
+
+#[test]
+fn a_key_of_another_object_is_not_taken_for_ones_own() {
+    let id: NamespacedName = "acme/shop".parse().unwrap();
+    let site = Site {
+        cluster: Some("north".to_owned()),
+        id: id.clone(),
+        repository: String::new(),
+    };
+    let ours = site.entry(&"git-config".parse().unwrap(), FIRST).title;
+    for (title, want) in [
+        (ours.clone(), true),
+        (ours.replace("north ", ""), true),
+        (ours.replace("acme/shop", "acme/web"), false),
+        (ours.replace("acme/shop", "xacme/shop"), false),
+        ("deploy of acme/shop SHA256:x".to_owned(), false),
+        ("acme/shop SHA256:x".to_owned(), false),
+    ] {
+        assert_eq!(is_of(&title, &id), want, "{title}");
+    }
+}

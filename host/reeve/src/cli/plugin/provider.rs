@@ -134,6 +134,7 @@ impl ProviderFlags {
             tls: Tls::default(),
             limits: Limits::default(),
             clock: Clock::system(),
+            pauses: Arc::default(),
         })
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use reeve_api::name::{NamespacedName, ObjectName};
 use reeve_api::source::GitRepository;
 use reeve_api::upkeep::GENERATE_KEY;
-use reeve_api::{PROVIDER, tenant::Tenant};
+use reeve_api::{GIT_CONFIG, PROVIDER, tenant::Tenant};
 use reeve_core::drift::Place;
 use reeve_core::index::Target;
 
@@ -20,8 +20,9 @@ use crate::index::Known;
 /// Whether levels are asked for it: it names no login itself, or wants submodules, which may lie where its login is not for.
 pub(in crate::controller) fn asks_levels(object: &GitRepository) -> bool {
     let annotations = object.metadata.annotations.as_ref();
-    let said = |name: &str| annotations.is_some_and(|all| all.contains_key(name));
-    let names_one = object.spec.secret_ref.is_some() || said(PROVIDER) || said(GENERATE_KEY);
+    let said = |name: &str| annotations.and_then(|all| all.get(name));
+    let brought = said(PROVIDER).is_some_and(|name| name != GIT_CONFIG);
+    let names_one = object.spec.secret_ref.is_some() || brought || said(GENERATE_KEY).is_some();
     !names_one || object.spec.recurse_submodules
 }
 

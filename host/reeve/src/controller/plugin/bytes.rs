@@ -124,7 +124,8 @@ fn place(ctx: &Context, path: &str) -> Result<PathBuf, Explained> {
     Ok(dir.join(path))
 }
 
-async fn shipped(ctx: &Context, path: &str) -> Result<Read, Explained> {
+/// Reads one that came with the controller.
+pub(super) async fn shipped(ctx: &Context, path: &str) -> Result<Read, Explained> {
     let place = place(ctx, path)?;
     let bytes = file(&place).await.map_err(|why| {
         let message = format!("reading component {path} failed: {why}");

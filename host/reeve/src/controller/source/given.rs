@@ -10,13 +10,14 @@ use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Scheme};
 use reeve_api::reason::Reason;
 use reeve_api::source::{GitRepository, LoginOrigin};
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::gitconfig::{self, Auth, Login, Named, Part, Place};
+use reeve_core::gitconfig::{self, Auth, Login, Named, Part, Place, Way};
 use reeve_core::index::Configured;
 use reeve_core::source::Wanted;
 
+use super::login::data_of;
 use crate::cluster::SecretOwner;
 use crate::context::Context;
-use crate::controller::{follow, heard};
+use crate::controller::{follow, heard, provider};
 use crate::git::credential::Data;
 use crate::index::Known;
 use crate::levels;
@@ -98,13 +99,35 @@ async fn give(
         let why = Explained::new(Reason::AccessDenied, Turn::Owner, message);
         return Err(why.with_hint(hint));
     }
-    let data = levels::data(&ctx.cluster, owner, &login.way).await;
+    let data = match &login.way {
+        Way::Made(agent) => {
+            let made = provider::entry::login(ctx, &wanted.id, &login.url, agent, &from).await;
+            made.map(|login| data_of(&login))
+        }
+        way => levels::data(&ctx.cluster, owner, way).await,
+    };
     let data = data.map_err(|why| said_of(&why, &from))?;
     Ok(Given {
         url: login.url,
         data,
         from,
     })
+}
+
+/// Which entry of the levels above `id` says who we are to the repository at `url`, and to its forge.
+pub(in crate::controller) async fn entry(
+    ctx: &Context,
+    id: &NamespacedName,
+    url: &RemoteUrl,
+) -> Result<Option<Part<Auth>>, Explained> {
+    let known = |known: &Known| known.tenants_listed && known.projects_listed;
+    if !ctx.index.read(known) {
+        let message = "not all Tenants and Projects are known yet, so that nobody can say whose git configuration counts";
+        return Err(Explained::new(Reason::AccessDenied, Turn::Ours, message));
+    }
+    let named = above(ctx, id)?;
+    let owner = SecretOwner::connected(&ctx.home);
+    chosen(ctx, &owner, &named, url).await
 }
 
 /// A login that no level gives.
@@ -133,6 +156,20 @@ async fn find(
     named: &[Named],
     url: &RemoteUrl,
 ) -> Result<Option<(Part<Auth>, Login)>, Explained> {
+    let Some(auth) = chosen(ctx, owner, named, url).await? else {
+        return Ok(None);
+    };
+    let login = gitconfig::login(url, &auth)?;
+    Ok(Some((auth, login)))
+}
+
+/// Which entry of these levels it is.
+async fn chosen(
+    ctx: &Context,
+    owner: &SecretOwner,
+    named: &[Named],
+    url: &RemoteUrl,
+) -> Result<Option<Part<Auth>>, Explained> {
     let read = levels::read(&ctx.cluster, owner, named).await?;
     if read.is_empty() {
         return Ok(None);
@@ -145,16 +182,11 @@ async fn find(
         let hint = "write the address as the forge shows it, or name a Secret in spec.secretRef";
         Explained::new(Reason::UrlInvalid, Turn::Owner, message).with_hint(hint)
     })?;
-    let resolved = gitconfig::resolve(&read, &place);
-    let Some(auth) = resolved.auth else {
-        return Ok(None);
-    };
-    let login = gitconfig::login(url, &auth)?;
-    Ok(Some((auth, login)))
+    Ok(gitconfig::resolve(&read, &place).auth)
 }
 
 /// A refusal, with whose login it was that was refused.
-pub(super) fn said_of(why: &Explained, from: &str) -> Explained {
+pub(in crate::controller) fn said_of(why: &Explained, from: &str) -> Explained {
     let message = format!("{} (the login is given by {from})", why.message);
     Explained {
         message,

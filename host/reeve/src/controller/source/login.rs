@@ -12,6 +12,7 @@ use reeve_core::source::Wanted;
 use super::given;
 use crate::context::Context;
 use crate::controller::provider;
+use crate::forge::Login;
 use crate::git::{self, KnownHosts, Remote, credential};
 
 /// Why the repository could not be asked, with whose login it was if the object does not say so itself.
@@ -95,9 +96,14 @@ async fn brought(
     name: &ObjectName,
 ) -> Result<credential::Data, Explained> {
     let login = provider::login(ctx, &wanted.id, name, &wanted.url).await?;
+    Ok(data_of(&login))
+}
+
+/// A login by the keys that a Secret of the source would have.
+pub(super) fn data_of(login: &Login) -> credential::Data {
     let entry = |key: &str, value: &str| (key.to_owned(), value.as_bytes().to_vec());
     let user = entry("username", &login.user);
-    Ok([user, entry("password", login.password.expose())].into())
+    [user, entry("password", login.password.expose())].into()
 }
 
 /// What is in a Secret of the source's namespace, read as whoever owns that.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use reeve_api::name::{ObjectName, RemoteUrl, Secret};
 use reeve_core::gitconfig::{
-    self, Chosen, Hidden, Holds, Level, LevelName, Named, Place, Resolved, Way,
+    self, Agent, Chosen, Hidden, Holds, Level, LevelName, Named, Place, Resolved, Way,
 };
 use reeve_core::source::Reference;
 
@@ -164,6 +164,10 @@ fn unveiled(way: Way, secret: &ObjectName, values: &BTreeMap<&'static str, Secre
             user,
             password: shown(password),
         },
+        Way::Made(agent) => Way::Made(Agent {
+            secret: shown(agent.secret),
+            ..agent
+        }),
     }
 }
 

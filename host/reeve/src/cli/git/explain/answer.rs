@@ -224,6 +224,8 @@ auths:
   credentials: {ssh: {private_key: hunter2, known_hosts: h ssh-ed25519 AAAA}}
 - url: https://git.example/web/*
   credentials: {https: {username: ada, password: hunter2}}
+- url: ssh://git.example:2222/web/*
+  credentials: {https: {username: ada, password: hunter2}}
 gitHubAuths:
 - {orgRepo: org/app, auth: {appID: 1, installationID: 2, privateKey: /keys/app}}
 gitLabAuths:
@@ -281,10 +283,10 @@ gitLabAuths:
 
     #[test]
     fn a_login_that_cannot_be_used_is_told_with_its_problem() {
-        let (table, value) = asked("https://github.com/org/app");
+        let (table, value) = asked("ssh://git@git.example:2222/web/r");
         let problem = value["auth"]["problem"].as_str().unwrap();
         assert!(
-            problem.contains("gitHubAuths[0] (org/app) of global"),
+            problem.contains("auths[2] (ssh://git.example:2222/web/*) of global"),
             "{problem}"
         );
         assert!(table.contains("problem: "), "{table}");

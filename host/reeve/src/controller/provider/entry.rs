@@ -1,0 +1,192 @@
+//! Asks a forge as whom git configuration names: with the App or the token of the entry that a repository matches.
+//!
+//! The provider is one that comes with the controller, so nothing of a tenant's is needed for it: no Plugin, no grant and no
+//! Secret. The entry says of which repositories it is, and its secret goes to that forge's API alone. Its rights are the
+//! platform's, though, and may be more than those of whoever asks: so nothing is removed at the forge but keys and hooks that
+//! bear our own names, whatever a status says. What it deliberately doesn't: fall back to another entry, or keep a secret.
+
+use std::sync::Arc;
+
+use reeve_api::name::{NamespacedName, RemoteUrl, Secret};
+use reeve_api::reason::Reason;
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::gitconfig::{self, Agent};
+use reeve_core::upkeep::{hook, key};
+
+use super::{Asked, broken_off, call, tokens};
+use crate::cluster::SecretOwner;
+use crate::context::Context;
+use crate::controller::plugin;
+use crate::controller::source::given;
+use crate::forge::words::{Operation, Task};
+use crate::forge::{
+    Asks, Grant, HostPattern, Limits, Login, Outcome, Provider, Slot, Slots, repository,
+};
+use crate::git::Tls;
+use crate::levels;
+
+/// Has `task` done at a repository's forge.
+pub(super) async fn carry_out(
+    ctx: &Context,
+    asked: Asked<'_>,
+    task: Task,
+    slot: Option<(&str, Secret)>,
+) -> Result<(), Explained> {
+    may(&task, asked.whose)?;
+    let url = RemoteUrl::parse(asked.repository).map_err(|_| {
+        let message = "what is recorded of it names no repository";
+        Explained::new(Reason::UrlInvalid, Turn::Retry, message)
+    })?;
+    let part = given::entry(ctx, asked.whose, &url).await?;
+    let part = part.ok_or_else(|| nobody(&url))?;
+    let agent = gitconfig::agent(&url, &part)?;
+    let secret = reveal(ctx, &agent).await;
+    let secret = secret.map_err(|why| given::said_of(&why, &part.from()))?;
+    let errand = Errand {
+        whose: asked.whose,
+        agent: &agent,
+        secret,
+        from: &part.from(),
+    };
+    errand
+        .run(ctx, asked.repository, task, slot)
+        .await
+        .map(drop)
+}
+
+/// The login over https at `url`, which the forge makes for the App of an entry, or made before.
+pub(in crate::controller) async fn login(
+    ctx: &Context,
+    source: &NamespacedName,
+    url: &RemoteUrl,
+    agent: &Agent,
+    from: &str,
+) -> Result<Login, Explained> {
+    let secret = reveal(ctx, agent).await?;
+    let address = url.without_userinfo();
+    let of = tokens::Of::new(agent, &secret, &address);
+    let make = async {
+        let errand = Errand {
+            whose: source,
+            agent,
+            secret,
+            from,
+        };
+        let task = Task::GitCredential(false);
+        let outcome = errand.run(ctx, &address, task, None).await?;
+        let login = outcome.credential;
+        login.ok_or_else(|| broken_off(from, "it ended without a credential"))
+    };
+    ctx.tokens.get(of, ctx.clock.steady(), make).await
+}
+
+/// Forgets what was made for a repository: it was refused.
+pub(in crate::controller) fn forget(ctx: &Context, url: &RemoteUrl) {
+    ctx.tokens.forget(&url.without_userinfo());
+}
+
+async fn reveal(ctx: &Context, agent: &Agent) -> Result<Secret, Explained> {
+    let owner = SecretOwner::connected(&ctx.home);
+    let secret = levels::reveal(&ctx.cluster, &owner, &agent.secret).await?;
+    Ok(Secret::new(secret.expose().trim_end()))
+}
+
+/// Whether this is done with rights that are not the asker's own.
+fn may(task: &Task, whose: &NamespacedName) -> Result<(), Explained> {
+    let ours = match task {
+        Task::DeployKeyAbsent(title) => key::is_of(title, whose),
+        Task::DeployKeyPresent(put) => key::is_of(&put.title, whose),
+        Task::WebhookAbsent(url) => hook::is_receivers(url),
+        Task::GitCredential(_)
+        | Task::WebhookPresent(_)
+        | Task::WebhookCheck(_)
+        | Task::CommitStatus(_)
+        | Task::PullRequest(_) => true,
+    };
+    if ours {
+        return Ok(());
+    }
+    let message = "what is recorded to be at the forge has no name that we give, and is left alone";
+    Err(Explained::new(Reason::AccessDenied, Turn::Retry, message))
+}
+
+fn nobody(url: &RemoteUrl) -> Explained {
+    let message = format!("no level of git configuration has a login for {url}");
+    let hint = "the platform gives one by gitHubAuths or gitLabAuths (`reeve git explain` shows what is given); else name a Plugin in the annotation reeve.dev/provider";
+    Explained::new(Reason::AuthenticationFailed, Turn::Retry, message).with_hint(hint)
+}
+
+/// A provider that comes with the controller, and an entry's secret for it.
+struct Errand<'e> {
+    whose: &'e NamespacedName,
+    agent: &'e Agent,
+    secret: Secret,
+    from: &'e str,
+}
+
+impl Errand<'_> {
+    async fn run(
+        &self,
+        ctx: &Context,
+        address: &str,
+        task: Task,
+        slot: Option<(&str, Secret)>,
+    ) -> Result<Outcome, Explained> {
+        let agent = self.agent;
+        let mut callable = plugin::shipped(ctx, agent.component).await?;
+        callable.config.clone_from(&agent.config);
+        let asks = Asks::parse(callable.asks.as_ref());
+        let asks = asks.map_err(|why| broken_off(self.from, why))?;
+        let operation = Operation {
+            task,
+            repository: repository(address)
+                .ok_or_else(|| broken_off(self.from, "the address names no repository"))?,
+            config: callable.config.clone(),
+            slots: Vec::new(),
+        };
+        let provider = self.provider(ctx, asks, slot)?;
+        let tenant = ctx.index.read(|known| {
+            let namespace = &self.whose.namespace;
+            known.tenants.owner_of(&ctx.grounds, namespace)
+        })?;
+        let whose = tenant.name.as_str();
+        let answer = call(ctx, &provider, &callable, agent.component, whose, operation);
+        answer.await.map_err(|why| Explained::of(&why))
+    }
+
+    fn provider(
+        &self,
+        ctx: &Context,
+        asks: Asks,
+        slot: Option<(&str, Secret)>,
+    ) -> Result<Provider, Explained> {
+        let pattern = |host: &str| {
+            let host = host.parse::<HostPattern>();
+            host.map_err(|why| broken_off(self.from, why))
+        };
+        let api = pattern(&self.agent.api)?;
+        let at_api = |value: Secret| Slot {
+            value,
+            hosts: vec![api.clone()],
+        };
+        let mut slots = Slots::new();
+        slots.insert(self.agent.slot.to_owned(), at_api(self.secret.clone()));
+        if let Some((name, value)) = slot {
+            slots.insert(name.to_owned(), at_api(value));
+        }
+        Ok(Provider {
+            name: self.from.to_owned(),
+            asks: Arc::new(asks),
+            grant: Arc::new(Grant {
+                hosts: vec![api.clone(), pattern(&self.agent.host)?],
+                http: ctx.plain_http,
+            }),
+            slots,
+            egress: Arc::clone(&ctx.egress),
+            tls: Tls::default(),
+            limits: Limits::default(),
+            clock: ctx.clock.clone(),
+            pauses: Arc::clone(&ctx.pauses),
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! A pull request from a branch: opened, or brought up to date.
+
+use provider::{
+    Done, Heard, Next, Note, PullRequest, PullRequestState, Refusal, Talk, escaped, lost, no,
+};
+use serde_json::{Value, json};
+
+pub(crate) fn step(talk: &Talk, pull: &PullRequest, heard: Heard) -> Result<Next, Refusal> {
+    let Some((note, answer)) = heard else {
+        return Ok(look(talk, pull, Note::at("list")));
+    };
+    match note.stage.as_str() {
+        "list" => {
+            let (open, more) = talk.page(&answer, "listing the pull requests")?;
+            match open.iter().find(|known| is_from(known, &pull.head)) {
+                Some(known) => update(talk, pull, known),
+                None if more => Ok(look(talk, pull, note)),
+                // It was said to be there, and is not among those that are open.
+                None if note.fits => Err(no(
+                    "GitHub says that a pull request from this branch is there, and lists none",
+                )),
+                None => Ok(open_one(talk, pull)),
+            }
+        }
+        // Somebody was faster.
+        "open" if answer.status == 422 && answer.body.contains("already exists") => {
+            let note = Note {
+                fits: true,
+                ..Note::at("list")
+            };
+            Ok(look(talk, pull, note))
+        }
+        "open" => {
+            let made = talk.json(&answer, &[201], "opening the pull request")?;
+            label(talk, pull, &made)
+        }
+        "update" => {
+            let known = talk.json(&answer, &[200], "updating the pull request")?;
+            label(talk, pull, &known)
+        }
+        "label" => {
+            // GitHub makes those that the repository does not have.
+            talk.json(&answer, &[200], "setting the labels")?;
+            done(note.ids.first().copied().unwrap_or_default(), note.url)
+        }
+        _ => Err(lost(&note)),
+    }
+}
+
+fn look(talk: &Talk, pull: &PullRequest, note: Note) -> Next {
+    let owner = talk.name.split('/').next().unwrap_or_default();
+    let head = escaped(&format!("{owner}:{}", pull.head));
+    talk.list(&format!("pulls?state=open&head={head}"), note)
+}
+
+fn open_one(talk: &Talk, pull: &PullRequest) -> Next {
+    let wanted = json!({
+        "head": pull.head, "base": pull.base, "title": pull.title, "body": pull.body,
+    });
+    talk.of_repo("POST", "pulls", Some(&wanted), &Note::at("open"))
+}
+
+/// Whether it is from that branch of this repository, not from a fork's of the same name.
+fn is_from(known: &Value, head: &str) -> bool {
+    known["head"]["ref"] == *head && known["head"]["repo"]["id"] == known["base"]["repo"]["id"]
+}
+
+fn update(talk: &Talk, pull: &PullRequest, known: &Value) -> Result<Next, Refusal> {
+    let mut change = json!({});
+    for (name, want) in [("title", &pull.title), ("body", &pull.body)] {
+        if known[name].as_str().unwrap_or_default() != want {
+            change[name] = json!(want);
+        }
+    }
+    if known["base"]["ref"] != *pull.base {
+        change["base"] = json!(pull.base);
+    }
+    if change == json!({}) {
+        return label(talk, pull, known);
+    }
+    let path = format!("pulls/{}", number(known)?);
+    Ok(talk.of_repo("PATCH", &path, Some(&change), &Note::at("update")))
+}
+
+/// Sets the labels that it does not have.
+fn label(talk: &Talk, pull: &PullRequest, known: &Value) -> Result<Next, Refusal> {
+    let has = known["labels"].as_array().into_iter().flatten();
+    let has: Vec<&str> = has.filter_map(|label| label["name"].as_str()).collect();
+    let lacking = pull.labels.iter();
+    let lacking: Vec<&String> = lacking
+        .filter(|name| !has.contains(&name.as_str()))
+        .collect();
+    let (number, url) = (number(known)?, page(known));
+    if lacking.is_empty() {
+        return done(number, url);
+    }
+    let note = Note {
+        url,
+        ..Note::of("label", number)
+    };
+    let path = format!("issues/{number}/labels");
+    Ok(talk.of_repo("POST", &path, Some(&json!({"labels": lacking})), &note))
+}
+
+fn number(known: &Value) -> Result<u64, Refusal> {
+    known["number"]
+        .as_u64()
+        .ok_or_else(|| no("GitHub answered with a pull request without a number"))
+}
+
+fn page(known: &Value) -> String {
+    known["html_url"].as_str().unwrap_or_default().to_owned()
+}
+
+fn done(number: u64, url: String) -> Result<Next, Refusal> {
+    Ok(Next::Done(Done::PullRequest(PullRequestState {
+        number,
+        url,
+    })))
+}

@@ -1,0 +1,101 @@
+//! Deploy keys: one of a title, of this content. GitLab changes whether one may push, and nothing else of it.
+
+use provider::{DeployKey, Done, Heard, Next, Note, Refusal, Talk, id, lost, no, same_key};
+use serde_json::{Value, json};
+
+const LISTING: &str = "listing the deploy keys";
+
+pub(crate) fn present(talk: &Talk, key: &DeployKey, heard: Heard) -> Result<Next, Refusal> {
+    let Some((note, answer)) = heard else {
+        return Ok(talk.list("deploy_keys", Note::at("list")));
+    };
+    match note.stage.as_str() {
+        "list" => {
+            let (keys, more) = talk.page(&answer, LISTING)?;
+            let known = keys.iter().find(|known| known["title"] == *key.title);
+            match known.map(|known| (known, id(known))) {
+                Some((known, Some(id))) if !is(known, key) => Ok(remove(talk, id)),
+                Some((known, Some(id))) if pushes(known) != key.writable => {
+                    Ok(allow(talk, key, id))
+                }
+                Some((_, Some(id))) => done(id),
+                Some((_, None)) => Err(no("GitLab lists a deploy key without an id")),
+                None if more => Ok(talk.list("deploy_keys", note)),
+                None => Ok(add(talk, key)),
+            }
+        }
+        "remove" => {
+            let doing = "removing the deploy key that is replaced";
+            talk.json(&answer, &[204, 404], doing)?;
+            Ok(add(talk, key))
+        }
+        "add" => {
+            let made = talk.json(&answer, &[201], "adding the deploy key")?;
+            let id = id(&made).ok_or_else(|| no("GitLab made a deploy key without an id"))?;
+            // A key that GitLab knows from another project comes from there with its own title.
+            match made["title"].as_str() {
+                Some(title) if title != key.title => Err(no(format!(
+                    "GitLab knows this key already, as {title:?} of another project: have another pair made"
+                ))),
+                _ => done(id),
+            }
+        }
+        "allow" => {
+            let made = talk.json(&answer, &[200], "changing the deploy key")?;
+            done(id(&made).ok_or_else(|| no("GitLab changed a deploy key without an id"))?)
+        }
+        _ => Err(lost(&note)),
+    }
+}
+
+pub(crate) fn absent(talk: &Talk, title: &str, heard: Heard) -> Result<Next, Refusal> {
+    let Some((note, answer)) = heard else {
+        return Ok(talk.list("deploy_keys", Note::at("list")));
+    };
+    match note.stage.as_str() {
+        "list" => {
+            let (keys, more) = talk.page(&answer, LISTING)?;
+            let known = keys.iter().find(|known| known["title"] == *title);
+            match known.and_then(id) {
+                Some(id) => Ok(remove(talk, id)),
+                None if more => Ok(talk.list("deploy_keys", note)),
+                None => Ok(Next::Done(Done::Absent)),
+            }
+        }
+        "remove" => {
+            talk.json(&answer, &[204, 404], "removing the deploy key")?;
+            Ok(Next::Done(Done::Absent))
+        }
+        _ => Err(lost(&note)),
+    }
+}
+
+fn add(talk: &Talk, key: &DeployKey) -> Next {
+    let wanted = json!({
+        "title": key.title, "key": key.public_key, "can_push": key.writable,
+    });
+    talk.of_repo("POST", "deploy_keys", Some(&wanted), &Note::at("add"))
+}
+
+fn allow(talk: &Talk, key: &DeployKey, id: u64) -> Next {
+    let wanted = json!({"title": key.title, "can_push": key.writable});
+    let path = format!("deploy_keys/{id}");
+    talk.of_repo("PUT", &path, Some(&wanted), &Note::at("allow"))
+}
+
+fn remove(talk: &Talk, id: u64) -> Next {
+    let path = format!("deploy_keys/{id}");
+    talk.of_repo("DELETE", &path, None, &Note::at("remove"))
+}
+
+fn done(id: u64) -> Result<Next, Refusal> {
+    Ok(Next::Done(Done::Present(id.to_string())))
+}
+
+fn is(known: &Value, key: &DeployKey) -> bool {
+    same_key(known["key"].as_str().unwrap_or_default(), &key.public_key)
+}
+
+fn pushes(known: &Value) -> bool {
+    known["can_push"] == true
+}

@@ -1,0 +1,336 @@
+//! Entries that speak to a forge: git itself, deploy keys and webhooks with an App or a token that no tenant has a Secret of.
+
+use anyhow::{Context as _, ensure};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use reeve_tests::forges::{Fake, published};
+use reeve_tests::objects::{condition, text};
+use reeve_tests::wait;
+use sha2::Sha256;
+
+use super::*;
+
+const SOURCE_API: &str = "source.toolkit.fluxcd.io/v1";
+const RECEIVER_API: &str = "notification.toolkit.fluxcd.io/v1";
+
+/// A forge that is played, with git servers beside it, and a tenant whose level has a login for it.
+struct Shop {
+    forge: Fake,
+    http: HttpServer,
+    ssh: SshServer,
+    tenant: Tenant<'static>,
+    repo: reeve_tests::git::Repo,
+    path: String,
+    kind: &'static str,
+}
+
+impl Shop {
+    async fn at_github(name: &str) -> anyhow::Result<Self> {
+        Self::open(name, "github", async |path| Fake::github(&[path]).await).await
+    }
+
+    async fn at_gitlab(name: &str) -> anyhow::Result<Self> {
+        Self::open(name, "gitlab", async |path| Fake::gitlab(&[path]).await).await
+    }
+
+    async fn open(
+        name: &str,
+        kind: &'static str,
+        played: impl AsyncFnOnce(&str) -> anyhow::Result<Fake>,
+    ) -> anyhow::Result<Self> {
+        let estate = estate().await?;
+        let tenant = estate.healthy_tenant(name).await?;
+        let path = format!("{}-org/shop", tenant.name());
+        let repo = estate.repo(&path)?;
+        repo.publish("settings.yaml", reeve_tests::tenant::MANIFESTS[0].1)?;
+        let forge = played(&path).await?;
+        let http = private(estate, forge.lets_in()).await?;
+        let ssh = SshServer::start(estate.repositories(), SshOptions::default())?;
+        let shop = Self {
+            forge,
+            http,
+            ssh,
+            tenant,
+            repo,
+            path,
+            kind,
+        };
+        let level = format!("{}-level", shop.tenant.name());
+        let file = files(&level, &shop.level()?.to_string());
+        shop.tenant.apply(&file).await?;
+        let config = json!({"gitConfig": {"kind": "Secret", "name": level}});
+        declare(&shop.tenant, &config).await?;
+        Ok(shop)
+    }
+
+    /// One entry for https, one for the port of ssh.
+    fn level(&self) -> anyhow::Result<Value> {
+        let (org, _) = self.path.split_once('/').context("a group")?;
+        let places = [
+            self.http.url("").trim_end_matches('/').to_owned(),
+            format!("ssh://127.0.0.1:{}", self.ssh.port()),
+        ];
+        let (list, named, auth) = match self.kind {
+            "github" => {
+                let app = self.forge.app()?;
+                let auth = json!({
+                    "appID": app.id, "installationID": app.installation, "privateKey": app.key,
+                });
+                ("gitHubAuths", ("orgRepo", format!("{org}/*")), auth)
+            }
+            _ => {
+                let token = self.forge.tokens().pop().context("a token")?;
+                let auth = json!({"accessToken": token});
+                ("gitLabAuths", ("groupsProject", format!("{org}:*")), auth)
+            }
+        };
+        let entry = |url: &String| json!({named.0: named.1, "url": url, "api": self.forge.api(), "auth": auth});
+        let entries: Vec<Value> = places.iter().map(entry).collect();
+        Ok(json!({list: entries}))
+    }
+
+    fn named(&self, name: &str, annotations: &Value) -> Value {
+        json!({"name": name, "namespace": self.tenant.name(), "annotations": annotations})
+    }
+
+    fn api(&self, version: &str, kind: &str) -> Api<DynamicObject> {
+        self.tenant.api(version, kind)
+    }
+
+    async fn apply_source(
+        &self,
+        url: &str,
+        annotations: &Value,
+        more: &Value,
+    ) -> anyhow::Result<()> {
+        let mut spec = json!({"interval": "1h", "url": url, "ref": {"branch": self.repo.branch()}});
+        for (name, value) in more.as_object().into_iter().flatten() {
+            spec[name] = value.clone();
+        }
+        let metadata = self.named("shop", annotations);
+        let source = json!({
+            "apiVersion": SOURCE_API, "kind": "GitRepository", "metadata": metadata, "spec": spec,
+        });
+        self.tenant.apply(&source).await
+    }
+
+    async fn says(
+        &self,
+        (version, kind, name): (&str, &str, &str),
+        of: &str,
+        status: &str,
+        words: &str,
+    ) -> anyhow::Result<DynamicObject> {
+        let seen = |object: &DynamicObject| {
+            condition(&object.data, of)
+                .is_some_and(|told| told.status == status && told.message.contains(words))
+        };
+        let what = format!("{of} of {kind} {name} is {status} and says {words:?}");
+        wait::for_object(&self.api(version, kind), name, &what, seen).await
+    }
+
+    async fn source_says(
+        &self,
+        of: &str,
+        status: &str,
+        words: &str,
+    ) -> anyhow::Result<DynamicObject> {
+        let source = (SOURCE_API, "GitRepository", "shop");
+        self.says(source, of, status, words).await
+    }
+
+    async fn ask(&self, value: &str) -> anyhow::Result<()> {
+        let asked =
+            json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": value}}});
+        let sources = self.api(SOURCE_API, "GitRepository");
+        sources
+            .patch("shop", &PatchParams::default(), &Patch::Merge(&asked))
+            .await?;
+        Ok(())
+    }
+
+    async fn until_fetched(&self, commit: &str) -> anyhow::Result<()> {
+        let newest = |source: &DynamicObject| {
+            let revision = text(&source.data, "/status/artifact/revision");
+            revision.is_some_and(|revision| revision.ends_with(commit))
+        };
+        let sources = self.api(SOURCE_API, "GitRepository");
+        wait::for_object(&sources, "shop", "the commit is fetched", newest).await?;
+        Ok(())
+    }
+
+    async fn delete(&self, version: &str, kind: &str, name: &str) -> anyhow::Result<()> {
+        let api = self.api(version, kind);
+        api.delete(name, &DeleteParams::default()).await?;
+        wait::until_gone(&api, name).await
+    }
+
+    /// A key is made, put at the forge, opens the repository, and goes with its object.
+    async fn keeps_a_key(&self) -> anyhow::Result<()> {
+        let hosts = self.ssh.known_hosts(&[KeyKind::Ed25519])?;
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": self.named("shop-key", &json!({})),
+            "stringData": {"known_hosts": hosts},
+        });
+        self.tenant.apply(&secret).await?;
+        let asks = json!({"reeve.dev/generate-key": "ed25519", "reeve.dev/provider": "git-config"});
+        let more = json!({"secretRef": {"name": "shop-key"}});
+        let url = self.ssh.url(&self.path);
+        self.apply_source(&url, &asks, &more).await?;
+        let source = self.source_says("DeployKeyReady", "True", "").await?;
+        let keys = self.forge.has(&self.path, "keys");
+        let title = format!("reeve {}/shop SHA256:", self.tenant.name());
+        let [key] = keys.as_slice() else {
+            anyhow::bail!("{keys:?}");
+        };
+        ensure!(
+            key["title"]
+                .as_str()
+                .is_some_and(|it| it.starts_with(&title)),
+            "{key}"
+        );
+        ensure!(
+            key["read_only"] == true || key["can_push"] == false,
+            "{key}"
+        );
+        let at_forge = &source.data["status"]["deployKey"]["atForge"][0];
+        ensure!(at_forge["provider"] == "git-config", "{at_forge}");
+
+        // What a forge does with a key that it is given.
+        self.ssh
+            .authorize(&format!("{}\n", key["key"].as_str().unwrap_or_default()))?;
+        self.ask("opened").await?;
+        self.source_says("Ready", "True", "stored artifact").await?;
+        self.delete(SOURCE_API, "GitRepository", "shop").await?;
+        let keys = self.forge.has(&self.path, "keys");
+        ensure!(keys.is_empty(), "{keys:?}");
+        Ok(())
+    }
+
+    /// A webhook is put at the forge, wakes its source when the forge calls it, and goes with its Receiver.
+    async fn keeps_a_hook(&self) -> anyhow::Result<()> {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": self.named("hook", &json!({})),
+            "stringData": {"token": password()},
+        });
+        self.tenant.apply(&secret).await?;
+        let receiver = json!({
+            "apiVersion": RECEIVER_API, "kind": "Receiver",
+            "metadata": self.named("hook", &json!({"reeve.dev/provider": "git-config"})),
+            "spec": {
+                "type": self.kind, "interval": "1h", "secretRef": {"name": "hook"},
+                "resources": [{"kind": "GitRepository", "name": "shop"}],
+            },
+        });
+        self.tenant.apply(&receiver).await?;
+        let receiver = (RECEIVER_API, "Receiver", "hook");
+        self.says(receiver, "WebhookReady", "True", "has a webhook")
+            .await?;
+        let hooks = self.forge.has(&self.path, "hooks");
+        let [hook] = hooks.as_slice() else {
+            anyhow::bail!("{hooks:?}");
+        };
+        let commit = self.repo.publish("news.txt", "News.\n")?;
+        self.called(hook, &commit).await?;
+        self.until_fetched(&commit).await?;
+        self.delete(RECEIVER_API, "Receiver", "hook").await?;
+        let hooks = self.forge.has(&self.path, "hooks");
+        ensure!(hooks.is_empty(), "{hooks:?}");
+        Ok(())
+    }
+
+    /// The forge calls, with the payload that it publishes.
+    async fn called(&self, hook: &Value, commit: &str) -> anyhow::Result<()> {
+        let named = |place: &Value| place.as_str().unwrap_or_default().to_owned();
+        let reference = format!("refs/heads/{}", self.repo.branch());
+        let (url, headers, body) = if self.kind == "github" {
+            let all = std::fs::read(published()?.join("payloads/github/all.json"))?;
+            let all: Vec<Value> = serde_json::from_slice(&all)?;
+            let push = all.iter().find(|one| one["name"] == "push");
+            let mut push = push.context("pushes")?["examples"][0].clone();
+            push["ref"] = json!(reference);
+            push["after"] = json!(commit);
+            push["repository"]["full_name"] = json!(self.path);
+            let body = push.to_string();
+            let key = named(&hook["config"]["secret"]);
+            let signature = signed(key.as_bytes(), body.as_bytes())?;
+            let headers = vec![
+                ("x-github-event", "push".to_owned()),
+                ("x-hub-signature-256", format!("sha256={signature}")),
+            ];
+            (named(&hook["config"]["url"]), headers, body)
+        } else {
+            let push = std::fs::read(published()?.join("payloads/gitlab/push.json"))?;
+            let mut push: Value = serde_json::from_slice(&push)?;
+            push["ref"] = json!(reference);
+            push["after"] = json!(commit);
+            push["checkout_sha"] = json!(commit);
+            push["project"]["path_with_namespace"] = json!(self.path);
+            let headers = vec![
+                ("x-gitlab-event", "Push Hook".to_owned()),
+                ("x-gitlab-token", named(&hook["token"])),
+            ];
+            (named(&hook["url"]), headers, push.to_string())
+        };
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let mut call = client.post(url).header("content-type", "application/json");
+        for (name, value) in headers {
+            call = call.header(name, value);
+        }
+        call.body(body).send().await?.error_for_status()?;
+        Ok(())
+    }
+}
+
+fn signed(key: &[u8], body: &[u8]) -> anyhow::Result<String> {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let mut mac = Hmac::<Sha256>::new_from_slice(key)?;
+    mac.update(body);
+    Ok(hex::encode(mac.finalize().into_bytes()))
+}
+
+#[test]
+fn an_app_of_git_configuration_fetches_puts_a_key_and_a_webhook_and_takes_them_away() {
+    scenario(async {
+        let shop = Shop::at_github("by-app").await?;
+        shop.keeps_a_key().await?;
+        let url = shop.http.url(&shop.path);
+        shop.apply_source(&url, &json!({}), &json!({})).await?;
+        shop.source_says("Ready", "True", "stored artifact").await?;
+        // Each fetch asks the git server, and the forge no more until its token is about to end.
+        let commit = shop.repo.publish("more.txt", "More.\n")?;
+        shop.ask("more").await?;
+        shop.until_fetched(&commit).await?;
+        let tokens = shop.forge.tokens();
+        ensure!(tokens.len() == 1, "{} tokens were made", tokens.len());
+        shop.keeps_a_hook().await?;
+        shop.forge.faults()
+    });
+}
+
+#[test]
+fn a_token_of_gitlab_in_git_configuration_puts_a_key_and_a_webhook_and_takes_them_away() {
+    scenario(async {
+        let shop = Shop::at_gitlab("by-lab").await?;
+        shop.keeps_a_key().await?;
+        let url = shop.http.url(&shop.path);
+        let asks = json!({"reeve.dev/provider": "git-config"});
+        shop.apply_source(&url, &asks, &json!({})).await?;
+        shop.source_says("Ready", "True", "stored artifact").await?;
+        shop.keeps_a_hook().await?;
+        shop.forge.faults()
+    });
+}
+
+#[test]
+fn a_forge_that_no_level_has_a_login_for_is_asked_nothing() {
+    scenario(async {
+        let shop = Shop::at_github("no-entry").await?;
+        let asks = json!({"reeve.dev/generate-key": "ed25519", "reeve.dev/provider": "git-config"});
+        let url = shop.ssh.url("somebody-elses/shop");
+        shop.apply_source(&url, &asks, &json!({})).await?;
+        let words = "no level of git configuration has a login";
+        shop.source_says("DeployKeyReady", "False", words).await?;
+        ensure!(shop.forge.asked().is_empty(), "{:?}", shop.forge.asked());
+        Ok(())
+    });
+}
