@@ -2,6 +2,8 @@
 //! accounts; and the fence around both, with their own tokens.
 
 mod fence;
+mod leaving;
+mod rights;
 
 use std::path::Path;
 
