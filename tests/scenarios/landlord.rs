@@ -2,6 +2,7 @@
 //! accounts; and the fence around both, with their own tokens.
 
 mod fence;
+mod imported;
 mod leaving;
 mod rights;
 

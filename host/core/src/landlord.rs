@@ -5,6 +5,7 @@
 //! to act as that account and as no other, and what the spec asks for beside that. What goes with a Tenant that is deleted is
 //! `parting`'s to say. It deliberately makes no Secret. What is done with it is `reeve::landlord`'s.
 
+pub mod import;
 mod made;
 pub mod parting;
 

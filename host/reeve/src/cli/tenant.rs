@@ -1,9 +1,10 @@
-//! `reeve tenant`: Tenants made, looked at, taken away, and namespaces adopted for them, with the rights of whoever asks.
+//! `reeve tenant`: Tenants made, imported, looked at, taken away, and namespaces adopted for them, with the rights of whoever asks.
 //!
 //! Arguments and the order of things. What is made of a Tenant is the landlord's; here it is only waited for.
 
 mod adopt;
 mod create;
+mod import;
 mod remove;
 mod show;
 
@@ -36,6 +37,7 @@ enum What {
     List(tenants::TenantsArgs),
     Show(show::ShowArgs),
     Adopt(adopt::AdoptArgs),
+    Import(import::ImportArgs),
     Remove(remove::RemoveArgs),
 }
 
@@ -49,6 +51,7 @@ pub(super) fn run(args: &TenantArgs, ui: &mut Ui) -> Result<(), CommandError> {
             What::List(args) => ui.data(tenants::get(args).await?.as_bytes()),
             What::Show(args) => ui.data(show::show(args).await?.as_bytes()),
             What::Adopt(args) => adopt::adopt(args, ui).await,
+            What::Import(args) => import::import(args, ui).await,
             What::Remove(args) => remove::remove(args, ui).await,
         }
     })
