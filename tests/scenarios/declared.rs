@@ -44,6 +44,25 @@ fn manifests(host: &str, image: &str) -> [(&'static str, String); 2] {
     ]
 }
 
+/// Puts the two policies in force for it.
+async fn held_to_the_shipped(estate: &Estate, tenant: &Tenant<'_>) -> anyhow::Result<()> {
+    let parameters = json!({"registries": ["registry.example/shared"]});
+    for (policy, more) in [
+        ("ingress-hosts", json!({})),
+        ("allowed-registries", json!({"parameters": parameters})),
+    ] {
+        let mut object = rules::policy(tenant, &json!({"mode": "enforce", "shipped": policy}));
+        let called = format!("{}-{policy}", tenant.name());
+        object["metadata"]["name"] = json!(called);
+        if let (Some(spec), Some(more)) = (object["spec"].as_object_mut(), more.as_object()) {
+            spec.extend(more.clone());
+        }
+        tenant.apply(&object).await?;
+        rules::ready(estate, &called, Reason::Succeeded, "").await?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_tenant_takes_hosts_and_images_of_what_its_tenant_says_beside_the_parameters() {
     scenario(async {
@@ -52,20 +71,7 @@ fn a_tenant_takes_hosts_and_images_of_what_its_tenant_says_beside_the_parameters
         let name = tenant.name();
         let own = format!("*.{name}.example");
         tenant.apply(&party(&tenant, &json!({}))).await?;
-        let parameters = json!({"registries": ["registry.example/shared"]});
-        for (policy, more) in [
-            ("ingress-hosts", json!({})),
-            ("allowed-registries", json!({"parameters": parameters})),
-        ] {
-            let mut object = rules::policy(&tenant, &json!({"mode": "enforce", "shipped": policy}));
-            let called = format!("{name}-{policy}");
-            object["metadata"]["name"] = json!(called);
-            if let (Some(spec), Some(more)) = (object["spec"].as_object_mut(), more.as_object()) {
-                spec.extend(more.clone());
-            }
-            tenant.apply(&object).await?;
-            rules::ready(estate, &called, Reason::Succeeded, "").await?;
-        }
+        held_to_the_shipped(estate, &tenant).await?;
         let host = format!("shop.{name}.example");
         let told = tenant
             .after(|draft| {

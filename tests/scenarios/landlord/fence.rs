@@ -5,6 +5,7 @@ use kube::Client;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use reeve_tests::install::{self, CONFIG, PLATFORM, SYSTEM};
 use reeve_tests::landlord::LANDLORD;
+use reeve_tests::plane::Plane;
 use reeve_tests::{Estate, objects, plane, scenario, wait};
 use serde_json::{Value, json};
 
@@ -237,6 +238,36 @@ fn noted(name: &str, notes: &[(&str, &str)]) -> Value {
     namespace
 }
 
+/// It holds a Tenant, and changes nothing else of it.
+async fn holds_tenants_only(plane: &Plane, client: Client) -> anyhow::Result<()> {
+    let spec = json!({"spec": {"namespaces": ["fenced"]}});
+    let tenant = object("reeve.dev/v1alpha1", "Tenant", None, "fenced", spec);
+    install::apply(plane, &tenant.to_string()).await?;
+    let tenants = objects::api(client, "reeve.dev/v1alpha1", "Tenant", None);
+    let patched = async |change: Value| {
+        let how = PatchParams {
+            dry_run: true,
+            ..PatchParams::default()
+        };
+        let done = tenants.patch("fenced", &how, &Patch::Merge(&change)).await;
+        done.map(drop).map_err(|why| why.to_string())
+    };
+    let held = json!({"metadata": {"finalizers": ["reeve.dev/landlord"]}});
+    let done = patched(held).await;
+    ensure!(done.is_ok(), "it cannot hold a Tenant: {done:?}");
+    for change in [
+        json!({"spec": {"role": "edit"}}),
+        json!({"metadata": {"annotations": {"a": "b"}}}),
+        json!({"metadata": {"labels": {"a": "b"}}}),
+        json!({"metadata": {"finalizers": ["example.com/never"]}}),
+    ] {
+        let why = patched(change.clone()).await.err();
+        let why = why.with_context(|| format!("it changes {change}"))?;
+        ensure!(why.contains("holds Tenants and lets them go"), "{why}");
+    }
+    Ok(())
+}
+
 #[test]
 fn the_landlords_token_deletes_no_namespace_that_nobody_has_confirmed_and_changes_no_tenant() {
     scenario(async {
@@ -280,31 +311,7 @@ fn the_landlords_token_deletes_no_namespace_that_nobody_has_confirmed_and_change
             let why = why.with_context(|| format!("{what}: {object}"))?;
             ensure!(why.contains("confirms nothing"), "{what}: {why}");
         }
-        let spec = json!({"spec": {"namespaces": ["fenced"]}});
-        let tenant = object("reeve.dev/v1alpha1", "Tenant", None, "fenced", spec);
-        install::apply(&estate.plane, &tenant.to_string()).await?;
-        let tenants = objects::api(client, "reeve.dev/v1alpha1", "Tenant", None);
-        let patched = async |change: Value| {
-            let how = PatchParams {
-                dry_run: true,
-                ..PatchParams::default()
-            };
-            let done = tenants.patch("fenced", &how, &Patch::Merge(&change)).await;
-            done.map(drop).map_err(|why| why.to_string())
-        };
-        let held = json!({"metadata": {"finalizers": ["reeve.dev/landlord"]}});
-        let done = patched(held).await;
-        ensure!(done.is_ok(), "it cannot hold a Tenant: {done:?}");
-        for change in [
-            json!({"spec": {"role": "edit"}}),
-            json!({"metadata": {"annotations": {"a": "b"}}}),
-            json!({"metadata": {"labels": {"a": "b"}}}),
-            json!({"metadata": {"finalizers": ["example.com/never"]}}),
-        ] {
-            let why = patched(change.clone()).await.err();
-            let why = why.with_context(|| format!("it changes {change}"))?;
-            ensure!(why.contains("holds Tenants and lets them go"), "{why}");
-        }
+        holds_tenants_only(&estate.plane, client).await?;
         Ok(())
     });
 }

@@ -61,6 +61,26 @@ async fn made_of(manor: &Manor, name: &str) -> anyhow::Result<Vec<String>> {
     Ok(found)
 }
 
+/// What delivers to Tenant acme has gone, and its namespaces wait.
+async fn only_namespaces_are_left(manor: &Manor) -> anyhow::Result<()> {
+    // What was applied went first, as the tenant's account; what it may do went last.
+    let settings = manor
+        .api("v1", "ConfigMap", Some("acme"))
+        .get_opt("settings")
+        .await?;
+    ensure!(settings.is_none(), "what was applied stays");
+    let sources = manor.api(SOURCE, "GitRepository", Some(CONFIG));
+    ensure!(sources.get_opt("acme").await?.is_none(), "its source stays");
+    let acts = manor.bindings("acme").get_opt("reeve-delivery").await?;
+    ensure!(acts.is_none(), "the right to act as its account stays");
+    let namespaces = manor.api("v1", "Namespace", None);
+    for name in ["acme", "acme-dev"] {
+        let there = namespaces.get(name).await?;
+        ensure!(there.metadata.deletion_timestamp.is_none(), "{name} goes");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_tenant_goes_with_what_was_made_of_it_once_that_is_confirmed_and_touches_no_other() {
     scenario(async {
@@ -80,21 +100,7 @@ fn a_tenant_goes_with_what_was_made_of_it_once_that_is_confirmed_and_touches_no_
         let acme = tenants.get("acme").await?;
         let waiting = acme.data.pointer("/status/departure/namespaces");
         ensure!(waiting == Some(&json!(["acme", "acme-dev"])), "{waiting:?}");
-        // What was applied went first, as the tenant's account; what it may do went last.
-        let settings = manor
-            .api("v1", "ConfigMap", Some("acme"))
-            .get_opt("settings")
-            .await?;
-        ensure!(settings.is_none(), "what was applied stays");
-        let sources = manor.api(SOURCE, "GitRepository", Some(CONFIG));
-        ensure!(sources.get_opt("acme").await?.is_none(), "its source stays");
-        let acts = manor.bindings("acme").get_opt("reeve-delivery").await?;
-        ensure!(acts.is_none(), "the right to act as its account stays");
-        let namespaces = manor.api("v1", "Namespace", None);
-        for name in ["acme", "acme-dev"] {
-            let there = namespaces.get(name).await?;
-            ensure!(there.metadata.deletion_timestamp.is_none(), "{name} goes");
-        }
+        only_namespaces_are_left(&manor).await?;
         let told = manor.reeve("tenant show acme", 0).await?;
         ensure!(
             told.contains("reeve tenant remove acme --confirm"),
@@ -121,7 +127,7 @@ fn a_tenant_goes_with_what_was_made_of_it_once_that_is_confirmed_and_touches_no_
         manor
             .ready("acme", "ReconciliationSucceeded", "Applied revision")
             .await?;
-        let again = namespaces.get("acme").await?;
+        let again = manor.api("v1", "Namespace", None).get("acme").await?;
         let confirmed = again.annotations().get("reeve.dev/confirm-delete");
         ensure!(confirmed.is_none(), "a confirmation outlives its Tenant");
         Ok(())

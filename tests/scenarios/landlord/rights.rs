@@ -24,6 +24,32 @@ async fn may(manor: &Manor, group: &str, verb: &str, part: &str) -> anyhow::Resu
     allowed.and_then(Value::as_bool).context("an answer")
 }
 
+/// A container that says nothing has what the Tenant says.
+async fn given_defaults(manor: &Manor) -> anyhow::Result<()> {
+    let pod: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": "acme"},
+        "spec": {
+            "serviceAccountName": "flux",
+            "containers": [{"name": "c", "image": "registry.example/c:1"}],
+        },
+    }))?;
+    let how = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let pods = manor.api("v1", "Pod", Some("acme"));
+    // So does admission of the range.
+    wait::until(wait::PATIENCE, "a container has the defaults", || async {
+        let made = pods.create(&how, &pod).await.ok()?;
+        let has = |pointer: &str| objects::text(&made.data, pointer).map(str::to_owned);
+        let cpu = has("/spec/containers/0/resources/requests/cpu");
+        let memory = has("/spec/containers/0/resources/limits/memory");
+        (cpu.as_deref() == Some("50m") && memory.as_deref() == Some("64Mi")).then_some(())
+    })
+    .await?;
+    Ok(())
+}
+
 #[test]
 fn readers_look_and_run_commands_where_that_is_said_and_containers_have_defaults() {
     scenario(async {
@@ -55,27 +81,7 @@ fn readers_look_and_run_commands_where_that_is_said_and_containers_have_defaults
             let is = may(&manor, group, verb, part).await?;
             ensure!(is == want, "{group} {verb} pods/{part}: {is}");
         }
-        let pod: DynamicObject = serde_json::from_value(json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": "acme"},
-            "spec": {
-                "serviceAccountName": "flux",
-                "containers": [{"name": "c", "image": "registry.example/c:1"}],
-            },
-        }))?;
-        let how = PostParams {
-            dry_run: true,
-            ..PostParams::default()
-        };
-        let pods = manor.api("v1", "Pod", Some("acme"));
-        // So does admission of the range.
-        wait::until(wait::PATIENCE, "a container has the defaults", || async {
-            let made = pods.create(&how, &pod).await.ok()?;
-            let has = |pointer: &str| objects::text(&made.data, pointer).map(str::to_owned);
-            let cpu = has("/spec/containers/0/resources/requests/cpu");
-            let memory = has("/spec/containers/0/resources/limits/memory");
-            (cpu.as_deref() == Some("50m") && memory.as_deref() == Some("64Mi")).then_some(())
-        })
-        .await?;
+        given_defaults(&manor).await?;
 
         let less = json!({"namespaces": ["acme"], "readers": [{"group": "looking"}]});
         manor.tenant("acme", less).await?;

@@ -442,8 +442,9 @@ mod tests {
         });
         assert!(told.contains("different labels"), "{told}");
         let told = change(|all| {
-            all.iter_mut()
-                .for_each(|one| one["metadata"]["labels"][LABEL] = json!("A/B"))
+            for one in all {
+                one["metadata"]["labels"][LABEL] = json!("A/B");
+            }
         });
         assert!(told.contains("\"A/B\""), "{told}");
     }
