@@ -2,9 +2,10 @@
 # title: Images come from allowed registries
 # description: >-
 #   An image is code that runs with a tenant's rights. parameters.registries holds registries (`registry.example`) and
-#   parts of them (`registry.example/acme`); a name is read as container runtimes read it (`nginx` is
-#   `docker.io/library/nginx`), and compared part by part. Volumes of images count. parameters.templates names where other
-#   kinds hold a pod template, such as `Rollout.argoproj.io: spec.template`. Without parameters.registries none is allowed.
+#   parts of them (`registry.example/acme`) that all may use, spec.registries of a Tenant those that it may use beside them; a
+#   name is read as container runtimes read it (`nginx` is `docker.io/library/nginx`), and compared part by part. Volumes of
+#   images count. parameters.templates names where other kinds hold a pod template, such as
+#   `Rollout.argoproj.io: spec.template`. Where neither names a registry none is allowed.
 # custom:
 #   severity: high
 #   hint: push the image to an allowed registry and name it there, or ask the platform team to allow this one
@@ -77,8 +78,15 @@ names := {image: name |
 	name := regex.replace(split(image, "@")[0], `:[^:/]+$`, "")
 }
 
-registries := data.parameters.registries if {
+# Both are the platform's words, so that what either names is allowed.
+registries := array.concat(listed, [registry | some registry in declared; not registry in listed])
+
+listed := data.parameters.registries if {
 	is_array(data.parameters.registries)
+} else := []
+
+declared := input.tenant.registries if {
+	is_array(input.tenant.registries)
 } else := []
 
 # `registry.example/acme` holds `registry.example/acme/web`, and not `registry.example/acme-evil`.
@@ -139,7 +147,7 @@ remedy := sprintf("take one of %s", [concat(", ", sort(registries))]) if {
 	every registry in registries {
 		is_string(registry)
 	}
-} else := "have the platform team set parameters.registries of allowed-registries"
+} else := "have the platform team name one in spec.registries of your Tenant or parameters.registries of allowed-registries"
 
 # Everything is judged that is not deleted: it makes no pods, or its pods can be read.
 unjudged := {i | some i, _ in objects} - ((deleted | podless) | {pod.index | some pod in pods})

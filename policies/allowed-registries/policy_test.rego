@@ -121,9 +121,32 @@ test_the_message_says_what_and_what_to_do if {
 	objection.message == "Pod/acme/web: container app has image evil.com/x, of a registry that is not allowed; take one of docker.io/acme, registry.example"
 	objection.path == "spec.containers[0].image"
 	some other in denied([running("a b")], {})
-	other.message == "Pod/acme/web: container app has image a b, which is no image's name; have the platform team set parameters.registries of allowed-registries"
+	other.message == "Pod/acme/web: container app has image a b, which is no image's name; have the platform team name one in spec.registries of your Tenant or parameters.registries of allowed-registries"
 	some none in denied([running("")], {"registries": ["registry.example"]})
 	contains(none.message, "which is no image's name")
+}
+
+# With these of its Tenant, and those of the parameters.
+declared(image, of_tenant, parameters) := objections if {
+	objections := data.reeve.allowed_registries.deny with input as {
+		"phase": "plan",
+		"tenant": {"name": "acme", "namespaces": ["acme"], "registries": of_tenant},
+		"objects": [running(image)],
+	}
+		with data.parameters as parameters
+}
+
+test_registries_of_the_tenant_and_of_the_parameters_are_allowed if {
+	both := {"registries": ["registry.example", "quay.example"]}
+	every image, count_of in {"registry.example/web": 0, "own.example/acme/web": 0, "own.example/other/web": 1, "evil.com/web": 1} {
+		count(declared(image, ["own.example/acme", "registry.example"], both)) == count_of
+	}
+	count(declared("own.example/acme/web", ["own.example/acme"], {})) == 0
+	every of_tenant in [[], null, "own.example", {"own.example": true}, [null, "", "/"]] {
+		count(declared("own.example/web", of_tenant, {})) == 1
+	}
+	some objection in declared("evil.com/x", ["own.example/acme", "registry.example"], both)
+	objection.message == "Pod/acme/web: container app has image evil.com/x, of a registry that is not allowed; take one of own.example/acme, quay.example, registry.example"
 }
 
 test_parameters_of_another_shape_allow_nothing if {

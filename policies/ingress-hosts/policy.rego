@@ -1,8 +1,9 @@
 # METADATA
 # title: A tenant takes only hosts of its own domains
 # description: >-
-#   Whoever names a host first gets its traffic and its certificate. parameters.domains holds a tenant's domains by the
-#   tenant's name: `web.acme.example` is that host, `*.acme.example` every host below it. Judged are the kinds and the
+#   Whoever names a host first gets its traffic and its certificate. A tenant's domains are those in spec.domains of its
+#   Tenant, and beside them those that parameters.domains holds by the tenant's name: `web.acme.example` is that host,
+#   `*.acme.example` every host below it. Judged are the kinds and the
 #   annotations in the tables of this file: those of Kubernetes, the Gateway API, cert-manager (orders and challenges too),
 #   external-dns, Knative, OpenShift and of the usual ingress controllers, with the annotations of pod templates and of
 #   what a Gateway makes (parameters.templates names where other kinds hold a pod template). No host is every host, and denied. So is
@@ -504,8 +505,15 @@ covers(domain, host) if {
 	endswith(host, trim_prefix(domain, "*"))
 }
 
-domains := data.parameters.domains[input.tenant.name] if {
+# Both are the platform's words, so that what either names is the tenant's.
+domains := array.concat(listed, [domain | some domain in declared; not domain in listed])
+
+listed := data.parameters.domains[input.tenant.name] if {
 	is_array(data.parameters.domains[input.tenant.name])
+} else := []
+
+declared := input.tenant.domains if {
+	is_array(input.tenant.domains)
 } else := []
 
 shown(host) := "takes every host" if {
@@ -516,7 +524,7 @@ shown(host) := "takes every host" if {
 
 remedy := sprintf("name one under %s", [concat(", ", [domain | some domain in domains; is_string(domain)])]) if {
 	count(domains) > 0
-} else := "have the platform team give your tenant a domain in parameters.domains of ingress-hosts"
+} else := "have the platform team give your tenant a domain, in spec.domains of its Tenant or parameters.domains of ingress-hosts"
 
 told(whom, what, path) := {
 	"message": sprintf("%s %s", [whom, what]),

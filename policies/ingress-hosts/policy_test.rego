@@ -370,12 +370,35 @@ test_a_tenant_without_domains_takes_none if {
 	}
 }
 
+# With these of its Tenant, and those of the parameters.
+declared(host, of_tenant, of_parameters) := objections if {
+	objections := data.reeve.ingress_hosts.deny with input as {
+		"phase": "plan",
+		"tenant": {"name": "acme", "namespaces": ["acme"], "domains": of_tenant},
+		"objects": [for_host(host)],
+	}
+		with data.parameters as of_parameters
+}
+
+test_domains_of_the_tenant_and_of_the_parameters_are_its_own if {
+	every host, count_of in {"acme.example": 0, "web.acme.example": 0, "shop.example": 0, "other.example": 1} {
+		count(declared(host, ["*.acme.example", "shop.example"], {"domains": own})) == count_of
+	}
+	count(declared("shop.example", ["shop.example"], {})) == 0
+	count(declared("acme.example", [], {"domains": own})) == 0
+	every of_tenant in [[], null, "shop.example", {"acme": ["shop.example"]}, [null, ["shop.example"], "*"]] {
+		count(declared("shop.example", of_tenant, {})) == 1
+	}
+	some objection in declared("other.example", ["acme.example", "shop.example"], {"domains": own})
+	objection.message == "Ingress/acme/web takes host other.example, which is in none of your domains; name one under acme.example, *.acme.example, shop.example"
+}
+
 test_the_message_says_what_and_what_to_do if {
 	some objection in denied([for_host("other.example")], own)
 	objection.message == "Ingress/acme/web takes host other.example, which is in none of your domains; name one under acme.example, *.acme.example"
 	objection.path == "spec.rules[0].host"
 	some other in denied([route("HTTPRoute", {})], {})
-	other.message == "HTTPRoute/acme/web takes every host; have the platform team give your tenant a domain in parameters.domains of ingress-hosts"
+	other.message == "HTTPRoute/acme/web takes every host; have the platform team give your tenant a domain, in spec.domains of its Tenant or parameters.domains of ingress-hosts"
 	other.path == "spec.hostnames"
 }
 

@@ -3,7 +3,8 @@
 //! `bench push` is the whole road on a real cluster, `bench render` the engine beside the real kustomize,
 //! `bench plugins` the sandbox, `bench policies` the rules beside OPA, `bench neighbours` what bad plugins cost others,
 //! `bench drift` what changes by hand come to, `bench fair` what a tenant whose everything hangs or fails costs others,
-//! `bench tenants` what many at once wait, `bench fetch` fetches beside git's; without a name all run. Nothing here fails for being slow: who reads the table
+//! `bench tenants` what many at once wait, `bench onboard` what it takes to onboard a hundred by one object each,
+//! `bench fetch` fetches beside git's; without a name all run. Nothing here fails for being slow: who reads the table
 //! judges.
 
 mod drift;
@@ -12,6 +13,7 @@ mod fetch;
 mod floor;
 mod judged;
 mod neighbours;
+mod onboard;
 mod plugins;
 mod policies;
 mod push;
@@ -61,6 +63,8 @@ enum What {
     Fair,
     /// What many tenants at once wait, and what that costs
     Tenants,
+    /// From a hundred Tenants to all of them delivered
+    Onboard,
     /// A fetch beside `git fetch`: first, after a change, and after none
     Fetch,
 }
@@ -105,6 +109,9 @@ fn bench(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(What::Tenants) {
         scenario::runtime().block_on(tenants::bench(args.tenants))?;
+    }
+    if wanted(What::Onboard) {
+        scenario::runtime().block_on(onboard::bench())?;
     }
     if wanted(What::Drift) {
         scenario::runtime().block_on(drift::bench())?;

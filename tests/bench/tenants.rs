@@ -5,7 +5,7 @@
 //! nothing is new, single pushes, and a while in which nothing happens; then, with the controller stopped, the floor. Of the push
 //! it is also told where its time went, and the API server's share of the processor time of both.
 
-mod estate;
+pub(crate) mod estate;
 mod floor;
 mod spans;
 
@@ -122,11 +122,11 @@ async fn pass(time: Duration) {
     window.tick().await;
 }
 
-fn ready(ks: &DynamicObject) -> bool {
+pub(crate) fn ready(ks: &DynamicObject) -> bool {
     objects::condition(&ks.data, "Ready").is_some_and(|ready| ready.status == "True")
 }
 
-fn applied(ks: &DynamicObject) -> &str {
+pub(crate) fn applied(ks: &DynamicObject) -> &str {
     objects::text(&ks.data, "/status/lastAppliedRevision").unwrap_or_default()
 }
 

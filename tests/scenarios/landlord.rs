@@ -2,6 +2,9 @@
 //! accounts; and the fence around both, with their own tokens.
 
 mod fence;
+mod imported;
+mod leaving;
+mod rights;
 
 use std::path::Path;
 

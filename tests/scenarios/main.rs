@@ -20,6 +20,7 @@ mod caution;
 mod chart;
 mod cluster;
 mod command;
+mod declared;
 mod definitions;
 mod depend;
 mod drift;

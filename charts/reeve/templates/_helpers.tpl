@@ -71,6 +71,11 @@ subjects:
     namespace: {{ .Release.Namespace }}
 {{- end }}
 
+{{/* The ClusterRoles that it may bind. */}}
+{{- define "reeve.landlord.bindable" -}}
+{{- append .Values.landlord.roles (printf "%s-exec" (include "reeve.name" .)) | uniq | sortAlpha | toJson -}}
+{{- end }}
+
 {{/* What it is started with. */}}
 {{- define "reeve.landlord.args" -}}
 - landlord
@@ -78,6 +83,7 @@ subjects:
 {{- include "reeve.list" (dict "flag" "config-namespaces" "of" .Values.configNamespaces) }}
 - {{ printf "--delivery-account=%s" (include "reeve.account" .) | quote }}
 {{- include "reeve.list" (dict "flag" "roles" "of" .Values.landlord.roles) }}
+- {{ printf "--exec-role=%s-exec" (include "reeve.name" .) | quote }}
 - --health-addr=0.0.0.0:9440
 - {{ printf "--lease-namespace=%s" .Release.Namespace | quote }}
 - {{ printf "--log-level=%s" .Values.log.level | quote }}

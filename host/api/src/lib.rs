@@ -66,6 +66,13 @@ pub const REEVE_GROUP: &str = "reeve.dev";
 /// The label that says whose a namespace is, and which Tenant something was made of: the Tenant's name. On a namespace that was
 /// there before it is put by whoever has it adopted.
 pub const TENANT_LABEL: &str = "reeve.dev/tenant";
+/// The annotation on a namespace that the landlord has made, and its value: only such a one is ever deleted with its Tenant.
+pub const MADE_BY: (&str, &str) = ("reeve.dev/made-by", "reeve-landlord");
+/// The annotation on a namespace by which somebody confirms that it may be deleted with all that is in it: the uid of the Tenant
+/// that is deleted. Who has the landlord's token cannot put it there.
+pub const CONFIRM_DELETE: &str = "reeve.dev/confirm-delete";
+/// The finalizer on a Tenant that takes along what was made of it.
+pub const LANDLORD_FINALIZER: &str = "reeve.dev/landlord";
 /// The finalizer on every object that is looked after, the same as Flux's.
 pub const FINALIZER: &str = "finalizers.fluxcd.io";
 /// The annotation by which a GitRepository names the provider plugin that has its credential, or puts its deploy key at the

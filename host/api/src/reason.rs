@@ -177,6 +177,8 @@ reasons! {
     NamespaceNotAdopted => "NamespaceNotAdopted",
     /// What a Tenant says could not be made.
     OnboardingFailed => "OnboardingFailed",
+    /// What was made of a Tenant that is deleted is being taken away, or waits for a confirmation.
+    TenantLeaving => "TenantLeaving",
     /// A Tenant names a Project that does not exist.
     ProjectNotFound => "ProjectNotFound",
     /// There is no component at the path of a ClusterPlugin.

@@ -6,7 +6,8 @@
 mod onboarding;
 
 pub use onboarding::{
-    NetworkDefault, ObjectMetadata, Onboarding, PodSecurity, TenantReceiver, TenantSource,
+    ContainerDefaults, DeletionPolicy, Departure, NetworkDefault, ObjectMetadata, Onboarding,
+    PodSecurity, Reader, TenantReceiver, TenantSource,
 };
 
 use crate::condition::Condition;
@@ -84,6 +85,11 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
     pub owners: Vec<String>,
+    /// Readers are groups of people who may look at what is in each of the tenant's namespaces, by the ClusterRole `view`, and
+    /// run commands in its pods where that is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["group"]))]
+    pub readers: Vec<Reader>,
     /// NamespaceMetadata is put on each of the tenant's namespaces. Keys of `reeve.dev` and `kubernetes.io` are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace_metadata: Option<ObjectMetadata>,
@@ -94,6 +100,10 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub quota: BTreeMap<String, String>,
+    /// ContainerDefaults are what a LimitRange in each of the tenant's namespaces gives to containers that do not say what they
+    /// ask for or may use. A quota for CPU or memory refuses pods that say nothing and are given nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_defaults: Option<ContainerDefaults>,
     /// NetworkPolicy is what reaches the tenant's pods where no NetworkPolicy of its own says more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_policy: Option<NetworkDefault>,
@@ -107,6 +117,25 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "set"))]
     pub sources: Vec<ObjectName>,
+    /// Domains are the tenant's own: `web.acme.example` is that host, `*.acme.example` every host below it. Policies read them,
+    /// and the shipped `ingress-hosts` lets the tenant take hosts of these and of those in its parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 256),
+        inner(length(min = 1, max = 253), regex(pattern = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub domains: Vec<String>,
+    /// Registries are those that the tenant's images may come from, `registry.example`, or parts of them,
+    /// `registry.example/acme`. Policies read them, and the shipped `allowed-registries` lets the tenant take images from these
+    /// and from those in its parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([-_.a-z0-9]*[a-z0-9])?)*$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub registries: Vec<String>,
     /// RemoteBases are the remote resources that the tenant's kustomizations may name, and none but these: hosts such as
     /// `git.example`, or addresses such as `https://git.example/acme/*`, in which `*` stands for anything. They are
     /// fetched without credentials.
@@ -124,6 +153,18 @@ pub struct TenantSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
     pub plugin_hosts: Vec<String>,
+    /// PluginDigests are the SHA-256 digests, in hexadecimal, of the components that the tenant's own Plugins may have. Without
+    /// it any component may be one; with an empty list none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 256),
+        inner(regex(pattern = r"^[0-9a-f]{64}$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub plugin_digests: Option<Vec<String>>,
+    /// DeletionPolicy is what becomes of what was made of the Tenant when it is deleted. Defaults to `Orphan`.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
     /// Weight is how much of the controller's time the tenant gets while others want it too: one of weight 3 gets three
     /// times as much as one of weight 1. Defaults to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -221,6 +262,9 @@ pub struct TenantStatus {
     /// Onboarding is what became of making what the Tenant says, in the landlord's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub onboarding: Option<Onboarding>,
+    /// Departure is how far the deletion of the Tenant is, in the landlord's words, while it waits for something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub departure: Option<Departure>,
 }
 
 /// Usage is how much all Kustomizations of a tenant use together of what may be limited.

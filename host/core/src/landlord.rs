@@ -2,25 +2,29 @@
 //!
 //! A namespace is made in only when it bears the Tenant's label: one that was there before bears it once somebody has had it
 //! adopted. What is made is the smallest that onboards: the namespace, the account with its role, the right of the delivery
-//! to act as that account and as no other, and what the spec asks for beside that. It deliberately makes no Secret and deletes
-//! no namespace, no account, no source and no Kustomization. What is done with it is `reeve::landlord`'s.
+//! to act as that account and as no other, and what the spec asks for beside that. What goes with a Tenant that is deleted is
+//! `parting`'s to say. It deliberately makes no Secret. What is done with it is `reeve::landlord`'s.
 
+pub mod import;
 mod made;
+pub mod parting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reeve_api::TENANT_LABEL;
 use reeve_api::name::{NamespaceName, ObjectName, ServiceAccountName, TenantName};
 use reeve_api::reason::Reason;
 use reeve_api::tenant::Tenant;
+use reeve_api::{CONFIRM_DELETE, MADE_BY, TENANT_LABEL};
 
 use crate::failure::{Explained, Failure, Turn};
 use crate::tenancy::Lost;
 
-pub use made::{GRANT, Made, Wanted, delivered, namespace, within};
+pub use made::{GRANT, Made, Wanted, delivered, fresh, namespace, within};
 
 /// The label of what the landlord has made, and its value.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "reeve-landlord");
+/// The ClusterRole by which readers look.
+const VIEW: &str = "view";
 /// The longest name of a Tenant that something can be made of: it is the value of a label.
 const NAME: usize = 63;
 
@@ -35,6 +39,8 @@ pub struct Terms {
     pub delivery: ServiceAccountName,
     /// The ClusterRoles that tenants may be given.
     pub roles: BTreeSet<ObjectName>,
+    /// The ClusterRole with the right to run commands in pods, and no other.
+    pub exec: ObjectName,
 }
 
 /// A namespace, as it was last seen.
@@ -42,11 +48,30 @@ pub struct Terms {
 pub struct Seen {
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Whether the landlord has made it.
+    pub made: bool,
+    /// The uid of the Tenant with which somebody has confirmed that it may go.
+    pub confirmed: Option<String>,
     /// Whether it is being deleted.
     pub going: bool,
 }
 
 impl Seen {
+    /// A namespace with these labels and annotations.
+    pub fn new(
+        labels: BTreeMap<String, String>,
+        annotations: &BTreeMap<String, String>,
+        going: bool,
+    ) -> Self {
+        let (made, by) = MADE_BY;
+        Self {
+            labels,
+            made: annotations.get(made).is_some_and(|value| value == by),
+            confirmed: annotations.get(CONFIRM_DELETE).cloned(),
+            going,
+        }
+    }
+
     /// The Tenant whose it is said to be.
     pub fn tenant(&self) -> Option<&str> {
         self.labels.get(TENANT_LABEL).map(String::as_str)
@@ -70,6 +95,11 @@ pub fn judge(terms: &Terms, name: &TenantName, tenant: &Tenant) -> Result<(), Fa
             "name one of {}, or have the platform list it in landlord.roles",
             roles.join(", ")
         );
+        return refused(message, hint);
+    }
+    if !tenant.spec.readers.is_empty() && !terms.roles.iter().any(|role| role.as_str() == VIEW) {
+        let message = format!("spec.readers: the landlord may not give the ClusterRole {VIEW}");
+        let hint = format!("have the platform list {VIEW} in landlord.roles");
         return refused(message, hint);
     }
     if tenant.spec.source.is_some() && terms.config_namespace.is_none() {

@@ -100,6 +100,9 @@ mod tests {
             declared: patterns.map(|patterns| Declared {
                 sources: BTreeSet::new(),
                 plugin_hosts: BTreeSet::new(),
+                plugin_digests: None,
+                domains: BTreeSet::new(),
+                registries: BTreeSet::new(),
                 project: None,
                 remote_bases: read(patterns),
                 remote_clusters: Vec::new(),

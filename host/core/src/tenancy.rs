@@ -74,6 +74,12 @@ pub struct Declared {
     pub remote_clusters: Vec<RemotePattern>,
     /// The hosts that its provider plugins may be granted.
     pub plugin_hosts: BTreeSet<String>,
+    /// The components that its own plugins may be, by their digests; without, any.
+    pub plugin_digests: Option<BTreeSet<String>>,
+    /// Its domains, as policies are told.
+    pub domains: BTreeSet<String>,
+    /// The registries of its own, as policies are told.
+    pub registries: BTreeSet<String>,
     /// The Project that it belongs to.
     pub project: Option<ObjectName>,
     /// The account, in each of its namespaces, as which its Secrets are read.
@@ -194,6 +200,13 @@ impl Tenants {
                 remote_bases: object.spec.remote_bases.clone(),
                 remote_clusters: object.spec.remote_clusters.clone(),
                 plugin_hosts: object.spec.plugin_hosts.iter().cloned().collect(),
+                plugin_digests: object
+                    .spec
+                    .plugin_digests
+                    .as_ref()
+                    .map(|all| all.iter().cloned().collect()),
+                domains: object.spec.domains.iter().cloned().collect(),
+                registries: object.spec.registries.iter().cloned().collect(),
                 project: object.spec.project.clone(),
                 service_account: object.spec.service_account_name.clone(),
                 weight: Weight::of(object.spec.weight),

@@ -4,9 +4,10 @@
 //! manifest, so nothing that a tenant writes reaches it. What is to be there is `core::landlord`'s to say; here Tenants and
 //! namespaces are watched (`known`), and whoever is due is attended to, eight at a time. What was made is looked at again every
 //! ten minutes, and at once when a binding of ours or a namespace changes. It deliberately writes no condition: the controller
-//! tells in them what stands in `status.onboarding`.
+//! tells in them what stands in `status.onboarding`. A Tenant whose `deletionPolicy` says so is taken away step by step (`depart`).
 
 mod attend;
+mod depart;
 mod known;
 
 use std::time::Duration;

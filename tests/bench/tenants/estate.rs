@@ -20,32 +20,37 @@ const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
 const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io/v1";
 
 /// All of them.
-pub(super) struct Many<'e> {
+pub(crate) struct Many<'e> {
     pub(super) estate: &'e Estate,
     number: usize,
     repositories: PathBuf,
 }
 
 /// What a tenant is called, everywhere.
-pub(super) fn name(at: usize) -> String {
+pub(crate) fn name(at: usize) -> String {
     format!("t{at}")
 }
 
 impl<'e> Many<'e> {
     /// Their namespaces and accounts; nothing that a controller acts on.
     pub(super) async fn new(estate: &'e Estate, number: usize) -> anyhow::Result<Self> {
-        let repositories = estate.plane.room("git")?;
-        let many = Self {
-            estate,
-            number,
-            repositories,
-        };
+        let many = Self::bare(estate, number)?;
         many.each(|at| many.settle(at)).await?;
         Ok(many)
     }
 
+    /// Nothing but what they are called, and where their repositories lie.
+    pub(crate) fn bare(estate: &'e Estate, number: usize) -> anyhow::Result<Self> {
+        let repositories = estate.plane.room("git")?;
+        Ok(Self {
+            estate,
+            number,
+            repositories,
+        })
+    }
+
     /// One call for each, several at once.
-    pub(super) async fn each<T, F>(&self, call: impl Fn(usize) -> F) -> anyhow::Result<Vec<T>>
+    pub(crate) async fn each<T, F>(&self, call: impl Fn(usize) -> F) -> anyhow::Result<Vec<T>>
     where
         F: Future<Output = anyhow::Result<T>>,
     {
@@ -53,7 +58,7 @@ impl<'e> Many<'e> {
         calls.buffered(AT_ONCE).try_collect().await
     }
 
-    pub(super) fn api(
+    pub(crate) fn api(
         &self,
         version: &str,
         kind: &str,
@@ -136,7 +141,7 @@ impl<'e> Many<'e> {
     }
 
     /// Waits until all are as `done` says.
-    pub(super) async fn until(
+    pub(crate) async fn until(
         &self,
         what: &str,
         done: impl Fn(usize, &DynamicObject) -> bool,
@@ -165,7 +170,7 @@ impl<'e> Many<'e> {
     }
 
     /// A new version of every repository; their heads.
-    pub(super) async fn commits(&self, version: usize) -> anyhow::Result<Vec<String>> {
+    pub(crate) async fn commits(&self, version: usize) -> anyhow::Result<Vec<String>> {
         self.each(async |at| self.commit(at, version).await).await
     }
 
@@ -186,7 +191,7 @@ impl<'e> Many<'e> {
         Ok(begun.elapsed())
     }
 
-    async fn apply(
+    pub(crate) async fn apply(
         &self,
         api: Api<DynamicObject>,
         name: &str,

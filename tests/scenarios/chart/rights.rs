@@ -167,6 +167,9 @@ delete rolebindings.rbac.authorization.k8s.io @TENANT
 bind clusterroles.rbac.authorization.k8s.io =admin
 create roles.rbac.authorization.k8s.io @TENANT =reeve-delivery
 patch gitrepositories.source.toolkit.fluxcd.io @platform-flux-tenant-config
+delete namespaces =TENANT
+delete kustomizations.kustomize.toolkit.fluxcd.io @TENANT
+patch tenants.reeve.dev =acme
 patch tenants/status.reeve.dev =acme";
 
 /// What it has no right to, fenced or not.
@@ -181,8 +184,8 @@ impersonate serviceaccounts @flux-system =kustomize-controller
 impersonate groups =system:masters
 create serviceaccounts/token @TENANT =flux
 create pods @TENANT
-delete namespaces =TENANT
-delete kustomizations.kustomize.toolkit.fluxcd.io @TENANT
+get kustomizations.kustomize.toolkit.fluxcd.io @TENANT
+delete serviceaccounts @TENANT =flux
 patch gitrepositories.source.toolkit.fluxcd.io @TENANT
 bind clusterroles.rbac.authorization.k8s.io =cluster-admin
 escalate clusterroles.rbac.authorization.k8s.io =admin
@@ -191,6 +194,7 @@ escalate roles.rbac.authorization.k8s.io @TENANT =another
 create clusterrolebindings.rbac.authorization.k8s.io
 create tenants.reeve.dev
 update tenants.reeve.dev
+delete tenants.reeve.dev
 delete validatingadmissionpolicies.admissionregistration.k8s.io
 update validatingadmissionpolicies.admissionregistration.k8s.io
 update leases.coordination.k8s.io @reeve-system =reeve-leader

@@ -5,6 +5,7 @@ use kube::Client;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use reeve_tests::install::{self, CONFIG, PLATFORM, SYSTEM};
 use reeve_tests::landlord::LANDLORD;
+use reeve_tests::plane::Plane;
 use reeve_tests::{Estate, objects, plane, scenario, wait};
 use serde_json::{Value, json};
 
@@ -212,12 +213,105 @@ fn the_landlords_token_makes_nothing_outside_of_what_is_onboarded() {
             let why = why.with_context(|| format!("{what} is let through: {object}"))?;
             ensure!(why.contains(words), "{what}: no {words:?} in {why}");
         }
-        let namespaces = objects::api(client.clone(), "v1", "Namespace", None);
-        let gone = namespaces.delete("rented", &DeleteParams::default()).await;
-        ensure!(gone.is_err(), "it deletes namespaces");
         let bindings = objects::api(client, RBAC, "RoleBinding", Some(SYSTEM));
         let gone = bindings.delete("reeve-own", &DeleteParams::default()).await;
         ensure!(gone.is_err(), "it takes the controller's rights");
+        Ok(())
+    });
+}
+
+const MADE: (&str, &str) = ("reeve.dev/made-by", "reeve-landlord");
+const CONFIRMED: (&str, &str) = ("reeve.dev/confirm-delete", "1");
+
+fn noted(name: &str, notes: &[(&str, &str)]) -> Value {
+    let mut namespace = object("v1", "Namespace", None, name, json!({}));
+    let notes: serde_json::Map<String, Value> = notes
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), json!(value)))
+        .collect();
+    if let Some(meta) = namespace
+        .pointer_mut("/metadata")
+        .and_then(Value::as_object_mut)
+    {
+        meta.insert("annotations".to_owned(), Value::Object(notes));
+    }
+    namespace
+}
+
+/// It holds a Tenant, and changes nothing else of it.
+async fn holds_tenants_only(plane: &Plane, client: Client) -> anyhow::Result<()> {
+    let spec = json!({"spec": {"namespaces": ["fenced"]}});
+    let tenant = object("reeve.dev/v1alpha1", "Tenant", None, "fenced", spec);
+    install::apply(plane, &tenant.to_string()).await?;
+    let tenants = objects::api(client, "reeve.dev/v1alpha1", "Tenant", None);
+    let patched = async |change: Value| {
+        let how = PatchParams {
+            dry_run: true,
+            ..PatchParams::default()
+        };
+        let done = tenants.patch("fenced", &how, &Patch::Merge(&change)).await;
+        done.map(drop).map_err(|why| why.to_string())
+    };
+    let held = json!({"metadata": {"finalizers": ["reeve.dev/landlord"]}});
+    let done = patched(held).await;
+    ensure!(done.is_ok(), "it cannot hold a Tenant: {done:?}");
+    for change in [
+        json!({"spec": {"role": "edit"}}),
+        json!({"metadata": {"annotations": {"a": "b"}}}),
+        json!({"metadata": {"labels": {"a": "b"}}}),
+        json!({"metadata": {"finalizers": ["example.com/never"]}}),
+    ] {
+        let why = patched(change.clone()).await.err();
+        let why = why.with_context(|| format!("it changes {change}"))?;
+        ensure!(why.contains("holds Tenants and lets them go"), "{why}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_landlords_token_deletes_no_namespace_that_nobody_has_confirmed_and_changes_no_tenant() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let client = plane::client(&estate.plane.kubeconfig_of(SYSTEM, LANDLORD).await?).await?;
+        fenced(&client).await?;
+        let theirs = [
+            ("only-made", vec![MADE]),
+            ("only-confirmed", vec![CONFIRMED]),
+            ("neither", vec![]),
+            ("both", vec![MADE, CONFIRMED]),
+        ];
+        for (name, notes) in &theirs {
+            install::apply(&estate.plane, &noted(name, notes).to_string()).await?;
+        }
+        let namespaces = objects::api(client.clone(), "v1", "Namespace", None);
+        let how = DeleteParams {
+            dry_run: true,
+            ..DeleteParams::default()
+        };
+        for (name, notes) in &theirs {
+            let gone = namespaces.delete(name, &how).await.err();
+            let gone = gone.map(|why| why.to_string());
+            match &gone {
+                None => ensure!(notes.len() == 2, "{name} is deleted"),
+                Some(why) => ensure!(
+                    notes.len() < 2 && why.contains("deletes only namespaces that it has made"),
+                    "{name}: {why}"
+                ),
+            }
+        }
+        for (what, object) in [
+            ("it confirms", noted("only-made", &[MADE, CONFIRMED])),
+            (
+                "it has made it",
+                noted("only-confirmed", &[MADE, CONFIRMED]),
+            ),
+            ("it confirms beforehand", noted("unborn", &[CONFIRMED])),
+        ] {
+            let why = tried(&client, &object).await.err();
+            let why = why.with_context(|| format!("{what}: {object}"))?;
+            ensure!(why.contains("confirms nothing"), "{what}: {why}");
+        }
+        holds_tenants_only(&estate.plane, client).await?;
         Ok(())
     });
 }

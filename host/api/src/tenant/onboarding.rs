@@ -4,6 +4,7 @@
 
 use crate::duration::Duration;
 use crate::meta::LocalObjectReference;
+use crate::name::NamespaceName;
 use crate::receiver::ReceiverType;
 use crate::source::GitRepositoryRef;
 use crate::url::UrlText;
@@ -54,6 +55,41 @@ pub enum NetworkDefault {
     Nobody,
 }
 
+/// Reader is a group of people who look at what a tenant has.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+pub struct Reader {
+    /// Exec is whether they may run commands in its pods too.
+    #[serde(default)]
+    pub exec: bool,
+    /// Group as the API server knows it.
+    #[schemars(length(min = 1, max = 253))]
+    pub group: String,
+}
+
+/// ContainerDefaults are what containers have that do not say it themselves, such as `cpu: 100m`.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerDefaults {
+    /// Limits of what one may use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub limits: BTreeMap<String, String>,
+    /// Requests for what is kept for one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16))]
+    pub requests: BTreeMap<String, String>,
+}
+
+/// DeletionPolicy is what becomes of what was made of a Tenant that is deleted.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeletionPolicy {
+    /// All of it stays.
+    #[default]
+    Orphan,
+    /// It is deleted, and a namespace that was made with all that is in it, once somebody has confirmed that: the Tenant stays
+    /// until then. What was there before stays.
+    Delete,
+}
+
 /// TenantSource is the repository that a tenant is delivered from.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -98,6 +134,17 @@ pub struct TenantReceiver {
     /// Type of who calls, as in a Receiver.
     #[serde(rename = "type")]
     pub kind: ReceiverType,
+}
+
+/// Departure is what the deletion of a Tenant waits for.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Departure {
+    /// Message says what there is to do, and for whom.
+    pub message: String,
+    /// Namespaces that will be deleted, with all that is in them, as soon as each is annotated
+    /// `reeve.dev/confirm-delete: <uid of the Tenant>`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<NamespaceName>,
 }
 
 /// Onboarding is what became of making what a Tenant says.

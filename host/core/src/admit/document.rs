@@ -292,6 +292,8 @@ fn tenant(tenant: &Tenant) -> shape::Tenant<'_> {
             // Not even the one that bears its name.
             None => tenant.source_taken.then(Vec::new),
         },
+        domains: declared.map(|declared| names(&declared.domains)),
+        registries: declared.map(|declared| names(&declared.registries)),
         project: declared.and_then(|declared| Some(declared.project.as_ref()?.as_str())),
     }
 }

@@ -5,16 +5,21 @@
 use std::collections::BTreeMap;
 
 use reeve_api::name::{NamespaceName, TenantName};
-use reeve_api::tenant::{NetworkDefault, Tenant, TenantReceiver, TenantSource};
-use reeve_api::{KUSTOMIZE_GROUP, NOTIFICATION_GROUP, SOURCE_GROUP, TENANT_LABEL};
+use reeve_api::tenant::{
+    ContainerDefaults, NetworkDefault, Reader, Tenant, TenantReceiver, TenantSource,
+};
+use reeve_api::{KUSTOMIZE_GROUP, MADE_BY, NOTIFICATION_GROUP, SOURCE_GROUP, TENANT_LABEL};
 use serde_json::{Value, json};
 
-use super::{MANAGED_BY, Terms};
+use super::{MANAGED_BY, Terms, VIEW};
 
 /// The Role, and its binding, by which the delivery may act as a namespace's account.
 pub const GRANT: &str = "reeve-delivery";
-/// What a namespace's quota and default NetworkPolicy are called.
+/// What a namespace's quota, defaults of containers and default NetworkPolicy are called.
 const TENANT: &str = "reeve-tenant";
+/// What the bindings of readers are called.
+const READERS: &str = "reeve-tenant-readers";
+const EXEC: &str = "reeve-tenant-exec";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// A kind of which the landlord makes objects, and none else.
@@ -30,6 +35,8 @@ pub enum Made {
     Role,
     /// How much may be there.
     ResourceQuota,
+    /// What containers have that say nothing.
+    LimitRange,
     /// What reaches its pods.
     NetworkPolicy,
     /// What is fetched for it.
@@ -42,7 +49,12 @@ pub enum Made {
 
 impl Made {
     /// Of these, what the spec asks for no more is deleted.
-    pub const PRUNED: [Self; 3] = [Self::RoleBinding, Self::ResourceQuota, Self::NetworkPolicy];
+    pub const PRUNED: [Self; 4] = [
+        Self::RoleBinding,
+        Self::ResourceQuota,
+        Self::LimitRange,
+        Self::NetworkPolicy,
+    ];
 
     /// API group, version, kind and plural.
     pub fn names(self) -> (&'static str, &'static str, &'static str, &'static str) {
@@ -52,6 +64,7 @@ impl Made {
             Self::RoleBinding => (RBAC, "v1", "RoleBinding", "rolebindings"),
             Self::Role => (RBAC, "v1", "Role", "roles"),
             Self::ResourceQuota => ("", "v1", "ResourceQuota", "resourcequotas"),
+            Self::LimitRange => ("", "v1", "LimitRange", "limitranges"),
             Self::NetworkPolicy => (
                 "networking.k8s.io",
                 "v1",
@@ -84,6 +97,14 @@ pub struct Wanted {
     pub name: String,
     /// All that is said of it.
     pub object: Value,
+}
+
+/// The least of a namespace that is not there yet. It says who has made it, which nothing that is applied later says or takes
+/// away.
+pub fn fresh(name: &TenantName, namespace: &NamespaceName) -> Wanted {
+    let (made, by) = MADE_BY;
+    let meta = json!({"name": namespace, "labels": marks(name), "annotations": {made: by}});
+    wanted(Made::Namespace, None, namespace.as_str(), meta)
 }
 
 /// The namespace itself.
@@ -122,8 +143,7 @@ pub fn within(
         made
     };
     let mut subjects = vec![subject(namespace, account)];
-    let group = |owner: &String| json!({"kind": "Group", "apiGroup": RBAC, "name": owner});
-    subjects.extend(spec.owners.iter().map(group));
+    subjects.extend(spec.owners.iter().map(|owner| group(owner)));
     // The role's name is part of the binding's, since a binding cannot be changed to another role.
     let bound = format!("reeve-{}", spec.role);
     let given = json!({"roleRef": role("ClusterRole", spec.role.as_str()), "subjects": subjects});
@@ -139,9 +159,15 @@ pub fn within(
         make(Made::Role, GRANT, json!({"rules": [acts]})),
         make(Made::RoleBinding, GRANT, granted),
     ];
+    all.extend(
+        readers(terms, &spec.readers).map(|(called, more)| make(Made::RoleBinding, called, more)),
+    );
     if !spec.quota.is_empty() {
         let hard = json!({"spec": {"hard": spec.quota}});
         all.push(make(Made::ResourceQuota, TENANT, hard));
+    }
+    if let Some(defaults) = &spec.container_defaults {
+        all.push(make(Made::LimitRange, TENANT, limits(defaults)));
     }
     if let Some(default) = spec.network_policy {
         let policy = json!({"spec": network(default, name)});
@@ -178,6 +204,40 @@ pub fn delivered(
     all
 }
 
+/// The bindings of readers: all of them look, and some run commands.
+fn readers<'t>(
+    terms: &'t Terms,
+    readers: &'t [Reader],
+) -> impl Iterator<Item = (&'static str, Value)> {
+    let looking = (READERS, VIEW, false);
+    let running = (EXEC, terms.exec.as_str(), true);
+    [looking, running]
+        .into_iter()
+        .filter_map(move |(called, given, exec)| {
+            let bound = readers.iter().filter(|reader| reader.exec || !exec);
+            let subjects: Vec<Value> = bound.map(|reader| group(&reader.group)).collect();
+            let binding = json!({"roleRef": role("ClusterRole", given), "subjects": subjects});
+            (!subjects.is_empty()).then_some((called, binding))
+        })
+}
+
+fn limits(defaults: &ContainerDefaults) -> Value {
+    let mut of_containers = json!({"type": "Container"});
+    for (field, values) in [
+        ("default", &defaults.limits),
+        ("defaultRequest", &defaults.requests),
+    ] {
+        if !values.is_empty() {
+            merge(&mut of_containers, json!({field: values}));
+        }
+    }
+    json!({"spec": {"limits": [of_containers]}})
+}
+
+fn group(name: &str) -> Value {
+    json!({"kind": "Group", "apiGroup": RBAC, "name": name})
+}
+
 fn subject(namespace: &NamespaceName, account: &str) -> Value {
     json!({"kind": "ServiceAccount", "name": account, "namespace": namespace})
 }
@@ -187,7 +247,7 @@ fn role(kind: &str, name: &str) -> Value {
 }
 
 /// A label or an annotation that says what only the platform's own programs say.
-fn is_reserved(key: &str) -> bool {
+pub(super) fn is_reserved(key: &str) -> bool {
     let prefix = key.split_once('/').map_or("", |(prefix, _)| prefix);
     let within = |domain: &str| {
         prefix == domain

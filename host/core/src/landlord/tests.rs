@@ -12,7 +12,8 @@ fn terms() -> Terms {
         config_namespace: Some(name("config")),
         home: name("reeve-system"),
         delivery: name("reeve"),
-        roles: [name("admin"), name("edit")].into(),
+        roles: [name("admin"), name("edit"), name("view")].into(),
+        exec: name("reeve-exec"),
     }
 }
 
@@ -126,6 +127,57 @@ fn quotas_and_what_reaches_pods_are_made_where_the_spec_says_so() {
 }
 
 #[test]
+fn readers_look_and_run_commands_where_that_is_said() {
+    let more = json!({"readers": [{"group": "a"}, {"group": "b", "exec": true}]});
+    for (called, role, groups) in [
+        ("reeve-tenant-readers", "view", vec!["a", "b"]),
+        ("reeve-tenant-exec", "reeve-exec", vec!["b"]),
+    ] {
+        let binding = object(&more, Made::RoleBinding, called);
+        assert_eq!(binding["roleRef"]["name"], role);
+        let subjects = binding["subjects"].as_array().unwrap();
+        assert!(subjects.iter().all(|one| one["kind"] == "Group"));
+        let bound: Vec<&str> = subjects
+            .iter()
+            .map(|one| one["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(bound, groups);
+    }
+    let nobody_runs = made(&json!({"readers": [{"group": "a"}]}));
+    assert!(
+        nobody_runs
+            .iter()
+            .all(|one| one.name != "reeve-tenant-exec")
+    );
+    let without = Terms {
+        roles: [name("admin")].into(),
+        ..terms()
+    };
+    let why = judge(&without, &name("acme"), &tenant(&more)).unwrap_err();
+    assert!(why.message.contains("spec.readers"), "{why}");
+}
+
+#[test]
+fn containers_that_say_nothing_are_given_what_the_spec_says() {
+    let more = json!({"containerDefaults": {"requests": {"cpu": "100m"}}});
+    let range = object(&more, Made::LimitRange, "reeve-tenant");
+    let limits = json!([{"type": "Container", "defaultRequest": {"cpu": "100m"}}]);
+    assert_eq!(range["spec"], json!({ "limits": limits }));
+}
+
+#[test]
+fn a_namespace_that_is_made_says_by_whom_and_what_is_kept_of_it_does_not() {
+    let first = fresh(&name("acme"), &name("acme-dev")).object;
+    assert_eq!(
+        first["metadata"]["annotations"],
+        json!({"reeve.dev/made-by": "reeve-landlord"})
+    );
+    assert_eq!(first["metadata"]["labels"][TENANT_LABEL], "acme");
+    let kept = object(&json!({}), Made::Namespace, "acme");
+    assert_eq!(kept["metadata"].get("annotations"), None);
+}
+
+#[test]
 fn a_source_becomes_a_repository_a_hook_and_a_kustomization_of_the_tenants_name() {
     let more = json!({"source": {
         "url": "https://git.example/acme", "path": "./deploy", "secretRef": {"name": "key"},
@@ -162,6 +214,7 @@ fn only_what_is_not_there_or_bears_the_tenants_label_is_made_in() {
             .into_iter()
             .collect(),
         going,
+        ..Seen::default()
     };
     let acme: TenantName = name("acme");
     let claimed = |at: &str, there: Option<&Seen>| claim(&acme, &name(at), there);
@@ -198,7 +251,10 @@ fn a_role_that_the_landlord_may_not_give_and_a_name_that_is_no_label_are_refused
     assert_eq!(judged("acme", &json!({})), Ok(()));
     let why = judged("acme", &json!({"role": "cluster-admin"})).unwrap_err();
     assert!(why.message.contains("cluster-admin"), "{why}");
-    assert!(why.hint.is_some_and(|hint| hint.contains("admin, edit")));
+    assert!(
+        why.hint
+            .is_some_and(|hint| hint.contains("admin, edit, view"))
+    );
     let why = judged(&"a".repeat(64), &json!({})).unwrap_err();
     assert!(why.message.contains("63"), "{why}");
     let nowhere = Terms {

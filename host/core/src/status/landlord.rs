@@ -54,6 +54,7 @@ pub fn tell_tenant(
         usage: outcome.usage.or(previous.usage),
         // The landlord's own words.
         onboarding: previous.onboarding.clone(),
+        departure: previous.departure.clone(),
     };
     tale.of(status)
 }

@@ -11,7 +11,7 @@ use reeve_api::name::NamespaceName;
 use reeve_api::plugin::{FailedCall, PluginStatus};
 use reeve_api::receiver::ReceiverStatus;
 use reeve_api::source::GitRepositoryStatus;
-use reeve_api::tenant::{Limits, Onboarding, TenantStatus, Usage};
+use reeve_api::tenant::{Departure, Limits, Onboarding, TenantStatus, Usage};
 
 use super::*;
 use crate::artifact::{Artifact, Digest, Revision};
@@ -1244,9 +1244,15 @@ fn onboarding_is_told(before: &TenantStatus, frame: &Frame<'_>, good: &TenantOut
             observed_generation: frame.generation,
             reason: reason.into(),
         }),
+        departure: Some(Departure {
+            message: "acme waits".into(),
+            namespaces: Vec::new(),
+        }),
         ..before.clone()
     };
     let told = tell_tenant(&said(true, "Succeeded"), frame, good).status;
+    // The landlord's own words stay.
+    assert!(told.departure.is_some());
     assert!(condition::is_true(&told.conditions, Type::Onboarded));
     assert_eq!(
         not_onboarded(told.onboarding.as_ref(), frame.generation),

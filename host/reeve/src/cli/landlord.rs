@@ -29,7 +29,7 @@ const LEASE: &str = "reeve-landlord";
 /// Run the landlord, which makes what Tenants say
 ///
 /// Watches Tenants and namespaces, and makes and keeps of each Tenant its namespaces, their account and role, the right of the
-/// controller to act as that account, and what else the Tenant says. It fetches and applies nothing, and needs an account of
+/// controller to act as that account, and what else the Tenant says; and deletes it with the Tenant where that says so. It fetches and applies nothing, and needs an account of
 /// its own: the controller's may do none of this. Stops on SIGTERM and Ctrl-C.
 #[derive(Args)]
 pub(super) struct LandlordArgs {
@@ -62,6 +62,9 @@ pub(super) struct LandlordArgs {
         default_value = "admin,edit,view"
     )]
     roles: Vec<ObjectName>,
+    /// ClusterRole with the right to run commands in pods, which readers of a Tenant are given that it says so of
+    #[arg(long, value_name = "ROLE", default_value = "reeve-exec")]
+    exec_role: ObjectName,
     /// Where /healthz and /readyz are served
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9440")]
     health_addr: SocketAddr,
@@ -167,6 +170,7 @@ async fn landlord(args: &LandlordArgs) -> Result<Landlord, CommandError> {
             home,
             delivery: args.delivery_account.clone(),
             roles: args.roles.iter().cloned().collect(),
+            exec: args.exec_role.clone(),
         },
     })
 }

@@ -1,9 +1,11 @@
-//! `reeve tenant`: Tenants made, looked at, taken away, and namespaces adopted for them, with the rights of whoever asks.
+//! `reeve tenant`: Tenants made, imported, looked at, taken away, and namespaces adopted for them, with the rights of whoever asks.
 //!
 //! Arguments and the order of things. What is made of a Tenant is the landlord's; here it is only waited for.
 
 mod adopt;
 mod create;
+mod import;
+mod remove;
 mod show;
 
 use std::time::Duration;
@@ -14,12 +16,10 @@ use reeve_api::tenant::{Onboarding, Tenant};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::connection::ConnectionArgs;
 use super::get::tenants;
 use super::provide_tls;
 use super::ui::{CommandError, Sign, Ui};
 use crate::cluster::Cluster;
-use crate::observe::Requests;
 
 /// How often it is looked whether the landlord has said something.
 const LOOK: Duration = Duration::from_millis(250);
@@ -37,21 +37,8 @@ enum What {
     List(tenants::TenantsArgs),
     Show(show::ShowArgs),
     Adopt(adopt::AdoptArgs),
-    Remove(RemoveArgs),
-}
-
-/// Delete a Tenant, and nothing that was made of it
-///
-/// Its namespaces stay, with all that is in them. What the controller may do as the tenant's account ends, so nothing is
-/// delivered there any more: delete its Kustomizations first, if what they have applied is to go.
-///
-/// Example: `reeve tenant remove acme`
-#[derive(Args)]
-struct RemoveArgs {
-    /// The one to delete
-    name: TenantName,
-    #[command(flatten)]
-    connection: ConnectionArgs,
+    Import(import::ImportArgs),
+    Remove(remove::RemoveArgs),
 }
 
 pub(super) fn run(args: &TenantArgs, ui: &mut Ui) -> Result<(), CommandError> {
@@ -64,29 +51,10 @@ pub(super) fn run(args: &TenantArgs, ui: &mut Ui) -> Result<(), CommandError> {
             What::List(args) => ui.data(tenants::get(args).await?.as_bytes()),
             What::Show(args) => ui.data(show::show(args).await?.as_bytes()),
             What::Adopt(args) => adopt::adopt(args, ui).await,
-            What::Remove(args) => remove(args, ui).await,
+            What::Import(args) => import::import(args, ui).await,
+            What::Remove(args) => remove::remove(args, ui).await,
         }
     })
-}
-
-async fn remove(args: &RemoveArgs, ui: &mut Ui) -> Result<(), CommandError> {
-    let cluster = args.connection.connect(Requests::default()).await?;
-    let name = &args.name;
-    let tenant = there(&cluster, name).await?;
-    let removed = cluster.remove_tenant(&tenant).await;
-    removed.map_err(|why| CommandError::of(&format!("deleting Tenant {name} failed"), &why))?;
-    ui.step(Sign::Done, &format!("Tenant {name} deleted"));
-    let namespaces: Vec<&str> = tenant
-        .spec
-        .namespaces
-        .iter()
-        .map(|one| one.as_str())
-        .collect();
-    ui.note(&format!(
-        "what was made of it stays: {}; `kubectl delete namespace` deletes a namespace with all that is in it",
-        namespaces.join(", ")
-    ));
-    Ok(())
 }
 
 /// A Tenant; None: there is none.

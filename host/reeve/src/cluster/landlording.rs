@@ -3,11 +3,11 @@
 //! The controller has no right to any of it: these calls are for a process of its own with an account of its own. Which objects
 //! there are to be is `core::landlord`'s to say; of those that are there only what bears our labels is looked at.
 
-use kube::core::ApiResource;
+use kube::core::{ApiResource, ObjectMeta};
 use reeve_api::TENANT_LABEL;
 use reeve_api::name::{NamespaceName, TenantName};
-use reeve_api::tenant::{Onboarding, Tenant};
-use reeve_core::landlord::{MANAGED_BY, Made, Wanted};
+use reeve_api::tenant::{Departure, Onboarding, Tenant};
+use reeve_core::landlord::{MANAGED_BY, Made, Seen, Wanted};
 use serde_json::{Value, json};
 
 use super::Cluster;
@@ -60,6 +60,63 @@ impl Cluster {
         self.own.patch(&at, how, body).await.map(drop)
     }
 
+    /// Makes what must not be there yet.
+    pub(crate) async fn make_first(&self, wanted: &Wanted) -> Result<(), CallError> {
+        let namespace = wanted.namespace.as_ref();
+        let at = address(wanted.kind, namespace, &wanted.name);
+        self.own.create(&at, &wanted.object).await.map(drop)
+    }
+
+    /// A namespace as it is now; None: there is none.
+    pub(crate) async fn place(
+        &self,
+        name: &NamespaceName,
+    ) -> Result<Option<(Seen, There)>, CallError> {
+        let at = address(Made::Namespace, None, name.as_str());
+        let Some(found) = self.own.get(&at).await? else {
+            return Ok(None);
+        };
+        let meta: ObjectMeta = found
+            .get("metadata")
+            .cloned()
+            .and_then(|meta| serde_json::from_value(meta).ok())
+            .unwrap_or_default();
+        let seen = Seen::new(
+            meta.labels.unwrap_or_default(),
+            &meta.annotations.unwrap_or_default(),
+            meta.deletion_timestamp.is_some(),
+        );
+        let there = There {
+            name: name.to_string(),
+            uid: meta.uid.unwrap_or_default(),
+        };
+        Ok(Some((seen, there)))
+    }
+
+    /// Deletes a namespace with all that is in it. The API server looks whether somebody has confirmed that, too.
+    pub(crate) async fn raze(&self, there: &There) -> Result<(), CallError> {
+        let at = address(Made::Namespace, None, &there.name);
+        self.own.delete(&at, &there.uid).await.map(drop)
+    }
+
+    /// Holds a Tenant, or lets go of it; nothing is changed of one that is not as it was read.
+    pub(crate) async fn hold_tenant(
+        &self,
+        read: &Tenant,
+        finalizers: &[String],
+    ) -> Result<(), CallError> {
+        let meta = &read.metadata;
+        let change = json!({"metadata": {
+            "uid": meta.uid, "resourceVersion": meta.resource_version, "finalizers": finalizers,
+        }});
+        let body = change.to_string().into_bytes();
+        let changed = self.own.patch(&tenant(read), merge(None), body).await;
+        match changed {
+            Err(why) if why.is_missing_object() => Ok(()),
+            changed => changed.map(drop),
+        }
+    }
+
     /// What there is of a kind in a namespace that was made of the Tenant.
     pub(crate) async fn made_of(
         &self,
@@ -106,28 +163,36 @@ impl Cluster {
     /// Says in the Tenant's status what became of it. One that is gone, or was made anew, is told nothing.
     pub(crate) async fn tell_onboarding(
         &self,
-        tenant: &Tenant,
+        read: &Tenant,
         onboarding: &Onboarding,
+        departure: Option<&Departure>,
     ) -> Result<(), CallError> {
-        let at = Address {
-            resource: ApiResource::erase::<Tenant>(&()),
-            namespace: None,
-            name: tenant.metadata.name.clone().unwrap_or_default(),
-        };
-        let how = Patch {
-            format: Format::Merge,
-            manager: MANAGER,
-            dry_run: false,
-            subresource: Some("status"),
-        };
-        let change =
-            json!({"metadata": {"uid": tenant.metadata.uid}, "status": {"onboarding": onboarding}});
+        let said = json!({"onboarding": onboarding, "departure": departure});
+        let change = json!({"metadata": {"uid": read.metadata.uid}, "status": said});
         let body = change.to_string().into_bytes();
-        match self.own.patch(&at, how, body).await {
+        let at = tenant(read);
+        match self.own.patch(&at, merge(Some("status")), body).await {
             Ok(_) => Ok(()),
             Err(why) if why.is_missing_object() || why.is_conflict() => Ok(()),
             Err(why) => Err(why),
         }
+    }
+}
+
+fn merge(subresource: Option<&'static str>) -> Patch<'static> {
+    Patch {
+        format: Format::Merge,
+        manager: MANAGER,
+        dry_run: false,
+        subresource,
+    }
+}
+
+fn tenant(read: &Tenant) -> Address {
+    Address {
+        resource: ApiResource::erase::<Tenant>(&()),
+        namespace: None,
+        name: read.metadata.name.clone().unwrap_or_default(),
     }
 }
 

@@ -3,9 +3,9 @@
 //! All of it with the rights of whoever runs the command. What is then made of a Tenant is the landlord's.
 
 use kube::core::ApiResource;
-use reeve_api::TENANT_LABEL;
 use reeve_api::name::{NamespaceName, TenantName};
 use reeve_api::tenant::Tenant;
+use reeve_api::{CONFIRM_DELETE, TENANT_LABEL};
 use reeve_core::landlord::Made;
 use serde_json::{Value, json};
 
@@ -46,6 +46,20 @@ impl Cluster {
     /// The namespace; None: there is none.
     pub(crate) async fn namespace(&self, name: &NamespaceName) -> Result<Option<Value>, CallError> {
         self.own.get(&namespace(name)).await
+    }
+
+    /// Confirms that the namespace may be deleted, with all that is in it, with the Tenant of this uid.
+    pub(crate) async fn confirm_deletion(
+        &self,
+        name: &NamespaceName,
+        uid: &str,
+    ) -> Result<(), CallError> {
+        let body = json!({"metadata": {"annotations": {CONFIRM_DELETE: uid}}});
+        let body = body.to_string().into_bytes();
+        self.own
+            .patch(&namespace(name), merge(), body)
+            .await
+            .map(drop)
     }
 
     /// Says whose the namespace is from now on.

@@ -20,7 +20,7 @@ use reeve_api::plugin::{Component, Limits, PluginStatus, World};
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
-use reeve_core::plugin::PluginId;
+use reeve_core::plugin::{PluginId, grant};
 use reeve_core::schedule::Next;
 use reeve_core::status::PluginOutcome;
 use reeve_wasm::Budget;
@@ -144,6 +144,11 @@ fn known(ctx: &Context, wanted: &Wanted<'_>) -> Option<Loaded> {
         && loaded.trouble.is_none()
         && loaded.edition == wanted.edition
         && bytes::may_be_used(ctx, wanted.id, wanted.component)
+        && loaded.ready.as_ref().is_ok_and(|ready| {
+            let digest = ready.module.digest();
+            let digest = digest.strip_prefix("sha256:").unwrap_or(digest);
+            allowed(ctx, wanted.id, digest).is_ok()
+        })
         && loaded.requested == wanted.requested
         && loaded.revision == revision;
     same.then_some(loaded)
@@ -167,7 +172,9 @@ async fn callable(ctx: &Context, wanted: &Wanted<'_>) -> Result<Callable, Explai
     let budget = budget(id, &component.limits)?;
     // read: the component, and what it is configured with
     let read = bytes::read(ctx, id, component).await?;
-    pinned(&read, component)?;
+    let digest = hex::encode(Sha256::digest(&read.bytes));
+    pinned(&read, &digest, component)?;
+    allowed(ctx, id, &digest)?;
     let facts =
         reeve_wasm::facts(&read.bytes, read.bytes.len()).map_err(|why| read.failed(&why))?;
     let world = match component.world {
@@ -206,12 +213,22 @@ fn whose(ctx: &Context, id: &PluginId) -> Result<String, Explained> {
     }
 }
 
-fn pinned(read: &bytes::Read, component: &Component) -> Result<(), Explained> {
+/// Whether its tenant may have this component. What its Tenant says may change while nothing else does.
+fn allowed(ctx: &Context, id: &PluginId, digest: &str) -> Result<(), Explained> {
+    let PluginId::Tenant(own) = id else {
+        return Ok(());
+    };
+    let tenant = ctx
+        .index
+        .read(|known| known.tenants.owner_of(&ctx.grounds, &own.namespace))?;
+    grant::component(id, digest, &tenant)
+}
+
+fn pinned(read: &bytes::Read, digest: &str, component: &Component) -> Result<(), Explained> {
     let Some(pin) = &component.sha256 else {
         return Ok(());
     };
-    let digest = hex::encode(Sha256::digest(&read.bytes));
-    if digest == *pin {
+    if digest == pin {
         return Ok(());
     }
     let message = format!(

@@ -1,19 +1,20 @@
 //! One Tenant attended to: what it has lost is let go, what it has is made, and both are told.
 //!
 //! What cannot be made of one namespace keeps no other from being made. Of a namespace that the Tenant has no more only the
-//! delivery's right is taken away: everything else in it stays as it is, as does the namespace.
+//! delivery's right is taken away: everything else in it stays as it is, as does the namespace. What goes with a Tenant that is
+//! deleted is [`depart`](super::depart)'s.
 
 use std::collections::BTreeSet;
 
 use reeve_api::name::NamespaceName;
 use reeve_api::reason::Reason;
-use reeve_api::tenant::{Onboarding, Tenant};
+use reeve_api::tenant::{Departure, Onboarding, Tenant};
 use reeve_core::failure::{Explained, Turn, chain};
-use reeve_core::landlord::{self, GRANT, Made, Wanted};
+use reeve_core::landlord::{self, GRANT, Made, Seen, Wanted, parting};
 use reeve_core::status::words;
 
-use super::Landlord;
 use super::known::Errand;
+use super::{Landlord, depart};
 use crate::cluster::CallError;
 
 /// How it ended.
@@ -28,7 +29,7 @@ pub(super) struct Ended {
 pub(super) async fn attend(landlord: &Landlord, errand: &Errand) -> Ended {
     let definition = landlord.cluster.definition::<Tenant>().await;
     let definition = match definition {
-        Ok(definition) => definition.filter(|definition| !definition.going),
+        Ok(definition) => definition,
         Err(why) => {
             warn(errand, &failed("reading the definition of Tenants", &why));
             return Ended {
@@ -37,8 +38,12 @@ pub(super) async fn attend(landlord: &Landlord, errand: &Errand) -> Ended {
             };
         }
     };
-    let Some(definition) = definition else {
+    let going = definition.as_ref().is_some_and(|it| it.going);
+    let Some(definition) = definition.filter(|it| !it.going) else {
         // Whoever deletes the definition deletes all Tenants with it, and means none of them: what was made stays.
+        if let Some(object) = errand.object.as_ref().filter(|_| going) {
+            depart::release(landlord, errand, object).await;
+        }
         return Ended {
             later: true,
             under: errand.under.clone(),
@@ -47,6 +52,12 @@ pub(super) async fn attend(landlord: &Landlord, errand: &Errand) -> Ended {
     let Some(object) = &errand.object else {
         return forget(landlord, errand, &definition.uid).await;
     };
+    if parting::is_leaving(object) {
+        return Ended {
+            later: depart::depart(landlord, errand, object).await,
+            under: Some(definition.uid),
+        };
+    }
     let told = match leave(landlord, errand).await {
         Ok(()) => onboard(landlord, errand, object).await,
         Err(why) => Err(why),
@@ -56,7 +67,7 @@ pub(super) async fn attend(landlord: &Landlord, errand: &Errand) -> Ended {
     }
     let soon = |why: &Explained| why.reason == Reason::OnboardingFailed;
     let mut later = told.as_ref().is_err_and(soon);
-    if let Err(why) = tell(landlord, object, told).await {
+    if let Err(why) = tell(landlord, object, told, None).await {
         warn(errand, &failed("telling what became of it", &why));
         later = true;
     }
@@ -96,11 +107,12 @@ async fn onboard(
 ) -> Result<String, Explained> {
     let (terms, name) = (&landlord.terms, &errand.name);
     landlord::judge(terms, name, tenant)?;
+    depart::hold(landlord, tenant).await?;
     let mut wrong = errand.lost.first().map(landlord::taken);
     let mut made = Vec::new();
     for (namespace, seen) in &errand.has {
         let done = match landlord::claim(name, namespace, seen.as_ref()) {
-            Ok(()) => furnish(landlord, errand, tenant, namespace).await,
+            Ok(()) => furnish(landlord, errand, tenant, (namespace, seen.as_ref())).await,
             Err(why) => Err(why),
         };
         match done {
@@ -130,13 +142,22 @@ async fn furnish(
     landlord: &Landlord,
     errand: &Errand,
     tenant: &Tenant,
-    namespace: &NamespaceName,
+    (namespace, seen): (&NamespaceName, Option<&Seen>),
 ) -> Result<(), Explained> {
     let name = &errand.name;
+    if seen.is_none() {
+        let fresh = landlord::fresh(name, namespace);
+        let made = landlord.cluster.make_first(&fresh).await;
+        made.map_err(|why| failed(&format!("making Namespace {namespace}"), &why))?;
+    }
     keep(landlord, &landlord::namespace(name, tenant, namespace)).await?;
     let within = landlord::within(&landlord.terms, name, tenant, namespace);
     for wanted in &within {
         keep(landlord, wanted).await?;
+    }
+    if seen.is_none() {
+        // It was made just now: nothing is left in it of what was to be before.
+        return Ok(());
     }
     for kind in Made::PRUNED {
         let of_kind = within.iter().filter(|wanted| wanted.kind == kind);
@@ -170,29 +191,33 @@ async fn keep(landlord: &Landlord, wanted: &Wanted) -> Result<(), Explained> {
     })
 }
 
-async fn prune(
+/// Deletes what there is of ours of the kind, where `goes` says so of its name; returns how many that were.
+pub(super) async fn prune(
     landlord: &Landlord,
     errand: &Errand,
     kind: Made,
     namespace: &NamespaceName,
     goes: impl Fn(&str) -> bool,
-) -> Result<(), Explained> {
+) -> Result<usize, Explained> {
     let cluster = &landlord.cluster;
     let (_, _, called, _) = kind.names();
     let there = cluster.made_of(&errand.name, kind, namespace).await;
     let there = there.map_err(|why| failed(&format!("listing {called}s of {namespace}"), &why))?;
+    let mut going = 0;
     for one in there.iter().filter(|one| goes(&one.name)) {
+        going += 1;
         let gone = cluster.discard(kind, namespace, one).await;
         gone.map_err(|why| failed(&format!("deleting {called} {namespace}/{}", one.name), &why))?;
     }
-    Ok(())
+    Ok(going)
 }
 
 /// Says what became of it, where that is news.
-async fn tell(
+pub(super) async fn tell(
     landlord: &Landlord,
     tenant: &Tenant,
     told: Result<String, Explained>,
+    departure: Option<&Departure>,
 ) -> Result<(), CallError> {
     let onboarding = Onboarding {
         done: told.is_ok(),
@@ -209,17 +234,23 @@ async fn tell(
         observed_generation: tenant.metadata.generation.unwrap_or_default(),
     };
     let before = tenant.status.as_ref();
-    if before.and_then(|before| before.onboarding.as_ref()) == Some(&onboarding) {
+    let same = before.is_some_and(|before| {
+        before.onboarding.as_ref() == Some(&onboarding) && before.departure.as_ref() == departure
+    });
+    if same {
         return Ok(());
     }
-    landlord.cluster.tell_onboarding(tenant, &onboarding).await
+    let told = landlord
+        .cluster
+        .tell_onboarding(tenant, &onboarding, departure);
+    told.await
 }
 
-fn failed(doing: &str, why: &CallError) -> Explained {
+pub(super) fn failed(doing: &str, why: &CallError) -> Explained {
     let message = format!("{doing} failed: {}", chain(why));
     Explained::new(Reason::OnboardingFailed, Turn::Ours, message)
 }
 
-fn warn(errand: &Errand, why: &Explained) {
+pub(super) fn warn(errand: &Errand, why: &Explained) {
     tracing::warn!(tenant = %errand.name, error = %why, "a tenant is not onboarded");
 }

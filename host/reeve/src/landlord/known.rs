@@ -97,10 +97,11 @@ impl Known {
                     return;
                 };
                 self.listing.1.insert(name.clone());
-                let seen = Seen {
-                    labels: meta.labels.clone().unwrap_or_default(),
-                    going: meta.deletion_timestamp.is_some(),
-                };
+                let seen = Seen::new(
+                    meta.labels.clone().unwrap_or_default(),
+                    &meta.annotations.clone().unwrap_or_default(),
+                    meta.deletion_timestamp.is_some(),
+                );
                 let before = self.namespaces.insert(name.clone(), seen.clone());
                 if before.as_ref() != Some(&seen) {
                     let whose = [before.as_ref(), Some(&seen)];

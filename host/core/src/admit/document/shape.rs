@@ -103,6 +103,14 @@ pub(crate) struct Tenant<'a> {
     /// Tenant names the one that bears the namespace's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sources: Option<Vec<&'a str>>,
+    /// Domains that its Tenant gives it: `web.acme.example` is that host, `*.acme.example` every host below it; absent without a
+    /// Tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) domains: Option<Vec<&'a str>>,
+    /// Registries that its Tenant gives it, or parts of them: `registry.example`, `registry.example/acme`; absent without
+    /// a Tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) registries: Option<Vec<&'a str>>,
     /// Project that its Tenant names, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) project: Option<&'a str>,

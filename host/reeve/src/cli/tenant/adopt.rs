@@ -99,13 +99,16 @@ async fn is_free(
     }
 }
 
-fn seen(namespace: &Value) -> Seen {
+/// A namespace as the landlord sees it.
+pub(super) fn seen(namespace: &Value) -> Seen {
     let meta = namespace.get("metadata").cloned().unwrap_or_default();
     let labels = meta.get("labels").cloned().unwrap_or_default();
-    Seen {
-        labels: serde_json::from_value(labels).unwrap_or_default(),
-        going: meta.get("deletionTimestamp").is_some(),
-    }
+    let annotations = meta.get("annotations").cloned().unwrap_or_default();
+    Seen::new(
+        serde_json::from_value(labels).unwrap_or_default(),
+        &serde_json::from_value(annotations).unwrap_or_default(),
+        meta.get("deletionTimestamp").is_some(),
+    )
 }
 
 fn fresh(args: &AdoptArgs) -> Value {

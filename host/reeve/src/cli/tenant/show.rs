@@ -3,7 +3,7 @@
 use clap::Args;
 use reeve_api::condition::{self, Type};
 use reeve_api::name::{NamespaceName, ObjectName, ServiceAccountName, TenantName};
-use reeve_api::tenant::Tenant;
+use reeve_api::tenant::{DeletionPolicy, Departure, Reader, Tenant};
 use serde::Serialize;
 
 use super::{said, there};
@@ -37,6 +37,13 @@ struct Shown {
     service_account_name: ServiceAccountName,
     role: ObjectName,
     owners: Vec<String>,
+    readers: Vec<String>,
+    domains: Vec<String>,
+    registries: Vec<String>,
+    deletion_policy: DeletionPolicy,
+    /// What its deletion waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    departure: Option<Departure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<String>,
 }
@@ -79,11 +86,23 @@ fn shown(name: &TenantName, tenant: &Tenant) -> Shown {
         service_account_name: spec.service_account_name.clone(),
         role: spec.role.clone(),
         owners: spec.owners.clone(),
+        readers: spec.readers.iter().map(reader).collect(),
+        domains: spec.domains.clone(),
+        registries: spec.registries.clone(),
+        deletion_policy: spec.deletion_policy,
+        departure: status.departure.clone(),
         // Printed like this a password in it is not.
         source: spec
             .source
             .as_ref()
             .map(|source| format!("{:?}", source.url)),
+    }
+}
+
+fn reader(reader: &Reader) -> String {
+    match reader.exec {
+        true => format!("{} (exec)", reader.group),
+        false => reader.group.clone(),
     }
 }
 
@@ -101,7 +120,19 @@ fn drawn(shown: &Shown) -> String {
         ("ACCOUNT", shown.service_account_name.to_string()),
         ("ROLE", shown.role.to_string()),
         ("OWNERS", shown.owners.join(", ")),
+        ("READERS", shown.readers.join(", ")),
+        ("DOMAINS", shown.domains.join(", ")),
+        ("REGISTRIES", shown.registries.join(", ")),
         ("SOURCE", shown.source.clone().unwrap_or_default()),
+        ("WHEN DELETED", format!("{:?}", shown.deletion_policy)),
+        (
+            "DELETION",
+            shown
+                .departure
+                .as_ref()
+                .map(|departure| departure.message.clone())
+                .unwrap_or_default(),
+        ),
     ];
     let said = rows.into_iter().filter(|(_, value)| !value.is_empty());
     let rows: Vec<[String; 2]> = said.map(|(key, value)| [key.to_owned(), value]).collect();
@@ -121,9 +152,12 @@ mod tests {
             "spec": {
                 "namespaces": ["acme", "b"],
                 "source": {"url": "https://bot:hunter2@git.example/acme"},
+                "readers": [{"group": "a"}, {"group": "b", "exec": true}],
+                "deletionPolicy": "Delete",
             },
             "status": {
                 "namespaces": ["acme"],
+                "departure": {"message": "acme waits", "namespaces": ["acme"]},
                 "onboarding": {"done": false, "message": "why", "observedGeneration": 2, "reason": "OnboardingFailed"},
             },
         }))
@@ -131,6 +165,9 @@ mod tests {
         let text = drawn(&shown(&"acme".parse().unwrap(), &tenant));
         assert!(text.contains("acme, b (another's)"), "{text}");
         assert!(text.contains("not yet: why"), "{text}");
+        for words in ["a, b (exec)", "Delete", "acme waits"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
         assert!(
             text.contains("git.example") && !text.contains("hunter2"),
             "{text}"

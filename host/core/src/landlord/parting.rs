@@ -1,0 +1,183 @@
+//! What goes with a Tenant that is deleted, and what waits for somebody to say yes.
+//!
+//! First what delivers, since what it applied is deleted as the tenant's account; then the rights; then, once each is confirmed,
+//! the namespaces that the landlord has made. What was there before it stays: namespaces that were adopted, and the accounts in
+//! them. It deliberately deletes nothing: who does is `reeve::landlord`'s.
+
+use reeve_api::LANDLORD_FINALIZER;
+use reeve_api::name::{NamespaceName, TenantName};
+use reeve_api::tenant::{DeletionPolicy, Departure, Tenant};
+
+use super::{Made, Seen};
+
+/// Whether the Tenant is being deleted.
+pub fn is_leaving(tenant: &Tenant) -> bool {
+    tenant.metadata.deletion_timestamp.is_some()
+}
+
+/// Whether what was made of it goes with it.
+pub fn takes_along(tenant: &Tenant) -> bool {
+    tenant.spec.deletion_policy == DeletionPolicy::Delete
+}
+
+/// Whether the Tenant waits for the landlord when it is deleted.
+pub fn is_held(tenant: &Tenant) -> bool {
+    let mut held = tenant.metadata.finalizers.iter().flatten();
+    held.any(|one| one == LANDLORD_FINALIZER)
+}
+
+/// The finalizers that the Tenant is to have; None: those that it has.
+pub fn finalizers(tenant: &Tenant, held: bool) -> Option<Vec<String>> {
+    if is_held(tenant) == held {
+        return None;
+    }
+    let others = tenant.metadata.finalizers.iter().flatten();
+    let others = others.filter(|one| *one != LANDLORD_FINALIZER);
+    let own = held.then(|| LANDLORD_FINALIZER.to_owned());
+    Some(others.cloned().chain(own).collect())
+}
+
+/// What is deleted in one of the namespaces, in this order, once nothing is delivered there any more. What fences a namespace that
+/// the landlord has made stays for as long as there is something in it, and goes with it.
+pub fn within(seen: &Seen) -> &'static [Made] {
+    match seen.made {
+        true => &[Made::RoleBinding, Made::Role],
+        false => &[
+            Made::RoleBinding,
+            Made::Role,
+            Made::ResourceQuota,
+            Made::LimitRange,
+            Made::NetworkPolicy,
+        ],
+    }
+}
+
+/// What becomes of one of the namespaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It was there before, or is another's: it stays.
+    Stays,
+    /// Somebody has to confirm that it may go.
+    Waits,
+    /// It is deleted.
+    Goes,
+    /// It is being deleted.
+    Going,
+}
+
+/// What becomes of a namespace of a Tenant with this uid.
+pub fn fate(name: &TenantName, uid: &str, seen: &Seen) -> Fate {
+    let own = seen.tenant() == Some(name.as_str());
+    match seen.confirmed.as_deref() {
+        _ if !own || !seen.made => Fate::Stays,
+        _ if seen.going => Fate::Going,
+        Some(confirmed) if !uid.is_empty() && confirmed == uid => Fate::Goes,
+        _ => Fate::Waits,
+    }
+}
+
+/// What is told of a Tenant that goes, while there is something to wait for: namespaces that somebody has to confirm, and what
+/// else is still there.
+pub fn told(name: &TenantName, waiting: Vec<NamespaceName>, left: usize) -> Departure {
+    let message = if waiting.is_empty() {
+        format!("what was made of it is being deleted: {left} of it are left")
+    } else {
+        let names: Vec<&str> = waiting.iter().map(NamespaceName::as_str).collect();
+        format!(
+            "its namespaces wait for a confirmation: {}; `reeve tenant remove {name} --confirm` has them deleted with all that is in them, and spec.deletionPolicy Orphan lets them stay",
+            names.join(", ")
+        )
+    };
+    Departure {
+        message,
+        namespaces: waiting,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reeve_api::{CONFIRM_DELETE, MADE_BY, TENANT_LABEL};
+    use serde_json::json;
+    use std::collections::BTreeMap;
+
+    fn seen(whose: &str, annotations: &[(&str, &str)], going: bool) -> Seen {
+        let owned = |all: &[(&str, &str)]| -> BTreeMap<String, String> {
+            let all = all.iter();
+            all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        Seen::new(owned(&[(TENANT_LABEL, whose)]), &owned(annotations), going)
+    }
+
+    #[test]
+    fn a_namespace_goes_only_when_it_was_made_and_somebody_has_confirmed_it_for_this_tenant() {
+        let acme: TenantName = "acme".parse().unwrap();
+        let confirmed = (CONFIRM_DELETE, "uid-2");
+        for (there, want) in [
+            (seen("acme", &[MADE_BY, confirmed], false), Fate::Goes),
+            (seen("acme", &[MADE_BY], false), Fate::Waits),
+            (
+                seen("acme", &[MADE_BY, (CONFIRM_DELETE, "uid-1")], false),
+                Fate::Waits,
+            ),
+            (
+                seen("acme", &[MADE_BY, (CONFIRM_DELETE, "")], false),
+                Fate::Waits,
+            ),
+            (seen("acme", &[MADE_BY], true), Fate::Going),
+            (seen("acme", &[confirmed], false), Fate::Stays),
+            (
+                seen("acme", &[(MADE_BY.0, "me"), confirmed], false),
+                Fate::Stays,
+            ),
+            (seen("other", &[MADE_BY, confirmed], false), Fate::Stays),
+            (Seen::default(), Fate::Stays),
+        ] {
+            assert_eq!(fate(&acme, "uid-2", &there), want, "{there:?}");
+        }
+        let nobodys = seen("acme", &[MADE_BY, (CONFIRM_DELETE, "")], false);
+        assert_eq!(fate(&acme, "", &nobodys), Fate::Waits);
+    }
+
+    #[test]
+    fn a_tenant_is_held_by_one_finalizer_beside_those_of_others() {
+        let tenant = |finalizers: serde_json::Value| -> Tenant {
+            serde_json::from_value(json!({
+                "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant",
+                "metadata": {"name": "acme", "finalizers": finalizers},
+                "spec": {"namespaces": ["acme"], "deletionPolicy": "Delete"},
+            }))
+            .unwrap()
+        };
+        let free = tenant(json!(["x/y"]));
+        assert!(takes_along(&free) && !is_leaving(&free) && !is_held(&free));
+        let held = finalizers(&free, true).unwrap();
+        assert_eq!(held, ["x/y", LANDLORD_FINALIZER]);
+        assert_eq!(finalizers(&free, false), None);
+        let held = tenant(json!(held));
+        assert_eq!(finalizers(&held, true), None);
+        assert_eq!(finalizers(&held, false).unwrap(), ["x/y"]);
+    }
+
+    #[test]
+    fn what_fences_a_namespace_that_was_made_stays_until_it_goes() {
+        let made = within(&seen("acme", &[MADE_BY], false));
+        assert_eq!(made, [Made::RoleBinding, Made::Role]);
+        assert!(within(&seen("acme", &[], false)).contains(&Made::NetworkPolicy));
+    }
+
+    #[test]
+    fn what_waits_is_named_with_the_way_on_and_the_way_back() {
+        let acme: TenantName = "acme".parse().unwrap();
+        let told = super::told(&acme, vec!["acme".parse().unwrap()], 0);
+        assert!(told.message.contains("reeve tenant remove acme --confirm"));
+        assert!(told.message.contains("Orphan"));
+        assert_eq!(told.namespaces, ["acme"]);
+        assert!(
+            super::told(&acme, Vec::new(), 3)
+                .message
+                .contains("3 of it")
+        );
+    }
+}

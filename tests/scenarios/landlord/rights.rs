@@ -1,0 +1,98 @@
+//! What a Tenant says of people and of containers, as the API server answers for it.
+
+use anyhow::{Context as _, ensure};
+use kube::api::{DynamicObject, PostParams};
+use reeve_tests::{objects, scenario, wait};
+use serde_json::{Value, json};
+
+use super::Manor;
+
+/// Whether somebody of the group may do that to pods of the namespace.
+async fn may(manor: &Manor, group: &str, verb: &str, part: &str) -> anyhow::Result<bool> {
+    let review: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {},
+        "spec": {
+            "user": "somebody", "groups": [group],
+            "resourceAttributes": {
+                "namespace": "acme", "verb": verb, "resource": "pods", "subresource": part,
+            },
+        },
+    }))?;
+    let reviews = manor.api("authorization.k8s.io/v1", "SubjectAccessReview", None);
+    let answer = reviews.create(&PostParams::default(), &review).await?;
+    let allowed = answer.data.pointer("/status/allowed");
+    allowed.and_then(Value::as_bool).context("an answer")
+}
+
+/// A container that says nothing has what the Tenant says.
+async fn given_defaults(manor: &Manor) -> anyhow::Result<()> {
+    let pod: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": "acme"},
+        "spec": {
+            "serviceAccountName": "flux",
+            "containers": [{"name": "c", "image": "registry.example/c:1"}],
+        },
+    }))?;
+    let how = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let pods = manor.api("v1", "Pod", Some("acme"));
+    // So does admission of the range.
+    wait::until(wait::PATIENCE, "a container has the defaults", || async {
+        let made = pods.create(&how, &pod).await.ok()?;
+        let has = |pointer: &str| objects::text(&made.data, pointer).map(str::to_owned);
+        let cpu = has("/spec/containers/0/resources/requests/cpu");
+        let memory = has("/spec/containers/0/resources/limits/memory");
+        (cpu.as_deref() == Some("50m") && memory.as_deref() == Some("64Mi")).then_some(())
+    })
+    .await?;
+    Ok(())
+}
+
+#[test]
+fn readers_look_and_run_commands_where_that_is_said_and_containers_have_defaults() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        let spec = json!({
+            "namespaces": ["acme"], "owners": ["owners"],
+            "readers": [{"group": "looking"}, {"group": "running", "exec": true}],
+            "containerDefaults": {"requests": {"cpu": "50m"}, "limits": {"memory": "64Mi"}},
+        });
+        manor.tenant("acme", spec).await?;
+        manor.told("acme", "Succeeded").await?;
+        // The authorizer reads bindings a moment later.
+        wait::until(wait::PATIENCE, "its readers may look", || async {
+            let may = may(&manor, "running", "create", "exec").await;
+            may.is_ok_and(|may| may).then_some(())
+        })
+        .await?;
+        for (group, verb, part, want) in [
+            ("looking", "list", "", true),
+            ("looking", "get", "log", true),
+            ("looking", "create", "exec", false),
+            ("looking", "create", "", false),
+            ("running", "list", "", true),
+            ("running", "create", "exec", true),
+            ("running", "delete", "", false),
+            ("owners", "create", "", true),
+            ("strangers", "list", "", false),
+        ] {
+            let is = may(&manor, group, verb, part).await?;
+            ensure!(is == want, "{group} {verb} pods/{part}: {is}");
+        }
+        given_defaults(&manor).await?;
+
+        let less = json!({"namespaces": ["acme"], "readers": [{"group": "looking"}]});
+        manor.tenant("acme", less).await?;
+        manor.told("acme", "Succeeded").await?;
+        let exec = manor.bindings("acme").get_opt("reeve-tenant-exec").await?;
+        ensure!(exec.is_none(), "nobody runs commands any more");
+        let range = manor.api("v1", "LimitRange", Some("acme"));
+        ensure!(
+            range.get_opt("reeve-tenant").await?.is_none(),
+            "the range stays"
+        );
+        Ok(())
+    });
+}
