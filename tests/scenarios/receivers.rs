@@ -4,6 +4,8 @@
 mod caller;
 mod issuer;
 mod path;
+mod proofs;
+mod storm;
 
 use std::time::{Duration, Instant};
 

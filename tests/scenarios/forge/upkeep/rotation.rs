@@ -1,0 +1,67 @@
+//! Another key takes the place of a deploy key while somebody pushes without end, and every push is fetched: not one fetch fails.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// How often another key takes the place of the one before.
+const ROTATIONS: usize = 3;
+
+impl Shop {
+    /// What was warned of about the source, each as often as it was.
+    async fn warnings(&self) -> anyhow::Result<BTreeSet<String>> {
+        let events = self.tenant.api("v1", "Event");
+        let all = events.list(&Default::default()).await?;
+        let is_ours = |event: &&DynamicObject| {
+            text(&event.data, "/type") == Some("Warning")
+                && text(&event.data, "/involvedObject/name") == Some("shop")
+        };
+        let told = |event: &DynamicObject| {
+            let count = event.data["count"].as_i64().unwrap_or(1);
+            let (reason, note) = (text(&event.data, "/reason"), text(&event.data, "/message"));
+            format!("{count} x {reason:?}: {note:?}")
+        };
+        Ok(all.items.iter().filter(is_ours).map(told).collect())
+    }
+}
+
+#[test]
+fn a_deploy_key_is_made_anew_under_pushes_without_end_and_no_fetch_fails() {
+    scenario(async {
+        let shop = Shop::open("busy-keys").await?;
+        let mut key = shop.first_key().await?;
+        receiver(&shop).await?;
+        shop.push("first.txt", false).await?;
+        let before = shop.warnings().await?;
+
+        let mut pushed = 0;
+        let pushes = async {
+            loop {
+                let file = format!("pushed-{pushed}.txt");
+                let gitea = &shop.desk.forge.gitea;
+                if let Err(why) = gitea.write(&shop.desk.name, "main", &file).await {
+                    break why;
+                }
+                pushed += 1;
+            }
+        };
+        let rotations = async {
+            for round in 0..ROTATIONS {
+                key = shop.next_key(&key, &format!("round-{round}")).await?;
+            }
+            anyhow::Ok(())
+        };
+        tokio::select! {
+            done = rotations => done?,
+            why = pushes => return Err(why),
+        }
+        ensure!(pushed > ROTATIONS, "only {pushed} pushes");
+        eprintln!("{pushed} pushes while {ROTATIONS} keys were replaced");
+
+        shop.push("last.txt", false).await?;
+        let after = shop.warnings().await?;
+        ensure!(after == before, "{:#?}", &after - &before);
+        shop.desk
+            .fetch(key["identity"].as_str().unwrap_or_default())
+    });
+}
