@@ -1,6 +1,6 @@
 //! `make bench`: what is promised in numbers, measured as ratios in one run.
 //!
-//! `bench push` is the whole road on a real cluster, `bench render` the engine beside the real kustomize,
+//! `bench push` is the whole road on a real cluster, `bench forge` the same from a real Gitea, `bench render` the engine beside the real kustomize,
 //! `bench plugins` the sandbox, `bench policies` the rules beside OPA, `bench neighbours` what bad plugins cost others,
 //! `bench drift` what changes by hand come to, `bench fair` what a tenant whose everything hangs or fails costs others,
 //! `bench tenants` what many at once wait, `bench onboard` what it takes to onboard a hundred by one object each,
@@ -11,6 +11,7 @@ mod drift;
 mod fair;
 mod fetch;
 mod floor;
+mod forge;
 mod judged;
 mod neighbours;
 mod onboard;
@@ -49,6 +50,8 @@ struct Args {
 enum What {
     /// From a push to the applied object
     Push,
+    /// From a push at a real Gitea, told by its webhook and fetched over ssh, to the applied object
+    Forge,
     /// `reeve build` beside `kustomize build`
     Render,
     /// What a plugin's call costs, and a start with many of them
@@ -103,6 +106,9 @@ fn bench(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(What::Push) {
         scenario::runtime().block_on(push::bench())?;
+    }
+    if wanted(What::Forge) {
+        scenario::runtime().block_on(forge::bench())?;
     }
     if wanted(What::Neighbours) {
         scenario::runtime().block_on(neighbours::bench())?;

@@ -55,7 +55,7 @@ pub(crate) async fn bench() -> anyhow::Result<()> {
     Ok(())
 }
 
-const DEPLOYMENT: &str = "\
+pub(crate) const DEPLOYMENT: &str = "\
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -73,9 +73,9 @@ spec:
         - name: web
           image: registry.example/web:1
 ";
-const ACCOUNT: &str = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: web\n";
+pub(crate) const ACCOUNT: &str = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: web\n";
 
-fn settings(round: usize) -> String {
+pub(crate) fn settings(round: usize) -> String {
     format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: '{round}'\n"
     )
@@ -118,7 +118,7 @@ impl Watched {
         Ok(Self { events })
     }
 
-    async fn until(&mut self, value: &str) -> anyhow::Result<Instant> {
+    pub(crate) async fn until(&mut self, value: &str) -> anyhow::Result<Instant> {
         let wait = async {
             while let Some(event) = self.events.next().await {
                 if let watcher::Event::Apply(object) = event?

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -171,6 +173,42 @@ impl Gitea {
         let commit = body.pointer("/commit/sha").and_then(Value::as_str);
         Ok(commit.context("a commit has an id")?.to_owned())
     }
+
+    /// Makes something of a repository: `keys`, `hooks`.
+    pub async fn make(&self, repo: &str, what: &str, wanted: Value) -> anyhow::Result<()> {
+        let path = format!("repos/{OWNER}/{repo}/{what}");
+        let (status, body) = self.ask(Method::POST, &path, Some(wanted)).await?;
+        ensure!(status.is_success(), "{path}: {status} {body}");
+        Ok(())
+    }
+
+    /// Puts this text into a file of `main`, over the one whose id is `over`; gives the ids of the commit and of the file.
+    pub async fn put(
+        &self,
+        repo: &str,
+        file: &str,
+        text: &str,
+        over: Option<&str>,
+    ) -> anyhow::Result<(String, String)> {
+        let path = format!("repos/{OWNER}/{repo}/contents/{file}");
+        let mut wanted = json!({
+            "content": STANDARD.encode(text), "message": format!("Put {file}"), "branch": "main",
+        });
+        if let (Some(over), Some(fields)) = (over, wanted.as_object_mut()) {
+            fields.insert("sha".to_owned(), json!(over));
+        }
+        let method = match over {
+            Some(_) => Method::PUT,
+            None => Method::POST,
+        };
+        let (status, body) = self.ask(method, &path, Some(wanted)).await?;
+        ensure!(status.is_success(), "{path}: {status} {body}");
+        let id = |pointer| {
+            let id = body.pointer(pointer).and_then(Value::as_str);
+            id.map(str::to_owned).context("what was put has an id")
+        };
+        Ok((id("/commit/sha")?, id("/content/sha")?))
+    }
 }
 
 fn token(program: &Path, dir: &Path, name: &str, scopes: &str) -> anyhow::Result<String> {
@@ -184,8 +222,11 @@ fn token(program: &Path, dir: &Path, name: &str, scopes: &str) -> anyhow::Result
         scopes,
     ];
     let said = run(program, dir, &[&args[..], &whose].concat())?;
-    let token = said.lines().last().unwrap_or_default().trim().to_owned();
-    ensure!(token.len() >= 40, "Gitea made no token: {said}");
+    // On a busy machine it tells of slow statements beside it.
+    let is_token = |line: &&str| line.len() == 40 && line.bytes().all(|c| c.is_ascii_hexdigit());
+    let token = said.lines().map(str::trim).find(is_token);
+    let token = token.with_context(|| format!("Gitea made no token: {said}"))?;
+    let token = token.to_owned();
     secrecy::used(&token);
     Ok(token)
 }

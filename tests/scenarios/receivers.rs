@@ -4,7 +4,9 @@
 mod caller;
 mod issuer;
 mod path;
+mod proofs;
 mod replay;
+mod storm;
 
 use std::time::{Duration, Instant};
 

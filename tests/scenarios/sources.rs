@@ -81,9 +81,7 @@ async fn waited_for(
     let words = format!("no artifact available for include '{base}'");
     ask(&sources, tenant.name(), "1").await?;
     tenant.source_told_of(Reason::NoArtifact, &words).await?;
-    repo.write("deploy/base.yaml", map("green"))?;
-    let first = repo.commit("first")?;
-    repo.push()?;
+    let first = repo.publish("deploy/base.yaml", map("green"))?;
     ask(&sources, base, "2").await?;
     let stored = "stored artifact";
     tenant.source_told_of(Reason::Succeeded, stored).await?;
@@ -110,9 +108,7 @@ async fn told_of_included(
         objects::text(&told.data, &format!("/status/artifact/{field}")).map(str::to_owned)
     };
 
-    repo.write("deploy/base.yaml", map("blue"))?;
-    repo.commit("second")?;
-    repo.push()?;
+    repo.publish("deploy/base.yaml", map("blue"))?;
     ask(&sources, base, "3").await?;
     let blue = |map: &DynamicObject| objects::text(&map.data, "/data/colour") == Some("blue");
     wait::for_object(&tenant.api("v1", "ConfigMap"), "base", "it is blue", blue).await?;

@@ -158,6 +158,7 @@ $(POD_IP):9090
 - --storage-addr=0.0.0.0:9090
 - {{ printf "--storage-adv-addr=%s" (include "reeve.advertised" .) | quote }}
 - --receiver-addr=0.0.0.0:9292
+{{- include "reeve.list" (dict "flag" "trusted-proxies" "of" .Values.receiver.trustedProxies) }}
 {{- with .Values.receiver.url }}
 - {{ printf "--receiver-url=%s" . | quote }}
 {{- end }}

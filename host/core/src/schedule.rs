@@ -11,6 +11,10 @@ use jiff::Timestamp;
 /// A week.
 pub const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// How often a repository is asked of which a forge tells what is new, if its interval is not longer: what a call that was lost
+/// would have told is found then.
+pub const SAFETY: Duration = Duration::from_secs(60 * 60);
+
 /// How far an interval may move either way, in thousandths: 5 %, so that objects made together don't come back together.
 /// A thousand objects with one interval of 5 min, 1 s each on 50 workers, would otherwise be a burst of 20 s every time.
 const JITTER_PERMILLE: u128 = 50;
@@ -40,6 +44,15 @@ pub enum Next {
 }
 
 impl Next {
+    /// The same, but not sooner than [`SAFETY`], moved as an interval is.
+    #[must_use]
+    pub fn at_leisure(self, spread: u64) -> Self {
+        match self {
+            Self::After(wait) => Self::After(wait.max(jittered(SAFETY, spread))),
+            Self::Watch => Self::Watch,
+        }
+    }
+
     /// The same, but not later than `end`; what is further away than a week is looked at again in a week.
     #[must_use]
     pub fn no_later(self, end: Timestamp, now: Timestamp) -> Self {

@@ -12,6 +12,7 @@ mod crds;
 mod diff;
 mod edit;
 mod events;
+mod follow;
 mod get;
 mod git;
 mod grounds;

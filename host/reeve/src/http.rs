@@ -1,16 +1,19 @@
 //! What the world may call: webhooks, artifacts, metrics, probes, admission. One listener each, so that each can be
 //! exposed, or not.
 //!
-//! A handler translates and answers at once; the work goes through a channel of nudges. [`serve`] and [`serve_tls`] are the
-//! ways to listen: whoever connects gets so much time for a header, so many bytes, so long a connection, and there are only
-//! so many of them. What it deliberately doesn't: reach a controller or the cluster.
+//! A handler translates and answers at once; the work goes through a channel of nudges. [`serve`], [`serve_behind`] and
+//! [`serve_tls`] are the ways to listen: whoever connects gets so much time for a header, so many bytes, so long a connection,
+//! and there are only so many of them, in all and, where strangers call, of one address. What it deliberately doesn't: reach a
+//! controller or the cluster.
 
 pub mod artifact;
 pub mod metrics;
+mod peer;
 pub mod probe;
 pub mod receiver;
 
-use std::net::{IpAddr, SocketAddr};
+use std::io::Write as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,11 +33,16 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use tracing::{debug, error};
 
+use peer::{Crowd, Seat};
+pub use peer::{Peer, Proxies};
+
 /// What one listener grants to those who connect.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Connections at a time; more wait in the kernel's queue.
     pub connections: usize,
+    /// Of them those of one address that is no proxy which is believed; more are turned away. None: as many as there are.
+    pub each: Option<usize>,
     /// How long a request's header may take, and a connection may be idle.
     pub header_time: Duration,
     /// How long a request's header may be, in bytes.
@@ -49,6 +57,8 @@ impl Limits {
     /// For webhooks, which the internet reaches.
     pub const RECEIVER: Self = Self {
         connections: 512,
+        // So that nobody alone takes all of them, be it a proxy that nobody has named.
+        each: Some(128),
         header_time: Duration::from_secs(10),
         header_bytes: 256 * 1024,
         connection_time: Duration::from_secs(120),
@@ -58,6 +68,7 @@ impl Limits {
     /// For artifacts, which other controllers download: large, and few at a time.
     pub const ARTIFACT: Self = Self {
         connections: 256,
+        each: None,
         header_time: Duration::from_secs(10),
         header_bytes: 16 * 1024,
         connection_time: Duration::from_secs(15 * 60),
@@ -67,6 +78,7 @@ impl Limits {
     /// For admission, which API servers ask over connections that they keep.
     pub const ADMISSION: Self = Self {
         connections: 64,
+        each: None,
         header_time: Duration::from_secs(10),
         header_bytes: 16 * 1024,
         connection_time: Duration::from_secs(10 * 60),
@@ -76,6 +88,7 @@ impl Limits {
     /// For metrics and probes.
     pub const INSIDE: Self = Self {
         connections: 32,
+        each: None,
         header_time: Duration::from_secs(10),
         header_bytes: 16 * 1024,
         connection_time: Duration::from_secs(10 * 60),
@@ -86,20 +99,67 @@ impl Limits {
 /// How long to wait after the kernel wouldn't hand out a connection (as a rule: no more files may be opened).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Who connected, as requests tell it: a connection of the listener's, or of a proxy in front of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Peer(pub IpAddr);
+/// What is said to an address that has too many connections; what it wants is not read.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// How a connection begins.
-#[derive(Clone)]
 enum Door {
     Plain,
     Tls(TlsAcceptor),
 }
 
+/// What connections are let in by, and to what.
+struct House {
+    door: Door,
+    router: Router,
+    limits: Limits,
+    proxies: Proxies,
+    crowd: Arc<Crowd>,
+    closing: CancellationToken,
+}
+
+impl House {
+    fn new(door: Door, router: Router, limits: Limits) -> Self {
+        Self {
+            door,
+            router,
+            limits,
+            proxies: Proxies::default(),
+            crowd: Arc::default(),
+            closing: CancellationToken::new(),
+        }
+    }
+
+    /// The place of a connection of this address; an error: it has too many.
+    fn seat(&self, peer: Peer) -> Result<Option<Seat>, ()> {
+        match self.limits.each {
+            Some(most) if !self.proxies.has(peer.0) => {
+                self.crowd.enter(peer, most).map(Some).ok_or(())
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
 /// Answers calls to `listener` until `stop`, then lets what is under way finish.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
-    accept(listener, &Door::Plain, router, limits, stop).await;
+    accept(listener, House::new(Door::Plain, router, limits), stop).await;
+}
+
+/// The same where proxies stand in front that are believed.
+pub async fn serve_behind(
+    proxies: Proxies,
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let house = House {
+        proxies,
+        ..House::new(Door::Plain, router, limits)
+    };
+    accept(listener, house, stop).await;
 }
 
 /// The same over TLS.
@@ -111,19 +171,13 @@ pub async fn serve_tls(
     stop: CancellationToken,
 ) {
     let door = Door::Tls(TlsAcceptor::from(tls));
-    accept(listener, &door, router, limits, stop).await;
+    accept(listener, House::new(door, router, limits), stop).await;
 }
 
-async fn accept(
-    listener: TcpListener,
-    door: &Door,
-    router: Router,
-    limits: Limits,
-    stop: CancellationToken,
-) {
-    let room = Arc::new(Semaphore::new(limits.connections));
+async fn accept(listener: TcpListener, house: House, stop: CancellationToken) {
+    let house = Arc::new(house);
+    let room = Arc::new(Semaphore::new(house.limits.connections));
     let open = TaskTracker::new();
-    let closing = CancellationToken::new();
     loop {
         let next = async {
             // room first: who can't be served yet isn't accepted, and costs nothing
@@ -135,12 +189,16 @@ async fn accept(
             next = next => next,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let (door, router) = (door.clone(), router.clone());
-                let closing = closing.clone();
+            Ok((stream, from)) => {
+                let peer = Peer(from.ip().to_canonical());
+                let Ok(seat) = house.seat(peer) else {
+                    turn_away(&house.door, stream, from);
+                    continue;
+                };
+                let house = Arc::clone(&house);
                 open.spawn(async move {
-                    enter((stream, peer), door, router, limits, closing).await;
-                    drop(permit);
+                    enter(&house, stream, peer).await;
+                    drop((permit, seat));
                 });
             }
             Err(error) => {
@@ -153,9 +211,9 @@ async fn accept(
         }
     }
     drop(listener);
-    closing.cancel();
+    house.closing.cancel();
     open.close();
-    if timeout(limits.drain, open.wait()).await.is_err() {
+    if timeout(house.limits.drain, open.wait()).await.is_err() {
         debug!(
             left = open.len(),
             "connections were cut when the process stopped"
@@ -163,18 +221,21 @@ async fn accept(
     }
 }
 
-async fn enter(
-    (stream, peer): (TcpStream, SocketAddr),
-    door: Door,
-    router: Router,
-    limits: Limits,
-    stop: CancellationToken,
-) {
-    let Door::Tls(acceptor) = door else {
-        return connection((stream, peer), router, limits, stop).await;
+/// Says that there are too many, to whoever listens; nobody waits for that.
+fn turn_away(door: &Door, stream: TcpStream, from: SocketAddr) {
+    debug!(%from, "a connection was not made: its address has too many");
+    if let (Door::Plain, Ok(mut stream)) = (door, stream.into_std()) {
+        // It doesn't block, and a new connection has room for so little.
+        drop(stream.write_all(TOO_MANY));
+    }
+}
+
+async fn enter(house: &House, stream: TcpStream, peer: Peer) {
+    let Door::Tls(acceptor) = &house.door else {
+        return connection(house, stream, peer).await;
     };
-    match timeout(limits.header_time, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => connection((stream, peer), router, limits, stop).await,
+    match timeout(house.limits.header_time, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => connection(house, stream, peer).await,
         Ok(Err(error)) => debug!(
             error = &error as &dyn std::error::Error,
             "a connection was not made: the handshake failed"
@@ -183,20 +244,24 @@ async fn enter(
     }
 }
 
-async fn connection<S>(
-    (stream, peer): (S, SocketAddr),
-    router: Router,
-    limits: Limits,
-    stop: CancellationToken,
-) where
+async fn connection<S>(house: &House, stream: S, peer: Peer)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let peer = Peer(peer.ip().to_canonical());
+    let House {
+        router,
+        limits,
+        proxies,
+        closing,
+        ..
+    } = house;
+    let proxies = proxies.clone();
     let known = move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
+        let caller = proxies.caller(peer, request.headers());
+        request.extensions_mut().insert(caller);
         request
     };
-    let service = TowerToHyperService::new(router.map_request(known));
+    let service = TowerToHyperService::new(router.clone().map_request(known));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_time)
@@ -207,7 +272,7 @@ async fn connection<S>(
     let mut serving = std::pin::pin!(serving);
     let over = tokio::select! {
         done = serving.as_mut() => Some(done),
-        () = stop.cancelled() => None,
+        () = closing.cancelled() => None,
         () = sleep(limits.connection_time) => None,
     };
     let done = match over {

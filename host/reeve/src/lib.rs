@@ -1,7 +1,7 @@
 //! The shell: cluster, git, HTTP, clock, terminal.
 //!
 //! A list of rooms. Which way they may lean on each other: `cli`, `http`, `admission`, `landlord` and `controller` on `cluster`, `forge`,
-//! `git`, `issuers` and `store`; those on `observe` and `clock`. Decisions are `reeve_core`'s.
+//! `git`, `issuers` and `store`; those on `observe`, `clock` and `network`. Decisions are `reeve_core`'s.
 
 pub mod admission;
 pub mod bases;
@@ -21,6 +21,7 @@ pub mod issuers;
 mod keyfile;
 mod landlord;
 mod levels;
+pub mod network;
 pub mod observe;
 pub mod oci;
 mod places;

@@ -58,6 +58,17 @@ pub struct Served {
     pub old_protocol: bool,
 }
 
+impl Served {
+    /// As usual, but for whom it lets in.
+    #[must_use]
+    pub fn only(auth: Auth) -> Self {
+        Self {
+            auth,
+            ..Self::default()
+        }
+    }
+}
+
 /// One request a server saw, once its answer was sent.
 #[derive(Debug, Clone)]
 pub struct Seen {

@@ -187,7 +187,12 @@ impl Repo {
     /// Writes one file, commits and pushes, and gives the commit's id.
     pub fn publish(&self, path: &str, content: impl AsRef<[u8]>) -> anyhow::Result<String> {
         self.write(path, content)?;
-        let commit = self.commit(&format!("Write {path}"))?;
+        self.publish_all(&format!("Write {path}"))
+    }
+
+    /// Commits whatever is in the work tree, pushes, and gives the commit's id.
+    pub fn publish_all(&self, message: &str) -> anyhow::Result<String> {
+        let commit = self.commit(message)?;
         self.push()?;
         Ok(commit)
     }

@@ -1,10 +1,23 @@
 //! `reeve why`: the first thing that stands in the way is the answer, as far as whoever asks may see it.
 
 use anyhow::{Context as _, ensure};
-use reeve_tests::{Estate, scenario, wait};
+use kube::api::{Patch, PatchParams};
+use reeve_tests::install::CONFIG;
+use reeve_tests::{Estate, objects, scenario, wait};
 use serde_json::{Value, json};
 
 use super::get::{asked, said};
+
+/// Whether the tenant's Receiver is suspended, from now on.
+async fn suspend(estate: &Estate, name: &str, suspend: bool) -> anyhow::Result<()> {
+    let version = "notification.toolkit.fluxcd.io/v1";
+    let receivers = objects::api(estate.admin(), version, "Receiver", Some(CONFIG));
+    let patch = Patch::Merge(json!({"spec": {"suspend": suspend}}));
+    receivers
+        .patch(name, &PatchParams::default(), &patch)
+        .await?;
+    Ok(())
+}
 
 #[test]
 fn reeve_why_walks_from_the_kustomization_to_the_forge_and_names_what_is_wrong() {
@@ -28,6 +41,15 @@ fn reeve_why_walks_from_the_kustomization_to_the_forge_and_names_what_is_wrong()
         let told = wrong(Value::Null).await?;
         let steps = told["steps"].as_array().context("there are steps")?;
         ensure!(steps.len() == 7, "{told:#}");
+
+        // A call is told together with who called.
+        tenant.call_hook().await?;
+        suspend(estate, tenant.name(), true).await?;
+        let told = wrong(json!("webhook")).await?;
+        let says = told["steps"][6]["says"].as_str().unwrap_or_default();
+        ensure!(says.ends_with("is suspended"), "{told:#}");
+        suspend(estate, tenant.name(), false).await?;
+        wrong(Value::Null).await?;
 
         tenant
             .change(|draft| draft.set("path", json!("./nowhere")))

@@ -1,5 +1,7 @@
 //! Deploy keys and webhooks that follow their objects, in the cluster and at a real Gitea: what is there is asked of Gitea.
 
+mod rotation;
+
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, ensure};
@@ -193,11 +195,8 @@ const ASKED: &str = "reconcile.fluxcd.io/requestedAt";
 impl Shop {
     /// Makes something at Gitea by hand: `keys`, `hooks`.
     async fn by_hand(&self, what: &str, wanted: Value) -> anyhow::Result<()> {
-        let path = format!("repos/{OWNER}/{}/{what}", self.desk.name);
         let gitea = &self.desk.forge.gitea;
-        let (status, said) = gitea.ask(Method::POST, &path, Some(wanted)).await?;
-        ensure!(status.is_success(), "{path}: {status} {said}");
-        Ok(())
+        gitea.make(&self.desk.name, what, wanted).await
     }
 
     /// Has a key made and put at Gitea; what its Secret holds when the repository was fetched with it.
@@ -222,14 +221,14 @@ impl Shop {
         Ok(first)
     }
 
-    /// Has another key take the place of `first`; what the Secret holds then.
-    async fn next_key(&self, first: &Value) -> anyhow::Result<Value> {
-        let once = annotated("reeve.dev/rotate-key", "once");
-        change(&self.sources(), "shop", &once).await?;
+    /// Has another key take the place of `first`, by this word; what the Secret holds then.
+    async fn next_key(&self, first: &Value, word: &str) -> anyhow::Result<Value> {
+        let asks = annotated("reeve.dev/rotate-key", word);
+        change(&self.sources(), "shop", &asks).await?;
         let rotated = |source: &DynamicObject| {
             let record = &source.data["status"]["deployKey"];
             let at_forge = record["atForge"].as_array();
-            record["lastHandledRotation"] == "once"
+            record["lastHandledRotation"] == word
                 && record["publicKey"] != first["identity.pub"]
                 && at_forge.is_some_and(|all| all.len() == 1)
                 && is(source, "DeployKeyReady", "True", "")
@@ -280,7 +279,7 @@ fn a_deploy_key_is_made_put_at_the_forge_made_anew_and_taken_away_with_its_repos
         shop.by_hand("keys", wanted).await?;
 
         let first = shop.first_key().await?;
-        let second = shop.next_key(&first).await?;
+        let second = shop.next_key(&first, "once").await?;
         let private = |keys: &Value| keys["identity"].as_str().unwrap_or_default().to_owned();
         shop.desk.fetch(&private(&second))?;
         ensure!(

@@ -15,8 +15,7 @@ fn publish(bench: &Bench, name: &str, paths: &[&str]) -> anyhow::Result<Repo> {
     for path in paths {
         repo.write(path, format!("{name} {path}"))?;
     }
-    repo.commit("first")?;
-    repo.push()?;
+    repo.publish_all("first")?;
     Ok(repo)
 }
 
@@ -51,9 +50,7 @@ fn of_a_sparse_checkout_only_its_directories_are_there() {
         ];
         let repo = publish(&bench, "app.git", &paths)?;
         // What lies elsewhere has no say: it is not checked out.
-        repo.write(".sourceignore", "*.yaml\n")?;
-        repo.commit("ignore")?;
-        repo.push()?;
+        repo.publish(".sourceignore", "*.yaml\n")?;
         let server = plain(&bench).await?;
         let remote = remote(&server.url("app.git"), &[]);
         for (wanted, found) in [
@@ -99,9 +96,7 @@ fn publish_base(bench: &Bench) -> anyhow::Result<()> {
     ];
     let repo = publish(bench, "base.git", &paths)?;
     std::os::unix::fs::symlink("../other.yaml", repo.work().join("deploy/link"))?;
-    repo.run(["add", "deploy/link"])?;
-    repo.commit("a link")?;
-    repo.push()?;
+    repo.publish_all("a link")?;
     Ok(())
 }
 
@@ -196,9 +191,7 @@ fn what_is_in_the_way_of_what_is_included_stays_and_is_told() {
         let bench = Bench::new()?;
         let repo = publish(&bench, "app.git", &["app.yaml", "lib/own.yaml"])?;
         std::os::unix::fs::symlink("lib", repo.work().join("link"))?;
-        repo.run(["add", "link"])?;
-        repo.commit("a link")?;
-        repo.push()?;
+        repo.publish_all("a link")?;
         publish(&bench, "base.git", &["deploy/x.yaml"])?;
         let server = plain(&bench).await?;
         let base = remote(&server.url("base.git"), &[]);

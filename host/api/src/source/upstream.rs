@@ -3,7 +3,7 @@
 //! Nothing secret has a field here. What is written when is decided in `reeve_core::status`.
 
 use crate::duration::Duration;
-use crate::meta::Time;
+use crate::meta::{Time, is_false};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Upstream {
+    /// Announced is whether a call of a webhook told of the revision at head. While such calls do, and are let in, the repository
+    /// is asked by itself only once an hour, if spec.interval is not longer.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub announced: bool,
     /// Delivery is the last call of a webhook that was about the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
@@ -25,7 +29,7 @@ pub struct Upstream {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<LoginOrigin>,
     /// NextTry is when the repository was to be asked next, when this was written. Between two changes it is asked every
-    /// spec.interval.
+    /// spec.interval, or more seldom while it is announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::meta::timestamp")]
     pub next_try: Option<Time>,

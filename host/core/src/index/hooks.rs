@@ -4,12 +4,13 @@
 //! and a status may say whatever who writes it likes. So a path is first of all that of a Receiver that listens, then of one
 //! whose path was computed here, then of the oldest. What it deliberately doesn't: compute paths (`webhook`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use reeve_api::name::NamespacedName;
 
-use super::{Hook, Index, Listener, Standing, digest};
+use super::{Hook, Index, Listener, Standing, Target, digest};
 
 impl Index {
     /// The hook at a path: what a call to it is judged by.
@@ -24,6 +25,29 @@ impl Index {
         let claiming = self.by_path.get(&digest(path))?.iter();
         let ranked = claiming.filter_map(|id| Some((rank(self.receivers.get(id)?)?, id)));
         ranked.min().map(|(_, id)| id)
+    }
+
+    /// Whether a Receiver lets calls in; None: it has no path yet.
+    pub fn standing(&self, receiver: &NamespacedName) -> Option<Standing> {
+        let (_, hook) = self.receivers.get(receiver)?.hook.as_ref()?;
+        Some(hook.standing)
+    }
+
+    /// The sources that calls of a Receiver wake, while it lets any in.
+    pub fn sources_woken_by(&self, receiver: &NamespacedName) -> BTreeSet<NamespacedName> {
+        let source = |target| match target {
+            Target::Source(id) => Some(id),
+            Target::Kustomization(_)
+            | Target::Receiver(_)
+            | Target::Plugin(_)
+            | Target::Policy(_) => None,
+        };
+        match self.woken_by(receiver) {
+            Some((hook, woken)) if hook.standing == Standing::Open => {
+                woken.into_iter().flatten().filter_map(source).collect()
+            }
+            _ => BTreeSet::new(),
+        }
     }
 
     /// The path that was computed for a Receiver last.
@@ -46,6 +70,7 @@ fn rank(listener: &Listener) -> Option<Rank> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Source;
     use super::*;
     use crate::webhook::{Filters, Token};
     use reeve_api::receiver::ReceiverType;
@@ -115,6 +140,28 @@ mod tests {
             let heir = index.remove_receiver(&id("prod/github"));
             assert_eq!(heir, Some(id("bprod/githu")), "{says}");
         }
+    }
+
+    #[test]
+    fn a_receiver_is_called_for_what_it_names_while_it_is_open() {
+        let mut index = Index::default();
+        let (web, hook) = (id("prod/web"), id("prod/github"));
+        assert_eq!(index.standing(&hook), None);
+        index.apply_source(&web, Source::default());
+        for (standing, want) in [
+            (Standing::Open, BTreeSet::from([web.clone()])),
+            (Standing::Suspended, BTreeSet::new()),
+            (Standing::NotReady, BTreeSet::new()),
+        ] {
+            claim(&mut index, "prod/github", true, Some(7), standing);
+            let listener = index.receivers.get_mut(&hook).unwrap();
+            let named = serde_json::json!({"kind": "GitRepository", "name": "web"});
+            listener.resources = vec![serde_json::from_value(named).unwrap()];
+            assert_eq!(index.sources_woken_by(&hook), want, "{standing:?}");
+            assert_eq!(index.standing(&hook), Some(standing));
+        }
+        index.remove_receiver(&hook);
+        assert!(index.sources_woken_by(&hook).is_empty());
     }
 
     #[test]

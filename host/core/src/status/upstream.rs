@@ -2,7 +2,13 @@
 //!
 //! Polling that finds nothing new writes nothing: five hundred sources asked every minute would else be eight writes a second
 //! for ever. So the next try is told only together with something else, and by itself where a repository fails and the wait is
-//! long enough to be read. What it deliberately doesn't: know a secret; where a login is from is all that is told of one.
+//! long enough to be read.
+//!
+//! While calls of webhooks tell of what is new, a repository is polled at leisure. They do while the revision that it has is one
+//! that a call named, by its commit: a revision that a poll came upon was told by nobody, and polling comes back; so it does when
+//! calls were turned away for being too many, until one that is let in names what is there. A signature
+//! that is asked for is held against the keys at each run, so what is signed is polled as ever. What it deliberately doesn't:
+//! know a secret; where a login is from is all that is told of one.
 
 use std::time::Duration;
 
@@ -10,7 +16,7 @@ use jiff::Timestamp;
 use reeve_api::meta::Time;
 use reeve_api::source::{Delivery, GitRepositoryStatus, LastFetch, LoginOrigin, Upstream};
 
-use super::{Next, SourceOutcome, Told};
+use super::{Frame, Next, SourceOutcome, Told};
 
 /// A wait after a failure that is shorter is over before anybody has read it.
 const WORTH_TELLING: Duration = Duration::from_secs(5);
@@ -26,6 +32,12 @@ pub struct Heard {
     pub delivery: Option<Delivery>,
     /// The Receivers whose calls are about it, sorted.
     pub receivers: Vec<String>,
+    /// Whether one of them lets calls in, as far as anybody knows.
+    pub called: bool,
+    /// The commit that the last call which named one said is there now.
+    pub announced: Option<String>,
+    /// Whether calls were turned away since then, whatever they told of.
+    pub missed: bool,
 }
 
 /// Adds to the story of a run how the repository is reached, and when it was heard of.
@@ -34,8 +46,9 @@ pub fn tell_upstream(
     previous: &GitRepositoryStatus,
     heard: Heard,
     outcome: &SourceOutcome,
-    now: Timestamp,
+    frame: &Frame<'_>,
 ) {
+    let now = frame.now;
     let before = previous.upstream.clone().unwrap_or_default();
     let mut after = match outcome {
         // Nothing was looked at, and nothing will be.
@@ -44,6 +57,7 @@ pub fn tell_upstream(
             ..before.clone()
         },
         _ => Upstream {
+            announced: is_announced(&before, &heard, head(outcome).as_deref()),
             delivery: heard.delivery.or_else(|| before.delivery.clone()),
             fetch: heard.fetch.or_else(|| before.fetch.clone()),
             head: head(outcome).or_else(|| before.head.clone()),
@@ -52,6 +66,9 @@ pub fn tell_upstream(
             receivers: heard.receivers,
         },
     };
+    if after.announced && is_at_ease(outcome) {
+        told.next = told.next.at_leisure(frame.spread);
+    }
     told.status.upstream = Some(after.clone());
     let news = told.status != *previous;
     let fails = matches!(outcome, SourceOutcome::Failed { .. });
@@ -82,6 +99,26 @@ fn head(outcome: &SourceOutcome) -> Option<String> {
     }
 }
 
+/// Whether a call told of the revision that the repository has, and calls can.
+fn is_announced(before: &Upstream, heard: &Heard, head: Option<&str>) -> bool {
+    let Some(head) = head.or(before.head.as_deref()) else {
+        return false;
+    };
+    let commit = head.rsplit_once(':').map_or(head, |(_, commit)| commit);
+    let stays = before.announced && before.head.as_deref() == Some(head);
+    heard.called && !heard.missed && (stays || heard.announced.as_deref() == Some(commit))
+}
+
+/// Whether a run ended well, and nothing but a push makes another of it.
+fn is_at_ease(outcome: &SourceOutcome) -> bool {
+    match outcome {
+        SourceOutcome::Stored { verified, .. } | SourceOutcome::Unchanged { verified, .. } => {
+            verified.is_none()
+        }
+        SourceOutcome::Suspended | SourceOutcome::Failed { .. } => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use reeve_api::reason::Reason;
@@ -89,6 +126,7 @@ mod tests {
     use super::super::Memory;
     use super::*;
     use crate::failure::{Explained, Turn};
+    use crate::signature::{Mode, Verified};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -135,8 +173,21 @@ mod tests {
             next: Next::After(Duration::from_secs(wait)),
             memory: Memory::default(),
         };
-        tell_upstream(&mut told, previous, heard, outcome, at(second));
+        let frame = frame(second);
+        tell_upstream(&mut told, previous, heard, outcome, &frame);
         told.status
+    }
+
+    fn frame(second: i64) -> Frame<'static> {
+        Frame {
+            generation: 1,
+            requested_at: None,
+            now: at(second),
+            interval: Duration::from_secs(60),
+            retry_interval: None,
+            spread: 7,
+            memory: Memory::default(),
+        }
     }
 
     fn next(status: &GitRepositoryStatus) -> Option<Time> {
@@ -225,6 +276,124 @@ mod tests {
         assert_eq!(next(&then), None);
         let (one, other) = (first.upstream.unwrap(), then.upstream.unwrap());
         assert_eq!((one.head, one.login), (other.head, other.login));
+    }
+
+    /// How long after a run the next is, by whether the status before was announced.
+    fn wait(
+        previous: &GitRepositoryStatus,
+        heard: Heard,
+        outcome: &SourceOutcome,
+    ) -> (GitRepositoryStatus, Duration) {
+        let mut told = Told {
+            status: previous.clone(),
+            events: Vec::new(),
+            next: Next::After(Duration::from_secs(60)),
+            memory: Memory::default(),
+        };
+        tell_upstream(&mut told, previous, heard, outcome, &frame(0));
+        match told.next {
+            Next::After(wait) => (told.status, wait),
+            Next::Watch => panic!("it is polled"),
+        }
+    }
+
+    fn called(announced: Option<&str>) -> Heard {
+        Heard {
+            called: true,
+            announced: announced.map(str::to_owned),
+            ..heard()
+        }
+    }
+
+    fn found(revision: &str) -> SourceOutcome {
+        SourceOutcome::Unchanged {
+            revision: revision.to_owned(),
+            verified: None,
+        }
+    }
+
+    #[test]
+    fn polling_goes_slow_while_calls_tell_what_is_new_and_comes_back_when_they_do_not() {
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(57 * 60));
+        let first = found("main@sha1:1");
+        let mut status = GitRepositoryStatus::default();
+        for (says, heard, outcome, slow) in [
+            ("nobody called", called(None), &first, false),
+            ("a call told of another", called(Some("0")), &first, false),
+            ("a call told of it", called(Some("1")), &first, true),
+            ("it stands after a restart", called(None), &first, true),
+            (
+                "and after a call that names nothing",
+                called(Some("1")),
+                &first,
+                true,
+            ),
+            ("a failure", called(Some("1")), &failed(), false),
+            ("which passed", called(Some("1")), &first, true),
+            (
+                "a poll finds what nobody told of",
+                called(Some("1")),
+                &found("main@sha1:2"),
+                false,
+            ),
+            (
+                "and goes on",
+                called(Some("1")),
+                &found("main@sha1:2"),
+                false,
+            ),
+            (
+                "the call comes late",
+                called(Some("2")),
+                &found("main@sha1:2"),
+                true,
+            ),
+            (
+                "calls were turned away",
+                Heard {
+                    missed: true,
+                    ..called(None)
+                },
+                &found("main@sha1:2"),
+                false,
+            ),
+            (
+                "one was let in",
+                called(Some("2")),
+                &found("main@sha1:2"),
+                true,
+            ),
+            (
+                "nobody is let in any more",
+                Heard {
+                    called: false,
+                    ..called(Some("3"))
+                },
+                &found("main@sha1:3"),
+                false,
+            ),
+        ] {
+            let (told, waits) = wait(&status, heard, outcome);
+            assert_eq!(waits > minute, slow, "{says}");
+            assert!(!slow || waits >= hour, "{says}: {waits:?}");
+            status = told;
+        }
+    }
+
+    #[test]
+    fn what_is_signed_or_asked_more_seldom_is_polled_as_its_interval_says() {
+        let signed = SourceOutcome::Unchanged {
+            revision: "main@sha1:1".to_owned(),
+            verified: Some(Verified {
+                mode: Mode::Head,
+                signed: Vec::new(),
+            }),
+        };
+        let (_, waits) = wait(&GitRepositoryStatus::default(), called(Some("1")), &signed);
+        assert_eq!(waits, Duration::from_secs(60));
+        let week = Next::After(crate::schedule::WEEK);
+        assert_eq!(week.at_leisure(7), week);
+        assert_eq!(Next::Watch.at_leisure(7), Next::Watch);
     }
 
     #[test]

@@ -36,6 +36,7 @@ use crate::git::{Egress, HostKeys, HostRule, Limits, Mirrors};
 use crate::http::probe::Readiness;
 use crate::images::Images;
 use crate::index::Index;
+use crate::network::Network;
 use crate::observe::Metrics;
 use crate::observe::trace::{self, Encoding, Level};
 use crate::places::Places;
@@ -116,6 +117,10 @@ pub(super) struct ControllerArgs {
     /// Where webhooks are received
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9292")]
     receiver_addr: SocketAddr,
+    /// Addresses and networks of the proxies in front of --receiver-addr: who calls is then whom they name in X-Forwarded-For,
+    /// which is read of nobody else, and they may have all connections
+    #[arg(long, value_name = "CIDR,…", value_delimiter = ',')]
+    trusted_proxies: Vec<Network>,
     /// Under which address forges reach --receiver-addr: what is written into webhooks that Receivers have made at their forge
     #[arg(long, value_name = "URL", value_parser = receiver_url)]
     receiver_url: Option<String>,

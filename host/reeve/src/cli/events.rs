@@ -3,21 +3,19 @@
 //! Events of Flux's kinds and ours. It deliberately keeps nothing: what the API server has forgotten (after an hour, as a
 //! rule) is not shown.
 
-use std::collections::HashMap;
-
 use clap::Args;
-use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use serde::Serialize;
 
 use super::connection::ConnectionArgs;
+use super::follow::follow;
 use super::get::namespace;
 use super::provide_tls;
 use super::text::{Form, age, table, written};
 use super::ui::{CommandError, Ui};
 use crate::clock::Clock;
-use crate::cluster::{Change, Cluster, Id, Selection};
+use crate::cluster::Id;
 use crate::observe::Requests;
 
 /// The groups of kinds whose events are shown: Flux's, by their end, and ours.
@@ -112,10 +110,18 @@ async fn events(args: &EventsArgs, ui: &mut Ui) -> Result<(), CommandError> {
     let clock = Clock::system();
     let text = written(args.form, &rows, || listed(&rows, clock.now(), true))?;
     ui.data(text.as_bytes())?;
-    if args.watch {
-        follow(args, &cluster, at, &found, ui).await?;
+    if !args.watch {
+        return Ok(());
     }
-    Ok(())
+    let version = |event: &Event| event.metadata.resource_version.clone();
+    let printed = found
+        .iter()
+        .map(|event| (Id::of(&event.metadata), version(event)));
+    let print = |event: &Event, _: &Option<String>| match is_wanted(event, args.object.as_ref()) {
+        true => ui.data(listed(&[row(event)], clock.now(), false).as_bytes()),
+        false => Ok(()),
+    };
+    follow(&cluster, at, printed.collect(), version, print).await
 }
 
 /// Those that are wanted, oldest first.
@@ -124,43 +130,6 @@ fn rows(found: &[Event], object: Option<&Object>) -> Vec<Row> {
     let mut rows: Vec<Row> = wanted.map(row).collect();
     rows.sort_by_key(|row| row.last_seen);
     rows
-}
-
-/// Prints what comes, until somebody ends it. What was printed is not told again.
-async fn follow(
-    args: &EventsArgs,
-    cluster: &Cluster,
-    at: Option<&str>,
-    printed: &[Event],
-    ui: &mut Ui,
-) -> Result<(), CommandError> {
-    let version = |event: &Event| event.metadata.resource_version.clone();
-    let known = printed
-        .iter()
-        .map(|event| (Id::of(&event.metadata), version(event)));
-    let mut known: HashMap<Id, Option<String>> = known.collect();
-    let which = Selection {
-        namespace: at.map(str::to_owned),
-        labels: None,
-    };
-    let clock = Clock::system();
-    let mut changes = cluster.watch::<Event>(&which);
-    while let Some(change) = changes.next().await {
-        match change {
-            Change::Put(event) => {
-                let before = known.insert(Id::of(&event.metadata), version(&event));
-                let is_news = before != Some(version(&event));
-                if is_news && is_wanted(&event, args.object.as_ref()) {
-                    ui.data(listed(&[row(&event)], clock.now(), false).as_bytes())?;
-                }
-            }
-            Change::Gone(id) => {
-                known.remove(&id);
-            }
-            Change::Begin | Change::Bad(_) | Change::Synced => {}
-        }
-    }
-    Ok(())
 }
 
 fn is_wanted(event: &Event, object: Option<&Object>) -> bool {

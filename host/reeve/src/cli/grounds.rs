@@ -1,28 +1,36 @@
-//! What the platform says about its ground: the same flags, with the same defaults, for the controller and on a laptop.
+//! What the platform says about its ground: the same flags, with the same defaults, for the controller, for the landlord and
+//! on a laptop.
 
 use clap::Args;
 use reeve_api::name::{NamespaceName, RemotePattern, ServiceAccountName};
 use reeve_core::tenancy::Grounds;
 
-/// The platform's ground.
+/// Which namespaces are the platform's.
 #[derive(Args)]
-pub(super) struct GroundArgs {
-    /// Namespaces of the platform itself, which no rule over tenants is asked about
+pub(super) struct NamespaceArgs {
+    /// Namespaces of the platform itself: no rule over tenants is asked about them, and nothing is made in them for a Tenant
     #[arg(
         long,
         value_name = "NS,…",
         value_delimiter = ',',
         default_value = "reeve-system,flux-system"
     )]
-    platform_namespaces: Vec<NamespaceName>,
-    /// Namespaces in which the platform keeps sources for its tenants
+    pub(super) platform_namespaces: Vec<NamespaceName>,
+    /// Namespaces in which the platform keeps sources for its tenants; those of Tenants are made in the first
     #[arg(
         long,
         value_name = "NS,…",
         value_delimiter = ',',
         default_value = "platform-flux-tenant-config"
     )]
-    config_namespaces: Vec<NamespaceName>,
+    pub(super) config_namespaces: Vec<NamespaceName>,
+}
+
+/// The platform's ground.
+#[derive(Args)]
+pub(super) struct GroundArgs {
+    #[command(flatten)]
+    namespaces: NamespaceArgs,
     /// Account as which Kustomizations of platform namespaces are applied when they name none
     #[arg(long, value_name = "NAME", default_value = "kustomize-controller")]
     platform_service_account: ServiceAccountName,
@@ -40,8 +48,13 @@ impl GroundArgs {
         remote_clusters: &[RemotePattern],
     ) -> Grounds {
         Grounds {
-            platform_namespaces: self.platform_namespaces.iter().cloned().collect(),
-            config_namespaces: self.config_namespaces.iter().cloned().collect(),
+            platform_namespaces: self
+                .namespaces
+                .platform_namespaces
+                .iter()
+                .cloned()
+                .collect(),
+            config_namespaces: self.namespaces.config_namespaces.iter().cloned().collect(),
             platform_service_account: self.platform_service_account.clone(),
             tenant_service_account: self.tenant_service_account.clone(),
             remote_bases: remote_bases.to_vec(),

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::ConnectionArgs;
 use super::controller::{lease_named, stop_on_signals};
+use super::grounds::NamespaceArgs;
 use super::ui::CommandError;
 use crate::cluster::Leadership;
 use crate::http::probe::{self, Readiness};
@@ -35,22 +36,8 @@ const LEASE: &str = "reeve-landlord";
 pub(super) struct LandlordArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
-    /// Namespaces of the platform itself, in which nothing is made for a Tenant
-    #[arg(
-        long,
-        value_name = "NS,…",
-        value_delimiter = ',',
-        default_value = "reeve-system,flux-system"
-    )]
-    platform_namespaces: Vec<NamespaceName>,
-    /// Namespaces in which the platform keeps sources for its tenants; those of Tenants are made in the first
-    #[arg(
-        long,
-        value_name = "NS,…",
-        value_delimiter = ',',
-        default_value = "platform-flux-tenant-config"
-    )]
-    config_namespaces: Vec<NamespaceName>,
+    #[command(flatten)]
+    namespaces: NamespaceArgs,
     /// Account of the controller, in the namespace of the Lease: it is let act as the accounts of tenants
     #[arg(long, value_name = "NAME", default_value = "reeve")]
     delivery_account: ServiceAccountName,
@@ -147,6 +134,10 @@ async fn term(args: &LandlordArgs, landlord: &Landlord, stop: &CancellationToken
 
 async fn landlord(args: &LandlordArgs) -> Result<Landlord, CommandError> {
     let cluster = args.connection.connect(Requests::default()).await?;
+    let NamespaceArgs {
+        platform_namespaces,
+        config_namespaces,
+    } = &args.namespaces;
     let home = match &args.lease_namespace {
         Some(home) => home.clone(),
         None => cluster.default_namespace().parse().map_err(|why| {
@@ -157,8 +148,8 @@ async fn landlord(args: &LandlordArgs) -> Result<Landlord, CommandError> {
     Ok(Landlord {
         cluster,
         grounds: Grounds {
-            platform_namespaces: args.platform_namespaces.iter().cloned().collect(),
-            config_namespaces: args.config_namespaces.iter().cloned().collect(),
+            platform_namespaces: platform_namespaces.iter().cloned().collect(),
+            config_namespaces: config_namespaces.iter().cloned().collect(),
             // Nothing is carried out here.
             platform_service_account: args.delivery_account.clone(),
             tenant_service_account: ServiceAccountName::flux(),
@@ -166,7 +157,7 @@ async fn landlord(args: &LandlordArgs) -> Result<Landlord, CommandError> {
             remote_clusters: Vec::new(),
         },
         terms: Terms {
-            config_namespace: args.config_namespaces.first().cloned(),
+            config_namespace: config_namespaces.first().cloned(),
             home,
             delivery: args.delivery_account.clone(),
             roles: args.roles.iter().cloned().collect(),

@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_api::name::NamespacedName;
+use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_core::failure::chain;
 use serde::Serialize;
 
-use self::walk::{Facts, Source, Step, Verdict, Warning, walk};
+use self::walk::{Called, Facts, Source, Step, Verdict, Warning, walk};
 use super::connection::ConnectionArgs;
 use super::get::{kustomization, named, namespace};
 use super::provide_tls;
@@ -41,7 +42,7 @@ enum What {
 /// Say why the manifests of a Kustomization are not applied
 ///
 /// Looked at are, in this order: whether it is worked on at all, its events, what its last run came to, its source, whether the
-/// newest revision of it is applied, how the source logs in, and the webhook that should call. The first that is wrong is the
+/// newest revision of it is applied, how the source logs in, and the Receivers whose webhooks should call. The first that is wrong is the
 /// answer, with what to do next. Read is with your own rights: what you may not read is told as unknown.
 ///
 /// Example: `reeve why ks web -n acme`
@@ -84,9 +85,11 @@ async fn of_kustomization(args: &KustomizationArgs) -> Result<String, CommandErr
     let cluster = args.connection.connect(Requests::default()).await?;
     let id = named(namespace(args.namespace.as_deref(), &cluster), &args.name)?;
     let object = kustomization(&cluster, &id).await?;
+    let source = source(&cluster, &id, &object).await;
     let facts = Facts {
         warnings: warnings(&cluster, &id).await,
-        source: source(&cluster, &id, &object).await,
+        receivers: receivers(&cluster, &source).await,
+        source,
         object,
     };
     let steps = walk(&facts, Clock::system().now());
@@ -143,6 +146,26 @@ async fn source(cluster: &Cluster, id: &NamespacedName, object: &Kustomization) 
         Ok(None) => Source::Missing(shown),
         Err(why) => Source::Unread(shown, chain(&why)),
     }
+}
+
+/// The Receivers whose calls are about the source, as its status has them.
+async fn receivers(cluster: &Cluster, source: &Source) -> Vec<Called> {
+    let Source::Git(_, object) = source else {
+        return Vec::new();
+    };
+    let status = object.status.as_ref();
+    let upstream = status.and_then(|status| status.upstream.as_ref());
+    let named = upstream.map(|upstream| upstream.receivers.as_slice());
+    let mut found = Vec::new();
+    for id in named.unwrap_or_default() {
+        let (namespace, name) = id.split_once('/').unwrap_or_default();
+        let read = cluster.one::<Receiver>(Some(namespace), name).await;
+        found.push(Called {
+            id: id.clone(),
+            read: read.map_err(|why| chain(&why)),
+        });
+    }
+    found
 }
 
 fn drawn(answer: &Answer) -> String {

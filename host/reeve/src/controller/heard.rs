@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use reeve_api::name::NamespacedName;
 use reeve_api::source::{Delivery, GitRepository, GitRepositoryStatus, LastFetch, LoginOrigin};
-use reeve_core::index::Target;
+use reeve_core::index::{Standing, Target};
 use reeve_core::schedule::rounded;
-use reeve_core::status::{self, Heard, SourceOutcome, Told};
+use reeve_core::status::{self, Frame, Heard, SourceOutcome, Told};
 
 use crate::context::Context;
 use crate::git::Snapshot;
@@ -23,6 +23,7 @@ pub(super) fn tell(
     ctx: &Context,
     object: &GitRepository,
     outcome: &SourceOutcome,
+    frame: &Frame<'_>,
     told: &mut Told<GitRepositoryStatus>,
 ) {
     let meta = &object.metadata;
@@ -41,11 +42,15 @@ pub(super) fn tell(
     let mut heard = ctx.index.read(|known| {
         let heard = known.heard.get(&id).cloned().unwrap_or_default();
         let receivers = receivers(known, &id, before);
-        Heard { receivers, ..heard }
+        Heard {
+            called: receivers.iter().any(|receiver| lets_in(known, receiver)),
+            receivers: receivers.iter().map(NamespacedName::to_string).collect(),
+            ..heard
+        }
     });
     heard.login = own(object).or(heard.login);
     let previous = object.status.clone().unwrap_or_default();
-    status::tell_upstream(told, &previous, heard, outcome, ctx.clock.now());
+    status::tell_upstream(told, &previous, heard, outcome, frame);
 }
 
 /// A source's login is from there.
@@ -76,8 +81,13 @@ pub(super) fn fetched(ctx: &Context, id: &NamespacedName, snapshot: &Snapshot) {
     });
 }
 
-/// A call of a Receiver was about this.
-pub(super) fn called(ctx: &Context, receiver: &NamespacedName, target: &Target) {
+/// A call of a Receiver was about this, and named the commit that is there now, if it did.
+pub(super) fn called(
+    ctx: &Context,
+    receiver: &NamespacedName,
+    target: &Target,
+    commit: Option<&str>,
+) {
     let Target::Source(id) = target else {
         return;
     };
@@ -87,7 +97,24 @@ pub(super) fn called(ctx: &Context, receiver: &NamespacedName, target: &Target) 
     };
     ctx.index.write(|known| {
         if known.sources.contains_key(id) {
-            known.heard.entry(id.clone()).or_default().delivery = Some(delivery);
+            let heard = known.heard.entry(id.clone()).or_default();
+            heard.delivery = Some(delivery);
+            if let Some(commit) = commit {
+                heard.announced = Some(commit.to_owned());
+                heard.missed = false;
+            }
+        }
+    });
+}
+
+/// Calls were turned away that may have been about this.
+pub(super) fn missed(ctx: &Context, target: &Target) {
+    let Target::Source(id) = target else {
+        return;
+    };
+    ctx.index.write(|known| {
+        if known.sources.contains_key(id) {
+            known.heard.entry(id.clone()).or_default().missed = true;
         }
     });
 }
@@ -110,7 +137,7 @@ fn own(object: &GitRepository) -> Option<LoginOrigin> {
 
 /// The Receivers whose calls wake a source; and of those that were told before, the ones that have not had their first run since
 /// this process leads, or are not listed yet: nobody can say of them that they no longer do.
-fn receivers(known: &Known, id: &NamespacedName, before: &[String]) -> Vec<String> {
+fn receivers(known: &Known, id: &NamespacedName, before: &[String]) -> Vec<NamespacedName> {
     let target = Target::Source(id.clone());
     let naming = known.touch.receivers_naming(&target).into_iter();
     let wakes = |receiver: &NamespacedName| {
@@ -124,8 +151,13 @@ fn receivers(known: &Known, id: &NamespacedName, before: &[String]) -> Vec<Strin
     let told = before.iter();
     let told = told.filter_map(|told| told.parse::<NamespacedName>().ok());
     let all: BTreeSet<NamespacedName> = naming.filter(wakes).chain(told.filter(is_open)).collect();
-    let all = all.iter().take(MOST_RECEIVERS);
-    all.map(NamespacedName::to_string).collect()
+    all.into_iter().take(MOST_RECEIVERS).collect()
+}
+
+/// Whether a Receiver lets calls in. Of one that has not had its first run nobody can say that it doesn't.
+fn lets_in(known: &Known, receiver: &NamespacedName) -> bool {
+    let standing = known.touch.standing(receiver);
+    standing.is_none_or(|standing| standing == Standing::Open)
 }
 
 #[cfg(test)]
@@ -170,9 +202,13 @@ mod tests {
             remote_bases: Vec::new(),
             remote_clusters: Vec::new(),
         });
-        let (id, before) = ("acme/web".parse().unwrap(), ["acme/hook".to_owned()]);
+        let id: NamespacedName = "acme/web".parse().unwrap();
+        let before = ["acme/hook".to_owned()];
         let told = || index.read(|known| receivers(known, &id, &before));
-        assert_eq!(told(), before);
+        let want: NamespacedName = "acme/hook".parse().unwrap();
+        assert_eq!(told(), std::slice::from_ref(&want));
+        let lets_in = || index.read(|known| super::lets_in(known, &want));
+        assert!(lets_in(), "nobody can say that it doesn't");
         index.write(|known| known.receivers_listed = true);
         assert!(told().is_empty());
     }

@@ -7,6 +7,7 @@
 mod hooks;
 mod wake;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use reeve_api::name::NamespacedName;
@@ -29,7 +30,11 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         return Next::Watch;
     };
     if object.metadata.deletion_timestamp.is_some() {
-        let heir = ctx.index.write(|known| known.touch.remove_receiver(id));
+        let (left, heir) = ctx.index.write(|known| {
+            let left = known.touch.sources_woken_by(id);
+            (left, known.touch.remove_receiver(id))
+        });
+        leave(ctx, left);
         if let Some(heir) = heir {
             ctx.queues.receivers.wake(heir);
         }
@@ -78,12 +83,16 @@ async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> Receiv
         computed,
         since: created.map(|created| created.0),
     };
-    let (missing, before, holder) = ctx.index.write(|all| {
+    let (missing, before, holder, left) = ctx.index.write(|all| {
         let before = all.touch.holder(&path).cloned();
+        let mut left = all.touch.sources_woken_by(id);
         all.touch.apply_receiver(id, listener);
+        let now = all.touch.sources_woken_by(id);
+        left.retain(|source| !now.contains(source));
         let missing = all.touch.named_by(id).missing;
-        (missing, before, all.touch.holder(&path).cloned())
+        (missing, before, all.touch.holder(&path).cloned(), left)
     });
+    leave(ctx, left);
     let taken = holder.as_ref().is_some_and(|holder| holder != id);
     if before != holder {
         // Whoever has lost the path, or has it now, says so.
@@ -98,6 +107,12 @@ async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> Receiv
         Ok(()) if taken => ReceiverOutcome::Failed(path_taken()),
         Ok(()) => ReceiverOutcome::Listening { path, missing },
     }
+}
+
+/// Nobody calls for these any more: they find out themselves how often they ask from now on.
+fn leave(ctx: &Context, sources: BTreeSet<NamespacedName>) {
+    let wake = |source| ctx.queues.sources.wake(source);
+    sources.into_iter().for_each(wake);
 }
 
 /// The path of a Receiver that cannot be computed now, and whether it was; empty: there is none.

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use crate::network::Network;
+
 /// Which private hosts may be reached; public addresses always may.
 #[derive(Debug, Clone, Default)]
 pub struct Egress {
@@ -24,13 +26,8 @@ pub struct Egress {
 pub enum HostRule {
     /// A host, wherever its name leads.
     Host(String),
-    /// All addresses whose first `bits` are those of `network`.
-    Network {
-        /// Any address in it.
-        network: IpAddr,
-        /// How many leading bits count.
-        bits: u8,
-    },
+    /// All addresses of a network.
+    Network(Network),
 }
 
 /// A host that may not, or cannot, be reached.
@@ -175,14 +172,7 @@ impl HostRule {
     fn covers(&self, host: &str, address: IpAddr) -> bool {
         match self {
             Self::Host(allowed) => allowed == host,
-            Self::Network { network, bits } => {
-                let shared = match (*network, address.to_canonical()) {
-                    (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-                    (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-                    _ => return false,
-                };
-                shared >= u32::from(*bits)
-            }
+            Self::Network(network) => network.holds(address),
         }
     }
 }
@@ -193,15 +183,9 @@ impl FromStr for HostRule {
     fn from_str(text: &str) -> Result<Self, NotARule> {
         let refused = || NotARule(text.to_owned());
         let text = text.trim();
-        if let Some((network, bits)) = text.split_once('/') {
-            let network: IpAddr = network.parse().map_err(|_| refused())?;
-            let bits: u8 = bits.parse().map_err(|_| refused())?;
-            let most = if network.is_ipv4() { 32 } else { 128 };
-            return if bits <= most {
-                Ok(Self::Network { network, bits })
-            } else {
-                Err(refused())
-            };
+        if text.contains('/') {
+            let network = text.parse().map_err(|_| refused())?;
+            return Ok(Self::Network(network));
         }
         let host = plain(text);
         let odd = |c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':'));
@@ -217,7 +201,7 @@ impl fmt::Display for HostRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host(host) => f.write_str(host),
-            Self::Network { network, bits } => write!(f, "{network}/{bits}"),
+            Self::Network(network) => write!(f, "{network}"),
         }
     }
 }

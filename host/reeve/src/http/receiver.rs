@@ -2,8 +2,9 @@
 //!
 //! The call is judged by `core::webhook`, answered at once, and leaves as a [`Nudge`]; the controller finds out what the
 //! Receiver names and starts the fetch. Who calls too often is turned away, by address if it proves nothing, and by Receiver
-//! once it has proved itself, so that nobody who cannot do that uses up what the forge may. What headers prove, or cannot, is
-//! judged before anything of the payload is read. What it deliberately doesn't: look into what was pushed, or work.
+//! once it has proved itself, so that nobody who cannot do that uses up what the forge may; what such calls told is not known
+//! then, and all that the Receiver names is looked at instead. What headers prove, or cannot, is judged before anything of the
+//! payload is read. What it deliberately doesn't: look into what was pushed, or work.
 
 mod claims;
 mod guard;
@@ -51,6 +52,8 @@ pub struct Nudge {
     pub push: Option<Push>,
     /// What the Receiver's filters see of the call; None: it has none.
     pub shown: Option<Shown>,
+    /// Whether it stands for calls that were turned away, for being too many: nobody knows what they told of.
+    pub turned_away: bool,
 }
 
 /// A call as filters see it, and the room that it takes up.
@@ -208,8 +211,9 @@ async fn let_in(
         at,
         push,
         shown,
+        turned_away: false,
     };
-    receiver.guard.once(&hook.receiver, &marks, at, || {
+    let entered = receiver.guard.once(&hook.receiver, &marks, at, || {
         receiver.nudges.try_send(nudge).map_err(|error| {
             let unavailable = |says| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, says);
             match error {
@@ -219,7 +223,24 @@ async fn let_in(
                 TrySendError::Closed(_) => unavailable("the controller is stopping"),
             }
         })
-    })
+    });
+    if entered.as_ref().is_err_and(Refusal::is_too_often) && receiver.guard.owes(hook, at) {
+        // Not every forge comes again. Where there is no room for this either, more is under way than it would bring.
+        drop(receiver.nudges.try_send(missed(hook, at)));
+    }
+    entered
+}
+
+/// What is left of calls that were turned away although they had proved themselves.
+fn missed(hook: &Hook, at: Instant) -> Nudge {
+    Nudge {
+        receiver: hook.receiver.clone(),
+        event: None,
+        at,
+        push: None,
+        shown: None,
+        turned_away: true,
+    }
 }
 
 fn refused(why: Refused) -> Refusal {

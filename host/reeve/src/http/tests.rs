@@ -20,10 +20,19 @@ impl Served {
         router: Router,
         limits: Limits,
     ) -> (Self, tokio::task::JoinHandle<()>) {
+        Self::start_behind(Proxies::default(), router, limits).await
+    }
+
+    pub(crate) async fn start_behind(
+        proxies: Proxies,
+        router: Router,
+        limits: Limits,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let task = tokio::spawn(serve(listener, router, limits, stop.clone()));
+        let serving = serve_behind(proxies, listener, router, limits, stop.clone());
+        let task = tokio::spawn(serving);
         (Self { address, stop }, task)
     }
 
@@ -33,6 +42,13 @@ impl Served {
 
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// The same from another address of this machine.
+    async fn connect_from(&self, from: &str) -> TcpStream {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+        socket.connect(self.address).await.unwrap()
     }
 
     /// Sends `request` as it is, and reads until the answer is whole or the connection is closed.
@@ -91,6 +107,7 @@ pub(crate) async fn read_answer(stream: &mut TcpStream) -> Vec<u8> {
 
 const QUICK: Limits = Limits {
     connections: 2,
+    each: None,
     header_time: Duration::from_millis(200),
     header_bytes: 16 * 1024,
     connection_time: Duration::from_secs(60),
@@ -149,6 +166,74 @@ async fn silent_connections_keep_nobody_out_for_long() {
         served.connect().await,
     );
     assert_eq!(served.code("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await, 200);
+}
+
+const ASK: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+/// What is answered on a connection that asks.
+async fn answered(stream: &mut TcpStream) -> u16 {
+    // Who is turned away may not be listened to.
+    let _sent = stream.write_all(ASK).await;
+    code_of(&String::from_utf8(read_answer(stream).await).unwrap())
+}
+
+#[tokio::test]
+async fn one_address_never_has_all_connections_and_a_proxy_that_is_named_may() {
+    let limits = Limits {
+        connections: 8,
+        each: Some(2),
+        header_time: Duration::from_secs(60),
+        ..QUICK
+    };
+    let proxies = Proxies::new(vec!["127.0.0.9".parse().unwrap()]);
+    let (served, _task) = Served::start_behind(proxies, echo(), limits).await;
+    let mut held = [served.connect().await, served.connect().await];
+    for stream in &mut held {
+        assert_eq!(answered(stream).await, 200);
+    }
+    // Nothing is sent, so that nothing is there that was not read.
+    let mut third = served.connect().await;
+    let said = String::from_utf8(read_answer(&mut third).await).unwrap();
+    assert_eq!(code_of(&said), 503, "{said}");
+    assert!(said.contains("retry-after: 1\r\n"), "{said}");
+    let mut other = served.connect_from("127.0.0.2").await;
+    assert_eq!(answered(&mut other).await, 200, "others have their own");
+    let mut proxy = Vec::new();
+    for _ in 0..4 {
+        let mut stream = served.connect_from("127.0.0.9").await;
+        assert_eq!(answered(&mut stream).await, 200);
+        proxy.push(stream);
+    }
+    drop(held);
+    let again = async {
+        loop {
+            let mut stream = served.connect().await;
+            match answered(&mut stream).await {
+                200 => break,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    timeout(Duration::from_secs(20), again)
+        .await
+        .expect("what was given back is had again");
+}
+
+#[tokio::test]
+async fn a_request_is_of_whom_a_proxy_that_is_named_names() {
+    let told = async |request: axum::extract::Request| {
+        let peer = request.extensions().get::<Peer>().copied();
+        peer.map(|Peer(address)| address.to_string())
+            .unwrap_or_default()
+    };
+    let router = || Router::new().fallback(told);
+    let named = Proxies::new(vec!["127.0.0.0/8".parse().unwrap()]);
+    let asks = "GET / HTTP/1.1\r\nhost: x\r\nX-Forwarded-For: 198.51.100.7, 192.0.2.1\r\n\r\n";
+    for (proxies, want) in [(named, "192.0.2.1"), (Proxies::default(), "127.0.0.1")] {
+        let (served, _task) = Served::start_behind(proxies, router(), QUICK).await;
+        let answer = served.ask(asks).await;
+        assert!(answer.ends_with(want), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -9,19 +9,10 @@ use reeve_core::failure::Turn;
 use reeve_tests::git::{KeyKind, git, keypair};
 use reeve_tests::gitea::{Gitea, OWNER};
 use reeve_tests::{scenario, secrecy};
-use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::{Bench, remote};
 use super::{change, pushed, writes};
-
-/// Makes something of the repository by Gitea's API.
-async fn make(gitea: &Gitea, what: &str, body: Value) -> anyhow::Result<()> {
-    let path = format!("repos/{OWNER}/shop/{what}");
-    let (status, told) = gitea.ask(Method::POST, &path, Some(body)).await?;
-    ensure!(status == StatusCode::CREATED, "{what}: {status} {told}");
-    Ok(())
-}
 
 /// A token of the owner's with these rights, as a credential for git.
 fn by_token(gitea: &Gitea, name: &str, scopes: &str) -> anyhow::Result<(Arc<Remote>, String)> {
@@ -38,7 +29,7 @@ async fn by_key(gitea: &Gitea, name: &str, read_only: bool) -> anyhow::Result<Ar
     let (private, public) = keypair(&dir.path().join(name), KeyKind::Ed25519, "")?;
     secrecy::used(&private);
     let key = json!({"title": name, "key": public.trim(), "read_only": read_only});
-    make(gitea, "keys", key).await?;
+    gitea.make("shop", "keys", key).await?;
     let known = gitea.known_hosts()?;
     let secret = [
         ("identity", private.as_str()),
@@ -92,7 +83,7 @@ async fn refuses(bench: &Bench, gitea: &Gitea) -> anyhow::Result<()> {
 async fn protects(bench: &Bench, gitea: &Gitea) -> anyhow::Result<()> {
     let (writer, _) = by_token(gitea, "protected", "write:repository")?;
     let rule = json!({"rule_name": "main", "branch_name": "main", "enable_push": false});
-    make(gitea, "branch_protections", rule).await?;
+    gitea.make("shop", "branch_protections", rule).await?;
     let (error, told) = bench.refusal(&writer, change()).await;
     assert!(matches!(error, Error::Protected { .. }), "{error:?}");
     let want = "Not allowed to push to protected branch main";

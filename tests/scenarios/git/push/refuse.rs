@@ -14,18 +14,21 @@ use reeve_tests::scenario;
 use super::super::{Bench, noise, plain, remote, remote_of};
 use super::{change, hook, over_ssh, sound, writes};
 
+/// A server that lets in one user, and the Secret of that user.
+async fn with_login(
+    bench: &Bench,
+) -> anyhow::Result<(HttpServer, [(&'static str, &'static str); 2])> {
+    let auth = Auth::Basic("ada".into(), "hunter2".into());
+    let server = HttpServer::start(bench.root(), Served::only(auth)).await?;
+    Ok((server, [("username", "ada"), ("password", "hunter2")]))
+}
+
 #[test]
 fn a_hook_that_declines_is_quoted_in_one_line_and_tells_no_secret() {
     scenario(async {
         let bench = Bench::new()?;
         let repo = bench.writable("app.git")?;
-        let auth = Auth::Basic("ada".into(), "hunter2".into());
-        let served = Served {
-            auth,
-            ..Served::default()
-        };
-        let server = HttpServer::start(bench.root(), served).await?;
-        let user = [("username", "ada"), ("password", "hunter2")];
+        let (server, user) = with_login(&bench).await?;
         let remote = remote(&server.url("app.git"), &user);
         let script =
             "echo 'No commits on a Friday,' >&2\nprintf 'ada:hunter2!\\033[31m\\n' >&2\nexit 1";
@@ -97,13 +100,7 @@ fn a_server_that_does_not_let_us_write_or_in_says_so() {
     scenario(async {
         let bench = Bench::new()?;
         let repo = bench.repo("app.git")?;
-        let auth = Auth::Basic("ada".into(), "hunter2".into());
-        let served = Served {
-            auth,
-            ..Served::default()
-        };
-        let server = HttpServer::start(bench.root(), served).await?;
-        let user = [("username", "ada"), ("password", "hunter2")];
+        let (server, user) = with_login(&bench).await?;
         let known = remote(&server.url("app.git"), &user);
         // Reading is allowed, and git's server takes nothing from the web unless it is told to.
         let (error, told) = bench.refusal(&known, change()).await;

@@ -22,7 +22,7 @@ use crate::context::Context;
 use crate::http::artifact::Artifacts;
 use crate::http::probe::{self, Readiness};
 use crate::http::receiver::{Nudge, Receiver};
-use crate::http::{self, Limits, metrics};
+use crate::http::{self, Limits, Proxies, metrics};
 use crate::issuers::Issuers;
 
 /// Accepted calls that wait to be answered with a wake. A wake is a lookup and a send: they don't wait long.
@@ -52,6 +52,20 @@ impl Servers {
         let listener = bind(flag, addr).await?;
         self.open
             .spawn(http::serve(listener, router, limits, self.stop.clone()));
+        Ok(())
+    }
+
+    /// Answers whoever calls hooks: proxies that are named, and strangers.
+    async fn add_receiver(
+        &self,
+        args: &ControllerArgs,
+        router: Router,
+    ) -> Result<(), CommandError> {
+        let listener = bind("--receiver-addr", args.receiver_addr).await?;
+        let proxies = Proxies::new(args.trusted_proxies.clone());
+        let stop = self.stop.clone();
+        let serving = http::serve_behind(proxies, listener, router, Limits::RECEIVER, stop);
+        self.open.spawn(serving);
         Ok(())
     }
 
@@ -107,14 +121,7 @@ pub(super) async fn all(
     let artifacts = Artifacts::of(ctx.store.clone()).router();
     let seen = metrics::router(Arc::clone(&ctx.metrics));
     let probes = probe::router(Arc::clone(readiness));
-    servers
-        .add(
-            "--receiver-addr",
-            args.receiver_addr,
-            receiver,
-            Limits::RECEIVER,
-        )
-        .await?;
+    servers.add_receiver(args, receiver).await?;
     servers
         .add(
             "--storage-addr",

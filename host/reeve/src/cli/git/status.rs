@@ -5,18 +5,19 @@
 //! the controller says nothing, so when the next try is, is then known only within an interval.
 
 use clap::Args;
-use futures::StreamExt as _;
 use jiff::Timestamp;
 use reeve_api::condition::{self, Type};
 use reeve_api::source::{Delivery, GitRepository, LastFetch, LoginOrigin};
+use reeve_core::schedule::SAFETY;
 use serde::Serialize;
 
 use crate::cli::connection::ConnectionArgs;
+use crate::cli::follow::follow;
 use crate::cli::get::namespace;
 use crate::cli::text::{Form, age, table, written};
 use crate::cli::ui::{CommandError, Ui};
 use crate::clock::Clock;
-use crate::cluster::{Change, Cluster, Selection};
+use crate::cluster::{Cluster, Id};
 use crate::observe::Requests;
 
 /// Show how repositories are reached, and when they were heard of
@@ -98,10 +99,23 @@ pub(super) async fn status(args: &StatusArgs, ui: &mut Ui) -> Result<(), Command
     rows.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
     let text = written(args.form, &rows, || listed(&rows, clock.now(), true))?;
     ui.data(text.as_bytes())?;
-    if args.watch {
-        follow(args, &cluster, at, rows, ui).await?;
+    if !args.watch {
+        return Ok(());
     }
-    Ok(())
+    let id = |row: &Row| Id {
+        namespace: row.namespace.clone(),
+        name: row.name.clone(),
+    };
+    let printed = rows.into_iter().map(|row| (id(&row), row)).collect();
+    let told = |object: &GitRepository| row(object, clock.now());
+    let print = |_: &GitRepository, row: &Row| {
+        let is_wanted = args.name.as_ref().is_none_or(|name| row.name == *name);
+        match is_wanted {
+            true => ui.data(listed(std::slice::from_ref(row), clock.now(), false).as_bytes()),
+            false => Ok(()),
+        }
+    };
+    follow(&cluster, at, printed, told, print).await
 }
 
 /// Those that are asked for.
@@ -128,42 +142,6 @@ async fn found(
     Ok(vec![one.ok_or_else(missing)?])
 }
 
-/// Prints those that change, until somebody ends it. What was printed is not told again.
-async fn follow(
-    args: &StatusArgs,
-    cluster: &Cluster,
-    at: Option<&str>,
-    mut printed: Vec<Row>,
-    ui: &mut Ui,
-) -> Result<(), CommandError> {
-    let which = Selection {
-        namespace: at.map(str::to_owned),
-        labels: None,
-    };
-    let clock = Clock::system();
-    let mut changes = cluster.watch::<GitRepository>(&which);
-    while let Some(change) = changes.next().await {
-        match change {
-            Change::Put(object) => {
-                let row = row(&object, clock.now());
-                let is_wanted = args.name.as_ref().is_none_or(|name| row.name == *name);
-                let same = |one: &Row| one.namespace == row.namespace && one.name == row.name;
-                let before = printed.iter().position(same);
-                let before = before.map(|at| printed.swap_remove(at));
-                if is_wanted && before.as_ref() != Some(&row) {
-                    ui.data(listed(std::slice::from_ref(&row), clock.now(), false).as_bytes())?;
-                }
-                printed.push(row);
-            }
-            Change::Gone(id) => {
-                printed.retain(|row| row.namespace != id.namespace || row.name != id.name);
-            }
-            Change::Begin | Change::Bad(_) | Change::Synced => {}
-        }
-    }
-    Ok(())
-}
-
 fn row(object: &GitRepository, now: Timestamp) -> Row {
     let (meta, spec) = (&object.metadata, &object.spec);
     let status = object.status.clone().unwrap_or_default();
@@ -171,6 +149,10 @@ fn row(object: &GitRepository, now: Timestamp) -> Row {
     let ready = condition::find(&status.conditions, Type::Ready);
     let failed = ready.filter(|ready| ready.status == "False");
     let next = upstream.next_try.map(|next| next.0);
+    let every = match upstream.announced && spec.interval.get() < SAFETY {
+        true => SAFETY.into(),
+        false => spec.interval.clone(),
+    };
     Row {
         namespace: meta.namespace.clone().unwrap_or_default(),
         name: meta.name.clone().unwrap_or_default(),
@@ -183,7 +165,7 @@ fn row(object: &GitRepository, now: Timestamp) -> Row {
             (false, None) => Changes::HookNotCalled,
             (false, Some(_)) => Changes::Hook,
         },
-        interval: spec.interval.to_string(),
+        interval: every.to_string(),
         receivers: upstream.receivers,
         last_delivery: upstream.delivery,
         last_fetch: upstream.fetch,
@@ -330,6 +312,17 @@ mod tests {
                     hook, every 1m  10m ago  30s ago, 1.5 KiB, 12 objects in 40ms  main@sha1:01234567  in 40s  -\n";
         assert_eq!(line, want);
         assert_eq!((row.changes, &*row.ready), (Changes::Hook, "True"));
+    }
+
+    #[test]
+    fn one_that_calls_tell_of_is_asked_by_itself_once_an_hour() {
+        let upstream = json!({
+            "announced": true, "receivers": ["acme/hook"],
+            "delivery": {"at": "2026-11-22T17:50:00Z", "receiver": "acme/hook"},
+        });
+        let (row, line) = shown("https://git.example/web", json!({"upstream": upstream}));
+        assert!(line.contains("hook, every 1h0m0s"), "{line}");
+        assert_eq!(row.interval, "1h0m0s");
     }
 
     #[test]

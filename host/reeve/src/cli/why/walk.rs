@@ -1,10 +1,11 @@
-//! What was read of a Kustomization and its source, as answers in the order in which people look.
+//! What was read of a Kustomization, its source and their Receivers, as answers in the order in which people look.
 //!
 //! Pure. It deliberately says nothing that the objects do not say: what failed and what to do about it is told in conditions.
 
 use jiff::Timestamp;
 use reeve_api::condition::{self, Condition, Type};
 use reeve_api::kustomization::Kustomization;
+use reeve_api::receiver::Receiver;
 use reeve_api::source::{GitRepository, Upstream};
 use serde::Serialize;
 
@@ -16,6 +17,16 @@ pub(super) struct Facts {
     /// Oldest first; an error: why nobody could look.
     pub(super) warnings: Result<Vec<Warning>, String>,
     pub(super) source: Source,
+    /// Those whose calls are about the source.
+    pub(super) receivers: Vec<Called>,
+}
+
+/// A Receiver.
+pub(super) struct Called {
+    /// `namespace/name`.
+    pub(super) id: String,
+    /// None: it is gone; an error: why it could not be read.
+    pub(super) read: Result<Option<Receiver>, String>,
 }
 
 /// An event that warns.
@@ -69,7 +80,7 @@ pub(super) fn walk(facts: &Facts, now: Timestamp) -> Vec<Step> {
             steps.push(fetched(shown, object));
             steps.push(newest(facts, object, &upstream));
             steps.push(login(object, &upstream));
-            steps.push(webhook(object, &upstream, now));
+            steps.push(webhook(&facts.receivers, object, &upstream, now));
         }
         Source::Missing(shown) => {
             let next = "apply it, or name another in spec.sourceRef";
@@ -223,26 +234,73 @@ fn login(object: &GitRepository, upstream: &Upstream) -> Step {
 }
 
 /// Whether the forge calls.
-fn webhook(object: &GitRepository, upstream: &Upstream, now: Timestamp) -> Step {
+fn webhook(
+    receivers: &[Called],
+    object: &GitRepository,
+    upstream: &Upstream,
+    now: Timestamp,
+) -> Step {
     let name = "webhook";
-    if let Some(step) = said(name, object, "WebhookReady") {
+    if receivers.is_empty() {
+        let every = &object.spec.interval;
+        let says = format!("no Receiver is for it; changes are found every {every}");
+        return fine(name, says);
+    }
+    let delivery = upstream.delivery.as_ref();
+    let caller = delivery.map(|delivery| delivery.receiver.as_str());
+    // One that was called and is open does what the others should.
+    let works = |called: &Called| Some(called.id.as_str()) == caller && shut(called).is_none();
+    if !receivers.iter().any(works)
+        && let Some(step) = receivers.iter().find_map(shut)
+    {
         return step;
     }
-    let receivers = upstream.receivers.join(", ");
-    match &upstream.delivery {
-        _ if receivers.is_empty() => {
-            let every = &object.spec.interval;
-            fine(name, format!("no Receiver is for it; changes are found every {every}"))
+    match (delivery, unread(receivers)) {
+        (Some(delivery), _) => {
+            let (receiver, ago) = (&delivery.receiver, age(now, delivery.at.0));
+            fine(name, format!("{receiver} was called {ago} ago"))
         }
-        None => Step {
-            next: Some("is the address of the Receiver's status at the forge, and can it be reached from there?".to_owned()),
-            ..unknown(name, format!("{receivers} was never called"))
-        },
-        Some(delivery) => {
-            let ago = age(now, delivery.at.0);
-            fine(name, format!("{} was called {ago} ago", delivery.receiver))
+        (None, Some(says)) => unknown(name, says),
+        (None, None) => {
+            let all: Vec<&str> = receivers.iter().map(|called| called.id.as_str()).collect();
+            let next = "is the address of the Receiver's status at the forge, and can it be reached from there?";
+            Step {
+                next: Some(next.to_owned()),
+                ..unknown(name, format!("{} was never called", all.join(", ")))
+            }
         }
     }
+}
+
+/// What keeps a Receiver from being called, if it says that something does.
+fn shut(called: &Called) -> Option<Step> {
+    let (name, id) = ("webhook", &called.id);
+    let Ok(Some(receiver)) = &called.read else {
+        return None;
+    };
+    if receiver.spec.suspend {
+        let (namespace, own) = id.split_once('/').unwrap_or_default();
+        let next = format!("`reeve resume receiver {own} -n {namespace}`");
+        return Some(wrong(name, format!("{id} is suspended"), &next));
+    }
+    let conditions = receiver.status.as_ref()?.conditions.as_slice();
+    let known = [Type::Ready, Type::WebhookReady].map(|of| condition::find(conditions, of));
+    let mut known = known.into_iter().flatten();
+    let failed = known.find(|known| known.status == "False")?;
+    let says = format!("{id}: {}: {}", failed.reason, failed.message);
+    Some(wrong(name, says, "mend what it says"))
+}
+
+/// Which Receiver could not be looked at, if there is one.
+fn unread(receivers: &[Called]) -> Option<String> {
+    let unread = |called: &Called| {
+        let why = called.read.as_ref().err()?;
+        Some(format!(
+            "{} cannot be read with your rights: {why}",
+            called.id
+        ))
+    };
+    receivers.iter().find_map(unread)
 }
 
 /// What a condition of the source says, if it is there.
@@ -333,6 +391,7 @@ mod tests {
         Facts {
             object: serde_json::from_value(object).unwrap(),
             warnings: Ok(Vec::new()),
+            receivers: Vec::new(),
             source: Source::Git(
                 "GitRepository acme/web".to_owned(),
                 Box::new(serde_json::from_value(git).unwrap()),
@@ -391,11 +450,6 @@ mod tests {
                 json!({"/status/conditions": condition("DeployKeyReady")}),
                 vec!["login"],
             ),
-            (
-                none.clone(),
-                json!({"/status/conditions": condition("WebhookReady")}),
-                vec!["webhook"],
-            ),
         ] {
             assert_eq!(
                 wrongs(&facts(object.clone(), source.clone())),
@@ -403,6 +457,89 @@ mod tests {
                 "{object} {source}"
             );
         }
+    }
+
+    /// A Receiver `acme/<name>` with this spec and these conditions.
+    fn called(name: &str, suspend: bool, conditions: &[(&str, &str)]) -> Called {
+        let conditions = conditions.iter().map(|(name, status)| {
+            json!({"type": name, "status": status, "reason": "R", "message": "m", "lastTransitionTime": NOW})
+        });
+        let receiver = json!({
+            "apiVersion": "notification.toolkit.fluxcd.io/v1", "kind": "Receiver",
+            "metadata": {"name": name, "namespace": "acme"},
+            "spec": {"type": "gitea", "suspend": suspend, "resources": [], "secretRef": {"name": "s"}},
+            "status": {"conditions": conditions.collect::<Vec<_>>()},
+        });
+        Called {
+            id: format!("acme/{name}"),
+            read: Ok(Some(serde_json::from_value(receiver).unwrap())),
+        }
+    }
+
+    /// What is said of the webhook.
+    fn told(receivers: Vec<Called>, caller: Option<&str>) -> (Verdict, String) {
+        let delivery = caller.map(|caller| json!({"at": NOW, "receiver": caller}));
+        let mut facts = facts(json!({}), json!({"/status/upstream/delivery": delivery}));
+        facts.receivers = receivers;
+        let last = walk(&facts, NOW.parse().unwrap()).pop().unwrap();
+        assert_eq!(last.step, "webhook");
+        (last.verdict, last.says)
+    }
+
+    #[test]
+    fn how_the_webhook_is_stands_on_the_receiver() {
+        let well = [("Ready", "True"), ("WebhookReady", "True")];
+        let broken = [("Ready", "True"), ("WebhookReady", "False")];
+        let open = || called("open", false, &well);
+        for (receivers, caller, verdict, says) in [
+            (vec![], None, Verdict::Fine, "found every 1m"),
+            (
+                vec![open()],
+                None,
+                Verdict::Unknown,
+                "acme/open was never called",
+            ),
+            (vec![open()], Some("acme/open"), Verdict::Fine, "was called"),
+            (
+                vec![called("web", false, &broken)],
+                None,
+                Verdict::Wrong,
+                "acme/web: R: m",
+            ),
+            (
+                vec![called("web", false, &[("Ready", "False")])],
+                Some("acme/web"),
+                Verdict::Wrong,
+                "acme/web: R: m",
+            ),
+            (
+                vec![called("web", true, &well)],
+                Some("acme/web"),
+                Verdict::Wrong,
+                "acme/web is suspended",
+            ),
+            (
+                vec![called("old", true, &well), open()],
+                Some("acme/open"),
+                Verdict::Fine,
+                "acme/open was called",
+            ),
+        ] {
+            let (is, told) = told(receivers, caller);
+            assert!(
+                is == verdict && told.contains(says),
+                "{says}: {is:?} {told}"
+            );
+        }
+        let hidden = Called {
+            id: "acme/hidden".to_owned(),
+            read: Err("forbidden".to_owned()),
+        };
+        let (is, told) = told(vec![hidden], None);
+        assert!(
+            is == Verdict::Unknown && told.contains("forbidden"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -34,6 +34,8 @@ const EVALUATIONS: u64 = 4;
 struct Meant {
     targets: BTreeSet<Target>,
     push: Option<Push>,
+    /// Whether it stands for calls that were turned away.
+    turned_away: bool,
 }
 
 /// Wakes what accepted calls name, until nobody can call any more.
@@ -53,8 +55,7 @@ pub(crate) async fn answer_nudges(ctx: Arc<Context>, mut nudges: mpsc::Receiver<
                 None => break,
                 Some(nudge) => {
                     if let Some(nudge) = queue(&mut waiting, nudge) {
-                        let Nudge { receiver, push, .. } = nudge;
-                        wake_named(&ctx, &mut pace, &receiver, push);
+                        wake_named(&ctx, &mut pace, nudge);
                     }
                 }
             },
@@ -89,10 +90,14 @@ fn queue(waiting: &mut Lines<Nudge>, nudge: Nudge) -> Option<Nudge> {
 }
 
 /// Wakes all that a Receiver names, as far as a push concerns it.
-fn wake_named(ctx: &Context, pace: &mut Pace, receiver: &NamespacedName, push: Option<Push>) {
-    if let Some((_, named)) = named(ctx, receiver) {
-        let targets = named.into_iter().flatten().collect();
-        wake(ctx, pace, receiver, Meant { targets, push });
+fn wake_named(ctx: &Context, pace: &mut Pace, nudge: Nudge) {
+    if let Some((_, named)) = named(ctx, &nudge.receiver) {
+        let meant = Meant {
+            targets: named.into_iter().flatten().collect(),
+            push: nudge.push,
+            turned_away: nudge.turned_away,
+        };
+        wake(ctx, pace, &nudge.receiver, meant);
     }
 }
 
@@ -114,7 +119,10 @@ fn wake(ctx: &Context, pace: &mut Pace, receiver: &NamespacedName, meant: Meant)
         if !concerned {
             continue;
         }
-        heard::called(ctx, receiver, &target);
+        match meant.turned_away {
+            true => heard::missed(ctx, &target),
+            false => heard::called(ctx, receiver, &target, pushed),
+        }
         // Only a source has nothing to do when it has the commit.
         let pushed = pushed.filter(|_| matches!(target, Target::Source(_)));
         match pace.call(&target, has.as_deref(), pushed, now) {
@@ -166,8 +174,12 @@ fn commit(known: &Known, target: &Target) -> Option<String> {
 /// A call as its Receiver's filters leave it.
 fn sifted(ctx: &Context, nudge: Nudge) -> (NamespacedName, Meant) {
     let targets = sift(ctx, &nudge.receiver, nudge.shown);
-    let push = nudge.push;
-    (nudge.receiver, Meant { targets, push })
+    let meant = Meant {
+        targets,
+        push: nudge.push,
+        turned_away: nudge.turned_away,
+    };
+    (nudge.receiver, meant)
 }
 
 /// What of that which a Receiver names its filters let through.
@@ -243,6 +255,7 @@ mod tests {
             at: std::time::Instant::now(),
             push: None,
             shown,
+            turned_away: false,
         };
         let mut waiting = Lines::default();
         assert!(queue(&mut waiting, nudge(None)).is_some());

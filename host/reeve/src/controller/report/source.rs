@@ -28,7 +28,7 @@ pub(in crate::controller) async fn source(
     let interval = object.spec.interval.get();
     let frame = run.frame(ctx, interval, interval);
     let mut told = status::tell_source(&previous, &frame, &outcome);
-    heard::tell(ctx, object, &outcome, &mut told);
+    heard::tell(ctx, object, &outcome, &frame, &mut told);
     if let Some(key) = &key {
         status::tell_key(&mut told, &previous, &frame, key);
     }

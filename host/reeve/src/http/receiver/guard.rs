@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use reeve_api::name::NamespacedName;
+use reeve_core::index::Hook;
 use reeve_core::webhook::{Allowance, Mark, Rates, Replays};
 
 use super::refusal::{Instead, Refusal};
@@ -18,6 +19,11 @@ use crate::http::Peer;
 
 /// How many addresses, and Receivers, are told apart.
 const MOST: usize = 4096;
+/// How often it is told of a Receiver that calls to it were turned away.
+const OWED: Allowance = Allowance {
+    burst: 1.0,
+    each_second: 1.0,
+};
 
 /// How often somebody may call.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +53,7 @@ pub(super) struct Guard {
     addresses: Mutex<Rates<IpAddr>>,
     receivers: Mutex<Rates<NamespacedName>>,
     attempts: Mutex<Rates<NamespacedName>>,
+    owed: Mutex<Rates<NamespacedName>>,
     replays: Mutex<Replays>,
 }
 
@@ -62,6 +69,7 @@ impl Guard {
             addresses: Mutex::new(Rates::new(limits.address, MOST, now)),
             receivers: Mutex::new(Rates::new(limits.receiver, MOST, now)),
             attempts: Mutex::new(Rates::new(limits.receiver, MOST, now)),
+            owed: Mutex::new(Rates::new(OWED, MOST, now)),
             replays: Mutex::default(),
         }
     }
@@ -76,6 +84,11 @@ impl Guard {
     pub(super) fn attempt(&self, receiver: &NamespacedName, now: Instant) -> Result<(), Refusal> {
         let taken = locked(&self.attempts).take(receiver.clone(), now);
         taken.map_err(|wait| too_often("this receiver is called too often", wait))
+    }
+
+    /// Whether it is to be told now that calls to a Receiver were turned away.
+    pub(super) fn owes(&self, hook: &Hook, now: Instant) -> bool {
+        locked(&self.owed).take(hook.receiver.clone(), now).is_ok()
     }
 
     /// Lets a call in, unless it was before or there are too many; it is remembered once `enter` has let it in.
@@ -99,16 +112,9 @@ impl Guard {
     }
 }
 
-/// The address that a caller is told apart by: who has one address of IPv6 has as a rule the whole of its /64.
+/// The address that a caller is told apart by.
 pub(super) fn site(peer: Option<Peer>) -> IpAddr {
-    match peer.map(|peer| peer.0) {
-        None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        Some(IpAddr::V6(address)) => {
-            let site = address.to_bits() & !u128::from(u64::MAX);
-            IpAddr::V6(Ipv6Addr::from_bits(site))
-        }
-        Some(address) => address,
-    }
+    peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), Peer::site)
 }
 
 fn too_often(says: &str, wait: Duration) -> Refusal {

@@ -1,6 +1,7 @@
 //! Calls to hooks, friendly and not.
 
 use super::*;
+use crate::http::Proxies;
 use crate::http::tests::{Served, code_of, read_answer};
 use crate::issuers::tests::{Issuer, Signer, reaching_this_machine};
 use jiff::Timestamp;
@@ -47,6 +48,10 @@ impl Estate {
     }
 
     async fn start_with(issuers: Issuers, often: &guard::Limits) -> Self {
+        Self::start_behind(Proxies::default(), issuers, often).await
+    }
+
+    async fn start_behind(proxies: Proxies, issuers: Issuers, often: &guard::Limits) -> Self {
         let index = Arc::new(RwLock::new(Index::new([])));
         let lookup: Lookup = {
             let index = Arc::clone(&index);
@@ -63,7 +68,7 @@ impl Estate {
             header_time: Duration::from_millis(500),
             ..crate::http::Limits::RECEIVER
         };
-        let (served, _task) = Served::start_with(router, limits).await;
+        let (served, _task) = Served::start_behind(proxies, router, limits).await;
         let estate = Self {
             served,
             nudges,
@@ -290,10 +295,15 @@ async fn who_calls_too_often_is_told_when_to_come_again() {
         (PUSH, 200),
         (OTHER, 400),
         (PUSH, 200),
-        (PUSH, 429),
     ] {
         assert_eq!(estate.call("POST", &path("lab"), headers, "{}").await, want);
         assert_eq!(estate.nudged().is_some(), want == 200);
+    }
+    // That calls were turned away which had proved themselves is told, and not once for each.
+    for told in [Some(true), None] {
+        assert_eq!(estate.call("POST", &path("lab"), PUSH, "{}").await, 429);
+        let nudge = estate.nudges.try_recv().ok();
+        assert_eq!(nudge.map(|nudge| nudge.turned_away), told);
     }
     assert_eq!(
         estate.call("GET", &path("open"), "", "").await,
@@ -324,6 +334,32 @@ async fn who_proves_nothing_uses_up_no_calls_of_others_behind_its_address() {
         let code = estate.call("POST", &path(name), headers, "{}").await;
         assert_eq!(code, want, "{says}");
         assert_eq!(estate.nudged().is_some(), want == 200, "{says}");
+    }
+}
+
+#[tokio::test]
+async fn who_calls_through_a_proxy_that_is_named_is_counted_by_its_own_address() {
+    let limits = often(2.0, 1000.0);
+    let proxies = Proxies::new(vec!["127.0.0.1".parse().unwrap()]);
+    let estate = Estate::start_behind(proxies, reaching_this_machine(), &limits).await;
+    for (from, want) in [
+        ("192.0.2.1", 404),
+        ("192.0.2.1", 404),
+        ("192.0.2.1", 429),
+        // What it writes there itself stands before what the proxy writes.
+        ("203.0.113.5, 192.0.2.1", 429),
+        ("192.0.2.2", 404),
+    ] {
+        let headers = format!("X-Forwarded-For: {from}\r\n");
+        let code = estate.call("POST", &path("unknown"), &headers, "").await;
+        assert_eq!(code, want, "{from}");
+    }
+    // Of nobody who is named it is read.
+    let estate = Estate::start_with(reaching_this_machine(), &limits).await;
+    for (last, want) in [(1, 404), (2, 404), (3, 429)] {
+        let headers = format!("X-Forwarded-For: 192.0.2.{last}\r\n");
+        let code = estate.call("POST", &path("unknown"), &headers, "").await;
+        assert_eq!(code, want, "{last}");
     }
 }
 

@@ -1,0 +1,142 @@
+//! From a push at a real Gitea to the applied object: Gitea's webhook tells of it, and it is fetched over Gitea's ssh server with
+//! a deploy key.
+//!
+//! A round changes one object of four by Gitea's API, and a watch on the API server brings the changed object. It is measured
+//! from the request, in which Gitea makes the commit, and from its answer, when the push is done.
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use kube::api::DynamicObject;
+use reeve_tests::git::{KeyKind, keypair};
+use reeve_tests::gitea::{Gitea, OWNER};
+use reeve_tests::install::CONFIG;
+use reeve_tests::tenant::{MANIFESTS, Tenant};
+use reeve_tests::{Estate, objects, secrecy, wait};
+use serde_json::json;
+
+use crate::push::{ACCOUNT, DEPLOYMENT, Watched, settings};
+use crate::spread::Spread;
+
+const ROUNDS: usize = 30;
+const WARM_UP: usize = 3;
+/// The goal: p50 of push to applied.
+const GOAL: Duration = Duration::from_millis(150);
+const REPO: &str = "shop";
+const RECEIVER: &str = "notification.toolkit.fluxcd.io/v1";
+
+pub(crate) async fn bench() -> anyhow::Result<()> {
+    let (gitea, estate) = (Gitea::start().await?, Estate::start().await?);
+    let tenant = estate.healthy_tenant("forge").await?;
+    gitea.create_repo(REPO).await?;
+    let mut file = String::new();
+    for (path, text) in MANIFESTS {
+        let (_, id) = gitea.put(REPO, path, text, None).await?;
+        if path == "settings.yaml" {
+            file = id;
+        }
+    }
+    fetched_by_key(&gitea, &tenant).await?;
+    called(&estate, &gitea, &tenant).await?;
+    for (path, text) in [("deployment.yaml", DEPLOYMENT), ("account.yaml", ACCOUNT)] {
+        let (commit, _) = gitea.put(REPO, path, text, None).await?;
+        tenant.applied(&commit).await?;
+    }
+    let (mut begun, mut answered) = (Vec::new(), Vec::new());
+    let mut values = Watched::begin(tenant.api("v1", "ConfigMap"), "settings").await?;
+    for round in 0..WARM_UP + ROUNDS {
+        let (value, text) = (round.to_string(), settings(round));
+        let put = async {
+            let put = gitea.put(REPO, "settings.yaml", &text, Some(&file)).await;
+            put.map(|put| (put, Instant::now()))
+        };
+        let begin = Instant::now();
+        let (put, seen) = tokio::join!(put, values.until(&value));
+        let ((commit, id), done) = put?;
+        let seen = seen?;
+        file = id;
+        tenant.applied(&commit).await?;
+        if round >= WARM_UP {
+            begun.push(seen.duration_since(begin));
+            // It may be applied before Gitea has answered.
+            answered.push(seen.saturating_duration_since(done));
+        }
+    }
+    report(Spread::of(begun), Spread::of(answered))?;
+    Ok(())
+}
+
+/// The tenant's source is Gitea's repository from now on, by a key that may read it.
+async fn fetched_by_key(gitea: &Gitea, tenant: &Tenant<'_>) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (private, public) = keypair(&dir.path().join("id"), KeyKind::Ed25519, "")?;
+    let key = json!({"title": "bench", "key": public.trim(), "read_only": true});
+    gitea.make(REPO, "keys", key).await?;
+    let hosts = gitea.known_hosts()?;
+    let login = [
+        ("identity", private.as_str()),
+        ("known_hosts", hosts.as_str()),
+    ];
+    let url = gitea.ssh_url(&format!("{OWNER}/{REPO}.git"));
+    tenant.fetch_from(&url, &login).await?;
+    tenant.reconcile(None).await?;
+    Ok(())
+}
+
+/// Gitea calls from now on.
+async fn called(estate: &Estate, gitea: &Gitea, tenant: &Tenant<'_>) -> anyhow::Result<()> {
+    let (name, token) = (
+        format!("{}-gitea", tenant.name()),
+        format!("{:032x}", rand::random::<u128>()),
+    );
+    secrecy::used(&token);
+    let metadata = json!({"name": name, "namespace": CONFIG});
+    for object in [
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": metadata,
+            "stringData": {"token": token},
+        }),
+        json!({
+            "apiVersion": RECEIVER, "kind": "Receiver", "metadata": metadata,
+            "spec": {
+                "type": "gitea", "secretRef": {"name": name},
+                "resources": [{"kind": "GitRepository", "name": tenant.name()}],
+            },
+        }),
+    ] {
+        tenant.apply(&object).await?;
+    }
+    let receivers = objects::api(estate.admin(), RECEIVER, "Receiver", Some(CONFIG));
+    let has_path =
+        |receiver: &DynamicObject| objects::text(&receiver.data, "/status/webhookPath").is_some();
+    let receiver = wait::for_object(&receivers, &name, "the Receiver has a path", has_path).await?;
+    let path = objects::text(&receiver.data, "/status/webhookPath").unwrap_or_default();
+    let url = estate.controller.hook_url(path);
+    let hook = json!({
+        "type": "gitea", "active": true, "events": ["push"],
+        "config": {"url": url, "content_type": "json", "secret": token},
+    });
+    gitea.make(REPO, "hooks", hook).await
+}
+
+fn report(begun: Spread, answered: Spread) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1000.0);
+    writeln!(
+        out,
+        "| a real Gitea over ssh and its webhook, {ROUNDS} rounds | p50 | p90 | goal |"
+    )?;
+    writeln!(out, "|---|---|---|---|")?;
+    for (what, spread, goal) in [
+        ("push to applied, from its end", answered, ms(GOAL)),
+        ("the same, with Gitea's own commit", begun, String::new()),
+    ] {
+        writeln!(
+            out,
+            "| {what} | {} | {} | {goal} |",
+            ms(spread.p50),
+            ms(spread.p90)
+        )?;
+    }
+    Ok(())
+}
