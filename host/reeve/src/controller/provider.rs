@@ -17,7 +17,7 @@ use reeve_core::failure::{Explained, Turn, chain};
 use reeve_core::plugin::{PluginId, grant};
 
 use crate::context::Context;
-use crate::forge::words::{Operation, Task};
+use crate::forge::words::{Done, Operation, Task};
 use crate::forge::{
     Asks, Grant, HostPattern, Limits, Login, Outcome, Provider, Slot, Slots, repository,
 };
@@ -106,6 +106,16 @@ pub(super) async fn carry_out(
     task: Task,
     slot: Option<(&str, Secret)>,
 ) -> Result<(), Explained> {
+    inquire(ctx, asked, task, slot).await.map(drop)
+}
+
+/// The same, and how it ended.
+pub(super) async fn inquire(
+    ctx: &Context,
+    asked: Asked<'_>,
+    task: Task,
+    slot: Option<(&str, Secret)>,
+) -> Result<Done, Explained> {
     let name = asked.plugin.parse::<ObjectName>().map_err(|why| {
         let message = format!("annotation reeve.dev/provider: {why}");
         Explained::new(Reason::PluginNotFound, Turn::Retry, message)
@@ -121,7 +131,7 @@ pub(super) async fn carry_out(
         task,
         slot,
     );
-    done.await.map(drop)
+    Ok(done.await?.done)
 }
 
 /// Forgets the login of a source: it was refused, or is not wanted any more.

@@ -114,6 +114,12 @@ fn wake(ctx: &Context, pace: &mut Pace, receiver: &NamespacedName, meant: Meant)
         if !concerned {
             continue;
         }
+        if let (Some(push), Target::Source(id)) = (&meant.push, &target)
+            && push.is_request()
+        {
+            // What it follows has not moved: whoever plans requests looks at them.
+            ctx.queues.proposals.wake(id.clone());
+        }
         heard::called(ctx, receiver, &target);
         // Only a source has nothing to do when it has the commit.
         let pushed = pushed.filter(|_| matches!(target, Target::Source(_)));
