@@ -1,5 +1,7 @@
 //! Deploy keys and webhooks that follow their objects, in the cluster and at a real Gitea: what is there is asked of Gitea.
 
+mod plans;
+
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, ensure};
