@@ -191,15 +191,12 @@ impl Gitea {
             .await?;
         let content = base64::engine::general_purpose::STANDARD.encode(content);
         let message = format!("Write {file}");
-        let mut wanted =
-            json!({"content": content, "message": message, "branch": from, place: branch});
-        let method = match before.get("sha") {
-            Some(sha) => {
-                wanted["sha"] = sha.clone();
-                Method::PUT
-            }
-            None => Method::POST,
-        };
+        let wanted = json!({
+            "content": content, "message": message, "branch": from, place: branch,
+            "sha": before.get("sha"),
+        });
+        let there = before.get("sha").is_some();
+        let method = if there { Method::PUT } else { Method::POST };
         let path = format!("{path}?sudo={whose}");
         let (status, body) = self.ask(method, &path, Some(wanted)).await?;
         ensure!(status.is_success(), "{path}: {status} {body}");
