@@ -158,6 +158,83 @@ impl Gitea {
         Ok(())
     }
 
+    /// Writes a file of one of the owner's repositories as somebody, whether it is there or not, and gives the commit's id. A branch
+    /// that is not there begins at `main`.
+    pub async fn put(
+        &self,
+        repo: &str,
+        branch: &str,
+        file: &str,
+        content: &str,
+        whose: &str,
+    ) -> anyhow::Result<String> {
+        let repo = format!("{OWNER}/{repo}");
+        self.put_in(&repo, branch, file, content, whose).await
+    }
+
+    /// The same of any repository: `eve/shop`.
+    pub async fn put_in(
+        &self,
+        repo: &str,
+        branch: &str,
+        file: &str,
+        content: &str,
+        whose: &str,
+    ) -> anyhow::Result<String> {
+        use base64::Engine as _;
+        let known = format!("repos/{repo}/branches/{branch}");
+        let (place, from) = match self.get(&known).await {
+            Ok(_) => ("branch", branch),
+            Err(_) => ("new_branch", "main"),
+        };
+        let path = format!("repos/{repo}/contents/{file}");
+        let (_, before) = self
+            .ask(Method::GET, &format!("{path}?ref={from}"), None)
+            .await?;
+        let content = base64::engine::general_purpose::STANDARD.encode(content);
+        let message = format!("Write {file}");
+        let wanted = json!({
+            "content": content, "message": message, "branch": from, place: branch,
+            "sha": before.get("sha"),
+        });
+        let there = before.get("sha").is_some();
+        let method = if there { Method::PUT } else { Method::POST };
+        let path = format!("{path}?sudo={whose}");
+        let (status, body) = self.ask(method, &path, Some(wanted)).await?;
+        ensure!(status.is_success(), "{path}: {status} {body}");
+        let commit = body.pointer("/commit/sha").and_then(Value::as_str);
+        Ok(commit.context("a commit has an id")?.to_owned())
+    }
+
+    /// Gives somebody else, who may read it, a fork of one of the owner's repositories.
+    pub async fn fork(&self, repo: &str, whose: &str) -> anyhow::Result<()> {
+        let account = json!({
+            "username": whose, "email": format!("{whose}@example.com"), "password": PASSWORD,
+            "must_change_password": false,
+        });
+        let may_read = json!({"permission": "read"});
+        let about = format!("repos/{OWNER}/{repo}");
+        for (method, path, wanted) in [
+            (Method::POST, "admin/users".to_owned(), account),
+            (
+                Method::PUT,
+                format!("{about}/collaborators/{whose}"),
+                may_read,
+            ),
+            (
+                Method::POST,
+                format!("{about}/forks?sudo={whose}"),
+                json!({}),
+            ),
+        ] {
+            let (status, body) = self.ask(method, &path, Some(wanted)).await?;
+            // Somebody may be there already.
+            let there = status == StatusCode::UNPROCESSABLE_ENTITY && path == "admin/users";
+            ensure!(status.is_success() || there, "{path}: {status} {body}");
+        }
+        Ok(())
+    }
+
     /// Writes a file of a repository's branch, and gives the commit's id.
     pub async fn write(&self, repo: &str, branch: &str, file: &str) -> anyhow::Result<String> {
         let path = format!("repos/{OWNER}/{repo}/contents/{file}");

@@ -1,7 +1,7 @@
-//! What is kept at a forge for an object: deploy keys of a GitRepository, webhooks of a Receiver.
+//! What is kept at a forge for an object: deploy keys of a GitRepository, webhooks of a Receiver; and what is told there.
 //!
 //! Only shapes: what is recorded in a status, so that what was made can be taken away again. What should be there is decided
-//! in `reeve_core::upkeep`.
+//! in `reeve_core::upkeep`, what is told in `reeve_core::{mark, proposal}`.
 
 use crate::meta::Time;
 use schemars::JsonSchema;
@@ -14,6 +14,12 @@ pub const GENERATE_KEY: &str = "reeve.dev/generate-key";
 pub const ROTATE_KEY: &str = "reeve.dev/rotate-key";
 /// The annotation that says how old a generated key gets: `2160h`.
 pub const ROTATE_KEY_EVERY: &str = "reeve.dev/rotate-key-every";
+/// The annotation by which a GitRepository has what became of its commits told beside them at the forge: `enabled`.
+pub const COMMIT_STATUS: &str = "reeve.dev/commit-status";
+/// The annotation by which a GitRepository has what pull requests would change told at them: `enabled`.
+pub const PULL_REQUEST_PLAN: &str = "reeve.dev/pull-request-plan";
+/// The annotation by which a GitRepository has that told of requests from forks too: `allow`.
+pub const PULL_REQUEST_FORKS: &str = "reeve.dev/pull-request-forks";
 
 /// DeployKey is the key that opens a repository to its GitRepository alone.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]

@@ -3,6 +3,14 @@
 //! A rule quotes what tenants wrote, and so do errors: without this a name could steer the terminal of whoever reads about it,
 //! turn a line round or begin another. It deliberately judges no words, and leaves every letter of every script.
 
+/// `1 policy`, `2 policies`.
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
+    }
+}
+
 /// On one line: what would break it, or do anything to it, is a space.
 pub fn line(text: &str) -> String {
     text.chars().map(tamed).collect()

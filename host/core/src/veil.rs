@@ -218,26 +218,35 @@ impl Veil {
 
     /// Puts something else in the place of what must not be told, in keys and numbers too, and says whether there was any.
     pub fn replace(&self, manifest: &mut Value) -> bool {
+        self.put(INSTEAD, manifest)
+    }
+
+    /// Covers it there in the same way, for people: a field that is nothing else is covered however short it is.
+    pub fn hide(&self, manifest: &mut Value) {
+        let _whether_there_was_any = self.put(COVER, manifest);
+    }
+
+    fn put(&self, instead: &str, manifest: &mut Value) -> bool {
         let mut found = false;
         match manifest {
-            Value::String(text) => found = self.replace_in(text),
+            Value::String(text) => found = self.put_in(instead, text),
             Value::Number(number) => {
                 let mut text = number.to_string();
-                if self.replace_in(&mut text) {
+                if self.put_in(instead, &mut text) {
                     found = true;
                     *manifest = text.into();
                 }
             }
             Value::Array(items) => {
                 for item in items {
-                    found |= self.replace(item);
+                    found |= self.put(instead, item);
                 }
             }
             Value::Object(fields) => {
                 let mut replaced = Map::new();
                 for (mut key, mut value) in std::mem::take(fields) {
-                    found |= self.replace_in(&mut key);
-                    found |= self.replace(&mut value);
+                    found |= self.put_in(instead, &mut key);
+                    found |= self.put(instead, &mut value);
                     replaced.insert(key, value);
                 }
                 *fields = replaced;
@@ -247,12 +256,12 @@ impl Veil {
         found
     }
 
-    fn replace_in(&self, text: &mut String) -> bool {
+    fn put_in(&self, instead: &str, text: &mut String) -> bool {
         if self.short.contains(text) {
-            INSTEAD.clone_into(text);
+            instead.clone_into(text);
             return true;
         }
-        let replaced = self.with(text, INSTEAD);
+        let replaced = self.with(text, instead);
         let found = replaced.is_some();
         if let Some(replaced) = replaced {
             *text = replaced;

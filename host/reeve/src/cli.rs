@@ -17,7 +17,6 @@ mod get;
 mod git;
 mod grounds;
 mod landlord;
-mod lines;
 mod operate;
 mod plugin;
 mod policy;

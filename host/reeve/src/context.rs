@@ -110,6 +110,10 @@ pub(crate) struct Queues {
     pub(crate) plugins: Queue<NamespacedName>,
     pub(crate) cluster_plugins: Queue<PluginName>,
     pub(crate) policies: Queue<PolicyName>,
+    /// Kustomizations of which something may be told at a forge.
+    pub(crate) marks: Queue<NamespacedName>,
+    /// Sources whose pull requests may be others.
+    pub(crate) proposals: Queue<NamespacedName>,
 }
 
 impl Queues {

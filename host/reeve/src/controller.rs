@@ -9,10 +9,12 @@ mod follow;
 mod heard;
 mod housekeeping;
 mod kustomization;
+mod marks;
 mod parting;
 mod planned;
 mod plugin;
 mod policy;
+mod proposals;
 mod provider;
 mod queue;
 mod receiver;
@@ -37,7 +39,9 @@ use crate::context::{Context, Queues};
 use crate::observe::{Kind, Object, trace};
 
 pub(crate) use drift::Drift;
+pub(crate) use marks::Marked;
 pub(crate) use planned::Planned;
+pub(crate) use proposals::Desk;
 pub(crate) use provider::{Kept, Tokens};
 pub(crate) use queue::Queue;
 pub(crate) use receiver::answer_nudges;
@@ -66,6 +70,8 @@ pub(crate) struct Inboxes {
     plugins: Inbox<NamespacedName>,
     cluster_plugins: Inbox<PluginName>,
     policies: Inbox<PolicyName>,
+    marks: Inbox<NamespacedName>,
+    proposals: Inbox<NamespacedName>,
 }
 
 impl Inboxes {
@@ -77,6 +83,8 @@ impl Inboxes {
         queue::drain(&self.plugins).await;
         queue::drain(&self.cluster_plugins).await;
         queue::drain(&self.policies).await;
+        queue::drain(&self.marks).await;
+        queue::drain(&self.proposals).await;
     }
 }
 
@@ -89,6 +97,8 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
     let (plugins, plugins_in) = Queue::new();
     let (cluster_plugins, cluster_plugins_in) = Queue::new();
     let (policies, policies_in) = Queue::new();
+    let (marks, marks_in) = Queue::new();
+    let (proposals, proposals_in) = Queue::new();
     let queues = Queues {
         sources,
         kustomizations,
@@ -97,6 +107,8 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
         plugins,
         cluster_plugins,
         policies,
+        marks,
+        proposals,
     };
     let inboxes = Inboxes {
         sources: sources_in,
@@ -106,6 +118,8 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
         plugins: plugins_in,
         cluster_plugins: cluster_plugins_in,
         policies: policies_in,
+        marks: marks_in,
+        proposals: proposals_in,
     };
     (queues, inboxes)
 }
@@ -320,5 +334,32 @@ fn begin(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, halt: &Halt) -
     );
     runs.spawn(kustomizations(ctx, inboxes, workers, halt));
     work!(Receiver, NamespacedName, receivers, 4, receiver::reconcile);
+    tell_forges(ctx, inboxes, halt, &mut runs);
     runs
+}
+
+/// Begins to tell forges what becomes of commits, and of pull requests, as a task each: no other run waits for that.
+fn tell_forges(ctx: &Arc<Context>, inboxes: &Inboxes, halt: &Halt, runs: &mut JoinSet<()>) {
+    macro_rules! tell {
+        ($name:literal, $kind:ident, $inbox:ident, $workers:literal, $reconcile:path) => {{
+            let (pace, inbox) = (pace($workers), Arc::clone(&inboxes.$inbox));
+            let seen = ctx.metrics.queue_beside($name, $workers);
+            let (ctx, known) = (Arc::clone(ctx), Arc::clone(ctx));
+            let owner = move |key: &NamespacedName| key.owner(&known);
+            let run = move |key: NamespacedName, _| {
+                let ctx = Arc::clone(&ctx);
+                let span = span(Kind::$kind, &key);
+                async move { $reconcile(&ctx, &key).await }.instrument(span)
+            };
+            runs.spawn(queue::work(inbox, pace, halt.clone(), seen, owner, run));
+        }};
+    }
+    tell!("commitstatus", Kustomization, marks, 4, marks::reconcile);
+    tell!(
+        "pullrequest",
+        GitRepository,
+        proposals,
+        2,
+        proposals::reconcile
+    );
 }

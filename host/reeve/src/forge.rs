@@ -42,6 +42,9 @@ pub use pause::Pauses;
 pub use script::Script;
 pub use slots::{Slot, Slots};
 
+/// More pull requests than this are not listed at once.
+const REQUESTS: usize = 200;
+
 /// What one operation may cost.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -266,17 +269,25 @@ fn ending(
             }))
         }
         (
-            Task::DeployKeyPresent(_) | Task::WebhookPresent(_) | Task::CommitStatus(_),
+            Task::DeployKeyPresent(_)
+            | Task::WebhookPresent(_)
+            | Task::CommitStatus(_)
+            | Task::CommentPresent(_),
             Done::Present(_),
         )
         | (Task::DeployKeyAbsent(_) | Task::WebhookAbsent(_), Done::Absent)
         | (Task::WebhookCheck(_), Done::Webhook(_))
         | (Task::PullRequest(_), Done::PullRequest(_)) => Ok(None),
+        (Task::PullRequestsOpen(_), Done::PullRequests(all)) => {
+            bounded("pull requests", all.len(), REQUESTS)?;
+            Ok(None)
+        }
         (_, Done::Credential(_)) => Err(Cause::Ending("a credential")),
         (_, Done::Present(_)) => Err(Cause::Ending("that something is there")),
         (_, Done::Absent) => Err(Cause::Ending("that something is gone")),
         (_, Done::Webhook(_)) => Err(Cause::Ending("a webhook")),
         (_, Done::PullRequest(_)) => Err(Cause::Ending("a pull request")),
+        (_, Done::PullRequests(_)) => Err(Cause::Ending("a list of pull requests")),
     }
 }
 

@@ -88,6 +88,10 @@ pub(crate) struct Known {
     pub(crate) memory: BTreeMap<Target, Memory>,
     /// Objects that are being deleted, and since when what is left of them at a forge is tried to be removed.
     pub(crate) partings: BTreeMap<Target, Instant>,
+    /// What was told of each Kustomization at its forge, since this process leads.
+    pub(crate) marks: BTreeMap<NamespacedName, controller::Marked>,
+    /// What is known of the pull requests of sources that have them planned.
+    pub(crate) desks: BTreeMap<NamespacedName, controller::Desk>,
     /// What the manifests of each Kustomization hold, since this process leads.
     pub(crate) holdings: Holdings,
     /// The platform's own namespaces.
@@ -372,6 +376,8 @@ impl Known {
             looked_at: BTreeSet::new(),
             memory: BTreeMap::new(),
             partings: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            desks: BTreeMap::new(),
             holdings: Holdings::default(),
             platform: grounds.platform_namespaces.iter().cloned().collect(),
         }

@@ -60,6 +60,8 @@ pub(crate) struct Order<'o> {
     pub(crate) spec: &'o Spec,
     pub(crate) size: Size,
     pub(crate) deadline: Instant,
+    /// Whether what is built of it is kept: not of what is only looked at.
+    pub(crate) kept: bool,
 }
 
 impl Renders {
@@ -107,12 +109,18 @@ impl Renders {
         let spec = order.spec;
         let key = Key::of(tree, spec, lots.key());
         let same = |used: &Used| used.iter().all(|(id, digest)| functions.is(id, digest));
-        if let Some(bundle) = self.kept().get(&spec.id, &key, &source, same) {
+        if order.kept
+            && let Some(bundle) = self.kept().get(&spec.id, &key, &source, same)
+        {
             return Ok((Made::Bundle(bundle), RenderResult::Kept));
         }
         let built = self.build(source, lots.remotes().clone(), order, Arc::clone(functions));
         let (made, footprint) = built.await?;
         let made = match made {
+            Rendering::Large if !order.kept => Made::Large,
+            Rendering::Bundle(bundle) if !order.kept => {
+                Made::Bundle(Arc::new(bundle.under(&functions.shown())))
+            }
             Rendering::Large => {
                 self.kept().is_large(&spec.id, true);
                 Made::Large
@@ -360,6 +368,7 @@ mod tests {
             spec,
             size,
             deadline,
+            kept: true,
         };
         let answer = renders.render(source, tree, &none, order, &functions);
         answer.await.unwrap()

@@ -36,6 +36,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) room: &'a Room,
     /// What must not be told of what they are shown, beside what they are shown of Secrets.
     pub(crate) veil: &'a Veil,
+    /// Whether what comes of it is only looked at: then nobody counts how the calls went.
+    pub(crate) aside: bool,
 }
 
 /// Calls every plugin that is chosen for the Kustomization.
@@ -130,7 +132,9 @@ async fn call(
         &bundle.digest().to_string(),
         caller.requested,
     );
-    rest(ctx, caller, id, input)?;
+    if !caller.aside {
+        rest(ctx, caller, id, input)?;
+    }
     let begun = ctx.clock.instant();
     let answer = plugin
         .module
@@ -142,14 +146,8 @@ async fn call(
         )
         .await;
     let took = begun.elapsed();
-    let said = match &answer {
-        Ok(done) => done
-            .log
-            .iter()
-            .map(|line| veil.cover(line.clone()))
-            .collect(),
-        Err(_) => Vec::new(),
-    };
+    let log = answer.as_ref().map_or(&[][..], |done| &*done.log);
+    let said: Vec<String> = log.iter().map(|line| veil.cover(line.clone())).collect();
     // A refusal is an answer, and waits for the next revision anyway; a full sandbox is no fault of the plugin's.
     let strikes = |why: &Error| !why.is_ours() && !matches!(why, Error::Refused(_));
     let strikes = answer.as_ref().err().is_none_or(strikes);
@@ -173,6 +171,9 @@ async fn call(
         said: &said,
         took,
     });
+    if caller.aside {
+        return told;
+    }
     record(ctx, caller, id, strikes.then_some(input), took, told)
 }
 

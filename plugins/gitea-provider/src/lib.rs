@@ -1,4 +1,4 @@
-//! Speaks Gitea's API for reeve: a git credential, deploy keys, webhooks, commit statuses, pull requests.
+//! Speaks Gitea's API for reeve: a git credential, deploy keys, webhooks, commit statuses, pull requests and comments at them.
 //!
 //! Each step is a function of the operation, of the note that this guest wrote to itself, and of Gitea's answer. It
 //! begins by looking: what is as it should be is left alone, so an operation can be begun again at any time. It holds no
@@ -7,9 +7,11 @@
 use exports::reeve::plugin::provide::{Answer, Guest, Next, Operation, Refusal, Task};
 use talk::{Gitea, Note, no};
 
+mod comment;
 mod credential;
 mod hook;
 mod key;
+mod open;
 mod pull;
 mod status;
 mod talk;
@@ -34,6 +36,8 @@ impl Guest for Provider {
             Task::WebhookCheck(url) => hook::check(&gitea, url, heard),
             Task::CommitStatus(status) => status::step(&gitea, status, heard),
             Task::PullRequest(pull) => pull::step(&gitea, pull, heard),
+            Task::PullRequestsOpen(base) => open::step(&gitea, base, heard),
+            Task::CommentPresent(comment) => comment::step(&gitea, comment, heard),
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct Note {
     /// What was asked for.
     pub(crate) stage: String,
     /// The page of a list, and how many things were on those before.
-    page: u64,
+    pub(crate) page: u64,
     seen: u64,
     /// Things that were found, by their ids.
     pub(crate) ids: Vec<u64>,
@@ -42,6 +42,8 @@ pub(crate) struct Note {
     pub(crate) todo: Vec<String>,
     /// Where the thing is that was made.
     pub(crate) url: String,
+    /// Pull requests that were found.
+    pub(crate) open: Vec<Value>,
 }
 
 impl Note {
@@ -72,6 +74,7 @@ impl Note {
             names: texts("names"),
             todo: texts("todo"),
             url: text("url"),
+            open: list("open"),
         })
     }
 
@@ -79,6 +82,7 @@ impl Note {
         json!({
             "stage": self.stage, "page": self.page, "seen": self.seen, "ids": self.ids,
             "fits": self.fits, "names": self.names, "todo": self.todo, "url": self.url,
+            "open": self.open,
         })
         .to_string()
     }

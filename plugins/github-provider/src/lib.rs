@@ -10,9 +10,11 @@ use provider::{Answer, Guest, Next, Note, Operation, Refusal, Task};
 use auth::{Auth, Entry};
 
 mod auth;
+mod comment;
 mod credential;
 mod hook;
 mod key;
+mod open;
 mod pull;
 mod status;
 mod talk;
@@ -40,6 +42,8 @@ impl Guest for GitHub {
             Task::WebhookCheck(url) => hook::check(&talk, url, heard),
             Task::CommitStatus(status) => status::step(&talk, status, heard),
             Task::PullRequest(pull) => pull::step(&talk, pull, heard),
+            Task::PullRequestsOpen(base) => open::step(&talk, base, heard),
+            Task::CommentPresent(comment) => comment::step(&talk, &auth, comment, heard),
         }
     }
 }

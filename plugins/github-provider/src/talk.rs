@@ -71,6 +71,8 @@ pub(crate) fn permissions(task: &Task) -> Vec<Permission> {
         }
         Task::WebhookCheck(_) => vec![needs("repository_hooks", "Webhooks", "read")],
         Task::CommitStatus(_) => vec![needs("statuses", "Commit statuses", "write")],
+        Task::PullRequestsOpen(_) => vec![needs("pull_requests", "Pull requests", "read")],
+        Task::CommentPresent(_) => vec![needs("pull_requests", "Pull requests", "write")],
         // A pull request cannot be opened from a branch that may not be read.
         Task::PullRequest(_) => vec![
             needs("pull_requests", "Pull requests", "write"),

@@ -8,9 +8,11 @@ use provider::{
     Talk, Task, escaped, home, no,
 };
 
+mod comment;
 mod hook;
 mod key;
 mod merge;
+mod open;
 mod status;
 
 /// The slot that everything is asked with: a token of a person, of a group or of a project.
@@ -36,6 +38,8 @@ impl Guest for GitLab {
             Task::WebhookCheck(url) => hook::check(&talk, url, heard),
             Task::CommitStatus(status) => status::step(&talk, status, heard),
             Task::PullRequest(pull) => merge::step(&talk, pull, heard),
+            Task::PullRequestsOpen(base) => open::step(&talk, base, heard),
+            Task::CommentPresent(comment) => comment::step(&talk, comment, heard),
         }
     }
 }
@@ -109,7 +113,11 @@ fn below(place: &str) -> Option<&str> {
 /// The scope and the role that a task needs, and where they are given.
 fn needs(task: &Task) -> String {
     let role = match task {
-        Task::GitCredential(_) | Task::CommitStatus(_) | Task::PullRequest(_) => "Developer",
+        Task::GitCredential(_)
+        | Task::CommitStatus(_)
+        | Task::PullRequest(_)
+        | Task::PullRequestsOpen(_)
+        | Task::CommentPresent(_) => "Developer",
         Task::DeployKeyPresent(_)
         | Task::DeployKeyAbsent(_)
         | Task::WebhookPresent(_)

@@ -15,9 +15,9 @@ wit_bindgen::generate!({
 });
 
 pub use exports::reeve::plugin::provide::{
-    Answer, Body, CommitState, CommitStatus, Credential, DeployKey, Done, Guest, Header,
-    HeaderValue, Jwt, Next, Operation, Part, PullRequest, PullRequestState, Refusal, Repository,
-    Request, SecretField, Task, Webhook, WebhookState,
+    Answer, Body, Comment, CommitState, CommitStatus, Credential, DeployKey, Done, Guest, Header,
+    HeaderValue, Jwt, Next, OpenPullRequest, Operation, Part, PullRequest, PullRequestState,
+    Refusal, Repository, Request, SecretField, Task, Webhook, WebhookState,
 };
 pub use note::Note;
 pub use talk::{Config, Talk, escaped, home, id, no, same_key};

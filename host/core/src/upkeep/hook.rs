@@ -58,8 +58,13 @@ impl Explain for Unfit {
     }
 }
 
-/// The events, in the words of providers, that a hook is made for: what `named` says in the forge's words, or pushes and tags.
-pub fn events(kind: ReceiverType, named: &[String]) -> Result<Vec<&'static str>, Unfit> {
+/// The events, in the words of providers, that a hook is made for: what `named` says in the forge's words, or pushes and tags; and
+/// `requests`, where somebody has them planned.
+pub fn events(
+    kind: ReceiverType,
+    named: &[String],
+    requests: bool,
+) -> Result<Vec<&'static str>, Unfit> {
     let words: [(&str, &'static str); 3] = match kind {
         ReceiverType::Github | ReceiverType::Gitea => [
             ("push", "push"),
@@ -84,7 +89,8 @@ pub fn events(kind: ReceiverType, named: &[String]) -> Result<Vec<&'static str>,
         | ReceiverType::Cdevents => return Err(Unfit::Type(kind.as_str())),
     };
     if named.is_empty() {
-        return Ok(vec!["push", "tag"]);
+        let requests = requests.then_some("pull-request");
+        return Ok(["push", "tag"].into_iter().chain(requests).collect());
     }
     let asked = |word: &str| named.iter().any(|name| name.eq_ignore_ascii_case(word));
     let found = words.into_iter().filter(|(word, _)| asked(word));
@@ -148,8 +154,13 @@ mod tests {
             (T::Generic, vec![], Err(Unfit::Type("generic"))),
         ] {
             let named: Vec<String> = named.into_iter().map(str::to_owned).collect();
-            assert_eq!(events(kind, &named), want, "{kind:?} {named:?}");
+            assert_eq!(events(kind, &named, false), want, "{kind:?} {named:?}");
         }
+        let both = Ok(vec!["push", "tag", "pull-request"]);
+        assert_eq!(events(T::Gitea, &[], true), both);
+        // Whoever names events is called for no others: they are let in by these.
+        let named = ["push".to_owned()];
+        assert_eq!(events(T::Gitea, &named, true), Ok(vec!["push"]));
     }
 
     #[test]

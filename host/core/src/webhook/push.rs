@@ -21,6 +21,8 @@ pub struct Push {
     references: BTreeSet<String>,
     /// Where it moved to, where only one did.
     after: Option<String>,
+    /// Whether it is a pull request that is another, and nothing that moved in the repository itself.
+    request: bool,
 }
 
 /// More references in one push than are told apart.
@@ -35,6 +37,14 @@ impl Push {
                 let told: Hub = serde_json::from_str(text).ok()?;
                 let moved = [(told.reference, told.after)];
                 Self::of(&told.repository.full_name, moved)
+            }
+            ReceiverType::Github | ReceiverType::Gitea if is("pull_request") => {
+                let told: Named = serde_json::from_str(text).ok()?;
+                Self::of_request(&told.repository.full_name)
+            }
+            ReceiverType::Gitlab if is("Merge Request Hook") => {
+                let told: LabNamed = serde_json::from_str(text).ok()?;
+                Self::of_request(&told.project.path_with_namespace)
             }
             ReceiverType::Gitlab
                 if ["Push Hook", "Tag Push Hook", "System Hook"]
@@ -82,7 +92,22 @@ impl Push {
             repository,
             references: references.filter(|_| known).collect(),
             after: after.filter(|_| known),
+            request: false,
         })
+    }
+
+    /// A pull request of a repository: which, the forge is asked.
+    fn of_request(name: &str) -> Option<Self> {
+        let known = Self::of(name, [])?;
+        Some(Self {
+            request: true,
+            ..known
+        })
+    }
+
+    /// Whether it is about a pull request.
+    pub fn is_request(&self) -> bool {
+        self.request
     }
 
     /// Whether a source may find something new by it.
@@ -158,6 +183,16 @@ struct Hub {
     reference: String,
     after: Option<String>,
     repository: FullName,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    repository: FullName,
+}
+
+#[derive(Deserialize)]
+struct LabNamed {
+    project: LabProject,
 }
 
 #[derive(Deserialize)]
@@ -337,6 +372,26 @@ mod tests {
             let source = source(url, reference.clone());
             assert_eq!(hub(moved).concerns(&source), want, "{reference} {moved}");
         }
+    }
+
+    #[test]
+    fn a_pull_request_concerns_its_repository_and_moves_nothing() {
+        let hub = json!({"action": "opened", "repository": {"full_name": "Acme/Web"}});
+        let lab = json!({
+            "object_kind": "merge_request", "project": {"path_with_namespace": "acme/web"},
+        });
+        for (kind, event, text) in [
+            (ReceiverType::Github, "pull_request", &hub),
+            (ReceiverType::Gitea, "pull_request", &hub),
+            (ReceiverType::Gitlab, "Merge Request Hook", &lab),
+        ] {
+            let told = Push::read(kind, Some(event), &text.to_string()).unwrap();
+            assert!(told.is_request() && told.commit().is_none(), "{event}");
+            let at = |path: &str| source(&format!("https://git.example/{path}"), json!({}));
+            assert!(told.concerns(&at("acme/web")), "{event}");
+            assert!(!told.concerns(&at("acme/other")), "{event}");
+        }
+        assert!(!super::Push::of("a/b", []).unwrap().is_request());
     }
 
     #[test]

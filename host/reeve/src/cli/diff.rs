@@ -3,12 +3,11 @@
 //! Built, put together, judged and compared by the code of the controller, with the rights of whoever asks; nothing is written,
 //! and there is no way to: the API server is only asked for dry runs. What is carried out on another cluster is asked about
 //! there. How manifests are got is `diff/build.rs`, which hooks would run and what would wait `diff/ahead.rs`, what is told
-//! of it `diff/told.rs`. Plugins whose components are given are called (`diff/plugins.rs`), the others are named.
+//! of it `core::preview`. Plugins whose components are given are called (`diff/plugins.rs`), the others are named.
 
 mod ahead;
 mod build;
 mod plugins;
-mod told;
 
 use std::path::PathBuf;
 
@@ -24,6 +23,7 @@ use reeve_core::caution::Left;
 use reeve_core::failure::Explained;
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Plan, Proposed};
+use reeve_core::preview::{self, Preview};
 use reeve_core::signature;
 use reeve_core::spec::Spec;
 use reeve_core::substitute;
@@ -32,7 +32,6 @@ use reeve_core::veil::Veil;
 use tokio::runtime::Runtime;
 
 use self::plugins::{Called, Given};
-use self::told::Answer;
 use super::connection::ConnectionArgs;
 use super::get::{kustomization, named, namespace};
 use super::grounds::GroundArgs;
@@ -148,7 +147,7 @@ pub(super) fn run(args: &DiffArgs, ui: &mut Ui) -> Result<(), CommandError> {
     }
 }
 
-fn answer(args: &KustomizationArgs, ui: &mut Ui) -> Result<Answer, CommandError> {
+fn answer(args: &KustomizationArgs, ui: &mut Ui) -> Result<Preview, CommandError> {
     provide_tls();
     let rules = rules(args)?;
     let runtime = crate::cli::runtime()
@@ -314,7 +313,7 @@ fn finish(
     asked: &Asked,
     built: build::Built,
     rules: &Rules,
-) -> Result<Answer, CommandError> {
+) -> Result<Preview, CommandError> {
     let bundle = runtime.block_on(with_variables(asked, built.bundle));
     let (bundle, veil) = bundle?;
     let configured = runtime.block_on(plugins::configured(args, asked))?;
@@ -328,17 +327,17 @@ fn finish(
         let denied = judged(asked, rules, &plan, built.revision, &veil)?;
         let objects = asked.there.rehearse(&plan).await;
         let pruned = asked.there.rehearse_prune(&plan).await;
-        let mut answer = Answer::new(&asked.spec.id, built.from, veil);
+        let mut answer = Preview::new(&asked.spec.id, built.from, veil);
         answer.cluster = asked.there.cluster().map(str::to_owned);
         answer.denied = denied;
         answer.hooks = ahead::hooks(asked, &plan);
         answer.waits = ahead::waits(asked, &plan)?;
         answer.plugins_not_called = plugins::left(args, asked);
         for (object, rehearsed) in objects {
-            answer.add(object.id(), rehearsed);
+            answer.add(object.id(), rehearsed.map_err(|why| why.to_string()));
         }
         for (entry, rehearsed) in pruned {
-            answer.add_pruned(&entry.id, rehearsed);
+            answer.add_pruned(&entry.id, rehearsed.map_err(|why| why.to_string()));
         }
         Ok(answer)
     })
@@ -382,19 +381,5 @@ fn judged(
     let judged = admit::spec(rules, &around, &shown, asked.spec.clone(), None);
     let judged =
         judged.and_then(|(spec, _)| admit::plan(rules, &around, &spec, plan.clone(), None, None));
-    let Err(denied) = judged else {
-        return Ok(Vec::new());
-    };
-    let objections = denied.objections().map(|one| {
-        let object = one.object.as_deref().map(|object| format!("{object}: "));
-        let hint = one.hint.as_deref().map(|hint| format!("; hint: {hint}"));
-        format!(
-            "policy {}: {}{}{}",
-            one.policy,
-            object.unwrap_or_default(),
-            one.message,
-            hint.unwrap_or_default()
-        )
-    });
-    Ok(objections.collect())
+    Ok(judged.map_or_else(|denied| preview::verdicts(&denied), |_| Vec::new()))
 }

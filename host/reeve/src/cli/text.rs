@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use jiff::Timestamp;
+pub(super) use reeve_core::text::counted;
 use reeve_core::text::line;
 use reeve_kustomize::{Object, to_yaml};
 use serde::Serialize;
@@ -46,14 +47,6 @@ pub(super) fn yaml(value: &impl Serialize) -> Result<String, CommandError> {
     let objects: Result<Vec<Object>, _> = values.into_iter().map(Object::try_from).collect();
     let objects = objects.map_err(|_| CommandError::new("the answer is no object"))?;
     Ok(to_yaml(&objects))
-}
-
-/// `1 policy`, `2 policies`.
-pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        count => format!("{count} {many}"),
-    }
 }
 
 /// How long ago, in the largest unit of which there are two.

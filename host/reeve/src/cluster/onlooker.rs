@@ -1,7 +1,7 @@
 //! The cluster as whoever runs a command sees it: read, and asked what applying would do.
 //!
 //! With the rights of a kubeconfig, or of whom that may act as; on another cluster that a Kustomization names, as a run would
-//! be there. What is found out about an object is what a run finds out about it ([`finding`](super::finding)); but there is
+//! be there. For what somebody proposes, as the account that would apply it. What is found out about an object is what a run finds out about it ([`finding`](super::finding)); but there is
 //! no way here to write what was found out: the client that could is kept to itself. Of a Secret nothing is read to look at
 //! it but its metadata, and the kubeconfig that leads there.
 
@@ -17,6 +17,7 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::health::{Check, Seen};
 use reeve_core::inventory::Entry;
 use reeve_core::plan::{Plan, Planned, Scopes};
+use reeve_core::preview::Rehearsed;
 use reeve_core::spec::Spec;
 use reeve_core::status::Action;
 use reeve_core::tree;
@@ -39,17 +40,6 @@ const PAGE: usize = 500;
 
 /// Reads, and asks what would be.
 pub(crate) struct Onlooker(TenantClient);
-
-/// What applying one object would do.
-#[derive(Debug)]
-pub(crate) struct Rehearsed {
-    pub(crate) action: Action,
-    /// As it is and as it would be, where that is another.
-    pub(crate) live: Option<Value>,
-    pub(crate) applied: Option<Value>,
-    /// Why the API server could not say it: what it needs is to come with it.
-    pub(crate) unasked: Option<String>,
-}
 
 impl Cluster {
     /// The same cluster, as another user. An error: nobody is called so.
@@ -151,6 +141,11 @@ fn decode<K: DeserializeOwned>(object: Value) -> Result<K, CallError> {
 }
 
 impl Onlooker {
+    /// Looks at what is whose account this is, as that account.
+    pub(crate) fn of_tenant(client: &TenantClient) -> Self {
+        Self(client.clone())
+    }
+
     /// The address of the other cluster that is looked at; None: the one that is connected to.
     pub(crate) fn cluster(&self) -> Option<&str> {
         self.0.cluster()

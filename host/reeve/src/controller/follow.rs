@@ -5,6 +5,7 @@
 //! says or doesn't: pruning goes by inventories.
 
 mod defined;
+mod forges;
 mod kustomization;
 mod levels;
 mod policy;
@@ -180,14 +181,16 @@ impl Followed for GitRepository {
         if is_superseded(before.as_ref(), &object) {
             ctx.underway.supersede(&target);
         }
-        let url = before.as_ref().map(|before| &before.spec.url);
-        if url != Some(&object.spec.url) {
+        // What Receivers have their forges call for.
+        let called_for = |source: &Self| (source.spec.url.clone(), forges::plans(source));
+        if before.as_deref().map(called_for) != Some(called_for(&object)) {
             wake_receivers_naming(ctx, &target);
         }
         if before.is_none() {
             wake_namesake(ctx, &id.namespace);
         }
         if wake {
+            forges::source(ctx, &id, &object);
             ctx.queues.sources.wake(id);
         }
     }
@@ -203,6 +206,7 @@ impl Followed for GitRepository {
             known.heard.remove(&id);
             known.looked_at.remove(&id);
             known.logins.remove(&id);
+            known.desks.remove(&id);
             known.memory.remove(&target);
             let appliers = known.touch.kustomizations_of(&id).cloned();
             let includers = known.touch.includers_of(&id).cloned();

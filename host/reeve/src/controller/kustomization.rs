@@ -12,6 +12,7 @@ mod drift;
 mod health;
 mod judge;
 mod ownership;
+mod preview;
 mod quota;
 mod recall;
 mod record;
@@ -46,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 use self::cover::Cover;
 use self::judge::Awaited;
 pub(super) use self::judge::rule;
+pub(super) use self::preview::preview;
 pub(super) use self::replay::replay;
 use self::walk::Walked;
 use super::report::{self, Announced, Run};
@@ -245,6 +247,15 @@ struct Wanted {
 }
 
 impl Wanted {
+    /// By whose turn it is built: what is only looked at waits for others that are, and keeps nothing that is applied.
+    fn whose(&self) -> String {
+        let tenant = &self.tenant.name;
+        match self.cover.is_aside() {
+            true => format!("{tenant}, looking"),
+            false => tenant.to_string(),
+        }
+    }
+
     /// What must not be told of what was built from it.
     fn veil(&self) -> &Veil {
         self.cover.veil()
@@ -380,6 +391,7 @@ async fn prepare(
         requested,
         room,
         veil: wanted.veil(),
+        aside: false,
     };
     let transformed = tokio::time::timeout_at(deadline, transform(ctx, caller, built.bundle)).await;
     stages.end(Stage::Transform);

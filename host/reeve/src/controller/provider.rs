@@ -22,7 +22,7 @@ use reeve_core::failure::{Explained, Turn, chain};
 use reeve_core::plugin::{PluginId, grant};
 
 use crate::context::Context;
-use crate::forge::words::{Operation, Task};
+use crate::forge::words::{Done, Operation, Task};
 use crate::forge::{
     self, Asks, Grant, HostPattern, Limits, Login, Outcome, Provider, Slot, Slots, repository,
 };
@@ -113,8 +113,18 @@ pub(super) async fn carry_out(
     task: Task,
     slot: Option<(&str, Secret)>,
 ) -> Result<(), Explained> {
+    inquire(ctx, asked, task, slot).await.map(drop)
+}
+
+/// The same, and how it ended.
+pub(super) async fn inquire(
+    ctx: &Context,
+    asked: Asked<'_>,
+    task: Task,
+    slot: Option<(&str, Secret)>,
+) -> Result<Done, Explained> {
     if asked.plugin == GIT_CONFIG {
-        return entry::carry_out(ctx, asked, task, slot).await;
+        return entry::inquire(ctx, asked, task, slot).await;
     }
     let name = asked.plugin.parse::<ObjectName>().map_err(|why| {
         let message = format!("annotation reeve.dev/provider: {why}");
@@ -131,7 +141,7 @@ pub(super) async fn carry_out(
         task,
         slot,
     );
-    done.await.map(drop)
+    Ok(done.await?.done)
 }
 
 /// Forgets the login of a source: it was refused, or is not wanted any more.

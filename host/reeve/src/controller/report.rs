@@ -373,7 +373,12 @@ pub(super) fn unreadable(ctx: &Context, object: &Kustomization, entries: &[inven
     }
 }
 
-fn warn(ctx: &Context, object: &Kustomization, reason: Reason, message: &str) {
+/// Says what could not be told at a forge about an object.
+pub(super) fn untold<K: Reported>(ctx: &Context, object: &K, why: &Explained) {
+    warn(ctx, object, why.reason, &status::words(why));
+}
+
+fn warn<K: Reported>(ctx: &Context, object: &K, reason: Reason, message: &str) {
     tracing::warn!("{message}");
     let event = status::Event {
         type_: status::EventType::Warning,
@@ -381,7 +386,7 @@ fn warn(ctx: &Context, object: &Kustomization, reason: Reason, message: &str) {
         message: status::bounded(message, status::MAX_EVENT_MESSAGE),
         metadata: Default::default(),
     };
-    kind::tell::<Kustomization>(ctx, &object.metadata, event);
+    kind::tell::<K>(ctx, object.meta(), event);
 }
 
 fn failed(why: &Explained) -> Ending<'_> {

@@ -8,6 +8,7 @@ mod included;
 mod kept;
 mod keys;
 mod login;
+mod proposed;
 mod signed;
 mod submodules;
 
@@ -22,6 +23,7 @@ use reeve_core::artifact::Revision;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::plugin::PluginId;
+use reeve_core::proposal::Wish;
 use reeve_core::schedule::Next;
 use reeve_core::signature;
 use reeve_core::source::Wanted;
@@ -34,6 +36,7 @@ use self::included::Included;
 pub(super) use self::kept::earlier;
 use self::kept::{note, restore, restore_unasked};
 use self::login::{refused, remote};
+pub(super) use self::proposed::proposed;
 use self::signed::Asked;
 use super::provider;
 use super::report::{self, Announced, Run};
@@ -160,6 +163,8 @@ pub(super) fn parse(object: &GitRepository) -> Result<Option<Wanted>, Explained>
         let why = Explained::new(Reason::InvalidSpec, Turn::Owner, message);
         return Err(why.with_hint(hint));
     }
+    // What cannot be told at the forge is said here.
+    Wish::parse(object).map_err(|why| Explained::of(&why))?;
     if let Some(verify) = &wanted.verify {
         let fits = verify.mode.fits(&wanted.reference);
         fits.map_err(|why| Explained::of(&why))?;
@@ -397,10 +402,15 @@ async fn take(
 
 /// Puts what is in store where runs find it. Returns who uses it.
 fn keep(ctx: &Context, id: &NamespacedName, stored: Stored) -> Users {
-    ctx.index.write(|known| {
+    let (users, planned) = ctx.index.write(|known| {
         known.stored.insert(id.clone(), stored);
-        Users::of(known, id)
-    })
+        (Users::of(known, id), known.desks.contains_key(id))
+    });
+    if planned {
+        // What is proposed is compared with what is in store.
+        ctx.queues.proposals.wake(id.clone());
+    }
+    users
 }
 
 /// Who uses a source.

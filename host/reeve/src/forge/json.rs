@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::repository;
 use super::words::{
-    Body, CommitState, CommitStatus, DeployKey, Done, HeaderValue, Operation, Part, PullRequest,
-    Request, Task, Webhook,
+    Body, Comment, CommitState, CommitStatus, DeployKey, Done, HeaderValue, OpenPullRequest,
+    Operation, Part, PullRequest, Request, Task, Webhook,
 };
 
 /// An operation that cannot be read.
@@ -79,6 +79,26 @@ enum Wanted {
         #[serde(default)]
         labels: Vec<String>,
     },
+    PullRequestsOpen(String),
+    CommentPresent(Said),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    number: u64,
+    marker: String,
+    body: String,
+}
+
+impl From<Said> for Comment {
+    fn from(said: Said) -> Self {
+        Self {
+            number: said.number,
+            marker: said.marker,
+            body: said.body,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -165,6 +185,8 @@ fn task(wanted: Wanted) -> Task {
             body,
             labels,
         }),
+        Wanted::PullRequestsOpen(base) => Task::PullRequestsOpen(base),
+        Wanted::CommentPresent(said) => Task::CommentPresent(said.into()),
     }
 }
 
@@ -241,5 +263,19 @@ pub fn done(done: &Done) -> Value {
             "number": state.number,
             "url": state.url,
         }}),
+        Done::PullRequests(all) => {
+            let all: Vec<Value> = all.iter().map(open).collect();
+            json!({"pull-requests": all})
+        }
     }
+}
+
+fn open(request: &OpenPullRequest) -> Value {
+    json!({
+        "number": request.number,
+        "head": request.head,
+        "reference": request.reference,
+        "base": request.base,
+        "fork": request.fork,
+    })
 }

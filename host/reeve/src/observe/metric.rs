@@ -325,7 +325,12 @@ impl Metrics {
 
     /// The queue of one kind of object, worked on by so many at once.
     pub(crate) fn queue(&self, kind: Kind, workers: usize) -> WorkQueue {
-        self.queues.of(kind, workers)
+        self.queues.of(kind.controller(), workers)
+    }
+
+    /// A queue of runs beside those of a kind, by its own name.
+    pub(crate) fn queue_beside(&self, name: &'static str, workers: usize) -> WorkQueue {
+        self.queues.of(name, workers)
     }
 
     /// All of it, in the OpenMetrics text format.

@@ -18,7 +18,6 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::Kind;
 use super::metric::{Buckets, ControllerLabels, Timed, seconds};
 
 /// The labels of one queue: controller-runtime says both.
@@ -114,9 +113,8 @@ impl WorkQueues {
         registry.register_collector(Box::new(Arc::clone(&self.under_way)));
     }
 
-    /// The queue of one kind, worked on by so many at once.
-    pub(super) fn of(&self, kind: Kind, workers: usize) -> WorkQueue {
-        let controller = kind.controller();
+    /// The queue of one controller, worked on by so many at once.
+    pub(super) fn of(&self, controller: &'static str, workers: usize) -> WorkQueue {
         let labels = QueueLabels {
             name: controller,
             controller,
@@ -272,7 +270,7 @@ impl Collector for UnderWay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::Metrics;
+    use crate::observe::{Kind, Metrics};
 
     #[test]
     fn a_queue_is_seen_filling_working_and_empty_again() {

@@ -35,9 +35,9 @@ use types::{Answer, Body, Header, HeaderValue, Next, Operation, Part, Request, S
 /// What a provider and its host say to each other: the types of `wit/provider.wit`.
 pub mod types {
     pub use super::bindings::exports::reeve::plugin::provide::{
-        Answer, Body, CommitState, CommitStatus, Credential, DeployKey, Done, Header, HeaderValue,
-        Hmac, Jwt, Next, Operation, Part, PullRequest, PullRequestState, Repository, Request,
-        SecretField, Task, Webhook, WebhookState,
+        Answer, Body, Comment, CommitState, CommitStatus, Credential, DeployKey, Done, Header,
+        HeaderValue, Hmac, Jwt, Next, OpenPullRequest, Operation, Part, PullRequest,
+        PullRequestState, Repository, Request, SecretField, Task, Webhook, WebhookState,
     };
 }
 

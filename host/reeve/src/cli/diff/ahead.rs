@@ -9,10 +9,9 @@ use reeve_api::kustomization::KustomizationStatus;
 use reeve_core::caution::{self, Origins, Verdict};
 use reeve_core::failure::Explained;
 use reeve_core::plan::{Plan, Proposed};
+use reeve_core::preview::{self, Hook, Waits};
 use reeve_core::source;
-use reeve_core::sync::Sync;
 
-use super::told::{Hook, Waits};
 use super::{Asked, explained};
 use crate::cli::ui::CommandError;
 
@@ -26,24 +25,11 @@ pub(super) fn on(asked: &Asked, plan: Plan<Proposed>, revision: Option<&str>) ->
     plan.on(revision, requested.map(String::as_str))
 }
 
-/// The hooks that would run, in order. Those for a sync that fails are not among them.
+/// The hooks that would run, in order.
 pub(super) fn hooks(asked: &Asked, plan: &Plan<Proposed>) -> Vec<Hook> {
     // What ran on another cluster has not run on this one.
     let status = status(asked).filter(|_| asked.left.is_none());
-    let sync = Sync::of(plan, status.and_then(|status| status.sync.as_ref()));
-    let Some(sync) = sync else {
-        return Vec::new();
-    };
-    let steps = plan.course();
-    let open = steps.flat_map(|step| {
-        let phase = step.place().phase;
-        let open = sync.unfinished(step).into_iter();
-        open.map(move |(hook, _)| Hook {
-            phase: phase.as_str(),
-            object: hook.id().subject(),
-        })
-    });
-    open.collect()
+    preview::hooks(plan, status.and_then(|status| status.sync.as_ref()))
 }
 
 /// What would wait until somebody confirms it.
@@ -62,16 +48,10 @@ pub(super) fn waits(asked: &Asked, plan: &Plan<Proposed>) -> Result<Option<Waits
             caution.judge(origins, &asked.inventory, plan)
         }
     };
-    let waits = |everything, why: Explained| Waits {
-        pruned: plan.prune().len(),
-        everything,
-        message: why.message,
-        hint: why.hint,
-    };
     Ok(match verdict {
         Verdict::Go => None,
-        Verdict::KeepAll(why) => Some(waits(false, why)),
-        Verdict::Wait(why) => Some(waits(true, why)),
+        Verdict::KeepAll(why) => Some(Waits::of(plan, false, why)),
+        Verdict::Wait(why) => Some(Waits::of(plan, true, why)),
     })
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use reeve_core::failure::chain;
+use reeve_core::lines::diff;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -18,7 +19,6 @@ use super::case::{Want, only, words};
 use super::manifests;
 use super::place::Place;
 use super::test::{Told, Wrong};
-use crate::cli::lines::diff;
 use crate::cli::ui::CommandError;
 use crate::forge::words::{Answer, Operation, Request};
 use crate::forge::{Cause, Error, HostPattern, Outcome, Rehearsal, json};

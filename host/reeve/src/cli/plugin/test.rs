@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use reeve_core::lines::diff;
 use reeve_wasm::{Error, Transformed, World};
 use serde::Serialize;
 use serde_json::Value;
@@ -13,7 +14,6 @@ use super::case::{self, Case, Manifests, Want};
 use super::exchange::Exchange;
 use super::place::{Failed, LimitFlags, Place};
 use super::{Form, data, manifests, read, unreadable};
-use crate::cli::lines::diff;
 use crate::cli::ui::{CommandError, Ui};
 
 /// Run the cases of a plugin

@@ -9,6 +9,7 @@ use reeve_api::name::{NamespacedName, ObjectName};
 use reeve_core::depend;
 use reeve_core::index::{Applier, Target};
 
+use super::forges::News;
 use super::{
     Followed, identified, is_superseded, labels, named, object_names, wake_kustomizations,
     wake_receivers_naming, worth_a_run,
@@ -32,7 +33,7 @@ impl Followed for Kustomization {
             namespace.unwrap_or(id.namespace.as_str()),
             reference.name.as_str(),
         );
-        let (before, wake) = ctx.index.write(|known| {
+        let (before, wake, news) = ctx.index.write(|known| {
             match source {
                 Ok(source) => {
                     let labels = labels(object.meta());
@@ -48,8 +49,9 @@ impl Followed for Kustomization {
             }
             let before = known.kustomizations.insert(id.clone(), Arc::clone(&object));
             let wake = worth_a_run(before.as_ref(), &object);
-            (before, wake)
+            (before, wake, News::of(known, &id, &object))
         });
+        news.tell(ctx, &id);
         ctx.planned.tell(&ctx.grounds, &id.namespace);
         let target = Target::Kustomization(id.clone());
         if is_superseded(before.as_ref(), &object) {
@@ -82,6 +84,7 @@ impl Followed for Kustomization {
             known.reports.forget(&id);
             known.passed.remove(&id);
             known.veils.remove(&id);
+            known.marks.remove(&id);
             known.awaiting.remove(&id);
             known.users.retain(|_, users| {
                 users.remove(&id);

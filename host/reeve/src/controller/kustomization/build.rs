@@ -55,7 +55,8 @@ pub(super) async fn build(
     })
 }
 
-/// The bundle of a revision that is not the one to be applied: nobody is woken for what it called.
+/// The bundle of a revision that is not the one to be applied: nobody is woken for what it called. Of one that is only looked at
+/// nothing is kept either.
 pub(super) async fn again(
     ctx: &Context,
     wanted: &Wanted,
@@ -132,7 +133,11 @@ async fn order<'w>(
     room: &Room,
     deadline: Instant,
 ) -> Result<Order<'w>, Explained> {
-    let size = ctx.renders.size(&wanted.spec.id);
+    let kept = !wanted.cover.is_aside();
+    let size = match kept {
+        true => ctx.renders.size(&wanted.spec.id),
+        false => Size::Small,
+    };
     if size == Size::Any {
         make_room(ctx, wanted, room, deadline).await?;
     }
@@ -140,6 +145,7 @@ async fn order<'w>(
         spec: &wanted.spec,
         size,
         deadline,
+        kept,
     })
 }
 
@@ -151,7 +157,8 @@ async fn make_room(
     room: &Room,
     deadline: Instant,
 ) -> Result<(), Explained> {
-    let place = room.take(&ctx.large, wanted.tenant.name.as_str());
+    let whose = wanted.whose();
+    let place = room.take(&ctx.large, &whose);
     tokio::time::timeout_at(deadline, place).await.map_err(|_| {
         let message = "waiting for room for a large bundle took longer than spec.timeout";
         Explained::new(Reason::BuildFailed, Turn::Retry, message)
@@ -212,7 +219,7 @@ fn functions(ctx: &Context, wanted: &Wanted) -> Functions {
         let both = platforms.chain(own);
         both.map(|(name, id)| (name, callable(id))).collect()
     });
-    Functions::new(ctx.sandbox.clone(), wanted.tenant.name.as_str(), known).within(namespace)
+    Functions::new(ctx.sandbox.clone(), &wanted.whose(), known).within(namespace)
 }
 
 /// Remembers, when the build ends, which plugins it called: their changes wake the Kustomization.

@@ -18,17 +18,36 @@ use crate::index::Veils;
 pub(super) struct Cover {
     built: OnceLock<Veil>,
     transformed: OnceLock<Veil>,
+    /// What was known before, where something is only looked at: then nothing of it is remembered.
+    aside: Option<Veil>,
 }
 
 impl Cover {
+    /// For what is only looked at, beside what is applied, of which this is known.
+    pub(super) fn aside(known: Veil) -> Self {
+        Self {
+            aside: Some(known),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_aside(&self) -> bool {
+        self.aside.is_some()
+    }
+
     pub(super) fn veil(&self) -> &Veil {
         let known = self.transformed.get().or_else(|| self.built.get());
+        let known = known.or(self.aside.as_ref());
         known.unwrap_or_else(|| Veil::nothing())
     }
 }
 
 /// What it is built with. Whoever reads first covers: another revision is built beside this one with the same variables.
 pub(super) fn built(ctx: &Context, wanted: &Wanted, veil: Veil) {
+    if let Some(known) = &wanted.cover.aside {
+        drop(wanted.cover.built.set(known.and(&veil)));
+        return;
+    }
     let id = wanted.spec.id.clone();
     let all = ctx
         .index
@@ -39,6 +58,10 @@ pub(super) fn built(ctx: &Context, wanted: &Wanted, veil: Veil) {
 /// What plugins were shown of it, beside that.
 pub(super) fn transformed(ctx: &Context, wanted: &Wanted, shown: &Veil) {
     if shown.is_nothing() {
+        return;
+    }
+    if wanted.cover.is_aside() {
+        drop(wanted.cover.transformed.set(shown.and(wanted.veil())));
         return;
     }
     let id = wanted.spec.id.clone();

@@ -5,6 +5,8 @@
 //! think, this thread is no worker of the runtime: another takes its place, and nobody else waits but who wants to be judged
 //! too, of each tenant one at a time.
 
+pub(super) mod aside;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -100,7 +100,8 @@ pub(super) async fn part(
     }
 }
 
-fn hand_over(
+/// The plan without what others hold by now.
+pub(super) fn hand_over(
     ctx: &Context,
     id: &NamespacedName,
     cluster: Option<&str>,

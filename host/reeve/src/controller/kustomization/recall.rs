@@ -120,6 +120,7 @@ async fn render(
         requested: None,
         room: &room,
         veil: wanted.veil(),
+        aside: false,
     };
     let bundle = transform(ctx, caller, bundle).await.ok()?;
     cover::transformed(ctx, &wanted, bundle.secret());

@@ -18,20 +18,20 @@ use crate::cluster::SecretOwner;
 use crate::context::Context;
 use crate::controller::plugin;
 use crate::controller::source::given;
-use crate::forge::words::{Operation, Task};
+use crate::forge::words::{Done, Operation, Task};
 use crate::forge::{
     Asks, Grant, HostPattern, Limits, Login, Outcome, Provider, Slot, Slots, repository,
 };
 use crate::git::Tls;
 use crate::levels;
 
-/// Has `task` done at a repository's forge.
-pub(super) async fn carry_out(
+/// Has `task` done at a repository's forge, and says how it ended.
+pub(super) async fn inquire(
     ctx: &Context,
     asked: Asked<'_>,
     task: Task,
     slot: Option<(&str, Secret)>,
-) -> Result<(), Explained> {
+) -> Result<Done, Explained> {
     may(&task, asked.whose)?;
     let url = RemoteUrl::parse(asked.repository).map_err(|_| {
         let message = "what is recorded of it names no repository";
@@ -48,10 +48,8 @@ pub(super) async fn carry_out(
         secret,
         from: &part.from(),
     };
-    errand
-        .run(ctx, asked.repository, task, slot)
-        .await
-        .map(drop)
+    let outcome = errand.run(ctx, asked.repository, task, slot).await?;
+    Ok(outcome.done)
 }
 
 /// The login over https at `url`, which the forge makes for the App of an entry, or made before.
@@ -101,7 +99,9 @@ fn may(task: &Task, whose: &NamespacedName) -> Result<(), Explained> {
         | Task::WebhookPresent(_)
         | Task::WebhookCheck(_)
         | Task::CommitStatus(_)
-        | Task::PullRequest(_) => true,
+        | Task::PullRequest(_)
+        | Task::PullRequestsOpen(_)
+        | Task::CommentPresent(_) => true,
     };
     if ours {
         return Ok(());

@@ -13,9 +13,11 @@ use reeve_api::PROVIDER;
 use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Secret};
 use reeve_api::reason::Reason;
 use reeve_api::receiver::Receiver;
+use reeve_api::source::GitRepository;
 use reeve_api::upkeep::HookAtForge;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
+use reeve_core::proposal::Wish;
 use reeve_core::status::HooksOutcome;
 use reeve_core::upkeep::hook::{events, idle, wanted};
 
@@ -166,28 +168,33 @@ impl Desk<'_> {
         provider: &ObjectName,
         path: &str,
     ) -> Result<BTreeSet<HookAtForge>, Explained> {
-        let urls: Vec<RemoteUrl> = self.ctx.index.read(|known| {
+        let urls = self.sources(|source| RemoteUrl::parse(&source.spec.url).ok());
+        let base = self.ctx.receiver_url.as_deref();
+        wanted(provider, base, path, &urls).map_err(|why| Explained::of(&why))
+    }
+
+    /// What is known of those that it names in its namespace, and that stay.
+    fn sources<T>(&self, of: impl Fn(&GitRepository) -> Option<T>) -> Vec<T> {
+        self.ctx.index.read(|known| {
             let named = known.touch.named_by(self.id).present;
-            let urls = named.iter().filter_map(|target| {
+            let found = named.iter().filter_map(|target| {
                 let Target::Source(id) = target else {
                     return None;
                 };
                 let object = known.sources.get(id)?;
                 let own = id.namespace == self.id.namespace;
                 let stays = object.metadata.deletion_timestamp.is_none();
-                (own && stays)
-                    .then(|| RemoteUrl::parse(&object.spec.url).ok())
-                    .flatten()
+                (own && stays).then(|| of(object)).flatten()
             });
-            urls.collect()
-        });
-        let base = self.ctx.receiver_url.as_deref();
-        wanted(provider, base, path, &urls).map_err(|why| Explained::of(&why))
+            found.collect()
+        })
     }
 
     fn events(&self) -> Result<Vec<String>, Explained> {
         let spec = &self.object.spec;
-        let events = events(spec.kind, &spec.events).map_err(|why| Explained::of(&why))?;
+        let plans = self.sources(|source| Wish::parse(source).ok()??.plans);
+        let events = events(spec.kind, &spec.events, !plans.is_empty());
+        let events = events.map_err(|why| Explained::of(&why))?;
         Ok(events.into_iter().map(str::to_owned).collect())
     }
 

@@ -119,6 +119,12 @@ fn wake(ctx: &Context, pace: &mut Pace, receiver: &NamespacedName, meant: Meant)
         if !concerned {
             continue;
         }
+        if let (Some(push), Target::Source(id)) = (&meant.push, &target)
+            && push.is_request()
+        {
+            // What it follows has not moved: whoever plans requests looks at them.
+            ctx.queues.proposals.wake(id.clone());
+        }
         match meant.turned_away {
             true => heard::missed(ctx, &target),
             false => heard::called(ctx, receiver, &target, pushed),

@@ -91,6 +91,7 @@ async fn prepare(
         requested: None,
         room: &room,
         veil: wanted.veil(),
+        aside: false,
     };
     let bundle = transform(ctx, caller, bundle).await?;
     cover::transformed(ctx, wanted, bundle.secret());

@@ -1,4 +1,6 @@
 //! Two texts side by side: the lines that differ, with a few around them.
+//!
+//! It deliberately knows nothing of what the texts are, and covers nothing in them.
 
 /// Lines that are shown around a difference.
 const AROUND: usize = 3;
@@ -13,7 +15,7 @@ enum Mark {
 }
 
 /// How `got` differs from `want`: lines of `want` that are missing after `-`, lines that are too much after `+`.
-pub(in crate::cli) fn diff(want: &str, got: &str) -> String {
+pub fn diff(want: &str, got: &str) -> String {
     let want: Vec<&str> = want.lines().collect();
     let got: Vec<&str> = got.lines().collect();
     // What both begin with needs no table.

@@ -1,87 +1,152 @@
-//! What would change, for people and for machines.
+//! What the next run of a Kustomization would change, for people and for machines.
+//!
+//! `reeve diff` prints it, and it is what is told at a pull request (`proposal`). No value of a Secret is in it; what else must
+//! not be told of it is under its veil, which whoever writes it down puts over it. It deliberately asks nobody what applying would do:
+//! the shell has asked the API server.
 
+use reeve_api::kustomization::SyncStatus;
 use reeve_api::name::NamespacedName;
-use reeve_core::difference::{Field, Sides};
-use reeve_core::inventory::ObjectId;
-use reeve_core::status::Action;
-use reeve_core::text;
-use reeve_core::veil::Veil;
 use reeve_kustomize::{Object, to_yaml};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::lines::diff;
-use crate::cli::text::counted;
-use crate::cluster::{ObjectError, Rehearsed};
+use crate::admit::Denied;
+use crate::difference::{Field, Sides};
+use crate::failure::Explained;
+use crate::inventory::ObjectId;
+use crate::lines::diff;
+use crate::plan::Plan;
+use crate::status::Action;
+use crate::sync::Sync;
+use crate::text::{self, counted};
+use crate::veil::Veil;
 
 /// What came of it.
-#[derive(Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Answer {
-    kustomization: String,
+pub struct Preview {
+    /// The Kustomization.
+    pub kustomization: String,
     /// What was built.
-    from: String,
+    pub from: String,
     /// The other cluster that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cluster: Option<String>,
-    changes: Vec<Change>,
+    pub cluster: Option<String>,
+    /// The objects that would be changed.
+    pub changes: Vec<Change>,
     /// How many objects are as they would be.
-    unchanged: usize,
+    pub unchanged: usize,
     /// The hooks that would run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) hooks: Vec<Hook>,
+    pub hooks: Vec<Hook>,
     /// What would wait for a confirmation.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) waits: Option<Waits>,
+    pub waits: Option<Waits>,
     /// What policies deny of it: then nothing of it would be applied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) denied: Vec<String>,
+    pub denied: Vec<String>,
     /// Of which objects it could not be said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    failed: Vec<String>,
+    pub failed: Vec<String>,
+    /// The plugins that a run would call, and nobody has called here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) plugins_not_called: Vec<String>,
+    pub plugins_not_called: Vec<String>,
     /// What must not be told of it.
     #[serde(skip)]
-    pub(super) veil: Veil,
+    pub veil: Veil,
+}
+
+/// What applying one object would do.
+#[derive(Debug)]
+pub struct Rehearsed {
+    /// In a word.
+    pub action: Action,
+    /// As it is, where that is another.
+    pub live: Option<Value>,
+    /// As it would be, where that is another.
+    pub applied: Option<Value>,
+    /// Why the API server could not say it: what it needs is to come with it.
+    pub unasked: Option<String>,
 }
 
 /// One hook that would run.
-#[derive(Serialize)]
-pub(super) struct Hook {
-    pub(super) phase: &'static str,
-    pub(super) object: String,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hook {
+    /// When.
+    pub phase: &'static str,
+    /// The object.
+    pub object: String,
 }
 
 /// What would wait until somebody confirms it.
-#[derive(Serialize)]
-pub(super) struct Waits {
+#[derive(Debug, Clone, Serialize)]
+pub struct Waits {
     /// How many objects would be pruned.
-    pub(super) pruned: usize,
+    pub pruned: usize,
     /// Whether nothing at all would be done until then, and not only nothing pruned.
-    pub(super) everything: bool,
-    pub(super) message: String,
+    pub everything: bool,
+    /// Why.
+    pub message: String,
+    /// How it is confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) hint: Option<String>,
+    pub hint: Option<String>,
 }
 
 /// One object that would be changed.
-#[derive(Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Change {
-    object: String,
-    action: &'static str,
+pub struct Change {
+    /// Which.
+    pub object: String,
+    /// What would be done with it.
+    pub action: &'static str,
+    /// Field by field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    fields: Vec<Field>,
+    pub fields: Vec<Field>,
     /// Why the API server could not be asked about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    unasked: Option<String>,
+    pub unasked: Option<String>,
+    /// Line by line: those that go behind `-`, those that come behind `+`.
     #[serde(skip)]
-    lines: String,
+    pub lines: String,
 }
 
-impl Answer {
-    pub(super) fn new(id: &NamespacedName, from: String, veil: Veil) -> Self {
+/// What the rules deny, a line each.
+pub fn verdicts(denied: &Denied) -> Vec<String> {
+    let objections = denied.objections().map(|one| {
+        let object = one.object.as_deref().map(|object| format!("{object}: "));
+        let hint = one.hint.as_deref().map(|hint| format!("; hint: {hint}"));
+        format!(
+            "policy {}: {}{}{}",
+            one.policy,
+            object.unwrap_or_default(),
+            one.message,
+            hint.unwrap_or_default()
+        )
+    });
+    objections.collect()
+}
+
+/// The hooks that would run, in order, after what the status has of the last sync. Those for a sync that fails are not among
+/// them.
+pub fn hooks<S>(plan: &Plan<S>, before: Option<&SyncStatus>) -> Vec<Hook> {
+    let Some(sync) = Sync::of(plan, before) else {
+        return Vec::new();
+    };
+    let open = plan.course().flat_map(|step| {
+        let phase = step.place().phase;
+        let open = sync.unfinished(step).into_iter();
+        open.map(move |(hook, _)| Hook {
+            phase: phase.as_str(),
+            object: hook.id().subject(),
+        })
+    });
+    open.collect()
+}
+
+impl Preview {
+    /// Of nothing yet.
+    pub fn new(id: &NamespacedName, from: String, veil: Veil) -> Self {
         Self {
             kustomization: id.to_string(),
             from,
@@ -98,27 +163,47 @@ impl Answer {
     }
 
     /// What applying an object would do.
-    pub(super) fn add(&mut self, id: &ObjectId, rehearsed: Result<Rehearsed, ObjectError>) {
+    pub fn add(&mut self, id: &ObjectId, rehearsed: Result<Rehearsed, String>) {
         match rehearsed {
-            Err(why) => self.failed.push(why.to_string()),
+            Err(why) => self.failed.push(why),
             Ok(done) if !done.action.is_change() => self.unchanged += 1,
             Ok(done) => {
                 let sides = Sides::of(done.live, done.applied);
-                self.changes.push(Change {
-                    object: id.subject(),
-                    action: done.action.as_str(),
-                    lines: diff(&yaml(sides.before.as_ref()), &yaml(sides.after.as_ref())),
-                    fields: sides.fields(),
-                    unasked: done.unasked,
-                });
+                self.put(id, done.action, &sides, done.unasked);
             }
         }
     }
 
-    /// What deleting an object would do.
-    pub(super) fn add_pruned(&mut self, id: &ObjectId, rehearsed: Result<Action, ObjectError>) {
+    /// The same, for others than whoever asks for it: what is under the veil is covered field by field before both sides are
+    /// compared, the shortest too, which no text could be searched for.
+    pub fn add_covered(&mut self, id: &ObjectId, rehearsed: Result<Rehearsed, String>) {
         match rehearsed {
-            Err(why) => self.failed.push(why.to_string()),
+            Ok(done) if done.action.is_change() => {
+                let mut sides = Sides::of(done.live, done.applied);
+                let both = [&mut sides.before, &mut sides.after];
+                for side in both.into_iter().flatten() {
+                    self.veil.hide(side);
+                }
+                self.put(id, done.action, &sides, done.unasked);
+            }
+            other => self.add(id, other),
+        }
+    }
+
+    fn put(&mut self, id: &ObjectId, action: Action, sides: &Sides, unasked: Option<String>) {
+        self.changes.push(Change {
+            object: id.subject(),
+            action: action.as_str(),
+            lines: diff(&yaml(sides.before.as_ref()), &yaml(sides.after.as_ref())),
+            fields: sides.fields(),
+            unasked,
+        });
+    }
+
+    /// What deleting an object would do.
+    pub fn add_pruned(&mut self, id: &ObjectId, rehearsed: Result<Action, String>) {
+        match rehearsed {
+            Err(why) => self.failed.push(why),
             Ok(action) if !action.is_change() => self.unchanged += 1,
             Ok(action) => self.changes.push(Change {
                 object: id.subject(),
@@ -131,7 +216,7 @@ impl Answer {
     }
 
     /// What would happen, in short; None: nothing would.
-    pub(super) fn news(&self) -> Option<String> {
+    pub fn news(&self) -> Option<String> {
         let changed = (!self.changes.is_empty())
             .then(|| format!("{} would be changed", objects(self.changes.len())));
         let hooks = counted(self.hooks.len(), "hook", "hooks");
@@ -145,7 +230,7 @@ impl Answer {
     }
 
     /// Why it is not what would happen.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub fn trouble(&self) -> Option<String> {
         if !self.denied.is_empty() {
             let all = self.denied.join("\n");
             return Some(format!(
@@ -156,14 +241,15 @@ impl Answer {
         (!self.failed.is_empty()).then(|| format!("of some objects it cannot be said: {all}"))
     }
 
-    fn place(&self) -> String {
+    /// Where it is carried out, if that is another cluster.
+    pub fn place(&self) -> String {
         let cluster = self.cluster.as_deref();
         let at = cluster.map(|at| format!(" on the cluster at {}", text::line(at)));
         at.unwrap_or_default()
     }
 
     /// Each object with its lines, those that go behind `-` and those that come behind `+`.
-    pub(super) fn table(&self) -> String {
+    pub fn table(&self) -> String {
         let mut out = String::new();
         for change in &self.changes {
             out.push_str(&format!(
@@ -185,26 +271,46 @@ impl Answer {
         if let Some(waits) = &self.waits {
             out.push_str(&format!("{}\n", text::line(&waits.words())));
         }
-        let count = |action: &str| {
-            let all = self.changes.iter();
-            all.filter(|change| change.action == action).count()
-        };
         out.push_str(&format!(
-            "{} from {}{}: {} created, {} configured, {} deleted, {} unchanged\n",
+            "{} from {}{}: {}\n",
             self.kustomization,
             text::line(&self.from),
             self.place(),
-            count(Action::Created.as_str()),
-            count(Action::Configured.as_str()),
-            count(Action::Deleted.as_str()),
-            self.unchanged
+            self.counts()
         ));
         out
+    }
+
+    /// How many objects would be what.
+    pub fn counts(&self) -> String {
+        let count = |action: Action| {
+            let all = self.changes.iter();
+            all.filter(|change| change.action == action.as_str())
+                .count()
+        };
+        format!(
+            "{} created, {} configured, {} deleted, {} unchanged",
+            count(Action::Created),
+            count(Action::Configured),
+            count(Action::Deleted),
+            self.unchanged
+        )
     }
 }
 
 impl Waits {
-    fn words(&self) -> String {
+    /// Why the objects that a plan would prune wait, or everything does.
+    pub fn of<S>(plan: &Plan<S>, everything: bool, why: Explained) -> Self {
+        Self {
+            pruned: plan.prune().len(),
+            everything,
+            message: why.message,
+            hint: why.hint,
+        }
+    }
+
+    /// In one line.
+    pub fn words(&self) -> String {
         let what = match (self.everything, self.pruned) {
             (true, 0) => "everything".to_owned(),
             (true, pruned) => format!("everything, and {} would be pruned", objects(pruned)),
@@ -256,7 +362,7 @@ mod tests {
     #[test]
     fn each_object_is_told_with_the_lines_that_go_and_come() {
         let web = NamespacedName::new("acme", "web").unwrap();
-        let mut answer = Answer::new(&web, "./deploy".to_owned(), Veil::default());
+        let mut answer = Preview::new(&web, "./deploy".to_owned(), Veil::default());
         answer.add(&id("same"), Ok(done(Action::Unchanged, None, None)));
         let changed = done(
             Action::Configured,
@@ -287,7 +393,7 @@ mod tests {
     #[test]
     fn hooks_that_would_run_and_what_would_wait_are_told() {
         let web = NamespacedName::new("acme", "web").unwrap();
-        let mut answer = Answer::new(&web, "./deploy".to_owned(), Veil::default());
+        let mut answer = Preview::new(&web, "./deploy".to_owned(), Veil::default());
         answer.cluster = Some("https://edge.example:6443".to_owned());
         answer.hooks.push(Hook {
             phase: "PreSync",
@@ -312,14 +418,14 @@ mod tests {
         assert_eq!(told["waits"]["pruned"], 24);
         let news = "1 hook would run, it waits for confirmation".to_owned();
         assert_eq!(answer.news(), Some(news));
-        let nothing = Answer::new(&web, "./deploy".to_owned(), Veil::default());
+        let nothing = Preview::new(&web, "./deploy".to_owned(), Veil::default());
         assert_eq!(nothing.news(), None);
     }
 
     #[test]
     fn what_is_denied_is_no_answer() {
         let web = NamespacedName::new("acme", "web").unwrap();
-        let mut answer = Answer::new(&web, "./deploy".to_owned(), Veil::default());
+        let mut answer = Preview::new(&web, "./deploy".to_owned(), Veil::default());
         answer.denied.push("policy pods: no".to_owned());
         let why = answer.trouble().unwrap();
         assert!(why.contains("denied by policy pods: no"), "{why}");

@@ -1,0 +1,341 @@
+//! Pull requests of a source: what each would change is found out, and told at it.
+//!
+//! The forge is asked which are open when it calls for one, as often as the source looks for changes, and when something else is
+//! applied. A head is fetched, rendered, judged and dry-run as the accounts that would apply it (`kustomization::preview`), and that
+//! is told in a comment, which is changed in place, and in a mark beside the head. Which requests, and what is told, `core::proposal`
+//! says. It is done beside the runs: nothing that is proposed comes into the store, into a status, or to anybody else than the
+//! request. Only for sources of tenants: the platform's accounts see more than whoever proposes something to it may be told.
+
+mod desk;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reeve_api::kustomization::Kustomization;
+use reeve_api::name::NamespacedName;
+use reeve_api::reason::Reason;
+use reeve_api::source::GitRepository;
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::proposal::{self, Live, Part, Plans, Request, Seen, Wish};
+use reeve_core::schedule::{Next, backoff, jittered};
+use reeve_core::source::{Reference, Wanted};
+
+use super::{kustomization, marks, provider, report, source};
+use crate::context::Context;
+use crate::forge::words::{Comment, Done, OpenPullRequest, Task};
+use crate::index::{Known, Stored};
+pub(crate) use desk::Desk;
+use desk::Due;
+
+/// How many plans are made in one run, before others have their turn.
+const A_RUN: usize = 10;
+/// How long one may take.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// How soon a run goes on that left something for the next.
+const BREATH: Duration = Duration::from_secs(1);
+
+/// All that one run works with.
+struct Case<'a> {
+    ctx: &'a Arc<Context>,
+    id: &'a NamespacedName,
+    object: Arc<GitRepository>,
+    provider: String,
+    plans: Plans,
+    /// Where the repository is, without a user.
+    repository: String,
+    branch: String,
+    interval: Duration,
+    /// What is applied now, and what that was fetched for.
+    stored: Stored,
+    appliers: Vec<(NamespacedName, Arc<Kustomization>)>,
+}
+
+/// One run.
+pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
+    let Some((object, wish)) = ctx.index.read(|known| asked(known, id)) else {
+        ctx.index.write(|known| known.desks.remove(id));
+        return Next::Watch;
+    };
+    let Some(plans) = wish.plans else {
+        ctx.index.write(|known| known.desks.remove(id));
+        return Next::Watch;
+    };
+    // First of all, so that whatever changes from here on is news.
+    ctx.index.write(|known| {
+        let lives = lives(known, id);
+        known.desks.entry(id.clone()).or_default().lives = lives;
+    });
+    let case = Case::open(ctx, id, &object, wish.provider.to_string(), plans);
+    let worked = match case {
+        Ok(Some(case)) => case.work().await,
+        // It is woken when something of it is applied.
+        Ok(None) => return Next::Watch,
+        Err(why) => Err(why),
+    };
+    let (next, trouble) = match worked {
+        Ok(Worked { next, trouble }) => (Some(next), trouble),
+        Err(why) => (None, Some(why)),
+    };
+    let failed = ctx.index.write(|known| {
+        let desk = known.desks.entry(id.clone()).or_default();
+        desk.worked(trouble.as_ref())
+    });
+    if let Some(why) = trouble.as_ref().filter(|_| failed.is_news) {
+        report::untold(ctx, &*object, why);
+    }
+    match next {
+        Some(next) => next,
+        None if trouble.is_some_and(|why| why.turn.stalls()) => Next::Watch,
+        None => Next::After(marks::pause(failed.times)),
+    }
+}
+
+/// What came of a run whose forge said which requests are open.
+struct Worked {
+    next: Next,
+    /// What went wrong with one of them.
+    trouble: Option<Explained>,
+}
+
+/// How long to wait after so many tries of one request: what it waits for is mostly there in a moment.
+fn soon(failures: u32) -> Duration {
+    backoff(failures.saturating_add(2), rand::random())
+}
+
+/// The source, and what it has told; None: nothing, now.
+fn asked(known: &Known, id: &NamespacedName) -> Option<(Arc<GitRepository>, Wish)> {
+    let object = known.sources.get(id)?;
+    let wish = Wish::parse(object).ok().flatten()?;
+    let rests = object.spec.suspend || object.metadata.deletion_timestamp.is_some();
+    (!rests).then(|| (Arc::clone(object), wish))
+}
+
+/// What of a source is applied, as far as it is known.
+fn lives(known: &Known, source: &NamespacedName) -> Vec<Live> {
+    let all = known.touch.kustomizations_of(source);
+    let live = all.filter_map(|id| Some(Live::of(id, known.kustomizations.get(id)?)));
+    live.collect()
+}
+
+/// Those who would apply what is proposed.
+fn appliers(
+    ctx: &Context,
+    known: &Known,
+    source: &NamespacedName,
+) -> Vec<(NamespacedName, Arc<Kustomization>)> {
+    let all = known.touch.kustomizations_of(source);
+    let found = all.filter_map(|id| {
+        let object = known.kustomizations.get(id)?;
+        let works = !object.spec.suspend && object.metadata.deletion_timestamp.is_none();
+        let own = marks::is_of_one(ctx, known, source, id);
+        (works && own).then(|| (id.clone(), Arc::clone(object)))
+    });
+    found.collect()
+}
+
+impl<'a> Case<'a> {
+    /// None: there is nothing yet that it could be compared with.
+    fn open(
+        ctx: &'a Arc<Context>,
+        id: &'a NamespacedName,
+        object: &Arc<GitRepository>,
+        provider: String,
+        plans: Plans,
+    ) -> Result<Option<Self>, Explained> {
+        let wanted = Wanted::parse(object).map_err(|why| Explained::of(&why))?;
+        let (interval, url) = (wanted.interval, wanted.url);
+        let Reference::Branch(branch) = wanted.reference else {
+            return Err(unfit(
+                "it follows no branch, and so nobody proposes what it is to be next",
+            ));
+        };
+        let namespace = &id.namespace;
+        if ctx.grounds.is_platform(namespace) || ctx.grounds.is_config(namespace) {
+            return Err(unfit(
+                "its namespace is the platform's, and plans are made for sources of tenants",
+            ));
+        }
+        let _a_tenants = ctx
+            .index
+            .read(|known| known.tenants.owner_of(&ctx.grounds, namespace))?;
+        let appliers = ctx.index.read(|known| appliers(ctx, known, id));
+        let Ok(stored) = ctx.in_store(id) else {
+            return Ok(None);
+        };
+        Ok((!appliers.is_empty()).then(|| Self {
+            ctx,
+            id,
+            object: Arc::clone(object),
+            provider,
+            plans,
+            repository: url.without_userinfo(),
+            branch,
+            interval,
+            stored,
+            appliers,
+        }))
+    }
+
+    async fn work(&self) -> Result<Worked, Explained> {
+        let requests = self.requests().await?;
+        let live: Vec<Live> = self
+            .appliers
+            .iter()
+            .map(|(id, object)| Live::of(id, object))
+            .collect();
+        let (mut planned, mut trouble) = (0, None);
+        let interval = jittered(self.interval, rand::random());
+        let mut next = self.ctx.clock.instant() + interval;
+        self.desk(|desk| desk.keep_only(&requests));
+        for request in requests {
+            let seen = Seen {
+                request,
+                live: live.clone(),
+            };
+            match self.desk(|desk| desk.due(&seen, self.ctx.clock.instant())) {
+                Due::Done => continue,
+                Due::At(then) => {
+                    next = next.min(then);
+                    continue;
+                }
+                Due::Now if planned == A_RUN => {
+                    next = self.ctx.clock.instant() + BREATH;
+                    break;
+                }
+                Due::Now => planned += 1,
+            }
+            let again: Option<fn(u32) -> Duration> = match self.plan(&seen).await {
+                Ok(true) => None,
+                Ok(false) => Some(soon),
+                Err(why) => {
+                    trouble = trouble.or(Some(why));
+                    Some(soon)
+                }
+            };
+            let now = self.ctx.clock.instant();
+            let then = self.desk(|desk| desk.planned(seen, now, again));
+            next = then.map_or(next, |then| next.min(then));
+        }
+        let wait = next.saturating_duration_since(self.ctx.clock.instant());
+        let next = Next::After(wait);
+        Ok(Worked { next, trouble })
+    }
+
+    /// Those that are open and planned.
+    async fn requests(&self) -> Result<Vec<Request>, Explained> {
+        let task = Task::PullRequestsOpen(self.branch.clone());
+        match provider::inquire(self.ctx, self.asked(), task, None).await? {
+            Done::PullRequests(all) => {
+                let all = all.into_iter().map(request).collect();
+                Ok(proposal::chosen(all, &self.branch, self.plans))
+            }
+            // The forge room lets no other end pass.
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Finds out what a request would change, and tells it. Whether that is all there is to say, or more may be said later.
+    async fn plan(&self, seen: &Seen) -> Result<bool, Explained> {
+        let parts = self.parts(&seen.request).await?;
+        let cluster = self.ctx.cluster_name.as_deref();
+        // The mark first: it is what keeps a head from being merged, whatever becomes of the comment.
+        let mark = proposal::verdict(&seen.request.head, &parts);
+        let status = marks::status(proposal::context(cluster, self.id), &mark);
+        provider::carry_out(self.ctx, self.asked(), Task::CommitStatus(status), None).await?;
+        let marker = proposal::marker(cluster, self.id);
+        let comment = Comment {
+            number: seen.request.number,
+            body: proposal::comment(&marker, self.id, seen, &parts),
+            marker,
+        };
+        provider::carry_out(self.ctx, self.asked(), Task::CommentPresent(comment), None).await?;
+        Ok(!parts.iter().any(Part::may_pass))
+    }
+
+    async fn parts(&self, request: &Request) -> Result<Vec<Part>, Explained> {
+        let ctx = self.ctx;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let reference = &request.reference;
+        let fetched = source::proposed(ctx, self.id, &self.object, reference, deadline).await;
+        let (snapshot, verified) = match fetched {
+            Ok(fetched) => fetched,
+            Err(why) if is_unsigned(why.reason) => {
+                let part = |(id, _): &(NamespacedName, _)| Part {
+                    id: id.clone(),
+                    told: Err(why.clone()),
+                };
+                return Ok(self.appliers.iter().map(part).collect());
+            }
+            Err(why) => return Err(why),
+        };
+        if snapshot.revision().commit() != request.head {
+            let message = format!("the head of request {} moves just now", request.number);
+            return Err(Explained::new(Reason::Progressing, Turn::Ours, message));
+        }
+        let live = self.stored.artifact.revision.to_string();
+        let mut artifact = self.stored.artifact.clone();
+        artifact.revision = snapshot.revision().clone();
+        snapshot.tree_digest().clone_into(&mut artifact.tree);
+        let stored = Stored {
+            artifact,
+            snapshot,
+            wanted: self.stored.wanted.clone(),
+            verified,
+        };
+        let mut parts = Vec::new();
+        for (id, object) in &self.appliers {
+            let told = kustomization::preview(ctx, object, stored.clone(), &live, deadline).await;
+            let id = id.clone();
+            parts.push(Part { id, told });
+        }
+        Ok(parts)
+    }
+
+    fn asked(&self) -> provider::Asked<'_> {
+        provider::Asked {
+            whose: self.id,
+            plugin: &self.provider,
+            repository: &self.repository,
+        }
+    }
+
+    fn desk<T>(&self, work: impl FnOnce(&mut Desk) -> T) -> T {
+        self.ctx
+            .index
+            .write(|known| work(known.desks.entry(self.id.clone()).or_default()))
+    }
+}
+
+fn request(open: OpenPullRequest) -> Request {
+    Request {
+        number: open.number,
+        head: open.head,
+        reference: open.reference,
+        base: open.base,
+        fork: open.fork,
+    }
+}
+
+/// Whether it is the proposal's own fault that nothing of it was looked at.
+fn is_unsigned(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::InvalidCommitSignature | Reason::InvalidTagSignature | Reason::InvalidGitObject
+    )
+}
+
+fn unfit(why: &str) -> Explained {
+    let message = format!("metadata.annotations[reeve.dev/pull-request-plan]: {why}");
+    Explained::new(Reason::InvalidSpec, Turn::Owner, message)
+}
+
+/// Whether somebody who applies a source is another than when its requests were looked at.
+pub(super) fn is_news(
+    known: &Known,
+    source: &NamespacedName,
+    id: &NamespacedName,
+    object: &Kustomization,
+) -> bool {
+    let desk = known.desks.get(source);
+    desk.is_some_and(|desk| !desk.lives.contains(&Live::of(id, object)))
+}
