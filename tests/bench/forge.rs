@@ -31,7 +31,7 @@ pub(crate) async fn bench() -> anyhow::Result<()> {
     gitea.create_repo(REPO).await?;
     let mut file = String::new();
     for (path, text) in MANIFESTS {
-        let (_, id) = gitea.put(REPO, path, text, None).await?;
+        let (_, id) = gitea.put_over(REPO, path, text, None).await?;
         if path == "settings.yaml" {
             file = id;
         }
@@ -39,7 +39,7 @@ pub(crate) async fn bench() -> anyhow::Result<()> {
     fetched_by_key(&gitea, &tenant).await?;
     called(&estate, &gitea, &tenant).await?;
     for (path, text) in [("deployment.yaml", DEPLOYMENT), ("account.yaml", ACCOUNT)] {
-        let (commit, _) = gitea.put(REPO, path, text, None).await?;
+        let (commit, _) = gitea.put_over(REPO, path, text, None).await?;
         tenant.applied(&commit).await?;
     }
     let (mut begun, mut answered) = (Vec::new(), Vec::new());
@@ -47,7 +47,7 @@ pub(crate) async fn bench() -> anyhow::Result<()> {
     for round in 0..WARM_UP + ROUNDS {
         let (value, text) = (round.to_string(), settings(round));
         let put = async {
-            let put = gitea.put(REPO, "settings.yaml", &text, Some(&file)).await;
+            let put = gitea.put_over(REPO, "settings.yaml", &text, Some(&file)).await;
             put.map(|put| (put, Instant::now()))
         };
         let begin = Instant::now();

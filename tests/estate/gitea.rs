@@ -260,7 +260,7 @@ impl Gitea {
     }
 
     /// Puts this text into a file of `main`, over the one whose id is `over`; gives the ids of the commit and of the file.
-    pub async fn put(
+    pub async fn put_over(
         &self,
         repo: &str,
         file: &str,
