@@ -355,6 +355,18 @@ const NEGATION_LIMIT: usize = 8;
 /// Adds modules as they are evaluated, if nothing in them is refused: their heads have a value where they have one to OPA,
 /// and what is negated in them is what OPA negates.
 fn load(engine: Engine, modules: &[(String, String)]) -> Result<Engine, Vec<Error>> {
+    let ours = |source: &str| {
+        [builtins::LOOKUP, builtins::AFTER]
+            .into_iter()
+            .find(|name| source.contains(name))
+    };
+    let named = modules
+        .iter()
+        .find_map(|(file, source)| Some((file, ours(source)?)));
+    if let Some((file, name)) = named {
+        let why = format!("the name {name} is the engine's own");
+        return Err(vec![Error::at(Place::of(file), why)]);
+    }
     let mut loaded = parse(engine.clone(), modules)?;
     let mut trees = lint::modules(&loaded)?;
     let mut sources = modules.to_vec();

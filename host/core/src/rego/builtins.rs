@@ -178,6 +178,11 @@ pub(super) fn engine() -> Engine {
 
 pub(super) use lookup::{AFTER, LOOKUP};
 
+/// How many arguments a function takes that only the loader writes.
+pub(super) fn written(name: &str) -> Option<u8> {
+    [AFTER, LOOKUP].contains(&name).then_some(2)
+}
+
 /// Whether a number in a policy is exactly what a double is.
 pub(super) fn is_exact(written: &str) -> bool {
     number::is_exact(written)

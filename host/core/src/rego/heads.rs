@@ -166,6 +166,18 @@ impl<'a> Pen<'a> {
         if kind != "Func" {
             self.keys(head.get("refr"), &mut keys);
         }
+        let is_bare = rule
+            .get("bodies")
+            .and_then(Value::as_array)
+            .is_none_or(Vec::is_empty);
+        let value = head.pointer("/assign/value");
+        if is_bare
+            && kind == "Compr"
+            && keys.is_empty()
+            && value.is_some_and(|value| self.is_one(value))
+        {
+            return;
+        }
         let given = match kind {
             "Set" => head.get("key").and_then(|key| self.element(head, key)),
             _ => self.assigned(head.get("assign")),
@@ -222,6 +234,14 @@ impl<'a> Pen<'a> {
             from,
             to,
         })
+    }
+
+    /// Whether it has one value or none, and is large perhaps: regorus compares what a condition names with itself.
+    fn is_one(&self, node: &Value) -> bool {
+        let is_made = matches!(shape(node).0, "Array" | "Set" | "Object");
+        let mut is_one = is_made;
+        names::variables(node, &mut |name, _| is_one &= self.global.contains(name));
+        is_one
     }
 
     fn may_have_none(&self, node: &Value) -> bool {

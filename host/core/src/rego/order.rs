@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::edits::{Edit, edited};
-use super::extent::{extent, shape};
+use super::extent::{after, extent, shape};
 use super::lint::{self, Module};
 use super::{builtins, heads, names};
 
@@ -124,13 +124,23 @@ impl<'a> Pen<'a> {
                 .map(|(name, _)| name),
         );
         own.extend(names::assigned(stmts).into_iter().map(|(name, _)| name));
+        for some in stmts
+            .iter()
+            .filter_map(|stmt| stmt.pointer("/literal/SomeIn"))
+        {
+            for part in [some.get("key"), some.get("value")].into_iter().flatten() {
+                names::variables(part, &mut |name, _| {
+                    own.insert(name);
+                });
+            }
+        }
         let mut named = Counts::new();
         count(self.module, query, &mut named);
         let waits: Vec<&str> = named
             .into_keys()
             .filter(|name| around.contains(name) && !own.contains(name) && self.is_local(name))
             .collect();
-        let span = self.whole(domain).filter(|_| !waits.is_empty());
+        let span = self.domain(every, query).filter(|_| !waits.is_empty());
         if let Some((start, end)) = span {
             let at = |at, text| Edit {
                 start: at,
@@ -143,6 +153,15 @@ impl<'a> Pen<'a> {
         edits
     }
 
+    /// From where to where a domain goes: from `in` to the body. That of an object that is written out has a span of its own.
+    fn domain(&self, every: &Value, query: &Value) -> Option<(usize, usize)> {
+        let source = &self.module.source;
+        let (_, named) = extent(source, every.get("value"))?;
+        let (body, _) = extent(source, query.get("span"))?;
+        let end = source.get(..body)?.trim_end().len();
+        Some((after(source, named, end, "in")?, end))
+    }
+
     /// A path with a variable in brackets that has its value from elsewhere, as a call.
     fn looked_up(&self, node: &'a Value, within: &Counts<'a>) -> Option<Edit> {
         let mut pieces = Vec::new();
@@ -152,6 +171,9 @@ impl<'a> Pen<'a> {
             root = fields.get("refr")?;
         }
         pieces.reverse();
+        if !matches!(shape(root).0, "Var" | "Call") {
+            return None;
+        }
         let waits = |(kind, fields): &(&str, &'a Value)| {
             let mut found = Counts::new();
             if let Some(index) = fields.get("index").filter(|_| *kind == "RefBrack") {
@@ -217,9 +239,12 @@ fn count<'a>(module: &'a Module, node: &'a Value, found: &mut Counts<'a>) {
             for name in name.into_iter().chain(each) {
                 *found.entry(name).or_default() += 1;
             }
-            fields
-                .values()
-                .for_each(|value| count(module, value, found));
+            for (part, value) in fields {
+                // The name of a function is none.
+                if part != "fcn" {
+                    count(module, value, found);
+                }
+            }
         }
         _ => {}
     }
@@ -231,7 +256,8 @@ fn beside<'a>(node: &'a Value, found: &mut BTreeSet<&'a str>) {
         Value::Array(items) => items.iter().for_each(|item| beside(item, found)),
         Value::Object(fields) if !fields.contains_key("query") => {
             found.extend(node.pointer("/Var/value").and_then(Value::as_str));
-            fields.values().for_each(|value| beside(value, found));
+            let parts = fields.iter().filter(|(part, _)| *part != "fcn");
+            parts.for_each(|(_, value)| beside(value, found));
         }
         Value::Object(fields) => {
             if let Some(domain) = fields.get("domain") {

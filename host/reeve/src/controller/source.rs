@@ -238,10 +238,11 @@ async fn fetch(
     at(&revision, &standing);
     if let Standing::Stored(verified) = standing {
         tell(&revision.to_string(), FetchResult::Unchanged);
-        return Ok(SourceOutcome::Unchanged {
+        let unchanged = SourceOutcome::Unchanged {
             revision: revision.to_string(),
             verified,
-        });
+        };
+        return Ok(untold(ctx, id, object, &included).unwrap_or(unchanged));
     }
     // write: the mirror and the store, both of this machine
     let stored = match bring(ctx, &want, &remote, resolved).await {
@@ -265,6 +266,23 @@ struct Want<'a> {
     included: &'a Included,
     asked_for: Option<&'a Asked>,
     deadline: Instant,
+}
+
+/// What is in store and was never told: the status could not be written when it came.
+fn untold(
+    ctx: &Context,
+    id: &NamespacedName,
+    object: &GitRepository,
+    included: &Included,
+) -> Option<SourceOutcome> {
+    let status = object.status.as_ref();
+    let told = status.and_then(|status| status.artifact.as_ref());
+    ctx.index.read(|known| {
+        let stored = known.stored.get(id)?;
+        let revision = stored.artifact.revision.to_string();
+        let is_told = told.is_some_and(|told| told.revision == revision);
+        (!is_told).then(|| stored_for(object, included, stored))
+    })
 }
 
 /// What is told of what came into the store.

@@ -201,7 +201,7 @@ impl Walk<'_> {
 
     /// How many arguments a function takes that a policy may call.
     fn builtin(&self, name: &str, span: Option<&Value>) -> Result<u8, Error> {
-        if let Some(arity) = builtins::own(name) {
+        if let Some(arity) = builtins::own(name).or_else(|| builtins::written(name)) {
             return Ok(arity);
         }
         let why = REFUSED.iter().find(|(refused, _)| {

@@ -46,6 +46,14 @@ fn a_question_is_written_so_that_it_waits() {
             "{ k = input.k; every x in input.xs { k := x; k } }",
         ),
         (
+            "{ both := {\"a\": [1]}\n\tevery image, n in {\"x/y\": 0, \"z\": 1} {\n\t\tcount([image, [\"a\"], both]) == n\n\t}\n}",
+            "{ both := {\"a\": [1]}\n\tevery image, n in reeve_after({\"x/y\": 0, \"z\": 1}, [both]) {\n\t\tcount([image, [\"a\"], both]) == n\n\t}\n}",
+        ),
+        (
+            "{ some y in input.ys; every x in input.xs { some y in x; y } }",
+            "{ some y in input.ys; every x in input.xs { some y in x; y } }",
+        ),
+        (
             "{ every x in input.xs { not known[x] } }",
             "{ every x in input.xs { not reeve_lookup(known, [x]) } }",
         ),
@@ -64,6 +72,7 @@ fn a_variable_has_its_value_when_it_is_asked_about() {
         "tier := \"low\"; level := tier; every x in [\"a\"] { quota[level][x] }",
         "parts := [\"low\", 1]; [level, _] := parts; every x in [\"a\"] { quota[level][x] }",
         "every x in [1] { quota[level].b == x }; quota[level]; level == \"low\"",
+        "bad := {\"n\": 1}\n\tevery spec in [\n\t\t{\"c\": [bad]},\n\t\t{\"d\": {\"i\": 1}},\n\t] {\n\t\tcount([spec, bad]) == 2\n\t}\n\tcount([bad]) == 1",
         "some k in [\"evil\"]; k1 = k; not trusted_set[k1]",
         "some k in [\"evil\"]; k1 = k; not trusted_pairs[[k1, 1]]",
     ] {
