@@ -47,7 +47,9 @@ pub(crate) async fn bench() -> anyhow::Result<()> {
     for round in 0..WARM_UP + ROUNDS {
         let (value, text) = (round.to_string(), settings(round));
         let put = async {
-            let put = gitea.put_over(REPO, "settings.yaml", &text, Some(&file)).await;
+            let put = gitea
+                .put_over(REPO, "settings.yaml", &text, Some(&file))
+                .await;
             put.map(|put| (put, Instant::now()))
         };
         let begin = Instant::now();
