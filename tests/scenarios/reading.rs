@@ -12,6 +12,7 @@ use reeve_api::reason::Reason;
 use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, controller, scenario, wait};
 use serde_json::{Value, json};
+use tokio::sync::RwLock;
 
 use crate::admission;
 use crate::rules::{RED, colour, minds, policies, policy, ready};
@@ -29,9 +30,13 @@ fn endless() -> Value {
     }})
 }
 
+/// Held alone by who kills all readers: they read the policies of other scenarios too.
+static HUNT: RwLock<()> = RwLock::const_new(());
+
 #[test]
 fn a_policy_that_is_not_read_to_its_end_is_told_within_seconds_while_others_go_on() {
     scenario(async {
+        let _calm = HUNT.read().await;
         let estate = Estate::shared().await?;
         let kept = estate.healthy_tenant("unread-kept").await?;
         let held = estate.healthy_tenant("unread-held").await?;
@@ -80,6 +85,7 @@ async fn denied_red(tenant: &Tenant<'_>) -> anyhow::Result<()> {
 #[test]
 fn a_reader_that_is_killed_is_told_and_one_for_which_nobody_waits_ends_at_once() {
     scenario(async {
+        let _calm = HUNT.read().await;
         let estate = Estate::start().await?;
         let tenant = estate.healthy_tenant("killed").await?;
         let endless = policy(&tenant, &endless());
@@ -110,10 +116,10 @@ fn a_reader_that_is_killed_is_told_and_one_for_which_nobody_waits_ends_at_once()
 
 /// Rules with tests that take a while, and come to an end.
 fn slow() -> Value {
-    let pairs = "some i in numbers.range(1, 9999); some j in numbers.range(1, 10)";
+    let pairs = "some i in numbers.range(1, 2999); some j in numbers.range(1, 10)";
     let test =
         |n: usize| format!("test_{n} if {{\n\tcount([1 | {pairs}; i + j == {n}]) >= 0\n}}\n\n");
-    let tests: String = (0..12).map(test).collect();
+    let tests: String = (0..40).map(test).collect();
     json!({"files": {
         "colours.rego": minds("red"),
         "colours_test.rego": format!("package platform.colours_test\n\n{tests}"),
@@ -123,6 +129,7 @@ fn slow() -> Value {
 #[test]
 fn while_every_reader_is_killed_nothing_is_let_pass_and_after_that_the_policy_is_read() {
     scenario(async {
+        let _alone = HUNT.write().await;
         let estate = Estate::start().await?;
         let tenant = estate.healthy_tenant("hunted").await?;
         let controller = estate.controller.pid().context("it runs")?;
@@ -206,6 +213,7 @@ const SHIPPED: [&str; 8] = [
 #[test]
 fn a_replica_that_starts_with_many_policies_has_them_in_force_at_once_beside_some_that_never_end() {
     scenario(async {
+        let _calm = HUNT.read().await;
         let estate = Estate::start().await?;
         let tenant = estate.healthy_tenant("many").await?;
         let named = |name: String, spec: &Value| {
@@ -257,6 +265,7 @@ async fn in_force(estate: &Estate, count: f64) -> anyhow::Result<()> {
 #[test]
 fn a_policy_that_takes_long_is_admitted_with_a_warning_and_keeps_no_other_from_being_refused() {
     scenario(async {
+        let _calm = HUNT.read().await;
         let estate = admission::estate().await?;
         let unmade = |spec: &Value| {
             json!({
