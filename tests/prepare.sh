@@ -14,8 +14,6 @@ need go "Install Go 1.26 or newer and put it on PATH"
 need git "apt-get install git"
 need cc "apt-get install gcc libc6-dev"
 need make "apt-get install make"
-need node "Install Node.js 20 or newer: what GitHub publishes of its API, and its client, are packages for it"
-need npm "Install npm 10 or newer, with Node.js"
 [ "$missing" = 0 ] || exit 1
 
 for part in rustfmt clippy; do
@@ -27,6 +25,9 @@ done
 [ "$missing" = 0 ] || exit 1
 
 packages=()
+# What GitHub publishes of its API, and its client, are packages for it.
+command -v node >/dev/null 2>&1 || packages+=(nodejs)
+command -v npm >/dev/null 2>&1 || packages+=(npm)
 [ -x /usr/sbin/sshd ] || packages+=(openssh-server)
 command -v ssh-keygen >/dev/null 2>&1 || packages+=(openssh-client)
 command -v gpg >/dev/null 2>&1 || packages+=(gnupg)
