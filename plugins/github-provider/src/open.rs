@@ -1,47 +1,26 @@
-//! Pull requests that are open for a branch, what was changed last first: two pages of them at most.
+//! Pull requests that are open for a branch.
 
-use provider::{Done, Heard, Next, Note, OpenPullRequest, Refusal, Talk, escaped, lost};
-use serde_json::{Value, json};
-
-/// How many pages are looked through.
-const PAGES: u64 = 2;
+use provider::{Heard, Next, Refusal, Talk, escaped, open};
+use serde_json::Value;
 
 pub(crate) fn step(talk: &Talk, base: &str, heard: Heard) -> Result<Next, Refusal> {
     let path = format!(
         "pulls?state=open&base={}&sort=updated&direction=desc",
         escaped(base)
     );
-    let Some((mut note, answer)) = heard else {
-        return Ok(talk.list(&path, Note::at("list")));
-    };
-    if note.stage != "list" {
-        return Err(lost(&note));
-    }
-    let (open, more) = talk.page(&answer, "listing the pull requests")?;
-    let said = open.iter().filter_map(|known| {
-        let (number, head) = (known["number"].as_u64()?, known["head"]["sha"].as_str()?);
-        // A repository that is gone was another one.
-        let home = &known["base"]["repo"]["id"];
-        let fork = home.is_null() || known["head"]["repo"]["id"] != *home;
-        Some(json!([number, head, fork]).to_string())
-    });
-    note.names.extend(said);
-    if more && note.page < PAGES {
-        return Ok(talk.list(&path, note));
-    }
-    let all = note.names.iter().filter_map(|said| read(said, base));
-    Ok(Next::Done(Done::PullRequests(all.collect())))
+    let wanted = (path.as_str(), "listing the pull requests");
+    open::requests(talk, wanted, base, heard, read, |number| {
+        format!("refs/pull/{number}/head")
+    })
 }
 
-/// What was noted of one.
-fn read(said: &str, base: &str) -> Option<OpenPullRequest> {
-    let said: Value = serde_json::from_str(said).ok()?;
-    let number = said[0].as_u64()?;
-    Some(OpenPullRequest {
+fn read(known: &Value) -> Option<open::Read<'_>> {
+    let (number, head) = (known["number"].as_u64()?, known["head"]["sha"].as_str()?);
+    // A repository that is gone was another one.
+    let home = &known["base"]["repo"]["id"];
+    Some((
         number,
-        head: said[1].as_str()?.to_owned(),
-        reference: format!("refs/pull/{number}/head"),
-        base: base.to_owned(),
-        fork: said[2] != false,
-    })
+        head,
+        home.is_null() || known["head"]["repo"]["id"] != *home,
+    ))
 }

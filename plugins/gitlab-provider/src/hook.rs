@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use provider::{
-    Answer, Body, Done, Heard, Next, Note, Part, Refusal, Talk, Webhook, WebhookState, id, lost, no,
+    Answer, Body, Done, Heard, Next, Note, Part, Refusal, Talk, Webhook, WebhookState, gone, id,
+    lost, no,
 };
 use serde_json::{Value, json};
 
@@ -74,32 +75,8 @@ fn thin(talk: &Talk, hook: &Webhook, events: &BTreeSet<&str>, mut note: Note) ->
 }
 
 pub(crate) fn absent(talk: &Talk, url: &str, heard: Heard) -> Result<Next, Refusal> {
-    let Some((mut note, answer)) = heard else {
-        return Ok(talk.list("hooks", Note::at("list")));
-    };
-    match note.stage.as_str() {
-        "list" => {
-            let (hooks, more) = talk.page(&answer, LISTING)?;
-            let found = hooks.iter().filter(|known| is_at(known, url));
-            note.ids.extend(found.filter_map(id));
-            if more {
-                return Ok(talk.list("hooks", note));
-            }
-        }
-        "remove" => {
-            talk.json(&answer, &[204, 404], "removing the webhook")?;
-            note.ids.pop();
-        }
-        _ => return Err(lost(&note)),
-    }
-    Ok(match note.ids.last() {
-        None => Next::Done(Done::Absent),
-        Some(last) => {
-            let path = format!("hooks/{last}");
-            note.stage = "remove".to_owned();
-            talk.of_repo("DELETE", &path, None, &note)
-        }
-    })
+    let doing = [LISTING, "removing the webhook"];
+    gone::all(talk, "hooks", doing, heard, |known| is_at(known, url))
 }
 
 pub(crate) fn check(talk: &Talk, url: &str, heard: Heard) -> Result<Next, Refusal> {

@@ -1,6 +1,6 @@
 //! Deploy keys: one of a title, of this content. GitLab changes whether one may push, and nothing else of it.
 
-use provider::{DeployKey, Done, Heard, Next, Note, Refusal, Talk, id, lost, no, same_key};
+use provider::{DeployKey, Done, Heard, Next, Note, Refusal, Talk, gone, id, lost, no, same_key};
 use serde_json::{Value, json};
 
 const LISTING: &str = "listing the deploy keys";
@@ -14,7 +14,9 @@ pub(crate) fn present(talk: &Talk, key: &DeployKey, heard: Heard) -> Result<Next
             let (keys, more) = talk.page(&answer, LISTING)?;
             let known = keys.iter().find(|known| known["title"] == *key.title);
             match known.map(|known| (known, id(known))) {
-                Some((known, Some(id))) if !is(known, key) => Ok(remove(talk, id)),
+                Some((known, Some(id))) if !is(known, key) => {
+                    Ok(gone::remove(talk, "deploy_keys", id))
+                }
                 Some((known, Some(id))) if pushes(known) != key.writable => {
                     Ok(allow(talk, key, id))
                 }
@@ -49,25 +51,10 @@ pub(crate) fn present(talk: &Talk, key: &DeployKey, heard: Heard) -> Result<Next
 }
 
 pub(crate) fn absent(talk: &Talk, title: &str, heard: Heard) -> Result<Next, Refusal> {
-    let Some((note, answer)) = heard else {
-        return Ok(talk.list("deploy_keys", Note::at("list")));
-    };
-    match note.stage.as_str() {
-        "list" => {
-            let (keys, more) = talk.page(&answer, LISTING)?;
-            let known = keys.iter().find(|known| known["title"] == *title);
-            match known.and_then(id) {
-                Some(id) => Ok(remove(talk, id)),
-                None if more => Ok(talk.list("deploy_keys", note)),
-                None => Ok(Next::Done(Done::Absent)),
-            }
-        }
-        "remove" => {
-            talk.json(&answer, &[204, 404], "removing the deploy key")?;
-            Ok(Next::Done(Done::Absent))
-        }
-        _ => Err(lost(&note)),
-    }
+    let doing = [LISTING, "removing the deploy key"];
+    gone::one(talk, "deploy_keys", doing, heard, |known| {
+        known["title"] == *title
+    })
 }
 
 fn add(talk: &Talk, key: &DeployKey) -> Next {
@@ -81,11 +68,6 @@ fn allow(talk: &Talk, key: &DeployKey, id: u64) -> Next {
     let wanted = json!({"title": key.title, "can_push": key.writable});
     let path = format!("deploy_keys/{id}");
     talk.of_repo("PUT", &path, Some(&wanted), &Note::at("allow"))
-}
-
-fn remove(talk: &Talk, id: u64) -> Next {
-    let path = format!("deploy_keys/{id}");
-    talk.of_repo("DELETE", &path, None, &Note::at("remove"))
 }
 
 fn done(id: u64) -> Result<Next, Refusal> {
