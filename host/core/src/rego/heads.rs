@@ -31,14 +31,7 @@ pub(super) fn moved(
     let written = sources.iter().map(|(file, source)| {
         let module = modules.iter().find(|module| module.file == *file);
         let edits = module.map(|module| {
-            let mut global: BTreeSet<String> = names::aliases(module).into_keys().collect();
-            global.extend(
-                declared
-                    .get(module.package.as_str())
-                    .into_iter()
-                    .flatten()
-                    .cloned(),
-            );
+            let global = names::global(module, &declared);
             let mut pen = Pen::new(module, global, unused(modules, NAME));
             lint::rules(module).iter().for_each(|rule| pen.rule(rule));
             pen.edits
@@ -166,12 +159,10 @@ impl<'a> Pen<'a> {
         if kind != "Func" {
             self.keys(head.get("refr"), &mut keys);
         }
-        let is_bare = rule
-            .get("bodies")
-            .and_then(Value::as_array)
-            .is_none_or(Vec::is_empty);
+        let bodies = rule.get("bodies").and_then(Value::as_array);
+        let mut bodies = bodies.into_iter().flatten().peekable();
         let value = head.pointer("/assign/value");
-        if is_bare
+        if bodies.peek().is_none()
             && kind == "Compr"
             && keys.is_empty()
             && value.is_some_and(|value| self.is_one(value))
@@ -183,8 +174,6 @@ impl<'a> Pen<'a> {
             _ => self.assigned(head.get("assign")),
         };
         let end = extent(&self.module.source, head.get("span")).map(|(_, end)| end);
-        let bodies = rule.get("bodies").and_then(Value::as_array);
-        let mut bodies = bodies.into_iter().flatten();
         let query = bodies.next().and_then(|body| body.get("query"));
         self.write(&keys, given.as_ref(), query, end);
         for body in bodies {

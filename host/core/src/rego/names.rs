@@ -192,6 +192,16 @@ pub(super) fn aliases(module: &Module) -> BTreeMap<String, String> {
     found
 }
 
+/// Names that stand for rules and imports in a module; `declared` are the first parts of rules' names, by package.
+pub(super) fn global(
+    module: &Module,
+    declared: &BTreeMap<&str, BTreeSet<String>>,
+) -> BTreeSet<String> {
+    let own = declared.get(module.package.as_str());
+    let imported = aliases(module).into_keys();
+    imported.chain(own.into_iter().flatten().cloned()).collect()
+}
+
 /// Name, full path and place of each import.
 fn imported(module: &Module) -> impl Iterator<Item = (String, String, Option<&Value>)> {
     let imports = module.tree.get("imports").and_then(Value::as_array);

@@ -40,8 +40,8 @@ pub(super) fn hoisted(
         let module = modules.iter().find(|module| module.file == *file);
         let edits = match module {
             Some(module) => {
-                let own = declared.get(module.package.as_str());
-                edits(module, own, heads::unused(modules, NAME))?
+                let global = names::global(module, &declared);
+                edits(module, global, heads::unused(modules, NAME))?
             }
             None => Vec::new(),
         };
@@ -51,13 +51,7 @@ pub(super) fn hoisted(
     Ok(changed.then_some(written))
 }
 
-fn edits(
-    module: &Module,
-    declared: Option<&BTreeSet<String>>,
-    name: String,
-) -> Result<Vec<Edit>, Error> {
-    let mut global: BTreeSet<String> = names::aliases(module).into_keys().collect();
-    global.extend(declared.into_iter().flatten().cloned());
+fn edits(module: &Module, global: BTreeSet<String>, name: String) -> Result<Vec<Edit>, Error> {
     let mut rewrite = Rewrite {
         module,
         global,

@@ -25,9 +25,7 @@ pub(super) fn kept(
     let written = sources.iter().map(|(file, source)| {
         let module = modules.iter().find(|module| module.file == *file);
         let edits = module.map(|module| {
-            let own = declared.get(module.package.as_str());
-            let mut global: BTreeSet<String> = names::aliases(module).into_keys().collect();
-            global.extend(own.into_iter().flatten().cloned());
+            let global = names::global(module, &declared);
             let edits = lint::rules(module).iter().flat_map(|rule| {
                 let mut counts = BTreeMap::new();
                 count(module, rule, &mut counts);

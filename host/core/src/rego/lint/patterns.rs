@@ -25,14 +25,7 @@ pub(super) fn refusals(modules: &[Module]) -> Vec<Error> {
     let mut errors = Vec::new();
     for module in modules {
         let imported = names::aliases(module);
-        let mut global: BTreeSet<String> = imported.keys().cloned().collect();
-        global.extend(
-            roots
-                .get(module.package.as_str())
-                .into_iter()
-                .flatten()
-                .cloned(),
-        );
+        let global = names::global(module, &roots);
         let mut walk = Walk {
             module,
             functions: &functions,
