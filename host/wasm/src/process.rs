@@ -22,6 +22,7 @@ use crate::words::tame;
 mod frame;
 mod limits;
 mod serve;
+mod starter;
 
 use frame::Preamble;
 pub use limits::accompany;
@@ -136,10 +137,10 @@ impl fmt::Display for Ended {
 }
 
 impl Process {
-    /// Nothing of ours is given to it but three pipes. To be called on a thread that lives as long as whoever asks: the
-    /// process ends with it.
+    /// Nothing of ours is given to it but three pipes. It ends with this program at the latest.
     pub fn start(program: &Program, rights: Rights) -> std::io::Result<Self> {
-        let mut child = Command::new(&program.path)
+        let mut command = Command::new(&program.path);
+        command
             .args(&program.arguments)
             .env_clear()
             .current_dir("/")
@@ -147,8 +148,8 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        let mut child = starter::start(command)?;
         let preamble = Preamble {
             parent: std::process::id(),
             memory: rights.memory,

@@ -5,6 +5,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use reeve_wasm::process::{Process, Rights};
 use reeve_wasm::{Compiler, Error, Program, Settings, World};
 
 use crate::guest::{self, ECHO, TRANSFORMER};
@@ -16,6 +17,30 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A module as a component's: nothing calls it, everything compiles it.
 fn bomb(module: &str) -> Vec<u8> {
     wat::parse_str(format!("(component (core module {module}))")).expect("text")
+}
+
+/// The kernel would end it with the thread that started it, and threads that block in place end some time after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_outlives_the_thread_that_asked_for_it() {
+    let Compiler::Process(program) = process() else {
+        panic!("it compiles elsewhere");
+    };
+    let rights = Rights {
+        memory: 1 << 30,
+        time: PATIENCE,
+        gives_way: false,
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let first = move || {
+        runtime.block_on(async {
+            let mut process = Process::start(&program, rights).expect("it starts");
+            process.ask(&[b"?"], 1024).await.expect("an answer");
+            process
+        })
+    };
+    let mut process = std::thread::spawn(first).join().expect("it ends");
+    let again = process.ask(&[b"?"], 1024).await.expect("another answer");
+    assert!(again.starts_with(b"nothing was asked"), "{again:?}");
 }
 
 /// Nested loops that each carry all locals: what the compiler keeps grows with their product.
