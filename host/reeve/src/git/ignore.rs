@@ -101,13 +101,41 @@ impl Rules {
         })
     }
 
+    /// What asks them of one path after the other.
+    pub(super) fn sieve(&self) -> Sieve<'_> {
+        Sieve {
+            rules: self,
+            dir: String::new(),
+            above: vec![None; self.layers.len()],
+        }
+    }
+}
+
+/// The number of the pattern that decides, and whether it leaves out.
+type Verdict = (usize, bool);
+
+/// Asks rules of one path after the other. What they say of a directory is not asked again for each file in it.
+#[derive(Debug)]
+pub(super) struct Sieve<'a> {
+    rules: &'a Rules,
+    /// The directory of the path before.
+    dir: String,
+    /// What each layer says of that.
+    above: Vec<Option<Verdict>>,
+}
+
+impl Sieve<'_> {
     /// Whether the file or directory at `path` is left out.
-    pub(super) fn excluded(&self, path: &str, is_dir: bool) -> bool {
-        self.layers
-            .iter()
-            .rev()
-            .find_map(|layer| layer.decides(path, is_dir))
-            .unwrap_or(false)
+    pub(super) fn excluded(&mut self, path: &str, is_dir: bool) -> bool {
+        let layers = &self.rules.layers;
+        let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+        if dir != self.dir {
+            self.above = layers.iter().map(|layer| layer.decides(dir)).collect();
+            dir.clone_into(&mut self.dir);
+        }
+        let mut said = layers.iter().zip(&self.above).rev();
+        let decides = said.find_map(|(layer, above)| layer.matches(path, is_dir).max(*above));
+        decides.is_some_and(|(_, excluded)| excluded)
     }
 }
 
@@ -136,29 +164,25 @@ impl Layer {
         Ok(Self { below, patterns })
     }
 
-    /// What the last of these patterns that matches `path` or one of its parents says about it.
-    fn decides(&self, path: &str, is_dir: bool) -> Option<bool> {
+    /// What the last of these patterns that matches the directory `path` or one of its parents says about it.
+    fn decides(&self, path: &str) -> Option<Verdict> {
+        let ends = path.match_indices('/').map(|(at, _)| at);
+        let dirs = ends.chain([path.len()]).filter_map(|end| path.get(..end));
+        dirs.filter_map(|dir| self.matches(dir, true)).max()
+    }
+
+    /// What the last of these patterns that matches this very path says about it.
+    fn matches(&self, path: &str, is_dir: bool) -> Option<Verdict> {
         let path = path
             .strip_prefix(self.below.as_str())
             .filter(|rest| !rest.is_empty())?;
-        let ancestors = Path::new(path)
-            .ancestors()
-            .filter(|p| !p.as_os_str().is_empty());
-        let verdicts = ancestors.enumerate().filter_map(|(up, path)| {
-            match self.patterns.matched(path, is_dir || up > 0) {
-                Match::None => None,
-                Match::Ignore(glob) => Some((glob, true)),
-                Match::Whitelist(glob) => Some((glob, false)),
-            }
-        });
-        let number = |glob: &::ignore::gitignore::Glob| {
-            glob.from()
-                .and_then(Path::to_str)
-                .and_then(|n| n.parse::<usize>().ok())
+        let (glob, excluded) = match self.patterns.matched(path, is_dir) {
+            Match::None => return None,
+            Match::Ignore(glob) => (glob, true),
+            Match::Whitelist(glob) => (glob, false),
         };
-        verdicts
-            .max_by_key(|(glob, _)| number(glob))
-            .map(|(_, excluded)| excluded)
+        let number = glob.from().and_then(Path::to_str)?.parse().ok()?;
+        Some((number, excluded))
     }
 }
 
@@ -178,7 +202,10 @@ mod tests {
             .iter()
             .map(|(d, t)| ((*d).to_owned(), (*t).to_owned()))
             .collect();
-        Rules::new(spec, &files).unwrap().excluded(path, false)
+        Rules::new(spec, &files)
+            .unwrap()
+            .sieve()
+            .excluded(path, false)
     }
 
     #[test]

@@ -235,19 +235,21 @@ impl Walk<'_> {
         id: ObjectId,
         depth: usize,
     ) -> Result<(), Cause> {
-        let (is_dir, path) = (matches!(raw.node, Node::Dir), raw.path.clone());
+        let is_dir = matches!(raw.node, Node::Dir);
+        let mut names = raw.path.rsplit(|byte| *byte == b'/');
+        let is_rules = self.rules && names.next() == Some(ignore::FILE.as_bytes());
+        let path = (is_dir || is_rules).then(|| raw.path.clone());
         self.found(raw)?;
-        match String::from_utf8(path) {
-            Ok(path) if is_dir => self.dir(place, id, &path, depth + 1),
-            // Its name decides later whether that is an error; what is in it isn't needed for that.
-            Err(_) => Ok(()),
-            Ok(path) if self.rules && path.rsplit('/').next() == Some(ignore::FILE) => {
-                let text = rules_in(&place.repository, id, &path)?;
-                self.listing.rules.push((prefix.to_owned(), text));
-                Ok(())
-            }
-            Ok(_) => Ok(()),
+        // What is no UTF-8: its name decides later whether that is an error, and what is in it isn't needed for that.
+        let Some(Ok(path)) = path.map(String::from_utf8) else {
+            return Ok(());
+        };
+        if is_dir {
+            return self.dir(place, id, &path, depth + 1);
         }
+        let text = rules_in(&place.repository, id, &path)?;
+        self.listing.rules.push((prefix.to_owned(), text));
+        Ok(())
     }
 }
 
@@ -286,10 +288,10 @@ pub(super) fn keep(
         .map(|depot| depot.repository.to_thread_local());
     let depots: Vec<gix::Repository> = depots.collect();
     let mut kept = BTreeMap::new();
-    let mut files = 0;
+    let (mut sieve, mut files, mut led_to) = (rules.sieve(), 0, String::new());
     for Raw { path, node } in found {
         let is_dir = matches!(node, Node::Dir);
-        if rules.excluded(&String::from_utf8_lossy(&path), is_dir) {
+        if sieve.excluded(&String::from_utf8_lossy(&path), is_dir) {
             continue;
         }
         let path = String::from_utf8(path).map_err(|odd| Cause::Hostile {
@@ -308,16 +310,24 @@ pub(super) fn keep(
                 return Err(Cause::Mirror { doing: "read", why });
             }
             // A file may come back from a directory that is left out.
-            let parents = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
-            for parent in parents {
-                if !kept.contains_key(parent) {
-                    kept.insert(parent.to_owned(), Node::Dir);
-                }
+            let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+            if dir != led_to {
+                dir.clone_into(&mut led_to);
+                lead_to(&path, &mut kept);
             }
         }
         kept.insert(path, node);
     }
     Ok(kept)
+}
+
+fn lead_to(path: &str, kept: &mut BTreeMap<String, Node>) {
+    let parents = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
+    for parent in parents {
+        if !kept.contains_key(parent) {
+            kept.insert(parent.to_owned(), Node::Dir);
+        }
+    }
 }
 
 pub(super) fn too_many(cap: usize) -> Cause {
