@@ -45,6 +45,42 @@ pub(crate) fn wanted(built: &Object, change: &Change) -> Result<Value, Refused> 
     Ok(out)
 }
 
+impl Change {
+    /// The change of single fields of what was applied, by JSON pointers; no value removes a field, `-` is the end of a list.
+    /// Nothing if what a field would be part of is not there.
+    #[must_use]
+    pub fn of_fields(applied: Object, fields: &[(&str, Option<Value>)]) -> Option<Self> {
+        let mut live = Value::from(applied.clone());
+        for (pointer, new) in fields {
+            let (parent, last) = pointer.rsplit_once('/')?;
+            let last = last.replace("~1", "/").replace("~0", "~");
+            match (live.pointer_mut(parent)?, new) {
+                (Value::Object(map), Some(new)) => {
+                    map.insert(last, new.clone());
+                }
+                (Value::Object(map), None) => {
+                    map.shift_remove(&last)?;
+                }
+                (Value::Array(items), Some(new)) if last == "-" => items.push(new.clone()),
+                (Value::Array(items), Some(new)) => {
+                    *items.get_mut(last.parse::<usize>().ok()?)? = new.clone();
+                }
+                (Value::Array(items), None) => {
+                    let at = last.parse::<usize>().ok()?;
+                    items.get(at)?;
+                    items.remove(at);
+                }
+                _ => return None,
+            }
+        }
+        Some(Self {
+            live: Object::try_from(live).ok()?,
+            defaulted: None,
+            applied,
+        })
+    }
+}
+
 /// Whether the objects of this identity are Secrets.
 pub(crate) fn is_secret(id: &Id) -> bool {
     id.group.is_empty() && id.kind == "Secret"
@@ -183,5 +219,25 @@ mod tests {
             wanted(&applied, &change).unwrap_err().reason,
             Reason::Identity
         );
+    }
+
+    #[test]
+    fn single_fields_are_a_change() {
+        let applied = web(json!({"replicas": 1, "paused": true, "args": ["a"]}));
+        let fields = [
+            ("/spec/replicas", Some(json!(2))),
+            ("/spec/paused", None),
+            ("/spec/args/-", Some(json!("b"))),
+        ];
+        let change = Change::of_fields(applied.clone(), &fields).unwrap();
+        let want = web(json!({"replicas": 2, "args": ["a", "b"]}));
+        assert_eq!(change.live, want);
+        for nowhere in ["/spec/x/y", "replicas", "/spec/args/7", "/spec/replicas/x"] {
+            let fields = [(nowhere, Some(json!(1)))];
+            assert!(
+                Change::of_fields(applied.clone(), &fields).is_none(),
+                "{nowhere}"
+            );
+        }
     }
 }

@@ -58,9 +58,11 @@ pub fn create(repository: &Repository<'_>, new: &New<'_>) -> Result<Edits, Refus
         field: String::new(),
         place: place.clone(),
     }];
-    let builds = repository.options.generate || Kustomization::is_in(repository.tree, &root);
+    let is_there = repository.tree.kind(&root) == Some(Kind::Dir);
+    let builds =
+        is_there && repository.options.generate || Kustomization::is_in(repository.tree, &root);
     if !builds {
-        // Nobody builds here: the file is all there is to it.
+        // Nobody builds here, or not yet: the file is all there is to it.
         let users = Users::find(repository, &root).map_err(refuse)?;
         if let Some(by) = users.any_other_user() {
             let by = by.to_owned();
@@ -122,7 +124,7 @@ fn listing(work: &Work<'_>, root: &str, file: &str) -> Result<Candidate, Reason>
     let mut seen = Seen::default();
     let text = Text::of_file(kustomization.file.as_str());
     let edited = rewritten(work, &text, kustomization.number, &value, place, &mut seen);
-    edited.ok_or(seen.in_the_way().unwrap_or(Reason::NoPlace))
+    edited.ok_or_else(|| seen.in_the_way().unwrap_or(Reason::NoPlace))
 }
 
 /// Refuses a file that is there, in whatever case its name is written, and one below a file or a link.

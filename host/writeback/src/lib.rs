@@ -47,7 +47,7 @@ pub struct Repository<'a> {
     pub remotes: &'a Remotes,
     /// The directory that is built.
     pub path: &'a str,
-    /// How it is built.
+    /// How it is built. Every edit that is tried is a build: who has a deadline keeps a clone of `stop`.
     pub options: &'a Options,
     /// Directories of this tree that others build, beside those that its kustomization files name.
     pub others: &'a [String],

@@ -23,7 +23,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use reeve_kustomize::{
-    MemoryTree, Object, Options, Overlay, OverlayImage, Remotes, build, parse_yaml,
+    MemoryTree, Object, Options, Overlay, OverlayImage, Remotes, Tree as _, build, parse_yaml,
 };
 use reeve_writeback::{
     Change, DEFAULT_TEMPLATE, Edits, New, Place, Refused, Repository, create, remove, stripped,
@@ -128,6 +128,9 @@ impl Case {
 
     fn built(&self, edits: &Edits) -> Vec<Object> {
         let tree: MemoryTree = self.after(edits).into_iter().collect();
+        if tree.kind(self.text("path")).is_none() {
+            return Vec::new();
+        }
         build(&tree, self.text("path"), &self.build_options()).unwrap()
     }
 

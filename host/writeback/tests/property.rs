@@ -11,7 +11,7 @@
 use std::fmt::Write as _;
 
 use reeve_kustomize::{MemoryTree, Object, Options, Remotes, build};
-use reeve_writeback::{Change, Place, Repository, write};
+use reeve_writeback::{Change, Edits, Place, Repository, write};
 use serde_json::{Map, Value, json};
 
 /// Numbers that look random and are the same for the same start (splitmix64).
@@ -369,65 +369,107 @@ fn manifest(dice: &mut Dice) -> (Vec<String>, Vec<Spot>) {
     (lines, spots)
 }
 
+/// A manifest as a file, an object that comes out of it, and what becomes of it.
+struct Round {
+    text: String,
+    applied: Object,
+    play: Play,
+}
+
+impl Round {
+    fn of(seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let (lines, spots) = manifest(&mut dice);
+        let end = if dice.chance(25) { "\r\n" } else { "\n" };
+        let last = if dice.chance(80) { end } else { "" };
+        let text = lines.join(end) + last;
+        let tree = [("kustomization.yaml", LISTED), ("thing.yaml", &text)];
+        let built = built(&tree.into_iter().collect(), "");
+        let built = built.unwrap_or_else(|why| panic!("seed {seed}: {why}\n{text}"));
+        let applied = built.into_iter().find(|one| one.kind() == "Thing").unwrap();
+        let spot = &spots[dice.below(spots.len())];
+        let play = change(&mut dice, &Value::from(applied.clone()), spot);
+        Self {
+            text,
+            applied,
+            play,
+        }
+    }
+
+    /// Writes it, and proves that it is the object that comes out then, and that no other is another.
+    fn write(&self, seed: u64, files: &[(&str, &str)], path: &str) -> Edits {
+        let tree: MemoryTree = files.iter().copied().collect();
+        let repository = Repository {
+            tree: &tree,
+            remotes: &Remotes::refused(),
+            path,
+            options: &Options::default(),
+            others: &[],
+            within: "",
+        };
+        let live = Object::try_from(self.play.live.clone()).unwrap();
+        let change = Change {
+            applied: self.applied.clone(),
+            defaulted: None,
+            live: live.clone(),
+        };
+        let edits = write(&repository, &[change]);
+        let edits = edits.unwrap_or_else(|why| panic!("seed {seed}: {why}\n{}", self.text));
+        let old = files
+            .iter()
+            .map(|(file, text)| (*file, text.as_bytes().to_vec()));
+        let new = edits.files.iter();
+        let new = new.map(|(file, bytes)| (file.as_str(), bytes.clone().unwrap()));
+        let after = built(&old.chain(new).collect(), path).unwrap();
+        let before = built(&tree, path).unwrap();
+        for (old, new) in before.iter().zip(&after) {
+            let want = if old.kind() == "Thing" { &live } else { old };
+            assert_eq!(new, want, "seed {seed}\n{}", self.text);
+        }
+        assert_eq!(before.len(), after.len(), "seed {seed}");
+        edits
+    }
+}
+
+const LISTED: &str = "resources:\n- thing.yaml\n";
+
+fn built(tree: &MemoryTree, path: &str) -> Result<Vec<Object>, reeve_kustomize::Error> {
+    build(tree, path, &Options::default())
+}
+
 /// Plays one round; whether it was written in its place.
 fn play(seed: u64) -> bool {
-    let mut dice = Dice(seed);
-    let (lines, spots) = manifest(&mut dice);
-    let end = if dice.chance(25) { "\r\n" } else { "\n" };
-    let last = if dice.chance(80) { end } else { "" };
-    let text = lines.join(end) + last;
-    let files = |text: &str| -> MemoryTree {
-        let kustomization = "resources:\n- thing.yaml\n";
-        [("kustomization.yaml", kustomization), ("thing.yaml", text)]
-            .into_iter()
-            .collect()
-    };
-    let tree = files(&text);
-    let options = Options::default();
-    let before = build(&tree, "", &options);
-    let before = before.unwrap_or_else(|why| panic!("seed {seed}: {why}\n{text}"));
-    let number = before.iter().position(|one| one.kind() == "Thing").unwrap();
-    let spot = &spots[dice.below(spots.len())];
-    let applied = before[number].clone();
-    let play = change(&mut dice, &Value::from(applied.clone()), spot);
-    let live = Object::try_from(play.live.clone()).unwrap();
-    let repository = Repository {
-        tree: &tree,
-        remotes: &Remotes::refused(),
-        path: "",
-        options: &options,
-        others: &[],
-        within: "",
-    };
-    let change = Change {
-        applied,
-        defaulted: None,
-        live: live.clone(),
-    };
-    let edits = write(&repository, &[change]);
-    let edits = edits.unwrap_or_else(|why| panic!("seed {seed}: {why}\n{text}"));
-    let mut all = vec![(
-        "kustomization.yaml".to_owned(),
-        b"resources:\n- thing.yaml\n".to_vec(),
-    )];
-    all.push(("thing.yaml".to_owned(), text.clone().into_bytes()));
-    let edited = edits.files.iter();
-    all.extend(edited.map(|(file, bytes)| (file.clone(), bytes.clone().unwrap())));
-    let after = build(&all.into_iter().collect::<MemoryTree>(), "", &options).unwrap();
-    for (at, (old, new)) in before.iter().zip(&after).enumerate() {
-        let want = if at == number { &live } else { old };
-        assert_eq!(new, want, "seed {seed}\n{text}");
-    }
-    let placed = edits.placed.iter();
-    let mut elsewhere = placed.filter(|one| !matches!(one.place, Place::Manifest { .. }));
-    if elsewhere.next().is_some() {
+    let round = Round::of(seed);
+    let files = [("kustomization.yaml", LISTED), ("thing.yaml", &round.text)];
+    let edits = round.write(seed, &files, "");
+    let mut placed = edits.placed.iter();
+    if !placed.all(|one| matches!(one.place, Place::Manifest { .. })) {
         return false;
     }
     if let Some(Some(bytes)) = edits.files.get("thing.yaml") {
         let new = String::from_utf8(bytes.clone()).unwrap();
-        check_lines(seed, &text, &new, &play);
+        check_lines(seed, &round.text, &new, &round.play);
     }
     true
+}
+
+/// Plays one round in an overlay of a base that another overlay uses too.
+fn play_overlay(seed: u64) {
+    let round = Round::of(seed);
+    let overlay = "# ours\nresources: [../base]\n";
+    let files = [
+        ("base/kustomization.yaml", LISTED),
+        ("base/thing.yaml", &round.text),
+        ("prod/kustomization.yaml", overlay),
+        ("stage/kustomization.yaml", overlay),
+    ];
+    let edits = round.write(seed, &files, "prod");
+    let mut written = edits.files.keys();
+    assert!(
+        written.all(|file| file.starts_with("prod/")),
+        "seed {seed}: {:?}",
+        edits.placed
+    );
 }
 
 /// No line is touched but those of the value, and none of those if something was only added.
@@ -463,27 +505,30 @@ fn check_lines(seed: u64, old: &str, new: &str, play: &Play) {
     }
 }
 
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// The rounds to play.
+fn rounds() -> std::ops::Range<u64> {
+    match (number("REEVE_SEED"), number("REEVE_SOAK")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(_)) => 0..20_000,
+        (None, None) => 0..500,
+    }
+}
+
 #[test]
 fn what_is_written_gives_the_live_object_and_touches_only_its_lines() {
-    let number = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .and_then(|text| text.parse::<u64>().ok())
-    };
-    if let Some(seed) = number("REEVE_SEED") {
-        play(seed);
-        return;
-    }
-    let rounds = if number("REEVE_SOAK").is_some() {
-        20_000
-    } else {
-        500
-    };
-    let in_place = (0..rounds).filter(|round| play(*round)).count();
-    println!("{in_place} of {rounds} in place");
-    let rounds = usize::try_from(rounds).unwrap();
+    let (in_place, elsewhere): (Vec<u64>, Vec<u64>) = rounds().partition(|round| play(*round));
+    println!("{} in place, {} elsewhere", in_place.len(), elsewhere.len());
     assert!(
-        in_place * 100 >= rounds * 95,
-        "only {in_place} of {rounds} in their place"
+        in_place.len() >= 19 * elsewhere.len(),
+        "elsewhere: {elsewhere:?}"
     );
+}
+
+#[test]
+fn what_others_use_is_patched_and_gives_the_live_object() {
+    rounds().for_each(play_overlay);
 }
