@@ -11,7 +11,11 @@
 //!
 //! What is written is proven here once more, by building the files with it: the objects are as they are on the cluster, and
 //! all others as they were. `REEVE_BLESS=1` writes `want/` and `refused.txt`, but nothing that is not proven.
-#![expect(clippy::unwrap_used, reason = "a test fails by panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panic"
+)]
 #![expect(
     clippy::disallowed_methods,
     reason = "cases are files; the engine itself reads none"

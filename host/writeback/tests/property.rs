@@ -2,7 +2,12 @@
 //! that it need not touch.
 //!
 //! 500 rounds, or 20,000 with `REEVE_SOAK=1`; `REEVE_SEED=N` runs one again.
-#![expect(clippy::unwrap_used, reason = "a test fails by panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panic"
+)]
 #![expect(
     clippy::disallowed_methods,
     reason = "which rounds are played comes from the environment"
