@@ -28,6 +28,20 @@ const WALLS: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     (
+        "host/writeback",
+        &["reeve-kustomize"],
+        &[
+            "tokio",
+            "kube",
+            "gix",
+            "wasmtime",
+            "regorus",
+            "axum",
+            "k8s-openapi",
+            "rand",
+        ],
+    ),
+    (
         "host/core",
         &["reeve-api", "reeve-kustomize"],
         &[

@@ -3,12 +3,14 @@
 //! What an edit means is `kustomize edit`'s: deprecated fields that it moves are moved, a missing `apiVersion` and `kind`
 //! are added. An edit is first made on the file's values (`edit/change.rs`, `edit/data.rs`, `edit/fix.rs`), then on its
 //! text (`edit/write.rs`), and the new text is read again: if it does not mean exactly what was asked for, the edit is
-//! refused. Nothing is read or written here.
+//! refused. Any other YAML file is edited by giving one of its documents another value (`edit/document.rs`). Nothing is read or
+//! written here.
 
 mod align;
 mod arguments;
 mod change;
 mod data;
+mod document;
 mod fields;
 mod fix;
 mod glob;
@@ -20,6 +22,7 @@ use serde_json::{Map, Value};
 
 pub use arguments::{Pairs, Replicas, metadata_options, pairs};
 pub use data::{DataEdit, DataKind, DataSources};
+pub use document::{Document, documents, rewrite};
 pub use glob::matches;
 pub use image::ImageEdit;
 
@@ -236,27 +239,46 @@ fn values(
 
 /// How the file writes what can be written in several ways.
 fn ways(text: &str, root: Option<&Layout>) -> Ways {
-    let mut ways = Ways {
-        indented: false,
-        windows: text.contains("\r\n"),
-        json: false,
-    };
-    let Some(Shape::Map { entries, flow }) = root.map(|root| &root.shape) else {
-        return ways;
-    };
     let quoted = |entry: &Entry| {
         text.get(entry.key.clone())
             .is_some_and(|key| key.starts_with('"'))
     };
-    ways.json = *flow && entries.iter().all(quoted);
-    let first = entries.iter().find_map(|entry| match &entry.value.shape {
-        Shape::Seq { flow: false, items } => items.first(),
-        _ => None,
-    });
-    ways.indented = first.is_some_and(|item| {
-        let before = text.get(..item.at.start).unwrap_or_default();
+    let json = |layout: &Layout| match &layout.shape {
+        Shape::Map {
+            entries,
+            flow: true,
+        } => entries.iter().all(quoted),
+        _ => false,
+    };
+    let column = |at: usize| {
+        let before = text.get(..at).unwrap_or_default();
         let line = before.rsplit('\n').next().unwrap_or_default();
-        line.starts_with(' ')
-    });
-    ways
+        line.chars().take_while(|c| *c == ' ').count()
+    };
+    Ways {
+        indented: root
+            .and_then(first_list)
+            .is_some_and(|(key, item)| column(item) > column(key)),
+        windows: text.contains("\r\n"),
+        json: root.is_some_and(|root| match &root.shape {
+            Shape::Seq { items, flow: true } => items.iter().all(json),
+            _ => json(root),
+        }),
+        overrides: false,
+    }
+}
+
+/// Where the key of the first list without brackets stands that is the value of a key alone on its line, and its first item.
+fn first_list(layout: &Layout) -> Option<(usize, usize)> {
+    match &layout.shape {
+        Shape::Map {
+            flow: false,
+            entries,
+        } => entries.iter().find_map(|entry| match &entry.value.shape {
+            Shape::Seq { flow: false, items } => Some((entry.key.start, items.first()?.at.start)),
+            _ => first_list(&entry.value),
+        }),
+        Shape::Seq { flow: false, items } => items.iter().find_map(first_list),
+        _ => None,
+    }
 }

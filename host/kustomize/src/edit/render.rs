@@ -13,6 +13,8 @@ pub(super) struct Ways {
     pub(super) windows: bool,
     /// It is JSON.
     pub(super) json: bool,
+    /// A value may be written over an alias, and over a field that is merged.
+    pub(super) overrides: bool,
 }
 
 /// `key: value`, in lines. Without a key, what stands behind one.
@@ -134,12 +136,15 @@ pub(super) fn inline(value: &Value, flow: bool) -> String {
     text.to_owned()
 }
 
-/// A text in quotes of the kind that stood there, if it needs no escapes in them.
+/// A text in quotes of the kind that stood there, if they can hold it on one line.
 pub(super) fn quoted(text: &str, quote: char) -> Option<String> {
-    let plain = text
-        .chars()
-        .all(|c| (' '..='~').contains(&c) && !matches!(c, '"' | '\'' | '\\'));
-    plain.then(|| format!("{quote}{text}{quote}"))
+    let breaks = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');
+    match quote {
+        '\'' if text.contains(breaks) => None,
+        '\'' => Some(format!("'{}'", text.replace('\'', "''"))),
+        // JSON's text is YAML's.
+        _ => Some(Value::from(text).to_string()),
+    }
 }
 
 /// A value as JSON, on one line.

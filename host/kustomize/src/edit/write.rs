@@ -2,10 +2,12 @@
 //!
 //! Only what differs is touched: comments, order, quotes and indentation of the rest stay. What cannot be done by
 //! replacing, removing or inserting whole values is refused, with its field; the caller reads the result once more and
-//! compares, so nothing is mangled unseen. What stands between brackets is `edit/write/flow.rs`, how new values look
-//! `edit/render.rs`.
+//! compares, so nothing is mangled unseen. What stands between brackets is `edit/write/flow.rs`, texts in blocks
+//! `edit/write/block.rs`, how new values look `edit/render.rs`.
 
+mod block;
 mod flow;
+mod lines;
 
 use std::ops::Range;
 
@@ -71,6 +73,24 @@ impl<'a> Writer<'a> {
             Some(_) => return Err(self.refuse("is not a mapping")),
         }
         Ok(self.finish())
+    }
+
+    /// The same for a text that is no kustomization file, whatever it holds.
+    pub(super) fn rewrite(
+        mut self,
+        root: Option<&Layout>,
+        old: &Value,
+        new: &Value,
+    ) -> Result<String, Refused> {
+        match (root, old, new) {
+            (Some(_), Value::Object(old), Value::Object(new)) => self.write(root, old, new, &[]),
+            (_, Value::Null, Value::Object(new)) => self.write(root, &Map::new(), new, &[]),
+            (Some(root), old, new) => {
+                self.value(root, old, new, Slot::Bracket)?;
+                Ok(self.finish())
+            }
+            (None, ..) => Err(self.refuse("holds nothing")),
+        }
     }
 
     fn finish(mut self) -> String {
@@ -207,18 +227,29 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         match (&layout.shape, old, new) {
-            (Shape::Alias, ..) => Err(self.refuse("is an alias of another value")),
-            (Shape::Map { flow, entries }, Value::Object(old), Value::Object(new)) => {
+            (Shape::Alias, ..) if !self.ways.overrides => {
+                Err(self.refuse("is an alias of another value"))
+            }
+            (Shape::Block, Value::String(old), Value::String(new))
+                if self.block(layout, old, new, slot) =>
+            {
+                Ok(())
+            }
+            (Shape::Map { flow, entries }, Value::Object(old), Value::Object(new))
+                if *flow || !new.is_empty() =>
+            {
                 self.mapping(layout, *flow, entries, old, new)
             }
-            (Shape::Seq { flow, items }, Value::Array(old), Value::Array(new)) => {
+            (Shape::Seq { flow, items }, Value::Array(old), Value::Array(new))
+                if *flow || !new.is_empty() =>
+            {
                 if *flow {
                     self.flow_list(layout, items, old, new, slot)
                 } else {
                     self.list(items, old, new)
                 }
             }
-            (Shape::Plain | Shape::Quoted(_), _, new) if render::is_inline(new) => {
+            (Shape::Plain | Shape::Quoted(_) | Shape::Alias, _, new) if render::is_inline(new) => {
                 let text = match (&layout.shape, new) {
                     (Shape::Quoted(quote), Value::String(text)) => render::quoted(text, *quote),
                     _ => None,
@@ -227,7 +258,7 @@ impl<'a> Writer<'a> {
                     Slot::Bracket => self.brackets(new),
                     Slot::Key(_) | Slot::Dash => render::inline(new, false),
                 });
-                self.change(layout.at.clone(), text);
+                self.change(self.content(&layout.at), text);
                 Ok(())
             }
             _ => self.whole(layout, new, slot),
@@ -240,7 +271,7 @@ impl<'a> Writer<'a> {
             Slot::Bracket => {
                 self.without_comment(&layout.at)?;
                 let new = self.brackets(new);
-                self.change(layout.at.clone(), new);
+                self.change(self.content(&layout.at), new);
             }
             Slot::Dash => {
                 self.without_comment(&layout.at)?;
@@ -283,15 +314,20 @@ impl<'a> Writer<'a> {
     ) -> Result<(), Refused> {
         self.check_unique(entries)?;
         let written = |key: &str| entries.iter().any(|entry| entry.name == key);
-        let merged = old
-            .iter()
-            .any(|(key, value)| !written(key) && new.get(key) != Some(value));
+        // What is merged can be written over, but not taken away.
+        let merged = old.iter().any(|(key, value)| {
+            let stays = match self.ways.overrides {
+                true => new.contains_key(key),
+                false => new.get(key) == Some(value),
+            };
+            !written(key) && !stays
+        });
         if merged {
             return Err(self.refuse("is merged from another value"));
         }
         let added: Vec<_> = new
             .iter()
-            .filter(|(key, _)| !old.contains_key(*key))
+            .filter(|(key, value)| !written(key) && old.get(*key) != Some(*value))
             .collect();
         if flow {
             return self.flow_mapping(layout, entries, old, new, &added);
@@ -417,38 +453,5 @@ impl<'a> Writer<'a> {
             false => format!("\n{text}"),
         };
         self.change(at..at, text);
-    }
-
-    fn without_comment(&self, at: &Range<usize>) -> Result<(), Refused> {
-        let text = self.text.get(at.clone()).unwrap_or_default();
-        if text
-            .lines()
-            .any(|line| line.trim_start().starts_with('#') || line.contains(" #"))
-        {
-            return Err(self.refuse("holds a comment that would be lost"));
-        }
-        Ok(())
-    }
-
-    fn column(&self, at: usize) -> usize {
-        let line = self.text.get(self.line_start(at)..at).unwrap_or_default();
-        line.chars().count()
-    }
-
-    fn line_start(&self, at: usize) -> usize {
-        let before = self.text.get(..at).unwrap_or_default();
-        before.rfind('\n').map_or(0, |newline| newline + 1)
-    }
-
-    /// Before the line break.
-    fn line_end(&self, at: usize) -> usize {
-        let rest = self.text.get(at..).unwrap_or_default();
-        let line = rest.split('\n').next().unwrap_or_default();
-        at + line.strip_suffix('\r').unwrap_or(line).len()
-    }
-
-    fn next_line(&self, at: usize) -> usize {
-        let rest = self.text.get(at..).unwrap_or_default();
-        at + rest.find('\n').map_or(rest.len(), |newline| newline + 1)
     }
 }

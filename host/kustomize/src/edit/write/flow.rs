@@ -110,7 +110,7 @@ impl Writer<'_> {
         if !members.iter().any(is_kept) {
             self.without_comment(&layout.at)?;
             let new = self.brackets(&whole());
-            self.change(layout.at.clone(), new);
+            self.change(self.content(&layout.at), new);
             return Ok(());
         }
         let gap = self.gap(layout, members);
