@@ -281,10 +281,11 @@ fn a_plan_is_made_again_only_when_something_of_it_is_another() {
         }))
         .unwrap()
     };
-    let seen = |request: Request, revision: &str, generation| Seen {
+    let under = |rules, request: Request, revision: &str, generation| Seen {
         request,
-        live: vec![Live::of(&id("web"), &object(revision, generation))],
+        live: vec![Live::of(&id("web"), &object(revision, generation), rules)],
     };
+    let seen = |request, revision: &str, generation| under([0; 32], request, revision, generation);
     let first = seen(request(7), "main@sha1:a", 1);
     assert_eq!(first, seen(request(7), "main@sha1:a", 1));
     let mut pushed = request(7);
@@ -292,4 +293,9 @@ fn a_plan_is_made_again_only_when_something_of_it_is_another() {
     assert_ne!(first, seen(pushed, "main@sha1:a", 1));
     assert_ne!(first, seen(request(7), "main@sha1:b", 1));
     assert_ne!(first, seen(request(7), "main@sha1:a", 2));
+    let ruled = under([1; 32], request(7), "main@sha1:a", 1);
+    assert_ne!(first, ruled);
+    assert!(ruled.is_only_ruled_otherwise(&first) && !first.is_only_ruled_otherwise(&first));
+    let both = under([1; 32], request(7), "main@sha1:b", 1);
+    assert!(!both.is_only_ruled_otherwise(&first));
 }

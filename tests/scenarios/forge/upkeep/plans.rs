@@ -283,6 +283,41 @@ fn a_request_that_policy_denies_may_not_be_merged_and_no_secret_of_one_is_told()
 }
 
 #[test]
+fn a_plan_is_made_again_when_only_the_policies_are_others() {
+    scenario(async {
+        let shop = Shop::open("ruled-plans").await?;
+        let asks = json!({"reeve.dev/pull-request-plan": "enabled"});
+        shop.open_for_business("1h", &asks).await?;
+        let _hook = receiver(&shop).await?;
+        let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: plan-ruled\nrules: []\n";
+        let (number, head) = shop.propose("role", "deploy/role.yaml", role).await?;
+        let denied = "Policies deny it";
+        let (id, told) = shop.planned(number, &["Nothing was written."]).await?;
+        ensure!(!told.contains(denied), "{told}");
+
+        // Nobody pushes, calls or applies anything from here on.
+        shop.forbid_cluster_scope().await?;
+        let (same, _) = shop.planned(number, &[denied, "ClusterRole"]).await?;
+        ensure!(same == id, "another comment");
+        let context = shop.context(true);
+        let said = shop.marked(&head, &context, "failure").await?;
+        ensure!(said.contains("denied by policy"), "{said}");
+
+        let admin = Estate::shared().await?.admin();
+        let policies = objects::api(admin, "reeve.dev/v1alpha1", "Policy", None);
+        let how = kube::api::DeleteParams::default();
+        policies.delete(shop.tenant.name(), &how).await?;
+        let seen = || async {
+            let all = shop.comments(number).await.ok()?;
+            let mut ours = all.iter().filter(|(id, _)| *id == same);
+            ours.next().filter(|(_, told)| !told.contains(denied)).map(drop)
+        };
+        wait::until(wait::PATIENCE, "nothing denies it any more", seen).await?;
+        Ok(())
+    });
+}
+
+#[test]
 fn a_fork_is_planned_only_where_its_source_lets_it() {
     scenario(async {
         let shop = Shop::open("fork-plans").await?;
