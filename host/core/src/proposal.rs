@@ -247,6 +247,10 @@ fn summary(parts: &[Part]) -> String {
     if told().any(|told| told.waits.is_some()) {
         all.push("it would wait for confirmation".to_owned());
     }
+    let not_compared: usize = told().map(|told| told.not_compared.len()).sum();
+    if not_compared > 0 {
+        all.push(format!("{not_compared} not compared"));
+    }
     match all.is_empty() {
         true => "nothing would be changed".to_owned(),
         false => all.join(", "),

@@ -230,6 +230,30 @@ fn a_comment_shows_what_changes_and_no_secret() {
 }
 
 #[test]
+fn what_is_not_compared_is_named_and_the_other_cluster_is_not() {
+    let mut preview = preview("red", "s3cr3t-value");
+    let object = ObjectId {
+        namespace: "acme".to_owned(),
+        name: "db".to_owned(),
+        group: String::new(),
+        kind: "Secret".to_owned(),
+    };
+    preview.pass_over(&object, "data is not compared in plans");
+    preview.cluster = Some("https://10.0.0.1:6443".to_owned());
+    let parts = [part(Ok(preview))];
+    let said = told(&parts);
+    for words in [
+        "**acme/web** on another cluster: 0 created, 1 configured, 0 deleted, 0 unchanged, 1 not compared",
+        "Not compared with what is on the cluster:\n```text\nSecret/acme/db: data is not compared in plans\n```\n",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("10.0.0.1"), "{said}");
+    let mark = verdict(HEAD, &parts);
+    assert_eq!(mark.description, "1 object would be changed, 1 not compared");
+}
+
+#[test]
 fn nothing_that_is_proposed_leaves_its_block_of_code() {
     let wild = "x\n```\n@everybody <img src=x> \u{202e}````";
     let mut preview = preview(wild, "s3cr3t-value");

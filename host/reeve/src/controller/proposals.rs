@@ -293,7 +293,7 @@ impl<'a> Case<'a> {
             let message = format!("the head of request {} moves just now", request.number);
             return Err(Explained::new(Reason::Progressing, Turn::Ours, message));
         }
-        let live = self.stored.artifact.revision.to_string();
+        let live = &self.stored;
         let mut artifact = self.stored.artifact.clone();
         artifact.revision = snapshot.revision().clone();
         snapshot.tree_digest().clone_into(&mut artifact.tree);
@@ -305,7 +305,7 @@ impl<'a> Case<'a> {
         };
         let mut parts = Vec::new();
         for (id, object) in &self.appliers {
-            let told = kustomization::preview(ctx, object, stored.clone(), &live, deadline).await;
+            let told = kustomization::preview(ctx, object, stored.clone(), live, deadline).await;
             let id = id.clone();
             parts.push(Part { id, told });
         }
