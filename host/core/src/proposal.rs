@@ -176,7 +176,9 @@ impl Seen {
     pub fn is_only_ruled_otherwise(&self, before: &Self) -> bool {
         let both = self.live.iter().zip(&before.live);
         let same = self.live.len() == before.live.len()
-            && both.into_iter().all(|(now, then)| now.is_but_for_rules(then));
+            && both
+                .into_iter()
+                .all(|(now, then)| now.is_but_for_rules(then));
         same && self.request == before.request && self != before
     }
 }

@@ -11,7 +11,14 @@ pub(crate) fn step(talk: &Talk, base: &str, heard: Heard) -> Result<Next, Refusa
     );
     let wanted = (path.as_str(), "listing the pull requests");
     let reference = |number| format!("refs/pull/{number}/head");
-    open::requests(talk, wanted, base, heard, |known| read(known, base), reference)
+    open::requests(
+        talk,
+        wanted,
+        base,
+        heard,
+        |known| read(known, base),
+        reference,
+    )
 }
 
 fn read<'v>(known: &'v Value, base: &str) -> Option<open::Read<'v>> {

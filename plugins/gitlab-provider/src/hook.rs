@@ -22,7 +22,13 @@ pub(crate) fn present(talk: &Talk, wanted: &Webhook, heard: Heard) -> Result<Nex
             note.names = too_many(known);
             note.fits = fits(known, &events) && note.names.is_empty();
         },
-        |known| body(wanted, &events, known.map_or(&[][..], |note| note.names.as_slice())),
+        |known| {
+            body(
+                wanted,
+                &events,
+                known.map_or(&[][..], |note| note.names.as_slice()),
+            )
+        },
     )
 }
 

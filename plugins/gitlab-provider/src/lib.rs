@@ -32,7 +32,9 @@ impl Guest for GitLab {
         match &operation.task {
             Task::GitCredential(_) => credential(&operation),
             Task::DeployKeyPresent(key) => key::present(&talk, key, heard),
-            Task::DeployKeyAbsent(title) => provider::key::absent(&talk, "deploy_keys", title, heard),
+            Task::DeployKeyAbsent(title) => {
+                provider::key::absent(&talk, "deploy_keys", title, heard)
+            }
             Task::WebhookPresent(hook) => hook::present(&talk, hook, heard),
             Task::WebhookAbsent(url) => hook::absent(&talk, url, heard),
             Task::WebhookCheck(url) => hook::check(&talk, url, heard),

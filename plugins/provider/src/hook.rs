@@ -51,12 +51,7 @@ pub fn present(
 }
 
 /// Removes all but the first, changes that if it has to, adds one if there is none.
-fn thin(
-    talk: &Talk,
-    change: &str,
-    mut note: Note,
-    body: impl Fn(Option<&Note>) -> Body,
-) -> Next {
+fn thin(talk: &Talk, change: &str, mut note: Note, body: impl Fn(Option<&Note>) -> Body) -> Next {
     match note.ids.as_slice() {
         [] => talk.parts_of_repo("POST", "hooks", Some(body(None)), &Note::at("add")),
         [id] if note.fits && !note.broken => Next::Done(Done::Present(id.to_string())),

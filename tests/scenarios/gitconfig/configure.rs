@@ -301,7 +301,11 @@ fn a_github_app_is_proven_by_a_token_that_it_is_given_and_a_fetch_before_it_is_k
         let [made] = made.as_slice() else {
             anyhow::bail!("one Secret is made: {told}");
         };
-        ensure!(made.data["data"].as_object().is_some_and(|data| data.len() == 1));
+        ensure!(
+            made.data["data"]
+                .as_object()
+                .is_some_and(|data| data.len() == 1)
+        );
         // By what is kept the controller fetches too.
         fetch_from(&tenant, &url).await?;
         tenant.source_told_of(Reason::Succeeded, "").await?;

@@ -102,7 +102,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     };
     begun.iter().for_each(|begun| begun.wrote(&outcome));
     ownership::over(ctx, id, &object, state);
-    proposals::look_again(ctx, id, &object);
+    proposals::look_again(ctx, id);
     if awaits_first_look(ctx, &object, &outcome) {
         return Next::Watch;
     }

@@ -1,10 +1,11 @@
 //! Pull requests of a source: what each would change is found out, and told at it.
 //!
 //! The forge is asked which are open when it calls for one, as often as the source looks for changes, when something else is
-//! applied, and, one after the other (`turns`), when policies or plugins are others. A head is fetched, rendered, judged and dry-run as the accounts that would apply it (`kustomization::preview`), and that
-//! is told in a comment, which is changed in place, and in a mark beside the head. Which requests, and what is told, `core::proposal`
-//! says. It is done beside the runs: nothing that is proposed comes into the store, into a status, or to anybody else than the
-//! request. Only for sources of tenants: the platform's accounts see more than whoever proposes something to it may be told.
+//! applied, and, one source after the other (`turns`), when policies or plugins are others. A head is fetched, rendered, judged and
+//! dry-run as the accounts that would apply it (`kustomization::preview`), and that is told in a comment, which is changed in place,
+//! and in a mark beside the head. Which requests, and what is told, `core::proposal` says. It is done beside the runs: nothing that is
+//! proposed comes into the store, into a status, or to anybody else than the request. Only for sources of tenants: the platform's
+//! accounts see more than whoever proposes something to it may be told.
 
 mod desk;
 mod rules;
@@ -374,11 +375,11 @@ pub(super) fn is_news(
 
 /// A run of a Kustomization is over, which each change of its rules brings about: the requests of its source are looked at again
 /// when it is their turn, if the rules are others by now.
-pub(super) fn look_again(ctx: &Context, id: &NamespacedName, object: &Kustomization) {
+pub(super) fn look_again(ctx: &Context, id: &NamespacedName) {
     let now = ctx.clock.instant();
     let found = ctx.index.write(|known| {
         let source = known.touch.source_of(id)?.clone();
-        let live = live(known, id, object);
+        let live = live(known, id, known.kustomizations.get(id)?);
         if known.desks.get(&source)?.lives.contains(&live) {
             return None;
         }

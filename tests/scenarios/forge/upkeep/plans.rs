@@ -340,7 +340,9 @@ fn a_plan_is_made_again_when_only_the_policies_are_others() {
         let seen = || async {
             let all = shop.comments(number).await.ok()?;
             let mut ours = all.iter().filter(|(id, _)| *id == same);
-            ours.next().filter(|(_, told)| !told.contains(denied)).map(drop)
+            ours.next()
+                .filter(|(_, told)| !told.contains(denied))
+                .map(drop)
         };
         wait::until(wait::PATIENCE, "nothing denies it any more", seen).await?;
         Ok(())

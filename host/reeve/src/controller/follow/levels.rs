@@ -38,9 +38,7 @@ pub(in crate::controller) fn watch_source(
         let namespace = id.namespace.as_str();
         places.insert(Place::of_named(account.as_deref(), namespace, "Secret"));
     }
-    let kinds = ctx
-        .index
-        .read(|known| known.touch.configuring_kinds(id));
+    let kinds = ctx.index.read(|known| known.touch.configuring_kinds(id));
     for kind in kinds {
         places.insert(Place::of_named(None, ctx.home.as_str(), kind));
     }

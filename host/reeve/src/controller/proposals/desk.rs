@@ -75,12 +75,7 @@ impl Desk {
     }
 
     /// Whether it is to be planned; where only the rules are others, when it is its `turn`.
-    pub(super) fn due(
-        &mut self,
-        seen: &Seen,
-        now: Instant,
-        turn: impl FnOnce() -> Instant,
-    ) -> Due {
+    pub(super) fn due(&mut self, seen: &Seen, now: Instant, turn: impl FnOnce() -> Instant) -> Due {
         let Some(planned) = self.planned.get_mut(&seen.request.number) else {
             return Due::Now;
         };
@@ -224,7 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn where_only_rules_are_others_a_request_waits_for_one_turn_whatever_becomes_of_them_meanwhile() {
+    fn where_only_rules_are_others_a_request_waits_for_one_turn_whatever_becomes_of_them_meanwhile()
+    {
         let (mut desk, now) = (Desk::default(), Instant::now());
         let later = |seconds| now + Duration::from_secs(seconds);
         assert_eq!(desk.due(&ruled(1), now, never), Due::Now);
@@ -235,7 +231,10 @@ mod tests {
         assert_eq!(desk.due(&ruled(3), later(60), never), Due::Now);
         // They are as they were: there is nothing to do.
         assert_eq!(desk.due(&ruled(1), later(61), never), Due::Done);
-        assert_eq!(desk.due(&ruled(2), later(61), || later(70)), Due::At(later(70)));
+        assert_eq!(
+            desk.due(&ruled(2), later(61), || later(70)),
+            Due::At(later(70))
+        );
         // What is pushed meanwhile waits for nothing.
         let pushed = Seen {
             request: seen(7, 'b').request,

@@ -26,7 +26,8 @@ pub(super) fn rules(known: &Known, id: &NamespacedName, object: &Kustomization) 
     }
     let called = known.touch.plugins_of(id).into_iter();
     let users = known.users.iter();
-    let used = users.filter_map(|(plugin, users)| users.contains(id).then(|| plugin.clone()));
+    let used = users.filter(|(_, users)| users.contains(id));
+    let used = used.map(|(plugin, _)| plugin.clone());
     for plugin in called.chain(used) {
         let ready = known.loaded.get(&plugin).map(|now| now.ready.as_ref().ok());
         let ready = ready.map(|ready| {

@@ -32,7 +32,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_hundred_requests_at_one_forge_are_looked_at_one_by_one_and_another_forge_waits_for_none() {
+    fn five_hundred_requests_at_one_forge_are_looked_at_one_by_one_and_another_forge_waits_for_none()
+     {
         let (mut turns, now) = (Turns::default(), Instant::now());
         let after = |then: Instant| (then - now).as_secs();
         let all: Vec<u64> = (0..500)

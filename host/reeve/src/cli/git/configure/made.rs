@@ -18,9 +18,7 @@ use crate::cli::reach::everywhere;
 use crate::cli::ui::CommandError;
 use crate::clock::Clock;
 use crate::forge::words::{Operation, Task};
-use crate::forge::{
-    Asks, Grant, HostPattern, Limits, Provider, Slot, Slots, repository,
-};
+use crate::forge::{Asks, Grant, HostPattern, Limits, Provider, Slot, Slots, repository};
 use crate::git::Tls;
 use crate::git::credential::Data;
 
@@ -45,9 +43,12 @@ pub(super) async fn login(
         config: agent.config.clone(),
         slots: Vec::new(),
     };
-    let asked = provider.ask(&module, CALLER, &Budget::default(), operation);
+    let budget = Budget::default();
+    let asked = provider.ask(&module, CALLER, &budget, operation);
     let failed = "having a token made by the forge failed, and nothing was changed";
-    let outcome = asked.await.map_err(|why| told(failed, &Explained::of(&why)))?;
+    let outcome = asked
+        .await
+        .map_err(|why| told(failed, &Explained::of(&why)))?;
     let login = outcome.credential;
     let login = login.ok_or_else(|| CommandError::new(format!("{failed}: it made none")))?;
     let entry = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
@@ -72,8 +73,8 @@ async fn load(component: &str, dir: Option<&Path>) -> Result<(Module, Asks), Com
     };
     let facts = facts(&bytes, largest()).map_err(failed)?;
     let asks = Asks::parse(facts.manifest.as_ref());
-    let asks = asks
-        .map_err(|why| CommandError::of(&format!("loading {} failed", place.display()), &why))?;
+    let asks =
+        asks.map_err(|why| CommandError::of(&format!("loading {} failed", place.display()), &why))?;
     let sandbox = sandbox(&Budget::default())?;
     let module = sandbox.load(CALLER, &bytes, World::Provider).await;
     Ok((module.map_err(failed)?, asks))
