@@ -31,7 +31,7 @@ pub fn requests(
     let said = open.iter().filter_map(read);
     let said = said.map(|(number, head, fork)| json!([number, head, fork]).to_string());
     note.names.extend(said);
-    if more && note.seen < MOST {
+    if more && note.page * talk.pages.1 < MOST {
         return Ok(talk.list(path, note));
     }
     let all = note.names.iter().filter_map(|said| {

@@ -56,7 +56,7 @@ pub struct Talk {
     /// What it is: `GitHub`.
     pub forge: &'static str,
     /// How many things a page has, and what that is called: no forge gives more.
-    pub pages: (&'static str, usize),
+    pub pages: (&'static str, u64),
     /// Where its API is, without a slash at its end.
     pub api: String,
     /// The path of the repository below it: `repos/acme/shop`, fit for a URL.
