@@ -7,7 +7,7 @@
 
 pub(crate) mod estate;
 mod floor;
-mod spans;
+pub(crate) mod spans;
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};

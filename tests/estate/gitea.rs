@@ -326,6 +326,8 @@ fn run(program: &Path, dir: &Path, args: &[&str]) -> anyhow::Result<String> {
     Ok(said)
 }
 
+/// Its usual queues look for what is pushed, and for whom to call, after up to two seconds each, and then wait for more of it for 100 ms:
+/// these do neither.
 fn config(dir: &Path, resources: &Path, port: u16, ssh_port: u16) -> String {
     let (dir, resources) = (dir.display(), resources.display());
     format!(

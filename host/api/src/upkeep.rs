@@ -66,4 +66,7 @@ pub struct HookAtForge {
     pub repository: String,
     /// URL is whom it calls.
     pub url: String,
+    /// Source is the GitRepository by whose levels of git configuration the forge is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }

@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::plugin::PluginId;
 pub use crate::webhook::{Hook, Standing};
-pub use configured::Configured;
+pub use configured::{Configured, Sake};
 pub use policies::Guard;
 
 /// Labels of an object.
@@ -117,7 +117,7 @@ pub struct Index {
     by_source: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
     by_included: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
     by_secret: BTreeMap<NamespacedName, BTreeSet<Target>>,
-    configured: BTreeMap<NamespacedName, Configured>,
+    configured: BTreeMap<NamespacedName, BTreeMap<Sake, Configured>>,
     by_path: BTreeMap<PathDigest, BTreeSet<NamespacedName>>,
     /// What each Kustomization waits for that waits, and the other way round.
     waits: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,

@@ -48,6 +48,9 @@ pub struct Preview {
     /// Of which objects it could not be said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<String>,
+    /// What is not compared with what is on the cluster, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<String>,
     /// The plugins that a run would call, and nobody has called here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plugins_not_called: Vec<String>,
@@ -157,6 +160,7 @@ impl Preview {
             waits: None,
             denied: Vec::new(),
             failed: Vec::new(),
+            not_compared: Vec::new(),
             plugins_not_called: Vec::new(),
             veil,
         }
@@ -174,20 +178,28 @@ impl Preview {
         }
     }
 
-    /// The same, for others than whoever asks for it: what is under the veil is covered field by field before both sides are
-    /// compared, the shortest too, which no text could be searched for.
-    pub fn add_covered(&mut self, id: &ObjectId, rehearsed: Result<Rehearsed, String>) {
-        match rehearsed {
-            Ok(done) if done.action.is_change() => {
-                let mut sides = Sides::of(done.live, done.applied);
-                let both = [&mut sides.before, &mut sides.after];
-                for side in both.into_iter().flatten() {
-                    self.veil.hide(side);
-                }
-                self.put(id, done.action, &sides, done.unasked);
+    /// What two builds make of an object, of what is applied now and of what would be, without what is on the cluster, and `why`
+    /// without. What is under the veil is covered field by field, the shortest too, which no text could be searched for.
+    pub fn add_built(&mut self, id: &ObjectId, before: Option<&Value>, after: &Value, why: &str) {
+        let action = match before {
+            Some(before) if before == after => {
+                self.unchanged += 1;
+                return;
             }
-            other => self.add(id, other),
+            Some(_) => Action::Configured,
+            None => Action::Created,
+        };
+        let mut sides = Sides::of(before.cloned(), Some(after.clone()));
+        let both = [&mut sides.before, &mut sides.after];
+        for side in both.into_iter().flatten() {
+            self.veil.hide(side);
         }
+        self.put(id, action, &sides, Some(why.to_owned()));
+    }
+
+    /// Nobody looks what is there of an object, or says so: the answer would tell what may not be told.
+    pub fn pass_over(&mut self, id: &ObjectId, why: &str) {
+        self.not_compared.push(format!("{}: {why}", id.subject()));
     }
 
     fn put(&mut self, id: &ObjectId, action: Action, sides: &Sides, unasked: Option<String>) {
@@ -288,8 +300,12 @@ impl Preview {
             all.filter(|change| change.action == action.as_str())
                 .count()
         };
+        let not_compared = match self.not_compared.len() {
+            0 => String::new(),
+            some => format!(", {some} not compared"),
+        };
         format!(
-            "{} created, {} configured, {} deleted, {} unchanged",
+            "{} created, {} configured, {} deleted, {} unchanged{not_compared}",
             count(Action::Created),
             count(Action::Configured),
             count(Action::Deleted),
@@ -429,5 +445,25 @@ mod tests {
         answer.denied.push("policy pods: no".to_owned());
         let why = answer.trouble().unwrap();
         assert!(why.contains("denied by policy pods: no"), "{why}");
+    }
+
+    #[test]
+    fn of_what_must_not_be_told_two_builds_are_compared_or_nothing() {
+        let web = NamespacedName::new("acme", "web").unwrap();
+        let veil = Veil::of(["nottobetold".to_owned()]);
+        let mut answer = Preview::new(&web, "./deploy".to_owned(), veil);
+        let hidden = map("nottobetold");
+        answer.add_built(&id("same"), Some(&hidden), &hidden, "it is built");
+        answer.add_built(&id("other"), Some(&hidden), &map("red"), "it is built");
+        answer.add_built(&id("new"), None, &hidden, "it is built");
+        answer.pass_over(&id("settings"), "it is not compared");
+        let table = answer.table();
+        let counts = "1 created, 1 configured, 0 deleted, 1 unchanged, 1 not compared";
+        for words in ["***", "+   colour: red", "since it is built", counts] {
+            assert!(table.contains(words), "{words}: {table}");
+        }
+        assert!(!table.contains("nottobetold"), "{table}");
+        let told = ["ConfigMap/acme/settings: it is not compared"];
+        assert_eq!(answer.not_compared, told);
     }
 }

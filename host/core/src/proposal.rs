@@ -2,8 +2,8 @@
 //!
 //! What is told is made of [`Preview`]s, as `reeve diff` prints them: a comment ([`comment`]), and a mark beside the head that
 //! can keep it from being merged ([`verdict`]). Planned is for requests towards the branch that the source follows, of forks only
-//! where the source says so; and again only when the head, the branch or what is applied is another. It deliberately fetches,
-//! renders and asks nothing.
+//! where the source says so; and again only when the head, the branch, what is applied, or the rules that it is judged by are
+//! others. It deliberately fetches, renders and asks nothing.
 
 mod comment;
 
@@ -133,18 +133,32 @@ pub struct Live {
     generation: Option<i64>,
     /// The revision that it has applied.
     pub revision: Option<String>,
+    rules: Rules,
 }
 
+/// A digest of the policies and plugins that a Kustomization is under: of others it is another.
+pub type Rules = [u8; 32];
+
 impl Live {
-    /// Of an object as it is.
-    pub fn of(id: &NamespacedName, object: &Kustomization) -> Self {
+    /// Of an object as it is, under these rules.
+    pub fn of(id: &NamespacedName, object: &Kustomization, rules: Rules) -> Self {
         let status = object.status.as_ref();
         Self {
             id: id.clone(),
             uid: object.metadata.uid.clone(),
             generation: object.metadata.generation,
             revision: status.and_then(|status| status.last_applied_revision.clone()),
+            rules,
         }
+    }
+
+    /// Whether it is the same, under whatever rules.
+    pub fn is_but_for_rules(&self, other: &Self) -> bool {
+        let bare = |live: &Self| Self {
+            rules: Rules::default(),
+            ..live.clone()
+        };
+        bare(self) == bare(other)
     }
 }
 
@@ -155,6 +169,18 @@ pub struct Seen {
     pub request: Request,
     /// What it was compared with.
     pub live: Vec<Live>,
+}
+
+impl Seen {
+    /// Whether only the rules are others than they were.
+    pub fn is_only_ruled_otherwise(&self, before: &Self) -> bool {
+        let both = self.live.iter().zip(&before.live);
+        let same = self.live.len() == before.live.len()
+            && both
+                .into_iter()
+                .all(|(now, then)| now.is_but_for_rules(then));
+        same && self.request == before.request && self != before
+    }
 }
 
 /// What a request would change of one Kustomization, or why nobody can say so.
@@ -222,6 +248,10 @@ fn summary(parts: &[Part]) -> String {
     }
     if told().any(|told| told.waits.is_some()) {
         all.push("it would wait for confirmation".to_owned());
+    }
+    let not_compared: usize = told().map(|told| told.not_compared.len()).sum();
+    if not_compared > 0 {
+        all.push(format!("{not_compared} not compared"));
     }
     match all.is_empty() {
         true => "nothing would be changed".to_owned(),

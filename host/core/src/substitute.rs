@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::bundle::{self, Bundle, Rendered};
 use crate::failure::{Explain, Turn};
+use crate::inventory::ObjectId;
 use crate::veil::Veil;
 use evaluate::{Evaluation, Why};
 use template::Template;
@@ -41,6 +42,25 @@ pub struct Substituted {
     pub bundle: Bundle<Rendered>,
     /// What expressions with secret variables came to, whatever functions made of the values.
     pub secret: Veil,
+    /// The objects that have such expressions.
+    pub touched: Touched,
+}
+
+/// Objects that a secret variable is put into, whatever of it that is. In which namespaces they lie it does not know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touched(BTreeSet<[String; 3]>);
+
+impl Touched {
+    fn add(&mut self, object: &Object) {
+        let parts = [object.group(), object.kind(), object.name()];
+        self.0.insert(parts.map(str::to_owned));
+    }
+
+    /// Whether this may be one of them.
+    pub fn has(&self, id: &ObjectId) -> bool {
+        self.0
+            .contains(&[id.group.clone(), id.kind.clone(), id.name.clone()])
+    }
 }
 
 /// A name that no variable can have.
@@ -197,20 +217,22 @@ pub fn substitute(
         return Ok(Substituted {
             bundle,
             secret: Veil::default(),
+            touched: Touched::default(),
         });
     }
     let mut evaluation = Evaluation::new(variables, EFFORT);
-    let shown = bundle.secret().clone();
+    let (shown, mut touched) = (bundle.secret().clone(), Touched::default());
     let objects = bundle.into_objects().into_iter();
     let objects: Result<Vec<Object>, Error> = objects
         .map(|object| match keeps_its_text(&object) {
             true => Ok(object),
-            false => put_in(object, &mut evaluation),
+            false => put_in(object, &mut evaluation, &mut touched),
         })
         .collect();
     Ok(Substituted {
         bundle: Bundle::built(objects?)?.under(&shown),
         secret: Veil::of(evaluation.secret).with_fields(evaluation.fields),
+        touched,
     })
 }
 
@@ -225,7 +247,11 @@ fn keeps_its_text(object: &Object) -> bool {
         || says(object.annotations())
 }
 
-fn put_in(object: Object, evaluation: &mut Evaluation<'_>) -> Result<Object, Error> {
+fn put_in(
+    object: Object,
+    evaluation: &mut Evaluation<'_>,
+    touched: &mut Touched,
+) -> Result<Object, Error> {
     let text = to_yaml(std::slice::from_ref(&object));
     if !text.contains('$') {
         return Ok(object);
@@ -256,6 +282,9 @@ fn put_in(object: Object, evaluation: &mut Evaluation<'_>) -> Result<Object, Err
     match read {
         Value::Object(fields) => {
             let made = Object::from(fields);
+            if evaluation.names_a_secret(&template.0) {
+                touched.add(&made);
+            }
             field::veil(&object, &made, &template, evaluation);
             Ok(made)
         }

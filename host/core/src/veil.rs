@@ -25,7 +25,7 @@ pub(crate) const SHORTEST: usize = 4;
 /// What stands for it in what is told.
 const COVER: &str = "***";
 /// What is shown instead of it: nothing in it is odd for a name, a host or an image, and it means nothing.
-const INSTEAD: &str = "nottobetold";
+pub const INSTEAD: &str = "nottobetold";
 /// Of a value that is a list or a mapping in YAML, the shortest texts that are covered by themselves, and the most of them.
 const LONG: usize = 8;
 const SCALARS: usize = 1_000;

@@ -69,7 +69,7 @@ pub(crate) use glance::Glance;
 pub use hooks::{HookFound, HookWrite};
 pub(crate) use landlording::{resource, selector};
 pub use lease::{Leadership, LeaseConfig};
-pub(crate) use onlooker::Onlooker;
+pub(crate) use onlooker::{Looked, Onlooker};
 pub(crate) use operate::Operated;
 pub use prune::{PruneError, Pruned};
 pub use refusal::{Attempt, CallError, Cause, Refusal};

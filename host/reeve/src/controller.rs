@@ -41,7 +41,7 @@ use crate::observe::{Kind, Object, trace};
 pub(crate) use drift::Drift;
 pub(crate) use marks::Marked;
 pub(crate) use planned::Planned;
-pub(crate) use proposals::Desk;
+pub(crate) use proposals::{Desk, Turns};
 pub(crate) use provider::{Kept, Tokens};
 pub(crate) use queue::Queue;
 pub(crate) use receiver::answer_nudges;

@@ -92,6 +92,8 @@ pub(crate) struct Known {
     pub(crate) marks: BTreeMap<NamespacedName, controller::Marked>,
     /// What is known of the pull requests of sources that have them planned.
     pub(crate) desks: BTreeMap<NamespacedName, controller::Desk>,
+    /// When forges are asked about those for the sake of rules.
+    pub(crate) turns: controller::Turns,
     /// What the manifests of each Kustomization hold, since this process leads.
     pub(crate) holdings: Holdings,
     /// The platform's own namespaces.
@@ -378,6 +380,7 @@ impl Known {
             partings: BTreeMap::new(),
             marks: BTreeMap::new(),
             desks: BTreeMap::new(),
+            turns: controller::Turns::default(),
             holdings: Holdings::default(),
             platform: grounds.platform_namespaces.iter().cloned().collect(),
         }

@@ -159,8 +159,7 @@ fn key_file(path: &str) -> Result<Secret, Explained> {
 }
 
 fn elsewhere() -> Explained {
-    let message = "a token of a GitHub App is made by the controller, and not here".to_owned();
-    failed(message).with_hint("write the entry into the level's file; `reeve git status` tells whether its repositories are fetched")
+    failed("a token of a GitHub App is made by its forge, and is in no Secret".to_owned())
 }
 
 fn failed(message: String) -> Explained {

@@ -1,48 +1,42 @@
 //! A comment at a pull request: one that begins with a marker, and that is ours.
 
+use provider::{Comment, Heard, Next, Note, Refusal, Talk, id, lost, no};
 use serde_json::{Value, json};
 
-use crate::exports::reeve::plugin::provide::{Comment, Done, Next, Refusal};
-use crate::talk::{Gitea, Note, id, no};
-use crate::{Heard, lost};
-
-pub(crate) fn step(gitea: &Gitea, comment: &Comment, heard: Heard) -> Result<Next, Refusal> {
+pub(crate) fn step(talk: &Talk, comment: &Comment, heard: Heard) -> Result<Next, Refusal> {
     let Some((mut note, answer)) = heard else {
         // Whoever can comment can write our marker: only what our own user wrote is changed.
-        return Ok(gitea.ask("GET", "user", None, &Note::at("user")));
+        return Ok(talk.ask("GET", "user", None, &Note::at("user")));
     };
     match note.stage.as_str() {
         "user" => {
-            let user = gitea.json(&answer, &[200], "asking whose the token is")?;
+            let user = talk.json(&answer, &[200], "asking whose the token is")?;
             let ours = id(&user).ok_or_else(|| no("Gitea does not say whose the token is"))?;
-            let mut note = Note::at("list");
-            note.ids = vec![ours];
-            Ok(gitea.list(&of(comment), note))
+            Ok(talk.list(&of(comment), Note::of("list", ours)))
         }
         "list" => {
-            let (all, more) = gitea.page(&answer, &mut note, "listing the comments")?;
+            let (all, more) = talk.page(&answer, &mut note, "listing the comments")?;
             let ours = note.ids.first().copied();
             let found = all.iter().find(|known| {
                 let text = known["body"].as_str().unwrap_or_default();
                 ours.is_some() && known["user"]["id"].as_u64() == ours && is_marked(text, comment)
             });
             match found.map(|known| (known, id(known))) {
-                Some((known, Some(id))) if is(known, comment) => done(id),
-                Some((_, Some(id))) => {
+                Some((known, Some(id))) if !is(known, comment) => {
                     let path = format!("issues/comments/{id}");
-                    let wanted = Some(json!({"body": comment.body}));
-                    Ok(gitea.of_repo("PATCH", &path, wanted, &Note::at("change")))
+                    let wanted = json!({"body": comment.body});
+                    Ok(talk.of_repo("PATCH", &path, Some(&wanted), &Note::at("change")))
                 }
-                Some((_, None)) => Err(no("Gitea lists a comment without an id")),
-                None if more => Ok(gitea.list(&of(comment), note)),
+                Some((known, _)) => done(talk, known),
+                None if more => Ok(talk.list(&of(comment), note)),
                 None => {
-                    let wanted = Some(json!({"body": comment.body}));
-                    Ok(gitea.of_repo("POST", &of(comment), wanted, &Note::at("add")))
+                    let wanted = json!({"body": comment.body});
+                    Ok(talk.of_repo("POST", &of(comment), Some(&wanted), &Note::at("add")))
                 }
             }
         }
-        "change" => told(&gitea.json(&answer, &[200], "changing the comment")?),
-        "add" => told(&gitea.json(&answer, &[201], "adding the comment")?),
+        "change" => done(talk, &talk.json(&answer, &[200], "changing the comment")?),
+        "add" => done(talk, &talk.json(&answer, &[201], "adding the comment")?),
         _ => Err(lost(&note)),
     }
 }
@@ -61,10 +55,6 @@ fn is(known: &Value, comment: &Comment) -> bool {
     text.replace("\r\n", "\n").trim_end() == comment.body.trim_end()
 }
 
-fn told(made: &Value) -> Result<Next, Refusal> {
-    done(id(made).ok_or_else(|| no("Gitea made a comment without an id"))?)
-}
-
-fn done(id: u64) -> Result<Next, Refusal> {
-    Ok(Next::Done(Done::Present(id.to_string())))
+fn done(talk: &Talk, made: &Value) -> Result<Next, Refusal> {
+    talk.present(made, "a comment")
 }

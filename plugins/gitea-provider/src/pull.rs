@@ -1,53 +1,53 @@
 //! A pull request from a branch: opened, or brought up to date.
 
+use provider::{
+    Answer, Done, Heard, Next, Note, PullRequest, PullRequestState, Refusal, Talk, escaped, lost,
+    no,
+};
 use serde_json::{Value, json};
-
-use crate::exports::reeve::plugin::provide::{Done, Next, PullRequest, PullRequestState, Refusal};
-use crate::talk::{Gitea, Note, escaped, no};
-use crate::{Heard, lost};
 
 const OPEN: &str = "pulls?state=open";
 
-pub(crate) fn step(gitea: &Gitea, pull: &PullRequest, heard: Heard) -> Result<Next, Refusal> {
+pub(crate) fn step(talk: &Talk, pull: &PullRequest, heard: Heard) -> Result<Next, Refusal> {
     let Some((mut note, answer)) = heard else {
-        return Ok(gitea.list(OPEN, Note::at("list")));
+        return Ok(talk.list(OPEN, Note::at("list")));
     };
     match note.stage.as_str() {
         "list" => {
-            let (open, more) = gitea.page(&answer, &mut note, "listing the pull requests")?;
+            let (open, more) = talk.page(&answer, &mut note, "listing the pull requests")?;
             match open.iter().find(|known| is_from(known, &pull.head)) {
-                Some(known) => update(gitea, pull, known),
-                None if more => Ok(gitea.list(OPEN, note)),
-                None => Ok(open_one(gitea, pull)),
+                Some(known) => update(talk, pull, known),
+                None if more => Ok(talk.list(OPEN, note)),
+                None => Ok(open_one(talk, pull)),
             }
         }
         // Somebody was faster.
         "open" if answer.status == 409 => {
             let path = format!("pulls/{}/{}", escaped(&pull.base), escaped(&pull.head));
-            Ok(gitea.of_repo("GET", &path, None, &Note::at("find")))
+            Ok(talk.of_repo("GET", &path, None, &Note::at("find")))
         }
         "open" => {
-            let made = gitea.json(&answer, &[201], "opening the pull request")?;
-            label(gitea, pull, &made)
+            let made = talk.json(&answer, &[201], "opening the pull request")?;
+            label(talk, pull, &made)
         }
         "find" => {
-            let known = gitea.json(&answer, &[200], "finding the pull request")?;
-            update(gitea, pull, &known)
+            let known = talk.json(&answer, &[200], "finding the pull request")?;
+            update(talk, pull, &known)
         }
         "update" => {
-            let known = gitea.json(&answer, &[200, 201], "updating the pull request")?;
-            label(gitea, pull, &known)
+            let known = talk.json(&answer, &[200, 201], "updating the pull request")?;
+            label(talk, pull, &known)
         }
-        "label" | "make" => labels(gitea, note, &answer),
+        "label" | "make" => labels(talk, note, &answer),
         _ => Err(lost(&note)),
     }
 }
 
-fn open_one(gitea: &Gitea, pull: &PullRequest) -> Next {
+fn open_one(talk: &Talk, pull: &PullRequest) -> Next {
     let wanted = json!({
         "head": pull.head, "base": pull.base, "title": pull.title, "body": pull.body,
     });
-    gitea.of_repo("POST", "pulls", Some(wanted), &Note::at("open"))
+    talk.of_repo("POST", "pulls", Some(&wanted), &Note::at("open"))
 }
 
 /// Whether it is from that branch of this repository, not from a fork's of the same name.
@@ -55,7 +55,7 @@ fn is_from(known: &Value, head: &str) -> bool {
     known["head"]["ref"] == *head && known["head"]["repo_id"] == known["base"]["repo_id"]
 }
 
-fn update(gitea: &Gitea, pull: &PullRequest, known: &Value) -> Result<Next, Refusal> {
+fn update(talk: &Talk, pull: &PullRequest, known: &Value) -> Result<Next, Refusal> {
     let mut change = json!({});
     for (name, want) in [("title", &pull.title), ("body", &pull.body)] {
         if known[name].as_str().unwrap_or_default().trim_end() != want.trim_end() {
@@ -66,14 +66,14 @@ fn update(gitea: &Gitea, pull: &PullRequest, known: &Value) -> Result<Next, Refu
         change["base"] = json!(pull.base);
     }
     if change == json!({}) {
-        return label(gitea, pull, known);
+        return label(talk, pull, known);
     }
     let path = format!("pulls/{}", number(known)?);
-    Ok(gitea.of_repo("PATCH", &path, Some(change), &Note::at("update")))
+    Ok(talk.of_repo("PATCH", &path, Some(&change), &Note::at("update")))
 }
 
 /// Sets the labels that it lacks; others stay.
-fn label(gitea: &Gitea, pull: &PullRequest, known: &Value) -> Result<Next, Refusal> {
+fn label(talk: &Talk, pull: &PullRequest, known: &Value) -> Result<Next, Refusal> {
     let mut note = Note::at("label");
     note.ids = vec![number(known)?];
     note.url = known["html_url"].as_str().unwrap_or_default().to_owned();
@@ -81,16 +81,16 @@ fn label(gitea: &Gitea, pull: &PullRequest, known: &Value) -> Result<Next, Refus
     if note.names.is_empty() {
         return done(&note);
     }
-    Ok(set(gitea, &note))
+    Ok(set(talk, &note))
 }
 
 /// Gitea leaves out labels that the repository does not have: those are made.
-fn labels(gitea: &Gitea, mut note: Note, answer: &crate::Answer) -> Result<Next, Refusal> {
+fn labels(talk: &Talk, mut note: Note, answer: &Answer) -> Result<Next, Refusal> {
     if note.stage == "make" {
-        gitea.json(answer, &[201], "making a label")?;
+        talk.json(answer, &[201], "making a label")?;
         note.todo.pop();
     } else {
-        let has = gitea.json(answer, &[200], "setting the labels")?;
+        let has = talk.json(answer, &[200], "setting the labels")?;
         note.todo = lacking(&note.names, &has);
         match note.todo.first() {
             None => return done(&note),
@@ -105,22 +105,22 @@ fn labels(gitea: &Gitea, mut note: Note, answer: &crate::Answer) -> Result<Next,
         Some(name) => {
             let wanted = json!({"name": name, "color": "#ededed"});
             note.stage = "make".to_owned();
-            gitea.of_repo("POST", "labels", Some(wanted), &note)
+            talk.of_repo("POST", "labels", Some(&wanted), &note)
         }
         None => {
             note.stage = "label".to_owned();
-            set(gitea, &note)
+            set(talk, &note)
         }
     })
 }
 
-fn set(gitea: &Gitea, note: &Note) -> Next {
+fn set(talk: &Talk, note: &Note) -> Next {
     let number = note.ids.first().copied().unwrap_or_default();
     let wanted = json!({"labels": note.names});
-    gitea.of_repo(
+    talk.of_repo(
         "POST",
         &format!("issues/{number}/labels"),
-        Some(wanted),
+        Some(&wanted),
         note,
     )
 }

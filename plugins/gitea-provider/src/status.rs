@@ -1,49 +1,45 @@
 //! The status beside a commit.
 
+use provider::{CommitState, CommitStatus, Heard, Next, Note, Refusal, Talk, escaped, id, lost};
 use serde_json::{Value, json};
 
-use crate::exports::reeve::plugin::provide::{CommitState, CommitStatus, Done, Next, Refusal};
-use crate::talk::{Gitea, Note, escaped, id, no};
-use crate::{Heard, lost};
-
-pub(crate) fn step(gitea: &Gitea, status: &CommitStatus, heard: Heard) -> Result<Next, Refusal> {
+pub(crate) fn step(talk: &Talk, status: &CommitStatus, heard: Heard) -> Result<Next, Refusal> {
     let Some((mut note, answer)) = heard else {
         let path = format!(
             "commits/{}/statuses?sort=recentupdate",
             escaped(&status.commit)
         );
-        return Ok(gitea.list(&path, Note::at("list")));
+        return Ok(talk.list(&path, Note::at("list")));
     };
     match note.stage.as_str() {
         "list" => {
             // The newest come first, but those of one second in any order. What is not among them is
             // told once more, which does no harm.
-            let (known, _) = gitea.page(&answer, &mut note, "listing the commit's statuses")?;
+            let (known, _) = talk.page(&answer, &mut note, "listing the commit's statuses")?;
             let ours = known
                 .iter()
                 .filter(|known| known["context"] == *status.context);
             let latest = ours.max_by_key(|known| id(known));
-            match latest.filter(|latest| is(latest, status)).and_then(id) {
-                Some(id) => Ok(Next::Done(Done::Present(id.to_string()))),
-                None => Ok(tell(gitea, status)),
+            match latest.filter(|latest| is(latest, status)) {
+                Some(latest) => talk.present(latest, "a status"),
+                None => Ok(tell(talk, status)),
             }
         }
         "tell" => {
-            let made = gitea.json(&answer, &[201], "setting the commit's status")?;
-            let id = id(&made).ok_or_else(|| no("Gitea made a status without an id"))?;
-            Ok(Next::Done(Done::Present(id.to_string())))
+            let made = talk.json(&answer, &[201], "setting the commit's status")?;
+            talk.present(&made, "a status")
         }
         _ => Err(lost(&note)),
     }
 }
 
-fn tell(gitea: &Gitea, status: &CommitStatus) -> Next {
+fn tell(talk: &Talk, status: &CommitStatus) -> Next {
     let wanted = json!({
         "state": word(status.state), "context": status.context,
         "description": status.description, "target_url": status.target_url,
     });
     let path = format!("statuses/{}", escaped(&status.commit));
-    gitea.of_repo("POST", &path, Some(wanted), &Note::at("tell"))
+    talk.of_repo("POST", &path, Some(&wanted), &Note::at("tell"))
 }
 
 fn is(known: &Value, status: &CommitStatus) -> bool {

@@ -48,13 +48,13 @@ impl Auth {
     pub(crate) fn of(operation: &Operation) -> Result<Self, Refusal> {
         let config = Config::of(operation)?;
         let filled = |name: &str| operation.slots.iter().any(|slot| slot == name);
-        match config.text("appID")? {
+        match config.id("appID")? {
             Some(_) if !filled(KEY) => Err(no(
                 "there is no private key of the GitHub App: fill the slot `app-key` from a Secret, and grant it for the host of the API",
             )),
             Some(app) => Ok(Self::App {
                 app,
-                installation: config.text("installationID")?,
+                installation: config.id("installationID")?,
                 made: filled(MADE),
             }),
             None if filled(TOKEN) => Ok(Self::Token),

@@ -29,7 +29,7 @@ pub(crate) fn step(
             Ok(talk.list(&place, note))
         }
         "list" => {
-            let (all, more) = talk.page(&answer, "listing the comments")?;
+            let (all, more) = talk.page(&answer, &mut note, "listing the comments")?;
             let me = note.names.first().map(String::as_str);
             let mut ours = all.iter().filter(|known| {
                 let body = known["body"].as_str().unwrap_or_default();

@@ -5,7 +5,7 @@
 //! left alone, so an operation can be begun again at any time. It holds no secret and makes no request; it says which
 //! (`wit/provider.wit`).
 
-use provider::{Answer, Guest, Next, Note, Operation, Refusal, Task};
+use provider::{Answer, Guest, Next, Note, Operation, Refusal, Task, key};
 
 use auth::{Auth, Entry};
 
@@ -13,7 +13,6 @@ mod auth;
 mod comment;
 mod credential;
 mod hook;
-mod key;
 mod open;
 mod pull;
 mod status;
@@ -36,7 +35,7 @@ impl Guest for GitHub {
         match &operation.task {
             Task::GitCredential(_) => credential::step(&auth, &operation, ends),
             Task::DeployKeyPresent(key) => key::present(&talk, key, heard),
-            Task::DeployKeyAbsent(title) => key::absent(&talk, title, heard),
+            Task::DeployKeyAbsent(title) => key::absent(&talk, "keys", title, heard),
             Task::WebhookPresent(hook) => hook::present(&talk, hook, heard),
             Task::WebhookAbsent(url) => hook::absent(&talk, url, heard),
             Task::WebhookCheck(url) => hook::check(&talk, url, heard),

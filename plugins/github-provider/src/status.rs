@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 const LONGEST: usize = 140;
 
 pub(crate) fn step(talk: &Talk, status: &CommitStatus, heard: Heard) -> Result<Next, Refusal> {
-    let Some((note, answer)) = heard else {
+    let Some((mut note, answer)) = heard else {
         let path = format!("commits/{}/statuses", escaped(&status.commit));
         return Ok(talk.list(&path, Note::at("list")));
     };
     match note.stage.as_str() {
         "list" => {
             // The newest come first. What is not among a hundred is told once more, which does no harm.
-            let (known, _) = talk.page(&answer, "listing the commit's statuses")?;
+            let (known, _) = talk.page(&answer, &mut note, "listing the commit's statuses")?;
             let mut ours = known
                 .iter()
                 .filter(|known| known["context"] == *status.context);

@@ -25,6 +25,8 @@ pub(crate) fn of(operation: &Operation, auth: &Auth) -> Result<Talk, Refusal> {
         Part::Secret(auth.slot().to_owned()),
     ];
     Ok(Talk {
+        forge: "GitHub",
+        pages: ("per_page", 100),
         api: api.trim_end_matches('/').to_owned(),
         repo: format!("repos/{}/{}", escaped(owner), escaped(repo)),
         name: path.clone(),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 pub(crate) fn step(talk: &Talk, comment: &Comment, heard: Heard) -> Result<Next, Refusal> {
     let place = format!("merge_requests/{}/notes", comment.number);
     let list = |note: Note| talk.list(&format!("{place}?order_by=created_at&sort=asc"), note);
-    let Some((note, answer)) = heard else {
+    let Some((mut note, answer)) = heard else {
         return Ok(talk.ask("GET", "user", None, &Note::at("who")));
     };
     match note.stage.as_str() {
@@ -16,7 +16,7 @@ pub(crate) fn step(talk: &Talk, comment: &Comment, heard: Heard) -> Result<Next,
             Ok(list(Note::of("list", me)))
         }
         "list" => {
-            let (all, more) = talk.page(&answer, "listing the comments")?;
+            let (all, more) = talk.page(&answer, &mut note, "listing the comments")?;
             let me = note.ids.first().copied();
             let mut ours = all.iter().filter(|known| {
                 let body = known["body"].as_str().unwrap_or_default();

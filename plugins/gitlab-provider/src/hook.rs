@@ -3,131 +3,72 @@
 
 use std::collections::BTreeSet;
 
-use provider::{
-    Answer, Body, Done, Heard, Next, Note, Part, Refusal, Talk, Webhook, WebhookState, gone, id,
-    lost, no,
-};
+use provider::hook::{self, Found};
+use provider::{Answer, Body, Heard, Next, Note, Part, Refusal, Talk, Webhook, id, no};
 use serde_json::{Value, json};
 
-const LISTING: &str = "listing the webhooks";
 /// The events that we know, in GitLab's words.
 const EVENTS: [&str; 3] = ["push_events", "tag_push_events", "merge_requests_events"];
 
-pub(crate) fn present(talk: &Talk, hook: &Webhook, heard: Heard) -> Result<Next, Refusal> {
-    let events = events(hook)?;
-    let Some((mut note, answer)) = heard else {
-        return Ok(talk.list("hooks", Note::at("list")));
-    };
-    match note.stage.as_str() {
-        "list" => {
-            let (hooks, more) = talk.page(&answer, LISTING)?;
-            for known in hooks.iter().filter(|known| is_at(known, &hook.url)) {
-                let Some(id) = id(known) else { continue };
-                if note.ids.is_empty() {
-                    note.broken = !is_called(known);
-                    note.names = too_many(known);
-                    note.fits = fits(known, &events) && note.names.is_empty();
-                }
-                note.ids.push(id);
-            }
-            if more {
-                return Ok(talk.list("hooks", note));
-            }
-            Ok(thin(talk, hook, &events, note))
-        }
-        // A second hook of the same address: whoever pushes would be heard twice.
-        "thin" => {
-            let doing = "removing a webhook that is there twice, or was switched off";
-            talk.json(&answer, &[204, 404], doing)?;
-            note.ids.pop();
-            Ok(thin(talk, hook, &events, note))
-        }
-        "add" => {
-            let made = talk.json(&answer, &[201], "adding the webhook")?;
-            done(id(&made))
-        }
-        "change" => {
-            let made = talk.json(&answer, &[200], "changing the webhook")?;
-            done(id(&made))
-        }
-        _ => Err(lost(&note)),
-    }
-}
-
-/// Removes all but the first, changes that if it has to, adds one if there is none.
-fn thin(talk: &Talk, hook: &Webhook, events: &BTreeSet<&str>, mut note: Note) -> Next {
-    match note.ids.as_slice() {
-        [] => {
-            let body = Some(body(hook, events, &[]));
-            talk.parts_of_repo("POST", "hooks", body, &Note::at("add"))
-        }
-        [id] if note.fits && !note.broken => Next::Done(Done::Present(id.to_string())),
-        [id] if !note.broken => {
-            let (path, body) = (format!("hooks/{id}"), body(hook, events, &note.names));
-            talk.parts_of_repo("PUT", &path, Some(body), &Note::at("change"))
-        }
-        [.., last] => {
-            let path = format!("hooks/{last}");
-            note.stage = "thin".to_owned();
-            talk.of_repo("DELETE", &path, None, &note)
-        }
-    }
+pub(crate) fn present(talk: &Talk, wanted: &Webhook, heard: Heard) -> Result<Next, Refusal> {
+    let events = hook::events(talk, wanted, words)?;
+    hook::present(
+        talk,
+        "PUT",
+        heard,
+        |known| is_at(known, &wanted.url),
+        |known, note| {
+            note.broken = !is_called(known);
+            note.names = too_many(known);
+            note.fits = fits(known, &events) && note.names.is_empty();
+        },
+        |known| {
+            body(
+                wanted,
+                &events,
+                known.map_or(&[][..], |note| note.names.as_slice()),
+            )
+        },
+    )
 }
 
 pub(crate) fn absent(talk: &Talk, url: &str, heard: Heard) -> Result<Next, Refusal> {
-    let doing = [LISTING, "removing the webhook"];
-    gone::all(talk, "hooks", doing, heard, |known| is_at(known, url))
+    hook::absent(talk, heard, |known| is_at(known, url))
 }
 
 pub(crate) fn check(talk: &Talk, url: &str, heard: Heard) -> Result<Next, Refusal> {
-    let Some((mut note, answer)) = heard else {
-        return Ok(talk.list("hooks", Note::at("list")));
-    };
-    if note.stage == "calls" {
-        let last_delivery = last_delivery(talk, &answer)?;
-        return state(true, note.fits, last_delivery);
-    }
-    let (hooks, more) = talk.page(&answer, LISTING)?;
-    let known = hooks.iter().find(|known| is_at(known, url));
-    match known.and_then(|known| Some((known, id(known)?))) {
-        Some((known, id)) => {
-            note = Note {
-                fits: is_called(known),
-                ..Note::of("calls", id)
-            };
-            let path = format!("hooks/{id}/events?per_page=1&page=1");
-            Ok(talk.of_repo("GET", &path, None, &note))
+    let heard = match heard {
+        Some((note, answer)) if note.stage == "calls" => {
+            let fits = note.fits;
+            return Ok(hook::state(true, fits, last_delivery(talk, note, &answer)?));
         }
-        None if more => Ok(talk.list("hooks", note)),
-        None => state(false, false, String::new()),
-    }
+        heard => heard,
+    };
+    let known = match hook::find(talk, heard, |known| is_at(known, url))? {
+        Found::Next(next) => return Ok(*next),
+        Found::One(known) => known,
+    };
+    let id = id(&known).ok_or_else(|| no("GitLab answered with a webhook without an id"))?;
+    let note = Note {
+        fits: is_called(&known),
+        ..Note::of("calls", id)
+    };
+    let path = format!("hooks/{id}/events?per_page=1&page=1");
+    Ok(talk.of_repo("GET", &path, None, &note))
 }
 
 /// What came of the newest call. Before GitLab 17.3 nobody is told.
-fn last_delivery(talk: &Talk, answer: &Answer) -> Result<String, Refusal> {
+fn last_delivery(talk: &Talk, mut note: Note, answer: &Answer) -> Result<String, Refusal> {
     if answer.status == 404 {
         return Ok(String::new());
     }
-    let (calls, _) = talk.page(answer, "listing the webhook's calls")?;
+    let (calls, _) = talk.page(answer, &mut note, "listing the webhook's calls")?;
     let last = calls.first().map(|call| &call["response_status"]);
     Ok(match last {
         Some(Value::String(status)) => status.clone(),
         Some(Value::Number(status)) => status.to_string(),
         _ => String::new(),
     })
-}
-
-fn state(present: bool, active: bool, last_delivery: String) -> Result<Next, Refusal> {
-    Ok(Next::Done(Done::Webhook(WebhookState {
-        present,
-        active,
-        last_delivery,
-    })))
-}
-
-fn done(id: Option<u64>) -> Result<Next, Refusal> {
-    let id = id.ok_or_else(|| no("GitLab answered with a webhook without an id"))?;
-    Ok(Next::Done(Done::Present(id.to_string())))
 }
 
 fn is_at(known: &Value, url: &str) -> bool {
@@ -159,22 +100,13 @@ fn too_many(known: &Value) -> Vec<String> {
 }
 
 /// GitLab's words for the events.
-fn events(hook: &Webhook) -> Result<BTreeSet<&'static str>, Refusal> {
-    let mut events = BTreeSet::new();
-    for event in &hook.events {
-        events.insert(match event.as_str() {
-            "push" => "push_events",
-            "tag" => "tag_push_events",
-            "pull-request" => "merge_requests_events",
-            other => return Err(no(format!("GitLab has no event {other:?} for a webhook"))),
-        });
+fn words(event: &str) -> &'static [&'static str] {
+    match event {
+        "push" => &["push_events"],
+        "tag" => &["tag_push_events"],
+        "pull-request" => &["merge_requests_events"],
+        _ => &[],
     }
-    if events.is_empty() {
-        return Err(no(
-            "a webhook without events is never called: name at least one",
-        ));
-    }
-    Ok(events)
 }
 
 fn body(hook: &Webhook, events: &BTreeSet<&str>, off: &[String]) -> Body {

@@ -1,17 +1,16 @@
 //! Deploy keys: one of a title, of this content. GitLab changes whether one may push, and nothing else of it.
 
-use provider::{DeployKey, Done, Heard, Next, Note, Refusal, Talk, gone, id, lost, no, same_key};
+use provider::key::LISTING;
+use provider::{DeployKey, Heard, Next, Note, Refusal, Talk, gone, id, lost, no, same_key};
 use serde_json::{Value, json};
 
-const LISTING: &str = "listing the deploy keys";
-
 pub(crate) fn present(talk: &Talk, key: &DeployKey, heard: Heard) -> Result<Next, Refusal> {
-    let Some((note, answer)) = heard else {
+    let Some((mut note, answer)) = heard else {
         return Ok(talk.list("deploy_keys", Note::at("list")));
     };
     match note.stage.as_str() {
         "list" => {
-            let (keys, more) = talk.page(&answer, LISTING)?;
+            let (keys, more) = talk.page(&answer, &mut note, LISTING)?;
             let known = keys.iter().find(|known| known["title"] == *key.title);
             match known.map(|known| (known, id(known))) {
                 Some((known, Some(id))) if !is(known, key) => {
@@ -20,8 +19,7 @@ pub(crate) fn present(talk: &Talk, key: &DeployKey, heard: Heard) -> Result<Next
                 Some((known, Some(id))) if pushes(known) != key.writable => {
                     Ok(allow(talk, key, id))
                 }
-                Some((_, Some(id))) => done(id),
-                Some((_, None)) => Err(no("GitLab lists a deploy key without an id")),
+                Some((known, _)) => done(talk, known),
                 None if more => Ok(talk.list("deploy_keys", note)),
                 None => Ok(add(talk, key)),
             }
@@ -33,28 +31,20 @@ pub(crate) fn present(talk: &Talk, key: &DeployKey, heard: Heard) -> Result<Next
         }
         "add" => {
             let made = talk.json(&answer, &[201], "adding the deploy key")?;
-            let id = id(&made).ok_or_else(|| no("GitLab made a deploy key without an id"))?;
             // A key that GitLab knows from another project comes from there with its own title.
             match made["title"].as_str() {
                 Some(title) if title != key.title => Err(no(format!(
                     "GitLab knows this key already, as {title:?} of another project: have another pair made"
                 ))),
-                _ => done(id),
+                _ => done(talk, &made),
             }
         }
         "allow" => {
             let made = talk.json(&answer, &[200], "changing the deploy key")?;
-            done(id(&made).ok_or_else(|| no("GitLab changed a deploy key without an id"))?)
+            done(talk, &made)
         }
         _ => Err(lost(&note)),
     }
-}
-
-pub(crate) fn absent(talk: &Talk, title: &str, heard: Heard) -> Result<Next, Refusal> {
-    let doing = [LISTING, "removing the deploy key"];
-    gone::one(talk, "deploy_keys", doing, heard, |known| {
-        known["title"] == *title
-    })
 }
 
 fn add(talk: &Talk, key: &DeployKey) -> Next {
@@ -70,8 +60,8 @@ fn allow(talk: &Talk, key: &DeployKey, id: u64) -> Next {
     talk.of_repo("PUT", &path, Some(&wanted), &Note::at("allow"))
 }
 
-fn done(id: u64) -> Result<Next, Refusal> {
-    Ok(Next::Done(Done::Present(id.to_string())))
+fn done(talk: &Talk, made: &Value) -> Result<Next, Refusal> {
+    talk.present(made, "a deploy key")
 }
 
 fn is(known: &Value, key: &DeployKey) -> bool {

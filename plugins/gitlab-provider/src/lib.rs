@@ -32,7 +32,9 @@ impl Guest for GitLab {
         match &operation.task {
             Task::GitCredential(_) => credential(&operation),
             Task::DeployKeyPresent(key) => key::present(&talk, key, heard),
-            Task::DeployKeyAbsent(title) => key::absent(&talk, title, heard),
+            Task::DeployKeyAbsent(title) => {
+                provider::key::absent(&talk, "deploy_keys", title, heard)
+            }
             Task::WebhookPresent(hook) => hook::present(&talk, hook, heard),
             Task::WebhookAbsent(url) => hook::absent(&talk, url, heard),
             Task::WebhookCheck(url) => hook::check(&talk, url, heard),
@@ -90,6 +92,8 @@ fn talk(operation: &Operation) -> Result<Talk, Refusal> {
         )));
     }
     Ok(Talk {
+        forge: "GitLab",
+        pages: ("per_page", 100),
         api,
         repo: format!("projects/{}", escaped(name)),
         name: name.to_owned(),

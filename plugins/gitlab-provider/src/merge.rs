@@ -6,12 +6,12 @@ use provider::{
 use serde_json::{Value, json};
 
 pub(crate) fn step(talk: &Talk, pull: &PullRequest, heard: Heard) -> Result<Next, Refusal> {
-    let Some((note, answer)) = heard else {
+    let Some((mut note, answer)) = heard else {
         return Ok(look(talk, pull, Note::at("list")));
     };
     match note.stage.as_str() {
         "list" => {
-            let (open, more) = talk.page(&answer, "listing the merge requests")?;
+            let (open, more) = talk.page(&answer, &mut note, "listing the merge requests")?;
             match open.iter().find(|known| is_from(known, &pull.head)) {
                 Some(known) => update(talk, pull, known),
                 None if more => Ok(look(talk, pull, note)),

@@ -6,7 +6,7 @@ use provider::{
 use serde_json::{Value, json};
 
 pub(crate) fn step(talk: &Talk, status: &CommitStatus, heard: Heard) -> Result<Next, Refusal> {
-    let Some((note, answer)) = heard else {
+    let Some((mut note, answer)) = heard else {
         let path = format!(
             "repository/commits/{}/statuses?name={}",
             escaped(&status.commit),
@@ -16,7 +16,7 @@ pub(crate) fn step(talk: &Talk, status: &CommitStatus, heard: Heard) -> Result<N
     };
     match note.stage.as_str() {
         "list" => {
-            let (known, _) = talk.page(&answer, "listing the commit's statuses")?;
+            let (known, _) = talk.page(&answer, &mut note, "listing the commit's statuses")?;
             let ours = known
                 .iter()
                 .filter(|known| known["name"] == *status.context);

@@ -19,7 +19,7 @@ pub fn all(
     };
     match note.stage.as_str() {
         "list" => {
-            let (there, more) = talk.page(&answer, listing)?;
+            let (there, more) = talk.page(&answer, &mut note, listing)?;
             let found = there.iter().filter(|known| is_meant(known));
             note.ids.extend(found.filter_map(id));
             if more {
@@ -50,12 +50,12 @@ pub fn one(
     heard: Heard,
     is_meant: impl Fn(&Value) -> bool,
 ) -> Result<Next, Refusal> {
-    let Some((note, answer)) = heard else {
+    let Some((mut note, answer)) = heard else {
         return Ok(talk.list(place, Note::at("list")));
     };
     match note.stage.as_str() {
         "list" => {
-            let (there, more) = talk.page(&answer, listing)?;
+            let (there, more) = talk.page(&answer, &mut note, listing)?;
             let known = there.iter().find(|known| is_meant(known));
             Ok(match known.and_then(id) {
                 Some(id) => remove(talk, place, id),
@@ -81,6 +81,7 @@ pub fn remove(talk: &Talk, place: &str, id: u64) -> Next {
     )
 }
 
-fn is_gone(talk: &Talk, answer: &Answer, removing: &str) -> Result<(), Refusal> {
+/// Whether it is gone, by an answer to having it removed.
+pub(crate) fn is_gone(talk: &Talk, answer: &Answer, removing: &str) -> Result<(), Refusal> {
     talk.json(answer, &[204, 404], removing).map(drop)
 }

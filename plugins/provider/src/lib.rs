@@ -5,6 +5,8 @@
 //! doesn't: know any forge. Paths, fields and what a forge calls things are each guest's own.
 
 pub mod gone;
+pub mod hook;
+pub mod key;
 mod note;
 pub mod open;
 mod talk;

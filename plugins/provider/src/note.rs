@@ -12,6 +12,8 @@ pub struct Note {
     pub stage: String,
     /// The page of a list that was asked for.
     pub page: u64,
+    /// How many things were on the pages so far.
+    pub seen: u64,
     /// Things that were found, by their ids.
     pub ids: Vec<u64>,
     /// Whether the first of them is as it should be.
@@ -20,6 +22,8 @@ pub struct Note {
     pub broken: bool,
     /// Names that matter later.
     pub names: Vec<String>,
+    /// Those of them with which something is still to be done.
+    pub todo: Vec<String>,
     /// Where the thing is that was made.
     pub url: String,
 }
@@ -50,16 +54,21 @@ impl Note {
             .map_err(|_| no("the provider's own note cannot be read: begin again"))?;
         let list = |name: &str| note[name].as_array().cloned().unwrap_or_default();
         let text = |name: &str| note[name].as_str().unwrap_or_default().to_owned();
-        let names = list("names").into_iter();
+        let texts = |name: &str| {
+            let texts = list(name).into_iter();
+            texts
+                .filter_map(|text| Some(text.as_str()?.to_owned()))
+                .collect()
+        };
         Ok(Self {
             stage: text("stage"),
             page: note["page"].as_u64().unwrap_or_default(),
+            seen: note["seen"].as_u64().unwrap_or_default(),
             ids: list("ids").iter().filter_map(Value::as_u64).collect(),
             fits: note["fits"] == true,
             broken: note["broken"] == true,
-            names: names
-                .filter_map(|name| Some(name.as_str()?.to_owned()))
-                .collect(),
+            names: texts("names"),
+            todo: texts("todo"),
             url: text("url"),
         })
     }
@@ -67,8 +76,9 @@ impl Note {
     /// Writes it.
     pub fn write(&self) -> String {
         json!({
-            "stage": self.stage, "page": self.page, "ids": self.ids, "fits": self.fits,
-            "broken": self.broken, "names": self.names, "url": self.url,
+            "stage": self.stage, "page": self.page, "seen": self.seen, "ids": self.ids,
+            "fits": self.fits, "broken": self.broken, "names": self.names, "todo": self.todo,
+            "url": self.url,
         })
         .to_string()
     }

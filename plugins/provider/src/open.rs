@@ -1,4 +1,4 @@
-//! Requests that are open for a branch, what was changed last first: two pages of them at most.
+//! Requests that are open for a branch, what was changed last first: two hundred are looked through at most.
 //!
 //! It deliberately knows no fields of a forge's: what is listed, and how one of them reads, the guest says.
 
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{Done, Heard, Next, Note, OpenPullRequest, Refusal, Talk, lost};
 
-/// How many pages are looked through.
-const PAGES: u64 = 2;
+/// How many are looked through.
+const MOST: u64 = 200;
 
 /// What the world reads of one: its number, its commit, and whether it comes from another repository.
 pub type Read<'v> = (u64, &'v str, bool);
@@ -27,11 +27,11 @@ pub fn requests(
     if note.stage != "list" {
         return Err(lost(&note));
     }
-    let (open, more) = talk.page(&answer, listing)?;
+    let (open, more) = talk.page(&answer, &mut note, listing)?;
     let said = open.iter().filter_map(read);
     let said = said.map(|(number, head, fork)| json!([number, head, fork]).to_string());
     note.names.extend(said);
-    if more && note.page < PAGES {
+    if more && note.page * talk.pages.1 < MOST {
         return Ok(talk.list(path, note));
     }
     let all = note.names.iter().filter_map(|said| {

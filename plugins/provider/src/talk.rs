@@ -7,11 +7,9 @@ use serde_json::Value;
 
 use crate::note::Note;
 use crate::{
-    Answer, Body, Header, HeaderValue, Next, Operation, Part, Refusal, Repository, Request,
+    Answer, Body, Done, Header, HeaderValue, Next, Operation, Part, Refusal, Repository, Request,
 };
 
-/// How many things a page has. Both GitHub and GitLab give no more.
-const PAGE: usize = 100;
 /// How much of a forge's own words is repeated.
 const SAID: usize = 300;
 
@@ -29,7 +27,18 @@ impl Config {
             .map_err(|why| no(format!("the config is not JSON: {why}")))
     }
 
-    /// A text of it, if it is set. Numbers will do: an id may be written as either.
+    /// An id of it, if it is set: it may be written as a number too.
+    ///
+    /// # Errors
+    /// When it is something else, or empty.
+    pub fn id(&self, name: &str) -> Result<Option<String>, Refusal> {
+        match self.0[name].as_u64() {
+            Some(number) => Ok(Some(number.to_string())),
+            None => self.text(name),
+        }
+    }
+
+    /// A text of it, if it is set.
     ///
     /// # Errors
     /// When it is something else, or empty.
@@ -37,7 +46,6 @@ impl Config {
         match &self.0[name] {
             Value::Null => Ok(None),
             Value::String(text) if !text.is_empty() => Ok(Some(text.clone())),
-            Value::Number(number) if number.is_u64() => Ok(Some(number.to_string())),
             _ => Err(no(format!("the config's {name} must be text"))),
         }
     }
@@ -45,6 +53,10 @@ impl Config {
 
 /// A forge, as whom it is spoken to, and the repository that this is about.
 pub struct Talk {
+    /// What it is: `GitHub`.
+    pub forge: &'static str,
+    /// How many things a page has, and what that is called: no forge gives more.
+    pub pages: (&'static str, u64),
     /// Where its API is, without a slash at its end.
     pub api: String,
     /// The path of the repository below it: `repos/acme/shop`, fit for a URL.
@@ -112,7 +124,8 @@ impl Talk {
     pub fn list(&self, path: &str, mut note: Note) -> Next {
         note.page += 1;
         let and = if path.contains('?') { '&' } else { '?' };
-        let path = format!("{path}{and}per_page={PAGE}&page={}", note.page);
+        let (size, most) = self.pages;
+        let path = format!("{path}{and}{size}={most}&page={}", note.page);
         self.of_repo("GET", &path, None, &note)
     }
 
@@ -120,14 +133,33 @@ impl Talk {
     ///
     /// # Errors
     /// When the forge answered with something else.
-    pub fn page(&self, answer: &Answer, doing: &str) -> Result<(Vec<Value>, bool), Refusal> {
+    pub fn page(
+        &self,
+        answer: &Answer,
+        note: &mut Note,
+        doing: &str,
+    ) -> Result<(Vec<Value>, bool), Refusal> {
         let Value::Array(things) = self.json(answer, &[200], doing)? else {
             let host = &self.host;
             return Err(no(format!("{host} did not answer with a list to {doing}")));
         };
-        let link = header(answer, "link").unwrap_or_default();
-        let more = link.contains("rel=\"next\"") && !things.is_empty();
+        note.seen += things.len() as u64;
+        let next = header(answer, "link").is_some_and(|link| link.contains("rel=\"next\""));
+        // Gitea tells of some lists only how long they are.
+        let total = header(answer, "x-total-count").and_then(|total| total.parse().ok());
+        let more = next || total.is_some_and(|total: u64| total > note.seen);
+        let more = more && !things.is_empty();
         Ok((things, more))
+    }
+
+    /// The end: `what` is there, and is known by its id.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn present(&self, thing: &Value, what: &str) -> Result<Next, Refusal> {
+        let forge = self.forge;
+        let id = id(thing).ok_or_else(|| no(format!("{forge} answered with {what} without an id")));
+        id.map(|id| Next::Done(Done::Present(id.to_string())))
     }
 
     /// The answer, if it is of one of these statuses.

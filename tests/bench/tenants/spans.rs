@@ -43,7 +43,7 @@ const STAGE: &str = "reeve_stage_duration_seconds";
 const API: &str = "reeve_api_request_duration_seconds";
 
 /// Prints what became more between two looks at the metrics.
-pub(super) fn report(name: &str, before: &str, after: &str) -> std::io::Result<()> {
+pub(crate) fn report(name: &str, before: &str, after: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,

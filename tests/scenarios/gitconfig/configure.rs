@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context as _, ensure};
 use kube::api::ListParams;
 use reeve_tests::controller;
+use reeve_tests::forges::Fake;
 
 use super::*;
 use crate::command::get::said;
@@ -254,5 +255,63 @@ fn an_environment_of_a_project_is_given_a_level_of_its_own() {
         assert_eq!(all[0]["gitConfig"]["name"], want.as_str(), "{all}");
         assert_eq!(all[1]["gitConfig"], Value::Null, "{all}");
         arrives_when(&tenant, "its environment's", is_fetched_from(&tenant, &url)).await
+    });
+}
+
+#[test]
+fn a_github_app_is_proven_by_a_token_that_it_is_given_and_a_fetch_before_it_is_kept() {
+    scenario(async {
+        let estate = estate().await?;
+        let tenant = estate.healthy_tenant("apped").await?;
+        let (name, path) = (tenant.name(), format!("{}-org/shop", tenant.name()));
+        let repo = estate.repo(&path)?;
+        repo.publish("settings.yaml", reeve_tests::tenant::MANIFESTS[0].1)?;
+        let forge = Fake::github(&[&path]).await?;
+        let (app, stranger) = (forge.app()?, Fake::github(&[&path]).await?.app()?);
+        let http = private(estate, forge.lets_in()).await?;
+        let (level, all) = (format!("{name}-level"), format!("{name}-org/*"));
+        let at = http.url("").trim_end_matches('/').to_owned();
+        // Where its API is, is there already.
+        let known = json!({"gitHubAuths": [{"orgRepo": all, "url": at, "api": forge.api()}]});
+        tenant.apply(&files(&level, &known.to_string())).await?;
+        let config = json!({"gitConfig": {"kind": "Secret", "name": level}});
+        declare(&tenant, &config).await?;
+        let (id, installation) = (app.id.to_string(), app.installation.to_string());
+        let (url, dir) = (http.url(&path), reeve_tests::root().join("target/plugins"));
+        let dir = dir.to_str().context("UTF-8")?;
+        let which = ["--tenant", name, "--github", &all, "--forge", &at];
+        let login = ["--login", "app", "--app-id", &id, "--secret-file", "-"];
+        let proof = ["--installation-id", &installation, "--prove", &url];
+        let args = [&which[..], &login, &proof].concat();
+        let with = |dir| [&args[..], &["--plugins-dir", dir]].concat();
+
+        for (dir, key, words) in [
+            (dir, &stranger.key, "nothing was changed"),
+            ("/nowhere", &app.key, "--plugins-dir"),
+        ] {
+            let told = said(&configured(estate, &with(dir), key).await?, 1)?;
+            ensure!(told.contains(words), "{words:?} is not in {told}");
+            ensure!(made_for(estate, &level).await?.is_empty(), "{told}");
+        }
+        let told = said(&configured(estate, &with(dir), &app.key).await?, 0)?;
+        for words in ["✔ fetched", "✔ gitHubAuths[0] changed"] {
+            ensure!(told.contains(words), "{words:?} is not in {told}");
+        }
+        let made = made_for(estate, &level).await?;
+        let [made] = made.as_slice() else {
+            anyhow::bail!("one Secret is made: {told}");
+        };
+        ensure!(
+            made.data["data"]
+                .as_object()
+                .is_some_and(|data| data.len() == 1)
+        );
+        // By what is kept the controller fetches too.
+        fetch_from(&tenant, &url).await?;
+        tenant.source_told_of(Reason::Succeeded, "").await?;
+        let asked = forge.asked();
+        let tokens = asked.iter().filter(|one| one.contains("access_tokens"));
+        ensure!(tokens.count() >= 2, "{asked:?}");
+        Ok(())
     });
 }

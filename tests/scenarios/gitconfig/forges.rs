@@ -3,6 +3,7 @@
 use anyhow::{Context as _, ensure};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use reeve_tests::forges::{Fake, published};
+use reeve_tests::install::CONFIG;
 use reeve_tests::objects::{condition, text};
 use reeve_tests::wait;
 use sha2::Sha256;
@@ -317,6 +318,45 @@ fn a_token_of_gitlab_in_git_configuration_puts_a_key_and_a_webhook_and_takes_the
         shop.apply_source(&url, &asks, &json!({})).await?;
         shop.source_says("Ready", "True", "stored artifact").await?;
         shop.keeps_a_hook().await?;
+        shop.forge.faults()
+    });
+}
+
+#[test]
+fn a_webhook_at_a_source_that_is_kept_for_a_tenant_is_put_with_what_the_tenants_level_gives() {
+    scenario(async {
+        let shop = Shop::at_gitlab("kept-for").await?;
+        let (tenant, name) = (&shop.tenant, format!("{}-forge", shop.tenant.name()));
+        is_fetched_from(tenant, &shop.http.url(&shop.path)).await?;
+        let metadata = json!({
+            "name": name, "namespace": CONFIG, "annotations": {"reeve.dev/provider": "git-config"},
+        });
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": CONFIG},
+            "stringData": {"token": password()},
+        });
+        let receiver = json!({
+            "apiVersion": RECEIVER_API, "kind": "Receiver", "metadata": metadata,
+            "spec": {
+                "type": "gitlab", "interval": "1h", "secretRef": {"name": name},
+                "resources": [{"kind": "GitRepository", "name": tenant.name()}],
+            },
+        });
+        tenant.apply(&secret).await?;
+        tenant.apply(&receiver).await?;
+        let admin = estate().await?.admin();
+        let receivers = objects::api(admin, RECEIVER_API, "Receiver", Some(CONFIG));
+        let put = |object: &DynamicObject| {
+            condition(&object.data, "WebhookReady").is_some_and(|told| told.status == "True")
+        };
+        wait::for_object(&receivers, &name, "its webhook is put", put).await?;
+        let hooks = shop.forge.has(&shop.path, "hooks");
+        ensure!(hooks.len() == 1, "{hooks:?}");
+
+        receivers.delete(&name, &DeleteParams::default()).await?;
+        wait::until_gone(&receivers, &name).await?;
+        let hooks = shop.forge.has(&shop.path, "hooks");
+        ensure!(hooks.is_empty(), "{hooks:?}");
         shop.forge.faults()
     });
 }

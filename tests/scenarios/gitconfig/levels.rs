@@ -81,23 +81,7 @@ fn a_secret_that_a_level_names_is_rotated_without_a_word_to_anybody() {
         let tenant = estate.healthy_tenant("rotated").await?;
         let ((old, password), (new, next)) = (basic("ada"), basic("ada"));
         let server = private(estate, old).await?;
-        let (level, login) = (
-            format!("{}-level", tenant.name()),
-            format!("{}-login", tenant.name()),
-        );
-        let reference = json!({"valueFrom": {"secretKeyRef": {"name": login, "key": "password"}}});
-        let https = json!({"username": "ada", "password": reference});
-        let file = json!({"auths": [{"url": server.url("*"), "credentials": {"https": https}}]});
-        let map = json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": level, "namespace": SYSTEM},
-            "data": {"git.yaml": file.to_string()},
-        });
-        tenant.apply(&map).await?;
-        tenant
-            .apply(&secret(&login, &[("password", &password)]))
-            .await?;
-        let config = json!({"gitConfig": {"kind": "ConfigMap", "name": level}});
-        declare(&tenant, &config).await?;
+        let login = with_a_secret(&tenant, &server, &password).await?;
         let at = server.url(tenant.name());
         arrives_when(&tenant, "before", is_fetched_from(&tenant, &at)).await?;
 
@@ -115,6 +99,67 @@ fn a_secret_that_a_level_names_is_rotated_without_a_word_to_anybody() {
         tenant
             .source_told_of(Reason::AuthenticationFailed, &words)
             .await?;
+        Ok(())
+    });
+}
+
+/// Gives a tenant a level with an entry for everything at a server, whose password is in a Secret of its own. Returns its name.
+async fn with_a_secret(
+    tenant: &Tenant<'_>,
+    server: &HttpServer,
+    password: &str,
+) -> anyhow::Result<String> {
+    let (level, login) = (
+        format!("{}-level", tenant.name()),
+        format!("{}-login", tenant.name()),
+    );
+    let reference = json!({"valueFrom": {"secretKeyRef": {"name": login, "key": "password"}}});
+    let https = json!({"username": "ada", "password": reference});
+    let file = json!({"auths": [{"url": server.url("*"), "credentials": {"https": https}}]});
+    let map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": level, "namespace": SYSTEM},
+        "data": {"git.yaml": file.to_string()},
+    });
+    tenant.apply(&map).await?;
+    tenant
+        .apply(&secret(&login, &[("password", password)]))
+        .await?;
+    let config = json!({"gitConfig": {"kind": "ConfigMap", "name": level}});
+    declare(tenant, &config).await?;
+    Ok(login)
+}
+
+#[test]
+fn a_secret_that_only_a_submodule_is_fetched_with_wakes_the_source_when_it_changes() {
+    scenario(async {
+        let estate = estate().await?;
+        let tenant = estate.healthy_tenant("sublogin").await?;
+        let ((old, password), (new, next)) = (basic("ada"), basic("ada"));
+        let server = private(estate, old).await?;
+        let login = with_a_secret(&tenant, &server, &password).await?;
+        let base = format!("{}-base", tenant.name());
+        let (repo, own) = (estate.repo(&base)?, tenant.repo());
+        std::fs::create_dir_all(own.work().join("base"))?;
+        let link = |commit: &str| {
+            let entry = format!("160000,{commit},base");
+            own.run(["update-index", "--add", "--cacheinfo", &entry])
+        };
+        let url = server.url(&base);
+        let named = format!("[submodule \"base\"]\npath = base\nurl = {url}\n");
+        link(&repo.publish("notes.md", "one\n")?)?;
+        let told = tenant
+            .after(|draft| {
+                draft.commit(".gitmodules", &named);
+                draft.set_source("recurseSubmodules", json!(true));
+            })
+            .await?;
+        anyhow::ensure!(told.ready.status == "True", "{told:?}");
+
+        // The source's own repository is open to all, and is not asked for an hour.
+        server.lets_in_only(new);
+        link(&repo.publish("notes.md", "two\n")?)?;
+        let rotated = secret(&login, &[("password", &next)]);
+        arrives_when(&tenant, "rotated", tenant.apply(&rotated)).await?;
         Ok(())
     });
 }

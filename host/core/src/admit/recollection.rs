@@ -15,6 +15,7 @@ use crate::artifact::Digest;
 use crate::inventory::{Inventory, ObjectId};
 use crate::plan::{Admitted, Plan, Proposed};
 use crate::status::{Action, Change};
+use crate::veil::Veil;
 
 /// What was applied last.
 #[derive(Clone, PartialEq, Eq)]
@@ -88,6 +89,15 @@ impl Recollection {
         inventory
             .entries()
             .any(|entry| !applied.contains(&entry.id))
+    }
+
+    /// The same with something else in the place of what must not be told, for rules whose verdict is told to somebody else.
+    #[must_use]
+    pub fn without(mut self, veil: &Veil) -> Self {
+        for manifest in self.objects.values_mut() {
+            veil.replace(manifest);
+        }
+        Self::of(self.objects)
     }
 
     /// The digest of all of it.

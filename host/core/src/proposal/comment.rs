@@ -62,9 +62,12 @@ impl Page {
         };
         match &part.told {
             Ok(told) => {
-                let (place, counts) = (told.place(), told.counts());
-                let place = told.veil.cover(place);
-                let place = code(&place);
+                let counts = told.counts();
+                // Which one, the Secret with the kubeconfig says.
+                let place = match told.cluster {
+                    Some(_) => " on another cluster",
+                    None => "",
+                };
                 self.line(&format!("\n**{}**{place}: {counts}{applied}\n", part.id));
                 self.preview(told);
             }
@@ -91,6 +94,10 @@ impl Page {
             let hooks = told.hooks.iter();
             let hooks = hooks.map(|hook| format!("hook {} {} would run", hook.phase, hook.object));
             self.block("text", &hooks.collect::<Vec<_>>().join("\n"), &told.veil);
+        }
+        if !told.not_compared.is_empty() {
+            self.line("Not compared with what is on the cluster:\n");
+            self.block("text", &told.not_compared.join("\n"), &told.veil);
         }
         for change in &told.changes {
             self.block("diff", &lines(change), &told.veil);

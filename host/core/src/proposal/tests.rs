@@ -230,6 +230,33 @@ fn a_comment_shows_what_changes_and_no_secret() {
 }
 
 #[test]
+fn what_is_not_compared_is_named_and_the_other_cluster_is_not() {
+    let mut preview = preview("red", "s3cr3t-value");
+    let object = ObjectId {
+        namespace: "acme".to_owned(),
+        name: "db".to_owned(),
+        group: String::new(),
+        kind: "Secret".to_owned(),
+    };
+    preview.pass_over(&object, "data is not compared in plans");
+    preview.cluster = Some("https://10.0.0.1:6443".to_owned());
+    let parts = [part(Ok(preview))];
+    let said = told(&parts);
+    for words in [
+        "**acme/web** on another cluster: 0 created, 1 configured, 0 deleted, 0 unchanged, 1 not compared",
+        "Not compared with what is on the cluster:\n```text\nSecret/acme/db: data is not compared in plans\n```\n",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("10.0.0.1"), "{said}");
+    let mark = verdict(HEAD, &parts);
+    assert_eq!(
+        mark.description,
+        "1 object would be changed, 1 not compared"
+    );
+}
+
+#[test]
 fn nothing_that_is_proposed_leaves_its_block_of_code() {
     let wild = "x\n```\n@everybody <img src=x> \u{202e}````";
     let mut preview = preview(wild, "s3cr3t-value");
@@ -281,10 +308,11 @@ fn a_plan_is_made_again_only_when_something_of_it_is_another() {
         }))
         .unwrap()
     };
-    let seen = |request: Request, revision: &str, generation| Seen {
+    let under = |rules, request: Request, revision: &str, generation| Seen {
         request,
-        live: vec![Live::of(&id("web"), &object(revision, generation))],
+        live: vec![Live::of(&id("web"), &object(revision, generation), rules)],
     };
+    let seen = |request, revision: &str, generation| under([0; 32], request, revision, generation);
     let first = seen(request(7), "main@sha1:a", 1);
     assert_eq!(first, seen(request(7), "main@sha1:a", 1));
     let mut pushed = request(7);
@@ -292,4 +320,9 @@ fn a_plan_is_made_again_only_when_something_of_it_is_another() {
     assert_ne!(first, seen(pushed, "main@sha1:a", 1));
     assert_ne!(first, seen(request(7), "main@sha1:b", 1));
     assert_ne!(first, seen(request(7), "main@sha1:a", 2));
+    let ruled = under([1; 32], request(7), "main@sha1:a", 1);
+    assert_ne!(first, ruled);
+    assert!(ruled.is_only_ruled_otherwise(&first) && !first.is_only_ruled_otherwise(&first));
+    let both = under([1; 32], request(7), "main@sha1:b", 1);
+    assert!(!both.is_only_ruled_otherwise(&first));
 }

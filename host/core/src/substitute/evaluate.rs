@@ -85,6 +85,17 @@ impl<'v> Evaluation<'v> {
         Ok(text)
     }
 
+    /// Whether what comes of it may have to do with a secret variable.
+    pub(super) fn names_a_secret(&self, pieces: &[Piece]) -> bool {
+        pieces.iter().any(|piece| match piece {
+            Piece::Text(_) => false,
+            Piece::Expression(expression) => {
+                self.variables.is_secret(&expression.name)
+                    || self.names_a_secret(&expression.arguments)
+            }
+        })
+    }
+
     /// Whether something of a secret value is put in that cannot be covered by itself: a part of one, what else a function
     /// makes of it, or one that is too short.
     pub(super) fn takes_apart(&self, pieces: &[Piece]) -> bool {

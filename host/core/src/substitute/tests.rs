@@ -160,6 +160,31 @@ fn what_comes_of_a_secret_is_known_for_secret_whatever_a_function_made_of_it() {
 }
 
 #[test]
+fn objects_that_a_secret_variable_is_put_into_are_known_whatever_comes_of_it() {
+    let mut set = variables(&json!({"open": "yes"}));
+    let secret = ("key".to_owned(), "sesame".to_owned());
+    set.add_secret([secret]).unwrap();
+    let id = ObjectId {
+        namespace: "anywhere".to_owned(),
+        name: "a".to_owned(),
+        group: String::new(),
+        kind: "ConfigMap".to_owned(),
+    };
+    for (text, want) in [
+        ("${key}", true),
+        ("${#key}", true),
+        ("${key:99:1}", true),
+        ("${none:=${key}}", true),
+        ("${open}", false),
+        ("$${key}", false),
+        ("plain", false),
+    ] {
+        let done = substitute(bundle(config_map(&json!(text))), &set, false).unwrap();
+        assert_eq!(done.touched.has(&id), want, "{text}");
+    }
+}
+
+#[test]
 fn a_field_in_which_a_secret_value_is_taken_apart_is_covered_as_a_whole() {
     let mut set = variables(&json!({"plain": "nothing"}));
     let secret = [("key", "s3cr3t"), ("pin", "12"), ("empty", "")];

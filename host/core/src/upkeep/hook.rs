@@ -4,8 +4,9 @@
 //! makes another hook, and the one before it goes. What it deliberately doesn't: read the hooks at the forge; the provider does,
 //! and changes only what differs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use reeve_api::GIT_CONFIG;
 use reeve_api::name::{ObjectName, RemoteUrl};
 use reeve_api::reason::Reason;
 use reeve_api::receiver::ReceiverType;
@@ -101,25 +102,54 @@ pub fn events(
     }
 }
 
-/// The hooks that are wanted: one at each repository, which calls `path` below `base`.
+/// The hooks that are wanted: one at each repository of these sources, which calls `path` below `base`.
 pub fn wanted<'u>(
     provider: &ObjectName,
     base: Option<&str>,
     path: &str,
-    repositories: impl IntoIterator<Item = &'u RemoteUrl>,
+    sources: impl IntoIterator<Item = &'u (ObjectName, RemoteUrl)>,
 ) -> Result<BTreeSet<HookAtForge>, Unfit> {
     let base = base.ok_or(Unfit::Nowhere)?;
     let url = format!("{}{path}", base.trim_end_matches('/'));
-    let each = repositories.into_iter().map(|repository| HookAtForge {
-        provider: provider.to_string(),
-        repository: repository.without_userinfo(),
-        url: url.clone(),
-    });
-    let all: BTreeSet<HookAtForge> = each.collect();
+    let has_levels = provider.as_str() == GIT_CONFIG;
+    let mut all: BTreeMap<String, HookAtForge> = BTreeMap::new();
+    for (name, repository) in sources {
+        let repository = repository.without_userinfo();
+        let hook = HookAtForge {
+            provider: provider.to_string(),
+            repository: repository.clone(),
+            url: url.clone(),
+            source: has_levels.then(|| name.to_string()),
+        };
+        // Of two sources of one repository, the first by name.
+        let known = all.entry(repository).or_insert_with(|| hook.clone());
+        if hook < *known {
+            *known = hook;
+        }
+    }
     match all.len() {
         many if many > MOST => Err(Unfit::Many(many)),
-        _ => Ok(all),
+        _ => Ok(all.into_values().collect()),
     }
+}
+
+/// Records those that are wanted. Whether one was not recorded so.
+pub fn record(recorded: &mut Vec<HookAtForge>, wanted: &BTreeSet<HookAtForge>) -> bool {
+    let missing = wanted.iter().filter(|hook| !recorded.contains(hook));
+    let missing: Vec<HookAtForge> = missing.cloned().collect();
+    recorded.retain(|one| !missing.iter().any(|hook| is_one(one, hook)));
+    let is_news = !missing.is_empty();
+    recorded.extend(missing);
+    is_news
+}
+
+/// Whether both are one at the forge, whosever levels it is asked by.
+fn is_one(one: &HookAtForge, other: &HookAtForge) -> bool {
+    let of = |hook: &HookAtForge| HookAtForge {
+        source: None,
+        ..hook.clone()
+    };
+    of(one) == of(other)
 }
 
 /// Whether whoever calls this address calls a Receiver: nobody else's hook is one of ours, whatever a status says.
@@ -130,13 +160,18 @@ pub fn is_receivers(url: &str) -> bool {
 
 /// The recorded ones that are wanted no longer.
 pub fn idle(recorded: &[HookAtForge], wanted: &BTreeSet<HookAtForge>) -> Vec<HookAtForge> {
-    let idle = recorded.iter().filter(|hook| !wanted.contains(hook));
+    let is_wanted = |hook: &&HookAtForge| wanted.iter().any(|one| is_one(one, hook));
+    let idle = recorded.iter().filter(|hook| !is_wanted(hook));
     idle.cloned().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn source(name: &str, url: &str) -> (ObjectName, RemoteUrl) {
+        (name.parse().unwrap(), url.parse().unwrap())
+    }
 
     #[test]
     fn a_hook_is_made_for_the_events_that_the_receiver_listens_to() {
@@ -166,13 +201,11 @@ mod tests {
     #[test]
     fn there_is_one_hook_at_each_repository_and_another_path_is_another_hook() {
         let provider = "forge".parse().unwrap();
-        let urls: Vec<RemoteUrl> = [
-            "https://ada:secret@git.example/acme/web",
-            "https://git.example/acme/web",
-            "ssh://git@git.example/acme/shop",
-        ]
-        .map(|url| url.parse().unwrap())
-        .into();
+        let urls = [
+            source("web", "https://ada:secret@git.example/acme/web"),
+            source("again", "https://git.example/acme/web"),
+            source("shop", "ssh://git@git.example/acme/shop"),
+        ];
         let at =
             |path: &str| wanted(&provider, Some("https://hooks.example/"), path, &urls).unwrap();
         let first = at("/hook/1");
@@ -195,6 +228,30 @@ mod tests {
     }
 
     #[test]
+    fn by_git_configuration_a_hook_is_the_same_whosever_levels_the_forge_is_asked_by() {
+        let (provider, other) = (GIT_CONFIG.parse().unwrap(), "forge".parse().unwrap());
+        let url = "https://git.example/acme/web";
+        let (web, app) = (source("web", url), source("app", url));
+        let of = |provider: &ObjectName, sources: &[(ObjectName, RemoteUrl)]| {
+            wanted(provider, Some("https://h"), "/hook/1", sources).unwrap()
+        };
+        let named = |all: &BTreeSet<HookAtForge>| -> Vec<Option<String>> {
+            all.iter().map(|hook| hook.source.clone()).collect()
+        };
+        let (both, one) = (of(&provider, &[web.clone(), app]), of(&provider, &[web]));
+        assert_eq!(named(&both), [Some("app".to_owned())]);
+        assert_eq!(named(&one), [Some("web".to_owned())]);
+        let mut recorded: Vec<_> = both.iter().cloned().collect();
+        assert!(!record(&mut recorded, &both));
+        assert!(idle(&recorded, &one).is_empty());
+        assert!(record(&mut recorded, &one));
+        assert_eq!(recorded, one.iter().cloned().collect::<Vec<_>>());
+        let plugins = of(&other, &[source("web", url)]);
+        assert_eq!(named(&plugins), [None]);
+        assert_eq!(idle(&recorded, &plugins), recorded);
+    }
+
+    #[test]
     fn a_hook_of_somebody_else_is_not_taken_for_a_receivers() {
         let path = "0123456789abcdef".repeat(4);
         for (url, want) in [
@@ -211,8 +268,8 @@ mod tests {
 
     #[test]
     fn more_repositories_than_a_run_can_look_after_are_told() {
-        let urls: Vec<RemoteUrl> = (0..=MOST)
-            .map(|n| format!("https://git.example/acme/{n}").parse().unwrap())
+        let urls: Vec<_> = (0..=MOST)
+            .map(|n| source("web", &format!("https://git.example/acme/{n}")))
             .collect();
         let provider = "forge".parse().unwrap();
         let told = wanted(&provider, Some("https://h"), "/hook/1", &urls);

@@ -44,7 +44,7 @@ use super::ui::{CommandError, Ui};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Onlooker, SecretOwner, Unreached};
 use crate::observe::Requests;
-use crate::variables;
+use crate::variables::{self, Secrets};
 
 /// The code for what could not be said, and for what policies deny.
 const UNSAID: u8 = 2;
@@ -353,7 +353,7 @@ async fn with_variables(
         return Ok((bundle, Veil::default()));
     }
     let owner = SecretOwner::connected(&spec.id.namespace);
-    let read = variables::read(&asked.asking, &owner, spec).await;
+    let read = variables::read(&asked.asking, &owner, spec, Secrets::Read).await;
     let (values, veil) = read.map_err(explained)?;
     let made = substitute::substitute(bundle, &values, spec.substitution.always);
     let made = made.map_err(|why| explained(veil.over(Explained::of(&why))))?;

@@ -41,6 +41,14 @@ const PAGE: usize = 500;
 /// Reads, and asks what would be.
 pub(crate) struct Onlooker(TenantClient);
 
+/// What was found out of an object for somebody who may not be told everything.
+pub(crate) enum Looked {
+    /// What applying it would do.
+    Rehearsed(Box<Rehearsed>),
+    /// Nothing: what stands there forbids it, and this is why.
+    PassedOver(&'static str),
+}
+
 impl Cluster {
     /// The same cluster, as another user. An error: nobody is called so.
     pub(crate) fn acting_as(&self, user: &str) -> Result<Self, CallError> {
@@ -196,6 +204,39 @@ impl Onlooker {
             .collect();
         let asking = futures::stream::iter(asking);
         asking.buffered(self.0.concurrency).collect().await
+    }
+
+    /// The same of some of its objects, for somebody else. `forbids` is shown each and what stands in its place before anything
+    /// is asked, and may give a reason not to: then nothing that is told depends on what that holds.
+    pub(crate) async fn rehearse_for<'p>(
+        &self,
+        objects: Vec<&'p Planned>,
+        forbids: impl Fn(&Planned, &Value) -> Option<&'static str> + Send + Sync,
+    ) -> Vec<(&'p Planned, Result<Looked, ObjectError>)> {
+        let forbids = &forbids;
+        let asking: Vec<_> = objects
+            .into_iter()
+            .map(|object| async move { (object, self.look_first(object, forbids).await) })
+            .collect();
+        let asking = futures::stream::iter(asking);
+        asking.buffered(self.0.concurrency).collect().await
+    }
+
+    async fn look_first(
+        &self,
+        object: &Planned,
+        forbids: &(impl Fn(&Planned, &Value) -> Option<&'static str> + Send + Sync),
+    ) -> Result<Looked, ObjectError> {
+        let at = self.0.locate(object.id(), Some(object.version())).await?;
+        let live = match &at {
+            Some(at) => self.0.read(at).await?,
+            None => None,
+        };
+        if let Some(why) = live.and_then(|live| forbids(object, &live)) {
+            return Ok(Looked::PassedOver(why));
+        }
+        let asked = self.ask(object).await?;
+        Ok(Looked::Rehearsed(Box::new(asked)))
     }
 
     /// What deleting would do with each object that is no longer wanted. Nothing is deleted.

@@ -25,7 +25,7 @@ use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
 use reeve_core::drift::Place;
-use reeve_core::index::{Configured, Extension, Source, Target};
+use reeve_core::index::{Configured, Extension, Sake, Source, Target};
 use reeve_core::plugin::PluginId;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
@@ -172,7 +172,11 @@ impl Followed for GitRepository {
         let (before, wake) = ctx.index.write(|known| {
             known.touch.apply_source(&id, source);
             if !asks_levels(&object) {
-                known.touch.configure_source(&id, Configured::default());
+                for sake in [Sake::Own, Sake::Submodules] {
+                    known
+                        .touch
+                        .configure_source(&id, sake, Configured::default());
+                }
             }
             let before = known.sources.insert(id.clone(), Arc::clone(&object));
             let wake = worth_a_run(before.as_ref(), &object);

@@ -51,7 +51,7 @@ pub(super) use self::preview::preview;
 pub(super) use self::replay::replay;
 use self::walk::Walked;
 use super::report::{self, Announced, Run};
-use super::{Drift, Review};
+use super::{Drift, Review, proposals};
 use crate::cluster::{TenantClient, Until};
 use crate::context::Context;
 use crate::index::{Known, Stored};
@@ -102,6 +102,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     };
     begun.iter().for_each(|begun| begun.wrote(&outcome));
     ownership::over(ctx, id, &object, state);
+    proposals::look_again(ctx, id);
     if awaits_first_look(ctx, &object, &outcome) {
         return Next::Watch;
     }

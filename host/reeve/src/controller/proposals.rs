@@ -1,12 +1,15 @@
 //! Pull requests of a source: what each would change is found out, and told at it.
 //!
-//! The forge is asked which are open when it calls for one, as often as the source looks for changes, and when something else is
-//! applied. A head is fetched, rendered, judged and dry-run as the accounts that would apply it (`kustomization::preview`), and that
-//! is told in a comment, which is changed in place, and in a mark beside the head. Which requests, and what is told, `core::proposal`
-//! says. It is done beside the runs: nothing that is proposed comes into the store, into a status, or to anybody else than the
-//! request. Only for sources of tenants: the platform's accounts see more than whoever proposes something to it may be told.
+//! The forge is asked which are open when it calls for one, as often as the source looks for changes, when something else is
+//! applied, and, one source after the other (`turns`), when policies or plugins are others. A head is fetched, rendered, judged and
+//! dry-run as the accounts that would apply it (`kustomization::preview`), and that is told in a comment, which is changed in place,
+//! and in a mark beside the head. Which requests, and what is told, `core::proposal` says. It is done beside the runs: nothing that is
+//! proposed comes into the store, into a status, or to anybody else than the request. Only for sources of tenants: the platform's
+//! accounts see more than whoever proposes something to it may be told.
 
 mod desk;
+mod rules;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +19,11 @@ use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_api::source::GitRepository;
 use reeve_core::failure::{Explained, Turn};
+use reeve_core::mark::Mark;
 use reeve_core::proposal::{self, Live, Part, Plans, Request, Seen, Wish};
 use reeve_core::schedule::{Next, backoff, jittered};
 use reeve_core::source::{Reference, Wanted};
+use sha2::{Digest as _, Sha256};
 
 use super::{kustomization, marks, provider, report, source};
 use crate::context::Context;
@@ -26,6 +31,8 @@ use crate::forge::words::{Comment, Done, OpenPullRequest, Task};
 use crate::index::{Known, Stored};
 pub(crate) use desk::Desk;
 use desk::Due;
+use rules::rules;
+pub(crate) use turns::Turns;
 
 /// How many plans are made in one run, before others have their turn.
 const A_RUN: usize = 10;
@@ -43,6 +50,8 @@ struct Case<'a> {
     plans: Plans,
     /// Where the repository is, without a user.
     repository: String,
+    /// The host of that.
+    forge: String,
     branch: String,
     interval: Duration,
     /// What is applied now, and what that was fetched for.
@@ -63,7 +72,8 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     // First of all, so that whatever changes from here on is news.
     ctx.index.write(|known| {
         let lives = lives(known, id);
-        known.desks.entry(id.clone()).or_default().lives = lives;
+        let desk = known.desks.entry(id.clone()).or_default();
+        (desk.lives, desk.turn) = (lives, false);
     });
     let case = Case::open(ctx, id, &object, wish.provider.to_string(), plans);
     let worked = match case {
@@ -113,8 +123,12 @@ fn asked(known: &Known, id: &NamespacedName) -> Option<(Arc<GitRepository>, Wish
 /// What of a source is applied, as far as it is known.
 fn lives(known: &Known, source: &NamespacedName) -> Vec<Live> {
     let all = known.touch.kustomizations_of(source);
-    let live = all.filter_map(|id| Some(Live::of(id, known.kustomizations.get(id)?)));
+    let live = all.filter_map(|id| Some(live(known, id, known.kustomizations.get(id)?)));
     live.collect()
+}
+
+fn live(known: &Known, id: &NamespacedName, object: &Kustomization) -> Live {
+    Live::of(id, object, rules(known, id, object))
 }
 
 /// Those who would apply what is proposed.
@@ -169,6 +183,7 @@ impl<'a> Case<'a> {
             provider,
             plans,
             repository: url.without_userinfo(),
+            forge: url.host().to_owned(),
             branch,
             interval,
             stored,
@@ -178,11 +193,10 @@ impl<'a> Case<'a> {
 
     async fn work(&self) -> Result<Worked, Explained> {
         let requests = self.requests().await?;
-        let live: Vec<Live> = self
-            .appliers
-            .iter()
-            .map(|(id, object)| Live::of(id, object))
-            .collect();
+        let live: Vec<Live> = self.ctx.index.read(|known| {
+            let all = self.appliers.iter();
+            all.map(|(id, object)| live(known, id, object)).collect()
+        });
         let (mut planned, mut trouble) = (0, None);
         let interval = jittered(self.interval, rand::random());
         let mut next = self.ctx.clock.instant() + interval;
@@ -192,7 +206,7 @@ impl<'a> Case<'a> {
                 request,
                 live: live.clone(),
             };
-            match self.desk(|desk| desk.due(&seen, self.ctx.clock.instant())) {
+            match self.due(&seen) {
                 Due::Done => continue,
                 Due::At(then) => {
                     next = next.min(then);
@@ -240,16 +254,24 @@ impl<'a> Case<'a> {
         let cluster = self.ctx.cluster_name.as_deref();
         // The mark first: it is what keeps a head from being merged, whatever becomes of the comment.
         let mark = proposal::verdict(&seen.request.head, &parts);
+        let marker = proposal::marker(cluster, self.id);
+        let body = proposal::comment(&marker, self.id, seen, &parts);
+        let number = seen.request.number;
+        let (settled, what) = (!parts.iter().any(Part::may_pass), told(&mark, &body));
+        if self.desk(|desk| desk.has_told(number, &what)) {
+            return Ok(settled);
+        }
+        self.desk(|desk| desk.tells(number, None));
         let status = marks::status(proposal::context(cluster, self.id), &mark);
         provider::carry_out(self.ctx, self.asked(), Task::CommitStatus(status), None).await?;
-        let marker = proposal::marker(cluster, self.id);
         let comment = Comment {
-            number: seen.request.number,
-            body: proposal::comment(&marker, self.id, seen, &parts),
+            number,
+            body,
             marker,
         };
         provider::carry_out(self.ctx, self.asked(), Task::CommentPresent(comment), None).await?;
-        Ok(!parts.iter().any(Part::may_pass))
+        self.desk(|desk| desk.tells(number, Some(what)));
+        Ok(settled)
     }
 
     async fn parts(&self, request: &Request) -> Result<Vec<Part>, Explained> {
@@ -272,7 +294,7 @@ impl<'a> Case<'a> {
             let message = format!("the head of request {} moves just now", request.number);
             return Err(Explained::new(Reason::Progressing, Turn::Ours, message));
         }
-        let live = self.stored.artifact.revision.to_string();
+        let live = &self.stored;
         let mut artifact = self.stored.artifact.clone();
         artifact.revision = snapshot.revision().clone();
         snapshot.tree_digest().clone_into(&mut artifact.tree);
@@ -284,7 +306,7 @@ impl<'a> Case<'a> {
         };
         let mut parts = Vec::new();
         for (id, object) in &self.appliers {
-            let told = kustomization::preview(ctx, object, stored.clone(), &live, deadline).await;
+            let told = kustomization::preview(ctx, object, stored.clone(), live, deadline).await;
             let id = id.clone();
             parts.push(Part { id, told });
         }
@@ -297,6 +319,14 @@ impl<'a> Case<'a> {
             plugin: &self.provider,
             repository: &self.repository,
         }
+    }
+
+    fn due(&self, seen: &Seen) -> Due {
+        let now = self.ctx.clock.instant();
+        self.ctx.index.write(|known| {
+            let desk = known.desks.entry(self.id.clone()).or_default();
+            desk.due(seen, now, || known.turns.next(&self.forge, now))
+        })
     }
 
     fn desk<T>(&self, work: impl FnOnce(&mut Desk) -> T) -> T {
@@ -329,7 +359,7 @@ fn unfit(why: &str) -> Explained {
     Explained::new(Reason::InvalidSpec, Turn::Owner, message)
 }
 
-/// Whether somebody who applies a source is another than when its requests were looked at.
+/// Whether somebody who applies a source is another than when its requests were looked at, under whatever rules.
 pub(super) fn is_news(
     known: &Known,
     source: &NamespacedName,
@@ -337,5 +367,45 @@ pub(super) fn is_news(
     object: &Kustomization,
 ) -> bool {
     let desk = known.desks.get(source);
-    desk.is_some_and(|desk| !desk.lives.contains(&Live::of(id, object)))
+    desk.is_some_and(|desk| {
+        let live = live(known, id, object);
+        !desk.lives.iter().any(|seen| seen.is_but_for_rules(&live))
+    })
+}
+
+/// A run of a Kustomization is over, which each change of its rules brings about: the requests of its source are looked at again
+/// when it is their turn, if the rules are others by now.
+pub(super) fn look_again(ctx: &Context, id: &NamespacedName) {
+    let now = ctx.clock.instant();
+    let found = ctx.index.write(|known| {
+        let source = known.touch.source_of(id)?.clone();
+        let live = live(known, id, known.kustomizations.get(id)?);
+        if known.desks.get(&source)?.lives.contains(&live) {
+            return None;
+        }
+        let url = known.sources.get(&source)?.spec.url.parse().ok()?;
+        let forge = url.host().to_owned();
+        let desk = known.desks.get_mut(&source)?;
+        let waits = std::mem::replace(&mut desk.turn, true);
+        (!waits).then(|| (source, known.turns.next(&forge, now)))
+    });
+    if let Some((source, then)) = found {
+        let queue = ctx.queues.proposals.clone();
+        let wait = then.saturating_duration_since(now);
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            queue.wake(source);
+        });
+    }
+}
+
+/// What is told, in one digest.
+fn told(mark: &Mark, comment: &str) -> [u8; 32] {
+    let mut all = Sha256::new();
+    let state = format!("{:?}", mark.state);
+    for part in [&*mark.commit, &*state, &*mark.description, comment] {
+        all.update(part.len().to_le_bytes());
+        all.update(part);
+    }
+    all.finalize().into()
 }

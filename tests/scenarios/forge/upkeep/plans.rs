@@ -13,11 +13,17 @@ use super::{Shop, change, receiver};
 const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
 const KUSTOMIZATION: &str = "kustomize.toolkit.fluxcd.io/v1";
 const SETTINGS: &str = "deploy/settings.yaml";
+/// A ConfigMap that a variable from a Secret is put into.
+const USED: &str = "deploy/used.yaml";
 /// Who has a fork.
 const STRANGER: &str = "eve";
 
 fn settings(colour: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: plan\ndata:\n  colour: {colour}\n")
+}
+
+fn used(word: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: used\ndata:\n  word: {word}\n")
 }
 
 impl Shop {
@@ -147,6 +153,29 @@ impl Shop {
         }
     }
 
+    /// Proposes a guess at what is in a Secret, in each place where that could show: instead of the variable, in a new object, with
+    /// its beginning as what is cut would show it, and in the Secret itself. All that is told of it, without the guess.
+    async fn guessed(&self, branch: &str, guess: &str) -> anyhow::Result<String> {
+        let begun = guess.get(..5).context("a guess is long enough")?;
+        let gitea = &self.desk.forge.gitea;
+        gitea
+            .put(&self.desk.name, branch, USED, &used(guess), OWNER)
+            .await?;
+        let guesses = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: guess\ndata:\n  whole: {guess}\n  begun: {begun}…\n---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: words\nstringData:\n  WORD: {guess}\n"
+        );
+        let (number, head) = self.propose(branch, "deploy/guess.yaml", &guesses).await?;
+        let short = head.get(..12).context("a commit")?;
+        let (_, told) = self.planned(number, &[short]).await?;
+        let context = self.context(true);
+        let said = self.marked(&head, &context, "success").await?;
+        let told = format!("{told}\n{said}");
+        ensure!(told.contains(&format!("whole: {guess}")), "{told}");
+        ensure!(told.contains(&format!("{begun}…")), "{told}");
+        let told = told.replace(guess, "GUESS").replace(begun, "BEGUN");
+        Ok(told.replace(short, "HEAD"))
+    }
+
     /// The platform lets nothing of the tenant's lie outside of namespaces.
     async fn forbid_cluster_scope(&self) -> anyhow::Result<()> {
         let name = self.tenant.name();
@@ -265,7 +294,8 @@ fn a_request_that_policy_denies_may_not_be_merged_and_no_secret_of_one_is_told()
             .propose("password", "deploy/password.yaml", &secret)
             .await?;
         let (_, told) = shop.planned(number, &["Secret/"]).await?;
-        ensure!(told.contains("***") && !told.contains(&password), "{told}");
+        let left = "password: data is not compared in plans";
+        ensure!(told.contains(left) && !told.contains(&password), "{told}");
         shop.marked(&head, &context, "success").await?;
 
         // Whoever proposes something takes a variable apart that they may not read.
@@ -278,6 +308,68 @@ fn a_request_that_policy_denies_may_not_be_merged_and_no_secret_of_one_is_told()
         let all = shop.tenant.objects().await?;
         let theirs = |name: &&str| name.contains("password") || name.contains("letters");
         ensure!(all.names().filter(theirs).count() == 0, "it was applied");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_plan_is_made_again_when_only_the_policies_are_others() {
+    scenario(async {
+        let shop = Shop::open("ruled-plans").await?;
+        let asks = json!({"reeve.dev/pull-request-plan": "enabled"});
+        shop.open_for_business("1h", &asks).await?;
+        let _hook = receiver(&shop).await?;
+        let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: plan-ruled\nrules: []\n";
+        let (number, head) = shop.propose("role", "deploy/role.yaml", role).await?;
+        let denied = "Policies deny it";
+        let (id, told) = shop.planned(number, &["Nothing was written."]).await?;
+        ensure!(!told.contains(denied), "{told}");
+
+        // Nobody pushes, calls or applies anything from here on.
+        shop.forbid_cluster_scope().await?;
+        let (same, _) = shop.planned(number, &[denied, "ClusterRole"]).await?;
+        ensure!(same == id, "another comment");
+        let context = shop.context(true);
+        let said = shop.marked(&head, &context, "failure").await?;
+        ensure!(said.contains("denied by policy"), "{said}");
+
+        let admin = Estate::shared().await?.admin();
+        let policies = objects::api(admin, "reeve.dev/v1alpha1", "Policy", None);
+        let how = kube::api::DeleteParams::default();
+        policies.delete(shop.tenant.name(), &how).await?;
+        let seen = || async {
+            let all = shop.comments(number).await.ok()?;
+            let mut ours = all.iter().filter(|(id, _)| *id == same);
+            ours.next()
+                .filter(|(_, told)| !told.contains(denied))
+                .map(drop)
+        };
+        wait::until(wait::PATIENCE, "nothing denies it any more", seen).await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_guess_at_a_secret_looks_the_same_in_a_plan_whether_it_is_right_or_wrong() {
+    scenario(async {
+        let shop = Shop::open("guesses").await?;
+        let asks = json!({"reeve.dev/pull-request-plan": "enabled"});
+        shop.open_for_business("2s", &asks).await?;
+        let gitea = &shop.desk.forge.gitea;
+        let main = gitea
+            .put(&shop.desk.name, "main", USED, &used("${WORD}"), OWNER)
+            .await?;
+        shop.applied(&main).await?;
+        let right = shop.guessed("right", WORD).await?;
+        let wrong = shop.guessed("wrong", "zzzz-5ecret-w0rd").await?;
+        ensure!(right == wrong, "{right}\n---\n{wrong}");
+        for words in [
+            "/words: data is not compared in plans",
+            "two builds are compared",
+            "+   word: GUESS",
+        ] {
+            ensure!(right.contains(words), "{words}: {right}");
+        }
         Ok(())
     });
 }

@@ -525,3 +525,12 @@ fn an_object_counts_as_applied_when_applying_it_succeeded() {
     assert_eq!(Recollection::parse(&made.to_json()), Some(made));
     assert_eq!(Recollection::parse(b"{"), None);
 }
+
+#[test]
+fn what_must_not_be_told_of_what_was_applied_is_something_else_to_a_rule() {
+    let veil = crate::veil::Veil::of(["hunter2".to_owned()]);
+    let instead = applied(&[map("a", crate::veil::INSTEAD)]);
+    assert_eq!(applied(&[map("a", "hunter2")]).without(&veil), instead);
+    let open = applied(&[map("a", "blue")]);
+    assert_eq!(open.clone().without(&veil), open);
+}

@@ -6,10 +6,12 @@
 
 mod guide;
 mod level;
+mod made;
 mod prove;
 mod wish;
 
 use std::io::BufRead;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -51,6 +53,10 @@ pub(super) struct ConfigureArgs {
     /// Ask nothing
     #[arg(short, long)]
     yes: bool,
+    /// The directory with the providers that come with the controller, one of which proves a GitHub App [default: plugins, beside
+    /// this program]
+    #[arg(long, value_name = "DIR")]
+    plugins_dir: Option<PathBuf>,
     /// How long the fetch may take
     #[arg(long, value_name = "TIME", default_value = "60s")]
     timeout: reeve_api::duration::Duration,
@@ -186,7 +192,8 @@ impl Change {
         };
         let timeout = args.timeout.get().clamp(Duration::from_secs(1), LONGEST);
         let owner = SecretOwner::connected(&args.level.namespace);
-        let fetched = prove(&self.cluster, &owner, &proposal, url, timeout).await?;
+        let how = (timeout, args.plugins_dir.as_deref());
+        let fetched = prove(&self.cluster, &owner, &proposal, url, how).await?;
         let fetched = fetched.unwrap_or_else(|| "nothing: the repository is empty".to_owned());
         let level = &self.seat.level;
         ui.step(Sign::Done, &format!("fetched {fetched} by {at} of {level}"));

@@ -103,19 +103,8 @@ impl Place {
         // One that has none is refused by what it lacks.
         let world = facts.worlds.first().copied().unwrap_or(World::Transformer);
         let budget = limits.budget();
-        // As the controller does: in a process of its own, with the same limits.
-        let compiler = Program::own("compile-plugin")
-            .map_err(|why| CommandError::of("finding this program's own file failed", &why))?;
-        let defaults = Settings::default();
-        let settings = Settings {
-            memory: defaults.memory.max(budget.memory),
-            compiler: Compiler::Process(compiler),
-            // Nobody else waits; what it may use of the processor is the controller's limit.
-            compile: Duration::from_secs(600),
-            ..defaults
-        };
         let runtime = runtime()?;
-        let sandbox = Sandbox::new(settings).map_err(failed)?;
+        let sandbox = sandbox(&budget)?;
         let begun = Instant::now();
         let module = runtime
             .block_on(sandbox.load(TENANT, component, world))
@@ -185,12 +174,27 @@ impl Place {
     }
 }
 
+/// Where a component is loaded: as the controller does, it is compiled in a process of its own, with the same limits.
+pub(in crate::cli) fn sandbox(budget: &Budget) -> Result<Sandbox, CommandError> {
+    let compiler = Program::own("compile-plugin")
+        .map_err(|why| CommandError::of("finding this program's own file failed", &why))?;
+    let defaults = Settings::default();
+    let settings = Settings {
+        memory: defaults.memory.max(budget.memory),
+        compiler: Compiler::Process(compiler),
+        // Nobody else waits; what it may use of the processor is the controller's limit.
+        compile: Duration::from_secs(600),
+        ..defaults
+    };
+    Sandbox::new(settings).map_err(|why| CommandError::of("preparing the sandbox failed", &why))
+}
+
 /// What drives a guest, and the way to a registry.
 pub(super) fn runtime() -> Result<Runtime, CommandError> {
     crate::cli::runtime().map_err(|why| CommandError::of("starting failed", &why))
 }
 
 /// How large a component may be for the controller.
-pub(super) fn largest() -> usize {
+pub(in crate::cli) fn largest() -> usize {
     Settings::default().component
 }

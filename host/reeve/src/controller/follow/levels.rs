@@ -38,11 +38,8 @@ pub(in crate::controller) fn watch_source(
         let namespace = id.namespace.as_str();
         places.insert(Place::of_named(account.as_deref(), namespace, "Secret"));
     }
-    let kinds = ctx.index.read(|known| {
-        let configured = known.touch.configured(id);
-        configured.map(|configured| configured.kinds.clone())
-    });
-    for kind in kinds.into_iter().flatten() {
+    let kinds = ctx.index.read(|known| known.touch.configuring_kinds(id));
+    for kind in kinds {
         places.insert(Place::of_named(None, ctx.home.as_str(), kind));
     }
     ctx.drift.names(Target::Source(id.clone()), places);

@@ -7,6 +7,7 @@
 
 use std::sync::OnceLock;
 
+use reeve_core::substitute::Touched;
 use reeve_core::veil::Veil;
 
 use super::Wanted;
@@ -20,6 +21,8 @@ pub(super) struct Cover {
     transformed: OnceLock<Veil>,
     /// What was known before, where something is only looked at: then nothing of it is remembered.
     aside: Option<Veil>,
+    /// The objects that secret variables were put into.
+    touched: OnceLock<Touched>,
 }
 
 impl Cover {
@@ -29,6 +32,16 @@ impl Cover {
             aside: Some(known),
             ..Self::default()
         }
+    }
+
+    /// Secret variables were put into these objects.
+    pub(super) fn touch(&self, touched: Touched) {
+        drop(self.touched.set(touched));
+    }
+
+    /// The objects that they were put into, as far as it was built.
+    pub(super) fn touched(&self) -> Option<&Touched> {
+        self.touched.get()
     }
 
     pub(super) fn is_aside(&self) -> bool {

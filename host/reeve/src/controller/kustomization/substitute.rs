@@ -2,7 +2,8 @@
 //!
 //! Read as the very account that applies it: Flux reads them with its own rights, and whoever may make a Kustomization
 //! reads every Secret beside it. They are read at each run. Of those that come from Secrets `cover` remembers what must
-//! not be told, and nothing else is kept. What is put where is `core::substitute`'s.
+//! not be told, and nothing else is kept. What is only looked at is told to others: into that no value of a Secret is put at all.
+//! What is put where is `core::substitute`'s.
 
 use reeve_api::reason::Reason;
 use reeve_core::bundle::{Bundle, Rendered};
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use super::{Wanted, cover};
 use crate::cluster::SecretOwner;
 use crate::context::Context;
-use crate::variables::{self, refused};
+use crate::variables::{self, Secrets, refused};
 
 /// What was built, with its variables put in.
 pub(super) async fn variables(
@@ -30,7 +31,11 @@ pub(super) async fn variables(
         cover::built(ctx, wanted, bundle.secret().clone());
         return Ok(bundle);
     }
-    let reading = variables::read(&ctx.cluster, &owner, spec);
+    let secrets = match wanted.cover.is_aside() {
+        true => Secrets::Hidden,
+        false => Secrets::Read,
+    };
+    let reading = variables::read(&ctx.cluster, &owner, spec, secrets);
     let (variables, veil) = tokio::time::timeout_at(deadline, reading)
         .await
         .map_err(|_| late())??;
@@ -46,7 +51,9 @@ pub(super) async fn variables(
         .as_ref()
         .map_or_else(|_| Veil::default(), |done| done.secret.clone());
     cover::built(ctx, wanted, veil.and(&made));
-    done.map(|done| done.bundle)
+    let done = done?;
+    wanted.cover.touch(done.touched);
+    Ok(done.bundle)
 }
 
 fn late() -> Explained {

@@ -19,7 +19,7 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::proposal::Wish;
 use reeve_core::status::HooksOutcome;
-use reeve_core::upkeep::hook::{events, idle, wanted};
+use reeve_core::upkeep::hook::{events, idle, record, wanted};
 
 use crate::context::Context;
 use crate::controller::report::{self, Run};
@@ -82,12 +82,23 @@ pub(super) async fn part(
 
 async fn take(ctx: &Context, id: &NamespacedName, hook: &HookAtForge) -> Result<(), Explained> {
     let task = Task::WebhookAbsent(hook.url.clone());
-    provider::carry_out(ctx, asked(id, hook), task, None).await
+    let source = source(id, hook);
+    provider::carry_out(ctx, asked(&source, hook), task, None).await
 }
 
-fn asked<'a>(id: &'a NamespacedName, hook: &'a HookAtForge) -> provider::Asked<'a> {
+/// Whose levels of git configuration say as whom the forge is asked: in a configuration namespace those of the tenant that names the
+/// source, as for the source itself.
+fn source(id: &NamespacedName, hook: &HookAtForge) -> NamespacedName {
+    let name = hook.source.as_ref().and_then(|name| name.parse().ok());
+    NamespacedName {
+        namespace: id.namespace.clone(),
+        name: name.unwrap_or_else(|| id.name.clone()),
+    }
+}
+
+fn asked<'a>(source: &'a NamespacedName, hook: &'a HookAtForge) -> provider::Asked<'a> {
     provider::Asked {
-        whose: id,
+        whose: source,
         plugin: &hook.provider,
         repository: &hook.repository,
     }
@@ -122,10 +133,7 @@ impl Desk<'_> {
         let mut trouble = None;
         if !wanted.is_empty() {
             let (events, token) = (self.events()?, self.token().await?);
-            let missing = wanted.iter().filter(|hook| !self.record.contains(hook));
-            let missing: Vec<HookAtForge> = missing.cloned().collect();
-            if !missing.is_empty() {
-                self.record.extend(missing);
+            if record(&mut self.record, &wanted) {
                 self.note().await?;
             }
             for hook in &wanted {
@@ -168,7 +176,10 @@ impl Desk<'_> {
         provider: &ObjectName,
         path: &str,
     ) -> Result<BTreeSet<HookAtForge>, Explained> {
-        let urls = self.sources(|source| RemoteUrl::parse(&source.spec.url).ok());
+        let urls = self.sources(|source| {
+            let name = source.metadata.name.as_deref()?.parse::<ObjectName>();
+            Some((name.ok()?, RemoteUrl::parse(&source.spec.url).ok()?))
+        });
         let base = self.ctx.receiver_url.as_deref();
         wanted(provider, base, path, &urls).map_err(|why| Explained::of(&why))
     }
@@ -224,7 +235,8 @@ impl Desk<'_> {
             events: events.to_vec(),
         });
         let slot = Some((SLOT, token.clone()));
-        provider::carry_out(self.ctx, asked(self.id, hook), task, slot).await
+        let source = source(self.id, hook);
+        provider::carry_out(self.ctx, asked(&source, hook), task, slot).await
     }
 
     /// Writes down what is about to be.

@@ -4,14 +4,14 @@
 //! was read is noted, so that a change of any of it wakes the source. It deliberately never falls back: a level that cannot be
 //! read fails the run, since the one above it has another login. Which entry it was is kept for the status.
 
-use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Scheme};
 use reeve_api::reason::Reason;
 use reeve_api::source::{GitRepository, LoginOrigin};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::gitconfig::{self, Auth, Login, Named, Part, Place, Way};
-use reeve_core::index::Configured;
+use reeve_core::index::{Configured, Sake};
 use reeve_core::source::Wanted;
 
 use super::login::data_of;
@@ -40,24 +40,23 @@ pub(super) fn waits(ctx: &Context, object: &GitRepository) -> bool {
 
 /// The login that is given for what is `wanted`, if any is.
 pub(super) async fn login(ctx: &Context, wanted: &Wanted) -> Result<Option<Given>, Explained> {
+    let note = |named: &[Named], secrets: Vec<ObjectName>| {
+        note(ctx, &wanted.id, Sake::Own, all(ctx, named, secrets));
+    };
     if gitconfig::is_own(&wanted.url) {
-        note(ctx, &wanted.id, &[], []);
+        note(&[], Vec::new());
         heard::login(ctx, &wanted.id, of("spec.url"));
         return Ok(None);
     }
     let named = above(ctx, &wanted.id)?;
-    let first = |known: &Known| known.touch.configured(&wanted.id).is_none();
+    let first = |known: &Known| known.touch.configured_for(&wanted.id, Sake::Own).is_none();
     if ctx.index.read(first) {
         // What is changed while it is read is seen by the watch.
-        note(ctx, &wanted.id, &named, []);
+        note(&named, Vec::new());
     }
     let owner = SecretOwner::connected(&ctx.home);
     let found = find(ctx, &owner, &named, &wanted.url).await;
-    let way = found.as_ref().ok().and_then(Option::as_ref);
-    let referred = way
-        .into_iter()
-        .flat_map(|(_, login)| levels::referred(&login.way));
-    note(ctx, &wanted.id, &named, referred);
+    note(&named, referred(&found));
     let Some((part, login)) = found? else {
         heard::login(ctx, &wanted.id, of("nobody's"));
         return Ok(None);
@@ -66,19 +65,42 @@ pub(super) async fn login(ctx: &Context, wanted: &Wanted) -> Result<Option<Given
     give(ctx, wanted, &owner, part, login).await.map(Some)
 }
 
+/// What was read for the submodules of one commit.
+#[derive(Default)]
+pub(super) struct Further(Mutex<Configured>);
+
+impl Further {
+    /// From now on a change of one of these wakes the source too, and of what was read for an earlier commit none but these.
+    fn add(&self, ctx: &Context, id: &NamespacedName, configured: Configured) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.add(configured);
+        note(ctx, id, Sake::Submodules, all.clone());
+    }
+
+    /// There are no more of them.
+    pub(super) fn end(self, ctx: &Context, id: &NamespacedName) {
+        let all = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        note(ctx, id, Sake::Submodules, all);
+    }
+}
+
 /// The login that is given for another repository that a source needs, as if that were a source beside it. It is read when it is
-/// needed, and wakes nobody when it changes.
+/// needed.
 pub(super) async fn elsewhere(
     ctx: &Context,
     wanted: &Wanted,
     url: &RemoteUrl,
+    further: &Further,
 ) -> Result<Option<Given>, Explained> {
     if gitconfig::is_own(url) {
         return Ok(None);
     }
     let named = above(ctx, &wanted.id)?;
+    further.add(ctx, &wanted.id, all(ctx, &named, Vec::new()));
     let owner = SecretOwner::connected(&ctx.home);
-    match find(ctx, &owner, &named, url).await? {
+    let found = find(ctx, &owner, &named, url).await;
+    further.add(ctx, &wanted.id, all(ctx, &named, referred(&found)));
+    match found? {
         Some((part, login)) => give(ctx, wanted, &owner, part, login).await.map(Some),
         None => Ok(None),
     }
@@ -208,29 +230,38 @@ fn above(ctx: &Context, id: &NamespacedName) -> Result<Vec<Named>, Explained> {
     })
 }
 
-/// From now on a change of one of these wakes the source.
-fn note<'n>(
-    ctx: &Context,
-    id: &NamespacedName,
-    named: &[Named],
-    secrets: impl IntoIterator<Item = &'n ObjectName>,
-) {
-    let at_home = |name: &ObjectName| NamespacedName {
+/// The Secrets beside the file that a login refers to, if one was found.
+fn referred(found: &Result<Option<(Part<Auth>, Login)>, Explained>) -> Vec<ObjectName> {
+    let way = found.as_ref().ok().and_then(Option::as_ref);
+    let all = way.into_iter();
+    all.flat_map(|(_, login)| levels::referred(&login.way))
+        .cloned()
+        .collect()
+}
+
+/// The files of levels, and Secrets beside them.
+fn all(ctx: &Context, named: &[Named], secrets: Vec<ObjectName>) -> Configured {
+    let at_home = |name: ObjectName| NamespacedName {
         namespace: ctx.home.clone(),
-        name: name.clone(),
+        name,
     };
-    let mut kinds: BTreeSet<&'static str> =
-        named.iter().map(|(_, from)| from.kind.as_str()).collect();
-    let files = named.iter().map(|(_, from)| at_home(&from.name));
-    let mut all: BTreeSet<NamespacedName> = files.collect();
-    for secret in secrets {
-        kinds.insert("Secret");
-        all.insert(at_home(secret));
+    let mut all = Configured::default();
+    for (_, from) in named {
+        all.kinds.insert(from.kind.as_str());
+        all.named.insert(at_home(from.name.clone()));
     }
-    let configured = Configured { named: all, kinds };
+    for secret in secrets {
+        all.kinds.insert("Secret");
+        all.named.insert(at_home(secret));
+    }
+    all
+}
+
+/// From now on a change of one of these wakes the source.
+fn note(ctx: &Context, id: &NamespacedName, sake: Sake, configured: Configured) {
     let object = ctx.index.write(|known| {
         let object = known.sources.get(id).cloned()?;
-        let moved = known.touch.configure_source(id, configured);
+        let moved = known.touch.configure_source(id, sake, configured);
         moved.then_some(object)
     });
     if let Some(object) = object {

@@ -3,7 +3,7 @@
 //! Each is fetched into a mirror of its own, as any repository. One that lies on the server of the repository which names it
 //! has the same login, if that is the source's own; any other has the login of a source at its address: the one that git
 //! configuration gives, or nobody's. So no repository sends a login to a server that it was not for, and none of git
-//! configuration opens more than it would for a source. Finding and placing them is `git`'s.
+//! configuration opens more than it would for a source. What was read for them wakes the source when it changes. Finding and placing them is `git`'s.
 
 use std::sync::Arc;
 
@@ -29,15 +29,17 @@ pub(super) async fn fetch(
     snapshot: Snapshot,
 ) -> Result<Snapshot, Explained> {
     let wanted = want.wanted;
+    let further = given::Further::default();
     if !wanted.submodules {
+        further.end(ctx, &wanted.id);
         return Ok(snapshot);
     }
     let holder = holder(ctx, wanted);
     let until = want.deadline.into_std();
     let get = |submodule: Submodule, way: Way| {
-        let holder = holder.as_ref();
+        let (holder, further) = (holder.as_ref(), &further);
         async move {
-            let (remote, way, from) = reach(ctx, wanted, &submodule.url, way).await?;
+            let (remote, way, from) = reach(ctx, wanted, &submodule.url, way, further).await?;
             let resolved = submodule.resolved().map_err(|why| Explained::of(&why))?;
             let (all, limits) = (Submodule::content(), &submodule.limits);
             let fetched = git::fetch(&ctx.mirrors, &remote, resolved, all, until, limits).await;
@@ -51,7 +53,9 @@ pub(super) async fn fetch(
     let way = has_own(wanted).then(|| Arc::clone(remote));
     let all = content(wanted, want.included);
     let room = room(ctx, want);
-    room.complete(snapshot, &wanted.url, way, all, get).await
+    let complete = room.complete(snapshot, &wanted.url, way, all, get).await;
+    further.end(ctx, &wanted.id);
+    complete
 }
 
 /// The same from this machine's disk alone, where nobody can say with whose logins they were fetched.
@@ -102,12 +106,13 @@ async fn reach(
     wanted: &Wanted,
     url: &RemoteUrl,
     way: Way,
+    further: &given::Further,
 ) -> Result<(Arc<Remote>, Way, Option<String>), Explained> {
     let beside = way.and_then(|parent| parent.beside(url)).map(Arc::new);
     if let Some(remote) = beside.filter(|_| !gitconfig::is_own(url)) {
         return Ok((Arc::clone(&remote), Some(remote), None));
     }
-    let (url, data, from) = match given::elsewhere(ctx, wanted, url).await? {
+    let (url, data, from) = match given::elsewhere(ctx, wanted, url, further).await? {
         Some(given) => (given.url, given.data, Some(given.from)),
         None => (url.clone(), credential::Data::new(), None),
     };

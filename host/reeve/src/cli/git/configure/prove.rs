@@ -2,19 +2,23 @@
 //!
 //! All levels are read as they are, and the one that is changed as it would be; what is to lie in a Secret is taken from where
 //! it was given. So nothing is written before it works, and what another entry would give is no proof. Fetched is from where
-//! the command runs, which has to reach the server, into a directory that goes away.
+//! the command runs, which has to reach the server, into a directory that goes away. Where a forge makes the login, it makes one
+//! for this (`made`).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reeve_api::name::{ObjectName, RemoteUrl, Secret};
+use reeve_core::failure::Explained;
 use reeve_core::gitconfig::{
     self, Agent, Chosen, Hidden, Holds, Level, LevelName, Named, Place, Resolved, Way,
 };
 use reeve_core::source::Reference;
 
 use super::level::Seat;
+use super::made;
 use super::wish::Wish;
 use crate::cli::git::told;
 use crate::cli::reach::everywhere;
@@ -45,7 +49,7 @@ pub(super) async fn prove(
     owner: &SecretOwner,
     proposal: &Proposal<'_>,
     url: &str,
-    timeout: Duration,
+    (timeout, plugins): (Duration, Option<&Path>),
 ) -> Result<Proven, CommandError> {
     let url = gitconfig::address(url)
         .map_err(|why| CommandError::of("the address that is to prove it cannot be used", &why))?;
@@ -66,8 +70,14 @@ pub(super) async fn prove(
             let login = gitconfig::login(&url, part);
             let login = login.map_err(|why| told("the login cannot be used", &why))?;
             let way = unveiled(login.way, proposal.secret, &proposal.wish.values);
-            let data = levels::data(cluster, owner, &way).await;
-            let data = data.map_err(|why| told("the login cannot be read", &why))?;
+            let unread = |why: Explained| told("the login cannot be read", &why);
+            let data = match &way {
+                Way::Made(agent) => {
+                    let key = levels::reveal(cluster, owner, &agent.secret).await;
+                    made::login(agent, &key.map_err(unread)?, &login.url, plugins).await?
+                }
+                way => levels::data(cluster, owner, way).await.map_err(unread)?,
+            };
             (login.url, data)
         }
     };
@@ -179,7 +189,7 @@ async fn fetch(
     let shown = url.to_string();
     let failed = |why: git::Error| {
         let failed = format!("fetching {shown} failed, and nothing was changed");
-        told(&failed, &reeve_core::failure::Explained::of(&why))
+        told(&failed, &Explained::of(&why))
     };
     let (credential, tls) = credential::from_secret(&url, data, &KnownHosts::default())
         .map_err(|why| failed(why.into()))?;

@@ -42,19 +42,21 @@ pub(in crate::controller::kustomization) async fn spec(
     Ok(judged.map(|(admitted, _)| admitted))
 }
 
-/// Lets the plan pass, or says who objects.
+/// Lets the plan pass, or says who objects; `known` is what must not be told of what is applied.
 pub(in crate::controller::kustomization) async fn plan(
     ctx: &Arc<Context>,
     object: &Kustomization,
     wanted: &Wanted,
     proposed: Plan<Proposed>,
-    veil: &Veil,
+    (veil, known): (&Veil, &Veil),
 ) -> Result<Plan<Admitted>, Denied> {
     let spec = &wanted.spec;
     let look = || over(ctx, object, &spec.source.key(), Some(&wanted.stored));
     let (mut over, mut applied) = (look(), None);
     if spec.is_judged() && over.rules.want_previous() {
-        applied = recall::read(ctx, object, spec).await;
+        // What is proposed holds no value of a Secret, and what was applied is not to be told from it by one.
+        let found = recall::read(ctx, object, spec).await;
+        applied = found.map(|found| found.without(known));
     }
     let _place = ctx.judging.take(&turn(&wanted.tenant)).await;
     over = look();
