@@ -6,6 +6,7 @@
 
 mod calls;
 mod functions;
+mod paths;
 mod patterns;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,6 +86,7 @@ pub(super) fn refusals(modules: &[Module]) -> Vec<Error> {
     let mut errors = Vec::from_iter(chain::refusal(modules).or_else(|| bodies::refusal(modules)));
     errors.extend(calls::refusals(modules));
     errors.extend(patterns::refusals(modules));
+    errors.extend(paths::refusals(modules));
     errors
 }
 
