@@ -5,10 +5,11 @@
 #   others should not. RoleBindings may name Roles of their namespace and the ClusterRoles in parameters.clusterRoles
 #   (view; not edit, which may act as every ServiceAccount beside it, nor admin, who may write bindings past this rule),
 #   ClusterRoleBindings those in parameters.clusterWide (none). No role may hold what makes more of its holder: escalate,
-#   bind, impersonate, tokens of ServiceAccounts, statuses that reeve goes by, the signing of certificates, and in all
-#   namespaces Secrets, pods and the proxy to them, ServiceAccounts, ConfigMaps, volumes, where traffic goes, quotas,
-#   priorities, webhooks, definitions, roles, bindings and reeve's own objects, nor what the API server tells beside its
-#   API and its health. No ClusterRole may be called like one that may be bound. A Secret that is filled with a ServiceAccount's token may name those in parameters.serviceAccountTokens (none).
+#   bind, impersonate, tokens of ServiceAccounts, changes to a namespace (whose labels say what its pods may), statuses that
+#   reeve goes by, the signing of certificates, and in all namespaces Secrets, pods and the proxy to them, what nodes log and
+#   are, ServiceAccounts, ConfigMaps, claims and volumes, devices, leases, where traffic goes, quotas, priorities of pods and
+#   of requests, webhooks, definitions, roles, bindings and reeve's own objects, nor what the API server tells beside its API
+#   and its health. No ClusterRole may be called like one that may be bound. A Secret that is filled with a ServiceAccount's token may name those in parameters.serviceAccountTokens (none).
 # custom:
 #   severity: critical
 #   hint: name verbs and resources one by one, and leave out what gives more rights; ask the platform team for the rest
@@ -325,12 +326,21 @@ harms := [
 	{"what": "tokens of ServiceAccounts", "of": roles, "groups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]},
 	{"what": "what reeve has written of a Kustomization or a source", "of": roles, "groups": ["kustomize.toolkit.fluxcd.io"], "resources": ["kustomizations/status"], "verbs": ["update", "patch"]},
 	{"what": "what reeve has written of a Kustomization or a source", "of": roles, "groups": ["source.toolkit.fluxcd.io"], "resources": ["gitrepositories/status"], "verbs": ["update", "patch"]},
+	{"what": "changes to namespaces", "of": roles, "groups": [""], "resources": ["namespaces"], "verbs": ["update", "patch", "delete", "deletecollection"]},
+	{"what": "changes to namespaces", "of": roles, "groups": [""], "resources": ["namespaces/finalize", "namespaces/status"], "verbs": ["update", "patch"]},
+	{"what": "the logs of nodes", "of": ["ClusterRole"], "groups": [""], "resources": ["nodes/log"], "verbs": ["*"]},
 	{"what": "the proxy to nodes, pods and Services", "of": ["ClusterRole"], "groups": [""], "resources": ["nodes/proxy", "pods/proxy", "services/proxy"], "verbs": ["*"]},
 	{"what": "Secrets in all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["secrets"], "verbs": ["*"]},
-	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods", "pods/resize", "replicationcontrollers", "replicationcontrollers/scale"], "verbs": written},
+	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods", "pods/resize", "podtemplates", "replicationcontrollers", "replicationcontrollers/scale"], "verbs": written},
 	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["", "policy"], "resources": ["pods/eviction"], "verbs": ["create"]},
-	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["apps"], "resources": ["daemonsets", "deployments", "deployments/scale", "replicasets", "replicasets/scale", "statefulsets", "statefulsets/scale"], "verbs": written},
+	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["apps"], "resources": ["controllerrevisions", "daemonsets", "deployments", "deployments/scale", "replicasets", "replicasets/scale", "statefulsets", "statefulsets/scale"], "verbs": written},
 	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["batch"], "resources": ["cronjobs", "jobs"], "verbs": written},
+	{"what": "pods in all namespaces", "of": ["ClusterRole"], "groups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": written},
+	{"what": "which pods of all namespaces may be evicted", "of": ["ClusterRole"], "groups": ["policy"], "resources": ["poddisruptionbudgets"], "verbs": written},
+	{"what": "which devices pods of all namespaces get", "of": ["ClusterRole"], "groups": ["resource.k8s.io"], "resources": ["deviceclasses", "devicetaintrules", "resourceclaims", "resourceclaims/status", "resourceclaimtemplates", "resourceslices"], "verbs": written},
+	{"what": "how pods are run", "of": ["ClusterRole"], "groups": ["node.k8s.io"], "resources": ["runtimeclasses"], "verbs": written},
+	{"what": "who leads among controllers", "of": ["ClusterRole"], "groups": ["coordination.k8s.io"], "resources": ["leasecandidates", "leases"], "verbs": written},
+	{"what": "whom the API server hears first", "of": ["ClusterRole"], "groups": ["flowcontrol.apiserver.k8s.io"], "resources": ["flowschemas", "flowschemas/status", "prioritylevelconfigurations", "prioritylevelconfigurations/status"], "verbs": written},
 	{"what": "who goes before others on nodes", "of": ["ClusterRole"], "groups": ["scheduling.k8s.io"], "resources": ["priorityclasses"], "verbs": written},
 	{"what": "commands in the pods of all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods/attach", "pods/exec", "pods/portforward"], "verbs": ["*"]},
 	{"what": "commands in the pods of all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["pods/ephemeralcontainers"], "verbs": ["update", "patch"]},
@@ -338,8 +348,9 @@ harms := [
 	{"what": "changes to ServiceAccounts and ConfigMaps in all namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["configmaps", "serviceaccounts"], "verbs": written},
 	{"what": "where traffic in all namespaces goes", "of": ["ClusterRole"], "groups": [""], "resources": ["endpoints", "pods/status", "services", "services/status"], "verbs": written},
 	{"what": "where traffic in all namespaces goes", "of": ["ClusterRole"], "groups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": written},
-	{"what": "where traffic in all namespaces goes", "of": ["ClusterRole"], "groups": ["networking.k8s.io"], "resources": ["ingressclasses", "ingresses", "networkpolicies"], "verbs": written},
-	{"what": "where traffic in all namespaces goes", "of": ["ClusterRole"], "groups": ["gateway.networking.k8s.io"], "resources": ["gatewayclasses", "gateways", "grpcroutes", "httproutes", "listenersets", "referencegrants", "tlsroutes"], "verbs": written},
+	{"what": "where traffic in all namespaces goes", "of": ["ClusterRole"], "groups": ["networking.k8s.io"], "resources": ["ingressclasses", "ingresses", "ingresses/status", "ipaddresses", "networkpolicies", "servicecidrs"], "verbs": written},
+	{"what": "where traffic in all namespaces goes", "of": ["ClusterRole"], "groups": ["policy.networking.k8s.io"], "resources": ["adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"], "verbs": written},
+	{"what": "where traffic in all namespaces goes", "of": ["ClusterRole"], "groups": ["gateway.networking.k8s.io"], "resources": ["backendtlspolicies", "gatewayclasses", "gateways", "grpcroutes", "httproutes", "listenersets", "referencegrants", "tcproutes", "tlsroutes", "udproutes"], "verbs": written},
 	{"what": "changes to nodes", "of": ["ClusterRole"], "groups": [""], "resources": ["nodes", "nodes/status"], "verbs": written},
 	{"what": "changes to what kinds there are", "of": ["ClusterRole"], "groups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": written},
 	{"what": "changes to who answers for the API", "of": ["ClusterRole"], "groups": ["apiregistration.k8s.io"], "resources": ["apiservices"], "verbs": written},
@@ -350,10 +361,12 @@ harms := [
 	{"what": "changes to what is applied in all namespaces", "of": ["ClusterRole"], "groups": ["source.toolkit.fluxcd.io"], "resources": ["gitrepositories"], "verbs": written},
 	{"what": "changes to what is applied in all namespaces", "of": ["ClusterRole"], "groups": ["notification.toolkit.fluxcd.io"], "resources": ["receivers"], "verbs": written},
 	{"what": "changes to roles and bindings in all namespaces", "of": ["ClusterRole"], "groups": [rbac], "resources": ["clusterrolebindings", "clusterroles", "rolebindings", "roles"], "verbs": written},
-	{"what": "changes to namespaces", "of": ["ClusterRole"], "groups": [""], "resources": ["namespaces"], "verbs": ["update", "patch", "delete", "deletecollection"]},
-	{"what": "changes to volumes", "of": ["ClusterRole"], "groups": [""], "resources": ["persistentvolumes"], "verbs": written},
-	{"what": "changes to volumes", "of": ["ClusterRole"], "groups": ["storage.k8s.io"], "resources": ["csidrivers", "storageclasses", "volumeattachments"], "verbs": written},
-	{"what": "the signing of certificates", "of": ["ClusterRole"], "groups": ["certificates.k8s.io"], "resources": ["signers", "certificatesigningrequests/approval"], "verbs": ["approve", "sign", "attest", "update", "patch"]},
+	{"what": "changes to volumes", "of": ["ClusterRole"], "groups": [""], "resources": ["persistentvolumeclaims", "persistentvolumeclaims/status", "persistentvolumes", "persistentvolumes/status"], "verbs": written},
+	{"what": "changes to volumes", "of": ["ClusterRole"], "groups": ["storage.k8s.io"], "resources": ["csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattachments/status", "volumeattributesclasses"], "verbs": written},
+	{"what": "changes to volumes", "of": ["ClusterRole"], "groups": ["snapshot.storage.k8s.io"], "resources": ["volumesnapshotclasses", "volumesnapshotcontents", "volumesnapshotcontents/status", "volumesnapshots"], "verbs": written},
+	{"what": "whose certificates are trusted", "of": ["ClusterRole"], "groups": ["certificates.k8s.io"], "resources": ["clustertrustbundles"], "verbs": written},
+	{"what": "the certificate of a node", "of": ["ClusterRole"], "groups": ["certificates.k8s.io"], "resources": ["certificatesigningrequests/nodeclient", "certificatesigningrequests/selfnodeclient", "certificatesigningrequests/selfnodeserver"], "verbs": ["create"]},
+	{"what": "the signing of certificates", "of": ["ClusterRole"], "groups": ["certificates.k8s.io"], "resources": ["signers", "certificatesigningrequests/approval", "certificatesigningrequests/status"], "verbs": ["approve", "sign", "attest", "update", "patch"]},
 	{
 		"what": "changes to the cluster's admission",
 		"of": ["ClusterRole"],

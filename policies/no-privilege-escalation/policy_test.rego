@@ -38,6 +38,8 @@ test_ordinary_roles_are_allowed if {
 		rule([group], ["roles"], ["get"]),
 		rule(["kustomize.toolkit.fluxcd.io", "source.toolkit.fluxcd.io"], ["gitrepositories", "kustomizations"], ["*"]),
 		rule(["reeve.dev"], ["plugins"], ["*"]),
+		rule([""], ["persistentvolumeclaims", "podtemplates"], ["*"]),
+		rule(["coordination.k8s.io", "autoscaling", "policy"], ["*"], ["*"]),
 		rule([], [], []),
 	] {
 		count(denied([role(harmless)], {})) == 0
@@ -47,6 +49,9 @@ test_ordinary_roles_are_allowed if {
 		rule([""], ["endpoints", "namespaces", "persistentvolumes", "pods", "pods/log", "services"], ["get", "list", "watch"]),
 		rule(["discovery.k8s.io", "networking.k8s.io", "storage.k8s.io"], ["*"], ["get", "list", "watch"]),
 		rule([""], ["events"], ["create", "patch"]),
+		rule([""], ["nodes", "nodes/metrics", "persistentvolumeclaims", "podtemplates"], ["get", "list", "watch"]),
+		rule(["coordination.k8s.io", "flowcontrol.apiserver.k8s.io", "policy", "snapshot.storage.k8s.io"], ["*"], ["get", "list", "watch"]),
+		rule(["certificates.k8s.io"], ["certificatesigningrequests"], ["create", "get"]),
 	] {
 		count(denied([cluster_role(harmless)], {})) == 0
 	}
@@ -78,11 +83,15 @@ test_roles_that_make_more_of_their_holder_are_denied if {
 		rule(["kustomize.toolkit.fluxcd.io"], ["kustomizations/status"], ["patch"]),
 		rule(["kustomize.toolkit.fluxcd.io"], ["*"], ["update"]),
 		rule(["source.toolkit.fluxcd.io"], ["gitrepositories/status"], ["update"]),
+		rule([""], ["namespaces"], ["patch"]),
+		rule([""], ["namespaces"], ["delete"]),
+		rule([""], ["namespaces/finalize"], ["update"]),
+		rule([""], ["*/status"], ["patch"]),
 	] {
 		count(denied([role(harmful)], {})) == 1
 		count(denied([cluster_role(harmful)], {})) >= 1
 	}
-	count(denied([role(rule(["*"], ["*"], ["*"]))], {})) == 4
+	count(denied([role(rule(["*"], ["*"], ["*"]))], {})) == 5
 }
 
 test_cluster_roles_reach_all_namespaces_and_are_held_to_more if {
@@ -90,8 +99,30 @@ test_cluster_roles_reach_all_namespaces_and_are_held_to_more if {
 		rule([""], ["nodes/proxy"], ["get"]),
 		rule([""], ["*/proxy"], ["get"]),
 		rule([""], ["secrets"], ["list"]),
-		rule([""], ["namespaces"], ["patch"]),
-		rule([""], ["namespaces"], ["delete"]),
+		rule([""], ["nodes/log"], ["get"]),
+		rule([""], ["*/log"], ["get"]),
+		rule([""], ["podtemplates"], ["update"]),
+		rule([""], ["persistentvolumeclaims"], ["delete"]),
+		rule([""], ["persistentvolumeclaims"], ["deletecollection"]),
+		rule([""], ["persistentvolumeclaims/status"], ["patch"]),
+		rule(["storage.k8s.io"], ["volumeattributesclasses"], ["create"]),
+		rule(["snapshot.storage.k8s.io"], ["volumesnapshotcontents"], ["create"]),
+		rule(["snapshot.storage.k8s.io"], ["*"], ["delete"]),
+		rule(["flowcontrol.apiserver.k8s.io"], ["flowschemas"], ["patch"]),
+		rule(["flowcontrol.apiserver.k8s.io"], ["prioritylevelconfigurations"], ["delete"]),
+		rule(["coordination.k8s.io"], ["leases"], ["update"]),
+		rule(["node.k8s.io"], ["runtimeclasses"], ["create"]),
+		rule(["resource.k8s.io"], ["resourceslices"], ["create"]),
+		rule(["resource.k8s.io"], ["deviceclasses"], ["patch"]),
+		rule(["autoscaling"], ["horizontalpodautoscalers"], ["create"]),
+		rule(["policy"], ["poddisruptionbudgets"], ["create"]),
+		rule(["apps"], ["controllerrevisions"], ["patch"]),
+		rule(["networking.k8s.io"], ["servicecidrs"], ["create"]),
+		rule(["policy.networking.k8s.io"], ["adminnetworkpolicies"], ["delete"]),
+		rule(["gateway.networking.k8s.io"], ["udproutes"], ["create"]),
+		rule(["certificates.k8s.io"], ["clustertrustbundles"], ["update"]),
+		rule(["certificates.k8s.io"], ["certificatesigningrequests/nodeclient"], ["create"]),
+		rule(["certificates.k8s.io"], ["certificatesigningrequests/status"], ["update"]),
 		rule([""], ["persistentvolumes"], ["create"]),
 		rule([""], ["persistentvolumes"], ["update"]),
 		rule([""], ["persistentvolumes"], ["patch"]),

@@ -12,6 +12,7 @@ mod builtins;
 mod case;
 mod chain;
 mod check;
+mod draft;
 mod edits;
 mod error;
 mod exceptions;
@@ -30,6 +31,7 @@ mod patience;
 mod place;
 mod room;
 mod sources;
+mod spelling;
 mod suite;
 mod trace;
 mod verdict;
@@ -47,6 +49,8 @@ use sha2::{Digest as _, Sha256};
 
 pub use case::{Case, NoCase};
 pub use check::{Fault, FaultKind, check};
+use draft::Draft;
+use edits::Origin;
 pub use error::Error;
 use error::uncompiled;
 pub use exceptions::{Excepted, Exception};
@@ -85,6 +89,8 @@ pub struct Policy {
     files: Vec<String>,
     /// Path and source of each module of tests.
     tests: Vec<(String, String)>,
+    /// What its modules were, where they are evaluated otherwise than they were written.
+    origins: BTreeMap<String, Origin>,
     /// What is asked, in the order of the answers.
     questions: Vec<Question>,
     /// What is tolerated of what it denies.
@@ -162,15 +168,13 @@ impl Policy {
         parameters: &serde_json::Value,
     ) -> Result<Self, Vec<Error>> {
         let sources = sources::Sources::sort(files)?;
-        let mut engine = load(builtins::engine(), &sources.modules)?;
-        let modules = lint::trees(&engine)?;
-        if let Some(written) = mocks::written_out(&modules) {
-            engine = parse(builtins::engine(), &written)?;
-        }
-        let packages = lint::policy(&modules, &sources.data)?;
+        let mut draft = Draft::load(Vec::new(), &sources.modules)?;
+        draft.write_out_mocks()?;
+        let packages = lint::policy(draft.modules(), &sources.data)?;
         let (metadata, questions, titles) = questions(&packages, &sources.modules)?;
         let exceptions = exceptions::read_all(&sources.exceptions, &titles)?;
         let single = |error| vec![error];
+        let mut engine = draft.put_into(builtins::engine())?;
         engine
             .add_policy(ANSWERS.to_owned(), answers(&questions))
             .map_err(|error| single(uncompiled(ANSWERS, &error)))?;
@@ -185,7 +189,7 @@ impl Policy {
             name: name.to_owned(),
             digest: sources::digest(files),
             metadata,
-            place: modules.iter().find_map(lint::first_set),
+            place: draft.modules().iter().find_map(lint::first_set),
             exceptions,
             reads_previous: sources
                 .modules
@@ -193,6 +197,7 @@ impl Policy {
                 .any(|(_, source)| source.contains(PREVIOUS)),
             files: sources.modules.into_iter().map(|(file, _)| file).collect(),
             tests: sources.tests,
+            origins: draft.origins(),
             questions,
             engine,
             thinking_time: THINKING_TIME,
@@ -346,66 +351,6 @@ impl fmt::Debug for Policy {
         f.debug_struct("Policy")
             .field("name", &self.name)
             .finish_non_exhaustive()
-    }
-}
-
-/// How deep negations are looked for in what others negate.
-const NEGATION_LIMIT: usize = 8;
-
-/// Adds modules as they are evaluated, if nothing in them is refused: their heads have a value where they have one to OPA,
-/// and what is negated in them is what OPA negates.
-fn load(engine: Engine, modules: &[(String, String)]) -> Result<Engine, Vec<Error>> {
-    let ours = |source: &str| {
-        [builtins::LOOKUP, builtins::AFTER]
-            .into_iter()
-            .find(|name| source.contains(name))
-    };
-    let named = modules
-        .iter()
-        .find_map(|(file, source)| Some((file, ours(source)?)));
-    if let Some((file, name)) = named {
-        let why = format!("the name {name} is the engine's own");
-        return Err(vec![Error::at(Place::of(file), why)]);
-    }
-    let mut loaded = parse(engine.clone(), modules)?;
-    let mut trees = lint::modules(&loaded)?;
-    let mut sources = modules.to_vec();
-    if let Some(next) = heads::moved(&trees, &sources) {
-        sources = next;
-        loaded = parse(engine.clone(), &sources)?;
-        trees = lint::trees(&loaded)?;
-    }
-    for _ in 0..NEGATION_LIMIT {
-        let Some(next) = negation::hoisted(&trees, &sources).map_err(|error| vec![error])? else {
-            return match order::kept(&trees, &sources) {
-                Some(next) => parse(engine, &next),
-                None => Ok(loaded),
-            };
-        };
-        sources = next;
-        loaded = parse(engine.clone(), &sources)?;
-        trees = lint::trees(&loaded)?;
-    }
-    let (file, _) = modules.first().cloned().unwrap_or_default();
-    let why = format!("`not` stands in what `not` negates more than {NEGATION_LIMIT} deep");
-    Err(vec![Error::at(Place::of(&file), why)])
-}
-
-/// Adds modules as they are written, or says what is wrong with each that cannot be parsed.
-fn parse(mut engine: Engine, modules: &[(String, String)]) -> Result<Engine, Vec<Error>> {
-    let mut errors = nesting::refusals(modules);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    for (file, source) in modules {
-        if let Err(error) = engine.add_policy(file.clone(), source.clone()) {
-            errors.push(uncompiled(file, &error));
-        }
-    }
-    if errors.is_empty() {
-        Ok(engine)
-    } else {
-        Err(errors)
     }
 }
 

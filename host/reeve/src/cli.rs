@@ -89,12 +89,12 @@ enum Verb {
 }
 
 impl Verb {
-    /// Whether somebody's rules are read here: those may end who reads them.
-    fn reads(&self) -> bool {
+    /// Where somebody's rules are read, which may end who reads them: what to exit with then.
+    fn reads(&self) -> Option<u8> {
         match self {
             Self::Policy(args) => args.reads(),
             Self::Diff(args) => args.reads(),
-            _ => false,
+            _ => None,
         }
     }
 }
@@ -118,10 +118,6 @@ pub fn main() -> ExitCode {
     match verb {
         Verb::CompilePlugin => reeve_wasm::compile_plugin(),
         Verb::ReadPolicies => crate::reading::read_policies(),
-        verb if verb.reads() => {
-            let ended = supervise::supervised(arguments.into_iter().skip(1), &mut Ui::new());
-            ended.unwrap_or_else(|| run(verb))
-        }
         Verb::Supervised { arguments } => {
             reeve_wasm::process::accompany();
             let name = OsString::from("reeve");
@@ -130,7 +126,13 @@ pub fn main() -> ExitCode {
                 Err(why) => misread(&why),
             }
         }
-        verb => run(verb),
+        verb => {
+            let arguments = arguments.into_iter().skip(1);
+            let code = verb.reads();
+            let ended =
+                code.and_then(|code| supervise::supervised(arguments, code, &mut Ui::new()));
+            ended.unwrap_or_else(|| run(verb))
+        }
     }
 }
 

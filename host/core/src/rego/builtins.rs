@@ -7,6 +7,7 @@
 //! from the input's size, and the timer stands between them.
 
 mod cost;
+mod failure;
 mod format;
 mod glob;
 mod json;
@@ -37,7 +38,7 @@ use cost::Kind;
 /// What all calls of one question may take together, in bytes as `cost` counts them.
 const BUDGET: u64 = 256 << 20;
 /// The longest line of a module.
-const COLUMNS: NonZeroU32 = NonZeroU32::new(16 << 10).expect("because that is not zero");
+pub(super) const COLUMNS: NonZeroU32 = NonZeroU32::new(16 << 10).expect("because that is not zero");
 /// By these words an error is known that stands for too much of it.
 pub(super) const TOO_MUCH: &str = "too much for one question";
 /// In front of what OPA does and we do not.
@@ -122,20 +123,15 @@ pub(super) enum Refusal {
 thread_local! {
     /// What is left for the question that is being asked on this thread.
     static LEFT: Cell<u64> = const { Cell::new(BUDGET) };
-    /// What it asked for last that is not done. What regorus says may quote values, and so is not where this is told from.
-    static ASKED: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
 /// Begins a question: nothing is taken yet.
 pub(super) fn begin() {
     LEFT.set(BUDGET);
-    ASKED.set(None);
+    failure::begin();
 }
 
-/// What is not done and made the question of this thread fail, where `said` is what regorus says of that.
-pub(super) fn asked_in_vain(said: &str) -> Option<&'static str> {
-    ASKED.get().filter(|_| said.contains(UNDONE))
-}
+pub(super) use failure::{asked_in_vain, told};
 
 /// An engine with all of them.
 pub(super) fn engine() -> Engine {
@@ -150,8 +146,8 @@ pub(super) fn engine() -> Engine {
         let extension = move |arguments: Vec<Value>| {
             charge(kind, &arguments)?;
             let made = function(&arguments);
-            if let Err(Refusal::Undone(what)) = made {
-                ASKED.set(Some(what));
+            if let Err(refusal) = made {
+                failure::refused(name, refusal, &arguments);
             }
             Ok(made?)
         };
@@ -163,7 +159,11 @@ pub(super) fn engine() -> Engine {
         let kind = cost::kind(name);
         let extension = move |arguments: Vec<Value>| {
             charge(kind, &arguments)?;
-            function(&caller.span, &caller.places, &arguments, true)
+            let made = function(&caller.span, &caller.places, &arguments, true);
+            if let Err(error) = &made {
+                failure::failed(name, error.to_string(), &arguments);
+            }
+            made
         };
         let added = engine.add_extension(name.to_owned(), arity, Box::new(extension));
         added.expect(twice);

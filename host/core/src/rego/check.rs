@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::draft::Draft;
 use super::sources::Sources;
-use super::{Error, Place, Policy, builtins, fields, lint, names, parse, room};
+use super::{Error, Place, Policy, fields, lint, names, room};
 
 /// One thing that is wrong with a policy's files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,16 +82,16 @@ fn read(
     let tests: BTreeSet<String> = sources.tests.iter().map(|(file, _)| file.clone()).collect();
     let mut all = sources.modules;
     all.extend(sources.tests);
-    let engine = parse(builtins::engine(), &all)?;
-    let modules = lint::trees(&engine)?;
-    let mut errors = lint::refusals(&modules);
+    let draft = Draft::read(Vec::new(), &all)?;
+    let modules = draft.modules();
+    let mut errors = lint::refusals(modules);
     errors.extend(
         tests
             .iter()
-            .filter_map(|file| lint::tests(&modules, file).err()),
+            .filter_map(|file| lint::tests(modules, file).err()),
     );
-    let mut faults = names::faults(&modules, &tests);
-    faults.extend(fields::faults(&modules, schema));
+    let mut faults = names::faults(modules, &tests);
+    faults.extend(fields::faults(modules, schema));
     faults.extend(errors.into_iter().map(|error| refused("", error)));
     Ok(faults)
 }

@@ -8,6 +8,10 @@ use super::patience::Silence;
 use super::place::located;
 use super::{Place, builtins};
 
+/// What is told where the engine's words may be those of the input.
+const UNTOLD: &str =
+    "why may quote the input and is not told; reeve policy explain shows how far it came";
+
 /// A policy that cannot be used, or a question it could not answer. Never holds a value of the input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -63,13 +67,15 @@ pub enum Error {
         /// Which policy.
         policy: String,
     },
-    /// The policy failed while it was evaluated. What regorus says of it may quote the input, so only the place is told.
-    #[error("policy {policy} could not be evaluated: it failed at {place}")]
+    /// The policy failed while it was evaluated. What regorus says of it may quote the input: told is what does not.
+    #[error("policy {policy} could not be evaluated: it failed at {place}: {why}")]
     Evaluate {
         /// Which policy.
         policy: String,
         /// Where in its source.
         place: Place,
+        /// Why, as far as that may be told.
+        why: String,
     },
     /// What a function was asked for would take too much time or memory.
     #[error("policy {policy} asks for more at {place} than a function may take")]
@@ -129,7 +135,11 @@ impl Error {
                 place,
                 what,
             },
-            None => Self::Evaluate { policy, place },
+            None => {
+                let why = builtins::told(said, &why);
+                let why = why.unwrap_or_else(|| UNTOLD.to_owned());
+                Self::Evaluate { policy, place, why }
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::edits::{Edit, edited};
+use super::edits::Edit;
 use super::extent::{after, children, element, extent, shape};
 use super::lint::{self, Module};
 use super::names;
@@ -21,27 +21,17 @@ use super::names;
 /// What they are called, with a number behind it.
 const NAME: &str = "zzzz_given_";
 
-/// `sources` with the heads' expressions in the bodies; None where there is nothing to write.
-pub(super) fn moved(
-    modules: &[Module],
-    sources: &[(String, String)],
-) -> Option<Vec<(String, String)>> {
-    let declared = lint::roots(modules);
-    let mut changed = false;
-    let written = sources.iter().map(|(file, source)| {
-        let module = modules.iter().find(|module| module.file == *file);
-        let edits = module.map(|module| {
-            let global = names::global(module, &declared);
-            let mut pen = Pen::new(module, global, unused(modules, NAME));
-            lint::rules(module).iter().for_each(|rule| pen.rule(rule));
-            pen.edits
-        });
-        let edits = edits.unwrap_or_default();
-        changed |= !edits.is_empty();
-        (file.clone(), edited(source, 0, edits))
+/// What is written otherwise in each of `own`, which are among all modules: the heads' expressions in the bodies.
+pub(super) fn moved(all: &[Module], own: &[Module]) -> Vec<Vec<Edit>> {
+    let declared = lint::roots(all);
+    let name = unused(all, NAME);
+    let edits = own.iter().map(|module| {
+        let global = names::global(module, &declared);
+        let mut pen = Pen::new(module, global, name.clone());
+        lint::rules(module).iter().for_each(|rule| pen.rule(rule));
+        pen.edits
     });
-    let written = written.collect();
-    changed.then_some(written)
+    edits.collect()
 }
 
 /// The object that a rule makes an entry of: to OPA it is there without any. regorus makes those of `r[k] := v`.

@@ -1,15 +1,18 @@
 //! What a policy may not do, found in its syntax tree before anything of it is evaluated.
 //!
-//! Calls that are refused are `calls`', patterns and names that are another thing to OPA `patterns`'. The walk is over the
+//! Calls that are refused are `calls`', patterns and names that are another thing to OPA `patterns`', and rules that would not
+//! be found `paths`'. The walk is over the
 //! tree as JSON, so that a kind of node that is new to it hides nothing. It deliberately doesn't look for mistakes in logic: that is what a policy's tests are for.
 
 mod calls;
 mod functions;
+mod paths;
 mod patterns;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::Engine;
+use regorus::unstable::Module as Parsed;
 use serde_json::Value;
 
 use super::{Error, Place, bodies, chain};
@@ -45,32 +48,26 @@ pub(super) struct Package {
     pub(super) sets: BTreeSet<&'static str>,
 }
 
-/// The modules that `engine` holds, each of them checked for calls that are refused.
-pub(super) fn modules(engine: &Engine) -> Result<Vec<Module>, Vec<Error>> {
-    let modules = trees(engine)?;
-    let errors = refusals(&modules);
-    told(modules, errors)
-}
-
 /// The modules that `engine` holds.
 pub(super) fn trees(engine: &Engine) -> Result<Vec<Module>, Vec<Error>> {
-    let unreadable = || {
-        vec![refused(
-            "the policy",
-            None,
-            "its syntax tree is nested too deep to be read",
-        )]
-    };
-    // Not as the text that regorus makes of them: it is some hundred times as long as the source.
     let mut engine = engine.clone();
-    let modules = engine.get_modules().iter();
-    let modules = modules.map(|parsed| {
-        let tree = serde_json::to_value(&**parsed).ok()?;
-        let tree = Some(tree).filter(|tree| !is_deeper(tree, DEPTH_LIMIT))?;
-        let source = &parsed.package.span.source;
-        module(tree, source.get_path(), source.get_contents())
-    });
-    modules.collect::<Option<_>>().ok_or_else(unreadable)
+    let modules = engine.get_modules().iter().map(|parsed| tree(parsed));
+    let modules: Option<_> = modules.collect();
+    modules.ok_or_else(|| vec![unreadable("the policy")])
+}
+
+/// A module that was parsed; none when it is nested too deep.
+pub(super) fn tree(parsed: &Parsed) -> Option<Module> {
+    // Not as the text that regorus makes of it: that is some hundred times as long as the source.
+    let tree = serde_json::to_value(parsed).ok()?;
+    let tree = Some(tree).filter(|tree| !is_deeper(tree, DEPTH_LIMIT))?;
+    let source = &parsed.package.span.source;
+    module(tree, source.get_path(), source.get_contents())
+}
+
+/// What there is to say of a module without a tree.
+pub(super) fn unreadable(file: &str) -> Error {
+    refused(file, None, "its syntax tree is nested too deep to be read")
 }
 
 fn is_deeper(node: &Value, than: usize) -> bool {
@@ -89,6 +86,7 @@ pub(super) fn refusals(modules: &[Module]) -> Vec<Error> {
     let mut errors = Vec::from_iter(chain::refusal(modules).or_else(|| bodies::refusal(modules)));
     errors.extend(calls::refusals(modules));
     errors.extend(patterns::refusals(modules));
+    errors.extend(paths::refusals(modules));
     errors
 }
 

@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::edits::{Edit, edited};
+use super::edits::Edit;
 use super::lint::{self, Functions, Module};
 use super::names;
 
-/// The sources of all modules, with that written out; none where nothing of the kind is replaced.
-pub(super) fn written_out(modules: &[Module]) -> Option<Vec<(String, String)>> {
+/// What is written otherwise in each of these modules, which are all: what is replaced, by its full name.
+pub(super) fn written_out(modules: &[Module]) -> Vec<Vec<Edit>> {
     let functions = Functions::of(modules);
     let roots = lint::roots(modules);
     let pens = modules.iter().map(|module| Pen {
@@ -28,16 +28,14 @@ pub(super) fn written_out(modules: &[Module]) -> Option<Vec<(String, String)>> {
     for pen in &pens {
         pen.replaced(&pen.module.tree, &mut replaced);
     }
-    if replaced.is_empty() {
-        return None;
-    }
     let written = pens.iter().map(|pen| {
         let mut edits = Vec::new();
-        pen.write(&pen.module.tree, &replaced, &mut edits);
-        let source = edited(&pen.module.source, 0, edits);
-        (pen.module.file.clone(), source)
+        if !replaced.is_empty() {
+            pen.write(&pen.module.tree, &replaced, &mut edits);
+        }
+        edits
     });
-    Some(written.collect())
+    written.collect()
 }
 
 struct Pen<'a> {
@@ -125,7 +123,8 @@ fn extent(node: &Value) -> Option<(usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rego::{Policy, builtins, parse};
+    use crate::rego::Policy;
+    use crate::rego::draft::Draft;
     use serde_json::json;
 
     fn written(modules: &[(&str, &str)]) -> Option<Vec<String>> {
@@ -133,11 +132,10 @@ mod tests {
             .iter()
             .map(|(file, source)| ((*file).to_owned(), (*source).to_owned()))
             .collect();
-        let engine = parse(builtins::engine(), &modules).unwrap();
-        let trees = lint::trees(&engine).unwrap();
-        let written = written_out(&trees)?;
-        parse(builtins::engine(), &written).unwrap();
-        Some(written.into_iter().map(|(_, source)| source).collect())
+        let mut draft = Draft::read(Vec::new(), &modules).unwrap();
+        let is_changed = draft.rewrite(|all, _| Ok(written_out(all))).unwrap();
+        let written = draft.modules().iter();
+        is_changed.then(|| written.map(|module| module.source.clone()).collect())
     }
 
     #[test]

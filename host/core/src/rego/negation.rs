@@ -27,28 +27,16 @@ pub(super) fn is_part(stmt: &Value) -> bool {
     name.is_some_and(|name| name.starts_with(NAME))
 }
 
-/// `sources` with what outermost negations are asked about written before them; None where there is nothing to write. What
-/// is negated within those parts is there the next time.
-pub(super) fn hoisted(
-    modules: &[Module],
-    sources: &[(String, String)],
-) -> Result<Option<Vec<(String, String)>>, Error> {
-    let declared = lint::roots(modules);
-    let mut changed = false;
-    let mut written = Vec::new();
-    for (file, source) in sources {
-        let module = modules.iter().find(|module| module.file == *file);
-        let edits = match module {
-            Some(module) => {
-                let global = names::global(module, &declared);
-                edits(module, global, heads::unused(modules, NAME))?
-            }
-            None => Vec::new(),
-        };
-        changed |= !edits.is_empty();
-        written.push((file.clone(), edited(source, 0, edits)));
-    }
-    Ok(changed.then_some(written))
+/// What is written otherwise in each of `own`, which are among all modules: before outermost negations what they are asked
+/// about. What is negated within those parts is there the next time.
+pub(super) fn hoisted(all: &[Module], own: &[Module]) -> Result<Vec<Vec<Edit>>, Error> {
+    let declared = lint::roots(all);
+    let name = heads::unused(all, NAME);
+    let written = own.iter().map(|module| {
+        let global = names::global(module, &declared);
+        edits(module, global, name.clone())
+    });
+    written.collect()
 }
 
 fn edits(module: &Module, global: BTreeSet<String>, name: String) -> Result<Vec<Edit>, Error> {
@@ -101,13 +89,11 @@ impl Rewrite<'_> {
     }
 
     fn query(&mut self, query: &Value, is_body: bool) -> Result<(), Error> {
-        let (from, _) = span(self.module, query);
-        let braces = !self
-            .module
-            .source
-            .get(from..)
-            .is_some_and(|text| text.starts_with('{'));
         let statements = query.get("stmts").and_then(Value::as_array);
+        // Without braces a body begins where its first condition does, and that may be a set.
+        let first = statements.and_then(|statements| statements.first());
+        let (from, _) = span(self.module, query);
+        let braces = first.is_some_and(|first| span(self.module, first).0 <= from);
         for statement in statements.into_iter().flatten() {
             let mut parts = Vec::new();
             let mut inside = match statement.pointer("/literal/NotExpr/expr") {

@@ -8,8 +8,7 @@
 mod words;
 
 use super::{Error, Place};
-use words::Word;
-pub(super) use words::Words;
+pub(super) use words::{Word, Words};
 
 /// The deepest nesting: brackets, and what one expression strings together with dots and operators.
 const DEPTH_LIMIT: usize = 100;

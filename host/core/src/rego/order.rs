@@ -2,9 +2,10 @@
 //!
 //! regorus puts the conditions of a body in order. It takes a variable in brackets below `not` for one that is looked for
 //! there, and does not see what the body of `every` names, so that it may ask either before the variable has its value:
-//! with `k = x` in the body, `not m[k]` asks whether m is empty. So a module is handed to it with these written so that it
-//! sees what they wait for: `not reeve_lookup(m, [k])`, and `every x in reeve_after(xs, [k]) { … }`, on the same lines. It
-//! deliberately leaves alone a variable that stands nowhere else in its rule: that one is looked for.
+//! with `k = x` in the body, `not m[k]` asks whether m is empty, and `not k = 4` gives k that value. So a module is handed
+//! to it with these written so that it sees what they wait for: `not reeve_lookup(m, [k])`, `not k == 4`, and `every x in
+//! reeve_after(xs, [k]) { … }`, on the same lines. It deliberately leaves alone a variable that stands nowhere else in its
+//! rule: that one is looked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,38 +14,28 @@ use serde_json::Value;
 use super::edits::{Edit, edited};
 use super::extent::{after, extent, shape};
 use super::lint::{self, Module};
+use super::nesting::{Word, Words};
 use super::{builtins, heads, names};
 
-/// `sources` with that written; None where there is nothing to write.
-pub(super) fn kept(
-    modules: &[Module],
-    sources: &[(String, String)],
-) -> Option<Vec<(String, String)>> {
-    let declared = lint::roots(modules);
-    let mut changed = false;
-    let written = sources.iter().map(|(file, source)| {
-        let module = modules.iter().find(|module| module.file == *file);
-        let edits = module.map(|module| {
-            let global = names::global(module, &declared);
-            let edits = lint::rules(module).iter().flat_map(|rule| {
-                let mut counts = BTreeMap::new();
-                count(module, rule, &mut counts);
-                let global = &global;
-                let pen = Pen {
-                    module,
-                    global,
-                    counts,
-                };
-                pen.walk(rule, None)
-            });
-            edits.collect::<Vec<_>>()
+/// What is written otherwise in each of `own`, which are among all modules.
+pub(super) fn kept(all: &[Module], own: &[Module]) -> Vec<Vec<Edit>> {
+    let declared = lint::roots(all);
+    let written = own.iter().map(|module| {
+        let global = names::global(module, &declared);
+        let edits = lint::rules(module).iter().flat_map(|rule| {
+            let mut counts = BTreeMap::new();
+            count(module, rule, &mut counts);
+            let global = &global;
+            let pen = Pen {
+                module,
+                global,
+                counts,
+            };
+            pen.walk(rule, None)
         });
-        let edits = edits.unwrap_or_default();
-        changed |= !edits.is_empty();
-        (file.clone(), edited(source, 0, edits))
+        edits.collect()
     });
-    let written = written.collect();
-    changed.then_some(written)
+    written.collect()
 }
 
 /// How often each variable stands somewhere.
@@ -98,9 +89,30 @@ impl<'a> Pen<'a> {
                 stmt.pointer("/literal/NotExpr").is_some() || heads::given(stmt).is_some();
             let mut within = Counts::new();
             count(self.module, stmt, &mut within);
-            self.walk(stmt, is_strict.then_some(&within))
+            let mut edits = self.walk(stmt, is_strict.then_some(&within));
+            edits.extend(self.compared(stmt));
+            edits
         });
         edits.collect()
+    }
+
+    /// `=` below `not`, which gives nothing a value to OPA, as `==`.
+    fn compared(&self, stmt: &'a Value) -> Option<Edit> {
+        let equation = stmt.pointer("/literal/NotExpr/expr/AssignExpr")?;
+        let is_equation = equation.get("op").and_then(Value::as_str) == Some("Eq");
+        let (_, from) = self.whole(equation.get("lhs").filter(|_| is_equation)?)?;
+        let (to, _) = self.whole(equation.get("rhs")?)?;
+        let mut words = Words::of(self.module.source.get(from..to)?);
+        while let Some((word, _)) = words.next() {
+            if word == Word::Symbol("=") {
+                return Some(Edit {
+                    start: from + words.begins,
+                    end: from + words.ends(),
+                    text: "==".to_owned(),
+                });
+            }
+        }
+        None
     }
 
     /// An `every`, after what its body names.

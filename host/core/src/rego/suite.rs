@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::{Engine, Value};
 
-use super::{Error, Input, Policy, builtins, lint, load, mocks, parse, room, uncompiled};
+use super::draft::Draft;
+use super::edits::edited;
+use super::{Error, Input, Policy, builtins, lint, mocks, room, uncompiled};
 
 /// How one `test_*` rule ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,16 +84,12 @@ impl Policy {
         files: &[(String, String)],
         wanted: &dyn Fn(&str, &str) -> bool,
     ) -> Result<Tests, Vec<Error>> {
-        let mut engine = self.engine.clone();
-        engine.set_enable_coverage(true);
-        let mut engine = load(engine, files)?;
-        let modules = lint::trees(&engine)?;
-        if let Some(written) = mocks::written_out(&modules) {
-            engine = self.made_of(&written)?;
-        }
+        let draft = Draft::load(lint::trees(&self.engine)?, files)?;
+        let modules = draft.modules();
+        let mut engine = self.with(&draft)?;
         let mut ended = Vec::new();
         for (file, _) in files {
-            let tests = lint::tests(&modules, file).map_err(|error| vec![error])?;
+            let tests = lint::tests(modules, file).map_err(|error| vec![error])?;
             let tests = tests.into_iter().filter(|(_, name)| wanted(file, name));
             ended.extend(tests.map(|(package, name)| (file.clone(), package, name)));
         }
@@ -105,13 +103,25 @@ impl Policy {
             .collect();
         Ok(Tests {
             ended,
-            coverage: self.covered(&engine, &modules),
+            coverage: self.covered(&engine, modules),
         })
     }
 
-    /// An engine with these modules and the policy's data.
-    fn made_of(&self, modules: &[(String, String)]) -> Result<Engine, Vec<Error>> {
-        let mut engine = parse(builtins::engine(), modules)?;
+    /// An engine with the tests and the policy, in which what they replace is written out.
+    fn with(&self, draft: &Draft) -> Result<Engine, Vec<Error>> {
+        let written = mocks::written_out(draft.modules());
+        if written.iter().all(Vec::is_empty) {
+            let mut engine = self.engine.clone();
+            engine.set_enable_coverage(true);
+            return draft.put_into(engine);
+        }
+        let mut engine = builtins::engine();
+        for (module, edits) in draft.modules().iter().zip(written) {
+            let source = edited(&module.source, 0, edits);
+            engine
+                .add_policy(module.file.clone(), source)
+                .map_err(|error| vec![uncompiled(&module.file, &error)])?;
+        }
         engine
             .add_data(self.engine.get_data())
             .map_err(|error| vec![uncompiled(&self.name, &error)])?;

@@ -266,10 +266,50 @@ fn a_policy_that_fails_does_not_pass_and_gives_no_value_of_the_input_away() {
             .starts_with("policy test could not be evaluated: it failed at test/policy.rego:7:"),
         "{error}"
     );
+    let why =
+        "`to_number`: argument 1 is not a number, as a text or otherwise; it was given string";
+    assert!(error.to_string().ends_with(why), "{error}");
     assert!(!format!("{error:?} {error}").contains("hunter2"), "{error}");
     let rules = "v := input.a if input.a\nv := input.b if input.b\ndeny contains {\"message\": \"no\"} if v == 3\n";
     let error = judge(rules, json!({"a": "hunter2", "b": "hunter3"})).unwrap_err();
     assert!(!format!("{error:?} {error}").contains("hunter"), "{error}");
+    assert!(
+        error.to_string().ends_with("a rule has two values"),
+        "{error}"
+    );
+}
+
+#[test]
+fn why_a_policy_failed_is_told_without_what_it_was_given() {
+    for (condition, why) in [
+        (
+            "startswith(input.n, \"a\")",
+            "`startswith` expects string argument; it was given number",
+        ),
+        (
+            "lower(input.n) == \"a\"",
+            "`lower`: argument 1 is not a string; it was given number",
+        ),
+        (
+            "trim(input.n, input.xs) == \"a\"",
+            "`trim` expects string argument; it was given number, array",
+        ),
+        (
+            "input.s + 1 > 3",
+            "`+` expects numeric argument; it was given string",
+        ),
+        ("1 / input.z > 3", "it divides by zero"),
+        (
+            "some x in input.s; x > 3",
+            "`some … in` expects a collection; it was given string",
+        ),
+    ] {
+        let rules = format!("deny contains {{\"message\": \"no\"}} if {{ {condition} }}\n");
+        let input = json!({"n": 7, "z": 0, "s": "hunter2", "xs": ["hunter2"]});
+        let error = judge(&rules, input).unwrap_err().to_string();
+        assert!(error.ends_with(&format!(": {why}")), "{error}");
+        assert!(error.contains("it failed at test/policy.rego:"), "{error}");
+    }
 }
 
 #[test]

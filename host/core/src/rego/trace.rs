@@ -112,7 +112,7 @@ impl Policy {
             return Err(why);
         }
         let modules = lint::trees(&self.engine).map_err(|mut errors| errors.swap_remove(0))?;
-        let marked = marks::mark(&modules);
+        let marked = marks::mark(&modules, &self.origins);
         let notes = Notes::default();
         let mut engine = self.noting(&modules, &marked, &notes)?;
         builtins::begin();
@@ -334,6 +334,34 @@ mod tests {
         assert_eq!(
             told(rules, &json!({})),
             ["6:0 Stopped ", "7:0 NotReached ", "5:0 NotReached "]
+        );
+    }
+
+    #[test]
+    fn a_condition_is_told_as_somebody_wrote_it() {
+        let rules = "deny contains {\n\t\"message\": sprintf(\"%v\", [input.m]), # what\n} if {\n\tk := input.k\n\tnot known[k] # why\n\
+            \tnot startswith(input.s, \"b\")\n\tevery x in input.xs { k != x }\n\tlower(input.s)\n\t(k in input.xs) == false\n}\n\
+            known := {}\n";
+        let policy = Policy::compile("a", &format!("{HEAD}{rules}")).unwrap();
+        let input = json!({"k": "k", "s": "s", "m": "m", "xs": ["x"]});
+        let trace = policy.explain(&Input::new(&input).unwrap()).unwrap();
+        assert_eq!(trace.verdict.unwrap().violations.len(), 1);
+        let deny = trace.rules.iter().find(|rule| rule.rule == "data.a.deny");
+        let steps = deny.unwrap().steps.iter().filter(|step| step.depth == 0);
+        let told: Vec<_> = steps
+            .map(|step| format!("{}:{} {}", step.line, step.column, step.text))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "8:5 k := input.k",
+                "9:5 not known[k]",
+                "10:5 not startswith(input.s, \"b\")",
+                "11:5 every x in input.xs { k != x }",
+                "12:5 lower(input.s)",
+                "13:5 (k in input.xs) == false",
+                "5:1 { \"message\": sprintf(\"%v\", [input.m]), }",
+            ]
         );
     }
 

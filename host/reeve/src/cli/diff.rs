@@ -120,10 +120,10 @@ struct KustomizationArgs {
 }
 
 impl DiffArgs {
-    /// Whether somebody's rules are read here: those may end who reads them.
-    pub(super) fn reads(&self) -> bool {
+    /// Where somebody's rules are read, which may end who reads them: what to exit with then.
+    pub(super) fn reads(&self) -> Option<u8> {
         let What::Kustomization(args) = &self.what;
-        !args.policies.is_empty()
+        (!args.policies.is_empty()).then_some(UNSAID)
     }
 }
 

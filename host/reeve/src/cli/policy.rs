@@ -21,6 +21,9 @@ use clap::{Args, Subcommand};
 use super::text::{counted, json, yaml};
 use super::ui::{CommandError, Ui};
 
+/// The code for what could not be said.
+const UNSAID: u8 = 2;
+
 /// Check, test and try policies
 ///
 /// A policy is a directory with rules in Rego, their tests and data: policies/README.md says what it reads and what it
@@ -46,13 +49,14 @@ enum Verb {
 }
 
 impl PolicyArgs {
-    /// Whether somebody's rules are read here: those may end who reads them.
-    pub(super) fn reads(&self) -> bool {
+    /// Where somebody's rules are read, which may end who reads them: what to exit with then.
+    pub(super) fn reads(&self) -> Option<u8> {
         match &self.verb {
-            Verb::Check(_) | Verb::Test(_) | Verb::Eval(_) | Verb::Explain(_) => true,
+            Verb::Check(_) | Verb::Test(_) | Verb::Explain(_) => Some(1),
+            Verb::Eval(_) => Some(UNSAID),
             // Before it asks the cluster, it has them read as the controller does.
-            Verb::Replay(_) => false,
-            Verb::Export(_) | Verb::Schema => false,
+            Verb::Replay(_) => None,
+            Verb::Export(_) | Verb::Schema => None,
         }
     }
 }

@@ -17,9 +17,11 @@ pub(super) const VERB: &str = "supervised";
 /// The code of a process of ours that panicked.
 const PANICKED: i32 = 101;
 
-/// Does what `arguments` say in another process; None where there is none to be had.
+/// Does what `arguments` say in another process; None where there is none to be had. Where that ends by what it reads, this
+/// one exits with `code`.
 pub(super) fn supervised(
     arguments: impl Iterator<Item = OsString>,
+    code: u8,
     ui: &mut Ui,
 ) -> Option<ExitCode> {
     let started = Program::own(VERB).and_then(|own| {
@@ -33,7 +35,7 @@ pub(super) fn supervised(
         Some(code) if code != PANICKED => {
             return Some(ExitCode::from(u8::try_from(code).unwrap_or(1)));
         }
-        _ => ended(status),
+        _ => ended(status).exits(code),
     };
     ui.error(&failed);
     Some(ExitCode::from(failed.code()))

@@ -1,18 +1,19 @@
 //! Heads, and how they are handed on.
 
 use super::*;
-use crate::rego::{Input, Policy, builtins, parse};
+use crate::rego::draft::Draft;
+use crate::rego::{Input, Policy};
 use serde_json::json;
 
 fn rewritten(rules: &str) -> String {
     let source = format!("package a\nimport data.lists as known\nname := \"x\"\n{rules}\n");
     let sources = vec![("a.rego".to_owned(), source)];
-    let engine = parse(builtins::engine(), &sources).expect("it can be parsed");
-    let trees = lint::trees(&engine).expect("it is not deep");
-    let next = moved(&trees, &sources).unwrap_or(sources);
-    parse(builtins::engine(), &next).expect("what is written can be parsed");
-    let (_, source) = next.first().expect("it is one module");
-    let rules = source.split_once("\"x\"\n").expect("it is there").1;
+    let mut draft = Draft::read(Vec::new(), &sources).expect("it can be parsed");
+    draft
+        .rewrite(|all, own| Ok(moved(all, own)))
+        .expect("what is written can be parsed");
+    let module = draft.modules().first().expect("it is one module");
+    let rules = module.source.split_once("\"x\"\n").expect("it is there").1;
     rules.trim_end().to_owned()
 }
 

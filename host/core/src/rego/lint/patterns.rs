@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Error, Functions, Module, dotted, refused, roots, rules};
+use super::{Error, Functions, Module, dotted, refused, roots, rules, span_of};
 use crate::rego::{builtins, names};
-use scope::{Scope, binds, stands_for};
+use scope::{Scope, binds, free, stands_for};
 
 const OBJECT: &str = "a pattern of an object also matches objects with more fields here: give the object a name and ask for \
                       its fields (x.a), and for count(x) == 1 where there may be no others";
@@ -118,11 +118,35 @@ impl<'a> Walk<'a> {
             self.declared(name, span, around);
         }
         let scope = around.within(self.module, stmts);
-        for stmt in stmts {
+        for (at, stmt) in stmts.iter().enumerate() {
+            self.no_late_some(stmt, stmts.get(..at).unwrap_or_default());
             self.no_some_with(stmt);
+            self.no_each_with(stmt, &scope);
             self.visit(stmt, &scope);
         }
         scope
+    }
+
+    /// Refuses a variable that stands before `some … in` declares it: there it is another one to OPA.
+    fn no_late_some(&mut self, stmt: &'a Value, before: &'a [Value]) {
+        let some = stmt.pointer("/literal/SomeIn");
+        let parts = ["key", "value"].into_iter();
+        let mut own = BTreeSet::new();
+        for part in parts.filter_map(|part| some?.get(part)) {
+            binds(part, &mut |name, _| {
+                own.insert(name);
+            });
+        }
+        for name in own.into_iter().filter(|name| stands_for(name)) {
+            let module = self.module;
+            let mut early = before.iter();
+            if let Some(span) = early.find_map(|one| free(module, one, name)) {
+                let why = format!(
+                    "variable {name} stands here before some {name} in … declares it: put this condition behind that"
+                );
+                self.refuse(Some(span), &why);
+            }
+        }
     }
 
     /// Refuses what `with` would replace for the rest of the body too.
@@ -131,6 +155,34 @@ impl<'a> Walk<'a> {
         if with.is_some() && stmt.pointer("/literal/SomeIn").is_some() {
             let why = "with behind some … in would hold for the rest of the body: write xs := … with …; some x in xs";
             self.refuse(with, why);
+        }
+    }
+
+    /// Refuses to look for what `with` puts in the place of something: it is looked for where that is put there already.
+    fn no_each_with(&mut self, stmt: &'a Value, scope: &Scope<'a>) {
+        for with in list(stmt.get("with_mods")) {
+            let by = with.get("as").and_then(|by| self.looked_for(by, scope));
+            if let Some(span) = by {
+                let why = "what with puts there is looked for by brackets: give it a name before, x := xs[_], and write \
+                           with … as x";
+                self.refuse(Some(span), why);
+            }
+        }
+    }
+
+    /// A path in a value with brackets in which something is looked for. A comprehension has a value as a whole.
+    fn looked_for(&self, node: &'a Value, scope: &Scope<'a>) -> Option<&'a Value> {
+        match node {
+            Value::Array(items) => items.iter().find_map(|item| self.looked_for(item, scope)),
+            Value::Object(fields) if !fields.contains_key("query") => {
+                let index = node.pointer("/RefBrack/index");
+                if index.is_some_and(|index| self.is_open(index, scope)) {
+                    return span_of(node);
+                }
+                let mut fields = fields.values();
+                fields.find_map(|field| self.looked_for(field, scope))
+            }
+            _ => None,
         }
     }
 

@@ -1,20 +1,25 @@
 //! Bodies, and how they are handed on.
 
 use super::*;
-use crate::rego::{builtins, parse};
+use crate::rego::draft::Draft;
 
 fn rewritten(body: &str) -> Result<String, String> {
     let source = format!(
         "package a\nimport data.lists as known\nname := \"x\"\ndeny contains 1 if {body}\n"
     );
     let sources = vec![("a.rego".to_owned(), source)];
-    let engine = parse(builtins::engine(), &sources).expect("it can be parsed");
-    let trees = lint::trees(&engine).expect("it is not deep");
-    let next = hoisted(&trees, &sources).map_err(|error| error.to_string())?;
-    let next = next.unwrap_or(sources);
-    parse(builtins::engine(), &next).expect("what is written can be parsed");
-    let (_, source) = next.first().expect("it is one module");
-    let body = source.split_once("contains 1 if ").expect("it is there").1;
+    let mut draft = Draft::read(Vec::new(), &sources).expect("it can be parsed");
+    let told = |errors: Vec<Error>| {
+        let error = errors.first().expect("there is one");
+        error.to_string()
+    };
+    draft.rewrite(hoisted).map_err(told)?;
+    let module = draft.modules().first().expect("it is one module");
+    let body = module
+        .source
+        .split_once("contains 1 if ")
+        .expect("it is there")
+        .1;
     Ok(body.trim_end().to_owned())
 }
 
@@ -29,6 +34,11 @@ fn what_a_negation_is_asked_about_is_written_before_it() {
         (
             "not startswith(input.x, \"a\")",
             "{ before_not_0 := input.x; not startswith(before_not_0, \"a\") }",
+        ),
+        // Also one that begins with a set.
+        (
+            "{1, input.x} in known",
+            "{ before_not_0 := input.x; before_not_1 := known; {1, before_not_0} in before_not_1 }",
         ),
         (
             "{ not count(input.x) > lower(input.y) }",

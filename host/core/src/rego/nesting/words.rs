@@ -20,6 +20,7 @@ pub(in crate::rego) enum Word<'a> {
 }
 
 /// Reads words one by one.
+#[derive(Clone)]
 pub(in crate::rego) struct Words<'a> {
     rest: &'a str,
     length: usize,

@@ -2,13 +2,15 @@
 //!
 //! `x := f(y)` becomes `x := noted((f(y)), 7)`: the same value, under the same conditions, on the same line. What would
 //! not be the same is left as it is, and marked as untold: `=`, which gives values to both its sides, and calls that
-//! have a place for their result.
+//! have a place for their result. What is told of a condition is what somebody wrote, not what the loader made of it.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::rego::edits::Origin;
 use crate::rego::lint::{self, Module};
+use crate::rego::nesting::Words;
 use crate::rego::{ANSWERS, builtins, extent, heads, negation};
 
 /// The function that notes. A policy cannot call it: no policy is compiled that calls what it doesn't know.
@@ -63,13 +65,14 @@ pub(super) enum Kind {
 }
 
 /// The modules, written so that they note.
-pub(super) fn mark(modules: &[Module]) -> Vec<Marked> {
+pub(super) fn mark(modules: &[Module], origins: &BTreeMap<String, Origin>) -> Vec<Marked> {
     let own = modules.iter().filter(|module| module.file != ANSWERS);
     let functions: BTreeMap<String, usize> = own.clone().flat_map(arities).collect();
     let mut places = 0;
     own.map(|module| {
         let mut pen = Pen {
             module,
+            origin: origins.get(&module.file),
             functions: &functions,
             places: &mut places,
             notes: Vec::new(),
@@ -103,6 +106,8 @@ fn arities(module: &Module) -> Vec<(String, usize)> {
 
 struct Pen<'a> {
     module: &'a Module,
+    /// What it was, where that is something else.
+    origin: Option<&'a Origin>,
     functions: &'a BTreeMap<String, usize>,
     places: &'a mut u64,
     /// From where to where in the source, and the place by which it is noted.
@@ -179,7 +184,7 @@ impl Pen<'_> {
     ) {
         let given = heads::name(value).and_then(|name| self.given.remove(name));
         match given {
-            Some(given) => self.mark(Kind::Gives, place, given, Some(given), 0),
+            Some(given) => self.mark(Kind::Gives, place, whole, Some(given), 0),
             None => {
                 self.mark(Kind::Gives, place, whole, noted, 0);
                 self.nested(value, 0);
@@ -318,15 +323,19 @@ impl Pen<'_> {
             self.notes.push((start, end, place));
         }
         let written = self.module.source.get(from..to).unwrap_or_default();
-        let words: Vec<&str> = written.split_whitespace().collect();
+        let own = self.origin.map(|origin| origin.text(from, to));
+        let text = on_one_line(own.filter(|own| !own.is_empty()).unwrap_or(written));
+        let begins = span.and_then(|span| usize::try_from(span.get("start")?.as_u64()?).ok());
+        let column = self.origin.zip(begins);
+        let column = column.map(|(origin, begins)| origin.column(begins));
         self.marks.push(Mark {
             place,
             kind: noted.map_or(Kind::Untold, |_| kind),
             line: number("line"),
-            column: number("col"),
+            column: column.unwrap_or_else(|| number("col")),
             depth,
             body: self.body,
-            text: words.join(" ").chars().take(TEXT).collect(),
+            text: text.chars().take(TEXT).collect(),
         });
     }
 
@@ -374,6 +383,20 @@ impl Pen<'_> {
     fn after(&self, from: usize, to: usize, word: &str) -> Option<usize> {
         extent::after(&self.module.source, from, to, word)
     }
+}
+
+/// What is written there, without comments.
+fn on_one_line(text: &str) -> String {
+    let mut line = String::new();
+    let mut words = Words::of(text);
+    while let Some((_, touches)) = words.next() {
+        if !touches && !line.is_empty() {
+            line.push(' ');
+        }
+        let word = text.get(words.begins..words.ends()).unwrap_or_default();
+        line.push_str(&word.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+    line
 }
 
 /// The span of an expression as a whole.

@@ -7,14 +7,16 @@ use reeve_core::text;
 
 use super::subject::Subject;
 use super::verdicts::Verdicts;
-use super::{counted, json, yaml};
+use super::{UNSAID, counted, json, yaml};
 use crate::cli::ui::{CommandError, Ui};
 
 /// Ask policies about a document, or about manifests
 ///
 /// Asked are the policies that are named and, unless --only is given, the three that are always in force, by the code of
 /// the controller: a Kustomization first about its spec, then about what would be applied. All of them are enforced here.
-/// Exits 1 when one denies.
+///
+/// Exits 0 when none denies, 1 when one does or could not be evaluated, and 2 when that could not be said: a file cannot be
+/// read, or a policy does not compile.
 ///
 /// Examples: `reeve policy eval --policy ./policies/pods --input input.yaml`,
 /// `reeve build deploy | reeve policy eval --policy pod-security --kustomization web.yaml -`
@@ -43,6 +45,17 @@ enum Form {
 }
 
 pub(super) fn run(args: &EvalArgs, ui: &mut Ui) -> Result<(), CommandError> {
+    match said(args, ui).map_err(|why| why.exits(UNSAID))? {
+        0 => Ok(()),
+        denied => {
+            let denials = counted(denied, "denial", "denials");
+            Err(CommandError::new(format!("it is denied: {denials}")))
+        }
+    }
+}
+
+/// Prints what they say, and tells how many denials there are.
+fn said(args: &EvalArgs, ui: &mut Ui) -> Result<usize, CommandError> {
     let named = args.subject.rules()?;
     let rules = match args.only {
         true if named.is_empty() => {
@@ -68,13 +81,7 @@ pub(super) fn run(args: &EvalArgs, ui: &mut Ui) -> Result<(), CommandError> {
         Form::Markdown => verdicts.markdown(),
     };
     ui.data(text.as_bytes())?;
-    match verdicts.denied() {
-        0 => Ok(()),
-        denied => {
-            let denials = counted(denied, "denial", "denials");
-            Err(CommandError::new(format!("it is denied: {denials}")))
-        }
-    }
+    Ok(verdicts.denied())
 }
 
 /// What the controller asks the API server, and nobody can be asked here.

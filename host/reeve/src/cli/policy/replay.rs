@@ -16,14 +16,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::draft::Draft;
 use self::stage::Stage;
 use self::told::Answer;
-use super::{counted, json};
+use super::{UNSAID, counted, json};
 use crate::cli::connection::ConnectionArgs;
 use crate::cli::provide_tls;
 use crate::cli::ui::{CommandError, Ui};
 use crate::observe::Requests;
-
-/// The code for what could not be said.
-const UNSAID: u8 = 2;
 
 /// Say what a change of a policy would do, without putting it in force
 ///

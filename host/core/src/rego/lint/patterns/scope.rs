@@ -110,6 +110,36 @@ pub(super) fn binds<'a>(pattern: &'a Value, found: &mut impl FnMut(&'a str, Opti
     }
 }
 
+/// Where a variable of this name stands in a part of a query, if it is not one that a query in it declares.
+pub(super) fn free<'a>(module: &'a Module, node: &'a Value, name: &str) -> Option<&'a Value> {
+    let fields = match node {
+        Value::Array(items) => return items.iter().find_map(|item| free(module, item, name)),
+        Value::Object(fields) => fields,
+        _ => return None,
+    };
+    if let Some(query) = fields.get("query") {
+        let stmts = query.get("stmts").and_then(Value::as_array);
+        let stmts = stmts.map_or(&[][..], Vec::as_slice);
+        let own = Scope::default().within(module, stmts);
+        let declared = names::declared(module, stmts);
+        let mut each = ["key", "value"]
+            .iter()
+            .filter_map(|part| module.text(fields.get(*part)?));
+        let is_own = own.given.contains(name) || declared.iter().any(|(one, _)| *one == name);
+        if is_own || each.any(|one| one == name) {
+            return free(module, fields.get("domain")?, name);
+        }
+    }
+    let is_it = |inner: &Value| inner.get("value").and_then(Value::as_str) == Some(name);
+    fields
+        .iter()
+        .find_map(|(shape, inner)| match shape.as_str() {
+            "Var" if is_it(inner) => inner.get("span"),
+            "Var" | "fcn" => None,
+            _ => free(module, inner, name),
+        })
+}
+
 /// The variables in a part of a query, without those of the queries in it.
 fn named<'a>(node: &'a Value, found: &mut BTreeSet<&'a str>) {
     let fields = match node {

@@ -201,3 +201,56 @@ fn what_is_the_same_to_both_is_taken() {
         assert_eq!(refusals(more, &rules), [""; 0], "{condition}");
     }
 }
+
+#[test]
+fn what_with_puts_in_a_place_is_not_looked_for_there() {
+    let why = "what with puts there is looked for by brackets";
+    let rows = [
+        ("input.y with input.y as input.l[_]", "61"),
+        ("input.y with input.y as [1, input.l[i]]", "65"),
+        ("not input.y with input.y as {\"a\": input.l[i].b}", "71"),
+        ("input.y with input.y as input.l[[a, 1]]", "61"),
+    ];
+    held("", &rows, why);
+    for condition in [
+        "x := input.l[_]; input.y with input.y as x",
+        "some i in [1]; input.y with input.y as input.l[i]",
+        "input.y with input.y as [x | x := input.l[_]]",
+        "input.y with input.y as input.l[0][\"a\"]",
+        "input.y with input.y as input.l[n]",
+    ] {
+        let rules = format!("deny contains {{\"message\": \"m\"}} if {{ {condition} }}");
+        let none: [String; 0] = [];
+        assert_eq!(refusals("n := 1", &rules), none, "{condition}");
+    }
+}
+
+#[test]
+fn a_variable_does_not_stand_before_some_declares_it() {
+    let why = " stands here before some ";
+    let rows = [
+        ("count([1 | input.o[k]]) > 1; some k in [1]; k", "56"),
+        (
+            "not [q | q := input.o[k]] == []; some k, _ in {1: 1}; k",
+            "59",
+        ),
+        ("every q in [k] { q }; some k in [1]", "49"),
+        ("count({1 | some j in [k]; j}) > 1; some k in [1]", "59"),
+    ];
+    held("", &rows, why);
+    for condition in [
+        "count([1 | some k in input.o; k]) > 1; some k in [1]; k",
+        "count([k | k := input.o; k]) > 1; some k in [1]; k",
+        "every k in input.o { k }; some k in [1]; k",
+        "every k, _ in input.o { k }; some k in [1]; k",
+        "some k in [1]; count([1 | input.o[k]]) > 1",
+        "some j in [1]; some k in [j]; some i in [k]; i",
+    ] {
+        let rules = format!("deny contains {{\"message\": \"m\"}} if {{ {condition} }}");
+        let told = refusals("", &rules);
+        assert!(
+            !told.iter().any(|one| one.contains(why)),
+            "{condition}: {told:?}"
+        );
+    }
+}
