@@ -23,13 +23,7 @@ use tokio::time::Instant;
 use crate::ground::{Ground, connect};
 
 fn lease(ground: &Ground, who: &str) -> LeaseConfig {
-    // Quicker than the default, which outlasts a restart of the API server.
-    LeaseConfig {
-        duration: Duration::from_secs(4),
-        give_up: Duration::from_secs(3),
-        period: Duration::from_millis(700),
-        ..LeaseConfig::new(&ground.namespace, "leader", who, Timestamp::now)
-    }
+    LeaseConfig::new(&ground.namespace, "leader", who, Timestamp::now)
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod policy;
 pub(crate) mod registry;
 mod replay;
 mod scope;
+mod support;
 mod vap;
 mod why;
 

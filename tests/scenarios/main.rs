@@ -68,6 +68,7 @@ mod story;
 mod superseded;
 mod tenancy;
 mod tenant;
+mod traces;
 mod variables;
 mod waves;
 mod withdraw;

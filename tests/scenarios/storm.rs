@@ -9,6 +9,7 @@
 mod blow;
 mod crowd;
 mod ends;
+mod leaders;
 mod record;
 mod tally;
 

@@ -178,6 +178,10 @@ $(POD_IP):9090
 {{- include "reeve.number" (dict "flag" "graceful-shutdown-timeout" "of" .Values.gracefulShutdownSeconds) }}
 - {{ printf "--log-level=%s" .Values.log.level | quote }}
 - {{ printf "--log-encoding=%s" .Values.log.encoding | quote }}
+{{- if .Values.traces.endpoint }}
+- {{ printf "--otlp-endpoint=%s" .Values.traces.endpoint | quote }}
+- {{ printf "--trace-ratio=%v" .Values.traces.ratio | quote }}
+{{- end }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
 {{- end }}

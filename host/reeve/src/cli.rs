@@ -17,6 +17,7 @@ mod get;
 mod git;
 mod grounds;
 mod landlord;
+mod man;
 mod operate;
 mod plugin;
 mod policy;
@@ -24,6 +25,7 @@ mod reach;
 mod reconcile;
 mod resume;
 mod supervise;
+mod support;
 mod suspend;
 mod tenant;
 mod text;
@@ -67,6 +69,7 @@ enum Verb {
     Events(Box<events::EventsArgs>),
     Why(Box<why::WhyArgs>),
     Check(Box<check::CheckArgs>),
+    Support(Box<support::SupportArgs>),
     Build(Box<build::BuildArgs>),
     Edit(Box<edit::EditArgs>),
     Git(Box<git::GitArgs>),
@@ -74,6 +77,7 @@ enum Verb {
     Policy(Box<policy::PolicyArgs>),
     Crds(crds::CrdsArgs),
     Completion(completion::CompletionArgs),
+    Man(man::ManArgs),
     /// Compile the plugin on standard input; what the controller calls itself for
     #[command(hide = true)]
     CompilePlugin,
@@ -156,6 +160,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Events(args) => events::run(&args, &mut ui),
         Verb::Why(args) => why::run(&args, &mut ui),
         Verb::Check(args) => check::run(&args, &mut ui),
+        Verb::Support(args) => support::run(&args, &mut ui),
         Verb::Build(args) => build::run(&args, &mut ui),
         Verb::Edit(args) => edit::run(*args, &mut ui),
         Verb::Git(args) => git::run(&args, &mut ui),
@@ -163,6 +168,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Policy(args) => policy::run(*args, &mut ui),
         Verb::Crds(args) => crds::run(&args, &mut ui),
         Verb::Completion(args) => completion::run(&args, &mut ui),
+        Verb::Man(args) => man::run(&args, &mut ui),
         Verb::CompilePlugin | Verb::ReadPolicies | Verb::Supervised { .. } => {
             Err(CommandError::new("this is no verb for people"))
         }

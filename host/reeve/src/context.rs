@@ -26,6 +26,7 @@ use crate::git::{Egress, HostKeys, Limits, Mirrors};
 use crate::images::Images;
 use crate::index::{Index, Stored};
 use crate::observe::Metrics;
+use crate::observe::span::Tracer;
 use crate::places::Places;
 use crate::quotas::Quotas;
 use crate::reading::Reader;
@@ -42,6 +43,8 @@ pub struct Context {
     pub(crate) events: Events,
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<Metrics>,
+    /// Who is told what a push goes through, if anybody wants to know.
+    pub(crate) tracer: Tracer,
     pub(crate) index: Index,
     pub(crate) queues: Queues,
     pub(crate) underway: Underway,

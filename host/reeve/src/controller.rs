@@ -31,11 +31,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use reeve_api::name::{NamespacedName, PluginName, PolicyName, TenantName};
+use reeve_core::index::Target;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::context::{Context, Queues};
+use crate::observe::span::{self, Attribute, Running};
 use crate::observe::{Kind, Object, trace};
 
 pub(crate) use drift::Drift;
@@ -181,8 +183,34 @@ impl Owned for PolicyName {
     }
 }
 
+/// The run's place in a trace, where anybody is told of it: of what a push goes through.
+fn traced(ctx: &Context, kind: Kind, key: &impl std::fmt::Display) -> Option<Running> {
+    if !ctx.tracer.is_on() {
+        return None;
+    }
+    let target: fn(NamespacedName) -> Target = match kind {
+        Kind::GitRepository => Target::Source,
+        Kind::Kustomization => Target::Kustomization,
+        _ => return None,
+    };
+    let key = key.to_string();
+    let (namespace, name) = key.split_once('/')?;
+    let id = NamespacedName::new(namespace, name).ok()?;
+    let owner = ctx
+        .index
+        .read(|known| known.tenants.owner_of(&ctx.grounds, &id.namespace));
+    let mut told: Vec<Attribute> = vec![
+        ("kind", kind.as_str().to_owned()),
+        ("namespace", namespace.to_owned()),
+        ("name", name.to_owned()),
+    ];
+    // What is nobody's is told without.
+    told.extend(owner.ok().map(|tenant| ("tenant", tenant.name.to_string())));
+    ctx.tracer.run(&target(id), told)
+}
+
 /// Every line that a run logs says which object it is about, and which run it was.
-fn span(kind: Kind, key: &impl std::fmt::Display) -> tracing::Span {
+fn log_span(kind: Kind, key: &impl std::fmt::Display) -> tracing::Span {
     let key = key.to_string();
     let (namespace, name) = key.split_once('/').unwrap_or(("", &key));
     trace::span(
@@ -211,6 +239,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     ctx.vigils.clear();
     ctx.drift.clear();
     ctx.quotas.clear();
+    ctx.tracer.forget();
     ctx.index.forget(&ctx.grounds);
     ctx.leads.store(true, Ordering::Relaxed);
     ctx.metrics.lead(true);
@@ -279,14 +308,15 @@ fn kustomizations(
     let owner = move |key: &NamespacedName| key.owner(&known);
     let run = move |key: NamespacedName, errand| {
         let ctx = Arc::clone(&ctx);
-        let span = span(Kind::Kustomization, &key);
-        async move {
+        let told = traced(&ctx, Kind::Kustomization, &key);
+        let log = log_span(Kind::Kustomization, &key);
+        let run = async move {
             match errand {
                 Errand::Run => kustomization::reconcile(&ctx, &key).await,
                 Errand::Tell => kustomization::tell(&ctx, &key).await,
             }
-        }
-        .instrument(span)
+        };
+        span::within(told, run).instrument(log)
     };
     queue::work(inbox, pace(workers), halt.clone(), seen, owner, run)
 }
@@ -302,8 +332,10 @@ fn begin(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, halt: &Halt) -
             let owner = move |key: &$key| key.owner(&known);
             let run = move |key, _| {
                 let ctx = Arc::clone(&ctx);
-                let span = span(Kind::$kind, &key);
-                async move { $reconcile(&ctx, &key).await }.instrument(span)
+                let told = traced(&ctx, Kind::$kind, &key);
+                let log = log_span(Kind::$kind, &key);
+                let run = async move { $reconcile(&ctx, &key).await };
+                span::within(told, run).instrument(log)
             };
             runs.spawn(queue::work(inbox, pace, halt.clone(), seen, owner, run));
         }};
@@ -348,8 +380,8 @@ fn tell_forges(ctx: &Arc<Context>, inboxes: &Inboxes, halt: &Halt, runs: &mut Jo
             let owner = move |key: &NamespacedName| key.owner(&known);
             let run = move |key: NamespacedName, _| {
                 let ctx = Arc::clone(&ctx);
-                let span = span(Kind::$kind, &key);
-                async move { $reconcile(&ctx, &key).await }.instrument(span)
+                let log = log_span(Kind::$kind, &key);
+                async move { $reconcile(&ctx, &key).await }.instrument(log)
             };
             runs.spawn(queue::work(inbox, pace, halt.clone(), seen, owner, run));
         }};

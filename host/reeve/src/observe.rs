@@ -4,7 +4,7 @@
 //! disagree. The third teller, the Kubernetes event, is decided with the status in `core::status` and written by
 //! `controller::report`.
 //!
-//! What it deliberately doesn't: trace through other systems, or hold a label whose values nobody bounds.
+//! What it deliberately doesn't: go on with a trace that others began, or hold a label whose values nobody bounds.
 
 pub mod drift;
 pub mod happening;
@@ -12,6 +12,7 @@ pub mod metric;
 mod policies;
 mod process;
 mod requests;
+pub mod span;
 mod stage;
 pub mod trace;
 mod workqueue;

@@ -20,6 +20,7 @@ use reeve_wasm::Error;
 use crate::context::Context;
 use crate::index::{Callable, Known, Loaded};
 use crate::observe::happening::PluginCalled;
+use crate::observe::span;
 use crate::places::Room;
 
 /// For whom plugins are called.
@@ -204,6 +205,9 @@ fn record<T>(
     took: Duration,
     told: Result<T, Explained>,
 ) -> Result<T, Explained> {
+    span::inside("plugin", took, told.is_err(), || {
+        vec![("plugin", id.to_string())]
+    });
     let of = caller.kustomization;
     let error = told.as_ref().err().map(|why| FailedCall {
         at: Time(ctx.clock.now()),

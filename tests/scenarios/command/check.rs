@@ -14,7 +14,7 @@ use crate::admission;
 use crate::flux_cli::has_line;
 
 /// Puts the chart's Deployment there, and waits until so many pods are ready.
-async fn deployed(estate: &Estate, replicas: i64) -> anyhow::Result<()> {
+pub(super) async fn deployed(estate: &Estate, replicas: i64) -> anyhow::Result<()> {
     let release = Release::estate().await?;
     let mut deployment = release.object("Deployment", "reeve")?.clone();
     deployment["spec"]["replicas"] = json!(replicas);

@@ -8,6 +8,8 @@ mod installed;
 mod prerequisites;
 mod rights;
 
+pub(super) use self::installed::is_ours;
+
 use clap::Args;
 use serde::Serialize;
 

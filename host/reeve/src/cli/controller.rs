@@ -6,6 +6,7 @@
 mod admission;
 mod limits;
 mod serve;
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::admission::AdmissionArgs;
 use self::limits::LimitArgs;
+use self::traces::TraceArgs;
 use super::connection::ConnectionArgs;
 use super::grounds::GroundArgs;
 use super::ui::CommandError;
@@ -54,6 +56,8 @@ const LARGE_AT_A_TIME: usize = 2;
 const JUDGED_AT_A_TIME: usize = 6;
 /// How long a thread that blocked waits for more to do: what each has taken in memory comes back with its end.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long the last traces may take to be sent when the process ends.
+const LAST_TRACES: Duration = Duration::from_secs(1);
 /// The stack of a worker: the states of a run lie in one another, and without optimisation near the 2 MiB that are usual. What
 /// is not touched takes no memory.
 const STACK: usize = 8 << 20;
@@ -156,6 +160,8 @@ pub(super) struct ControllerArgs {
     /// Seconds that runs under way may take to finish when the process is told to stop
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     graceful_shutdown_timeout: u64,
+    #[command(flatten)]
+    traces: TraceArgs,
     /// Least level of log lines
     #[arg(long, value_enum, default_value_t = Level::Info)]
     log_level: Level,
@@ -191,9 +197,9 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
         sources: usize::from(args.concurrent_sources),
         kustomizations: usize::from(args.concurrent),
     };
-    let (ctx, inboxes, writing_events) = context(&args).await?;
+    let (ctx, inboxes, behind) = context(&args).await?;
     let ctx = Arc::new(ctx);
-    let writing_events = tokio::spawn(writing_events);
+    let behind = tokio::spawn(behind);
     let readiness = Readiness::new();
     let (servers, nudges) = serve::all(&args, &ctx, &readiness).await?;
     let answering = tokio::spawn(controller::answer_nudges(Arc::clone(&ctx), nudges));
@@ -229,8 +235,8 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
         leadership.release().await;
     }
     drop(ctx);
-    // What was told is written; if the API server is gone, so are the events.
-    let _written = tokio::time::timeout(Duration::from_secs(5), writing_events).await;
+    // What was told is written; if the API server is gone, so are the events, and with a collector the traces.
+    let _written = tokio::time::timeout(Duration::from_secs(5), behind).await;
     Ok(())
 }
 
@@ -305,17 +311,11 @@ fn own_namespace(args: &ControllerArgs, cluster: &Cluster) -> Result<NamespaceNa
     })
 }
 
+/// What runs are made with, and what goes on beside them.
+type Made<F> = Result<(Context, controller::Inboxes, F), CommandError>;
+
 /// Everything a run may touch, from the flags.
-async fn context(
-    args: &ControllerArgs,
-) -> Result<
-    (
-        Context,
-        controller::Inboxes,
-        impl Future<Output = ()> + Send + use<>,
-    ),
-    CommandError,
-> {
+async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send + use<>> {
     let metrics = Arc::new(Metrics::new());
     let egress = Arc::new(Egress::new(args.allow_source_hosts.clone()));
     let cluster = args.connection.connect(metrics.requests()).await?;
@@ -325,6 +325,8 @@ async fn context(
     let home = own_namespace(args, &cluster)?;
     let (events, writing_events) = cluster.events();
     let (queues, inboxes) = controller::queues();
+    let cluster_name = args.cluster_name.as_deref();
+    let (tracer, sending) = args.traces.tracer(&metrics, cluster_name)?;
     let (clock, kinds) = (Clock::system(), args.watch_kinds.iter().cloned().collect());
     let context = Context {
         leads: AtomicBool::new(false),
@@ -334,6 +336,7 @@ async fn context(
         events,
         clock,
         metrics,
+        tracer,
         queues,
         underway: Underway::default(),
         vigils: Vigils::default(),
@@ -365,7 +368,20 @@ async fn context(
         git_config: args.git_config.clone(),
         home,
     };
-    Ok((context, inboxes, writing_events))
+    Ok((context, inboxes, behind(writing_events, sending)))
+}
+
+/// Writes what is told beside the runs: events, and traces where there are any. It ends with those who tell it; what of traces is
+/// not sent soon then is lost, whoever doesn't take it.
+async fn behind(
+    events: impl Future<Output = ()> + Send,
+    traces: Option<impl Future<Output = ()> + Send + 'static>,
+) {
+    let sending = traces.map(tokio::spawn);
+    events.await;
+    if let Some(sending) = sending {
+        let _sent = tokio::time::timeout(LAST_TRACES, sending).await;
+    }
 }
 
 /// The beginning of a webhook's address, without the slash at its end.

@@ -40,8 +40,8 @@ pub(super) use source::{left_behind, note, receiver, source};
 
 use crate::cluster;
 use crate::context::Context;
-use crate::observe::Force;
 use crate::observe::happening::{self, Ending, ReconcileEnded, Verdict};
+use crate::observe::{Force, span};
 
 /// How long a run goes on before it says what it is doing. Most are over sooner, and cost one write of their status.
 const QUIET: Duration = Duration::from_secs(1);
@@ -97,9 +97,10 @@ pub(super) fn wake_waiting_for(ctx: &Context, id: &NamespacedName) {
     let waiting: Vec<NamespacedName> = ctx
         .index
         .read(|known| known.touch.waiting_for(id).cloned().collect());
-    waiting
-        .into_iter()
-        .for_each(|id| ctx.queues.kustomizations.wake(id));
+    for id in waiting {
+        span::wakes(&Target::Kustomization(id.clone()));
+        ctx.queues.kustomizations.wake(id);
+    }
 }
 
 /// Tells a Tenant what it has.
@@ -430,6 +431,11 @@ async fn finish<K: Reported>(
         Next::After(wait) => Some(wait),
         Next::Watch => None,
     };
+    let failed = match ending {
+        Ending::Failed { reason, .. } => Some(reason),
+        Ending::Succeeded | Ending::Suspended | Ending::Waiting { .. } => None,
+    };
+    span::came_to(revision, failed);
     let took = run.took(ctx);
     let object = kind::observed(object.meta());
     let object = object.of(K::KIND);

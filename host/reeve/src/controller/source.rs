@@ -44,6 +44,7 @@ use crate::context::Context;
 use crate::git::{self, Remote};
 use crate::index::{self, Known, Stored};
 use crate::observe::happening::{FetchResult, Fetched};
+use crate::observe::span;
 
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
@@ -342,6 +343,17 @@ fn standing(ctx: &Context, want: &Want<'_>, revision: &Revision) -> Standing {
 }
 
 fn told(ctx: &Context, revision: &str, result: FetchResult, took: Duration) {
+    span::took("fetch", took, || {
+        let came = match result {
+            FetchResult::Unchanged => "unchanged",
+            FetchResult::Stored { .. } => "stored",
+            FetchResult::Failed => "failed",
+        };
+        vec![
+            ("revision", revision.to_owned()),
+            ("result", came.to_owned()),
+        ]
+    });
     let revision = Some(revision);
     ctx.metrics.tell(&Fetched {
         revision,
@@ -451,13 +463,17 @@ impl Users {
 
     /// Plugins first, since Kustomizations of the same commit wait for them.
     fn wake(self, ctx: &Context) {
-        let includers = self.includers.into_iter();
-        includers.for_each(|id| ctx.queues.sources.wake(id));
+        for id in self.includers {
+            span::wakes(&Target::Source(id.clone()));
+            ctx.queues.sources.wake(id);
+        }
         let policies = self.policies.into_iter();
         policies.for_each(|name| ctx.queues.policies.wake(name));
         let plugins = self.plugins.into_iter();
         plugins.for_each(|id| ctx.queues.wake_plugin(id));
-        let kustomizations = self.kustomizations.into_iter();
-        kustomizations.for_each(|id| ctx.queues.kustomizations.wake(id));
+        for id in self.kustomizations {
+            span::wakes(&Target::Kustomization(id.clone()));
+            ctx.queues.kustomizations.wake(id);
+        }
     }
 }

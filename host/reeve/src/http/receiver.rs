@@ -32,6 +32,7 @@ use crate::clock::Clock;
 use crate::issuers::Issuers;
 use crate::observe::Metrics;
 use crate::observe::happening::HookCalled;
+use crate::observe::span::{Branch, Tracer};
 use claims::Judges;
 use guard::Guard;
 pub use guard::Limits;
@@ -54,6 +55,8 @@ pub struct Nudge {
     pub shown: Option<Shown>,
     /// Whether it stands for calls that were turned away, for being too many: nobody knows what they told of.
     pub turned_away: bool,
+    /// The trace that begins with it, if anybody is told of traces. None that the caller names: it is a stranger.
+    pub trace: Option<Branch>,
 }
 
 /// A call as filters see it, and the room that it takes up.
@@ -81,6 +84,7 @@ pub struct Receiver {
     room: Arc<Room>,
     clock: Clock,
     body_time: Duration,
+    tracer: Tracer,
 }
 
 impl fmt::Debug for Receiver {
@@ -106,7 +110,14 @@ impl Receiver {
             room: Arc::default(),
             clock: Clock::default(),
             body_time: BODY_TIME,
+            tracer: Tracer::default(),
         }
+    }
+
+    /// The same, whose calls begin traces.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// The same with another time for payloads.
@@ -141,8 +152,9 @@ async fn called(State(receiver): State<Receiver>, request: Request) -> Response 
     let path = Some(request.uri().path());
     let path = path.filter(|path| path.starts_with(webhook::PREFIX));
     let hook = path.and_then(|path| (receiver.lookup)(path));
+    let trace = hook.as_ref().and_then(|_| receiver.tracer.begin());
     let verdict = match &hook {
-        Some(hook) => let_in(&receiver, hook, peer, request).await,
+        Some(hook) => let_in(&receiver, hook, peer, request, trace.clone()).await,
         None => {
             let says = "no receiver is here";
             Err(Refusal::unproved(StatusCode::NOT_FOUND, says))
@@ -167,9 +179,25 @@ async fn called(State(receiver): State<Receiver>, request: Request) -> Response 
         took: begun.elapsed(),
     });
     match verdict {
-        Ok(()) => StatusCode::OK.into_response(),
+        Ok(()) => {
+            tell(trace, hook.as_ref(), begun.elapsed());
+            StatusCode::OK.into_response()
+        }
         Err(refusal) => refusal.into_response(),
     }
+}
+
+/// Tells of a call that was let in: of those that were not there is no trace, or strangers would fill it.
+fn tell(trace: Option<Branch>, hook: Option<&Arc<Hook>>, took: Duration) {
+    let Some((trace, hook)) = trace.zip(hook) else {
+        return;
+    };
+    let told = vec![
+        ("kind", "Receiver".to_owned()),
+        ("namespace", hook.receiver.namespace.to_string()),
+        ("name", hook.receiver.name.to_string()),
+    ];
+    trace.called("hook", took, told);
 }
 
 /// Everything a call has to get past, cheapest first; nothing of the payload is read before the call may be one at all.
@@ -178,6 +206,7 @@ async fn let_in(
     hook: &Arc<Hook>,
     peer: Option<Peer>,
     request: Request,
+    trace: Option<Branch>,
 ) -> Result<(), Refusal> {
     stands(hook, &request)?;
     let (head, body) = request.into_parts();
@@ -212,6 +241,7 @@ async fn let_in(
         push,
         shown,
         turned_away: false,
+        trace,
     };
     let entered = receiver.guard.once(&hook.receiver, &marks, at, || {
         receiver.nudges.try_send(nudge).map_err(|error| {
@@ -240,6 +270,7 @@ fn missed(hook: &Hook, at: Instant) -> Nudge {
         push: None,
         shown: None,
         turned_away: true,
+        trace: None,
     }
 }
 

@@ -154,6 +154,26 @@ pub struct Metrics {
     pub(super) leader: Gauge,
     queues: WorkQueues,
     requests: Requests,
+    spans: Spans,
+}
+
+/// What became of the steps of traces.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spans(Family<ResultLabels, Counter>);
+
+impl Spans {
+    pub(super) fn exported(&self, steps: usize) {
+        self.count("exported", steps);
+    }
+
+    pub(super) fn dropped(&self, steps: usize) {
+        self.count("dropped", steps);
+    }
+
+    fn count(&self, result: &'static str, steps: usize) {
+        let steps = u64::try_from(steps).unwrap_or(u64::MAX);
+        self.0.get_or_create(&ResultLabels { result }).inc_by(steps);
+    }
 }
 
 impl fmt::Debug for Metrics {
@@ -192,11 +212,17 @@ impl Metrics {
             leader: Gauge::default(),
             queues: WorkQueues::new(),
             requests: Requests::default(),
+            spans: Spans::default(),
             registry: Registry::default(),
         };
         metrics.register_flux(&mut registry);
         metrics.queues.register(&mut registry);
         metrics.register_ours(&mut registry);
+        registry.register(
+            "reeve_trace_spans",
+            "Steps of traces by whether the collector took them",
+            metrics.spans.0.clone(),
+        );
         registry.register_collector(Box::new(process::Process));
         Self {
             registry,
@@ -323,6 +349,11 @@ impl Metrics {
         self.requests.clone()
     }
 
+    /// What the steps of traces are counted by.
+    pub(super) fn spans(&self) -> Spans {
+        self.spans.clone()
+    }
+
     /// The queue of one kind of object, worked on by so many at once.
     pub(crate) fn queue(&self, kind: Kind, workers: usize) -> WorkQueue {
         self.queues.of(kind.controller(), workers)
@@ -447,6 +478,7 @@ mod tests {
             dropped: true,
             took,
         });
+        metrics.spans().dropped(1);
         metrics.lead(true);
         let request = http::Request::get("/api/v1/namespaces").body(()).unwrap();
         let to = ("GET", "cluster:6443");

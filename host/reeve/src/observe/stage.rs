@@ -8,6 +8,7 @@ use std::time::Instant;
 use prometheus_client::encoding::EncodeLabelSet;
 
 use super::metric::{Metrics, seconds};
+use super::span;
 
 /// A stage of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,19 @@ impl Stage {
             Self::Report => "report",
         }
     }
+
+    /// As traces call it; of the last one each write of a status is told by itself.
+    fn step(self) -> Option<&'static str> {
+        match self {
+            Self::Build => Some("render"),
+            Self::Transform => Some("transform"),
+            Self::Plan => Some("plan"),
+            Self::Judge => Some("judge"),
+            Self::Apply => Some("deliver"),
+            Self::Keep => Some("remember"),
+            Self::Report => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -57,12 +71,15 @@ pub struct Stages<'m> {
 impl Stages<'_> {
     /// This stage is over, and the next one begins.
     pub fn end(&mut self, stage: Stage) {
-        let took = seconds(self.since.elapsed());
+        let took = self.since.elapsed();
         let labels = StageLabels {
             stage: stage.as_str(),
         };
         let times = self.metrics.stage_duration.get_or_create(&labels);
-        times.observe(took);
+        times.observe(seconds(took));
+        if let Some(step) = stage.step() {
+            span::stage(step, took);
+        }
         self.since = Instant::now();
     }
 }

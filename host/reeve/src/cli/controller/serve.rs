@@ -116,6 +116,7 @@ pub(super) async fn all(
     let issuers = Issuers::new(Arc::clone(&ctx.egress));
     let receiver = Receiver::new(lookup, nudges, Arc::clone(&ctx.metrics), issuers)
         .with_clock(ctx.clock.clone())
+        .with_tracer(ctx.tracer.clone())
         .router()
         .layer(from_fn_with_state(Arc::clone(ctx), only_while_leading));
     let artifacts = Artifacts::of(ctx.store.clone()).router();

@@ -29,6 +29,7 @@ use crate::context::Context;
 use crate::controller::report::{self, Run};
 use crate::controller::vigils::{Course, Over, Ticket};
 use crate::index::Edition;
+use crate::observe::span;
 
 /// How long the look takes at most that a run makes itself; what it didn't come to is looked at by the vigil.
 pub(super) const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -57,7 +58,9 @@ pub(super) async fn settle(
         deadline: until.deadline.min(Instant::now() + FIRST_LOOK),
         over: until.over.clone(),
     };
+    let begun = ctx.clock.instant();
     let looks = client.look(checks, &soon).await;
+    span::took("health", begun.elapsed(), Vec::new);
     let wait = wait_for(ctx, object, &done, run);
     let over = Over {
         edition: Edition::of(&object.metadata),
@@ -135,11 +138,19 @@ fn watch(ctx: &Arc<Context>, spec: &AdmittedSpec, client: TenantClient, looks: L
     let passed = ctx.clock.passed(over.wait.since);
     let deadline = Instant::now() + spec.timeout.saturating_sub(passed);
     let (id, queue) = (spec.id.clone(), ctx.queues.kustomizations.clone());
+    let (trace, begun) = (span::branch(), ctx.clock.instant());
     let begin = |ticket: Ticket| {
         let id = id.clone();
         let task = async move {
             let end = client.watch_over(looks, deadline).await;
-            if ticket.ends(end) {
+            let told = ticket.ends(end);
+            if let Some(trace) = trace {
+                trace.took("health", begun.elapsed(), Vec::new());
+                if told {
+                    trace.wakes(&Target::Kustomization(id.clone()));
+                }
+            }
+            if told {
                 queue.nudge(id);
             }
         };

@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use reeve_api::kustomization::{Kustomization, SyncStatus};
 use reeve_core::admit::Altered;
 use reeve_core::drift::{Sight, Stood};
 use reeve_core::failure::Explained;
 use reeve_core::inventory::{Inventory, ObjectId};
-use reeve_core::plan::{Admitted, Plan, Planned};
+use reeve_core::plan::{Admitted, Place, Plan, Planned};
 use reeve_core::status::{Action, Change};
 use reeve_core::veil::Veil;
 use serde_json::Value;
@@ -23,6 +24,7 @@ use super::{Prepared, Wanted, abroad, judge};
 use crate::cluster::{Applied, Difference, Progress, Witness};
 use crate::context::Context;
 use crate::controller::report::{self, Placed, Run};
+use crate::observe::span;
 
 /// Records inventories on a Kustomization.
 pub(super) struct Recorder<'r> {
@@ -35,6 +37,30 @@ pub(super) struct Recorder<'r> {
     plan: &'r Plan<Admitted>,
     /// Whether it was looked ahead at, which is worth the trouble once.
     foreseen: AtomicBool,
+    /// What is being done, where anybody is told of it.
+    steps: Option<Mutex<Steps>>,
+}
+
+/// What a run does in a wave, one thing after the other.
+#[derive(Default)]
+struct Steps {
+    place: Option<Place>,
+    now: Option<(&'static str, usize, Instant)>,
+}
+
+impl Steps {
+    /// What was done is over, and something else begins.
+    fn turn(&mut self, failed: bool, next: Option<(&'static str, usize)>) {
+        if let Some((name, objects, begun)) = self.now.take() {
+            let place = self.place;
+            span::inside(name, begun.elapsed(), failed, || {
+                let place = place.map(|place| ("wave", place.to_string()));
+                let objects = Some(("objects", objects.to_string()));
+                place.into_iter().chain(objects).collect()
+            });
+        }
+        self.now = next.map(|(name, objects)| (name, objects, Instant::now()));
+    }
 }
 
 /// What was written down last.
@@ -64,6 +90,23 @@ impl<'r> Recorder<'r> {
             observer,
             plan: &prepared.plan,
             foreseen: AtomicBool::new(false),
+            steps: span::branch().map(|_| Mutex::default()),
+        }
+    }
+
+    /// This wave begins.
+    pub(super) fn at(&self, place: Place) {
+        self.step(|steps| steps.place = Some(place));
+    }
+
+    /// It is over, or has failed.
+    pub(super) fn over(&self, failed: bool) {
+        self.step(|steps| steps.turn(failed, None));
+    }
+
+    fn step(&self, change: impl FnOnce(&mut Steps)) {
+        if let Some(steps) = &self.steps {
+            change(&mut steps.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
@@ -138,6 +181,12 @@ impl Witness for Recorder<'_> {
 
     fn progress(&self, progress: Progress) {
         tracing::debug!(?progress, "applying");
+        let next = match progress {
+            Progress::Comparing { objects } => ("dry-run", objects),
+            Progress::Writing { objects } => ("apply", objects),
+            Progress::Waiting { subjects } => ("settle", subjects.len()),
+        };
+        self.step(|steps| steps.turn(false, Some(next)));
     }
 
     fn stands(&self, object: &Planned, sight: Sight) {

@@ -30,6 +30,7 @@ use super::{Prepared, Wanted, abroad, caution};
 use crate::cluster::{self, Failures, Looks, TenantClient, Until, Vigil};
 use crate::context::Context;
 use crate::controller::report::{self, Run};
+use crate::observe::span;
 
 /// How far a run got.
 pub(super) enum Walked {
@@ -219,8 +220,12 @@ impl<'a> Walk<'a> {
             deadline: self.until.deadline.min(Instant::now() + FIRST_LOOK),
             over: self.until.over.clone(),
         };
-        let looks = self.client.look(checks, &soon).await;
         let place = step.place();
+        let begun = self.ctx.clock.instant();
+        let looks = self.client.look(checks, &soon).await;
+        span::took("health", begun.elapsed(), || {
+            vec![("wave", place.to_string())]
+        });
         let wait = self.wait(place);
         let passed = self.passed(&wait);
         let late = passed >= self.wanted.spec.timeout;
@@ -260,10 +265,12 @@ impl<'a> Walk<'a> {
     async fn apply(&mut self, step: Step<'_, Admitted>) -> Result<Vec<ObjectId>, Stop> {
         let plan = &self.prepared.plan;
         let done = std::mem::take(&mut self.done);
+        self.recorder.at(step.place());
         let applied = self
             .client
             .apply_step(plan, step, done, self.until, &self.recorder)
             .await;
+        self.recorder.over(applied.is_err());
         match applied {
             Ok((done, unsettled)) => {
                 self.done = done;

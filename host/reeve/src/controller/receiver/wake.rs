@@ -24,6 +24,7 @@ use crate::context::Context;
 use crate::controller::heard;
 use crate::http::receiver::{Nudge, Shown};
 use crate::index::Known;
+use crate::observe::span::Branch;
 
 /// Calls whose filters are evaluated at a time.
 const SIFTED: usize = 2;
@@ -36,6 +37,8 @@ struct Meant {
     push: Option<Push>,
     /// Whether it stands for calls that were turned away.
     turned_away: bool,
+    /// The trace that began with it.
+    trace: Option<Branch>,
 }
 
 /// Wakes what accepted calls name, until nobody can call any more.
@@ -96,6 +99,7 @@ fn wake_named(ctx: &Context, pace: &mut Pace, nudge: Nudge) {
             targets: named.into_iter().flatten().collect(),
             push: nudge.push,
             turned_away: nudge.turned_away,
+            trace: nudge.trace,
         };
         wake(ctx, pace, &nudge.receiver, meant);
     }
@@ -131,7 +135,11 @@ fn wake(ctx: &Context, pace: &mut Pace, receiver: &NamespacedName, meant: Meant)
         }
         // Only a source has nothing to do when it has the commit.
         let pushed = pushed.filter(|_| matches!(target, Target::Source(_)));
-        match pace.call(&target, has.as_deref(), pushed, now) {
+        let when = pace.call(&target, has.as_deref(), pushed, now);
+        if let (When::Now | When::Later(_), Some(trace)) = (&when, &meant.trace) {
+            trace.wakes(&target);
+        }
+        match when {
             When::Now => run(ctx, target),
             When::Later(_) => {}
             When::Never => continue,
@@ -184,6 +192,7 @@ fn sifted(ctx: &Context, nudge: Nudge) -> (NamespacedName, Meant) {
         targets,
         push: nudge.push,
         turned_away: nudge.turned_away,
+        trace: nudge.trace,
     };
     (nudge.receiver, meant)
 }
@@ -262,6 +271,7 @@ mod tests {
             push: None,
             shown,
             turned_away: false,
+            trace: None,
         };
         let mut waiting = Lines::default();
         assert!(queue(&mut waiting, nudge(None)).is_some());

@@ -14,6 +14,7 @@ use super::kind::Reported;
 use super::{Wrote, remember};
 use crate::cluster::{Subject, Written};
 use crate::context::Context;
+use crate::observe::span;
 
 /// A run that is under way.
 pub(in crate::controller) struct Run {
@@ -148,11 +149,13 @@ async fn write<K: Reported>(
 ) -> Wrote {
     let after = serde_json::to_value(status).unwrap_or_default();
     let page = &mut *page;
+    let begun = ctx.clock.instant();
     let written = ctx
         .cluster
         .write_status(&page.subject, &page.status, &after, K::MANAGER)
         .await?;
     if let Written::Changed(version) = written {
+        span::took("status", begun.elapsed(), Vec::new);
         page.subject.moved_to(&version);
         page.status = after;
         remember(ctx, object, version, status);
