@@ -17,6 +17,7 @@ pub mod ignore;
 pub mod index;
 pub mod inventory;
 pub mod kubeconfig;
+pub mod labelled;
 pub mod landlord;
 pub mod library;
 pub mod lines;
