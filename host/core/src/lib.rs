@@ -23,6 +23,7 @@ pub mod library;
 pub mod lines;
 pub mod list;
 pub mod mark;
+pub mod migrate;
 pub mod ownership;
 pub mod plan;
 pub mod plugin;

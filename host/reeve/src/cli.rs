@@ -17,6 +17,7 @@ mod get;
 mod git;
 mod grounds;
 mod landlord;
+mod migrate;
 mod operate;
 mod plugin;
 mod policy;
@@ -67,6 +68,7 @@ enum Verb {
     Events(Box<events::EventsArgs>),
     Why(Box<why::WhyArgs>),
     Check(Box<check::CheckArgs>),
+    Migrate(Box<migrate::MigrateArgs>),
     Build(Box<build::BuildArgs>),
     Edit(Box<edit::EditArgs>),
     Git(Box<git::GitArgs>),
@@ -154,6 +156,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Events(args) => events::run(&args, &mut ui),
         Verb::Why(args) => why::run(&args, &mut ui),
         Verb::Check(args) => check::run(&args, &mut ui),
+        Verb::Migrate(args) => migrate::run(&args, &mut ui),
         Verb::Build(args) => build::run(&args, &mut ui),
         Verb::Edit(args) => edit::run(*args, &mut ui),
         Verb::Git(args) => git::run(&args, &mut ui),

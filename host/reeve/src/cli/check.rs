@@ -8,6 +8,8 @@ mod installed;
 mod prerequisites;
 mod rights;
 
+pub(super) use installed::is_ours;
+
 use clap::Args;
 use serde::Serialize;
 

@@ -119,6 +119,24 @@ impl Discovery {
         self.known.load().find(group, Some(version), kind).is_some()
     }
 
+    /// The kinds of the groups whose names end so, each in v1 where that is served, and else in the preferred version; nothing
+    /// where one of these groups' servers did not answer.
+    pub(super) async fn kinds_of(&self, ending: &str) -> Result<Vec<ApiResource>, CallError> {
+        self.settle().await;
+        let known = self.known.load_full();
+        let mut silent = known.kinds.silent.iter();
+        if let Some(group) = silent.find(|group| group.ends_with(ending)) {
+            return Err(CallError::UnknownGroup(group.clone()));
+        }
+        let served = known.kinds.served.iter();
+        let meant = served.filter(|((group, _), _)| group.ends_with(ending));
+        let resources = meant.filter_map(|(_, versions)| {
+            let first = versions.iter().find(|one| one.resource.version == "v1");
+            Some(first.or_else(|| versions.first())?.resource.clone())
+        });
+        Ok(resources.collect())
+    }
+
     /// Lists again, unless somebody else did since `asked`.
     pub(super) async fn refresh(&self, asked: Instant) -> Result<(), CallError> {
         let _one_at_a_time = self.refreshing.lock().await;

@@ -98,7 +98,7 @@ fn kind(want: &CustomResourceDefinition, there: Option<&CustomResourceDefinition
 }
 
 /// Flux's controllers have other names.
-fn is_ours(deployment: &Value) -> bool {
+pub(in crate::cli) fn is_ours(deployment: &Value) -> bool {
     let label = |name: &str| {
         let labels = deployment.pointer("/metadata/labels")?;
         labels.get(name)?.as_str()
