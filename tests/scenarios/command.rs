@@ -13,6 +13,7 @@ mod policy;
 pub(crate) mod registry;
 mod replay;
 mod scope;
+mod trace;
 mod vap;
 mod why;
 

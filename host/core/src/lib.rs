@@ -53,3 +53,4 @@ pub mod tree;
 pub mod upkeep;
 pub mod veil;
 pub mod webhook;
+pub mod whence;

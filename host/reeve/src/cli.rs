@@ -28,6 +28,7 @@ mod supervise;
 mod suspend;
 mod tenant;
 mod text;
+mod trace;
 mod ui;
 mod why;
 
@@ -67,6 +68,7 @@ enum Verb {
     Resume(Box<resume::ResumeArgs>),
     Events(Box<events::EventsArgs>),
     Why(Box<why::WhyArgs>),
+    Trace(Box<trace::TraceArgs>),
     Check(Box<check::CheckArgs>),
     Migrate(Box<migrate::MigrateArgs>),
     Build(Box<build::BuildArgs>),
@@ -155,6 +157,7 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Resume(args) => resume::run(&args, &mut ui),
         Verb::Events(args) => events::run(&args, &mut ui),
         Verb::Why(args) => why::run(&args, &mut ui),
+        Verb::Trace(args) => trace::run(&args, &mut ui),
         Verb::Check(args) => check::run(&args, &mut ui),
         Verb::Migrate(args) => migrate::run(&args, &mut ui),
         Verb::Build(args) => build::run(&args, &mut ui),
