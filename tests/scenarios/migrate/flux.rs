@@ -105,6 +105,12 @@ impl<'a> Delivered<'a> {
         for object in &delivered.objects {
             put(&client, "kustomize-controller", object).await?;
         }
+        // Its controller annotates it once.
+        let is_seen = |object: &DynamicObject| {
+            object.data.pointer("/status/observedGeneration") == Some(&json!(1))
+        };
+        let deployments = delivered.api("apps/v1", "Deployment");
+        wait::for_object(&deployments, "web", "it is seen", is_seen).await?;
         delivered.flux_objects().await?;
         delivered.tell(&commit).await?;
         Ok(delivered)
@@ -208,7 +214,7 @@ impl<'a> Delivered<'a> {
         Ok(api.get(&self.name).await?)
     }
 
-    /// Version, generation and uid of the Deployment and the ConfigMap.
+    /// What no writer leaves as it is of the Deployment and the ConfigMap.
     pub(super) async fn versions(&self) -> anyhow::Result<Vec<String>> {
         let mut all = Vec::new();
         for (version, kind, name) in [
@@ -216,8 +222,10 @@ impl<'a> Delivered<'a> {
             ("v1", "ConfigMap", "settings"),
         ] {
             let meta = self.api(version, kind).get(name).await?.metadata;
-            let told = (meta.uid, meta.generation, meta.resource_version);
-            all.push(format!("{told:?}"));
+            // What has a generation has a status, which its own controller writes.
+            let version = meta.resource_version.filter(|_| meta.generation.is_none());
+            let told = (meta.uid, meta.generation, version);
+            all.push(format!("{told:?} {:?} {:?}", meta.labels, meta.annotations));
         }
         Ok(all)
     }
