@@ -14,6 +14,7 @@ pub(crate) mod registry;
 mod replay;
 mod scope;
 mod support;
+mod trace;
 mod vap;
 mod why;
 

@@ -45,6 +45,7 @@ mod landlord;
 mod leader;
 mod limits;
 mod meanwhile;
+mod migrate;
 mod monorepo;
 mod oci;
 mod outage;

@@ -80,5 +80,13 @@ pub const FINALIZER: &str = "finalizers.fluxcd.io";
 pub const PROVIDER: &str = "reeve.dev/provider";
 /// Its value where no plugin of one's own is meant, but who git configuration says that we are to the forge.
 pub const GIT_CONFIG: &str = "git-config";
+/// The label by which Flux's controllers share objects, and whose they are that have this value: ours.
+pub const SHARD: &str = "sharding.fluxcd.io/key";
+/// The value of [`SHARD`] on what Flux has handed over.
+pub const SHARD_OURS: &str = "reeve";
+/// The annotation on an object that is being handed over: what `spec.suspend` was before.
+pub const MIGRATING: &str = "reeve.dev/migrating";
+/// The annotation on an object that was handed over by one of Flux's shards: which, so that it can go back there.
+pub const FLUX_SHARD: &str = "reeve.dev/flux-shard";
 /// The annotation whose change asks for a reconcile now; its value is echoed in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUEST: &str = "reconcile.fluxcd.io/requestedAt";

@@ -46,6 +46,8 @@ pub(crate) struct Fetched {
     /// Whether it stands for the same the next time: a commit does, and a tag as long as nobody moves it. A branch and a
     /// file do not.
     pub(crate) pinned: bool,
+    /// What its commit says, if it is of one.
+    pub(crate) told: Option<git::Told>,
 }
 
 /// Something that could not be fetched.
@@ -163,11 +165,13 @@ impl Fetcher<'_> {
             ..git::Content::default()
         };
         let snapshot = git::fetch(mirrors, remote, resolved, content, deadline, limits).await?;
+        let told = snapshot.told();
         let tree = Arc::new(snapshot);
         Ok(Fetched {
             tree,
             revision,
             pinned,
+            told,
         })
     }
 }

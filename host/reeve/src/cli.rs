@@ -18,6 +18,7 @@ mod git;
 mod grounds;
 mod landlord;
 mod man;
+mod migrate;
 mod operate;
 mod plugin;
 mod policy;
@@ -29,6 +30,7 @@ mod support;
 mod suspend;
 mod tenant;
 mod text;
+mod trace;
 mod ui;
 mod why;
 
@@ -68,8 +70,10 @@ enum Verb {
     Resume(Box<resume::ResumeArgs>),
     Events(Box<events::EventsArgs>),
     Why(Box<why::WhyArgs>),
+    Trace(Box<trace::TraceArgs>),
     Check(Box<check::CheckArgs>),
     Support(Box<support::SupportArgs>),
+    Migrate(Box<migrate::MigrateArgs>),
     Build(Box<build::BuildArgs>),
     Edit(Box<edit::EditArgs>),
     Git(Box<git::GitArgs>),
@@ -159,8 +163,10 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Resume(args) => resume::run(&args, &mut ui),
         Verb::Events(args) => events::run(&args, &mut ui),
         Verb::Why(args) => why::run(&args, &mut ui),
+        Verb::Trace(args) => trace::run(&args, &mut ui),
         Verb::Check(args) => check::run(&args, &mut ui),
         Verb::Support(args) => support::run(&args, &mut ui),
+        Verb::Migrate(args) => migrate::run(&args, &mut ui),
         Verb::Build(args) => build::run(&args, &mut ui),
         Verb::Edit(args) => edit::run(*args, &mut ui),
         Verb::Git(args) => git::run(&args, &mut ui),

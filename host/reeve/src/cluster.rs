@@ -7,7 +7,7 @@
 //! and writes reports, status, finalizers and Events onto Flux's own objects, and in the platform's namespaces a Secret that asks for a key.
 //! The landlord is another process with another account: it makes what Tenants say (`landlording`) and nothing else.
 //! A command on somebody's laptop is an `onlooker`: it reads, and asks what applying would do; or it asks for a run (`operate`),
-//! keeps git configuration (`configuring`), or writes Tenants (`tenancies`).
+//! keeps git configuration (`configuring`), writes Tenants (`tenancies`), or adopts Flux's definitions (`migrating`).
 //! Where a Kustomization is carried out on another cluster, it is the kubeconfig's credentials that go there, and none of ours.
 //! It deliberately decides nothing: plans come from `core`, and what happened is told by `controller::report`.
 
@@ -33,6 +33,7 @@ mod keeping;
 mod landlording;
 mod lease;
 mod leash;
+mod migrating;
 mod onlooker;
 mod operate;
 mod prune;
@@ -43,6 +44,7 @@ mod reporting;
 mod rights;
 mod secret;
 mod settle;
+mod sought;
 mod status;
 mod survey;
 mod takeover;
@@ -77,6 +79,7 @@ pub use prune::{PruneError, Pruned};
 pub use refusal::{Attempt, CallError, Cause, Refusal};
 pub(crate) use secret::Held;
 pub use secret::{SecretData, SecretError, SecretOwner};
+pub(crate) use sought::Sought;
 pub(crate) use status::{Subject, Written};
 pub(crate) use survey::Right;
 pub use tenant_client::TenantClient;

@@ -12,6 +12,7 @@ use reeve_api::reason::Reason;
 use reeve_api::tenant::GitConfigReference;
 use reeve_core::admit::Rules;
 use reeve_core::failure::{Explained, Turn};
+use reeve_core::labelled::Labelled;
 use reeve_core::plugin::PluginId;
 use reeve_core::spec::SourceRef;
 use reeve_core::tenancy::{Grounds, Tenant};
@@ -25,8 +26,8 @@ use crate::forge::Pauses;
 use crate::git::{Egress, HostKeys, Limits, Mirrors};
 use crate::images::Images;
 use crate::index::{Index, Stored};
-use crate::observe::Metrics;
 use crate::observe::span::Tracer;
+use crate::observe::{Kind, Metrics};
 use crate::places::Places;
 use crate::quotas::Quotas;
 use crate::reading::Reader;
@@ -88,6 +89,8 @@ pub struct Context {
     pub(crate) grounds: Grounds,
     /// Where in `home` the platform's git configuration lies, if there is one.
     pub(crate) git_config: Option<GitConfigReference>,
+    /// The label of Flux's objects that are ours, where another controller has those without it.
+    pub(crate) labelled: Option<Labelled>,
     /// The controller's own namespace: what ClusterPlugins name lies here.
     pub(crate) home: NamespaceName,
 }
@@ -130,6 +133,15 @@ impl Queues {
 }
 
 impl Context {
+    /// The label by which objects of that kind are followed; None: all of them are.
+    pub(crate) fn follows(&self, kind: Kind) -> Option<&Labelled> {
+        let is_shared = matches!(
+            kind,
+            Kind::GitRepository | Kind::Kustomization | Kind::Receiver
+        );
+        self.labelled.as_ref().filter(|_| is_shared)
+    }
+
     /// The namespace in which what a plugin names lies: its own, or the controller's for the platform's.
     pub(crate) fn home_of<'a>(&'a self, plugin: &'a PluginId) -> &'a NamespaceName {
         match plugin {

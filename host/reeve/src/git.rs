@@ -47,7 +47,7 @@ pub use known_hosts::{HostKeys, KnownHosts};
 pub use mirror::Mirrors;
 pub use remote::{Proxy, Remote, Tls};
 pub use resolve::{Resolved, resolve};
-pub use snapshot::{Content, Entry, Laid, NotLaid, Received, Snapshot};
+pub use snapshot::{Content, Entry, Laid, NotLaid, Received, Snapshot, Told};
 pub use submodules::{Recursion, Submodule};
 pub use verify::{Unverified, verify};
 

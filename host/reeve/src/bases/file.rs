@@ -47,6 +47,7 @@ pub(super) async fn fetch(
         tree: Arc::new(tree),
         revision,
         pinned: false,
+        told: None,
     })
 }
 

@@ -5,7 +5,7 @@
 //! runs are `build/plugins.rs`.
 
 pub(super) mod disk;
-mod explain;
+pub(super) mod explain;
 pub(super) mod laptop;
 mod output;
 mod plugins;

@@ -19,6 +19,7 @@ use reeve_api::name::{NamespaceName, RemotePattern};
 use reeve_api::tenant::GitConfigReference;
 use reeve_core::admit::Rules;
 use reeve_core::drift::WatchedKind;
+use reeve_core::labelled::Labelled;
 use reeve_wasm::{Compiler, Program, Sandbox, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -100,6 +101,10 @@ pub(super) struct ControllerArgs {
     /// in which `*` stands for anything. What one tenant may reach beside them is in its Tenant object
     #[arg(long, value_name = "PATTERN,…", value_delimiter = ',')]
     allow_remote_clusters: Vec<RemotePattern>,
+    /// Follow only GitRepositories, Kustomizations and Receivers with this label, where another controller has those without it:
+    /// `sharding.fluxcd.io/key=reeve` is what `reeve migrate flux` hands over
+    #[arg(long, value_name = "KEY=VALUE")]
+    watch_label_selector: Option<Labelled>,
     /// Directory for mirrors and artifacts
     #[arg(long, value_name = "DIR", default_value = "/data")]
     storage_path: PathBuf,
@@ -322,13 +327,13 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
     let (mirrors, store, recollections) = storage(args)?;
     let (bases, clusters) = (&args.remote_bases, &args.allow_remote_clusters);
     let grounds = args.ground.grounds(bases, clusters);
-    let home = own_namespace(args, &cluster)?;
     let (events, writing_events) = cluster.events();
     let (queues, inboxes) = controller::queues();
     let cluster_name = args.cluster_name.as_deref();
     let (tracer, sending) = args.traces.tracer(&metrics, cluster_name)?;
     let (clock, kinds) = (Clock::system(), args.watch_kinds.iter().cloned().collect());
     let context = Context {
+        home: own_namespace(args, &cluster)?,
         leads: AtomicBool::new(false),
         drift: Drift::new(kinds, clock.instant()),
         index: Index::new(&grounds),
@@ -366,7 +371,7 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
         rules: Rules::shipped(),
         grounds,
         git_config: args.git_config.clone(),
-        home,
+        labelled: args.watch_label_selector.clone(),
     };
     Ok((context, inboxes, behind(writing_events, sending)))
 }

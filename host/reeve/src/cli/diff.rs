@@ -6,8 +6,8 @@
 //! of it `core::preview`. Plugins whose components are given are called (`diff/plugins.rs`), the others are named.
 
 mod ahead;
-mod build;
-mod plugins;
+pub(super) mod build;
+pub(super) mod plugins;
 
 use std::path::PathBuf;
 
@@ -212,7 +212,13 @@ impl Asked {
         let before = before.and_then(|status| status.inventory_cluster.as_deref());
         let (inventory, left) = Left::part(recorded(&object)?, before, there.cluster());
         Ok(Self {
-            plugins: plugins::called(args, &cluster, (&id.namespace, &labels), ui).await,
+            plugins: plugins::called(
+                &args.controller_namespace,
+                &cluster,
+                (&id.namespace, &labels),
+                ui,
+            )
+            .await,
             source: source(args, &cluster, &spec, ui).await?,
             inventory,
             left,
@@ -316,7 +322,11 @@ fn finish(
 ) -> Result<Preview, CommandError> {
     let bundle = runtime.block_on(with_variables(asked, built.bundle));
     let (bundle, veil) = bundle?;
-    let configured = runtime.block_on(plugins::configured(args, asked))?;
+    let configured = runtime.block_on(plugins::configured(
+        &args.plugins,
+        &asked.plugins,
+        &asked.asking,
+    ))?;
     let bundle = plugins::call(configured, bundle, &veil)?;
     let veil = veil.and(bundle.secret());
     runtime.block_on(async {

@@ -54,6 +54,18 @@ struct Kinds {
 struct Served {
     resource: ApiResource,
     scope: Scope,
+    /// What else people call it.
+    words: Vec<String>,
+}
+
+impl Served {
+    fn is_called(&self, word: &str) -> bool {
+        let resource = &self.resource;
+        let is_word = |one: &String| !one.is_empty() && one == word;
+        resource.plural == word
+            || resource.kind.to_lowercase() == word
+            || self.words.iter().any(is_word)
+    }
 }
 
 impl Discovery {
@@ -114,9 +126,42 @@ impl Discovery {
         }
     }
 
+    /// The kind that somebody calls so: by its plural, its singular, a short name or itself, with its group behind a dot if need
+    /// be. Of several it is that of the core group, or else the first; None: nobody serves it.
+    pub(super) async fn called(
+        &self,
+        word: &str,
+    ) -> Result<Option<(ApiResource, Scope)>, CallError> {
+        let word = word.to_lowercase();
+        let found = self.known.load().called(&word);
+        if found.is_some() {
+            return Ok(found);
+        }
+        self.refresh(Instant::now()).await?;
+        Ok(self.known.load().called(&word))
+    }
+
     /// Whether the last listing has the kind in that version.
     pub(super) fn knows(&self, group: &str, version: &str, kind: &str) -> bool {
         self.known.load().find(group, Some(version), kind).is_some()
+    }
+
+    /// The kinds of the groups whose names end so, each in v1 where that is served, and else in the preferred version; nothing
+    /// where one of these groups' servers did not answer.
+    pub(super) async fn kinds_of(&self, ending: &str) -> Result<Vec<ApiResource>, CallError> {
+        self.settle().await;
+        let known = self.known.load_full();
+        let mut silent = known.kinds.silent.iter();
+        if let Some(group) = silent.find(|group| group.ends_with(ending)) {
+            return Err(CallError::UnknownGroup(group.clone()));
+        }
+        let served = known.kinds.served.iter();
+        let meant = served.filter(|((group, _), _)| group.ends_with(ending));
+        let resources = meant.filter_map(|(_, versions)| {
+            let first = versions.iter().find(|one| one.resource.version == "v1");
+            Some(first.or_else(|| versions.first())?.resource.clone())
+        });
+        Ok(resources.collect())
     }
 
     /// Lists again, unless somebody else did since `asked`.
@@ -141,6 +186,22 @@ impl Discovery {
 }
 
 impl Known {
+    fn called(&self, word: &str) -> Option<(ApiResource, Scope)> {
+        // Ordered by group: the core group has an empty name.
+        let all = self.kinds.served.iter();
+        let mut found = all.filter_map(|((group, _), versions)| {
+            let served = versions.first()?;
+            let name = match word.strip_suffix(group.as_str()) {
+                Some(name) if !group.is_empty() => name.strip_suffix('.').unwrap_or(word),
+                _ => word,
+            };
+            served.is_called(name).then_some(served)
+        });
+        found
+            .next()
+            .map(|served| (served.resource.clone(), served.scope))
+    }
+
     fn find(&self, group: &str, version: Option<&str>, kind: &str) -> Option<(ApiResource, Scope)> {
         let versions = self
             .kinds
@@ -223,6 +284,8 @@ fn collect(list: APIGroupDiscoveryList, kinds: &mut Kinds) {
                     Some("Cluster") => Scope::Cluster,
                     _ => Scope::Namespaced,
                 };
+                let words = resource.short_names.into_iter();
+                let words = words.chain(resource.singular_resource).collect();
                 let resource = ApiResource {
                     group: group_name.clone(),
                     version: name.clone(),
@@ -231,7 +294,11 @@ fn collect(list: APIGroupDiscoveryList, kinds: &mut Kinds) {
                     plural,
                 };
                 let versions = kinds.served.entry((group_name.clone(), kind)).or_default();
-                versions.push(Served { resource, scope });
+                versions.push(Served {
+                    resource,
+                    scope,
+                    words,
+                });
             }
         }
     }
@@ -247,7 +314,7 @@ mod tests {
             "metadata": {"name": "autoscaling"},
             "versions": [
                 {"version": "v2", "freshness": "Current", "resources": [{
-                    "resource": "horizontalpodautoscalers", "scope": "Namespaced", "verbs": ["get", "patch"],
+                    "shortNames": ["hpa"], "resource": "horizontalpodautoscalers", "scope": "Namespaced", "verbs": ["get", "patch"],
                     "responseKind": {"group": "", "version": "", "kind": "HorizontalPodAutoscaler"}}]},
                 {"version": "v1", "resources": [
                     {"resource": "horizontalpodautoscalers", "scope": "Namespaced", "verbs": ["get"],
@@ -268,5 +335,17 @@ mod tests {
         assert_eq!(find(Some("v1")).unwrap().1, Scope::Namespaced);
         assert!(find(Some("v2beta2")).is_none());
         assert!(known.find("autoscaling", None, "Review").is_none());
+        for word in [
+            "hpa",
+            "horizontalpodautoscaler",
+            "horizontalpodautoscalers",
+            "hpa.autoscaling",
+        ] {
+            let (resource, _) = known.called(word).unwrap();
+            assert_eq!(resource.kind, "HorizontalPodAutoscaler", "{word}");
+        }
+        for word in ["autoscaling", "hpa.apps", "pods", ""] {
+            assert!(known.called(word).is_none(), "{word}");
+        }
     }
 }

@@ -34,7 +34,7 @@ use super::tenant_client::TenantClient;
 use super::wire::Address;
 
 /// The form in which a Secret is looked at.
-const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 /// Objects on one page of a list.
 const PAGE: usize = 500;
 
@@ -114,6 +114,12 @@ impl Cluster {
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
         let path = address::<K>(namespace, "").collection()?;
+        let all = self.pages(&path).await?;
+        all.into_iter().map(decode).collect()
+    }
+
+    /// All objects at the path of a collection.
+    pub(super) async fn pages(&self, path: &str) -> Result<Vec<Value>, CallError> {
         let (mut all, mut more) = (Vec::new(), String::new());
         loop {
             let page = format!("{path}?limit={PAGE}{more}");
@@ -121,8 +127,8 @@ impl Cluster {
             let mut list: Value = serde_json::from_slice(&body)
                 .map_err(|why| CallError::Garbled(format!("a list: column {}", why.column())))?;
             let items = list.get_mut("items").and_then(Value::as_array_mut);
-            for item in items.map(std::mem::take).into_iter().flatten() {
-                all.push(decode(item)?);
+            if let Some(items) = items {
+                all.append(items);
             }
             let next = list.pointer("/metadata/continue").and_then(Value::as_str);
             let Some(next) = next.filter(|next| !next.is_empty()) else {

@@ -51,23 +51,24 @@ impl Cluster {
         Ok(namespaces)
     }
 
+    /// The report of ours in a namespace, as whoever is connected may read it; None: there is none.
+    pub(crate) async fn report_of(
+        &self,
+        namespace: &NamespaceName,
+    ) -> Result<Option<Value>, CallError> {
+        if !self.serves_reports().await {
+            return Ok(None);
+        }
+        Ok(self.own.get(&at(namespace)).await?.filter(is_ours))
+    }
+
     /// Makes the report of a namespace what it should be; None: there is none.
     pub(crate) async fn report(
         &self,
         namespace: &NamespaceName,
         report: Option<Value>,
     ) -> Result<(), CallError> {
-        let at = Address {
-            resource: ApiResource {
-                group: GROUP.into(),
-                version: VERSION.into(),
-                api_version: report::API_VERSION.into(),
-                kind: KIND.into(),
-                plural: "reports".into(),
-            },
-            namespace: Some(namespace.to_string()),
-            name: report::NAME.to_owned(),
-        };
+        let at = at(namespace);
         if let Some(report) = report {
             let how = Patch {
                 format: Format::Apply,
@@ -86,6 +87,20 @@ impl Cluster {
         }
         let uid = text(&live, "/metadata/uid").unwrap_or_default();
         self.own.delete(&at, uid).await.map(drop)
+    }
+}
+
+fn at(namespace: &NamespaceName) -> Address {
+    Address {
+        resource: ApiResource {
+            group: GROUP.into(),
+            version: VERSION.into(),
+            api_version: report::API_VERSION.into(),
+            kind: KIND.into(),
+            plural: "reports".into(),
+        },
+        namespace: Some(namespace.to_string()),
+        name: report::NAME.to_owned(),
     }
 }
 

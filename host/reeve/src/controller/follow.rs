@@ -80,7 +80,11 @@ async fn follow<K>(ctx: Arc<Context>)
 where
     K: Followed + DeserializeOwned + Send + Sync + 'static,
 {
-    let mut changes = ctx.cluster.watch::<K>(&Selection::default());
+    let which = Selection {
+        labels: ctx.follows(K::KIND).map(ToString::to_string),
+        ..Selection::default()
+    };
+    let mut changes = ctx.cluster.watch::<K>(&which);
     let mut known: BTreeSet<Id> = BTreeSet::new();
     let mut listed: BTreeSet<Id> = BTreeSet::new();
     let mut defined = Defined::<K>::default();

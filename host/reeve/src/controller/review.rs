@@ -45,6 +45,10 @@ impl Review {
 
 /// Looks at an object of that kind.
 pub(crate) fn review(ctx: &Context, kind: Kind, object: &Value) -> Review {
+    if ctx.follows(kind).is_some_and(|label| !label.is_on(object)) {
+        // It is another controller's.
+        return Review::default();
+    }
     let said = match kind {
         Kind::Kustomization => {
             decode::<Kustomization>(object).and_then(|it| kustomization::review(ctx, &it))

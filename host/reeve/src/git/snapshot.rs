@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use gix::objs::tree::EntryKind;
 use gix::{ObjectId, ThreadSafeRepository};
+use jiff::Timestamp;
 use reeve_core::artifact::Revision;
 use reeve_kustomize::{Kind, ReadError, Tree};
 
@@ -49,6 +50,17 @@ struct Inner {
     commit: ObjectId,
     tag: Option<NamedTag>,
     received: Option<Received>,
+}
+
+/// What a commit says of itself. Nobody has proved it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Name and address of who says to have written it.
+    pub author: String,
+    /// When, as far as that is a time.
+    pub at: Option<Timestamp>,
+    /// The beginning of its message.
+    pub subject: String,
 }
 
 /// What came from the server for a snapshot.
@@ -125,6 +137,23 @@ impl Snapshot {
     /// The first line of the commit's message, at most 50 characters of it, as Flux tells it.
     pub fn subject(&self) -> &str {
         &self.0.subject
+    }
+
+    /// What the commit says of itself; None: that cannot be read.
+    pub fn told(&self) -> Option<Told> {
+        let repository = self.0.repository.to_thread_local();
+        let commit = repository
+            .find_object(self.0.commit)
+            .ok()?
+            .try_into_commit()
+            .ok()?;
+        let author = commit.author().ok()?;
+        let seconds = author.time().ok().map(|time| time.seconds);
+        Some(Told {
+            author: format!("{} <{}>", author.name, author.email),
+            at: seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()),
+            subject: self.0.subject.clone(),
+        })
     }
 
     /// Names the listing and, through the ids of its files, all contents: equal digests are equal files.

@@ -13,7 +13,7 @@ const TRANSFORMATIONS: &str = "alpha.config.kubernetes.io/transformations";
 
 /// How it is told.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Form {
+pub(in crate::cli::build) enum Form {
     /// Lines to read
     Text,
     /// A JSON list
@@ -21,7 +21,10 @@ pub(super) enum Form {
 }
 
 /// What there is to tell of `objects`, which were built with their provenance.
-pub(super) fn explain(objects: &[Object], form: Form) -> Result<String, CommandError> {
+pub(in crate::cli::build) fn explain(
+    objects: &[Object],
+    form: Form,
+) -> Result<String, CommandError> {
     let told = objects.iter().map(one).collect::<Result<Vec<_>, _>>()?;
     match form {
         Form::Text => Ok(told.iter().map(text).collect()),
@@ -31,17 +34,30 @@ pub(super) fn explain(objects: &[Object], form: Form) -> Result<String, CommandE
     }
 }
 
-fn one(object: &Object) -> Result<Value, CommandError> {
+/// Where an object came from, and what went over it, if it was built with that.
+pub(in crate::cli) fn provenance(object: &Object) -> Result<(Value, Vec<Value>), CommandError> {
     let read = |name: &str| {
         let text = object.annotations().and_then(|all| all.get(name)?.as_str());
         let parsed = parse_yaml(text.unwrap_or_default().as_bytes(), name);
         let mut documents = parsed.map_err(|why| CommandError::of("reading failed", &why))?;
         Ok::<_, CommandError>(documents.pop().unwrap_or_default())
     };
+    let changes = read(TRANSFORMATIONS)?;
+    Ok((
+        read(ORIGIN)?,
+        changes.as_array().cloned().unwrap_or_default(),
+    ))
+}
+
+/// Whether an annotation is one by which the engine says that.
+pub(in crate::cli) fn is_provenance(key: &str) -> bool {
+    matches!(key, ORIGIN | TRANSFORMATIONS)
+}
+
+fn one(object: &Object) -> Result<Value, CommandError> {
+    let (origin, changes) = provenance(object)?;
     Ok(json!({
-        "object": object.id().to_string(),
-        "origin": read(ORIGIN)?,
-        "changedBy": read(TRANSFORMATIONS)?.as_array().cloned().unwrap_or_default(),
+        "object": object.id().to_string(), "origin": origin, "changedBy": changes,
     }))
 }
 
@@ -64,7 +80,7 @@ fn text(told: &Value) -> String {
 }
 
 /// `base/a.yaml`, `https://… at v1: base/a.yaml`, `ConfigMapGenerator in kustomization.yaml`.
-fn by(what: &Value) -> String {
+pub(in crate::cli) fn by(what: &Value) -> String {
     let text = |name: &str| what.get(name).and_then(Value::as_str);
     let kind = what.pointer("/configuredBy/kind").and_then(Value::as_str);
     let place = text("path")

@@ -72,6 +72,17 @@ impl Remote {
         reference: &str,
         ignore: Option<&str>,
     ) -> Result<(Arc<dyn Tree>, String), CommandError> {
+        let fetched = self.at(url, reference, ignore)?;
+        Ok((fetched.tree, fetched.revision))
+    }
+
+    /// The same, with what its commit says.
+    pub(in crate::cli) fn at(
+        &self,
+        url: &str,
+        reference: &str,
+        ignore: Option<&str>,
+    ) -> Result<Fetched, CommandError> {
         let wanted = Reference {
             source: Source::Repository {
                 url: url.to_owned(),
@@ -81,11 +92,10 @@ impl Remote {
             path: String::new(),
             timeout: LONGEST,
         };
-        let fetched = self.get(&wanted, ignore).map_err(|why| {
+        self.get(&wanted, ignore).map_err(|why| {
             CommandError::of("fetching the source failed", &why)
                 .hint("--path builds a directory of yours")
-        })?;
-        Ok((fetched.tree, fetched.revision))
+        })
     }
 
     fn get(&self, wanted: &Reference, ignore: Option<&str>) -> Result<Fetched, Error> {

@@ -21,15 +21,15 @@ use crate::cli::ui::{CommandError, Ui};
 const ROUNDS: usize = 10;
 
 /// What was built.
-pub(super) struct Built {
-    pub(super) bundle: Bundle<Rendered>,
+pub(in crate::cli::diff) struct Built {
+    pub(in crate::cli::diff) bundle: Bundle<Rendered>,
     /// From what, for people.
-    pub(super) from: String,
+    pub(in crate::cli::diff) from: String,
     /// The revision of the source, where it is one.
-    pub(super) revision: Option<String>,
+    pub(in crate::cli::diff) revision: Option<String>,
 }
 
-pub(super) fn build(
+pub(in crate::cli::diff) fn build(
     args: &KustomizationArgs,
     asked: &Asked,
     ui: &mut Ui,
@@ -76,7 +76,7 @@ fn in_store(source: &GitRepository) -> Option<String> {
 }
 
 /// The git work tree around a directory, and where in it the directory is.
-fn directory(path: &Path) -> Result<(Disk, String), CommandError> {
+pub(in crate::cli) fn directory(path: &Path) -> Result<(Disk, String), CommandError> {
     let directory = disk::directory(path)?;
     let root = disk::work_tree(&directory).unwrap_or_else(|| PathBuf::from("/"));
     let below = directory.strip_prefix(&root).unwrap_or(&directory);
@@ -85,7 +85,11 @@ fn directory(path: &Path) -> Result<(Disk, String), CommandError> {
 }
 
 /// Builds, fetches what that wants, and builds again.
-fn made(tree: &dyn Tree, spec: &Spec, ui: &mut Ui) -> Result<Bundle<Rendered>, CommandError> {
+pub(in crate::cli) fn made(
+    tree: &dyn Tree,
+    spec: &Spec,
+    ui: &mut Ui,
+) -> Result<Bundle<Rendered>, CommandError> {
     let mut remotes = Remotes::wanted();
     let mut open: Option<Remote> = None;
     let functions: Arc<dyn reeve_kustomize::Functions> = Arc::new(Laptop::new(true));

@@ -21,7 +21,7 @@ use crate::configs;
 
 /// A plugin by its name, and the file of its component.
 #[derive(Clone, Debug)]
-pub(super) struct Given {
+pub(in crate::cli) struct Given {
     name: String,
     file: PathBuf,
 }
@@ -41,7 +41,7 @@ impl FromStr for Given {
 }
 
 /// One that a run would call.
-pub(super) struct Called {
+pub(in crate::cli) struct Called {
     name: String,
     /// Where what it is configured with lies.
     home: NamespaceName,
@@ -50,8 +50,8 @@ pub(super) struct Called {
 }
 
 /// Those that a run would call, in the order in which it would.
-pub(super) async fn called(
-    args: &KustomizationArgs,
+pub(in crate::cli) async fn called(
+    home: &NamespaceName,
     cluster: &Cluster,
     (namespace, labels): (&NamespaceName, &reeve_core::index::Labels),
     ui: &mut Ui,
@@ -75,7 +75,7 @@ pub(super) async fn called(
             let picks = one.spec.selector.matches(namespace.as_str(), labels);
             picks.then_some(Called {
                 name: one.metadata.name?,
-                home: args.controller_namespace.clone(),
+                home: home.clone(),
                 platforms: true,
                 component: one.spec.component(),
             })
@@ -88,23 +88,34 @@ pub(super) async fn called(
 }
 
 impl Called {
+    /// `Plugin/NAME` or `ClusterPlugin/NAME`.
+    pub(in crate::cli) fn shown(&self) -> String {
+        let kind = if self.platforms {
+            "ClusterPlugin"
+        } else {
+            "Plugin"
+        };
+        format!("{kind}/{}", self.name)
+    }
+
     fn turn(&self) -> (bool, i32, &str) {
         (self.platforms, self.component.order, &self.name)
     }
 }
 
 /// The config of each whose component is given.
-pub(super) async fn configured(
-    args: &KustomizationArgs,
-    asked: &Asked,
+pub(in crate::cli) async fn configured(
+    given: &[Given],
+    plugins: &[Called],
+    cluster: &Cluster,
 ) -> Result<Vec<(String, PathBuf, Value)>, CommandError> {
     let mut all = Vec::new();
-    for one in &asked.plugins {
-        let Some(given) = args.plugins.iter().find(|given| given.name == one.name) else {
+    for one in plugins {
+        let Some(given) = given.iter().find(|given| given.name == one.name) else {
             continue;
         };
         let owner = SecretOwner::connected(&one.home);
-        let parts = configs::parts(&asked.asking, &owner, &one.component.config_from).await;
+        let parts = configs::parts(cluster, &owner, &one.component.config_from).await;
         let config = combine(parts.map_err(explained)?, &one.component.config);
         let config = config.map_err(|why| {
             CommandError::of(
@@ -120,7 +131,7 @@ pub(super) async fn configured(
 }
 
 /// Calls them one after the other, each with what the one before returned. What is under the veil is not told.
-pub(super) fn call(
+pub(in crate::cli) fn call(
     all: Vec<(String, PathBuf, Value)>,
     mut bundle: Bundle<Rendered>,
     veil: &Veil,

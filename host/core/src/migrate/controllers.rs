@@ -1,0 +1,124 @@
+//! Whether the two kinds of controllers pass over each other's objects.
+//!
+//! Read from the arguments of their Deployments. What a process really does is deliberately not guessed: before an object is
+//! given away it is held and watched until nobody writes to it.
+
+use serde_json::Value;
+
+use super::{Finding, Is};
+use crate::labelled::Labelled;
+
+/// The controllers of Flux that work on kinds of ours.
+const CONTROLLERS: [&str; 3] = [
+    "source-controller",
+    "kustomize-controller",
+    "notification-controller",
+];
+/// The flag that says whom a controller follows.
+const FLAG: &str = "--watch-label-selector";
+
+/// Flux's.
+pub(super) fn flux(deployments: &[Value]) -> Vec<Finding> {
+    let theirs = |one: &&Value| {
+        let name = text(one, "/metadata/name");
+        CONTROLLERS.iter().any(|start| name.starts_with(start))
+    };
+    let found: Vec<Finding> = deployments.iter().filter(theirs).map(one_of_flux).collect();
+    if found.is_empty() {
+        let says = "no Deployment of Flux's controllers was found";
+        return vec![Finding::new("Flux", Is::Note, says).next(format!(
+            "if they run elsewhere, start them with {}",
+            wanted()
+        ))];
+    }
+    found
+}
+
+/// Ours.
+pub(super) fn ours(deployments: &[Value]) -> Vec<Finding> {
+    if deployments.is_empty() {
+        let says = "no Deployment of reeve's controller was found";
+        let next = format!(
+            "if it runs elsewhere, start it with {FLAG}={}",
+            Labelled::ours()
+        );
+        return vec![Finding::new("reeve", Is::Note, says).next(next)];
+    }
+    let one = |deployment: &Value| {
+        let subject = subject(deployment);
+        match selector(deployment) {
+            Some(label) if label == Labelled::ours().to_string() => Finding::new(
+                subject,
+                Is::Note,
+                "follows what is handed over, and nothing else",
+            ),
+            _ => Finding::new(
+                subject,
+                Is::InTheWay,
+                "would work on objects that are Flux's",
+            )
+            .next(format!(
+                "`helm upgrade reeve … --set 'extraArgs[0]={FLAG}={}'`",
+                Labelled::ours()
+            )),
+        }
+    };
+    deployments.iter().map(one).collect()
+}
+
+fn one_of_flux(deployment: &Value) -> Finding {
+    let subject = subject(deployment);
+    if deployment.pointer("/spec/replicas").and_then(Value::as_i64) == Some(0) {
+        return Finding::new(subject, Is::Note, "is scaled to nothing");
+    }
+    let passes = selector(deployment).is_some_and(|it| Labelled::ours().is_passed_over_by(&it));
+    match passes {
+        true => Finding::new(subject, Is::Note, "passes over what is handed over"),
+        false => Finding::new(subject, Is::InTheWay, "would go on working on what is handed over")
+            .next(format!(
+                "start it with {}, where Flux's own manifests are kept; that is its option for sharding and changes nothing else",
+                wanted()
+            )),
+    }
+}
+
+fn wanted() -> String {
+    format!("{FLAG}=!{}", reeve_api::SHARD)
+}
+
+/// What the last such flag of any container says.
+fn selector(deployment: &Value) -> Option<String> {
+    let containers = deployment.pointer("/spec/template/spec/containers");
+    let containers = containers.and_then(Value::as_array).into_iter().flatten();
+    let mut found = None;
+    for container in containers {
+        let words = ["command", "args"].map(|key| container.get(key).and_then(Value::as_array));
+        let words = words.into_iter().flatten().flatten();
+        let mut words = words.filter_map(Value::as_str);
+        while let Some(word) = words.next() {
+            match word.strip_prefix(FLAG) {
+                Some("") => found = words.next().map(str::to_owned),
+                Some(rest) => {
+                    if let Some(value) = rest.strip_prefix('=') {
+                        found = Some(value.to_owned());
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+    found
+}
+
+fn subject(deployment: &Value) -> String {
+    let (namespace, name) = (
+        text(deployment, "/metadata/namespace"),
+        text(deployment, "/metadata/name"),
+    );
+    format!("Deployment/{namespace}/{name}")
+}
+
+fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
+    let text = object.pointer(pointer).and_then(Value::as_str);
+    text.unwrap_or_default()
+}

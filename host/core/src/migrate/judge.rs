@@ -1,0 +1,266 @@
+//! What is to be said of one object of Flux's.
+//!
+//! Whether we could act on it is asked of what the runs ask: the parsed spec, and who may use what. Rights are deliberately
+//! not asked for: the first run names those that an account lacks, and changes nothing.
+
+use reeve_api::kustomization::Kustomization;
+use reeve_api::name::NamespacedName;
+use reeve_api::reason::Reason;
+use reeve_api::receiver::Receiver;
+use reeve_api::source::GitRepository;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Finding, Found, Ground, Is, Served, Whose, id, included_by, named, source_of};
+use crate::failure::{Explained, Turn};
+use crate::inventory::Inventory;
+use crate::source;
+use crate::spec::Spec;
+use crate::tenancy;
+use crate::webhook;
+
+/// What is to be said of an object of a kind that both serve.
+pub(super) fn served(
+    found: &Found,
+    ground: Ground<'_>,
+    kind: Served,
+    object: &Value,
+) -> Vec<Finding> {
+    let Some(id) = id(object) else {
+        return Vec::new();
+    };
+    let subject = kind.subject(&id);
+    if Whose::of(object) == Whose::Reeve {
+        return vec![Finding::new(subject, Is::Taken, "reeve has it")];
+    }
+    if let Some(why) = stays(kind, object) {
+        return vec![Finding::new(subject, Is::Stays, why)];
+    }
+    let mut all = vec![Finding::new(&subject, Is::Goes, "can be taken over")];
+    let hindered = |why: Explained| {
+        let finding = Finding::new(&subject, Is::InTheWay, why.message);
+        match why.hint {
+            Some(hint) => finding.next(hint),
+            None => finding,
+        }
+    };
+    all.extend(
+        hindrances(ground, kind, &id, object)
+            .into_iter()
+            .map(hindered),
+    );
+    all.extend(readers(found, kind, &id).into_iter().map(|one| Finding {
+        subject: subject.clone(),
+        ..one
+    }));
+    all.extend(notes(kind, object).into_iter().map(|one| Finding {
+        subject: subject.clone(),
+        ..one
+    }));
+    all
+}
+
+/// An object of a kind that only Flux serves.
+pub(super) fn other(object: &Value) -> Finding {
+    let kind = object.get("kind").and_then(Value::as_str);
+    let kind = kind.unwrap_or("an object of Flux's");
+    let subject = match id(object) {
+        Some(id) => format!("{kind}/{id}"),
+        None => kind.to_owned(),
+    };
+    let who = match kind {
+        "HelmRelease" => {
+            "helm-controller installs charts; reeve applies the HelmRelease object like any other"
+        }
+        "HelmRepository" | "HelmChart" => "source-controller fetches charts",
+        "OCIRepository" | "Bucket" => "source-controller fetches it; reeve applies from git alone",
+        "ExternalArtifact" | "ArtifactGenerator" => "another controller makes the artifact",
+        "Alert" | "Provider" => {
+            "notification-controller tells of events, reeve's among them if it is sent them"
+        }
+        "ImageRepository" | "ImagePolicy" | "ImageUpdateAutomation" => {
+            "the image controllers write to git"
+        }
+        _ => "reeve has no such kind",
+    };
+    Finding::new(subject, Is::Stays, format!("stays with Flux: {who}"))
+}
+
+/// Why an object stays where it is.
+pub(super) fn stays(kind: Served, object: &Value) -> Option<String> {
+    match kind {
+        Served::GitRepository | Served::Receiver => None,
+        Served::Kustomization => {
+            let source = object.pointer("/spec/sourceRef/kind")?.as_str()?;
+            if source != "GitRepository" {
+                return Some(format!(
+                    "stays with Flux: its source is of kind {source}, and reeve applies from GitRepositories"
+                ));
+            }
+            applies_flux(object).then(|| {
+                "stays with Flux: it applies Flux itself, and goes with it when Flux is uninstalled".to_owned()
+            })
+        }
+    }
+}
+
+/// Whether Flux's own definitions are among what it has: then it is by which Flux keeps itself.
+fn applies_flux(kustomization: &Value) -> bool {
+    let entries = kustomization.pointer("/status/inventory/entries");
+    let mut ids = entries.and_then(Value::as_array).into_iter().flatten();
+    ids.any(|entry| {
+        let id = entry.get("id").and_then(Value::as_str);
+        id.is_some_and(|id| {
+            id.ends_with(".toolkit.fluxcd.io_apiextensions.k8s.io_CustomResourceDefinition")
+        })
+    })
+}
+
+/// Why we would not act on it as it is.
+fn hindrances(
+    ground: Ground<'_>,
+    kind: Served,
+    id: &NamespacedName,
+    object: &Value,
+) -> Vec<Explained> {
+    let mut all = Vec::new();
+    if object.pointer("/metadata/deletionTimestamp").is_some() {
+        let message = "it is being deleted";
+        let why = Explained::new(Reason::InvalidSpec, Turn::Owner, message);
+        all.push(why.with_hint("wait until Flux has done that, or see what keeps it"));
+    }
+    let namespace = &id.namespace;
+    let platforms = ground.grounds.is_platform(namespace) || ground.grounds.is_config(namespace);
+    if !platforms && ground.tenants.declared(namespace).is_none() {
+        let message = format!("no Tenant has namespace {namespace}");
+        let why = Explained::new(Reason::AccessDenied, Turn::OwnerOrPolicy, message);
+        all.push(why.with_hint(format!("`reeve tenant adopt {namespace}`")));
+    }
+    let read = match kind {
+        Served::GitRepository => read::<GitRepository>(object).and_then(|it| {
+            source::Wanted::parse(&it)
+                .map(drop)
+                .map_err(|why| Explained::of(&why))
+        }),
+        Served::Receiver => read::<Receiver>(object).and_then(|it| {
+            let parsed = webhook::Wanted::parse(&it.spec).map(drop);
+            parsed.map_err(|why| Explained::of(&why))
+        }),
+        Served::Kustomization => read::<Kustomization>(object).and_then(|it| may_run(ground, &it)),
+    };
+    all.extend(read.err());
+    all
+}
+
+fn read<K: DeserializeOwned>(object: &Value) -> Result<K, Explained> {
+    reeve_api::decode(object).map_err(|why| {
+        let message = format!("it cannot be read: {why}");
+        Explained::new(Reason::InvalidSpec, Turn::Owner, message)
+    })
+}
+
+/// What a run would say before it fetches anything.
+fn may_run(ground: Ground<'_>, object: &Kustomization) -> Result<(), Explained> {
+    let spec = Spec::parse(object).map_err(|why| Explained::of(&why))?;
+    let namespace = &spec.id.namespace;
+    let tenant = ground.tenants.owner_of(ground.grounds, namespace)?;
+    tenancy::may_use_source(ground.grounds, &tenant, namespace, &spec.source)?;
+    for one in &spec.depends_on {
+        tenancy::may_depend_on(ground.grounds, &tenant, namespace, &one.id)?;
+    }
+    let status = object.status.as_ref();
+    let inventory = status.and_then(|status| status.inventory.as_ref());
+    let entries = inventory.into_iter().flat_map(|all| &all.entries);
+    Inventory::parse(entries.map(|one| (one.id.as_str(), one.version.as_str())))
+        .map(drop)
+        .map_err(|why| Explained::of(&why))
+}
+
+/// Who else reads a source, and what that means.
+fn readers(found: &Found, kind: Served, id: &NamespacedName) -> Vec<Finding> {
+    if kind != Served::GitRepository {
+        return Vec::new();
+    }
+    let charts = found
+        .others
+        .iter()
+        .filter(|one| chart_source(one).as_ref() == Some(id));
+    let mut all: Vec<Finding> = charts
+        .map(|one| {
+            let says = format!("{} is made from it, by source-controller's own copy", subject(one));
+            Finding::new("", Is::InTheWay, says).next(
+                "make another GitRepository of the same address for charts, and name that in the chart",
+            )
+        })
+        .collect();
+    let keeps = |one: &&Value| {
+        stays(Served::Kustomization, one).is_some() && source_of(one).as_ref() == Some(id)
+    };
+    all.extend(found.kustomizations.iter().filter(keeps).map(|one| {
+        let says = format!(
+            "{} stays with Flux and goes on reading it, then from reeve's artifacts",
+            subject(one)
+        );
+        Finding::new("", Is::Note, says)
+            .next("let kustomize-controller in: networkPolicy.artifactsFrom of the chart")
+    }));
+    all
+}
+
+/// The GitRepository that a chart is made from.
+fn chart_source(object: &Value) -> Option<NamespacedName> {
+    let reference = match object.get("kind").and_then(Value::as_str)? {
+        "HelmChart" => object.pointer("/spec/sourceRef")?,
+        "HelmRelease" => object.pointer("/spec/chart/spec/sourceRef")?,
+        _ => return None,
+    };
+    named(object, reference)
+}
+
+/// What else is another with us.
+fn notes(kind: Served, object: &Value) -> Vec<Finding> {
+    let note = |says: String| Finding::new("", Is::Note, says);
+    let mut all = Vec::new();
+    let label = format!("/metadata/labels/{}", reeve_api::SHARD.replace('/', "~1"));
+    if let Some(shard) = object.pointer(&label).and_then(Value::as_str) {
+        all.push(note(format!(
+            "it is of Flux's shard {shard} now, and goes back there"
+        )));
+    }
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    match kind {
+        Served::Kustomization if text("/spec/serviceAccountName").is_none() => {
+            all.push(
+                note("it names no ServiceAccount: Flux applies it as itself or by its default, reeve as the account of its Tenant".to_owned())
+                    .next("see that this account may do what it does: the first run names rights that are missing, and writes nothing"),
+            );
+        }
+        Served::GitRepository if !included_by(object).is_empty() => {
+            all.push(note(
+                "it goes with the GitRepositories that it includes".to_owned(),
+            ));
+        }
+        Served::Receiver => {
+            all.push(
+                note("its path stays the same, and forges reach whichever controller the Ingress leads to".to_owned())
+                    .next("lead the Ingress to reeve's Service webhook-receiver"),
+            );
+        }
+        Served::Kustomization | Served::GitRepository => {}
+    }
+    if object.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true) {
+        all.push(note("it is suspended, and stays so".to_owned()));
+    }
+    all
+}
+
+fn subject(object: &Value) -> String {
+    let kind = object
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    match id(object) {
+        Some(id) => format!("{kind}/{id}"),
+        None => kind.to_owned(),
+    }
+}

@@ -1,0 +1,342 @@
+//! What there is, and what is said of it: one mutation a row.
+
+use super::unit::{Unit, unit};
+use super::*;
+use serde_json::json;
+
+fn object(kind: &str, id: &str, spec: Value) -> Value {
+    let (namespace, name) = id.split_once('/').unwrap();
+    let version = match kind {
+        "GitRepository" => "source.toolkit.fluxcd.io/v1",
+        "Receiver" => "notification.toolkit.fluxcd.io/v1",
+        _ => "kustomize.toolkit.fluxcd.io/v1",
+    };
+    json!({
+        "apiVersion": version, "kind": kind,
+        "metadata": {"namespace": namespace, "name": name}, "spec": spec,
+    })
+}
+
+fn source(id: &str) -> Value {
+    let spec = json!({"interval": "1m", "url": "https://git.example/a"});
+    object("GitRepository", id, spec)
+}
+
+fn kustomization(id: &str, source: &str) -> Value {
+    let (namespace, name) = source.split_once('/').unwrap();
+    let reference = json!({"kind": "GitRepository", "namespace": namespace, "name": name});
+    let spec = json!({
+        "interval": "1m", "prune": true, "serviceAccountName": "flux", "sourceRef": reference,
+    });
+    object("Kustomization", id, spec)
+}
+
+fn taken(mut object: Value) -> Value {
+    object["metadata"]["labels"] = json!({reeve_api::SHARD: reeve_api::SHARD_OURS});
+    object
+}
+
+fn depends(mut object: Value, on: Value) -> Value {
+    object["spec"]["dependsOn"] = json!([on]);
+    object
+}
+
+fn grounds() -> Grounds {
+    let name = |text: &str| text.parse().unwrap();
+    Grounds {
+        platform_namespaces: [name("flux-system")].into(),
+        config_namespaces: [name("config")].into(),
+        platform_service_account: "platform".parse().unwrap(),
+        tenant_service_account: "flux".parse().unwrap(),
+        remote_bases: Vec::new(),
+        remote_clusters: Vec::new(),
+    }
+}
+
+fn tenants() -> Tenants {
+    let mut tenants = Tenants::default();
+    for name in ["acme", "beta"] {
+        let object = serde_json::from_value(json!({
+            "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": name},
+            "spec": {"namespaces": [name], "sources": [name, "both"]},
+        }));
+        tenants.apply(&object.unwrap());
+    }
+    tenants
+}
+
+fn told(found: &Found) -> Vec<Finding> {
+    let (grounds, tenants) = (grounds(), tenants());
+    let ground = Ground {
+        grounds: &grounds,
+        tenants: &tenants,
+    };
+    report(found, ground)
+}
+
+fn goes(found: &Found, namespaces: &[&str], to: Whose) -> Unit {
+    let (grounds, tenants) = (grounds(), tenants());
+    let ground = Ground {
+        grounds: &grounds,
+        tenants: &tenants,
+    };
+    let namespaces = namespaces.iter().map(|one| one.parse().unwrap()).collect();
+    unit(found, ground, &namespaces, to)
+}
+
+fn subjects(unit: &Unit) -> Vec<String> {
+    unit.members.iter().map(unit::Member::subject).collect()
+}
+
+fn says<'a>(all: &'a [Finding], subject: &str, is: Is) -> Vec<&'a str> {
+    let about = all
+        .iter()
+        .filter(|one| one.subject == subject && one.is == is);
+    about.map(|one| one.says.as_str()).collect()
+}
+
+#[test]
+fn what_we_would_not_act_on_is_in_the_way_and_says_why() {
+    let mut secret = kustomization("acme/secret", "acme/acme");
+    secret["spec"]["decryption"] = json!({"provider": "sops"});
+    let mut unread = source("acme/bad");
+    unread["spec"]["interval"] = json!("1d");
+    let found = Found {
+        sources: vec![source("acme/acme"), source("nobody/x"), unread],
+        kustomizations: vec![secret, kustomization("acme/theirs", "beta/beta")],
+        ..Found::default()
+    };
+    let all = told(&found);
+    for (subject, word) in [
+        ("Kustomization/acme/secret", "spec.decryption"),
+        ("Kustomization/acme/theirs", "cross-namespace references"),
+        ("GitRepository/nobody/x", "no Tenant has namespace nobody"),
+        ("GitRepository/acme/bad", "interval"),
+    ] {
+        let said = says(&all, subject, Is::InTheWay);
+        assert!(
+            said.iter().any(|one| one.contains(word)),
+            "{subject}: {all:?}"
+        );
+    }
+    assert!(says(&all, "GitRepository/acme/acme", Is::InTheWay).is_empty());
+}
+
+#[test]
+fn what_only_flux_serves_stays_and_is_named() {
+    let mut bucket = kustomization("acme/bucket", "acme/acme");
+    bucket["spec"]["sourceRef"]["kind"] = json!("Bucket");
+    let mut itself = kustomization("flux-system/flux-system", "flux-system/flux-system");
+    itself["status"]["inventory"]["entries"] = json!([{
+        "id": "_buckets.source.toolkit.fluxcd.io_apiextensions.k8s.io_CustomResourceDefinition", "v": "v1",
+    }]);
+    let found = Found {
+        kustomizations: vec![bucket, itself],
+        others: vec![object("HelmRelease", "acme/web", json!({}))],
+        ..Found::default()
+    };
+    let all = told(&found);
+    for (subject, word) in [
+        ("Kustomization/acme/bucket", "kind Bucket"),
+        (
+            "Kustomization/flux-system/flux-system",
+            "applies Flux itself",
+        ),
+        ("HelmRelease/acme/web", "helm-controller"),
+    ] {
+        let said = says(&all, subject, Is::Stays);
+        assert!(
+            said.iter().any(|one| one.contains(word)),
+            "{subject}: {all:?}"
+        );
+    }
+    let unit = goes(&found, &["acme", "flux-system"], Whose::Reeve);
+    assert!(unit.members.is_empty(), "{unit:?}");
+    assert_eq!(unit.stays.len(), 2, "{unit:?}");
+}
+
+#[test]
+fn a_source_that_a_chart_is_made_from_stays_where_it_is() {
+    let chart =
+        json!({"chart": {"spec": {"sourceRef": {"kind": "GitRepository", "name": "acme"}}}});
+    let found = Found {
+        sources: vec![source("acme/acme")],
+        kustomizations: vec![kustomization("acme/web", "acme/acme")],
+        others: vec![object("HelmRelease", "acme/web", chart)],
+        ..Found::default()
+    };
+    let unit = goes(&found, &["acme"], Whose::Reeve);
+    let said = says(&unit.in_the_way, "GitRepository/acme/acme", Is::InTheWay);
+    assert!(
+        said.iter().any(|one| one.contains("HelmRelease/acme/web")),
+        "{unit:?}"
+    );
+}
+
+#[test]
+fn a_namespace_goes_with_the_sources_that_it_reads_and_those_go_first() {
+    let mut including = source("config/acme");
+    including["spec"]["include"] = json!([{"repository": {"name": "common"}}]);
+    let found = Found {
+        sources: vec![including, source("config/common"), source("config/beta")],
+        kustomizations: vec![
+            kustomization("acme/web", "config/acme"),
+            kustomization("beta/web", "config/beta"),
+        ],
+        ..Found::default()
+    };
+    let unit = goes(&found, &["acme"], Whose::Reeve);
+    assert_eq!(
+        subjects(&unit),
+        [
+            "GitRepository/config/acme",
+            "GitRepository/config/common",
+            "Kustomization/acme/web"
+        ]
+    );
+    assert_eq!(unit.in_the_way, []);
+}
+
+#[test]
+fn on_the_way_back_a_source_stays_as_long_as_one_of_ours_reads_it() {
+    let mut found = Found {
+        sources: vec![taken(source("config/both"))],
+        kustomizations: vec![
+            taken(kustomization("acme/web", "config/both")),
+            taken(kustomization("beta/web", "config/both")),
+        ],
+        ..Found::default()
+    };
+    let unit = goes(&found, &["acme"], Whose::Flux);
+    assert_eq!(subjects(&unit), ["Kustomization/acme/web"]);
+    assert_eq!(unit.in_the_way, []);
+    // Its own namespace alone would leave us without it.
+    let unit = goes(&found, &["config"], Whose::Flux);
+    assert_eq!(unit.in_the_way.len(), 2, "{unit:?}");
+    found.kustomizations.truncate(1);
+    let unit = goes(&found, &["acme"], Whose::Flux);
+    assert_eq!(
+        subjects(&unit),
+        ["GitRepository/config/both", "Kustomization/acme/web"]
+    );
+}
+
+#[test]
+fn who_waits_for_another_goes_with_it_or_after_it() {
+    let mut found = Found {
+        sources: vec![source("flux-system/a")],
+        kustomizations: vec![
+            depends(
+                kustomization("flux-system/app", "flux-system/a"),
+                json!({"name": "web", "namespace": "acme"}),
+            ),
+            kustomization("acme/web", "acme/acme"),
+        ],
+        ..Found::default()
+    };
+    let unit = goes(&found, &["flux-system"], Whose::Reeve);
+    let said = says(
+        &unit.in_the_way,
+        "Kustomization/flux-system/app",
+        Is::InTheWay,
+    );
+    assert_eq!(
+        said,
+        ["needs Kustomization/acme/web, which would be Flux's"]
+    );
+    assert_eq!(
+        goes(&found, &["flux-system", "acme"], Whose::Reeve).in_the_way,
+        []
+    );
+    found.kustomizations[1] = taken(kustomization("acme/web", "acme/acme"));
+    assert_eq!(goes(&found, &["flux-system"], Whose::Reeve).in_the_way, []);
+}
+
+#[test]
+fn a_controller_that_would_work_on_what_is_handed_over_is_in_the_way() {
+    let deployment = |name: &str, replicas: i64, args: Value| {
+        json!({
+            "metadata": {"namespace": "flux-system", "name": name},
+            "spec": {"replicas": replicas, "template": {"spec": {"containers": [{"args": args}]}}},
+        })
+    };
+    let passes = "--watch-label-selector=!sharding.fluxcd.io/key";
+    for (says, name, replicas, args, want) in [
+        ("told", "source-controller", 1, json!([passes]), false),
+        (
+            "as two words",
+            "source-controller",
+            1,
+            json!(["--watch-label-selector", "!sharding.fluxcd.io/key"]),
+            false,
+        ),
+        (
+            "not told",
+            "kustomize-controller",
+            1,
+            json!(["--log-level=info"]),
+            true,
+        ),
+        (
+            "of a shard",
+            "kustomize-controller-a",
+            1,
+            json!(["--watch-label-selector=sharding.fluxcd.io/key=a"]),
+            false,
+        ),
+        (
+            "told another",
+            "notification-controller",
+            1,
+            json!(["--watch-label-selector=a=b"]),
+            true,
+        ),
+        (
+            "the last counts",
+            "source-controller",
+            1,
+            json!([passes, "--watch-label-selector=a=b"]),
+            true,
+        ),
+        ("stopped", "source-controller", 0, json!([]), false),
+        ("of other kinds", "helm-controller", 1, json!([]), false),
+    ] {
+        let found = Found {
+            flux: vec![deployment(name, replicas, args)],
+            ..Found::default()
+        };
+        let all = told(&found);
+        assert_eq!(
+            all.iter().any(|one| one.is == Is::InTheWay),
+            want,
+            "{says}: {all:?}"
+        );
+        let is_in_the_way = !goes(&found, &["acme"], Whose::Reeve).in_the_way.is_empty();
+        assert_eq!(is_in_the_way, want, "{says}");
+    }
+    for (args, want) in [
+        (
+            json!([
+                "controller",
+                "--watch-label-selector=sharding.fluxcd.io/key=reeve"
+            ]),
+            false,
+        ),
+        (json!(["controller"]), true),
+    ] {
+        let found = Found {
+            ours: vec![deployment("reeve", 1, args)],
+            ..Found::default()
+        };
+        assert_eq!(told(&found).iter().any(|one| one.is == Is::InTheWay), want);
+    }
+}
+
+#[test]
+fn what_could_not_be_read_is_in_the_way_of_everything() {
+    let found = Found {
+        unread: vec!["HelmReleases: forbidden".to_owned()],
+        ..Found::default()
+    };
+    assert_eq!(goes(&found, &["acme"], Whose::Reeve).in_the_way.len(), 1);
+}

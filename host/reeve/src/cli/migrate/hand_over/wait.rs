@@ -1,0 +1,196 @@
+//! What is waited for when an object is given away: that nobody works on it, and then that somebody does.
+//!
+//! Whether a run is under way is asked of the status, and beyond that the object has to be left alone for a while: a run tells
+//! its first status soon after it began. Every wait has a deadline.
+
+use std::time::{Duration, Instant};
+
+use reeve_api::name::NamespacedName;
+use reeve_core::migrate::Served;
+use reeve_core::migrate::change;
+use reeve_core::migrate::unit::Member;
+use serde_json::Value;
+
+use super::operated;
+use crate::cli::operate;
+use crate::cli::ui::CommandError;
+use crate::cluster::Cluster;
+
+/// How often an object that is held is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// An object that nobody works on.
+pub(super) struct Held<'m> {
+    pub(super) member: &'m Member,
+    /// As it was last.
+    pub(super) object: Value,
+}
+
+/// One that is being looked at.
+struct Watched<'m> {
+    held: Held<'m>,
+    since: Instant,
+}
+
+impl Held<'_> {
+    /// Whether a run is expected once it is given. A Receiver says nothing of a request.
+    pub(super) fn answers(&self) -> bool {
+        is_held(self.member.kind) && change::goes_on(&self.object)
+    }
+}
+
+/// Whether objects of that kind are held before they are given: those that change nothing are not.
+pub(super) fn is_held(kind: Served) -> bool {
+    kind != Served::Receiver
+}
+
+pub(super) fn id(object: &Value) -> Option<NamespacedName> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    NamespacedName::new(text("/metadata/namespace")?, text("/metadata/name")?).ok()
+}
+
+/// Waits until nobody has written to any of them for that long, and no run is under way.
+pub(super) async fn settled<'m>(
+    cluster: &Cluster,
+    members: &'m [Member],
+    settle: Duration,
+    until: Instant,
+) -> Result<Vec<Held<'m>>, CommandError> {
+    let mut watched: Vec<Watched<'m>> = Vec::new();
+    for member in members {
+        let object = operate::there(cluster, operated(member.kind), &member.id).await?;
+        watched.push(Watched {
+            held: Held { member, object },
+            since: Instant::now(),
+        });
+    }
+    loop {
+        let mut busy = None;
+        for one in &mut watched {
+            let member = one.held.member;
+            let object = operate::there(cluster, operated(member.kind), &member.id).await?;
+            if change::version(&object) != change::version(&one.held.object) {
+                one.since = Instant::now();
+            }
+            one.held.object = object;
+            if is_held(member.kind) && !operate::is_suspended(&one.held.object) {
+                let message = format!("somebody resumed {} while it was held", member.subject());
+                return Err(CommandError::new(message).hint(
+                    "nothing was given away; if it is applied with spec.suspend from git, leave that field out there",
+                ));
+            }
+            let waits = is_held(member.kind)
+                && (one.since.elapsed() < settle || change::is_under_way(&one.held.object));
+            if waits {
+                busy = Some(member);
+            }
+        }
+        let Some(busy) = busy else {
+            return Ok(watched.into_iter().map(|one| one.held).collect());
+        };
+        if Instant::now() > until {
+            let message = format!("{} is still being worked on", busy.subject());
+            return Err(CommandError::new(message).hint(
+                "nothing was given away; --timeout waits longer for the run that is under way",
+            ));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Waits until whoever has the object has done the run that it was asked for.
+pub(super) async fn answered(
+    cluster: &Cluster,
+    member: &Member,
+    token: &str,
+    limit: Duration,
+) -> Result<(), String> {
+    let mut last = "nothing was said of it yet".to_owned();
+    let look = |object: Option<&Value>| {
+        let Some(object) = object else {
+            return Some(Err("it was deleted meanwhile".to_owned()));
+        };
+        if let Some(said) = ready(object).and_then(|ready| ready.get("message")?.as_str()) {
+            said.clone_into(&mut last);
+        }
+        answer(object, token)
+    };
+    let found = cluster.look_until(operated(member.kind), &member.id, limit, look);
+    match found.await {
+        Ok(Some(answer)) => answer,
+        Ok(None) => Err(format!(
+            "no run within {}; the last word was: {last}",
+            reeve_api::duration::Duration::from(limit)
+        )),
+        Err(why) => Err(format!("watching it failed: {why}")),
+    }
+}
+
+/// What came of the run; None: nothing yet. Who waits for another is not done.
+fn answer(object: &Value, token: &str) -> Option<Result<(), String>> {
+    let handled = object.pointer("/status/lastHandledReconcileAt");
+    if handled.and_then(Value::as_str) != Some(token) {
+        return None;
+    }
+    let ready = ready(object)?;
+    let text = |key: &str| ready.get(key).and_then(Value::as_str).unwrap_or_default();
+    let number = |value: Option<&Value>| value.and_then(Value::as_i64);
+    let seen = number(ready.get("observedGeneration"));
+    if seen.is_some() && seen < number(object.pointer("/metadata/generation")) {
+        return None;
+    }
+    match (text("status"), text("reason")) {
+        ("True", _) => Some(Ok(())),
+        ("False", "DependencyNotReady") => None,
+        ("False", _) => Some(Err(text("message").to_owned())),
+        _ => None,
+    }
+}
+
+fn ready(object: &Value) -> Option<&Value> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    let mut conditions = conditions.iter();
+    conditions.find(|one| one.get("type").and_then(Value::as_str) == Some("Ready"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn who_waits_for_another_has_not_answered_yet() {
+        let object = |handled: &str, status: &str, reason: &str, seen: i64| {
+            let ready = json!({
+                "type": "Ready", "status": status, "reason": reason, "message": "why",
+                "observedGeneration": seen,
+            });
+            json!({
+                "metadata": {"generation": 3},
+                "status": {"lastHandledReconcileAt": handled, "conditions": [ready]},
+            })
+        };
+        let failed = Some(Err("why".to_owned()));
+        for (says, object, want) in [
+            (
+                "another request",
+                object("before", "True", "Succeeded", 3),
+                None,
+            ),
+            (
+                "an older spec",
+                object("ours", "True", "Succeeded", 2),
+                None,
+            ),
+            ("done", object("ours", "True", "Succeeded", 3), Some(Ok(()))),
+            (
+                "waits",
+                object("ours", "False", "DependencyNotReady", 3),
+                None,
+            ),
+            ("failed", object("ours", "False", "BuildFailed", 3), failed),
+        ] {
+            assert_eq!(answer(&object, "ours"), want, "{says}");
+        }
+    }
+}
