@@ -37,6 +37,7 @@ pub mod report;
 #[cfg(test)]
 mod rows;
 pub mod schedule;
+pub mod shard;
 pub mod signature;
 pub mod source;
 pub mod spec;
