@@ -12,6 +12,7 @@ pub mod metric;
 mod policies;
 mod process;
 mod requests;
+mod shares;
 mod stage;
 pub mod trace;
 mod workqueue;

@@ -3,7 +3,6 @@
 //! What it deliberately doesn't: speak git; `transport::http` does.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use reeve_api::name::Scheme;
 use rustls::{ClientConfig, RootCertStore};
@@ -11,11 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::egress::Resolver;
 use super::{Cause, Egress, Remote, Tls};
 
-/// How long a connection stays open for what comes next. A request of a fetch is followed by another at once, or by none for
-/// long; each open one keeps some 50 KiB, and there may be one for every source.
-const IDLE: Duration = Duration::from_secs(2);
-
-/// A client for `remote` and nothing else; a connection stays open for a moment.
+/// A client for `remote` and nothing else; idle connections stay open for a while.
 pub(super) fn build(remote: &Remote) -> Result<reqwest::Client, Cause> {
     let url = remote.url.without_userinfo();
     let mut builder = reqwest::Client::builder()
@@ -24,7 +19,7 @@ pub(super) fn build(remote: &Remote) -> Result<reqwest::Client, Cause> {
         .referer(false)
         .http1_only()
         .pool_max_idle_per_host(1)
-        .pool_idle_timeout(IDLE)
+        .pool_idle_timeout(std::time::Duration::from_secs(50))
         .dns_resolver(Arc::new(Resolver(Arc::clone(&remote.egress))))
         .tls_backend_preconfigured(tls(&remote.tls, &url)?);
     if remote.url.scheme() == Scheme::Https {
@@ -59,22 +54,7 @@ pub(crate) fn plain(egress: &Arc<Egress>, trust: &Tls) -> Result<reqwest::Client
     })
 }
 
-/// Those who trust what the system trusts share what was negotiated with whom, too, which is most of its memory.
 fn tls(tls: &Tls, url: &str) -> Result<ClientConfig, Cause> {
-    static COMMON: OnceLock<ClientConfig> = OnceLock::new();
-    if !tls.ca.is_empty() || tls.client.is_some() {
-        return own(tls, url);
-    }
-    match COMMON.get() {
-        Some(common) => Ok(common.clone()),
-        None => {
-            let made = own(tls, url)?;
-            Ok(COMMON.get_or_init(|| made).clone())
-        }
-    }
-}
-
-fn own(tls: &Tls, url: &str) -> Result<ClientConfig, Cause> {
     let failed = |why| Cause::Url {
         url: url.to_owned(),
         why,
