@@ -338,7 +338,6 @@ fn config(dir: &Path, resources: &Path, port: u16, ssh_port: u16) -> String {
          [database]\nDB_TYPE = sqlite3\nPATH = {dir}/gitea.db\n\
          [repository]\nROOT = {dir}/repositories\nDEFAULT_BRANCH = main\n\
          [security]\nINSTALL_LOCK = true\n\
-         [queue]\nTYPE = channel\nBATCH_LENGTH = 1\n\
          [webhook]\nALLOWED_HOST_LIST = *\nDELIVER_TIMEOUT = 5\n\
          [log]\nMODE = console\nLEVEL = Info\n"
     )
