@@ -57,8 +57,10 @@ impl Release {
     /// The estate's own, with so many replicas that share the work.
     pub async fn sharing(replicas: usize) -> anyhow::Result<Self> {
         let mut values = values();
-        values["sharding"] = json!({"enabled": true});
-        values["replicas"] = json!(replicas);
+        if let Some(values) = values.as_object_mut() {
+            values.insert("sharding".to_owned(), json!({"enabled": true}));
+            values.insert("replicas".to_owned(), json!(replicas));
+        }
         Self::render(SYSTEM, &values, &[]).await
     }
 
