@@ -55,13 +55,13 @@ oracle: prepare cluster ## Ask the real kustomize what it makes of every case, a
 generate: ## Rewrite every generated file
 	REEVE_BLESS=1 $(CARGO) test --workspace --lib
 
-bench: prepare plugins cluster ## What is promised in numbers, with a release build: WHAT=push, forge, render, plugins, policies, neighbours, drift, fair, tenants, onboard or fetch for one
+bench: prepare plugins cluster ## What is promised in numbers, with a release build: WHAT=push, forge, render, plugins, policies, neighbours, drift, fair, tenants, shards, onboard or fetch for one
 	$(if $(filter-out forge,$(WHAT)),,@tests/cluster/build.sh gitea >/dev/null)
 	$(CARGO) build --release --workspace --bin reeve --bin bench
 	@RUST_LIB_BACKTRACE=0 REEVE_BIN=$(TARGET)/release/reeve $(TARGET)/release/bench $(WHAT)
 
 # The scenarios in which something breaks, and how often a soak runs each.
-FAULTS := faults:: outage:: leader:: stop:: superseded:: withdraw:: git::fault::
+FAULTS := faults:: outage:: leader:: shards:: stop:: superseded:: withdraw:: git::fault::
 ROUNDS ?= 20
 
 # What fails does not keep the rest from being run: nobody reads along.

@@ -3,7 +3,7 @@
 //! `bench push` is the whole road on a real cluster, `bench forge` the same from a real Gitea, `bench render` the engine beside the real kustomize,
 //! `bench plugins` the sandbox, `bench policies` the rules beside OPA, `bench neighbours` what bad plugins cost others,
 //! `bench drift` what changes by hand come to, `bench fair` what a tenant whose everything hangs or fails costs others,
-//! `bench tenants` what many at once wait, `bench onboard` what it takes to onboard a hundred by one object each,
+//! `bench tenants` what many at once wait, `bench shards` what three replicas make of them, `bench onboard` what it takes to onboard a hundred by one object each,
 //! `bench fetch` fetches beside git's; without a name all run. Nothing here fails for being slow: who reads the table
 //! judges.
 
@@ -19,6 +19,7 @@ mod plugins;
 mod policies;
 mod push;
 mod render;
+mod shards;
 mod spread;
 mod tenants;
 mod usage;
@@ -66,6 +67,8 @@ enum What {
     Fair,
     /// What many tenants at once wait, and what that costs
     Tenants,
+    /// Many tenants, three replicas that share them, and the end of one
+    Shards,
     /// From a hundred Tenants to all of them delivered
     Onboard,
     /// A fetch beside `git fetch`: first, after a change, and after none
@@ -115,6 +118,9 @@ fn bench(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(What::Tenants) {
         scenario::runtime().block_on(tenants::bench(args.tenants))?;
+    }
+    if wanted(What::Shards) {
+        scenario::runtime().block_on(shards::bench(args.tenants))?;
     }
     if wanted(What::Onboard) {
         scenario::runtime().block_on(onboard::bench())?;

@@ -54,6 +54,16 @@ impl Release {
         rendered.as_ref().map_err(|why| anyhow!("{why}"))
     }
 
+    /// The estate's own, with so many replicas that share the work.
+    pub async fn sharing(replicas: usize) -> anyhow::Result<Self> {
+        let mut values = values();
+        if let Some(values) = values.as_object_mut() {
+            values.insert("sharding".to_owned(), json!({"enabled": true}));
+            values.insert("replicas".to_owned(), json!(replicas));
+        }
+        Self::render(SYSTEM, &values, &[]).await
+    }
+
     /// Renders it; `more` are further flags of `helm template`.
     pub async fn render(namespace: &str, values: &Value, more: &[&str]) -> anyhow::Result<Self> {
         let at = format!("--namespace={namespace}");

@@ -175,6 +175,20 @@ impl Controller {
         self.lock().take();
     }
 
+    /// From now on it does nothing at all, and knows nothing of it (SIGSTOP).
+    pub fn pause(&self) {
+        if let Some(process) = self.lock().as_ref() {
+            process.signal(libc::SIGSTOP);
+        }
+    }
+
+    /// It goes on where it was.
+    pub fn resume(&self) {
+        if let Some(process) = self.lock().as_ref() {
+            process.signal(libc::SIGCONT);
+        }
+    }
+
     /// Asks it to end (SIGTERM) and waits up to `patience` for it.
     pub fn stop(&self, patience: Duration) -> Option<std::process::ExitStatus> {
         let process = self.lock().take()?;

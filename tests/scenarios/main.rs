@@ -61,6 +61,7 @@ mod reports;
 mod roads;
 mod rules;
 mod secrets;
+mod shards;
 mod signed;
 mod sources;
 mod stop;

@@ -94,7 +94,7 @@ subjects:
 {{- define "reeve.advertised" -}}
 {{- if .Values.artifacts.advertise -}}
 {{ .Values.artifacts.advertise }}
-{{- else if gt (int .Values.replicas) 1 -}}
+{{- else if or (gt (int .Values.replicas) 1) .Values.sharding.enabled -}}
 $(POD_IP):9090
 {{- else -}}
 {{ .Values.artifacts.serviceName }}.{{ .Release.Namespace }}.svc.cluster.local.
@@ -174,6 +174,9 @@ $(POD_IP):9090
 - {{ printf "--admission-secret=%s-admission" (include "reeve.name" .) | quote }}
 {{- end }}
 - {{ printf "--plugins-dir=%s" .Values.pluginsDir | quote }}
+{{- if .Values.sharding.enabled }}
+- --sharding=true
+{{- end }}
 - {{ printf "--lease-namespace=%s" .Release.Namespace | quote }}
 {{- include "reeve.number" (dict "flag" "graceful-shutdown-timeout" "of" .Values.gracefulShutdownSeconds) }}
 - {{ printf "--log-level=%s" .Values.log.level | quote }}

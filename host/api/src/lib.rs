@@ -90,3 +90,6 @@ pub const MIGRATING: &str = "reeve.dev/migrating";
 pub const FLUX_SHARD: &str = "reeve.dev/flux-shard";
 /// The annotation whose change asks for a reconcile now; its value is echoed in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUEST: &str = "reconcile.fluxcd.io/requestedAt";
+/// The annotation in which a replica that took a hook's call tells the one that works for the object. It asks for a run, and for
+/// nothing to be done again.
+pub const CALLED_AT: &str = "reeve.dev/called-at";

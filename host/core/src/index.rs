@@ -318,6 +318,11 @@ impl Index {
         named
     }
 
+    /// Whether a Receiver had a run, whatever came of it.
+    pub fn has_receiver(&self, receiver: &NamespacedName) -> bool {
+        self.receivers.contains_key(receiver)
+    }
+
     /// What a call to a Receiver may wake, by each of its resources, and what the call is judged by.
     pub fn woken_by(&self, receiver: &NamespacedName) -> Option<(Arc<Hook>, Vec<Vec<Target>>)> {
         let listener = self.receivers.get(receiver)?;

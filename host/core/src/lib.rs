@@ -40,6 +40,7 @@ pub mod report;
 mod rows;
 pub mod schedule;
 pub mod scrub;
+pub mod shard;
 pub mod signature;
 pub mod source;
 pub mod spec;

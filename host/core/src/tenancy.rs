@@ -45,7 +45,8 @@ impl Grounds {
         self.config_namespaces.contains(namespace)
     }
 
-    fn belongs_to_platform(&self, namespace: &NamespaceName) -> bool {
+    /// Whether it is either.
+    pub fn belongs_to_platform(&self, namespace: &NamespaceName) -> bool {
         self.is_platform(namespace) || self.is_config(namespace)
     }
 }

@@ -34,12 +34,15 @@ use crate::reading::Reader;
 use crate::recollections::Recollections;
 use crate::renders::Renders;
 use crate::schemas::Schemas;
+use crate::shards::Shards;
 use crate::store::Store;
 
 /// Everything a run may touch.
 pub struct Context {
-    /// Whether this replica does the work.
+    /// Whether this replica does the work, or a part of it.
     pub(crate) leads: AtomicBool,
+    /// Which part of it.
+    pub(crate) shards: Shards,
     pub(crate) cluster: Cluster,
     pub(crate) events: Events,
     pub(crate) clock: Clock,

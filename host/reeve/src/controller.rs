@@ -21,6 +21,7 @@ mod receiver;
 mod report;
 mod reports;
 mod review;
+mod sharing;
 mod source;
 mod tenant;
 mod underway;
@@ -32,13 +33,17 @@ use std::time::Duration;
 
 use reeve_api::name::{NamespacedName, PluginName, PolicyName, TenantName};
 use reeve_core::index::Target;
+use reeve_core::plugin::PluginId;
+use reeve_core::schedule::Next;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::cluster::Line;
 use crate::context::{Context, Queues};
 use crate::observe::span::{self, Attribute, Running};
 use crate::observe::{Kind, Object, trace};
+use crate::shards::{Part, Place};
 
 pub(crate) use drift::Drift;
 pub(crate) use marks::Marked;
@@ -231,6 +236,8 @@ pub(crate) struct Term {
     pub(crate) grace: Duration,
     /// The lease is lost: what runs ends where it is, before its next write.
     pub(crate) lost: CancellationToken,
+    /// Where the work is shared: what is said to the others, and heard of them.
+    pub(crate) line: Option<Line>,
 }
 
 /// Runs every controller for one term. It knows nothing of an earlier one: the watches list everything anew.
@@ -241,8 +248,14 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     ctx.quotas.clear();
     ctx.tracer.forget();
     ctx.index.forget(&ctx.grounds);
-    ctx.leads.store(true, Ordering::Relaxed);
-    ctx.metrics.lead(true);
+    match &term.line {
+        // What of it is ours is yet to be found out.
+        Some(line) => ctx.shards.begin(line.place),
+        None => {
+            ctx.leads.store(true, Ordering::Relaxed);
+            ctx.metrics.lead(true);
+        }
+    }
     tracing::info!("leading: controllers start");
     let halt = Halt {
         after_these: term.stop,
@@ -256,12 +269,16 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     watches.spawn(housekeeping::tell_verdicts(Arc::clone(ctx)));
     watches.spawn(tenant::tell_usage(Arc::clone(ctx)));
     watches.spawn(reports::tell(Arc::clone(ctx)));
+    if let Some(line) = term.line {
+        watches.spawn(sharing::keep(Arc::clone(ctx), line));
+    }
     let mut runs = begin(ctx, inboxes, workers, &halt);
     halt.begun().await;
     ctx.underway.end_policies();
     // Whoever calls a hook from now on asks the replica that leads next.
     ctx.leads.store(false, Ordering::Relaxed);
     ctx.metrics.lead(false);
+    ctx.metrics.shares(0, 0);
     let finish = async { while runs.join_next().await.is_some() {} };
     let grace = term.grace;
     if tokio::time::timeout(grace, finish).await.is_err() {
@@ -308,90 +325,189 @@ fn kustomizations(
     let owner = move |key: &NamespacedName| key.owner(&known);
     let run = move |key: NamespacedName, errand| {
         let ctx = Arc::clone(&ctx);
-        let told = traced(&ctx, Kind::Kustomization, &key);
         let log = log_span(Kind::Kustomization, &key);
         let run = async move {
-            match errand {
-                Errand::Run => kustomization::reconcile(&ctx, &key).await,
-                Errand::Tell => kustomization::tell(&ctx, &key).await,
-            }
+            let place = Place::within(&ctx.grounds, &key.namespace);
+            let target = Target::Kustomization(key.clone());
+            let _pass = match ctx.shards.enter(&place, Some(target)) {
+                Part::Mine(pass) => pass,
+                Part::Soon => return Next::After(sharing::SOON),
+                Part::Others => return Next::Watch,
+            };
+            let source = ctx.index.read(|known| known.touch.source_of(&key).cloned());
+            sharing::fetch_for(&ctx, source);
+            let told = traced(&ctx, Kind::Kustomization, &key);
+            let run = async {
+                match errand {
+                    Errand::Run => kustomization::reconcile(&ctx, &key).await,
+                    Errand::Tell => kustomization::tell(&ctx, &key).await,
+                }
+            };
+            span::within(told, run).await
         };
-        span::within(told, run).instrument(log)
+        run.instrument(log)
     };
     queue::work(inbox, pace(workers), halt.clone(), seen, owner, run)
+}
+
+/// Begins to work on one queue, as a task: where an object belongs, what a run is, and what one is of a replica that only has
+/// what another works for.
+macro_rules! work {
+    (
+        $runs:ident, $ctx:ident, $inboxes:ident, $halt:ident;
+        $kind:ident, $key:ty, $inbox:ident, $workers:expr, $place:expr, $target:expr, $reconcile:path, $beside:path
+    ) => {{
+        let (pace, inbox) = (pace($workers), Arc::clone(&$inboxes.$inbox));
+        let seen = $ctx.metrics.queue(Kind::$kind, $workers);
+        let (ctx, known) = (Arc::clone($ctx), Arc::clone($ctx));
+        let owner = move |key: &$key| key.owner(&known);
+        let run = move |key: $key, _| {
+            let ctx = Arc::clone(&ctx);
+            let log = log_span(Kind::$kind, &key);
+            let run = async move {
+                let place: fn(&Context, &$key) -> Place = $place;
+                let target: fn($key) -> Option<Target> = $target;
+                match ctx.shards.enter(&place(&ctx, &key), target(key.clone())) {
+                    Part::Mine(_pass) => {
+                        let told = traced(&ctx, Kind::$kind, &key);
+                        span::within(told, $reconcile(&ctx, &key)).await
+                    }
+                    Part::Soon => Next::After(sharing::SOON),
+                    Part::Others => $beside(&ctx, &key).await,
+                }
+            };
+            run.instrument(log)
+        };
+        $runs.spawn(queue::work(inbox, pace, $halt.clone(), seen, owner, run));
+    }};
 }
 
 /// Begins to work on every queue, as a task each.
 fn begin(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, halt: &Halt) -> JoinSet<()> {
     let mut runs = JoinSet::new();
-    macro_rules! work {
-        ($kind:ident, $key:ty, $inbox:ident, $workers:expr, $reconcile:path) => {{
-            let (pace, inbox) = (pace($workers), Arc::clone(&inboxes.$inbox));
-            let seen = ctx.metrics.queue(Kind::$kind, $workers);
-            let (ctx, known) = (Arc::clone(ctx), Arc::clone(ctx));
-            let owner = move |key: &$key| key.owner(&known);
-            let run = move |key, _| {
-                let ctx = Arc::clone(&ctx);
-                let told = traced(&ctx, Kind::$kind, &key);
-                let log = log_span(Kind::$kind, &key);
-                let run = async move { $reconcile(&ctx, &key).await };
-                span::within(told, run).instrument(log)
-            };
-            runs.spawn(queue::work(inbox, pace, halt.clone(), seen, owner, run));
-        }};
-    }
     // Tenants, policies and plugins first in the list, since the others depend on what they say.
-    work!(Tenant, TenantName, tenants, 1, tenant::reconcile);
-    work!(Policy, PolicyName, policies, 2, policy::reconcile);
+    begin_platforms(ctx, inboxes, halt, &mut runs);
     work!(
-        ClusterPlugin,
-        PluginName,
-        cluster_plugins,
-        2,
-        plugin::reconcile_platforms
+        runs, ctx, inboxes, halt;
+        Plugin, NamespacedName, plugins, 4, within,
+        |id| Some(Target::Plugin(PluginId::Tenant(id))),
+        plugin::reconcile_tenants, nothing
     );
     work!(
-        Plugin,
-        NamespacedName,
-        plugins,
-        4,
-        plugin::reconcile_tenants
-    );
-    work!(
-        GitRepository,
-        NamespacedName,
-        sources,
-        workers.sources,
-        source::reconcile
+        runs, ctx, inboxes, halt;
+        GitRepository, NamespacedName, sources, workers.sources, of_source,
+        |id| Some(Target::Source(id)),
+        source::reconcile, source::fetch_along
     );
     runs.spawn(kustomizations(ctx, inboxes, workers, halt));
-    work!(Receiver, NamespacedName, receivers, 4, receiver::reconcile);
+    runs.spawn(receivers(ctx, inboxes, halt));
     tell_forges(ctx, inboxes, halt, &mut runs);
     runs
+}
+
+/// The same for what is the platform's, and what Tenants are told.
+fn begin_platforms(ctx: &Arc<Context>, inboxes: &Inboxes, halt: &Halt, runs: &mut JoinSet<()>) {
+    work!(
+        runs, ctx, inboxes, halt;
+        Tenant, TenantName, tenants, 1, |_, name| Place::Tenant(name.clone()),
+        |_| None,
+        tenant::reconcile, tenant::beside
+    );
+    work!(
+        runs, ctx, inboxes, halt;
+        Policy, PolicyName, policies, 2, |_, _| Place::Platform,
+        |name| Some(Target::Policy(name)),
+        policy::reconcile, policy::have
+    );
+    work!(
+        runs, ctx, inboxes, halt;
+        ClusterPlugin, PluginName, cluster_plugins, 2, |_, _| Place::Platform,
+        |name| Some(Target::Plugin(PluginId::Platform(name))),
+        plugin::reconcile_platforms, plugin::have_platforms
+    );
+}
+
+/// Works on Receivers: every replica is called, and learns first of all what for.
+fn receivers(
+    ctx: &Arc<Context>,
+    inboxes: &Inboxes,
+    halt: &Halt,
+) -> impl Future<Output = ()> + Send + use<> {
+    let inbox = Arc::clone(&inboxes.receivers);
+    let seen = ctx.metrics.queue(Kind::Receiver, 4);
+    let (ctx, known) = (Arc::clone(ctx), Arc::clone(ctx));
+    let owner = move |key: &NamespacedName| key.owner(&known);
+    let run = move |key: NamespacedName, _| {
+        let ctx = Arc::clone(&ctx);
+        let span = log_span(Kind::Receiver, &key);
+        async move {
+            match ctx.shards.enter(&within(&ctx, &key), None) {
+                Part::Mine(_pass) => receiver::reconcile(&ctx, &key).await,
+                Part::Soon => {
+                    if !ctx.index.read(|known| known.touch.has_receiver(&key)) {
+                        let _again_soon = receiver::learn(&ctx, &key).await;
+                    }
+                    Next::After(sharing::SOON)
+                }
+                Part::Others => receiver::learn(&ctx, &key).await,
+            }
+        }
+        .instrument(span)
+    };
+    queue::work(inbox, pace(4), halt.clone(), seen, owner, run)
+}
+
+fn of_source(ctx: &Context, id: &NamespacedName) -> Place {
+    Place::of_source(&ctx.grounds, id)
+}
+
+fn within(ctx: &Context, id: &NamespacedName) -> Place {
+    Place::within(&ctx.grounds, &id.namespace)
+}
+
+/// What is another replica's, and of which nothing is needed here.
+fn nothing(_ctx: &Arc<Context>, _id: &NamespacedName) -> std::future::Ready<Next> {
+    std::future::ready(Next::Watch)
 }
 
 /// Begins to tell forges what becomes of commits, and of pull requests, as a task each: no other run waits for that.
 fn tell_forges(ctx: &Arc<Context>, inboxes: &Inboxes, halt: &Halt, runs: &mut JoinSet<()>) {
     macro_rules! tell {
-        ($name:literal, $kind:ident, $inbox:ident, $workers:literal, $reconcile:path) => {{
+        ($name:literal, $kind:ident, $inbox:ident, $workers:literal, $place:expr, $reconcile:path) => {{
             let (pace, inbox) = (pace($workers), Arc::clone(&inboxes.$inbox));
             let seen = ctx.metrics.queue_beside($name, $workers);
             let (ctx, known) = (Arc::clone(ctx), Arc::clone(ctx));
             let owner = move |key: &NamespacedName| key.owner(&known);
             let run = move |key: NamespacedName, _| {
                 let ctx = Arc::clone(&ctx);
-                let log = log_span(Kind::$kind, &key);
-                async move { $reconcile(&ctx, &key).await }.instrument(log)
+                let span = log_span(Kind::$kind, &key);
+                async move {
+                    let place: fn(&Context, &NamespacedName) -> Place = $place;
+                    match ctx.shards.enter(&place(&ctx, &key), None) {
+                        Part::Mine(_pass) => $reconcile(&ctx, &key).await,
+                        Part::Soon => Next::After(sharing::SOON),
+                        Part::Others => Next::Watch,
+                    }
+                }
+                .instrument(span)
             };
             runs.spawn(queue::work(inbox, pace, halt.clone(), seen, owner, run));
         }};
     }
-    tell!("commitstatus", Kustomization, marks, 4, marks::reconcile);
+    tell!(
+        "commitstatus",
+        Kustomization,
+        marks,
+        4,
+        within,
+        marks::reconcile
+    );
     tell!(
         "pullrequest",
         GitRepository,
         proposals,
         2,
+        of_source,
         proposals::reconcile
     );
 }

@@ -30,6 +30,7 @@ pub mod reading;
 mod recollections;
 mod renders;
 mod schemas;
+mod shards;
 pub mod store;
 mod transform;
 mod variables;

@@ -12,6 +12,7 @@ pub mod metric;
 mod policies;
 mod process;
 mod requests;
+mod shares;
 pub mod span;
 mod stage;
 pub mod trace;

@@ -33,7 +33,7 @@ pub(crate) fn name(at: usize) -> String {
 
 impl<'e> Many<'e> {
     /// Their namespaces and accounts; nothing that a controller acts on.
-    pub(super) async fn new(estate: &'e Estate, number: usize) -> anyhow::Result<Self> {
+    pub(crate) async fn new(estate: &'e Estate, number: usize) -> anyhow::Result<Self> {
         let many = Self::bare(estate, number)?;
         many.each(|at| many.settle(at)).await?;
         Ok(many)
@@ -111,7 +111,7 @@ impl<'e> Many<'e> {
     }
 
     /// The objects that a controller acts on.
-    pub(super) async fn onboard(&self) -> anyhow::Result<()> {
+    pub(crate) async fn onboard(&self) -> anyhow::Result<()> {
         let one = async |at: usize| {
             let name = name(at);
             let source = json!({"apiVersion": SOURCE, "kind": "GitRepository", "spec": {
@@ -127,7 +127,7 @@ impl<'e> Many<'e> {
     }
 
     /// Asks for a reconcile of every source.
-    pub(super) async fn ask_sources(&self, request: &str) -> anyhow::Result<()> {
+    pub(crate) async fn ask_sources(&self, request: &str) -> anyhow::Result<()> {
         self.each(async |at| ask(self.source(), &name(at), request).await)
             .await
             .map(drop)

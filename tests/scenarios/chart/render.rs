@@ -248,13 +248,17 @@ fn every_flag_of_the_controller_has_its_value_or_is_none_on_purpose() {
 }
 
 /// Values, and what helm says of them.
-const WRONG: [(&str, &str); 21] = [
+const WRONG: [(&str, &str); 22] = [
     (r#"{"replica": 2}"#, "'replica' not allowed"),
     (
         r#"{"image": {"registry": "registry.example"}}"#,
         "'registry' not allowed",
     ),
     (r#"{"replicas": "two"}"#, "at '/replicas'"),
+    (
+        r#"{"replicas": 32, "sharding": {"enabled": true}}"#,
+        "at '/replicas'",
+    ),
     (r#"{"image": {"digest": "sha256:0"}}"#, "at '/image/digest'"),
     (
         r#"{"platformNamespaces": ["flux*"]}"#,

@@ -83,6 +83,8 @@ update secrets @flux-system
 update secrets @reeve-system =another
 delete secrets @reeve-system =reeve-admission
 get leases.coordination.k8s.io @reeve-system =another
+update leases.coordination.k8s.io @reeve-system =reeve-shard-0
+update leases.coordination.k8s.io @reeve-system =reeve-landlord
 update leases.coordination.k8s.io @kube-system
 patch validatingwebhookconfigurations.admissionregistration.k8s.io =another
 create mutatingwebhookconfigurations.admissionregistration.k8s.io

@@ -32,7 +32,7 @@ use super::grounds::GroundArgs;
 use super::ui::CommandError;
 use crate::bases::Rewrite;
 use crate::clock::Clock;
-use crate::cluster::{Cluster, Leadership, LeaseConfig};
+use crate::cluster::{Cluster, Leadership, LeaseConfig, Line, Membership};
 use crate::context::Context;
 use crate::controller::{self, Drift, Planned, Term, Underway, Vigils, Workers};
 use crate::git::{Egress, HostKeys, HostRule, Limits, Mirrors};
@@ -48,6 +48,7 @@ use crate::reading::Reader;
 use crate::recollections::Recollections;
 use crate::renders::Renders;
 use crate::schemas::Schemas;
+use crate::shards::Shards;
 use crate::store::{self, Store};
 
 /// Large bundles in work at a time, over all tenants: each may take 200 MiB while it is judged.
@@ -149,6 +150,10 @@ pub(super) struct ControllerArgs {
     /// Whether to wait for a Lease before doing anything, so that replicas don't work against each other
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     leader_elect: bool,
+    /// Share the work, tenant by tenant, with all other replicas that are told so (up to 32), instead of one that does all of it
+    /// while the others stand by
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set)]
+    sharding: bool,
     /// Namespace of the Lease; in a pod, its own
     #[arg(long, value_name = "NS")]
     lease_namespace: Option<NamespaceName>,
@@ -196,6 +201,10 @@ pub(super) fn run(args: ControllerArgs) -> Result<(), CommandError> {
 }
 
 async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
+    if args.sharding && !args.leader_elect {
+        let why = CommandError::new("replicas cannot share the work without Leases");
+        return Err(why.hint("take --leader-elect=false away, or --sharding"));
+    }
     let stop = stop_on_signals()?;
     let grace = Duration::from_secs(args.graceful_shutdown_timeout);
     let workers = Workers {
@@ -211,22 +220,22 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
     readiness.set(true);
 
     let lease = args.leader_elect.then(|| lease(&args, &ctx.cluster));
-    let mut held = None;
+    let mut held = Held::Nothing;
     loop {
-        let leadership = tokio::select! {
+        let taken = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            leadership = acquire(&ctx, &inboxes, lease.as_ref(), args.admission.is_on()) => leadership,
+            taken = acquire(&ctx, &inboxes, lease.as_ref(), args.admission.is_on()) => taken,
         };
-        let lost = lost(leadership.as_ref());
         let term = Term {
             stop: stop.clone(),
             grace,
-            lost,
+            lost: taken.lost(),
+            line: taken.line(),
         };
         controller::run(&ctx, &inboxes, workers, term).await;
         if stop.is_cancelled() {
-            held = leadership;
+            held = taken;
             break;
         }
         tracing::warn!(
@@ -236,13 +245,47 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
     tracing::info!("controllers have stopped");
     servers.stop().await;
     answering.abort();
-    if let Some(leadership) = held {
-        leadership.release().await;
-    }
+    held.release().await;
     drop(ctx);
     // What was told is written; if the API server is gone, so are the events, and with a collector the traces.
     let _written = tokio::time::timeout(Duration::from_secs(5), behind).await;
     Ok(())
+}
+
+/// By what this process works.
+enum Held {
+    /// It needs no lease.
+    Nothing,
+    /// It alone does.
+    Leadership(Leadership),
+    /// It has a part of the work.
+    Membership(Membership),
+}
+
+impl Held {
+    /// Never cancelled without a lease to lose.
+    fn lost(&self) -> CancellationToken {
+        match self {
+            Self::Nothing => CancellationToken::new(),
+            Self::Leadership(held) => held.lost().clone(),
+            Self::Membership(held) => held.lost().clone(),
+        }
+    }
+
+    fn line(&self) -> Option<Line> {
+        match self {
+            Self::Nothing | Self::Leadership(_) => None,
+            Self::Membership(held) => Some(held.line()),
+        }
+    }
+
+    async fn release(self) {
+        match self {
+            Self::Nothing => {}
+            Self::Leadership(held) => held.release().await,
+            Self::Membership(held) => held.release().await,
+        }
+    }
 }
 
 /// Waits for the lease, if there is to be one. A replica that answers the API server learns meanwhile what it needs for it.
@@ -251,27 +294,32 @@ async fn acquire(
     inboxes: &controller::Inboxes,
     lease: Option<&LeaseConfig>,
     answers: bool,
-) -> Option<Leadership> {
-    let lease = lease?.clone();
+) -> Held {
+    let Some(lease) = lease else {
+        return Held::Nothing;
+    };
     let over = CancellationToken::new();
     let standing = answers.then(|| {
         let standing = controller::stand_by(Arc::clone(ctx), inboxes.clone(), over.clone());
         tokio::spawn(standing)
     });
     let over = over.drop_guard();
-    let leadership = ctx.cluster.lead(lease).await;
+    let held = match ctx.shards.are_shared() {
+        true => Held::Membership(ctx.cluster.join(lease.clone()).await),
+        false => {
+            let leadership = ctx.cluster.lead(lease.clone()).await;
+            // Who shares the work lets go of it when somebody leads alone.
+            ctx.cluster.alone(lease.clone(), leadership.lost()).await;
+            Held::Leadership(leadership)
+        }
+    };
     drop(over);
     if let Some(standing) = standing
         && let Err(why) = standing.await
     {
         tracing::error!(error = %why, "standing by ended badly");
     }
-    Some(leadership)
-}
-
-/// Never cancelled without a lease to lose.
-fn lost(leadership: Option<&Leadership>) -> CancellationToken {
-    leadership.map_or_else(CancellationToken::new, |held| held.lost().clone())
+    held
 }
 
 pub(super) fn stop_on_signals() -> Result<CancellationToken, CommandError> {
@@ -325,16 +373,17 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
     let egress = Arc::new(Egress::new(args.allow_source_hosts.clone()));
     let cluster = args.connection.connect(metrics.requests()).await?;
     let (mirrors, store, recollections) = storage(args)?;
-    let (bases, clusters) = (&args.remote_bases, &args.allow_remote_clusters);
-    let grounds = args.ground.grounds(bases, clusters);
+    let grounds = (args.ground).grounds(&args.remote_bases, &args.allow_remote_clusters);
+    let home = own_namespace(args, &cluster)?;
     let (events, writing_events) = cluster.events();
     let (queues, inboxes) = controller::queues();
     let cluster_name = args.cluster_name.as_deref();
     let (tracer, sending) = args.traces.tracer(&metrics, cluster_name)?;
     let (clock, kinds) = (Clock::system(), args.watch_kinds.iter().cloned().collect());
     let context = Context {
-        home: own_namespace(args, &cluster)?,
+        home,
         leads: AtomicBool::new(false),
+        shards: Shards::new(args.sharding),
         drift: Drift::new(kinds, clock.instant()),
         index: Index::new(&grounds),
         cluster: cluster.reaching(Arc::clone(&egress)),

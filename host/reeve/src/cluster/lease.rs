@@ -66,10 +66,10 @@ impl LeaseConfig {
 /// The lease is ours, until [`lost`](Self::lost) is cancelled. Dropped, it is renewed no more and runs out.
 #[derive(Debug)]
 pub struct Leadership {
-    lost: CancellationToken,
-    release: CancellationToken,
-    renewing: Option<tokio::task::JoinHandle<()>>,
-    term: i64,
+    pub(super) lost: CancellationToken,
+    pub(super) release: CancellationToken,
+    pub(super) renewing: Option<tokio::task::JoinHandle<()>>,
+    pub(super) term: i64,
 }
 
 impl Leadership {
@@ -108,22 +108,7 @@ impl Cluster {
     /// Waits until the lease is ours; until then, and after it is lost, nothing can be written. Cancel safe.
     pub async fn lead(&self, config: LeaseConfig) -> Leadership {
         self.leash.cut();
-        let candidate = Candidate {
-            wire: self.own.unleashed(),
-            leash: self.leash.clone(),
-            address: Address {
-                resource: ApiResource {
-                    group: "coordination.k8s.io".into(),
-                    version: "v1".into(),
-                    api_version: "coordination.k8s.io/v1".into(),
-                    kind: "Lease".into(),
-                    plural: "leases".into(),
-                },
-                namespace: Some(config.namespace.clone()),
-                name: config.name.clone(),
-            },
-            config: Arc::new(config),
-        };
+        let candidate = Candidate::new(self, config);
         let (held, renewed) = candidate.acquire().await;
         candidate.extend(renewed);
         let (lost, release) = (CancellationToken::new(), CancellationToken::new());
@@ -140,17 +125,17 @@ impl Cluster {
 
 /// The lease as it was last seen.
 #[derive(Debug, Clone, PartialEq)]
-struct Record(Value);
+pub(super) struct Record(pub(super) Value);
 
 impl Record {
-    fn holder(&self) -> &str {
+    pub(super) fn holder(&self) -> &str {
         self.0
             .pointer("/spec/holderIdentity")
             .and_then(Value::as_str)
             .unwrap_or_default()
     }
 
-    fn term(&self) -> i64 {
+    pub(super) fn term(&self) -> i64 {
         self.0
             .pointer("/spec/leaseTransitions")
             .and_then(Value::as_i64)
@@ -158,7 +143,7 @@ impl Record {
     }
 
     /// For how long the holder asked to be left alone.
-    fn duration(&self, ours: Duration) -> Duration {
+    pub(super) fn duration(&self, ours: Duration) -> Duration {
         let seconds = self
             .0
             .pointer("/spec/leaseDurationSeconds")
@@ -170,7 +155,7 @@ impl Record {
     }
 
     /// What changes with every renewal.
-    fn heartbeat(&self) -> (&str, Option<&Value>, i64) {
+    pub(super) fn heartbeat(&self) -> (&str, Option<&Value>, i64) {
         (
             self.holder(),
             self.0.pointer("/spec/renewTime"),
@@ -181,14 +166,34 @@ impl Record {
 
 /// A replica that wants to lead.
 #[derive(Clone)]
-struct Candidate {
-    wire: Wire,
-    leash: Leash,
-    address: Address,
-    config: Arc<LeaseConfig>,
+pub(super) struct Candidate {
+    pub(super) wire: Wire,
+    pub(super) leash: Leash,
+    pub(super) address: Address,
+    pub(super) config: Arc<LeaseConfig>,
 }
 
 impl Candidate {
+    /// One for the lease that is named there.
+    pub(super) fn new(cluster: &Cluster, config: LeaseConfig) -> Self {
+        Self {
+            wire: cluster.own.unleashed(),
+            leash: cluster.leash.clone(),
+            address: Address {
+                resource: ApiResource {
+                    group: "coordination.k8s.io".into(),
+                    version: "v1".into(),
+                    api_version: "coordination.k8s.io/v1".into(),
+                    kind: "Lease".into(),
+                    plural: "leases".into(),
+                },
+                namespace: Some(config.namespace.clone()),
+                name: config.name.clone(),
+            },
+            config: Arc::new(config),
+        }
+    }
+
     async fn acquire(&self) -> (Record, Instant) {
         // The record last seen, and since when it has looked like that.
         let mut seen: Option<(Record, Instant)> = None;
@@ -243,7 +248,7 @@ impl Candidate {
     }
 
     /// Takes a lease that is free; None if somebody else was quicker.
-    async fn take(&self, before: Option<Record>) -> Result<Option<Record>, CallError> {
+    pub(super) async fn take(&self, before: Option<Record>) -> Result<Option<Record>, CallError> {
         let now = micro_time((self.config.now)());
         let taken = match before {
             None => {
@@ -320,8 +325,9 @@ impl Candidate {
     }
 
     /// The lease was renewed by a request that began then.
-    fn extend(&self, renewed: Instant) {
-        self.leash.until(renewed + self.config.give_up);
+    pub(super) fn extend(&self, renewed: Instant) {
+        let (end, others) = (self.config.give_up, self.config.duration);
+        self.leash.until(renewed + end, renewed + others);
     }
 
     /// Whether it is still ours.
@@ -346,7 +352,7 @@ impl Candidate {
         }
     }
 
-    async fn give_back(&self, Record(mut lease): Record) {
+    pub(super) async fn give_back(&self, Record(mut lease): Record) {
         if let Some(spec) = lease.pointer_mut("/spec").and_then(Value::as_object_mut) {
             spec.insert("holderIdentity".to_owned(), "".into());
             spec.insert("leaseDurationSeconds".to_owned(), 1.into());
@@ -356,7 +362,7 @@ impl Candidate {
         }
     }
 
-    async fn within<T>(
+    pub(super) async fn within<T>(
         &self,
         call: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
@@ -367,7 +373,8 @@ impl Candidate {
     }
 }
 
-struct CutOnDrop(Leash);
+/// Cuts it whatever ends the task that extends it.
+pub(super) struct CutOnDrop(pub(super) Leash);
 
 impl Drop for CutOnDrop {
     fn drop(&mut self) {
@@ -376,7 +383,7 @@ impl Drop for CutOnDrop {
 }
 
 /// Kubernetes' MicroTime has six digits behind the point, always.
-fn micro_time(at: Timestamp) -> String {
+pub(super) fn micro_time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 

@@ -1,6 +1,6 @@
 //! What `reeve reconcile`, `suspend` and `resume` do to Flux's objects: a merge patch of one, and a look at what becomes of it.
 //!
-//! All of it with the rights of whoever runs the command. It deliberately doesn't judge what is seen: `cli::operate` does.
+//! All of it with the rights of whoever runs the command; a replica that shares the work passes on calls in the same way. It deliberately doesn't judge what is seen: `cli::operate` does.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Cluster;
 use super::refusal::CallError;
@@ -19,6 +19,8 @@ use super::wire::{Address, Format, Patch, WATCHED};
 
 /// Under whose name the changes are written.
 const MANAGER: &str = "reeve-cli";
+/// Under whose name calls of hooks are passed on.
+const PASSED_ON: &str = "reeve-receiver";
 /// How soon a watch that ended is begun again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -76,6 +78,24 @@ impl Cluster {
             Operated::Kustomization => names(self.all::<Kustomization>(at).await?),
             Operated::Receiver => names(self.all::<Receiver>(at).await?),
         })
+    }
+
+    /// Says on the object that a hook has called for it, then: the replica that works for it sees that.
+    pub(crate) async fn call(
+        &self,
+        kind: Operated,
+        id: &NamespacedName,
+        at: &str,
+    ) -> Result<(), CallError> {
+        let how = Patch {
+            format: Format::Merge,
+            manager: PASSED_ON,
+            dry_run: false,
+            subresource: None,
+        };
+        let change = json!({"metadata": {"annotations": {(reeve_api::CALLED_AT): at}}});
+        let body = change.to_string().into_bytes();
+        self.own.patch(&kind.at(id), how, body).await.map(drop)
     }
 
     /// Changes it, by a merge patch.

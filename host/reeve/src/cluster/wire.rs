@@ -285,7 +285,10 @@ impl Wire {
             }
             let mut again = Request::new(kube::client::Body::from(body.clone()));
             *again.method_mut() = head.method.clone();
-            *again.uri_mut() = head.uri.clone();
+            *again.uri_mut() = match head.method == Method::GET {
+                true => head.uri.clone(),
+                false => self.leash.limit(&head.uri)?,
+            };
             *again.headers_mut() = head.headers.clone();
             let why = match self.once(again, attempt).await {
                 Ok(answer) => return Ok(answer),

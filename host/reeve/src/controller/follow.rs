@@ -5,6 +5,7 @@
 //! says or doesn't: pruning goes by inventories.
 
 mod defined;
+mod elsewhere;
 mod forges;
 mod kustomization;
 mod levels;
@@ -30,7 +31,7 @@ use reeve_core::plugin::PluginId;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use super::report::{self, Reported};
+use super::report::Reported;
 use super::tenant::wake_namesake;
 use crate::cluster::{Change, Id, Selection};
 use crate::context::Context;
@@ -103,7 +104,7 @@ where
                 listed.insert(id.clone());
                 known.insert(id.clone());
                 K::bad(&ctx, &id);
-                report::undecodable::<K>(&ctx, &bad).await;
+                elsewhere::tell_bad::<K>(&ctx, id, bad).await;
             }
             Change::Gone(id) => {
                 known.remove(&id);
@@ -200,6 +201,8 @@ impl Followed for GitRepository {
         if wake {
             forges::source(ctx, &id, &object);
             ctx.queues.sources.wake(id);
+        } else if elsewhere::has_told(ctx, &id, before.as_deref(), &object) {
+            ctx.queues.sources.wake(id);
         }
     }
 
@@ -267,12 +270,17 @@ impl Followed for Tenant {
         let touched = ctx.index.write(|known| {
             let before = known.tenant_objects.insert(name, Arc::clone(&object));
             let news = is_news(before.as_ref(), &object);
-            news.then(|| (before, known.tenants.apply(&object)))
+            news.then(|| {
+                let touched = known.tenants.apply(&object);
+                ctx.shards.follow(&known.tenants, &touched);
+                (before, touched)
+            })
         });
         let Some((before, touched)) = touched else {
             return;
         };
         wake_within(ctx, &touched);
+        elsewhere::wake_sources(ctx, &touched);
         levels::wake_kept_for(ctx, before.iter().chain([&object]));
         wake_all_tenants(ctx);
     }
@@ -281,15 +289,19 @@ impl Followed for Tenant {
         let Ok(name) = id.name.parse() else { return };
         let (before, touched) = ctx.index.write(|known| {
             let before = known.tenant_objects.remove(&name);
-            (before, known.tenants.remove(&name))
+            let touched = known.tenants.remove(&name);
+            ctx.shards.follow(&known.tenants, &touched);
+            (before, touched)
         });
         wake_within(ctx, &touched);
+        elsewhere::wake_sources(ctx, &touched);
         levels::wake_kept_for(ctx, &before);
         wake_all_tenants(ctx);
     }
 
     fn listed(ctx: &Context) {
         ctx.index.write(|known| known.tenants_listed = true);
+        ctx.shards.tenants_are_known();
         levels::listed(ctx);
     }
 }

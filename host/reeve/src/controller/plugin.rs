@@ -27,11 +27,14 @@ use reeve_wasm::Budget;
 use sha2::{Digest as _, Sha256};
 
 use super::report::{self, Reported, Run};
+use super::sharing;
 use crate::context::Context;
 use crate::index::{Callable, Edition, Loaded};
 
 /// How often what nobody watches is looked at again: a tag of a registry, a ConfigMap.
 const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
+/// How soon one is loaded again that could not be, by who doesn't tell of it.
+const HAVE_AGAIN: Duration = Duration::from_secs(60);
 /// The longest that a call of a tenant's plugin may take, and the most that it may return.
 const TENANT_DEADLINE: Duration = Duration::from_secs(30);
 const TENANT_OUTPUT: usize = 32 << 20;
@@ -68,30 +71,63 @@ where
     if bytes::awaits_source(ctx, &id) {
         return Next::Watch;
     }
-    config::watch(ctx, &id, &component);
     let run = Run::begin(ctx, Target::Plugin(id.clone()), object);
-    let wanted = Wanted {
-        id: &id,
-        component: &component,
-        edition: Edition::of(object.meta()),
-        requested: object.annotations().get(RECONCILE_REQUEST).cloned(),
-    };
-    let loaded = match known(ctx, &wanted) {
-        Some(loaded) => loaded,
-        None => {
-            let loaded = load(ctx, &wanted).await;
-            let Some(loaded) = keep(ctx, &wanted, loaded) else {
-                // It has changed meanwhile: its next run is under way.
-                return Next::Watch;
-            };
-            loaded
-        }
+    let Some(loaded) = ready(ctx, &id, &component, object).await else {
+        return Next::Watch;
     };
     let every = match is_watched(&component) {
         true => Duration::MAX,
         false => LOOK_AGAIN,
     };
     report::plugin(ctx, object, &run, &id, outcome(&loaded), every).await
+}
+
+/// A run of a replica that works too, but doesn't tell of the platform's plugins: it has them loaded as the one that does.
+pub(super) async fn have_platforms(ctx: &Arc<Context>, name: &PluginName) -> Next {
+    let object = ctx
+        .index
+        .read(|known| known.cluster_plugins.get(name).cloned());
+    let id = PluginId::Platform(name.clone());
+    let Some(object) = object else {
+        return Next::Watch;
+    };
+    if bytes::awaits_source(ctx, &id) {
+        let source = ctx
+            .index
+            .read(|known| known.touch.source_of_plugin(&id).cloned());
+        sharing::fetch_for(ctx, source);
+        return Next::Watch;
+    }
+    let component = object.spec.component();
+    match ready(ctx, &id, &component, &*object).await {
+        None => Next::Watch,
+        Some(loaded) if loaded.trouble.is_some() => Next::After(HAVE_AGAIN),
+        Some(_) if is_watched(&component) => Next::Watch,
+        Some(_) => Next::After(LOOK_AGAIN),
+    }
+}
+
+/// The plugin as it is loaded; None where it has changed meanwhile, and its next run is under way.
+async fn ready<K: Reported>(
+    ctx: &Arc<Context>,
+    id: &PluginId,
+    component: &Component,
+    object: &K,
+) -> Option<Loaded> {
+    config::watch(ctx, id, component);
+    let wanted = Wanted {
+        id,
+        component,
+        edition: Edition::of(object.meta()),
+        requested: object.annotations().get(RECONCILE_REQUEST).cloned(),
+    };
+    match known(ctx, &wanted) {
+        Some(loaded) => Some(loaded),
+        None => {
+            let loaded = load(ctx, &wanted).await;
+            keep(ctx, &wanted, loaded)
+        }
+    }
 }
 
 /// A provider that comes with the controller, by its name: no object asks for it, git configuration does.

@@ -8,6 +8,7 @@ mod replay;
 mod rules;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::ResourceExt as _;
 use reeve_api::RECONCILE_REQUEST;
@@ -21,9 +22,13 @@ use reeve_core::status::{Force, PolicyOutcome};
 
 use super::Review;
 use super::report::{self, Run};
+use super::sharing;
 use crate::context::Context;
 use crate::index::{Edition, InForce};
 use crate::reading::Unread;
+
+/// How soon rules are read again that could not be put in force, by who doesn't tell of them.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, name: &PolicyName) -> Next {
@@ -70,6 +75,31 @@ pub(super) async fn learn(ctx: &Arc<Context>, name: &PolicyName) -> Next {
         let _changed_meanwhile = now.and_then(|now| keep(ctx, name, &object, now));
     }
     Next::Watch
+}
+
+/// A run of a replica that works too, but doesn't tell of policies: it has them in force as the one that does.
+pub(super) async fn have(ctx: &Arc<Context>, name: &PolicyName) -> Next {
+    let course = ctx.underway.begin(Target::Policy(name.clone()));
+    let object = ctx.index.read(|known| known.policies.get(name).cloned());
+    let Some(object) = object.filter(|object| object.spec.replay.is_none()) else {
+        return Next::Watch;
+    };
+    if rules::awaits_source(ctx, name) {
+        let source = ctx
+            .index
+            .read(|known| known.touch.source_of_policy(name).cloned());
+        sharing::fetch_for(ctx, source);
+        return Next::Watch;
+    }
+    if known(ctx, name, &object).is_some() {
+        return Next::Watch;
+    }
+    let now = read(ctx, name, &object);
+    let now = course.over().run_until_cancelled(now).await;
+    match now.and_then(|now| keep(ctx, name, &object, now)) {
+        Some(now) if now.trouble.is_some() => Next::After(AGAIN),
+        Some(_) | None => Next::Watch,
+    }
 }
 
 /// What a run would say about an object that is not there yet.

@@ -9,6 +9,7 @@ mod wake;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
@@ -23,6 +24,9 @@ use super::report::{self, Run};
 use crate::context::Context;
 
 pub(crate) use wake::answer_nudges;
+
+/// How soon a Receiver is looked at again whose token could not be read, by who only listens.
+const UNREAD: Duration = Duration::from_secs(60);
 
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
@@ -56,6 +60,25 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         ReceiverOutcome::Suspended | ReceiverOutcome::Failed(_) => None,
     };
     report::receiver(ctx, &object, run, outcome, hooks).await
+}
+
+/// A run of a replica that doesn't work for the Receiver, but is called too: it learns what is called for, and tells nothing.
+pub(super) async fn learn(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
+    let Some(object) = ctx.index.read(|known| known.receivers.get(id).cloned()) else {
+        return Next::Watch;
+    };
+    if object.metadata.deletion_timestamp.is_some() {
+        let heir = ctx.index.write(|known| known.touch.remove_receiver(id));
+        heir.into_iter()
+            .for_each(|heir| ctx.queues.receivers.wake(heir));
+        return Next::Watch;
+    }
+    match listen(ctx, id, &object).await {
+        ReceiverOutcome::Failed(_) => Next::After(object.spec.interval.get().min(UNREAD)),
+        ReceiverOutcome::Listening { .. } | ReceiverOutcome::Suspended => {
+            Next::After(object.spec.interval.get())
+        }
+    }
 }
 
 async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> ReceiverOutcome {

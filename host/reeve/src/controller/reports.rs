@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::context::Context;
+use crate::shards::{Part, Place};
 
 /// How soon what rules say is told: many Kustomizations are judged in that time, and told of at once.
 const EVERY: Duration = Duration::from_secs(5);
@@ -43,6 +44,15 @@ pub(super) async fn tell(ctx: Arc<Context>) {
             inherited = None;
         }
         for (namespace, report) in untold(&ctx, &waiting) {
+            let place = Place::within(&ctx.grounds, &namespace);
+            let _pass = match ctx.shards.enter(&place, None) {
+                Part::Mine(pass) => pass,
+                Part::Soon => {
+                    ctx.index.write(|known| known.reports.doubt(namespace));
+                    continue;
+                }
+                Part::Others => continue,
+            };
             match ctx.cluster.report(&namespace, report).await {
                 Ok(()) => {
                     waiting.remove(&namespace);

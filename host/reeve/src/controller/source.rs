@@ -3,6 +3,7 @@
 //! ls-remote first: what hasn't moved is not fetched. What is stored wakes the Kustomizations that use it before its
 //! status is written, since they need not wait for that. Deciding what the world reads is `core::status`'s.
 
+mod along;
 pub(super) mod given;
 mod included;
 mod kept;
@@ -32,6 +33,7 @@ use reeve_core::status::{
 };
 use tokio::time::Instant;
 
+pub(super) use self::along::fetch_along;
 use self::included::Included;
 pub(super) use self::kept::earlier;
 use self::kept::{note, restore, restore_unasked};
@@ -281,7 +283,9 @@ fn untold(
     ctx.index.read(|known| {
         let stored = known.stored.get(id)?;
         let revision = stored.artifact.revision.to_string();
-        let is_told = told.is_some_and(|told| told.revision == revision);
+        // It may have been told by another replica, which has served it from elsewhere.
+        let is_told =
+            told.is_some_and(|told| told.revision == revision && told.url == stored.artifact.url);
         (!is_told).then(|| stored_for(object, included, stored))
     })
 }

@@ -21,6 +21,7 @@ use tokio::time::MissedTickBehavior;
 use super::report;
 use crate::context::Context;
 use crate::index::Known;
+use crate::shards::{Part, Place};
 
 /// How often what tenants use may be told.
 const TELL_USAGE: Duration = Duration::from_secs(60);
@@ -59,17 +60,40 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, name: &TenantName) -> Next {
         usage: ctx.quotas.told(name),
     };
     let next = report::tenant(ctx, &object, outcome).await;
-    if let Some((name, Some(project))) = project {
-        let of = |tenant: &&Arc<Tenant>| tenant.spec.project.as_ref() == Some(&name);
-        let members: Vec<TenantName> = ctx.index.read(|known| {
-            let all = known.tenant_objects.iter();
-            all.filter(|(_, tenant)| of(tenant))
-                .map(|(name, _)| name.clone())
-                .collect()
-        });
-        report::project(ctx, &project, members).await;
+    if ctx.shards.are_mine(&Place::Platform) {
+        tell_project(ctx, &object).await;
     }
     next
+}
+
+/// A run of a replica that doesn't work for the tenant: the one that works for the platform tells its Project.
+pub(super) async fn beside(ctx: &Arc<Context>, name: &TenantName) -> Next {
+    if let Part::Mine(_pass) = ctx.shards.enter(&Place::Platform, None) {
+        let object = ctx
+            .index
+            .read(|known| known.tenant_objects.get(name).cloned());
+        if let Some(object) = object {
+            tell_project(ctx, &object).await;
+        }
+    }
+    Next::Watch
+}
+
+/// Tells the Project that a Tenant names, if there is one, who does.
+async fn tell_project(ctx: &Context, object: &Tenant) {
+    let Some(name) = &object.spec.project else {
+        return;
+    };
+    let of = |tenant: &&Arc<Tenant>| tenant.spec.project.as_ref() == Some(name);
+    let found = ctx.index.read(|known| {
+        let all = known.tenant_objects.iter();
+        let members = all.filter(|(_, tenant)| of(tenant));
+        let members: Vec<TenantName> = members.map(|(name, _)| name.clone()).collect();
+        Some((known.projects.get(name).cloned()?, members))
+    });
+    if let Some((project, members)) = found {
+        report::project(ctx, &project, members).await;
+    }
 }
 
 /// Why the namespace that is called like it is nobody's, if there is anything in it.

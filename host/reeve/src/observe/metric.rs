@@ -19,6 +19,7 @@ use reeve_api::policy::Mode;
 use super::drift::Drifts;
 use super::policies::{Force, Policies};
 use super::requests::Requests;
+use super::shares::Shares;
 use super::stage::StageLabels;
 use super::workqueue::{WorkQueue, WorkQueues};
 use super::{Kind, Object, process};
@@ -152,6 +153,7 @@ pub struct Metrics {
     pub(super) limited: Family<LimitLabels, Counter>,
     pub(super) review_duration: Timed<ReviewLabels>,
     pub(super) leader: Gauge,
+    shares: Shares,
     queues: WorkQueues,
     requests: Requests,
     spans: Spans,
@@ -210,6 +212,7 @@ impl Metrics {
             limited: Family::default(),
             review_duration: Family::new_with_constructor(Buckets::Request),
             leader: Gauge::default(),
+            shares: Shares::default(),
             queues: WorkQueues::new(),
             requests: Requests::default(),
             spans: Spans::default(),
@@ -314,6 +317,7 @@ impl Metrics {
             "1 while this process is the one that acts",
             self.leader.clone(),
         );
+        self.shares.register(registry);
     }
 
     /// Counts and logs one fact.
@@ -342,6 +346,16 @@ impl Metrics {
     /// Says whether this process is the one that acts.
     pub fn lead(&self, leading: bool) {
         self.leader.set(i64::from(leading));
+    }
+
+    /// Says how many replicas share the work, and how many tenants are this one's.
+    pub(crate) fn shares(&self, replicas: usize, tenants: usize) {
+        self.shares.stand(replicas, tenants);
+    }
+
+    /// Counts tenants that have come to this replica, and gone from it.
+    pub(crate) fn moved(&self, gained: usize, lost: usize) {
+        self.shares.moved(gained, lost);
     }
 
     /// What the requests to the API server are counted by.
@@ -396,6 +410,8 @@ mod tests {
     /// One of everything that can happen.
     fn busy() -> Metrics {
         let metrics = Metrics::new();
+        metrics.shares(3, 7);
+        metrics.moved(2, 1);
         let took = Duration::from_millis(3);
         let object = Object {
             kind: Kind::Kustomization,

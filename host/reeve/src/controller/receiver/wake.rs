@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::context::Context;
-use crate::controller::heard;
+use crate::controller::{heard, sharing};
 use crate::http::receiver::{Nudge, Shown};
 use crate::index::Known;
 use crate::observe::span::Branch;
@@ -93,7 +93,7 @@ fn queue(waiting: &mut Lines<Nudge>, nudge: Nudge) -> Option<Nudge> {
 }
 
 /// Wakes all that a Receiver names, as far as a push concerns it.
-fn wake_named(ctx: &Context, pace: &mut Pace, nudge: Nudge) {
+fn wake_named(ctx: &Arc<Context>, pace: &mut Pace, nudge: Nudge) {
     if let Some((_, named)) = named(ctx, &nudge.receiver) {
         let meant = Meant {
             targets: named.into_iter().flatten().collect(),
@@ -110,7 +110,7 @@ fn named(ctx: &Context, receiver: &NamespacedName) -> Option<(Arc<Hook>, Vec<Vec
 }
 
 /// Wakes what a call is about: at once, later, or not.
-fn wake(ctx: &Context, pace: &mut Pace, receiver: &NamespacedName, meant: Meant) {
+fn wake(ctx: &Arc<Context>, pace: &mut Pace, receiver: &NamespacedName, meant: Meant) {
     let now = ctx.clock.instant();
     let pushed = meant.push.as_ref().and_then(Push::commit);
     let mut woken = 0;
@@ -150,7 +150,8 @@ fn wake(ctx: &Context, pace: &mut Pace, receiver: &NamespacedName, meant: Meant)
     tracing::debug!(%receiver, push, woken, "call answered");
 }
 
-fn run(ctx: &Context, target: Target) {
+fn run(ctx: &Arc<Context>, target: Target) {
+    sharing::pass_on(ctx, &target);
     match target {
         Target::Source(id) => ctx.queues.sources.wake(id),
         Target::Kustomization(id) => ctx.queues.kustomizations.wake(id),

@@ -1,0 +1,73 @@
+//! What is watched and another replica works for.
+//!
+//! Where the work is not shared there is nothing of the kind.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use reeve_api::name::{NamespaceName, NamespacedName};
+use reeve_api::source::GitRepository;
+
+use super::Followed;
+use crate::cluster::{Id, Undecodable};
+use crate::context::Context;
+use crate::controller::{report, sharing};
+use crate::shards::{Part, Place};
+
+/// Whether the replica that works for a source has told of something new.
+pub(super) fn has_told(
+    ctx: &Context,
+    id: &NamespacedName,
+    before: Option<&GitRepository>,
+    object: &GitRepository,
+) -> bool {
+    fn told(object: &GitRepository) -> Option<&str> {
+        let artifact = object.status.as_ref()?.artifact.as_ref()?;
+        Some(artifact.revision.as_str())
+    }
+    ctx.shards.are_shared()
+        && before.and_then(told) != told(object)
+        && !ctx.shards.are_mine(&Place::of_source(&ctx.grounds, id))
+}
+
+/// Tenants have changed: their sources in configuration namespaces may be another replica's from now on, or ours.
+pub(super) fn wake_sources(ctx: &Context, touched: &BTreeSet<NamespaceName>) {
+    if !ctx.shards.are_shared() {
+        return;
+    }
+    for namespace in &ctx.grounds.config_namespaces {
+        for name in touched {
+            if let Ok(id) = NamespacedName::new(namespace.as_str(), name.as_str()) {
+                ctx.queues.sources.wake(id);
+            }
+        }
+    }
+}
+
+/// Tells an object that nobody can read that it is so, where this is ours to do.
+pub(super) async fn tell_bad<K: Followed + 'static>(
+    ctx: &Arc<Context>,
+    id: Id,
+    bad: Box<Undecodable>,
+) {
+    match ctx.shards.are_shared() {
+        // Whose it is may be known a little later; the watch goes on meanwhile.
+        true => drop(tokio::spawn(tell_ours::<K>(Arc::clone(ctx), id, bad))),
+        false => report::undecodable::<K>(ctx, &bad).await,
+    }
+}
+
+async fn tell_ours<K: Followed>(ctx: Arc<Context>, id: Id, bad: Box<Undecodable>) {
+    let place = match id.namespace.parse() {
+        Ok(namespace) => Place::within(&ctx.grounds, &namespace),
+        // What lies in no namespace is the platform's.
+        Err(_) => Place::Platform,
+    };
+    loop {
+        match ctx.shards.enter(&place, None) {
+            Part::Mine(_pass) => return report::undecodable::<K>(&ctx, &bad).await,
+            Part::Soon => tokio::time::sleep(sharing::SOON).await,
+            Part::Others => return,
+        }
+    }
+}

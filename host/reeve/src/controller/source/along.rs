@@ -1,0 +1,69 @@
+//! What another replica works for and something here needs is fetched here too.
+//!
+//! From the repository and not from that replica: with the same login, by the same rules, with the same signatures asked for. It
+//! deliberately tells nothing and keeps nothing at a forge; a new revision in the object's status is what wakes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reeve_api::name::NamespacedName;
+use reeve_core::index::Target;
+use reeve_core::schedule::Next;
+use tokio::time::Instant;
+
+use super::{fetch, given, included, look_at, parse, signed};
+use crate::context::Context;
+use crate::controller::{housekeeping, sharing};
+
+/// How soon a source is fetched again that could not be, by who only needs it.
+const ALONG: Duration = Duration::from_secs(30);
+
+/// A run of a replica that only needs what the source has: nothing is told, and nothing kept at a forge. Whoever works for the
+/// source does that.
+pub(in crate::controller) async fn fetch_along(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
+    let course = ctx.underway.begin(Target::Source(id.clone()));
+    let Some(object) = ctx.index.read(|known| known.sources.get(id).cloned()) else {
+        return Next::Watch;
+    };
+    if object.metadata.deletion_timestamp.is_some() {
+        ctx.index.write(|known| known.stored.remove(id));
+        housekeeping::remove(ctx, id).await;
+        return Next::Watch;
+    }
+    if !sharing::needs(ctx, id) {
+        // What is here is not kept up to date: nobody is to take it for the newest.
+        ctx.index.write(|known| {
+            known.stored.remove(id);
+            known.looked_at.remove(id);
+        });
+        return Next::Watch;
+    }
+    if given::waits(ctx, &object) {
+        return Next::Watch;
+    }
+    if let Some(next) = included::waits(ctx, id, &object) {
+        return next;
+    }
+    let asked_for = signed::review(ctx, id, &object).await;
+    let Ok(Some(wanted)) = parse(&object) else {
+        look_at(ctx, id);
+        return Next::Watch;
+    };
+    let deadline = Instant::now() + wanted.timeout;
+    let work = fetch(ctx, &object, &wanted, asked_for, deadline, |_, _| {});
+    let fetched = tokio::select! {
+        biased;
+        fetched = tokio::time::timeout_at(deadline + Duration::from_secs(1), work) => fetched,
+        () = course.over().cancelled() => return Next::Watch,
+    };
+    look_at(ctx, id);
+    let interval = object.spec.interval.get();
+    match fetched {
+        Ok(Ok(_)) => Next::After(interval),
+        Ok(Err(stopped)) => {
+            tracing::warn!(error = %stopped.why, "fetching what another replica tells of failed, trying again");
+            Next::After(interval.min(ALONG))
+        }
+        Err(_) => Next::After(interval.min(ALONG)),
+    }
+}
