@@ -98,7 +98,7 @@ impl Cluster {
         what: Listed,
         namespace: Option<&str>,
     ) -> Result<Gathered, CallError> {
-        self.pages(&what.path(namespace), "").await
+        self.gathered(&what.path(namespace), "").await
     }
 
     /// The pods with these labels.
@@ -109,14 +109,14 @@ impl Cluster {
     ) -> Result<Gathered, CallError> {
         let path = format!("/api/v1/namespaces/{}/pods", encoded(namespace));
         let which = format!("&labelSelector={}", encoded(labels));
-        self.pages(&path, &which).await
+        self.gathered(&path, &which).await
     }
 
     /// Who holds which Lease.
     pub(crate) async fn gather_leases(&self, namespace: &str) -> Result<Gathered, CallError> {
         let namespace = encoded(namespace);
         let path = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
-        self.pages(&path, "").await
+        self.gathered(&path, "").await
     }
 
     /// The end of a container's log; of the one before it was last started, if there was one.
@@ -150,7 +150,7 @@ impl Cluster {
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
-    async fn pages(&self, path: &str, which: &str) -> Result<Gathered, CallError> {
+    async fn gathered(&self, path: &str, which: &str) -> Result<Gathered, CallError> {
         let mut items = Vec::new();
         let first = format!("{path}?limit={PAGE}{which}");
         let mut page = first.clone();

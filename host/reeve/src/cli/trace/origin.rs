@@ -24,7 +24,7 @@ use crate::cli::diff::{build, plugins};
 use crate::cli::policy::subject::told as explained;
 use crate::cli::ui::{CommandError, Ui};
 use crate::cluster::{SecretOwner, Sought};
-use crate::variables;
+use crate::variables::{self, Secrets};
 
 /// Adds what the source says of the object.
 pub(super) fn add(
@@ -125,7 +125,7 @@ fn with_variables(
         return Ok((bundle, Veil::default()));
     }
     let owner = SecretOwner::connected(&spec.id.namespace);
-    let read = variables::read(&known.cluster, &owner, spec);
+    let read = variables::read(&known.cluster, &owner, spec, Secrets::Read);
     let (values, veil) = runtime.block_on(read).map_err(explained)?;
     let made = substitute::substitute(bundle, &values, spec.substitution.always);
     let made = made.map_err(|why| explained(veil.over(Explained::of(&why))))?;
