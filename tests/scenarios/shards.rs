@@ -12,12 +12,13 @@ use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use reeve_api::reason::Reason;
 use reeve_tests::chart::Release;
 use reeve_tests::controller::{Controller, sum};
-use reeve_tests::install::SYSTEM;
+use reeve_tests::install::{PLATFORM, SYSTEM};
 use reeve_tests::tenant::Tenant;
-use reeve_tests::{Estate, scenario, wait};
+use reeve_tests::{Estate, objects, scenario, wait};
 use serde_json::{Value, json};
 
 use crate::outage::{ATTEMPTS, OBJECTS, begun, items};
+use crate::rules::{self, RED, minds};
 
 /// Longer than a Lease takes to run out and what was under it to go on elsewhere.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -84,20 +85,32 @@ impl Trio {
         Ok(held.filter_map(view).collect())
     }
 
-    /// Which replica has had runs of the tenant's Kustomization; one alone may have.
-    async fn owner(&self, tenant: &Tenant<'_>) -> anyhow::Result<usize> {
+    /// How many runs of the tenant's Kustomization each replica has had.
+    async fn runs(&self, tenant: &Tenant<'_>) -> anyhow::Result<[f64; 3]> {
         let namespace = format!("namespace=\"{}\"", tenant.name());
         let words = [
             "gotk_reconcile_duration_seconds_count",
             "kind=\"Kustomization\"",
             &namespace,
         ];
-        let mut had = Vec::new();
-        for (nth, replica) in self.replicas().into_iter().enumerate() {
-            if replica.pid().is_some() && replica.sample(&words).await? > 0.0 {
-                had.push(nth);
+        let mut runs = [0.0; 3];
+        for (runs, replica) in runs.iter_mut().zip(self.replicas()) {
+            if replica.pid().is_some() {
+                *runs = replica.sample(&words).await?;
             }
         }
+        Ok(runs)
+    }
+
+    /// The one replica that has had any.
+    async fn owner(&self, tenant: &Tenant<'_>) -> anyhow::Result<usize> {
+        self.owner_since(tenant, [0.0; 3]).await
+    }
+
+    /// The one replica that has had any since there were so many.
+    async fn owner_since(&self, tenant: &Tenant<'_>, before: [f64; 3]) -> anyhow::Result<usize> {
+        let now = self.runs(tenant).await?;
+        let had: Vec<usize> = (0..3).filter(|nth| now[*nth] > before[*nth]).collect();
         match had[..] {
             [owner] => Ok(owner),
             _ => bail!("{} was worked for by {had:?}", tenant.name()),
@@ -246,7 +259,7 @@ fn a_replica_that_sleeps_for_longer_than_its_lease_writes_nothing_of_what_others
             wait::until(PATIENCE, "it sees that it has slept", notices).await?;
             trio.until_all_see(&trio.replicas()).await?;
             // It has its place again, or another: what it had begun is not taken up where it was.
-            let commit = tenant.commit([("last.yaml", Some(last()))])?;
+            let commit = tenant.commit([("last.yaml", Some(named("last")))])?;
             tenant.call_hook().await?;
             tenant.told_within(PATIENCE, told, &commit).await?;
             ensure!(versions(&tenant).await? == before, "written twice");
@@ -256,9 +269,10 @@ fn a_replica_that_sleeps_for_longer_than_its_lease_writes_nothing_of_what_others
     });
 }
 
-fn last() -> String {
-    let last = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "last"}});
-    last.to_string()
+/// A ConfigMap.
+fn named(name: &str) -> String {
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+    map.to_string()
 }
 
 /// A tenant of this replica.
@@ -284,7 +298,7 @@ fn who_shares_the_work_lets_one_that_does_all_of_it_go_first_and_takes_over_from
             (sum(&seen, &["reeve_shard_members"]) > 0.0).then_some(())
         };
         wait::until(PATIENCE, "it has a place", has_place).await?;
-        let led = tenant.commit([("last.yaml", Some(last()))])?;
+        let led = tenant.commit([("last.yaml", Some(named("last")))])?;
         tenant.call_hook().await?;
         tenant.applied(&led).await?;
         let runs = [
@@ -300,5 +314,93 @@ fn who_shares_the_work_lets_one_that_does_all_of_it_go_first_and_takes_over_from
         wait::until(PATIENCE, "it works", takes_over).await?;
         let leads = || async { (waits.sample(&["reeve_leader"]).await.ok()? > 0.0).then_some(()) };
         wait::until(PATIENCE, "it does what is the platform's", leads).await
+    });
+}
+
+#[test]
+fn rules_that_lie_in_git_are_in_force_at_every_replica_and_so_is_their_next_revision() {
+    scenario(async {
+        let trio = Trio::start().await?;
+        let mut tenants = Vec::new();
+        for replica in 0..3 {
+            tenants.push(one_of(&trio, replica).await?);
+        }
+        let name = "rules-shared";
+        let repo = trio.estate.repo(name)?;
+        repo.write("rules/colours.rego", minds("red"))?;
+        repo.commit("Rules")?;
+        repo.push()?;
+        let source = json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+            "metadata": {"name": name, "namespace": PLATFORM},
+            "spec": {"interval": "1s", "url": trio.estate.git.url(name), "ref": {"branch": "main"}},
+        });
+        let names: Vec<&str> = tenants.iter().map(Tenant::name).collect();
+        let policy = json!({
+            "apiVersion": "reeve.dev/v1alpha1", "kind": "Policy", "metadata": {"name": name},
+            "spec": {
+                "scope": {"namespaces": names}, "path": "./rules",
+                "sourceRef": {"name": name, "namespace": PLATFORM},
+            },
+        });
+        tenants[0].apply(&source).await?;
+        tenants[0].apply(&policy).await?;
+        rules::ready(&trio.estate, name, Reason::Succeeded, "in force").await?;
+        for tenant in &tenants {
+            tenant.commit([("settings.yaml", Some(RED))])?;
+            tenant.call_hook().await?;
+            let denied = "settings is red";
+            let told = Reason::PolicyDenied;
+            tenant.told_within(PATIENCE, told, denied).await?;
+        }
+        repo.write("rules/colours.rego", minds("blue"))?;
+        repo.commit("Other rules")?;
+        repo.push()?;
+        for tenant in &tenants {
+            let told = Reason::ReconciliationSucceeded;
+            tenant.told_within(PATIENCE, told, "Applied").await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn namespaces_that_become_one_tenants_are_worked_for_by_one_replica_from_then_on() {
+    scenario(async {
+        let trio = Trio::start().await?;
+        let both = [one_of(&trio, 1).await?, one_of(&trio, 2).await?];
+        let names = [both[0].name(), both[1].name()];
+        let tenant = json!({
+            "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "merged"},
+            "spec": {"namespaces": names, "sources": names, "serviceAccountName": "flux"},
+        });
+        both[0].apply(&tenant).await?;
+        let tenants = objects::api(trio.estate.admin(), "reeve.dev/v1alpha1", "Tenant", None);
+        wait::for_object(&tenants, "merged", "it has both", |tenant| {
+            let has = tenant.data.pointer("/status/namespaces");
+            has.and_then(Value::as_array)
+                .is_some_and(|all| all.len() == 2)
+        })
+        .await?;
+        // What the change itself has woken is over; whoever had one of them may have had a last run of it.
+        for tenant in &both {
+            let commit = tenant.commit([("first.yaml", Some(named("first")))])?;
+            tenant.call_hook().await?;
+            let told = Reason::ReconciliationSucceeded;
+            tenant.told_within(PATIENCE, told, &commit).await?;
+        }
+        let mut owners = BTreeSet::new();
+        for tenant in &both {
+            let before = trio.runs(tenant).await?;
+            let commit = tenant.commit([("second.yaml", Some(named("second")))])?;
+            tenant.call_hook().await?;
+            let told = Reason::ReconciliationSucceeded;
+            tenant.told_within(PATIENCE, told, &commit).await?;
+            let counted = || async { trio.owner_since(tenant, before).await.ok() };
+            let owner = wait::until(PATIENCE, "a run is counted", counted).await?;
+            owners.insert(owner);
+        }
+        ensure!(owners.len() == 1, "worked for by {owners:?}");
+        Ok(())
     });
 }
