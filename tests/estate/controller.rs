@@ -39,6 +39,8 @@ pub struct Surroundings {
     pub through: Vec<String>,
     /// Its environment, beside ours.
     pub env: Vec<(String, String)>,
+    /// The program, when it is not the one under test.
+    pub program: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy)]
@@ -90,7 +92,10 @@ impl Controller {
         plane: &Plane,
         more: &[&str],
     ) -> anyhow::Result<Self> {
-        let program = tokio::task::spawn_blocking(program).await??;
+        let program = match &around.program {
+            Some(program) => program.clone(),
+            None => tokio::task::spawn_blocking(program).await??,
+        };
         let (namespace, account) = (release.namespace(), release.account()?);
         let url = around.server.clone().unwrap_or_else(|| plane.url());
         let kubeconfig = plane.kubeconfig_by(namespace, account, &url).await?;

@@ -99,6 +99,7 @@ impl Storm {
                 None => Vec::new(),
             },
             env: skew.env(),
+            program: None,
         };
         let flags = ["--leader-elect=false"];
         let controller = Controller::start_in(around, "reeve", &plane, &flags).await?;

@@ -1,14 +1,16 @@
 //! An upgrade as the chart's Deployment does it: the next pod is ready before the last one is told to stop.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use kube::api::{ListParams, Patch, PatchParams};
-use reeve_tests::controller::Controller;
+use reeve_tests::controller::{Controller, Surroundings};
 use reeve_tests::install::CONFIG;
 use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, objects, scenario};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::release::settings;
 
@@ -37,8 +39,10 @@ async fn warnings(estate: &Estate, tenant: &Tenant<'_>) -> anyhow::Result<Vec<Va
         let events = events.list(&warns).await?.items.into_iter();
         found.extend(events.map(|event| event.data));
     }
-    // A Receiver that was looked at before its source was known tells that once, when both are made.
-    found.retain(|event| objects::text(event, "/involvedObject/kind") != Some("Receiver"));
+    // What Kubernetes says of a Service's address is none of ours, and a Receiver that was looked at before its source was known
+    // tells that once, when both are made.
+    let ours = [Some("Kustomization"), Some("GitRepository")];
+    found.retain(|event| ours.contains(&objects::text(event, "/involvedObject/kind")));
     Ok(found)
 }
 
@@ -63,6 +67,104 @@ fn an_upgrade_under_pushes_fails_no_reconcile_and_writes_nothing_that_did_not_ch
         let warnings = warnings(&estate, &tenant).await?;
         ensure!(warnings.is_empty(), "{warnings:#?}");
         ensure!(version(&tenant).await? == before, "the Service was written");
+        Ok(())
+    });
+}
+
+/// The program of an earlier version, if the environment names one (`REEVE_OLD_BIN`).
+fn old() -> anyhow::Result<Option<PathBuf>> {
+    let Some(path) = std::env::var_os("REEVE_OLD_BIN").map(PathBuf::from) else {
+        eprintln!(
+            "REEVE_OLD_BIN names no earlier version: the same program takes over from itself"
+        );
+        return Ok(None);
+    };
+    ensure!(
+        path.is_file(),
+        "$REEVE_OLD_BIN names {}, which is no file",
+        path.display()
+    );
+    Ok(Some(path))
+}
+
+/// Pushes to all of them by turns, until it is told to stop; the last commit of each, and how many there were.
+async fn pushed(
+    tenants: &[Tenant<'_>],
+    stop: &CancellationToken,
+) -> anyhow::Result<(Vec<String>, usize)> {
+    let mut last = vec![String::new(); tenants.len()];
+    let mut ticks = tokio::time::interval(Duration::from_millis(150));
+    let mut pushes = 0;
+    // All are pushed to as often: whoever comes last is at a commit, too.
+    while !stop.is_cancelled() || pushes % tenants.len() != 0 {
+        ticks.tick().await;
+        let at = pushes % tenants.len();
+        let name = format!("push-{pushes}");
+        last[at] = tenants[at].commit([("settings.yaml", Some(settings(&name)))])?;
+        ask(&tenants[at], &name).await?;
+        pushes += 1;
+    }
+    Ok((last, pushes))
+}
+
+/// Has one controller take over from the other, as the chart's Deployment does, forth and back.
+async fn rolled(estate: &Estate, old: Option<PathBuf>) -> anyhow::Result<Vec<Controller>> {
+    let mut all: Vec<Controller> = Vec::new();
+    for (name, program) in [
+        ("reeve-before", old.clone()),
+        ("reeve-after", None),
+        ("reeve-back", old),
+        ("reeve-forth", None),
+    ] {
+        let around = Surroundings {
+            program,
+            ..Surroundings::default()
+        };
+        let next = Controller::start_in(around, name, &estate.plane, &[]).await?;
+        let going = all.last().unwrap_or(&estate.controller);
+        let ended = going.stop(Duration::from_secs(35));
+        let ended = ended.with_context(|| format!("before {name} nobody ran"))?;
+        ensure!(ended.success(), "before {name}: {ended}");
+        all.push(next);
+    }
+    Ok(all)
+}
+
+#[test]
+fn versions_that_follow_each_other_under_a_load_of_pushes_fail_no_reconcile_and_touch_nothing_else()
+{
+    scenario(async {
+        let old = old()?;
+        let estate = Estate::start_with(&[]).await?;
+        let (mut tenants, mut before) = (Vec::new(), Vec::new());
+        for _ in 0..6 {
+            let tenant = estate.healthy_tenant("rolled").await?;
+            before.push(version(&tenant).await?);
+            tenants.push(tenant);
+        }
+        let stop = CancellationToken::new();
+        let (load, all) = tokio::join!(pushed(&tenants, &stop), async {
+            let all = rolled(&estate, old).await;
+            stop.cancel();
+            all
+        });
+        let ((last, pushes), all) = (load?, all?);
+        eprintln!("{pushes} pushes while four controllers took over from each other");
+        ensure!(pushes > tenants.len(), "that is no load");
+        for ((tenant, commit), before) in tenants.iter().zip(&last).zip(&before) {
+            tenant.applied(commit).await?;
+            let warnings = warnings(&estate, tenant).await?;
+            ensure!(warnings.is_empty(), "{warnings:#?}");
+            ensure!(version(tenant).await? == *before, "a Service was written");
+        }
+        for controller in all.iter().chain([&estate.controller]) {
+            let log = controller.log()?;
+            let mut failed = log
+                .lines()
+                .filter(|line| line.contains("Reconciliation failed"));
+            let failed = failed.next();
+            ensure!(failed.is_none(), "{failed:?}");
+        }
         Ok(())
     });
 }
