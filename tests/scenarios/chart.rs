@@ -64,7 +64,7 @@ fn everything() -> Value {
         "affinity": {"nodeAffinity": {}}, "podLabels": {"team": "platform"}, "podAnnotations": {"a": "b"},
         "impersonateIn": ["default"], "landlord": {"replicas": 2, "roles": ["view", "edit"]}, "tenantRoles": {"view": true, "edit": true},
         "remoteBases": ["https://git.example/acme/*"], "allowRemoteClusters": ["api.example"],
-        "clusterName": "prod", "traces": {"endpoint": "http://otel:4318", "ratio": 0.25}, "receiver": {"url": "https://hooks.example", "trustedProxies": ["10.244.0.0/16", "fd00::1"]},
+        "clusterName": "prod", "watchLabelSelector": "sharding.fluxcd.io/key=reeve", "traces": {"endpoint": "http://otel:4318", "ratio": 0.25}, "receiver": {"url": "https://hooks.example", "trustedProxies": ["10.244.0.0/16", "fd00::1"]},
         "git": {"knownHosts": "hosts", "generateKeys": true, "config": {
             "author": {"email": "bot@git.example"},
             "auths": [{"url": "git@git.example:acme/*", "pullingInterval": "20s",

@@ -165,6 +165,9 @@ $(POD_IP):9090
 {{- with .Values.clusterName }}
 - {{ printf "--cluster-name=%s" . | quote }}
 {{- end }}
+{{- with .Values.watchLabelSelector }}
+- {{ printf "--watch-label-selector=%s" . | quote }}
+{{- end }}
 - --metrics-addr=0.0.0.0:8080
 - --health-addr=0.0.0.0:9440
 {{- if .Values.admission.enabled }}

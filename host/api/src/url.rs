@@ -439,12 +439,19 @@ impl Deref for UrlText {
     }
 }
 
-impl fmt::Debug for UrlText {
+/// Without what is secret in it.
+impl fmt::Display for UrlText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.parse() {
             Ok(url) => write!(f, "{url}"),
             Err(_) => f.write_str("***"),
         }
+    }
+}
+
+impl fmt::Debug for UrlText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 

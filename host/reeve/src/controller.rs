@@ -24,6 +24,7 @@ mod review;
 mod sharing;
 mod source;
 mod tenant;
+mod traced;
 mod underway;
 mod vigils;
 
@@ -41,8 +42,7 @@ use tracing::Instrument as _;
 
 use crate::cluster::Line;
 use crate::context::{Context, Queues};
-use crate::observe::span::{self, Attribute, Running};
-use crate::observe::{Kind, Object, trace};
+use crate::observe::{Kind, span};
 use crate::shards::{Part, Place};
 
 pub(crate) use drift::Drift;
@@ -57,6 +57,7 @@ pub(crate) use underway::Underway;
 pub(crate) use vigils::Vigils;
 
 use queue::{Errand, Halt, Inbox, Whose};
+use traced::{log_span, traced};
 
 /// How many runs of a kind there may be at once.
 #[derive(Debug, Clone, Copy)]
@@ -186,46 +187,6 @@ impl Owned for PolicyName {
     fn owner(&self, _ctx: &Context) -> Whose {
         Whose::plain(self.to_string())
     }
-}
-
-/// The run's place in a trace, where anybody is told of it: of what a push goes through.
-fn traced(ctx: &Context, kind: Kind, key: &impl std::fmt::Display) -> Option<Running> {
-    if !ctx.tracer.is_on() {
-        return None;
-    }
-    let target: fn(NamespacedName) -> Target = match kind {
-        Kind::GitRepository => Target::Source,
-        Kind::Kustomization => Target::Kustomization,
-        _ => return None,
-    };
-    let key = key.to_string();
-    let (namespace, name) = key.split_once('/')?;
-    let id = NamespacedName::new(namespace, name).ok()?;
-    let owner = ctx
-        .index
-        .read(|known| known.tenants.owner_of(&ctx.grounds, &id.namespace));
-    let mut told: Vec<Attribute> = vec![
-        ("kind", kind.as_str().to_owned()),
-        ("namespace", namespace.to_owned()),
-        ("name", name.to_owned()),
-    ];
-    // What is nobody's is told without.
-    told.extend(owner.ok().map(|tenant| ("tenant", tenant.name.to_string())));
-    ctx.tracer.run(&target(id), told)
-}
-
-/// Every line that a run logs says which object it is about, and which run it was.
-fn log_span(kind: Kind, key: &impl std::fmt::Display) -> tracing::Span {
-    let key = key.to_string();
-    let (namespace, name) = key.split_once('/').unwrap_or(("", &key));
-    trace::span(
-        Object {
-            kind,
-            namespace,
-            name,
-        },
-        &format!("{:016x}", rand::random::<u64>()),
-    )
 }
 
 /// When a term ends.

@@ -256,3 +256,15 @@ fn no_text_makes_the_parser_panic() {
         }
     }
 }
+
+/// Policies are told it, and what they say stands in conditions.
+#[test]
+fn a_text_is_told_without_its_password() {
+    for (text, told) in [
+        ("https://ada:pw@git.example/a", "https://***@git.example/a"),
+        ("https://git.example/a", "https://git.example/a"),
+        ("no URL with a pw in it", "***"),
+    ] {
+        assert_eq!(UrlText::from(text).to_string(), told);
+    }
+}

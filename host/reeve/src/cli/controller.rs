@@ -4,6 +4,7 @@
 //! it is lost, and goes down in order: no new runs, those under way finish, their events are written, the lease is given back.
 
 mod admission;
+mod held;
 mod limits;
 mod serve;
 mod traces;
@@ -25,6 +26,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use self::admission::AdmissionArgs;
+pub(super) use self::held::lease_named;
+use self::held::{Held, acquire, own_namespace};
 use self::limits::LimitArgs;
 use self::traces::TraceArgs;
 use super::connection::ConnectionArgs;
@@ -32,7 +35,6 @@ use super::grounds::GroundArgs;
 use super::ui::CommandError;
 use crate::bases::Rewrite;
 use crate::clock::Clock;
-use crate::cluster::{Cluster, Leadership, LeaseConfig, Line, Membership};
 use crate::context::Context;
 use crate::controller::{self, Drift, Planned, Term, Underway, Vigils, Workers};
 use crate::git::{Egress, HostKeys, HostRule, Limits, Mirrors};
@@ -219,7 +221,7 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
     let answering = tokio::spawn(controller::answer_nudges(Arc::clone(&ctx), nudges));
     readiness.set(true);
 
-    let lease = args.leader_elect.then(|| lease(&args, &ctx.cluster));
+    let lease = args.leader_elect.then(|| held::lease(&args, &ctx.cluster));
     let mut held = Held::Nothing;
     loop {
         let taken = tokio::select! {
@@ -252,76 +254,6 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// By what this process works.
-enum Held {
-    /// It needs no lease.
-    Nothing,
-    /// It alone does.
-    Leadership(Leadership),
-    /// It has a part of the work.
-    Membership(Membership),
-}
-
-impl Held {
-    /// Never cancelled without a lease to lose.
-    fn lost(&self) -> CancellationToken {
-        match self {
-            Self::Nothing => CancellationToken::new(),
-            Self::Leadership(held) => held.lost().clone(),
-            Self::Membership(held) => held.lost().clone(),
-        }
-    }
-
-    fn line(&self) -> Option<Line> {
-        match self {
-            Self::Nothing | Self::Leadership(_) => None,
-            Self::Membership(held) => Some(held.line()),
-        }
-    }
-
-    async fn release(self) {
-        match self {
-            Self::Nothing => {}
-            Self::Leadership(held) => held.release().await,
-            Self::Membership(held) => held.release().await,
-        }
-    }
-}
-
-/// Waits for the lease, if there is to be one. A replica that answers the API server learns meanwhile what it needs for it.
-async fn acquire(
-    ctx: &Arc<Context>,
-    inboxes: &controller::Inboxes,
-    lease: Option<&LeaseConfig>,
-    answers: bool,
-) -> Held {
-    let Some(lease) = lease else {
-        return Held::Nothing;
-    };
-    let over = CancellationToken::new();
-    let standing = answers.then(|| {
-        let standing = controller::stand_by(Arc::clone(ctx), inboxes.clone(), over.clone());
-        tokio::spawn(standing)
-    });
-    let over = over.drop_guard();
-    let held = match ctx.shards.are_shared() {
-        true => Held::Membership(ctx.cluster.join(lease.clone()).await),
-        false => {
-            let leadership = ctx.cluster.lead(lease.clone()).await;
-            // Who shares the work lets go of it when somebody leads alone.
-            ctx.cluster.alone(lease.clone(), leadership.lost()).await;
-            Held::Leadership(leadership)
-        }
-    };
-    drop(over);
-    if let Some(standing) = standing
-        && let Err(why) = standing.await
-    {
-        tracing::error!(error = %why, "standing by ended badly");
-    }
-    held
-}
-
 pub(super) fn stop_on_signals() -> Result<CancellationToken, CommandError> {
     let failed = |why: std::io::Error| CommandError::of("listening for signals failed", &why);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
@@ -337,31 +269,6 @@ pub(super) fn stop_on_signals() -> Result<CancellationToken, CommandError> {
         told.cancel();
     });
     Ok(stop)
-}
-
-fn lease(args: &ControllerArgs, cluster: &Cluster) -> LeaseConfig {
-    lease_named("reeve-leader", home(args, cluster))
-}
-
-/// A lease of that name, for this process.
-pub(super) fn lease_named(name: &str, namespace: String) -> LeaseConfig {
-    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "reeve".to_owned());
-    let identity = format!("{host}_{:016x}", rand::random::<u64>());
-    LeaseConfig::new(namespace, name, identity, || Clock::system().now())
-}
-
-/// The controller's own namespace.
-fn home(args: &ControllerArgs, cluster: &Cluster) -> String {
-    let named = args.lease_namespace.as_ref().map(ToString::to_string);
-    named.unwrap_or_else(|| cluster.default_namespace().to_owned())
-}
-
-/// The same, read as the name that it has to be.
-fn own_namespace(args: &ControllerArgs, cluster: &Cluster) -> Result<NamespaceName, CommandError> {
-    home(args, cluster).parse().map_err(|why| {
-        CommandError::of("the controller's own namespace cannot be known", &why)
-            .hint("name it with --lease-namespace")
-    })
 }
 
 /// What runs are made with, and what goes on beside them.
