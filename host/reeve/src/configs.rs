@@ -9,15 +9,23 @@ use reeve_core::plugin::Part;
 
 use crate::cluster::{Cluster, SecretError, SecretOwner};
 
+/// A part of a config, and whether it is from a Secret.
+pub(crate) struct Found {
+    pub(crate) part: Part,
+    pub(crate) is_secret: bool,
+}
+
 /// The parts of a config, in their order.
 pub(crate) async fn parts(
     cluster: &Cluster,
     owner: &SecretOwner,
     from: &[ConfigReference],
-) -> Result<Vec<Part>, Explained> {
+) -> Result<Vec<Found>, Explained> {
     let mut parts = Vec::new();
     for reference in from {
-        parts.extend(part(cluster, owner, reference).await?);
+        let is_secret = reference.kind == ConfigKind::Secret;
+        let part = part(cluster, owner, reference).await?;
+        parts.extend(part.map(|part| Found { part, is_secret }));
     }
     Ok(parts)
 }

@@ -145,6 +145,8 @@ pub(crate) struct Callable {
     pub(crate) module: Module,
     /// JSON.
     pub(crate) config: String,
+    /// The same with a word for each value from a Secret, if there are such.
+    pub(crate) hidden: Option<String>,
     pub(crate) budget: Budget,
     /// What the component asks for, in its own words.
     pub(crate) asks: Option<Value>,

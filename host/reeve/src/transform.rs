@@ -127,9 +127,12 @@ async fn call(
     let manifests = bundle.to_manifests();
     // Its words may hold what it is shown, and its status is not the tenant's alone.
     let veil = caller.veil.and(&bundle.shown());
+    // Whoever proposes something is told what comes of it.
+    let hidden = plugin.hidden.as_ref().filter(|_| caller.aside);
+    let config = hidden.unwrap_or(&plugin.config);
     let input = Input::of(
         plugin.module.digest(),
-        &plugin.config,
+        config,
         &bundle.digest().to_string(),
         caller.requested,
     );
@@ -139,12 +142,7 @@ async fn call(
     let begun = ctx.clock.instant();
     let answer = plugin
         .module
-        .transform(
-            caller.tenant.as_str(),
-            manifests,
-            &plugin.config,
-            &plugin.budget,
-        )
+        .transform(caller.tenant.as_str(), manifests, config, &plugin.budget)
         .await;
     let took = begun.elapsed();
     let log = answer.as_ref().map_or(&[][..], |done| &*done.log);

@@ -5,6 +5,8 @@
 use reeve_kustomize::parse_yaml;
 use serde_json::{Map, Value};
 
+use crate::veil::INSTEAD;
+
 /// The largest config, in bytes of JSON.
 const LARGEST: usize = 256 << 10;
 /// How deep a config may be nested.
@@ -22,6 +24,40 @@ pub enum Part {
     },
     /// Every key of an object, with its value as text.
     Entries(Vec<(String, String)>),
+}
+
+impl Part {
+    /// The same with one and the same word for every value, for those who may not know them.
+    #[must_use]
+    pub fn hidden(&self) -> Self {
+        match self {
+            Self::Entries(entries) => {
+                let entries = entries.iter();
+                Self::Entries(
+                    entries
+                        .map(|(key, _)| (key.clone(), INSTEAD.to_owned()))
+                        .collect(),
+                )
+            }
+            Self::Document { place, text } => {
+                // What cannot be read is no config, and was refused.
+                let mut whole = Value::Object(parse(place.clone(), text).unwrap_or_default());
+                hide(&mut whole);
+                Self::Document {
+                    place: place.clone(),
+                    text: whole.to_string(),
+                }
+            }
+        }
+    }
+}
+
+fn hide(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        Value::Object(map) => map.values_mut().for_each(hide),
+        _ => *value = INSTEAD.into(),
+    }
 }
 
 /// A config that cannot be used.
@@ -121,6 +157,17 @@ mod tests {
             place: "ConfigMap acme/stamp, key config.yaml".to_owned(),
             text: text.to_owned(),
         }
+    }
+
+    #[test]
+    fn what_is_hidden_is_one_word_wherever_it_stands() {
+        let one = document("token: abc\nnested: {list: [1, true, null], text: abc}\n");
+        let other = document("token: xyz\nnested: {list: [7, false, a], text: q}\n");
+        assert_eq!(one.hidden(), other.hidden());
+        let entries = |value: &str| Part::Entries(vec![("token".to_owned(), value.to_owned())]);
+        assert_eq!(entries("abc").hidden(), entries("").hidden());
+        let told = combine(vec![one.hidden(), entries("abc").hidden()], &Map::new()).unwrap();
+        assert!(!told.contains("abc") && told.contains(INSTEAD), "{told}");
     }
 
     fn own(value: Value) -> Map<String, Value> {

@@ -146,6 +146,7 @@ pub(super) async fn shipped(ctx: &Context, name: &str) -> Result<Callable, Expla
     Ok(Callable {
         module: module.map_err(failed)?,
         config: "{}".to_owned(),
+        hidden: None,
         budget: Budget::default(),
         asks: facts.manifest,
     })
@@ -230,7 +231,8 @@ async fn callable(ctx: &Context, wanted: &Wanted<'_>) -> Result<Callable, Explai
     let module = module.map_err(|why| read.failed(&why))?;
     Ok(Callable {
         module,
-        config,
+        config: config.whole,
+        hidden: config.hidden,
         budget,
         asks: facts.manifest,
     })

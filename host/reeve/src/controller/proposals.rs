@@ -157,6 +157,11 @@ impl<'a> Case<'a> {
         plans: Plans,
     ) -> Result<Option<Self>, Explained> {
         let wanted = Wanted::parse(object).map_err(|why| Explained::of(&why))?;
+        if wanted.submodules {
+            return Err(unfit(
+                "it has spec.recurseSubmodules, and what a request makes of .gitmodules is not fetched with the source's login",
+            ));
+        }
         let (interval, url) = (wanted.interval, wanted.url);
         let Reference::Branch(branch) = wanted.reference else {
             return Err(unfit(

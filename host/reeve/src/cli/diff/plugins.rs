@@ -116,7 +116,9 @@ pub(in crate::cli) async fn configured(
         };
         let owner = SecretOwner::connected(&one.home);
         let parts = configs::parts(cluster, &owner, &one.component.config_from).await;
-        let config = combine(parts.map_err(explained)?, &one.component.config);
+        let parts = parts.map_err(explained)?.into_iter();
+        let parts = parts.map(|found| found.part).collect();
+        let config = combine(parts, &one.component.config);
         let config = config.map_err(|why| {
             CommandError::of(
                 &format!("the config of plugin {} is of no use", one.name),

@@ -8,21 +8,28 @@ use reeve_api::reason::Reason;
 use reeve_core::drift::Place;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
-use reeve_core::plugin::{PluginId, combine};
+use reeve_core::plugin::{Part, PluginId, combine};
 use serde_json::Value;
 
 use crate::configs;
 use crate::context::Context;
 use crate::schemas::CheckError;
 
-/// The whole config, as JSON. It is held against the schema in the turn of `whose`.
+/// A config, as JSON.
+pub(super) struct Config {
+    pub(super) whole: String,
+    /// With a word for each value from a Secret, if there are such: for what is told to whoever proposes something.
+    pub(super) hidden: Option<String>,
+}
+
+/// The whole config. It is held against the schema in the turn of `whose`.
 pub(super) async fn of(
     ctx: &Context,
     id: &PluginId,
     whose: &str,
     component: &Component,
     schema: Option<&Value>,
-) -> Result<String, Explained> {
+) -> Result<Config, Explained> {
     let owner = ctx.secret_owner(ctx.home_of(id));
     let parts = configs::parts(&ctx.cluster, &owner, &component.config_from).await?;
     let turn = match parts.is_empty() {
@@ -31,11 +38,25 @@ pub(super) async fn of(
         false => Turn::Retry,
     };
     let invalid = |why: String| Explained::new(Reason::InvalidSpec, turn, why);
-    let config = combine(parts, &component.config).map_err(|why| invalid(why.to_string()))?;
+    let hidden = parts.iter().map(|found| match found.is_secret {
+        true => found.part.hidden(),
+        false => found.part.clone(),
+    });
+    let hides = parts.iter().any(|found| found.is_secret);
+    let hidden: Option<Vec<Part>> = hides.then(|| hidden.collect());
+    let whole = parts.into_iter().map(|found| found.part).collect();
+    let combined = |parts| combine(parts, &component.config);
+    let whole = combined(whole).map_err(|why| invalid(why.to_string()))?;
+    let hidden = hidden.map(combined).transpose();
+    let config = Config {
+        hidden: hidden.map_err(|why| invalid(why.to_string()))?,
+        whole,
+    };
     let Some(schema) = schema else {
         return Ok(config);
     };
-    let value: Value = serde_json::from_str(&config).map_err(|why| invalid(why.to_string()))?;
+    let value: Value =
+        serde_json::from_str(&config.whole).map_err(|why| invalid(why.to_string()))?;
     let fits = ctx.schemas.check(whose, schema.clone(), value).await;
     fits.map_err(|why| {
         // What took too long, or crashed, may do better the next time.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | a Secret | that its data is not compared, whatever is there |
 //! | what a variable from a Secret is put into, now or in what is applied | what two builds make of it, both with another word for the value; with plugins, which may carry a value anywhere, so it is of all |
+//! | what plugins make that are configured by a Secret, which is all | the same |
 //! | what stands there already, and is not applied by this Kustomization | that it stands there |
 //! | what else holds a value that came from a Secret | that it does |
 //! | the rest | what the API server says that applying it would do |
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use reeve_api::kustomization::SubstituteKind;
 use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::{Admitted, Plan, Planned};
+use reeve_core::plugin::PluginId;
 use reeve_core::preview::Preview;
 use reeve_core::spec::Spec;
 use reeve_core::substitute::Touched;
@@ -32,10 +34,9 @@ use crate::transform::{Caller, transform};
 const SECRET: &str = "data is not compared in plans";
 const ELSEWHERE: &str = "it stands there already and is not applied by this Kustomization";
 const HOLDS: &str = "what stands there holds a value that came from a Secret";
-const UNBUILT: &str =
-    "it has variables from a Secret, and what is applied now cannot be built to compare it with";
+const UNBUILT: &str = "it is made with values of a Secret, and what is applied now cannot be built to compare it with";
 const BUILT: &str =
-    "it has variables from a Secret, which stand for *** here: two builds are compared";
+    "it is made with values of a Secret, which stand for *** here: two builds are compared";
 
 /// Whether variables come from Secrets.
 pub(super) fn reads_secrets(spec: &Spec) -> bool {
@@ -49,6 +50,15 @@ struct Base {
     touched: Touched,
 }
 
+/// The plugins that make something of it.
+#[derive(PartialEq, Eq)]
+enum Plugins {
+    None,
+    Some,
+    /// One is configured by a Secret.
+    KnowSecrets,
+}
+
 impl Case<'_> {
     /// Tells what applying each object that stays would do, as far as it may be told.
     pub(super) async fn compare(
@@ -59,12 +69,13 @@ impl Case<'_> {
         told: &mut Preview,
     ) {
         let wanted = self.wanted;
-        let is_hidden = reads_secrets(&wanted.spec);
+        let plugins = self.plugins();
+        let is_hidden = reads_secrets(&wanted.spec) || plugins == Plugins::KnowSecrets;
         let base = match is_hidden {
             true => self.base(room).await,
             false => None,
         };
-        let everywhere = is_hidden && self.calls_plugins();
+        let everywhere = is_hidden && plugins != Plugins::None;
         let own = wanted.cover.touched();
         let before = base.as_ref().map(|base| &base.touched);
         let mut asked = Vec::new();
@@ -94,10 +105,20 @@ impl Case<'_> {
         }
     }
 
-    fn calls_plugins(&self) -> bool {
+    fn plugins(&self) -> Plugins {
         let id = &self.wanted.spec.id;
-        let called = self.ctx.index.read(|known| known.touch.plugins_of(id));
-        !called.is_empty()
+        self.ctx.index.read(|known| {
+            let called = known.touch.plugins_of(id);
+            let knows = |id: &PluginId| {
+                let loaded = known.loaded.get(id).map(|loaded| &loaded.ready);
+                matches!(loaded, Some(Ok(ready)) if ready.hidden.is_some())
+            };
+            match called.iter().any(knows) {
+                true => Plugins::KnowSecrets,
+                false if called.is_empty() => Plugins::None,
+                false => Plugins::Some,
+            }
+        })
     }
 
     /// None where it cannot be built: that is told to whom it belongs by its own runs.
