@@ -58,8 +58,25 @@ deny contains objection if {
 	some place in no_hosts[planned.kind]
 	place.group == planned.group
 	some field in place.fields
-	not object.get(planned.object, ["spec", field], null) in [null, [], ""]
-	objection := told(subject(planned), sprintf("asks for a certificate of more than hosts; remove %s and name them in dnsNames", [field]), sprintf("spec.%s", [field]))
+	not object.get(planned.object, ["spec", field], null) in [null, [], "", false, {}]
+	objection := told(subject(planned), sprintf("asks for a certificate of more than hosts; remove %s and name hosts in dnsNames", [field]), sprintf("spec.%s", [field]))
+}
+
+# Who may sign certificates signs for every host.
+deny contains objection if {
+	some planned in applied
+	planned.kind == "Certificate"
+	planned.group == "cert-manager.io"
+	usages := object.get(planned.object, ["spec", "usages"], null)
+	not are_of_hosts(usages)
+	objection := told(subject(planned), "asks for a certificate that is for more than hosts; leave usages out, or name those of a server or client", "spec.usages")
+}
+
+deny contains objection if {
+	some one in annotated
+	one.key == "cert-manager.io/usages"
+	not are_of_hosts(commas(one.value))
+	objection := told(subject(one.planned), "asks for a certificate that is for more than hosts; leave usages out, or name those of a server or client", one.path)
 }
 
 deny contains objection if {
@@ -193,7 +210,7 @@ places := {
 		{"group": "networking.internal.knative.dev", "field": ["spec", "domain"], "holds": "host"},
 	],
 	"Challenge": [{"group": "acme.cert-manager.io", "field": ["spec", "dnsName"], "holds": "host", "every": true}],
-	"DNSEndpoint": [{"group": "externaldns.k8s.io", "items": ["spec", "endpoints"], "field": ["dnsName"], "holds": "host", "every": true}],
+	"DNSEndpoint": [{"group": group, "items": ["spec", "endpoints"], "field": ["dnsName"], "holds": "host", "every": true} | some group in ["externaldns.k8s.io", "externaldns.nginx.org"]],
 	"GRPCRoute": routes,
 	"Gateway": array.concat(listeners, [{"group": "networking.istio.io", "items": ["spec", "servers"], "field": ["hosts"], "holds": "hosts", "as": "scoped", "every": true}]),
 	"HTTPProxy": [{"group": "projectcontour.io", "field": ["spec", "virtualhost", "fqdn"], "holds": "host"}],
@@ -277,11 +294,20 @@ requests := {
 
 # Where a certificate is asked for of what is no host.
 no_hosts := {
-	"Certificate": [{"group": "cert-manager.io", "fields": ["emailAddresses", "ipAddresses", "literalSubject", "otherNames", "uris"]}],
+	"Certificate": [{"group": "cert-manager.io", "fields": ["emailAddresses", "ipAddresses", "isCA", "literalSubject", "otherNames", "subject", "uris"]}],
 	"Order": [{"group": "acme.cert-manager.io", "fields": ["ipAddresses"]}],
 }
 
 may_request if data.parameters.certificateRequests == true
+
+are_of_hosts(usages) if usages == null
+
+are_of_hosts(usages) if {
+	is_array(usages)
+	every usage in usages {
+		usage in ["client auth", "digital signature", "key agreement", "key encipherment", "server auth"]
+	}
+}
 
 # What annotations say, whatever object they are on. The prefix is part of the name where others use the name too; controllers
 # let the platform choose another prefix, so that some names count behind any. Read are `hosts` as a list with commas, the
@@ -292,6 +318,8 @@ annotations := [
 	{"starts": "cert-manager.io/", "ends": "/email-sans", "says": "more"},
 	{"starts": "cert-manager.io/", "ends": "/ip-sans", "says": "more"},
 	{"starts": "cert-manager.io/", "ends": "/uri-sans", "says": "more"},
+	{"starts": "cert-manager.io/", "ends": "/literal-subject", "says": "more"},
+	{"starts": "cert-manager.io/subject-", "ends": "", "says": "more"},
 	{"starts": "external-dns.", "ends": "/hostname", "says": "hosts"},
 	{"starts": "", "ends": "/internal-hostname", "says": "hosts"},
 	{"starts": "dns.alpha.kubernetes.io/", "ends": "/external", "says": "hosts"},

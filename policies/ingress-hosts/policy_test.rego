@@ -98,7 +98,19 @@ test_a_certificate_is_of_hosts_alone if {
 		count(denied([annotated(sprintf("cert-manager.io/%s", [key]), "acme.example")], own)) == 1
 		count(denied([annotated(sprintf("cert-manager.io/%s", [key]), "")], own)) == 0
 	}
-	count(denied([certificate({"dnsNames": ["acme.example"], "uris": [], "literalSubject": ""})], own)) == 0
+	count(denied([certificate({"dnsNames": ["acme.example"], "uris": [], "literalSubject": "", "isCA": false, "subject": {}})], own)) == 0
+}
+
+test_a_certificate_that_signs_others_or_names_a_holder_is_denied if {
+	every field, value in {"isCA": true, "subject": {"organizations": ["system:masters"]}, "usages": ["cert sign"]} {
+		count(denied([certificate({"dnsNames": ["acme.example"], field: value})], own)) == 1
+	}
+	count(denied([certificate({"dnsNames": ["acme.example"], "usages": ["server auth", "digital signature"]})], own)) == 0
+	count(denied([certificate({"dnsNames": ["acme.example"], "usages": "any"})], own)) == 1
+	every key, value in {"subject-organizations": "system:masters", "literal-subject": "CN=a", "usages": "server auth,cert sign"} {
+		count(denied([annotated(sprintf("cert-manager.io/%s", [key]), value)], own)) == 1
+	}
+	count(denied([annotated("cert-manager.io/usages", "server auth, client auth")], own)) == 0
 }
 
 test_an_encoded_request_needs_the_platforms_leave if {
@@ -259,6 +271,7 @@ test_hosts_of_other_controllers_are_judged if {
 	every host, count_of in {"web.acme.example": 0, "web.other.example": 1, "*": 1, "other.example/acme.example": 1} {
 		every row in [
 			["DNSEndpoint", "externaldns.k8s.io", {"endpoints": [{"dnsName": "acme.example"}, {"dnsName": host}]}],
+			["DNSEndpoint", "externaldns.nginx.org", {"endpoints": [{"dnsName": host}]}],
 			["Certificate", "networking.internal.knative.dev", {"dnsNames": ["acme.example", host]}],
 			["Certificate", "networking.internal.knative.dev", {"dnsNames": ["acme.example"], "domain": host}],
 			["HTTPProxy", "projectcontour.io", {"virtualhost": {"fqdn": host}}],

@@ -5,7 +5,8 @@
 #   others should not. RoleBindings may name Roles of their namespace and the ClusterRoles in parameters.clusterRoles
 #   (view; not edit, which may act as every ServiceAccount beside it, nor admin, who may write bindings past this rule),
 #   ClusterRoleBindings those in parameters.clusterWide (none). No role may hold what makes more of its holder: escalate,
-#   bind, impersonate, tokens of ServiceAccounts, changes to a namespace (whose labels say what its pods may), statuses that
+#   bind, impersonate, tokens of ServiceAccounts, changes to roles, bindings, quotas and limits, changes to a namespace (whose
+#   labels say what its pods may), statuses that
 #   reeve goes by, the signing of certificates, and in all namespaces Secrets, pods and the proxy to them, what nodes log and
 #   are, ServiceAccounts, ConfigMaps, claims and volumes, devices, leases, where traffic goes, quotas, priorities of pods and
 #   of requests, webhooks, definitions, roles, bindings and reeve's own objects, nor what the API server tells beside its API
@@ -326,6 +327,8 @@ harms := [
 	{"what": "tokens of ServiceAccounts", "of": roles, "groups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]},
 	{"what": "what reeve has written of a Kustomization or a source", "of": roles, "groups": ["kustomize.toolkit.fluxcd.io"], "resources": ["kustomizations/status"], "verbs": ["update", "patch"]},
 	{"what": "what reeve has written of a Kustomization or a source", "of": roles, "groups": ["source.toolkit.fluxcd.io"], "resources": ["gitrepositories/status"], "verbs": ["update", "patch"]},
+	{"what": "changes to roles and bindings", "of": ["Role"], "groups": [rbac], "resources": ["rolebindings", "roles"], "verbs": written},
+	{"what": "changes to quotas and limits", "of": ["Role"], "groups": [""], "resources": ["limitranges", "resourcequotas", "resourcequotas/status"], "verbs": written},
 	{"what": "changes to namespaces", "of": roles, "groups": [""], "resources": ["namespaces"], "verbs": ["update", "patch", "delete", "deletecollection"]},
 	{"what": "changes to namespaces", "of": roles, "groups": [""], "resources": ["namespaces/finalize", "namespaces/status"], "verbs": ["update", "patch"]},
 	{"what": "the logs of nodes", "of": ["ClusterRole"], "groups": [""], "resources": ["nodes/log"], "verbs": ["*"]},
@@ -355,7 +358,7 @@ harms := [
 	{"what": "changes to what kinds there are", "of": ["ClusterRole"], "groups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": written},
 	{"what": "changes to who answers for the API", "of": ["ClusterRole"], "groups": ["apiregistration.k8s.io"], "resources": ["apiservices"], "verbs": written},
 	{"what": "changes to tenants and what they are held to", "of": ["ClusterRole"], "groups": ["reeve.dev"], "resources": ["clusterplugins", "plugins", "policies", "projects", "tenants"], "verbs": written},
-	{"what": "changes to tenants and what they are held to", "of": ["ClusterRole"], "groups": [""], "resources": ["limitranges", "resourcequotas"], "verbs": written},
+	{"what": "changes to tenants and what they are held to", "of": ["ClusterRole"], "groups": [""], "resources": ["limitranges", "resourcequotas", "resourcequotas/status"], "verbs": written},
 	{"what": "changes to tenants and what they are held to", "of": ["ClusterRole"], "groups": ["reeve.dev"], "resources": ["clusterplugins/status", "plugins/status", "policies/status", "projects/status", "tenants/status"], "verbs": ["update", "patch"]},
 	{"what": "changes to what is applied in all namespaces", "of": ["ClusterRole"], "groups": ["kustomize.toolkit.fluxcd.io"], "resources": ["kustomizations"], "verbs": written},
 	{"what": "changes to what is applied in all namespaces", "of": ["ClusterRole"], "groups": ["source.toolkit.fluxcd.io"], "resources": ["gitrepositories"], "verbs": written},

@@ -59,6 +59,8 @@ const CODES: &[(&str, &str, i32)] = &[
     ("blue.json", "broken", 1),
     ("none.json", "colours", 2),
     ("torn.json", "colours", 2),
+    // Nothing came on stdin.
+    ("-", "colours", 2),
     ("red.json", "nobodys", 2),
     ("red.json", "bad", 2),
 ];

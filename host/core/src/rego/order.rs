@@ -197,12 +197,12 @@ impl<'a> Pen<'a> {
         for (kind, fields) in pieces.get(..at)? {
             match *kind {
                 "RefDot" => base.push_str(&format!(".{}", field(fields)?)),
-                _ => base.push_str(&format!("[{}]", self.text(fields.get("index")?, within)?)),
+                _ => base.push_str(&format!("[{}]", self.index(fields, within)?)),
             }
         }
         let path = pieces.get(at..)?.iter().map(|(kind, fields)| match *kind {
             "RefDot" => Some(Value::from(field(fields)?).to_string()),
-            _ => self.text(fields.get("index")?, within),
+            _ => self.index(fields, within),
         });
         let path = path.collect::<Option<Vec<_>>>()?.join(", ");
         let text = format!("{}({base}, [{path}])", builtins::LOOKUP);
@@ -225,10 +225,42 @@ impl<'a> Pen<'a> {
         Some(edited(text, start, self.walk(node, Some(within))))
     }
 
+    /// What stands in brackets, whatever it is: an object that is written out has a span of its own.
+    fn index(&self, fields: &'a Value, within: &Counts<'a>) -> Option<String> {
+        let (start, end) = self.brackets(fields)?;
+        let text = self.module.source.get(start..end)?;
+        let edits = self.walk(fields.get("index")?, Some(within));
+        Some(edited(text, start, edits))
+    }
+
+    /// From where to where that goes, without the brackets.
+    fn brackets(&self, fields: &Value) -> Option<(usize, usize)> {
+        let (_, named) = self.whole(fields.get("refr")?)?;
+        let mut words = Words::of(self.module.source.get(named..)?);
+        let (mut depth, mut begins) = (0_usize, 0);
+        while let Some((word, _)) = words.next() {
+            match word {
+                Word::Symbol("[" | "{" | "(") => depth += 1,
+                Word::Symbol("]" | "}" | ")") => depth = depth.checked_sub(1)?,
+                _ if depth == 0 => return None,
+                _ => {}
+            }
+            match depth {
+                0 => return Some((named + begins, named + words.begins)),
+                1 if begins == 0 => begins = words.ends(),
+                _ => {}
+            }
+        }
+        None
+    }
+
     /// From where to where an expression goes.
     fn whole(&self, node: &Value) -> Option<(usize, usize)> {
         let (from, _) = extent(&self.module.source, lint::span_of(node))?;
-        let (_, to) = extent(&self.module.source, shape(node).1.get("span"))?;
+        let to = match shape(node) {
+            ("RefBrack", fields) => self.brackets(fields)?.1 + 1,
+            (_, fields) => extent(&self.module.source, fields.get("span"))?.1,
+        };
         Some((from, to))
     }
 }

@@ -39,6 +39,10 @@ fn a_question_is_written_so_that_it_waits() {
             "{ some k in input.ks; not reeve_lookup(known[\"a\"].b, [k, \"c\", \"d\"]) == 1 }",
         ),
         (
+            "{ k = input.k; not known[{\"a\": k, \"b\": [k, \"]\"]}].c == 1 }",
+            "{ k = input.k; not reeve_lookup(known, [{\"a\": k, \"b\": [k, \"]\"]}, \"c\"]) == 1 }",
+        ),
+        (
             "{ k = input.k; not count([1 | not known[k]; k]) > f(known[k]) }",
             "{ k = input.k; not count([1 | not reeve_lookup(known, [k]); k]) > f(reeve_lookup(known, [k])) }",
         ),
@@ -86,11 +90,13 @@ fn a_variable_has_its_value_when_it_is_asked_about() {
         "some k in [\"evil\"]; k1 = k; not trusted_set[k1]",
         "some k in [\"evil\"]; k1 = k; not trusted_pairs[[k1, 1]]",
         "not k = \"good\"; k = input.hosts[_]",
+        "some k in [\"evil\"]; not trusted_kinds[{\"name\": k, \"kind\": \"x\"}]",
         "not [k, 1] = [\"good\", 1]; k = input.hosts[_]",
     ] {
         let source = format!(
             "# METADATA\n# title: t\n# description: d\npackage a\ndeny contains {{\"message\": \"m\"}} if {{ {body} }}\n\
              trusted := {{\"good\": true}}\ntrusted_set := {{\"good\"}}\ntrusted_pairs := {{[\"good\", 1]}}\n\
+             trusted_kinds := {{{{\"name\": \"good\", \"kind\": \"x\"}}}}\n\
              quota := {{\"low\": {{\"a\": true, \"b\": 1}}, \"none\": {{\"c\": 1}}}}\n"
         );
         let policy =

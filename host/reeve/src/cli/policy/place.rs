@@ -245,6 +245,11 @@ pub(super) fn documents(path: &Path) -> Result<Vec<Value>, CommandError> {
         let message = format!("{shown} has more than {} MiB", DOCUMENT >> 20);
         return Err(CommandError::new(message));
     }
+    // A build that failed writes nothing either, and the shell goes on.
+    if shown == "-" && bytes.trim_ascii().is_empty() {
+        let nothing = "nothing came on stdin: what is piped in has written nothing";
+        return Err(CommandError::new(nothing).hint("see what that command says by itself"));
+    }
     // JSON may be indented with tabs, YAML may not.
     if bytes.trim_ascii_start().starts_with(b"{")
         && let Ok(value) = serde_json::from_slice(&bytes)
