@@ -8,7 +8,9 @@
 #   external-dns, Knative, OpenShift and of the usual ingress controllers, with the annotations of pod templates and of
 #   what a Gateway makes (parameters.templates names where other kinds hold a pod template). No host is every host, and denied. So is
 #   configuration that a proxy takes as it is written, what of a certificate is no host, and, unless
-#   parameters.certificateRequests is true, a request for a certificate that is already encoded.
+#   parameters.certificateRequests is true, a request for a certificate that is already encoded. What takes a port or an
+#   address of a proxy and no host (TCPRoute, UDPRoute, IngressRouteUDP, a VirtualService's tcp, a ServiceEntry's addresses)
+#   is not judged here; allowed-kinds keeps kinds out.
 # custom:
 #   severity: high
 #   hint: name hosts of your own domains, or ask the platform team to add the domain to your tenant's

@@ -85,6 +85,7 @@ fn a_denial_exits_otherwise_than_an_answer_that_could_not_be_had() -> anyhow::Re
             ("blue.json", &input("blue")),
             ("red.json", &input("red")),
             ("torn.json", "{"),
+            ("web.yaml", KUSTOMIZATION),
         ],
     )?;
     for (input, policies, code) in CODES {
@@ -96,5 +97,19 @@ fn a_denial_exits_otherwise_than_an_answer_that_could_not_be_had() -> anyhow::Re
             "{input} {policies}: {said}"
         );
     }
+    // A build that failed has written nothing, and the shell goes on.
+    let piped = [
+        "eval",
+        "--only",
+        "--policy",
+        "colours",
+        "--kustomization",
+        "web.yaml",
+        "-",
+    ];
+    let output = policy(&piped, dir.path(), "")?;
+    let said = text(&output.stderr);
+    ensure!(output.status.code() == Some(2), "{said}");
+    ensure!(said.contains("nothing came on stdin"), "{said}");
     Ok(())
 }

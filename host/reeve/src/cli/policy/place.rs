@@ -245,11 +245,6 @@ pub(super) fn documents(path: &Path) -> Result<Vec<Value>, CommandError> {
         let message = format!("{shown} has more than {} MiB", DOCUMENT >> 20);
         return Err(CommandError::new(message));
     }
-    // A build that failed writes nothing either, and the shell goes on.
-    if shown == "-" && bytes.trim_ascii().is_empty() {
-        let nothing = "nothing came on stdin: what is piped in has written nothing";
-        return Err(CommandError::new(nothing).hint("see what that command says by itself"));
-    }
     // JSON may be indented with tabs, YAML may not.
     if bytes.trim_ascii_start().starts_with(b"{")
         && let Ok(value) = serde_json::from_slice(&bytes)
@@ -257,6 +252,16 @@ pub(super) fn documents(path: &Path) -> Result<Vec<Value>, CommandError> {
         return Ok(vec![value]);
     }
     parse_yaml(&bytes, &shown).map_err(|why| CommandError::of("reading YAML failed", &why))
+}
+
+/// The same of what is to be judged. A build that failed writes nothing, and the shell goes on.
+pub(super) fn written(path: &Path) -> Result<Vec<Value>, CommandError> {
+    let documents = documents(path)?;
+    if path.as_os_str() == "-" && documents.iter().all(Value::is_null) {
+        let nothing = "nothing came on stdin: what is piped in has written nothing";
+        return Err(CommandError::new(nothing).hint("see what that command says by itself"));
+    }
+    Ok(documents)
 }
 
 /// The documents of all YAML and JSON files below a directory, by their paths.

@@ -126,7 +126,7 @@ impl Subject {
             now: Clock::system().now(),
             veil: Veil::nothing(),
         };
-        let manifests = objects(place::documents(bundle)?, bundle)?;
+        let manifests = objects(place::written(bundle)?, bundle)?;
         let previous = self.previous(bundle)?;
         trial::of_manifests(rules, &around, &kustomization, manifests, previous).map_err(told)
     }
