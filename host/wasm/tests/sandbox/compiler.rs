@@ -145,8 +145,9 @@ async fn bombs_go_off_in_another_process_and_nobody_else_notices() {
             "{name}: {end}"
         );
     }
+    // Half of what one of them may take: other tests of this process grow beside it.
     let grown = resident().saturating_sub(before);
-    assert!(grown < 64 << 10, "{grown} KiB more than before");
+    assert!(grown < 256 << 10, "{grown} KiB more than before");
 }
 
 async fn end_of(settings: Settings, component: &[u8]) -> Error {
