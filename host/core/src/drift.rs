@@ -26,7 +26,8 @@ pub const MANAGER: &str = "kustomize-controller";
 pub const DRIFT: &str = "reeve.dev/drift";
 /// The label that every applied object has, and no other should.
 pub const OWNER: &str = "kustomize.toolkit.fluxcd.io/name";
-const OWNER_NAMESPACE: &str = "kustomize.toolkit.fluxcd.io/namespace";
+/// The one beside it, with the namespace.
+pub const OWNER_NAMESPACE: &str = "kustomize.toolkit.fluxcd.io/namespace";
 /// The label, and its value, by which a ConfigMap or a Secret wakes those who name it: Flux's.
 pub const WATCHED: (&str, &str) = ("reconcile.fluxcd.io/watch", "Enabled");
 

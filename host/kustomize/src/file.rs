@@ -23,7 +23,7 @@ pub(crate) use replacement::{FieldOptions, Replacement, ReplacementEntry, Source
 pub(crate) use var::Var;
 
 /// The names a kustomization file may have.
-pub(crate) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Fields that name charts, which nobody inflates here.
 const CHARTS: [&str; 2] = ["helmCharts", "helmChartInflationGenerator"];

@@ -6,11 +6,9 @@
 use std::collections::BTreeSet;
 
 use reeve_kustomize::edit::documents;
-use reeve_kustomize::{Kind, Tree};
+use reeve_kustomize::{KUSTOMIZATION_FILES, Kind, Tree};
 use serde_json::Value;
 
-/// What the file may be called.
-const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 /// Fields whose files name further files.
 const CONFIGS: [&str; 3] = ["generators", "transformers", "validators"];
 /// No path is longer.
@@ -29,7 +27,9 @@ pub(crate) struct Kustomization {
 impl Kustomization {
     /// That of the directory, if there is one.
     pub(crate) fn read(tree: &dyn Tree, dir: &str) -> Option<Self> {
-        let mut candidates = NAMES.iter().filter_map(|name| join(dir, name));
+        let mut candidates = KUSTOMIZATION_FILES
+            .iter()
+            .filter_map(|name| join(dir, name));
         let file = candidates.find(|path| tree.kind(path) == Some(Kind::File))?;
         let bytes = tree.read(&file).ok()?;
         let documents = documents(&bytes, &file).ok()?;
@@ -45,7 +45,9 @@ impl Kustomization {
 
     /// Whether the directory has one, readable or not.
     pub(crate) fn is_in(tree: &dyn Tree, dir: &str) -> bool {
-        let mut candidates = NAMES.iter().filter_map(|name| join(dir, name));
+        let mut candidates = KUSTOMIZATION_FILES
+            .iter()
+            .filter_map(|name| join(dir, name));
         candidates.any(|path| tree.kind(&path) == Some(Kind::File))
     }
 
@@ -77,7 +79,10 @@ pub(crate) fn names_in(tree: &dyn Tree, dir: &str) -> BTreeSet<String> {
         return kustomization.names(tree);
     }
     let mut found = BTreeSet::new();
-    for file in NAMES.iter().filter_map(|name| join(dir, name)) {
+    for file in KUSTOMIZATION_FILES
+        .iter()
+        .filter_map(|name| join(dir, name))
+    {
         if tree.kind(&file) != Some(Kind::File) {
             continue;
         }

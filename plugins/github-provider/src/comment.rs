@@ -1,7 +1,7 @@
 //! A comment at a pull request: one with our marker, written by us. A comment of an App says by which it was made; whose a token
 //! is, GitHub is asked.
 
-use provider::{Comment, Done, Heard, Next, Note, Refusal, Talk, id, lost, no};
+use provider::{Comment, Heard, Next, Note, Refusal, Talk, id, lost, no};
 use serde_json::{Value, json};
 
 use crate::auth::Auth;
@@ -36,7 +36,7 @@ pub(crate) fn step(
                 body.starts_with(&comment.marker) && is_mine(known, auth, me)
             });
             match ours.next().map(|known| (known, id(known))) {
-                Some((known, Some(id))) if known["body"] == *comment.body => Ok(present(id)),
+                Some((known, Some(_))) if known["body"] == *comment.body => done(talk, known),
                 Some((_, Some(id))) => {
                     let path = format!("issues/comments/{id}");
                     let body = json!({"body": comment.body});
@@ -50,8 +50,8 @@ pub(crate) fn step(
                 }
             }
         }
-        "add" => ended(&talk.json(&answer, &[201], "adding the comment")?),
-        "change" => ended(&talk.json(&answer, &[200], "changing the comment")?),
+        "add" => done(talk, &talk.json(&answer, &[201], "adding the comment")?),
+        "change" => done(talk, &talk.json(&answer, &[200], "changing the comment")?),
         _ => Err(lost(&note)),
     }
 }
@@ -67,11 +67,6 @@ fn is_mine(known: &Value, auth: &Auth, me: Option<&str>) -> bool {
     }
 }
 
-fn ended(made: &Value) -> Result<Next, Refusal> {
-    let id = id(made).ok_or_else(|| no("GitHub answered with a comment without an id"))?;
-    Ok(present(id))
-}
-
-fn present(id: u64) -> Next {
-    Next::Done(Done::Present(id.to_string()))
+fn done(talk: &Talk, made: &Value) -> Result<Next, Refusal> {
+    talk.present(made, "a comment")
 }

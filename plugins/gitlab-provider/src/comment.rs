@@ -1,6 +1,6 @@
 //! A comment at a merge request: one with our marker, written by whoever the token is of.
 
-use provider::{Comment, Done, Heard, Next, Note, Refusal, Talk, id, lost, no};
+use provider::{Comment, Heard, Next, Note, Refusal, Talk, id, lost, no};
 use serde_json::{Value, json};
 
 pub(crate) fn step(talk: &Talk, comment: &Comment, heard: Heard) -> Result<Next, Refusal> {
@@ -23,7 +23,7 @@ pub(crate) fn step(talk: &Talk, comment: &Comment, heard: Heard) -> Result<Next,
                 body.starts_with(&comment.marker) && me.is_some() && id(&known["author"]) == me
             });
             match ours.next().map(|known| (known, id(known))) {
-                Some((known, Some(id))) if known["body"] == *comment.body => Ok(present(id)),
+                Some((known, Some(_))) if known["body"] == *comment.body => done(talk, known),
                 Some((_, Some(id))) => {
                     let path = format!("{place}/{id}");
                     let body = json!({"body": comment.body});
@@ -37,17 +37,12 @@ pub(crate) fn step(talk: &Talk, comment: &Comment, heard: Heard) -> Result<Next,
                 }
             }
         }
-        "add" => ended(&talk.json(&answer, &[201], "adding the comment")?),
-        "change" => ended(&talk.json(&answer, &[200], "changing the comment")?),
+        "add" => done(talk, &talk.json(&answer, &[201], "adding the comment")?),
+        "change" => done(talk, &talk.json(&answer, &[200], "changing the comment")?),
         _ => Err(lost(&note)),
     }
 }
 
-fn ended(made: &Value) -> Result<Next, Refusal> {
-    let id = id(made).ok_or_else(|| no("GitLab answered with a comment without an id"))?;
-    Ok(present(id))
-}
-
-fn present(id: u64) -> Next {
-    Next::Done(Done::Present(id.to_string()))
+fn done(talk: &Talk, made: &Value) -> Result<Next, Refusal> {
+    talk.present(made, "a comment")
 }

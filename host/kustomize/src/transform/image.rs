@@ -158,7 +158,7 @@ fn replaced(written: &str, image: &Image) -> String {
 }
 
 /// Name, tag and digest of `[host[:port]/]name[:tag][@digest]`.
-fn split(image: &str) -> (String, String, String) {
+pub fn split(image: &str) -> (String, String, String) {
     let after_host = image.find('/').filter(|at| *at > 0).unwrap_or(0);
     let search = image.get(after_host..).unwrap_or_default();
     let (named, digest) = match search.find('@') {
@@ -232,6 +232,14 @@ mod tests {
             ("nginx@sha256:x", "nginx", "", "sha256:x"),
             ("nginx:1@sha256:x", "nginx", "1", "sha256:x"),
             ("host:5000/nginx", "host:5000/nginx", "", ""),
+            ("nginx:1.2", "nginx", "1.2", ""),
+            ("host:5000/a/b", "host:5000/a/b", "", ""),
+            (
+                "host:5000/a/b:1@sha256:12",
+                "host:5000/a/b",
+                "1",
+                "sha256:12",
+            ),
             (
                 "host:5000/nginx:1@sha256:x",
                 "host:5000/nginx",

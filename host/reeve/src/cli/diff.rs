@@ -320,7 +320,7 @@ fn finish(
     built: build::Built,
     rules: &Rules,
 ) -> Result<Preview, CommandError> {
-    let bundle = runtime.block_on(with_variables(asked, built.bundle));
+    let bundle = runtime.block_on(with_variables(&asked.asking, &asked.spec, built.bundle));
     let (bundle, veil) = bundle?;
     let configured = runtime.block_on(plugins::configured(
         &args.plugins,
@@ -354,16 +354,16 @@ fn finish(
 }
 
 /// Read as who asks.
-async fn with_variables(
-    asked: &Asked,
+pub(super) async fn with_variables(
+    asking: &Cluster,
+    spec: &Spec,
     bundle: Bundle<Rendered>,
 ) -> Result<(Bundle<Rendered>, Veil), CommandError> {
-    let spec = &asked.spec;
     if spec.substitution.is_none() {
         return Ok((bundle, Veil::default()));
     }
     let owner = SecretOwner::connected(&spec.id.namespace);
-    let read = variables::read(&asked.asking, &owner, spec, Secrets::Read).await;
+    let read = variables::read(asking, &owner, spec, Secrets::Read).await;
     let (values, veil) = read.map_err(explained)?;
     let made = substitute::substitute(bundle, &values, spec.substitution.always);
     let made = made.map_err(|why| explained(veil.over(Explained::of(&why))))?;

@@ -212,24 +212,25 @@ fn answer(kind: Operated, object: &Value, token: &str) -> Option<Result<String, 
     if is_suspended(object) {
         return Some(Err("it was suspended meanwhile".to_owned()));
     }
+    let ready = handled(object, token)?;
+    match text(Some(ready), "status") {
+        "True" => Some(Ok(done(kind, object))),
+        "False" => Some(Err(text(Some(ready), "message").to_owned())),
+        _ => None,
+    }
+}
+
+/// The condition that says what came of a request; None: no run for it has told of the newest spec yet.
+pub(super) fn handled<'v>(object: &'v Value, token: &str) -> Option<&'v Value> {
     let handled = object.pointer("/status/lastHandledReconcileAt");
     if handled.and_then(Value::as_str) != Some(token) {
         return None;
     }
     let ready = ready(object)?;
     let number = |value: Option<&Value>| value.and_then(Value::as_i64);
-    let (seen, newest) = (
-        number(ready.get("observedGeneration")),
-        number(object.pointer("/metadata/generation")),
-    );
-    if seen.is_some() && seen < newest {
-        return None;
-    }
-    match text(Some(ready), "status") {
-        "True" => Some(Ok(done(kind, object))),
-        "False" => Some(Err(text(Some(ready), "message").to_owned())),
-        _ => None,
-    }
+    let seen = number(ready.get("observedGeneration"));
+    let is_older = seen.is_some() && seen < number(object.pointer("/metadata/generation"));
+    (!is_older).then_some(ready)
 }
 
 /// In `flux`'s words.
@@ -248,13 +249,13 @@ fn done(kind: Operated, object: &Value) -> String {
     }
 }
 
-fn ready(object: &Value) -> Option<&Value> {
+pub(super) fn ready(object: &Value) -> Option<&Value> {
     let conditions = object.pointer("/status/conditions")?.as_array()?;
     let mut ready = conditions.iter();
     ready.find(|one| text(Some(one), "type") == "Ready")
 }
 
-fn text<'v>(object: Option<&'v Value>, key: &str) -> &'v str {
+pub(super) fn text<'v>(object: Option<&'v Value>, key: &str) -> &'v str {
     let text = object.and_then(|object| object.get(key)?.as_str());
     text.unwrap_or_default()
 }

@@ -6,7 +6,7 @@
 
 use reeve_core::difference::strip_metadata;
 pub(super) use reeve_core::drift::MANAGER;
-use reeve_core::drift::{is_ours, is_taken_over};
+use reeve_core::drift::{self, is_ours, is_taken_over};
 use reeve_core::plan::{left_alone, says};
 use serde_json::{Map, Value, json};
 
@@ -36,8 +36,7 @@ pub(super) fn belongs_to(live: &Value, namespace: &str, name: &str) -> bool {
     let is = |key: &str, value: &str| {
         labels.and_then(|all| all.get(key)).and_then(Value::as_str) == Some(value)
     };
-    is("kustomize.toolkit.fluxcd.io/name", name)
-        && is("kustomize.toolkit.fluxcd.io/namespace", namespace)
+    is(drift::OWNER, name) && is(drift::OWNER_NAMESPACE, namespace)
 }
 
 /// Whether what applying would make of it differs from what it is, but for what the server keeps itself.

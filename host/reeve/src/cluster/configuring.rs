@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::Cluster;
 use super::refusal::CallError;
 use super::secret::data;
-use super::wire::{Address, Format, Patch};
+use super::wire::{Address, Patch};
 
 /// Under whose name the references are written.
 const MANAGER: &str = "reeve-cli";
@@ -161,12 +161,7 @@ impl Cluster {
             Namer::Tenant(name) => of_cluster(ApiResource::erase::<Tenant>(&()), name.as_str()),
             Namer::Project(name) => of_cluster(ApiResource::erase::<Project>(&()), name.as_str()),
         };
-        let how = Patch {
-            format: Format::Merge,
-            manager: MANAGER,
-            dry_run: false,
-            subresource: None,
-        };
+        let how = Patch::merge(MANAGER);
         let change = json!({"metadata": {"resourceVersion": version}, "spec": spec});
         let body = change.to_string().into_bytes();
         match self.own.patch(&at, how, body).await {

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::Cluster;
 use super::refusal::{CallError, clipped};
-use super::wire::{Address, Format, Patch, Wire};
+use super::wire::{Address, Patch, Wire};
 
 /// How many Events may wait to be written.
 const QUEUE: usize = 1024;
@@ -153,12 +153,7 @@ impl Writer {
     }
 
     async fn count(&self, event: &Event, name: &str, count: u32) -> Result<bool, CallError> {
-        let how = Patch {
-            format: Format::Merge,
-            manager: event.component,
-            dry_run: false,
-            subresource: None,
-        };
+        let how = Patch::merge(event.component);
         let body = json!({"count": count, "lastTimestamp": seconds(event.at)}).to_string();
         match self
             .wire

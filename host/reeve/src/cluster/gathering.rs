@@ -16,7 +16,6 @@ const MOST: usize = 5_000;
 /// The most lines of a log, and the most bytes.
 const LINES: usize = 5_000;
 const BYTES: usize = 2 << 20;
-const JSON: &str = "application/json";
 
 /// What is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,20 +154,15 @@ impl Cluster {
         let first = format!("{path}?limit={PAGE}{which}");
         let mut page = first.clone();
         loop {
-            let body = self.own.impatient().read(&page, JSON).await?;
-            let mut list: Value = serde_json::from_slice(&body)
-                .map_err(|why| CallError::Garbled(format!("a list: column {}", why.column())))?;
-            let found = list.get_mut("items").and_then(Value::as_array_mut);
-            items.extend(found.map(std::mem::take).unwrap_or_default());
-            let next = list.pointer("/metadata/continue").and_then(Value::as_str);
-            let next = next.filter(|next| !next.is_empty());
+            let (found, next) = self.own.impatient().page(&page).await?;
+            items.extend(found);
             match next {
                 None => break,
                 Some(_) if items.len() >= MOST => {
                     let cut_off = true;
                     return Ok(Gathered { items, cut_off });
                 }
-                Some(next) => page = format!("{first}&continue={}", encoded(next)),
+                Some(next) => page = format!("{first}&continue={next}"),
             }
         }
         let cut_off = false;

@@ -181,10 +181,8 @@ impl Cluster {
 
 fn merge(subresource: Option<&'static str>) -> Patch<'static> {
     Patch {
-        format: Format::Merge,
-        manager: MANAGER,
-        dry_run: false,
         subresource,
+        ..Patch::merge(MANAGER)
     }
 }
 

@@ -87,12 +87,7 @@ impl Cluster {
         name: &str,
         change: &Value,
     ) -> Result<(), CallError> {
-        let how = Patch {
-            format: Format::Merge,
-            manager: MANAGER,
-            dry_run: false,
-            subresource: None,
-        };
+        let how = Patch::merge(MANAGER);
         let at = Address {
             resource: definitions(),
             namespace: None,

@@ -9,7 +9,6 @@ use futures::StreamExt as _;
 use http::HeaderValue;
 use kube::Resource;
 use kube::core::ApiResource;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::abroad::Abroad;
@@ -120,22 +119,13 @@ impl Cluster {
 
     /// All objects at the path of a collection.
     pub(super) async fn pages(&self, path: &str) -> Result<Vec<Value>, CallError> {
-        let (mut all, mut more) = (Vec::new(), String::new());
+        let first = format!("{path}?limit={PAGE}");
+        let (mut all, mut page) = (Vec::new(), first.clone());
         loop {
-            let page = format!("{path}?limit={PAGE}{more}");
-            let body = self.own.read(&page, "application/json").await?;
-            let mut list: Value = serde_json::from_slice(&body)
-                .map_err(|why| CallError::Garbled(format!("a list: column {}", why.column())))?;
-            let items = list.get_mut("items").and_then(Value::as_array_mut);
-            if let Some(items) = items {
-                all.append(items);
-            }
-            let next = list.pointer("/metadata/continue").and_then(Value::as_str);
-            let Some(next) = next.filter(|next| !next.is_empty()) else {
-                return Ok(all);
-            };
-            let next = utf8_percent_encode(next, NON_ALPHANUMERIC);
-            more = format!("&continue={next}");
+            let (items, next) = self.own.page(&page).await?;
+            all.extend(items);
+            let Some(next) = next else { return Ok(all) };
+            page = format!("{first}&continue={next}");
         }
     }
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::Cluster;
 use super::refusal::CallError;
-use super::wire::{Address, Format, Patch, WATCHED};
+use super::wire::{Address, Patch, WATCHED};
 
 /// Under whose name the changes are written.
 const MANAGER: &str = "reeve-cli";
@@ -87,12 +87,7 @@ impl Cluster {
         id: &NamespacedName,
         at: &str,
     ) -> Result<(), CallError> {
-        let how = Patch {
-            format: Format::Merge,
-            manager: PASSED_ON,
-            dry_run: false,
-            subresource: None,
-        };
+        let how = Patch::merge(PASSED_ON);
         let change = json!({"metadata": {"annotations": {(reeve_api::CALLED_AT): at}}});
         let body = change.to_string().into_bytes();
         self.own.patch(&kind.at(id), how, body).await.map(drop)
@@ -105,12 +100,7 @@ impl Cluster {
         id: &NamespacedName,
         change: &Value,
     ) -> Result<(), CallError> {
-        let how = Patch {
-            format: Format::Merge,
-            manager: MANAGER,
-            dry_run: false,
-            subresource: None,
-        };
+        let how = Patch::merge(MANAGER);
         let body = change.to_string().into_bytes();
         self.own.patch(&kind.at(id), how, body).await.map(drop)
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Cluster;
 use super::refusal::CallError;
-use super::wire::{Address, Format, Patch};
+use super::wire::{Address, Patch};
 
 /// Under whose name the page that is wanted is written.
 const MANAGER: &str = "reeve-cli";
@@ -39,12 +39,7 @@ impl Cluster {
 
     /// Asks for the page after a Kustomization.
     pub(crate) async fn turn_page(&self, name: &str, after: &str) -> Result<Value, CallError> {
-        let how = Patch {
-            format: Format::Merge,
-            manager: MANAGER,
-            dry_run: false,
-            subresource: None,
-        };
+        let how = Patch::merge(MANAGER);
         let body = json!({"spec": {"replay": {"after": after}}});
         self.own
             .patch(&policy(name), how, body.to_string().into_bytes())

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::Cluster;
 use super::refusal::CallError;
 use super::watch::Undecodable;
-use super::wire::{Address, Format, Patch};
+use super::wire::{Address, Patch};
 
 /// How often a write is made anew because the object changed in between.
 const CONFLICTS: usize = 5;
@@ -129,10 +129,8 @@ impl Cluster {
     ) -> Result<Written, CallError> {
         let mut version = subject.resource_version.clone();
         let how = Patch {
-            format: Format::Merge,
-            manager,
-            dry_run: false,
             subresource,
+            ..Patch::merge(manager)
         };
         let mut conflicts = 0;
         loop {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::Cluster;
 use super::landlording::resource;
 use super::refusal::CallError;
-use super::wire::{Address, Format, Patch};
+use super::wire::{Address, Patch};
 
 /// Under whose name the changes are written.
 const MANAGER: &str = "reeve-cli";
@@ -30,7 +30,7 @@ impl Cluster {
         let same = json!({"uid": meta.uid, "resourceVersion": meta.resource_version});
         let body = json!({"metadata": same, "spec": spec}).to_string();
         self.own
-            .patch(&at, merge(), body.into_bytes())
+            .patch(&at, Patch::merge(MANAGER), body.into_bytes())
             .await
             .map(drop)
     }
@@ -57,7 +57,7 @@ impl Cluster {
         let body = json!({"metadata": {"annotations": {CONFIRM_DELETE: uid}}});
         let body = body.to_string().into_bytes();
         self.own
-            .patch(&namespace(name), merge(), body)
+            .patch(&namespace(name), Patch::merge(MANAGER), body)
             .await
             .map(drop)
     }
@@ -71,18 +71,9 @@ impl Cluster {
         let body = json!({"metadata": {"labels": {TENANT_LABEL: tenant.as_str()}}});
         let body = body.to_string().into_bytes();
         self.own
-            .patch(&namespace(name), merge(), body)
+            .patch(&namespace(name), Patch::merge(MANAGER), body)
             .await
             .map(drop)
-    }
-}
-
-fn merge() -> Patch<'static> {
-    Patch {
-        format: Format::Merge,
-        manager: MANAGER,
-        dry_run: false,
-        subresource: None,
     }
 }
 

@@ -5,6 +5,8 @@
 //! connection pool. It deliberately never decodes into types and never logs an answer: an answer may be a Secret.
 //! What a refusal means is [`refusal`](super::refusal)'s to say.
 
+mod patch;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use futures::Stream;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use kube::core::{ApiResource, WatchEvent};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -20,6 +23,7 @@ use super::connection::{TooLarge, TooSlow};
 use super::leash::Leash;
 use super::refusal::{Attempt, CallError, Refusal};
 use super::throttle::{self, Throttle};
+pub(super) use patch::{Format, Patch};
 
 /// A way to the API server as one identity.
 #[derive(Clone)]
@@ -53,26 +57,6 @@ pub(super) struct Address {
     /// None for a cluster-scoped object.
     pub(super) namespace: Option<String>,
     pub(super) name: String,
-}
-
-/// How a change is written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// Server-side apply; field conflicts are won.
-    Apply,
-    /// A JSON merge patch.
-    Merge,
-    /// A JSON patch.
-    Json,
-}
-
-/// A PATCH, but for its body.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patch<'a> {
-    pub(super) format: Format,
-    pub(super) manager: &'a str,
-    pub(super) dry_run: bool,
-    pub(super) subresource: Option<&'a str>,
 }
 
 impl Wire {
@@ -137,6 +121,18 @@ impl Wire {
             .header(http::header::ACCEPT, accept)
             .body(Vec::new());
         self.send(request, Attempt::Get).await
+    }
+
+    /// One page of a list: its items, and what leads to the next page, if there is one.
+    pub(super) async fn page(&self, path: &str) -> Result<(Vec<Value>, Option<String>), CallError> {
+        let body = self.read(path, "application/json").await?;
+        let mut list: Value = serde_json::from_slice(&body)
+            .map_err(|why| CallError::Garbled(format!("a list: column {}", why.column())))?;
+        let next = list.pointer("/metadata/continue").and_then(Value::as_str);
+        let next = next.filter(|next| !next.is_empty());
+        let next = next.map(|next| utf8_percent_encode(next, NON_ALPHANUMERIC).to_string());
+        let items = list.get_mut("items").and_then(Value::as_array_mut);
+        Ok((items.map(std::mem::take).unwrap_or_default(), next))
     }
 
     /// Changes the object; the object as it is then is returned.
@@ -354,16 +350,6 @@ impl Address {
 
     fn path(&self) -> Result<String, CallError> {
         Ok(format!("{}/{}", self.collection()?, segment(&self.name)?))
-    }
-}
-
-impl Format {
-    fn mime(self) -> &'static str {
-        match self {
-            Self::Apply => "application/apply-patch+yaml",
-            Self::Merge => "application/merge-patch+json",
-            Self::Json => "application/json-patch+json",
-        }
     }
 }
 

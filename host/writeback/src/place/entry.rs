@@ -1,5 +1,6 @@
 //! Entries of kustomization files that set fields of objects: `images`, `replicas`, labels and annotations.
 
+use reeve_kustomize::split_image;
 use serde_json::{Map, Value};
 
 use super::{Seen, Text, rewritten};
@@ -31,13 +32,13 @@ pub(super) fn images(work: &Work<'_>, difference: &Difference, seen: &mut Seen) 
     else {
         return Vec::new();
     };
-    let (old, new) = (Image::of(old), Image::of(new));
+    let (old, new) = (split_image(old), split_image(new));
     let mut found = Vec::new();
     for kustomization in work.kustomizations() {
         for (at, entry) in kustomization.items("images").iter().enumerate() {
             let text = |field: &str| entry.get(field).and_then(Value::as_str);
             let Some(name) = text("name") else { continue };
-            if text("newName").unwrap_or(name) != old.name {
+            if text("newName").unwrap_or(name) != old.0 {
                 continue;
             }
             let path = Path::of_fields(&["images"]).index(at);
@@ -54,12 +55,15 @@ pub(super) fn images(work: &Work<'_>, difference: &Difference, seen: &mut Seen) 
     found
 }
 
+/// Name, tag and digest of an image.
+type Parts = (String, String, String);
+
 /// The entry that gives `new` where it gave `old`: only what differs is touched.
 fn image_entry(
     mut entry: Map<String, Value>,
     name: &str,
-    old: &Image<'_>,
-    new: &Image<'_>,
+    (old_name, old_tag, old_digest): &Parts,
+    (new_name, new_tag, new_digest): &Parts,
 ) -> Map<String, Value> {
     let mut set = |field: &str, text: &str| match text {
         "" => {
@@ -69,39 +73,16 @@ fn image_entry(
             entry.insert(field.to_owned(), Value::from(text));
         }
     };
-    if new.name != old.name {
-        set("newName", if new.name == name { "" } else { new.name });
+    if new_name != old_name {
+        set("newName", if new_name == name { "" } else { new_name });
     }
-    if new.digest != old.digest {
-        set("digest", new.digest);
+    if new_digest != old_digest {
+        set("digest", new_digest);
     }
-    if new.tag != old.tag {
-        set("newTag", new.tag);
+    if new_tag != old_tag {
+        set("newTag", new_tag);
     }
     entry
-}
-
-/// Name, tag and digest of an image.
-#[derive(Debug, PartialEq, Eq)]
-struct Image<'a> {
-    name: &'a str,
-    tag: &'a str,
-    digest: &'a str,
-}
-
-impl<'a> Image<'a> {
-    fn of(text: &'a str) -> Self {
-        let (rest, digest) = text.split_once('@').unwrap_or((text, ""));
-        // A colon before the last slash belongs to a port.
-        let path = rest.rfind('/').map_or(0, |at| at + 1);
-        let colon = rest.get(path..).and_then(|last| last.find(':'));
-        let (name, tag) = match colon {
-            Some(colon) => rest.split_at_checked(path + colon).unwrap_or((rest, "")),
-            None => (rest, ""),
-        };
-        let tag = tag.strip_prefix(':').unwrap_or(tag);
-        Self { name, tag, digest }
-    }
 }
 
 /// Edits of `replicas`.
@@ -163,26 +144,4 @@ pub(super) fn pairs(work: &Work<'_>, difference: &Difference, seen: &mut Seen) -
         }
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_image_is_split_where_registries_split_it() {
-        for (text, name, tag, digest) in [
-            ("nginx", "nginx", "", ""),
-            ("nginx:1.2", "nginx", "1.2", ""),
-            ("host:5000/a/b", "host:5000/a/b", "", ""),
-            (
-                "host:5000/a/b:1@sha256:12",
-                "host:5000/a/b",
-                "1",
-                "sha256:12",
-            ),
-        ] {
-            assert_eq!(Image::of(text), Image { name, tag, digest }, "{text}");
-        }
-    }
 }

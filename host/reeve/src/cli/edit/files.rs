@@ -4,15 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use reeve_kustomize::edit::matches;
-use reeve_kustomize::parse_reference;
+use reeve_kustomize::{KUSTOMIZATION_FILES, parse_reference};
 
 use crate::cli::ui::{CommandError, Ui};
 
-const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
-
 /// The one kustomization file of this directory.
 pub(super) fn kustomization() -> Result<&'static str, CommandError> {
-    let mut found = NAMES.into_iter().filter(|name| Path::new(name).is_file());
+    let mut found = KUSTOMIZATION_FILES
+        .into_iter()
+        .filter(|name| Path::new(name).is_file());
     match (found.next(), found.next()) {
         (Some(name), None) => Ok(name),
         (Some(name), Some(other)) => Err(CommandError::new(format!(

@@ -8,6 +8,7 @@ use reeve_api::name::NamespacedName;
 use reeve_api::policy::Policy;
 use reeve_api::source::GitRepository;
 use reeve_core::admit::Rules;
+use reeve_core::drift;
 use reeve_core::inventory::ObjectId;
 use reeve_core::tree;
 use serde_json::Value;
@@ -22,11 +23,6 @@ use crate::observe::Requests;
 
 /// So many owners are followed.
 const OWNERS: usize = 8;
-/// What an object of a Kustomization is labelled with.
-const OWNER: [&str; 2] = [
-    "kustomize.toolkit.fluxcd.io/namespace",
-    "kustomize.toolkit.fluxcd.io/name",
-];
 
 /// What was found out, and what is needed to find out more.
 pub(super) struct Found {
@@ -121,7 +117,8 @@ async fn applied(
 /// The Kustomization whose labels it has.
 fn owner(sought: &Sought) -> Option<NamespacedName> {
     let labels = sought.object.pointer("/metadata/labels")?;
-    let [namespace, name] = OWNER.map(|key| labels.get(key).and_then(Value::as_str));
+    let text = |key: &str| labels.get(key).and_then(Value::as_str);
+    let (namespace, name) = (text(drift::OWNER_NAMESPACE), text(drift::OWNER));
     NamespacedName::new(namespace?, name?).ok()
 }
 

@@ -9,7 +9,6 @@ use reeve_core::adoption::changed;
 use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::Explained;
 use reeve_core::spec::Spec;
-use reeve_core::substitute;
 use reeve_core::veil::Veil;
 use reeve_core::whence;
 use reeve_kustomize::{Object, Tree};
@@ -20,11 +19,10 @@ use super::find::Known;
 use super::{Answer, Origin, Plugged, TraceArgs};
 use crate::cli::build::explain::{by, provenance};
 use crate::cli::build::remote::Remote;
-use crate::cli::diff::{build, plugins};
+use crate::cli::diff::{build, plugins, with_variables};
 use crate::cli::policy::subject::told as explained;
 use crate::cli::ui::{CommandError, Ui};
-use crate::cluster::{SecretOwner, Sought};
-use crate::variables::{self, Secrets};
+use crate::cluster::Sought;
 
 /// Adds what the source says of the object.
 pub(super) fn add(
@@ -61,7 +59,7 @@ fn built(
     // What was fetched is gone with who fetched it.
     let (tree, _fetcher) = tree(args, known, answer, &mut spec)?;
     let bundle = build::made(tree.as_ref(), &spec, ui)?;
-    let (bundle, veil) = with_variables(runtime, known, &spec, bundle)?;
+    let (bundle, veil) = runtime.block_on(with_variables(&known.cluster, &spec, bundle))?;
     match object(&bundle, &known.sought) {
         Some(object) => answer.origin = Some(origin(tree.as_ref(), &spec, object)?),
         None => answer.notes.push(
@@ -112,24 +110,6 @@ fn tree(
         commit.subject = Some(told.subject);
     }
     Ok((fetched.tree, Some(remote)))
-}
-
-/// Read as who asks.
-fn with_variables(
-    runtime: &Runtime,
-    known: &Known,
-    spec: &Spec,
-    bundle: Bundle<Rendered>,
-) -> Result<(Bundle<Rendered>, Veil), CommandError> {
-    if spec.substitution.is_none() {
-        return Ok((bundle, Veil::default()));
-    }
-    let owner = SecretOwner::connected(&spec.id.namespace);
-    let read = variables::read(&known.cluster, &owner, spec, Secrets::Read);
-    let (values, veil) = runtime.block_on(read).map_err(explained)?;
-    let made = substitute::substitute(bundle, &values, spec.substitution.always);
-    let made = made.map_err(|why| explained(veil.over(Explained::of(&why))))?;
-    Ok((made.bundle, veil.and(&made.secret)))
 }
 
 /// The object that was sought. Where the build gives it no namespace it is in that of the Kustomization.

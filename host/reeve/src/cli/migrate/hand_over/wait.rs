@@ -110,7 +110,8 @@ pub(super) async fn answered(
         let Some(object) = object else {
             return Some(Err("it was deleted meanwhile".to_owned()));
         };
-        if let Some(said) = ready(object).and_then(|ready| ready.get("message")?.as_str()) {
+        if let Some(said) = operate::ready(object).and_then(|ready| ready.get("message")?.as_str())
+        {
             said.clone_into(&mut last);
         }
         answer(object, token)
@@ -128,29 +129,14 @@ pub(super) async fn answered(
 
 /// What came of the run; None: nothing yet. Who waits for another is not done.
 fn answer(object: &Value, token: &str) -> Option<Result<(), String>> {
-    let handled = object.pointer("/status/lastHandledReconcileAt");
-    if handled.and_then(Value::as_str) != Some(token) {
-        return None;
-    }
-    let ready = ready(object)?;
-    let text = |key: &str| ready.get(key).and_then(Value::as_str).unwrap_or_default();
-    let number = |value: Option<&Value>| value.and_then(Value::as_i64);
-    let seen = number(ready.get("observedGeneration"));
-    if seen.is_some() && seen < number(object.pointer("/metadata/generation")) {
-        return None;
-    }
+    let ready = operate::handled(object, token)?;
+    let text = |key: &str| operate::text(Some(ready), key);
     match (text("status"), text("reason")) {
         ("True", _) => Some(Ok(())),
         ("False", "DependencyNotReady") => None,
         ("False", _) => Some(Err(text("message").to_owned())),
         _ => None,
     }
-}
-
-fn ready(object: &Value) -> Option<&Value> {
-    let conditions = object.pointer("/status/conditions")?.as_array()?;
-    let mut conditions = conditions.iter();
-    conditions.find(|one| one.get("type").and_then(Value::as_str) == Some("Ready"))
 }
 
 #[cfg(test)]
