@@ -2,8 +2,8 @@
 //!
 //! Each has a repository of four objects, a namespace with an account, a GitRepository among the platform's sources and a
 //! Kustomization. Measured are onboarding all of them, a push to every repository, a request to reconcile everything while
-//! nothing is new, single pushes, and a while in which nothing happens; then, with the controller stopped, the floor. Of the push
-//! it is also told where its time went, and the API server's share of the processor time of both.
+//! nothing is new, single pushes, and a while in which nothing happens; then, with the controller stopped, the floor. Of the
+//! pushes it is also told where their time went, and the API server's share of the processor time of both.
 
 pub(crate) mod estate;
 mod floor;
@@ -63,9 +63,11 @@ pub(crate) async fn bench(number: usize) -> anyhow::Result<()> {
     });
     phases.push(noop.await?);
     let mut single = Vec::new();
+    let before = estate.controller.metrics().await?;
     for round in 0..SINGLE {
         single.push(many.push_one(round % number, 2 + round).await?);
     }
+    let alone = (before, estate.controller.metrics().await?);
     let used = || estate.controller.processor().context("it runs");
     let begun = used()?;
     pass(IDLE).await;
@@ -86,6 +88,7 @@ pub(crate) async fn bench(number: usize) -> anyhow::Result<()> {
         idle,
     )?;
     spans::report("where the time of the push went", &pushed.0, &pushed.1)?;
+    spans::report("where that of the single pushes went", &alone.0, &alone.1)?;
     Ok(())
 }
 
