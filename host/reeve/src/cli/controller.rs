@@ -160,10 +160,10 @@ pub(super) struct ControllerArgs {
     #[arg(long, value_name = "NS")]
     lease_namespace: Option<NamespaceName>,
     /// Kustomizations that are worked on at once; beyond that one of each tenant, up to eight times as many
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     concurrent: u16,
     /// Sources that are fetched at once; beyond that one of each tenant, up to eight times as many
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     concurrent_sources: u16,
     /// Kinds of which all that was applied is watched at once, metadata only and with the controller's own rights: what others
     /// change of them is changed back at once. All other kinds are watched as the account that applies them, where it may
