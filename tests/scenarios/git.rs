@@ -5,6 +5,7 @@ mod login;
 mod partial;
 mod parts;
 mod push;
+mod quota;
 mod reference;
 mod signed;
 mod store;

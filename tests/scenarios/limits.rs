@@ -155,3 +155,76 @@ fn of_too_many_kustomizations_the_oldest_are_worked_on_and_the_next_when_one_goe
         Ok(())
     });
 }
+
+const SOURCE: &str = "source.toolkit.fluxcd.io/v1";
+
+/// A source in the tenant's own namespace, of a repository that is there.
+async fn source(tenant: &Tenant<'_>, name: &str, path: &str) -> anyhow::Result<()> {
+    let estate = Estate::shared().await?;
+    let object = json!({
+        "apiVersion": SOURCE, "kind": "GitRepository",
+        "metadata": {"name": name, "namespace": tenant.name()},
+        "spec": {"interval": "1h", "url": estate.git.url(path), "ref": {"branch": "main"}},
+    });
+    tenant.apply(&object).await
+}
+
+async fn source_is(
+    tenant: &Tenant<'_>,
+    name: &str,
+    status: &str,
+    reason: Reason,
+) -> anyhow::Result<String> {
+    let seen = |source: &kube::api::DynamicObject| {
+        objects::condition(&source.data, "Ready")
+            .is_some_and(|told| told.status == status && told.reason == reason.as_str())
+    };
+    let sources = tenant.api(SOURCE, "GitRepository");
+    let what = format!("{name} is {status} for {reason}");
+    let found = wait::for_object(&sources, name, &what, seen).await?;
+    Ok(objects::condition(&found.data, "Ready")
+        .map(|told| told.message)
+        .unwrap_or_default())
+}
+
+#[test]
+fn a_tenant_with_a_huge_repository_is_told_so_and_evicts_nobody() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("huge").await?;
+        let neighbour = estate.healthy_tenant("beside-huge").await?;
+        limit(&tenant, json!({"storageMebibytes": 1})).await?;
+        let (huge, small) = (
+            format!("{}-huge", tenant.name()),
+            format!("{}-small", tenant.name()),
+        );
+        let noise: Vec<u8> = (0..4 << 20).map(|_| rand::random::<u8>()).collect();
+        estate.repo(&huge)?.publish("noise.bin", noise)?;
+        estate.repo(&small)?.publish("notes.md", "x")?;
+        source(&tenant, "huge", &huge).await?;
+        let told = source_is(&tenant, "huge", "False", Reason::StorageQuotaExceeded).await?;
+        let name = tenant.name();
+        for words in [
+            format!("tenant {name} may have 1 MiB of the controller's disk"),
+            format!("raise spec.limits.storageMebibytes of Tenant {name}"),
+        ] {
+            ensure!(told.contains(&words), "{words}: {told}");
+        }
+        source(&tenant, "small", &small).await?;
+        source_is(&tenant, "small", "True", Reason::Succeeded).await?;
+        source(&neighbour, "huge", &huge).await?;
+        source_is(&neighbour, "huge", "True", Reason::Succeeded).await?;
+
+        limit(&tenant, json!({"storageMebibytes": 64})).await?;
+        let asked =
+            json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
+        let sources = tenant.api(SOURCE, "GitRepository");
+        let (how, asked) = (
+            kube::api::PatchParams::default(),
+            kube::api::Patch::Merge(&asked),
+        );
+        sources.patch("huge", &how, &asked).await?;
+        source_is(&tenant, "huge", "True", Reason::Succeeded).await?;
+        Ok(())
+    });
+}

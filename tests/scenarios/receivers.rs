@@ -465,3 +465,29 @@ fn a_thousand_deliveries_in_ten_seconds_fetch_each_repository_once_or_twice() {
         Ok(())
     });
 }
+
+/// What GitHub may send at once for all repositories of an organisation, to one Receiver that names them all.
+const STORM: usize = 1000;
+
+#[test]
+fn a_storm_through_one_receiver_is_answered_whole_and_the_last_push_arrives() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let watched = Watched::start(estate, "one-for-all").await?;
+        let hooks = Hooks::make(&watched).await?;
+        let name = watched.name();
+        let one = |at: usize| {
+            let push = watched.push(name, "other", &format!("{at:040x}"));
+            hooks.github("one of many", push, 200)
+        };
+        let calls: Vec<Call> = (0..STORM).map(one).collect();
+        all(&calls).await?;
+        let commit = watched
+            .tenant
+            .commit([("README.md", Some("After the storm.\n"))])?;
+        let last = watched.push(name, "main", &commit);
+        hooks.github("the last", last, 200).check().await?;
+        watched.tenant.applied(&commit).await?;
+        Ok(())
+    });
+}

@@ -151,10 +151,12 @@ $(POD_IP):9090
 {{- include "reeve.number" (dict "flag" "tenant-writes-per-minute" "of" .Values.tenantLimits.writesPerMinute) }}
 {{- include "reeve.number" (dict "flag" "tenant-objects" "of" .Values.tenantLimits.objects) }}
 {{- include "reeve.number" (dict "flag" "tenant-kustomizations" "of" .Values.tenantLimits.kustomizations) }}
+{{- include "reeve.number" (dict "flag" "tenant-storage-mebibytes" "of" .Values.tenantLimits.storageMebibytes) }}
 {{- include "reeve.number" (dict "flag" "concurrent" "of" .Values.concurrency.kustomizations) }}
 {{- include "reeve.number" (dict "flag" "concurrent-sources" "of" .Values.concurrency.sources) }}
 - --storage-path=/data
 {{- include "reeve.number" (dict "flag" "storage-limit" "of" .Values.storage.artifactBytes) }}
+{{- include "reeve.number" (dict "flag" "mirror-limit" "of" .Values.storage.mirrorBytes) }}
 - --storage-addr=0.0.0.0:9090
 - {{ printf "--storage-adv-addr=%s" (include "reeve.advertised" .) | quote }}
 - --receiver-addr=0.0.0.0:9292

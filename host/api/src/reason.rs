@@ -106,6 +106,8 @@ reasons! {
     DirectoryCreationFailed => "DirectoryCreationFailed",
     /// A file could not be looked at.
     StatOperationFailed => "StatOperationFailed",
+    /// The tenant has as much of the controller's disk as it may have.
+    StorageQuotaExceeded => "StorageQuotaExceeded",
     /// A path of the spec is not in the source.
     InvalidPath => "InvalidPath",
     /// The artifact could not be written.

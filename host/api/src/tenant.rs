@@ -201,7 +201,7 @@ impl GitConfigReference {
     }
 }
 
-/// Limits are the most that all Kustomizations of a tenant may use together. A rate that is used up is waited for, and
+/// Limits are the most that a tenant may use, all its Kustomizations and sources together. A rate that is used up is waited for, and
 /// nothing is lost meanwhile; a number that is reached is reached until something of it is given back.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -226,6 +226,11 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub kustomizations: Option<i64>,
+    /// StorageMebibytes is how many mebibytes of the controller's disk its sources may have: what was fetched of repositories,
+    /// of which one that others fetch too counts for each, and artifacts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub storage_mebibytes: Option<i64>,
 }
 
 /// The account that Flux's multi-tenancy guides give to a tenant.

@@ -21,6 +21,7 @@ use std::time::Duration;
 use reeve_api::name::{ObjectName, Secret, TenantName};
 
 pub use above::{Named, levels_of, tenant_of};
+pub(crate) use agent::authority;
 pub use agent::{Agent, agent};
 pub use file::{Author, Credentials, File, Forge, Provider, parse};
 pub use login::{Login, Way, is_own, login};

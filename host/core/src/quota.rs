@@ -32,6 +32,8 @@ pub enum Limit {
     Objects,
     /// Kustomizations in all.
     Kustomizations,
+    /// Mebibytes of the controller's disk.
+    Storage,
 }
 
 impl Limit {
@@ -46,6 +48,7 @@ impl Limit {
             Self::Writes => "writesPerMinute",
             Self::Objects => "objects",
             Self::Kustomizations => "kustomizations",
+            Self::Storage => "storageMebibytes",
         }
     }
 
@@ -56,6 +59,7 @@ impl Limit {
             Self::Writes => "writes a minute",
             Self::Objects => "objects",
             Self::Kustomizations => "Kustomizations",
+            Self::Storage => "MiB of the controller's disk",
         }
     }
 
@@ -67,6 +71,7 @@ impl Limit {
             Self::Writes => limits.writes_per_minute,
             Self::Objects => limits.objects,
             Self::Kustomizations => limits.kustomizations,
+            Self::Storage => limits.storage_mebibytes,
         };
         said.map(|said| u64::try_from(said).unwrap_or_default().max(1))
     }
@@ -82,6 +87,7 @@ pub fn merged(said: &Limits, of_all: &Limits) -> Limits {
         writes_per_minute: said.writes_per_minute.or(of_all.writes_per_minute),
         objects: said.objects.or(of_all.objects),
         kustomizations: said.kustomizations.or(of_all.kustomizations),
+        storage_mebibytes: said.storage_mebibytes.or(of_all.storage_mebibytes),
     }
 }
 

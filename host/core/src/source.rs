@@ -3,6 +3,7 @@
 //! It deliberately doesn't reach for the remote or a Secret: it says where, which reference, how often and with whose
 //! credentials by name. The next stage is the shell's `git`, which resolves the reference and fetches it.
 
+mod app;
 mod paths;
 mod range;
 
@@ -18,6 +19,7 @@ use crate::signature::Mode;
 pub use crate::spec::Error;
 use crate::spec::{identity, interval};
 use crate::upkeep::key::Wish;
+pub use app::{App, is_of_one};
 pub use paths::Include;
 pub use range::{NotARange, Range};
 
@@ -49,6 +51,8 @@ pub struct Wanted {
     pub key: Option<Wish>,
     /// The provider plugin that has the credentials, where no Secret has them.
     pub provider: Option<ObjectName>,
+    /// Whether that Secret holds a GitHub App, for which GitHub makes the credentials.
+    pub app: bool,
     /// The Secret with the proxy, in the object's own namespace.
     pub proxy_secret: Option<ObjectName>,
     /// Who must have signed it.
@@ -127,10 +131,12 @@ impl Wanted {
         // The error of a URL holds none of its text: it may hold a password.
         let url = RemoteUrl::parse(&spec.url).map_err(|why| Error::invalid("spec.url", why))?;
         let provider = provider(object, &url)?;
+        let app = app::is_asked_for(spec, &url)?;
         let key = Wish::parse(object, &url)?;
         let generated = key.as_ref().map(|key| key.secret.clone());
         Ok(Self {
             provider,
+            app,
             reference: reference(spec.reference.as_ref())?,
             interval: interval("spec.interval", spec.interval.get())?,
             timeout,
@@ -190,10 +196,9 @@ fn refuse_unsupported(spec: &GitRepositorySpec) -> Result<(), Error> {
         ),
     ];
     let provider = match spec.provider {
-        None | Some(GitProvider::Generic) => None,
+        None | Some(GitProvider::Generic | GitProvider::Github) => None,
         Some(GitProvider::Aws) => Some("aws"),
         Some(GitProvider::Azure) => Some("azure"),
-        Some(GitProvider::Github) => Some("github"),
     };
     if let Some(value) = provider.map(str::to_owned) {
         return Err(Error::Unsupported {

@@ -28,6 +28,7 @@ mod overlay;
 mod patch;
 mod path;
 mod pattern;
+mod pointer;
 mod reference;
 mod remote;
 mod resource;

@@ -16,6 +16,7 @@ use crate::file::{self, BuildMetadata, Entry, Kustomization};
 use crate::function::Functions;
 use crate::options::Loads;
 use crate::path;
+use crate::pointer;
 use crate::remote::{self, Reference, Wanted};
 use crate::resource::{Resource, why_no_object};
 use crate::schema::{Schemas, VERSION};
@@ -72,6 +73,9 @@ impl Session<'_> {
             .tree
             .read(path)
             .map_err(|e| Error::new(&e.path, Why::Unreadable(e.why)))?;
+        if pointer::is_one(&bytes) {
+            return Err(Error::new(path, Why::Syntax(pointer::WHY.to_owned())).at_line(1));
+        }
         self.budget
             .file(bytes.len() as u64)
             .map_err(|why| Error::new(path, why))?;

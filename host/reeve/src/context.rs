@@ -7,13 +7,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use kube::ResourceExt as _;
 use reeve_api::name::{NamespaceName, NamespacedName, PluginName, PolicyName, TenantName};
 use reeve_api::reason::Reason;
 use reeve_api::tenant::GitConfigReference;
 use reeve_core::admit::Rules;
 use reeve_core::failure::{Explained, Turn};
+use reeve_core::gitconfig;
 use reeve_core::labelled::Labelled;
 use reeve_core::plugin::PluginId;
+use reeve_core::quota::Limit;
 use reeve_core::spec::SourceRef;
 use reeve_core::tenancy::{Grounds, Tenant};
 use reeve_wasm::Sandbox;
@@ -22,6 +25,7 @@ use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
 use crate::controller::{Drift, Planned, Queue, Tokens, Underway, Vigils};
+use crate::disk::Account;
 use crate::forge::Pauses;
 use crate::git::{Egress, HostKeys, Limits, Mirrors};
 use crate::images::Images;
@@ -209,6 +213,40 @@ impl Context {
             );
             Explained::new(Reason::ArtifactFailed, Turn::Source, message).with_hint(hint)
         })
+    }
+
+    /// On whose account what is fetched and stored for an object lies on the disk: of its tenant, which in a configuration
+    /// namespace is the one that alone names it. The platform's own is bounded by no quota.
+    pub(crate) fn account(&self, id: &NamespacedName) -> Account {
+        let namespace = &id.namespace;
+        let above = self.index.read(|known| {
+            let above = gitconfig::tenant_of(&self.grounds, &known.tenants, id)?;
+            let object = above.and_then(|name| known.tenant_objects.get(&name).cloned());
+            Ok::<_, Explained>(object)
+        });
+        let (tenant, said) = match above {
+            Ok(Some(object)) => (object.name_any(), object.spec.limits),
+            Ok(None) if self.grounds.belongs_to_platform(namespace) => {
+                return Account {
+                    // No tenant is called so.
+                    tenant: format!("namespace/{namespace}"),
+                    allowed: None,
+                };
+            }
+            Ok(None) => (namespace.to_string(), None),
+            // Nobody's, and called like a Tenant that is not to answer for it.
+            Err(_) => (format!("namespace/{namespace}"), None),
+        };
+        let mebibytes = Limit::Storage.of(&self.quotas.limits(said.as_ref()));
+        Account {
+            tenant,
+            allowed: mebibytes.map(|mebibytes| mebibytes.saturating_mul(1 << 20)),
+        }
+    }
+
+    /// The mirrors, into which what is fetched for an object comes.
+    pub(crate) fn mirrors_of(&self, id: &NamespacedName) -> Mirrors {
+        self.mirrors.on(self.account(id))
     }
 
     /// As whom a Secret of `namespace` is read: the platform's as the controller, a tenant's as its own account.

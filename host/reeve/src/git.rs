@@ -31,6 +31,7 @@ pub mod push;
 mod remote;
 mod resolve;
 mod session;
+mod shelf;
 mod snapshot;
 mod submodules;
 mod transport;
@@ -44,11 +45,11 @@ pub use error::{Cause, Error};
 pub use fetch::fetch;
 pub use kept::kept;
 pub use known_hosts::{HostKeys, KnownHosts};
-pub use mirror::Mirrors;
 pub use remote::{Proxy, Remote, Tls};
 pub use resolve::{Resolved, resolve};
+pub use shelf::Mirrors;
 pub use snapshot::{Content, Entry, Laid, NotLaid, Received, Snapshot, Told};
-pub use submodules::{Recursion, Submodule};
+pub use submodules::{Origins, Recursion, Submodule};
 pub use verify::{Unverified, verify};
 
 /// What one source may cost. Each limit that is hit names itself and its value in the error.

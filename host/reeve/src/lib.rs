@@ -11,6 +11,7 @@ pub mod cluster;
 mod configs;
 pub mod context;
 pub mod controller;
+pub mod disk;
 pub mod forge;
 mod functions;
 pub mod git;

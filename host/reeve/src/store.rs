@@ -26,13 +26,17 @@ use reeve_core::artifact::{Artifact, Digest};
 use reeve_core::failure::{Explain, Turn};
 use sha2::Sha256;
 
+use crate::disk::{self, Account, Disk, Writing};
 use crate::git::Snapshot;
 use crate::keyfile;
 use index::{Index, Record};
 
 /// The store of this process. Cheap to clone.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store {
+    inner: Arc<Inner>,
+    account: Option<Account>,
+}
 
 struct Inner {
     blobs: PathBuf,
@@ -44,6 +48,7 @@ struct Inner {
     writing: tokio::sync::Semaphore,
     /// Bytes of archives that are being written, so that they fit together too.
     underway: AtomicU64,
+    disk: Disk,
 }
 
 /// What the store may take.
@@ -114,6 +119,12 @@ pub enum Error {
         /// Bytes it may hold.
         cap: u64,
     },
+    /// Whoever it is for has all it may have.
+    #[error("failed to archive the artifact")]
+    Quota {
+        /// How much that is.
+        source: disk::Over,
+    },
     /// The disk said no.
     #[error("the artifact could not be {doing}")]
     Disk {
@@ -133,6 +144,7 @@ impl Explain for Error {
             Self::File { .. } | Self::TooLarge { .. } | Self::Internal => {
                 Reason::ArchiveOperationFailed
             }
+            Self::Quota { source } => source.reason(),
             Self::Full { .. } | Self::Disk { .. } => Reason::StatOperationFailed,
         }
     }
@@ -140,6 +152,7 @@ impl Explain for Error {
     fn turn(&self) -> Turn {
         match self {
             Self::File { .. } | Self::TooLarge { .. } => Turn::NextRevision,
+            Self::Quota { source } => source.turn(),
             Self::Full { .. } | Self::Disk { .. } | Self::Internal => Turn::Ours,
         }
     }
@@ -149,6 +162,7 @@ impl Explain for Error {
             Self::File { .. } | Self::TooLarge { .. } => {
                 Some("leave large files out with spec.ignore or a .sourceignore file".to_owned())
             }
+            Self::Quota { source } => source.hint(),
             Self::Full { .. } => Some("the platform gives the store a larger volume".to_owned()),
             Self::Disk { .. } | Self::Internal => None,
         }
@@ -161,14 +175,22 @@ impl Store {
     /// # Errors
     /// When the directory can be neither read nor made.
     pub fn open(dir: &Path, base_url: &str, limits: Limits) -> io::Result<Self> {
+        Self::open_on(dir, base_url, limits, Disk::default())
+    }
+
+    /// The same, told in the books of a disk.
+    ///
+    /// # Errors
+    /// When the directory can be neither read nor made.
+    pub fn open_on(dir: &Path, base_url: &str, limits: Limits, disk: Disk) -> io::Result<Self> {
         let blobs = dir.join("blobs");
         std::fs::create_dir_all(&blobs)?;
         let key = keyfile::read_or_make(&dir.join("store.key"))?;
-        let index = Index::open(&dir.join("index"), &blobs)?;
+        let index = Index::open(&dir.join("index"), &blobs, disk.clone())?;
         let base = base_url.trim_end_matches('/').to_owned();
         let (index, underway) = (Mutex::new(index), AtomicU64::new(0));
         let writing = tokio::sync::Semaphore::new(WRITERS);
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             blobs,
             base,
             key,
@@ -176,7 +198,19 @@ impl Store {
             index,
             writing,
             underway,
-        })))
+            disk,
+        });
+        let account = None;
+        Ok(Self { inner, account })
+    }
+
+    /// The same store; what is written into it from now on is on that account.
+    #[must_use]
+    pub fn on(&self, account: Account) -> Self {
+        Self {
+            account: Some(account),
+            ..self.clone()
+        }
     }
 
     /// The artifact of `snapshot` for the source `id` of a `kind` (`gitrepository`), archived unless its files are
@@ -192,11 +226,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<Artifact, Error> {
         let path = self.path(kind, id, snapshot);
-        let _turn = self.0.writing.acquire().await;
+        let _turn = self.inner.writing.acquire().await;
         let known = self.index().blob(snapshot.tree_digest());
+        let account = self.account.as_ref();
+        let tenant = account.map_or(id.namespace.as_str(), |account| &account.tenant);
         let record = |(digest, size)| Record {
             kind: kind.to_owned(),
             id: id.clone(),
+            tenant: tenant.to_owned(),
             path: path.clone(),
             revision: snapshot.revision().clone(),
             tree: snapshot.tree_digest().to_owned(),
@@ -213,7 +250,7 @@ impl Store {
             Some(kept) => kept,
             // There was none, or it went a moment ago.
             None => {
-                let written = self.archive(snapshot).await?;
+                let (written, _until_it_is_told) = self.archive(snapshot).await?;
                 self.index().insert(record(written)).map_err(failed)?
             }
         };
@@ -221,7 +258,7 @@ impl Store {
             revision: record.revision,
             digest: record.digest,
             tree: record.tree,
-            url: format!("{}/{path}", self.0.base),
+            url: format!("{}/{path}", self.inner.base),
             path,
             size: record.size,
             last_update_time: record.written,
@@ -231,7 +268,7 @@ impl Store {
     /// The archive that `path` (of a request, without the leading slash) stands for, and its length.
     pub fn open_path(&self, path: &str) -> Option<(File, u64)> {
         let file = self.index().file(path)?;
-        let file = File::open(self.0.blobs.join(file)).ok()?;
+        let file = File::open(self.inner.blobs.join(file)).ok()?;
         let length = file.metadata().ok()?.len();
         Some((file, length))
     }
@@ -271,23 +308,33 @@ impl Store {
     }
 
     /// Archives on the blocking pool: reading, compressing and hashing a large tree takes a while.
-    async fn archive(&self, snapshot: &Snapshot) -> Result<(Digest, u64), Error> {
+    async fn archive(&self, snapshot: &Snapshot) -> Result<((Digest, u64), Writing), Error> {
         let used = self.used();
-        if used >= self.0.limits.total_bytes {
+        if used >= self.inner.limits.total_bytes {
             return Err(Error::Full {
                 used,
-                cap: self.0.limits.total_bytes,
+                cap: self.inner.limits.total_bytes,
             });
         }
-        let (inner, files) = (Arc::clone(&self.0), snapshot.clone());
+        let (inner, files) = (Arc::clone(&self.inner), snapshot.clone());
+        let mut writing = inner.disk.write(self.account.as_ref(), false, None);
         let done = tokio::task::spawn_blocking(move || {
-            archive::write(&inner.blobs, &files, &inner.limits, used, &inner.underway)
+            let room = archive::Room {
+                used,
+                underway: &inner.underway,
+                writing: &mut writing,
+            };
+            let written = archive::write(&inner.blobs, &files, &inner.limits, room)?;
+            Ok::<_, Error>((written, writing))
         });
         done.await.map_err(|_| Error::Internal)?
     }
 
     fn index(&self) -> std::sync::MutexGuard<'_, Index> {
-        self.0.index.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .index
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `<kind>/<namespace>/<name>/<unguessable>/<commit>.tar.gz`. The segment is the access token: whoever may read the
@@ -296,7 +343,8 @@ impl Store {
     fn path(&self, kind: &str, id: &NamespacedName, snapshot: &Snapshot) -> String {
         let commit = snapshot.revision().commit();
         let stem = format!("{kind}/{}/{}", id.namespace, id.name);
-        let mac = Hmac::<Sha256>::new_from_slice(&self.0.key).expect("because any length is a key");
+        let mac =
+            Hmac::<Sha256>::new_from_slice(&self.inner.key).expect("because any length is a key");
         // No part holds a slash, so no two lists of parts read the same; the tree is in it because an ignore rule
         // changes the files of one commit.
         let text = format!("{stem}/{commit}/{}", snapshot.tree_digest());
@@ -308,7 +356,7 @@ impl Store {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store")
-            .field("limits", &self.0.limits)
+            .field("limits", &self.inner.limits)
             .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use reeve::git::{Content, Recursion, Remote, Snapshot, Submodule, fetch};
+use reeve::git::{Content, Origins, Recursion, Remote, Snapshot, Submodule, fetch};
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_kustomize::Tree as _;
@@ -116,6 +116,7 @@ fn the_files_of_submodules_and_of_theirs_are_in_their_places() {
         assert!(server.seen().iter().all(|seen| seen.credential));
         let bare = bench.fetch(&from, &main()).await?;
         assert_eq!(files(&bare), ["app.yaml"]);
+        assert_eq!(bare.origins(), &Origins::default());
         assert_ne!(bare.tree_digest(), first.tree_digest());
         assert_eq!(bare.revision(), first.revision());
         // The second time all is here: the reference is asked for, and nothing else.
@@ -145,6 +146,7 @@ fn the_files_of_submodules_and_of_theirs_are_in_their_places() {
         let moved = whole().await?;
         assert_eq!(*moved.read("libs/a/deploy/a.yaml")?, *b"kind: Newer\n");
         assert_ne!(moved.tree_digest(), first.tree_digest());
+        assert_ne!(moved.origins(), first.origins());
         // The earlier one is read from where it was.
         assert_eq!(*first.read("libs/a/deploy/a.yaml")?, *b"kind: A\n");
         Ok(())

@@ -309,6 +309,61 @@ fn an_app_of_git_configuration_fetches_puts_a_key_and_a_webhook_and_takes_them_a
 }
 
 #[test]
+fn an_app_in_a_secret_in_fluxs_words_fetches_and_its_token_goes_nowhere_else() {
+    scenario(async {
+        let shop = Shop::at_github("flux-app").await?;
+        let app = shop.forge.app()?;
+        let (id, installation) = (app.id.to_string(), app.installation.to_string());
+        let (org, _) = shop.path.split_once('/').context("a group")?;
+        let secret = |more: &Value| {
+            let mut data = json!({
+                "githubAppID": id, "githubAppPrivateKey": app.key, "githubAppBaseURL": shop.forge.api(),
+            });
+            for (key, value) in more.as_object().into_iter().flatten() {
+                data[key] = value.clone();
+            }
+            json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": shop.named("app", &json!({})),
+                "stringData": data,
+            })
+        };
+        let by_id = secret(&json!({"githubAppInstallationID": installation}));
+        shop.tenant.apply(&by_id).await?;
+        let url = shop.http.url(&shop.path);
+        let more = json!({"provider": "github", "secretRef": {"name": "app"}});
+        shop.apply_source(&url, &json!({}), &more).await?;
+        shop.source_says("Ready", "True", "stored artifact").await?;
+        ensure!(shop.forge.tokens().len() == 1, "one token was made");
+
+        // By whose it is, too: GitHub says which installation that is.
+        shop.delete(SOURCE_API, "GitRepository", "shop").await?;
+        shop.delete("v1", "Secret", "app").await?;
+        let by_owner = secret(&json!({"githubAppInstallationOwner": org}));
+        shop.tenant.apply(&by_owner).await?;
+        shop.apply_source(&url, &json!({}), &more).await?;
+        shop.source_says("Ready", "True", "stored artifact").await?;
+
+        // Without the provider an App is no login.
+        let none = json!({"provider": "generic", "secretRef": {"name": "app"}});
+        shop.apply_source(&url, &json!({}), &none).await?;
+        let words = "has github app data but provider is not set to github";
+        shop.source_says("Ready", "False", words).await?;
+
+        // Another server is shown nothing, whoever has changed the address.
+        let made = shop.forge.tokens().len();
+        let elsewhere = url.replace("127.0.0.1", "localhost");
+        shop.apply_source(&elsewhere, &json!({}), &more).await?;
+        let words = "its tokens are shown to no other server";
+        shop.source_says("Ready", "False", words).await?;
+        ensure!(
+            shop.forge.tokens().len() == made,
+            "no token was made for it"
+        );
+        shop.forge.faults()
+    });
+}
+
+#[test]
 fn a_token_of_gitlab_in_git_configuration_puts_a_key_and_a_webhook_and_takes_them_away() {
     scenario(async {
         let shop = Shop::at_gitlab("by-lab").await?;

@@ -88,7 +88,8 @@ fn github(base: &str) -> String {
     }
 }
 
-fn authority(url: &RemoteUrl) -> String {
+/// Host and port, as grants name it.
+pub(crate) fn authority(url: &RemoteUrl) -> String {
     match url.port() == url.scheme().default_port() {
         true => bracketed(url),
         false => format!("{}:{}", bracketed(url), url.port()),

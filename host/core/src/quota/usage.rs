@@ -32,7 +32,7 @@ impl Rates {
             Limit::Reconciles => &mut self.reconciles,
             Limit::Render => &mut self.render,
             Limit::Writes => &mut self.writes,
-            Limit::Objects | Limit::Kustomizations => return,
+            Limit::Objects | Limit::Kustomizations | Limit::Storage => return,
         };
         *rate = rate.saturating_add(amount);
     }

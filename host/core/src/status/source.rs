@@ -391,6 +391,7 @@ fn failing(reason: Reason) -> Option<Type> {
         | Reason::InvalidCommitSignature => Some(Type::SourceVerified),
         Reason::DirectoryCreationFailed
         | Reason::StatOperationFailed
+        | Reason::StorageQuotaExceeded
         | Reason::InvalidPath
         | Reason::ArchiveOperationFailed
         | Reason::IllegalPath

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::pointer;
+
 /// A piece of a file.
 pub(super) struct Part<'a> {
     pub(super) text: &'a str,
@@ -21,14 +23,10 @@ impl<'a> Part<'a> {
 /// A line, from 1, and what is wrong there.
 type Wrong = (u32, String);
 
-/// How what Git LFS commits in a file's place begins. It is YAML, and no object.
-const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
-
 /// The text of a file, in UTF-8 or with a mark that it is in UTF-16, with the line breaks of Unix.
 pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, Wrong> {
-    if bytes.starts_with(LFS_POINTER) {
-        let why = "is a Git LFS pointer: the repository itself does not hold what it stands for; commit manifests as they are, without a filter in .gitattributes";
-        return Err((1, why.to_owned()));
+    if pointer::is_one(bytes) {
+        return Err((1, pointer::WHY.to_owned()));
     }
     let text = match bytes {
         [0xFF, 0xFE, rest @ ..] => Cow::Owned(utf16(rest, u16::from_le_bytes)?),

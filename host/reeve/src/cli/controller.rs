@@ -37,6 +37,7 @@ use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::controller::{self, Drift, Planned, Term, Underway, Vigils, Workers};
+use crate::disk::Disk;
 use crate::git::{Egress, HostKeys, HostRule, Limits, Mirrors};
 use crate::http::probe::Readiness;
 use crate::images::Images;
@@ -114,6 +115,9 @@ pub(super) struct ControllerArgs {
     /// Most bytes that artifacts may take up together
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 30)]
     storage_limit: u64,
+    /// Most bytes that mirrors of repositories may take up together: what nobody uses goes first, the least recently used
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 30)]
+    mirror_limit: u64,
     /// Where artifacts are served
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9090")]
     storage_addr: SocketAddr,
@@ -397,13 +401,14 @@ fn unfound(why: &std::io::Error) -> CommandError {
 }
 
 /// What lies on the disk.
-type Disk = (Mirrors, Store, Recollections);
+type Stored = (Mirrors, Store, Recollections);
 
-fn storage(args: &ControllerArgs) -> Result<Disk, CommandError> {
-    let open = || -> std::io::Result<Disk> {
+fn storage(args: &ControllerArgs) -> Result<Stored, CommandError> {
+    let disk = Disk::new(args.mirror_limit);
+    let open = || -> std::io::Result<Stored> {
         std::fs::create_dir_all(&args.storage_path)?;
         let threads = controller::most(usize::from(args.concurrent_sources));
-        let mirrors = Mirrors::open(&args.storage_path, threads)?;
+        let mirrors = Mirrors::open_on(&args.storage_path, threads, disk.clone())?;
         let limits = store::Limits {
             total_bytes: args.storage_limit,
             ..store::Limits::default()
@@ -411,7 +416,7 @@ fn storage(args: &ControllerArgs) -> Result<Disk, CommandError> {
         let base = serve::artifact_base(args);
         Ok((
             mirrors,
-            Store::open(&args.storage_path.join("artifacts"), &base, limits)?,
+            Store::open_on(&args.storage_path.join("artifacts"), &base, limits, disk)?,
             Recollections::open(&args.storage_path.join("applied"))?,
         ))
     };

@@ -157,11 +157,6 @@ impl<'a> Case<'a> {
         plans: Plans,
     ) -> Result<Option<Self>, Explained> {
         let wanted = Wanted::parse(object).map_err(|why| Explained::of(&why))?;
-        if wanted.submodules {
-            return Err(unfit(
-                "it has spec.recurseSubmodules, and what a request makes of .gitmodules is not fetched with the source's login",
-            ));
-        }
         let (interval, url) = (wanted.interval, wanted.url);
         let Reference::Branch(branch) = wanted.reference else {
             return Err(unfit(
@@ -283,10 +278,14 @@ impl<'a> Case<'a> {
         let ctx = self.ctx;
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let reference = &request.reference;
-        let fetched = source::proposed(ctx, self.id, &self.object, reference, deadline).await;
-        let (snapshot, verified) = match fetched {
+        let applied = source::Applied {
+            origins: self.stored.snapshot.origins(),
+            to_fork: request.fork,
+        };
+        let fetched = source::proposed(ctx, self.id, &self.object, reference, &applied, deadline);
+        let (snapshot, verified) = match fetched.await {
             Ok(fetched) => fetched,
-            Err(why) if is_unsigned(why.reason) => {
+            Err(why) if is_its_own(&why) => {
                 let part = |(id, _): &(NamespacedName, _)| Part {
                     id: id.clone(),
                     told: Err(why.clone()),
@@ -351,12 +350,16 @@ fn request(open: OpenPullRequest) -> Request {
     }
 }
 
-/// Whether it is the proposal's own fault that nothing of it was looked at.
-fn is_unsigned(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::InvalidCommitSignature | Reason::InvalidTagSignature | Reason::InvalidGitObject
-    )
+/// Whether it is the proposal's own fault that nothing of it was looked at: nobody has signed it, or it has submodules that it
+/// may not have.
+fn is_its_own(why: &Explained) -> bool {
+    match why.reason {
+        Reason::InvalidCommitSignature | Reason::InvalidTagSignature | Reason::InvalidGitObject => {
+            true
+        }
+        Reason::AccessDenied => why.turn == Turn::NextRevision,
+        _ => false,
+    }
 }
 
 fn unfit(why: &str) -> Explained {

@@ -40,6 +40,7 @@ use self::kept::{note, restore, restore_unasked};
 use self::login::{refused, remote};
 pub(super) use self::proposed::proposed;
 use self::signed::Asked;
+pub(super) use self::submodules::Applied;
 use super::provider;
 use super::report::{self, Announced, Run};
 use crate::context::Context;
@@ -402,7 +403,8 @@ async fn bring(
     };
     let until = want.deadline.into_std();
     let all = content(want.wanted, want.included);
-    let fetched = git::fetch(&ctx.mirrors, remote, resolved, all, until, &ctx.limits).await;
+    let mirrors = ctx.mirrors_of(&want.wanted.id);
+    let fetched = git::fetch(&mirrors, remote, resolved, all, until, &ctx.limits).await;
     let snapshot = fetched.map_err(|why| Explained::of(&why))?;
     let snapshot = submodules::fetch(ctx, want, remote, snapshot).await?;
     let stored = take(ctx, want, snapshot).await?;
@@ -421,8 +423,8 @@ async fn take(
         Some(asked_for) => Some(asked_for.check(ctx, &snapshot).await?),
         None => None,
     };
-    let artifact = ctx
-        .store
+    let store = ctx.store.on(ctx.account(&wanted.id));
+    let artifact = store
         .put("gitrepository", &wanted.id, &snapshot, ctx.clock.now())
         .await
         .map_err(|why| Explained::of(&why))?;

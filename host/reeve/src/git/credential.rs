@@ -186,7 +186,8 @@ impl Ssh {
     }
 }
 
-fn tls(data: &Data) -> Result<Tls, Error> {
+/// The settings for https that are in a Secret.
+pub(crate) fn tls(data: &Data) -> Result<Tls, Error> {
     // The newer name of each key wins.
     let ca = either(data, "ca.crt", "caFile");
     let certificate = either(data, "tls.crt", "certFile");

@@ -10,6 +10,7 @@ use reeve_core::failure::{Explain, Turn};
 
 use super::snapshot::NotLaid;
 use super::{credential, egress, ignore, known_hosts};
+use crate::disk;
 
 /// Why there is no revision, or no files.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +137,9 @@ pub enum Cause {
         /// How much is taken.
         cap: String,
     },
+    /// There is no more room for what comes.
+    #[error(transparent)]
+    Storage(Box<disk::Over>),
     /// The server does not have the reference.
     #[error("couldn't find remote ref {0:?}")]
     NoRef(String),
@@ -291,6 +295,7 @@ impl Cause {
             | Self::Cancelled
             | Self::Internal => Reason::GitOperationFailed,
             Self::NotLaid(_) => Reason::CopyFailure,
+            Self::Storage(over) => over.reason(),
         }
     }
 
@@ -308,6 +313,7 @@ impl Cause {
             | Self::NoDirectory(_)
             | Self::NotLaid(_)
             | Self::NotACommit(_) => Turn::NextRevision,
+            Self::Storage(over) => over.turn(),
             Self::Egress { .. }
             | Self::Unreachable { .. }
             | Self::AuthenticationRequired(_)
@@ -363,6 +369,7 @@ impl Cause {
             Self::Submodule { .. } => "correct the submodule in the repository",
             Self::NoDirectory(_) => "correct spec.sparseCheckout, or commit the directory",
             Self::NotLaid(_) => INCLUDE,
+            Self::Storage(over) => return over.hint(),
             Self::Identity(_)
             | Self::Unreachable { .. }
             | Self::Http { .. }

@@ -25,6 +25,7 @@ use super::branch::{self, Asking};
 use super::heard::Heard;
 use super::mirror::{Generation, Mirror};
 use super::session::{Session, agent, blocking};
+use super::shelf::Purse;
 use super::snapshot::{self, Content, Received, Snapshot};
 use super::transport::Lines;
 use super::verify::{self, NamedTag};
@@ -62,6 +63,7 @@ pub async fn fetch(
         lines,
         content,
         limits: limits.clone(),
+        purse: mirrors.purse(),
         bytes: AtomicU64::new(0),
         objects: AtomicU64::new(0),
     };
@@ -92,6 +94,8 @@ struct Work {
     lines: Lines,
     content: Content,
     limits: Limits,
+    /// What pays for what is written.
+    purse: Purse,
     /// What came.
     bytes: AtomicU64,
     objects: AtomicU64,
@@ -150,12 +154,14 @@ impl Work {
         let reached = (tag, Some(self.received(begun)));
         let read = read(&generation, resolved, reached, content, limits, terms);
         match &read {
-            Ok(_) => generation
-                .remember(resolved.commit)
-                .map_err(|error| Cause::Mirror {
+            Ok(_) => {
+                self.purse.uses(&generation);
+                let remembered = generation.remember(resolved.commit);
+                remembered.map_err(|error| Cause::Mirror {
                     doing: "written",
                     why: error.to_string(),
-                })?,
+                })?;
+            }
             // The server left something out, or sent what can't be read: nothing here can be built upon.
             Err(Cause::Mirror { .. } | Cause::Protocol { .. }) => self.mirror.retire(),
             Err(_) => {}
@@ -175,7 +181,10 @@ impl Work {
                     let whole = mirror.filter(|mirror| Arc::ptr_eq(mirror, &self.mirror));
                     whole.into_iter().for_each(|mirror| mirror.retire());
                 }
-                Some(read) => return Some(read),
+                Some(read) => {
+                    self.purse.uses(&current);
+                    return Some(read);
+                }
                 None => {}
             }
         }
@@ -287,6 +296,7 @@ impl Work {
         let wire = Arc::clone(&session.wire);
         let flag = wire.terms().flag();
         wire.accept("the pack is larger", self.limits.pack_bytes);
+        wire.pay_with(Some(self.purse.begin(generation)));
         let (shallow, shallow_file) = match depth {
             Depth::Tip => (
                 Shallow::DepthAtRemote(NonZeroU32::MIN),
@@ -315,6 +325,8 @@ impl Work {
         let heard = Heard(Arc::clone(&wire));
         let done = gix_protocol::fetch(&mut asked, consume, heard, &flag, context, options);
         self.bytes.fetch_add(wire.taken(), Ordering::Relaxed);
+        generation.measure();
+        wire.pay_with(None);
         match done {
             Ok(_) => Ok(()),
             Err(error) => Err(wire.cause("receiving the commit", &error)),
@@ -357,6 +369,17 @@ impl Work {
             generation.hash(),
             options,
         )?;
+        // Whoever has had it written has it, whatever is found in it.
+        self.purse.uses(generation);
+        let files = [&written.data_path, &written.index_path];
+        let files: Vec<_> = files.into_iter().flatten().collect();
+        let sizes = files.iter().filter_map(|file| file.metadata().ok());
+        let bytes: u64 = sizes.map(|about| about.len()).sum();
+        // The index, and what the pack was told without because it is here already.
+        if let Err(over) = wire.pay(bytes.saturating_sub(wire.taken())) {
+            files.iter().try_for_each(std::fs::remove_file).ok();
+            return Err(gix::Error::from_error(over));
+        }
         if let Some(keep) = written.keep_path {
             // It protects the pack from a garbage collection that doesn't exist here.
             std::fs::remove_file(keep).map_err(gix::Error::from_error)?;

@@ -37,7 +37,7 @@ impl Mirrors {
     }
 
     fn notes(&self) -> PathBuf {
-        self.root.with_extension(NOTES)
+        notes(self.root())
     }
 
     /// The mirror that was noted, and the commit.
@@ -60,7 +60,7 @@ impl Mirrors {
         for entry in std::fs::read_dir(notes)? {
             let entry = entry?;
             let path = entry.path();
-            if is_of_what_is_there(&self.root, &path) {
+            if is_of_what_is_there(self.root(), &path) {
                 left.push((entry.metadata()?.modified()?, path));
             } else {
                 std::fs::remove_file(path)?;
@@ -72,6 +72,11 @@ impl Mirrors {
             .take(more)
             .try_for_each(|(_, path)| std::fs::remove_file(path))
     }
+}
+
+/// Where notes lie, of mirrors in that directory.
+pub(super) fn notes(root: &Path) -> PathBuf {
+    root.with_extension(NOTES)
 }
 
 fn is_of_what_is_there(root: &Path, note: &Path) -> bool {
@@ -100,12 +105,14 @@ pub async fn kept(
     if commit != resolved.commit {
         return Err(lost().into());
     }
-    let mirror = mirrors.named(name);
+    let (mirror, purse) = (mirrors.named(name), mirrors.purse());
     let limits = limits.clone();
     let work = move |_, terms| {
         let current = mirror.current().ok_or_else(lost)?;
         let read = from_mirror(&current, &resolved, &content, &limits, &terms);
-        read.unwrap_or_else(|| Err(lost()))
+        let read = read.unwrap_or_else(|| Err(lost()))?;
+        purse.uses(&current);
+        Ok(read)
     };
     let done = blocking(mirrors.permits(), deadline, "reading", work);
     Ok(done.await?)

@@ -1,4 +1,4 @@
-//! Bare repositories on disk, for each remote, that make the next fetch small.
+//! One bare repository on disk, of one remote, that makes the next fetch small.
 //!
 //! A mirror is a cache: what is in it came from the server under the very credential that keys it, and it can be thrown
 //! away at any time. It grows by a pack with every fetch; past a bound a new generation begins, and the old one goes
@@ -8,35 +8,21 @@
 //! server is told which commits are here, and must not leave out of the one what only the other has. All who take parts share
 //! theirs, whichever these are: a commit that is in it has all its directories there, and files are asked for by their ids.
 //!
-//! What it deliberately doesn't: share objects between credentials, or hold anything a tenant writes as configuration.
+//! What it deliberately doesn't: share objects between credentials, hold anything a tenant writes as configuration, or know of
+//! other mirrors: `shelf` has all of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use gix::{ObjectId, hash, open};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::transport::Lines;
 use super::{Cause, Limits, Remote, client};
-use crate::keyfile;
-
-/// All mirrors of this process, and the threads that may work on them at once.
-#[derive(Debug)]
-pub struct Mirrors {
-    pub(super) root: PathBuf,
-    key: [u8; 32],
-    permits: Permits,
-    open: Mutex<HashMap<String, Arc<Mirror>>>,
-}
-
-/// How many threads of the blocking pool git may hold at once: it must leave some for others.
-#[derive(Debug, Clone)]
-pub(super) struct Permits(Arc<Semaphore>);
+use crate::disk::{Disk, Thing};
 
 /// The mirror of one remote.
 #[derive(Debug)]
@@ -51,6 +37,7 @@ pub(super) struct Mirror {
     /// Keeps connections open between polls.
     lines: Mutex<Lines>,
     used: Mutex<SystemTime>,
+    disk: Disk,
 }
 
 /// One bare repository. Its directory goes when it is retired and nobody reads it any more.
@@ -59,6 +46,32 @@ pub(super) struct Generation {
     dir: PathBuf,
     hash: hash::Kind,
     retired: AtomicBool,
+    thing: Thing,
+    /// The one that it is made to take the place of.
+    before: Option<Thing>,
+    disk: Disk,
+    seen: Mutex<Seen>,
+}
+
+/// What of it was looked at file by file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    /// The packs that were there.
+    packs: BTreeSet<OsString>,
+    /// The trees, all of whose files were.
+    trees: Arc<HashSet<ObjectId>>,
+}
+
+impl Seen {
+    pub(super) fn trees(&self) -> Arc<HashSet<ObjectId>> {
+        Arc::clone(&self.trees)
+    }
+
+    /// The same packs, and these trees.
+    pub(super) fn with(self, trees: HashSet<ObjectId>) -> Self {
+        let trees = Arc::new(trees);
+        Self { trees, ..self }
+    }
 }
 
 /// Packs after which a new generation is cheaper than looking into all of them.
@@ -74,99 +87,43 @@ const MAX_LINES: usize = 64;
 /// Marks a generation that is given up, with the process that did so and may still be reading it.
 const RETIRED: &str = "reeve-retired";
 
-impl Mirrors {
-    /// The mirrors under `<storage>/mirrors`, worked on by at most `threads` threads at once.
-    ///
-    /// # Errors
-    /// When the directory can be neither read nor made.
-    pub fn open(storage: &Path, threads: usize) -> std::io::Result<Self> {
-        let root = storage.join("mirrors");
-        std::fs::create_dir_all(&root)?;
-        let key = keyfile::read_or_make(&storage.join("mirrors.key"))?;
-        let permits = Permits(Arc::new(Semaphore::new(threads.max(1))));
-        Ok(Self {
-            root,
-            key,
-            permits,
-            open: Mutex::default(),
-        })
-    }
-
-    /// Forgets mirrors that nobody asked for since `idle`.
-    ///
-    /// # Errors
-    /// When the directory cannot be read.
-    pub fn collect(&self, idle: Duration) -> std::io::Result<usize> {
-        let mut dropped = 0;
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        for entry in std::fs::read_dir(&self.root)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let used = match open.get(&name) {
-                Some(mirror) => *mirror.used.lock().unwrap_or_else(PoisonError::into_inner),
-                None => entry.metadata()?.modified()?,
-            };
-            if used.elapsed().unwrap_or_default() < idle {
-                continue;
-            }
-            match open.remove(&name) {
-                // Whoever still reads it keeps it until then.
-                Some(mirror) => mirror.retire(),
-                None => std::fs::remove_dir_all(entry.path())?,
-            }
-            dropped += 1;
-        }
-        self.collect_notes()?;
-        Ok(dropped)
-    }
-
-    pub(super) fn permits(&self) -> &Permits {
-        &self.permits
-    }
-
-    /// The mirror of `remote`, which may still be empty.
-    pub(super) fn of(&self, remote: &Remote) -> Arc<Mirror> {
-        self.named(self.keyed(&remote.fingerprint()))
-    }
-
-    /// The mirror of `remote` that has all directories of its commits, and only some of their files; it may still be empty.
-    pub(super) fn partial_of(&self, remote: &Remote) -> Arc<Mirror> {
-        let what = [&remote.fingerprint()[..], b"partial"].concat();
-        self.named(self.keyed(&what))
-    }
-
-    /// Keyed, so that a file's name says nothing about a weak password.
-    pub(super) fn keyed(&self, what: &[u8]) -> String {
-        let mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("because any length is a key");
-        hex::encode(mac.chain_update(what).finalize().into_bytes())
-    }
-
-    /// The mirror that is called so.
-    pub(super) fn named(&self, name: String) -> Arc<Mirror> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let mirror = open.entry(name).or_insert_with_key(|name| {
-            Arc::new(Mirror {
-                dir: self.root.join(name),
-                fetching: Arc::default(),
-                pushing: Arc::default(),
-                current: Mutex::default(),
-                lines: Mutex::default(),
-                used: Mutex::new(SystemTime::now()),
-            })
-        });
-        *mirror.used.lock().unwrap_or_else(PoisonError::into_inner) = SystemTime::now();
-        Arc::clone(mirror)
-    }
-}
-
-impl Permits {
-    pub(super) async fn one(&self) -> Option<OwnedSemaphorePermit> {
-        // Closed never, so an error cannot be; a missing permit would only mean one thread more.
-        Arc::clone(&self.0).acquire_owned().await.ok()
-    }
-}
-
 impl Mirror {
+    /// The mirror in a directory, which need not be there.
+    pub(super) fn of(dir: PathBuf, disk: Disk) -> Self {
+        Self {
+            dir,
+            fetching: Arc::default(),
+            pushing: Arc::default(),
+            current: Mutex::default(),
+            lines: Mutex::default(),
+            used: Mutex::new(SystemTime::now()),
+            disk,
+        }
+    }
+
+    /// Somebody asked for it.
+    pub(super) fn touch(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = SystemTime::now();
+    }
+
+    /// When somebody asked for it last.
+    pub(super) fn used(&self) -> SystemTime {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a snapshot reads it.
+    pub(super) fn is_read(&self) -> bool {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = current.as_ref().and_then(Option::as_ref);
+        current.is_some_and(|current| Arc::strong_count(current) > 1)
+    }
+
+    /// Whether it was looked for on the disk.
+    pub(super) fn is_known(&self) -> bool {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.is_some()
+    }
+
     pub(super) async fn lock(&self) -> tokio::sync::OwnedMutexGuard<()> {
         Arc::clone(&self.fetching).lock_owned().await
     }
@@ -202,8 +159,15 @@ impl Mirror {
             }
             self.retire();
         }
-        let number = self.numbers().last().map_or(1, |last| last + 1);
-        let made = Arc::new(Generation::create(self.dir.join(number.to_string()), hash)?);
+        let last = self.numbers().last().copied();
+        let number = last.map_or(1, |last| last + 1);
+        let place = Place {
+            dir: self.dir.join(number.to_string()),
+            thing: self.thing(number),
+            before: last.map(|last| self.thing(last)),
+            disk: self.disk.clone(),
+        };
+        let made = Arc::new(Generation::create(place, hash)?);
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Some(Arc::clone(&made)));
         Ok(made)
@@ -221,12 +185,17 @@ impl Mirror {
     }
 
     fn numbers(&self) -> Vec<u64> {
-        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        let mut numbers: Vec<u64> = entries
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .collect();
-        numbers.sort_unstable();
-        numbers
+        numbers(&self.dir)
+    }
+
+    fn thing(&self, number: u64) -> Thing {
+        let name = self.dir.file_name().unwrap_or_default();
+        Thing::Mirror(name.to_string_lossy().into_owned(), number)
+    }
+
+    fn remove(&self, number: u64) {
+        remove(&self.dir.join(number.to_string()));
+        self.disk.gone(&self.thing(number));
     }
 
     /// The newest generation that an earlier process left; older ones are in nobody's hands and go.
@@ -235,32 +204,54 @@ impl Mirror {
         for number in self.numbers() {
             let dir = self.dir.join(number.to_string());
             match std::fs::read_to_string(dir.join(RETIRED)) {
-                Err(_) => whole.push(dir),
+                Err(_) => whole.push(number),
                 // A snapshot of ours reads it, and takes it along when it goes.
                 Ok(by) if by == process() => {}
-                Ok(_) => remove(&dir),
+                Ok(_) => self.remove(number),
             }
         }
         let newest = whole.pop()?;
-        whole.iter().for_each(|old| remove(old));
-        let found = open_repository(&newest, &Limits::default()).map(|repository| Generation {
-            dir: newest.clone(),
+        whole.iter().for_each(|old| self.remove(*old));
+        let dir = self.dir.join(newest.to_string());
+        let found = open_repository(&dir, &Limits::default()).map(|repository| Generation {
+            dir,
             hash: repository.to_thread_local().object_hash(),
             retired: false.into(),
+            thing: self.thing(newest),
+            before: None,
+            disk: self.disk.clone(),
+            seen: Mutex::default(),
         });
         match found {
-            Ok(found) if found.tidy().is_ok() => Some(Arc::new(found)),
+            Ok(found) if found.tidy().is_ok() => {
+                found.measure();
+                Some(Arc::new(found))
+            }
             // Whatever it is, it is no mirror: a crash may have come between making it and its first file.
             _ => {
-                remove(&newest);
+                self.remove(newest);
                 None
             }
         }
     }
 }
 
+/// Where a generation is made, and what it is in the books.
+struct Place {
+    dir: PathBuf,
+    thing: Thing,
+    before: Option<Thing>,
+    disk: Disk,
+}
+
 impl Generation {
-    fn create(dir: PathBuf, hash: hash::Kind) -> Result<Self, Cause> {
+    fn create(place: Place, hash: hash::Kind) -> Result<Self, Cause> {
+        let Place {
+            dir,
+            thing,
+            before,
+            disk,
+        } = place;
         let failed = |why: String| Cause::Mirror { doing: "made", why };
         std::fs::create_dir_all(&dir).map_err(|error| failed(error.to_string()))?;
         let options = gix::create::Options {
@@ -270,11 +261,33 @@ impl Generation {
         let kind = gix::create::Kind::Bare;
         gix::ThreadSafeRepository::init_opts(&dir, kind, options, open::Options::isolated())
             .map_err(|error| failed(error.to_string()))?;
-        Ok(Self {
+        let made = Self {
             dir,
             hash,
             retired: false.into(),
-        })
+            thing,
+            before,
+            disk,
+            seen: Mutex::default(),
+        };
+        made.measure();
+        Ok(made)
+    }
+
+    /// What it is in the books of the disk.
+    pub(super) fn thing(&self) -> &Thing {
+        &self.thing
+    }
+
+    /// Which one it will take the place of; none once something is whole in it.
+    pub(super) fn replaces(&self) -> Option<Thing> {
+        let before = self.before.clone()?;
+        self.tips().is_empty().then_some(before)
+    }
+
+    /// Tells the books how large it is by now.
+    pub(super) fn measure(&self) {
+        self.disk.set(self.thing.clone(), bytes_in(&self.dir));
     }
 
     pub(super) fn open(&self, limits: &Limits) -> Result<gix::ThreadSafeRepository, Cause> {
@@ -301,6 +314,24 @@ impl Generation {
     /// Where nothing is written: no history is cut off.
     pub(super) fn no_shallow_file(&self) -> PathBuf {
         self.dir.join("reeve-no-shallow")
+    }
+
+    /// What was seen of it, as long as every pack is there that it was seen in.
+    pub(super) fn seen(&self) -> Seen {
+        let there = std::fs::read_dir(self.packs()).into_iter().flatten();
+        let names = there.flatten().map(|entry| entry.file_name());
+        let packs: BTreeSet<OsString> = names.collect();
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let trees = match seen.packs.is_subset(&packs) {
+            true => seen.trees(),
+            false => Arc::default(),
+        };
+        Seen { packs, trees }
+    }
+
+    /// Remembers what was seen of it.
+    pub(super) fn saw(&self, seen: Seen) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
     /// Whether the commit was once seen on the branch.
@@ -403,8 +434,28 @@ impl Drop for Generation {
     fn drop(&mut self) {
         if *self.retired.get_mut() {
             remove(&self.dir);
+            self.disk.gone(&self.thing);
         }
     }
+}
+
+/// The generations in a mirror's directory, the newest last.
+pub(super) fn numbers(mirror: &Path) -> Vec<u64> {
+    let entries = std::fs::read_dir(mirror).into_iter().flatten().flatten();
+    let mut numbers: Vec<u64> = entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// The bytes of a generation: of its packs, and of what is beside its objects. No object lies outside of a pack.
+pub(super) fn bytes_in(generation: &Path) -> u64 {
+    let dirs = [generation.to_owned(), generation.join("objects/pack")];
+    let files = dirs.iter().filter_map(|dir| std::fs::read_dir(dir).ok());
+    let files = files.flatten().flatten();
+    let sizes = files.filter_map(|file| file.metadata().ok());
+    sizes.filter(|it| it.is_file()).map(|it| it.len()).sum()
 }
 
 /// Removes a cache. What stays behind is removed when the mirror is next looked for on disk.
@@ -439,14 +490,7 @@ mod tests {
     use super::*;
 
     fn mirror(dir: &Path) -> Mirror {
-        Mirror {
-            dir: dir.join("m"),
-            fetching: Arc::default(),
-            pushing: Arc::default(),
-            current: Mutex::default(),
-            lines: Mutex::default(),
-            used: Mutex::new(SystemTime::now()),
-        }
+        Mirror::of(dir.join("m"), Disk::default())
     }
 
     #[test]

@@ -40,6 +40,16 @@ pub struct Tls {
     pub client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
 }
 
+impl Clone for Tls {
+    fn clone(&self) -> Self {
+        let client = self.client.as_ref();
+        Self {
+            ca: self.ca.clone(),
+            client: client.map(|(chain, key)| (chain.clone(), key.clone_key())),
+        }
+    }
+}
+
 /// A proxy between us and the server.
 #[derive(Debug, Clone)]
 pub struct Proxy {
@@ -113,14 +123,10 @@ impl Remote {
         if let (Credential::Ssh(ssh), Some(user)) = (&mut credential, url.user()) {
             user.clone_into(&mut ssh.user);
         }
-        let client = self.tls.client.as_ref();
         Some(Self {
             url: url.clone(),
             credential,
-            tls: Tls {
-                ca: self.tls.ca.clone(),
-                client: client.map(|(chain, key)| (chain.clone(), key.clone_key())),
-            },
+            tls: self.tls.clone(),
             proxy: self.proxy.clone(),
             egress: Arc::clone(&self.egress),
         })

@@ -15,7 +15,7 @@ use gix_protocol::transport::{Protocol, Service};
 use gix_protocol::{Handshake, LsRefsCommand};
 use tokio::runtime::Handle;
 
-use super::mirror::Permits;
+use super::shelf::Permits;
 use super::transport::Lines;
 use super::wire::{Terms, Wire};
 use super::{Cause, Limits, Remote, transport};

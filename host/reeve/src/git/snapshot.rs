@@ -25,6 +25,7 @@ pub(super) use self::listing::{is_asked_for, lost};
 use super::blob;
 use super::ignore::Rules;
 use super::mirror::Generation;
+use super::submodules::Origins;
 use super::verify::NamedTag;
 use super::wire::{Terms, in_bytes};
 use super::{Cause, Limits};
@@ -43,6 +44,8 @@ struct Inner {
     left_out: BTreeMap<String, &'static str>,
     /// Where submodules are, and at which commits, of those that were not given.
     submodules: BTreeMap<String, ObjectId>,
+    /// Where those that were given are from.
+    origins: Origins,
     repository: ThreadSafeRepository,
     /// The commit's own first, then those of its submodules, then those of what is laid beside its files.
     depots: Vec<Arc<Depot>>,
@@ -169,6 +172,11 @@ impl Snapshot {
     /// Where submodules are, and at which commits, of those that were not given.
     pub(super) fn submodules(&self) -> &BTreeMap<String, ObjectId> {
         &self.0.submodules
+    }
+
+    /// Where its submodules are from, and theirs.
+    pub fn origins(&self) -> &Origins {
+        &self.0.origins
     }
 
     /// Whether a directory that leads to the path is a symbolic link.
@@ -319,11 +327,13 @@ pub(super) fn read(
     let shared = source.generation.open(limits)?;
     let repository = shared.to_thread_local();
     let (root, subject) = root_of(&repository, source.commit)?;
+    let generation = source.generation;
     let mut depots = vec![Arc::new(Depot {
         repository: shared.clone(),
-        generation: source.generation,
+        generation: Arc::clone(&generation),
     })];
-    let walk = Walk::of(content, &mut depots, limits, terms);
+    let seen = generation.seen();
+    let walk = Walk::of(content, &mut depots, limits, terms).having_seen(seen.trees());
     let mut listing = walk.whole(repository, root)?;
     let own = depots.clone();
     for laid in &content.laid {
@@ -334,10 +344,12 @@ pub(super) fn read(
         mut rules,
         left_out,
         submodules,
+        mut trees,
     } = listing;
     rules.sort();
     let rules = Rules::new(content.ignore.as_deref(), &rules)?;
-    let entries = keep(found, &rules, &own, limits)?;
+    let entries = keep(found, &mut trees, &rules, &own, limits)?;
+    generation.saw(seen.with(listing::seen(&trees)));
     Ok(Snapshot(Arc::new(Inner {
         revision: source.revision,
         subject,
@@ -345,6 +357,7 @@ pub(super) fn read(
         names: names(&entries),
         left_out,
         submodules,
+        origins: content.origins.clone(),
         entries,
         repository: shared,
         depots,

@@ -8,7 +8,7 @@
 //!
 //! What it deliberately doesn't: know logins, or whether the host may be reached: whoever asks fetches each, as any repository.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use gix::ObjectId;
@@ -50,7 +50,28 @@ pub struct Submodule {
     commit: ObjectId,
 }
 
+/// From where submodules are, and at which commits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins(BTreeSet<(String, ObjectId)>);
+
+impl Origins {
+    /// Whether one of them is from the same address, written in the same way.
+    pub fn have_address_of(&self, submodule: &Submodule) -> bool {
+        let address = submodule.url.without_userinfo();
+        self.0.iter().any(|(known, _)| *known == address)
+    }
+
+    /// Whether one of them is the same commit from the same address.
+    pub fn have(&self, submodule: &Submodule) -> bool {
+        self.0.contains(&submodule.origin())
+    }
+}
+
 impl Submodule {
+    fn origin(&self) -> (String, ObjectId) {
+        (self.url.without_userinfo(), self.commit)
+    }
+
     /// What is to be fetched: one commit, whichever branch it is on.
     ///
     /// # Errors
@@ -101,6 +122,7 @@ impl Recursion<'_> {
     {
         let mut left = self.limits.pack_bytes;
         let mut found = BTreeMap::new();
+        let mut origins = Origins::default();
         let mut parents = VecDeque::from([Parent {
             path: String::new(),
             depth: 0,
@@ -116,6 +138,7 @@ impl Recursion<'_> {
                 }
                 let (path, url) = (submodule.path.clone(), submodule.url.clone());
                 submodule.limits.pack_bytes = left;
+                origins.0.insert(submodule.origin());
                 let got = get(submodule, parent.way.clone()).await;
                 let (snapshot, way) = got.map_err(|why| of(&path, &url, why))?;
                 let came = snapshot.received().map_or(0, |received| received.bytes);
@@ -130,6 +153,7 @@ impl Recursion<'_> {
                 found.insert(path, snapshot);
             }
         }
+        let content = Content { origins, ..content };
         self.together(snapshot, content, found).await
     }
 

@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::Cause;
+use super::shelf::Payment;
 
 /// How many complaints of a server are kept.
 const COMPLAINTS: usize = 3;
@@ -35,6 +36,8 @@ pub(super) struct Wire {
     url: String,
     terms: Mutex<Terms>,
     left: AtomicU64,
+    /// What comes is written, and this pays for it.
+    payment: Mutex<Option<Payment>>,
     cap: Mutex<(&'static str, u64)>,
     cause: Mutex<Option<Cause>>,
     heard: Mutex<Vec<String>>,
@@ -91,6 +94,7 @@ impl Wire {
             url,
             terms: Mutex::new(terms),
             left: AtomicU64::new(0),
+            payment: Mutex::new(None),
             cap: Mutex::new(("more data came", 0)),
             cause: Mutex::new(None),
             heard: Mutex::default(),
@@ -121,6 +125,19 @@ impl Wire {
         self.left.store(cap, Ordering::Relaxed);
     }
 
+    /// What comes from now on is written; or nothing is any more.
+    pub(super) fn pay_with(&self, payment: Option<Payment>) {
+        *self.payment.lock().unwrap_or_else(PoisonError::into_inner) = payment;
+    }
+
+    /// So many bytes are written, beside those that come.
+    pub(super) fn pay(&self, bytes: u64) -> io::Result<()> {
+        let mut payment = self.payment.lock().unwrap_or_else(PoisonError::into_inner);
+        let paid = payment.as_mut().map_or(Ok(()), |it| it.pay(bytes));
+        drop(payment);
+        paid.map_err(|over| self.fail(Cause::Storage(Box::new(over))))
+    }
+
     /// Counts bytes that came.
     pub(super) fn received(&self, bytes: usize) -> io::Result<()> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -129,7 +146,7 @@ impl Wire {
             .left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, took)
         {
-            Ok(_) => Ok(()),
+            Ok(_) => self.pay(bytes),
             Err(_) => {
                 let (what, cap) = *self.cap.lock().unwrap_or_else(PoisonError::into_inner);
                 Err(self.fail(Cause::TooMuch {

@@ -1,10 +1,10 @@
 //! `POST /hook/<digest>`: a forge, or anybody whom a Receiver believes, says that something was pushed.
 //!
 //! The call is judged by `core::webhook`, answered at once, and leaves as a [`Nudge`]; the controller finds out what the
-//! Receiver names and starts the fetch. Who calls too often is turned away, by address if it proves nothing, and by Receiver
-//! once it has proved itself, so that nobody who cannot do that uses up what the forge may; what such calls told is not known
-//! then, and all that the Receiver names is looked at instead. What headers prove, or cannot, is judged before anything of the
-//! payload is read. What it deliberately doesn't: look into what was pushed, or work.
+//! Receiver names and starts the fetch. Who proves nothing is turned away when it calls too often, by its address. Whoever proves
+//! itself never is: calls that are more than a Receiver's share are answered as the others, and one nudge stands for all of
+//! them; what they told is not known then, and all that the Receiver names is looked at instead. What headers prove, or cannot, is
+//! judged before anything of the payload is read. What it deliberately doesn't: look into what was pushed, or work.
 
 mod claims;
 mod guard;
@@ -53,8 +53,8 @@ pub struct Nudge {
     pub push: Option<Push>,
     /// What the Receiver's filters see of the call; None: it has none.
     pub shown: Option<Shown>,
-    /// Whether it stands for calls that were turned away, for being too many: nobody knows what they told of.
-    pub turned_away: bool,
+    /// Whether it stands for many calls that were more than could be looked into: nobody knows what they told of.
+    pub of_many: bool,
     /// The trace that begins with it, if anybody is told of traces. None that the caller names: it is a stranger.
     pub trace: Option<Branch>,
 }
@@ -240,36 +240,57 @@ async fn let_in(
         at,
         push,
         shown,
-        turned_away: false,
+        of_many: false,
         trace,
     };
-    let entered = receiver.guard.once(&hook.receiver, &marks, at, || {
-        receiver.nudges.try_send(nudge).map_err(|error| {
-            let unavailable = |says| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, says);
-            match error {
-                TrySendError::Full(_) => {
-                    unavailable("too many calls are waiting").or(Instead::Later)
-                }
-                TrySendError::Closed(_) => unavailable("the controller is stopping"),
-            }
-        })
-    });
-    if entered.as_ref().is_err_and(Refusal::is_too_often) && receiver.guard.owes(hook, at) {
-        // Not every forge comes again. Where there is no room for this either, more is under way than it would bring.
-        drop(receiver.nudges.try_send(missed(hook, at)));
+    if receiver.nudges.is_closed() {
+        return Err(stopping());
     }
-    entered
+    let by_itself = receiver.guard.once(&hook.receiver, &marks, at, || {
+        match receiver.nudges.try_send(nudge) {
+            Ok(()) => Ok(true),
+            Err(TrySendError::Full(_)) => Ok(false),
+            Err(TrySendError::Closed(_)) => Err(stopping()),
+        }
+    })?;
+    if !by_itself {
+        tell_of_many(receiver, hook, at);
+    }
+    Ok(())
 }
 
-/// What is left of calls that were turned away although they had proved themselves.
-fn missed(hook: &Hook, at: Instant) -> Nudge {
+fn stopping() -> Refusal {
+    let says = "the controller is stopping";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, says)
+}
+
+/// Tells, once for all that come until then, that there were calls which were not told of one by one. It is told when there is
+/// room, however long that takes: not every forge comes again.
+fn tell_of_many(receiver: &Receiver, hook: &Hook, at: Instant) {
+    let (guard, nudges) = (Arc::clone(&receiver.guard), receiver.nudges.clone());
+    let Some(wait) = guard.owes(&hook.receiver, at) else {
+        return;
+    };
+    let whose = hook.receiver.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(wait).await;
+        let place = nudges.reserve().await;
+        // What comes from here on is told by another.
+        guard.settles(&whose);
+        if let Ok(place) = place {
+            place.send(of_many(whose));
+        }
+    });
+}
+
+fn of_many(receiver: NamespacedName) -> Nudge {
     Nudge {
-        receiver: hook.receiver.clone(),
+        receiver,
         event: None,
-        at,
+        at: Instant::now(),
         push: None,
         shown: None,
-        turned_away: true,
+        of_many: true,
         trace: None,
     }
 }
@@ -284,10 +305,10 @@ fn refused(why: Refused) -> Refusal {
 /// What is known of a call before anything of it is read.
 fn stands(hook: &Hook, request: &Request) -> Result<(), Refusal> {
     if !webhook::allows(hook.kind, request.method().as_str()) {
-        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+        let refusal = Refusal::unproved(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
         return Err(refusal.or(Instead::Methods(webhook::methods(hook.kind))));
     }
-    let unavailable = |says| Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, says));
+    let unavailable = |says| Err(Refusal::unproved(StatusCode::SERVICE_UNAVAILABLE, says));
     match hook.standing {
         Standing::Open => {}
         Standing::Suspended => return unavailable("the receiver is suspended"),
@@ -298,7 +319,7 @@ fn stands(hook: &Hook, request: &Request) -> Result<(), Refusal> {
     let content = content.map(|value| value.to_str().unwrap_or_default());
     if !webhook::takes(hook.kind, content) {
         let says = "the payload's Content-Type is not one that is expected here";
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, says));
+        return Err(Refusal::unproved(StatusCode::UNSUPPORTED_MEDIA_TYPE, says));
     }
     Ok(())
 }

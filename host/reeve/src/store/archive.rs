@@ -16,16 +16,27 @@ use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use super::{Error, Limits};
+use crate::disk::{Over, Writing};
 use crate::git::Snapshot;
+
+/// What there is room for.
+pub(super) struct Room<'a> {
+    /// Bytes of all archives that are there.
+    pub(super) used: u64,
+    /// Bytes of those that are being written.
+    pub(super) underway: &'a AtomicU64,
+    /// Whoever it is for may have no more than it may.
+    pub(super) writing: &'a mut Writing,
+}
 
 /// Writes the archive into `blobs` under the name [`file_name`] and gives its digest and size.
 pub(super) fn write(
     blobs: &Path,
     snapshot: &Snapshot,
     limits: &Limits,
-    used: u64,
-    underway: &AtomicU64,
+    room: Room<'_>,
 ) -> Result<(Digest, u64), Error> {
+    let used = room.used;
     let disk = |source| Error::Disk {
         doing: "written",
         source,
@@ -37,7 +48,8 @@ pub(super) fn write(
         size: 0,
         cap: limits.archive_bytes,
         room: limits.total_bytes.saturating_sub(used),
-        underway,
+        underway: room.underway,
+        writing: room.writing,
     };
     let gzip = GzEncoder::new(
         BufWriter::with_capacity(64 << 10, counted),
@@ -62,6 +74,10 @@ pub(super) fn write(
         Error::Disk { source, .. } if source.kind() == io::ErrorKind::StorageFull => Error::Full {
             used,
             cap: limits.total_bytes,
+        },
+        Error::Disk { doing, source } => match source.downcast::<Over>() {
+            Ok(source) => Error::Quota { source },
+            Err(source) => Error::Disk { doing, source },
         },
         error => error,
     })?;
@@ -174,6 +190,7 @@ struct Counted<'a> {
     cap: u64,
     room: u64,
     underway: &'a AtomicU64,
+    writing: &'a mut Writing,
 }
 
 impl Write for Counted<'_> {
@@ -189,6 +206,7 @@ impl Write for Counted<'_> {
         if underway > self.room {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        self.writing.more(count).map_err(io::Error::other)?;
         Ok(written)
     }
 

@@ -18,12 +18,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::Retention;
 use super::archive::{file_name, parse_file_name};
+use crate::disk::{Disk, Thing};
 
 /// One artifact of one object.
 #[derive(Clone)]
 pub(super) struct Record {
     pub(super) kind: String,
     pub(super) id: NamespacedName,
+    /// Whose it is.
+    pub(super) tenant: String,
     pub(super) path: String,
     pub(super) revision: Revision,
     pub(super) tree: String,
@@ -38,11 +41,12 @@ pub(super) struct Index {
     blob_dir: PathBuf,
     records: HashMap<[u8; 32], Record>,
     blobs: BTreeMap<String, (Digest, u64)>,
+    disk: Disk,
 }
 
 impl Index {
     /// Reads what an earlier process left. Records without an archive and unreadable ones are dropped.
-    pub(super) fn open(dir: &Path, blob_dir: &Path) -> io::Result<Self> {
+    pub(super) fn open(dir: &Path, blob_dir: &Path, disk: Disk) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         let mut blobs = BTreeMap::new();
         for entry in fs::read_dir(blob_dir)? {
@@ -69,12 +73,26 @@ impl Index {
                 None => fs::remove_file(path)?,
             }
         }
-        Ok(Self {
+        let opened = Self {
             dir: dir.to_owned(),
             blob_dir: blob_dir.to_owned(),
             records,
             blobs,
-        })
+            disk,
+        };
+        opened.blobs.keys().for_each(|tree| opened.tell(tree));
+        Ok(opened)
+    }
+
+    /// Tells the books of the disk who has the archive of a tree.
+    fn tell(&self, tree: &str) {
+        let thing = Thing::Archive(tree.to_owned());
+        let Some((_, size)) = self.blobs.get(tree) else {
+            return self.disk.gone(&thing);
+        };
+        let of_it = self.records.values().filter(|record| record.tree == tree);
+        let users = of_it.map(|record| record.tenant.clone());
+        self.disk.set_users(thing, *size, users.collect());
     }
 
     /// The digest and size of the archive of those files, if it is here.
@@ -108,6 +126,7 @@ impl Index {
         let archive = (record.digest, record.size);
         self.blobs.insert(record.tree.clone(), archive);
         self.records.insert(key, record.clone());
+        self.tell(&record.tree);
         Ok(record)
     }
 
@@ -175,8 +194,9 @@ impl Index {
 
     /// Drops records, and the archives that no other refers to.
     fn drop_records(&mut self, doomed: Vec<[u8; 32]>) -> io::Result<usize> {
+        let mut touched = BTreeSet::new();
         for key in doomed {
-            self.records.remove(&key);
+            touched.extend(self.records.remove(&key).map(|record| record.tree));
             remove(&self.dir.join(hex::encode(key)))?;
         }
         let wanted: HashSet<&str> = self.records.values().map(|r| r.tree.as_str()).collect();
@@ -192,6 +212,8 @@ impl Index {
                 remove(&self.blob_dir.join(file_name(tree, &digest)))?;
             }
         }
+        touched.extend(unwanted.iter().cloned());
+        touched.iter().for_each(|tree| self.tell(tree));
         Ok(unwanted.len())
     }
 }
@@ -224,6 +246,7 @@ fn encode(record: &Record) -> String {
         "kind": record.kind,
         "namespace": record.id.namespace.as_str(),
         "name": record.id.name.as_str(),
+        "tenant": record.tenant,
         "path": record.path,
         "revision": record.revision.to_string(),
         "tree": record.tree,
@@ -237,9 +260,11 @@ fn encode(record: &Record) -> String {
 fn decode(bytes: &[u8]) -> Option<Record> {
     let value: Value = serde_json::from_slice(bytes).ok()?;
     let text = |field: &str| value.get(field).and_then(Value::as_str);
+    let namespace = text("namespace")?;
     Some(Record {
         kind: text("kind")?.to_owned(),
-        id: NamespacedName::new(text("namespace")?, text("name")?).ok()?,
+        tenant: text("tenant").unwrap_or(namespace).to_owned(),
+        id: NamespacedName::new(namespace, text("name")?).ok()?,
         path: text("path")?.to_owned(),
         revision: Revision::parse(text("revision")?).ok()?,
         tree: text("tree")?.to_owned(),

@@ -1,5 +1,7 @@
 //! What is told at a real Gitea of commits and of pull requests, in the cluster: it is asked of Gitea, and the cluster is as it was.
 
+mod lent;
+
 use anyhow::{Context as _, ensure};
 use kube::api::DynamicObject;
 use reeve_tests::gitea::OWNER;

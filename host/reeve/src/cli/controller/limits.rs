@@ -3,7 +3,7 @@
 use clap::Args;
 use reeve_core::quota::Limits;
 
-/// The most that all Kustomizations of a tenant may use together; without a flag as much as it takes.
+/// The most that a tenant may use; without a flag, and but for the disk, as much as it takes.
 #[derive(Args)]
 pub(super) struct LimitArgs {
     /// Runs of a tenant's Kustomizations that may begin in a minute, unless its Tenant says otherwise
@@ -21,6 +21,9 @@ pub(super) struct LimitArgs {
     /// Kustomizations of a tenant that are worked on, the oldest ones, unless its Tenant says otherwise
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     tenant_kustomizations: Option<i64>,
+    /// Mebibytes of the disk that what a tenant's sources have fetched and stored may take up, unless its Tenant says otherwise
+    #[arg(long, value_name = "N", default_value = "4096", value_parser = clap::value_parser!(i64).range(1..))]
+    tenant_storage_mebibytes: Option<i64>,
 }
 
 impl LimitArgs {
@@ -31,6 +34,7 @@ impl LimitArgs {
             writes_per_minute: self.tenant_writes_per_minute,
             objects: self.tenant_objects,
             kustomizations: self.tenant_kustomizations,
+            storage_mebibytes: self.tenant_storage_mebibytes,
         }
     }
 }

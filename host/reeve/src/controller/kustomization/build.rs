@@ -295,8 +295,9 @@ async fn fetch(
 ) -> Result<Fetched, Explained> {
     let (tenant, namespace) = (&wanted.tenant, &wanted.spec.id.namespace);
     remote::may_fetch(&ctx.grounds, tenant, namespace, one)?;
+    let mirrors = ctx.mirrors_of(&wanted.spec.id);
     let fetcher = Fetcher {
-        mirrors: &ctx.mirrors,
+        mirrors: &mirrors,
         egress: &ctx.egress,
         limits: &ctx.limits,
         rewrites: &ctx.base_mirrors,

@@ -11,6 +11,7 @@ use reeve_api::name::{NamespacedName, RemoteUrl, Secret};
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::gitconfig::{self, Agent};
+use reeve_core::source::App;
 use reeve_core::upkeep::{hook, key};
 
 use super::{Asked, broken_off, call, tokens};
@@ -47,6 +48,7 @@ pub(super) async fn inquire(
         agent: &agent,
         secret,
         from: &part.from(),
+        tls: Tls::default(),
     };
     let outcome = errand.run(ctx, asked.repository, task, slot).await?;
     Ok(outcome.done)
@@ -63,18 +65,36 @@ pub(in crate::controller) async fn login(
     let secret = reveal(ctx, agent).await?;
     let address = url.without_userinfo();
     let of = tokens::Of::new(agent, &secret, &address);
-    let make = async {
-        let errand = Errand {
-            whose: source,
-            agent,
-            secret,
-            from,
-        };
-        let task = Task::GitCredential(false);
-        let outcome = errand.run(ctx, &address, task, None).await?;
-        let login = outcome.credential;
-        login.ok_or_else(|| broken_off(from, "it ended without a credential"))
+    let errand = Errand {
+        whose: source,
+        agent,
+        secret,
+        from,
+        tls: Tls::default(),
     };
+    let make = errand.credential(ctx, &address);
+    ctx.tokens.get(of, ctx.clock.steady(), make).await
+}
+
+/// The same for an App in a Secret of the source's own.
+pub(in crate::controller) async fn login_of_app(
+    ctx: &Context,
+    source: &NamespacedName,
+    url: &RemoteUrl,
+    app: &App,
+    tls: Tls,
+    from: &str,
+) -> Result<Login, Explained> {
+    let address = url.without_userinfo();
+    let of = tokens::Of::new(&app.agent, &app.key, &address);
+    let errand = Errand {
+        whose: source,
+        agent: &app.agent,
+        secret: app.key.clone(),
+        from,
+        tls,
+    };
+    let make = errand.credential(ctx, &address);
     ctx.tokens.get(of, ctx.clock.steady(), make).await
 }
 
@@ -122,9 +142,17 @@ struct Errand<'e> {
     agent: &'e Agent,
     secret: Secret,
     from: &'e str,
+    tls: Tls,
 }
 
 impl Errand<'_> {
+    async fn credential(&self, ctx: &Context, address: &str) -> Result<Login, Explained> {
+        let task = Task::GitCredential(false);
+        let outcome = self.run(ctx, address, task, None).await?;
+        let login = outcome.credential;
+        login.ok_or_else(|| broken_off(self.from, "it ended without a credential"))
+    }
+
     async fn run(
         &self,
         ctx: &Context,
@@ -183,7 +211,7 @@ impl Errand<'_> {
             }),
             slots,
             egress: Arc::clone(&ctx.egress),
-            tls: Tls::default(),
+            tls: self.tls.clone(),
             limits: Limits::default(),
             clock: ctx.clock.clone(),
             pauses: Arc::clone(&ctx.pauses),

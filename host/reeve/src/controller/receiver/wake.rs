@@ -36,7 +36,7 @@ struct Meant {
     targets: BTreeSet<Target>,
     push: Option<Push>,
     /// Whether it stands for calls that were turned away.
-    turned_away: bool,
+    of_many: bool,
     /// The trace that began with it.
     trace: Option<Branch>,
 }
@@ -98,7 +98,7 @@ fn wake_named(ctx: &Arc<Context>, pace: &mut Pace, nudge: Nudge) {
         let meant = Meant {
             targets: named.into_iter().flatten().collect(),
             push: nudge.push,
-            turned_away: nudge.turned_away,
+            of_many: nudge.of_many,
             trace: nudge.trace,
         };
         wake(ctx, pace, &nudge.receiver, meant);
@@ -129,7 +129,7 @@ fn wake(ctx: &Arc<Context>, pace: &mut Pace, receiver: &NamespacedName, meant: M
             // What it follows has not moved: whoever plans requests looks at them.
             ctx.queues.proposals.wake(id.clone());
         }
-        match meant.turned_away {
+        match meant.of_many {
             true => heard::missed(ctx, &target),
             false => heard::called(ctx, receiver, &target, pushed),
         }
@@ -192,7 +192,7 @@ fn sifted(ctx: &Context, nudge: Nudge) -> (NamespacedName, Meant) {
     let meant = Meant {
         targets,
         push: nudge.push,
-        turned_away: nudge.turned_away,
+        of_many: nudge.of_many,
         trace: nudge.trace,
     };
     (nudge.receiver, meant)
@@ -271,7 +271,7 @@ mod tests {
             at: std::time::Instant::now(),
             push: None,
             shown,
-            turned_away: false,
+            of_many: false,
             trace: None,
         };
         let mut waiting = Lines::default();

@@ -90,16 +90,21 @@ pub(super) async fn elsewhere(
     ctx: &Context,
     wanted: &Wanted,
     url: &RemoteUrl,
-    further: &Further,
+    further: Option<&Further>,
 ) -> Result<Option<Given>, Explained> {
     if gitconfig::is_own(url) {
         return Ok(None);
     }
     let named = above(ctx, &wanted.id)?;
-    further.add(ctx, &wanted.id, all(ctx, &named, Vec::new()));
+    let note = |secrets| {
+        if let Some(further) = further {
+            further.add(ctx, &wanted.id, all(ctx, &named, secrets));
+        }
+    };
+    note(Vec::new());
     let owner = SecretOwner::connected(&ctx.home);
     let found = find(ctx, &owner, &named, url).await;
-    further.add(ctx, &wanted.id, all(ctx, &named, referred(&found)));
+    note(referred(&found));
     match found? {
         Some((part, login)) => give(ctx, wanted, &owner, part, login).await.map(Some),
         None => Ok(None),

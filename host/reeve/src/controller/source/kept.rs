@@ -39,7 +39,8 @@ pub(super) async fn restore_unasked(ctx: &Context, want: &Want<'_>) {
     };
     let resolved = of(resolved, want.asked_for);
     let (content, until) = (content(wanted, want.included), want.deadline.into_std());
-    let kept = git::kept(&ctx.mirrors, &holder, resolved, content, until, &ctx.limits);
+    let mirrors = ctx.mirrors_of(id);
+    let kept = git::kept(&mirrors, &holder, resolved, content, until, &ctx.limits);
     let Ok(snapshot) = kept.await else {
         return;
     };
@@ -104,7 +105,8 @@ pub(in crate::controller) async fn earlier(
     let resolved = of(git::Resolved::earlier(revision).ok()?, asked_for.as_ref());
     let included = included::read(ctx, &wanted).ok()?;
     let (content, until) = (content(&wanted, &included), deadline.into_std());
-    let read = git::fetch(&ctx.mirrors, &remote, resolved, content, until, &ctx.limits);
+    let mirrors = ctx.mirrors_of(id);
+    let read = git::fetch(&mirrors, &remote, resolved, content, until, &ctx.limits);
     let snapshot = read.await.ok()?;
     let want = Want {
         wanted: &wanted,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Scheme};
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::source::Wanted;
+use reeve_core::source::{self, App, Wanted};
 
 use super::given;
 use crate::context::Context;
@@ -31,7 +31,7 @@ pub(super) async fn remote(
     let mut url = wanted.url.clone();
     let mut from = None;
     let data = match (&wanted.secret, &wanted.provider) {
-        (Some(name), _) => secret(ctx, &wanted.id, name).await?,
+        (Some(name), _) => of_secret(ctx, wanted, name, &url).await?,
         (None, Some(name)) => brought(ctx, wanted, name).await?,
         (None, None) => match given::login(ctx, wanted).await? {
             Some(given) => {
@@ -71,6 +71,42 @@ pub(super) async fn remote_with(
         proxy,
         egress,
     }))
+}
+
+/// What the Secret has for the repository at `url`: credentials, or an App that GitHub makes them for.
+pub(super) async fn of_secret(
+    ctx: &Context,
+    wanted: &Wanted,
+    name: &ObjectName,
+    url: &RemoteUrl,
+) -> Result<credential::Data, Explained> {
+    let mut data = secret(ctx, &wanted.id, name).await?;
+    if !wanted.app {
+        if source::is_of_one(&data) {
+            let namespace = &wanted.id.namespace;
+            let message = format!(
+                "secretRef '{namespace}/{name}' has github app data but provider is not set to github"
+            );
+            let hint = "say spec.provider: github, or name a Secret with credentials";
+            let reason = Reason::InvalidProviderConfiguration;
+            return Err(Explained::new(reason, Turn::Ours, message).with_hint(hint));
+        }
+        return Ok(data);
+    }
+    let app = App::parse(url, &data)?;
+    let tls = credential::tls(&data).map_err(|why| unusable(&why.into()))?;
+    let from = format!("Secret {}/{name}", wanted.id.namespace);
+    let login = provider::entry::login_of_app(ctx, &wanted.id, url, &app, tls, &from);
+    let login = login.await?;
+    // Who the server is stands beside the App.
+    data.retain(|key, _| {
+        matches!(
+            key.as_str(),
+            "ca.crt" | "caFile" | "tls.crt" | "certFile" | "tls.key" | "keyFile"
+        )
+    });
+    data.extend(data_of(&login));
+    Ok(data)
 }
 
 /// The keys of hosts that the platform knows, where they are asked for.

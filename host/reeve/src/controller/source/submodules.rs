@@ -4,19 +4,24 @@
 //! has the same login, if that is the source's own; any other has the login of a source at its address: the one that git
 //! configuration gives, or nobody's. So no repository sends a login to a server that it was not for, and none of git
 //! configuration opens more than it would for a source. What was read for them wakes the source when it changes. Finding and placing them is `git`'s.
+//!
+//! What somebody proposes to a source has no submodules but from addresses that what is applied has them from: whoever writes a
+//! `.gitmodules` would else have any repository read that these logins open, and printed in the plan. A fork's has them at no
+//! other commits either. Nothing of it is noted.
 
 use std::sync::Arc;
 
 use reeve_api::name::RemoteUrl;
-use reeve_core::failure::Explained;
+use reeve_api::reason::Reason;
+use reeve_core::failure::{Explained, Turn};
 use reeve_core::gitconfig;
 use reeve_core::source::Wanted;
 
 use super::kept::{holder, note_for};
-use super::login::{refused, remote_with};
+use super::login::{of_secret, refused, remote_with};
 use super::{Want, content, given};
 use crate::context::Context;
-use crate::git::{self, Recursion, Remote, Snapshot, Submodule, credential};
+use crate::git::{self, Origins, Recursion, Remote, Snapshot, Submodule, credential};
 
 /// The way to a repository, where that was the source's own login.
 type Way = Option<Arc<Remote>>;
@@ -35,17 +40,92 @@ pub(super) async fn fetch(
         return Ok(snapshot);
     }
     let holder = holder(ctx, wanted);
+    let complete = complete(ctx, want, remote, snapshot, |submodule| {
+        let holder = holder.as_ref().map(|holder| held(holder, submodule));
+        Ok(Noted {
+            further: Some(&further),
+            holder,
+        })
+    });
+    let complete = complete.await;
+    further.end(ctx, &wanted.id);
+    complete
+}
+
+/// What somebody proposes to a source, with its submodules if they are wanted, from where what is applied has them.
+pub(super) async fn proposed(
+    ctx: &Context,
+    want: &Want<'_>,
+    remote: &Arc<Remote>,
+    snapshot: Snapshot,
+    applied: &Applied<'_>,
+) -> Result<Snapshot, Explained> {
+    if !want.wanted.submodules {
+        return Ok(snapshot);
+    }
+    let may = |submodule: &Submodule| {
+        applied.may_have(submodule)?;
+        Ok(Noted {
+            further: None,
+            holder: None,
+        })
+    };
+    complete(ctx, want, remote, snapshot, may).await
+}
+
+/// What is applied of a source that somebody proposes something to.
+pub(in crate::controller) struct Applied<'a> {
+    /// Where its submodules are from.
+    pub(in crate::controller) origins: &'a Origins,
+    /// Whether it is proposed by another repository, in which anybody may write.
+    pub(in crate::controller) to_fork: bool,
+}
+
+impl Applied<'_> {
+    /// Whether what is proposed may have a submodule. No server is asked for one that it may not.
+    fn may_have(&self, submodule: &Submodule) -> Result<(), Explained> {
+        let what = if !self.origins.have_address_of(submodule) {
+            "is from a repository that none of what is applied is from"
+        } else if self.to_fork && !self.origins.have(submodule) {
+            "is at another commit than what is applied, and a fork may not move it"
+        } else {
+            return Ok(());
+        };
+        let message = format!("it {what}, so that it is not fetched for a plan");
+        let hint = "the plan is made again when a submodule from there is on the branch";
+        Err(Explained::new(Reason::AccessDenied, Turn::NextRevision, message).with_hint(hint))
+    }
+}
+
+/// What is noted of a submodule.
+struct Noted<'a> {
+    /// Which git configuration was read for it.
+    further: Option<&'a given::Further>,
+    /// Who has it.
+    holder: Option<String>,
+}
+
+async fn complete<'a>(
+    ctx: &Context,
+    want: &Want<'_>,
+    remote: &Arc<Remote>,
+    snapshot: Snapshot,
+    may: impl Fn(&Submodule) -> Result<Noted<'a>, Explained>,
+) -> Result<Snapshot, Explained> {
+    let wanted = want.wanted;
     let until = want.deadline.into_std();
     let get = |submodule: Submodule, way: Way| {
-        let (holder, further) = (holder.as_ref(), &further);
+        let noted = may(&submodule);
         async move {
+            let Noted { further, holder } = noted?;
             let (remote, way, from) = reach(ctx, wanted, &submodule.url, way, further).await?;
             let resolved = submodule.resolved().map_err(|why| Explained::of(&why))?;
             let (all, limits) = (Submodule::content(), &submodule.limits);
-            let fetched = git::fetch(&ctx.mirrors, &remote, resolved, all, until, limits).await;
+            let mirrors = ctx.mirrors_of(&wanted.id);
+            let fetched = git::fetch(&mirrors, &remote, resolved, all, until, limits).await;
             let snapshot = fetched.map_err(|why| refused(&Explained::of(&why), from.as_deref()))?;
             if let Some(holder) = holder {
-                note_for(ctx, held(holder, &submodule), &snapshot).await;
+                note_for(ctx, holder, &snapshot).await;
             }
             Ok::<_, Explained>((snapshot, way))
         }
@@ -53,9 +133,7 @@ pub(super) async fn fetch(
     let way = has_own(wanted).then(|| Arc::clone(remote));
     let all = content(wanted, want.included);
     let room = room(ctx, want);
-    let complete = room.complete(snapshot, &wanted.url, way, all, get).await;
-    further.end(ctx, &wanted.id);
-    complete
+    room.complete(snapshot, &wanted.url, way, all, get).await
 }
 
 /// The same from this machine's disk alone, where nobody can say with whose logins they were fetched.
@@ -73,7 +151,8 @@ pub(super) async fn kept(
     let get = |submodule: Submodule, (): ()| async move {
         let resolved = submodule.resolved().map_err(|why| Explained::of(&why))?;
         let (holder, all) = (held(holder, &submodule), Submodule::content());
-        let kept = git::kept(&ctx.mirrors, &holder, resolved, all, until, &ctx.limits).await;
+        let mirrors = ctx.mirrors_of(&wanted.id);
+        let kept = git::kept(&mirrors, &holder, resolved, all, until, &ctx.limits).await;
         Ok::<_, Explained>((kept.map_err(|why| Explained::of(&why))?, ()))
     };
     let all = content(wanted, want.included);
@@ -106,10 +185,18 @@ async fn reach(
     wanted: &Wanted,
     url: &RemoteUrl,
     way: Way,
-    further: &given::Further,
+    further: Option<&given::Further>,
 ) -> Result<(Arc<Remote>, Way, Option<String>), Explained> {
     let beside = way.and_then(|parent| parent.beside(url)).map(Arc::new);
     if let Some(remote) = beside.filter(|_| !gitconfig::is_own(url)) {
+        // A token of an App opens one repository: this has another, of the same App.
+        let remote = match wanted.secret.as_ref().filter(|_| wanted.app) {
+            Some(name) => {
+                let data = of_secret(ctx, wanted, name, url).await?;
+                remote_with(ctx, wanted, url.clone(), &data, None).await?
+            }
+            None => remote,
+        };
         return Ok((Arc::clone(&remote), Some(remote), None));
     }
     let (url, data, from) = match given::elsewhere(ctx, wanted, url, further).await? {

@@ -102,6 +102,7 @@ impl Work {
         let tag = verify::tag(generation, resolved, limits)?;
         let reached = (tag, Some(self.received(begun)));
         let snapshot = read(generation, resolved, reached, content, limits, terms)?;
+        self.purse.uses(generation);
         let remembered = generation.remember(resolved.commit);
         remembered.map_err(|error| Cause::Mirror {
             doing: "written",

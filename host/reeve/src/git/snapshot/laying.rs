@@ -10,9 +10,10 @@ use std::sync::Arc;
 use reeve_core::source::Include;
 use reeve_kustomize::Tree as _;
 
-use super::listing::{Listing, MAX_IGNORE_BYTES, MAX_LEFT_OUT, Raw, too_many};
+use super::listing::{Listing, MAX_IGNORE_BYTES, MAX_LEFT_OUT, Raw, is_not_whole, too_many};
 use super::{Depot, Node, Snapshot};
 use crate::git::name::hostile;
+use crate::git::submodules::Origins;
 use crate::git::wire::in_bytes;
 use crate::git::{Cause, Limits, ignore};
 
@@ -27,6 +28,8 @@ pub struct Content {
     pub submodules: BTreeMap<String, Snapshot>,
     /// Whether submodules are yet to come: a directory that is taken may be in one of them.
     pub incomplete: bool,
+    /// Where those are from.
+    pub origins: Origins,
     /// What is laid beside them, in this order.
     pub laid: Vec<Laid>,
 }
@@ -83,7 +86,11 @@ impl Laid {
             }
             let node = self.moved(*node, depots, &mut moved);
             let path = target.into_bytes();
-            onto.found.push(Raw { path, node });
+            onto.found.push(Raw {
+                path,
+                node,
+                tree: None,
+            });
         }
         for (path, why) in &self.snapshot.0.left_out {
             if let Some(target) = self.target(path)
@@ -158,7 +165,14 @@ impl Laid {
             Some(false) if is_dir => return Err(self.refused("not a directory".to_owned())),
             _ => {}
         }
-        onto.found.retain(|raw| raw.path != to.as_bytes());
+        let Listing { found, trees, .. } = onto;
+        found.retain(|raw| {
+            let stays = raw.path != to.as_bytes();
+            if !stays {
+                is_not_whole(trees, raw.tree);
+            }
+            stays
+        });
         let made = leading
             .iter()
             .filter(|dir| !there.contains_key(dir.as_bytes()));
@@ -168,6 +182,7 @@ impl Laid {
         let made = made.map(|dir| Raw {
             path: dir.as_bytes().to_vec(),
             node: Node::Dir,
+            tree: None,
         });
         onto.found.extend(made.collect::<Vec<_>>());
         Ok(())

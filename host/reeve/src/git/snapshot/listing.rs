@@ -4,7 +4,7 @@
 //! What the ignore rules leave of the listing is looked for in the mirrors, so that nothing is promised that isn't here. What
 //! it deliberately doesn't: read contents, but of `.sourceignore`, or fetch a submodule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use gix::ObjectId;
@@ -12,7 +12,7 @@ use gix::objs::tree::EntryKind;
 use sha2::{Digest as _, Sha256};
 
 use super::{Content, Depot, Node, OWN, Snapshot, root_of};
-use crate::git::ignore::{self, Rules};
+use crate::git::ignore::{self, Rules, Sieve};
 use crate::git::name::hostile;
 use crate::git::wire::{Terms, in_bytes};
 use crate::git::{Cause, Limits};
@@ -26,12 +26,25 @@ pub(super) struct Listing {
     pub(super) left_out: BTreeMap<String, &'static str>,
     /// Where submodules are, and at which commits, of those that were not given.
     pub(super) submodules: BTreeMap<String, ObjectId>,
+    /// The trees of the commit's own mirror that were walked.
+    pub(super) trees: Vec<Walked>,
 }
 
 /// One entry of it.
 pub(super) struct Raw {
     pub(super) path: Vec<u8>,
     pub(super) node: Node,
+    /// Which of the trees it is in, if that is in the commit's own mirror.
+    pub(super) tree: Option<usize>,
+}
+
+/// A tree that was walked.
+pub(super) struct Walked {
+    id: ObjectId,
+    /// Whether all files right in it were seen to be here when another commit with it was listed.
+    known: bool,
+    /// Whether all of them are looked for this time.
+    whole: bool,
 }
 
 /// What lists a tree.
@@ -43,6 +56,8 @@ pub(super) struct Walk<'a> {
     terms: &'a Terms,
     /// Whether `.sourceignore` is read: not while it may still have to come.
     rules: bool,
+    /// Trees of the commit's own mirror, all of whose files are here.
+    seen: Arc<HashSet<ObjectId>>,
     listing: Listing,
 }
 
@@ -65,8 +80,14 @@ impl<'a> Walk<'a> {
             limits,
             terms,
             rules: true,
+            seen: Arc::default(),
             listing: Listing::default(),
         }
+    }
+
+    /// The same; of these trees nothing need be looked for.
+    pub(super) fn having_seen(self, seen: Arc<HashSet<ObjectId>>) -> Self {
+        Self { seen, ..self }
     }
 
     /// The same, but no file is read.
@@ -115,6 +136,8 @@ const SUBMODULE: &str =
     "is a submodule, which is fetched only where spec.recurseSubmodules says so";
 /// How many entries that are left out can be told as such.
 pub(super) const MAX_LEFT_OUT: usize = 1_000;
+/// How many trees are remembered as seen.
+const MOST_SEEN: usize = 100_000;
 /// Of one `.sourceignore`.
 pub(super) const MAX_IGNORE_BYTES: u64 = 256 << 10;
 
@@ -126,16 +149,8 @@ impl Walk<'_> {
         prefix: &str,
         depth: usize,
     ) -> Result<(), Cause> {
-        if let Some(cause) = self.terms.expired("listing the files") {
-            return Err(cause);
-        }
-        if depth > self.limits.depth {
-            let cap = self.limits.depth.to_string();
-            return Err(Cause::TooMuch {
-                what: "directories are nested deeper",
-                cap,
-            });
-        }
+        self.may_go_on(depth)?;
+        let walked = (place.depot == OWN).then(|| self.walks(tree));
         let tree = place.repository.find_object(tree).map_err(lost)?;
         let tree = tree.try_into_tree().map_err(|error| Cause::Mirror {
             doing: "read",
@@ -143,9 +158,9 @@ impl Walk<'_> {
         })?;
         for entry in tree.iter() {
             let entry = entry.map_err(lost)?;
-            let name = entry.filename().to_vec();
-            let path = join(prefix.as_bytes(), &name);
-            if let Some(why) = hostile(&name) {
+            let name: &[u8] = entry.filename();
+            let path = join(prefix.as_bytes(), name);
+            if let Some(why) = hostile(name) {
                 let path = String::from_utf8_lossy(&path).into_owned();
                 return Err(Cause::Hostile { path, why });
             }
@@ -153,6 +168,7 @@ impl Walk<'_> {
             let kind = entry.mode().kind();
             let leads = matches!(kind, EntryKind::Tree | EntryKind::Commit);
             if !is_asked_for(&self.content.sparse, &path, leads) {
+                is_not_whole(&mut self.listing.trees, walked);
                 continue;
             }
             let node = match kind {
@@ -171,9 +187,35 @@ impl Walk<'_> {
                     continue;
                 }
             };
-            self.add(place, prefix, Raw { path, node }, id, depth)?;
+            let raw = Raw {
+                path,
+                node,
+                tree: walked,
+            };
+            self.add(place, prefix, raw, id, depth)?;
         }
         Ok(())
+    }
+
+    fn may_go_on(&self, depth: usize) -> Result<(), Cause> {
+        if let Some(cause) = self.terms.expired("listing the files") {
+            return Err(cause);
+        }
+        if depth > self.limits.depth {
+            let cap = self.limits.depth.to_string();
+            return Err(Cause::TooMuch {
+                what: "directories are nested deeper",
+                cap,
+            });
+        }
+        Ok(())
+    }
+
+    fn walks(&mut self, id: ObjectId) -> usize {
+        let known = self.seen.contains(&id);
+        let whole = true;
+        self.listing.trees.push(Walked { id, known, whole });
+        self.listing.trees.len() - 1
     }
 
     /// Goes on in a submodule, if its commit was given.
@@ -208,6 +250,7 @@ impl Walk<'_> {
         self.found(Raw {
             path,
             node: Node::Dir,
+            tree: None,
         })?;
         self.dir(&place, root, text, depth + 1)
     }
@@ -279,6 +322,7 @@ fn rules_in(repository: &gix::Repository, id: ObjectId, path: &str) -> Result<St
 /// What the rules leave, with the directories that lead to it, after a look whether all of it is really here.
 pub(super) fn keep(
     found: Vec<Raw>,
+    trees: &mut [Walked],
     rules: &Rules,
     depots: &[Arc<Depot>],
     limits: &Limits,
@@ -287,24 +331,25 @@ pub(super) fn keep(
         .iter()
         .map(|depot| depot.repository.to_thread_local());
     let depots: Vec<gix::Repository> = depots.collect();
-    let mut kept = BTreeMap::new();
+    // One after the other, nearly in order: to be put in order at once is far cheaper than one by one.
+    let (mut kept, mut leading) = (Vec::with_capacity(found.len()), HashSet::new());
     let (mut sieve, mut files, mut led_to) = (rules.sieve(), 0, String::new());
-    for Raw { path, node } in found {
+    for Raw { path, node, tree } in found {
         let is_dir = matches!(node, Node::Dir);
-        if sieve.excluded(&String::from_utf8_lossy(&path), is_dir) {
+        let Some(path) = sifted(path, is_dir, &mut sieve)? else {
+            is_not_whole(trees, tree);
             continue;
-        }
-        let path = String::from_utf8(path).map_err(|odd| Cause::Hostile {
-            path: String::from_utf8_lossy(odd.as_bytes()).into_owned(),
-            why: "it is not UTF-8",
-        })?;
+        };
         if let Node::File { id, depot, .. } = node {
             files += 1;
             if files > limits.files {
                 return Err(too_many(limits.files));
             }
             // What is in none of these is laid beside it, and was looked for when it was listed itself.
-            let here = depots.get(depot);
+            let tree = tree.and_then(|tree| trees.get(tree));
+            let here = depots
+                .get(depot)
+                .filter(|_| !tree.is_some_and(|it| it.known));
             if here.is_some_and(|here| !here.has_object(id)) {
                 let why = format!("the content of {path} is missing");
                 return Err(Cause::Mirror { doing: "read", why });
@@ -313,21 +358,45 @@ pub(super) fn keep(
             let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
             if dir != led_to {
                 dir.clone_into(&mut led_to);
-                lead_to(&path, &mut kept);
+                let parents = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
+                for parent in parents {
+                    if !leading.contains(parent) {
+                        leading.insert(parent.to_owned());
+                        kept.push((parent.to_owned(), Node::Dir));
+                    }
+                }
             }
         }
-        kept.insert(path, node);
+        kept.push((path, node));
     }
-    Ok(kept)
+    Ok(kept.into_iter().collect())
 }
 
-fn lead_to(path: &str, kept: &mut BTreeMap<String, Node>) {
-    let parents = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
-    for parent in parents {
-        if !kept.contains_key(parent) {
-            kept.insert(parent.to_owned(), Node::Dir);
-        }
+/// The path, if the rules leave it.
+fn sifted(path: Vec<u8>, is_dir: bool, sieve: &mut Sieve<'_>) -> Result<Option<String>, Cause> {
+    let odd = match String::from_utf8(path) {
+        Ok(path) => return Ok((!sieve.excluded(&path, is_dir)).then_some(path)),
+        Err(odd) => odd,
+    };
+    let path = String::from_utf8_lossy(odd.as_bytes()).into_owned();
+    if sieve.excluded(&path, is_dir) {
+        return Ok(None);
     }
+    let why = "it is not UTF-8";
+    Err(Cause::Hostile { path, why })
+}
+
+/// Not all files of a tree are looked for.
+pub(super) fn is_not_whole(trees: &mut [Walked], tree: Option<usize>) {
+    if let Some(tree) = tree.and_then(|tree| trees.get_mut(tree)) {
+        tree.whole = false;
+    }
+}
+
+/// The trees all of whose files were seen to be here.
+pub(super) fn seen(trees: &[Walked]) -> HashSet<ObjectId> {
+    let whole = trees.iter().filter(|tree| tree.whole || tree.known);
+    whole.map(|tree| tree.id).take(MOST_SEEN).collect()
 }
 
 pub(super) fn too_many(cap: usize) -> Cause {
@@ -347,15 +416,26 @@ fn join(prefix: &[u8], name: &[u8]) -> Vec<u8> {
 
 pub(super) fn names(entries: &BTreeMap<String, Node>) -> BTreeMap<String, Vec<String>> {
     let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for path in entries.keys() {
-        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-        names
-            .entry(dir.to_owned())
-            .or_default()
-            .push(name.to_owned());
+    let mut paths = entries.keys().peekable();
+    while let Some(first) = paths.next() {
+        let (dir, name) = split(first);
+        let mut run = vec![name.to_owned()];
+        // Most of a directory comes at once: it is looked for once for all of these.
+        while let Some(next) = paths.next_if(|next| split(next).0 == dir) {
+            run.push(split(next).1.to_owned());
+        }
+        match names.get_mut(dir) {
+            Some(names) => names.append(&mut run),
+            None => drop(names.insert(dir.to_owned(), run)),
+        }
     }
     names.values_mut().for_each(|names| names.sort());
     names
+}
+
+/// The directory of a path, and the name in it.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 pub(super) fn digest(entries: &BTreeMap<String, Node>) -> String {

@@ -81,7 +81,7 @@ impl Judges {
     ) -> Result<Claims, Refusal> {
         let busy = || {
             let says = "too many calls are being judged";
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, says).or(Instead::Later)
+            Refusal::unproved(StatusCode::SERVICE_UNAVAILABLE, says).or(Instead::Later)
         };
         let place = timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
         let place = place.ok().and_then(Result::ok).ok_or_else(busy)?;

@@ -1,17 +1,17 @@
 //! Who calls how often, and what was let in before.
 //!
 //! An address is everybody behind it, a proxy for instance: its limit counts only calls that have proved nothing, and no call
-//! that proves itself is turned away for it. A Receiver's limit counts what has proved itself; so does another what is asked of
-//! the claims of tokens, which are signed, but maybe for somebody who may not call. What it deliberately doesn't: read
-//! anything of a call.
+//! that proves itself is turned away for it. A Receiver's share counts what has proved itself: what is more is told in one. Another
+//! limit counts what is asked of the claims of tokens, which are signed, but maybe for somebody who may not call. What it
+//! deliberately doesn't: read anything of a call.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use reeve_api::name::NamespacedName;
-use reeve_core::index::Hook;
 use reeve_core::webhook::{Allowance, Mark, Rates, Replays};
 
 use super::refusal::{Instead, Refusal};
@@ -19,7 +19,7 @@ use crate::http::Peer;
 
 /// How many addresses, and Receivers, are told apart.
 const MOST: usize = 4096;
-/// How often it is told of a Receiver that calls to it were turned away.
+/// How often it is told of a Receiver that there were more calls than its share.
 const OWED: Allowance = Allowance {
     burst: 1.0,
     each_second: 1.0,
@@ -30,7 +30,7 @@ const OWED: Allowance = Allowance {
 pub struct Limits {
     /// One address, counted by what has proved nothing.
     pub address: Allowance,
-    /// One Receiver, counted by what was let in; and once more by the tokens whose claims were looked at.
+    /// One Receiver: the calls that are told of one by one; and once more the tokens whose claims are looked at.
     pub receiver: Allowance,
 }
 
@@ -42,8 +42,8 @@ impl Default for Limits {
                 each_second: 200.0,
             },
             receiver: Allowance {
-                burst: 300.0,
-                each_second: 30.0,
+                burst: 2000.0,
+                each_second: 200.0,
             },
         }
     }
@@ -54,6 +54,8 @@ pub(super) struct Guard {
     receivers: Mutex<Rates<NamespacedName>>,
     attempts: Mutex<Rates<NamespacedName>>,
     owed: Mutex<Rates<NamespacedName>>,
+    /// Of whom it is about to be told.
+    owing: Mutex<BTreeSet<NamespacedName>>,
     replays: Mutex<Replays>,
 }
 
@@ -70,6 +72,7 @@ impl Guard {
             receivers: Mutex::new(Rates::new(limits.receiver, MOST, now)),
             attempts: Mutex::new(Rates::new(limits.receiver, MOST, now)),
             owed: Mutex::new(Rates::new(OWED, MOST, now)),
+            owing: Mutex::default(),
             replays: Mutex::default(),
         }
     }
@@ -86,29 +89,38 @@ impl Guard {
         taken.map_err(|wait| too_often("this receiver is called too often", wait))
     }
 
-    /// Whether it is to be told now that calls to a Receiver were turned away.
-    pub(super) fn owes(&self, hook: &Hook, now: Instant) -> bool {
-        locked(&self.owed).take(hook.receiver.clone(), now).is_ok()
+    /// In what time it is to be told that there were more calls to a Receiver than its share; None: somebody is about to.
+    pub(super) fn owes(&self, receiver: &NamespacedName, now: Instant) -> Option<Duration> {
+        if !locked(&self.owing).insert(receiver.clone()) {
+            return None;
+        }
+        let taken = locked(&self.owed).take(receiver.clone(), now);
+        Some(taken.err().unwrap_or_default())
     }
 
-    /// Lets a call in, unless it was before or there are too many; it is remembered once `enter` has let it in.
+    /// That is told.
+    pub(super) fn settles(&self, receiver: &NamespacedName) {
+        locked(&self.owing).remove(receiver);
+    }
+
+    /// Lets a call in that has proved itself, unless it was before; it is remembered once it is in. Whether it is told of by
+    /// itself: not if it is more than the Receiver's share, or `enter` has no room for it.
     pub(super) fn once(
         &self,
         receiver: &NamespacedName,
         marks: &[Mark],
         now: Instant,
-        enter: impl FnOnce() -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+        enter: impl FnOnce() -> Result<bool, Refusal>,
+    ) -> Result<bool, Refusal> {
         let mut replays = locked(&self.replays);
         if replays.knows(receiver, marks, now) {
             let says = "this delivery was let in before";
             return Err(Refusal::new(StatusCode::CONFLICT, says));
         }
-        let taken = locked(&self.receivers).take(receiver.clone(), now);
-        taken.map_err(|wait| too_often("this receiver is called too often", wait))?;
-        enter()?;
+        let has_share = locked(&self.receivers).take(receiver.clone(), now).is_ok();
+        let by_itself = has_share && enter()?;
         replays.remember(receiver, marks, now);
-        Ok(())
+        Ok(by_itself)
     }
 }
 

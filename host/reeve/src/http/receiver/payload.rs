@@ -63,8 +63,8 @@ async fn take(
         let Some(frame) = frame else {
             return Ok(bytes);
         };
-        let frame =
-            frame.map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the payload ended early"))?;
+        let frame = frame
+            .map_err(|_| Refusal::unproved(StatusCode::BAD_REQUEST, "the payload ended early"))?;
         // Trailers are nothing that anybody reads.
         let data = frame.into_data().unwrap_or_else(|_| Bytes::new());
         if bytes.len() + data.len() > MAX_BODY {
@@ -72,7 +72,7 @@ async fn take(
         }
         if !place.grow(data.len()) {
             let says = "too many calls are being read";
-            let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, says);
+            let refusal = Refusal::unproved(StatusCode::SERVICE_UNAVAILABLE, says);
             return Err(refusal.or(Instead::Later));
         }
         bytes.extend_from_slice(&data);
@@ -81,12 +81,12 @@ async fn take(
 
 fn too_slow() -> Refusal {
     let says = "the payload took too long";
-    Refusal::new(StatusCode::REQUEST_TIMEOUT, says)
+    Refusal::unproved(StatusCode::REQUEST_TIMEOUT, says)
 }
 
 fn too_large() -> Refusal {
     let says = "the payload is larger than 3 MiB";
-    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, says)
+    Refusal::unproved(StatusCode::PAYLOAD_TOO_LARGE, says)
 }
 
 #[cfg(test)]

@@ -43,10 +43,6 @@ impl Refusal {
         }
     }
 
-    pub(super) fn is_too_often(&self) -> bool {
-        self.code == StatusCode::TOO_MANY_REQUESTS
-    }
-
     pub(super) fn or(self, instead: Instead) -> Self {
         Self {
             instead: Some(instead),

@@ -11,6 +11,7 @@ use reeve_core::webhook::{Allowance, Filters, Google, Token};
 use serde_json::json;
 use std::sync::RwLock;
 use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout;
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 
@@ -224,21 +225,18 @@ async fn a_payload_is_bounded_in_size_and_time() {
 }
 
 #[tokio::test]
-async fn who_finds_the_queue_full_is_told_to_come_again() {
+async fn calls_that_find_the_queue_full_are_let_in_and_told_of_in_one() {
     let mut estate = Estate::start().await;
     let open = path("open");
-    for want in [200, 200, 503] {
-        assert_eq!(estate.call("POST", &open, "", "").await, want);
+    for _ in 0..6 {
+        assert_eq!(estate.call("POST", &open, "", "").await, 200);
     }
-    assert!(estate.nudged().is_some());
-    assert_eq!(estate.call("POST", &open, "", "").await, 200);
-    assert!(
-        estate
-            .metrics
-            .encode()
-            .unwrap()
-            .contains("reeve_nudges_dropped_total 1")
-    );
+    // Two were told of by themselves; of the others nobody could be told yet.
+    for of_many in [false, false, true] {
+        let nudge = timeout(Duration::from_secs(10), estate.nudges.recv()).await;
+        assert_eq!(nudge.unwrap().map(|nudge| nudge.of_many), Some(of_many));
+    }
+    assert_eq!(estate.nudged(), None);
 }
 
 #[tokio::test]
@@ -299,17 +297,107 @@ async fn who_calls_too_often_is_told_when_to_come_again() {
         assert_eq!(estate.call("POST", &path("lab"), headers, "{}").await, want);
         assert_eq!(estate.nudged().is_some(), want == 200);
     }
-    // That calls were turned away which had proved themselves is told, and not once for each.
-    for told in [Some(true), None] {
-        assert_eq!(estate.call("POST", &path("lab"), PUSH, "{}").await, 429);
-        let nudge = estate.nudges.try_recv().ok();
-        assert_eq!(nudge.map(|nudge| nudge.turned_away), told);
-    }
     assert_eq!(
         estate.call("GET", &path("open"), "", "").await,
         200,
         "others are let in"
     );
+    assert!(estate.nudged().is_some());
+}
+
+#[tokio::test]
+async fn whoever_proves_itself_is_let_in_however_often_and_no_call_is_forgotten() {
+    let receiver = Allowance {
+        burst: 2.0,
+        each_second: 0.001,
+    };
+    let limits = guard::Limits {
+        receiver,
+        ..often(1000.0, 2.0)
+    };
+    let mut estate = Estate::start_with(reaching_this_machine(), &limits).await;
+    let mut alone = 0;
+    for call in 0..200 {
+        let delivery = format!("{PUSH}Idempotency-Key: {call}\r\n");
+        let code = estate.call("POST", &path("lab"), &delivery, "{}").await;
+        assert_eq!(code, 200, "{call}");
+        while let Ok(nudge) = estate.nudges.try_recv() {
+            alone += usize::from(!nudge.of_many);
+        }
+    }
+    assert_eq!(alone, 2);
+    // What comes after one was told of many is told of by another.
+    for call in ["one", "another"] {
+        let delivery = format!("{PUSH}Idempotency-Key: {call}\r\n");
+        let at = Instant::now();
+        let code = estate.call("POST", &path("lab"), &delivery, "{}").await;
+        assert_eq!(code, 200, "{call}");
+        let told = async {
+            while let Some(nudge) = estate.nudges.recv().await {
+                if nudge.of_many && nudge.at > at {
+                    return true;
+                }
+            }
+            false
+        };
+        let told = timeout(Duration::from_secs(10), told).await;
+        assert_eq!(told.ok(), Some(true), "{call}");
+        // And it is not let in once more.
+        let code = estate.call("POST", &path("lab"), &delivery, "{}").await;
+        assert_eq!(code, 409, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_before_anything_is_proved_counts_against_the_address() {
+    let larger = "x".repeat(MAX_BODY + 1);
+    let text = "X-Gitlab-Token: s3cret\r\nX-Gitlab-Event: Push Hook\r\nContent-Type: image/png\r\n";
+    for (says, method, name, headers, body, want) in [
+        ("another method", "PUT", "open", "", "", 405),
+        (
+            "a payload that is too large",
+            "POST",
+            "open",
+            "",
+            &*larger,
+            413,
+        ),
+        (
+            "a type that is none of these",
+            "POST",
+            "lab",
+            text,
+            "{}",
+            415,
+        ),
+        ("a receiver that sleeps", "POST", "asleep", "", "", 503),
+    ] {
+        let limits = often(2.0, 1000.0);
+        let mut estate = Estate::start_with(reaching_this_machine(), &limits).await;
+        for want in [want, want, 429] {
+            let code = estate.call(method, &path(name), headers, body).await;
+            assert_eq!(code, want, "{says}");
+        }
+        let code = estate.call("POST", &path("lab"), PUSH, "{}").await;
+        assert_eq!(code, 200, "{says}: who proves himself");
+        assert!(estate.nudged().is_some(), "{says}");
+    }
+}
+
+#[tokio::test]
+async fn a_payload_that_does_not_come_counts_against_the_address() {
+    let limits = often(1.0, 1000.0);
+    let estate = Estate::start_with(reaching_this_machine(), &limits).await;
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nslow",
+        path("open")
+    );
+    for want in [408, 429] {
+        let mut stream = estate.served.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = String::from_utf8(read_answer(&mut stream).await).unwrap();
+        assert_eq!(code_of(&answer), want, "{answer}");
+    }
 }
 
 #[tokio::test]
@@ -436,19 +524,15 @@ async fn a_delivery_is_let_in_once() {
         assert_eq!(code, want, "{id}");
         assert_eq!(estate.nudged().is_some(), want == 200, "{id}");
     }
-    // One that could not be taken may come again.
+    // One for which there was no room is told of with others, and not let in again.
     for want in [200, 200] {
         assert_eq!(estate.call("POST", &path("open"), "", "").await, want);
     }
-    let full = estate
-        .call("POST", &path("lab"), &delivery("c"), "{}")
-        .await;
-    assert_eq!(full, 503);
-    assert!(estate.nudged().is_some());
-    let again = estate
-        .call("POST", &path("lab"), &delivery("c"), "{}")
-        .await;
-    assert_eq!(again, 200);
+    for want in [200, 409] {
+        let delivery = delivery("c");
+        let code = estate.call("POST", &path("lab"), &delivery, "{}").await;
+        assert_eq!(code, want);
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,439 @@
+//! Who has how much of this machine's disk: mirrors and archives, each counted for all who use it.
+//!
+//! What is about to be written is set aside first, in steps: whoever would have more than it may is stopped while it writes,
+//! and not after. What lies there already is never taken from anybody for its quota; only what would come beside it is
+//! refused. What it deliberately doesn't: write or remove anything; `git` and `store` do, and tell what there is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use reeve_api::reason::Reason;
+use reeve_core::failure::{Explain, Turn};
+
+/// The books of one disk. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Disk(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Bytes that all mirrors may have.
+    most: u64,
+    books: Mutex<Books>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    things: BTreeMap<Thing, Entry>,
+    /// What is being written.
+    writing: BTreeMap<u64, Aside>,
+    next: u64,
+}
+
+/// What lies on the disk.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Thing {
+    /// One repository of a mirror, by the mirror's name and its number.
+    Mirror(String, u64),
+    /// The archive of a tree.
+    Archive(String),
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    bytes: u64,
+    /// Who uses it.
+    users: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Aside {
+    tenant: Option<String>,
+    is_mirror: bool,
+    bytes: u64,
+}
+
+/// On whose account something is written.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Whose it is.
+    pub tenant: String,
+    /// The bytes that it may have; None: as much as it takes.
+    pub allowed: Option<u64>,
+}
+
+/// There would be more than there may be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Over {
+    /// Of one tenant.
+    #[error(
+        "tenant {tenant} may have {} of the controller's disk and has {}: what came beside that would have been more, so it was stopped",
+        shown(.allowed),
+        shown(.used)
+    )]
+    Tenant {
+        /// Which.
+        tenant: String,
+        /// Bytes that it may have.
+        allowed: u64,
+        /// Bytes that it has.
+        used: u64,
+    },
+    /// Of all mirrors.
+    #[error(
+        "all mirrors of repositories may have {} of the controller's disk together, and those in use have {}",
+        shown(.allowed),
+        shown(.used)
+    )]
+    Mirrors {
+        /// Bytes that they may have.
+        allowed: u64,
+        /// Bytes that they have.
+        used: u64,
+    },
+}
+
+impl Explain for Over {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Tenant { .. } => Reason::StorageQuotaExceeded,
+            Self::Mirrors { .. } => Reason::StatOperationFailed,
+        }
+    }
+
+    fn turn(&self) -> Turn {
+        match self {
+            // Another object may go, or the platform give more; neither is in this object.
+            Self::Tenant { .. } => Turn::Retry,
+            Self::Mirrors { .. } => Turn::Ours,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Tenant { tenant, .. } => format!(
+                "delete sources that nobody needs, make the repository smaller or take parts of it with spec.sparseCheckout, \
+                 or ask the platform to raise spec.limits.storageMebibytes of Tenant {tenant}"
+            ),
+            Self::Mirrors { .. } => {
+                "the platform gives the mirrors a larger volume and raises --mirror-limit"
+                    .to_owned()
+            }
+        })
+    }
+}
+
+/// Set aside at once while something is written.
+const STEP: u64 = 1 << 20;
+
+impl Default for Disk {
+    /// Without a bound.
+    fn default() -> Self {
+        Self::new(u64::MAX)
+    }
+}
+
+impl Disk {
+    /// Books of a disk of which all mirrors may have so many bytes.
+    pub fn new(most: u64) -> Self {
+        let books = Mutex::default();
+        Self(Arc::new(Inner { most, books }))
+    }
+
+    /// Begins to write on an account, a mirror or an archive. What is `replaced` by it does not count beside it.
+    pub(crate) fn write(
+        &self,
+        account: Option<&Account>,
+        is_mirror: bool,
+        replaced: Option<Thing>,
+    ) -> Writing {
+        let mut books = self.books();
+        let id = books.next;
+        books.next += 1;
+        let aside = Aside {
+            tenant: account.map(|account| account.tenant.clone()),
+            is_mirror,
+            bytes: 0,
+        };
+        books.writing.insert(id, aside);
+        Writing {
+            disk: self.clone(),
+            id,
+            account: account.cloned(),
+            is_mirror,
+            replaced,
+            written: 0,
+            aside: 0,
+        }
+    }
+
+    /// So large it is. Who uses it stays as it was.
+    pub(crate) fn set(&self, thing: Thing, bytes: u64) {
+        self.books().things.entry(thing).or_default().bytes = bytes;
+    }
+
+    /// These use it, and nobody else.
+    pub(crate) fn set_users(&self, thing: Thing, bytes: u64, users: BTreeSet<String>) {
+        self.books().things.insert(thing, Entry { bytes, users });
+    }
+
+    /// Somebody uses it, from now on.
+    pub(crate) fn used_by(&self, thing: &Thing, tenant: &str) {
+        if let Some(entry) = self.books().things.get_mut(thing)
+            && !entry.users.contains(tenant)
+        {
+            entry.users.insert(tenant.to_owned());
+        }
+    }
+
+    /// It is gone.
+    pub(crate) fn gone(&self, thing: &Thing) {
+        self.books().things.remove(thing);
+    }
+
+    /// All of a mirror is gone.
+    pub(crate) fn mirror_gone(&self, name: &str) {
+        let is_of_it = |thing: &Thing| matches!(thing, Thing::Mirror(mirror, _) if mirror == name);
+        self.books().things.retain(|thing, _| !is_of_it(thing));
+    }
+
+    /// Whether a mirror is used by this tenant, and by nobody else.
+    pub(crate) fn is_only_of(&self, name: &str, tenant: &str) -> bool {
+        let books = self.books();
+        let mut users = books
+            .things
+            .iter()
+            .filter(|(thing, _)| matches!(thing, Thing::Mirror(mirror, _) if mirror == name))
+            .flat_map(|(_, entry)| &entry.users)
+            .peekable();
+        users.peek().is_some() && users.all(|user| user == tenant)
+    }
+
+    /// Bytes of all mirrors.
+    pub fn mirrors(&self) -> u64 {
+        self.books().mirrors()
+    }
+
+    /// Bytes of all that a tenant uses.
+    pub fn used(&self, tenant: &str) -> u64 {
+        self.books().of(tenant, None)
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.0.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
+    fn of(&self, tenant: &str, without: Option<&Thing>) -> u64 {
+        let things = self.things.iter();
+        let counts =
+            |thing: &Thing, entry: &Entry| Some(thing) != without && entry.users.contains(tenant);
+        let theirs = things.filter(|(thing, entry)| counts(thing, entry));
+        theirs.map(|(_, entry)| entry.bytes).sum()
+    }
+
+    fn mirrors(&self) -> u64 {
+        let things = self.things.iter();
+        let mirrors = things.filter(|(thing, _)| matches!(thing, Thing::Mirror(..)));
+        mirrors.map(|(_, entry)| entry.bytes).sum()
+    }
+
+    /// What others are writing just now.
+    fn beside(&self, id: u64, counts: impl Fn(&Aside) -> bool) -> u64 {
+        let others = self.writing.iter().filter(|(other, _)| **other != id);
+        let others = others.filter(|(_, aside)| counts(aside));
+        others.map(|(_, aside)| aside.bytes).sum()
+    }
+
+    /// Whether so many bytes may be written in all by one who writes.
+    fn may_have(&self, who: &Writing, most: u64, wanted: u64) -> Result<(), Over> {
+        if let Some(account) = &who.account
+            && let Some(allowed) = account.allowed
+        {
+            let used = self.of(&account.tenant, who.replaced.as_ref());
+            let is_theirs = |aside: &Aside| aside.tenant.as_ref() == Some(&account.tenant);
+            let beside = self.beside(who.id, is_theirs);
+            if used.saturating_add(beside).saturating_add(wanted) > allowed {
+                return Err(Over::Tenant {
+                    tenant: account.tenant.clone(),
+                    allowed,
+                    used: self.of(&account.tenant, None),
+                });
+            }
+        }
+        if who.is_mirror {
+            let used = self.mirrors();
+            let beside = self.beside(who.id, |aside| aside.is_mirror);
+            if used.saturating_add(beside).saturating_add(wanted) > most {
+                let allowed = most;
+                return Err(Over::Mirrors { allowed, used });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Something that is being written. What was set aside for it is given back when it is dropped: by then what there is has
+/// been told.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    disk: Disk,
+    id: u64,
+    account: Option<Account>,
+    is_mirror: bool,
+    replaced: Option<Thing>,
+    written: u64,
+    aside: u64,
+}
+
+impl Writing {
+    /// So many bytes more are about to be written.
+    pub(crate) fn more(&mut self, bytes: u64) -> Result<(), Over> {
+        self.written = self.written.saturating_add(bytes);
+        if self.written <= self.aside {
+            return Ok(());
+        }
+        let disk = self.disk.clone();
+        let mut books = disk.books();
+        let ahead = self.written.saturating_add(STEP);
+        let wanted = match books.may_have(self, disk.0.most, ahead) {
+            Ok(()) => ahead,
+            Err(_) => {
+                books.may_have(self, disk.0.most, self.written)?;
+                self.written
+            }
+        };
+        self.aside = wanted;
+        if let Some(aside) = books.writing.get_mut(&self.id) {
+            aside.bytes = wanted;
+        }
+        Ok(())
+    }
+
+    /// On whose account.
+    pub(crate) fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.disk.books().writing.remove(&self.id);
+    }
+}
+
+/// Bytes as people read them.
+fn shown(bytes: &u64) -> String {
+    const MEBIBYTE: u64 = 1 << 20;
+    match *bytes {
+        b if b < MEBIBYTE => format!("{b} bytes"),
+        b if b % MEBIBYTE == 0 => format!("{} MiB", b / MEBIBYTE),
+        b => format!("{}.{} MiB", b / MEBIBYTE, b % MEBIBYTE * 10 / MEBIBYTE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(tenant: &str, allowed: u64) -> Account {
+        Account {
+            tenant: tenant.to_owned(),
+            allowed: Some(allowed),
+        }
+    }
+
+    fn mirror(name: &str) -> Thing {
+        Thing::Mirror(name.to_owned(), 1)
+    }
+
+    #[test]
+    fn who_would_have_more_than_it_may_is_stopped_at_the_byte() {
+        let disk = Disk::default();
+        let acme = account("acme", 1000);
+        let mut writing = disk.write(Some(&acme), true, None);
+        writing.more(999).unwrap();
+        writing.more(1).unwrap();
+        let over = writing.more(1).unwrap_err();
+        assert_eq!(over.reason(), Reason::StorageQuotaExceeded);
+        assert!(over.to_string().contains("may have 1000 bytes"), "{over}");
+        // What it has is told, not what it was about to have.
+        assert!(over.to_string().contains("has 0 bytes"), "{over}");
+    }
+
+    #[test]
+    fn what_is_shared_counts_for_each_who_uses_it_and_what_nobody_uses_for_none() {
+        let disk = Disk::default();
+        let (acme, other) = (account("acme", 100), account("other", 100));
+        disk.set(mirror("m"), 90);
+        disk.write(Some(&acme), true, None).more(100).unwrap();
+        disk.used_by(&mirror("m"), "acme");
+        disk.used_by(&mirror("m"), "other");
+        for who in [&acme, &other] {
+            assert_eq!(disk.used(&who.tenant), 90);
+            assert!(disk.write(Some(who), true, None).more(11).is_err());
+            disk.write(Some(who), true, None).more(10).unwrap();
+        }
+        disk.gone(&mirror("m"));
+        disk.write(Some(&other), true, None).more(100).unwrap();
+    }
+
+    #[test]
+    fn two_that_write_at_once_do_not_both_get_what_is_left() {
+        let disk = Disk::default();
+        let acme = account("acme", 10 << 20);
+        let mut first = disk.write(Some(&acme), true, None);
+        first.more(6 << 20).unwrap();
+        let mut second = disk.write(Some(&acme), false, None);
+        assert!(second.more(5 << 20).is_err());
+        drop(first);
+        second.more(0).unwrap();
+    }
+
+    #[test]
+    fn what_takes_the_place_of_another_does_not_count_beside_it() {
+        let disk = Disk::default();
+        let acme = account("acme", 100);
+        disk.set(mirror("m"), 80);
+        disk.used_by(&mirror("m"), "acme");
+        assert!(disk.write(Some(&acme), true, None).more(60).is_err());
+        let mut writing = disk.write(Some(&acme), true, Some(mirror("m")));
+        writing.more(60).unwrap();
+        assert!(writing.more(41).is_err());
+    }
+
+    #[test]
+    fn all_mirrors_together_are_bounded_for_those_without_a_quota_too() {
+        let disk = Disk::new(100);
+        disk.set(mirror("m"), 60);
+        disk.set(Thing::Archive("t".to_owned()), 1000);
+        let mut writing = disk.write(None, true, None);
+        writing.more(40).unwrap();
+        let over = writing.more(1).unwrap_err();
+        assert_eq!(over.turn(), Turn::Ours);
+        // Archives have a bound of their own.
+        disk.write(None, false, None).more(1000).unwrap();
+    }
+
+    #[test]
+    fn a_mirror_is_somebodys_alone_when_nobody_else_uses_it() {
+        let disk = Disk::default();
+        disk.set(mirror("m"), 1);
+        assert!(!disk.is_only_of("m", "acme"));
+        disk.used_by(&mirror("m"), "acme");
+        assert!(disk.is_only_of("m", "acme"));
+        disk.used_by(&mirror("m"), "other");
+        assert!(!disk.is_only_of("m", "acme"));
+    }
+
+    #[test]
+    fn bytes_are_told_as_people_read_them() {
+        for (bytes, want) in [
+            (5, "5 bytes"),
+            (1 << 20, "1 MiB"),
+            ((5 << 20) + (1 << 19), "5.5 MiB"),
+        ] {
+            assert_eq!(shown(&bytes), want);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! How much of the disk what is fetched may take up: who has all it may have is stopped while it writes.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use reeve::disk::{Account, Disk};
+use reeve::git::Mirrors;
+use reeve::store::{Limits, Store};
+use reeve_api::name::NamespacedName;
+use reeve_api::reason::Reason;
+use reeve_core::failure::{Explain as _, Turn};
+use reeve_tests::git::Repo;
+use reeve_tests::scenario;
+
+use super::{Bench, main, noise, plain, remote};
+
+const MEBIBYTE: u64 = 1 << 20;
+
+/// A tenant that may have so many mebibytes.
+fn account(tenant: &str, mebibytes: u64) -> Account {
+    Account {
+        tenant: tenant.to_owned(),
+        allowed: Some(mebibytes * MEBIBYTE),
+    }
+}
+
+/// The bytes of all files below a directory.
+fn bytes_below(dir: &Path) -> anyhow::Result<u64> {
+    let mut all = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        all += match about.is_dir() {
+            true => bytes_below(&entry.path())?,
+            false => about.len(),
+        };
+    }
+    Ok(all)
+}
+
+/// A repository of four mebibytes that nothing makes smaller.
+fn large(bench: &Bench, path: &str) -> anyhow::Result<Repo> {
+    let repo = bench.repo(path)?;
+    repo.publish("noise.bin", noise(4 * 1024 * 1024))?;
+    Ok(repo)
+}
+
+#[test]
+fn a_fetch_of_more_than_a_tenant_may_have_stops_while_it_comes() {
+    scenario(async {
+        let mut bench = Bench::new()?;
+        let (disk, all) = (Disk::default(), bench.kept.path().join("all"));
+        let mirrors = Mirrors::open_on(&all, 4, disk.clone())?;
+        large(&bench, "large.git")?;
+        bench.repo("small.git")?;
+        let server = plain(&bench).await?;
+        let (large, small) = (
+            remote(&server.url("large.git"), &[]),
+            remote(&server.url("small.git"), &[]),
+        );
+        bench.mirrors = mirrors.on(account("acme", 1));
+        for _ in 0..3 {
+            let told = bench.failure(&large).await;
+            assert_eq!(told.reason, Reason::StorageQuotaExceeded, "{told}");
+            assert_eq!(told.turn, Turn::Retry);
+            let words = "tenant acme may have 1 MiB of the controller's disk";
+            assert!(told.message.contains(words), "{told}");
+            let hint = told.hint.unwrap_or_default();
+            assert!(
+                hint.contains("spec.limits.storageMebibytes of Tenant acme"),
+                "{hint}"
+            );
+            let left = bytes_below(&all)?;
+            assert!(left < MEBIBYTE / 2, "{left} bytes are left behind");
+        }
+        // What else it has it goes on having.
+        bench.fetch(&small, &main()).await?;
+
+        // Who may have more is not held up by it; and what both fetch counts for both.
+        bench.mirrors = mirrors.on(account("other", 16));
+        let has = bench.fetch(&large, &main()).await?;
+        let used = |who: &str| disk.used(who);
+        assert!(used("other") > 4 * MEBIBYTE, "{}", used("other"));
+        assert!(used("acme") < MEBIBYTE, "{}", used("acme"));
+        bench.mirrors = mirrors.on(account("acme", 1));
+        bench.fetch(&large, &main()).await?;
+        assert!(used("acme") > 4 * MEBIBYTE, "{}", used("acme"));
+        bench.repo("third.git")?;
+        let third = remote(&server.url("third.git"), &[]);
+        let told = bench.failure(&third).await;
+        assert_eq!(told.reason, Reason::StorageQuotaExceeded, "{told}");
+        assert_eq!(has.entries().count(), 2);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_nobody_uses_makes_room_and_what_is_in_use_does_not() {
+    scenario(async {
+        let mut bench = Bench::new()?;
+        let disk = Disk::new(10 * MEBIBYTE);
+        let all = bench.kept.path().join("all");
+        bench.mirrors = Mirrors::open_on(&all, 4, disk.clone())?;
+        let server = plain(&bench).await?;
+        let mut remotes = Vec::new();
+        for path in ["a.git", "b.git", "c.git"] {
+            large(&bench, path)?;
+            remotes.push(remote(&server.url(path), &[]));
+        }
+        let [a, b, c] = &remotes[..] else {
+            anyhow::bail!("three");
+        };
+        let kept = bench.fetch(a, &main()).await?;
+        drop(bench.fetch(b, &main()).await?);
+        let third = bench.fetch(c, &main()).await?;
+        assert!(disk.mirrors() < 10 * MEBIBYTE);
+        let told = bench.failure(b).await;
+        assert_eq!(told.reason, Reason::StatOperationFailed, "{told}");
+        assert_eq!(told.turn, Turn::Ours);
+        for snapshot in [&kept, &third] {
+            for entry in snapshot.entries() {
+                reeve_kustomize::Tree::read(snapshot, entry.path)?;
+            }
+        }
+        drop(third);
+        bench.fetch(b, &main()).await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn an_archive_of_more_than_a_tenant_may_have_stops_while_it_is_written() {
+    scenario(async {
+        let bench = Bench::new()?;
+        large(&bench, "app.git")?;
+        let server = plain(&bench).await?;
+        let snapshot = bench
+            .fetch(&remote(&server.url("app.git"), &[]), &main())
+            .await?;
+        let (dir, disk) = (tempfile::tempdir()?, Disk::default());
+        let store = Store::open_on(dir.path(), "http://x", Limits::default(), disk.clone())?;
+        let web = NamespacedName::new("acme", "web")?;
+        let (kind, now) = ("gitrepository", Timestamp::now());
+        let small = store.on(account("acme", 1));
+        let refused = small.put(kind, &web, &snapshot, now).await;
+        let refused = refused.expect_err("too large");
+        assert_eq!(refused.reason(), Reason::StorageQuotaExceeded, "{refused}");
+        assert_eq!(bytes_below(&dir.path().join("blobs"))?, 0);
+
+        assert_eq!(disk.used("acme"), 0);
+        let large = store.on(account("acme", 16));
+        let artifact = large.put(kind, &web, &snapshot, now).await?;
+        assert_eq!(disk.used("acme"), artifact.size);
+        // Whoever has the same files has the same archive, and it counts for both.
+        let other = NamespacedName::new("other", "web")?;
+        store.put(kind, &other, &snapshot, now).await?;
+        assert_eq!(disk.used("other"), artifact.size);
+        store.remove(kind, &web)?;
+        assert_eq!(disk.used("acme"), 0);
+        Ok(())
+    });
+}
