@@ -64,7 +64,7 @@ bench: prepare plugins cluster ## What is promised in numbers, with a release bu
 FAULTS := faults:: outage:: leader:: shards:: stop:: superseded:: withdraw:: git::fault::
 ROUNDS ?= 20
 
-# What fails does not keep the rest from being run: nobody reads along.
+# What fails does not keep the rest from being run: nobody reads along. An earlier version is built for the upgrade (target/older).
 soak: prepare plugins cluster ## The full numbers: every generator, and each fault ROUNDS=20 times; hours
 	$(CARGO) build --release --workspace --bin reeve
 	@export REEVE_BIN=$(TARGET)/release/reeve REEVE_REQUIRE_CLUSTER=1; failed=0; \

@@ -4,6 +4,7 @@
 //! chart and what its Deployment would start it with, but for addresses and directories.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use serde::Deserialize as _;
@@ -27,6 +28,7 @@ const RIGHTS: [&str; 8] = [
 
 /// The chart as it would be installed, with some values in some namespace.
 pub struct Release {
+    root: PathBuf,
     namespace: String,
     text: String,
     objects: Vec<Value>,
@@ -64,19 +66,41 @@ impl Release {
         Self::render(SYSTEM, &values, &[]).await
     }
 
+    /// The estate's own, of another version, whose files lie there.
+    pub async fn estate_of(root: &Path) -> anyhow::Result<Self> {
+        Self::render_from(root, SYSTEM, &values(), &[]).await
+    }
+
     /// Renders it; `more` are further flags of `helm template`.
     pub async fn render(namespace: &str, values: &Value, more: &[&str]) -> anyhow::Result<Self> {
+        Self::render_from(&crate::root(), namespace, values, more).await
+    }
+
+    async fn render_from(
+        root: &Path,
+        namespace: &str,
+        values: &Value,
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
         let at = format!("--namespace={namespace}");
-        let fixed = ["template", "reeve", "charts/reeve", &at, "--values=-"];
+        let chart = root.join("charts/reeve").display().to_string();
+        let fixed = ["template", "reeve", &chart, &at, "--values=-"];
         let args = [&fixed[..], more].concat();
         let (home, input) = (tempfile::tempdir()?, values.to_string());
         let kubeconfig = home.path().join("none");
         let text = install::run("helm", &args, Some(&input), &kubeconfig, home.path()).await?;
         Ok(Self {
+            root: root.to_owned(),
             namespace: namespace.to_owned(),
             objects: documents(&text)?,
             text,
         })
+    }
+
+    /// Where the files of its version lie.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// What helm printed.

@@ -73,7 +73,7 @@ impl Controller {
         plane: &Plane,
         more: &[&str],
     ) -> anyhow::Result<Self> {
-        Self::begin((Release::estate().await?, around), name, plane, more).await
+        Self::start_of((Release::estate().await?, around), name, plane, more).await
     }
 
     /// As [`Controller::start_as`], of another release of the chart.
@@ -83,10 +83,11 @@ impl Controller {
         plane: &Plane,
         more: &[&str],
     ) -> anyhow::Result<Self> {
-        Self::begin((release, Surroundings::default()), name, plane, more).await
+        Self::start_of((release, Surroundings::default()), name, plane, more).await
     }
 
-    async fn begin(
+    /// As [`Controller::start_from`], elsewhere.
+    pub async fn start_of(
         (release, around): (&Release, Surroundings),
         name: &'static str,
         plane: &Plane,

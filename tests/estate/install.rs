@@ -35,12 +35,11 @@ pub async fn install(plane: &Plane) -> anyhow::Result<()> {
 
 /// The same with another release of the chart.
 pub async fn install_release(plane: &Plane, release: &Release) -> anyhow::Result<()> {
-    let root = crate::root();
     let rights = plane.room("chart")?.join("rights.json");
     std::fs::write(&rights, list(&release.rights()).to_string())?;
     let paths = [
-        root.join("charts/reeve-crds/templates"),
-        root.join("tests/estate/manifests"),
+        release.root().join("charts/reeve-crds/templates"),
+        crate::root().join("tests/estate/manifests"),
         rights,
     ];
     let paths = paths.map(|path| format!("--filename={}", path.display()));

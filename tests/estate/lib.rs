@@ -21,6 +21,7 @@ pub mod install;
 pub mod landlord;
 pub mod leftover;
 pub mod objects;
+pub mod older;
 pub mod pki;
 pub mod plane;
 pub mod process;

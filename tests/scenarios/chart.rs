@@ -59,7 +59,7 @@ fn everything() -> Value {
     let on = json!({"enabled": true});
     let mut values = with(&json!({
         "image": {"repository": "registry.example/reeve", "pullSecrets": ["pull"]},
-        "replicas": 3, "sharding": {"enabled": true}, "priorityClassName": "system-cluster-critical",
+        "replicas": 3, "sharding": {"enabled": true}, "autoscaling": {"enabled": true, "maxReplicas": 12}, "priorityClassName": "system-cluster-critical",
         "nodeSelector": {"kubernetes.io/os": "linux"}, "tolerations": [{"operator": "Exists"}],
         "affinity": {"nodeAffinity": {}}, "podLabels": {"team": "platform"}, "podAnnotations": {"a": "b"},
         "impersonateIn": ["default"], "landlord": {"replicas": 2, "roles": ["view", "edit"]}, "tenantRoles": {"view": true, "edit": true},

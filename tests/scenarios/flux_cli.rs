@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, ensure};
 use reeve_tests::install::CONFIG;
-use reeve_tests::tenant::Tenant;
+use reeve_tests::tenant::{MANIFESTS, Tenant};
 use reeve_tests::{Estate, binaries, objects, scenario};
 use tokio::process::Command;
 
@@ -21,6 +21,11 @@ pub(super) async fn run_with(
     kubeconfig: &Path,
     line: &str,
 ) -> anyhow::Result<String> {
+    ends(estate, kubeconfig, line, 0).await
+}
+
+/// The same; it must end with this code.
+async fn ends(estate: &Estate, kubeconfig: &Path, line: &str, code: i32) -> anyhow::Result<String> {
     let mut words = line.split(' ');
     let name = words.next().unwrap_or_default().to_owned();
     let program = tokio::task::spawn_blocking(move || binaries::find(&name)).await??;
@@ -36,7 +41,8 @@ pub(super) async fn run_with(
         .with_context(|| line.to_owned())??;
     let text = [out.stdout, out.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
-    ensure!(out.status.success(), "{line}: {}\n{text}", out.status);
+    let as_wanted = out.status.code() == Some(code);
+    ensure!(as_wanted, "{line}: {}\n{text}", out.status);
     Ok(text)
 }
 
@@ -299,6 +305,37 @@ fn flux_stats_export_and_debug_show_a_tenant() {
         )
         .await?;
         has_line(&debug, &["lastReconciledStatus: ReconciliationSucceeded"])
+    });
+}
+
+#[test]
+fn flux_diff_shows_what_a_push_would_change() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("flux-diff").await?;
+        let name = tenant.name();
+        let files = estate.plane.room(name)?;
+        for (path, content) in MANIFESTS {
+            std::fs::write(files.join(path), content)?;
+        }
+        let line = format!(
+            "flux diff kustomization {name} -n {name} --progress-bar=false --path {}",
+            files.display()
+        );
+        let same = run(estate, &line).await?;
+        ensure!(!same.contains("drifted"), "{same}");
+
+        std::fs::write(files.join("settings.yaml"), SETTINGS)?;
+        let told = ends(estate, &estate.plane.kubeconfig(), &line, 1).await?;
+        has_line(&told, &[&format!("ConfigMap/{name}/settings"), "drifted"])?;
+        has_line(&told, &["data.colour"])?;
+        ensure!(!told.contains("Service/"), "{told}");
+        assert_eq!(
+            tenant.changes().await?,
+            Vec::<String>::new(),
+            "nothing was written"
+        );
+        Ok(())
     });
 }
 

@@ -1,5 +1,5 @@
 //! Two replicas, of which one works: who loses the lease writes nothing more, stands by, and leads again when it is its
-//! turn, all in one process.
+//! turn, all in one process. Both are called by forges.
 
 use std::time::{Duration, Instant};
 
@@ -88,7 +88,6 @@ fn an_api_server_that_stalls_for_longer_than_the_lease_leaves_two_replicas_of_wh
         let (estate, other) = two().await?;
         let first = &estate.controller;
         ensure!(!glance(&other).await?.leads, "two leaders");
-        ensure!(hook_code(&other, "/hook/any").await? == 503);
         for attempt in 0..ATTEMPTS {
             let count = OBJECTS << attempt;
             let tenant = estate.healthy_tenant("stalled").await?;
@@ -121,6 +120,38 @@ fn an_api_server_that_stalls_for_longer_than_the_lease_leaves_two_replicas_of_wh
             return Ok(());
         }
         bail!("the API server was never stalled in time")
+    });
+}
+
+#[test]
+fn a_call_that_comes_to_a_replica_that_stands_by_is_passed_on_to_the_one_that_works() {
+    scenario(async {
+        let (estate, other) = two().await?;
+        let tenant = estate.healthy_tenant("called").await?;
+        // Nobody comes upon anything by itself.
+        tenant
+            .change(|draft| draft.set_source("interval", json!("1h")))
+            .await?;
+        let path = tenant.hook_url().await?;
+        let (_, path) = path.split_once("/hook/").context("a path")?;
+        let path = format!("/hook/{path}");
+        wait::until(PATIENCE, "it knows all Receivers", || async {
+            (hook_code(&other, "/hook/any").await.ok()? == 404).then_some(())
+        })
+        .await?;
+        for colour in ["red", "blue"] {
+            let settings = json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"colour": colour},
+            });
+            let commit = tenant.commit([("settings.yaml", Some(settings.to_string()))])?;
+            ensure!(hook_code(&other, &path).await? == 200);
+            tenant.applied(&commit).await?;
+        }
+        let runs = ["gotk_reconcile_duration_seconds_count"];
+        ensure!(other.sample(&runs).await? == 0.0, "it works");
+        ensure!(!glance(&other).await?.leads);
+        ensure!(hook_code(&other, "/hook/none").await? == 404);
+        Ok(())
     });
 }
 

@@ -1,5 +1,7 @@
 //! Three replicas that share the work: each tenant is one's, and goes on at another when that one ends or sleeps.
 
+mod takeover;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -9,6 +9,7 @@ use anyhow::{Context as _, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
+use reeve_tests::controller::{Controller, Surroundings};
 use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, scenario, wait};
 use serde_json::{Value, json};
@@ -121,12 +122,17 @@ async fn prepare(tenant: &Tenant<'_>) -> anyhow::Result<()> {
 
 /// A push, and its call with a trace that the caller names.
 async fn push(tenant: &Tenant<'_>, colour: &str) -> anyhow::Result<String> {
+    push_to(tenant, colour, &tenant.hook_url().await?).await
+}
+
+/// The same, with a call to that address.
+async fn push_to(tenant: &Tenant<'_>, colour: &str, hook: &str) -> anyhow::Result<String> {
     let settings = format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: {colour}\n"
     );
     let commit = tenant.commit([("settings.yaml", Some(settings))])?;
     let call = reqwest::Client::new()
-        .post(tenant.hook_url().await?)
+        .post(hook)
         .header("traceparent", format!("00-{STRANGE}-b7ad6b7169203331-01"));
     call.send().await?.error_for_status()?;
     Ok(commit)
@@ -212,6 +218,61 @@ fn a_push_is_one_trace_from_the_hook_to_what_is_told() {
         ensure!(estate.controller.sample(&taken).await? > 0.0);
         Ok(())
     });
+}
+
+#[test]
+fn a_push_is_one_trace_where_another_replica_was_called_than_the_one_that_works() {
+    scenario(async {
+        let collector = Collector::start().await?;
+        let endpoint = format!("--otlp-endpoint={}", collector.url);
+        let flags = [endpoint.as_str()];
+        let estate = Estate::start_with(&flags).await?;
+        let tenant = estate.healthy_tenant("passed").await?;
+        prepare(&tenant).await?;
+        let around = Surroundings {
+            env: vec![("HOSTNAME".to_owned(), "stands-by".to_owned())],
+            ..Surroundings::default()
+        };
+        let other = Controller::start_in(around, "reeve-other", &estate.plane, &flags).await?;
+        let hook = tenant.hook_url().await?;
+        let (_, digest) = hook.split_once("/hook/").context("a path")?;
+        let hook = other.hook_url(&format!("/hook/{digest}"));
+        let takes_calls = || async {
+            let unknown = reqwest::Client::new().post(other.hook_url("/hook/none"));
+            let code = unknown.send().await.ok()?.status().as_u16();
+            (code == 404).then_some(())
+        };
+        wait::until(wait::PATIENCE, "it knows all Receivers", takes_calls).await?;
+
+        let commit = push_to(&tenant, "red", &hook).await?;
+        let spans = traced(&collector, &commit).await?;
+        let of_other = |span: &&Value| told_by(&collector, span).as_deref() == Some("stands-by");
+        let names: Vec<&str> = spans
+            .iter()
+            .filter(of_other)
+            .map(|span| text(span, "name"))
+            .collect();
+        ensure!(names == ["hook"], "of who stands by: {names:?}");
+        let all = Value::Array(collector.requests()).to_string();
+        ensure!(
+            !all.contains(STRANGE),
+            "a stranger's trace was gone on with"
+        );
+        Ok(())
+    });
+}
+
+/// Which process has told of the span.
+fn told_by(collector: &Collector, span: &Value) -> Option<String> {
+    let requests = collector.requests();
+    let tells = |request: &&Value| {
+        let spans = request.pointer("/resourceSpans/0/scopeSpans/0/spans");
+        let mut spans = spans.and_then(Value::as_array).into_iter().flatten();
+        spans.any(|one| one["spanId"] == span["spanId"])
+    };
+    let request = requests.iter().find(tells)?;
+    let process = request.pointer("/resourceSpans/0/resource")?;
+    attribute(process, "service.instance.id").map(str::to_owned)
 }
 
 /// A controller that tells a collector which does not take anything; a push comes through all the same, and it is said once.

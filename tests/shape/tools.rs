@@ -81,6 +81,54 @@ fn workflows_run_what_people_run() {
     assert!(local.contains("exec make test"));
 }
 
+/// What the script says of a version in the changelog.
+fn notes(version: &str) -> (bool, String) {
+    let script = source::root().join("tests/notes.sh");
+    let out = Command::new(script).arg(version).output();
+    let out = out.expect("bash is there");
+    let told = [out.stdout, out.stderr].concat();
+    (
+        out.status.success(),
+        String::from_utf8_lossy(&told).into_owned(),
+    )
+}
+
+#[test]
+fn a_release_has_the_notes_of_its_version_and_none_is_made_without() {
+    let changelog = source::text(&source::root().join(".github/CHANGELOG.md"));
+    let titles = changelog
+        .lines()
+        .filter_map(|line| line.strip_prefix("## ["));
+    let versions: Vec<&str> = titles.filter_map(|title| title.split(']').next()).collect();
+    assert_eq!(versions.first(), Some(&"Unreleased"));
+    for version in &versions {
+        let (told, text) = notes(version);
+        // After a release there is nothing yet.
+        assert!(told || *version == "Unreleased", "{version}: {text}");
+        let others = text.lines().any(|line| line.starts_with("## "));
+        assert!(!others, "{version}: {text}");
+        // The headings of Keep a Changelog.
+        let known = [
+            "Added",
+            "Changed",
+            "Deprecated",
+            "Removed",
+            "Fixed",
+            "Security",
+        ];
+        let mut sorts = text.lines().filter_map(|line| line.strip_prefix("### "));
+        assert!(sorts.all(|sort| known.contains(&sort)), "{version}: {text}");
+    }
+    let (told, why) = notes("999.0.0");
+    assert!(!told && why.contains("says nothing of 999.0.0"), "{why}");
+    let workflows = workflows();
+    let release = workflows
+        .iter()
+        .find(|(name, ..)| name.ends_with("release.yaml"));
+    let (_, text, _) = release.expect("there is one");
+    assert!(text.contains("tests/notes.sh \"${TAG#v}\""));
+}
+
 #[test]
 fn workflows_pin_what_they_use_and_may_only_read_unless_they_say_so() {
     for (name, text, workflow) in workflows() {

@@ -46,9 +46,14 @@ subjects:
     namespace: {{ .Release.Namespace }}
 {{- end }}
 
-{{/* Whether there is a landlord: not empty. It is fenced by a kind that older API servers do not have. */}}
+{{/* Whether API servers have the kind by which accounts are fenced (a ValidatingAdmissionPolicy of v1): not empty. */}}
+{{- define "reeve.fences" -}}
+{{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}yes{{ end }}
+{{- end }}
+
+{{/* Whether there is a landlord: not empty. What nothing fences there is none of. */}}
 {{- define "reeve.landlord" -}}
-{{- if and .Values.landlord.enabled (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) }}yes{{ end }}
+{{- if and .Values.landlord.enabled (include "reeve.fences" .) }}yes{{ end }}
 {{- end }}
 
 {{/* What picks its pods, which are none of reeve's. */}}

@@ -93,3 +93,7 @@ pub const RECONCILE_REQUEST: &str = "reconcile.fluxcd.io/requestedAt";
 /// The annotation in which a replica that took a hook's call tells the one that works for the object. It asks for a run, and for
 /// nothing to be done again.
 pub const CALLED_AT: &str = "reeve.dev/called-at";
+/// The annotation beside it with the Receiver that was called, as `namespace/name`.
+pub const CALLED_BY: &str = "reeve.dev/called-by";
+/// The annotation beside it with the trace that the call began, as a `traceparent` has it; only where somebody is told of traces.
+pub const CALLED_IN: &str = "reeve.dev/called-in";

@@ -76,7 +76,7 @@ pub(crate) use landlording::{resource, selector};
 pub use lease::{Leadership, LeaseConfig};
 pub use membership::{Line, Membership, Seen};
 pub(crate) use onlooker::{Looked, Onlooker};
-pub(crate) use operate::Operated;
+pub(crate) use operate::{Operated, Passed};
 pub use prune::{PruneError, Pruned};
 pub use refusal::{Attempt, CallError, Cause, Refusal};
 pub(crate) use secret::Held;

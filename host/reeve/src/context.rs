@@ -43,8 +43,8 @@ use crate::store::Store;
 
 /// Everything a run may touch.
 pub struct Context {
-    /// Whether this replica does the work, or a part of it.
-    pub(crate) leads: AtomicBool,
+    /// Whether this replica takes calls of hooks: it knows what for.
+    pub(crate) takes_calls: AtomicBool,
     /// Which part of it.
     pub(crate) shards: Shards,
     pub(crate) cluster: Cluster,

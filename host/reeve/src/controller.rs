@@ -23,6 +23,7 @@ mod reports;
 mod review;
 mod sharing;
 mod source;
+mod standby;
 mod tenant;
 mod traced;
 mod underway;
@@ -53,6 +54,7 @@ pub(crate) use provider::{Kept, Tokens};
 pub(crate) use queue::Queue;
 pub(crate) use receiver::answer_nudges;
 pub(crate) use review::{Review, review, review_policy};
+pub(crate) use standby::stand_by;
 pub(crate) use underway::Underway;
 pub(crate) use vigils::Vigils;
 
@@ -84,13 +86,18 @@ pub(crate) struct Inboxes {
 
 impl Inboxes {
     async fn drain(&self) {
+        self.drain_work().await;
+        queue::drain(&self.receivers).await;
+        queue::drain(&self.policies).await;
+    }
+
+    /// Those that nobody empties who only stands by.
+    async fn drain_work(&self) {
         queue::drain(&self.sources).await;
         queue::drain(&self.kustomizations).await;
-        queue::drain(&self.receivers).await;
         queue::drain(&self.tenants).await;
         queue::drain(&self.plugins).await;
         queue::drain(&self.cluster_plugins).await;
-        queue::drain(&self.policies).await;
         queue::drain(&self.marks).await;
         queue::drain(&self.proposals).await;
     }
@@ -209,11 +216,12 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     ctx.quotas.clear();
     ctx.tracer.forget();
     ctx.index.forget(&ctx.grounds);
+    ctx.shards.rest(false);
     match &term.line {
         // What of it is ours is yet to be found out.
         Some(line) => ctx.shards.begin(line.place),
         None => {
-            ctx.leads.store(true, Ordering::Relaxed);
+            ctx.takes_calls.store(true, Ordering::Relaxed);
             ctx.metrics.lead(true);
         }
     }
@@ -236,8 +244,8 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     let mut runs = begin(ctx, inboxes, workers, &halt);
     halt.begun().await;
     ctx.underway.end_policies();
-    // Whoever calls a hook from now on asks the replica that leads next.
-    ctx.leads.store(false, Ordering::Relaxed);
+    // Whoever calls a hook from now on comes again, to this replica when it stands by or to another.
+    ctx.takes_calls.store(false, Ordering::Relaxed);
     ctx.metrics.lead(false);
     ctx.metrics.shares(0, 0);
     let finish = async { while runs.join_next().await.is_some() {} };
@@ -249,28 +257,6 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     }
     ctx.vigils.clear();
     watches.shutdown().await;
-}
-
-/// Learns, until it is `over`, what a replica has to know that does not lead and is asked about objects: whose a namespace
-/// is, and the rules over it.
-pub(crate) async fn stand_by(ctx: Arc<Context>, inboxes: Inboxes, over: CancellationToken) {
-    ctx.index.forget(&ctx.grounds);
-    let mut tasks = JoinSet::new();
-    follow::some(&ctx, &mut tasks);
-    let seen = ctx.metrics.queue(Kind::Policy, 1);
-    let inbox = Arc::clone(&inboxes.policies);
-    let known = Arc::clone(&ctx);
-    let owner = move |name: &PolicyName| name.owner(&known);
-    let learn = move |name: PolicyName, _| {
-        let ctx = Arc::clone(&ctx);
-        async move { policy::learn(&ctx, &name).await }
-    };
-    let halt = Halt {
-        after_these: over.clone(),
-        at_once: over,
-    };
-    queue::work(inbox, pace(1), halt, seen, owner, learn).await;
-    tasks.shutdown().await;
 }
 
 /// Works on Kustomizations, of which some runs only tell what was waited for.

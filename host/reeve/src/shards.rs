@@ -5,6 +5,7 @@
 //! no index: who asks says where something belongs.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, TenantName};
@@ -16,7 +17,12 @@ use crate::cluster::Seen;
 
 /// Which part of the work is ours. Its clones are one.
 #[derive(Debug, Clone)]
-pub(crate) struct Shards(Option<Arc<Mutex<State>>>);
+pub(crate) struct Shards {
+    /// Where the work is shared.
+    state: Option<Arc<Mutex<State>>>,
+    /// Whether this replica stands by: nothing is its own then.
+    rests: Arc<AtomicBool>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -92,12 +98,20 @@ impl Shards {
     /// The work is shared, or all ours.
     pub(crate) fn new(shared: bool) -> Self {
         let state = || Arc::new(Mutex::new(State::of(0)));
-        Self(shared.then(state))
+        Self {
+            state: shared.then(state),
+            rests: Arc::default(),
+        }
     }
 
     /// Whether the work is shared.
     pub(crate) fn are_shared(&self) -> bool {
-        self.0.is_some()
+        self.state.is_some()
+    }
+
+    /// This replica stands by from now on, or works.
+    pub(crate) fn rest(&self, rests: bool) {
+        self.rests.store(rests, Ordering::Relaxed);
     }
 
     /// A place is ours: nothing is known, and nothing may be begun yet.
@@ -130,6 +144,9 @@ impl Shards {
 
     /// Whether this is ours, now or soon.
     pub(crate) fn are_mine(&self, place: &Place) -> bool {
+        if self.rests.load(Ordering::Relaxed) {
+            return false;
+        }
         let state = self.lock();
         state.is_none_or(|state| state.standing.is_wanted(&state.share(place)))
     }
@@ -224,7 +241,7 @@ impl Shards {
     }
 
     fn lock(&self) -> Option<MutexGuard<'_, State>> {
-        let state = self.0.as_ref()?;
+        let state = self.state.as_ref()?;
         Some(state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -360,6 +377,8 @@ mod tests {
         let shards = Shards::new(false);
         assert!(is_mine(&shards, &Place::Platform) && shards.are_mine(&Place::Platform));
         assert!(shards.to_say().is_none() && !shards.are_shared());
+        shards.rest(true);
+        assert!(!shards.are_mine(&Place::Platform), "it stands by");
     }
 
     #[test]

@@ -35,10 +35,22 @@ fn both_charts_pass_helms_strictest_lint() {
     });
 }
 
+/// From the oldest that the chart takes on, also as those who offer clusters write them.
+const VERSIONS: [&str; 8] = [
+    "1.29.0",
+    "1.29.15-gke.1000",
+    "1.30.0",
+    "1.31.4",
+    "1.32.9-eks-113cf36",
+    "1.33.0",
+    "1.34.2+k3s1",
+    "1.36.3",
+];
+
 #[test]
 fn the_chart_renders_for_every_kubernetes_that_it_names_and_for_no_older_one() {
     scenario(async {
-        for version in ["1.29.0", "1.31.4", "1.33.0", "1.36.3"] {
+        for version in VERSIONS {
             let flag = format!("--kube-version={version}");
             for values in [json!({}), everything()] {
                 let release = Release::render(SYSTEM, &values, &[&flag]).await;
@@ -121,6 +133,7 @@ fn every_object_of_the_chart_is_taken_by_the_api_server() {
         let kinds: BTreeSet<String> = here.iter().map(kind).collect();
         for wanted in [
             "ConfigMap",
+            "HorizontalPodAutoscaler",
             "Ingress",
             "NetworkPolicy",
             "Policy",
@@ -161,13 +174,19 @@ fn the_controller_takes_every_argument_that_the_chart_can_give_it() {
 #[test]
 fn where_nothing_can_fence_it_there_is_no_landlord() {
     scenario(async {
-        for (version, there) in [("1.29.0", false), ("1.30.0", true)] {
-            let flag = format!("--kube-version={version}");
+        for version in VERSIONS {
+            let (flag, there) = (
+                format!("--kube-version={version}"),
+                !version.starts_with("1.29"),
+            );
             let release = Release::render(SYSTEM, &json!({}), &[&flag]).await?;
             for kind in ["Deployment", "ServiceAccount", "ValidatingAdmissionPolicy"] {
                 let found = release.object(kind, LANDLORD).is_ok();
                 ensure!(found == there, "{kind} in {version}");
             }
+            let policies = release.text().matches("kind: ValidatingAdmissionPolicy\n");
+            let wanted = if there { 2 } else { 0 };
+            ensure!(policies.count() == wanted, "fences in {version}");
         }
         let off = json!({"landlord": {"enabled": false}});
         let release = Release::render(SYSTEM, &off, &[]).await?;
@@ -175,6 +194,8 @@ fn where_nothing_can_fence_it_there_is_no_landlord() {
             !release.text().contains(LANDLORD),
             "something of it is left"
         );
+        // The controller's own fence goes with no landlord.
+        release.object("ValidatingAdmissionPolicy", "reeve-delivery")?;
         Ok(())
     });
 }
@@ -248,7 +269,7 @@ fn every_flag_of_the_controller_has_its_value_or_is_none_on_purpose() {
 }
 
 /// Values, and what helm says of them.
-const WRONG: [(&str, &str); 22] = [
+const WRONG: [(&str, &str); 25] = [
     (r#"{"replica": 2}"#, "'replica' not allowed"),
     (
         r#"{"image": {"registry": "registry.example"}}"#,
@@ -258,6 +279,18 @@ const WRONG: [(&str, &str); 22] = [
     (
         r#"{"replicas": 32, "sharding": {"enabled": true}}"#,
         "at '/replicas'",
+    ),
+    (
+        r#"{"autoscaling": {"enabled": true}}"#,
+        "only pods that share the work are faster",
+    ),
+    (
+        r#"{"autoscaling": {"enabled": true, "minReplicas": 9}, "sharding": {"enabled": true}}"#,
+        "minReplicas is more than maxReplicas",
+    ),
+    (
+        r#"{"autoscaling": {"maxReplicas": 32}}"#,
+        "at '/autoscaling/maxReplicas'",
     ),
     (r#"{"image": {"digest": "sha256:0"}}"#, "at '/image/digest'"),
     (

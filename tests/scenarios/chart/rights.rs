@@ -13,6 +13,7 @@ use reeve_tests::{Estate, objects, scenario};
 use serde_json::{Value, json};
 
 use super::everything;
+use crate::flux_cli::has_line;
 
 /// Asks whether one may do something: `verb resource[/subresource][.group] [@namespace] [=name]`.
 async fn may(client: &Client, deed: &str) -> anyhow::Result<bool> {
@@ -141,6 +142,24 @@ fn never() -> Vec<String> {
         }
     }
     deeds
+}
+
+/// What the pod takes from it has no test where there are no pods; this is what it takes from itself.
+#[test]
+fn the_controller_leaves_no_core_and_neither_it_nor_what_it_starts_gains_rights() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let pid = estate.controller.pid().context("it runs")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        has_line(&status, &["NoNewPrivs:", "1"])?;
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
+        let core = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"));
+        let core: Vec<&str> = core.unwrap_or_default().split_whitespace().collect();
+        ensure!(core[4..6] == ["0", "0"], "{core:?}");
+        Ok(())
+    });
 }
 
 #[test]

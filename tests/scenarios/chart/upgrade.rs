@@ -1,12 +1,14 @@
 //! An upgrade as the chart's Deployment does it: the next pod is ready before the last one is told to stop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use kube::api::{ListParams, Patch, PatchParams};
-use reeve_tests::controller::{Controller, Surroundings};
-use reeve_tests::install::CONFIG;
+use reeve_tests::chart::Release;
+use reeve_tests::controller::{self, Controller, Surroundings};
+use reeve_tests::install::{self, CONFIG};
+use reeve_tests::older::Older;
 use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, objects, scenario};
 use serde_json::{Value, json};
@@ -71,11 +73,19 @@ fn an_upgrade_under_pushes_fails_no_reconcile_and_writes_nothing_that_did_not_ch
     });
 }
 
-/// The program of an earlier version, if the environment names one (`REEVE_OLD_BIN`).
-fn old() -> anyhow::Result<Option<PathBuf>> {
+/// The earlier version: the program that the environment names (`REEVE_OLD_BIN`) with today's chart, or with `REEVE_SOAK` the one that
+/// is built from an earlier commit, with the chart it had; None: there is none.
+async fn old() -> anyhow::Result<Option<(PathBuf, Option<Older>)>> {
     let Some(path) = std::env::var_os("REEVE_OLD_BIN").map(PathBuf::from) else {
+        if std::env::var_os("REEVE_SOAK").is_some() {
+            eprintln!("an earlier version is built into target/older, if it was not before");
+            let older = Older::build()
+                .await
+                .context("building an earlier version")?;
+            return Ok(Some((older.program.clone(), Some(older))));
+        }
         eprintln!(
-            "REEVE_OLD_BIN names no earlier version: the same program takes over from itself"
+            "neither REEVE_OLD_BIN nor REEVE_SOAK asks for an earlier version: the same program takes over from itself"
         );
         return Ok(None);
     };
@@ -84,7 +94,7 @@ fn old() -> anyhow::Result<Option<PathBuf>> {
         "$REEVE_OLD_BIN names {}, which is no file",
         path.display()
     );
-    Ok(Some(path))
+    Ok(Some((path, None)))
 }
 
 /// Pushes to all of them by turns, until it is told to stop; the last commit of each, and how many there were.
@@ -107,20 +117,34 @@ async fn pushed(
     Ok((last, pushes))
 }
 
-/// Has one controller take over from the other, as the chart's Deployment does, forth and back.
-async fn rolled(estate: &Estate, old: Option<PathBuf>) -> anyhow::Result<Vec<Controller>> {
+/// Has one controller take over from the other, as the chart's Deployment does, forth and back: each after the kinds and rights of its
+/// chart, where that is another.
+async fn rolled(
+    estate: &Estate,
+    old: Option<&(PathBuf, Option<Older>)>,
+) -> anyhow::Result<Vec<Controller>> {
+    let new = Release::estate().await?;
+    let charted = old.and_then(|(_, older)| older.as_ref());
     let mut all: Vec<Controller> = Vec::new();
-    for (name, program) in [
-        ("reeve-before", old.clone()),
-        ("reeve-after", None),
-        ("reeve-back", old),
-        ("reeve-forth", None),
+    for (name, is_old) in [
+        ("reeve-before", true),
+        ("reeve-after", false),
+        ("reeve-back", true),
+        ("reeve-forth", false),
     ] {
+        let old = old.filter(|_| is_old);
         let around = Surroundings {
-            program,
+            program: old.map(|(program, _)| program.clone()),
             ..Surroundings::default()
         };
-        let next = Controller::start_in(around, name, &estate.plane, &[]).await?;
+        let release = match charted {
+            Some(older) if is_old => &older.release,
+            Some(_) | None => new,
+        };
+        if charted.is_some() {
+            install::install_release(&estate.plane, release).await?;
+        }
+        let next = Controller::start_of((release, around), name, &estate.plane, &[]).await?;
         let going = all.last().unwrap_or(&estate.controller);
         let ended = going.stop(Duration::from_secs(35));
         let ended = ended.with_context(|| format!("before {name} nobody ran"))?;
@@ -130,11 +154,24 @@ async fn rolled(estate: &Estate, old: Option<PathBuf>) -> anyhow::Result<Vec<Con
     Ok(all)
 }
 
+/// They are two builds, and not one twice.
+async fn are_two(program: &Path, older: Option<&Older>) -> anyhow::Result<()> {
+    let ours = tokio::task::spawn_blocking(controller::program).await??;
+    let same = tokio::fs::read(program).await? == tokio::fs::read(&ours).await?;
+    ensure!(!same, "{} is the program under test", program.display());
+    let commit = older.map_or("no commit known", |older| older.commit.as_str());
+    eprintln!("an earlier version: {} ({commit})", program.display());
+    Ok(())
+}
+
 #[test]
 fn versions_that_follow_each_other_under_a_load_of_pushes_fail_no_reconcile_and_touch_nothing_else()
 {
     scenario(async {
-        let old = old()?;
+        let old = old().await?;
+        if let Some((program, older)) = &old {
+            are_two(program, older.as_ref()).await?;
+        }
         let estate = Estate::start_with(&[]).await?;
         let (mut tenants, mut before) = (Vec::new(), Vec::new());
         for _ in 0..6 {
@@ -144,7 +181,7 @@ fn versions_that_follow_each_other_under_a_load_of_pushes_fail_no_reconcile_and_
         }
         let stop = CancellationToken::new();
         let (load, all) = tokio::join!(pushed(&tenants, &stop), async {
-            let all = rolled(&estate, old).await;
+            let all = rolled(&estate, old.as_ref()).await;
             stop.cancel();
             all
         });

@@ -4,6 +4,7 @@
 //! it is lost, and goes down in order: no new runs, those under way finish, their events are written, the lease is given back.
 
 mod admission;
+mod confine;
 mod held;
 mod limits;
 mod serve;
@@ -190,6 +191,7 @@ pub(super) fn run(args: ControllerArgs) -> Result<(), CommandError> {
     super::provide_tls();
     trace::init(args.log_level, args.log_encoding)
         .map_err(|why| CommandError::of("starting the log failed", &why))?;
+    confine::confine().map_err(|why| CommandError::of("taking rights from itself failed", &why))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(STACK)
         .thread_keep_alive(IDLE)
@@ -293,7 +295,7 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
     let (clock, kinds) = (Clock::system(), args.watch_kinds.iter().cloned().collect());
     let context = Context {
         home,
-        leads: AtomicBool::new(false),
+        takes_calls: AtomicBool::new(false),
         shards: Shards::new(args.sharding),
         drift: Drift::new(kinds, clock.instant()),
         index: Index::new(&grounds),

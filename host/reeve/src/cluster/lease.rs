@@ -21,7 +21,7 @@ use super::refusal::CallError;
 use super::wire::{Address, Wire};
 
 /// How often who stands by looks whether the lease has run out: so much later it may be seen that it was renewed last.
-const LOOK: Duration = Duration::from_millis(250);
+pub(super) const LOOK: Duration = Duration::from_millis(250);
 
 /// Which lease to hold, as whom, and how eagerly.
 #[derive(Debug, Clone)]

@@ -1,14 +1,13 @@
 //! A place among the replicas that share the work: one Lease for each, beaten and judged as the one of who leads alone.
 //!
-//! In its Lease a member publishes what it claims (`core::shard`). After each beat it reads all of them at once, from the
-//! API server's store and not from a cache, so that what it sees is no older than what it has published. One that nobody
-//! has beaten for as long as it lasts is ended here, by a write that only takes hold if it is still as it was read: from
+//! In its Lease a member publishes what it claims (`core::shard`). After each beat, and whenever there is news of another
+//! ([`table`]), it reads all of them at once, from the API server's store and not from a cache, so that what it sees is no older
+//! than what it has published. One that nobody has beaten for as long as it lasts is ended here, by a write that only takes hold if it is still as it was read: from
 //! then on a beat of its holder is refused, however late it comes, and nobody counts what it claimed. Its holder has stopped by its own
 //! clock before that ([`leash`](super::leash)). Who comes back holds another term, or another place, and claims nothing at first. It deliberately knows
 //! nothing of tenants, and doesn't say who works for whom: it carries what `core::shard` says.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod table;
 
 use reeve_core::shard::{Claim, Member, Other, PLACES, View};
 use serde_json::{Value, json};
@@ -16,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::table::{Ends, Table};
 use super::Cluster;
 use super::lease::{Candidate, CutOnDrop, Leadership, LeaseConfig, Record, micro_time};
 use super::refusal::CallError;
@@ -26,8 +26,6 @@ const PLACE: &str = "reeve-shard-";
 const VIEW: &str = "reeve.dev/shard-view";
 /// The annotation with how far it has followed the Tenants.
 const TENANTS: &str = "reeve.dev/shard-tenants";
-/// The most Leases that are read of the namespace.
-const MOST: usize = 500;
 
 /// A place is ours, until [`lost`](Self::lost) is cancelled. Dropped, its Lease is renewed no more and runs out.
 #[derive(Debug)]
@@ -132,169 +130,6 @@ impl Cluster {
     }
 }
 
-/// Whose Leases a look ends when they have run out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ends {
-    /// They count for nothing, and stay as they are.
-    Nobody,
-    /// All but the one of this place, if there is one.
-    AllBut(Option<u16>),
-}
-
-/// All places, and the lease of who leads alone, as they were last seen.
-struct Table {
-    cluster: Cluster,
-    config: LeaseConfig,
-    /// Reads and ends.
-    hand: Candidate,
-    /// Each record, and since when it has looked like that.
-    seen: BTreeMap<String, (Record, Instant)>,
-    /// Whether somebody leads alone.
-    led: bool,
-}
-
-impl Table {
-    fn of(cluster: &Cluster, config: LeaseConfig) -> Self {
-        Self {
-            cluster: cluster.clone(),
-            hand: Candidate::new(cluster, config.clone()),
-            config,
-            seen: BTreeMap::new(),
-            led: false,
-        }
-    }
-
-    /// Takes the first place that nobody holds.
-    async fn acquire(&mut self) -> (u16, Candidate, Record, Instant) {
-        loop {
-            let begun = Instant::now();
-            match self.try_acquire().await {
-                Ok(Some((place, candidate, held))) => return (place, candidate, held, begun),
-                Ok(None) => {}
-                Err(why) => {
-                    tracing::warn!(error = %why, "looking for a place among those who share the work failed, trying again");
-                }
-            }
-            tokio::time::sleep(self.config.period).await;
-        }
-    }
-
-    async fn try_acquire(&mut self) -> Result<Option<(u16, Candidate, Record)>, CallError> {
-        let held = self.look(Ends::AllBut(None)).await?;
-        for place in (0..PLACES).filter(|place| !held.contains_key(place)) {
-            let candidate = Candidate::new(&self.cluster, self.of_place(place));
-            let before = self.seen.get(&named(place));
-            let before = before.map(|(record, _)| unclaimed(record.clone()));
-            if let Some(held) = candidate.take(before).await? {
-                return Ok(Some((place, candidate, held)));
-            }
-        }
-        Ok(None)
-    }
-
-    fn of_place(&self, place: u16) -> LeaseConfig {
-        LeaseConfig {
-            name: named(place),
-            ..self.config.clone()
-        }
-    }
-
-    /// The places that are held, by their number. Those that have run out are ended first.
-    async fn look(&mut self, ends: Ends) -> Result<BTreeMap<u16, Record>, CallError> {
-        let begun = Instant::now();
-        let listed = self.hand.within(self.list()).await?;
-        let read = Instant::now();
-        for (name, record) in &listed {
-            match self.seen.get_mut(name) {
-                Some((before, _)) if before.heartbeat() == record.heartbeat() => {
-                    before.clone_from(record);
-                }
-                _ => drop(self.seen.insert(name.clone(), (record.clone(), read))),
-            }
-        }
-        let ours = self.config.duration;
-        let over = |(record, since): &(Record, Instant)| {
-            begun.saturating_duration_since(*since) >= record.duration(ours)
-        };
-        // One that somebody has deleted counts until it would have run out.
-        self.seen
-            .retain(|name, seen| listed.contains_key(name) || !over(&*seen));
-        let leads = self.seen.get(&self.config.name);
-        self.led = leads.is_some_and(|seen| !seen.0.holder().is_empty() && !over(seen));
-        let mut held = BTreeMap::new();
-        let places = self.seen.iter();
-        let places = places.filter_map(|(name, seen)| Some((number(name)?, seen)));
-        for (place, seen) in places {
-            let is_own = ends == Ends::AllBut(Some(place));
-            if seen.0.holder().is_empty() {
-                continue;
-            }
-            if over(seen) && !is_own && (ends == Ends::Nobody || self.end(&seen.0).await?) {
-                continue;
-            }
-            held.insert(place, seen.0.clone());
-        }
-        Ok(held)
-    }
-
-    /// Ends a Lease that has run out, if it is still as it was read. Whether it is.
-    async fn end(&self, record: &Record) -> Result<bool, CallError> {
-        let mut ended = unclaimed(record.clone());
-        let name = ended.0.pointer("/metadata/name").and_then(Value::as_str);
-        let Some(place) = name.and_then(number) else {
-            return Ok(false);
-        };
-        let term = record.term() + 1;
-        if let Some(spec) = ended.0.pointer_mut("/spec").and_then(Value::as_object_mut) {
-            spec.insert("holderIdentity".to_owned(), "".into());
-            spec.insert("leaseTransitions".to_owned(), term.into());
-            spec.insert(
-                "renewTime".to_owned(),
-                micro_time((self.config.now)()).into(),
-            );
-        }
-        let candidate = Candidate::new(&self.cluster, self.of_place(place));
-        let replaced = candidate.wire.replace(&candidate.address, &ended.0);
-        match self.hand.within(replaced).await {
-            Ok(_) => {
-                tracing::info!(
-                    place,
-                    holder = record.holder(),
-                    "a replica was not heard of for too long: its part is others' now"
-                );
-                Ok(true)
-            }
-            Err(why) if why.is_conflict() || why.is_missing_object() => Ok(false),
-            Err(why) => Err(why),
-        }
-    }
-
-    /// The Leases of all places and of who leads alone, as the API server has them now.
-    async fn list(&self) -> Result<BTreeMap<String, Record>, CallError> {
-        // Without a resourceVersion: what is answered is no older than the question.
-        let path = format!("{}?limit={MOST}", self.hand.address.collection()?);
-        let body = self.hand.wire.read(&path, "application/json").await?;
-        let listed: Value = serde_json::from_slice(&body)
-            .map_err(|why| CallError::Garbled(format!("line {}", why.line())))?;
-        let more = listed.pointer("/metadata/continue").and_then(Value::as_str);
-        if more.is_some_and(|more| !more.is_empty()) {
-            let namespace = &self.config.namespace;
-            let why = format!("there are more than {MOST} Leases in namespace {namespace}");
-            return Err(CallError::Garbled(why));
-        }
-        let items = listed.get("items").and_then(Value::as_array);
-        let mut found = BTreeMap::new();
-        for item in items.into_iter().flatten() {
-            let name = item.pointer("/metadata/name").and_then(Value::as_str);
-            let Some(name) = name else { continue };
-            if *name == self.config.name || number(name).is_some() {
-                found.insert(name.to_owned(), Record(typed(item.clone())));
-            }
-        }
-        Ok(found)
-    }
-}
-
 /// A place that is held.
 struct Seat {
     table: Table,
@@ -303,6 +138,13 @@ struct Seat {
     held: Record,
     /// When the last beat that was answered was begun.
     renewed: Instant,
+}
+
+/// What is to be done.
+enum Due {
+    Beat,
+    Look,
+    End,
 }
 
 /// What became of a beat.
@@ -325,28 +167,33 @@ impl Seat {
         let _lost_at_the_end = lost.clone().drop_guard();
         let _cut_at_the_end = CutOnDrop(self.candidate.leash.clone());
         let (period, give_up) = (self.table.config.period, self.table.config.give_up);
-        // The others are looked at at once.
-        let mut pause = Duration::ZERO;
+        // The first beat, and a look behind it, are at once.
+        let (mut next, mut published) = (Instant::now(), None::<Claim>);
         loop {
-            tokio::select! {
-                biased;
-                () = release.cancelled() => {
+            let due = self.due(&mut said, &release, next).await;
+            match (due, published.clone()) {
+                (Due::End, _) => {
                     // First stop working, then let others in.
                     lost.cancel();
                     self.candidate.leash.cut();
                     return self.candidate.give_back(self.held).await;
                 }
-                Ok(()) = said.changed() => {}
-                () = tokio::time::sleep(pause) => {}
+                (Due::Look, Some(published)) => {
+                    self.see(published, &sees).await;
+                    continue;
+                }
+                // Who has published nothing looks when it has.
+                (Due::Beat | Due::Look, _) => {}
             }
-            pause = period;
             let claim = said.borrow_and_update().clone();
             let begun = Instant::now();
+            next = begun + period;
             let deadline = self.renewed + give_up;
             match tokio::time::timeout_at(deadline, self.beat(&claim)).await {
                 Ok(Ok(Beat::Written)) => {
                     self.renewed = begun;
                     self.candidate.extend(begun);
+                    published = Some(claim.clone());
                     self.see(claim, &sees).await;
                 }
                 Ok(Ok(Beat::Again)) => {}
@@ -365,6 +212,22 @@ impl Seat {
                     return;
                 }
             }
+        }
+    }
+
+    /// What is to be done next, as soon as it is: a beat at that time, or when there is something else to claim.
+    async fn due(
+        &mut self,
+        said: &mut watch::Receiver<Claim>,
+        release: &CancellationToken,
+        beat: Instant,
+    ) -> Due {
+        tokio::select! {
+            biased;
+            () = release.cancelled() => Due::End,
+            Ok(()) = said.changed() => Due::Beat,
+            () = tokio::time::sleep_until(beat) => Due::Beat,
+            () = self.table.news(self.place) => Due::Look,
         }
     }
 
@@ -394,7 +257,9 @@ impl Seat {
     /// Looks at the others, now that this is published.
     async fn see(&mut self, published: Claim, sees: &watch::Sender<Option<Seen>>) {
         let place = self.place;
-        let deadline = self.renewed + self.table.config.give_up;
+        // So early that the next beat is not late for it.
+        let config = &self.table.config;
+        let deadline = self.renewed + config.give_up.saturating_sub(config.period);
         let look = self.table.look(Ends::AllBut(Some(place)));
         match tokio::time::timeout_at(deadline, look).await {
             Ok(Ok(held)) => {
@@ -429,15 +294,6 @@ fn number(name: &str) -> Option<u16> {
     let place: u16 = name.strip_prefix(PLACE)?.parse().ok()?;
     // As we write it, and no other way.
     (place < PLACES && named(place) == name).then_some(place)
-}
-
-/// An item of a list, which does not say of what kind it is.
-fn typed(mut item: Value) -> Value {
-    if let Some(fields) = item.as_object_mut() {
-        fields.insert("apiVersion".to_owned(), "coordination.k8s.io/v1".into());
-        fields.insert("kind".to_owned(), "Lease".into());
-    }
-    item
 }
 
 /// The record without what was claimed by it.

@@ -11,6 +11,7 @@ use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
+use reeve_api::{CALLED_AT, CALLED_BY, CALLED_IN};
 use serde_json::{Value, json};
 
 use super::Cluster;
@@ -56,6 +57,17 @@ impl Operated {
     }
 }
 
+/// What is passed on of a call.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    /// When it came.
+    pub(crate) at: String,
+    /// Which Receiver was called, as `namespace/name`, if that is known by now.
+    pub(crate) receiver: Option<String>,
+    /// In which trace it is.
+    pub(crate) trace: Option<String>,
+}
+
 impl Cluster {
     /// The object as it is; None: there is none.
     pub(crate) async fn operated(
@@ -80,17 +92,23 @@ impl Cluster {
         })
     }
 
-    /// Says on the object that a hook has called for it, then: the replica that works for it sees that.
+    /// Says on the object that a hook has called for it: the replica that works for it sees that. It needs no Lease: who stands by
+    /// is called, too, and it changes nothing that anybody works by.
     pub(crate) async fn call(
         &self,
         kind: Operated,
         id: &NamespacedName,
-        at: &str,
+        passed: &Passed,
     ) -> Result<(), CallError> {
         let how = Patch::merge(PASSED_ON);
-        let change = json!({"metadata": {"annotations": {(reeve_api::CALLED_AT): at}}});
+        // What there is not of this call goes, if it is there of an earlier one.
+        let annotations = json!({
+            (CALLED_AT): passed.at, (CALLED_BY): passed.receiver, (CALLED_IN): passed.trace,
+        });
+        let change = json!({"metadata": {"annotations": annotations}});
         let body = change.to_string().into_bytes();
-        self.own.patch(&kind.at(id), how, body).await.map(drop)
+        let wire = self.own.unleashed();
+        wire.patch(&kind.at(id), how, body).await.map(drop)
     }
 
     /// Changes it, by a merge patch.

@@ -36,6 +36,7 @@ use super::tenant::wake_namesake;
 use crate::cluster::{Change, Id, Selection};
 use crate::context::Context;
 use crate::index::Edition;
+use crate::shards;
 use defined::Defined;
 pub(super) use levels::{asks_levels, watch_source};
 use worth::{is_news, is_superseded, worth_a_run};
@@ -54,11 +55,15 @@ pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
     watches.spawn(async move { definitions.cluster.follow_definitions().await });
 }
 
-/// Begins the watches of what a replica has to know that only answers.
-pub(super) fn some(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
+/// Begins the watches of what a replica has to know that takes calls of hooks, and answers API servers if that is `wanted`.
+pub(super) fn some(ctx: &Arc<Context>, wanted: bool, watches: &mut JoinSet<()>) {
     watches.spawn(follow::<Tenant>(Arc::clone(ctx)));
-    watches.spawn(follow::<Policy>(Arc::clone(ctx)));
     watches.spawn(follow::<GitRepository>(Arc::clone(ctx)));
+    watches.spawn(follow::<Kustomization>(Arc::clone(ctx)));
+    watches.spawn(follow::<Receiver>(Arc::clone(ctx)));
+    if wanted {
+        watches.spawn(follow::<Policy>(Arc::clone(ctx)));
+    }
 }
 
 /// A kind that is watched: what the index learns of it.
@@ -199,6 +204,8 @@ impl Followed for GitRepository {
             wake_namesake(ctx, &id.namespace);
         }
         if wake {
+            let place = shards::Place::of_source(&ctx.grounds, &id);
+            elsewhere::go_on(ctx, (&target, &place), before.as_ref(), &*object);
             forges::source(ctx, &id, &object);
             ctx.queues.sources.wake(id);
         } else if elsewhere::has_told(ctx, &id, before.as_deref(), &object) {

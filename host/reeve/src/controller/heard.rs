@@ -107,6 +107,31 @@ pub(super) fn called(
     });
 }
 
+/// The Receiver that was called for this last, as `namespace/name`.
+pub(super) fn caller(ctx: &Context, target: &Target) -> Option<String> {
+    let Target::Source(id) = target else {
+        return None;
+    };
+    ctx.index.read(|known| {
+        let delivery = known.heard.get(id)?.delivery.as_ref()?;
+        Some(delivery.receiver.clone())
+    })
+}
+
+/// Another replica took a call about this, and says that it was of that Receiver: told is one whose calls are about it.
+pub(super) fn passed_on(ctx: &Context, target: &Target, receiver: &str) {
+    let (Target::Source(id), Some((namespace, name))) = (target, receiver.split_once('/')) else {
+        return;
+    };
+    let Ok(receiver) = NamespacedName::new(namespace, name) else {
+        return;
+    };
+    let is_one = |known: &Known| known.touch.sources_woken_by(&receiver).contains(id);
+    if ctx.index.read(is_one) {
+        called(ctx, &receiver, target, None);
+    }
+}
+
 /// Calls were turned away that may have been about this.
 pub(super) fn missed(ctx: &Context, target: &Target) {
     let Target::Source(id) = target else {

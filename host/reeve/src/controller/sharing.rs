@@ -18,7 +18,8 @@ use reeve_core::shard::{PLATFORM, Standing};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::follow::Followed as _;
-use crate::cluster::{Id, Line, Operated, Seen};
+use super::heard;
+use crate::cluster::{Id, Line, Operated, Passed, Seen};
 use crate::context::Context;
 use crate::index::Known;
 use crate::shards::Place;
@@ -79,8 +80,8 @@ pub(super) async fn keep(ctx: Arc<Context>, mut line: Line) {
 
 /// Calls of hooks are taken from when every Receiver that there is has been looked at: until then one that is not known may
 /// be there.
-fn welcome_hooks(ctx: &Context) {
-    if ctx.leads.load(Ordering::Relaxed) {
+pub(super) fn welcome_hooks(ctx: &Context) {
+    if ctx.takes_calls.load(Ordering::Relaxed) {
         return;
     }
     let known = ctx.index.read(|known| {
@@ -90,7 +91,7 @@ fn welcome_hooks(ctx: &Context) {
             && all.all(|(id, object)| goes(object) || known.touch.has_receiver(id))
     });
     if known {
-        ctx.leads.store(true, Ordering::Relaxed);
+        ctx.takes_calls.store(true, Ordering::Relaxed);
     }
 }
 
@@ -248,8 +249,9 @@ pub(super) fn fetch_for(ctx: &Context, source: Option<NamespacedName>) {
     }
 }
 
-/// Something was called for here that another replica does: it is told so by the object itself.
-pub(super) fn pass_on(ctx: &Arc<Context>, target: &Target) {
+/// Whether something was called for here that another replica does: it is told so by the object itself, with the Receiver that
+/// was called and the trace that the call has begun.
+pub(super) fn pass_on(ctx: &Arc<Context>, target: &Target) -> bool {
     let (kind, id, place) = match target {
         Target::Source(id) => (
             Operated::GitRepository,
@@ -262,15 +264,21 @@ pub(super) fn pass_on(ctx: &Arc<Context>, target: &Target) {
             Place::within(&ctx.grounds, &id.namespace),
         ),
         // Nothing else is named by a Receiver.
-        Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) => return,
+        Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) => return false,
     };
     if ctx.shards.are_mine(&place) {
-        return;
+        return false;
     }
-    let (ctx, id, at) = (Arc::clone(ctx), id.clone(), ctx.clock.now().to_string());
+    let passed = Passed {
+        at: ctx.clock.now().to_string(),
+        receiver: heard::caller(ctx, target),
+        trace: ctx.tracer.hand_on(target),
+    };
+    let (ctx, id) = (Arc::clone(ctx), id.clone());
     tokio::spawn(async move {
-        if let Err(why) = ctx.cluster.call(kind, &id, &at).await {
+        if let Err(why) = ctx.cluster.call(kind, &id, &passed).await {
             tracing::warn!(error = %why, %id, "a call could not be passed on to the replica that it is for; what was pushed is found at the interval");
         }
     });
+    true
 }

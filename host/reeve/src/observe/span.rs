@@ -5,8 +5,9 @@
 //! begins. A run that no trace has woken begins one of its own. While nobody asked for traces there are none, and all of this is
 //! a look at an empty place.
 //!
-//! Whoever calls a hook names no trace: a `traceparent` from outside would let a stranger decide what is sampled, and put our
-//! steps below theirs. Nothing here can hold a secret: names, revisions and reasons, no message and no URL. What it deliberately
+//! Whoever calls a hook names no trace: a `traceparent` from outside would put our steps below a stranger's. What a replica was
+//! called for that another works for is passed on to that one, and the trace with it ([`Tracer::hand_on`], [`Tracer::take_up`]); whether
+//! anything is told of it both find in its number, so that no word from outside decides that. Nothing here can hold a secret: names, revisions and reasons, no message and no URL. What it deliberately
 //! doesn't: send anything (`export`), or count; [`super::metric`] does that whether there are traces or not.
 
 mod export;
@@ -47,6 +48,31 @@ struct Place {
 }
 
 impl Place {
+    /// As a `traceparent` says it.
+    fn header(self) -> String {
+        let flags = u8::from(self.sampled);
+        format!("00-{:032x}-{:016x}-{flags:02x}", self.trace, self.step)
+    }
+
+    /// What a `traceparent` says, of whose flags nothing is believed; None: that is none.
+    fn parse(header: &str, ratio: f64) -> Option<Self> {
+        let mut parts = header.split('-');
+        let mut part = |length: usize| {
+            let part = parts.next().filter(|part| part.len() == length)?;
+            let is_hex = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+            part.bytes().all(is_hex).then_some(part)
+        };
+        let (version, trace, step, _flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
+        let trace = u128::from_str_radix(trace, 16).ok()?;
+        let step = u64::from_str_radix(step, 16).ok()?;
+        let is_whole = version == "00" && trace != 0 && step != 0 && parts.next().is_none();
+        is_whole.then(|| Self {
+            trace,
+            step,
+            sampled: is_sampled(trace, ratio),
+        })
+    }
+
     fn below(self) -> Self {
         let step = id();
         Self { step, ..self }
@@ -154,6 +180,21 @@ impl Tracer {
         })
     }
 
+    /// What was left here for a run that another replica does: how that one is told of its trace.
+    pub fn hand_on(&self, target: &Target) -> Option<String> {
+        let woken = self.0.as_ref()?.woken().remove(target)?;
+        Some(woken.by.header())
+    }
+
+    /// The next run of `target` goes on with the trace that another replica has told of so. What is none is passed over.
+    pub fn take_up(&self, target: &Target, header: &str) {
+        if let Some(live) = &self.0
+            && let Some(by) = Place::parse(header, live.ratio)
+        {
+            live.wakes(target, by);
+        }
+    }
+
     /// Nothing that was woken runs here any more: another process is at work.
     pub fn forget(&self) {
         if let Some(live) = &self.0 {
@@ -164,10 +205,11 @@ impl Tracer {
 
 impl Live {
     fn root(&self) -> Place {
+        let trace = (u128::from(id()) << 64) | u128::from(id());
         Place {
-            trace: (u128::from(id()) << 64) | u128::from(id()),
+            trace,
             step: id(),
-            sampled: rand::random::<f64>() < self.ratio,
+            sampled: is_sampled(trace, self.ratio),
         }
     }
 
@@ -212,6 +254,12 @@ impl Live {
             self.outbox.put(step);
         }
     }
+}
+
+/// Whether a trace is one of those that are told of: every replica finds the same, as its number is chance.
+fn is_sampled(trace: u128, ratio: f64) -> bool {
+    let chance = u32::try_from(trace & u128::from(u32::MAX)).unwrap_or_default();
+    f64::from(chance) / 2_f64.powi(32) < ratio
 }
 
 /// Never zero, which stands for none.

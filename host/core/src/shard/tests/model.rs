@@ -3,10 +3,11 @@
 
 use super::super::*;
 
-/// As `cluster::lease` has them, in seconds.
-const DURATION: u64 = 15;
-const GIVE_UP: u64 = 10;
-const PERIOD: u64 = 2;
+/// As `cluster::lease` has them, in quarters of a second; in each of them is looked at the others once.
+const DURATION: u64 = 4 * SECOND;
+const GIVE_UP: u64 = 3 * SECOND;
+const PERIOD: u64 = SECOND;
+const SECOND: u64 = 4;
 const SHARES: usize = 40;
 
 /// Numbers that look like chance and are the same each time.
@@ -47,6 +48,8 @@ struct Seat {
     /// When the last renewal that was answered was begun.
     renewed: u64,
     renewal: Option<Renewal>,
+    /// When it has looked at the others last.
+    looked: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -92,7 +95,7 @@ impl World {
             let all: Vec<usize> = (0..self.processes.len()).filter(active).collect();
             assert!(
                 all.len() < 2,
-                "seed {seed}, second {}: {all:?} work for share {share}",
+                "seed {seed}, quarter {}: {all:?} work for share {share}",
                 self.now
             );
         }
@@ -174,6 +177,7 @@ impl World {
             next: View::new(),
             renewed: now,
             renewal: None,
+            looked: now,
         });
     }
 
@@ -195,6 +199,8 @@ impl World {
                     answer: None,
                 });
             }
+            // Also while nobody knows what became of a renewal.
+            None | Some(None) if now > seat.looked => self.judge(who),
             None | Some(None) => {}
             Some(Some(_)) => {
                 if let Some(renewal) = seat.renewal.take() {
@@ -227,6 +233,7 @@ impl World {
                 },
             })
             .collect();
+        seat.looked = self.now;
         let published = seat.published.clone();
         seat.standing.saw(&published, &others, true);
     }
@@ -261,8 +268,8 @@ impl World {
         process.running.clear();
     }
 
-    /// A second of the world, in which what goes wrong goes wrong.
-    fn second(&mut self, troubled: bool) {
+    /// A quarter of a second of the world, in which what goes wrong goes wrong.
+    fn quarter(&mut self, troubled: bool) {
         self.now += 1;
         let count = self.processes.len() as u64;
         for _ in 0..3 * count {
@@ -288,13 +295,61 @@ impl World {
     }
 }
 
+impl World {
+    /// A quarter of a second in which everybody who is there is quick.
+    fn calm(&mut self) {
+        self.now += 1;
+        for _ in 0..3 {
+            for who in 0..self.processes.len() {
+                if self.processes[who].paused_until <= self.now {
+                    self.deliver(who);
+                    self.act(who);
+                }
+            }
+        }
+    }
+
+    /// Whether each share has one who may begin with it.
+    fn all_have_one(&self) -> bool {
+        let seats = || self.processes.iter().filter_map(|one| one.seat.as_ref());
+        let begins = |share: &String| {
+            seats()
+                .filter(|seat| seat.standing.may_begin(share))
+                .count()
+        };
+        self.shares.iter().all(|share| begins(share) == 1)
+    }
+}
+
+#[test]
+fn what_a_killed_one_had_goes_on_elsewhere_within_five_seconds() {
+    for seed in 0..60 {
+        let mut world = World::new(seed, 2 + (seed % 5) as usize);
+        // At any moment between two renewals.
+        for _ in 0..(10 * PERIOD + seed % PERIOD) {
+            world.calm();
+        }
+        assert!(world.all_have_one(), "seed {seed}: it has not begun");
+        world.lose(0);
+        world.processes[0].paused_until = u64::MAX;
+        let mut took = 0;
+        while !world.all_have_one() {
+            world.calm();
+            world.check(seed);
+            took += 1;
+            assert!(took < 5 * SECOND, "seed {seed}: {took} quarters");
+        }
+        assert!(took >= GIVE_UP, "seed {seed}: {took}: it was not even dead");
+    }
+}
+
 #[test]
 fn whatever_pauses_or_crashes_no_share_ever_has_two_owners_and_left_alone_each_has_one_soon() {
     let mut begun = 0_usize;
     for seed in 0..30 {
         let mut world = World::new(seed, 2 + (seed % 5) as usize);
         for _ in 0..400 {
-            world.second(true);
+            world.quarter(true);
             world.check(seed);
             begun += world
                 .processes
@@ -304,7 +359,7 @@ fn whatever_pauses_or_crashes_no_share_ever_has_two_owners_and_left_alone_each_h
         }
         // The longest pause, a Lease that runs out, and a few rounds.
         for _ in 0..(4 * DURATION + 10 * PERIOD) {
-            world.second(false);
+            world.quarter(false);
             world.check(seed);
         }
         for share in &world.shares {
@@ -321,7 +376,7 @@ fn the_model_would_notice_one_who_does_not_look_at_his_clock() {
     let found = (0..60).any(|seed| {
         let mut world = World::new(seed, 4);
         (0..400).any(|_| {
-            world.second(true);
+            world.quarter(true);
             let holds = |share: usize| {
                 let all = world.processes.iter();
                 all.filter(|one| one.running.contains(&share)).count()

@@ -9,27 +9,40 @@ use crate::cluster::Cluster;
 
 /// The oldest version of Kubernetes that reeve runs on; the chart says the same.
 const OLDEST: (u64, u64) = (1, 29);
+/// The oldest that has what fences the landlord.
+const FENCED: (u64, u64) = (1, 30);
 /// Clocks may differ by this.
 const APART: SignedDuration = SignedDuration::from_secs(30);
 
 pub(super) async fn look(cluster: &Cluster) -> Vec<Finding> {
-    let version = match cluster.version().await {
-        Ok(told) => version(&told),
-        Err(why) => Finding::unasked("asking the API server for its version", &why),
+    let mut found: Vec<Finding> = match cluster.version().await {
+        Ok(told) => std::iter::once(version(&told))
+            .chain(fence(&told))
+            .collect(),
+        Err(why) => vec![Finding::unasked(
+            "asking the API server for its version",
+            &why,
+        )],
     };
     let clock = match cluster.date().await {
         Ok(date) => clock(Clock::system().now(), date.as_deref()),
         Err(why) => Finding::unasked("asking the API server for its time", &why),
     };
-    vec![version, clock]
+    found.push(clock);
+    found
+}
+
+fn read(told: &Value) -> (&str, Result<semver::Version, semver::Error>) {
+    let text = told.get("gitVersion").and_then(Value::as_str);
+    let text = text.unwrap_or_default().trim_start_matches('v');
+    (text, semver::Version::parse(text))
 }
 
 fn version(told: &Value) -> Finding {
-    let text = told.get("gitVersion").and_then(Value::as_str);
-    let text = text.unwrap_or_default().trim_start_matches('v');
     let (major, minor) = OLDEST;
     let wanted = format!(">={major}.{minor}.0-0");
-    match semver::Version::parse(text) {
+    let (text, version) = read(told);
+    match version {
         Ok(found) if (found.major, found.minor) >= OLDEST => {
             Finding::passed(format!("Kubernetes {text} {wanted}"))
         }
@@ -42,6 +55,17 @@ fn version(told: &Value) -> Finding {
             "check --kubeconfig and --context: is this a Kubernetes API server?",
         ),
     }
+}
+
+/// What a version that is new enough has no landlord for.
+fn fence(told: &Value) -> Option<Finding> {
+    let (text, version) = read(told);
+    let found = version.ok().map(|found| (found.major, found.minor))?;
+    (OLDEST..FENCED).contains(&found).then(|| {
+        Finding::skipped(format!(
+            "Kubernetes {text} has no ValidatingAdmissionPolicy of v1 (1.30 has): the chart leaves the landlord out, and tenants are onboarded by hand"
+        ))
+    })
 }
 
 fn clock(now: Timestamp, date: Option<&str>) -> Finding {
@@ -87,6 +111,26 @@ mod tests {
             assert_eq!(found.outcome, want, "{version_there}");
         }
         assert_eq!(version(&json!({})).outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn a_version_that_has_no_fence_for_the_landlord_is_told() {
+        for (version_there, told) in [
+            ("v1.28.15", false),
+            ("v1.29.14", true),
+            ("v1.30.0", false),
+            ("v2.0.0", false),
+            ("nginx", false),
+        ] {
+            let found = fence(&json!({"gitVersion": version_there}));
+            assert_eq!(found.is_some(), told, "{version_there}");
+        }
+        let helpers = "/../../charts/reeve/templates/_helpers.tpl";
+        let helpers = [env!("CARGO_MANIFEST_DIR"), helpers].concat();
+        let (major, minor) = FENCED;
+        let asks = format!("semverCompare \">={major}.{minor}.0-0\"");
+        let helpers = std::fs::read_to_string(helpers).unwrap();
+        assert!(helpers.contains(&asks), "the chart says another version");
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Held {
     }
 }
 
-/// Waits for the lease, if there is to be one. A replica that answers the API server learns meanwhile what it needs for it.
+/// Waits for the lease, if there is to be one, and stands by meanwhile.
 pub(super) async fn acquire(
     ctx: &Arc<Context>,
     inboxes: &controller::Inboxes,
@@ -59,10 +59,8 @@ pub(super) async fn acquire(
         return Held::Nothing;
     };
     let over = CancellationToken::new();
-    let standing = answers.then(|| {
-        let standing = controller::stand_by(Arc::clone(ctx), inboxes.clone(), over.clone());
-        tokio::spawn(standing)
-    });
+    let standing = controller::stand_by(Arc::clone(ctx), inboxes.clone(), answers, over.clone());
+    let standing = tokio::spawn(standing);
     let over = over.drop_guard();
     let held = match ctx.shards.are_shared() {
         true => Held::Membership(ctx.cluster.join(lease.clone()).await),
@@ -74,9 +72,7 @@ pub(super) async fn acquire(
         }
     };
     drop(over);
-    if let Some(standing) = standing
-        && let Err(why) = standing.await
-    {
+    if let Err(why) = standing.await {
         tracing::error!(error = %why, "standing by ended badly");
     }
     held

@@ -118,7 +118,7 @@ pub(super) async fn all(
         .with_clock(ctx.clock.clone())
         .with_tracer(ctx.tracer.clone())
         .router()
-        .layer(from_fn_with_state(Arc::clone(ctx), only_while_leading));
+        .layer(from_fn_with_state(Arc::clone(ctx), only_when_known));
     let artifacts = Artifacts::of(ctx.store.clone()).router();
     let seen = metrics::router(Arc::clone(&ctx.metrics));
     let probes = probe::router(Arc::clone(readiness));
@@ -141,17 +141,17 @@ pub(super) async fn all(
     Ok((servers, nudged))
 }
 
-/// A replica that does not lead knows no hooks: it asks the caller to come again instead of saying that there is none.
-async fn only_while_leading(
+/// A replica that does not know all hooks yet asks the caller to come again instead of saying that there is none.
+async fn only_when_known(
     State(ctx): State<Arc<Context>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if ctx.leads.load(Ordering::Relaxed) {
+    if ctx.takes_calls.load(Ordering::Relaxed) {
         return next.run(request).await;
     }
     let again = [(RETRY_AFTER, "2")];
-    let says = "another replica leads; come again";
+    let says = "this replica does not know all receivers yet; come again";
     (StatusCode::SERVICE_UNAVAILABLE, again, says).into_response()
 }
 

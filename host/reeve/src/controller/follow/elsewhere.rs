@@ -1,17 +1,20 @@
-//! What is watched and another replica works for.
+//! What is watched and another replica works for, and what another was called for that is ours.
 //!
-//! Where the work is not shared there is nothing of the kind.
+//! Where the work is not shared, that is all of it for who stands by, and nothing for who works.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use kube::Resource;
 use reeve_api::name::{NamespaceName, NamespacedName};
 use reeve_api::source::GitRepository;
+use reeve_api::{CALLED_AT, CALLED_BY, CALLED_IN};
+use reeve_core::index::Target;
 
 use super::Followed;
 use crate::cluster::{Id, Undecodable};
 use crate::context::Context;
-use crate::controller::{report, sharing};
+use crate::controller::{heard, report, sharing};
 use crate::shards::{Part, Place};
 
 /// Whether the replica that works for a source has told of something new.
@@ -28,6 +31,30 @@ pub(super) fn has_told(
     ctx.shards.are_shared()
         && before.and_then(told) != told(object)
         && !ctx.shards.are_mine(&Place::of_source(&ctx.grounds, id))
+}
+
+/// Another replica was called for something of ours, since it was seen last: its next run goes on with the trace of that call, and
+/// tells who was called.
+pub(super) fn go_on<K: Resource>(
+    ctx: &Context,
+    (target, place): (&Target, &Place),
+    before: Option<&Arc<K>>,
+    object: &K,
+) {
+    fn said<'o>(object: &'o impl Resource, annotation: &str) -> Option<&'o String> {
+        object.meta().annotations.as_ref()?.get(annotation)
+    }
+    // What was called for before this process has seen it is over.
+    let is_called = |before: &Arc<K>| said(&**before, CALLED_AT) != said(object, CALLED_AT);
+    if !before.is_some_and(is_called) || !ctx.shards.are_mine(place) {
+        return;
+    }
+    if let Some(receiver) = said(object, CALLED_BY) {
+        heard::passed_on(ctx, target, receiver);
+    }
+    if let Some(trace) = said(object, CALLED_IN) {
+        ctx.tracer.take_up(target, trace);
+    }
 }
 
 /// Tenants have changed: their sources in configuration namespaces may be another replica's from now on, or ours.
@@ -53,6 +80,8 @@ pub(super) async fn tell_bad<K: Followed + 'static>(
     match ctx.shards.are_shared() {
         // Whose it is may be known a little later; the watch goes on meanwhile.
         true => drop(tokio::spawn(tell_ours::<K>(Arc::clone(ctx), id, bad))),
+        // Who stands by writes nothing.
+        false if !ctx.shards.are_mine(&Place::Platform) => {}
         false => report::undecodable::<K>(ctx, &bad).await,
     }
 }

@@ -11,13 +11,14 @@ use reeve_core::index::{Applier, Target};
 
 use super::forges::News;
 use super::{
-    Followed, identified, is_superseded, labels, named, object_names, wake_kustomizations,
-    wake_receivers_naming, worth_a_run,
+    Followed, elsewhere, identified, is_superseded, labels, named, object_names,
+    wake_kustomizations, wake_receivers_naming, worth_a_run,
 };
 use crate::cluster::Id;
 use crate::context::Context;
 use crate::controller::report::wake_waiting_for;
 use crate::controller::tenant::wake_namesake;
+use crate::shards::Place;
 
 impl Followed for Kustomization {
     fn put(ctx: &Context, object: Arc<Self>) {
@@ -66,6 +67,8 @@ impl Followed for Kustomization {
             wake_waiting_for(ctx, &id);
         }
         if wake {
+            let place = Place::within(&ctx.grounds, &id.namespace);
+            elsewhere::go_on(ctx, (&target, &place), before.as_ref(), &*object);
             ctx.queues.kustomizations.wake(id);
         }
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use kube::Resource;
 use reeve_api::name::NamespacedName;
+use reeve_core::artifact::Revision;
 use reeve_core::cel::Purse;
 use reeve_core::index::{Hook, Target};
 use reeve_core::source::Wanted;
@@ -25,6 +26,7 @@ use crate::controller::{heard, sharing};
 use crate::http::receiver::{Nudge, Shown};
 use crate::index::Known;
 use crate::observe::span::Branch;
+use crate::shards::Place;
 
 /// Calls whose filters are evaluated at a time.
 const SIFTED: usize = 2;
@@ -68,7 +70,7 @@ pub(crate) async fn answer_nudges(ctx: Arc<Context>, mut nudges: mpsc::Receiver<
             },
             () = due => {
                 let now = ctx.clock.instant();
-                let woken = pace.due(now, |target| ctx.index.read(|known| commit(known, target)));
+                let woken = pace.due(now, |target| ctx.index.read(|known| commit(&ctx, known, target)));
                 woken.into_iter().for_each(|target| run(&ctx, target));
             }
         }
@@ -118,7 +120,7 @@ fn wake(ctx: &Arc<Context>, pace: &mut Pace, receiver: &NamespacedName, meant: M
         let (concerned, has) = ctx.index.read(|known| {
             let push = meant.push.as_ref();
             let concerned = push.is_none_or(|push| concerns(known, push, &target));
-            (concerned, commit(known, &target))
+            (concerned, commit(ctx, known, &target))
         });
         if !concerned {
             continue;
@@ -151,7 +153,10 @@ fn wake(ctx: &Arc<Context>, pace: &mut Pace, receiver: &NamespacedName, meant: M
 }
 
 fn run(ctx: &Arc<Context>, target: Target) {
-    sharing::pass_on(ctx, &target);
+    if sharing::pass_on(ctx, &target) && !ctx.shards.are_shared() {
+        // Nobody works here, who might need it too.
+        return;
+    }
     match target {
         Target::Source(id) => ctx.queues.sources.wake(id),
         Target::Kustomization(id) => ctx.queues.kustomizations.wake(id),
@@ -180,10 +185,18 @@ fn concerns(known: &Known, push: &Push, target: &Target) -> bool {
     }
 }
 
-/// The commit that a target's source has in store.
-fn commit(known: &Known, target: &Target) -> Option<String> {
-    let stored = source(known, target).and_then(|id| known.stored.get(id))?;
-    Some(stored.artifact.revision.commit().to_owned())
+/// The commit that a target's source has in store; of what another replica has, as that one tells it.
+fn commit(ctx: &Context, known: &Known, target: &Target) -> Option<String> {
+    let id = source(known, target)?;
+    if let Some(stored) = known.stored.get(id) {
+        return Some(stored.artifact.revision.commit().to_owned());
+    }
+    if ctx.shards.are_mine(&Place::of_source(&ctx.grounds, id)) {
+        return None;
+    }
+    let told = known.sources.get(id)?.status.as_ref()?.artifact.as_ref()?;
+    let revision = Revision::parse(&told.revision).ok()?;
+    Some(revision.commit().to_owned())
 }
 
 /// A call as its Receiver's filters leave it.

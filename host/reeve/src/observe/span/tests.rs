@@ -159,6 +159,48 @@ fn the_first_who_woke_a_run_is_whose_trace_it_is_in() {
 }
 
 #[test]
+fn what_another_replica_works_for_goes_on_there_with_the_trace_of_the_call() {
+    let ((called, _unheard), (works, mut told)) = (tracer(1.0), tracer(1.0));
+    let call = called.begin().unwrap();
+    assert_eq!(called.hand_on(&source()), None, "nothing was left for it");
+    call.wakes(&source());
+    let header = called.hand_on(&source()).unwrap();
+    assert_eq!(called.hand_on(&source()), None, "it is left to the other");
+    works.take_up(&source(), &header);
+    drop(works.run(&source(), nothing()).unwrap());
+    let steps = all(&mut told);
+    assert!(steps.iter().all(|step| step.at.trace == call.at.trace));
+    assert_eq!(steps[0].parent, Some(call.at.step));
+
+    // One that tells of no trace, or is nobody's `traceparent`, changes nothing.
+    let (quiet, mut told) = tracer(0.0);
+    quiet.take_up(&source(), &header);
+    drop(quiet.run(&source(), nothing()).unwrap());
+    assert!(all(&mut told).is_empty(), "its flags were believed");
+    let (zeros, other) = ("0".repeat(32), &header[3..35]);
+    for wrong in [
+        String::new(),
+        header.to_uppercase(),
+        format!("{header}-00"),
+        header.replace(other, &zeros),
+        format!("01{}", &header[2..]),
+        format!("00-{other}-é{}-01", "0".repeat(14)),
+    ] {
+        works.take_up(&source(), &wrong);
+        let run = works.run(&source(), nothing()).unwrap();
+        assert!(run.parent.is_none(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_part_of_all_traces_is_told_of_as_their_numbers_say() {
+    let (tracer, _told) = tracer(0.25);
+    let calls = (0..4_000).map(|_| tracer.begin().unwrap());
+    let sampled = calls.filter(|call| call.at.sampled).count();
+    assert!((800..1_200).contains(&sampled), "{sampled}");
+}
+
+#[test]
 fn a_step_looks_as_the_protocol_has_it() {
     let step = Step {
         name: "fetch",
