@@ -306,6 +306,7 @@ async fn provider(
         limits: Limits::default(),
         clock: ctx.clock.clone(),
         pauses: Arc::clone(&ctx.pauses),
+        answers: Arc::clone(&ctx.answers),
     })
 }
 

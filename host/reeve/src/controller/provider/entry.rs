@@ -187,6 +187,7 @@ impl Errand<'_> {
             limits: Limits::default(),
             clock: ctx.clock.clone(),
             pauses: Arc::clone(&ctx.pauses),
+            answers: Arc::clone(&ctx.answers),
         })
     }
 }
