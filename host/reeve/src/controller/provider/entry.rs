@@ -25,13 +25,13 @@ use crate::forge::{
 use crate::git::Tls;
 use crate::levels;
 
-/// Has `task` done at a repository's forge, and says how it ended.
+/// Has `task` done at a repository's forge, and says how it ended, and what the provider said meanwhile.
 pub(super) async fn inquire(
     ctx: &Context,
     asked: Asked<'_>,
     task: Task,
     slot: Option<(&str, Secret)>,
-) -> Result<Done, Explained> {
+) -> Result<(Done, Vec<String>), Explained> {
     may(&task, asked.whose)?;
     let url = RemoteUrl::parse(asked.repository).map_err(|_| {
         let message = "what is recorded of it names no repository";
@@ -49,7 +49,7 @@ pub(super) async fn inquire(
         from: &part.from(),
     };
     let outcome = errand.run(ctx, asked.repository, task, slot).await?;
-    Ok(outcome.done)
+    Ok((outcome.done, outcome.log))
 }
 
 /// The login over https at `url`, which the forge makes for the App of an entry, or made before.
