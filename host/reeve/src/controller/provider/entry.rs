@@ -92,8 +92,9 @@ async fn reveal(ctx: &Context, agent: &Agent) -> Result<Secret, Explained> {
 /// Whether this is done with rights that are not the asker's own.
 fn may(task: &Task, whose: &NamespacedName) -> Result<(), Explained> {
     let ours = match task {
-        Task::DeployKeyAbsent(title) => key::is_of(title, whose),
-        Task::DeployKeyPresent(put) => key::is_of(&put.title, whose),
+        // Objects of a namespace may share a key, and then its title.
+        Task::DeployKeyAbsent(title) => key::is_within(title, &whose.namespace),
+        Task::DeployKeyPresent(put) => key::is_within(&put.title, &whose.namespace),
         Task::WebhookAbsent(url) => hook::is_receivers(url),
         Task::GitCredential(_)
         | Task::WebhookPresent(_)
