@@ -25,7 +25,7 @@ use reeve_core::schedule::{Next, backoff, jittered};
 use reeve_core::source::{Reference, Wanted};
 use sha2::{Digest as _, Sha256};
 
-use super::{kustomization, marks, provider, report, source};
+use super::{heard, kustomization, marks, provider, report, source};
 use crate::context::Context;
 use crate::forge::words::{Comment, Done, OpenPullRequest, Task};
 use crate::index::{Known, Stored};
@@ -162,7 +162,7 @@ impl<'a> Case<'a> {
                 "it has spec.recurseSubmodules, and what a request makes of .gitmodules is not fetched with the source's login",
             ));
         }
-        let (interval, url) = (wanted.interval, wanted.url);
+        let (interval, url) = (heard::interval(ctx, object), wanted.url);
         let Reference::Branch(branch) = wanted.reference else {
             return Err(unfit(
                 "it follows no branch, and so nobody proposes what it is to be next",
