@@ -222,9 +222,13 @@ impl Shop {
         let one = || async { Some(keys()).filter(|keys| keys.len() == 1) };
         let left = wait::until(wait::PATIENCE, "the old one is gone", one).await?;
         ensure!(left.first() == Some(new), "{left:?}");
-        let source = self.source_says("DeployKeyReady", "True", "").await?;
-        let at_forge = &source.data["status"]["deployKey"]["atForge"];
-        ensure!(at_forge[0]["writable"] == true, "{at_forge}");
+        // That is recorded before, and what is gone after.
+        let recorded = |source: &DynamicObject| {
+            let at_forge = &source.data["status"]["deployKey"]["atForge"];
+            at_forge[0]["writable"] == true && at_forge[1].is_null()
+        };
+        let sources = self.api(SOURCE_API, "GitRepository");
+        wait::for_object(&sources, "shop", "it is recorded", recorded).await?;
         Ok(())
     }
 

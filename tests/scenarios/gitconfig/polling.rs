@@ -234,14 +234,19 @@ impl<'e> Called<'e> {
         self.call(path, &headers, body).await
     }
 
-    /// How often a repository's references were asked for since this was last called.
-    fn asked(&self, name: &str) -> usize {
-        let place = format!("/{}/{name}", self.organisation);
-        let seen = self.server.seen();
-        let asked = seen.iter().filter(|one| {
-            one.path.contains(&place) && String::from_utf8_lossy(&one.body).contains("ls-refs")
-        });
-        asked.count()
+    /// Whether a source was called for until now, as a run tells it that is asked for.
+    async fn was_called(&self, name: &str) -> anyhow::Result<bool> {
+        let namespace = Some(self.tenant.name());
+        let sources = objects::api(self.estate.admin(), SOURCE_API, "GitRepository", namespace);
+        let patch =
+            json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "told"}}});
+        let (how, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        sources.patch_metadata(name, &how, &patch).await?;
+        let handled = |object: &DynamicObject| {
+            objects::text(&object.data, "/status/lastHandledReconcileAt") == Some("told")
+        };
+        let found = wait::for_object(&sources, name, "it has run", handled).await?;
+        Ok(found.data.pointer("/status/upstream/delivery").is_some())
     }
 
     /// What proves nothing, or is no push, wakes nobody; a push wakes whom it names, once.
@@ -255,7 +260,6 @@ impl<'e> Called<'e> {
             let fetched = |told: &Value| !told["head"].is_null();
             self.told(name, "it is fetched", fetched).await?;
         }
-        self.server.seen();
         let none = self.push("web", "main", &"0".repeat(40));
         ensure!(self.github(path, another, "push", &none).await? == 400);
         let bare = [("x-github-event", "push".to_owned())];
@@ -275,7 +279,7 @@ impl<'e> Called<'e> {
         ensure!(told["announced"] == true, "it is polled at leisure: {told}");
         let again = self.github(path, secret, "push", &body).await?;
         ensure!(again == 409, "it was let in before: {again}");
-        ensure!(self.asked("api") == 0, "nothing was pushed there");
+        ensure!(!self.was_called("api").await?, "nothing was pushed there");
         Ok(())
     }
 
