@@ -26,6 +26,7 @@ use axum::body::Bytes;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -127,6 +128,8 @@ struct State {
     /// How many requests are still refused as being too many.
     limited: usize,
     asked: Vec<Asked>,
+    /// What was answered with nothing, since whoever asked had it already.
+    unchanged: Vec<String>,
     faults: Vec<String>,
 }
 
@@ -163,6 +166,7 @@ impl Fake {
             at,
             limited: 0,
             asked: Vec::new(),
+            unchanged: Vec::new(),
             faults: Vec::new(),
         }));
         let app = axum::Router::new()
@@ -256,6 +260,12 @@ impl Fake {
         state.asked.iter().map(shown).collect()
     }
 
+    /// Those of which it said that nothing has changed: what does not count against the limit of requests.
+    #[must_use]
+    pub fn unchanged(&self) -> Vec<String> {
+        self.lock().unchanged.clone()
+    }
+
     /// Forgets the faults until now: what was put there by hand was no answer of its own.
     pub fn forgive(&self) {
         self.lock().faults.clear();
@@ -307,10 +317,29 @@ impl State {
             return told;
         }
         let (at, faults) = (self.at, &mut self.faults);
-        match &mut self.kind {
+        let told = match &mut self.kind {
             Kind::GitHub(forge) => forge.answer(&asked, at, faults),
             Kind::GitLab(forge) => forge.answer(&asked, at, faults),
+        };
+        self.sparing(&asked, headers, told)
+    }
+
+    /// The answer with the name of its state, or without a body where whoever asks knows that state.
+    fn sparing(&mut self, asked: &Asked, headers: &HeaderMap, mut told: Told) -> Told {
+        let body = told.body.as_ref().filter(|_| told.status == 200);
+        let Some(body) = body.filter(|_| asked.method == "GET") else {
+            return told;
+        };
+        let digest = Sha256::digest(format!("{body} {:?}", told.headers));
+        let state = format!("W/\"{}\"", hex::encode(digest));
+        let known = headers.get("if-none-match");
+        if known.is_some_and(|known| known.as_bytes() == state.as_bytes()) {
+            let shown = format!("{} {}", asked.method, asked.shown());
+            self.unchanged.push(shown);
+            (told.status, told.body) = (304, None);
         }
+        told.headers.push(("etag", state));
+        told
     }
 }
 

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, ensure};
+use listener::Listener;
 use reeve::clock::Clock;
 use reeve::forge::words::{
     CommitState, CommitStatus, DeployKey, Done, Operation, PullRequest, Task, Webhook,
@@ -20,8 +21,6 @@ use reeve_wasm::{Budget, Module, Sandbox, Settings, World};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
-
-use listener::Listener;
 
 mod hostile;
 mod listener;
@@ -73,6 +72,7 @@ fn granted(guest: &Guest, hosts: &[&str], token: &str) -> anyhow::Result<Provide
         limits: Limits::default(),
         clock: Clock::system(),
         pauses: Arc::default(),
+        answers: Arc::default(),
     })
 }
 

@@ -6,6 +6,7 @@ mod configure;
 mod explain;
 mod forges;
 mod levels;
+mod polling;
 mod status;
 
 use std::sync::PoisonError;

@@ -80,6 +80,9 @@ pub const FINALIZER: &str = "finalizers.fluxcd.io";
 pub const PROVIDER: &str = "reeve.dev/provider";
 /// Its value where no plugin of one's own is meant, but who git configuration says that we are to the forge.
 pub const GIT_CONFIG: &str = "git-config";
+/// The annotation by which a GitRepository says, with the value [`GIT_CONFIG`], that git configuration has it asked for changes as
+/// often as its entries say, and not as `spec.interval` does.
+pub const POLLING: &str = "reeve.dev/polling";
 /// The label by which Flux's controllers share objects, and whose they are that have this value: ours.
 pub const SHARD: &str = "sharding.fluxcd.io/key";
 /// The value of [`SHARD`] on what Flux has handed over.

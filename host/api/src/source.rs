@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-pub use upstream::{Delivery, LastFetch, LoginOrigin, Upstream};
+pub use upstream::{Delivery, LastFetch, LoginOrigin, PollingOrigin, Upstream};
 
 /// GitRepositorySpec says which revision of which Git repository to keep an Artifact of, and how to reach it.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]

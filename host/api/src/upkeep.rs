@@ -3,7 +3,7 @@
 //! Only shapes: what is recorded in a status, so that what was made can be taken away again. What should be there is decided
 //! in `reeve_core::upkeep`, what is told in `reeve_core::{mark, proposal}`.
 
-use crate::meta::Time;
+use crate::meta::{Time, is_false};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,8 @@ pub const GENERATE_KEY: &str = "reeve.dev/generate-key";
 pub const ROTATE_KEY: &str = "reeve.dev/rotate-key";
 /// The annotation that says how old a generated key gets: `2160h`.
 pub const ROTATE_KEY_EVERY: &str = "reeve.dev/rotate-key-every";
+/// The annotation that says what may be done with the key at the forge: `read-only`, as is usual, or `read-write`.
+pub const DEPLOY_KEY: &str = "reeve.dev/deploy-key";
 /// The annotation by which a GitRepository has what became of its commits told beside them at the forge: `enabled`.
 pub const COMMIT_STATUS: &str = "reeve.dev/commit-status";
 /// The annotation by which a GitRepository has what pull requests would change told at them: `enabled`.
@@ -52,6 +54,17 @@ pub struct KeyAtForge {
     pub repository: String,
     /// Title is what the key is called.
     pub title: String,
+    /// Writable is whether it may push.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub writable: bool,
+}
+
+impl KeyAtForge {
+    /// Whether both are one key at one place, whatever may be done with it.
+    pub fn is(&self, other: &Self) -> bool {
+        let place = |key: &Self| (key.provider.clone(), key.repository.clone());
+        place(self) == place(other) && self.title == other.title
+    }
 }
 
 /// A webhook, where it is and whom it calls.

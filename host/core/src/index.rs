@@ -7,6 +7,7 @@
 //! What it deliberately doesn't: lock, watch or hold whole objects. The shell's `index` keeps one behind a lock.
 
 mod configured;
+mod entries;
 mod hooks;
 mod included;
 mod policies;
@@ -24,6 +25,7 @@ use sha2::{Digest as _, Sha256};
 use crate::plugin::PluginId;
 pub use crate::webhook::{Hook, Standing};
 pub use configured::{Configured, Sake};
+pub use entries::EntryHook;
 pub use policies::Guard;
 
 /// Labels of an object.
@@ -119,6 +121,10 @@ pub struct Index {
     by_secret: BTreeMap<NamespacedName, BTreeSet<Target>>,
     configured: BTreeMap<NamespacedName, BTreeMap<Sake, Configured>>,
     by_path: BTreeMap<PathDigest, BTreeSet<NamespacedName>>,
+    /// The hooks of entries of git configuration, by what their calls are counted by; by their paths; and which each source has.
+    entries: BTreeMap<NamespacedName, entries::Called>,
+    by_entry: BTreeMap<PathDigest, NamespacedName>,
+    entry_of: BTreeMap<NamespacedName, NamespacedName>,
     /// What each Kustomization waits for that waits, and the other way round.
     waits: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
     by_dependency: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
@@ -153,6 +159,7 @@ impl Index {
     pub fn remove_source(&mut self, id: &NamespacedName) {
         self.drop_source(id);
         self.configured_no_more(id);
+        self.call_source(id, None);
     }
 
     fn drop_source(&mut self, id: &NamespacedName) {
@@ -323,8 +330,12 @@ impl Index {
         self.receivers.contains_key(receiver)
     }
 
-    /// What a call to a Receiver may wake, by each of its resources, and what the call is judged by.
+    /// What a call to a Receiver may wake, by each of its resources, and what the call is judged by. The hook of an entry of git
+    /// configuration has a single one.
     pub fn woken_by(&self, receiver: &NamespacedName) -> Option<(Arc<Hook>, Vec<Vec<Target>>)> {
+        if let Some((hook, woken)) = self.woken_by_entry(receiver) {
+            return Some((hook, vec![woken]));
+        }
         let listener = self.receivers.get(receiver)?;
         let (_, hook) = listener.hook.as_ref()?;
         let mut missing = Vec::new();

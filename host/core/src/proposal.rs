@@ -101,12 +101,15 @@ pub struct Request {
     pub fork: bool,
 }
 
-/// Those that are planned: towards `branch`, and no fork's unless they are let.
-pub fn chosen(all: Vec<Request>, branch: &str, plans: Plans) -> Vec<Request> {
+/// Those that are planned: towards `branch`, and no fork's unless they are let; and how many more there would be.
+pub fn chosen(all: Vec<Request>, branch: &str, plans: Plans) -> (Vec<Request>, usize) {
     let chosen = all.into_iter().filter(|request| {
         request.base == branch && (plans.forks || !request.fork) && request.is_sound()
     });
-    chosen.take(MOST).collect()
+    let mut chosen: Vec<Request> = chosen.collect();
+    let left = chosen.len().saturating_sub(MOST);
+    chosen.truncate(MOST);
+    (chosen, left)
 }
 
 impl Request {

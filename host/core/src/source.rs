@@ -13,7 +13,7 @@ use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Scheme};
 use reeve_api::source::{
     GitProvider, GitRepository, GitRepositoryRef, GitRepositorySpec, GitRepositoryVerification,
 };
-use reeve_api::{GIT_CONFIG, PROVIDER};
+use reeve_api::{GIT_CONFIG, POLLING, PROVIDER};
 
 use crate::signature::Mode;
 pub use crate::spec::Error;
@@ -37,8 +37,10 @@ pub struct Wanted {
     pub url: RemoteUrl,
     /// What of it.
     pub reference: Reference,
-    /// How often to look for changes.
+    /// How often to look for changes, unless git configuration says so.
     pub interval: Duration,
+    /// Whether git configuration says how often.
+    pub polled_as_configured: bool,
     /// How long one git operation may take.
     pub timeout: Duration,
     /// gitignore rules that replace the default exclusions.
@@ -139,6 +141,7 @@ impl Wanted {
             app,
             reference: reference(spec.reference.as_ref())?,
             interval: interval("spec.interval", spec.interval.get())?,
+            polled_as_configured: polled(object)?,
             timeout,
             ignore: spec.ignore.clone(),
             suspend: spec.suspend,
@@ -164,6 +167,22 @@ impl Verify {
             mode: set.mode.into(),
             secret: secret.map_err(|why| Error::invalid("spec.verify.secretRef.name", why))?,
         })
+    }
+}
+
+/// Whether the object has git configuration say how often its repository is asked.
+fn polled(object: &GitRepository) -> Result<bool, Error> {
+    let annotations = object.metadata.annotations.as_ref();
+    match annotations
+        .and_then(|all| all.get(POLLING))
+        .map(String::as_str)
+    {
+        None => Ok(false),
+        Some(GIT_CONFIG) => Ok(true),
+        Some(_) => Err(Error::invalid(
+            "metadata.annotations[reeve.dev/polling]",
+            "the one value that it has is git-config",
+        )),
     }
 }
 

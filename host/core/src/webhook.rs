@@ -169,6 +169,19 @@ impl Token {
         format!("{PREFIX}{}", hex::encode(hash.finalize()))
     }
 
+    /// Where somebody else is called who is known by these parts. What is hashed ends as no Receiver's does, so that whoever may
+    /// choose a token cannot make it the path of a Receiver.
+    pub fn path_of(&self, parts: &[&str]) -> String {
+        let mut hash = Sha256::new();
+        let parts = parts.iter().map(|part| part.as_bytes());
+        for part in std::iter::once(self.0.as_slice()).chain(parts) {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        hash.update(b"\0");
+        format!("{PREFIX}{}", hex::encode(hash.finalize()))
+    }
+
     fn matches(&self, offered: &[u8]) -> bool {
         if self.0.is_empty() {
             return false;

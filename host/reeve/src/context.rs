@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
 use crate::controller::{Drift, Planned, Queue, Tokens, Underway, Vigils};
 use crate::disk::Account;
-use crate::forge::Pauses;
+use crate::forge::{Answers, Pauses};
 use crate::git::{Egress, HostKeys, Limits, Mirrors};
 use crate::images::Images;
 use crate::index::{Index, Stored};
@@ -84,6 +84,8 @@ pub struct Context {
     pub(crate) tokens: Tokens,
     /// Which forges have asked us to wait.
     pub(crate) pauses: Arc<Pauses>,
+    /// What forges have answered, to ask whether it is still so.
+    pub(crate) answers: Arc<Answers>,
     /// Whether provider plugins may be sent to hosts over plain HTTP, and registries on this machine are spoken to over it.
     pub(crate) plain_http: bool,
     /// What the cluster is called, where it is told from others: in the titles of deploy keys.

@@ -17,6 +17,7 @@ mod script;
 mod send;
 mod sign;
 mod slots;
+mod unchanged;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use fill::{Filler, Prepared, Reach};
 use script::{Turn, Wire};
 use send::{Raw, Sender};
 use slots::{Purse, authority};
+use unchanged::Question;
 use words::{Answer, Done, Next, Operation, Task};
 
 pub use reeve_wasm::{Step, provider as words};
@@ -41,6 +43,7 @@ pub use guest::Rehearsal;
 pub use pause::Pauses;
 pub use script::Script;
 pub use slots::{Slot, Slots};
+pub use unchanged::Answers;
 
 /// More pull requests than this are not listed at once.
 const REQUESTS: usize = 200;
@@ -95,6 +98,8 @@ pub struct Provider {
     pub clock: Clock,
     /// Who has asked us to wait.
     pub pauses: Arc<Pauses>,
+    /// What was answered before.
+    pub answers: Arc<Answers>,
 }
 
 /// What came of an operation.
@@ -213,7 +218,10 @@ impl Provider {
             let prepared = filler.prepare(&request)?;
             let url = prepared.url.clone();
             let raw = match turn {
-                Turn::Send(sender) => self.patiently(sender, prepared).await?,
+                Turn::Send(sender) => {
+                    let question = Question::of(&self.name, &self.slots, &request);
+                    self.sparingly(sender, prepared, question).await?
+                }
                 Turn::Written(raw) => raw,
             };
             answer = Some(answer::open(raw, &url, &request.secrets, &mut purse).await?);
@@ -223,6 +231,21 @@ impl Provider {
 }
 
 impl Provider {
+    /// Sends a request; where its answer may be kept, as a question whether what was answered before is still so.
+    async fn sparingly(
+        &self,
+        sender: &Sender,
+        mut prepared: Prepared,
+        question: Option<Question>,
+    ) -> Result<Raw, Cause> {
+        let Some(question) = question else {
+            return self.patiently(sender, prepared).await;
+        };
+        let before = self.answers.ask(&question, &mut prepared);
+        let raw = self.patiently(sender, prepared).await?;
+        Ok(self.answers.take(question, before, raw))
+    }
+
     /// Sends a request, unless the forge has asked us to wait; from now on, if it does so in its answer.
     async fn patiently(&self, sender: &Sender, prepared: Prepared) -> Result<Raw, Cause> {
         let host = authority(&prepared.url);

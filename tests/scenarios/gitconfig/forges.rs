@@ -189,10 +189,7 @@ impl Shop {
                 .is_some_and(|it| it.starts_with(&title)),
             "{key}"
         );
-        ensure!(
-            key["read_only"] == true || key["can_push"] == false,
-            "{key}"
-        );
+        ensure!(!pushes(key), "{key}");
         let at_forge = &source.data["status"]["deployKey"]["atForge"][0];
         ensure!(at_forge["provider"] == "git-config", "{at_forge}");
 
@@ -201,9 +198,37 @@ impl Shop {
             .authorize(&format!("{}\n", key["key"].as_str().unwrap_or_default()))?;
         self.ask("opened").await?;
         self.source_says("Ready", "True", "stored artifact").await?;
+        let mut asks = asks;
+        asks["reeve.dev/deploy-key"] = json!("read-write");
+        self.apply_source(&url, &asks, &more).await?;
+        self.is_replaced_by_one_that_pushes(key).await?;
         self.delete(SOURCE_API, "GitRepository", "shop").await?;
         let keys = self.forge.has(&self.path, "keys");
         ensure!(keys.is_empty(), "{keys:?}");
+        Ok(())
+    }
+
+    /// A key that may push is another one: it stands beside the old one until it has opened the repository.
+    async fn is_replaced_by_one_that_pushes(&self, old: &Value) -> anyhow::Result<()> {
+        let keys = || self.forge.has(&self.path, "keys");
+        let both = || async { Some(keys()).filter(|keys| keys.len() == 2) };
+        let two = wait::until(wait::PATIENCE, "both keys are there", both).await?;
+        let new = two.iter().find(|key| key["id"] != old["id"]);
+        let new = new.context("another key")?;
+        ensure!(pushes(new) && two.iter().any(|key| key == old), "{two:?}");
+        self.ssh
+            .authorize(&format!("{}\n", new["key"].as_str().unwrap_or_default()))?;
+        self.ask("proven").await?;
+        let one = || async { Some(keys()).filter(|keys| keys.len() == 1) };
+        let left = wait::until(wait::PATIENCE, "the old one is gone", one).await?;
+        ensure!(left.first() == Some(new), "{left:?}");
+        // That is recorded before, and what is gone after.
+        let recorded = |source: &DynamicObject| {
+            let at_forge = &source.data["status"]["deployKey"]["atForge"];
+            at_forge[0]["writable"] == true && at_forge[1].is_null()
+        };
+        let sources = self.api(SOURCE_API, "GitRepository");
+        wait::for_object(&sources, "shop", "it is recorded", recorded).await?;
         Ok(())
     }
 
@@ -233,10 +258,39 @@ impl Shop {
         let commit = self.repo.publish("news.txt", "News.\n")?;
         self.called(hook, &commit).await?;
         self.until_fetched(&commit).await?;
+        // Whether it is still there is asked at each run, and what has not changed is not sent again.
+        let receivers = self.api(RECEIVER_API, "Receiver");
+        for word in ["again", "and again"] {
+            let asked =
+                json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": word}}});
+            receivers
+                .patch("hook", &PatchParams::default(), &Patch::Merge(&asked))
+                .await?;
+            let looked = |object: &DynamicObject| {
+                text(&object.data, "/status/lastHandledReconcileAt") == Some(word)
+            };
+            wait::for_object(&receivers, "hook", "it is looked at", looked).await?;
+        }
         self.delete(RECEIVER_API, "Receiver", "hook").await?;
         let hooks = self.forge.has(&self.path, "hooks");
         ensure!(hooks.is_empty(), "{hooks:?}");
+        let unchanged = self.forge.unchanged();
+        let lists = |asked: &String| asked.starts_with("GET ") && asked.ends_with("/hooks");
+        ensure!(unchanged.iter().any(lists), "{unchanged:?}");
         Ok(())
+    }
+
+    /// Another source of the same repository, with the same Secret.
+    async fn shares(&self, name: &str) -> anyhow::Result<()> {
+        let asks = json!({"reeve.dev/provider": "git-config"});
+        let source = json!({
+            "apiVersion": SOURCE_API, "kind": "GitRepository", "metadata": self.named(name, &asks),
+            "spec": {
+                "interval": "1h", "url": self.ssh.url(&self.path), "secretRef": {"name": "shop-key"},
+                "ref": {"branch": self.repo.branch()},
+            },
+        });
+        self.tenant.apply(&source).await
     }
 
     /// The forge calls, with the payload that it publishes.
@@ -280,6 +334,11 @@ impl Shop {
         call.body(body).send().await?.error_for_status()?;
         Ok(())
     }
+}
+
+/// Whether a forge lets a key push, in the words of either.
+fn pushes(key: &Value) -> bool {
+    key["read_only"] == false || key["can_push"] == true
 }
 
 fn signed(key: &[u8], body: &[u8]) -> anyhow::Result<String> {
@@ -373,6 +432,52 @@ fn a_token_of_gitlab_in_git_configuration_puts_a_key_and_a_webhook_and_takes_the
         shop.apply_source(&url, &asks, &json!({})).await?;
         shop.source_says("Ready", "True", "stored artifact").await?;
         shop.keeps_a_hook().await?;
+        shop.forge.faults()
+    });
+}
+
+#[test]
+fn two_sources_with_one_key_keep_its_title_until_the_last_of_them_goes() {
+    scenario(async {
+        let shop = Shop::at_github("one-key").await?;
+        let hosts = shop.ssh.known_hosts(&[KeyKind::Ed25519])?;
+        let key = shop.ssh.user_key(KeyKind::Ed25519, "")?;
+        secrecy::used(&key);
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": shop.named("shop-key", &json!({})),
+            "stringData": {"known_hosts": hosts, "identity": key},
+        });
+        shop.tenant.apply(&secret).await?;
+        let keys = || shop.forge.has(&shop.path, "keys");
+        let kept = |name: &'static str| {
+            let source = (SOURCE_API, "GitRepository", name);
+            shop.says(source, "DeployKeyReady", "True", "")
+        };
+        shop.shares("shop").await?;
+        kept("shop").await?;
+        let first = keys();
+        ensure!(first.len() == 1, "{first:?}");
+        shop.shares("other").await?;
+        let other = kept("other").await?;
+        let at_forge = &other.data["status"]["deployKey"]["atForge"][0]["title"];
+        ensure!(*at_forge == first[0]["title"], "{at_forge}");
+        for name in ["shop", "other"] {
+            let asked =
+                json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "again"}}});
+            let sources = shop.api(SOURCE_API, "GitRepository");
+            sources
+                .patch(name, &PatchParams::default(), &Patch::Merge(&asked))
+                .await?;
+            let looked = |object: &DynamicObject| {
+                text(&object.data, "/status/lastHandledReconcileAt") == Some("again")
+            };
+            wait::for_object(&sources, name, "it is looked at again", looked).await?;
+        }
+        ensure!(keys() == first, "nobody fights over it: {:?}", keys());
+        shop.delete(SOURCE_API, "GitRepository", "shop").await?;
+        ensure!(keys() == first, "the other wants it still: {:?}", keys());
+        shop.delete(SOURCE_API, "GitRepository", "other").await?;
+        ensure!(keys().is_empty(), "{:?}", keys());
         shop.forge.faults()
     });
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use kube::ResourceExt as _;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use reeve_tests::git::Repo;
 use reeve_tests::install::{self, CONFIG};
 use reeve_tests::{objects, scenario, wait};
@@ -61,6 +61,17 @@ async fn made_of(manor: &Manor, name: &str) -> anyhow::Result<Vec<String>> {
     Ok(found)
 }
 
+/// Its source was made without an interval, and so it is git configuration's to say how often it is asked.
+async fn is_asked_as_configured(manor: &Manor, name: &str) -> anyhow::Result<()> {
+    let sources = manor.api(SOURCE, "GitRepository", Some(CONFIG));
+    let asked = |source: &DynamicObject| {
+        let every = source.data.pointer("/status/upstream/polling/every");
+        every == Some(&json!("3m0s"))
+    };
+    wait::for_object(&sources, name, "it is asked as configured", asked).await?;
+    Ok(())
+}
+
 /// What delivers to Tenant acme has gone, and its namespaces wait.
 async fn only_namespaces_are_left(manor: &Manor) -> anyhow::Result<()> {
     // What was applied went first, as the tenant's account; what it may do went last.
@@ -87,6 +98,7 @@ fn a_tenant_goes_with_what_was_made_of_it_once_that_is_confirmed_and_touches_no_
         let manor = Manor::open().await?;
         let _repo = delivered(&manor, "acme", &["acme", "acme-dev"], DELETE).await?;
         let _other = delivered(&manor, "other", &["other"], "Orphan").await?;
+        is_asked_as_configured(&manor, "acme").await?;
         let client = manor.estate.admin();
         let before = objects::stock(&client, "other").await?;
         let of_other = made_of(&manor, "other").await?;

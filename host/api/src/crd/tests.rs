@@ -281,6 +281,7 @@ fn example(name: &str, schema: &Value) -> Value {
             | "timeout"
             | "deadline"
             | "took"
+            | "every"
             | "lastReconciledDuration" => {
                 json!("1m30s")
             }

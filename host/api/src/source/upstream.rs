@@ -29,10 +29,13 @@ pub struct Upstream {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<LoginOrigin>,
     /// NextTry is when the repository was to be asked next, when this was written. Between two changes it is asked every
-    /// spec.interval, or more seldom while it is announced.
+    /// spec.interval, or as often as polling says, or more seldom while it is announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "crate::meta::timestamp")]
     pub next_try: Option<Time>,
+    /// Polling is what git configuration says of how changes come to be known, where it has a say in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polling: Option<PollingOrigin>,
     /// Receivers are those whose calls are about it, as `namespace/name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
@@ -56,6 +59,28 @@ pub struct LoginOrigin {
     pub level: Option<String>,
 }
 
+/// PollingOrigin is how changes come to be known by what git configuration says.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct PollingOrigin {
+    /// Entry is the entry of git configuration that says it, such as `gitHubAuths[0] (acme/web)`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// Every is how often the repository is asked, where the annotation `reeve.dev/polling: git-config` leaves that to git
+    /// configuration; else it is spec.interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<Duration>,
+    /// Hook is the path that the forge is to call when something was pushed, where the entry has a webhookSecret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
+    /// Level is the level of git configuration whose entry that is, such as `Project acme`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// Problem is why there is no hook although the entry has a webhookSecret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
 /// Delivery is a call of a webhook.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -63,7 +88,7 @@ pub struct Delivery {
     /// At is when it came.
     #[schemars(schema_with = "crate::meta::timestamp")]
     pub at: Time,
-    /// Receiver is the one that was called, as `namespace/name`.
+    /// Receiver is the one that was called, as `namespace/name`, or the entry of git configuration whose hook it was.
     pub receiver: String,
 }
 

@@ -94,10 +94,11 @@ pub enum DeletionPolicy {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct TenantSource {
-    /// Interval at which the repository is looked at. Defaults to 10m.
-    #[serde(default = "ten_minutes")]
+    /// Interval at which the repository is looked at. Without one it is looked at as git configuration says, by default every
+    /// 3m.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
-    pub interval: Duration,
+    pub interval: Option<Duration>,
     /// Path of the directory in the repository that is built. Defaults to its root.
     #[serde(default = "root")]
     #[schemars(length(min = 1, max = 1024))]
@@ -115,12 +116,7 @@ pub struct TenantSource {
     pub url: UrlText,
 }
 
-/// The default of a source's `interval`.
-fn ten_minutes() -> Duration {
-    Duration::known("10m", 600)
-}
-
-/// The default of its `path`.
+/// The default of a source's `path`.
 fn root() -> String {
     "./".to_owned()
 }
@@ -170,7 +166,7 @@ mod tests {
         let source: TenantSource =
             serde_json::from_str(r#"{"url": "https://git.example/acme"}"#).unwrap();
         assert_eq!(source.path, "./");
-        assert_eq!(source.interval.get().as_secs(), 600);
+        assert_eq!(source.interval, None, "git configuration says how often");
         assert_eq!((source.receiver, source.reference), (None, None));
     }
 }

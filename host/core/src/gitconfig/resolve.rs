@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::file::{Author, Credentials, File, Forge};
 use super::place::{Pattern, Place};
-use super::{Hidden, Level, LevelName};
+use super::{DEFAULT_INTERVAL, Hidden, Level, LevelName};
 
 /// How changes come to be known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,17 @@ pub enum Polling {
     Every(Duration),
     /// The forge calls, with this secret.
     Webhook(Hidden),
+}
+
+impl Polling {
+    /// How often a repository is asked by itself. One that is called for as often as if nobody said anything, as long as no call
+    /// has told of what is there.
+    pub fn every(&self) -> Duration {
+        match self {
+            Self::Every(wait) => *wait,
+            Self::Webhook(_) => DEFAULT_INTERVAL,
+        }
+    }
 }
 
 /// Who we are, with what goes with it.
@@ -33,7 +44,7 @@ pub struct Auth {
 }
 
 /// The configuration of a repository.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Resolved {
     /// Who we are to it.
     pub auth: Option<Part<Auth>>,

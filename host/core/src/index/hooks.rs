@@ -15,6 +15,9 @@ use super::{Hook, Index, Listener, Standing, Target, digest};
 impl Index {
     /// The hook at a path: what a call to it is judged by.
     pub fn hook(&self, path: &str) -> Option<Arc<Hook>> {
+        if let Some(hook) = self.hook_of_entry(path) {
+            return Some(hook);
+        }
         let receiver = self.receivers.get(self.holder(path)?)?;
         let (_, hook) = receiver.hook.as_ref()?;
         Some(Arc::clone(hook))
@@ -29,6 +32,9 @@ impl Index {
 
     /// Whether a Receiver lets calls in; None: it has no path yet.
     pub fn standing(&self, receiver: &NamespacedName) -> Option<Standing> {
+        if let Some(by) = self.entry(receiver) {
+            return Some(by.hook.standing);
+        }
         let (_, hook) = self.receivers.get(receiver)?.hook.as_ref()?;
         Some(hook.standing)
     }

@@ -8,10 +8,13 @@ use reeve_api::name::{NamespaceName, TenantName};
 use reeve_api::tenant::{
     ContainerDefaults, NetworkDefault, Reader, Tenant, TenantReceiver, TenantSource,
 };
-use reeve_api::{KUSTOMIZE_GROUP, MADE_BY, NOTIFICATION_GROUP, SOURCE_GROUP, TENANT_LABEL};
+use reeve_api::{
+    GIT_CONFIG, KUSTOMIZE_GROUP, MADE_BY, NOTIFICATION_GROUP, POLLING, SOURCE_GROUP, TENANT_LABEL,
+};
 use serde_json::{Value, json};
 
 use super::{MANAGED_BY, Terms, VIEW};
+use crate::gitconfig::DEFAULT_INTERVAL;
 
 /// The Role, and its binding, by which the delivery may act as a namespace's account.
 pub const GRANT: &str = "reeve-delivery";
@@ -191,7 +194,13 @@ pub fn delivered(
         merge(&mut made.object, json!({"spec": spec}));
         made
     };
-    let mut all = vec![make(Made::GitRepository, config, repository(source))];
+    let mut followed = make(Made::GitRepository, config, repository(source));
+    if source.interval.is_none()
+        && let Some(meta) = followed.object.get_mut("metadata")
+    {
+        merge(meta, json!({"annotations": {POLLING: GIT_CONFIG}}));
+    }
+    let mut all = vec![followed];
     if let Some(receiver) = &source.receiver {
         all.push(make(Made::Receiver, config, hook(receiver, name)));
     }
@@ -305,7 +314,10 @@ fn repository(source: &TenantSource) -> Value {
         Some(reference) => json!(reference),
         None => json!({"branch": "main"}),
     };
-    let mut spec = json!({"interval": source.interval, "url": source.url, "ref": reference});
+    // What is not said is git configuration's to say; then this is what others see who read the object.
+    let usual = || DEFAULT_INTERVAL.into();
+    let interval = source.interval.clone().unwrap_or_else(usual);
+    let mut spec = json!({"interval": interval, "url": source.url, "ref": reference});
     if let Some(secret) = &source.secret_ref {
         merge(&mut spec, json!({"secretRef": secret}));
     }

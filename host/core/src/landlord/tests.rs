@@ -180,7 +180,7 @@ fn a_namespace_that_is_made_says_by_whom_and_what_is_kept_of_it_does_not() {
 #[test]
 fn a_source_becomes_a_repository_a_hook_and_a_kustomization_of_the_tenants_name() {
     let more = json!({"source": {
-        "url": "https://git.example/acme", "path": "./deploy", "secretRef": {"name": "key"},
+        "url": "https://git.example/acme", "path": "./deploy", "secretRef": {"name": "key"}, "interval": "10m",
         "receiver": {"type": "gitlab", "secretRef": {"name": "token"}},
     }});
     let repository = object(&more, Made::GitRepository, "acme");
@@ -192,6 +192,7 @@ fn a_source_becomes_a_repository_a_hook_and_a_kustomization_of_the_tenants_name(
             "secretRef": {"name": "key"},
         })
     );
+    assert_eq!(repository["metadata"].get("annotations"), None);
     let receiver = object(&more, Made::Receiver, "acme");
     assert_eq!(receiver["spec"]["type"], "gitlab");
     let kustomization = object(&more, Made::Kustomization, "acme");
@@ -203,6 +204,17 @@ fn a_source_becomes_a_repository_a_hook_and_a_kustomization_of_the_tenants_name(
             "sourceRef": {"kind": "GitRepository", "name": "acme", "namespace": "config"},
         })
     );
+}
+
+#[test]
+fn a_source_without_an_interval_is_looked_at_as_git_configuration_says() {
+    let more = json!({"source": {"url": "https://git.example/acme"}});
+    let repository = object(&more, Made::GitRepository, "acme");
+    let annotations = &repository["metadata"]["annotations"];
+    assert_eq!(annotations, &json!({"reeve.dev/polling": "git-config"}));
+    assert_eq!(repository["metadata"]["labels"][TENANT_LABEL], "acme");
+    // Tools that know no such annotation read an interval all the same.
+    assert_eq!(repository["spec"]["interval"], "3m0s");
 }
 
 /// Whose label a namespace bears, and whether Tenant acme may be made of it.

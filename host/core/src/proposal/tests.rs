@@ -105,11 +105,12 @@ fn planned_is_what_goes_to_the_branch_that_is_followed_and_no_forks_unless_they_
         (with(|it| it.head = "main".into()), own, false),
         (with(|it| it.head = "A".repeat(40)), own, false),
     ] {
-        let chosen = chosen(vec![request.clone()], "main", plans);
+        let (chosen, _) = chosen(vec![request.clone()], "main", plans);
         assert_eq!(!chosen.is_empty(), want, "{request:?}");
     }
     let many = (1..=60).map(request).collect();
-    assert_eq!(chosen(many, "main", own).len(), MOST);
+    let (chosen, left) = chosen(many, "main", own);
+    assert_eq!((chosen.len(), left), (MOST, 10), "what is left out is told");
 }
 
 fn id(name: &str) -> NamespacedName {

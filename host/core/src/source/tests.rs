@@ -64,6 +64,22 @@ fn over_ssh_a_provider_stands_beside_the_secret_whose_key_it_puts_at_the_forge()
 }
 
 #[test]
+fn git_configuration_says_how_often_where_the_object_asks_for_that() {
+    let read = |annotations: Value| {
+        let object = json!({
+            "metadata": {"namespace": "acme", "name": "web", "annotations": annotations},
+            "spec": {"interval": "1m", "timeout": "60s", "url": "https://git.example/acme/web"},
+        });
+        Wanted::parse(&serde_json::from_value(object).unwrap())
+    };
+    assert!(!read(json!({})).unwrap().polled_as_configured);
+    let asked = read(json!({"reeve.dev/polling": "git-config"}));
+    assert!(asked.unwrap().polled_as_configured);
+    let wrong = read(json!({"reeve.dev/polling": "20s"})).unwrap_err();
+    assert!(wrong.to_string().contains("git-config"), "{wrong}");
+}
+
+#[test]
 fn a_healthy_source_is_read() {
     let wanted = with("suspend", json!(false)).unwrap();
     assert_eq!(wanted.id.to_string(), "acme/web");

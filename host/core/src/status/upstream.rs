@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reeve_api::meta::Time;
-use reeve_api::source::{Delivery, GitRepositoryStatus, LastFetch, LoginOrigin, Upstream};
+use reeve_api::source::{
+    Delivery, GitRepositoryStatus, LastFetch, LoginOrigin, PollingOrigin, Upstream,
+};
 
 use super::{Frame, Next, SourceOutcome, Told};
 
@@ -26,13 +28,15 @@ const WORTH_TELLING: Duration = Duration::from_secs(5);
 pub struct Heard {
     /// Where the login is from.
     pub login: Option<LoginOrigin>,
+    /// What git configuration says of polling; nothing at all where it has no say.
+    pub polling: Option<PollingOrigin>,
     /// What came last.
     pub fetch: Option<LastFetch>,
     /// The last call of a webhook.
     pub delivery: Option<Delivery>,
     /// The Receivers whose calls are about it, sorted.
     pub receivers: Vec<String>,
-    /// Whether one of them lets calls in, as far as anybody knows.
+    /// Whether one of them, or the hook of an entry, lets calls in, as far as anybody knows.
     pub called: bool,
     /// The commit that the last call which named one said is there now.
     pub announced: Option<String>,
@@ -63,6 +67,7 @@ pub fn tell_upstream(
             head: head(outcome).or_else(|| before.head.clone()),
             login: heard.login.or_else(|| before.login.clone()),
             next_try: before.next_try.clone(),
+            polling: polling(heard.polling, before.polling.as_ref()),
             receivers: heard.receivers,
         },
     };
@@ -81,6 +86,14 @@ pub fn tell_upstream(
         };
     }
     told.status.upstream = (after != Upstream::default()).then_some(after);
+}
+
+/// What is told of polling: what was heard, even if that is nothing, and else what was told before.
+fn polling(heard: Option<PollingOrigin>, before: Option<&PollingOrigin>) -> Option<PollingOrigin> {
+    match heard {
+        Some(heard) => (heard != PollingOrigin::default()).then_some(heard),
+        None => before.cloned(),
+    }
 }
 
 /// A moment as it is told: the API server keeps whole seconds, and what it gives back must not look like news.
@@ -229,6 +242,23 @@ mod tests {
         let mut nothing = heard();
         nothing.login = None;
         assert_eq!(after(&first, nothing, &unchanged(), 60, 60), first);
+    }
+
+    #[test]
+    fn what_git_configuration_says_of_polling_stands_until_it_has_no_say() {
+        let polling = PollingOrigin {
+            every: Some(Duration::from_secs(20).into()),
+            ..PollingOrigin::default()
+        };
+        let told = |before: &GitRepositoryStatus, polling: Option<PollingOrigin>| {
+            let heard = Heard { polling, ..heard() };
+            after(before, heard, &unchanged(), 0, 60)
+        };
+        let of = |status: &GitRepositoryStatus| status.upstream.clone().unwrap().polling;
+        let first = told(&GitRepositoryStatus::default(), Some(polling.clone()));
+        assert_eq!(of(&first), Some(polling.clone()));
+        assert_eq!(of(&told(&first, None)), Some(polling));
+        assert_eq!(of(&told(&first, Some(PollingOrigin::default()))), None);
     }
 
     #[test]

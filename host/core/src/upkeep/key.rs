@@ -2,7 +2,9 @@
 //!
 //! A run asks for the next [`Step`], carries it out, and asks again. Every step is decided from what is there, so whoever was
 //! stopped between two begins anew with the same one. Another key never takes the old one's place before it has opened the
-//! repository, and the old one stays at the forge until then: between the two there is no moment without a key.
+//! repository, and the old one stays at the forge until then: between the two there is no moment without a key. So it is when a
+//! key that was generated is to push, or no longer: another one takes its place. Objects of one namespace may share a key for
+//! one repository: a forge knows a key once, so they share its title too, which goes with the last of them.
 //!
 //! ```text
 //! Make      nothing in the Secret -> a pair
@@ -12,6 +14,7 @@
 //! Prove     the repository is asked with it
 //! Switch    the second pair in the place of the first
 //! Take      what is recorded, and no longer in use
+//! Leave     the same, which another object has in use
 //! ```
 
 use std::collections::BTreeSet;
@@ -19,9 +22,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reeve_api::PROVIDER;
-use reeve_api::name::{NamespacedName, NotAName, ObjectName, RemoteUrl, Scheme};
+use reeve_api::name::{NamespaceName, NamespacedName, NotAName, ObjectName, RemoteUrl, Scheme};
 use reeve_api::source::GitRepository;
-use reeve_api::upkeep::{DeployKey, GENERATE_KEY, KeyAtForge, ROTATE_KEY, ROTATE_KEY_EVERY};
+use reeve_api::upkeep::{
+    DEPLOY_KEY, DeployKey, GENERATE_KEY, KeyAtForge, ROTATE_KEY, ROTATE_KEY_EVERY,
+};
 use ssh_key::{HashAlg, PublicKey};
 
 use crate::spec::Error;
@@ -44,6 +49,8 @@ pub struct Wish {
     pub generates: bool,
     /// The provider plugin that puts it at the forge.
     pub provider: Option<ObjectName>,
+    /// Whether it may push.
+    pub writable: bool,
     /// For what it is made anew once.
     pub rotation: Option<String>,
     /// How old it gets.
@@ -78,6 +85,15 @@ impl Wish {
         }
         let named = object.spec.secret_ref.as_ref();
         let provider = said(PROVIDER).filter(|_| over_ssh);
+        let writable = match said(DEPLOY_KEY).map(String::as_str) {
+            None | Some(READ_ONLY) => false,
+            Some(READ_WRITE) => true,
+            Some(_) => return Err(Error::invalid(DEPLOY, "it is read-only or read-write")),
+        };
+        if writable && (provider.is_none() || (!generates && named.is_none())) {
+            let why = "nobody puts a key at the forge: name who does in reeve.dev/provider, for a URL of ssh, and a key in spec.secretRef, or have one made by reeve.dev/generate-key";
+            return Err(Error::invalid(DEPLOY, why));
+        }
         if !generates && (provider.is_none() || named.is_none()) {
             return Ok(None);
         }
@@ -90,6 +106,7 @@ impl Wish {
             secret: secret(object)?,
             generates,
             provider,
+            writable,
             rotation,
             every: every.map(|text| old(text)).transpose()?,
         }))
@@ -98,6 +115,10 @@ impl Wish {
 
 const GENERATE: &str = "metadata.annotations[reeve.dev/generate-key]";
 const ROTATE: &str = "metadata.annotations[reeve.dev/rotate-key]";
+const DEPLOY: &str = "metadata.annotations[reeve.dev/deploy-key]";
+/// What may be done with a key.
+const READ_ONLY: &str = "read-only";
+const READ_WRITE: &str = "read-write";
 const EVERY: &str = "metadata.annotations[reeve.dev/rotate-key-every]";
 
 /// The Secret of `spec.secretRef`, else one that is called after the object.
@@ -128,28 +149,85 @@ pub struct Site {
     pub id: NamespacedName,
     /// Where the repository is, without a user.
     pub repository: String,
+    /// What others of the namespace, that stay, have there for the keys that they have in use.
+    pub shared: BTreeSet<KeyAtForge>,
 }
 
 impl Site {
-    /// A key at the forge. Its title is this key's alone, so that two of one object, or of two clusters, stand side by side.
-    pub fn entry(&self, provider: &ObjectName, public: &str) -> KeyAtForge {
-        let cluster = self.cluster.as_ref();
-        let cluster = cluster.map(|name| format!("{name} ")).unwrap_or_default();
-        let id: String = self.id.to_string().chars().take(NAMED).collect();
-        KeyAtForge {
-            provider: provider.to_string(),
+    /// A key at the forge. Its title is this key's alone, so that two of one object, or of two clusters, stand side by side. Who
+    /// shares a key has the title that it has already, as recorded here or by the others; and it may push if one of them
+    /// wants that.
+    pub fn entry(&self, wish: &Wish, record: &DeployKey, public: &str) -> Option<KeyAtForge> {
+        let provider = wish.provider.as_ref()?.to_string();
+        let own = self.title(public);
+        let has = |entry: &&KeyAtForge| {
+            let same = self.is_same_key(&entry.title, &own);
+            entry.provider == provider && entry.repository == self.repository && same
+        };
+        let others = || self.shared.iter().filter(has);
+        let known = record.at_forge.iter().filter(has).chain(others());
+        let title = known.map(|entry| entry.title.clone()).min();
+        Some(KeyAtForge {
+            title: title.unwrap_or_else(|| own.clone()),
+            writable: wish.writable || others().any(|entry| entry.writable),
             repository: self.repository.clone(),
-            title: format!("reeve {cluster}{id} {}", fingerprint(public)),
+            provider,
+        })
+    }
+
+    /// Whether others have it at the forge too, whatever may be done with it.
+    fn shares(&self, entry: &KeyAtForge) -> bool {
+        self.shared.iter().any(|other| other.is(entry))
+    }
+
+    fn title(&self, public: &str) -> String {
+        let id: String = self.id.to_string().chars().take(NAMED).collect();
+        format!("{} {id} {}", self.prefix(), fingerprint(public))
+    }
+
+    fn prefix(&self) -> String {
+        match &self.cluster {
+            Some(cluster) => format!("reeve {cluster}"),
+            None => "reeve".to_owned(),
         }
+    }
+
+    /// Whether two titles are of one key of this cluster and namespace.
+    fn is_same_key(&self, one: &str, other: &str) -> bool {
+        let key = |title: &str| {
+            let rest = title.strip_prefix(&self.prefix())?.strip_prefix(' ')?;
+            let (id, key) = rest.split_once(' ')?;
+            let (namespace, _) = id.split_once('/')?;
+            (namespace == self.id.namespace.as_str()).then(|| key.to_owned())
+        };
+        key(one).is_some_and(|one| key(other) == Some(one))
     }
 }
 
-/// Whether a key of this title is one of this object, on whatever cluster. A status may say otherwise, and who writes it may be
-/// somebody else than who may remove keys.
-pub fn is_of(title: &str, id: &NamespacedName) -> bool {
-    let id: String = id.to_string().chars().take(NAMED).collect();
-    let of = format!(" {id} SHA256:");
-    title.starts_with("reeve ") && title.contains(&of)
+/// Whether a key of this title is one of an object of this namespace, on whatever cluster. A status may say otherwise, and who
+/// writes it may be somebody else than who may remove keys.
+pub fn is_within(title: &str, namespace: &NamespaceName) -> bool {
+    let mut words = title.rsplit(' ');
+    let (key, id) = (words.next(), words.next().unwrap_or_default());
+    let named = id.split_once('/').map(|(of, _)| of);
+    title.starts_with("reeve ")
+        && key.is_some_and(|key| key.starts_with("SHA256:"))
+        && named == Some(namespace.as_str())
+}
+
+/// What is recorded to be at a repository's forge for the key that an object has in use: what it may share with others.
+pub fn in_use<'r>(record: &'r DeployKey, repository: &str) -> impl Iterator<Item = &'r KeyAtForge> {
+    let here = record
+        .at_forge
+        .iter()
+        .filter(move |entry| entry.repository == repository);
+    let here: Vec<&KeyAtForge> = here.collect();
+    let public = record.public_key.as_deref().filter(|_| !here.is_empty());
+    let key = public.map(fingerprint).filter(|key| !key.is_empty());
+    here.into_iter().filter(move |entry| {
+        key.as_ref()
+            .is_some_and(|key| entry.title.ends_with(&format!(" {key}")))
+    })
 }
 
 /// The fingerprint of a public key, as `ssh-keygen -l` prints it.
@@ -189,6 +267,8 @@ pub enum Step {
     Switch,
     /// This is taken away from its forge.
     Take(KeyAtForge),
+    /// This is no longer wanted here, and others want it there.
+    Leave(KeyAtForge),
     /// Nothing.
     Rest,
 }
@@ -222,7 +302,9 @@ impl Case<'_> {
                     Step::Rest
                 };
             };
-            if let Some(step) = self.put(wish, current) {
+            // Forges change nothing of a key: in its own place it would be gone for a moment.
+            let step = self.put(wish, current);
+            if let Some(step) = step.filter(|_| !self.is_replaced(wish, current)) {
                 return step;
             }
             match &self.facts.next {
@@ -241,12 +323,26 @@ impl Case<'_> {
         }
         let used = wish.and_then(|wish| self.used(wish));
         let mut recorded = self.record.at_forge.iter();
-        let idle = recorded.find(|entry| Some(*entry) != used.as_ref());
-        idle.map_or(Step::Rest, |entry| Step::Take(entry.clone()))
+        let used = |entry: &KeyAtForge| used.as_ref().is_some_and(|used| used.is(entry));
+        let idle = recorded.find(|entry| !used(entry));
+        idle.map_or(Step::Rest, |entry| match self.site.shares(entry) {
+            true => Step::Leave(entry.clone()),
+            false => Step::Take(entry.clone()),
+        })
+    }
+
+    /// Whether a key that was generated may do something else at the forge than is wanted.
+    fn is_replaced(&self, wish: &Wish, public: &str) -> bool {
+        let entry = self.site.entry(wish, self.record, public);
+        let mut recorded = self.record.at_forge.iter();
+        let other = |entry: KeyAtForge| {
+            recorded.any(|known| known.is(&entry) && known.writable != entry.writable)
+        };
+        wish.generates && entry.is_some_and(other)
     }
 
     fn put(&self, wish: &Wish, public: &str) -> Option<Step> {
-        let entry = self.site.entry(wish.provider.as_ref()?, public);
+        let entry = self.site.entry(wish, self.record, public)?;
         let recorded = self.record.at_forge.contains(&entry);
         let done = self.facts.put.contains(&entry) || (recorded && !self.look);
         (!done).then(|| Step::Put(entry, public.to_owned()))
@@ -264,12 +360,14 @@ impl Case<'_> {
             let age = age.and_then(|age| Duration::try_from(age).ok());
             age.is_some_and(|age| age >= every)
         };
-        asked || wish.every.is_some_and(grown)
+        let current = self.facts.current.as_deref();
+        let replaced = current.is_some_and(|current| self.is_replaced(wish, current));
+        asked || replaced || wish.every.is_some_and(grown)
     }
 
     fn used(&self, wish: &Wish) -> Option<KeyAtForge> {
         let public = self.facts.current.as_ref()?;
-        Some(self.site.entry(wish.provider.as_ref()?, public))
+        self.site.entry(wish, self.record, public)
     }
 }
 

@@ -326,6 +326,7 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
         reader: Reader::own().map_err(|why| unfound(&why))?,
         tokens: controller::Tokens::default(),
         pauses: Arc::default(),
+        answers: Arc::default(),
         plain_http: args.plain_http_providers,
         cluster_name: args.cluster_name.clone(),
         receiver_url: args.receiver_url.clone(),

@@ -4,9 +4,13 @@
 //! `core::status`'s to say. It deliberately wakes nobody, and a restart loses it: the status has told it before.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use reeve_api::name::NamespacedName;
-use reeve_api::source::{Delivery, GitRepository, GitRepositoryStatus, LastFetch, LoginOrigin};
+use reeve_api::source::{
+    Delivery, GitRepository, GitRepositoryStatus, LastFetch, LoginOrigin, PollingOrigin,
+};
+use reeve_core::gitconfig::DEFAULT_INTERVAL;
 use reeve_core::index::{Standing, Target};
 use reeve_core::schedule::rounded;
 use reeve_core::status::{self, Frame, Heard, SourceOutcome, Told};
@@ -26,11 +30,7 @@ pub(super) fn tell(
     frame: &Frame<'_>,
     told: &mut Told<GitRepositoryStatus>,
 ) {
-    let meta = &object.metadata;
-    let (Some(namespace), Some(name)) = (&meta.namespace, &meta.name) else {
-        return;
-    };
-    let Ok(id) = NamespacedName::new(namespace.as_str(), name.as_str()) else {
+    let Some(id) = named(object) else {
         return;
     };
     let upstream = object
@@ -43,7 +43,11 @@ pub(super) fn tell(
         let heard = known.heard.get(&id).cloned().unwrap_or_default();
         let receivers = receivers(known, &id, before);
         Heard {
-            called: receivers.iter().any(|receiver| lets_in(known, receiver)),
+            called: receivers.iter().any(|receiver| lets_in(known, receiver))
+                || known
+                    .touch
+                    .entry_of(&id)
+                    .is_some_and(|by| by.hook.standing == Standing::Open),
             receivers: receivers.iter().map(NamespacedName::to_string).collect(),
             ..heard
         }
@@ -60,6 +64,39 @@ pub(super) fn login(ctx: &Context, id: &NamespacedName, login: LoginOrigin) {
             known.heard.entry(id.clone()).or_default().login = Some(login);
         }
     });
+}
+
+/// Git configuration says this of how a source's changes come to be known.
+pub(super) fn polling(ctx: &Context, id: &NamespacedName, polling: PollingOrigin) {
+    ctx.index.write(|known| {
+        if known.sources.contains_key(id) {
+            known.heard.entry(id.clone()).or_default().polling = Some(polling);
+        }
+    });
+}
+
+/// How often a source asks its repository. What git configuration says of it was heard by the run, else told by an earlier one;
+/// as long as nobody could read it, it is asked as if nothing stood there.
+pub(super) fn interval(ctx: &Context, object: &GitRepository) -> Duration {
+    let said = object.spec.interval.get();
+    let annotations = object.metadata.annotations.as_ref();
+    let polling = annotations.and_then(|all| all.get(reeve_api::POLLING));
+    if polling.is_none_or(|value| value != reeve_api::GIT_CONFIG) {
+        return said;
+    }
+    let heard = named(object).and_then(|id| {
+        let heard = |known: &Known| known.heard.get(&id)?.polling.clone();
+        ctx.index.read(heard)
+    });
+    let told = || object.status.as_ref()?.upstream.as_ref()?.polling.clone();
+    let polling = heard.or_else(told);
+    let every = polling.and_then(|polling| polling.every);
+    every.map_or_else(|| said.min(DEFAULT_INTERVAL), |every| every.get())
+}
+
+fn named(object: &GitRepository) -> Option<NamespacedName> {
+    let meta = &object.metadata;
+    NamespacedName::new(meta.namespace.as_deref()?, meta.name.as_deref()?).ok()
 }
 
 /// This was fetched for a source, if something was.
@@ -91,11 +128,11 @@ pub(super) fn called(
     let Target::Source(id) = target else {
         return;
     };
-    let delivery = Delivery {
-        at: status::whole(ctx.clock.now()),
-        receiver: receiver.to_string(),
-    };
+    let at = status::whole(ctx.clock.now());
     ctx.index.write(|known| {
+        let by = known.touch.entry(receiver);
+        let receiver = by.map_or_else(|| receiver.to_string(), |by| by.entry.to_string());
+        let delivery = Delivery { at, receiver };
         if known.sources.contains_key(id) {
             let heard = known.heard.entry(id.clone()).or_default();
             heard.delivery = Some(delivery);

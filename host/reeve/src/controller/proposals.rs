@@ -25,7 +25,7 @@ use reeve_core::schedule::{Next, backoff, jittered};
 use reeve_core::source::{Reference, Wanted};
 use sha2::{Digest as _, Sha256};
 
-use super::{kustomization, marks, provider, report, source};
+use super::{heard, kustomization, marks, provider, report, source};
 use crate::context::Context;
 use crate::forge::words::{Comment, Done, OpenPullRequest, Task};
 use crate::index::{Known, Stored};
@@ -157,7 +157,7 @@ impl<'a> Case<'a> {
         plans: Plans,
     ) -> Result<Option<Self>, Explained> {
         let wanted = Wanted::parse(object).map_err(|why| Explained::of(&why))?;
-        let (interval, url) = (wanted.interval, wanted.url);
+        let (interval, url) = (heard::interval(ctx, object), wanted.url);
         let Reference::Branch(branch) = wanted.reference else {
             return Err(unfit(
                 "it follows no branch, and so nobody proposes what it is to be next",
@@ -192,7 +192,8 @@ impl<'a> Case<'a> {
     }
 
     async fn work(&self) -> Result<Worked, Explained> {
-        let requests = self.requests().await?;
+        let (requests, left) = self.requests().await?;
+        self.tell_left(left);
         let live: Vec<Live> = self.ctx.index.read(|known| {
             let all = self.appliers.iter();
             all.map(|(id, object)| live(known, id, object)).collect()
@@ -235,16 +236,38 @@ impl<'a> Case<'a> {
         Ok(Worked { next, trouble })
     }
 
-    /// Those that are open and planned.
-    async fn requests(&self) -> Result<Vec<Request>, Explained> {
+    /// Those that are open and planned, and what is said of those that are not, if there are too many.
+    async fn requests(&self) -> Result<(Vec<Request>, Option<String>), Explained> {
         let task = Task::PullRequestsOpen(self.branch.clone());
-        match provider::inquire(self.ctx, self.asked(), task, None).await? {
-            Done::PullRequests(all) => {
-                let all = all.into_iter().map(request).collect();
-                Ok(proposal::chosen(all, &self.branch, self.plans))
-            }
+        let (done, said) = provider::inquire(self.ctx, self.asked(), task, None).await?;
+        let Done::PullRequests(all) = done else {
             // The forge room lets no other end pass.
-            _ => Ok(Vec::new()),
+            return Ok((Vec::new(), None));
+        };
+        let all = all.into_iter().map(request).collect();
+        let (planned, left) = proposal::chosen(all, &self.branch, self.plans);
+        // What a provider says of forks matters to nobody who does not let them in.
+        let matters = |line: &str| match line.strip_prefix("info: ") {
+            Some(said) => self.plans.forks.then(|| said.to_owned()),
+            None => line.strip_prefix("warn: ").map(str::to_owned),
+        };
+        let mut words: Vec<String> = said.iter().filter_map(|line| matters(line)).collect();
+        if left > 0 {
+            let most = proposal::MOST;
+            let more = format!("{left} more are open than the {most} that are planned at a time");
+            words.insert(0, more);
+        }
+        Ok((planned, (!words.is_empty()).then(|| words.join("; "))))
+    }
+
+    /// Says, once, that not all open requests are planned.
+    fn tell_left(&self, left: Option<String>) {
+        if self.desk(|desk| desk.leaves(left.as_ref()))
+            && let Some(left) = left
+        {
+            let message = format!("not all pull requests are planned: {left}");
+            let why = Explained::new(Reason::QuotaExceeded, Turn::Ours, message);
+            report::untold(self.ctx, &*self.object, &why);
         }
     }
 

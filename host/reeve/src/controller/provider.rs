@@ -116,13 +116,13 @@ pub(super) async fn carry_out(
     inquire(ctx, asked, task, slot).await.map(drop)
 }
 
-/// The same, and how it ended.
+/// The same, how it ended, and what the provider said meanwhile.
 pub(super) async fn inquire(
     ctx: &Context,
     asked: Asked<'_>,
     task: Task,
     slot: Option<(&str, Secret)>,
-) -> Result<Done, Explained> {
+) -> Result<(Done, Vec<String>), Explained> {
     if asked.plugin == GIT_CONFIG {
         return entry::inquire(ctx, asked, task, slot).await;
     }
@@ -141,7 +141,8 @@ pub(super) async fn inquire(
         task,
         slot,
     );
-    Ok(done.await?.done)
+    let outcome = done.await?;
+    Ok((outcome.done, outcome.log))
 }
 
 /// Forgets the login of a source: it was refused, or is not wanted any more.
@@ -306,6 +307,7 @@ async fn provider(
         limits: Limits::default(),
         clock: ctx.clock.clone(),
         pauses: Arc::clone(&ctx.pauses),
+        answers: Arc::clone(&ctx.answers),
     })
 }
 

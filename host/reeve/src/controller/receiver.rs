@@ -2,8 +2,9 @@
 //!
 //! A call is judged by `core::webhook` in the server; what arrives here was accepted ([`wake`]). A name that isn't there is
 //! said in the status, and the others are woken all the same. Where it names a provider, the forge is told whom to call
-//! (`hooks`).
+//! (`hooks`). What entries of git configuration are called for is woken in the same way (`entries`).
 
+mod entries;
 mod hooks;
 mod wake;
 
@@ -31,7 +32,7 @@ const UNREAD: Duration = Duration::from_secs(60);
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     let Some(object) = ctx.index.read(|known| known.receivers.get(id).cloned()) else {
-        return Next::Watch;
+        return entries::renew(ctx, id).await.unwrap_or(Next::Watch);
     };
     if object.metadata.deletion_timestamp.is_some() {
         let (left, heir) = ctx.index.write(|known| {
@@ -65,7 +66,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
 /// A run of a replica that doesn't work for the Receiver, but is called too: it learns what is called for, and tells nothing.
 pub(super) async fn learn(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     let Some(object) = ctx.index.read(|known| known.receivers.get(id).cloned()) else {
-        return Next::Watch;
+        return entries::renew(ctx, id).await.unwrap_or(Next::Watch);
     };
     if object.metadata.deletion_timestamp.is_some() {
         let heir = ctx.index.write(|known| known.touch.remove_receiver(id));

@@ -9,6 +9,7 @@ mod included;
 mod kept;
 mod keys;
 mod login;
+pub(super) mod polling;
 mod proposed;
 mod signed;
 mod submodules;

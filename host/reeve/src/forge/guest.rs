@@ -120,6 +120,7 @@ impl Rehearsal<'_> {
             limits: Limits::default(),
             clock: Clock::system(),
             pauses: Arc::default(),
+            answers: Arc::default(),
         }
     }
 }

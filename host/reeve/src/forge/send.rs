@@ -19,6 +19,7 @@ use crate::git::{self, Egress, Tls, egress};
 const AGENT: &str = concat!("reeve/", env!("CARGO_PKG_VERSION"));
 
 /// What came back, as it came.
+#[derive(Clone)]
 pub(super) struct Raw {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,

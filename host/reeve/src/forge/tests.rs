@@ -17,6 +17,7 @@ use server::{Answer as Says, Server};
 
 mod patience;
 mod server;
+mod sparing;
 
 const TOKEN: &str = "t0p/s3cr3t+t\"ken";
 
@@ -41,6 +42,7 @@ fn provider(hosts: &[&str]) -> Provider {
         limits: Limits::default(),
         clock: Clock::held("2026-11-21T12:00:00Z".parse().unwrap()),
         pauses: Arc::default(),
+        answers: Arc::default(),
     }
 }
 

@@ -112,6 +112,7 @@ fn wish() -> Wish {
         secret: "web-deploy-key".parse().unwrap(),
         generates: true,
         provider: Some("forge".parse().unwrap()),
+        writable: false,
         rotation: None,
         every: None,
     }
@@ -122,6 +123,7 @@ fn site() -> Site {
         cluster: Some("prod".into()),
         id: "acme/web".parse().unwrap(),
         repository: "ssh://git.example/acme/web".into(),
+        shared: BTreeSet::new(),
     }
 }
 
@@ -132,6 +134,8 @@ struct Story {
     record: DeployKey,
     secret: (Option<String>, Option<String>),
     forge: BTreeSet<String>,
+    /// Titles of those that may push.
+    writable: BTreeSet<String>,
     fresh: Vec<&'static str>,
     look: bool,
     now: Timestamp,
@@ -145,6 +149,7 @@ impl Story {
             record: DeployKey::default(),
             secret: (None, None),
             forge: BTreeSet::new(),
+            writable: BTreeSet::new(),
             fresh: vec![SECOND, FIRST],
             look: false,
             now: at(0),
@@ -186,16 +191,19 @@ impl Story {
                 Step::Put(entry, public) => {
                     assert!(entry.title.ends_with(&fingerprint(&public)));
                     if !self.record.at_forge.contains(&entry) {
+                        self.record.at_forge.retain(|one| !one.is(&entry));
                         self.record.at_forge.push(entry.clone());
                     }
                     self.forge.insert(entry.title.clone());
+                    self.writable.remove(&entry.title);
+                    self.writable
+                        .extend(entry.writable.then(|| entry.title.clone()));
                     facts.put.insert(entry);
                     "put"
                 }
                 Step::Prove => {
                     let next = facts.next.as_ref().unwrap();
-                    let provider = "forge".parse().unwrap();
-                    assert!(self.forge.contains(&self.site.entry(&provider, next).title));
+                    assert!(self.forge.contains(&self.title(next)));
                     facts.proven = true;
                     "prove"
                 }
@@ -208,11 +216,39 @@ impl Story {
                     self.record.at_forge.retain(|one| *one != entry);
                     "take"
                 }
+                Step::Leave(entry) => {
+                    self.record.at_forge.retain(|one| *one != entry);
+                    "leave"
+                }
             });
             facts.current.clone_from(&self.secret.0);
             facts.next.clone_from(&self.secret.1);
+            self.record.public_key.clone_from(&self.secret.0);
         }
         done
+    }
+
+    /// What a key is called at the forge.
+    fn title(&self, public: &str) -> String {
+        let entry = self.site.entry(&wish(), &self.record, public);
+        entry.unwrap().title
+    }
+
+    /// What another object sees of this one.
+    fn shows(&self) -> BTreeSet<KeyAtForge> {
+        in_use(&self.record, &self.site.repository)
+            .cloned()
+            .collect()
+    }
+
+    /// Another object with the same Secret and repository, at the same forge.
+    fn beside(&self, id: &str) -> Self {
+        let mut other = Self::new();
+        other.site.id = id.parse().unwrap();
+        other.site.shared = self.shows();
+        other.secret.clone_from(&self.secret);
+        other.forge.clone_from(&self.forge);
+        other
     }
 }
 
@@ -253,9 +289,8 @@ fn between_two_keys_there_is_no_moment_without_one() {
         story.run(9);
         story.wish.as_mut().unwrap().rotation = Some("1".into());
         let mut done = story.run(stopped);
-        let provider = "forge".parse().unwrap();
         let used = story.secret.0.clone().unwrap();
-        let title = story.site.entry(&provider, &used).title;
+        let title = story.title(&used);
         assert!(story.forge.contains(&title), "stopped after {done:?}");
         // Proving is no effect, so whoever was stopped after it proves once more.
         if done.last() == Some(&"prove") {
@@ -303,22 +338,147 @@ fn a_key_moves_with_its_repository_and_only_what_is_recorded_is_taken_away() {
 }
 
 #[test]
-fn a_key_of_another_object_is_not_taken_for_ones_own() {
-    let id: NamespacedName = "acme/shop".parse().unwrap();
+fn a_key_of_another_namespace_is_not_taken_for_ones_own() {
     let site = Site {
         cluster: Some("north".to_owned()),
-        id: id.clone(),
-        repository: String::new(),
+        id: "acme/shop".parse().unwrap(),
+        ..site()
     };
-    let ours = site.entry(&"git-config".parse().unwrap(), FIRST).title;
+    let record = DeployKey::default();
+    let ours = site.entry(&wish(), &record, FIRST).unwrap().title;
     for (title, want) in [
         (ours.clone(), true),
         (ours.replace("north ", ""), true),
-        (ours.replace("acme/shop", "acme/web"), false),
+        (ours.replace("acme/shop", "acme/web"), true),
         (ours.replace("acme/shop", "xacme/shop"), false),
+        (ours.replace("acme/shop", "other/acme"), false),
+        (ours.replace("acme/shop", "other/acme/shop"), false),
         ("deploy of acme/shop SHA256:x".to_owned(), false),
         ("acme/shop SHA256:x".to_owned(), false),
+        ("reeve acme/shop key".to_owned(), false),
     ] {
-        assert_eq!(is_of(&title, &id), want, "{title}");
+        assert_eq!(is_within(&title, &site.id.namespace), want, "{title}");
     }
+}
+
+#[test]
+fn a_key_pushes_only_where_that_is_asked_for() {
+    let mut story = Story::new();
+    story.run(9);
+    assert!(story.writable.is_empty());
+    assert!(!story.record.at_forge[0].writable);
+    for (value, want) in [("read-only", false), ("read-write", true)] {
+        let annotations = json!({
+            "reeve.dev/generate-key": "ed25519", "reeve.dev/provider": "forge", "reeve.dev/deploy-key": value,
+        });
+        let wish = parse(SSH, annotations, Value::Null).unwrap();
+        assert_eq!(wish.unwrap().writable, want, "{value}");
+    }
+    let forge = json!({"reeve.dev/provider": "forge"});
+    let wish = parse(SSH, forge, json!({"name": "mine"})).unwrap();
+    assert!(!wish.unwrap().writable, "nobody asks for it");
+    for (annotations, words) in [
+        (
+            json!({"reeve.dev/deploy-key": "write"}),
+            "read-only or read-write",
+        ),
+        (
+            json!({"reeve.dev/deploy-key": "read-write"}),
+            "name who does",
+        ),
+        (
+            json!({"reeve.dev/deploy-key": "read-write", "reeve.dev/generate-key": "ed25519"}),
+            "name who does",
+        ),
+    ] {
+        let told = parse(SSH, annotations, Value::Null).unwrap_err();
+        assert!(told.to_string().contains(words), "{told}");
+    }
+}
+
+#[test]
+fn a_generated_key_that_is_to_push_is_another_one_and_overlaps_the_old_one() {
+    let mut story = Story::new();
+    story.run(9);
+    let old = story.title(FIRST);
+    story.wish.as_mut().unwrap().writable = true;
+    let whole = ["make next", "put", "prove", "switch", "take"];
+    assert_eq!(story.run(3), whole[..3]);
+    assert!(story.forge.contains(&old), "until the new one is in use");
+    assert_eq!(story.run(9), whole[2..], "who was stopped proves once more");
+    let new = BTreeSet::from([story.title(SECOND)]);
+    assert_eq!((&story.forge, &story.writable), (&new, &new));
+    assert!(story.run(9).is_empty());
+    // And back again, by a third one.
+    story.fresh = vec![FIRST];
+    story.wish.as_mut().unwrap().writable = false;
+    assert_eq!(story.run(9), whole);
+    assert!(!story.record.at_forge[0].writable);
+}
+
+#[test]
+fn a_key_that_was_brought_along_is_let_push_in_its_place() {
+    let mut story = Story::new();
+    story.secret.0 = Some(FIRST.into());
+    story.wish.as_mut().unwrap().generates = false;
+    assert_eq!(story.run(9), ["put"]);
+    story.wish.as_mut().unwrap().writable = true;
+    assert_eq!(story.run(9), ["put"], "nobody here makes another one");
+    assert_eq!(story.writable, BTreeSet::from([story.title(FIRST)]));
+    assert_eq!(story.record.at_forge.len(), 1);
+    assert!(story.run(9).is_empty());
+}
+
+#[test]
+fn a_shared_key_keeps_its_title_until_the_last_who_wants_it_goes() {
+    let mut web = Story::new();
+    web.run(9);
+    let title = web.title(FIRST);
+    let mut api = web.beside("acme/api");
+    assert_eq!(api.run(9), ["put"], "under the title that it has");
+    assert_eq!(api.forge, BTreeSet::from([title.clone()]));
+    for _ in 0..2 {
+        web.site.shared = api.shows();
+        assert!(web.run(9).is_empty(), "nobody fights over it");
+        api.site.shared = web.shows();
+        assert!(api.run(9).is_empty(), "nobody fights over it");
+    }
+    // Who goes leaves it to the other, which keeps it although it is called after somebody else.
+    web.wish = None;
+    assert_eq!(web.run(9), ["leave"]);
+    api.site.shared = BTreeSet::new();
+    assert!(api.run(9).is_empty());
+    assert_eq!(api.title(FIRST), title);
+    api.wish = None;
+    assert_eq!(api.run(9), ["take"]);
+    assert!(api.forge.is_empty());
+}
+
+#[test]
+fn two_who_put_one_key_at_the_same_time_settle_on_one_title() {
+    let (mut web, mut api) = (Story::new(), Story::new());
+    api.site.id = "acme/api".parse().unwrap();
+    api.secret.0 = Some(FIRST.into());
+    web.run(9);
+    api.run(9);
+    assert_ne!(web.shows(), api.shows());
+    (web.site.shared, api.site.shared) = (api.shows(), web.shows());
+    let done = (web.run(9), api.run(9));
+    assert_eq!(done, (vec!["put", "take"], vec![]));
+    assert_eq!(web.title(FIRST), api.title(FIRST));
+}
+
+#[test]
+fn a_shared_key_may_push_as_long_as_one_of_them_wants_that() {
+    let mut web = Story::new();
+    web.wish.as_mut().unwrap().writable = true;
+    web.run(9);
+    let mut api = web.beside("acme/api");
+    api.fresh = vec![SECOND];
+    assert_eq!(api.run(9), ["put"]);
+    assert!(api.record.at_forge[0].writable, "else they would fight");
+    api.site.shared = BTreeSet::new();
+    let want = ["make next", "put", "prove", "switch", "take"];
+    assert_eq!(api.run(9), want, "nobody wants it any more");
+    assert!(!api.record.at_forge[0].writable);
 }

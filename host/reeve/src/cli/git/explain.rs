@@ -10,9 +10,12 @@ use std::path::PathBuf;
 use clap::Args;
 use reeve_api::name::{NamespaceName, TenantName};
 use reeve_api::tenant::{GitConfigReference, Project, Tenant};
-use reeve_core::gitconfig::{self, Holds, Level, LevelName, Named, Place};
+use reeve_core::gitconfig::{
+    self, Hidden, Holds, Level, LevelName, Named, Place, Resolved, hook_entry,
+};
+use reeve_core::webhook::Token;
 
-use self::answer::Answer;
+use self::answer::{Answer, Called};
 use crate::cli::connection::ConnectionArgs;
 use crate::cli::text::{Form, written};
 use crate::cli::ui::{CommandError, Ui};
@@ -27,8 +30,9 @@ const LARGEST: u64 = 1 << 20;
 ///
 /// The levels are the Tenant's, its environment's, its Project's and the platform's: a lower one goes before a higher one.
 /// They are read from the cluster with your own rights, which have to reach Secrets of the controller's namespace; or from
-/// files, without a cluster. A GitRepository that names a Secret or a provider itself asks no level, and its spec.interval
-/// goes before any polling. Nothing secret is printed.
+/// files, without a cluster. A GitRepository that names a Secret or a provider itself asks no level for a login, and its
+/// spec.interval goes before any polling unless it is annotated `reeve.dev/polling: git-config`. Where an entry has a
+/// webhookSecret, the path is shown that the forge has to call. Nothing secret is printed.
 ///
 /// Examples: `reeve git explain git@git.example:acme/web.git --tenant acme`,
 /// `reeve git explain https://git.example/acme/web --config global.yaml --config tenant=acme.yaml`
@@ -80,17 +84,50 @@ pub(super) async fn explain(args: &ExplainArgs, ui: &mut Ui) -> Result<String, C
     let url = gitconfig::address(&args.url)
         .map_err(|why| CommandError::of("the address cannot be used", &why))?;
     let place = Place::of(&url).map_err(|why| CommandError::of("the address", &why))?;
-    let levels = match args.config.is_empty() {
-        true => of_cluster(args, ui).await?,
-        false => of_files(args)?,
+    let (levels, cluster) = match args.config.is_empty() {
+        true => {
+            let (levels, cluster) = of_cluster(args, ui).await?;
+            (levels, Some(cluster))
+        }
+        false => (of_files(args)?, None),
     };
     let own = gitconfig::is_own(&url);
     if own {
         ui.note("the address has a user or a password of its own, which goes before every level");
     }
     let resolved = gitconfig::resolve(&levels, &place);
-    let answer = Answer::of(&url, args.tenant.as_ref(), &resolved);
+    let called = called(args, cluster.as_ref(), &levels, &resolved).await;
+    let answer = Answer::of(&url, args.tenant.as_ref(), &resolved, called);
     written(args.form, &answer, || answer.drawn())
+}
+
+/// Where the forge calls, if an entry's hook tells of changes.
+async fn called(
+    args: &ExplainArgs,
+    cluster: Option<&Cluster>,
+    levels: &[Level],
+    found: &Resolved,
+) -> Called {
+    let Some((entry, secret)) = hook_entry(levels, found.polling.as_ref()) else {
+        return Called::default();
+    };
+    let text = match (secret, cluster) {
+        (Hidden::Text(text), _) => Ok(text.clone()),
+        (_, Some(cluster)) => {
+            let owner = SecretOwner::connected(&args.namespace);
+            let read = levels::reveal(cluster, &owner, secret).await;
+            read.map_err(|why| why.message)
+        }
+        (_, None) => Err("its webhookSecret lies in the cluster".to_owned()),
+    };
+    let token = text.and_then(|text| {
+        let token = Token::parse(Some(text.expose().as_bytes()), "git configuration");
+        token.map_err(|why| why.to_string())
+    });
+    match token {
+        Ok(token) => Called::At(entry.path(&token)),
+        Err(why) => Called::Unknown(why),
+    }
 }
 
 fn of_files(args: &ExplainArgs) -> Result<Vec<Level>, CommandError> {
@@ -143,13 +180,17 @@ fn name(rank: Rank, args: &ExplainArgs) -> Result<LevelName, CommandError> {
     })
 }
 
-async fn of_cluster(args: &ExplainArgs, ui: &mut Ui) -> Result<Vec<Level>, CommandError> {
+async fn of_cluster(
+    args: &ExplainArgs,
+    ui: &mut Ui,
+) -> Result<(Vec<Level>, Cluster), CommandError> {
     let cluster = args.connection.connect(Requests::default()).await?;
     let owner = SecretOwner::connected(&args.namespace);
     let global = global(args, &cluster, &owner, ui).await?;
     let named = above(args, &cluster, global).await?;
     let levels = levels::read(&cluster, &owner, &named).await;
-    levels.map_err(|why| super::told("reading the levels failed", &why))
+    let levels = levels.map_err(|why| super::told("reading the levels failed", &why))?;
+    Ok((levels, cluster))
 }
 
 /// Where the platform's level lies, if it is there.

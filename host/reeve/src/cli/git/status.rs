@@ -7,7 +7,7 @@
 use clap::Args;
 use jiff::Timestamp;
 use reeve_api::condition::{self, Type};
-use reeve_api::source::{Delivery, GitRepository, LastFetch, LoginOrigin};
+use reeve_api::source::{Delivery, GitRepository, LastFetch, LoginOrigin, PollingOrigin};
 use reeve_core::schedule::SAFETY;
 use serde::Serialize;
 
@@ -23,9 +23,10 @@ use crate::observe::Requests;
 /// Show how repositories are reached, and when they were heard of
 ///
 /// Of each GitRepository: its address; where its login is from, with the level and the entry of git configuration if one gives
-/// it; whether a webhook tells of changes, or polling alone; when it was called last, when something was fetched and how much;
-/// the revision that the repository has; when it is tried again; and what is wrong. Read is the status of GitRepositories, with
-/// your own rights. Nothing secret is among it.
+/// it; whether a webhook tells of changes, or polling alone, by which entry if git configuration says so, and the path that the
+/// forge has to call for that; when it was called last, when something was fetched and how much; the revision that the repository
+/// has; when it is tried again; and what is wrong. Read is the status of GitRepositories, with your own rights. Nothing secret is
+/// among it. With `--watch` each that changes is printed again, as JSON in a line of its own with `-o json`.
 ///
 /// Examples: `reeve git status -A`, `reeve git status web -n acme -o json`, `reeve git status -n acme --watch`
 #[derive(Args)]
@@ -44,7 +45,7 @@ pub(super) struct StatusArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
     /// How to print it
-    #[arg(short = 'o', long, value_name = "FORM", value_enum, default_value_t = Form::Table, conflicts_with = "watch")]
+    #[arg(short = 'o', long, value_name = "FORM", value_enum, default_value_t = Form::Table)]
     form: Form,
 }
 
@@ -61,6 +62,9 @@ struct Row {
     changes: Changes,
     /// How often it is asked.
     interval: String,
+    /// What git configuration says of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    polling: Option<PollingOrigin>,
     receivers: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_delivery: Option<Delivery>,
@@ -83,7 +87,7 @@ enum Changes {
     Polling,
     /// The forge calls, and it is asked now and then.
     Hook,
-    /// A Receiver is there, and nobody has called it yet.
+    /// A Receiver is there, or the hook of an entry, and nobody has called it yet.
     HookNotCalled,
 }
 
@@ -97,7 +101,14 @@ pub(super) async fn status(args: &StatusArgs, ui: &mut Ui) -> Result<(), Command
     let clock = Clock::system();
     let mut rows: Vec<Row> = found.iter().map(|one| row(one, clock.now())).collect();
     rows.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
-    let text = written(args.form, &rows, || listed(&rows, clock.now(), true))?;
+    if args.watch && args.form == Form::Yaml {
+        let why = CommandError::new("what changes is not printed as YAML");
+        return Err(why.hint("leave -o away, or say -o json"));
+    }
+    let text = match args.watch && args.form == Form::Json {
+        true => rows.iter().map(one_line).collect::<Result<String, _>>()?,
+        false => written(args.form, &rows, || listed(&rows, clock.now(), true))?,
+    };
     ui.data(text.as_bytes())?;
     if !args.watch {
         return Ok(());
@@ -110,12 +121,20 @@ pub(super) async fn status(args: &StatusArgs, ui: &mut Ui) -> Result<(), Command
     let told = |object: &GitRepository| row(object, clock.now());
     let print = |_: &GitRepository, row: &Row| {
         let is_wanted = args.name.as_ref().is_none_or(|name| row.name == *name);
-        match is_wanted {
-            true => ui.data(listed(std::slice::from_ref(row), clock.now(), false).as_bytes()),
-            false => Ok(()),
+        match (is_wanted, args.form) {
+            (false, _) => Ok(()),
+            (true, Form::Json) => ui.data(one_line(row)?.as_bytes()),
+            (true, _) => ui.data(listed(std::slice::from_ref(row), clock.now(), false).as_bytes()),
         }
     };
     follow(&cluster, at, printed, told, print).await
+}
+
+/// JSON for a program that reads line by line.
+fn one_line(row: &Row) -> Result<String, CommandError> {
+    let text = serde_json::to_string(row);
+    let failed = |why: serde_json::Error| CommandError::of("writing the answer failed", &why);
+    text.map(|text| format!("{text}\n")).map_err(failed)
 }
 
 /// Those that are asked for.
@@ -149,10 +168,16 @@ fn row(object: &GitRepository, now: Timestamp) -> Row {
     let ready = condition::find(&status.conditions, Type::Ready);
     let failed = ready.filter(|ready| ready.status == "False");
     let next = upstream.next_try.map(|next| next.0);
-    let every = match upstream.announced && spec.interval.get() < SAFETY {
+    let polling = upstream.polling.as_ref();
+    let said = polling.and_then(|polling| polling.every.as_ref());
+    let said = said.unwrap_or(&spec.interval);
+    let every = match upstream.announced && said.get() < SAFETY {
         true => SAFETY.into(),
-        false => spec.interval.clone(),
+        false => said.clone(),
     };
+    let called =
+        !upstream.receivers.is_empty() || polling.is_some_and(|polling| polling.hook.is_some());
+    let unhooked = polling.and_then(|polling| polling.problem.clone());
     Row {
         namespace: meta.namespace.clone().unwrap_or_default(),
         name: meta.name.clone().unwrap_or_default(),
@@ -160,12 +185,13 @@ fn row(object: &GitRepository, now: Timestamp) -> Row {
         url: format!("{:?}", spec.url),
         suspended: spec.suspend,
         login: upstream.login,
-        changes: match (upstream.receivers.is_empty(), &upstream.delivery) {
-            (true, _) => Changes::Polling,
-            (false, None) => Changes::HookNotCalled,
-            (false, Some(_)) => Changes::Hook,
+        changes: match (called, &upstream.delivery) {
+            (false, _) => Changes::Polling,
+            (true, None) => Changes::HookNotCalled,
+            (true, Some(_)) => Changes::Hook,
         },
         interval: every.to_string(),
+        polling: upstream.polling,
         receivers: upstream.receivers,
         last_delivery: upstream.delivery,
         last_fetch: upstream.fetch,
@@ -173,7 +199,7 @@ fn row(object: &GitRepository, now: Timestamp) -> Row {
         // One that has passed was followed by others that nobody told of.
         next_try: next.filter(|next| *next >= now && !spec.suspend),
         ready: ready.map_or_else(|| "Unknown".to_owned(), |ready| ready.status.clone()),
-        error: failed.map(|failed| failed.message.clone()),
+        error: failed.map(|failed| failed.message.clone()).or(unhooked),
     }
 }
 
@@ -221,10 +247,21 @@ fn login(login: &LoginOrigin) -> String {
 }
 
 fn changes(row: &Row) -> String {
-    match row.changes {
-        Changes::Polling => format!("every {}", row.interval),
-        Changes::Hook => format!("hook, every {}", row.interval),
-        Changes::HookNotCalled => format!("hook (never called), every {}", row.interval),
+    let polling = row.polling.as_ref();
+    let path = polling.and_then(|polling| polling.hook.as_deref());
+    let told = match (row.changes, path) {
+        (Changes::Polling, _) => format!("every {}", row.interval),
+        (Changes::Hook, _) => format!("hook, every {}", row.interval),
+        // Whoever reads it is about to tell the forge.
+        (Changes::HookNotCalled, Some(path)) => {
+            format!("hook {path} (never called), every {}", row.interval)
+        }
+        (Changes::HookNotCalled, None) => format!("hook (never called), every {}", row.interval),
+    };
+    let from = polling.and_then(|polling| polling.entry.as_ref().zip(polling.level.as_ref()));
+    match from {
+        Some((entry, level)) => format!("{told} by {entry} of {level}"),
+        None => told,
     }
 }
 
@@ -323,6 +360,35 @@ mod tests {
         let (row, line) = shown("https://git.example/web", json!({"upstream": upstream}));
         assert!(line.contains("hook, every 1h0m0s"), "{line}");
         assert_eq!(row.interval, "1h0m0s");
+    }
+
+    #[test]
+    fn what_git_configuration_says_of_polling_is_told_with_its_entry_and_its_path() {
+        let told = |polling: Value, delivery: Value| {
+            let upstream = json!({"polling": polling, "delivery": delivery});
+            shown("https://git.example/web", json!({"upstream": upstream}))
+        };
+        let every =
+            json!({"every": "20s", "entry": "auths[0] (git@git.example:*)", "level": "global"});
+        let (row, line) = told(every, Value::Null);
+        assert_eq!((row.changes, &*row.interval), (Changes::Polling, "20s"));
+        let want = "every 20s by auths[0] (git@git.example:*) of global";
+        assert!(line.contains(want), "{line}");
+        let hook =
+            json!({"hook": "/hook/0", "entry": "gitHubAuths[0] (a/b)", "level": "Tenant web"});
+        let (row, line) = told(hook.clone(), Value::Null);
+        assert_eq!(row.changes, Changes::HookNotCalled);
+        let want = "hook /hook/0 (never called), every 1m by gitHubAuths[0] (a/b) of Tenant web";
+        assert!(line.contains(want), "{line}");
+        let delivery =
+            json!({"at": "2026-11-22T17:50:00Z", "receiver": "gitHubAuths (a/b) of Tenant web"});
+        let (row, line) = told(hook, delivery);
+        assert_eq!(row.changes, Changes::Hook);
+        assert!(!line.contains("/hook/0"), "{line}");
+        assert!(one_line(&row).unwrap().contains("\"hook\":\"/hook/0\""));
+        let problem = json!({"problem": "Secret home/x has no key y"});
+        let (row, _) = told(problem, Value::Null);
+        assert_eq!(row.error.as_deref(), Some("Secret home/x has no key y"));
     }
 
     #[test]

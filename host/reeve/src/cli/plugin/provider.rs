@@ -135,6 +135,7 @@ impl ProviderFlags {
             limits: Limits::default(),
             clock: Clock::system(),
             pauses: Arc::default(),
+            answers: Arc::default(),
         })
     }
 }

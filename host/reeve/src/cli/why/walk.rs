@@ -241,10 +241,15 @@ fn webhook(
     now: Timestamp,
 ) -> Step {
     let name = "webhook";
+    let polling = upstream.polling.as_ref();
+    if let Some(problem) = polling.and_then(|polling| polling.problem.as_ref())
+        && receivers.is_empty()
+    {
+        let next = "mend the entry's webhookSecret; `reeve git explain` says which entry it is";
+        return wrong(name, problem.clone(), next);
+    }
     if receivers.is_empty() {
-        let every = &object.spec.interval;
-        let says = format!("no Receiver is for it; changes are found every {every}");
-        return fine(name, says);
+        return unreceived(object, upstream, now);
     }
     let delivery = upstream.delivery.as_ref();
     let caller = delivery.map(|delivery| delivery.receiver.as_str());
@@ -267,6 +272,32 @@ fn webhook(
             Step {
                 next: Some(next.to_owned()),
                 ..unknown(name, format!("{} was never called", all.join(", ")))
+            }
+        }
+    }
+}
+
+/// The same where no Receiver is for it: an entry of git configuration may be called.
+fn unreceived(object: &GitRepository, upstream: &Upstream, now: Timestamp) -> Step {
+    let name = "webhook";
+    let polling = upstream.polling.as_ref();
+    let every = polling.and_then(|polling| polling.every.as_ref());
+    let every = every.unwrap_or(&object.spec.interval);
+    let hook = polling.and_then(|polling| polling.hook.as_ref());
+    match (hook, &upstream.delivery) {
+        (None, _) => {
+            let says = format!("no Receiver is for it; changes are found every {every}");
+            fine(name, says)
+        }
+        (Some(_), Some(delivery)) => {
+            let (entry, ago) = (&delivery.receiver, age(now, delivery.at.0));
+            fine(name, format!("{entry} was called {ago} ago"))
+        }
+        (Some(path), None) => {
+            let next = "is this path at the forge, and can it be reached from there?";
+            Step {
+                next: Some(next.to_owned()),
+                ..unknown(name, format!("{path} was never called"))
             }
         }
     }
@@ -540,6 +571,41 @@ mod tests {
             is == Verdict::Unknown && told.contains("forbidden"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn the_hook_of_an_entry_is_looked_at_where_no_receiver_is() {
+        let entry = "gitHubAuths (acme/*) of global";
+        for (polling, caller, verdict, says) in [
+            (json!({"every": "20s"}), None, Verdict::Fine, "every 20s"),
+            (
+                json!({"hook": "/hook/0"}),
+                None,
+                Verdict::Unknown,
+                "/hook/0 was never called",
+            ),
+            (
+                json!({"hook": "/hook/0"}),
+                Some(entry),
+                Verdict::Fine,
+                "gitHubAuths (acme/*) of global was called",
+            ),
+            (
+                json!({"problem": "no such Secret"}),
+                None,
+                Verdict::Wrong,
+                "no such Secret",
+            ),
+        ] {
+            let delivery = caller.map(|caller| json!({"at": NOW, "receiver": caller}));
+            let facts = facts(
+                json!({}),
+                json!({"/status/upstream/polling": polling, "/status/upstream/delivery": delivery}),
+            );
+            let last = walk(&facts, NOW.parse().unwrap()).pop().unwrap();
+            assert_eq!((last.step, last.verdict), ("webhook", verdict), "{says}");
+            assert!(last.says.contains(says), "{}", last.says);
+        }
     }
 
     #[test]

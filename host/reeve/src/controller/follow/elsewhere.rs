@@ -24,9 +24,12 @@ pub(super) fn has_told(
     before: Option<&GitRepository>,
     object: &GitRepository,
 ) -> bool {
-    fn told(object: &GitRepository) -> Option<&str> {
-        let artifact = object.status.as_ref()?.artifact.as_ref()?;
-        Some(artifact.revision.as_str())
+    /// Its revision, and where an entry of git configuration is called for it.
+    fn told(object: &GitRepository) -> Option<(Option<&str>, Option<&str>)> {
+        let status = object.status.as_ref()?;
+        let revision = status.artifact.as_ref().map(|it| it.revision.as_str());
+        let polling = status.upstream.as_ref().and_then(|it| it.polling.as_ref());
+        Some((revision, polling.and_then(|it| it.hook.as_deref())))
     }
     ctx.shards.are_shared()
         && before.and_then(told) != told(object)

@@ -1,4 +1,4 @@
-//! Whom a change of git configuration's levels wakes: the sources that have no login of their own.
+//! Whom a change of git configuration's levels wakes: the sources that have no login of their own, or no interval.
 //!
 //! What the files hold is watched like every Secret that is named. Here it is Tenants and Projects, which say whose levels are
 //! above whom.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use reeve_api::name::{NamespacedName, ObjectName};
 use reeve_api::source::GitRepository;
 use reeve_api::upkeep::GENERATE_KEY;
-use reeve_api::{GIT_CONFIG, PROVIDER, tenant::Tenant};
+use reeve_api::{GIT_CONFIG, POLLING, PROVIDER, tenant::Tenant};
 use reeve_core::drift::Place;
 use reeve_core::index::Target;
 
@@ -17,13 +17,14 @@ use super::object_names;
 use crate::context::Context;
 use crate::index::Known;
 
-/// Whether levels are asked for it: it names no login itself, or wants submodules, which may lie where its login is not for.
+/// Whether levels are asked for it: it names no login itself, or has them say how often it is asked, or wants submodules, which may
+/// lie where its login is not for.
 pub(in crate::controller) fn asks_levels(object: &GitRepository) -> bool {
     let annotations = object.metadata.annotations.as_ref();
     let said = |name: &str| annotations.and_then(|all| all.get(name));
     let brought = said(PROVIDER).is_some_and(|name| name != GIT_CONFIG);
     let names_one = object.spec.secret_ref.is_some() || brought || said(GENERATE_KEY).is_some();
-    !names_one || object.spec.recurse_submodules
+    !names_one || said(POLLING).is_some() || object.spec.recurse_submodules
 }
 
 /// What a source names, and what it is configured by, is watched as whom it is read, where it is to wake who names it.

@@ -22,6 +22,8 @@ pub(crate) struct Desk {
     /// How often in a row something failed, and what was said of it last.
     failures: u32,
     said: Option<String>,
+    /// What was said of those that are not planned.
+    left: Option<String>,
 }
 
 struct Planned {
@@ -65,6 +67,13 @@ impl Desk {
             times: self.failures,
             is_news,
         }
+    }
+
+    /// This is to be said of those that are not planned. Whether it is news.
+    pub(super) fn leaves(&mut self, left: Option<&String>) -> bool {
+        let is_news = self.left.as_ref() != left;
+        self.left = left.cloned();
+        is_news
     }
 
     /// Forgets requests that are not open any more.
@@ -146,6 +155,22 @@ mod tests {
 
     fn never() -> Instant {
         panic!("it takes no turn")
+    }
+
+    #[test]
+    fn what_is_left_out_is_said_once() {
+        let mut desk = Desk::default();
+        let (few, many) = ("3 more".to_owned(), "30 more".to_owned());
+        for (left, news) in [
+            (None, false),
+            (Some(&few), true),
+            (Some(&few), false),
+            (Some(&many), true),
+            (None, true),
+            (None, false),
+        ] {
+            assert_eq!(desk.leaves(left), news, "{left:?}");
+        }
     }
 
     fn seen(number: u64, head: char) -> Seen {

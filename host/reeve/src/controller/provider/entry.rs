@@ -26,13 +26,13 @@ use crate::forge::{
 use crate::git::Tls;
 use crate::levels;
 
-/// Has `task` done at a repository's forge, and says how it ended.
+/// Has `task` done at a repository's forge, and says how it ended, and what the provider said meanwhile.
 pub(super) async fn inquire(
     ctx: &Context,
     asked: Asked<'_>,
     task: Task,
     slot: Option<(&str, Secret)>,
-) -> Result<Done, Explained> {
+) -> Result<(Done, Vec<String>), Explained> {
     may(&task, asked.whose)?;
     let url = RemoteUrl::parse(asked.repository).map_err(|_| {
         let message = "what is recorded of it names no repository";
@@ -51,7 +51,7 @@ pub(super) async fn inquire(
         tls: Tls::default(),
     };
     let outcome = errand.run(ctx, asked.repository, task, slot).await?;
-    Ok(outcome.done)
+    Ok((outcome.done, outcome.log))
 }
 
 /// The login over https at `url`, which the forge makes for the App of an entry, or made before.
@@ -112,8 +112,9 @@ async fn reveal(ctx: &Context, agent: &Agent) -> Result<Secret, Explained> {
 /// Whether this is done with rights that are not the asker's own.
 fn may(task: &Task, whose: &NamespacedName) -> Result<(), Explained> {
     let ours = match task {
-        Task::DeployKeyAbsent(title) => key::is_of(title, whose),
-        Task::DeployKeyPresent(put) => key::is_of(&put.title, whose),
+        // Objects of a namespace may share a key, and then its title.
+        Task::DeployKeyAbsent(title) => key::is_within(title, &whose.namespace),
+        Task::DeployKeyPresent(put) => key::is_within(&put.title, &whose.namespace),
         Task::WebhookAbsent(url) => hook::is_receivers(url),
         Task::GitCredential(_)
         | Task::WebhookPresent(_)
@@ -215,6 +216,7 @@ impl Errand<'_> {
             limits: Limits::default(),
             clock: ctx.clock.clone(),
             pauses: Arc::clone(&ctx.pauses),
+            answers: Arc::clone(&ctx.answers),
         })
     }
 }

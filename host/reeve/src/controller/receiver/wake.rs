@@ -96,6 +96,10 @@ fn queue(waiting: &mut Lines<Nudge>, nudge: Nudge) -> Option<Nudge> {
 
 /// Wakes all that a Receiver names, as far as a push concerns it.
 fn wake_named(ctx: &Arc<Context>, pace: &mut Pace, nudge: Nudge) {
+    if !tells(ctx, &nudge) {
+        tracing::debug!(receiver = %nudge.receiver, event = nudge.event, "the hook of an entry was called for no push");
+        return;
+    }
     if let Some((_, named)) = named(ctx, &nudge.receiver) {
         let meant = Meant {
             targets: named.into_iter().flatten().collect(),
@@ -105,6 +109,20 @@ fn wake_named(ctx: &Arc<Context>, pace: &mut Pace, nudge: Nudge) {
         };
         wake(ctx, pace, &nudge.receiver, meant);
     }
+}
+
+/// Whether a call tells of anything. Whoever writes a Receiver names its events; the hook of an entry is for pushes alone, and is
+/// called for whatever else somebody has ticked at the forge, too. A push that cannot be read is one all the same.
+fn tells(ctx: &Context, nudge: &Nudge) -> bool {
+    let entrys = || {
+        ctx.index
+            .read(|known| known.touch.entry(&nudge.receiver).is_some())
+    };
+    let is_push = || {
+        let event = nudge.event.as_deref().unwrap_or_default();
+        ["push", "push hook", "tag push hook"].contains(&&*event.to_ascii_lowercase())
+    };
+    nudge.push.is_some() || nudge.turned_away || is_push() || !entrys()
 }
 
 fn named(ctx: &Context, receiver: &NamespacedName) -> Option<(Arc<Hook>, Vec<Vec<Target>>)> {

@@ -25,7 +25,7 @@ pub(in crate::controller) async fn source(
     key: Option<KeyOutcome>,
 ) -> Next {
     let previous = object.status.clone().unwrap_or_default();
-    let interval = object.spec.interval.get();
+    let interval = heard::interval(ctx, object);
     let frame = run.frame(ctx, interval, interval);
     let mut told = status::tell_source(&previous, &frame, &outcome);
     heard::tell(ctx, object, &outcome, &frame, &mut told);

@@ -1,7 +1,8 @@
 //! What another replica works for and something here needs is fetched here too.
 //!
 //! From the repository and not from that replica: with the same login, by the same rules, with the same signatures asked for. It
-//! deliberately tells nothing and keeps nothing at a forge; a new revision in the object's status is what wakes it.
+//! deliberately tells nothing and keeps nothing at a forge; a new revision in the object's status is what wakes it. Every replica is
+//! called, so what entries of git configuration are called for is learnt of all sources.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,9 @@ use reeve_core::index::Target;
 use reeve_core::schedule::Next;
 use tokio::time::Instant;
 
-use super::{fetch, given, included, look_at, parse, signed};
+use super::{fetch, given, included, look_at, parse, polling, signed};
 use crate::context::Context;
-use crate::controller::{housekeeping, sharing};
+use crate::controller::{heard, housekeeping, sharing};
 
 /// How soon a source is fetched again that could not be, by who only needs it.
 const ALONG: Duration = Duration::from_secs(30);
@@ -36,6 +37,7 @@ pub(in crate::controller) async fn fetch_along(ctx: &Arc<Context>, id: &Namespac
             known.stored.remove(id);
             known.looked_at.remove(id);
         });
+        polling::learn(ctx, &object).await;
         return Next::Watch;
     }
     if given::waits(ctx, &object) {
@@ -57,7 +59,7 @@ pub(in crate::controller) async fn fetch_along(ctx: &Arc<Context>, id: &Namespac
         () = course.over().cancelled() => return Next::Watch,
     };
     look_at(ctx, id);
-    let interval = object.spec.interval.get();
+    let interval = heard::interval(ctx, &object);
     match fetched {
         Ok(Ok(_)) => Next::After(interval),
         Ok(Err(stopped)) => {

@@ -2,7 +2,8 @@
 //!
 //! Whose levels are above it, and which entry is meant, is `core::gitconfig`'s to say; the files are read by `levels`. What
 //! was read is noted, so that a change of any of it wakes the source. It deliberately never falls back: a level that cannot be
-//! read fails the run, since the one above it has another login. Which entry it was is kept for the status.
+//! read fails the run, since the one above it has another login. Which entry it was is kept for the status. What else the levels
+//! say of the repository is `polling`'s.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,11 +11,12 @@ use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Scheme};
 use reeve_api::reason::Reason;
 use reeve_api::source::{GitRepository, LoginOrigin};
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::gitconfig::{self, Auth, Login, Named, Part, Place, Way};
+use reeve_core::gitconfig::{self, Auth, Level, Login, Named, Part, Place, Resolved, Way};
 use reeve_core::index::{Configured, Sake};
 use reeve_core::source::Wanted;
 
 use super::login::data_of;
+use super::polling;
 use crate::cluster::SecretOwner;
 use crate::context::Context;
 use crate::controller::{follow, heard, provider};
@@ -38,16 +40,38 @@ pub(super) fn waits(ctx: &Context, object: &GitRepository) -> bool {
     follow::asks_levels(object) && !ctx.index.read(known)
 }
 
+/// Whether the source itself names the login.
+pub(super) fn has_own(wanted: &Wanted) -> bool {
+    wanted.secret.is_some() || wanted.provider.is_some() || gitconfig::is_own(&wanted.url)
+}
+
 /// The login that is given for what is `wanted`, if any is.
 pub(super) async fn login(ctx: &Context, wanted: &Wanted) -> Result<Option<Given>, Explained> {
-    let note = |named: &[Named], secrets: Vec<ObjectName>| {
-        note(ctx, &wanted.id, Sake::Own, all(ctx, named, secrets));
-    };
     if gitconfig::is_own(&wanted.url) {
-        note(&[], Vec::new());
         heard::login(ctx, &wanted.id, of("spec.url"));
         return Ok(None);
     }
+    let weighed = weighed(ctx, wanted, true).await?;
+    polling::settle(ctx, wanted, &weighed).await;
+    let Some((part, login)) = weighed.login(&wanted.url)? else {
+        heard::login(ctx, &wanted.id, of("nobody's"));
+        return Ok(None);
+    };
+    heard::login(ctx, &wanted.id, given(&part, &login));
+    let owner = SecretOwner::connected(&ctx.home);
+    give(ctx, wanted, &owner, part, login).await.map(Some)
+}
+
+/// What the levels above a source say of its repository. What they refer to is noted: for its changes, and for its login, if
+/// that is given by them.
+pub(super) async fn weighed(
+    ctx: &Context,
+    wanted: &Wanted,
+    gives: bool,
+) -> Result<Weighed, Explained> {
+    let note = |named: &[Named], secrets: Vec<ObjectName>| {
+        note(ctx, &wanted.id, Sake::Own, all(ctx, named, secrets));
+    };
     let named = above(ctx, &wanted.id)?;
     let first = |known: &Known| known.touch.configured_for(&wanted.id, Sake::Own).is_none();
     if ctx.index.read(first) {
@@ -55,14 +79,21 @@ pub(super) async fn login(ctx: &Context, wanted: &Wanted) -> Result<Option<Given
         note(&named, Vec::new());
     }
     let owner = SecretOwner::connected(&ctx.home);
-    let found = find(ctx, &owner, &named, &wanted.url).await;
-    note(&named, referred(&found));
-    let Some((part, login)) = found? else {
-        heard::login(ctx, &wanted.id, of("nobody's"));
-        return Ok(None);
-    };
-    heard::login(ctx, &wanted.id, given(&part, &login));
-    give(ctx, wanted, &owner, part, login).await.map(Some)
+    let weighed = weigh(ctx, &owner, &named, &wanted.url).await;
+    let mut secrets = Vec::new();
+    if let Ok(weighed) = &weighed {
+        secrets.extend(polling::referred(weighed));
+        if gives {
+            secrets.extend(referred(&weighed.login(&wanted.url)));
+        }
+    }
+    note(&named, secrets);
+    weighed
+}
+
+/// No level says anything of a source: it has a login of its own, and an interval.
+pub(super) fn unasked(ctx: &Context, id: &NamespacedName) {
+    note(ctx, id, Sake::Own, Configured::default());
 }
 
 /// What was read for the submodules of one commit.
@@ -103,7 +134,8 @@ pub(super) async fn elsewhere(
     };
     note(Vec::new());
     let owner = SecretOwner::connected(&ctx.home);
-    let found = find(ctx, &owner, &named, url).await;
+    let weighed = weigh(ctx, &owner, &named, url).await;
+    let found = weighed.and_then(|weighed| weighed.login(url));
     note(referred(&found));
     match found? {
         Some((part, login)) => give(ctx, wanted, &owner, part, login).await.map(Some),
@@ -154,7 +186,7 @@ pub(in crate::controller) async fn entry(
     }
     let named = above(ctx, id)?;
     let owner = SecretOwner::connected(&ctx.home);
-    chosen(ctx, &owner, &named, url).await
+    Ok(weigh(ctx, &owner, &named, url).await?.found.auth)
 }
 
 /// A login that no level gives.
@@ -176,30 +208,38 @@ fn given(part: &Part<Auth>, login: &Login) -> LoginOrigin {
     }
 }
 
-/// Which entry of these levels has a login for it, and which.
-async fn find(
-    ctx: &Context,
-    owner: &SecretOwner,
-    named: &[Named],
-    url: &RemoteUrl,
-) -> Result<Option<(Part<Auth>, Login)>, Explained> {
-    let Some(auth) = chosen(ctx, owner, named, url).await? else {
-        return Ok(None);
-    };
-    let login = gitconfig::login(url, &auth)?;
-    Ok(Some((auth, login)))
+/// What levels say of a repository, and what they are.
+#[derive(Default)]
+pub(super) struct Weighed {
+    /// Where they lie.
+    pub(super) named: Vec<Named>,
+    /// What they hold.
+    pub(super) levels: Vec<Level>,
+    /// Which of their entries give what.
+    pub(super) found: Resolved,
 }
 
-/// Which entry of these levels it is.
-async fn chosen(
+impl Weighed {
+    /// Which entry has a login for it, and which.
+    fn login(&self, url: &RemoteUrl) -> Result<Option<(Part<Auth>, Login)>, Explained> {
+        let Some(auth) = self.found.auth.clone() else {
+            return Ok(None);
+        };
+        let login = gitconfig::login(url, &auth)?;
+        Ok(Some((auth, login)))
+    }
+}
+
+/// What these levels say of it.
+async fn weigh(
     ctx: &Context,
     owner: &SecretOwner,
     named: &[Named],
     url: &RemoteUrl,
-) -> Result<Option<Part<Auth>>, Explained> {
-    let read = levels::read(&ctx.cluster, owner, named).await?;
-    if read.is_empty() {
-        return Ok(None);
+) -> Result<Weighed, Explained> {
+    let levels = levels::read(&ctx.cluster, owner, named).await?;
+    if levels.is_empty() {
+        return Ok(Weighed::default());
     }
     // Which entry is meant cannot be said, and none is as wrong as another's.
     let place = Place::of(url).map_err(|why| {
@@ -209,7 +249,12 @@ async fn chosen(
         let hint = "write the address as the forge shows it, or name a Secret in spec.secretRef";
         Explained::new(Reason::UrlInvalid, Turn::Owner, message).with_hint(hint)
     })?;
-    Ok(gitconfig::resolve(&read, &place).auth)
+    let found = gitconfig::resolve(&levels, &place);
+    Ok(Weighed {
+        named: named.to_vec(),
+        levels,
+        found,
+    })
 }
 
 /// A refusal, with whose login it was that was refused.

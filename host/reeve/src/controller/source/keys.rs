@@ -2,10 +2,10 @@
 //!
 //! What is to be done next is `core::upkeep::key`'s to say, one step at a time; here it is done. What is put at a forge is
 //! written into the status before, so that it is found again whatever happens between the two. The private half goes from
-//! this process's memory into the Secret, which is written as whoever owns the namespace, and nowhere else. What it
-//! deliberately doesn't: keep a run from fetching with the key that there is.
+//! this process's memory into the Secret, which is written as whoever owns the namespace, and nowhere else. What others of the
+//! namespace have in use is left to them. What it deliberately doesn't: keep a run from fetching with the key that there is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use reeve_api::condition::{self, Type};
@@ -18,7 +18,7 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::source::{Reference, Wanted};
 use reeve_core::status::{KeyOutcome, KeyStanding};
-use reeve_core::upkeep::key::{Case, Facts, Site, Step, Wish};
+use reeve_core::upkeep::key::{self, Case, Facts, Site, Step, Wish};
 use tokio::time::Instant;
 
 use super::login::remote_with;
@@ -53,10 +53,12 @@ pub(super) async fn tend(
             standing: KeyStanding::Unasked,
         };
     }
+    let repository = wanted.url.without_userinfo();
     let site = Site {
         cluster: ctx.cluster_name.clone(),
         id: wanted.id.clone(),
-        repository: wanted.url.without_userinfo(),
+        shared: shared(ctx, &wanted.id, &repository),
+        repository,
     };
     let conditions = status.map_or(&[][..], |status| status.conditions.as_slice());
     let well = |of: Type| condition::is_true(conditions, of);
@@ -86,7 +88,9 @@ pub(super) async fn part(
     }
     let mut left = Vec::new();
     for entry in &record.at_forge {
+        let others = shared(ctx, id, &entry.repository);
         let taken = match object.spec.suspend {
+            _ if others.iter().any(|other| other.is(entry)) => Ok(()),
             true => Err(parting::suspended()),
             false => take(ctx, id, entry).await,
         };
@@ -99,6 +103,20 @@ pub(super) async fn part(
     }
     let target = Target::Source(id.clone());
     parting::judge(ctx, object, target, &left)
+}
+
+/// What others of the namespace, that stay, have at a repository's forge for the keys that they have in use.
+fn shared(ctx: &Context, id: &NamespacedName, repository: &str) -> BTreeSet<KeyAtForge> {
+    let first = NamespacedName::first_of(&id.namespace);
+    ctx.index.read(|known| {
+        let all = known.sources.range(first..);
+        let beside = all.take_while(|(other, _)| other.namespace == id.namespace);
+        let others = beside
+            .filter(|(other, object)| *other != id && object.metadata.deletion_timestamp.is_none());
+        let records = others.filter_map(|(_, object)| object.status.as_ref()?.deploy_key.as_ref());
+        let used = records.flat_map(|record| key::in_use(record, repository));
+        used.cloned().collect()
+    })
 }
 
 async fn take(ctx: &Context, id: &NamespacedName, entry: &KeyAtForge) -> Result<(), Explained> {
@@ -131,6 +149,8 @@ impl Desk<'_> {
             None => None,
         };
         for _ in 0..STEPS {
+            let repository = &self.site.repository;
+            self.site.shared = shared(self.ctx, &self.site.id, repository);
             let case = Case {
                 wish: self.wanted.key.as_ref(),
                 site: &self.site,
@@ -142,6 +162,7 @@ impl Desk<'_> {
             match (case.step(), &mut held) {
                 (Step::Put(entry, public), _) => self.put(entry, public).await?,
                 (Step::Take(entry), _) => self.take(&entry).await?,
+                (Step::Leave(entry), _) => self.record.at_forge.retain(|one| *one != entry),
                 (Step::Make, Some(held)) => self.make(held, PRIVATE, PUBLIC).await?,
                 (Step::MakeNext, Some(held)) => self.make(held, NEXT_PRIVATE, NEXT_PUBLIC).await?,
                 (Step::Prove, Some(held)) => self.prove(held).await?,
@@ -211,13 +232,14 @@ impl Desk<'_> {
     /// The key, at the forge.
     async fn put(&mut self, entry: KeyAtForge, public: String) -> Result<(), Explained> {
         if !self.record.at_forge.contains(&entry) {
+            self.record.at_forge.retain(|one| !one.is(&entry));
             self.record.at_forge.push(entry.clone());
             self.note().await?;
         }
         let task = Task::DeployKeyPresent(Put {
             title: entry.title.clone(),
             public_key: public,
-            writable: false,
+            writable: entry.writable,
         });
         let asked = provider::Asked {
             whose: &self.wanted.id,
@@ -318,19 +340,17 @@ impl Desk<'_> {
         }
         let public = self.facts.current.as_deref();
         let wish = self.wanted.key.as_ref();
-        let provider = wish.and_then(|wish| wish.provider.as_ref());
-        let standing = match (done, wish, provider, public) {
-            (Err(why), ..) => KeyStanding::Failed(why),
-            (Ok(()), None, ..) => KeyStanding::Unasked,
-            (Ok(()), Some(_), Some(provider), Some(public)) => {
-                let KeyAtForge {
-                    repository, title, ..
-                } = self.site.entry(provider, public);
-                KeyStanding::Kept { repository, title }
-            }
-            (Ok(()), Some(_), None, Some(_)) => KeyStanding::Alone,
-            // It is neither there nor to be made; fetching says so.
-            (Ok(()), Some(_), _, None) => KeyStanding::Unasked,
+        let entry = wish.zip(public);
+        let entry = entry.map(|(wish, public)| self.site.entry(wish, &self.record, public));
+        let standing = match (done, entry) {
+            (Err(why), _) => KeyStanding::Failed(why),
+            // Where there is a wish it is neither there nor to be made; fetching says so.
+            (Ok(()), None) => KeyStanding::Unasked,
+            (Ok(()), Some(None)) => KeyStanding::Alone,
+            (Ok(()), Some(Some(entry))) => KeyStanding::Kept {
+                repository: entry.repository,
+                title: entry.title,
+            },
         };
         KeyOutcome {
             record: self.record,

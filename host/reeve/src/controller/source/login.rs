@@ -9,7 +9,7 @@ use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::source::{self, App, Wanted};
 
-use super::given;
+use super::{given, polling};
 use crate::context::Context;
 use crate::controller::provider;
 use crate::forge::Login;
@@ -28,6 +28,9 @@ pub(super) async fn remote(
     ctx: &Context,
     wanted: &Wanted,
 ) -> Result<(Arc<Remote>, Option<String>), Explained> {
+    if given::has_own(wanted) {
+        polling::alone(ctx, wanted).await?;
+    }
     let mut url = wanted.url.clone();
     let mut from = None;
     let data = match (&wanted.secret, &wanted.provider) {

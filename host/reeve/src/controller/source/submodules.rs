@@ -130,7 +130,7 @@ async fn complete<'a>(
             Ok::<_, Explained>((snapshot, way))
         }
     };
-    let way = has_own(wanted).then(|| Arc::clone(remote));
+    let way = given::has_own(wanted).then(|| Arc::clone(remote));
     let all = content(wanted, want.included);
     let room = room(ctx, want);
     room.complete(snapshot, &wanted.url, way, all, get).await
@@ -166,11 +166,6 @@ fn room<'a>(ctx: &'a Context, want: &Want<'_>) -> Recursion<'a> {
         deadline: want.deadline.into_std(),
         limits: &ctx.limits,
     }
-}
-
-/// Whether the source itself names the login.
-fn has_own(wanted: &Wanted) -> bool {
-    wanted.secret.is_some() || wanted.provider.is_some() || gitconfig::is_own(&wanted.url)
 }
 
 /// Who has a submodule: what has the source, and where.

@@ -117,6 +117,7 @@ fn provider(agent: &Agent, key: &Secret, asks: Asks) -> Result<Provider, Command
         limits: Limits::default(),
         clock: Clock::system(),
         pauses: Arc::default(),
+        answers: Arc::default(),
     })
 }
 

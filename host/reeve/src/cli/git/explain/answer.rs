@@ -24,6 +24,18 @@ pub(super) struct Answer {
     levels: Vec<Found>,
 }
 
+/// Where the forge calls.
+#[derive(Default)]
+pub(super) enum Called {
+    /// Nowhere: no entry's hook tells of changes.
+    #[default]
+    Nowhere,
+    /// At this path.
+    At(String),
+    /// Nobody here can say, for this reason.
+    Unknown(String),
+}
+
 /// One part.
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
@@ -37,6 +49,9 @@ struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     entry: Option<Entry>,
     why: String,
+    /// The path that the forge has to call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hook: Option<String>,
     /// Why it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -62,7 +77,12 @@ struct Entry {
 }
 
 impl Answer {
-    pub(super) fn of(url: &RemoteUrl, tenant: Option<&TenantName>, found: &Resolved) -> Self {
+    pub(super) fn of(
+        url: &RemoteUrl,
+        tenant: Option<&TenantName>,
+        found: &Resolved,
+        called: Called,
+    ) -> Self {
         let levels = found.looked.iter().map(|looked| Found {
             level: looked.level.to_string(),
             provider: looked.provider.as_ref().map(entry),
@@ -72,7 +92,7 @@ impl Answer {
             url: url.to_string(),
             tenant: tenant.cloned(),
             auth: auth(url, found.auth.as_ref()),
-            polling: polling(found.polling.as_ref()),
+            polling: polling(found.polling.as_ref(), called),
             author: match &found.author {
                 None => nothing("nobody in particular", "no level has an author"),
                 Some(part) => {
@@ -108,7 +128,13 @@ impl Answer {
             ]);
         }
         let mut out = table(&rows);
-        if let Some(problem) = &self.auth.problem {
+        if let Some(hook) = &self.polling.hook {
+            out.push_str(&format!("\nhook: {hook}\n"));
+        }
+        for problem in [&self.auth.problem, &self.polling.problem]
+            .into_iter()
+            .flatten()
+        {
             out.push_str(&format!("\nproblem: {}\n", reeve_core::text::line(problem)));
         }
         let mut rows = vec![["LEVEL", "PROVIDER", "GENERAL"].map(str::to_owned)];
@@ -164,7 +190,23 @@ fn lies(hidden: &Hidden) -> String {
     }
 }
 
-fn polling(part: Option<&Part<Polling>>) -> Told {
+fn polling(part: Option<&Part<Polling>>, called: Called) -> Told {
+    let (hook, problem) = match called {
+        Called::Nowhere => (None, None),
+        Called::At(path) => (Some(path), None),
+        Called::Unknown(why) => {
+            let problem = format!("where the forge has to call cannot be told: {why}");
+            (None, Some(problem))
+        }
+    };
+    Told {
+        hook,
+        problem,
+        ..polled(part)
+    }
+}
+
+fn polled(part: Option<&Part<Polling>>) -> Told {
     let every =
         |wait: std::time::Duration| format!("every {}", reeve_api::duration::Duration::from(wait));
     match part {
@@ -239,7 +281,8 @@ gitLabAuths:
         };
         let url = gitconfig::address(url).unwrap();
         let found = gitconfig::resolve(&[level], &Place::of(&url).unwrap());
-        let answer = Answer::of(&url, None, &found);
+        let called = Called::At("/hook/0".to_owned());
+        let answer = Answer::of(&url, None, &found, called);
         (answer.drawn(), serde_json::to_value(&answer).unwrap())
     }
 
@@ -279,6 +322,15 @@ gitLabAuths:
         assert_eq!(value["auth"]["entry"]["at"], "auths[0]");
         assert_eq!(value["auth"]["level"], "global");
         assert!(table.contains("by ssh://git@git.example/org/r"), "{table}");
+    }
+
+    #[test]
+    fn where_the_forge_calls_is_told_and_why_if_nobody_can_say() {
+        let (table, value) = asked("git@gitlab.com:g/p.git");
+        assert_eq!(value["polling"]["hook"], "/hook/0");
+        assert!(table.contains("\nhook: /hook/0\n"), "{table}");
+        let told = polling(None, Called::Unknown("it is away".to_owned()));
+        assert!(told.problem.unwrap().ends_with("it is away"));
     }
 
     #[test]
