@@ -12,6 +12,7 @@ mod login;
 mod proposed;
 mod signed;
 mod submodules;
+pub(super) mod written;
 
 use std::sync::Arc;
 use std::time::Duration;
