@@ -179,7 +179,7 @@ fn what_is_in_the_way_is_never_written_over() {
     let mixed = "kind: ConfigMap\napiVersion: v1\nmetadata: {namespace: infra, name: a}\n---\nkind: X\n";
     for (path, text, want) in [
         (A, another.as_str(), "of Kustomization beta/web"),
-        (A, &cluster, "of Kustomization infra/web of cluster east"),
+        (A, cluster.as_str(), "of Kustomization infra/web of cluster east"),
         (A, "kind: ConfigMap\napiVersion: v1\nmetadata: {namespace: infra, name: b}\n", "alone"),
         (A, "hello", "alone"),
         ("all.yaml", mixed, "and more"),

@@ -46,8 +46,8 @@ impl Wish {
             Some("cluster") => Some(false),
             Some(_) => return Err(Error::invalid(FIELD, "it is `git` or `cluster`")),
         };
-        let to = said(TO).map(str::parse).transpose();
-        let to: Option<ObjectName> = to.map_err(|why| Error::invalid(TO_FIELD, why))?;
+        let to = said(TO).map(str::parse::<ObjectName>).transpose();
+        let to = to.map_err(|why| Error::invalid(TO_FIELD, why))?;
         let path = said(PATH).map(directory).transpose();
         let path = path.map_err(|why| Error::invalid(PATH_FIELD, why))?;
         let propose = match said(PROPOSE) {

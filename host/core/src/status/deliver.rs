@@ -16,7 +16,7 @@ use super::kustomization::{finished, metadata};
 use super::{Event, Frame, Memory, Next, Page, Told, asked_for};
 use crate::deliver::Adopted;
 use crate::schedule;
-use crate::text::counted;
+use crate::text::{counted, line};
 
 /// How many files an event names.
 const NAMED: usize = 10;
@@ -170,7 +170,7 @@ fn told(change: &FileChange) -> String {
     if !adopted.is_empty() {
         let all = adopted.iter().take(NAMED).map(|one| {
             let how = if one.differs { "another" } else { "the same" };
-            format!("{} ({} was {how} there)", one.path, one.subject)
+            format!("{} ({} was {how} there)", line(&one.path), one.subject)
         });
         let all: Vec<String> = all.collect();
         let more = adopted.len().saturating_sub(NAMED);
