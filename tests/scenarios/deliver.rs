@@ -37,7 +37,7 @@ impl Desk {
             live,
             server,
         };
-        let login = [("username", "ada"), ("password", &password)];
+        let login = [("username", "ada"), ("password", password.as_str())];
         desk.tenant.apply(&desk.secret("live", &login)).await?;
         let url = desk.server.url(&path);
         desk.tenant.apply(&desk.source("live", &url)).await?;

@@ -137,9 +137,10 @@ impl Explain for Refused {
         match self {
             Self::Secret(_) | Self::Veiled(_) | Self::Twice { .. } => Turn::NextRevision,
             // It is the repository's turn that is written to, and nothing tells of that.
-            Self::Held { .. } | Self::InTheWay { .. } | Self::Mixed { .. } | Self::TooMuch { .. } => {
-                Turn::Retry
-            }
+            Self::Held { .. }
+            | Self::InTheWay { .. }
+            | Self::Mixed { .. }
+            | Self::TooMuch { .. } => Turn::Retry,
         }
     }
 

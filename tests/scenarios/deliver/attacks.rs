@@ -12,18 +12,50 @@ use super::{Desk, nothing};
 fn rows() -> Vec<(Value, Reason, &'static str)> {
     // Neighbours say different things, so that what is read is about the row.
     vec![
-        (json!({TO: "live", PATH: "../elsewhere"}), Reason::InvalidSpec, "deliver-path"),
+        (
+            json!({TO: "live", PATH: "../elsewhere"}),
+            Reason::InvalidSpec,
+            "deliver-path",
+        ),
         (json!({TO: "nobodys"}), Reason::NotFound, "not found"),
-        (json!({TO: "live", PATH: "/etc"}), Reason::InvalidSpec, "begins with a slash"),
+        (
+            json!({TO: "live", PATH: "/etc"}),
+            Reason::InvalidSpec,
+            "begins with a slash",
+        ),
         // With another's login nothing is written.
-        (json!({TO: "open"}), Reason::AuthenticationFailed, "names no Secret"),
-        (json!({TO: "live", PATH: "a/.git/hooks"}), Reason::InvalidSpec, "deliver-path"),
-        (json!({TO: "tagged"}), Reason::InvalidSpec, "follows no branch"),
-        (json!({TO: "live", PATH: ".github/workflows"}), Reason::InvalidSpec, "deliver-path"),
+        (
+            json!({TO: "open"}),
+            Reason::AuthenticationFailed,
+            "names no Secret",
+        ),
+        (
+            json!({TO: "live", PATH: "a/.git/hooks"}),
+            Reason::InvalidSpec,
+            "deliver-path",
+        ),
+        (
+            json!({TO: "tagged"}),
+            Reason::InvalidSpec,
+            "follows no branch",
+        ),
+        (
+            json!({TO: "live", PATH: ".github/workflows"}),
+            Reason::InvalidSpec,
+            "deliver-path",
+        ),
         (json!({TO: "wrong"}), Reason::AuthenticationFailed, ""),
         (json!({TO: "other/live"}), Reason::InvalidSpec, "deliver-to"),
-        (json!({TO: "live", PROPOSE: "pull-request"}), Reason::InvalidSpec, "names no provider"),
-        (json!({}), Reason::InvalidSpec, "nothing says which repository"),
+        (
+            json!({TO: "live", PROPOSE: "pull-request"}),
+            Reason::InvalidSpec,
+            "names no provider",
+        ),
+        (
+            json!({}),
+            Reason::InvalidSpec,
+            "nothing says which repository",
+        ),
     ]
 }
 
@@ -62,7 +94,10 @@ fn a_tenant_delivers_to_no_place_that_is_not_its_own() {
             ensure!(told.kustomization["status"]["delivered"].is_null());
         }
         ensure!(desk.head()? == head, "something was written");
-        ensure!(desk.tenant.changes().await?.is_empty(), "something was applied");
+        ensure!(
+            desk.tenant.changes().await?.is_empty(),
+            "something was applied"
+        );
         Ok(())
     });
 }
@@ -83,16 +118,30 @@ fn nothing_of_a_secret_is_ever_delivered() {
         let own = desk.tenant.name();
         let words = format!("Secret/{own}/key is not delivered");
         let told = desk.told(Reason::DeliveryFailed, &words).await?;
-        ensure!(told.ready.message.contains("SealedSecret"), "{:?}", told.ready);
+        ensure!(
+            told.ready.message.contains("SealedSecret"),
+            "{:?}",
+            told.ready
+        );
 
         // By another way: a variable whose value is in a Secret.
-        desk.tenant.apply(&desk.secret("words", &[("WORD", &value)])).await?;
-        let used = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: used\ndata:\n  word: ${WORD}\n";
-        desk.tenant.commit([("secret.yaml", None), ("used.yaml", Some(used))])?;
+        desk.tenant
+            .apply(&desk.secret("words", &[("WORD", &value)]))
+            .await?;
+        let used =
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: used\ndata:\n  word: ${WORD}\n";
+        desk.tenant
+            .commit([("secret.yaml", None), ("used.yaml", Some(used))])?;
         desk.tenant.call_hook().await?;
         let from = json!({"substituteFrom": [{"kind": "Secret", "name": "words"}]});
-        desk.tenant.change(|draft| draft.set("postBuild", from)).await?;
-        desk.told(Reason::DeliveryFailed, "holds a value that comes from a Secret").await?;
+        desk.tenant
+            .change(|draft| draft.set("postBuild", from))
+            .await?;
+        desk.told(
+            Reason::DeliveryFailed,
+            "holds a value that comes from a Secret",
+        )
+        .await?;
         ensure!(desk.head()? == head, "something was written");
         Ok(())
     });

@@ -16,7 +16,8 @@ async fn by_admin(estate: &Estate, object: &Value) -> anyhow::Result<()> {
     let api = objects::api(estate.admin(), "v1", "Secret", Some(SYSTEM));
     let name = objects::text(object, "/metadata/name").unwrap_or_default();
     let how = kube::api::PatchParams::apply("estate").force();
-    api.patch(name, &how, &kube::api::Patch::Apply(object)).await?;
+    api.patch(name, &how, &kube::api::Patch::Apply(object))
+        .await?;
     Ok(())
 }
 
@@ -62,9 +63,21 @@ fn a_tenant_is_delivered_where_its_tenant_says_and_leaves_that_by_nothing() {
         let head = git_head(&live)?;
         let beside = format!("../{}/{}", two.name(), two.name());
         for (annotations, reason, words) in [
-            (json!({DELIVER: "cluster"}), Reason::AccessDenied, "says where"),
-            (json!({DELIVER: "git", TO: "mine"}), Reason::AccessDenied, "says where"),
-            (json!({DELIVER: null, TO: null, PATH: beside}), Reason::InvalidSpec, "deliver-path"),
+            (
+                json!({DELIVER: "cluster"}),
+                Reason::AccessDenied,
+                "says where",
+            ),
+            (
+                json!({DELIVER: "git", TO: "mine"}),
+                Reason::AccessDenied,
+                "says where",
+            ),
+            (
+                json!({DELIVER: null, TO: null, PATH: beside}),
+                Reason::InvalidSpec,
+                "deliver-path",
+            ),
         ] {
             ask(&one, &annotations).await?;
             one.told_of(reason, words).await?;

@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::{Desk, nothing};
 
-const BLUE: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: blue\n";
+const BLUE: &str =
+    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: blue\n";
 
 #[test]
 fn what_is_delivered_to_git_is_one_file_an_object_and_nothing_of_it_is_applied() {
@@ -21,7 +22,9 @@ fn what_is_delivered_to_git_is_one_file_an_object_and_nothing_of_it_is_applied()
         let own = desk.tenant.name();
         let settings = desk.show(&desk.file("configmap-settings"))?;
         ensure!(
-            settings.starts_with(&format!("# Delivered by reeve for Kustomization {own}/{own}.")),
+            settings.starts_with(&format!(
+                "# Delivered by reeve for Kustomization {own}/{own}."
+            )),
             "{settings}"
         );
         ensure!(settings.contains("  colour: green\n"), "{settings}");
@@ -41,14 +44,25 @@ fn what_is_delivered_to_git_is_one_file_an_object_and_nothing_of_it_is_applied()
         ensure!(status["delivered"]["commit"] == desk.head()?, "{status}");
         ensure!(status["delivered"]["objects"] == 2, "{status}");
         ensure!(status["inventory"].is_null(), "{status}");
-        ensure!(desk.tenant.changes().await?.is_empty(), "{:?}", desk.tenant.changes().await?);
+        ensure!(
+            desk.tenant.changes().await?.is_empty(),
+            "{:?}",
+            desk.tenant.changes().await?
+        );
 
         // The next revision is there, and the cluster is as it was: nothing applied, nothing pruned.
         let files = [("settings.yaml", Some(BLUE)), ("service.yaml", None)];
         desk.tenant.push(&files).await?;
-        ensure!(desk.show(&desk.file("configmap-settings"))?.contains("colour: blue"));
+        ensure!(
+            desk.show(&desk.file("configmap-settings"))?
+                .contains("colour: blue")
+        );
         ensure!(desk.files()?.len() == 2, "{:?}", desk.files()?);
-        ensure!(desk.tenant.changes().await?.is_empty(), "{:?}", desk.tenant.changes().await?);
+        ensure!(
+            desk.tenant.changes().await?.is_empty(),
+            "{:?}",
+            desk.tenant.changes().await?
+        );
         Ok(())
     });
 }
@@ -75,10 +89,18 @@ fn what_is_there_already_costs_one_question_and_a_change_by_hand_is_written_over
         desk.live.publish(&file, format!("{other}\n"))?;
         desk.live.publish("notes.txt", "Not reeve's\n")?;
         desk.tenant.reconcile(None).await?;
-        ensure!(desk.show(&file)?.contains("colour: green"), "{}", desk.show(&file)?);
+        ensure!(
+            desk.show(&file)?.contains("colour: green"),
+            "{}",
+            desk.show(&file)?
+        );
         ensure!(desk.show("notes.txt")? == "Not reeve's");
         let told = desk.tenant.reconcile(None).await?;
-        ensure!(told.ready.reason == Reason::Delivered.as_str(), "{:?}", told.ready);
+        ensure!(
+            told.ready.reason == Reason::Delivered.as_str(),
+            "{:?}",
+            told.ready
+        );
         Ok(())
     });
 }
@@ -91,13 +113,18 @@ fn going_over_to_git_and_back_deletes_nothing_that_runs() {
         let files = [("settings.yaml", Some(BLUE)), ("service.yaml", None)];
         desk.tenant.push(&files).await?;
         desk.ask(&nothing()).await?;
-        desk.told(Reason::ReconciliationSucceeded, "Applied revision").await?;
+        desk.told(Reason::ReconciliationSucceeded, "Applied revision")
+            .await?;
         let map = desk.tenant.api("v1", "ConfigMap").get("settings").await?;
         ensure!(map.data["data"]["colour"] == "blue", "{:?}", map.data);
         let service = desk.tenant.api("v1", "Service").get_opt("web").await?;
         service.context("what was let go stays where it is")?;
         let object = desk.tenant.kustomizations().get(desk.tenant.name()).await?;
-        ensure!(object.data["status"]["delivered"].is_null(), "{:?}", object.data);
+        ensure!(
+            object.data["status"]["delivered"].is_null(),
+            "{:?}",
+            object.data
+        );
         ensure!(desk.files()?.contains(&desk.file("configmap-settings")));
         Ok(())
     });
@@ -109,13 +136,16 @@ fn what_lies_in_the_directory_is_taken_over_and_other_files_stay() {
         let desk = Desk::open("adopts-git").await?;
         let own = desk.tenant.name();
         let map = |name: &str| {
-            format!("# by hand\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {own}}}\ndata: {{colour: red}}\n")
+            format!(
+                "# by hand\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {own}}}\ndata: {{colour: red}}\n"
+            )
         };
         desk.live.write("apps/demo/old.yaml", map("settings"))?;
         desk.live.write("apps/demo/theirs.yaml", map("theirs"))?;
         desk.live.write("apps/demo/notes.txt", "Not reeve's\n")?;
         desk.live.publish_all("What was there")?;
-        desk.ask(&json!({DELIVER: "git", TO: "live", PATH: "apps/demo"})).await?;
+        desk.ask(&json!({DELIVER: "git", TO: "live", PATH: "apps/demo"}))
+            .await?;
         let told = desk.told(Reason::Delivered, "apps/demo").await?;
         let want = [
             "README.md".to_owned(),
@@ -146,15 +176,18 @@ fn a_delivery_goes_over_ssh_with_a_key_that_is_encrypted() {
         let known = server.known_hosts(&KeyKind::ALL)?;
         let login = [
             ("identity", identity.as_str()),
-            ("password", &words),
-            ("known_hosts", &known),
+            ("password", words.as_str()),
+            ("known_hosts", known.as_str()),
         ];
         desk.tenant.apply(&desk.secret("shell", &login)).await?;
         let url = server.url(&format!("{}-live", desk.tenant.name()));
         desk.tenant.apply(&desk.source("shell", &url)).await?;
         desk.ask(&json!({DELIVER: "git", TO: "shell"})).await?;
         desk.told(Reason::Delivered, "ssh://127.0.0.1").await?;
-        ensure!(desk.show(&desk.file("service-web"))?.contains("kind: Service"));
+        ensure!(
+            desk.show(&desk.file("service-web"))?
+                .contains("kind: Service")
+        );
         Ok(())
     });
 }
@@ -189,8 +222,11 @@ fn an_agent_that_speaks_flux_applies_what_is_delivered() {
         let all = desk.tenant.kustomizations();
         wait::for_object(&all, "agent", "the agent has applied both", applied).await?;
         let map = desk.tenant.api("v1", "ConfigMap").get("settings").await?;
-        let by = text(&serde_json::to_value(&map)?, "/metadata/labels/kustomize.toolkit.fluxcd.io~1name")
-            .map(str::to_owned);
+        let by = text(
+            &serde_json::to_value(&map)?,
+            "/metadata/labels/kustomize.toolkit.fluxcd.io~1name",
+        )
+        .map(str::to_owned);
         ensure!(by.as_deref() == Some("agent"), "{by:?}");
         Ok(())
     });
@@ -235,17 +271,22 @@ fn deliveries_of_one_repository_and_people_in_it_lose_no_commit() {
         let merges = git(desk.live.bare(), ["rev-list", "--merges", "main"])?;
         ensure!(merges.is_empty(), "{merges}");
         let count = git(desk.live.bare(), ["rev-list", "--count", "main"])?;
-        ensure!(count == "7", "the first, three of people and three of ours, not {count}");
+        ensure!(
+            count == "7",
+            "the first, three of people and three of ours, not {count}"
+        );
         Ok(())
     });
 }
 
 /// Somebody pushes, and tries again when reeve was faster.
 fn people_push(desk: &Desk, number: usize) -> anyhow::Result<()> {
-    desk.live.write(&format!("people/{number}.txt"), "by hand\n")?;
+    desk.live
+        .write(&format!("people/{number}.txt"), "by hand\n")?;
     desk.live.commit("By hand")?;
     for _ in 0..20 {
-        desk.live.run(["pull", "--quiet", "--rebase", "origin", "main"])?;
+        desk.live
+            .run(["pull", "--quiet", "--rebase", "origin", "main"])?;
         if desk.live.run(["push", "--quiet", "origin", "HEAD"]).is_ok() {
             return Ok(());
         }

@@ -75,8 +75,16 @@ pub fn body(told: &Told<'_>, directory: &str, settled: &Settled) -> String {
             let _ = writeln!(text, "- and {}", counted(more, "more", "more"));
         }
     };
-    list(&mut text, "Written", settled.write.keys().cloned().collect());
-    list(&mut text, "Removed", settled.remove.iter().cloned().collect());
+    list(
+        &mut text,
+        "Written",
+        settled.write.keys().cloned().collect(),
+    );
+    list(
+        &mut text,
+        "Removed",
+        settled.remove.iter().cloned().collect(),
+    );
     let adopted = settled.adopted.iter().map(|one| one.path.clone());
     list(&mut text, "Taken over", adopted.collect());
     text

@@ -29,7 +29,9 @@ pub fn directory(text: &str) -> Result<String, NotADirectory> {
         return Err(NotADirectory("it is longer than 512 bytes"));
     }
     if text.starts_with('/') {
-        return Err(NotADirectory("it begins with a slash; it is told from the root of the repository"));
+        return Err(NotADirectory(
+            "it begins with a slash; it is told from the root of the repository",
+        ));
     }
     let text = text.strip_prefix("./").unwrap_or(text);
     let text = text.trim_end_matches('/');
@@ -62,7 +64,11 @@ pub(super) fn file(id: &ObjectId) -> String {
         "" => id.kind.to_ascii_lowercase(),
         group => format!("{}.{group}", id.kind.to_ascii_lowercase()),
     };
-    format!("{namespace}/{}-{}.yaml", part(&kind, KIND), part(&id.name, NAME))
+    format!(
+        "{namespace}/{}-{}.yaml",
+        part(&kind, KIND),
+        part(&id.name, NAME)
+    )
 }
 
 /// A name as a part of a path: what is no small letter, digit, `-` or a dot within is written as `%` and its number, so that
@@ -113,9 +119,29 @@ mod tests {
             assert_eq!(directory(text).as_deref(), Ok(want), "{text:?}");
         }
         for text in [
-            "..", "../x", "a/../b", "a/..", "/", "/etc", "a//b", "a/./b", ".git", ".git/hooks", "a/.git",
-            "a/.GIT", ".github/workflows", "a\\b", "a b", "a\nb", "a\0", "~", "a/\u{2025}", ".g\u{200c}it",
-            "git~1/x", "a.", "C:",
+            "..",
+            "../x",
+            "a/../b",
+            "a/..",
+            "/",
+            "/etc",
+            "a//b",
+            "a/./b",
+            ".git",
+            ".git/hooks",
+            "a/.git",
+            "a/.GIT",
+            ".github/workflows",
+            "a\\b",
+            "a b",
+            "a\nb",
+            "a\0",
+            "~",
+            "a/\u{2025}",
+            ".g\u{200c}it",
+            "git~1/x",
+            "a.",
+            "C:",
         ] {
             assert!(directory(text).is_err(), "{text:?}");
         }
@@ -125,15 +151,32 @@ mod tests {
     #[test]
     fn the_name_of_an_object_gives_its_file_and_leads_nowhere_else() {
         for (object, want) in [
-            (id("acme", "apps", "Deployment", "web"), "acme/deployment.apps-web.yaml"),
-            (id("acme", "", "ConfigMap", "a.b"), "acme/configmap-a.b.yaml"),
             (
-                id("", "rbac.authorization.k8s.io", "ClusterRole", "system:Node"),
+                id("acme", "apps", "Deployment", "web"),
+                "acme/deployment.apps-web.yaml",
+            ),
+            (
+                id("acme", "", "ConfigMap", "a.b"),
+                "acme/configmap-a.b.yaml",
+            ),
+            (
+                id(
+                    "",
+                    "rbac.authorization.k8s.io",
+                    "ClusterRole",
+                    "system:Node",
+                ),
                 "_cluster/clusterrole.rbac.authorization.k8s.io-system%3a%4eode.yaml",
             ),
-            (id("..", "", "ConfigMap", "../x"), "%2e./configmap-%2e.%2fx.yaml"),
+            (
+                id("..", "", "ConfigMap", "../x"),
+                "%2e./configmap-%2e.%2fx.yaml",
+            ),
             (id(".git", "", "ConfigMap", "x"), "%2egit/configmap-x.yaml"),
-            (id("_cluster", "", "ConfigMap", "x"), "%5fcluster/configmap-x.yaml"),
+            (
+                id("_cluster", "", "ConfigMap", "x"),
+                "%5fcluster/configmap-x.yaml",
+            ),
         ] {
             assert_eq!(file(&object), want);
         }

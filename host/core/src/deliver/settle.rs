@@ -148,7 +148,9 @@ fn whose(files: &Files, content: &[u8]) -> Whose {
         Some(rest) => {
             let rest = rest.get(..rest.len().min(300)).unwrap_or_default();
             let said = line(&String::from_utf8_lossy(rest));
-            let said = said.split_once(". ").map_or(said.as_str(), |(whose, _)| whose);
+            let said = said
+                .split_once(". ")
+                .map_or(said.as_str(), |(whose, _)| whose);
             Whose::Another(format!("of Kustomization {said}"))
         }
     }

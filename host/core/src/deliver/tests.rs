@@ -101,7 +101,9 @@ fn delivered(more: &[(&str, &str)]) -> BTreeMap<String, Arc<[u8]>> {
     let settled = settle(&two(), &BTreeMap::new()).unwrap();
     let mut there = lying(more);
     for (path, text) in settled.write {
-        there.entry(path).or_insert_with(|| Arc::from(text.as_bytes()));
+        there
+            .entry(path)
+            .or_insert_with(|| Arc::from(text.as_bytes()));
     }
     there
 }
@@ -128,7 +130,10 @@ fn what_is_there_as_it_should_be_is_left_alone() {
 #[test]
 fn what_is_ours_and_no_longer_wanted_goes_and_what_is_not_ours_stays() {
     let gone = format!("{}\nkind: ConfigMap\n", owner());
-    let of_another = format!("{}\nkind: ConfigMap\n", Owner::new(&"infra/other".parse().unwrap(), None));
+    let of_another = format!(
+        "{}\nkind: ConfigMap\n",
+        Owner::new(&"infra/other".parse().unwrap(), None)
+    );
     let settled = settle(
         &two(),
         &delivered(&[
@@ -136,12 +141,21 @@ fn what_is_ours_and_no_longer_wanted_goes_and_what_is_not_ours_stays() {
             ("infra/configmap-theirs.yaml", &of_another),
             ("kustomization.yaml", "resources: [x.yaml]\n"),
             ("notes.yaml", "{{ no yaml"),
-            ("other.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: z, namespace: infra}\n"),
+            (
+                "other.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: z, namespace: infra}\n",
+            ),
         ]),
     );
     let settled = settled.unwrap();
-    assert_eq!(settled.remove, BTreeSet::from(["infra/configmap-gone.yaml".to_owned()]));
-    assert!(settled.write.is_empty() && settled.adopted.is_empty(), "{settled:?}");
+    assert_eq!(
+        settled.remove,
+        BTreeSet::from(["infra/configmap-gone.yaml".to_owned()])
+    );
+    assert!(
+        settled.write.is_empty() && settled.adopted.is_empty(),
+        "{settled:?}"
+    );
 }
 
 #[test]
@@ -154,7 +168,8 @@ fn a_change_by_hand_is_written_over_whatever_ends_its_lines() {
 #[test]
 fn an_object_that_somebody_wrote_there_is_taken_over_and_told() {
     let same = "# mine\nkind: ConfigMap\napiVersion: v1\nmetadata: {namespace: infra, name: a}\ndata: {x: '1'}\n";
-    let other = "kind: ConfigMap\napiVersion: v1\nmetadata: {namespace: infra, name: b}\ndata: {x: '1'}\n";
+    let other =
+        "kind: ConfigMap\napiVersion: v1\nmetadata: {namespace: infra, name: b}\ndata: {x: '1'}\n";
     let settled = settle(&two(), &lying(&[("apps/a.yml", same), (B, other)])).unwrap();
     let told: Vec<_> = settled
         .adopted
@@ -174,13 +189,28 @@ fn an_object_that_somebody_wrote_there_is_taken_over_and_told() {
 
 #[test]
 fn what_is_in_the_way_is_never_written_over() {
-    let another = format!("{}\nkind: ConfigMap\n", Owner::new(&"beta/web".parse().unwrap(), None));
-    let cluster = format!("{}\n", Owner::new(&"infra/web".parse().unwrap(), Some("east")));
-    let mixed = "kind: ConfigMap\napiVersion: v1\nmetadata: {namespace: infra, name: a}\n---\nkind: X\n";
+    let another = format!(
+        "{}\nkind: ConfigMap\n",
+        Owner::new(&"beta/web".parse().unwrap(), None)
+    );
+    let cluster = format!(
+        "{}\n",
+        Owner::new(&"infra/web".parse().unwrap(), Some("east"))
+    );
+    let mixed =
+        "kind: ConfigMap\napiVersion: v1\nmetadata: {namespace: infra, name: a}\n---\nkind: X\n";
     for (path, text, want) in [
         (A, another.as_str(), "of Kustomization beta/web"),
-        (A, cluster.as_str(), "of Kustomization infra/web of cluster east"),
-        (A, "kind: ConfigMap\napiVersion: v1\nmetadata: {namespace: infra, name: b}\n", "alone"),
+        (
+            A,
+            cluster.as_str(),
+            "of Kustomization infra/web of cluster east",
+        ),
+        (
+            A,
+            "kind: ConfigMap\napiVersion: v1\nmetadata: {namespace: infra, name: b}\n",
+            "alone",
+        ),
         (A, "hello", "alone"),
         ("all.yaml", mixed, "and more"),
     ] {
@@ -205,8 +235,15 @@ fn what_is_left_alone_on_a_cluster_is_left_alone_in_git() {
 #[test]
 fn nothing_of_a_secret_is_written() {
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}});
-    let refused = Files::of(&admitted(&[map("a", &json!({})), secret]), &owner(), Veil::nothing());
-    assert_eq!(refused.unwrap_err(), Refused::Secret("Secret/infra/key".to_owned()));
+    let refused = Files::of(
+        &admitted(&[map("a", &json!({})), secret]),
+        &owner(),
+        Veil::nothing(),
+    );
+    assert_eq!(
+        refused.unwrap_err(),
+        Refused::Secret("Secret/infra/key".to_owned())
+    );
     let plan = admitted(&[map("a", &json!({"x": "say hunter2!"}))]);
     let veil = Veil::of(["hunter2".to_owned()]);
     let why = Files::of(&plan, &owner(), &veil).unwrap_err();
@@ -233,7 +270,11 @@ fn given() -> GitDelivery {
     }
 }
 
-fn placed(annotations: &Value, given: Option<&GitDelivery>, platform: bool) -> Result<Option<Place>, String> {
+fn placed(
+    annotations: &Value,
+    given: Option<&GitDelivery>,
+    platform: bool,
+) -> Result<Option<Place>, String> {
     let spec = spec(annotations).map_err(|why| why.to_string())?;
     let given = given.map(|git| Given {
         git,
@@ -261,8 +302,14 @@ fn a_kustomization_is_delivered_where_it_or_whoever_is_above_it_says() {
     assert_eq!(place.propose, Some(Proposal::default()));
     for (annotations, want) in [
         (json!({}), "clusters/east/infra/web"),
-        (json!({"reeve.dev/deliver": "git"}), "clusters/east/infra/web"),
-        (json!({"reeve.dev/deliver-path": "x/y"}), "clusters/east/infra/x/y"),
+        (
+            json!({"reeve.dev/deliver": "git"}),
+            "clusters/east/infra/web",
+        ),
+        (
+            json!({"reeve.dev/deliver-path": "x/y"}),
+            "clusters/east/infra/x/y",
+        ),
     ] {
         let place = placed(&annotations, Some(&given()), false);
         assert_eq!(place.map(at), Ok(Some(want.to_owned())));
@@ -276,18 +323,36 @@ fn a_kustomization_is_delivered_where_it_or_whoever_is_above_it_says() {
 #[test]
 fn nobody_leaves_the_place_that_is_given() {
     for (annotations, want) in [
-        (json!({"reeve.dev/deliver": "cluster"}), "Tenant infra says where"),
+        (
+            json!({"reeve.dev/deliver": "cluster"}),
+            "Tenant infra says where",
+        ),
         (
             json!({"reeve.dev/deliver": "git", "reeve.dev/deliver-to": "live"}),
             "Tenant infra says where",
         ),
-        (json!({"reeve.dev/deliver-path": "../beta/web"}), "deliver-path"),
+        (
+            json!({"reeve.dev/deliver-path": "../beta/web"}),
+            "deliver-path",
+        ),
         (json!({"reeve.dev/deliver-path": "/etc"}), "deliver-path"),
-        (json!({"reeve.dev/deliver-path": "x/.git/hooks"}), "deliver-path"),
+        (
+            json!({"reeve.dev/deliver-path": "x/.git/hooks"}),
+            "deliver-path",
+        ),
         (json!({"reeve.dev/deliver": "yes"}), "`git` or `cluster`"),
-        (json!({"reeve.dev/deliver-to": "live"}), "without reeve.dev/deliver: git"),
-        (json!({"reeve.dev/deliver": "git", "reeve.dev/deliver-to": "beta/live"}), "deliver-to"),
-        (json!({"reeve.dev/deliver-propose": "merge"}), "pull-request"),
+        (
+            json!({"reeve.dev/deliver-to": "live"}),
+            "without reeve.dev/deliver: git",
+        ),
+        (
+            json!({"reeve.dev/deliver": "git", "reeve.dev/deliver-to": "beta/live"}),
+            "deliver-to",
+        ),
+        (
+            json!({"reeve.dev/deliver-propose": "merge"}),
+            "pull-request",
+        ),
     ] {
         let why = placed(&annotations, Some(&given()), false).unwrap_err();
         assert!(why.contains(want), "{annotations}: {why}");
@@ -313,13 +378,19 @@ fn a_commit_says_what_it_is_of_and_nobody_forges_its_trailers() {
     };
     let said = message(&told);
     assert!(said.starts_with("Deliver infra/web at feature/x"), "{said}");
-    let trailers: Vec<_> = said.lines().filter(|line| line.starts_with("Reeve-")).collect();
+    let trailers: Vec<_> = said
+        .lines()
+        .filter(|line| line.starts_with("Reeve-"))
+        .collect();
     assert_eq!(trailers.len(), 3, "{said}");
     assert_eq!(trailers[0], "Reeve-Deliver: infra/web");
     assert!(trailers[2].starts_with("Reeve-Digest: sha256:"));
     let settled = settle(&two(), &BTreeMap::new()).unwrap();
     let body = body(&told, "apps/demo", &settled);
-    assert!(body.contains(&format!("Written:\n\n- `{A}`\n- `{B}`\n")), "{body}");
+    assert!(
+        body.contains(&format!("Written:\n\n- `{A}`\n- `{B}`\n")),
+        "{body}"
+    );
 }
 
 #[test]
@@ -328,7 +399,13 @@ fn a_branch_of_a_proposal_is_known_again() {
     let made = branch(&id, "0123456789abcdef");
     assert_eq!(made, "reeve/infra/web-01234567");
     assert!(is_branch_of(&id, &made));
-    for other in ["main", "reeve/infra/web", "reeve/infra/web-", "reeve/infra/web-zz234567", "reeve/beta/web-01234567"] {
+    for other in [
+        "main",
+        "reeve/infra/web",
+        "reeve/infra/web-",
+        "reeve/infra/web-zz234567",
+        "reeve/beta/web-01234567",
+    ] {
         assert!(!is_branch_of(&id, other), "{other}");
     }
 }

@@ -39,7 +39,11 @@ pub struct Wish {
 impl Wish {
     /// Reads the annotations.
     pub(crate) fn parse(annotations: Option<&BTreeMap<String, String>>) -> Result<Self, Error> {
-        let said = |name: &str| annotations.and_then(|all| all.get(name)).map(String::as_str);
+        let said = |name: &str| {
+            annotations
+                .and_then(|all| all.get(name))
+                .map(String::as_str)
+        };
         let git = match said(DELIVER) {
             None => None,
             Some("git") => Some(true),
@@ -53,7 +57,12 @@ impl Wish {
         let propose = match said(PROPOSE) {
             None => false,
             Some("pull-request") => true,
-            Some(_) => return Err(Error::invalid(PROPOSE_FIELD, "the one value is pull-request")),
+            Some(_) => {
+                return Err(Error::invalid(
+                    PROPOSE_FIELD,
+                    "the one value is pull-request",
+                ));
+            }
         };
         if git != Some(true) && to.is_some() {
             let why = "nothing is delivered without reeve.dev/deliver: git";

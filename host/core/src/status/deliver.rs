@@ -144,7 +144,11 @@ fn words(delivered: &Delivered, revision: &str) -> String {
         "" => format!("{url}, branch {branch}"),
         path => format!("{url}, branch {branch}, {path}"),
     };
-    let objects = counted(usize::try_from(*objects).unwrap_or_default(), "object", "objects");
+    let objects = counted(
+        usize::try_from(*objects).unwrap_or_default(),
+        "object",
+        "objects",
+    );
     match (proposal, commit) {
         (Some(proposal), _) => {
             let at = proposal.url.as_deref().unwrap_or(&proposal.branch);
@@ -256,9 +260,19 @@ mod tests {
              https://git.example/acme/live.git, branch main, apps/demo: 2222"
         );
         let status = &told.status;
-        assert_eq!((&status.inventory, &status.last_applied_from), (&None, &None));
-        assert_eq!(status.last_applied_revision, Some(done(None, None).revision));
-        let events: Vec<_> = told.events.iter().map(|event| event.message.as_str()).collect();
+        assert_eq!(
+            (&status.inventory, &status.last_applied_from),
+            (&None, &None)
+        );
+        assert_eq!(
+            status.last_applied_revision,
+            Some(done(None, None).revision)
+        );
+        let events: Vec<_> = told
+            .events
+            .iter()
+            .map(|event| event.message.as_str())
+            .collect();
         assert_eq!(events.len(), 3, "{events:?}");
         assert!(events[0].starts_with("1 object that this Kustomization had applied stay"));
         assert!(events[1].ends_with(
@@ -280,7 +294,14 @@ mod tests {
         let told = delivered(&applied(), &frame(), &done(None, Some(proposal)));
         let ready = condition::find(&told.status.conditions, Type::Ready).unwrap();
         assert_eq!(ready.reason, "DeliveryProposed");
-        assert!(ready.message.ends_with("https://git.example/acme/live/pulls/7"));
-        assert_eq!(told.status.last_applied_revision.as_deref(), Some("main@sha1:0"));
+        assert!(
+            ready
+                .message
+                .ends_with("https://git.example/acme/live/pulls/7")
+        );
+        assert_eq!(
+            told.status.last_applied_revision.as_deref(),
+            Some("main@sha1:0")
+        );
     }
 }

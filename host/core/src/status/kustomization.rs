@@ -339,7 +339,11 @@ fn applied(
     }
 }
 
-pub(super) fn finished(took: Duration, frame: &Frame<'_>, metadata: &BTreeMap<String, String>) -> Event {
+pub(super) fn finished(
+    took: Duration,
+    frame: &Frame<'_>,
+    metadata: &BTreeMap<String, String>,
+) -> Event {
     let message = format!(
         "Reconciliation finished in {}, next run in {}",
         GoDuration::from(schedule::rounded(took)),

@@ -212,7 +212,9 @@ async fn deliver(
         progress.at(KustomizationProgress::DetectingDrift);
         Ok::<_, Stopped>(match &wanted.place {
             None => apply::apply(ctx, object, &wanted, prepared, &until, run, &progress).await,
-            Some(place) => commit::commit(ctx, object, &wanted, place, &prepared, &until, run).await,
+            Some(place) => {
+                commit::commit(ctx, object, &wanted, place, &prepared, &until, run).await
+            }
         })
     };
     let outcome = report::announcing(ctx, &**object, run, &progress, page, work).await;

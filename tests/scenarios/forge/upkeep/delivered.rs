@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use super::{SOURCE, Shop};
 
 fn settings(colour: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: {colour}\n")
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: {colour}\n"
+    )
 }
 
 impl Shop {
@@ -76,41 +78,66 @@ fn a_delivery_is_proposed_by_one_request_which_is_updated_merged_and_closed() {
     scenario(async {
         let shop = Shop::open("proposes").await?;
         shop.proposes().await?;
-        let told = shop.tenant.told_of(Reason::DeliveryProposed, "Proposed revision").await?;
+        let told = shop
+            .tenant
+            .told_of(Reason::DeliveryProposed, "Proposed revision")
+            .await?;
         let open = shop.open_requests().await?;
         ensure!(open.len() == 1, "{open:?}");
-        let branch = open[0]["head"]["ref"].as_str().context("a branch")?.to_owned();
+        let branch = open[0]["head"]["ref"]
+            .as_str()
+            .context("a branch")?
+            .to_owned();
         let own = shop.tenant.name();
-        ensure!(branch.starts_with(&format!("reeve/{own}/{own}-")), "{branch}");
+        ensure!(
+            branch.starts_with(&format!("reeve/{own}/{own}-")),
+            "{branch}"
+        );
         let proposal = &told.kustomization["status"]["delivered"]["proposal"];
         ensure!(proposal["number"] == open[0]["number"], "{proposal}");
         ensure!(shop.has(&branch, "green").await? && !shop.has("main", "").await?);
 
         shop.paint("blue", Reason::DeliveryProposed).await?;
         let again = shop.open_requests().await?;
-        ensure!(again.len() == 1 && again[0]["number"] == open[0]["number"], "{again:?}");
+        ensure!(
+            again.len() == 1 && again[0]["number"] == open[0]["number"],
+            "{again:?}"
+        );
         ensure!(again[0]["title"] != open[0]["title"], "{again:?}");
         ensure!(shop.has(&branch, "blue").await?);
 
         // Squashed, so that the branch is no ancestor of what is there.
-        let merge = format!("repos/{OWNER}/{}/pulls/{}/merge", shop.desk.name, open[0]["number"]);
+        let merge = format!(
+            "repos/{OWNER}/{}/pulls/{}/merge",
+            shop.desk.name, open[0]["number"]
+        );
         let how = json!({"Do": "squash"});
         let gitea = &shop.desk.forge.gitea;
         let (status, said) = gitea.ask(Method::POST, &merge, Some(how)).await?;
         ensure!(status.is_success(), "{status} {said}");
         let told = shop.tenant.reconcile(None).await?;
-        ensure!(told.ready.reason == Reason::Delivered.as_str(), "{:?}", told.ready);
+        ensure!(
+            told.ready.reason == Reason::Delivered.as_str(),
+            "{:?}",
+            told.ready
+        );
         ensure!(shop.has("main", "blue").await?);
 
         shop.paint("red", Reason::DeliveryProposed).await?;
         let next = shop.open_requests().await?;
-        ensure!(next.len() == 1 && next[0]["number"] != open[0]["number"], "{next:?}");
+        ensure!(
+            next.len() == 1 && next[0]["number"] != open[0]["number"],
+            "{next:?}"
+        );
         // It begins where the merge left the branch: nothing of the first one is in it.
         let branch = next[0]["head"]["ref"].as_str().context("a branch")?;
         let ahead = shop.desk.gitea(&format!("compare/main...{branch}")).await?;
         ensure!(ahead["total_commits"] == 1, "{ahead}");
         shop.paint("blue", Reason::Delivered).await?;
-        ensure!(shop.open_requests().await?.is_empty(), "nothing is left to propose");
+        ensure!(
+            shop.open_requests().await?.is_empty(),
+            "nothing is left to propose"
+        );
         Ok(())
     });
 }

@@ -26,7 +26,8 @@ pub(super) async fn reach(
 ) -> Result<Wanted, Explained> {
     if asked.place.is_some() {
         // What it had applied is nobody's to mend any more.
-        ctx.drift.forget(&Target::Kustomization(asked.spec.id.clone()));
+        ctx.drift
+            .forget(&Target::Kustomization(asked.spec.id.clone()));
     }
     watch(ctx, &asked.spec);
     let client = tokio::select! {

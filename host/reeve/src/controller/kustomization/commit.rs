@@ -128,7 +128,10 @@ async fn reach(ctx: &Context, place: &Place) -> Result<Written, Explained> {
     let object = ctx.index.read(|known| known.sources.get(id).cloned());
     let Some(object) = object else {
         let message = format!("GitRepository {id}, which this is delivered to, not found");
-        let hint = format!("create GitRepository {} in namespace {}", id.name, id.namespace);
+        let hint = format!(
+            "create GitRepository {} in namespace {}",
+            id.name, id.namespace
+        );
         return Err(Explained::new(Reason::NotFound, Turn::Retry, message).with_hint(hint));
     };
     written::of_source(ctx, &object).await
@@ -197,7 +200,9 @@ impl Courier<'_> {
         let commit = pushed.commit.clone();
         let delivered = Delivered {
             adopted: adopted(before, pushed.change.as_ref()),
-            commit: commit.or_else(|| before?.commit.clone()).or_else(|| Some(pushed.head.clone())),
+            commit: commit
+                .or_else(|| before?.commit.clone())
+                .or_else(|| Some(pushed.head.clone())),
             ..self.delivered(pushed.head)
         };
         Ok((delivered, pushed.change))

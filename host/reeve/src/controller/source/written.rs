@@ -40,12 +40,15 @@ pub(in crate::controller) async fn of_source(
     let wanted = Wanted::parse(object).map_err(|why| Explained::of(&why))?;
     let id = &wanted.id;
     let Reference::Branch(branch) = &wanted.reference else {
-        let message = format!("GitRepository {id} follows no branch, and so there is none to write to");
+        let message =
+            format!("GitRepository {id} follows no branch, and so there is none to write to");
         let why = Explained::new(Reason::InvalidSpec, Turn::Retry, message);
         return Err(why.with_hint("name the branch in its spec.ref.branch"));
     };
     let Some(name) = &wanted.secret else {
-        let message = format!("GitRepository {id} names no Secret, and nothing is written with another's login");
+        let message = format!(
+            "GitRepository {id} names no Secret, and nothing is written with another's login"
+        );
         let hint = "name a Secret in its spec.secretRef with a login that may push";
         let why = Explained::new(Reason::AuthenticationFailed, Turn::Retry, message);
         return Err(why.with_hint(hint));

@@ -49,7 +49,8 @@ impl Work {
     /// What to change in the files of a branch.
     pub(super) fn edit(
         &self,
-    ) -> impl Fn(Option<&Snapshot>) -> Result<Edits, Explained> + Send + Sync + 'static + use<> {
+    ) -> impl Fn(Option<&Snapshot>) -> Result<Edits, Explained> + Send + Sync + 'static + use<>
+    {
         let (files, directory) = (Arc::clone(&self.files), Arc::clone(&self.directory));
         let seen = Arc::clone(&self.seen);
         move |below| {
@@ -88,10 +89,7 @@ pub(super) fn settle(
 }
 
 /// The manifests that lie in the directory, by their paths from there.
-fn lying(
-    snapshot: &Snapshot,
-    directory: &str,
-) -> Result<BTreeMap<String, Arc<[u8]>>, Explained> {
+fn lying(snapshot: &Snapshot, directory: &str) -> Result<BTreeMap<String, Arc<[u8]>>, Explained> {
     let mut size = Size::default();
     let mut there = BTreeMap::new();
     for entry in snapshot.entries().filter(|entry| !entry.dir) {
@@ -156,7 +154,9 @@ mod tests {
     #[test]
     fn what_is_more_than_a_commit_holds_is_left_for_the_next() {
         let settled = |count: usize| Settled {
-            write: (0..count).map(|at| (format!("{at}.yaml"), String::new())).collect(),
+            write: (0..count)
+                .map(|at| (format!("{at}.yaml"), String::new()))
+                .collect(),
             remove: ["gone.yaml".to_owned()].into(),
             adopted: Vec::new(),
             there: Digest::of(b""),

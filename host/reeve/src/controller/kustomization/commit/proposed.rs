@@ -138,6 +138,7 @@ fn proposed(branch: String, state: &PullRequestState) -> Proposed {
 
 fn nobody() -> Explained {
     let message = "a pull request is wanted, and the GitRepository that this is delivered to names no provider that would open it";
-    let hint = "name one in its annotation reeve.dev/provider, or take reeve.dev/deliver-propose away";
+    let hint =
+        "name one in its annotation reeve.dev/provider, or take reeve.dev/deliver-propose away";
     Explained::new(Reason::InvalidSpec, Turn::Retry, message).with_hint(hint)
 }
