@@ -85,6 +85,13 @@ impl Desk {
         format!("{own}/{own}/{own}/{name}.yaml")
     }
 
+    /// What is another on the cluster than when the tenant was healthy, but for the logins that it was given.
+    async fn changes(&self) -> anyhow::Result<Vec<String>> {
+        let mut changes = self.tenant.changes().await?;
+        changes.retain(|change| !change.starts_with("added Secret."));
+        Ok(changes)
+    }
+
     fn show(&self, path: &str) -> anyhow::Result<String> {
         git(self.live.bare(), ["show", &format!("main:{path}")])
     }

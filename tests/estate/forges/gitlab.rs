@@ -16,6 +16,15 @@ use crate::secrecy;
 const API: &str = "gitlab/api/v4";
 /// How many things a page has unless it is said.
 const USUAL: usize = 20;
+/// What lists may be asked for.
+const QUERY: [&str; 6] = [
+    "per_page",
+    "page",
+    "name",
+    "state",
+    "source_branch",
+    "username",
+];
 /// Who is there, by their numbers.
 const PEOPLE: [(u64, &str); 2] = [(41, "ada"), (42, "grace")];
 const MADE: &str = "2026-11-22T12:00:00.000Z";
@@ -316,14 +325,6 @@ fn unknown(asked: &Asked) -> Vec<String> {
         ),
         _ => (Vec::new(), &[]),
     };
-    let query = [
-        "per_page",
-        "page",
-        "name",
-        "state",
-        "source_branch",
-        "username",
-    ];
     let shown = format!("{} {}", asked.method, asked.shown());
     let mut faults = Vec::new();
     for name in asked
@@ -341,7 +342,7 @@ fn unknown(asked: &Asked) -> Vec<String> {
         faults.push(format!("{shown}: GitLab asks for {name}"));
     }
     for name in asked.query.keys() {
-        if !query.contains(&name.as_str()) {
+        if !QUERY.contains(&name.as_str()) {
             faults.push(format!("{shown}: GitLab knows no parameter {name}"));
         }
     }

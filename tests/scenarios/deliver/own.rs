@@ -45,9 +45,9 @@ fn what_is_delivered_to_git_is_one_file_an_object_and_nothing_of_it_is_applied()
         ensure!(status["delivered"]["objects"] == 2, "{status}");
         ensure!(status["inventory"].is_null(), "{status}");
         ensure!(
-            desk.tenant.changes().await?.is_empty(),
+            desk.changes().await?.is_empty(),
             "{:?}",
-            desk.tenant.changes().await?
+            desk.changes().await?
         );
 
         // The next revision is there, and the cluster is as it was: nothing applied, nothing pruned.
@@ -59,9 +59,9 @@ fn what_is_delivered_to_git_is_one_file_an_object_and_nothing_of_it_is_applied()
         );
         ensure!(desk.files()?.len() == 2, "{:?}", desk.files()?);
         ensure!(
-            desk.tenant.changes().await?.is_empty(),
+            desk.changes().await?.is_empty(),
             "{:?}",
-            desk.tenant.changes().await?
+            desk.changes().await?
         );
         Ok(())
     });

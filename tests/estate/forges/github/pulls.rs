@@ -31,37 +31,8 @@ impl GitHub {
                 let all = all.map(|pull| drawn(&example, pull)).collect();
                 Ok(page(all, asked, at, API, USUAL))
             }
-            ("POST", ["pulls"]) => {
-                let open = self.things.of(repo, "pulls").iter();
-                if open.clone().any(|pull| pull["head"] == asked.body["head"]) {
-                    let head = asked.body["head"].as_str().unwrap_or_default();
-                    let message = format!("A pull request already exists for acme:{head}.");
-                    return Err(invalid("PullRequest", "head", &message));
-                }
-                let number = self.things.number();
-                let mut pull = json!({"number": number, "body": null, "labels": []});
-                lay(&mut pull, &asked.body, &["head", "base", "title", "body"]);
-                self.things.of(repo, "pulls").push(pull.clone());
-                let example =
-                    self.description
-                        .example("POST", "/repos/{owner}/{repo}/pulls", "201");
-                Ok(Told::new(201, drawn(&example, &pull)))
-            }
-            ("PATCH", ["pulls", number]) => {
-                let found = self.things.find(repo, "pulls", "number", number);
-                let pull = found.ok_or_else(|| refused(404, "Not Found"))?;
-                lay(pull, &asked.body, &["title", "body", "base"]);
-                let template = "/repos/{owner}/{repo}/pulls/{pull_number}";
-                let example = self.description.example("PATCH", template, "200");
-                let mut told = drawn(&example, pull);
-                if asked.body["state"] == "closed" {
-                    told["state"] = json!("closed");
-                    let closed = pull["number"].clone();
-                    let all = self.things.of(repo, "pulls");
-                    all.retain(|one| one["number"] != closed);
-                }
-                Ok(Told::new(200, told))
-            }
+            ("POST", ["pulls"]) => self.open_pull(asked, repo),
+            ("PATCH", ["pulls", number]) => self.change_pull(asked, repo, number),
             ("POST", ["pulls", number, "requested_reviewers"]) => {
                 let found = self.things.find(repo, "pulls", "number", number);
                 let pull = found.ok_or_else(|| refused(404, "Not Found"))?;
@@ -81,6 +52,40 @@ impl GitHub {
             }
             _ => Err(refused(404, "Not Found")),
         }
+    }
+
+    fn open_pull(&mut self, asked: &Asked, repo: &str) -> Answered {
+        let open = self.things.of(repo, "pulls").iter();
+        if open.clone().any(|pull| pull["head"] == asked.body["head"]) {
+            let head = asked.body["head"].as_str().unwrap_or_default();
+            let message = format!("A pull request already exists for acme:{head}.");
+            return Err(invalid("PullRequest", "head", &message));
+        }
+        let number = self.things.number();
+        let mut pull = json!({"number": number, "body": null, "labels": []});
+        lay(&mut pull, &asked.body, &["head", "base", "title", "body"]);
+        self.things.of(repo, "pulls").push(pull.clone());
+        let example = self
+            .description
+            .example("POST", "/repos/{owner}/{repo}/pulls", "201");
+        Ok(Told::new(201, drawn(&example, &pull)))
+    }
+
+    /// Changes one, or closes it.
+    fn change_pull(&mut self, asked: &Asked, repo: &str, number: &str) -> Answered {
+        let found = self.things.find(repo, "pulls", "number", number);
+        let pull = found.ok_or_else(|| refused(404, "Not Found"))?;
+        lay(pull, &asked.body, &["title", "body", "base"]);
+        let template = "/repos/{owner}/{repo}/pulls/{pull_number}";
+        let example = self.description.example("PATCH", template, "200");
+        let mut told = drawn(&example, pull);
+        if asked.body["state"] == "closed" {
+            told["state"] = json!("closed");
+            let closed = pull["number"].clone();
+            let all = self.things.of(repo, "pulls");
+            all.retain(|one| one["number"] != closed);
+        }
+        Ok(Told::new(200, told))
     }
 }
 

@@ -9,7 +9,7 @@ use reeve_tests::scenario;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{SOURCE, Shop};
+use super::{OURS, SOURCE, Shop};
 
 fn settings(colour: &str) -> String {
     format!(
@@ -32,7 +32,14 @@ impl Shop {
                 "interval": "1h", "url": self.desk.url(), "ref": {"branch": "main"}, "secretRef": {"name": "login"},
             },
         });
-        for object in [login, source] {
+        let own = self.tenant.name();
+        let tenant = json!({
+            "apiVersion": OURS, "kind": "Tenant", "metadata": {"name": own},
+            "spec": {
+                "namespaces": [own], "sources": [own], "pluginHosts": [self.desk.forge.gitea.host()],
+            },
+        });
+        for object in [tenant, login, source] {
             self.tenant.apply(&object).await?;
         }
         let asked = json!({DELIVER: "git", TO: "live", PROPOSE: "pull-request"});
@@ -54,6 +61,16 @@ impl Shop {
         let commit = self.tenant.commit([("settings.yaml", Some(&text))])?;
         self.tenant.call_hook().await?;
         self.tenant.told_of(reason, &commit).await?;
+        Ok(())
+    }
+
+    /// Somebody merges a request: squashed, so that its branch is no ancestor of what is there then.
+    async fn merge(&self, number: &Value) -> anyhow::Result<()> {
+        let path = format!("repos/{OWNER}/{}/pulls/{number}/merge", self.desk.name);
+        let how = json!({"Do": "squash"});
+        let gitea = &self.desk.forge.gitea;
+        let (status, said) = gitea.ask(Method::POST, &path, Some(how)).await?;
+        ensure!(status.is_success(), "{status} {said}");
         Ok(())
     }
 
@@ -106,15 +123,7 @@ fn a_delivery_is_proposed_by_one_request_which_is_updated_merged_and_closed() {
         ensure!(again[0]["title"] != open[0]["title"], "{again:?}");
         ensure!(shop.has(&branch, "blue").await?);
 
-        // Squashed, so that the branch is no ancestor of what is there.
-        let merge = format!(
-            "repos/{OWNER}/{}/pulls/{}/merge",
-            shop.desk.name, open[0]["number"]
-        );
-        let how = json!({"Do": "squash"});
-        let gitea = &shop.desk.forge.gitea;
-        let (status, said) = gitea.ask(Method::POST, &merge, Some(how)).await?;
-        ensure!(status.is_success(), "{status} {said}");
+        shop.merge(&open[0]["number"]).await?;
         let told = shop.tenant.reconcile(None).await?;
         ensure!(
             told.ready.reason == Reason::Delivered.as_str(),
