@@ -27,6 +27,14 @@ fn merge(into: &mut Value, more: &Value) {
     }
 }
 
+/// Where everything is delivered to.
+fn delivery() -> Value {
+    json!({"git": {
+        "url": "ssh://git@git.example/acme/clusters.git", "branch": "live", "path_prefix": "east", "propose": true,
+        "credentials": {"ssh": {"private_key": "a\nkey\n", "private_key_password": "words", "known_hosts": "git.example ssh-ed25519 AAAA"}},
+    }})
+}
+
 /// Every switch on, and every list that says something, with something in it.
 fn everything() -> Value {
     let policies = [
@@ -70,6 +78,7 @@ fn everything() -> Value {
             "auths": [{"url": "git@git.example:acme/*", "pullingInterval": "20s",
                 "credentials": {"ssh": {"private_key": "a\nkey\n", "known_hosts": "git.example ssh-ed25519 AAAA"}}}],
         }},
+        "cluster": delivery(),
         "remoteBaseMirrors": {"https://git.example/": "https://mirror.example/"},
         "tenantLimits": {
             "reconcilesPerMinute": 60, "renderMillisecondsPerMinute": 30_000, "writesPerMinute": 1000,

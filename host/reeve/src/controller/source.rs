@@ -13,6 +13,7 @@ pub(super) mod polling;
 mod proposed;
 mod signed;
 mod submodules;
+pub(super) mod written;
 
 use std::sync::Arc;
 use std::time::Duration;
