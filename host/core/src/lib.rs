@@ -56,3 +56,4 @@ pub mod upkeep;
 pub mod veil;
 pub mod webhook;
 pub mod whence;
+pub mod writeback;
