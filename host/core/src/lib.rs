@@ -57,3 +57,4 @@ pub mod veil;
 pub mod ward;
 pub mod webhook;
 pub mod whence;
+pub mod writeback;

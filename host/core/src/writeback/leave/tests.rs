@@ -1,0 +1,1 @@
+//! What is left alone of objects that others have changed.

@@ -1,0 +1,1 @@
+//! WriteBacks, as they are read.
