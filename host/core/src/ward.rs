@@ -12,7 +12,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use reeve_api::writeback::{WriteBackConflict, WriteBackRefusal};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::drift::{digest, is_ours, owner};
 use crate::inventory::ObjectId;
@@ -48,12 +48,12 @@ pub enum Shown<'v> {
 }
 
 /// What there is to look at.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Work {
     /// Objects that are there, or were.
     pub there: Vec<ObjectId>,
-    /// Objects that were deleted.
-    pub gone: Vec<ObjectId>,
+    /// Objects that were deleted, with what of their metadata rules ask for.
+    pub gone: Vec<(ObjectId, Value)>,
     /// Whether there is more.
     pub more: bool,
 }
@@ -65,8 +65,8 @@ pub struct Left {
     pub refused: Vec<WriteBackRefusal>,
     /// What both sides had changed.
     pub conflicts: Vec<WriteBackConflict>,
-    /// Whether somebody has taken it out.
-    pub paused: bool,
+    /// What it is called, if somebody has taken it out.
+    pub paused: Option<String>,
 }
 
 /// All that is known of what one WriteBack watches.
@@ -79,10 +79,10 @@ pub struct Ward {
     stirred: Option<(Duration, Duration)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Fresh {
     There,
-    Gone,
+    Gone(Value),
 }
 
 /// Namespace and name.
@@ -94,14 +94,12 @@ struct View {
     seen: BTreeMap<Name, u64>,
     /// While it lists: what it has listed.
     listing: Option<BTreeSet<Name>>,
-    /// Whether it has shown all there are.
-    complete: bool,
 }
 
 impl Left {
     /// Whether there is nothing to say.
     pub fn is_nothing(&self) -> bool {
-        self.refused.is_empty() && self.conflicts.is_empty() && !self.paused
+        self.refused.is_empty() && self.conflicts.is_empty() && self.paused.is_none()
     }
 }
 
@@ -131,7 +129,8 @@ impl Ward {
             Shown::Gone(object) => {
                 let name = names(object);
                 let was = view.seen.remove(&name).is_some();
-                was.then_some((name, Fresh::Gone)).into_iter().collect()
+                let gone = was.then(|| (name, Fresh::Gone(asked_for(object))));
+                gone.into_iter().collect()
             }
             Shown::Listed => view.listed(),
         };
@@ -165,7 +164,7 @@ impl Ward {
         while let Some((id, fresh)) = self.fresh.pop_first() {
             match fresh {
                 Fresh::There => work.there.push(id),
-                Fresh::Gone => work.gone.push(id),
+                Fresh::Gone(meta) => work.gone.push((id, meta)),
             }
             if work.there.len() + work.gone.len() == most {
                 break;
@@ -179,7 +178,8 @@ impl Ward {
     /// Gives back what was taken and came to nothing. What was seen of an object meanwhile counts.
     pub fn give_back(&mut self, work: Work) {
         let there = work.there.into_iter().map(|id| (id, Fresh::There));
-        let gone = work.gone.into_iter().map(|id| (id, Fresh::Gone));
+        let gone = work.gone.into_iter();
+        let gone = gone.map(|(id, meta)| (id, Fresh::Gone(meta)));
         for (id, fresh) in there.chain(gone) {
             self.fresh.entry(id).or_insert(fresh);
         }
@@ -220,14 +220,6 @@ impl Ward {
         self.left.values()
     }
 
-    /// Whether a watch has shown all there are of an object's kind, and this one is not among them.
-    pub fn is_missing(&self, id: &ObjectId) -> bool {
-        let mut views = self.views.iter().filter(|(realm, _)| realm.has(id));
-        let name: Name = (id.namespace.as_str().into(), id.name.as_str().into());
-        let known = self.views.iter().any(|(realm, _)| realm.has(id));
-        known && views.all(|(_, view)| view.complete && !view.seen.contains_key(&name))
-    }
-
     /// How many objects are known.
     pub fn objects(&self) -> usize {
         self.views.values().map(|view| view.seen.len()).sum()
@@ -264,7 +256,6 @@ impl View {
         let Some(there) = self.listing.take() else {
             return Vec::new();
         };
-        self.complete = true;
         let gone: Vec<Name> = self
             .seen
             .keys()
@@ -274,7 +265,8 @@ impl View {
         for name in &gone {
             self.seen.remove(name);
         }
-        gone.into_iter().map(|name| (name, Fresh::Gone)).collect()
+        let gone = gone.into_iter();
+        gone.map(|name| (name, Fresh::Gone(Value::Null))).collect()
     }
 }
 
@@ -289,6 +281,19 @@ pub fn may_be_changed(object: &Value) -> bool {
         // In nobody's manifests, or nobody says who claims what.
         _ => true,
     }
+}
+
+/// What rules ask of an object's metadata, and what is said to us in it.
+fn asked_for(object: &Value) -> Value {
+    let meta = object.get("metadata").unwrap_or(&Value::Null);
+    let ours = |key: &str| key.split('/').next() == Some(reeve_api::REEVE_GROUP);
+    let annotations = meta.get("annotations").and_then(Value::as_object);
+    let annotations = annotations.into_iter().flatten().filter(|(key, _)| ours(key));
+    let annotations: Map<String, Value> = annotations
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    let labels = meta.get("labels").cloned().unwrap_or_default();
+    json!({"labels": labels, "annotations": annotations})
 }
 
 fn is_status(claim: &Value) -> bool {
@@ -318,7 +323,6 @@ fn mark(object: &Value) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     const NOW: Duration = Duration::from_secs(100);
 
@@ -407,9 +411,7 @@ mod tests {
         ward.show(&realm(), Shown::Begin, NOW);
         ward.show(&realm(), Shown::There(&one, true), NOW);
         ward.show(&realm(), Shown::There(&other, true), NOW);
-        assert!(!ward.is_missing(&id("third")), "not all are listed");
         assert!(!ward.show(&realm(), Shown::Listed, NOW));
-        assert!(ward.is_missing(&id("third")) && !ward.is_missing(&id("one")));
         drop(ward.take(10));
         // A list that breaks off says nothing.
         ward.show(&realm(), Shown::Begin, NOW);
@@ -418,7 +420,7 @@ mod tests {
         assert_eq!(ward.take(10), Work::default());
         ward.show(&realm(), Shown::There(&one, true), NOW);
         assert!(ward.show(&realm(), Shown::Listed, NOW));
-        assert_eq!(ward.take(10).gone, [id("other")]);
+        assert_eq!(ward.take(10).gone, [(id("other"), Value::Null)]);
     }
 
     #[test]
@@ -445,10 +447,17 @@ mod tests {
         }
         let work = ward.take(2);
         assert!(work.more);
-        ward.show(&realm(), Shown::Gone(&object("a", false, &[])), NOW);
+        let mut gone = object("a", true, &[]);
+        gone["metadata"]["annotations"] = json!({"reeve.dev/reason": "done", "other": "x"});
+        ward.show(&realm(), Shown::Gone(&gone), NOW);
         ward.give_back(work);
         let work = ward.take(10);
-        assert_eq!((work.there, work.gone), (vec![id("b"), id("c")], vec![id("a")]));
+        assert_eq!(work.there, [id("b"), id("c")]);
+        let [(gone_id, meta)] = &work.gone[..] else {
+            panic!("{work:?}")
+        };
+        assert_eq!((gone_id, meta["annotations"].clone()), (&id("a"), json!({"reeve.dev/reason": "done"})));
+        assert_eq!(meta["labels"], gone["metadata"]["labels"]);
         assert!(!work.more);
     }
 
@@ -459,7 +468,7 @@ mod tests {
         ward.show(&realm(), Shown::There(&web, true), NOW);
         drop(ward.take(10));
         let left = Left {
-            paused: true,
+            paused: Some("Deployment acme/web".to_owned()),
             ..Left::default()
         };
         ward.looked_at(&id("web"), left);

@@ -17,6 +17,7 @@ pub mod span;
 mod stage;
 pub mod trace;
 mod workqueue;
+pub mod writeback;
 
 use std::fmt;
 

@@ -47,8 +47,6 @@ pub struct Looked {
     pub left: Vec<Left>,
     /// Of each conflict which value counts and which does not, in words.
     pub lost: Vec<String>,
-    /// The objects that somebody has taken out, by their names.
-    pub paused: Vec<String>,
 }
 
 /// What the world reads about a run of a WriteBack that began with `previous` and came to `outcome`.
@@ -139,12 +137,13 @@ fn listed(previous: &WriteBackStatus, looked: &Looked) -> WriteBackStatus {
     status.written = written;
     let refused = looked.left.iter().flat_map(|left| &left.refused);
     let conflicts = looked.left.iter().flat_map(|left| &left.conflicts);
+    let paused = looked.left.iter().filter_map(|left| left.paused.as_ref());
     let more = refused.clone().count().saturating_sub(LISTED)
         + conflicts.clone().count().saturating_sub(LISTED)
-        + looked.paused.len().saturating_sub(LISTED);
+        + paused.clone().count().saturating_sub(LISTED);
     status.refused = refused.take(LISTED).cloned().collect();
     status.conflicts = conflicts.take(LISTED).cloned().collect();
-    status.paused = looked.paused.iter().take(LISTED).cloned().collect();
+    status.paused = paused.take(LISTED).cloned().collect();
     status.more = i64::try_from(more).ok().filter(|more| *more > 0);
     status
 }

@@ -15,7 +15,7 @@ use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::Plan;
 use reeve_core::spec::Spec;
 use reeve_core::veil::Veil;
-use reeve_kustomize::{Functions, Remotes};
+use reeve_kustomize::{Options, Remotes};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -23,22 +23,23 @@ use super::cover::Cover;
 use super::{Wanted, build, cover, judge, late, owner, parse};
 use crate::context::Context;
 use crate::controller::source;
+use crate::git::Snapshot;
 use crate::index::Stored;
 use crate::places::Room;
 use crate::transform::{Caller, transform};
 
 /// What a Kustomization has applied.
 pub(in crate::controller) struct AsApplied {
-    /// What it asks for.
-    pub(in crate::controller) spec: Spec,
-    /// Of which revision of its source.
-    pub(in crate::controller) revision: Revision,
+    /// The directory that is built.
+    pub(in crate::controller) path: String,
+    /// The files of the revision that was applied last.
+    pub(in crate::controller) files: Snapshot,
+    /// How other files in their place are built.
+    pub(in crate::controller) options: Options,
     /// The version and the manifest of each object, as it was sent.
     pub(in crate::controller) manifests: BTreeMap<ObjectId, (String, Value)>,
     /// What was fetched to build it.
     pub(in crate::controller) remotes: Remotes,
-    /// What its build may call.
-    pub(in crate::controller) functions: Arc<dyn Functions>,
     /// What of it must not be told.
     pub(in crate::controller) veil: Veil,
 }
@@ -113,10 +114,15 @@ async fn render(
     });
     Ok(AsApplied {
         manifests: manifests.collect(),
-        spec: (*wanted.spec).clone(),
-        revision: wanted.stored.artifact.revision.clone(),
+        path: wanted.spec.path.clone(),
+        files: wanted.stored.snapshot.clone(),
+        options: Options {
+            overlay: wanted.spec.overlay.clone(),
+            generate: true,
+            functions: Some(functions),
+            ..Options::default()
+        },
         remotes: done.remotes,
-        functions,
         veil: wanted.veil().clone(),
     })
 }

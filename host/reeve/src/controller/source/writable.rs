@@ -28,6 +28,8 @@ pub(in crate::controller) struct Writable {
     pub(in crate::controller) url: RemoteUrl,
     /// The branch that the source follows, if it follows one.
     pub(in crate::controller) branch: Option<String>,
+    /// Which files the source leaves out.
+    pub(in crate::controller) ignore: Option<String>,
     /// Whether the source takes only what is signed.
     pub(in crate::controller) signed: bool,
     /// Who commits to it, as git configuration says.
@@ -73,6 +75,7 @@ pub(in crate::controller) async fn writable(
         remote,
         branch,
         signed: wanted.verify.is_some(),
+        ignore: wanted.ignore,
         author,
         from,
         url: wanted.url,

@@ -37,6 +37,8 @@ struct Kept {
     watches: BTreeMap<Realm, Watch>,
     wanted: Wanted,
     begun: Instant,
+    /// When it was last looked at what could not be written.
+    looked: Instant,
     /// Whether somebody waits for quiet.
     waits: bool,
 }
@@ -107,6 +109,7 @@ impl Wards {
                 watches: BTreeMap::new(),
                 wanted: wanted.clone(),
                 begun: Instant::now(),
+                looked: Instant::now(),
                 waits: false,
             };
             all.insert(id.clone(), kept);
@@ -137,24 +140,21 @@ impl Wards {
         });
     }
 
-    /// Looks once more at what could not be written, or at everything.
-    pub(super) fn look_again(&self, id: &NamespacedName, everything: bool) {
-        self.with(id, |kept| kept.ward.look_again(everything));
+    /// Looks at everything, or once in an interval at what could not be written.
+    pub(super) fn look_again(&self, id: &NamespacedName, interval: Duration, everything: bool) {
+        self.with(id, |kept| {
+            // Intervals are moved by some of themselves either way.
+            if everything || kept.looked.elapsed() >= interval.mul_f64(0.9) {
+                kept.ward.look_again(everything);
+                kept.looked = Instant::now();
+            }
+        });
     }
 
     /// What is not settled.
     pub(super) fn left(&self, id: &NamespacedName) -> Vec<Left> {
         let left = self.with(id, |kept| kept.ward.left().cloned().collect());
         left.unwrap_or_default()
-    }
-
-    /// Those of these objects that are not there any more, as far as watches have shown all there are.
-    pub(super) fn missing(&self, id: &NamespacedName, objects: Vec<ObjectId>) -> Vec<ObjectId> {
-        let missing = self.with(id, |kept| {
-            let all = objects.into_iter();
-            all.filter(|object| kept.ward.is_missing(object)).collect()
-        });
-        missing.unwrap_or_default()
     }
 
     fn with<T>(&self, id: &NamespacedName, work: impl FnOnce(&mut Kept) -> T) -> Option<T> {
