@@ -164,7 +164,8 @@ fn summary(status: &WriteBackStatus) -> String {
 
 fn events(previous: &WriteBackStatus, now: &WriteBackStatus, looked: &Looked) -> Vec<Event> {
     let mut events = Vec::new();
-    if let Some(commit) = &looked.commit {
+    // One that was told already may have its request by now.
+    if let Some(commit) = looked.commit.as_ref().filter(|_| !looked.written.is_empty()) {
         let metadata = BTreeMap::from([("reeve.dev/revision".to_owned(), commit.revision.clone())]);
         let objects = looked.written.iter().map(written);
         let message = format!("committed {}: {}", commit.revision, named(objects));

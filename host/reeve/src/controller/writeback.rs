@@ -8,6 +8,7 @@
 mod look;
 mod realm;
 mod request;
+mod told;
 mod wards;
 mod whose;
 mod write;
@@ -20,7 +21,7 @@ use kube::ResourceExt as _;
 use reeve_api::RECONCILE_REQUEST;
 use reeve_api::name::{NamespaceName, NamespacedName, ServiceAccountName};
 use reeve_api::reason::Reason;
-use reeve_api::writeback::{WriteBack, WriteBackRefusal};
+use reeve_api::writeback::{WriteBack, WriteBackCommit, WriteBackRefusal};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::gitconfig::Place;
 use reeve_core::index::Target;
@@ -28,7 +29,7 @@ use reeve_core::schedule::Next;
 use reeve_core::status::{Looked, WriteBackOutcome};
 use reeve_core::tenancy::Tenant;
 use reeve_core::ward::{Left, Work};
-use reeve_core::writeback::{Allowed, Spec};
+use reeve_core::writeback::{Allowed, Propose, Spec};
 use tokio::time::Instant;
 
 use super::report::{self, Run};
@@ -137,6 +138,8 @@ struct Case<'a> {
     place: Place,
     /// The branch that is written to, or that requests are made against.
     branch: String,
+    /// What was pushed last, if a request for it is yet to be opened.
+    unrequested: Option<WriteBackCommit>,
     deadline: Instant,
 }
 
@@ -177,6 +180,7 @@ impl<'a> Case<'a> {
             repository,
             place,
             branch,
+            unrequested: unrequested(object, &spec),
             deadline: Instant::now() + PATIENCE,
             spec,
         })
@@ -299,6 +303,14 @@ fn account(ctx: &Context, spec: &Spec, platform: bool) -> Result<ServiceAccountN
         let hint = "name the account in spec.serviceAccountName as which the cluster is read";
         Explained::new(Reason::InvalidSpec, Turn::Owner, message).with_hint(hint)
     })
+}
+
+fn unrequested(object: &WriteBack, spec: &Spec) -> Option<WriteBackCommit> {
+    let Propose::Request(request) = &spec.propose else {
+        return None;
+    };
+    let last = object.status.as_ref()?.last_commit.clone()?;
+    (last.branch == request.branch && last.request_url.is_none()).then_some(last)
 }
 
 fn no_branch(spec: &Spec) -> Explained {

@@ -22,6 +22,7 @@ use super::requests::Requests;
 use super::shares::Shares;
 use super::stage::StageLabels;
 use super::workqueue::{WorkQueue, WorkQueues};
+use super::writeback::WrittenCounts;
 use super::{Kind, Object, process};
 
 /// Labels of what is counted by object, as Flux has them.

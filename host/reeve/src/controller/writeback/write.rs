@@ -4,28 +4,23 @@
 //! applied what was seen. Then on those of the branch as it is, and again on what somebody pushes meanwhile: nothing of theirs is
 //! undone. What decides is `core::writeback`; how a branch moves is `git::push`'s.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reeve_api::meta::Time;
 use reeve_api::reason::Reason;
-use reeve_api::writeback::{
-    WriteBackCommit, WriteBackConflict, WriteBackRefusal, WrittenObject,
-};
+use reeve_api::writeback::{WriteBackCommit, WrittenObject};
 use reeve_core::artifact::Revision;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
 use reeve_core::veil::Veil;
-use reeve_core::ward::Left;
 use reeve_core::writeback::{
-    About, Allowed, Build, Conflict, Decision, Head, Propose, Rules, Seen, Written, compose,
-    decide, subject,
+    About, Allowed, Build, Decision, Head, Propose, Rules, Seen, compose, decide,
 };
 use reeve_kustomize::{Options, Remotes, Stop, Tree};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::look::{Built, Found};
+use super::told::{lost, named, settled, written};
 use super::{Case, Taken, request};
 use crate::controller::report;
 use crate::git::commit::{Edits, Identity, Signer};
@@ -37,10 +32,6 @@ use crate::observe::writeback::WrittenBack;
 const AUTHOR: (&str, &str) = ("reeve", "reeve@reeve.dev");
 /// The longest message: more of it is left out.
 const MESSAGE: usize = 60_000;
-/// The most fields and files that are told of an object.
-const TOLD: usize = 10;
-/// The longest value that is told of a conflict.
-const VALUE: usize = 200;
 
 /// What a run has written.
 #[derive(Default)]
@@ -112,7 +103,9 @@ impl Case<'_> {
             self.ctx.wards.looked_at(self.id, settled(&ids, &names, &done.0.decision));
             wrote = self.told(&material, done).await;
         }
-        taken.settle(later);
+        if wrote.trouble.is_none() {
+            taken.settle(later);
+        }
         wrote.trouble = trouble.or(wrote.trouble);
         Ok(wrote)
     }
@@ -277,30 +270,34 @@ impl Case<'_> {
             refused: u64::try_from(decision.refused.len()).unwrap_or(u64::MAX),
             conflicts: u64::try_from(decision.conflicts.len()).unwrap_or(u64::MAX),
         });
-        let Some(revision) = pushed else {
-            return wrote;
-        };
-        let commit = revision.commit().to_owned();
-        let objects = decision.written.iter().map(|one| written(one, &commit));
-        wrote.objects = objects.collect();
-        report::written_back(self.ctx, self.id, &revision, &decision.written);
-        let (request_url, trouble) = match &self.spec.propose {
-            Propose::Commit => {
+        if let Some(revision) = &pushed {
+            let commit = revision.commit();
+            let objects = decision.written.iter().map(|one| written(one, commit));
+            wrote.objects = objects.collect();
+            wrote.commit = Some(WriteBackCommit {
+                branch: revision.pointer().unwrap_or_default().to_owned(),
+                request_url: None,
+                revision: revision.to_string(),
+                time: Time(self.ctx.clock.now()),
+            });
+            report::written_back(self.ctx, revision, &decision.written);
+        }
+        match &self.spec.propose {
+            Propose::Commit if pushed.is_some() => {
                 self.ctx.queues.sources.wake(self.spec.source.key());
-                (None, None)
             }
-            Propose::Request(request) => match request::open(self, request, &decision).await {
-                Ok(url) => (url, None),
-                Err(why) => (None, Some(why)),
-            },
-        };
-        wrote.trouble = trouble;
-        wrote.commit = Some(WriteBackCommit {
-            branch: revision.pointer().unwrap_or_default().to_owned(),
-            request_url,
-            revision: revision.to_string(),
-            time: Time(self.ctx.clock.now()),
-        });
+            Propose::Request(request) if pushed.is_some() || self.unrequested.is_some() => {
+                let message = pushed.map(|_| material.message(&head, &decision));
+                wrote.commit = wrote.commit.or_else(|| self.unrequested.clone());
+                match request::open(self, request, message.as_deref()).await {
+                    Ok(url) => wrote.commit.iter_mut().for_each(|commit| {
+                        commit.request_url = Some(url.clone());
+                    }),
+                    Err(why) => wrote.trouble = Some(why),
+                }
+            }
+            Propose::Commit | Propose::Request(_) => {}
+        }
         wrote
     }
 }
@@ -344,15 +341,15 @@ impl Material {
             Some(bytes) => edits.write(path, bytes.clone()),
             None => edits.remove(path),
         });
-        let edits = edits.saying(self.message(head, &decision));
         let head = head.revision().clone();
+        let edits = edits.saying(self.message(&head, &decision));
         let last = Decided { head, decision };
         *decided.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
         Ok(edits)
     }
 
-    fn message(&self, head: &Snapshot, decision: &Decision) -> String {
-        let revision = head.revision().to_string();
+    fn message(&self, head: &Revision, decision: &Decision) -> String {
+        let revision = head.to_string();
         let about = About {
             by: &self.by,
             revision: &revision,
@@ -367,173 +364,5 @@ impl Material {
             let (few, _) = conflicts.split_at(conflicts.len() / 2);
             (written, conflicts) = (some, few);
         }
-    }
-}
-
-/// What each object is called where it is told.
-fn named(ids: &[ObjectId], seen: &[Seen]) -> BTreeMap<String, ObjectId> {
-    let all = ids.iter().zip(seen);
-    all.map(|(id, seen)| (subject(seen.object()), id.clone()))
-        .collect()
-}
-
-/// What is to be remembered of each object that was decided about.
-fn settled(
-    ids: &[ObjectId],
-    names: &BTreeMap<String, ObjectId>,
-    decision: &Decision,
-) -> Vec<(ObjectId, Left)> {
-    let nothing = ids.iter().map(|id| (id.clone(), Left::default()));
-    let mut left: BTreeMap<ObjectId, Left> = nothing.collect();
-    for one in &decision.refused {
-        let of = names.get(&one.object).and_then(|id| left.get_mut(id));
-        let refusal = WriteBackRefusal {
-            field: Some(one.field.clone()).filter(|field| !field.is_empty()),
-            hint: Some(one.hint.clone()).filter(|hint| !hint.is_empty()),
-            object: one.object.clone(),
-            reason: one.reason.clone(),
-        };
-        of.into_iter().for_each(|left| left.refused.push(refusal.clone()));
-    }
-    for one in &decision.conflicts {
-        let object = subject(&one.object);
-        let of = names.get(&object).and_then(|id| left.get_mut(id));
-        let conflict = WriteBackConflict {
-            field: one.field.clone(),
-            object,
-            winner: one.winner.as_str().to_owned(),
-        };
-        of.into_iter().for_each(|left| left.conflicts.push(conflict.clone()));
-    }
-    for one in &decision.paused {
-        if let Some(left) = names.get(one).and_then(|id| left.get_mut(id)) {
-            left.paused = Some(one.clone());
-        }
-    }
-    left.into_iter().collect()
-}
-
-fn written(one: &Written, commit: &str) -> WrittenObject {
-    let more = |all: usize| (all > TOLD).then(|| format!("and {} more", all - TOLD));
-    let fields = one.fields.iter().take(TOLD).map(|field| field.field.clone());
-    let files = one.files.iter().take(TOLD).cloned();
-    WrittenObject {
-        by: one.by.as_ref().map(|hand| hand.manager.clone()),
-        commit: commit.to_owned(),
-        fields: fields.chain(more(one.fields.len())).collect(),
-        files: files.chain(more(one.files.len())).collect(),
-        object: subject(&one.object),
-    }
-}
-
-/// Which value counts of a field that both sides have changed, and which does not.
-fn lost(one: &Conflict) -> String {
-    let value = |value: Option<&Value>| match value {
-        Some(Value::String(text)) => shortened(text),
-        Some(value) => shortened(&value.to_string()),
-        None => "nothing".to_owned(),
-    };
-    format!(
-        "{} {}: {} counts ({}), the other had {}",
-        subject(&one.object),
-        one.field,
-        one.winner.as_str(),
-        value(one.kept.as_ref()),
-        value(one.lost.as_ref()),
-    )
-}
-
-fn shortened(text: &str) -> String {
-    reeve_core::status::bounded(&reeve_core::text::line(text), VALUE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use reeve_core::writeback::{Refusal, Side, What};
-    use reeve_kustomize::Object;
-    use serde_json::json;
-
-    fn web() -> Object {
-        let web = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "acme"}});
-        Object::try_from(web).unwrap()
-    }
-
-    fn id(name: &str) -> ObjectId {
-        ObjectId {
-            namespace: "acme".to_owned(),
-            name: name.to_owned(),
-            group: "apps".to_owned(),
-            kind: "Deployment".to_owned(),
-        }
-    }
-
-    fn conflict() -> Conflict {
-        Conflict {
-            object: web(),
-            field: "spec.replicas".to_owned(),
-            winner: Side::Kubernetes,
-            kept: Some(json!(3)),
-            lost: Some(json!("a\nb")),
-        }
-    }
-
-    #[test]
-    fn what_was_decided_is_remembered_of_each_object_and_of_no_other() {
-        let names = BTreeMap::from([
-            ("Deployment acme/web".to_owned(), id("web")),
-            ("Deployment acme/api".to_owned(), id("api")),
-        ]);
-        let decision = Decision {
-            refused: vec![Refusal {
-                object: "Deployment acme/api".to_owned(),
-                field: String::new(),
-                reason: "is shared".to_owned(),
-                hint: String::new(),
-            }],
-            conflicts: vec![conflict()],
-            paused: vec!["Deployment acme/gone".to_owned()],
-            ..Decision::default()
-        };
-        let left = settled(&[id("api"), id("old"), id("web")], &names, &decision);
-        let [(_, api), (_, old), (_, web)] = &left[..] else {
-            panic!("{left:?}")
-        };
-        assert_eq!(api.refused.len(), 1);
-        assert_eq!((&api.refused[0].field, &api.refused[0].hint), (&None, &None));
-        assert!(old.is_nothing());
-        assert_eq!(web.conflicts.len(), 1);
-    }
-
-    #[test]
-    fn what_lost_is_told_in_one_line() {
-        let want = "Deployment acme/web spec.replicas: kubernetes counts (3), the other had a b";
-        assert_eq!(lost(&conflict()), want);
-    }
-
-    #[test]
-    fn of_many_fields_some_are_told() {
-        let field = reeve_core::writeback::Field {
-            field: "spec.x".to_owned(),
-            old: None,
-            new: None,
-            place: reeve_writeback::Place::Manifest {
-                file: "a".to_owned(),
-            },
-            by: None,
-        };
-        let one = Written {
-            object: web(),
-            what: What::Changed,
-            fields: vec![field; 30],
-            files: vec!["a".to_owned()],
-            by: None,
-            why: None,
-            user: None,
-        };
-        let told = written(&one, "abc");
-        assert_eq!(told.fields.len(), TOLD + 1);
-        assert_eq!(told.fields.last().map(String::as_str), Some("and 20 more"));
-        assert_eq!(told.files, ["a"]);
     }
 }
