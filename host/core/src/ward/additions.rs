@@ -1,4 +1,4 @@
-//! What others have added to an object that was applied: fields that nobody's manifest has.
+//! What others have added to an object that was applied: fields that nobody's manifest has; and what Kubernetes has, to any.
 //!
 //! A dry run of applying the manifest again keeps them, as a server-side apply does, so that they look like what the API server
 //! fills in. Who claims them tells them apart: nobody claims what is filled in. What Kubernetes itself adds (the node of a claim,
@@ -30,10 +30,46 @@ pub fn without_additions(mut rehearsed: Value, applied: &Value, live: &Value) ->
     rehearsed
 }
 
+/// An object that somebody has made, without what Kubernetes has added to it: the volume that a claim was bound to, and what keeps
+/// it from going while it is in use.
+pub fn as_made(mut live: Value) -> Value {
+    let claims = live.pointer("/metadata/managedFields").cloned();
+    let claims = claims.as_ref().and_then(Value::as_array);
+    for claim in claims.into_iter().flatten().filter(|one| is_kubernetes(one)) {
+        if let Some(Value::Object(fields)) = claim.get("fieldsV1") {
+            take_out(&mut live, None, fields);
+        }
+    }
+    let Some(Value::Object(meta)) = live.get_mut("metadata") else {
+        return live;
+    };
+    if let Some(Value::Array(finalizers)) = meta.get_mut("finalizers") {
+        let is_its = |one: &Value| one.as_str().is_some_and(|one| one.starts_with("kubernetes.io/"));
+        finalizers.retain(|one| !is_its(one));
+        if finalizers.is_empty() {
+            meta.shift_remove("finalizers");
+        }
+    }
+    live
+}
+
+/// Whether nobody but Kubernetes has made the object: it makes it again wherever it is needed.
+pub fn is_kubernetes_own(live: &Value) -> bool {
+    let claims = live.pointer("/metadata/managedFields");
+    let mut claims = claims.and_then(Value::as_array).into_iter().flatten();
+    claims.all(is_kubernetes)
+}
+
+/// Whether it is Kubernetes who claims something, or whoever tells a status.
+fn is_kubernetes(claim: &Value) -> bool {
+    let text = |key: &str| claim.get(key).and_then(Value::as_str).unwrap_or_default();
+    text("subresource") == "status" || KUBERNETES.contains(&text("manager"))
+}
+
 /// Whether what is claimed so was added by somebody.
 fn adds(claim: &Value) -> bool {
-    let text = |key: &str| claim.get(key).and_then(Value::as_str).unwrap_or_default();
-    !is_ours(claim) && text("subresource").is_empty() && !KUBERNETES.contains(&text("manager"))
+    let subresource = claim.get("subresource").and_then(Value::as_str);
+    !is_ours(claim) && !is_kubernetes(claim) && subresource.unwrap_or_default().is_empty()
 }
 
 /// Takes what is claimed, and is not in `applied`, out of `from`.
@@ -166,6 +202,25 @@ mod tests {
         let fields = json!({"f:metadata": {"f:finalizers": {".": {}, "v:\"a\"": {}, "v:\"b\"": {}}}});
         let live = claimed("x", "Update", "", &fields);
         assert_eq!(without_additions(rehearsed, &applied, &live), applied);
+    }
+
+    #[test]
+    fn what_somebody_made_is_kept_without_what_kubernetes_added() {
+        let claims = json!([
+            {"manager": "snapshotter", "operation": "Update", "fieldsV1": {"f:spec": {"f:size": {}}}},
+            {"manager": "kube-controller-manager", "operation": "Update", "fieldsV1": {
+                "f:metadata": {"f:annotations": {".": {}, "f:bound": {}}}, "f:spec": {"f:volumeName": {}}}},
+        ]);
+        let live = json!({
+            "metadata": {"annotations": {"bound": "yes"}, "finalizers": ["kubernetes.io/pvc-protection"], "managedFields": claims},
+            "spec": {"size": 1, "volumeName": "pv-1"},
+        });
+        assert!(!is_kubernetes_own(&live));
+        let want = json!({"metadata": {"managedFields": claims}, "spec": {"size": 1}});
+        assert_eq!(as_made(live), want);
+        let own = claimed("kube-controller-manager", "Update", "", &json!({"f:data": {}}));
+        assert!(is_kubernetes_own(&own));
+        assert!(is_kubernetes_own(&json!({"metadata": {}})));
     }
 
     #[test]

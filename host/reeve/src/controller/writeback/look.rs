@@ -13,7 +13,7 @@ use reeve_api::writeback::WriteBackRefusal;
 use reeve_core::failure::{Explain as _, Explained, Turn};
 use reeve_core::inventory::ObjectId;
 use reeve_core::veil::Veil;
-use reeve_core::ward::{Left, Work, without_additions};
+use reeve_core::ward::{Left, Work, as_made, without_additions};
 use reeve_core::writeback::{Rule, Seen, State, Subject};
 use reeve_kustomize::Object;
 use reeve_writeback::{differences, without_server_fields};
@@ -121,6 +121,9 @@ impl Case<'_> {
                 share.there.push((id.clone(), live));
             }
             Whose::Nobodys => {
+                let Ok(object) = Object::try_from(as_made(live)) else {
+                    return found.settle(id);
+                };
                 let state = State::Made {
                     live: Box::new(object),
                     defaults: None,

@@ -13,6 +13,7 @@ use reeve_core::gitconfig::Place;
 use reeve_core::inventory::ObjectId;
 use reeve_core::source::{Reference, Wanted};
 use reeve_core::spec::Spec;
+use reeve_core::ward::is_kubernetes_own;
 use reeve_core::writeback::Rule;
 use serde_json::Value;
 
@@ -29,7 +30,7 @@ pub(super) enum Whose {
     Of(NamespacedName),
     /// Another one does, and this is why it is not written.
     Anothers(String),
-    /// Another object has made it, which is the one to be kept.
+    /// Another object has made it, which is the one to be kept; or Kubernetes has.
     Made,
 }
 
@@ -37,7 +38,8 @@ impl Case<'_> {
     /// Whose an object is that is there.
     pub(super) fn whose(&self, live: &Value, rule: Option<&Rule>) -> Whose {
         let Some(id) = owner(live) else {
-            return match is_made(live) && !rule.is_some_and(picks) {
+            let is_made = is_made(live) || is_kubernetes_own(live);
+            return match is_made && !rule.is_some_and(picks) {
                 true => Whose::Made,
                 false => Whose::Nobodys,
             };
