@@ -74,3 +74,4 @@ mod traces;
 mod variables;
 mod waves;
 mod withdraw;
+mod yielding;

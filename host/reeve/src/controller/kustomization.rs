@@ -20,6 +20,7 @@ mod replay;
 mod substitute;
 mod walk;
 mod withdraw;
+mod yielding;
 
 use std::sync::Arc;
 
@@ -50,6 +51,7 @@ pub(super) use self::judge::rule;
 pub(super) use self::preview::preview;
 pub(super) use self::replay::replay;
 use self::walk::Walked;
+pub(super) use self::yielding::wake as wake_for_write_back;
 use super::report::{self, Announced, Run};
 use super::{Drift, Review, proposals};
 use crate::cluster::{TenantClient, Until};
@@ -184,7 +186,7 @@ async fn deliver(
         return early(ctx, run, why);
     }
     let wanted = match abroad::reach(ctx, object, asked, over).await {
-        Ok(wanted) => wanted,
+        Ok(wanted) => yielding::to_write_back(ctx, object, wanted).await,
         Err(why) => return early(ctx, run, why),
     };
     let revision = wanted.stored.artifact.revision.to_string();
