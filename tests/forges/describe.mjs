@@ -19,6 +19,7 @@ const USED = [
   ["get", "/repos/{owner}/{repo}/pulls"],
   ["post", "/repos/{owner}/{repo}/pulls"],
   ["patch", "/repos/{owner}/{repo}/pulls/{pull_number}"],
+  ["post", "/repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers"],
   ["post", "/repos/{owner}/{repo}/issues/{issue_number}/labels"],
 ];
 

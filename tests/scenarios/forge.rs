@@ -403,16 +403,19 @@ fn a_pull_request_is_opened_once_and_then_brought_up_to_date() {
             .gitea
             .write("pull", "reeve/update", "file")
             .await?;
-        let pull = |title: &str, labels: &[&str]| {
+        let pull = |head: &str, title: &str, labels: &[&str]| {
             Task::PullRequest(PullRequest {
-                head: "reeve/update".into(),
+                head: head.into(),
                 base: "main".into(),
                 title: title.into(),
                 body: "Two lines\nof *Markdown*.".into(),
                 labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+                reviewers: Vec::new(),
             })
         };
-        let opened = desk.settle(pull("Update the shop", &[]), 1).await?;
+        let branch = "reeve/update";
+        let opened = desk.settle(pull(branch, "Update the shop", &[]), 1);
+        let opened = opened.await?;
         let Done::PullRequest(opened) = opened else {
             anyhow::bail!("{opened:?}");
         };
@@ -421,8 +424,8 @@ fn a_pull_request_is_opened_once_and_then_brought_up_to_date() {
             "{}",
             opened.url
         );
-        desk.settle(pull("Update the shop again", &["reeve", "two words"]), 1)
-            .await?;
+        let again = pull(branch, "Update the shop again", &["reeve", "two words"]);
+        desk.settle(again, 1).await?;
         let all = desk.gitea("pulls?state=all").await?;
         assert_eq!(all.as_array().map(Vec::len), Some(1));
         assert_eq!(all[0]["title"], "Update the shop again");
@@ -435,13 +438,9 @@ fn a_pull_request_is_opened_once_and_then_brought_up_to_date() {
         labels.sort_unstable();
         assert_eq!(labels, [Some("reeve"), Some("two words")]);
 
-        let nothing = Task::PullRequest(PullRequest {
-            head: "no-such-branch".into(),
-            base: "main".into(),
-            title: "Nothing".into(),
-            body: String::new(),
-            labels: Vec::new(),
-        });
+        desk.settle(Task::PullRequestAbsent(branch.into()), 1).await?;
+        assert_eq!(desk.gitea("pulls?state=open").await?, json!([]));
+        let nothing = pull("no-such-branch", "Nothing", &[]);
         let why = desk.refusal(&desk.provider, nothing).await;
         assert!(why.contains("opening the pull request"), "{why}");
         Ok(())

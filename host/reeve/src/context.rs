@@ -21,7 +21,7 @@ use reeve_wasm::Sandbox;
 use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
-use crate::controller::{Drift, Planned, Queue, Tokens, Underway, Vigils};
+use crate::controller::{Drift, Planned, Queue, Tokens, Underway, Vigils, Wards};
 use crate::forge::Pauses;
 use crate::git::{Egress, HostKeys, Limits, Mirrors};
 use crate::images::Images;
@@ -54,6 +54,8 @@ pub struct Context {
     pub(crate) underway: Underway,
     pub(crate) vigils: Vigils,
     pub(crate) drift: Drift,
+    /// What WriteBacks watch, and what they have seen.
+    pub(crate) wards: Wards,
     pub(crate) planned: Planned,
     pub(crate) mirrors: Arc<Mirrors>,
     pub(crate) egress: Arc<Egress>,
@@ -123,6 +125,7 @@ pub(crate) struct Queues {
     pub(crate) marks: Queue<NamespacedName>,
     /// Sources whose pull requests may be others.
     pub(crate) proposals: Queue<NamespacedName>,
+    pub(crate) writebacks: Queue<NamespacedName>,
 }
 
 impl Queues {

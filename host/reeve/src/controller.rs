@@ -27,6 +27,7 @@ mod tenant;
 mod traced;
 mod underway;
 mod vigils;
+mod writeback;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -55,6 +56,7 @@ pub(crate) use receiver::answer_nudges;
 pub(crate) use review::{Review, review, review_policy};
 pub(crate) use underway::Underway;
 pub(crate) use vigils::Vigils;
+pub(crate) use writeback::Wards;
 
 use queue::{Errand, Halt, Inbox, Whose};
 use traced::{log_span, traced};
@@ -80,6 +82,7 @@ pub(crate) struct Inboxes {
     policies: Inbox<PolicyName>,
     marks: Inbox<NamespacedName>,
     proposals: Inbox<NamespacedName>,
+    writebacks: Inbox<NamespacedName>,
 }
 
 impl Inboxes {
@@ -93,6 +96,7 @@ impl Inboxes {
         queue::drain(&self.policies).await;
         queue::drain(&self.marks).await;
         queue::drain(&self.proposals).await;
+        queue::drain(&self.writebacks).await;
     }
 }
 
@@ -107,6 +111,7 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
     let (policies, policies_in) = Queue::new();
     let (marks, marks_in) = Queue::new();
     let (proposals, proposals_in) = Queue::new();
+    let (writebacks, writebacks_in) = Queue::new();
     let queues = Queues {
         sources,
         kustomizations,
@@ -117,6 +122,7 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
         policies,
         marks,
         proposals,
+        writebacks,
     };
     let inboxes = Inboxes {
         sources: sources_in,
@@ -128,6 +134,7 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
         policies: policies_in,
         marks: marks_in,
         proposals: proposals_in,
+        writebacks: writebacks_in,
     };
     (queues, inboxes)
 }
@@ -206,6 +213,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     inboxes.drain().await;
     ctx.vigils.clear();
     ctx.drift.clear();
+    ctx.wards.clear();
     ctx.quotas.clear();
     ctx.tracer.forget();
     ctx.index.forget(&ctx.grounds);
@@ -248,6 +256,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
         );
     }
     ctx.vigils.clear();
+    ctx.wards.clear();
     watches.shutdown().await;
 }
 
@@ -362,6 +371,12 @@ fn begin(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, halt: &Halt) -
     );
     runs.spawn(kustomizations(ctx, inboxes, workers, halt));
     runs.spawn(receivers(ctx, inboxes, halt));
+    work!(
+        runs, ctx, inboxes, halt;
+        WriteBack, NamespacedName, writebacks, 4, within,
+        |id| Some(Target::WriteBack(id)),
+        writeback::reconcile, writeback::leave
+    );
     tell_forges(ctx, inboxes, halt, &mut runs);
     runs
 }

@@ -275,7 +275,10 @@ fn ending(
             | Task::CommentPresent(_),
             Done::Present(_),
         )
-        | (Task::DeployKeyAbsent(_) | Task::WebhookAbsent(_), Done::Absent)
+        | (
+            Task::DeployKeyAbsent(_) | Task::WebhookAbsent(_) | Task::PullRequestAbsent(_),
+            Done::Absent,
+        )
         | (Task::WebhookCheck(_), Done::Webhook(_))
         | (Task::PullRequest(_), Done::PullRequest(_)) => Ok(None),
         (Task::PullRequestsOpen(_), Done::PullRequests(all)) => {

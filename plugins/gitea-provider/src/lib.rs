@@ -36,6 +36,7 @@ impl Guest for Gitea {
             Task::WebhookCheck(url) => hook::check(&talk, url, heard),
             Task::CommitStatus(status) => status::step(&talk, status, heard),
             Task::PullRequest(pull) => pull::step(&talk, pull, heard),
+            Task::PullRequestAbsent(head) => pull::absent(&talk, head, heard),
             Task::PullRequestsOpen(base) => open::step(&talk, base, heard),
             Task::CommentPresent(comment) => comment::step(&talk, comment, heard),
         }

@@ -1,5 +1,6 @@
-//! A pull request from a branch: opened, or brought up to date.
+//! A pull request from a branch: opened, brought up to date, or closed.
 
+use provider::close::{self, Closing};
 use provider::{
     Answer, Done, Heard, Next, Note, PullRequest, PullRequestState, Refusal, Talk, escaped, lost,
     no,
@@ -28,7 +29,11 @@ pub(crate) fn step(talk: &Talk, pull: &PullRequest, heard: Heard) -> Result<Next
         }
         "open" => {
             let made = talk.json(&answer, &[201], "opening the pull request")?;
-            label(talk, pull, &made)
+            ask(talk, pull, &made)
+        }
+        "ask" => {
+            talk.json(&answer, &[201], "asking for reviews of the pull request")?;
+            labelled(talk, note)
         }
         "find" => {
             let known = talk.json(&answer, &[200], "finding the pull request")?;
@@ -72,16 +77,58 @@ fn update(talk: &Talk, pull: &PullRequest, known: &Value) -> Result<Next, Refusa
     Ok(talk.of_repo("PATCH", &path, Some(&change), &Note::at("update")))
 }
 
+/// Closes those that are open from the branch.
+pub(crate) fn absent(talk: &Talk, head: &str, heard: Heard) -> Result<Next, Refusal> {
+    let closing = Closing {
+        open: OPEN,
+        place: "pulls",
+        number: "number",
+        closes: ("PATCH", json!({"state": "closed"})),
+        doing: ["listing the pull requests", "closing the pull request"],
+    };
+    close::all(talk, &closing, heard, |known| is_from(known, head))
+}
+
+/// Asks people and teams to look at it, and then sets the labels.
+fn ask(talk: &Talk, pull: &PullRequest, made: &Value) -> Result<Next, Refusal> {
+    let mut note = of(pull, made)?;
+    if pull.reviewers.is_empty() {
+        return labelled(talk, note);
+    }
+    let (mut people, mut teams) = (Vec::new(), Vec::new());
+    for name in &pull.reviewers {
+        match name.split_once('/') {
+            // The organisation is the repository's.
+            Some((_, team)) => teams.push(team),
+            None => people.push(name.as_str()),
+        }
+    }
+    note.stage = "ask".to_owned();
+    let path = format!("pulls/{}/requested_reviewers", number(made)?);
+    let wanted = json!({"reviewers": people, "team_reviewers": teams});
+    Ok(talk.of_repo("POST", &path, Some(&wanted), &note))
+}
+
 /// Sets the labels that it lacks; others stay.
 fn label(talk: &Talk, pull: &PullRequest, known: &Value) -> Result<Next, Refusal> {
-    let mut note = Note::at("label");
-    note.ids = vec![number(known)?];
-    note.url = known["html_url"].as_str().unwrap_or_default().to_owned();
-    note.names = lacking(&pull.labels, &known["labels"]);
+    labelled(talk, of(pull, known)?)
+}
+
+fn labelled(talk: &Talk, mut note: Note) -> Result<Next, Refusal> {
     if note.names.is_empty() {
         return done(&note);
     }
+    note.stage = "label".to_owned();
     Ok(set(talk, &note))
+}
+
+/// What is to be kept in mind of it: its number, its page, and the labels that it lacks.
+fn of(pull: &PullRequest, known: &Value) -> Result<Note, Refusal> {
+    Ok(Note {
+        url: known["html_url"].as_str().unwrap_or_default().to_owned(),
+        names: lacking(&pull.labels, &known["labels"]),
+        ..Note::of("label", number(known)?)
+    })
 }
 
 /// Gitea leaves out labels that the repository does not have: those are made.

@@ -1,5 +1,6 @@
-//! A pull request from a branch: opened, or brought up to date.
+//! A pull request from a branch: opened, brought up to date, or closed.
 
+use provider::close::{self, Closing};
 use provider::{
     Done, Heard, Next, Note, PullRequest, PullRequestState, Refusal, Talk, escaped, lost, no,
 };
@@ -32,7 +33,14 @@ pub(crate) fn step(talk: &Talk, pull: &PullRequest, heard: Heard) -> Result<Next
         }
         "open" => {
             let made = talk.json(&answer, &[201], "opening the pull request")?;
-            label(talk, pull, &made)
+            match ask(talk, pull, &made)? {
+                Some(next) => Ok(next),
+                None => label(talk, pull, &made),
+            }
+        }
+        "ask" => {
+            let asked = talk.json(&answer, &[201], "asking for reviews of the pull request")?;
+            label(talk, pull, &asked)
         }
         "update" => {
             let known = talk.json(&answer, &[200], "updating the pull request")?;
@@ -47,10 +55,46 @@ pub(crate) fn step(talk: &Talk, pull: &PullRequest, heard: Heard) -> Result<Next
     }
 }
 
+/// Closes those that are open from the branch.
+pub(crate) fn absent(talk: &Talk, head: &str, heard: Heard) -> Result<Next, Refusal> {
+    let closing = Closing {
+        open: &open_from(talk, head),
+        place: "pulls",
+        number: "number",
+        closes: ("PATCH", json!({"state": "closed"})),
+        doing: ["listing the pull requests", "closing the pull request"],
+    };
+    close::all(talk, &closing, heard, |known| is_from(known, head))
+}
+
 fn look(talk: &Talk, pull: &PullRequest, note: Note) -> Next {
+    talk.list(&open_from(talk, &pull.head), note)
+}
+
+fn open_from(talk: &Talk, head: &str) -> String {
     let owner = talk.name.split('/').next().unwrap_or_default();
-    let head = escaped(&format!("{owner}:{}", pull.head));
-    talk.list(&format!("pulls?state=open&head={head}"), note)
+    let head = escaped(&format!("{owner}:{head}"));
+    format!("pulls?state=open&head={head}")
+}
+
+/// Asks people and teams to look at it; nothing where nobody is named.
+fn ask(talk: &Talk, pull: &PullRequest, made: &Value) -> Result<Option<Next>, Refusal> {
+    if pull.reviewers.is_empty() {
+        return Ok(None);
+    }
+    let (mut people, mut teams) = (Vec::new(), Vec::new());
+    for name in &pull.reviewers {
+        match name.split_once('/') {
+            // The organisation is the repository's: GitHub asks no other's teams.
+            Some((_, team)) => teams.push(team),
+            None => people.push(name.as_str()),
+        }
+    }
+    let number = number(made)?;
+    let path = format!("pulls/{number}/requested_reviewers");
+    let wanted = json!({"reviewers": people, "team_reviewers": teams});
+    let note = Note::of("ask", number);
+    Ok(Some(talk.of_repo("POST", &path, Some(&wanted), &note)))
 }
 
 fn open_one(talk: &Talk, pull: &PullRequest) -> Next {

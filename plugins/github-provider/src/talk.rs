@@ -76,7 +76,7 @@ pub(crate) fn permissions(task: &Task) -> Vec<Permission> {
         Task::PullRequestsOpen(_) => vec![needs("pull_requests", "Pull requests", "read")],
         Task::CommentPresent(_) => vec![needs("pull_requests", "Pull requests", "write")],
         // A pull request cannot be opened from a branch that may not be read.
-        Task::PullRequest(_) => vec![
+        Task::PullRequest(_) | Task::PullRequestAbsent(_) => vec![
             needs("pull_requests", "Pull requests", "write"),
             needs("contents", "Contents", "read"),
         ],

@@ -40,6 +40,7 @@ impl Guest for GitLab {
             Task::WebhookCheck(url) => hook::check(&talk, url, heard),
             Task::CommitStatus(status) => status::step(&talk, status, heard),
             Task::PullRequest(pull) => merge::step(&talk, pull, heard),
+            Task::PullRequestAbsent(head) => merge::absent(&talk, head, heard),
             Task::PullRequestsOpen(base) => open::step(&talk, base, heard),
             Task::CommentPresent(comment) => comment::step(&talk, comment, heard),
         }
@@ -120,6 +121,7 @@ fn needs(task: &Task) -> String {
         Task::GitCredential(_)
         | Task::CommitStatus(_)
         | Task::PullRequest(_)
+        | Task::PullRequestAbsent(_)
         | Task::PullRequestsOpen(_)
         | Task::CommentPresent(_) => "Developer",
         Task::DeployKeyPresent(_)

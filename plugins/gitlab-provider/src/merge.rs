@@ -1,7 +1,10 @@
-//! A merge request from a branch: opened, or brought up to date.
+//! A merge request from a branch: opened, brought up to date, or closed.
+//!
+//! GitLab asks people by their numbers, so those are looked up before it is opened. A person who is not there ends it.
 
+use provider::close::{self, Closing};
 use provider::{
-    Done, Heard, Next, Note, PullRequest, PullRequestState, Refusal, Talk, escaped, lost, no,
+    Done, Heard, Next, Note, PullRequest, PullRequestState, Refusal, Talk, escaped, id, lost, no,
 };
 use serde_json::{Value, json};
 
@@ -19,8 +22,19 @@ pub(crate) fn step(talk: &Talk, pull: &PullRequest, heard: Heard) -> Result<Next
                 None if note.fits => Err(no(
                     "GitLab says that a merge request from this branch is there, and lists none",
                 )),
-                None => Ok(open_one(talk, pull)),
+                None => Ok(open_one(talk, pull, Note::at("who"))),
             }
+        }
+        "who" => {
+            let found = talk.json(&answer, &[200], "looking for who is to review")?;
+            let name = pull.reviewers.get(note.ids.len());
+            let name = name.map(String::as_str).unwrap_or_default();
+            let named = found.as_array().into_iter().flatten();
+            let mut named = named.filter(|user| user["username"] == *name);
+            let number = named.next().and_then(id);
+            let number = number.ok_or_else(|| no(format!("GitLab knows no user {name:?}")))?;
+            note.ids.push(number);
+            Ok(open_one(talk, pull, note))
         }
         // Somebody was faster.
         "open" if answer.status == 409 => {
@@ -42,19 +56,42 @@ pub(crate) fn step(talk: &Talk, pull: &PullRequest, heard: Heard) -> Result<Next
     }
 }
 
-fn look(talk: &Talk, pull: &PullRequest, note: Note) -> Next {
-    let head = escaped(&pull.head);
-    let path = format!("merge_requests?state=opened&source_branch={head}");
-    talk.list(&path, note)
+/// Closes those that are open from the branch.
+pub(crate) fn absent(talk: &Talk, head: &str, heard: Heard) -> Result<Next, Refusal> {
+    let closing = Closing {
+        open: &open_from(head),
+        place: "merge_requests",
+        number: "iid",
+        closes: ("PUT", json!({"state_event": "close"})),
+        doing: ["listing the merge requests", "closing the merge request"],
+    };
+    close::all(talk, &closing, heard, |known| is_from(known, head))
 }
 
-fn open_one(talk: &Talk, pull: &PullRequest) -> Next {
+fn look(talk: &Talk, pull: &PullRequest, note: Note) -> Next {
+    talk.list(&open_from(&pull.head), note)
+}
+
+fn open_from(head: &str) -> String {
+    let head = escaped(head);
+    format!("merge_requests?state=opened&source_branch={head}")
+}
+
+/// Opens it once all are known who are to review it; `note` holds the numbers of those who are.
+fn open_one(talk: &Talk, pull: &PullRequest, note: Note) -> Next {
+    if let Some(name) = pull.reviewers.get(note.ids.len()) {
+        let path = format!("users?username={}", escaped(name));
+        return talk.ask("GET", &path, None, &note);
+    }
     let mut wanted = json!({
         "source_branch": pull.head, "target_branch": pull.base,
         "title": pull.title, "description": pull.body,
     });
     if !pull.labels.is_empty() {
         wanted["labels"] = json!(pull.labels.join(","));
+    }
+    if !note.ids.is_empty() {
+        wanted["reviewer_ids"] = json!(note.ids);
     }
     talk.of_repo("POST", "merge_requests", Some(&wanted), &Note::at("open"))
 }

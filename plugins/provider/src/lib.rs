@@ -4,6 +4,7 @@
 //! forge's answer. A guest holds no secret and makes no request; it says which (`wit/provider.wit`). What it deliberately
 //! doesn't: know any forge. Paths, fields and what a forge calls things are each guest's own.
 
+pub mod close;
 pub mod gone;
 pub mod hook;
 pub mod key;

@@ -195,6 +195,7 @@ impl Bench {
                 title: title.into(),
                 body: "Why.".into(),
                 labels: labels.iter().map(|&label| label.to_owned()).collect(),
+                reviewers: vec!["ada".into(), "grace".into()],
             };
             let done = self.settle(Task::PullRequest(pull)).await?;
             ensure!(matches!(done, Done::PullRequest(_)), "{done:?}");
@@ -206,6 +207,19 @@ impl Bench {
             pulls[0]["labels"] == json!(["reeve", "two words"]),
             "{pulls:?}"
         );
+        let reviewers = pulls[0]["reviewers"].as_array();
+        ensure!(reviewers.is_some_and(|all| all.len() == 2), "{pulls:?}");
+        // Asked once by GitHub, and looked up once each at GitLab, whatever was updated since.
+        let asked = self.forge.asked();
+        let about = |end: &str| asked.iter().filter(|one| one.ends_with(end)).count();
+        let times = (about("/requested_reviewers"), about("GET /users"));
+        ensure!([(1, 0), (0, 2)].contains(&times), "{asked:?}");
+        for _ in 0..2 {
+            let closed = Task::PullRequestAbsent("reeve/update".into());
+            let done = self.settle(closed).await?;
+            ensure!(matches!(done, Done::Absent), "{done:?}");
+            ensure!(self.has("pulls").is_empty(), "{:?}", self.has("pulls"));
+        }
         self.forge.faults()
     }
 

@@ -4,6 +4,7 @@
 //! decides, writes a condition or sleeps. Decisions live in `core`, the outcome is told by `report`.
 
 mod abroad;
+mod applied;
 mod build;
 mod caution;
 mod cover;
@@ -47,6 +48,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::cover::Cover;
 use self::judge::Awaited;
+pub(super) use self::applied::{AsApplied, as_applied};
 pub(super) use self::judge::rule;
 pub(super) use self::preview::preview;
 pub(super) use self::replay::replay;

@@ -6,6 +6,7 @@
 //! Where the annotation says `git-config`, [`entry`] asks in the plugin's place.
 
 pub(super) mod entry;
+mod request;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use crate::git::Tls;
 use crate::index::{Callable, Edition};
 use crate::observe::happening::PluginCalled;
 
+pub(super) use request::{propose, retract};
 pub(crate) use tokens::Tokens;
 
 /// How long a login is kept at most: so long may it be used after the secret behind it was taken away.

@@ -12,6 +12,7 @@ mod login;
 mod proposed;
 mod signed;
 mod submodules;
+mod writable;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ use self::kept::{note, restore, restore_unasked};
 use self::login::{refused, remote};
 pub(super) use self::proposed::proposed;
 use self::signed::Asked;
+pub(super) use self::writable::{Writable, writable};
 use super::provider;
 use super::report::{self, Announced, Run};
 use crate::context::Context;

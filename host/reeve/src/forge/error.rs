@@ -277,6 +277,7 @@ pub(super) fn name(task: &Task) -> &'static str {
         Task::WebhookCheck(_) => "checking the webhook",
         Task::CommitStatus(_) => "the commit status",
         Task::PullRequest(_) => "the pull request",
+        Task::PullRequestAbsent(_) => "closing the pull request",
         Task::PullRequestsOpen(_) => "listing the pull requests",
         Task::CommentPresent(_) => "the comment",
     }

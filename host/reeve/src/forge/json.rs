@@ -78,7 +78,10 @@ enum Wanted {
         body: String,
         #[serde(default)]
         labels: Vec<String>,
+        #[serde(default)]
+        reviewers: Vec<String>,
     },
+    PullRequestAbsent(String),
     PullRequestsOpen(String),
     CommentPresent(Said),
 }
@@ -178,13 +181,16 @@ fn task(wanted: Wanted) -> Task {
             title,
             body,
             labels,
+            reviewers,
         } => Task::PullRequest(PullRequest {
             head,
             base,
             title,
             body,
             labels,
+            reviewers,
         }),
+        Wanted::PullRequestAbsent(head) => Task::PullRequestAbsent(head),
         Wanted::PullRequestsOpen(base) => Task::PullRequestsOpen(base),
         Wanted::CommentPresent(said) => Task::CommentPresent(said.into()),
     }

@@ -3,7 +3,7 @@
 //! The provider is one that comes with the controller, so nothing of a tenant's is needed for it: no Plugin, no grant and no
 //! Secret. The entry says of which repositories it is, and its secret goes to that forge's API alone. Its rights are the
 //! platform's, though, and may be more than those of whoever asks: so nothing is removed at the forge but keys and hooks that
-//! bear our own names, whatever a status says. What it deliberately doesn't: fall back to another entry, or keep a secret.
+//! bear our own names, whatever a status says, and no request is closed but one from a branch of ours. What it deliberately doesn't: fall back to another entry, or keep a secret.
 
 use std::sync::Arc;
 
@@ -24,6 +24,9 @@ use crate::forge::{
 };
 use crate::git::Tls;
 use crate::levels;
+
+/// What the branches begin with that we propose from.
+const OUR_BRANCHES: &str = "reeve/";
 
 /// Has `task` done at a repository's forge, and says how it ended.
 pub(super) async fn inquire(
@@ -95,6 +98,7 @@ fn may(task: &Task, whose: &NamespacedName) -> Result<(), Explained> {
         Task::DeployKeyAbsent(title) => key::is_of(title, whose),
         Task::DeployKeyPresent(put) => key::is_of(&put.title, whose),
         Task::WebhookAbsent(url) => hook::is_receivers(url),
+        Task::PullRequestAbsent(head) => head.starts_with(OUR_BRANCHES),
         Task::GitCredential(_)
         | Task::WebhookPresent(_)
         | Task::WebhookCheck(_)

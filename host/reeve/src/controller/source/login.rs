@@ -9,7 +9,7 @@ use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::source::Wanted;
 
-use super::given;
+use super::given::{self, Given};
 use crate::context::Context;
 use crate::controller::provider;
 use crate::forge::Login;
@@ -28,6 +28,15 @@ pub(super) async fn remote(
     ctx: &Context,
     wanted: &Wanted,
 ) -> Result<(Arc<Remote>, Option<String>), Explained> {
+    remote_if(ctx, wanted, |_| Ok(())).await
+}
+
+/// The same, if whoever asks may have a login of the level of git configuration that gives it.
+pub(super) async fn remote_if(
+    ctx: &Context,
+    wanted: &Wanted,
+    may_have: impl Fn(&Given) -> Result<(), Explained> + Send + Sync,
+) -> Result<(Arc<Remote>, Option<String>), Explained> {
     let mut url = wanted.url.clone();
     let mut from = None;
     let data = match (&wanted.secret, &wanted.provider) {
@@ -35,6 +44,7 @@ pub(super) async fn remote(
         (None, Some(name)) => brought(ctx, wanted, name).await?,
         (None, None) => match given::login(ctx, wanted).await? {
             Some(given) => {
+                may_have(&given)?;
                 (url, from) = (given.url, Some(given.from));
                 given.data
             }
