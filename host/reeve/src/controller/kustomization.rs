@@ -92,6 +92,9 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     if awaits_source(ctx, &object) {
         return Next::Watch;
     }
+    if let Some(pause) = yielding::are_awaited(ctx).await {
+        return Next::After(pause);
+    }
     let state = ownership::state(ctx, id, &object);
     let begun = match quota::begin(ctx, id, &object) {
         Ok(begun) => begun,

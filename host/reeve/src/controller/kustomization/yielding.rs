@@ -5,6 +5,7 @@
 //! be read leaves nothing alone, and one that cannot push does: what it is to write is not lost meanwhile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespaceName, NamespacedName};
@@ -16,6 +17,9 @@ use reeve_core::writeback::{Rules, Spec, Yielding, is_same_repository};
 use super::{Wanted, recall};
 use crate::context::Context;
 use crate::index::Known;
+
+/// How long a process that has just begun waits for the list of WriteBacks.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The same run, leaving that alone.
 pub(super) async fn to_write_back(
@@ -36,6 +40,22 @@ pub(super) async fn to_write_back(
         client: wanted.client.yielding_to(Yielding::new(rules, before)),
         ..wanted
     }
+}
+
+/// How long to wait when WriteBacks are not listed yet, unless that wakes us: what they are to commit must not be put right
+/// before anybody has heard of them. An API server without the kind has none, and who is not told of them for long goes on.
+pub(super) async fn are_awaited(ctx: &Context) -> Option<Duration> {
+    if ctx.index.read(|known| known.writebacks_listed) {
+        return None;
+    }
+    let now = ctx.clock.now();
+    let since = ctx
+        .index
+        .write(|known| *known.writebacks_awaited.get_or_insert(now));
+    let rest = PATIENCE.checked_sub(ctx.clock.passed(since));
+    let rest = rest.filter(|rest| !rest.is_zero())?;
+    let kind = ctx.cluster.definition::<WriteBack>().await;
+    (!matches!(kind, Ok(None))).then_some(rest)
 }
 
 /// A WriteBack of that namespace is there, is gone, or says something else: what its tenant applies is compared once more.
