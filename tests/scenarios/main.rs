@@ -75,3 +75,4 @@ mod variables;
 mod waves;
 mod withdraw;
 mod writeback;
+mod yielding;

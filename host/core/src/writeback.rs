@@ -37,6 +37,8 @@ pub use spec::{Author, Propose, Request, Spec};
 use reeve_kustomize::Object;
 use serde_json::Value;
 
+use crate::gitconfig;
+
 /// What no object that is written has, and no commit: by these somebody speaks to us, or to who reads the history.
 const OURS: [&str; 3] = [
     reeve_api::WRITE_BACK.0,
@@ -52,9 +54,22 @@ pub fn is_paused(object: &Value) -> bool {
     set.is_some_and(|set| set.eq_ignore_ascii_case(value))
 }
 
+/// Whether two addresses are of one repository, however they are written.
+pub fn is_same_repository(one: &str, other: &str) -> bool {
+    let place = |text: &str| gitconfig::Place::of(&gitconfig::address(text).ok()?).ok();
+    one == other
+        || place(one)
+            .zip(place(other))
+            .is_some_and(|(one, other)| one == other)
+}
+
 /// An object as people call it: `Deployment acme/web`.
 pub fn subject(object: &Object) -> String {
-    let slash = if object.namespace().is_empty() { "" } else { "/" };
+    let slash = if object.namespace().is_empty() {
+        ""
+    } else {
+        "/"
+    };
     let (kind, namespace, name) = (object.kind(), object.namespace(), object.name());
     let text = format!("{kind} {namespace}{slash}{name}");
     crate::text::line(&text).chars().take(400).collect()
@@ -70,5 +85,27 @@ fn without_ours(object: &mut Object) {
     annotations.retain(|key, _| !OURS.contains(&key.as_str()));
     if annotations.is_empty() && before > 0 {
         metadata.shift_remove("annotations");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_one_however_its_address_is_written() {
+        let one = "https://git.example/acme/web.git";
+        for (other, want) in [
+            (one, true),
+            ("git@git.example:acme/web", true),
+            ("ssh://git@git.example/acme/web.git", true),
+            ("https://git.example/Acme/web/", true),
+            ("https://git.example/acme/api", false),
+            ("https://other.example/acme/web", false),
+            ("http://git.example/acme/web", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(is_same_repository(one, other), want, "{other}");
+        }
     }
 }

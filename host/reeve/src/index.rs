@@ -54,6 +54,10 @@ pub(crate) struct Known {
     /// Whether those are all there are.
     pub(crate) receivers_listed: bool,
     pub(crate) writebacks: BTreeMap<NamespacedName, Arc<WriteBack>>,
+    /// Whether those are all there are.
+    pub(crate) writebacks_listed: bool,
+    /// Since when somebody waits for that.
+    pub(crate) writebacks_awaited: Option<Timestamp>,
     pub(crate) tenant_objects: BTreeMap<TenantName, Arc<Tenant>>,
     /// Whether those are all there are.
     pub(crate) tenants_listed: bool,
@@ -358,6 +362,8 @@ impl Known {
             receivers: BTreeMap::new(),
             receivers_listed: false,
             writebacks: BTreeMap::new(),
+            writebacks_listed: false,
+            writebacks_awaited: None,
             tenant_objects: BTreeMap::new(),
             sources_listed: false,
             tenants_listed: false,

@@ -15,9 +15,9 @@ use reeve_kustomize::{Object, Options, Remotes, Tree};
 use reeve_writeback::{Edits, Overlaid, Place, Reason, Refused, Repository, is_secret};
 use serde_json::Value;
 
-use super::agreement::{Conflict, shown};
+use super::agreement::Conflict;
 use super::hand::Hand;
-use super::rule::{Rule, Rules, Subject};
+use super::rule::{Rules, Subject};
 use super::{is_paused, subject};
 
 /// How many objects one commit is about; the others are left for the next.
@@ -199,10 +199,10 @@ pub fn decide(rules: &Rules, allowed: &Allowed, head: &Head<'_>, seen: &[Seen]) 
             continue;
         }
         match &seen.state {
-            State::Held { build, .. } => match held::Held::of(rule, seen) {
-                Some(one) => held.entry(*build).or_default().push(one),
-                None => continue,
-            },
+            State::Held { build, .. } => {
+                let of_build = held.entry(*build).or_default();
+                of_build.extend(held::Held::of(rule, seen));
+            }
             State::Made { live, defaults } => {
                 made::made(&mut work, rule, live, defaults.as_deref());
             }

@@ -9,16 +9,20 @@
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use reeve_api::writeback::SyncTo;
+use reeve_api::writeback::{OnDelete, SyncTo};
 use reeve_kustomize::Object;
 use reeve_writeback::{Difference, Path, Step, differences, is_secret, without_server_fields};
 use serde_json::{Map, Value};
 
+use super::filter::Filters;
 use super::hand::{Reach, claims, others, reach};
-use super::rule::{Rules, Subject};
+use super::rule::{Rule, Rules, Subject};
 use super::{OURS, is_paused};
 use crate::admit::Recollection;
 use crate::drift::is_ours;
+
+/// What a set of fields calls the being there of what they are part of.
+const ITSELF: &str = ".";
 
 /// The WriteBacks that are in effect for a Kustomization.
 #[derive(Clone, Default, PartialEq)]
@@ -30,8 +34,10 @@ pub struct Yielding {
 /// What is left alone of one object.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Leave {
-    /// Whether a rule is for it at all.
-    concerns: bool,
+    /// Whether a rule is for the object.
+    concerned: bool,
+    /// The fields that rules have written back; none where somebody has taken the object out.
+    meant: Vec<Filters>,
     paths: Vec<Path>,
 }
 
@@ -65,33 +71,61 @@ impl Yielding {
         live: &Value,
         dry: &Value,
     ) -> Leave {
+        // What we have never applied is nobody's change.
+        if self.is_none() || !claims(live).any(is_ours) {
+            return Leave::default();
+        }
         let Ok(object) = Object::try_from(live.clone()) else {
             return Leave::default();
         };
-        // What we have never applied is nobody's change.
-        let is_applied = claims(live).any(is_ours);
-        if !is_applied || is_secret(&object.id()) || is_paused(live) || is_paused(wanted) {
-            return Leave::default();
-        }
-        let subject = Subject::of(&object, resource);
-        let first = self.rules.iter().filter_map(|rules| rules.first(&subject));
-        let rules: Vec<_> = first.filter(|rule| rule.sync_to() == SyncTo::Git).collect();
-        if rules.is_empty() {
-            return Leave::default();
+        let rules = self.for_object(resource, &object);
+        let meant: Vec<Filters> = rules.map(|rule| rule.filters().clone()).collect();
+        if meant.is_empty() || is_paused(live) || is_paused(wanted) {
+            return Leave {
+                concerned: !meant.is_empty(),
+                ..Leave::default()
+            };
         }
         let before = self.before.as_ref().and_then(|before| before.get(id));
         let all = differences(0, &plain(live), &plain(dry));
         let paths = all.iter().filter_map(|one| {
-            let path = left(one, wanted, live, before)?;
-            let is_meant = rules
-                .iter()
-                .any(|rule| rule.filters().cover(&one.path, live));
-            is_meant.then_some(path)
+            let is_meant = meant.iter().any(|filters| filters.cover(&one.path, live));
+            is_meant.then(|| left(one, wanted, live, before)).flatten()
         });
         Leave {
-            concerns: true,
+            concerned: true,
             paths: paths.collect(),
+            meant,
         }
+    }
+
+    /// Whether an object that is gone stays so, until its manifest is taken out of git: it was applied once, and a rule says that
+    /// what is deleted on the cluster is deleted.
+    pub fn lets_go(&self, resource: &str, id: &str, wanted: &Value) -> bool {
+        let known = |before: &Recollection| before.get(id).is_some();
+        if !self.before.as_ref().is_some_and(known) || is_paused(wanted) {
+            return false;
+        }
+        let Ok(object) = Object::try_from(wanted.clone()) else {
+            return false;
+        };
+        let mut rules = self.for_object(resource, &object);
+        rules.any(|rule| rule.on_delete() == OnDelete::Delete && rule.filters().are_all())
+    }
+
+    /// The rules that have an object written back.
+    fn for_object<'r>(
+        &'r self,
+        resource: &'r str,
+        object: &'r Object,
+    ) -> impl Iterator<Item = &'r Rule> {
+        let subject = Subject::of(object, resource);
+        let is_secret = is_secret(&object.id());
+        let first = self
+            .rules
+            .iter()
+            .filter_map(move |rules| rules.first(&subject));
+        first.filter(move |rule| !is_secret && rule.sync_to() == SyncTo::Git)
     }
 }
 
@@ -108,9 +142,8 @@ fn left(one: &Difference, wanted: &Value, live: &Value, before: Option<&Value>) 
         }
     }
     path.get(wanted)?;
-    let ours = claims(live).filter(|claim| is_ours(claim));
-    let is_ours = |claim: &Value| reach(fields(claim), live, &path) != Reach::Not;
-    if ours.into_iter().any(is_ours) {
+    let mut ours = claims(live).filter(|claim| is_ours(claim));
+    if ours.any(|claim| reach(fields(claim), live, &path) != Reach::Not) {
         return None;
     }
     match path.get(live) {
@@ -124,11 +157,6 @@ impl Leave {
     /// Whether nothing is left alone.
     pub fn is_nothing(&self) -> bool {
         self.paths.is_empty()
-    }
-
-    /// Whether a rule has it written back.
-    pub fn concerns(&self) -> bool {
-        self.concerns
     }
 
     /// The object without what is left alone, to be compared or sent.
@@ -157,70 +185,128 @@ impl Leave {
     /// Whether something is as git has it, and claimed by us no more: it was written back, or is the same by chance, and is to
     /// be claimed again, so that a change in git alone is seen as one.
     pub fn reclaims(&self, live: &Value, dry: &Value) -> bool {
-        self.concerns && {
-            let ours = |object: &Value| {
-                let claim = claims(object).find(|claim| is_ours(claim));
-                claim.map(|claim| fields(claim).clone()).unwrap_or_default()
-            };
-            let (mut would, is) = (ours(dry), ours(live));
-            self.paths
-                .iter()
-                .for_each(|path| disclaim(&mut would, dry, path));
-            !holds(&is, &would)
+        if self.meant.is_empty() {
+            return false;
         }
+        let Some(would) = claims(dry).find(|claim| is_ours(claim)) else {
+            return false;
+        };
+        let mut would = fields(would).clone();
+        let paths = self.paths.iter();
+        paths.for_each(|path| disclaim(&mut would, dry, path));
+        let mut is = claims(live).filter(|claim| is_ours(claim));
+        !is.any(|claim| holds(fields(claim), &would))
     }
 
-    /// Which claims of others an apply takes over, and which stay theirs: those on what is left alone, on what git does not
-    /// have, and on what is said to us. Of a set of fields the part that is taken.
+    /// What of others' claims an apply takes over: all of them, but for those on what is left alone, on what git does not have
+    /// and on what is said to us. `fields` is what is claimed, `wanted` as git has the object and `live` as it is.
     pub fn taken(&self, fields: &Value, wanted: &Value, live: &Value) -> Value {
-        match self.concerns {
+        match self.concerned {
             false => fields.clone(),
-            true => Value::Object(taken(fields, Some(wanted), Some(live))),
+            true => {
+                let at = At {
+                    meant: &self.meant,
+                    steps: Vec::new(),
+                };
+                Value::Object(at.taken(fields, Some(wanted), Some(live)))
+            }
         }
     }
 }
 
-/// The claimed fields that git has with the value that is there.
-fn taken(fields: &Value, wanted: Option<&Value>, live: Option<&Value>) -> Map<String, Value> {
-    let mut out = Map::new();
-    for (key, below) in fields.as_object().into_iter().flatten() {
-        let (wanted, live) = match key.split_at_checked(2) {
-            Some(("f:", name)) => (
-                wanted.and_then(|value| value.get(name)),
-                live.and_then(|value| value.get(name)),
-            ),
-            Some(("k:", keys)) => (keyed(wanted, keys), keyed(live, keys)),
-            // Values of sets, and the field itself.
-            _ => (wanted, live),
-        };
-        if wanted.is_none()
-            || key
-                .strip_prefix("f:")
-                .is_some_and(|name| OURS.contains(&name))
-        {
-            continue;
-        }
-        let is_leaf = below.as_object().is_none_or(Map::is_empty);
-        if is_leaf {
-            let is_part = !key.starts_with("f:") || wanted == live;
-            if is_part {
-                out.insert(key.clone(), below.clone());
+/// Where in an object a set of fields is looked at.
+struct At<'m> {
+    meant: &'m [Filters],
+    steps: Vec<String>,
+}
+
+impl At<'_> {
+    fn taken(
+        &self,
+        fields: &Value,
+        wanted: Option<&Value>,
+        live: Option<&Value>,
+    ) -> Map<String, Value> {
+        let mut out = Map::new();
+        let claimed = fields.as_object().into_iter().flatten();
+        for (key, below) in claimed.filter(|(key, _)| key.as_str() != ITSELF) {
+            if self.is_said_to_us(key) {
+                continue;
             }
-            continue;
+            let (step, here, is) = match key.split_at_checked(2) {
+                Some(("f:", name)) => (name.to_owned(), part(wanted, name), part(live, name)),
+                Some(("k:", keys)) => {
+                    let at = position(live, keys).map(|at| at.to_string());
+                    let at = at.unwrap_or_else(|| "-".to_owned());
+                    (at, keyed(wanted, keys), keyed(live, keys))
+                }
+                _ => {
+                    if self.takes_value(key, wanted) {
+                        out.insert(key.clone(), below.clone());
+                    }
+                    continue;
+                }
+            };
+            let mut steps = self.steps.clone();
+            steps.push(step);
+            if below.as_object().is_none_or(Map::is_empty) {
+                if (here.is_some() && here == is) || !self.is_meant(&steps) {
+                    out.insert(key.clone(), below.clone());
+                }
+                continue;
+            }
+            let meant = self.meant;
+            let part = At { meant, steps }.taken(below, here, is);
+            if !part.is_empty() {
+                out.insert(key.clone(), Value::Object(part));
+            }
         }
-        let part = taken(below, wanted, live);
-        if part.keys().any(|key| key != ".") {
-            out.insert(key.clone(), Value::Object(part));
+        let (all, itself) = (fields.as_object().map_or(0, Map::len), fields.get(ITSELF));
+        if let Some(itself) = itself {
+            let goes_along = !self.is_meant(&self.steps) && (all == 1 || !out.is_empty());
+            if wanted.is_some() || goes_along {
+                out.insert(ITSELF.to_owned(), itself.clone());
+            }
         }
+        out
     }
-    out
+
+    /// Whether the claim on a value of a set is taken.
+    fn takes_value(&self, key: &str, wanted: Option<&Value>) -> bool {
+        let value = key.strip_prefix("v:");
+        let value: Option<Value> = value.and_then(|value| serde_json::from_str(value).ok());
+        let items = wanted.and_then(Value::as_array);
+        let has = items
+            .zip(value)
+            .is_some_and(|(items, value)| items.contains(&value));
+        has || !self.is_meant(&self.steps)
+    }
+
+    fn is_meant(&self, steps: &[String]) -> bool {
+        self.meant.iter().any(|filters| filters.cover_steps(steps))
+    }
+
+    /// Annotations in which somebody speaks to us stay theirs.
+    fn is_said_to_us(&self, key: &str) -> bool {
+        let name = key.strip_prefix("f:");
+        self.steps == ["metadata", "annotations"] && name.is_some_and(|name| OURS.contains(&name))
+    }
+}
+
+fn part<'v>(value: Option<&'v Value>, name: &str) -> Option<&'v Value> {
+    value.and_then(|value| value.get(name))
+}
+
+/// The place of the item that has all of these keys.
+fn position(list: Option<&Value>, keys: &str) -> Option<usize> {
+    let keys: Map<String, Value> = serde_json::from_str(keys).ok()?;
+    let is = |item: &Value| keys.iter().all(|(key, is)| item.get(key) == Some(is));
+    list?.as_array()?.iter().position(is)
 }
 
 /// The item that has all of these keys.
 fn keyed<'v>(list: Option<&'v Value>, keys: &str) -> Option<&'v Value> {
-    let keys: Map<String, Value> = serde_json::from_str(keys).ok()?;
-    let is = |item: &&Value| keys.iter().all(|(key, is)| item.get(key) == Some(is));
-    list?.as_array()?.iter().find(is)
+    list?.as_array()?.get(position(list, keys)?)
 }
 
 /// Takes a field out of a set.
@@ -275,7 +361,7 @@ fn holds(set: &Value, part: &Value) -> bool {
     part.iter().all(|(key, below)| {
         let here = set.get(key);
         // The mere being there of a map or an item is nobody's value.
-        key == "." || here.is_some_and(|here| holds(here, below))
+        key == ITSELF || here.is_some_and(|here| holds(here, below))
     })
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use reeve_core::admit::Sent;
 use reeve_core::drift::{Sight, Stood};
 use reeve_core::health::verdict;
 use reeve_core::plan::{Planned, left_alone};
@@ -31,8 +32,8 @@ pub(super) enum Finding {
 /// A write that has passed its dry run.
 pub(super) struct Write {
     pub(super) at: Located,
-    /// What `spec.ignore` makes of the manifest, where that is another: policy has not seen it.
-    pub(super) kept: Option<Value>,
+    /// What `spec.ignore` and WriteBacks make of the manifest, where that is another: policy has not seen it.
+    pub(super) kept: Option<Sent>,
     pub(super) action: Action,
     pub(super) first: First,
     pub(super) difference: Difference,
@@ -133,17 +134,25 @@ impl TenantClient {
             }
             (Err(why), _) => return Err(self.failed(&at, Attempt::DryRun, why)),
         };
+        let (resource, id) = (&at.address.resource.plural, object.id().to_string());
         let Some(live) = &live else {
-            return Ok(differs(First::Nothing, Vec::new()));
+            // What was deleted stays so until git says it, where a rule wants that.
+            return Ok(match self.yielding.lets_go(resource, &id, wanted) {
+                true => Finding::Settled(Action::Skipped, true, None),
+                false => differs(First::Nothing, Vec::new()),
+            });
         };
-        let first = match compare::takeover(wanted, live) {
-            Some(patch) => First::Takeover(patch),
-            None if drift::differs(live, &dry, object.ignored()) => First::Nothing,
+        let left = self.yielding.leave(resource, &id, wanted, live, &dry);
+        let (is, would) = (left.without(live), left.without(&dry));
+        let first = match compare::takeover(wanted, live, &left) {
+            Some(patch) => First::Takeover(patch, left.clone()),
+            None if drift::differs(&is, &would, object.ignored()) => First::Nothing,
+            None if left.reclaims(live, &dry) => First::Nothing,
             None => return Ok(settled(Action::Unchanged, live)),
         };
         let kept = drift::kept(wanted, live, &dry, object.ignored());
-        let kept = (*kept != *wanted).then(|| kept.into_owned());
-        let mut fields = drift::fields(live, &dry, object.ignored());
+        let kept = Sent::of(wanted, live, &kept, left);
+        let mut fields = drift::fields(&is, &would, object.ignored());
         if fields.is_empty() {
             // Nothing but who claims it.
             fields.push("metadata.managedFields".to_owned());

@@ -128,7 +128,9 @@ fn keep(work: &mut Work<'_>, batch: &[(Held<'_>, Agreed)], edits: Edits) {
             let name = field.path.to_string();
             let placed = mine.iter().find(|placed| placed.field == name);
             // A difference of the files may be told by a field around it.
-            let place = placed.or(mine.first()).map(|placed| placed.place.clone());
+            let place = placed
+                .or_else(|| mine.first())
+                .map(|placed| placed.place.clone());
             let by: Option<Hand> = hand_of(&live, &field.path).or_else(|| last_hand(&live));
             place.map(|place| Field {
                 field: shown(&field.path),

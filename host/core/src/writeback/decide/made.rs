@@ -98,7 +98,7 @@ struct Ours {
 fn file_of_ours(work: &Work<'_>, object: &Object) -> Result<Option<Ours>, Refused> {
     let path = path(work, object)?;
     let tree = work.tree();
-    if tree.kind(&path) != Some(Kind::File) || tree.real(&path).as_deref() != Some(&path) {
+    if tree.kind(&path) != Some(Kind::File) || tree.real(&path).as_ref() != Some(&path) {
         return Ok(None);
     }
     let Ok(bytes) = tree.read(&path) else {
@@ -233,11 +233,6 @@ fn with_repository<T>(
     let head = work.head;
     let same = head.builds.iter().find(|build| build.path == head.path);
     let (remotes, options) = (Remotes::refused(), Options::default());
-    let others: Vec<String> = head
-        .builds
-        .iter()
-        .map(|build| build.path.to_owned())
-        .collect();
     ask(&match same {
         Some(build) => Repository {
             tree,
@@ -252,7 +247,7 @@ fn with_repository<T>(
             remotes: &remotes,
             path: head.path,
             options: &options,
-            others: &others,
+            others: &[],
             within: head.path,
         },
     })

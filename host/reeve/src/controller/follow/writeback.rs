@@ -9,6 +9,7 @@ use reeve_core::index::Target;
 use super::{Followed, identified, is_superseded, named, worth_a_run};
 use crate::cluster::Id;
 use crate::context::Context;
+use crate::controller::kustomization::wake_for_write_back;
 
 impl Followed for WriteBack {
     fn put(ctx: &Context, object: Arc<Self>) {
@@ -20,8 +21,12 @@ impl Followed for WriteBack {
             let wake = worth_a_run(before.as_ref(), &object);
             (before, wake)
         });
-        if is_superseded(before.as_ref(), &object) {
+        let is_another = is_superseded(before.as_ref(), &object);
+        if is_another {
             ctx.underway.supersede(&Target::WriteBack(id.clone()));
+        }
+        if is_another || before.is_none() {
+            wake_for_write_back(ctx, &id.namespace);
         }
         if wake {
             ctx.queues.writebacks.wake(id);
@@ -37,5 +42,19 @@ impl Followed for WriteBack {
         });
         ctx.wards.forget(&id);
         ctx.underway.supersede(&target);
+        wake_for_write_back(ctx, &id.namespace);
+    }
+
+    fn listed(ctx: &Context) {
+        let waited: Vec<_> =
+            ctx.index.write(
+                |known| match std::mem::replace(&mut known.writebacks_listed, true) {
+                    true => Vec::new(),
+                    false => known.kustomizations.keys().cloned().collect(),
+                },
+            );
+        waited
+            .into_iter()
+            .for_each(|id| ctx.queues.kustomizations.wake(id));
     }
 }
