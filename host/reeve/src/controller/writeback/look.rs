@@ -87,6 +87,12 @@ impl Case<'_> {
                 (Read::Later(why), _) => found.wait(id, meta, why),
             }
         }
+        if !found.seen.is_empty()
+            && let Some(id) = self.lister()
+        {
+            // Whether a new file fits, its build says.
+            shares.entry(id).or_default();
+        }
         for (id, share) in shares {
             self.of_build(&mut found, &id, share).await;
         }

@@ -67,6 +67,19 @@ impl Case<'_> {
         })
     }
 
+    /// The Kustomization that is built from the directory in which files are made, if one is.
+    pub(super) fn lister(&self) -> Option<NamespacedName> {
+        self.ctx.index.read(|known| {
+            let mut all = known.kustomizations.iter();
+            let is_it = |id: &NamespacedName, one: &Kustomization| {
+                path(one).as_deref() == Some(self.spec.path.as_str())
+                    && self.is_ours(known, id).is_ok()
+            };
+            let found = all.find(|(id, one)| is_it(id, one));
+            found.map(|(id, _)| id.clone())
+        })
+    }
+
     /// The Kustomization, and the directories of the repository that others build.
     pub(super) fn builder(&self, id: &NamespacedName) -> Option<(Arc<Kustomization>, Vec<String>)> {
         self.ctx.index.read(|known| {
