@@ -71,7 +71,7 @@ pub fn altered(
         let admitted = AdmittedManifest {
             id: id.clone(),
             // It brings nothing that was not shown.
-            manifest: left.without(&shown),
+            manifest: left.without(&shown).into_owned(),
         };
         (id, admitted)
     });
@@ -107,7 +107,7 @@ impl Sent {
 
     /// What would be sent.
     pub fn manifest(&self) -> Value {
-        self.left.without(&self.shown)
+        self.left.without(&self.shown).into_owned()
     }
 
     /// Whether a WriteBack has something of it left alone.

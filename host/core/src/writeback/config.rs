@@ -15,7 +15,7 @@ use crate::spec::clean_path;
 /// The largest file, in bytes.
 const LARGEST: usize = 512 << 10;
 const FIELDS: [&str; 4] = ["branch", "gitUrl", "gitPath", "rules"];
-const RULE: [&str; 9] = [
+const RULE: [&str; 8] = [
     "apiGroups",
     "filters",
     "labels",
@@ -24,7 +24,6 @@ const RULE: [&str; 9] = [
     "onDelete",
     "resources",
     "syncTo",
-    "description",
 ];
 
 /// What the file says.
@@ -117,7 +116,7 @@ impl Marked<'_> {
             self.only(&field, fields, &RULE)?;
             let mut fields = fields.clone();
             // What is null is not set.
-            fields.retain(|name, value| !value.is_null() && name != "description");
+            fields.retain(|_, value| !value.is_null());
             let rule = serde_json::from_value(Value::Object(fields));
             read.push(rule.map_err(|why| {
                 let why = format!("cannot be read: {}", crate::text::line(&why.to_string()));

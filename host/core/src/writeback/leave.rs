@@ -6,6 +6,7 @@
 //! (else git has added it). What asks for nothing of this is applied as ever. It deliberately reads no cluster: the shell
 //! brings the object as it is and as a dry run would have it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -160,11 +161,11 @@ impl Leave {
     }
 
     /// The object without what is left alone, to be compared or sent.
-    pub fn without(&self, object: &Value) -> Value {
-        let mut object = object.clone();
+    pub fn without<'v>(&self, object: &'v Value) -> Cow<'v, Value> {
+        let mut object = Cow::Borrowed(object);
         for path in &self.paths {
-            if path.remove(&mut object) {
-                without_empty(&mut object, path);
+            if path.remove(object.to_mut()) {
+                without_empty(object.to_mut(), path);
             }
         }
         object

@@ -163,9 +163,9 @@ fn parted(entry: &Value, taken: impl Fn(&Value) -> Value) -> Option<(Value, Opti
     }
     let with = |fields: Value| {
         let mut entry = entry.clone();
-        entry
-            .as_object_mut()
-            .map(|entry| entry.insert("fieldsV1".to_owned(), fields));
+        if let Some(entry) = entry.as_object_mut() {
+            entry.insert("fieldsV1".to_owned(), fields);
+        }
         entry
     };
     let is_any = part.as_object().is_some_and(|part| !part.is_empty());

@@ -98,31 +98,26 @@ impl TenantClient {
         is_new: bool,
     ) -> Result<Finding, ObjectError> {
         let wanted = object.manifest();
-        let settled = |action, live: &Value| {
-            let sight = self.owns(live).then(|| Sight::of(live));
-            Finding::Settled(action, verdict(live).is_current(), sight)
-        };
         if compare::only_if_absent(wanted)
             && let Some(live) = self.read(&at).await?
         {
-            return Ok(settled(Action::Skipped, &live));
+            return Ok(self.settled(Action::Skipped, &live));
         }
         let body = wanted.to_string().into_bytes();
         let (live, dry) = self.as_is_and_would_be(&at, body, is_new).await;
         let live = live?;
         if let Some(live) = live.as_ref().filter(|live| left_alone(live)) {
-            return Ok(settled(Action::Skipped, live));
+            return Ok(self.settled(Action::Skipped, live));
         }
-        let write = |action, first, kept, fields| {
+        let differs = |first, fields| {
             Finding::Differs(Box::new(Write {
                 at: at.clone(),
-                kept,
-                action,
+                kept: None,
+                action: Action::Created,
                 first,
                 difference: Difference::of(object, live.as_ref(), fields),
             }))
         };
-        let differs = |first, fields| write(Action::Created, first, None, fields);
         let dry = match (dry, &live) {
             (Ok(dry), _) => dry,
             (Err(why), Some(live)) if self.may_recreate(&why, wanted) => {
@@ -134,30 +129,49 @@ impl TenantClient {
             }
             (Err(why), _) => return Err(self.failed(&at, Attempt::DryRun, why)),
         };
-        let (resource, id) = (&at.address.resource.plural, object.id().to_string());
-        let Some(live) = &live else {
+        match &live {
+            Some(live) => Ok(self.of_both(object, &at, live, &dry)),
             // What was deleted stays so until git says it, where a rule wants that.
-            return Ok(match self.yielding.lets_go(resource, &id, wanted) {
-                true => Finding::Settled(Action::Skipped, true, None),
-                false => differs(First::Nothing, Vec::new()),
-            });
-        };
-        let left = self.yielding.leave(resource, &id, wanted, live, &dry);
-        let (is, would) = (left.without(live), left.without(&dry));
+            None if self.lets_go(object, &at) => Ok(Finding::Settled(Action::Skipped, true, None)),
+            None => Ok(differs(First::Nothing, Vec::new())),
+        }
+    }
+
+    /// The finding about an object that is there, and another than it is wanted or not.
+    fn of_both(&self, object: &Planned, at: &Located, live: &Value, dry: &Value) -> Finding {
+        let (wanted, ignored) = (object.manifest(), object.ignored());
+        let (resource, id) = (&at.address.resource.plural, object.id().to_string());
+        let left = self.yielding.leave(resource, &id, wanted, live, dry);
+        let (is, would) = (left.without(live), left.without(dry));
         let first = match compare::takeover(wanted, live, &left) {
             Some(patch) => First::Takeover(patch, left.clone()),
-            None if drift::differs(&is, &would, object.ignored()) => First::Nothing,
-            None if left.reclaims(live, &dry) => First::Nothing,
-            None => return Ok(settled(Action::Unchanged, live)),
+            None if drift::differs(&is, &would, ignored) => First::Nothing,
+            None if left.reclaims(live, dry) => First::Nothing,
+            None => return self.settled(Action::Unchanged, live),
         };
-        let kept = drift::kept(wanted, live, &dry, object.ignored());
-        let kept = Sent::of(wanted, live, &kept, left);
-        let mut fields = drift::fields(&is, &would, object.ignored());
+        let mut fields = drift::fields(&is, &would, ignored);
         if fields.is_empty() {
             // Nothing but who claims it.
             fields.push("metadata.managedFields".to_owned());
         }
-        Ok(write(Action::Configured, first, kept, fields))
+        let kept = drift::kept(wanted, live, dry, ignored);
+        Finding::Differs(Box::new(Write {
+            at: at.clone(),
+            kept: Sent::of(wanted, live, &kept, left),
+            action: Action::Configured,
+            first,
+            difference: Difference::of(object, Some(live), fields),
+        }))
+    }
+
+    fn settled(&self, action: Action, live: &Value) -> Finding {
+        let sight = self.owns(live).then(|| Sight::of(live));
+        Finding::Settled(action, verdict(live).is_current(), sight)
+    }
+
+    fn lets_go(&self, object: &Planned, at: &Located) -> bool {
+        let (resource, id) = (&at.address.resource.plural, object.id().to_string());
+        self.yielding.lets_go(resource, &id, object.manifest())
     }
 
     /// The object, and what applying would make of it.

@@ -38,17 +38,15 @@ use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Admitted, Plan};
 use reeve_core::schedule::Next;
 use reeve_core::spec::Spec;
-use reeve_core::status::{
-    self, Applied, Failed, Frame, KustomizationOutcome, KustomizationProgress,
-};
+use reeve_core::status::{self, Failed, Frame, KustomizationOutcome, KustomizationProgress};
 use reeve_core::tenancy::{self, Tenant};
 use reeve_core::veil::Veil;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::applied::{AsApplied, as_applied};
 use self::cover::Cover;
 use self::judge::Awaited;
-pub(super) use self::applied::{AsApplied, as_applied};
 pub(super) use self::judge::rule;
 pub(super) use self::preview::preview;
 pub(super) use self::replay::replay;
@@ -468,12 +466,12 @@ async fn apply(
     stages.end(Stage::Apply);
     match walked {
         Ok(Walked::Through(mut done)) => {
-            done.recollected = kept(ctx, object, spec, plan, &done).await;
+            done.recollected = recall::applied(ctx, object, spec, plan, &done).await;
             progress.at(KustomizationProgress::CheckingHealth);
             health::settle(ctx, object, wanted, plan, done, until, run).await
         }
         Ok(Walked::Waits(pause, mut done)) => {
-            done.recollected = kept(ctx, object, spec, plan, &done).await;
+            done.recollected = recall::applied(ctx, object, spec, plan, &done).await;
             let waits = health::wait(ctx, object, wanted, pause, done);
             Ok(KustomizationOutcome::Settling(waits))
         }
@@ -485,18 +483,4 @@ async fn apply(
             Err(failed)
         }
     }
-}
-
-async fn kept(
-    ctx: &Arc<Context>,
-    object: &Kustomization,
-    spec: &AdmittedSpec,
-    plan: &Plan<Admitted>,
-    done: &Applied,
-) -> Option<String> {
-    let changes = [done.changes.as_slice(), &done.pruned].concat();
-    let mut stages = ctx.metrics.stages();
-    let kept = recall::keep(ctx, object, spec, plan, &changes, &done.inventory).await;
-    stages.end(Stage::Keep);
-    kept
 }

@@ -107,10 +107,7 @@ async fn render(
     let plan = plan.map_err(|why| Explained::of(&why))?;
     let manifests = plan.steady().map(|object| {
         let manifest = object.manifest().clone();
-        (
-            object.id().clone(),
-            (object.version().to_owned(), manifest),
-        )
+        (object.id().clone(), (object.version().to_owned(), manifest))
     });
     Ok(AsApplied {
         manifests: manifests.collect(),

@@ -18,7 +18,7 @@ use reeve_api::reason::Reason;
 use reeve_api::source::GitRepository;
 use reeve_core::admit::{
     self, AdmittedSpec, Altered, Answers, Circumstances, Denied, Hearing, Recollection, Rule,
-    Rules, SourceFacts,
+    Rules, Sent, SourceFacts,
 };
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
