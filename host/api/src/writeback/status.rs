@@ -81,7 +81,7 @@ pub struct WrittenObject {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 11))]
     pub files: Vec<String>,
-    /// Object is which.
+    /// Object that this is about, as `Deployment acme/web`.
     pub object: String,
 }
 
@@ -95,9 +95,9 @@ pub struct WriteBackRefusal {
     /// Hint is what to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Object is which.
+    /// Object that this is about, as `Deployment acme/web`.
     pub object: String,
-    /// Reason is why.
+    /// Reason is why it was not written.
     pub reason: String,
 }
 
@@ -105,9 +105,9 @@ pub struct WriteBackRefusal {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteBackConflict {
-    /// Field is which; its values stand in the event.
+    /// Field that both have changed; its values stand in the event.
     pub field: String,
-    /// Object is whose.
+    /// Object that has the field, as `Deployment acme/web`.
     pub object: String,
     /// Winner is the side whose value counts: `git` or `kubernetes`.
     pub winner: String,
