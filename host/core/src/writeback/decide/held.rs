@@ -109,10 +109,8 @@ fn culprit(batch: &[(Held<'_>, Agreed)], refused: &Refused) -> Option<usize> {
         (&applied.group, &applied.kind, &applied.name) == (&id.group, &id.kind, &id.name)
             && (id.namespace.is_empty() || id.namespace == applied.namespace)
     };
-    batch
-        .iter()
-        .position(is)
-        .or((batch.len() == 1).then_some(0))
+    let alone = (batch.len() == 1).then_some(0);
+    batch.iter().position(is).or(alone)
 }
 
 fn keep(work: &mut Work<'_>, batch: &[(Held<'_>, Agreed)], edits: Edits) {
