@@ -11,7 +11,7 @@ use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespaceName, NamespacedName};
 use reeve_api::writeback::WriteBack;
 use reeve_core::spec::SourceRef;
-use reeve_core::tenancy::{self, Tenant};
+use reeve_core::tenancy;
 use reeve_core::writeback::{Rules, Spec, Yielding, is_same_repository};
 
 use super::{Wanted, recall};

@@ -17,7 +17,6 @@ use reeve_core::writeback::{
     About, Allowed, Build, Decision, Head, Propose, Rules, Seen, compose, decide,
 };
 use reeve_kustomize::{Options, Remotes, Stop, Tree};
-use tokio::time::Instant;
 
 use super::look::{Built, Found};
 use super::told::{lost, named, settled, written};
