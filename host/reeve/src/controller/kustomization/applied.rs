@@ -76,6 +76,7 @@ pub(in crate::controller) async fn as_applied(
         client,
         left: None,
         cover: Cover::default(),
+        place: None,
     };
     let rendered = render(ctx, &wanted, deadline).await;
     rendered.map_err(|why| wanted.veil().over(why))
