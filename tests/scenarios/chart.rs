@@ -70,6 +70,10 @@ fn everything() -> Value {
             "auths": [{"url": "git@git.example:acme/*", "pullingInterval": "20s",
                 "credentials": {"ssh": {"private_key": "a\nkey\n", "known_hosts": "git.example ssh-ed25519 AAAA"}}}],
         }},
+        "cluster": {"git": {
+            "url": "ssh://git@git.example/acme/clusters.git", "branch": "live", "path_prefix": "east", "propose": true,
+            "credentials": {"ssh": {"private_key": "a\nkey\n", "private_key_password": "words", "known_hosts": "git.example ssh-ed25519 AAAA"}},
+        }},
         "remoteBaseMirrors": {"https://git.example/": "https://mirror.example/"},
         "tenantLimits": {
             "reconcilesPerMinute": 60, "renderMillisecondsPerMinute": 30_000, "writesPerMinute": 1000,

@@ -438,7 +438,8 @@ fn a_pull_request_is_opened_once_and_then_brought_up_to_date() {
         labels.sort_unstable();
         assert_eq!(labels, [Some("reeve"), Some("two words")]);
 
-        desk.settle(Task::PullRequestAbsent(branch.into()), 1).await?;
+        desk.settle(Task::PullRequestAbsent(branch.into()), 1)
+            .await?;
         assert_eq!(desk.gitea("pulls?state=open").await?, json!([]));
         let nothing = pull("no-such-branch", "Nothing", &[]);
         let why = desk.refusal(&desk.provider, nothing).await;

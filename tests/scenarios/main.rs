@@ -22,6 +22,7 @@ mod cluster;
 mod command;
 mod declared;
 mod definitions;
+mod deliver;
 mod depend;
 mod drift;
 mod estate;

@@ -70,7 +70,8 @@ async fn refused(tenant: &Tenant<'_>, name: &str, object: &str) -> anyhow::Resul
     let entry = |found: &DynamicObject| {
         let all = found.data.pointer("/status/refused")?.as_array()?;
         let mut all = all.iter();
-        all.find(|one| objects::text(one, "/object") == Some(object)).cloned()
+        all.find(|one| objects::text(one, "/object") == Some(object))
+            .cloned()
     };
     let what = format!("{object} is refused");
     let found = wait::for_object(&writebacks(tenant), name, &what, |found| {
@@ -137,7 +138,8 @@ async fn looked(tenant: &Tenant<'_>, name: &str) -> anyhow::Result<()> {
     let at = format!("{:016x}", rand::random::<u64>());
     let patch = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": at}}});
     let api = writebacks(tenant);
-    api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    api.patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await?;
     wait::for_object(&api, name, "the request was handled", |object| {
         objects::text(&object.data, "/status/lastHandledReconcileAt") == Some(&at)
     })

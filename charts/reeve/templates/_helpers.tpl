@@ -133,6 +133,23 @@ $(POD_IP):9090
 {{- if or .Values.git.config .Values.git.existingSecret }}
 - {{ printf "--git-config=secret/%s" (.Values.git.existingSecret | default (printf "%s-git" (include "reeve.name" .))) | quote }}
 {{- end }}
+{{- with .Values.cluster.git }}
+{{- if .url }}
+- {{ printf "--deliver-url=%s" .url | quote }}
+- {{ printf "--deliver-branch=%s" .branch | quote }}
+{{- if .path_prefix }}
+- {{ printf "--deliver-path-prefix=%s" .path_prefix | quote }}
+{{- end }}
+{{- if .existing_secret }}
+- {{ printf "--deliver-secret=%s" .existing_secret | quote }}
+{{- else if or .credentials.https.password .credentials.ssh.private_key }}
+- {{ printf "--deliver-secret=%s-deliver" (include "reeve.name" $) | quote }}
+{{- end }}
+{{- if .propose }}
+- --deliver-propose
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if .Values.git.knownHosts }}
 - --known-hosts-file=/ssh/known_hosts
 {{- end }}

@@ -38,6 +38,7 @@ mod decode;
 mod legacy;
 
 pub mod condition;
+pub mod deliver;
 pub mod duration;
 pub mod kustomization;
 pub mod meta;

@@ -147,6 +147,12 @@ reasons! {
     ReconciliationFailed => "ReconciliationFailed",
     /// What is no longer wanted could not be deleted.
     PruneFailed => "PruneFailed",
+    /// What was judged is in a git repository, for another agent to apply.
+    Delivered => "Delivered",
+    /// What was judged is proposed to a git repository, and nobody has merged it yet.
+    DeliveryProposed => "DeliveryProposed",
+    /// What was judged cannot be written to the git repository that it is for.
+    DeliveryFailed => "DeliveryFailed",
     /// What would be deleted waits for a confirmation.
     PruneHeld => "PruneHeld",
     /// The manifests of another Kustomization hold the same object.

@@ -11,6 +11,7 @@ pub use onboarding::{
 };
 
 use crate::condition::Condition;
+use crate::deliver::Delivery;
 use crate::name::{NamespaceName, ObjectName, RemotePattern, ServiceAccountName, TenantName};
 use crate::plugin::ConfigKind;
 use kube::{CustomResource, KubeSchema};
@@ -162,6 +163,10 @@ pub struct TenantSpec {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub plugin_digests: Option<Vec<String>>,
+    /// Deliver says that what the tenant's Kustomizations come to is committed to a repository, for another agent to apply, and
+    /// not applied. It goes before what the controller's flags say for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deliver: Option<Delivery>,
     /// DeletionPolicy is what becomes of what was made of the Tenant when it is deleted. Defaults to `Orphan`.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,

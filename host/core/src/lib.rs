@@ -7,6 +7,7 @@ pub mod artifact;
 pub mod bundle;
 pub mod caution;
 pub mod cel;
+pub mod deliver;
 pub mod depend;
 pub mod difference;
 pub mod drift;

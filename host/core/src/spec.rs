@@ -24,6 +24,7 @@ use reeve_kustomize::Overlay;
 use crate::adoption;
 use crate::caution::Caution;
 use crate::cel;
+use crate::deliver;
 use crate::drift;
 use crate::failure::{Explain, Turn};
 use crate::ignore::Ignored;
@@ -67,6 +68,8 @@ pub struct Spec {
     pub reports_adoption: bool,
     /// Whether what others change of it is only reported.
     pub reports_drift: bool,
+    /// What it says of being delivered, and not applied.
+    pub deliver: deliver::Wish,
     /// What becomes of the objects when the Kustomization is deleted.
     pub deletion_policy: DeletionPolicy,
     /// The ServiceAccount it names.
@@ -223,6 +226,7 @@ impl Spec {
             shares: says(meta.annotations.as_ref(), ownership::SHARE, "allow"),
             reports_adoption: says(meta.annotations.as_ref(), adoption::ADOPT, "report"),
             reports_drift: says(meta.annotations.as_ref(), drift::DRIFT, "report"),
+            deliver: deliver::Wish::parse(meta.annotations.as_ref())?,
             deletion_policy: spec.deletion_policy.unwrap_or_default(),
             service_account: service_account(spec)?,
             kube_config: kube_config::of(spec)?,
@@ -271,8 +275,12 @@ pub fn to_withdraw(object: &Kustomization) -> Kustomization {
         wait: false,
         ..spec.clone()
     };
+    let mut metadata = object.metadata.clone();
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.retain(|name, _| !name.starts_with(deliver::DELIVER));
+    }
     Kustomization {
-        metadata: object.metadata.clone(),
+        metadata,
         spec: kept,
         status: None,
     }

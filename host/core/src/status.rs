@@ -11,6 +11,7 @@
 
 mod change;
 mod course;
+mod deliver;
 mod health;
 mod history;
 mod kustomization;
@@ -25,6 +26,7 @@ mod writeback;
 
 pub use change::typed_inventory;
 pub use course::Course;
+pub use deliver::{Delivery, FileChange};
 pub use health::{Health, Settling, Wait};
 pub use kustomization::{
     Action, Applied, Change, Failed, KustomizationOutcome, KustomizationProgress,

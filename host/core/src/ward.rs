@@ -275,9 +275,9 @@ pub fn may_be_changed(object: &Value) -> bool {
     let claims = object.pointer("/metadata/managedFields");
     let claims = claims.and_then(Value::as_array);
     match claims.filter(|claims| !claims.is_empty()) {
-        Some(claims) if owner(object).is_some() => {
-            claims.iter().any(|claim| !is_ours(claim) && !is_status(claim))
-        }
+        Some(claims) if owner(object).is_some() => claims
+            .iter()
+            .any(|claim| !is_ours(claim) && !is_status(claim)),
         // In nobody's manifests, or nobody says who claims what.
         _ => true,
     }
@@ -288,7 +288,10 @@ fn asked_for(object: &Value) -> Value {
     let meta = object.get("metadata").unwrap_or(&Value::Null);
     let ours = |key: &str| key.split('/').next() == Some(reeve_api::REEVE_GROUP);
     let annotations = meta.get("annotations").and_then(Value::as_object);
-    let annotations = annotations.into_iter().flatten().filter(|(key, _)| ours(key));
+    let annotations = annotations
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| ours(key));
     let annotations: Map<String, Value> = annotations
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
@@ -310,7 +313,13 @@ fn names(object: &Value) -> Name {
 fn mark(object: &Value) -> u64 {
     let mut hash = DefaultHasher::new();
     let meta = object.get("metadata").unwrap_or(&Value::Null);
-    for field in ["uid", "generation", "deletionTimestamp", "labels", "annotations"] {
+    for field in [
+        "uid",
+        "generation",
+        "deletionTimestamp",
+        "labels",
+        "annotations",
+    ] {
         digest(meta.get(field).unwrap_or(&Value::Null)).hash(&mut hash);
     }
     let claims = meta.get("managedFields").and_then(Value::as_array);
@@ -377,7 +386,11 @@ mod tests {
             ("applied by us", vec![ours()], false),
             ("a status", vec![ours(), controller("2")], false),
             ("another status", vec![ours(), controller("3")], false),
-            ("somebody", vec![ours(), controller("3"), by_hand.clone()], true),
+            (
+                "somebody",
+                vec![ours(), controller("3"), by_hand.clone()],
+                true,
+            ),
             ("the same", vec![ours(), controller("4"), by_hand], false),
             ("us again", vec![ours(), controller("4")], false),
         ] {
@@ -456,7 +469,10 @@ mod tests {
         let [(gone_id, meta)] = &work.gone[..] else {
             panic!("{work:?}")
         };
-        assert_eq!((gone_id, meta["annotations"].clone()), (&id("a"), json!({"reeve.dev/reason": "done"})));
+        assert_eq!(
+            (gone_id, meta["annotations"].clone()),
+            (&id("a"), json!({"reeve.dev/reason": "done"}))
+        );
         assert_eq!(meta["labels"], gone["metadata"]["labels"]);
         assert!(!work.more);
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use reeve_api::deliver::GitDelivery;
 use reeve_api::name::{NamespaceName, NamespacedName, PluginName, PolicyName, TenantName};
 use reeve_api::reason::Reason;
 use reeve_api::tenant::GitConfigReference;
@@ -94,6 +95,8 @@ pub struct Context {
     pub(crate) grounds: Grounds,
     /// Where in `home` the platform's git configuration lies, if there is one.
     pub(crate) git_config: Option<GitConfigReference>,
+    /// Where everything is delivered to that nothing else is said of; None: it is applied.
+    pub(crate) delivery: Option<GitDelivery>,
     /// The label of Flux's objects that are ours, where another controller has those without it.
     pub(crate) labelled: Option<Labelled>,
     /// The controller's own namespace: what ClusterPlugins name lies here.

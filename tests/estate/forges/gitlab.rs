@@ -240,8 +240,9 @@ impl GitLab {
                 if asked.body["state_event"] == "close" {
                     let mut told = merge.clone();
                     told["state"] = json!("closed");
+                    let closed = merge["iid"].clone();
                     let all = self.things.of(project, "pulls");
-                    all.retain(|one| one["iid"].to_string() != **iid);
+                    all.retain(|one| one["iid"] != closed);
                     return Ok(Told::new(200, told));
                 }
                 let added = split(&asked.body["add_labels"]);

@@ -248,7 +248,7 @@ fn every_flag_of_the_controller_has_its_value_or_is_none_on_purpose() {
 }
 
 /// Values, and what helm says of them.
-const WRONG: [(&str, &str); 22] = [
+const WRONG: [(&str, &str); 26] = [
     (r#"{"replica": 2}"#, "'replica' not allowed"),
     (
         r#"{"image": {"registry": "registry.example"}}"#,
@@ -292,6 +292,22 @@ const WRONG: [(&str, &str); 22] = [
     (
         r#"{"git": {"config": {"auths": []}, "existingSecret": "git"}}"#,
         "git: give config or existingSecret, not both",
+    ),
+    (
+        r#"{"cluster": {"git": {"url": "git.example/x"}}}"#,
+        "at '/cluster/git/url'",
+    ),
+    (
+        r#"{"cluster": {"git": {"pathPrefix": "east"}}}"#,
+        "'pathPrefix' not allowed",
+    ),
+    (
+        r#"{"cluster": {"git": {"existing_secret": "ours"}}}"#,
+        "cluster.git: credentials are of no use without url",
+    ),
+    (
+        r#"{"cluster": {"git": {"url": "https://git.example/x.git", "credentials": {"ssh": {"private_key": "k"}}}}}"#,
+        "cluster.git.credentials.ssh: url is not of ssh",
     ),
     (r#"{"extraArgs": ["controller"]}"#, "at '/extraArgs/0'"),
     (

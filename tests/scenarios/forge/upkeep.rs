@@ -1,5 +1,6 @@
 //! Deploy keys and webhooks that follow their objects, in the cluster and at a real Gitea: what is there is asked of Gitea.
 
+mod delivered;
 mod plans;
 mod rotation;
 

@@ -26,13 +26,17 @@ const ROWS: &[Row] = &[
     },
     Row {
         says: "a source in the neighbour's namespace",
-        change: |back, other| back["spec"]["sourceRef"] = json!({"name": other, "namespace": other}),
+        change: |back, other| {
+            back["spec"]["sourceRef"] = json!({"name": other, "namespace": other})
+        },
         reason: "AccessDenied",
         words: "cross-namespace references have been blocked",
     },
     Row {
         says: "a source of the platform's own",
-        change: |back, _| back["spec"]["sourceRef"] = json!({"name": "platform", "namespace": PLATFORM}),
+        change: |back, _| {
+            back["spec"]["sourceRef"] = json!({"name": "platform", "namespace": PLATFORM})
+        },
         reason: "AccessDenied",
         words: "cross-namespace references have been blocked",
     },
@@ -60,7 +64,9 @@ const ROWS: &[Row] = &[
     },
     Row {
         says: "git's own directory",
-        change: |back, _| back["spec"]["newObjects"] = json!({"path": ".git/{namespace}/{kind}-{name}.yaml"}),
+        change: |back, _| {
+            back["spec"]["newObjects"] = json!({"path": ".git/{namespace}/{kind}-{name}.yaml"})
+        },
         reason: "InvalidSpec",
         words: "spec.newObjects.path",
     },
@@ -76,7 +82,10 @@ const ROWS: &[Row] = &[
 fn a_tenant_can_name_no_repository_account_or_path_that_is_not_its_own() {
     scenario(async {
         let estate = Estate::shared().await?;
-        let (one, other) = (tenant(estate, "wb-one").await?, tenant(estate, "wb-other").await?);
+        let (one, other) = (
+            tenant(estate, "wb-one").await?,
+            tenant(estate, "wb-other").await?,
+        );
         for (n, row) in ROWS.iter().enumerate() {
             let name = format!("row-{n}");
             let mut back = writeback(&one, &name, &everything());
@@ -85,7 +94,12 @@ fn a_tenant_can_name_no_repository_account_or_path_that_is_not_its_own() {
             let found = told(&one, &name, "False", row.reason).await;
             let found = found.map_err(|why| why.context(row.says))?;
             let ready = objects::condition(&found.data, "Ready").unwrap_or_default();
-            ensure!(ready.message.contains(row.words), "{}: {}", row.says, ready.message);
+            ensure!(
+                ready.message.contains(row.words),
+                "{}: {}",
+                row.says,
+                ready.message
+            );
         }
         Ok(())
     });
@@ -98,24 +112,34 @@ fn what_the_account_may_not_read_is_not_written_and_that_is_told() {
         let tenant = tenant(estate, "wb-blind").await?;
         let namespace = tenant.name();
         let meta = json!({"name": "blind", "namespace": namespace});
-        tenant.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})).await?;
+        tenant
+            .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}))
+            .await?;
         let mut back = writeback(&tenant, "back", &everything());
         back["spec"]["serviceAccountName"] = json!("blind");
         begin(&tenant, &back).await?;
         let before = commits(&tenant)?;
-        let entry = refused(&tenant, "back", &format!("deployments.apps in namespace {namespace}")).await?;
+        let entry = refused(
+            &tenant,
+            "back",
+            &format!("deployments.apps in namespace {namespace}"),
+        )
+        .await?;
         let hint = objects::text(&entry, "/hint").unwrap_or_default();
-        let want = format!("grant system:serviceaccount:{namespace}:blind the verbs get, list and watch");
+        let want =
+            format!("grant system:serviceaccount:{namespace}:blind the verbs get, list and watch");
         ensure!(hint.starts_with(&want), "{entry}");
         // It may look, and not compare: that takes a dry run.
         let rules = json!([{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch"]}]);
         let rbac = "rbac.authorization.k8s.io";
         tenant.apply(&json!({"apiVersion": format!("{rbac}/v1"), "kind": "Role", "metadata": meta, "rules": rules})).await?;
-        tenant.apply(&json!({
-            "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding", "metadata": meta,
-            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "blind"},
-            "subjects": [{"kind": "ServiceAccount", "name": "blind", "namespace": namespace}],
-        })).await?;
+        tenant
+            .apply(&json!({
+                "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding", "metadata": meta,
+                "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "blind"},
+                "subjects": [{"kind": "ServiceAccount", "name": "blind", "namespace": namespace}],
+            }))
+            .await?;
         let webs = tenant.api("apps/v1", "Deployment");
         change(&webs, "web", "keel", &image("2")).await?;
         // The API server may learn of the role a little later.
@@ -129,7 +153,10 @@ fn what_the_account_may_not_read_is_not_written_and_that_is_told() {
         };
         let entry = wait::until(wait::PATIENCE, "the dry run is refused", told).await?;
         let hint = objects::text(&entry, "/hint").unwrap_or_default();
-        ensure!(hint.contains("the verb patch on deployments.apps"), "{entry}");
+        ensure!(
+            hint.contains("the verb patch on deployments.apps"),
+            "{entry}"
+        );
         ensure!(commits(&tenant)? == before, "nothing is written");
         Ok(())
     });
@@ -139,7 +166,10 @@ fn what_the_account_may_not_read_is_not_written_and_that_is_told() {
 fn a_rule_over_everything_concerns_nothing_of_a_neighbour() {
     scenario(async {
         let estate = Estate::shared().await?;
-        let (one, other) = (tenant(estate, "wb-near").await?, tenant(estate, "wb-far").await?);
+        let (one, other) = (
+            tenant(estate, "wb-near").await?,
+            tenant(estate, "wb-far").await?,
+        );
         // Even with an account that may do everything.
         let subject = json!([{"kind": "ServiceAccount", "name": "flux", "namespace": one.name()}]);
         let rbac = "rbac.authorization.k8s.io";
@@ -153,7 +183,13 @@ fn a_rule_over_everything_concerns_nothing_of_a_neighbour() {
         refused(&one, "back", "clusterroles").await?;
         let before = commits(&one)?;
         let maps = other.api("v1", "ConfigMap");
-        change(&maps, "settings", "painter", &json!({"data": {"theirs": "hunter-of-two"}})).await?;
+        change(
+            &maps,
+            "settings",
+            "painter",
+            &json!({"data": {"theirs": "hunter-of-two"}}),
+        )
+        .await?;
         // Neither by the labels of a Kustomization that is another's.
         let labels = json!({"kustomize.toolkit.fluxcd.io/name": other.name(), "kustomize.toolkit.fluxcd.io/namespace": other.name()});
         one.apply(&json!({

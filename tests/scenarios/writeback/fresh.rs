@@ -8,7 +8,12 @@ use serde_json::json;
 
 use super::*;
 
-async fn make(tenant: &Tenant<'_>, api_version: &str, kind: &str, object: Value) -> anyhow::Result<()> {
+async fn make(
+    tenant: &Tenant<'_>,
+    api_version: &str,
+    kind: &str,
+    object: Value,
+) -> anyhow::Result<()> {
     let mut object = object;
     object["apiVersion"] = json!(api_version);
     object["kind"] = json!(kind);
@@ -17,7 +22,10 @@ async fn make(tenant: &Tenant<'_>, api_version: &str, kind: &str, object: Value)
         field_manager: Some("snapshotter".to_owned()),
         ..PostParams::default()
     };
-    tenant.api(api_version, kind).create(&params, &object).await?;
+    tenant
+        .api(api_version, kind)
+        .create(&params, &object)
+        .await?;
     Ok(())
 }
 
@@ -39,12 +47,21 @@ fn a_claim_that_is_made_becomes_a_file_and_goes_with_it_by_rule() {
         for words in ["name: data", "storage: 1Gi"] {
             ensure!(text.contains(words), "{words:?} is not in {text}");
         }
-        for words in ["uid", "resourceVersion", "managedFields", "status", "creationTimestamp"] {
+        for words in [
+            "uid",
+            "resourceVersion",
+            "managedFields",
+            "status",
+            "creationTimestamp",
+        ] {
             ensure!(!text.contains(words), "{words:?} is in {text}");
         }
         applied(&tenant).await?;
         looked(&tenant, "back").await?;
-        ensure!(commits(&tenant)? == before + 1, "that it is applied is no news");
+        ensure!(
+            commits(&tenant)? == before + 1,
+            "that it is applied is no news"
+        );
 
         let claims = tenant.api("v1", "PersistentVolumeClaim");
         claims.delete("data", &DeleteParams::default()).await?;
@@ -64,7 +81,8 @@ fn a_secret_is_refused_with_a_hint_and_never_written() {
         let tenant = tenant(estate, "wb-secret").await?;
         let rules = json!([{"resources": ["secrets", "configmaps"], "syncTo": "git"}]);
         begin(&tenant, &writeback(&tenant, "back", &rules)).await?;
-        let secret = json!({"metadata": {"name": "login"}, "stringData": {"password": "correct-horse"}});
+        let secret =
+            json!({"metadata": {"name": "login"}, "stringData": {"password": "correct-horse"}});
         make(&tenant, "v1", "Secret", secret).await?;
         let map = json!({"metadata": {"name": "fresh"}, "data": {"a": "b"}});
         make(&tenant, "v1", "ConfigMap", map).await?;
@@ -72,12 +90,19 @@ fn a_secret_is_refused_with_a_hint_and_never_written() {
         let entry = refused(&tenant, "back", &subject).await?;
         ensure!(objects::text(&entry, "/hint").is_some(), "{entry}");
         let found = || async {
-            let all = git(tenant.repo().bare(), ["ls-tree", "-r", "--name-only", "main"]).ok()?;
+            let all = git(
+                tenant.repo().bare(),
+                ["ls-tree", "-r", "--name-only", "main"],
+            )
+            .ok()?;
             all.contains("-fresh.yaml").then_some(all)
         };
         let all = wait::until(wait::PATIENCE, "the ConfigMap beside it is written", found).await?;
         ensure!(!all.contains("login"), "{all}");
-        let all = git(tenant.repo().bare(), ["grep", "-i", "correct-horse", "main"]);
+        let all = git(
+            tenant.repo().bare(),
+            ["grep", "-i", "correct-horse", "main"],
+        );
         ensure!(all.is_err(), "{all:?}");
         Ok(())
     });
@@ -102,14 +127,21 @@ fn a_name_cannot_lead_out_of_the_directory() {
             ensure!(reason.contains("begins or ends with a dot"), "{reason}");
         }
         let found = || async {
-            let all = git(tenant.repo().bare(), ["ls-tree", "-r", "--name-only", "main"]).ok()?;
+            let all = git(
+                tenant.repo().bare(),
+                ["ls-tree", "-r", "--name-only", "main"],
+            )
+            .ok()?;
             let ours = all.lines().filter(|file| file.contains("role."));
             let ours: Vec<String> = ours.map(str::to_owned).collect();
             (ours.len() == 3).then_some(ours)
         };
         let all = wait::until(wait::PATIENCE, "the other roles are written", found).await?;
         let role = |name: &str| {
-            format!("made/{}/role.rbac.authorization.k8s.io-{name}.yaml", tenant.name())
+            format!(
+                "made/{}/role.rbac.authorization.k8s.io-{name}.yaml",
+                tenant.name()
+            )
         };
         let want = [role("%3A..%3A..%3Aetc"), role("%41"), role("-rf")];
         ensure!(want.iter().all(|file| all.contains(file)), "{all:?}");

@@ -18,7 +18,10 @@ fn an_image_that_another_tool_sets_becomes_a_commit_and_is_not_reverted() {
         change(&webs, "web", "keel", &image("2")).await?;
         let text = written(&tenant, "web.yaml", "registry.local/web:2").await?;
         let want = WEB.replace("web:1", "web:2");
-        ensure!(text == want.trim_end(), "nothing else of the file changes: {text}");
+        ensure!(
+            text == want.trim_end(),
+            "nothing else of the file changes: {text}"
+        );
         let message = git(tenant.repo().bare(), ["log", "-1", "--format=%B", "main"])?;
         for words in [
             "Write back Deployment",
@@ -34,7 +37,11 @@ fn an_image_that_another_tool_sets_becomes_a_commit_and_is_not_reverted() {
         let web = webs.get("web").await?;
         let image = web.data.pointer("/spec/template/spec/containers/0/image");
         ensure!(image == Some(&json!("registry.local/web:2")), "{image:?}");
-        ensure!(web.metadata.generation == Some(2), "it was changed once: {:?}", web.metadata.generation);
+        ensure!(
+            web.metadata.generation == Some(2),
+            "it was changed once: {:?}",
+            web.metadata.generation
+        );
         ensure!(commits(&tenant)? == before + 1, "one commit, and no other");
         Ok(())
     });
@@ -56,7 +63,9 @@ fn an_emergency_change_says_who_and_why_and_leaves_no_word_of_that_in_the_files(
         for words in ["user: ann", "why: queue is full", "spec.replicas: 1 -> 3"] {
             ensure!(message.contains(words), "{words:?} is not in {message}");
         }
-        let digests = message.lines().filter(|line| line.starts_with("Reeve-Digest:"));
+        let digests = message
+            .lines()
+            .filter(|line| line.starts_with("Reeve-Digest:"));
         ensure!(digests.count() == 1, "nobody forges a trailer: {message}");
         applied(&tenant).await?;
         let back = writebacks(&tenant).get("back").await?;
@@ -78,10 +87,16 @@ fn a_change_in_git_alone_is_applied_and_never_written_back() {
             tenant.push(&[("web.yaml", Some(&web))]).await?;
         }
         looked(&tenant, "back").await?;
-        ensure!(commits(&tenant)? == before + 3, "three commits of people, and none of ours");
+        ensure!(
+            commits(&tenant)? == before + 3,
+            "three commits of people, and none of ours"
+        );
         let webs = tenant.api("apps/v1", "Deployment");
         let image = webs.get("web").await?;
-        let image = image.data.pointer("/spec/template/spec/containers/0/image").cloned();
+        let image = image
+            .data
+            .pointer("/spec/template/spec/containers/0/image")
+            .cloned();
         ensure!(image == Some(json!("registry.local/web:7")), "{image:?}");
         Ok(())
     });
@@ -99,7 +114,11 @@ fn a_field_that_somebody_adds_is_written_and_what_the_server_fills_in_is_not() {
         change(&webs, "web", "kubectl-edit", &add).await?;
         let text = written(&tenant, "web.yaml", "MODE").await?;
         ensure!(text.contains("value: slow"), "{text}");
-        for filled in ["progressDeadlineSeconds", "imagePullPolicy", "revisionHistoryLimit"] {
+        for filled in [
+            "progressDeadlineSeconds",
+            "imagePullPolicy",
+            "revisionHistoryLimit",
+        ] {
             ensure!(!text.contains(filled), "{text}");
         }
         applied(&tenant).await
@@ -118,7 +137,13 @@ fn an_object_of_another_rule_or_taken_out_is_put_right_as_ever() {
         begin(&tenant, &writeback(&tenant, "back", &rules)).await?;
         let before = commits(&tenant)?;
         let maps = tenant.api("v1", "ConfigMap");
-        change(&maps, "settings", "painter", &json!({"data": {"colour": "red"}})).await?;
+        change(
+            &maps,
+            "settings",
+            "painter",
+            &json!({"data": {"colour": "red"}}),
+        )
+        .await?;
         wait::for_object(&maps, "settings", "it is green again", |map| {
             objects::text(&map.data, "/data/colour") == Some("green")
         })
@@ -144,14 +169,16 @@ fn what_both_sides_changed_counts_as_the_rule_says_and_the_other_value_is_told()
         tenant.commit([("web.yaml", Some(cold.as_str()))])?;
         written(&tenant, "web.yaml", "web:hot").await?;
         let message = git(tenant.repo().bare(), ["log", "-1", "--format=%B", "main"])?;
-        let words = "kubernetes counts (registry.local/web:hot), the other had registry.local/web:cold";
+        let words =
+            "kubernetes counts (registry.local/web:hot), the other had registry.local/web:cold";
         ensure!(message.contains(words), "{message}");
         let events = tenant.api("v1", "Event");
         let says = || async {
             let all = events.list(&Default::default()).await.ok()?;
             let is = |event: &kube::api::DynamicObject| {
                 objects::text(&event.data, "/reason") == Some("WriteBackConflict")
-                    && objects::text(&event.data, "/message").is_some_and(|said| said.contains(words))
+                    && objects::text(&event.data, "/message")
+                        .is_some_and(|said| said.contains(words))
             };
             all.items.iter().any(is).then_some(())
         };
@@ -170,9 +197,18 @@ fn two_writebacks_of_one_repository_write_each_its_own() {
             begin(&tenant, &writeback(&tenant, name, &rules)).await?;
         }
         let before = commits(&tenant)?;
-        let (webs, maps) = (tenant.api("apps/v1", "Deployment"), tenant.api("v1", "ConfigMap"));
+        let (webs, maps) = (
+            tenant.api("apps/v1", "Deployment"),
+            tenant.api("v1", "ConfigMap"),
+        );
         change(&webs, "web", "keel", &image("2")).await?;
-        change(&maps, "settings", "painter", &json!({"data": {"colour": "red"}})).await?;
+        change(
+            &maps,
+            "settings",
+            "painter",
+            &json!({"data": {"colour": "red"}}),
+        )
+        .await?;
         written(&tenant, "web.yaml", "web:2").await?;
         written(&tenant, "settings.yaml", "colour: red").await?;
         applied(&tenant).await?;
@@ -180,10 +216,15 @@ fn two_writebacks_of_one_repository_write_each_its_own() {
             looked(&tenant, name).await?;
         }
         ensure!(commits(&tenant)? == before + 2, "a commit each");
-        let merges = git(tenant.repo().bare(), ["rev-list", "--count", "--merges", "main"])?;
+        let merges = git(
+            tenant.repo().bare(),
+            ["rev-list", "--count", "--merges", "main"],
+        )?;
         ensure!(merges == "0", "history is linear");
         let colour = maps.get("settings").await?;
-        let colour = objects::text(&colour.data, "/data/colour").context("a colour")?.to_owned();
+        let colour = objects::text(&colour.data, "/data/colour")
+            .context("a colour")?
+            .to_owned();
         ensure!(colour == "red", "{colour}");
         Ok(())
     });

@@ -1,6 +1,7 @@
 //! What a Kustomization's status holds. Written by `reeve_core::status` alone.
 
 use crate::condition::Condition;
+use crate::deliver::Delivered;
 use crate::duration::Duration;
 use crate::meta::is_false;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -16,6 +17,10 @@ pub struct KustomizationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::condition::schema")]
     pub conditions: Vec<Condition>,
+    /// Delivered is what was committed for another agent to apply, where the Kustomization is delivered and not applied. Not a
+    /// field of Flux's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<Delivered>,
     /// History contains a set of snapshots of the last reconciliation attempts tracking the revision, the state and
     /// the duration of each attempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

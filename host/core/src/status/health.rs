@@ -93,6 +93,7 @@ pub(super) fn settling(
 ) -> Told<KustomizationStatus> {
     let Settling { done, since, wave } = settling;
     let mut status = previous.clone();
+    status.delivered = None;
     let checking = || KustomizationProgress::CheckingHealth.words(&done.revision, timeout);
     let wave = wave
         .as_ref()

@@ -14,6 +14,7 @@ use reeve_api::reason::Reason;
 
 use super::Course;
 use super::change::{change_events, emptied, last_run, typed_inventory, unpinned};
+use super::deliver::{Delivery, delivered};
 use super::health::{self, Health, Settling};
 use super::history::remember;
 use super::{
@@ -78,6 +79,8 @@ pub enum KustomizationOutcome {
     Applied(Applied),
     /// Everything wanted is on the cluster, and has yet to become healthy.
     Settling(Settling),
+    /// Everything wanted is in a git repository, or proposed to it, and nothing was applied.
+    Delivered(Box<Delivery>),
     /// `spec.suspend` is set: nothing was looked at.
     Suspended,
     /// The object is going away, and what it had on the cluster went before it.
@@ -258,6 +261,7 @@ pub fn tell_kustomization(
 ) -> Told<KustomizationStatus> {
     let mut told = match outcome {
         KustomizationOutcome::Applied(done) => applied(previous, frame, done),
+        KustomizationOutcome::Delivered(done) => delivered(previous, frame, done),
         KustomizationOutcome::Suspended => rest(previous, frame),
         KustomizationOutcome::Withdrawn { pruned } => withdrawn(previous, frame, pruned),
         KustomizationOutcome::Failed(stopped) => failed(previous, frame, timeout, stopped),
@@ -292,6 +296,7 @@ fn applied(
         took,
     } = done;
     let mut status = previous.clone();
+    status.delivered = None;
     status.sync.clone_from(sync);
     status.last_applied_digest.clone_from(recollected);
     course.remember(&mut status);
@@ -334,7 +339,11 @@ fn applied(
     }
 }
 
-fn finished(took: Duration, frame: &Frame<'_>, metadata: &BTreeMap<String, String>) -> Event {
+pub(super) fn finished(
+    took: Duration,
+    frame: &Frame<'_>,
+    metadata: &BTreeMap<String, String>,
+) -> Event {
     let message = format!(
         "Reconciliation finished in {}, next run in {}",
         GoDuration::from(schedule::rounded(took)),

@@ -71,11 +71,7 @@ pub fn tell_writeback(
     told
 }
 
-fn done(
-    previous: &WriteBackStatus,
-    frame: &Frame<'_>,
-    looked: &Looked,
-) -> Told<WriteBackStatus> {
+fn done(previous: &WriteBackStatus, frame: &Frame<'_>, looked: &Looked) -> Told<WriteBackStatus> {
     let mut status = listed(previous, looked);
     let mut page = Page::new(&previous.conditions, frame);
     page.ready(Reason::Succeeded, &summary(&status));
@@ -159,13 +155,20 @@ fn summary(status: &WriteBackStatus) -> String {
     let conflicts = counted(status.conflicts.len(), "in conflict, see status.conflicts");
     let paused = counted(status.paused.len(), "paused");
     let parts = [refused, conflicts, paused];
-    parts.into_iter().flatten().fold(written, |told, part| told + &part)
+    parts
+        .into_iter()
+        .flatten()
+        .fold(written, |told, part| told + &part)
 }
 
 fn events(previous: &WriteBackStatus, now: &WriteBackStatus, looked: &Looked) -> Vec<Event> {
     let mut events = Vec::new();
     // One that was told already may have its request by now.
-    if let Some(commit) = looked.commit.as_ref().filter(|_| !looked.written.is_empty()) {
+    if let Some(commit) = looked
+        .commit
+        .as_ref()
+        .filter(|_| !looked.written.is_empty())
+    {
         let metadata = BTreeMap::from([("reeve.dev/revision".to_owned(), commit.revision.clone())]);
         let objects = looked.written.iter().map(written);
         let message = format!("committed {}: {}", commit.revision, named(objects));
@@ -175,12 +178,20 @@ fn events(previous: &WriteBackStatus, now: &WriteBackStatus, looked: &Looked) ->
     let refused: Vec<String> = now.refused.iter().filter(is_new).map(refusal).collect();
     if !refused.is_empty() {
         let message = format!("not written: {}", named(refused.into_iter()));
-        events.push(Event::warning(Reason::WriteBackRefused, &message, &BTreeMap::new()));
+        events.push(Event::warning(
+            Reason::WriteBackRefused,
+            &message,
+            &BTreeMap::new(),
+        ));
     }
     let is_new = |one: &&WriteBackConflict| !previous.conflicts.contains(*one);
     if now.conflicts.iter().any(|one| is_new(&one)) || looked.commit.is_some() {
         for lost in looked.lost.iter().take(NAMED) {
-            events.push(Event::warning(Reason::WriteBackConflict, lost, &BTreeMap::new()));
+            events.push(Event::warning(
+                Reason::WriteBackConflict,
+                lost,
+                &BTreeMap::new(),
+            ));
         }
     }
     events
@@ -274,7 +285,11 @@ mod tests {
     #[test]
     fn a_commit_is_told_once_with_who_and_what_and_stays_in_the_status() {
         let outcome = WriteBackOutcome::Looked(committed());
-        let told = tell_writeback(&WriteBackStatus::default(), &frame(Memory::default()), &outcome);
+        let told = tell_writeback(
+            &WriteBackStatus::default(),
+            &frame(Memory::default()),
+            &outcome,
+        );
         let [event] = &told.events[..] else {
             panic!("{:?}", told.events)
         };
@@ -298,7 +313,11 @@ mod tests {
             ..Looked::default()
         };
         let outcome = WriteBackOutcome::Looked(looked);
-        let told = tell_writeback(&WriteBackStatus::default(), &frame(Memory::default()), &outcome);
+        let told = tell_writeback(
+            &WriteBackStatus::default(),
+            &frame(Memory::default()),
+            &outcome,
+        );
         let [event] = &told.events[..] else {
             panic!("{:?}", told.events)
         };
@@ -315,28 +334,45 @@ mod tests {
 
     #[test]
     fn lists_are_bounded_and_say_so() {
-        let left: Vec<Left> = (0..60).map(|n| refused(&format!("Secret/acme/{n}"))).collect();
+        let left: Vec<Left> = (0..60)
+            .map(|n| refused(&format!("Secret/acme/{n}")))
+            .collect();
         let outcome = WriteBackOutcome::Looked(Looked {
             left,
             written: (0..70).map(|n| object(&n.to_string(), None)).collect(),
             ..Looked::default()
         });
-        let told = tell_writeback(&WriteBackStatus::default(), &frame(Memory::default()), &outcome);
+        let told = tell_writeback(
+            &WriteBackStatus::default(),
+            &frame(Memory::default()),
+            &outcome,
+        );
         let status = told.status;
         assert_eq!((status.refused.len(), status.written.len()), (50, 50));
         assert_eq!(status.more, Some(10));
-        assert!(told.events.iter().any(|event| event.message.ends_with("and 40 more")));
+        assert!(
+            told.events
+                .iter()
+                .any(|event| event.message.ends_with("and 40 more"))
+        );
     }
 
     #[test]
     fn a_failure_is_tried_again_and_loses_nothing_that_was_told() {
         let why = Explained::new(Reason::PushRejected, Turn::Retry, "branch is protected");
         let outcome = WriteBackOutcome::Failed(why, committed());
-        let told = tell_writeback(&WriteBackStatus::default(), &frame(Memory::default()), &outcome);
+        let told = tell_writeback(
+            &WriteBackStatus::default(),
+            &frame(Memory::default()),
+            &outcome,
+        );
         assert_eq!(told.status.written.len(), 1);
         assert_eq!(told.memory.failures, 1);
         assert!(matches!(told.next, Next::After(wait) if wait < Duration::from_secs(2)));
         let ready = condition::find(&told.status.conditions, Type::Ready).unwrap();
-        assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "PushRejected"));
+        assert_eq!(
+            (ready.status.as_str(), ready.reason.as_str()),
+            ("False", "PushRejected")
+        );
     }
 }

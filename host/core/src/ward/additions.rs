@@ -35,7 +35,11 @@ pub fn without_additions(mut rehearsed: Value, applied: &Value, live: &Value) ->
 pub fn as_made(mut live: Value) -> Value {
     let claims = live.pointer("/metadata/managedFields").cloned();
     let claims = claims.as_ref().and_then(Value::as_array);
-    for claim in claims.into_iter().flatten().filter(|one| is_kubernetes(one)) {
+    for claim in claims
+        .into_iter()
+        .flatten()
+        .filter(|one| is_kubernetes(one))
+    {
         if let Some(Value::Object(fields)) = claim.get("fieldsV1") {
             take_out(&mut live, None, fields);
         }
@@ -44,7 +48,10 @@ pub fn as_made(mut live: Value) -> Value {
         return live;
     };
     if let Some(Value::Array(finalizers)) = meta.get_mut("finalizers") {
-        let is_its = |one: &Value| one.as_str().is_some_and(|one| one.starts_with("kubernetes.io/"));
+        let is_its = |one: &Value| {
+            one.as_str()
+                .is_some_and(|one| one.starts_with("kubernetes.io/"))
+        };
         finalizers.retain(|one| !is_its(one));
         if finalizers.is_empty() {
             meta.shift_remove("finalizers");
@@ -88,7 +95,9 @@ fn take_out(from: &mut Value, applied: Option<&Value>, fields: &Map<String, Valu
 fn take_field(from: &mut Value, applied: Option<&Value>, name: &str, below: &Value) {
     let wanted = applied.and_then(|applied| applied.get(name));
     let Value::Object(map) = from else { return };
-    let Some(value) = map.get_mut(name) else { return };
+    let Some(value) = map.get_mut(name) else {
+        return;
+    };
     match below.as_object().filter(|below| !below.is_empty()) {
         Some(below) => {
             take_out(value, wanted, below);
@@ -199,7 +208,8 @@ mod tests {
     fn sets_lose_the_items_that_were_added() {
         let applied = json!({"metadata": {"finalizers": ["a"]}});
         let rehearsed = json!({"metadata": {"finalizers": ["a", "b"]}});
-        let fields = json!({"f:metadata": {"f:finalizers": {".": {}, "v:\"a\"": {}, "v:\"b\"": {}}}});
+        let fields =
+            json!({"f:metadata": {"f:finalizers": {".": {}, "v:\"a\"": {}, "v:\"b\"": {}}}});
         let live = claimed("x", "Update", "", &fields);
         assert_eq!(without_additions(rehearsed, &applied, &live), applied);
     }
@@ -218,7 +228,12 @@ mod tests {
         assert!(!is_kubernetes_own(&live));
         let want = json!({"metadata": {"managedFields": claims}, "spec": {"size": 1}});
         assert_eq!(as_made(live), want);
-        let own = claimed("kube-controller-manager", "Update", "", &json!({"f:data": {}}));
+        let own = claimed(
+            "kube-controller-manager",
+            "Update",
+            "",
+            &json!({"f:data": {}}),
+        );
         assert!(is_kubernetes_own(&own));
         assert!(is_kubernetes_own(&json!({"metadata": {}})));
     }

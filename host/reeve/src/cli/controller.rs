@@ -4,6 +4,7 @@
 //! it is lost, and goes down in order: no new runs, those under way finish, their events are written, the lease is given back.
 
 mod admission;
+mod deliver;
 mod held;
 mod limits;
 mod serve;
@@ -88,6 +89,8 @@ pub(super) struct ControllerArgs {
     /// the controller's own namespace, with the key git.yaml. Those of Projects and Tenants are named by these
     #[arg(long, value_name = "secret/NAME|configmap/NAME", value_parser = super::git::reference)]
     git_config: Option<GitConfigReference>,
+    #[command(flatten)]
+    deliver: deliver::DeliverArgs,
     /// Keys of ssh hosts for Secrets that have an `identity` and no `known_hosts`, in the form of OpenSSH's known_hosts. It is read
     /// again whenever it is needed. Without the flag: /ssh/known_hosts, or, where that isn't, keys of github.com and gitlab.com
     /// that are built in
@@ -328,6 +331,7 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
         rules: Rules::shipped(),
         grounds,
         git_config: args.git_config.clone(),
+        delivery: args.deliver.delivery(),
         labelled: args.watch_label_selector.clone(),
     };
     Ok((context, inboxes, behind(writing_events, sending)))

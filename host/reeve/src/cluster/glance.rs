@@ -88,11 +88,7 @@ impl Scene {
 
 impl Cluster {
     /// Tells what becomes of the objects at `place`, until that is refused; then why.
-    pub(crate) async fn glance(
-        &self,
-        place: &Place,
-        tell: impl FnMut(Glance) + Send,
-    ) -> CallError {
+    pub(crate) async fn glance(&self, place: &Place, tell: impl FnMut(Glance) + Send) -> CallError {
         self.glance_at(&Scene::of(place), tell).await
     }
 

@@ -1,12 +1,14 @@
-//! A Kustomization becomes running objects.
+//! A Kustomization becomes running objects, or files for another agent to make them of.
 //!
 //! One bundle, one direction. Each line of `deliver` is one stage and takes what the line before returned; nothing here
 //! decides, writes a condition or sleeps. Decisions live in `core`, the outcome is told by `report`.
 
 mod abroad;
 mod applied;
+mod apply;
 mod build;
 mod caution;
+mod commit;
 mod cover;
 mod depend;
 mod drift;
@@ -31,11 +33,13 @@ use reeve_api::kustomization::{Kustomization, KustomizationStatus, RemoteBase};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::admit::AdmittedSpec;
+use reeve_core::bundle::{Bundle, Transformed};
 use reeve_core::caution::Left;
+use reeve_core::deliver::Place;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::inventory::Inventory;
-use reeve_core::plan::{Admitted, Plan};
+use reeve_core::plan::{Admitted, Plan, Proposed};
 use reeve_core::schedule::Next;
 use reeve_core::spec::Spec;
 use reeve_core::status::{self, Failed, Frame, KustomizationOutcome, KustomizationProgress};
@@ -50,7 +54,6 @@ use self::judge::Awaited;
 pub(super) use self::judge::rule;
 pub(super) use self::preview::preview;
 pub(super) use self::replay::replay;
-use self::walk::Walked;
 pub(super) use self::yielding::wake as wake_for_write_back;
 use super::report::{self, Announced, Run};
 use super::{Drift, Review, proposals};
@@ -106,7 +109,8 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         Err(why) => early(ctx, &run, why),
     };
     begun.iter().for_each(|begun| begun.wrote(&outcome));
-    ownership::over(ctx, id, &object, state);
+    let lets_go = matches!(outcome, KustomizationOutcome::Delivered(_));
+    ownership::over(ctx, id, &object, state, lets_go);
     proposals::look_again(ctx, id);
     if awaits_first_look(ctx, &object, &outcome) {
         return Next::Watch;
@@ -211,9 +215,14 @@ async fn deliver(
             () = over.cancelled() => return Err(Stopped::superseded()),
             prepared = prepare(ctx, object, &wanted, &room, until.deadline) => prepared?,
         };
-        // write: as the tenant
+        // write: as the tenant, or to where another agent finds it
         progress.at(KustomizationProgress::DetectingDrift);
-        Ok::<_, Stopped>(apply(ctx, object, &wanted, prepared, &until, run, &progress).await)
+        Ok::<_, Stopped>(match &wanted.place {
+            None => apply::apply(ctx, object, &wanted, prepared, &until, run, &progress).await,
+            Some(place) => {
+                commit::commit(ctx, object, &wanted, place, &prepared, &until, run).await
+            }
+        })
     };
     let outcome = report::announcing(ctx, &**object, run, &progress, page, work).await;
     match outcome {
@@ -236,6 +245,7 @@ struct Asked {
     tenant: Tenant,
     stored: Stored,
     inventory: Inventory,
+    place: Option<Place>,
 }
 
 /// What a run works from: the same, and the cluster that it is carried out on.
@@ -250,6 +260,8 @@ struct Wanted {
     left: Option<Left>,
     /// What of it must not be told.
     cover: Cover,
+    /// Where it is delivered to; None: it is applied.
+    place: Option<Place>,
 }
 
 impl Wanted {
@@ -301,12 +313,14 @@ async fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Asked>, Ex
     let tenant = owner(ctx, &spec)?;
     let source = spec.source.clone();
     let stored = ctx.applicable(&source);
+    let place = commit::place(ctx, &spec, &tenant)?;
     let spec = judge::spec(ctx, object, &tenant, spec, stored.as_ref().ok()).await?;
     Ok(Some(Asked {
         spec,
         tenant,
         stored: stored?,
         inventory,
+        place,
     }))
 }
 
@@ -410,13 +424,9 @@ async fn prepare(
         why,
         digest: Some(digest.clone()),
     };
-    let scopes = wanted.client.scopes().await;
-    let proposed = Plan::propose(transformed, &scopes, &wanted.inventory, &wanted.spec)
-        .map_err(|why| stop(Explained::of(&why)))?
-        .on(&revision, requested);
-    let settled = ownership::settle(ctx, object, wanted, proposed).await;
+    let proposed = propose(ctx, object, wanted, transformed, (&revision, requested)).await;
     stages.end(Stage::Plan);
-    let (proposed, waits) = settled.map_err(stop)?;
+    let (proposed, waits) = proposed.map_err(stop)?;
     quota::objects(ctx, wanted, &proposed).map_err(stop)?;
     let from = Some((wanted, deadline));
     let (tenant, veil) = (&wanted.tenant, wanted.veil());
@@ -437,50 +447,31 @@ async fn prepare(
     })
 }
 
+/// What it would take, and why nothing of it is deleted yet, if so. What is delivered prunes nothing on a cluster, and shares
+/// nothing there with anybody.
+async fn propose(
+    ctx: &Context,
+    object: &Kustomization,
+    wanted: &Wanted,
+    bundle: Bundle<Transformed>,
+    (revision, requested): (&str, Option<&str>),
+) -> Result<(Plan<Proposed>, Option<Explained>), Explained> {
+    let scopes = wanted.client.scopes().await;
+    let before = match &wanted.place {
+        None => wanted.inventory.clone(),
+        Some(_) => Inventory::default(),
+    };
+    let proposed = Plan::propose(bundle, &scopes, &before, &wanted.spec);
+    let proposed = proposed.map_err(|why| Explained::of(&why))?;
+    let proposed = proposed.on(revision, requested);
+    match wanted.place {
+        None => ownership::settle(ctx, object, wanted, proposed).await,
+        Some(_) => Ok((proposed, None)),
+    }
+}
+
 fn late() -> Explained {
     let message = "plugins, and waiting for room for a large bundle, took longer than spec.timeout";
     Explained::new(Reason::PluginFailed, Turn::Retry, message)
         .with_hint("split the Kustomization: of a tenant's large ones one is applied at a time")
-}
-
-/// Applies what is wanted and prunes what no longer is, keeps what has been applied by then, and looks how healthy it is.
-async fn apply(
-    ctx: &Arc<Context>,
-    object: &Arc<Kustomization>,
-    wanted: &Wanted,
-    prepared: Prepared,
-    until: &Until,
-    run: &Arc<Run>,
-    progress: &Announced<KustomizationProgress>,
-) -> Result<KustomizationOutcome, Box<Failed>> {
-    let (spec, plan) = (&wanted.spec, &prepared.plan);
-    if let Some(why) = caution::refusal(ctx, wanted, &prepared, until).await {
-        return Err(Box::new(Failed {
-            attempted: Some(wanted.stored.artifact.revision.to_string()),
-            digest: Some(prepared.digest.clone()),
-            ..Failed::early(why, run.took(ctx))
-        }));
-    }
-    let mut stages = ctx.metrics.stages();
-    let walked = walk::walk(ctx, object, wanted, &prepared, until, run).await;
-    stages.end(Stage::Apply);
-    match walked {
-        Ok(Walked::Through(mut done)) => {
-            done.recollected = recall::applied(ctx, object, spec, plan, &done).await;
-            progress.at(KustomizationProgress::CheckingHealth);
-            health::settle(ctx, object, wanted, plan, done, until, run).await
-        }
-        Ok(Walked::Waits(pause, mut done)) => {
-            done.recollected = recall::applied(ctx, object, spec, plan, &done).await;
-            let waits = health::wait(ctx, object, wanted, pause, done);
-            Ok(KustomizationOutcome::Settling(waits))
-        }
-        Err(mut failed) => {
-            if let Some(inventory) = &failed.inventory {
-                let kept = recall::keep(ctx, object, spec, plan, &failed.changes, inventory);
-                failed.recollected = kept.await;
-            }
-            Err(failed)
-        }
-    }
 }

@@ -76,6 +76,7 @@ pub(super) async fn kustomization(
                 Some(waits.done.revision.as_str()),
             )
         }
+        KustomizationOutcome::Delivered(done) => (Ending::Succeeded, Some(done.revision.as_str())),
         KustomizationOutcome::Withdrawn { .. } => (Ending::Succeeded, None),
         KustomizationOutcome::Suspended => (Ending::Suspended, None),
         KustomizationOutcome::Superseded(stopped) => {

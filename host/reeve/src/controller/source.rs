@@ -13,6 +13,7 @@ mod proposed;
 mod signed;
 mod submodules;
 mod writable;
+pub(super) mod written;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -37,9 +37,9 @@ use super::source::{Writable, writable};
 use crate::cluster::{Meant, Persisting};
 use crate::context::Context;
 use crate::index::Known;
-pub(crate) use wards::Wards;
 use realm::Reach;
 use wards::Wanted;
+pub(crate) use wards::Wards;
 
 /// How many objects one run looks at; others are the next one's.
 const A_RUN: usize = 100;
@@ -322,6 +322,7 @@ fn no_branch(spec: &Spec) -> Explained {
 fn unsigned(spec: &Spec) -> Explained {
     let source = spec.source.key();
     let message = format!("GitRepository {source} takes only what is signed, and nothing signs");
-    let hint = "name the Secret with the key in spec.signing.secretRef, and have the source trust it";
+    let hint =
+        "name the Secret with the key in spec.signing.secretRef, and have the source trust it";
     Explained::new(Reason::InvalidSpec, Turn::Owner, message).with_hint(hint)
 }

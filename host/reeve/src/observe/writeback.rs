@@ -88,7 +88,11 @@ impl Happening for WrittenBack<'_> {
                     tenant: tenant.clone(),
                     result,
                 };
-                metrics.written.objects.get_or_create(&labels).inc_by(number);
+                metrics
+                    .written
+                    .objects
+                    .get_or_create(&labels)
+                    .inc_by(number);
             }
         }
     }

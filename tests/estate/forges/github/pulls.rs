@@ -9,7 +9,13 @@ use crate::forges::things::page;
 use crate::forges::{Asked, Told};
 
 impl GitHub {
-    pub(super) fn of_pulls(&mut self, asked: &Asked, at: SocketAddr, repo: &str, rest: &[&str]) -> Answered {
+    pub(super) fn of_pulls(
+        &mut self,
+        asked: &Asked,
+        at: SocketAddr,
+        repo: &str,
+        rest: &[&str],
+    ) -> Answered {
         match (asked.method.as_str(), rest) {
             ("GET", ["pulls"]) => {
                 let example = self
@@ -50,8 +56,9 @@ impl GitHub {
                 let mut told = drawn(&example, pull);
                 if asked.body["state"] == "closed" {
                     told["state"] = json!("closed");
+                    let closed = pull["number"].clone();
                     let all = self.things.of(repo, "pulls");
-                    all.retain(|one| one["number"].to_string() != **number);
+                    all.retain(|one| one["number"] != closed);
                 }
                 Ok(Told::new(200, told))
             }

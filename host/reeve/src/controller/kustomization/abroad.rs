@@ -24,6 +24,11 @@ pub(super) async fn reach(
     asked: Asked,
     over: &CancellationToken,
 ) -> Result<Wanted, Explained> {
+    if asked.place.is_some() {
+        // What it had applied is nobody's to mend any more.
+        ctx.drift
+            .forget(&Target::Kustomization(asked.spec.id.clone()));
+    }
     watch(ctx, &asked.spec);
     let client = tokio::select! {
         biased;
@@ -39,6 +44,7 @@ pub(super) async fn reach(
         client,
         left,
         cover: Default::default(),
+        place: asked.place,
     })
 }
 

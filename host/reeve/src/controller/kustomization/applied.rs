@@ -60,6 +60,10 @@ pub(in crate::controller) async fn as_applied(
     }
     let tenant = owner(ctx, &spec)?;
     let status = object.status.as_ref();
+    if status.is_some_and(|status| status.delivered.is_some()) {
+        let message = "it is delivered to git, and another agent applies it";
+        return Err(Explained::new(Reason::Unsupported, Turn::Owner, message));
+    }
     let revision = status.and_then(|status| status.last_applied_revision.as_deref());
     let revision = revision.and_then(|revision| Revision::parse(revision).ok());
     let revision = revision.ok_or_else(|| yet_to_come("it has applied nothing yet"))?;
@@ -76,6 +80,7 @@ pub(in crate::controller) async fn as_applied(
         client,
         left: None,
         cover: Cover::default(),
+        place: None,
     };
     let rendered = render(ctx, &wanted, deadline).await;
     rendered.map_err(|why| wanted.veil().over(why))

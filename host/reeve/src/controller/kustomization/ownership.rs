@@ -39,12 +39,24 @@ fn state_of(known: &Known, id: &NamespacedName, object: &Kustomization) -> State
     }
 }
 
-/// A run that began in this state is over, whatever came of it.
-pub(super) fn over(ctx: &Context, id: &NamespacedName, object: &Kustomization, state: State) {
-    let inventory = entries(object).map(|(id, _)| id.to_owned());
+/// A run that began in this state is over, whatever came of it. Who `lets_go` delivers to git, and holds nothing on a cluster
+/// any more.
+pub(super) fn over(
+    ctx: &Context,
+    id: &NamespacedName,
+    object: &Kustomization,
+    state: State,
+    lets_go: bool,
+) {
+    let inventory = entries(object).filter(|_| !lets_go);
+    let inventory = inventory.map(|(id, _)| id.to_owned());
     let cluster = abroad::recorded(object);
-    ctx.index
-        .write(|known| known.holdings.over(id, state, cluster, inventory));
+    ctx.index.write(|known| {
+        if lets_go {
+            known.holdings.forget(id);
+        }
+        known.holdings.over(id, state, cluster, inventory);
+    });
     ctx.planned.tell(&ctx.grounds, &id.namespace);
 }
 

@@ -67,6 +67,7 @@ pub(in crate::controller) async fn preview(
         client,
         left,
         cover: Cover::aside(Veil::default()),
+        place: None,
     };
     let case = Case {
         ctx,

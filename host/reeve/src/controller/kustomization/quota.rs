@@ -49,7 +49,7 @@ pub(super) fn begin<'c>(
     let begun = match over {
         Some(over) => {
             // It is not worked on: whoever waits for it to plan would wait for ever.
-            ownership::over(ctx, id, object, ownership::state(ctx, id, object));
+            ownership::over(ctx, id, object, ownership::state(ctx, id, object), false);
             Err(over)
         }
         None => ctx.quotas.begin(&tenant.name, id, &limits, now),
@@ -73,7 +73,8 @@ impl Begun<'_> {
                 (&*stopped.changes, none)
             }
             KustomizationOutcome::Withdrawn { pruned } => (&**pruned, none),
-            KustomizationOutcome::Suspended => (none, none),
+            // Of the cluster's nothing was written.
+            KustomizationOutcome::Delivered(_) | KustomizationOutcome::Suspended => (none, none),
         };
         let all = changes.iter().chain(pruned);
         let written = all.filter(|change| change.action.is_change()).count();

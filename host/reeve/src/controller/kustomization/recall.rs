@@ -104,6 +104,7 @@ async fn render(
         client: wanted.client.clone(),
         left: None,
         cover: wanted.cover.clone(),
+        place: None,
         stored: Stored {
             artifact,
             snapshot,

@@ -34,7 +34,10 @@ pub(in crate::controller) async fn writeback(
     let told = status::tell_writeback(&previous, &frame, &outcome);
     let (ending, revision) = match &outcome {
         WriteBackOutcome::Looked(looked) => {
-            let commit = looked.commit.as_ref().map(|commit| commit.revision.as_str());
+            let commit = looked
+                .commit
+                .as_ref()
+                .map(|commit| commit.revision.as_str());
             (Ending::Succeeded, commit)
         }
         WriteBackOutcome::Suspended => (Ending::Suspended, None),
@@ -46,7 +49,11 @@ pub(in crate::controller) async fn writeback(
 /// Tells the objects of a commit that it holds their changes.
 pub(in crate::controller) fn written_back(ctx: &Context, revision: &Revision, all: &[Written]) {
     for one in all.iter().take(TOLD) {
-        let fields: Vec<&str> = one.fields.iter().map(|field| field.field.as_str()).collect();
+        let fields: Vec<&str> = one
+            .fields
+            .iter()
+            .map(|field| field.field.as_str())
+            .collect();
         let message = match fields.is_empty() {
             true => format!("committed in {revision}"),
             false => format!("{} committed in {revision}", fields.join(", ")),

@@ -13,7 +13,7 @@ use super::given::{self, Given};
 use crate::context::Context;
 use crate::controller::provider;
 use crate::forge::Login;
-use crate::git::{self, KnownHosts, Remote, credential};
+use crate::git::{self, KnownHosts, Proxy, Remote, credential};
 
 /// Why the repository could not be asked, with whose login it was if the object does not say so itself.
 pub(super) fn refused(why: &Explained, from: Option<&str>) -> Explained {
@@ -63,9 +63,6 @@ pub(super) async fn remote_with(
     data: &credential::Data,
     from: Option<&str>,
 ) -> Result<Arc<Remote>, Explained> {
-    let hosts = known_hosts(ctx, &url, data)?;
-    let (credential, tls) = credential::from_secret(&url, data, &hosts)
-        .map_err(|why| refused(&unusable(&why.into()), from))?;
     let proxy = match &wanted.proxy_secret {
         Some(name) => {
             let data = secret(ctx, &wanted.id, name).await?;
@@ -73,6 +70,20 @@ pub(super) async fn remote_with(
         }
         None => None,
     };
+    joined(ctx, url, data, proxy, from)
+}
+
+/// The same, with the proxy that it is reached through.
+pub(super) fn joined(
+    ctx: &Context,
+    url: RemoteUrl,
+    data: &credential::Data,
+    proxy: Option<Proxy>,
+    from: Option<&str>,
+) -> Result<Arc<Remote>, Explained> {
+    let hosts = known_hosts(ctx, &url, data)?;
+    let (credential, tls) = credential::from_secret(&url, data, &hosts)
+        .map_err(|why| refused(&unusable(&why.into()), from))?;
     let egress = Arc::clone(&ctx.egress);
     Ok(Arc::new(Remote {
         url,

@@ -108,8 +108,10 @@ fn is_its_alone(
     if only {
         return Ok(());
     }
-    let message = format!("GitRepository {id} is for more than one tenant, and none of them may write to it");
-    let hint = format!("make a GitRepository in namespace {namespace}, with credentials of its own");
+    let message =
+        format!("GitRepository {id} is for more than one tenant, and none of them may write to it");
+    let hint =
+        format!("make a GitRepository in namespace {namespace}, with credentials of its own");
     Err(Explained::new(Reason::AccessDenied, Turn::OwnerOrPolicy, message).with_hint(hint))
 }
 

@@ -145,12 +145,7 @@ impl Case<'_> {
     }
 
     /// Everything that is asked of one Kustomization.
-    async fn of_build(
-        &self,
-        found: &mut Found,
-        id: &NamespacedName,
-        share: Share,
-    ) {
+    async fn of_build(&self, found: &mut Found, id: &NamespacedName, share: Share) {
         let built = match self.builder(id) {
             Some((object, others)) => as_applied(self.ctx, &object, self.deadline)
                 .await
@@ -341,12 +336,7 @@ impl Found {
     }
 
     /// What a Kustomization has applied cannot be said: for good, or now.
-    fn unbuilt(
-        &mut self,
-        id: &NamespacedName,
-        share: Share,
-        why: &Explained,
-    ) {
+    fn unbuilt(&mut self, id: &NamespacedName, share: Share, why: &Explained) {
         let message = format!("what Kustomization {id} has applied cannot be said: {why}");
         if matches!(why.reason, Reason::Suspended | Reason::Unsupported) {
             let hint = why.hint.clone().unwrap_or_default();

@@ -144,7 +144,8 @@ fn namespaces(rules: &Rules, reach: &Reach, kind: &Meant) -> BTreeSet<Option<Str
         }
         Reach::Namespaces(_) if !kind.namespaced => BTreeSet::new(),
         Reach::Namespaces(all) => {
-            let is_meant = |namespace: &&String| meant().any(|rule| rule.is_for_namespace(namespace));
+            let is_meant =
+                |namespace: &&String| meant().any(|rule| rule.is_for_namespace(namespace));
             all.iter().filter(is_meant).cloned().map(Some).collect()
         }
     }

@@ -73,7 +73,10 @@ mod tests {
 
     #[test]
     fn what_others_wrote_cannot_leave_its_block() {
-        assert_eq!(body(&"a/b", " \n"), "WriteBack `a/b` proposes what was changed on the cluster.");
+        assert_eq!(
+            body(&"a/b", " \n"),
+            "WriteBack `a/b` proposes what was changed on the cluster."
+        );
         let told = body(&"a/b", "x\n````\n# Approved\n````");
         let fences = told.lines().filter(|line| line.starts_with("`````"));
         assert_eq!(fences.count(), 2, "{told}");

@@ -38,7 +38,8 @@ pub(super) fn settled(
             object: one.object.clone(),
             reason: one.reason.clone(),
         };
-        of.into_iter().for_each(|left| left.refused.push(refusal.clone()));
+        of.into_iter()
+            .for_each(|left| left.refused.push(refusal.clone()));
     }
     for one in &decision.conflicts {
         let object = subject(&one.object);
@@ -48,7 +49,8 @@ pub(super) fn settled(
             object,
             winner: one.winner.as_str().to_owned(),
         };
-        of.into_iter().for_each(|left| left.conflicts.push(conflict.clone()));
+        of.into_iter()
+            .for_each(|left| left.conflicts.push(conflict.clone()));
     }
     for one in &decision.paused {
         if let Some(left) = names.get(one).and_then(|id| left.get_mut(id)) {
@@ -60,7 +62,11 @@ pub(super) fn settled(
 
 pub(super) fn written(one: &Written, commit: &str) -> WrittenObject {
     let more = |all: usize| (all > TOLD).then(|| format!("and {} more", all - TOLD));
-    let fields = one.fields.iter().take(TOLD).map(|field| field.field.clone());
+    let fields = one
+        .fields
+        .iter()
+        .take(TOLD)
+        .map(|field| field.field.clone());
     let files = one.files.iter().take(TOLD).cloned();
     WrittenObject {
         by: one.by.as_ref().map(|hand| hand.manager.clone()),
@@ -145,7 +151,10 @@ mod tests {
             panic!("{left:?}")
         };
         assert_eq!(api.refused.len(), 1);
-        assert_eq!((&api.refused[0].field, &api.refused[0].hint), (&None, &None));
+        assert_eq!(
+            (&api.refused[0].field, &api.refused[0].hint),
+            (&None, &None)
+        );
         assert!(old.is_nothing());
         assert_eq!(web.conflicts.len(), 1);
     }

@@ -123,7 +123,8 @@ impl Wards {
 
     /// Takes what there is to look at for it.
     pub(super) fn take(&self, id: &NamespacedName, most: usize) -> Work {
-        self.with(id, |kept| kept.ward.take(most)).unwrap_or_default()
+        self.with(id, |kept| kept.ward.take(most))
+            .unwrap_or_default()
     }
 
     /// Gives back what came to nothing.
@@ -195,8 +196,9 @@ impl Kept {
         retry: bool,
     ) -> Vec<Unwatched> {
         let realms = &self.wanted.realms;
-        self.watches
-            .retain(|realm, watch| realms.contains_key(realm) && !(retry && watch.refused.is_some()));
+        self.watches.retain(|realm, watch| {
+            realms.contains_key(realm) && !(retry && watch.refused.is_some())
+        });
         let watched: BTreeSet<Realm> = realms.keys().take(room.min(MOST_OF_ONE)).cloned().collect();
         self.ward.watch_only(&watched);
         self.watches.retain(|realm, _| watched.contains(realm));

@@ -44,7 +44,10 @@ impl Case<'_> {
                 false => Whose::Nobodys,
             };
         };
-        let found = self.ctx.index.read(|known| self.is_ours(known, &id).map(drop));
+        let found = self
+            .ctx
+            .index
+            .read(|known| self.is_ours(known, &id).map(drop));
         match found {
             Ok(()) => Whose::Of(id),
             Err(why) => Whose::Anothers(format!("is applied by Kustomization {id}, {why}")),

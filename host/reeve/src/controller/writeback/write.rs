@@ -17,7 +17,6 @@ use reeve_core::writeback::{
     About, Allowed, Build, Decision, Head, Propose, Rules, Seen, compose, decide,
 };
 use reeve_kustomize::{Options, Remotes, Stop, Tree};
-use tokio::time::Instant;
 
 use super::look::{Built, Found};
 use super::told::{lost, named, settled, written};
@@ -100,7 +99,9 @@ impl Case<'_> {
             let _given_up = GivenUp(stop.clone());
             let material = Arc::new(self.material(builds, seen, &stop));
             let done = self.carry_out(&material).await?;
-            self.ctx.wards.looked_at(self.id, settled(&ids, &names, &done.0.decision));
+            self.ctx
+                .wards
+                .looked_at(self.id, settled(&ids, &names, &done.0.decision));
             wrote = self.told(&material, done).await;
         }
         if wrote.trouble.is_none() {
@@ -111,7 +112,9 @@ impl Case<'_> {
     }
 
     fn material(&self, builds: Vec<Built>, seen: Vec<Seen>, stop: &Stop) -> Material {
-        let veil = builds.iter().fold(Veil::default(), |veil, one| veil.and(&one.applied.veil));
+        let veil = builds
+            .iter()
+            .fold(Veil::default(), |veil, one| veil.and(&one.applied.veil));
         let namespaces = seen.iter().map(|one| one.object().namespace().to_owned());
         let builds = builds.into_iter().map(|built| Owned {
             path: built.applied.path,
@@ -161,7 +164,10 @@ impl Case<'_> {
             &self.ctx.limits,
         );
         let pushed = pushed.await.map_err(|why| self.unpushed(&why))?;
-        let last = decided.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let last = decided
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let last = last.ok_or_else(|| {
             let message = "nothing was decided about what was pushed; this is a fault of reeve's";
             Explained::new(Reason::GitOperationFailed, Turn::Ours, message)
@@ -195,7 +201,8 @@ impl Case<'_> {
         let done = tokio::time::timeout_at(self.deadline, work).await;
         let done = done.map_err(|_| late())?;
         done.map(Some).map_err(|_| {
-            let message = "deciding what is written crashed; this is a fault of reeve's, the log has where";
+            let message =
+                "deciding what is written crashed; this is a fault of reeve's, the log has where";
             Explained::new(Reason::BuildFailed, Turn::Retry, message)
         })
     }
@@ -333,7 +340,11 @@ impl Material {
     ) -> Result<Edits, Explained> {
         let Some(head) = head else {
             let message = "the branch has no commit to build upon";
-            return Err(Explained::new(Reason::EmptyGitRepository, Turn::Retry, message));
+            return Err(Explained::new(
+                Reason::EmptyGitRepository,
+                Turn::Retry,
+                message,
+            ));
         };
         let decision = self.decide(head);
         let files = decision.edits.files.iter();

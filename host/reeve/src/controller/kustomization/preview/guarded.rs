@@ -132,6 +132,7 @@ impl Case<'_> {
             client: now.client.clone(),
             left: None,
             cover: Cover::aside(Veil::default()),
+            place: None,
         };
         let revision = wanted.stored.artifact.revision.to_string();
         let built = build::again(ctx, &wanted, room, self.deadline).await;

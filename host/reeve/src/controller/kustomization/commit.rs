@@ -1,0 +1,318 @@
+//! What policy has let pass becomes files of a repository, for another agent to apply.
+//!
+//! One look at where the branch is, first: a bundle that is there already costs no more. Then a commit on top of what is there,
+//! made anew whenever somebody else was faster, or the same on a branch of ours with a pull request from it. Which files, and
+//! whose they are, is `core::deliver`'s to say, which takes nothing but an admitted plan. What it deliberately doesn't: apply,
+//! prune, look at the health of anything, or remove what an earlier place of the same Kustomization holds.
+
+mod edit;
+mod proposed;
+
+use std::sync::Arc;
+
+use reeve_api::deliver::Delivered;
+use reeve_api::kustomization::Kustomization;
+use reeve_api::reason::Reason;
+use reeve_core::admit::AdmittedSpec;
+use reeve_core::deliver::{self, Files, Given, Owner, Place, Settled, Target, Told};
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::source::Reference;
+use reeve_core::spec::Spec;
+use reeve_core::status::{Delivery, Failed, FileChange, KustomizationOutcome};
+use reeve_core::tenancy::Tenant;
+
+use self::edit::{Seen, Work};
+use super::{Prepared, Stopped, Wanted};
+use crate::cluster::Until;
+use crate::context::Context;
+use crate::controller::report::Run;
+use crate::controller::source::written::{self, Written};
+use crate::git::commit::Identity;
+use crate::git::push::{self, Absent, Outcome, Push};
+use crate::git::resolve;
+use crate::observe::Stage;
+
+/// Whose our commits are.
+const WHO: (&str, &str) = ("reeve", "noreply@reeve.dev");
+/// How many commits one delivery may take: each has a thousand files at most.
+const COMMITS: usize = 60;
+
+/// Where it is delivered to; None: it is applied.
+pub(super) fn place(
+    ctx: &Context,
+    spec: &Spec,
+    tenant: &Tenant,
+) -> Result<Option<Place>, Explained> {
+    let (listed, of_tenant) = ctx.index.read(|known| {
+        let object = known.tenant_objects.get(&tenant.name);
+        let object = object.filter(|_| tenant.declared.is_some());
+        let said = object.and_then(|object| object.spec.deliver.clone());
+        (known.tenants_listed, said)
+    });
+    if !listed {
+        let message = "not all Tenants are known yet, so that nobody can say whether this is delivered to git";
+        return Err(Explained::new(Reason::DeliveryFailed, Turn::Ours, message));
+    }
+    let by = format!("Tenant {}", tenant.name);
+    let given = match (&of_tenant, &ctx.delivery) {
+        (Some(said), _) => Some(Given {
+            git: &said.git,
+            by: &by,
+        }),
+        (None, Some(git)) => Some(Given {
+            git,
+            by: "the platform",
+        }),
+        (None, None) => None,
+    };
+    let platform = ctx.grounds.is_platform(&spec.id.namespace);
+    deliver::place(&spec.id, &spec.deliver, given, platform)
+}
+
+/// Delivers what is prepared, and says where it is.
+pub(super) async fn commit(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    wanted: &Wanted,
+    place: &Place,
+    prepared: &Prepared,
+    until: &Until,
+    run: &Run,
+) -> Result<KustomizationOutcome, Box<Failed>> {
+    let mut stages = ctx.metrics.stages();
+    let revision = wanted.stored.artifact.revision.to_string();
+    let done = async {
+        let owner = Owner::new(&wanted.spec.id, ctx.cluster_name.as_deref());
+        let files = Files::of(&prepared.plan, &owner, wanted.veil());
+        let courier = Courier {
+            ctx,
+            spec: &wanted.spec,
+            place,
+            files: Arc::new(files.map_err(|why| Explained::of(&why))?),
+            revision: &revision,
+            before: before(object),
+            until,
+            repository: reach(ctx, place).await?,
+        };
+        courier.deliver().await
+    };
+    let done = done.await;
+    stages.end(Stage::Apply);
+    match done {
+        Ok((delivered, change)) => Ok(KustomizationOutcome::Delivered(Box::new(Delivery {
+            revision,
+            delivered,
+            change,
+            digest: prepared.digest.clone(),
+            remote_bases: prepared.remote_bases.clone(),
+            took: run.took(ctx),
+        }))),
+        Err(why) => Err(Box::new(Failed {
+            attempted: Some(revision),
+            digest: Some(prepared.digest.clone()),
+            ..Failed::early(why, run.took(ctx))
+        })),
+    }
+}
+
+fn before(object: &Kustomization) -> Option<&Delivered> {
+    object.status.as_ref()?.delivered.as_ref()
+}
+
+/// Who we are to the repository.
+async fn reach(ctx: &Context, place: &Place) -> Result<Written, Explained> {
+    let id = match &place.target {
+        Target::Given(git) => return written::given(ctx, git).await,
+        Target::Own(id) => id,
+    };
+    let object = ctx.index.read(|known| known.sources.get(id).cloned());
+    let Some(object) = object else {
+        let message = format!("GitRepository {id}, which this is delivered to, not found");
+        let hint = format!(
+            "create GitRepository {} in namespace {}",
+            id.name, id.namespace
+        );
+        return Err(Explained::new(Reason::NotFound, Turn::Retry, message).with_hint(hint));
+    };
+    written::of_source(ctx, &object).await
+}
+
+/// Where it is now, and what this run changed there.
+type Done = (Delivered, Option<FileChange>);
+
+/// One delivery.
+struct Courier<'a> {
+    ctx: &'a Arc<Context>,
+    spec: &'a AdmittedSpec,
+    place: &'a Place,
+    files: Arc<Files>,
+    revision: &'a str,
+    /// What the last run told.
+    before: Option<&'a Delivered>,
+    until: &'a Until,
+    repository: Written,
+}
+
+impl Courier<'_> {
+    async fn deliver(&self) -> Result<Done, Explained> {
+        let Written { remote, branch, .. } = &self.repository;
+        let (ctx, deadline) = (self.ctx, self.until.deadline.into_std());
+        let reference = Reference::Branch(branch.clone());
+        let found = resolve(&ctx.mirrors, remote, &reference, deadline, &ctx.limits).await;
+        let found = found.map_err(|why| Explained::of(&why))?;
+        let head = found.revision().commit().to_owned();
+        let before = self.here();
+        if let Some(before) = before.filter(|before| self.stands(before, &head)) {
+            return Ok((before.clone(), None));
+        }
+        if self.until.over.is_cancelled() {
+            return Err(Stopped::superseded().why);
+        }
+        match &self.place.propose {
+            None => self.put(before).await,
+            Some(how) => self.propose(how, found, before).await,
+        }
+    }
+
+    /// What the last run told, if that was of the same place.
+    fn here(&self) -> Option<&Delivered> {
+        let Written {
+            address, branch, ..
+        } = &self.repository;
+        let directory = &self.place.directory;
+        self.before.filter(|before| {
+            before.url == *address && before.branch == *branch && before.path == *directory
+        })
+    }
+
+    /// Whether nothing has changed since: neither what is wanted, nor where the branch is, nor by which way it goes there.
+    fn stands(&self, before: &Delivered, head: &str) -> bool {
+        before.head == head
+            && before.digest == self.files.digest().to_string()
+            && (self.place.propose.is_some() || before.proposal.is_none())
+    }
+
+    /// Commits to the branch itself.
+    async fn put(&self, before: Option<&Delivered>) -> Result<Done, Explained> {
+        let pushed = self.push(&self.repository.branch, Absent::Refuse).await?;
+        // It was proposed before, and is there now.
+        self.retract(before).await?;
+        let commit = pushed.commit.clone();
+        let delivered = Delivered {
+            adopted: adopted(before, pushed.change.as_ref()),
+            commit: commit
+                .or_else(|| before?.commit.clone())
+                .or_else(|| Some(pushed.head.clone())),
+            ..self.delivered(pushed.head)
+        };
+        Ok((delivered, pushed.change))
+    }
+
+    fn delivered(&self, head: String) -> Delivered {
+        Delivered {
+            branch: self.repository.branch.clone(),
+            digest: self.files.digest().to_string(),
+            head,
+            objects: i64::try_from(self.files.len()).unwrap_or(i64::MAX),
+            path: self.place.directory.clone(),
+            url: self.repository.address.clone(),
+            ..Delivered::default()
+        }
+    }
+
+    /// Commits to `branch`, until all is there.
+    async fn push(&self, branch: &str, absent: Absent) -> Result<Pushed, Explained> {
+        let (ctx, deadline) = (self.ctx, self.until.deadline.into_std());
+        let told = self.told();
+        let who = Identity::new(WHO.0, WHO.1).map_err(push::Error::from);
+        let who = who.map_err(|why| Explained::of(&why))?;
+        let mut pushed = Pushed::default();
+        for _ in 0..COMMITS {
+            let work = Work::new(&self.files, &self.place.directory);
+            let what = Push {
+                branch: branch.to_owned(),
+                absent: absent.clone(),
+                // All there is: a file that somebody else's rules leave out may be ours.
+                ignore: Some(edit::ALL.to_owned()),
+                author: who.clone(),
+                committer: who.clone(),
+                message: deliver::message(&told),
+                signer: None,
+                options: Vec::new(),
+                spread: rand::random(),
+            };
+            let (mirrors, remote) = (&ctx.mirrors, &self.repository.remote);
+            let sent = push::push(
+                mirrors,
+                remote,
+                what,
+                work.edit(),
+                &ctx.clock,
+                deadline,
+                &ctx.limits,
+            );
+            let outcome = sent.await.map_err(|why| Explained::of(&why))?;
+            if !pushed.take(outcome, work.seen()) {
+                return Ok(pushed);
+            }
+        }
+        let message = format!("it takes more than {COMMITS} commits, each of a thousand files");
+        Err(Explained::new(Reason::DeliveryFailed, Turn::Retry, message)
+            .with_hint("split the Kustomization"))
+    }
+
+    fn told(&self) -> Told<'_> {
+        Told {
+            id: &self.spec.id,
+            source: &self.spec.source,
+            revision: self.revision,
+            digest: self.files.digest(),
+        }
+    }
+}
+
+/// What pushing came to.
+#[derive(Default)]
+struct Pushed {
+    /// Our last commit, if there was one.
+    commit: Option<String>,
+    /// Where the branch is now.
+    head: String,
+    /// All that was changed.
+    change: Option<FileChange>,
+}
+
+impl Pushed {
+    /// Whether there is more to send.
+    fn take(&mut self, outcome: Outcome, seen: Option<Seen>) -> bool {
+        let Some(seen) = seen else {
+            return false;
+        };
+        let Outcome::Pushed { revision, .. } = outcome else {
+            self.head = seen.head;
+            return false;
+        };
+        self.head = revision.commit().to_owned();
+        self.commit = Some(self.head.clone());
+        if self.change.is_none() {
+            self.change = Some(change(&seen.settled));
+        }
+        seen.more
+    }
+}
+
+fn change(settled: &Settled) -> FileChange {
+    FileChange {
+        written: settled.write.len(),
+        removed: settled.remove.len(),
+        adopted: settled.adopted.clone(),
+    }
+}
+
+/// How many files were taken over by now.
+fn adopted(before: Option<&Delivered>, change: Option<&FileChange>) -> Option<i64> {
+    let earlier = before.and_then(|before| before.adopted).unwrap_or_default();
+    let now = change.map_or(0, |change| change.adopted.len());
+    let all = earlier.saturating_add(i64::try_from(now).unwrap_or(i64::MAX));
+    (all > 0).then_some(all)
+}
