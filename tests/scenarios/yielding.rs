@@ -227,6 +227,9 @@ fn only_the_fields_of_its_rules_and_the_write_backs_of_the_tenant_count() {
             },
         });
         tenant.apply(&stranger).await?;
+        let backs = tenant.api("reeve.dev/v1alpha1", "WriteBack");
+        let is_seen = |back: &DynamicObject| back.data["status"]["conditions"][0].is_object();
+        wait::for_object(&backs, "stranger", "it was seen", is_seen).await?;
 
         set_image(&tenant, "kubectl-edit", 2).await?;
         let webs = tenant.api("apps/v1", "Deployment");
@@ -275,6 +278,86 @@ fn policy_is_asked_about_what_will_be_and_not_about_what_is_sent() {
         set_image(&tenant, "keel", 8).await?;
         tenant.after(|_| {}).await?;
         is(&tenant, 8, 1).await?;
+        Ok(())
+    });
+}
+
+/// The Deployment with this variable in the place of its other settings.
+fn with_env(env: &str) -> String {
+    format!("{}          env: {env}\n", manifest(1, 1))
+}
+
+#[test]
+fn what_is_taken_out_or_deleted_on_the_cluster_stays_so_and_what_git_adds_is_applied() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("yields-gone").await?;
+        let both = with_env("[{name: A, value: '1'}, {name: B, value: '1'}]");
+        let extra = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: extra\ndata: {}\n";
+        let files = [
+            ("web.yaml", Some(both.as_str())),
+            ("extra.yaml", Some(extra)),
+        ];
+        tenant.push(&files).await?;
+        let names = json!(["web", "extra"]);
+        write_back(
+            &tenant,
+            json!([{"names": names, "syncTo": "git", "onDelete": "delete"}]),
+        )
+        .await?;
+
+        let webs = tenant.api("apps/v1", "Deployment");
+        let taken = json!([{"name": "web", "env": [{"name": "B", "$patch": "delete"}]}]);
+        let change = json!({"spec": {"template": {"spec": {"containers": taken}}}});
+        webs.patch("web", &by("kubectl-edit"), &Patch::Strategic(&change))
+            .await?;
+        let maps = tenant.api("v1", "ConfigMap");
+        maps.delete("extra", &DeleteParams::default()).await?;
+        is_judged(&tenant).await?;
+        let env = |web: &DynamicObject| {
+            let env = &web.data["spec"]["template"]["spec"]["containers"][0]["env"];
+            let env = env.as_array().into_iter().flatten();
+            env.filter_map(|one| one["name"].as_str().map(str::to_owned))
+                .collect::<Vec<_>>()
+        };
+        let now = env(&webs.get("web").await?);
+        ensure!(now == ["A"], "{now:?}");
+        ensure!(maps.get_opt("extra").await?.is_none(), "it was made again");
+
+        let three =
+            with_env("[{name: A, value: '1'}, {name: B, value: '1'}, {name: C, value: '1'}]");
+        tenant.push(&[("web.yaml", Some(&three))]).await?;
+        let now = env(&webs.get("web").await?);
+        ensure!(now == ["A", "C"], "{now:?}");
+        ensure!(maps.get_opt("extra").await?.is_none(), "it was made again");
+
+        let backs = tenant.api("reeve.dev/v1alpha1", "WriteBack");
+        backs.delete("back", &DeleteParams::default()).await?;
+        wait::for_object(&maps, "extra", "it is there", |_| true).await?;
+        wait::for_object(&webs, "web", "it has all three", |web| env(web).len() == 3).await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_process_that_begins_puts_nothing_right_that_is_yet_to_be_committed() {
+    scenario(async {
+        let estate = Estate::start().await?;
+        let tenant = estate.healthy_tenant("yields-restart").await?;
+        rolled_out(&tenant, 1, 1).await?;
+        write_back(
+            &tenant,
+            json!([{"resources": ["deployments"], "syncTo": "git"}]),
+        )
+        .await?;
+        set_image(&tenant, "kubectl-set", 2).await?;
+        is_judged(&tenant).await?;
+        let before = is(&tenant, 2, 1).await?.metadata.generation;
+
+        estate.controller.restart().await?;
+        is_judged(&tenant).await?;
+        let after = is(&tenant, 2, 1).await?.metadata.generation;
+        ensure!(before == after, "it was put right: {before:?} {after:?}");
         Ok(())
     });
 }
