@@ -43,7 +43,22 @@ fn an_image_that_another_tool_sets_becomes_a_commit_and_is_not_reverted() {
             web.metadata.generation
         );
         ensure!(commits(&tenant)? == before + 1, "one commit, and no other");
-        Ok(())
+        let words = ["reeve_writeback_commits_total", tenant.name()];
+        let counted = estate.controller.sample(&words).await?;
+        ensure!(counted == 1.0, "{counted} commits are counted");
+        let events = tenant.api("v1", "Event");
+        let says = || async {
+            let all = events.list(&Default::default()).await.ok()?;
+            let told = |kind: &str| {
+                let mut all = all.items.iter();
+                all.any(|event| {
+                    objects::text(&event.data, "/reason") == Some("WrittenBack")
+                        && objects::text(&event.data, "/involvedObject/kind") == Some(kind)
+                })
+            };
+            (told("Deployment") && told("WriteBack")).then_some(())
+        };
+        wait::until(wait::PATIENCE, "both are told of the commit", says).await
     });
 }
 
