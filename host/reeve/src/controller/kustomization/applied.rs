@@ -91,7 +91,7 @@ async fn render(
     wanted: &Wanted,
     deadline: Instant,
 ) -> Result<AsApplied, Explained> {
-    let room = Room::beside_a_run();
+    let room = Room::of_a_run();
     let (done, functions) = build::anew(ctx, wanted, &room, deadline).await?;
     let revision = wanted.stored.artifact.revision.to_string();
     let caller = Caller {
