@@ -406,6 +406,7 @@ mod tests {
     };
     use crate::observe::requests::Errand;
     use crate::observe::stage::Stage;
+    use crate::observe::writeback::WrittenBack;
     use reeve_core::inventory::ObjectId;
     use reeve_core::status::{Action, Change};
     use std::collections::BTreeMap;
@@ -466,6 +467,13 @@ mod tests {
         });
         let (tenant, limit) = ("acme", "objects");
         metrics.tell(&Limited { tenant, limit });
+        metrics.tell(&WrittenBack {
+            tenant,
+            committed: true,
+            written: 2,
+            refused: 1,
+            conflicts: 1,
+        });
         let (policy, mode) = ("service-account", Mode::Enforce);
         let verdict = Verdict::Denied;
         metrics.tell(&Judged {
