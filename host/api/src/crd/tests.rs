@@ -47,6 +47,7 @@ const BEYOND_FLUX: &[&str] = &[
     ".spec.accessFrom",
     ".spec.patchesJson6902",
     ".spec.patchesStrategicMerge",
+    ".status.delivered",
     ".status.deployKey",
     ".status.inventoryCluster",
     ".status.lastAppliedDigest",

@@ -73,8 +73,8 @@ impl Settled {
 
 /// Whether a file of that name may hold manifests; of others nothing is read.
 pub fn is_read(path: &str) -> bool {
-    let end = path.rsplit('.').next().unwrap_or_default();
-    ["yaml", "yml", "json"].contains(&end)
+    let end = path.rsplit_once('.').map(|(_, end)| end);
+    end.is_some_and(|end| ["yaml", "yml", "json"].contains(&end))
 }
 
 /// What makes `there` (paths from the directory, with what is in them) what `files` are.

@@ -9,7 +9,7 @@ use reeve_core::deliver::directory;
 /// What is built and judged is committed to a repository, for another agent to apply, and not applied.
 #[derive(Args)]
 pub(super) struct DeliverArgs {
-    /// Commit what Kustomizations come to to this repository, for another agent to apply, and apply nothing. A Tenant may name
+    /// Commit what comes of Kustomizations to this repository, for another agent to apply, and apply nothing. A Tenant may name
     /// another; a Kustomization of a platform namespace stays with `reeve.dev/deliver: cluster`
     #[arg(long, value_name = "URL", value_parser = url)]
     deliver_url: Option<String>,
