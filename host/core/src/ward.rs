@@ -85,13 +85,21 @@ enum Fresh {
     Gone(Value),
 }
 
+/// How an object looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sight {
+    mark: u64,
+    /// When we have applied it.
+    ours: u64,
+}
+
 /// Namespace and name.
 type Name = (Box<str>, Box<str>);
 
 /// What one watch has shown.
 #[derive(Debug, Default)]
 struct View {
-    seen: BTreeMap<Name, u64>,
+    seen: BTreeMap<Name, Sight>,
     /// While it lists: what it has listed.
     listing: Option<BTreeSet<Name>>,
 }
@@ -246,9 +254,16 @@ impl View {
             self.seen.remove(&name);
             return None;
         }
-        let mark = mark(object);
-        let before = self.seen.insert(name.clone(), mark);
-        (before != Some(mark) && may_be_changed(object)).then_some((name, Fresh::There))
+        let now = Sight::of(object);
+        let before = self.seen.insert(name.clone(), now);
+        let is_news = match before {
+            // Whoever took something away while nobody looked claims nothing.
+            None => self.listing.is_some() || may_be_changed(object),
+            Some(before) if before.mark == now.mark => false,
+            // Nor does who takes something away now: then our claim is another, and as old as it was.
+            Some(before) => before.ours == now.ours || may_be_changed(object),
+        };
+        is_news.then_some((name, Fresh::There))
     }
 
     /// What was there when it was last listed, and is not now, was deleted meanwhile.
@@ -307,6 +322,22 @@ fn names(object: &Value) -> Name {
     let of = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     let of = |pointer: &str| of(pointer).unwrap_or_default().into();
     (of("/metadata/namespace"), of("/metadata/name"))
+}
+
+impl Sight {
+    fn of(object: &Value) -> Self {
+        let claims = object.pointer("/metadata/managedFields");
+        let claims = claims.and_then(Value::as_array).into_iter().flatten();
+        let mut hash = DefaultHasher::new();
+        for claim in claims.filter(|claim| is_ours(claim)) {
+            let time = claim.get("time").and_then(Value::as_str);
+            time.hash(&mut hash);
+        }
+        Self {
+            mark: mark(object),
+            ours: hash.finish(),
+        }
+    }
 }
 
 /// The same for what is the same to who writes it back: whatever only tells a status changes it not.
@@ -378,10 +409,13 @@ mod tests {
     }
 
     #[test]
-    fn what_we_applied_and_a_status_is_no_news_and_what_anybody_else_claims_is() {
+    fn what_we_applied_and_a_status_is_no_news_and_what_anybody_else_does_is() {
         let mut ward = ward();
         let controller = |time: &str| claim("kube-controller-manager", "Update", "status", time);
         let by_hand = claim("kubectl-set", "Update", "", "2");
+        let again = claim("kustomize-controller", "Apply", "", "3");
+        let mut less = again.clone();
+        less["fieldsV1"] = json!({"f:spec": {}});
         for (says, claims, want) in [
             ("applied by us", vec![ours()], false),
             ("a status", vec![ours(), controller("2")], false),
@@ -392,7 +426,8 @@ mod tests {
                 true,
             ),
             ("the same", vec![ours(), controller("4"), by_hand], false),
-            ("us again", vec![ours(), controller("4")], false),
+            ("us again", vec![again, controller("4")], false),
+            ("a field is gone", vec![less, controller("4")], true),
         ] {
             let object = object("web", true, &claims);
             let news = ward.show(&realm(), Shown::There(&object, true), NOW);
@@ -403,6 +438,19 @@ mod tests {
         let work = ward.take(10);
         assert_eq!(work.there, [id("new"), id("web")]);
         assert_eq!(ward.objects(), 2);
+    }
+
+    #[test]
+    fn what_is_there_at_first_is_looked_at_once_whoever_claims_it() {
+        let mut ward = ward();
+        let web = object("web", true, &[ours()]);
+        ward.show(&realm(), Shown::Begin, NOW);
+        assert!(ward.show(&realm(), Shown::There(&web, true), NOW));
+        ward.show(&realm(), Shown::Listed, NOW);
+        drop(ward.take(10));
+        ward.show(&realm(), Shown::Begin, NOW);
+        assert!(!ward.show(&realm(), Shown::There(&web, true), NOW));
+        assert!(!ward.show(&realm(), Shown::Listed, NOW));
     }
 
     #[test]
