@@ -141,6 +141,34 @@ fn a_field_that_somebody_adds_is_written_and_what_the_server_fills_in_is_not() {
 }
 
 #[test]
+fn a_field_that_somebody_takes_away_goes_from_the_file() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-less").await?;
+        let two = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: green\n  size: small # for now\n";
+        tenant.push(&[("settings.yaml", Some(two))]).await?;
+        begin(&tenant, &writeback(&tenant, "back", &everything())).await?;
+        looked(&tenant, "back").await?;
+        let before = commits(&tenant)?;
+        let maps = tenant.api("v1", "ConfigMap");
+        let less = json!({"data": {"colour": null}});
+        change(&maps, "settings", "kubectl-edit", &less).await?;
+        let gone = || async {
+            let text = file(&tenant, "settings.yaml")?;
+            (!text.contains("colour")).then_some(text)
+        };
+        let text = wait::until(wait::PATIENCE, "the colour is gone", gone).await?;
+        ensure!(text.contains("size: small # for now"), "{text}");
+        applied(&tenant).await?;
+        looked(&tenant, "back").await?;
+        ensure!(commits(&tenant)? == before + 1, "one commit, and no other");
+        let map = maps.get("settings").await?;
+        ensure!(map.data.pointer("/data/colour").is_none(), "it stays away");
+        Ok(())
+    });
+}
+
+#[test]
 fn an_object_of_another_rule_or_taken_out_is_put_right_as_ever() {
     scenario(async {
         let estate = Estate::shared().await?;
