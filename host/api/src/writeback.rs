@@ -78,7 +78,7 @@ pub struct WriteBackSpec {
     #[serde(default = "five_seconds")]
     #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
     pub debounce: Duration,
-    /// Interval at which everything is looked at once more, whatever watches have shown. Defaults to 10m.
+    /// Interval at which what could not be written is tried once more, whatever watches have shown. Defaults to 10m.
     #[serde(default = "ten_minutes")]
     #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
     pub interval: Duration,
