@@ -75,3 +75,5 @@ mod traces;
 mod variables;
 mod waves;
 mod withdraw;
+mod writeback;
+mod yielding;

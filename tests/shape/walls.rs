@@ -43,7 +43,7 @@ const WALLS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "host/core",
-        &["reeve-api", "reeve-kustomize"],
+        &["reeve-api", "reeve-kustomize", "reeve-writeback"],
         &[
             "tokio", "kube", "gix", "wasmtime", "axum", "reqwest", "rand",
         ],
@@ -62,7 +62,13 @@ const WALLS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "host/reeve",
-        &["reeve-api", "reeve-kustomize", "reeve-core", "reeve-wasm"],
+        &[
+            "reeve-api",
+            "reeve-kustomize",
+            "reeve-writeback",
+            "reeve-core",
+            "reeve-wasm",
+        ],
         &["wasmtime", "regorus"],
     ),
 ];

@@ -11,6 +11,7 @@ use crate::policy::Policy;
 use crate::receiver::Receiver;
 use crate::source::GitRepository;
 use crate::tenant::{Project, Tenant};
+use crate::writeback::WriteBack;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, CustomResourceDefinitionVersion, JSON, JSONSchemaProps,
     JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -25,7 +26,7 @@ const FLUX_RELEASE: &str = "v2.9.4";
 ///
 /// ```
 /// let kinds: Vec<_> = reeve_api::crds().into_iter().map(|crd| crd.spec.names.kind).collect();
-/// assert_eq!(kinds, ["GitRepository", "Kustomization", "Receiver", "Tenant", "Project", "Plugin", "ClusterPlugin", "Policy"]);
+/// assert_eq!(kinds, ["GitRepository", "Kustomization", "Receiver", "Tenant", "Project", "Plugin", "ClusterPlugin", "Policy", "WriteBack"]);
 /// ```
 pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![
@@ -37,6 +38,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         ours(Plugin::crd()),
         ours(ClusterPlugin::crd()),
         ours(Policy::crd()),
+        ours(WriteBack::crd()),
     ]
 }
 

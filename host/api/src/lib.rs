@@ -13,6 +13,7 @@
 //! | [`Tenant`](tenant::Tenant), [`Project`](tenant::Project) | `reeve.dev/v1alpha1` | the platform |
 //! | [`Plugin`](plugin::Plugin) | `reeve.dev/v1alpha1` | platform and tenants |
 //! | [`ClusterPlugin`](plugin::ClusterPlugin) | `reeve.dev/v1alpha1` | the platform |
+//! | [`WriteBack`](writeback::WriteBack) | `reeve.dev/v1alpha1` | platform and tenants |
 //!
 //! What is written in a doc comment of a field here is what `kubectl explain` shows, so it speaks to who writes the
 //! manifest.
@@ -51,6 +52,7 @@ pub mod source;
 pub mod tenant;
 pub mod upkeep;
 pub mod url;
+pub mod writeback;
 
 pub use crate::crd::crds;
 pub use crate::decode::{Undecodable, decode};
@@ -74,6 +76,12 @@ pub const MADE_BY: (&str, &str) = ("reeve.dev/made-by", "reeve-landlord");
 pub const CONFIRM_DELETE: &str = "reeve.dev/confirm-delete";
 /// The finalizer on a Tenant that takes along what was made of it.
 pub const LANDLORD_FINALIZER: &str = "reeve.dev/landlord";
+/// The annotation on an object, and its value, by which it is taken out of write-back: what others change of it is drift again.
+pub const WRITE_BACK: (&str, &str) = ("reeve.dev/write-back", "disabled");
+/// The annotation on an object in which whoever changes it says why. It goes into the commit's message, and into no file.
+pub const CHANGE_REASON: &str = "reeve.dev/reason";
+/// The annotation in which an audit says which user has changed it. It goes where the reason goes.
+pub const CHANGED_BY: &str = "reeve.dev/changed-by";
 /// The finalizer on every object that is looked after, the same as Flux's.
 pub const FINALIZER: &str = "finalizers.fluxcd.io";
 /// The annotation by which a GitRepository names the provider plugin that has its credential, or puts its deploy key at the

@@ -171,6 +171,17 @@ reasons! {
     HealthCheckCanceled => "HealthCheckCanceled",
     /// The tenant has used up what it may use of what all tenants share.
     QuotaExceeded => "QuotaExceeded",
+    // from the cluster to git
+    /// What was changed on the cluster was committed.
+    WrittenBack => "WrittenBack",
+    /// What was changed on the cluster cannot be written to git as it is.
+    WriteBackRefused => "WriteBackRefused",
+    /// The same field was changed on the cluster and in git.
+    WriteBackConflict => "WriteBackConflict",
+    /// The remote did not take the commit: a rule, a limit or a protection of its own.
+    PushRejected => "PushRejected",
+    /// The credentials may read the repository, and not write to it.
+    ReadOnly => "ReadOnly",
     // a webhook
     /// The Secret with the token, or its key, does not exist.
     TokenNotFound => "TokenNotFound",

@@ -64,7 +64,7 @@ use crate::plan::{Admitted, Plan, Proposed};
 use crate::rego::{self, Policy};
 use crate::spec::Spec;
 use crate::veil::Veil;
-pub use altered::{AdmittedManifest, Altered, altered};
+pub use altered::{AdmittedManifest, Altered, Sent, altered};
 pub use document::{Circumstances, Document, SourceFacts, schema};
 pub use recollection::Recollection;
 pub(crate) use rules::TOLD;

@@ -44,6 +44,8 @@ pub enum Target {
     Plugin(PluginId),
     /// A Policy.
     Policy(PolicyName),
+    /// A WriteBack.
+    WriteBack(NamespacedName),
 }
 
 /// What matters of a GitRepository.
@@ -349,7 +351,10 @@ impl Index {
         let (kind, id) = match target {
             Target::Source(id) => (ReceiverResourceKind::GitRepository, id),
             Target::Kustomization(id) => (ReceiverResourceKind::Kustomization, id),
-            Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) => return BTreeSet::new(),
+            Target::Receiver(_)
+            | Target::Plugin(_)
+            | Target::Policy(_)
+            | Target::WriteBack(_) => return BTreeSet::new(),
         };
         let names = |at: &NamespacedName, resource: &ReceiverResource| {
             resource.kind == kind

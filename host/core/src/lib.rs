@@ -55,5 +55,7 @@ pub mod text;
 pub mod tree;
 pub mod upkeep;
 pub mod veil;
+pub mod ward;
 pub mod webhook;
 pub mod whence;
+pub mod writeback;

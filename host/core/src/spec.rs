@@ -399,7 +399,7 @@ pub fn timeout(spec: &KustomizationSpec) -> Duration {
 
 /// The directory without `.`, `..`, doubled, leading and trailing slashes: as Flux has it, the root is the source's. One
 /// that leads out of the source is refused.
-fn clean_path(path: &str) -> Result<String, Error> {
+pub(crate) fn clean_path(path: &str) -> Result<String, Error> {
     let refused = |why: &str| Err(Error::invalid("spec.path", why));
     if path.len() > LONGEST_PATH {
         return refused("it is longer than 4096 bytes");

@@ -22,6 +22,7 @@ mod receiver;
 mod source;
 mod upkeep;
 mod upstream;
+mod writeback;
 
 pub use change::typed_inventory;
 pub use course::Course;
@@ -38,6 +39,7 @@ pub use receiver::{ReceiverOutcome, tell_receiver};
 pub use source::{Made, SourceOutcome, SourceProgress, announce_source, tell_source};
 pub use upkeep::{HooksOutcome, KeyOutcome, KeyStanding, tell_hooks, tell_key};
 pub use upstream::{Heard, tell_upstream, whole};
+pub use writeback::{Looked, WriteBackOutcome, tell_writeback};
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -60,6 +60,7 @@ pub use options::{
     Limits, Loads, Options, Order, Overlay, OverlayImage, OverlayPatch, Selector, Stop,
 };
 use order::Sort;
+pub use patch::label_selector::LabelSelector;
 pub use remote::{Reference, Source, Wanted, parse as parse_reference};
 use session::Session;
 pub use target::Target;

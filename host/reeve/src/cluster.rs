@@ -6,6 +6,7 @@
 //! reads (watches, of others' objects their metadata only, discovery), holds its lease, keeps the certificate of its webhook, deletes replays that were forgotten,
 //! and writes reports, status, finalizers and Events onto Flux's own objects, and in the platform's namespaces a Secret that asks for a key.
 //! The landlord is another process with another account: it makes what Tenants say (`landlording`) and nothing else.
+//! What WriteBacks commit is read, and rehearsed, as their accounts (`persisting`).
 //! A command on somebody's laptop is an `onlooker`: it reads, and asks what applying would do; or it asks for a run (`operate`),
 //! keeps git configuration (`configuring`), writes Tenants (`tenancies`), or adopts Flux's definitions (`migrating`).
 //! Where a Kustomization is carried out on another cluster, it is the kubeconfig's credentials that go there, and none of ours.
@@ -37,6 +38,7 @@ mod membership;
 mod migrating;
 mod onlooker;
 mod operate;
+mod persisting;
 mod prune;
 mod reach;
 mod refusal;
@@ -70,13 +72,14 @@ pub(crate) use definition::Definition;
 pub use error::{Failures, ObjectError};
 pub use event::{Event, Events, Involved};
 pub(crate) use gathering::{Container, Gathered, Listed};
-pub(crate) use glance::Glance;
+pub(crate) use glance::{Glance, Scene};
 pub use hooks::{HookFound, HookWrite};
 pub(crate) use landlording::{resource, selector};
 pub use lease::{Leadership, LeaseConfig};
 pub use membership::{Line, Membership, Seen};
 pub(crate) use onlooker::{Looked, Onlooker};
 pub(crate) use operate::{Operated, Passed};
+pub(crate) use persisting::{Meant, Persisting};
 pub use prune::{PruneError, Pruned};
 pub use refusal::{Attempt, CallError, Cause, Refusal};
 pub(crate) use secret::Held;

@@ -25,7 +25,7 @@ use reeve_wasm::Sandbox;
 use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
-use crate::controller::{Drift, Planned, Queue, Tokens, Underway, Vigils};
+use crate::controller::{Drift, Planned, Queue, Tokens, Underway, Vigils, Wards};
 use crate::disk::Account;
 use crate::forge::{Answers, Pauses};
 use crate::git::{Egress, HostKeys, Limits, Mirrors};
@@ -59,6 +59,8 @@ pub struct Context {
     pub(crate) underway: Underway,
     pub(crate) vigils: Vigils,
     pub(crate) drift: Drift,
+    /// What WriteBacks watch, and what they have seen.
+    pub(crate) wards: Wards,
     pub(crate) planned: Planned,
     pub(crate) mirrors: Arc<Mirrors>,
     pub(crate) egress: Arc<Egress>,
@@ -132,6 +134,7 @@ pub(crate) struct Queues {
     pub(crate) marks: Queue<NamespacedName>,
     /// Sources whose pull requests may be others.
     pub(crate) proposals: Queue<NamespacedName>,
+    pub(crate) writebacks: Queue<NamespacedName>,
 }
 
 impl Queues {

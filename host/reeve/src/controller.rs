@@ -28,6 +28,7 @@ mod tenant;
 mod traced;
 mod underway;
 mod vigils;
+mod writeback;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -57,6 +58,7 @@ pub(crate) use review::{Review, review, review_policy};
 pub(crate) use standby::stand_by;
 pub(crate) use underway::Underway;
 pub(crate) use vigils::Vigils;
+pub(crate) use writeback::Wards;
 
 use queue::{Errand, Halt, Inbox, Whose};
 use traced::{log_span, traced};
@@ -82,6 +84,7 @@ pub(crate) struct Inboxes {
     policies: Inbox<PolicyName>,
     marks: Inbox<NamespacedName>,
     proposals: Inbox<NamespacedName>,
+    writebacks: Inbox<NamespacedName>,
 }
 
 impl Inboxes {
@@ -100,6 +103,7 @@ impl Inboxes {
         queue::drain(&self.cluster_plugins).await;
         queue::drain(&self.marks).await;
         queue::drain(&self.proposals).await;
+        queue::drain(&self.writebacks).await;
     }
 }
 
@@ -114,6 +118,7 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
     let (policies, policies_in) = Queue::new();
     let (marks, marks_in) = Queue::new();
     let (proposals, proposals_in) = Queue::new();
+    let (writebacks, writebacks_in) = Queue::new();
     let queues = Queues {
         sources,
         kustomizations,
@@ -124,6 +129,7 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
         policies,
         marks,
         proposals,
+        writebacks,
     };
     let inboxes = Inboxes {
         sources: sources_in,
@@ -135,6 +141,7 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
         policies: policies_in,
         marks: marks_in,
         proposals: proposals_in,
+        writebacks: writebacks_in,
     };
     (queues, inboxes)
 }
@@ -213,6 +220,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     inboxes.drain().await;
     ctx.vigils.clear();
     ctx.drift.clear();
+    ctx.wards.clear();
     ctx.quotas.clear();
     ctx.tracer.forget();
     ctx.index.forget(&ctx.grounds);
@@ -256,6 +264,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
         );
     }
     ctx.vigils.clear();
+    ctx.wards.clear();
     watches.shutdown().await;
 }
 
@@ -348,6 +357,12 @@ fn begin(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, halt: &Halt) -
     );
     runs.spawn(kustomizations(ctx, inboxes, workers, halt));
     runs.spawn(receivers(ctx, inboxes, halt));
+    work!(
+        runs, ctx, inboxes, halt;
+        WriteBack, NamespacedName, writebacks, 4, within,
+        |id| Some(Target::WriteBack(id)),
+        writeback::reconcile, writeback::leave
+    );
     tell_forges(ctx, inboxes, halt, &mut runs);
     runs
 }

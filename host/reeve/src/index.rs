@@ -18,6 +18,7 @@ use reeve_api::policy::{Policy, TestResults};
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
+use reeve_api::writeback::WriteBack;
 use reeve_core::admit::Passed;
 use reeve_core::artifact::{Artifact, Digest};
 use reeve_core::failure::Explained;
@@ -52,6 +53,11 @@ pub(crate) struct Known {
     pub(crate) receivers: BTreeMap<NamespacedName, Arc<Receiver>>,
     /// Whether those are all there are.
     pub(crate) receivers_listed: bool,
+    pub(crate) writebacks: BTreeMap<NamespacedName, Arc<WriteBack>>,
+    /// Whether those are all there are.
+    pub(crate) writebacks_listed: bool,
+    /// Since when somebody waits for that.
+    pub(crate) writebacks_awaited: Option<Timestamp>,
     pub(crate) tenant_objects: BTreeMap<TenantName, Arc<Tenant>>,
     /// Whether those are all there are.
     pub(crate) tenants_listed: bool,
@@ -355,6 +361,9 @@ impl Known {
             kustomizations: BTreeMap::new(),
             receivers: BTreeMap::new(),
             receivers_listed: false,
+            writebacks: BTreeMap::new(),
+            writebacks_listed: false,
+            writebacks_awaited: None,
             tenant_objects: BTreeMap::new(),
             sources_listed: false,
             tenants_listed: false,

@@ -17,6 +17,7 @@ pub mod span;
 mod stage;
 pub mod trace;
 mod workqueue;
+pub mod writeback;
 
 use std::fmt;
 
@@ -47,16 +48,19 @@ pub enum Kind {
     ClusterPlugin,
     /// Rules of the platform's.
     Policy,
+    /// What is committed of what changes on the cluster.
+    WriteBack,
 }
 
 /// The kinds that have a queue of runs.
-const CONTROLLERS: [Kind; 6] = [
+const CONTROLLERS: [Kind; 7] = [
     Kind::GitRepository,
     Kind::Kustomization,
     Kind::Receiver,
     Kind::Tenant,
     Kind::ClusterPlugin,
     Kind::Policy,
+    Kind::WriteBack,
 ];
 
 impl Kind {
@@ -71,6 +75,7 @@ impl Kind {
             Self::Plugin => "Plugin",
             Self::ClusterPlugin => "ClusterPlugin",
             Self::Policy => "Policy",
+            Self::WriteBack => "WriteBack",
         }
     }
 
@@ -80,9 +85,12 @@ impl Kind {
             Self::GitRepository => reeve_api::SOURCE_GROUP,
             Self::Kustomization => reeve_api::KUSTOMIZE_GROUP,
             Self::Receiver => reeve_api::NOTIFICATION_GROUP,
-            Self::Tenant | Self::Project | Self::Plugin | Self::ClusterPlugin | Self::Policy => {
-                reeve_api::REEVE_GROUP
-            }
+            Self::Tenant
+            | Self::Project
+            | Self::Plugin
+            | Self::ClusterPlugin
+            | Self::Policy
+            | Self::WriteBack => reeve_api::REEVE_GROUP,
         }
     }
 
@@ -97,6 +105,7 @@ impl Kind {
             Self::Plugin => "plugin",
             Self::ClusterPlugin => "clusterplugin",
             Self::Policy => "policy",
+            Self::WriteBack => "writeback",
         }
     }
 }

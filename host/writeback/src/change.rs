@@ -82,7 +82,8 @@ impl Change {
 }
 
 /// Whether the objects of this identity are Secrets.
-pub(crate) fn is_secret(id: &Id) -> bool {
+#[must_use]
+pub fn is_secret(id: &Id) -> bool {
     id.group.is_empty() && id.kind == "Secret"
 }
 

@@ -19,7 +19,7 @@ use crate::{Edits, Place, Placed, Repository};
 
 pub use name::DEFAULT_TEMPLATE;
 pub use strip::stripped;
-pub(crate) use strip::without_server_fields;
+pub use strip::without_server_fields;
 
 /// An object that is to become a file.
 #[derive(Clone, Copy)]
@@ -88,6 +88,11 @@ pub fn create(repository: &Repository<'_>, new: &New<'_>) -> Result<Edits, Refus
         Trial::Breaks => Err(refuse(Reason::NoPlace)),
         _ => Err(refuse(Reason::Transformed)),
     }
+}
+
+/// The path of the file of an object below that of the repository, by the template.
+pub fn file_of(template: &str, object: &Object) -> Result<String, Refused> {
+    name::file(template, object).map_err(|reason| reason.of(Some(object.id()), ""))
 }
 
 /// The edit of the kustomization file that lists `file`; none of any file where there is no list.

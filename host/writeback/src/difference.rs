@@ -8,16 +8,17 @@ use crate::path::{Path, Step};
 
 /// A value that differs.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Difference {
+pub struct Difference {
     /// The number of the object in the build.
-    pub(crate) object: usize,
-    pub(crate) path: Path,
+    pub object: usize,
+    /// Where it is.
+    pub path: Path,
     /// Nothing where there was none.
-    pub(crate) old: Option<Value>,
+    pub old: Option<Value>,
     /// Nothing where there shall be none.
-    pub(crate) new: Option<Value>,
+    pub new: Option<Value>,
     /// The place of a new item in its list.
-    pub(crate) at: Option<usize>,
+    pub at: Option<usize>,
 }
 
 /// The keys that tell the items of lists apart: those by which Kubernetes merges, for lists of this name.
@@ -33,7 +34,8 @@ fn keys(field: &str) -> &'static [&'static str] {
 }
 
 /// The key by which the items of the list `field` are told apart in each of these lists, if there is one.
-pub(crate) fn key_of(field: &str, lists: &[&[Value]]) -> Option<&'static str> {
+#[must_use]
+pub fn key_of(field: &str, lists: &[&[Value]]) -> Option<&'static str> {
     let tells = |key: &&'static str| {
         lists.iter().all(|list| {
             let named = |item: &Value| match item.get(*key) {
@@ -57,8 +59,9 @@ pub(crate) fn key_of(field: &str, lists: &[&[Value]]) -> Option<&'static str> {
         .copied()
 }
 
-/// What makes `new` of `old`.
-pub(crate) fn differences(object: usize, old: &Value, new: &Value) -> Vec<Difference> {
+/// What makes `new` of `old`, an object of that number.
+#[must_use]
+pub fn differences(object: usize, old: &Value, new: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     collect(object, &Path::default(), old, new, &mut found);
     found

@@ -32,7 +32,11 @@ use std::collections::BTreeMap;
 
 use reeve_kustomize::{Id, Object, Options, Remotes, Tree};
 
-pub use create::{DEFAULT_TEMPLATE, New, create, stripped};
+pub use change::is_secret;
+pub use create::{DEFAULT_TEMPLATE, New, create, file_of, stripped, without_server_fields};
+pub use difference::{Difference, differences, key_of};
+pub use overlaid::Overlaid;
+pub use path::{Path, Step};
 pub use refused::{Reason, Refused};
 pub use remove::remove;
 

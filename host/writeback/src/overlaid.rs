@@ -9,13 +9,15 @@ use reeve_kustomize::{Kind, ReadError, Tree};
 
 /// A tree and the edits that are made of it so far.
 #[derive(Clone)]
-pub(crate) struct Overlaid<'a> {
+pub struct Overlaid<'a> {
     tree: &'a dyn Tree,
     edits: BTreeMap<String, Option<Arc<[u8]>>>,
 }
 
 impl<'a> Overlaid<'a> {
-    pub(crate) fn new(tree: &'a dyn Tree) -> Self {
+    /// The tree as it is.
+    #[must_use]
+    pub fn new(tree: &'a dyn Tree) -> Self {
         Self {
             tree,
             edits: BTreeMap::new(),
@@ -23,7 +25,8 @@ impl<'a> Overlaid<'a> {
     }
 
     /// The same with more edits.
-    pub(crate) fn with(&self, files: &[(String, Option<Vec<u8>>)]) -> Self {
+    #[must_use]
+    pub fn with(&self, files: &[(String, Option<Vec<u8>>)]) -> Self {
         let mut more = self.clone();
         for (path, bytes) in files {
             let bytes = bytes.as_ref().map(|bytes| Arc::from(bytes.as_slice()));
@@ -41,7 +44,8 @@ impl<'a> Overlaid<'a> {
     }
 
     /// All edits that change something.
-    pub(crate) fn into_files(self) -> BTreeMap<String, Option<Vec<u8>>> {
+    #[must_use]
+    pub fn into_files(self) -> BTreeMap<String, Option<Vec<u8>>> {
         let before = |path: &str| match self.tree.kind(path) {
             Some(Kind::File) => self.tree.read(path).ok(),
             _ => None,

@@ -9,18 +9,23 @@ use serde_json::{Map, Value};
 
 /// One step down.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// Into a field of a mapping.
     Field(String),
     /// Into the item that has this value for this key.
-    Item { key: &'static str, value: Value },
+    Item {
+        /// The key.
+        key: &'static str,
+        /// The value that tells it from the others.
+        value: Value,
+    },
     /// Into the item of this number.
     Index(usize),
 }
 
 /// The way from the root to a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Path(Vec<Step>);
+pub struct Path(Vec<Step>);
 
 impl Path {
     pub(crate) fn of_fields(fields: &[&str]) -> Self {
@@ -28,8 +33,15 @@ impl Path {
         Self(fields.iter().map(field).collect())
     }
 
-    pub(crate) fn steps(&self) -> &[Step] {
+    /// Its steps, the first one from the root.
+    pub fn steps(&self) -> &[Step] {
         &self.0
+    }
+
+    /// The first of its steps, as a way of its own.
+    #[must_use]
+    pub fn first(&self, steps: usize) -> Self {
+        Self(self.0.iter().take(steps).cloned().collect())
     }
 
     pub(crate) fn child(&self, step: Step) -> Self {
@@ -60,7 +72,8 @@ impl Path {
     }
 
     /// The way to the first list whose items have no keys, and whether there is one.
-    pub(crate) fn to_list_without_keys(&self) -> Option<Self> {
+    #[must_use]
+    pub fn to_list_without_keys(&self) -> Option<Self> {
         let at = self
             .0
             .iter()
@@ -69,11 +82,14 @@ impl Path {
     }
 
     /// Whether one of both leads through the other.
-    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(a, b)| a == b)
     }
 
-    pub(crate) fn get<'v>(&self, root: &'v Value) -> Option<&'v Value> {
+    /// The value it leads to.
+    #[must_use]
+    pub fn get<'v>(&self, root: &'v Value) -> Option<&'v Value> {
         self.0.iter().try_fold(root, |value, step| match step {
             Step::Field(name) => value.get(name),
             step => {
@@ -85,12 +101,12 @@ impl Path {
 
     /// Sets the value, making what lacks on the way; a new item of a list comes to the place `at`. False where something
     /// else stands in the way.
-    pub(crate) fn set(&self, root: &mut Value, new: Value, at: Option<usize>) -> bool {
+    pub fn set(&self, root: &mut Value, new: Value, at: Option<usize>) -> bool {
         put(root, &self.0, new, at)
     }
 
     /// Removes the value; false if it is not there.
-    pub(crate) fn remove(&self, root: &mut Value) -> bool {
+    pub fn remove(&self, root: &mut Value) -> bool {
         let Some((last, before)) = self.0.split_last() else {
             return false;
         };
@@ -116,7 +132,8 @@ impl Path {
     }
 
     /// As a JSON pointer into `root`; the end of a list for an item that is not there.
-    pub(crate) fn pointer(&self, root: &Value) -> String {
+    #[must_use]
+    pub fn pointer(&self, root: &Value) -> String {
         let mut out = String::new();
         let mut value = Some(root);
         for step in &self.0 {

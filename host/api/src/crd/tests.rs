@@ -190,6 +190,7 @@ fn an_object_with_every_field_set_is_written_back_as_it_was_read() {
         plugin,
         cluster_plugin,
         policy,
+        write_back,
     ] = crds().try_into().ok().unwrap();
     kept::<GitRepository>(&source);
     kept::<Kustomization>(&kustomization);
@@ -199,6 +200,7 @@ fn an_object_with_every_field_set_is_written_back_as_it_was_read() {
     kept::<Plugin>(&plugin);
     kept::<ClusterPlugin>(&cluster_plugin);
     kept::<Policy>(&policy);
+    kept::<WriteBack>(&write_back);
 }
 
 /// Whatever stands in whichever field: an answer, never a panic.
@@ -235,6 +237,7 @@ fn no_value_in_any_field_makes_decoding_panic() {
         plugin,
         cluster_plugin,
         policy,
+        write_back,
     ] = crds().try_into().ok().unwrap();
     answered::<GitRepository>(&source);
     answered::<Kustomization>(&kustomization);
@@ -244,6 +247,7 @@ fn no_value_in_any_field_makes_decoding_panic() {
     answered::<Plugin>(&plugin);
     answered::<ClusterPlugin>(&cluster_plugin);
     answered::<Policy>(&policy);
+    answered::<WriteBack>(&write_back);
 }
 
 /// An object in which everything its schema knows is set.
@@ -280,6 +284,7 @@ fn example(name: &str, schema: &Value) -> Value {
             "interval"
             | "retryInterval"
             | "timeout"
+            | "debounce"
             | "deadline"
             | "took"
             | "every"

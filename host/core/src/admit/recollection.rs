@@ -117,7 +117,7 @@ impl Recollection {
     }
 
     /// The form in which an object was applied.
-    pub(super) fn get(&self, id: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, id: &str) -> Option<&Value> {
         self.objects.get(id)
     }
 }

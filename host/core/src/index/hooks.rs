@@ -46,7 +46,8 @@ impl Index {
             Target::Kustomization(_)
             | Target::Receiver(_)
             | Target::Plugin(_)
-            | Target::Policy(_) => None,
+            | Target::Policy(_)
+            | Target::WriteBack(_) => None,
         };
         match self.woken_by(receiver) {
             Some((hook, woken)) if hook.standing == Standing::Open => {

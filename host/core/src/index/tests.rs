@@ -241,6 +241,7 @@ fn looked_up(at: &str, resource: ReceiverResource) -> (String, String) {
         Target::Source(id) | Target::Kustomization(id) | Target::Receiver(id) => id.to_string(),
         Target::Plugin(id) => id.to_string(),
         Target::Policy(name) => name.to_string(),
+        Target::WriteBack(id) => id.to_string(),
     });
     (found.collect::<Vec<_>>().join(","), named.missing.join(","))
 }

@@ -1,13 +1,16 @@
 //! Kubernetes' label selectors: `a=b,c!=d,e in (x,y),f notin (z),g,!h,i>1`.
 
 /// A selector; all of its requirements must hold.
-pub(super) struct LabelSelector(Vec<Requirement>);
+#[derive(Clone, Debug)]
+pub struct LabelSelector(Vec<Requirement>);
 
+#[derive(Clone, Debug)]
 struct Requirement {
     key: String,
     want: Want,
 }
 
+#[derive(Clone, Debug)]
 enum Want {
     In(Vec<String>),
     NotIn(Vec<String>),
@@ -24,7 +27,8 @@ enum Token<'a> {
 }
 
 impl LabelSelector {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads it; the error says what is missing.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let tokens = tokens(text);
         let mut rest = tokens.as_slice();
         let mut requirements = Vec::new();
@@ -40,7 +44,8 @@ impl LabelSelector {
         Ok(Self(requirements))
     }
 
-    pub(super) fn matches<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> bool {
+    /// Whether labels with these values are meant.
+    pub fn matches<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> bool {
         self.0
             .iter()
             .all(|requirement| requirement.want.fits(value(&requirement.key)))

@@ -38,7 +38,7 @@ use super::ui::CommandError;
 use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::context::Context;
-use crate::controller::{self, Drift, Planned, Term, Underway, Vigils, Workers};
+use crate::controller::{self, Drift, Planned, Term, Underway, Vigils, Wards, Workers};
 use crate::disk::Disk;
 use crate::git::{Egress, HostKeys, HostRule, Limits, Mirrors};
 use crate::http::probe::Readiness;
@@ -301,6 +301,7 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
         takes_calls: AtomicBool::new(false),
         shards: Shards::new(args.sharding),
         drift: Drift::new(kinds, clock.instant()),
+        wards: Wards::default(),
         index: Index::new(&grounds),
         cluster: cluster.reaching(Arc::clone(&egress)),
         events,

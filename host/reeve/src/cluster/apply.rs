@@ -15,6 +15,7 @@ use reeve_core::failure::Explained;
 use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::{Admitted, Phase, Plan, Planned, Stage, Step};
 use reeve_core::status::Action;
+use reeve_core::writeback::Leave;
 use serde_json::Value;
 
 use super::applied::{Applied, ApplyError};
@@ -31,8 +32,8 @@ use super::witness::{Progress, Witness, unjudged};
 /// What must be done to the live object before it is applied.
 pub(super) enum First {
     Nothing,
-    /// Take over old claims on its fields.
-    Takeover(Value),
+    /// Take over old claims on its fields, but for those on what is left to write-back.
+    Takeover(Value, Leave),
     /// Delete the one with this uid, and wait until it is gone.
     Delete(String),
 }
@@ -209,7 +210,10 @@ impl TenantClient {
         };
         match first {
             First::Nothing => {}
-            First::Takeover(claims) => self.take_over(at, body.bytes(), claims.to_string()).await?,
+            First::Takeover(claims, left) => {
+                let (sent, claims) = (body.bytes(), claims.to_string());
+                self.take_over(at, sent, claims, left).await?;
+            }
             First::Delete(uid) => {
                 let deleted = self.wire.delete(&at.address, uid).await;
                 deleted.map_err(|why| self.failed(at, Attempt::Delete, why))?;
@@ -253,8 +257,8 @@ impl<W: Witness> Run<'_, W> {
         writes
     }
 
-    /// What is sent of those that do not stay as others made them, once policy has seen what `spec.ignore` has made of it.
-    /// Nobody is asked where that is nothing.
+    /// What is sent of those that do not stay as others made them, once policy has seen what `spec.ignore` and WriteBacks have
+    /// made of it. Nobody is asked where that is nothing.
     async fn judged<'w>(
         &mut self,
         writes: Vec<(&'w Planned, Box<Write>)>,

@@ -14,7 +14,7 @@ impl Body {
         Self(object.manifest().to_string().into_bytes())
     }
 
-    /// The object as `spec.ignore` leaves it, which policy was asked about again.
+    /// The object as `spec.ignore` and WriteBacks leave it, which policy was asked about again.
     pub(super) fn altered(admitted: &AdmittedManifest) -> Self {
         Self(admitted.manifest().to_string().into_bytes())
     }

@@ -8,6 +8,7 @@ use reeve_core::difference::strip_metadata;
 pub(super) use reeve_core::drift::MANAGER;
 use reeve_core::drift::{self, is_ours, is_taken_over};
 use reeve_core::plan::{left_alone, says};
+use reeve_core::writeback::Leave;
 use serde_json::{Map, Value, json};
 
 /// Whether it asks not to be deleted.
@@ -80,8 +81,9 @@ const LEFTOVER_LABEL: &str = "fluxcd.io/sync-gc-mark";
 /// The JSON patch that takes over what `kubectl` and former versions of us claimed, and removes what they left behind;
 /// None if there is nothing to take over.
 ///
-/// Without it a field that was once set by hand and then deleted in git would stay for ever: its other owner keeps it.
-pub(super) fn takeover(wanted: &Value, live: &Value) -> Option<Value> {
+/// Without it a field that was once set by hand and then deleted in git would stay for ever: its other owner keeps it. What is
+/// left to write-back stays theirs.
+pub(super) fn takeover(wanted: &Value, live: &Value, left: &Leave) -> Option<Value> {
     if merges(wanted) || merges(live) {
         return None;
     }
@@ -101,7 +103,8 @@ pub(super) fn takeover(wanted: &Value, live: &Value) -> Option<Value> {
     let entries = live
         .pointer("/metadata/managedFields")
         .and_then(Value::as_array);
-    if let Some(folded) = entries.and_then(|entries| folded(entries)) {
+    let taken = |fields: &Value| left.taken(fields, wanted, live);
+    if let Some(folded) = entries.and_then(|entries| folded(entries, taken)) {
         patch.push(json!({"op": "replace", "path": "/metadata/managedFields", "value": folded}));
     }
     if patch.is_empty() {
@@ -116,8 +119,9 @@ pub(super) fn takeover(wanted: &Value, live: &Value) -> Option<Value> {
     Some(Value::Array(patch))
 }
 
-/// The claims with those of `kubectl` and of former versions of us folded into our own; None if there are none.
-fn folded(entries: &[Value]) -> Option<Vec<Value>> {
+/// The claims with those of `kubectl` and of former versions of us folded into our own, as far as they are `taken`; None if
+/// there are none.
+fn folded(entries: &[Value], taken: impl Fn(&Value) -> Value) -> Option<Vec<Value>> {
     let mut ours = entries.iter().find(|entry| is_ours(entry)).cloned();
     let mut others = Vec::new();
     let mut folded_any = false;
@@ -125,15 +129,16 @@ fn folded(entries: &[Value]) -> Option<Vec<Value>> {
         if is_ours(entry) {
             continue;
         }
-        if !is_taken_over(entry) {
+        let Some((folded, rest)) = parted(entry, &taken) else {
             others.push(entry.clone());
             continue;
-        }
+        };
         folded_any = true;
+        others.extend(rest);
         match &mut ours {
-            Some(ours) => merge_fields(ours, entry),
+            Some(ours) => merge_fields(ours, &folded),
             None => {
-                let mut first = entry.clone();
+                let mut first = folded;
                 if let Some(first) = first.as_object_mut() {
                     first.insert("manager".to_owned(), MANAGER.into());
                     first.insert("operation".to_owned(), "Apply".into());
@@ -144,6 +149,45 @@ fn folded(entries: &[Value]) -> Option<Vec<Value>> {
     }
     others.extend(ours);
     folded_any.then_some(others)
+}
+
+/// The part of a claim that is taken over, if any is, and the part that stays theirs, if any does.
+fn parted(entry: &Value, taken: impl Fn(&Value) -> Value) -> Option<(Value, Option<Value>)> {
+    if !is_taken_over(entry) {
+        return None;
+    }
+    let fields = entry.get("fieldsV1").unwrap_or(&Value::Null);
+    let part = taken(fields);
+    if part == *fields {
+        return Some((entry.clone(), None));
+    }
+    let with = |fields: Value| {
+        let mut entry = entry.clone();
+        if let Some(entry) = entry.as_object_mut() {
+            entry.insert("fieldsV1".to_owned(), fields);
+        }
+        entry
+    };
+    let is_any = part.as_object().is_some_and(|part| !part.is_empty());
+    is_any.then(|| (with(part.clone()), without_fields(fields, &part).map(with)))
+}
+
+/// The fields that are not in the part; None if there are none. A mapping of which nothing is left is no claim on all of it.
+fn without_fields(fields: &Value, part: &Value) -> Option<Value> {
+    let fields = fields.as_object()?;
+    let mut rest = Map::new();
+    for (key, below) in fields {
+        match part.get(key) {
+            None => {
+                rest.insert(key.clone(), below.clone());
+            }
+            Some(part) => {
+                let below = without_fields(below, part);
+                rest.extend(below.map(|below| (key.clone(), below)));
+            }
+        }
+    }
+    (!rest.is_empty()).then_some(Value::Object(rest))
 }
 
 /// The union of two sets of fields, each a trie of `f:`, `k:` and `v:` keys.
@@ -265,7 +309,7 @@ mod tests {
         let fields =
             json!({"f:data": {"f:a": {}, ".": {}, "f:b": {}}, "f:metadata": {}, "f:immutable": {}});
         let want = vec![scaled, theirs, flux_client, claim(MANAGER, "Apply", fields)];
-        assert_eq!(folded(&entries).unwrap(), want);
+        assert_eq!(folded(&entries, Value::clone).unwrap(), want);
     }
 
     #[test]
@@ -276,21 +320,48 @@ mod tests {
             json!({"f:data": {}}),
         )];
         assert_eq!(
-            folded(&entries).unwrap(),
+            folded(&entries, Value::clone).unwrap(),
             [claim(MANAGER, "Apply", json!({"f:data": {}}))]
         );
-        assert_eq!(folded(&[claim("helm", "Update", json!({}))]), None);
-        assert_eq!(folded(&[claim(MANAGER, "Apply", json!({}))]), None);
+        for claims in [
+            claim("helm", "Update", json!({})),
+            claim(MANAGER, "Apply", json!({})),
+        ] {
+            assert_eq!(folded(&[claims], Value::clone), None);
+        }
+    }
+
+    #[test]
+    fn what_is_left_to_write_back_stays_claimed_by_who_changed_it() {
+        let mine = claim(MANAGER, "Apply", json!({"f:data": {"f:a": {}}}));
+        let fields = json!({"f:data": {".": {}, "f:b": {}, "f:c": {}}, "f:immutable": {}});
+        let entries = [mine, claim("kubectl-edit", "Update", fields)];
+        let b_only = |_: &Value| json!({"f:data": {"f:b": {}}});
+        let want = [
+            claim(
+                "kubectl-edit",
+                "Update",
+                json!({"f:data": {".": {}, "f:c": {}}, "f:immutable": {}}),
+            ),
+            claim(MANAGER, "Apply", json!({"f:data": {"f:a": {}, "f:b": {}}})),
+        ];
+        assert_eq!(folded(&entries, b_only).unwrap(), want);
+        assert_eq!(folded(&entries, |_: &Value| json!({})), None);
+        // Of a mapping that is taken whole no claim on all of it is left.
+        let data = |_: &Value| json!({"f:data": {".": {}, "f:b": {}, "f:c": {}}});
+        let rest = folded(&entries, data).unwrap();
+        let want = claim("kubectl-edit", "Update", json!({"f:immutable": {}}));
+        assert_eq!(rest.first(), Some(&want));
     }
 
     #[test]
     fn leftovers_are_removed_and_merge_leaves_all_as_it_is() {
         let mut live = live();
         live["metadata"]["managedFields"] = json!([claim(MANAGER, "Apply", json!({}))]);
-        assert_eq!(takeover(&json!({}), &live), None);
+        assert_eq!(takeover(&json!({}), &live, &Leave::default()), None);
         live["metadata"]["annotations"] =
             json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
-        let patch = takeover(&json!({}), &live).unwrap();
+        let patch = takeover(&json!({}), &live, &Leave::default()).unwrap();
         assert_eq!(
             patch[0]["path"],
             "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration"
@@ -301,6 +372,6 @@ mod tests {
         );
         let merge =
             json!({"metadata": {"annotations": {"kustomize.toolkit.fluxcd.io/ssa": "merge"}}});
-        assert_eq!(takeover(&merge, &live), None);
+        assert_eq!(takeover(&merge, &live, &Leave::default()), None);
     }
 }

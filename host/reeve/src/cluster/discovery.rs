@@ -164,6 +164,20 @@ impl Discovery {
         Ok(resources.collect())
     }
 
+    /// The kinds that are meant, by their group and plural, each in the preferred version.
+    pub(super) async fn meant(
+        &self,
+        means: impl Fn(&str, &str) -> bool,
+    ) -> Vec<(ApiResource, Scope)> {
+        self.settle().await;
+        let known = self.known.load_full();
+        let first = known.kinds.served.values().filter_map(|all| all.first());
+        let meant = first.filter(|one| means(&one.resource.group, &one.resource.plural));
+        meant
+            .map(|served| (served.resource.clone(), served.scope))
+            .collect()
+    }
+
     /// Lists again, unless somebody else did since `asked`.
     pub(super) async fn refresh(&self, asked: Instant) -> Result<(), CallError> {
         let _one_at_a_time = self.refreshing.lock().await;

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use reeve_core::admit::Sent;
 use reeve_core::drift::{Sight, Stood};
 use reeve_core::health::verdict;
 use reeve_core::plan::{Planned, left_alone};
@@ -31,8 +32,8 @@ pub(super) enum Finding {
 /// A write that has passed its dry run.
 pub(super) struct Write {
     pub(super) at: Located,
-    /// What `spec.ignore` makes of the manifest, where that is another: policy has not seen it.
-    pub(super) kept: Option<Value>,
+    /// What `spec.ignore` and WriteBacks make of the manifest, where that is another: policy has not seen it.
+    pub(super) kept: Option<Sent>,
     pub(super) action: Action,
     pub(super) first: First,
     pub(super) difference: Difference,
@@ -97,31 +98,26 @@ impl TenantClient {
         is_new: bool,
     ) -> Result<Finding, ObjectError> {
         let wanted = object.manifest();
-        let settled = |action, live: &Value| {
-            let sight = self.owns(live).then(|| Sight::of(live));
-            Finding::Settled(action, verdict(live).is_current(), sight)
-        };
         if compare::only_if_absent(wanted)
             && let Some(live) = self.read(&at).await?
         {
-            return Ok(settled(Action::Skipped, &live));
+            return Ok(self.settled(Action::Skipped, &live));
         }
         let body = wanted.to_string().into_bytes();
         let (live, dry) = self.as_is_and_would_be(&at, body, is_new).await;
         let live = live?;
         if let Some(live) = live.as_ref().filter(|live| left_alone(live)) {
-            return Ok(settled(Action::Skipped, live));
+            return Ok(self.settled(Action::Skipped, live));
         }
-        let write = |action, first, kept, fields| {
+        let differs = |first, fields| {
             Finding::Differs(Box::new(Write {
                 at: at.clone(),
-                kept,
-                action,
+                kept: None,
+                action: Action::Created,
                 first,
                 difference: Difference::of(object, live.as_ref(), fields),
             }))
         };
-        let differs = |first, fields| write(Action::Created, first, None, fields);
         let dry = match (dry, &live) {
             (Ok(dry), _) => dry,
             (Err(why), Some(live)) if self.may_recreate(&why, wanted) => {
@@ -133,22 +129,49 @@ impl TenantClient {
             }
             (Err(why), _) => return Err(self.failed(&at, Attempt::DryRun, why)),
         };
-        let Some(live) = &live else {
-            return Ok(differs(First::Nothing, Vec::new()));
+        match &live {
+            Some(live) => Ok(self.of_both(object, &at, live, &dry)),
+            // What was deleted stays so until git says it, where a rule wants that.
+            None if self.lets_go(object, &at) => Ok(Finding::Settled(Action::Skipped, true, None)),
+            None => Ok(differs(First::Nothing, Vec::new())),
+        }
+    }
+
+    /// The finding about an object that is there, and another than it is wanted or not.
+    fn of_both(&self, object: &Planned, at: &Located, live: &Value, dry: &Value) -> Finding {
+        let (wanted, ignored) = (object.manifest(), object.ignored());
+        let (resource, id) = (&at.address.resource.plural, object.id().to_string());
+        let left = self.yielding.leave(resource, &id, wanted, live, dry);
+        let (is, would) = (left.without(live), left.without(dry));
+        let first = match compare::takeover(wanted, live, &left) {
+            Some(patch) => First::Takeover(patch, left.clone()),
+            None if drift::differs(&is, &would, ignored) => First::Nothing,
+            None if left.reclaims(live, dry) => First::Nothing,
+            None => return self.settled(Action::Unchanged, live),
         };
-        let first = match compare::takeover(wanted, live) {
-            Some(patch) => First::Takeover(patch),
-            None if drift::differs(live, &dry, object.ignored()) => First::Nothing,
-            None => return Ok(settled(Action::Unchanged, live)),
-        };
-        let kept = drift::kept(wanted, live, &dry, object.ignored());
-        let kept = (*kept != *wanted).then(|| kept.into_owned());
-        let mut fields = drift::fields(live, &dry, object.ignored());
+        let mut fields = drift::fields(&is, &would, ignored);
         if fields.is_empty() {
             // Nothing but who claims it.
             fields.push("metadata.managedFields".to_owned());
         }
-        Ok(write(Action::Configured, first, kept, fields))
+        let kept = drift::kept(wanted, live, dry, ignored);
+        Finding::Differs(Box::new(Write {
+            at: at.clone(),
+            kept: Sent::of(wanted, live, &kept, left),
+            action: Action::Configured,
+            first,
+            difference: Difference::of(object, Some(live), fields),
+        }))
+    }
+
+    fn settled(&self, action: Action, live: &Value) -> Finding {
+        let sight = self.owns(live).then(|| Sight::of(live));
+        Finding::Settled(action, verdict(live).is_current(), sight)
+    }
+
+    fn lets_go(&self, object: &Planned, at: &Located) -> bool {
+        let (resource, id) = (&at.address.resource.plural, object.id().to_string());
+        self.yielding.lets_go(resource, &id, object.manifest())
     }
 
     /// The object, and what applying would make of it.

@@ -29,6 +29,21 @@ const LATEST: Duration = Duration::from_secs(30);
 /// How soon a watch goes on that has come to its end.
 const BREATH: Duration = Duration::from_millis(50);
 
+/// What is watched: a kind, where, as whom, and which of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Scene {
+    /// As whom; None: as the controller itself.
+    pub(crate) account: Option<String>,
+    /// None: in all namespaces, or in none.
+    pub(crate) namespace: Option<String>,
+    /// Empty for Kubernetes' core group.
+    pub(crate) group: String,
+    /// The kind.
+    pub(crate) kind: String,
+    /// A selector of labels; empty: all.
+    pub(crate) labels: String,
+}
+
 /// Something that a watch shows.
 #[derive(Debug)]
 pub(crate) enum Glance {
@@ -54,11 +69,33 @@ enum Broken {
     Expired,
 }
 
+impl Scene {
+    fn of(place: &Place) -> Self {
+        Self {
+            account: place.account.clone(),
+            namespace: place.namespace.clone(),
+            group: place.group.clone(),
+            kind: place.kind.clone(),
+            labels: labels(place),
+        }
+    }
+
+    /// The selector as it stands in a path.
+    fn selector(&self) -> String {
+        utf8_percent_encode(&self.labels, NON_ALPHANUMERIC).to_string()
+    }
+}
+
 impl Cluster {
     /// Tells what becomes of the objects at `place`, until that is refused; then why.
-    pub(crate) async fn glance(
+    pub(crate) async fn glance(&self, place: &Place, tell: impl FnMut(Glance) + Send) -> CallError {
+        self.glance_at(&Scene::of(place), tell).await
+    }
+
+    /// The same of any scene.
+    pub(crate) async fn glance_at(
         &self,
-        place: &Place,
+        place: &Scene,
         mut tell: impl FnMut(Glance) + Send,
     ) -> CallError {
         let wire = match &place.account {
@@ -86,11 +123,11 @@ impl Cluster {
     async fn once(
         &self,
         wire: &Wire,
-        place: &Place,
+        place: &Scene,
         tell: &mut (impl FnMut(Glance) + Send),
     ) -> Result<(), CallError> {
         let at = self.at(place).await?;
-        let path = format!("{}?labelSelector={}", at.collection()?, selector(place));
+        let path = format!("{}?labelSelector={}", at.collection()?, place.selector());
         let mut version = list(wire, &path, tell).await?;
         loop {
             let broken = follow(wire, &path, version, tell).await?;
@@ -105,7 +142,7 @@ impl Cluster {
     }
 
     /// The path of the kind; the name is nobody's.
-    async fn at(&self, place: &Place) -> Result<Address, CallError> {
+    async fn at(&self, place: &Scene) -> Result<Address, CallError> {
         let found = self.discovery.find(&place.group, None, &place.kind).await?;
         let Some((resource, _)) = found else {
             // Not served any more, or not again yet: that is no refusal.
@@ -119,12 +156,11 @@ impl Cluster {
     }
 }
 
-fn selector(place: &Place) -> String {
-    let selector = match place.which {
+fn labels(place: &Place) -> String {
+    match place.which {
         Which::Applied => drift::OWNER.to_owned(),
         Which::Named => format!("{}={}", drift::WATCHED.0, drift::WATCHED.1),
-    };
-    utf8_percent_encode(&selector, NON_ALPHANUMERIC).to_string()
+    }
 }
 
 /// Tells all there are, and returns as of which version.
@@ -206,7 +242,7 @@ mod tests {
     fn a_place_is_asked_for_by_its_label() {
         let named = Place::of_named(None, "acme", "Secret");
         assert_eq!(
-            selector(&named),
+            Scene::of(&named).selector(),
             "reconcile%2Efluxcd%2Eio%2Fwatch%3DEnabled"
         );
         let applied = Place {
@@ -214,7 +250,7 @@ mod tests {
             ..named
         };
         assert_eq!(
-            selector(&applied),
+            Scene::of(&applied).selector(),
             "kustomize%2Etoolkit%2Efluxcd%2Eio%2Fname"
         );
     }

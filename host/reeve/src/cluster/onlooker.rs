@@ -277,10 +277,10 @@ impl Onlooker {
         let applied = match write.first {
             // Made anew it is as git has it.
             First::Delete(_) => object.manifest().clone(),
-            First::Nothing | First::Takeover(_) => {
+            First::Nothing | First::Takeover(..) => {
                 let body = match &write.kept {
-                    Some(kept) => kept,
-                    None => object.manifest(),
+                    Some(kept) => kept.manifest(),
+                    None => object.manifest().clone(),
                 };
                 let dry = self.0.dry_run(&write.at, body.to_string().into_bytes());
                 let failed = |why| self.0.failed(&write.at, Attempt::DryRun, why);

@@ -3,6 +3,7 @@
 //! What to fold is [`compare`](super::compare)'s to say; here it is written, and written anew when somebody else was
 //! quicker.
 
+use reeve_core::writeback::Leave;
 use serde_json::Value;
 
 use super::compare::{self, MANAGER};
@@ -22,6 +23,7 @@ impl TenantClient {
         at: &Located,
         body: &[u8],
         mut claims: String,
+        left: &Leave,
     ) -> Result<(), ObjectError> {
         let how = Patch {
             format: Format::Json,
@@ -41,7 +43,7 @@ impl TenantClient {
             let Some(live) = self.read(at).await? else {
                 return Ok(());
             };
-            let Some(again) = compare::takeover(&wanted, &live) else {
+            let Some(again) = compare::takeover(&wanted, &live, left) else {
                 return Ok(());
             };
             claims = again.to_string();

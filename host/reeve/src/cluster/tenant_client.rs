@@ -15,6 +15,7 @@ use reeve_core::admit::{Account, AdmittedSpec};
 use reeve_core::inventory::ObjectId;
 use reeve_core::plan::{Scope, Scopes};
 use reeve_core::spec::Spec;
+use reeve_core::writeback::Yielding;
 use serde_json::Value;
 
 use super::Cluster;
@@ -37,6 +38,8 @@ pub struct TenantClient {
     pub(super) owner: NamespacedName,
     /// Whether what cannot be changed may be deleted and made anew.
     pub(super) force: bool,
+    /// What WriteBacks have left alone.
+    pub(super) yielding: Arc<Yielding>,
     account: String,
     /// The other cluster that it is; None: the controller's own.
     site: Option<Arc<Site>>,
@@ -57,6 +60,7 @@ impl Cluster {
                 lookouts: Arc::clone(&self.lookouts),
                 owner: spec.id.clone(),
                 force: spec.force,
+                yielding: Arc::default(),
                 account,
                 site: None,
             });
@@ -103,6 +107,7 @@ impl TenantClient {
             lookouts: Arc::clone(&site.lookouts),
             owner: spec.id.clone(),
             force: spec.force,
+            yielding: Arc::default(),
             account,
             site: Some(site),
         }
@@ -117,9 +122,24 @@ impl TenantClient {
             lookouts: Arc::clone(&cluster.lookouts),
             owner: owner.clone(),
             force,
+            yielding: Arc::default(),
             account: "the user".to_owned(),
             site: None,
         }
+    }
+
+    /// The same, leaving alone what these WriteBacks are to commit first.
+    #[must_use]
+    pub fn yielding_to(self, yielding: Yielding) -> Self {
+        Self {
+            yielding: Arc::new(yielding),
+            ..self
+        }
+    }
+
+    /// Tells whether the same is left alone as before.
+    pub(crate) fn yields(&self) -> u64 {
+        self.yielding.mark()
     }
 
     /// As whom everything here is done: `system:serviceaccount:<namespace>:<name>`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::ready;
 
 use reeve_api::reason::Reason;
-use reeve_core::admit::Altered;
+use reeve_core::admit::{Altered, Sent};
 use reeve_core::drift::{Sight, Stood};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::{Inventory, ObjectId};
@@ -42,11 +42,11 @@ pub trait Witness: Send + Sync {
         inventory: &Inventory,
     ) -> impl Future<Output = Result<(), Explained>> + Send;
 
-    /// Called before the first write of a stage of which `spec.ignore` keeps fields as they are on the cluster, with what
-    /// would be sent of those objects: policy has seen them only as git has them. Who has no policy to ask says no.
+    /// Called before the first write of a stage of which `spec.ignore` or a WriteBack keeps fields as they are on the cluster,
+    /// with what would be sent of those objects: policy has seen them only as git has them. Who has no policy to ask says no.
     fn judge_kept(
         &self,
-        _kept: BTreeMap<ObjectId, Value>,
+        _kept: BTreeMap<ObjectId, Sent>,
     ) -> impl Future<Output = Result<Altered, Explained>> + Send {
         ready(Err(unjudged()))
     }
@@ -76,7 +76,7 @@ pub trait Witness: Send + Sync {
 
 /// What nobody has judged is not sent.
 pub(super) fn unjudged() -> Explained {
-    let message = "spec.ignore keeps fields as they are on the cluster, and policy was not asked about what would be sent";
+    let message = "spec.ignore or a WriteBack keeps fields as they are on the cluster, and policy was not asked about what would be sent";
     Explained::new(Reason::PolicyDenied, Turn::Retry, message)
 }
 

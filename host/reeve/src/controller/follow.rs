@@ -12,6 +12,7 @@ mod levels;
 mod policy;
 mod receiver;
 mod worth;
+mod writeback;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use reeve_api::policy::Policy;
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
+use reeve_api::writeback::WriteBack;
 use reeve_core::drift::Place;
 use reeve_core::index::{Configured, Extension, Sake, Source, Target};
 use reeve_core::plugin::PluginId;
@@ -51,6 +53,7 @@ pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
     watches.spawn(follow::<GitRepository>(Arc::clone(ctx)));
     watches.spawn(follow::<Kustomization>(Arc::clone(ctx)));
     watches.spawn(follow::<Receiver>(Arc::clone(ctx)));
+    watches.spawn(follow::<WriteBack>(Arc::clone(ctx)));
     let definitions = Arc::clone(ctx);
     watches.spawn(async move { definitions.cluster.follow_definitions().await });
 }
@@ -479,12 +482,13 @@ fn wake_within(ctx: &Context, namespaces: &BTreeSet<NamespaceName>) {
         let within = |id: &&NamespacedName| namespaces.contains(&id.namespace);
         all.keys().filter(within).cloned().collect()
     }
-    let (plugins, kustomizations, sources, receivers) = ctx.index.read(|known| {
+    let (plugins, kustomizations, sources, receivers, writebacks) = ctx.index.read(|known| {
         (
             within(&known.plugins, namespaces),
             within(&known.kustomizations, namespaces),
             within(&known.sources, namespaces),
             within(&known.receivers, namespaces),
+            within(&known.writebacks, namespaces),
         )
     });
     let queues = &ctx.queues;
@@ -496,4 +500,7 @@ fn wake_within(ctx: &Context, namespaces: &BTreeSet<NamespaceName>) {
     receivers
         .into_iter()
         .for_each(|id| queues.receivers.wake(id));
+    writebacks
+        .into_iter()
+        .for_each(|id| queues.writebacks.wake(id));
 }

@@ -4,6 +4,7 @@
 //! decides, writes a condition or sleeps. Decisions live in `core`, the outcome is told by `report`.
 
 mod abroad;
+mod applied;
 mod apply;
 mod build;
 mod caution;
@@ -22,6 +23,7 @@ mod replay;
 mod substitute;
 mod walk;
 mod withdraw;
+mod yielding;
 
 use std::sync::Arc;
 
@@ -46,11 +48,13 @@ use reeve_core::veil::Veil;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::applied::{AsApplied, as_applied};
 use self::cover::Cover;
 use self::judge::Awaited;
 pub(super) use self::judge::rule;
 pub(super) use self::preview::preview;
 pub(super) use self::replay::replay;
+pub(super) use self::yielding::wake as wake_for_write_back;
 use super::report::{self, Announced, Run};
 use super::{Drift, Review, proposals};
 use crate::cluster::{TenantClient, Until};
@@ -88,6 +92,9 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     }
     if awaits_source(ctx, &object) {
         return Next::Watch;
+    }
+    if let Some(pause) = yielding::are_awaited(ctx).await {
+        return Next::After(pause);
     }
     let state = ownership::state(ctx, id, &object);
     let begun = match quota::begin(ctx, id, &object) {
@@ -186,7 +193,7 @@ async fn deliver(
         return early(ctx, run, why);
     }
     let wanted = match abroad::reach(ctx, object, asked, over).await {
-        Ok(wanted) => wanted,
+        Ok(wanted) => yielding::to_write_back(ctx, object, wanted).await,
         Err(why) => return early(ctx, run, why),
     };
     let revision = wanted.stored.artifact.revision.to_string();

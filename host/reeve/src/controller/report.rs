@@ -9,6 +9,7 @@ mod drift;
 mod kind;
 mod run;
 mod source;
+mod writeback;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,7 @@ pub(super) use drift::{drifted, fought};
 pub(super) use kind::{Reported, adopt, farewell, is_adopted};
 pub(super) use run::{Announced, Run};
 pub(super) use source::{left_behind, note, receiver, source};
+pub(super) use writeback::{writeback, written_back};
 
 use crate::cluster;
 use crate::context::Context;

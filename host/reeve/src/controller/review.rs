@@ -61,8 +61,8 @@ pub(crate) fn review(ctx: &Context, kind: Kind, object: &Value) -> Review {
         }
         Kind::Plugin => nothing(decode(object).and_then(|it| of_tenant(ctx, &it))),
         Kind::ClusterPlugin => nothing(decode(object).and_then(|it| of_platform(ctx, &it))),
-        // A Policy is read in a process: `review_policy`.
-        Kind::Policy | Kind::Tenant | Kind::Project => Ok(Review::default()),
+        // A Policy is read in a process: `review_policy`. What a WriteBack may is asked of its account.
+        Kind::Policy | Kind::Tenant | Kind::Project | Kind::WriteBack => Ok(Review::default()),
     };
     said.unwrap_or_else(refused)
 }

@@ -169,12 +169,13 @@ fn wake_others(ctx: &Context, before: &Standing, now: &Standing) {
     };
     let platform = comes(Place::Platform);
     let within = |id: &NamespacedName| comes(Place::within(&ctx.grounds, &id.namespace));
-    let (sources, receivers, plugins) = ctx.index.read(|known: &Known| {
+    let (sources, receivers, plugins, writebacks) = ctx.index.read(|known: &Known| {
         let ids = |all: Vec<&NamespacedName>| all.into_iter().cloned().collect::<Vec<_>>();
         (
             ids(known.sources.keys().collect()),
             ids(known.receivers.keys().collect()),
             ids(known.plugins.keys().collect()),
+            ids(known.writebacks.keys().collect()),
         )
     });
     for id in sources {
@@ -194,6 +195,10 @@ fn wake_others(ctx: &Context, before: &Standing, now: &Standing) {
     receivers.for_each(|id| ctx.queues.receivers.wake(id));
     let plugins = plugins.into_iter().filter(within);
     plugins.for_each(|id| ctx.queues.plugins.wake(id));
+    // One that is another's from now on ends its watches.
+    writebacks
+        .into_iter()
+        .for_each(|id| ctx.queues.writebacks.wake(id));
     let (tenants, policies, cluster_plugins) = ctx.index.read(|known| {
         (
             known.tenant_objects.keys().cloned().collect::<Vec<_>>(),
@@ -264,7 +269,9 @@ pub(super) fn pass_on(ctx: &Arc<Context>, target: &Target) -> bool {
             Place::within(&ctx.grounds, &id.namespace),
         ),
         // Nothing else is named by a Receiver.
-        Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) => return false,
+        Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) | Target::WriteBack(_) => {
+            return false;
+        }
     };
     if ctx.shards.are_mine(&place) {
         return false;

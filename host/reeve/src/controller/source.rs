@@ -13,6 +13,7 @@ pub(super) mod polling;
 mod proposed;
 mod signed;
 mod submodules;
+mod writable;
 pub(super) mod written;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use self::login::{refused, remote};
 pub(super) use self::proposed::proposed;
 use self::signed::Asked;
 pub(super) use self::submodules::Applied;
+pub(super) use self::writable::{Writable, writable};
 use super::provider;
 use super::report::{self, Announced, Run};
 use crate::context::Context;

@@ -22,7 +22,11 @@ pub(super) use tree::Trees;
 
 /// What is to change in the files of a branch, path by path. Files that are not named stay as they are.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Edits(BTreeMap<String, Change>);
+pub struct Edits {
+    changes: BTreeMap<String, Change>,
+    /// What the commit says, where that depends on what changes.
+    message: Option<String>,
+}
 
 /// What is to become of one file.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,27 +57,40 @@ impl Edits {
     /// not is made, with the directories that lead to it.
     #[must_use]
     pub fn write(mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
-        self.0.insert(path.into(), Change::Write(content.into()));
+        self.changes
+            .insert(path.into(), Change::Write(content.into()));
         self
     }
 
     /// The file at `path` is not to be there; nothing changes if it is not.
     #[must_use]
     pub fn remove(mut self, path: impl Into<String>) -> Self {
-        self.0.insert(path.into(), Change::Remove);
+        self.changes.insert(path.into(), Change::Remove);
+        self
+    }
+
+    /// The commit is to say this, and not what the push says: who edits what is there knows only then what changes.
+    #[must_use]
+    pub fn saying(mut self, message: impl Into<String>) -> Self {
+        self.message = Some(message.into());
         self
     }
 
     /// Whether no path is named.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.changes.is_empty()
+    }
+
+    /// What the commit is to say, if they say so.
+    pub(super) fn message(&self) -> Option<&str> {
+        self.message.as_deref()
     }
 }
 
 impl fmt::Debug for Edits {
     /// The paths; what is in a file is nobody else's business.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.changes.keys()).finish()
     }
 }
 

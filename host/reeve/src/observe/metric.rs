@@ -22,6 +22,7 @@ use super::requests::Requests;
 use super::shares::Shares;
 use super::stage::StageLabels;
 use super::workqueue::{WorkQueue, WorkQueues};
+use super::writeback::WrittenCounts;
 use super::{Kind, Object, process};
 
 /// Labels of what is counted by object, as Flux has them.
@@ -150,6 +151,7 @@ pub struct Metrics {
     pub(super) denied: Family<PolicyLabels, Counter>,
     pub(super) policies: Policies,
     pub(super) drifts: Drifts,
+    pub(super) written: WrittenCounts,
     pub(super) limited: Family<LimitLabels, Counter>,
     pub(super) review_duration: Timed<ReviewLabels>,
     pub(super) leader: Gauge,
@@ -209,6 +211,7 @@ impl Metrics {
             denied: Family::default(),
             policies: Policies::new(),
             drifts: Drifts::default(),
+            written: WrittenCounts::default(),
             limited: Family::default(),
             review_duration: Family::new_with_constructor(Buckets::Request),
             leader: Gauge::default(),
@@ -297,6 +300,7 @@ impl Metrics {
         );
         self.policies.register(registry);
         self.drifts.register(registry);
+        self.written.register(registry);
         registry.register(
             "reeve_tenant_limited",
             "Runs that did not begin, or did not write, because a tenant's limit was reached",
@@ -402,6 +406,7 @@ mod tests {
     };
     use crate::observe::requests::Errand;
     use crate::observe::stage::Stage;
+    use crate::observe::writeback::WrittenBack;
     use reeve_core::inventory::ObjectId;
     use reeve_core::status::{Action, Change};
     use std::collections::BTreeMap;
@@ -462,6 +467,13 @@ mod tests {
         });
         let (tenant, limit) = ("acme", "objects");
         metrics.tell(&Limited { tenant, limit });
+        metrics.tell(&WrittenBack {
+            tenant,
+            committed: true,
+            written: 2,
+            refused: 1,
+            conflicts: 1,
+        });
         let (policy, mode) = ("service-account", Mode::Enforce);
         let verdict = Verdict::Denied;
         metrics.tell(&Judged {

@@ -45,7 +45,8 @@ pub fn stripped(live: &Object, defaults: Option<&Object>) -> Object {
 }
 
 /// The object without status and what only the server sets.
-pub(crate) fn without_server_fields(live: &Object) -> Object {
+#[must_use]
+pub fn without_server_fields(live: &Object) -> Object {
     let mut object = live.clone();
     object.fields_mut().shift_remove("status");
     let metadata = object.metadata_mut();

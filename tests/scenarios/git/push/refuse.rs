@@ -37,7 +37,7 @@ fn a_hook_that_declines_is_quoted_in_one_line_and_tells_no_secret() {
         assert!(matches!(error, Error::Declined { .. }), "{error:?}");
         assert_eq!(
             (told.reason, told.turn),
-            (Reason::GitOperationFailed, Turn::Retry)
+            (Reason::PushRejected, Turn::Retry)
         );
         let want = "declined the commit for branch \"main\": pre-receive hook declined: No \
                     commits on a Friday, ada:***! [31m";

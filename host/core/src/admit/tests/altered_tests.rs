@@ -47,7 +47,9 @@ impl Kept {
     fn judged(self, rules: &Rules, before: Option<&Recollection>) -> Result<Altered, Denied> {
         let (tenant, grounds) = (tenant("acme"), grounds());
         let around = around(&tenant, &grounds);
-        altered(rules, &around, &self.spec, &self.plan, self.sent, before)
+        let sent = self.sent.into_iter();
+        let sent = sent.map(|(id, manifest)| (id, Sent::from(manifest)));
+        altered(rules, &around, &self.spec, &self.plan, sent.collect(), before)
             .map(|(altered, _)| altered)
     }
 }

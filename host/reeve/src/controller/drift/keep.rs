@@ -262,6 +262,7 @@ fn wake_naming(ctx: &Context, place: &Place, name: &str) {
             Target::Kustomization(id) => ctx.queues.kustomizations.wake(id),
             Target::Receiver(id) => ctx.queues.receivers.wake(id),
             Target::Plugin(id) => ctx.queues.wake_plugin(id),
+            Target::WriteBack(id) => ctx.queues.writebacks.wake(id),
             // Nothing of a policy lies in either.
             Target::Policy(_) => {}
         }

@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use reeve_api::kustomization::Kustomization;
-use reeve_core::admit::AdmittedSpec;
-use reeve_core::plan::{Admitted, Plan};
-use reeve_core::status::{Applied, Failed, KustomizationOutcome, KustomizationProgress};
+use reeve_core::status::{Failed, KustomizationOutcome, KustomizationProgress};
 
 use super::walk::{self, Walked};
 use super::{Prepared, Wanted, caution, health, recall};
@@ -40,12 +38,12 @@ pub(super) async fn apply(
     stages.end(Stage::Apply);
     match walked {
         Ok(Walked::Through(mut done)) => {
-            done.recollected = kept(ctx, object, spec, plan, &done).await;
+            done.recollected = recall::applied(ctx, object, spec, plan, &done).await;
             progress.at(KustomizationProgress::CheckingHealth);
             health::settle(ctx, object, wanted, plan, done, until, run).await
         }
         Ok(Walked::Waits(pause, mut done)) => {
-            done.recollected = kept(ctx, object, spec, plan, &done).await;
+            done.recollected = recall::applied(ctx, object, spec, plan, &done).await;
             let waits = health::wait(ctx, object, wanted, pause, done);
             Ok(KustomizationOutcome::Settling(waits))
         }
@@ -57,18 +55,4 @@ pub(super) async fn apply(
             Err(failed)
         }
     }
-}
-
-async fn kept(
-    ctx: &Arc<Context>,
-    object: &Kustomization,
-    spec: &AdmittedSpec,
-    plan: &Plan<Admitted>,
-    done: &Applied,
-) -> Option<String> {
-    let changes = [done.changes.as_slice(), &done.pruned].concat();
-    let mut stages = ctx.metrics.stages();
-    let kept = recall::keep(ctx, object, spec, plan, &changes, &done.inventory).await;
-    stages.end(Stage::Keep);
-    kept
 }

@@ -16,6 +16,7 @@ use reeve_core::plugin::PluginId;
 use reeve_core::quota::Limit;
 use reeve_core::remote;
 use reeve_core::render::Size;
+use reeve_kustomize::Remotes;
 use tokio::time::Instant;
 
 use super::{Wanted, substitute};
@@ -33,6 +34,8 @@ const ROUNDS: usize = 10;
 /// A build that reached its end.
 pub(super) struct Done {
     pub(super) bundle: Bundle<Rendered>,
+    /// What was fetched for it.
+    pub(super) remotes: Remotes,
     /// What it used from elsewhere.
     pub(super) remote_bases: Vec<RemoteBase>,
 }
@@ -63,10 +66,25 @@ pub(super) async fn again(
     room: &Room,
     deadline: Instant,
 ) -> Result<Bundle<Rendered>, Explained> {
+    let (done, _) = anew(ctx, wanted, room, deadline).await?;
+    Ok(done.bundle)
+}
+
+/// The same, with what a build of other files in its place is made with.
+pub(super) async fn anew(
+    ctx: &Context,
+    wanted: &Wanted,
+    room: &Room,
+    deadline: Instant,
+) -> Result<(Done, Arc<Functions>), Explained> {
     let functions = Arc::new(functions(ctx, wanted));
     let done = with(ctx, wanted, &functions, room, deadline).await;
     let done = done.map_err(|why| functions.shown().over(why))?;
-    substitute::variables(ctx, wanted, done.bundle, deadline).await
+    let done = Done {
+        bundle: substitute::variables(ctx, wanted, done.bundle, deadline).await?,
+        ..done
+    };
+    Ok((done, functions))
 }
 
 async fn with(
@@ -110,6 +128,7 @@ async fn with(
             Ok(Made::Bundle(bundle)) => {
                 return Ok(Done {
                     bundle: Arc::unwrap_or_clone(bundle),
+                    remotes: lots.remotes().clone(),
                     remote_bases: lots.told(),
                 });
             }

@@ -47,7 +47,8 @@ impl Observer {
     ) -> Self {
         let same = is_what_was_applied(object, &prepared.digest);
         let account = wanted.spec.account();
-        let account = account.to_string();
+        // Other WriteBacks leave other fields alone: what stood by those before is compared anew.
+        let account = format!("{account}, {:x}", wanted.client.yields());
         let generation = object.metadata.generation.unwrap_or_default();
         let connection = wanted.client.connection();
         ctx.drift.works_on(&wanted.spec.id, connection);

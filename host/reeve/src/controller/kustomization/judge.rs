@@ -18,7 +18,7 @@ use reeve_api::reason::Reason;
 use reeve_api::source::GitRepository;
 use reeve_core::admit::{
     self, AdmittedSpec, Altered, Answers, Circumstances, Denied, Hearing, Recollection, Rule,
-    Rules, SourceFacts,
+    Rules, Sent, SourceFacts,
 };
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
@@ -185,13 +185,13 @@ pub(super) async fn plan(
     }
 }
 
-/// Lets be sent what `spec.ignore` has made of objects of the plan, by the rules as they are now.
+/// Lets be sent what `spec.ignore` and WriteBacks have made of objects of the plan, by the rules as they are now.
 pub(super) async fn altered(
     ctx: &Arc<Context>,
     object: &Kustomization,
     wanted: &Wanted,
     plan: &Plan<Admitted>,
-    kept: BTreeMap<ObjectId, Value>,
+    kept: BTreeMap<ObjectId, Sent>,
 ) -> Result<Altered, Explained> {
     let spec = &wanted.spec;
     let look = || over(ctx, object, &spec.source.key(), Some(&wanted.stored));
@@ -202,6 +202,13 @@ pub(super) async fn altered(
     let _place = ctx.judging.take(wanted.tenant.name.as_str()).await;
     over = look();
     let subjects = list::in_part(kept.keys().map(ObjectId::subject), 5, ", ");
+    let (keeper, hint) = match kept.values().any(Sent::is_left) {
+        true => ("a WriteBack", "mend the field on the cluster, or in git"),
+        false => (
+            "spec.ignore",
+            "take the field out of spec.ignore, or mend it on the cluster",
+        ),
+    };
     let around = over.around(ctx, &wanted.tenant, wanted.veil());
     let judged =
         block_in_place(|| admit::altered(&over.rules, &around, spec, plan, kept, applied.as_ref()));
@@ -214,12 +221,12 @@ pub(super) async fn altered(
             let told = denied(ctx, &over, &spec.id, &why);
             Err(Explained {
                 message: format!(
-                    "{}; spec.ignore keeps fields of {subjects} as they are on the cluster, and what would be sent with them is denied",
+                    "{}; {keeper} keeps fields of {subjects} as they are on the cluster, and what would be sent with them is denied",
                     told.message
                 ),
                 ..told
             }
-            .with_hint("take the field out of spec.ignore, or mend it on the cluster"))
+            .with_hint(hint))
         }
     }
 }

@@ -15,13 +15,14 @@ use reeve_core::artifact::{Digest, Revision};
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Admitted, Plan, Proposed};
 use reeve_core::spec::Spec;
-use reeve_core::status::{Action, Change};
+use reeve_core::status::{Action, Applied, Change};
 use tokio::time::Instant;
 
 use super::{Wanted, build, cover};
 use crate::context::Context;
 use crate::controller::source;
 use crate::index::{Kept, Stored};
+use crate::observe::Stage;
 use crate::places::Room;
 use crate::recollections::Owner;
 use crate::transform::{Caller, transform};
@@ -167,6 +168,21 @@ pub(super) async fn keep(
         known.passed.entry(spec.id.clone()).or_default().kept = Some(kept);
     });
     Some(digest.to_string())
+}
+
+/// The same after a run that came to its end, or to a wave that is waited for.
+pub(super) async fn applied(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    spec: &AdmittedSpec,
+    plan: &Plan<Admitted>,
+    done: &Applied,
+) -> Option<String> {
+    let changes = [done.changes.as_slice(), &done.pruned].concat();
+    let mut stages = ctx.metrics.stages();
+    let kept = keep(ctx, object, spec, plan, &changes, &done.inventory).await;
+    stages.end(Stage::Keep);
+    kept
 }
 
 /// What was applied last, if it still lies on the disk.

@@ -10,14 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use reeve_api::kustomization::{Kustomization, SyncStatus};
-use reeve_core::admit::Altered;
+use reeve_core::admit::{Altered, Sent};
 use reeve_core::drift::{Sight, Stood};
 use reeve_core::failure::Explained;
 use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::{Admitted, Place, Plan, Planned};
 use reeve_core::status::{Action, Change};
 use reeve_core::veil::Veil;
-use serde_json::Value;
 
 use super::drift::Observer;
 use super::{Prepared, Wanted, abroad, judge};
@@ -175,7 +174,7 @@ impl Witness for Recorder<'_> {
         Ok(())
     }
 
-    async fn judge_kept(&self, kept: BTreeMap<ObjectId, Value>) -> Result<Altered, Explained> {
+    async fn judge_kept(&self, kept: BTreeMap<ObjectId, Sent>) -> Result<Altered, Explained> {
         judge::altered(&self.ctx, &self.object, self.wanted, self.plan, kept).await
     }
 

@@ -181,6 +181,7 @@ fn run(ctx: &Arc<Context>, target: Target) {
         Target::Receiver(id) => ctx.queues.receivers.wake(id),
         Target::Plugin(id) => ctx.queues.wake_plugin(id),
         Target::Policy(name) => ctx.queues.policies.wake(name),
+        Target::WriteBack(id) => ctx.queues.writebacks.wake(id),
     }
 }
 
@@ -189,7 +190,7 @@ fn source<'k>(known: &'k Known, target: &'k Target) -> Option<&'k NamespacedName
     match target {
         Target::Source(id) => Some(id),
         Target::Kustomization(id) => known.touch.source_of(id),
-        Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) => None,
+        Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) | Target::WriteBack(_) => None,
     }
 }
 
@@ -285,7 +286,7 @@ fn metadata(ctx: &Context, target: &Target) -> Option<Value> {
                 .read(|known| known.kustomizations.get(id).cloned());
             object.map(|object| of(&*object))
         }
-        Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) => None,
+        Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) | Target::WriteBack(_) => None,
     }
 }
 

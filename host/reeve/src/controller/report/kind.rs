@@ -15,6 +15,7 @@ use reeve_api::policy::Policy;
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::{Project, Tenant};
+use reeve_api::writeback::WriteBack;
 use reeve_core::failure::{Explained, chain};
 use reeve_core::schedule::Next;
 use reeve_core::status::{self, EventType};
@@ -106,6 +107,12 @@ reported!(ClusterPlugin, "reeve", "reeve", known object => {
         .get_mut(&object.metadata.name.as_deref()?.parse().ok()?)
 });
 
+reported!(
+    WriteBack,
+    "reeve",
+    "reeve",
+    known object => { known.writebacks.get_mut(&key(object.meta())?) }
+);
 reported!(Policy, "reeve", "reeve", known object => {
     known
         .policies

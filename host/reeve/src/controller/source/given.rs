@@ -11,7 +11,9 @@ use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Scheme};
 use reeve_api::reason::Reason;
 use reeve_api::source::{GitRepository, LoginOrigin};
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::gitconfig::{self, Auth, Level, Login, Named, Part, Place, Resolved, Way};
+use reeve_core::gitconfig::{
+    self, Auth, Author, Level, LevelName, Login, Named, Part, Place, Resolved, Way,
+};
 use reeve_core::index::{Configured, Sake};
 use reeve_core::source::Wanted;
 
@@ -32,6 +34,8 @@ pub(super) struct Given {
     pub(super) data: Data,
     /// Which entry of which level gives it.
     pub(super) from: String,
+    /// Which level that is.
+    pub(super) level: LevelName,
 }
 
 /// Whether it has to wait: what is above it is not all known yet, and asking as another would be wrong.
@@ -150,7 +154,7 @@ async fn give(
     part: Part<Auth>,
     login: Login,
 ) -> Result<Given, Explained> {
-    let from = part.from();
+    let (from, level) = (part.from(), part.level.clone());
     if login.url.scheme() == Scheme::Http && wanted.proxy_secret.is_some() {
         // Whoever writes the object chooses the proxy, and the proxy would read it.
         let message = format!("{from} gives a login over http, which no proxy is shown");
@@ -170,6 +174,7 @@ async fn give(
         url: login.url,
         data,
         from,
+        level,
     })
 }
 
@@ -187,6 +192,23 @@ pub(in crate::controller) async fn entry(
     let named = above(ctx, id)?;
     let owner = SecretOwner::connected(&ctx.home);
     Ok(weigh(ctx, &owner, &named, url).await?.found.auth)
+}
+
+/// Who commits to the repository at `url`, as the levels above `id` say.
+pub(super) async fn author(
+    ctx: &Context,
+    id: &NamespacedName,
+    url: &RemoteUrl,
+) -> Result<Option<Author>, Explained> {
+    let named = above(ctx, id)?;
+    let owner = SecretOwner::connected(&ctx.home);
+    let read = levels::read(&ctx.cluster, &owner, &named).await?;
+    // What no level can mean has no author of theirs.
+    let Ok(place) = Place::of(url) else {
+        return Ok(None);
+    };
+    let author = gitconfig::resolve(&read, &place).author;
+    Ok(author.map(|part| part.value))
 }
 
 /// A login that no level gives.

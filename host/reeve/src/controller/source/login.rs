@@ -9,7 +9,8 @@ use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::source::{self, App, Wanted};
 
-use super::{given, polling};
+use super::given::{self, Given};
+use super::polling;
 use crate::context::Context;
 use crate::controller::provider;
 use crate::forge::Login;
@@ -31,6 +32,15 @@ pub(super) async fn remote(
     if given::has_own(wanted) {
         polling::alone(ctx, wanted).await?;
     }
+    remote_if(ctx, wanted, |_| Ok(())).await
+}
+
+/// The same, if whoever asks may have a login of the level of git configuration that gives it.
+pub(super) async fn remote_if(
+    ctx: &Context,
+    wanted: &Wanted,
+    may_have: impl Fn(&Given) -> Result<(), Explained> + Send + Sync,
+) -> Result<(Arc<Remote>, Option<String>), Explained> {
     let mut url = wanted.url.clone();
     let mut from = None;
     let data = match (&wanted.secret, &wanted.provider) {
@@ -38,6 +48,7 @@ pub(super) async fn remote(
         (None, Some(name)) => brought(ctx, wanted, name).await?,
         (None, None) => match given::login(ctx, wanted).await? {
             Some(given) => {
+                may_have(&given)?;
                 (url, from) = (given.url, Some(given.from));
                 given.data
             }

@@ -187,14 +187,14 @@ fn in_the_way(kind: EntryKind, path: &str) -> Error {
 
 /// The changes, directory by directory.
 fn plan(edits: Edits, limits: &Limits) -> Result<Names, Error> {
-    if edits.0.len() > MAX_EDITS {
+    if edits.changes.len() > MAX_EDITS {
         return Err(Error::TooMuch {
             what: "more files change",
             cap: MAX_EDITS.to_string(),
         });
     }
     let mut root = Names::new();
-    for (path, change) in edits.0 {
+    for (path, change) in edits.changes {
         check(&path, &change, limits)?;
         let refuse = |why| Error::Path {
             path: path.clone(),

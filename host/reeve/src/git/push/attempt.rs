@@ -101,6 +101,8 @@ impl Attempt {
             Some(repository) => entries(repository, id),
             None => Err(Cause::Internal),
         };
+        let message = edits.message().unwrap_or(&self.push.message).to_owned();
+        commit::check_message(&message)?;
         let trees = Trees::new(hash, &self.limits, &read);
         let Some((tree, mut objects)) = trees.edit(below.map(|(_, tree)| tree), edits)? else {
             return Ok(None);
@@ -111,7 +113,7 @@ impl Attempt {
             author: &self.push.author,
             committer: &self.push.committer,
             at: self.at,
-            message: &self.push.message,
+            message: &message,
         };
         let commit = draft.finish(self.push.signer.as_deref())?;
         let id = commit.id;

@@ -132,13 +132,13 @@ impl Explain for Error {
             Self::Edit(error) => error.reason(),
             Self::Commit(error) => error.reason(),
             Self::Transfer(cause) => cause.reason(),
-            Self::Asked { .. }
-            | Self::NoOptions(_)
-            | Self::ReadOnly { .. }
-            | Self::Protected { .. }
-            | Self::Quota { .. }
-            | Self::Declined { .. }
-            | Self::Outrun { .. } => Reason::GitOperationFailed,
+            Self::ReadOnly { .. } => Reason::ReadOnly,
+            Self::Protected { .. } | Self::Quota { .. } | Self::Declined { .. } => {
+                Reason::PushRejected
+            }
+            Self::Asked { .. } | Self::NoOptions(_) | Self::Outrun { .. } => {
+                Reason::GitOperationFailed
+            }
         }
     }
 

@@ -1,0 +1,378 @@
+//! The story of one run of a WriteBack: what was committed, and what could not be.
+//!
+//! Values of fields stand in the commit, and that of a side which lost in an event; no status holds one. What it deliberately
+//! doesn't: say which change is written (`writeback`), or remember what is not settled (`ward`).
+
+use std::collections::BTreeMap;
+
+use reeve_api::reason::Reason;
+use reeve_api::writeback::{
+    WriteBackCommit, WriteBackConflict, WriteBackRefusal, WriteBackStatus, WrittenObject,
+};
+
+use super::{
+    Event, Frame, Memory, Next, Page, Told, after, asked_for, handled, observed, remember_failure,
+    words, worth_a_warning,
+};
+use crate::failure::Explained;
+use crate::schedule;
+use crate::ward::Left;
+
+/// The most entries of a list in the status.
+const LISTED: usize = 50;
+/// The most objects that one event names.
+const NAMED: usize = 10;
+
+/// What came of a run.
+#[derive(Debug, Clone)]
+pub enum WriteBackOutcome {
+    /// Everything that there was to look at was.
+    Looked(Looked),
+    /// `spec.suspend` is set.
+    Suspended,
+    /// Something of it failed; what was done by then.
+    Failed(Explained, Looked),
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default)]
+pub struct Looked {
+    /// The commit of the branch that was compared with, if any was.
+    pub head: Option<String>,
+    /// What was committed.
+    pub commit: Option<WriteBackCommit>,
+    /// The objects in it.
+    pub written: Vec<WrittenObject>,
+    /// What is not settled, of this run or of earlier ones.
+    pub left: Vec<Left>,
+    /// Of each conflict which value counts and which does not, in words.
+    pub lost: Vec<String>,
+}
+
+/// What the world reads about a run of a WriteBack that began with `previous` and came to `outcome`.
+pub fn tell_writeback(
+    previous: &WriteBackStatus,
+    frame: &Frame<'_>,
+    outcome: &WriteBackOutcome,
+) -> Told<WriteBackStatus> {
+    let mut told = match outcome {
+        WriteBackOutcome::Suspended => Told {
+            status: previous.clone(),
+            events: Vec::new(),
+            next: Next::Watch,
+            memory: frame.memory,
+        },
+        WriteBackOutcome::Looked(looked) => done(previous, frame, looked),
+        WriteBackOutcome::Failed(why, looked) => failed(previous, frame, why, looked),
+    };
+    let status = &mut told.status;
+    status.last_handled_reconcile_at = handled(previous.last_handled_reconcile_at.as_ref(), frame);
+    status.observed_generation = observed(&status.conditions, previous.observed_generation, frame);
+    told
+}
+
+fn done(previous: &WriteBackStatus, frame: &Frame<'_>, looked: &Looked) -> Told<WriteBackStatus> {
+    let mut status = listed(previous, looked);
+    let mut page = Page::new(&previous.conditions, frame);
+    page.ready(Reason::Succeeded, &summary(&status));
+    status.conditions = page.conditions;
+    let mut events = events(previous, &status, looked);
+    let asked = asked_for(
+        &previous.conditions,
+        previous.last_handled_reconcile_at.as_ref(),
+        frame,
+    );
+    if asked && events.is_empty() {
+        let message = summary(&status);
+        events.push(Event::normal(Reason::Succeeded, &message, &BTreeMap::new()));
+    }
+    Told {
+        status,
+        events,
+        next: Next::After(schedule::jittered(frame.interval, frame.spread)),
+        memory: Memory::default(),
+    }
+}
+
+fn failed(
+    previous: &WriteBackStatus,
+    frame: &Frame<'_>,
+    why: &Explained,
+    looked: &Looked,
+) -> Told<WriteBackStatus> {
+    let mut status = listed(previous, looked);
+    let mut page = Page::new(&previous.conditions, frame);
+    let message = words(why);
+    page.failed(why, &message, Some("Reconciliation in progress"));
+    status.conditions = page.conditions;
+    let mut events = events(previous, &status, looked);
+    let handled = previous.last_handled_reconcile_at.as_ref();
+    let warn = asked_for(&previous.conditions, handled, frame)
+        || worth_a_warning(&previous.conditions, why, &message, frame);
+    if warn {
+        events.push(Event::warning(why.reason, &message, &BTreeMap::new()));
+    }
+    let memory = remember_failure(frame, why.turn, warn);
+    Told {
+        status,
+        events,
+        next: after(why.turn, memory.failures, frame),
+        memory,
+    }
+}
+
+/// The status with what the run has found.
+fn listed(previous: &WriteBackStatus, looked: &Looked) -> WriteBackStatus {
+    let mut status = previous.clone();
+    status.observed_head = looked.head.clone().or(status.observed_head);
+    status.last_commit = looked.commit.clone().or(status.last_commit);
+    let fresh = |one: &WrittenObject| looked.written.iter().any(|new| new.object == one.object);
+    let mut written = looked.written.clone();
+    written.extend(previous.written.iter().filter(|one| !fresh(one)).cloned());
+    written.truncate(LISTED);
+    status.written = written;
+    let refused = looked.left.iter().flat_map(|left| &left.refused);
+    let conflicts = looked.left.iter().flat_map(|left| &left.conflicts);
+    let paused = looked.left.iter().filter_map(|left| left.paused.as_ref());
+    let more = refused.clone().count().saturating_sub(LISTED)
+        + conflicts.clone().count().saturating_sub(LISTED)
+        + paused.clone().count().saturating_sub(LISTED);
+    status.refused = refused.take(LISTED).cloned().collect();
+    status.conflicts = conflicts.take(LISTED).cloned().collect();
+    status.paused = paused.take(LISTED).cloned().collect();
+    status.more = i64::try_from(more).ok().filter(|more| *more > 0);
+    status
+}
+
+/// What `Ready` says.
+fn summary(status: &WriteBackStatus) -> String {
+    let written = match &status.last_commit {
+        Some(commit) => format!("Last commit {}", commit.revision),
+        None => "Nothing was written yet".to_owned(),
+    };
+    let counted = |number: usize, what: &str| (number > 0).then(|| format!("; {number} {what}"));
+    let refused = counted(status.refused.len(), "refused, see status.refused");
+    let conflicts = counted(status.conflicts.len(), "in conflict, see status.conflicts");
+    let paused = counted(status.paused.len(), "paused");
+    let parts = [refused, conflicts, paused];
+    parts
+        .into_iter()
+        .flatten()
+        .fold(written, |told, part| told + &part)
+}
+
+fn events(previous: &WriteBackStatus, now: &WriteBackStatus, looked: &Looked) -> Vec<Event> {
+    let mut events = Vec::new();
+    // One that was told already may have its request by now.
+    if let Some(commit) = looked
+        .commit
+        .as_ref()
+        .filter(|_| !looked.written.is_empty())
+    {
+        let metadata = BTreeMap::from([("reeve.dev/revision".to_owned(), commit.revision.clone())]);
+        let objects = looked.written.iter().map(written);
+        let message = format!("committed {}: {}", commit.revision, named(objects));
+        events.push(Event::normal(Reason::WrittenBack, &message, &metadata));
+    }
+    let is_new = |one: &&WriteBackRefusal| !previous.refused.contains(*one);
+    let refused: Vec<String> = now.refused.iter().filter(is_new).map(refusal).collect();
+    if !refused.is_empty() {
+        let message = format!("not written: {}", named(refused.into_iter()));
+        events.push(Event::warning(
+            Reason::WriteBackRefused,
+            &message,
+            &BTreeMap::new(),
+        ));
+    }
+    let is_new = |one: &&WriteBackConflict| !previous.conflicts.contains(*one);
+    if now.conflicts.iter().any(|one| is_new(&one)) || looked.commit.is_some() {
+        for lost in looked.lost.iter().take(NAMED) {
+            events.push(Event::warning(
+                Reason::WriteBackConflict,
+                lost,
+                &BTreeMap::new(),
+            ));
+        }
+    }
+    events
+}
+
+fn written(one: &WrittenObject) -> String {
+    let fields = match one.fields.is_empty() {
+        true => String::new(),
+        false => format!(" {}", one.fields.join(", ")),
+    };
+    let by = one.by.as_ref().map(|by| format!(" (by {by})"));
+    format!("{}{fields}{}", one.object, by.unwrap_or_default())
+}
+
+fn refusal(one: &WriteBackRefusal) -> String {
+    let field = one.field.as_ref().map(|field| format!(" {field}"));
+    let hint = one.hint.as_ref().map(|hint| format!("; hint: {hint}"));
+    let (field, hint) = (field.unwrap_or_default(), hint.unwrap_or_default());
+    format!("{}{field}: {}{hint}", one.object, one.reason)
+}
+
+/// Some of them, and how many more there are.
+fn named(all: impl Iterator<Item = String>) -> String {
+    let all: Vec<String> = all.collect();
+    let more = all.len().saturating_sub(NAMED);
+    let shown: Vec<String> = all.into_iter().take(NAMED).collect();
+    match more {
+        0 => shown.join("; "),
+        more => format!("{}; and {more} more", shown.join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use reeve_api::condition::{self, Type};
+
+    use super::*;
+    use crate::failure::Turn;
+
+    fn frame(memory: Memory) -> Frame<'static> {
+        Frame {
+            generation: 1,
+            requested_at: None,
+            now: Timestamp::UNIX_EPOCH,
+            interval: Duration::from_secs(600),
+            retry_interval: None,
+            spread: 0,
+            memory,
+        }
+    }
+
+    fn object(name: &str, by: Option<&str>) -> WrittenObject {
+        WrittenObject {
+            by: by.map(str::to_owned),
+            commit: "abc".to_owned(),
+            fields: vec!["spec.replicas".to_owned()],
+            files: vec!["web.yaml".to_owned()],
+            object: format!("Deployment/acme/{name}"),
+        }
+    }
+
+    fn refused(object: &str) -> Left {
+        Left {
+            refused: vec![WriteBackRefusal {
+                field: None,
+                hint: Some("keep it out of the rules".to_owned()),
+                object: object.to_owned(),
+                reason: "is a Secret".to_owned(),
+            }],
+            ..Left::default()
+        }
+    }
+
+    fn committed() -> Looked {
+        Looked {
+            head: Some("main@sha1:def".to_owned()),
+            commit: Some(WriteBackCommit {
+                branch: "main".to_owned(),
+                request_url: None,
+                revision: "main@sha1:abc".to_owned(),
+                time: reeve_api::meta::Time(Timestamp::UNIX_EPOCH),
+            }),
+            written: vec![object("web", Some("kubectl-set"))],
+            ..Looked::default()
+        }
+    }
+
+    #[test]
+    fn a_commit_is_told_once_with_who_and_what_and_stays_in_the_status() {
+        let outcome = WriteBackOutcome::Looked(committed());
+        let told = tell_writeback(
+            &WriteBackStatus::default(),
+            &frame(Memory::default()),
+            &outcome,
+        );
+        let [event] = &told.events[..] else {
+            panic!("{:?}", told.events)
+        };
+        assert_eq!(event.reason, Reason::WrittenBack);
+        assert_eq!(
+            event.message,
+            "committed main@sha1:abc: Deployment/acme/web spec.replicas (by kubectl-set)"
+        );
+        let nothing = WriteBackOutcome::Looked(Looked::default());
+        let again = tell_writeback(&told.status, &frame(told.memory), &nothing);
+        assert!(again.events.is_empty(), "{:?}", again.events);
+        assert_eq!(again.status, told.status);
+        let ready = condition::find(&again.status.conditions, Type::Ready).unwrap();
+        assert_eq!(ready.message, "Last commit main@sha1:abc");
+    }
+
+    #[test]
+    fn what_is_refused_is_told_once_and_goes_from_the_status_when_it_is_settled() {
+        let looked = Looked {
+            left: vec![refused("Secret/acme/login")],
+            ..Looked::default()
+        };
+        let outcome = WriteBackOutcome::Looked(looked);
+        let told = tell_writeback(
+            &WriteBackStatus::default(),
+            &frame(Memory::default()),
+            &outcome,
+        );
+        let [event] = &told.events[..] else {
+            panic!("{:?}", told.events)
+        };
+        assert_eq!(
+            event.message,
+            "not written: Secret/acme/login: is a Secret; hint: keep it out of the rules"
+        );
+        let again = tell_writeback(&told.status, &frame(told.memory), &outcome);
+        assert!(again.events.is_empty());
+        let nothing = WriteBackOutcome::Looked(Looked::default());
+        let settled = tell_writeback(&again.status, &frame(again.memory), &nothing);
+        assert!(settled.status.refused.is_empty());
+    }
+
+    #[test]
+    fn lists_are_bounded_and_say_so() {
+        let left: Vec<Left> = (0..60)
+            .map(|n| refused(&format!("Secret/acme/{n}")))
+            .collect();
+        let outcome = WriteBackOutcome::Looked(Looked {
+            left,
+            written: (0..70).map(|n| object(&n.to_string(), None)).collect(),
+            ..Looked::default()
+        });
+        let told = tell_writeback(
+            &WriteBackStatus::default(),
+            &frame(Memory::default()),
+            &outcome,
+        );
+        let status = told.status;
+        assert_eq!((status.refused.len(), status.written.len()), (50, 50));
+        assert_eq!(status.more, Some(10));
+        assert!(
+            told.events
+                .iter()
+                .any(|event| event.message.ends_with("and 40 more"))
+        );
+    }
+
+    #[test]
+    fn a_failure_is_tried_again_and_loses_nothing_that_was_told() {
+        let why = Explained::new(Reason::PushRejected, Turn::Retry, "branch is protected");
+        let outcome = WriteBackOutcome::Failed(why, committed());
+        let told = tell_writeback(
+            &WriteBackStatus::default(),
+            &frame(Memory::default()),
+            &outcome,
+        );
+        assert_eq!(told.status.written.len(), 1);
+        assert_eq!(told.memory.failures, 1);
+        assert!(matches!(told.next, Next::After(wait) if wait < Duration::from_secs(2)));
+        let ready = condition::find(&told.status.conditions, Type::Ready).unwrap();
+        assert_eq!(
+            (ready.status.as_str(), ready.reason.as_str()),
+            ("False", "PushRejected")
+        );
+    }
+}

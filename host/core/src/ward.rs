@@ -1,0 +1,550 @@
+//! What a WriteBack has seen of the objects that it is about, and what of that is yet to be looked at.
+//!
+//! Watches tell what they show, which is metadata and nothing else; runs take what there is to look at and say what came of it.
+//! Of an object that is as it was a number is kept: so ten thousand of them cost a few bytes each, and nothing while they stay.
+//! What we have applied ourselves, and who tells a status, is no news. It deliberately holds no lock and no clock (the time is how
+//! long the process has been running), and no rules: who tells it something says whether that is meant.
+
+mod additions;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
+use reeve_api::writeback::{WriteBackConflict, WriteBackRefusal};
+use serde_json::{Map, Value, json};
+
+use crate::drift::{digest, is_ours, owner};
+use crate::inventory::ObjectId;
+pub use additions::{as_made, is_kubernetes_own, without_additions};
+
+/// Somebody who never stops changing something is written after so many times the pause that is waited for.
+const PATIENCE: u32 = 10;
+/// Of how many objects it is remembered that they could not be written.
+const LEFT: usize = 1000;
+
+/// A kind of objects, in a namespace or in all.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Realm {
+    /// None: in all namespaces, or in none.
+    pub namespace: Option<String>,
+    /// Empty for Kubernetes' core group.
+    pub group: String,
+    /// The kind.
+    pub kind: String,
+}
+
+/// What a watch shows.
+#[derive(Debug, Clone, Copy)]
+pub enum Shown<'v> {
+    /// All there are follow.
+    Begin,
+    /// It is there; nothing but its metadata. Whether any rule means it.
+    There(&'v Value, bool),
+    /// It is gone.
+    Gone(&'v Value),
+    /// Those were all.
+    Listed,
+}
+
+/// What there is to look at.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Work {
+    /// Objects that are there, or were.
+    pub there: Vec<ObjectId>,
+    /// Objects that were deleted, with what of their metadata rules ask for.
+    pub gone: Vec<(ObjectId, Value)>,
+    /// Whether there is more.
+    pub more: bool,
+}
+
+/// What came of looking at an object that is not settled by that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Left {
+    /// What was not written.
+    pub refused: Vec<WriteBackRefusal>,
+    /// What both sides had changed.
+    pub conflicts: Vec<WriteBackConflict>,
+    /// What it is called, if somebody has taken it out.
+    pub paused: Option<String>,
+}
+
+/// All that is known of what one WriteBack watches.
+#[derive(Debug, Default)]
+pub struct Ward {
+    views: BTreeMap<Realm, View>,
+    fresh: BTreeMap<ObjectId, Fresh>,
+    left: BTreeMap<ObjectId, Left>,
+    /// When the first and the last change was seen that is yet to be looked at.
+    stirred: Option<(Duration, Duration)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Fresh {
+    There,
+    Gone(Value),
+}
+
+/// How an object looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sight {
+    mark: u64,
+    /// When we have applied it.
+    ours: u64,
+}
+
+/// Namespace and name.
+type Name = (Box<str>, Box<str>);
+
+/// What one watch has shown.
+#[derive(Debug, Default)]
+struct View {
+    seen: BTreeMap<Name, Sight>,
+    /// While it lists: what it has listed.
+    listing: Option<BTreeSet<Name>>,
+}
+
+impl Left {
+    /// Whether there is nothing to say.
+    pub fn is_nothing(&self) -> bool {
+        self.refused.is_empty() && self.conflicts.is_empty() && self.paused.is_none()
+    }
+}
+
+impl Ward {
+    /// These are watched from now on, and nothing else.
+    pub fn watch_only(&mut self, realms: &BTreeSet<Realm>) {
+        self.views.retain(|realm, _| realms.contains(realm));
+        for realm in realms {
+            self.views.entry(realm.clone()).or_default();
+        }
+        let of = |id: &ObjectId| realms.iter().any(|realm| realm.has(id));
+        self.fresh.retain(|id, _| of(id));
+        self.left.retain(|id, _| of(id));
+    }
+
+    /// A watch shows something. Whether there is something to look at because of it.
+    pub fn show(&mut self, realm: &Realm, shown: Shown<'_>, now: Duration) -> bool {
+        let Some(view) = self.views.get_mut(realm) else {
+            return false;
+        };
+        let news: Vec<(Name, Fresh)> = match shown {
+            Shown::Begin => {
+                view.listing = Some(BTreeSet::new());
+                Vec::new()
+            }
+            Shown::There(object, meant) => view.there(object, meant).into_iter().collect(),
+            Shown::Gone(object) => {
+                let name = names(object);
+                let was = view.seen.remove(&name).is_some();
+                let gone = was.then(|| (name, Fresh::Gone(asked_for(object))));
+                gone.into_iter().collect()
+            }
+            Shown::Listed => view.listed(),
+        };
+        let is_news = !news.is_empty();
+        for ((namespace, name), fresh) in news {
+            let id = ObjectId {
+                namespace: namespace.into(),
+                name: name.into(),
+                group: realm.group.clone(),
+                kind: realm.kind.clone(),
+            };
+            self.fresh.insert(id, fresh);
+        }
+        if is_news {
+            let first = self.stirred.map_or(now, |(first, _)| first);
+            self.stirred = Some((first, now));
+        }
+        is_news
+    }
+
+    /// When what was seen is to be looked at: once nothing was changed for so long. None: nothing waits.
+    pub fn due(&self, debounce: Duration) -> Option<Duration> {
+        let (first, last) = self.stirred?;
+        let longest = first.saturating_add(debounce.saturating_mul(PATIENCE));
+        Some(last.saturating_add(debounce).min(longest))
+    }
+
+    /// Takes what there is to look at, so many objects at most.
+    pub fn take(&mut self, most: usize) -> Work {
+        let mut work = Work::default();
+        while let Some((id, fresh)) = self.fresh.pop_first() {
+            match fresh {
+                Fresh::There => work.there.push(id),
+                Fresh::Gone(meta) => work.gone.push((id, meta)),
+            }
+            if work.there.len() + work.gone.len() == most {
+                break;
+            }
+        }
+        work.more = !self.fresh.is_empty();
+        self.stirred = None;
+        work
+    }
+
+    /// Gives back what was taken and came to nothing. What was seen of an object meanwhile counts.
+    pub fn give_back(&mut self, work: Work) {
+        let there = work.there.into_iter().map(|id| (id, Fresh::There));
+        let gone = work.gone.into_iter();
+        let gone = gone.map(|(id, meta)| (id, Fresh::Gone(meta)));
+        for (id, fresh) in there.chain(gone) {
+            self.fresh.entry(id).or_insert(fresh);
+        }
+    }
+
+    /// What came of looking at an object.
+    pub fn looked_at(&mut self, id: &ObjectId, left: Left) {
+        if left.is_nothing() {
+            self.left.remove(id);
+        } else if self.left.len() < LEFT || self.left.contains_key(id) {
+            self.left.insert(id.clone(), left);
+        }
+    }
+
+    /// Looks once more at what could not be written; or at everything.
+    pub fn look_again(&mut self, everything: bool) {
+        for id in self.left.keys() {
+            self.fresh.entry(id.clone()).or_insert(Fresh::There);
+        }
+        if !everything {
+            return;
+        }
+        for (realm, view) in &self.views {
+            for (namespace, name) in view.seen.keys() {
+                let id = ObjectId {
+                    namespace: namespace.to_string(),
+                    name: name.to_string(),
+                    group: realm.group.clone(),
+                    kind: realm.kind.clone(),
+                };
+                self.fresh.entry(id).or_insert(Fresh::There);
+            }
+        }
+    }
+
+    /// What is not settled, object by object.
+    pub fn left(&self) -> impl Iterator<Item = &Left> {
+        self.left.values()
+    }
+
+    /// How many objects are known.
+    pub fn objects(&self) -> usize {
+        self.views.values().map(|view| view.seen.len()).sum()
+    }
+}
+
+impl Realm {
+    /// Whether an object lies in it.
+    pub fn has(&self, id: &ObjectId) -> bool {
+        let here = self.namespace.as_ref();
+        self.group == id.group
+            && self.kind == id.kind
+            && here.is_none_or(|namespace| *namespace == id.namespace)
+    }
+}
+
+impl View {
+    fn there(&mut self, object: &Value, meant: bool) -> Option<(Name, Fresh)> {
+        let name = names(object);
+        if let Some(listing) = &mut self.listing {
+            listing.insert(name.clone());
+        }
+        if !meant {
+            self.seen.remove(&name);
+            return None;
+        }
+        let now = Sight::of(object);
+        let before = self.seen.insert(name.clone(), now);
+        let is_news = match before {
+            // Whoever took something away while nobody looked claims nothing.
+            None => self.listing.is_some() || may_be_changed(object),
+            Some(before) if before.mark == now.mark => false,
+            // Nor does who takes something away now: then our claim is another, and as old as it was.
+            Some(before) => before.ours == now.ours || may_be_changed(object),
+        };
+        is_news.then_some((name, Fresh::There))
+    }
+
+    /// What was there when it was last listed, and is not now, was deleted meanwhile.
+    fn listed(&mut self) -> Vec<(Name, Fresh)> {
+        let Some(there) = self.listing.take() else {
+            return Vec::new();
+        };
+        let gone: Vec<Name> = self
+            .seen
+            .keys()
+            .filter(|name| !there.contains(*name))
+            .cloned()
+            .collect();
+        for name in &gone {
+            self.seen.remove(name);
+        }
+        let gone = gone.into_iter();
+        gone.map(|name| (name, Fresh::Gone(Value::Null))).collect()
+    }
+}
+
+/// Whether somebody else than the Kustomization that applied an object claims anything of it but its status.
+pub fn may_be_changed(object: &Value) -> bool {
+    let claims = object.pointer("/metadata/managedFields");
+    let claims = claims.and_then(Value::as_array);
+    match claims.filter(|claims| !claims.is_empty()) {
+        Some(claims) if owner(object).is_some() => claims
+            .iter()
+            .any(|claim| !is_ours(claim) && !is_status(claim)),
+        // In nobody's manifests, or nobody says who claims what.
+        _ => true,
+    }
+}
+
+/// What rules ask of an object's metadata, and what is said to us in it.
+fn asked_for(object: &Value) -> Value {
+    let meta = object.get("metadata").unwrap_or(&Value::Null);
+    let ours = |key: &str| key.split('/').next() == Some(reeve_api::REEVE_GROUP);
+    let annotations = meta.get("annotations").and_then(Value::as_object);
+    let annotations = annotations
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| ours(key));
+    let annotations: Map<String, Value> = annotations
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    let labels = meta.get("labels").cloned().unwrap_or_default();
+    json!({"labels": labels, "annotations": annotations})
+}
+
+fn is_status(claim: &Value) -> bool {
+    claim.get("subresource").and_then(Value::as_str) == Some("status")
+}
+
+fn names(object: &Value) -> Name {
+    let of = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    let of = |pointer: &str| of(pointer).unwrap_or_default().into();
+    (of("/metadata/namespace"), of("/metadata/name"))
+}
+
+impl Sight {
+    fn of(object: &Value) -> Self {
+        let claims = object.pointer("/metadata/managedFields");
+        let claims = claims.and_then(Value::as_array).into_iter().flatten();
+        let mut hash = DefaultHasher::new();
+        for claim in claims.filter(|claim| is_ours(claim)) {
+            let time = claim.get("time").and_then(Value::as_str);
+            time.hash(&mut hash);
+        }
+        Self {
+            mark: mark(object),
+            ours: hash.finish(),
+        }
+    }
+}
+
+/// The same for what is the same to who writes it back: whatever only tells a status changes it not.
+fn mark(object: &Value) -> u64 {
+    let mut hash = DefaultHasher::new();
+    let meta = object.get("metadata").unwrap_or(&Value::Null);
+    for field in [
+        "uid",
+        "generation",
+        "deletionTimestamp",
+        "labels",
+        "annotations",
+    ] {
+        digest(meta.get(field).unwrap_or(&Value::Null)).hash(&mut hash);
+    }
+    let claims = meta.get("managedFields").and_then(Value::as_array);
+    for claim in claims.into_iter().flatten().filter(|one| !is_status(one)) {
+        digest(claim).hash(&mut hash);
+    }
+    hash.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(100);
+
+    fn realm() -> Realm {
+        Realm {
+            namespace: Some("acme".into()),
+            group: "apps".into(),
+            kind: "Deployment".into(),
+        }
+    }
+
+    fn id(name: &str) -> ObjectId {
+        ObjectId {
+            namespace: "acme".into(),
+            name: name.into(),
+            group: "apps".into(),
+            kind: "Deployment".into(),
+        }
+    }
+
+    fn claim(manager: &str, operation: &str, subresource: &str, time: &str) -> Value {
+        json!({"manager": manager, "operation": operation, "subresource": subresource, "time": time})
+    }
+
+    fn object(name: &str, owned: bool, claims: &[Value]) -> Value {
+        let labels = match owned {
+            true => json!({
+                "kustomize.toolkit.fluxcd.io/name": "apps",
+                "kustomize.toolkit.fluxcd.io/namespace": "acme",
+            }),
+            false => json!({}),
+        };
+        json!({"metadata": {"namespace": "acme", "name": name, "uid": "1", "labels": labels, "managedFields": claims}})
+    }
+
+    fn ours() -> Value {
+        claim("kustomize-controller", "Apply", "", "1")
+    }
+
+    fn ward() -> Ward {
+        let mut ward = Ward::default();
+        ward.watch_only(&BTreeSet::from([realm()]));
+        ward
+    }
+
+    #[test]
+    fn what_we_applied_and_a_status_is_no_news_and_what_anybody_else_does_is() {
+        let mut ward = ward();
+        let controller = |time: &str| claim("kube-controller-manager", "Update", "status", time);
+        let by_hand = claim("kubectl-set", "Update", "", "2");
+        let again = claim("kustomize-controller", "Apply", "", "3");
+        let mut less = again.clone();
+        less["fieldsV1"] = json!({"f:spec": {}});
+        for (says, claims, want) in [
+            ("applied by us", vec![ours()], false),
+            ("a status", vec![ours(), controller("2")], false),
+            ("another status", vec![ours(), controller("3")], false),
+            (
+                "somebody",
+                vec![ours(), controller("3"), by_hand.clone()],
+                true,
+            ),
+            ("the same", vec![ours(), controller("4"), by_hand], false),
+            ("us again", vec![again, controller("4")], false),
+            ("a field is gone", vec![less, controller("4")], true),
+        ] {
+            let object = object("web", true, &claims);
+            let news = ward.show(&realm(), Shown::There(&object, true), NOW);
+            assert_eq!(news, want, "{says}");
+        }
+        let new = object("new", false, &[claim("x", "Update", "", "1")]);
+        assert!(ward.show(&realm(), Shown::There(&new, true), NOW));
+        let work = ward.take(10);
+        assert_eq!(work.there, [id("new"), id("web")]);
+        assert_eq!(ward.objects(), 2);
+    }
+
+    #[test]
+    fn what_is_there_at_first_is_looked_at_once_whoever_claims_it() {
+        let mut ward = ward();
+        let web = object("web", true, &[ours()]);
+        ward.show(&realm(), Shown::Begin, NOW);
+        assert!(ward.show(&realm(), Shown::There(&web, true), NOW));
+        ward.show(&realm(), Shown::Listed, NOW);
+        drop(ward.take(10));
+        ward.show(&realm(), Shown::Begin, NOW);
+        assert!(!ward.show(&realm(), Shown::There(&web, true), NOW));
+        assert!(!ward.show(&realm(), Shown::Listed, NOW));
+    }
+
+    #[test]
+    fn what_no_rule_means_is_not_known_and_so_never_gone() {
+        let mut ward = ward();
+        let one = object("one", false, &[]);
+        assert!(!ward.show(&realm(), Shown::There(&one, false), NOW));
+        assert!(!ward.show(&realm(), Shown::Gone(&one), NOW));
+        assert!(ward.show(&realm(), Shown::There(&one, true), NOW));
+        assert!(!ward.show(&realm(), Shown::There(&one, false), NOW));
+        assert!(!ward.show(&realm(), Shown::Gone(&one), NOW));
+        assert_eq!(ward.objects(), 0);
+    }
+
+    #[test]
+    fn what_is_missing_from_a_whole_list_is_gone_and_from_half_of_one_is_not() {
+        let mut ward = ward();
+        let (one, other) = (object("one", false, &[]), object("other", false, &[]));
+        ward.show(&realm(), Shown::Begin, NOW);
+        ward.show(&realm(), Shown::There(&one, true), NOW);
+        ward.show(&realm(), Shown::There(&other, true), NOW);
+        assert!(!ward.show(&realm(), Shown::Listed, NOW));
+        drop(ward.take(10));
+        // A list that breaks off says nothing.
+        ward.show(&realm(), Shown::Begin, NOW);
+        ward.show(&realm(), Shown::There(&one, true), NOW);
+        ward.show(&realm(), Shown::Begin, NOW);
+        assert_eq!(ward.take(10), Work::default());
+        ward.show(&realm(), Shown::There(&one, true), NOW);
+        assert!(ward.show(&realm(), Shown::Listed, NOW));
+        assert_eq!(ward.take(10).gone, [(id("other"), Value::Null)]);
+    }
+
+    #[test]
+    fn a_change_waits_for_quiet_and_not_for_ever() {
+        let mut ward = ward();
+        let debounce = Duration::from_secs(5);
+        assert_eq!(ward.due(debounce), None);
+        for (n, want) in [(0_u64, 105), (3, 108), (30, 135), (48, 150), (200, 150)] {
+            let claims = [claim("x", "Update", "", &n.to_string())];
+            let changed = object("web", false, &claims);
+            let now = NOW + Duration::from_secs(n);
+            assert!(ward.show(&realm(), Shown::There(&changed, true), now));
+            assert_eq!(ward.due(debounce), Some(Duration::from_secs(want)), "{n}");
+        }
+        assert_eq!(ward.take(10).there, [id("web")]);
+        assert_eq!(ward.due(debounce), None);
+    }
+
+    #[test]
+    fn what_came_to_nothing_is_looked_at_again_and_what_was_seen_meanwhile_counts() {
+        let mut ward = ward();
+        for name in ["a", "b", "c"] {
+            ward.show(&realm(), Shown::There(&object(name, false, &[]), true), NOW);
+        }
+        let work = ward.take(2);
+        assert!(work.more);
+        let mut gone = object("a", true, &[]);
+        gone["metadata"]["annotations"] = json!({"reeve.dev/reason": "done", "other": "x"});
+        ward.show(&realm(), Shown::Gone(&gone), NOW);
+        ward.give_back(work);
+        let work = ward.take(10);
+        assert_eq!(work.there, [id("b"), id("c")]);
+        let [(gone_id, meta)] = &work.gone[..] else {
+            panic!("{work:?}")
+        };
+        assert_eq!(
+            (gone_id, meta["annotations"].clone()),
+            (&id("a"), json!({"reeve.dev/reason": "done"}))
+        );
+        assert_eq!(meta["labels"], gone["metadata"]["labels"]);
+        assert!(!work.more);
+    }
+
+    #[test]
+    fn what_was_refused_is_looked_at_again_until_it_is_settled() {
+        let mut ward = ward();
+        let web = object("web", false, &[]);
+        ward.show(&realm(), Shown::There(&web, true), NOW);
+        drop(ward.take(10));
+        let left = Left {
+            paused: Some("Deployment acme/web".to_owned()),
+            ..Left::default()
+        };
+        ward.looked_at(&id("web"), left);
+        assert_eq!(ward.left().count(), 1);
+        ward.look_again(false);
+        assert_eq!(ward.take(10).there, [id("web")]);
+        ward.looked_at(&id("web"), Left::default());
+        ward.look_again(false);
+        assert_eq!(ward.take(10), Work::default());
+        ward.look_again(true);
+        assert_eq!(ward.take(10).there, [id("web")]);
+        ward.watch_only(&BTreeSet::new());
+        assert_eq!(ward.objects(), 0);
+    }
+}

@@ -1,0 +1,353 @@
+//! What is written: rules and what the cluster has in, edits of files out.
+//!
+//! All changes of one object are written, or none of them; what is refused of one stops no other. Objects that one
+//! Kustomization applies are tried together, since one place may be the place of several. It deliberately reads nothing and
+//! commits nothing, and asks for no rights: what was seen was read as the tenant's account.
+
+mod held;
+mod made;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use reeve_api::writeback::{OnDelete, SyncTo};
+use reeve_kustomize::{Object, Options, Remotes, Tree};
+use reeve_writeback::{Edits, Overlaid, Place, Reason, Refused, Repository, is_secret};
+use serde_json::Value;
+
+use super::agreement::Conflict;
+use super::hand::Hand;
+use super::rule::{Rules, Subject};
+use super::{is_paused, subject};
+
+/// How many objects one commit is about; the others are left for the next.
+const MOST: usize = 500;
+
+/// The files at the newest commit of the branch, and who builds what of them.
+#[derive(Clone, Copy)]
+pub struct Head<'a> {
+    /// All files of the repository.
+    pub tree: &'a dyn Tree,
+    /// The directory below which files are written, and none outside of it; empty for all of them.
+    pub path: &'a str,
+    /// The names of new objects' files below it.
+    pub template: &'a str,
+    /// What is built of them and applied.
+    pub builds: &'a [Build<'a>],
+}
+
+/// A directory that is built, and whose objects are on the cluster.
+#[derive(Clone, Copy)]
+pub struct Build<'a> {
+    /// The directory.
+    pub path: &'a str,
+    /// What was fetched for it.
+    pub remotes: &'a Remotes,
+    /// How it is built.
+    pub options: &'a Options,
+    /// Directories of this repository that others build.
+    pub others: &'a [String],
+    /// The files as they were when cluster and git were the same: those of the revision that was applied. Nothing where that is
+    /// the newest commit.
+    pub base: Option<&'a dyn Tree>,
+}
+
+/// An object that rules are asked about.
+#[derive(Clone)]
+pub struct Seen {
+    /// Its resource, in the plural.
+    pub resource: String,
+    /// How it stands.
+    pub state: State,
+}
+
+/// How an object stands between the cluster and git.
+#[derive(Clone)]
+pub enum State {
+    /// One of the builds has it, and it is there.
+    Held {
+        /// Which, by its place in the head's list.
+        build: usize,
+        /// As it was applied: after variables and plugins.
+        applied: Box<Object>,
+        /// The same as a dry run of applying it gives it back.
+        defaulted: Option<Box<Object>>,
+        /// As it is.
+        live: Box<Object>,
+    },
+    /// It is there, and no build has it; a file of ours may.
+    Made {
+        /// As it is.
+        live: Box<Object>,
+        /// What the server fills in for such an object.
+        defaults: Option<Box<Object>>,
+    },
+    /// It was there, and is gone.
+    Gone {
+        /// The build that has it, if one has.
+        build: Option<usize>,
+        /// As it was applied or written; its identity is enough.
+        object: Box<Object>,
+    },
+}
+
+/// What may be written whatever rules say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// The namespaces of the tenant.
+    pub namespaces: BTreeSet<String>,
+    /// Whether what is in no namespace may be.
+    pub cluster_scoped: bool,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// What is to be committed.
+    pub edits: Edits,
+    /// Of which objects.
+    pub written: Vec<Written>,
+    /// What is not written, and why.
+    pub refused: Vec<Refusal>,
+    /// What both sides had changed, of what is written.
+    pub conflicts: Vec<Conflict>,
+    /// Objects that somebody has taken out, as `Deployment acme/web`.
+    pub paused: Vec<String>,
+    /// How many objects were not looked at, since there are so many.
+    pub left: usize,
+}
+
+/// An object whose change is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// Which, as it is or was. Never a Secret.
+    pub object: Object,
+    /// What happened to it.
+    pub what: What,
+    /// Its fields; none of what comes or goes as a whole.
+    pub fields: Vec<Field>,
+    /// The files that it went to.
+    pub files: Vec<String>,
+    /// Who did it, where no field says.
+    pub by: Option<Hand>,
+    /// Why, in their words.
+    pub why: Option<String>,
+    /// Which user, in the words of an audit.
+    pub user: Option<String>,
+}
+
+/// What happened to an object on the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// It was changed.
+    Changed,
+    /// It was made.
+    Made,
+    /// It was deleted.
+    Deleted,
+}
+
+/// A field that was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// Which, as `spec.replicas`.
+    pub field: String,
+    /// What the files gave.
+    pub old: Option<Value>,
+    /// What they give now.
+    pub new: Option<Value>,
+    /// Where it went.
+    pub place: Place,
+    /// Who changed it.
+    pub by: Option<Hand>,
+}
+
+/// What is not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Of which object, as `Deployment acme/web`.
+    pub object: String,
+    /// Which field stands in the way; empty for the object as a whole.
+    pub field: String,
+    /// Why.
+    pub reason: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// Decides about everything that was seen, in the order in which it was seen.
+pub fn decide(rules: &Rules, allowed: &Allowed, head: &Head<'_>, seen: &[Seen]) -> Decision {
+    let mut work = Work::new(head);
+    let mut held: BTreeMap<usize, Vec<held::Held<'_>>> = BTreeMap::new();
+    for (number, seen) in seen.iter().enumerate() {
+        let object = seen.object();
+        let subject = Subject::of(object, &seen.resource);
+        let rule = rules.first(&subject);
+        let Some(rule) = rule.filter(|rule| rule.sync_to() == SyncTo::Git) else {
+            continue;
+        };
+        if is_paused_by(seen) {
+            work.decision.paused.push(super::subject(object));
+            continue;
+        }
+        if let Err(why) = admitted(allowed, object) {
+            work.decision.refused.push(why);
+            continue;
+        }
+        if number >= MOST {
+            work.decision.left += 1;
+            continue;
+        }
+        match &seen.state {
+            State::Held { build, .. } => {
+                let of_build = held.entry(*build).or_default();
+                of_build.extend(held::Held::of(rule, seen));
+            }
+            State::Made { live, defaults } => {
+                made::made(&mut work, rule, live, defaults.as_deref());
+            }
+            State::Gone { build, object } if rule.on_delete() == OnDelete::Delete => {
+                made::gone(&mut work, rule, *build, object);
+            }
+            State::Gone { .. } => {}
+        }
+    }
+    for (build, held) in held {
+        held::write_all(&mut work, build, held);
+    }
+    work.end()
+}
+
+impl Seen {
+    /// The object, as it is or was.
+    pub fn object(&self) -> &Object {
+        match &self.state {
+            State::Held { live, .. } | State::Made { live, .. } => live,
+            State::Gone { object, .. } => object,
+        }
+    }
+}
+
+fn is_paused_by(seen: &Seen) -> bool {
+    is_paused(&Value::from(annotated(seen.object())))
+}
+
+/// The object with nothing but its metadata: what is asked is cheap.
+fn annotated(object: &Object) -> Object {
+    let mut out = Object::default();
+    if let Some(annotations) = object.annotations() {
+        *out.annotations_mut() = annotations.clone();
+    }
+    out
+}
+
+/// Whether the object may be written by anybody's rule.
+fn admitted(allowed: &Allowed, object: &Object) -> Result<(), Refusal> {
+    let refuse = |reason: &str, hint: &str| Refusal {
+        object: subject(object),
+        field: String::new(),
+        reason: reason.to_owned(),
+        hint: hint.to_owned(),
+    };
+    if is_secret(&object.id()) {
+        let why = Reason::Secret;
+        return Err(refuse(&why.to_string(), why.hint()));
+    }
+    match object.namespace() {
+        "" if allowed.cluster_scoped => Ok(()),
+        "" => Err(refuse(
+            "is in no namespace, and only WriteBacks of the platform write such",
+            "keep it out of the rules, or let the platform write it",
+        )),
+        namespace if allowed.namespaces.contains(namespace) => Ok(()),
+        _ => Err(refuse(
+            "is in a namespace that is not of this tenant",
+            "keep it out of the rules",
+        )),
+    }
+}
+
+/// The work on one set of objects.
+struct Work<'a> {
+    head: &'a Head<'a>,
+    /// The files with what is written so far.
+    files: BTreeMap<String, Option<Vec<u8>>>,
+    decision: Decision,
+}
+
+impl<'a> Work<'a> {
+    fn new(head: &'a Head<'a>) -> Self {
+        Self {
+            head,
+            files: BTreeMap::new(),
+            decision: Decision::default(),
+        }
+    }
+
+    /// The files with what is written so far.
+    fn tree(&self) -> Overlaid<'a> {
+        let files: Vec<_> = self.files.clone().into_iter().collect();
+        Overlaid::new(self.head.tree).with(&files)
+    }
+
+    fn refuse(&mut self, object: &Object, refused: &Refused) {
+        self.decision.refused.push(Refusal {
+            object: subject(object),
+            field: crate::text::line(&refused.field)
+                .chars()
+                .take(300)
+                .collect(),
+            reason: crate::text::line(&refused.reason.to_string()),
+            hint: refused.reason.hint().to_owned(),
+        });
+    }
+
+    fn keep(&mut self, edits: Edits) {
+        self.files.extend(edits.files);
+        self.decision.edits.placed.extend(edits.placed);
+    }
+
+    fn end(mut self) -> Decision {
+        let tree = self.head.tree;
+        let before = |path: &str| -> Option<Arc<[u8]>> { tree.read(path).ok() };
+        let files = std::mem::take(&mut self.files).into_iter();
+        let changed = files.filter(|(path, bytes)| bytes.as_deref() != before(path).as_deref());
+        self.decision.edits.files = changed.collect();
+        self.decision
+    }
+}
+
+/// How the engine is asked about a build, with the edits so far.
+fn repository<'r>(head: &Head<'r>, build: &Build<'r>, tree: &'r dyn Tree) -> Repository<'r> {
+    Repository {
+        tree,
+        remotes: build.remotes,
+        path: build.path,
+        options: build.options,
+        others: build.others,
+        within: head.path,
+    }
+}
+
+/// What whoever changed an object says in its annotations.
+fn said(object: &Object, key: &str) -> Option<String> {
+    let text = object.annotations()?.get(key)?.as_str()?;
+    let text: String = crate::text::line(text).chars().take(500).collect();
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// The files of places, each once.
+fn files<'p>(places: impl Iterator<Item = &'p Place>) -> Vec<String> {
+    let file = |place: &Place| match place {
+        Place::Manifest { file }
+        | Place::Patch { file }
+        | Place::Entry { file, .. }
+        | Place::Generator { file }
+        | Place::NewPatch { file } => file.clone(),
+    };
+    let files: BTreeSet<String> = places.map(file).collect();
+    files.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests;

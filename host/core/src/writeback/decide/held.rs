@@ -1,0 +1,184 @@
+//! Changes of objects that a build has: together if that works, else without those that are refused.
+
+use reeve_kustomize::{Built, Object, Remotes, Tree, build_with};
+use reeve_writeback::{Change, Edits, Reason, Refused, write};
+use serde_json::Value;
+
+use super::super::agreement::{Agreed, carried, shown};
+use super::super::filter::filtered;
+use super::super::hand::{Hand, hand_of, last_hand};
+use super::super::rule::Rule;
+use super::{Build, Field, Seen, State, What, Work, Written, files, repository, said};
+
+/// A change that a rule wants written.
+pub(super) struct Held<'s> {
+    change: Change,
+    live: &'s Object,
+}
+
+/// What an object is called in a build: the version may be another.
+type Name<'o> = (&'o str, &'o str, &'o str, &'o str);
+
+impl<'s> Held<'s> {
+    /// Nothing where no field that the rule is about has changed.
+    pub(super) fn of(rule: &Rule, seen: &'s Seen) -> Option<Self> {
+        let State::Held {
+            applied,
+            defaulted,
+            live,
+            ..
+        } = &seen.state
+        else {
+            return None;
+        };
+        let before = defaulted.as_ref().unwrap_or(applied);
+        let change = Change {
+            applied: (**applied).clone(),
+            defaulted: defaulted.as_deref().cloned(),
+            live: filtered(live, before, rule.filters()),
+        };
+        Some(Self { change, live })
+    }
+}
+
+/// Writes all of them that can be.
+pub(super) fn write_all(work: &mut Work<'_>, number: usize, held: Vec<Held<'_>>) {
+    let Some(build) = work.head.builds.get(number) else {
+        return;
+    };
+    let base = build
+        .base
+        .map(|base| objects(base, build))
+        .unwrap_or_default();
+    let head = match build.base {
+        Some(_) => objects(&work.tree(), build),
+        None => Vec::new(),
+    };
+    let mut agreed: Vec<(Held<'_>, Agreed)> = Vec::new();
+    for one in held {
+        let (base, head) = (
+            of(&base, &one.change.applied),
+            of(&head, &one.change.applied),
+        );
+        let now = carried(&one.change, base, head);
+        if !now.fields.is_empty() {
+            agreed.push((one, now));
+        }
+    }
+    let mut waiting = vec![agreed];
+    while let Some(mut batch) = waiting.pop() {
+        if batch.is_empty() {
+            continue;
+        }
+        match attempt(work, build, &batch) {
+            Ok(edits) => keep(work, &batch, edits),
+            Err(refused) => match culprit(&batch, &refused) {
+                Some(at) => {
+                    let (one, _) = batch.remove(at);
+                    work.refuse(one.live, &refused);
+                    waiting.push(batch);
+                }
+                None if batch.len() > 1 && matches!(refused.reason, Reason::Limit { .. }) => {
+                    let rest = batch.split_off(batch.len() / 2);
+                    waiting.push(rest);
+                    waiting.push(batch);
+                }
+                None => batch
+                    .iter()
+                    .for_each(|(one, _)| work.refuse(one.live, &refused)),
+            },
+        }
+    }
+}
+
+fn attempt(
+    work: &Work<'_>,
+    build: &Build<'_>,
+    batch: &[(Held<'_>, Agreed)],
+) -> Result<Edits, Refused> {
+    let tree = work.tree();
+    let changes: Vec<Change> = batch.iter().map(|(_, now)| now.change.clone()).collect();
+    write(&repository(work.head, build, &tree), &changes)
+}
+
+/// Which of them is refused, if it is one.
+fn culprit(batch: &[(Held<'_>, Agreed)], refused: &Refused) -> Option<usize> {
+    let id = refused.object.as_deref()?;
+    let is = |(one, _): &(Held<'_>, Agreed)| {
+        let applied = one.change.applied.id();
+        (&applied.group, &applied.kind, &applied.name) == (&id.group, &id.kind, &id.name)
+            && (id.namespace.is_empty() || id.namespace == applied.namespace)
+    };
+    let alone = (batch.len() == 1).then_some(0);
+    batch.iter().position(is).or(alone)
+}
+
+fn keep(work: &mut Work<'_>, batch: &[(Held<'_>, Agreed)], edits: Edits) {
+    for (one, now) in batch {
+        let live = Value::from(one.live.clone());
+        let id = one.change.applied.id();
+        let mine = edits.placed.iter().filter(|placed| {
+            let object = &placed.object;
+            (&object.group, &object.kind, &object.name) == (&id.group, &id.kind, &id.name)
+        });
+        let mine: Vec<_> = mine.collect();
+        let fields = now.fields.iter().map(|field| {
+            let name = field.path.to_string();
+            let placed = mine.iter().find(|placed| placed.field == name);
+            // A difference of the files may be told by a field around it.
+            let place = placed
+                .or_else(|| mine.first())
+                .map(|placed| placed.place.clone());
+            let by: Option<Hand> = hand_of(&live, &field.path).or_else(|| last_hand(&live));
+            place.map(|place| Field {
+                field: shown(&field.path),
+                old: field.old.clone(),
+                new: field.new.clone(),
+                place,
+                by,
+            })
+        });
+        work.decision.written.push(Written {
+            object: one.live.clone(),
+            what: What::Changed,
+            fields: fields.flatten().collect(),
+            files: files(mine.iter().map(|placed| &placed.place)),
+            by: last_hand(&live),
+            why: said(one.live, reeve_api::CHANGE_REASON),
+            user: said(one.live, reeve_api::CHANGED_BY),
+        });
+        work.decision.conflicts.extend(now.conflicts.clone());
+    }
+    work.keep(edits);
+}
+
+/// What a build gives; nothing where it cannot be built, since then nothing can be said about what git has changed.
+fn objects(tree: &dyn Tree, build: &Build<'_>) -> Vec<Object> {
+    let remotes: &Remotes = build.remotes;
+    match build_with(tree, remotes, build.path, build.options) {
+        Ok(Built::Objects(objects)) => objects.collect(),
+        Ok(Built::Wants(_)) | Err(_) => Vec::new(),
+    }
+}
+
+/// The one object of this name.
+fn of<'o>(objects: &'o [Object], applied: &Object) -> Option<&'o Object> {
+    let wanted = name(applied);
+    let is = |object: &&Object| {
+        let (group, kind, namespace, name) = name(object);
+        (group, kind, name) == (wanted.0, wanted.1, wanted.3)
+            && (namespace.is_empty() || namespace == wanted.2)
+    };
+    let mut found = objects.iter().filter(is);
+    let one = found.next()?;
+    found.next().is_none().then_some(one)
+}
+
+fn name(object: &Object) -> Name<'_> {
+    (
+        object.group(),
+        object.kind(),
+        object.namespace(),
+        object.name(),
+    )
+}

@@ -1,0 +1,327 @@
+//! Which rule is for an object: the first that matches. What is empty in a rule means any.
+//!
+//! What may be read is no question here: a rule that names everything still concerns only what the account may see.
+
+use std::fmt;
+use std::sync::Arc;
+
+use reeve_api::writeback::{OnDelete, SyncTo, WriteBackRule};
+use reeve_kustomize::{LabelSelector, Object};
+use serde_json::{Map, Value};
+
+use super::filter::Filters;
+
+/// The most rules, and the most entries of one of their lists.
+const MOST: usize = 100;
+/// What stands for any group or resource, as in roles.
+const ANY: &str = "*";
+
+/// The rules of a WriteBack, in order. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Rules {
+    written: Arc<Vec<WriteBackRule>>,
+    compiled: Arc<Vec<Rule>>,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    written: WriteBackRule,
+    labels: Option<LabelSelector>,
+    filters: Filters,
+}
+
+/// What of an object a rule asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'s> {
+    /// Its API group, empty for the core group.
+    pub group: &'s str,
+    /// Its resource, in the plural: `deployments`.
+    pub resource: &'s str,
+    /// Its namespace, empty for what is in none.
+    pub namespace: &'s str,
+    /// Its name.
+    pub name: &'s str,
+    /// Its labels, if it has any.
+    pub labels: Option<&'s Map<String, Value>>,
+}
+
+/// A rule that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// There is too much.
+    #[error("there are more than {MOST} rules, or entries of one")]
+    Limit,
+    /// One says nothing that could be done.
+    #[error("[{at}].{field}: {why}")]
+    Rule {
+        /// Which rule, from 0.
+        at: usize,
+        /// Which of its fields.
+        field: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl<'s> Subject<'s> {
+    /// That of an object whose resource is called so.
+    pub fn of(object: &'s Object, resource: &'s str) -> Self {
+        Self {
+            group: object.group(),
+            resource,
+            namespace: object.namespace(),
+            name: object.name(),
+            labels: object.labels(),
+        }
+    }
+}
+
+impl Rules {
+    /// Reads them, or says what is wrong with which.
+    pub fn parse(rules: &[WriteBackRule]) -> Result<Self, Error> {
+        if rules.len() > MOST {
+            return Err(Error::Limit);
+        }
+        let compiled = rules.iter().enumerate();
+        let compiled = compiled.map(|(at, rule)| Rule::parse(at, rule));
+        Ok(Self {
+            compiled: Arc::new(compiled.collect::<Result<_, _>>()?),
+            written: Arc::new(rules.to_vec()),
+        })
+    }
+
+    /// The rule for an object, if there is one.
+    pub fn first(&self, subject: &Subject<'_>) -> Option<&Rule> {
+        self.compiled.iter().find(|rule| rule.matches(subject))
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.compiled.iter()
+    }
+}
+
+impl Rule {
+    fn parse(at: usize, rule: &WriteBackRule) -> Result<Self, Error> {
+        let wrong = |field: &str, why: String| Error::Rule {
+            at,
+            field: field.to_owned(),
+            why,
+        };
+        let lists = [
+            ("apiGroups", &rule.api_groups),
+            ("names", &rule.names),
+            ("namespaces", &rule.namespaces),
+            ("resources", &rule.resources),
+        ];
+        for (field, list) in lists {
+            if list.len() > MOST {
+                return Err(Error::Limit);
+            }
+            if field != "apiGroups" && list.iter().any(String::is_empty) {
+                let why = "holds an empty text; leave the whole list out to mean any";
+                return Err(wrong(field, why.to_owned()));
+            }
+        }
+        if let Some(odd) = rule.resources.iter().find(|name| is_no_resource(name)) {
+            let why = format!(
+                "{:?} is no resource: write it in the plural and in lower case, with its group in apiGroups",
+                odd.chars().take(100).collect::<String>()
+            );
+            return Err(wrong("resources", why));
+        }
+        let selector = Some(rule.labels.trim()).filter(|text| !text.is_empty());
+        let labels = selector.map(selector_of).transpose();
+        let labels = labels.map_err(|why| wrong("labels", why))?;
+        let filters = Filters::parse(&rule.filters);
+        let filters = filters.map_err(|(which, why)| wrong(&format!("filters[{which}]"), why))?;
+        Ok(Self {
+            labels,
+            filters,
+            written: rule.clone(),
+        })
+    }
+
+    /// Whether it is for the object.
+    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+        let Subject {
+            group, resource, ..
+        } = *subject;
+        let label = |key: &str| subject.labels?.get(key)?.as_str();
+        self.is_for_kind(group, resource)
+            && is_in(&self.written.namespaces, subject.namespace)
+            && is_in(&self.written.names, subject.name)
+            && self.labels.as_ref().is_none_or(|one| one.matches(label))
+    }
+
+    /// Whether it may be for objects of a kind.
+    pub fn is_for_kind(&self, group: &str, resource: &str) -> bool {
+        let any = |list: &[String]| list.iter().any(|one| one == ANY);
+        let (groups, resources) = (&self.written.api_groups, &self.written.resources);
+        (any(groups) || is_in(groups, group)) && (any(resources) || is_in(resources, resource))
+    }
+
+    /// Whether it may be for objects of a namespace; an empty one is that of what is in none.
+    pub fn is_for_namespace(&self, namespace: &str) -> bool {
+        is_in(&self.written.namespaces, namespace)
+    }
+
+    /// The fields that it is about.
+    pub fn filters(&self) -> &Filters {
+        &self.filters
+    }
+
+    /// The side that follows.
+    pub fn sync_to(&self) -> SyncTo {
+        self.written.sync_to
+    }
+
+    /// What becomes of manifests of objects that are gone.
+    pub fn on_delete(&self) -> OnDelete {
+        self.written.on_delete
+    }
+
+    /// As it was written.
+    pub fn written(&self) -> &WriteBackRule {
+        &self.written
+    }
+}
+
+fn is_in(list: &[String], name: &str) -> bool {
+    list.is_empty() || list.iter().any(|one| one == name)
+}
+
+fn is_no_resource(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    name != ANY && !name.chars().all(fits)
+}
+
+/// A selector that Kubernetes would take too: one that means no object that can be is a mistake.
+fn selector_of(text: &str) -> Result<LabelSelector, String> {
+    let odd = |c: char| {
+        let fits = c.is_ascii_alphanumeric() || c.is_ascii_whitespace();
+        !fits && !"-_./=!(),<>".contains(c)
+    };
+    match text.chars().find(|c| odd(*c)) {
+        Some(odd) => Err(format!("{odd:?} is in no label")),
+        None => LabelSelector::parse(text),
+    }
+}
+
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.written.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn rules(written: Value) -> Result<Rules, Error> {
+        let rules: Vec<WriteBackRule> = serde_json::from_value(written).unwrap();
+        Rules::parse(&rules)
+    }
+
+    fn web() -> Object {
+        let web = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata":
+            {"name": "web", "namespace": "acme", "labels": {"tier": "front", "app": "web"}}});
+        Object::try_from(web).unwrap()
+    }
+
+    #[test]
+    fn a_rule_is_for_what_fits_all_that_it_says() {
+        for (rule, want) in [
+            (json!({}), true),
+            (json!({"apiGroups": ["apps"]}), true),
+            (json!({"apiGroups": ["", "apps"]}), true),
+            (json!({"apiGroups": [""]}), false),
+            (json!({"apiGroups": ["*"], "resources": ["*"]}), true),
+            (json!({"resources": ["deployments"]}), true),
+            (json!({"resources": ["statefulsets"]}), false),
+            (json!({"namespaces": ["acme"]}), true),
+            (json!({"namespaces": ["other"]}), false),
+            (json!({"names": ["api", "web"]}), true),
+            (json!({"names": ["we"]}), false),
+            (json!({"labels": "tier=front"}), true),
+            (json!({"labels": "tier in (front, back),app"}), true),
+            (json!({"labels": "tier notin (front)"}), false),
+            (json!({"labels": "!tier"}), false),
+            (json!({"labels": "tier!=back,!other"}), true),
+            (json!({"labels": "tier=front", "names": ["api"]}), false),
+        ] {
+            let mut rule = rule;
+            rule["syncTo"] = json!("git");
+            let rules = rules(json!([rule])).unwrap();
+            let web = web();
+            let got = rules.first(&Subject::of(&web, "deployments"));
+            assert_eq!(got.is_some(), want, "{rules:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_counts() {
+        let rules = rules(json!([
+            {"names": ["other"], "syncTo": "kubernetes"},
+            {"resources": ["deployments"], "syncTo": "ignore"},
+            {"syncTo": "git", "onDelete": "delete"},
+        ]))
+        .unwrap();
+        let web = web();
+        let first = |resource| rules.first(&Subject::of(&web, resource)).unwrap();
+        assert_eq!(first("deployments").sync_to(), SyncTo::Ignore);
+        assert_eq!(first("services").sync_to(), SyncTo::Git);
+        assert_eq!(first("services").on_delete(), OnDelete::Delete);
+        assert_eq!(first("deployments").on_delete(), OnDelete::Keep);
+    }
+
+    #[test]
+    fn what_is_in_no_namespace_has_an_empty_one() {
+        let content = json!({"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotContent",
+            "metadata": {"name": "a"}});
+        let content = Object::try_from(content).unwrap();
+        let subject = Subject::of(&content, "volumesnapshotcontents");
+        let of = |rule| rules(json!([rule])).unwrap().first(&subject).is_some();
+        assert!(of(
+            json!({"apiGroups": ["snapshot.storage.k8s.io"], "syncTo": "git"})
+        ));
+        assert!(!of(json!({"namespaces": ["acme"], "syncTo": "git"})));
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_used_is_named() {
+        for (rule, says) in [
+            (
+                json!({"labels": "a in (b"}),
+                "[1].labels: a closing parenthesis",
+            ),
+            (json!({"labels": "a=b c"}), "[1].labels: a comma"),
+            (json!({"labels": "a=$b"}), "[1].labels: '$' is in no label"),
+            (json!({"filters": ["/a", "b"]}), "[1].filters[1]: "),
+            (
+                json!({"resources": ["Deployment"]}),
+                "[1].resources: \"Deployment\" is no resource",
+            ),
+            (
+                json!({"resources": ["deployments.apps"]}),
+                "[1].resources: ",
+            ),
+            (json!({"names": [""]}), "[1].names: holds an empty text"),
+        ] {
+            let mut rule = rule;
+            rule["syncTo"] = json!("git");
+            let told = rules(json!([{"syncTo": "ignore"}, rule])).unwrap_err();
+            assert!(told.to_string().starts_with(says), "{told}");
+        }
+        let many = vec![json!({"syncTo": "git"}); MOST + 1];
+        assert_eq!(rules(json!(many)).unwrap_err(), Error::Limit);
+    }
+}

@@ -1,0 +1,133 @@
+//! How the repository of a source is written to, and by whom that may be asked.
+//!
+//! With the login that the source is fetched with: whoever may fetch with one need not be let write with it. So of what the
+//! platform has for many, nothing is used to write for one of them: neither a login that git configuration gives to everybody,
+//! nor a source of the configuration namespaces that is for more than one tenant. It deliberately pushes nothing;
+//! what is written is the caller's.
+
+use std::sync::Arc;
+
+use reeve_api::name::{NamespaceName, NamespacedName, RemoteUrl};
+use reeve_api::reason::Reason;
+use reeve_api::source::GitRepository;
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::gitconfig::{Author, LevelName, tenant_of};
+use reeve_core::source::{Reference, Wanted};
+use reeve_core::spec::SourceRef;
+use reeve_core::tenancy::{self, Tenant};
+
+use super::given::{self, Given};
+use super::login::{refused, remote_if};
+use crate::context::Context;
+use crate::git::Remote;
+
+/// A repository that may be written to.
+pub(in crate::controller) struct Writable {
+    pub(in crate::controller) remote: Arc<Remote>,
+    /// The address as the source says it.
+    pub(in crate::controller) url: RemoteUrl,
+    /// The branch that the source follows, if it follows one.
+    pub(in crate::controller) branch: Option<String>,
+    /// Which files the source leaves out.
+    pub(in crate::controller) ignore: Option<String>,
+    /// Whether the source takes only what is signed.
+    pub(in crate::controller) signed: bool,
+    /// Who commits to it, as git configuration says.
+    pub(in crate::controller) author: Option<Author>,
+    /// Which entry of git configuration gives the login, if one does.
+    from: Option<String>,
+}
+
+impl Writable {
+    /// A failure, with whose login it was if the source does not say so itself.
+    pub(in crate::controller) fn said(&self, why: &Explained) -> Explained {
+        refused(why, self.from.as_deref())
+    }
+}
+
+/// The repository of `source`, to be written to for somebody in `namespace`, which is `tenant`'s.
+pub(in crate::controller) async fn writable(
+    ctx: &Context,
+    namespace: &NamespaceName,
+    tenant: &Tenant,
+    source: &SourceRef,
+) -> Result<Writable, Explained> {
+    let id = source.key();
+    tenancy::may_use_source(&ctx.grounds, tenant, namespace, source)?;
+    let platform = ctx.grounds.is_platform(namespace);
+    if !platform {
+        is_its_alone(ctx, &id, namespace, tenant)?;
+    }
+    let object = ctx.index.read(|known| known.sources.get(&id).cloned());
+    let object = object.ok_or_else(|| missing(source))?;
+    let wanted = parse(&object)?;
+    let may_have = |given: &Given| match given.level {
+        LevelName::Global if !platform => Err(everybodys(given)),
+        _ => Ok(()),
+    };
+    let (remote, from) = remote_if(ctx, &wanted, may_have).await?;
+    let author = given::author(ctx, &id, &wanted.url).await?;
+    let branch = match wanted.reference {
+        Reference::Branch(branch) => Some(branch),
+        _ => None,
+    };
+    Ok(Writable {
+        remote,
+        branch,
+        signed: wanted.verify.is_some(),
+        ignore: wanted.ignore,
+        author,
+        from,
+        url: wanted.url,
+    })
+}
+
+fn parse(object: &GitRepository) -> Result<Wanted, Explained> {
+    Wanted::parse(object).map_err(|why| Explained::of(&why))
+}
+
+/// A source of the configuration namespaces is logged in to by the platform: whoever writes with that must be all it is for.
+fn is_its_alone(
+    ctx: &Context,
+    id: &NamespacedName,
+    namespace: &NamespaceName,
+    tenant: &Tenant,
+) -> Result<(), Explained> {
+    if id.namespace == *namespace {
+        return Ok(());
+    }
+    let only = ctx.index.read(|known| {
+        let naming = known.tenants.naming(&id.name).count();
+        let above = tenant_of(&ctx.grounds, &known.tenants, id)?;
+        Ok::<_, Explained>(match tenant.declared {
+            Some(_) => above.as_ref() == Some(&tenant.name),
+            // It bears the name of the namespace, and no Tenant names it.
+            None => naming == 0,
+        })
+    })?;
+    if only {
+        return Ok(());
+    }
+    let message =
+        format!("GitRepository {id} is for more than one tenant, and none of them may write to it");
+    let hint =
+        format!("make a GitRepository in namespace {namespace}, with credentials of its own");
+    Err(Explained::new(Reason::AccessDenied, Turn::OwnerOrPolicy, message).with_hint(hint))
+}
+
+fn everybodys(given: &Given) -> Explained {
+    let message = format!(
+        "the repository's login is given by {}, which is for everybody to fetch with: nobody writes with it",
+        given.from
+    );
+    let hint = "name a Secret with credentials of its own in spec.secretRef of the GitRepository, or ask the platform for a \
+                login in the git configuration of the Tenant or its Project";
+    Explained::new(Reason::AccessDenied, Turn::OwnerOrPolicy, message).with_hint(hint)
+}
+
+fn missing(source: &SourceRef) -> Explained {
+    let (namespace, name) = (&source.namespace, &source.name);
+    let message = format!("GitRepository.source.toolkit.fluxcd.io \"{name}\" not found");
+    let hint = format!("create GitRepository {name} in namespace {namespace}");
+    Explained::new(Reason::ArtifactFailed, Turn::Source, message).with_hint(hint)
+}

@@ -1,0 +1,328 @@
+//! What changes on the cluster is committed: read as the account of its WriteBack, decided by rule, pushed.
+//!
+//! One direction, each step takes what the one before returned: what watches have seen (`wards`) is read (`look`), `core::writeback`
+//! decides on the files of the branch's newest commit, and that is pushed (`write`), or asked for (`request`). Nothing that was seen
+//! is lost: what a run could not do it gives back, and the next one does it. Our own applies change nothing that is not in git
+//! already, so that none comes back. It deliberately applies nothing: what was committed comes to the cluster as any commit does.
+
+mod look;
+mod realm;
+mod request;
+mod told;
+mod wards;
+mod whose;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+use reeve_api::RECONCILE_REQUEST;
+use reeve_api::name::{NamespaceName, NamespacedName, ServiceAccountName};
+use reeve_api::reason::Reason;
+use reeve_api::writeback::{WriteBack, WriteBackCommit, WriteBackRefusal};
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::gitconfig::Place;
+use reeve_core::index::Target;
+use reeve_core::schedule::Next;
+use reeve_core::status::{Looked, WriteBackOutcome};
+use reeve_core::tenancy::Tenant;
+use reeve_core::ward::{Left, Work};
+use reeve_core::writeback::{Allowed, Propose, Spec};
+use tokio::time::Instant;
+
+use super::report::{self, Run};
+use super::source::{Writable, writable};
+use crate::cluster::{Meant, Persisting};
+use crate::context::Context;
+use crate::index::Known;
+use realm::Reach;
+use wards::Wanted;
+pub(crate) use wards::Wards;
+
+/// How many objects one run looks at; others are the next one's.
+const A_RUN: usize = 100;
+/// How long a run may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How soon a run is made again that began before all tenants were known.
+const SOON: Duration = Duration::from_millis(500);
+
+/// One run.
+pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
+    let course = ctx.underway.begin(Target::WriteBack(id.clone()));
+    let object = ctx.index.read(|known| known.writebacks.get(id).cloned());
+    let Some(object) = object.filter(|object| object.metadata.deletion_timestamp.is_none()) else {
+        ctx.wards.forget(id);
+        return Next::Watch;
+    };
+    let known = |known: &Known| known.tenants_listed && known.projects_listed;
+    if !ctx.index.read(known) {
+        // Whose the namespace is decides what may be read, and with whose login it is written.
+        return Next::After(SOON);
+    }
+    let run = Run::begin(ctx, Target::WriteBack(id.clone()), &*object);
+    let outcome = tokio::select! {
+        biased;
+        outcome = work(ctx, id, &object) => outcome,
+        // What was taken is given back when it is dropped. What wakes the next run tells the rest.
+        () = course.over().cancelled() => return Next::Watch,
+    };
+    report::writeback(ctx, &object, &run, outcome).await
+}
+
+/// It is another replica's: nothing is watched for it here.
+pub(super) fn leave(ctx: &Arc<Context>, id: &NamespacedName) -> std::future::Ready<Next> {
+    ctx.wards.forget(id);
+    std::future::ready(Next::Watch)
+}
+
+async fn work(ctx: &Arc<Context>, id: &NamespacedName, object: &WriteBack) -> WriteBackOutcome {
+    if object.spec.suspend {
+        ctx.wards.forget(id);
+        return WriteBackOutcome::Suspended;
+    }
+    let case = match Case::open(ctx, id, object).await {
+        Ok(case) => case,
+        Err(why) => {
+            if why.turn.stalls() {
+                ctx.wards.forget(id);
+            }
+            return WriteBackOutcome::Failed(why, left(ctx, id, Vec::new()));
+        }
+    };
+    let told = case.watch(asks_for_everything(object));
+    let (outcome, more) = case.run(told).await;
+    if more {
+        ctx.queues.writebacks.wake(id.clone());
+    }
+    outcome
+}
+
+/// Whether somebody has asked for a run that has not answered yet: then everything is looked at.
+fn asks_for_everything(object: &WriteBack) -> bool {
+    let asked = object.annotations().get(RECONCILE_REQUEST);
+    let status = object.status.as_ref();
+    let handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
+    asked.is_some() && asked != handled
+}
+
+/// What is told whatever else came of a run: what is not settled.
+fn left(ctx: &Context, id: &NamespacedName, unwatched: Vec<WriteBackRefusal>) -> Looked {
+    let mut left = ctx.wards.left(id);
+    if !unwatched.is_empty() {
+        left.push(Left {
+            refused: unwatched,
+            ..Left::default()
+        });
+    }
+    Looked {
+        left,
+        ..Looked::default()
+    }
+}
+
+/// All that one run works with.
+struct Case<'a> {
+    ctx: &'a Arc<Context>,
+    id: &'a NamespacedName,
+    spec: Spec,
+    tenant: Tenant,
+    /// Whether it is the platform's.
+    platform: bool,
+    /// As whom the cluster is read.
+    client: Persisting,
+    kinds: BTreeMap<(String, String), Meant>,
+    repository: Writable,
+    /// The same, however its address is written.
+    place: Place,
+    /// The branch that is written to, or that requests are made against.
+    branch: String,
+    /// What was pushed last, if a request for it is yet to be opened.
+    unrequested: Option<WriteBackCommit>,
+    deadline: Instant,
+}
+
+impl<'a> Case<'a> {
+    async fn open(
+        ctx: &'a Arc<Context>,
+        id: &'a NamespacedName,
+        object: &WriteBack,
+    ) -> Result<Self, Explained> {
+        let spec = Spec::parse(object).map_err(|why| Explained::of(&why))?;
+        let namespace = &id.namespace;
+        let platform = ctx.grounds.is_platform(namespace);
+        let tenant = ctx
+            .index
+            .read(|known| known.tenants.owner_of(&ctx.grounds, namespace))?;
+        let account = account(ctx, &spec, platform)?;
+        let repository = writable(ctx, namespace, &tenant, &spec.source).await?;
+        let place = Place::of(&repository.url).map_err(|why| {
+            let message = format!("the address of GitRepository {} {why}", spec.source.key());
+            Explained::new(Reason::UrlInvalid, Turn::Source, message)
+        })?;
+        let followed = || repository.branch.clone();
+        let branch = spec.branch.clone().or_else(followed);
+        let branch = branch.ok_or_else(|| no_branch(&spec))?;
+        if repository.signed && spec.signing.is_none() {
+            return Err(unsigned(&spec));
+        }
+        let means = |group: &str, resource: &str| realm::means(&spec.rules, group, resource);
+        let kinds = ctx.cluster.kinds_meant(means).await.into_iter();
+        let kinds = kinds.map(|kind| ((kind.group.clone(), kind.kind.clone()), kind));
+        Ok(Self {
+            ctx,
+            id,
+            tenant,
+            platform,
+            client: ctx.cluster.persisting(namespace, &account),
+            kinds: kinds.collect(),
+            repository,
+            place,
+            branch,
+            unrequested: unrequested(object, &spec),
+            deadline: Instant::now() + PATIENCE,
+            spec,
+        })
+    }
+
+    /// Has watched what is to be, and returns what cannot be.
+    fn watch(&self, everything: bool) -> Vec<WriteBackRefusal> {
+        let rules = &self.spec.rules;
+        let reach = self.reach();
+        let kinds: Vec<Meant> = self.kinds.values().cloned().collect();
+        let wanted = Wanted {
+            account: self.client.account().to_owned(),
+            rules: rules.clone(),
+            debounce: self.spec.debounce,
+            realms: realm::realms(rules, &reach, &kinds),
+        };
+        let wards = &self.ctx.wards;
+        let unwatched = wards.align(self.ctx, self.id, wanted, everything);
+        wards.look_again(self.id, self.spec.interval, everything);
+        let account = self.client.account();
+        let told = unwatched.into_iter().map(|one| realm::told(one, account));
+        let unserved = realm::unserved(rules, &reach, &kinds);
+        told.chain(unserved).collect()
+    }
+
+    /// Looks at what was seen and writes what is to be written. Whether there is more of it.
+    async fn run(&self, unwatched: Vec<WriteBackRefusal>) -> (WriteBackOutcome, bool) {
+        let mut taken = Taken::of(self);
+        let done = match taken.is_empty() {
+            true => Ok(None),
+            false => self.write(&mut taken).await.map(Some),
+        };
+        let more = taken.work.more && done.is_ok();
+        let mut looked = left(self.ctx, self.id, unwatched);
+        match done {
+            Ok(None) => (WriteBackOutcome::Looked(looked), more),
+            Ok(Some(written)) => {
+                looked.head = written.head;
+                looked.commit = written.commit;
+                looked.written = written.objects;
+                looked.lost = written.lost;
+                match written.trouble {
+                    None => (WriteBackOutcome::Looked(looked), more),
+                    Some(why) => (WriteBackOutcome::Failed(why, looked), false),
+                }
+            }
+            Err(why) => (WriteBackOutcome::Failed(why, looked), false),
+        }
+    }
+
+    /// Where it looks.
+    fn reach(&self) -> Reach {
+        match self.platform {
+            true => Reach::Platform,
+            false => Reach::Namespaces(self.namespaces()),
+        }
+    }
+
+    /// The namespaces of its tenant: never one of the platform's by way of a Tenant that names it.
+    fn namespaces(&self) -> BTreeSet<String> {
+        let own = &self.id.namespace;
+        let others = self.tenant.namespaces.iter();
+        let others = others.filter(|one| !self.ctx.grounds.belongs_to_platform(one));
+        let all = others.chain([own]);
+        all.map(NamespaceName::to_string).collect()
+    }
+
+    /// What may be written whatever rules say, of these namespaces if it is the platform's.
+    fn allowed(&self, seen: impl Iterator<Item = String>) -> Allowed {
+        Allowed {
+            namespaces: match self.platform {
+                true => seen.collect(),
+                false => self.namespaces(),
+            },
+            cluster_scoped: self.platform,
+        }
+    }
+}
+
+/// What was taken to be looked at. What is still in it when this is dropped is given back.
+struct Taken<'a> {
+    ctx: &'a Context,
+    id: &'a NamespacedName,
+    work: Work,
+}
+
+impl<'a> Taken<'a> {
+    fn of(case: &Case<'a>) -> Self {
+        Self {
+            ctx: case.ctx,
+            id: case.id,
+            work: case.ctx.wards.take(case.id, A_RUN),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.work.there.is_empty() && self.work.gone.is_empty()
+    }
+
+    /// This is all that is still to be done.
+    fn settle(&mut self, later: Work) {
+        self.work.there = later.there;
+        self.work.gone = later.gone;
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.ctx
+            .wards
+            .give_back(self.id, std::mem::take(&mut self.work));
+    }
+}
+
+/// As whom the cluster is read: by the rule of Kustomizations.
+fn account(ctx: &Context, spec: &Spec, platform: bool) -> Result<ServiceAccountName, Explained> {
+    let default = platform.then(|| ctx.grounds.platform_service_account.clone());
+    spec.service_account.clone().or(default).ok_or_else(|| {
+        let message = format!("WriteBack {} names no ServiceAccount", spec.id);
+        let hint = "name the account in spec.serviceAccountName as which the cluster is read";
+        Explained::new(Reason::InvalidSpec, Turn::Owner, message).with_hint(hint)
+    })
+}
+
+fn unrequested(object: &WriteBack, spec: &Spec) -> Option<WriteBackCommit> {
+    let Propose::Request(request) = &spec.propose else {
+        return None;
+    };
+    let last = object.status.as_ref()?.last_commit.clone()?;
+    (last.branch == request.branch && last.request_url.is_none()).then_some(last)
+}
+
+fn no_branch(spec: &Spec) -> Explained {
+    let message = format!("GitRepository {} follows no branch", spec.source.key());
+    let hint = "name the branch that is written to in spec.branch";
+    Explained::new(Reason::InvalidSpec, Turn::Owner, message).with_hint(hint)
+}
+
+fn unsigned(spec: &Spec) -> Explained {
+    let source = spec.source.key();
+    let message = format!("GitRepository {source} takes only what is signed, and nothing signs");
+    let hint =
+        "name the Secret with the key in spec.signing.secretRef, and have the source trust it";
+    Explained::new(Reason::InvalidSpec, Turn::Owner, message).with_hint(hint)
+}

@@ -1,0 +1,429 @@
+//! What was seen is read: each object as it is, as it was applied, and what the API server fills in.
+//!
+//! All of it as the account of the WriteBack, so that it persists what that may read and nothing else; what it may not is told.
+//! What the API server or a Kustomization cannot say now is left for later, and stops nothing else. What holds a value that came
+//! from a Secret is not written. It deliberately decides nothing else.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt as _;
+use reeve_api::name::NamespacedName;
+use reeve_api::reason::Reason;
+use reeve_api::writeback::WriteBackRefusal;
+use reeve_core::failure::{Explain as _, Explained, Turn};
+use reeve_core::inventory::ObjectId;
+use reeve_core::veil::Veil;
+use reeve_core::ward::{Left, Work, as_made, without_additions};
+use reeve_core::writeback::{Rule, Seen, State, Subject};
+use reeve_kustomize::Object;
+use reeve_writeback::{differences, without_server_fields};
+use serde_json::{Value, json};
+
+use super::Case;
+use super::whose::Whose;
+use crate::cluster::{CallError, Cause};
+use crate::controller::kustomization::{AsApplied, as_applied};
+
+/// How many objects are read at a time.
+const AT_A_TIME: usize = 8;
+
+/// What there is to decide about.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Each object, and what is asked about it.
+    pub(super) seen: Vec<(ObjectId, Seen)>,
+    pub(super) builds: Vec<Built>,
+    /// What is to be said of objects already.
+    pub(super) left: Vec<(ObjectId, Left)>,
+    /// What could not be read now, and why.
+    pub(super) later: Work,
+    pub(super) trouble: Option<Explained>,
+}
+
+/// What a Kustomization has applied, and who else builds of the repository.
+pub(super) struct Built {
+    pub(super) applied: AsApplied,
+    pub(super) others: Vec<String>,
+}
+
+/// What came of reading one object.
+enum Read {
+    There(Value),
+    /// It is on its way out, or there was none.
+    Not,
+    Refused(WriteBackRefusal),
+    Later(Explained),
+}
+
+/// What is asked of one Kustomization.
+#[derive(Default)]
+struct Share {
+    there: Vec<(ObjectId, Value)>,
+    gone: Vec<(ObjectId, Value)>,
+}
+
+impl Case<'_> {
+    /// Reads what was seen.
+    pub(super) async fn look(&self, work: &Work) -> Found {
+        let mut found = Found::default();
+        let mut shares: BTreeMap<_, Share> = BTreeMap::new();
+        let gone = work.gone.iter().map(|(id, meta)| (id, Some(meta)));
+        let all = work.there.iter().map(|id| (id, None)).chain(gone);
+        let reading = all.map(|(id, meta)| async move { (id, meta, self.read(id, None).await) });
+        let reading: Vec<_> = reading.collect();
+        let mut read = futures::stream::iter(reading).buffered(AT_A_TIME);
+        while let Some((id, meta, read)) = read.next().await {
+            match (read, meta) {
+                (Read::There(live), _) => self.sort(&mut found, &mut shares, id, live),
+                (Read::Not, None) => found.settle(id),
+                (Read::Not, Some(meta)) => match self.had(id) {
+                    Some(had) => {
+                        let share = shares.entry(had).or_default();
+                        share.gone.push((id.clone(), meta.clone()));
+                    }
+                    None => self.gone(&mut found, id, None, self.as_it_was(id, meta)),
+                },
+                (Read::Refused(why), _) => found.refuse(id, why),
+                (Read::Later(why), _) => found.wait(id, meta, why),
+            }
+        }
+        if !found.seen.is_empty()
+            && let Some(id) = self.lister()
+        {
+            // Whether a new file fits, its build says.
+            shares.entry(id).or_default();
+        }
+        for (id, share) in shares {
+            self.of_build(&mut found, &id, share).await;
+        }
+        found
+    }
+
+    async fn read(&self, id: &ObjectId, version: Option<&str>) -> Read {
+        match self.client.live(id, version).await {
+            Ok(Some(live)) if live.pointer("/metadata/deletionTimestamp").is_some() => Read::Not,
+            Ok(Some(live)) => Read::There(live),
+            Ok(None) => Read::Not,
+            Err(why) => self.unread(id, &why, "get"),
+        }
+    }
+
+    /// Puts an object that is there to the Kustomization that applies it.
+    fn sort(
+        &self,
+        found: &mut Found,
+        shares: &mut BTreeMap<NamespacedName, Share>,
+        id: &ObjectId,
+        live: Value,
+    ) {
+        let Ok(object) = Object::try_from(live.clone()) else {
+            return found.settle(id);
+        };
+        let resource = self.resource(id);
+        let rule = self.rule(&object, &resource);
+        match self.whose(&live, rule) {
+            Whose::Of(owner) => {
+                let share = shares.entry(owner).or_default();
+                share.there.push((id.clone(), live));
+            }
+            Whose::Nobodys => {
+                let Ok(object) = Object::try_from(as_made(live)) else {
+                    return found.settle(id);
+                };
+                let state = State::Made {
+                    live: Box::new(object),
+                    defaults: None,
+                };
+                found.seen.push((id.clone(), Seen { resource, state }));
+            }
+            Whose::Made => found.settle(id),
+            Whose::Anothers(why) => {
+                let hint = "it is written where that Kustomization is from: make a WriteBack there, or keep it out of the rules";
+                found.refuse(id, refusal(id, why, hint.to_owned()));
+            }
+        }
+    }
+
+    /// Everything that is asked of one Kustomization.
+    async fn of_build(&self, found: &mut Found, id: &NamespacedName, share: Share) {
+        let built = match self.builder(id) {
+            Some((object, others)) => as_applied(self.ctx, &object, self.deadline)
+                .await
+                .map(|applied| Built { applied, others }),
+            None => {
+                let message = "it has gone, or is built from elsewhere by now";
+                Err(Explained::new(Reason::Progressing, Turn::Ours, message))
+            }
+        };
+        let built = match built {
+            Ok(built) => built,
+            Err(why) => return found.unbuilt(id, share, &why),
+        };
+        let number = found.builds.len();
+        let comparing = share.there.into_iter();
+        let comparing = comparing.map(|(id, live)| async {
+            let compared = self.compare(&built.applied, &id, live, number).await;
+            (id, compared)
+        });
+        let comparing: Vec<_> = comparing.collect();
+        let mut compared = futures::stream::iter(comparing).buffered(AT_A_TIME);
+        while let Some((id, compared)) = compared.next().await {
+            match compared {
+                Compared::Seen(seen) => found.seen.push((id, *seen)),
+                Compared::Same => found.settle(&id),
+                Compared::Refused(why) => found.refuse(&id, why),
+                Compared::Later(why) => found.wait(&id, None, why),
+            }
+        }
+        drop(compared);
+        for (id, meta) in share.gone {
+            let manifest = built.applied.manifests.get(&id);
+            let object = manifest.and_then(|(_, value)| Object::try_from(value.clone()).ok());
+            let object = object.or_else(|| self.as_it_was(&id, &meta));
+            self.gone(found, &id, Some(number), object);
+        }
+        found.builds.push(built);
+    }
+
+    /// An object that a Kustomization applies, beside what it has applied.
+    async fn compare(
+        &self,
+        applied: &AsApplied,
+        id: &ObjectId,
+        live: Value,
+        build: usize,
+    ) -> Compared {
+        let Some((version, manifest)) = applied.manifests.get(id) else {
+            // It is about to be taken away, or is a hook: nothing that is kept.
+            return Compared::Same;
+        };
+        let live = match is_of(&live, &id.group, version) {
+            true => live,
+            false => match self.read(id, Some(version)).await {
+                Read::There(live) => live,
+                Read::Not => return Compared::Same,
+                Read::Refused(why) => return Compared::Refused(why),
+                Read::Later(why) => return Compared::Later(why),
+            },
+        };
+        let rehearsed = self.client.rehearsed(id, version, manifest).await;
+        let rehearsed = match rehearsed {
+            Ok(rehearsed) => without_additions(rehearsed, manifest, &live),
+            Err(why) => {
+                return match self.unread(id, &why, "patch") {
+                    Read::Refused(why) => Compared::Refused(why),
+                    Read::Later(why) => Compared::Later(why),
+                    Read::There(_) | Read::Not => Compared::Same,
+                };
+            }
+        };
+        let object = |value: Value| Object::try_from(value).ok().map(Box::new);
+        let (Some(live), Some(defaulted), Some(applied_as)) =
+            (object(live), object(rehearsed), object(manifest.clone()))
+        else {
+            return Compared::Same;
+        };
+        if reveals(&applied.veil, &defaulted, &live) {
+            let hint = "change it where the Secret is, and not in what it is put into";
+            let reason = "a changed field holds a value that came from a Secret".to_owned();
+            return Compared::Refused(refusal(id, reason, hint.to_owned()));
+        }
+        let state = State::Held {
+            build,
+            applied: applied_as,
+            defaulted: Some(defaulted),
+            live,
+        };
+        let resource = self.resource(id);
+        Compared::Seen(Box::new(Seen { resource, state }))
+    }
+
+    fn gone(&self, found: &mut Found, id: &ObjectId, build: Option<usize>, object: Option<Object>) {
+        let Some(object) = object else {
+            return found.settle(id);
+        };
+        let state = State::Gone {
+            build,
+            object: Box::new(object),
+        };
+        let resource = self.resource(id);
+        found.seen.push((id.clone(), Seen { resource, state }));
+    }
+
+    /// An object that is gone, by what its watch last showed of it.
+    fn as_it_was(&self, id: &ObjectId, meta: &Value) -> Option<Object> {
+        let kind = self.kinds.get(&(id.group.clone(), id.kind.clone()))?;
+        let api_version = match id.group.as_str() {
+            "" => kind.version.clone(),
+            group => format!("{group}/{}", kind.version),
+        };
+        let mut metadata = json!({"name": id.name, "labels": meta.get("labels"), "annotations": meta.get("annotations")});
+        if let (Some(fields), false) = (metadata.as_object_mut(), id.namespace.is_empty()) {
+            fields.insert("namespace".to_owned(), id.namespace.as_str().into());
+        }
+        let object = json!({"apiVersion": api_version, "kind": id.kind, "metadata": metadata});
+        Object::try_from(object).ok()
+    }
+
+    fn rule(&self, object: &Object, resource: &str) -> Option<&Rule> {
+        self.spec.rules.first(&Subject::of(object, resource))
+    }
+
+    fn resource(&self, id: &ObjectId) -> String {
+        let kind = self.kinds.get(&(id.group.clone(), id.kind.clone()));
+        kind.map_or_else(String::new, |kind| kind.plural.clone())
+    }
+
+    /// What it means that the API server did not say something of an object.
+    fn unread(&self, id: &ObjectId, why: &CallError, verb: &str) -> Read {
+        let resource = match id.group.as_str() {
+            "" => self.resource(id),
+            group => format!("{}.{group}", self.resource(id)),
+        };
+        let account = self.client.account();
+        match why.cause() {
+            Cause::Forbidden | Cause::NotOnboarded | Cause::Escalation => {
+                let reason = format!("may not be read by {account}: {why}");
+                let place = match id.namespace.as_str() {
+                    "" => String::new(),
+                    namespace => format!(" in namespace {namespace}"),
+                };
+                let hint = format!("grant {account} the verb {verb} on {resource}{place}");
+                Read::Refused(refusal(id, reason, hint))
+            }
+            Cause::Immutable | Cause::Invalid | Cause::Quota | Cause::TooLarge => {
+                let reason = format!("cannot be compared with what was applied: {why}");
+                let hint = "look what `kubectl apply --dry-run=server` says to the manifest in git";
+                Read::Refused(refusal(id, reason, hint.to_owned()))
+            }
+            Cause::Missing | Cause::UnknownKind | Cause::Terminating => Read::Not,
+            Cause::Conflict | Cause::Unauthorized | Cause::Unavailable => {
+                let message = format!("reading {} failed: {why}", id.subject());
+                let why = Explained::new(Reason::ReconciliationFailed, why.turn(), message);
+                Read::Later(why)
+            }
+        }
+    }
+}
+
+/// What came of comparing an object.
+enum Compared {
+    Seen(Box<Seen>),
+    Same,
+    Refused(WriteBackRefusal),
+    Later(Explained),
+}
+
+impl Found {
+    fn settle(&mut self, id: &ObjectId) {
+        self.left.push((id.clone(), Left::default()));
+    }
+
+    fn refuse(&mut self, id: &ObjectId, why: WriteBackRefusal) {
+        let left = Left {
+            refused: vec![why],
+            ..Left::default()
+        };
+        self.left.push((id.clone(), left));
+    }
+
+    fn wait(&mut self, id: &ObjectId, gone: Option<&Value>, why: Explained) {
+        match gone {
+            Some(meta) => self.later.gone.push((id.clone(), meta.clone())),
+            None => self.later.there.push(id.clone()),
+        }
+        self.trouble.get_or_insert(why);
+    }
+
+    /// What a Kustomization has applied cannot be said: for good, or now.
+    fn unbuilt(&mut self, id: &NamespacedName, share: Share, why: &Explained) {
+        let message = format!("what Kustomization {id} has applied cannot be said: {why}");
+        if matches!(why.reason, Reason::Suspended | Reason::Unsupported) {
+            let hint = why.hint.clone().unwrap_or_default();
+            for (object, _) in share.there.into_iter().chain(share.gone) {
+                let refused = refusal(&object, message.clone(), hint.clone());
+                self.refuse(&object, refused);
+            }
+            return;
+        }
+        let why = Explained {
+            // Nothing of it is in the WriteBack.
+            turn: match why.turn {
+                Turn::Owner | Turn::OwnerOrPolicy | Turn::NextRevision => Turn::Retry,
+                turn => turn,
+            },
+            message,
+            ..why.clone()
+        };
+        for (object, _) in &share.there {
+            self.wait(object, None, why.clone());
+        }
+        for (object, meta) in &share.gone {
+            self.wait(object, Some(meta), why.clone());
+        }
+    }
+}
+
+fn refusal(id: &ObjectId, reason: String, hint: String) -> WriteBackRefusal {
+    let slash = if id.namespace.is_empty() { "" } else { "/" };
+    WriteBackRefusal {
+        field: None,
+        hint: Some(hint).filter(|hint| !hint.is_empty()),
+        object: format!("{} {}{slash}{}", id.kind, id.namespace, id.name),
+        reason,
+    }
+}
+
+/// Whether an object is written in that version of its kind.
+fn is_of(object: &Value, group: &str, version: &str) -> bool {
+    let said = object.get("apiVersion").and_then(Value::as_str);
+    match (said, group) {
+        (Some(said), "") => said == version,
+        (Some(said), group) => said.split_once('/') == Some((group, version)),
+        (None, _) => false,
+    }
+}
+
+/// Whether a field that differs holds what must not be told.
+fn reveals(veil: &Veil, before: &Object, live: &Object) -> bool {
+    if veil.is_nothing() {
+        return false;
+    }
+    let plain = |object: &Object| Value::from(without_server_fields(object));
+    let changed = differences(0, &plain(before), &plain(live));
+    let mut new = changed.into_iter().filter_map(|one| one.new);
+    new.any(|mut new| veil.replace(&mut new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_changed_may_not_hold_a_value_of_a_secret() {
+        let veil = Veil::of(["hunter2".to_owned()]);
+        let object = |replicas: u32, password: &str| {
+            let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"},
+                "data": {"replicas": replicas, "url": format!("db://ada:{password}@db")}});
+            Object::try_from(object).unwrap()
+        };
+        let before = object(1, "hunter2");
+        assert!(!reveals(&veil, &before, &object(2, "hunter2")));
+        assert!(!reveals(&veil, &before, &object(1, "other")));
+        assert!(reveals(&veil, &object(1, "other"), &before));
+        assert!(!reveals(Veil::nothing(), &object(1, "other"), &before));
+    }
+
+    #[test]
+    fn a_version_is_that_of_its_group() {
+        for (api_version, group, version, want) in [
+            ("v1", "", "v1", true),
+            ("apps/v1", "apps", "v1", true),
+            ("apps/v1", "", "v1", false),
+            ("apps/v1beta1", "apps", "v1", false),
+        ] {
+            let object = json!({"apiVersion": api_version});
+            assert_eq!(is_of(&object, group, version), want, "{api_version}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What a tenant may not do by a WriteBack: read what its account may not, or write what is not its own.
+
+use anyhow::ensure;
+use reeve_tests::git::git;
+use reeve_tests::install::PLATFORM;
+use reeve_tests::{Estate, objects, scenario};
+use serde_json::json;
+
+use super::*;
+
+/// One attempt, and what `Ready` says to it.
+struct Row {
+    says: &'static str,
+    /// The change; the text is the neighbour's name, which is also its namespace and its source.
+    change: fn(&mut Value, &str),
+    reason: &'static str,
+    words: &'static str,
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        says: "the neighbour's source among those of the platform",
+        change: |back, other| back["spec"]["sourceRef"]["name"] = json!(other),
+        reason: "AccessDenied",
+        words: "cross-namespace references have been blocked",
+    },
+    Row {
+        says: "a source in the neighbour's namespace",
+        change: |back, other| {
+            back["spec"]["sourceRef"] = json!({"name": other, "namespace": other})
+        },
+        reason: "AccessDenied",
+        words: "cross-namespace references have been blocked",
+    },
+    Row {
+        says: "a source of the platform's own",
+        change: |back, _| {
+            back["spec"]["sourceRef"] = json!({"name": "platform", "namespace": PLATFORM})
+        },
+        reason: "AccessDenied",
+        words: "cross-namespace references have been blocked",
+    },
+    Row {
+        says: "no account",
+        change: |back, _| {
+            if let Some(spec) = back["spec"].as_object_mut() {
+                spec.remove("serviceAccountName");
+            }
+        },
+        reason: "InvalidSpec",
+        words: "names no ServiceAccount",
+    },
+    Row {
+        says: "an account of another namespace",
+        change: |back, other| back["spec"]["serviceAccountName"] = json!(format!("{other}:flux")),
+        reason: "InvalidSpec",
+        words: "spec.serviceAccountName",
+    },
+    Row {
+        says: "a path that leads up",
+        change: |back, _| back["spec"]["path"] = json!("../other"),
+        reason: "InvalidSpec",
+        words: "spec.path",
+    },
+    Row {
+        says: "git's own directory",
+        change: |back, _| {
+            back["spec"]["newObjects"] = json!({"path": ".git/{namespace}/{kind}-{name}.yaml"})
+        },
+        reason: "InvalidSpec",
+        words: "spec.newObjects.path",
+    },
+    Row {
+        says: "another branch by a name that is none",
+        change: |back, _| back["spec"]["branch"] = json!("../main"),
+        reason: "InvalidSpec",
+        words: "spec.branch",
+    },
+];
+
+#[test]
+fn a_tenant_can_name_no_repository_account_or_path_that_is_not_its_own() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let (one, other) = (
+            tenant(estate, "wb-one").await?,
+            tenant(estate, "wb-other").await?,
+        );
+        for (n, row) in ROWS.iter().enumerate() {
+            let name = format!("row-{n}");
+            let mut back = writeback(&one, &name, &everything());
+            (row.change)(&mut back, other.name());
+            one.apply(&back).await?;
+            let found = told(&one, &name, "False", row.reason).await;
+            let found = found.map_err(|why| why.context(row.says))?;
+            let ready = objects::condition(&found.data, "Ready").unwrap_or_default();
+            ensure!(
+                ready.message.contains(row.words),
+                "{}: {}",
+                row.says,
+                ready.message
+            );
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_the_account_may_not_read_is_not_written_and_that_is_told() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-blind").await?;
+        let namespace = tenant.name();
+        let meta = json!({"name": "blind", "namespace": namespace});
+        tenant
+            .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta}))
+            .await?;
+        let mut back = writeback(&tenant, "back", &everything());
+        back["spec"]["serviceAccountName"] = json!("blind");
+        begin(&tenant, &back).await?;
+        let before = commits(&tenant)?;
+        let entry = refused(
+            &tenant,
+            "back",
+            &format!("deployments.apps in namespace {namespace}"),
+        )
+        .await?;
+        let hint = objects::text(&entry, "/hint").unwrap_or_default();
+        let want =
+            format!("grant system:serviceaccount:{namespace}:blind the verbs get, list and watch");
+        ensure!(hint.starts_with(&want), "{entry}");
+        // It may look, and not compare: that takes a dry run.
+        let rules = json!([{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch"]}]);
+        let rbac = "rbac.authorization.k8s.io";
+        tenant.apply(&json!({"apiVersion": format!("{rbac}/v1"), "kind": "Role", "metadata": meta, "rules": rules})).await?;
+        tenant
+            .apply(&json!({
+                "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding", "metadata": meta,
+                "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "blind"},
+                "subjects": [{"kind": "ServiceAccount", "name": "blind", "namespace": namespace}],
+            }))
+            .await?;
+        let webs = tenant.api("apps/v1", "Deployment");
+        change(&webs, "web", "keel", &image("2")).await?;
+        // The API server may learn of the role a little later.
+        let subject = format!("Deployment {namespace}/web");
+        let told = || async {
+            looked(&tenant, "back").await.ok()?;
+            let back = writebacks(&tenant).get("back").await.ok()?;
+            let mut all = back.data.pointer("/status/refused")?.as_array()?.iter();
+            let entry = all.find(|one| objects::text(one, "/object") == Some(&subject))?;
+            Some(entry.clone())
+        };
+        let entry = wait::until(wait::PATIENCE, "the dry run is refused", told).await?;
+        let hint = objects::text(&entry, "/hint").unwrap_or_default();
+        ensure!(
+            hint.contains("the verb patch on deployments.apps"),
+            "{entry}"
+        );
+        ensure!(commits(&tenant)? == before, "nothing is written");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_rule_over_everything_concerns_nothing_of_a_neighbour() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let (one, other) = (
+            tenant(estate, "wb-near").await?,
+            tenant(estate, "wb-far").await?,
+        );
+        // Even with an account that may do everything.
+        let subject = json!([{"kind": "ServiceAccount", "name": "flux", "namespace": one.name()}]);
+        let rbac = "rbac.authorization.k8s.io";
+        one.apply(&json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": format!("{}-mighty", one.name())},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"}, "subjects": subject,
+        })).await?;
+        let namespaces = json!([one.name(), other.name()]);
+        let rules = json!([{"resources": ["deployments", "configmaps", "clusterroles"], "namespaces": namespaces, "syncTo": "git"}]);
+        begin(&one, &writeback(&one, "back", &rules)).await?;
+        refused(&one, "back", "clusterroles").await?;
+        let before = commits(&one)?;
+        let maps = other.api("v1", "ConfigMap");
+        change(
+            &maps,
+            "settings",
+            "painter",
+            &json!({"data": {"theirs": "hunter-of-two"}}),
+        )
+        .await?;
+        // Neither by the labels of a Kustomization that is another's.
+        let labels = json!({"kustomize.toolkit.fluxcd.io/name": other.name(), "kustomize.toolkit.fluxcd.io/namespace": other.name()});
+        one.apply(&json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs", "namespace": one.name(), "labels": labels},
+        })).await?;
+        let entry = refused(&one, "back", &format!("ConfigMap {}/theirs", one.name())).await?;
+        let reason = objects::text(&entry, "/reason").unwrap_or_default();
+        ensure!(reason.contains("which is not of this tenant"), "{reason}");
+        looked(&one, "back").await?;
+        ensure!(commits(&one)? == before, "nothing is written");
+        let found = git(one.repo().bare(), ["grep", "hunter-of-two", "main"]);
+        ensure!(found.is_err(), "{found:?}");
+        Ok(())
+    });
+}
