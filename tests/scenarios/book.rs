@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use reeve_tests::book::{self, Page};
+use reeve_tests::git::git;
 use reeve_tests::landlord::Landlord;
 use reeve_tests::tenant::MANIFESTS;
 use reeve_tests::{Estate, binaries, controller, root, scenario};
@@ -84,6 +85,7 @@ fn every_command_of_the_book_does_what_its_page_says() {
         let bin = room.join("bin");
         tokio::task::spawn_blocking(move || programs(&bin)).await??;
         let repo = estate.repo("acme/app")?;
+        git(repo.bare(), ["config", "http.receivepack", "true"])?;
         for (path, content) in MANIFESTS {
             repo.write(path, content)?;
         }

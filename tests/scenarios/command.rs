@@ -1,5 +1,6 @@
 //! The command line: `reeve build` and `reeve edit` beside the real `kustomize`, `reeve plugin` beside toolchains and a registry,
-//! `reeve policy` beside `opa` and the API server, `reeve get`, `reeve diff` and what operators do on a cluster.
+//! `reeve policy` beside `opa` and the API server, `reeve get`, `reeve diff`, `reeve rollout`, `reeve writeback` and what
+//! operators do on a cluster.
 
 mod build;
 mod cases;
@@ -12,11 +13,13 @@ mod plugin;
 mod policy;
 pub(crate) mod registry;
 mod replay;
+mod rollout;
 mod scope;
 mod support;
 mod trace;
 mod vap;
 mod why;
+mod writeback;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

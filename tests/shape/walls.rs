@@ -97,6 +97,20 @@ fn a_crate_imports_only_what_its_room_allows() {
     }
 }
 
+/// The controller applies what tenants wrote as their accounts; a command may as whoever runs it.
+#[test]
+fn only_commands_apply_as_whoever_is_connected() {
+    let own = source::root().join("host/reeve/src");
+    let mut found = Vec::new();
+    for path in source::rust_files(&own) {
+        let is_command = path.starts_with(own.join("cli"));
+        if !is_command && source::text(&path).contains(".as_connected(") {
+            found.push(source::shown(&path));
+        }
+    }
+    assert!(found.is_empty(), "{found:?}");
+}
+
 #[test]
 fn nobody_brings_what_is_banned() {
     let lock = source::text(&source::root().join("Cargo.lock"));

@@ -1,6 +1,6 @@
 //! Two texts side by side: the lines that differ, with a few around them.
 //!
-//! It deliberately knows nothing of what the texts are, and covers nothing in them.
+//! For people, or as `git diff` writes it. It deliberately knows nothing of what the texts are, and covers nothing in them.
 
 /// Lines that are shown around a difference.
 const AROUND: usize = 3;
@@ -28,6 +28,86 @@ pub fn diff(want: &str, got: &str) -> String {
     let mut lines: Vec<(Mark, &str)> = head.iter().map(|line| (Mark::Same, *line)).collect();
     lines.extend(walk(want, got));
     show(&lines)
+}
+
+/// The change of a file as `git diff` and `patch` write it; nothing stands for a file that is not there. Empty: there is none.
+pub fn unified(path: &str, before: Option<&str>, after: Option<&str>) -> String {
+    if before == after {
+        return String::new();
+    }
+    let side = |prefix: &str, text: Option<&str>| match text {
+        Some(_) => format!("{prefix}/{path}"),
+        None => "/dev/null".to_owned(),
+    };
+    let mut out = format!("--- {}\n+++ {}\n", side("a", before), side("b", after));
+    let (want, got) = (pieces(before), pieces(after));
+    let same = want.iter().zip(&got).take_while(|(a, b)| a == b).count();
+    let (head, want) = want.split_at(same);
+    let (_, got) = got.split_at(same);
+    let mut lines: Vec<(Mark, &str)> = head.iter().map(|line| (Mark::Same, *line)).collect();
+    match want.len() > LONGEST || got.len() > LONGEST {
+        // Too long to be compared: the one goes, the other comes.
+        true => {
+            lines.extend(want.iter().map(|line| (Mark::Gone, *line)));
+            lines.extend(got.iter().map(|line| (Mark::New, *line)));
+        }
+        false => lines.extend(walk(want, got)),
+    }
+    hunks(&lines, &mut out);
+    out
+}
+
+/// The lines of a text, each with its end.
+fn pieces(text: Option<&str>) -> Vec<&str> {
+    text.unwrap_or_default().split_inclusive('\n').collect()
+}
+
+/// Changes that are near each other, each with where it is.
+fn hunks(lines: &[(Mark, &str)], out: &mut String) {
+    let is_changed = |at: &usize| lines.get(*at).is_some_and(|(mark, _)| *mark != Mark::Same);
+    let changed: Vec<usize> = (0..lines.len()).filter(is_changed).collect();
+    let far = |a: &usize, b: &usize| *b <= *a + 2 * AROUND + 1;
+    // Of each side, how many lines stand before.
+    let (mut told, mut left, mut right) = (0, 0, 0);
+    for near in changed.chunk_by(far) {
+        let (Some(first), Some(last)) = (near.first(), near.last()) else {
+            continue;
+        };
+        let begin = first.saturating_sub(AROUND);
+        let end = (last + AROUND + 1).min(lines.len());
+        // What lies between two hunks is on both sides.
+        left += begin - told;
+        right += begin - told;
+        let hunk = lines.get(begin..end).unwrap_or_default();
+        let of = |side: Mark| {
+            let on = |(mark, _): &&(Mark, &str)| *mark == Mark::Same || *mark == side;
+            hunk.iter().filter(on).count()
+        };
+        let (gone, new) = (of(Mark::Gone), of(Mark::New));
+        let at = |before: usize, count: usize| match count {
+            0 => format!("{before},0"),
+            count => format!("{},{count}", before + 1),
+        };
+        out.push_str(&format!("@@ -{} +{} @@\n", at(left, gone), at(right, new)));
+        for (mark, line) in hunk {
+            out.push(mark.sign());
+            out.push_str(line);
+            if !line.ends_with('\n') {
+                out.push_str("\n\\ No newline at end of file\n");
+            }
+        }
+        (told, left, right) = (end, left + gone, right + new);
+    }
+}
+
+impl Mark {
+    fn sign(self) -> char {
+        match self {
+            Self::Same => ' ',
+            Self::Gone => '-',
+            Self::New => '+',
+        }
+    }
 }
 
 /// The marked lines, by the longest common subsequence.
@@ -87,12 +167,7 @@ fn show(lines: &[(Mark, &str)]) -> String {
             out.push_str("  …\n");
         }
         last = Some(at);
-        let sign = match mark {
-            Mark::Same => ' ',
-            Mark::Gone => '-',
-            Mark::New => '+',
-        };
-        out.push(sign);
+        out.push(mark.sign());
         out.push(' ');
         out.push_str(line);
         out.push('\n');
@@ -118,6 +193,43 @@ mod tests {
             ),
         ] {
             assert_eq!(diff(want, got), shown, "{want:?} {got:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_a_file_is_written_as_git_writes_it() {
+        let ten = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n";
+        let long = ten.repeat(2);
+        let far = long.replacen("1\n", "x\n", 1) + "end\n";
+        for (before, after, want) in [
+            (Some("a\n"), Some("a\n"), ""),
+            (
+                Some("a\nb\nc\n"),
+                Some("a\nx\nc\n"),
+                "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n a\n-b\n+x\n c\n",
+            ),
+            (
+                None,
+                Some("a\nb\n"),
+                "--- /dev/null\n+++ b/f\n@@ -0,0 +1,2 @@\n+a\n+b\n",
+            ),
+            (
+                Some("a\n"),
+                None,
+                "--- a/f\n+++ /dev/null\n@@ -1,1 +0,0 @@\n-a\n",
+            ),
+            (
+                Some("a"),
+                Some("a\n"),
+                "--- a/f\n+++ b/f\n@@ -1,1 +1,1 @@\n-a\n\\ No newline at end of file\n+a\n",
+            ),
+            (
+                Some(long.as_str()),
+                Some(far.as_str()),
+                "--- a/f\n+++ b/f\n@@ -1,4 +1,4 @@\n-1\n+x\n 2\n 3\n 4\n@@ -18,3 +18,4 @@\n 8\n 9\n 10\n+end\n",
+            ),
+        ] {
+            assert_eq!(unified("f", before, after), want, "{before:?} {after:?}");
         }
     }
 }

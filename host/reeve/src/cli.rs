@@ -17,6 +17,7 @@ mod get;
 mod git;
 mod grounds;
 mod landlord;
+mod login;
 mod man;
 mod migrate;
 mod operate;
@@ -24,7 +25,9 @@ mod plugin;
 mod policy;
 mod reach;
 mod reconcile;
+mod repository;
 mod resume;
+mod rollout;
 mod supervise;
 mod support;
 mod suspend;
@@ -33,6 +36,7 @@ mod text;
 mod trace;
 mod ui;
 mod why;
+mod writeback;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -66,6 +70,9 @@ enum Verb {
     Get(Box<get::GetArgs>),
     Diff(Box<diff::DiffArgs>),
     Reconcile(Box<reconcile::ReconcileArgs>),
+    Rollout(Box<rollout::RolloutArgs>),
+    #[command(name = "writeback")]
+    WriteBack(Box<writeback::WriteBackArgs>),
     Suspend(Box<suspend::SuspendArgs>),
     Resume(Box<resume::ResumeArgs>),
     Events(Box<events::EventsArgs>),
@@ -159,6 +166,8 @@ fn run(verb: Verb) -> ExitCode {
         Verb::Get(args) => get::run(&args, &mut ui),
         Verb::Diff(args) => diff::run(&args, &mut ui),
         Verb::Reconcile(args) => reconcile::run(&args, &mut ui),
+        Verb::Rollout(args) => rollout::run(&args, &mut ui),
+        Verb::WriteBack(args) => writeback::run(&args, &mut ui),
         Verb::Suspend(args) => suspend::run(&args, &mut ui),
         Verb::Resume(args) => resume::run(&args, &mut ui),
         Verb::Events(args) => events::run(&args, &mut ui),

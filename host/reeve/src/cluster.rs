@@ -8,7 +8,8 @@
 //! The landlord is another process with another account: it makes what Tenants say (`landlording`) and nothing else.
 //! What WriteBacks commit is read, and rehearsed, as their accounts (`persisting`).
 //! A command on somebody's laptop is an `onlooker`: it reads, and asks what applying would do; or it asks for a run (`operate`),
-//! keeps git configuration (`configuring`), writes Tenants (`tenancies`), or adopts Flux's definitions (`migrating`).
+//! keeps git configuration (`configuring`), writes Tenants (`tenancies`), adopts Flux's definitions (`migrating`), or keeps git and
+//! the cluster alike (`kinds`), for which it applies an admitted plan as whoever runs it.
 //! Where a Kustomization is carried out on another cluster, it is the kubeconfig's credentials that go there, and none of ours.
 //! It deliberately decides nothing: plans come from `core`, and what happened is told by `controller::report`.
 
@@ -31,6 +32,7 @@ mod gathering;
 mod glance;
 mod hooks;
 mod keeping;
+mod kinds;
 mod landlording;
 mod lease;
 mod leash;
@@ -74,6 +76,7 @@ pub use event::{Event, Events, Involved};
 pub(crate) use gathering::{Container, Gathered, Listed};
 pub(crate) use glance::{Glance, Scene};
 pub use hooks::{HookFound, HookWrite};
+pub(crate) use kinds::Kind;
 pub(crate) use landlording::{resource, selector};
 pub use lease::{Leadership, LeaseConfig};
 pub use membership::{Line, Membership, Seen};

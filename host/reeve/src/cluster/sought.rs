@@ -1,6 +1,7 @@
-//! One object that somebody names by its kind in whatever spelling, and the objects that own it: their metadata alone.
+//! One object that somebody names by its kind in whatever spelling, and the objects that own it: their metadata alone, or all of
+//! one that is no Secret.
 //!
-//! All of it with the rights of whoever asks.
+//! All of it with the rights of whoever asks. What is changed of it is what whoever asks says: nothing is decided here.
 
 use kube::core::ApiResource;
 use reeve_core::plan::Scope;
@@ -9,7 +10,10 @@ use serde_json::Value;
 use super::Cluster;
 use super::onlooker::METADATA;
 use super::refusal::CallError;
-use super::wire::Address;
+use super::wire::{Address, Patch};
+
+/// Under whose name changes are written.
+const MANAGER: &str = "reeve-cli";
 
 /// An object that was found.
 #[derive(Debug, Clone)]
@@ -69,6 +73,60 @@ impl Cluster {
             Some((resource, scope)) => self.sought(resource, scope, namespace, text("name")).await,
             None => Ok(None),
         }
+    }
+
+    /// All of an object that was sought; None: it is gone. What a Secret holds nobody needs to look at.
+    pub(crate) async fn whole(&self, sought: &Sought) -> Result<Option<Value>, CallError> {
+        let at = self.place_of(sought).await?;
+        match at.resource.kind == "Secret" && at.resource.group.is_empty() {
+            true => self.own.get_as(&at, METADATA).await,
+            false => self.own.get(&at).await,
+        }
+    }
+
+    /// Asks the API server whether it would take a change of it, a merge patch, from whoever is connected. Nothing is written.
+    pub(crate) async fn rehearse_change(
+        &self,
+        sought: &Sought,
+        change: &Value,
+    ) -> Result<(), CallError> {
+        let how = Patch {
+            dry_run: true,
+            ..Patch::merge(MANAGER)
+        };
+        let body = change.to_string().into_bytes();
+        let at = self.place_of(sought).await?;
+        self.own.patch(&at, how, body).await.map(drop)
+    }
+
+    /// Changes it, by a merge patch.
+    pub(crate) async fn change_sought(
+        &self,
+        sought: &Sought,
+        change: &Value,
+    ) -> Result<(), CallError> {
+        let body = change.to_string().into_bytes();
+        let at = self.place_of(sought).await?;
+        self.own
+            .patch(&at, Patch::merge(MANAGER), body)
+            .await
+            .map(drop)
+    }
+
+    async fn place_of(&self, sought: &Sought) -> Result<Address, CallError> {
+        let found = self
+            .discovery
+            .find(&sought.group, None, &sought.kind)
+            .await?;
+        let (resource, _) = found.ok_or_else(|| CallError::UnknownKind {
+            kind: sought.kind.clone(),
+            api_version: "any".to_owned(),
+        })?;
+        Ok(Address {
+            resource,
+            namespace: Some(sought.namespace.clone()).filter(|at| !at.is_empty()),
+            name: sought.name.clone(),
+        })
     }
 
     async fn sought(

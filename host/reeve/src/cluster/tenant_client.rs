@@ -1,8 +1,8 @@
 //! The only hand that writes what tenants wrote: the ServiceAccount an admitted spec names.
 //!
-//! It is opened by an [`AdmittedSpec`] and nothing else (but for what only looks), sends every request as exactly that account, and can do three
-//! things: [`apply`](super::apply) an admitted plan, [`prune`](super::prune) by one, and [watch over](super::vigil) what
-//! became of it. It deliberately has no getter and no other verb. The spec alone says on which cluster: one that names a
+//! It is opened by an [`AdmittedSpec`] and nothing else (but for what only looks), sends every request as exactly that account
+//! (or, for a command, as whoever runs it), and can do three things: [`apply`](super::apply) an admitted plan,
+//! [`prune`](super::prune) by one, and [watch over](super::vigil) what became of it. It deliberately has no getter and no other verb. The spec alone says on which cluster: one that names a
 //! kubeconfig opens a hand there or none, never one here. Opening one here costs no connection and no token: the header is
 //! the identity.
 
@@ -67,6 +67,14 @@ impl Cluster {
         };
         let site = self.site(spec, kubeconfig).await?;
         Ok(TenantClient::abroad(site, spec))
+    }
+}
+
+impl Cluster {
+    /// The cluster as whoever is connected, who carries out `spec` himself: for commands of people. The controller is nobody to
+    /// apply what tenants wrote, and a test of the sources' shape says that it doesn't.
+    pub(crate) fn as_connected(&self, spec: &AdmittedSpec) -> TenantClient {
+        TenantClient::of_user(self, &spec.id, spec.force)
     }
 }
 

@@ -125,7 +125,16 @@ impl Wire {
 
     /// One page of a list: its items, and what leads to the next page, if there is one.
     pub(super) async fn page(&self, path: &str) -> Result<(Vec<Value>, Option<String>), CallError> {
-        let body = self.read(path, "application/json").await?;
+        self.page_as(path, "application/json").await
+    }
+
+    /// The same in another form.
+    pub(super) async fn page_as(
+        &self,
+        path: &str,
+        accept: &str,
+    ) -> Result<(Vec<Value>, Option<String>), CallError> {
+        let body = self.read(path, accept).await?;
         let mut list: Value = serde_json::from_slice(&body)
             .map_err(|why| CallError::Garbled(format!("a list: column {}", why.column())))?;
         let next = list.pointer("/metadata/continue").and_then(Value::as_str);

@@ -21,6 +21,8 @@ const TAGS: &str = "refs/tags/";
 pub struct Resolved {
     revision: Revision,
     reference: Option<String>,
+    /// The reference that this one leads to.
+    leads_to: Option<String>,
     pub(super) commit: ObjectId,
     /// What to ask the server for: an annotated tag itself, since older servers give only what they list.
     pub(super) want: ObjectId,
@@ -76,6 +78,11 @@ impl Resolved {
     pub fn reference(&self) -> Option<&str> {
         self.reference.as_deref()
     }
+
+    /// The branch that this leads to: of HEAD the one that the server names.
+    pub fn branch(&self) -> Option<&str> {
+        self.leads_to.as_deref()?.strip_prefix("refs/heads/")
+    }
 }
 
 /// Asks `remote` what `reference` means.
@@ -118,6 +125,7 @@ pub async fn resolve(
                 Found::Ref {
                     pointer,
                     name,
+                    leads_to,
                     commit,
                     want,
                 } => {
@@ -126,6 +134,7 @@ pub async fn resolve(
                     Ok(Some(Resolved {
                         revision,
                         reference,
+                        leads_to,
                         commit,
                         want,
                         with_tag: false,
@@ -163,6 +172,7 @@ fn named(commit: &str, branch: Option<String>) -> Result<Resolved, Cause> {
     Ok(Resolved {
         revision,
         reference: None,
+        leads_to: None,
         commit: id,
         want: id,
         with_tag: false,
@@ -181,6 +191,7 @@ enum Found {
         /// The name in the revision.
         pointer: String,
         name: String,
+        leads_to: Option<String>,
         commit: ObjectId,
         want: ObjectId,
     },
@@ -220,9 +231,18 @@ fn find(session: &mut Session, reference: &Reference) -> Result<Found, Cause> {
 fn pick(listed: &[gix_protocol::handshake::Ref], full: &str, pointer: &str) -> Option<Found> {
     let mut targets = listed.iter().filter_map(target);
     let (name, commit, want) = targets.find(|(name, ..)| name == full)?;
+    let leads_to = listed.iter().find_map(|one| match one {
+        gix_protocol::handshake::Ref::Symbolic {
+            full_ref_name,
+            target,
+            ..
+        } if full_ref_name.to_vec() == full.as_bytes() => String::from_utf8(target.to_vec()).ok(),
+        _ => None,
+    });
     Some(Found::Ref {
         pointer: pointer.to_owned(),
         name,
+        leads_to,
         commit,
         want,
     })

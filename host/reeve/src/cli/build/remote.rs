@@ -39,7 +39,7 @@ impl Remote {
             mirrors: Mirrors::open(directory.path(), 1).map_err(failed)?,
             egress: Arc::new(Egress::new(all)),
             rewrites: rewrites.to_vec(),
-            ssh: ssh(),
+            ssh: own_keys(),
             _directory: directory,
         })
     }
@@ -115,7 +115,7 @@ impl Remote {
 }
 
 /// The user's own key without a passphrase and known hosts, where OpenSSH has them; an agent is not asked.
-fn ssh() -> credential::Data {
+pub(in crate::cli) fn own_keys() -> credential::Data {
     let Some(home) = std::env::var_os("HOME") else {
         return credential::Data::new();
     };

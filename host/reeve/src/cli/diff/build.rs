@@ -9,7 +9,7 @@ use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::Explained;
 use reeve_core::render::{Rendering, Size, render};
 use reeve_core::spec::Spec;
-use reeve_kustomize::{Remotes, Stop, Tree};
+use reeve_kustomize::{Functions, Remotes, Stop, Tree};
 
 use super::{Asked, KustomizationArgs, explained};
 use crate::cli::build::disk::{self, Disk};
@@ -90,14 +90,24 @@ pub(in crate::cli) fn made(
     spec: &Spec,
     ui: &mut Ui,
 ) -> Result<Bundle<Rendered>, CommandError> {
+    let functions: Arc<dyn Functions> = Arc::new(Laptop::new(true));
+    made_with(tree, spec, &functions, ui).map(|(bundle, _)| bundle)
+}
+
+/// The same, with what was fetched for it.
+pub(in crate::cli) fn made_with(
+    tree: &dyn Tree,
+    spec: &Spec,
+    functions: &Arc<dyn Functions>,
+    ui: &mut Ui,
+) -> Result<(Bundle<Rendered>, Remotes), CommandError> {
     let mut remotes = Remotes::wanted();
     let mut open: Option<Remote> = None;
-    let functions: Arc<dyn reeve_kustomize::Functions> = Arc::new(Laptop::new(true));
     for _round in 0..ROUNDS {
-        let (functions, stop) = (Some(Arc::clone(&functions)), Stop::default());
+        let (functions, stop) = (Some(Arc::clone(functions)), Stop::default());
         let built = render(tree, &remotes, spec, functions, Size::Any, &stop);
         let wanted = match built.map_err(|why| explained(Explained::of(&why)))? {
-            Rendering::Bundle(bundle) => return Ok(bundle),
+            Rendering::Bundle(bundle) => return Ok((bundle, remotes)),
             Rendering::Wants(wanted) => wanted,
             Rendering::Large => return Err(CommandError::new("the build is too large")),
         };

@@ -1,0 +1,331 @@
+//! One look at the cluster, and what of it is to be committed.
+//!
+//! Read with the rights of whoever looks: what these do not reach is told and left out. Which edits come of it is
+//! `core::writeback`'s, asked again for every head that the branch has moved to. It deliberately pushes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use reeve_api::writeback::SyncTo;
+use reeve_core::inventory::ObjectId;
+use reeve_core::preview::Rehearsed;
+use reeve_core::status::Action;
+use reeve_core::writeback::{
+    About, Allowed, Decision, Head, Rules, Seen, State, Subject, compose, decide,
+};
+use reeve_kustomize::{Object, Tree};
+use serde_json::Value;
+
+use super::built::Built;
+use crate::cli::ui::{CommandError, Ui};
+use crate::cluster::{CallError, Cause, Cluster, Kind};
+
+/// Everything that is needed to say what is to be committed, but the files.
+pub(super) struct Round {
+    /// Whose commits they are.
+    pub(super) by: String,
+    pub(super) rules: Rules,
+    pub(super) allowed: Allowed,
+    /// The directory below which files are written.
+    pub(super) path: String,
+    /// How files of new objects are called.
+    pub(super) template: String,
+    pub(super) builds: Vec<Built>,
+    /// The files that the cluster was compared with.
+    pub(super) base: Arc<dyn Tree>,
+    /// Their revision.
+    pub(super) revision: String,
+    pub(super) seen: Vec<Seen>,
+}
+
+/// Where the cluster is looked at, and for what.
+pub(super) struct View<'v> {
+    pub(super) cluster: &'v Cluster,
+    pub(super) kinds: &'v [Kind],
+    pub(super) rules: &'v Rules,
+    /// The only namespace that is looked at; None: all are.
+    pub(super) namespace: Option<&'v str>,
+}
+
+/// What was there when it was looked at before: what is gone since was deleted. Nothing is taken for deleted that was never seen.
+pub(super) type Known = BTreeMap<ObjectId, (String, Object)>;
+
+/// What a look has shown.
+pub(super) struct Looked {
+    pub(super) seen: Vec<Seen>,
+    /// What is there now.
+    pub(super) known: Known,
+    /// The namespaces that it is in.
+    pub(super) namespaces: BTreeSet<String>,
+}
+
+impl Round {
+    /// What is to be committed on top of the files that the cluster was compared with.
+    pub(super) fn decide(&self) -> Decision {
+        self.decision(self.base.as_ref(), None)
+    }
+
+    /// The same on top of others.
+    pub(super) fn decide_on(&self, tree: &dyn Tree) -> Decision {
+        self.decision(tree, Some(self.base.as_ref()))
+    }
+
+    /// What the commit says.
+    pub(super) fn message(&self, decision: &Decision) -> String {
+        let about = About {
+            by: &self.by,
+            revision: &self.revision,
+        };
+        let Decision {
+            written, conflicts, ..
+        } = decision;
+        compose(&about, written, conflicts, &decision.edits)
+    }
+
+    fn decision(&self, tree: &dyn Tree, base: Option<&dyn Tree>) -> Decision {
+        let builds: Vec<_> = self.builds.iter().map(|built| built.build(base)).collect();
+        let head = Head {
+            tree,
+            path: &self.path,
+            template: &self.template,
+            builds: &builds,
+        };
+        decide(&self.rules, &self.allowed, &head, &self.seen)
+    }
+}
+
+impl View<'_> {
+    /// Looks at what the rules have committed: what the builds give, and what no file gives yet.
+    pub(super) async fn look(
+        &self,
+        builds: &[Built],
+        before: &Known,
+        ui: &mut Ui,
+    ) -> Result<Looked, CommandError> {
+        let (there, blind) = self.there(ui).await?;
+        let mut seen = Vec::new();
+        let mut given = BTreeSet::new();
+        for (number, built) in builds.iter().enumerate() {
+            let onlooker = self.cluster.onlooker(&built.owner, false);
+            for (planned, rehearsed) in onlooker.rehearse(&built.plan).await {
+                let id = planned.id();
+                given.insert(id.clone());
+                let rehearsed = match rehearsed {
+                    Ok(rehearsed) => rehearsed,
+                    Err(why) => {
+                        ui.note(&format!("{} is left out: {why}", id.subject()));
+                        continue;
+                    }
+                };
+                let Some(kind) = self.kind_of(id) else {
+                    continue;
+                };
+                let state = match (rehearsed.action, before.contains_key(id)) {
+                    (Action::Configured, _) => held(number, planned.manifest(), rehearsed),
+                    (Action::Created, true) if !blind.contains(kind.plural()) => {
+                        gone(Some(number), planned.manifest())
+                    }
+                    _ => None,
+                };
+                seen.extend(state.map(|state| as_seen(kind, state)));
+            }
+        }
+        seen.extend(self.unwritten(&there, &given));
+        let lost = before.iter().filter(|(id, (plural, _))| {
+            !there.contains_key(*id) && !given.contains(*id) && !blind.contains(plural.as_str())
+        });
+        seen.extend(lost.map(|(_, (resource, object))| Seen {
+            resource: resource.clone(),
+            state: State::Gone {
+                build: None,
+                object: Box::new(object.clone()),
+            },
+        }));
+        let namespaces = there.keys().chain(before.keys());
+        let namespaces = namespaces.map(|id| id.namespace.clone());
+        Ok(Looked {
+            namespaces: namespaces.filter(|name| !name.is_empty()).collect(),
+            known: there,
+            seen,
+        })
+    }
+
+    /// All objects that a rule has committed, and of which kinds they could not be listed.
+    async fn there(&self, ui: &mut Ui) -> Result<(Known, BTreeSet<String>), CommandError> {
+        let (mut there, mut blind) = (Known::new(), BTreeSet::new());
+        for kind in self
+            .kinds
+            .iter()
+            .filter(|kind| is_committed(self.rules, kind))
+        {
+            if self.namespace.is_some() && !kind.is_namespaced() {
+                continue;
+            }
+            let objects = match self.cluster.all_of(kind, self.namespace).await {
+                Ok(objects) => objects,
+                Err(why) if may_not(&why) => {
+                    ui.note(&format!("{} are left out: {why}", kind.plural()));
+                    blind.insert(kind.plural().to_owned());
+                    continue;
+                }
+                Err(why) => {
+                    let doing = format!("listing {} failed", kind.plural());
+                    return Err(CommandError::of(&doing, &why));
+                }
+            };
+            let objects = objects
+                .into_iter()
+                .filter_map(|one| Object::try_from(one).ok());
+            for object in objects {
+                let subject = Subject::of(&object, kind.plural());
+                let rule = self.rules.first(&subject);
+                if rule.is_some_and(|rule| rule.sync_to() == SyncTo::Git) {
+                    there.insert(id_of(&object), (kind.plural().to_owned(), object));
+                }
+            }
+        }
+        Ok((there, blind))
+    }
+
+    /// Those that no build gives. What a controller makes of another object is left to it, unless a rule names it.
+    fn unwritten(&self, there: &Known, given: &BTreeSet<ObjectId>) -> Vec<Seen> {
+        let new = there.iter().filter(|(id, _)| !given.contains(*id));
+        let seen = new.filter_map(|(_, (resource, object))| {
+            let rule = self.rules.first(&Subject::of(object, resource))?;
+            if is_controlled(object) && rule.written().names.is_empty() {
+                return None;
+            }
+            Some(Seen {
+                resource: resource.clone(),
+                state: State::Made {
+                    live: Box::new(object.clone()),
+                    defaults: None,
+                },
+            })
+        });
+        seen.collect()
+    }
+
+    fn kind_of(&self, id: &ObjectId) -> Option<&Kind> {
+        let is = |kind: &&Kind| kind.group() == id.group && kind.kind() == id.kind;
+        self.kinds.iter().find(is)
+    }
+}
+
+/// Whether a rule may have objects of the kind committed.
+pub(super) fn is_committed(rules: &Rules, kind: &Kind) -> bool {
+    rules
+        .iter()
+        .any(|rule| rule.sync_to() == SyncTo::Git && rule.is_for_kind(kind.group(), kind.plural()))
+}
+
+/// Whether it is not to be had: it may not be read, or nobody serves it any more.
+fn may_not(why: &CallError) -> bool {
+    matches!(
+        why.cause(),
+        Cause::Forbidden | Cause::NotOnboarded | Cause::Missing | Cause::UnknownKind
+    )
+}
+
+pub(super) fn as_seen(kind: &Kind, state: State) -> Seen {
+    Seen {
+        resource: kind.plural().to_owned(),
+        state,
+    }
+}
+
+/// One that is another than the build gives it.
+pub(super) fn held(build: usize, manifest: &Value, rehearsed: Rehearsed) -> Option<State> {
+    let object = |value: Value| Object::try_from(value).ok().map(Box::new);
+    Some(State::Held {
+        build,
+        applied: object(manifest.clone())?,
+        defaulted: Some(object(rehearsed.applied?)?),
+        live: object(rehearsed.live?)?,
+    })
+}
+
+fn gone(build: Option<usize>, manifest: &Value) -> Option<State> {
+    let object = Object::try_from(manifest.clone()).ok()?;
+    Some(State::Gone {
+        build,
+        object: Box::new(object),
+    })
+}
+
+/// Whether another object made it, and would make it again.
+fn is_controlled(object: &Object) -> bool {
+    let owners = object.get("/metadata/ownerReferences");
+    let mut owners = owners.and_then(Value::as_array).into_iter().flatten();
+    owners.any(|one| one.get("controller") == Some(&Value::Bool(true)))
+}
+
+fn id_of(object: &Object) -> ObjectId {
+    ObjectId {
+        namespace: object.namespace().to_owned(),
+        name: object.name().to_owned(),
+        group: object.group().to_owned(),
+        kind: object.kind().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reeve_core::writeback::config::Config;
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: Value) -> Object {
+        Object::try_from(value).unwrap()
+    }
+
+    #[test]
+    fn what_a_controller_made_is_told_from_what_somebody_made() {
+        let of = |controller: Value| {
+            object(
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "ownerReferences": [
+                    {"kind": "ReplicaSet", "name": "b", "controller": controller},
+                ]}}),
+            )
+        };
+        assert!(is_controlled(&of(json!(true))));
+        assert!(!is_controlled(&of(json!(false))));
+        assert!(!is_controlled(&object(
+            json!({"kind": "Pod", "metadata": {"name": "a"}})
+        )));
+    }
+
+    #[test]
+    fn only_kinds_that_a_rule_has_committed_are_listed() {
+        let text = "rules:\n- {resources: [services], syncTo: kubernetes}\n- {resources: [configmaps], syncTo: git}\n";
+        let rules = Config::parse(text.as_bytes()).unwrap().rules;
+        let kind = |kind: &str, plural: &str| Kind::of("", kind, plural, true);
+        assert!(is_committed(&rules, &kind("ConfigMap", "configmaps")));
+        assert!(!is_committed(&rules, &kind("Service", "services")));
+        assert!(!is_committed(&rules, &kind("Pod", "pods")));
+    }
+
+    #[test]
+    fn an_object_that_is_another_is_held_with_what_it_would_be() {
+        let map = |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a": value}});
+        let rehearsed = Rehearsed {
+            action: Action::Configured,
+            live: Some(map("live")),
+            applied: Some(map("git")),
+            unasked: None,
+        };
+        let Some(State::Held {
+            build,
+            defaulted,
+            live,
+            ..
+        }) = held(1, &map("git"), rehearsed)
+        else {
+            panic!("it is held");
+        };
+        assert_eq!(build, 1);
+        assert_eq!(defaulted.unwrap().get("/data/a"), Some(&json!("git")));
+        assert_eq!(live.get("/data/a"), Some(&json!("live")));
+    }
+}
