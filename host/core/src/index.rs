@@ -351,10 +351,9 @@ impl Index {
         let (kind, id) = match target {
             Target::Source(id) => (ReceiverResourceKind::GitRepository, id),
             Target::Kustomization(id) => (ReceiverResourceKind::Kustomization, id),
-            Target::Receiver(_)
-            | Target::Plugin(_)
-            | Target::Policy(_)
-            | Target::WriteBack(_) => return BTreeSet::new(),
+            Target::Receiver(_) | Target::Plugin(_) | Target::Policy(_) | Target::WriteBack(_) => {
+                return BTreeSet::new();
+            }
         };
         let names = |at: &NamespacedName, resource: &ReceiverResource| {
             resource.kind == kind

@@ -49,8 +49,15 @@ impl Kept {
         let around = around(&tenant, &grounds);
         let sent = self.sent.into_iter();
         let sent = sent.map(|(id, manifest)| (id, Sent::from(manifest)));
-        altered(rules, &around, &self.spec, &self.plan, sent.collect(), before)
-            .map(|(altered, _)| altered)
+        altered(
+            rules,
+            &around,
+            &self.spec,
+            &self.plan,
+            sent.collect(),
+            before,
+        )
+        .map(|(altered, _)| altered)
     }
 }
 

@@ -74,7 +74,9 @@ pub(super) fn adopt(args: &AdoptArgs, runtime: &Runtime, ui: &mut Ui) -> Result<
     // read: the files, and what stands on the cluster in the place of what they give
     let directory = disk::directory(&args.dir)?;
     let root = disk::work_tree(&directory).unwrap_or_else(|| directory.clone());
-    let below = directory.strip_prefix(&root).unwrap_or_else(|_| Path::new(""));
+    let below = directory
+        .strip_prefix(&root)
+        .unwrap_or_else(|_| Path::new(""));
     let below = below.to_string_lossy().into_owned();
     let tree: Arc<dyn Tree> = Arc::new(Disk::new(root.clone()));
     let functions: Arc<dyn Functions> = Arc::new(Laptop::new(true));
