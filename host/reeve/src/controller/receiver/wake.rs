@@ -122,7 +122,7 @@ fn tells(ctx: &Context, nudge: &Nudge) -> bool {
         let event = nudge.event.as_deref().unwrap_or_default();
         ["push", "push hook", "tag push hook"].contains(&&*event.to_ascii_lowercase())
     };
-    nudge.push.is_some() || nudge.turned_away || is_push() || !entrys()
+    nudge.push.is_some() || nudge.of_many || is_push() || !entrys()
 }
 
 fn named(ctx: &Context, receiver: &NamespacedName) -> Option<(Arc<Hook>, Vec<Vec<Target>>)> {
