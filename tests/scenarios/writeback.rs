@@ -42,11 +42,13 @@ fn writebacks(tenant: &Tenant<'_>) -> Api<DynamicObject> {
     tenant.api(API, "WriteBack")
 }
 
-/// Makes a WriteBack, and waits until it says that it looks.
+/// Makes a WriteBack, and waits until it says that it looks, and until what is applied goes by it: a run that was begun before it
+/// was there puts right what it finds.
 async fn begin(tenant: &Tenant<'_>, object: &Value) -> anyhow::Result<()> {
     tenant.apply(object).await?;
     let name = objects::text(object, "/metadata/name").unwrap_or_default();
     told(tenant, name, "True", "Succeeded").await?;
+    tenant.reconcile(None).await?;
     Ok(())
 }
 

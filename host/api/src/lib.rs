@@ -85,7 +85,8 @@ pub const CHANGED_BY: &str = "reeve.dev/changed-by";
 /// The finalizer on every object that is looked after, the same as Flux's.
 pub const FINALIZER: &str = "finalizers.fluxcd.io";
 /// The annotation by which a GitRepository names the provider plugin that has its credential, or puts its deploy key at the
-/// forge, and a Receiver the one that puts its webhooks there: a Plugin of its namespace, else a ClusterPlugin.
+/// forge, a Receiver the one that puts its webhooks there, and a Kustomization the one that proposes what it delivers: a Plugin of
+/// its namespace, else a ClusterPlugin.
 pub const PROVIDER: &str = "reeve.dev/provider";
 /// Its value where no plugin of one's own is meant, but who git configuration says that we are to the forge.
 pub const GIT_CONFIG: &str = "git-config";

@@ -27,7 +27,7 @@ const ROWS: &[Row] = &[
     Row {
         says: "a source in the neighbour's namespace",
         change: |back, other| {
-            back["spec"]["sourceRef"] = json!({"name": other, "namespace": other})
+            back["spec"]["sourceRef"] = json!({"name": other, "namespace": other});
         },
         reason: "AccessDenied",
         words: "cross-namespace references have been blocked",
@@ -35,7 +35,7 @@ const ROWS: &[Row] = &[
     Row {
         says: "a source of the platform's own",
         change: |back, _| {
-            back["spec"]["sourceRef"] = json!({"name": "platform", "namespace": PLATFORM})
+            back["spec"]["sourceRef"] = json!({"name": "platform", "namespace": PLATFORM});
         },
         reason: "AccessDenied",
         words: "cross-namespace references have been blocked",
@@ -65,7 +65,7 @@ const ROWS: &[Row] = &[
     Row {
         says: "git's own directory",
         change: |back, _| {
-            back["spec"]["newObjects"] = json!({"path": ".git/{namespace}/{kind}-{name}.yaml"})
+            back["spec"]["newObjects"] = json!({"path": ".git/{namespace}/{kind}-{name}.yaml"});
         },
         reason: "InvalidSpec",
         words: "spec.newObjects.path",

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use kube::api::{Patch, PatchParams};
+use reeve_api::PROVIDER;
 use reeve_api::reason::Reason;
 use reeve_core::deliver::{DELIVER, PROPOSE, TO};
 use reeve_tests::gitea::OWNER;
@@ -24,10 +25,8 @@ impl Shop {
             "apiVersion": "v1", "kind": "Secret", "metadata": self.named("login"),
             "stringData": {"username": OWNER, "password": self.desk.token},
         });
-        let mut metadata = self.named("live");
-        metadata["annotations"] = json!({"reeve.dev/provider": "forge"});
         let source = json!({
-            "apiVersion": SOURCE, "kind": "GitRepository", "metadata": metadata,
+            "apiVersion": SOURCE, "kind": "GitRepository", "metadata": self.named("live"),
             "spec": {
                 "interval": "1h", "url": self.desk.url(), "ref": {"branch": "main"}, "secretRef": {"name": "login"},
             },
@@ -42,7 +41,7 @@ impl Shop {
         for object in [tenant, login, source] {
             self.tenant.apply(&object).await?;
         }
-        let asked = json!({DELIVER: "git", TO: "live", PROPOSE: "pull-request"});
+        let asked = json!({DELIVER: "git", TO: "live", PROPOSE: "pull-request", PROVIDER: "forge"});
         let patch = json!({"metadata": {"annotations": asked}});
         let (all, how) = (self.tenant.kustomizations(), PatchParams::default());
         all.patch_metadata(self.tenant.name(), &how, &Patch::Merge(&patch))

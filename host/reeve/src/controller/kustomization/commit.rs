@@ -10,6 +10,8 @@ mod proposed;
 
 use std::sync::Arc;
 
+use kube::ResourceExt as _;
+use reeve_api::PROVIDER;
 use reeve_api::deliver::Delivered;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::reason::Reason;
@@ -91,6 +93,7 @@ pub(super) async fn commit(
             files: Arc::new(files.map_err(|why| Explained::of(&why))?),
             revision: &revision,
             before: before(object),
+            provider: object.annotations().get(PROVIDER).map(String::as_str),
             until,
             repository: reach(ctx, place).await?,
         };
@@ -149,6 +152,8 @@ struct Courier<'a> {
     revision: &'a str,
     /// What the last run told.
     before: Option<&'a Delivered>,
+    /// The provider that the Kustomization names.
+    provider: Option<&'a str>,
     until: &'a Until,
     repository: Written,
 }

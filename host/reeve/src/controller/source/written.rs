@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use reeve_api::PROVIDER;
 use reeve_api::deliver::GitDelivery;
 use reeve_api::name::{ObjectName, RemoteUrl};
 use reeve_api::reason::Reason;
@@ -28,8 +27,6 @@ pub(in crate::controller) struct Written {
     pub(in crate::controller) address: String,
     /// Which branch of it.
     pub(in crate::controller) branch: String,
-    /// The provider that the GitRepository names.
-    pub(in crate::controller) provider: Option<String>,
 }
 
 /// The repository of a GitRepository.
@@ -55,12 +52,10 @@ pub(in crate::controller) async fn of_source(
     };
     let data = secret(ctx, id, name).await?;
     let remote = remote_with(ctx, &wanted, wanted.url.clone(), &data, None).await?;
-    let annotations = object.metadata.annotations.as_ref();
     Ok(Written {
         address: wanted.url.without_userinfo(),
         remote,
         branch: branch.clone(),
-        provider: annotations.and_then(|all| all.get(PROVIDER)).cloned(),
     })
 }
 
@@ -94,6 +89,5 @@ pub(in crate::controller) async fn given(
         address: url.without_userinfo(),
         remote: joined(ctx, url, &data, None, None)?,
         branch: git.branch().to_owned(),
-        provider: None,
     })
 }

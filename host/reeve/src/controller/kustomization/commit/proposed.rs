@@ -110,16 +110,16 @@ impl Courier<'_> {
         }
     }
 
-    /// Who speaks to the forge: for a repository of its own the provider that the GitRepository names, else whom git
+    /// Who speaks to the forge: for a repository of its own the provider that the Kustomization names, else whom git
     /// configuration names.
     fn asked(&self) -> Result<Asked<'_>, Explained> {
         let repository = &self.repository.address;
-        let (whose, plugin) = match &self.place.target {
-            Target::Given(_) => (&self.spec.id, GIT_CONFIG),
-            Target::Own(id) => (id, self.repository.provider.as_deref().ok_or_else(nobody)?),
+        let plugin = match &self.place.target {
+            Target::Given(_) => GIT_CONFIG,
+            Target::Own(_) => self.provider.ok_or_else(nobody)?,
         };
         Ok(Asked {
-            whose,
+            whose: &self.spec.id,
             plugin,
             repository,
         })
@@ -137,8 +137,9 @@ fn proposed(branch: String, state: &PullRequestState) -> Proposed {
 }
 
 fn nobody() -> Explained {
-    let message = "a pull request is wanted, and the GitRepository that this is delivered to names no provider that would open it";
+    let message =
+        "a pull request is wanted, and the Kustomization names no provider that would open it";
     let hint =
         "name one in its annotation reeve.dev/provider, or take reeve.dev/deliver-propose away";
-    Explained::new(Reason::InvalidSpec, Turn::Retry, message).with_hint(hint)
+    Explained::new(Reason::InvalidSpec, Turn::Owner, message).with_hint(hint)
 }
