@@ -251,7 +251,7 @@ fn green(name: &str, namespace: &str) -> Value {
 
 /// A manifest that says its namespace.
 fn placed(text: &str, namespace: &str) -> String {
-    text.replace("data:\n", &format!("  namespace: {namespace}\ndata:\n"))
+    text.replace("\ndata:\n", &format!("\n  namespace: {namespace}\ndata:\n"))
 }
 
 #[test]

@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn an_ssh_server_that_nobody_knows_is_refused_before_it_is_spoken_to() {
         let data: Data = [("identity".to_owned(), b"key".to_vec())].into();
-        let url = |text: &str| text.parse::<RemoteUrl>().unwrap();
+        let url = |text: &str| reeve_core::gitconfig::address(text).unwrap();
         let why = reached(url("ssh://git@git.example/web"), &data, None).unwrap_err();
         assert!(
             why.to_string().contains("'known_hosts' is required"),

@@ -225,7 +225,7 @@ mod tests {
         };
         let want = Identity::new("Ada L", "ada@example.com").unwrap();
         assert_eq!(of("Ada L <ada@example.com>").unwrap(), want);
-        for wrong in ["", "Ada", "Ada <>", "<a@b>", "Ada\n <a@b>"] {
+        for wrong in ["", "Ada", "Ada <>", "<a@b>", "A\nda <a@b>"] {
             assert!(of(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -201,7 +201,7 @@ impl Work<'_> {
         let field = |one: Difference| {
             let field = one.path.to_string();
             let at = placed.iter().find(|placed| placed.field == field);
-            let place = at.or(placed.first())?.place.clone();
+            let place = at.or_else(|| placed.first())?.place.clone();
             Some(Field {
                 field,
                 old: one.old,

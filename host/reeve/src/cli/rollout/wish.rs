@@ -28,13 +28,13 @@ const KUSTOMIZATION: &str =
 pub(super) struct WishArgs {
     /// Run this image: of this container, or of the only one
     #[arg(long = "image", value_name = "[CONTAINER=]IMAGE")]
-    images: Vec<String>,
+    pub(super) images: Vec<String>,
     /// Run so many
     #[arg(long, value_name = "N")]
-    replicas: Option<u32>,
+    pub(super) replicas: Option<u32>,
     /// Put this patch on, as kustomize does: a strategic merge patch, or a list of JSON6902 operations
     #[arg(long, value_name = "JSON|FILE", allow_hyphen_values = true)]
-    patch: Option<String>,
+    pub(super) patch: Option<String>,
 }
 
 /// What is to be another, read.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use reeve_api::name::{NamespaceName, ObjectName, RemoteUrl};
 use reeve_core::bundle::{Bundle, Rendered};
+use reeve_core::gitconfig;
 use reeve_core::writeback::config::Config;
 use reeve_kustomize::{Functions, Kind as FileKind, Remotes, Tree as _};
 
@@ -85,7 +86,7 @@ impl Site {
             CommandError::new(format!("{shown} names no repository"))
                 .hint("name it on the command line, or as gitUrl in the configuration")
         })?;
-        let url = RemoteUrl::parse(url)
+        let url = gitconfig::address(url)
             .map_err(|why| CommandError::of("the address of the repository", &why))?;
         let connected = args.connection.connect(Requests::default()).await?;
         let connected = connected.reaching(everywhere());

@@ -22,7 +22,10 @@ pub(in crate::controller) async fn propose(
     asked: Asked<'_>,
     wanted: PullRequest,
 ) -> Result<PullRequestState, Explained> {
-    match inquire(ctx, asked, Task::PullRequest(wanted), None).await?.0 {
+    match inquire(ctx, asked, Task::PullRequest(wanted), None)
+        .await?
+        .0
+    {
         Done::PullRequest(state) => Ok(state),
         // The forge room lets no other end pass.
         _ => {
