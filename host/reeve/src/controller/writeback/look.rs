@@ -24,6 +24,8 @@ use super::whose::Whose;
 use crate::cluster::{CallError, Cause};
 use crate::controller::kustomization::{AsApplied, as_applied};
 
+/// Which state of an object it is.
+const VERSION: &str = "/metadata/resourceVersion";
 /// How many objects are read at a time.
 const AT_A_TIME: usize = 8;
 
@@ -207,6 +209,14 @@ impl Case<'_> {
             },
         };
         let rehearsed = self.client.rehearsed(id, version, manifest).await;
+        if let Ok(rehearsed) = &rehearsed
+            && rehearsed.pointer(VERSION) != live.pointer(VERSION)
+        {
+            // Somebody has written it in between, and what differs would be theirs as well: the watch shows it again.
+            let message = format!("{} changes just now", id.subject());
+            let why = Explained::new(Reason::Progressing, Turn::Ours, message);
+            return Compared::Later(why);
+        }
         let rehearsed = match rehearsed {
             Ok(rehearsed) => without_additions(rehearsed, manifest, &live),
             Err(why) => {
