@@ -24,6 +24,7 @@ mod declared;
 mod definitions;
 mod depend;
 mod drift;
+mod elsewhere;
 mod estate;
 mod fairness;
 mod faults;

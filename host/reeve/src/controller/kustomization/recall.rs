@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt as _;
-use reeve_api::kustomization::Kustomization;
+use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_core::admit::{AdmittedSpec, Recollection};
 use reeve_core::artifact::{Digest, Revision};
 use reeve_core::inventory::Inventory;
@@ -22,6 +22,7 @@ use super::{Wanted, build, cover};
 use crate::context::Context;
 use crate::controller::source;
 use crate::index::{Kept, Stored};
+use crate::others::Files;
 use crate::places::Room;
 use crate::recollections::Owner;
 use crate::transform::{Caller, transform};
@@ -85,6 +86,10 @@ async fn render(
     revision: &str,
     deadline: Instant,
 ) -> Option<Recollection> {
+    if wanted.spec.source.kind != SourceKind::GitRepository {
+        // Of what others keep only the newest is there.
+        return None;
+    }
     let now = &wanted.stored.artifact;
     let then = Revision::parse(revision).ok()?;
     if then == now.revision {
@@ -105,7 +110,7 @@ async fn render(
         cover: wanted.cover.clone(),
         stored: Stored {
             artifact,
-            snapshot,
+            snapshot: Files::Commit(snapshot),
             wanted: wanted.stored.wanted.clone(),
             verified: None,
         },
@@ -115,7 +120,7 @@ async fn render(
     let caller = Caller {
         kustomization: &wanted.spec.id,
         tenant: &wanted.tenant.name,
-        source: &source,
+        source: Some(&source),
         revision,
         requested: None,
         room: &room,
