@@ -40,6 +40,7 @@ pub fn values() -> Value {
     json!({
         "platformServiceAccount": {"createIn": [PLATFORM], "clusterRole": "cluster-admin"},
         "allowSourceHosts": ["127.0.0.1", "127.0.0.0/8"],
+        "allowArtifactHosts": ["127.0.0.1"],
         "plainHttpProviders": true,
     })
 }

@@ -11,7 +11,7 @@ use reeve_tests::{Estate, binaries, objects, scenario};
 use tokio::process::Command;
 
 /// Runs a command line as the administrator; it must end well. Both of its outputs, in that order.
-async fn run(estate: &Estate, line: &str) -> anyhow::Result<String> {
+pub(super) async fn run(estate: &Estate, line: &str) -> anyhow::Result<String> {
     run_with(estate, &estate.plane.kubeconfig(), line).await
 }
 

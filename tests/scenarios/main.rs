@@ -25,6 +25,7 @@ mod definitions;
 mod deliver;
 mod depend;
 mod drift;
+mod elsewhere;
 mod estate;
 mod fairness;
 mod faults;

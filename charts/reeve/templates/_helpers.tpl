@@ -128,6 +128,7 @@ $(POD_IP):9090
 - {{ printf "--platform-service-account=%s" .Values.platformServiceAccount.name | quote }}
 - {{ printf "--tenant-service-account=%s" .Values.tenantServiceAccount | quote }}
 {{- include "reeve.list" (dict "flag" "allow-source-hosts" "of" .Values.allowSourceHosts) }}
+{{- include "reeve.list" (dict "flag" "allow-artifact-hosts" "of" .Values.allowArtifactHosts) }}
 {{- include "reeve.list" (dict "flag" "allow-remote-clusters" "of" .Values.allowRemoteClusters) }}
 {{- include "reeve.list" (dict "flag" "remote-bases" "of" .Values.remoteBases) }}
 {{- $mirrors := list }}

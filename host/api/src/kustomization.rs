@@ -305,4 +305,14 @@ impl SourceKind {
             Self::ExternalArtifact => "ExternalArtifact",
         }
     }
+
+    /// The kind as it stands in addresses of the API server.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::OciRepository => "ocirepositories",
+            Self::GitRepository => "gitrepositories",
+            Self::Bucket => "buckets",
+            Self::ExternalArtifact => "externalartifacts",
+        }
+    }
 }

@@ -9,12 +9,16 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-/// One commit, and the name it was reached by: Flux's `main@sha1:…`, `refs/heads/main@sha1:…` or `sha1:…`.
+/// One commit, and the name it was reached by: Flux's `main@sha1:…`, `refs/heads/main@sha1:…` or `sha1:…`. Or what another
+/// controller calls what it has ([`Revision::of_others`]), which need not have a commit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision {
     pointer: Option<String>,
     commit: String,
 }
+
+/// The longest name of a revision that another controller may give, in bytes.
+const LONGEST_TOLD: usize = 256;
 
 /// Text that is not a revision or digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +29,9 @@ pub enum Error {
     /// The text has no `sha1:` or `sha256:` part.
     #[error("{0:?} is not a revision: expected [<name>@]sha1:<commit> or [<name>@]sha256:<commit>")]
     Revision(String),
+    /// What another controller calls its revision can be told nowhere.
+    #[error("{0:?} is not a revision: expected at most 256 bytes on one line")]
+    Told(String),
     /// The text is not `sha256:` and 64 digits.
     #[error("{0:?} is not a digest: expected sha256:<64 hexadecimal digits>")]
     Digest(String),
@@ -59,7 +66,20 @@ impl Revision {
         Self::new(pointer, hex)
     }
 
-    /// The commit, in hexadecimal.
+    /// What another controller says that its revision is. It is told as it stands there, whatever it looks like.
+    pub fn of_others(text: &str) -> Result<Self, Error> {
+        if text.is_empty() || text.len() > LONGEST_TOLD || text.chars().any(char::is_control) {
+            return Err(Error::Told(shorten(text)));
+        }
+        let read = Self::parse(text).ok();
+        let read = read.filter(|revision| revision.to_string() == text);
+        Ok(read.unwrap_or_else(|| Self {
+            pointer: Some(text.to_owned()),
+            commit: String::new(),
+        }))
+    }
+
+    /// The commit, in hexadecimal; empty where another controller names none.
     pub fn commit(&self) -> &str {
         &self.commit
     }
@@ -73,7 +93,11 @@ impl Revision {
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(pointer) = &self.pointer {
-            write!(f, "{pointer}@")?;
+            f.write_str(pointer)?;
+            if self.commit.is_empty() {
+                return Ok(());
+            }
+            f.write_str("@")?;
         }
         let algorithm = algorithm(&self.commit).unwrap_or("<unknown>");
         write!(f, "{algorithm}:{}", self.commit)
@@ -227,6 +251,24 @@ mod tests {
             assert!(Revision::parse(&text).is_err(), "{text}");
         }
         assert!(Revision::new(Some("main"), "HEAD").is_err());
+    }
+
+    #[test]
+    fn what_others_call_their_revisions_is_told_as_it_stands_there() {
+        for (text, commit) in [
+            (format!("latest@sha256:{LONG}"), LONG),
+            (format!("sha256:{LONG}"), LONG),
+            (format!("@sha1:{COMMIT}"), ""),
+            ("v1.2.0".to_owned(), ""),
+            (format!("main/{COMMIT}"), ""),
+        ] {
+            let revision = Revision::of_others(&text).unwrap();
+            assert_eq!(revision.to_string(), text);
+            assert_eq!(revision.commit(), commit, "{text}");
+        }
+        for text in [String::new(), "a\nb".into(), "x".repeat(257)] {
+            assert!(Revision::of_others(&text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! What it deliberately doesn't: lock, watch or hold whole objects. The shell's `index` keeps one behind a lock.
 
+mod appliers;
 mod configured;
 mod entries;
 mod hooks;
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use reeve_api::kustomization::SourceKind;
 use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, PolicyName, TenantName};
 use reeve_api::plugin::Selector;
 use reeve_api::receiver::{ReceiverResource, ReceiverResourceKind};
@@ -62,6 +64,8 @@ pub struct Source {
 /// What matters of a Kustomization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applier {
+    /// The kind of the source it applies.
+    pub kind: SourceKind,
     /// The source it applies.
     pub source: NamespacedName,
     /// Its labels.
@@ -118,7 +122,7 @@ pub struct Index {
     plugins: BTreeMap<PluginId, Extension>,
     policies: BTreeMap<PolicyName, Guard>,
     tenants: BTreeMap<TenantName, BTreeSet<NamespaceName>>,
-    by_source: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
+    by_source: BTreeMap<(SourceKind, NamespacedName), BTreeSet<NamespacedName>>,
     by_included: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
     by_secret: BTreeMap<NamespacedName, BTreeSet<Target>>,
     configured: BTreeMap<NamespacedName, BTreeMap<Sake, Configured>>,
@@ -175,7 +179,7 @@ impl Index {
     pub fn apply_kustomization(&mut self, id: &NamespacedName, applier: Applier) {
         self.remove_kustomization(id);
         self.by_source
-            .entry(applier.source.clone())
+            .entry((applier.kind, applier.source.clone()))
             .or_default()
             .insert(id.clone());
         self.uses(&Target::Kustomization(id.clone()), id, &applier.secrets);
@@ -185,7 +189,7 @@ impl Index {
     /// A Kustomization is gone.
     pub fn remove_kustomization(&mut self, id: &NamespacedName) {
         if let Some(old) = self.kustomizations.remove(id) {
-            unlink(&mut self.by_source, &old.source, id);
+            unlink(&mut self.by_source, &(old.kind, old.source), id);
             self.uses_no_more(&Target::Kustomization(id.clone()), id, &old.secrets);
         }
     }
@@ -256,14 +260,6 @@ impl Index {
             .unwrap_or_default()
     }
 
-    /// The Kustomizations that apply this source, in order.
-    pub fn kustomizations_of(
-        &self,
-        source: &NamespacedName,
-    ) -> impl Iterator<Item = &NamespacedName> {
-        self.by_source.get(source).into_iter().flatten()
-    }
-
     /// What names this Secret or ConfigMap, in order.
     pub fn touched_by_secret(&self, secret: &NamespacedName) -> impl Iterator<Item = &Target> {
         self.by_secret.get(secret).into_iter().flatten()
@@ -295,11 +291,6 @@ impl Index {
         let from = move |extension: &Extension| extension.source.as_ref() == Some(source);
         let plugins = self.plugins.iter();
         plugins.filter_map(move |(id, extension)| from(extension).then_some(id))
-    }
-
-    /// The source that a Kustomization applies.
-    pub fn source_of(&self, kustomization: &NamespacedName) -> Option<&NamespacedName> {
-        Some(&self.kustomizations.get(kustomization)?.source)
     }
 
     /// The source that a plugin's component comes from.

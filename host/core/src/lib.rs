@@ -25,6 +25,7 @@ pub mod lines;
 pub mod list;
 pub mod mark;
 pub mod migrate;
+pub mod others;
 pub mod ownership;
 pub mod plan;
 pub mod plugin;

@@ -101,7 +101,7 @@ pub struct Spec {
 /// The source of a Kustomization.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceRef {
-    /// Its kind; only `GitRepository` is parsed.
+    /// Its kind. All but a `GitRepository` are kept by other controllers.
     pub kind: SourceKind,
     /// Its namespace: its own, or else the Kustomization's.
     pub namespace: NamespaceName,
@@ -110,6 +110,15 @@ pub struct SourceRef {
 }
 
 impl SourceRef {
+    /// The source of this kind that is called so.
+    pub fn of(kind: SourceKind, id: &NamespacedName) -> Self {
+        Self {
+            kind,
+            namespace: id.namespace.clone(),
+            name: id.name.clone(),
+        }
+    }
+
     /// The source without its kind.
     pub fn key(&self) -> NamespacedName {
         NamespacedName {
@@ -333,18 +342,12 @@ fn refuse_unsupported(spec: &KustomizationSpec) -> Result<(), Error> {
 
 fn source(spec: &KustomizationSpec, id: &NamespacedName) -> Result<SourceRef, Error> {
     let reference = &spec.source_ref;
-    if reference.kind != SourceKind::GitRepository {
-        let value = Some(reference.kind.as_str().to_owned());
-        return Err(Error::Unsupported {
-            field: "spec.sourceRef.kind",
-            value,
-        });
-    }
     if let Some(version) = &reference.api_version
         && !version.is_empty()
         && version.split('/').next() != Some(reeve_api::SOURCE_GROUP)
     {
-        let why = format_args!("a GitRepository is of group {}", reeve_api::SOURCE_GROUP);
+        let (kind, group) = (reference.kind.as_str(), reeve_api::SOURCE_GROUP);
+        let why = format!("kind {kind} is of group {group}");
         return Err(Error::invalid("spec.sourceRef.apiVersion", why));
     }
     let namespace = match reference.namespace.as_deref() {

@@ -33,6 +33,7 @@ use crate::images::Images;
 use crate::index::{Index, Stored};
 use crate::observe::span::Tracer;
 use crate::observe::{Kind, Metrics};
+use crate::others::Others;
 use crate::places::Places;
 use crate::quotas::Quotas;
 use crate::reading::Reader;
@@ -70,6 +71,8 @@ pub struct Context {
     /// From where else some remote resources of kustomizations are fetched.
     pub(crate) base_mirrors: Vec<Rewrite>,
     pub(crate) store: Store,
+    /// What other controllers keep and is applied here.
+    pub(crate) others: Others,
     pub(crate) recollections: Recollections,
     pub(crate) renders: Renders,
     /// What tenants have used of what all share.
@@ -182,7 +185,7 @@ impl Context {
         })
     }
 
-    /// The same, for what is applied from it; said in Flux's words when it has nothing.
+    /// The same, for what is applied from it; said in Flux's words when it has nothing. It is a GitRepository.
     pub(crate) fn applicable(&self, source: &SourceRef) -> Result<Stored, Explained> {
         self.in_store(&source.key()).map_err(|missing| {
             let (namespace, name) = (&source.namespace, &source.name);

@@ -45,6 +45,7 @@ pub use error::{Cause, Error};
 pub use fetch::fetch;
 pub use kept::kept;
 pub use known_hosts::{HostKeys, KnownHosts};
+pub(crate) use name::hostile as hostile_name;
 pub use remote::{Proxy, Remote, Tls};
 pub use resolve::{Resolved, resolve};
 pub use shelf::Mirrors;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
-use reeve_api::kustomization::Kustomization;
+use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_api::name::{
     NamespaceName, NamespacedName, ObjectName, PluginName, PolicyName, TenantName,
 };
@@ -23,6 +23,7 @@ use reeve_core::admit::Passed;
 use reeve_core::artifact::{Artifact, Digest};
 use reeve_core::failure::Explained;
 use reeve_core::index::Target;
+use reeve_core::others::{Seen, Told};
 use reeve_core::ownership::Holdings;
 use reeve_core::plugin::{PluginId, Strikes, Tally};
 use reeve_core::policy::Said;
@@ -30,6 +31,7 @@ use reeve_core::rego;
 use reeve_core::report::Reports;
 use reeve_core::signature::Verdict;
 use reeve_core::source::Include;
+use reeve_core::spec::SourceRef;
 use reeve_core::status::{Heard, Memory};
 use reeve_core::tenancy::{Grounds, Tenants};
 use reeve_core::veil::Veil;
@@ -38,6 +40,7 @@ use serde_json::Value;
 
 use crate::controller;
 use crate::git::Snapshot;
+use crate::others::Files;
 
 /// What the watches have told.
 pub(crate) struct Index(RwLock<Known>);
@@ -89,6 +92,7 @@ pub(crate) struct Known {
     pub(crate) passed: BTreeMap<NamespacedName, Passages>,
     pub(crate) veils: BTreeMap<NamespacedName, Veils>,
     pub(crate) stored: BTreeMap<NamespacedName, Stored>,
+    pub(crate) elsewhere: Elsewhere,
     /// Sources that had a run since this process started.
     pub(crate) looked_at: BTreeSet<NamespacedName>,
     pub(crate) memory: BTreeMap<Target, Memory>,
@@ -253,15 +257,37 @@ impl Calls {
     }
 }
 
-/// What a source has in store.
+/// What is known of sources that other controllers keep.
+#[derive(Default)]
+pub(crate) struct Elsewhere {
+    pub(crate) told: BTreeMap<SourceRef, Told>,
+    /// The kinds of which all there are have been told.
+    pub(crate) listed: BTreeSet<SourceKind>,
+    /// Those of them that have no definition.
+    pub(crate) undefined: BTreeSet<SourceKind>,
+}
+
+/// What a source has in store; the files are a commit's, unless something else is said.
 #[derive(Clone)]
-pub(crate) struct Stored {
+pub(crate) struct Stored<S = Snapshot> {
     pub(crate) artifact: Artifact,
-    pub(crate) snapshot: Snapshot,
+    pub(crate) snapshot: S,
     /// The URL, reference, credential and ignore rules that it came from: another spec means another fetch.
     pub(crate) wanted: Wanted,
     /// Who signed it, if that was asked for.
     pub(crate) verified: Option<Verdict>,
+}
+
+impl Stored {
+    /// The same beside what others have in store.
+    pub(crate) fn files(self) -> Stored<Files> {
+        Stored {
+            artifact: self.artifact,
+            snapshot: Files::Commit(self.snapshot),
+            wanted: self.wanted,
+            verified: self.verified,
+        }
+    }
 }
 
 /// What a stored artifact was fetched for.
@@ -287,7 +313,36 @@ pub(crate) struct Included {
     pub(crate) tree: String,
 }
 
+impl Elsewhere {
+    /// What is there of a source.
+    pub(crate) fn seen(&self, source: &SourceRef) -> Seen<'_> {
+        match self.told.get(source) {
+            Some(told) => Seen::There(told),
+            None if self.undefined.contains(&source.kind) => Seen::Undefined,
+            None => Seen::Missing,
+        }
+    }
+
+    /// Whether nobody can say yet that there is no such source.
+    pub(crate) fn may_be_listed(&self, source: &SourceRef) -> bool {
+        !self.listed.contains(&source.kind) && !self.told.contains_key(source)
+    }
+}
+
 impl Known {
+    /// The revision that is there of what a Kustomization applies.
+    pub(crate) fn revision_for(&self, kustomization: &NamespacedName) -> Option<String> {
+        let (kind, source) = self.touch.applied_by(kustomization)?;
+        let revision = match kind {
+            SourceKind::GitRepository => self.stored.get(source)?.artifact.revision.clone(),
+            _ => {
+                let told = self.elsewhere.told.get(&SourceRef::of(kind, source))?;
+                told.revision()?
+            }
+        };
+        Some(revision.to_string())
+    }
+
     /// Whether a source is looked at for the first time since this process started, or is about to be: then it wakes whoever
     /// waits for it, whatever it finds.
     pub(crate) fn is_looked_at_first(&self, source: &NamespacedName) -> bool {
@@ -386,6 +441,7 @@ impl Known {
             passed: BTreeMap::new(),
             veils: BTreeMap::new(),
             stored: BTreeMap::new(),
+            elsewhere: Elsewhere::default(),
             looked_at: BTreeSet::new(),
             memory: BTreeMap::new(),
             partings: BTreeMap::new(),

@@ -25,6 +25,7 @@ mod levels;
 pub mod network;
 pub mod observe;
 pub mod oci;
+mod others;
 mod places;
 mod quotas;
 pub mod reading;

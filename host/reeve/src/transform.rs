@@ -28,8 +28,8 @@ use crate::places::Room;
 pub(crate) struct Caller<'a> {
     pub(crate) kustomization: &'a NamespacedName,
     pub(crate) tenant: &'a TenantName,
-    /// The source that is applied, and its revision.
-    pub(crate) source: &'a NamespacedName,
+    /// The GitRepository that is applied, if it is one, and the revision of what is.
+    pub(crate) source: Option<&'a NamespacedName>,
     pub(crate) revision: &'a str,
     /// The request for a run now, if there is one: it ends a rest.
     pub(crate) requested: Option<&'a str>,
@@ -96,7 +96,8 @@ fn chosen(known: &Known, caller: Caller<'_>) -> Result<Vec<Chosen>, Hindrance> {
     let mut chosen = Vec::new();
     for id in known.touch.plugins_of(caller.kustomization) {
         // One that comes from the same repository is of the same commit.
-        let own = known.touch.source_of_plugin(&id) == Some(caller.source);
+        let from = known.touch.source_of_plugin(&id);
+        let own = from.is_some() && from == caller.source;
         let current = |loaded: &&Loaded| {
             let same = loaded.revision.as_deref() == Some(caller.revision);
             !loaded.superseded && (same || !own)

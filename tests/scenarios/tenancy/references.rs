@@ -47,13 +47,13 @@ fn sources() -> Vec<Row> {
             "spec.sourceRef.namespace",
         ),
         row(
-            "a bucket",
+            "a neighbour's bucket",
             |d, neighbour| {
                 let bucket = json!({"kind": "Bucket", "name": neighbour, "namespace": neighbour});
                 d.set("sourceRef", bucket);
             },
-            Reason::Unsupported,
-            "spec.sourceRef.kind",
+            Reason::AccessDenied,
+            "cross-namespace references have been blocked",
         ),
     ]
 }

@@ -78,6 +78,8 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use reeve_api::kustomization::SourceKind;
+
     use super::*;
     use crate::index::Applier;
 
@@ -87,6 +89,7 @@ mod tests {
         let source: NamespacedName = "flux-system/policies".parse().unwrap();
         let mut index = Index::new([]);
         let applier = Applier {
+            kind: SourceKind::GitRepository,
             source: "acme/web".parse().unwrap(),
             labels: Labels::default(),
             secrets: BTreeSet::new(),

@@ -28,6 +28,7 @@ fn object_name(text: &str) -> ObjectName {
 
 fn applier(source: &str, of: &[(&str, &str)]) -> Applier {
     Applier {
+        kind: SourceKind::GitRepository,
         source: id(source),
         labels: labels(of),
         secrets: BTreeSet::new(),

@@ -73,7 +73,9 @@ pub(super) fn other(object: &Value) -> Finding {
             "helm-controller installs charts; reeve applies the HelmRelease object like any other"
         }
         "HelmRepository" | "HelmChart" => "source-controller fetches charts",
-        "OCIRepository" | "Bucket" => "source-controller fetches it; reeve applies from git alone",
+        "OCIRepository" | "Bucket" => {
+            "source-controller fetches it, and reeve can apply what it has fetched"
+        }
         "ExternalArtifact" | "ArtifactGenerator" => "another controller makes the artifact",
         "Alert" | "Provider" => {
             "notification-controller tells of events, reeve's among them if it is sent them"
@@ -94,7 +96,7 @@ pub(super) fn stays(kind: Served, object: &Value) -> Option<String> {
             let source = object.pointer("/spec/sourceRef/kind")?.as_str()?;
             if source != "GitRepository" {
                 return Some(format!(
-                    "stays with Flux: its source is of kind {source}, and reeve applies from GitRepositories"
+                    "stays with Flux: its source is of kind {source}, which Flux keeps; one that is made for reeve may name it"
                 ));
             }
             applies_flux(object).then(|| {

@@ -264,11 +264,18 @@ fn a_health_check_that_names_nothing_is_refused() {
 }
 
 #[test]
-fn a_value_that_nothing_acts_on_is_named() {
-    let error = with("sourceRef", json!({"kind": "OCIRepository", "name": "web"})).unwrap_err();
-    let message = "spec.sourceRef.kind: OCIRepository is not supported yet";
-    assert_eq!(error.to_string(), message);
-    assert_eq!(error.reason(), Reason::Unsupported);
+fn a_source_may_be_one_that_another_controller_keeps() {
+    for kind in [
+        "GitRepository",
+        "OCIRepository",
+        "Bucket",
+        "ExternalArtifact",
+    ] {
+        let source = json!({"kind": kind, "name": "web"});
+        let spec = with("sourceRef", source).unwrap();
+        assert!(spec.source.to_string().starts_with(kind), "{}", spec.source);
+        assert_eq!(spec.source.name.as_str(), "web");
+    }
 }
 
 #[test]
@@ -322,7 +329,7 @@ fn a_field_that_cannot_be_used_is_named_with_its_reason() {
         (
             "sourceRef",
             json!({"kind": "GitRepository", "name": "web", "apiVersion": "example.com/v1"}),
-            "spec.sourceRef.apiVersion: a GitRepository is of group source.toolkit.fluxcd.io",
+            "spec.sourceRef.apiVersion: kind GitRepository is of group source.toolkit.fluxcd.io",
         ),
     ] {
         let error = with(field, value).unwrap_err();

@@ -23,6 +23,8 @@ use reeve_api::tenant::GitConfigReference;
 use reeve_core::admit::Rules;
 use reeve_core::drift::WatchedKind;
 use reeve_core::labelled::Labelled;
+use reeve_core::others::Hosts;
+use reeve_core::tenancy::Grounds;
 use reeve_wasm::{Compiler, Program, Sandbox, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +49,7 @@ use crate::index::Index;
 use crate::network::Network;
 use crate::observe::Metrics;
 use crate::observe::trace::{self, Encoding, Level};
+use crate::others::Others;
 use crate::places::Places;
 use crate::quotas::Quotas;
 use crate::reading::Reader;
@@ -83,6 +86,10 @@ pub(super) struct ControllerArgs {
     /// link-local and private addresses are refused otherwise
     #[arg(long, value_name = "HOST|CIDR,…", value_delimiter = ',')]
     allow_source_hosts: Vec<HostRule>,
+    /// Hosts that artifacts of OCIRepositories, Buckets and ExternalArtifacts are fetched from, wherever their names lead, beside
+    /// the services of Flux (`source-controller`, `source-watcher`) in the platform's namespaces: no others are
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',', value_parser = artifact_host)]
+    allow_artifact_hosts: Vec<String>,
     /// Let provider plugins send secrets to granted hosts over plain HTTP, where whoever is on the way reads them; registries
     /// that plugins and functions come from may be spoken to over plain HTTP then, too
     #[arg(long)]
@@ -291,6 +298,7 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
     let (mirrors, store, recollections) = storage(args)?;
     let grounds = (args.ground).grounds(&args.remote_bases, &args.allow_remote_clusters);
     let home = own_namespace(args, &cluster)?;
+    let others = others(args, &grounds, &home)?;
     let (events, writing_events) = cluster.events();
     let (queues, inboxes) = controller::queues();
     let cluster_name = args.cluster_name.as_deref();
@@ -318,6 +326,7 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
         host_keys: host_keys(args)?,
         base_mirrors: args.remote_base_mirror.clone(),
         store,
+        others,
         recollections,
         renders: Renders::new(),
         quotas: Quotas::new(args.limits.limits()),
@@ -354,6 +363,15 @@ async fn behind(
     events.await;
     if let Some(sending) = sending {
         let _sent = tokio::time::timeout(LAST_TRACES, sending).await;
+    }
+}
+
+/// A host, by its name or address.
+fn artifact_host(text: &str) -> Result<String, String> {
+    match text.parse::<HostRule>() {
+        Ok(HostRule::Host(host)) => Ok(host),
+        Ok(HostRule::Network(_)) => Err("hosts are named one by one".to_owned()),
+        Err(why) => Err(why.to_string()),
     }
 }
 
@@ -428,11 +446,23 @@ fn storage(args: &ControllerArgs) -> Result<Stored, CommandError> {
             Recollections::open(&args.storage_path.join("applied"))?,
         ))
     };
-    open().map_err(|why| {
-        CommandError::of(
-            &format!("opening {} failed", args.storage_path.display()),
-            &why,
-        )
+    open().map_err(|why| unopened(args, &why))
+}
+
+/// Where artifacts of other controllers are opened, and from where they are fetched.
+fn others(
+    args: &ControllerArgs,
+    grounds: &Grounds,
+    home: &NamespaceName,
+) -> Result<Others, CommandError> {
+    let namespaces = grounds.platform_namespaces.iter().chain([home]);
+    let hosts = Hosts::new(namespaces, args.allow_artifact_hosts.iter().cloned());
+    let opened = Others::open(args.storage_path.join("others"), hosts);
+    opened.map_err(|why| unopened(args, &why))
+}
+
+fn unopened(args: &ControllerArgs, why: &std::io::Error) -> CommandError {
+    let doing = format!("opening {} failed", args.storage_path.display());
+    CommandError::of(&doing, why)
         .hint("--storage-path names a directory that this process may write")
-    })
 }

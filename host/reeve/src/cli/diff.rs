@@ -12,7 +12,7 @@ pub(super) mod plugins;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use reeve_api::kustomization::Kustomization;
+use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_api::name::{NamespaceName, NamespacedName, RemotePattern};
 use reeve_api::source::GitRepository;
 use reeve_api::tenant::Tenant as TenantObject;
@@ -273,6 +273,10 @@ async fn source(
     spec: &Spec,
     ui: &mut Ui,
 ) -> Result<Option<GitRepository>, CommandError> {
+    if spec.source.kind != SourceKind::GitRepository {
+        // Another controller keeps it, and only reeve's is let to where its files lie.
+        return Ok(None);
+    }
     let (at, name) = (spec.source.namespace.as_str(), spec.source.name.as_str());
     match cluster.one::<GitRepository>(Some(at), name).await {
         Ok(found) => Ok(found),

@@ -5,6 +5,7 @@
 //! for complete ([`Change::Synced`] is withheld). It deliberately holds no store and decides nothing: `core::index`
 //! keeps what was seen, `controller` acts on it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -14,6 +15,7 @@ use kube::core::{ApiResource, DynamicResourceScope, ObjectMeta, PartialObjectMet
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use super::Cluster;
 
@@ -98,8 +100,9 @@ impl Cluster {
         )
     }
 
-    /// Watches definitions of kinds, and has discovery asked again when one changes. Runs for as long as it is polled.
-    pub async fn follow_definitions(&self) {
+    /// Watches definitions of kinds, has discovery asked again when one changes, and tells the names of those that are there, once
+    /// all are known. Runs for as long as it is polled.
+    pub async fn follow_definitions(&self, told: &watch::Sender<Option<BTreeSet<String>>>) {
         let resource = ApiResource {
             group: "apiextensions.k8s.io".into(),
             version: "v1".into(),
@@ -108,13 +111,37 @@ impl Cluster {
             plural: "customresourcedefinitions".into(),
         };
         let mut seen = std::pin::pin!(self.watch_metadata(&resource, &Selection::default()));
+        let (mut all, mut whole) = (BTreeSet::new(), false);
         while let Some(change) = seen.next().await {
             match change {
-                Change::Begin => {}
-                Change::Put(_) | Change::Bad(_) | Change::Gone(_) | Change::Synced => {
-                    self.discovery.outdated();
+                Change::Begin => {
+                    all.clear();
+                    whole = false;
+                    continue;
                 }
+                // One that is on its way out takes its objects along.
+                Change::Put(meta) if meta.deletion_timestamp.is_some() => {
+                    all.remove(&Id::of(&meta).name);
+                }
+                Change::Put(meta) => {
+                    all.insert(Id::of(&meta).name);
+                }
+                Change::Bad(bad) => {
+                    all.insert(Id::of(&bad.meta).name);
+                }
+                Change::Gone(id) => {
+                    all.remove(&id.name);
+                }
+                Change::Synced => whole = true,
             }
+            self.discovery.outdated();
+            told.send_if_modified(|told| {
+                let news = whole && told.as_ref() != Some(&all);
+                if news {
+                    *told = Some(all.clone());
+                }
+                news
+            });
         }
     }
 

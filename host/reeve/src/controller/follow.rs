@@ -9,6 +9,7 @@ mod elsewhere;
 mod forges;
 mod kustomization;
 mod levels;
+mod others;
 mod plugin;
 mod policy;
 mod receiver;
@@ -53,8 +54,10 @@ pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
     watches.spawn(follow::<Kustomization>(Arc::clone(ctx)));
     watches.spawn(follow::<Receiver>(Arc::clone(ctx)));
     watches.spawn(follow::<WriteBack>(Arc::clone(ctx)));
-    let definitions = Arc::clone(ctx);
-    watches.spawn(async move { definitions.cluster.follow_definitions().await });
+    let (told, definitions) = tokio::sync::watch::channel(None);
+    others::all(ctx, watches, &definitions);
+    let ctx = Arc::clone(ctx);
+    watches.spawn(async move { ctx.cluster.follow_definitions(&told).await });
 }
 
 /// Begins the watches of what a replica has to know that takes calls of hooks, and answers API servers if that is `wanted`.

@@ -21,6 +21,7 @@ mod recall;
 mod record;
 mod replay;
 mod substitute;
+mod supply;
 mod walk;
 mod withdraw;
 mod yielding;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use reeve_api::RECONCILE_REQUEST;
-use reeve_api::kustomization::{Kustomization, KustomizationStatus, RemoteBase};
+use reeve_api::kustomization::{Kustomization, KustomizationStatus, RemoteBase, SourceKind};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::admit::AdmittedSpec;
@@ -54,6 +55,8 @@ use self::judge::Awaited;
 pub(super) use self::judge::rule;
 pub(super) use self::preview::preview;
 pub(super) use self::replay::replay;
+use self::supply::Supply;
+pub(super) use self::supply::source;
 pub(super) use self::yielding::wake as wake_for_write_back;
 use super::report::{self, Announced, Run};
 use super::{Drift, Review, proposals};
@@ -61,6 +64,7 @@ use crate::cluster::{TenantClient, Until};
 use crate::context::Context;
 use crate::index::{Known, Stored};
 use crate::observe::Stage;
+use crate::others::Files;
 use crate::places::Room;
 use crate::transform::{Caller, transform};
 
@@ -90,7 +94,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         ctx.drift.forget(&target);
         return withdraw::reconcile(ctx, &object, &run).await;
     }
-    if awaits_source(ctx, &object) {
+    if supply::awaits_source(ctx, &object) {
         return Next::Watch;
     }
     if let Some(pause) = yielding::are_awaited(ctx).await {
@@ -112,7 +116,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     let lets_go = matches!(outcome, KustomizationOutcome::Delivered(_));
     ownership::over(ctx, id, &object, state, lets_go);
     proposals::look_again(ctx, id);
-    if awaits_first_look(ctx, &object, &outcome) {
+    if supply::awaits_first_look(ctx, &object, &outcome) {
         return Next::Watch;
     }
     let mut stages = ctx.metrics.stages();
@@ -127,41 +131,6 @@ pub(super) async fn tell(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         Some(next) => next,
         None => reconcile(ctx, id).await,
     }
-}
-
-/// Whether the source may be listed yet, or had an artifact before this process started and has not been looked at since. It is
-/// about to be, and wakes us then; saying until then that there is none would make every Kustomization flap at every start.
-fn awaits_source(ctx: &Context, object: &Kustomization) -> bool {
-    let about_to = |id: &NamespacedName| {
-        ctx.index
-            .read(|known| known.may_be_listed(id) || known.is_about_to_look_at(id))
-    };
-    source(object).is_some_and(|id| about_to(&id))
-}
-
-/// The source that an object names, whatever else of it can be read.
-pub(super) fn source(object: &Kustomization) -> Option<NamespacedName> {
-    let reference = &object.spec.source_ref;
-    let own = object.metadata.namespace.as_deref().unwrap_or_default();
-    let named = reference.namespace.as_deref();
-    let namespace = named.filter(|set| !set.is_empty()).unwrap_or(own);
-    NamespacedName::new(namespace, reference.name.as_str()).ok()
-}
-
-/// Whether all there is to say is that a new Kustomization waits for a source that is being fetched for the first time: what
-/// comes of that wakes us.
-fn awaits_first_look(
-    ctx: &Context,
-    object: &Kustomization,
-    outcome: &KustomizationOutcome,
-) -> bool {
-    let KustomizationOutcome::Failed(failed) = outcome else {
-        return false;
-    };
-    let is_told = |status: &KustomizationStatus| !status.conditions.is_empty();
-    failed.why.reason == Reason::ArtifactFailed
-        && !object.status.as_ref().is_some_and(is_told)
-        && source(object).is_some_and(|id| ctx.index.read(|known| known.is_looked_at_first(&id)))
 }
 
 /// A run that stopped before anything was attempted.
@@ -243,7 +212,7 @@ async fn deliver(
 struct Asked {
     spec: AdmittedSpec,
     tenant: Tenant,
-    stored: Stored,
+    stored: Stored<Files>,
     inventory: Inventory,
     place: Option<Place>,
 }
@@ -252,7 +221,7 @@ struct Asked {
 struct Wanted {
     spec: AdmittedSpec,
     tenant: Tenant,
-    stored: Stored,
+    stored: Stored<Files>,
     /// What the last runs left on that cluster.
     inventory: Inventory,
     client: TenantClient,
@@ -272,6 +241,12 @@ impl Wanted {
             true => format!("{tenant}, looking"),
             false => tenant.to_string(),
         }
+    }
+
+    /// The GitRepository that it is built from, if it is one.
+    fn git(&self) -> Option<NamespacedName> {
+        let source = &self.spec.source;
+        (source.kind == SourceKind::GitRepository).then(|| source.key())
     }
 
     /// What must not be told of what was built from it.
@@ -312,13 +287,14 @@ async fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Asked>, Ex
     let inventory = recorded(object)?;
     let tenant = owner(ctx, &spec)?;
     let source = spec.source.clone();
-    let stored = ctx.applicable(&source);
+    let supply = supply::look(ctx, &source);
+    let stored = supply.as_ref().ok().and_then(Supply::stored);
     let place = commit::place(ctx, &spec, &tenant)?;
-    let spec = judge::spec(ctx, object, &tenant, spec, stored.as_ref().ok()).await?;
+    let spec = judge::spec(ctx, object, &tenant, spec, stored).await?;
     Ok(Some(Asked {
+        stored: supply?.bring(ctx, &source, &tenant).await?,
         spec,
         tenant,
-        stored: stored?,
         inventory,
         place,
     }))
@@ -403,10 +379,11 @@ async fn prepare(
     let id = &wanted.spec.id;
     let revision = wanted.stored.artifact.revision.to_string();
     let requested = object.annotations().get(RECONCILE_REQUEST).map(|it| &**it);
+    let source = wanted.git();
     let caller = Caller {
         kustomization: id,
         tenant: &wanted.tenant.name,
-        source: &wanted.spec.source.key(),
+        source: source.as_ref(),
         revision: &revision,
         requested,
         room,

@@ -7,7 +7,7 @@
 use gix::validate::path::component;
 
 /// Why `name` may not be an entry of a tree, if it may not.
-pub(super) fn hostile(name: &[u8]) -> Option<&'static str> {
+pub(crate) fn hostile(name: &[u8]) -> Option<&'static str> {
     if name.contains(&b'\\') {
         return Some("it contains a backslash");
     }

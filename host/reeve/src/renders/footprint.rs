@@ -11,6 +11,7 @@ use reeve_kustomize::{Kind, ReadError, Tree};
 use sha2::{Digest as _, Sha256};
 
 use crate::git::Snapshot;
+use crate::others::Files;
 
 /// Of a build that asks more, nothing is known.
 const MOST: usize = 2_000;
@@ -24,6 +25,15 @@ pub(crate) trait Marked: Tree {
 impl Marked for Snapshot {
     fn mark(&self, path: &str) -> Option<Vec<u8>> {
         Self::mark(self, path).map(<[u8]>::to_vec)
+    }
+}
+
+impl Marked for Files {
+    fn mark(&self, path: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Commit(files) => Marked::mark(files, path),
+            Self::Archive(files) => files.mark(path).map(<[u8]>::to_vec),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use reeve_api::kustomization::SourceKind;
 use reeve_api::source::GitRepository;
 use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::Explained;
@@ -47,7 +48,15 @@ pub(in crate::cli::diff) fn build(
     }
     let id = asked.spec.source.key();
     let Some(source) = &asked.source else {
-        let why = CommandError::new(format!("there is no GitRepository {id}"));
+        let kind = asked.spec.source.kind;
+        let why = match kind {
+            SourceKind::GitRepository => format!("there is no GitRepository {id}"),
+            _ => format!(
+                "{} {id} is another controller's, and is not fetched from here",
+                kind.as_str()
+            ),
+        };
+        let why = CommandError::new(why);
         return Err(why.hint("--path builds a directory of yours"));
     };
     let reference = match &args.source {

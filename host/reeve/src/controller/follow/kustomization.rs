@@ -39,6 +39,7 @@ impl Followed for Kustomization {
                 Ok(source) => {
                     let labels = labels(object.meta());
                     let applier = Applier {
+                        kind: reference.kind,
                         source,
                         labels,
                         secrets: read_by(&object),

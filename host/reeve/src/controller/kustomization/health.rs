@@ -181,13 +181,7 @@ pub(super) async fn told(ctx: &Arc<Context>, id: &NamespacedName) -> Option<Next
 /// Whether what was watched over is what is wanted now.
 fn is_about(ctx: &Context, id: &NamespacedName, object: &Kustomization, over: &Over) -> bool {
     let meta = &object.metadata;
-    let stored = || {
-        ctx.index.read(|known| {
-            let source = known.touch.source_of(id)?;
-            let artifact = &known.stored.get(source)?.artifact;
-            Some(artifact.revision.to_string())
-        })
-    };
+    let stored = || ctx.index.read(|known| known.revision_for(id));
     Edition::of(meta) == over.edition
         && meta.deletion_timestamp.is_none()
         && object.annotations().get(RECONCILE_REQUEST) == over.requested.as_ref()

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt as _;
-use reeve_api::kustomization::Kustomization;
+use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_api::name::{NamespacedName, PolicyName};
 use reeve_api::reason::Reason;
 use reeve_api::source::GitRepository;
@@ -23,11 +23,12 @@ use reeve_core::admit::{
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
 use reeve_core::list;
+use reeve_core::others::Seen;
 use reeve_core::plan::{Admitted, Plan, Proposed};
 use reeve_core::schedule::Next;
 use reeve_core::signature;
 use reeve_core::source::Verify;
-use reeve_core::spec::Spec;
+use reeve_core::spec::{SourceRef, Spec};
 use reeve_core::tenancy::Tenant;
 use reeve_core::veil::Veil;
 use serde_json::Value;
@@ -38,6 +39,7 @@ use super::{Wanted, cover, recall};
 use crate::context::Context;
 use crate::controller::{Review, report};
 use crate::index::{InForce, Known, Passages, Stored};
+use crate::others::Files;
 
 /// How long a Kustomization waits in silence for policies to be read, and for their sources to be fetched: a replica that
 /// starts needs most of it.
@@ -58,11 +60,11 @@ pub(super) async fn spec(
     object: &Kustomization,
     tenant: &Tenant,
     spec: Spec,
-    stored: Option<&Stored>,
+    stored: Option<&Stored<Files>>,
 ) -> Result<AdmittedSpec, Explained> {
     let shown = shown(object)?;
     let _place = ctx.judging.take(tenant.name.as_str()).await;
-    let over = over(ctx, object, &spec.source.key(), stored);
+    let over = over(ctx, object, &spec.source, stored);
     let id = spec.id.clone();
     let before = passed(ctx, &id).spec;
     // Nothing is put into a spec.
@@ -87,7 +89,7 @@ pub(super) fn review(
     spec: Spec,
 ) -> Result<Review, Explained> {
     let shown = shown(object)?;
-    let source = spec.source.key();
+    let source = spec.source.clone();
     let (over, unknown) = ctx.index.read(|known| {
         let all = names(known, object).into_iter();
         let looked_at = |name: &PolicyName| known.in_force.contains_key(name);
@@ -135,7 +137,7 @@ pub(super) async fn plan(
     let id = &spec.id;
     let before = passed(ctx, id).plan;
     let stored = wanted.map(|(wanted, _)| &wanted.stored);
-    let look = || over(ctx, object, &spec.source.key(), stored);
+    let look = || over(ctx, object, &spec.source, stored);
     let mut over = look();
     let (mut proposed, mut applied) = (proposed, None);
     if spec.is_judged() && over.rules.want_previous() {
@@ -194,7 +196,7 @@ pub(super) async fn altered(
     kept: BTreeMap<ObjectId, Sent>,
 ) -> Result<Altered, Explained> {
     let spec = &wanted.spec;
-    let look = || over(ctx, object, &spec.source.key(), Some(&wanted.stored));
+    let look = || over(ctx, object, &spec.source, Some(&wanted.stored));
     let (mut over, mut applied) = (look(), None);
     if spec.is_judged() && over.rules.want_previous() {
         applied = recall::read(ctx, object, spec).await;
@@ -361,12 +363,19 @@ fn names(known: &Known, object: &Kustomization) -> Vec<PolicyName> {
 fn over(
     ctx: &Context,
     object: &Kustomization,
-    source: &NamespacedName,
-    stored: Option<&Stored>,
+    source: &SourceRef,
+    stored: Option<&Stored<Files>>,
 ) -> Over {
     ctx.index.read(|known| {
         let facts = match stored {
-            Some(stored) => Some(facts_of(stored, known.sources.get(source).map(|it| &**it))),
+            Some(stored) if source.kind == SourceKind::GitRepository => {
+                let object = known.sources.get(&source.key());
+                Some(facts_of(stored, object.map(|it| &**it)))
+            }
+            Some(stored) => facts(known, source).map(|facts| SourceFacts {
+                revision: Some(stored.artifact.revision.to_string()),
+                ..facts
+            }),
             None => facts(known, source),
         };
         asked(ctx, known, names(known, object), facts)
@@ -414,7 +423,11 @@ pub(in crate::controller) fn rule(
 }
 
 /// What is known of a source: of what it has in store, since that is what is applied, whatever its object says by now.
-pub(super) fn facts(known: &Known, source: &NamespacedName) -> Option<SourceFacts> {
+pub(super) fn facts(known: &Known, source: &SourceRef) -> Option<SourceFacts> {
+    if source.kind != SourceKind::GitRepository {
+        return elsewhere(known, source);
+    }
+    let source = &source.key();
     let object = known.sources.get(source)?;
     if let Some(stored) = known.stored.get(source) {
         return Some(facts_of(stored, Some(object)));
@@ -431,8 +444,20 @@ pub(super) fn facts(known: &Known, source: &NamespacedName) -> Option<SourceFact
     })
 }
 
+/// The same of one that another controller keeps. What that one has verified is not known here: nothing of it counts as signed.
+fn elsewhere(known: &Known, source: &SourceRef) -> Option<SourceFacts> {
+    let Seen::There(told) = known.elsewhere.seen(source) else {
+        return None;
+    };
+    Some(SourceFacts {
+        url: told.origin()?,
+        revision: told.revision().map(|revision| revision.to_string()),
+        verified: None,
+    })
+}
+
 /// It is verified when it was found to be as its spec asks now, by this process.
-fn facts_of(stored: &Stored, object: Option<&GitRepository>) -> SourceFacts {
+fn facts_of<S>(stored: &Stored<S>, object: Option<&GitRepository>) -> SourceFacts {
     let asked = object.and_then(|object| Verify::parse(object.spec.verify.as_ref()?).ok());
     let verified = stored.verified.as_ref().zip(asked);
     let verified = verified.filter(|(by, asked)| by.is_as(asked));

@@ -31,11 +31,9 @@ pub(super) fn state(ctx: &Context, id: &NamespacedName, object: &Kustomization) 
 }
 
 fn state_of(known: &Known, id: &NamespacedName, object: &Kustomization) -> State {
-    let source = known.touch.source_of(id);
-    let stored = source.and_then(|source| known.stored.get(source));
     State {
         generation: object.metadata.generation,
-        revision: stored.map(|stored| stored.artifact.revision.to_string()),
+        revision: known.revision_for(id),
     }
 }
 

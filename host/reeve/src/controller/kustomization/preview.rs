@@ -47,6 +47,7 @@ pub(in crate::controller) async fn preview(
     let tenant = owner(ctx, &spec)?;
     let known = known(ctx, &spec)?;
     let inventory = nameable(recorded(object)?, &known);
+    let stored = stored.files();
     let revision = stored.artifact.revision.to_string();
     let mut told = Preview::new(&spec.id, revision, Veil::default());
     let admitted = match judge::aside::spec(ctx, object, &tenant, spec, &stored).await? {
@@ -164,10 +165,11 @@ impl Case<'_> {
     ) -> Result<Option<Plan<Admitted>>, Explained> {
         let (ctx, wanted) = (self.ctx, self.wanted);
         let live = self.live.artifact.revision.to_string();
+        let source = wanted.git();
         let caller = Caller {
             kustomization: &wanted.spec.id,
             tenant: &wanted.tenant.name,
-            source: &wanted.spec.source.key(),
+            source: source.as_ref(),
             // A plugin of the same repository is the one that is in force, not the one that is proposed.
             revision: &live,
             requested: None,

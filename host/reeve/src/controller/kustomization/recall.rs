@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt as _;
-use reeve_api::kustomization::Kustomization;
+use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_core::admit::{AdmittedSpec, Recollection};
 use reeve_core::artifact::{Digest, Revision};
 use reeve_core::inventory::Inventory;
@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::controller::source;
 use crate::index::{Kept, Stored};
 use crate::observe::Stage;
+use crate::others::Files;
 use crate::places::Room;
 use crate::recollections::Owner;
 use crate::transform::{Caller, transform};
@@ -86,6 +87,10 @@ async fn render(
     revision: &str,
     deadline: Instant,
 ) -> Option<Recollection> {
+    if wanted.spec.source.kind != SourceKind::GitRepository {
+        // Of what others keep only the newest is there.
+        return None;
+    }
     let now = &wanted.stored.artifact;
     let then = Revision::parse(revision).ok()?;
     if then == now.revision {
@@ -107,7 +112,7 @@ async fn render(
         place: None,
         stored: Stored {
             artifact,
-            snapshot,
+            snapshot: Files::Commit(snapshot),
             wanted: wanted.stored.wanted.clone(),
             verified: None,
         },
@@ -117,7 +122,7 @@ async fn render(
     let caller = Caller {
         kustomization: &wanted.spec.id,
         tenant: &wanted.tenant.name,
-        source: &source,
+        source: Some(&source),
         revision,
         requested: None,
         room: &room,

@@ -31,7 +31,7 @@ pub(in crate::controller) async fn replay(
     let (tenant, source, veil) = ctx.index.read(|known| {
         let tenant = known.tenants.owner_of(&ctx.grounds, &spec.id.namespace);
         let veil = known.veils.get(&spec.id).map(Veils::both);
-        (tenant, judge::facts(known, &spec.source.key()), veil)
+        (tenant, judge::facts(known, &spec.source), veil)
     });
     let tenant = tenant.map_err(|why| why.message)?;
     let mut from = spec.substitution.from.iter();

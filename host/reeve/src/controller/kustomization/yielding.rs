@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_api::kustomization::Kustomization;
+use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_api::name::{NamespaceName, NamespacedName};
 use reeve_api::writeback::WriteBack;
 use reeve_core::spec::SourceRef;
@@ -100,6 +100,10 @@ fn read(object: &WriteBack) -> Option<Spec> {
 }
 
 fn is_same_source(known: &Known, one: &SourceRef, other: &SourceRef) -> bool {
+    // What another controller keeps is no repository, whatever it is called.
+    if other.kind != SourceKind::GitRepository {
+        return false;
+    }
     let url = |source: &SourceRef| Some(&known.sources.get(&source.key())?.spec.url);
     one == other
         || url(one)

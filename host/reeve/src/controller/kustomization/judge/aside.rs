@@ -17,6 +17,7 @@ use tokio::task::block_in_place;
 use super::{Wanted, names, over, recall, shown, still_reading};
 use crate::context::Context;
 use crate::index::Stored;
+use crate::others::Files;
 
 /// Lets the spec pass, for what would be carried out with `stored`; or says who objects.
 pub(in crate::controller::kustomization) async fn spec(
@@ -24,7 +25,7 @@ pub(in crate::controller::kustomization) async fn spec(
     object: &Kustomization,
     tenant: &Tenant,
     spec: Spec,
-    stored: &Stored,
+    stored: &Stored<Files>,
 ) -> Result<Result<AdmittedSpec, Denied>, Explained> {
     let pending = ctx.index.read(|known| {
         let mut pending = names(known, object);
@@ -36,7 +37,7 @@ pub(in crate::controller::kustomization) async fn spec(
     }
     let shown = shown(object)?;
     let _place = ctx.judging.take(&turn(tenant)).await;
-    let over = over(ctx, object, &spec.source.key(), Some(stored));
+    let over = over(ctx, object, &spec.source, Some(stored));
     let around = over.around(ctx, tenant, Veil::nothing());
     let judged = block_in_place(|| admit::spec(&over.rules, &around, &shown, spec, None));
     Ok(judged.map(|(admitted, _)| admitted))
@@ -51,7 +52,7 @@ pub(in crate::controller::kustomization) async fn plan(
     (veil, known): (&Veil, &Veil),
 ) -> Result<Plan<Admitted>, Denied> {
     let spec = &wanted.spec;
-    let look = || over(ctx, object, &spec.source.key(), Some(&wanted.stored));
+    let look = || over(ctx, object, &spec.source, Some(&wanted.stored));
     let (mut over, mut applied) = (look(), None);
     if spec.is_judged() && over.rules.want_previous() {
         // What is proposed holds no value of a Secret, and what was applied is not to be told from it by one.

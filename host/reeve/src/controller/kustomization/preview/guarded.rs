@@ -127,7 +127,7 @@ impl Case<'_> {
         let wanted = Wanted {
             spec: now.spec.clone(),
             tenant: now.tenant.clone(),
-            stored: self.live.clone(),
+            stored: self.live.clone().files(),
             inventory: Inventory::default(),
             client: now.client.clone(),
             left: None,
@@ -140,7 +140,7 @@ impl Case<'_> {
         let caller = Caller {
             kustomization: &wanted.spec.id,
             tenant: &wanted.tenant.name,
-            source: &source,
+            source: Some(&source),
             revision: &revision,
             requested: None,
             room,

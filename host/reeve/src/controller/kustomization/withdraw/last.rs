@@ -83,10 +83,11 @@ async fn prepare(
     let room = Room::of_a_run();
     let bundle = build::again(ctx, wanted, &room, until.deadline).await?;
     let revision = wanted.stored.artifact.revision.to_string();
+    let source = wanted.git();
     let caller = Caller {
         kustomization: &wanted.spec.id,
         tenant: &wanted.tenant.name,
-        source: &wanted.spec.source.key(),
+        source: source.as_ref(),
         revision: &revision,
         requested: None,
         room: &room,

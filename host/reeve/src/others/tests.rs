@@ -1,0 +1,237 @@
+//! Archives as others make them, and as nobody should.
+
+use std::fs::File;
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use reeve_core::failure::chain;
+use reeve_kustomize::{Kind, Tree as _};
+use tar::{Builder, EntryType, Header};
+
+use super::unpack::unpack;
+use super::*;
+
+type Tar = Builder<GzEncoder<File>>;
+/// What makes an archive.
+type Fill<'f> = &'f dyn Fn(&mut Tar);
+
+fn soon() -> std::time::Instant {
+    std::time::Instant::now() + Duration::from_secs(60)
+}
+
+fn small() -> Limits {
+    Limits {
+        content_bytes: 64 << 10,
+        file_bytes: 100,
+        entries: 12,
+        depth: 4,
+        ..Limits::default()
+    }
+}
+
+/// An entry under exactly this name, as no builder would write it.
+fn entry(tar: &mut Tar, name: &[u8], kind: EntryType, content: &[u8]) {
+    let mut header = Header::new_ustar();
+    let field = header.as_mut_bytes().get_mut(..name.len()).unwrap();
+    field.copy_from_slice(name);
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    header.set_size(content.len() as u64);
+    header.set_cksum();
+    tar.append(&header, content).unwrap();
+}
+
+fn packed(fill: impl FnOnce(&mut Tar)) -> File {
+    let file = tempfile::tempfile().unwrap();
+    let mut tar = Builder::new(GzEncoder::new(file, Compression::fast()));
+    fill(&mut tar);
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+fn opened(limits: &Limits, fill: impl FnOnce(&mut Tar)) -> Result<Archive, Error> {
+    let dir = tempfile::tempdir().unwrap();
+    unpack(packed(fill), dir.path(), limits, soon())
+}
+
+fn text(archive: &Archive, path: &str) -> String {
+    String::from_utf8(archive.read(path).unwrap().to_vec()).unwrap()
+}
+
+#[test]
+fn what_is_in_an_archive_is_read_by_its_path() {
+    let long = format!("deep/{}/b.yaml", "x".repeat(120));
+    let archive = opened(&small(), |tar| {
+        entry(tar, b"./", EntryType::Directory, b"");
+        entry(tar, b"./a.yaml", EntryType::Regular, b"one");
+        entry(tar, b"empty/", EntryType::Directory, b"");
+        let mut header = Header::new_gnu();
+        header.set_size(3);
+        tar.append_data(&mut header, &long, &b"two"[..]).unwrap();
+        let said = [("path", b"deep/named.yaml".as_slice())];
+        tar.append_pax_extensions(said).unwrap();
+        entry(tar, b"short", EntryType::Regular, b"three");
+    });
+    let archive = archive.unwrap();
+    assert_eq!(text(&archive, "a.yaml"), "one");
+    assert_eq!(text(&archive, &long), "two");
+    assert_eq!(text(&archive, "deep/named.yaml"), "three");
+    assert_eq!(archive.list(""), ["a.yaml", "deep", "empty"]);
+    assert_eq!(archive.kind("empty"), Some(Kind::Dir));
+    assert_eq!(archive.kind("short"), None);
+    assert_eq!(archive.bytes(), 11);
+    assert_ne!(archive.mark("a.yaml"), archive.mark(&long));
+    assert!(archive.read("deep").is_err() && archive.read("b.yaml").is_err());
+}
+
+#[test]
+fn an_archive_with_an_entry_that_nobody_means_well_with_is_refused_as_a_whole() {
+    let regular = EntryType::Regular;
+    let rows: [(&[u8], EntryType, &str); 13] = [
+        (b"../a.yaml", regular, "it is relative"),
+        (b"a/../../etc/passwd", regular, "it is relative"),
+        (b"a/./b", regular, "it is relative"),
+        (b"/etc/passwd", regular, "it is absolute"),
+        (b"a//b", regular, "it is empty"),
+        (b"..\\a.yaml", regular, "a backslash"),
+        (b".git/config", regular, "as .git"),
+        (b"GIT~1/config", regular, "as .git"),
+        (b"a\nb", regular, "a control character"),
+        (b"caf\xe9", regular, "not UTF-8"),
+        (b"here/x", regular, "within a file"),
+        (b"here", regular, "there twice"),
+        (b"null", EntryType::Char, "neither a file nor a directory"),
+    ];
+    for (name, kind, says) in rows {
+        let refused = opened(&small(), |tar| {
+            entry(tar, b"here", regular, b"fine");
+            entry(tar, name, kind, b"");
+        });
+        let why = refused.unwrap_err();
+        assert!(chain(&why).contains(says), "{name:?}: {}", chain(&why));
+        assert!(matches!(why, Error::Hostile { .. }), "{why:?}");
+    }
+    // A name that another entry says is judged as well.
+    for (key, value, says) in [
+        ("path", "../a.yaml", "it is relative"),
+        ("size", "7", "its size"),
+        ("GNU.sparse.major", "1", "sparse"),
+    ] {
+        let refused = opened(&small(), |tar| {
+            tar.append_pax_extensions([(key, value.as_bytes())])
+                .unwrap();
+            entry(tar, b"fine", regular, b"x");
+        });
+        let why = chain(&refused.unwrap_err());
+        assert!(why.contains(says), "{key}: {why}");
+    }
+}
+
+#[test]
+fn links_are_not_there_and_nothing_is_behind_them() {
+    for kind in [EntryType::Symlink, EntryType::Link] {
+        let archive = opened(&small(), |tar| {
+            entry(tar, b"link", kind, b"");
+            entry(tar, b"a.yaml", EntryType::Regular, b"one");
+        });
+        let archive = archive.unwrap();
+        assert_eq!(archive.list(""), ["a.yaml"]);
+        assert_eq!(archive.kind("link"), None);
+        assert!(
+            archive
+                .left_out("link/a")
+                .is_some_and(|why| why.contains("link"))
+        );
+        let behind = opened(&small(), |tar| {
+            entry(tar, b"link", kind, b"");
+            entry(tar, b"link/a.yaml", EntryType::Regular, b"one");
+        });
+        assert!(chain(&behind.unwrap_err()).contains("behind a link"));
+    }
+}
+
+#[test]
+fn bytes_entries_names_and_nesting_have_bounds_and_each_is_named() {
+    let many = |tar: &mut Tar| {
+        for n in 0..13 {
+            entry(tar, format!("{n}").as_bytes(), EntryType::Regular, b"");
+        }
+    };
+    let bomb = |tar: &mut Tar| entry(tar, b"a", EntryType::Regular, &vec![0; 80 << 10]);
+    let skipped = |tar: &mut Tar| entry(tar, b"a", EntryType::XGlobalHeader, &vec![0; 80 << 10]);
+    let named = |tar: &mut Tar| entry(tar, b"a", EntryType::GNULongName, &vec![b'x'; 65 << 10]);
+    let deep = |tar: &mut Tar| entry(tar, b"a/b/c/d/e", EntryType::Regular, b"");
+    let wide = Limits {
+        content_bytes: 1 << 20,
+        ..small()
+    };
+    let rows: [(&str, Limits, Fill<'_>); 5] = [
+        ("more entries than the 12", small(), &many),
+        ("more bytes together than the 65536", small(), &bomb),
+        ("more bytes together than the 65536", small(), &skipped),
+        ("a name in it has more bytes than the 65536", wide, &named),
+        ("nested deeper than the 4", small(), &deep),
+    ];
+    for (says, limits, fill) in rows {
+        let why = opened(&limits, |tar| fill(tar)).unwrap_err();
+        assert!(why.to_string().contains(says), "{why}");
+    }
+    let large = opened(&small(), |tar| {
+        entry(tar, b"a", EntryType::Regular, &[0; 101]);
+    });
+    let why = large.unwrap().read("a").unwrap_err();
+    assert!(why.to_string().contains("more than the 100"), "{why}");
+}
+
+#[test]
+fn what_is_no_archive_or_ends_early_or_takes_too_long_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut plain = tempfile::tempfile().unwrap();
+    plain
+        .write_all(b"apiVersion: v1\nkind: ConfigMap\n")
+        .unwrap();
+    let torn = packed(|tar| {
+        let noise: Vec<u8> = (0..9_000_u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
+        entry(tar, b"a", EntryType::Regular, &noise);
+    });
+    torn.set_len(torn.metadata().unwrap().len() / 2).unwrap();
+    for file in [plain, torn] {
+        let why = unpack(file, dir.path(), &small(), soon()).unwrap_err();
+        assert!(matches!(why, Error::Unreadable { .. }), "{why:?}");
+    }
+    let fine = packed(|tar| entry(tar, b"a", EntryType::Regular, b"x"));
+    let late = unpack(fine, dir.path(), &small(), std::time::Instant::now()).unwrap_err();
+    assert!(matches!(late, Error::Late { .. }), "{late:?}");
+}
+
+#[test]
+fn the_newest_of_each_source_is_kept_up_to_a_bound_over_all() {
+    let source = |name: &str| SourceRef {
+        kind: reeve_api::kustomization::SourceKind::Bucket,
+        namespace: "acme".parse().unwrap(),
+        name: name.parse().unwrap(),
+    };
+    let archive = opened(&small(), |tar| {
+        entry(tar, b"a", EntryType::Regular, &[1; 40]);
+    });
+    let archive = archive.unwrap();
+    let (one, two) = (Digest::of(b"1"), Digest::of(b"2"));
+    let mut kept = Kept::default();
+    for name in ["a", "b"] {
+        kept.put(source(name), one, archive.clone(), 100);
+    }
+    assert!(kept.get(&source("a"), &two).is_none());
+    assert!(kept.get(&source("a"), &one).is_some());
+    kept.put(source("c"), one, archive.clone(), 100);
+    assert!(
+        kept.get(&source("b"), &one).is_none(),
+        "asked for longest ago"
+    );
+    kept.put(source("a"), two, archive, 100);
+    assert!(kept.get(&source("a"), &one).is_none());
+    assert_eq!((kept.size, kept.all.len()), (80, 2));
+    kept.remove(&source("a"));
+    assert_eq!(kept.size, 40);
+}
