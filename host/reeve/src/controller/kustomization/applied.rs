@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use reeve_api::kustomization::Kustomization;
+use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_api::reason::Reason;
 use reeve_core::artifact::Revision;
 use reeve_core::failure::{Explained, Turn};
@@ -58,6 +58,10 @@ pub(in crate::controller) async fn as_applied(
         let message = "it is carried out on another cluster";
         return Err(Explained::new(Reason::Unsupported, Turn::Owner, message));
     }
+    if spec.source.kind != SourceKind::GitRepository {
+        let message = "its source is kept by another controller, and is no repository";
+        return Err(Explained::new(Reason::Unsupported, Turn::Owner, message));
+    }
     let tenant = owner(ctx, &spec)?;
     let status = object.status.as_ref();
     if status.is_some_and(|status| status.delivered.is_some()) {
@@ -68,6 +72,7 @@ pub(in crate::controller) async fn as_applied(
     let revision = revision.and_then(|revision| Revision::parse(revision).ok());
     let revision = revision.ok_or_else(|| yet_to_come("it has applied nothing yet"))?;
     let stored = stored_at(ctx, &spec, revision, deadline).await?;
+    let (files, stored) = (stored.snapshot.clone(), stored.files());
     let admitted = judge::aside::spec(ctx, object, &tenant, spec, &stored).await?;
     let admitted = admitted.map_err(|denied| Explained::of(&denied))?;
     let client = ctx.cluster.as_tenant(&admitted).await;
@@ -82,22 +87,24 @@ pub(in crate::controller) async fn as_applied(
         cover: Cover::default(),
         place: None,
     };
-    let rendered = render(ctx, &wanted, deadline).await;
+    let rendered = render(ctx, &wanted, files, deadline).await;
     rendered.map_err(|why| wanted.veil().over(why))
 }
 
 async fn render(
     ctx: &Arc<Context>,
     wanted: &Wanted,
+    files: Snapshot,
     deadline: Instant,
 ) -> Result<AsApplied, Explained> {
     let room = Room::of_a_run();
     let (done, functions) = build::anew(ctx, wanted, &room, deadline).await?;
     let revision = wanted.stored.artifact.revision.to_string();
+    let source = wanted.git();
     let caller = Caller {
         kustomization: &wanted.spec.id,
         tenant: &wanted.tenant.name,
-        source: &wanted.spec.source.key(),
+        source: source.as_ref(),
         revision: &revision,
         requested: None,
         room: &room,
@@ -117,7 +124,7 @@ async fn render(
     Ok(AsApplied {
         manifests: manifests.collect(),
         path: wanted.spec.path.clone(),
-        files: wanted.stored.snapshot.clone(),
+        files,
         options: Options {
             overlay: wanted.spec.overlay.clone(),
             generate: true,
