@@ -234,13 +234,16 @@ async fn shows(estate: &Estate, tenant: &Tenant<'_>, name: &str) -> anyhow::Resu
 /// Denies what is from there.
 fn not_from(url: &str) -> String {
     format!(
-        r#"package platform.origin
+        r##"# METADATA
+# title: Origin
+# description: What is from git is refused.
+package platform.origin
 
 deny contains objection if {{
 	startswith(input.source.url, "{url}")
 	objection := {{"message": "it is from git"}}
 }}
-"#
+"##
     )
 }
 
