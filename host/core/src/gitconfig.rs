@@ -30,6 +30,8 @@ pub use login::{Login, Way, is_own, login};
 pub use place::{NotAPlace, Pattern, Place, address};
 pub use resolve::{Auth, Chosen, Looked, Part, Polling, Resolved, resolve};
 
+pub use crate::strict::Error;
+
 /// How often a repository is asked for changes when no level says so.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(180);
 
@@ -96,24 +98,6 @@ pub enum Holds {
     Secrets,
     /// A ConfigMap.
     References,
-}
-
-/// A file that cannot be used: the line, the field and what is wrong with it, never what stands there.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", told(*.line, .field, .why))]
-pub struct Error {
-    /// The line, from 1, if it is known.
-    pub line: Option<u32>,
-    /// The field, as `auths[0].url`.
-    pub field: String,
-    /// What is wrong.
-    pub why: String,
-}
-
-fn told(line: Option<u32>, field: &str, why: &str) -> String {
-    let line = line.map(|line| format!("line {line}: "));
-    let space = if field.is_empty() { "" } else { " " };
-    format!("{}{field}{space}{why}", line.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ pub mod source;
 pub mod spec;
 mod spread;
 pub mod status;
+pub mod strict;
 pub mod submodule;
 pub mod substitute;
 pub mod sync;

@@ -1,4 +1,7 @@
-//! Who has how much of this machine's disk: mirrors and archives, each counted for all who use it.
+//! Who has how much of this machine's disk: of mirrors what was written for it, and each archive for all who use it.
+//!
+//! A mirror is shared by whoever fetches the same with the same login, and whoever makes it grow pays for that, nobody else.
+//! What one had written and has no use for any more, others going on with it, is counted for nobody.
 //!
 //! What is about to be written is set aside first, in steps: whoever would have more than it may is stopped while it writes,
 //! and not after. What lies there already is never taken from anybody for its quota; only what would come beside it is
@@ -43,7 +46,12 @@ struct Entry {
     bytes: u64,
     /// Who uses it.
     users: BTreeSet<String>,
+    /// Of a mirror: the bytes that were written for each.
+    written: Written,
 }
+
+/// Bytes that were written for each.
+pub(crate) type Written = BTreeMap<String, u64>;
 
 #[derive(Debug)]
 struct Aside {
@@ -59,6 +67,21 @@ pub struct Account {
     pub tenant: String,
     /// The bytes that it may have; None: as much as it takes.
     pub allowed: Option<u64>,
+}
+
+/// What others than the tenant may have fetched for it: it may have a quarter of what the tenant may, and never takes room from
+/// what the tenant applies.
+const REQUESTS: &str = " (requests)";
+
+impl Account {
+    /// That of the heads of requests, which anybody may have opened.
+    #[must_use]
+    pub fn of_requests(self) -> Self {
+        Self {
+            tenant: self.tenant + REQUESTS,
+            allowed: self.allowed.map(|allowed| allowed / 4),
+        }
+    }
 }
 
 /// There would be more than there may be.
@@ -110,6 +133,13 @@ impl Explain for Over {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Tenant { tenant, .. } if tenant.ends_with(REQUESTS) => {
+                let tenant = tenant.trim_end_matches(REQUESTS);
+                format!(
+                    "make what the request brings smaller, or ask the platform to raise spec.limits.storageMebibytes of Tenant \
+                     {tenant}, of which requests have a quarter"
+                )
+            }
             Self::Tenant { tenant, .. } => format!(
                 "delete sources that nobody needs, make the repository smaller or take parts of it with spec.sparseCheckout, \
                  or ask the platform to raise spec.limits.storageMebibytes of Tenant {tenant}"
@@ -173,7 +203,28 @@ impl Disk {
 
     /// These use it, and nobody else.
     pub(crate) fn set_users(&self, thing: Thing, bytes: u64, users: BTreeSet<String>) {
-        self.books().things.insert(thing, Entry { bytes, users });
+        let written = Written::new();
+        let entry = Entry {
+            bytes,
+            users,
+            written,
+        };
+        self.books().things.insert(thing, entry);
+    }
+
+    /// So much of it was written for each by a process before.
+    pub(crate) fn set_written(&self, thing: Thing, written: Written) {
+        self.books().things.entry(thing).or_default().written = written;
+    }
+
+    /// So many bytes more were written for somebody, who uses it. Returns how many were for each by now.
+    pub(crate) fn wrote(&self, thing: &Thing, tenant: &str, bytes: u64) -> Written {
+        let mut books = self.books();
+        let entry = books.things.entry(thing.clone()).or_default();
+        entry.users.insert(tenant.to_owned());
+        let written = entry.written.entry(tenant.to_owned()).or_default();
+        *written = written.saturating_add(bytes);
+        entry.written.clone()
     }
 
     /// Somebody uses it, from now on.
@@ -188,6 +239,15 @@ impl Disk {
     /// It is gone.
     pub(crate) fn gone(&self, thing: &Thing) {
         self.books().things.remove(thing);
+    }
+
+    /// Somebody has no use for a mirror any more.
+    pub(crate) fn left(&self, name: &str, tenant: &str) {
+        for (thing, entry) in &mut self.books().things {
+            if matches!(thing, Thing::Mirror(mirror, _) if mirror == name) {
+                entry.users.remove(tenant);
+            }
+        }
     }
 
     /// All of a mirror is gone.
@@ -213,7 +273,7 @@ impl Disk {
         self.books().mirrors()
     }
 
-    /// Bytes of all that a tenant uses.
+    /// Bytes of all that a tenant has.
     pub fn used(&self, tenant: &str) -> u64 {
         self.books().of(tenant, None)
     }
@@ -223,13 +283,28 @@ impl Disk {
     }
 }
 
+impl Entry {
+    /// The bytes of it that a tenant has.
+    fn of(&self, thing: &Thing, tenant: &str) -> u64 {
+        let uses = self.users.contains(tenant);
+        match thing {
+            Thing::Mirror(..) if uses || self.users.is_empty() => {
+                self.written.get(tenant).copied().unwrap_or_default()
+            }
+            Thing::Archive(_) if uses => self.bytes,
+            Thing::Mirror(..) | Thing::Archive(_) => 0,
+        }
+    }
+}
+
 impl Books {
     fn of(&self, tenant: &str, without: Option<&Thing>) -> u64 {
-        let things = self.things.iter();
-        let counts =
-            |thing: &Thing, entry: &Entry| Some(thing) != without && entry.users.contains(tenant);
-        let theirs = things.filter(|(thing, entry)| counts(thing, entry));
-        theirs.map(|(_, entry)| entry.bytes).sum()
+        let others = self
+            .things
+            .iter()
+            .filter(|(thing, _)| Some(*thing) != without);
+        let theirs = others.map(|(thing, entry)| entry.of(thing, tenant));
+        theirs.fold(0, u64::saturating_add)
     }
 
     fn mirrors(&self) -> u64 {
@@ -362,20 +437,66 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shared_counts_for_each_who_uses_it_and_what_nobody_uses_for_none() {
+    fn a_mirror_counts_for_whoever_had_it_written_however_many_use_it() {
         let disk = Disk::default();
         let (acme, other) = (account("acme", 100), account("other", 100));
-        disk.set(mirror("m"), 90);
-        disk.write(Some(&acme), true, None).more(100).unwrap();
-        disk.used_by(&mirror("m"), "acme");
+        disk.set(mirror("m"), 95);
+        disk.wrote(&mirror("m"), "acme", 80);
         disk.used_by(&mirror("m"), "other");
-        for who in [&acme, &other] {
-            assert_eq!(disk.used(&who.tenant), 90);
-            assert!(disk.write(Some(who), true, None).more(11).is_err());
-            disk.write(Some(who), true, None).more(10).unwrap();
-        }
-        disk.gone(&mirror("m"));
-        disk.write(Some(&other), true, None).more(100).unwrap();
+        assert_eq!((disk.used("acme"), disk.used("other")), (80, 0));
+        // However much another makes it grow.
+        disk.wrote(&mirror("m"), "other", 15);
+        assert!(disk.write(Some(&acme), true, None).more(21).is_err());
+        disk.write(Some(&acme), true, None).more(20).unwrap();
+        assert!(disk.write(Some(&other), true, None).more(86).is_err());
+        disk.write(Some(&other), true, None).more(85).unwrap();
+    }
+
+    #[test]
+    fn what_others_go_on_with_is_not_counted_for_who_has_left_and_what_nobody_uses_is() {
+        let disk = Disk::default();
+        disk.set(mirror("m"), 80);
+        disk.wrote(&mirror("m"), "acme", 80);
+        disk.used_by(&mirror("m"), "other");
+        disk.left("m", "acme");
+        assert_eq!((disk.used("acme"), disk.used("other")), (0, 0));
+        // It still lies there, for whoever comes back.
+        disk.left("m", "other");
+        assert_eq!(disk.used("acme"), 80);
+        // Nobody has come yet after a start.
+        let again = Disk::default();
+        let written = disk.wrote(&mirror("m"), "acme", 0);
+        again.set(mirror("m"), 80);
+        again.set_written(mirror("m"), written);
+        assert_eq!(again.used("acme"), 80);
+        again.used_by(&mirror("m"), "other");
+        assert_eq!(again.used("acme"), 0);
+        again.used_by(&mirror("m"), "acme");
+        assert_eq!(again.used("acme"), 80);
+    }
+
+    #[test]
+    fn an_archive_counts_for_each_who_uses_it() {
+        let disk = Disk::default();
+        let archive = Thing::Archive("t".to_owned());
+        let users = ["acme", "other"].map(str::to_owned).into();
+        disk.set_users(archive.clone(), 90, users);
+        assert_eq!((disk.used("acme"), disk.used("other")), (90, 90));
+        disk.gone(&archive);
+        assert_eq!(disk.used("acme"), 0);
+    }
+
+    #[test]
+    fn requests_have_a_quarter_and_take_none_of_what_the_tenant_has() {
+        let disk = Disk::default();
+        let requests = account("acme", 100).of_requests();
+        disk.set(mirror("m"), 20);
+        disk.wrote(&mirror("m"), &requests.tenant, 20);
+        let over = disk.write(Some(&requests), true, None).more(6).unwrap_err();
+        let hint = over.hint().unwrap_or_default();
+        assert!(hint.contains("of Tenant acme, of which"), "{hint}");
+        let acme = account("acme", 100);
+        disk.write(Some(&acme), true, None).more(100).unwrap();
     }
 
     #[test]
@@ -395,7 +516,7 @@ mod tests {
         let disk = Disk::default();
         let acme = account("acme", 100);
         disk.set(mirror("m"), 80);
-        disk.used_by(&mirror("m"), "acme");
+        disk.wrote(&mirror("m"), "acme", 80);
         assert!(disk.write(Some(&acme), true, None).more(60).is_err());
         let mut writing = disk.write(Some(&acme), true, Some(mirror("m")));
         writing.more(60).unwrap();

@@ -38,6 +38,11 @@ fn bytes_below(dir: &Path) -> anyhow::Result<u64> {
     Ok(all)
 }
 
+/// Four mebibytes that are nowhere in those of another round.
+fn fresh(round: usize) -> Vec<u8> {
+    noise((round + 1) * 4 * 1024 * 1024).split_off(round * 4 * 1024 * 1024)
+}
+
 /// A repository of four mebibytes that nothing makes smaller.
 fn large(bench: &Bench, path: &str) -> anyhow::Result<Repo> {
     let repo = bench.repo(path)?;
@@ -76,20 +81,108 @@ fn a_fetch_of_more_than_a_tenant_may_have_stops_while_it_comes() {
         // What else it has it goes on having.
         bench.fetch(&small, &main()).await?;
 
-        // Who may have more is not held up by it; and what both fetch counts for both.
+        // Who may have more is not held up by it; and what is there by then takes no more room for who comes after.
         bench.mirrors = mirrors.on(account("other", 16));
         let has = bench.fetch(&large, &main()).await?;
         let used = |who: &str| disk.used(who);
         assert!(used("other") > 4 * MEBIBYTE, "{}", used("other"));
-        assert!(used("acme") < MEBIBYTE, "{}", used("acme"));
         bench.mirrors = mirrors.on(account("acme", 1));
         bench.fetch(&large, &main()).await?;
-        assert!(used("acme") > 4 * MEBIBYTE, "{}", used("acme"));
-        bench.repo("third.git")?;
-        let third = remote(&server.url("third.git"), &[]);
-        let told = bench.failure(&third).await;
-        assert_eq!(told.reason, Reason::StorageQuotaExceeded, "{told}");
+        assert!(used("acme") < MEBIBYTE, "{}", used("acme"));
         assert_eq!(has.entries().count(), 2);
+        Ok(())
+    });
+}
+
+#[test]
+fn one_who_makes_a_shared_mirror_grow_takes_no_room_from_another() {
+    scenario(async {
+        let mut bench = Bench::new()?;
+        let (disk, all) = (Disk::default(), bench.kept.path().join("all"));
+        let mirrors = Mirrors::open_on(&all, 4, disk.clone())?;
+        let repo = bench.repo("shared.git")?;
+        bench.repo("own.git")?;
+        let server = plain(&bench).await?;
+        let (shared, own) = (
+            remote(&server.url("shared.git"), &[]),
+            remote(&server.url("own.git"), &[]),
+        );
+        bench.mirrors = mirrors.on(account("acme", 1));
+        let _applied = bench.fetch(&shared, &main()).await?;
+        let before = disk.used("acme");
+        repo.publish("noise.bin", noise(4 * 1024 * 1024))?;
+        bench.mirrors = mirrors.on(account("evil", 16));
+        let _held = bench.fetch(&shared, &main()).await?;
+        assert!(disk.used("evil") > 4 * MEBIBYTE, "{}", disk.used("evil"));
+        assert_eq!(disk.used("acme"), before);
+        bench.mirrors = mirrors.on(account("acme", 1));
+        bench.fetch(&own, &main()).await?;
+        bench.fetch(&shared, &main()).await?;
+
+        // Another process knows who had what written.
+        let again = Disk::default();
+        let _mirrors = Mirrors::open_on(&all, 4, again.clone())?;
+        assert!(again.used("evil") > 4 * MEBIBYTE, "{}", again.used("evil"));
+        assert!(again.used("acme") < MEBIBYTE, "{}", again.used("acme"));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_mirror_whose_history_has_taken_all_the_room_begins_anew() {
+    scenario(async {
+        let mut bench = Bench::new()?;
+        let (disk, all) = (Disk::default(), bench.kept.path().join("all"));
+        let mirrors = Mirrors::open_on(&all, 4, disk.clone())?;
+        let repo = bench.repo("app.git")?;
+        let server = plain(&bench).await?;
+        let app = remote(&server.url("app.git"), &[]);
+        bench.mirrors = mirrors.on(account("acme", 10));
+        let mut stored = bench.fetch(&app, &main()).await?;
+        for round in 0..5 {
+            repo.publish("noise.bin", fresh(round))?;
+            stored = bench.fetch(&app, &main()).await?;
+        }
+        for entry in stored.entries() {
+            reeve_kustomize::Tree::read(&stored, entry.path)?;
+        }
+        assert!(disk.used("acme") < 10 * MEBIBYTE, "{}", disk.used("acme"));
+        // What is too large by itself goes on being refused, and what was had before goes on being read.
+        repo.publish("more.bin", [fresh(5), fresh(6)].concat())?;
+        for _ in 0..2 {
+            let told = bench.failure(&app).await;
+            assert_eq!(told.reason, Reason::StorageQuotaExceeded, "{told}");
+        }
+        for entry in stored.entries() {
+            reeve_kustomize::Tree::read(&stored, entry.path)?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_requests_bring_takes_no_room_from_what_is_applied() {
+    scenario(async {
+        let mut bench = Bench::new()?;
+        let disk = Disk::default();
+        let all = bench.kept.path().join("all");
+        let mirrors = Mirrors::open_on(&all, 4, disk.clone())?;
+        let repo = bench.repo("app.git")?;
+        let server = plain(&bench).await?;
+        let app = remote(&server.url("app.git"), &[]);
+        let own = mirrors.on(account("acme", 8));
+        bench.mirrors = own.clone();
+        let _applied = bench.fetch(&app, &main()).await?;
+        let before = disk.used("acme");
+        repo.publish("noise.bin", noise(1024 * 1024))?;
+        bench.mirrors = own.of_requests();
+        let _seen = bench.fetch(&app, &main()).await?;
+        repo.publish("noise.bin", noise(4 * 1024 * 1024))?;
+        let told = bench.failure(&app).await;
+        assert_eq!(told.reason, Reason::StorageQuotaExceeded, "{told}");
+        assert_eq!(disk.used("acme"), before);
+        bench.mirrors = own;
+        bench.fetch(&app, &main()).await?;
         Ok(())
     });
 }

@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use reeve_api::name::Secret;
-use reeve_kustomize::{Marks, nearest};
+use reeve_kustomize::Marks;
 use serde_json::{Map, Value};
 
 use super::{Error, Hidden, Holds};
+use crate::strict::{self, NO_MAPPING};
 
 /// The longest text, which is a key or a list of host keys.
 const LONGEST: usize = 64 << 10;
@@ -39,26 +40,13 @@ impl<'f> Fields<'f> {
                 marks,
                 holds,
             })),
-            _ => Err(Error {
-                line: Some(1),
-                field: String::new(),
-                why: "the configuration is no mapping".to_owned(),
-            }),
+            _ => Err(Error::of_file(Some(1), NO_MAPPING)),
         }
     }
 
     /// Refuses whatever is not `known`.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), Error> {
-        let unknown = |field: &&String| !known.contains(&field.as_str());
-        let Some(field) = self.map.keys().find(unknown) else {
-            return Ok(());
-        };
-        let meant = nearest(field, known.iter().copied());
-        let why = match meant {
-            Some(meant) => format!("is not known: is it {meant}?"),
-            None => format!("is not known: here stand {}", known.join(", ")),
-        };
-        Err(self.wrong(field, why))
+        strict::only(self.marks, &self.at, self.map, known)
     }
 
     /// Whether a field is there, with or without a value.
@@ -191,30 +179,10 @@ impl<'f> Fields<'f> {
 
     /// An error about a field.
     pub(super) fn wrong(&self, field: &str, why: impl Into<String>) -> Error {
-        let field = self.path(field);
-        let mut at = field.as_str();
-        // What is not there is told at the mapping that lacks it.
-        let line = loop {
-            if let Some((line, _)) = self.marks.get(at) {
-                break Some(*line);
-            }
-            match at.rfind(['.', '[']) {
-                Some(end) => at = at.get(..end).unwrap_or_default(),
-                None => break None,
-            }
-        };
-        let shown = field.chars().filter(|c| !c.is_control()).take(128);
-        Error {
-            line,
-            field: shown.collect(),
-            why: why.into(),
-        }
+        Error::of_field(self.marks, &self.path(field), why)
     }
 
     fn path(&self, field: &str) -> String {
-        match self.at.is_empty() {
-            true => field.to_owned(),
-            false => format!("{}.{field}", self.at),
-        }
+        strict::path(&self.at, field)
     }
 }

@@ -8,15 +8,12 @@
 use std::time::Duration;
 
 use reeve_api::name::{RemoteUrl, Scheme};
-use reeve_kustomize::parse_marked;
 
 use super::fields::Fields;
 use super::place::Pattern;
 use super::resolve::Polling;
 use super::{Error, Hidden, Holds};
-
-/// The largest file, in bytes.
-const LARGEST: usize = 512 << 10;
+use crate::strict;
 
 /// What a level says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -113,17 +110,7 @@ pub struct Author {
 
 /// Reads a level's file, or says which line stands in the way.
 pub fn parse(bytes: &[u8], holds: Holds) -> Result<File, Error> {
-    let of_file = |line, why: &str| Error {
-        line,
-        field: String::new(),
-        why: why.to_owned(),
-    };
-    if bytes.len() > LARGEST {
-        return Err(of_file(None, "the configuration is larger than 512 KiB"));
-    }
-    // What a parser says of it may quote it.
-    let broken = |why: reeve_kustomize::Error| of_file(why.place().line, "this is not valid YAML");
-    let (value, marks) = parse_marked(bytes, "git.yaml").map_err(broken)?;
+    let (value, marks) = strict::read(bytes, "git.yaml")?;
     let Some(root) = Fields::root(&value, &marks, holds)? else {
         return Ok(File::default());
     };

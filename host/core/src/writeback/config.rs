@@ -3,17 +3,15 @@
 //! A field that nobody knows is an error with its line, since nobody says what it would do. What the command line says goes
 //! before it, which is the command's.
 
-use std::fmt;
-
 use reeve_api::writeback::WriteBackRule;
-use reeve_kustomize::{Marks, nearest, parse_marked};
+use reeve_kustomize::Marks;
 use serde_json::{Map, Value};
 
 use super::rule::{self, Rules};
 use crate::spec::clean_path;
+pub use crate::strict::Error;
+use crate::strict::{self, NO_MAPPING};
 
-/// The largest file, in bytes.
-const LARGEST: usize = 512 << 10;
 const FIELDS: [&str; 4] = ["branch", "gitUrl", "gitPath", "rules"];
 const RULE: [&str; 8] = [
     "apiGroups",
@@ -39,49 +37,15 @@ pub struct Config {
     pub rules: Rules,
 }
 
-/// Why the file cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Error {
-    /// The line, from 1, if it can be told.
-    pub line: Option<u32>,
-    /// The field, as `rules[0].labels`; empty for the file as a whole.
-    pub field: String,
-    /// What is wrong.
-    pub why: String,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(line) = self.line {
-            write!(f, "line {line}: ")?;
-        }
-        match self.field.is_empty() {
-            true => f.write_str(&self.why),
-            false => write!(f, "{} {}", self.field, self.why),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
 impl Config {
     /// Reads it, or says which line stands in the way.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let of_file = |line, why: &str| Error {
-            line,
-            field: String::new(),
-            why: why.to_owned(),
-        };
-        if bytes.len() > LARGEST {
-            return Err(of_file(None, "the configuration is larger than 512 KiB"));
-        }
-        let (value, marks) = parse_marked(bytes, "config.yaml")
-            .map_err(|why| of_file(why.place().line, "this is not valid YAML"))?;
+        let (value, marks) = strict::read(bytes, "config.yaml")?;
         let Value::Object(fields) = &value else {
-            return Err(of_file(Some(1), "the configuration is no mapping"));
+            return Err(Error::of_file(Some(1), NO_MAPPING));
         };
         let marks = Marked(&marks);
-        marks.only("", fields, &FIELDS)?;
+        strict::only(marks.0, "", fields, &FIELDS)?;
         let path = marks.text(fields, "gitPath")?.unwrap_or_default();
         let git_path = clean_path(&path).map_err(|why| {
             let why = why.to_string().replace("spec.path: ", "");
@@ -113,7 +77,7 @@ impl Marked<'_> {
             let Value::Object(fields) = item else {
                 return Err(self.wrong(&field, "is no mapping"));
             };
-            self.only(&field, fields, &RULE)?;
+            strict::only(self.0, &field, fields, &RULE)?;
             let mut fields = fields.clone();
             // What is null is not set.
             fields.retain(|_, value| !value.is_null());
@@ -131,19 +95,6 @@ impl Marked<'_> {
         })
     }
 
-    fn only(&self, at: &str, fields: &Map<String, Value>, known: &[&str]) -> Result<(), Error> {
-        let unknown = |field: &&String| !known.contains(&field.as_str());
-        let Some(field) = fields.keys().find(unknown) else {
-            return Ok(());
-        };
-        let why = match nearest(field, known.iter().copied()) {
-            Some(meant) => format!("is not known: is it {meant}?"),
-            None => format!("is not known: here stand {}", known.join(", ")),
-        };
-        let dot = if at.is_empty() { "" } else { "." };
-        Err(self.wrong(&format!("{at}{dot}{field}"), why))
-    }
-
     fn text(&self, fields: &Map<String, Value>, field: &str) -> Result<Option<String>, Error> {
         match fields.get(field) {
             None | Some(Value::Null) => Ok(None),
@@ -156,23 +107,8 @@ impl Marked<'_> {
         }
     }
 
-    /// An error about a field; what is not there is told at what lacks it.
     fn wrong(&self, field: &str, why: impl Into<String>) -> Error {
-        let mut at = field;
-        let line = loop {
-            if let Some((line, _)) = self.0.get(at) {
-                break Some(*line);
-            }
-            match at.rfind(['.', '[']) {
-                Some(end) => at = at.get(..end).unwrap_or_default(),
-                None => break None,
-            }
-        };
-        Error {
-            line,
-            field: crate::text::line(field).chars().take(128).collect(),
-            why: why.into(),
-        }
+        Error::of_field(self.0, field, why)
     }
 }
 

@@ -238,12 +238,8 @@ impl Followed for GitRepository {
         ctx.underway.supersede(&target);
         wake_receivers_naming(ctx, &target);
         wake_namesake(ctx, &id.namespace);
-        includers
-            .into_iter()
-            .for_each(|id| ctx.queues.sources.wake(id));
-        appliers
-            .into_iter()
-            .for_each(|id| ctx.queues.kustomizations.wake(id));
+        ctx.queues.sources.wake_all(includers);
+        ctx.queues.kustomizations.wake_all(appliers);
     }
 
     /// Those whose source is none of these have waited for it.
@@ -261,9 +257,7 @@ impl Followed for GitRepository {
                 .map(|(id, _)| id.clone())
                 .collect()
         });
-        for id in orphans {
-            ctx.queues.kustomizations.wake(id);
-        }
+        ctx.queues.kustomizations.wake_all(orphans);
     }
 }
 
@@ -347,17 +341,10 @@ impl Followed for Project {
     }
 }
 
-fn wake_kustomizations(ctx: &Context, ids: BTreeSet<NamespacedName>) {
-    ids.into_iter()
-        .for_each(|id| ctx.queues.kustomizations.wake(id));
-}
-
 /// Receivers say in their status what they name in vain.
 fn wake_receivers_naming(ctx: &Context, target: &Target) {
     let receivers = ctx.index.read(|known| known.touch.receivers_naming(target));
-    receivers
-        .into_iter()
-        .for_each(|id| ctx.queues.receivers.wake(id));
+    ctx.queues.receivers.wake_all(receivers);
 }
 
 /// Tenants bear on one another: two may name one namespace. There are few, and they seldom change.
@@ -389,15 +376,9 @@ fn wake_within(ctx: &Context, namespaces: &BTreeSet<NamespaceName>) {
         )
     });
     let queues = &ctx.queues;
-    plugins.into_iter().for_each(|id| queues.plugins.wake(id));
-    kustomizations
-        .into_iter()
-        .for_each(|id| queues.kustomizations.wake(id));
-    sources.into_iter().for_each(|id| queues.sources.wake(id));
-    receivers
-        .into_iter()
-        .for_each(|id| queues.receivers.wake(id));
-    writebacks
-        .into_iter()
-        .for_each(|id| queues.writebacks.wake(id));
+    queues.plugins.wake_all(plugins);
+    queues.kustomizations.wake_all(kustomizations);
+    queues.sources.wake_all(sources);
+    queues.receivers.wake_all(receivers);
+    queues.writebacks.wake_all(writebacks);
 }

@@ -14,6 +14,7 @@ use reeve_api::policy::Policy;
 
 use super::report;
 use crate::context::Context;
+use crate::index::Stored;
 use crate::recollections::Owner;
 use crate::store::Retention;
 
@@ -34,6 +35,28 @@ pub(super) async fn remove(ctx: &Arc<Context>, id: &NamespacedName) {
         Ok(Ok(_)) => {}
         Ok(Err(why)) => tracing::warn!(error = %why, "removing the artifact from the disk failed"),
         Err(why) => tracing::error!(error = %why, "removing the artifact from the disk crashed"),
+    }
+}
+
+/// A source that goes has no use for its mirror any more: unless another of its tenant has, what was fetched into it and others go on
+/// with is nobody's.
+pub(super) fn leave(ctx: &Context, id: &NamespacedName, had: Option<&Stored>) {
+    let Some(mirror) = had.and_then(|had| had.snapshot.mirror()) else {
+        return;
+    };
+    let others: Vec<_> = ctx.index.read(|known| {
+        let same = known
+            .stored
+            .iter()
+            .filter(|(_, stored)| stored.snapshot.mirror() == Some(mirror));
+        same.map(|(other, _)| other.clone()).collect()
+    });
+    let tenant = ctx.account(id).tenant;
+    if others
+        .iter()
+        .all(|other| ctx.account(other).tenant != tenant)
+    {
+        ctx.mirrors_of(id).left(mirror);
     }
 }
 

@@ -34,7 +34,7 @@ use reeve_api::kustomization::{Kustomization, KustomizationStatus, RemoteBase, S
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::admit::AdmittedSpec;
-use reeve_core::bundle::{Bundle, Transformed};
+use reeve_core::bundle::{Bundle, Rendered, Transformed};
 use reeve_core::caution::Left;
 use reeve_core::deliver::Place;
 use reeve_core::failure::{Explained, Turn};
@@ -364,6 +364,30 @@ struct Prepared {
     hold: Option<Explained>,
 }
 
+/// What plugins make of a bundle; whatever they were shown is not to be told from then on.
+async fn transformed(
+    ctx: &Arc<Context>,
+    wanted: &Wanted,
+    room: &Room,
+    requested: Option<&str>,
+    bundle: Bundle<Rendered>,
+) -> Result<Bundle<Transformed>, Explained> {
+    let source = wanted.git();
+    let caller = Caller {
+        kustomization: &wanted.spec.id,
+        tenant: &wanted.tenant.name,
+        source: source.as_ref(),
+        revision: &wanted.stored.artifact.revision.to_string(),
+        requested,
+        room,
+        veil: wanted.veil(),
+        aside: false,
+    };
+    let transformed = transform(ctx, caller, bundle).await?;
+    cover::transformed(ctx, wanted, transformed.secret());
+    Ok(transformed)
+}
+
 /// Render, transform, plan, policy.
 async fn prepare(
     ctx: &Arc<Context>,
@@ -376,26 +400,14 @@ async fn prepare(
     let built = build::build(ctx, wanted, room, deadline).await;
     stages.end(Stage::Build);
     let built = built.map_err(Stopped::early)?;
-    let id = &wanted.spec.id;
     let revision = wanted.stored.artifact.revision.to_string();
     let requested = object.annotations().get(RECONCILE_REQUEST).map(|it| &**it);
-    let source = wanted.git();
-    let caller = Caller {
-        kustomization: id,
-        tenant: &wanted.tenant.name,
-        source: source.as_ref(),
-        revision: &revision,
-        requested,
-        room,
-        veil: wanted.veil(),
-        aside: false,
-    };
-    let transformed = tokio::time::timeout_at(deadline, transform(ctx, caller, built.bundle)).await;
+    let transformed = transformed(ctx, wanted, room, requested, built.bundle);
+    let transformed = tokio::time::timeout_at(deadline, transformed).await;
     stages.end(Stage::Transform);
     let transformed = transformed
         .unwrap_or_else(|_| Err(late()))
         .map_err(Stopped::early)?;
-    cover::transformed(ctx, wanted, transformed.secret());
     let digest = transformed.digest().to_string();
     let stop = |why| Stopped {
         why,

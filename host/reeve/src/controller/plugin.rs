@@ -337,8 +337,7 @@ fn keep(ctx: &Context, wanted: &Wanted<'_>, mut loaded: Loaded) -> Option<Loaded
         }
         Some((loaded, touched))
     })?;
-    let wake = |id| ctx.queues.kustomizations.wake(id);
-    touched.into_iter().for_each(wake);
+    ctx.queues.kustomizations.wake_all(touched);
     Some(loaded)
 }
 

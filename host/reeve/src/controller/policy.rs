@@ -169,8 +169,7 @@ fn keep(ctx: &Context, name: &PolicyName, object: &Policy, mut now: InForce) -> 
         };
         Some((now, touched))
     })?;
-    let wake = |id| ctx.queues.kustomizations.wake(id);
-    touched.into_iter().for_each(wake);
+    ctx.queues.kustomizations.wake_all(touched);
     Some(now)
 }
 

@@ -63,6 +63,11 @@ impl<K> Queue<K> {
         let _gone = self.wakes.send((key, Errand::Run));
     }
 
+    /// The same of each of these.
+    pub(crate) fn wake_all(&self, keys: impl IntoIterator<Item = K>) {
+        keys.into_iter().for_each(|key| self.wake(key));
+    }
+
     /// Runs `key` as soon as a worker is free, only to tell what it waited for; a whole run that waits already does that.
     pub(crate) fn nudge(&self, key: K) {
         let _gone = self.wakes.send((key, Errand::Tell));

@@ -191,14 +191,13 @@ fn wake_others(ctx: &Context, before: &Standing, now: &Standing) {
         // One that is another's is fetched along from now on, or forgotten.
         ctx.queues.sources.wake(id);
     }
-    let receivers = receivers.into_iter().filter(within);
-    receivers.for_each(|id| ctx.queues.receivers.wake(id));
-    let plugins = plugins.into_iter().filter(within);
-    plugins.for_each(|id| ctx.queues.plugins.wake(id));
+    let queues = &ctx.queues;
+    queues
+        .receivers
+        .wake_all(receivers.into_iter().filter(within));
+    queues.plugins.wake_all(plugins.into_iter().filter(within));
     // One that is another's from now on ends its watches.
-    writebacks
-        .into_iter()
-        .for_each(|id| ctx.queues.writebacks.wake(id));
+    queues.writebacks.wake_all(writebacks);
     let (tenants, policies, cluster_plugins) = ctx.index.read(|known| {
         (
             known.tenant_objects.keys().cloned().collect::<Vec<_>>(),
@@ -207,13 +206,12 @@ fn wake_others(ctx: &Context, before: &Standing, now: &Standing) {
         )
     });
     let tenants = tenants.into_iter();
-    tenants
-        .filter(|name| platform || comes(Place::Tenant(name.clone())))
-        .for_each(|name| ctx.queues.tenants.wake(name));
+    queues
+        .tenants
+        .wake_all(tenants.filter(|name| platform || comes(Place::Tenant(name.clone()))));
     if platform {
-        let (policies, plugins) = (policies.into_iter(), cluster_plugins.into_iter());
-        policies.for_each(|name| ctx.queues.policies.wake(name));
-        plugins.for_each(|name| ctx.queues.cluster_plugins.wake(name));
+        queues.policies.wake_all(policies);
+        queues.cluster_plugins.wake_all(cluster_plugins);
     }
 }
 

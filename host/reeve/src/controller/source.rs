@@ -60,7 +60,8 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         return Next::Watch;
     };
     if object.metadata.deletion_timestamp.is_some() {
-        ctx.index.write(|known| known.stored.remove(id));
+        let had = ctx.index.write(|known| known.stored.remove(id));
+        super::housekeeping::leave(ctx, id, had.as_ref());
         super::housekeeping::remove(ctx, id).await;
         return match keys::part(ctx, id, &object).await {
             Some(pause) => Next::After(pause),

@@ -5,6 +5,7 @@
 //! its files was seen. Where only parts are wanted, `partial` asks for these. What it deliberately doesn't: keep history,
 //! write a work tree, or resolve a reference. The next stage is [`Snapshot`](super::Snapshot).
 
+mod asked;
 mod partial;
 
 use std::io::Read as _;
@@ -15,12 +16,11 @@ use std::time::Instant;
 
 use gix::progress::DynNestedProgress;
 use gix::{ObjectId, odb};
-use gix_protocol::fetch::{
-    Arguments, Context, Negotiate, Options, Response, Shallow, Tags, negotiate,
-};
+use gix_protocol::fetch::{Context, Options, Shallow, Tags};
 use gix_protocol::transport::Protocol;
 use tokio::runtime::Handle;
 
+pub(super) use self::asked::Asked;
 use super::branch::{self, Asking};
 use super::heard::Heard;
 use super::mirror::{Generation, Mirror};
@@ -31,6 +31,7 @@ use super::transport::Lines;
 use super::verify::{self, NamedTag};
 use super::wire::{Terms, rounded};
 use super::{Cause, Error, Limits, Mirrors, Remote, Resolved};
+use crate::disk::Over;
 
 /// The files of the commit that `resolved` found that `content` asks for, without those that it (or Flux's defaults) ignores.
 ///
@@ -121,7 +122,14 @@ impl Work {
         if let Some(partial) = &self.partial
             && partial::is_offered(&session)
         {
-            match self.parts(partial, &mut session, &resolved, begun, &terms) {
+            let mut parts = self.parts(partial, &mut session, &resolved, begun, &terms);
+            if let Err(cause) = &parts
+                && self.gives_up(partial, cause)
+            {
+                session = open()?;
+                parts = self.parts(partial, &mut session, &resolved, begun, &terms);
+            }
+            match parts {
                 Ok(Some(snapshot)) => return Ok(snapshot),
                 Err(cause) if !partial::is_refusal(&cause) => return Err(cause),
                 // All of it, then.
@@ -146,7 +154,12 @@ impl Work {
             // One conversation, one question.
             session = open()?;
         }
-        self.bring(&generation, &mut session, resolved)?;
+        if let Err(cause) = self.bring(&generation, &mut session, resolved) {
+            return match self.gives_up(&self.mirror, &cause) {
+                true => self.all(open()?, resolved, begun, terms, open),
+                false => Err(cause),
+            };
+        }
         session.end();
         self.settle_branch(&generation, asking, resolved, terms)?;
         let tag = verify::tag(&generation, resolved, &self.limits)?;
@@ -167,6 +180,19 @@ impl Work {
             Err(_) => {}
         }
         read
+    }
+
+    /// Whether the mirror begins anew since what was fetched into it before has taken the room of what is wanted now.
+    fn gives_up(&self, mirror: &Mirror, cause: &Cause) -> bool {
+        let is_full =
+            matches!(cause, Cause::Storage(over) if matches!(**over, Over::Tenant { .. }));
+        let current = mirror.current().filter(|_| is_full);
+        let gives_up = current
+            .is_some_and(|current| current.may_be_given_up(self.purse.is_alone_in(&current)));
+        if gives_up {
+            mirror.retire();
+        }
+        gives_up
     }
 
     /// What is in a mirror already, if all that is wanted is.
@@ -369,8 +395,6 @@ impl Work {
             generation.hash(),
             options,
         )?;
-        // Whoever has had it written has it, whatever is found in it.
-        self.purse.uses(generation);
         let files = [&written.data_path, &written.index_path];
         let files: Vec<_> = files.into_iter().flatten().collect();
         let sizes = files.iter().filter_map(|file| file.metadata().ok());
@@ -380,6 +404,8 @@ impl Work {
             files.iter().try_for_each(std::fs::remove_file).ok();
             return Err(gix::Error::from_error(over));
         }
+        // Whoever has had it written has it, whatever is found in it.
+        self.purse.wrote(generation, bytes);
         if let Some(keep) = written.keep_path {
             // It protects the pack from a garbage collection that doesn't exist here.
             std::fs::remove_file(keep).map_err(gix::Error::from_error)?;
@@ -455,45 +481,5 @@ pub(super) fn absent(cause: Cause, want: ObjectId) -> Cause {
             Cause::NoCommit(want.to_string())
         }
         cause => cause,
-    }
-}
-
-/// The whole negotiation: this is wanted, these are here, done.
-pub(super) struct Asked {
-    pub(super) wants: Vec<ObjectId>,
-    pub(super) have: Vec<ObjectId>,
-    /// Whether the contents of files are not to come along.
-    pub(super) without_files: bool,
-}
-
-impl Negotiate for Asked {
-    fn mark_complete_and_common_ref(&mut self) -> gix::error::Result<negotiate::Action> {
-        Ok(negotiate::Action::MustNegotiate {
-            remote_ref_target_known: Vec::new(),
-        })
-    }
-
-    fn add_wants(&mut self, arguments: &mut Arguments, _known: &[bool]) -> bool {
-        if self.without_files && arguments.can_use_filter() {
-            arguments.filter("blob:none");
-        }
-        self.wants.iter().for_each(|id| arguments.want(id));
-        true
-    }
-
-    fn one_round(
-        &mut self,
-        _state: &mut negotiate::one_round::State,
-        arguments: &mut Arguments,
-        _previous: Option<&Response>,
-    ) -> gix::error::Result<(negotiate::Round, bool)> {
-        self.have.iter().for_each(|id| arguments.have(id));
-        let round = negotiate::Round {
-            haves_sent: self.have.len(),
-            in_vain: 0,
-            haves_to_send: self.have.len(),
-            previous_response_had_at_least_one_in_common: false,
-        };
-        Ok((round, true))
     }
 }

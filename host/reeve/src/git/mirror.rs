@@ -11,15 +11,18 @@
 //! What it deliberately doesn't: share objects between credentials, hold anything a tenant writes as configuration, or know of
 //! other mirrors: `shelf` has all of them.
 
+mod notes;
+
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use gix::{ObjectId, hash, open};
 
+pub(super) use self::notes::written_in;
 use super::transport::Lines;
 use super::{Cause, Limits, Remote, client};
 use crate::disk::{Disk, Thing};
@@ -51,6 +54,8 @@ pub(super) struct Generation {
     before: Option<Thing>,
     disk: Disk,
     seen: Mutex<Seen>,
+    /// Since when this process knows it.
+    since: Instant,
 }
 
 /// What of it was looked at file by file.
@@ -76,14 +81,8 @@ impl Seen {
 
 /// Packs after which a new generation is cheaper than looking into all of them.
 const MAX_PACKS: usize = 50;
-/// Tips that are told to the server as what we have.
-const MAX_TIPS: usize = 16;
-const TIPS: &str = "reeve-tips";
-/// Commits that were seen on their branches, a line each.
-const BRANCHES: &str = "reeve-branches";
-/// Annotated tags and what they name, a line each.
-const TAGS: &str = "reeve-tags";
-const MAX_LINES: usize = 64;
+/// For how long a generation that several use is not given up for one of them that has all it may have.
+const SHARED_FOR: Duration = Duration::from_secs(60 * 60);
 /// Marks a generation that is given up, with the process that did so and may still be reading it.
 const RETIRED: &str = "reeve-retired";
 
@@ -221,6 +220,7 @@ impl Mirror {
             before: None,
             disk: self.disk.clone(),
             seen: Mutex::default(),
+            since: Instant::now(),
         });
         match found {
             Ok(found) if found.tidy().is_ok() => {
@@ -269,6 +269,7 @@ impl Generation {
             before,
             disk,
             seen: Mutex::default(),
+            since: Instant::now(),
         };
         made.measure();
         Ok(made)
@@ -283,6 +284,12 @@ impl Generation {
     pub(super) fn replaces(&self) -> Option<Thing> {
         let before = self.before.clone()?;
         self.tips().is_empty().then_some(before)
+    }
+
+    /// Whether it has so much history that a new generation may have room where it has none: whoever is `alone` in it may give it
+    /// up at any time, and of several each only now and then, since all of them fetch anew.
+    pub(super) fn may_be_given_up(&self, alone: bool) -> bool {
+        !self.tips().is_empty() && (alone || self.since.elapsed() > SHARED_FOR)
     }
 
     /// Tells the books how large it is by now.
@@ -332,74 +339,6 @@ impl Generation {
     /// Remembers what was seen of it.
     pub(super) fn saw(&self, seen: Seen) {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
-    }
-
-    /// Whether the commit was once seen on the branch.
-    pub(super) fn was_on(&self, commit: ObjectId, branch: &str) -> bool {
-        self.lines(BRANCHES).contains(&format!("{commit} {branch}"))
-    }
-
-    /// Remembers that the commit is on the branch.
-    pub(super) fn remember_on(&self, commit: ObjectId, branch: &str) -> std::io::Result<()> {
-        self.remember_line(BRANCHES, format!("{commit} {branch}"))
-    }
-
-    /// The tag of that name that the commit was last reached by.
-    pub(super) fn tag_of(&self, commit: ObjectId, name: &str) -> Option<ObjectId> {
-        let begin = format!("{commit} {name} ");
-        let lines = self.lines(TAGS);
-        let mut newest = lines.iter().rev();
-        let tag = newest.find_map(|line| line.strip_prefix(&begin))?;
-        ObjectId::from_hex(tag.as_bytes()).ok()
-    }
-
-    /// Remembers that the commit is named by the tag.
-    pub(super) fn remember_tag(
-        &self,
-        commit: ObjectId,
-        name: &str,
-        tag: ObjectId,
-    ) -> std::io::Result<()> {
-        self.remember_line(TAGS, format!("{commit} {name} {tag}"))
-    }
-
-    fn remember_line(&self, file: &str, line: String) -> std::io::Result<()> {
-        let mut seen = self.lines(file);
-        seen.retain(|known| *known != line);
-        seen.push(line);
-        let kept = seen.iter().skip(seen.len().saturating_sub(MAX_LINES));
-        let text: String = kept.map(|line| format!("{line}\n")).collect();
-        self.write_whole(file, &text)
-    }
-
-    fn lines(&self, file: &str) -> Vec<String> {
-        let text = std::fs::read_to_string(self.dir.join(file)).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
-    }
-
-    /// Visible whole or not at all.
-    fn write_whole(&self, name: &str, text: &str) -> std::io::Result<()> {
-        let fresh = self.dir.join(format!("{name}.new"));
-        std::fs::write(&fresh, text)?;
-        std::fs::rename(fresh, self.dir.join(name))
-    }
-
-    /// The commits that are here with all their files, newest last.
-    pub(super) fn tips(&self) -> Vec<ObjectId> {
-        let text = std::fs::read_to_string(self.dir.join(TIPS)).unwrap_or_default();
-        text.lines()
-            .filter_map(|line| ObjectId::from_hex(line.as_bytes()).ok())
-            .collect()
-    }
-
-    /// Remembers that `commit` is here with all its files.
-    pub(super) fn remember(&self, commit: ObjectId) -> std::io::Result<()> {
-        let mut tips = self.tips();
-        tips.retain(|tip| *tip != commit);
-        tips.push(commit);
-        let kept = tips.iter().skip(tips.len().saturating_sub(MAX_TIPS));
-        let text: String = kept.map(|tip| format!("{tip}\n")).collect();
-        self.write_whole(TIPS, &text)
     }
 
     /// Removes what an interrupted fetch left, and counts the packs. Only while holding the mirror's lock.
@@ -542,16 +481,5 @@ mod tests {
         assert_eq!(found.dir, generation.dir);
         assert!(!generation.shallow_file().with_extension("lock").exists());
         assert_eq!(std::fs::read_dir(generation.packs()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn tips_are_remembered_newest_last_and_not_forever() {
-        let dir = tempfile::tempdir().unwrap();
-        let generation = mirror(dir.path()).writable(hash::Kind::Sha1).unwrap();
-        let id = |n: usize| ObjectId::from_hex(format!("{n:040x}").as_bytes()).unwrap();
-        (0..20).for_each(|n| generation.remember(id(n)).unwrap());
-        generation.remember(id(10)).unwrap();
-        let tips = generation.tips();
-        assert_eq!((tips.len(), tips.last()), (MAX_TIPS, Some(&id(10))));
     }
 }

@@ -16,7 +16,7 @@ use sha2::Sha256;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Remote;
-use super::mirror::{Generation, Mirror, bytes_in, numbers};
+use super::mirror::{Generation, Mirror, bytes_in, numbers, written_in};
 use crate::disk::{Account, Disk, Over, Thing, Writing};
 use crate::keyfile;
 
@@ -27,6 +27,8 @@ pub struct Mirrors {
     key: [u8; 32],
     permits: Permits,
     account: Option<Account>,
+    /// Whether they are those of requests.
+    of_requests: bool,
 }
 
 #[derive(Debug)]
@@ -64,8 +66,10 @@ impl Mirrors {
         for entry in std::fs::read_dir(&root)? {
             let dir = entry?.path();
             for number in numbers(&dir) {
-                let bytes = bytes_in(&dir.join(number.to_string()));
-                disk.set(Thing::Mirror(name_of(&dir), number), bytes);
+                let thing = Thing::Mirror(name_of(&dir), number);
+                let inner = dir.join(number.to_string());
+                disk.set(thing.clone(), bytes_in(&inner));
+                disk.set_written(thing, written_in(&inner));
             }
         }
         let shelf = Shelf {
@@ -79,6 +83,7 @@ impl Mirrors {
             key,
             permits: Permits(Arc::new(Semaphore::new(threads.max(1)))),
             account: None,
+            of_requests: false,
         })
     }
 
@@ -88,6 +93,24 @@ impl Mirrors {
         Self {
             account: Some(account),
             ..self.clone()
+        }
+    }
+
+    /// Mirrors of the same remotes for what others propose there: none of it comes into a mirror that something is applied from,
+    /// and it has room of its own.
+    #[must_use]
+    pub fn of_requests(&self) -> Self {
+        Self {
+            account: self.account.clone().map(Account::of_requests),
+            of_requests: true,
+            ..self.clone()
+        }
+    }
+
+    /// Whose account this is has no use for a mirror any more.
+    pub(crate) fn left(&self, mirror: &str) {
+        if let Some(account) = &self.account {
+            self.shelf.disk.left(mirror, &account.tenant);
         }
     }
 
@@ -136,13 +159,22 @@ impl Mirrors {
 
     /// The mirror of `remote`, which may still be empty.
     pub(super) fn of(&self, remote: &Remote) -> Arc<Mirror> {
-        self.named(self.keyed(&remote.fingerprint()))
+        self.named(self.keyed(&self.what(remote)))
     }
 
     /// The mirror of `remote` that has all directories of its commits, and only some of their files; it may still be empty.
     pub(super) fn partial_of(&self, remote: &Remote) -> Arc<Mirror> {
-        let what = [&remote.fingerprint()[..], b"partial"].concat();
+        let what = [&self.what(remote)[..], b"partial"].concat();
         self.named(self.keyed(&what))
+    }
+
+    /// What tells a mirror from all others.
+    fn what(&self, remote: &Remote) -> Vec<u8> {
+        let mut what = remote.fingerprint().to_vec();
+        if self.of_requests {
+            what.extend_from_slice(b"requests");
+        }
+        what
     }
 
     /// Keyed, so that a file's name says nothing about a weak password.
@@ -267,6 +299,22 @@ impl Purse {
             self.shelf.disk.used_by(generation.thing(), &account.tenant);
         }
     }
+
+    /// So many bytes of it were written for whoever this is for.
+    pub(super) fn wrote(&self, generation: &Generation, bytes: u64) {
+        if let Some(account) = &self.account {
+            let disk = &self.shelf.disk;
+            let written = disk.wrote(generation.thing(), &account.tenant, bytes);
+            // Where it cannot be kept it counts for nobody after a start: it lies there all the same.
+            generation.remember_written(&written).ok();
+        }
+    }
+
+    /// Whether nobody else uses the mirror that it is of.
+    pub(super) fn is_alone_in(&self, generation: &Generation) -> bool {
+        let account = self.account.as_ref().zip(generation.mirror());
+        account.is_some_and(|(account, mirror)| self.shelf.disk.is_only_of(mirror, &account.tenant))
+    }
 }
 
 /// What is paid for as it is written.
@@ -324,7 +372,7 @@ mod tests {
             std::fs::write(path, vec![0; bytes / 2]).unwrap();
         }
         generation.measure();
-        mirrors.purse().uses(&generation);
+        mirrors.purse().wrote(&generation, bytes as u64);
         (mirror, generation)
     }
 

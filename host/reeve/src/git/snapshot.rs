@@ -187,7 +187,7 @@ impl Snapshot {
     }
 
     /// The name of the mirror that its commit is read from.
-    pub(super) fn mirror(&self) -> Option<&str> {
+    pub(crate) fn mirror(&self) -> Option<&str> {
         self.0.depots.get(OWN)?.generation.mirror()
     }
 

@@ -16,11 +16,10 @@ use reeve_core::spec::Spec;
 use reeve_core::veil::Veil;
 use reeve_core::writeback::{self, Allowed};
 use reeve_kustomize::Functions;
-use reeve_writeback::DEFAULT_TEMPLATE;
 use tokio::runtime::Runtime;
 
 use super::built::{Built, parted};
-use super::round::{Known, Round, View};
+use super::round::{Known, Looked, Round, View};
 use super::run::not_written;
 use super::site::{Site, SiteArgs};
 use super::status::one;
@@ -110,21 +109,10 @@ fn alone(args: &DiffArgs, runtime: &Runtime, ui: &mut Ui) -> Result<Round, Comma
         rules,
         namespace: None,
     };
-    let looked = runtime.block_on(view.look(&builds, &Known::new(), ui))?;
-    Ok(Round {
-        by: "reeve writeback run".to_owned(),
-        rules: rules.clone(),
-        allowed: Allowed {
-            namespaces: looked.namespaces,
-            cluster_scoped: true,
-        },
-        path: site.config.git_path.clone(),
-        template: DEFAULT_TEMPLATE.to_owned(),
-        builds,
-        revision: head.revision().to_string(),
-        base: Arc::new(head),
-        seen: looked.seen,
-    })
+    let Looked {
+        seen, namespaces, ..
+    } = runtime.block_on(view.look(&builds, &Known::new(), ui))?;
+    Ok(Round::alone(&site, builds, head, seen, namespaces))
 }
 
 /// A WriteBack, and whose objects it is about.

@@ -14,11 +14,14 @@ use reeve_core::writeback::{
     About, Allowed, Decision, Head, Rules, Seen, State, Subject, compose, decide,
 };
 use reeve_kustomize::{Object, Tree};
+use reeve_writeback::DEFAULT_TEMPLATE;
 use serde_json::Value;
 
 use super::built::Built;
+use super::site::Site;
 use crate::cli::ui::{CommandError, Ui};
 use crate::cluster::{CallError, Cause, Cluster, Kind};
+use crate::git::Snapshot;
 
 /// Everything that is needed to say what is to be committed, but the files.
 pub(super) struct Round {
@@ -60,6 +63,30 @@ pub(super) struct Looked {
 }
 
 impl Round {
+    /// That of a configuration that stands alone, after a look at the cluster.
+    pub(super) fn alone(
+        site: &Site,
+        builds: Vec<Built>,
+        head: Snapshot,
+        seen: Vec<Seen>,
+        namespaces: BTreeSet<String>,
+    ) -> Self {
+        Self {
+            by: "reeve writeback run".to_owned(),
+            rules: site.config.rules.clone(),
+            allowed: Allowed {
+                namespaces,
+                cluster_scoped: true,
+            },
+            path: site.config.git_path.clone(),
+            template: DEFAULT_TEMPLATE.to_owned(),
+            builds,
+            revision: head.revision().to_string(),
+            base: Arc::new(head),
+            seen,
+        }
+    }
+
     /// What is to be committed on top of the files that the cluster was compared with.
     pub(super) fn decide(&self) -> Decision {
         self.decision(self.base.as_ref(), None)

@@ -14,9 +14,9 @@ use reeve_api::writeback::SyncTo;
 use reeve_core::admit::SourceFacts;
 use reeve_core::failure::Explained;
 use reeve_core::plan::{Plan, Proposed};
-use reeve_core::writeback::{Allowed, Decision, subject};
+use reeve_core::writeback::{Decision, subject};
 use reeve_kustomize::{Remotes, Tree};
-use reeve_writeback::{DEFAULT_TEMPLATE, Edits};
+use reeve_writeback::Edits;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -244,20 +244,8 @@ impl Keeper<'_> {
             known,
             namespaces,
         } = runtime.block_on(view.look(&builds, &self.known, ui))?;
-        let round = Arc::new(Round {
-            by: "reeve writeback run".to_owned(),
-            rules: rules.clone(),
-            allowed: Allowed {
-                namespaces,
-                cluster_scoped: true,
-            },
-            path: site.config.git_path.clone(),
-            template: DEFAULT_TEMPLATE.to_owned(),
-            builds,
-            revision: head.revision().to_string(),
-            base: Arc::new(head),
-            seen,
-        });
+        let round = Round::alone(site, builds, head, seen, namespaces);
+        let round = Arc::new(round);
         let decision = round.decide();
         self.tell_of(&decision, ui);
         if !decision.edits.files.is_empty() {

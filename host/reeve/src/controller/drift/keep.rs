@@ -52,8 +52,7 @@ async fn until(wait: Option<Duration>) {
 fn wake_ripe(ctx: &Context) {
     let now = ctx.drift.now(ctx);
     let ripe = ctx.drift.lock().ripe(now);
-    ripe.into_iter()
-        .for_each(|id| ctx.queues.kustomizations.wake(id));
+    ctx.queues.kustomizations.wake_all(ripe);
 }
 
 /// The watches there are.

@@ -62,7 +62,7 @@ pub(super) fn source(ctx: &Context, id: &NamespacedName, object: &GitRepository)
         )
     });
     let marked = marked.into_iter();
-    marked.for_each(|id| ctx.queues.marks.wake(id));
+    ctx.queues.marks.wake_all(marked);
     if has_desk || plans(object) {
         ctx.queues.proposals.wake(id.clone());
     }

@@ -12,7 +12,7 @@ use reeve_core::index::{Applier, Target};
 use super::forges::News;
 use super::{
     Followed, elsewhere, identified, is_superseded, labels, named, object_names,
-    wake_kustomizations, wake_receivers_naming, worth_a_run,
+    wake_receivers_naming, worth_a_run,
 };
 use crate::cluster::Id;
 use crate::context::Context;
@@ -107,7 +107,9 @@ impl Followed for Kustomization {
             .index
             .read(|known| known.tenants.owner_of(&ctx.grounds, &id.namespace));
         let tenant = owner.map_or_else(|_| id.namespace.clone().into(), |owner| owner.name);
-        wake_kustomizations(ctx, ctx.quotas.gone(&tenant, &id));
+        ctx.queues
+            .kustomizations
+            .wake_all(ctx.quotas.gone(&tenant, &id));
     }
 }
 

@@ -123,5 +123,5 @@ fn kept_for(ctx: &Context, known: &Known, tenants: &[&Arc<Tenant>]) -> Vec<Names
 }
 
 fn wake(ctx: &Context, ids: Vec<NamespacedName>) {
-    ids.into_iter().for_each(|id| ctx.queues.sources.wake(id));
+    ctx.queues.sources.wake_all(ids);
 }

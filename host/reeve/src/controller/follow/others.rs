@@ -140,7 +140,7 @@ fn synced(ctx: &Context, kind: SourceKind, listed: &BTreeSet<NamespacedName>) {
         (lost, waited.unwrap_or_default())
     });
     lost.iter().for_each(|source| gone(ctx, source));
-    wake_all(ctx, waited);
+    ctx.queues.kustomizations.wake_all(waited);
 }
 
 /// The kind has no definition, and so no objects.
@@ -155,19 +155,13 @@ fn undefined(ctx: &Context, kind: SourceKind) {
         (lost, known.touch.kustomizations_from_any(kind))
     });
     lost.iter().for_each(|source| ctx.others.forget(source));
-    wake_all(ctx, waited);
+    ctx.queues.kustomizations.wake_all(waited);
 }
 
 fn wake(ctx: &Context, source: &SourceRef) {
-    let users = ctx.index.read(|known| {
+    let users: Vec<_> = ctx.index.read(|known| {
         let users = known.touch.kustomizations_from(source.kind, &source.key());
         users.cloned().collect()
     });
-    wake_all(ctx, users);
-}
-
-fn wake_all(ctx: &Context, users: Vec<NamespacedName>) {
-    users
-        .into_iter()
-        .for_each(|id| ctx.queues.kustomizations.wake(id));
+    ctx.queues.kustomizations.wake_all(users);
 }

@@ -8,7 +8,7 @@ use reeve_api::plugin::{ClusterPlugin, Component, Plugin, Selector, World};
 use reeve_core::index::{Extension, Target};
 use reeve_core::plugin::PluginId;
 
-use super::{Followed, identified, named, wake_kustomizations, worth_a_run};
+use super::{Followed, identified, named, worth_a_run};
 use crate::cluster::Id;
 use crate::context::Context;
 use crate::index::Edition;
@@ -100,7 +100,7 @@ fn put_plugin(ctx: &Context, id: PluginId, edition: &Edition, extension: Extensi
         }
         touched
     });
-    wake_kustomizations(ctx, dropped);
+    ctx.queues.kustomizations.wake_all(dropped);
     ctx.queues.wake_plugin(id);
 }
 
@@ -115,5 +115,5 @@ fn plugin_gone(ctx: &Context, id: &PluginId) {
         touched.extend(known.users.remove(id).unwrap_or_default());
         touched
     });
-    wake_kustomizations(ctx, touched);
+    ctx.queues.kustomizations.wake_all(touched);
 }

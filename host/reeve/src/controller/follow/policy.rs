@@ -6,7 +6,7 @@ use reeve_api::name::{NamespacedName, PolicyName};
 use reeve_api::policy::{Policy, PolicySource, PolicySpec};
 use reeve_core::index::{Guard, Target};
 
-use super::{Followed, is_superseded, wake_kustomizations, worth_a_run};
+use super::{Followed, is_superseded, worth_a_run};
 use crate::cluster::Id;
 use crate::context::Context;
 use crate::index::Edition;
@@ -48,7 +48,7 @@ impl Followed for Policy {
         if over {
             ctx.underway.supersede(&Target::Policy(name.clone()));
         }
-        wake_kustomizations(ctx, touched);
+        ctx.queues.kustomizations.wake_all(touched);
         if wake {
             ctx.queues.policies.wake(name);
         }
@@ -67,7 +67,7 @@ impl Followed for Policy {
         });
         ctx.underway.supersede(&Target::Policy(name.clone()));
         ctx.metrics.forget_policy(name.as_str());
-        wake_kustomizations(ctx, touched);
+        ctx.queues.kustomizations.wake_all(touched);
     }
 
     /// What it said before stays: whoever could make it unreadable could as well delete it. One that nobody has ever read
@@ -86,9 +86,11 @@ impl Followed for Policy {
     fn listed(ctx: &Context) {
         let waited = ctx.index.write(|known| {
             let before = std::mem::replace(&mut known.policies_listed, true);
-            (!before).then(|| known.kustomizations.keys().cloned().collect())
+            (!before).then(|| known.kustomizations.keys().cloned().collect::<Vec<_>>())
         });
-        wake_kustomizations(ctx, waited.unwrap_or_default());
+        ctx.queues
+            .kustomizations
+            .wake_all(waited.unwrap_or_default());
     }
 }
 

@@ -53,8 +53,6 @@ impl Followed for WriteBack {
                     false => known.kustomizations.keys().cloned().collect(),
                 },
             );
-        waited
-            .into_iter()
-            .for_each(|id| ctx.queues.kustomizations.wake(id));
+        ctx.queues.kustomizations.wake_all(waited);
     }
 }

@@ -20,13 +20,12 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::cover::Cover;
-use super::{Wanted, build, cover, judge, late, owner, parse};
+use super::{Wanted, build, judge, late, owner, parse, transformed};
 use crate::context::Context;
 use crate::controller::source;
 use crate::git::Snapshot;
 use crate::index::Stored;
 use crate::places::Room;
-use crate::transform::{Caller, transform};
 
 /// What a Kustomization has applied.
 pub(in crate::controller) struct AsApplied {
@@ -99,21 +98,9 @@ async fn render(
 ) -> Result<AsApplied, Explained> {
     let room = Room::of_a_run();
     let (done, functions) = build::anew(ctx, wanted, &room, deadline).await?;
-    let revision = wanted.stored.artifact.revision.to_string();
-    let source = wanted.git();
-    let caller = Caller {
-        kustomization: &wanted.spec.id,
-        tenant: &wanted.tenant.name,
-        source: source.as_ref(),
-        revision: &revision,
-        requested: None,
-        room: &room,
-        veil: wanted.veil(),
-        aside: false,
-    };
-    let transformed = tokio::time::timeout_at(deadline, transform(ctx, caller, done.bundle));
-    let transformed = transformed.await.unwrap_or_else(|_| Err(late()))?;
-    cover::transformed(ctx, wanted, transformed.secret());
+    let transformed = transformed(ctx, wanted, &room, None, done.bundle);
+    let transformed = tokio::time::timeout_at(deadline, transformed).await;
+    let transformed = transformed.unwrap_or_else(|_| Err(late()))?;
     let scopes = wanted.client.scopes().await;
     let plan = Plan::propose(transformed, &scopes, &wanted.inventory, &wanted.spec);
     let plan = plan.map_err(|why| Explained::of(&why))?;

@@ -246,10 +246,10 @@ impl Courier<'_> {
                 options: Vec::new(),
                 spread: rand::random(),
             };
-            let (mirrors, remote) = (&ctx.mirrors, &self.repository.remote);
+            let mirrors = ctx.mirrors_of(&self.spec.id);
             let sent = push::push(
-                mirrors,
-                remote,
+                &mirrors,
+                &self.repository.remote,
                 what,
                 work.edit(),
                 &ctx.clock,

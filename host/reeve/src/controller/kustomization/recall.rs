@@ -18,7 +18,7 @@ use reeve_core::spec::Spec;
 use reeve_core::status::{Action, Applied, Change};
 use tokio::time::Instant;
 
-use super::{Wanted, build, cover};
+use super::{Wanted, build, transformed};
 use crate::context::Context;
 use crate::controller::source;
 use crate::index::{Kept, Stored};
@@ -26,7 +26,6 @@ use crate::observe::Stage;
 use crate::others::Files;
 use crate::places::Room;
 use crate::recollections::Owner;
-use crate::transform::{Caller, transform};
 
 /// How long making it anew may take: a run has better to do.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -119,18 +118,7 @@ async fn render(
     };
     let room = Room::beside_a_run();
     let bundle = build::again(ctx, &wanted, &room, deadline).await.ok()?;
-    let caller = Caller {
-        kustomization: &wanted.spec.id,
-        tenant: &wanted.tenant.name,
-        source: Some(&source),
-        revision,
-        requested: None,
-        room: &room,
-        veil: wanted.veil(),
-        aside: false,
-    };
-    let bundle = transform(ctx, caller, bundle).await.ok()?;
-    cover::transformed(ctx, &wanted, bundle.secret());
+    let bundle = transformed(ctx, &wanted, &room, None, bundle).await.ok()?;
     let scopes = wanted.client.scopes().await;
     let plan = Plan::propose(bundle, &scopes, &wanted.inventory, &wanted.spec).ok()?;
     Some(Recollection::of_plan(&plan))

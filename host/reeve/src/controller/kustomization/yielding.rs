@@ -69,8 +69,7 @@ pub(in crate::controller) fn wake(ctx: &Context, namespace: &NamespaceName) {
             .cloned()
             .collect()
     });
-    ids.into_iter()
-        .for_each(|id| ctx.queues.kustomizations.wake(id));
+    ctx.queues.kustomizations.wake_all(ids);
 }
 
 /// The rules of the WriteBacks that are in effect.

@@ -31,10 +31,10 @@ pub(in crate::controller) async fn proposed(
     let (remote, from) = remote(ctx, &wanted).await?;
     let until = deadline.into_std();
     let reference = Reference::Name(reference.to_owned());
-    let resolved = git::resolve(&ctx.mirrors, &remote, &reference, until, &ctx.limits).await;
+    let mirrors = ctx.mirrors_of(id).of_requests();
+    let resolved = git::resolve(&mirrors, &remote, &reference, until, &ctx.limits).await;
     let resolved = resolved.map_err(|why| refused(&Explained::of(&why), from.as_deref()))?;
     let content = content(&wanted, &included);
-    let mirrors = ctx.mirrors_of(id);
     let read = git::fetch(&mirrors, &remote, resolved, content, until, &ctx.limits);
     let snapshot = read.await.map_err(|why| Explained::of(&why))?;
     let verified = match &asked_for {

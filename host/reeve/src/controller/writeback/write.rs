@@ -153,9 +153,9 @@ impl Case<'_> {
             let (material, decided) = (Arc::clone(material), Arc::clone(&decided));
             move |head: Option<&Snapshot>| material.edit(head, &decided)
         };
-        let what = self.push().await?;
+        let (what, mirrors) = (self.push().await?, self.ctx.mirrors_of(self.id));
         let pushed = push(
-            &self.ctx.mirrors,
+            &mirrors,
             &self.repository.remote,
             what,
             edit,

@@ -72,8 +72,8 @@ impl Courier<'_> {
             ignore: Some(edit::ALL.to_owned()),
             ..Content::default()
         };
-        let remote = &self.repository.remote;
-        let fetched = git::fetch(&ctx.mirrors, remote, found, content, deadline, &ctx.limits).await;
+        let (remote, mirrors) = (&self.repository.remote, ctx.mirrors_of(&self.spec.id));
+        let fetched = git::fetch(&mirrors, remote, found, content, deadline, &ctx.limits).await;
         let snapshot = fetched.map_err(|why| Explained::of(&why))?;
         let (files, directory) = (Arc::clone(&self.files), self.place.directory.clone());
         let read = move || settle(&files, &directory, Some(&snapshot));

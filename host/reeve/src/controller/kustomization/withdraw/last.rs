@@ -16,12 +16,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::walk::Walk;
-use super::super::{Asked, Prepared, Wanted, abroad, build, caution, cover, judge, read};
+use super::super::{Asked, Prepared, Wanted, abroad, build, caution, judge, read, transformed};
 use crate::cluster::Until;
 use crate::context::Context;
 use crate::controller::report::Run;
 use crate::places::Room;
-use crate::transform::{Caller, transform};
 
 /// Those of them that may be on the cluster: they are not deleted with what was applied.
 pub(super) fn begun(object: &Kustomization) -> Inventory {
@@ -82,20 +81,7 @@ async fn prepare(
 ) -> Result<Prepared, Explained> {
     let room = Room::of_a_run();
     let bundle = build::again(ctx, wanted, &room, until.deadline).await?;
-    let revision = wanted.stored.artifact.revision.to_string();
-    let source = wanted.git();
-    let caller = Caller {
-        kustomization: &wanted.spec.id,
-        tenant: &wanted.tenant.name,
-        source: source.as_ref(),
-        revision: &revision,
-        requested: None,
-        room: &room,
-        veil: wanted.veil(),
-        aside: false,
-    };
-    let bundle = transform(ctx, caller, bundle).await?;
-    cover::transformed(ctx, wanted, bundle.secret());
+    let bundle = transformed(ctx, wanted, &room, None, bundle).await?;
     let digest = bundle.digest().to_string();
     let scopes = wanted.client.scopes().await;
     let proposed = Plan::propose(bundle, &scopes, &Inventory::default(), &wanted.spec);
