@@ -14,8 +14,8 @@ use tokio::sync::OnceCell;
 use crate::install::{self, PLATFORM, SYSTEM};
 use crate::objects;
 
-/// What decides whose rights are whose, and where.
-const RIGHTS: [&str; 8] = [
+/// What decides whose rights are whose, and where, and which calls go first.
+const RIGHTS: [&str; 9] = [
     "Namespace",
     "ServiceAccount",
     "ClusterRole",
@@ -24,6 +24,7 @@ const RIGHTS: [&str; 8] = [
     "RoleBinding",
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding",
+    "FlowSchema",
 ];
 
 /// The chart as it would be installed, with some values in some namespace.

@@ -40,6 +40,7 @@ mod membership;
 mod migrating;
 mod onlooker;
 mod operate;
+mod pace;
 mod persisting;
 mod prune;
 mod reach;
@@ -127,7 +128,7 @@ impl Cluster {
         let concurrency = config.concurrency.max(1);
         let sites = Sites::new(Means {
             egress: Arc::default(),
-            leash: leash.clone(),
+            leash: leash.abroad(),
             requests: config.requests,
         });
         Ok(Self {

@@ -44,7 +44,8 @@ pub struct LeaseConfig {
 
 impl LeaseConfig {
     /// A lease that is taken over within five seconds of its holder's death. Who cannot renew it for three gives it up: an API
-    /// server that is away for longer costs a new beginning, in which everything is listed and looked at, and nothing else.
+    /// server that is away for longer costs a new beginning, in which everything is listed and looked at, and nothing else. Where
+    /// the API server is slow it lasts longer ([`pace`](super::pace)).
     pub fn new(
         namespace: impl Into<String>,
         name: impl Into<String>,
@@ -110,7 +111,7 @@ impl Cluster {
         self.leash.cut();
         let candidate = Candidate::new(self, config);
         let (held, renewed) = candidate.acquire().await;
-        candidate.extend(renewed);
+        candidate.extend(renewed, &held);
         let (lost, release) = (CancellationToken::new(), CancellationToken::new());
         let term = held.term();
         let renewing = candidate.renew(held, renewed, lost.clone(), release.clone());
@@ -277,7 +278,7 @@ impl Candidate {
     fn spec(&self, acquired: &str, renewed: &str, term: i64) -> Value {
         json!({
             "holderIdentity": self.config.identity,
-            "leaseDurationSeconds": self.config.duration.as_secs().max(1),
+            "leaseDurationSeconds": self.asked(),
             "acquireTime": acquired, "renewTime": renewed, "leaseTransitions": term,
         })
     }
@@ -303,11 +304,11 @@ impl Candidate {
                 return self.give_back(held).await;
             }
             let begun = Instant::now();
-            let deadline = renewed + self.config.give_up;
+            let deadline = renewed + self.patience(&held);
             match tokio::time::timeout_at(deadline, self.renew_once(&mut held)).await {
                 Ok(Ok(true)) => {
                     renewed = begun;
-                    self.extend(renewed);
+                    self.extend(renewed, &held);
                 }
                 Ok(Ok(false)) => {
                     tracing::warn!(holder = held.holder(), "the lease is somebody else's now");
@@ -318,24 +319,56 @@ impl Candidate {
                 }
                 Ok(Err(_)) | Err(_) => {
                     tracing::error!("the lease was not renewed in time, giving it up");
+                    self.leash.pace().lost(Instant::now());
                     return;
                 }
             }
         }
     }
 
-    /// The lease was renewed by a request that began then.
-    pub(super) fn extend(&self, renewed: Instant) {
-        let (end, others) = (self.config.give_up, self.config.duration);
-        self.leash.until(renewed + end, renewed + others);
+    /// The lease was renewed, as it stands there, by a request that began then.
+    pub(super) fn extend(&self, renewed: Instant, held: &Record) {
+        let (now, most) = (Instant::now(), self.config.give_up);
+        let took = now.saturating_duration_since(renewed);
+        self.leash.pace().beat(now, took, most);
+        let lasts = self.lasts(held);
+        self.leash
+            .until(renewed + self.patience(held), renewed + lasts);
+    }
+
+    /// After how long without a renewal others may take it over, as far as that is relied upon.
+    fn lasts(&self, held: &Record) -> Duration {
+        let usual = self.config.duration;
+        let relied = self.leash.pace().relies_on(Instant::now(), usual);
+        relied.min(held.duration(usual))
+    }
+
+    /// After how long without one it is given up.
+    pub(super) fn patience(&self, held: &Record) -> Duration {
+        let earlier = self.config.duration.saturating_sub(self.config.give_up);
+        self.lasts(held).saturating_sub(earlier)
+    }
+
+    /// The seconds that it is to last from the next beat on.
+    pub(super) fn asked(&self) -> u64 {
+        let usual = self.config.duration;
+        let asked = self.leash.pace().asks(Instant::now(), usual);
+        asked.as_secs().max(1)
+    }
+
+    /// The record with the next beat in it.
+    pub(super) fn beaten(&self, mut lease: Value) -> Value {
+        if let Some(spec) = lease.pointer_mut("/spec").and_then(Value::as_object_mut) {
+            let time = micro_time((self.config.now)());
+            spec.insert("renewTime".to_owned(), time.into());
+            spec.insert("leaseDurationSeconds".to_owned(), self.asked().into());
+        }
+        lease
     }
 
     /// Whether it is still ours.
     async fn renew_once(&self, held: &mut Record) -> Result<bool, CallError> {
-        let mut lease = held.0.clone();
-        if let Some(time) = lease.pointer_mut("/spec/renewTime") {
-            *time = micro_time((self.config.now)()).into();
-        }
+        let lease = self.beaten(held.0.clone());
         match self.wire.replace(&self.address, &lease).await {
             Ok(lease) => {
                 *held = Record(lease);
@@ -366,7 +399,8 @@ impl Candidate {
         &self,
         call: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
-        let patience = self.config.give_up;
+        let usual = self.config.give_up;
+        let patience = self.leash.pace().relies_on(Instant::now(), usual);
         tokio::time::timeout(patience, call)
             .await
             .unwrap_or(Err(CallError::Slow(patience)))

@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::Uri;
 use tokio::time::Instant;
 
+use super::pace::Pace;
 use super::refusal::CallError;
 
 /// How much sooner than others may take over a write has to end: what is carried out at that moment still takes a little.
@@ -19,7 +20,10 @@ const EARLIER: Duration = Duration::from_secs(1);
 
 /// Whether this process may write. Its clones are one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Leash(Arc<Mutex<Hold>>);
+pub(super) struct Leash {
+    hold: Arc<Mutex<Hold>>,
+    pace: Pace,
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 enum Hold {
@@ -33,9 +37,22 @@ enum Hold {
 }
 
 impl Leash {
+    /// How quick the API server is.
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// The same for other API servers, which may be as slow as they are.
+    pub(super) fn abroad(&self) -> Self {
+        Self {
+            hold: Arc::clone(&self.hold),
+            pace: Pace::default(),
+        }
+    }
+
     /// Whether a write may begin now.
     pub(super) fn lets(&self) -> bool {
-        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match self.holds() {
             Hold::Free => true,
             Hold::Until { end, .. } => Instant::now() < end,
             Hold::Cut => false,
@@ -56,7 +73,7 @@ impl Leash {
 
     /// For how long a write that begins now may take; None: for as long as it likes.
     fn left(&self) -> Option<Duration> {
-        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match self.holds() {
             Hold::Free => None,
             Hold::Until { others, .. } => {
                 let left = others.saturating_duration_since(Instant::now());
@@ -76,8 +93,12 @@ impl Leash {
         self.hold(Hold::Cut);
     }
 
+    fn holds(&self) -> Hold {
+        *self.hold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn hold(&self, hold: Hold) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = hold;
+        *self.hold.lock().unwrap_or_else(PoisonError::into_inner) = hold;
     }
 }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::table::{Ends, Table};
 use super::Cluster;
-use super::lease::{Candidate, CutOnDrop, Leadership, LeaseConfig, Record, micro_time};
+use super::lease::{Candidate, CutOnDrop, Leadership, LeaseConfig, Record};
 use super::refusal::CallError;
 
 /// What the Leases of places are called, before the number.
@@ -80,7 +80,7 @@ impl Cluster {
         self.leash.cut();
         let mut table = Table::of(self, config);
         let (place, candidate, held, renewed) = table.acquire().await;
-        candidate.extend(renewed);
+        candidate.extend(renewed, &held);
         let (says, said) = watch::channel(Claim::default());
         let (sees, seen) = watch::channel(None);
         let (lost, release) = (CancellationToken::new(), CancellationToken::new());
@@ -166,7 +166,7 @@ impl Seat {
         // Whatever ends this task ends the membership.
         let _lost_at_the_end = lost.clone().drop_guard();
         let _cut_at_the_end = CutOnDrop(self.candidate.leash.clone());
-        let (period, give_up) = (self.table.config.period, self.table.config.give_up);
+        let period = self.table.config.period;
         // The first beat, and a look behind it, are at once.
         let (mut next, mut published) = (Instant::now(), None::<Claim>);
         loop {
@@ -188,11 +188,11 @@ impl Seat {
             let claim = said.borrow_and_update().clone();
             let begun = Instant::now();
             next = begun + period;
-            let deadline = self.renewed + give_up;
+            let deadline = self.renewed + self.candidate.patience(&self.held);
             match tokio::time::timeout_at(deadline, self.beat(&claim)).await {
                 Ok(Ok(Beat::Written)) => {
                     self.renewed = begun;
-                    self.candidate.extend(begun);
+                    self.candidate.extend(begun, &self.held);
                     published = Some(claim.clone());
                     self.see(claim, &sees).await;
                 }
@@ -209,6 +209,7 @@ impl Seat {
                 }
                 Ok(Err(_)) | Err(_) => {
                     tracing::error!("the Lease of the place was not renewed in time, giving it up");
+                    self.candidate.leash.pace().lost(Instant::now());
                     return;
                 }
             }
@@ -233,10 +234,8 @@ impl Seat {
 
     /// Renews the Lease with this claim in it.
     async fn beat(&mut self, claim: &Claim) -> Result<Beat, CallError> {
-        let mut lease = claiming(self.held.clone(), claim).0;
-        if let Some(time) = lease.pointer_mut("/spec/renewTime") {
-            *time = micro_time((self.table.config.now)()).into();
-        }
+        let lease = claiming(self.held.clone(), claim).0;
+        let lease = self.candidate.beaten(lease);
         let (wire, address) = (&self.candidate.wire, &self.candidate.address);
         match wire.replace(address, &lease).await {
             Ok(lease) => {
@@ -259,7 +258,9 @@ impl Seat {
         let place = self.place;
         // So early that the next beat is not late for it.
         let config = &self.table.config;
-        let deadline = self.renewed + config.give_up.saturating_sub(config.period);
+        let half = self.candidate.patience(&self.held) / 2;
+        let usual = config.give_up.saturating_sub(config.period);
+        let deadline = self.renewed + half.max(usual);
         let look = self.table.look(Ends::AllBut(Some(place)));
         match tokio::time::timeout_at(deadline, look).await {
             Ok(Ok(held)) => {

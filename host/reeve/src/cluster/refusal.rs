@@ -323,6 +323,11 @@ impl CallError {
         matches!(self, Self::Refused(refusal) if refusal.code == 429)
     }
 
+    /// Whether the API server has given it up for having taken as long as it may.
+    pub(super) fn is_too_late(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.code == 504)
+    }
+
     /// When the API server says when. What is short was waited for before this was told, so that it is backed off from.
     fn later(&self) -> Option<Turn> {
         let wait = match self {

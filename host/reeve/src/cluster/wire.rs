@@ -300,6 +300,9 @@ impl Wire {
                 Err(why) => self.noted(why),
             };
             let asked = why.retry_after().unwrap_or_default();
+            if head.method != Method::GET && why.is_too_late() {
+                self.leash.pace().late(Instant::now());
+            }
             if why.is_throttling() {
                 self.throttle.asked(self.user.as_ref(), asked);
             }

@@ -67,6 +67,7 @@ pub async fn fetch(
         purse: mirrors.purse(),
         bytes: AtomicU64::new(0),
         objects: AtomicU64::new(0),
+        written: AtomicU64::new(0),
     };
     let done = blocking(
         mirrors.permits(),
@@ -100,6 +101,8 @@ struct Work {
     /// What came.
     bytes: AtomicU64,
     objects: AtomicU64,
+    /// What was written, and is not in the books yet.
+    written: AtomicU64,
 }
 
 impl Work {
@@ -304,7 +307,7 @@ impl Work {
     ) -> Result<(), Cause> {
         let asked = Asked {
             wants: vec![want],
-            have: generation.tips(),
+            have: generation.told(),
             without_files: false,
         };
         let received = self.receive(generation, session, asked, depth);
@@ -353,6 +356,9 @@ impl Work {
         self.bytes.fetch_add(wire.taken(), Ordering::Relaxed);
         generation.measure();
         wire.pay_with(None);
+        // Whoever has had it written has it, whatever is found in it.
+        let written = self.written.swap(0, Ordering::Relaxed);
+        self.purse.wrote(generation, written);
         match done {
             Ok(_) => Ok(()),
             Err(error) => Err(wire.cause("receiving the commit", &error)),
@@ -404,8 +410,7 @@ impl Work {
             files.iter().try_for_each(std::fs::remove_file).ok();
             return Err(gix::Error::from_error(over));
         }
-        // Whoever has had it written has it, whatever is found in it.
-        self.purse.wrote(generation, bytes);
+        self.written.fetch_add(bytes, Ordering::Relaxed);
         if let Some(keep) = written.keep_path {
             // It protects the pack from a garbage collection that doesn't exist here.
             std::fs::remove_file(keep).map_err(gix::Error::from_error)?;

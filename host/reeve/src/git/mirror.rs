@@ -79,7 +79,7 @@ impl Seen {
     }
 }
 
-/// Packs after which a new generation is cheaper than looking into all of them.
+/// Packs after which a new generation is cheaper than looking into all of them; fewer than tips that are remembered.
 const MAX_PACKS: usize = 50;
 /// For how long a generation that several use is not given up for one of them that has all it may have.
 const SHARED_FOR: Duration = Duration::from_secs(60 * 60);

@@ -302,7 +302,7 @@ impl Purse {
 
     /// So many bytes of it were written for whoever this is for.
     pub(super) fn wrote(&self, generation: &Generation, bytes: u64) {
-        if let Some(account) = &self.account {
+        if let Some(account) = self.account.as_ref().filter(|_| bytes > 0) {
             let disk = &self.shelf.disk;
             let written = disk.wrote(generation.thing(), &account.tenant, bytes);
             // Where it cannot be kept it counts for nobody after a start: it lies there all the same.

@@ -78,7 +78,7 @@ impl Work {
         if !is_here {
             let asked = Asked {
                 wants: vec![resolved.want],
-                have: generation.tips(),
+                have: generation.told(),
                 without_files: true,
             };
             let received = self.receive(generation, session, asked, Depth::Tip);

@@ -10,8 +10,11 @@ use gix::ObjectId;
 use super::Generation;
 use crate::disk::Written;
 
+/// Tips that are remembered: more than there are packs in a generation, each of which brings one, so that none is forgotten that
+/// somebody's source is at.
+const MAX_TIPS: usize = 64;
 /// Tips that are told to the server as what we have.
-const MAX_TIPS: usize = 16;
+const MAX_TOLD: usize = 16;
 const TIPS: &str = "reeve-tips";
 /// Commits that were seen on their branches, a line each.
 const BRANCHES: &str = "reeve-branches";
@@ -28,7 +31,11 @@ impl Generation {
     }
 
     /// Remembers that the commit is on the branch.
-    pub(in crate::git) fn remember_on(&self, commit: ObjectId, branch: &str) -> std::io::Result<()> {
+    pub(in crate::git) fn remember_on(
+        &self,
+        commit: ObjectId,
+        branch: &str,
+    ) -> std::io::Result<()> {
         self.remember_line(BRANCHES, format!("{commit} {branch}"))
     }
 
@@ -80,6 +87,14 @@ impl Generation {
             .collect()
     }
 
+    /// The newest of them, of which a server is told.
+    pub(in crate::git) fn told(&self) -> Vec<ObjectId> {
+        let tips = self.tips();
+        tips.get(tips.len().saturating_sub(MAX_TOLD)..)
+            .unwrap_or_default()
+            .to_vec()
+    }
+
     /// Remembers that `commit` is here with all its files.
     pub(in crate::git) fn remember(&self, commit: ObjectId) -> std::io::Result<()> {
         let mut tips = self.tips();
@@ -120,9 +135,11 @@ mod tests {
             .writable(gix::hash::Kind::Sha1)
             .unwrap();
         let id = |n: usize| ObjectId::from_hex(format!("{n:040x}").as_bytes()).unwrap();
-        (0..20).for_each(|n| generation.remember(id(n)).unwrap());
-        generation.remember(id(10)).unwrap();
+        (0..80).for_each(|n| generation.remember(id(n)).unwrap());
+        generation.remember(id(30)).unwrap();
         let tips = generation.tips();
-        assert_eq!((tips.len(), tips.last()), (MAX_TIPS, Some(&id(10))));
+        assert_eq!((tips.len(), tips.last()), (MAX_TIPS, Some(&id(30))));
+        let told = generation.told();
+        assert_eq!((told.len(), told.last()), (MAX_TOLD, Some(&id(30))));
     }
 }
