@@ -252,6 +252,33 @@ fn nothing_of_a_secret_is_written() {
 }
 
 #[test]
+fn nothing_of_a_secret_is_written_however_yaml_spells_it() {
+    let long = "host=db.example.com port=5432 user=app password=hunter2hunter2 dbname=shop sslmode=verify-full connect_timeout=10";
+    for value in [
+        long,
+        "#it's-me-2026",
+        "secret \u{1F600} smile",
+        "with\u{7f}delete and \u{85} next line",
+        "one line\nand another\n",
+        "\"quoted\" and \\ back",
+        "4711471147",
+    ] {
+        let veil = Veil::of([value.to_owned()]);
+        for data in [
+            json!({"x": value}),
+            json!({"x": format!("say {value} now")}),
+        ] {
+            let plan = admitted(&[map("a", &data)]);
+            let refused = Files::of(&plan, &owner(), &veil);
+            let want = Refused::Veiled("ConfigMap/infra/a".to_owned());
+            assert_eq!(refused.unwrap_err(), want, "{data}");
+        }
+        let other = admitted(&[map("a", &json!({"x": "nothing of it"}))]);
+        assert!(Files::of(&other, &owner(), &veil).is_ok(), "{value}");
+    }
+}
+
+#[test]
 fn a_directory_is_read_up_to_a_limit() {
     let mut size = Size::default();
     assert!(size.and(1).is_ok());
