@@ -50,7 +50,7 @@ pub use settle::{Adopted, Settled, Size, is_read, settle};
 pub use wish::{DELIVER, PATH, PROPOSE, TO, Wish};
 
 /// What every first line of ours begins with.
-const MARK: &str = "# Delivered by reeve for Kustomization ";
+pub(crate) const MARK: &str = "# Delivered by reeve for Kustomization ";
 
 /// Whose a file is: its first line.
 #[derive(Debug, Clone, PartialEq, Eq)]

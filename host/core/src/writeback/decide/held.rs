@@ -8,7 +8,9 @@ use super::super::agreement::{Agreed, carried, shown};
 use super::super::filter::filtered;
 use super::super::hand::{Hand, hand_of, last_hand};
 use super::super::rule::Rule;
-use super::{Build, Field, Seen, State, What, Work, Written, files, repository, said};
+use super::{
+    Build, Field, Seen, State, What, Work, Written, files, not_delivered, repository, said,
+};
 
 /// A change that a rule wants written.
 pub(super) struct Held<'s> {
@@ -96,9 +98,10 @@ fn attempt(
     build: &Build<'_>,
     batch: &[(Held<'_>, Agreed)],
 ) -> Result<Edits, Refused> {
-    let tree = work.tree();
+    let (tree, all) = (work.tree(), work.all());
     let changes: Vec<Change> = batch.iter().map(|(_, now)| now.change.clone()).collect();
-    write(&repository(work.head, build, &tree), &changes)
+    let edits = write(&repository(work.head, build, (&tree, &all)), &changes)?;
+    not_delivered(work, edits)
 }
 
 /// Which of them is refused, if it is one.
