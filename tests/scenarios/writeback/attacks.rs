@@ -205,3 +205,43 @@ fn a_rule_over_everything_concerns_nothing_of_a_neighbour() {
         Ok(())
     });
 }
+
+#[test]
+fn nothing_is_written_where_a_neighbour_of_the_same_repository_builds() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let (one, other) = (
+            tenant(estate, "wb-near").await?,
+            tenant(estate, "wb-theirs").await?,
+        );
+        let source = one.sources().get(one.name()).await?;
+        let url = objects::text(&source.data, "/spec/url").unwrap_or_default();
+        let settings =
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: theirs\ndata:\n  colour: green\n";
+        one.push(&[("theirs/settings.yaml", Some(settings))])
+            .await?;
+        let budget = ("reeve.dev/prune-budget", Some("100%"));
+        other.annotate(budget.0, budget.1).await?;
+        other
+            .after(|draft| {
+                draft.set_source("url", json!(url));
+                draft.set("path", json!("./theirs"));
+            })
+            .await?;
+        let mut back = writeback(&one, "back", &everything());
+        back["spec"]["newObjects"] =
+            json!({"path": "theirs/{namespace}-{kind}.{group}-{name}.yaml"});
+        begin(&one, &back).await?;
+        let before = commits(&one)?;
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "evil"}, "data": {"a": "b"}});
+        let map: DynamicObject = serde_json::from_value(map)?;
+        let maps = one.api("v1", "ConfigMap");
+        maps.create(&Default::default(), &map).await?;
+        let subject = format!("ConfigMap {}/evil", one.name());
+        let entry = refused(&one, "back", &subject).await?;
+        let reason = objects::text(&entry, "/reason").unwrap_or_default();
+        ensure!(reason.contains("not of this tenant"), "{entry}");
+        ensure!(commits(&one)? == before, "nothing is written");
+        Ok(())
+    });
+}

@@ -109,6 +109,32 @@ fn a_secret_is_refused_with_a_hint_and_never_written() {
 }
 
 #[test]
+fn what_a_kustomization_takes_with_it_keeps_its_file() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-leaves").await?;
+        let rules = json!([{"resources": ["configmaps"], "names": ["kept"], "syncTo": "git", "onDelete": "delete"}]);
+        begin(&tenant, &writeback(&tenant, "back", &rules)).await?;
+        let map = json!({"metadata": {"name": "kept"}, "data": {"a": "b"}});
+        make(&tenant, "v1", "ConfigMap", map).await?;
+        let path = format!("{}/configmap-kept.yaml", tenant.name());
+        written(&tenant, &path, "a: b").await?;
+        applied(&tenant).await?;
+        looked(&tenant, "back").await?;
+        let before = commits(&tenant)?;
+        let (all, maps) = (tenant.kustomizations(), tenant.api("v1", "ConfigMap"));
+        all.delete(tenant.name(), &DeleteParams::default()).await?;
+        wait::until_gone(&maps, "kept").await?;
+        wait::until_gone(&all, tenant.name()).await?;
+        looked(&tenant, "back").await?;
+        looked(&tenant, "back").await?;
+        ensure!(commits(&tenant)? == before, "nobody has deleted it");
+        ensure!(file(&tenant, &path).is_some());
+        Ok(())
+    });
+}
+
+#[test]
 fn a_name_cannot_lead_out_of_the_directory() {
     scenario(async {
         let estate = Estate::shared().await?;
