@@ -259,6 +259,22 @@ impl Gitea {
         Ok(())
     }
 
+    /// Has what is pushed to one of the owner's repositories judged by this script; None: by nobody.
+    pub fn hook(&self, repo: &str, script: Option<&str>) -> anyhow::Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let repo = repo.to_lowercase();
+        let dir = format!("repositories/{OWNER}/{repo}.git/hooks/pre-receive.d");
+        let file = self.dir.path().join(dir).join("estate");
+        match script {
+            Some(script) => {
+                std::fs::write(&file, script)?;
+                std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
+            }
+            None => std::fs::remove_file(&file)?,
+        }
+        Ok(())
+    }
+
     /// Puts this text into a file of `main`, over the one whose id is `over`; gives the ids of the commit and of the file.
     pub async fn put_over(
         &self,

@@ -2,6 +2,8 @@
 //! reverted, written twice, lost, or written for somebody whom it is not.
 
 mod attacks;
+mod away;
+mod careful;
 mod fresh;
 mod hands;
 mod remote;

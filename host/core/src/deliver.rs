@@ -3,7 +3,7 @@
 //! For whoever applies what is in a repository: another agent, and nobody here. One file an object, under a name that only the
 //! object gives, in a directory of the Kustomization's own; each begins with a line that says whose it is ([`Owner`]). What
 //! bears that line and is not wanted any more is removed; what bears none and holds one of the objects is taken over, and told;
-//! all else stays. Nothing of a Secret is ever written: such a plan is refused as a whole, since half of one is no state that
+//! a kustomization file lists what is delivered; all else stays. Nothing of a Secret is ever written: such a plan is refused as a whole, since half of one is no state that
 //! anybody wrote.
 //!
 //! It deliberately reads and writes no repository: the shell's `controller::kustomization::commit` does, and makes a commit of
@@ -30,6 +30,7 @@
 //! ```
 
 mod files;
+mod listing;
 mod message;
 mod path;
 mod place;
@@ -43,6 +44,7 @@ use reeve_api::reason::Reason;
 
 use crate::failure::{Explain, Turn};
 pub use files::Files;
+pub use listing::is_listing;
 pub use message::{Told, body, branch, is_branch_of, message, title};
 pub use path::{NotADirectory, directory};
 pub use place::{Given, Place, Target, place};
@@ -50,7 +52,7 @@ pub use settle::{Adopted, Settled, Size, is_read, settle};
 pub use wish::{DELIVER, PATH, PROPOSE, TO, Wish};
 
 /// What every first line of ours begins with.
-const MARK: &str = "# Delivered by reeve for Kustomization ";
+pub(crate) const MARK: &str = "# Delivered by reeve for Kustomization ";
 
 /// Whose a file is: its first line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +122,14 @@ pub enum Refused {
         /// Which object.
         subject: String,
     },
+    /// A kustomization file there would have an agent apply something else.
+    #[error("{path} {why}")]
+    Kustomized {
+        /// Which file.
+        path: String,
+        /// What about it.
+        why: &'static str,
+    },
     /// There is more in the directory than is read.
     #[error("the directory holds more than {most}")]
     TooMuch {
@@ -140,6 +150,7 @@ impl Explain for Refused {
             Self::Held { .. }
             | Self::InTheWay { .. }
             | Self::Mixed { .. }
+            | Self::Kustomized { .. }
             | Self::TooMuch { .. } => Turn::Retry,
         }
     }
@@ -159,6 +170,9 @@ impl Explain for Refused {
             Self::InTheWay { .. } => "move the file away, or deliver to another directory",
             Self::Mixed { .. } => {
                 "give each object of the file a file of its own, or take the object out of it"
+            }
+            Self::Kustomized { .. } => {
+                "let it list resources and nothing else, or deliver to a directory of its own: reeve.dev/deliver-path"
             }
             Self::TooMuch { .. } => "deliver to a directory of its own: reeve.dev/deliver-path",
         };

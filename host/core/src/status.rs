@@ -39,7 +39,7 @@ pub use receiver::{ReceiverOutcome, tell_receiver};
 pub use source::{Made, SourceOutcome, SourceProgress, announce_source, tell_source};
 pub use upkeep::{HooksOutcome, KeyOutcome, KeyStanding, tell_hooks, tell_key};
 pub use upstream::{Heard, tell_upstream, whole};
-pub use writeback::{Looked, WriteBackOutcome, tell_writeback};
+pub use writeback::{Looked, Requested, WriteBackOutcome, tell_writeback};
 
 use std::collections::BTreeMap;
 use std::time::Duration;

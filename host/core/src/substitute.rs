@@ -236,6 +236,20 @@ pub fn substitute(
     })
 }
 
+/// Whether putting variables in would make something else of this value, in the manifest of that object.
+pub fn takes(object: &Object, value: &Value) -> bool {
+    let is_taken = |text: &str| text.contains("${") || text.contains("$$");
+    match value {
+        _ if keeps_its_text(object) => false,
+        Value::String(text) => is_taken(text),
+        Value::Array(items) => items.iter().any(|item| takes(object, item)),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(key, value)| is_taken(key) || takes(object, value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// Definitions have patterns and descriptions full of `$`; whoever annotates an object asks for it.
 fn keeps_its_text(object: &Object) -> bool {
     let key = format!("{KUSTOMIZE_GROUP}/substitute");

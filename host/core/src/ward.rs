@@ -6,9 +6,12 @@
 //! long the process has been running), and no rules: who tells it something says whether that is meant.
 
 mod additions;
+mod proposed;
+mod remembered;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::ops::Bound;
 use std::time::Duration;
 
 use reeve_api::writeback::{WriteBackConflict, WriteBackRefusal};
@@ -17,6 +20,7 @@ use serde_json::{Map, Value, json};
 use crate::drift::{digest, is_ours, owner};
 use crate::inventory::ObjectId;
 pub use additions::{as_made, is_kubernetes_own, without_additions};
+pub use proposed::PROPOSED;
 
 /// Somebody who never stops changing something is written after so many times the pause that is waited for.
 const PATIENCE: u32 = 10;
@@ -75,8 +79,14 @@ pub struct Ward {
     views: BTreeMap<Realm, View>,
     fresh: BTreeMap<ObjectId, Fresh>,
     left: BTreeMap<ObjectId, Left>,
+    /// What is proposed by now, and is looked at together; of what was deleted what is known of it.
+    proposed: BTreeMap<ObjectId, Option<Value>>,
+    /// What was there when a process before this one looked.
+    remembered: BTreeSet<ObjectId>,
     /// When the first and the last change was seen that is yet to be looked at.
     stirred: Option<(Duration, Duration)>,
+    /// Behind whom others have their turn.
+    last: Option<ObjectId>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +112,8 @@ struct View {
     seen: BTreeMap<Name, Sight>,
     /// While it lists: what it has listed.
     listing: Option<BTreeSet<Name>>,
+    /// Whether it has listed all there are.
+    is_listed: bool,
 }
 
 impl Left {
@@ -121,6 +133,7 @@ impl Ward {
         let of = |id: &ObjectId| realms.iter().any(|realm| realm.has(id));
         self.fresh.retain(|id, _| of(id));
         self.left.retain(|id, _| of(id));
+        self.proposed.retain(|id, _| of(id));
     }
 
     /// A watch shows something. Whether there is something to look at because of it.
@@ -128,29 +141,29 @@ impl Ward {
         let Some(view) = self.views.get_mut(realm) else {
             return false;
         };
+        let first = matches!(shown, Shown::Listed) && !view.is_listed;
+        let is_proposed = |name: &Name| self.proposed.contains_key(&realm.id(name));
         let news: Vec<(Name, Fresh)> = match shown {
             Shown::Begin => {
                 view.listing = Some(BTreeSet::new());
                 Vec::new()
             }
-            Shown::There(object, meant) => view.there(object, meant).into_iter().collect(),
+            Shown::There(object, meant) => {
+                let seen = view.there(object, meant, is_proposed);
+                seen.into_iter().collect()
+            }
             Shown::Gone(object) => {
                 let name = names(object);
                 let was = view.seen.remove(&name).is_some();
                 let gone = was.then(|| (name, Fresh::Gone(asked_for(object))));
                 gone.into_iter().collect()
             }
-            Shown::Listed => view.listed(),
+            Shown::Listed => view.listed(remembered::of(&mut self.remembered, realm)),
         };
-        let is_news = !news.is_empty();
-        for ((namespace, name), fresh) in news {
-            let id = ObjectId {
-                namespace: namespace.into(),
-                name: name.into(),
-                group: realm.group.clone(),
-                kind: realm.kind.clone(),
-            };
-            self.fresh.insert(id, fresh);
+        // What waited for all of them to be listed is looked at now.
+        let is_news = !news.is_empty() || (first && !self.fresh.is_empty());
+        for (name, fresh) in news {
+            self.fresh.insert(realm.id(&name), fresh);
         }
         if is_news {
             let first = self.stirred.map_or(now, |(first, _)| first);
@@ -169,7 +182,8 @@ impl Ward {
     /// Takes what there is to look at, so many objects at most.
     pub fn take(&mut self, most: usize) -> Work {
         let mut work = Work::default();
-        while let Some((id, fresh)) = self.fresh.pop_first() {
+        while let Some((id, fresh)) = self.next() {
+            self.last = Some(id.clone());
             match fresh {
                 Fresh::There => work.there.push(id),
                 Fresh::Gone(meta) => work.gone.push((id, meta)),
@@ -178,9 +192,24 @@ impl Ward {
                 break;
             }
         }
+        work.there.sort();
         work.more = !self.fresh.is_empty();
         self.stirred = None;
         work
+    }
+
+    /// The next one behind the last, so that nobody who never rests keeps others waiting.
+    fn next(&mut self) -> Option<(ObjectId, Fresh)> {
+        let behind = self.last.as_ref().and_then(|last| {
+            let mut behind = self
+                .fresh
+                .range::<ObjectId, _>((Bound::Excluded(last), Bound::Unbounded));
+            behind.next().map(|(id, _)| id.clone())
+        });
+        match behind {
+            Some(id) => self.fresh.remove_entry(&id),
+            None => self.fresh.pop_first(),
+        }
     }
 
     /// Gives back what was taken and came to nothing. What was seen of an object meanwhile counts.
@@ -211,14 +240,8 @@ impl Ward {
             return;
         }
         for (realm, view) in &self.views {
-            for (namespace, name) in view.seen.keys() {
-                let id = ObjectId {
-                    namespace: namespace.to_string(),
-                    name: name.to_string(),
-                    group: realm.group.clone(),
-                    kind: realm.kind.clone(),
-                };
-                self.fresh.entry(id).or_insert(Fresh::There);
+            for name in view.seen.keys() {
+                self.fresh.entry(realm.id(name)).or_insert(Fresh::There);
             }
         }
     }
@@ -242,10 +265,24 @@ impl Realm {
             && self.kind == id.kind
             && here.is_none_or(|namespace| *namespace == id.namespace)
     }
+
+    fn id(&self, (namespace, name): &Name) -> ObjectId {
+        ObjectId {
+            namespace: namespace.to_string(),
+            name: name.to_string(),
+            group: self.group.clone(),
+            kind: self.kind.clone(),
+        }
+    }
 }
 
 impl View {
-    fn there(&mut self, object: &Value, meant: bool) -> Option<(Name, Fresh)> {
+    fn there(
+        &mut self,
+        object: &Value,
+        meant: bool,
+        is_proposed: impl Fn(&Name) -> bool,
+    ) -> Option<(Name, Fresh)> {
         let name = names(object);
         if let Some(listing) = &mut self.listing {
             listing.insert(name.clone());
@@ -260,23 +297,26 @@ impl View {
             // Whoever took something away while nobody looked claims nothing.
             None => self.listing.is_some() || may_be_changed(object),
             Some(before) if before.mark == now.mark => false,
-            // Nor does who takes something away now: then our claim is another, and as old as it was.
-            Some(before) => before.ours == now.ours || may_be_changed(object),
+            // Nor does who takes something away now: then our claim is another, and as old as it was. What is proposed may be
+            // merged by now. Who applies it for the first time has it from here on: it goes with that one.
+            Some(before) => {
+                before.ours == now.ours
+                    || !before.is_applied()
+                    || is_proposed(&name)
+                    || may_be_changed(object)
+            }
         };
         is_news.then_some((name, Fresh::There))
     }
 
-    /// What was there when it was last listed, and is not now, was deleted meanwhile.
-    fn listed(&mut self) -> Vec<(Name, Fresh)> {
+    /// What was there when it was last listed, and is not now, was deleted meanwhile; so was what is remembered.
+    fn listed(&mut self, remembered: BTreeSet<Name>) -> Vec<(Name, Fresh)> {
         let Some(there) = self.listing.take() else {
             return Vec::new();
         };
-        let gone: Vec<Name> = self
-            .seen
-            .keys()
-            .filter(|name| !there.contains(*name))
-            .cloned()
-            .collect();
+        self.is_listed = true;
+        let before = self.seen.keys().cloned().chain(remembered);
+        let gone: BTreeSet<Name> = before.filter(|name| !there.contains(name)).collect();
         for name in &gone {
             self.seen.remove(name);
         }
@@ -337,6 +377,11 @@ impl Sight {
             mark: mark(object),
             ours: hash.finish(),
         }
+    }
+
+    /// Whether a Kustomization has ever applied it.
+    fn is_applied(self) -> bool {
+        self.ours != DefaultHasher::new().finish()
     }
 }
 
@@ -441,6 +486,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_kustomization_takes_over_is_looked_at_once() {
+        let mut ward = ward();
+        let made = object("web", false, &[claim("kubectl-create", "Update", "", "1")]);
+        let applied = |time: &str| {
+            let ours = claim("kustomize-controller", "Apply", "", time);
+            object("web", true, &[ours])
+        };
+        for (says, object, want) in [
+            ("made by hand", made, true),
+            ("applied for the first time", applied("2"), true),
+            ("applied again", applied("3"), false),
+        ] {
+            let news = ward.show(&realm(), Shown::There(&object, true), NOW);
+            assert_eq!(news, want, "{says}");
+        }
+    }
+
+    #[test]
     fn what_is_there_at_first_is_looked_at_once_whoever_claims_it() {
         let mut ward = ward();
         let web = object("web", true, &[ours()]);
@@ -472,7 +535,8 @@ mod tests {
         ward.show(&realm(), Shown::Begin, NOW);
         ward.show(&realm(), Shown::There(&one, true), NOW);
         ward.show(&realm(), Shown::There(&other, true), NOW);
-        assert!(!ward.show(&realm(), Shown::Listed, NOW));
+        // Who waited for all of them need not wait any more.
+        assert!(ward.show(&realm(), Shown::Listed, NOW));
         drop(ward.take(10));
         // A list that breaks off says nothing.
         ward.show(&realm(), Shown::Begin, NOW);
@@ -523,6 +587,21 @@ mod tests {
         );
         assert_eq!(meta["labels"], gone["metadata"]["labels"]);
         assert!(!work.more);
+    }
+
+    #[test]
+    fn who_never_rests_keeps_nobody_waiting() {
+        let mut ward = ward();
+        let change = |ward: &mut Ward, name: &str, time: &str| {
+            let shown = object(name, false, &[claim("x", "Update", "", time)]);
+            assert!(ward.show(&realm(), Shown::There(&shown, true), NOW));
+        };
+        change(&mut ward, "restless", "1");
+        change(&mut ward, "zzz", "1");
+        assert_eq!(ward.take(1).there, [id("restless")]);
+        change(&mut ward, "restless", "2");
+        assert_eq!(ward.take(1).there, [id("zzz")]);
+        assert_eq!(ward.take(1).there, [id("restless")]);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | what is written to which files, and what is refused | `decide.rs` |
 //! | what the commit says, and whether a commit is one of ours | `message.rs` |
 //! | what applying leaves alone until it is written | `leave.rs` |
+//! | what becomes of a pull request | `proposal.rs` |
 
 mod agreement;
 pub mod config;
@@ -20,6 +21,7 @@ mod filter;
 mod hand;
 mod leave;
 mod message;
+mod proposal;
 mod rule;
 mod spec;
 
@@ -31,6 +33,7 @@ pub use filter::{Filters, filtered};
 pub use hand::{Hand, hand_of, last_hand};
 pub use leave::{Leave, Yielding};
 pub use message::{About, Trailers, compose, digest, trailers};
+pub use proposal::{Proposal, Step, Tip, step};
 pub use rule::{Rule, Rules, Subject};
 pub use spec::{Author, Propose, Request, Spec};
 

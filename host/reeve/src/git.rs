@@ -5,7 +5,8 @@
 //! tree the kustomize engine reads. Everything is bounded: bytes, objects, files, wall-clock time; and every connection
 //! goes to an address that [`Egress`] has seen and allowed.
 //!
-//! And one step back: [`push()`](push::push) makes a commit on top of a branch and sends it, never over what others sent.
+//! And one step back: [`push()`](push::push) makes a commit on top of a branch and sends it, never over what others sent; and a
+//! branch that nobody but us has put anything on may [go](push::remove).
 //!
 //! What it deliberately doesn't: start a process, read the environment, git's configuration or a credential helper,
 //! follow a redirect to another host, or know Kubernetes. Secrets come in as bytes and stay in memory. The next stage

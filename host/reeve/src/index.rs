@@ -53,6 +53,8 @@ pub(crate) struct Known {
     /// Whether those are all there are.
     pub(crate) sources_listed: bool,
     pub(crate) kustomizations: BTreeMap<NamespacedName, Arc<Kustomization>>,
+    /// Whether those are all there are.
+    pub(crate) kustomizations_listed: bool,
     pub(crate) receivers: BTreeMap<NamespacedName, Arc<Receiver>>,
     /// Whether those are all there are.
     pub(crate) receivers_listed: bool,
@@ -414,6 +416,7 @@ impl Known {
             tenants: Tenants::default(),
             sources: BTreeMap::new(),
             kustomizations: BTreeMap::new(),
+            kustomizations_listed: false,
             receivers: BTreeMap::new(),
             receivers_listed: false,
             writebacks: BTreeMap::new(),

@@ -134,7 +134,7 @@ fn listing(work: &Work<'_>, root: &str, file: &str) -> Result<Candidate, Reason>
 
 /// Refuses a file that is there, in whatever case its name is written, and one below a file or a link.
 fn check_free(repository: &Repository<'_>, root: &str, file: &str) -> Result<(), Reason> {
-    let tree = repository.tree;
+    let tree = repository.all;
     let occupied = |file: &str| {
         let file = file.to_owned();
         Err(Reason::Occupied { file })
@@ -152,6 +152,8 @@ fn check_free(repository: &Repository<'_>, root: &str, file: &str) -> Result<(),
         }
         match tree.kind(&path) {
             Some(Kind::File) => return occupied(&path),
+            // A link or a submodule is there, though nobody sees it.
+            None if tree.left_out(&path).is_some() => return occupied(&path),
             Some(Kind::Dir) if path == file || tree.real(&path).as_ref() != Some(&path) => {
                 return occupied(&path);
             }

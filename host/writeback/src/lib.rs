@@ -45,8 +45,11 @@ use work::Work;
 /// What is written to: a tree of files and the kustomization in it whose objects are on the cluster.
 #[derive(Clone, Copy)]
 pub struct Repository<'a> {
-    /// All files of the repository: who else uses a file is looked for in it.
+    /// The files of the repository, as the build sees them.
     pub tree: &'a dyn Tree,
+    /// All of them, those that the build does not see, too: who else uses a file, and what is in the way of a new one, is looked for in
+    /// it. Where a build sees everything, the same.
+    pub all: &'a dyn Tree,
     /// What was fetched for the build.
     pub remotes: &'a Remotes,
     /// The directory that is built.

@@ -41,13 +41,14 @@ impl Users {
         let mut own = Reach::default();
         own.follow(tree, root)?;
         let mut shared = BTreeMap::new();
-        let kustomizations = kustomizations(tree)?;
+        let all = repository.all;
+        let kustomizations = kustomizations(all)?;
         let foreign = kustomizations.iter().filter(|dir| !own.dirs.contains(dir));
         let others = repository.others.iter().filter_map(|dir| join("", dir));
         let others: Vec<String> = others.collect();
         for dir in foreign.chain(&others) {
             let mut theirs = Reach::default();
-            theirs.follow(tree, dir)?;
+            theirs.follow(all, dir)?;
             let by = if dir.is_empty() { "." } else { dir };
             for file in theirs.files.intersection(&own.files) {
                 shared.entry(file.clone()).or_insert_with(|| by.to_owned());
@@ -162,6 +163,7 @@ mod tests {
         let others: Vec<String> = others.iter().map(|&one| one.to_owned()).collect();
         let repository = Repository {
             tree: &tree,
+            all: &tree,
             remotes: &Remotes::refused(),
             path,
             options: &Options::default(),

@@ -162,6 +162,7 @@ impl Case {
         let options = self.build_options();
         let repository = Repository {
             tree: &tree,
+            all: &tree,
             remotes: &Remotes::refused(),
             path: self.text("path"),
             options: &options,

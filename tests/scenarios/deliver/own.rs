@@ -192,6 +192,79 @@ fn a_delivery_goes_over_ssh_with_a_key_that_is_encrypted() {
     });
 }
 
+/// Another agent, in Flux's words, over a directory. It has applied so many objects.
+async fn agent(desk: &Desk, directory: &str, objects: usize) -> anyhow::Result<()> {
+    let own = desk.tenant.name();
+    let mut source = desk.source("agent", &desk.server.url(&format!("{own}-live")));
+    source["spec"]["secretRef"] = json!({"name": "live"});
+    desk.tenant.apply(&source).await?;
+    desk.tenant
+        .apply(&json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+            "metadata": desk.named("agent"),
+            "spec": {
+                "interval": "1h", "retryInterval": "1s", "path": format!("./{directory}"), "prune": true,
+                "serviceAccountName": "flux", "targetNamespace": own,
+                "sourceRef": {"kind": "GitRepository", "name": "agent"},
+            },
+        }))
+        .await?;
+    let applied = |object: &DynamicObject| {
+        let ready = condition(&object.data, "Ready").unwrap_or_default();
+        let entries = object.data.pointer("/status/inventory/entries");
+        let entries = entries.and_then(|all| all.as_array()).map_or(0, Vec::len);
+        ready.status == "True" && entries == objects
+    };
+    let all = desk.tenant.kustomizations();
+    wait::for_object(&all, "agent", "the agent has applied all of it", applied).await?;
+    Ok(())
+}
+
+/// The directory that Flux's users have: a kustomization file lists what is applied of it.
+#[test]
+fn a_directory_with_a_kustomization_file_is_taken_over_and_its_agent_applies_all_of_it() {
+    scenario(async {
+        let desk = Desk::open("adopts-listed").await?;
+        let own = desk.tenant.name();
+        let map = |name: &str| {
+            format!(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {own}}}\ndata: {{colour: red}}\n"
+            )
+        };
+        desk.live.write("apps/demo/old.yaml", map("settings"))?;
+        desk.live.write("apps/demo/keep.yaml", map("keep"))?;
+        let list = "# what is applied\nresources:\n  - old.yaml\n  - keep.yaml # by hand\n";
+        desk.live.write("apps/demo/kustomization.yaml", list)?;
+        desk.live.publish_all("What was there")?;
+        let to = json!({DELIVER: "git", TO: "live", PATH: "apps/demo"});
+        desk.ask(&to).await?;
+        desk.told(Reason::Delivered, "apps/demo").await?;
+        let listed = desk.show("apps/demo/kustomization.yaml")?;
+        for words in [
+            "# what is applied\n",
+            "- keep.yaml # by hand\n",
+            &format!("- {own}/configmap-settings.yaml\n"),
+            &format!("- {own}/service-web.yaml"),
+        ] {
+            ensure!(listed.contains(words), "no {words:?} in {listed}");
+        }
+        ensure!(!listed.contains("old.yaml"), "{listed}");
+        agent(&desk, "apps/demo", 3).await?;
+        let head = desk.head()?;
+        desk.tenant.reconcile(None).await?;
+        ensure!(desk.head()? == head, "it is as it should be");
+
+        // What it would do to others is nothing that policy has seen.
+        desk.live.run(["pull", "--quiet", "origin", "main"])?;
+        let renamed = format!("namePrefix: x-\n{listed}\n");
+        desk.live.publish("apps/demo/kustomization.yaml", renamed)?;
+        desk.tenant.reconcile(None).await?;
+        let words = "kustomization.yaml does more than list resources";
+        desk.told(Reason::DeliveryFailed, words).await?;
+        Ok(())
+    });
+}
+
 /// Another agent, in Flux's words: what is in the directory is applied as it lies there.
 #[test]
 fn an_agent_that_speaks_flux_applies_what_is_delivered() {
@@ -199,28 +272,7 @@ fn an_agent_that_speaks_flux_applies_what_is_delivered() {
         let desk = Desk::open("agent").await?;
         desk.deliver().await?;
         let own = desk.tenant.name();
-        let mut source = desk.source("agent", &desk.server.url(&format!("{own}-live")));
-        source["spec"]["secretRef"] = json!({"name": "live"});
-        desk.tenant.apply(&source).await?;
-        desk.tenant
-            .apply(&json!({
-                "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
-                "metadata": desk.named("agent"),
-                "spec": {
-                    "interval": "1h", "retryInterval": "1s", "path": format!("./{own}/{own}"), "prune": true,
-                    "serviceAccountName": "flux", "targetNamespace": own,
-                    "sourceRef": {"kind": "GitRepository", "name": "agent"},
-                },
-            }))
-            .await?;
-        let applied = |object: &DynamicObject| {
-            let ready = condition(&object.data, "Ready").unwrap_or_default();
-            let entries = object.data.pointer("/status/inventory/entries");
-            let entries = entries.and_then(|all| all.as_array()).map_or(0, Vec::len);
-            ready.status == "True" && entries == 2
-        };
-        let all = desk.tenant.kustomizations();
-        wait::for_object(&all, "agent", "the agent has applied both", applied).await?;
+        agent(&desk, &format!("{own}/{own}"), 2).await?;
         let map = desk.tenant.api("v1", "ConfigMap").get("settings").await?;
         let by = text(
             &serde_json::to_value(&map)?,

@@ -3,6 +3,7 @@
 mod delivered;
 mod plans;
 mod rotation;
+mod written;
 
 use std::collections::BTreeSet;
 

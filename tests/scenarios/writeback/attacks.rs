@@ -71,6 +71,27 @@ const ROWS: &[Row] = &[
         words: "spec.newObjects.path",
     },
     Row {
+        says: "the forge's own directory",
+        change: |back, _| back["spec"]["path"] = json!(".github/workflows"),
+        reason: "InvalidSpec",
+        words: "spec.path",
+    },
+    Row {
+        says: "another branch of the repository, with the login that the platform has lent",
+        change: |back, _| back["spec"]["branch"] = json!("dev"),
+        reason: "AccessDenied",
+        words: "branch dev is not the one that GitRepository",
+    },
+    Row {
+        says: "the same by way of a request",
+        change: |back, _| {
+            back["spec"]["propose"] = json!("pullRequest");
+            back["spec"]["pullRequest"] = json!({"branch": "dev"});
+        },
+        reason: "AccessDenied",
+        words: "branch dev of requests may be another's",
+    },
+    Row {
         says: "another branch by a name that is none",
         change: |back, _| back["spec"]["branch"] = json!("../main"),
         reason: "InvalidSpec",
@@ -202,6 +223,100 @@ fn a_rule_over_everything_concerns_nothing_of_a_neighbour() {
         ensure!(commits(&one)? == before, "nothing is written");
         let found = git(one.repo().bare(), ["grep", "hunter-of-two", "main"]);
         ensure!(found.is_err(), "{found:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn nothing_is_written_where_a_neighbour_of_the_same_repository_builds() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let (one, other) = (
+            tenant(estate, "wb-near").await?,
+            tenant(estate, "wb-theirs").await?,
+        );
+        let source = one.sources().get(one.name()).await?;
+        let url = objects::text(&source.data, "/spec/url").unwrap_or_default();
+        let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: green\n";
+        one.after(|draft| {
+            draft.commit("mine/theirs/settings.yaml", settings);
+            draft.set("path", json!("./mine"));
+        })
+        .await?;
+        other
+            .after(|draft| {
+                draft.set_source("url", json!(url));
+                draft.set("path", json!("./mine/theirs"));
+            })
+            .await?;
+        let mut back = writeback(&one, "back", &everything());
+        back["spec"]["path"] = json!("mine");
+        back["spec"]["newObjects"] =
+            json!({"path": "theirs/{namespace}-{kind}.{group}-{name}.yaml"});
+        begin(&one, &back).await?;
+        let before = commits(&one)?;
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "evil"}, "data": {"a": "b"}});
+        let map: DynamicObject = serde_json::from_value(map)?;
+        let maps = one.api("v1", "ConfigMap");
+        maps.create(&Default::default(), &map).await?;
+        let subject = format!("ConfigMap {}/evil", one.name());
+        let entry = refused(&one, "back", &subject).await?;
+        let reason = objects::text(&entry, "/reason").unwrap_or_default();
+        ensure!(reason.contains("not of this tenant"), "{entry}");
+        ensure!(commits(&one)? == before, "nothing is written");
+        Ok(())
+    });
+}
+
+#[test]
+fn in_a_repository_of_several_tenants_a_lent_login_writes_where_its_tenant_builds_alone() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let (one, other) = (
+            tenant(estate, "wb-lent").await?,
+            tenant(estate, "wb-beside").await?,
+        );
+        let source = one.sources().get(one.name()).await?;
+        let url = objects::text(&source.data, "/spec/url").unwrap_or_default();
+        let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: green\n";
+        one.after(|draft| {
+            draft.commit("tenants/one/settings.yaml", settings);
+            draft.commit("tenants/other/settings.yaml", settings);
+            draft.set("path", json!("./tenants/one"));
+        })
+        .await?;
+        other
+            .after(|draft| {
+                draft.set_source("url", json!(url));
+                draft.set("path", json!("./tenants/other"));
+            })
+            .await?;
+        let before = commits(&one)?;
+        for (n, path) in ["", "tenants", "tenants/other", "tenants/one-more", "ci"]
+            .into_iter()
+            .enumerate()
+        {
+            let name = format!("elsewhere-{n}");
+            let mut back = writeback(&one, &name, &everything());
+            back["spec"]["path"] = json!(path);
+            one.apply(&back).await?;
+            let found = told(&one, &name, "False", "AccessDenied").await;
+            let found = found.map_err(|why| why.context(path))?;
+            let ready = objects::condition(&found.data, "Ready").unwrap_or_default();
+            ensure!(
+                ready.message.contains("is no directory of this tenant"),
+                "{path}: {}",
+                ready.message
+            );
+        }
+        let mut back = writeback(&one, "back", &everything());
+        back["spec"]["path"] = json!("tenants/one");
+        begin(&one, &back).await?;
+        let maps = one.api("v1", "ConfigMap");
+        let blue = json!({"data": {"colour": "blue"}});
+        change(&maps, "settings", "painter", &blue).await?;
+        written(&one, "tenants/one/settings.yaml", "colour: blue").await?;
+        ensure!(commits(&one)? == before + 1, "nothing else is written");
         Ok(())
     });
 }

@@ -109,6 +109,79 @@ fn a_secret_is_refused_with_a_hint_and_never_written() {
 }
 
 #[test]
+fn what_a_kustomization_takes_with_it_keeps_its_file() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-leaves").await?;
+        let rules = json!([{"resources": ["configmaps"], "names": ["kept"], "syncTo": "git", "onDelete": "delete"}]);
+        begin(&tenant, &writeback(&tenant, "back", &rules)).await?;
+        let map = json!({"metadata": {"name": "kept"}, "data": {"a": "b"}});
+        make(&tenant, "v1", "ConfigMap", map).await?;
+        let path = format!("{}/configmap-kept.yaml", tenant.name());
+        written(&tenant, &path, "a: b").await?;
+        applied(&tenant).await?;
+        looked(&tenant, "back").await?;
+        let before = commits(&tenant)?;
+        let (all, maps) = (tenant.kustomizations(), tenant.api("v1", "ConfigMap"));
+        all.delete(tenant.name(), &DeleteParams::default()).await?;
+        wait::until_gone(&maps, "kept").await?;
+        wait::until_gone(&all, tenant.name()).await?;
+        looked(&tenant, "back").await?;
+        looked(&tenant, "back").await?;
+        ensure!(commits(&tenant)? == before, "nobody has deleted it");
+        ensure!(file(&tenant, &path).is_some());
+        Ok(())
+    });
+}
+
+/// Somebody made it with kubectl, so that nothing but the Kustomization claims it from then on.
+#[test]
+fn what_a_kustomization_takes_with_it_while_nobody_watches_keeps_its_file() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-unseen").await?;
+        let rules = json!([{"resources": ["configmaps"], "names": ["kept"], "syncTo": "git", "onDelete": "delete"}]);
+        begin(&tenant, &writeback(&tenant, "back", &rules)).await?;
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}, "data": {"a": "b"}});
+        let map: DynamicObject = serde_json::from_value(map)?;
+        let params = PostParams {
+            field_manager: Some("kubectl-create".to_owned()),
+            ..PostParams::default()
+        };
+        let (all, maps) = (tenant.kustomizations(), tenant.api("v1", "ConfigMap"));
+        maps.create(&params, &map).await?;
+        let path = format!("{}/configmap-kept.yaml", tenant.name());
+        written(&tenant, &path, "a: b").await?;
+        applied(&tenant).await?;
+        looked(&tenant, "back").await?;
+        let what = "it is in the Kustomization's inventory, and remembered there";
+        let backs = writebacks(&tenant);
+        wait::for_object(&backs, "back", what, |back| {
+            back.data.pointer("/status/made").is_none()
+        })
+        .await?;
+        let before = commits(&tenant)?;
+        suspend(&backs, true).await?;
+        all.delete(tenant.name(), &DeleteParams::default()).await?;
+        wait::until_gone(&maps, "kept").await?;
+        wait::until_gone(&all, tenant.name()).await?;
+        suspend(&backs, false).await?;
+        looked(&tenant, "back").await?;
+        looked(&tenant, "back").await?;
+        ensure!(commits(&tenant)? == before, "nobody has deleted it");
+        ensure!(file(&tenant, &path).is_some());
+        Ok(())
+    });
+}
+
+async fn suspend(all: &Api<DynamicObject>, suspend: bool) -> anyhow::Result<()> {
+    let patch = json!({"spec": {"suspend": suspend}});
+    all.patch("back", &PatchParams::default(), &Patch::Merge(&patch))
+        .await?;
+    Ok(())
+}
+
+#[test]
 fn a_name_cannot_lead_out_of_the_directory() {
     scenario(async {
         let estate = Estate::shared().await?;

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
+use crate::meta::is_false;
 
 /// WriteBackStatus records what was written, and what could not be.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
@@ -25,6 +26,11 @@ pub struct WriteBackStatus {
     /// can be detected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+    /// Made are the objects that are in files of their own which go with them, as an inventory writes them: by this it is known
+    /// what was deleted while nobody watched. Those beyond a thousand keep their files then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub made: Vec<String>,
     /// More is how many objects there were beyond those that are listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more: Option<i64>,
@@ -42,6 +48,9 @@ pub struct WriteBackStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub refused: Vec<WriteBackRefusal>,
+    /// Request is the pull request that was asked for last, as long as there is something to propose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<WriteBackRequest>,
     /// Written are the objects that the last commits were about, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
@@ -62,6 +71,29 @@ pub struct WriteBackCommit {
     /// Time at which the remote had it.
     #[schemars(schema_with = "crate::meta::timestamp")]
     pub time: Time,
+}
+
+/// WriteBackRequest is a pull request, and what it proposes.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteBackRequest {
+    /// Branch that holds what is proposed.
+    pub branch: String,
+    /// Closed says that somebody has closed it: the same is not proposed again until somebody asks for it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub closed: bool,
+    /// Content tells one set of changes from another, whatever files they are made in.
+    pub content: String,
+    /// Digest tells one commit of them from another, by the files before and after.
+    pub digest: String,
+    /// Number of the request at the forge; none where nobody has opened it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<i64>,
+    /// Revision that the branch is at.
+    pub revision: String,
+    /// URL of its page.
+    #[serde(rename = "url", skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// WrittenObject is an object whose change was committed.

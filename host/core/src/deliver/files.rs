@@ -89,10 +89,12 @@ impl std::fmt::Debug for Files {
     }
 }
 
-/// Whether anything that is covered stands in it, below the line that says whose it is.
+/// Whether anything that is covered stands in it, below the line that says whose it is: as data, since YAML folds and quotes what is
+/// written, and as text, for what spans more than one field.
 fn tells(veil: &Veil, file: &File) -> bool {
     let body = file.text.split_once('\n').map_or("", |(_, body)| body);
-    !veil.is_nothing() && veil.cover(body.to_owned()) != body
+    !veil.is_nothing()
+        && (veil.replace(&mut file.manifest.clone()) || veil.cover(body.to_owned()) != body)
 }
 
 /// Names files, in their order.

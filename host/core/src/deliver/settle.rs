@@ -7,6 +7,7 @@ use reeve_kustomize::{Object, parse_yaml};
 use serde_json::Value;
 
 use super::files::{Files, digest};
+use super::listing::{is_listing, listing};
 use super::{MARK, Refused};
 use crate::artifact::Digest;
 use crate::inventory::ObjectId;
@@ -74,7 +75,8 @@ impl Settled {
 /// Whether a file of that name may hold manifests; of others nothing is read.
 pub fn is_read(path: &str) -> bool {
     let end = path.rsplit_once('.').map(|(_, end)| end);
-    end.is_some_and(|end| ["yaml", "yml", "json"].contains(&end))
+    let name = path.rsplit('/').next().unwrap_or_default();
+    is_listing(name) || end.is_some_and(|end| ["yaml", "yml", "json"].contains(&end))
 }
 
 /// What makes `there` (paths from the directory, with what is in them) what `files` are.
@@ -118,10 +120,11 @@ pub fn settle(files: &Files, there: &BTreeMap<String, Arc<[u8]>>) -> Result<Sett
     };
     let lacking = files.all.iter();
     let lacking = lacking.filter(|(path, file)| !is_there(path, &file.text));
+    let lacking = lacking.map(|(path, file)| (path.clone(), file.text.clone()));
+    let wanted: Vec<&str> = files.all.keys().map(String::as_str).collect();
+    let listing = listing(there, &wanted, &remove)?;
     Ok(Settled {
-        write: lacking
-            .map(|(path, file)| (path.clone(), file.text.clone()))
-            .collect(),
+        write: lacking.chain(listing).collect(),
         remove,
         adopted,
         there: digest(ours.into_iter()),

@@ -139,7 +139,6 @@ fn what_is_ours_and_no_longer_wanted_goes_and_what_is_not_ours_stays() {
         &delivered(&[
             ("infra/configmap-gone.yaml", &gone),
             ("infra/configmap-theirs.yaml", &of_another),
-            ("kustomization.yaml", "resources: [x.yaml]\n"),
             ("notes.yaml", "{{ no yaml"),
             (
                 "other.yaml",
@@ -185,6 +184,18 @@ fn an_object_that_somebody_wrote_there_is_taken_over_and_told() {
     );
     assert_eq!(settled.remove, BTreeSet::from(["apps/a.yml".to_owned()]));
     assert_eq!(settled.write.keys().collect::<Vec<_>>(), [A, B]);
+}
+
+#[test]
+fn what_is_taken_over_is_listed_where_it_is_now() {
+    let old = "kind: ConfigMap\napiVersion: v1\nmetadata: {namespace: infra, name: a}\n";
+    let list = "resources:\n- old.yaml\n";
+    let there = lying(&[("old.yaml", old), ("kustomization.yaml", list)]);
+    let settled = settle(&two(), &there).unwrap();
+    let text = settled.write["kustomization.yaml"].as_bytes();
+    let read = reeve_kustomize::parse_yaml(text, "kustomization.yaml").unwrap();
+    assert_eq!(read[0], json!({"resources": [A, B]}));
+    assert!(is_read("x/Kustomization") && settled.remove.contains("old.yaml"));
 }
 
 #[test]
@@ -249,6 +260,33 @@ fn nothing_of_a_secret_is_written() {
     let why = Files::of(&plan, &owner(), &veil).unwrap_err();
     assert_eq!(why, Refused::Veiled("ConfigMap/infra/a".to_owned()));
     assert!(!why.to_string().contains("hunter2"));
+}
+
+#[test]
+fn nothing_of_a_secret_is_written_however_yaml_spells_it() {
+    let long = "host=db.example.com port=5432 user=app password=hunter2hunter2 dbname=shop sslmode=verify-full connect_timeout=10";
+    for value in [
+        long,
+        "#it's-me-2026",
+        "secret \u{1F600} smile",
+        "with\u{7f}delete and \u{85} next line",
+        "one line\nand another\n",
+        "\"quoted\" and \\ back",
+        "4711471147",
+    ] {
+        let veil = Veil::of([value.to_owned()]);
+        for data in [
+            json!({"x": value}),
+            json!({"x": format!("say {value} now")}),
+        ] {
+            let plan = admitted(&[map("a", &data)]);
+            let refused = Files::of(&plan, &owner(), &veil);
+            let want = Refused::Veiled("ConfigMap/infra/a".to_owned());
+            assert_eq!(refused.unwrap_err(), want, "{data}");
+        }
+        let other = admitted(&[map("a", &json!({"x": "nothing of it"}))]);
+        assert!(Files::of(&other, &owner(), &veil).is_ok(), "{value}");
+    }
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use reeve_api::reason::Reason;
 use reeve_api::writeback::{
-    WriteBackCommit, WriteBackConflict, WriteBackRefusal, WriteBackStatus, WrittenObject,
+    WriteBackCommit, WriteBackConflict, WriteBackRefusal, WriteBackRequest, WriteBackStatus,
+    WrittenObject,
 };
 
 use super::{
@@ -34,6 +35,18 @@ pub enum WriteBackOutcome {
     Failed(Explained, Looked),
 }
 
+/// What became of the pull request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Requested {
+    /// Nothing.
+    #[default]
+    Same,
+    /// It is like this now.
+    Is(WriteBackRequest),
+    /// There is none any more: nothing is left to propose.
+    Nothing,
+}
+
 /// What a run did.
 #[derive(Debug, Clone, Default)]
 pub struct Looked {
@@ -47,6 +60,10 @@ pub struct Looked {
     pub left: Vec<Left>,
     /// Of each conflict which value counts and which does not, in words.
     pub lost: Vec<String>,
+    /// What became of the pull request.
+    pub request: Requested,
+    /// What is in files of its own that go with it; None: as before.
+    pub made: Option<Vec<String>>,
 }
 
 /// What the world reads about a run of a WriteBack that began with `previous` and came to `outcome`.
@@ -74,7 +91,12 @@ pub fn tell_writeback(
 fn done(previous: &WriteBackStatus, frame: &Frame<'_>, looked: &Looked) -> Told<WriteBackStatus> {
     let mut status = listed(previous, looked);
     let mut page = Page::new(&previous.conditions, frame);
-    page.ready(Reason::Succeeded, &summary(&status));
+    let is_closed = status.request.as_ref().is_some_and(|one| one.closed);
+    let reason = match is_closed {
+        true => Reason::ProposalClosed,
+        false => Reason::Succeeded,
+    };
+    page.ready(reason, &summary(&status));
     status.conditions = page.conditions;
     let mut events = events(previous, &status, looked);
     let asked = asked_for(
@@ -131,6 +153,12 @@ fn listed(previous: &WriteBackStatus, looked: &Looked) -> WriteBackStatus {
     written.extend(previous.written.iter().filter(|one| !fresh(one)).cloned());
     written.truncate(LISTED);
     status.written = written;
+    status.made = looked.made.clone().unwrap_or(status.made);
+    status.request = match &looked.request {
+        Requested::Same => status.request,
+        Requested::Is(request) => Some(request.clone()),
+        Requested::Nothing => None,
+    };
     let refused = looked.left.iter().flat_map(|left| &left.refused);
     let conflicts = looked.left.iter().flat_map(|left| &left.conflicts);
     let paused = looked.left.iter().filter_map(|left| left.paused.as_ref());
@@ -154,7 +182,9 @@ fn summary(status: &WriteBackStatus) -> String {
     let refused = counted(status.refused.len(), "refused, see status.refused");
     let conflicts = counted(status.conflicts.len(), "in conflict, see status.conflicts");
     let paused = counted(status.paused.len(), "paused");
-    let parts = [refused, conflicts, paused];
+    let closed = status.request.as_ref().filter(|one| one.closed);
+    let closed = closed.map(|one| format!("; {}", declined(one)));
+    let parts = [refused, conflicts, paused, closed];
     parts
         .into_iter()
         .flatten()
@@ -174,6 +204,7 @@ fn events(previous: &WriteBackStatus, now: &WriteBackStatus, looked: &Looked) ->
         let message = format!("committed {}: {}", commit.revision, named(objects));
         events.push(Event::normal(Reason::WrittenBack, &message, &metadata));
     }
+    events.extend(of_request(previous.request.as_ref(), now.request.as_ref()));
     let is_new = |one: &&WriteBackRefusal| !previous.refused.contains(*one);
     let refused: Vec<String> = now.refused.iter().filter(is_new).map(refusal).collect();
     if !refused.is_empty() {
@@ -195,6 +226,46 @@ fn events(previous: &WriteBackStatus, now: &WriteBackStatus, looked: &Looked) ->
         }
     }
     events
+}
+
+/// That somebody has closed a request, and what to do about it.
+fn declined(request: &WriteBackRequest) -> String {
+    format!(
+        "{} was closed, and the same is not proposed again: the next change is; for the same annotate the WriteBack with \
+         reconcile.fluxcd.io/requestedAt, or undo the change on the cluster",
+        called(request)
+    )
+}
+
+fn called(request: &WriteBackRequest) -> String {
+    match (&request.url, request.number) {
+        (Some(url), _) => format!("request {url}"),
+        (None, Some(number)) => format!("request {number}"),
+        (None, None) => format!("the request from branch {}", request.branch),
+    }
+}
+
+/// What is told of a request: that it was opened, that somebody has closed it, and that nothing is left of it.
+fn of_request(
+    previous: Option<&WriteBackRequest>,
+    now: Option<&WriteBackRequest>,
+) -> Option<Event> {
+    let none = BTreeMap::new();
+    match (previous, now) {
+        (before, Some(now)) if now.closed && !before.is_some_and(|before| before.closed) => Some(
+            Event::warning(Reason::ProposalClosed, &declined(now), &none),
+        ),
+        (before, Some(now)) if now.number.is_some() && !now.closed => {
+            let is_new = before.is_none_or(|before| before.closed || before.number != now.number);
+            let message = format!("proposed by {}", called(now));
+            is_new.then(|| Event::normal(Reason::WrittenBack, &message, &none))
+        }
+        (Some(before), None) => {
+            let message = format!("{}: nothing is left to propose", called(before));
+            Some(Event::normal(Reason::Succeeded, &message, &none))
+        }
+        _ => None,
+    }
 }
 
 fn written(one: &WrittenObject) -> String {
@@ -330,6 +401,103 @@ mod tests {
         let nothing = WriteBackOutcome::Looked(Looked::default());
         let settled = tell_writeback(&again.status, &frame(again.memory), &nothing);
         assert!(settled.status.refused.is_empty());
+    }
+
+    fn request(number: Option<i64>, closed: bool) -> WriteBackRequest {
+        WriteBackRequest {
+            branch: "reeve/acme/back".to_owned(),
+            closed,
+            number,
+            url: number.map(|number| format!("https://git.example/acme/web/pulls/{number}")),
+            ..WriteBackRequest::default()
+        }
+    }
+
+    #[test]
+    fn a_request_is_told_when_it_is_opened_closed_by_somebody_opened_again_and_not_needed_any_more()
+    {
+        let first = WriteBackOutcome::Looked(Looked::default());
+        let first = tell_writeback(
+            &WriteBackStatus::default(),
+            &frame(Memory::default()),
+            &first,
+        );
+        let mut status = first.status;
+        for (now, reason, words, ready) in [
+            (
+                Requested::Is(request(None, false)),
+                None,
+                "",
+                Reason::Succeeded,
+            ),
+            (
+                Requested::Is(request(Some(1), false)),
+                Some(Reason::WrittenBack),
+                "pulls/1",
+                Reason::Succeeded,
+            ),
+            (Requested::Same, None, "", Reason::Succeeded),
+            (
+                Requested::Is(request(Some(1), true)),
+                Some(Reason::ProposalClosed),
+                "requestedAt",
+                Reason::ProposalClosed,
+            ),
+            (Requested::Same, None, "", Reason::ProposalClosed),
+            (
+                Requested::Is(request(Some(2), false)),
+                Some(Reason::WrittenBack),
+                "pulls/2",
+                Reason::Succeeded,
+            ),
+            (
+                Requested::Nothing,
+                Some(Reason::Succeeded),
+                "nothing is left",
+                Reason::Succeeded,
+            ),
+        ] {
+            let looked = Looked {
+                request: now.clone(),
+                ..Looked::default()
+            };
+            let outcome = WriteBackOutcome::Looked(looked);
+            let told = tell_writeback(&status, &frame(Memory::default()), &outcome);
+            let reasons: Vec<Reason> = told.events.iter().map(|event| event.reason).collect();
+            assert_eq!(reasons, Vec::from_iter(reason), "{now:?}");
+            let said = told
+                .events
+                .iter()
+                .all(|event| event.message.contains(words));
+            assert!(said, "{:?}", told.events);
+            let is = condition::find(&told.status.conditions, Type::Ready).unwrap();
+            assert_eq!(
+                (is.status.as_str(), is.reason.as_str()),
+                ("True", ready.as_str())
+            );
+            status = told.status;
+        }
+        assert_eq!(status.request, None);
+    }
+
+    #[test]
+    fn what_is_in_files_of_its_own_is_remembered_until_it_is_another() {
+        let looked = |made: Option<&[&str]>| {
+            let made = made.map(|made| made.iter().map(|one| (*one).to_owned()).collect());
+            WriteBackOutcome::Looked(Looked {
+                made,
+                ..Looked::default()
+            })
+        };
+        let mut status = WriteBackStatus::default();
+        for (made, want) in [
+            (Some(&["a"][..]), vec!["a"]),
+            (None, vec!["a"]),
+            (Some(&[][..]), vec![]),
+        ] {
+            status = tell_writeback(&status, &frame(Memory::default()), &looked(made)).status;
+            assert_eq!(status.made, want);
+        }
     }
 
     #[test]

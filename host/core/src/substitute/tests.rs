@@ -227,3 +227,26 @@ fn only_what_is_a_name_is_one() {
         assert!(named(name).is_err(), "{name}");
     }
 }
+
+#[test]
+fn it_is_known_what_would_be_taken_for_a_variable() {
+    let of = |meta: serde_json::Value, run: serde_json::Value| {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"run": run}});
+        let object = Object::try_from(object).unwrap();
+        takes(&object, &serde_json::Value::from(object.clone()))
+    };
+    let plain = json!({"name": "a"});
+    for (run, want) in [
+        ("echo ${HOME}", true),
+        ("kill $$", true),
+        ("costs 5 $", false),
+        ("$HOME", false),
+    ] {
+        assert_eq!(of(plain.clone(), json!(run)), want, "{run}");
+        assert_eq!(of(plain.clone(), json!([{"deep": run}])), want, "{run}");
+    }
+    assert!(of(plain, json!({"${key}": 1})));
+    let off =
+        json!({"name": "a", "annotations": {"kustomize.toolkit.fluxcd.io/substitute": "disabled"}});
+    assert!(!of(off, json!("echo ${HOME}")));
+}

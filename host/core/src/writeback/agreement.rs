@@ -96,6 +96,26 @@ pub(super) fn carried(change: &Change, base: Option<&Object>, head: Option<&Obje
     }
 }
 
+/// What commits have changed since both were the same of an object that the cluster has deleted: it goes with its manifest.
+pub(super) fn deleted(
+    object: &Object,
+    base: Option<&Object>,
+    head: Option<&Object>,
+) -> Vec<Conflict> {
+    let (Some(base), Some(head)) = (base, head) else {
+        return Vec::new();
+    };
+    let commits = differences(0, &plain(base), &plain(head)).into_iter();
+    let conflict = |commit: Difference| Conflict {
+        object: object.clone(),
+        field: shown(&commit.path),
+        winner: Side::Kubernetes,
+        kept: None,
+        lost: commit.new,
+    };
+    commits.map(conflict).collect()
+}
+
 /// A field as it is told.
 pub(super) fn shown(path: &Path) -> String {
     let text = crate::text::line(&path.to_string());

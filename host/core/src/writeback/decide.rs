@@ -19,6 +19,7 @@ use super::agreement::Conflict;
 use super::hand::Hand;
 use super::rule::{Rules, Subject};
 use super::{is_paused, subject};
+use crate::deliver::MARK;
 
 /// How many objects one commit is about; the others are left for the next.
 const MOST: usize = 500;
@@ -26,8 +27,10 @@ const MOST: usize = 500;
 /// The files at the newest commit of the branch, and who builds what of them.
 #[derive(Clone, Copy)]
 pub struct Head<'a> {
-    /// All files of the repository.
+    /// The files of the repository that are built.
     pub tree: &'a dyn Tree,
+    /// All of them: who else uses a file, and where one lies already, is looked for there.
+    pub all: &'a dyn Tree,
     /// The directory below which files are written, and none outside of it; empty for all of them.
     pub path: &'a str,
     /// The names of new objects' files below it.
@@ -272,14 +275,20 @@ struct Work<'a> {
     head: &'a Head<'a>,
     /// The files with what is written so far.
     files: BTreeMap<String, Option<Vec<u8>>>,
+    /// What builds gave when both were the same, and give at the newest commit; asked for once.
+    sides: BTreeMap<usize, Sides>,
     decision: Decision,
 }
+
+/// Objects before and after what was committed since; none of either where nothing was.
+type Sides = (Vec<Object>, Vec<Object>);
 
 impl<'a> Work<'a> {
     fn new(head: &'a Head<'a>) -> Self {
         Self {
             head,
             files: BTreeMap::new(),
+            sides: BTreeMap::new(),
             decision: Decision::default(),
         }
     }
@@ -288,6 +297,25 @@ impl<'a> Work<'a> {
     fn tree(&self) -> Overlaid<'a> {
         let files: Vec<_> = self.files.clone().into_iter().collect();
         Overlaid::new(self.head.tree).with(&files)
+    }
+
+    /// All files, with what is written so far.
+    fn all(&self) -> Overlaid<'a> {
+        let files: Vec<_> = self.files.clone().into_iter().collect();
+        Overlaid::new(self.head.all).with(&files)
+    }
+
+    fn sides(&mut self, number: usize) -> &Sides {
+        let head = self.head;
+        self.sides.entry(number).or_insert_with(|| {
+            let build = head.builds.get(number);
+            match build.and_then(|build| Some((build, build.base?))) {
+                Some((build, base)) => {
+                    (held::objects(base, build), held::objects(head.tree, build))
+                }
+                None => Sides::default(),
+            }
+        })
     }
 
     fn refuse(&mut self, object: &Object, refused: &Refused) {
@@ -308,7 +336,7 @@ impl<'a> Work<'a> {
     }
 
     fn end(mut self) -> Decision {
-        let tree = self.head.tree;
+        let tree = self.head.all;
         let before = |path: &str| -> Option<Arc<[u8]>> { tree.read(path).ok() };
         let files = std::mem::take(&mut self.files).into_iter();
         let changed = files.filter(|(path, bytes)| bytes.as_deref() != before(path).as_deref());
@@ -318,14 +346,46 @@ impl<'a> Work<'a> {
 }
 
 /// How the engine is asked about a build, with the edits so far.
-fn repository<'r>(head: &Head<'r>, build: &Build<'r>, tree: &'r dyn Tree) -> Repository<'r> {
+fn repository<'r>(
+    head: &Head<'r>,
+    build: &Build<'r>,
+    (tree, all): (&'r dyn Tree, &'r dyn Tree),
+) -> Repository<'r> {
     Repository {
         tree,
+        all,
         remotes: build.remotes,
         path: build.path,
         options: build.options,
         others: build.others,
         within: head.path,
+    }
+}
+
+/// The same edits, if none is of a file that a delivery writes: it would be written over.
+fn not_delivered(work: &Work<'_>, edits: Edits) -> Result<Edits, Refused> {
+    let is = |file: &String| {
+        let bytes = work.head.all.read(file);
+        bytes.is_ok_and(|bytes| bytes.starts_with(MARK.as_bytes()))
+    };
+    let places = edits.placed.iter().map(|placed| {
+        let file = files(std::iter::once(&placed.place));
+        (placed, file.into_iter().find(is))
+    });
+    let found = places
+        .filter_map(|(placed, file)| Some((placed, file?)))
+        .next();
+    match found {
+        Some((placed, file)) => Err(Refused {
+            object: Some(Box::new(placed.object.clone())),
+            field: placed.field.clone(),
+            reason: Reason::Unwritable {
+                why: format!(
+                    "{file} is written by the delivery of another Kustomization, which would write over it"
+                ),
+            },
+        }),
+        None => Ok(edits),
     }
 }
 

@@ -18,6 +18,8 @@ use crate::text;
 
 /// The trailer that says which WriteBack a commit is of.
 const BY: &str = "Reeve-Write-Back";
+/// The trailer that says that a commit is a proposal, and on which branch.
+const REQUEST: &str = "Reeve-Request";
 /// The trailer that says what was written.
 const DIGEST: &str = "Reeve-Digest";
 /// How many objects, fields of each and conflicts are told, and how long a value and the first line may be.
@@ -33,6 +35,8 @@ pub struct About<'a> {
     pub by: &'a str,
     /// The revision that cluster and git were compared at; empty where there is none.
     pub revision: &'a str,
+    /// The branch that it is proposed on, where somebody is asked to merge it.
+    pub request: Option<&'a str>,
 }
 
 /// What the trailers of a commit of ours say.
@@ -40,6 +44,8 @@ pub struct About<'a> {
 pub struct Trailers {
     /// Whose commit it is.
     pub by: String,
+    /// The branch that it was proposed on, if it was.
+    pub request: Option<String>,
     /// What was written: `sha256:…`.
     pub digest: String,
 }
@@ -76,7 +82,11 @@ pub fn compose(
         let _infallible = writeln!(out, "\nCompared with {}.", line(about.revision, 300));
     }
     let by = line(about.by, 400);
-    let _infallible = write!(out, "\n{BY}: {by}\n{DIGEST}: {}\n", digest(edits));
+    let _infallible = writeln!(out, "\n{BY}: {by}");
+    if let Some(branch) = about.request {
+        let _infallible = writeln!(out, "{REQUEST}: {}", line(branch, 300));
+    }
+    let _infallible = writeln!(out, "{DIGEST}: {}", digest(edits));
     out
 }
 
@@ -110,6 +120,7 @@ pub fn trailers(message: &str) -> Option<Trailers> {
     };
     Some(Trailers {
         by: of(BY)?,
+        request: of(REQUEST),
         digest: of(DIGEST)?,
     })
 }
@@ -262,6 +273,7 @@ mod tests {
     const ABOUT: About<'_> = About {
         by: "acme/back",
         revision: "main@sha1:abc",
+        request: None,
     };
 
     #[test]
@@ -291,7 +303,20 @@ mod tests {
         );
         assert_eq!(text, want);
         let by = "acme/back".to_owned();
-        assert_eq!(trailers(&text), Some(Trailers { by, digest }));
+        let request = None;
+        let told = Trailers {
+            by,
+            request,
+            digest,
+        };
+        assert_eq!(trailers(&text), Some(told.clone()));
+        let about = About {
+            request: Some("reeve/acme/back"),
+            ..ABOUT
+        };
+        let proposed = trailers(&compose(&about, &[], &[], &edits()));
+        let request = Some("reeve/acme/back".to_owned());
+        assert_eq!(proposed, Some(Trailers { request, ..told }));
     }
 
     #[test]
@@ -321,6 +346,7 @@ mod tests {
         let about = About {
             by: forged,
             revision: forged,
+            request: None,
         };
         for written in [vec![one.clone()], vec![one.clone(); 2]] {
             let text = compose(&about, &written, &[], &edits());

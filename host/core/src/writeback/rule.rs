@@ -15,6 +15,16 @@ use super::filter::Filters;
 const MOST: usize = 100;
 /// What stands for any group or resource, as in roles.
 const ANY: &str = "*";
+/// What no rule means that does not name it.
+const OF_CONTROLLERS: [&str; 7] = [
+    "controllerrevisions",
+    "endpoints",
+    "endpointslices",
+    "events",
+    "leases",
+    "secrets",
+    "writebacks",
+];
 
 /// The rules of a WriteBack, in order. Cheap to clone.
 #[derive(Clone, Default)]
@@ -160,6 +170,20 @@ impl Rule {
         let any = |list: &[String]| list.iter().any(|one| one == ANY);
         let (groups, resources) = (&self.written.api_groups, &self.written.resources);
         (any(groups) || is_in(groups, group)) && (any(resources) || is_in(resources, resource))
+    }
+
+    /// Whether it has objects of a kind committed: one that names no resource means what people keep in git, and not what
+    /// controllers write for themselves.
+    pub fn commits(&self, group: &str, resource: &str) -> bool {
+        let is_named = self.written.resources.iter().any(|one| one == resource);
+        self.sync_to() == SyncTo::Git
+            && self.is_for_kind(group, resource)
+            && (is_named || !OF_CONTROLLERS.contains(&resource))
+    }
+
+    /// Whether it means single objects, and not all of a kind: then also what another object, or Kubernetes, has made.
+    pub fn picks(&self) -> bool {
+        !self.written.names.is_empty() || !self.written.labels.trim().is_empty()
     }
 
     /// Whether it may be for objects of a namespace; an empty one is that of what is in none.

@@ -93,6 +93,11 @@ impl Spec {
             return Err(Error::invalid("spec.debounce", "it is longer than an hour"));
         }
         let path = spec::clean_path(spec.path.as_deref().unwrap_or_default())?;
+        let is_gits = |part: &str| part.to_ascii_lowercase().starts_with(".git");
+        if path.split('/').any(is_gits) {
+            let why = "it leads into what is git's own, or the forge's";
+            return Err(Error::invalid("spec.path", why));
+        }
         let branch = spec.branch.as_deref();
         Ok(Self {
             source: source(spec, &id)?,

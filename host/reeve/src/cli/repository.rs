@@ -127,7 +127,7 @@ impl Repository {
     }
 
     /// Puts one commit on the branch, of what `edit` makes of its files; None: it changes nothing. `edit` is asked again for
-    /// every head that others have moved the branch to.
+    /// every head that others have moved the branch to, and may say another message for it.
     pub(super) async fn commit<E>(
         &self,
         author: &Identity,
@@ -136,7 +136,7 @@ impl Repository {
         deadline: Instant,
     ) -> Result<Option<Revision>, Explained>
     where
-        E: Fn(&dyn Tree) -> Result<Edits, Explained> + Send + Sync + 'static,
+        E: Fn(&dyn Tree) -> Result<(Edits, Option<String>), Explained> + Send + Sync + 'static,
     {
         let what = Push {
             branch: self.branch.clone(),
@@ -151,7 +151,14 @@ impl Repository {
         };
         let edit = move |files: Option<&Snapshot>| -> Result<commit::Edits, Explained> {
             match files {
-                Some(files) => Ok(of_commit(&edit(files)?)),
+                Some(files) => {
+                    let (edits, message) = edit(files)?;
+                    let edits = of_commit(&edits);
+                    Ok(match message {
+                        Some(message) => edits.saying(message),
+                        None => edits,
+                    })
+                }
                 None => Ok(commit::Edits::new()),
             }
         };

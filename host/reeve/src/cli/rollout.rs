@@ -173,7 +173,7 @@ impl Work<'_> {
         }
         let author = self.args.author.identity()?;
         let recipe = Arc::clone(self.recipe);
-        let edit = move |tree: &dyn Tree| recipe.make(tree).map(|made| made.edits);
+        let edit = move |tree: &dyn Tree| recipe.make(tree).map(|made| (made.edits, None));
         ui.step(Sign::Doing, &format!("committing to {branch}"));
         let pushed = self
             .repository
@@ -228,6 +228,7 @@ impl Work<'_> {
         let about = About {
             by: "reeve rollout",
             revision: &revision,
+            request: None,
         };
         compose(&about, &[written], &[], &made.edits)
     }

@@ -28,7 +28,7 @@ pub(crate) enum Listed {
 
 impl Listed {
     /// All kinds of ours.
-    pub(crate) const OURS: [Self; 8] = [
+    pub(crate) const OURS: [Self; 9] = [
         Self::Ours(reeve_api::SOURCE_GROUP, "v1", "gitrepositories", true),
         Self::Ours(reeve_api::KUSTOMIZE_GROUP, "v1", "kustomizations", true),
         Self::Ours(reeve_api::NOTIFICATION_GROUP, "v1", "receivers", true),
@@ -37,6 +37,7 @@ impl Listed {
         Self::Ours(reeve_api::REEVE_GROUP, "v1alpha1", "policies", false),
         Self::Ours(reeve_api::REEVE_GROUP, "v1alpha1", "tenants", false),
         Self::Ours(reeve_api::REEVE_GROUP, "v1alpha1", "projects", false),
+        Self::Ours(reeve_api::REEVE_GROUP, "v1alpha1", "writebacks", true),
     ];
 
     /// What it is called.

@@ -1,15 +1,20 @@
 //! What changes on the cluster is committed: read as the account of its WriteBack, decided by rule, pushed.
 //!
 //! One direction, each step takes what the one before returned: what watches have seen (`wards`) is read (`look`), `core::writeback`
-//! decides on the files of the branch's newest commit, and that is pushed (`write`), or asked for (`request`). Nothing that was seen
+//! decides on the files of the branch's newest commit, and that is pushed (`write`), or asked for (`propose`). Nothing that was seen
 //! is lost: what a run could not do it gives back, and the next one does it. Our own applies change nothing that is not in git
 //! already, so that none comes back. It deliberately applies nothing: what was committed comes to the cluster as any commit does.
 
+mod lent;
 mod look;
+mod propose;
 mod realm;
+mod refusal;
 mod request;
 mod told;
+mod veiled;
 mod wards;
+mod whole;
 mod whose;
 mod write;
 
@@ -21,12 +26,12 @@ use kube::ResourceExt as _;
 use reeve_api::RECONCILE_REQUEST;
 use reeve_api::name::{NamespaceName, NamespacedName, ServiceAccountName};
 use reeve_api::reason::Reason;
-use reeve_api::writeback::{WriteBack, WriteBackCommit, WriteBackRefusal};
+use reeve_api::writeback::{WriteBack, WriteBackCommit, WriteBackRefusal, WriteBackRequest};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::gitconfig::Place;
 use reeve_core::index::Target;
 use reeve_core::schedule::Next;
-use reeve_core::status::{Looked, WriteBackOutcome};
+use reeve_core::status::{Looked, Requested, WriteBackOutcome};
 use reeve_core::tenancy::Tenant;
 use reeve_core::ward::{Left, Work};
 use reeve_core::writeback::{Allowed, Propose, Spec};
@@ -40,6 +45,7 @@ use crate::index::Known;
 use realm::Reach;
 use wards::Wanted;
 pub(crate) use wards::Wards;
+use write::Wrote;
 
 /// How many objects one run looks at; others are the next one's.
 const A_RUN: usize = 100;
@@ -56,9 +62,13 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         ctx.wards.forget(id);
         return Next::Watch;
     };
-    let known = |known: &Known| known.tenants_listed && known.projects_listed;
+    let known = |known: &Known| {
+        let above = known.tenants_listed && known.projects_listed;
+        above && known.kustomizations_listed && known.sources_listed
+    };
     if !ctx.index.read(known) {
-        // Whose the namespace is decides what may be read, and with whose login it is written.
+        // Whose the namespace is decides what may be read, and with whose login it is written; what was applied, what was deleted
+        // while nobody watched; and who has the same repository, where it may be written.
         return Next::After(SOON);
     }
     let run = Run::begin(ctx, Target::WriteBack(id.clone()), &*object);
@@ -82,7 +92,8 @@ async fn work(ctx: &Arc<Context>, id: &NamespacedName, object: &WriteBack) -> Wr
         ctx.wards.forget(id);
         return WriteBackOutcome::Suspended;
     }
-    let case = match Case::open(ctx, id, object).await {
+    let opened = Case::open(ctx, id, object).await;
+    let case = match opened.and_then(Case::at_home) {
         Ok(case) => case,
         Err(why) => {
             if why.turn.stalls() {
@@ -91,8 +102,8 @@ async fn work(ctx: &Arc<Context>, id: &NamespacedName, object: &WriteBack) -> Wr
             return WriteBackOutcome::Failed(why, left(ctx, id, Vec::new()));
         }
     };
-    let told = case.watch(asks_for_everything(object));
-    let (outcome, more) = case.run(told).await;
+    let watched = case.watch();
+    let (outcome, more) = case.run(watched).await;
     if more {
         ctx.queues.writebacks.wake(id.clone());
     }
@@ -138,9 +149,25 @@ struct Case<'a> {
     place: Place,
     /// The branch that is written to, or that requests are made against.
     branch: String,
-    /// What was pushed last, if a request for it is yet to be opened.
-    unrequested: Option<WriteBackCommit>,
+    /// Whether somebody has asked for this run.
+    asked: bool,
+    /// What was pushed last.
+    last: Option<WriteBackCommit>,
+    /// The request, as it was told last.
+    known: Option<WriteBackRequest>,
+    /// One that the WriteBack does not want any more.
+    former: Option<WriteBackRequest>,
+    /// What is in files of its own that go with it.
+    made: Vec<String>,
     deadline: Instant,
+}
+
+/// What came of watching.
+struct Watched {
+    /// What cannot be.
+    unwatched: Vec<WriteBackRefusal>,
+    /// Whether it is time to look at more than what was seen.
+    is_time: bool,
 }
 
 impl<'a> Case<'a> {
@@ -164,12 +191,23 @@ impl<'a> Case<'a> {
         let followed = || repository.branch.clone();
         let branch = spec.branch.clone().or_else(followed);
         let branch = branch.ok_or_else(|| no_branch(&spec))?;
+        if let Propose::Request(request) = &spec.propose
+            && request.branch == branch
+        {
+            return Err(onto_itself(&branch));
+        }
         if repository.signed && spec.signing.is_none() {
             return Err(unsigned(&spec));
         }
         let means = |group: &str, resource: &str| realm::means(&spec.rules, group, resource);
         let kinds = ctx.cluster.kinds_meant(means).await.into_iter();
         let kinds = kinds.map(|kind| ((kind.group.clone(), kind.kind.clone()), kind));
+        let status = object.status.clone().unwrap_or_default();
+        let is_wanted = |request: &WriteBackRequest| match &spec.propose {
+            Propose::Request(wanted) => wanted.branch == request.branch,
+            Propose::Commit => false,
+        };
+        let former = status.request.clone().filter(|one| !is_wanted(one));
         Ok(Self {
             ctx,
             id,
@@ -180,55 +218,91 @@ impl<'a> Case<'a> {
             repository,
             place,
             branch,
-            unrequested: unrequested(object, &spec),
+            asked: asks_for_everything(object),
+            last: status.last_commit,
+            known: status.request.filter(is_wanted),
+            former,
+            made: status.made,
             deadline: Instant::now() + PATIENCE,
             spec,
         })
     }
 
-    /// Has watched what is to be, and returns what cannot be.
-    fn watch(&self, everything: bool) -> Vec<WriteBackRefusal> {
+    /// Has watched what is to be.
+    fn watch(&self) -> Watched {
         let rules = &self.spec.rules;
         let reach = self.reach();
         let kinds: Vec<Meant> = self.kinds.values().cloned().collect();
         let wanted = Wanted {
+            tenant: self.tenant.name.clone(),
             account: self.client.account().to_owned(),
             rules: rules.clone(),
             debounce: self.spec.debounce,
             realms: realm::realms(rules, &reach, &kinds),
         };
         let wards = &self.ctx.wards;
-        let unwatched = wards.align(self.ctx, self.id, wanted, everything);
-        wards.look_again(self.id, self.spec.interval, everything);
+        let remembered = || self.remembered(&self.made);
+        let unwatched = wards.align(self.ctx, self.id, wanted, self.asked, remembered);
+        let is_time = wards.look_again(self.id, self.spec.interval, self.asked);
         let account = self.client.account();
         let told = unwatched.into_iter().map(|one| realm::told(one, account));
         let unserved = realm::unserved(rules, &reach, &kinds);
-        told.chain(unserved).collect()
+        Watched {
+            unwatched: told.chain(unserved).collect(),
+            is_time,
+        }
     }
 
     /// Looks at what was seen and writes what is to be written. Whether there is more of it.
-    async fn run(&self, unwatched: Vec<WriteBackRefusal>) -> (WriteBackOutcome, bool) {
+    async fn run(&self, watched: Watched) -> (WriteBackOutcome, bool) {
+        let is_left = self.leave_former().await;
+        let (done, more) = match &is_left {
+            Ok(()) => self.look_and_write(watched.is_time).await,
+            Err(_) => (Ok(None), false),
+        };
+        let mut looked = left(self.ctx, self.id, watched.unwatched);
+        if let Err(why) = is_left {
+            return (WriteBackOutcome::Failed(why, looked), false);
+        }
+        if self.former.is_some() {
+            looked.request = Requested::Nothing;
+        }
+        let wrote = match done {
+            Ok(None) => return (WriteBackOutcome::Looked(looked), more),
+            Ok(Some(wrote)) => wrote,
+            Err(why) => return (WriteBackOutcome::Failed(why, looked), false),
+        };
+        looked.head = wrote.head;
+        looked.commit = wrote.commit;
+        looked.written = wrote.objects;
+        looked.lost = wrote.lost;
+        looked.made = wrote.made;
+        if wrote.request != Requested::Same {
+            looked.request = wrote.request;
+        }
+        match wrote.trouble {
+            None => (WriteBackOutcome::Looked(looked), more),
+            Some(why) => (WriteBackOutcome::Failed(why, looked), false),
+        }
+    }
+
+    /// What was written, if there was anything to look at. Whether there is more of that.
+    async fn look_and_write(&self, is_time: bool) -> (Result<Option<Wrote>, Explained>, bool) {
+        let request = match &self.spec.propose {
+            Propose::Commit => None,
+            // What it is to propose is known once all is listed, which wakes it.
+            Propose::Request(_) if !self.ctx.wards.is_whole(self.id) => return (Ok(None), false),
+            Propose::Request(request) => Some(request),
+        };
         let mut taken = Taken::of(self);
-        let done = match taken.is_empty() {
-            true => Ok(None),
-            false => self.write(&mut taken).await.map(Some),
+        let asks = request.is_some() && self.known.is_some() && is_time;
+        let done = match request {
+            _ if taken.is_empty() && !asks => Ok(None),
+            None => self.write(&mut taken).await.map(Some),
+            Some(request) => self.propose(&mut taken, request).await.map(Some),
         };
         let more = taken.work.more && done.is_ok();
-        let mut looked = left(self.ctx, self.id, unwatched);
-        match done {
-            Ok(None) => (WriteBackOutcome::Looked(looked), more),
-            Ok(Some(written)) => {
-                looked.head = written.head;
-                looked.commit = written.commit;
-                looked.written = written.objects;
-                looked.lost = written.lost;
-                match written.trouble {
-                    None => (WriteBackOutcome::Looked(looked), more),
-                    Some(why) => (WriteBackOutcome::Failed(why, looked), false),
-                }
-            }
-            Err(why) => (WriteBackOutcome::Failed(why, looked), false),
-        }
+        (done, more)
     }
 
     /// Where it looks.
@@ -305,17 +379,15 @@ fn account(ctx: &Context, spec: &Spec, platform: bool) -> Result<ServiceAccountN
     })
 }
 
-fn unrequested(object: &WriteBack, spec: &Spec) -> Option<WriteBackCommit> {
-    let Propose::Request(request) = &spec.propose else {
-        return None;
-    };
-    let last = object.status.as_ref()?.last_commit.clone()?;
-    (last.branch == request.branch && last.request_url.is_none()).then_some(last)
-}
-
 fn no_branch(spec: &Spec) -> Explained {
     let message = format!("GitRepository {} follows no branch", spec.source.key());
     let hint = "name the branch that is written to in spec.branch";
+    Explained::new(Reason::InvalidSpec, Turn::Owner, message).with_hint(hint)
+}
+
+fn onto_itself(branch: &str) -> Explained {
+    let message = format!("branch {branch} is the one that requests are made against");
+    let hint = "name another one in spec.pullRequest.branch";
     Explained::new(Reason::InvalidSpec, Turn::Owner, message).with_hint(hint)
 }
 

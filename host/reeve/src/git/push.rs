@@ -3,14 +3,17 @@
 //! [`push`] fetches the branch, asks its caller what is to change in it, makes the commit in memory and sends it in git's
 //! own protocol, over the transports that fetching uses. When somebody else was faster it fetches again and **asks again**:
 //! an edit is a function of the files it is made on, so nothing of another's commit is undone by ours, and there is no merge.
-//! The server moves the branch only from the commit that was read; there is no way here to force it.
+//! The server moves the branch only from the commit that was read; there is no way here to force it. A branch that holds nothing but
+//! a proposal of ours may begin anew ([`Absent::Anew`]) and go ([`remove`]): its caller names the commit of ours that it is at, and
+//! at any other it stays.
 //!
 //! What it deliberately doesn't: decide what changes, keep a commit that could not be sent (the next call makes it again, and
-//! an edit that is there already makes none), open a pull request, or delete a branch.
+//! an edit that is there already makes none), or open a pull request.
 
 mod attempt;
 mod error;
 pub(super) mod pack;
+mod remove;
 mod report;
 mod send;
 
@@ -31,6 +34,7 @@ use super::{Cause, Content, Limits, Mirrors, Remote, Snapshot, fetch, resolve};
 use crate::clock::Clock;
 use attempt::{Attempt, Base, Done, Edit};
 pub use error::Error;
+pub use remove::remove;
 
 /// What a commit is to be like, and where it is to go.
 #[derive(Debug, Clone)]
@@ -64,6 +68,13 @@ pub enum Absent {
     From(String),
     /// It begins with nothing: the commit is its first.
     Root,
+    /// It begins where `from` is, whether there is one or not. What it holds goes, if that is the commit `over`.
+    Anew {
+        /// The branch that it begins at.
+        from: String,
+        /// The commit that it is at; None: there is none.
+        over: Option<String>,
+    },
 }
 
 /// What a push came to.
@@ -127,17 +138,22 @@ impl Push {
         format!("refs/heads/{}", self.branch)
     }
 
+    fn is_branch(name: &str) -> Result<(), Error> {
+        let full = format!("refs/heads/{name}");
+        // What git takes for a reference has neither spaces nor control characters: it cannot end its line.
+        match full.len() > 250 || gix::validate::reference::name(full.as_str().into()).is_err() {
+            true => Err(asked("branch", name, "git has no branches of such names")),
+            false => Ok(()),
+        }
+    }
+
     fn check(&self) -> Result<(), Error> {
         let base = match &self.absent {
-            Absent::From(base) => Some(base),
+            Absent::From(base) | Absent::Anew { from: base, .. } => Some(base),
             Absent::Refuse | Absent::Root => None,
         };
         for branch in [Some(&self.branch), base].into_iter().flatten() {
-            let full = format!("refs/heads/{branch}");
-            // What git takes for a reference has neither spaces nor control characters: it cannot end its line.
-            if full.len() > 250 || gix::validate::reference::name(full.as_str().into()).is_err() {
-                return Err(asked("branch", branch, "git has no branches of such names"));
-            }
+            Self::is_branch(branch)?;
         }
         check_message(&self.message)?;
         if self.options.len() > MAX_OPTIONS {
@@ -237,6 +253,14 @@ impl Work<'_> {
 
     /// What is there to build upon.
     async fn base(&self) -> Result<Base, Error> {
+        if let Absent::Anew { from, over } = &self.push.absent {
+            let over = over
+                .as_deref()
+                .map(|over| ObjectId::from_hex(over.as_bytes()));
+            let head = over.transpose().map_err(|_| Cause::Internal)?;
+            let snapshot = Some(self.files(from).await?);
+            return Ok(Base { snapshot, head });
+        }
         let absent = match self.files(&self.push.branch).await {
             Ok(snapshot) => {
                 let head = ObjectId::from_hex(snapshot.revision().commit().as_bytes());
@@ -250,7 +274,7 @@ impl Work<'_> {
         };
         let snapshot = match &self.push.absent {
             Absent::Refuse => return Err(absent.into()),
-            Absent::From(branch) => Some(self.files(branch).await?),
+            Absent::From(from) | Absent::Anew { from, .. } => Some(self.files(from).await?),
             Absent::Root => None,
         };
         Ok(Base {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gix::objs::tree::EntryKind;
 use gix::{ObjectId, ThreadSafeRepository};
@@ -104,6 +104,8 @@ struct Depot {
     generation: Arc<Generation>,
 }
 
+/// The rules by which nothing is left out, whatever files of the repository say.
+const NOTHING: &str = "!*\n";
 /// The commit's own among the depots.
 const OWN: usize = 0;
 /// The file that says where submodules are from.
@@ -159,6 +161,14 @@ impl Snapshot {
         })
     }
 
+    /// All of the commit's message; None: it cannot be read. Nobody has proved it.
+    pub fn message(&self) -> Option<String> {
+        let repository = self.0.repository.to_thread_local();
+        let commit = repository.find_object(self.0.commit).ok()?;
+        let commit = commit.try_into_commit().ok()?;
+        commit.message_raw().ok().map(ToString::to_string)
+    }
+
     /// Names the listing and, through the ids of its files, all contents: equal digests are equal files.
     pub fn tree_digest(&self) -> &str {
         &self.0.digest
@@ -167,6 +177,28 @@ impl Snapshot {
     /// What came from the server for it; None: all of it was here.
     pub fn received(&self) -> Option<Received> {
         self.0.received
+    }
+
+    /// The same commit with all its files, those that are left out here, too; without submodules and what is laid beside them. Only for
+    /// threads that may block.
+    ///
+    /// # Errors
+    /// When it takes longer, is larger than the limits, or the mirror has lost it.
+    pub(crate) fn whole(&self, limits: &Limits, deadline: Instant) -> Result<Self, Cause> {
+        let own = self.0.depots.get(OWN).ok_or(Cause::Internal)?;
+        let source = Source {
+            generation: Arc::clone(&own.generation),
+            revision: self.0.revision.clone(),
+            commit: self.0.commit,
+            tag: None,
+            received: None,
+        };
+        let content = Content {
+            ignore: Some(NOTHING.to_owned()),
+            ..Content::default()
+        };
+        let (terms, _guard) = Terms::new(deadline);
+        read(source, &content, limits, &terms)
     }
 
     /// Where submodules are, and at which commits, of those that were not given.

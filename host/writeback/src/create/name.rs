@@ -12,6 +12,15 @@ pub const DEFAULT_TEMPLATE: &str = "{namespace}/{kind}.{group}-{name}.yaml";
 
 /// The directory of objects that live in no namespace. No namespace can be called so.
 const CLUSTER: &str = "_cluster";
+/// Files that say what is built of others.
+const CONTROL: [&str; 6] = [
+    "kustomization.yaml",
+    "kustomization.yml",
+    "kustomization",
+    ".sourceignore",
+    ".krmignore",
+    ".gitmodules",
+];
 /// The longest name of a file that file systems take.
 const LONGEST: usize = 255;
 
@@ -93,7 +102,14 @@ pub(crate) fn check_path(path: &str) -> Result<(), Reason> {
         };
         return Err(refused("the path of the file", why));
     }
-    Ok(())
+    let name = path.rsplit('/').next().unwrap_or_default();
+    match CONTROL.iter().any(|one| name.eq_ignore_ascii_case(one)) {
+        true => Err(refused(
+            "the path of the file",
+            "is that of a file which says what is built",
+        )),
+        false => Ok(()),
+    }
 }
 
 /// A name with everything in it that is not plain written as its number.

@@ -22,6 +22,12 @@ const OWNERS: [&str; 3] = [
     "kustomize.toolkit.fluxcd.io/namespace",
 ];
 
+/// What names an object of the cluster that it lives in, by kinds: made anew that one has another identity.
+const BOUND: [(&str, &str); 2] = [
+    ("PersistentVolume", "claimRef"),
+    ("VolumeSnapshotContent", "volumeSnapshotRef"),
+];
+
 /// The object as it belongs into a file: without status, identity, owners, and what is equal to `defaults`.
 #[must_use]
 pub fn stripped(live: &Object, defaults: Option<&Object>) -> Object {
@@ -62,6 +68,14 @@ pub fn without_server_fields(live: &Object) -> Object {
         if map.is_empty() && before > 0 {
             metadata.shift_remove(name);
         }
+    }
+    let bound = BOUND.iter().find(|(kind, _)| *kind == object.kind());
+    if let Some((_, field)) = bound
+        && let Some(Value::Object(spec)) = object.fields_mut().get_mut("spec")
+        && let Some(Value::Object(named)) = spec.get_mut(*field)
+    {
+        named.shift_remove("uid");
+        named.shift_remove("resourceVersion");
     }
     object
 }
@@ -116,5 +130,21 @@ mod tests {
             "spec": {"accessModes": ["ReadWriteOnce"]},
         }));
         assert_eq!(stripped(&live, Some(&defaults)), want);
+    }
+
+    #[test]
+    fn what_an_object_is_bound_to_is_named_without_its_identity() {
+        let content = |named: Value| {
+            let object = json!({"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotContent",
+                "metadata": {"name": "a"}, "spec": {"volumeSnapshotRef": named}});
+            Object::try_from(object).unwrap()
+        };
+        let bound = json!({"name": "a", "namespace": "b", "uid": "1", "resourceVersion": "2"});
+        let want = content(json!({"name": "a", "namespace": "b"}));
+        assert_eq!(stripped(&content(bound), None), want);
+        assert_eq!(
+            stripped(&content(json!("odd")), None),
+            content(json!("odd"))
+        );
     }
 }

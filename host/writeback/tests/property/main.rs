@@ -121,6 +121,7 @@ impl Round {
         let tree: MemoryTree = files.iter().copied().collect();
         let repository = Repository {
             tree: &tree,
+            all: &tree,
             remotes: &Remotes::refused(),
             path,
             options: &Options::default(),

@@ -8,7 +8,9 @@ use super::super::agreement::{Agreed, carried, shown};
 use super::super::filter::filtered;
 use super::super::hand::{Hand, hand_of, last_hand};
 use super::super::rule::Rule;
-use super::{Build, Field, Seen, State, What, Work, Written, files, repository, said};
+use super::{
+    Build, Field, Seen, State, What, Work, Written, files, not_delivered, repository, said,
+};
 
 /// A change that a rule wants written.
 pub(super) struct Held<'s> {
@@ -96,9 +98,10 @@ fn attempt(
     build: &Build<'_>,
     batch: &[(Held<'_>, Agreed)],
 ) -> Result<Edits, Refused> {
-    let tree = work.tree();
+    let (tree, all) = (work.tree(), work.all());
     let changes: Vec<Change> = batch.iter().map(|(_, now)| now.change.clone()).collect();
-    write(&repository(work.head, build, &tree), &changes)
+    let edits = write(&repository(work.head, build, (&tree, &all)), &changes)?;
+    not_delivered(work, edits)
 }
 
 /// Which of them is refused, if it is one.
@@ -153,7 +156,7 @@ fn keep(work: &mut Work<'_>, batch: &[(Held<'_>, Agreed)], edits: Edits) {
 }
 
 /// What a build gives; nothing where it cannot be built, since then nothing can be said about what git has changed.
-fn objects(tree: &dyn Tree, build: &Build<'_>) -> Vec<Object> {
+pub(super) fn objects(tree: &dyn Tree, build: &Build<'_>) -> Vec<Object> {
     let remotes: &Remotes = build.remotes;
     match build_with(tree, remotes, build.path, build.options) {
         Ok(Built::Objects(objects)) => objects.collect(),
@@ -162,7 +165,7 @@ fn objects(tree: &dyn Tree, build: &Build<'_>) -> Vec<Object> {
 }
 
 /// The one object of this name.
-fn of<'o>(objects: &'o [Object], applied: &Object) -> Option<&'o Object> {
+pub(super) fn of<'o>(objects: &'o [Object], applied: &Object) -> Option<&'o Object> {
     let wanted = name(applied);
     let is = |object: &&Object| {
         let (group, kind, namespace, name) = name(object);

@@ -3,18 +3,20 @@
 //! A file is ours if it lies where the template puts it and gives that object and nothing else. No other is touched.
 
 use reeve_kustomize::edit::{documents, rewrite};
-use reeve_kustomize::{Kind, Object, Options, Remotes, Tree};
+use reeve_kustomize::{Kind, Object, Options, Remotes, Tree as _};
 use reeve_writeback::{
     Edits, New, Place, Placed, Reason, Refused, Repository, create, differences, file_of, remove,
     stripped,
 };
 use serde_json::Value;
 
-use super::super::agreement::shown;
+use super::super::agreement::{deleted, shown};
 use super::super::filter::{Filters, filtered};
 use super::super::hand::{hand_of, last_hand};
 use super::super::rule::Rule;
-use super::{Field, What, Work, Written, repository, said};
+use super::held::of;
+use super::{Field, What, Work, Written, not_delivered, repository, said};
+use crate::deliver::MARK;
 
 /// An object that automation or somebody has made.
 pub(super) fn made(work: &mut Work<'_>, rule: &Rule, live: &Object, defaults: Option<&Object>) {
@@ -55,8 +57,9 @@ pub(super) fn gone(work: &mut Work<'_>, rule: &Rule, build: Option<usize>, objec
     }
     let done = match build.and_then(|number| work.head.builds.get(number)) {
         Some(build) => {
-            let tree = work.tree();
-            remove(&repository(work.head, build, &tree), object)
+            let (tree, all) = (work.tree(), work.all());
+            let removed = remove(&repository(work.head, build, (&tree, &all)), object);
+            removed.and_then(|edits| not_delivered(work, edits))
         }
         None => match file_of_ours(work, object) {
             Err(refused) => Err(refused),
@@ -71,6 +74,11 @@ pub(super) fn gone(work: &mut Work<'_>, rule: &Rule, build: Option<usize>, objec
         Err(refused) if refused.reason == Reason::Absent => return,
         Err(refused) => return work.refuse(object, &refused),
     };
+    if let Some(number) = build {
+        let (base, head) = work.sides(number);
+        let lost = deleted(object, of(base, object), of(head, object));
+        work.decision.conflicts.extend(lost);
+    }
     let as_it_was = Value::from(object.clone());
     work.decision.written.push(Written {
         object: object.clone(),
@@ -97,13 +105,17 @@ struct Ours {
 /// The file of an object, if there is one and it is ours.
 fn file_of_ours(work: &Work<'_>, object: &Object) -> Result<Option<Ours>, Refused> {
     let path = path(work, object)?;
-    let tree = work.tree();
+    let tree = work.all();
     if tree.kind(&path) != Some(Kind::File) || tree.real(&path).as_ref() != Some(&path) {
         return Ok(None);
     }
     let Ok(bytes) = tree.read(&path) else {
         return Ok(None);
     };
+    // What is delivered is not ours.
+    if bytes.starts_with(MARK.as_bytes()) {
+        return Ok(None);
+    }
     let Ok(all) = documents(&bytes, &path) else {
         return Ok(None);
     };
@@ -145,13 +157,12 @@ fn path(work: &Work<'_>, object: &Object) -> Result<String, Refused> {
 }
 
 fn added(work: &Work<'_>, meant: &Object, defaults: Option<&Object>) -> Result<Done, Refused> {
-    let tree = work.tree();
     let new = New {
         live: meant,
         defaults,
         template: work.head.template,
     };
-    let edits = with_repository(work, &tree, |repository| create(repository, &new))?;
+    let edits = with_repository(work, |repository| create(repository, &new))?;
     Ok((edits, What::Made, Vec::new()))
 }
 
@@ -205,8 +216,7 @@ fn follow(
 
 /// The file without its list entries, and without itself.
 fn removed(work: &Work<'_>, object: &Object, path: String) -> Result<Edits, Refused> {
-    let tree = work.tree();
-    let unlisted = with_repository(work, &tree, |repository| remove(repository, object));
+    let unlisted = with_repository(work, |repository| remove(repository, object));
     match unlisted {
         Ok(edits) => Ok(edits),
         // Nobody builds it: the file is all there is to it.
@@ -225,17 +235,15 @@ fn removed(work: &Work<'_>, object: &Object, path: String) -> Result<Edits, Refu
 }
 
 /// What the directory of new objects is to the engine: that of whoever builds it, and else one that nobody builds.
-fn with_repository<T>(
-    work: &Work<'_>,
-    tree: &dyn Tree,
-    ask: impl FnOnce(&Repository<'_>) -> T,
-) -> T {
+fn with_repository<T>(work: &Work<'_>, ask: impl FnOnce(&Repository<'_>) -> T) -> T {
     let head = work.head;
+    let (tree, all) = (&work.tree(), &work.all());
     let same = head.builds.iter().find(|build| build.path == head.path);
     let (remotes, options) = (Remotes::refused(), Options::default());
     ask(&match same {
         Some(build) => Repository {
             tree,
+            all,
             remotes: build.remotes,
             path: head.path,
             options: build.options,
@@ -244,6 +252,7 @@ fn with_repository<T>(
         },
         None => Repository {
             tree,
+            all,
             remotes: &remotes,
             path: head.path,
             options: &options,

@@ -1,5 +1,7 @@
 //! What is written of what was seen.
 
+mod deletions_tests;
+
 use reeve_api::writeback::WriteBackRule;
 use reeve_kustomize::MemoryTree;
 use serde_json::json;
@@ -118,6 +120,7 @@ fn decided(
     }];
     let head = Head {
         tree,
+        all: tree,
         path,
         template: reeve_writeback::DEFAULT_TEMPLATE,
         builds: &builds,
@@ -414,4 +417,75 @@ fn what_is_too_much_for_one_commit_is_left_for_the_next() {
         .map(|_| held("web", 1, 1, Value::Null))
         .collect();
     assert_eq!(to_git(&files(1), &seen).left, 3);
+}
+
+#[test]
+fn what_a_delivery_writes_is_not_written() {
+    let line =
+        "# Delivered by reeve for Kustomization acme/shop. What is changed here is written over.\n";
+    let web = format!("{line}{}", manifest("web", 1));
+    let tree: MemoryTree = [
+        ("prod/kustomization.yaml", KUSTOMIZATION.to_owned()),
+        ("prod/web.yaml", web),
+        ("prod/api.yaml", manifest("api", 1)),
+    ]
+    .into_iter()
+    .collect();
+    let both = [
+        held("web", 1, 3, Value::Null),
+        held("api", 1, 3, Value::Null),
+    ];
+    let decision = to_git(&tree, &both);
+    let [refused] = &decision.refused[..] else {
+        panic!("{:?}", decision.refused)
+    };
+    assert_eq!(refused.object, "Deployment acme/web");
+    assert!(refused.reason.contains("delivery"), "{}", refused.reason);
+    assert!(text(&decision, "prod/api.yaml").is_some_and(|text| text.contains("replicas: 3")));
+    assert_eq!(text(&decision, "prod/web.yaml"), None);
+}
+
+#[test]
+fn who_uses_a_base_is_looked_for_where_the_build_does_not_see_it() {
+    let base = "resources:\n- ../prod\n".to_owned();
+    let mut all: Vec<(&str, String)> = vec![
+        ("prod/kustomization.yaml", KUSTOMIZATION.to_owned()),
+        ("prod/web.yaml", manifest("web", 1)),
+        ("prod/api.yaml", manifest("api", 1)),
+        ("one/kustomization.yaml", base.clone()),
+    ];
+    let seen: MemoryTree = all.iter().cloned().collect();
+    all.push(("two/kustomization.yaml", base));
+    let all: MemoryTree = all.into_iter().collect();
+    let (remotes, options) = (Remotes::refused(), Options::default());
+    let builds = [Build {
+        path: "one",
+        remotes: &remotes,
+        options: &options,
+        others: &[],
+        base: None,
+    }];
+    let of = |all: &MemoryTree| {
+        let head = Head {
+            tree: &seen,
+            all,
+            path: "",
+            template: reeve_writeback::DEFAULT_TEMPLATE,
+            builds: &builds,
+        };
+        let rules: Vec<WriteBackRule> = serde_json::from_value(json!([{"syncTo": "git"}])).unwrap();
+        let allowed = Allowed {
+            namespaces: ["acme".to_owned()].into(),
+            cluster_scoped: false,
+        };
+        let rules = Rules::parse(&rules).unwrap();
+        let decision = decide(&rules, &allowed, &head, &[held("web", 1, 3, Value::Null)]);
+        decision.edits.files.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(of(&seen), ["prod/web.yaml"]);
+    let careful = of(&all);
+    assert!(
+        !careful.is_empty() && careful.iter().all(|file| file.starts_with("one/")),
+        "{careful:?}"
+    );
 }

@@ -76,6 +76,14 @@ fn a_field_that_cannot_be_used_is_named() {
         ),
         (json!({"path": "a\\b"}), "spec.path: it holds a backslash"),
         (
+            json!({"path": ".github/workflows"}),
+            "spec.path: it leads into what is git's own, or the forge's",
+        ),
+        (
+            json!({"path": "a/.Git"}),
+            "spec.path: it leads into what is git's own, or the forge's",
+        ),
+        (
             json!({"branch": "a..b"}),
             "spec.branch: it holds a character",
         ),

@@ -59,6 +59,7 @@ impl Recipe {
         };
         let repository = Repository {
             tree,
+            all: tree,
             remotes: &self.remotes,
             path: &self.spec.path,
             options: &options,

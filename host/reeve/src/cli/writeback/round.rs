@@ -10,6 +10,7 @@ use reeve_api::writeback::SyncTo;
 use reeve_core::inventory::ObjectId;
 use reeve_core::preview::Rehearsed;
 use reeve_core::status::Action;
+use reeve_core::ward::{as_made, is_kubernetes_own, without_additions};
 use reeve_core::writeback::{
     About, Allowed, Decision, Head, Rules, Seen, State, Subject, compose, decide,
 };
@@ -102,6 +103,7 @@ impl Round {
         let about = About {
             by: &self.by,
             revision: &self.revision,
+            request: None,
         };
         let Decision {
             written, conflicts, ..
@@ -113,6 +115,7 @@ impl Round {
         let builds: Vec<_> = self.builds.iter().map(|built| built.build(base)).collect();
         let head = Head {
             tree,
+            all: tree,
             path: &self.path,
             template: &self.template,
             builds: &builds,
@@ -147,10 +150,15 @@ impl View<'_> {
                 let Some(kind) = self.kind_of(id) else {
                     continue;
                 };
+                let manifest = planned.manifest();
                 let state = match (rehearsed.action, before.contains_key(id)) {
-                    (Action::Configured, _) => held(number, planned.manifest(), rehearsed),
+                    (Action::Configured, _) => held(number, manifest, less(rehearsed, manifest)),
+                    (Action::Unchanged, _) => {
+                        let live = there.get(id).map(|(_, live)| live);
+                        live.and_then(|live| added(number, manifest, live))
+                    }
                     (Action::Created, true) if !blind.contains(kind.plural()) => {
-                        gone(Some(number), planned.manifest())
+                        gone(Some(number), manifest)
                     }
                     _ => None,
                 };
@@ -219,13 +227,14 @@ impl View<'_> {
         let new = there.iter().filter(|(id, _)| !given.contains(*id));
         let seen = new.filter_map(|(_, (resource, object))| {
             let rule = self.rules.first(&Subject::of(object, resource))?;
-            if is_controlled(object) && rule.written().names.is_empty() {
+            let live = Value::from(object.clone());
+            if (is_controlled(object) || is_kubernetes_own(&live)) && !rule.picks() {
                 return None;
             }
             Some(Seen {
                 resource: resource.clone(),
                 state: State::Made {
-                    live: Box::new(object.clone()),
+                    live: Box::new(Object::try_from(as_made(live)).ok()?),
                     defaults: None,
                 },
             })
@@ -241,9 +250,8 @@ impl View<'_> {
 
 /// Whether a rule may have objects of the kind committed.
 pub(super) fn is_committed(rules: &Rules, kind: &Kind) -> bool {
-    rules
-        .iter()
-        .any(|rule| rule.sync_to() == SyncTo::Git && rule.is_for_kind(kind.group(), kind.plural()))
+    let mut all = rules.iter();
+    all.any(|rule| rule.commits(kind.group(), kind.plural()))
 }
 
 /// Whether it is not to be had: it may not be read, or nobody serves it any more.
@@ -270,6 +278,39 @@ pub(super) fn held(build: usize, manifest: &Value, rehearsed: Rehearsed) -> Opti
         defaulted: Some(object(rehearsed.applied?)?),
         live: object(rehearsed.live?)?,
     })
+}
+
+/// What applying would make of an object, without what others have added to that: a dry run keeps it.
+fn less(rehearsed: Rehearsed, manifest: &Value) -> Rehearsed {
+    let Rehearsed { live, applied, .. } = &rehearsed;
+    let applied = applied.clone().map(|applied| match live {
+        Some(live) => without_additions(applied, manifest, live),
+        None => applied,
+    });
+    Rehearsed {
+        applied,
+        ..rehearsed
+    }
+}
+
+/// One that is as the build gives it, with something that others have added.
+fn added(build: usize, manifest: &Value, live: &Object) -> Option<State> {
+    let live = Value::from(live.clone());
+    // Nobody compares the fields of one version with those of another.
+    if manifest.get("apiVersion") != live.get("apiVersion") {
+        return None;
+    }
+    let applied = without_additions(live.clone(), manifest, &live);
+    if applied == live {
+        return None;
+    }
+    let rehearsed = Rehearsed {
+        action: Action::Configured,
+        live: Some(live),
+        applied: Some(applied),
+        unasked: None,
+    };
+    held(build, manifest, rehearsed)
 }
 
 fn gone(build: Option<usize>, manifest: &Value) -> Option<State> {
@@ -331,6 +372,32 @@ mod tests {
         assert!(is_committed(&rules, &kind("ConfigMap", "configmaps")));
         assert!(!is_committed(&rules, &kind("Service", "services")));
         assert!(!is_committed(&rules, &kind("Pod", "pods")));
+    }
+
+    #[test]
+    fn what_somebody_adds_and_git_never_had_is_a_change_and_what_is_filled_in_is_none() {
+        let manifest = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a": "git"}});
+        let live = |manager: &str| {
+            let claims = json!([{"manager": manager, "fieldsV1": {"f:data": {"f:b": {}}}}]);
+            object(
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "managedFields": claims},
+                "data": {"a": "git", "b": "hand"}}),
+            )
+        };
+        let Some(State::Held {
+            defaulted,
+            live: is,
+            ..
+        }) = added(0, &manifest, &live("kubectl-edit"))
+        else {
+            panic!("it is held");
+        };
+        assert_eq!(defaulted.unwrap().get("/data/b"), None);
+        assert_eq!(is.get("/data/b"), Some(&json!("hand")));
+        assert!(added(0, &manifest, &live("kubelet")).is_none());
+        let mut other = manifest.clone();
+        other["apiVersion"] = json!("v2");
+        assert!(added(0, &other, &live("kubectl-edit")).is_none());
     }
 
     #[test]

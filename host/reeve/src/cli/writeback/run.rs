@@ -263,8 +263,11 @@ impl Keeper<'_> {
         ui: &mut Ui,
     ) -> Result<(), CommandError> {
         let again = Arc::clone(round);
-        let edit =
-            move |tree: &dyn Tree| -> Result<Edits, Explained> { Ok(again.decide_on(tree).edits) };
+        let edit = move |tree: &dyn Tree| -> Result<(Edits, Option<String>), Explained> {
+            let decision = again.decide_on(tree);
+            let message = again.message(&decision);
+            Ok((decision.edits, Some(message)))
+        };
         let (message, deadline) = (round.message(decision), Instant::now() + LONGEST);
         let repository = &self.site.repository;
         let pushed = repository

@@ -111,6 +111,10 @@ impl Followed for Kustomization {
             .kustomizations
             .wake_all(ctx.quotas.gone(&tenant, &id));
     }
+
+    fn listed(ctx: &Context) {
+        ctx.index.write(|known| known.kustomizations_listed = true);
+    }
 }
 
 /// The ConfigMaps and Secrets that its variables come from, and the Secret that says on which cluster it is carried out.

@@ -43,6 +43,11 @@ impl Writable {
     pub(in crate::controller) fn said(&self, why: &Explained) -> Explained {
         refused(why, self.from.as_deref())
     }
+
+    /// Whether git configuration gives the login.
+    pub(in crate::controller) fn is_given(&self) -> bool {
+        self.from.is_some()
+    }
 }
 
 /// The repository of `source`, to be written to for somebody in `namespace`, which is `tenant`'s.

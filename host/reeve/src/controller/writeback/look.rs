@@ -4,6 +4,7 @@
 //! What the API server or a Kustomization cannot say now is left for later, and stops nothing else. What holds a value that came
 //! from a Secret is not written. It deliberately decides nothing else.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
@@ -12,14 +13,17 @@ use reeve_api::reason::Reason;
 use reeve_api::writeback::WriteBackRefusal;
 use reeve_core::failure::{Explain as _, Explained, Turn};
 use reeve_core::inventory::ObjectId;
+use reeve_core::substitute::takes;
 use reeve_core::veil::Veil;
 use reeve_core::ward::{Left, Work, as_made, without_additions};
 use reeve_core::writeback::{Rule, Seen, State, Subject};
-use reeve_kustomize::Object;
-use reeve_writeback::{differences, without_server_fields};
+use reeve_kustomize::edit::documents;
+use reeve_kustomize::{Object, Tree as _};
+use reeve_writeback::{differences, file_of, without_server_fields};
 use serde_json::{Value, json};
 
 use super::Case;
+use super::refusal::{copied, neighbours, refusal, variables};
 use super::whose::Whose;
 use crate::cluster::{CallError, Cause};
 use crate::controller::kustomization::{AsApplied, as_applied};
@@ -46,6 +50,8 @@ pub(super) struct Found {
 pub(super) struct Built {
     pub(super) applied: AsApplied,
     pub(super) others: Vec<String>,
+    /// Whether variables are put in.
+    substitutes: bool,
 }
 
 /// What came of reading one object.
@@ -83,7 +89,11 @@ impl Case<'_> {
                         let share = shares.entry(had).or_default();
                         share.gone.push((id.clone(), meta.clone()));
                     }
-                    None => self.gone(&mut found, id, None, self.as_it_was(id, meta)),
+                    None if !self.is_its_own(id, meta) => found.settle(id),
+                    None => {
+                        let object = self.as_it_was(id, &self.meta(id, meta));
+                        self.gone(&mut found, id, None, object);
+                    }
                 },
                 (Read::Refused(why), _) => found.refuse(id, why),
                 (Read::Later(why), _) => found.wait(id, meta, why),
@@ -95,9 +105,13 @@ impl Case<'_> {
             // Whether a new file fits, its build says.
             shares.entry(id).or_default();
         }
+        for id in self.unlearnt(&found) {
+            shares.entry(id).or_default();
+        }
         for (id, share) in shares {
             self.of_build(&mut found, &id, share).await;
         }
+        self.sift_new(&mut found);
         found
     }
 
@@ -123,7 +137,7 @@ impl Case<'_> {
         };
         let resource = self.resource(id);
         let rule = self.rule(&object, &resource);
-        match self.whose(&live, rule) {
+        match self.whose(id, &live, rule) {
             Whose::Of(owner) => {
                 let share = shares.entry(owner).or_default();
                 share.there.push((id.clone(), live));
@@ -132,6 +146,12 @@ impl Case<'_> {
                 let Ok(object) = Object::try_from(as_made(live)) else {
                     return found.settle(id);
                 };
+                if self.is_substituted() && takes(&object, &Value::from(object.clone())) {
+                    return found.refuse(id, variables(id));
+                }
+                if let Some(by) = self.neighbour(&object) {
+                    return found.refuse(id, neighbours(id, &by));
+                }
                 let state = State::Made {
                     live: Box::new(object),
                     defaults: None,
@@ -149,9 +169,14 @@ impl Case<'_> {
     /// Everything that is asked of one Kustomization.
     async fn of_build(&self, found: &mut Found, id: &NamespacedName, share: Share) {
         let built = match self.builder(id) {
-            Some((object, others)) => as_applied(self.ctx, &object, self.deadline)
-                .await
-                .map(|applied| Built { applied, others }),
+            Some((object, others)) => {
+                let applied = as_applied(self.ctx, &object, self.deadline).await;
+                applied.map(|applied| Built {
+                    applied,
+                    others,
+                    substitutes: object.spec.post_build.is_some(),
+                })
+            }
             None => {
                 let message = "it has gone, or is built from elsewhere by now";
                 Err(Explained::new(Reason::Progressing, Turn::Ours, message))
@@ -164,7 +189,7 @@ impl Case<'_> {
         let number = found.builds.len();
         let comparing = share.there.into_iter();
         let comparing = comparing.map(|(id, live)| async {
-            let compared = self.compare(&built.applied, &id, live, number).await;
+            let compared = self.compare(&built, &id, live, number).await;
             (id, compared)
         });
         let comparing: Vec<_> = comparing.collect();
@@ -181,23 +206,23 @@ impl Case<'_> {
         for (id, meta) in share.gone {
             let manifest = built.applied.manifests.get(&id);
             let object = manifest.and_then(|(_, value)| Object::try_from(value.clone()).ok());
-            let object = object.or_else(|| self.as_it_was(&id, &meta));
+            // Where nobody saw it go, it was there if it was applied.
+            let last = || self.as_it_was(&id, Some(&meta).filter(|meta| !meta.is_null())?);
+            let object = object.or_else(last);
             self.gone(found, &id, Some(number), object);
         }
         found.builds.push(built);
     }
 
     /// An object that a Kustomization applies, beside what it has applied.
-    async fn compare(
-        &self,
-        applied: &AsApplied,
-        id: &ObjectId,
-        live: Value,
-        build: usize,
-    ) -> Compared {
+    async fn compare(&self, built: &Built, id: &ObjectId, live: Value, build: usize) -> Compared {
+        let applied = &built.applied;
         let Some((version, manifest)) = applied.manifests.get(id) else {
-            // It is about to be taken away, or is a hook: nothing that is kept.
-            return Compared::Same;
+            return match self.has_been_applied(id, &live) {
+                // It is about to be taken away, or is a hook: nothing that is kept.
+                true => Compared::Same,
+                false => Compared::Refused(copied(id)),
+            };
         };
         let live = match is_of(&live, &id.group, version) {
             true => live,
@@ -219,13 +244,7 @@ impl Case<'_> {
         }
         let rehearsed = match rehearsed {
             Ok(rehearsed) => without_additions(rehearsed, manifest, &live),
-            Err(why) => {
-                return match self.unread(id, &why, "patch") {
-                    Read::Refused(why) => Compared::Refused(why),
-                    Read::Later(why) => Compared::Later(why),
-                    Read::There(_) | Read::Not => Compared::Same,
-                };
-            }
+            Err(why) => return self.unrehearsed(id, &why, &applied.veil),
         };
         let object = |value: Value| Object::try_from(value).ok().map(Box::new);
         let (Some(live), Some(defaulted), Some(applied_as)) =
@@ -238,6 +257,10 @@ impl Case<'_> {
             let reason = "a changed field holds a value that came from a Secret".to_owned();
             return Compared::Refused(refusal(id, reason, hint.to_owned()));
         }
+        let is_taken = |new: &Value| takes(&live, new);
+        if built.substitutes && changed(&defaulted, &live).iter().any(is_taken) {
+            return Compared::Refused(variables(id));
+        }
         let state = State::Held {
             build,
             applied: applied_as,
@@ -248,10 +271,27 @@ impl Case<'_> {
         Compared::Seen(Box::new(Seen { resource, state }))
     }
 
+    /// The API server did not say what applying would make of it. Its words about a manifest may hold what was put into that.
+    fn unrehearsed(&self, id: &ObjectId, why: &CallError, veil: &Veil) -> Compared {
+        match self.unread(id, why, "patch") {
+            Read::Refused(mut why) => {
+                why.reason = veil.cover(why.reason);
+                Compared::Refused(why)
+            }
+            Read::Later(why) => Compared::Later(veil.over(why)),
+            Read::There(_) | Read::Not => Compared::Same,
+        }
+    }
+
     fn gone(&self, found: &mut Found, id: &ObjectId, build: Option<usize>, object: Option<Object>) {
         let Some(object) = object else {
             return found.settle(id);
         };
+        if build.is_none()
+            && let Some(by) = self.neighbour(&object)
+        {
+            return found.refuse(id, neighbours(id, &by));
+        }
         let state = State::Gone {
             build,
             object: Box::new(object),
@@ -273,6 +313,30 @@ impl Case<'_> {
         }
         let object = json!({"apiVersion": api_version, "kind": id.kind, "metadata": metadata});
         Object::try_from(object).ok()
+    }
+
+    /// What is known of an object that is gone: where nobody saw it go, what the file says that is its own.
+    fn meta<'m>(&self, id: &ObjectId, meta: &'m Value) -> Cow<'m, Value> {
+        let written = || {
+            let file = file_of(&self.spec.template, &self.as_it_was(id, meta)?).ok()?;
+            let path = match self.spec.path.as_str() {
+                "" => file,
+                path => format!("{path}/{file}"),
+            };
+            let stored = self.ctx.in_store(&self.spec.source.key()).ok()?;
+            let bytes = stored.snapshot.read(&path).ok()?;
+            let mut all = documents(&bytes, &path).ok()?.into_iter();
+            let found = all.find(|one| !one.value.is_null())?.value;
+            let is = |pointer: &str, want: &str| {
+                found.pointer(pointer).and_then(Value::as_str) == Some(want)
+            };
+            let is_it = is("/kind", &id.kind) && is("/metadata/name", &id.name);
+            is_it.then(|| found.get("metadata").cloned()).flatten()
+        };
+        match meta.is_null() {
+            true => written().map_or(Cow::Borrowed(meta), Cow::Owned),
+            false => Cow::Borrowed(meta),
+        }
     }
 
     fn rule(&self, object: &Object, resource: &str) -> Option<&Rule> {
@@ -329,7 +393,7 @@ impl Found {
         self.left.push((id.clone(), Left::default()));
     }
 
-    fn refuse(&mut self, id: &ObjectId, why: WriteBackRefusal) {
+    pub(super) fn refuse(&mut self, id: &ObjectId, why: WriteBackRefusal) {
         let left = Left {
             refused: vec![why],
             ..Left::default()
@@ -337,7 +401,7 @@ impl Found {
         self.left.push((id.clone(), left));
     }
 
-    fn wait(&mut self, id: &ObjectId, gone: Option<&Value>, why: Explained) {
+    pub(super) fn wait(&mut self, id: &ObjectId, gone: Option<&Value>, why: Explained) {
         match gone {
             Some(meta) => self.later.gone.push((id.clone(), meta.clone())),
             None => self.later.there.push(id.clone()),
@@ -374,16 +438,6 @@ impl Found {
     }
 }
 
-fn refusal(id: &ObjectId, reason: String, hint: String) -> WriteBackRefusal {
-    let slash = if id.namespace.is_empty() { "" } else { "/" };
-    WriteBackRefusal {
-        field: None,
-        hint: Some(hint).filter(|hint| !hint.is_empty()),
-        object: format!("{} {}{slash}{}", id.kind, id.namespace, id.name),
-        reason,
-    }
-}
-
 /// Whether an object is written in that version of its kind.
 fn is_of(object: &Value, group: &str, version: &str) -> bool {
     let said = object.get("apiVersion").and_then(Value::as_str);
@@ -399,10 +453,15 @@ fn reveals(veil: &Veil, before: &Object, live: &Object) -> bool {
     if veil.is_nothing() {
         return false;
     }
+    let mut new = changed(before, live);
+    new.iter_mut().any(|new| veil.replace(new))
+}
+
+/// What fields have that differ.
+fn changed(before: &Object, live: &Object) -> Vec<Value> {
     let plain = |object: &Object| Value::from(without_server_fields(object));
     let changed = differences(0, &plain(before), &plain(live));
-    let mut new = changed.into_iter().filter_map(|one| one.new);
-    new.any(|mut new| veil.replace(&mut new))
+    changed.into_iter().filter_map(|one| one.new).collect()
 }
 
 #[cfg(test)]

@@ -8,21 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_api::writeback::{SyncTo, WriteBackRefusal};
 use reeve_core::ward::Realm;
-use reeve_core::writeback::{Rule, Rules};
+use reeve_core::writeback::Rules;
 
 use super::wards::Unwatched;
 use crate::cluster::Meant;
-
-/// What no rule means that does not name it.
-const OF_CONTROLLERS: [&str; 7] = [
-    "controllerrevisions",
-    "endpoints",
-    "endpointslices",
-    "events",
-    "leases",
-    "secrets",
-    "writebacks",
-];
 
 /// Where a WriteBack looks.
 pub(super) enum Reach {
@@ -34,7 +23,7 @@ pub(super) enum Reach {
 
 /// Whether any rule has objects of a kind committed.
 pub(super) fn means(rules: &Rules, group: &str, resource: &str) -> bool {
-    rules.iter().any(|rule| is_for(rule, group, resource))
+    rules.iter().any(|rule| rule.commits(group, resource))
 }
 
 /// What is watched, with the word for each kind in rules.
@@ -117,18 +106,10 @@ pub(super) fn told(unwatched: Unwatched, account: &str) -> WriteBackRefusal {
     }
 }
 
-fn is_for(rule: &Rule, group: &str, resource: &str) -> bool {
-    let named = &rule.written().resources;
-    let is_named = named.iter().any(|one| one == resource);
-    rule.sync_to() == SyncTo::Git
-        && rule.is_for_kind(group, resource)
-        && (is_named || !OF_CONTROLLERS.contains(&resource))
-}
-
 fn namespaces(rules: &Rules, reach: &Reach, kind: &Meant) -> BTreeSet<Option<String>> {
     let meant = || {
         let all = rules.iter();
-        all.filter(|rule| is_for(rule, &kind.group, &kind.plural))
+        all.filter(|rule| rule.commits(&kind.group, &kind.plural))
     };
     match reach {
         Reach::Platform if !kind.namespaced => {

@@ -2,18 +2,23 @@
 //!
 //! No value of a field, but in what is told of a conflict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use reeve_api::writeback::{WriteBackConflict, WriteBackRefusal, WrittenObject};
+use reeve_api::writeback::{OnDelete, SyncTo, WriteBackConflict, WriteBackRefusal, WrittenObject};
 use reeve_core::inventory::ObjectId;
 use reeve_core::ward::Left;
-use reeve_core::writeback::{Conflict, Decision, Seen, Written, subject};
-use serde_json::Value;
+use reeve_core::writeback::{
+    Conflict, Decision, Rule, Rules, Seen, State, Subject, Written, subject,
+};
+use reeve_kustomize::Object;
+use serde_json::{Value, json};
 
 /// The most fields and files that are told of an object.
 const TOLD: usize = 10;
 /// The longest value that is told of a conflict.
 const VALUE: usize = 200;
+/// Of how many objects it is remembered that they are in files of their own.
+const MADE: usize = 1000;
 
 /// What each object is called where it is told.
 pub(super) fn named(ids: &[ObjectId], seen: &[Seen]) -> BTreeMap<String, ObjectId> {
@@ -60,6 +65,83 @@ pub(super) fn settled(
     left.into_iter().collect()
 }
 
+/// What is in files of its own that go with it, after what was decided; nothing where that is as before. `proposed`: what is to be
+/// written is not yet.
+pub(super) fn made(
+    previous: &[String],
+    objects: (&[ObjectId], &[Seen]),
+    decision: &Decision,
+    rules: &Rules,
+    proposed: bool,
+) -> Option<Vec<String>> {
+    let refused = decision.refused.iter().map(|one| &one.object);
+    let left: BTreeSet<&String> = refused.chain(&decision.paused).collect();
+    let written = decision.written.iter().map(|one| id_of(&one.object));
+    let written: BTreeSet<ObjectId> = written.filter(|_| proposed).collect();
+    let mut all: BTreeSet<String> = previous.iter().cloned().collect();
+    for (id, seen) in objects.0.iter().zip(objects.1) {
+        let name = subject(seen.object());
+        if left.contains(&name) {
+            continue;
+        }
+        let rule = rules.first(&Subject::of(seen.object(), &seen.resource));
+        let is_written = written.contains(id);
+        let id = id.to_string();
+        match &seen.state {
+            State::Made { .. } if rule.is_some_and(takes_out) => {
+                if all.len() < MADE {
+                    all.insert(id);
+                }
+            }
+            // The file is there until somebody has merged that it is not.
+            State::Gone { .. } if is_written => {}
+            // What is applied by a Kustomization is in the inventory of that.
+            State::Gone { .. } | State::Made { .. } | State::Held { .. } => {
+                all.remove(&id);
+            }
+        }
+    }
+    let all: Vec<String> = all.into_iter().collect();
+    (all != previous).then_some(all)
+}
+
+/// Whether a rule takes the file of an object out with it.
+fn takes_out(rule: &Rule) -> bool {
+    rule.sync_to() == SyncTo::Git
+        && rule.on_delete() == OnDelete::Delete
+        && rule.filters().are_all()
+}
+
+/// What is to be proposed of these objects, and what is known of those that are gone.
+pub(super) fn proposed(
+    ids: &[ObjectId],
+    seen: &[Seen],
+    decision: &Decision,
+) -> BTreeMap<ObjectId, Option<Value>> {
+    let written = decision.written.iter().map(|one| id_of(&one.object));
+    let written: BTreeSet<ObjectId> = written.collect();
+    let known = |seen: &Seen| match &seen.state {
+        State::Gone { object, .. } => {
+            let metadata = Value::from((**object).clone());
+            let of = |key: &str| metadata.pointer(&format!("/metadata/{key}")).cloned();
+            Some(json!({"labels": of("labels"), "annotations": of("annotations")}))
+        }
+        State::Made { .. } | State::Held { .. } => None,
+    };
+    let all = ids.iter().zip(seen);
+    let all = all.filter(|(id, _)| written.contains(id));
+    all.map(|(id, seen)| (id.clone(), known(seen))).collect()
+}
+
+fn id_of(object: &Object) -> ObjectId {
+    ObjectId {
+        namespace: object.namespace().to_owned(),
+        name: object.name().to_owned(),
+        group: object.group().to_owned(),
+        kind: object.kind().to_owned(),
+    }
+}
+
 pub(super) fn written(one: &Written, commit: &str) -> WrittenObject {
     let more = |all: usize| (all > TOLD).then(|| format!("and {} more", all - TOLD));
     let fields = one
@@ -102,8 +184,6 @@ fn shortened(text: &str) -> String {
 mod tests {
     use super::*;
     use reeve_core::writeback::{Refusal, Side, What};
-    use reeve_kustomize::Object;
-    use serde_json::json;
 
     fn web() -> Object {
         let web = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "acme"}});
@@ -157,6 +237,156 @@ mod tests {
         );
         assert!(old.is_nothing());
         assert_eq!(web.conflicts.len(), 1);
+    }
+
+    fn seen(state: State) -> Seen {
+        Seen {
+            resource: "deployments".to_owned(),
+            state,
+        }
+    }
+
+    fn gone() -> Seen {
+        seen(State::Gone {
+            build: None,
+            object: Box::new(web()),
+        })
+    }
+
+    fn is_made() -> Seen {
+        seen(State::Made {
+            live: Box::new(web()),
+            defaults: None,
+        })
+    }
+
+    fn is_held() -> Seen {
+        seen(State::Held {
+            build: 0,
+            applied: Box::new(web()),
+            defaulted: None,
+            live: Box::new(web()),
+        })
+    }
+
+    fn removal() -> Decision {
+        Decision {
+            written: vec![Written {
+                object: web(),
+                what: What::Deleted,
+                fields: Vec::new(),
+                files: vec!["web.yaml".to_owned()],
+                by: None,
+                why: None,
+                user: None,
+            }],
+            ..Decision::default()
+        }
+    }
+
+    #[test]
+    fn it_is_remembered_what_has_a_file_that_goes_with_it_until_the_file_is_gone() {
+        let by = |on_delete: &str| {
+            let rules = json!([{"syncTo": "git", "onDelete": on_delete}]);
+            let rules: Vec<_> = serde_json::from_value(rules).unwrap();
+            Rules::parse(&rules).unwrap()
+        };
+        let (text, nothing) = (id("web").to_string(), Decision::default());
+        let refused = Decision {
+            paused: vec!["Deployment acme/web".to_owned()],
+            ..Decision::default()
+        };
+        let (known, none) = (vec![text.clone()], Vec::new());
+        for (about, before, seen, decision, rule, proposed, want) in [
+            (
+                "made",
+                &none,
+                is_made(),
+                &nothing,
+                "delete",
+                false,
+                Some(&known),
+            ),
+            (
+                "made once more",
+                &known,
+                is_made(),
+                &nothing,
+                "delete",
+                false,
+                None,
+            ),
+            (
+                "its file stays",
+                &known,
+                is_made(),
+                &nothing,
+                "keep",
+                false,
+                Some(&none),
+            ),
+            (
+                "applied by now",
+                &known,
+                is_held(),
+                &nothing,
+                "delete",
+                false,
+                Some(&none),
+            ),
+            (
+                "gone",
+                &known,
+                gone(),
+                &removal(),
+                "delete",
+                false,
+                Some(&none),
+            ),
+            (
+                "to be merged",
+                &known,
+                gone(),
+                &removal(),
+                "delete",
+                true,
+                None,
+            ),
+            (
+                "merged",
+                &known,
+                gone(),
+                &nothing,
+                "delete",
+                true,
+                Some(&none),
+            ),
+            ("taken out", &known, gone(), &refused, "delete", false, None),
+            (
+                "taken out",
+                &none,
+                is_made(),
+                &refused,
+                "delete",
+                false,
+                None,
+            ),
+        ] {
+            let objects = (&[id("web")][..], &[seen][..]);
+            let told = made(before, objects, decision, &by(rule), proposed);
+            assert_eq!(told.as_ref(), want, "{about}");
+        }
+    }
+
+    #[test]
+    fn what_is_proposed_is_known_by_its_object_and_what_is_gone_by_its_labels() {
+        let ids = [id("web")];
+        let told = proposed(&ids, &[gone()], &removal());
+        let none = json!({"labels": null, "annotations": null});
+        assert_eq!(told, BTreeMap::from([(id("web"), Some(none))]));
+        let told = proposed(&ids, &[is_held()], &removal());
+        assert_eq!(told, BTreeMap::from([(id("web"), None)]));
+        assert!(proposed(&ids, &[is_held()], &Decision::default()).is_empty());
     }
 
     #[test]

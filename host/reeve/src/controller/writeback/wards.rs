@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reeve_api::name::NamespacedName;
+use reeve_api::name::{NamespacedName, TenantName};
 use reeve_api::writeback::SyncTo;
 use reeve_core::inventory::ObjectId;
 use reeve_core::ward::{Left, Realm, Shown, Ward, Work};
@@ -20,8 +20,9 @@ use tokio::time::Instant;
 use crate::cluster::{Glance, Scene};
 use crate::context::Context;
 
-/// How many watches there are at most of all WriteBacks, and of one.
-const MOST: usize = 256;
+/// How many watches there are at most of all WriteBacks, of those of a tenant, and of one.
+const MOST: usize = 512;
+const MOST_OF_TENANT: usize = 64;
 const MOST_OF_ONE: usize = 32;
 /// How soon it is tried again to watch what was refused: rights come and go.
 const AGAIN: Duration = Duration::from_secs(600);
@@ -46,6 +47,8 @@ struct Kept {
 /// What is to be watched, and by which rules.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
+    /// Whose.
+    pub(super) tenant: TenantName,
     /// As whom.
     pub(super) account: String,
     pub(super) rules: Rules,
@@ -85,27 +88,36 @@ impl Wards {
         self.lock().clear();
     }
 
-    /// Watches that for it from now on; what is watched as somebody else, or by other rules, is begun anew. `retry`: what was
-    /// refused is tried again now.
+    /// Watches that for it from now on; what is watched as somebody else, or by other rules, is begun anew, and what is
+    /// `remembered` then and not there was deleted. `retry`: what was refused is tried again now.
     pub(super) fn align(
         &self,
         ctx: &Arc<Context>,
         id: &NamespacedName,
         wanted: Wanted,
         retry: bool,
+        remembered: impl FnOnce() -> BTreeSet<ObjectId>,
     ) -> Vec<Unwatched> {
-        let mut all = self.lock();
-        let others: usize = all
-            .iter()
-            .filter(|(other, _)| *other != id)
-            .map(|(_, kept)| kept.watches.len())
-            .sum();
-        let is_same = |kept: &Kept| {
-            kept.wanted.account == wanted.account && kept.wanted.rules == wanted.rules
+        // Asked of the index before what is watched is locked.
+        let remembered = match self.is_begun(id, &wanted) {
+            true => BTreeSet::new(),
+            false => remembered(),
         };
-        if !all.get(id).is_some_and(is_same) {
+        let mut all = self.lock();
+        let others = all.iter().filter(|(other, _)| *other != id);
+        let (mut of_all, mut of_tenant) = (0, 0);
+        for (_, kept) in others {
+            of_all += kept.watches.len();
+            if kept.wanted.tenant == wanted.tenant {
+                of_tenant += kept.watches.len();
+            }
+        }
+        let room = room(of_all, of_tenant);
+        if !all.get(id).is_some_and(|kept| kept.is_for(&wanted)) {
+            let mut ward = Ward::default();
+            ward.remember(remembered);
             let kept = Kept {
-                ward: Ward::default(),
+                ward,
                 watches: BTreeMap::new(),
                 wanted: wanted.clone(),
                 begun: Instant::now(),
@@ -118,7 +130,7 @@ impl Wards {
             return Vec::new();
         };
         kept.wanted = wanted;
-        kept.align(ctx, id, MOST.saturating_sub(others), retry)
+        kept.align(ctx, id, room, retry)
     }
 
     /// Takes what there is to look at for it.
@@ -141,15 +153,66 @@ impl Wards {
         });
     }
 
-    /// Looks at everything, or once in an interval at what could not be written.
-    pub(super) fn look_again(&self, id: &NamespacedName, interval: Duration, everything: bool) {
-        self.with(id, |kept| {
+    /// Looks at everything, or once in an interval at what could not be written. Whether it does.
+    pub(super) fn look_again(
+        &self,
+        id: &NamespacedName,
+        interval: Duration,
+        everything: bool,
+    ) -> bool {
+        let again = self.with(id, |kept| {
             // Intervals are moved by some of themselves either way.
-            if everything || kept.looked.elapsed() >= interval.mul_f64(0.9) {
+            let again = everything || kept.looked.elapsed() >= interval.mul_f64(0.9);
+            if again {
                 kept.ward.look_again(everything);
                 kept.looked = Instant::now();
             }
+            again
         });
+        again.unwrap_or_default()
+    }
+
+    /// Whether all that it watches was listed once, but for what it may not.
+    pub(super) fn is_whole(&self, id: &NamespacedName) -> bool {
+        let whole = self.with(id, |kept| {
+            let mut watches = kept.watches.iter();
+            // Where nothing is watched nobody knows which kinds there are.
+            !kept.watches.is_empty()
+                && watches
+                    .all(|(realm, watch)| watch.refused.is_some() || kept.ward.is_listed(realm))
+        });
+        whole.unwrap_or_default()
+    }
+
+    /// What was taken, with all that is proposed beside it.
+    pub(super) fn with_proposed(&self, id: &NamespacedName, work: Work) -> Work {
+        // Whoever is not kept has nothing that could be taken.
+        let all = self.with(id, |kept| kept.ward.with_proposed(work));
+        all.unwrap_or_default()
+    }
+
+    /// Whether one of these is proposed.
+    pub(super) fn is_proposed(&self, id: &NamespacedName, work: &Work) -> bool {
+        let gone = work.gone.iter().map(|(object, _)| object);
+        let mut all = work.there.iter().chain(gone);
+        let is = self.with(id, |kept| all.any(|object| kept.ward.is_proposed(object)));
+        is.unwrap_or_default()
+    }
+
+    /// Of these objects those are proposed from now on; which of them have no room.
+    pub(super) fn propose(
+        &self,
+        id: &NamespacedName,
+        looked: &[ObjectId],
+        proposed: BTreeMap<ObjectId, Option<Value>>,
+    ) -> Vec<ObjectId> {
+        let over = self.with(id, |kept| kept.ward.propose(looked, proposed));
+        over.unwrap_or_default()
+    }
+
+    fn is_begun(&self, id: &NamespacedName, wanted: &Wanted) -> bool {
+        let is = self.with(id, |kept| kept.is_for(wanted));
+        is.unwrap_or_default()
     }
 
     /// What is not settled.
@@ -188,6 +251,11 @@ impl Wards {
 }
 
 impl Kept {
+    /// Whether that is watched as the same, and by the same rules.
+    fn is_for(&self, wanted: &Wanted) -> bool {
+        self.wanted.account == wanted.account && self.wanted.rules == wanted.rules
+    }
+
     fn align(
         &mut self,
         ctx: &Arc<Context>,
@@ -199,7 +267,7 @@ impl Kept {
         self.watches.retain(|realm, watch| {
             realms.contains_key(realm) && !(retry && watch.refused.is_some())
         });
-        let watched: BTreeSet<Realm> = realms.keys().take(room.min(MOST_OF_ONE)).cloned().collect();
+        let watched: BTreeSet<Realm> = realms.keys().take(room).cloned().collect();
         self.ward.watch_only(&watched);
         self.watches.retain(|realm, _| watched.contains(realm));
         let mut unwatched = Vec::new();
@@ -232,6 +300,12 @@ impl Kept {
         }
         unwatched
     }
+}
+
+/// How many watches one may have beside so many of others, and of others of its tenant.
+fn room(of_all: usize, of_tenant: usize) -> usize {
+    let of_tenant = MOST_OF_TENANT.saturating_sub(of_tenant);
+    MOST.saturating_sub(of_all).min(of_tenant).min(MOST_OF_ONE)
 }
 
 /// One watch.
@@ -305,4 +379,19 @@ async fn quiet(ctx: Arc<Context>, id: NamespacedName) {
         tokio::time::sleep_until(due).await;
     }
     ctx.queues.writebacks.wake(id);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_tenant_leaves_watches_to_the_others() {
+        assert_eq!(room(0, 0), MOST_OF_ONE);
+        assert_eq!(room(64, 32), 32);
+        assert_eq!(room(64, 60), 4);
+        assert_eq!(room(64, 64), 0);
+        assert_eq!(room(448, 0), MOST_OF_ONE);
+        assert_eq!(room(MOST, 0), 0);
+    }
 }

@@ -8,16 +8,20 @@ use std::sync::Arc;
 
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
-use reeve_core::drift::owner;
+use reeve_api::writeback::OnDelete;
+use reeve_core::drift::{is_ours, owner};
 use reeve_core::gitconfig::Place;
 use reeve_core::inventory::ObjectId;
 use reeve_core::source::{Reference, Wanted};
 use reeve_core::spec::Spec;
 use reeve_core::ward::is_kubernetes_own;
 use reeve_core::writeback::Rule;
-use serde_json::Value;
+use reeve_kustomize::Object;
+use reeve_writeback::file_of;
+use serde_json::{Value, json};
 
 use super::Case;
+use super::lent::may_be_of;
 use crate::controller::kustomization::source;
 use crate::index::Known;
 
@@ -36,10 +40,11 @@ pub(super) enum Whose {
 
 impl Case<'_> {
     /// Whose an object is that is there.
-    pub(super) fn whose(&self, live: &Value, rule: Option<&Rule>) -> Whose {
-        let Some(id) = owner(live) else {
-            let is_made = is_made(live) || is_kubernetes_own(live);
-            return match is_made && !rule.is_some_and(picks) {
+    pub(super) fn whose(&self, object: &ObjectId, live: &Value, rule: Option<&Rule>) -> Whose {
+        // Whoever takes the labels off does not make it their own.
+        let Some(id) = owner(live).or_else(|| self.holder(object)) else {
+            let is_made = is_made(live) || is_kubernetes_own(live) || is_landlords(live);
+            return match is_made && !rule.is_some_and(Rule::picks) {
                 true => Whose::Made,
                 false => Whose::Nobodys,
             };
@@ -57,17 +62,67 @@ impl Case<'_> {
     /// The Kustomization that had applied an object which is gone.
     pub(super) fn had(&self, object: &ObjectId) -> Option<NamespacedName> {
         let text = object.to_string();
-        let has = |one: &Kustomization| {
-            let status = one.status.as_ref();
-            let inventory = status.and_then(|status| status.inventory.as_ref());
-            let mut entries = inventory.into_iter().flat_map(|all| &all.entries);
-            entries.any(|entry| entry.id == text)
-        };
         self.ctx.index.read(|known| {
             let mut all = known.kustomizations.iter();
-            let found = all.find(|(id, one)| has(one) && self.is_ours(known, id).is_ok());
+            // What one takes with it that goes itself nobody has deleted.
+            let stays = |one: &Kustomization| one.metadata.deletion_timestamp.is_none();
+            let found = all
+                .find(|(id, one)| stays(one) && has(one, &text) && self.is_ours(known, id).is_ok());
             found.map(|(id, _)| id.clone())
         })
+    }
+
+    /// The Kustomization that says to have applied an object here, wherever that is from.
+    fn holder(&self, object: &ObjectId) -> Option<NamespacedName> {
+        let text = object.to_string();
+        self.ctx.index.read(|known| {
+            let mut all = known.kustomizations.iter();
+            let found = all.find(|(_, one)| one.spec.kube_config.is_none() && has(one, &text));
+            found.map(|(id, _)| id.clone())
+        })
+    }
+
+    /// Whether an object that is gone, and that no Kustomization has, was nobody's: else its Kustomization has taken it away, or went
+    /// itself, and nobody has deleted it. Where nobody saw it go, only what is remembered was.
+    pub(super) fn is_its_own(&self, object: &ObjectId, meta: &Value) -> bool {
+        match meta.is_null() {
+            true => self.made.contains(&object.to_string()),
+            false => owner(&json!({"metadata": meta})).is_none(),
+        }
+    }
+
+    /// Whether any Kustomization has ever applied an object which is there.
+    pub(super) fn has_been_applied(&self, object: &ObjectId, live: &Value) -> bool {
+        let claims = live.pointer("/metadata/managedFields");
+        let mut claims = claims.and_then(Value::as_array).into_iter().flatten();
+        claims.any(is_ours) || self.holder(object).is_some()
+    }
+
+    /// What was there when somebody looked last: what the Kustomizations of the repository have applied, and what is in files of its
+    /// own. Nothing where no rule takes out what is deleted.
+    pub(super) fn remembered(&self, made: &[String]) -> BTreeSet<ObjectId> {
+        let mut rules = self.spec.rules.iter();
+        if !rules.any(|rule| rule.on_delete() == OnDelete::Delete) {
+            return BTreeSet::new();
+        }
+        let of = |one: &Kustomization| {
+            let inventory = one.status.as_ref()?.inventory.as_ref()?;
+            if one.metadata.deletion_timestamp.is_some() {
+                return None;
+            }
+            let ids = inventory
+                .entries
+                .iter()
+                .filter_map(|entry| entry.id.parse().ok());
+            Some(ids.collect::<Vec<ObjectId>>())
+        };
+        let mut all: BTreeSet<ObjectId> = self.ctx.index.read(|known| {
+            let ours = known.kustomizations.iter();
+            let ours = ours.filter(|(id, _)| self.is_ours(known, id).is_ok());
+            ours.filter_map(|(_, one)| of(one)).flatten().collect()
+        });
+        all.extend(made.iter().filter_map(|id| id.parse().ok()));
+        all
     }
 
     /// The Kustomization that is built from the directory in which files are made, if one is.
@@ -80,6 +135,46 @@ impl Case<'_> {
             };
             let found = all.find(|(id, one)| is_it(id, one));
             found.map(|(id, _)| id.clone())
+        })
+    }
+
+    /// A Kustomization that is not of this tenant, and builds the directory in which the file of an object would lie: it would apply
+    /// what is written there as somebody else.
+    pub(super) fn neighbour(&self, object: &Object) -> Option<NamespacedName> {
+        let file = file_of(&self.spec.template, object).ok()?;
+        let file = match self.spec.path.as_str() {
+            "" => file,
+            path => format!("{path}/{file}"),
+        };
+        let builds = |directory: &str| is_below(&file, directory);
+        self.ctx.index.read(|known| {
+            let all = known.kustomizations.iter();
+            let mut others =
+                all.filter(|(id, one)| !self.is_of_us(id) && self.may_be_here(known, one));
+            let found = others.find(|(_, one)| path(one).is_none_or(|path| builds(&path)));
+            found.map(|(id, _)| id.clone())
+        })
+    }
+
+    /// Whether a Kustomization is of this tenant.
+    pub(super) fn is_of_us(&self, id: &NamespacedName) -> bool {
+        match self.platform {
+            true => self.ctx.grounds.is_platform(&id.namespace),
+            false => self.namespaces().contains(id.namespace.as_str()),
+        }
+    }
+
+    /// Whether variables may be put into what lies in the directory in which files are made.
+    pub(super) fn is_substituted(&self) -> bool {
+        let (own, known) = (self.spec.path.as_str(), &self.ctx.index);
+        let reaches = |path: &str| is_below(own, path) || is_below(path, own);
+        known.read(|known| {
+            let mut all = known.kustomizations.values();
+            all.any(|one| {
+                one.spec.post_build.is_some()
+                    && self.is_here(known, one)
+                    && path(one).is_some_and(|path| reaches(&path))
+            })
         })
     }
 
@@ -97,19 +192,14 @@ impl Case<'_> {
         })
     }
 
-    fn is_ours(
+    pub(super) fn is_ours(
         &self,
         known: &Known,
         id: &NamespacedName,
     ) -> Result<Arc<Kustomization>, &'static str> {
         let object = known.kustomizations.get(id);
         let object = object.ok_or("which is not there")?;
-        let grounds = &self.ctx.grounds;
-        let same = match self.platform {
-            true => grounds.is_platform(&id.namespace),
-            false => self.namespaces().contains(id.namespace.as_str()),
-        };
-        if !same {
+        if !self.is_of_us(id) {
             return Err("which is not of this tenant");
         }
         if !self.is_here(known, object) {
@@ -120,17 +210,49 @@ impl Case<'_> {
 
     /// Whether a Kustomization is built from the branch that is written.
     fn is_here(&self, known: &Known, object: &Kustomization) -> bool {
-        let source = source(object).and_then(|id| known.sources.get(&id));
-        let Some(Ok(wanted)) = source.map(|source| Wanted::parse(source)) else {
-            return false;
-        };
-        wanted.reference == Reference::Branch(self.branch.clone())
-            && Place::of(&wanted.url).is_ok_and(|place| place == self.place)
+        let reference = self.followed(known, object);
+        reference == Some(Reference::Branch(self.branch.clone()))
+    }
+
+    /// Whether it may be: a tag or a commit may be of any branch.
+    fn may_be_here(&self, known: &Known, object: &Kustomization) -> bool {
+        let reference = self.followed(known, object);
+        reference.is_some_and(|reference| may_be_of(&reference, &self.branch))
+    }
+
+    /// What of the repository that is written a Kustomization is built from, if it is.
+    fn followed(&self, known: &Known, object: &Kustomization) -> Option<Reference> {
+        let source = known.sources.get(&source(object)?)?;
+        let wanted = Wanted::parse(source).ok()?;
+        let is_it = Place::of(&wanted.url).is_ok_and(|place| place == self.place);
+        is_it.then_some(wanted.reference)
     }
 }
 
-fn path(object: &Kustomization) -> Option<String> {
+/// The directory that a Kustomization builds.
+pub(super) fn path(object: &Kustomization) -> Option<String> {
     Spec::parse(object).ok().map(|spec| spec.path)
+}
+
+/// Whether a path is a directory, or lies in it; the root is `""`.
+pub(super) fn is_below(path: &str, directory: &str) -> bool {
+    let rest = path.strip_prefix(directory);
+    directory.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether an object is in the inventory of a Kustomization.
+fn has(one: &Kustomization, object: &str) -> bool {
+    let status = one.status.as_ref();
+    let inventory = status.and_then(|status| status.inventory.as_ref());
+    let mut entries = inventory.into_iter().flat_map(|all| &all.entries);
+    entries.any(|entry| entry.id == object)
+}
+
+/// Whether the landlord has made it: it makes it again, and a tenant may not.
+fn is_landlords(live: &Value) -> bool {
+    let (key, value) = reeve_core::landlord::MANAGED_BY;
+    let labels = live.pointer("/metadata/labels");
+    labels.and_then(|all| all.get(key)).and_then(Value::as_str) == Some(value)
 }
 
 /// Whether another object controls it: that is the one to be kept in git.
@@ -138,10 +260,4 @@ fn is_made(live: &Value) -> bool {
     let owners = live.pointer("/metadata/ownerReferences");
     let mut owners = owners.and_then(Value::as_array).into_iter().flatten();
     owners.any(|one| one.get("controller") == Some(&Value::Bool(true)))
-}
-
-/// Whether a rule means single objects, and not all of a kind.
-fn picks(rule: &Rule) -> bool {
-    let written = rule.written();
-    !written.names.is_empty() || !written.labels.trim().is_empty()
 }

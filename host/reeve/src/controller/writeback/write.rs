@@ -2,9 +2,12 @@
 //!
 //! First on the files that the source has, which costs no server anything: mostly there is nothing to write, since it was we who
 //! applied what was seen. Then on those of the branch as it is, and again on what somebody pushes meanwhile: nothing of theirs is
-//! undone. What decides is `core::writeback`; how a branch moves is `git::push`'s.
+//! undone. What decides is `core::writeback`; how a branch moves is `git::push`'s; and what is different where somebody is asked to
+//! merge it, `propose` says.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use reeve_api::meta::Time;
 use reeve_api::reason::Reason;
@@ -12,15 +15,17 @@ use reeve_api::writeback::{WriteBackCommit, WrittenObject};
 use reeve_core::artifact::Revision;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
+use reeve_core::status::Requested;
 use reeve_core::veil::Veil;
 use reeve_core::writeback::{
-    About, Allowed, Build, Decision, Head, Propose, Rules, Seen, compose, decide,
+    About, Allowed, Build, Decision, Head, Proposal, Propose, Rules, Seen, compose, decide,
 };
 use reeve_kustomize::{Options, Remotes, Stop, Tree};
 
 use super::look::{Built, Found};
-use super::told::{lost, named, settled, written};
-use super::{Case, Taken, request};
+use super::told::{lost, made, named, settled, written};
+use super::whole::Whole;
+use super::{Case, Taken};
 use crate::controller::report;
 use crate::git::commit::{Edits, Identity, Signer};
 use crate::git::push::{Absent, Outcome, Push, push};
@@ -39,20 +44,36 @@ pub(super) struct Wrote {
     pub(super) commit: Option<WriteBackCommit>,
     pub(super) objects: Vec<WrittenObject>,
     pub(super) lost: Vec<String>,
+    pub(super) request: Requested,
+    /// What is in files of its own; None: as before.
+    pub(super) made: Option<Vec<String>>,
     /// What could not be read: it is left for later.
     pub(super) trouble: Option<Explained>,
 }
 
+/// What was read, to be decided about.
+pub(super) struct Sight {
+    pub(super) ids: Vec<ObjectId>,
+    /// What each of them is called.
+    pub(super) names: BTreeMap<String, ObjectId>,
+    pub(super) material: Arc<Material>,
+    _given_up: GivenUp,
+}
+
 /// What is decided about, on whatever files.
-struct Material {
+pub(super) struct Material {
     by: String,
+    /// The branch that it is proposed on, where it is.
+    request: Option<String>,
     rules: Rules,
     allowed: Allowed,
     path: String,
     template: String,
     builds: Vec<Owned>,
-    seen: Vec<Seen>,
+    pub(super) seen: Vec<Seen>,
     veil: Veil,
+    limits: git::Limits,
+    deadline: Instant,
 }
 
 /// A directory that is built.
@@ -65,9 +86,25 @@ struct Owned {
 }
 
 /// What was decided last, and on which commit.
-struct Decided {
-    head: Revision,
-    decision: Decision,
+pub(super) struct Decided {
+    pub(super) head: Revision,
+    pub(super) decision: Decision,
+    /// What is to be proposed, where anything is to be written.
+    pub(super) proposal: Option<Proposal>,
+}
+
+impl Sight {
+    /// The same without these objects.
+    pub(super) fn without(mut self, objects: &[ObjectId]) -> Self {
+        // Nobody decides about it just now, so that it is in no other hands.
+        if let Some(material) = Arc::get_mut(&mut self.material) {
+            let seen = std::mem::take(&mut material.seen);
+            let all = std::mem::take(&mut self.ids).into_iter().zip(seen);
+            let (ids, seen) = all.filter(|(id, _)| !objects.contains(id)).unzip();
+            (self.ids, material.seen) = (ids, seen);
+        }
+        self
+    }
 }
 
 /// Stops what still builds when nobody waits for it any more.
@@ -82,33 +119,48 @@ impl Drop for GivenUp {
 impl Case<'_> {
     /// Reads what was taken, and writes what of it is to be written.
     pub(super) async fn write(&self, taken: &mut Taken<'_>) -> Result<Wrote, Explained> {
-        let found = self.look(&taken.work).await;
         let Found {
             seen,
             builds,
             left,
             later,
             trouble,
-        } = found;
+        } = self.look(&taken.work).await;
         self.ctx.wards.looked_at(self.id, left);
         let mut wrote = Wrote::default();
         if !seen.is_empty() {
-            let (ids, seen): (Vec<ObjectId>, Vec<Seen>) = seen.into_iter().unzip();
-            let names = named(&ids, &seen);
-            let stop = Stop::default();
-            let _given_up = GivenUp(stop.clone());
-            let material = Arc::new(self.material(builds, seen, &stop));
-            let done = self.carry_out(&material).await?;
-            self.ctx
-                .wards
-                .looked_at(self.id, settled(&ids, &names, &done.0.decision));
-            wrote = self.told(&material, done).await;
+            let sight = self.sight(builds, seen);
+            let (decided, pushed) = self.carry_out(&sight.material).await?;
+            self.settle(&sight, &decided.decision);
+            wrote = self.told(&sight, &decided, pushed.as_ref());
+            if pushed.is_some() {
+                self.ctx.queues.sources.wake(self.spec.source.key());
+            }
         }
         if wrote.trouble.is_none() {
             taken.settle(later);
         }
         wrote.trouble = trouble.or(wrote.trouble);
         Ok(wrote)
+    }
+
+    /// What was read, put together.
+    pub(super) fn sight(&self, builds: Vec<Built>, seen: Vec<(ObjectId, Seen)>) -> Sight {
+        let (ids, seen): (Vec<ObjectId>, Vec<Seen>) = seen.into_iter().unzip();
+        let names = named(&ids, &seen);
+        let stop = Stop::default();
+        Sight {
+            ids,
+            names,
+            material: Arc::new(self.material(builds, seen, &stop)),
+            _given_up: GivenUp(stop),
+        }
+    }
+
+    /// What was decided is remembered of each object.
+    pub(super) fn settle(&self, sight: &Sight, decision: &Decision) {
+        let settled = settled(&sight.ids, &sight.names, decision);
+        self.ctx.wards.looked_at(self.id, settled);
     }
 
     fn material(&self, builds: Vec<Built>, seen: Vec<Seen>, stop: &Stop) -> Material {
@@ -128,6 +180,10 @@ impl Case<'_> {
         });
         Material {
             by: self.id.to_string(),
+            request: match &self.spec.propose {
+                Propose::Request(request) => Some(request.branch.clone()),
+                Propose::Commit => None,
+            },
             rules: self.spec.rules.clone(),
             allowed: self.allowed(namespaces.filter(|name| !name.is_empty())),
             path: self.spec.path.clone(),
@@ -135,6 +191,8 @@ impl Case<'_> {
             builds: builds.collect(),
             seen,
             veil,
+            limits: self.ctx.limits.clone(),
+            deadline: self.deadline.into_std(),
         }
     }
 
@@ -148,12 +206,24 @@ impl Case<'_> {
         {
             return Ok((decided, None));
         }
+        self.send(material, self.branch.clone(), Absent::Refuse)
+            .await
+    }
+
+    /// What was decided on what the branch is to hold, and the commit of that, if there was one to make.
+    pub(super) async fn send(
+        &self,
+        material: &Arc<Material>,
+        branch: String,
+        absent: Absent,
+    ) -> Result<(Decided, Option<Revision>), Explained> {
         let decided: Arc<Mutex<Option<Decided>>> = Arc::default();
         let edit = {
             let (material, decided) = (Arc::clone(material), Arc::clone(&decided));
             move |head: Option<&Snapshot>| material.edit(head, &decided)
         };
-        let (what, mirrors) = (self.push().await?, self.ctx.mirrors_of(self.id));
+        let what = self.push(branch, absent).await?;
+        let mirrors = self.ctx.mirrors_of(self.id);
         let pushed = push(
             &mirrors,
             &self.repository.remote,
@@ -179,7 +249,7 @@ impl Case<'_> {
     }
 
     /// What would be decided on the files that the source has; nothing where it has none of that branch.
-    async fn on_what_is_here(
+    pub(super) async fn on_what_is_here(
         &self,
         material: &Arc<Material>,
     ) -> Result<Option<Decided>, Explained> {
@@ -189,33 +259,32 @@ impl Case<'_> {
         let Ok(stored) = self.ctx.in_store(&self.spec.source.key()) else {
             return Ok(None);
         };
+        self.on(material, stored.snapshot.clone()).await.map(Some)
+    }
+
+    /// What would be decided on these files.
+    pub(super) async fn on(
+        &self,
+        material: &Arc<Material>,
+        files: Snapshot,
+    ) -> Result<Decided, Explained> {
         let material = Arc::clone(material);
-        let work = tokio::task::spawn_blocking(move || Decided {
-            decision: material.decide(&stored.snapshot),
-            head: stored.artifact.revision,
-        });
-        let late = || {
+        let work = tokio::task::spawn_blocking(move || material.decided(&files));
+        let late = |_| {
             let message = "finding out where a change goes took too long";
             Explained::new(Reason::BuildFailed, Turn::Retry, message)
         };
         let done = tokio::time::timeout_at(self.deadline, work).await;
-        let done = done.map_err(|_| late())?;
-        done.map(Some).map_err(|_| {
+        let crashed = |_| {
             let message =
                 "deciding what is written crashed; this is a fault of reeve's, the log has where";
             Explained::new(Reason::BuildFailed, Turn::Retry, message)
-        })
+        };
+        done.map_err(late)?.map_err(crashed)?
     }
 
-    async fn push(&self) -> Result<Push, Explained> {
+    async fn push(&self, branch: String, absent: Absent) -> Result<Push, Explained> {
         let who = self.author()?;
-        let (branch, absent) = match &self.spec.propose {
-            Propose::Commit => (self.branch.clone(), Absent::Refuse),
-            Propose::Request(request) => {
-                let from = Absent::From(self.branch.clone());
-                (request.branch.clone(), from)
-            }
-        };
         Ok(Push {
             branch,
             absent,
@@ -255,18 +324,26 @@ impl Case<'_> {
         Ok(Some(Arc::new(signer)))
     }
 
-    fn unpushed(&self, why: &git::push::Error) -> Explained {
+    pub(super) fn unpushed(&self, why: &git::push::Error) -> Explained {
         self.repository.said(&Explained::of(why))
     }
 
     /// What the world is told of what was decided and pushed.
-    async fn told(&self, material: &Material, done: (Decided, Option<Revision>)) -> Wrote {
-        let (Decided { head, decision }, pushed) = done;
-        let cover = |text: String| material.veil.cover(text);
+    pub(super) fn told(
+        &self,
+        sight: &Sight,
+        decided: &Decided,
+        pushed: Option<&Revision>,
+    ) -> Wrote {
+        let Decided { head, decision, .. } = decided;
+        let cover = |text: String| sight.material.veil.cover(text);
         let lost = decision.conflicts.iter().map(lost).map(cover);
+        let objects = (&sight.ids[..], &sight.material.seen[..]);
+        let proposed = matches!(self.spec.propose, Propose::Request(_));
         let mut wrote = Wrote {
             head: Some(head.to_string()),
             lost: lost.collect(),
+            made: made(&self.made, objects, decision, &self.spec.rules, proposed),
             ..Wrote::default()
         };
         let objects = u64::try_from(decision.written.len()).unwrap_or(u64::MAX);
@@ -277,7 +354,7 @@ impl Case<'_> {
             refused: u64::try_from(decision.refused.len()).unwrap_or(u64::MAX),
             conflicts: u64::try_from(decision.conflicts.len()).unwrap_or(u64::MAX),
         });
-        if let Some(revision) = &pushed {
+        if let Some(revision) = pushed {
             let commit = revision.commit();
             let objects = decision.written.iter().map(|one| written(one, commit));
             wrote.objects = objects.collect();
@@ -289,28 +366,26 @@ impl Case<'_> {
             });
             report::written_back(self.ctx, revision, &decision.written);
         }
-        match &self.spec.propose {
-            Propose::Commit if pushed.is_some() => {
-                self.ctx.queues.sources.wake(self.spec.source.key());
-            }
-            Propose::Request(request) if pushed.is_some() || self.unrequested.is_some() => {
-                let message = pushed.map(|_| material.message(&head, &decision));
-                wrote.commit = wrote.commit.or_else(|| self.unrequested.clone());
-                match request::open(self, request, message.as_deref()).await {
-                    Ok(url) => wrote.commit.iter_mut().for_each(|commit| {
-                        commit.request_url = Some(url.clone());
-                    }),
-                    Err(why) => wrote.trouble = Some(why),
-                }
-            }
-            Propose::Commit | Propose::Request(_) => {}
-        }
         wrote
     }
 }
 
 impl Material {
-    fn decide(&self, head: &Snapshot) -> Decision {
+    fn decided(&self, head: &Snapshot) -> Result<Decided, Explained> {
+        let all = Whole::of(head, &self.limits, self.deadline);
+        let decision = self.decide(head, &all);
+        if let Some(why) = all.trouble() {
+            let message = format!("not all files of the branch can be looked at: {why}");
+            return Err(Explained::new(Reason::BuildFailed, Turn::Retry, message));
+        }
+        Ok(Decided {
+            head: head.revision().clone(),
+            proposal: Proposal::of(&decision, head),
+            decision,
+        })
+    }
+
+    fn decide(&self, head: &Snapshot, all: &dyn Tree) -> Decision {
         let now = head.revision().commit();
         let builds = self.builds.iter().map(|one| Build {
             path: &one.path,
@@ -325,6 +400,7 @@ impl Material {
         let builds: Vec<Build<'_>> = builds.collect();
         let head = Head {
             tree: head,
+            all,
             path: &self.path,
             template: &self.template,
             builds: &builds,
@@ -346,24 +422,25 @@ impl Material {
                 message,
             ));
         };
-        let decision = self.decide(head);
-        let files = decision.edits.files.iter();
+        let last = self.decided(head)?;
+        let files = last.decision.edits.files.iter();
         let edits = files.fold(Edits::new(), |edits, (path, bytes)| match bytes {
             Some(bytes) => edits.write(path, bytes.clone()),
             None => edits.remove(path),
         });
-        let head = head.revision().clone();
-        let edits = edits.saying(self.message(&head, &decision));
-        let last = Decided { head, decision };
+        let edits = edits.saying(self.message(&last));
         *decided.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
         Ok(edits)
     }
 
-    fn message(&self, head: &Revision, decision: &Decision) -> String {
+    /// What the commit says.
+    pub(super) fn message(&self, decided: &Decided) -> String {
+        let Decided { head, decision, .. } = decided;
         let revision = head.to_string();
         let about = About {
             by: &self.by,
             revision: &revision,
+            request: self.request.as_deref(),
         };
         let (mut written, mut conflicts) = (&decision.written[..], &decision.conflicts[..]);
         loop {

@@ -150,25 +150,33 @@ impl Attempt {
             Some(Verdict::Landed(other)) => Ok(Done::Pushed(other.unwrap_or(commit))),
             Some(Verdict::Moved(why)) => Ok(Done::Moved(self.remote.tame(&why))),
             Some(Verdict::Refused { why, kind }) => {
-                Err(self.refused(url, kind, &format!("{why}: {}", answer.said())))
+                let said = format!("{why}: {}", answer.said());
+                Err(refused(&self.remote, &self.push.branch, url, kind, &said))
             }
             None => Err(send::silent(&answer, url).into()),
         }
     }
+}
 
-    fn refused(&self, url: String, kind: Refusal, said: &str) -> Error {
-        let branch = self.push.branch.clone();
-        let said = self.remote.tame(said.trim_end_matches(": "));
-        match kind {
-            Refusal::Protected => Error::Protected { branch, said },
-            Refusal::Quota => Error::Quota { url, said },
-            Refusal::Declined => Error::Declined { url, branch, said },
-        }
+/// That the server refused it, in its words.
+pub(super) fn refused(
+    remote: &Remote,
+    branch: &str,
+    url: String,
+    kind: Refusal,
+    said: &str,
+) -> Error {
+    let branch = branch.to_owned();
+    let said = remote.tame(said.trim_end_matches(": "));
+    match kind {
+        Refusal::Protected => Error::Protected { branch, said },
+        Refusal::Quota => Error::Quota { url, said },
+        Refusal::Declined => Error::Declined { url, branch, said },
     }
 }
 
 /// Where the server says that the branch is.
-fn head(session: &Session, reference: &str) -> Option<ObjectId> {
+pub(super) fn head(session: &Session, reference: &str) -> Option<ObjectId> {
     let listed = session.handshake.refs.iter().flatten();
     let mut targets = listed.filter_map(target);
     let found = targets.find(|(name, ..)| name == reference);

@@ -1,8 +1,8 @@
 //! One command of git's older protocol: move this branch from there to here, with this pack.
 //!
 //! The commit the branch is to be at now goes with the command, so a server never moves a branch that somebody else moved:
-//! there is no word here for doing it anyway. What it deliberately doesn't: delete, move more than one branch, or read a
-//! second answer.
+//! there is no word here for doing it anyway. A branch that is to go is moved to nowhere, and needs no pack. What it deliberately
+//! doesn't: move more than one branch, or read a second answer.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ pub(super) struct Order<'a> {
     pub(super) reference: &'a str,
     /// Where it is; nowhere when it is to be made.
     pub(super) old: Option<ObjectId>,
+    /// Where it is to be; null when it is to go.
     pub(super) new: ObjectId,
     /// What a hook of the server is told.
     pub(super) options: &'a [String],

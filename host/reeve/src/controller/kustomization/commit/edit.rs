@@ -115,13 +115,19 @@ fn below<'p>(path: &'p str, directory: &str) -> Option<&'p str> {
     }
 }
 
-/// As much as one commit holds, what is written before what is removed; and whether there is more.
+/// As much as one commit holds, what is written before what is removed; and whether there is more. Between the two is the file that
+/// lists them: so at no commit anything is listed that is not there.
 fn edits(settled: &Settled, directory: &str) -> (Edits, bool) {
     let at = |path: &str| match directory {
         "" => path.to_owned(),
         directory => format!("{directory}/{path}"),
     };
-    let written = settled.write.iter().map(|(path, text)| (path, Some(text)));
+    let (listing, written): (Vec<_>, Vec<_>) = settled
+        .write
+        .iter()
+        .partition(|(path, _)| deliver::is_listing(path));
+    let written = written.into_iter().chain(listing);
+    let written = written.map(|(path, text)| (path, Some(text)));
     let gone = settled.remove.iter().map(|path| (path, None));
     let more = settled.write.len() + settled.remove.len() > MOST;
     let all = written.chain(gone).take(MOST);
@@ -166,5 +172,11 @@ mod tests {
         assert_eq!(format!("{edits:?}"), r#"{"dir/0.yaml", "dir/gone.yaml"}"#);
         let (edits, more) = super::edits(&settled(1000), "dir");
         assert!(more && !format!("{edits:?}").contains("gone"));
+        // What is listed is there before the list is.
+        let mut listed = settled(1000);
+        let list = "Kustomization".to_owned();
+        listed.write.insert(list, String::new());
+        let (edits, more) = super::edits(&listed, "dir");
+        assert!(more && !format!("{edits:?}").contains("Kustomization"));
     }
 }

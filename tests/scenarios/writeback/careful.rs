@@ -1,0 +1,204 @@
+//! What would be something else once it is written: a base that others use where the source does not look, text that would be taken
+//! for a variable, words of the API server that hold a Secret, an object that holds one and looks like nobody's.
+
+use anyhow::ensure;
+use kube::api::{DeleteParams, PostParams};
+use reeve_tests::git::git;
+use reeve_tests::{Estate, objects, scenario, secrecy, wait};
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn a_base_that_others_use_is_not_edited_where_the_source_leaves_these_out() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-hidden").await?;
+        let overlay = "resources:\n- ../base\n";
+        tenant
+            .after(|draft| {
+                draft.commit("base/web.yaml", WEB);
+                draft.commit("base/kustomization.yaml", "resources:\n- web.yaml\n");
+                draft.commit("one/kustomization.yaml", overlay);
+                draft.commit("two/kustomization.yaml", overlay);
+                draft.set("path", json!("./one"));
+                draft.set_source("ignore", json!("/*\n!/base\n!/one\n"));
+            })
+            .await?;
+        begin(&tenant, &writeback(&tenant, "back", &everything())).await?;
+        let webs = tenant.api("apps/v1", "Deployment");
+        change(&webs, "web", "keel", &image("2")).await?;
+        let bare = tenant.repo().bare();
+        let look = || async {
+            let found = git(bare, ["grep", "-l", "web:2\\|newTag: .*2", "main"]).ok()?;
+            (!found.is_empty()).then_some(found)
+        };
+        let found = wait::until(wait::PATIENCE, "it is written", look).await?;
+        ensure!(
+            found.lines().all(|file| file.starts_with("main:one/")),
+            "{found}"
+        );
+        let base = file(&tenant, "base/web.yaml").unwrap_or_default();
+        ensure!(base == WEB.trim_end(), "{base}");
+        Ok(())
+    });
+}
+
+#[test]
+fn what_would_be_taken_for_a_variable_is_not_written() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-dollar").await?;
+        tenant
+            .after(|draft| draft.set("postBuild", json!({"substitute": {"a": "b"}})))
+            .await?;
+        begin(&tenant, &writeback(&tenant, "back", &everything())).await?;
+        let before = commits(&tenant)?;
+        let maps = tenant.api("v1", "ConfigMap");
+        let run = json!({"data": {"colour": "echo ${HOME}"}});
+        change(&maps, "settings", "kubectl-edit", &run).await?;
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fresh"}, "data": {"run": "kill $$"}});
+        let map: DynamicObject = serde_json::from_value(map)?;
+        maps.create(&PostParams::default(), &map).await?;
+        for name in ["settings", "fresh"] {
+            let subject = format!("ConfigMap {}/{name}", tenant.name());
+            let entry = refused(&tenant, "back", &subject).await?;
+            let reason = objects::text(&entry, "/reason").unwrap_or_default();
+            ensure!(reason.contains("puts variables in"), "{entry}");
+        }
+        ensure!(commits(&tenant)? == before, "nothing is written");
+        // Without a variable in it, it is.
+        let red = json!({"data": {"colour": "red"}});
+        change(&maps, "settings", "kubectl-edit", &red).await?;
+        written(&tenant, "settings.yaml", "red").await?;
+        Ok(())
+    });
+}
+
+/// A Job cannot be applied over another: what the API server says of that repeats all of it.
+#[test]
+fn what_the_api_server_says_of_a_manifest_tells_no_value_of_a_secret() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-words").await?;
+        let word = format!("w{:024x}", rand::random::<u128>());
+        secrecy::used(&word);
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "namespace": tenant.name()},
+            "stringData": {"PW": word},
+        });
+        tenant.apply(&secret).await?;
+        let job = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: once\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n        - name: once\n          image: registry.local/once:1\n          env:\n            - {name: PW, value: \"${PW}\"}\n";
+        tenant
+            .after(|draft| {
+                draft.commit("once.yaml", job);
+                let from = json!([{"kind": "Secret", "name": "login"}]);
+                draft.set("postBuild", json!({"substituteFrom": from}));
+                draft.set("wait", json!(false));
+            })
+            .await?;
+        // What is deleted is left alone then, so that nobody makes it again before we do.
+        let rules = json!([{"resources": ["jobs"], "syncTo": "git", "onDelete": "delete"}]);
+        let mut back = writeback(&tenant, "back", &rules);
+        back["spec"]["debounce"] = json!("5s");
+        begin(&tenant, &back).await?;
+        let jobs = tenant.api("batch/v1", "Job");
+        let mut other = jobs.get("once").await?;
+        let labels = other.metadata.labels.clone();
+        jobs.delete("once", &DeleteParams::background()).await?;
+        wait::until_gone(&jobs, "once").await?;
+        let spec = json!({"template": {"spec": {"restartPolicy": "Never", "containers": [
+            {"name": "once", "image": "registry.local/once:2", "env": [{"name": "PW", "value": "other"}]},
+        ]}}});
+        other.metadata = kube::core::ObjectMeta {
+            name: Some("once".to_owned()),
+            labels,
+            ..Default::default()
+        };
+        other.data = json!({"spec": spec});
+        jobs.create(&PostParams::default(), &other).await?;
+        let subject = format!("Job {}/once", tenant.name());
+        let entry = refused(&tenant, "back", &subject).await?;
+        let reason = objects::text(&entry, "/reason").unwrap_or_default();
+        ensure!(reason.contains("cannot be compared"), "{entry}");
+        let object = writebacks(&tenant).get("back").await?;
+        let told = serde_json::to_string(&object)?;
+        ensure!(!told.contains(&word), "{told}");
+        Ok(())
+    });
+}
+
+/// Whoever takes labels off, or copies an object, makes it nobody's own.
+#[test]
+fn a_value_of_a_secret_is_in_no_new_file_whatever_labels_its_object_has() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-veiled").await?;
+        let word = format!("v{:024x}", rand::random::<u128>());
+        secrecy::used(&word);
+        tenant
+            .apply(&json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "namespace": tenant.name()},
+                "stringData": {"PW": word},
+            }))
+            .await?;
+        let used = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: used\ndata:\n  pw: ${PW}\n";
+        tenant
+            .after(|draft| {
+                draft.commit("used.yaml", used);
+                let from = json!([{"kind": "Secret", "name": "login"}]);
+                draft.set("postBuild", json!({"substituteFrom": from}));
+            })
+            .await?;
+        begin(&tenant, &writeback(&tenant, "back", &everything())).await?;
+        let before = commits(&tenant)?;
+        let labels = |value: Value| json!({"kustomize.toolkit.fluxcd.io/name": value, "kustomize.toolkit.fluxcd.io/namespace": value});
+        make(&tenant, "stray", Value::Null, &format!("it is {word}")).await?;
+        is_refused(&tenant, "stray", "came from a Secret").await?;
+        make(&tenant, "twin", labels(json!(tenant.name())), "plain").await?;
+        is_refused(&tenant, "twin", "has not applied it").await?;
+
+        tenant
+            .change(|draft| draft.set("suspend", json!(true)))
+            .await?;
+        make(&tenant, "late", Value::Null, "plain").await?;
+        is_refused(&tenant, "late", "cannot be asked whether it fits").await?;
+        let maps = tenant.api("v1", "ConfigMap");
+        let off = json!({"metadata": {"labels": labels(Value::Null)}});
+        change(&maps, "used", "kubectl-label", &off).await?;
+        is_refused(&tenant, "used", "suspended").await?;
+        ensure!(commits(&tenant)? == before, "nothing is written");
+
+        tenant
+            .change(|draft| draft.set("suspend", json!(false)))
+            .await?;
+        tenant.reconcile(None).await?;
+        looked(&tenant, "back").await?;
+        let late = format!("{}/configmap-late.yaml", tenant.name());
+        written(&tenant, &late, "text: plain").await?;
+        let told = serde_json::to_string(&writebacks(&tenant).get("back").await?)?;
+        ensure!(!told.contains(&word), "{told}");
+        let found = git(tenant.repo().bare(), ["grep", word.as_str(), "main"]);
+        ensure!(found.is_err(), "{found:?}");
+        Ok(())
+    });
+}
+
+/// A ConfigMap that nobody's manifests have.
+async fn make(tenant: &Tenant<'_>, name: &str, labels: Value, text: &str) -> anyhow::Result<()> {
+    let map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": labels}, "data": {"text": text},
+    });
+    let map: DynamicObject = serde_json::from_value(map)?;
+    let maps = tenant.api("v1", "ConfigMap");
+    maps.create(&PostParams::default(), &map).await?;
+    Ok(())
+}
+
+async fn is_refused(tenant: &Tenant<'_>, name: &str, words: &str) -> anyhow::Result<()> {
+    let subject = format!("ConfigMap {}/{name}", tenant.name());
+    let entry = refused(tenant, "back", &subject).await?;
+    let reason = objects::text(&entry, "/reason").unwrap_or_default();
+    ensure!(reason.contains(words), "{entry}");
+    Ok(())
+}
