@@ -276,3 +276,23 @@ fn a_namespace_that_was_there_before_is_left_alone_until_it_is_adopted() {
         Ok(())
     });
 }
+
+#[test]
+fn a_namespace_whose_tenant_cannot_be_written_bears_no_label_of_it() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        install::kubectl(&manor.estate.plane, &["create", "namespace", "old"]).await?;
+        // It names as many as there may be, and nothing is made of it.
+        let many: Vec<String> = (0..256).map(|n| format!("full-{n}")).collect();
+        let full = json!({"namespaces": many, "role": "cluster-admin"});
+        manor.tenant("full", full).await?;
+        manor.told("full", "InvalidSpec").await?;
+        let told = manor.reeve("tenant adopt old --tenant full", 1).await?;
+        ensure!(told.contains("writing Tenant full failed"), "{told}");
+        let namespaces = manor.api("v1", "Namespace", None);
+        let labels = namespaces.get("old").await?.metadata.labels;
+        let labels = labels.unwrap_or_default();
+        ensure!(!labels.contains_key("reeve.dev/tenant"), "{labels:?}");
+        Ok(())
+    });
+}
