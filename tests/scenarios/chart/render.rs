@@ -269,7 +269,7 @@ fn every_flag_of_the_controller_has_its_value_or_is_none_on_purpose() {
 }
 
 /// Values, and what helm says of them.
-const WRONG: [(&str, &str); 29] = [
+const WRONG: [(&str, &str); 34] = [
     (r#"{"replica": 2}"#, "'replica' not allowed"),
     (
         r#"{"image": {"registry": "registry.example"}}"#,
@@ -320,6 +320,27 @@ const WRONG: [(&str, &str); 29] = [
     (
         r#"{"landlord": {"roles": ["admin", "cluster-admin"]}}"#,
         "at '/landlord/roles/1'",
+    ),
+    // The binding of such a role would bear the name of another's.
+    (
+        r#"{"landlord": {"roles": ["admin", "delivery"]}}"#,
+        "at '/landlord/roles/1'",
+    ),
+    (
+        r#"{"serviceAccount": {"name": "reeve-landlord"}}"#,
+        "reeve-landlord is the landlord's account",
+    ),
+    (
+        r#"{"platformServiceAccount": {"name": "reeve-landlord"}}"#,
+        "the controller may not act as it",
+    ),
+    (
+        r#"{"storage": {"volume": {"persistentVolumeClaim": {"claimName": "one"}}}}"#,
+        "'persistentVolumeClaim' not allowed",
+    ),
+    (
+        r#"{"storage": {"volume": {"ephemeral": {}}}}"#,
+        "at '/storage/volume'",
     ),
     (r#"{"git": {"auths": []}}"#, "'auths' not allowed"),
     (
