@@ -78,7 +78,15 @@ fn workflows_run_what_people_run() {
     assert!(runs("release.yaml", "make dist"));
     assert_eq!(workflows.len(), 3);
     let local = source::text(&source::root().join(".ci/run"));
-    assert!(local.contains("exec make test"));
+    let local: Vec<&str> = local.lines().map(str::trim).collect();
+    assert!(local.contains(&"make test"));
+    assert!(local.contains(&"make demo ONCE=1"));
+    // With a tool that may not be at home.
+    for (workflow, command) in [("test.yaml", "make book"), ("audit.yaml", "make audit")] {
+        assert!(runs(workflow, command), "{workflow}: no {command}");
+        assert!(local.contains(&command), ".ci/run: no {command}");
+    }
+    assert!(runs("test.yaml", "make image"));
 }
 
 /// What the script says of a version in the changelog.
