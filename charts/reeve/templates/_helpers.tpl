@@ -91,6 +91,7 @@ subjects:
 - {{ printf "--exec-role=%s-exec" (include "reeve.name" .) | quote }}
 - --health-addr=0.0.0.0:9440
 - {{ printf "--lease-namespace=%s" .Release.Namespace | quote }}
+- {{ printf "--fence=%s-landlord" (include "reeve.name" .) | quote }}
 - {{ printf "--log-level=%s" .Values.log.level | quote }}
 - {{ printf "--log-encoding=%s" .Values.log.encoding | quote }}
 {{- end }}
