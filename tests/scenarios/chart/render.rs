@@ -269,7 +269,7 @@ fn every_flag_of_the_controller_has_its_value_or_is_none_on_purpose() {
 }
 
 /// Values, and what helm says of them.
-const WRONG: [(&str, &str); 34] = [
+const WRONG: [(&str, &str); 35] = [
     (r#"{"replica": 2}"#, "'replica' not allowed"),
     (
         r#"{"image": {"registry": "registry.example"}}"#,
@@ -342,6 +342,7 @@ const WRONG: [(&str, &str); 34] = [
         r#"{"storage": {"volume": {"ephemeral": {}}}}"#,
         "at '/storage/volume'",
     ),
+    (r#"{"listenOn": "localhost"}"#, "at '/listenOn'"),
     (r#"{"git": {"auths": []}}"#, "'auths' not allowed"),
     (
         r#"{"git": {"config": {"auths": []}, "existingSecret": "git"}}"#,
@@ -393,6 +394,26 @@ const WRONG: [(&str, &str); 34] = [
         "'target-namespace' not allowed",
     ),
 ];
+
+#[test]
+fn where_pods_have_addresses_of_ipv6_everything_listens_on_those() {
+    scenario(async {
+        for on in ["[::]", "0.0.0.0"] {
+            let values = json!({"listenOn": on});
+            let release = Release::render(SYSTEM, &values, &[]).await?;
+            for deployment in ["reeve", LANDLORD] {
+                let args = release.arguments_of(deployment)?;
+                let listens = |arg: &&String| arg.contains("-addr=") && !arg.contains("-adv-addr=");
+                let listening: Vec<&String> = args.iter().filter(listens).collect();
+                ensure!(!listening.is_empty(), "{deployment}: {args:?}");
+                let wanted = format!("-addr={on}:");
+                let all = listening.iter().all(|arg| arg.contains(&wanted));
+                ensure!(all, "{deployment}: {listening:?}");
+            }
+        }
+        Ok(())
+    });
+}
 
 #[test]
 fn values_that_are_unknown_or_wrong_are_refused_by_their_place() {
