@@ -3,8 +3,8 @@
 //! A namespace belongs to the Tenant that names it, else it is a tenant of its own, under its own name; where that is the
 //! name of a Tenant which does not have it, it is nobody's: it would be taken for that Tenant. One that bears the label of a
 //! Tenant is that one's or no Tenant's: so one that is removed and added again finds its own, whoever has named it meanwhile.
-//! Of others the oldest Tenant that names one has it. It deliberately judges no spec: the rules over a tenant are Rego, in `admit`. What is decided here is only what rules need to be told: who the
-//! tenant is.
+//! Of others the oldest Tenant that names one has it. It deliberately judges no spec: the rules over a tenant are Rego, in
+//! `admit`. What is decided here is only what rules need to be told: who the tenant is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
