@@ -12,7 +12,7 @@ BUILD := $(CARGO) build --workspace --all-targets
 SECONDS ?= 1200
 export REEVE_BIN = $(TARGET)/debug/reeve
 
-.PHONY: help prepare guests check test demo oracle generate plugins cluster bench soak storm fuzz image dist clean
+.PHONY: help prepare guests check test demo oracle generate plugins cluster bench soak storm fuzz image dist book audit clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -91,6 +91,15 @@ image: prepare plugins ## An OCI image from a release build, with its SBOM, into
 
 dist: image ## All that a release has, with its checksums, into target/dist
 	@tests/dist.sh $(TARGET)/release/reeve
+
+book: ## The book of docs/ as pages, into docs/book; mdbook has to be installed
+	mdbook build docs
+
+# Plugins and the fuzzer are workspaces of their own; the fuzzer goes to nobody, so its licences are nobody's concern.
+audit: ## What is known against the dependencies, their licences and where they come from; cargo-deny has to be installed
+	$(CARGO) deny --workspace --locked check
+	$(CARGO) deny --manifest-path ./plugins/Cargo.toml --locked check --config deny.toml advisories licenses sources
+	$(CARGO) deny --manifest-path ./tests/fuzz/Cargo.toml --locked check --config deny.toml advisories sources
 
 clean: ## Remove what was built
 	$(CARGO) clean

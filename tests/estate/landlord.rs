@@ -19,6 +19,7 @@ pub const LANDLORD: &str = "reeve-landlord";
 /// A landlord, until it is dropped.
 pub struct Landlord {
     process: Process,
+    port: u16,
 }
 
 impl Landlord {
@@ -29,6 +30,13 @@ impl Landlord {
 
     /// As [`Landlord::start`], of another release of the chart. Waits until it says that it is ready.
     pub async fn start_from(release: &Release, plane: &Plane) -> anyhow::Result<Self> {
+        let landlord = Self::launch(release, plane).await?;
+        landlord.is_ready().await?;
+        Ok(landlord)
+    }
+
+    /// As [`Landlord::start_from`], and waits for nothing.
+    pub async fn launch(release: &Release, plane: &Plane) -> anyhow::Result<Self> {
         let program = tokio::task::spawn_blocking(program).await??;
         let kubeconfig = plane.kubeconfig_of(release.namespace(), LANDLORD).await?;
         let port = free_port()?;
@@ -38,7 +46,13 @@ impl Landlord {
         let mut command = Command::new(program);
         command.args(args).env_remove("KUBECONFIG");
         let process = Process::start(LANDLORD, command, &plane.logs())?;
-        let url = format!("http://127.0.0.1:{port}/readyz");
+        Ok(Self { process, port })
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn is_ready(&self) -> anyhow::Result<()> {
+        let process = &self.process;
+        let url = format!("http://127.0.0.1:{}/readyz", self.port);
         let ready = wait::until(Duration::from_secs(60), "the landlord is ready", || async {
             let ready = reqwest::get(&url).await;
             let ready = ready.is_ok_and(|answer| answer.status().is_success());
@@ -51,7 +65,7 @@ impl Landlord {
                 process.tail(4000)
             );
         }
-        Ok(Self { process })
+        Ok(())
     }
 
     /// The end of what it has logged.

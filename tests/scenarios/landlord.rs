@@ -10,11 +10,12 @@ use std::path::Path;
 
 use anyhow::ensure;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
+use reeve_tests::chart::Release;
 use reeve_tests::git::Repo;
-use reeve_tests::install::{self, CONFIG};
-use reeve_tests::landlord::Landlord;
+use reeve_tests::install::{self, CONFIG, SYSTEM};
+use reeve_tests::landlord::{LANDLORD, Landlord};
 use reeve_tests::tenant::MANIFESTS;
-use reeve_tests::{Estate, objects, scenario, wait};
+use reeve_tests::{Estate, objects, plane, scenario, wait};
 use serde_json::{Value, json};
 
 use crate::command::get::{asked, said};
@@ -275,4 +276,74 @@ fn a_namespace_that_was_there_before_is_left_alone_until_it_is_adopted() {
         ensure!(!config.contains_key("reeve.dev/tenant"), "{config:?}");
         Ok(())
     });
+}
+
+#[test]
+fn a_namespace_whose_tenant_cannot_be_written_bears_no_label_of_it() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        install::kubectl(&manor.estate.plane, &["create", "namespace", "old"]).await?;
+        // It names as many as there may be, and nothing is made of it.
+        let many: Vec<String> = (0..256).map(|n| format!("full-{n}")).collect();
+        let full = json!({"namespaces": many, "role": "cluster-admin"});
+        manor.tenant("full", full).await?;
+        manor.told("full", "InvalidSpec").await?;
+        let told = manor.reeve("tenant adopt old --tenant full", 1).await?;
+        ensure!(told.contains("writing Tenant full failed"), "{told}");
+        let namespaces = manor.api("v1", "Namespace", None);
+        let labels = namespaces.get("old").await?.metadata.labels;
+        let labels = labels.unwrap_or_default();
+        ensure!(!labels.contains_key("reeve.dev/tenant"), "{labels:?}");
+        Ok(())
+    });
+}
+
+/// The landlord's rights are there, and its fence is not, as after an installation that ended before it.
+#[test]
+fn a_landlord_that_nothing_fences_makes_nothing_until_it_is_fenced() {
+    scenario(async {
+        let estate = Estate::start().await?;
+        let release = Release::estate().await?;
+        let kind = "ValidatingAdmissionPolicyBinding";
+        let version = "admissionregistration.k8s.io/v1";
+        let bindings = objects::api(estate.admin(), version, kind, None);
+        bindings.delete(LANDLORD, &DeleteParams::default()).await?;
+        wait::until_gone(&bindings, LANDLORD).await?;
+        unfenced(&estate).await?;
+
+        let landlord = Landlord::launch(release, &estate.plane).await?;
+        let manor = Manor { estate, landlord };
+        manor
+            .tenant("acme", json!({"namespaces": ["acme"]}))
+            .await?;
+        wait::until(wait::PATIENCE, "it says why it waits", || async {
+            let says = manor.landlord.tail();
+            says.contains("the landlord makes nothing yet")
+                .then_some(())
+        })
+        .await?;
+        let namespaces = manor.api("v1", "Namespace", None);
+        let there = namespaces.get_opt("acme").await?;
+        ensure!(there.is_none(), "it was made: {there:?}");
+
+        let binding = release.object(kind, LANDLORD)?.to_string();
+        install::apply(&manor.estate.plane, &binding).await?;
+        manor.landlord.is_ready().await?;
+        manor.told("acme", "Succeeded").await?;
+        Ok(())
+    });
+}
+
+/// Waits until the API server lets the landlord's account do what its fence refuses.
+async fn unfenced(estate: &Estate) -> anyhow::Result<()> {
+    let kubeconfig = estate.plane.kubeconfig_of(SYSTEM, LANDLORD).await?;
+    let client = plane::client(&kubeconfig).await?;
+    let namespaces = objects::api(client, "v1", "Namespace", None);
+    let bare = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bare"}});
+    let how = PatchParams::apply("landlord").force().dry_run();
+    wait::until(wait::PATIENCE, "nothing fences it", || async {
+        let made = namespaces.patch("bare", &how, &Patch::Apply(&bare)).await;
+        made.is_ok().then_some(())
+    })
+    .await
 }

@@ -78,7 +78,43 @@ fn workflows_run_what_people_run() {
     assert!(runs("release.yaml", "make dist"));
     assert_eq!(workflows.len(), 3);
     let local = source::text(&source::root().join(".ci/run"));
-    assert!(local.contains("exec make test"));
+    let local: Vec<&str> = local.lines().map(str::trim).collect();
+    assert!(local.contains(&"make test"));
+    assert!(local.contains(&"make demo ONCE=1"));
+    // With a tool that may not be at home.
+    for (workflow, command) in [("test.yaml", "make book"), ("audit.yaml", "make audit")] {
+        assert!(runs(workflow, command), "{workflow}: no {command}");
+        assert!(local.contains(&command), ".ci/run: no {command}");
+    }
+    assert!(runs("test.yaml", "make image"));
+}
+
+/// Whoever pulls something asks for the digest that it has in the registry, which is none of a file's.
+#[test]
+fn everything_that_a_release_pushes_has_its_provenance_in_the_registry() {
+    let workflows = workflows();
+    let release = workflows
+        .iter()
+        .find(|(name, ..)| name.ends_with("release.yaml"));
+    let (_, text, workflow) = release.expect("there is one");
+    let steps = steps(workflow);
+    for (pushed, digest) in [
+        ("reeve", "image"),
+        ("charts/reeve", "reeve"),
+        ("charts/reeve-crds", "reeve-crds"),
+    ] {
+        let name = format!("${{{{ vars.REGISTRY }}}}/{pushed}");
+        let of = format!("${{{{ steps.registry.outputs.{digest} }}}}");
+        let attested = steps.iter().any(|step| {
+            let with = &step["with"];
+            with["subject-name"] == name.as_str()
+                && with["subject-digest"] == of.as_str()
+                && with["push-to-registry"] == true
+        });
+        assert!(attested, "{pushed}");
+    }
+    assert!(text.contains("echo \"image=$("));
+    assert!(text.contains("echo \"$chart=$("));
 }
 
 /// What the script says of a version in the changelog.

@@ -89,8 +89,9 @@ subjects:
 - {{ printf "--delivery-account=%s" (include "reeve.account" .) | quote }}
 {{- include "reeve.list" (dict "flag" "roles" "of" .Values.landlord.roles) }}
 - {{ printf "--exec-role=%s-exec" (include "reeve.name" .) | quote }}
-- --health-addr=0.0.0.0:9440
+- --health-addr={{ .Values.listenOn }}:9440
 - {{ printf "--lease-namespace=%s" .Release.Namespace | quote }}
+- {{ printf "--fence=%s-landlord" (include "reeve.name" .) | quote }}
 - {{ printf "--log-level=%s" .Values.log.level | quote }}
 - {{ printf "--log-encoding=%s" .Values.log.encoding | quote }}
 {{- end }}
@@ -180,9 +181,9 @@ $(POD_IP):9090
 - --storage-path=/data
 {{- include "reeve.number" (dict "flag" "storage-limit" "of" .Values.storage.artifactBytes) }}
 {{- include "reeve.number" (dict "flag" "mirror-limit" "of" .Values.storage.mirrorBytes) }}
-- --storage-addr=0.0.0.0:9090
+- --storage-addr={{ .Values.listenOn }}:9090
 - {{ printf "--storage-adv-addr=%s" (include "reeve.advertised" .) | quote }}
-- --receiver-addr=0.0.0.0:9292
+- --receiver-addr={{ .Values.listenOn }}:9292
 {{- include "reeve.list" (dict "flag" "trusted-proxies" "of" .Values.receiver.trustedProxies) }}
 {{- with .Values.receiver.url }}
 - {{ printf "--receiver-url=%s" . | quote }}
@@ -193,10 +194,10 @@ $(POD_IP):9090
 {{- with .Values.watchLabelSelector }}
 - {{ printf "--watch-label-selector=%s" . | quote }}
 {{- end }}
-- --metrics-addr=0.0.0.0:8080
-- --health-addr=0.0.0.0:9440
+- --metrics-addr={{ .Values.listenOn }}:8080
+- --health-addr={{ .Values.listenOn }}:9440
 {{- if .Values.admission.enabled }}
-- --admission-addr=0.0.0.0:9443
+- --admission-addr={{ .Values.listenOn }}:9443
 - {{ printf "--admission-hosts=%s-admission.%s.svc" (include "reeve.name" .) .Release.Namespace | quote }}
 - {{ printf "--admission-configuration=%s" (include "reeve.name" .) | quote }}
 - {{ printf "--admission-secret=%s-admission" (include "reeve.name" .) | quote }}

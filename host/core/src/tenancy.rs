@@ -1,9 +1,10 @@
 //! Whose namespace it is, and which sources of others it may use.
 //!
 //! A namespace belongs to the Tenant that names it, else it is a tenant of its own, under its own name; where that is the
-//! name of a Tenant which does not have it, it is nobody's: it would be taken for that Tenant. It deliberately judges no
-//! spec: the rules over a tenant are Rego, in `admit`. What is decided here is only what rules need to be told: who the
-//! tenant is.
+//! name of a Tenant which does not have it, it is nobody's: it would be taken for that Tenant. One that bears the label of a
+//! Tenant is that one's or no Tenant's: so one that is removed and added again finds its own, whoever has named it meanwhile.
+//! Of others the oldest Tenant that names one has it. It deliberately judges no spec: the rules over a tenant are Rego, in
+//! `admit`. What is decided here is only what rules need to be told: who the tenant is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,6 +144,8 @@ impl Tenant {
 #[derive(Debug, Clone, Default)]
 pub struct Tenants {
     objects: BTreeMap<TenantName, Known>,
+    /// Whose the namespaces are by the label that they bear.
+    marks: BTreeMap<NamespaceName, TenantName>,
     /// Derived from `objects` on every change: there are few Tenants, and they change seldom.
     owners: BTreeMap<NamespaceName, TenantName>,
     /// The sources in config namespaces that Tenants name; derived too.
@@ -229,6 +232,25 @@ impl Tenants {
         removed.map(|known| known.touches(name)).unwrap_or_default()
     }
 
+    /// Takes in whose a namespace is by its label; None: it has none, or is gone. Returns it if that makes it another's.
+    pub fn mark(
+        &mut self,
+        namespace: &NamespaceName,
+        whose: Option<TenantName>,
+    ) -> BTreeSet<NamespaceName> {
+        match whose {
+            Some(whose) => self.marks.insert(namespace.clone(), whose),
+            None => self.marks.remove(namespace),
+        };
+        let owner = self.entitled(namespace).cloned();
+        let before = match &owner {
+            Some(owner) => self.owners.insert(namespace.clone(), owner.clone()),
+            None => self.owners.remove(namespace),
+        };
+        let moved = (before != owner).then(|| namespace.clone());
+        moved.into_iter().collect()
+    }
+
     /// Whose the namespace is. Nobody's, so that nothing is done for it, where no Tenant has it and one is called like it:
     /// what goes by the tenant's name would be open to it. The platform's own is the platform's whatever it is called.
     pub fn owner_of(
@@ -308,7 +330,8 @@ impl Tenants {
         owned.map(|(namespace, _)| namespace.clone()).collect()
     }
 
-    /// The namespaces that a Tenant names and doesn't have, because an older one or the platform has them.
+    /// The namespaces that a Tenant names and doesn't have, because another one or the platform has them. What bears the label
+    /// of one that does not name it is nobody's, and not among them.
     pub fn lost_by(&self, grounds: &Grounds, name: &TenantName) -> Vec<Lost> {
         let Some(known) = self.objects.get(name) else {
             return Vec::new();
@@ -328,20 +351,37 @@ impl Tenants {
         lost.collect()
     }
 
+    /// The Tenant that is to have the namespace.
+    fn entitled(&self, namespace: &NamespaceName) -> Option<&TenantName> {
+        let names = |known: &Known| known.namespaces.contains(namespace);
+        if let Some(whose) = self.marks.get(namespace) {
+            let there = self.objects.get_key_value(whose);
+            return there
+                .filter(|(_, known)| names(known))
+                .map(|(name, _)| name);
+        }
+        let naming = self.objects.iter().filter(|(_, known)| names(known));
+        let oldest = naming.min_by_key(|(name, known)| (known.created, *name));
+        oldest.map(|(name, _)| name)
+    }
+
     fn settle(&mut self) {
         self.owners.clear();
         let named = self.objects.values();
         self.sources = named
             .flat_map(|known| known.declared.sources.iter().cloned())
             .collect();
-        // The older wins; of two made in the same second, the first in the alphabet.
+        // The label says it; else the older wins, and of two made in the same second the first in the alphabet.
         let mut order: Vec<_> = self.objects.iter().collect();
         order.sort_by_key(|(name, known)| (known.created, *name));
         for (name, known) in order {
             for namespace in &known.namespaces {
-                self.owners
-                    .entry(namespace.clone())
-                    .or_insert_with(|| name.clone());
+                let marked = self.marks.get(namespace);
+                if marked.is_none_or(|whose| whose == name) {
+                    self.owners
+                        .entry(namespace.clone())
+                        .or_insert_with(|| name.clone());
+                }
             }
         }
     }
@@ -656,6 +696,41 @@ mod tests {
             tenants.remove(&old);
             assert_eq!(owner_of(&tenants, "shared").name, young);
         }
+    }
+
+    #[test]
+    fn a_namespace_is_whose_label_it_bears_or_no_tenants_however_old_they_are() {
+        let mut tenants = Tenants::default();
+        let (yy, squat): (TenantName, TenantName) = (name("yy"), name("squat"));
+        let at: NamespaceName = name("yy");
+        tenants.apply(&tenant("yy", OLD, &["yy"]));
+        assert_eq!(tenants.mark(&at, Some(yy.clone())), namespaces(&[]));
+        tenants.apply(&tenant("squat", NEW, &["squat", "yy"]));
+        assert_eq!(tenants.declared(&at), Some(&yy));
+
+        tenants.remove(&yy);
+        assert_eq!(tenants.declared(&at), None, "who waited has it");
+        assert_eq!(tenants.lost_by(&grounds(), &squat), []);
+        assert_eq!(owner_of(&tenants, "yy").declared, None);
+
+        tenants.apply(&tenant("yy", "2027-01-01T00:00:00Z", &["yy"]));
+        assert_eq!(tenants.declared(&at), Some(&yy), "the older one has it");
+        let lost = Lost {
+            namespace: at.clone(),
+            owner: Some(yy),
+        };
+        assert_eq!(tenants.lost_by(&grounds(), &squat), [lost]);
+
+        assert_eq!(
+            tenants.mark(&at, Some(squat.clone())),
+            namespaces(&["yy"]),
+            "it was adopted"
+        );
+        assert_eq!(tenants.declared(&at), Some(&squat));
+        tenants.apply(&tenant("squat", NEW, &["squat"]));
+        assert_eq!(tenants.declared(&at), None);
+        assert_eq!(tenants.mark(&at, None), namespaces(&["yy"]));
+        assert_eq!(tenants.declared(&at).map(TenantName::as_str), Some("yy"));
     }
 
     #[test]

@@ -65,6 +65,10 @@ pub(crate) struct Known {
     pub(crate) writebacks_awaited: Option<Timestamp>,
     pub(crate) tenant_objects: BTreeMap<TenantName, Arc<Tenant>>,
     /// Whether those are all there are.
+    pub(crate) tenant_objects_listed: bool,
+    /// Whether it is known of all namespaces whose they are by their label.
+    pub(crate) marks_listed: bool,
+    /// Whether both is: then it is known whose everything is.
     pub(crate) tenants_listed: bool,
     pub(crate) projects: BTreeMap<ObjectName, Arc<Project>>,
     /// Whether those are all there are.
@@ -424,6 +428,8 @@ impl Known {
             writebacks_awaited: None,
             tenant_objects: BTreeMap::new(),
             sources_listed: false,
+            tenant_objects_listed: false,
+            marks_listed: false,
             tenants_listed: false,
             projects: BTreeMap::new(),
             projects_listed: false,

@@ -5,9 +5,11 @@
 //! namespaces are watched (`known`), and whoever is due is attended to, eight at a time. What was made is looked at again every
 //! ten minutes, and at once when a binding of ours or a namespace changes. It deliberately writes no condition: the controller
 //! tells in them what stands in `status.onboarding`. A Tenant whose `deletionPolicy` says so is taken away step by step (`depart`).
+//! It begins with nothing before it is fenced (`fenced`).
 
 mod attend;
 mod depart;
+mod fenced;
 mod known;
 
 use std::time::Duration;
@@ -22,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::{Cluster, Selection, resource, selector};
 
 use attend::attend;
+pub(crate) use fenced::fenced;
 use known::Known;
 
 /// How many Tenants are attended to at once.

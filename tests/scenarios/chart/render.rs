@@ -269,7 +269,7 @@ fn every_flag_of_the_controller_has_its_value_or_is_none_on_purpose() {
 }
 
 /// Values, and what helm says of them.
-const WRONG: [(&str, &str); 29] = [
+const WRONG: [(&str, &str); 35] = [
     (r#"{"replica": 2}"#, "'replica' not allowed"),
     (
         r#"{"image": {"registry": "registry.example"}}"#,
@@ -321,6 +321,28 @@ const WRONG: [(&str, &str); 29] = [
         r#"{"landlord": {"roles": ["admin", "cluster-admin"]}}"#,
         "at '/landlord/roles/1'",
     ),
+    // The binding of such a role would bear the name of another's.
+    (
+        r#"{"landlord": {"roles": ["admin", "delivery"]}}"#,
+        "at '/landlord/roles/1'",
+    ),
+    (
+        r#"{"serviceAccount": {"name": "reeve-landlord"}}"#,
+        "reeve-landlord is the landlord's account",
+    ),
+    (
+        r#"{"platformServiceAccount": {"name": "reeve-landlord"}}"#,
+        "the controller may not act as it",
+    ),
+    (
+        r#"{"storage": {"volume": {"persistentVolumeClaim": {"claimName": "one"}}}}"#,
+        "'persistentVolumeClaim' not allowed",
+    ),
+    (
+        r#"{"storage": {"volume": {"ephemeral": {}}}}"#,
+        "at '/storage/volume'",
+    ),
+    (r#"{"listenOn": "localhost"}"#, "at '/listenOn'"),
     (r#"{"git": {"auths": []}}"#, "'auths' not allowed"),
     (
         r#"{"git": {"config": {"auths": []}, "existingSecret": "git"}}"#,
@@ -372,6 +394,26 @@ const WRONG: [(&str, &str); 29] = [
         "'target-namespace' not allowed",
     ),
 ];
+
+#[test]
+fn where_pods_have_addresses_of_ipv6_everything_listens_on_those() {
+    scenario(async {
+        for on in ["[::]", "0.0.0.0"] {
+            let values = json!({"listenOn": on});
+            let release = Release::render(SYSTEM, &values, &[]).await?;
+            for deployment in ["reeve", LANDLORD] {
+                let args = release.arguments_of(deployment)?;
+                let listens = |arg: &&String| arg.contains("-addr=") && !arg.contains("-adv-addr=");
+                let listening: Vec<&String> = args.iter().filter(listens).collect();
+                ensure!(!listening.is_empty(), "{deployment}: {args:?}");
+                let wanted = format!("-addr={on}:");
+                let all = listening.iter().all(|arg| arg.contains(&wanted));
+                ensure!(all, "{deployment}: {listening:?}");
+            }
+        }
+        Ok(())
+    });
+}
 
 #[test]
 fn values_that_are_unknown_or_wrong_are_refused_by_their_place() {

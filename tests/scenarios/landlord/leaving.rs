@@ -195,6 +195,33 @@ fn what_was_there_before_a_tenant_stays_and_so_does_all_of_one_that_changes_its_
 }
 
 #[test]
+fn a_tenant_that_is_added_again_has_its_namespace_again_whoever_named_it_meanwhile() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        manor.tenant("yy", json!({"namespaces": ["yy"]})).await?;
+        manor.told("yy", "Succeeded").await?;
+        let more = json!({"namespaces": ["squat", "yy"]});
+        manor.tenant("squat", more).await?;
+        let message = manor.told("squat", "NamespaceTaken").await?;
+        ensure!(message.contains("belongs to Tenant yy"), "{message}");
+
+        manor.reeve("tenant remove yy", 0).await?;
+        let message = manor.told("squat", "NamespaceNotAdopted").await?;
+        let hint = "`reeve tenant adopt yy --tenant squat`";
+        ensure!(message.contains(hint), "{message}");
+        let bindings = manor.bindings("yy");
+        wait::until_gone(&bindings, "reeve-delivery").await?;
+
+        manor.tenant("yy", json!({"namespaces": ["yy"]})).await?;
+        manor.told("yy", "Succeeded").await?;
+        bindings.get("reeve-delivery").await?;
+        let message = manor.told("squat", "NamespaceTaken").await?;
+        ensure!(message.contains("belongs to Tenant yy"), "{message}");
+        Ok(())
+    });
+}
+
+#[test]
 fn tenants_that_go_with_their_definition_take_nothing_along_and_do_not_hold_it() {
     scenario(async {
         let manor = Manor::open().await?;

@@ -61,6 +61,10 @@ pub(super) struct LandlordArgs {
     /// Namespace of the Lease and of the controller's account; in a pod, its own
     #[arg(long, value_name = "NS")]
     lease_namespace: Option<NamespaceName>,
+    /// ValidatingAdmissionPolicy that keeps this account to the namespaces of tenants: nothing is made before the API server goes by
+    /// it
+    #[arg(long, value_name = "NAME", default_value = "reeve-landlord")]
+    fence: ObjectName,
     /// Least level of log lines
     #[arg(long, value_enum, default_value_t = Level::Info)]
     log_level: Level,
@@ -94,7 +98,9 @@ async fn lead(args: &LandlordArgs) -> Result<(), CommandError> {
     let serving = http::serve(listener, router, Limits::INSIDE, stop.clone());
     let serving = tokio::spawn(serving);
     let landlord = landlord(args).await?;
-    readiness.set(true);
+    if landlord::fenced(&landlord, &args.fence, &stop).await {
+        readiness.set(true);
+    }
     while !stop.is_cancelled() {
         term(args, &landlord, &stop).await;
     }

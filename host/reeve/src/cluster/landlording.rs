@@ -5,7 +5,7 @@
 
 use kube::core::{ApiResource, ObjectMeta};
 use reeve_api::TENANT_LABEL;
-use reeve_api::name::{NamespaceName, TenantName};
+use reeve_api::name::{NamespaceName, ObjectName, TenantName};
 use reeve_api::tenant::{Departure, Onboarding, Tenant};
 use reeve_core::landlord::{MANAGED_BY, Made, Seen, Wanted};
 use serde_json::{Value, json};
@@ -58,6 +58,34 @@ impl Cluster {
         let namespace = wanted.namespace.as_ref();
         let at = address(wanted.kind, namespace, &wanted.name);
         self.own.patch(&at, how, body).await.map(drop)
+    }
+
+    /// Whether the API server holds this account to the fence of that name. Asked by a dry run of what its roles let it do, and
+    /// only the fence refuses: to make an account where the controller's own lies.
+    pub(crate) async fn is_fenced(
+        &self,
+        fence: &ObjectName,
+        home: &NamespaceName,
+    ) -> Result<bool, CallError> {
+        let how = Patch {
+            format: Format::Apply,
+            manager: MANAGER,
+            dry_run: true,
+            subresource: None,
+        };
+        let kind = Made::ServiceAccount;
+        let name = format!("{fence}-fenced");
+        let account = json!({
+            "apiVersion": kind.api_version(), "kind": "ServiceAccount",
+            "metadata": {"name": name, "namespace": home.as_str()},
+        });
+        let at = address(kind, Some(home), &name);
+        let body = account.to_string().into_bytes();
+        match self.own.patch(&at, how, body).await {
+            Ok(_) => Ok(false),
+            Err(CallError::Refused(why)) if is_denied_by(fence, &why.message) => Ok(true),
+            Err(why) => Err(why),
+        }
     }
 
     /// Makes what must not be there yet.
@@ -204,4 +232,29 @@ fn address(kind: Made, namespace: Option<&NamespaceName>, name: &str) -> Address
 
 fn escaped(text: &str) -> percent_encoding::PercentEncode<'_> {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)
+}
+
+/// Whether it is that policy that refuses, and neither a role that is missing nor another policy.
+fn is_denied_by(fence: &ObjectName, message: &str) -> bool {
+    message.contains(&format!("ValidatingAdmissionPolicy '{fence}' "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_refusal_of_the_fence_itself_is_one() {
+        let fence: ObjectName = "reeve-landlord".parse().unwrap();
+        let denied = |policy: &str| {
+            format!(
+                "serviceaccounts \"reeve-landlord-fenced\" is forbidden: ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied request: no"
+            )
+        };
+        assert!(is_denied_by(&fence, &denied("reeve-landlord")));
+        assert!(!is_denied_by(&fence, &denied("another")));
+        assert!(!is_denied_by(&fence, &denied("reeve-landlord-2")));
+        let role = "serviceaccounts \"reeve-landlord-fenced\" is forbidden: User \"reeve-landlord\" cannot patch resource \"serviceaccounts\"";
+        assert!(!is_denied_by(&fence, role));
+    }
 }

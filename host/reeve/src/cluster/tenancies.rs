@@ -68,7 +68,17 @@ impl Cluster {
         name: &NamespaceName,
         tenant: &TenantName,
     ) -> Result<(), CallError> {
-        let body = json!({"metadata": {"labels": {TENANT_LABEL: tenant.as_str()}}});
+        self.label_again(name, Some(tenant.as_str())).await
+    }
+
+    /// Has the namespace bear the label that it had; None: it had none.
+    pub(crate) async fn label_again(
+        &self,
+        name: &NamespaceName,
+        labelled: Option<&str>,
+    ) -> Result<(), CallError> {
+        // In a merge patch null takes it away.
+        let body = json!({"metadata": {"labels": {TENANT_LABEL: labelled}}});
         let body = body.to_string().into_bytes();
         self.own
             .patch(&namespace(name), Patch::merge(MANAGER), body)

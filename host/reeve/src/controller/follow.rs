@@ -9,6 +9,7 @@ mod elsewhere;
 mod forges;
 mod kustomization;
 mod levels;
+mod marks;
 mod others;
 mod plugin;
 mod policy;
@@ -45,6 +46,7 @@ use worth::{is_news, is_superseded, worth_a_run};
 
 /// Begins every watch, as a task each.
 pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
+    watches.spawn(marks::follow(Arc::clone(ctx)));
     watches.spawn(follow::<Tenant>(Arc::clone(ctx)));
     watches.spawn(follow::<Project>(Arc::clone(ctx)));
     watches.spawn(follow::<Policy>(Arc::clone(ctx)));
@@ -62,6 +64,7 @@ pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
 
 /// Begins the watches of what a replica has to know that takes calls of hooks, and answers API servers if that is `wanted`.
 pub(super) fn some(ctx: &Arc<Context>, wanted: bool, watches: &mut JoinSet<()>) {
+    watches.spawn(marks::follow(Arc::clone(ctx)));
     watches.spawn(follow::<Tenant>(Arc::clone(ctx)));
     watches.spawn(follow::<GitRepository>(Arc::clone(ctx)));
     watches.spawn(follow::<Kustomization>(Arc::clone(ctx)));
@@ -306,9 +309,7 @@ impl Followed for Tenant {
     }
 
     fn listed(ctx: &Context) {
-        ctx.index.write(|known| known.tenants_listed = true);
-        ctx.shards.tenants_are_known();
-        levels::listed(ctx);
+        marks::listed(ctx, |known| known.tenant_objects_listed = true);
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Errand {
     pub(super) name: TenantName,
     /// None: it is gone.
     pub(super) object: Option<Arc<Tenant>>,
-    /// The namespaces that it has, in the order of its spec, as they are.
+    /// The namespaces that it names and nobody else has, in the order of its spec, as they are.
     pub(super) has: Vec<(NamespaceName, Option<Seen>)>,
     /// Those that it names and others have.
     pub(super) lost: Vec<Lost>,
@@ -102,6 +102,8 @@ impl Known {
                     &meta.annotations.clone().unwrap_or_default(),
                     meta.deletion_timestamp.is_some(),
                 );
+                let whose = seen.tenant().and_then(|whose| whose.parse().ok());
+                self.tenants.mark(&name, whose);
                 let before = self.namespaces.insert(name.clone(), seen.clone());
                 if before.as_ref() != Some(&seen) {
                     let whose = [before.as_ref(), Some(&seen)];
@@ -192,11 +194,13 @@ impl Known {
     fn errand(&self, grounds: &Grounds, name: TenantName) -> Errand {
         let object = self.objects.get(&name).cloned();
         let lost = self.tenants.lost_by(grounds, &name);
+        let is_lost = |one: &NamespaceName| lost.iter().any(|lost| lost.namespace == *one);
         let mut owned = self.tenants.namespaces_of(&name);
-        owned.retain(|one| lost.iter().all(|lost| lost.namespace != *one));
+        owned.retain(|one| !is_lost(one));
         let named = object.iter().flat_map(|object| &object.spec.namespaces);
+        // Among them what is nobody's by its label: that it is not adopted is said of it.
         let has = named
-            .filter(|one| owned.contains(*one))
+            .filter(|one| !is_lost(one))
             .map(|one| (one.clone(), self.namespaces.get(one).cloned()));
         let has = has.collect();
         let labelled = self.namespaces.iter().filter(|(one, seen)| {
@@ -223,6 +227,7 @@ impl Known {
     fn without(&mut self, id: &Id, now: Instant) {
         if let Ok(name) = id.name.parse::<NamespaceName>() {
             self.namespaces.remove(&name);
+            self.tenants.mark(&name, None);
             self.wake_naming(&BTreeSet::from([name]), now);
         }
     }
@@ -350,6 +355,36 @@ mod tests {
         let errands = known.take(&grounds(), now);
         assert_eq!(names(&errands), ["old", "young"]);
         assert!(errands[0].object.is_none() && errands[1].has.len() == 1);
+    }
+
+    #[test]
+    fn a_tenant_that_is_added_again_has_its_namespace_again_whoever_named_it_meanwhile() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        known.tenant(tenant("yy", &["yy"], "2026-01-01T00:00:00Z"), now);
+        known.tenant(
+            tenant("squat", &["squat", "yy"], "2026-02-01T00:00:00Z"),
+            now,
+        );
+        known.tenant(Change::Synced, now);
+        known.namespace(namespace("yy", Some("yy")), now);
+        known.namespace(Change::Synced, now);
+        known.take(&grounds(), now);
+        let id = Id {
+            namespace: String::new(),
+            name: "yy".to_owned(),
+        };
+        known.tenant(Change::Gone(id), now);
+        let errands = known.take(&grounds(), now);
+        assert_eq!(names(&errands), ["squat", "yy"]);
+        // It is looked at, so that it is told that the namespace is not adopted.
+        assert_eq!((errands[0].has.len(), errands[0].lost.len()), (2, 0));
+        assert_eq!(errands[1].left, ["yy"]);
+
+        known.tenant(tenant("yy", &["yy"], "2026-03-01T00:00:00Z"), now);
+        let errands = known.take(&grounds(), now);
+        assert_eq!(names(&errands), ["squat", "yy"]);
+        assert_eq!((errands[0].has.len(), errands[0].lost.len()), (1, 1));
+        assert_eq!((errands[1].has.len(), errands[1].left.len()), (1, 0));
     }
 
     #[test]

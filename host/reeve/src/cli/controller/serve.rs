@@ -1,6 +1,6 @@
 //! The listeners of the controller: webhooks, artifacts, metrics, probes, and admission where it is wanted.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -158,11 +158,24 @@ async fn only_when_known(
 /// The beginning of every artifact's URL.
 pub(super) fn artifact_base(args: &ControllerArgs) -> String {
     match &args.storage_adv_addr {
-        Some(host) => format!("http://{host}"),
+        Some(host) => format!("http://{}", in_url(host)),
         None if args.storage_addr.ip().is_unspecified() => {
             format!("http://{}:{}", own_name(), args.storage_addr.port())
         }
         None => format!("http://{}", args.storage_addr),
+    }
+}
+
+/// A host as it stands in a URL: an address of IPv6 in brackets. A pod knows its own without them, and the chart puts the port
+/// behind it; so what could be either is one with a port.
+fn in_url(host: &str) -> String {
+    let is_address = |text: &str| text.parse::<Ipv6Addr>().is_ok();
+    match host.rsplit_once(':') {
+        Some((address, port)) if is_address(address) && port.parse::<u16>().is_ok() => {
+            format!("[{address}]:{port}")
+        }
+        _ if is_address(host) => format!("[{host}]"),
+        _ => host.to_owned(),
     }
 }
 
@@ -173,4 +186,27 @@ fn own_name() -> String {
     let name = std::env::var("HOSTNAME").ok().filter(named);
     let name = name.or_else(|| kernels().filter(named));
     name.map_or_else(|| "localhost".to_owned(), |name| name.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_ipv6_stands_in_brackets_in_the_urls_of_artifacts() {
+        for (host, wanted) in [
+            ("fd00::1:9090", "[fd00::1]:9090"),
+            ("2001:db8:0:0:0:0:0:7:9090", "[2001:db8:0:0:0:0:0:7]:9090"),
+            ("fd00::1", "[fd00::1]"),
+            ("2001:db8:0:0:0:0:0:7", "[2001:db8:0:0:0:0:0:7]"),
+            ("[fd00::1]:9090", "[fd00::1]:9090"),
+            ("10.244.0.7:9090", "10.244.0.7:9090"),
+            (
+                "source-controller.flux-system.svc.cluster.local.",
+                "source-controller.flux-system.svc.cluster.local.",
+            ),
+        ] {
+            assert_eq!(in_url(host), wanted);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{found, object, onboarded, said};
 use crate::cli::connection::ConnectionArgs;
 use crate::cli::ui::{CommandError, Sign, Ui};
-use crate::cluster::Cluster;
+use crate::cluster::{CallError, Cluster};
 use crate::observe::Requests;
 
 /// Have a namespace that was made by hand adopted for a Tenant, and wait until it is onboarded
@@ -45,7 +45,7 @@ pub(super) async fn adopt(args: &AdoptArgs, ui: &mut Ui) -> Result<(), CommandEr
     let namespace = &args.namespace;
     let name = args.tenant.clone();
     let name = name.unwrap_or_else(|| TenantName::from(namespace.clone()));
-    is_free(&cluster, namespace, &name).await?;
+    let labelled = is_free(&cluster, namespace, &name).await?;
     ui.step(
         Sign::Doing,
         &format!("adopting namespace {namespace} for Tenant {name}"),
@@ -64,19 +64,37 @@ pub(super) async fn adopt(args: &AdoptArgs, ui: &mut Ui) -> Result<(), CommandEr
             Some(spec) => cluster.change_tenant(&tenant, &spec).await,
         },
     };
-    written.map_err(|why| {
-        CommandError::of(&format!("writing Tenant {name} failed"), &why)
-            .hint("you need the right to create and patch tenants.reeve.dev; then run it again")
-    })?;
+    if let Err(why) = written {
+        return Err(undone(&cluster, namespace, &name, labelled.as_deref(), &why).await);
+    }
     onboarded(&cluster, &name, before.as_ref(), args.timeout.get(), ui).await
 }
 
-/// The namespace is there, and no Tenant that there is has it.
+/// The Tenant could not be written: the namespace bears the label again that it had, or policies and others that go by it would
+/// take it for that Tenant's.
+async fn undone(
+    cluster: &Cluster,
+    namespace: &NamespaceName,
+    name: &TenantName,
+    labelled: Option<&str>,
+    why: &CallError,
+) -> CommandError {
+    let failed = CommandError::of(&format!("writing Tenant {name} failed"), why);
+    let rights = "you need the right to create and patch tenants.reeve.dev; then run it again";
+    match cluster.label_again(namespace, labelled).await {
+        Ok(()) => failed.hint(rights),
+        Err(why) => failed.hint(format!(
+            "{rights}. Namespace {namespace} still bears its label, since that could not be undone: {why}"
+        )),
+    }
+}
+
+/// The namespace is there, and no Tenant that there is has it. Returns whose label it bears.
 async fn is_free(
     cluster: &Cluster,
     namespace: &NamespaceName,
     name: &TenantName,
-) -> Result<(), CommandError> {
+) -> Result<Option<String>, CommandError> {
     let failed = |why| CommandError::of(&format!("reading namespace {namespace} failed"), &why);
     let there = cluster.namespace(namespace).await.map_err(failed)?;
     let there = there.ok_or_else(|| {
@@ -84,9 +102,10 @@ async fn is_free(
             .hint("`reeve tenant create` makes a Tenant and its namespaces")
     })?;
     let seen = seen(&there);
+    let labelled = seen.tenant().map(str::to_owned);
     let whose = seen.tenant().filter(|whose| *whose != name.as_str());
     let Some(Ok(whose)) = whose.map(str::parse::<TenantName>) else {
-        return Ok(());
+        return Ok(labelled);
     };
     match found(cluster, &whose).await? {
         Some(tenant) if tenant.spec.namespaces.contains(namespace) => Err(CommandError::new(
@@ -95,7 +114,7 @@ async fn is_free(
         .hint(format!(
             "remove it from spec.namespaces of Tenant {whose} first"
         ))),
-        _ => Ok(()),
+        _ => Ok(labelled),
     }
 }
 

@@ -2,7 +2,10 @@
 //!
 //! What goes is the landlord's to do; here it is asked for, confirmed and waited for.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
+use reeve_api::TENANT_LABEL;
 use reeve_api::duration::Duration;
 use reeve_api::name::{NamespaceName, TenantName};
 use reeve_api::tenant::Tenant;
@@ -18,8 +21,9 @@ use crate::observe::Requests;
 
 /// Delete a Tenant, and what was made of it if it says so
 ///
-/// With `deletionPolicy: Orphan`, which is the default, nothing else is deleted: its namespaces stay, with all that is in them, and what
-/// the controller may do as the tenant's account ends, so nothing is delivered there any more. With `deletionPolicy: Delete` its
+/// With `deletionPolicy: Orphan`, which is the default, nothing else is deleted: its namespaces stay, with all that is in them, and so do
+/// the rights of its groups, its source and its Kustomization. What the controller may do as the tenant's account ends, so nothing is
+/// delivered there any more. With `deletionPolicy: Delete` its
 /// Kustomization goes with what that applied, then its sources and rights; and its namespaces, with all that is in them, once
 /// --confirm has said so. What was there before it was onboarded stays.
 ///
@@ -61,11 +65,41 @@ pub(super) async fn remove(args: &RemoveArgs, ui: &mut Ui) -> Result<(), Command
         return gone(&cluster, args, &tenant, ui).await;
     }
     ui.step(Sign::Done, &format!("Tenant {name} deleted"));
-    ui.note(&format!(
+    for line in staying(name, &tenant) {
+        ui.note(&line);
+    }
+    Ok(())
+}
+
+/// What of an orphaned Tenant goes on by itself: who keeps rights, and what is fetched.
+fn staying(name: &TenantName, tenant: &Tenant) -> Vec<String> {
+    let mut lines = vec![format!(
         "what was made of it stays: {}; `kubectl delete namespace` deletes a namespace with all that is in it",
         listed(&tenant.spec.namespaces)
-    ));
-    Ok(())
+    )];
+    let readers = tenant.spec.readers.iter();
+    let groups: BTreeSet<&str> = readers
+        .map(|reader| reader.group.as_str())
+        .chain(tenant.spec.owners.iter().map(String::as_str))
+        .collect();
+    if !groups.is_empty() {
+        let groups: Vec<&str> = groups.into_iter().collect();
+        lines.push(format!(
+            "these groups keep their rights there: {}; `kubectl delete rolebindings --selector={TENANT_LABEL}={name}` in each namespace takes them",
+            groups.join(", ")
+        ));
+    }
+    if let Some(source) = &tenant.spec.source {
+        let hook = match source.receiver {
+            Some(_) => " and Receiver",
+            None => "",
+        };
+        lines.push(format!(
+            "what was made of spec.source stays: GitRepository{hook} {name} in the configuration namespace, which goes on being fetched, and Kustomization {name} in {}; a Tenant of this name that has no source leaves them as they are",
+            listed(tenant.spec.namespaces.get(..1).unwrap_or_default())
+        ));
+    }
+    lines
 }
 
 /// Says of each namespace that was made of the Tenant that it may go with it.
@@ -173,6 +207,34 @@ fn listed(namespaces: &[NamespaceName]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_keeps_rights_and_what_is_fetched_after_an_orphaned_tenant_is_said() {
+        let tenant = |spec: serde_json::Value| -> Tenant {
+            let tenant = serde_json::json!({
+                "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "zz"},
+                "spec": spec,
+            });
+            serde_json::from_value(tenant).unwrap()
+        };
+        let name: TenantName = "zz".parse().unwrap();
+        let bare = tenant(serde_json::json!({"namespaces": ["zz"]}));
+        assert_eq!(staying(&name, &bare).len(), 1);
+        let full = tenant(serde_json::json!({
+            "namespaces": ["zz", "zz-dev"], "owners": ["devs"],
+            "readers": [{"group": "devs"}, {"group": "ops", "exec": true}],
+            "source": {
+                "url": "https://git.example/zz",
+                "receiver": {"type": "github", "secretRef": {"name": "token"}},
+            },
+        }));
+        let told = staying(&name, &full);
+        assert!(told[0].contains("stays: zz, zz-dev;"), "{told:?}");
+        assert!(told[1].contains("rights there: devs, ops;"), "{told:?}");
+        assert!(told[1].contains("--selector=reeve.dev/tenant=zz"));
+        assert!(told[2].contains("GitRepository and Receiver zz"));
+        assert!(told[2].contains("Kustomization zz in zz;"), "{told:?}");
+    }
 
     #[test]
     fn what_waits_is_listed_with_the_command_that_confirms_it() {
