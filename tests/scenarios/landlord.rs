@@ -1,6 +1,7 @@
 //! Tenants made, changed, taken away and adopted by the landlord, delivered by a controller that may act as nobody else's
 //! accounts; and the fence around both, with their own tokens.
 
+mod delivery;
 mod fence;
 mod imported;
 mod leaving;

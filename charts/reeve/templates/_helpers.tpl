@@ -51,6 +51,12 @@ subjects:
 {{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}yes{{ end }}
 {{- end }}
 
+{{/* Whether the API server asks reeve about its kinds: not empty. Its webhook is reeve's to change, and so there is none that
+nothing fences. */}}
+{{- define "reeve.admission" -}}
+{{- if and .Values.admission.enabled (include "reeve.fences" .) }}yes{{ end }}
+{{- end }}
+
 {{/* Whether there is a landlord: not empty. What nothing fences there is none of. */}}
 {{- define "reeve.landlord" -}}
 {{- if and .Values.landlord.enabled (include "reeve.fences" .) }}yes{{ end }}
@@ -196,7 +202,7 @@ $(POD_IP):9090
 {{- end }}
 - --metrics-addr={{ .Values.listenOn }}:8080
 - --health-addr={{ .Values.listenOn }}:9440
-{{- if .Values.admission.enabled }}
+{{- if include "reeve.admission" . }}
 - --admission-addr={{ .Values.listenOn }}:9443
 - {{ printf "--admission-hosts=%s-admission.%s.svc" (include "reeve.name" .) .Release.Namespace | quote }}
 - {{ printf "--admission-configuration=%s" (include "reeve.name" .) | quote }}

@@ -8,6 +8,7 @@
 pub mod import;
 mod made;
 pub mod parting;
+mod said;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,7 @@ use crate::failure::{Explained, Failure, Turn};
 use crate::tenancy::Lost;
 
 pub use made::{GRANT, Made, Wanted, delivered, fresh, namespace, within};
+pub use said::{is_as_said, is_made};
 
 /// The label of what the landlord has made, and its value.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "reeve-landlord");

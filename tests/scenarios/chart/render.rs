@@ -187,6 +187,15 @@ fn where_nothing_can_fence_it_there_is_no_landlord() {
             let policies = release.text().matches("kind: ValidatingAdmissionPolicy\n");
             let wanted = if there { 2 } else { 0 };
             ensure!(policies.count() == wanted, "fences in {version}");
+            // Nor a webhook that the controller may lead elsewhere.
+            let (group, kind) = (
+                "admissionregistration.k8s.io",
+                "ValidatingWebhookConfiguration",
+            );
+            let asks = release.object(kind, "reeve").is_ok();
+            ensure!(asks == there, "a webhook in {version}");
+            let role = release.object("ClusterRole", "reeve")?.to_string();
+            ensure!(role.contains(group) == there, "its right in {version}");
         }
         let off = json!({"landlord": {"enabled": false}});
         let release = Release::render(SYSTEM, &off, &[]).await?;

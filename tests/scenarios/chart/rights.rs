@@ -73,9 +73,13 @@ get secrets @reeve-system
 update secrets @reeve-system =reeve-admission
 update leases.coordination.k8s.io @reeve-system =reeve-leader
 patch kustomizations/status.kustomize.toolkit.fluxcd.io @TENANT
+patch kustomizations.kustomize.toolkit.fluxcd.io @TENANT
+delete policies.reeve.dev
+list configmaps @kube-system
 create events @TENANT
 watch deployments.apps
 impersonate serviceaccounts @TENANT =flux
+impersonate serviceaccounts @flux-system =kustomize-controller
 patch validatingwebhookconfigurations.admissionregistration.k8s.io =reeve";
 
 /// What a stolen token is good for: none of this.
@@ -91,6 +95,8 @@ patch validatingwebhookconfigurations.admissionregistration.k8s.io =another
 create mutatingwebhookconfigurations.admissionregistration.k8s.io
 impersonate serviceaccounts @default =flux
 impersonate serviceaccounts @kube-system =default
+impersonate serviceaccounts @flux-system =helm-controller
+impersonate serviceaccounts @flux-system =default
 impersonate serviceaccounts @reeve-system =reeve-landlord
 impersonate users
 impersonate groups =system:masters
@@ -101,20 +107,34 @@ create pods/exec @TENANT
 get pods/log @TENANT
 get nodes/proxy
 approve signers.certificates.k8s.io
-delete kustomizations.kustomize.toolkit.fluxcd.io @TENANT
-create tenants.reeve.dev
-delete tenants.reeve.dev
+create policies.reeve.dev
+patch policies.reeve.dev
+update policies.reeve.dev
+patch reports.openreports.io @TENANT =another
+delete reports.openreports.io @TENANT =another
 update customresourcedefinitions.apiextensions.k8s.io
 patch namespaces
 get configmaps @TENANT
 * *.*";
 
 /// The same, where there are many of a kind: what, on which, where.
-const NEVER_ANY: [(&str, &str, &str); 3] = [
+const NEVER_ANY: [(&str, &str, &str); 5] = [
     (
         "get list watch create",
         "secrets",
         "@TENANT @kube-system @default",
+    ),
+    // What it is told by, it only reads.
+    (
+        "create update patch delete",
+        "tenants.reeve.dev projects.reeve.dev clusterplugins.reeve.dev plugins.reeve.dev writebacks.reeve.dev",
+        "@TENANT =acme",
+    ),
+    (
+        "create update delete",
+        "kustomizations.kustomize.toolkit.fluxcd.io gitrepositories.source.toolkit.fluxcd.io \
+         receivers.notification.toolkit.fluxcd.io",
+        "@TENANT @flux-system",
     ),
     (
         "create update patch delete",

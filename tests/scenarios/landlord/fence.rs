@@ -1,15 +1,15 @@
-//! What the two accounts are kept from with their own tokens, although their roles would let them.
+//! What the landlord is kept from with its own token, although its role would let it.
 
 use anyhow::{Context as _, ensure};
 use kube::Client;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use reeve_tests::install::{self, CONFIG, PLATFORM, SYSTEM};
 use reeve_tests::landlord::LANDLORD;
 use reeve_tests::plane::Plane;
 use reeve_tests::{Estate, objects, plane, scenario, wait};
 use serde_json::{Value, json};
 
-use super::RBAC;
+use super::{Manor, RBAC};
 
 /// Asks what would come of applying an object, as that client.
 async fn tried(client: &Client, object: &Value) -> Result<(), String> {
@@ -28,7 +28,9 @@ async fn tried(client: &Client, object: &Value) -> Result<(), String> {
 }
 
 fn object(version: &str, kind: &str, namespace: Option<&str>, name: &str, more: Value) -> Value {
-    let labels = json!({"reeve.dev/tenant": "rented"});
+    let labels = json!({
+        "reeve.dev/tenant": "rented", "app.kubernetes.io/managed-by": "reeve-landlord",
+    });
     let mut made = json!({
         "apiVersion": version, "kind": kind,
         "metadata": {"name": name, "namespace": namespace, "labels": labels},
@@ -141,6 +143,10 @@ fn on_rights() -> Vec<Raid> {
     let listed = "binds only listed roles";
     let rented = "works only in namespaces that are labelled";
     let more = grant(&["impersonate", "create"]);
+    let mut two = grant(&["impersonate"]);
+    if let Some(rules) = two.pointer_mut("/rules").and_then(Value::as_array_mut) {
+        rules.extend(rules.first().cloned());
+    }
     vec![
         ("in a namespace of nobody's", mine("default"), rented),
         ("in one of Kubernetes'", mine("kube-system"), FENCE),
@@ -153,6 +159,7 @@ fn on_rights() -> Vec<Raid> {
         ),
         ("to act as the account for itself", acts, listed),
         ("more than to act", more, "makes no role but that"),
+        ("as two accounts", two, "makes no role but that"),
     ]
 }
 
@@ -161,10 +168,47 @@ fn on_deliveries() -> Vec<Raid> {
     let platform = json!({"serviceAccountName": "kustomize-controller"});
     let spec = json!({"spec": {"interval": "1m", "url": "https://git.example/evil"}});
     let (api, kind) = ("source.toolkit.fluxcd.io/v1", "GitRepository");
-    let by_hand = object(api, kind, Some(CONFIG), "by-hand", spec);
+    let by_hand = object(api, kind, Some(CONFIG), "by-hand", spec.clone());
+    let another = object(api, kind, Some(CONFIG), "another", spec.clone());
+    let mut unmarked = object(api, kind, Some(CONFIG), "rented", spec);
+    if let Some(labels) = unmarked.pointer_mut("/metadata/labels") {
+        *labels = json!({"reeve.dev/tenant": "rented"});
+    }
+    let elsewhere = json!({
+        "serviceAccountName": "flux",
+        "sourceRef": {"kind": "GitRepository", "name": "by-hand", "namespace": CONFIG},
+    });
+    let patched = json!({
+        "serviceAccountName": "flux", "patches": [{"patch": "{}", "target": {"kind": "Deployment"}}],
+    });
+    let afar = json!({"serviceAccountName": "flux", "targetNamespace": "default"});
+    let signed = json!({"spec": {
+        "interval": "1m", "url": "https://git.example/a",
+        "verify": {"mode": "HEAD", "secretRef": {"name": "keys-of-a-thief"}},
+    }});
+    let more = "no more than is made of a Tenant";
     let nobody = "has nothing delivered but as an account";
     let sources = "changes sources of tenants only";
+    let its_own = "makes of a Tenant one source";
     vec![
+        ("from a source of its own naming", another, its_own),
+        ("from one that nobody knows for its", unmarked, its_own),
+        (
+            "what is not the tenant's",
+            kustomization("rented", elsewhere),
+            "but from the source of that Tenant",
+        ),
+        (
+            "into another namespace",
+            kustomization("rented", afar),
+            "but from the source of that Tenant",
+        ),
+        ("patched on its way", kustomization("rented", patched), more),
+        (
+            "signed by a thief",
+            object(api, kind, Some(CONFIG), "rented", signed),
+            more,
+        ),
         ("as the platform", kustomization(PLATFORM, platform), FENCE),
         (
             "as nobody in particular",
@@ -180,7 +224,7 @@ fn on_deliveries() -> Vec<Raid> {
 }
 
 /// The fence is up: the API server takes a moment to have read it.
-async fn fenced(client: &Client) -> anyhow::Result<()> {
+pub(super) async fn fenced(client: &Client) -> anyhow::Result<()> {
     let unlabelled = without_labels(object("v1", "Namespace", None, "early", json!({})));
     wait::until(wait::PATIENCE, "the fence is up", || async {
         let denied = tried(client, &unlabelled).await.err()?;
@@ -238,32 +282,49 @@ fn noted(name: &str, notes: &[(&str, &str)]) -> Value {
     namespace
 }
 
+/// What would come of a change of an object by the landlord.
+async fn patched(api: &Api<DynamicObject>, name: &str, change: &Value) -> Result<(), String> {
+    let how = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
+    };
+    let done = api.patch(name, &how, &Patch::Merge(change)).await;
+    done.map(drop).map_err(|why| why.to_string())
+}
+
+const BELONGS: &str = "says of nothing to whom it belongs";
+
+/// An owner that is not there: whatever belongs to it alone the garbage collector deletes.
+fn orphaned() -> Value {
+    json!({"metadata": {"ownerReferences": [{
+        "apiVersion": "v1", "kind": "Namespace", "name": "nobody",
+        "uid": "00000000-0000-0000-0000-000000000000",
+    }]}})
+}
+
 /// It holds a Tenant, and changes nothing else of it.
 async fn holds_tenants_only(plane: &Plane, client: Client) -> anyhow::Result<()> {
     let spec = json!({"spec": {"namespaces": ["fenced"]}});
     let tenant = object("reeve.dev/v1alpha1", "Tenant", None, "fenced", spec);
     install::apply(plane, &tenant.to_string()).await?;
     let tenants = objects::api(client, "reeve.dev/v1alpha1", "Tenant", None);
-    let patched = async |change: Value| {
-        let how = PatchParams {
-            dry_run: true,
-            ..PatchParams::default()
-        };
-        let done = tenants.patch("fenced", &how, &Patch::Merge(&change)).await;
-        done.map(drop).map_err(|why| why.to_string())
-    };
     let held = json!({"metadata": {"finalizers": ["reeve.dev/landlord"]}});
-    let done = patched(held).await;
+    let done = patched(&tenants, "fenced", &held).await;
     ensure!(done.is_ok(), "it cannot hold a Tenant: {done:?}");
-    for change in [
-        json!({"spec": {"role": "edit"}}),
-        json!({"metadata": {"annotations": {"a": "b"}}}),
-        json!({"metadata": {"labels": {"a": "b"}}}),
-        json!({"metadata": {"finalizers": ["example.com/never"]}}),
+    let only = "holds Tenants and lets them go";
+    for (change, words) in [
+        (json!({"spec": {"role": "edit"}}), only),
+        (json!({"metadata": {"annotations": {"a": "b"}}}), only),
+        (json!({"metadata": {"labels": {"a": "b"}}}), only),
+        (
+            json!({"metadata": {"finalizers": ["example.com/never"]}}),
+            only,
+        ),
+        (orphaned(), BELONGS),
     ] {
-        let why = patched(change.clone()).await.err();
+        let why = patched(&tenants, "fenced", &change).await.err();
         let why = why.with_context(|| format!("it changes {change}"))?;
-        ensure!(why.contains("holds Tenants and lets them go"), "{why}");
+        ensure!(why.contains(words), "{why}");
     }
     Ok(())
 }
@@ -284,6 +345,15 @@ fn the_landlords_token_deletes_no_namespace_that_nobody_has_confirmed_and_change
             install::apply(&estate.plane, &noted(name, notes).to_string()).await?;
         }
         let namespaces = objects::api(client.clone(), "v1", "Namespace", None);
+        let never = json!({"metadata": {"finalizers": ["example.com/never"]}});
+        for (change, words) in [
+            (orphaned(), BELONGS),
+            (never, "has nothing wait for anybody"),
+        ] {
+            let why = patched(&namespaces, "neither", &change).await.err();
+            let why = why.with_context(|| format!("it changes {change}"))?;
+            ensure!(why.contains(words), "{why}");
+        }
         let how = DeleteParams {
             dry_run: true,
             ..DeleteParams::default()
@@ -316,38 +386,54 @@ fn the_landlords_token_deletes_no_namespace_that_nobody_has_confirmed_and_change
     });
 }
 
+/// Waits until the source says this of itself.
+async fn told(manor: &Manor, name: &str, reason: &str, words: &str) -> anyhow::Result<()> {
+    let (version, kind) = ("source.toolkit.fluxcd.io/v1", "GitRepository");
+    let sources = manor.api(version, kind, Some(CONFIG));
+    wait::for_object(&sources, name, &format!("{reason}: {words}"), |source| {
+        let ready = objects::condition(&source.data, "Ready").unwrap_or_default();
+        ready.reason == reason && ready.message.contains(words)
+    })
+    .await?;
+    Ok(())
+}
+
 #[test]
-fn the_controllers_token_is_no_way_to_the_token_of_another_account() {
+fn the_landlords_token_has_no_login_shown_to_a_server_that_no_tenant_names() {
     scenario(async {
-        let estate = Estate::shared().await?;
-        let landlord = plane::client(&estate.plane.kubeconfig_of(SYSTEM, LANDLORD).await?).await?;
-        // Both fences are read at once.
-        fenced(&landlord).await?;
-        let client = plane::client(&estate.plane.kubeconfig_of(SYSTEM, "reeve").await?).await?;
-        let secret = |kind: &str| -> anyhow::Result<DynamicObject> {
-            Ok(serde_json::from_value(json!({
-                "apiVersion": "v1", "kind": "Secret", "type": kind,
-                "metadata": {
-                    "name": "stolen", "namespace": SYSTEM,
-                    "annotations": {"kubernetes.io/service-account.name": LANDLORD},
-                },
-            }))?)
-        };
-        let api = objects::api(client, "v1", "Secret", Some(SYSTEM));
-        let how = PostParams {
-            dry_run: true,
-            ..PostParams::default()
-        };
-        let harmless = api.create(&how, &secret("Opaque")?).await;
-        ensure!(harmless.is_ok(), "it makes its own Secrets: {harmless:?}");
-        let stolen = api
-            .create(&how, &secret("kubernetes.io/service-account-token")?)
-            .await;
-        let why = stolen
-            .err()
-            .context("it has the landlord's token made")?
-            .to_string();
-        ensure!(why.contains("makes no token of an account"), "{why}");
-        Ok(())
+        let manor = Manor::open().await?;
+        let _repo = manor.repository("acme")?;
+        let url = manor.estate.git.url("acme");
+        let spec = json!({"namespaces": ["acme"], "source": {"url": url}});
+        manor.tenant("acme", spec).await?;
+        manor.told("acme", "Succeeded").await?;
+        told(&manor, "acme", "Succeeded", "stored artifact").await?;
+
+        let path = manor.estate.plane.kubeconfig_of(SYSTEM, LANDLORD).await?;
+        let client = plane::client(&path).await?;
+        let (version, kind) = ("source.toolkit.fluxcd.io/v1", "GitRepository");
+        let sources = objects::api(client.clone(), version, kind, Some(CONFIG));
+        let theirs = "https://thief.example/acme";
+        let how = PatchParams::default();
+        let led = json!({"spec": {"url": theirs, "secretRef": {"name": "login"}}});
+        sources.patch("acme", &how, &Patch::Merge(&led)).await?;
+        told(&manor, "acme", "AccessDenied", "not what its Tenant says").await?;
+        let back = json!({"spec": {"url": url, "secretRef": null}});
+        sources.patch("acme", &how, &Patch::Merge(&back)).await?;
+        told(&manor, "acme", "Succeeded", "stored artifact").await?;
+
+        // Its Tenant names no repository.
+        manor
+            .tenant("bare", json!({"namespaces": ["bare"]}))
+            .await?;
+        manor.told("bare", "Succeeded").await?;
+        let spec = json!({"spec": {"interval": "1m", "url": theirs}});
+        let mut made = object(version, kind, Some(CONFIG), "bare", spec);
+        if let Some(tenant) = made.pointer_mut("/metadata/labels/reeve.dev~1tenant") {
+            *tenant = json!("bare");
+        }
+        let how = PatchParams::apply("thief");
+        sources.patch("bare", &how, &Patch::Apply(&made)).await?;
+        told(&manor, "bare", "AccessDenied", "no Tenant of its name").await
     });
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use reeve_api::name::{NamespaceName, TenantName};
+use reeve_api::source::GitRepositoryRef;
 use reeve_api::tenant::{
     ContainerDefaults, NetworkDefault, Reader, Tenant, TenantReceiver, TenantSource,
 };
@@ -309,11 +310,17 @@ fn network(default: NetworkDefault, name: &TenantName) -> Value {
     json!({"podSelector": {}, "policyTypes": ["Ingress"], "ingress": from})
 }
 
-fn repository(source: &TenantSource) -> Value {
-    let reference = match &source.reference {
-        Some(reference) => json!(reference),
-        None => json!({"branch": "main"}),
+/// What of the repository is followed.
+pub(super) fn reference(source: &TenantSource) -> GitRepositoryRef {
+    let main = || GitRepositoryRef {
+        branch: Some("main".to_owned()),
+        ..GitRepositoryRef::default()
     };
+    source.reference.clone().unwrap_or_else(main)
+}
+
+fn repository(source: &TenantSource) -> Value {
+    let reference = reference(source);
     // What is not said is git configuration's to say; then this is what others see who read the object.
     let usual = || DEFAULT_INTERVAL.into();
     let interval = source.interval.clone().unwrap_or_else(usual);

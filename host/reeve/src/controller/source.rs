@@ -11,6 +11,7 @@ mod keys;
 mod login;
 pub(super) mod polling;
 mod proposed;
+mod said;
 mod signed;
 mod submodules;
 mod writable;
@@ -68,14 +69,14 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
             None => report::farewell(ctx, &*object).await,
         };
     }
-    if given::waits(ctx, &object) {
+    if given::waits(ctx, &object) || said::waits(ctx, &object) {
         return Next::Watch;
     }
     if let Some(next) = included::waits(ctx, id, &object) {
         return next;
     }
     let run = Run::begin(ctx, Target::Source(id.clone()), &*object);
-    let (outcome, key) = match report::adopt(ctx, &*object, &run).await {
+    let (outcome, key) = match said::adopt(ctx, id, &object, &run).await {
         Ok(()) => {
             tokio::select! {
                 biased;

@@ -12,6 +12,7 @@ use reeve_api::upkeep::GENERATE_KEY;
 use reeve_api::{GIT_CONFIG, POLLING, PROVIDER, tenant::Tenant};
 use reeve_core::drift::Place;
 use reeve_core::index::Target;
+use reeve_core::landlord;
 
 use super::object_names;
 use crate::context::Context;
@@ -61,14 +62,15 @@ pub(super) fn includes(object: &GitRepository) -> BTreeSet<ObjectName> {
     object_names(included.map(|include| include.repository.name.as_str()))
 }
 
-/// All Tenants or all Projects are known. Those that have waited for both are woken.
+/// All Tenants or all Projects are known. Those that have waited for both, or for the Tenant of which they were made, are woken.
 pub(super) fn listed(ctx: &Context) {
     let waiting: Vec<NamespacedName> = ctx.index.read(|known| {
         if !known.tenants_listed || !known.projects_listed {
             return Vec::new();
         }
         let waits = |(id, object): &(&NamespacedName, &Arc<GitRepository>)| {
-            !known.looked_at.contains(*id) && asks_levels(object)
+            let asks = asks_levels(object) || landlord::is_made(object);
+            asks && !known.looked_at.contains(*id)
         };
         let all = known.sources.iter();
         all.filter(waits).map(|(id, _)| id.clone()).collect()

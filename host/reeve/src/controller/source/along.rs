@@ -12,7 +12,7 @@ use reeve_core::index::Target;
 use reeve_core::schedule::Next;
 use tokio::time::Instant;
 
-use super::{fetch, given, included, look_at, parse, polling, signed};
+use super::{fetch, given, included, look_at, parse, polling, said, signed};
 use crate::context::Context;
 use crate::controller::{heard, housekeeping, sharing};
 
@@ -40,7 +40,7 @@ pub(in crate::controller) async fn fetch_along(ctx: &Arc<Context>, id: &Namespac
         polling::learn(ctx, &object).await;
         return Next::Watch;
     }
-    if given::waits(ctx, &object) {
+    if given::waits(ctx, &object) || said::waits(ctx, &object) {
         return Next::Watch;
     }
     if let Some(next) = included::waits(ctx, id, &object) {

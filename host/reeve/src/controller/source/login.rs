@@ -10,7 +10,7 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::source::{self, App, Wanted};
 
 use super::given::{self, Given};
-use super::polling;
+use super::{polling, said};
 use crate::context::Context;
 use crate::controller::provider;
 use crate::forge::Login;
@@ -41,6 +41,7 @@ pub(super) async fn remote_if(
     wanted: &Wanted,
     may_have: impl Fn(&Given) -> Result<(), Explained> + Send + Sync,
 ) -> Result<(Arc<Remote>, Option<String>), Explained> {
+    said::check(ctx, &wanted.id)?;
     let mut url = wanted.url.clone();
     let mut from = None;
     let data = match (&wanted.secret, &wanted.provider) {
@@ -67,6 +68,7 @@ pub(super) async fn remote_with(
     data: &credential::Data,
     from: Option<&str>,
 ) -> Result<Arc<Remote>, Explained> {
+    said::check(ctx, &wanted.id)?;
     let proxy = match &wanted.proxy_secret {
         Some(name) => {
             let data = secret(ctx, &wanted.id, name).await?;
