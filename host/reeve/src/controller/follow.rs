@@ -63,6 +63,7 @@ pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
 /// Begins the watches of what a replica has to know that takes calls of hooks, and answers API servers if that is `wanted`.
 pub(super) fn some(ctx: &Arc<Context>, wanted: bool, watches: &mut JoinSet<()>) {
     watches.spawn(follow::<Tenant>(Arc::clone(ctx)));
+    watches.spawn(follow::<Project>(Arc::clone(ctx)));
     watches.spawn(follow::<GitRepository>(Arc::clone(ctx)));
     watches.spawn(follow::<Kustomization>(Arc::clone(ctx)));
     watches.spawn(follow::<Receiver>(Arc::clone(ctx)));
