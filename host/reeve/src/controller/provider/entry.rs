@@ -14,7 +14,7 @@ use reeve_core::gitconfig::{self, Agent, Asker, Auth, Deed, Part};
 use reeve_core::source::App;
 use reeve_core::upkeep::{hook, key};
 
-use super::{Asked, broken_off, call, tokens};
+use super::{Asked, Obtained, broken_off, call, tokens};
 use crate::cluster::SecretOwner;
 use crate::context::Context;
 use crate::controller::plugin;
@@ -23,7 +23,7 @@ use crate::forge::words::{Done, Operation, Task};
 use crate::forge::{
     Asks, Grant, HostPattern, Limits, Login, Outcome, Provider, Slot, Slots, repository,
 };
-use crate::git::Tls;
+use crate::git::{Maker, Tls};
 use crate::levels;
 
 /// What the branches begin with that we propose from.
@@ -65,10 +65,10 @@ pub(in crate::controller) async fn login(
     url: &RemoteUrl,
     agent: &Agent,
     from: &str,
-) -> Result<Login, Explained> {
+) -> Result<Obtained, Explained> {
     let secret = reveal(ctx, agent).await?;
     let address = url.without_userinfo();
-    let of = tokens::Of::new(agent, &secret, &address);
+    let of = tokens::Of::app(agent, &secret, &address);
     let errand = Errand {
         whose: source,
         agent,
@@ -88,9 +88,9 @@ pub(in crate::controller) async fn login_of_app(
     app: &App,
     tls: Tls,
     from: &str,
-) -> Result<Login, Explained> {
+) -> Result<Obtained, Explained> {
     let address = url.without_userinfo();
-    let of = tokens::Of::new(&app.agent, &app.key, &address);
+    let of = tokens::Of::app(&app.agent, &app.key, &address);
     let errand = Errand {
         whose: source,
         agent: &app.agent,
@@ -102,9 +102,9 @@ pub(in crate::controller) async fn login_of_app(
     ctx.tokens.get(of, ctx.clock.steady(), make).await
 }
 
-/// Forgets what was made for a repository: it was refused.
-pub(in crate::controller) fn forget(ctx: &Context, url: &RemoteUrl) {
-    ctx.tokens.forget(&url.without_userinfo());
+/// Forgets what was made last for whom it was refused. The next try asks for another.
+pub(in crate::controller) fn forget(ctx: &Context, refused: Maker) {
+    ctx.tokens.forget(refused);
 }
 
 async fn reveal(ctx: &Context, agent: &Agent) -> Result<Secret, Explained> {

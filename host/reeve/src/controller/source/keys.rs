@@ -285,7 +285,7 @@ impl Desk<'_> {
             data.insert(PRIVATE.to_owned(), next);
         }
         let url = self.wanted.url.clone();
-        let remote = remote_with(ctx, self.wanted, url, &data, None).await?;
+        let remote = remote_with(ctx, self.wanted, url, &data.into(), None).await?;
         let until = (Instant::now() + self.wanted.timeout).into_std();
         let reference = match &self.wanted.reference {
             // Nobody is asked for a commit that is named itself.
