@@ -34,7 +34,7 @@ use github::GitHub;
 use gitlab::GitLab;
 use things::Things;
 
-use crate::git::Auth;
+use crate::git::{Auth, HttpServer};
 
 pub use github::App;
 
@@ -131,6 +131,8 @@ struct State {
     /// What was answered with nothing, since whoever asked had it already.
     unchanged: Vec<String>,
     faults: Vec<String>,
+    /// Where what is no API is asked for.
+    git: Option<String>,
 }
 
 /// A forge that is played.
@@ -168,6 +170,7 @@ impl Fake {
             asked: Vec::new(),
             unchanged: Vec::new(),
             faults: Vec::new(),
+            git: None,
         }));
         let app = axum::Router::new()
             .fallback(answer)
@@ -198,6 +201,17 @@ impl Fake {
         self.at.to_string()
     }
 
+    /// From now on the repositories of this git server are at its own port, too.
+    pub fn serve(&self, git: &HttpServer) {
+        self.lock().git = Some(git.url("").trim_end_matches('/').to_owned());
+    }
+
+    /// The address of a repository there.
+    #[must_use]
+    pub fn url(&self, repo: &str) -> String {
+        format!("http://{}/{repo}", self.at)
+    }
+
     /// GitHub's App.
     pub fn app(&self) -> anyhow::Result<App> {
         match &self.lock().kind {
@@ -226,6 +240,20 @@ impl Fake {
                 all.unwrap_or_else(PoisonError::into_inner).clone()
             }
             Kind::GitLab(forge) => vec![forge.token.clone()],
+        }
+    }
+
+    /// How many tokens were made, for whatever.
+    #[must_use]
+    pub fn made(&self) -> usize {
+        let made = |asked: &String| asked.starts_with("POST ") && asked.ends_with("/access_tokens");
+        self.asked().iter().filter(|asked| made(asked)).count()
+    }
+
+    /// Every token that was made until now is none any more.
+    pub fn end_tokens(&self) {
+        if let Kind::GitHub(forge) = &mut self.lock().kind {
+            forge.end_tokens();
         }
     }
 
@@ -286,6 +314,13 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<axum::body::Body> {
+    let git = {
+        let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.git.clone().filter(|_| below(&uri).is_none())
+    };
+    if let Some(git) = git {
+        return pass_on(&format!("{git}{uri}"), method, headers, body).await;
+    }
     let told = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.answer(&method, &uri, &headers, &body)
@@ -330,7 +365,8 @@ impl State {
         let Some(body) = body.filter(|_| asked.method == "GET") else {
             return told;
         };
-        let digest = Sha256::digest(format!("{body} {:?}", told.headers));
+        // Another token is told another state, as GitHub does it.
+        let digest = Sha256::digest(format!("{body} {:?} {}", told.headers, asked.proof));
         let state = format!("W/\"{}\"", hex::encode(digest));
         let known = headers.get("if-none-match");
         if known.is_some_and(|known| known.as_bytes() == state.as_bytes()) {
@@ -343,11 +379,42 @@ impl State {
     }
 }
 
+/// What a git server behind it answers.
+async fn pass_on(
+    url: &str,
+    method: Method,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> Response<axum::body::Body> {
+    headers.remove("host");
+    let sent = async {
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let asked = client.request(method, url).headers(headers).body(body);
+        let answer = asked.send().await?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        Ok::<_, reqwest::Error>((status, headers, answer.bytes().await?))
+    };
+    let Ok((status, headers, body)) = sent.await else {
+        return Response::new("the git server cannot be reached".into());
+    };
+    let mut told = Response::new(body.into());
+    *told.status_mut() = status;
+    for name in ["content-type", "www-authenticate", "cache-control"] {
+        if let Some(value) = headers.get(name) {
+            told.headers_mut().insert(name, value.clone());
+        }
+    }
+    told
+}
+
+/// What is asked for below the API.
+fn below(uri: &Uri) -> Option<&str> {
+    let mut apis = ["/api/v3/", "/gitlab/api/v4/"].into_iter();
+    apis.find_map(|api| uri.path().strip_prefix(api))
+}
+
 fn read(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> anyhow::Result<Asked> {
-    let path = uri.path();
-    let below = ["/api/v3/", "/gitlab/api/v4/"];
-    let below = below.iter().find_map(|api| path.strip_prefix(api));
-    let pieces = below.context("it is not below the API")?.split('/');
+    let pieces = below(uri).context("it is not below the API")?.split('/');
     let whole = reqwest::Url::parse(&format!("http://fake{uri}"))?;
     let text = |name: &str| {
         let value = headers.get(name).and_then(|value| value.to_str().ok());

@@ -7,8 +7,10 @@ mod explain;
 mod forges;
 mod levels;
 mod polling;
+mod replicas;
 mod status;
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use anyhow::anyhow;
@@ -69,13 +71,21 @@ async fn applied_by_admin(estate: &Estate, kind: &str, object: &Value) -> anyhow
 
 /// Adds an entry to `auths` of the platform's level.
 async fn everybody_may(estate: &Estate, entry: &str) -> anyhow::Result<()> {
-    static ENTRIES: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+    everybody_has(estate, "auths", entry).await
+}
+
+/// Adds an entry to a list of the platform's level.
+async fn everybody_has(estate: &Estate, list: &'static str, entry: &str) -> anyhow::Result<()> {
+    static LISTS: std::sync::Mutex<BTreeMap<&str, String>> = std::sync::Mutex::new(BTreeMap::new());
     static WRITING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _one_at_a_time = WRITING.lock().await;
-    let text = {
-        let mut all = ENTRIES.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(entry.to_owned());
-        format!("auths:\n{}", all.concat())
+    let text: String = {
+        let mut all = LISTS.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(list).or_default().push_str(entry);
+        let lists = all.iter();
+        lists
+            .map(|(list, entries)| format!("{list}:\n{entries}"))
+            .collect()
     };
     applied_by_admin(estate, "Secret", &files(GLOBAL, &text)).await
 }

@@ -76,6 +76,25 @@ async fn label(tenant: &Tenant<'_>, key: &str) -> anyhow::Result<Option<String>>
 }
 
 #[test]
+fn a_component_of_which_the_repository_has_only_a_pointer_is_told_as_that() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("pointer").await?;
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+        tenant.commit([("plugins/stamp.wasm", Some(pointer))])?;
+        tenant.call_hook().await?;
+        let source = from_git(tenant.name(), "plugins/stamp.wasm");
+        let spec = json!({ "source": source });
+        tenant.apply(&plugin(tenant.name(), "stamp", &spec)).await?;
+        let told = |reason: &str, message: &str| {
+            reason == Reason::PluginNotFound.as_str() && message.contains("is a Git LFS pointer")
+        };
+        ready(&tenant, "stamp", "its file is a pointer", told).await?;
+        Ok(())
+    });
+}
+
+#[test]
 fn a_plugin_comes_with_its_repository_and_a_broken_one_leaves_the_last_good_one_in_place() {
     scenario(async {
         let estate = Estate::shared().await?;

@@ -15,6 +15,7 @@ mod hook;
 mod login;
 mod place;
 mod resolve;
+mod shared;
 
 use std::fmt;
 use std::time::Duration;
@@ -27,8 +28,9 @@ pub use agent::{Agent, agent};
 pub use file::{Author, Credentials, File, Forge, Provider, parse};
 pub use hook::{HookEntry, hook_entry};
 pub use login::{Login, Way, is_own, login};
-pub use place::{NotAPlace, Pattern, Place, address};
+pub use place::{NotAPlace, Pattern, Place, address, is_same, spelled};
 pub use resolve::{Auth, Chosen, Looked, Part, Polling, Resolved, resolve};
+pub use shared::{Asker, Deed, may};
 
 pub use crate::strict::Error;
 

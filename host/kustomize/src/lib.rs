@@ -28,7 +28,7 @@ mod overlay;
 mod patch;
 mod path;
 mod pattern;
-mod pointer;
+pub mod pointer;
 mod reference;
 mod remote;
 mod resource;

@@ -4,7 +4,7 @@
 //! somebody's server then starts with. Nothing here fetches what it stands for.
 
 /// What is told of a file that is one.
-pub(crate) const WHY: &str = "is a Git LFS pointer: the repository itself does not hold what it stands for; commit the file as it is, without a filter in .gitattributes";
+pub const WHY: &str = "is a Git LFS pointer: the repository itself does not hold what it stands for; commit the file as it is, without a filter in .gitattributes";
 
 const BEGIN: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
 const OID: &[u8] = b"\noid ";
@@ -12,7 +12,7 @@ const OID: &[u8] = b"\noid ";
 const MOST: usize = 1024;
 
 /// Whether a file is one.
-pub(crate) fn is_one(bytes: &[u8]) -> bool {
+pub fn is_one(bytes: &[u8]) -> bool {
     bytes.len() < MOST
         && bytes.starts_with(BEGIN)
         && bytes.windows(OID.len()).any(|part| part == OID)

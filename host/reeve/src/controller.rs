@@ -90,13 +90,13 @@ pub(crate) struct Inboxes {
 impl Inboxes {
     async fn drain(&self) {
         self.drain_work().await;
+        queue::drain(&self.sources).await;
         queue::drain(&self.receivers).await;
         queue::drain(&self.policies).await;
     }
 
     /// Those that nobody empties who only stands by.
     async fn drain_work(&self) {
-        queue::drain(&self.sources).await;
         queue::drain(&self.kustomizations).await;
         queue::drain(&self.tenants).await;
         queue::drain(&self.plugins).await;

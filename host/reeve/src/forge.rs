@@ -12,6 +12,7 @@ mod fill;
 mod grant;
 mod guest;
 pub mod json;
+mod made;
 mod pause;
 mod script;
 mod send;
@@ -29,11 +30,12 @@ use reeve_api::name::Secret;
 use crate::clock::Clock;
 use crate::git::{Egress, Tls};
 use fill::{Filler, Prepared, Reach};
+use made::Making;
 use script::{Turn, Wire};
 use send::{Raw, Sender};
 use slots::{Purse, authority};
 use unchanged::Question;
-use words::{Answer, Done, Next, Operation, Task};
+use words::{Answer, Done, Next, Operation, Request, Task};
 
 pub use reeve_wasm::{Step, provider as words};
 
@@ -179,24 +181,22 @@ impl Provider {
         S: FnMut(Operation, String, Option<Answer>) -> F,
         F: Future<Output = Result<Step, Cause>>,
     {
-        let reach = Reach {
-            asks: Arc::clone(&self.asks),
-            grant: Arc::clone(&self.grant),
-        };
-        let mut purse = Purse::new(&self.asks, &self.slots)?;
+        let reach = self.reach();
         let wire = match script {
             Some(script) => Wire::Script(script),
             None => Wire::Forge(Sender::new(&self.egress, &self.tls, &self.limits)?),
         };
-        let (mut state, mut answer, mut requests) = (String::new(), None, 0);
+        let mut course = self.begin(&operation)?;
+        let (mut requests, mut again) = (0, false);
         loop {
-            operation.slots = purse.names();
-            let told = step(operation.clone(), std::mem::take(&mut state), answer.take()).await?;
+            operation.slots = course.purse.names();
+            let state = std::mem::take(&mut course.state);
+            let told = step(operation.clone(), state, course.answer.take()).await?;
             log.extend(told.log);
             let request = match told.next {
                 Next::Request(request) => request,
                 Next::Done(done) => {
-                    let credential = ending(&operation, &done, &purse, &reach)?;
+                    let credential = ending(&operation, &done, &course.purse, &reach)?;
                     return Ok(Outcome {
                         done,
                         credential,
@@ -210,7 +210,7 @@ impl Provider {
             requests += 1;
             bounded("requests", requests, self.limits.requests)?;
             let filler = Filler {
-                purse: &mut purse,
+                purse: &mut course.purse,
                 reach: &reach,
                 limits: &self.limits,
                 now: self.clock.now(),
@@ -218,15 +218,85 @@ impl Provider {
             let prepared = filler.prepare(&request)?;
             let url = prepared.url.clone();
             let raw = match turn {
-                Turn::Send(sender) => {
-                    let question = Question::of(&self.name, &self.slots, &request);
-                    self.sparingly(sender, prepared, question).await?
-                }
+                Turn::Send(sender) => self.told(sender, prepared, &request, &mut course).await?,
                 Turn::Written(raw) => raw,
             };
-            answer = Some(answer::open(raw, &url, &request.secrets, &mut purse).await?);
-            state = request.state;
+            if self.is_refused(&course, raw.status) && !std::mem::replace(&mut again, true) {
+                course = self.begin(&operation)?;
+                continue;
+            }
+            let answer = answer::open(raw, &url, &request.secrets, &mut course.purse);
+            course.answer = Some(answer.await?);
+            course.state = request.state;
         }
+    }
+}
+
+/// How far an operation is.
+struct Course {
+    purse: Purse,
+    state: String,
+    answer: Option<Answer>,
+    /// Whether tokens are taken from what is kept.
+    keeps: bool,
+    /// The tokens that it has.
+    tokens: Vec<Making>,
+    /// Those of them that were made for an operation before.
+    kept: Vec<Making>,
+}
+
+impl Provider {
+    fn reach(&self) -> Reach {
+        Reach {
+            asks: Arc::clone(&self.asks),
+            grant: Arc::clone(&self.grant),
+        }
+    }
+
+    /// From the beginning, which is safe at any time: what was done before is found done.
+    fn begin(&self, operation: &Operation) -> Result<Course, Cause> {
+        Ok(Course {
+            purse: Purse::new(&self.asks, &self.slots)?,
+            state: String::new(),
+            answer: None,
+            // What git is let in with is kept by who asks for it, who hears when it is refused.
+            keeps: !matches!(operation.task, Task::GitCredential(_)),
+            tokens: Vec::new(),
+            kept: Vec::new(),
+        })
+    }
+
+    /// What the forge answers: to a request for a token, where none is kept; to any other, where that is not still so.
+    async fn told(
+        &self,
+        sender: &Sender,
+        prepared: Prepared,
+        request: &Request,
+        course: &mut Course,
+    ) -> Result<Raw, Cause> {
+        let making = Making::of(&self.name, &self.slots, request);
+        let Some(making) = making.filter(|_| course.keeps) else {
+            let question = Question::of(&self.name, &self.slots, &course.tokens, request);
+            return self.sparingly(sender, prepared, question).await;
+        };
+        let make = self.patiently(sender, prepared);
+        let tokens = &self.answers.tokens;
+        let (raw, kept) = tokens
+            .get(&making, &request.secrets, &self.clock, make)
+            .await?;
+        course.kept.extend(kept.then(|| making.clone()));
+        course.tokens.push(making);
+        Ok(raw)
+    }
+
+    /// Whether a token that was kept is none any more. Where something is refused or missing, the next operation has another, too:
+    /// the App may have been given more, or the repository be another of that name.
+    fn is_refused(&self, course: &Course, status: u16) -> bool {
+        if matches!(status, 401 | 403 | 404) {
+            let kept = course.kept.iter();
+            kept.for_each(|making| self.answers.tokens.forget(making));
+        }
+        status == 401 && !course.kept.is_empty()
     }
 }
 

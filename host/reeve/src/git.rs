@@ -40,7 +40,7 @@ mod verify;
 mod wire;
 
 pub(crate) use client::plain as plain_client;
-pub use credential::Credential;
+pub use credential::{Credential, Maker};
 pub use egress::{Egress, HostRule};
 pub use error::{Cause, Error};
 pub use fetch::fetch;

@@ -117,7 +117,7 @@ pub(crate) struct Known {
 }
 
 /// Which object it is, and in which state of its spec: one that is deleted and made again counts its generations anew.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Edition {
     uid: Option<String>,
     generation: Option<i64>,

@@ -22,6 +22,7 @@ pub mod issuers;
 mod keyfile;
 mod landlord;
 mod levels;
+mod listed;
 pub mod network;
 pub mod observe;
 pub mod oci;

@@ -144,6 +144,12 @@ impl GitHub {
         self.forbidden.insert(permission.to_owned());
     }
 
+    pub(super) fn end_tokens(&mut self) {
+        self.tokens.clear();
+        let mut all = self.for_git.lock().unwrap_or_else(PoisonError::into_inner);
+        all.clear();
+    }
+
     pub(super) fn answer(
         &mut self,
         asked: &Asked,

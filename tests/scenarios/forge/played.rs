@@ -338,6 +338,27 @@ fn an_app_that_lacks_a_permission_is_told_which() {
 }
 
 #[test]
+fn an_app_has_one_token_for_each_kind_of_task_and_another_when_that_is_refused() {
+    scenario(async {
+        let bench = Bench::github().await?;
+        bench.keys().await?;
+        ensure!(bench.forge.made() == 1, "{:?}", bench.forge.asked());
+        // Who looks at a hook may change none.
+        bench.hooks().await?;
+        ensure!(bench.forge.made() == 3, "{:?}", bench.forge.asked());
+        let unchanged = bench.forge.unchanged();
+        let lists = |asked: &String| asked.starts_with("GET ") && asked.ends_with("/hooks");
+        ensure!(unchanged.iter().any(lists), "{unchanged:?}");
+
+        bench.forge.end_tokens();
+        let url = "https://reeve.example/hook/2";
+        bench.settle(hook(url, &["push"])).await?;
+        ensure!(bench.forge.made() == 4, "{:?}", bench.forge.asked());
+        bench.forge.faults()
+    });
+}
+
+#[test]
 fn a_forge_that_has_had_enough_is_left_alone_for_as_long_as_it_says() {
     scenario(async {
         for bench in [Bench::github().await?, Bench::gitlab().await?] {

@@ -1,6 +1,8 @@
 //! Entries that speak to a forge: git itself, deploy keys and webhooks with an App or a token that no tenant has a Secret of.
 
 mod shared_key;
+mod shared_login;
+mod tokens;
 
 use anyhow::{Context as _, ensure};
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -40,6 +42,20 @@ impl Shop {
         kind: &'static str,
         played: impl AsyncFnOnce(&str) -> anyhow::Result<Fake>,
     ) -> anyhow::Result<Self> {
+        let shop = Self::without_login(name, kind, played).await?;
+        let level = format!("{}-level", shop.tenant.name());
+        let file = files(&level, &shop.level()?.to_string());
+        shop.tenant.apply(&file).await?;
+        let config = json!({"gitConfig": {"kind": "Secret", "name": level}});
+        declare(&shop.tenant, &config).await?;
+        Ok(shop)
+    }
+
+    async fn without_login(
+        name: &str,
+        kind: &'static str,
+        played: impl AsyncFnOnce(&str) -> anyhow::Result<Fake>,
+    ) -> anyhow::Result<Self> {
         let estate = estate().await?;
         let tenant = estate.healthy_tenant(name).await?;
         let path = format!("{}-org/shop", tenant.name());
@@ -48,7 +64,7 @@ impl Shop {
         let forge = played(&path).await?;
         let http = private(estate, forge.lets_in()).await?;
         let ssh = SshServer::start(estate.repositories(), SshOptions::default())?;
-        let shop = Self {
+        Ok(Self {
             forge,
             http,
             ssh,
@@ -56,13 +72,7 @@ impl Shop {
             repo,
             path,
             kind,
-        };
-        let level = format!("{}-level", shop.tenant.name());
-        let file = files(&level, &shop.level()?.to_string());
-        shop.tenant.apply(&file).await?;
-        let config = json!({"gitConfig": {"kind": "Secret", "name": level}});
-        declare(&shop.tenant, &config).await?;
-        Ok(shop)
+        })
     }
 
     /// One entry for https, one for the port of ssh.
@@ -390,7 +400,8 @@ fn an_app_in_a_secret_in_fluxs_words_fetches_and_its_token_goes_nowhere_else() {
         };
         let by_id = secret(&json!({"githubAppInstallationID": installation}));
         shop.tenant.apply(&by_id).await?;
-        let url = shop.http.url(&shop.path);
+        shop.forge.serve(&shop.http);
+        let url = shop.forge.url(&shop.path);
         let more = json!({"provider": "github", "secretRef": {"name": "app"}});
         shop.apply_source(&url, &json!({}), &more).await?;
         shop.source_says("Ready", "True", "stored artifact").await?;
@@ -412,10 +423,16 @@ fn an_app_in_a_secret_in_fluxs_words_fetches_and_its_token_goes_nowhere_else() {
 
         // Another server is shown nothing, whoever has changed the address.
         let made = shop.forge.tokens().len();
-        let elsewhere = url.replace("127.0.0.1", "localhost");
-        shop.apply_source(&elsewhere, &json!({}), &more).await?;
-        let words = "its tokens are shown to no other server";
-        shop.source_says("Ready", "False", words).await?;
+        for elsewhere in [
+            url.replace("127.0.0.1", "localhost"),
+            shop.http.url(&shop.path),
+        ] {
+            shop.apply_source(&elsewhere, &json!({}), &more).await?;
+            let (server, _) = elsewhere.split_once(&shop.path).context("its path")?;
+            let server = server.trim_end_matches('/');
+            let words = format!("its tokens are shown to no other server; spec.url is of {server}");
+            shop.source_says("Ready", "False", &words).await?;
+        }
         ensure!(
             shop.forge.tokens().len() == made,
             "no token was made for it"
@@ -474,19 +491,5 @@ fn a_webhook_at_a_source_that_is_kept_for_a_tenant_is_put_with_what_the_tenants_
         let hooks = shop.forge.has(&shop.path, "hooks");
         ensure!(hooks.is_empty(), "{hooks:?}");
         shop.forge.faults()
-    });
-}
-
-#[test]
-fn a_forge_that_no_level_has_a_login_for_is_asked_nothing() {
-    scenario(async {
-        let shop = Shop::at_github("no-entry").await?;
-        let asks = json!({"reeve.dev/generate-key": "ed25519", "reeve.dev/provider": "git-config"});
-        let url = shop.ssh.url("somebody-elses/shop");
-        shop.apply_source(&url, &asks, &json!({})).await?;
-        let words = "no level of git configuration has a login";
-        shop.source_says("DeployKeyReady", "False", words).await?;
-        ensure!(shop.forge.asked().is_empty(), "{:?}", shop.forge.asked());
-        Ok(())
     });
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, ensure};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kube::api::{DynamicObject, Patch, PatchParams};
+use reeve_tests::controller::Controller;
 use reeve_tests::git::Repo;
 use reeve_tests::install::CONFIG;
 use reeve_tests::tenant::MANIFESTS;
@@ -112,18 +113,21 @@ fn a_source_with_a_login_of_its_own_may_leave_to_git_configuration_how_often_it_
 }
 
 /// Repositories `web` and `api` of one organisation, a source of the tenant's for each, and an entry that is called for both.
-struct Called<'e> {
+pub(super) struct Called<'e> {
     estate: &'e Estate,
     tenant: Tenant<'e>,
     server: HttpServer,
     organisation: String,
-    web: Repo,
+    pub(super) web: Repo,
     api: Repo,
 }
 
 impl<'e> Called<'e> {
     async fn start(name: &str) -> anyhow::Result<Self> {
-        let estate = estate().await?;
+        Self::within(estate().await?, name).await
+    }
+
+    pub(super) async fn within(estate: &'e Estate, name: &str) -> anyhow::Result<Self> {
         let tenant = estate.healthy_tenant(name).await?;
         let server = private(estate, Auth::Open).await?;
         let organisation = format!("{}-org", tenant.name());
@@ -143,7 +147,7 @@ impl<'e> Called<'e> {
         })
     }
 
-    async fn secret(&self, list: &str, secret: &str) -> anyhow::Result<()> {
+    pub(super) async fn secret(&self, list: &str, secret: &str) -> anyhow::Result<()> {
         secrecy::used(secret);
         let named = match list {
             "gitLabAuths" => ("groupsProject", format!("{}:*", self.organisation)),
@@ -157,7 +161,7 @@ impl<'e> Called<'e> {
     }
 
     /// Makes a source in the tenant's own namespace.
-    async fn follows(&self, name: &str) -> anyhow::Result<()> {
+    pub(super) async fn follows(&self, name: &str) -> anyhow::Result<()> {
         let url = self.server.url(&format!("{}/{name}", self.organisation));
         let source = json!({
             "apiVersion": SOURCE_API, "kind": "GitRepository",
@@ -167,7 +171,7 @@ impl<'e> Called<'e> {
         self.tenant.apply(&source).await
     }
 
-    async fn told(
+    pub(super) async fn told(
         &self,
         name: &str,
         what: &str,
@@ -177,7 +181,7 @@ impl<'e> Called<'e> {
     }
 
     /// The path of the hook, once a source tells one that is not this.
-    async fn path(&self, name: &str, before: &str) -> anyhow::Result<String> {
+    pub(super) async fn path(&self, name: &str, before: &str) -> anyhow::Result<String> {
         let has = |told: &Value| {
             told["polling"]["hook"]
                 .as_str()
@@ -189,7 +193,7 @@ impl<'e> Called<'e> {
     }
 
     /// GitHub's and Gitea's payload of a push.
-    fn push(&self, name: &str, branch: &str, commit: &str) -> String {
+    pub(super) fn push(&self, name: &str, branch: &str, commit: &str) -> String {
         let push = json!({
             "ref": format!("refs/heads/{branch}"), "after": commit, "number": rand::random::<u32>(),
             "repository": {"full_name": format!("{}/{name}", self.organisation)},
@@ -205,14 +209,7 @@ impl<'e> Called<'e> {
         headers: &[(&str, String)],
         body: &str,
     ) -> anyhow::Result<u16> {
-        let client = reqwest::Client::builder().no_proxy().build()?;
-        let url = self.estate.controller.hook_url(path);
-        let mut call = client.post(url).header("content-type", "application/json");
-        for (name, value) in headers {
-            call = call.header(*name, value);
-        }
-        let answer = call.body(body.to_owned()).send().await?;
-        Ok(answer.status().as_u16())
+        call(&self.estate.controller, path, headers, body).await
     }
 
     async fn github(
@@ -222,16 +219,7 @@ impl<'e> Called<'e> {
         event: &str,
         body: &str,
     ) -> anyhow::Result<u16> {
-        let signature = signed(secret, body)?;
-        let headers = [
-            ("x-github-event", event.to_owned()),
-            (
-                "x-github-delivery",
-                format!("{:032x}", rand::random::<u128>()),
-            ),
-            ("x-hub-signature-256", format!("sha256={signature}")),
-        ];
-        self.call(path, &headers, body).await
+        github(&self.estate.controller, path, secret, event, body).await
     }
 
     /// Whether a source was called for until now, as a run tells it that is asked for.
@@ -302,12 +290,49 @@ impl<'e> Called<'e> {
 }
 
 /// Whether a repository has this commit.
-fn has(commit: &str) -> impl Fn(&Value) -> bool + use<> {
+pub(super) fn has(commit: &str) -> impl Fn(&Value) -> bool + use<> {
     let commit = commit.to_owned();
     move |told| {
         let head = told["head"].as_str();
         head.is_some_and(|head| head.ends_with(&commit))
     }
+}
+
+/// Calls a hook of a replica; what it answers.
+pub(super) async fn call(
+    replica: &Controller,
+    path: &str,
+    headers: &[(&str, String)],
+    body: &str,
+) -> anyhow::Result<u16> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let url = replica.hook_url(path);
+    let mut call = client.post(url).header("content-type", "application/json");
+    for (name, value) in headers {
+        call = call.header(*name, value);
+    }
+    let answer = call.body(body.to_owned()).send().await?;
+    Ok(answer.status().as_u16())
+}
+
+/// The same as GitHub does.
+pub(super) async fn github(
+    replica: &Controller,
+    path: &str,
+    secret: &str,
+    event: &str,
+    body: &str,
+) -> anyhow::Result<u16> {
+    let signature = signed(secret, body)?;
+    let headers = [
+        ("x-github-event", event.to_owned()),
+        (
+            "x-github-delivery",
+            format!("{:032x}", rand::random::<u128>()),
+        ),
+        ("x-hub-signature-256", format!("sha256={signature}")),
+    ];
+    call(replica, path, &headers, body).await
 }
 
 fn signed(secret: &str, body: &str) -> anyhow::Result<String> {

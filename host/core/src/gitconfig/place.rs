@@ -87,6 +87,26 @@ impl Place {
     }
 }
 
+/// What the address of a repository is in one spelling of all. What can be read in more ways than one is only what is written so.
+pub fn spelled(text: &str) -> String {
+    let place = address(text).ok().and_then(|url| Place::of(&url).ok());
+    let Some(Place {
+        host, port, path, ..
+    }) = place
+    else {
+        return text.to_owned();
+    };
+    match port {
+        Some(port) => format!("{host}:{port}/{path}"),
+        None => format!("{host}/{path}"),
+    }
+}
+
+/// Whether two addresses are of one repository of one server, in whichever spelling.
+pub fn is_same(one: &str, other: &str) -> bool {
+    one == other || spelled(one) == spelled(other)
+}
+
 impl Pattern {
     /// What `url` of an entry means.
     pub(super) fn of_url(text: &str) -> Result<Self, NotAPlace> {

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use reeve_kustomize::pointer;
+
 use super::sources::{FILE_LIMIT, TOTAL_LIMIT};
 
 /// A policy's files by their path below its directory.
@@ -24,6 +26,9 @@ pub enum Unfit {
     /// They are too large.
     #[error("its files have more than {} MiB", TOTAL_LIMIT >> 20)]
     Large,
+    /// One stands for what lies elsewhere.
+    #[error("{0} {why}", why = pointer::WHY)]
+    Pointer(String),
     /// There is nothing to compile.
     #[error("there is no .rego file")]
     NoModule,
@@ -65,6 +70,9 @@ impl Gathered {
         })?;
         if bytes.len() > left {
             return Err(Unfit::Large);
+        }
+        if pointer::is_one(&bytes) {
+            return Err(Unfit::Pointer(path.to_owned()));
         }
         self.bytes += bytes.len();
         self.files.insert(path.to_owned(), bytes);
@@ -117,6 +125,15 @@ mod tests {
                 "{path}"
             );
         }
+    }
+
+    #[test]
+    fn what_stands_for_a_file_that_lies_elsewhere_is_none_of_a_policys() {
+        let text = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+        let mut gathered = Gathered::default();
+        let told = gathered.add("data.json", text.as_bytes()).unwrap_err();
+        let told = told.to_string();
+        assert!(told.starts_with("data.json is a Git LFS pointer"), "{told}");
     }
 
     #[test]

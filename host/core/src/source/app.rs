@@ -108,13 +108,18 @@ fn api(url: &RemoteUrl, base: &str) -> Result<RemoteUrl, Failure> {
     if read.scheme() == Scheme::Ssh || has_user {
         return Err(unusable());
     }
-    let forge = forge(read.host());
-    if read.scheme() != url.scheme() || forge != url.host() {
+    let server = |url: &RemoteUrl, host: &str| {
+        let shown = format!("{}://{host}", url.scheme().as_str());
+        match url.port() == url.scheme().default_port() {
+            true => shown,
+            false => format!("{shown}:{}", url.port()),
+        }
+    };
+    // Another port of a host is another server.
+    let (forge, asked) = (server(&read, forge(read.host())), server(url, url.host()));
+    if forge != asked {
         let message = format!(
-            "the App is of {}://{forge}, and its tokens are shown to no other server; spec.url is of {}://{}",
-            read.scheme().as_str(),
-            url.scheme().as_str(),
-            url.host()
+            "the App is of {forge}, and its tokens are shown to no other server; spec.url is of {asked}"
         );
         let hint = format!(
             "correct spec.url, or say in {BASE} where the API of that server is, as in https://github.example/api/v3"
@@ -194,10 +199,10 @@ mod tests {
 
         let base = "https://git.example:8443/api/v3/";
         let own = [(ID, "12"), (INSTALLATION, "34"), (KEY, "key"), (BASE, base)];
-        let read = parse("https://git.example/acme/shop", &own).unwrap();
+        let read = parse("https://git.example:8443/acme/shop", &own).unwrap();
         assert_eq!(
             (&*read.agent.api, &*read.agent.host),
-            ("git.example:8443", "git.example")
+            ("git.example:8443", "git.example:8443")
         );
         assert!(
             read.agent
@@ -237,7 +242,7 @@ mod tests {
         for (url, base) in [
             ("https://github.com/acme/shop", ""),
             ("https://acme.ghe.com/acme/shop", "https://api.acme.ghe.com"),
-            ("http://127.0.0.1:2/acme/shop", "http://127.0.0.1:1/api/v3"),
+            ("http://127.0.0.1:2/acme/shop", "http://127.0.0.1:2/api/v3"),
         ] {
             assert!(parse(url, &all(base)).is_ok(), "{url}");
         }
@@ -245,6 +250,8 @@ mod tests {
             ("https://evil.example/acme/shop", ""),
             ("http://github.com/acme/shop", ""),
             ("https://github.com.evil.example/acme/shop", ""),
+            ("https://github.com:8443/acme/shop", ""),
+            ("http://127.0.0.1:2/acme/shop", "http://127.0.0.1:1/api/v3"),
             ("https://github.com/acme/shop", "https://git.example/api/v3"),
             ("https://evil.ghe.com/acme/shop", "https://api.acme.ghe.com"),
             ("https://git.example/acme/shop", "http://git.example/api/v3"),

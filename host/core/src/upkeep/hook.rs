@@ -13,6 +13,7 @@ use reeve_api::receiver::ReceiverType;
 use reeve_api::upkeep::HookAtForge;
 
 use crate::failure::{Explain, Turn};
+use crate::gitconfig::spelled;
 
 /// More repositories than this are not looked after for one Receiver.
 pub const MOST: usize = 200;
@@ -122,7 +123,8 @@ pub fn wanted<'u>(
             source: has_levels.then(|| name.to_string()),
         };
         // Of two sources of one repository, the first by name.
-        let known = all.entry(repository).or_insert_with(|| hook.clone());
+        let known = all.entry(spelled(&repository));
+        let known = known.or_insert_with(|| hook.clone());
         if hook < *known {
             *known = hook;
         }
@@ -137,19 +139,22 @@ pub fn wanted<'u>(
 pub fn record(recorded: &mut Vec<HookAtForge>, wanted: &BTreeSet<HookAtForge>) -> bool {
     let missing = wanted.iter().filter(|hook| !recorded.contains(hook));
     let missing: Vec<HookAtForge> = missing.cloned().collect();
-    recorded.retain(|one| !missing.iter().any(|hook| is_one(one, hook)));
-    let is_news = !missing.is_empty();
+    let (before, at_forge) = (recorded.len(), at_forge(wanted));
+    // What was recorded of one that is wanted by another name: it is there once.
+    recorded.retain(|one| wanted.contains(one) || !at_forge.contains(&known_by(one)));
+    let is_news = !missing.is_empty() || recorded.len() != before;
     recorded.extend(missing);
     is_news
 }
 
-/// Whether both are one at the forge, whosever levels it is asked by.
-fn is_one(one: &HookAtForge, other: &HookAtForge) -> bool {
-    let of = |hook: &HookAtForge| HookAtForge {
-        source: None,
-        ..hook.clone()
-    };
-    of(one) == of(other)
+/// What a forge tells hooks apart by: in whichever spelling their repository is named, by whatever provider and whosever levels it is
+/// asked.
+fn known_by(hook: &HookAtForge) -> (String, &str) {
+    (spelled(&hook.repository), hook.url.as_str())
+}
+
+fn at_forge(wanted: &BTreeSet<HookAtForge>) -> BTreeSet<(String, &str)> {
+    wanted.iter().map(known_by).collect()
 }
 
 /// Whether whoever calls this address calls a Receiver: nobody else's hook is one of ours, whatever a status says.
@@ -160,9 +165,10 @@ pub fn is_receivers(url: &str) -> bool {
 
 /// The recorded ones that are wanted no longer.
 pub fn idle(recorded: &[HookAtForge], wanted: &BTreeSet<HookAtForge>) -> Vec<HookAtForge> {
-    let is_wanted = |hook: &&HookAtForge| wanted.iter().any(|one| is_one(one, hook));
-    let idle = recorded.iter().filter(|hook| !is_wanted(hook));
-    idle.cloned().collect()
+    let at_forge = at_forge(wanted);
+    let mut idle = recorded.to_vec();
+    idle.retain(|hook| !at_forge.contains(&known_by(hook)));
+    idle
 }
 
 #[cfg(test)]
@@ -204,6 +210,7 @@ mod tests {
         let urls = [
             source("web", "https://ada:secret@git.example/acme/web"),
             source("again", "https://git.example/acme/web"),
+            source("ssh", "ssh://git@git.example/Acme/web.git"),
             source("shop", "ssh://git@git.example/acme/shop"),
         ];
         let at =
@@ -248,7 +255,28 @@ mod tests {
         assert_eq!(recorded, one.iter().cloned().collect::<Vec<_>>());
         let plugins = of(&other, &[source("web", url)]);
         assert_eq!(named(&plugins), [None]);
-        assert_eq!(idle(&recorded, &plugins), recorded);
+        // It is the same hook to the forge, and not taken away after it was put there.
+        assert!(idle(&recorded, &plugins).is_empty());
+        assert!(record(&mut recorded, &plugins));
+        assert_eq!(recorded, plugins.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_hook_stays_where_it_is_when_its_repository_is_spelled_in_another_way() {
+        let provider: ObjectName = "forge".parse().unwrap();
+        let of = |url: &str| {
+            let sources = [source("web", url)];
+            wanted(&provider, Some("https://h"), "/hook/1", &sources).unwrap()
+        };
+        let first = of("https://git.example/acme/web");
+        let mut recorded: Vec<_> = first.into_iter().collect();
+        let same = of("ssh://git@git.example/Acme/web.git");
+        assert!(idle(&recorded, &same).is_empty());
+        assert!(record(&mut recorded, &same));
+        assert_eq!(recorded, same.iter().cloned().collect::<Vec<_>>());
+        assert!(!record(&mut recorded, &same), "nothing is news");
+        let elsewhere = of("https://git.example:8443/acme/web");
+        assert_eq!(idle(&recorded, &elsewhere), recorded);
     }
 
     #[test]

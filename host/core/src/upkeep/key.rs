@@ -14,7 +14,7 @@
 //! Prove     the repository is asked with it
 //! Switch    the second pair in the place of the first
 //! Take      what is recorded, and no longer in use
-//! Leave     the same, which another object has in use
+//! Leave     the same, which another object has in use, or this one under another spelling of its repository
 //! ```
 
 use std::collections::BTreeSet;
@@ -29,6 +29,7 @@ use reeve_api::upkeep::{
 };
 use ssh_key::{HashAlg, PublicKey};
 
+use crate::gitconfig::is_same;
 use crate::spec::Error;
 
 /// The one algorithm that keys are generated for.
@@ -85,11 +86,8 @@ impl Wish {
         }
         let named = object.spec.secret_ref.as_ref();
         let provider = said(PROVIDER).filter(|_| over_ssh);
-        let writable = match said(DEPLOY_KEY).map(String::as_str) {
-            None | Some(READ_ONLY) => false,
-            Some(READ_WRITE) => true,
-            Some(_) => return Err(Error::invalid(DEPLOY, "it is read-only or read-write")),
-        };
+        let writable = is_to_push(object)
+            .ok_or_else(|| Error::invalid(DEPLOY, "it is read-only or read-write"))?;
         if writable && (provider.is_none() || (!generates && named.is_none())) {
             let why = "nobody puts a key at the forge: name who does in reeve.dev/provider, for a URL of ssh, and a key in spec.secretRef, or have one made by reeve.dev/generate-key";
             return Err(Error::invalid(DEPLOY, why));
@@ -110,6 +108,17 @@ impl Wish {
             rotation,
             every: every.map(|text| old(text)).transpose()?,
         }))
+    }
+}
+
+/// Whether its key is to push; None: nobody can say.
+pub fn is_to_push(object: &GitRepository) -> Option<bool> {
+    let annotations = object.metadata.annotations.as_ref();
+    let said = annotations.and_then(|all| all.get(DEPLOY_KEY));
+    match said.map(String::as_str) {
+        None | Some(READ_ONLY) => Some(false),
+        Some(READ_WRITE) => Some(true),
+        Some(_) => None,
     }
 }
 
@@ -149,7 +158,7 @@ pub struct Site {
     pub id: NamespacedName,
     /// Where the repository is, without a user.
     pub repository: String,
-    /// What others of the namespace, that stay, have there for the keys that they have in use.
+    /// What others of the namespace, that stay, have there for the keys that they have in use, as they want it now.
     pub shared: BTreeSet<KeyAtForge>,
 }
 
@@ -160,9 +169,10 @@ impl Site {
     pub fn entry(&self, wish: &Wish, record: &DeployKey, public: &str) -> Option<KeyAtForge> {
         let provider = wish.provider.as_ref()?.to_string();
         let own = self.title(public);
+        // Whoever has put it there, the forge knows it by that title.
         let has = |entry: &&KeyAtForge| {
             let same = self.is_same_key(&entry.title, &own);
-            entry.provider == provider && entry.repository == self.repository && same
+            same && is_same(&entry.repository, &self.repository)
         };
         let others = || self.shared.iter().filter(has);
         let known = record.at_forge.iter().filter(has).chain(others());
@@ -177,7 +187,7 @@ impl Site {
 
     /// Whether others have it at the forge too, whatever may be done with it.
     fn shares(&self, entry: &KeyAtForge) -> bool {
-        self.shared.iter().any(|other| other.is(entry))
+        self.shared.iter().any(|other| is_one(other, entry))
     }
 
     fn title(&self, public: &str) -> String {
@@ -215,18 +225,33 @@ pub fn is_within(title: &str, namespace: &NamespaceName) -> bool {
         && named == Some(namespace.as_str())
 }
 
-/// What is recorded to be at a repository's forge for the key that an object has in use: what it may share with others.
-pub fn in_use<'r>(record: &'r DeployKey, repository: &str) -> impl Iterator<Item = &'r KeyAtForge> {
+/// Whether both are one key at one forge, in whichever spelling its repository was named and by whomever it was put there.
+pub fn is_one(one: &KeyAtForge, other: &KeyAtForge) -> bool {
+    one.title == other.title && is_same(&one.repository, &other.repository)
+}
+
+/// What is recorded to be at a repository's forge for the key that an object has in use: what it may share with others. Whether that
+/// is to push is said by what the object `wants`: what is recorded comes of what others wanted, too, and two who shared a key
+/// would hold each other to it.
+pub fn in_use(
+    record: &DeployKey,
+    wants: Option<bool>,
+    repository: &str,
+) -> impl Iterator<Item = KeyAtForge> {
     let here = record
         .at_forge
         .iter()
-        .filter(move |entry| entry.repository == repository);
+        .filter(|entry| is_same(&entry.repository, repository));
     let here: Vec<&KeyAtForge> = here.collect();
     let public = record.public_key.as_deref().filter(|_| !here.is_empty());
     let key = public.map(fingerprint).filter(|key| !key.is_empty());
-    here.into_iter().filter(move |entry| {
+    let used = here.into_iter().filter(move |entry| {
         key.as_ref()
             .is_some_and(|key| entry.title.ends_with(&format!(" {key}")))
+    });
+    used.map(move |entry| KeyAtForge {
+        writable: wants.unwrap_or(entry.writable),
+        ..entry.clone()
     })
 }
 
@@ -323,9 +348,14 @@ impl Case<'_> {
         }
         let used = wish.and_then(|wish| self.used(wish));
         let mut recorded = self.record.at_forge.iter();
-        let used = |entry: &KeyAtForge| used.as_ref().is_some_and(|used| used.is(entry));
-        let idle = recorded.find(|entry| !used(entry));
-        idle.map_or(Step::Rest, |entry| match self.site.shares(entry) {
+        let is_used = |entry: &KeyAtForge| used.as_ref().is_some_and(|used| used.is(entry));
+        let idle = recorded.find(|entry| !is_used(entry));
+        // The key in use may be recorded under another spelling of its repository, or another provider.
+        let stays = |entry: &KeyAtForge| {
+            let by_another_name = used.as_ref().is_some_and(|used| is_one(used, entry));
+            by_another_name || self.site.shares(entry)
+        };
+        idle.map_or(Step::Rest, |entry| match stays(entry) {
             true => Step::Leave(entry.clone()),
             false => Step::Take(entry.clone()),
         })

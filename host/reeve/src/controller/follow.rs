@@ -66,6 +66,7 @@ pub(super) fn all(ctx: &Arc<Context>, watches: &mut JoinSet<()>) {
 pub(super) fn some(ctx: &Arc<Context>, wanted: bool, watches: &mut JoinSet<()>) {
     watches.spawn(marks::follow(Arc::clone(ctx)));
     watches.spawn(follow::<Tenant>(Arc::clone(ctx)));
+    watches.spawn(follow::<Project>(Arc::clone(ctx)));
     watches.spawn(follow::<GitRepository>(Arc::clone(ctx)));
     watches.spawn(follow::<Kustomization>(Arc::clone(ctx)));
     watches.spawn(follow::<Receiver>(Arc::clone(ctx)));

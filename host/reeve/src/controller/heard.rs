@@ -155,17 +155,22 @@ pub(super) fn caller(ctx: &Context, target: &Target) -> Option<String> {
     })
 }
 
-/// Another replica took a call about this, and says that it was of that Receiver: told is one whose calls are about it.
+/// Another replica took a call about this, and says that it was of that Receiver or entry: told is one whose calls are about it.
 pub(super) fn passed_on(ctx: &Context, target: &Target, receiver: &str) {
-    let (Target::Source(id), Some((namespace, name))) = (target, receiver.split_once('/')) else {
+    let Target::Source(id) = target else {
         return;
     };
-    let Ok(receiver) = NamespacedName::new(namespace, name) else {
-        return;
-    };
-    let is_one = |known: &Known| known.touch.sources_woken_by(&receiver).contains(id);
-    if ctx.index.read(is_one) {
-        called(ctx, &receiver, target, None);
+    let by = ctx.index.read(|known| {
+        let entry = known.touch.entry_of(id);
+        if let Some(entry) = entry.filter(|by| by.entry.to_string() == receiver) {
+            return Some(entry.hook.receiver.clone());
+        }
+        let receiver = receiver.parse::<NamespacedName>().ok()?;
+        let wakes = known.touch.sources_woken_by(&receiver).contains(id);
+        wakes.then_some(receiver)
+    });
+    if let Some(by) = by {
+        called(ctx, &by, target, None);
     }
 }
 

@@ -21,20 +21,22 @@ use reeve_api::plugin::{Component, Slot as Wish};
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn, chain};
 use reeve_core::plugin::{PluginId, grant};
+use reeve_core::tenancy::Tenant;
 
 use crate::context::Context;
 use crate::forge::words::{Done, Operation, Task};
 use crate::forge::{
-    self, Asks, Grant, HostPattern, Limits, Login, Outcome, Provider, Slot, Slots, repository,
+    self, Asks, Grant, HostPattern, Limits, Outcome, Provider, Slot, Slots, repository,
 };
 use crate::git::Tls;
 use crate::index::{Callable, Edition};
 use crate::observe::happening::PluginCalled;
 
 pub(super) use request::{propose, retract};
+pub(super) use tokens::Obtained;
 pub(crate) use tokens::Tokens;
 
-/// How long a login is kept at most: so long may it be used after the secret behind it was taken away.
+/// How long a login is used at most before the secret behind it is looked at: so long may it be used after that was taken away.
 const KEPT: Duration = Duration::from_secs(10 * 60);
 /// How long before its end a login is not used any more: a fetch may take a while.
 const BEFORE_ITS_END: Duration = Duration::from_secs(5 * 60);
@@ -44,7 +46,7 @@ const BEFORE_ITS_END: Duration = Duration::from_secs(5 * 60);
 pub(crate) struct Kept {
     of: Of,
     until: Timestamp,
-    login: Login,
+    login: Obtained,
 }
 
 /// What a login was asked for by: of anything else it is another login.
@@ -62,7 +64,7 @@ pub(super) async fn login(
     source: &NamespacedName,
     name: &ObjectName,
     url: &RemoteUrl,
-) -> Result<Login, Explained> {
+) -> Result<Obtained, Explained> {
     let (id, component) = find(ctx, source, name)?;
     let (callable, edition) = callable(ctx, &id)?;
     let of = Of {
@@ -79,14 +81,11 @@ pub(super) async fn login(
     {
         return Ok(kept.login);
     }
-    let (address, task) = (url.without_userinfo(), Task::GitCredential(false));
-    let outcome = ask(ctx, &id, &component, &callable, &address, task, None).await?;
-    let login = outcome.credential;
-    let login = login.ok_or_else(|| broken(&id, "it ended without a credential"))?;
+    let ready = ready(ctx, &id, &component, &callable).await?;
+    let login = ready.login(ctx, &of).await?;
     let longest = now.checked_add(KEPT).unwrap_or(now);
-    let end = login
-        .expires
-        .and_then(|end| end.checked_sub(BEFORE_ITS_END).ok());
+    let expires = login.login.expires;
+    let end = expires.and_then(|end| end.checked_sub(BEFORE_ITS_END).ok());
     let kept = Kept {
         of,
         until: end.map_or(longest, |end| end.min(longest)),
@@ -134,16 +133,13 @@ pub(super) async fn inquire(
     })?;
     let (id, component) = find(ctx, asked.whose, &name)?;
     let (callable, _) = callable(ctx, &id)?;
-    let done = ask(
-        ctx,
-        &id,
-        &component,
-        &callable,
-        asked.repository,
-        task,
-        slot,
-    );
-    let outcome = done.await?;
+    let mut ready = ready(ctx, &id, &component, &callable).await?;
+    if let Some((name, value)) = slot {
+        let hosts = ready.provider.grant.hosts.clone();
+        let slots = &mut ready.provider.slots;
+        let _the_plugins_own = slots.insert(name.to_owned(), Slot { value, hosts });
+    }
+    let outcome = ready.ask(ctx, asked.repository, task).await?;
     Ok((outcome.done, outcome.log))
 }
 
@@ -208,45 +204,78 @@ fn callable(ctx: &Context, id: &PluginId) -> Result<(Arc<Callable>, Edition), Ex
     Ok((ready, loaded.edition))
 }
 
-async fn ask(
+/// A plugin with all that it is given.
+struct Ready<'a> {
+    id: &'a PluginId,
+    callable: &'a Callable,
+    provider: Provider,
+    /// On whose account it is called.
+    tenant: Tenant,
+    /// The hosts that its object grants and its Tenant does not.
+    withheld: Vec<&'a str>,
+}
+
+async fn ready<'a>(
     ctx: &Context,
-    id: &PluginId,
-    component: &Component,
-    callable: &Callable,
-    address: &str,
-    task: Task,
-    slot: Option<(&str, Secret)>,
-) -> Result<Outcome, Explained> {
+    id: &'a PluginId,
+    component: &'a Component,
+    callable: &'a Callable,
+) -> Result<Ready<'a>, Explained> {
     let namespace = ctx.home_of(id);
     let tenant = ctx
         .index
         .read(|known| known.tenants.owner_of(&ctx.grounds, namespace))?;
     let (granted, withheld) = grant::hosts(id, &component.grants, &tenant);
-    let mut provider = provider(ctx, id, component, callable, &granted).await?;
-    if let Some((name, value)) = slot {
-        let hosts = provider.grant.hosts.clone();
-        let _the_plugins_own = provider
-            .slots
-            .insert(name.to_owned(), Slot { value, hosts });
-    }
-    let operation = Operation {
-        task,
-        repository: repository(address)
-            .ok_or_else(|| broken(id, "spec.url names no repository"))?,
-        config: callable.config.clone(),
-        slots: Vec::new(),
-    };
-    let (name, whose) = (id.to_string(), tenant.name.as_str());
-    let answer = call(ctx, &provider, callable, &name, whose, operation).await;
-    answer.map_err(|why| match withheld.is_empty() {
-        true => Explained::of(&why),
-        // Of a tenant's grants, its Tenant has the last word.
-        false => Explained::of(&why).with_hint(format!(
-            "not granted, since Tenant {} does not allow them in spec.pluginHosts: {}",
-            tenant.name,
-            withheld.join(", ")
-        )),
+    let provider = provider(ctx, id, component, callable, &granted).await?;
+    Ok(Ready {
+        id,
+        callable,
+        provider,
+        tenant,
+        withheld,
     })
+}
+
+impl Ready<'_> {
+    /// The login that it has made, or had made before with the same secrets.
+    async fn login(&self, ctx: &Context, of: &Of) -> Result<Obtained, Explained> {
+        // What is granted to it decides what it may have made.
+        let component = format!("{} for {:?}", of.digest, self.provider.grant.hosts);
+        let made_for = tokens::Of::plugin(
+            (self.id, of.edition.clone(), &component),
+            &self.callable.config,
+            &self.provider.slots,
+            &of.url,
+        );
+        let make = async {
+            let task = Task::GitCredential(false);
+            let login = self.ask(ctx, &of.url, task).await?.credential;
+            login.ok_or_else(|| broken(self.id, "it ended without a credential"))
+        };
+        ctx.tokens.get(made_for, ctx.clock.steady(), make).await
+    }
+
+    async fn ask(&self, ctx: &Context, address: &str, task: Task) -> Result<Outcome, Explained> {
+        let (id, callable) = (self.id, self.callable);
+        let operation = Operation {
+            task,
+            repository: repository(address)
+                .ok_or_else(|| broken(id, "spec.url names no repository"))?,
+            config: callable.config.clone(),
+            slots: Vec::new(),
+        };
+        let (name, whose) = (id.to_string(), self.tenant.name.as_str());
+        let answer = call(ctx, &self.provider, callable, &name, whose, operation).await;
+        answer.map_err(|why| match self.withheld.is_empty() {
+            true => Explained::of(&why),
+            // Of a tenant's grants, its Tenant has the last word.
+            false => Explained::of(&why).with_hint(format!(
+                "not granted, since Tenant {} does not allow them in spec.pluginHosts: {}",
+                self.tenant.name,
+                self.withheld.join(", ")
+            )),
+        })
+    }
 }
 
 /// Calls it, and tells of that.

@@ -37,7 +37,7 @@ use reeve_core::status::{
 };
 use tokio::time::Instant;
 
-pub(super) use self::along::fetch_along;
+pub(super) use self::along::{fetch_along, learn};
 use self::included::Included;
 pub(super) use self::kept::earlier;
 use self::kept::{note, restore, restore_unasked};
@@ -236,9 +236,7 @@ async fn fetch(
     let resolved = match asked {
         Ok(resolved) => resolved,
         Err(why) => {
-            // It may have been taken back at the forge: the next try asks for another.
-            provider::forget(ctx, id);
-            provider::entry::forget(ctx, &remote.url);
+            forget_login(ctx, id, &remote, &why);
             restore(ctx, &want, &remote).await;
             return Err(refused(&Explained::of(&why), from.as_deref()).into());
         }
@@ -268,6 +266,17 @@ async fn fetch(
     let outcome = stored_for(object, &included, &stored);
     keep(ctx, id, stored).wake(ctx);
     Ok(outcome)
+}
+
+/// Where it was refused, a login that was made may have been taken back at the forge: the next try asks for another.
+fn forget_login(ctx: &Context, id: &NamespacedName, remote: &Remote, why: &git::Error) {
+    if !why.is_of_the_login() {
+        return;
+    }
+    provider::forget(ctx, id);
+    if let Some(made) = remote.credential.maker() {
+        provider::entry::forget(ctx, made);
+    }
 }
 
 /// What is wanted, and with what.

@@ -1,6 +1,7 @@
 //! What a replica does that has no part of the work: it takes calls of hooks, answers API servers, and is ready to take over.
 //!
-//! For that it learns whose a namespace is, which Receivers and what they name there are, and, where API servers ask, the rules.
+//! For that it learns whose a namespace is, which Receivers and entries of git configuration are called and what for, and, where API
+//! servers ask, the rules.
 //! What it is called for it passes on, by an annotation of the object that the replica sees which works for it
 //! (`sharing::pass_on`). It deliberately runs nothing, fetches nothing and writes nothing else.
 
@@ -17,7 +18,7 @@ use tracing::Instrument as _;
 
 use super::queue::{self, Halt};
 use super::traced::log_span;
-use super::{Inboxes, Owned as _, follow, pace, policy, receiver, sharing};
+use super::{Inboxes, Owned as _, follow, pace, policy, receiver, sharing, source};
 use crate::context::Context;
 use crate::observe::Kind;
 
@@ -46,7 +47,8 @@ pub(crate) async fn stand_by(
     };
     let policies = policies(&ctx, &inboxes, &halt);
     let receivers = receivers(&ctx, &inboxes, &halt);
-    tokio::join!(policies, receivers);
+    let sources = sources(&ctx, &inboxes, &halt);
+    tokio::join!(policies, receivers, sources);
     tasks.shutdown().await;
     ctx.takes_calls.store(false, Ordering::Relaxed);
 }
@@ -100,6 +102,23 @@ fn receivers(
             }
         }
         .instrument(span)
+    };
+    queue::work(inbox, pace(1), halt.clone(), seen, owner, learn)
+}
+
+fn sources(
+    ctx: &Arc<Context>,
+    inboxes: &Inboxes,
+    halt: &Halt,
+) -> impl Future<Output = ()> + Send + use<> {
+    let seen = ctx.metrics.queue(Kind::GitRepository, 1);
+    let inbox = Arc::clone(&inboxes.sources);
+    let (ctx, known) = (Arc::clone(ctx), Arc::clone(ctx));
+    let owner = move |id: &NamespacedName| id.owner(&known);
+    let learn = move |id: NamespacedName, _| {
+        let ctx = Arc::clone(&ctx);
+        let span = log_span(Kind::GitRepository, &id);
+        async move { source::learn(&ctx, &id).await }.instrument(span)
     };
     queue::work(inbox, pace(1), halt.clone(), seen, owner, learn)
 }

@@ -18,6 +18,7 @@ use server::{Answer as Says, Server};
 mod patience;
 mod server;
 mod sparing;
+mod tokens;
 
 const TOKEN: &str = "t0p/s3cr3t+t\"ken";
 

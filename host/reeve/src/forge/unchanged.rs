@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue};
-use sha2::{Digest as _, Sha256};
 
 use super::fill::Prepared;
+use super::made::{Making, Tokens, digest};
 use super::send::Raw;
 use super::slots::Slots;
 use super::words::Request;
@@ -30,9 +30,12 @@ const BESIDE: usize = 2 << 10;
 /// The longest name of a state.
 const LONGEST: usize = 256;
 
-/// What forges have answered.
+/// What forges have answered, and the tokens that they have made.
 #[derive(Default)]
-pub struct Answers(Mutex<Kept>);
+pub struct Answers {
+    kept: Mutex<Kept>,
+    pub(super) tokens: Tokens,
+}
 
 impl fmt::Debug for Answers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,30 +70,23 @@ impl Answered {
 }
 
 impl Question {
-    /// That of a guest's request, which is filled in from these slots; None: its answer is not one to keep. A token that is made
-    /// anew for each operation is told by what it is made with.
-    pub(super) fn of(provider: &str, slots: &Slots, request: &Request) -> Option<Self> {
+    /// That of a guest's request, which is filled in from these slots, and from tokens; None: its answer is not one to keep. A
+    /// token is told by what it is made with, since its successor is shown the same.
+    pub(super) fn of(
+        provider: &str,
+        slots: &Slots,
+        tokens: &[Making],
+        request: &Request,
+    ) -> Option<Self> {
         let own = |name: &str| name.eq_ignore_ascii_case(IF_NONE_MATCH.as_str());
         let own = request.headers.iter().any(|header| own(&header.name));
         let plain = request.secrets.is_empty() && request.body.is_none();
         if request.method != "GET" || own || !plain {
             return None;
         }
-        let mut hash = Sha256::new();
-        let mut add = |part: &[u8]| {
-            hash.update(part.len().to_be_bytes());
-            hash.update(part);
-        };
-        add(request.url.as_bytes());
-        // Their secrets are names of slots here.
-        add(format!("{:?}", request.headers).as_bytes());
-        for (name, slot) in slots {
-            add(name.as_bytes());
-            add(slot.value.expose().as_bytes());
-        }
         Some(Self {
             provider: provider.to_owned(),
-            digest: hash.finalize().into(),
+            digest: digest(slots, tokens, request),
         })
     }
 }
@@ -122,7 +118,7 @@ impl Answers {
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // A panic under the lock leaves answers behind that are asked about like any.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -246,7 +242,7 @@ mod tests {
     /// Asks, and is answered; the state that was asked about, and what the guest is given.
     fn asked(answers: &Answers, provider: &str, token: &str, raw: Raw) -> (Option<String>, Raw) {
         let mut prepared = prepared();
-        let question = Question::of(provider, &slots(token), &request(URL)).unwrap();
+        let question = Question::of(provider, &slots(token), &[], &request(URL)).unwrap();
         let before = answers.ask(&question, &mut prepared);
         let state = prepared.headers.get(IF_NONE_MATCH);
         let state = state.map(|state| state.to_str().unwrap().to_owned());
@@ -308,7 +304,11 @@ mod tests {
         for (says, change) in changes {
             let mut asked = request(URL);
             change(&mut asked);
-            assert_eq!(Question::of("forge", &slots("a"), &asked), None, "{says}");
+            assert_eq!(
+                Question::of("forge", &slots("a"), &[], &asked),
+                None,
+                "{says}"
+            );
         }
         for (says, answer) in [
             ("no state", raw(200, &[], b"[]")),
@@ -335,7 +335,7 @@ mod tests {
         let answers = Answers::default();
         let put = |provider: &str, at: usize| {
             let request = request(&format!("{URL}/{at}"));
-            let question = Question::of(provider, &slots("a"), &request).unwrap();
+            let question = Question::of(provider, &slots("a"), &[], &request).unwrap();
             let before = answers.ask(&question, &mut prepared());
             let known = before.is_some();
             let answer = raw(200, &[("etag", "\"1\"")], &vec![b' '; OF_ANSWER - BESIDE]);

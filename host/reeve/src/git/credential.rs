@@ -4,6 +4,7 @@
 //! anything but these keys. The next stage is [`Remote`](super::Remote), which carries a credential to a server.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use reeve_api::name::{RemoteUrl, Scheme, Secret};
 use russh::keys::PrivateKey;
@@ -26,10 +27,60 @@ pub enum Credential {
         /// The password or token.
         password: Secret,
     },
+    /// The same, with a token that a server makes for somebody: another one after a while, of the same one.
+    Made {
+        /// The user's name.
+        user: String,
+        /// The token.
+        password: Secret,
+        /// For whom.
+        by: Maker,
+    },
     /// A token in an `Authorization: Bearer` header.
     Bearer(Secret),
     /// An SSH user.
     Ssh(Ssh),
+}
+
+/// What names whoever has tokens made: these come and go, and what was fetched with one is there for the next. Only who has made
+/// sure that a token was made for just this one may say so.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Maker([u8; 32]);
+
+impl Maker {
+    pub(crate) fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Maker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // It is made of a key.
+        f.write_str("Maker")
+    }
+}
+
+impl Credential {
+    /// For whom its password was made, if there is another one after a while.
+    pub(crate) fn maker(&self) -> Option<Maker> {
+        match self {
+            Self::Made { by, .. } => Some(*by),
+            Self::Anonymous | Self::Basic { .. } | Self::Bearer(_) | Self::Ssh(_) => None,
+        }
+    }
+
+    /// The same, where its password was made for somebody.
+    #[must_use]
+    pub(crate) fn made_by(self, by: Option<Maker>) -> Self {
+        match (self, by) {
+            (Self::Basic { user, password }, Some(by)) => Self::Made { user, password, by },
+            (own, _) => own,
+        }
+    }
 }
 
 /// An SSH user, and the hosts it trusts.
@@ -279,6 +330,7 @@ mod tests {
             Ok((Credential::Basic { user, password }, _)) => {
                 format!("basic {user}:{}", password.expose())
             }
+            Ok((Credential::Made { user, .. }, _)) => format!("made {user}"),
             Ok((Credential::Bearer(token), _)) => format!("bearer {}", token.expose()),
             Ok((Credential::Ssh(ssh), _)) => format!(
                 "ssh {} {:?} {:?}",

@@ -221,6 +221,18 @@ impl Error {
             after,
         })
     }
+
+    /// Whether the server did not let us in, or says that there is nothing, as it does to whom it does not let in.
+    pub(crate) fn is_of_the_login(&self) -> bool {
+        matches!(
+            self,
+            Self::Checkout(
+                Cause::AuthenticationRequired(_)
+                    | Cause::AuthenticationRefused { .. }
+                    | Cause::NotFound(_)
+            )
+        )
+    }
 }
 
 impl Explain for Error {

@@ -78,6 +78,12 @@ impl Remote {
                     .into_iter()
                     .for_each(&mut add);
             }
+            // Not the token, or each new one would have the repository fetched anew.
+            Credential::Made { user, by, .. } => {
+                [b"made", user.as_bytes(), by.bytes()]
+                    .into_iter()
+                    .for_each(&mut add);
+            }
             Credential::Bearer(token) => {
                 [b"bearer", token.expose().as_bytes()]
                     .into_iter()
@@ -137,7 +143,7 @@ impl Remote {
         let mut secrets = Vec::new();
         match &self.credential {
             Credential::Anonymous => {}
-            Credential::Basic { user, password } => {
+            Credential::Basic { user, password } | Credential::Made { user, password, .. } => {
                 let password = password.expose();
                 secrets.push(STANDARD.encode(format!("{user}:{password}")));
                 secrets.push(password.to_owned());
@@ -206,6 +212,7 @@ impl Proxy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::Maker;
 
     fn remote(credential: Credential) -> Remote {
         Remote {
@@ -237,6 +244,39 @@ mod tests {
         ] {
             assert!(beside(url).is_none(), "{url}");
         }
+    }
+
+    #[test]
+    fn the_next_token_of_the_same_one_has_the_same_mirror_and_nobody_elses_has() {
+        let basic = |password: &str| Credential::Basic {
+            user: "x-access-token".to_owned(),
+            password: Secret::new(password),
+        };
+        let of = |token: &str, by: u8| basic(token).made_by(Some(Maker::new([by; 32])));
+        let print = |credential: Credential| remote(credential).fingerprint();
+        let first = print(of("one", 1));
+        assert_eq!(print(of("two", 1)), first, "it is only another token");
+        assert_ne!(print(of("one", 2)), first, "another has it");
+        for plain in [basic("one"), Credential::Bearer(Secret::new("one"))] {
+            assert_ne!(print(plain), first, "a token by itself");
+        }
+        let elsewhere = Remote {
+            url: "https://h/other.git".parse().unwrap(),
+            ..remote(of("one", 1))
+        };
+        assert_ne!(elsewhere.fingerprint(), first, "another repository");
+        // What says for whom it was made is no secret's, and nothing else is made for anybody.
+        let nobody = Credential::Anonymous.made_by(Some(Maker::new([1; 32])));
+        assert!(matches!(nobody, Credential::Anonymous));
+        assert!(matches!(
+            basic("one").made_by(None),
+            Credential::Basic { .. }
+        ));
+        assert!(
+            !remote(of("one-token", 1))
+                .tame("a one-token")
+                .contains("one-token")
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use reeve_core::artifact::Revision;
 use reeve_kustomize::{Kind, ReadError, Tree};
 
-use self::listing::{LINK, Listing, Walk, digest, keep, names};
+use self::listing::{LINK, Listing, Walk, digest, keep};
 pub(super) use self::listing::{is_asked_for, lost};
 use super::blob;
 use super::ignore::Rules;
@@ -29,6 +29,7 @@ use super::submodules::Origins;
 use super::verify::NamedTag;
 use super::wire::{Terms, in_bytes};
 use super::{Cause, Limits};
+use crate::listed;
 pub use laying::{Content, Laid, NotLaid};
 
 /// The files of one commit. Cheap to clone; keeps the mirror it reads from alive.
@@ -328,11 +329,8 @@ impl Tree for Snapshot {
         Ok(Arc::from(&*object.data))
     }
 
-    /// Of the path, or of the first directory of it that is left out.
     fn left_out(&self, path: &str) -> Option<&'static str> {
-        let ends = path.match_indices('/').map(|(at, _)| at);
-        let mut parts = ends.chain([path.len()]).filter_map(|end| path.get(..end));
-        parts.find_map(|part| self.0.left_out.get(part).copied())
+        listed::left_out(&self.0.left_out, path)
     }
 
     fn list(&self, dir: &str) -> Vec<String> {
@@ -386,7 +384,7 @@ pub(super) fn read(
         revision: source.revision,
         subject,
         digest: digest(&entries),
-        names: names(&entries),
+        names: listed::names(&entries),
         left_out,
         submodules,
         origins: content.origins.clone(),

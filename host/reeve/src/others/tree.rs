@@ -11,6 +11,7 @@ use std::sync::Arc;
 use reeve_kustomize::{Kind, ReadError, Tree};
 
 use crate::git::Snapshot;
+use crate::listed;
 
 /// What a Kustomization is built from.
 #[derive(Debug, Clone)]
@@ -56,7 +57,7 @@ impl Archive {
         bytes: u64,
         file_bytes: u64,
     ) -> Self {
-        let names = names(&entries);
+        let names = listed::names(&entries);
         Self(Arc::new(Inner {
             contents,
             entries,
@@ -79,19 +80,6 @@ impl Archive {
             Node::Dir => None,
         }
     }
-}
-
-/// What is in each directory. A directory's entries come in the order of their names.
-fn names(entries: &BTreeMap<String, Node>) -> BTreeMap<String, Vec<String>> {
-    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for path in entries.keys() {
-        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-        names
-            .entry(dir.to_owned())
-            .or_default()
-            .push(name.to_owned());
-    }
-    names
 }
 
 impl Tree for Archive {
@@ -130,11 +118,8 @@ impl Tree for Archive {
         Ok(Arc::from(content))
     }
 
-    /// Of the path, or of the first directory of it that is left out.
     fn left_out(&self, path: &str) -> Option<&'static str> {
-        let ends = path.match_indices('/').map(|(at, _)| at);
-        let mut parts = ends.chain([path.len()]).filter_map(|end| path.get(..end));
-        parts.find_map(|part| self.0.left_out.get(part).copied())
+        listed::left_out(&self.0.left_out, path)
     }
 
     fn list(&self, dir: &str) -> Vec<String> {

@@ -236,9 +236,8 @@ impl Story {
 
     /// What another object sees of this one.
     fn shows(&self) -> BTreeSet<KeyAtForge> {
-        in_use(&self.record, &self.site.repository)
-            .cloned()
-            .collect()
+        let wants = self.wish.as_ref().map(|wish| wish.writable);
+        in_use(&self.record, wants, &self.site.repository).collect()
     }
 
     /// Another object with the same Secret and repository, at the same forge.
@@ -455,6 +454,42 @@ fn a_shared_key_keeps_its_title_until_the_last_who_wants_it_goes() {
 }
 
 #[test]
+fn a_key_stays_where_it_is_when_its_repository_is_spelled_in_another_way() {
+    for (spelling, provider) in [
+        ("ssh://git.example/Acme/web.git", "forge"),
+        ("https://git.example/acme/web", "forge"),
+        ("ssh://git.example/acme/web", "another"),
+    ] {
+        let mut story = Story::new();
+        story.run(9);
+        let title = story.title(FIRST);
+        story.site.repository = spelling.to_owned();
+        let wish = story.wish.as_mut().unwrap();
+        wish.provider = Some(provider.parse().unwrap());
+        assert_eq!(story.run(9), ["put", "leave"], "{spelling} {provider}");
+        assert_eq!(story.forge, BTreeSet::from([title]), "{spelling}");
+        assert_eq!(story.record.at_forge.len(), 1, "{spelling}");
+    }
+    let mut moved = Story::new();
+    moved.run(9);
+    moved.site.repository = "ssh://git.example:2222/acme/web".to_owned();
+    assert_eq!(moved.run(9), ["put", "take"], "another server");
+}
+
+#[test]
+fn who_spells_a_repository_in_another_way_shares_its_key_all_the_same() {
+    let mut web = Story::new();
+    web.run(9);
+    let mut api = web.beside("acme/api");
+    api.site.repository = "ssh://git.example/acme/web.git".to_owned();
+    api.site.shared = in_use(&web.record, Some(false), &api.site.repository).collect();
+    assert_eq!(api.run(9), ["put"], "under the title that it has");
+    assert_eq!(api.record.at_forge[0].title, web.title(FIRST));
+    api.wish = None;
+    assert_eq!(api.run(9), ["leave"], "the other has it in use");
+}
+
+#[test]
 fn two_who_put_one_key_at_the_same_time_settle_on_one_title() {
     let (mut web, mut api) = (Story::new(), Story::new());
     api.site.id = "acme/api".parse().unwrap();
@@ -477,8 +512,30 @@ fn a_shared_key_may_push_as_long_as_one_of_them_wants_that() {
     api.fresh = vec![SECOND];
     assert_eq!(api.run(9), ["put"]);
     assert!(api.record.at_forge[0].writable, "else they would fight");
+    // The one that wanted it does not any more. What the other had recorded for its sake holds nobody to it.
+    web.wish.as_mut().unwrap().writable = false;
+    web.site.shared = api.shows();
+    let want = ["make next", "put", "prove", "switch", "leave"];
+    assert_eq!(web.run(9), want, "nobody wants it any more");
+    api.secret.clone_from(&web.secret);
+    api.site.shared = web.shows();
+    assert_eq!(api.run(9), ["put", "take"]);
+    for story in [&web, &api] {
+        let at_forge = &story.record.at_forge;
+        assert!(at_forge.len() == 1 && !at_forge[0].writable, "{at_forge:?}");
+    }
+}
+
+#[test]
+fn a_shared_key_reads_again_when_the_one_that_wanted_more_is_gone() {
+    let mut web = Story::new();
+    web.wish.as_mut().unwrap().writable = true;
+    web.run(9);
+    let mut api = web.beside("acme/api");
+    api.fresh = vec![SECOND];
+    assert_eq!(api.run(9), ["put"]);
     api.site.shared = BTreeSet::new();
     let want = ["make next", "put", "prove", "switch", "take"];
-    assert_eq!(api.run(9), want, "nobody wants it any more");
+    assert_eq!(api.run(9), want);
     assert!(!api.record.at_forge[0].writable);
 }

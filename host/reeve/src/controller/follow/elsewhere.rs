@@ -31,8 +31,7 @@ pub(super) fn has_told(
         let polling = status.upstream.as_ref().and_then(|it| it.polling.as_ref());
         Some((revision, polling.and_then(|it| it.hook.as_deref())))
     }
-    ctx.shards.are_shared()
-        && before.and_then(told) != told(object)
+    before.and_then(told) != told(object)
         && !ctx.shards.are_mine(&Place::of_source(&ctx.grounds, id))
 }
 

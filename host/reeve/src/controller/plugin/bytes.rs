@@ -13,6 +13,7 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::plugin::PluginId;
 use reeve_core::spec::SourceRef;
 use reeve_core::tenancy;
+use reeve_kustomize::pointer;
 use reeve_wasm::Error;
 use tokio::io::AsyncReadExt as _;
 
@@ -189,6 +190,9 @@ fn content(snapshot: &Snapshot, path: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = reader.take(LARGEST + 1).read_to_end(&mut bytes);
     read.map_err(|why| why.to_string())?;
+    if pointer::is_one(&bytes) {
+        return Err(format!("it {}", pointer::WHY));
+    }
     Ok(bytes)
 }
 

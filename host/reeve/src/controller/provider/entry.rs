@@ -10,11 +10,11 @@ use std::sync::Arc;
 use reeve_api::name::{NamespacedName, RemoteUrl, Secret};
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::gitconfig::{self, Agent};
+use reeve_core::gitconfig::{self, Agent, Asker, Auth, Deed, Part};
 use reeve_core::source::App;
 use reeve_core::upkeep::{hook, key};
 
-use super::{Asked, broken_off, call, tokens};
+use super::{Asked, Obtained, broken_off, call, tokens};
 use crate::cluster::SecretOwner;
 use crate::context::Context;
 use crate::controller::plugin;
@@ -23,7 +23,7 @@ use crate::forge::words::{Done, Operation, Task};
 use crate::forge::{
     Asks, Grant, HostPattern, Limits, Login, Outcome, Provider, Slot, Slots, repository,
 };
-use crate::git::Tls;
+use crate::git::{Maker, Tls};
 use crate::levels;
 
 /// What the branches begin with that we propose from.
@@ -43,6 +43,7 @@ pub(super) async fn inquire(
     })?;
     let part = given::entry(ctx, asked.whose, &url).await?;
     let part = part.ok_or_else(|| nobody(&url))?;
+    may_with(ctx, &task, asked.whose, &url, &part)?;
     let agent = gitconfig::agent(&url, &part)?;
     let secret = reveal(ctx, &agent).await;
     let secret = secret.map_err(|why| given::said_of(&why, &part.from()))?;
@@ -64,10 +65,10 @@ pub(in crate::controller) async fn login(
     url: &RemoteUrl,
     agent: &Agent,
     from: &str,
-) -> Result<Login, Explained> {
+) -> Result<Obtained, Explained> {
     let secret = reveal(ctx, agent).await?;
     let address = url.without_userinfo();
-    let of = tokens::Of::new(agent, &secret, &address);
+    let of = tokens::Of::app(agent, &secret, &address);
     let errand = Errand {
         whose: source,
         agent,
@@ -87,9 +88,9 @@ pub(in crate::controller) async fn login_of_app(
     app: &App,
     tls: Tls,
     from: &str,
-) -> Result<Login, Explained> {
+) -> Result<Obtained, Explained> {
     let address = url.without_userinfo();
-    let of = tokens::Of::new(&app.agent, &app.key, &address);
+    let of = tokens::Of::app(&app.agent, &app.key, &address);
     let errand = Errand {
         whose: source,
         agent: &app.agent,
@@ -101,9 +102,9 @@ pub(in crate::controller) async fn login_of_app(
     ctx.tokens.get(of, ctx.clock.steady(), make).await
 }
 
-/// Forgets what was made for a repository: it was refused.
-pub(in crate::controller) fn forget(ctx: &Context, url: &RemoteUrl) {
-    ctx.tokens.forget(&url.without_userinfo());
+/// Forgets what was made last for whom it was refused. The next try asks for another.
+pub(in crate::controller) fn forget(ctx: &Context, refused: Maker) {
+    ctx.tokens.forget(refused);
 }
 
 async fn reveal(ctx: &Context, agent: &Agent) -> Result<Secret, Explained> {
@@ -133,6 +134,36 @@ fn may(task: &Task, whose: &NamespacedName) -> Result<(), Explained> {
     }
     let message = "what is recorded to be at the forge has no name that we give, and is left alone";
     Err(Explained::new(Reason::AccessDenied, Turn::Retry, message))
+}
+
+/// Whether it is done with this entry for whoever asks, or that would be done to others who have it too.
+fn may_with(
+    ctx: &Context,
+    task: &Task,
+    whose: &NamespacedName,
+    url: &RemoteUrl,
+    part: &Part<Auth>,
+) -> Result<(), Explained> {
+    let deed = match task {
+        Task::DeployKeyPresent(put) if put.writable => Deed::Pushes,
+        Task::CommitStatus(_) | Task::CommentPresent(_) | Task::PullRequestsOpen(_) => Deed::Tells,
+        // Who proposes has pushed the branch before, with a login of its own.
+        Task::PullRequest(_) | Task::PullRequestAbsent(_) => return Ok(()),
+        Task::GitCredential(_)
+        | Task::DeployKeyPresent(_)
+        | Task::DeployKeyAbsent(_)
+        | Task::WebhookPresent(_)
+        | Task::WebhookAbsent(_)
+        | Task::WebhookCheck(_) => Deed::Reads,
+    };
+    if ctx.grounds.belongs_to_platform(&whose.namespace) {
+        return gitconfig::may(deed, url, part, Asker::Platform);
+    }
+    let tenant = ctx.index.read(|known| {
+        let name = gitconfig::tenant_of(&ctx.grounds, &known.tenants, whose)?;
+        Ok::<_, Explained>(name.and_then(|name| known.tenant_objects.get(&name).cloned()))
+    })?;
+    gitconfig::may(deed, url, part, Asker::Tenant(tenant.as_deref()))
 }
 
 fn nobody(url: &RemoteUrl) -> Explained {

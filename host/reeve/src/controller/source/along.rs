@@ -2,12 +2,13 @@
 //!
 //! From the repository and not from that replica: with the same login, by the same rules, with the same signatures asked for. It
 //! deliberately tells nothing and keeps nothing at a forge; a new revision in the object's status is what wakes it. Every replica is
-//! called, so what entries of git configuration are called for is learnt of all sources.
+//! called, also one that stands by, so what entries of git configuration are called for is learnt of all sources.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_api::name::NamespacedName;
+use reeve_api::source::GitRepository;
 use reeve_core::index::Target;
 use reeve_core::schedule::Next;
 use tokio::time::Instant;
@@ -37,8 +38,7 @@ pub(in crate::controller) async fn fetch_along(ctx: &Arc<Context>, id: &Namespac
             known.stored.remove(id);
             known.looked_at.remove(id);
         });
-        polling::learn(ctx, &object).await;
-        return Next::Watch;
+        return polling::learn(ctx, &object).await;
     }
     if given::waits(ctx, &object) || said::waits(ctx, &object) {
         return Next::Watch;
@@ -67,5 +67,15 @@ pub(in crate::controller) async fn fetch_along(ctx: &Arc<Context>, id: &Namespac
             Next::After(interval.min(ALONG))
         }
         Err(_) => Next::After(interval.min(ALONG)),
+    }
+}
+
+/// A run of a replica that stands by: it learns what calls for the source, and fetches nothing.
+pub(in crate::controller) async fn learn(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
+    let object = ctx.index.read(|known| known.sources.get(id).cloned());
+    let stays = |object: &Arc<GitRepository>| object.metadata.deletion_timestamp.is_none();
+    match object.filter(stays) {
+        Some(object) => polling::learn(ctx, &object).await,
+        None => Next::Watch,
     }
 }

@@ -17,12 +17,11 @@ use reeve_core::gitconfig::{
 use reeve_core::index::{Configured, Sake};
 use reeve_core::source::Wanted;
 
-use super::login::data_of;
+use super::login::Means;
 use super::polling;
 use crate::cluster::SecretOwner;
 use crate::context::Context;
 use crate::controller::{follow, heard, provider};
-use crate::git::credential::Data;
 use crate::index::Known;
 use crate::levels;
 
@@ -30,8 +29,8 @@ use crate::levels;
 pub(super) struct Given {
     /// By which address.
     pub(super) url: RemoteUrl,
-    /// With what, by the keys that a Secret of the source would have.
-    pub(super) data: Data,
+    /// With what.
+    pub(super) means: Means,
     /// Which entry of which level gives it.
     pub(super) from: String,
     /// Which level that is.
@@ -162,17 +161,19 @@ async fn give(
         let why = Explained::new(Reason::AccessDenied, Turn::Owner, message);
         return Err(why.with_hint(hint));
     }
-    let data = match &login.way {
+    let means = match &login.way {
         Way::Made(agent) => {
             let made = provider::entry::login(ctx, &wanted.id, &login.url, agent, &from).await;
-            made.map(|login| data_of(&login))
+            made.map(Means::from)
         }
-        way => levels::data(&ctx.cluster, owner, way).await,
+        way => levels::data(&ctx.cluster, owner, way)
+            .await
+            .map(Means::from),
     };
-    let data = data.map_err(|why| said_of(&why, &from))?;
+    let means = means.map_err(|why| said_of(&why, &from))?;
     Ok(Given {
         url: login.url,
-        data,
+        means,
         from,
         level,
     })

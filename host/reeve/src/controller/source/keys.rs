@@ -90,7 +90,7 @@ pub(super) async fn part(
     for entry in &record.at_forge {
         let others = shared(ctx, id, &entry.repository);
         let taken = match object.spec.suspend {
-            _ if others.iter().any(|other| other.is(entry)) => Ok(()),
+            _ if others.iter().any(|other| key::is_one(other, entry)) => Ok(()),
             true => Err(parting::suspended()),
             false => take(ctx, id, entry).await,
         };
@@ -105,7 +105,7 @@ pub(super) async fn part(
     parting::judge(ctx, object, target, &left)
 }
 
-/// What others of the namespace, that stay, have at a repository's forge for the keys that they have in use.
+/// What others of the namespace, that stay, have at a repository's forge for the keys that they have in use, as they want it now.
 fn shared(ctx: &Context, id: &NamespacedName, repository: &str) -> BTreeSet<KeyAtForge> {
     let first = NamespacedName::first_of(&id.namespace);
     ctx.index.read(|known| {
@@ -113,9 +113,12 @@ fn shared(ctx: &Context, id: &NamespacedName, repository: &str) -> BTreeSet<KeyA
         let beside = all.take_while(|(other, _)| other.namespace == id.namespace);
         let others = beside
             .filter(|(other, object)| *other != id && object.metadata.deletion_timestamp.is_none());
-        let records = others.filter_map(|(_, object)| object.status.as_ref()?.deploy_key.as_ref());
-        let used = records.flat_map(|record| key::in_use(record, repository));
-        used.cloned().collect()
+        let records = others.filter_map(|(_, object)| {
+            let record = object.status.as_ref()?.deploy_key.as_ref()?;
+            Some((record, key::is_to_push(object)))
+        });
+        let used = records.flat_map(|(record, wants)| key::in_use(record, wants, repository));
+        used.collect()
     })
 }
 
@@ -231,6 +234,7 @@ impl Desk<'_> {
 
     /// The key, at the forge.
     async fn put(&mut self, entry: KeyAtForge, public: String) -> Result<(), Explained> {
+        let before = self.record.at_forge.clone();
         if !self.record.at_forge.contains(&entry) {
             self.record.at_forge.retain(|one| !one.is(&entry));
             self.record.at_forge.push(entry.clone());
@@ -246,7 +250,15 @@ impl Desk<'_> {
             plugin: &entry.provider,
             repository: &entry.repository,
         };
-        provider::carry_out(self.ctx, asked, task, None).await?;
+        let put = provider::carry_out(self.ctx, asked, task, None).await;
+        if put
+            .as_ref()
+            .is_err_and(|why| why.reason == Reason::AccessDenied)
+        {
+            // The forge was not asked: what is there is what was there before.
+            self.record.at_forge = before;
+        }
+        put?;
         self.facts.put.insert(entry);
         Ok(())
     }
@@ -273,7 +285,7 @@ impl Desk<'_> {
             data.insert(PRIVATE.to_owned(), next);
         }
         let url = self.wanted.url.clone();
-        let remote = remote_with(ctx, self.wanted, url, &data, None).await?;
+        let remote = remote_with(ctx, self.wanted, url, &data.into(), None).await?;
         let until = (Instant::now() + self.wanted.timeout).into_std();
         let reference = match &self.wanted.reference {
             // Nobody is asked for a commit that is named itself.

@@ -12,9 +12,35 @@ use reeve_core::source::{self, App, Wanted};
 use super::given::{self, Given};
 use super::{polling, said};
 use crate::context::Context;
-use crate::controller::provider;
-use crate::forge::Login;
-use crate::git::{self, KnownHosts, Proxy, Remote, credential};
+use crate::controller::provider::{self, Obtained};
+use crate::git::{self, KnownHosts, Maker, Proxy, Remote, credential};
+
+/// What logs in to a repository.
+#[derive(Default)]
+pub(super) struct Means {
+    /// By the keys that a Secret of the source would have.
+    data: credential::Data,
+    /// For whom it was made, where there is another one after a while.
+    by: Option<Maker>,
+}
+
+impl From<credential::Data> for Means {
+    fn from(data: credential::Data) -> Self {
+        Self { data, by: None }
+    }
+}
+
+impl From<Obtained> for Means {
+    fn from(obtained: Obtained) -> Self {
+        let login = &obtained.login;
+        let entry = |key: &str, value: &str| (key.to_owned(), value.as_bytes().to_vec());
+        let user = entry("username", &login.user);
+        Self {
+            data: [user, entry("password", login.password.expose())].into(),
+            by: obtained.by,
+        }
+    }
+}
 
 /// Why the repository could not be asked, with whose login it was if the object does not say so itself.
 pub(super) fn refused(why: &Explained, from: Option<&str>) -> Explained {
@@ -44,28 +70,28 @@ pub(super) async fn remote_if(
     said::check(ctx, &wanted.id)?;
     let mut url = wanted.url.clone();
     let mut from = None;
-    let data = match (&wanted.secret, &wanted.provider) {
+    let means = match (&wanted.secret, &wanted.provider) {
         (Some(name), _) => of_secret(ctx, wanted, name, &url).await?,
         (None, Some(name)) => brought(ctx, wanted, name).await?,
         (None, None) => match given::login(ctx, wanted).await? {
             Some(given) => {
                 may_have(&given)?;
                 (url, from) = (given.url, Some(given.from));
-                given.data
+                given.means
             }
-            None => credential::Data::new(),
+            None => Means::default(),
         },
     };
-    let remote = remote_with(ctx, wanted, url, &data, from.as_deref()).await?;
+    let remote = remote_with(ctx, wanted, url, &means, from.as_deref()).await?;
     Ok((remote, from))
 }
 
-/// The repository at `url`, reached with what is in `data`, which an entry of git configuration may have given.
+/// The repository at `url`, reached by these means, which an entry of git configuration may have given.
 pub(super) async fn remote_with(
     ctx: &Context,
     wanted: &Wanted,
     url: RemoteUrl,
-    data: &credential::Data,
+    means: &Means,
     from: Option<&str>,
 ) -> Result<Arc<Remote>, Explained> {
     said::check(ctx, &wanted.id)?;
@@ -76,24 +102,25 @@ pub(super) async fn remote_with(
         }
         None => None,
     };
-    joined(ctx, url, data, proxy, from)
+    joined(ctx, url, means, proxy, from)
 }
 
 /// The same, with the proxy that it is reached through.
 pub(super) fn joined(
     ctx: &Context,
     url: RemoteUrl,
-    data: &credential::Data,
+    means: &Means,
     proxy: Option<Proxy>,
     from: Option<&str>,
 ) -> Result<Arc<Remote>, Explained> {
+    let data = &means.data;
     let hosts = known_hosts(ctx, &url, data)?;
     let (credential, tls) = credential::from_secret(&url, data, &hosts)
         .map_err(|why| refused(&unusable(&why.into()), from))?;
     let egress = Arc::clone(&ctx.egress);
     Ok(Arc::new(Remote {
         url,
-        credential,
+        credential: credential.made_by(means.by),
         tls,
         proxy,
         egress,
@@ -106,7 +133,7 @@ pub(super) async fn of_secret(
     wanted: &Wanted,
     name: &ObjectName,
     url: &RemoteUrl,
-) -> Result<credential::Data, Explained> {
+) -> Result<Means, Explained> {
     let mut data = secret(ctx, &wanted.id, name).await?;
     if !wanted.app {
         if source::is_of_one(&data) {
@@ -118,13 +145,13 @@ pub(super) async fn of_secret(
             let reason = Reason::InvalidProviderConfiguration;
             return Err(Explained::new(reason, Turn::Ours, message).with_hint(hint));
         }
-        return Ok(data);
+        return Ok(data.into());
     }
     let app = App::parse(url, &data)?;
     let tls = credential::tls(&data).map_err(|why| unusable(&why.into()))?;
     let from = format!("Secret {}/{name}", wanted.id.namespace);
     let login = provider::entry::login_of_app(ctx, &wanted.id, url, &app, tls, &from);
-    let login = login.await?;
+    let mut means = Means::from(login.await?);
     // Who the server is stands beside the App.
     data.retain(|key, _| {
         matches!(
@@ -132,8 +159,8 @@ pub(super) async fn of_secret(
             "ca.crt" | "caFile" | "tls.crt" | "certFile" | "tls.key" | "keyFile"
         )
     });
-    data.extend(data_of(&login));
-    Ok(data)
+    means.data.append(&mut data);
+    Ok(means)
 }
 
 /// The keys of hosts that the platform knows, where they are asked for.
@@ -153,20 +180,9 @@ fn known_hosts(
 }
 
 /// What a provider plugin says that a Secret would.
-async fn brought(
-    ctx: &Context,
-    wanted: &Wanted,
-    name: &ObjectName,
-) -> Result<credential::Data, Explained> {
+async fn brought(ctx: &Context, wanted: &Wanted, name: &ObjectName) -> Result<Means, Explained> {
     let login = provider::login(ctx, &wanted.id, name, &wanted.url).await?;
-    Ok(data_of(&login))
-}
-
-/// A login by the keys that a Secret of the source would have.
-pub(super) fn data_of(login: &Login) -> credential::Data {
-    let entry = |key: &str, value: &str| (key.to_owned(), value.as_bytes().to_vec());
-    let user = entry("username", &login.user);
-    [user, entry("password", login.password.expose())].into()
+    Ok(login.into())
 }
 
 /// What is in a Secret of the source's namespace, read as whoever owns that.

@@ -7,6 +7,7 @@
 //! they are held against.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reeve_api::name::{NamespacedName, ObjectName};
 use reeve_api::reason::Reason;
@@ -14,6 +15,7 @@ use reeve_api::source::{GitRepository, PollingOrigin};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::gitconfig::{DEFAULT_INTERVAL, Hidden, hook_entry};
 use reeve_core::index::{EntryHook, Hook, Standing};
+use reeve_core::schedule::Next;
 use reeve_core::source::Wanted;
 use reeve_core::webhook::{Filters, Token};
 
@@ -24,13 +26,17 @@ use crate::context::Context;
 use crate::controller::heard;
 use crate::levels;
 
-/// Puts what levels say of a source in force.
-pub(super) async fn settle(ctx: &Context, wanted: &Wanted, weighed: &Weighed) {
+/// How soon what could not be read is read again, by who only listens.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Puts what levels say of a source in force. Whether all of it could be read.
+pub(super) async fn settle(ctx: &Context, wanted: &Wanted, weighed: &Weighed) -> bool {
     let by = hook(ctx, weighed).await;
     let told = told(wanted, weighed, &by);
     if let Err(why) = &by {
         tracing::warn!(source = %wanted.id, error = %why, "an entry of git configuration is not called, since its webhookSecret cannot be read");
     }
+    let whole = by.is_ok();
     let by = by.ok().flatten();
     let id = by.as_ref().map(|by| by.hook.receiver.clone());
     let news = ctx.index.write(|known| {
@@ -41,6 +47,7 @@ pub(super) async fn settle(ctx: &Context, wanted: &Wanted, weighed: &Weighed) {
         // From now on its secret is looked at now and then.
         ctx.queues.receivers.wake(id);
     }
+    whole
 }
 
 /// The same for a source that has a login of its own, for which levels are read only if it asks for that.
@@ -57,20 +64,25 @@ pub(super) async fn alone(ctx: &Context, wanted: &Wanted) -> Result<(), Explaine
 }
 
 /// The same of a replica that neither works for the source nor needs it: it is called all the same.
-pub(super) async fn learn(ctx: &Context, object: &GitRepository) {
+pub(super) async fn learn(ctx: &Context, object: &GitRepository) -> Next {
     let Ok(Some(wanted)) = parse(object) else {
-        return;
+        return Next::Watch;
     };
     let asks = !given::has_own(&wanted) || wanted.polled_as_configured;
     if !asks || given::waits(ctx, object) {
-        return;
+        return Next::Watch;
     }
-    match given::weighed(ctx, &wanted, false).await {
+    let whole = match given::weighed(ctx, &wanted, false).await {
         Ok(weighed) => settle(ctx, &wanted, &weighed).await,
         // Whoever works for it says so.
         Err(why) => {
             tracing::debug!(source = %wanted.id, error = %why, "what calls for it cannot be told");
+            false
         }
+    };
+    match whole {
+        true => Next::Watch,
+        false => Next::After(AGAIN),
     }
 }
 

@@ -18,10 +18,10 @@ use reeve_core::gitconfig;
 use reeve_core::source::Wanted;
 
 use super::kept::{holder, note_for};
-use super::login::{of_secret, refused, remote_with};
+use super::login::{Means, of_secret, refused, remote_with};
 use super::{Want, content, given};
 use crate::context::Context;
-use crate::git::{self, Origins, Recursion, Remote, Snapshot, Submodule, credential};
+use crate::git::{self, Origins, Recursion, Remote, Snapshot, Submodule};
 
 /// The way to a repository, where that was the source's own login.
 type Way = Option<Arc<Remote>>;
@@ -187,17 +187,17 @@ async fn reach(
         // A token of an App opens one repository: this has another, of the same App.
         let remote = match wanted.secret.as_ref().filter(|_| wanted.app) {
             Some(name) => {
-                let data = of_secret(ctx, wanted, name, url).await?;
-                remote_with(ctx, wanted, url.clone(), &data, None).await?
+                let means = of_secret(ctx, wanted, name, url).await?;
+                remote_with(ctx, wanted, url.clone(), &means, None).await?
             }
             None => remote,
         };
         return Ok((Arc::clone(&remote), Some(remote), None));
     }
-    let (url, data, from) = match given::elsewhere(ctx, wanted, url, further).await? {
-        Some(given) => (given.url, given.data, Some(given.from)),
-        None => (url.clone(), credential::Data::new(), None),
+    let (url, means, from) = match given::elsewhere(ctx, wanted, url, further).await? {
+        Some(given) => (given.url, given.means, Some(given.from)),
+        None => (url.clone(), Means::default(), None),
     };
-    let remote = remote_with(ctx, wanted, url, &data, from.as_deref()).await?;
+    let remote = remote_with(ctx, wanted, url, &means, from.as_deref()).await?;
     Ok((remote, None, from))
 }

@@ -51,7 +51,7 @@ pub(in crate::controller) async fn of_source(
         return Err(why.with_hint(hint));
     };
     let data = secret(ctx, id, name).await?;
-    let remote = remote_with(ctx, &wanted, wanted.url.clone(), &data, None).await?;
+    let remote = remote_with(ctx, &wanted, wanted.url.clone(), &data.into(), None).await?;
     Ok(Written {
         address: wanted.url.without_userinfo(),
         remote,
@@ -87,7 +87,7 @@ pub(in crate::controller) async fn given(
     };
     Ok(Written {
         address: url.without_userinfo(),
-        remote: joined(ctx, url, &data, None, None)?,
+        remote: joined(ctx, url, &data.into(), None, None)?,
         branch: git.branch().to_owned(),
     })
 }

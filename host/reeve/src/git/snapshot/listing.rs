@@ -414,30 +414,6 @@ fn join(prefix: &[u8], name: &[u8]) -> Vec<u8> {
     }
 }
 
-pub(super) fn names(entries: &BTreeMap<String, Node>) -> BTreeMap<String, Vec<String>> {
-    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut paths = entries.keys().peekable();
-    while let Some(first) = paths.next() {
-        let (dir, name) = split(first);
-        let mut run = vec![name.to_owned()];
-        // Most of a directory comes at once: it is looked for once for all of these.
-        while let Some(next) = paths.next_if(|next| split(next).0 == dir) {
-            run.push(split(next).1.to_owned());
-        }
-        match names.get_mut(dir) {
-            Some(names) => names.append(&mut run),
-            None => drop(names.insert(dir.to_owned(), run)),
-        }
-    }
-    names.values_mut().for_each(|names| names.sort());
-    names
-}
-
-/// The directory of a path, and the name in it.
-fn split(path: &str) -> (&str, &str) {
-    path.rsplit_once('/').unwrap_or(("", path))
-}
-
 pub(super) fn digest(entries: &BTreeMap<String, Node>) -> String {
     let mut hash = Sha256::new();
     for (path, node) in entries {

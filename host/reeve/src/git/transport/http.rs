@@ -89,7 +89,7 @@ fn admit_behind_proxy(remote: &Remote, wire: &Wire) -> Result<(), Cause> {
 
 fn authorization(credential: &Credential) -> Result<Option<HeaderValue>, ()> {
     let text = match credential {
-        Credential::Basic { user, password } => {
+        Credential::Basic { user, password } | Credential::Made { user, password, .. } => {
             format!(
                 "Basic {}",
                 STANDARD.encode(format!("{user}:{}", password.expose()))
