@@ -55,7 +55,7 @@ oracle: prepare cluster ## Ask the real kustomize what it makes of every case, a
 generate: ## Rewrite every generated file
 	REEVE_BLESS=1 $(CARGO) test --workspace --lib
 
-bench: prepare plugins cluster ## What is promised in numbers, with a release build: WHAT=push, forge, render, plugins, policies, neighbours, drift, fair, tenants, shards, onboard or fetch for one
+bench: prepare plugins cluster ## What is promised in numbers, with a release build: WHAT=push, forge, render, plugins, policies, neighbours, drift, fair, tenants, shards, onboard, fetch or writeback for one
 	$(if $(filter-out forge,$(WHAT)),,@tests/cluster/build.sh gitea >/dev/null)
 	$(CARGO) build --release --workspace --bin reeve --bin bench
 	@RUST_LIB_BACKTRACE=0 REEVE_BIN=$(TARGET)/release/reeve $(TARGET)/release/bench $(WHAT)

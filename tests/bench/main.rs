@@ -4,7 +4,7 @@
 //! `bench plugins` the sandbox, `bench policies` the rules beside OPA, `bench neighbours` what bad plugins cost others,
 //! `bench drift` what changes by hand come to, `bench fair` what a tenant whose everything hangs or fails costs others,
 //! `bench tenants` what many at once wait, `bench shards` what three replicas make of them, `bench onboard` what it takes to onboard a hundred by one object each,
-//! `bench fetch` fetches beside git's; without a name all run. Nothing here fails for being slow: who reads the table
+//! `bench fetch` fetches beside git's, `bench writeback` a change on the cluster to its commit; without a name all run. Nothing here fails for being slow: who reads the table
 //! judges.
 
 mod drift;
@@ -23,6 +23,7 @@ mod shards;
 mod spread;
 mod tenants;
 mod usage;
+mod writeback;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -39,6 +40,9 @@ struct Args {
     /// How many tenants there are at once
     #[arg(long, default_value_t = 300)]
     tenants: usize,
+    /// How many objects a WriteBack watches
+    #[arg(long, default_value_t = 10_000)]
+    objects: usize,
     /// Measure one build: the program, the directory, the file for the output
     #[arg(long, hide = true, num_args = 3)]
     one: Vec<PathBuf>,
@@ -73,6 +77,8 @@ enum What {
     Onboard,
     /// A fetch beside `git fetch`: first, after a change, and after none
     Fetch,
+    /// From a change on the cluster to its commit, and what many watched objects cost
+    Writeback,
 }
 
 fn main() -> ExitCode {
@@ -130,6 +136,9 @@ fn bench(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(What::Fair) {
         scenario::runtime().block_on(fair::bench())?;
+    }
+    if wanted(What::Writeback) {
+        scenario::runtime().block_on(writeback::bench(args.objects))?;
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ mod support;
 mod trace;
 mod vap;
 mod why;
-mod writeback;
+pub(crate) mod writeback;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -6,6 +6,7 @@
 //! `REEVE_SOAK` 20 times (`REEVE_ROUNDS`), and fifty. Each round has a seed of its own, and a line in `target/storm.tsv`
 //! (`record.rs`); `REEVE_SEED` repeats the moments of one. A round that fails does not keep the next from being played.
 
+mod back;
 mod blow;
 mod crowd;
 mod ends;
@@ -225,7 +226,7 @@ fn strikes(blow: Blow) {
             let Some(came) = came.transpose() else {
                 return Ok(());
             };
-            record::note(blow, seed, begun.elapsed(), &came)?;
+            record::note(&format!("{blow:?}"), number(), seed, begun.elapsed(), &came)?;
             let what = format!(
                 "{blow:?}, round {} of {rounds}, REEVE_SEED={seed}",
                 round + 1

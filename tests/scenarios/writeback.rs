@@ -6,6 +6,8 @@ mod away;
 mod careful;
 mod fresh;
 mod hands;
+mod moments;
+mod recovery;
 mod remote;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams};

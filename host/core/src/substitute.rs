@@ -250,7 +250,8 @@ pub fn takes(object: &Object, value: &Value) -> bool {
     }
 }
 
-/// Definitions have patterns and descriptions full of `$`; whoever annotates an object asks for it.
+/// Whether nothing is ever put into an object. Definitions have patterns and descriptions full of `$`; whoever annotates an
+/// object asks for it.
 fn keeps_its_text(object: &Object) -> bool {
     let key = format!("{KUSTOMIZE_GROUP}/substitute");
     let says = |all: Option<&Map<String, Value>>| {

@@ -27,7 +27,7 @@ const SEED: &str = "rules:
   syncTo: kubernetes
 ";
 
-const SNAPSHOTS: &str = "snapshot.storage.k8s.io/v1";
+pub(crate) const SNAPSHOTS: &str = "snapshot.storage.k8s.io/v1";
 
 /// A definition of one of the kinds of snapshots.
 fn definition(kind: &str, scope: &str) -> Value {
@@ -97,7 +97,7 @@ fn commits(repo: &Repo) -> anyhow::Result<usize> {
 }
 
 /// The cluster serves the kinds of snapshots.
-async fn serves_snapshots(estate: &Estate) -> anyhow::Result<()> {
+pub(crate) async fn serves_snapshots(estate: &Estate) -> anyhow::Result<()> {
     let definitions = objects::api(
         estate.admin(),
         "apiextensions.k8s.io/v1",

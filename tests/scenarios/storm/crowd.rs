@@ -113,14 +113,7 @@ impl Crowd {
     }
 
     async fn apply(&self, object: &Value) -> anyhow::Result<()> {
-        let text = |pointer| objects::text(object, pointer).unwrap_or_default();
-        let (kind, name) = ((text("/apiVersion"), text("/kind")), text("/metadata/name"));
-        let api = self.api(kind, objects::text(object, "/metadata/namespace"));
-        let how = PatchParams::apply("storm").force();
-        api.patch(name, &how, &Patch::Apply(object))
-            .await
-            .with_context(|| format!("applying {} {name}", kind.1))?;
-        Ok(())
+        apply(&self.client, object).await
     }
 
     /// Has the API server serve the tenants' own kind.
@@ -135,22 +128,7 @@ impl Crowd {
 
     /// The namespace of one, and its account.
     pub(super) async fn settle(&self, at: usize) -> anyhow::Result<()> {
-        let name = name(at);
-        let account = json!({"kind": "ServiceAccount", "name": "flux", "namespace": name});
-        let rbac = "rbac.authorization.k8s.io";
-        let [role, granted] = install::grant(install::SYSTEM, &name);
-        for object in [
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
-            role,
-            granted,
-            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "flux", "namespace": name}}),
-            json!({
-                "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding",
-                "metadata": {"name": "flux", "namespace": name},
-                "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "admin"},
-                "subjects": [account],
-            }),
-        ] {
+        for object in ground(&name(at)) {
             self.apply(&object).await?;
         }
         Ok(())
@@ -282,6 +260,38 @@ impl Crowd {
             first.join("\n")
         )
     }
+}
+
+/// Applies an object as an administrator.
+pub(super) async fn apply(client: &Client, object: &Value) -> anyhow::Result<()> {
+    let text = |pointer| objects::text(object, pointer).unwrap_or_default();
+    let (version, kind, name) = (text("/apiVersion"), text("/kind"), text("/metadata/name"));
+    let at = objects::text(object, "/metadata/namespace");
+    let api = objects::api(client.clone(), version, kind, at);
+    let how = PatchParams::apply("storm").force();
+    api.patch(name, &how, &Patch::Apply(object))
+        .await
+        .with_context(|| format!("applying {kind} {name}"))?;
+    Ok(())
+}
+
+/// A namespace of a tenant, and its account.
+pub(super) fn ground(name: &str) -> [Value; 5] {
+    let account = json!({"kind": "ServiceAccount", "name": "flux", "namespace": name});
+    let rbac = "rbac.authorization.k8s.io";
+    let [role, granted] = install::grant(install::SYSTEM, name);
+    [
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+        role,
+        granted,
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "flux", "namespace": name}}),
+        json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding",
+            "metadata": {"name": "flux", "namespace": name},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "admin"},
+            "subjects": [account],
+        }),
+    ]
 }
 
 /// What the admins of namespaces may do with the tenants' own kind.

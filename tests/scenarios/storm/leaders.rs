@@ -33,9 +33,21 @@ struct Pair {
     _plane: Plane,
 }
 
-async fn leads(replica: &Controller) -> bool {
+pub(super) async fn leads(replica: &Controller) -> bool {
     let leads = replica.sample(&["reeve_leader"]).await;
     leads.is_ok_and(|leads| leads > 0.0)
+}
+
+/// Who leads; one of the two does, and not both.
+pub(super) async fn leader(replicas: &[Controller; 2]) -> anyhow::Result<usize> {
+    wait::until(PATIENCE, "one of the two leads", || async {
+        let leads = [leads(&replicas[0]).await, leads(&replicas[1]).await];
+        leads
+            .iter()
+            .position(|leads| *leads)
+            .filter(|_| leads[0] != leads[1])
+    })
+    .await
 }
 
 impl Pair {
@@ -70,26 +82,11 @@ impl Pair {
         Ok(pair)
     }
 
-    /// Who leads; one of the two does, and not both.
-    async fn leader(&self) -> anyhow::Result<usize> {
-        wait::until(PATIENCE, "one of the two leads", || async {
-            let leads = [
-                leads(&self.replicas[0]).await,
-                leads(&self.replicas[1]).await,
-            ];
-            leads
-                .iter()
-                .position(|leads| *leads)
-                .filter(|_| leads[0] != leads[1])
-        })
-        .await
-    }
-
     /// A push to all of whom the leader is told.
     async fn push(&mut self) -> anyhow::Result<(usize, Vec<String>)> {
         self.version += 1;
         let heads = self.crowd.commits(self.version).await?;
-        let leader = self.leader().await?;
+        let leader = leader(&self.replicas).await?;
         self.crowd.call(&self.replicas[leader]).await?;
         Ok((leader, heads))
     }

@@ -9,16 +9,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::blow::Blow;
-
 /// What stands above the columns.
 const HEAD: &str = "when\tblow\ttenants\tseed\tseconds\toutcome\n";
 /// How much of a failure is kept.
 const WORDS: usize = 1_000;
 
-/// Adds a line.
+/// Adds a line about a round with so many tenants.
 pub(super) fn note(
-    blow: Blow,
+    blow: &str,
+    number: usize,
     seed: u64,
     took: Duration,
     came: &anyhow::Result<String>,
@@ -30,9 +29,8 @@ pub(super) fn note(
     };
     let outcome: String = outcome.chars().take(WORDS).collect();
     let outcome = outcome.replace(['\t', '\n', '\r'], " ");
-    let (now, number) = (Timestamp::now(), super::number());
-    let seconds = took.as_secs_f64();
-    let line = format!("{now:.0}\t{blow:?}\t{number}\t{seed}\t{seconds:.1}\t{outcome}\n");
+    let (now, seconds) = (Timestamp::now(), took.as_secs_f64());
+    let line = format!("{now:.0}\t{blow}\t{number}\t{seed}\t{seconds:.1}\t{outcome}\n");
     let path = reeve_tests::root().join("target/storm.tsv");
     let mut options = OpenOptions::new();
     let file = options.create(true).append(true).open(&path);

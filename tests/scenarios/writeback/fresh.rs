@@ -75,6 +75,66 @@ fn a_claim_that_is_made_becomes_a_file_and_goes_with_it_by_rule() {
 }
 
 #[test]
+fn what_goes_with_its_kustomization_keeps_its_file() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-going").await?;
+        let rules = json!([{"resources": ["configmaps"], "labels": "made=yes", "syncTo": "git", "onDelete": "delete"}]);
+        begin(&tenant, &writeback(&tenant, "back", &rules)).await?;
+        let map =
+            json!({"metadata": {"name": "kept", "labels": {"made": "yes"}}, "data": {"a": "b"}});
+        make(&tenant, "v1", "ConfigMap", map).await?;
+        let path = format!("{}/configmap-kept.yaml", tenant.name());
+        written(&tenant, &path, "kind: ConfigMap").await?;
+        applied(&tenant).await?;
+        let before = commits(&tenant)?;
+        let gone = DeleteParams::default();
+        tenant.kustomizations().delete(tenant.name(), &gone).await?;
+        wait::until_gone(&tenant.kustomizations(), tenant.name()).await?;
+        wait::until_gone(&tenant.api("v1", "ConfigMap"), "kept").await?;
+        looked(&tenant, "back").await?;
+        // Whatever is made after it is written after it.
+        let map =
+            json!({"metadata": {"name": "last", "labels": {"made": "yes"}}, "data": {"a": "b"}});
+        make(&tenant, "v1", "ConfigMap", map).await?;
+        let last = format!("{}/configmap-last.yaml", tenant.name());
+        written(&tenant, &last, "kind: ConfigMap").await?;
+        ensure!(file(&tenant, &path).is_some(), "the file went with it");
+        ensure!(commits(&tenant)? == before + 1, "one commit, and no other");
+        Ok(())
+    });
+}
+
+#[test]
+fn what_looks_like_a_variable_is_refused_where_any_are_put_in() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-dollar").await?;
+        tenant
+            .after(|draft| draft.set("postBuild", json!({"substitute": {"a": "b"}})))
+            .await?;
+        begin(&tenant, &writeback(&tenant, "back", &everything())).await?;
+        let before = commits(&tenant)?;
+        let map = json!({"metadata": {"name": "script"}, "data": {"run": "echo ${HOME}"}});
+        make(&tenant, "v1", "ConfigMap", map).await?;
+        let maps = tenant.api("v1", "ConfigMap");
+        let dollar = json!({"data": {"colour": "${a}"}});
+        change(&maps, "settings", "painter", &dollar).await?;
+        for name in ["script", "settings"] {
+            let object = format!("ConfigMap {}/{name}", tenant.name());
+            let entry = refused(&tenant, "back", &object).await?;
+            let hint = objects::text(&entry, "/hint").unwrap_or_default();
+            ensure!(hint.contains("with `$$` for each `$`"), "{entry}");
+        }
+        ensure!(commits(&tenant)? == before, "nothing is written");
+        let script = maps.get("script").await?;
+        let run = objects::text(&script.data, "/data/run");
+        ensure!(run == Some("echo ${HOME}"), "{run:?}");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_secret_is_refused_with_a_hint_and_never_written() {
     scenario(async {
         let estate = Estate::shared().await?;

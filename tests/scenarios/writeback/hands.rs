@@ -215,18 +215,77 @@ fn what_both_sides_changed_counts_as_the_rule_says_and_the_other_value_is_told()
         let words =
             "kubernetes counts (registry.local/web:hot), the other had registry.local/web:cold";
         ensure!(message.contains(words), "{message}");
-        let events = tenant.api("v1", "Event");
-        let says = || async {
-            let all = events.list(&Default::default()).await.ok()?;
-            let is = |event: &kube::api::DynamicObject| {
-                objects::text(&event.data, "/reason") == Some("WriteBackConflict")
-                    && objects::text(&event.data, "/message")
-                        .is_some_and(|said| said.contains(words))
-            };
-            all.items.iter().any(is).then_some(())
-        };
-        wait::until(wait::PATIENCE, "the conflict is told", says).await?;
+        conflict_is_told(&tenant, words).await?;
         applied(&tenant).await
+    });
+}
+
+/// Waits until an event says so of a field that both sides have changed.
+async fn conflict_is_told(tenant: &Tenant<'_>, words: &str) -> anyhow::Result<()> {
+    let events = tenant.api("v1", "Event");
+    let says = || async {
+        let all = events.list(&Default::default()).await.ok()?;
+        let is = |event: &DynamicObject| {
+            objects::text(&event.data, "/reason") == Some("WriteBackConflict")
+                && objects::text(&event.data, "/message").is_some_and(|said| said.contains(words))
+        };
+        all.items.iter().any(is).then_some(())
+    };
+    wait::until(wait::PATIENCE, "the conflict is told", says).await
+}
+
+#[test]
+fn what_was_committed_and_applied_before_a_change_is_written_is_in_conflict_with_it_all_the_same() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-swift").await?;
+        let mut back = writeback(&tenant, "back", &everything());
+        back["spec"]["debounce"] = json!("10s");
+        begin(&tenant, &back).await?;
+        let webs = tenant.api("apps/v1", "Deployment");
+        change(&webs, "web", "keel", &image("hot")).await?;
+        // The forge is quick, and so is the Kustomization: it leaves alone what is yet to be written.
+        let cold = WEB.replace("web:1", "web:cold");
+        tenant.commit([("web.yaml", Some(cold.as_str()))])?;
+        tenant.call_hook().await?;
+        applied(&tenant).await?;
+        written(&tenant, "web.yaml", "web:hot").await?;
+        let message = git(tenant.repo().bare(), ["log", "-1", "--format=%B", "main"])?;
+        let words =
+            "kubernetes counts (registry.local/web:hot), the other had registry.local/web:cold";
+        ensure!(message.contains(words), "{message}");
+        conflict_is_told(&tenant, words).await?;
+        applied(&tenant).await
+    });
+}
+
+#[test]
+fn what_is_applied_from_another_branch_is_put_right_as_ever() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-branch").await?;
+        let bare = tenant.repo().bare();
+        git(bare, ["branch", "dev", "main"])?;
+        let namespace = tenant.name();
+        let url = estate.git.url(namespace);
+        tenant
+            .apply(&json!({
+                "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+                "metadata": {"name": "dev", "namespace": namespace},
+                "spec": {"interval": "1h", "url": url, "ref": {"branch": "dev"}},
+            }))
+            .await?;
+        let mut back = writeback(&tenant, "back", &everything());
+        back["spec"]["sourceRef"] = json!({"name": "dev"});
+        begin(&tenant, &back).await?;
+        let webs = tenant.api("apps/v1", "Deployment");
+        change(&webs, "web", "keel", &image("2")).await?;
+        wait::for_object(&webs, "web", "it is as git has it again", |web| {
+            let image = web.data.pointer("/spec/template/spec/containers/0/image");
+            web.metadata.generation >= Some(3) && image == Some(&json!("registry.local/web:1"))
+        })
+        .await?;
+        Ok(())
     });
 }
 

@@ -18,6 +18,9 @@ const KUBERNETES: [&str; 5] = [
     "kubelet",
 ];
 
+/// In which field of a volume its claim stands.
+const CLAIM: &str = "claimRef";
+
 /// What a dry run of applying `applied` gave, without what others have added to it, as `live` tells it.
 pub fn without_additions(mut rehearsed: Value, applied: &Value, live: &Value) -> Value {
     let claims = live.pointer("/metadata/managedFields");
@@ -31,8 +34,10 @@ pub fn without_additions(mut rehearsed: Value, applied: &Value, live: &Value) ->
 }
 
 /// An object that somebody has made, without what Kubernetes has added to it: the volume that a claim was bound to, and what keeps
-/// it from going while it is in use.
-pub fn as_made(mut live: Value) -> Value {
+/// it from going while it is in use. A volume stays that of its claim, whoever has bound it.
+pub fn as_made(live: Value) -> Value {
+    let mut live = by_name(live);
+    let claim = claim_of(&mut live).cloned();
     let claims = live.pointer("/metadata/managedFields").cloned();
     let claims = claims.as_ref().and_then(Value::as_array);
     for claim in claims
@@ -43,6 +48,9 @@ pub fn as_made(mut live: Value) -> Value {
         if let Some(Value::Object(fields)) = claim.get("fieldsV1") {
             take_out(&mut live, None, fields);
         }
+    }
+    if let (Some(claim), Some(Value::Object(spec))) = (claim, live.get_mut("spec")) {
+        spec.insert(CLAIM.to_owned(), Value::Object(claim));
     }
     let Some(Value::Object(meta)) = live.get_mut("metadata") else {
         return live;
@@ -58,6 +66,26 @@ pub fn as_made(mut live: Value) -> Value {
         }
     }
     live
+}
+
+/// A volume that belongs to the claim of a name, and not to the one claim of that name that is there now: on another cluster it is
+/// bound to the one there. Any other object is as it was.
+pub fn by_name(mut live: Value) -> Value {
+    if let Some(claim) = claim_of(&mut live) {
+        for key in ["uid", "resourceVersion"] {
+            claim.shift_remove(key);
+        }
+    }
+    live
+}
+
+/// The claim that a volume belongs to.
+fn claim_of(live: &mut Value) -> Option<&mut Map<String, Value>> {
+    let is = |key: &str, text: &str| live.get(key).and_then(Value::as_str) == Some(text);
+    if !is("apiVersion", "v1") || !is("kind", "PersistentVolume") {
+        return None;
+    }
+    live.get_mut("spec")?.get_mut(CLAIM)?.as_object_mut()
 }
 
 /// Whether nobody but Kubernetes has made the object: it makes it again wherever it is needed.
@@ -236,6 +264,37 @@ mod tests {
         );
         assert!(is_kubernetes_own(&own));
         assert!(is_kubernetes_own(&json!({"metadata": {}})));
+    }
+
+    #[test]
+    fn a_volume_stays_that_of_its_claim_whichever_of_that_name_it_is() {
+        let of = |uid: Option<&str>| {
+            let mut claim =
+                json!({"kind": "PersistentVolumeClaim", "namespace": "acme", "name": "data"});
+            if let Some(uid) = uid {
+                claim["uid"] = json!(uid);
+                claim["resourceVersion"] = json!("7");
+            }
+            claim
+        };
+        // By whoever it was bound: who provides volumes, or Kubernetes, who was found one.
+        for manager in ["csi-provisioner", "kube-controller-manager"] {
+            let fields = json!({"f:spec": {"f:claimRef": {"f:kind": {}, "f:namespace": {}, "f:name": {}, "f:uid": {}, "f:resourceVersion": {}}}});
+            let mut live = claimed(manager, "Update", "", &fields);
+            live["apiVersion"] = json!("v1");
+            live["kind"] = json!("PersistentVolume");
+            live["spec"] = json!({"storageClassName": "fast", "claimRef": of(Some("1"))});
+            let made = as_made(live);
+            let want = json!({"storageClassName": "fast", "claimRef": of(None)});
+            assert_eq!(made["spec"], want, "{manager}");
+        }
+        let mut other = claimed("x", "Update", "", &json!({}));
+        other["spec"] = json!({"claimRef": of(Some("1"))});
+        assert_eq!(
+            as_made(other.clone()),
+            other,
+            "of another kind it is anything"
+        );
     }
 
     #[test]

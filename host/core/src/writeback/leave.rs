@@ -155,6 +155,11 @@ fn left(one: &Difference, wanted: &Value, live: &Value, before: Option<&Value>) 
 }
 
 impl Leave {
+    /// Whether a rule has changes of the object committed, though nothing of it may be left alone now.
+    pub fn is_concerned(&self) -> bool {
+        self.concerned
+    }
+
     /// Whether nothing is left alone.
     pub fn is_nothing(&self) -> bool {
         self.paths.is_empty()

@@ -2,7 +2,8 @@
 //!
 //! In each stage every object is read and dry-run first ([`finding`](super::finding)), several at a time; only when all of
 //! them would pass, and policy has seen every body that is sent, is the first one written, and only those that would change
-//! are, one after the other. Field conflicts are won (git wins), old claims of `kubectl` are taken over first. It
+//! are, one after the other. Field conflicts are won (git wins), old claims of `kubectl` are taken over first. What a WriteBack
+//! is to commit is written only in the state in which it was read: what somebody changes in between is read anew. It
 //! deliberately knows no unadmitted plan and no identity but the [`TenantClient`]'s; what is no longer wanted is
 //! [`prune`](super::prune)'s, stages that must settle [`settle`](super::settle)'s.
 
@@ -19,7 +20,7 @@ use reeve_core::writeback::Leave;
 use serde_json::Value;
 
 use super::applied::{Applied, ApplyError};
-use super::body::Body;
+use super::body::{Body, State};
 use super::compare::MANAGER;
 use super::error::{Failures, ObjectError};
 use super::finding::{Expected, Finding, Write};
@@ -28,6 +29,9 @@ use super::tenant_client::{Located, TenantClient};
 use super::until::{Cut, Until};
 use super::wire::{Format, Patch};
 use super::witness::{Progress, Witness, unjudged};
+
+/// How often an object is read anew that others write to meanwhile.
+const CONFLICTS: usize = 5;
 
 /// What must be done to the live object before it is applied.
 pub(super) enum First {
@@ -158,7 +162,7 @@ impl TenantClient {
                 return Err(run.cut(Cut::Superseded));
             }
             run.announce().await?;
-            self.write(&ready, run).await?;
+            self.write(ready, run).await?;
         }
         self.settle(unsettled, &run.until, run.witness)
             .await
@@ -167,40 +171,70 @@ impl TenantClient {
 
     async fn write<W: Witness>(
         &self,
-        ready: &Ready<'_>,
+        mut ready: Ready<'_>,
         run: &mut Run<'_, W>,
     ) -> Result<(), ApplyError> {
-        let Ready {
-            object,
-            write,
-            body,
-        } = ready;
-        // Never dropped for being superseded: an object that is deleted to be made anew is made anew.
-        let written = self.write_now(&write.at, body, &write.first);
-        match tokio::time::timeout_at(run.until.deadline, written).await {
-            Ok(Ok(now)) => {
-                run.witness.stands(object, Sight::of(&now));
-                run.done.entries.push((object.id().clone(), write.action));
-                run.done.differed(object.id(), &write.difference.fields);
-                Ok(())
+        let mut conflicts = 0;
+        loop {
+            let Ready {
+                object,
+                write,
+                body,
+            } = &ready;
+            // Never dropped for being superseded: an object that is deleted to be made anew is made anew.
+            let written = self.write_now(&write.at, body, &write.first, write.only.as_ref());
+            match tokio::time::timeout_at(run.until.deadline, written).await {
+                Ok(Ok(now)) => {
+                    run.witness.stands(object, Sight::of(&now));
+                    run.done.entries.push((object.id().clone(), write.action));
+                    run.done.differed(object.id(), &write.difference.fields);
+                    return Ok(());
+                }
+                Ok(Err(why))
+                    if write.only.is_some()
+                        && conflicts < CONFLICTS
+                        && why.source.is_conflict() =>
+                {
+                    conflicts += 1;
+                }
+                Ok(Err(why)) => return run.failed(why),
+                Err(_) => return Err(run.cut(Cut::Late)),
             }
-            Ok(Err(why)) => match Failures::of(vec![why]) {
-                Some(failures) => Err(ApplyError::Refused {
-                    failures,
-                    done: std::mem::take(&mut run.done),
-                }),
-                None => Ok(()),
-            },
-            Err(_) => Err(run.cut(Cut::Late)),
+            match self.read_anew(ready.object, run).await? {
+                Some(again) => ready = again,
+                None => return Ok(()),
+            }
         }
     }
 
-    /// The object as it is then.
+    /// What is to be written of an object that somebody has changed since it was read; None: nothing.
+    async fn read_anew<'w, W: Witness>(
+        &self,
+        object: &'w Planned,
+        run: &mut Run<'_, W>,
+    ) -> Result<Option<Ready<'w>>, ApplyError> {
+        let compared = self.compare(object, Expected::default());
+        let found = run.until.hold(compared).await;
+        match found.map_err(|cut| run.cut(cut))? {
+            Ok(Finding::Settled(action, _, sight)) => {
+                if let Some(sight) = sight {
+                    run.witness.stands(object, sight);
+                }
+                run.done.entries.push((object.id().clone(), action));
+                Ok(None)
+            }
+            Ok(Finding::Differs(write)) => Ok(run.judged(vec![(object, write)]).await?.pop()),
+            Err(why) => run.failed(why).map(|()| None),
+        }
+    }
+
+    /// The object as it is then. `only`: it is refused if that is not its state.
     pub(super) async fn write_now(
         &self,
         at: &Located,
         body: &Body,
         first: &First,
+        only: Option<&State>,
     ) -> Result<Value, ObjectError> {
         let patch = |format| Patch {
             format,
@@ -208,11 +242,15 @@ impl TenantClient {
             dry_run: false,
             subresource: None,
         };
+        let mut only = only.cloned();
         match first {
             First::Nothing => {}
             First::Takeover(claims, left) => {
                 let (sent, claims) = (body.bytes(), claims.to_string());
-                self.take_over(at, sent, claims, left).await?;
+                let again = only.is_none();
+                let taken = self.take_over(at, sent, claims, left, again).await?;
+                let now = taken.as_ref().and_then(State::of);
+                only = only.and(now);
             }
             First::Delete(uid) => {
                 let deleted = self.wire.delete(&at.address, uid).await;
@@ -220,9 +258,13 @@ impl TenantClient {
                 self.until_gone(at, uid).await?;
             }
         }
+        let sent = match &only {
+            Some(state) => body.only_for(state),
+            None => body.bytes().to_vec(),
+        };
         let applied = self
             .wire
-            .patch(&at.address, patch(Format::Apply), body.bytes().to_vec())
+            .patch(&at.address, patch(Format::Apply), sent)
             .await;
         applied.map_err(|why| self.failed(at, Attempt::Apply, why))
     }
@@ -233,6 +275,17 @@ impl<W: Witness> Run<'_, W> {
         Expected {
             stood: self.witness.stood(object),
             is_new: self.witness.is_new(object),
+        }
+    }
+
+    /// One object could not be written.
+    fn failed(&mut self, why: ObjectError) -> Result<(), ApplyError> {
+        match Failures::of(vec![why]) {
+            Some(failures) => Err(ApplyError::Refused {
+                failures,
+                done: std::mem::take(&mut self.done),
+            }),
+            None => Ok(()),
         }
     }
 

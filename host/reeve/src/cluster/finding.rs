@@ -13,6 +13,7 @@ use reeve_core::status::Action;
 use serde_json::Value;
 
 use super::apply::First;
+use super::body::State;
 use super::compare::{self, MANAGER};
 use super::drift;
 use super::error::ObjectError;
@@ -36,6 +37,8 @@ pub(super) struct Write {
     pub(super) kept: Option<Sent>,
     pub(super) action: Action,
     pub(super) first: First,
+    /// In which state alone it may be written: that in which it was read, where a WriteBack is to commit what others change.
+    pub(super) only: Option<State>,
     pub(super) difference: Difference,
 }
 
@@ -115,6 +118,7 @@ impl TenantClient {
                 kept: None,
                 action: Action::Created,
                 first,
+                only: None,
                 difference: Difference::of(object, live.as_ref(), fields),
             }))
         };
@@ -155,11 +159,13 @@ impl TenantClient {
             fields.push("metadata.managedFields".to_owned());
         }
         let kept = drift::kept(wanted, live, dry, ignored);
+        let only = left.is_concerned().then(|| State::of(live)).flatten();
         Finding::Differs(Box::new(Write {
             at: at.clone(),
             kept: Sent::of(wanted, live, &kept, left),
             action: Action::Configured,
             first,
+            only,
             difference: Difference::of(object, Some(live), fields),
         }))
     }

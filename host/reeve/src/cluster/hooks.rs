@@ -119,7 +119,7 @@ impl TenantClient {
         let HookWrite(write) = hook;
         let Write { at, body, first } = &*write;
         // Never dropped for being superseded: what is deleted to be made anew is made anew.
-        let written = self.write_now(at, body, first);
+        let written = self.write_now(at, body, first, None);
         match tokio::time::timeout_at(until.deadline, written).await {
             Ok(Ok(live)) => Ok(uid(&live)),
             Ok(Err(why)) => Err(refused(vec![why]).unwrap_or_else(late)),

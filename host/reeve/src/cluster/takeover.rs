@@ -16,15 +16,16 @@ use super::wire::{Format, Patch};
 const CONFLICTS: usize = 5;
 
 impl TenantClient {
-    /// Folds others' claims into ours. The patch holds only for the object as it was read; whoever writes to it in
-    /// between (its status, as a rule) makes us look again.
+    /// Folds others' claims into ours, and returns the object as it is then, if anything was folded. The patch holds only for
+    /// the object as it was read; whoever writes to it in between (its status, as a rule) makes us look `again`, or is told.
     pub(super) async fn take_over(
         &self,
         at: &Located,
         body: &[u8],
         mut claims: String,
         left: &Leave,
-    ) -> Result<(), ObjectError> {
+        again: bool,
+    ) -> Result<Option<Value>, ObjectError> {
         let how = Patch {
             format: Format::Json,
             manager: MANAGER,
@@ -35,18 +36,18 @@ impl TenantClient {
         loop {
             let taken = self.wire.patch(&at.address, how, claims.into_bytes()).await;
             match taken {
-                Ok(_) => return Ok(()),
-                Err(why) if why.is_conflict() && conflicts < CONFLICTS => conflicts += 1,
+                Ok(now) => return Ok(Some(now)),
+                Err(why) if again && why.is_conflict() && conflicts < CONFLICTS => conflicts += 1,
                 Err(why) => return Err(self.failed(at, Attempt::Patch, why)),
             }
             let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
             let Some(live) = self.read(at).await? else {
-                return Ok(());
+                return Ok(None);
             };
-            let Some(again) = compare::takeover(&wanted, &live, left) else {
-                return Ok(());
+            let Some(anew) = compare::takeover(&wanted, &live, left) else {
+                return Ok(None);
             };
-            claims = again.to_string();
+            claims = anew.to_string();
         }
     }
 }

@@ -96,6 +96,7 @@ pub(crate) fn check_path(path: &str) -> Result<(), Reason> {
             _ if lower.starts_with(".git") || lower.starts_with("git~") => {
                 "has a part that is git's own"
             }
+            "kustomization.yaml" | "kustomization.yml" => "is a file that says what is built",
             _ if part.ends_with('.') => "has a part that ends in a dot",
             _ if part.len() > LONGEST => "has a part of more than 255 bytes",
             _ => continue,
@@ -185,6 +186,7 @@ mod tests {
             "a\\b",
             ".git",
             ".GIT",
+            "kustomization",
             "..git",
             "a.",
             "a%2Fb",

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reeve_api::kustomization::{Kustomization, SourceKind};
+use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::artifact::Revision;
 use reeve_core::failure::{Explained, Turn};
@@ -29,6 +30,8 @@ use crate::places::Room;
 
 /// What a Kustomization has applied.
 pub(in crate::controller) struct AsApplied {
+    /// The source.
+    pub(in crate::controller) source: NamespacedName,
     /// The directory that is built.
     pub(in crate::controller) path: String,
     /// The files of the revision that was applied last.
@@ -39,6 +42,8 @@ pub(in crate::controller) struct AsApplied {
     pub(in crate::controller) manifests: BTreeMap<ObjectId, (String, Value)>,
     /// What was fetched to build it.
     pub(in crate::controller) remotes: Remotes,
+    /// Whether variables are put in behind the build.
+    pub(in crate::controller) substitutes: bool,
     /// What of it must not be told.
     pub(in crate::controller) veil: Veil,
 }
@@ -110,6 +115,7 @@ async fn render(
     });
     Ok(AsApplied {
         manifests: manifests.collect(),
+        source: wanted.spec.source.key(),
         path: wanted.spec.path.clone(),
         files,
         options: Options {
@@ -119,6 +125,7 @@ async fn render(
             ..Options::default()
         },
         remotes: done.remotes,
+        substitutes: !wanted.spec.substitution.is_none(),
         veil: wanted.veil().clone(),
     })
 }

@@ -1,8 +1,8 @@
 //! What a run leaves alone, since a WriteBack is to commit it first.
 //!
-//! Which WriteBacks those are follows from the index: of the same tenant, about the same repository and a directory in it above
-//! that of the Kustomization, and not suspended. Which fields of which objects is `core::writeback`'s to say. One that cannot
-//! be read leaves nothing alone, and one that cannot push does: what it is to write is not lost meanwhile.
+//! Which WriteBacks those are follows from the index: of the same tenant, about the same repository, the same branch and a
+//! directory in it above that of the Kustomization, and not suspended. Which fields of which objects is `core::writeback`'s to
+//! say. One that cannot be read leaves nothing alone, and one that cannot push does: what it is to write is not lost meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,8 @@ use std::time::Duration;
 use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_api::name::{NamespaceName, NamespacedName};
 use reeve_api::writeback::WriteBack;
+use reeve_core::index::Target;
+use reeve_core::source::{Reference, Wanted as Followed};
 use reeve_core::spec::SourceRef;
 use reeve_core::tenancy;
 use reeve_core::writeback::{Rules, Spec, Yielding, is_same_repository};
@@ -58,7 +60,8 @@ pub(super) async fn are_awaited(ctx: &Context) -> Option<Duration> {
     (!matches!(kind, Ok(None))).then_some(rest)
 }
 
-/// A WriteBack of that namespace is there, is gone, or says something else: what its tenant applies is compared once more.
+/// A WriteBack of that namespace is there, is gone, or says something else: what its tenant applies is compared once more, and
+/// runs that were begun before leave off, which would put right what they are to leave alone by now.
 pub(in crate::controller) fn wake(ctx: &Context, namespace: &NamespaceName) {
     let ids: Vec<NamespacedName> = ctx.index.read(|known| {
         let Ok(tenant) = known.tenants.owner_of(&ctx.grounds, namespace) else {
@@ -69,6 +72,9 @@ pub(in crate::controller) fn wake(ctx: &Context, namespace: &NamespaceName) {
             .cloned()
             .collect()
     });
+    for id in &ids {
+        ctx.underway.supersede(&Target::Kustomization(id.clone()));
+    }
     ctx.queues.kustomizations.wake_all(ids);
 }
 
@@ -83,6 +89,7 @@ fn in_effect(ctx: &Context, known: &Known, wanted: &Wanted) -> Vec<Rules> {
     let is_about = |one: &Spec| {
         one.reaches(&spec.path)
             && is_same_source(known, &one.source, &spec.source)
+            && is_same_branch(known, one, &spec.source)
             && tenancy::may_use_source(&ctx.grounds, tenant, &one.id.namespace, &one.source).is_ok()
     };
     let specs = of_tenant.filter_map(|(_, object)| read(object));
@@ -108,4 +115,17 @@ fn is_same_source(known: &Known, one: &SourceRef, other: &SourceRef) -> bool {
         || url(one)
             .zip(url(other))
             .is_some_and(|(one, other)| is_same_repository(one.as_str(), other.as_str()))
+}
+
+/// Whether what is written comes to where the other is applied from.
+fn is_same_branch(known: &Known, one: &Spec, other: &SourceRef) -> bool {
+    let branch = |source: &SourceRef| {
+        let found = known.sources.get(&source.key())?;
+        match Followed::parse(found).ok()?.reference {
+            Reference::Branch(branch) => Some(branch),
+            _ => None,
+        }
+    };
+    let written = one.branch.clone().or_else(|| branch(&one.source));
+    written.is_some() && written == branch(other)
 }

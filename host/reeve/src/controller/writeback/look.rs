@@ -6,16 +6,19 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_api::writeback::WriteBackRefusal;
+use reeve_core::artifact::Revision;
+use reeve_core::drift::owner;
 use reeve_core::failure::{Explain as _, Explained, Turn};
 use reeve_core::inventory::ObjectId;
 use reeve_core::substitute::takes;
 use reeve_core::veil::Veil;
-use reeve_core::ward::{Left, Work, as_made, without_additions};
+use reeve_core::ward::{Left, Work, as_made, by_name, without_additions};
 use reeve_core::writeback::{Rule, Seen, State, Subject};
 use reeve_kustomize::edit::documents;
 use reeve_kustomize::{Object, Tree as _};
@@ -27,6 +30,8 @@ use super::refusal::{copied, neighbours, refusal, variables};
 use super::whose::Whose;
 use crate::cluster::{CallError, Cause};
 use crate::controller::kustomization::{AsApplied, as_applied};
+use crate::controller::source;
+use crate::git::Snapshot;
 
 /// Which state of an object it is.
 const VERSION: &str = "/metadata/resourceVersion";
@@ -47,11 +52,12 @@ pub(super) struct Found {
 }
 
 /// What a Kustomization has applied, and who else builds of the repository.
+#[derive(Clone)]
 pub(super) struct Built {
-    pub(super) applied: AsApplied,
+    pub(super) applied: Arc<AsApplied>,
     pub(super) others: Vec<String>,
-    /// Whether variables are put in.
-    substitutes: bool,
+    /// The files when both sides were the same.
+    pub(super) base: Snapshot,
 }
 
 /// What came of reading one object.
@@ -75,6 +81,7 @@ impl Case<'_> {
     pub(super) async fn look(&self, work: &Work) -> Found {
         let mut found = Found::default();
         let mut shares: BTreeMap<_, Share> = BTreeMap::new();
+        let holders = self.holders(work);
         let gone = work.gone.iter().map(|(id, meta)| (id, Some(meta)));
         let all = work.there.iter().map(|id| (id, None)).chain(gone);
         let reading = all.map(|(id, meta)| async move { (id, meta, self.read(id, None).await) });
@@ -82,13 +89,16 @@ impl Case<'_> {
         let mut read = futures::stream::iter(reading).buffered(AT_A_TIME);
         while let Some((id, meta, read)) = read.next().await {
             match (read, meta) {
-                (Read::There(live), _) => self.sort(&mut found, &mut shares, id, live),
+                (Read::There(live), _) => {
+                    self.sort(&mut found, &mut shares, (id, live), holders.get(id));
+                }
                 (Read::Not, None) => found.settle(id),
-                (Read::Not, Some(meta)) => match self.had(id) {
-                    Some(had) => {
-                        let share = shares.entry(had).or_default();
+                (Read::Not, Some(meta)) => match holders.get(id) {
+                    Some(had) if self.is_built_here(had) => {
+                        let share = shares.entry(had.clone()).or_default();
                         share.gone.push((id.clone(), meta.clone()));
                     }
+                    Some(_) => found.settle(id),
                     None if !self.is_its_own(id, meta) => found.settle(id),
                     None => {
                         let object = self.as_it_was(id, &self.meta(id, meta));
@@ -129,15 +139,15 @@ impl Case<'_> {
         &self,
         found: &mut Found,
         shares: &mut BTreeMap<NamespacedName, Share>,
-        id: &ObjectId,
-        live: Value,
+        (id, live): (&ObjectId, Value),
+        holder: Option<&NamespacedName>,
     ) {
         let Ok(object) = Object::try_from(live.clone()) else {
             return found.settle(id);
         };
         let resource = self.resource(id);
         let rule = self.rule(&object, &resource);
-        match self.whose(id, &live, rule) {
+        match self.whose(&live, rule, holder) {
             Whose::Of(owner) => {
                 let share = shares.entry(owner).or_default();
                 share.there.push((id.clone(), live));
@@ -170,12 +180,13 @@ impl Case<'_> {
     async fn of_build(&self, found: &mut Found, id: &NamespacedName, share: Share) {
         let built = match self.builder(id) {
             Some((object, others)) => {
-                let applied = as_applied(self.ctx, &object, self.deadline).await;
-                applied.map(|applied| Built {
-                    applied,
-                    others,
-                    substitutes: object.spec.post_build.is_some(),
-                })
+                as_applied(self.ctx, &object, self.deadline)
+                    .await
+                    .map(|applied| Built {
+                        base: applied.files.clone(),
+                        applied: Arc::new(applied),
+                        others,
+                    })
             }
             None => {
                 let message = "it has gone, or is built from elsewhere by now";
@@ -187,10 +198,15 @@ impl Case<'_> {
             Err(why) => return found.unbuilt(id, share, &why),
         };
         let number = found.builds.len();
+        found.builds.push(built.clone());
+        let numbers = self.bases(found, &built, &share.there).await;
         let comparing = share.there.into_iter();
-        let comparing = comparing.map(|(id, live)| async {
-            let compared = self.compare(&built, &id, live, number).await;
-            (id, compared)
+        let comparing = comparing.map(|(id, live)| {
+            let (applied, number) = (&built.applied, numbers.get(&id).copied().unwrap_or(number));
+            async move {
+                let compared = self.compare(applied, &id, live, number).await;
+                (id, compared)
+            }
         });
         let comparing: Vec<_> = comparing.collect();
         let mut compared = futures::stream::iter(comparing).buffered(AT_A_TIME);
@@ -211,12 +227,57 @@ impl Case<'_> {
             let object = object.or_else(last);
             self.gone(found, &id, Some(number), object);
         }
-        found.builds.push(built);
+    }
+
+    /// The number of the build beside which each object is decided about that was changed before the revision came that is
+    /// applied: both sides were the same at the one before.
+    async fn bases(
+        &self,
+        found: &mut Found,
+        built: &Built,
+        there: &[(ObjectId, Value)],
+    ) -> BTreeMap<ObjectId, usize> {
+        let applied = built.applied.files.revision();
+        let mut known: BTreeMap<String, Option<usize>> = BTreeMap::new();
+        let mut numbers = BTreeMap::new();
+        for (id, _) in there {
+            let agreed = self.ctx.wards.agreed(self.id, id);
+            let Some(agreed) = agreed.filter(|agreed| *agreed != applied.to_string()) else {
+                continue;
+            };
+            let number = match known.get(&agreed) {
+                Some(number) => *number,
+                None => {
+                    // One that cannot be had any more is as if nothing had come since.
+                    let number = self.files_at(built, &agreed).await.map(|base| {
+                        found.builds.push(Built {
+                            base,
+                            ..built.clone()
+                        });
+                        found.builds.len().saturating_sub(1)
+                    });
+                    known.insert(agreed, number);
+                    number
+                }
+            };
+            numbers.extend(number.map(|number| (id.clone(), number)));
+        }
+        numbers
+    }
+
+    async fn files_at(&self, built: &Built, revision: &str) -> Option<Snapshot> {
+        let revision = Revision::parse(revision).ok()?;
+        source::earlier(self.ctx, &built.applied.source, &revision, self.deadline).await
     }
 
     /// An object that a Kustomization applies, beside what it has applied.
-    async fn compare(&self, built: &Built, id: &ObjectId, live: Value, build: usize) -> Compared {
-        let applied = &built.applied;
+    async fn compare(
+        &self,
+        applied: &AsApplied,
+        id: &ObjectId,
+        live: Value,
+        build: usize,
+    ) -> Compared {
         let Some((version, manifest)) = applied.manifests.get(id) else {
             return match self.has_been_applied(id, &live) {
                 // It is about to be taken away, or is a hook: nothing that is kept.
@@ -246,20 +307,14 @@ impl Case<'_> {
             Ok(rehearsed) => without_additions(rehearsed, manifest, &live),
             Err(why) => return self.unrehearsed(id, &why, &applied.veil),
         };
-        let object = |value: Value| Object::try_from(value).ok().map(Box::new);
+        let object = |value: Value| Object::try_from(by_name(value)).ok().map(Box::new);
         let (Some(live), Some(defaulted), Some(applied_as)) =
             (object(live), object(rehearsed), object(manifest.clone()))
         else {
             return Compared::Same;
         };
-        if reveals(&applied.veil, &defaulted, &live) {
-            let hint = "change it where the Secret is, and not in what it is put into";
-            let reason = "a changed field holds a value that came from a Secret".to_owned();
-            return Compared::Refused(refusal(id, reason, hint.to_owned()));
-        }
-        let is_taken = |new: &Value| takes(&live, new);
-        if built.substitutes && changed(&defaulted, &live).iter().any(is_taken) {
-            return Compared::Refused(variables(id));
+        if let Some(why) = forbidden(applied, id, &defaulted, &live) {
+            return Compared::Refused(why);
         }
         let state = State::Held {
             build,
@@ -446,6 +501,23 @@ fn is_of(object: &Value, group: &str, version: &str) -> bool {
         (Some(said), group) => said.split_once('/') == Some((group, version)),
         (None, _) => false,
     }
+}
+
+/// Why a change is not written whatever rules say, if it is not.
+fn forbidden(
+    applied: &AsApplied,
+    id: &ObjectId,
+    before: &Object,
+    live: &Object,
+) -> Option<WriteBackRefusal> {
+    if reveals(&applied.veil, before, live) {
+        let hint = "change it where the Secret is, and not in what it is put into";
+        let reason = "a changed field holds a value that came from a Secret".to_owned();
+        return Some(refusal(id, reason, hint.to_owned()));
+    }
+    let is_taken = |new: &Value| takes(before, new);
+    let is_another = applied.substitutes && changed(before, live).iter().any(is_taken);
+    is_another.then(|| variables(id))
 }
 
 /// Whether a field that differs holds what must not be told.

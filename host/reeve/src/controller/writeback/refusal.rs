@@ -30,7 +30,7 @@ pub(super) fn neighbours(id: &ObjectId, by: &NamespacedName) -> WriteBackRefusal
 pub(super) fn variables(id: &ObjectId) -> WriteBackRefusal {
     let reason = "holds ${ or $$, and its Kustomization puts variables in: it would be applied as something else";
     let hint = format!(
-        "annotate the object with {KUSTOMIZE_GROUP}/substitute: disabled, in git too, or write it by hand"
+        "write it in git, with `$$` for each `$`, or annotate the object with {KUSTOMIZE_GROUP}/substitute: disabled, in git too"
     );
     refusal(id, reason.to_owned(), hint)
 }

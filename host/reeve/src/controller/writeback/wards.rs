@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use reeve_api::name::{NamespacedName, TenantName};
 use reeve_api::writeback::SyncTo;
+use reeve_core::drift::owner;
 use reeve_core::inventory::ObjectId;
 use reeve_core::ward::{Left, Realm, Shown, Ward, Work};
 use reeve_core::writeback::{Rules, Subject};
@@ -42,6 +43,9 @@ struct Kept {
     looked: Instant,
     /// Whether somebody waits for quiet.
     waits: bool,
+    /// Which revision was applied when changes were first seen that are yet to be written: one that comes meanwhile may have
+    /// changed the same, and leaves that alone.
+    agreed: BTreeMap<ObjectId, String>,
 }
 
 /// What is to be watched, and by which rules.
@@ -123,6 +127,7 @@ impl Wards {
                 begun: Instant::now(),
                 looked: Instant::now(),
                 waits: false,
+                agreed: BTreeMap::new(),
             };
             all.insert(id.clone(), kept);
         }
@@ -148,6 +153,9 @@ impl Wards {
     pub(super) fn looked_at(&self, id: &NamespacedName, looked: Vec<(ObjectId, Left)>) {
         self.with(id, |kept| {
             for (object, left) in looked {
+                if left.is_nothing() {
+                    kept.agreed.remove(&object);
+                }
                 kept.ward.looked_at(&object, left);
             }
         });
@@ -215,6 +223,12 @@ impl Wards {
         is.unwrap_or_default()
     }
 
+    /// The revision that was applied when the change of an object was first seen.
+    pub(super) fn agreed(&self, id: &NamespacedName, object: &ObjectId) -> Option<String> {
+        self.with(id, |kept| kept.agreed.get(object).cloned())
+            .flatten()
+    }
+
     /// What is not settled.
     pub(super) fn left(&self, id: &NamespacedName) -> Vec<Left> {
         let left = self.with(id, |kept| kept.ward.left().cloned().collect());
@@ -269,6 +283,8 @@ impl Kept {
         });
         let watched: BTreeSet<Realm> = realms.keys().take(room).cloned().collect();
         self.ward.watch_only(&watched);
+        self.agreed
+            .retain(|id, _| watched.iter().any(|realm| realm.has(id)));
         self.watches.retain(|realm, _| watched.contains(realm));
         let mut unwatched = Vec::new();
         for (realm, resource) in realms {
@@ -347,14 +363,39 @@ impl Eye {
             Glance::Listed(_) => Shown::Listed,
             Glance::Alive | Glance::Lost => return,
         };
+        let agreed = match glance {
+            Glance::There(object) => self.agreed(object),
+            _ => None,
+        };
         let begin = self.ctx.wards.with(&self.id, |kept| {
             let now = kept.begun.elapsed();
             let news = kept.ward.show(&self.realm, shown, now);
+            if news && let Some((object, revision)) = agreed {
+                kept.agreed.entry(object).or_insert(revision);
+            }
             news && !std::mem::replace(&mut kept.waits, true)
         });
         if begin == Some(true) {
             tokio::spawn(quiet(Arc::clone(&self.ctx), self.id.clone()));
         }
+    }
+
+    /// What is applied by now of the Kustomization that an object is of.
+    fn agreed(&self, object: &Value) -> Option<(ObjectId, String)> {
+        let owner = owner(object)?;
+        let revision = self.ctx.index.read(|known| {
+            let status = known.kustomizations.get(&owner)?.status.as_ref()?;
+            status.last_applied_revision.clone()
+        })?;
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+        let text = |pointer| text(pointer).unwrap_or_default().to_owned();
+        let id = ObjectId {
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name"),
+            group: self.realm.group.clone(),
+            kind: self.realm.kind.clone(),
+        };
+        Some((id, revision))
     }
 
     /// Whether its changes are to be committed, by the first rule that is for it.

@@ -3,7 +3,7 @@
 //! By the labels on the object, and only one of the same tenant, of the same repository and branch. What another one applies is
 //! nobody's to write here, whatever a rule says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use reeve_api::kustomization::Kustomization;
@@ -14,7 +14,7 @@ use reeve_core::gitconfig::Place;
 use reeve_core::inventory::ObjectId;
 use reeve_core::source::{Reference, Wanted};
 use reeve_core::spec::Spec;
-use reeve_core::ward::is_kubernetes_own;
+use reeve_core::ward::{Work, is_kubernetes_own};
 use reeve_core::writeback::Rule;
 use reeve_kustomize::Object;
 use reeve_writeback::file_of;
@@ -39,10 +39,14 @@ pub(super) enum Whose {
 }
 
 impl Case<'_> {
-    /// Whose an object is that is there.
-    pub(super) fn whose(&self, object: &ObjectId, live: &Value, rule: Option<&Rule>) -> Whose {
-        // Whoever takes the labels off does not make it their own.
-        let Some(id) = owner(live).or_else(|| self.holder(object)) else {
+    /// Whose an object is that is there: by its labels, or where these were taken off by who has it in its inventory.
+    pub(super) fn whose(
+        &self,
+        live: &Value,
+        rule: Option<&Rule>,
+        holder: Option<&NamespacedName>,
+    ) -> Whose {
+        let Some(id) = owner(live).or_else(|| holder.cloned()) else {
             let is_made = is_made(live) || is_kubernetes_own(live) || is_landlords(live);
             return match is_made && !rule.is_some_and(Rule::picks) {
                 true => Whose::Made,
@@ -59,17 +63,34 @@ impl Case<'_> {
         }
     }
 
-    /// The Kustomization that had applied an object which is gone.
-    pub(super) fn had(&self, object: &ObjectId) -> Option<NamespacedName> {
-        let text = object.to_string();
+    /// Which Kustomizations have these objects in their inventories. One that is on its way out has none: what goes with it, nobody
+    /// has deleted.
+    pub(super) fn holders(&self, work: &Work) -> BTreeMap<ObjectId, NamespacedName> {
+        let gone = work.gone.iter().map(|(id, _)| id);
+        let asked = work.there.iter().chain(gone);
+        let asked: BTreeMap<String, &ObjectId> = asked.map(|id| (id.to_string(), id)).collect();
         self.ctx.index.read(|known| {
-            let mut all = known.kustomizations.iter();
-            // What one takes with it that goes itself nobody has deleted.
-            let stays = |one: &Kustomization| one.metadata.deletion_timestamp.is_none();
-            let found = all
-                .find(|(id, one)| stays(one) && has(one, &text) && self.is_ours(known, id).is_ok());
-            found.map(|(id, _)| id.clone())
+            let mut holders = BTreeMap::new();
+            for (holder, one) in &known.kustomizations {
+                // What is on another cluster is none of these.
+                if one.metadata.deletion_timestamp.is_some() || one.spec.kube_config.is_some() {
+                    continue;
+                }
+                let status = one.status.as_ref();
+                let inventory = status.and_then(|status| status.inventory.as_ref());
+                for entry in inventory.into_iter().flat_map(|all| &all.entries) {
+                    if let Some(id) = asked.get(&entry.id) {
+                        holders.insert((*id).clone(), holder.clone());
+                    }
+                }
+            }
+            holders
         })
+    }
+
+    /// Whether a Kustomization applies the files that are written.
+    pub(super) fn is_built_here(&self, id: &NamespacedName) -> bool {
+        self.ctx.index.read(|known| self.is_ours(known, id).is_ok())
     }
 
     /// The Kustomization that says to have applied an object here, wherever that is from.

@@ -169,14 +169,14 @@ impl Case<'_> {
             .fold(Veil::default(), |veil, one| veil.and(&one.applied.veil));
         let namespaces = seen.iter().map(|one| one.object().namespace().to_owned());
         let builds = builds.into_iter().map(|built| Owned {
-            path: built.applied.path,
-            remotes: built.applied.remotes,
+            path: built.applied.path.clone(),
+            remotes: built.applied.remotes.clone(),
             options: Options {
                 stop: stop.clone(),
-                ..built.applied.options
+                ..built.applied.options.clone()
             },
             others: built.others,
-            base: built.applied.files,
+            base: built.base,
         });
         Material {
             by: self.id.to_string(),
