@@ -237,12 +237,15 @@ fn nothing_is_written_where_a_neighbour_of_the_same_repository_builds() {
         );
         let source = one.sources().get(one.name()).await?;
         let url = objects::text(&source.data, "/spec/url").unwrap_or_default();
-        let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: green\n";
+        let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: theirs\ndata:\n  colour: green\n";
         one.after(|draft| {
             draft.commit("mine/theirs/settings.yaml", settings);
             draft.set("path", json!("./mine"));
         })
         .await?;
+        let budget = ("reeve.dev/prune-budget", Some("100%"));
+        one.annotate(budget.0, budget.1).await?;
+        other.annotate(budget.0, budget.1).await?;
         other
             .after(|draft| {
                 draft.set_source("url", json!(url));

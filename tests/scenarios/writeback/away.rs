@@ -34,6 +34,8 @@ async fn beside<'a>(estate: &'a Estate, name: &str) -> anyhow::Result<Tenant<'a>
     // Nobody has ever seen it on the cluster: it is no evidence that it was deleted.
     let ghost = SETTINGS.replace("name: settings", "name: ghost");
     let ghost_file = made(&tenant, "ghost");
+    let budget = ("reeve.dev/prune-budget", Some("100%"));
+    tenant.annotate(budget.0, budget.1).await?;
     tenant
         .after(|draft| {
             draft.commit("app/web.yaml", WEB);

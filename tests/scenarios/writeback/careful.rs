@@ -15,6 +15,8 @@ fn a_base_that_others_use_is_not_edited_where_the_source_leaves_these_out() {
         let estate = Estate::shared().await?;
         let tenant = tenant(estate, "wb-hidden").await?;
         let overlay = "resources:\n- ../base\n";
+        let budget = ("reeve.dev/prune-budget", Some("100%"));
+        tenant.annotate(budget.0, budget.1).await?;
         tenant
             .after(|draft| {
                 draft.commit("base/web.yaml", WEB);
@@ -69,7 +71,7 @@ fn what_would_be_taken_for_a_variable_is_not_written() {
         ensure!(commits(&tenant)? == before, "nothing is written");
         // Without a variable in it, it is.
         let red = json!({"data": {"colour": "red"}});
-        change(&maps, "settings", "kubectl-edit", &red).await?;
+        change(&maps, "settings", "kubectl-patch", &red).await?;
         written(&tenant, "settings.yaml", "red").await?;
         Ok(())
     });
