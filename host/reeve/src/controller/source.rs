@@ -36,7 +36,7 @@ use reeve_core::status::{
 };
 use tokio::time::Instant;
 
-pub(super) use self::along::fetch_along;
+pub(super) use self::along::{fetch_ahead, fetch_along};
 use self::included::Included;
 pub(super) use self::kept::earlier;
 use self::kept::{note, restore, restore_unasked};
