@@ -14,7 +14,6 @@ mod proposed;
 mod signed;
 mod submodules;
 mod writable;
-pub(super) mod written;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +43,7 @@ use self::login::{refused, remote};
 pub(super) use self::proposed::proposed;
 use self::signed::Asked;
 pub(super) use self::submodules::Applied;
-pub(super) use self::writable::{Writable, writable};
+pub(super) use self::writable::{Writable, of_platform, writable};
 use super::provider;
 use super::report::{self, Announced, Run};
 use crate::context::Context;
