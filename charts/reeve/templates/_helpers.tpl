@@ -89,6 +89,9 @@ subjects:
 - {{ printf "--delivery-account=%s" (include "reeve.account" .) | quote }}
 {{- include "reeve.list" (dict "flag" "roles" "of" .Values.landlord.roles) }}
 - {{ printf "--exec-role=%s-exec" (include "reeve.name" .) | quote }}
+{{- with .Values.watchLabelSelector }}
+- {{ printf "--watch-label-selector=%s" . | quote }}
+{{- end }}
 - --health-addr=0.0.0.0:9440
 - {{ printf "--lease-namespace=%s" .Release.Namespace | quote }}
 - {{ printf "--log-level=%s" .Values.log.level | quote }}
