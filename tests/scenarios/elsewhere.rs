@@ -3,7 +3,7 @@
 //! The other controller is the scenario itself: it defines the kinds, writes into their status what source-controller would, and
 //! serves the archives.
 
-mod shelf;
+pub(crate) mod shelf;
 
 use anyhow::ensure;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
@@ -27,7 +27,7 @@ const KINDS: [(&str, &str); 3] = [
 ];
 
 /// As much of a definition as who reads the status needs.
-fn definition(kind: &str, plural: &str) -> Value {
+pub(crate) fn definition(kind: &str, plural: &str) -> Value {
     let names = json!({
         "kind": kind, "listKind": format!("{kind}List"), "plural": plural, "singular": kind.to_lowercase(),
     });
@@ -66,7 +66,7 @@ async fn colour(tenant: &Tenant<'_>) -> anyhow::Result<Option<String>> {
 }
 
 /// What the other controller says of an archive.
-fn artifact(url: &str, revision: &str, bytes: &[u8]) -> Value {
+pub(crate) fn artifact(url: &str, revision: &str, bytes: &[u8]) -> Value {
     json!({
         "url": url, "path": "a/b.tar.gz", "revision": revision, "digest": digest(bytes), "size": bytes.len(),
         "lastUpdateTime": "2026-01-01T00:00:00Z", "metadata": {"org.opencontainers.image.source": "x"},
@@ -74,7 +74,7 @@ fn artifact(url: &str, revision: &str, bytes: &[u8]) -> Value {
 }
 
 /// A source, and what is said of it.
-async fn offer(
+pub(crate) async fn offer(
     estate: &Estate,
     (namespace, kind, name): (&str, &str, &str),
     artifact: Value,

@@ -219,6 +219,52 @@ fn what_is_made_of_a_tenant_follows_its_spec_and_is_made_again() {
 }
 
 #[test]
+fn a_namespace_that_goes_to_another_tenant_keeps_nobody_of_the_first() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        let first = json!({
+            "namespaces": ["shared", "acme"], "role": "edit", "owners": ["acme-devs"],
+            "readers": [{"group": "acme-ops", "exec": true}], "quota": {"pods": "20"},
+            "networkPolicy": "OwnNamespaces",
+        });
+        manor.tenant("acme", first).await?;
+        manor.told("acme", "Succeeded").await?;
+        let bindings = manor.bindings("shared");
+        for name in ["reeve-edit", "reeve-tenant-readers", "reeve-tenant-exec"] {
+            bindings.get(name).await?;
+        }
+        let less = json!({"namespaces": ["acme"]});
+        manor.tenant("acme", less).await?;
+        manor.told("acme", "Succeeded").await?;
+        bindings.get("reeve-edit").await?;
+
+        manor
+            .tenant("beta", json!({"namespaces": ["shared"]}))
+            .await?;
+        manor.told("beta", "NamespaceNotAdopted").await?;
+        let told = manor.reeve("tenant adopt shared --tenant beta", 0).await?;
+        ensure!(told.contains("1 namespace is made and kept"), "{told}");
+        let there = bindings.list(&Default::default()).await?.items;
+        let mut names: Vec<String> = there
+            .into_iter()
+            .filter_map(|one| one.metadata.name)
+            .collect();
+        names.sort();
+        ensure!(names == ["reeve-admin", "reeve-delivery"], "{names:?}");
+        for api in [
+            manor.api("v1", "ResourceQuota", Some("shared")),
+            manor.api("networking.k8s.io/v1", "NetworkPolicy", Some("shared")),
+        ] {
+            let left = api.get_opt("reeve-tenant").await?;
+            ensure!(left.is_none(), "{left:?}");
+        }
+        // What is the other's still is as it was.
+        manor.bindings("acme").get("reeve-delivery").await?;
+        Ok(())
+    });
+}
+
+#[test]
 fn a_namespace_that_was_there_before_is_left_alone_until_it_is_adopted() {
     scenario(async {
         let manor = Manor::open().await?;

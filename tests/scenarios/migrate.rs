@@ -1,6 +1,7 @@
 //! `reeve migrate flux`: a running Flux's objects are taken over and given back, and nothing that they applied is touched.
 
 mod flux;
+mod foreign;
 
 use anyhow::{Context as _, ensure};
 use kube::ResourceExt as _;

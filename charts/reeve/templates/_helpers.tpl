@@ -95,6 +95,9 @@ subjects:
 - {{ printf "--delivery-account=%s" (include "reeve.account" .) | quote }}
 {{- include "reeve.list" (dict "flag" "roles" "of" .Values.landlord.roles) }}
 - {{ printf "--exec-role=%s-exec" (include "reeve.name" .) | quote }}
+{{- with .Values.watchLabelSelector }}
+- {{ printf "--watch-label-selector=%s" . | quote }}
+{{- end }}
 - --health-addr={{ .Values.listenOn }}:9440
 - {{ printf "--lease-namespace=%s" .Release.Namespace | quote }}
 - {{ printf "--fence=%s-landlord" (include "reeve.name" .) | quote }}

@@ -1,8 +1,8 @@
 //! Who is touched by what: a plain struct that watches feed and everyone asks.
 //!
-//! An artifact touches the Kustomizations that use it, a Secret what is configured by it, a plugin and a tenant the
-//! Kustomizations under them, a webhook what its Receiver names. Every `apply` and `remove` of something that
-//! Kustomizations are under returns those it touched, before and after, so that who lost something is woken too.
+//! An artifact touches the Kustomizations that use it, a Secret what is configured by it, a plugin the Kustomizations under it,
+//! a webhook what its Receiver names. Every `apply` and `remove` of something that Kustomizations are under returns those it
+//! touched, before and after, so that who lost something is woken too.
 //!
 //! What it deliberately doesn't: lock, watch or hold whole objects. The shell's `index` keeps one behind a lock.
 
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use reeve_api::kustomization::SourceKind;
-use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, PolicyName, TenantName};
+use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, PolicyName};
 use reeve_api::plugin::Selector;
 use reeve_api::receiver::{ReceiverResource, ReceiverResourceKind};
 use sha2::{Digest as _, Sha256};
@@ -121,7 +121,6 @@ pub struct Index {
     receivers: BTreeMap<NamespacedName, Listener>,
     plugins: BTreeMap<PluginId, Extension>,
     policies: BTreeMap<PolicyName, Guard>,
-    tenants: BTreeMap<TenantName, BTreeSet<NamespaceName>>,
     by_source: BTreeMap<(SourceKind, NamespacedName), BTreeSet<NamespacedName>>,
     by_included: BTreeMap<NamespacedName, BTreeSet<NamespacedName>>,
     by_secret: BTreeMap<NamespacedName, BTreeSet<Target>>,
@@ -237,27 +236,6 @@ impl Index {
             unlink(&mut self.by_secret, config, &Target::Plugin(id.clone()));
         }
         self.selected(&old)
-    }
-
-    /// A Tenant is there, or changed. Returns the Kustomizations in the namespaces it named or names.
-    pub fn apply_tenant(
-        &mut self,
-        name: TenantName,
-        namespaces: BTreeSet<NamespaceName>,
-    ) -> BTreeSet<NamespacedName> {
-        let mut touched = self.within(&namespaces);
-        if let Some(old) = self.tenants.insert(name, namespaces) {
-            touched.extend(self.within(&old));
-        }
-        touched
-    }
-
-    /// A Tenant is gone. Returns the Kustomizations in the namespaces it named.
-    pub fn remove_tenant(&mut self, name: &TenantName) -> BTreeSet<NamespacedName> {
-        self.tenants
-            .remove(name)
-            .map(|old| self.within(&old))
-            .unwrap_or_default()
     }
 
     /// What names this Secret or ConfigMap, in order.
@@ -422,15 +400,6 @@ impl Index {
             .iter()
             .filter(|(id, applier)| selector.matches(id.namespace.as_str(), &applier.labels))
             .map(|(id, _)| id.clone())
-            .collect()
-    }
-
-    fn within(&self, namespaces: &BTreeSet<NamespaceName>) -> BTreeSet<NamespacedName> {
-        let in_them = |id: &&NamespacedName| namespaces.contains(&id.namespace);
-        self.kustomizations
-            .keys()
-            .filter(in_them)
-            .cloned()
             .collect()
     }
 

@@ -34,6 +34,11 @@ impl Labelled {
         }
     }
 
+    /// Its key and its value.
+    pub fn entry(&self) -> (String, String) {
+        (self.key.clone(), self.value.clone())
+    }
+
     /// Whether the object has it.
     pub fn is_on(&self, object: &Value) -> bool {
         let labels = object.pointer("/metadata/labels");

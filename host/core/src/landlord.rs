@@ -18,6 +18,7 @@ use reeve_api::tenant::Tenant;
 use reeve_api::{CONFIRM_DELETE, MADE_BY, TENANT_LABEL};
 
 use crate::failure::{Explained, Failure, Turn};
+use crate::labelled::Labelled;
 use crate::tenancy::Lost;
 
 pub use made::{GRANT, Made, Wanted, delivered, fresh, namespace, within};
@@ -43,6 +44,8 @@ pub struct Terms {
     pub roles: BTreeSet<ObjectName>,
     /// The ClusterRole with the right to run commands in pods, and no other.
     pub exec: ObjectName,
+    /// The label of what the delivery follows, where another controller has what is without it.
+    pub label: Option<Labelled>,
 }
 
 /// A namespace, as it was last seen.

@@ -5,6 +5,8 @@
 //! much: a word that is lost can be asked for, one that was told cannot be taken back. What is needed to find a fault (names,
 //! revisions, digests in hex, times) has other looks. Pure; it deliberately reads nothing by itself.
 
+mod blocks;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -82,6 +84,7 @@ struct Forms {
     queries: Regex,
     hooks: Regex,
     named: Regex,
+    flags: Regex,
     opaque: Regex,
 }
 
@@ -106,10 +109,12 @@ static FORMS: LazyLock<Forms> = LazyLock::new(|| {
         hooks: pattern(r"/hook/[A-Za-z0-9]{8,}"),
         named: pattern(concat!(
             r#"(?i)([a-z0-9_.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|"#,
-            r#"private[_-]?key|client[_-]?key|credential|authorization)[a-z0-9_.-]*)"#,
+            r#"private[_-]?key|client[_-]?key|signing[_-]?key|encryption[_-]?key|credential|authorization"#,
+            r#"|pass\b|pwd\b|dsn\b)[a-z0-9_.-]*)"#,
             r#"(\\*["']?\s*[:=]\s*)"#,
             r#"(\\*"(?:[^"\\]|\\[^"])*\\*"|'[^']*'|[^\s,;{}\[\]"'\\]+)"#,
         )),
+        flags: pattern(r#"((?:^|\s)--?[A-Za-z][A-Za-z0-9_.-]*)(\s+)([^\s"'\\-][^\s"'\\]*)"#),
         opaque: pattern(r"[A-Za-z0-9+/_=-]{32,}"),
     }
 });
@@ -134,7 +139,9 @@ pub fn text(text: &str) -> (String, Tally) {
     let text = replaced(&text, &forms.logins, Sort::Login, login, &mut tally);
     let text = replaced(&text, &forms.queries, Sort::Login, behind, &mut tally);
     let text = replaced(&text, &forms.hooks, Sort::HookPath, hook, &mut tally);
+    let text = blocks::without(&text, &mut tally);
     let text = replaced(&text, &forms.named, Sort::Named, named, &mut tally);
+    let text = replaced(&text, &forms.flags, Sort::Named, named, &mut tally);
     let text = replaced(&text, &forms.opaque, Sort::Opaque, opaque, &mut tally);
     (text, tally)
 }
@@ -192,9 +199,13 @@ fn is_secret(key: &str) -> bool {
         "accesskey",
         "privatekey",
         "clientkey",
+        "signingkey",
+        "encryptionkey",
         "credential",
         "authorization",
     ];
+    // Too short to mean that anywhere.
+    let ends = ["pass", "pwd", "dsn"];
     let tells_where = [
         "ref",
         "refs",
@@ -206,8 +217,9 @@ fn is_secret(key: &str) -> bool {
         "file",
         "notfound",
     ];
-    words.iter().any(|word| plain.contains(word))
-        && !tells_where.iter().any(|end| plain.ends_with(end))
+    let says_so = words.iter().any(|word| plain.contains(word))
+        || ends.iter().any(|end| plain.ends_with(end));
+    says_so && !tells_where.iter().any(|end| plain.ends_with(end))
 }
 
 /// Whether a long word may be a key: it has small and capital letters and figures. Digests in hex have not, nor have names.
@@ -232,8 +244,16 @@ fn scrub(value: &mut Value, depth: usize, tally: &mut Tally) {
     match value {
         Value::String(text) => scrub_text(text, depth, tally),
         Value::Array(items) => {
+            // What a flag of a command line names may be the next word.
+            let mut is_flags = false;
             for item in items {
-                scrub(item, depth + 1, tally);
+                let flag = item.as_str().filter(|word| word.starts_with('-'));
+                let is_flag = flag.is_some();
+                let names = flag.is_some_and(|word| !word.contains('=') && is_secret(word));
+                match std::mem::replace(&mut is_flags, names) && !is_flag {
+                    true => mask(item, Sort::Named, depth, tally),
+                    false => scrub(item, depth + 1, tally),
+                }
             }
         }
         Value::Object(fields) => scrub_fields(fields, depth, tally),

@@ -147,11 +147,6 @@ impl Cluster {
         self.discovery.scopes().await
     }
 
-    /// Whether the API server answers; for readiness probes.
-    pub async fn is_reachable(&self) -> Result<(), CallError> {
-        self.own.impatient().read("/readyz", "*/*").await.map(drop)
-    }
-
     /// The namespace the connection's context names, or the controller's own one in a cluster.
     pub fn default_namespace(&self) -> &str {
         self.client.default_namespace()

@@ -15,6 +15,7 @@ use reeve_api::tenant::GitConfigReference;
 use reeve_core::admit::Rules;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::gitconfig;
+use reeve_core::index::Target;
 use reeve_core::labelled::Labelled;
 use reeve_core::plugin::PluginId;
 use reeve_core::quota::Limit;
@@ -141,6 +142,18 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
+    /// Wakes whatever is meant.
+    pub(crate) fn wake(&self, target: Target) {
+        match target {
+            Target::Source(id) => self.sources.wake(id),
+            Target::Kustomization(id) => self.kustomizations.wake(id),
+            Target::Receiver(id) => self.receivers.wake(id),
+            Target::Plugin(id) => self.wake_plugin(id),
+            Target::Policy(name) => self.policies.wake(name),
+            Target::WriteBack(id) => self.writebacks.wake(id),
+        }
+    }
+
     /// Wakes a plugin of either kind.
     pub(crate) fn wake_plugin(&self, id: PluginId) {
         match id {

@@ -306,12 +306,12 @@ fn kustomizations(
     queue::work(inbox, pace(workers), halt.clone(), seen, owner, run)
 }
 
-/// Begins to work on one queue, as a task: where an object belongs, what a run is, and what one is of a replica that only has
-/// what another works for.
+/// Begins to work on one queue, as a task: where an object belongs, what a run is, what one is while another replica lets go of
+/// it, and what one is of a replica that only has what another works for.
 macro_rules! work {
     (
         $runs:ident, $ctx:ident, $inboxes:ident, $halt:ident;
-        $kind:ident, $key:ty, $inbox:ident, $workers:expr, $place:expr, $target:expr, $reconcile:path, $beside:path
+        $kind:ident, $key:ty, $inbox:ident, $workers:expr, $place:expr, $target:expr, $reconcile:path, $soon:path, $beside:path
     ) => {{
         let (pace, inbox) = (pace($workers), Arc::clone(&$inboxes.$inbox));
         let seen = $ctx.metrics.queue(Kind::$kind, $workers);
@@ -328,7 +328,7 @@ macro_rules! work {
                         let told = traced(&ctx, Kind::$kind, &key);
                         span::within(told, $reconcile(&ctx, &key)).await
                     }
-                    Part::Soon => Next::After(sharing::SOON),
+                    Part::Soon => $soon(&ctx, &key).await,
                     Part::Others => $beside(&ctx, &key).await,
                 }
             };
@@ -347,13 +347,13 @@ fn begin(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, halt: &Halt) -
         runs, ctx, inboxes, halt;
         Plugin, NamespacedName, plugins, 4, within,
         |id| Some(Target::Plugin(PluginId::Tenant(id))),
-        plugin::reconcile_tenants, nothing
+        plugin::reconcile_tenants, soon, nothing
     );
     work!(
         runs, ctx, inboxes, halt;
         GitRepository, NamespacedName, sources, workers.sources, of_source,
         |id| Some(Target::Source(id)),
-        source::reconcile, source::fetch_along
+        source::reconcile, source::fetch_ahead, source::fetch_along
     );
     runs.spawn(kustomizations(ctx, inboxes, workers, halt));
     runs.spawn(receivers(ctx, inboxes, halt));
@@ -361,7 +361,7 @@ fn begin(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers, halt: &Halt) -
         runs, ctx, inboxes, halt;
         WriteBack, NamespacedName, writebacks, 4, within,
         |id| Some(Target::WriteBack(id)),
-        writeback::reconcile, writeback::leave
+        writeback::reconcile, soon, writeback::leave
     );
     tell_forges(ctx, inboxes, halt, &mut runs);
     runs
@@ -373,19 +373,19 @@ fn begin_platforms(ctx: &Arc<Context>, inboxes: &Inboxes, halt: &Halt, runs: &mu
         runs, ctx, inboxes, halt;
         Tenant, TenantName, tenants, 1, |_, name| Place::Tenant(name.clone()),
         |_| None,
-        tenant::reconcile, tenant::beside
+        tenant::reconcile, soon, tenant::beside
     );
     work!(
         runs, ctx, inboxes, halt;
         Policy, PolicyName, policies, 2, |_, _| Place::Platform,
         |name| Some(Target::Policy(name)),
-        policy::reconcile, policy::have
+        policy::reconcile, soon, policy::have
     );
     work!(
         runs, ctx, inboxes, halt;
         ClusterPlugin, PluginName, cluster_plugins, 2, |_, _| Place::Platform,
         |name| Some(Target::Plugin(PluginId::Platform(name))),
-        plugin::reconcile_platforms, plugin::have_platforms
+        plugin::reconcile_platforms, soon, plugin::have_platforms
     );
 }
 
@@ -425,6 +425,11 @@ fn of_source(ctx: &Context, id: &NamespacedName) -> Place {
 
 fn within(ctx: &Context, id: &NamespacedName) -> Place {
     Place::within(&ctx.grounds, &id.namespace)
+}
+
+/// What is ours soon, and of which nothing is done before that.
+fn soon<K>(_ctx: &Arc<Context>, _key: &K) -> std::future::Ready<Next> {
+    std::future::ready(Next::After(sharing::SOON))
 }
 
 /// What is another replica's, and of which nothing is needed here.

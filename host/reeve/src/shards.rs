@@ -36,6 +36,8 @@ struct State {
     said: Claim,
     passes: BTreeMap<u64, (Place, Option<Target>)>,
     next: u64,
+    /// What came too early, and waits for whoever had it.
+    soon: BTreeMap<Target, Place>,
 }
 
 /// Where something belongs.
@@ -114,6 +116,11 @@ impl Shards {
         self.rests.store(rests, Ordering::Relaxed);
     }
 
+    /// Whether it stands by.
+    pub(crate) fn stands_by(&self) -> bool {
+        self.rests.load(Ordering::Relaxed)
+    }
+
     /// A place is ours: nothing is known, and nothing may be begun yet.
     pub(crate) fn begin(&self, place: u16) {
         if let Some(mut state) = self.lock() {
@@ -134,7 +141,13 @@ impl Shards {
             return Part::Others;
         }
         if !state.may_begin(place) {
+            state
+                .soon
+                .extend(target.map(|target| (target, place.clone())));
             return Part::Soon;
+        }
+        if let Some(target) = &target {
+            state.soon.remove(target);
         }
         let id = state.next;
         state.next += 1;
@@ -144,7 +157,7 @@ impl Shards {
 
     /// Whether this is ours, now or soon.
     pub(crate) fn are_mine(&self, place: &Place) -> bool {
-        if self.rests.load(Ordering::Relaxed) {
+        if self.stands_by() {
             return false;
         }
         let state = self.lock();
@@ -231,6 +244,23 @@ impl Shards {
         Some(claim)
     }
 
+    /// What came too early and may begin by now, each once.
+    pub(crate) fn ripe(&self) -> Vec<Target> {
+        let Some(mut state) = self.lock() else {
+            return Vec::new();
+        };
+        let state = &mut *state;
+        let mut ripe = Vec::new();
+        for (target, place) in std::mem::take(&mut state.soon) {
+            if state.may_begin(&place) {
+                ripe.push(target);
+            } else if state.standing.is_wanted(&state.share(&place)) {
+                state.soon.insert(target, place);
+            }
+        }
+        ripe
+    }
+
     /// What runs although it is to be given up.
     pub(crate) fn leaving(&self) -> Vec<Option<Target>> {
         self.lock().map_or_else(Vec::new, |state| {
@@ -256,6 +286,7 @@ impl State {
             said: Claim::default(),
             passes: BTreeMap::new(),
             next: 0,
+            soon: BTreeMap::new(),
         }
     }
 
@@ -418,6 +449,40 @@ mod tests {
         shards.saw(&seen(said, vec![comes]));
         let kept = all.iter().filter(|place| is_mine(&shards, place)).count();
         assert!(kept > 0 && kept < all.len(), "{kept}");
+    }
+
+    #[test]
+    fn what_came_too_early_is_named_once_when_whoever_had_it_is_gone() {
+        let shards = alone();
+        let digest = Map::default().digest();
+        let both = claim(&[0, 1], digest);
+        shards.saw(&seen(claim(&[0], digest), vec![other(1, both.clone())]));
+        let said = shards.to_say().unwrap();
+        shards.saw(&seen(said, vec![other(1, both)]));
+        let all = ["a", "b", "c", "d", "e", "f"].map(name::<NamespaceName>);
+        let target = |name: &NamespaceName| {
+            Target::Kustomization(NamespacedName::new(name.as_str(), "app").unwrap())
+        };
+        let enter = |name: &NamespaceName| {
+            shards.enter(&Place::Namespace(name.clone()), Some(target(name)))
+        };
+        let others = all.iter().filter(|it| matches!(enter(it), Part::Others));
+        let others: Vec<&NamespaceName> = others.collect();
+        assert!(!others.is_empty() && shards.ripe().is_empty());
+        // The other's place was ended: its part is ours, as soon as the rest could know.
+        shards.saw(&seen(claim(&[0, 1], digest), Vec::new()));
+        let soon = |name: &&NamespaceName| matches!(enter(name), Part::Soon);
+        assert!(others.iter().all(soon));
+        assert!(shards.ripe().is_empty(), "nobody could know yet");
+        let said = shards.to_say().unwrap();
+        assert_eq!(said.view, View::from([0]));
+        shards.saw(&seen(said, Vec::new()));
+        // One has tried again by itself meanwhile.
+        let tried = others.first().unwrap();
+        assert!(matches!(enter(tried), Part::Mine(_)));
+        let rest = others.iter().skip(1).map(|name| target(name));
+        assert_eq!(shards.ripe(), rest.collect::<Vec<_>>());
+        assert!(shards.ripe().is_empty());
     }
 
     #[test]

@@ -4,12 +4,13 @@ use anyhow::{Context as _, ensure};
 use kube::api::DynamicObject;
 use reeve_api::reason::Reason;
 use reeve_core::deliver::{DELIVER, PATH, TO};
-use reeve_tests::git::{KeyKind, SshOptions, SshServer, git};
-use reeve_tests::objects::{condition, text};
+use reeve_tests::git::{HttpServer, KeyKind, Served, SshOptions, SshServer, git};
+use reeve_tests::install::SYSTEM;
+use reeve_tests::objects::{self, condition, text};
 use reeve_tests::{scenario, secrecy, wait};
 use serde_json::json;
 
-use super::{Desk, nothing};
+use super::{Desk, login, nothing};
 
 const BLUE: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: blue\n";
@@ -344,4 +345,58 @@ fn people_push(desk: &Desk, number: usize) -> anyhow::Result<()> {
         }
     }
     anyhow::bail!("nobody could push")
+}
+
+#[test]
+fn a_login_that_the_platform_gives_to_the_tenant_delivers_and_nobody_does_without_one() {
+    scenario(async {
+        let desk = Desk::open("levelled-git").await?;
+        let own = desk.tenant.name();
+        let (auth, password) = login();
+        let server = HttpServer::start(desk.estate.repositories(), Served::only(auth)).await?;
+        let mut open = desk.source("open", &server.url(&format!("{own}-live")));
+        open["spec"]
+            .as_object_mut()
+            .map(|spec| spec.remove("secretRef"));
+        desk.tenant.apply(&open).await?;
+        desk.ask(&json!({DELIVER: "git", TO: "open"})).await?;
+        desk.told(Reason::AuthenticationFailed, "no login is given to it")
+            .await?;
+        let head = desk.head()?;
+
+        let level = format!("{own}-level");
+        let file = format!(
+            "auths:\n- url: {}\n  credentials: {{https: {{username: ada, password: {password}}}}}\n",
+            server.url("*")
+        );
+        for object in [
+            json!({
+                "apiVersion": "v1", "kind": "Secret",
+                "metadata": {"name": level, "namespace": SYSTEM, "labels": {"reconcile.fluxcd.io/watch": "Enabled"}},
+                "stringData": {"git.yaml": file},
+            }),
+            json!({
+                "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": own},
+                "spec": {"namespaces": [own], "sources": [own], "gitConfig": {"kind": "Secret", "name": level}},
+            }),
+        ] {
+            desk.tenant.apply(&object).await?;
+        }
+        let sources = objects::api(
+            desk.estate.admin(),
+            "source.toolkit.fluxcd.io/v1",
+            "GitRepository",
+            Some(own),
+        );
+        wait::for_object(&sources, "open", "it is fetched", |object| {
+            text(&object.data, "/status/artifact/revision").is_some()
+        })
+        .await?;
+        ensure!(desk.head()? == head, "something was written");
+        desk.ask(&json!({PATH: "again"})).await?;
+        desk.told(Reason::Delivered, "Delivered revision").await?;
+        let settings = desk.show(&format!("again/{own}/configmap-settings.yaml"))?;
+        ensure!(settings.contains("colour: green"), "{settings}");
+        Ok(())
+    });
 }

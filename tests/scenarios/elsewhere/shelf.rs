@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// A server of files.
-pub(super) struct Shelf {
+pub(crate) struct Shelf {
     at: String,
     files: Arc<Mutex<Files>>,
     task: JoinHandle<()>,
@@ -29,7 +29,7 @@ struct Files {
 }
 
 impl Shelf {
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         let socket = TcpListener::bind("127.0.0.1:0").await?;
         let at = format!("http://{}", socket.local_addr()?);
         let files = Arc::new(Mutex::new(Files::default()));
@@ -46,13 +46,13 @@ impl Shelf {
     }
 
     /// Puts a file there, and says where.
-    pub(super) fn lay(&self, name: &str, bytes: &[u8]) -> String {
+    pub(crate) fn lay(&self, name: &str, bytes: &[u8]) -> String {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.all.insert(format!("/{name}"), bytes.to_vec());
         self.url(name)
     }
 
-    pub(super) fn url(&self, name: &str) -> String {
+    pub(crate) fn url(&self, name: &str) -> String {
         format!("{}/{name}", self.at)
     }
 
@@ -87,12 +87,12 @@ fn given(files: &Mutex<Files>, path: &str) -> Response<Body> {
     answer.expect("because its headers are fixed")
 }
 
-pub(super) fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
 /// An archive of these files.
-pub(super) fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn archive(files: &[(&str, &str)]) -> Vec<u8> {
     let entries: Vec<_> = files
         .iter()
         .map(|(name, text)| (name.as_bytes(), EntryType::Regular, text.as_bytes()))

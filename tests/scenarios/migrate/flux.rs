@@ -67,11 +67,11 @@ pub(super) async fn define(client: &Client, group: &str, kind: &str) -> anyhow::
 }
 
 /// What the repository holds, by its colour.
-fn settings(colour: &str) -> Value {
+pub(super) fn settings(colour: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"colour": colour}})
 }
 
-fn workload() -> Value {
+pub(super) fn workload() -> Value {
     let labels = json!({"app": "web"});
     let container = json!({"name": "web", "image": "registry.example/web:1"});
     json!({

@@ -237,7 +237,8 @@ fn nothing_is_written_where_a_neighbour_of_the_same_repository_builds() {
         );
         let source = one.sources().get(one.name()).await?;
         let url = objects::text(&source.data, "/spec/url").unwrap_or_default();
-        let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: theirs\ndata:\n  colour: green\n";
+        let settings =
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: theirs\ndata:\n  colour: green\n";
         one.after(|draft| {
             draft.commit("mine/theirs/settings.yaml", settings);
             draft.set("path", json!("./mine"));

@@ -25,7 +25,7 @@ pub struct Place {
 /// Which repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// That of a GitRepository of the Kustomization's namespace, with the Secret that it names, on the branch that it follows.
+    /// That of a GitRepository of the Kustomization's namespace, with the login that it has, on the branch that it follows.
     Own(NamespacedName),
     /// The one that the platform gives, with the Secret of its own.
     Given(GitDelivery),

@@ -217,22 +217,6 @@ fn a_source_knows_the_plugins_that_come_from_it() {
     assert_eq!(index.plugins_from(&id("acme/app")).count(), 0);
 }
 
-#[test]
-fn a_tenant_touches_what_is_in_its_namespaces() {
-    let mut index = estate();
-    let name = TenantName::new("acme").unwrap();
-    let own = |n: &str| BTreeSet::from([NamespaceName::new(n).unwrap()]);
-    assert_eq!(
-        ids(index.apply_tenant(name.clone(), own("acme"))),
-        ["acme/db", "acme/web"]
-    );
-    assert_eq!(
-        ids(index.apply_tenant(name.clone(), own("beta"))),
-        ["acme/db", "acme/web", "beta/web"]
-    );
-    assert_eq!(ids(index.remove_tenant(&name)), ["beta/web"]);
-}
-
 /// What a Receiver at `at` that names `resource` alone wakes, and what it misses.
 fn looked_up(at: &str, resource: ReceiverResource) -> (String, String) {
     let mut index = estate();

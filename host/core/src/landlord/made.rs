@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::{MANAGED_BY, Terms, VIEW};
 use crate::gitconfig::DEFAULT_INTERVAL;
+use crate::labelled::Labelled;
 
 /// The Role, and its binding, by which the delivery may act as a namespace's account.
 pub const GRANT: &str = "reeve-delivery";
@@ -191,7 +192,10 @@ pub fn delivered(
         return Vec::new();
     };
     let make = |kind, at: &NamespaceName, spec: Value| {
-        let mut made = marked(kind, at, name.as_str(), name);
+        let mut labels = marks(name);
+        labels.extend(terms.label.as_ref().map(Labelled::entry));
+        let meta = json!({"name": name.as_str(), "namespace": at, "labels": labels});
+        let mut made = wanted(kind, Some(at), name.as_str(), meta);
         merge(&mut made.object, json!({"spec": spec}));
         made
     };

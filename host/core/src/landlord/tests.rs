@@ -14,6 +14,7 @@ fn terms() -> Terms {
         delivery: name("reeve"),
         roles: [name("admin"), name("edit"), name("view")].into(),
         exec: name("reeve-exec"),
+        label: None,
     }
 }
 
@@ -155,6 +156,26 @@ fn readers_look_and_run_commands_where_that_is_said() {
     };
     let why = judge(&without, &name("acme"), &tenant(&more)).unwrap_err();
     assert!(why.message.contains("spec.readers"), "{why}");
+}
+
+#[test]
+fn beside_another_controller_what_is_delivered_bears_the_label_that_is_followed() {
+    let beside = Terms {
+        label: Some(Labelled::ours()),
+        ..terms()
+    };
+    let hook = json!({"type": "generic", "secretRef": {"name": "hook"}});
+    let more = json!({"source": {"url": "https://git.example/acme", "receiver": hook}});
+    let (tenant, at) = (tenant(&more), name("acme"));
+    let all = delivered(&beside, &name("acme"), &tenant, &at);
+    assert_eq!(all.len(), 3);
+    for one in &all {
+        assert!(Labelled::ours().is_on(&one.object), "{}", one.object);
+        assert_eq!(one.object["metadata"]["labels"][TENANT_LABEL], "acme");
+    }
+    for one in delivered(&terms(), &name("acme"), &tenant, &at) {
+        assert!(!Labelled::ours().is_on(&one.object), "{}", one.object);
+    }
 }
 
 #[test]

@@ -1,12 +1,15 @@
-//! Whether the two kinds of controllers pass over each other's objects.
+//! Whether the two kinds of controllers pass over each other's objects, and whether ours reads what stays with Flux.
 //!
 //! Read from the arguments of their Deployments. What a process really does is deliberately not guessed: before an object is
 //! given away it is held and watched until nobody writes to it.
 
+use reeve_api::name::NamespaceName;
 use serde_json::Value;
 
 use super::{Finding, Is};
 use crate::labelled::Labelled;
+use crate::others::Hosts;
+use crate::tenancy::Grounds;
 
 /// The controllers of Flux that work on kinds of ours.
 const CONTROLLERS: [&str; 3] = [
@@ -16,6 +19,9 @@ const CONTROLLERS: [&str; 3] = [
 ];
 /// The flag that says whom a controller follows.
 const FLAG: &str = "--watch-label-selector";
+/// Those that say from where ours fetches what others keep.
+const NAMESPACES: &str = "--platform-namespaces";
+const HOSTS: &str = "--allow-artifact-hosts";
 
 /// Flux's.
 pub(super) fn flux(deployments: &[Value]) -> Vec<Finding> {
@@ -58,12 +64,31 @@ pub(super) fn ours(deployments: &[Value]) -> Vec<Finding> {
                 "would work on objects that are Flux's",
             )
             .next(format!(
-                "`helm upgrade reeve … --set 'extraArgs[0]={FLAG}={}'`",
+                "`helm upgrade reeve … --reset-then-reuse-values --set watchLabelSelector={}`",
                 Labelled::ours()
             )),
         }
     };
     deployments.iter().map(one).collect()
+}
+
+/// From where each of ours fetches what others keep: as it is told, or else as it is on this ground.
+pub(super) fn hosts(deployments: &[Value], ground: &Grounds) -> Vec<Hosts> {
+    let one = |deployment: &Value| {
+        let told = listed(deployment, NAMESPACES);
+        let told = told.iter().filter_map(|name| name.parse().ok());
+        let mut namespaces: Vec<NamespaceName> = told.collect();
+        if namespaces.is_empty() {
+            namespaces.extend(ground.platform_namespaces.iter().cloned());
+        }
+        // Its own is the platform's, too.
+        namespaces.extend(text(deployment, "/metadata/namespace").parse::<NamespaceName>());
+        Hosts::new(&namespaces, listed(deployment, HOSTS))
+    };
+    match deployments {
+        [] => vec![Hosts::new(&ground.platform_namespaces, [])],
+        some => some.iter().map(one).collect(),
+    }
 }
 
 fn one_of_flux(deployment: &Value) -> Finding {
@@ -88,21 +113,32 @@ fn wanted() -> String {
 
 /// What the last such flag of any container says.
 fn selector(deployment: &Value) -> Option<String> {
+    values(deployment, FLAG).pop()
+}
+
+/// All that a flag names whose values have commas between them.
+fn listed(deployment: &Value, flag: &str) -> Vec<String> {
+    let values = values(deployment, flag);
+    let parts = values.iter().flat_map(|value| value.split(','));
+    parts
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What such a flag says, in any container, as often as it is there.
+fn values(deployment: &Value, flag: &str) -> Vec<String> {
     let containers = deployment.pointer("/spec/template/spec/containers");
     let containers = containers.and_then(Value::as_array).into_iter().flatten();
-    let mut found = None;
+    let mut found = Vec::new();
     for container in containers {
         let words = ["command", "args"].map(|key| container.get(key).and_then(Value::as_array));
         let words = words.into_iter().flatten().flatten();
         let mut words = words.filter_map(Value::as_str);
         while let Some(word) = words.next() {
-            match word.strip_prefix(FLAG) {
-                Some("") => found = words.next().map(str::to_owned),
-                Some(rest) => {
-                    if let Some(value) = rest.strip_prefix('=') {
-                        found = Some(value.to_owned());
-                    }
-                }
+            match word.strip_prefix(flag) {
+                Some("") => found.extend(words.next().map(str::to_owned)),
+                Some(rest) => found.extend(rest.strip_prefix('=').map(str::to_owned)),
                 None => {}
             }
         }

@@ -3,7 +3,8 @@
 //! Whether we could act on it is asked of what the runs ask: the parsed spec, and who may use what. Rights are deliberately
 //! not asked for: the first run names those that an account lacks, and changes nothing.
 
-use reeve_api::kustomization::Kustomization;
+use reeve_api::SOURCE_GROUP;
+use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_api::receiver::Receiver;
@@ -11,11 +12,14 @@ use reeve_api::source::GitRepository;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Finding, Found, Ground, Is, Served, Whose, id, included_by, named, source_of};
+use super::{
+    Finding, Found, Ground, Is, Served, Whose, controllers, id, included_by, named, source_of,
+};
 use crate::failure::{Explained, Turn};
 use crate::inventory::Inventory;
+use crate::others::{self, Seen, Told};
 use crate::source;
-use crate::spec::Spec;
+use crate::spec::{SourceRef, Spec};
 use crate::tenancy;
 use crate::webhook;
 
@@ -33,8 +37,8 @@ pub(super) fn served(
     if Whose::of(object) == Whose::Reeve {
         return vec![Finding::new(subject, Is::Taken, "reeve has it")];
     }
-    if let Some(why) = stays(kind, object) {
-        return vec![Finding::new(subject, Is::Stays, why)];
+    if let Some(stays) = stays(found, ground, kind, object) {
+        return vec![stays];
     }
     let mut all = vec![Finding::new(&subject, Is::Goes, "can be taken over")];
     let hindered = |why: Explained| {
@@ -49,7 +53,8 @@ pub(super) fn served(
             .into_iter()
             .map(hindered),
     );
-    all.extend(readers(found, kind, &id).into_iter().map(|one| Finding {
+    let readers = readers(found, ground, kind, &id).into_iter();
+    all.extend(readers.map(|one| Finding {
         subject: subject.clone(),
         ..one
     }));
@@ -89,21 +94,60 @@ pub(super) fn other(object: &Value) -> Finding {
 }
 
 /// Why an object stays where it is.
-pub(super) fn stays(kind: Served, object: &Value) -> Option<String> {
-    match kind {
-        Served::GitRepository | Served::Receiver => None,
-        Served::Kustomization => {
-            let source = object.pointer("/spec/sourceRef/kind")?.as_str()?;
-            if source != "GitRepository" {
-                return Some(format!(
-                    "stays with Flux: its source is of kind {source}, which Flux keeps; one that is made for reeve may name it"
-                ));
-            }
-            applies_flux(object).then(|| {
-                "stays with Flux: it applies Flux itself, and goes with it when Flux is uninstalled".to_owned()
-            })
-        }
+pub(super) fn stays(
+    found: &Found,
+    ground: Ground<'_>,
+    kind: Served,
+    object: &Value,
+) -> Option<Finding> {
+    if kind != Served::Kustomization {
+        return None;
     }
+    let because = |why: &str| {
+        let says = format!("stays with Flux: {why}");
+        Finding::new(subject(object), Is::Stays, says)
+    };
+    if applies_flux(object) {
+        let why = "it applies Flux itself, and goes with it when Flux is uninstalled";
+        return Some(because(why));
+    }
+    let why = unread(found, ground, object)?;
+    let stays = because(&why.message);
+    Some(match why.hint {
+        Some(hint) => stays.next(format!("{hint}; after that it can be taken over")),
+        None => stays,
+    })
+}
+
+/// Why we could not read what it applies from, where somebody else keeps that and goes on keeping it.
+fn unread(found: &Found, ground: Ground<'_>, kustomization: &Value) -> Option<Explained> {
+    let source = source_of_others(kustomization)?;
+    let theirs = found.others.iter().find(|one| is(one, &source));
+    let told = theirs.and_then(|one| one.get("status"));
+    let told = told.and_then(|status| serde_json::from_value::<Told>(status.clone()).ok());
+    let told = told.unwrap_or_default();
+    let version = theirs.and_then(|one| one.get("apiVersion")?.as_str());
+    let seen = match version {
+        None => Seen::Missing,
+        Some(version) if version == format!("{SOURCE_GROUP}/v1") => Seen::There(&told),
+        // It is followed in that version, and in no other.
+        Some(_) => Seen::Undefined,
+    };
+    let hosts = controllers::hosts(&found.ours, ground.grounds);
+    let mut each = hosts.iter();
+    each.find_map(|hosts| others::offer(&source, seen, hosts).err())
+}
+
+/// What it applies from, if that is of a kind that others keep. Whatever else is wrong with it is in the way.
+fn source_of_others(kustomization: &Value) -> Option<SourceRef> {
+    let object = read::<Kustomization>(kustomization).ok()?;
+    let source = Spec::parse(&object).ok()?.source;
+    others::KINDS.contains(&source.kind).then_some(source)
+}
+
+fn is(object: &Value, source: &SourceRef) -> bool {
+    let kind = object.get("kind").and_then(Value::as_str);
+    kind == Some(source.kind.as_str()) && id(object) == Some(source.key())
 }
 
 /// Whether Flux's own definitions are among what it has: then it is by which Flux keeps itself.
@@ -179,7 +223,7 @@ fn may_run(ground: Ground<'_>, object: &Kustomization) -> Result<(), Explained> 
 }
 
 /// Who else reads a source, and what that means.
-fn readers(found: &Found, kind: Served, id: &NamespacedName) -> Vec<Finding> {
+fn readers(found: &Found, ground: Ground<'_>, kind: Served, id: &NamespacedName) -> Vec<Finding> {
     if kind != Served::GitRepository {
         return Vec::new();
     }
@@ -196,7 +240,8 @@ fn readers(found: &Found, kind: Served, id: &NamespacedName) -> Vec<Finding> {
         })
         .collect();
     let keeps = |one: &&Value| {
-        stays(Served::Kustomization, one).is_some() && source_of(one).as_ref() == Some(id)
+        source_of(one).as_ref() == Some(id)
+            && stays(found, ground, Served::Kustomization, one).is_some()
     };
     all.extend(found.kustomizations.iter().filter(keeps).map(|one| {
         let says = format!(
@@ -229,6 +274,9 @@ fn notes(kind: Served, object: &Value) -> Vec<Finding> {
             "it is of Flux's shard {shard} now, and goes back there"
         )));
     }
+    if kind == Served::Kustomization {
+        all.extend(source_of_others(object).map(|source| left_behind(&source)));
+    }
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
     match kind {
         Served::Kustomization if text("/spec/serviceAccountName").is_none() => {
@@ -254,6 +302,20 @@ fn notes(kind: Served, object: &Value) -> Vec<Finding> {
         all.push(note("it is suspended, and stays so".to_owned()));
     }
     all
+}
+
+/// What it applies from stays with whoever keeps it.
+fn left_behind(source: &SourceRef) -> Finding {
+    let says = format!("{source} stays where it is, and is applied from as it is kept there");
+    let note = Finding::new("", Is::Note, says);
+    match source.kind {
+        SourceKind::OciRepository | SourceKind::Bucket => note.next(
+            "leave source-controller running, and let reeve's controller in to it: Flux's own NetworkPolicies let only pods of its namespace in",
+        ),
+        SourceKind::ExternalArtifact | SourceKind::GitRepository => note.next(
+            "leave the controller that makes it running, and let reeve's controller in to where the artifact lies",
+        ),
+    }
 }
 
 fn subject(object: &Value) -> String {

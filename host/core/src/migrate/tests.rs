@@ -137,7 +137,10 @@ fn what_only_flux_serves_stays_and_is_named() {
     };
     let all = told(&found);
     for (subject, word) in [
-        ("Kustomization/acme/bucket", "kind Bucket"),
+        (
+            "Kustomization/acme/bucket",
+            "Bucket.source.toolkit.fluxcd.io \"acme\" not found",
+        ),
         (
             "Kustomization/flux-system/flux-system",
             "applies Flux itself",
@@ -153,6 +156,106 @@ fn what_only_flux_serves_stays_and_is_named() {
     let unit = goes(&found, &["acme", "flux-system"], Whose::Reeve);
     assert!(unit.members.is_empty(), "{unit:?}");
     assert_eq!(unit.stays.len(), 2, "{unit:?}");
+}
+
+#[test]
+fn what_is_applied_from_what_others_keep_goes_where_we_read_that_and_its_source_stays() {
+    let ours = "--watch-label-selector=sharding.fluxcd.io/key=reeve";
+    let at = |host: &str| format!("http://{host}/ocirepository/acme/image/a.tar.gz");
+    let flux = at("source-controller.flux-system.svc.cluster.local.");
+    let told_so = json!([ours, "--allow-artifact-hosts", "a.example,shelf.example"]);
+    let elsewhere = json!([ours, "--platform-namespaces=delivery,tools"]);
+    for (says_what, version, url, args, why) in [
+        ("no controller", "v1", flux.as_str(), None, None),
+        (
+            "the usual one",
+            "v1",
+            flux.as_str(),
+            Some(json!([ours])),
+            None,
+        ),
+        (
+            "in its own namespace",
+            "v1",
+            at("source-controller.delivery.svc").as_str(),
+            Some(json!([ours])),
+            None,
+        ),
+        (
+            "a named host",
+            "v1",
+            at("shelf.example").as_str(),
+            Some(told_so),
+            None,
+        ),
+        (
+            "another host",
+            "v1",
+            at("shelf.example").as_str(),
+            Some(json!([ours])),
+            Some("no host that the platform names"),
+        ),
+        (
+            "another platform",
+            "v1",
+            flux.as_str(),
+            Some(elsewhere),
+            Some("no host that the platform names"),
+        ),
+        (
+            "an older kind",
+            "v1beta2",
+            flux.as_str(),
+            None,
+            Some("no matches for kind"),
+        ),
+        ("nothing yet", "v1", "", None, Some("artifact not found")),
+    ] {
+        let mut web = kustomization("acme/web", "acme/image");
+        web["spec"]["sourceRef"]["kind"] = json!("OCIRepository");
+        let mut image = object("OCIRepository", "acme/image", json!({}));
+        image["apiVersion"] = json!(format!("source.toolkit.fluxcd.io/{version}"));
+        if !url.is_empty() {
+            let digest = format!("sha256:{}", "0".repeat(64));
+            image["status"]["artifact"] =
+                json!({"url": url, "digest": digest, "revision": "latest"});
+        }
+        let deployment = |args: Value| {
+            json!({
+                "metadata": {"namespace": "delivery", "name": "reeve"},
+                "spec": {"template": {"spec": {"containers": [{"args": args}]}}},
+            })
+        };
+        let found = Found {
+            kustomizations: vec![web],
+            others: vec![image],
+            ours: args.into_iter().map(deployment).collect(),
+            ..Found::default()
+        };
+        let all = told(&found);
+        let source = says(&all, "OCIRepository/acme/image", Is::Stays);
+        assert_eq!(source.len(), 1, "{says_what}: {all:?}");
+        let stays = says(&all, "Kustomization/acme/web", Is::Stays);
+        let unit = goes(&found, &["acme"], Whose::Reeve);
+        assert_eq!(unit.in_the_way, [], "{says_what}");
+        let Some(why) = why else {
+            assert_eq!(stays.len(), 0, "{says_what}: {all:?}");
+            assert_eq!(subjects(&unit), ["Kustomization/acme/web"], "{says_what}");
+            let notes = says(&all, "Kustomization/acme/web", Is::Note);
+            let left = "OCIRepository/acme/image stays where it is";
+            assert!(notes.iter().any(|one| one.starts_with(left)), "{all:?}");
+            continue;
+        };
+        assert!(stays.iter().any(|one| one.contains(why)), "{all:?}");
+        assert!(unit.members.is_empty(), "{says_what}: {unit:?}");
+        let next = unit.stays.iter().filter_map(|one| one.next.as_deref());
+        assert!(
+            next.clone()
+                .all(|one| one.ends_with("it can be taken over"))
+                && next.count() == 1,
+            "{says_what}: {unit:?}"
+        );
+    }
 }
 
 #[test]

@@ -48,21 +48,19 @@ pub fn unit(
     to: Whose,
 ) -> Unit {
     let members = match to {
-        Whose::Reeve => forth(found, namespaces),
+        Whose::Reeve => forth(found, ground, namespaces),
         Whose::Flux => back(found, namespaces),
     };
     let mut in_the_way = match to {
         Whose::Reeve => hindrances(found, ground, &members),
         Whose::Flux => Vec::new(),
     };
-    in_the_way.extend(apart(found, &members, to));
+    in_the_way.extend(apart(found, ground, &members, to));
     let kustomizations = found.kustomizations.iter();
     let of_them = kustomizations.filter(|one| lies_in(one, namespaces));
-    let stays = of_them.filter_map(|one| {
-        let says = judge::stays(Served::Kustomization, one)?;
-        let subject = Served::Kustomization.subject(&id(one)?);
-        (Whose::of(one) == Whose::Flux).then(|| Finding::new(subject, Is::Stays, says))
-    });
+    let stays = of_them
+        .filter(|one| Whose::of(one) == Whose::Flux)
+        .filter_map(|one| judge::stays(found, ground, Served::Kustomization, one));
     Unit {
         stays: stays.collect(),
         members: members.into_iter().collect(),
@@ -71,12 +69,16 @@ pub fn unit(
 }
 
 /// What Flux has there and we can serve, with the sources that it reads.
-fn forth(found: &Found, namespaces: &BTreeSet<NamespaceName>) -> BTreeSet<Member> {
+fn forth(
+    found: &Found,
+    ground: Ground<'_>,
+    namespaces: &BTreeSet<NamespaceName>,
+) -> BTreeSet<Member> {
     let goes = |kind: Served| {
         let all = found.of(kind).iter();
         all.filter(move |one| {
-            let theirs = Whose::of(one) == Whose::Flux && judge::stays(kind, one).is_none();
-            theirs && lies_in(one, namespaces)
+            let theirs = Whose::of(one) == Whose::Flux && lies_in(one, namespaces);
+            theirs && judge::stays(found, ground, kind, one).is_none()
         })
     };
     let mut read: BTreeSet<NamespacedName> = goes(Served::GitRepository).filter_map(id).collect();
@@ -167,7 +169,7 @@ fn hindrances(found: &Found, ground: Ground<'_>, members: &BTreeSet<Member>) -> 
 }
 
 /// What would be torn apart: we wait for nothing that Flux has, and read none of its sources.
-fn apart(found: &Found, members: &BTreeSet<Member>, to: Whose) -> Vec<Finding> {
+fn apart(found: &Found, ground: Ground<'_>, members: &BTreeSet<Member>, to: Whose) -> Vec<Finding> {
     let mut all = Vec::new();
     for object in &found.kustomizations {
         let Some(id) = id(object) else { continue };
@@ -189,8 +191,8 @@ fn apart(found: &Found, members: &BTreeSet<Member>, to: Whose) -> Vec<Finding> {
             let theirs = if goes_too { to } else { Whose::of(there) };
             if theirs == Whose::Flux && (goes || goes_too) {
                 let says = format!("needs {}, which would be Flux's", kind.subject(&needed));
-                let next = match judge::stays(kind, there) {
-                    Some(why) => format!("remove that from spec.dependsOn: it {why}"),
+                let next = match judge::stays(found, ground, kind, there) {
+                    Some(one) => format!("remove that from spec.dependsOn: it {}", one.says),
                     None => format!(
                         "name both namespaces: {} and {}",
                         id.namespace, needed.namespace

@@ -153,6 +153,51 @@ fn secrets_inline_kubeconfigs_and_environments_are_emptied() {
 }
 
 #[test]
+fn secrets_in_texts_that_are_yaml_are_taken_out_however_they_are_written() {
+    for text_of in [
+        "a: b\npassword: |\n  hunter2\n  hunter2\nc: d",
+        "a: b\ndbPassword: >-\n\n  hunter2\nc: d",
+        "a: b\npassword: !!str hunter2\nc: d",
+        "a: b\npassword: correct hunter2 battery\nc: d",
+        "a: b\n- token:\n    hunter2\nc: d",
+        "a: b\ntokens:\n- hunter2\n- hunter2\nc: d",
+        "a: b\ndsn: postgres://hunter2\nc: d",
+        "a: b\nDB_PASS: hunter2\nc: d",
+        "a: b\npwd: hunter2\nc: d",
+        "a: b\nsigningKey: hunter2\nc: d",
+        "a: b\nencryption-key: hunter2\nc: d",
+        "a: b --password hunter2 x\nc: d",
+        "a: b\n---\nkind: Secret\nstringData:\n  dsn-of: hunter2\n  x: |\n    hunter2\n---\nc: d",
+        "a: b\n---\n- stringData: {x: hunter2}\n  kind: 'Secret'\n---\nc: d",
+        "a: b\n---\n{kind: Secret, metadata: {name: x}, data: {x: hunter2}}\n---\nc: d",
+    ] {
+        let mut object = json!({"spec": {"patches": [{"patch": text_of}]}});
+        let tally = value(&mut object);
+        let shown = object["spec"]["patches"][0]["patch"].as_str().unwrap();
+        assert!(!shown.contains("hunter2"), "{text_of}: {shown}");
+        assert!(
+            shown.starts_with("a: b") && shown.ends_with("c: d"),
+            "{shown}"
+        );
+        assert_ne!(tally, Tally::default(), "{text_of}");
+    }
+    let patch = "- op: replace\n  path: /data/colour\n  value: red\n---\nkind: ConfigMap\ndata:\n  colour: red\nsecretRef:\n  name: web";
+    assert_eq!(text(patch), (patch.to_owned(), Tally::default()));
+    let mut args = json!({"args": ["--password", "hunter2", "--token-file", "/a", "--password", "--plain", "b"]});
+    value(&mut args);
+    let want = json!([
+        "--password",
+        "***",
+        "--token-file",
+        "/a",
+        "--password",
+        "--plain",
+        "b"
+    ]);
+    assert_eq!(args["args"], want);
+}
+
+#[test]
 fn lines_of_a_log_are_looked_at_field_by_field() {
     let log = format!(
         "{}\nplain password=hunter2 line\n{KEY}\n",

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use reeve_api::name::{NamespaceName, ObjectName, ServiceAccountName};
+use reeve_core::labelled::Labelled;
 use reeve_core::landlord::Terms;
 use reeve_core::tenancy::Grounds;
 use tokio::net::TcpListener;
@@ -52,6 +53,10 @@ pub(super) struct LandlordArgs {
     /// ClusterRole with the right to run commands in pods, which readers of a Tenant are given that it says so of
     #[arg(long, value_name = "ROLE", default_value = "reeve-exec")]
     exec_role: ObjectName,
+    /// The label that the controller is started with, where another controller has what is without it: what is made to be delivered
+    /// bears it
+    #[arg(long, value_name = "KEY=VALUE")]
+    watch_label_selector: Option<Labelled>,
     /// Where /healthz and /readyz are served
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9440")]
     health_addr: SocketAddr,
@@ -168,6 +173,7 @@ async fn landlord(args: &LandlordArgs) -> Result<Landlord, CommandError> {
             delivery: args.delivery_account.clone(),
             roles: args.roles.iter().cloned().collect(),
             exec: args.exec_role.clone(),
+            label: args.watch_label_selector.clone(),
         },
     })
 }

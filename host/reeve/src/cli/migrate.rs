@@ -76,11 +76,15 @@ async fn found(cluster: &Cluster) -> Result<(Found, Tenants), CommandError> {
         CommandError::of(&format!("{doing} failed"), why).exits(REFUSED)
     };
     let mut tenants = Tenants::default();
-    let all = cluster.all::<TenantObject>(None).await;
-    let all = all.map_err(|why| {
-        failed("reading Tenants", &why)
-            .hint("the kinds of the chart reeve-crds have to be there, and you need the right to list tenants.reeve.dev")
-    })?;
+    // Before reeve's own kinds are there, there are none.
+    let undefined = matches!(cluster.definition::<TenantObject>().await, Ok(None));
+    let all = match undefined {
+        true => Vec::new(),
+        false => cluster.all::<TenantObject>(None).await.map_err(|why| {
+            let hint = "you need the right to list tenants.reeve.dev";
+            failed("reading Tenants", &why).hint(hint)
+        })?,
+    };
     all.iter().for_each(|one| drop(tenants.apply(one)));
     let objects = cluster.flux_objects().await;
     let (objects, unread) = objects.map_err(|why| failed("listing Flux's kinds", &why))?;

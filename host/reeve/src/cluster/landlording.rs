@@ -145,20 +145,23 @@ impl Cluster {
         }
     }
 
-    /// What there is of a kind in a namespace that was made of the Tenant.
+    /// What there is of a kind in a namespace that was made of the Tenant; None: of any.
     pub(crate) async fn made_of(
         &self,
-        tenant: &TenantName,
+        tenant: Option<&TenantName>,
         kind: Made,
         namespace: &NamespaceName,
     ) -> Result<Vec<There>, CallError> {
         let (key, value) = MANAGED_BY;
         let (mark, ours) = (escaped(key), escaped(value));
+        let label = escaped(TENANT_LABEL);
+        let whose = match tenant {
+            Some(tenant) => format!("{label}%3D{}", escaped(tenant.as_str())),
+            None => label.to_string(),
+        };
         let path = format!(
-            "{}?labelSelector={}%3D{}%2C{mark}%3D{ours}&limit={MOST}",
+            "{}?labelSelector={whose}%2C{mark}%3D{ours}&limit={MOST}",
             address(kind, Some(namespace), "").collection()?,
-            escaped(TENANT_LABEL),
-            escaped(tenant.as_str()),
         );
         let body = self.own.read(&path, METADATA).await?;
         let list: Value = serde_json::from_slice(&body)

@@ -3,6 +3,17 @@
 //! What comes is woken as if it had just been made, since nobody knows here what became of it elsewhere; what goes is not
 //! begun any more, may finish for a while, and is asked to stop where that is safe after it. Whose something is says
 //! `core::shard`, when a run may begin `shards`. It deliberately writes nothing but to the place's own Lease, by its line.
+//!
+//! What a killed replica had goes on elsewhere in so many seconds after the kill:
+//!
+//! | until | takes | why |
+//! |---|---|---|
+//! | its Lease runs out for who has seen its last beat | 3 to 4.25 | 4 since a beat that was 0 to 1 old and was seen up to 0.25 later |
+//! | it is ended | one write | no reading before it: it takes hold only if the Lease is still as it was seen |
+//! | who is left has seen that | one list | who was not the one to end it learns of it here too |
+//! | who is left claims what comes | one write | meanwhile what comes is made ready, and its sources are fetched |
+//! | nobody else claims it | one list | what was tried too early is woken by this |
+//! | its first run | the run | |
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,7 +35,7 @@ use crate::context::Context;
 use crate::index::Known;
 use crate::shards::Place;
 
-/// How soon something that another replica is about to let go of is tried again.
+/// How soon something that another replica is about to let go of is tried again, where nothing wakes it before.
 pub(super) const SOON: Duration = Duration::from_millis(250);
 /// How often is looked whether something was let go of.
 const TICK: Duration = Duration::from_millis(100);
@@ -32,6 +43,9 @@ const TICK: Duration = Duration::from_millis(100);
 const FINISH: Duration = Duration::from_secs(10);
 /// How often, in looks at the others, what is ours is counted.
 const COUNT: u32 = 5;
+/// How often is tried to pass a call on, and how long after the first try, twice as long after each: half a minute in all.
+const TRIES: u32 = 6;
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long something may be in the way of saying what is claimed before a log line tells it.
 const LONG: Duration = Duration::from_secs(30);
 
@@ -49,9 +63,13 @@ pub(super) async fn keep(ctx: Arc<Context>, mut line: Line) {
             Ok(()) = line.seen.changed() => true,
             _ = ticks.tick() => early && ctx.shards.know_tenants(),
         };
-        if news && let Some(seen) = line.seen.borrow_and_update().clone() {
+        let seen = match news {
+            true => line.seen.borrow_and_update().clone(),
+            false => None,
+        };
+        if let Some(seen) = seen {
             early = !ctx.shards.know_tenants();
-            hear(&ctx, &seen, heard.is_multiple_of(COUNT));
+            hear(&ctx, &line, &seen, heard.is_multiple_of(COUNT));
             heard = heard.wrapping_add(1);
         }
         let going = ctx.shards.leaving();
@@ -71,10 +89,15 @@ pub(super) async fn keep(ctx: Arc<Context>, mut line: Line) {
                 );
             }
         }
-        if let Some(claim) = ctx.shards.to_say() {
-            line.says.send_replace(claim);
-        }
+        say(&ctx, &line);
         welcome_hooks(&ctx);
+    }
+}
+
+/// Says what is claimed, if it is something else and all is let go of that it doesn't claim.
+fn say(ctx: &Context, line: &Line) {
+    if let Some(claim) = ctx.shards.to_say() {
+        line.says.send_replace(claim);
     }
 }
 
@@ -95,16 +118,25 @@ pub(super) fn welcome_hooks(ctx: &Context) {
     }
 }
 
-fn hear(ctx: &Arc<Context>, seen: &Seen, count: bool) {
+fn hear(ctx: &Arc<Context>, line: &Line, seen: &Seen, count: bool) {
     let moved = ctx.shards.saw(seen);
     ctx.metrics.lead(ctx.shards.are_mine(&Place::Platform));
     let replicas = seen.others.len() + 1;
     if let Some((before, now)) = &moved {
-        let (gained, lost) = exchange(ctx, before, now);
+        let (comes, goes) = exchange(ctx, before, now);
+        let lost = leave(ctx, goes);
+        // What comes is made ready while the others are told.
+        say(ctx, line);
+        let gained = take_up(ctx, comes);
+        wake_others(ctx, before, now);
+        ctx.metrics.moved(gained, lost);
         tracing::info!(replicas, gained, lost, "the work is shared anew");
     }
     if count || moved.is_some() {
         ctx.metrics.shares(replicas, tenants(ctx));
+    }
+    for target in ctx.shards.ripe() {
+        ctx.queues.wake(target);
     }
 }
 
@@ -121,34 +153,53 @@ fn tenants(ctx: &Context) -> usize {
     mine.iter().filter(|share| *share != PLATFORM).count()
 }
 
-/// What comes is woken, what goes is left alone. How many tenants came and went.
-fn exchange(ctx: &Arc<Context>, before: &Standing, now: &Standing) -> (usize, usize) {
+/// A Kustomization that changes hands, and in which share it is.
+struct Moved {
+    id: NamespacedName,
+    object: Arc<Kustomization>,
+    share: String,
+}
+
+/// Which Kustomizations come, and which go.
+fn exchange(ctx: &Context, before: &Standing, now: &Standing) -> (Vec<Moved>, Vec<Moved>) {
     let kustomizations = ctx.index.read(|known| {
         let all = known.kustomizations.iter();
         let all = all.map(|(id, object)| (id.clone(), Arc::clone(object)));
         all.collect::<Vec<_>>()
     });
-    let (mut gained, mut lost) = (BTreeSet::new(), BTreeSet::new());
+    let (mut comes, mut goes) = (Vec::new(), Vec::new());
     for (id, object) in kustomizations {
-        let share = ctx
-            .shards
-            .share(&Place::within(&ctx.grounds, &id.namespace));
-        match (before.is_wanted(&share), now.is_wanted(&share)) {
-            (false, true) => {
-                renew(ctx, &id, object);
-                gained.insert(share);
-            }
-            (true, false) => {
-                let _nobody_goes_on = ctx.vigils.end(&id);
-                ctx.drift.forget(&Target::Kustomization(id.clone()));
-                lost.insert(share);
-            }
-            _ => {}
-        }
+        let place = Place::within(&ctx.grounds, &id.namespace);
+        let share = ctx.shards.share(&place);
+        let which = match (before.is_wanted(&share), now.is_wanted(&share)) {
+            (false, true) => &mut comes,
+            (true, false) => &mut goes,
+            _ => continue,
+        };
+        which.push(Moved { id, object, share });
     }
-    wake_others(ctx, before, now);
-    ctx.metrics.moved(gained.len(), lost.len());
-    (gained.len(), lost.len())
+    (comes, goes)
+}
+
+/// What comes is woken. How many tenants that are.
+fn take_up(ctx: &Context, comes: Vec<Moved>) -> usize {
+    let mut shares = BTreeSet::new();
+    for Moved { id, object, share } in comes {
+        renew(ctx, &id, object);
+        shares.insert(share);
+    }
+    shares.len()
+}
+
+/// What goes is left alone. How many tenants that are.
+fn leave(ctx: &Context, goes: Vec<Moved>) -> usize {
+    let mut shares = BTreeSet::new();
+    for Moved { id, share, .. } in goes {
+        let _nobody_goes_on = ctx.vigils.end(&id);
+        ctx.drift.forget(&Target::Kustomization(id));
+        shares.insert(share);
+    }
+    shares.len()
 }
 
 /// It is looked at as if it had just been made.
@@ -279,10 +330,23 @@ pub(super) fn pass_on(ctx: &Arc<Context>, target: &Target) -> bool {
         receiver: heard::caller(ctx, target),
         trace: ctx.tracer.hand_on(target),
     };
-    let (ctx, id) = (Arc::clone(ctx), id.clone());
+    let (ctx, id, target) = (Arc::clone(ctx), id.clone(), target.clone());
     tokio::spawn(async move {
-        if let Err(why) = ctx.cluster.call(kind, &id, &passed).await {
-            tracing::warn!(error = %why, %id, "a call could not be passed on to the replica that it is for; what was pushed is found at the interval");
+        let mut pause = AGAIN;
+        // Whoever has called was answered that it is taken, and does not call again.
+        for left in (0..TRIES).rev() {
+            let Err(why) = ctx.cluster.call(kind, &id, &passed).await else {
+                return;
+            };
+            if left == 0 {
+                tracing::warn!(error = %why, %id, "a call could not be passed on to the replica that it is for; what was pushed is found at the interval");
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2);
+            if ctx.shards.are_mine(&place) {
+                return ctx.queues.wake(target);
+            }
         }
     });
     true

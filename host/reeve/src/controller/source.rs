@@ -15,7 +15,6 @@ mod said;
 mod signed;
 mod submodules;
 mod writable;
-pub(super) mod written;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +36,7 @@ use reeve_core::status::{
 };
 use tokio::time::Instant;
 
-pub(super) use self::along::{fetch_along, learn};
+pub(super) use self::along::{fetch_ahead, fetch_along, learn};
 use self::included::Included;
 pub(super) use self::kept::earlier;
 use self::kept::{note, restore, restore_unasked};
@@ -45,7 +44,7 @@ use self::login::{refused, remote};
 pub(super) use self::proposed::proposed;
 use self::signed::Asked;
 pub(super) use self::submodules::Applied;
-pub(super) use self::writable::{Writable, writable};
+pub(super) use self::writable::{Writable, of_platform, writable};
 use super::provider;
 use super::report::{self, Announced, Run};
 use crate::context::Context;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use reeve_api::name::NamespaceName;
+use reeve_api::name::{NamespaceName, TenantName};
 use reeve_api::reason::Reason;
 use reeve_api::tenant::{Departure, Onboarding, Tenant};
 use reeve_core::failure::{Explained, Turn, chain};
@@ -162,10 +162,9 @@ async fn furnish(
     for kind in Made::PRUNED {
         let of_kind = within.iter().filter(|wanted| wanted.kind == kind);
         let wanted: BTreeSet<&str> = of_kind.map(|wanted| wanted.name.as_str()).collect();
-        prune(landlord, errand, kind, namespace, |there| {
-            !wanted.contains(there)
-        })
-        .await?;
+        // Whichever Tenant it was made of: what a Tenant has left behind that had the namespace before is for its own people.
+        let goes = |there: &str| !wanted.contains(there);
+        prune_of(landlord, None, kind, namespace, goes).await?;
     }
     Ok(())
 }
@@ -191,7 +190,7 @@ async fn keep(landlord: &Landlord, wanted: &Wanted) -> Result<(), Explained> {
     })
 }
 
-/// Deletes what there is of ours of the kind, where `goes` says so of its name; returns how many that were.
+/// Deletes what there is of the Tenant's of the kind, where `goes` says so of its name; returns how many that were.
 pub(super) async fn prune(
     landlord: &Landlord,
     errand: &Errand,
@@ -199,9 +198,20 @@ pub(super) async fn prune(
     namespace: &NamespaceName,
     goes: impl Fn(&str) -> bool,
 ) -> Result<usize, Explained> {
+    prune_of(landlord, Some(&errand.name), kind, namespace, goes).await
+}
+
+/// The same of what was made of `tenant`; None: of any.
+async fn prune_of(
+    landlord: &Landlord,
+    tenant: Option<&TenantName>,
+    kind: Made,
+    namespace: &NamespaceName,
+    goes: impl Fn(&str) -> bool,
+) -> Result<usize, Explained> {
     let cluster = &landlord.cluster;
     let (_, _, called, _) = kind.names();
-    let there = cluster.made_of(&errand.name, kind, namespace).await;
+    let there = cluster.made_of(tenant, kind, namespace).await;
     let there = there.map_err(|why| failed(&format!("listing {called}s of {namespace}"), &why))?;
     let mut going = 0;
     for one in there.iter().filter(|one| goes(&one.name)) {

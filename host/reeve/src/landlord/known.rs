@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::core::ObjectMeta;
-use reeve_api::TENANT_LABEL;
 use reeve_api::name::{NamespaceName, TenantName};
 use reeve_api::tenant::{Onboarding, Tenant};
 use reeve_core::landlord::Seen;
@@ -15,6 +15,9 @@ use reeve_core::tenancy::{Grounds, Lost, Tenants};
 use tokio::time::Instant;
 
 use crate::cluster::{Change, Id};
+
+/// How long after a binding has changed it is looked at: what changes all the time costs one look in that time.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// All that was seen.
 #[derive(Default)]
@@ -132,23 +135,23 @@ impl Known {
         }
     }
 
-    /// What was seen of bindings of ours: whatever changes of them, it is looked at.
+    /// What was seen of bindings of ours: whatever changes of them, whoever has the namespace is looked at. A tenant may write
+    /// bindings there itself, with any label: so nobody else is, and not at once.
     pub(super) fn binding(&mut self, change: Change<ObjectMeta>, now: Instant) {
-        match change {
-            Change::Put(meta) => {
-                let labels = meta.labels.as_ref();
-                let whose = labels.and_then(|labels| labels.get(TENANT_LABEL));
-                if let Some(name) = whose.and_then(|name| name.parse().ok()) {
-                    self.wake(name, now);
-                }
-            }
-            Change::Gone(id) => {
-                if let Ok(namespace) = id.namespace.parse() {
-                    self.wake_naming(&BTreeSet::from([namespace]), now);
-                }
-            }
-            Change::Begin | Change::Bad(_) | Change::Synced => {}
+        let namespace = match change {
+            Change::Put(meta) => meta.namespace.clone().unwrap_or_default(),
+            Change::Gone(id) => id.namespace,
+            Change::Begin | Change::Bad(_) | Change::Synced => return,
+        };
+        let Ok(namespace) = namespace.parse::<NamespaceName>() else {
+            return;
+        };
+        let at = now + PAUSE;
+        let whose = self.namespaces.get(&namespace).and_then(Seen::tenant);
+        if let Some(name) = whose.and_then(|name| name.parse().ok()) {
+            self.wake(name, at);
         }
+        self.wake_naming(&BTreeSet::from([namespace]), at);
     }
 
     /// When the next one is due.
@@ -275,8 +278,8 @@ fn is_old(before: &Tenant, after: &Tenant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reeve_api::TENANT_LABEL;
     use serde_json::json;
-    use std::time::Duration;
 
     fn tenant(name: &str, namespaces: &[&str], created: &str) -> Change<Tenant> {
         let object = json!({
@@ -291,6 +294,32 @@ mod tests {
         let labels = whose.map(|whose| json!({TENANT_LABEL: whose}));
         let meta = json!({"name": name, "labels": labels});
         Change::Put(Arc::new(serde_json::from_value(meta).unwrap()))
+    }
+
+    fn binding(namespace: &str, whose: &str) -> Change<ObjectMeta> {
+        let labels = json!({TENANT_LABEL: whose});
+        let meta = json!({"name": "any", "namespace": namespace, "labels": labels});
+        Change::Put(Arc::new(serde_json::from_value(meta).unwrap()))
+    }
+
+    #[test]
+    fn a_binding_has_whoever_has_its_namespace_looked_at_and_nobody_whom_it_names() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        for (name, place) in [("acme", "a"), ("beta", "b")] {
+            known.tenant(tenant(name, &[place], "2026-01-01T00:00:00Z"), now);
+            known.namespace(namespace(place, Some(name)), now);
+        }
+        known.tenant(Change::Synced, now);
+        known.namespace(Change::Synced, now);
+        let first = known.take(&grounds(), now).len();
+        assert!(first > 0 && known.due().is_none());
+        known.binding(binding("a", "beta"), now);
+        known.binding(binding("a", "acme"), now);
+        known.binding(binding("nobodys", "beta"), now);
+        assert_eq!(known.due(), Some(now + PAUSE));
+        let due = known.take(&grounds(), now + PAUSE);
+        let due: Vec<String> = due.into_iter().map(|one| one.name.to_string()).collect();
+        assert_eq!(due, ["acme"]);
     }
 
     fn grounds() -> Grounds {

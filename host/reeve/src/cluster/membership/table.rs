@@ -1,9 +1,9 @@
 //! All places as one replica sees them: who holds which, since when each looks as it does, and which have run out.
 //!
-//! A look is at the API server's store and ends what has run out; a glance, in between, is at what the API server has at hand,
+//! A look ends what has run out and is at the API server's store; a glance, in between, is at what the API server has at hand,
 //! since four of them a second are asked for by each replica. It ends nobody: it shows when a beat was there at the latest, so that
-//! what runs out is noticed a quarter of a second later and not a whole one, and when it is time for a look. It deliberately
-//! beats nothing, and doesn't say what a claim means.
+//! what runs out is noticed a quarter of a second later and not a whole one, and when it is time for a look. When something runs
+//! out it is time for one without any glance. It deliberately beats nothing, and doesn't say what a claim means.
 
 use std::collections::BTreeMap;
 
@@ -103,11 +103,27 @@ impl Table {
 
     /// The places that are held. Those that have run out are ended first.
     pub(super) async fn look(&mut self, ends: Ends) -> Result<Places, CallError> {
+        self.end_known(ends).await?;
         match self.look_once(ends).await? {
             (held, false) => Ok(held),
             // What somebody else was quicker to end is known at once, too.
             (_, true) => Ok(self.look_once(ends).await?.0),
         }
+    }
+
+    /// Ends what has run out by all that was seen so far. It need not be read again before: the write only takes hold if it is
+    /// still as it was seen.
+    async fn end_known(&self, ends: Ends) -> Result<(), CallError> {
+        let Ends::AllBut(own) = ends else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        let over = self.held(own).filter(|(_, end)| *end <= now);
+        for (record, _) in over {
+            // Whether somebody was quicker is read below.
+            self.end(record).await?;
+        }
+        Ok(())
     }
 
     /// The same, and whether one that had run out was not any more as it was read.
@@ -148,6 +164,12 @@ impl Table {
         loop {
             tokio::time::sleep_until(self.next_glance(own)).await;
             let begun = Instant::now();
+            // What had run out before and could not be ended is tried again with the next beat.
+            let before = std::mem::replace(&mut self.glanced, begun);
+            let ends = |(_, end): (&Record, Instant)| before < end && end <= begun;
+            if self.held(Some(own)).any(ends) {
+                return;
+            }
             let listed = self.hand.within(self.list(Read::Cache)).await;
             // What goes wrong here goes wrong with the next beat, too, and is told there.
             let Ok(listed) = listed else { continue };
@@ -157,31 +179,28 @@ impl Table {
                 before != Some(state(now))
             });
             self.note(&listed, Instant::now());
-            // What had run out before and could not be ended is tried again with the next beat.
-            let before = std::mem::replace(&mut self.glanced, begun);
-            let is_over = self.ends(own).any(|end| before < end && end <= begun);
-            if is_another || is_over {
+            if is_another {
                 return;
             }
         }
     }
 
-    /// A quarter of a second from now, or when the next of the others runs out.
+    /// A quarter of a second from now, or when the next of the others runs out; at once where one has since the last glance.
     fn next_glance(&self, own: u16) -> Instant {
-        let now = Instant::now();
-        let usual = now + LOOK;
-        let ends = self.ends(own).filter(|end| *end > now);
+        let usual = Instant::now() + LOOK;
+        let ends = self.held(Some(own)).map(|(_, end)| end);
+        let ends = ends.filter(|end| *end > self.glanced);
         ends.min().map_or(usual, |end| end.min(usual))
     }
 
-    /// When the places of others run out, if nobody beats them.
-    fn ends(&self, own: u16) -> impl Iterator<Item = Instant> {
+    /// The places that somebody else holds, and when each runs out if nobody beats it.
+    fn held(&self, own: Option<u16>) -> impl Iterator<Item = (&Record, Instant)> {
         let ours = self.config.duration;
         let held = self.seen.iter().filter(move |(name, (record, _))| {
             let place = number(name.as_str());
-            place.is_some_and(|place| place != own) && !record.holder().is_empty()
+            place.is_some() && place != own && !record.holder().is_empty()
         });
-        held.map(move |(_, (record, since))| *since + record.duration(ours))
+        held.map(move |(_, (record, since))| (record, *since + record.duration(ours)))
     }
 
     /// These were there by then.

@@ -25,6 +25,10 @@ impl Followed for Kustomization {
         let Some(id) = named(object.meta()) else {
             return;
         };
+        let object = match ctx.shards.stands_by() {
+            true => lightened(object),
+            false => object,
+        };
         let reference = &object.spec.source_ref;
         let namespace = reference
             .namespace
@@ -117,6 +121,19 @@ impl Followed for Kustomization {
     }
 }
 
+/// Without the lists of what it has applied and when, which are most of it: who stands by applies and prunes nothing, and lists
+/// everything anew before it does.
+fn lightened(mut object: Arc<Kustomization>) -> Arc<Kustomization> {
+    let status = object.status.as_ref();
+    if status.is_some_and(|told| told.inventory.is_some() || !told.history.is_empty())
+        && let Some(told) = &mut Arc::make_mut(&mut object).status
+    {
+        told.inventory = None;
+        told.history = Vec::new();
+    }
+    object
+}
+
 /// The ConfigMaps and Secrets that its variables come from, and the Secret that says on which cluster it is carried out.
 fn read_by(object: &Kustomization) -> BTreeSet<ObjectName> {
     let build = object.spec.post_build.iter();
@@ -125,4 +142,37 @@ fn read_by(object: &Kustomization) -> BTreeSet<ObjectName> {
     let elsewhere = object.spec.kube_config.iter();
     let secrets = elsewhere.filter_map(|elsewhere| elsewhere.secret_ref.as_ref());
     object_names(from.chain(secrets.map(|secret| secret.name.as_str())))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_stands_by_keeps_no_list_of_what_was_applied() {
+        let object = json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+            "metadata": {"name": "web", "namespace": "acme", "labels": {"a": "b"}},
+            "spec": {
+                "interval": "1h", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "web"},
+            },
+            "status": {
+                "lastAppliedRevision": "main@sha1:1", "inventory": {"entries": [{"id": "acme_web__Service", "v": "v1"}]},
+            },
+        });
+        let whole: Arc<Kustomization> = Arc::new(serde_json::from_value(object).unwrap());
+        let light = lightened(Arc::clone(&whole));
+        let told = light.status.as_ref().unwrap();
+        assert_eq!(
+            (&told.inventory, told.last_applied_revision.as_deref()),
+            (&None, Some("main@sha1:1"))
+        );
+        assert_eq!(
+            (&light.spec, &light.metadata),
+            (&whole.spec, &whole.metadata)
+        );
+        assert!(whole.status.as_ref().unwrap().inventory.is_some());
+    }
 }

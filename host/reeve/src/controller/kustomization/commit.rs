@@ -13,13 +13,14 @@ use std::sync::Arc;
 use kube::ResourceExt as _;
 use reeve_api::PROVIDER;
 use reeve_api::deliver::Delivered;
-use reeve_api::kustomization::Kustomization;
+use reeve_api::kustomization::{Kustomization, SourceKind};
+use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::admit::AdmittedSpec;
 use reeve_core::deliver::{self, Files, Given, Owner, Place, Settled, Target, Told};
-use reeve_core::failure::{Explained, Turn};
+use reeve_core::failure::{Explain, Explained, Turn};
 use reeve_core::source::Reference;
-use reeve_core::spec::Spec;
+use reeve_core::spec::{SourceRef, Spec};
 use reeve_core::status::{Delivery, Failed, FileChange, KustomizationOutcome};
 use reeve_core::tenancy::Tenant;
 
@@ -28,14 +29,12 @@ use super::{Prepared, Stopped, Wanted};
 use crate::cluster::Until;
 use crate::context::Context;
 use crate::controller::report::Run;
-use crate::controller::source::written::{self, Written};
+use crate::controller::source::{Writable, of_platform, writable};
 use crate::git::commit::Identity;
 use crate::git::push::{self, Absent, Outcome, Push};
 use crate::git::resolve;
 use crate::observe::Stage;
 
-/// Whose our commits are.
-const WHO: (&str, &str) = ("reeve", "noreply@reeve.dev");
 /// How many commits one delivery may take: each has a thousand files at most.
 const COMMITS: usize = 60;
 
@@ -95,7 +94,7 @@ pub(super) async fn commit(
             before: before(object),
             provider: object.annotations().get(PROVIDER).map(String::as_str),
             until,
-            repository: reach(ctx, place).await?,
+            repository: reach(ctx, wanted, place).await?,
         };
         courier.deliver().await
     };
@@ -122,22 +121,65 @@ fn before(object: &Kustomization) -> Option<&Delivered> {
     object.status.as_ref()?.delivered.as_ref()
 }
 
-/// Who we are to the repository.
-async fn reach(ctx: &Context, place: &Place) -> Result<Written, Explained> {
-    let id = match &place.target {
-        Target::Given(git) => return written::given(ctx, git).await,
-        Target::Own(id) => id,
+/// Where it is written to.
+struct Repository {
+    writable: Writable,
+    /// Its address, without a user.
+    address: String,
+    branch: String,
+    /// Who commits.
+    author: Identity,
+}
+
+impl Repository {
+    /// A failure, with whose login it was.
+    fn said(&self, why: &impl Explain) -> Explained {
+        self.writable.said(&Explained::of(why))
+    }
+}
+
+/// Who we are to the repository, and which branch of it is written to.
+async fn reach(ctx: &Context, wanted: &Wanted, place: &Place) -> Result<Repository, Explained> {
+    let writable = match &place.target {
+        Target::Given(git) => of_platform(ctx, git).await?,
+        Target::Own(id) => own(ctx, wanted, id).await?,
     };
-    let object = ctx.index.read(|known| known.sources.get(id).cloned());
-    let Some(object) = object else {
+    let branch = writable.branch.clone().ok_or_else(|| {
+        let message = "the GitRepository that this is delivered to follows no branch, and so there is none to write to";
+        let why = Explained::new(Reason::InvalidSpec, Turn::Retry, message);
+        why.with_hint("name the branch in its spec.ref.branch")
+    })?;
+    Ok(Repository {
+        address: writable.url.without_userinfo(),
+        branch,
+        author: writable.identity(None, None)?,
+        writable,
+    })
+}
+
+/// The repository of a GitRepository of the tenant's.
+async fn own(ctx: &Context, wanted: &Wanted, id: &NamespacedName) -> Result<Writable, Explained> {
+    if !ctx.index.read(|known| known.sources.contains_key(id)) {
         let message = format!("GitRepository {id}, which this is delivered to, not found");
         let hint = format!(
             "create GitRepository {} in namespace {}",
             id.name, id.namespace
         );
         return Err(Explained::new(Reason::NotFound, Turn::Retry, message).with_hint(hint));
-    };
-    written::of_source(ctx, &object).await
+    }
+    let (namespace, source) = (
+        &wanted.spec.id.namespace,
+        SourceRef::of(SourceKind::GitRepository, id),
+    );
+    let writable = writable(ctx, namespace, &wanted.tenant, &source).await?;
+    if !writable.as_somebody {
+        let message = format!("GitRepository {id} names no Secret, and no login is given to it");
+        let hint = "name a Secret in its spec.secretRef with a login that may push, or ask the platform for one in the git \
+                    configuration of the Tenant";
+        let why = Explained::new(Reason::AuthenticationFailed, Turn::Retry, message);
+        return Err(why.with_hint(hint));
+    }
+    Ok(writable)
 }
 
 /// Where it is now, and what this run changed there.
@@ -155,16 +197,16 @@ struct Courier<'a> {
     /// The provider that the Kustomization names.
     provider: Option<&'a str>,
     until: &'a Until,
-    repository: Written,
+    repository: Repository,
 }
 
 impl Courier<'_> {
     async fn deliver(&self) -> Result<Done, Explained> {
-        let Written { remote, branch, .. } = &self.repository;
         let (ctx, deadline) = (self.ctx, self.until.deadline.into_std());
-        let reference = Reference::Branch(branch.clone());
+        let remote = &self.repository.writable.remote;
+        let reference = Reference::Branch(self.repository.branch.clone());
         let found = resolve(&ctx.mirrors, remote, &reference, deadline, &ctx.limits).await;
-        let found = found.map_err(|why| Explained::of(&why))?;
+        let found = found.map_err(|why| self.repository.said(&why))?;
         let head = found.revision().commit().to_owned();
         let before = self.here();
         if let Some(before) = before.filter(|before| self.stands(before, &head)) {
@@ -181,7 +223,7 @@ impl Courier<'_> {
 
     /// What the last run told, if that was of the same place.
     fn here(&self) -> Option<&Delivered> {
-        let Written {
+        let Repository {
             address, branch, ..
         } = &self.repository;
         let directory = &self.place.directory;
@@ -229,8 +271,7 @@ impl Courier<'_> {
     async fn push(&self, branch: &str, absent: Absent) -> Result<Pushed, Explained> {
         let (ctx, deadline) = (self.ctx, self.until.deadline.into_std());
         let told = self.told();
-        let who = Identity::new(WHO.0, WHO.1).map_err(push::Error::from);
-        let who = who.map_err(|why| Explained::of(&why))?;
+        let who = &self.repository.author;
         let mut pushed = Pushed::default();
         for _ in 0..COMMITS {
             let work = Work::new(&self.files, &self.place.directory);
@@ -249,14 +290,14 @@ impl Courier<'_> {
             let mirrors = ctx.mirrors_of(&self.spec.id);
             let sent = push::push(
                 &mirrors,
-                &self.repository.remote,
+                &self.repository.writable.remote,
                 what,
                 work.edit(),
                 &ctx.clock,
                 deadline,
                 &ctx.limits,
             );
-            let outcome = sent.await.map_err(|why| Explained::of(&why))?;
+            let outcome = sent.await.map_err(|why| self.repository.said(&why))?;
             if !pushed.take(outcome, work.seen()) {
                 return Ok(pushed);
             }

@@ -79,3 +79,17 @@ pub(in crate::controller) async fn learn(ctx: &Arc<Context>, id: &NamespacedName
         None => Next::Watch,
     }
 }
+
+/// A run of a replica to which the source comes as soon as whoever had it has let go of it: what is needed of it is fetched
+/// meanwhile, once. That nobody knows yet whose it is keeps nobody from reading it.
+pub(in crate::controller) async fn fetch_ahead(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
+    let is_due = ctx.index.read(|known| {
+        let object = known.sources.get(id);
+        let lives = object.is_some_and(|it| it.metadata.deletion_timestamp.is_none());
+        lives && !known.looked_at.contains(id)
+    });
+    if is_due && sharing::needs(ctx, id) {
+        let _the_next_run_is_soon = fetch_along(ctx, id).await;
+    }
+    Next::After(sharing::SOON)
+}

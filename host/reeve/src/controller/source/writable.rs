@@ -1,13 +1,15 @@
-//! How the repository of a source is written to, and by whom that may be asked.
+//! How a repository is written to, and by whom that may be asked.
 //!
-//! With the login that the source is fetched with: whoever may fetch with one need not be let write with it. So of what the
-//! platform has for many, nothing is used to write for one of them: neither a login that git configuration gives to everybody,
-//! nor a source of the configuration namespaces that is for more than one tenant. It deliberately pushes nothing;
-//! what is written is the caller's.
+//! That of a source with the login that the source is fetched with: whoever may fetch with one need not be let write with it. So
+//! of what the platform has for many, nothing is used to write for one of them: neither a login that git configuration gives to
+//! everybody, nor a source of the configuration namespaces that is for more than one tenant. One that the platform itself gives,
+//! to have everything delivered there, has its Secret in the controller's own namespace, where no tenant writes. It deliberately
+//! pushes nothing; what is written is the caller's.
 
 use std::sync::Arc;
 
-use reeve_api::name::{NamespaceName, NamespacedName, RemoteUrl};
+use reeve_api::deliver::GitDelivery;
+use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, RemoteUrl};
 use reeve_api::reason::Reason;
 use reeve_api::source::GitRepository;
 use reeve_core::failure::{Explained, Turn};
@@ -17,9 +19,15 @@ use reeve_core::spec::SourceRef;
 use reeve_core::tenancy::{self, Tenant};
 
 use super::given::{self, Given};
-use super::login::{refused, remote_if};
+use super::login::{joined, refused, remote_if};
+use crate::cluster::SecretOwner;
 use crate::context::Context;
 use crate::git::Remote;
+use crate::git::commit::Identity;
+use crate::git::credential::Data;
+
+/// Who commits where nobody says.
+const AUTHOR: (&str, &str) = ("reeve", "noreply@reeve.dev");
 
 /// A repository that may be written to.
 pub(in crate::controller) struct Writable {
@@ -32,8 +40,10 @@ pub(in crate::controller) struct Writable {
     pub(in crate::controller) ignore: Option<String>,
     /// Whether the source takes only what is signed.
     pub(in crate::controller) signed: bool,
+    /// Whether anybody is named as whom it is written to.
+    pub(in crate::controller) as_somebody: bool,
     /// Who commits to it, as git configuration says.
-    pub(in crate::controller) author: Option<Author>,
+    author: Option<Author>,
     /// Which entry of git configuration gives the login, if one does.
     from: Option<String>,
 }
@@ -47,6 +57,19 @@ impl Writable {
     /// Whether git configuration gives the login.
     pub(in crate::controller) fn is_given(&self) -> bool {
         self.from.is_some()
+    }
+
+    /// Who commits: whoever is named so, else whom git configuration names, else we.
+    pub(in crate::controller) fn identity(
+        &self,
+        name: Option<&str>,
+        email: Option<&str>,
+    ) -> Result<Identity, Explained> {
+        let given = self.author.as_ref();
+        let name = name.or_else(|| given?.name.as_deref());
+        let email = email.or_else(|| given?.email.as_deref());
+        let who = Identity::new(name.unwrap_or(AUTHOR.0), email.unwrap_or(AUTHOR.1));
+        who.map_err(|why| Explained::of(&why))
     }
 }
 
@@ -71,6 +94,7 @@ pub(in crate::controller) async fn writable(
         _ => Ok(()),
     };
     let (remote, from) = remote_if(ctx, &wanted, may_have).await?;
+    let as_somebody = given::has_own(&wanted) || from.is_some();
     let author = given::author(ctx, &id, &wanted.url).await?;
     let branch = match wanted.reference {
         Reference::Branch(branch) => Some(branch),
@@ -81,9 +105,48 @@ pub(in crate::controller) async fn writable(
         branch,
         signed: wanted.verify.is_some(),
         ignore: wanted.ignore,
+        as_somebody,
         author,
         from,
         url: wanted.url,
+    })
+}
+
+/// The repository that the platform gives, in a Tenant or in its own flags.
+pub(in crate::controller) async fn of_platform(
+    ctx: &Context,
+    git: &GitDelivery,
+) -> Result<Writable, Explained> {
+    let invalid = |field: &str, why: String| {
+        let message = format!("deliver.git.{field}: {why}");
+        let why = Explained::new(Reason::InvalidSpec, Turn::Retry, message);
+        why.with_hint("the platform corrects it, in the Tenant or in the controller's flags")
+    };
+    // The error of a URL holds none of its text: it may hold a password.
+    let url = RemoteUrl::parse(&git.url).map_err(|why| invalid("url", why.to_string()))?;
+    if url.password().is_some() {
+        let why = "it holds a password, which belongs into the Secret".to_owned();
+        return Err(invalid("url", why));
+    }
+    let data = match &git.secret_ref {
+        None => Data::new(),
+        Some(named) => {
+            let name = named.name.parse::<ObjectName>();
+            let name = name.map_err(|why| invalid("secretRef", why.to_string()))?;
+            let owner = SecretOwner::connected(&ctx.home);
+            let data = ctx.cluster.secret(&owner, &name).await;
+            data.map_err(|why| Explained::of(&why))?.into_inner()
+        }
+    };
+    Ok(Writable {
+        remote: joined(ctx, url.clone(), &data, None, None)?,
+        url,
+        branch: Some(git.branch().to_owned()),
+        ignore: None,
+        signed: false,
+        as_somebody: git.secret_ref.is_some(),
+        author: None,
+        from: None,
     })
 }
 

@@ -32,8 +32,6 @@ use crate::git::push::{Absent, Outcome, Push, push};
 use crate::git::{self, Snapshot};
 use crate::observe::writeback::WrittenBack;
 
-/// Who commits where nobody says.
-const AUTHOR: (&str, &str) = ("reeve", "reeve@reeve.dev");
 /// The longest message: more of it is left out.
 const MESSAGE: usize = 60_000;
 
@@ -299,12 +297,9 @@ impl Case<'_> {
     }
 
     fn author(&self) -> Result<Identity, Explained> {
-        let (own, level) = (&self.spec.author, self.repository.author.as_ref());
-        let given = level.and_then(|level| level.name.as_deref());
-        let name = own.name.as_deref().or(given).unwrap_or(AUTHOR.0);
-        let given = level.and_then(|level| level.email.as_deref());
-        let email = own.email.as_deref().or(given).unwrap_or(AUTHOR.1);
-        Identity::new(name, email).map_err(|why| Explained::of(&why))
+        let own = &self.spec.author;
+        let (name, email) = (own.name.as_deref(), own.email.as_deref());
+        self.repository.identity(name, email)
     }
 
     async fn signer(&self) -> Result<Option<Arc<Signer>>, Explained> {

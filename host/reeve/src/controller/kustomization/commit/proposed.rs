@@ -72,9 +72,10 @@ impl Courier<'_> {
             ignore: Some(edit::ALL.to_owned()),
             ..Content::default()
         };
-        let (remote, mirrors) = (&self.repository.remote, ctx.mirrors_of(&self.spec.id));
+        let remote = &self.repository.writable.remote;
+        let mirrors = ctx.mirrors_of(&self.spec.id);
         let fetched = git::fetch(&mirrors, remote, found, content, deadline, &ctx.limits).await;
-        let snapshot = fetched.map_err(|why| Explained::of(&why))?;
+        let snapshot = fetched.map_err(|why| self.repository.said(&why))?;
         let (files, directory) = (Arc::clone(&self.files), self.place.directory.clone());
         let read = move || settle(&files, &directory, Some(&snapshot));
         let read = tokio::task::spawn_blocking(read);
