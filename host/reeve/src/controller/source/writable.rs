@@ -90,7 +90,8 @@ pub(in crate::controller) async fn writable(
     let object = object.ok_or_else(|| missing(source))?;
     let wanted = parse(&object)?;
     let may_have = |given: &Given| match given.level {
-        LevelName::Global if !platform => Err(everybodys(given)),
+        LevelName::Tenant(_) => Ok(()),
+        _ if !platform => Err(everybodys(given)),
         _ => Ok(()),
     };
     let (remote, from) = remote_if(ctx, &wanted, may_have).await?;
@@ -139,7 +140,7 @@ pub(in crate::controller) async fn of_platform(
         }
     };
     Ok(Writable {
-        remote: joined(ctx, url.clone(), &data, None, None)?,
+        remote: joined(ctx, url.clone(), &data.into(), None, None)?,
         url,
         branch: Some(git.branch().to_owned()),
         ignore: None,
@@ -185,11 +186,11 @@ fn is_its_alone(
 
 fn everybodys(given: &Given) -> Explained {
     let message = format!(
-        "the repository's login is given by {}, which is for everybody to fetch with: nobody writes with it",
+        "the repository's login is given by {}, which is for several tenants to fetch with: nobody writes with it",
         given.from
     );
     let hint = "name a Secret with credentials of its own in spec.secretRef of the GitRepository, or ask the platform for a \
-                login in the git configuration of the Tenant or its Project";
+                login in the git configuration of the Tenant";
     Explained::new(Reason::AccessDenied, Turn::OwnerOrPolicy, message).with_hint(hint)
 }
 

@@ -13,7 +13,6 @@ use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_api::writeback::WriteBackRefusal;
 use reeve_core::artifact::Revision;
-use reeve_core::drift::owner;
 use reeve_core::failure::{Explain as _, Explained, Turn};
 use reeve_core::inventory::ObjectId;
 use reeve_core::substitute::takes;
