@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use reeve::git::Limits;
@@ -87,7 +87,7 @@ impl Pack {
             let length = (size - tail.len() - offset).min(0xff_ffff);
             content.push(0xff);
             content.extend_from_slice(&(offset as u32).to_le_bytes());
-            content.extend_from_slice(&(length as u32).to_le_bytes()[..3]);
+            content.extend((length as u32).to_le_bytes().into_iter().take(3));
             offset += length;
         }
         content.push(tail.len() as u8);
@@ -115,7 +115,8 @@ impl Pack {
         let tree = hex::encode(&tree.id);
         let text = format!("tree {tree}\nauthor {who}\ncommitter {who}\n\nx\n");
         self.tip = hex::encode(self.put(COMMIT, text.as_bytes()).id);
-        self.bytes[8..12].copy_from_slice(&self.objects.to_be_bytes());
+        let count = self.objects.to_be_bytes();
+        drop(self.bytes.splice(8..12, count));
         let sum = digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.bytes);
         self.bytes.extend_from_slice(sum.as_ref());
         self
@@ -123,7 +124,11 @@ impl Pack {
 }
 
 fn id(kind: u8, content: &[u8]) -> Vec<u8> {
-    let kind = ["commit", "tree", "blob"][usize::from(kind) - 1];
+    let kind = match kind {
+        COMMIT => "commit",
+        TREE => "tree",
+        _ => "blob",
+    };
     let whole = [format!("{kind} {}\0", content.len()).as_bytes(), content].concat();
     digest(&SHA1_FOR_LEGACY_USE_ONLY, &whole).as_ref().to_vec()
 }
@@ -252,7 +257,7 @@ async fn answer(State(packs): State<Packs>, request: Request) -> Response {
             }
             said.extend(line(b"packfile\n"));
             for part in pack.bytes.chunks(60_000) {
-                said.extend(line(&[&[1], part].concat()));
+                said.extend(line(&[&b"\x01"[..], part].concat()));
             }
             "application/x-git-upload-pack-result"
         }

@@ -12,7 +12,7 @@ use reeve_kustomize::Tree as _;
 
 use super::listing::{Listing, MAX_IGNORE_BYTES, MAX_LEFT_OUT, Raw, is_not_whole};
 use super::{Depot, Node, Snapshot};
-use crate::git::name::hostile;
+use crate::git::name::{LONGEST_PATH, hostile};
 use crate::git::submodules::Origins;
 use crate::git::wire::in_bytes;
 use crate::git::{Cause, Limits, ignore};
@@ -66,6 +66,10 @@ impl Laid {
             Some(kind) => kind == reeve_kustomize::Kind::Dir,
             None => return Err(self.refused(self.why_missing())),
         };
+        // Each directory that leads there is made, under its whole path.
+        if self.include.to.len() > LONGEST_PATH {
+            return Err(self.refused("the path is longer than 4096 bytes".to_owned()));
+        }
         self.make_room(onto, is_dir)?;
         let mut moved = BTreeMap::new();
         for (path, node) in &self.snapshot.0.entries {
