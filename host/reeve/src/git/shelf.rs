@@ -117,9 +117,11 @@ impl Mirrors {
         };
         self.shelf.disk.left(mirror, &account.tenant);
         let mut open = self.shelf.open();
-        // Whoever works with it may be about to use it.
+        // Whoever works with it may be about to use it; and so may somebody else who had something in it before this process.
         let is_held = open.get(mirror).is_none_or(|it| Arc::strong_count(it) > 1);
-        if !is_held && self.shelf.disk.is_nobodys(mirror) {
+        let noted = self.shelf.noted().into_iter();
+        let is_awaited = noted.filter(|name| name == mirror).count() > 1;
+        if !is_held && !is_awaited && self.shelf.disk.is_nobodys(mirror) {
             self.shelf.drop_mirror(&mut open, mirror).ok();
         }
     }
@@ -274,8 +276,13 @@ impl Shelf {
 
     /// The mirrors that somebody had something in before this process, and may not have come for yet.
     fn awaited(&self) -> BTreeSet<String> {
+        self.noted().into_iter().collect()
+    }
+
+    /// The same, as often as somebody had.
+    fn noted(&self) -> Vec<String> {
         if self.since.elapsed() > SETTLING {
-            return BTreeSet::new();
+            return Vec::new();
         }
         let notes = std::fs::read_dir(super::kept::notes(&self.root));
         let notes = notes.into_iter().flatten().flatten();
@@ -440,6 +447,17 @@ mod tests {
         drop(read);
         assert_eq!(left(&mirrors), names(&["shared"]));
         assert_eq!(disk.used("acme"), 0);
+        // Nor is what two had something in before this process, of whom one has not come yet.
+        let notes = super::super::kept::notes(mirrors.root());
+        std::fs::create_dir_all(&notes).unwrap();
+        for note in ["own", "another's"] {
+            std::fs::write(notes.join(note), "noted 1234\n").unwrap();
+        }
+        drop(fill(&acme, "noted", 1 << 10));
+        acme.left("noted");
+        assert_eq!(left(&mirrors), names(&["noted", "shared"]));
+        std::fs::remove_file(notes.join("own")).unwrap();
+        acme.left("noted");
         // Who fetches just now is not left without what it fetches into.
         let (held, _) = fill(&other, "held", 1 << 10);
         other.left("held");
