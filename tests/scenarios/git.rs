@@ -1,5 +1,6 @@
 //! From a URL to files: real git servers, real keys and certificates, and what goes wrong with them.
 
+mod bombs;
 mod fault;
 mod login;
 mod partial;

@@ -8,6 +8,7 @@
 //! refused. What it deliberately doesn't: write or remove anything; `git` and `store` do, and tell what there is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reeve_api::reason::Reason;
@@ -22,6 +23,19 @@ struct Inner {
     /// Bytes that all mirrors may have.
     most: u64,
     books: Mutex<Books>,
+    /// What makes room.
+    maker: Mutex<Option<Arc<Maker>>>,
+}
+
+/// Removes a cache that nobody uses, of this tenant alone or of anybody. Whether there was one.
+type Make = dyn Fn(Option<&str>) -> bool + Send + Sync;
+
+struct Maker(Box<Make>);
+
+impl fmt::Debug for Maker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Maker")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -165,8 +179,32 @@ impl Default for Disk {
 impl Disk {
     /// Books of a disk of which all mirrors may have so many bytes.
     pub fn new(most: u64) -> Self {
-        let books = Mutex::default();
-        Self(Arc::new(Inner { most, books }))
+        Self(Arc::new(Inner {
+            most,
+            books: Mutex::default(),
+            maker: Mutex::default(),
+        }))
+    }
+
+    /// From now on, whoever would have more than it may asks this first to remove what nobody uses: of that tenant alone, or of
+    /// anybody.
+    pub(crate) fn room_by(&self, make: impl Fn(Option<&str>) -> bool + Send + Sync + 'static) {
+        let maker = Some(Arc::new(Maker(Box::new(make))));
+        *self.maker() = maker;
+    }
+
+    fn make_room(&self, over: &Over) -> bool {
+        // It tells these books what it removes.
+        let maker = self.maker().clone();
+        let alone = match over {
+            Over::Tenant { tenant, .. } => Some(tenant.as_str()),
+            Over::Mirrors { .. } => None,
+        };
+        maker.is_some_and(|maker| (maker.0)(alone))
+    }
+
+    fn maker(&self) -> MutexGuard<'_, Option<Arc<Maker>>> {
+        self.0.maker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins to write on an account, a mirror or an archive. What is `replaced` by it does not count beside it.
@@ -256,16 +294,26 @@ impl Disk {
         self.books().things.retain(|thing, _| !is_of_it(thing));
     }
 
-    /// Whether a mirror is used by this tenant, and by nobody else.
+    /// Whether a mirror is this tenant's, and nobody else's: of those who use it, or if nobody does, of those it was written for.
     pub(crate) fn is_only_of(&self, name: &str, tenant: &str) -> bool {
         let books = self.books();
-        let mut users = books
-            .things
-            .iter()
-            .filter(|(thing, _)| matches!(thing, Thing::Mirror(mirror, _) if mirror == name))
-            .flat_map(|(_, entry)| &entry.users)
-            .peekable();
-        users.peek().is_some() && users.all(|user| user == tenant)
+        let is_of_it = |thing: &Thing| matches!(thing, Thing::Mirror(mirror, _) if mirror == name);
+        let entries = books.things.iter().filter(|(thing, _)| is_of_it(thing));
+        let entries: Vec<&Entry> = entries.map(|(_, entry)| entry).collect();
+        let users = entries.iter().flat_map(|entry| &entry.users);
+        let mut whose: BTreeSet<&String> = users.collect();
+        if whose.is_empty() {
+            whose.extend(entries.iter().flat_map(|entry| entry.written.keys()));
+        }
+        !whose.is_empty() && whose.iter().all(|user| *user == tenant)
+    }
+
+    /// Whether nobody uses a mirror.
+    pub(crate) fn is_nobodys(&self, name: &str) -> bool {
+        let books = self.books();
+        let is_of_it = |thing: &Thing| matches!(thing, Thing::Mirror(mirror, _) if mirror == name);
+        let mut entries = books.things.iter().filter(|(thing, _)| is_of_it(thing));
+        entries.all(|(_, entry)| entry.users.is_empty())
     }
 
     /// Bytes of all mirrors.
@@ -362,9 +410,21 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    /// So many bytes more are about to be written.
+    /// So many bytes more are about to be written. What nobody uses goes first, if there is no room: of a tenant that has all it may
+    /// have, its own.
     pub(crate) fn more(&mut self, bytes: u64) -> Result<(), Over> {
         self.written = self.written.saturating_add(bytes);
+        loop {
+            let Err(over) = self.set_aside() else {
+                return Ok(());
+            };
+            if !self.disk.make_room(&over) {
+                return Err(over);
+            }
+        }
+    }
+
+    fn set_aside(&mut self) -> Result<(), Over> {
         if self.written <= self.aside {
             return Ok(());
         }
@@ -383,11 +443,6 @@ impl Writing {
             aside.bytes = wanted;
         }
         Ok(())
-    }
-
-    /// On whose account.
-    pub(crate) fn account(&self) -> Option<&Account> {
-        self.account.as_ref()
     }
 }
 
@@ -545,6 +600,45 @@ mod tests {
         assert!(disk.is_only_of("m", "acme"));
         disk.used_by(&mirror("m"), "other");
         assert!(!disk.is_only_of("m", "acme"));
+        assert!(!disk.is_nobodys("m"));
+    }
+
+    #[test]
+    fn what_nobody_uses_is_that_of_whom_it_was_written_for() {
+        let disk = Disk::default();
+        disk.set(mirror("m"), 80);
+        disk.wrote(&mirror("m"), "acme", 80);
+        disk.left("m", "acme");
+        assert!(disk.is_nobodys("m") && disk.is_only_of("m", "acme"));
+        disk.wrote(&mirror("m"), "other", 1);
+        disk.left("m", "other");
+        assert!(disk.is_nobodys("m") && !disk.is_only_of("m", "acme"));
+    }
+
+    #[test]
+    fn whatever_is_written_asks_for_room_first_and_only_while_some_is_made() {
+        let disk = Disk::default();
+        let acme = account("acme", 100);
+        for name in ["a", "b"] {
+            disk.set(mirror(name), 40);
+            disk.wrote(&mirror(name), "acme", 40);
+        }
+        let (books, left) = (disk.clone(), Mutex::new(vec!["b", "a"]));
+        disk.room_by(move |alone| {
+            assert_eq!(alone, Some("acme"));
+            let name = left.lock().unwrap().pop();
+            name.is_some_and(|name| {
+                books.mirror_gone(name);
+                true
+            })
+        });
+        // An archive, and no more goes than has to.
+        let mut writing = disk.write(Some(&acme), false, None);
+        writing.more(60).unwrap();
+        assert_eq!(disk.used("acme"), 40);
+        writing.more(40).unwrap();
+        assert_eq!(disk.used("acme"), 0);
+        assert!(writing.more(1).is_err());
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub use error::{Cause, Error};
 pub use fetch::fetch;
 pub use kept::kept;
 pub use known_hosts::{HostKeys, KnownHosts};
-pub(crate) use name::hostile as hostile_name;
+pub(crate) use name::{LONGEST_PATH, hostile as hostile_name};
 pub use remote::{Proxy, Remote, Tls};
 pub use resolve::{Resolved, resolve};
 pub use shelf::Mirrors;
@@ -65,10 +65,18 @@ pub struct Limits {
     pub objects: u32,
     /// Bytes of any single object in a pack, unpacked: what one allocation may take.
     pub object_bytes: u64,
+    /// Bytes of all objects in a pack together, unpacked.
+    pub unpacked_bytes: u64,
+    /// Bytes of objects that are held at once while those are put together that a pack has as differences to others.
+    pub unpacking_bytes: u64,
     /// Files of one commit, after the ignore rules.
     pub files: usize,
     /// Directories below each other.
     pub depth: usize,
+    /// Bytes of all paths of one commit, before the ignore rules.
+    pub path_bytes: usize,
+    /// Bytes of all `.sourceignore` files of one commit.
+    pub rules_bytes: usize,
     /// Bytes of one file that is read or archived.
     pub file_bytes: u64,
     /// Submodules of one commit, those of submodules among them. Their packs together may be as large as one.
@@ -94,8 +102,12 @@ impl Default for Limits {
             pack_bytes: 1 << 30,
             objects: 1_000_000,
             object_bytes: 128 << 20,
+            unpacked_bytes: 16 << 30,
+            unpacking_bytes: 512 << 20,
             files: 100_000,
             depth: 100,
+            path_bytes: 64 << 20,
+            rules_bytes: 4 << 20,
             file_bytes: 50 << 20,
             submodules: 100,
             submodule_depth: 10,

@@ -46,6 +46,8 @@ struct Limits {
     entries: usize,
     /// Directories within each other.
     depth: usize,
+    /// Bytes of all paths of one.
+    path_bytes: usize,
     /// Bytes of all that are kept, uncompressed.
     kept_bytes: u64,
 }
@@ -58,6 +60,7 @@ impl Default for Limits {
             file_bytes: 50 << 20,
             entries: 100_000,
             depth: 100,
+            path_bytes: 64 << 20,
             kept_bytes: 2 << 30,
         }
     }

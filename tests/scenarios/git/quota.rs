@@ -222,6 +222,44 @@ fn what_nobody_uses_makes_room_and_what_is_in_use_does_not() {
 }
 
 #[test]
+fn an_archive_has_the_room_of_a_mirror_that_nobody_uses_any_more() {
+    scenario(async {
+        let mut bench = Bench::new()?;
+        let disk = Disk::default();
+        let all = bench.kept.path().join("all");
+        let mirrors = Mirrors::open_on(&all, 4, disk.clone())?;
+        let store = Store::open_on(
+            &bench.kept.path().join("artifacts"),
+            "http://x",
+            Limits::default(),
+            disk.clone(),
+        )?;
+        let server = plain(&bench).await?;
+        large(&bench, "gone.git")?;
+        large(&bench, "app.git")?;
+        bench.mirrors = mirrors.on(account("acme", 10));
+        let store = store.on(account("acme", 10));
+        let gone = remote(&server.url("gone.git"), &[]);
+        let used = bench.fetch(&gone, &main()).await?;
+        let app = remote(&server.url("app.git"), &[]);
+        let snapshot = bench.fetch(&app, &main()).await?;
+        let (kind, now) = ("gitrepository", Timestamp::now());
+        let web = NamespacedName::new("acme", "web")?;
+        // As long as both are in use there is no room for it.
+        let refused = store.put(kind, &web, &snapshot, now).await;
+        let refused = refused.expect_err("no room");
+        assert_eq!(refused.reason(), Reason::StorageQuotaExceeded, "{refused}");
+        drop(used);
+        store.put(kind, &web, &snapshot, now).await?;
+        assert!(disk.mirrors() < 5 * MEBIBYTE, "{}", disk.mirrors());
+        for entry in snapshot.entries() {
+            reeve_kustomize::Tree::read(&snapshot, entry.path)?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn an_archive_of_more_than_a_tenant_may_have_stops_while_it_is_written() {
     scenario(async {
         let bench = Bench::new()?;

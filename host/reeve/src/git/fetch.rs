@@ -1,11 +1,12 @@
 //! A commit that is not here yet comes here: shallow, incremental, bounded.
 //!
 //! Asked for is the one commit; told is which commits are here, so that only what differs is sent. The pack is written
-//! beside the others and becomes visible whole or not at all, and the commit counts as being here only after each of
+//! beside the others (`pack`) and becomes visible whole or not at all, and the commit counts as being here only after each of
 //! its files was seen. Where only parts are wanted, `partial` asks for these. What it deliberately doesn't: keep history,
 //! write a work tree, or resolve a reference. The next stage is [`Snapshot`](super::Snapshot).
 
 mod asked;
+mod pack;
 mod partial;
 
 use std::io::Read as _;
@@ -14,13 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use gix::ObjectId;
 use gix::progress::DynNestedProgress;
-use gix::{ObjectId, odb};
 use gix_protocol::fetch::{Context, Options, Shallow, Tags};
 use gix_protocol::transport::Protocol;
 use tokio::runtime::Handle;
 
 pub(super) use self::asked::Asked;
+use self::pack::Press;
 use super::branch::{self, Asking};
 use super::heard::Heard;
 use super::mirror::{Generation, Mirror};
@@ -385,24 +387,14 @@ impl Work {
             return Err(gix::Error::from_error(failed));
         }
         self.objects.fetch_add(objects.into(), Ordering::Relaxed);
-        let mut whole = std::io::BufReader::new(header.chain(pack));
-        let alloc_limit = usize::try_from(self.limits.object_bytes).unwrap_or(usize::MAX);
-        let options = odb::pack::bundle::write::Options {
-            thread_limit: Some(1),
-            alloc_limit_bytes: Some(alloc_limit),
-            ..Default::default()
-        };
-        let written = odb::pack::Bundle::write_to_directory(
-            &mut whole,
-            Some(&generation.packs()),
-            progress,
+        let press = Press {
+            generation,
+            repository,
+            limits: &self.limits,
+            wire,
             flag,
-            Some(repository.objects.clone()),
-            generation.hash(),
-            options,
-        )?;
-        let files = [&written.data_path, &written.index_path];
-        let files: Vec<_> = files.into_iter().flatten().collect();
+        };
+        let files = press.write(&mut header.chain(pack), progress)?;
         let sizes = files.iter().filter_map(|file| file.metadata().ok());
         let bytes: u64 = sizes.map(|about| about.len()).sum();
         // The index, and what the pack was told without because it is here already.
@@ -411,10 +403,6 @@ impl Work {
             return Err(gix::Error::from_error(over));
         }
         self.written.fetch_add(bytes, Ordering::Relaxed);
-        if let Some(keep) = written.keep_path {
-            // It protects the pack from a garbage collection that doesn't exist here.
-            std::fs::remove_file(keep).map_err(gix::Error::from_error)?;
-        }
         Ok(true)
     }
 }

@@ -6,8 +6,16 @@
 
 use gix::validate::path::component;
 
+/// Bytes of one path.
+pub(crate) const LONGEST_PATH: usize = 4_096;
+/// Bytes of one name: no file system takes more.
+const LONGEST: usize = 255;
+
 /// Why `name` may not be an entry of a tree, if it may not.
 pub(crate) fn hostile(name: &[u8]) -> Option<&'static str> {
+    if name.len() > LONGEST {
+        return Some("it is longer than 255 bytes");
+    }
     if name.contains(&b'\\') {
         return Some("it contains a backslash");
     }
@@ -58,6 +66,13 @@ mod tests {
         ] {
             assert!(hostile(name.as_bytes()).is_some(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn a_name_that_no_file_system_takes_is_hostile() {
+        assert_eq!(hostile(&[b'a'; LONGEST]), None);
+        let told = hostile(&[b'a'; LONGEST + 1]);
+        assert_eq!(told, Some("it is longer than 255 bytes"));
     }
 
     #[test]

@@ -75,11 +75,14 @@ impl Mirrors {
         let shelf = Shelf {
             root,
             open: Mutex::default(),
-            disk,
+            disk: disk.clone(),
             since: Instant::now(),
         };
+        let shelf = Arc::new(shelf);
+        let weak = Arc::downgrade(&shelf);
+        disk.room_by(move |alone| weak.upgrade().is_some_and(|shelf| shelf.make_room(alone)));
         Ok(Self {
-            shelf: Arc::new(shelf),
+            shelf,
             key,
             permits: Permits(Arc::new(Semaphore::new(threads.max(1)))),
             account: None,
@@ -107,10 +110,19 @@ impl Mirrors {
         }
     }
 
-    /// Whose account this is has no use for a mirror any more.
+    /// Whose account this is has no use for a mirror any more. It goes, if nobody else has one: at once, or with whoever reads it.
     pub(crate) fn left(&self, mirror: &str) {
-        if let Some(account) = &self.account {
-            self.shelf.disk.left(mirror, &account.tenant);
+        let Some(account) = &self.account else {
+            return;
+        };
+        self.shelf.disk.left(mirror, &account.tenant);
+        let mut open = self.shelf.open();
+        // Whoever works with it may be about to use it; and so may somebody else who had something in it before this process.
+        let is_held = open.get(mirror).is_none_or(|it| Arc::strong_count(it) > 1);
+        let noted = self.shelf.noted().into_iter();
+        let is_awaited = noted.filter(|name| name == mirror).count() > 1;
+        if !is_held && !is_awaited && self.shelf.disk.is_nobodys(mirror) {
+            self.shelf.drop_mirror(&mut open, mirror).ok();
         }
     }
 
@@ -264,8 +276,13 @@ impl Shelf {
 
     /// The mirrors that somebody had something in before this process, and may not have come for yet.
     fn awaited(&self) -> BTreeSet<String> {
+        self.noted().into_iter().collect()
+    }
+
+    /// The same, as often as somebody had.
+    fn noted(&self) -> Vec<String> {
         if self.since.elapsed() > SETTLING {
-            return BTreeSet::new();
+            return Vec::new();
         }
         let notes = std::fs::read_dir(super::kept::notes(&self.root));
         let notes = notes.into_iter().flatten().flatten();
@@ -286,11 +303,7 @@ impl Purse {
     /// Something is about to be written into it.
     pub(super) fn begin(&self, generation: &Generation) -> Payment {
         let account = self.account.as_ref();
-        let writing = self.shelf.disk.write(account, true, generation.replaces());
-        Payment {
-            shelf: Arc::clone(&self.shelf),
-            writing,
-        }
+        Payment(self.shelf.disk.write(account, true, generation.replaces()))
     }
 
     /// It is used by whoever this is for.
@@ -319,28 +332,12 @@ impl Purse {
 
 /// What is paid for as it is written.
 #[derive(Debug)]
-pub(super) struct Payment {
-    shelf: Arc<Shelf>,
-    writing: Writing,
-}
+pub(super) struct Payment(Writing);
 
 impl Payment {
-    /// So many bytes more. What nobody uses goes first, if there is no room: of a tenant that has all it may have, its own.
+    /// So many bytes more.
     pub(super) fn pay(&mut self, bytes: u64) -> Result<(), Over> {
-        let mut due = bytes;
-        loop {
-            let Err(over) = self.writing.more(due) else {
-                return Ok(());
-            };
-            due = 0;
-            let alone = match &over {
-                Over::Tenant { .. } => self.writing.account().map(|account| &*account.tenant),
-                Over::Mirrors { .. } => None,
-            };
-            if !self.shelf.make_room(alone) {
-                return Err(over);
-            }
-        }
+        self.0.more(bytes)
     }
 }
 
@@ -430,6 +427,58 @@ mod tests {
         let over = payment.pay(200 << 10).unwrap_err();
         assert!(matches!(over, Over::Tenant { .. }), "{over}");
         assert_eq!(left(&mirrors), names(&["others", "shared", "into"]));
+    }
+
+    #[test]
+    fn what_its_last_user_has_left_goes_once_nobody_reads_it_and_what_another_uses_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::default();
+        let mirrors = Mirrors::open_on(dir.path(), 1, disk.clone()).unwrap();
+        let acme = mirrors.on(tenant("acme", 1 << 20));
+        let other = mirrors.on(tenant("other", 1 << 20));
+        drop(fill(&acme, "gone", 300 << 10));
+        let (_, read) = fill(&acme, "read", 300 << 10);
+        drop(fill(&acme, "shared", 300 << 10));
+        drop(fill(&other, "shared", 1 << 10));
+        for name in ["gone", "read", "shared"] {
+            acme.left(name);
+        }
+        assert_eq!(left(&mirrors), names(&["read", "shared"]));
+        drop(read);
+        assert_eq!(left(&mirrors), names(&["shared"]));
+        assert_eq!(disk.used("acme"), 0);
+        // Nor is what two had something in before this process, of whom one has not come yet.
+        let notes = super::super::kept::notes(mirrors.root());
+        std::fs::create_dir_all(&notes).unwrap();
+        for note in ["own", "another's"] {
+            std::fs::write(notes.join(note), "noted 1234\n").unwrap();
+        }
+        drop(fill(&acme, "noted", 1 << 10));
+        acme.left("noted");
+        assert_eq!(left(&mirrors), names(&["noted", "shared"]));
+        std::fs::remove_file(notes.join("own")).unwrap();
+        acme.left("noted");
+        // Who fetches just now is not left without what it fetches into.
+        let (held, _) = fill(&other, "held", 1 << 10);
+        other.left("held");
+        assert_eq!(left(&mirrors), names(&["held", "shared"]));
+        drop(held);
+    }
+
+    #[test]
+    fn an_archive_has_the_room_of_a_mirror_that_nobody_uses_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::default();
+        let mirrors = Mirrors::open_on(dir.path(), 1, disk.clone()).unwrap();
+        let account = tenant("acme", 1 << 20);
+        let acme = mirrors.on(account.clone());
+        drop(fill(&acme, "idle", 600 << 10));
+        let (_, _read) = fill(&acme, "read", 300 << 10);
+        let mut archive = disk.write(Some(&account), false, None);
+        archive.more(600 << 10).unwrap();
+        assert_eq!(left(&mirrors), names(&["read"]));
+        assert!(archive.more(300 << 10).is_err());
+        assert_eq!(left(&mirrors), names(&["read"]));
     }
 
     #[test]

@@ -375,6 +375,7 @@ pub(super) fn read(
         left_out,
         submodules,
         mut trees,
+        ..
     } = listing;
     rules.sort();
     let rules = Rules::new(content.ignore.as_deref(), &rules)?;

@@ -165,7 +165,24 @@ fn bytes_entries_names_and_nesting_have_bounds_and_each_is_named() {
         content_bytes: 1 << 20,
         ..small()
     };
-    let rows: [(&str, Limits, Fill<'_>); 5] = [
+    let long = |tar: &mut Tar| {
+        let path = vec!["x".repeat(200); 22].join("/");
+        entry(tar, b"a", EntryType::GNULongName, path.as_bytes());
+        entry(tar, b"a", EntryType::Regular, b"");
+    };
+    let odd = |tar: &mut Tar| {
+        entry(tar, b"a", EntryType::GNULongName, &[b'x'; 256]);
+        entry(tar, b"a", EntryType::Regular, b"");
+    };
+    let paths = |tar: &mut Tar| entry(tar, b"abcd/efgh/ijkl", EntryType::Regular, b"");
+    let few = Limits {
+        path_bytes: 20,
+        ..small()
+    };
+    let rows: [(&str, Limits, Fill<'_>); 8] = [
+        ("a path in it has more bytes than the 4096", small(), &long),
+        ("it is longer than 255 bytes", small(), &odd),
+        ("more bytes together than the 20", few, &paths),
         ("more entries than the 12", small(), &many),
         ("more bytes together than the 65536", small(), &bomb),
         ("more bytes together than the 65536", small(), &skipped),

@@ -17,7 +17,7 @@ use tar::{Entry, EntryType, PaxExtensions};
 
 use super::tree::Node;
 use super::{Archive, Error, Limits, blank};
-use crate::git::hostile_name;
+use crate::git::{LONGEST_PATH, hostile_name};
 
 /// Of a link.
 const LINK: &str =
@@ -52,6 +52,7 @@ pub(super) fn unpack(
         at: 0,
         entries: BTreeMap::new(),
         left_out: BTreeMap::new(),
+        paths: 0,
         said: None,
     };
     let unreadable = |why| unreadable(why, limits);
@@ -109,6 +110,8 @@ struct Opened<'l> {
     at: u64,
     entries: BTreeMap<String, Node>,
     left_out: BTreeMap<String, &'static str>,
+    /// Bytes of all their paths.
+    paths: usize,
     /// How the next entry is called, if an entry of its own says so.
     said: Option<Vec<u8>>,
 }
@@ -158,6 +161,7 @@ impl Opened<'_> {
             },
             EntryType::Symlink | EntryType::Link => {
                 self.place(&path)?;
+                self.holds(&path)?;
                 self.left_out.insert(path, LINK);
                 Ok(())
             }
@@ -206,8 +210,21 @@ impl Opened<'_> {
 
     fn put(&mut self, path: String, node: Node) -> Result<(), Error> {
         self.room()?;
+        self.holds(&path)?;
         self.entries.insert(path, node);
         Ok(())
+    }
+
+    /// One path more is kept.
+    fn holds(&mut self, path: &str) -> Result<(), Error> {
+        self.paths = self.paths.saturating_add(path.len());
+        match self.paths <= self.limits.path_bytes {
+            true => Ok(()),
+            false => Err(Error::TooMuch {
+                what: "the paths in it have more bytes together",
+                cap: self.limits.path_bytes as u64,
+            }),
+        }
     }
 
     fn room(&self) -> Result<(), Error> {
@@ -286,6 +303,12 @@ fn clean(name: &[u8]) -> Result<Option<String>, Error> {
     }
     if matches!(path, "" | ".") {
         return Ok(None);
+    }
+    if path.len() > LONGEST_PATH {
+        return Err(Error::TooMuch {
+            what: "a path in it has more bytes",
+            cap: LONGEST_PATH as u64,
+        });
     }
     let mut parts = path.split('/');
     match parts.find_map(|part| hostile_name(part.as_bytes())) {

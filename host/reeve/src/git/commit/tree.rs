@@ -11,14 +11,12 @@ use gix::objs::{Kind, Tree, WriteTo as _};
 use gix::{ObjectId, hash};
 
 use super::{Change, Edits, Error, Object};
-use crate::git::name::hostile;
+use crate::git::name::{LONGEST_PATH, hostile};
 use crate::git::wire::in_bytes;
 use crate::git::{Cause, Limits};
 
 /// Files that one commit may change.
 const MAX_EDITS: usize = 1000;
-/// Of a path.
-const MAX_PATH: usize = 4096;
 
 /// Trees that can be read, and what was made on top of them.
 pub(in crate::git) struct Trees<'a> {
@@ -224,7 +222,7 @@ fn check(path: &str, change: &Change, limits: &Limits) -> Result<(), Error> {
         path: path.chars().take(200).collect(),
         why,
     };
-    if path.len() > MAX_PATH {
+    if path.len() > LONGEST_PATH {
         return Err(refuse("it is longer than 4096 bytes"));
     }
     if path.starts_with('/') {

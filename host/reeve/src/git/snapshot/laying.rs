@@ -10,9 +10,9 @@ use std::sync::Arc;
 use reeve_core::source::Include;
 use reeve_kustomize::Tree as _;
 
-use super::listing::{Listing, MAX_IGNORE_BYTES, MAX_LEFT_OUT, Raw, is_not_whole, too_many};
+use super::listing::{Listing, MAX_IGNORE_BYTES, MAX_LEFT_OUT, Raw, is_not_whole};
 use super::{Depot, Node, Snapshot};
-use crate::git::name::hostile;
+use crate::git::name::{LONGEST_PATH, hostile};
 use crate::git::submodules::Origins;
 use crate::git::wire::in_bytes;
 use crate::git::{Cause, Limits, ignore};
@@ -66,6 +66,10 @@ impl Laid {
             Some(kind) => kind == reeve_kustomize::Kind::Dir,
             None => return Err(self.refused(self.why_missing())),
         };
+        // Each directory that leads there is made, under its whole path.
+        if self.include.to.len() > LONGEST_PATH {
+            return Err(self.refused("the path is longer than 4096 bytes".to_owned()));
+        }
         self.make_room(onto, is_dir)?;
         let mut moved = BTreeMap::new();
         for (path, node) in &self.snapshot.0.entries {
@@ -75,22 +79,19 @@ impl Laid {
             if target.is_empty() {
                 continue;
             }
-            if onto.found.len() >= limits.listed() {
-                return Err(too_many(limits.listed()));
-            }
             if target.rsplit('/').next() == Some(ignore::FILE) && matches!(node, Node::File { .. })
             {
                 let dir = target.rsplit_once('/').map_or("", |(dir, _)| dir);
-                let rule = (dir.to_owned(), self.rules_in(path, &target)?);
-                onto.rules.push(rule);
+                onto.obey(dir.to_owned(), self.rules_in(path, &target)?, limits)?;
             }
             let node = self.moved(*node, depots, &mut moved);
             let path = target.into_bytes();
-            onto.found.push(Raw {
+            let raw = Raw {
                 path,
                 node,
                 tree: None,
-            });
+            };
+            onto.hold(raw, limits)?;
         }
         for (path, why) in &self.snapshot.0.left_out {
             if let Some(target) = self.target(path)

@@ -4,6 +4,8 @@
 //! What the ignore rules leave of the listing is looked for in the mirrors, so that nothing is promised that isn't here. What
 //! it deliberately doesn't: read contents, but of `.sourceignore`, or fetch a submodule.
 
+mod bounds;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use gix::ObjectId;
 use gix::objs::tree::EntryKind;
 use sha2::{Digest as _, Sha256};
 
+use self::bounds::{Taken, shown, too_many};
 use super::{Content, Depot, Node, OWN, Snapshot, root_of};
 use crate::git::ignore::{self, Rules, Sieve};
 use crate::git::name::hostile;
@@ -28,6 +31,7 @@ pub(super) struct Listing {
     pub(super) submodules: BTreeMap<String, ObjectId>,
     /// The trees of the commit's own mirror that were walked.
     pub(super) trees: Vec<Walked>,
+    taken: Taken,
 }
 
 /// One entry of it.
@@ -161,8 +165,10 @@ impl Walk<'_> {
             let name: &[u8] = entry.filename();
             let path = join(prefix.as_bytes(), name);
             if let Some(why) = hostile(name) {
-                let path = String::from_utf8_lossy(&path).into_owned();
-                return Err(Cause::Hostile { path, why });
+                return Err(Cause::Hostile {
+                    path: shown(&path),
+                    why,
+                });
             }
             let id = entry.object_id();
             let kind = entry.mode().kind();
@@ -247,20 +253,13 @@ impl Walk<'_> {
         };
         self.depots.push(Arc::clone(depot));
         let (root, _) = root_of(&place.repository, given.0.commit)?;
-        self.found(Raw {
+        let raw = Raw {
             path,
             node: Node::Dir,
             tree: None,
-        })?;
+        };
+        self.listing.hold(raw, self.limits)?;
         self.dir(&place, root, text, depth + 1)
-    }
-
-    fn found(&mut self, raw: Raw) -> Result<(), Cause> {
-        if self.listing.found.len() >= self.limits.listed() {
-            return Err(too_many(self.limits.listed()));
-        }
-        self.listing.found.push(raw);
-        Ok(())
     }
 
     fn leave_out(&mut self, path: &[u8], why: &'static str) {
@@ -282,7 +281,7 @@ impl Walk<'_> {
         let mut names = raw.path.rsplit(|byte| *byte == b'/');
         let is_rules = self.rules && names.next() == Some(ignore::FILE.as_bytes());
         let path = (is_dir || is_rules).then(|| raw.path.clone());
-        self.found(raw)?;
+        self.listing.hold(raw, self.limits)?;
         // What is no UTF-8: its name decides later whether that is an error, and what is in it isn't needed for that.
         let Some(Ok(path)) = path.map(String::from_utf8) else {
             return Ok(());
@@ -291,8 +290,7 @@ impl Walk<'_> {
             return self.dir(place, id, &path, depth + 1);
         }
         let text = rules_in(&place.repository, id, &path)?;
-        self.listing.rules.push((prefix.to_owned(), text));
-        Ok(())
+        self.listing.obey(prefix.to_owned(), text, self.limits)
     }
 }
 
@@ -382,6 +380,7 @@ fn sifted(path: Vec<u8>, is_dir: bool, sieve: &mut Sieve<'_>) -> Result<Option<S
     if sieve.excluded(&path, is_dir) {
         return Ok(None);
     }
+    let path = shown(path.as_bytes());
     let why = "it is not UTF-8";
     Err(Cause::Hostile { path, why })
 }
@@ -397,13 +396,6 @@ pub(super) fn is_not_whole(trees: &mut [Walked], tree: Option<usize>) {
 pub(super) fn seen(trees: &[Walked]) -> HashSet<ObjectId> {
     let whole = trees.iter().filter(|tree| tree.whole || tree.known);
     whole.map(|tree| tree.id).take(MOST_SEEN).collect()
-}
-
-pub(super) fn too_many(cap: usize) -> Cause {
-    Cause::TooMuch {
-        what: "the commit has more files",
-        cap: cap.to_string(),
-    }
 }
 
 fn join(prefix: &[u8], name: &[u8]) -> Vec<u8> {

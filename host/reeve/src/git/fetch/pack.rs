@@ -1,0 +1,273 @@
+//! A pack is written beside the others as it comes, with an index of what is in it.
+//!
+//! Nothing that a server sends may take more than its share of memory: an entry is held whole while it comes, and to learn what a
+//! difference makes, what it is a difference to is held, with all above it that others still wait for. So each object is weighed as
+//! it comes, before the first difference is applied. What it deliberately doesn't: judge what is in the objects.
+
+mod weight;
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gix::ObjectId;
+use gix::odb::pack::data::input::{
+    BytesToEntriesIter, EntriesToBytesIter, Entry, EntryDataMode, LookupRefDeltaObjectsIter, Mode,
+};
+use gix::odb::pack::{bundle, data, index};
+use gix::progress::DynNestedProgress;
+use tempfile::{NamedTempFile, TempPath};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use self::weight::{Heavy, Scale};
+use crate::git::mirror::Generation;
+use crate::git::wire::{Wire, in_bytes};
+use crate::git::{Cause, Limits};
+
+/// What writes a pack into a generation.
+pub(super) struct Press<'a> {
+    pub(super) generation: &'a Generation,
+    /// Where that is which the pack was told without.
+    pub(super) repository: &'a gix::Repository,
+    pub(super) limits: &'a Limits,
+    pub(super) wire: &'a Wire,
+    pub(super) flag: &'a AtomicBool,
+}
+
+/// The mebibytes that all packs together may take while they are resolved: this process has memory for so many.
+const MEMORY: u32 = 768;
+static FREE: Semaphore = Semaphore::const_new(MEMORY as usize);
+/// What is resolved with less asks for none of it.
+const LIGHT: u64 = 16 << 20;
+/// Read at a time.
+const CHUNK: usize = 64 << 10;
+
+impl Press<'_> {
+    /// Writes it. Returns its files: none if there is nothing in it.
+    pub(super) fn write(
+        &self,
+        pack: &mut dyn Read,
+        progress: &mut dyn DynNestedProgress,
+    ) -> gix::error::Result<Vec<PathBuf>> {
+        let (dir, hash) = (self.generation.packs(), self.generation.hash());
+        let (file, at) = fresh(&dir)?.into_parts();
+        let since = Cell::new(0);
+        let metered = BufReader::with_capacity(
+            CHUNK,
+            Metered {
+                inner: pack,
+                press: self,
+                since: &since,
+            },
+        );
+        let keep = EntryDataMode::KeepAndCrc32;
+        let entries = BytesToEntriesIter::new_from_header(metered, Mode::Verify, keep, hash)?;
+        let version = entries.version();
+        let known = self.repository.objects.clone();
+        let compression = bundle::write::Options::default().compression;
+        let entries = LookupRefDeltaObjectsIter::new(entries, known, compression);
+        let weighed = Weighed {
+            inner: entries,
+            scale: Some(Scale::new(self.limits)),
+            press: self,
+            since: &since,
+            taken: None,
+        };
+        let spool = Spool(BufWriter::with_capacity(CHUNK, file));
+        let mut entries = EntriesToBytesIter::new(weighed, spool, version, hash);
+        let most = usize::try_from(self.limits.object_bytes).unwrap_or(usize::MAX);
+        let mut listed = fresh(&dir)?;
+        let outcome = index::write_data_iter_to_stream(
+            index::Version::default(),
+            || {
+                let pack = data::File::at(&at, hash);
+                let pack = pack.map_err(|why| io::Error::other(why.to_string()))?;
+                Ok((bytes_of, pack))
+            },
+            &mut entries,
+            Some(1),
+            progress,
+            &mut listed,
+            self.flag,
+            hash,
+            Some(most),
+            version,
+        )?;
+        drop(entries);
+        match outcome.num_objects {
+            0 => Ok(Vec::new()),
+            _ => self.keep(at, listed, outcome.data_hash),
+        }
+    }
+
+    fn keep(
+        &self,
+        pack: TempPath,
+        index: NamedTempFile,
+        hash: ObjectId,
+    ) -> gix::error::Result<Vec<PathBuf>> {
+        let dir = self.generation.packs();
+        let named = |kind| dir.join(format!("pack-{hash}.{kind}"));
+        let files = vec![named("pack"), named("idx")];
+        // The index last: whoever sees it finds the pack.
+        pack.persist(named("pack"))
+            .map_err(|why| gix::Error::from_error(why.error))?;
+        index
+            .persist(named("idx"))
+            .map_err(|why| gix::Error::from_error(why.error))?;
+        Ok(files)
+    }
+
+    /// It is more than may be.
+    fn refused(&self, heavy: Heavy) -> gix::Error {
+        let (what, cap) = match heavy {
+            Heavy::Object => ("an object in the pack has more bytes", self.object()),
+            Heavy::Depth(most) => (
+                "objects of the pack are differences to differences deeper",
+                most.to_string(),
+            ),
+            Heavy::Held => (
+                "putting the pack's objects together takes more memory",
+                in_bytes(self.limits.unpacking_bytes),
+            ),
+            Heavy::All => (
+                "the pack has more bytes unpacked",
+                in_bytes(self.limits.unpacked_bytes),
+            ),
+            Heavy::Torn => {
+                let why = "a difference in the pack does not say how large its object is";
+                return gix::Error::from_error(io::Error::other(why));
+            }
+        };
+        gix::Error::from_error(self.wire.fail(Cause::TooMuch { what, cap }))
+    }
+
+    fn object(&self) -> String {
+        in_bytes(self.limits.object_bytes)
+    }
+
+    /// Waits for the memory that it takes.
+    fn memory(&self, bytes: u64) -> io::Result<Option<SemaphorePermit<'static>>> {
+        if bytes <= LIGHT {
+            return Ok(None);
+        }
+        let mebibytes = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
+        let asked = FREE.acquire_many(mebibytes.min(MEMORY));
+        let waited = self
+            .wire
+            .wait("waiting for memory to unpack the pack in", asked)?;
+        // Closed never, so an error cannot be.
+        Ok(waited.ok())
+    }
+}
+
+fn fresh(dir: &std::path::Path) -> gix::error::Result<NamedTempFile> {
+    NamedTempFile::new_in(dir).map_err(gix::Error::from_error)
+}
+
+fn bytes_of(range: data::EntryRange, pack: &data::File) -> Option<&[u8]> {
+    pack.entry_slice(range)
+}
+
+/// What comes, no more of it for one object than one may have.
+struct Metered<'a, R> {
+    inner: R,
+    press: &'a Press<'a>,
+    /// Bytes that came since the last object was whole.
+    since: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.press.flag.load(Ordering::Relaxed) {
+            return Err(io::Error::other("interrupted"));
+        }
+        let read = self.inner.read(into)?;
+        let since = self.since.get().saturating_add(read as u64);
+        self.since.set(since);
+        let most = self.press.limits.object_bytes;
+        // What doesn't compress grows a little, and what comes next was read with it.
+        if since
+            > most
+                .saturating_add(most / 1000)
+                .saturating_add(4 * CHUNK as u64)
+        {
+            let what = "an object in the pack has more bytes";
+            let cap = self.press.object();
+            return Err(self.press.wire.fail(Cause::TooMuch { what, cap }));
+        }
+        Ok(read)
+    }
+}
+
+/// The entries as they come; the last of them only once there is memory to put all of them together.
+struct Weighed<'a, I> {
+    inner: I,
+    /// Until all were seen.
+    scale: Option<Scale>,
+    press: &'a Press<'a>,
+    since: &'a Cell<u64>,
+    taken: Option<SemaphorePermit<'static>>,
+}
+
+impl<I: Iterator<Item = gix::error::Result<Entry>>> Weighed<'_, I> {
+    fn weigh(&mut self, entry: &Entry) -> gix::error::Result<()> {
+        self.since.set(0);
+        let weighed = self.scale.as_mut().map_or(Ok(()), |scale| scale.put(entry));
+        weighed.map_err(|heavy| self.press.refused(heavy))
+    }
+
+    /// All have come.
+    fn settle(&mut self) -> gix::error::Result<()> {
+        let Some(scale) = self.scale.take() else {
+            return Ok(());
+        };
+        let weight = scale.weight().map_err(|heavy| self.press.refused(heavy))?;
+        self.taken = self.press.memory(weight).map_err(gix::Error::from_error)?;
+        Ok(())
+    }
+}
+
+impl<I: Iterator<Item = gix::error::Result<Entry>>> Iterator for Weighed<'_, I> {
+    type Item = gix::error::Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.inner.next() {
+            Some(Ok(entry)) => Some(self.weigh(&entry).map(|()| entry)),
+            Some(Err(why)) => Some(Err(why)),
+            None => self.settle().err().map(Err),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.inner.size_hint()
+    }
+}
+
+/// What is written, which is read once more for its digest.
+struct Spool(BufWriter<File>);
+
+impl Write for Spool {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Read for Spool {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.flush()?;
+        self.0.get_mut().read(into)
+    }
+}
+
+impl Seek for Spool {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
