@@ -159,8 +159,10 @@ fn compare(path: &str, values: &Value, schema: &Value) {
         // Helm's own.
         named.remove("global");
     }
-    // What a policy takes is the platform's to give.
-    let is_free = path.ends_with(".parameters") || path.ends_with(".scope");
+    // What a policy takes, and which volume it is, is the platform's to give.
+    let is_free = [".parameters", ".scope", ".volume"]
+        .iter()
+        .any(|end| path.ends_with(end));
     let given = keys(values);
     assert!(
         given == named || (is_free && given.is_subset(&named)),

@@ -278,6 +278,12 @@ async fn serve(packs: BTreeMap<&'static str, Pack>) -> anyhow::Result<String> {
 const LARGE: usize = 16 << 20;
 const SMALL: usize = 100_000;
 
+fn tight(set: fn(&mut Limits)) -> Limits {
+    let mut limits = Limits::default();
+    set(&mut limits);
+    limits
+}
+
 #[test]
 fn a_pack_whose_objects_would_fill_the_memory_is_refused_while_others_are_fetched() {
     scenario(async {
@@ -293,11 +299,6 @@ fn a_pack_whose_objects_would_fill_the_memory_is_refused_while_others_are_fetche
         ]);
         assert!(packs.values().all(|pack| pack.bytes.len() < 600_000));
         let url = serve(packs).await?;
-        let tight = |set: fn(&mut Limits)| {
-            let mut limits = Limits::default();
-            set(&mut limits);
-            limits
-        };
         let branch = main();
         let memory = "putting the pack's objects together takes more memory than the";
         for (name, limits, told) in [

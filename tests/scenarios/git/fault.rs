@@ -119,6 +119,57 @@ fn a_server_that_is_slow_or_silent_or_endless_costs_the_timeout_and_no_more() {
     });
 }
 
+/// Limits that the repository below is over, each with what is said of it.
+fn too_tight() -> [(Limits, &'static str); 10] {
+    let limited = |set: fn(&mut Limits)| {
+        let mut limits = Limits::default();
+        set(&mut limits);
+        limits
+    };
+    [
+        (
+            limited(|l| l.pack_bytes = 64 << 10),
+            "the pack is larger than the 64 KiB",
+        ),
+        (
+            limited(|l| l.objects = 20),
+            "the pack has more objects than the 20",
+        ),
+        (
+            limited(|l| l.files = 10),
+            "the commit has more files than the 10",
+        ),
+        (
+            limited(|l| l.depth = 3),
+            "directories are nested deeper than the 3",
+        ),
+        (
+            limited(|l| l.object_bytes = 100_000),
+            "an object in the pack has more bytes than the 100000 bytes",
+        ),
+        (
+            limited(|l| l.unpacked_bytes = 64 << 10),
+            "the pack has more bytes unpacked than the 64 KiB",
+        ),
+        (
+            limited(|l| l.unpacking_bytes = 64 << 10),
+            "putting the pack's objects together takes more memory than the 64 KiB",
+        ),
+        (
+            limited(|l| l.path_bytes = 40),
+            "the paths in the commit have more bytes together than the 40 bytes",
+        ),
+        (
+            limited(|l| l.rules_bytes = 5),
+            "the .sourceignore files of the commit have more bytes together than the 5 bytes",
+        ),
+        (
+            limited(|l| l.refs_bytes = 16),
+            "the server lists more than the 16 bytes",
+        ),
+    ]
+}
+
 #[test]
 fn what_is_larger_than_its_limit_is_refused_and_the_limit_is_named() {
     scenario(async {
@@ -133,53 +184,7 @@ fn what_is_larger_than_its_limit_is_refused_and_the_limit_is_named() {
         repo.publish("deep/a/b/c/d/e.yaml", "x")?;
         let server = plain(&bench).await?;
         let remote = remote(&server.url("app.git"), &[]);
-        let limited = |set: fn(&mut Limits)| {
-            let mut limits = Limits::default();
-            set(&mut limits);
-            limits
-        };
-        for (limits, told) in [
-            (
-                limited(|l| l.pack_bytes = 64 << 10),
-                "the pack is larger than the 64 KiB",
-            ),
-            (
-                limited(|l| l.objects = 20),
-                "the pack has more objects than the 20",
-            ),
-            (
-                limited(|l| l.files = 10),
-                "the commit has more files than the 10",
-            ),
-            (
-                limited(|l| l.depth = 3),
-                "directories are nested deeper than the 3",
-            ),
-            (
-                limited(|l| l.object_bytes = 100_000),
-                "an object in the pack has more bytes than the 100000 bytes",
-            ),
-            (
-                limited(|l| l.unpacked_bytes = 64 << 10),
-                "the pack has more bytes unpacked than the 64 KiB",
-            ),
-            (
-                limited(|l| l.unpacking_bytes = 64 << 10),
-                "putting the pack's objects together takes more memory than the 64 KiB",
-            ),
-            (
-                limited(|l| l.path_bytes = 40),
-                "the paths in the commit have more bytes together than the 40 bytes",
-            ),
-            (
-                limited(|l| l.rules_bytes = 5),
-                "the .sourceignore files of the commit have more bytes together than the 5 bytes",
-            ),
-            (
-                limited(|l| l.refs_bytes = 16),
-                "the server lists more than the 16 bytes",
-            ),
-        ] {
+        for (limits, told) in too_tight() {
             let bench = Bench {
                 limits,
                 ..Bench::new()?

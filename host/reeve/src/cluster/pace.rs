@@ -127,7 +127,7 @@ mod tests {
         let (pace, mut now) = (Pace::default(), Instant::now());
         for _ in 0..LATE * 3 {
             pace.late(now);
-            now += WITHIN / (LATE - 1);
+            now += WITHIN / (LATE - 2);
         }
         assert_eq!(pace.asks(now, USUAL), USUAL);
         now += WITHIN;

@@ -21,10 +21,11 @@ use reeve_core::ward::{Left, Work, as_made, by_name, without_additions};
 use reeve_core::writeback::{Rule, Seen, State, Subject};
 use reeve_kustomize::edit::documents;
 use reeve_kustomize::{Object, Tree as _};
-use reeve_writeback::{differences, file_of, without_server_fields};
+use reeve_writeback::file_of;
 use serde_json::{Value, json};
 
 use super::Case;
+use super::forbidden::{forbidden, is_of};
 use super::refusal::{copied, neighbours, refusal, variables};
 use super::whose::Whose;
 use crate::cluster::{CallError, Cause};
@@ -488,82 +489,6 @@ impl Found {
         }
         for (object, meta) in &share.gone {
             self.wait(object, Some(meta), why.clone());
-        }
-    }
-}
-
-/// Whether an object is written in that version of its kind.
-fn is_of(object: &Value, group: &str, version: &str) -> bool {
-    let said = object.get("apiVersion").and_then(Value::as_str);
-    match (said, group) {
-        (Some(said), "") => said == version,
-        (Some(said), group) => said.split_once('/') == Some((group, version)),
-        (None, _) => false,
-    }
-}
-
-/// Why a change is not written whatever rules say, if it is not.
-fn forbidden(
-    applied: &AsApplied,
-    id: &ObjectId,
-    before: &Object,
-    live: &Object,
-) -> Option<WriteBackRefusal> {
-    if reveals(&applied.veil, before, live) {
-        let hint = "change it where the Secret is, and not in what it is put into";
-        let reason = "a changed field holds a value that came from a Secret".to_owned();
-        return Some(refusal(id, reason, hint.to_owned()));
-    }
-    let is_taken = |new: &Value| takes(before, new);
-    let is_another = applied.substitutes && changed(before, live).iter().any(is_taken);
-    is_another.then(|| variables(id))
-}
-
-/// Whether a field that differs holds what must not be told.
-fn reveals(veil: &Veil, before: &Object, live: &Object) -> bool {
-    if veil.is_nothing() {
-        return false;
-    }
-    let mut new = changed(before, live);
-    new.iter_mut().any(|new| veil.replace(new))
-}
-
-/// What fields have that differ.
-fn changed(before: &Object, live: &Object) -> Vec<Value> {
-    let plain = |object: &Object| Value::from(without_server_fields(object));
-    let changed = differences(0, &plain(before), &plain(live));
-    changed.into_iter().filter_map(|one| one.new).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_was_changed_may_not_hold_a_value_of_a_secret() {
-        let veil = Veil::of(["hunter2".to_owned()]);
-        let object = |replicas: u32, password: &str| {
-            let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"},
-                "data": {"replicas": replicas, "url": format!("db://ada:{password}@db")}});
-            Object::try_from(object).unwrap()
-        };
-        let before = object(1, "hunter2");
-        assert!(!reveals(&veil, &before, &object(2, "hunter2")));
-        assert!(!reveals(&veil, &before, &object(1, "other")));
-        assert!(reveals(&veil, &object(1, "other"), &before));
-        assert!(!reveals(Veil::nothing(), &object(1, "other"), &before));
-    }
-
-    #[test]
-    fn a_version_is_that_of_its_group() {
-        for (api_version, group, version, want) in [
-            ("v1", "", "v1", true),
-            ("apps/v1", "apps", "v1", true),
-            ("apps/v1", "", "v1", false),
-            ("apps/v1beta1", "apps", "v1", false),
-        ] {
-            let object = json!({"apiVersion": api_version});
-            assert_eq!(is_of(&object, group, version), want, "{api_version}");
         }
     }
 }
