@@ -280,6 +280,10 @@ fn in_a_repository_of_several_tenants_a_lent_login_writes_where_its_tenant_build
             tenant(estate, "wb-lent").await?,
             tenant(estate, "wb-beside").await?,
         );
+        for tenant in [&one, &other] {
+            let budget = ("reeve.dev/prune-budget", Some("100%"));
+            tenant.annotate(budget.0, budget.1).await?;
+        }
         let source = one.sources().get(one.name()).await?;
         let url = objects::text(&source.data, "/spec/url").unwrap_or_default();
         let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: green\n";

@@ -234,9 +234,11 @@ fn a_change_is_proposed_by_one_request_that_follows_it_and_is_closed_when_it_wen
         let back = Back::open("wb-pull", "pullRequest").await?;
         back.change(image("2")).await?;
         let words = ["registry.local/web:1 -> registry.local/web:2", "by keel"];
-        let first = back.request("the image is proposed", says(&words)).await?;
+        // Labels are put onto it once it is there.
+        let is_labelled = |one: &Value| one["labels"][0]["name"] == "cluster";
+        let proposed = |one: &Value| says(&words)(one) && is_labelled(one);
+        let first = back.request("the image is proposed", proposed).await?;
         ensure!(first["head"]["ref"] == back.branch(), "{first}");
-        ensure!(first["labels"][0]["name"] == "cluster", "{first}");
         let title = first["title"].as_str().unwrap_or_default();
         ensure!(title.starts_with("Write back Deployment"), "{title}");
         ensure!(back.file("main", "web.yaml").await? == WEB);
