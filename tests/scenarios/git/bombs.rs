@@ -284,6 +284,16 @@ fn tight(set: fn(&mut Limits)) -> Limits {
     limits
 }
 
+/// Packs of next to nothing that are large once they are unpacked.
+fn packs() -> BTreeMap<&'static str, Pack> {
+    BTreeMap::from([
+        ("branches", chain(40, LARGE, Told::Offset, true)),
+        ("named", chain(40, SMALL, Told::Name, false)),
+        ("deep", chain(5_000, 40, Told::Offset, false)),
+        ("line", chain(40, SMALL, Told::Offset, false)),
+    ])
+}
+
 #[test]
 fn a_pack_whose_objects_would_fill_the_memory_is_refused_while_others_are_fetched() {
     scenario(async {
@@ -291,12 +301,7 @@ fn a_pack_whose_objects_would_fill_the_memory_is_refused_while_others_are_fetche
         bench.repo("app.git")?;
         let server = plain(&bench).await?;
         let own = remote(&server.url("app.git"), &[]);
-        let packs = BTreeMap::from([
-            ("branches", chain(40, LARGE, Told::Offset, true)),
-            ("named", chain(40, SMALL, Told::Name, false)),
-            ("deep", chain(5_000, 40, Told::Offset, false)),
-            ("line", chain(40, SMALL, Told::Offset, false)),
-        ]);
+        let packs = packs();
         assert!(packs.values().all(|pack| pack.bytes.len() < 600_000));
         let url = serve(packs).await?;
         let branch = main();
