@@ -216,34 +216,11 @@ impl Storm {
 fn strikes(blow: Blow) {
     scenario(async move {
         let mut turn = STORM.lock().await;
-        let rounds = set("REEVE_ROUNDS").unwrap_or_else(|| if is_soak() { 20 } else { 1 });
-        let first = set("REEVE_SEED").unwrap_or_else(rand::random);
-        let mut failed = Vec::new();
-        for round in 0..rounds {
-            let seed = first.wrapping_add(round);
-            let begun = Instant::now();
-            let came = play(&mut turn, blow, seed).await;
-            let Some(came) = came.transpose() else {
-                return Ok(());
-            };
-            record::note(&format!("{blow:?}"), number(), seed, begun.elapsed(), &came)?;
-            let what = format!(
-                "{blow:?}, round {} of {rounds}, REEVE_SEED={seed}",
-                round + 1
-            );
-            match came {
-                Ok(how) => eprintln!("{what}: {how}"),
-                Err(why) => {
-                    eprintln!("{what}: {why:#}");
-                    failed.push(why.context(what));
-                }
-            }
-        }
-        let number = failed.len();
-        match failed.into_iter().next() {
-            None => Ok(()),
-            Some(why) => Err(why.context(format!("{number} of {rounds} failed, as this one"))),
-        }
+        let name = format!("{blow:?}");
+        record::rounds(&name, number(), async |seed| {
+            play(&mut turn, blow, seed).await
+        })
+        .await
     });
 }
 

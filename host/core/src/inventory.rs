@@ -10,6 +10,7 @@ use std::str::FromStr;
 use indexmap::IndexMap;
 use reeve_api::name::{NamespaceName, ObjectName};
 use reeve_api::reason::Reason;
+use reeve_kustomize::Object;
 
 use crate::failure::{Explain, Turn};
 
@@ -78,6 +79,16 @@ impl Explain for Error {
 }
 
 impl ObjectId {
+    /// What names an object, as a manifest or the API server tells it.
+    pub fn of(object: &Object) -> Self {
+        Self {
+            namespace: object.namespace().to_owned(),
+            name: object.name().to_owned(),
+            group: object.group().to_owned(),
+            kind: object.kind().to_owned(),
+        }
+    }
+
     /// Whether Flux's writing of it can be read back as the same object.
     ///
     /// It cannot for an RBAC object with `__` in its name: it would be read as `:`, and never be pruned.

@@ -12,6 +12,7 @@ pub mod depend;
 pub mod difference;
 pub mod drift;
 pub mod failure;
+pub mod framed;
 pub mod gitconfig;
 pub mod health;
 pub mod ignore;

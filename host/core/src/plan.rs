@@ -182,7 +182,7 @@ impl Plan<Proposed> {
         let mut planned = Vec::with_capacity(objects.len());
         for (at, object) in (1..).zip(&mut objects) {
             normalise::identity(object, &scopes, spec)?;
-            let id = identify(object);
+            let id = ObjectId::of(object);
             if let Some(first) = seen.insert(id.clone(), at) {
                 return Err(Error::Twice {
                     subject: id.subject(),
@@ -427,15 +427,6 @@ pub fn says(manifest: &Value, key: &str, wanted: &str) -> bool {
         .filter_map(|place| manifest.pointer(place)?.get(key)?.as_str());
     said.into_iter()
         .any(|value| value.eq_ignore_ascii_case(wanted))
-}
-
-fn identify(object: &Object) -> ObjectId {
-    ObjectId {
-        namespace: object.namespace().to_owned(),
-        name: object.name().to_owned(),
-        group: object.group().to_owned(),
-        kind: object.kind().to_owned(),
-    }
 }
 
 /// Sorted objects, wave by wave.

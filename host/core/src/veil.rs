@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::Explained;
+use crate::framed::framed;
 use crate::text::line;
 
 /// Shorter values are words that anybody may say.
@@ -133,8 +134,7 @@ impl Veil {
         let mut digest = Sha256::new();
         let covered = self.covered.iter().map(|one| &one.text);
         for text in covered.chain(&self.short) {
-            digest.update(text.len().to_be_bytes());
-            digest.update(text);
+            framed(&mut digest, text);
         }
         digest.finalize().into()
     }

@@ -26,6 +26,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::failure::{Explain, Turn};
+use crate::framed::framed;
 
 pub use bearer::{Algorithm, Bearer, BearerError, Claims, GOOGLE};
 pub use filter::{Filters, Shown};
@@ -175,8 +176,7 @@ impl Token {
         let mut hash = Sha256::new();
         let parts = parts.iter().map(|part| part.as_bytes());
         for part in std::iter::once(self.0.as_slice()).chain(parts) {
-            hash.update(part.len().to_be_bytes());
-            hash.update(part);
+            framed(&mut hash, part);
         }
         hash.update(b"\0");
         format!("{PREFIX}{}", hex::encode(hash.finalize()))

@@ -18,7 +18,7 @@ use reeve_tests::dice::Dice;
 use reeve_tests::{Plane, install, scenario};
 use tokio::sync::Mutex;
 
-use super::{is_soak, leaders, record, set};
+use super::{is_soak, leaders, record};
 use blow::Blow;
 use town::Town;
 
@@ -95,29 +95,11 @@ impl Squall {
 fn strikes(blow: Blow) {
     scenario(async move {
         let mut turn = SQUALL.lock().await;
-        let rounds = set("REEVE_ROUNDS").unwrap_or_else(|| if is_soak() { 20 } else { 1 });
-        let first = set("REEVE_SEED").unwrap_or_else(rand::random);
-        let mut failed = Vec::new();
-        for round in 0..rounds {
-            let seed = first.wrapping_add(round);
-            let begun = Instant::now();
-            let came = once(&mut turn, blow, seed).await;
-            let name = format!("WriteBack{blow:?}");
-            record::note(&name, number(), seed, begun.elapsed(), &came)?;
-            let what = format!("{name}, round {} of {rounds}, REEVE_SEED={seed}", round + 1);
-            match came {
-                Ok(how) => eprintln!("{what}: {how}"),
-                Err(why) => {
-                    eprintln!("{what}: {why:#}");
-                    failed.push(why.context(what));
-                }
-            }
-        }
-        let number = failed.len();
-        match failed.into_iter().next() {
-            None => Ok(()),
-            Some(why) => Err(why.context(format!("{number} of {rounds} failed, as this one"))),
-        }
+        let name = format!("WriteBack{blow:?}");
+        record::rounds(&name, number(), async |seed| {
+            once(&mut turn, blow, seed).await.map(Some)
+        })
+        .await
     });
 }
 

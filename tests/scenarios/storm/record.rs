@@ -1,21 +1,56 @@
-//! What became of each round: a line in `target/storm.tsv`, which outlives the run.
+//! The rounds of a blow, and what became of each: a line in `target/storm.tsv`, which outlives the run.
 //!
 //! A soak takes hours, and nobody reads along: when it ends, or is ended, the lines are what there is.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+
+use super::{is_soak, set};
 
 /// What stands above the columns.
 const HEAD: &str = "when\tblow\ttenants\tseed\tseconds\toutcome\n";
 /// How much of a failure is kept.
 const WORDS: usize = 1_000;
 
+/// Plays as many rounds of a blow to so many tenants as are asked for, each with its seed, until one says that this machine cannot
+/// play it (None).
+pub(super) async fn rounds(
+    blow: &str,
+    number: usize,
+    mut play: impl AsyncFnMut(u64) -> anyhow::Result<Option<String>>,
+) -> anyhow::Result<()> {
+    let rounds = set("REEVE_ROUNDS").unwrap_or_else(|| if is_soak() { 20 } else { 1 });
+    let first = set("REEVE_SEED").unwrap_or_else(rand::random);
+    let mut failed = Vec::new();
+    for round in 0..rounds {
+        let seed = first.wrapping_add(round);
+        let begun = Instant::now();
+        let Some(came) = play(seed).await.transpose() else {
+            return Ok(());
+        };
+        note(blow, number, seed, begun.elapsed(), &came)?;
+        let what = format!("{blow}, round {} of {rounds}, REEVE_SEED={seed}", round + 1);
+        match came {
+            Ok(how) => eprintln!("{what}: {how}"),
+            Err(why) => {
+                eprintln!("{what}: {why:#}");
+                failed.push(why.context(what));
+            }
+        }
+    }
+    let number = failed.len();
+    match failed.into_iter().next() {
+        None => Ok(()),
+        Some(why) => Err(why.context(format!("{number} of {rounds} failed, as this one"))),
+    }
+}
+
 /// Adds a line about a round with so many tenants.
-pub(super) fn note(
+fn note(
     blow: &str,
     number: usize,
     seed: u64,

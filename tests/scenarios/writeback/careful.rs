@@ -57,17 +57,29 @@ fn what_would_be_taken_for_a_variable_is_not_written() {
         begin(&tenant, &writeback(&tenant, "back", &everything())).await?;
         let before = commits(&tenant)?;
         let maps = tenant.api("v1", "ConfigMap");
-        let run = json!({"data": {"colour": "echo ${HOME}"}});
-        change(&maps, "settings", "kubectl-edit", &run).await?;
-        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fresh"}, "data": {"run": "kill $$"}});
-        let map: DynamicObject = serde_json::from_value(map)?;
-        maps.create(&PostParams::default(), &map).await?;
-        for name in ["settings", "fresh"] {
+        change(
+            &maps,
+            "settings",
+            "painter",
+            &json!({"data": {"colour": "${a}"}}),
+        )
+        .await?;
+        for (name, run) in [("script", "echo ${HOME}"), ("fresh", "kill $$")] {
+            let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"run": run}});
+            let map: DynamicObject = serde_json::from_value(map)?;
+            maps.create(&PostParams::default(), &map).await?;
+        }
+        for name in ["settings", "script", "fresh"] {
             let subject = format!("ConfigMap {}/{name}", tenant.name());
             let entry = refused(&tenant, "back", &subject).await?;
             let reason = objects::text(&entry, "/reason").unwrap_or_default();
             ensure!(reason.contains("puts variables in"), "{entry}");
+            let hint = objects::text(&entry, "/hint").unwrap_or_default();
+            ensure!(hint.contains("with `$$` for each `$`"), "{entry}");
         }
+        let script = maps.get("script").await?;
+        let run = objects::text(&script.data, "/data/run");
+        ensure!(run == Some("echo ${HOME}"), "{run:?}");
         ensure!(commits(&tenant)? == before, "nothing is written");
         // Without a variable in it, it is.
         let red = json!({"data": {"colour": "red"}});

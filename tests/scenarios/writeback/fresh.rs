@@ -106,35 +106,6 @@ fn what_goes_with_its_kustomization_keeps_its_file() {
 }
 
 #[test]
-fn what_looks_like_a_variable_is_refused_where_any_are_put_in() {
-    scenario(async {
-        let estate = Estate::shared().await?;
-        let tenant = tenant(estate, "wb-dollar").await?;
-        tenant
-            .after(|draft| draft.set("postBuild", json!({"substitute": {"a": "b"}})))
-            .await?;
-        begin(&tenant, &writeback(&tenant, "back", &everything())).await?;
-        let before = commits(&tenant)?;
-        let map = json!({"metadata": {"name": "script"}, "data": {"run": "echo ${HOME}"}});
-        make(&tenant, "v1", "ConfigMap", map).await?;
-        let maps = tenant.api("v1", "ConfigMap");
-        let dollar = json!({"data": {"colour": "${a}"}});
-        change(&maps, "settings", "painter", &dollar).await?;
-        for name in ["script", "settings"] {
-            let object = format!("ConfigMap {}/{name}", tenant.name());
-            let entry = refused(&tenant, "back", &object).await?;
-            let hint = objects::text(&entry, "/hint").unwrap_or_default();
-            ensure!(hint.contains("with `$$` for each `$`"), "{entry}");
-        }
-        ensure!(commits(&tenant)? == before, "nothing is written");
-        let script = maps.get("script").await?;
-        let run = objects::text(&script.data, "/data/run");
-        ensure!(run == Some("echo ${HOME}"), "{run:?}");
-        Ok(())
-    });
-}
-
-#[test]
 fn a_secret_is_refused_with_a_hint_and_never_written() {
     scenario(async {
         let estate = Estate::shared().await?;

@@ -203,12 +203,7 @@ fn take_over(
 /// Which object a document is, if it is one.
 fn identified(document: Value) -> Option<(ObjectId, Value)> {
     let object = Object::try_from(document).ok()?;
-    let id = ObjectId {
-        namespace: object.namespace().to_owned(),
-        name: object.name().to_owned(),
-        group: object.group().to_owned(),
-        kind: object.kind().to_owned(),
-    };
+    let id = ObjectId::of(&object);
     let is_one = !id.kind.is_empty() && !id.name.is_empty();
     is_one.then(|| (id, object.into()))
 }

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::file::{File, Provider};
 use super::resolve::{Part, Polling};
 use super::{Hidden, Level, LevelName};
+use crate::framed::framed;
 use crate::webhook::Token;
 
 /// An entry that a forge calls for.
@@ -77,7 +78,7 @@ impl HookEntry {
     pub fn id(&self, home: &NamespaceName) -> Result<NamespacedName, NotAName> {
         let mut hash = Sha256::new();
         for part in self.parts() {
-            framed(&mut hash, part.as_bytes());
+            framed(&mut hash, part);
         }
         let digits = hex::encode(hash.finalize());
         let short: String = digits.chars().take(16).collect();
@@ -112,11 +113,6 @@ fn secret(entry: &Provider) -> Option<&Hidden> {
         Polling::Webhook(secret) => Some(secret),
         Polling::Every(_) => None,
     }
-}
-
-fn framed(hash: &mut Sha256, part: &[u8]) {
-    hash.update(part.len().to_be_bytes());
-    hash.update(part);
 }
 
 #[cfg(test)]

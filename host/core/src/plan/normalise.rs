@@ -11,13 +11,13 @@ use reeve_api::name::NamespaceName;
 use reeve_kustomize::Object;
 use serde_json::{Map, Value};
 
-use super::{Error, Scope, Scopes, identify};
+use super::{Error, Scope, Scopes};
 use crate::inventory::ObjectId;
 use crate::spec::Spec;
 
 /// Settles where the object lives, and that each part of its identity is one and fits into a path of the API.
 pub(super) fn identity(object: &mut Object, scopes: &Scopes, spec: &Spec) -> Result<(), Error> {
-    let subject = identify(object).subject();
+    let subject = ObjectId::of(object).subject();
     let malformed = |field: &str, why| {
         Err(Error::Malformed {
             subject: subject.clone(),
@@ -58,7 +58,7 @@ pub(super) fn identity(object: &mut Object, scopes: &Scopes, spec: &Spec) -> Res
         return malformed("metadata.namespace", "is not a namespace's name");
     }
     object.set_namespace(&home);
-    let id = identify(object);
+    let id = ObjectId::of(object);
     if !id.is_recordable() {
         let field = "metadata.name".to_owned();
         let why = "cannot be told apart from another in the inventory";

@@ -9,6 +9,7 @@ use reeve_api::name::NamespacedName;
 use sha2::{Digest as _, Sha256};
 
 use super::PluginId;
+use crate::framed::framed;
 
 /// How often in a row it fails before it rests.
 pub const REST_AFTER: u32 = 5;
@@ -22,8 +23,7 @@ impl Input {
     pub fn of(component: &str, config: &str, bundle: &str, requested: Option<&str>) -> Self {
         let mut hash = Sha256::new();
         for part in [component, config, bundle, requested.unwrap_or_default()] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
+            framed(&mut hash, part);
         }
         Self(hash.finalize().into())
     }

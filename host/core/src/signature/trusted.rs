@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Refused, openpgp, ssh};
 use crate::artifact::Digest;
+use crate::framed::framed;
 use crate::list;
 
 /// The most keys of one Secret, subkeys not counted.
@@ -104,8 +105,7 @@ fn digest(data: &BTreeMap<String, Vec<u8>>) -> Digest {
         .iter()
         .flat_map(|(name, value)| [name.as_bytes(), value])
     {
-        hash.update(bytes.len().to_be_bytes());
-        hash.update(bytes);
+        framed(&mut hash, bytes);
     }
     Digest::from_sha256(hash.finalize().into())
 }

@@ -88,6 +88,13 @@ fn claim_of(live: &mut Value) -> Option<&mut Map<String, Value>> {
     live.get_mut("spec")?.get_mut(CLAIM)?.as_object_mut()
 }
 
+/// Whether another object made it, and would make it again: that is the one to be kept in git.
+pub fn is_controlled(live: &Value) -> bool {
+    let owners = live.pointer("/metadata/ownerReferences");
+    let mut owners = owners.and_then(Value::as_array).into_iter().flatten();
+    owners.any(|one| one.get("controller") == Some(&Value::Bool(true)))
+}
+
 /// Whether nobody but Kubernetes has made the object: it makes it again wherever it is needed.
 pub fn is_kubernetes_own(live: &Value) -> bool {
     let claims = live.pointer("/metadata/managedFields");
@@ -309,5 +316,18 @@ mod tests {
             let got = without_additions(rehearsed.clone(), &rehearsed, &live);
             assert_eq!(got, rehearsed, "{fields}");
         }
+    }
+
+    #[test]
+    fn what_a_controller_made_is_told_from_what_somebody_made() {
+        let of = |controller: Value| {
+            let owner = json!({"kind": "ReplicaSet", "name": "b", "controller": controller});
+            json!({"kind": "Pod", "metadata": {"name": "a", "ownerReferences": [owner]}})
+        };
+        assert!(is_controlled(&of(json!(true))));
+        assert!(!is_controlled(&of(json!(false))));
+        assert!(!is_controlled(
+            &json!({"kind": "Pod", "metadata": {"name": "a"}})
+        ));
     }
 }

@@ -14,6 +14,7 @@ use super::agreement::Conflict;
 use super::decide::{Field, What, Written};
 use super::hand::Hand;
 use super::subject;
+use crate::framed::framed;
 use crate::text;
 
 /// The trailer that says which WriteBack a commit is of.
@@ -94,12 +95,9 @@ pub fn compose(
 pub fn digest(edits: &Edits) -> String {
     let mut hash = Sha256::new();
     for (path, bytes) in &edits.files {
-        hash.update((path.len() as u64).to_be_bytes());
-        hash.update(path);
+        framed(&mut hash, path);
         hash.update([u8::from(bytes.is_some())]);
-        let bytes = bytes.as_deref().unwrap_or_default();
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
+        framed(&mut hash, bytes.as_deref().unwrap_or_default());
     }
     format!("sha256:{}", hex::encode(hash.finalize()))
 }

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::decide::{Decision, What};
 use super::subject;
+use crate::framed::framed;
 
 /// The files that only list others.
 const LISTS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -140,10 +141,8 @@ fn content(decision: &Decision) -> String {
     all.sort();
     let mut hash = Sha256::new();
     for (name, said) in all {
-        hash.update((name.len() as u64).to_be_bytes());
-        hash.update(name);
-        hash.update((said.len() as u64).to_be_bytes());
-        hash.update(said);
+        framed(&mut hash, name);
+        framed(&mut hash, said);
     }
     format!("sha256:{}", hex::encode(hash.finalize()))
 }
@@ -152,13 +151,10 @@ fn digest(decision: &Decision, head: &dyn Tree) -> String {
     let mut hash = Sha256::new();
     for (path, after) in &decision.edits.files {
         let before = head.read(path).ok();
-        hash.update((path.len() as u64).to_be_bytes());
-        hash.update(path);
+        framed(&mut hash, path);
         for bytes in [before.as_deref(), after.as_deref()] {
             hash.update([u8::from(bytes.is_some())]);
-            let bytes = bytes.unwrap_or_default();
-            hash.update((bytes.len() as u64).to_be_bytes());
-            hash.update(bytes);
+            framed(&mut hash, bytes.unwrap_or_default());
         }
     }
     format!("sha256:{}", hex::encode(hash.finalize()))

@@ -19,7 +19,7 @@ use super::ui::CommandError;
 use crate::clock::Clock;
 use crate::git::commit::{self, Identity};
 use crate::git::push::{Absent, Outcome, Push, push};
-use crate::git::{self, Content, Limits, Mirrors, Remote, Snapshot};
+use crate::git::{self, Limits, Mirrors, Remote, Snapshot};
 
 /// Who commits when nobody says so.
 const NOBODY: (&str, &str) = ("reeve", "reeve@localhost");
@@ -112,18 +112,9 @@ impl Repository {
     ) -> Result<Snapshot, Explained> {
         let failed = |why: git::Error| Explained::of(&why);
         let (mirrors, limits) = (&self.mirrors, &self.limits);
-        let reference = Reference::Branch(self.branch.clone());
-        let found = git::resolve(mirrors, &self.remote, &reference, deadline, limits).await;
-        let found = found.map_err(failed)?;
-        if let Some(known) = known.filter(|known| known.revision() == found.revision()) {
-            return Ok(known.clone());
-        }
-        let content = Content {
-            ignore: self.ignore.clone(),
-            ..Content::default()
-        };
-        let fetched = git::fetch(mirrors, &self.remote, found, content, deadline, limits).await;
-        fetched.map_err(failed)
+        let what = (self.branch.as_str(), self.ignore.as_deref());
+        let head = git::head(mirrors, &self.remote, what, known, deadline, limits).await;
+        head.map_err(failed)
     }
 
     /// Puts one commit on the branch, of what `edit` makes of its files; None: it changes nothing. `edit` is asked again for

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use reeve_core::framed::framed;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -77,10 +78,7 @@ impl Making {
 /// What names a request: all of it, the secrets that it is filled in from, and how the tokens came about that it is filled in from.
 pub(super) fn digest(slots: &Slots, tokens: &[Making], request: &Request) -> [u8; 32] {
     let mut hash = Sha256::new();
-    let mut add = |part: &[u8]| {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    };
+    let mut add = |part: &[u8]| framed(&mut hash, part);
     add(request.method.as_bytes());
     add(request.url.as_bytes());
     // Their secrets are names of slots here.

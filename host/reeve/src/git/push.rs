@@ -24,13 +24,12 @@ use gix::ObjectId;
 use reeve_core::artifact::Revision;
 use reeve_core::failure::Explained;
 use reeve_core::schedule;
-use reeve_core::source::Reference;
 use tokio::sync::OwnedMutexGuard;
 
 use super::commit::{Edits, Identity, Signer, check_message};
 use super::session::blocking;
 use super::wire::rounded;
-use super::{Cause, Content, Limits, Mirrors, Remote, Snapshot, fetch, resolve};
+use super::{Cause, Limits, Mirrors, Remote, Snapshot, head};
 use crate::clock::Clock;
 use attempt::{Attempt, Base, Done, Edit};
 pub use error::Error;
@@ -43,7 +42,7 @@ pub struct Push {
     pub branch: String,
     /// What it begins with when there is no such branch.
     pub absent: Absent,
-    /// Which files the edit does not see, as for [`fetch`]. It may write them all the same.
+    /// Which files the edit does not see, as for [`head`]. It may write them all the same.
     pub ignore: Option<String>,
     /// Who wrote it.
     pub author: Identity,
@@ -284,14 +283,9 @@ impl Work<'_> {
     }
 
     async fn files(&self, branch: &str) -> Result<Snapshot, super::Error> {
-        let (mirrors, deadline, limits) = (self.mirrors, self.deadline, self.limits);
-        let reference = Reference::Branch(branch.to_owned());
-        let found = resolve(mirrors, self.remote, &reference, deadline, limits).await?;
-        let content = Content {
-            ignore: self.push.ignore.clone(),
-            ..Content::default()
-        };
-        fetch(mirrors, self.remote, found, content, deadline, limits).await
+        let what = (branch, self.push.ignore.as_deref());
+        let (mirrors, limits) = (self.mirrors, self.limits);
+        head(mirrors, self.remote, what, None, self.deadline, limits).await
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reeve_api::name::{RemoteUrl, Secret};
+use reeve_core::framed::framed;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
 
@@ -63,11 +64,7 @@ impl Remote {
     /// What tells this remote from every other, secrets included, hashed: equal keys may share a mirror.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        let mut add = |part: &[u8]| {
-            // With its length, so that no two lists of parts read the same.
-            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hash.update(part);
-        };
+        let mut add = |part: &[u8]| framed(&mut hash, part);
         add(self.url.without_userinfo().as_bytes());
         // What may be reached is fixed for a process, but a connection kept open must not outlive a stricter rule.
         add(self.egress.to_string().as_bytes());

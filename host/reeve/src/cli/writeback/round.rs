@@ -10,7 +10,7 @@ use reeve_api::writeback::SyncTo;
 use reeve_core::inventory::ObjectId;
 use reeve_core::preview::Rehearsed;
 use reeve_core::status::Action;
-use reeve_core::ward::{as_made, is_kubernetes_own, without_additions};
+use reeve_core::ward::{as_made, is_controlled, is_kubernetes_own, without_additions};
 use reeve_core::writeback::{
     About, Allowed, Decision, Head, Rules, Seen, State, Subject, compose, decide,
 };
@@ -215,7 +215,7 @@ impl View<'_> {
                 let subject = Subject::of(&object, kind.plural());
                 let rule = self.rules.first(&subject);
                 if rule.is_some_and(|rule| rule.sync_to() == SyncTo::Git) {
-                    there.insert(id_of(&object), (kind.plural().to_owned(), object));
+                    there.insert(ObjectId::of(&object), (kind.plural().to_owned(), object));
                 }
             }
         }
@@ -228,7 +228,7 @@ impl View<'_> {
         let seen = new.filter_map(|(_, (resource, object))| {
             let rule = self.rules.first(&Subject::of(object, resource))?;
             let live = Value::from(object.clone());
-            if (is_controlled(object) || is_kubernetes_own(&live)) && !rule.picks() {
+            if (is_controlled(&live) || is_kubernetes_own(&live)) && !rule.picks() {
                 return None;
             }
             Some(Seen {
@@ -321,22 +321,6 @@ fn gone(build: Option<usize>, manifest: &Value) -> Option<State> {
     })
 }
 
-/// Whether another object made it, and would make it again.
-fn is_controlled(object: &Object) -> bool {
-    let owners = object.get("/metadata/ownerReferences");
-    let mut owners = owners.and_then(Value::as_array).into_iter().flatten();
-    owners.any(|one| one.get("controller") == Some(&Value::Bool(true)))
-}
-
-fn id_of(object: &Object) -> ObjectId {
-    ObjectId {
-        namespace: object.namespace().to_owned(),
-        name: object.name().to_owned(),
-        group: object.group().to_owned(),
-        kind: object.kind().to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use reeve_core::writeback::config::Config;
@@ -346,22 +330,6 @@ mod tests {
 
     fn object(value: Value) -> Object {
         Object::try_from(value).unwrap()
-    }
-
-    #[test]
-    fn what_a_controller_made_is_told_from_what_somebody_made() {
-        let of = |controller: Value| {
-            object(
-                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "ownerReferences": [
-                    {"kind": "ReplicaSet", "name": "b", "controller": controller},
-                ]}}),
-            )
-        };
-        assert!(is_controlled(&of(json!(true))));
-        assert!(!is_controlled(&of(json!(false))));
-        assert!(!is_controlled(&object(
-            json!({"kind": "Pod", "metadata": {"name": "a"}})
-        )));
     }
 
     #[test]

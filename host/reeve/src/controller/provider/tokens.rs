@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reeve_api::name::Secret;
+use reeve_core::framed::framed;
 use reeve_core::gitconfig::Agent;
 use reeve_core::plugin::PluginId;
 use sha2::{Digest as _, Sha256};
@@ -87,11 +88,6 @@ impl Of {
         hash.update(self.digest);
         Maker::new(hash.finalize().into())
     }
-}
-
-fn framed(hash: &mut Sha256, part: &str) {
-    hash.update(part.len().to_be_bytes());
-    hash.update(part);
 }
 
 /// A login, and for whom it was made, where another one is made after a while.

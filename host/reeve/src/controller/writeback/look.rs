@@ -45,7 +45,7 @@ pub(super) struct Found {
     pub(super) seen: Vec<(ObjectId, Seen)>,
     pub(super) builds: Vec<Built>,
     /// What is to be said of objects already.
-    pub(super) left: Vec<(ObjectId, Left)>,
+    left: Vec<(ObjectId, Left)>,
     /// What could not be read now, and why.
     pub(super) later: Work,
     pub(super) trouble: Option<Explained>,
@@ -77,7 +77,7 @@ struct Share {
 }
 
 impl Case<'_> {
-    /// Reads what was seen.
+    /// Reads what was seen. Of what is not to be decided about it is remembered what is said of it.
     pub(super) async fn look(&self, work: &Work) -> Found {
         let mut found = Found::default();
         let mut shares: BTreeMap<_, Share> = BTreeMap::new();
@@ -122,6 +122,8 @@ impl Case<'_> {
             self.of_build(&mut found, &id, share).await;
         }
         self.sift_new(&mut found);
+        let left = std::mem::take(&mut found.left);
+        self.ctx.wards.looked_at(self.id, left);
         found
     }
 

@@ -12,7 +12,6 @@ use reeve_api::writeback::{WriteBackRefusal, WriteBackRequest};
 use reeve_core::artifact::Revision;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
-use reeve_core::source::Reference;
 use reeve_core::status::Requested;
 use reeve_core::ward::{Left, PROPOSED};
 use reeve_core::writeback::{Decision, Proposal, Request, Step, Tip, step, trailers};
@@ -21,7 +20,7 @@ use super::look::Found;
 use super::write::{Decided, Material, Sight, Wrote};
 use super::{Case, Taken, request, told};
 use crate::git::push::{self, Absent, remove};
-use crate::git::{self, Content, Snapshot};
+use crate::git::{self, Snapshot};
 
 impl Case<'_> {
     /// Reads what was taken and all that is proposed, and has that be the request.
@@ -39,11 +38,10 @@ impl Case<'_> {
         let Found {
             seen,
             builds,
-            left,
             later,
             trouble,
+            ..
         } = self.look(&taken.work).await;
-        self.ctx.wards.looked_at(self.id, left);
         if self.ctx.wards.is_proposed(self.id, &later) {
             // Without it the request would lose something.
             return Ok(Wrote {
@@ -52,15 +50,11 @@ impl Case<'_> {
             });
         }
         let sight = self.sight(builds, seen);
-        let mut wrote = match is_all {
+        let wrote = match is_all {
             true => self.bring_up_to_date(sight, request).await?,
             false => self.sift(&sight).await?,
         };
-        if wrote.trouble.is_none() {
-            taken.settle(later);
-        }
-        wrote.trouble = trouble.or(wrote.trouble);
-        Ok(wrote)
+        Ok(wrote.but_for(taken, later, trouble))
     }
 
     /// Closes what was asked for before the WriteBack said something else.
@@ -244,15 +238,18 @@ impl Case<'_> {
     }
 
     async fn files(&self, branch: &str) -> Result<Snapshot, git::Error> {
-        let (ctx, deadline) = (self.ctx, self.deadline.into_std());
-        let (mirrors, remote) = (&ctx.mirrors_of(self.id), &self.repository.remote);
-        let reference = Reference::Branch(branch.to_owned());
-        let found = git::resolve(mirrors, remote, &reference, deadline, &ctx.limits).await?;
-        let content = Content {
-            ignore: self.repository.ignore.clone(),
-            ..Content::default()
-        };
-        git::fetch(mirrors, remote, found, content, deadline, &ctx.limits).await
+        let (ctx, repository) = (self.ctx, &self.repository);
+        let (mirrors, deadline) = (ctx.mirrors_of(self.id), self.deadline.into_std());
+        let what = (branch, repository.ignore.as_deref());
+        git::head(
+            &mirrors,
+            &repository.remote,
+            what,
+            None,
+            deadline,
+            &ctx.limits,
+        )
+        .await
     }
 
     /// What is to be proposed is looked at from now on with all that is; which objects there is no room for.

@@ -10,7 +10,6 @@ use reeve_core::ward::Left;
 use reeve_core::writeback::{
     Conflict, Decision, Rule, Rules, Seen, State, Subject, Written, subject,
 };
-use reeve_kustomize::Object;
 use serde_json::{Value, json};
 
 /// The most fields and files that are told of an object.
@@ -76,7 +75,7 @@ pub(super) fn made(
 ) -> Option<Vec<String>> {
     let refused = decision.refused.iter().map(|one| &one.object);
     let left: BTreeSet<&String> = refused.chain(&decision.paused).collect();
-    let written = decision.written.iter().map(|one| id_of(&one.object));
+    let written = decision.written.iter().map(|one| ObjectId::of(&one.object));
     let written: BTreeSet<ObjectId> = written.filter(|_| proposed).collect();
     let mut all: BTreeSet<String> = previous.iter().cloned().collect();
     for (id, seen) in objects.0.iter().zip(objects.1) {
@@ -118,7 +117,7 @@ pub(super) fn proposed(
     seen: &[Seen],
     decision: &Decision,
 ) -> BTreeMap<ObjectId, Option<Value>> {
-    let written = decision.written.iter().map(|one| id_of(&one.object));
+    let written = decision.written.iter().map(|one| ObjectId::of(&one.object));
     let written: BTreeSet<ObjectId> = written.collect();
     let known = |seen: &Seen| match &seen.state {
         State::Gone { object, .. } => {
@@ -131,15 +130,6 @@ pub(super) fn proposed(
     let all = ids.iter().zip(seen);
     let all = all.filter(|(id, _)| written.contains(id));
     all.map(|(id, seen)| (id.clone(), known(seen))).collect()
-}
-
-fn id_of(object: &Object) -> ObjectId {
-    ObjectId {
-        namespace: object.namespace().to_owned(),
-        name: object.name().to_owned(),
-        group: object.group().to_owned(),
-        kind: object.kind().to_owned(),
-    }
 }
 
 pub(super) fn written(one: &Written, commit: &str) -> WrittenObject {
@@ -184,6 +174,7 @@ fn shortened(text: &str) -> String {
 mod tests {
     use super::*;
     use reeve_core::writeback::{Refusal, Side, What};
+    use reeve_kustomize::Object;
 
     fn web() -> Object {
         let web = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "acme"}});

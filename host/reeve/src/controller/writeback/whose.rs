@@ -14,7 +14,7 @@ use reeve_core::gitconfig::Place;
 use reeve_core::inventory::ObjectId;
 use reeve_core::source::{Reference, Wanted};
 use reeve_core::spec::Spec;
-use reeve_core::ward::{Work, is_kubernetes_own};
+use reeve_core::ward::{Work, is_controlled, is_kubernetes_own};
 use reeve_core::writeback::Rule;
 use reeve_kustomize::Object;
 use reeve_writeback::file_of;
@@ -47,7 +47,7 @@ impl Case<'_> {
         holder: Option<&NamespacedName>,
     ) -> Whose {
         let Some(id) = owner(live).or_else(|| holder.cloned()) else {
-            let is_made = is_made(live) || is_kubernetes_own(live) || is_landlords(live);
+            let is_made = is_controlled(live) || is_kubernetes_own(live) || is_landlords(live);
             return match is_made && !rule.is_some_and(Rule::picks) {
                 true => Whose::Made,
                 false => Whose::Nobodys,
@@ -274,11 +274,4 @@ fn is_landlords(live: &Value) -> bool {
     let (key, value) = reeve_core::landlord::MANAGED_BY;
     let labels = live.pointer("/metadata/labels");
     labels.and_then(|all| all.get(key)).and_then(Value::as_str) == Some(value)
-}
-
-/// Whether another object controls it: that is the one to be kept in git.
-fn is_made(live: &Value) -> bool {
-    let owners = live.pointer("/metadata/ownerReferences");
-    let mut owners = owners.and_then(Value::as_array).into_iter().flatten();
-    owners.any(|one| one.get("controller") == Some(&Value::Bool(true)))
 }

@@ -17,6 +17,7 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
 use reeve_core::status::Requested;
 use reeve_core::veil::Veil;
+use reeve_core::ward::Work;
 use reeve_core::writeback::{
     About, Allowed, Build, Decision, Head, Proposal, Propose, Rules, Seen, compose, decide,
 };
@@ -47,6 +48,22 @@ pub(super) struct Wrote {
     pub(super) made: Option<Vec<String>>,
     /// What could not be read: it is left for later.
     pub(super) trouble: Option<Explained>,
+}
+
+impl Wrote {
+    /// The same, but for what could not be read: it is left for later.
+    pub(super) fn but_for(
+        mut self,
+        taken: &mut Taken<'_>,
+        later: Work,
+        trouble: Option<Explained>,
+    ) -> Self {
+        if self.trouble.is_none() {
+            taken.settle(later);
+        }
+        self.trouble = trouble.or(self.trouble);
+        self
+    }
 }
 
 /// What was read, to be decided about.
@@ -120,11 +137,10 @@ impl Case<'_> {
         let Found {
             seen,
             builds,
-            left,
             later,
             trouble,
+            ..
         } = self.look(&taken.work).await;
-        self.ctx.wards.looked_at(self.id, left);
         let mut wrote = Wrote::default();
         if !seen.is_empty() {
             let sight = self.sight(builds, seen);
@@ -135,11 +151,7 @@ impl Case<'_> {
                 self.ctx.queues.sources.wake(self.spec.source.key());
             }
         }
-        if wrote.trouble.is_none() {
-            taken.settle(later);
-        }
-        wrote.trouble = trouble.or(wrote.trouble);
-        Ok(wrote)
+        Ok(wrote.but_for(taken, later, trouble))
     }
 
     /// What was read, put together.
