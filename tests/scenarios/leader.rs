@@ -155,18 +155,54 @@ fn a_call_that_comes_to_a_replica_that_stands_by_is_passed_on_to_the_one_that_wo
     });
 }
 
+/// The Lease of whoever leads.
+async fn lease(estate: &Estate) -> anyhow::Result<(Api<Lease>, String)> {
+    let leases: Api<Lease> = Api::namespaced(estate.admin(), SYSTEM);
+    let all = leases.list(&Default::default()).await?.items;
+    let lease = all.into_iter().next().context("there is a lease")?;
+    Ok((leases, lease.metadata.name.context("it has a name")?))
+}
+
+/// Others count from what was renewed last: whose every renewal comes to a conflict would lead on while another begins.
+#[test]
+fn a_lease_that_others_write_to_all_the_time_is_renewed_all_the_same() {
+    scenario(async {
+        let estate = Estate::start_with(&[]).await?;
+        until_it_leads(&estate.controller, true).await?;
+        let (leases, name) = lease(&estate).await?;
+        let mut ticks = tokio::time::interval(Duration::from_millis(100));
+        let mut renewed = std::collections::BTreeSet::new();
+        let begun = Instant::now();
+        let (mut written, mut term) = (0, None);
+        while renewed.len() < 5 {
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "renewed {} times",
+                renewed.len()
+            );
+            ticks.tick().await;
+            written += 1;
+            let note =
+                json!({"metadata": {"annotations": {"acme.example/note": written.to_string()}}});
+            let params = PatchParams::default();
+            let now = leases.patch(&name, &params, &Patch::Merge(&note)).await?;
+            let spec = now.spec.context("it says since when")?;
+            let since = *term.get_or_insert(spec.lease_transitions);
+            ensure!(since == spec.lease_transitions, "it was taken over");
+            renewed.extend(spec.renew_time.map(|time| time.0));
+        }
+        ensure!(glance(&estate.controller).await?.leads);
+        Ok(())
+    });
+}
+
 #[test]
 fn a_lease_that_is_taken_away_in_the_middle_of_an_apply_ends_the_writing_until_it_is_had_again() {
     scenario(async {
         let estate = Estate::start_with(&[]).await?;
         let only = &estate.controller;
         until_it_leads(only, true).await?;
-        let leases: Api<Lease> = Api::namespaced(estate.admin(), SYSTEM);
-        let name = {
-            let all = leases.list(&Default::default()).await?.items;
-            let lease = all.into_iter().next().context("there is a lease")?;
-            lease.metadata.name.context("it has a name")?
-        };
+        let (leases, name) = lease(&estate).await?;
         for attempt in 2..2 + ATTEMPTS {
             let count = OBJECTS << attempt;
             let tenant = estate.healthy_tenant("robbed").await?;

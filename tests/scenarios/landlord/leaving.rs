@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use kube::ResourceExt as _;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use reeve_tests::git::Repo;
 use reeve_tests::install::{self, CONFIG};
 use reeve_tests::{objects, scenario, wait};
@@ -90,6 +90,41 @@ async fn only_namespaces_are_left(manor: &Manor) -> anyhow::Result<()> {
         ensure!(there.metadata.deletion_timestamp.is_none(), "{name} goes");
     }
     Ok(())
+}
+
+/// Whoever may write bindings in a namespace may mark them as the landlord's, and have them stay.
+#[test]
+fn marks_of_the_tenants_own_hide_nothing_that_is_to_go() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        manor
+            .tenant("acme", json!({"namespaces": ["acme", "acme-dev"]}))
+            .await?;
+        manor.told("acme", "Succeeded").await?;
+        for namespace in ["acme", "acme-dev"] {
+            let bindings = manor.bindings(namespace);
+            for number in 0..110 {
+                let alike = json!({
+                    "apiVersion": RBAC, "kind": "RoleBinding",
+                    "metadata": {
+                        "name": format!("a-{number:03}"), "finalizers": ["acme.example/stay"],
+                        "labels": {"app.kubernetes.io/managed-by": "reeve-landlord", "reeve.dev/tenant": "acme"},
+                    },
+                    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+                });
+                let alike: DynamicObject = serde_json::from_value(alike)?;
+                bindings.create(&PostParams::default(), &alike).await?;
+            }
+        }
+        manor
+            .tenant("acme", json!({"namespaces": ["acme"], "role": "edit"}))
+            .await?;
+        for (namespace, name) in [("acme", "reeve-admin"), ("acme-dev", "reeve-delivery")] {
+            let bindings = manor.bindings(namespace);
+            wait::until_gone(&bindings, name).await?;
+        }
+        Ok(())
+    });
 }
 
 #[test]

@@ -16,8 +16,10 @@ use super::wire::{Address, Format, Patch};
 
 /// Under whose name all of it is written.
 const MANAGER: &str = "reeve-landlord";
-/// How many objects of a kind are looked for in a namespace: there is one or two.
-const MOST: usize = 100;
+/// How many objects of a kind are looked at in a namespace. There is one or two; who may write them there may mark more so.
+const MOST: usize = 10_000;
+/// How many of them are asked for at a time.
+const PAGE: usize = 500;
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 /// An object of ours that is there.
@@ -145,12 +147,15 @@ impl Cluster {
         }
     }
 
-    /// What there is of a kind in a namespace that was made of the Tenant; None: of any.
+    /// What there is of a kind in a namespace that was made of the Tenant; None: of any. Of that name alone, if one is given.
+    ///
+    /// All of it: a tenant may mark its own objects so too, and as many as it likes.
     pub(crate) async fn made_of(
         &self,
         tenant: Option<&TenantName>,
         kind: Made,
         namespace: &NamespaceName,
+        name: Option<&str>,
     ) -> Result<Vec<There>, CallError> {
         let (key, value) = MANAGED_BY;
         let (mark, ours) = (escaped(key), escaped(value));
@@ -159,13 +164,13 @@ impl Cluster {
             Some(tenant) => format!("{label}%3D{}", escaped(tenant.as_str())),
             None => label.to_string(),
         };
+        let named = name.map_or_else(String::new, |name| {
+            format!("&fieldSelector=metadata.name%3D{}", escaped(name))
+        });
         let path = format!(
-            "{}?labelSelector={whose}%2C{mark}%3D{ours}&limit={MOST}",
+            "{}?labelSelector={whose}%2C{mark}%3D{ours}{named}&limit={PAGE}",
             address(kind, Some(namespace), "").collection()?,
         );
-        let body = self.own.read(&path, METADATA).await?;
-        let list: Value = serde_json::from_slice(&body)
-            .map_err(|why| CallError::Garbled(format!("a list: column {}", why.column())))?;
         let text = |item: &Value, pointer: &str| {
             let text = item.pointer(pointer).and_then(Value::as_str);
             text.map(str::to_owned)
@@ -176,8 +181,19 @@ impl Cluster {
                 uid: text(item, "/metadata/uid")?,
             })
         };
-        let items = list.get("items").and_then(Value::as_array);
-        Ok(items.into_iter().flatten().filter_map(there).collect())
+        let (mut all, mut page) = (Vec::new(), path.clone());
+        loop {
+            let (items, next) = self.own.page_as(&page, METADATA).await?;
+            all.extend(items.iter().filter_map(there));
+            let Some(next) = next else {
+                return Ok(all);
+            };
+            if all.len() >= MOST {
+                let why = format!("{MOST} objects and more are marked as made of a Tenant");
+                return Err(CallError::Garbled(why));
+            }
+            page = format!("{path}&continue={next}");
+        }
     }
 
     /// Deletes what was made of a Tenant and is not to be there any more.

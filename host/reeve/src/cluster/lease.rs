@@ -306,11 +306,11 @@ impl Candidate {
             let begun = Instant::now();
             let deadline = renewed + self.patience(&held);
             match tokio::time::timeout_at(deadline, self.renew_once(&mut held)).await {
-                Ok(Ok(true)) => {
-                    renewed = begun;
+                Ok(Ok(Some(since))) => {
+                    renewed = since;
                     self.extend(renewed, &held);
                 }
-                Ok(Ok(false)) => {
+                Ok(Ok(None)) => {
                     tracing::warn!(holder = held.holder(), "the lease is somebody else's now");
                     return;
                 }
@@ -366,22 +366,28 @@ impl Candidate {
         lease
     }
 
-    /// Whether it is still ours.
-    async fn renew_once(&self, held: &mut Record) -> Result<bool, CallError> {
-        let lease = self.beaten(held.0.clone());
-        match self.wire.replace(&self.address, &lease).await {
-            Ok(lease) => {
-                *held = Record(lease);
-                Ok(true)
+    /// When what renewed it was begun; None: it is not ours any more.
+    async fn renew_once(&self, held: &mut Record) -> Result<Option<Instant>, CallError> {
+        loop {
+            let begun = Instant::now();
+            let lease = self.beaten(held.0.clone());
+            match self.wire.replace(&self.address, &lease).await {
+                Ok(lease) => {
+                    *held = Record(lease);
+                    return Ok(Some(begun));
+                }
+                Err(why) if why.is_conflict() => {
+                    // Either taken over, or somebody annotated it: it says. That it is ours renews nothing, since others count
+                    // from what was written; so it is written again.
+                    let now = self.wire.get(&self.address).await?.unwrap_or_default();
+                    *held = Record(now);
+                    if held.holder() != self.config.identity {
+                        return Ok(None);
+                    }
+                }
+                Err(why) if why.is_missing_object() => return Ok(None),
+                Err(why) => return Err(why),
             }
-            Err(why) if why.is_conflict() => {
-                // Either taken over, or somebody annotated it: it says.
-                let now = self.wire.get(&self.address).await?.unwrap_or_default();
-                *held = Record(now);
-                Ok(held.holder() == self.config.identity)
-            }
-            Err(why) if why.is_missing_object() => Ok(false),
-            Err(why) => Err(why),
         }
     }
 

@@ -164,7 +164,7 @@ async fn furnish(
         let wanted: BTreeSet<&str> = of_kind.map(|wanted| wanted.name.as_str()).collect();
         // Whichever Tenant it was made of: what a Tenant has left behind that had the namespace before is for its own people.
         let goes = |there: &str| !wanted.contains(there);
-        prune_of(landlord, None, kind, namespace, goes).await?;
+        prune_of(landlord, None, kind, namespace, None, goes).await?;
     }
     Ok(())
 }
@@ -172,10 +172,9 @@ async fn furnish(
 /// Takes away the delivery's right where the Tenant has nothing any more.
 async fn leave(landlord: &Landlord, errand: &Errand) -> Result<(), Explained> {
     for namespace in &errand.left {
-        prune(landlord, errand, Made::RoleBinding, namespace, |there| {
-            there == GRANT
-        })
-        .await?;
+        // By its name: a tenant may mark so many others alike that it would be looked for in vain.
+        let (whose, kind) = (Some(&errand.name), Made::RoleBinding);
+        prune_of(landlord, whose, kind, namespace, Some(GRANT), |_| true).await?;
     }
     Ok(())
 }
@@ -198,20 +197,21 @@ pub(super) async fn prune(
     namespace: &NamespaceName,
     goes: impl Fn(&str) -> bool,
 ) -> Result<usize, Explained> {
-    prune_of(landlord, Some(&errand.name), kind, namespace, goes).await
+    prune_of(landlord, Some(&errand.name), kind, namespace, None, goes).await
 }
 
-/// The same of what was made of `tenant`; None: of any.
+/// The same of what was made of `tenant`; None: of any. Of that name alone, if one is given.
 async fn prune_of(
     landlord: &Landlord,
     tenant: Option<&TenantName>,
     kind: Made,
     namespace: &NamespaceName,
+    name: Option<&str>,
     goes: impl Fn(&str) -> bool,
 ) -> Result<usize, Explained> {
     let cluster = &landlord.cluster;
     let (_, _, called, _) = kind.names();
-    let there = cluster.made_of(tenant, kind, namespace).await;
+    let there = cluster.made_of(tenant, kind, namespace, name).await;
     let there = there.map_err(|why| failed(&format!("listing {called}s of {namespace}"), &why))?;
     let mut going = 0;
     for one in there.iter().filter(|one| goes(&one.name)) {
