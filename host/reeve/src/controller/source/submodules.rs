@@ -187,7 +187,7 @@ async fn reach(
         // A token of an App opens one repository: this has another, of the same App.
         let remote = match wanted.secret.as_ref().filter(|_| wanted.app) {
             Some(name) => {
-                let means = of_secret(ctx, wanted, name, url).await?;
+                let means = of_secret(ctx, wanted, name, url, Access::Fetch).await?;
                 remote_with(ctx, wanted, url.clone(), &means, None).await?
             }
             None => remote,

@@ -22,6 +22,7 @@ use super::given::{self, Given};
 use super::login::{joined, refused, remote_if};
 use crate::cluster::SecretOwner;
 use crate::context::Context;
+use crate::controller::provider::Access;
 use crate::git::Remote;
 use crate::git::commit::Identity;
 use crate::git::credential::Data;
@@ -94,7 +95,7 @@ pub(in crate::controller) async fn writable(
         _ if !platform => Err(everybodys(given)),
         _ => Ok(()),
     };
-    let (remote, from) = remote_if(ctx, &wanted, may_have).await?;
+    let (remote, from) = remote_if(ctx, &wanted, Access::Push, may_have).await?;
     let as_somebody = given::has_own(&wanted) || from.is_some();
     let author = given::author(ctx, &id, &wanted.url).await?;
     let branch = match wanted.reference {
