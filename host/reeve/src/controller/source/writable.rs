@@ -114,7 +114,7 @@ pub(in crate::controller) async fn writable(
     })
 }
 
-/// The repository that the platform gives, in a Tenant or in its own flags.
+/// The repository that the platform gives, in a Tenant, in a Project or in its own flags.
 pub(in crate::controller) async fn of_platform(
     ctx: &Context,
     git: &GitDelivery,
@@ -122,7 +122,9 @@ pub(in crate::controller) async fn of_platform(
     let invalid = |field: &str, why: String| {
         let message = format!("deliver.git.{field}: {why}");
         let why = Explained::new(Reason::InvalidSpec, Turn::Retry, message);
-        why.with_hint("the platform corrects it, in the Tenant or in the controller's flags")
+        why.with_hint(
+            "the platform corrects it, in the Tenant, its Project or the controller's flags",
+        )
     };
     // The error of a URL holds none of its text: it may hold a password.
     let url = RemoteUrl::parse(&git.url).map_err(|why| invalid("url", why.to_string()))?;
