@@ -195,3 +195,75 @@ fn the_charts_values_have_everything_delivered_over_ssh_and_nothing_applied() {
         Ok(())
     });
 }
+
+#[test]
+fn rigs_own_values_have_everything_delivered_over_https() {
+    scenario(async {
+        let dir = tempfile::tempdir()?;
+        let live = Repo::create(dir.path(), "clusters.git")?;
+        git(live.bare(), ["config", "http.receivepack", "true"])?;
+        live.publish("README.md", "What runs\n")?;
+        let (auth, password) = login();
+        let server = HttpServer::start(dir.path(), Served::only(auth)).await?;
+        // As the documentation of Rig has it, but for what it leaves to be filled in.
+        let mut values = chart::values();
+        values["rig"] = json!({"cluster": {"git": {
+            "url": server.url("clusters.git"), "branch": "main", "path_prefix": "apps/demo",
+            "credentials": {"https": {"username": "ada", "password": password}},
+        }}});
+        let release = Release::render(SYSTEM, &values, &[]).await?;
+        let estate = Estate::start_from(&release, &["--leader-elect=false"]).await?;
+        by_admin(&estate, release.object("Secret", "reeve-deliver")?).await?;
+        let tenant = estate.healthy_tenant("rigs").await?;
+        let own = tenant.name();
+        tenant.told_of(Reason::Delivered, "apps/demo/").await?;
+        let file = format!("apps/demo/{own}/{own}/{own}/configmap-settings.yaml");
+        ensure!(files(&live)?.contains(&file), "{:?}", files(&live)?);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_address_without_a_scheme_is_one_of_ssh_and_takes_a_key() {
+    scenario(async {
+        for (root, url, want) in [
+            (
+                "cluster",
+                "git@git.example:acme/x.git",
+                "ssh://git@git.example/acme/x.git",
+            ),
+            (
+                "rig",
+                "git@git.example:/acme/x.git",
+                "ssh://git@git.example/acme/x.git",
+            ),
+            (
+                "rig",
+                "ssh://git@git.example:22/acme/x.git",
+                "ssh://git@git.example:22/acme/x.git",
+            ),
+        ] {
+            let key = json!({"ssh": {"private_key": "k"}});
+            let there = json!({"git": {"url": url, "branch": "live", "credentials": key}});
+            let values = match root {
+                "rig" => json!({"rig": {"cluster": there}}),
+                _ => json!({"cluster": there}),
+            };
+            let release = Release::render(SYSTEM, &values, &[]).await?;
+            let arguments = release.arguments()?;
+            for argument in [
+                format!("--deliver-url={want}"),
+                "--deliver-branch=live".to_owned(),
+                "--deliver-secret=reeve-deliver".to_owned(),
+            ] {
+                ensure!(
+                    arguments.contains(&argument),
+                    "no {argument} in {arguments:?}"
+                );
+            }
+            let secret = release.object("Secret", "reeve-deliver")?;
+            ensure!(secret["stringData"]["identity"] == "k", "{secret}");
+        }
+        Ok(())
+    });
+}

@@ -13,7 +13,7 @@ use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, RemoteUrl};
 use reeve_api::reason::Reason;
 use reeve_api::source::GitRepository;
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::gitconfig::{Author, LevelName, tenant_of};
+use reeve_core::gitconfig::{Author, LevelName, address, tenant_of};
 use reeve_core::source::{Reference, Wanted};
 use reeve_core::spec::SourceRef;
 use reeve_core::tenancy::{self, Tenant};
@@ -127,7 +127,7 @@ pub(in crate::controller) async fn of_platform(
         )
     };
     // The error of a URL holds none of its text: it may hold a password.
-    let url = RemoteUrl::parse(&git.url).map_err(|why| invalid("url", why.to_string()))?;
+    let url = address(&git.url).map_err(|why| invalid("url", why.to_string()))?;
     if url.password().is_some() {
         let why = "it holds a password, which belongs into the Secret".to_owned();
         return Err(invalid("url", why));
