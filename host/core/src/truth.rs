@@ -57,7 +57,6 @@ pub fn everything() -> Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::writeback::Subject;
 
     #[test]
     fn a_kustomization_says_which_side_is_right_in_two_words_and_no_other() {
@@ -83,20 +82,18 @@ mod tests {
     #[test]
     fn where_the_cluster_is_right_every_object_is_left_alone() {
         let rules = everything();
+        let all: Vec<_> = rules.iter().collect();
+        let [rule] = all.as_slice() else {
+            panic!("{rules:?}");
+        };
+        assert_eq!(rule.sync_to(), SyncTo::Git);
+        assert_eq!(rule.on_delete(), OnDelete::Delete);
+        assert!(rule.filters().are_all() && !rule.picks());
         for (group, resource, namespace) in
             [("apps", "deployments", "acme"), ("", "namespaces", "")]
         {
-            let subject = Subject {
-                group,
-                resource,
-                namespace,
-                name: "any",
-                labels: None,
-            };
-            let rule = rules.first(&subject).unwrap();
-            assert_eq!(rule.sync_to(), SyncTo::Git);
-            assert_eq!(rule.on_delete(), OnDelete::Delete);
-            assert!(rule.filters().are_all());
+            assert!(rule.is_for_kind(group, resource), "{resource}");
+            assert!(rule.is_for_namespace(namespace), "{resource}");
         }
     }
 }

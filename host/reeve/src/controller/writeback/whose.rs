@@ -9,7 +9,7 @@ use std::sync::Arc;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
 use reeve_api::tenant::SourceOfTruth;
-use reeve_api::writeback::{OnDelete, SyncTo};
+use reeve_api::writeback::OnDelete;
 use reeve_core::drift::{is_ours, owner};
 use reeve_core::gitconfig::Place;
 use reeve_core::inventory::ObjectId;
@@ -64,11 +64,9 @@ impl Case<'_> {
             let one = self.is_ours(known, &id)?;
             Ok::<_, &str>(self.is_gits(known, &one))
         });
-        let is_meant = rule.is_some_and(|rule| rule.sync_to() == SyncTo::Git);
         let said = |why: &str| format!("is applied by Kustomization {id}, {why}");
         match found {
-            Ok(true) if is_meant => Whose::Anothers(said("whose source of truth is git"), RIGHT),
-            Ok(true) => Whose::Made,
+            Ok(true) => Whose::Anothers(said("whose source of truth is git"), RIGHT),
             Ok(false) => Whose::Of(id),
             Err(why) => Whose::Anothers(said(why), ELSEWHERE),
         }
