@@ -1,8 +1,8 @@
 //! Logins that forges have made for Apps: kept until they are about to end, and made once for all who ask at the same time.
 //!
 //! A token is for one repository, and for fetching or for pushing. What it was made with is part of what it is kept by, so another
-//! key, or an App taken out of the configuration, uses none that was made before. For whom it was made stays the same when the next one is made: that is what a
-//! mirror goes by ([`Maker`]). What it deliberately doesn't: outlive this process, or be shown.
+//! key, or an App taken out of the configuration, uses none that was made before. For whom it was made stays the same when the
+//! next one is made: that is what a mirror goes by ([`Maker`]). What it deliberately doesn't: outlive this process, or be shown.
 
 use std::collections::BTreeMap;
 use std::future::Future;

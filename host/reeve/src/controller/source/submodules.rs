@@ -21,6 +21,7 @@ use super::kept::{holder, note_for};
 use super::login::{Means, of_secret, refused, remote_with};
 use super::{Want, content, given};
 use crate::context::Context;
+use crate::controller::provider::Access;
 use crate::git::{self, Origins, Recursion, Remote, Snapshot, Submodule};
 
 /// The way to a repository, where that was the source's own login.
