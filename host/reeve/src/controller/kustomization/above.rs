@@ -19,9 +19,12 @@ use crate::index::Known;
 /// Whether it has to wait: its Tenant names a Project, and not all of these are known yet.
 pub(super) fn is_awaited(ctx: &Context, id: &NamespacedName) -> bool {
     ctx.index.read(|known| {
+        if known.projects_listed {
+            return false;
+        }
         let tenant = known.tenants.owner_of(&ctx.grounds, &id.namespace);
         let declared = tenant.ok().and_then(|tenant| tenant.declared);
-        !known.projects_listed && declared.is_some_and(|declared| declared.project.is_some())
+        declared.is_some_and(|declared| declared.project.is_some())
     })
 }
 
