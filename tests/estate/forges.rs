@@ -225,7 +225,9 @@ impl Fake {
     pub fn lets_in(&self) -> Auth {
         match &self.lock().kind {
             Kind::GitHub(forge) => {
-                Auth::OneOf("x-access-token".to_owned(), Arc::clone(&forge.for_git))
+                let (all, pushing) = (&forge.for_git, &forge.for_pushes);
+                let user = "x-access-token".to_owned();
+                Auth::OneOf(user, Arc::clone(all), Arc::clone(pushing))
             }
             Kind::GitLab(forge) => Auth::Basic("oauth2".to_owned(), forge.token.clone()),
         }
@@ -237,6 +239,18 @@ impl Fake {
         match &self.lock().kind {
             Kind::GitHub(forge) => {
                 let all = forge.for_git.lock();
+                all.unwrap_or_else(PoisonError::into_inner).clone()
+            }
+            Kind::GitLab(forge) => vec![forge.token.clone()],
+        }
+    }
+
+    /// The passwords of those that may push, newest last.
+    #[must_use]
+    pub fn pushing(&self) -> Vec<String> {
+        match &self.lock().kind {
+            Kind::GitHub(forge) => {
+                let all = forge.for_pushes.lock();
                 all.unwrap_or_else(PoisonError::into_inner).clone()
             }
             Kind::GitLab(forge) => vec![forge.token.clone()],

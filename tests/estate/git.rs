@@ -3,6 +3,7 @@
 //! Each listens on a free loopback port, serves bare repositories below one directory, and is gone when it is dropped.
 //! [`Repo`] writes to those repositories with the `git` program, as a developer would; the product itself never runs it.
 
+mod auth;
 mod fault;
 mod http;
 mod keys;
@@ -12,8 +13,9 @@ mod repo;
 mod signer;
 mod ssh;
 
+pub use auth::Auth;
 pub use fault::Fault;
-pub use http::{Auth, HttpServer, Seen, Served};
+pub use http::{HttpServer, Seen, Served};
 pub use keys::{KeyKind, keypair};
 pub use password::PasswordServer;
 pub use proxy::{Proxy, ProxyKind};

@@ -3,6 +3,8 @@
 //!
 //! The WriteBacks here wait for an hour before they write anything: what is told is what applying does meanwhile.
 
+mod truth;
+
 use anyhow::ensure;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use reeve_api::reason::Reason;

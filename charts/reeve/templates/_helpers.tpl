@@ -116,6 +116,21 @@ $(POD_IP):9090
 {{- end }}
 {{- end }}
 
+{{/* Where everything is delivered to, as JSON: `cluster.git`, or the same in the values of Rig's chart. An address as git reads it, a
+host and behind a colon the path, is one of ssh. */}}
+{{- define "reeve.deliver" -}}
+{{- $git := deepCopy .Values.cluster.git }}
+{{- $rigs := dig "cluster" "git" dict (.Values.rig | default dict) }}
+{{- if and $git.url $rigs }}
+{{- fail "give cluster.git or rig.cluster.git, not both" }}
+{{- end }}
+{{- $git = mergeOverwrite $git (deepCopy $rigs) }}
+{{- if and $git.url (not (contains "://" $git.url)) }}
+{{- $git = set $git "url" (regexReplaceAll "^([^:/]+):/*" $git.url "ssh://${1}/") }}
+{{- end }}
+{{- toJson $git }}
+{{- end }}
+
 {{/* A flag of several values, if there are any. */}}
 {{- define "reeve.list" -}}
 {{- if .of }}
@@ -149,7 +164,7 @@ $(POD_IP):9090
 {{- if or .Values.git.config .Values.git.existingSecret }}
 - {{ printf "--git-config=secret/%s" (.Values.git.existingSecret | default (printf "%s-git" (include "reeve.name" .))) | quote }}
 {{- end }}
-{{- with .Values.cluster.git }}
+{{- with include "reeve.deliver" . | fromJson }}
 {{- if .url }}
 - {{ printf "--deliver-url=%s" .url | quote }}
 - {{ printf "--deliver-branch=%s" .branch | quote }}

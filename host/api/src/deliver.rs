@@ -1,6 +1,6 @@
 //! Delivery to git: what is built is committed for another agent to apply, and not applied.
 //!
-//! Where a delivery goes is said by a Tenant or by the controller's flags ([`Delivery`]), or by annotations of a Kustomization,
+//! Where a delivery goes is said by a Tenant, its environment, its Project or the controller's flags ([`Delivery`]), or by annotations of a Kustomization,
 //! which `reeve_core::deliver` reads. What became of it stands in the Kustomization's status ([`Delivered`]).
 
 use crate::meta::LocalObjectReference;
@@ -19,7 +19,8 @@ pub struct Delivery {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct GitDelivery {
-    /// URL of the repository, without a password: `https://git.example/acme/clusters.git`, `ssh://git@git.example/acme/clusters.git`.
+    /// URL of the repository, without a password: `https://git.example/acme/clusters.git`, `ssh://git@git.example/acme/clusters.git`,
+    /// `git@git.example:acme/clusters.git`.
     #[schemars(length(min = 1, max = 2048))]
     pub url: String,
     /// Branch that is committed to; it has to be there. Defaults to `main`.

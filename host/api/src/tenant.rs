@@ -164,9 +164,13 @@ pub struct TenantSpec {
     )]
     pub plugin_digests: Option<Vec<String>>,
     /// Deliver says that what the tenant's Kustomizations come to is committed to a repository, for another agent to apply, and
-    /// not applied. It goes before what the controller's flags say for all.
+    /// not applied. It goes before what its environment, its Project and the controller's flags say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deliver: Option<Delivery>,
+    /// SourceOfTruth is the side that is right where git and the cluster differ, for the tenant's Kustomizations that do not say it
+    /// themselves by the annotation `reeve.dev/source-of-truth`. It goes before what its environment and its Project say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_of_truth: Option<SourceOfTruth>,
     /// DeletionPolicy is what becomes of what was made of the Tenant when it is deleted. Defaults to `Orphan`.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -331,6 +335,12 @@ pub struct ProjectSpec {
     /// GitConfig is where the git configuration of its tenants lies: it goes before that of the platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub git_config: Option<GitConfigReference>,
+    /// Deliver says the same for its tenants as a Tenant's `deliver` does for one. It goes before what the controller's flags say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deliver: Option<Delivery>,
+    /// SourceOfTruth is the side that is right where git and the cluster differ, for its tenants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_of_truth: Option<SourceOfTruth>,
     /// Environments are what tenants of the Project may be, such as `production` and `staging`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -346,6 +356,33 @@ pub struct Environment {
     /// GitConfig is where the git configuration of its tenants lies: it goes before that of the Project.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub git_config: Option<GitConfigReference>,
+    /// Deliver says the same for its tenants as a Tenant's `deliver` does for one. It goes before what the Project says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deliver: Option<Delivery>,
+    /// SourceOfTruth is the side that is right where git and the cluster differ, for its tenants. It goes before what the Project
+    /// says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_of_truth: Option<SourceOfTruth>,
+}
+
+/// SourceOfTruth is the side that is right where git and the cluster differ.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceOfTruth {
+    /// What is changed on the cluster is put right, whatever WriteBacks say.
+    Git,
+    /// What is changed on the cluster is never put right.
+    Cluster,
+}
+
+impl SourceOfTruth {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Git => "git",
+            Self::Cluster => "cluster",
+        }
+    }
 }
 
 /// ProjectStatus records who names the Project.

@@ -47,7 +47,7 @@ pub use files::Files;
 pub use listing::is_listing;
 pub use message::{Told, body, branch, is_branch_of, message, title};
 pub use path::{NotADirectory, directory};
-pub use place::{Given, Place, Target, place};
+pub use place::{Given, Place, Target, apart, place};
 pub use settle::{Adopted, Settled, Size, is_read, settle};
 pub use wish::{DELIVER, PATH, PROPOSE, TO, Wish};
 

@@ -19,6 +19,7 @@ use reeve_api::kustomization::{
 };
 use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, ServiceAccountName};
 use reeve_api::reason::Reason;
+use reeve_api::tenant::SourceOfTruth;
 use reeve_kustomize::Overlay;
 
 use crate::adoption;
@@ -29,6 +30,7 @@ use crate::drift;
 use crate::failure::{Explain, Turn};
 use crate::ignore::Ignored;
 use crate::ownership;
+use crate::truth;
 pub use depend::{Dependency, reference};
 pub use health::{Health, Named};
 pub use kube_config::KubeConfig;
@@ -70,6 +72,8 @@ pub struct Spec {
     pub reports_drift: bool,
     /// What it says of being delivered, and not applied.
     pub deliver: deliver::Wish,
+    /// Which side is right where git and the cluster differ, if that is said.
+    pub truth: Option<SourceOfTruth>,
     /// What becomes of the objects when the Kustomization is deleted.
     pub deletion_policy: DeletionPolicy,
     /// The ServiceAccount it names.
@@ -236,6 +240,7 @@ impl Spec {
             reports_adoption: says(meta.annotations.as_ref(), adoption::ADOPT, "report"),
             reports_drift: says(meta.annotations.as_ref(), drift::DRIFT, "report"),
             deliver: deliver::Wish::parse(meta.annotations.as_ref())?,
+            truth: truth::parse(meta.annotations.as_ref(), spec.kube_config.is_some())?,
             deletion_policy: spec.deletion_policy.unwrap_or_default(),
             service_account: service_account(spec)?,
             kube_config: kube_config::of(spec)?,
@@ -286,7 +291,9 @@ pub fn to_withdraw(object: &Kustomization) -> Kustomization {
     };
     let mut metadata = object.metadata.clone();
     if let Some(annotations) = &mut metadata.annotations {
-        annotations.retain(|name, _| !name.starts_with(deliver::DELIVER));
+        let counts =
+            |name: &str| !name.starts_with(deliver::DELIVER) && name != truth::SOURCE_OF_TRUTH;
+        annotations.retain(|name, _| counts(name));
     }
     Kustomization {
         metadata,

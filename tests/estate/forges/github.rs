@@ -103,6 +103,8 @@ pub(super) struct GitHub {
     tokens: Vec<(String, Scope)>,
     /// Those that let their bearer in with git.
     pub(super) for_git: Arc<Mutex<Vec<String>>>,
+    /// Those of them that may push.
+    pub(super) for_pushes: Arc<Mutex<Vec<String>>>,
     pub(super) things: Things,
 }
 
@@ -136,6 +138,7 @@ impl GitHub {
             forbidden: BTreeSet::new(),
             tokens: Vec::new(),
             for_git: Arc::default(),
+            for_pushes: Arc::default(),
             things: Things::default(),
         })
     }
@@ -146,8 +149,10 @@ impl GitHub {
 
     pub(super) fn end_tokens(&mut self) {
         self.tokens.clear();
-        let mut all = self.for_git.lock().unwrap_or_else(PoisonError::into_inner);
-        all.clear();
+        for all in [&self.for_git, &self.for_pushes] {
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.clear();
+        }
     }
 
     pub(super) fn answer(
@@ -249,9 +254,13 @@ impl GitHub {
         told["token"] = json!(token);
         told["expires_at"] = json!(end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         told["permissions"] = json!(permissions);
-        if permissions.contains_key("contents") {
-            let mut all = self.for_git.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push(token.clone());
+        let level = permissions.get("contents").map(String::as_str);
+        let (reads, writes) = (level.is_some(), level == Some("write"));
+        for (is, all) in [(reads, &self.for_git), (writes, &self.for_pushes)] {
+            if is {
+                let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+                all.push(token.clone());
+            }
         }
         self.tokens.push((token, Scope { repos, permissions }));
         Ok(Told::new(201, told))

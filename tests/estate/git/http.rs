@@ -13,8 +13,6 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::serve::ListenerExt as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures::StreamExt as _;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
@@ -28,22 +26,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::io::ReaderStream;
 
+use super::auth::Auth;
 use super::fault::{Fault, pause};
 use crate::pki::Pair;
-
-/// Whom a server lets in.
-#[derive(Debug, Clone, Default)]
-pub enum Auth {
-    /// Everybody.
-    #[default]
-    Open,
-    /// One user with a password.
-    Basic(String, String),
-    /// Whoever has the token.
-    Bearer(String),
-    /// One user with any of these passwords, to which others may be added: tokens that a forge makes.
-    OneOf(String, Arc<Mutex<Vec<String>>>),
-}
 
 /// What a server is like.
 #[derive(Clone, Default)]
@@ -280,13 +265,16 @@ async fn respond(shared: &Arc<Shared>, request: Request) -> anyhow::Result<Respo
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
-    if !lets_in(&auth, credential) || matches!(fault, Fault::Expired) {
+    if !auth.lets_in(credential) || matches!(fault, Fault::Expired) {
         let mut response = refused(401)?;
         let challenge = HeaderValue::from_static("Basic realm=\"git\"");
         response
             .headers_mut()
             .insert(header::WWW_AUTHENTICATE, challenge);
         return Ok(response);
+    }
+    if path.contains("git-receive-pack") && !auth.may_push(credential) {
+        return refused(403);
     }
     let mut response = worked(shared, &fault, &path, &parts, body).await?;
     let inner = std::mem::replace(response.body_mut(), Body::empty());
@@ -298,24 +286,6 @@ async fn respond(shared: &Arc<Shared>, request: Request) -> anyhow::Result<Respo
 fn arrived(to: &str, path: &str) -> bool {
     let prefix = to.splitn(4, '/').nth(3).filter(|prefix| !prefix.is_empty());
     prefix.is_some_and(|prefix| path.starts_with(&format!("/{prefix}")))
-}
-
-fn lets_in(auth: &Auth, credential: Option<&HeaderValue>) -> bool {
-    let want = match auth {
-        Auth::Open => return true,
-        Auth::Basic(user, password) => {
-            format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
-        }
-        Auth::Bearer(token) => format!("Bearer {token}"),
-        Auth::OneOf(user, passwords) => {
-            let passwords = passwords.lock().unwrap_or_else(PoisonError::into_inner);
-            let basic = |password: &String| Auth::Basic(user.clone(), password.clone());
-            return passwords
-                .iter()
-                .any(|password| lets_in(&basic(password), credential));
-        }
-    };
-    credential.is_some_and(|credential| credential.as_bytes() == want.as_bytes())
 }
 
 /// Counts what is sent, and does to it what the fault says.

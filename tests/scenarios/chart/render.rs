@@ -278,7 +278,7 @@ fn every_flag_of_the_controller_has_its_value_or_is_none_on_purpose() {
 }
 
 /// Values, and what helm says of them.
-const WRONG: [(&str, &str); 35] = [
+const WRONG: [(&str, &str); 37] = [
     (r#"{"replica": 2}"#, "'replica' not allowed"),
     (
         r#"{"image": {"registry": "registry.example"}}"#,
@@ -372,6 +372,14 @@ const WRONG: [(&str, &str); 35] = [
     (
         r#"{"cluster": {"git": {"url": "https://git.example/x.git", "credentials": {"ssh": {"private_key": "k"}}}}}"#,
         "cluster.git.credentials.ssh: url is not of ssh",
+    ),
+    (
+        r#"{"rig": {"cluster": {"git": {"pathPrefix": "east"}}}}"#,
+        "'pathPrefix' not allowed",
+    ),
+    (
+        r#"{"cluster": {"git": {"url": "https://git.example/x.git"}}, "rig": {"cluster": {"git": {"branch": "main"}}}}"#,
+        "give cluster.git or rig.cluster.git, not both",
     ),
     (r#"{"extraArgs": ["controller"]}"#, "at '/extraArgs/0'"),
     (

@@ -1,4 +1,5 @@
-//! Where a Kustomization is delivered to, if it is: by its own annotations, or as its Tenant or the platform has it.
+//! Where a Kustomization is delivered to, if it is: by its own annotations, or as whoever is above it has it (its Tenant, the
+//! environment that this is, its Project, the platform).
 //!
 //! What the platform says holds for whoever it says it for: nobody delivers what is to be elsewhere, or goes back to the
 //! cluster, by an annotation. A repository of its own is a GitRepository of its own namespace.
@@ -8,7 +9,7 @@ use reeve_api::name::{NamespacedName, ObjectName};
 use reeve_api::reason::Reason;
 
 use super::path::directory;
-use super::wish::{DELIVER, TO, Wish};
+use super::wish::{DELIVER, PATH, TO, Wish};
 use crate::failure::{Explained, Turn};
 
 /// Where to.
@@ -69,6 +70,37 @@ pub fn place(
             Err(Explained::new(Reason::InvalidSpec, Turn::Owner, message).with_hint(hint))
         }
     }
+}
+
+/// Whether what is delivered there is apart from the directory that it is built from, where both are on one branch of a repository:
+/// else the next build would find what this one has made, and take over what people have written.
+///
+/// # Errors
+/// When one of the two lies in the other.
+pub fn apart(place: &Place, built: &str) -> Result<(), Explained> {
+    let delivered = place.directory.as_str();
+    if !is_below(delivered, built) && !is_below(built, delivered) {
+        return Ok(());
+    }
+    let shown = |path: &str| match path {
+        "" => "the root".to_owned(),
+        path => format!("directory {path}"),
+    };
+    let message = format!(
+        "it is built from {} of the branch that it is delivered to, and would be delivered to {} of it: one lies in the other",
+        shown(built),
+        shown(delivered)
+    );
+    let hint = format!(
+        "deliver to another repository or branch, or to a directory beside the one in spec.path by the annotation {PATH}"
+    );
+    Err(Explained::new(Reason::InvalidSpec, Turn::Retry, message).with_hint(hint))
+}
+
+/// Whether a path is a directory, or lies in it; the root is `""`.
+fn is_below(path: &str, directory: &str) -> bool {
+    let rest = path.strip_prefix(directory);
+    directory.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn own(id: &NamespacedName, wish: &Wish, name: &ObjectName) -> Place {

@@ -359,6 +359,30 @@ fn a_kustomization_is_delivered_where_it_or_whoever_is_above_it_says() {
 }
 
 #[test]
+fn nothing_is_delivered_into_the_directory_that_it_is_built_from_or_around_it() {
+    for (built, delivered, want) in [
+        ("apps/demo", "apps/demo", false),
+        ("apps", "apps/demo", false),
+        ("apps/demo", "apps", false),
+        ("", "apps/demo", false),
+        ("apps/demo", "apps/demo-live", true),
+        ("apps/demo", "live/apps/demo", true),
+    ] {
+        let place = Place {
+            target: Target::Given(given()),
+            directory: delivered.to_owned(),
+            propose: None,
+        };
+        let told = apart(&place, built);
+        assert_eq!(told.is_ok(), want, "{built} {delivered}: {told:?}");
+        if let Err(told) = told {
+            assert_eq!(told.reason, Reason::InvalidSpec);
+            assert!(told.message.contains("one lies in the other"), "{told}");
+        }
+    }
+}
+
+#[test]
 fn nobody_leaves_the_place_that_is_given() {
     for (annotations, want) in [
         (

@@ -5,12 +5,13 @@
 //! tenants, it is the one Tenant that names the source; where two do, what is fetched is for both, and so is only what the
 //! platform gives to everybody. Whatever is named and is not there fails: passing it over would use the login above it.
 
-use reeve_api::name::{NamespacedName, ObjectName, TenantName};
+use reeve_api::name::{NamespacedName, TenantName};
 use reeve_api::reason::Reason;
 use reeve_api::tenant::{GitConfigReference, Project, Tenant};
 
 use super::LevelName;
 use crate::failure::{Explained, Failure, Turn};
+use crate::levels::{Levels, Missing};
 use crate::tenancy::{Grounds, Tenants};
 
 /// A level, and where its configuration lies.
@@ -42,60 +43,21 @@ pub fn levels_of(
     project: Option<&Project>,
     global: Option<&GitConfigReference>,
 ) -> Result<Vec<Named>, Failure> {
-    let mut levels = Vec::new();
-    if let Some(tenant) = tenant {
-        let name = tenant.metadata.name.as_deref().unwrap_or_default();
-        let name: TenantName = name
-            .parse()
-            .map_err(|_| missing(format!("the Tenant's name {name:?} is none")))?;
-        let spec = &tenant.spec;
-        if let Some(own) = &spec.git_config {
-            levels.push((LevelName::Tenant(name.clone()), own.clone()));
-        }
-        match &spec.project {
-            Some(of) => levels.extend(of_project(&name, spec.environment.as_ref(), of, project)?),
-            None if spec.environment.is_some() => {
-                let message = format!("Tenant {name} names an environment and no Project");
-                return Err(missing(message));
-            }
-            None => {}
-        }
-    }
+    let mut levels = match tenant {
+        None => Vec::new(),
+        Some(tenant) => Levels::of(tenant, project)
+            .map_err(|why| missing(&why))?
+            .all(
+                |tenant| tenant.spec.git_config.clone(),
+                |environment| environment.git_config.clone(),
+                |project| project.spec.git_config.clone(),
+            ),
+    };
     levels.extend(global.map(|global| (LevelName::Global, global.clone())));
     Ok(levels)
 }
 
-fn of_project(
-    tenant: &TenantName,
-    environment: Option<&ObjectName>,
-    name: &ObjectName,
-    project: Option<&Project>,
-) -> Result<Vec<Named>, Failure> {
-    let Some(project) = project else {
-        let message = format!("Tenant {tenant} names Project {name}, which does not exist");
-        return Err(missing(message));
-    };
-    let mut levels = Vec::new();
-    if let Some(wanted) = environment {
-        let mut all = project.spec.environments.iter();
-        let Some(found) = all.find(|environment| environment.name == *wanted) else {
-            let message = format!(
-                "Tenant {tenant} names environment {wanted}, which Project {name} does not have"
-            );
-            return Err(missing(message));
-        };
-        let level = LevelName::Environment {
-            project: name.clone(),
-            name: wanted.clone(),
-        };
-        levels.extend(found.git_config.clone().map(|config| (level, config)));
-    }
-    let own = project.spec.git_config.clone();
-    levels.extend(own.map(|config| (LevelName::Project(name.clone()), config)));
-    Ok(levels)
-}
-
-fn missing(what: String) -> Failure {
+fn missing(what: &Missing) -> Failure {
     let message = format!("git configuration: {what}");
     Explained::new(Reason::AccessDenied, Turn::Retry, message)
         .with_hint("the platform's: mend the Tenant or its Project; until then no login above them is used in its place")

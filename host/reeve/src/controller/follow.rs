@@ -32,6 +32,7 @@ use reeve_api::tenant::{Project, Tenant};
 use reeve_api::writeback::WriteBack;
 use reeve_core::drift::Place;
 use reeve_core::index::{Configured, Sake, Source, Target};
+use reeve_core::levels::is_another;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
@@ -320,10 +321,16 @@ impl Followed for Project {
         let Some(name) = name.and_then(|name| name.parse::<ObjectName>().ok()) else {
             return;
         };
-        let wake = ctx.index.write(|known| {
+        let (wake, says_else) = ctx.index.write(|known| {
             let before = known.projects.insert(name.clone(), Arc::clone(&object));
-            worth_a_run(before.as_ref(), &object)
+            let says_else = before.as_deref().is_none_or(|one| is_another(one, &object));
+            // Until all are listed, those that need it wait.
+            let says_else = says_else && known.projects_listed;
+            (worth_a_run(before.as_ref(), &object), says_else)
         });
+        if says_else {
+            levels::wake_members(ctx, &name);
+        }
         if wake {
             wake_all_tenants(ctx);
             levels::wake_project(ctx, &name);
@@ -333,6 +340,7 @@ impl Followed for Project {
     fn gone(ctx: &Context, id: &Id) {
         let Ok(name) = id.name.parse() else { return };
         ctx.index.write(|known| known.projects.remove(&name));
+        levels::wake_members(ctx, &name);
         wake_all_tenants(ctx);
         levels::wake_project(ctx, &name);
     }

@@ -3,6 +3,7 @@
 //! One bundle, one direction. Each line of `deliver` is one stage and takes what the line before returned; nothing here
 //! decides, writes a condition or sleeps. Decisions live in `core`, the outcome is told by `report`.
 
+mod above;
 mod abroad;
 mod applied;
 mod apply;
@@ -27,6 +28,7 @@ mod withdraw;
 mod yielding;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::ResourceExt as _;
 use reeve_api::RECONCILE_REQUEST;
@@ -49,6 +51,7 @@ use reeve_core::veil::Veil;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::above::truth;
 pub(super) use self::applied::{AsApplied, as_applied};
 use self::cover::Cover;
 use self::judge::Awaited;
@@ -67,6 +70,9 @@ use crate::observe::Stage;
 use crate::others::Files;
 use crate::places::Room;
 use crate::transform::{Caller, transform};
+
+/// How soon a run is made again that began before all Projects were known.
+const SOON: Duration = Duration::from_millis(500);
 
 /// One run.
 pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
@@ -96,6 +102,9 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     }
     if supply::awaits_source(ctx, &object) {
         return Next::Watch;
+    }
+    if above::is_awaited(ctx, id) {
+        return Next::After(SOON);
     }
     if let Some(pause) = yielding::are_awaited(ctx).await {
         return Next::After(pause);
@@ -281,7 +290,7 @@ impl Stopped {
 
 /// Parses, asks policy about the spec before a byte of the source is opened, and finds the source. `None`: suspended.
 async fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Asked>, Explained> {
-    let Some(spec) = parse(object)? else {
+    let Some(mut spec) = parse(object)? else {
         return Ok(None);
     };
     let inventory = recorded(object)?;
@@ -289,7 +298,9 @@ async fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Asked>, Ex
     let source = spec.source.clone();
     let supply = supply::look(ctx, &source);
     let stored = supply.as_ref().ok().and_then(Supply::stored);
-    let place = commit::place(ctx, &spec, &tenant)?;
+    let place = above::place(ctx, &spec, &tenant)?;
+    let truth = |known: &Known| above::truth(known, spec.truth, &tenant);
+    spec.truth = ctx.index.read(truth)?;
     let spec = judge::spec(ctx, object, &tenant, spec, stored).await?;
     Ok(Some(Asked {
         stored: supply?.bring(ctx, &source, &tenant).await?,

@@ -33,8 +33,8 @@ use crate::index::{Callable, Edition};
 use crate::observe::happening::PluginCalled;
 
 pub(super) use request::{propose, retract};
-pub(super) use tokens::Obtained;
 pub(crate) use tokens::Tokens;
+pub(super) use tokens::{Access, Obtained};
 
 /// How long a login is used at most before the secret behind it is looked at: so long may it be used after that was taken away.
 const KEPT: Duration = Duration::from_secs(10 * 60);
@@ -64,6 +64,7 @@ pub(super) async fn login(
     source: &NamespacedName,
     name: &ObjectName,
     url: &RemoteUrl,
+    access: Access,
 ) -> Result<Obtained, Explained> {
     let (id, component) = find(ctx, source, name)?;
     let (callable, edition) = callable(ctx, &id)?;
@@ -73,6 +74,11 @@ pub(super) async fn login(
         digest: callable.module.digest().to_owned(),
         url: url.without_userinfo(),
     };
+    if access == Access::Push {
+        // It is kept by what it was made with alone: what is kept for the source is shown to whoever fetches it.
+        let ready = ready(ctx, &id, &component, &callable).await?;
+        return ready.login(ctx, &of, access).await;
+    }
     let now = ctx.clock.now();
     let kept = ctx.index.read(|known| known.logins.get(source).cloned());
     if let Some(kept) = kept
@@ -82,7 +88,7 @@ pub(super) async fn login(
         return Ok(kept.login);
     }
     let ready = ready(ctx, &id, &component, &callable).await?;
-    let login = ready.login(ctx, &of).await?;
+    let login = ready.login(ctx, &of, access).await?;
     let longest = now.checked_add(KEPT).unwrap_or(now);
     let expires = login.login.expires;
     let end = expires.and_then(|end| end.checked_sub(BEFORE_ITS_END).ok());
@@ -238,7 +244,7 @@ async fn ready<'a>(
 
 impl Ready<'_> {
     /// The login that it has made, or had made before with the same secrets.
-    async fn login(&self, ctx: &Context, of: &Of) -> Result<Obtained, Explained> {
+    async fn login(&self, ctx: &Context, of: &Of, access: Access) -> Result<Obtained, Explained> {
         // What is granted to it decides what it may have made.
         let component = format!("{} for {:?}", of.digest, self.provider.grant.hosts);
         let made_for = tokens::Of::plugin(
@@ -246,10 +252,10 @@ impl Ready<'_> {
             &self.callable.config,
             &self.provider.slots,
             &of.url,
+            access,
         );
         let make = async {
-            let task = Task::GitCredential(false);
-            let login = self.ask(ctx, &of.url, task).await?.credential;
+            let login = self.ask(ctx, &of.url, access.task()).await?.credential;
             login.ok_or_else(|| broken(self.id, "it ended without a credential"))
         };
         ctx.tokens.get(made_for, ctx.clock.steady(), make).await

@@ -3,8 +3,9 @@
 use clap::Args;
 use reeve_api::deliver::{GitDelivery, Proposal};
 use reeve_api::meta::LocalObjectReference;
-use reeve_api::name::{ObjectName, RemoteUrl};
+use reeve_api::name::ObjectName;
 use reeve_core::deliver::directory;
+use reeve_core::gitconfig::address;
 
 /// What is built and judged is committed to a repository, for another agent to apply, and not applied.
 #[derive(Args)]
@@ -43,7 +44,7 @@ impl DeliverArgs {
 }
 
 fn url(text: &str) -> Result<String, String> {
-    let url = RemoteUrl::parse(text).map_err(|why| why.to_string())?;
+    let url = address(text).map_err(|why| why.to_string())?;
     match url.password() {
         Some(_) => Err("it holds a password, which belongs into the Secret".to_owned()),
         None => Ok(text.to_owned()),
@@ -60,7 +61,12 @@ mod tests {
 
     #[test]
     fn a_repository_is_named_without_a_password_and_a_directory_stays_in_it() {
-        assert!(url("ssh://git@git.example/acme/clusters.git").is_ok());
+        for text in [
+            "ssh://git@git.example/acme/clusters.git",
+            "git@git.example:acme/clusters.git",
+        ] {
+            assert_eq!(url(text).as_deref(), Ok(text));
+        }
         for text in ["https://u:hunter2@git.example/x.git", "file:///x", "x"] {
             let why = url(text).unwrap_err();
             assert!(!why.contains("hunter2"), "{why}");

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use reeve_api::name::{NamespacedName, ObjectName};
+use reeve_api::name::{NamespaceName, NamespacedName, ObjectName};
 use reeve_api::source::GitRepository;
 use reeve_api::upkeep::GENERATE_KEY;
 use reeve_api::{GIT_CONFIG, POLLING, PROVIDER, tenant::Tenant};
@@ -103,6 +103,25 @@ pub(super) fn wake_project(ctx: &Context, name: &ObjectName) {
         found
     });
     wake(ctx, found);
+}
+
+/// A Project says something else of where its tenants are delivered to, or which side is right for them: runs of theirs that were
+/// begun before leave off, and all are made again.
+pub(super) fn wake_members(ctx: &Context, name: &ObjectName) {
+    let ids: Vec<NamespacedName> = ctx.index.read(|known| {
+        let all = known.tenant_objects.values();
+        let members = all.filter(|tenant| tenant.spec.project.as_ref() == Some(name));
+        let namespaces = members.flat_map(|tenant| &tenant.spec.namespaces);
+        let namespaces: BTreeSet<&NamespaceName> = namespaces.collect();
+        let all = known.kustomizations.keys();
+        let within = all.filter(|id| namespaces.contains(&id.namespace));
+        within.cloned().collect()
+    });
+    for id in &ids {
+        let target = Target::Kustomization(id.clone());
+        ctx.underway.supersede(&target);
+    }
+    ctx.queues.kustomizations.wake_all(ids);
 }
 
 fn kept_for(ctx: &Context, known: &Known, tenants: &[&Arc<Tenant>]) -> Vec<NamespacedName> {

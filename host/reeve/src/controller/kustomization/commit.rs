@@ -17,12 +17,12 @@ use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::admit::AdmittedSpec;
-use reeve_core::deliver::{self, Files, Given, Owner, Place, Settled, Target, Told};
+use reeve_core::deliver::{self, Files, Owner, Place, Settled, Target, Told};
 use reeve_core::failure::{Explain, Explained, Turn};
-use reeve_core::source::Reference;
-use reeve_core::spec::{SourceRef, Spec};
+use reeve_core::source::{Reference, Wanted as Followed};
+use reeve_core::spec::SourceRef;
 use reeve_core::status::{Delivery, Failed, FileChange, KustomizationOutcome};
-use reeve_core::tenancy::Tenant;
+use reeve_core::writeback::is_same_repository;
 
 use self::edit::{Seen, Work};
 use super::{Prepared, Stopped, Wanted};
@@ -37,38 +37,6 @@ use crate::observe::Stage;
 
 /// How many commits one delivery may take: each has a thousand files at most.
 const COMMITS: usize = 60;
-
-/// Where it is delivered to; None: it is applied.
-pub(super) fn place(
-    ctx: &Context,
-    spec: &Spec,
-    tenant: &Tenant,
-) -> Result<Option<Place>, Explained> {
-    let (listed, of_tenant) = ctx.index.read(|known| {
-        let object = known.tenant_objects.get(&tenant.name);
-        let object = object.filter(|_| tenant.declared.is_some());
-        let said = object.and_then(|object| object.spec.deliver.clone());
-        (known.tenants_listed, said)
-    });
-    if !listed {
-        let message = "not all Tenants are known yet, so that nobody can say whether this is delivered to git";
-        return Err(Explained::new(Reason::DeliveryFailed, Turn::Ours, message));
-    }
-    let by = format!("Tenant {}", tenant.name);
-    let given = match (&of_tenant, &ctx.delivery) {
-        (Some(said), _) => Some(Given {
-            git: &said.git,
-            by: &by,
-        }),
-        (None, Some(git)) => Some(Given {
-            git,
-            by: "the platform",
-        }),
-        (None, None) => None,
-    };
-    let platform = ctx.grounds.is_platform(&spec.id.namespace);
-    deliver::place(&spec.id, &spec.deliver, given, platform)
-}
 
 /// Delivers what is prepared, and says where it is.
 pub(super) async fn commit(
@@ -149,11 +117,29 @@ async fn reach(ctx: &Context, wanted: &Wanted, place: &Place) -> Result<Reposito
         let why = Explained::new(Reason::InvalidSpec, Turn::Retry, message);
         why.with_hint("name the branch in its spec.ref.branch")
     })?;
-    Ok(Repository {
+    let repository = Repository {
         address: writable.url.without_userinfo(),
         branch,
         author: writable.identity(None, None)?,
         writable,
+    };
+    if is_built_from(ctx, wanted, &repository) {
+        deliver::apart(place, &wanted.spec.path)?;
+    }
+    Ok(repository)
+}
+
+/// Whether it is built from the branch that is written to.
+fn is_built_from(ctx: &Context, wanted: &Wanted, repository: &Repository) -> bool {
+    let Some(id) = wanted.git() else {
+        return false;
+    };
+    let source = ctx.index.read(|known| known.sources.get(&id).cloned());
+    let followed = source.and_then(|source| Followed::parse(&source).ok());
+    followed.is_some_and(|followed| {
+        let branch = Reference::Branch(repository.branch.clone());
+        let address = followed.url.without_userinfo();
+        followed.reference == branch && is_same_repository(&address, &repository.address)
     })
 }
 

@@ -3,17 +3,20 @@
 //! Which WriteBacks those are follows from the index: of the same tenant, about the same repository, the same branch and a
 //! directory in it above that of the Kustomization, and not suspended. Which fields of which objects is `core::writeback`'s to
 //! say. One that cannot be read leaves nothing alone, and one that cannot push does: what it is to write is not lost meanwhile.
+//! Where it is said which side is right, that goes before all of them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_api::name::{NamespaceName, NamespacedName};
+use reeve_api::tenant::SourceOfTruth;
 use reeve_api::writeback::WriteBack;
 use reeve_core::index::Target;
 use reeve_core::source::{Reference, Wanted as Followed};
 use reeve_core::spec::SourceRef;
 use reeve_core::tenancy;
+use reeve_core::truth;
 use reeve_core::writeback::{Rules, Spec, Yielding, is_same_repository};
 
 use super::{Wanted, recall};
@@ -81,6 +84,12 @@ pub(in crate::controller) fn wake(ctx: &Context, namespace: &NamespaceName) {
 /// The rules of the WriteBacks that are in effect.
 fn in_effect(ctx: &Context, known: &Known, wanted: &Wanted) -> Vec<Rules> {
     let Wanted { spec, tenant, .. } = wanted;
+    match spec.truth {
+        // Whatever is to be committed: what is changed on the cluster is wrong, or is right without it.
+        Some(SourceOfTruth::Git) => return Vec::new(),
+        Some(SourceOfTruth::Cluster) => return vec![truth::everything()],
+        None => {}
+    }
     let of_tenant = tenant.namespaces.iter().flat_map(|namespace| {
         let from = NamespacedName::first_of(namespace);
         let all = known.writebacks.range(from..);

@@ -14,7 +14,7 @@ use reeve_core::gitconfig::{self, Agent, Asker, Auth, Deed, Part};
 use reeve_core::source::App;
 use reeve_core::upkeep::{hook, key};
 
-use super::{Asked, Obtained, broken_off, call, tokens};
+use super::{Access, Asked, Obtained, broken_off, call, tokens};
 use crate::cluster::SecretOwner;
 use crate::context::Context;
 use crate::controller::plugin;
@@ -63,12 +63,12 @@ pub(in crate::controller) async fn login(
     ctx: &Context,
     source: &NamespacedName,
     url: &RemoteUrl,
-    agent: &Agent,
+    (agent, access): (&Agent, Access),
     from: &str,
 ) -> Result<Obtained, Explained> {
     let secret = reveal(ctx, agent).await?;
     let address = url.without_userinfo();
-    let of = tokens::Of::app(agent, &secret, &address);
+    let of = tokens::Of::app(agent, &secret, &address, access);
     let errand = Errand {
         whose: source,
         agent,
@@ -76,7 +76,7 @@ pub(in crate::controller) async fn login(
         from,
         tls: Tls::default(),
     };
-    let make = errand.credential(ctx, &address);
+    let make = errand.credential(ctx, &address, access);
     ctx.tokens.get(of, ctx.clock.steady(), make).await
 }
 
@@ -85,12 +85,12 @@ pub(in crate::controller) async fn login_of_app(
     ctx: &Context,
     source: &NamespacedName,
     url: &RemoteUrl,
-    app: &App,
+    (app, access): (&App, Access),
     tls: Tls,
     from: &str,
 ) -> Result<Obtained, Explained> {
     let address = url.without_userinfo();
-    let of = tokens::Of::app(&app.agent, &app.key, &address);
+    let of = tokens::Of::app(&app.agent, &app.key, &address, access);
     let errand = Errand {
         whose: source,
         agent: &app.agent,
@@ -98,7 +98,7 @@ pub(in crate::controller) async fn login_of_app(
         from,
         tls,
     };
-    let make = errand.credential(ctx, &address);
+    let make = errand.credential(ctx, &address, access);
     ctx.tokens.get(of, ctx.clock.steady(), make).await
 }
 
@@ -182,9 +182,13 @@ struct Errand<'e> {
 }
 
 impl Errand<'_> {
-    async fn credential(&self, ctx: &Context, address: &str) -> Result<Login, Explained> {
-        let task = Task::GitCredential(false);
-        let outcome = self.run(ctx, address, task, None).await?;
+    async fn credential(
+        &self,
+        ctx: &Context,
+        address: &str,
+        access: Access,
+    ) -> Result<Login, Explained> {
+        let outcome = self.run(ctx, address, access.task(), None).await?;
         let login = outcome.credential;
         login.ok_or_else(|| broken_off(self.from, "it ended without a credential"))
     }

@@ -1,8 +1,8 @@
 //! Logins that forges have made for Apps: kept until they are about to end, and made once for all who ask at the same time.
 //!
-//! A token is for one repository. What it was made with is part of what it is kept by, so another key, or an App taken out of the
-//! configuration, uses none that was made before. For whom it was made stays the same when the next one is made: that is what a
-//! mirror goes by ([`Maker`]). What it deliberately doesn't: outlive this process, or be shown.
+//! A token is for one repository, and for fetching or for pushing. What it was made with is part of what it is kept by, so another
+//! key, or an App taken out of the configuration, uses none that was made before. For whom it was made stays the same when the
+//! next one is made: that is what a mirror goes by ([`Maker`]). What it deliberately doesn't: outlive this process, or be shown.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,6 +16,7 @@ use reeve_core::gitconfig::Agent;
 use reeve_core::plugin::PluginId;
 use sha2::{Digest as _, Sha256};
 
+use crate::forge::words::Task;
 use crate::forge::{Login, Slots};
 use crate::git::Maker;
 use crate::index::Edition;
@@ -27,12 +28,29 @@ const KEPT: Duration = Duration::from_secs(10 * 60);
 /// With so many, those that have ended are thrown out.
 const MANY: usize = 4096;
 
+/// What a login is asked for. One that fetches may not push: whoever is shown it could do no more than read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::controller) enum Access {
+    /// To read the repository.
+    Fetch,
+    /// To write to it, too.
+    Push,
+}
+
+impl Access {
+    /// What a provider is asked to make.
+    pub(super) fn task(self) -> Task {
+        Task::GitCredential(self == Self::Push)
+    }
+}
+
 /// What a token was made for, and with what.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Of {
     by: By,
     config: String,
     url: String,
+    access: Access,
     /// Of the App's key, or of all that a plugin has in its slots.
     digest: [u8; 32],
 }
@@ -47,11 +65,12 @@ enum By {
 }
 
 impl Of {
-    pub(super) fn app(agent: &Agent, secret: &Secret, url: &str) -> Self {
+    pub(super) fn app(agent: &Agent, secret: &Secret, url: &str, access: Access) -> Self {
         Self {
             by: By::Shipped(agent.component),
             config: agent.config.clone(),
             url: url.to_owned(),
+            access,
             digest: Sha256::digest(secret.expose().as_bytes()).into(),
         }
     }
@@ -62,6 +81,7 @@ impl Of {
         config: &str,
         slots: &Slots,
         url: &str,
+        access: Access,
     ) -> Self {
         let mut hash = Sha256::new();
         for (name, slot) in slots {
@@ -72,11 +92,13 @@ impl Of {
             by: By::Plugin(id.clone(), edition, component.to_owned()),
             config: config.to_owned(),
             url: url.to_owned(),
+            access,
             digest: hash.finalize().into(),
         }
     }
 
-    /// For whom it was made: the App and its key, and whoever speaks for it, in whichever state that is.
+    /// For whom it was made: the App and its key, and whoever speaks for it, in whichever state that is. What was fetched with a
+    /// token that may push is there for one that may not, and the other way round: both are the same App's.
     fn maker(&self) -> Maker {
         let mut hash = Sha256::new();
         match &self.by {
@@ -171,6 +193,10 @@ mod tests {
     use crate::forge::Slot;
 
     fn of(key: &str, url: &str) -> Of {
+        to(Access::Fetch, key, url)
+    }
+
+    fn to(access: Access, key: &str, url: &str) -> Of {
         let agent = Agent {
             component: "github-provider",
             config: "{}".to_owned(),
@@ -179,7 +205,7 @@ mod tests {
             api: "api.example".to_owned(),
             host: "git.example".to_owned(),
         };
-        Of::app(&agent, &Secret::new(key), url)
+        Of::app(&agent, &Secret::new(key), url, access)
     }
 
     /// The same in the slot of a plugin.
@@ -195,7 +221,8 @@ mod tests {
         };
         let id = PluginId::Tenant(plugin.parse().unwrap());
         let component = format!("component {generation}");
-        Of::plugin((&id, Edition::of(&meta), &component), "{}", &slots, URL)
+        let made_by = (&id, Edition::of(&meta), &*component);
+        Of::plugin(made_by, "{}", &slots, URL, Access::Fetch)
     }
 
     const URL: &str = "https://git.example/acme/shop.git";
@@ -235,6 +262,24 @@ mod tests {
         assert_eq!(anew, "token-3", "it was refused");
         let other = asked(&tokens, of("b", url), at(100), &made).await;
         assert_eq!(other, "token-2", "that one was not");
+    }
+
+    #[tokio::test]
+    async fn who_fetches_is_never_given_a_token_that_may_push() {
+        let (tokens, made) = (Tokens::default(), AtomicU64::new(0));
+        let start = Timestamp::UNIX_EPOCH;
+        let ask = |access| asked(&tokens, to(access, "a", URL), start, &made);
+        assert_eq!(ask(Access::Push).await, "token-0");
+        assert_eq!(ask(Access::Fetch).await, "token-1");
+        assert_eq!(ask(Access::Push).await, "token-0");
+        assert_eq!(ask(Access::Fetch).await, "token-1");
+        // What was fetched with one of them is not fetched again with the other, and who was refused is refused with both.
+        let (push, fetch) = (to(Access::Push, "a", URL), of("a", URL));
+        assert_eq!(push.maker(), fetch.maker());
+        tokens.forget(fetch.maker());
+        assert_eq!(ask(Access::Push).await, "token-2");
+        assert!(matches!(Access::Fetch.task(), Task::GitCredential(false)));
+        assert!(matches!(Access::Push.task(), Task::GitCredential(true)));
     }
 
     #[tokio::test]

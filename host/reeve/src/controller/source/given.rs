@@ -21,6 +21,7 @@ use super::login::Means;
 use super::polling;
 use crate::cluster::SecretOwner;
 use crate::context::Context;
+use crate::controller::provider::Access;
 use crate::controller::{follow, heard, provider};
 use crate::index::Known;
 use crate::levels;
@@ -49,7 +50,11 @@ pub(super) fn has_own(wanted: &Wanted) -> bool {
 }
 
 /// The login that is given for what is `wanted`, if any is.
-pub(super) async fn login(ctx: &Context, wanted: &Wanted) -> Result<Option<Given>, Explained> {
+pub(super) async fn login(
+    ctx: &Context,
+    wanted: &Wanted,
+    access: Access,
+) -> Result<Option<Given>, Explained> {
     if gitconfig::is_own(&wanted.url) {
         heard::login(ctx, &wanted.id, of("spec.url"));
         return Ok(None);
@@ -62,7 +67,8 @@ pub(super) async fn login(ctx: &Context, wanted: &Wanted) -> Result<Option<Given
     };
     heard::login(ctx, &wanted.id, given(&part, &login));
     let owner = SecretOwner::connected(&ctx.home);
-    give(ctx, wanted, &owner, part, login).await.map(Some)
+    let given = give(ctx, wanted, &owner, (part, login), access).await?;
+    Ok(Some(given))
 }
 
 /// What the levels above a source say of its repository. What they refer to is noted: for its changes, and for its login, if
@@ -141,7 +147,10 @@ pub(super) async fn elsewhere(
     let found = weighed.and_then(|weighed| weighed.login(url));
     note(referred(&found));
     match found? {
-        Some((part, login)) => give(ctx, wanted, &owner, part, login).await.map(Some),
+        Some(found) => {
+            let given = give(ctx, wanted, &owner, found, Access::Fetch).await?;
+            Ok(Some(given))
+        }
         None => Ok(None),
     }
 }
@@ -150,8 +159,8 @@ async fn give(
     ctx: &Context,
     wanted: &Wanted,
     owner: &SecretOwner,
-    part: Part<Auth>,
-    login: Login,
+    (part, login): (Part<Auth>, Login),
+    access: Access,
 ) -> Result<Given, Explained> {
     let (from, level) = (part.from(), part.level.clone());
     if login.url.scheme() == Scheme::Http && wanted.proxy_secret.is_some() {
@@ -163,7 +172,8 @@ async fn give(
     }
     let means = match &login.way {
         Way::Made(agent) => {
-            let made = provider::entry::login(ctx, &wanted.id, &login.url, agent, &from).await;
+            let asked = (agent, access);
+            let made = provider::entry::login(ctx, &wanted.id, &login.url, asked, &from).await;
             made.map(Means::from)
         }
         way => levels::data(&ctx.cluster, owner, way)

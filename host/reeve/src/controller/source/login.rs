@@ -12,7 +12,7 @@ use reeve_core::source::{self, App, Wanted};
 use super::given::{self, Given};
 use super::{polling, said};
 use crate::context::Context;
-use crate::controller::provider::{self, Obtained};
+use crate::controller::provider::{self, Access, Obtained};
 use crate::git::{self, KnownHosts, Maker, Proxy, Remote, credential};
 
 /// What logs in to a repository.
@@ -58,22 +58,23 @@ pub(super) async fn remote(
     if given::has_own(wanted) {
         polling::alone(ctx, wanted).await?;
     }
-    remote_if(ctx, wanted, |_| Ok(())).await
+    remote_if(ctx, wanted, Access::Fetch, |_| Ok(())).await
 }
 
-/// The same, if whoever asks may have a login of the level of git configuration that gives it.
+/// The same, to be fetched or to be written to, if whoever asks may have a login of the level of git configuration that gives it.
 pub(super) async fn remote_if(
     ctx: &Context,
     wanted: &Wanted,
+    access: Access,
     may_have: impl Fn(&Given) -> Result<(), Explained> + Send + Sync,
 ) -> Result<(Arc<Remote>, Option<String>), Explained> {
     said::check(ctx, &wanted.id)?;
     let mut url = wanted.url.clone();
     let mut from = None;
     let means = match (&wanted.secret, &wanted.provider) {
-        (Some(name), _) => of_secret(ctx, wanted, name, &url).await?,
-        (None, Some(name)) => brought(ctx, wanted, name).await?,
-        (None, None) => match given::login(ctx, wanted).await? {
+        (Some(name), _) => of_secret(ctx, wanted, name, &url, access).await?,
+        (None, Some(name)) => brought(ctx, wanted, name, access).await?,
+        (None, None) => match given::login(ctx, wanted, access).await? {
             Some(given) => {
                 may_have(&given)?;
                 (url, from) = (given.url, Some(given.from));
@@ -133,6 +134,7 @@ pub(super) async fn of_secret(
     wanted: &Wanted,
     name: &ObjectName,
     url: &RemoteUrl,
+    access: Access,
 ) -> Result<Means, Explained> {
     let mut data = secret(ctx, &wanted.id, name).await?;
     if !wanted.app {
@@ -150,7 +152,7 @@ pub(super) async fn of_secret(
     let app = App::parse(url, &data)?;
     let tls = credential::tls(&data).map_err(|why| unusable(&why.into()))?;
     let from = format!("Secret {}/{name}", wanted.id.namespace);
-    let login = provider::entry::login_of_app(ctx, &wanted.id, url, &app, tls, &from);
+    let login = provider::entry::login_of_app(ctx, &wanted.id, url, (&app, access), tls, &from);
     let mut means = Means::from(login.await?);
     // Who the server is stands beside the App.
     data.retain(|key, _| {
@@ -180,8 +182,13 @@ fn known_hosts(
 }
 
 /// What a provider plugin says that a Secret would.
-async fn brought(ctx: &Context, wanted: &Wanted, name: &ObjectName) -> Result<Means, Explained> {
-    let login = provider::login(ctx, &wanted.id, name, &wanted.url).await?;
+async fn brought(
+    ctx: &Context,
+    wanted: &Wanted,
+    name: &ObjectName,
+    access: Access,
+) -> Result<Means, Explained> {
+    let login = provider::login(ctx, &wanted.id, name, &wanted.url, access).await?;
     Ok(login.into())
 }
 

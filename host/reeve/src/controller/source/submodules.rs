@@ -21,6 +21,7 @@ use super::kept::{holder, note_for};
 use super::login::{Means, of_secret, refused, remote_with};
 use super::{Want, content, given};
 use crate::context::Context;
+use crate::controller::provider::Access;
 use crate::git::{self, Origins, Recursion, Remote, Snapshot, Submodule};
 
 /// The way to a repository, where that was the source's own login.
@@ -187,7 +188,7 @@ async fn reach(
         // A token of an App opens one repository: this has another, of the same App.
         let remote = match wanted.secret.as_ref().filter(|_| wanted.app) {
             Some(name) => {
-                let means = of_secret(ctx, wanted, name, url).await?;
+                let means = of_secret(ctx, wanted, name, url, Access::Fetch).await?;
                 remote_with(ctx, wanted, url.clone(), &means, None).await?
             }
             None => remote,

@@ -13,7 +13,7 @@ use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, RemoteUrl};
 use reeve_api::reason::Reason;
 use reeve_api::source::GitRepository;
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::gitconfig::{Author, LevelName, tenant_of};
+use reeve_core::gitconfig::{Author, LevelName, address, tenant_of};
 use reeve_core::source::{Reference, Wanted};
 use reeve_core::spec::SourceRef;
 use reeve_core::tenancy::{self, Tenant};
@@ -22,6 +22,7 @@ use super::given::{self, Given};
 use super::login::{joined, refused, remote_if};
 use crate::cluster::SecretOwner;
 use crate::context::Context;
+use crate::controller::provider::Access;
 use crate::git::Remote;
 use crate::git::commit::Identity;
 use crate::git::credential::Data;
@@ -94,7 +95,7 @@ pub(in crate::controller) async fn writable(
         _ if !platform => Err(everybodys(given)),
         _ => Ok(()),
     };
-    let (remote, from) = remote_if(ctx, &wanted, may_have).await?;
+    let (remote, from) = remote_if(ctx, &wanted, Access::Push, may_have).await?;
     let as_somebody = given::has_own(&wanted) || from.is_some();
     let author = given::author(ctx, &id, &wanted.url).await?;
     let branch = match wanted.reference {
@@ -113,7 +114,7 @@ pub(in crate::controller) async fn writable(
     })
 }
 
-/// The repository that the platform gives, in a Tenant or in its own flags.
+/// The repository that the platform gives, in a Tenant, in a Project or in its own flags.
 pub(in crate::controller) async fn of_platform(
     ctx: &Context,
     git: &GitDelivery,
@@ -121,10 +122,12 @@ pub(in crate::controller) async fn of_platform(
     let invalid = |field: &str, why: String| {
         let message = format!("deliver.git.{field}: {why}");
         let why = Explained::new(Reason::InvalidSpec, Turn::Retry, message);
-        why.with_hint("the platform corrects it, in the Tenant or in the controller's flags")
+        why.with_hint(
+            "the platform corrects it, in the Tenant, its Project or the controller's flags",
+        )
     };
     // The error of a URL holds none of its text: it may hold a password.
-    let url = RemoteUrl::parse(&git.url).map_err(|why| invalid("url", why.to_string()))?;
+    let url = address(&git.url).map_err(|why| invalid("url", why.to_string()))?;
     if url.password().is_some() {
         let why = "it holds a password, which belongs into the Secret".to_owned();
         return Err(invalid("url", why));

@@ -171,10 +171,7 @@ impl Case<'_> {
                 found.seen.push((id.clone(), Seen { resource, state }));
             }
             Whose::Made => found.settle(id),
-            Whose::Anothers(why) => {
-                let hint = "it is written where that Kustomization is from: make a WriteBack there, or keep it out of the rules";
-                found.refuse(id, refusal(id, why, hint.to_owned()));
-            }
+            Whose::Anothers(why, hint) => found.refuse(id, refusal(id, why, hint.to_owned())),
         }
     }
 

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
+use reeve_api::tenant::SourceOfTruth;
 use reeve_api::writeback::OnDelete;
 use reeve_core::drift::{is_ours, owner};
 use reeve_core::gitconfig::Place;
 use reeve_core::inventory::ObjectId;
 use reeve_core::source::{Reference, Wanted};
 use reeve_core::spec::Spec;
+use reeve_core::truth;
 use reeve_core::ward::{Work, is_controlled, is_kubernetes_own};
 use reeve_core::writeback::Rule;
 use reeve_kustomize::Object;
@@ -22,8 +24,13 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::lent::may_be_of;
-use crate::controller::kustomization::source;
+use crate::controller::kustomization::{self, source};
 use crate::index::Known;
+
+/// What to do about an object that is written where its own Kustomization is from.
+const ELSEWHERE: &str = "it is written where that Kustomization is from: make a WriteBack there, or keep it out of the rules";
+/// What to do about one whose changes are put right.
+const RIGHT: &str = "change it in git, or keep it out of the rules; with the annotation reeve.dev/source-of-truth: cluster the Kustomization leaves it as it is";
 
 /// Whose an object is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +39,8 @@ pub(super) enum Whose {
     Nobodys,
     /// This one does, from the repository that is written.
     Of(NamespacedName),
-    /// Another one does, and this is why it is not written.
-    Anothers(String),
+    /// Another one does, or it is not to be written: why, and what to do about it.
+    Anothers(String, &'static str),
     /// Another object has made it, which is the one to be kept; or Kubernetes has.
     Made,
 }
@@ -53,13 +60,24 @@ impl Case<'_> {
                 false => Whose::Nobodys,
             };
         };
-        let found = self
-            .ctx
-            .index
-            .read(|known| self.is_ours(known, &id).map(drop));
+        let found = self.ctx.index.read(|known| {
+            let one = self.is_ours(known, &id)?;
+            Ok::<_, &str>(self.is_gits(known, &one))
+        });
+        let said = |why: &str| format!("is applied by Kustomization {id}, {why}");
         match found {
-            Ok(()) => Whose::Of(id),
-            Err(why) => Whose::Anothers(format!("is applied by Kustomization {id}, {why}")),
+            Ok(true) => Whose::Anothers(said("whose source of truth is git"), RIGHT),
+            Ok(false) => Whose::Of(id),
+            Err(why) => Whose::Anothers(said(why), ELSEWHERE),
+        }
+    }
+
+    /// Whether git is right of what a Kustomization applies. Where nobody can say so, it applies nothing either.
+    fn is_gits(&self, known: &Known, one: &Kustomization) -> bool {
+        let own = truth::said(one.metadata.annotations.as_ref());
+        match kustomization::truth(known, own, &self.tenant) {
+            Ok(side) => side == Some(SourceOfTruth::Git),
+            Err(_) => true,
         }
     }
 
@@ -88,9 +106,12 @@ impl Case<'_> {
         })
     }
 
-    /// Whether a Kustomization applies the files that are written.
+    /// Whether a Kustomization applies the files that are written, and what is changed of that may be.
     pub(super) fn is_built_here(&self, id: &NamespacedName) -> bool {
-        self.ctx.index.read(|known| self.is_ours(known, id).is_ok())
+        self.ctx.index.read(|known| {
+            let one = self.is_ours(known, id);
+            one.is_ok_and(|one| !self.is_gits(known, &one))
+        })
     }
 
     /// The Kustomization that says to have applied an object here, wherever that is from.
