@@ -4,10 +4,8 @@
 //! deliberately says nothing of objects as a whole, which come and go: that is [`Rules::whole`](super::Rules::whole)'s.
 
 use reeve_api::writeback::SyncTo;
-use reeve_writeback::Path;
-use serde_json::Value;
 
-use super::filter::{Filters, steps_of};
+use super::filter::Filters;
 
 /// The sides that follow, by the rules that are for one object.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,12 +25,7 @@ impl Following {
         Self(asked)
     }
 
-    /// The side that follows for the field of `root`, and for all that is below it; None: no rule covers it.
-    pub fn of(&self, path: &Path, root: &Value) -> Option<SyncTo> {
-        self.of_steps(&steps_of(path, root))
-    }
-
-    /// The same of a field whose way is known step by step.
+    /// The side that follows for a field, by the steps of its pointer, and for all that is below it; None: no rule covers it.
     pub(super) fn of_steps(&self, steps: &[String]) -> Option<SyncTo> {
         let mut rules = self.0.iter();
         let first = rules.find(|(filters, _)| filters.cover_steps(steps));
@@ -89,9 +82,9 @@ impl Following {
 mod tests {
     use reeve_api::writeback::WriteBackRule;
     use reeve_kustomize::Object;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    use super::super::filter::filtered;
+    use super::super::filter::{filtered, steps_of};
     use super::super::rule::{Rules, Subject};
     use super::*;
 
@@ -179,7 +172,7 @@ mod tests {
                 let all = reeve_writeback::differences(0, &old, &new);
                 let is = |one: &&reeve_writeback::Difference| one.path.pointer(&new) == pointer;
                 let path = &all.iter().find(is).unwrap().path;
-                let side = following.of(path, &new);
+                let side = following.of_steps(&steps_of(path, &new));
                 side.map_or('-', |side| side.as_str().chars().next().unwrap())
             })
             .collect();

@@ -210,11 +210,6 @@ impl Rule {
         is_in(&self.written.namespaces, namespace)
     }
 
-    /// The fields that it is about.
-    pub fn filters(&self) -> &Filters {
-        &self.filters
-    }
-
     /// The side that follows.
     pub fn sync_to(&self) -> SyncTo {
         self.written.sync_to
