@@ -98,8 +98,8 @@ pub struct WriteBackSpec {
     /// PullRequest says what requests look like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<PullRequestTemplate>,
-    /// Rules say which side wins, object by object: the first that matches is the one that counts. An object that none matches
-    /// is left alone.
+    /// Rules say which side wins, field by field: the first that matches the object, and whose filters cover the field, is the
+    /// one that counts. What none matches is as without a WriteBack.
     #[schemars(length(min = 1, max = 100))]
     pub rules: Vec<WriteBackRule>,
     /// ServiceAccountName is the account of this namespace as which the cluster is read: what it may not read is not written.
@@ -182,8 +182,9 @@ pub struct WriteBackRule {
     #[serde(default, rename = "apiGroups", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(max = 253)))]
     pub api_groups: Vec<String>,
-    /// Filters are the fields whose changes are written, as JSON pointers with what is below them: `/metadata/annotations`. A
-    /// `*` stands for any field or item of a list: `/spec/template/spec/containers/*/image`. Changes of others are drift.
+    /// Filters are the fields that the rule is about, as JSON pointers with what is below them: `/metadata/annotations`. A `*`
+    /// stands for any field or item of a list: `/spec/template/spec/containers/*/image`. None means all, and the object itself
+    /// when it is new or gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(max = 1024)))]
     pub filters: Vec<String>,
@@ -207,8 +208,8 @@ pub struct WriteBackRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(max = 253)))]
     pub resources: Vec<String>,
-    /// SyncTo is the side that follows: `git` has what changes on the cluster committed, `kubernetes` has the cluster put right,
-    /// and with `ignore` nothing is done that would not be done without a WriteBack.
+    /// SyncTo is the side that follows: `git` has what changes on the cluster committed, `kubernetes` has the cluster put
+    /// right, and with `ignore` neither follows: what somebody changes on the cluster is left alone.
     pub sync_to: SyncTo,
 }
 

@@ -101,6 +101,10 @@ struct Sight {
     mark: u64,
     /// When we have applied it.
     ours: u64,
+    /// Which state of it this is, where nothing else tells two changes of one second apart.
+    version: u64,
+    /// Who has told its status, and when.
+    status: u64,
 }
 
 /// Namespace and name.
@@ -284,6 +288,7 @@ impl View {
         is_proposed: impl Fn(&Name) -> bool,
     ) -> Option<(Name, Fresh)> {
         let name = names(object);
+        let lists = self.listing.is_some();
         if let Some(listing) = &mut self.listing {
             listing.insert(name.clone());
         }
@@ -296,7 +301,7 @@ impl View {
         let is_news = match before {
             // Whoever took something away while nobody looked claims nothing.
             None => self.listing.is_some() || may_be_changed(object),
-            Some(before) if before.mark == now.mark => false,
+            Some(before) if before.is_as(now, lists) => false,
             // Nor does who takes something away now: then our claim is another, and as old as it was. What is proposed may be
             // merged by now. Who applies it for the first time has it from here on: it goes with that one.
             Some(before) => {
@@ -368,21 +373,48 @@ impl Sight {
     fn of(object: &Value) -> Self {
         let claims = object.pointer("/metadata/managedFields");
         let claims = claims.and_then(Value::as_array).into_iter().flatten();
-        let mut hash = DefaultHasher::new();
-        for claim in claims.filter(|claim| is_ours(claim)) {
+        let (mut ours, mut status) = (DefaultHasher::new(), DefaultHasher::new());
+        for claim in claims {
             let time = claim.get("time").and_then(Value::as_str);
-            time.hash(&mut hash);
+            if is_ours(claim) {
+                time.hash(&mut ours);
+            }
+            if is_status(claim) {
+                digest(claim).hash(&mut status);
+            }
         }
         Self {
             mark: mark(object),
-            ours: hash.finish(),
+            ours: ours.finish(),
+            version: version(object),
+            status: status.finish(),
         }
+    }
+
+    /// Whether nothing of it was changed since it looked like this but its status. Claims have seconds, so that of two changes in
+    /// one second nothing tells the second but the version, which a status moves as well: each is shown by itself, but in a
+    /// list.
+    fn is_as(self, now: Self, lists: bool) -> bool {
+        let is_status = self.status != now.status && !lists;
+        self.mark == now.mark && (self.version == now.version || is_status)
     }
 
     /// Whether a Kustomization has ever applied it.
     fn is_applied(self) -> bool {
         self.ours != DefaultHasher::new().finish()
     }
+}
+
+/// Tells states of an object apart whose changes the API server does not count.
+fn version(object: &Value) -> u64 {
+    let of = |pointer: &str| object.pointer(pointer);
+    if of("/metadata/generation").is_some_and(|count| *count != 0) {
+        return 0;
+    }
+    let mut hash = DefaultHasher::new();
+    let version = of("/metadata/resourceVersion").and_then(Value::as_str);
+    version.hash(&mut hash);
+    hash.finish()
 }
 
 /// The same for what is the same to who writes it back: whatever only tells a status changes it not.
@@ -483,6 +515,60 @@ mod tests {
         let work = ward.take(10);
         assert_eq!(work.there, [id("new"), id("web")]);
         assert_eq!(ward.objects(), 2);
+    }
+
+    /// As what has no generation: a ConfigMap.
+    #[test]
+    fn two_changes_of_one_second_are_two_and_a_status_beside_them_is_none() {
+        let shown = |version: &str, status: &str, generation: u64| {
+            let by_hand = claim("kubectl-edit", "Update", "", "2");
+            let controller = claim("kube-controller-manager", "Update", "status", status);
+            let mut object = object("web", true, &[ours(), by_hand, controller]);
+            object["metadata"]["resourceVersion"] = json!(version);
+            if generation > 0 {
+                object["metadata"]["generation"] = json!(generation);
+            }
+            object
+        };
+        for (about, before, now, lists, want) in [
+            ("the second", ("1", "1", 0), ("2", "1", 0), false, true),
+            ("the same", ("1", "1", 0), ("1", "1", 0), true, false),
+            ("a status", ("1", "1", 0), ("2", "2", 0), false, false),
+            (
+                "listed, who knows",
+                ("1", "1", 0),
+                ("3", "2", 0),
+                true,
+                true,
+            ),
+            (
+                "counted by the API server",
+                ("1", "1", 4),
+                ("2", "1", 4),
+                true,
+                false,
+            ),
+            (
+                "the next of those",
+                ("1", "1", 4),
+                ("2", "1", 5),
+                false,
+                true,
+            ),
+        ] {
+            let mut ward = ward();
+            let (version, status, generation) = before;
+            let first = shown(version, status, generation);
+            ward.show(&realm(), Shown::There(&first, true), NOW);
+            drop(ward.take(10));
+            if lists {
+                ward.show(&realm(), Shown::Begin, NOW);
+            }
+            let (version, status, generation) = now;
+            let second = shown(version, status, generation);
+            let news = ward.show(&realm(), Shown::There(&second, true), NOW);
+            assert_eq!(news, want, "{about}");
+        }
     }
 
     #[test]

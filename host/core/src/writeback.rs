@@ -6,8 +6,8 @@
 //! | question | where |
 //! |---|---|
 //! | what a WriteBack asks for, and a configuration file of its own | `spec.rs`, `config.rs` |
-//! | which rule is for an object, and for which of its fields | `rule.rs`, `filter.rs` |
-//! | who has changed a field | `hand.rs` |
+//! | which rules are for an object, and which side follows for each of its fields | `rule.rs`, `filter.rs`, `following.rs` |
+//! | who has changed a field, and what they say of it | `hand.rs`, `said.rs` |
 //! | which side has changed it since both were the same | `agreement.rs` |
 //! | what is written to which files, and what is refused | `decide.rs` |
 //! | what the commit says, and whether a commit is one of ours | `message.rs` |
@@ -18,11 +18,13 @@ mod agreement;
 pub mod config;
 mod decide;
 mod filter;
+mod following;
 mod hand;
 mod leave;
 mod message;
 mod proposal;
 mod rule;
+mod said;
 mod spec;
 
 pub use agreement::{Conflict, Side};
@@ -30,17 +32,20 @@ pub use decide::{
     Allowed, Build, Decision, Field, Head, Refusal, Seen, State, What, Written, decide,
 };
 pub use filter::{Filters, filtered};
+pub use following::Following;
 pub use hand::{Hand, hand_of, last_hand};
 pub use leave::{Leave, Yielding};
 pub use message::{About, Trailers, compose, digest, trailers};
 pub use proposal::{Proposal, Step, Tip, step};
 pub use rule::{Rule, Rules, Subject};
+pub use said::Told;
 pub use spec::{Author, Propose, Request, Spec};
 
 use reeve_kustomize::Object;
 use serde_json::Value;
 
 use crate::gitconfig;
+use crate::inventory::ObjectId;
 
 /// What no object that is written has, and no commit: by these somebody speaks to us, or to who reads the history.
 const OURS: [&str; 3] = [
@@ -78,14 +83,19 @@ pub fn subject(object: &Object) -> String {
     crate::text::line(&text).chars().take(400).collect()
 }
 
-/// The object without what is said to us in its annotations.
+/// Takes what is said to us out of an object's annotations.
 fn without_ours(object: &mut Object) {
+    without(object, &OURS);
+}
+
+/// Takes annotations out of an object.
+fn without(object: &mut Object, keys: &[&str]) {
     let metadata = object.metadata_mut();
     let Some(Value::Object(annotations)) = metadata.get_mut("annotations") else {
         return;
     };
     let before = annotations.len();
-    annotations.retain(|key, _| !OURS.contains(&key.as_str()));
+    annotations.retain(|key, _| !keys.contains(&key.as_str()));
     if annotations.is_empty() && before > 0 {
         metadata.shift_remove("annotations");
     }

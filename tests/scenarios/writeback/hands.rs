@@ -91,6 +91,109 @@ fn an_emergency_change_says_who_and_why_and_leaves_no_word_of_that_in_the_files(
 }
 
 #[test]
+fn a_reason_is_told_with_the_change_that_it_was_given_for_and_with_no_later_one() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-once").await?;
+        begin(&tenant, &writeback(&tenant, "back", &everything())).await?;
+        let webs = tenant.api("apps/v1", "Deployment");
+        let message = || git(tenant.repo().bare(), ["log", "-1", "--format=%B", "main"]);
+        let replicas = |count: u8| json!({"spec": {"replicas": count}});
+        let mut first = replicas(3);
+        first["metadata"]["annotations"] = json!({"reeve.dev/reason": "queue is full"});
+        change(&webs, "web", "kubectl-edit", &first).await?;
+        written(&tenant, "web.yaml", "replicas: 3").await?;
+        let told = message()?;
+        ensure!(told.contains("why: queue is full"), "{told}");
+        applied(&tenant).await?;
+        // The annotation stays, and another changes something else; then the same one does.
+        change(&webs, "web", "keel", &image("2")).await?;
+        written(&tenant, "web.yaml", "web:2").await?;
+        let told = message()?;
+        ensure!(told.contains("by keel") && !told.contains("why:"), "{told}");
+        applied(&tenant).await?;
+        change(&webs, "web", "kubectl-edit", &replicas(4)).await?;
+        written(&tenant, "web.yaml", "replicas: 4").await?;
+        let told = message()?;
+        ensure!(!told.contains("why:"), "{told}");
+        let web = webs.get("web").await?;
+        let annotations = web.metadata.annotations.unwrap_or_default();
+        ensure!(
+            annotations.contains_key("reeve.dev/reason"),
+            "{annotations:?}"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn two_changes_within_one_second_are_both_written() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-second").await?;
+        begin(&tenant, &writeback(&tenant, "back", &everything())).await?;
+        // What the API server does not count changes of: nothing but its version tells two of one second apart.
+        let maps = tenant.api("v1", "ConfigMap");
+        for number in 0..5 {
+            for shade in ["light", "dark"] {
+                let colour = format!("{shade}-{number}");
+                let paint = json!({"data": {"colour": colour}});
+                change(&maps, "settings", "painter", &paint).await?;
+                written(&tenant, "settings.yaml", &colour).await?;
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_an_autoscaler_sets_is_left_alone_while_an_image_is_committed_and_a_note_is_put_right() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-sides").await?;
+        let with_note = "  name: web\n  annotations: {note: ours}\nspec:";
+        let in_git = WEB.replace("  name: web\nspec:", with_note);
+        tenant.push(&[("web.yaml", Some(&in_git))]).await?;
+        let only = |field: &str, side: &str| json!({"resources": ["deployments"], "filters": [field], "syncTo": side});
+        let rules = json!([
+            only("/spec/replicas", "ignore"),
+            only("/metadata/annotations", "kubernetes"),
+            {"resources": ["deployments"], "syncTo": "git"},
+        ]);
+        begin(&tenant, &writeback(&tenant, "back", &rules)).await?;
+        let before = commits(&tenant)?;
+        let webs = tenant.api("apps/v1", "Deployment");
+        let scaled = json!({"spec": {"replicas": 3}});
+        change(&webs, "web", "autoscaler", &scaled).await?;
+        let noted = json!({"metadata": {"annotations": {"note": "theirs"}}});
+        change(&webs, "web", "kubectl-edit", &noted).await?;
+        change(&webs, "web", "keel", &image("2")).await?;
+        let text = written(&tenant, "web.yaml", "web:2").await?;
+        let want = in_git.replace("web:1", "web:2");
+        ensure!(text == want.trim_end(), "nothing else is committed: {text}");
+        applied(&tenant).await?;
+        let is = |web: &DynamicObject| {
+            let of = |pointer: &str| web.data.pointer(pointer).cloned();
+            let annotations = web.metadata.annotations.clone().unwrap_or_default();
+            annotations.get("note").is_some_and(|note| note == "ours")
+                && of("/spec/replicas") == Some(json!(3))
+                && of("/spec/template/spec/containers/0/image")
+                    == Some(json!("registry.local/web:2"))
+        };
+        let what =
+            "its note is as in git, its replicas are as they were set, and its image is both";
+        wait::for_object(&webs, "web", what, is).await?;
+        // Nor by any later run.
+        tenant.reconcile(None).await?;
+        looked(&tenant, "back").await?;
+        let web = webs.get("web").await?;
+        ensure!(is(&web), "{:#}", web.data);
+        ensure!(commits(&tenant)? == before + 1, "one commit, and no other");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_change_in_git_alone_is_applied_and_never_written_back() {
     scenario(async {
         let estate = Estate::shared().await?;

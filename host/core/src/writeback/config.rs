@@ -142,7 +142,7 @@ rules:
                 name: "a",
                 labels: None,
             };
-            config.rules.first(&subject).map(|rule| rule.sync_to())
+            config.rules.whole(&subject).map(|rule| rule.sync_to())
         };
         let group = "snapshot.storage.k8s.io";
         assert_eq!(side(group, "volumesnapshots"), Some(SyncTo::Kubernetes));

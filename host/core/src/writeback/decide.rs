@@ -20,6 +20,7 @@ use super::hand::Hand;
 use super::rule::{Rules, Subject};
 use super::{is_paused, subject};
 use crate::deliver::MARK;
+use crate::inventory::ObjectId;
 
 /// How many objects one commit is about; the others are left for the next.
 const MOST: usize = 500;
@@ -114,8 +115,8 @@ pub struct Decision {
     pub refused: Vec<Refusal>,
     /// What both sides had changed, of what is written.
     pub conflicts: Vec<Conflict>,
-    /// Objects that somebody has taken out, as `Deployment acme/web`.
-    pub paused: Vec<String>,
+    /// Objects that somebody has taken out.
+    pub paused: Vec<Object>,
     /// How many objects were not looked at, since there are so many.
     pub left: usize,
 }
@@ -168,7 +169,9 @@ pub struct Field {
 /// What is not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Of which object, as `Deployment acme/web`.
+    /// Of which object.
+    pub id: ObjectId,
+    /// The same, as `Deployment acme/web`.
     pub object: String,
     /// Which field stands in the way; empty for the object as a whole.
     pub field: String,
@@ -185,16 +188,23 @@ pub fn decide(rules: &Rules, allowed: &Allowed, head: &Head<'_>, seen: &[Seen]) 
     for (number, seen) in seen.iter().enumerate() {
         let object = seen.object();
         let subject = Subject::of(object, &seen.resource);
-        let rule = rules.first(&subject);
-        let Some(rule) = rule.filter(|rule| rule.sync_to() == SyncTo::Git) else {
-            continue;
+        let following = rules.following(&subject);
+        // What comes or goes as a whole is no field's rule to decide about.
+        let whole = rules.whole(&subject);
+        let whole = whole.filter(|rule| rule.sync_to() == SyncTo::Git);
+        let is_meant = match &seen.state {
+            State::Held { .. } | State::Made { .. } => following.commits(),
+            State::Gone { .. } => whole.is_some(),
         };
+        if !is_meant {
+            continue;
+        }
         if is_paused_by(seen) {
-            work.decision.paused.push(super::subject(object));
+            work.decision.paused.push(object.clone());
             continue;
         }
         if let Err(why) = admitted(allowed, object) {
-            work.decision.refused.push(why);
+            work.decision.refused.push(*why);
             continue;
         }
         if number >= MOST {
@@ -204,15 +214,17 @@ pub fn decide(rules: &Rules, allowed: &Allowed, head: &Head<'_>, seen: &[Seen]) 
         match &seen.state {
             State::Held { build, .. } => {
                 let of_build = held.entry(*build).or_default();
-                of_build.extend(held::Held::of(rule, seen));
+                of_build.extend(held::Held::of(&following, seen));
             }
             State::Made { live, defaults } => {
-                made::made(&mut work, rule, live, defaults.as_deref());
+                let by = (&following, whole.is_some());
+                made::made(&mut work, by, live, defaults.as_deref());
             }
-            State::Gone { build, object } if rule.on_delete() == OnDelete::Delete => {
-                made::gone(&mut work, rule, *build, object);
+            State::Gone { build, object } => {
+                if whole.is_some_and(|rule| rule.on_delete() == OnDelete::Delete) {
+                    made::gone(&mut work, *build, object);
+                }
             }
-            State::Gone { .. } => {}
         }
     }
     for (build, held) in held {
@@ -245,12 +257,15 @@ fn annotated(object: &Object) -> Object {
 }
 
 /// Whether the object may be written by anybody's rule.
-fn admitted(allowed: &Allowed, object: &Object) -> Result<(), Refusal> {
-    let refuse = |reason: &str, hint: &str| Refusal {
-        object: subject(object),
-        field: String::new(),
-        reason: reason.to_owned(),
-        hint: hint.to_owned(),
+fn admitted(allowed: &Allowed, object: &Object) -> Result<(), Box<Refusal>> {
+    let refuse = |reason: &str, hint: &str| {
+        Box::new(Refusal {
+            id: ObjectId::of(object),
+            object: subject(object),
+            field: String::new(),
+            reason: reason.to_owned(),
+            hint: hint.to_owned(),
+        })
     };
     if is_secret(&object.id()) {
         let why = Reason::Secret;
@@ -320,6 +335,7 @@ impl<'a> Work<'a> {
 
     fn refuse(&mut self, object: &Object, refused: &Refused) {
         self.decision.refused.push(Refusal {
+            id: ObjectId::of(object),
             object: subject(object),
             field: crate::text::line(&refused.field)
                 .chars()
@@ -387,13 +403,6 @@ fn not_delivered(work: &Work<'_>, edits: Edits) -> Result<Edits, Refused> {
         }),
         None => Ok(edits),
     }
-}
-
-/// What whoever changed an object says in its annotations.
-fn said(object: &Object, key: &str) -> Option<String> {
-    let text = object.annotations()?.get(key)?.as_str()?;
-    let text: String = crate::text::line(text).chars().take(500).collect();
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 /// The files of places, each once.

@@ -3,10 +3,12 @@
 //! What a pointer names is meant with all that is below it; with `/` at its end only that. Items of lists go by the place that
 //! they have on the cluster, or by `*`.
 
+use reeve_api::writeback::SyncTo;
 use reeve_kustomize::Object;
 use reeve_writeback::{Path, key_of};
 use serde_json::{Map, Value};
 
+use super::following::Following;
 use super::without_ours;
 
 /// The most pointers of a rule, and the most steps of one.
@@ -39,14 +41,7 @@ impl Filters {
         self.0.is_empty() || self.0.iter().any(Vec::is_empty)
     }
 
-    /// Whether the field of `root` and all that is below it is meant.
-    pub fn cover(&self, path: &Path, root: &Value) -> bool {
-        let pointer = path.pointer(root);
-        let steps: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
-        self.cover_steps(&steps)
-    }
-
-    /// The same of a field whose way is known step by step.
+    /// Whether a field and all that is below it is meant, by the steps of its pointer.
     pub(super) fn cover_steps(&self, steps: &[String]) -> bool {
         let covers = |filter: &Vec<Segment>| {
             let mut steps = steps.iter();
@@ -58,14 +53,20 @@ impl Filters {
     }
 }
 
-/// The live object with everything that is not meant as in the defaulted one, and without what is said to us in annotations.
-pub fn filtered(live: &Object, defaulted: &Object, filters: &Filters) -> Object {
-    let mut out = match filters.are_all() {
+/// The steps of a field's pointer into `root`.
+pub(super) fn steps_of(path: &Path, root: &Value) -> Vec<String> {
+    let pointer = path.pointer(root);
+    pointer.split('/').skip(1).map(unescaped).collect()
+}
+
+/// The live object with every field that is not to be committed as in the defaulted one, and without what is said to us in
+/// annotations.
+pub fn filtered(live: &Object, defaulted: &Object, following: &Following) -> Object {
+    let mut out = match following.commits_all() {
         true => live.clone(),
         false => {
-            let rest: Vec<&[Segment]> = filters.0.iter().map(Vec::as_slice).collect();
             let (live, defaulted) = (Value::from(live.clone()), Value::from(defaulted.clone()));
-            let mixed = mixed(Some(&live), Some(&defaulted), &rest, "");
+            let mixed = mixed(Some(&live), Some(&defaulted), &Rest::of(following), "");
             let mixed = mixed.and_then(|value| Object::try_from(value).ok());
             mixed.unwrap_or_default()
         }
@@ -112,91 +113,152 @@ fn unescaped(step: &str) -> String {
     step.replace("~1", "/").replace("~0", "~")
 }
 
+/// What is left of a rule behind some steps.
+#[derive(Clone)]
+struct Rest<'f> {
+    /// What is left of each of its filters that led here; an empty one covers all that is here.
+    filters: Vec<&'f [Segment]>,
+    side: SyncTo,
+}
+
+impl<'f> Rest<'f> {
+    /// All rules that are asked, of which the last may be about everything.
+    fn of(following: &'f Following) -> Vec<Self> {
+        let rest = |(filters, side): (&'f Filters, SyncTo)| {
+            let all: &[Segment] = &[];
+            let filters = match filters.are_all() {
+                true => vec![all],
+                false => filters.0.iter().map(Vec::as_slice).collect(),
+            };
+            Self { filters, side }
+        };
+        following.rules().map(rest).collect()
+    }
+
+    fn covers_all(&self) -> bool {
+        self.filters.iter().any(|rest| rest.is_empty())
+    }
+}
+
+/// Whether what is here is committed as a whole, but for what a rule before has taken out of it.
+fn is_meant(rules: &[Rest<'_>]) -> bool {
+    let mut rules = rules.iter();
+    let first = rules.find(|rule| rule.covers_all());
+    first.is_some_and(|rule| rule.side == SyncTo::Git)
+}
+
 /// `live` where it is meant, and else `defaulted`.
 fn mixed(
     live: Option<&Value>,
     defaulted: Option<&Value>,
-    filters: &[&[Segment]],
+    rules: &[Rest<'_>],
     field: &str,
 ) -> Option<Value> {
-    if live == defaulted || filters.is_empty() {
+    let is_git = |rule: &Rest<'_>| rule.side == SyncTo::Git;
+    if live == defaulted || !rules.iter().any(is_git) {
         return defaulted.cloned();
     }
-    if filters.iter().any(|rest| rest.is_empty()) {
+    let is_meant = is_meant(rules);
+    if is_meant && rules.iter().all(is_git) {
         return live.cloned();
     }
-    let none = Map::new();
     let map = |value: Option<&'_ Value>| matches!(value, Some(Value::Object(_)) | None);
     match (live, defaulted) {
         (Some(Value::Array(live)), Some(Value::Array(defaulted))) => {
-            Some(Value::Array(mixed_lists(live, defaulted, filters, field)))
+            Some(Value::Array(mixed_lists(live, defaulted, rules, field)))
         }
-        (live, defaulted) if map(live) && map(defaulted) => {
-            let fields = |value: Option<&'_ Value>| value.and_then(Value::as_object).cloned();
-            let before = fields(defaulted);
-            let live = fields(live).unwrap_or_else(|| none.clone());
-            let mut out = Map::new();
-            let old = before.as_ref().unwrap_or(&none);
-            let more = live.keys().filter(|name| !old.contains_key(*name));
-            for name in old.keys().chain(more) {
-                let rest = below(filters, name);
-                let value = mixed(live.get(name), old.get(name), &rest, name);
-                out.extend(value.map(|value| (name.clone(), value)));
-            }
-            (before.is_some() || !out.is_empty()).then_some(Value::Object(out))
-        }
-        _ => defaulted.cloned(),
+        (live, defaulted) if map(live) && map(defaulted) => mixed_maps(live, defaulted, rules),
+        (live, defaulted) => match is_meant {
+            true => live.cloned(),
+            false => defaulted.cloned(),
+        },
     }
 }
 
+/// Mappings go field by field; one that is not there has none.
+fn mixed_maps(
+    live: Option<&Value>,
+    defaulted: Option<&Value>,
+    rules: &[Rest<'_>],
+) -> Option<Value> {
+    let none = Map::new();
+    let is = live.and_then(Value::as_object).unwrap_or(&none);
+    let old = defaulted.and_then(Value::as_object).unwrap_or(&none);
+    let mut out = Map::new();
+    let more = is.keys().filter(|name| !old.contains_key(*name));
+    for name in old.keys().chain(more) {
+        let rest = below(rules, name);
+        let value = mixed(is.get(name), old.get(name), &rest, name);
+        out.extend(value.map(|value| (name.clone(), value)));
+    }
+    let is_there = match is_meant(rules) {
+        true => live.is_some(),
+        false => defaulted.is_some(),
+    };
+    (is_there || !out.is_empty()).then_some(Value::Object(out))
+}
+
 /// Lists go item by item where items have names, or places.
-fn mixed_lists(
-    live: &[Value],
-    defaulted: &[Value],
-    filters: &[&[Segment]],
-    field: &str,
-) -> Vec<Value> {
+fn mixed_lists(live: &[Value], defaulted: &[Value], rules: &[Rest<'_>], field: &str) -> Vec<Value> {
     let Some(key) = key_of(field, &[live, defaulted]) else {
         if live.len() != defaulted.len() {
-            return defaulted.to_vec();
+            return match is_meant(rules) {
+                true => live.to_vec(),
+                false => defaulted.to_vec(),
+            };
         }
         let both = live.iter().zip(defaulted).enumerate();
         let one = |(at, (live, defaulted)): (usize, (&Value, &Value))| {
-            let rest = below(filters, &at.to_string());
+            let rest = below(rules, &at.to_string());
             mixed(Some(live), Some(defaulted), &rest, "")
         };
         return both.filter_map(one).collect();
     };
     let same = |list: &'_ [Value], item: &Value| {
-        let at = list.iter().position(|one| one.get(key) == item.get(key));
-        at.and_then(|at| Some((at, list.get(at)?.clone())))
+        let found = list.iter().find(|one| one.get(key) == item.get(key));
+        found.cloned()
     };
     let mut out = Vec::new();
     for (at, item) in live.iter().enumerate() {
-        let rest = below(filters, &at.to_string());
-        let before = same(defaulted, item).map(|(_, item)| item);
-        // A new item is meant as a whole, or is none.
-        let is_meant = before.is_some() || rest.iter().any(|rest| rest.is_empty());
-        if is_meant {
-            out.extend(mixed(Some(item), before.as_ref(), &rest, ""));
+        let rest = below(rules, &at.to_string());
+        match same(defaulted, item) {
+            Some(before) => out.extend(mixed(Some(item), Some(&before), &rest, "")),
+            // A new item is meant as a whole, or is none.
+            None => out.extend(is_meant(&rest).then(|| item.clone())),
         }
     }
     for (at, item) in defaulted.iter().enumerate() {
-        let rest = below(filters, &at.to_string());
-        if same(live, item).is_none() && !rest.iter().any(|rest| rest.is_empty()) {
+        if same(live, item).is_none() && !is_meant(&below(rules, &at.to_string())) {
             out.insert(at.min(out.len()), item.clone());
         }
     }
     out
 }
 
-/// What is left of the filters behind a step.
-fn below<'f>(filters: &[&'f [Segment]], step: &str) -> Vec<&'f [Segment]> {
-    let rest = |filter: &&'f [Segment]| {
-        let (first, rest) = filter.split_first()?;
-        first.fits(step).then_some(rest)
-    };
-    filters.iter().filter_map(rest).collect()
+/// What is left of the rules behind a step. None is asked behind one that covers all that is there.
+fn below<'f>(rules: &[Rest<'f>], step: &str) -> Vec<Rest<'f>> {
+    let mut out = Vec::new();
+    for rule in rules {
+        let rest = |filter: &&'f [Segment]| match filter.split_first() {
+            Some((first, rest)) => first.fits(step).then_some(rest),
+            // What covers this covers what is below it.
+            None => Some(*filter),
+        };
+        let filters: Vec<&'f [Segment]> = rule.filters.iter().filter_map(rest).collect();
+        if filters.is_empty() {
+            continue;
+        }
+        let rest = Rest {
+            filters,
+            side: rule.side,
+        };
+        let is_last = rest.covers_all();
+        out.push(rest);
+        if is_last {
+            break;
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -211,6 +273,11 @@ mod tests {
 
     fn object(value: Value) -> Object {
         Object::try_from(value).unwrap()
+    }
+
+    /// These fields are committed.
+    fn to_git(pointers: &[&str]) -> Following {
+        Following::by(std::iter::once((filters(pointers), SyncTo::Git)))
     }
 
     #[test]
@@ -265,7 +332,7 @@ mod tests {
             let got = filtered(
                 &object(live.clone()),
                 &object(defaulted.clone()),
-                &filters(&pointers),
+                &to_git(&pointers),
             );
             assert_eq!(Value::from(got), want, "{pointers:?}");
         }
@@ -273,7 +340,7 @@ mod tests {
             let got = filtered(
                 &object(live.clone()),
                 &object(defaulted.clone()),
-                &filters(&all),
+                &to_git(&all),
             );
             assert_eq!(Value::from(got), live);
         }
@@ -284,12 +351,73 @@ mod tests {
         let defaulted = json!({"metadata": {"name": "a"}});
         let live = json!({"metadata": {"name": "a", "annotations":
             {"reeve.dev/reason": "night", "reeve.dev/changed-by": "ann", "reeve.dev/write-back": "x"}}});
-        let got = filtered(
-            &object(live),
-            &object(defaulted.clone()),
-            &Filters::default(),
-        );
+        let got = filtered(&object(live), &object(defaulted.clone()), &to_git(&[]));
         assert_eq!(Value::from(got), defaulted);
+    }
+
+    #[test]
+    fn what_a_rule_before_takes_out_of_what_is_committed_stays_as_it_was() {
+        let defaulted = json!({"kind": "A", "metadata": {"annotations": {"a": "1", "b": "1"}},
+            "spec": {"n": 1, "list": [1], "containers": [{"name": "a", "image": "1", "args": ["x"]}]}});
+        let live = json!({"kind": "A", "spec": {"n": 2, "list": [1, 2], "more": {"x": 2, "y": 2},
+            "containers": [{"name": "a", "image": "2", "args": ["y"]}, {"name": "b", "image": "2"}]}});
+        for (about, pointers, pointer, want) in [
+            ("a field", vec!["/spec/n"], "/spec/n", json!(1)),
+            (
+                "of an item",
+                vec!["/spec/containers/*/image"],
+                "/spec/containers",
+                json!([{"name": "a", "image": "1", "args": ["y"]}, {"name": "b", "image": "2"}]),
+            ),
+            (
+                "of a mapping that is gone",
+                vec!["/metadata/annotations/a"],
+                "/metadata",
+                json!({"annotations": {"a": "1"}}),
+            ),
+            (
+                "of one that is new",
+                vec!["/spec/more/x"],
+                "/spec/more",
+                json!({"y": 2}),
+            ),
+            (
+                "below what is no mapping",
+                vec!["/spec/n/x", "/spec/list/7"],
+                "/spec/n",
+                json!(2),
+            ),
+            ("a list", vec!["/spec/list"], "/spec/list", json!([1])),
+            (
+                "an item",
+                vec!["/spec/containers/1"],
+                "/spec/containers/1",
+                Value::Null,
+            ),
+        ] {
+            for side in [SyncTo::Ignore, SyncTo::Kubernetes] {
+                let rules = [
+                    (filters(&pointers), side),
+                    (Filters::default(), SyncTo::Git),
+                ];
+                let following = Following::by(rules.into_iter());
+                let got = filtered(
+                    &object(live.clone()),
+                    &object(defaulted.clone()),
+                    &following,
+                );
+                let got = Value::from(got);
+                let is = got.pointer(pointer).cloned().unwrap_or_default();
+                assert_eq!(is, want, "{about}");
+                // All else is as on the cluster.
+                let kind = if pointer == "/spec/list" {
+                    "/spec/n"
+                } else {
+                    "/spec/list"
+                };
+                assert_eq!(got.pointer(kind), live.pointer(kind), "{about}");
+            }
+        }
     }
 
     #[test]
@@ -307,7 +435,8 @@ mod tests {
             ("/spec/containers/*/image/x", false),
             ("/metadata", false),
         ] {
-            assert_eq!(filters(&[pointer]).cover(path, &root), want, "{pointer}");
+            let is_covered = filters(&[pointer]).cover_steps(&steps_of(path, &root));
+            assert_eq!(is_covered, want, "{pointer}");
         }
     }
 

@@ -23,6 +23,13 @@ pub struct Hand {
     pub time: Option<String>,
 }
 
+impl Hand {
+    /// Whether a manager is it, as claims name it.
+    pub(super) fn is(&self, manager: &str) -> bool {
+        name(manager).as_ref() == Some(&self.manager)
+    }
+}
+
 /// Who claims the field of `live`, or something below it; the last one but for us.
 pub fn hand_of(live: &Value, path: &Path) -> Option<Hand> {
     let claims = others(live).filter(|claim| {
@@ -106,15 +113,18 @@ pub(super) fn others(live: &Value) -> impl Iterator<Item = &Value> {
 
 fn newest<'c>(claims: impl Iterator<Item = &'c Value>) -> Option<Hand> {
     let last = claims.max_by_key(|claim| word(claim, "time"))?;
-    let shown = |key: &str| {
-        let word: String = text::line(word(last, key)).chars().take(LONGEST).collect();
-        Some(word.trim().to_owned()).filter(|word| !word.is_empty())
-    };
+    let shown = |key: &str| name(word(last, key));
     Some(Hand {
         manager: shown("manager")?,
         subresource: shown("subresource"),
         time: shown("time"),
     })
+}
+
+/// A word of a claim, as it is told.
+fn name(word: &str) -> Option<String> {
+    let word: String = text::line(word).chars().take(LONGEST).collect();
+    Some(word.trim().to_owned()).filter(|word| !word.is_empty())
 }
 
 fn word<'v>(claim: &'v Value, key: &str) -> &'v str {

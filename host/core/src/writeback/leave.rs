@@ -2,9 +2,12 @@
 //!
 //! A field that we have applied and still claim is ours to set, so a change in git alone is applied. One that another has
 //! changed is claimed by us no more: where a rule says that the cluster wins, it is compared and sent without it, until the
-//! commit is there and both are the same; then we claim it again. A field that is gone is left only if it was applied once
-//! (else git has added it). What asks for nothing of this is applied as ever. It deliberately reads no cluster: the shell
-//! brings the object as it is and as a dry run would have it.
+//! commit is there and both are the same; then we claim it again. What a rule ignores is left in the same way, and stays. A field
+//! that is gone is left only if it was applied once (else git has added it). What asks for nothing of this is applied as ever. A
+//! write-back that stands alone has applied nothing that it could go by: it sends only what is to be put right. It deliberately
+//! reads no cluster: the shell brings the object as it is and as a dry run would have it.
+
+mod meant;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,12 +18,13 @@ use reeve_kustomize::Object;
 use reeve_writeback::{Difference, Path, Step, differences, is_secret, without_server_fields};
 use serde_json::{Map, Value};
 
-use super::filter::Filters;
+use super::filter::steps_of;
 use super::hand::{Reach, claims, others, reach};
-use super::rule::{Rule, Rules, Subject};
+use super::rule::{Rules, Subject};
 use super::{OURS, is_paused};
 use crate::admit::Recollection;
 use crate::drift::is_ours;
+use meant::{Meant, comparable};
 
 /// What a set of fields calls the being there of what they are part of.
 const ITSELF: &str = ".";
@@ -30,6 +34,8 @@ const ITSELF: &str = ".";
 pub struct Yielding {
     rules: Vec<Rules>,
     before: Option<Recollection>,
+    /// Whether they stand alone.
+    alone: bool,
 }
 
 /// What is left alone of one object.
@@ -37,15 +43,28 @@ pub struct Yielding {
 pub struct Leave {
     /// Whether a rule is for the object.
     concerned: bool,
-    /// The fields that rules have written back; none where somebody has taken the object out.
-    meant: Vec<Filters>,
+    /// The fields that rules have left alone; none where somebody has taken the object out.
+    meant: Meant,
     paths: Vec<Path>,
 }
 
 impl Yielding {
     /// By these rules, after that was applied last.
     pub fn new(rules: Vec<Rules>, before: Option<Recollection>) -> Self {
-        Self { rules, before }
+        Self {
+            rules,
+            before,
+            alone: false,
+        }
+    }
+
+    /// By the rules of a write-back that stands alone: all is left that they don't have put right, whoever has changed it.
+    pub fn alone(rules: Rules) -> Self {
+        Self {
+            rules: vec![rules],
+            before: None,
+            alone: true,
+        }
     }
 
     /// Whether there are none.
@@ -73,25 +92,37 @@ impl Yielding {
         dry: &Value,
     ) -> Leave {
         // What we have never applied is nobody's change.
-        if self.is_none() || !claims(live).any(is_ours) {
+        let is_applied = || claims(live).any(is_ours);
+        if self.is_none() || !(self.alone || is_applied()) {
             return Leave::default();
         }
         let Ok(object) = Object::try_from(live.clone()) else {
             return Leave::default();
         };
-        let rules = self.for_object(resource, &object);
-        let meant: Vec<Filters> = rules.map(|rule| rule.filters().clone()).collect();
-        if meant.is_empty() || is_paused(live) || is_paused(wanted) {
-            return Leave {
-                concerned: !meant.is_empty(),
-                ..Leave::default()
-            };
+        let mut meant = self.meant(resource, &object);
+        if meant.is_nothing() {
+            return Leave::default();
+        }
+        if is_paused(live) || is_paused(wanted) {
+            if !self.alone {
+                return Leave {
+                    concerned: true,
+                    ..Leave::default()
+                };
+            }
+            // No rule is for it, and what no rule is for is left.
+            meant.by.clear();
         }
         let before = self.before.as_ref().and_then(|before| before.get(id));
-        let all = differences(0, &plain(live), &plain(dry));
+        let (is, would) = comparable(&meant, live, dry);
+        let all = differences(0, &is, &would);
         let paths = all.iter().filter_map(|one| {
-            let is_meant = meant.iter().any(|filters| filters.cover(&one.path, live));
-            is_meant.then(|| left(one, wanted, live, before)).flatten()
+            let is_meant = meant.is_left(&steps_of(&one.path, live));
+            let left = || match self.alone {
+                true => Some(whole(&one.path)).filter(|path| path.get(wanted).is_some()),
+                false => left(one, wanted, live, before),
+            };
+            is_meant.then(left).flatten()
         });
         Leave {
             concerned: true,
@@ -101,42 +132,48 @@ impl Yielding {
     }
 
     /// Whether an object that is gone stays so, until its manifest is taken out of git: it was applied once, and a rule says that
-    /// what is deleted on the cluster is deleted.
+    /// what is deleted on the cluster is deleted. Standing alone only what is to be put right is made.
     pub fn lets_go(&self, resource: &str, id: &str, wanted: &Value) -> bool {
-        let known = |before: &Recollection| before.get(id).is_some();
-        if !self.before.as_ref().is_some_and(known) || is_paused(wanted) {
-            return false;
-        }
         let Ok(object) = Object::try_from(wanted.clone()) else {
             return false;
         };
-        let mut rules = self.for_object(resource, &object);
-        rules.any(|rule| rule.on_delete() == OnDelete::Delete && rule.filters().are_all())
+        let subject = Subject::of(&object, resource);
+        let mut rules = self.rules.iter().filter_map(|rules| rules.whole(&subject));
+        if self.alone {
+            return !rules.any(|rule| rule.sync_to() == SyncTo::Kubernetes);
+        }
+        let known = |before: &Recollection| before.get(id).is_some();
+        if !self.before.as_ref().is_some_and(known) || is_paused(wanted) || is_secret(&object.id())
+        {
+            return false;
+        }
+        rules.any(|rule| rule.sync_to() == SyncTo::Git && rule.on_delete() == OnDelete::Delete)
     }
 
-    /// The rules that have an object written back.
-    fn for_object<'r>(
-        &'r self,
-        resource: &'r str,
-        object: &'r Object,
-    ) -> impl Iterator<Item = &'r Rule> {
+    /// What rules say of an object's fields. Secrets are never written, and so never left.
+    fn meant(&self, resource: &str, object: &Object) -> Meant {
+        if is_secret(&object.id()) {
+            return Meant::default();
+        }
         let subject = Subject::of(object, resource);
-        let is_secret = is_secret(&object.id());
-        let first = self
-            .rules
-            .iter()
-            .filter_map(move |rules| rules.first(&subject));
-        first.filter(move |rule| !is_secret && rule.sync_to() == SyncTo::Git)
+        let by = self.rules.iter().map(|rules| rules.following(&subject));
+        Meant {
+            by: by.collect(),
+            alone: self.alone,
+        }
     }
+}
+
+/// A field as it is sent or not: a list without keys is one.
+fn whole(path: &Path) -> Path {
+    let list = path.to_list_without_keys();
+    list.unwrap_or_else(|| path.clone())
 }
 
 /// The field to leave, if somebody else has changed this one.
 fn left(one: &Difference, wanted: &Value, live: &Value, before: Option<&Value>) -> Option<Path> {
-    // A list without keys is one field, and so is what somebody claims as a whole.
-    let mut path = one
-        .path
-        .to_list_without_keys()
-        .unwrap_or_else(|| one.path.clone());
+    // So is what somebody claims as a whole.
+    let mut path = whole(&one.path);
     for claim in others(live) {
         if let Reach::Over(steps) = reach(fields(claim), live, &path) {
             path = path.first(steps);
@@ -180,10 +217,13 @@ impl Leave {
     pub fn shown(&self, wanted: &Value, live: &Value) -> Value {
         let mut shown = wanted.clone();
         for path in &self.paths {
-            let _is_there = match path.get(live) {
-                Some(is) => path.set(&mut shown, is.clone(), None),
-                None => path.remove(&mut shown),
-            };
+            match path.get(live) {
+                Some(is) => {
+                    let _is_set = path.set(&mut shown, is.clone(), None);
+                }
+                None if path.remove(&mut shown) => without_empty(&mut shown, path),
+                None => {}
+            }
         }
         shown
     }
@@ -191,7 +231,7 @@ impl Leave {
     /// Whether something is as git has it, and claimed by us no more: it was written back, or is the same by chance, and is to
     /// be claimed again, so that a change in git alone is seen as one.
     pub fn reclaims(&self, live: &Value, dry: &Value) -> bool {
-        if self.meant.is_empty() {
+        if self.meant.by.is_empty() {
             return false;
         }
         let Some(would) = claims(dry).find(|claim| is_ours(claim)) else {
@@ -222,7 +262,7 @@ impl Leave {
 
 /// Where in an object a set of fields is looked at.
 struct At<'m> {
-    meant: &'m [Filters],
+    meant: &'m Meant,
     steps: Vec<String>,
 }
 
@@ -289,7 +329,7 @@ impl At<'_> {
     }
 
     fn is_meant(&self, steps: &[String]) -> bool {
-        self.meant.iter().any(|filters| filters.cover_steps(steps))
+        self.meant.is_left(steps)
     }
 
     /// Annotations in which somebody speaks to us stay theirs.

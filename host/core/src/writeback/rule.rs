@@ -1,5 +1,6 @@
-//! Which rule is for an object: the first that matches. What is empty in a rule means any.
+//! Which rules are for an object, and which of them is for one that comes or goes as a whole. What is empty in a rule means any.
 //!
+//! A rule with filters speaks of fields only: which side follows for each, `following` says.
 //! What may be read is no question here: a rule that names everything still concerns only what the account may see.
 
 use std::fmt;
@@ -10,6 +11,7 @@ use reeve_kustomize::{LabelSelector, Object};
 use serde_json::{Map, Value};
 
 use super::filter::Filters;
+use super::following::Following;
 
 /// The most rules, and the most entries of one of their lists.
 const MOST: usize = 100;
@@ -101,9 +103,26 @@ impl Rules {
         })
     }
 
-    /// The rule for an object, if there is one.
-    pub fn first(&self, subject: &Subject<'_>) -> Option<&Rule> {
-        self.compiled.iter().find(|rule| rule.matches(subject))
+    /// The rule for an object as a whole, which is new or gone: the first that matches and has no filters.
+    pub fn whole(&self, subject: &Subject<'_>) -> Option<&Rule> {
+        let mut all = self.compiled.iter();
+        all.find(|rule| rule.filters.are_all() && rule.matches(subject))
+    }
+
+    /// Which side follows for each of an object's fields.
+    pub fn following(&self, subject: &Subject<'_>) -> Following {
+        let rules = self.compiled.iter().filter(|rule| rule.matches(subject));
+        Following::by(rules.map(|rule| (rule.filters.clone(), rule.sync_to())))
+    }
+
+    /// Whether changes of any of its fields are committed.
+    pub fn commits(&self, subject: &Subject<'_>) -> bool {
+        for rule in self.compiled.iter().filter(|rule| rule.matches(subject)) {
+            if rule.sync_to() == SyncTo::Git || rule.filters.are_all() {
+                return rule.sync_to() == SyncTo::Git;
+            }
+        }
+        false
     }
 
     /// All of them, in order.
@@ -189,11 +208,6 @@ impl Rule {
     /// Whether it may be for objects of a namespace; an empty one is that of what is in none.
     pub fn is_for_namespace(&self, namespace: &str) -> bool {
         is_in(&self.written.namespaces, namespace)
-    }
-
-    /// The fields that it is about.
-    pub fn filters(&self) -> &Filters {
-        &self.filters
     }
 
     /// The side that follows.
@@ -286,25 +300,48 @@ mod tests {
             rule["syncTo"] = json!("git");
             let rules = rules(json!([rule])).unwrap();
             let web = web();
-            let got = rules.first(&Subject::of(&web, "deployments"));
+            let got = rules.whole(&Subject::of(&web, "deployments"));
             assert_eq!(got.is_some(), want, "{rules:?}");
         }
     }
 
     #[test]
-    fn the_first_rule_that_matches_counts() {
+    fn the_first_rule_that_matches_counts_for_what_comes_and_goes() {
         let rules = rules(json!([
             {"names": ["other"], "syncTo": "kubernetes"},
+            {"filters": ["/spec"], "syncTo": "kubernetes", "onDelete": "delete"},
             {"resources": ["deployments"], "syncTo": "ignore"},
             {"syncTo": "git", "onDelete": "delete"},
         ]))
         .unwrap();
         let web = web();
-        let first = |resource| rules.first(&Subject::of(&web, resource)).unwrap();
+        let first = |resource| rules.whole(&Subject::of(&web, resource)).unwrap();
         assert_eq!(first("deployments").sync_to(), SyncTo::Ignore);
         assert_eq!(first("services").sync_to(), SyncTo::Git);
         assert_eq!(first("services").on_delete(), OnDelete::Delete);
         assert_eq!(first("deployments").on_delete(), OnDelete::Keep);
+    }
+
+    #[test]
+    fn an_object_is_watched_if_any_of_its_fields_is_committed() {
+        let filters = json!(["/spec/replicas"]);
+        for (written, want) in [
+            (json!([{"syncTo": "git"}]), true),
+            (json!([{"filters": filters, "syncTo": "git"}]), true),
+            (
+                json!([{"filters": filters, "syncTo": "ignore"}, {"syncTo": "git"}]),
+                true,
+            ),
+            (json!([{"syncTo": "ignore"}, {"syncTo": "git"}]), false),
+            (json!([{"filters": filters, "syncTo": "kubernetes"}]), false),
+            (json!([{"names": ["api"], "syncTo": "git"}]), false),
+        ] {
+            let rules = rules(written.clone()).unwrap();
+            let web = web();
+            let subject = Subject::of(&web, "deployments");
+            assert_eq!(rules.commits(&subject), want, "{written}");
+            assert_eq!(rules.following(&subject).commits(), want, "{written}");
+        }
     }
 
     #[test]
@@ -313,7 +350,7 @@ mod tests {
             "metadata": {"name": "a"}});
         let content = Object::try_from(content).unwrap();
         let subject = Subject::of(&content, "volumesnapshotcontents");
-        let of = |rule| rules(json!([rule])).unwrap().first(&subject).is_some();
+        let of = |rule| rules(json!([rule])).unwrap().whole(&subject).is_some();
         assert!(of(
             json!({"apiGroups": ["snapshot.storage.k8s.io"], "syncTo": "git"})
         ));

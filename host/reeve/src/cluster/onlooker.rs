@@ -235,6 +235,15 @@ impl Onlooker {
         Ok(Looked::Rehearsed(Box::new(asked)))
     }
 
+    /// An object as it stands there, if it does.
+    pub(crate) async fn live(&self, object: &Planned) -> Result<Option<Value>, ObjectError> {
+        let at = self.0.locate(object.id(), Some(object.version())).await?;
+        match at {
+            Some(at) => self.0.read(&at).await,
+            None => Ok(None),
+        }
+    }
+
     /// What deleting would do with each object that is no longer wanted. Nothing is deleted.
     pub(crate) async fn rehearse_prune<'p, S>(
         &self,

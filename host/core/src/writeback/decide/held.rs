@@ -6,11 +6,10 @@ use serde_json::Value;
 
 use super::super::agreement::{Agreed, carried, shown};
 use super::super::filter::filtered;
+use super::super::following::Following;
 use super::super::hand::{Hand, hand_of, last_hand};
-use super::super::rule::Rule;
-use super::{
-    Build, Field, Seen, State, What, Work, Written, files, not_delivered, repository, said,
-};
+use super::super::said::Said;
+use super::{Build, Field, Seen, State, What, Work, Written, files, not_delivered, repository};
 
 /// A change that a rule wants written.
 pub(super) struct Held<'s> {
@@ -22,8 +21,8 @@ pub(super) struct Held<'s> {
 type Name<'o> = (&'o str, &'o str, &'o str, &'o str);
 
 impl<'s> Held<'s> {
-    /// Nothing where no field that the rule is about has changed.
-    pub(super) fn of(rule: &Rule, seen: &'s Seen) -> Option<Self> {
+    /// Every field that is not to be committed is as it was applied.
+    pub(super) fn of(following: &Following, seen: &'s Seen) -> Option<Self> {
         let State::Held {
             applied,
             defaulted,
@@ -37,7 +36,7 @@ impl<'s> Held<'s> {
         let change = Change {
             applied: (**applied).clone(),
             defaulted: defaulted.as_deref().cloned(),
-            live: filtered(live, before, rule.filters()),
+            live: filtered(live, before, following),
         };
         Some(Self { change, live })
     }
@@ -141,14 +140,17 @@ fn keep(work: &mut Work<'_>, batch: &[(Held<'_>, Agreed)], edits: Edits) {
                 by,
             })
         });
+        let fields: Vec<Field> = fields.flatten().collect();
+        let hands = fields.iter().filter_map(|field| field.by.as_ref());
+        let Said { why, user } = Said::of(one.live, hands);
         work.decision.written.push(Written {
             object: one.live.clone(),
             what: What::Changed,
-            fields: fields.flatten().collect(),
+            fields,
             files: files(mine.iter().map(|placed| &placed.place)),
             by: last_hand(&live),
-            why: said(one.live, reeve_api::CHANGE_REASON),
-            user: said(one.live, reeve_api::CHANGED_BY),
+            why,
+            user,
         });
         work.decision.conflicts.extend(now.conflicts.clone());
     }

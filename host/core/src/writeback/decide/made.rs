@@ -11,22 +11,28 @@ use reeve_writeback::{
 use serde_json::Value;
 
 use super::super::agreement::{deleted, shown};
-use super::super::filter::{Filters, filtered};
+use super::super::filter::filtered;
+use super::super::following::Following;
 use super::super::hand::{hand_of, last_hand};
-use super::super::rule::Rule;
+use super::super::said::Said;
 use super::held::of;
-use super::{Field, What, Work, Written, not_delivered, repository, said};
+use super::{Field, What, Work, Written, not_delivered, repository};
 use crate::deliver::MARK;
 
-/// An object that automation or somebody has made.
-pub(super) fn made(work: &mut Work<'_>, rule: &Rule, live: &Object, defaults: Option<&Object>) {
+/// An object that automation or somebody has made, by the sides of its fields, and whether it may become a file.
+pub(super) fn made(
+    work: &mut Work<'_>,
+    (following, may_be_new): (&Following, bool),
+    live: &Object,
+    defaults: Option<&Object>,
+) {
     let live_as_is = Value::from(live.clone());
-    let meant = filtered(live, live, &Filters::default());
+    let meant = filtered(live, live, &Following::default());
     let done = match file_of_ours(work, live) {
         Err(refused) => Err(refused),
-        Ok(Some(ours)) => follow(rule, &meant, defaults, &ours),
+        Ok(Some(ours)) => follow(following, &meant, defaults, &ours),
         // What is not there has no fields that could have changed.
-        Ok(None) if !rule.filters().are_all() => return,
+        Ok(None) if !may_be_new => return,
         Ok(None) => added(work, &meant, defaults).map(Some),
     };
     let (edits, what, fields) = match done {
@@ -38,23 +44,23 @@ pub(super) fn made(work: &mut Work<'_>, rule: &Rule, live: &Object, defaults: Op
         field.0.by = hand_of(&live_as_is, &field.1);
         field.0
     });
+    let (fields, by): (Vec<Field>, _) = (fields.collect(), last_hand(&live_as_is));
+    let hands = fields.iter().filter_map(|field| field.by.as_ref());
+    let Said { why, user } = Said::of(live, hands.chain(&by));
     work.decision.written.push(Written {
         object: live.clone(),
         what,
-        fields: fields.collect(),
+        fields,
         files: super::files(edits.placed.iter().map(|placed| &placed.place)),
-        by: last_hand(&live_as_is),
-        why: said(live, reeve_api::CHANGE_REASON),
-        user: said(live, reeve_api::CHANGED_BY),
+        by,
+        why,
+        user,
     });
     work.keep(edits);
 }
 
 /// An object that is gone, whose manifest goes with it.
-pub(super) fn gone(work: &mut Work<'_>, rule: &Rule, build: Option<usize>, object: &Object) {
-    if !rule.filters().are_all() {
-        return;
-    }
+pub(super) fn gone(work: &mut Work<'_>, build: Option<usize>, object: &Object) {
     let done = match build.and_then(|number| work.head.builds.get(number)) {
         Some(build) => {
             let (tree, all) = (work.tree(), work.all());
@@ -79,15 +85,16 @@ pub(super) fn gone(work: &mut Work<'_>, rule: &Rule, build: Option<usize>, objec
         let lost = deleted(object, of(base, object), of(head, object));
         work.decision.conflicts.extend(lost);
     }
-    let as_it_was = Value::from(object.clone());
+    let by = last_hand(&Value::from(object.clone()));
+    let Said { why, user } = Said::of(object, by.iter());
     work.decision.written.push(Written {
         object: object.clone(),
         what: What::Deleted,
         fields: Vec::new(),
         files: super::files(edits.placed.iter().map(|placed| &placed.place)),
-        by: last_hand(&as_it_was),
-        why: said(object, reeve_api::CHANGE_REASON),
-        user: said(object, reeve_api::CHANGED_BY),
+        by,
+        why,
+        user,
     });
     work.keep(edits);
 }
@@ -168,13 +175,13 @@ fn added(work: &Work<'_>, meant: &Object, defaults: Option<&Object>) -> Result<D
 
 /// The file as the object is now; nothing if it is so already.
 fn follow(
-    rule: &Rule,
+    following: &Following,
     meant: &Object,
     defaults: Option<&Object>,
     ours: &Ours,
 ) -> Result<Option<Done>, Refused> {
     let before = Object::try_from(ours.value.clone()).unwrap_or_default();
-    let now = filtered(&stripped(meant, defaults), &before, rule.filters());
+    let now = filtered(&stripped(meant, defaults), &before, following);
     let found = differences(0, &ours.value, &Value::from(now.clone()));
     if found.is_empty() {
         return Ok(None);

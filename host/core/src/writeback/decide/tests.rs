@@ -1,6 +1,7 @@
 //! What is written of what was seen.
 
 mod deletions_tests;
+mod sides_tests;
 
 use reeve_api::writeback::WriteBackRule;
 use reeve_kustomize::MemoryTree;
@@ -42,7 +43,11 @@ fn object(value: Value) -> Object {
 
 /// As it is, by somebody and with these annotations.
 fn live(mut object: Object, annotations: Value) -> Object {
-    let fields = json!({"f:spec": {"f:replicas": {}}});
+    let mut fields = json!({"f:spec": {"f:replicas": {}}});
+    let said = annotations.as_object().into_iter().flatten();
+    for (key, _) in said {
+        fields["f:metadata"]["f:annotations"][format!("f:{key}")] = json!({});
+    }
     let claims = json!([{"manager": "kubectl-scale", "operation": "Update", "time": "2026-11-23T06:00:00Z", "fieldsV1": fields}]);
     let metadata = object.metadata_mut();
     metadata.insert("managedFields".to_owned(), claims);
@@ -290,7 +295,8 @@ fn an_object_that_was_taken_out_is_neither_written_nor_refused() {
         (decision.edits, decision.refused),
         (Edits::default(), Vec::new())
     );
-    assert_eq!(decision.paused, ["Deployment acme/web"]);
+    let paused: Vec<String> = decision.paused.iter().map(subject).collect();
+    assert_eq!(paused, ["Deployment acme/web"]);
 }
 
 const FILE: &str = "state/acme/persistentvolumeclaim-data.yaml";

@@ -113,7 +113,20 @@ fn only_what_a_rule_means_is_left() {
         ),
         (json!([{"syncTo": "git", "resources": ["services"]}]), false),
         (json!([{"syncTo": "kubernetes"}]), false),
-        (json!([{"syncTo": "ignore"}, {"syncTo": "git"}]), false),
+        (json!([{"syncTo": "kubernetes"}, {"syncTo": "git"}]), false),
+        (
+            json!([{"syncTo": "ignore"}, {"syncTo": "kubernetes"}]),
+            true,
+        ),
+        (json!([{"syncTo": "ignore", "filters": [image]}]), true),
+        (
+            json!([{"syncTo": "ignore", "filters": ["/spec/replicas"]}, {"syncTo": "kubernetes"}]),
+            false,
+        ),
+        (
+            json!([{"syncTo": "kubernetes", "filters": [image]}, {"syncTo": "git"}]),
+            false,
+        ),
         (
             json!([{"syncTo": "ignore", "names": ["api"]}, {"syncTo": "git"}]),
             true,
@@ -127,6 +140,101 @@ fn only_what_a_rule_means_is_left() {
         );
     }
     assert!(left(&Yielding::default(), &wanted, &live, &wanted).is_empty());
+}
+
+/// An image, replicas and a note that somebody has changed.
+fn all_changed() -> (Value, Value) {
+    let mut fields = image();
+    fields["f:spec"]["f:replicas"] = json!({});
+    fields["f:metadata"] = json!({"f:annotations": {"f:note": {}}});
+    let with = |image: &str, replicas: u8, note: &str| {
+        let mut object = web(image, replicas);
+        object["metadata"]["annotations"] = json!({"note": note});
+        object
+    };
+    let mine = claim(
+        "kustomize-controller",
+        "Apply",
+        json!({"f:spec": {"f:selector": {}}}),
+    );
+    let claims = json!([mine, claim("kubectl-edit", "Update", fields)]);
+    let live = claimed(with("web:2", 3, "theirs"), claims);
+    (with("web:1", 1, "ours"), live)
+}
+
+/// What autoscalers set is left for good, an image until it is committed, and a note is put right.
+fn three_sides() -> Value {
+    json!([{"filters": ["/spec/replicas"], "syncTo": "ignore"}, {"filters": ["/metadata/annotations"], "syncTo": "kubernetes"},
+        {"syncTo": "git"}])
+}
+
+#[test]
+fn each_field_goes_by_the_first_rule_that_covers_it() {
+    let (wanted, live) = all_changed();
+    let of = |all: Vec<Value>| {
+        let all = all.into_iter().flat_map(rules).collect();
+        let mut left = left(&Yielding::new(all, None), &wanted, &live, &wanted);
+        left.sort();
+        left
+    };
+    let (replicas, note) = ("spec.replicas", "metadata.annotations.note");
+    assert_eq!(of(vec![three_sides()]), [replicas, IMAGE]);
+    // What one commits is left whatever others say; what one ignores only if no other has it put right.
+    let only = |field: &str, side: &str| json!([{"filters": [field], "syncTo": side}]);
+    let ignored = json!([{"syncTo": "ignore"}]);
+    assert_eq!(of(vec![ignored.clone()]), [note, replicas, IMAGE]);
+    let kept = only("/spec", "kubernetes");
+    assert_eq!(of(vec![ignored, kept.clone()]), [note]);
+    let committed = only("/spec/replicas", "git");
+    assert_eq!(of(vec![kept, committed]), [replicas]);
+}
+
+#[test]
+fn a_mapping_that_is_gone_is_asked_about_field_by_field() {
+    let (wanted, _) = all_changed();
+    let live = claimed(web("web:1", 1), json!([ours(true)]));
+    let before = || Recollection::parse(json!({ID: wanted}).to_string().as_bytes());
+    for (side, want) in [("ignore", true), ("git", true), ("kubernetes", false)] {
+        let written = json!([{"filters": ["/metadata/annotations/note"], "syncTo": side}]);
+        let yielding = Yielding::new(rules(written), before());
+        let leave = yielding.leave("deployments", ID, &wanted, &live, &wanted);
+        assert_eq!(!leave.is_nothing(), want, "{side}");
+        // Nor is an empty mapping sent in its place.
+        let sent = leave.without(&leave.shown(&wanted, &live)).into_owned();
+        assert_eq!(sent == web("web:1", 1), want, "{side}");
+    }
+}
+
+#[test]
+fn standing_alone_all_is_left_that_is_not_to_be_put_right_whoever_has_changed_it() {
+    let (wanted, mut live) = all_changed();
+    live["metadata"]["managedFields"] = json!([]);
+    let alone = |written: Value| Yielding::alone(rules(written).remove(0));
+    let of = |written: Value, live: &Value| {
+        let mut left = left(&alone(written), &wanted, live, &wanted);
+        left.sort();
+        left
+    };
+    let (replicas, note) = ("spec.replicas", "metadata.annotations.note");
+    assert_eq!(of(three_sides(), &live), [replicas, IMAGE]);
+    let kept = json!([{"filters": ["/spec"], "syncTo": "kubernetes"}]);
+    assert_eq!(of(kept.clone(), &live), [note], "no rule is for it");
+    assert!(of(json!([{"syncTo": "kubernetes"}]), &live).is_empty());
+    live["metadata"]["annotations"]["reeve.dev/write-back"] = json!("disabled");
+    assert_eq!(of(kept.clone(), &live), [note, replicas, IMAGE]);
+    // Nobody makes what no rule has put right as a whole.
+    for (written, want) in [
+        (json!([{"syncTo": "kubernetes"}]), false),
+        (
+            json!([{"filters": ["/spec"], "syncTo": "git"}, {"syncTo": "kubernetes"}]),
+            false,
+        ),
+        (kept, true),
+        (three_sides(), true),
+    ] {
+        let lets_go = alone(written.clone()).lets_go("deployments", ID, &wanted);
+        assert_eq!(lets_go, want, "{written}");
+    }
 }
 
 #[test]

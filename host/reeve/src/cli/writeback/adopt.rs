@@ -1,5 +1,5 @@
 //! A directory of manifests that is there is taken over: each of its objects is compared with the cluster, and what is another
-//! there is written into the files, if that is asked for.
+//! there, or more, is written into the files, if that is asked for.
 //!
 //! With the rights of whoever asks, on the disk of whoever asks; what is then committed is theirs. It deliberately adds no file:
 //! what the cluster has beyond them, `reeve writeback run` writes.
@@ -9,17 +9,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use futures::StreamExt as _;
 use reeve_api::writeback::{SyncTo, WriteBackRule};
+use reeve_core::plan::{Plan, Planned, Proposed};
 use reeve_core::preview::Rehearsed;
 use reeve_core::status::Action;
-use reeve_core::writeback::{Allowed, Decision, Rules, subject};
+use reeve_core::writeback::{Allowed, Decision, Field, Rules, State, subject};
 use reeve_kustomize::{Functions, Object, Tree};
 use reeve_writeback::{DEFAULT_TEMPLATE, Edits};
 use serde::Serialize;
+use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::built::{Built, parted};
-use super::round::{Round, as_seen, held};
+use super::round::{Round, added, as_seen, held, less};
 use super::standing::Standing;
 use crate::cli::build::disk::{self, Disk};
 use crate::cli::build::laptop::Laptop;
@@ -29,14 +32,18 @@ use crate::cli::get::namespace;
 use crate::cli::repository::shown;
 use crate::cli::text::{Form, counted, table, written};
 use crate::cli::ui::{CommandError, Sign, Ui};
-use crate::cluster::{Kind, ObjectError};
+use crate::cluster::{Kind, ObjectError, Onlooker};
 use crate::observe::Requests;
+
+/// How many objects are read at a time.
+const AT_A_TIME: usize = 8;
 
 /// Take over a directory of manifests: compare it with the cluster
 ///
-/// Each object that the directory gives is told: equal, different (and in which fields), missing on the cluster, or refused, if
-/// what is there cannot be expressed in the files. With --write the files are edited so that they give what is there: comments,
-/// order and everything else stay as they are. Nothing is written to the cluster.
+/// Each object that the directory gives is told: equal, different (and in which fields), more, if others have only added fields
+/// to it on the cluster, missing there, or refused, if what is there cannot be expressed in the files. With --write the files are
+/// edited so that they give what is there: comments, order and everything else stay as they are. Nothing is written to the
+/// cluster.
 ///
 /// Exits 0 when all are equal or were made so, and 1 when some are not.
 ///
@@ -58,11 +65,16 @@ pub(super) struct AdoptArgs {
     form: Form,
 }
 
+/// Each object by what it is called, and by its group: two kinds may be called alike.
+type Rows = BTreeMap<(String, String), Row>;
+/// One that is there, as it is.
+type Live = Result<Option<Value>, ObjectError>;
+
 /// How one object stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Row {
     object: String,
-    /// equal, different, missing, refused or unknown.
+    /// equal, different, more, missing, refused or unknown.
     state: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fields: Vec<String>,
@@ -99,7 +111,8 @@ pub(super) fn adopt(args: &AdoptArgs, runtime: &Runtime, ui: &mut Ui) -> Result<
             &format!("{} written", counted(files, "file", "files")),
         );
     }
-    let is_done = |row: &Row| row.state == "equal" || (args.write && row.state == "different");
+    let is_written = |row: &Row| matches!(row.state, "different" | "more");
+    let is_done = |row: &Row| row.state == "equal" || (args.write && is_written(row));
     let left = rows.iter().filter(|row| !is_done(row)).count();
     match left {
         0 => Ok(()),
@@ -117,7 +130,7 @@ fn compared(
     (tree, below): (&Arc<dyn Tree>, &str),
     functions: &Arc<dyn Functions>,
     ui: &mut Ui,
-) -> Result<(Round, BTreeMap<String, Row>), CommandError> {
+) -> Result<(Round, Rows), CommandError> {
     let cluster = runtime.block_on(args.connection.connect(Requests::default()))?;
     let at = namespace(args.namespace.as_deref(), &cluster);
     let standing = Standing::new(at, below, None)?;
@@ -126,11 +139,7 @@ fn compared(
     let kinds = runtime.block_on(cluster.kinds());
     let scopes = runtime.block_on(cluster.scopes());
     let parted = parted(&bundle, &kinds, &rules, at)?;
-    let mut rows = BTreeMap::new();
-    for object in &parted.unserved {
-        let why = "nobody serves its kind".to_owned();
-        note(&mut rows, object.clone(), "unknown", why);
-    }
+    let mut rows = unserved(&parted.unserved);
     let built = Built::new(
         standing.spec(),
         remotes,
@@ -140,15 +149,21 @@ fn compared(
     )?;
     let onlooker = cluster.onlooker(&built.owner, false);
     let (mut seen, mut namespaces) = (Vec::new(), BTreeSet::new());
-    for (planned, rehearsed) in runtime.block_on(onlooker.rehearse(&built.plan)) {
+    for (planned, rehearsed, live) in runtime.block_on(looked_at(&onlooker, &built.plan)) {
         let (id, manifest) = (planned.id(), planned.manifest());
         namespaces.insert(id.namespace.clone());
         let Ok(object) = Object::try_from(manifest.clone()) else {
             continue;
         };
-        let found = first(&mut rows, subject(&object), rehearsed);
+        let found = first(&mut rows, key(&object), rehearsed);
+        let state = found.and_then(|found| match live {
+            Err(why) => {
+                note(&mut rows, key(&object), "unknown", why.to_string());
+                None
+            }
+            Ok(live) => stands(manifest, found, live),
+        });
         let is = |kind: &&Kind| kind.group() == id.group && kind.kind() == id.kind;
-        let state = found.and_then(|found| held(0, manifest, found));
         let kind = kinds.iter().find(is);
         seen.extend(kind.zip(state).map(|(kind, state)| as_seen(kind, state)));
     }
@@ -169,10 +184,47 @@ fn compared(
     Ok((round, rows))
 }
 
+/// Those of kinds that nobody serves.
+fn unserved(objects: &[String]) -> Rows {
+    let mut rows = Rows::new();
+    for object in objects {
+        let why = "nobody serves its kind".to_owned();
+        note(&mut rows, (object.clone(), String::new()), "unknown", why);
+    }
+    rows
+}
+
+/// One as it stands beside its manifest: what applying would change, or what others have added.
+fn stands(manifest: &Value, found: Rehearsed, live: Option<Value>) -> Option<State> {
+    match live {
+        Some(live) => added(0, manifest, &Object::try_from(live).ok()?),
+        None => held(0, manifest, less(found, manifest)),
+    }
+}
+
+/// What applying each of them would do, and those that it would leave as they are: others may have added to them.
+async fn looked_at<'p>(
+    onlooker: &Onlooker,
+    plan: &'p Plan<Proposed>,
+) -> Vec<(&'p Planned, Result<Rehearsed, ObjectError>, Live)> {
+    let all = onlooker.rehearse(plan).await.into_iter();
+    let looking = all.map(|(planned, rehearsed)| async move {
+        let is_same = |found: &Rehearsed| found.action == Action::Unchanged;
+        let live = match rehearsed.as_ref().is_ok_and(is_same) {
+            true => onlooker.live(planned).await,
+            false => Ok(None),
+        };
+        (planned, rehearsed, live)
+    });
+    let looking: Vec<_> = looking.collect();
+    let looking = futures::stream::iter(looking);
+    looking.buffered(AT_A_TIME).collect().await
+}
+
 /// What is told of one before anything is decided; given back is what is there in its place, if anything is.
 fn first(
-    rows: &mut BTreeMap<String, Row>,
-    name: String,
+    rows: &mut Rows,
+    name: (String, String),
     rehearsed: Result<Rehearsed, ObjectError>,
 ) -> Option<Rehearsed> {
     let (state, why, found) = match rehearsed {
@@ -195,28 +247,35 @@ fn all_of_it() -> Result<Rules, CommandError> {
     Rules::parse(&[rule]).map_err(|why| CommandError::of("the rule for everything", &why))
 }
 
-fn note(rows: &mut BTreeMap<String, Row>, object: String, state: &'static str, why: String) {
+fn key(object: &Object) -> (String, String) {
+    (subject(object), object.group().to_owned())
+}
+
+fn note(rows: &mut Rows, key: (String, String), state: &'static str, why: String) {
     let row = Row {
-        object: object.clone(),
+        object: key.0.clone(),
         state,
         fields: Vec::new(),
         why,
     };
-    rows.insert(object, row);
+    rows.insert(key, row);
 }
 
-/// Says of which objects the files are another, and of which they cannot be made the same.
-fn judge(decision: &Decision, rows: &mut BTreeMap<String, Row>) {
+/// Says of which objects the files are another, or less, and of which they cannot be made the same.
+fn judge(decision: &Decision, rows: &mut Rows) {
     for one in &decision.written {
-        let name = subject(&one.object);
         let fields = one.fields.iter().map(|field| field.field.clone());
+        let is_added = |field: &Field| field.old.is_none();
         let row = Row {
-            object: name.clone(),
-            state: "different",
+            object: subject(&one.object),
+            state: match !one.fields.is_empty() && one.fields.iter().all(is_added) {
+                true => "more",
+                false => "different",
+            },
             fields: fields.collect(),
             why: String::new(),
         };
-        rows.insert(name, row);
+        rows.insert(key(&one.object), row);
     }
     for one in &decision.refused {
         let field = Some(one.field.clone()).filter(|field| !field.is_empty());
@@ -226,11 +285,11 @@ fn judge(decision: &Decision, rows: &mut BTreeMap<String, Row>) {
             fields: field.into_iter().collect(),
             why: format!("{}; {}", one.reason, one.hint),
         };
-        rows.insert(one.object.clone(), row);
+        rows.insert((one.object.clone(), one.id.group.clone()), row);
     }
     for object in &decision.paused {
         let why = "it was taken out by its annotation".to_owned();
-        note(rows, object.clone(), "refused", why);
+        note(rows, key(object), "refused", why);
     }
 }
 
@@ -277,6 +336,11 @@ fn put(root: &Path, directory: &Path, edits: &Edits) -> Result<(), CommandError>
 
 #[cfg(test)]
 mod tests {
+    use reeve_core::inventory::ObjectId;
+    use reeve_core::writeback::{What, Written};
+    use reeve_writeback::Place;
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -306,28 +370,61 @@ mod tests {
 
     #[test]
     fn what_is_another_and_what_is_refused_is_told() {
-        let mut rows = BTreeMap::new();
-        for object in [
-            "Deployment acme/web",
-            "ConfigMap acme/a",
-            "ConfigMap acme/b",
-        ] {
-            note(&mut rows, object.to_owned(), "equal", String::new());
+        let mut rows = Rows::new();
+        let object = |kind: &str, name: &str| {
+            let object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": "acme"}});
+            Object::try_from(object).unwrap()
+        };
+        let names = ["a", "b", "c", "d"];
+        for one in names.map(|name| object("ConfigMap", name)) {
+            note(&mut rows, key(&one), "equal", String::new());
         }
+        let web = object("Service", "web");
+        note(&mut rows, key(&web), "equal", String::new());
+        // Of another group.
+        let knative = (
+            "Service acme/web".to_owned(),
+            "serving.knative.dev".to_owned(),
+        );
+        note(&mut rows, knative, "equal", String::new());
         let refused = reeve_core::writeback::Refusal {
-            object: "Deployment acme/web".to_owned(),
+            id: ObjectId::of(&web),
+            object: subject(&web),
             field: "spec.replicas".to_owned(),
             reason: "shared".to_owned(),
             hint: "by hand".to_owned(),
         };
+        let field = |old: Option<Value>| Field {
+            field: "data.x".to_owned(),
+            old,
+            new: Some(json!("2")),
+            place: Place::Manifest {
+                file: "a.yaml".to_owned(),
+            },
+            by: None,
+        };
+        let written = |name: &str, fields: Vec<Field>| Written {
+            object: object("ConfigMap", name),
+            what: What::Changed,
+            fields,
+            files: vec!["a.yaml".to_owned()],
+            by: None,
+            why: None,
+            user: None,
+        };
         let decision = Decision {
+            written: vec![
+                written("c", vec![field(None)]),
+                written("d", vec![field(None), field(Some(json!("1")))]),
+            ],
             refused: vec![refused],
-            paused: vec!["ConfigMap acme/b".to_owned()],
+            paused: vec![object("ConfigMap", "b")],
             ..Decision::default()
         };
         judge(&decision, &mut rows);
         let states: Vec<_> = rows.values().map(|row| row.state).collect();
-        assert_eq!(states, ["equal", "refused", "refused"]);
+        let want = ["equal", "refused", "more", "different", "refused", "equal"];
+        assert_eq!(states, want);
         let table = drawn(&rows.into_values().collect::<Vec<_>>());
         assert!(table.contains("shared; by hand"), "{table}");
     }

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use reeve_api::name::NamespacedName;
-use reeve_api::writeback::SyncTo;
 use reeve_core::bundle::{Bundle, Manifest, Rendered};
 use reeve_core::failure::Explained;
 use reeve_core::inventory::Inventory;
@@ -36,9 +35,9 @@ pub(super) struct Built {
 
 /// The objects of a build, by the side that follows.
 pub(super) struct Parted {
-    /// Those that the cluster is to have as git says.
+    /// Those of which the cluster is to have anything as git says.
     pub(super) kept: Bundle<Rendered>,
-    /// Those that git is to have as the cluster says.
+    /// Those of which git is to have anything as the cluster says.
     pub(super) followed: Bundle<Rendered>,
     /// Those of kinds that nobody serves: no rule can be asked about them.
     pub(super) unserved: Vec<String>,
@@ -91,7 +90,7 @@ pub(super) fn planned(
     plan.map_err(|why| explained(Explained::of(&why)))
 }
 
-/// Parts the objects by the rule that is for each. One that names no namespace is in `namespace`, where its kind lives in one.
+/// Parts the objects by the sides that follow for their fields: one may be in both parts. One that names no namespace is in `namespace`, where its kind lives in one.
 pub(super) fn parted(
     bundle: &Bundle<Rendered>,
     kinds: &[Kind],
@@ -111,12 +110,18 @@ pub(super) fn parted(
             true => {}
             false => object.set_namespace(""),
         }
-        match side(rules, &object, kind) {
-            Some(SyncTo::Kubernetes) => kept.push(Value::from(object).to_string()),
-            // Never written, so nothing of it needs to be read.
-            Some(SyncTo::Git) if is_secret(&object.id()) => {}
-            Some(SyncTo::Git) => followed.push(Value::from(object).to_string()),
-            Some(SyncTo::Ignore) | None => {}
+        let sides = rules.following(&Subject::of(&object, kind.plural()));
+        // A Secret is never written, so nothing of it needs to be read, and it is kept whole or not at all.
+        let (is_kept, is_followed) = match is_secret(&object.id()) {
+            true => (sides.keeps_all(), false),
+            false => (sides.keeps(), sides.commits()),
+        };
+        let manifest = Value::from(object).to_string();
+        if is_kept {
+            kept.push(manifest.clone());
+        }
+        if is_followed {
+            followed.push(manifest);
         }
     }
     let of = |manifests: Vec<Manifest>| {
@@ -128,12 +133,6 @@ pub(super) fn parted(
         followed: of(followed)?,
         unserved,
     })
-}
-
-/// The side that follows for an object, by the first rule that matches.
-pub(super) fn side(rules: &Rules, object: &Object, kind: &Kind) -> Option<SyncTo> {
-    let rule = rules.first(&Subject::of(object, kind.plural()))?;
-    Some(rule.sync_to())
 }
 
 fn is_of(kind: &Kind, object: &Object) -> bool {
@@ -185,5 +184,11 @@ mod tests {
         assert_eq!(names(&parted.kept), ["ConfigMap acme/a"]);
         assert_eq!(names(&parted.followed), ["Service other/b"]);
         assert_eq!(parted.unserved, ["x.io/Unknown d"]);
+        // One whose fields have different sides is in both parts.
+        let both = "rules:\n- {resources: [services], filters: [/spec], syncTo: kubernetes}\n- {resources: [services], syncTo: git}\n";
+        let both = Config::parse(both.as_bytes()).unwrap().rules;
+        let parted = super::parted(&bundle, &kinds, &both, "acme").unwrap();
+        assert_eq!(names(&parted.kept), ["Service other/b"]);
+        assert_eq!(names(&parted.followed), ["Service other/b"]);
     }
 }

@@ -6,13 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use reeve_api::writeback::SyncTo;
 use reeve_core::inventory::ObjectId;
 use reeve_core::preview::Rehearsed;
 use reeve_core::status::Action;
 use reeve_core::ward::{as_made, is_controlled, is_kubernetes_own, without_additions};
 use reeve_core::writeback::{
-    About, Allowed, Decision, Head, Rules, Seen, State, Subject, compose, decide,
+    About, Allowed, Decision, Head, Rule, Rules, Seen, State, Subject, compose, decide,
 };
 use reeve_kustomize::{Object, Tree};
 use reeve_writeback::DEFAULT_TEMPLATE;
@@ -212,9 +211,7 @@ impl View<'_> {
                 .into_iter()
                 .filter_map(|one| Object::try_from(one).ok());
             for object in objects {
-                let subject = Subject::of(&object, kind.plural());
-                let rule = self.rules.first(&subject);
-                if rule.is_some_and(|rule| rule.sync_to() == SyncTo::Git) {
+                if self.rules.commits(&Subject::of(&object, kind.plural())) {
                     there.insert(ObjectId::of(&object), (kind.plural().to_owned(), object));
                 }
             }
@@ -226,9 +223,10 @@ impl View<'_> {
     fn unwritten(&self, there: &Known, given: &BTreeSet<ObjectId>) -> Vec<Seen> {
         let new = there.iter().filter(|(id, _)| !given.contains(*id));
         let seen = new.filter_map(|(_, (resource, object))| {
-            let rule = self.rules.first(&Subject::of(object, resource))?;
+            let rule = self.rules.whole(&Subject::of(object, resource));
             let live = Value::from(object.clone());
-            if (is_controlled(&live) || is_kubernetes_own(&live)) && !rule.picks() {
+            let is_made = is_controlled(&live) || is_kubernetes_own(&live);
+            if is_made && !rule.is_some_and(Rule::picks) {
                 return None;
             }
             Some(Seen {
@@ -281,7 +279,7 @@ pub(super) fn held(build: usize, manifest: &Value, rehearsed: Rehearsed) -> Opti
 }
 
 /// What applying would make of an object, without what others have added to that: a dry run keeps it.
-fn less(rehearsed: Rehearsed, manifest: &Value) -> Rehearsed {
+pub(super) fn less(rehearsed: Rehearsed, manifest: &Value) -> Rehearsed {
     let Rehearsed { live, applied, .. } = &rehearsed;
     let applied = applied.clone().map(|applied| match live {
         Some(live) => without_additions(applied, manifest, live),
@@ -294,7 +292,7 @@ fn less(rehearsed: Rehearsed, manifest: &Value) -> Rehearsed {
 }
 
 /// One that is as the build gives it, with something that others have added.
-fn added(build: usize, manifest: &Value, live: &Object) -> Option<State> {
+pub(super) fn added(build: usize, manifest: &Value, live: &Object) -> Option<State> {
     let live = Value::from(live.clone());
     // Nobody compares the fields of one version with those of another.
     if manifest.get("apiVersion") != live.get("apiVersion") {

@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use reeve_api::writeback::SyncTo;
 use reeve_core::admit::SourceFacts;
 use reeve_core::failure::Explained;
 use reeve_core::plan::{Plan, Proposed};
-use reeve_core::writeback::{Decision, subject};
+use reeve_core::writeback::{Decision, Told, Yielding, subject};
 use reeve_kustomize::{Remotes, Tree};
 use reeve_writeback::Edits;
 use tokio::runtime::Runtime;
@@ -42,11 +41,11 @@ const MOST_WATCHED: usize = 64;
 
 /// Keep a repository and a cluster alike, both ways, without a controller
 ///
-/// The configuration's rules say for each object which side follows, the first that matches: with `syncTo: kubernetes` the
-/// cluster is made what the repository's path says, through policy and server-side apply, and what others change of it is changed
-/// back; with `syncTo: git` what changes on the cluster is committed, in the file where the value is from, and what is new
-/// becomes a file. Everything else is left alone. Nothing is deleted on the cluster. Ctrl-C ends it when what is under way is
-/// done.
+/// The configuration's rules say for each object which side follows, the first that matches; those with filters say it for these
+/// fields only. With `syncTo: kubernetes` the cluster is made what the repository's path says, through policy and server-side
+/// apply, and what others change of it is changed back; with `syncTo: git` what changes on the cluster is committed, in the file
+/// where the value is from, and what is new becomes a file. Everything else is left alone. Nothing is deleted on the cluster.
+/// Ctrl-C ends it when what is under way is done.
 ///
 /// All of it is done as the kubeconfig's user, or in a pod as its account, or as --service-account.
 ///
@@ -80,7 +79,6 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs, runtime: &Runtime, ui: &mut Ui) -> Result<(), CommandError> {
     let author = args.author.identity()?;
     let site = runtime.block_on(Site::open(&args.site, args.url.as_deref(), ui))?;
-    check(&site)?;
     let standing = site.standing.judged_by(&args.policies, &args.parameters)?;
     let site = Site { standing, ..site };
     let over = runtime.block_on(async { stop_on_signals() })?;
@@ -95,6 +93,7 @@ pub(super) fn run(args: &RunArgs, runtime: &Runtime, ui: &mut Ui) -> Result<(), 
         over: over.clone(),
         given: None,
         known: Known::new(),
+        said: Told::default(),
         told: BTreeSet::new(),
     };
     let mut watches = Watches::new(runtime);
@@ -118,20 +117,6 @@ pub(super) fn run(args: &RunArgs, runtime: &Runtime, ui: &mut Ui) -> Result<(), 
     }
 }
 
-/// What is kept as git says is kept whole: a rule that would keep a part of it is refused.
-fn check(site: &Site) -> Result<(), CommandError> {
-    let mut rules = site.config.rules.iter().enumerate();
-    let partial =
-        rules.find(|(_, rule)| rule.sync_to() == SyncTo::Kubernetes && !rule.filters().are_all());
-    match partial {
-        None => Ok(()),
-        Some((at, _)) => Err(CommandError::new(format!(
-            "rules[{at}].filters: what follows git is kept as git says as a whole"
-        ))
-        .hint("filters say which changes are committed, with `syncTo: git`; leave out of the file what others set")),
-    }
-}
-
 /// Goes round after round.
 struct Keeper<'s> {
     site: &'s Site,
@@ -140,6 +125,8 @@ struct Keeper<'s> {
     /// What the newest files gave.
     given: Option<(Snapshot, Option<Given>)>,
     known: Known,
+    /// What was said of changes that are committed.
+    said: Told,
     /// What was told, and need not be told again.
     told: BTreeSet<String>,
 }
@@ -212,7 +199,11 @@ impl Keeper<'_> {
         };
         let now = Clock::system().now();
         let (cluster, standing) = (&self.site.cluster, &self.site.standing);
-        let applied = standing.keep(cluster, plan, &source, &until, now).await?;
+        // What a rule has committed or ignored of the same objects.
+        let left = Yielding::alone(self.site.config.rules.clone());
+        let applied = standing
+            .keep(cluster, (plan, left), &source, &until, now)
+            .await?;
         for change in applied.changes() {
             ui.step(Sign::Done, &change);
         }
@@ -244,12 +235,14 @@ impl Keeper<'_> {
             known,
             namespaces,
         } = runtime.block_on(view.look(&builds, &self.known, ui))?;
+        let seen = seen.into_iter().map(|one| self.said.unsaid(one)).collect();
         let round = Round::alone(site, builds, head, seen, namespaces);
         let round = Arc::new(round);
         let decision = round.decide();
         self.tell_of(&decision, ui);
         if !decision.edits.files.is_empty() {
             runtime.block_on(self.commit(&round, &decision, ui))?;
+            self.said.remember(&decision.written);
         }
         // Only now: what was gone is told as gone until it is committed.
         self.known = known;
@@ -407,6 +400,7 @@ mod tests {
     fn what_is_not_written_is_told_with_the_reason_and_what_to_do() {
         let decision = Decision {
             refused: vec![Refusal {
+                id: "acme_token__Secret".parse().unwrap(),
                 object: "Secret acme/token".to_owned(),
                 field: "data".to_owned(),
                 reason: "is a Secret".to_owned(),

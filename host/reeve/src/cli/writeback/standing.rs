@@ -4,19 +4,22 @@
 //! road of every apply, with its types. It is done as an account that may be named, or as whoever runs the command. It
 //! deliberately deletes nothing: it remembers nothing that it has applied.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespaceName, ServiceAccountName};
-use reeve_core::admit::{self, Circumstances, Denied, Rules, SourceFacts};
+use reeve_core::admit::{
+    self, AdmittedSpec, Altered, Circumstances, Denied, Rules, Sent, SourceFacts,
+};
 use reeve_core::failure::Explained;
-use reeve_core::inventory::Inventory;
-use reeve_core::plan::{Plan, Proposed};
+use reeve_core::inventory::{Inventory, ObjectId};
+use reeve_core::plan::{Admitted, Plan, Proposed};
 use reeve_core::spec::Spec;
 use reeve_core::tenancy::{Grounds, Tenant};
 use reeve_core::veil::Veil;
+use reeve_core::writeback::Yielding;
 use serde_json::{Value, json};
 
 use crate::cli::policy::place::{self, Parameters};
@@ -46,8 +49,13 @@ pub(super) struct Standing {
     is_user: bool,
 }
 
-/// Nobody has to know what is done before it is.
-struct Alone;
+/// Nobody has to know what is done before it is. What is sent otherwise than git has it, policy is asked about.
+struct Alone<'a> {
+    rules: &'a Rules,
+    around: &'a Circumstances<'a>,
+    spec: &'a AdmittedSpec,
+    plan: &'a Plan<Admitted>,
+}
 
 impl Account {
     /// `NAMESPACE/NAME`.
@@ -118,11 +126,12 @@ impl Standing {
         &self.spec
     }
 
-    /// Makes the cluster what the plan says, if policy lets it, as the account or as whoever is connected.
+    /// Makes the cluster what the plan says, but for what is left alone, if policy lets it: as the account or as whoever is
+    /// connected.
     pub(super) async fn keep(
         &self,
         cluster: &Cluster,
-        plan: Plan<Proposed>,
+        (plan, left): (Plan<Proposed>, Yielding),
         source: &SourceFacts,
         until: &Until,
         now: Timestamp,
@@ -147,14 +156,28 @@ impl Standing {
                 opened.map_err(|why| explained(Explained::of(&why)))?
             }
         };
-        let applied = client.apply(&plan, until.clone(), &Alone).await;
+        let alone = Alone {
+            rules: &self.rules,
+            around: &around,
+            spec: &spec,
+            plan: &plan,
+        };
+        let client = client.yielding_to(left);
+        let applied = client.apply(&plan, until.clone(), &alone).await;
         applied.map_err(|why| explained(Explained::of(&why)))
     }
 }
 
-impl Witness for Alone {
+impl Witness for Alone<'_> {
     async fn before_first_write(&self, _: &Inventory) -> Result<(), Explained> {
         Ok(())
+    }
+
+    async fn judge_kept(&self, kept: BTreeMap<ObjectId, Sent>) -> Result<Altered, Explained> {
+        let (rules, around) = (self.rules, self.around);
+        let judged = admit::altered(rules, around, self.spec, self.plan, kept, None);
+        let (altered, _) = judged.map_err(|why| Explained::of(&why))?;
+        Ok(altered)
     }
 
     fn progress(&self, _: Progress) {}

@@ -70,6 +70,7 @@ impl Followed for Kustomization {
         let told = before.as_ref().and_then(|before| before.status.as_ref());
         if wake || depend::has_news(told, object.status.as_ref()) {
             wake_waiting_for(ctx, &id);
+            ctx.queues.writebacks.wake_all(ctx.wards.waiting_for(&id));
         }
         if wake {
             let place = Place::within(&ctx.grounds, &id.namespace);

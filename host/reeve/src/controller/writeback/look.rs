@@ -177,6 +177,7 @@ impl Case<'_> {
 
     /// Everything that is asked of one Kustomization.
     async fn of_build(&self, found: &mut Found, id: &NamespacedName, share: Share) {
+        self.ctx.wards.wait_for(self.id, id, true);
         let built = match self.builder(id) {
             Some((object, others)) => {
                 as_applied(self.ctx, &object, self.deadline)
@@ -196,6 +197,7 @@ impl Case<'_> {
             Ok(built) => built,
             Err(why) => return found.unbuilt(id, share, &why),
         };
+        self.ctx.wards.wait_for(self.id, id, false);
         let number = found.builds.len();
         found.builds.push(built.clone());
         let numbers = self.bases(found, &built, &share.there).await;
@@ -393,8 +395,9 @@ impl Case<'_> {
         }
     }
 
+    /// The rule by which an object becomes a file.
     fn rule(&self, object: &Object, resource: &str) -> Option<&Rule> {
-        self.spec.rules.first(&Subject::of(object, resource))
+        self.spec.rules.whole(&Subject::of(object, resource))
     }
 
     fn resource(&self, id: &ObjectId) -> String {
@@ -475,9 +478,10 @@ impl Found {
             return;
         }
         let why = Explained {
-            // Nothing of it is in the WriteBack.
+            // Nothing of it is in the WriteBack. What is on its way, as all is in a process that has just begun, nobody may tell.
             turn: match why.turn {
                 Turn::Owner | Turn::OwnerOrPolicy | Turn::NextRevision => Turn::Retry,
+                Turn::Source | Turn::Dependency => Turn::Ours,
                 turn => turn,
             },
             message,
@@ -488,6 +492,33 @@ impl Found {
         }
         for (object, meta) in &share.gone {
             self.wait(object, Some(meta), why.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kustomization_cannot_say_yet_is_looked_at_again_soon_and_not_lost() {
+        let id: ObjectId = "acme_web_apps_Deployment".parse().unwrap();
+        let by = NamespacedName::new("acme", "shop").unwrap();
+        for (turn, want) in [
+            (Turn::Dependency, Turn::Ours),
+            (Turn::Source, Turn::Ours),
+            (Turn::NextRevision, Turn::Retry),
+            (Turn::Ours, Turn::Ours),
+        ] {
+            let why = Explained::new(Reason::DependencyNotReady, turn, "nothing is applied yet");
+            let share = Share {
+                there: vec![(id.clone(), json!({}))],
+                gone: Vec::new(),
+            };
+            let mut found = Found::default();
+            found.unbuilt(&by, share, &why);
+            assert_eq!(found.later.there, std::slice::from_ref(&id), "{turn:?}");
+            assert_eq!(found.trouble.unwrap().turn, want, "{turn:?}");
         }
     }
 }

@@ -19,46 +19,34 @@ const VALUE: usize = 200;
 /// Of how many objects it is remembered that they are in files of their own.
 const MADE: usize = 1000;
 
-/// What each object is called where it is told.
-pub(super) fn named(ids: &[ObjectId], seen: &[Seen]) -> BTreeMap<String, ObjectId> {
-    let all = ids.iter().zip(seen);
-    all.map(|(id, seen)| (subject(seen.object()), id.clone()))
-        .collect()
-}
-
 /// What is to be remembered of each object that was decided about.
-pub(super) fn settled(
-    ids: &[ObjectId],
-    names: &BTreeMap<String, ObjectId>,
-    decision: &Decision,
-) -> Vec<(ObjectId, Left)> {
+pub(super) fn settled(ids: &[ObjectId], decision: &Decision) -> Vec<(ObjectId, Left)> {
     let nothing = ids.iter().map(|id| (id.clone(), Left::default()));
     let mut left: BTreeMap<ObjectId, Left> = nothing.collect();
     for one in &decision.refused {
-        let of = names.get(&one.object).and_then(|id| left.get_mut(id));
         let refusal = WriteBackRefusal {
             field: Some(one.field.clone()).filter(|field| !field.is_empty()),
             hint: Some(one.hint.clone()).filter(|hint| !hint.is_empty()),
             object: one.object.clone(),
             reason: one.reason.clone(),
         };
-        of.into_iter()
-            .for_each(|left| left.refused.push(refusal.clone()));
+        if let Some(left) = left.get_mut(&one.id) {
+            left.refused.push(refusal);
+        }
     }
     for one in &decision.conflicts {
-        let object = subject(&one.object);
-        let of = names.get(&object).and_then(|id| left.get_mut(id));
         let conflict = WriteBackConflict {
             field: one.field.clone(),
-            object,
+            object: subject(&one.object),
             winner: one.winner.as_str().to_owned(),
         };
-        of.into_iter()
-            .for_each(|left| left.conflicts.push(conflict.clone()));
+        if let Some(left) = left.get_mut(&ObjectId::of(&one.object)) {
+            left.conflicts.push(conflict);
+        }
     }
     for one in &decision.paused {
-        if let Some(left) = names.get(one).and_then(|id| left.get_mut(id)) {
-            left.paused = Some(one.clone());
+        if let Some(left) = left.get_mut(&ObjectId::of(one)) {
+            left.paused = Some(subject(one));
         }
     }
     left.into_iter().collect()
@@ -73,17 +61,17 @@ pub(super) fn made(
     rules: &Rules,
     proposed: bool,
 ) -> Option<Vec<String>> {
-    let refused = decision.refused.iter().map(|one| &one.object);
-    let left: BTreeSet<&String> = refused.chain(&decision.paused).collect();
+    let refused = decision.refused.iter().map(|one| one.id.clone());
+    let paused = decision.paused.iter().map(ObjectId::of);
+    let left: BTreeSet<ObjectId> = refused.chain(paused).collect();
     let written = decision.written.iter().map(|one| ObjectId::of(&one.object));
     let written: BTreeSet<ObjectId> = written.filter(|_| proposed).collect();
     let mut all: BTreeSet<String> = previous.iter().cloned().collect();
     for (id, seen) in objects.0.iter().zip(objects.1) {
-        let name = subject(seen.object());
-        if left.contains(&name) {
+        if left.contains(id) {
             continue;
         }
-        let rule = rules.first(&Subject::of(seen.object(), &seen.resource));
+        let rule = rules.whole(&Subject::of(seen.object(), &seen.resource));
         let is_written = written.contains(id);
         let id = id.to_string();
         match &seen.state {
@@ -106,9 +94,7 @@ pub(super) fn made(
 
 /// Whether a rule takes the file of an object out with it.
 fn takes_out(rule: &Rule) -> bool {
-    rule.sync_to() == SyncTo::Git
-        && rule.on_delete() == OnDelete::Delete
-        && rule.filters().are_all()
+    rule.sync_to() == SyncTo::Git && rule.on_delete() == OnDelete::Delete
 }
 
 /// What is to be proposed of these objects, and what is known of those that are gone.
@@ -202,22 +188,20 @@ mod tests {
 
     #[test]
     fn what_was_decided_is_remembered_of_each_object_and_of_no_other() {
-        let names = BTreeMap::from([
-            ("Deployment acme/web".to_owned(), id("web")),
-            ("Deployment acme/api".to_owned(), id("api")),
-        ]);
         let decision = Decision {
             refused: vec![Refusal {
+                id: id("api"),
                 object: "Deployment acme/api".to_owned(),
                 field: String::new(),
                 reason: "is shared".to_owned(),
                 hint: String::new(),
             }],
             conflicts: vec![conflict()],
-            paused: vec!["Deployment acme/gone".to_owned()],
+            // Of another run's.
+            paused: vec![service("serving.knative.dev/v1")],
             ..Decision::default()
         };
-        let left = settled(&[id("api"), id("old"), id("web")], &names, &decision);
+        let left = settled(&[id("api"), id("old"), id("web")], &decision);
         let [(_, api), (_, old), (_, web)] = &left[..] else {
             panic!("{left:?}")
         };
@@ -228,6 +212,56 @@ mod tests {
         );
         assert!(old.is_nothing());
         assert_eq!(web.conflicts.len(), 1);
+    }
+
+    fn service(api_version: &str) -> Object {
+        let service = json!({"apiVersion": api_version, "kind": "Service", "metadata": {"name": "web", "namespace": "acme"}});
+        Object::try_from(service).unwrap()
+    }
+
+    #[test]
+    fn two_kinds_of_one_name_are_remembered_apart_and_told_alike() {
+        let (core, knative) = (service("v1"), service("serving.knative.dev/v1"));
+        let conflict = Conflict {
+            object: core.clone(),
+            ..conflict()
+        };
+        let refusal = Refusal {
+            id: ObjectId::of(&knative),
+            object: subject(&knative),
+            field: String::new(),
+            reason: "is shared".to_owned(),
+            hint: String::new(),
+        };
+        let decision = Decision {
+            refused: vec![refusal],
+            conflicts: vec![conflict],
+            ..Decision::default()
+        };
+        let left = settled(&[ObjectId::of(&core), ObjectId::of(&knative)], &decision);
+        let left: BTreeMap<ObjectId, Left> = left.into_iter().collect();
+        let (of_core, of_knative) = (&left[&ObjectId::of(&core)], &left[&ObjectId::of(&knative)]);
+        assert_eq!((of_core.refused.len(), of_core.conflicts.len()), (0, 1));
+        assert_eq!(
+            (of_knative.refused.len(), of_knative.conflicts.len()),
+            (1, 0)
+        );
+        assert_eq!(of_core.conflicts[0].object, "Service acme/web");
+        assert_eq!(of_knative.refused[0].object, "Service acme/web");
+        // So is what has a file of its own.
+        let rules = json!([{"syncTo": "git", "onDelete": "delete"}]);
+        let rules: Vec<_> = serde_json::from_value(rules).unwrap();
+        let rules = Rules::parse(&rules).unwrap();
+        let seen = [&core, &knative].map(|one| Seen {
+            resource: "services".to_owned(),
+            state: State::Made {
+                live: Box::new(one.clone()),
+                defaults: None,
+            },
+        });
+        let ids = [ObjectId::of(&core), ObjectId::of(&knative)];
+        let told = made(&[], (&ids[..], &seen[..]), &decision, &rules, false);
+        assert_eq!(told, Some(vec![ObjectId::of(&core).to_string()]));
     }
 
     fn seen(state: State) -> Seen {
@@ -284,7 +318,7 @@ mod tests {
         };
         let (text, nothing) = (id("web").to_string(), Decision::default());
         let refused = Decision {
-            paused: vec!["Deployment acme/web".to_owned()],
+            paused: vec![web()],
             ..Decision::default()
         };
         let (known, none) = (vec![text.clone()], Vec::new());

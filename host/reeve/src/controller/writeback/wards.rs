@@ -9,11 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reeve_api::name::{NamespacedName, TenantName};
-use reeve_api::writeback::SyncTo;
 use reeve_core::drift::owner;
 use reeve_core::inventory::ObjectId;
 use reeve_core::ward::{Left, Realm, Shown, Ward, Work};
-use reeve_core::writeback::{Rules, Subject};
+use reeve_core::writeback::{Rules, Seen, Subject, Told, Written};
 use serde_json::Value;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -46,6 +45,10 @@ struct Kept {
     /// Which revision was applied when changes were first seen that are yet to be written: one that comes meanwhile may have
     /// changed the same, and leaves that alone.
     agreed: BTreeMap<ObjectId, String>,
+    /// What was said of changes that are committed.
+    told: Told,
+    /// Which Kustomizations could not say what they have applied.
+    awaited: BTreeSet<NamespacedName>,
 }
 
 /// What is to be watched, and by which rules.
@@ -128,6 +131,8 @@ impl Wards {
                 looked: Instant::now(),
                 waits: false,
                 agreed: BTreeMap::new(),
+                told: Told::default(),
+                awaited: BTreeSet::new(),
             };
             all.insert(id.clone(), kept);
         }
@@ -227,6 +232,35 @@ impl Wards {
     pub(super) fn agreed(&self, id: &NamespacedName, object: &ObjectId) -> Option<String> {
         self.with(id, |kept| kept.agreed.get(object).cloned())
             .flatten()
+    }
+
+    /// Whether it waits for a Kustomization to say what that has applied.
+    pub(super) fn wait_for(&self, id: &NamespacedName, kustomization: &NamespacedName, is: bool) {
+        self.with(id, |kept| match is {
+            true => kept.awaited.insert(kustomization.clone()),
+            false => kept.awaited.remove(kustomization),
+        });
+    }
+
+    /// Who waits for a Kustomization.
+    pub(crate) fn waiting_for(&self, kustomization: &NamespacedName) -> Vec<NamespacedName> {
+        let all = self.lock();
+        let waiting = all
+            .iter()
+            .filter(|(_, kept)| kept.awaited.contains(kustomization));
+        waiting.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// These were committed, with what was said of them.
+    pub(super) fn remember(&self, id: &NamespacedName, written: &[Written]) {
+        self.with(id, |kept| kept.told.remember(written));
+    }
+
+    /// The same without what was said of an earlier change, and told with that.
+    pub(super) fn unsaid(&self, id: &NamespacedName, seen: Vec<Seen>) -> Vec<Seen> {
+        let told = self.with(id, |kept| kept.told.clone()).unwrap_or_default();
+        let seen = seen.into_iter();
+        seen.map(|one| told.unsaid(one)).collect()
     }
 
     /// What is not settled.
@@ -398,7 +432,7 @@ impl Eye {
         Some((id, revision))
     }
 
-    /// Whether its changes are to be committed, by the first rule that is for it.
+    /// Whether changes of any of its fields are to be committed.
     fn is_meant(&self, object: &Value) -> bool {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let labels = object.pointer("/metadata/labels");
@@ -409,8 +443,7 @@ impl Eye {
             name: text("/metadata/name").unwrap_or_default(),
             labels: labels.and_then(Value::as_object),
         };
-        let rule = self.rules.first(&subject);
-        rule.is_some_and(|rule| rule.sync_to() == SyncTo::Git)
+        self.rules.commits(&subject)
     }
 }
 
@@ -425,6 +458,37 @@ async fn quiet(ctx: Arc<Context>, id: NamespacedName) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_waits_for_a_kustomization_does_so_until_it_can_say_what_it_has_applied() {
+        let name = |name: &str| NamespacedName::new("acme", name).unwrap();
+        let wards = Wards::default();
+        for back in ["one", "other"] {
+            let kept = Kept {
+                ward: Ward::default(),
+                watches: BTreeMap::new(),
+                wanted: Wanted {
+                    tenant: "acme".parse().unwrap(),
+                    account: String::new(),
+                    rules: Rules::default(),
+                    debounce: Duration::ZERO,
+                    realms: BTreeMap::new(),
+                },
+                begun: Instant::now(),
+                looked: Instant::now(),
+                waits: false,
+                agreed: BTreeMap::new(),
+                told: Told::default(),
+                awaited: BTreeSet::new(),
+            };
+            wards.lock().insert(name(back), kept);
+        }
+        wards.wait_for(&name("one"), &name("shop"), true);
+        assert_eq!(wards.waiting_for(&name("shop")), [name("one")]);
+        assert!(wards.waiting_for(&name("api")).is_empty());
+        wards.wait_for(&name("one"), &name("shop"), false);
+        assert!(wards.waiting_for(&name("shop")).is_empty());
+    }
 
     #[test]
     fn one_tenant_leaves_watches_to_the_others() {

@@ -5,7 +5,6 @@
 //! undone. What decides is `core::writeback`; how a branch moves is `git::push`'s; and what is different where somebody is asked to
 //! merge it, `propose` says.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -24,7 +23,7 @@ use reeve_core::writeback::{
 use reeve_kustomize::{Options, Remotes, Stop, Tree};
 
 use super::look::{Built, Found};
-use super::told::{lost, made, named, settled, written};
+use super::told::{lost, made, settled, written};
 use super::whole::Whole;
 use super::{Case, Taken};
 use crate::controller::report;
@@ -69,8 +68,6 @@ impl Wrote {
 /// What was read, to be decided about.
 pub(super) struct Sight {
     pub(super) ids: Vec<ObjectId>,
-    /// What each of them is called.
-    pub(super) names: BTreeMap<String, ObjectId>,
     pub(super) material: Arc<Material>,
     _given_up: GivenUp,
 }
@@ -157,11 +154,10 @@ impl Case<'_> {
     /// What was read, put together.
     pub(super) fn sight(&self, builds: Vec<Built>, seen: Vec<(ObjectId, Seen)>) -> Sight {
         let (ids, seen): (Vec<ObjectId>, Vec<Seen>) = seen.into_iter().unzip();
-        let names = named(&ids, &seen);
+        let seen = self.ctx.wards.unsaid(self.id, seen);
         let stop = Stop::default();
         Sight {
             ids,
-            names,
             material: Arc::new(self.material(builds, seen, &stop)),
             _given_up: GivenUp(stop),
         }
@@ -169,7 +165,7 @@ impl Case<'_> {
 
     /// What was decided is remembered of each object.
     pub(super) fn settle(&self, sight: &Sight, decision: &Decision) {
-        let settled = settled(&sight.ids, &sight.names, decision);
+        let settled = settled(&sight.ids, decision);
         self.ctx.wards.looked_at(self.id, settled);
     }
 
@@ -372,6 +368,10 @@ impl Case<'_> {
                 time: Time(self.ctx.clock.now()),
             });
             report::written_back(self.ctx, revision, &decision.written);
+            // What is proposed is said once more whenever something else is proposed with it.
+            if !proposed {
+                self.ctx.wards.remember(self.id, &decision.written);
+            }
         }
         wrote
     }
