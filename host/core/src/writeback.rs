@@ -45,7 +45,6 @@ use reeve_kustomize::Object;
 use serde_json::Value;
 
 use crate::gitconfig;
-use crate::inventory::ObjectId;
 
 /// What no object that is written has, and no commit: by these somebody speaks to us, or to who reads the history.
 const OURS: [&str; 3] = [
