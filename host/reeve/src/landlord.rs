@@ -8,6 +8,7 @@
 //! It begins with nothing before it is fenced (`fenced`).
 
 mod attend;
+mod deliver;
 mod depart;
 mod fenced;
 mod known;

@@ -181,6 +181,7 @@ fn on_deliveries() -> Vec<Raid> {
     let patched = json!({
         "serviceAccountName": "flux", "patches": [{"patch": "{}", "target": {"kind": "Deployment"}}],
     });
+    let resumed = json!({"serviceAccountName": "flux", "suspend": false});
     let afar = json!({"serviceAccountName": "flux", "targetNamespace": "default"});
     let signed = json!({"spec": {
         "interval": "1m", "url": "https://git.example/a",
@@ -204,6 +205,7 @@ fn on_deliveries() -> Vec<Raid> {
             "but from the source of that Tenant",
         ),
         ("patched on its way", kustomization("rented", patched), more),
+        ("begun again", kustomization("rented", resumed), more),
         (
             "signed by a thief",
             object(api, kind, Some(CONFIG), "rented", signed),

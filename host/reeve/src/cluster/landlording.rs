@@ -164,20 +164,40 @@ impl Cluster {
             address(kind, Some(namespace), "").collection()?,
         );
         let body = self.own.read(&path, METADATA).await?;
-        let list: Value = serde_json::from_slice(&body)
-            .map_err(|why| CallError::Garbled(format!("a list: column {}", why.column())))?;
-        let text = |item: &Value, pointer: &str| {
-            let text = item.pointer(pointer).and_then(Value::as_str);
-            text.map(str::to_owned)
-        };
-        let there = |item: &Value| {
-            Some(There {
-                name: text(item, "/metadata/name")?,
-                uid: text(item, "/metadata/uid")?,
-            })
-        };
-        let items = list.get("items").and_then(Value::as_array);
-        Ok(items.into_iter().flatten().filter_map(there).collect())
+        listed(&body)
+    }
+
+    /// What delivers to the Tenant from that namespace, if anything does.
+    pub(crate) async fn delivering(
+        &self,
+        tenant: &TenantName,
+        namespace: &NamespaceName,
+    ) -> Result<Option<There>, CallError> {
+        let (key, value) = MANAGED_BY;
+        let (mark, ours, label) = (escaped(key), escaped(value), escaped(TENANT_LABEL));
+        let name = escaped(tenant.as_str());
+        // Whatever else bears these labels there is the tenant's own: only that of its name is ours.
+        let path = format!(
+            "{}?labelSelector={label}%3D{name}%2C{mark}%3D{ours}&fieldSelector=metadata.name%3D{name}",
+            address(Made::Kustomization, Some(namespace), "").collection()?,
+        );
+        let body = self.own.read(&path, METADATA).await?;
+        Ok(listed(&body)?.pop())
+    }
+
+    /// Suspends what delivered to a Tenant: what it applied stays when it is deleted after that. One that is gone needs nothing.
+    pub(crate) async fn lay_down(
+        &self,
+        namespace: &NamespaceName,
+        there: &There,
+    ) -> Result<(), CallError> {
+        let change = json!({"metadata": {"uid": there.uid}, "spec": {"suspend": true}});
+        let body = change.to_string().into_bytes();
+        let at = address(Made::Kustomization, Some(namespace), &there.name);
+        match self.own.patch(&at, merge(None), body).await {
+            Err(why) if why.is_missing_object() => Ok(()),
+            done => done.map(drop),
+        }
     }
 
     /// Deletes what was made of a Tenant and is not to be there any more.
@@ -208,6 +228,24 @@ impl Cluster {
             Err(why) => Err(why),
         }
     }
+}
+
+/// The objects of a list of metadata.
+fn listed(body: &[u8]) -> Result<Vec<There>, CallError> {
+    let list: Value = serde_json::from_slice(body)
+        .map_err(|why| CallError::Garbled(format!("a list: column {}", why.column())))?;
+    let text = |item: &Value, pointer: &str| {
+        let text = item.pointer(pointer).and_then(Value::as_str);
+        text.map(str::to_owned)
+    };
+    let there = |item: &Value| {
+        Some(There {
+            name: text(item, "/metadata/name")?,
+            uid: text(item, "/metadata/uid")?,
+        })
+    };
+    let items = list.get("items").and_then(Value::as_array);
+    Ok(items.into_iter().flatten().filter_map(there).collect())
 }
 
 fn merge(subresource: Option<&'static str>) -> Patch<'static> {

@@ -14,7 +14,7 @@ use reeve_core::landlord::{self, GRANT, Made, Seen, Wanted, parting};
 use reeve_core::status::words;
 
 use super::known::Errand;
-use super::{Landlord, depart};
+use super::{Landlord, deliver, depart};
 use crate::cluster::CallError;
 
 /// How it ended.
@@ -122,12 +122,7 @@ async fn onboard(
             Err(why) => wrong = wrong.or(Some(why)),
         }
     }
-    let first = tenant.spec.namespaces.first();
-    if let Some(first) = first.filter(|first| made.contains(first)) {
-        for wanted in landlord::delivered(terms, name, tenant, first) {
-            keep(landlord, &wanted).await?;
-        }
-    }
+    deliver::deliver(landlord, errand, tenant, &made).await?;
     match wrong {
         Some(why) => Err(why),
         None => Ok(match made.len() {
@@ -180,7 +175,7 @@ async fn leave(landlord: &Landlord, errand: &Errand) -> Result<(), Explained> {
     Ok(())
 }
 
-async fn keep(landlord: &Landlord, wanted: &Wanted) -> Result<(), Explained> {
+pub(super) async fn keep(landlord: &Landlord, wanted: &Wanted) -> Result<(), Explained> {
     let kept = landlord.cluster.furnish(wanted).await;
     kept.map_err(|why| {
         let (_, _, kind, _) = wanted.kind.names();
