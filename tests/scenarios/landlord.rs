@@ -98,6 +98,18 @@ impl Manor {
         Ok(())
     }
 
+    /// Waits until the landlord, which acts, counts one Tenant that stands so.
+    async fn counts(&self, state: &str) -> anyhow::Result<()> {
+        let wanted = format!("reeve_landlord_tenants{{state=\"{state}\"}} 1");
+        let what = format!("the landlord says {wanted}");
+        wait::until(wait::PATIENCE, &what, || async {
+            let told = self.landlord.metrics().await.ok()?;
+            let has = |wanted: &str| told.lines().any(|line| line == wanted);
+            (has("reeve_landlord_leader 1") && has(&wanted)).then_some(())
+        })
+        .await
+    }
+
     /// Asks for a fetch of the source of that name.
     async fn fetch(&self, name: &str) -> anyhow::Result<()> {
         let api = self.api("source.toolkit.fluxcd.io/v1", "GitRepository", Some(CONFIG));
@@ -282,6 +294,7 @@ fn a_namespace_that_was_there_before_is_left_alone_until_it_is_adopted() {
         let made = manor.bindings("old").list(&Default::default()).await?;
         ensure!(made.items.is_empty(), "{made:?}");
         manor.bindings("fresh").get("reeve-admin").await?;
+        manor.counts("waiting").await?;
         let tenants = manor.api(OURS, "Tenant", None);
         wait::for_object(&tenants, "acme", "it is not ready", |tenant| {
             let ready = objects::condition(&tenant.data, "Ready").unwrap_or_default();
@@ -292,6 +305,7 @@ fn a_namespace_that_was_there_before_is_left_alone_until_it_is_adopted() {
         let told = manor.reeve("tenant adopt old --tenant acme", 0).await?;
         ensure!(told.contains("2 namespaces are made and kept"), "{told}");
         manor.bindings("old").get("reeve-delivery").await?;
+        manor.counts("onboarded").await?;
         wait::for_object(&tenants, "acme", "it is ready", |tenant| {
             let ready = objects::condition(&tenant.data, "Ready").unwrap_or_default();
             ready.status == "True"

@@ -196,7 +196,9 @@ fn firsts<'a>(page: &'a str, heading: &str) -> Vec<&'a str> {
 #[test]
 fn what_is_said_of_alerts_and_reasons_is_of_those_that_there_are() {
     let page = text(&directory().join("operate.md"));
-    let alerts = text(&root().join("charts/reeve/files/alerts.yaml"));
+    let files = ["alerts", "alerts-landlord"]
+        .map(|name| text(&root().join(format!("charts/reeve/files/{name}.yaml"))));
+    let alerts = files.concat();
     let alerts = alerts
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- alert: "));
