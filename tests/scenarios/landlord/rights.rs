@@ -1,11 +1,11 @@
 //! What a Tenant says of people and of containers, as the API server answers for it.
 
 use anyhow::{Context as _, ensure};
-use kube::api::{DynamicObject, PostParams};
-use reeve_tests::{objects, scenario, wait};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use reeve_tests::{install, objects, scenario, wait};
 use serde_json::{Value, json};
 
-use super::Manor;
+use super::{Manor, RBAC};
 
 /// Whether somebody of the group may do that to pods of the namespace.
 async fn may(manor: &Manor, group: &str, verb: &str, part: &str) -> anyhow::Result<bool> {
@@ -93,6 +93,66 @@ fn readers_look_and_run_commands_where_that_is_said_and_containers_have_defaults
             range.get_opt("reeve-tenant").await?.is_none(),
             "the range stays"
         );
+        Ok(())
+    });
+}
+
+/// As many bindings as the landlord asks for at once, which bear its labels and do not go.
+fn screen(namespace: &str) -> Value {
+    let one = |n: usize| {
+        json!({
+            "apiVersion": RBAC, "kind": "RoleBinding",
+            "metadata": {
+                "name": format!("a-{n:03}"), "namespace": namespace,
+                "finalizers": ["acme.example/stays"],
+                "labels": {
+                    "reeve.dev/tenant": "acme", "app.kubernetes.io/managed-by": "reeve-landlord",
+                },
+            },
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view",
+            },
+        })
+    };
+    let items: Vec<Value> = (0..100).map(one).collect();
+    json!({"apiVersion": "v1", "kind": "List", "items": items})
+}
+
+#[test]
+fn a_tenant_hides_no_right_behind_bindings_of_its_own_and_holds_none_that_ends() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        let says =
+            |namespaces: &[&str], role: &str| json!({"namespaces": namespaces, "role": role});
+        let all = ["acme", "held", "more"];
+        manor.tenant("acme", says(&all, "edit")).await?;
+        manor.told("acme", "Succeeded").await?;
+        install::apply(&manor.estate.plane, &screen("more").to_string()).await?;
+        manor.tenant("acme", says(&all, "view")).await?;
+        manor.told("acme", "Succeeded").await?;
+        let bindings = manor.bindings("more");
+        let former = bindings.get_opt("reeve-edit").await?;
+        ensure!(former.is_none(), "the former role stays: {former:?}");
+        manor.tenant("acme", says(&all[..2], "view")).await?;
+        manor.told("acme", "Succeeded").await?;
+        let acts = bindings.get_opt("reeve-delivery").await?;
+        ensure!(acts.is_none(), "the delivery may act on: {acts:?}");
+
+        let held = manor.bindings("held");
+        for (finalizers, namespaces, reason) in [
+            (json!(["acme.example/stays"]), &all[..1], "OnboardingFailed"),
+            (json!(null), &all[..1], "Succeeded"),
+        ] {
+            let change = json!({"metadata": {"finalizers": finalizers}});
+            let how = PatchParams::default();
+            held.patch_metadata("reeve-delivery", &how, &Patch::Merge(&change))
+                .await?;
+            manor.tenant("acme", says(namespaces, "view")).await?;
+            let told = manor.told("acme", reason).await?;
+            let hint = told.contains("held/reeve-delivery") && told.contains("finalizers");
+            ensure!(hint || reason == "Succeeded", "{told}");
+        }
+        wait::until_gone(&held, "reeve-delivery").await?;
         Ok(())
     });
 }

@@ -16,14 +16,18 @@ use super::wire::{Address, Format, Patch};
 
 /// Under whose name all of it is written.
 const MANAGER: &str = "reeve-landlord";
-/// How many objects of a kind are looked for in a namespace: there is one or two.
-const MOST: usize = 100;
+/// How many objects of a kind are asked for at once: of ours there is one or two.
+const PAGE: usize = 100;
+/// So many times it is asked for more: a tenant may write objects with our labels there too, and hides none of ours behind them.
+const PAGES: usize = 100;
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 /// An object of ours that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct There {
     pub(crate) name: String,
+    /// Whether it is being deleted.
+    pub(crate) going: bool,
     uid: String,
 }
 
@@ -116,6 +120,7 @@ impl Cluster {
         );
         let there = There {
             name: name.to_string(),
+            going: seen.going,
             uid: meta.uid.unwrap_or_default(),
         };
         Ok(Some((seen, there)))
@@ -145,7 +150,7 @@ impl Cluster {
         }
     }
 
-    /// What there is of a kind in a namespace that was made of the Tenant; None: of any.
+    /// What there is of a kind in a namespace that was made of the Tenant; None: of any. More than can be looked at is an error.
     pub(crate) async fn made_of(
         &self,
         tenant: Option<&TenantName>,
@@ -160,29 +165,47 @@ impl Cluster {
             None => label.to_string(),
         };
         let path = format!(
-            "{}?labelSelector={whose}%2C{mark}%3D{ours}&limit={MOST}",
+            "{}?labelSelector={whose}%2C{mark}%3D{ours}&limit={PAGE}",
             address(kind, Some(namespace), "").collection()?,
         );
-        let body = self.own.read(&path, METADATA).await?;
-        listed(&body)
+        let (mut all, mut next) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let path = match &next {
+                None => path.clone(),
+                Some(next) => format!("{path}&continue={}", escaped(next)),
+            };
+            let body = self.own.read(&path, METADATA).await?;
+            let (there, more) = listed(&body)?;
+            all.extend(there);
+            match more {
+                None => return Ok(all),
+                more => next = more,
+            }
+        }
+        let most = PAGE * PAGES;
+        Err(CallError::Garbled(format!(
+            "a list without an end: more than {most} of them bear the label {key}={value}"
+        )))
     }
 
-    /// What delivers to the Tenant from that namespace, if anything does.
-    pub(crate) async fn delivering(
+    /// That one of them, by its name, if it is there: however many others bear its labels, which a tenant may write too.
+    pub(crate) async fn made_as(
         &self,
         tenant: &TenantName,
+        kind: Made,
         namespace: &NamespaceName,
+        name: &str,
     ) -> Result<Option<There>, CallError> {
         let (key, value) = MANAGED_BY;
         let (mark, ours, label) = (escaped(key), escaped(value), escaped(TENANT_LABEL));
-        let name = escaped(tenant.as_str());
-        // Whatever else bears these labels there is the tenant's own: only that of its name is ours.
+        let (tenant, name) = (escaped(tenant.as_str()), escaped(name));
         let path = format!(
-            "{}?labelSelector={label}%3D{name}%2C{mark}%3D{ours}&fieldSelector=metadata.name%3D{name}",
-            address(Made::Kustomization, Some(namespace), "").collection()?,
+            "{}?labelSelector={label}%3D{tenant}%2C{mark}%3D{ours}&fieldSelector=metadata.name%3D{name}",
+            address(kind, Some(namespace), "").collection()?,
         );
         let body = self.own.read(&path, METADATA).await?;
-        Ok(listed(&body)?.pop())
+        let (mut there, _) = listed(&body)?;
+        Ok(there.pop())
     }
 
     /// Suspends what delivered to a Tenant: what it applied stays when it is deleted after that. One that is gone needs nothing.
@@ -230,8 +253,8 @@ impl Cluster {
     }
 }
 
-/// The objects of a list of metadata.
-fn listed(body: &[u8]) -> Result<Vec<There>, CallError> {
+/// The objects of a page of metadata, and what leads to the next one, if there is one.
+fn listed(body: &[u8]) -> Result<(Vec<There>, Option<String>), CallError> {
     let list: Value = serde_json::from_slice(body)
         .map_err(|why| CallError::Garbled(format!("a list: column {}", why.column())))?;
     let text = |item: &Value, pointer: &str| {
@@ -241,11 +264,14 @@ fn listed(body: &[u8]) -> Result<Vec<There>, CallError> {
     let there = |item: &Value| {
         Some(There {
             name: text(item, "/metadata/name")?,
+            going: item.pointer("/metadata/deletionTimestamp").is_some(),
             uid: text(item, "/metadata/uid")?,
         })
     };
     let items = list.get("items").and_then(Value::as_array);
-    Ok(items.into_iter().flatten().filter_map(there).collect())
+    let all = items.into_iter().flatten().filter_map(there).collect();
+    let more = text(&list, "/metadata/continue").filter(|more| !more.is_empty());
+    Ok((all, more))
 }
 
 fn merge(subresource: Option<&'static str>) -> Patch<'static> {
@@ -283,6 +309,31 @@ fn is_denied_by(fence: &ObjectName, message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_leads_to_the_next_one_and_says_what_goes() {
+        let page = |more: Value| {
+            let list = json!({
+                "metadata": more,
+                "items": [
+                    {"metadata": {"name": "a", "uid": "1"}},
+                    {"metadata": {"name": "b", "uid": "2", "deletionTimestamp": "2026-01-01T00:00:00Z"}},
+                ],
+            });
+            listed(list.to_string().as_bytes()).unwrap()
+        };
+        let (all, more) = page(json!({"continue": "next"}));
+        let going: Vec<(&str, bool)> = all
+            .iter()
+            .map(|one| (one.name.as_str(), one.going))
+            .collect();
+        assert_eq!(going, [("a", false), ("b", true)]);
+        assert_eq!(more.as_deref(), Some("next"));
+        for last in [json!({}), json!({"continue": ""})] {
+            assert_eq!(page(last).1, None);
+        }
+        assert!(listed(b"no list").is_err());
+    }
 
     #[test]
     fn only_the_refusal_of_the_fence_itself_is_one() {

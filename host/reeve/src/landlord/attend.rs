@@ -15,7 +15,7 @@ use reeve_core::status::words;
 
 use super::known::Errand;
 use super::{Landlord, deliver, depart};
-use crate::cluster::CallError;
+use crate::cluster::{CallError, There};
 
 /// How it ended.
 pub(super) struct Ended {
@@ -167,12 +167,38 @@ async fn furnish(
 /// Takes away the delivery's right where the Tenant has nothing any more.
 async fn leave(landlord: &Landlord, errand: &Errand) -> Result<(), Explained> {
     for namespace in &errand.left {
-        prune(landlord, errand, Made::RoleBinding, namespace, |there| {
-            there == GRANT
-        })
-        .await?;
+        let Some(granted) = grant(landlord, errand, namespace).await? else {
+            continue;
+        };
+        let gone = landlord
+            .cluster
+            .discard(Made::RoleBinding, namespace, &granted)
+            .await;
+        gone.map_err(|why| failed(&format!("deleting RoleBinding {namespace}/{GRANT}"), &why))?;
+        // One that waits for somebody still lets the delivery act.
+        if grant(landlord, errand, namespace).await?.is_some() {
+            let message = format!(
+                "RoleBinding {namespace}/{GRANT} is deleted and not gone: take off the finalizers that somebody has put on it"
+            );
+            let reason = Reason::OnboardingFailed;
+            return Err(Explained::new(reason, Turn::Dependency, message));
+        }
     }
     Ok(())
+}
+
+/// By what the delivery may act in a namespace of the Tenant's.
+async fn grant(
+    landlord: &Landlord,
+    errand: &Errand,
+    namespace: &NamespaceName,
+) -> Result<Option<There>, Explained> {
+    let (name, kind) = (&errand.name, Made::RoleBinding);
+    let found = landlord.cluster.made_as(name, kind, namespace, GRANT).await;
+    found.map_err(|why| {
+        let doing = format!("looking for RoleBinding {namespace}/{GRANT}");
+        failed(&doing, &why)
+    })
 }
 
 pub(super) async fn keep(landlord: &Landlord, wanted: &Wanted) -> Result<(), Explained> {
@@ -211,6 +237,9 @@ async fn prune_of(
     let mut going = 0;
     for one in there.iter().filter(|one| goes(&one.name)) {
         going += 1;
+        if one.going {
+            continue;
+        }
         let gone = cluster.discard(kind, namespace, one).await;
         gone.map_err(|why| failed(&format!("deleting {called} {namespace}/{}", one.name), &why))?;
     }

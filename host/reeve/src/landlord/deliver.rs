@@ -67,7 +67,11 @@ async fn find(
     errand: &Errand,
     namespace: &NamespaceName,
 ) -> Result<Option<There>, Explained> {
-    let found = landlord.cluster.delivering(&errand.name, namespace).await;
+    let name = &errand.name;
+    let found = landlord
+        .cluster
+        .made_as(name, Made::Kustomization, namespace, name.as_str())
+        .await;
     found.map_err(|why| failed(&format!("listing Kustomizations of {namespace}"), &why))
 }
 
@@ -77,6 +81,9 @@ async fn retire(
     namespace: &NamespaceName,
     there: &There,
 ) -> Result<(), Explained> {
+    if there.going {
+        return Ok(());
+    }
     let (cluster, name) = (&landlord.cluster, &there.name);
     let laid = cluster.lay_down(namespace, there).await;
     laid.map_err(|why| {
