@@ -90,7 +90,7 @@ pub(crate) use secret::Held;
 pub use secret::{SecretData, SecretError, SecretOwner};
 pub(crate) use sought::Sought;
 pub(crate) use status::{Subject, Written};
-pub(crate) use survey::Right;
+pub(crate) use survey::{Fences, Right};
 pub use tenant_client::TenantClient;
 pub use until::Until;
 pub use vigil::{Looks, Vigil};
