@@ -168,7 +168,7 @@ impl Cluster {
             "{}?labelSelector={whose}%2C{mark}%3D{ours}&limit={PAGE}",
             address(kind, Some(namespace), "").collection()?,
         );
-        let (mut all, mut next) = (Vec::new(), None);
+        let (mut all, mut next) = (Vec::new(), None::<String>);
         for _ in 0..PAGES {
             let path = match &next {
                 None => path.clone(),

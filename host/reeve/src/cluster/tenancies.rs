@@ -1,4 +1,4 @@
-//! What `reeve tenant` writes: Tenants, and the label of a namespace that is adopted.
+//! What `reeve tenant` writes: Tenants, and the label of a namespace that is adopted; and whose namespaces are by that label.
 //!
 //! All of it with the rights of whoever runs the command. What is then made of a Tenant is the landlord's.
 
@@ -46,6 +46,12 @@ impl Cluster {
     /// The namespace; None: there is none.
     pub(crate) async fn namespace(&self, name: &NamespaceName) -> Result<Option<Value>, CallError> {
         self.own.get(&namespace(name)).await
+    }
+
+    /// Whose namespaces are by their labels. Those without one are left out.
+    pub(crate) async fn marks(&self) -> Result<Vec<(NamespaceName, TenantName)>, CallError> {
+        let all = self.pages(&namespace_at("").collection()?).await?;
+        Ok(all.iter().filter_map(marked).collect())
     }
 
     /// Confirms that the namespace may be deleted, with all that is in it, with the Tenant of this uid.
@@ -96,9 +102,41 @@ fn tenant(name: &str) -> Address {
 }
 
 fn namespace(name: &NamespaceName) -> Address {
+    namespace_at(name.as_str())
+}
+
+fn namespace_at(name: &str) -> Address {
     Address {
         resource: resource(Made::Namespace),
         namespace: None,
-        name: name.to_string(),
+        name: name.to_owned(),
+    }
+}
+
+/// Whose a namespace is by its label; None: it has none.
+pub(crate) fn marked(namespace: &Value) -> Option<(NamespaceName, TenantName)> {
+    let name = namespace.pointer("/metadata/name")?.as_str()?;
+    let labels = namespace.pointer("/metadata/labels")?;
+    let whose = labels.get(TENANT_LABEL)?.as_str()?;
+    Some((name.parse().ok()?, whose.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_whose_label_it_bears() {
+        let bears = |labels: Value| {
+            let found = marked(&json!({"metadata": {"name": "a", "labels": labels}}));
+            found.map(|(name, whose)| format!("{name} {whose}"))
+        };
+        assert_eq!(
+            bears(json!({"reeve.dev/tenant": "acme"})).as_deref(),
+            Some("a acme")
+        );
+        assert_eq!(bears(json!({"reeve.dev/tenant": "No Name"})), None);
+        assert_eq!(bears(json!({})), None);
+        assert_eq!(bears(Value::Null), None);
     }
 }
