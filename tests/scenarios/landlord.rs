@@ -362,6 +362,28 @@ fn a_namespace_whose_tenant_cannot_be_written_bears_no_label_of_it() {
 
 /// The landlord's rights are there, and its fence is not, as after an installation that ended before it.
 #[test]
+fn namespaces_of_the_platform_and_of_kubernetes_are_labelled_for_nobody() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        let namespaces = manor.api("v1", "Namespace", None);
+        let tenants = manor.api(OURS, "Tenant", None);
+        for (name, says) in [
+            ("kube-public", "Kubernetes' own"),
+            (SYSTEM, "the platform's own"),
+            (CONFIG, "the platform's own"),
+        ] {
+            let told = manor.reeve(&format!("tenant adopt {name}"), 1).await?;
+            ensure!(told.contains(says), "{name}: {told}");
+            let labels = namespaces.get(name).await?.metadata.labels;
+            let labels = labels.unwrap_or_default();
+            ensure!(!labels.contains_key("reeve.dev/tenant"), "{labels:?}");
+            ensure!(tenants.get_opt(name).await?.is_none(), "Tenant {name}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn a_landlord_that_nothing_fences_makes_nothing_until_it_is_fenced() {
     scenario(async {
         let estate = Estate::start().await?;

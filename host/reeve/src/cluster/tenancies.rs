@@ -5,7 +5,7 @@
 use kube::core::ApiResource;
 use reeve_api::name::{NamespaceName, TenantName};
 use reeve_api::tenant::Tenant;
-use reeve_api::{CONFIRM_DELETE, TENANT_LABEL};
+use reeve_api::{CONFIRM_DELETE, MADE_BY, TENANT_LABEL};
 use reeve_core::landlord::Made;
 use serde_json::{Value, json};
 
@@ -68,13 +68,21 @@ impl Cluster {
             .map(drop)
     }
 
-    /// Says whose the namespace is from now on.
+    /// Says whose the namespace is from now on. Whoever was made it for before: for this Tenant it was there, and stays when that goes.
     pub(crate) async fn adopt_namespace(
         &self,
         name: &NamespaceName,
         tenant: &TenantName,
     ) -> Result<(), CallError> {
-        self.label_again(name, Some(tenant.as_str())).await
+        let (made, _) = MADE_BY;
+        let body = json!({"metadata": {
+            "labels": {TENANT_LABEL: tenant}, "annotations": {made: null, CONFIRM_DELETE: null},
+        }});
+        let body = body.to_string().into_bytes();
+        self.own
+            .patch(&namespace(name), Patch::merge(MANAGER), body)
+            .await
+            .map(drop)
     }
 
     /// Has the namespace bear the label that it had; None: it had none.
