@@ -16,10 +16,10 @@ use super::wire::{Address, Format, Patch};
 
 /// Under whose name all of it is written.
 const MANAGER: &str = "reeve-landlord";
-/// How many objects of a kind are asked for at once: of ours there is one or two.
-const PAGE: usize = 100;
-/// So many times it is asked for more: a tenant may write objects with our labels there too, and hides none of ours behind them.
-const PAGES: usize = 100;
+/// How many objects of a kind are looked at in a namespace. There is one or two; who may write them there may mark more so.
+const MOST: usize = 10_000;
+/// How many of them are asked for at a time.
+const PAGE: usize = 500;
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 /// An object of ours that is there.
@@ -150,12 +150,15 @@ impl Cluster {
         }
     }
 
-    /// What there is of a kind in a namespace that was made of the Tenant; None: of any. More than can be looked at is an error.
+    /// What there is of a kind in a namespace that was made of the Tenant; None: of any. Of that name alone, if one is given.
+    ///
+    /// All of it: a tenant may mark its own objects so too, and as many as it likes.
     pub(crate) async fn made_of(
         &self,
         tenant: Option<&TenantName>,
         kind: Made,
         namespace: &NamespaceName,
+        name: Option<&str>,
     ) -> Result<Vec<There>, CallError> {
         let (key, value) = MANAGED_BY;
         let (mark, ours) = (escaped(key), escaped(value));
@@ -164,31 +167,40 @@ impl Cluster {
             Some(tenant) => format!("{label}%3D{}", escaped(tenant.as_str())),
             None => label.to_string(),
         };
+        let named = name.map_or_else(String::new, |name| {
+            format!("&fieldSelector=metadata.name%3D{}", escaped(name))
+        });
         let path = format!(
-            "{}?labelSelector={whose}%2C{mark}%3D{ours}&limit={PAGE}",
+            "{}?labelSelector={whose}%2C{mark}%3D{ours}{named}&limit={PAGE}",
             address(kind, Some(namespace), "").collection()?,
         );
-        let (mut all, mut next) = (Vec::new(), None::<String>);
-        for _ in 0..PAGES {
-            let path = match &next {
-                None => path.clone(),
-                Some(next) => format!("{path}&continue={}", escaped(next)),
+        let text = |item: &Value, pointer: &str| {
+            let text = item.pointer(pointer).and_then(Value::as_str);
+            text.map(str::to_owned)
+        };
+        let there = |item: &Value| {
+            Some(There {
+                name: text(item, "/metadata/name")?,
+                going: item.pointer("/metadata/deletionTimestamp").is_some(),
+                uid: text(item, "/metadata/uid")?,
+            })
+        };
+        let (mut all, mut page) = (Vec::new(), path.clone());
+        loop {
+            let (items, next) = self.own.page_as(&page, METADATA).await?;
+            all.extend(items.iter().filter_map(there));
+            let Some(next) = next else {
+                return Ok(all);
             };
-            let body = self.own.read(&path, METADATA).await?;
-            let (there, more) = listed(&body)?;
-            all.extend(there);
-            match more {
-                None => return Ok(all),
-                more => next = more,
+            if all.len() >= MOST {
+                let why = format!("{MOST} objects and more are marked as made of a Tenant");
+                return Err(CallError::Garbled(why));
             }
+            page = format!("{path}&continue={next}");
         }
-        let most = PAGE * PAGES;
-        Err(CallError::Garbled(format!(
-            "a list without an end: more than {most} of them bear the label {key}={value}"
-        )))
     }
 
-    /// That one of them, by its name, if it is there: however many others bear its labels, which a tenant may write too.
+    /// That one object of a Tenant, by its name, if it is there.
     pub(crate) async fn made_as(
         &self,
         tenant: &TenantName,
@@ -196,16 +208,8 @@ impl Cluster {
         namespace: &NamespaceName,
         name: &str,
     ) -> Result<Option<There>, CallError> {
-        let (key, value) = MANAGED_BY;
-        let (mark, ours, label) = (escaped(key), escaped(value), escaped(TENANT_LABEL));
-        let (tenant, name) = (escaped(tenant.as_str()), escaped(name));
-        let path = format!(
-            "{}?labelSelector={label}%3D{tenant}%2C{mark}%3D{ours}&fieldSelector=metadata.name%3D{name}",
-            address(kind, Some(namespace), "").collection()?,
-        );
-        let body = self.own.read(&path, METADATA).await?;
-        let (mut there, _) = listed(&body)?;
-        Ok(there.pop())
+        let found = self.made_of(Some(tenant), kind, namespace, Some(name));
+        Ok(found.await?.pop())
     }
 
     /// Suspends what delivered to a Tenant: what it applied stays when it is deleted after that. One that is gone needs nothing.
@@ -253,27 +257,6 @@ impl Cluster {
     }
 }
 
-/// The objects of a page of metadata, and what leads to the next one, if there is one.
-fn listed(body: &[u8]) -> Result<(Vec<There>, Option<String>), CallError> {
-    let list: Value = serde_json::from_slice(body)
-        .map_err(|why| CallError::Garbled(format!("a list: column {}", why.column())))?;
-    let text = |item: &Value, pointer: &str| {
-        let text = item.pointer(pointer).and_then(Value::as_str);
-        text.map(str::to_owned)
-    };
-    let there = |item: &Value| {
-        Some(There {
-            name: text(item, "/metadata/name")?,
-            going: item.pointer("/metadata/deletionTimestamp").is_some(),
-            uid: text(item, "/metadata/uid")?,
-        })
-    };
-    let items = list.get("items").and_then(Value::as_array);
-    let all = items.into_iter().flatten().filter_map(there).collect();
-    let more = text(&list, "/metadata/continue").filter(|more| !more.is_empty());
-    Ok((all, more))
-}
-
 fn merge(subresource: Option<&'static str>) -> Patch<'static> {
     Patch {
         subresource,
@@ -309,31 +292,6 @@ fn is_denied_by(fence: &ObjectName, message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_page_leads_to_the_next_one_and_says_what_goes() {
-        let page = |more: Value| {
-            let list = json!({
-                "metadata": more,
-                "items": [
-                    {"metadata": {"name": "a", "uid": "1"}},
-                    {"metadata": {"name": "b", "uid": "2", "deletionTimestamp": "2026-01-01T00:00:00Z"}},
-                ],
-            });
-            listed(list.to_string().as_bytes()).unwrap()
-        };
-        let (all, more) = page(json!({"continue": "next"}));
-        let going: Vec<(&str, bool)> = all
-            .iter()
-            .map(|one| (one.name.as_str(), one.going))
-            .collect();
-        assert_eq!(going, [("a", false), ("b", true)]);
-        assert_eq!(more.as_deref(), Some("next"));
-        for last in [json!({}), json!({"continue": ""})] {
-            assert_eq!(page(last).1, None);
-        }
-        assert!(listed(b"no list").is_err());
-    }
 
     #[test]
     fn only_the_refusal_of_the_fence_itself_is_one() {

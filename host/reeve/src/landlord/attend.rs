@@ -15,7 +15,7 @@ use reeve_core::status::words;
 
 use super::known::Errand;
 use super::{Landlord, deliver, depart};
-use crate::cluster::{CallError, There};
+use crate::cluster::CallError;
 
 /// How it ended.
 pub(super) struct Ended {
@@ -159,7 +159,7 @@ async fn furnish(
         let wanted: BTreeSet<&str> = of_kind.map(|wanted| wanted.name.as_str()).collect();
         // Whichever Tenant it was made of: what a Tenant has left behind that had the namespace before is for its own people.
         let goes = |there: &str| !wanted.contains(there);
-        prune_of(landlord, None, kind, namespace, goes).await?;
+        prune_of(landlord, None, kind, namespace, None, goes).await?;
     }
     Ok(())
 }
@@ -167,16 +167,19 @@ async fn furnish(
 /// Takes away the delivery's right where the Tenant has nothing any more.
 async fn leave(landlord: &Landlord, errand: &Errand) -> Result<(), Explained> {
     for namespace in &errand.left {
-        let Some(granted) = grant(landlord, errand, namespace).await? else {
-            continue;
-        };
-        let gone = landlord
+        // By its name: a tenant may mark so many others alike that it would be looked for in vain.
+        let (whose, kind) = (Some(&errand.name), Made::RoleBinding);
+        prune_of(landlord, whose, kind, namespace, Some(GRANT), |_| true).await?;
+        let granted = landlord
             .cluster
-            .discard(Made::RoleBinding, namespace, &granted)
+            .made_as(&errand.name, kind, namespace, GRANT)
             .await;
-        gone.map_err(|why| failed(&format!("deleting RoleBinding {namespace}/{GRANT}"), &why))?;
+        let granted = granted.map_err(|why| {
+            let doing = format!("looking for RoleBinding {namespace}/{GRANT}");
+            failed(&doing, &why)
+        })?;
         // One that waits for somebody still lets the delivery act.
-        if grant(landlord, errand, namespace).await?.is_some() {
+        if granted.is_some() {
             let message = format!(
                 "RoleBinding {namespace}/{GRANT} is deleted and not gone: take off the finalizers that somebody has put on it"
             );
@@ -185,20 +188,6 @@ async fn leave(landlord: &Landlord, errand: &Errand) -> Result<(), Explained> {
         }
     }
     Ok(())
-}
-
-/// By what the delivery may act in a namespace of the Tenant's.
-async fn grant(
-    landlord: &Landlord,
-    errand: &Errand,
-    namespace: &NamespaceName,
-) -> Result<Option<There>, Explained> {
-    let (name, kind) = (&errand.name, Made::RoleBinding);
-    let found = landlord.cluster.made_as(name, kind, namespace, GRANT).await;
-    found.map_err(|why| {
-        let doing = format!("looking for RoleBinding {namespace}/{GRANT}");
-        failed(&doing, &why)
-    })
 }
 
 pub(super) async fn keep(landlord: &Landlord, wanted: &Wanted) -> Result<(), Explained> {
@@ -219,20 +208,21 @@ pub(super) async fn prune(
     namespace: &NamespaceName,
     goes: impl Fn(&str) -> bool,
 ) -> Result<usize, Explained> {
-    prune_of(landlord, Some(&errand.name), kind, namespace, goes).await
+    prune_of(landlord, Some(&errand.name), kind, namespace, None, goes).await
 }
 
-/// The same of what was made of `tenant`; None: of any.
+/// The same of what was made of `tenant`; None: of any. Of that name alone, if one is given.
 async fn prune_of(
     landlord: &Landlord,
     tenant: Option<&TenantName>,
     kind: Made,
     namespace: &NamespaceName,
+    name: Option<&str>,
     goes: impl Fn(&str) -> bool,
 ) -> Result<usize, Explained> {
     let cluster = &landlord.cluster;
     let (_, _, called, _) = kind.names();
-    let there = cluster.made_of(tenant, kind, namespace).await;
+    let there = cluster.made_of(tenant, kind, namespace, name).await;
     let there = there.map_err(|why| failed(&format!("listing {called}s of {namespace}"), &why))?;
     let mut going = 0;
     for one in there.iter().filter(|one| goes(&one.name)) {
