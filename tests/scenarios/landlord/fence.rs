@@ -143,6 +143,7 @@ fn on_rights() -> Vec<Raid> {
     let listed = "binds only listed roles";
     let rented = "works only in namespaces that are labelled";
     let more = grant(&["impersonate", "create"]);
+    let quota = json!({"spec": {"hard": {"pods": "0"}}});
     let mut two = grant(&["impersonate"]);
     if let Some(rules) = two.pointer_mut("/rules").and_then(Value::as_array_mut) {
         rules.extend(rules.first().cloned());
@@ -160,6 +161,16 @@ fn on_rights() -> Vec<Raid> {
         ("to act as the account for itself", acts, listed),
         ("more than to act", more, "makes no role but that"),
         ("as two accounts", two, "makes no role but that"),
+        (
+            "in a binding of somebody else's",
+            mine("rented"),
+            "of its own names only",
+        ),
+        (
+            "a quota of somebody else's",
+            object("v1", "ResourceQuota", Some("rented"), "ours", quota),
+            "of its own names only",
+        ),
     ]
 }
 
