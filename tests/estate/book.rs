@@ -1,7 +1,7 @@
 //! The book in `docs/`, as tests read it: its pages in their order, and the commands in them.
 //!
 //! A block that is marked `sh` is run by a scenario; one that needs what no test has (a container engine, a forge, an address of the
-//! reader's) is marked `console` and is not. That links lead somewhere and references are up to date is asked of the files
+//! reader's) is marked `console` and is not, and the line before it says why. That links lead somewhere and references are up to date is asked of the files
 //! alone. Making HTML of it is mdBook's.
 
 use std::path::PathBuf;

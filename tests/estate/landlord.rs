@@ -68,6 +68,13 @@ impl Landlord {
         Ok(())
     }
 
+    /// What it serves Prometheus.
+    pub async fn metrics(&self) -> anyhow::Result<String> {
+        let url = format!("http://127.0.0.1:{}/metrics", self.port);
+        let answer = reqwest::get(&url).await?.error_for_status()?;
+        Ok(answer.text().await?)
+    }
+
     /// The end of what it has logged.
     #[must_use]
     pub fn tail(&self) -> String {

@@ -62,11 +62,11 @@ impl Files {
     }
 }
 
-/// What the program is linked to, the authorities of the web, and who is who.
-pub(super) fn base(binary: &Path) -> anyhow::Result<Files> {
+/// What a program is linked to, the authorities of the web, and who is who.
+pub(super) fn base(libraries: &[String]) -> anyhow::Result<Files> {
     let mut files = Files::default();
-    for library in libraries(binary)? {
-        let content = std::fs::read(&library).with_context(|| library.clone())?;
+    for library in libraries {
+        let content = std::fs::read(library).with_context(|| library.clone())?;
         files.put(library.trim_start_matches('/'), 0o755, content)?;
     }
     let users = format!("root:x:0:0:root:/:/nologin\nreeve:x:{USER}:{USER}:reeve:/data:/nologin\n");
@@ -106,7 +106,7 @@ pub(super) fn own(args: &Args) -> anyhow::Result<Files> {
 }
 
 /// The libraries that a program is loaded with, and the loader; none where it needs none.
-fn libraries(binary: &Path) -> anyhow::Result<Vec<String>> {
+pub(super) fn libraries(binary: &Path) -> anyhow::Result<Vec<String>> {
     let out = Command::new("ldd")
         .arg(binary)
         .stdin(Stdio::null())

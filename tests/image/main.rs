@@ -11,6 +11,7 @@
 mod files;
 mod layer;
 mod layout;
+mod packages;
 mod sbom;
 
 use std::io::Write as _;
@@ -66,8 +67,9 @@ fn main() -> ExitCode {
 }
 
 fn make(args: &Args) -> anyhow::Result<String> {
-    let (base, own) = (files::base(&args.binary)?, files::own(args)?);
-    let sbom = sbom::written(&args.version, &base)?;
+    let libraries = files::libraries(&args.binary)?;
+    let (base, own) = (files::base(&libraries)?, files::own(args)?);
+    let sbom = sbom::written(&args.version, &base, packages::of(&libraries)?)?;
     let mut layout = Layout::begin(&args.into)?;
     let own = own.with("usr/share/reeve/sbom.cdx.json", &sbom)?;
     for (files, what) in [

@@ -1,5 +1,5 @@
 //! The bill of materials, in CycloneDX: every crate that is linked into the program or into a shipped plugin, by what cargo says
-//! of this very build, and every file of the base.
+//! of this very build, every file of the base, and the packages that its libraries are from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,7 +19,11 @@ struct Shipped {
 }
 
 /// Writes it.
-pub(super) fn written(version: &str, base: &Files) -> anyhow::Result<Vec<u8>> {
+pub(super) fn written(
+    version: &str,
+    base: &Files,
+    packages: Vec<Value>,
+) -> anyhow::Result<Vec<u8>> {
     let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let programs = [
         Shipped {
@@ -41,7 +45,8 @@ pub(super) fn written(version: &str, base: &Files) -> anyhow::Result<Vec<u8>> {
         Node::File { content, .. } => Some(file(path, content)),
         Node::Directory { .. } => None,
     });
-    let components: Vec<Value> = components.into_values().chain(files).collect();
+    let components = components.into_values().chain(packages).chain(files);
+    let components: Vec<Value> = components.collect();
     let bill = json!({
         "bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
         "metadata": {"component": {

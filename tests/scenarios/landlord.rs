@@ -5,6 +5,7 @@ mod delivery;
 mod fence;
 mod imported;
 mod leaving;
+mod moves;
 mod rights;
 
 use std::path::Path;
@@ -95,6 +96,18 @@ impl Manor {
         })
         .await?;
         Ok(())
+    }
+
+    /// Waits until the landlord, which acts, counts one Tenant that stands so.
+    async fn counts(&self, state: &str) -> anyhow::Result<()> {
+        let wanted = format!("reeve_landlord_tenants{{state=\"{state}\"}} 1");
+        let what = format!("the landlord says {wanted}");
+        wait::until(wait::PATIENCE, &what, || async {
+            let told = self.landlord.metrics().await.ok()?;
+            let has = |wanted: &str| told.lines().any(|line| line == wanted);
+            (has("reeve_landlord_leader 1") && has(&wanted)).then_some(())
+        })
+        .await
     }
 
     /// Asks for a fetch of the source of that name.
@@ -281,6 +294,7 @@ fn a_namespace_that_was_there_before_is_left_alone_until_it_is_adopted() {
         let made = manor.bindings("old").list(&Default::default()).await?;
         ensure!(made.items.is_empty(), "{made:?}");
         manor.bindings("fresh").get("reeve-admin").await?;
+        manor.counts("waiting").await?;
         let tenants = manor.api(OURS, "Tenant", None);
         wait::for_object(&tenants, "acme", "it is not ready", |tenant| {
             let ready = objects::condition(&tenant.data, "Ready").unwrap_or_default();
@@ -291,6 +305,7 @@ fn a_namespace_that_was_there_before_is_left_alone_until_it_is_adopted() {
         let told = manor.reeve("tenant adopt old --tenant acme", 0).await?;
         ensure!(told.contains("2 namespaces are made and kept"), "{told}");
         manor.bindings("old").get("reeve-delivery").await?;
+        manor.counts("onboarded").await?;
         wait::for_object(&tenants, "acme", "it is ready", |tenant| {
             let ready = objects::condition(&tenant.data, "Ready").unwrap_or_default();
             ready.status == "True"
@@ -346,6 +361,28 @@ fn a_namespace_whose_tenant_cannot_be_written_bears_no_label_of_it() {
 }
 
 /// The landlord's rights are there, and its fence is not, as after an installation that ended before it.
+#[test]
+fn namespaces_of_the_platform_and_of_kubernetes_are_labelled_for_nobody() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        let namespaces = manor.api("v1", "Namespace", None);
+        let tenants = manor.api(OURS, "Tenant", None);
+        for (name, says) in [
+            ("kube-public", "Kubernetes' own"),
+            (SYSTEM, "the platform's own"),
+            (CONFIG, "the platform's own"),
+        ] {
+            let told = manor.reeve(&format!("tenant adopt {name}"), 1).await?;
+            ensure!(told.contains(says), "{name}: {told}");
+            let labels = namespaces.get(name).await?.metadata.labels;
+            let labels = labels.unwrap_or_default();
+            ensure!(!labels.contains_key("reeve.dev/tenant"), "{labels:?}");
+            ensure!(tenants.get_opt(name).await?.is_none(), "Tenant {name}");
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn a_landlord_that_nothing_fences_makes_nothing_until_it_is_fenced() {
     scenario(async {

@@ -21,7 +21,7 @@ use crate::failure::{Explained, Failure, Turn};
 use crate::labelled::Labelled;
 use crate::tenancy::Lost;
 
-pub use made::{GRANT, Made, Wanted, delivered, fresh, namespace, within};
+pub use made::{GRANT, Made, Wanted, delivered, fresh, home, namespace, within};
 pub use said::{is_as_said, is_made};
 
 /// The label of what the landlord has made, and its value.

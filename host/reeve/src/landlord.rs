@@ -8,10 +8,12 @@
 //! It begins with nothing before it is fenced (`fenced`).
 
 mod attend;
+mod deliver;
 mod depart;
 mod fenced;
 mod known;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -22,6 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{Cluster, Selection, resource, selector};
+use crate::observe::Metrics;
 
 use attend::attend;
 pub(crate) use fenced::fenced;
@@ -37,6 +40,7 @@ pub(crate) struct Landlord {
     pub(crate) cluster: Cluster,
     pub(crate) grounds: Grounds,
     pub(crate) terms: Terms,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// Keeps all Tenants until it is told to stop. It knows nothing of an earlier term: the watches list everything anew.
@@ -87,6 +91,8 @@ async fn pass(landlord: &Landlord, known: &mut Known) {
             known.again(&errand.name, Instant::now() + wait);
         }
     }
+    // What was just told comes back, and is another pass.
+    landlord.metrics.tenants_stand(known.standing());
 }
 
 async fn until(due: Option<Instant>) {

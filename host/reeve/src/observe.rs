@@ -8,6 +8,7 @@
 
 pub mod drift;
 pub mod happening;
+mod landlord;
 pub mod metric;
 mod policies;
 mod process;
@@ -23,6 +24,7 @@ use std::fmt;
 
 pub use drift::WatchState;
 pub use happening::Happening;
+pub use landlord::Standing;
 pub use metric::Metrics;
 pub use policies::Force;
 pub use requests::{Errand, Requests};

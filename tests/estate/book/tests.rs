@@ -75,6 +75,29 @@ fn every_relative_link_leads_somewhere() {
 }
 
 #[test]
+fn commands_that_are_not_run_say_why() {
+    let mut seen = 0;
+    for page in pages().expect("the pages are there") {
+        let lines: Vec<&str> = page.text.lines().collect();
+        for (at, _) in lines
+            .iter()
+            .enumerate()
+            .filter(|(_, is)| **is == "```console")
+        {
+            seen += 1;
+            let before = at.checked_sub(1).map_or("", |before| lines[before]);
+            let says = before.starts_with("<!-- Not run: ") && before.ends_with(". -->");
+            let (file, line) = (&page.file, at + 1);
+            assert!(
+                says,
+                "{file}:{line}: mark it `sh`, or say why it is not run"
+            );
+        }
+    }
+    assert!(seen > 4, "{seen} blocks were found");
+}
+
+#[test]
 fn links_are_found_outside_of_code_only() {
     let page = "[a](a.md) `[b](b.md)` [`c`](c.md#d)\n```sh\n[d](d.md)\n```\n[e](e.md), [f](f.md)";
     let found: Vec<&str> = links(page).collect();
@@ -196,7 +219,9 @@ fn firsts<'a>(page: &'a str, heading: &str) -> Vec<&'a str> {
 #[test]
 fn what_is_said_of_alerts_and_reasons_is_of_those_that_there_are() {
     let page = text(&directory().join("operate.md"));
-    let alerts = text(&root().join("charts/reeve/files/alerts.yaml"));
+    let files = ["alerts", "alerts-landlord"]
+        .map(|name| text(&root().join(format!("charts/reeve/files/{name}.yaml"))));
+    let alerts = files.concat();
     let alerts = alerts
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- alert: "));

@@ -273,8 +273,10 @@ fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
     );
     let board: Value = serde_json::from_str(&board).expect("the dashboard is JSON");
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let landlords = yaml("charts/reeve/files/alerts-landlord.yaml");
     let rules = list(&alerts["groups"])
         .into_iter()
+        .chain(list(&landlords))
         .flat_map(|group| list(&group["rules"]));
     let targets = list(&board["panels"])
         .into_iter()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use reeve_tests::chart::Release;
 use reeve_tests::install::SYSTEM;
 use reeve_tests::{Estate, objects, scenario, wait};
@@ -81,6 +81,8 @@ fn reeve_check_says_that_an_installation_works_and_what_is_wrong_with_one() {
             &told,
             &[&format!("✔ {SYSTEM}/reeve: deployment ready (1/1")],
         )?;
+        let fence = "is fenced by ValidatingAdmissionPolicy reeve-delivery";
+        has_line(&told, &[&format!("✔ {SYSTEM}/reeve, "), fence])?;
         has_line(&told, &["✔ the admission webhook answers"])?;
         has_line(&told, &["✔ you may patch kustomizations in default"])?;
         has_line(&told, &["✔ all checks passed"])?;
@@ -103,7 +105,20 @@ fn reeve_check_says_that_an_installation_works_and_what_is_wrong_with_one() {
             "{told:?}"
         );
         ensure!(objects::text(webhook, "/remedy").is_some(), "{told:?}");
-        Ok(())
+
+        let (version, kind) = (
+            "admissionregistration.k8s.io/v1",
+            "ValidatingAdmissionPolicyBinding",
+        );
+        let bindings = objects::api(estate.admin(), version, kind, None);
+        bindings
+            .delete("reeve-delivery", &DeleteParams::default())
+            .await?;
+        wait::until_gone(&bindings, "reeve-delivery").await?;
+        let told = said(&check(&["check"]).await?, 1)?;
+        let wrong = "✗ ValidatingAdmissionPolicy reeve-delivery, which is to fence";
+        has_line(&told, &[wrong, "is not bound so that it denies"])?;
+        has_line(&told, &["`helm upgrade` of the chart reeve"])
     });
 }
 

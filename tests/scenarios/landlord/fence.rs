@@ -143,6 +143,7 @@ fn on_rights() -> Vec<Raid> {
     let listed = "binds only listed roles";
     let rented = "works only in namespaces that are labelled";
     let more = grant(&["impersonate", "create"]);
+    let quota = json!({"spec": {"hard": {"pods": "0"}}});
     let mut two = grant(&["impersonate"]);
     if let Some(rules) = two.pointer_mut("/rules").and_then(Value::as_array_mut) {
         rules.extend(rules.first().cloned());
@@ -160,6 +161,16 @@ fn on_rights() -> Vec<Raid> {
         ("to act as the account for itself", acts, listed),
         ("more than to act", more, "makes no role but that"),
         ("as two accounts", two, "makes no role but that"),
+        (
+            "in a binding of somebody else's",
+            mine("rented"),
+            "of its own names only",
+        ),
+        (
+            "a quota of somebody else's",
+            object("v1", "ResourceQuota", Some("rented"), "ours", quota),
+            "of its own names only",
+        ),
     ]
 }
 
@@ -181,6 +192,7 @@ fn on_deliveries() -> Vec<Raid> {
     let patched = json!({
         "serviceAccountName": "flux", "patches": [{"patch": "{}", "target": {"kind": "Deployment"}}],
     });
+    let resumed = json!({"serviceAccountName": "flux", "suspend": false});
     let afar = json!({"serviceAccountName": "flux", "targetNamespace": "default"});
     let signed = json!({"spec": {
         "interval": "1m", "url": "https://git.example/a",
@@ -204,6 +216,7 @@ fn on_deliveries() -> Vec<Raid> {
             "but from the source of that Tenant",
         ),
         ("patched on its way", kustomization("rented", patched), more),
+        ("begun again", kustomization("rented", resumed), more),
         (
             "signed by a thief",
             object(api, kind, Some(CONFIG), "rented", signed),

@@ -230,6 +230,28 @@ fn what_was_there_before_a_tenant_stays_and_so_does_all_of_one_that_changes_its_
 }
 
 #[test]
+fn a_namespace_that_was_made_for_one_tenant_and_adopted_for_another_stays_with_what_is_in_it() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        manor.tenant("first", json!({"namespaces": ["x"]})).await?;
+        manor.told("first", "Succeeded").await?;
+        manor.reeve("tenant remove first", 0).await?;
+        manor.reeve("tenant adopt x --tenant later", 0).await?;
+        let takes_along = json!({"namespaces": ["x"], "deletionPolicy": DELETE});
+        manor.tenant("later", takes_along).await?;
+        manor.told("later", "Succeeded").await?;
+        manor.reeve("tenant remove later", 0).await?;
+        let tenants = manor.api(OURS, "Tenant", None);
+        wait::until_gone(&tenants, "later").await?;
+        let stays = manor.api("v1", "Namespace", None).get("x").await?;
+        ensure!(stays.metadata.deletion_timestamp.is_none(), "it goes");
+        let made = stays.annotations().get("reeve.dev/made-by");
+        ensure!(made.is_none(), "it counts as made for the other: {made:?}");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_tenant_that_is_added_again_has_its_namespace_again_whoever_named_it_meanwhile() {
     scenario(async {
         let manor = Manor::open().await?;

@@ -1,7 +1,7 @@
 //! What a Tenant says of people and of containers, as the API server answers for it.
 
 use anyhow::{Context as _, ensure};
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use reeve_tests::{objects, scenario, wait};
 use serde_json::{Value, json};
 
@@ -93,6 +93,32 @@ fn readers_look_and_run_commands_where_that_is_said_and_containers_have_defaults
             range.get_opt("reeve-tenant").await?.is_none(),
             "the range stays"
         );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_tenant_cannot_hold_the_right_of_the_delivery_where_that_ends() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        let says = |namespaces: &[&str]| json!({"namespaces": namespaces});
+        manor.tenant("acme", says(&["acme", "held"])).await?;
+        manor.told("acme", "Succeeded").await?;
+        let held = manor.bindings("held");
+        for (finalizers, reason) in [
+            (json!(["acme.example/stays"]), "OnboardingFailed"),
+            (json!(null), "Succeeded"),
+        ] {
+            let change = json!({"metadata": {"finalizers": finalizers}});
+            let how = PatchParams::default();
+            held.patch_metadata("reeve-delivery", &how, &Patch::Merge(&change))
+                .await?;
+            manor.tenant("acme", says(&["acme"])).await?;
+            let told = manor.told("acme", reason).await?;
+            let hint = told.contains("held/reeve-delivery") && told.contains("finalizers");
+            ensure!(hint || reason == "Succeeded", "{told}");
+        }
+        wait::until_gone(&held, "reeve-delivery").await?;
         Ok(())
     });
 }

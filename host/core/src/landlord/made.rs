@@ -181,12 +181,22 @@ pub fn within(
     all
 }
 
-/// What delivers to the first of the namespaces, if the spec names a repository.
+/// Where what delivers is to lie: where it lies already, else in the first of the namespaces. Whoever orders them anew moves
+/// nothing.
+pub fn home(
+    named: &[NamespaceName],
+    lies: impl Fn(&NamespaceName) -> bool,
+) -> Option<&NamespaceName> {
+    let mut there = named.iter().filter(|&one| lies(one));
+    there.next().or_else(|| named.first())
+}
+
+/// What delivers to that one of the namespaces, if the spec names a repository.
 pub fn delivered(
     terms: &Terms,
     name: &TenantName,
     tenant: &Tenant,
-    first: &NamespaceName,
+    home: &NamespaceName,
 ) -> Vec<Wanted> {
     let (Some(source), Some(config)) = (&tenant.spec.source, &terms.config_namespace) else {
         return Vec::new();
@@ -212,9 +222,9 @@ pub fn delivered(
     let from = json!({"kind": "GitRepository", "name": name.as_str(), "namespace": config});
     let spec = json!({
         "interval": "1h", "path": source.path, "prune": true, "sourceRef": from,
-        "serviceAccountName": tenant.spec.service_account_name, "targetNamespace": first,
+        "serviceAccountName": tenant.spec.service_account_name, "targetNamespace": home,
     });
-    all.push(make(Made::Kustomization, first, spec));
+    all.push(make(Made::Kustomization, home, spec));
     all
 }
 

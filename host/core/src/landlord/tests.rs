@@ -228,6 +228,20 @@ fn a_source_becomes_a_repository_a_hook_and_a_kustomization_of_the_tenants_name(
 }
 
 #[test]
+fn what_delivers_stays_where_it_lies_however_the_namespaces_are_ordered() {
+    let named = ["b", "a", "c"].map(name::<NamespaceName>);
+    let chosen = |lies: &[&str]| {
+        let found = home(&named, |one| lies.contains(&one.as_str()));
+        found.map(NamespaceName::as_str)
+    };
+    assert_eq!(chosen(&[]), Some("b"));
+    assert_eq!(chosen(&["a"]), Some("a"));
+    assert_eq!(chosen(&["c", "a"]), Some("a"));
+    assert_eq!(chosen(&["gone"]), Some("b"));
+    assert_eq!(home(&[], |_| true), None);
+}
+
+#[test]
 fn a_source_without_an_interval_is_looked_at_as_git_configuration_says() {
     let more = json!({"source": {"url": "https://git.example/acme"}});
     let repository = object(&more, Made::GitRepository, "acme");

@@ -2,8 +2,10 @@
 //!
 //! Asked is with the rights of whoever runs it, and nothing is changed. What could not be asked for want of rights is told
 //! and is no failure. What is looked at before an installation is in `check/prerequisites.rs`, the installation in
-//! `check/installed.rs`, and what its user may do with it in `check/rights.rs`.
+//! `check/installed.rs`, what keeps its accounts to what they need in `check/fences.rs`, and what its user may do with it in
+//! `check/rights.rs`.
 
+mod fences;
 mod installed;
 mod prerequisites;
 mod rights;
@@ -22,8 +24,8 @@ use crate::observe::Requests;
 
 /// Check that the cluster is fit for reeve, and that what is installed works
 ///
-/// Looks at the API server's version and clock, the kinds, the controller's Deployment in whatever namespace it is, the
-/// admission webhook (by a dry run of an object that it has to refuse), and what you may do. What you may not look at is told,
+/// Looks at the API server's version and clock, the kinds, the controller's Deployment in whatever namespace it is, what fences
+/// its accounts, the admission webhook (by a dry run of an object that it has to refuse), and what you may do. What you may not look at is told,
 /// and is no failure. Exits 1 when something fails, with what to do about it.
 ///
 /// Examples: `reeve check --pre`, `reeve check -n acme -o json`
@@ -139,6 +141,7 @@ async fn checked(args: &CheckArgs, ui: &mut Ui) -> Result<Vec<Finding>, CommandE
     }
     told("kinds", installed::kinds(&cluster).await);
     told("controller", installed::controllers(&cluster).await);
+    told("fences", fences::look(&cluster).await);
     told("admission webhook", installed::admission(&cluster).await);
     let namespace = namespace(args, &cluster);
     told("what you may do", rights::work(&cluster, namespace).await);

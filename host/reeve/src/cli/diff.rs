@@ -42,7 +42,7 @@ use super::reach::everywhere;
 use super::text::{Form, written};
 use super::ui::{CommandError, Ui};
 use crate::clock::Clock;
-use crate::cluster::{Cluster, Onlooker, SecretOwner, Unreached};
+use crate::cluster::{Cluster, Onlooker, SecretOwner, Unreached, marked};
 use crate::observe::Requests;
 use crate::variables::{self, Secrets};
 
@@ -303,6 +303,22 @@ async fn tenant(
         Ok(all) => all.iter().for_each(|one| drop(tenants.apply(one))),
         Err(why) => ui.note(&format!(
             "Tenants cannot be read, so the namespace is taken for a tenant of its own: {why}"
+        )),
+    }
+    // Its label goes before the age of those that name it. Whoever may not list all may read their own.
+    let marks = match cluster.marks().await {
+        Ok(marks) => Ok(marks),
+        Err(_) => {
+            let own = cluster.namespace(&id.namespace).await;
+            own.map(|own| own.as_ref().and_then(marked).into_iter().collect())
+        }
+    };
+    match marks {
+        Ok(marks) => marks.into_iter().for_each(|(namespace, whose)| {
+            let _moved = tenants.mark(&namespace, Some(whose));
+        }),
+        Err(why) => ui.note(&format!(
+            "labels of namespaces cannot be read, so the oldest Tenant that names one has it: {why}"
         )),
     }
     tenants.owner_of(grounds, &id.namespace).map_err(explained)

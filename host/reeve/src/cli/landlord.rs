@@ -4,6 +4,7 @@
 //! `core::landlord`'s to say.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -20,9 +21,9 @@ use super::grounds::NamespaceArgs;
 use super::ui::CommandError;
 use crate::cluster::Leadership;
 use crate::http::probe::{self, Readiness};
-use crate::http::{self, Limits};
+use crate::http::{self, Limits, metrics};
 use crate::landlord::{self, Landlord};
-use crate::observe::Requests;
+use crate::observe::Metrics;
 use crate::observe::trace::{self, Encoding, Level};
 
 /// The lease that one of them holds.
@@ -57,7 +58,7 @@ pub(super) struct LandlordArgs {
     /// bears it
     #[arg(long, value_name = "KEY=VALUE")]
     watch_label_selector: Option<Labelled>,
-    /// Where /healthz and /readyz are served
+    /// Where /healthz, /readyz and /metrics are served
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:9440")]
     health_addr: SocketAddr,
     /// Whether to wait for a Lease before doing anything, so that replicas don't work against each other
@@ -99,10 +100,12 @@ async fn lead(args: &LandlordArgs) -> Result<(), CommandError> {
         let doing = format!("listening on {} (--health-addr) failed", args.health_addr);
         CommandError::of(&doing, &why).hint("choose another address with --health-addr")
     })?;
-    let router = probe::router(std::sync::Arc::clone(&readiness));
+    let counted = Arc::new(Metrics::new());
+    let router = probe::router(Arc::clone(&readiness));
+    let router = router.merge(metrics::router(Arc::clone(&counted)));
     let serving = http::serve(listener, router, Limits::INSIDE, stop.clone());
     let serving = tokio::spawn(serving);
-    let landlord = landlord(args).await?;
+    let landlord = landlord(args, counted).await?;
     if landlord::fenced(&landlord, &args.fence, &stop).await {
         readiness.set(true);
     }
@@ -136,15 +139,22 @@ async fn term(args: &LandlordArgs, landlord: &Landlord, stop: &CancellationToken
         () = over.cancelled() => {
             tracing::warn!("the lease could not be renewed in time or was taken: standing by");
         }
-        () = landlord::run(landlord, stop) => {}
+        () = act(landlord, stop) => {}
     }
+    landlord.metrics.lead_as_landlord(false);
     if let Some(held) = held.filter(|_| stop.is_cancelled()) {
         Leadership::release(held).await;
     }
 }
 
-async fn landlord(args: &LandlordArgs) -> Result<Landlord, CommandError> {
-    let cluster = args.connection.connect(Requests::default()).await?;
+/// Works, and says so.
+async fn act(landlord: &Landlord, stop: &CancellationToken) {
+    landlord.metrics.lead_as_landlord(true);
+    landlord::run(landlord, stop).await;
+}
+
+async fn landlord(args: &LandlordArgs, metrics: Arc<Metrics>) -> Result<Landlord, CommandError> {
+    let cluster = args.connection.connect(metrics.requests()).await?;
     let NamespaceArgs {
         platform_namespaces,
         config_namespaces,
@@ -175,5 +185,6 @@ async fn landlord(args: &LandlordArgs) -> Result<Landlord, CommandError> {
             exec: args.exec_role.clone(),
             label: args.watch_label_selector.clone(),
         },
+        metrics,
     })
 }

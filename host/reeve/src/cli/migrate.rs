@@ -86,6 +86,14 @@ async fn found(cluster: &Cluster) -> Result<(Found, Tenants), CommandError> {
         })?,
     };
     all.iter().for_each(|one| drop(tenants.apply(one)));
+    if !all.is_empty() {
+        let marks = cluster.marks().await.map_err(|why| {
+            failed("reading namespaces", &why).hint("you need the right to list namespaces")
+        })?;
+        for (namespace, whose) in marks {
+            let _moved = tenants.mark(&namespace, Some(whose));
+        }
+    }
     let objects = cluster.flux_objects().await;
     let (objects, unread) = objects.map_err(|why| failed("listing Flux's kinds", &why))?;
     let mut found = Found {

@@ -26,6 +26,8 @@ const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct There {
     pub(crate) name: String,
+    /// Whether it is being deleted.
+    pub(crate) going: bool,
     uid: String,
 }
 
@@ -118,6 +120,7 @@ impl Cluster {
         );
         let there = There {
             name: name.to_string(),
+            going: seen.going,
             uid: meta.uid.unwrap_or_default(),
         };
         Ok(Some((seen, there)))
@@ -178,6 +181,7 @@ impl Cluster {
         let there = |item: &Value| {
             Some(There {
                 name: text(item, "/metadata/name")?,
+                going: item.pointer("/metadata/deletionTimestamp").is_some(),
                 uid: text(item, "/metadata/uid")?,
             })
         };
@@ -193,6 +197,33 @@ impl Cluster {
                 return Err(CallError::Garbled(why));
             }
             page = format!("{path}&continue={next}");
+        }
+    }
+
+    /// That one object of a Tenant, by its name, if it is there.
+    pub(crate) async fn made_as(
+        &self,
+        tenant: &TenantName,
+        kind: Made,
+        namespace: &NamespaceName,
+        name: &str,
+    ) -> Result<Option<There>, CallError> {
+        let found = self.made_of(Some(tenant), kind, namespace, Some(name));
+        Ok(found.await?.pop())
+    }
+
+    /// Suspends what delivered to a Tenant: what it applied stays when it is deleted after that. One that is gone needs nothing.
+    pub(crate) async fn lay_down(
+        &self,
+        namespace: &NamespaceName,
+        there: &There,
+    ) -> Result<(), CallError> {
+        let change = json!({"metadata": {"uid": there.uid}, "spec": {"suspend": true}});
+        let body = change.to_string().into_bytes();
+        let at = address(Made::Kustomization, Some(namespace), &there.name);
+        match self.own.patch(&at, merge(None), body).await {
+            Err(why) if why.is_missing_object() => Ok(()),
+            done => done.map(drop),
         }
     }
 

@@ -31,6 +31,15 @@ pub(crate) struct Right<'a> {
     pub(crate) namespace: Option<&'a str>,
 }
 
+/// What keeps accounts to what they need, beside RBAC.
+#[derive(Debug, Default)]
+pub(crate) struct Fences {
+    /// ValidatingAdmissionPolicies.
+    pub(crate) policies: Vec<Value>,
+    /// Their bindings.
+    pub(crate) bindings: Vec<Value>,
+}
+
 impl Cluster {
     /// What the API server says of its version.
     pub(crate) async fn version(&self) -> Result<Value, CallError> {
@@ -58,6 +67,17 @@ impl Cluster {
     /// All configurations of webhooks that validate.
     pub(crate) async fn webhooks(&self) -> Result<Vec<ValidatingWebhookConfiguration>, CallError> {
         self.all(None).await
+    }
+
+    /// All ValidatingAdmissionPolicies with their bindings; None: it knows no such kinds.
+    pub(crate) async fn fences(&self) -> Result<Option<Fences>, CallError> {
+        let of = |plural: &str| format!("/apis/admissionregistration.k8s.io/v1/{plural}");
+        let policies = match self.pages(&of("validatingadmissionpolicies")).await {
+            Err(CallError::Refused(why)) if why.code == 404 => return Ok(None),
+            listed => listed?,
+        };
+        let bindings = self.pages(&of("validatingadmissionpolicybindings")).await?;
+        Ok(Some(Fences { policies, bindings }))
     }
 
     /// Events of a namespace, or of all.

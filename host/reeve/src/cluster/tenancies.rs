@@ -1,11 +1,11 @@
-//! What `reeve tenant` writes: Tenants, and the label of a namespace that is adopted.
+//! What `reeve tenant` writes: Tenants, and the label of a namespace that is adopted; and whose namespaces are by that label.
 //!
 //! All of it with the rights of whoever runs the command. What is then made of a Tenant is the landlord's.
 
 use kube::core::ApiResource;
 use reeve_api::name::{NamespaceName, TenantName};
 use reeve_api::tenant::Tenant;
-use reeve_api::{CONFIRM_DELETE, TENANT_LABEL};
+use reeve_api::{CONFIRM_DELETE, MADE_BY, TENANT_LABEL};
 use reeve_core::landlord::Made;
 use serde_json::{Value, json};
 
@@ -48,6 +48,12 @@ impl Cluster {
         self.own.get(&namespace(name)).await
     }
 
+    /// Whose namespaces are by their labels. Those without one are left out.
+    pub(crate) async fn marks(&self) -> Result<Vec<(NamespaceName, TenantName)>, CallError> {
+        let all = self.pages(&namespace_at("").collection()?).await?;
+        Ok(all.iter().filter_map(marked).collect())
+    }
+
     /// Confirms that the namespace may be deleted, with all that is in it, with the Tenant of this uid.
     pub(crate) async fn confirm_deletion(
         &self,
@@ -62,13 +68,21 @@ impl Cluster {
             .map(drop)
     }
 
-    /// Says whose the namespace is from now on.
+    /// Says whose the namespace is from now on. Whoever was made it for before: for this Tenant it was there, and stays when that goes.
     pub(crate) async fn adopt_namespace(
         &self,
         name: &NamespaceName,
         tenant: &TenantName,
     ) -> Result<(), CallError> {
-        self.label_again(name, Some(tenant.as_str())).await
+        let (made, _) = MADE_BY;
+        let body = json!({"metadata": {
+            "labels": {TENANT_LABEL: tenant}, "annotations": {made: null, CONFIRM_DELETE: null},
+        }});
+        let body = body.to_string().into_bytes();
+        self.own
+            .patch(&namespace(name), Patch::merge(MANAGER), body)
+            .await
+            .map(drop)
     }
 
     /// Has the namespace bear the label that it had; None: it had none.
@@ -96,9 +110,41 @@ fn tenant(name: &str) -> Address {
 }
 
 fn namespace(name: &NamespaceName) -> Address {
+    namespace_at(name.as_str())
+}
+
+fn namespace_at(name: &str) -> Address {
     Address {
         resource: resource(Made::Namespace),
         namespace: None,
-        name: name.to_string(),
+        name: name.to_owned(),
+    }
+}
+
+/// Whose a namespace is by its label; None: it has none.
+pub(crate) fn marked(namespace: &Value) -> Option<(NamespaceName, TenantName)> {
+    let name = namespace.pointer("/metadata/name")?.as_str()?;
+    let labels = namespace.pointer("/metadata/labels")?;
+    let whose = labels.get(TENANT_LABEL)?.as_str()?;
+    Some((name.parse().ok()?, whose.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_whose_label_it_bears() {
+        let bears = |labels: Value| {
+            let found = marked(&json!({"metadata": {"name": "a", "labels": labels}}));
+            found.map(|(name, whose)| format!("{name} {whose}"))
+        };
+        assert_eq!(
+            bears(json!({"reeve.dev/tenant": "acme"})).as_deref(),
+            Some("a acme")
+        );
+        assert_eq!(bears(json!({"reeve.dev/tenant": "No Name"})), None);
+        assert_eq!(bears(json!({})), None);
+        assert_eq!(bears(Value::Null), None);
     }
 }

@@ -14,7 +14,7 @@ use reeve_core::landlord::{self, GRANT, Made, Seen, Wanted, parting};
 use reeve_core::status::words;
 
 use super::known::Errand;
-use super::{Landlord, depart};
+use super::{Landlord, deliver, depart};
 use crate::cluster::CallError;
 
 /// How it ended.
@@ -122,12 +122,7 @@ async fn onboard(
             Err(why) => wrong = wrong.or(Some(why)),
         }
     }
-    let first = tenant.spec.namespaces.first();
-    if let Some(first) = first.filter(|first| made.contains(first)) {
-        for wanted in landlord::delivered(terms, name, tenant, first) {
-            keep(landlord, &wanted).await?;
-        }
-    }
+    deliver::deliver(landlord, errand, tenant, &made).await?;
     match wrong {
         Some(why) => Err(why),
         None => Ok(match made.len() {
@@ -175,11 +170,27 @@ async fn leave(landlord: &Landlord, errand: &Errand) -> Result<(), Explained> {
         // By its name: a tenant may mark so many others alike that it would be looked for in vain.
         let (whose, kind) = (Some(&errand.name), Made::RoleBinding);
         prune_of(landlord, whose, kind, namespace, Some(GRANT), |_| true).await?;
+        let granted = landlord
+            .cluster
+            .made_as(&errand.name, kind, namespace, GRANT)
+            .await;
+        let granted = granted.map_err(|why| {
+            let doing = format!("looking for RoleBinding {namespace}/{GRANT}");
+            failed(&doing, &why)
+        })?;
+        // One that waits for somebody still lets the delivery act.
+        if granted.is_some() {
+            let message = format!(
+                "RoleBinding {namespace}/{GRANT} is deleted and not gone: take off the finalizers that somebody has put on it"
+            );
+            let reason = Reason::OnboardingFailed;
+            return Err(Explained::new(reason, Turn::Dependency, message));
+        }
     }
     Ok(())
 }
 
-async fn keep(landlord: &Landlord, wanted: &Wanted) -> Result<(), Explained> {
+pub(super) async fn keep(landlord: &Landlord, wanted: &Wanted) -> Result<(), Explained> {
     let kept = landlord.cluster.furnish(wanted).await;
     kept.map_err(|why| {
         let (_, _, kind, _) = wanted.kind.names();
@@ -216,6 +227,9 @@ async fn prune_of(
     let mut going = 0;
     for one in there.iter().filter(|one| goes(&one.name)) {
         going += 1;
+        if one.going {
+            continue;
+        }
         let gone = cluster.discard(kind, namespace, one).await;
         gone.map_err(|why| failed(&format!("deleting {called} {namespace}/{}", one.name), &why))?;
     }

@@ -15,6 +15,7 @@ use reeve_core::tenancy::{Grounds, Lost, Tenants};
 use tokio::time::Instant;
 
 use crate::cluster::{Change, Id};
+use crate::observe::Standing;
 
 /// How long after a binding has changed it is looked at: what changes all the time costs one look in that time.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -172,6 +173,20 @@ impl Known {
             .collect()
     }
 
+    /// How many Tenants stand how, by what was last told of them.
+    pub(super) fn standing(&self) -> Standing {
+        let mut all = Standing::default();
+        for tenant in self.objects.values() {
+            let counted = match tenant.metadata.deletion_timestamp {
+                Some(_) => &mut all.leaving,
+                None if is_onboarded(tenant) => &mut all.onboarded,
+                None => &mut all.waiting,
+            };
+            *counted += 1;
+        }
+        all
+    }
+
     /// It is to be looked at again then, if nothing happens before.
     pub(super) fn again(&mut self, name: &TenantName, at: Instant) {
         self.due.entry(name.clone()).or_insert(at);
@@ -265,6 +280,15 @@ fn name_of(meta: &ObjectMeta) -> Option<TenantName> {
     meta.name.as_deref()?.parse().ok()
 }
 
+/// Whether what it says now is made.
+fn is_onboarded(tenant: &Tenant) -> bool {
+    let status = tenant.status.as_ref();
+    let said = status.and_then(|status| status.onboarding.as_ref());
+    said.is_some_and(|said| {
+        said.done && Some(said.observed_generation) == tenant.metadata.generation
+    })
+}
+
 /// Whether nothing of it is another that is worth a look: neither the spec nor our own words.
 fn is_old(before: &Tenant, after: &Tenant) -> bool {
     fn said(tenant: &Tenant) -> Option<&Onboarding> {
@@ -279,7 +303,7 @@ fn is_old(before: &Tenant, after: &Tenant) -> bool {
 mod tests {
     use super::*;
     use reeve_api::TENANT_LABEL;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn tenant(name: &str, namespaces: &[&str], created: &str) -> Change<Tenant> {
         let object = json!({
@@ -414,6 +438,47 @@ mod tests {
         assert_eq!(names(&errands), ["squat", "yy"]);
         assert_eq!((errands[0].has.len(), errands[0].lost.len()), (1, 1));
         assert_eq!((errands[1].has.len(), errands[1].left.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_tenant_waits_until_what_it_says_now_is_made() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        let put = |name: &str, more: Value| {
+            let mut object = json!({
+                "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant",
+                "metadata": {"name": name, "uid": name, "generation": 2},
+                "spec": {"namespaces": [name]},
+            });
+            for (pointer, value) in more.as_object().unwrap() {
+                let at = object.pointer_mut(pointer).unwrap();
+                at.as_object_mut()
+                    .unwrap()
+                    .extend(value.as_object().unwrap().clone());
+            }
+            Change::Put(Arc::new(serde_json::from_value(object).unwrap()))
+        };
+        let told = |done: bool, generation: i64| {
+            let said = json!({
+                "done": done, "reason": "Succeeded", "message": "", "observedGeneration": generation,
+            });
+            json!({"": {"status": {"onboarding": said}}})
+        };
+        let going = json!({"/metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        for (name, more) in [
+            ("kept", told(true, 2)),
+            ("changed", told(true, 1)),
+            ("refused", told(false, 2)),
+            ("fresh", json!({})),
+            ("going", going),
+        ] {
+            known.tenant(put(name, more), now);
+        }
+        let want = Standing {
+            onboarded: 1,
+            waiting: 3,
+            leaving: 1,
+        };
+        assert_eq!(known.standing(), want);
     }
 
     #[test]

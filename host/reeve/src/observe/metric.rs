@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 use reeve_api::policy::Mode;
 
 use super::drift::Drifts;
+use super::landlord::{Landlords, Standing};
 use super::policies::{Force, Policies};
 use super::requests::Requests;
 use super::shares::Shares;
@@ -156,6 +157,7 @@ pub struct Metrics {
     pub(super) review_duration: Timed<ReviewLabels>,
     pub(super) leader: Gauge,
     shares: Shares,
+    landlords: Landlords,
     queues: WorkQueues,
     requests: Requests,
     spans: Spans,
@@ -216,6 +218,7 @@ impl Metrics {
             review_duration: Family::new_with_constructor(Buckets::Request),
             leader: Gauge::default(),
             shares: Shares::default(),
+            landlords: Landlords::default(),
             queues: WorkQueues::new(),
             requests: Requests::default(),
             spans: Spans::default(),
@@ -322,6 +325,7 @@ impl Metrics {
             self.leader.clone(),
         );
         self.shares.register(registry);
+        self.landlords.register(registry);
     }
 
     /// Counts and logs one fact.
@@ -360,6 +364,16 @@ impl Metrics {
     /// Counts tenants that have come to this replica, and gone from it.
     pub(crate) fn moved(&self, gained: usize, lost: usize) {
         self.shares.moved(gained, lost);
+    }
+
+    /// Says whether this process is the landlord that acts.
+    pub(crate) fn lead_as_landlord(&self, acting: bool) {
+        self.landlords.lead(acting);
+    }
+
+    /// Says how many Tenants stand how.
+    pub(crate) fn tenants_stand(&self, standing: Standing) {
+        self.landlords.stand(standing);
     }
 
     /// What the requests to the API server are counted by.
@@ -417,6 +431,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.shares(3, 7);
         metrics.moved(2, 1);
+        metrics.tenants_stand(Standing::default());
         let took = Duration::from_millis(3);
         let object = Object {
             kind: Kind::Kustomization,

@@ -19,6 +19,7 @@ use super::place::{self, Parameters, Source};
 use crate::cli::grounds::GroundArgs;
 use crate::cli::ui::CommandError;
 use crate::clock::Clock;
+use crate::cluster::marked;
 
 /// Which policies are asked about what.
 #[derive(Args)]
@@ -66,7 +67,8 @@ pub(super) struct Subject {
 pub(super) struct Ground {
     #[command(flatten)]
     own: GroundArgs,
-    /// The Tenants, as `kubectl get tenants.reeve.dev -o yaml` prints them; without, every namespace is a tenant of its own
+    /// The Tenants and the labels of namespaces, as `kubectl get tenants.reeve.dev,namespaces -o yaml` prints them; without, every
+    /// namespace is a tenant of its own
     #[arg(long, value_name = "FILE")]
     tenants: Option<PathBuf>,
 }
@@ -217,19 +219,31 @@ impl Ground {
 
     /// The Tenants that are known, and all namespaces that they name.
     pub(super) fn tenants(&self) -> Result<(Tenants, BTreeSet<NamespaceName>), CommandError> {
-        let (mut tenants, mut namespaces) = (Tenants::default(), BTreeSet::new());
         let documents = self.tenants.as_deref().map(place::documents).transpose()?;
-        for document in documents.into_iter().flatten() {
-            let list = document.get("items").and_then(Value::as_array).cloned();
-            for tenant in list.unwrap_or_else(|| vec![document]) {
-                let tenant: tenant::Tenant = serde_json::from_value(tenant)
-                    .map_err(|why| CommandError::of("reading the tenants failed", &why))?;
-                tenants.apply(&tenant);
-                namespaces.extend(tenant.spec.namespaces);
-            }
-        }
-        Ok((tenants, namespaces))
+        known(documents.unwrap_or_default())
     }
+}
+
+/// The Tenants of these documents, which may be lists, and all namespaces that they name. Whose a namespace is its label says before
+/// anything else, as to the controller.
+fn known(documents: Vec<Value>) -> Result<(Tenants, BTreeSet<NamespaceName>), CommandError> {
+    let (mut tenants, mut namespaces) = (Tenants::default(), BTreeSet::new());
+    for document in documents {
+        let list = document.get("items").and_then(Value::as_array).cloned();
+        for one in list.unwrap_or_else(|| vec![document]) {
+            if one.get("kind").and_then(Value::as_str) == Some("Namespace") {
+                if let Some((namespace, whose)) = marked(&one) {
+                    let _moved = tenants.mark(&namespace, Some(whose));
+                }
+                continue;
+            }
+            let tenant: tenant::Tenant = serde_json::from_value(one)
+                .map_err(|why| CommandError::of("reading the tenants failed", &why))?;
+            tenants.apply(&tenant);
+            namespaces.extend(tenant.spec.namespaces);
+        }
+    }
+    Ok((tenants, namespaces))
 }
 
 #[cfg(test)]
@@ -243,6 +257,34 @@ mod tests {
             .iter()
             .map(|one| format!("{} {}", one.kind(), one.name()));
         Ok(told.collect())
+    }
+
+    #[test]
+    fn a_namespace_is_the_tenants_whose_label_it_bears_and_not_the_oldests() {
+        let tenant = |name: &str, created: &str| {
+            json!({
+                "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant",
+                "metadata": {"name": name, "creationTimestamp": created},
+                "spec": {"namespaces": [name, "shared"]},
+            })
+        };
+        let labelled = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": "shared", "labels": {"reeve.dev/tenant": "young"}},
+        });
+        let all = [
+            tenant("old", "2026-01-01T00:00:00Z"),
+            tenant("young", "2026-02-01T00:00:00Z"),
+            labelled,
+        ];
+        let shared: NamespaceName = "shared".parse().unwrap();
+        let whose = |documents: Vec<Value>| {
+            let (tenants, _) = known(documents).unwrap();
+            tenants.declared(&shared).map(ToString::to_string)
+        };
+        assert_eq!(whose(all[..2].to_vec()).as_deref(), Some("old"));
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": all});
+        assert_eq!(whose(vec![list]).as_deref(), Some("young"));
     }
 
     #[test]

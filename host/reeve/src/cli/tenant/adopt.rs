@@ -4,11 +4,13 @@ use clap::Args;
 use reeve_api::duration::Duration;
 use reeve_api::name::{NamespaceName, ObjectName, ServiceAccountName, TenantName};
 use reeve_api::tenant::Tenant;
-use reeve_core::landlord::Seen;
+use reeve_core::landlord::{self, Seen};
 use serde_json::{Value, json};
 
 use super::{found, object, onboarded, said};
 use crate::cli::connection::ConnectionArgs;
+use crate::cli::grounds::NamespaceArgs;
+use crate::cli::policy::subject::told;
 use crate::cli::ui::{CommandError, Sign, Ui};
 use crate::cluster::{CallError, Cluster};
 use crate::observe::Requests;
@@ -37,14 +39,17 @@ pub(super) struct AdoptArgs {
     #[arg(long, value_name = "TIME", default_value = "1m")]
     timeout: Duration,
     #[command(flatten)]
+    namespaces: NamespaceArgs,
+    #[command(flatten)]
     connection: ConnectionArgs,
 }
 
 pub(super) async fn adopt(args: &AdoptArgs, ui: &mut Ui) -> Result<(), CommandError> {
-    let cluster = args.connection.connect(Requests::default()).await?;
     let namespace = &args.namespace;
     let name = args.tenant.clone();
     let name = name.unwrap_or_else(|| TenantName::from(namespace.clone()));
+    is_for_tenants(args, &name)?;
+    let cluster = args.connection.connect(Requests::default()).await?;
     let labelled = is_free(&cluster, namespace, &name).await?;
     ui.step(
         Sign::Doing,
@@ -52,11 +57,13 @@ pub(super) async fn adopt(args: &AdoptArgs, ui: &mut Ui) -> Result<(), CommandEr
     );
     let there = found(&cluster, &name).await?;
     let before = there.as_ref().and_then(|tenant| said(tenant).cloned());
-    let adopted = cluster.adopt_namespace(namespace, &name).await;
-    adopted.map_err(|why| {
-        CommandError::of(&format!("labelling namespace {namespace} failed"), &why)
-            .hint("you need the right to patch namespaces")
-    })?;
+    if labelled.as_deref() != Some(name.as_str()) {
+        let adopted = cluster.adopt_namespace(namespace, &name).await;
+        adopted.map_err(|why| {
+            CommandError::of(&format!("labelling namespace {namespace} failed"), &why)
+                .hint("you need the right to patch namespaces")
+        })?;
+    }
     let written = match there {
         None => cluster.create_tenant(&object(&name, fresh(args))).await,
         Some(tenant) => match more(&tenant, namespace) {
@@ -68,6 +75,23 @@ pub(super) async fn adopt(args: &AdoptArgs, ui: &mut Ui) -> Result<(), CommandEr
         return Err(undone(&cluster, namespace, &name, labelled.as_deref(), &why).await);
     }
     onboarded(&cluster, &name, before.as_ref(), args.timeout.get(), ui).await
+}
+
+/// The namespace is neither the platform's nor Kubernetes' own: nobody may label those a tenant's, whoever would refuse it later.
+fn is_for_tenants(args: &AdoptArgs, name: &TenantName) -> Result<(), CommandError> {
+    let namespace = &args.namespace;
+    let NamespaceArgs {
+        platform_namespaces,
+        config_namespaces,
+    } = &args.namespaces;
+    let mut own = platform_namespaces.iter().chain(config_namespaces);
+    if own.any(|one| one == namespace) {
+        let message = format!("namespace {namespace} is the platform's own");
+        let hint =
+            "--platform-namespaces and --config-namespaces say which are, as to the controller";
+        return Err(CommandError::new(message).hint(hint));
+    }
+    landlord::claim(name, namespace, None).map_err(told)
 }
 
 /// The Tenant could not be written: the namespace bears the label again that it had, or policies and others that go by it would

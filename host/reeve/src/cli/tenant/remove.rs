@@ -95,8 +95,7 @@ fn staying(name: &TenantName, tenant: &Tenant) -> Vec<String> {
             None => "",
         };
         lines.push(format!(
-            "what was made of spec.source stays: GitRepository{hook} {name} in the configuration namespace, which goes on being fetched, and Kustomization {name} in {}; a Tenant of this name that has no source leaves them as they are",
-            listed(tenant.spec.namespaces.get(..1).unwrap_or_default())
+            "what was made of spec.source stays: GitRepository{hook} {name} in the configuration namespace, which goes on being fetched, and Kustomization {name} in one of the namespaces, to be suspended before it is deleted, since nobody may delete what it applied; a Tenant of this name that has no source leaves them as they are"
         ));
     }
     lines
@@ -233,7 +232,7 @@ mod tests {
         assert!(told[1].contains("rights there: devs, ops;"), "{told:?}");
         assert!(told[1].contains("--selector=reeve.dev/tenant=zz"));
         assert!(told[2].contains("GitRepository and Receiver zz"));
-        assert!(told[2].contains("Kustomization zz in zz;"), "{told:?}");
+        assert!(told[2].contains("to be suspended before"), "{told:?}");
     }
 
     #[test]
