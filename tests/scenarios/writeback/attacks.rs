@@ -273,7 +273,7 @@ fn nothing_is_written_where_a_neighbour_of_the_same_repository_builds() {
 }
 
 #[test]
-fn in_a_repository_of_several_tenants_a_lent_login_writes_where_its_tenant_builds_alone() {
+fn in_a_repository_of_several_tenants_a_lent_login_writes_where_the_platform_says_alone() {
     scenario(async {
         let estate = Estate::shared().await?;
         let (one, other) = (
@@ -298,6 +298,20 @@ fn in_a_repository_of_several_tenants_a_lent_login_writes_where_its_tenant_build
                 draft.set_source("url", json!(url));
                 draft.set("path", json!("./tenants/other"));
             })
+            .await?;
+        // A tenant makes Kustomizations over whatever it likes: that gives it no directory.
+        let over = json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+            "metadata": {"name": "mine", "namespace": one.name()},
+            "spec": {
+                "interval": "1h", "path": "./ci", "prune": true, "serviceAccountName": "flux", "suspend": true,
+                "sourceRef": {"kind": "GitRepository", "name": one.name(), "namespace": CONFIG},
+            },
+        });
+        one.apply(&over).await?;
+        let given = json!({"metadata": {"annotations": {"reeve.dev/write-back-paths": "docs, ./tenants/one/"}}});
+        one.sources()
+            .patch(one.name(), &PatchParams::default(), &Patch::Merge(&given))
             .await?;
         let before = commits(&one)?;
         for (n, path) in ["", "tenants", "tenants/other", "tenants/one-more", "ci"]
