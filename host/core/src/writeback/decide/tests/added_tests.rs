@@ -55,7 +55,7 @@ fn plain() -> MemoryTree {
 }
 
 fn claims() -> [Object; 2] {
-    [claim("data", "acme"), claim("data", "acme-test")]
+    [claim("data", "acme"), claim("logs", "acme-test")]
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_build_around_the_files_is_asked_what_it_makes_of_them() {
         let [refused] = decision.refused.as_slice() else {
             panic!("{:?}", decision.refused);
         };
-        assert_eq!(refused.object, "PersistentVolumeClaim acme-test/data");
+        assert_eq!(refused.object, "PersistentVolumeClaim acme-test/logs");
         assert_eq!(refused.reason, Reason::Transformed.to_string());
         assert_eq!(decision.written.len(), 1);
     }
@@ -108,7 +108,7 @@ fn what_somebody_else_keeps_in_a_file_is_not_written_again() {
     let options = into_namespace("acme");
     let decision = decided_beside(&tree, "app", &options, (&[], &elsewhere), &claims());
     let files: Vec<&String> = decision.edits.files.keys().collect();
-    assert_eq!(files, ["state/acme-test/persistentvolumeclaim-data.yaml"]);
+    assert_eq!(files, ["state/acme-test/persistentvolumeclaim-logs.yaml"]);
     let [refused] = decision.refused.as_slice() else {
         panic!("{:?}", decision.refused);
     };
