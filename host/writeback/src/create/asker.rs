@@ -10,7 +10,6 @@ use reeve_kustomize::{Kind, Object, Tree};
 use super::{Builder, Failure, File};
 use crate::Repository;
 use crate::kustomization::{Kustomization, below, join};
-use crate::overlaid::Overlaid;
 use crate::refused::{Reason, Refused};
 use crate::work::{Fault, render};
 

@@ -17,6 +17,9 @@ use crate::path::Path;
 use crate::refused::Reason;
 use crate::users::Users;
 
+/// A file and its new content.
+type FileEdit = (String, Option<Vec<u8>>);
+
 /// The lists of a tree, each looked for once.
 pub(super) struct Lists<'a> {
     repository: &'a Repository<'a>,
@@ -101,7 +104,7 @@ impl<'a> Lists<'a> {
         tree: &Overlaid<'_>,
         within: &str,
         batch: &[File],
-    ) -> Result<Vec<(String, Option<Vec<u8>>)>, Reason> {
+    ) -> Result<Vec<FileEdit>, Reason> {
         let mut lists: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for file in batch {
             if let Some(list) = &file.list {
@@ -120,7 +123,7 @@ impl<'a> Lists<'a> {
         within: &str,
         dir: &str,
         files: &[&str],
-    ) -> Result<(String, Option<Vec<u8>>), Reason> {
+    ) -> Result<FileEdit, Reason> {
         let kustomization = Kustomization::read(tree, dir).ok_or(Reason::NoPlace)?;
         let file = tree.home(&kustomization.file).ok_or(Reason::NoPlace)?;
         if below(within, &file).is_none() {

@@ -32,8 +32,8 @@ impl Beside {
             return Self::default();
         }
         case.ctx.index.read(|known| Self {
-            others: case.others(known, builds),
-            elsewhere: case.elsewhere(known),
+            others: case.unasked(known, builds),
+            elsewhere: case.keepers(known),
         })
     }
 }
@@ -64,7 +64,7 @@ impl Case<'_> {
     }
 
     /// The directories of the repository that Kustomizations build, whoever's they are, but these.
-    fn others(&self, known: &Known, builds: &[Built]) -> Vec<String> {
+    fn unasked(&self, known: &Known, builds: &[Built]) -> Vec<String> {
         let all = known.kustomizations.iter();
         let others = all.filter(|(id, one)| {
             !builds.iter().any(|built| built.id == **id) && self.may_be_here(known, one)
@@ -76,7 +76,7 @@ impl Case<'_> {
     }
 
     /// Where other WriteBacks of the repository and branch make the files of new objects. One that is suspended keeps what it has.
-    fn elsewhere(&self, known: &Known) -> Vec<Elsewhere> {
+    fn keepers(&self, known: &Known) -> Vec<Elsewhere> {
         let all = known.writebacks.iter().filter(|(id, _)| *id != self.id);
         let beside = all.filter_map(|(id, one)| {
             let spec = self.beside(known, one)?;
