@@ -67,7 +67,13 @@ impl Case<'_> {
     fn unasked(&self, known: &Known, builds: &[Built]) -> Vec<String> {
         let all = known.kustomizations.iter();
         let others = all.filter(|(id, one)| {
-            !builds.iter().any(|built| built.id == **id) && self.may_be_here(known, one)
+            let is_asked = builds.iter().any(|built| built.id == **id);
+            // What is tagged later is the tenant's own business.
+            let is_near = match self.is_of_us(id) {
+                true => self.is_here(known, one),
+                false => self.may_be_here(known, one),
+            };
+            !is_asked && is_near
         });
         let mut others: Vec<String> = others.filter_map(|(_, one)| path(one)).collect();
         others.sort();
