@@ -105,6 +105,7 @@ fn a_file_waits_for_a_suspended_kustomization_around_it() {
         let later = format!("made/{}/configmap-later.yaml", tenant.name());
         ensure!(file(&tenant, &later).is_none(), "{later} is written");
         suspend(false).await?;
+        tenant.reconcile(None).await?;
         looked(&tenant, "back").await?;
         written(&tenant, &later, "a: b").await?;
         Ok(())
