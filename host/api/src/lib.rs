@@ -82,6 +82,9 @@ pub const WRITE_BACK: (&str, &str) = ("reeve.dev/write-back", "disabled");
 pub const CHANGE_REASON: &str = "reeve.dev/reason";
 /// The annotation in which an audit says which user has changed it. It goes where the reason goes.
 pub const CHANGED_BY: &str = "reeve.dev/changed-by";
+/// The annotation on a GitRepository in a configuration namespace: the directories below which the tenant that it is for writes to a
+/// repository of several tenants, with commas between them.
+pub const WRITE_BACK_PATHS: &str = "reeve.dev/write-back-paths";
 /// The finalizer on every object that is looked after, the same as Flux's.
 pub const FINALIZER: &str = "finalizers.fluxcd.io";
 /// The annotation by which a GitRepository names the provider plugin that has its credential, or puts its deploy key at the

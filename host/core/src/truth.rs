@@ -88,7 +88,7 @@ mod tests {
         };
         assert_eq!(rule.sync_to(), SyncTo::Git);
         assert_eq!(rule.on_delete(), OnDelete::Delete);
-        assert!(rule.filters().are_all() && !rule.picks());
+        assert!(rule.written().filters.is_empty() && !rule.picks());
         for (group, resource, namespace) in
             [("apps", "deployments", "acme"), ("", "namespaces", "")]
         {

@@ -8,6 +8,7 @@
 //! | what a WriteBack asks for, and a configuration file of its own | `spec.rs`, `config.rs` |
 //! | which rules are for an object, and which side follows for each of its fields | `rule.rs`, `filter.rs`, `following.rs` |
 //! | who has changed a field, and what they say of it | `hand.rs`, `said.rs` |
+//! | which directories of a shared repository are a tenant's | `home.rs` |
 //! | which side has changed it since both were the same | `agreement.rs` |
 //! | what is written to which files, and what is refused | `decide.rs` |
 //! | what the commit says, and whether a commit is one of ours | `message.rs` |
@@ -20,6 +21,7 @@ mod decide;
 mod filter;
 mod following;
 mod hand;
+mod home;
 mod leave;
 mod message;
 mod proposal;
@@ -29,11 +31,12 @@ mod spec;
 
 pub use agreement::{Conflict, Side};
 pub use decide::{
-    Allowed, Build, Decision, Field, Head, Refusal, Seen, State, What, Written, decide,
+    Allowed, Build, Decision, Elsewhere, Field, Head, Refusal, Seen, State, What, Written, decide,
 };
 pub use filter::{Filters, filtered};
 pub use following::Following;
 pub use hand::{Hand, hand_of, last_hand};
+pub use home::directories;
 pub use leave::{Leave, Yielding};
 pub use message::{About, Trailers, compose, digest, trailers};
 pub use proposal::{Proposal, Step, Tip, step};

@@ -1,21 +1,28 @@
 //! New objects become files: named by a template, without what belongs to the cluster, listed where there is a list.
 //!
-//! Which objects, and which are gone again, is the caller's rule. Secrets are refused.
+//! All of a round at once: the tree is looked at once, each list is edited once, and whoever builds it is asked once whether all of
+//! them come out as they are. Only where they do not is it found out of which that is so. Which objects, and which are gone again,
+//! is the caller's rule. Secrets are refused.
 
+mod asker;
+mod free;
+mod lists;
 pub(crate) mod name;
 mod strip;
 
-use reeve_kustomize::{Kind, Object, to_yaml};
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use reeve_kustomize::{Id, Object, Options, Remotes, to_yaml};
 
 use crate::change::is_secret;
-use crate::kustomization::{Kustomization, below, join, parent};
-use crate::path::Path;
-use crate::place::{Seen, Text, rewritten};
+use crate::kustomization::{below, join};
+use crate::overlaid::Overlaid;
 use crate::refused::{Reason, Refused};
-use crate::users::Users;
-use crate::work::{Candidate, Trial, Work, is_same};
+use crate::work::Fault;
 use crate::{Edits, Place, Placed, Repository};
+use asker::Asker;
+use free::Free;
+use lists::Lists;
 
 pub use name::DEFAULT_TEMPLATE;
 pub use strip::stripped;
@@ -32,61 +39,65 @@ pub struct New<'a> {
     pub template: &'a str,
 }
 
+/// Somebody who builds a directory of the tree, and may so build what is made.
+#[derive(Clone, Copy)]
+pub struct Builder<'a> {
+    /// The directory.
+    pub path: &'a str,
+    /// What was fetched for it.
+    pub remotes: &'a Remotes,
+    /// How it is built.
+    pub options: &'a Options,
+}
+
+/// What became of new objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Created {
+    /// The new content of files by their paths.
+    pub files: BTreeMap<String, Option<Vec<u8>>>,
+    /// Where each of them went, in the order in which they came.
+    pub each: Vec<Result<Placed, Refused>>,
+}
+
 /// Makes the file of a new object, and lists it in the kustomization file if there is one.
 pub fn create(repository: &Repository<'_>, new: &New<'_>) -> Result<Edits, Refused> {
-    let id = new.live.id();
-    let refuse = |reason: Reason| reason.of(Some(id.clone()), "");
-    if is_secret(&id) {
-        return Err(refuse(Reason::Secret));
-    }
-    let object = stripped(new.live, new.defaults);
-    let shown = name::file(new.template, new.live).map_err(refuse)?;
-    let outside = || Reason::Name {
-        why: "the path leads out of the repository".to_owned(),
-    };
-    let root = join("", repository.path).ok_or_else(|| refuse(outside()))?;
-    let file = join(&root, &shown).ok_or_else(|| refuse(outside()))?;
-    let within = join("", repository.within).ok_or_else(|| refuse(outside()))?;
-    if below(&within, &file).is_none() {
-        return Err(refuse(Reason::Outside { file }));
-    }
-    check_free(repository, &root, &file).map_err(refuse)?;
-    let bytes = to_yaml(std::slice::from_ref(&object)).into_bytes();
-    let place = Place::Manifest { file: file.clone() };
-    let placed = vec![Placed {
-        object: id.clone(),
-        field: String::new(),
-        place: place.clone(),
-    }];
-    let is_there = repository.tree.kind(&root) == Some(Kind::Dir);
-    let builds =
-        is_there && repository.options.generate || Kustomization::is_in(repository.tree, &root);
-    if !builds {
-        // Nobody builds here, or not yet: the file is all there is to it.
-        let users = Users::find(repository, &root).map_err(refuse)?;
-        if let Some(by) = users.any_other_user() {
-            let by = by.to_owned();
-            return Err(refuse(Reason::Shared { file, by }));
+    let Created { files, each } = create_all(repository, &[], std::slice::from_ref(new));
+    let placed: Result<Vec<Placed>, Refused> = each.into_iter().collect();
+    let placed = placed?;
+    Ok(Edits { files, placed })
+}
+
+/// Makes the files of new objects. `builders` build other directories of the tree, or the same one in another way: a file that one
+/// of them builds gives its object there, too, and is refused otherwise.
+pub fn create_all(
+    repository: &Repository<'_>,
+    builders: &[Builder<'_>],
+    news: &[New<'_>],
+) -> Created {
+    let mut making = match Making::begin(repository, builders) {
+        Ok(making) => making,
+        Err(reason) => {
+            let refused = |new: &New<'_>| Err(reason.clone().of(Some(new.live.id()), ""));
+            return Created {
+                each: news.iter().map(refused).collect(),
+                ..Created::default()
+            };
         }
-        return Ok(Edits {
-            files: [(file, Some(bytes))].into(),
-            placed,
-        });
+    };
+    let mut files = Vec::new();
+    for (number, new) in news.iter().enumerate() {
+        match making.file(number, new) {
+            Ok(file) => files.push(file),
+            Err(why) => making.settle(number, Err(why)),
+        }
     }
-    let mut work = Work::of(repository)?;
-    if work.objects().iter().any(|one| is_same(one, &object)) {
-        return Err(refuse(Reason::Present));
-    }
-    let mut candidate = listing(&work, &root, &file).map_err(refuse)?;
-    candidate.files.push((file, Some(bytes)));
-    let before = work.objects().to_vec();
-    match work.keep_if(&candidate, |after| is_with(&before, after, &object)) {
-        Trial::Fits => Ok(Edits {
-            files: work.into_files(),
-            placed,
-        }),
-        Trial::Breaks => Err(refuse(Reason::NoPlace)),
-        _ => Err(refuse(Reason::Transformed)),
+    making.ask(&files);
+    let files = files.into_iter();
+    let files: Vec<File> = files.filter_map(|file| making.fitting(file)).collect();
+    making.add_all(files);
+    Created {
+        files: making.files.into_files(),
+        each: making.each.into_values().collect(),
     }
 }
 
@@ -95,81 +106,188 @@ pub fn file_of(template: &str, object: &Object) -> Result<String, Refused> {
     name::file(template, object).map_err(|reason| reason.of(Some(object.id()), ""))
 }
 
-/// The edit of the kustomization file that lists `file`; none of any file where there is no list.
-fn listing(work: &Work<'_>, root: &str, file: &str) -> Result<Candidate, Reason> {
-    let place = Place::Manifest {
-        file: file.to_owned(),
-    };
-    let nothing = Candidate {
-        files: Vec::new(),
-        place: place.clone(),
-        meets: false,
-    };
-    // The innermost list on the way to the file.
-    let mut dir = parent(file);
-    let kustomization = loop {
-        if let Some(kustomization) = Kustomization::read(work.tree(), dir) {
-            break kustomization;
-        }
-        if dir == root || dir.is_empty() {
-            if let Some(by) = work.users().any_other_user() {
-                let by = by.to_owned();
-                let file = file.to_owned();
-                return Err(Reason::Shared { file, by });
-            }
-            return Ok(nothing);
-        }
-        dir = parent(dir);
-    };
-    let shown = below(&kustomization.dir, file).unwrap_or(file);
-    let mut value = kustomization.value.clone();
-    let mut resources = kustomization.items("resources").to_vec();
-    resources.push(Value::from(shown));
-    Path::of_fields(&["resources"]).set(&mut value, Value::Array(resources), None);
-    let mut seen = Seen::default();
-    let text = Text::of_file(kustomization.file.as_str());
-    let edited = rewritten(work, &text, kustomization.number, &value, place, &mut seen);
-    edited.ok_or_else(|| seen.in_the_way().unwrap_or(Reason::NoPlace))
+/// The file that an object is to become.
+struct File {
+    /// Which of the new objects it is.
+    number: usize,
+    id: Id,
+    object: Object,
+    path: String,
+    bytes: Vec<u8>,
+    /// The directory of the kustomization file that is to list it.
+    list: Option<String>,
 }
 
-/// Refuses a file that is there, in whatever case its name is written, and one below a file or a link.
-fn check_free(repository: &Repository<'_>, root: &str, file: &str) -> Result<(), Reason> {
-    let tree = repository.all;
-    let occupied = |file: &str| {
-        let file = file.to_owned();
-        Err(Reason::Occupied { file })
-    };
-    let mut dir = root.to_owned();
-    let rest = below(root, file).unwrap_or(file);
-    for part in rest.split('/') {
-        let there = tree.list(&dir);
-        let Some(path) = join(&dir, part) else {
-            return occupied(file);
-        };
-        let other = |name: &&String| name.eq_ignore_ascii_case(part) && *name != part;
-        if let Some(other) = there.iter().find(other) {
-            return occupied(&join(&dir, other).unwrap_or_default());
-        }
-        match tree.kind(&path) {
-            Some(Kind::File) => return occupied(&path),
-            // A link or a submodule is there, though nobody sees it.
-            None if tree.left_out(&path).is_some() => return occupied(&path),
-            Some(Kind::Dir) if path == file || tree.real(&path).as_ref() != Some(&path) => {
-                return occupied(&path);
-            }
-            _ => {}
-        }
-        dir = path;
+/// The making of files.
+struct Making<'a> {
+    repository: &'a Repository<'a>,
+    root: String,
+    within: String,
+    /// The files with what is made so far.
+    files: Overlaid<'a>,
+    free: Free<'a>,
+    lists: Lists<'a>,
+    askers: Vec<Asker<'a>>,
+    each: BTreeMap<usize, Result<Placed, Refused>>,
+}
+
+/// Why files do not stand.
+enum Failure {
+    Because(Reason),
+    Unbuilt(Fault),
+}
+
+impl File {
+    fn refused(&self, reason: Reason) -> Refused {
+        reason.of(Some(self.id.clone()), "")
     }
-    Ok(())
+
+    fn placed(&self) -> Placed {
+        Placed {
+            object: self.id.clone(),
+            field: String::new(),
+            place: Place::Manifest {
+                file: self.path.clone(),
+            },
+        }
+    }
 }
 
-/// Whether `after` is `before` with the object somewhere in it.
-fn is_with(before: &[Object], after: &[Object], object: &Object) -> bool {
-    let Some(at) = after.iter().position(|one| one == object) else {
-        return false;
-    };
-    let mut rest = after.to_vec();
-    rest.remove(at);
-    rest == before
+impl Failure {
+    /// What is said of one file.
+    fn of(&self, file: &File) -> Refused {
+        match self {
+            Self::Because(reason) => file.refused(reason.clone()),
+            Self::Unbuilt(fault) if fault.is_final => fault.clone().of(),
+            Self::Unbuilt(_) => file.refused(Reason::NoPlace),
+        }
+    }
+
+    /// Whether nothing more can be found out.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Unbuilt(fault) if fault.is_final)
+    }
 }
+
+impl<'a> Making<'a> {
+    fn begin(repository: &'a Repository<'a>, builders: &[Builder<'a>]) -> Result<Self, Reason> {
+        let root = join("", repository.path).ok_or_else(outside)?;
+        let own = Asker::own(repository, &root);
+        let others = builders.iter().filter_map(Asker::other);
+        Ok(Self {
+            within: join("", repository.within).ok_or_else(outside)?,
+            files: Overlaid::new(repository.tree),
+            free: Free::new(repository.all, root.clone()),
+            lists: Lists::new(repository, root.clone()),
+            askers: own.into_iter().chain(others).collect(),
+            each: BTreeMap::new(),
+            root,
+            repository,
+        })
+    }
+
+    fn settle(&mut self, number: usize, what: Result<Placed, Refused>) {
+        self.each.insert(number, what);
+    }
+
+    /// The file of an object, if its name is a path that is free.
+    fn file(&mut self, number: usize, new: &New<'_>) -> Result<File, Refused> {
+        let id = new.live.id();
+        let refuse = |reason: Reason| reason.of(Some(id.clone()), "");
+        if is_secret(&id) {
+            return Err(refuse(Reason::Secret));
+        }
+        let shown = name::file(new.template, new.live).map_err(refuse)?;
+        let path = join(&self.root, &shown).ok_or_else(|| refuse(outside()))?;
+        if below(&self.within, &path).is_none() {
+            return Err(refuse(Reason::Outside { file: path }));
+        }
+        self.free.take(&path).map_err(refuse)?;
+        let object = stripped(new.live, new.defaults);
+        let bytes = to_yaml(std::slice::from_ref(&object)).into_bytes();
+        let list = self.lists.of(&path).map_err(refuse)?;
+        Ok(File {
+            number,
+            id,
+            object,
+            path,
+            bytes,
+            list,
+        })
+    }
+
+    /// Has everybody who may build any of the files say what comes out before.
+    fn ask(&mut self, files: &[File]) {
+        self.askers.retain(|asker| asker.is_about(files));
+        for asker in &mut self.askers {
+            asker.begin(&self.files);
+        }
+        if files.iter().any(|file| file.list.is_some()) {
+            let roots: Vec<&str> = self.askers.iter().map(Asker::root).collect();
+            self.lists.find_users(self.repository, &roots);
+        }
+    }
+
+    /// The file, if everybody who may build it can be built, and has no such object.
+    fn fitting(&mut self, file: File) -> Option<File> {
+        let mut askers = self.askers.iter();
+        match askers.find_map(|asker| asker.against(&file)) {
+            None => Some(file),
+            Some(why) => {
+                self.settle(file.number, Err(why));
+                None
+            }
+        }
+    }
+
+    /// Adds all of them that can be: together, and where that does not go, in halves.
+    fn add_all(&mut self, files: Vec<File>) {
+        let mut waiting = vec![files];
+        while let Some(mut batch) = waiting.pop() {
+            match self.add(&batch) {
+                Ok(()) => {
+                    for file in &batch {
+                        self.settle(file.number, Ok(file.placed()));
+                    }
+                }
+                Err(why) if batch.len() <= 1 || why.is_final() => {
+                    for file in &batch {
+                        self.settle(file.number, Err(why.of(file)));
+                    }
+                }
+                Err(_) => {
+                    let rest = batch.split_off(batch.len() / 2);
+                    waiting.push(rest);
+                    waiting.push(batch);
+                }
+            }
+        }
+    }
+
+    /// Adds files, if whoever builds them gives their objects as they are, and everything else as before.
+    fn add(&mut self, batch: &[File]) -> Result<(), Failure> {
+        let edits = self.lists.edits(&self.files, &self.within, batch);
+        let mut edits = edits.map_err(Failure::Because)?;
+        let made = batch.iter();
+        edits.extend(made.map(|file| (file.path.clone(), Some(file.bytes.clone()))));
+        let files = self.files.with(&edits);
+        let mut after = Vec::new();
+        for asker in &self.askers {
+            after.push(asker.with(&files, batch)?);
+        }
+        for (asker, after) in self.askers.iter_mut().zip(after) {
+            asker.accept(after);
+        }
+        self.files = files;
+        Ok(())
+    }
+}
+
+fn outside() -> Reason {
+    Reason::Name {
+        why: "the path leads out of the repository".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,10 @@ use std::collections::BTreeMap;
 use reeve_kustomize::{Id, Object, Options, Remotes, Tree};
 
 pub use change::is_secret;
-pub use create::{DEFAULT_TEMPLATE, New, create, file_of, stripped, without_server_fields};
+pub use create::{
+    Builder, Created, DEFAULT_TEMPLATE, New, create, create_all, file_of, stripped,
+    without_server_fields,
+};
 pub use difference::{Difference, differences, key_of};
 pub use overlaid::Overlaid;
 pub use path::{Path, Step};

@@ -11,7 +11,8 @@ use reeve_kustomize::{Kind, ReadError, Tree};
 #[derive(Clone)]
 pub struct Overlaid<'a> {
     tree: &'a dyn Tree,
-    edits: BTreeMap<String, Option<Arc<[u8]>>>,
+    /// Shared by all copies, until one of them gets more.
+    edits: Arc<BTreeMap<String, Option<Arc<[u8]>>>>,
 }
 
 impl<'a> Overlaid<'a> {
@@ -20,7 +21,7 @@ impl<'a> Overlaid<'a> {
     pub fn new(tree: &'a dyn Tree) -> Self {
         Self {
             tree,
-            edits: BTreeMap::new(),
+            edits: Arc::default(),
         }
     }
 
@@ -28,11 +29,17 @@ impl<'a> Overlaid<'a> {
     #[must_use]
     pub fn with(&self, files: &[(String, Option<Vec<u8>>)]) -> Self {
         let mut more = self.clone();
-        for (path, bytes) in files {
-            let bytes = bytes.as_ref().map(|bytes| Arc::from(bytes.as_slice()));
-            more.edits.insert(path.clone(), bytes);
-        }
+        let files = files.iter();
+        more.put(files.map(|(path, bytes)| (path.as_str(), bytes.as_deref())));
         more
+    }
+
+    /// Makes more edits.
+    pub fn put<'f>(&mut self, files: impl IntoIterator<Item = (&'f str, Option<&'f [u8]>)>) {
+        let edits = Arc::make_mut(&mut self.edits);
+        for (path, bytes) in files {
+            edits.insert(path.to_owned(), bytes.map(Arc::from));
+        }
     }
 
     /// The path without links on the way; nothing where they lead out of the tree.
@@ -58,21 +65,34 @@ impl<'a> Overlaid<'a> {
     }
 
     fn edit(&self, path: &str) -> Option<&Option<Arc<[u8]>>> {
+        if self.edits.is_empty() {
+            return None;
+        }
         let real = || self.edits.get(&self.tree.real(path)?);
         self.edits.get(path).or_else(real)
+    }
+
+    /// The edits below a directory, by the paths from there: whether a file is there then.
+    fn below(&self, dir: &str) -> impl Iterator<Item = (&str, bool)> {
+        let prefix = match dir {
+            "" => String::new(),
+            dir => format!("{dir}/"),
+        };
+        let begin = prefix.clone();
+        self.edits.range(begin..).map_while(move |(file, bytes)| {
+            let rest = file.strip_prefix(prefix.as_str())?;
+            Some((rest, bytes.is_some()))
+        })
     }
 }
 
 impl Tree for Overlaid<'_> {
     fn kind(&self, path: &str) -> Option<Kind> {
-        let below = |(file, bytes): (&String, &Option<Arc<[u8]>>)| {
-            let rest = file.strip_prefix(path);
-            bytes.is_some() && rest.is_some_and(|rest| rest.starts_with('/'))
-        };
+        let is_dir = || !path.is_empty() && self.below(path).any(|(_, is_there)| is_there);
         match self.edit(path) {
             Some(Some(_)) => Some(Kind::File),
             Some(None) => None,
-            None if self.edits.iter().any(below) => Some(Kind::Dir),
+            None if is_dir() => Some(Kind::Dir),
             None => self.tree.kind(path),
         }
     }
@@ -90,23 +110,16 @@ impl Tree for Overlaid<'_> {
 
     fn list(&self, dir: &str) -> Vec<String> {
         let mut names: BTreeSet<String> = self.tree.list(dir).into_iter().collect();
-        for (file, bytes) in &self.edits {
-            let rest = match dir {
-                "" => Some(file.as_str()),
-                dir => file
-                    .strip_prefix(dir)
-                    .and_then(|rest| rest.strip_prefix('/')),
-            };
-            let Some(rest) = rest else { continue };
+        for (rest, is_there) in self.below(dir) {
             let first = rest.split('/').next().unwrap_or_default();
-            match bytes {
-                Some(_) => {
+            match is_there {
+                true => {
                     names.insert(first.to_owned());
                 }
-                None if first == rest => {
+                false if first == rest => {
                     names.remove(first);
                 }
-                None => {}
+                false => {}
             }
         }
         names.into_iter().collect()

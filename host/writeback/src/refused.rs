@@ -87,6 +87,14 @@ pub enum Reason {
         /// The file.
         file: String,
     },
+    /// Somebody else has written the new object to a file already.
+    #[error("is in {file} already, where {by} keeps it")]
+    Elsewhere {
+        /// The file.
+        file: String,
+        /// Who keeps it there.
+        by: String,
+    },
     /// The kustomization changes whatever is added to it.
     #[error(
         "the kustomization would change the object: it sets names, labels or other fields of all"
@@ -128,6 +136,7 @@ impl Reason {
             Self::NoPlace => "change it by hand",
             Self::Name { .. } => "choose another template, or keep the object out of the rules",
             Self::Occupied { .. } => "move that file, or choose another template",
+            Self::Elsewhere { .. } => "keep it out of the rules of one of the two",
             Self::Transformed => "let new objects go to a directory without such a kustomization",
             Self::Limit { .. } => "write fewer changes at a time",
         }

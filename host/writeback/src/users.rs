@@ -35,11 +35,13 @@ struct Reach {
 }
 
 impl Users {
-    /// Who uses what `root` reaches.
-    pub(crate) fn find(repository: &Repository<'_>, root: &str) -> Result<Self, Reason> {
+    /// Who uses what is reached from these directories.
+    pub(crate) fn find(repository: &Repository<'_>, roots: &[&str]) -> Result<Self, Reason> {
         let tree = repository.tree;
         let mut own = Reach::default();
-        own.follow(tree, root)?;
+        for root in roots {
+            own.follow(tree, root)?;
+        }
         let mut shared = BTreeMap::new();
         let all = repository.all;
         let kustomizations = kustomizations(all)?;
@@ -74,13 +76,6 @@ impl Users {
     /// Who else uses a file.
     pub(crate) fn other_user(&self, file: &str) -> Option<&str> {
         self.shared.get(file).map(String::as_str)
-    }
-}
-
-impl Users {
-    /// Somebody else who uses any of it.
-    pub(crate) fn any_other_user(&self) -> Option<&str> {
-        self.shared.values().next().map(String::as_str)
     }
 }
 
@@ -170,7 +165,7 @@ mod tests {
             others: &others,
             within: "",
         };
-        Users::find(&repository, path).unwrap()
+        Users::find(&repository, &[path]).unwrap()
     }
 
     const FILES: [(&str, &str); 6] = [

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use reeve_kustomize::{Built, Id, Kind, Object, Options, Tree, Why, build_with};
+use reeve_kustomize::{Built, Id, Kind, Object, Options, Remotes, Tree, Why, build_with};
 use serde_json::Value;
 
 use crate::change::{self, is_secret};
@@ -105,9 +105,10 @@ impl<'a> Work<'a> {
         };
         let root = join("", repository.path).ok_or_else(|| refuse(outside()))?;
         let files = Overlaid::new(repository.tree);
-        let built = render(repository, &files, &root, repository.options).map_err(Fault::of)?;
+        let built =
+            render(repository.remotes, &files, &root, repository.options).map_err(Fault::of)?;
         Ok(Self {
-            users: Users::find(repository, &root).map_err(refuse)?,
+            users: Users::find(repository, &[&root]).map_err(refuse)?,
             wanted: built.iter().cloned().map(Value::from).collect(),
             repository,
             root,
@@ -125,8 +126,8 @@ impl<'a> Work<'a> {
             provenance: true,
             ..self.repository.options.clone()
         };
-        let traced =
-            render(self.repository, &self.files, &self.root, &options).map_err(Fault::of)?;
+        let traced = render(self.repository.remotes, &self.files, &self.root, &options)
+            .map_err(Fault::of)?;
         let of = |object: &Object| Trace::of(object, &self.root);
         self.traces = traced.iter().map(of).collect();
         Ok(())
@@ -227,7 +228,7 @@ impl<'a> Work<'a> {
         }
         let files = self.files.with(&candidate.files);
         let options = self.repository.options;
-        let built = match render(self.repository, &files, &self.root, options) {
+        let built = match render(self.repository.remotes, &files, &self.root, options) {
             Ok(built) => built,
             Err(fault) if fault.is_final => return Err(fault.of()),
             Err(_) => return Ok((Trial::Breaks, None)),
@@ -256,7 +257,7 @@ impl<'a> Work<'a> {
     ) -> Trial {
         let files = self.files.with(&candidate.files);
         let options = self.repository.options;
-        match render(self.repository, &files, &self.root, options) {
+        match render(self.repository.remotes, &files, &self.root, options) {
             Ok(built) if is_wanted(&built) => {
                 self.files = files;
                 self.built = built;
@@ -289,25 +290,27 @@ pub(crate) fn is_same(one: &Object, other: &Object) -> bool {
 }
 
 /// Why nothing could be built.
-struct Fault {
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
     why: String,
     /// Whether nothing else can be built either: the caller has ended it.
-    is_final: bool,
+    pub(crate) is_final: bool,
 }
 
 impl Fault {
-    fn of(self) -> Refused {
+    pub(crate) fn of(self) -> Refused {
         Reason::Build { why: self.why }.of(None, "")
     }
 }
 
-fn render(
-    repository: &Repository<'_>,
+/// What the files give.
+pub(crate) fn render(
+    remotes: &Remotes,
     tree: &dyn Tree,
     root: &str,
     options: &Options,
 ) -> Result<Vec<Object>, Fault> {
-    match build_with(tree, repository.remotes, root, options) {
+    match build_with(tree, remotes, root, options) {
         Ok(Built::Objects(objects)) => Ok(objects.collect()),
         Ok(Built::Wants(_)) => Err(Fault {
             why: "remote resources were not fetched for it".to_owned(),

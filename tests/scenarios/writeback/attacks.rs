@@ -253,6 +253,7 @@ fn nothing_is_written_where_a_neighbour_of_the_same_repository_builds() {
                 draft.set("path", json!("./mine/theirs"));
             })
             .await?;
+        is_given(&one, "mine").await?;
         let mut back = writeback(&one, "back", &everything());
         back["spec"]["path"] = json!("mine");
         back["spec"]["newObjects"] =
@@ -272,8 +273,33 @@ fn nothing_is_written_where_a_neighbour_of_the_same_repository_builds() {
     });
 }
 
+/// The platform gives directories of a repository to a tenant.
+async fn is_given(tenant: &Tenant<'_>, paths: &str) -> anyhow::Result<()> {
+    let given = json!({"metadata": {"annotations": {"reeve.dev/write-back-paths": paths}}});
+    let sources = tenant.sources();
+    let params = PatchParams::default();
+    sources
+        .patch(tenant.name(), &params, &Patch::Merge(&given))
+        .await?;
+    Ok(())
+}
+
+/// A tenant makes Kustomizations over whatever it likes: that gives it no directory.
+async fn makes_its_own(tenant: &Tenant<'_>, path: &str) -> anyhow::Result<()> {
+    let name = tenant.name();
+    let meta = json!({"name": "mine", "namespace": name});
+    let source = json!({"kind": "GitRepository", "name": name, "namespace": CONFIG});
+    let spec = json!({
+        "interval": "1h", "path": path, "prune": true, "serviceAccountName": "flux", "suspend": true, "sourceRef": source,
+    });
+    let api = "kustomize.toolkit.fluxcd.io/v1";
+    tenant
+        .apply(&json!({"apiVersion": api, "kind": "Kustomization", "metadata": meta, "spec": spec}))
+        .await
+}
+
 #[test]
-fn in_a_repository_of_several_tenants_a_lent_login_writes_where_its_tenant_builds_alone() {
+fn in_a_repository_of_several_tenants_a_lent_login_writes_where_the_platform_says_alone() {
     scenario(async {
         let estate = Estate::shared().await?;
         let (one, other) = (
@@ -299,6 +325,8 @@ fn in_a_repository_of_several_tenants_a_lent_login_writes_where_its_tenant_build
                 draft.set("path", json!("./tenants/other"));
             })
             .await?;
+        makes_its_own(&one, "./ci").await?;
+        is_given(&one, "docs, ./tenants/one/").await?;
         let before = commits(&one)?;
         for (n, path) in ["", "tenants", "tenants/other", "tenants/one-more", "ci"]
             .into_iter()

@@ -4,6 +4,7 @@
 //! Kustomization applies are tried together, since one place may be the place of several. It deliberately reads nothing and
 //! commits nothing, and asks for no rights: what was seen was read as the tenant's account.
 
+mod added;
 mod held;
 mod made;
 
@@ -38,6 +39,21 @@ pub struct Head<'a> {
     pub template: &'a str,
     /// What is built of them and applied.
     pub builds: &'a [Build<'a>],
+    /// Directories of this repository that are built, and by none of the `builds`: no new file is made where one of them would take it.
+    pub others: &'a [String],
+    /// Where others make the files of new objects.
+    pub elsewhere: &'a [Elsewhere],
+}
+
+/// Where somebody else makes the files of new objects in the same repository: what is in one of theirs is not written twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Who, as `WriteBack acme/back`.
+    pub by: String,
+    /// The directory below which their files lie.
+    pub path: String,
+    /// The names of the files below it.
+    pub template: String,
 }
 
 /// A directory that is built, and whose objects are on the cluster.
@@ -227,6 +243,7 @@ pub fn decide(rules: &Rules, allowed: &Allowed, head: &Head<'_>, seen: &[Seen]) 
             }
         }
     }
+    added::write_all(&mut work);
     for (build, held) in held {
         held::write_all(&mut work, build, held);
     }
@@ -288,8 +305,14 @@ fn admitted(allowed: &Allowed, object: &Object) -> Result<(), Box<Refusal>> {
 /// The work on one set of objects.
 struct Work<'a> {
     head: &'a Head<'a>,
-    /// The files with what is written so far.
+    /// What is written so far.
     files: BTreeMap<String, Option<Vec<u8>>>,
+    /// The files that are built, with that.
+    tree: Overlaid<'a>,
+    /// All files, with that.
+    all: Overlaid<'a>,
+    /// New objects, whose files are made together.
+    adding: Vec<added::Adding>,
     /// What builds gave when both were the same, and give at the newest commit; asked for once.
     sides: BTreeMap<usize, Sides>,
     decision: Decision,
@@ -303,6 +326,9 @@ impl<'a> Work<'a> {
         Self {
             head,
             files: BTreeMap::new(),
+            tree: Overlaid::new(head.tree),
+            all: Overlaid::new(head.all),
+            adding: Vec::new(),
             sides: BTreeMap::new(),
             decision: Decision::default(),
         }
@@ -310,14 +336,12 @@ impl<'a> Work<'a> {
 
     /// The files with what is written so far.
     fn tree(&self) -> Overlaid<'a> {
-        let files: Vec<_> = self.files.clone().into_iter().collect();
-        Overlaid::new(self.head.tree).with(&files)
+        self.tree.clone()
     }
 
     /// All files, with what is written so far.
     fn all(&self) -> Overlaid<'a> {
-        let files: Vec<_> = self.files.clone().into_iter().collect();
-        Overlaid::new(self.head.all).with(&files)
+        self.all.clone()
     }
 
     fn sides(&mut self, number: usize) -> &Sides {
@@ -347,6 +371,10 @@ impl<'a> Work<'a> {
     }
 
     fn keep(&mut self, edits: Edits) {
+        for over in [&mut self.tree, &mut self.all] {
+            let files = edits.files.iter();
+            over.put(files.map(|(path, bytes)| (path.as_str(), bytes.as_deref())));
+        }
         self.files.extend(edits.files);
         self.decision.edits.placed.extend(edits.placed);
     }

@@ -5,6 +5,7 @@
 //! is lost: what a run could not do it gives back, and the next one does it. Our own applies change nothing that is not in git
 //! already, so that none comes back. It deliberately applies nothing: what was committed comes to the cluster as any commit does.
 
+mod beside;
 mod forbidden;
 mod lent;
 mod look;

@@ -1,7 +1,7 @@
-//! Random manifests in all styles, random changes: what is written gives the object as it is on the cluster, and touches no line
-//! that it need not touch.
+//! Random manifests in all styles, random overlays, random changes: what is written gives the object as it is on the cluster, and
+//! touches no line that it need not touch.
 //!
-//! 500 rounds, or 20,000 with `REEVE_SOAK=1`; `REEVE_SEED=N` runs one again.
+//! 500 rounds, or 20,000 with `REEVE_SOAK=1`; a part of them where each is many builds. `REEVE_SEED=N` runs one again.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -13,6 +13,7 @@
     reason = "which rounds are played comes from the environment"
 )]
 
+mod layers;
 mod scribe;
 
 use reeve_kustomize::{MemoryTree, Object, Options, Remotes, build};
@@ -253,4 +254,29 @@ fn what_is_written_gives_the_live_object_and_touches_only_its_lines() {
 fn what_others_use_is_patched_and_gives_the_live_object() {
     // Each is many builds: one that is asked for, or every fourth.
     rounds().step_by(4).for_each(play_overlay);
+}
+
+#[test]
+fn what_layers_set_is_written_where_it_is_set_and_nobody_else_gets_it() {
+    let (mut refused, mut written) = (Vec::new(), Vec::new());
+    for seed in rounds().step_by(5) {
+        match layers::play(seed) {
+            Ok(places) => written.extend(places),
+            Err(why) => refused.push(format!("{seed}: {why}")),
+        }
+    }
+    println!("{} written, {} refused", written.len(), refused.len());
+    // To refuse is never wrong; to refuse what has one place is of no use.
+    assert!(
+        refused.len() * 10 <= written.len().max(10),
+        "refused: {refused:#?}"
+    );
+    let is_there = |is: fn(&Place) -> bool| written.iter().any(is);
+    if rounds().count() > 1 {
+        assert!(is_there(|one| matches!(one, Place::Manifest { .. })));
+        assert!(is_there(|one| matches!(one, Place::Patch { .. })));
+        assert!(is_there(|one| matches!(one, Place::Entry { .. })));
+        assert!(is_there(|one| matches!(one, Place::Generator { .. })));
+        assert!(is_there(|one| matches!(one, Place::NewPatch { .. })));
+    }
 }

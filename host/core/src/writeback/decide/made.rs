@@ -5,8 +5,7 @@
 use reeve_kustomize::edit::{documents, rewrite};
 use reeve_kustomize::{Kind, Object, Options, Remotes, Tree as _};
 use reeve_writeback::{
-    Edits, New, Place, Placed, Reason, Refused, Repository, create, differences, file_of, remove,
-    stripped,
+    Edits, Place, Placed, Reason, Refused, Repository, differences, file_of, remove, stripped,
 };
 use serde_json::Value;
 
@@ -15,6 +14,7 @@ use super::super::filter::filtered;
 use super::super::following::Following;
 use super::super::hand::{hand_of, last_hand};
 use super::super::said::Said;
+use super::added::Adding;
 use super::held::of;
 use super::{Field, What, Work, Written, not_delivered, repository};
 use crate::deliver::MARK;
@@ -33,7 +33,10 @@ pub(super) fn made(
         Ok(Some(ours)) => follow(following, &meant, defaults, &ours),
         // What is not there has no fields that could have changed.
         Ok(None) if !may_be_new => return,
-        Ok(None) => added(work, &meant, defaults).map(Some),
+        Ok(None) => {
+            let adding = Adding::new(live.clone(), meant, defaults.cloned());
+            return work.adding.push(adding);
+        }
     };
     let (edits, what, fields) = match done {
         Ok(Some(done)) => done,
@@ -111,27 +114,27 @@ struct Ours {
 
 /// The file of an object, if there is one and it is ours.
 fn file_of_ours(work: &Work<'_>, object: &Object) -> Result<Option<Ours>, Refused> {
-    let path = path(work, object)?;
+    Ok(alone_in(work, path(work, object)?, object))
+}
+
+/// The file of that path, if it gives the object and nothing else.
+fn alone_in(work: &Work<'_>, path: String, object: &Object) -> Option<Ours> {
     let tree = work.all();
     if tree.kind(&path) != Some(Kind::File) || tree.real(&path).as_ref() != Some(&path) {
-        return Ok(None);
+        return None;
     }
-    let Ok(bytes) = tree.read(&path) else {
-        return Ok(None);
-    };
+    let bytes = tree.read(&path).ok()?;
     // What is delivered is not ours.
     if bytes.starts_with(MARK.as_bytes()) {
-        return Ok(None);
+        return None;
     }
-    let Ok(all) = documents(&bytes, &path) else {
-        return Ok(None);
-    };
+    let all = documents(&bytes, &path).ok()?;
     let mut given = all
         .iter()
         .enumerate()
         .filter(|(_, one)| !one.value.is_null());
     let (Some((number, one)), None) = (given.next(), given.next()) else {
-        return Ok(None);
+        return None;
     };
     let is = |given: Object| {
         let name = |object: &Object| {
@@ -144,33 +147,43 @@ fn file_of_ours(work: &Work<'_>, object: &Object) -> Result<Option<Ours>, Refuse
         name(&given) == name(object)
             && (given.namespace().is_empty() || given.namespace() == object.namespace())
     };
-    Ok(Object::try_from(one.value.clone())
+    Object::try_from(one.value.clone())
         .is_ok_and(is)
         .then(|| Ours {
             bytes: bytes.to_vec(),
             number,
             value: one.value.clone(),
             path,
-        }))
+        })
+}
+
+/// The file in which somebody else keeps a new object already.
+pub(super) fn kept_elsewhere(work: &Work<'_>, object: &Object) -> Option<Refused> {
+    work.head.elsewhere.iter().find_map(|one| {
+        let path = path_in(&one.path, &one.template, object).ok()?;
+        let file = alone_in(work, path, object)?.path;
+        Some(Refused {
+            object: Some(Box::new(object.id())),
+            field: String::new(),
+            reason: Reason::Elsewhere {
+                file,
+                by: one.by.clone(),
+            },
+        })
+    })
 }
 
 /// Where the file of an object lies.
 fn path(work: &Work<'_>, object: &Object) -> Result<String, Refused> {
-    let file = file_of(work.head.template, object)?;
-    Ok(match work.head.path {
-        "" => file,
-        path => format!("{path}/{file}"),
-    })
+    path_in(work.head.path, work.head.template, object)
 }
 
-fn added(work: &Work<'_>, meant: &Object, defaults: Option<&Object>) -> Result<Done, Refused> {
-    let new = New {
-        live: meant,
-        defaults,
-        template: work.head.template,
-    };
-    let edits = with_repository(work, |repository| create(repository, &new))?;
-    Ok((edits, What::Made, Vec::new()))
+fn path_in(dir: &str, template: &str, object: &Object) -> Result<String, Refused> {
+    let file = file_of(template, object)?;
+    Ok(match dir {
+        "" => file,
+        dir => format!("{dir}/{file}"),
+    })
 }
 
 /// The file as the object is now; nothing if it is so already.
@@ -263,7 +276,7 @@ fn with_repository<T>(work: &Work<'_>, ask: impl FnOnce(&Repository<'_>) -> T) -
             remotes: &remotes,
             path: head.path,
             options: &options,
-            others: &[],
+            others: head.others,
             within: head.path,
         },
     })

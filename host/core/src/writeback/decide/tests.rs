@@ -1,5 +1,6 @@
 //! What is written of what was seen.
 
+mod added_tests;
 mod deletions_tests;
 mod sides_tests;
 
@@ -129,6 +130,8 @@ fn decided(
         path,
         template: reeve_writeback::DEFAULT_TEMPLATE,
         builds: &builds,
+        others: &[],
+        elsewhere: &[],
     };
     decide(&rules, &allowed, &head, seen)
 }
@@ -478,6 +481,8 @@ fn who_uses_a_base_is_looked_for_where_the_build_does_not_see_it() {
             path: "",
             template: reeve_writeback::DEFAULT_TEMPLATE,
             builds: &builds,
+            others: &[],
+            elsewhere: &[],
         };
         let rules: Vec<WriteBackRule> = serde_json::from_value(json!([{"syncTo": "git"}])).unwrap();
         let allowed = Allowed {

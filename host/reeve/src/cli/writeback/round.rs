@@ -118,6 +118,8 @@ impl Round {
             path: &self.path,
             template: &self.template,
             builds: &builds,
+            others: &[],
+            elsewhere: &[],
         };
         decide(&self.rules, &self.allowed, &head, &self.seen)
     }

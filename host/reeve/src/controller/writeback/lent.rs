@@ -2,21 +2,21 @@
 //!
 //! Such a login opens all of its repository, and mostly those of others: what the forge would refuse with a login of the tenant's
 //! own is refused here. So the branch is the one that the source follows, requests have theirs below a name that only the
-//! namespace has, and in a repository that others are applied from, too, the directory is one of the tenant's. It deliberately
-//! knows no others than those of this cluster, and asks nothing of who brings a login of their own.
+//! namespace has, and in a repository that others are applied from, too, the directory is one that the platform has given to the
+//! tenant: a Kustomization over it proves nothing, since a tenant makes such over whatever it likes. It deliberately knows no others
+//! than those of this cluster, and asks nothing of who brings a login of their own.
 
-use reeve_api::kustomization::Kustomization;
+use reeve_api::WRITE_BACK_PATHS;
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_api::source::GitRepository;
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::gitconfig::{Place, tenant_of};
+use reeve_core::gitconfig::tenant_of;
 use reeve_core::source::{Reference, Wanted};
-use reeve_core::writeback::Propose;
+use reeve_core::writeback::{Propose, directories};
 
 use super::Case;
-use super::whose::{is_below, path};
-use crate::controller::kustomization::source;
+use super::whose::is_below;
 use crate::index::Known;
 
 impl Case<'_> {
@@ -56,8 +56,7 @@ impl Case<'_> {
             let Ok(wanted) = Wanted::parse(object) else {
                 return false;
             };
-            may_be_of(&wanted.reference, &self.branch)
-                && Place::of(&wanted.url).is_ok_and(|place| place == self.place)
+            may_be_of(&wanted.reference, &self.branch) && self.is_place_of(&wanted.url)
         };
         let mut all = known.sources.iter();
         let found = all.find(|(id, one)| !self.is_its_source(known, id) && is_one(one));
@@ -84,16 +83,30 @@ impl Case<'_> {
         }
     }
 
-    /// Whether it writes below a directory that a Kustomization of the tenant builds. The root is everybody's.
+    /// Whether it writes below a directory that the platform has given to the tenant. The root is everybody's.
     fn is_in_its_own(&self, known: &Known) -> bool {
+        let given = self.given(known);
+        let mut given = given.iter().flat_map(|text| directories(text));
+        given.any(|directory| is_below(&self.spec.path, &directory))
+    }
+
+    /// What the platform has written down: in the source, which no tenant can change, or in the Tenant that the source was made of.
+    fn given(&self, known: &Known) -> Vec<String> {
         let key = self.spec.source.key();
-        let is_it = |one: &Kustomization| {
-            let directory = path(one).filter(|path| !path.is_empty());
-            source(one).as_ref() == Some(&key)
-                && directory.is_some_and(|directory| is_below(&self.spec.path, &directory))
-        };
-        let mut all = known.kustomizations.iter();
-        all.any(|(id, one)| self.is_of_us(id) && is_it(one))
+        if !self.ctx.grounds.is_config(&key.namespace) {
+            return Vec::new();
+        }
+        let source = known.sources.get(&key);
+        let annotations = source.and_then(|one| one.metadata.annotations.as_ref());
+        let said = annotations.and_then(|all| all.get(WRITE_BACK_PATHS));
+        let own = known.tenant_objects.get(&self.tenant.name).filter(|_| {
+            self.tenant.declared.is_some() && key.name.as_str() == self.tenant.name.as_str()
+        });
+        let made = own.and_then(|tenant| tenant.spec.source.as_ref());
+        // Its path is one, whatever stands in it.
+        let made = made.map(|source| source.path.clone());
+        let made = made.filter(|path| !path.contains(','));
+        said.cloned().into_iter().chain(made).collect()
     }
 
     fn elsewhere(&self) -> Explained {
@@ -114,8 +127,12 @@ impl Case<'_> {
         let message = format!(
             "others are applied from this branch as well, by GitRepository {other}, and {path} is no directory of this tenant"
         );
-        let hint = "name a directory in spec.path that a Kustomization of this tenant builds from the same GitRepository";
-        // A Kustomization may come, which wakes nobody here.
+        let hint = format!(
+            "name a directory in spec.path that the platform has given to this tenant: in spec.source of its Tenant, or by the \
+             annotation {WRITE_BACK_PATHS} of GitRepository {}",
+            self.spec.source.key()
+        );
+        // The platform may give it, which wakes nobody here.
         denied(Turn::Retry, message).with_hint(hint)
     }
 }

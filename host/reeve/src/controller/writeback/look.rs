@@ -54,6 +54,8 @@ pub(super) struct Found {
 /// What a Kustomization has applied, and who else builds of the repository.
 #[derive(Clone)]
 pub(super) struct Built {
+    /// The Kustomization.
+    pub(super) id: NamespacedName,
     pub(super) applied: Arc<AsApplied>,
     pub(super) others: Vec<String>,
     /// The files when both sides were the same.
@@ -109,10 +111,8 @@ impl Case<'_> {
                 (Read::Later(why), _) => found.wait(id, meta, why),
             }
         }
-        if !found.seen.is_empty()
-            && let Some(id) = self.lister()
-        {
-            // Whether a new file fits, its build says.
+        // Whether a new file fits, everybody says who builds it.
+        for (id, _) in self.listers(&found.seen) {
             shares.entry(id).or_default();
         }
         for id in self.unlearnt(&found) {
@@ -183,6 +183,7 @@ impl Case<'_> {
                 as_applied(self.ctx, &object, self.deadline)
                     .await
                     .map(|applied| Built {
+                        id: id.clone(),
                         base: applied.files.clone(),
                         applied: Arc::new(applied),
                         others,

@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::Case;
 use super::look::{Built, Found};
 use super::refusal::refusal;
+use super::whose::is_below;
 
 impl Case<'_> {
     /// Kustomizations that put Secrets in, of which nobody here knows yet what these hold. None where nothing new is to be written.
@@ -42,7 +43,8 @@ impl Case<'_> {
             return;
         }
         let veil = self.veil(&found.builds);
-        let unasked = self.lister().filter(|_| !self.is_built(&found.builds));
+        let mut unasked = self.listers(&found.seen);
+        unasked.retain(|(id, _)| !found.builds.iter().any(|one| one.id == *id));
         for (id, seen) in std::mem::take(&mut found.seen) {
             let is_secret = match &seen.state {
                 State::Made { live, .. } => holds(&veil, live),
@@ -51,7 +53,10 @@ impl Case<'_> {
                     continue;
                 }
             };
-            match &unasked {
+            let file = self.file_for(seen.object()).unwrap_or_default();
+            let mut unasked = unasked.iter();
+            let unasked = unasked.find(|(_, directory)| is_below(&file, directory));
+            match unasked.map(|(by, _)| by) {
                 _ if is_secret => {
                     let reason = "holds a value that came from a Secret";
                     let hint = "name the Secret in it, and not what is in there";
@@ -62,7 +67,7 @@ impl Case<'_> {
                     let reason = format!(
                         "would be a file that Kustomization {by} builds, and that cannot be asked whether it fits"
                     );
-                    let hint = "resume the Kustomization, or choose another directory in spec.path";
+                    let hint = "resume the Kustomization, or choose another directory in spec.path or spec.newObjects.path";
                     found.refuse(&id, refusal(&id, reason, hint.to_owned()));
                 }
                 Some(by) => found.wait(&id, None, unbuilt(&id, by)),
@@ -79,10 +84,6 @@ impl Case<'_> {
         let built = builds.iter().map(|one| one.applied.veil.clone());
         let all = built.chain(known);
         all.fold(Veil::default(), |all, one| all.and(&one))
-    }
-
-    fn is_built(&self, builds: &[Built]) -> bool {
-        builds.iter().any(|one| one.applied.path == self.spec.path)
     }
 
     /// Whether it is not built here until somebody changes it.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use reeve_api::kustomization::Kustomization;
-use reeve_api::name::NamespacedName;
+use reeve_api::name::{NamespacedName, RemoteUrl};
 use reeve_api::tenant::SourceOfTruth;
 use reeve_api::writeback::OnDelete;
 use reeve_core::drift::{is_ours, owner};
@@ -167,27 +167,10 @@ impl Case<'_> {
         all
     }
 
-    /// The Kustomization that is built from the directory in which files are made, if one is.
-    pub(super) fn lister(&self) -> Option<NamespacedName> {
-        self.ctx.index.read(|known| {
-            let mut all = known.kustomizations.iter();
-            let is_it = |id: &NamespacedName, one: &Kustomization| {
-                path(one).as_deref() == Some(self.spec.path.as_str())
-                    && self.is_ours(known, id).is_ok()
-            };
-            let found = all.find(|(id, one)| is_it(id, one));
-            found.map(|(id, _)| id.clone())
-        })
-    }
-
     /// A Kustomization that is not of this tenant, and builds the directory in which the file of an object would lie: it would apply
     /// what is written there as somebody else.
     pub(super) fn neighbour(&self, object: &Object) -> Option<NamespacedName> {
-        let file = file_of(&self.spec.template, object).ok()?;
-        let file = match self.spec.path.as_str() {
-            "" => file,
-            path => format!("{path}/{file}"),
-        };
+        let file = self.file_for(object)?;
         let builds = |directory: &str| is_below(&file, directory);
         self.ctx.index.read(|known| {
             let all = known.kustomizations.iter();
@@ -195,6 +178,15 @@ impl Case<'_> {
                 all.filter(|(id, one)| !self.is_of_us(id) && self.may_be_here(known, one));
             let found = others.find(|(_, one)| path(one).is_none_or(|path| builds(&path)));
             found.map(|(id, _)| id.clone())
+        })
+    }
+
+    /// The file that an object has, or would have, as one of its own.
+    pub(super) fn file_for(&self, object: &Object) -> Option<String> {
+        let file = file_of(&self.spec.template, object).ok()?;
+        Some(match self.spec.path.as_str() {
+            "" => file,
+            path => format!("{path}/{file}"),
         })
     }
 
@@ -251,13 +243,13 @@ impl Case<'_> {
     }
 
     /// Whether a Kustomization is built from the branch that is written.
-    fn is_here(&self, known: &Known, object: &Kustomization) -> bool {
+    pub(super) fn is_here(&self, known: &Known, object: &Kustomization) -> bool {
         let reference = self.followed(known, object);
         reference == Some(Reference::Branch(self.branch.clone()))
     }
 
     /// Whether it may be: a tag or a commit may be of any branch.
-    fn may_be_here(&self, known: &Known, object: &Kustomization) -> bool {
+    pub(super) fn may_be_here(&self, known: &Known, object: &Kustomization) -> bool {
         let reference = self.followed(known, object);
         reference.is_some_and(|reference| may_be_of(&reference, &self.branch))
     }
@@ -266,8 +258,12 @@ impl Case<'_> {
     fn followed(&self, known: &Known, object: &Kustomization) -> Option<Reference> {
         let source = known.sources.get(&source(object)?)?;
         let wanted = Wanted::parse(source).ok()?;
-        let is_it = Place::of(&wanted.url).is_ok_and(|place| place == self.place);
-        is_it.then_some(wanted.reference)
+        self.is_place_of(&wanted.url).then_some(wanted.reference)
+    }
+
+    /// Whether an address is that of the repository that is written.
+    pub(super) fn is_place_of(&self, url: &RemoteUrl) -> bool {
+        Place::of(url).is_ok_and(|place| place == self.place)
     }
 }
 

@@ -18,10 +18,12 @@ use reeve_core::status::Requested;
 use reeve_core::veil::Veil;
 use reeve_core::ward::Work;
 use reeve_core::writeback::{
-    About, Allowed, Build, Decision, Head, Proposal, Propose, Rules, Seen, compose, decide,
+    About, Allowed, Build, Decision, Elsewhere, Head, Proposal, Propose, Rules, Seen, compose,
+    decide,
 };
 use reeve_kustomize::{Options, Remotes, Stop, Tree};
 
+use super::beside::Beside;
 use super::look::{Built, Found};
 use super::told::{lost, made, settled, written};
 use super::whole::Whole;
@@ -82,6 +84,8 @@ pub(super) struct Material {
     path: String,
     template: String,
     builds: Vec<Owned>,
+    others: Vec<String>,
+    elsewhere: Vec<Elsewhere>,
     pub(super) seen: Vec<Seen>,
     veil: Veil,
     limits: git::Limits,
@@ -174,6 +178,7 @@ impl Case<'_> {
             .iter()
             .fold(Veil::default(), |veil, one| veil.and(&one.applied.veil));
         let namespaces = seen.iter().map(|one| one.object().namespace().to_owned());
+        let beside = Beside::of(self, &builds, &seen);
         let builds = builds.into_iter().map(|built| Owned {
             path: built.applied.path.clone(),
             remotes: built.applied.remotes.clone(),
@@ -195,6 +200,8 @@ impl Case<'_> {
             path: self.spec.path.clone(),
             template: self.spec.template.clone(),
             builds: builds.collect(),
+            others: beside.others,
+            elsewhere: beside.elsewhere,
             seen,
             veil,
             limits: self.ctx.limits.clone(),
@@ -411,6 +418,8 @@ impl Material {
             path: &self.path,
             template: &self.template,
             builds: &builds,
+            others: &self.others,
+            elsewhere: &self.elsewhere,
         };
         decide(&self.rules, &self.allowed, &head, &self.seen)
     }
