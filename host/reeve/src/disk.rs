@@ -1,4 +1,5 @@
-//! Who has how much of this machine's disk: of mirrors what was written for it, and each archive for all who use it.
+//! Who has how much of this machine's disk: of mirrors what was written for it, each archive for all who use it, and
+//! what was opened of an archive that another controller keeps for whoever it was opened for.
 //!
 //! A mirror is shared by whoever fetches the same with the same login, and whoever makes it grow pays for that, nobody else.
 //! What one had written and has no use for any more, others going on with it, is counted for nobody.
@@ -23,8 +24,8 @@ struct Inner {
     /// Bytes that all mirrors may have.
     most: u64,
     books: Mutex<Books>,
-    /// What makes room.
-    maker: Mutex<Option<Arc<Maker>>>,
+    /// What makes room, one after the other.
+    makers: Mutex<Vec<Arc<Maker>>>,
 }
 
 /// Removes a cache that nobody uses, of this tenant alone or of anybody. Whether there was one.
@@ -53,6 +54,8 @@ pub(crate) enum Thing {
     Mirror(String, u64),
     /// The archive of a tree.
     Archive(String),
+    /// What was opened of an archive that another controller keeps.
+    Opened(u64),
 }
 
 #[derive(Debug, Default)]
@@ -182,29 +185,28 @@ impl Disk {
         Self(Arc::new(Inner {
             most,
             books: Mutex::default(),
-            maker: Mutex::default(),
+            makers: Mutex::default(),
         }))
     }
 
-    /// From now on, whoever would have more than it may asks this first to remove what nobody uses: of that tenant alone, or of
+    /// From now on, whoever would have more than it may asks this, too, to remove what nobody uses: of that tenant alone, or of
     /// anybody.
     pub(crate) fn room_by(&self, make: impl Fn(Option<&str>) -> bool + Send + Sync + 'static) {
-        let maker = Some(Arc::new(Maker(Box::new(make))));
-        *self.maker() = maker;
+        self.makers().push(Arc::new(Maker(Box::new(make))));
     }
 
     fn make_room(&self, over: &Over) -> bool {
-        // It tells these books what it removes.
-        let maker = self.maker().clone();
+        // They tell these books what they remove.
+        let makers = self.makers().clone();
         let alone = match over {
             Over::Tenant { tenant, .. } => Some(tenant.as_str()),
             Over::Mirrors { .. } => None,
         };
-        maker.is_some_and(|maker| (maker.0)(alone))
+        makers.iter().any(|maker| (maker.0)(alone))
     }
 
-    fn maker(&self) -> MutexGuard<'_, Option<Arc<Maker>>> {
-        self.0.maker.lock().unwrap_or_else(PoisonError::into_inner)
+    fn makers(&self) -> MutexGuard<'_, Vec<Arc<Maker>>> {
+        self.0.makers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins to write on an account, a mirror or an archive. What is `replaced` by it does not count beside it.
@@ -339,8 +341,8 @@ impl Entry {
             Thing::Mirror(..) if uses || self.users.is_empty() => {
                 self.written.get(tenant).copied().unwrap_or_default()
             }
-            Thing::Archive(_) if uses => self.bytes,
-            Thing::Mirror(..) | Thing::Archive(_) => 0,
+            Thing::Archive(_) | Thing::Opened(_) if uses => self.bytes,
+            Thing::Mirror(..) | Thing::Archive(_) | Thing::Opened(_) => 0,
         }
     }
 }
@@ -424,6 +426,24 @@ impl Writing {
         }
     }
 
+    /// It is written, and so large. It lies there until what is given is dropped.
+    pub(crate) fn lies(&self, bytes: u64) -> Lying {
+        let tenant = self.account.as_ref().map(|account| account.tenant.clone());
+        let mut books = self.disk.books();
+        let thing = Thing::Opened(books.next);
+        books.next += 1;
+        let entry = Entry {
+            bytes,
+            users: tenant.into_iter().collect(),
+            written: Written::new(),
+        };
+        books.things.insert(thing.clone(), entry);
+        Lying {
+            disk: self.disk.clone(),
+            thing,
+        }
+    }
+
     fn set_aside(&mut self) -> Result<(), Over> {
         if self.written <= self.aside {
             return Ok(());
@@ -449,6 +469,26 @@ impl Writing {
 impl Drop for Writing {
     fn drop(&mut self) {
         self.disk.books().writing.remove(&self.id);
+    }
+}
+
+/// Something that lies on the disk as long as somebody holds it.
+#[derive(Debug)]
+pub(crate) struct Lying {
+    disk: Disk,
+    thing: Thing,
+}
+
+impl Lying {
+    /// What it is in the books.
+    pub(crate) fn thing(&self) -> &Thing {
+        &self.thing
+    }
+}
+
+impl Drop for Lying {
+    fn drop(&mut self) {
+        self.disk.gone(&self.thing);
     }
 }
 
@@ -538,6 +578,34 @@ mod tests {
         disk.set_users(archive.clone(), 90, users);
         assert_eq!((disk.used("acme"), disk.used("other")), (90, 90));
         disk.gone(&archive);
+        assert_eq!(disk.used("acme"), 0);
+    }
+
+    #[test]
+    fn what_was_opened_counts_as_long_as_somebody_holds_it() {
+        let disk = Disk::default();
+        let acme = account("acme", 100);
+        let lying = disk.write(Some(&acme), false, None).lies(60);
+        assert_eq!((disk.used("acme"), disk.used("other")), (60, 0));
+        assert!(disk.write(Some(&acme), false, None).more(41).is_err());
+        // What takes its place does not count beside it.
+        let instead = Some(lying.thing().clone());
+        let mut writing = disk.write(Some(&acme), false, instead);
+        writing.more(100).unwrap();
+        drop(writing);
+        drop(lying);
+        assert_eq!(disk.used("acme"), 0);
+    }
+
+    #[test]
+    fn who_makes_room_is_asked_one_after_the_other() {
+        let disk = Disk::default();
+        let acme = account("acme", 100);
+        let lying = disk.write(Some(&acme), false, None).lies(60);
+        let left = Mutex::new(Some(lying));
+        disk.room_by(|_| false);
+        disk.room_by(move |_| left.lock().unwrap().take().is_some());
+        disk.write(Some(&acme), true, None).more(100).unwrap();
         assert_eq!(disk.used("acme"), 0);
     }
 

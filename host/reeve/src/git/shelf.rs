@@ -90,6 +90,11 @@ impl Mirrors {
         })
     }
 
+    /// The books that they are told in.
+    pub(crate) fn disk(&self) -> Disk {
+        self.shelf.disk.clone()
+    }
+
     /// The same mirrors; what is written into them from now on is on that account.
     #[must_use]
     pub fn on(&self, account: Account) -> Self {
