@@ -79,6 +79,9 @@ pub struct PollingOrigin {
     /// Problem is why there is no hook although the entry has a webhookSecret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Warning is what should be mended of the hook although it is there, such as a webhookSecret that is short.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// Delivery is a call of a webhook.

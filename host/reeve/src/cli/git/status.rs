@@ -259,8 +259,12 @@ fn changes(row: &Row) -> String {
         (Changes::HookNotCalled, None) => format!("hook (never called), every {}", row.interval),
     };
     let from = polling.and_then(|polling| polling.entry.as_ref().zip(polling.level.as_ref()));
-    match from {
+    let told = match from {
         Some((entry, level)) => format!("{told} by {entry} of {level}"),
+        None => told,
+    };
+    match polling.and_then(|polling| polling.warning.as_ref()) {
+        Some(warning) => format!("{told} (warning: {warning})"),
         None => told,
     }
 }
@@ -386,6 +390,10 @@ mod tests {
         assert_eq!(row.changes, Changes::Hook);
         assert!(!line.contains("/hook/0"), "{line}");
         assert!(one_line(&row).unwrap().contains("\"hook\":\"/hook/0\""));
+        let short = json!({"hook": "/hook/0", "warning": "the webhookSecret is short"});
+        let (_, line) = told(short, Value::Null);
+        let want = "every 1m (warning: the webhookSecret is short)";
+        assert!(line.contains(want), "{line}");
         let problem = json!({"problem": "Secret home/x has no key y"});
         let (row, _) = told(problem, Value::Null);
         assert_eq!(row.error.as_deref(), Some("Secret home/x has no key y"));
