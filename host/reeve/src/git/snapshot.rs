@@ -379,7 +379,7 @@ pub(super) fn read(
     } = listing;
     rules.sort();
     let rules = Rules::new(content.ignore.as_deref(), &rules)?;
-    let entries = keep(found, &mut trees, &rules, &own, limits)?;
+    let entries = keep(found, &mut trees, &rules, &own, (limits, terms))?;
     generation.saw(seen.with(listing::seen(&trees)));
     Ok(Snapshot(Arc::new(Inner {
         revision: source.revision,
