@@ -8,12 +8,14 @@
 //! and not after. What lies there already is never taken from anybody for its quota; only what would come beside it is
 //! refused. What it deliberately doesn't: write or remove anything; `git` and `store` do, and tell what there is.
 
+mod over;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reeve_api::reason::Reason;
-use reeve_core::failure::{Explain, Turn};
+pub use over::Over;
 
 /// The books of one disk. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ struct Inner {
     /// Bytes that all mirrors may have.
     most: u64,
     books: Mutex<Books>,
+    /// Whether this process is about to end.
+    closed: AtomicBool,
     /// What makes room, one after the other.
     makers: Mutex<Vec<Arc<Maker>>>,
 }
@@ -57,6 +61,19 @@ pub(crate) enum Thing {
     /// What was opened of an archive that another controller keeps.
     Opened(u64),
 }
+
+impl Thing {
+    /// Whether it goes once what comes in the place of `last` is there: it is that one, or one before it of the same mirror.
+    fn goes_with(&self, last: &Self) -> bool {
+        match (self, last) {
+            (Self::Mirror(name, number), Self::Mirror(of, last)) => name == of && number <= last,
+            _ => self == last,
+        }
+    }
+}
+
+/// How often what somebody may have lies there beside it, of what goes as soon as nobody reads it any more.
+const PARTING: u64 = 2;
 
 #[derive(Debug, Default)]
 struct Entry {
@@ -101,74 +118,6 @@ impl Account {
     }
 }
 
-/// There would be more than there may be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Over {
-    /// Of one tenant.
-    #[error(
-        "tenant {tenant} may have {} of the controller's disk and has {}: what came beside that would have been more, so it was stopped",
-        shown(.allowed),
-        shown(.used)
-    )]
-    Tenant {
-        /// Which.
-        tenant: String,
-        /// Bytes that it may have.
-        allowed: u64,
-        /// Bytes that it has.
-        used: u64,
-    },
-    /// Of all mirrors.
-    #[error(
-        "all mirrors of repositories may have {} of the controller's disk together, and those in use have {}",
-        shown(.allowed),
-        shown(.used)
-    )]
-    Mirrors {
-        /// Bytes that they may have.
-        allowed: u64,
-        /// Bytes that they have.
-        used: u64,
-    },
-}
-
-impl Explain for Over {
-    fn reason(&self) -> Reason {
-        match self {
-            Self::Tenant { .. } => Reason::StorageQuotaExceeded,
-            Self::Mirrors { .. } => Reason::StatOperationFailed,
-        }
-    }
-
-    fn turn(&self) -> Turn {
-        match self {
-            // Another object may go, or the platform give more; neither is in this object.
-            Self::Tenant { .. } => Turn::Retry,
-            Self::Mirrors { .. } => Turn::Ours,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Tenant { tenant, .. } if tenant.ends_with(REQUESTS) => {
-                let tenant = tenant.trim_end_matches(REQUESTS);
-                format!(
-                    "make what the request brings smaller, or ask the platform to raise spec.limits.storageMebibytes of Tenant \
-                     {tenant}, of which requests have a quarter"
-                )
-            }
-            Self::Tenant { tenant, .. } => format!(
-                "delete sources that nobody needs, make the repository smaller or take parts of it with spec.sparseCheckout, \
-                 or ask the platform to raise spec.limits.storageMebibytes of Tenant {tenant}"
-            ),
-            Self::Mirrors { .. } => {
-                "the platform gives the mirrors a larger volume and raises --mirror-limit"
-                    .to_owned()
-            }
-        })
-    }
-}
-
 /// Set aside at once while something is written.
 const STEP: u64 = 1 << 20;
 
@@ -185,8 +134,18 @@ impl Disk {
         Self(Arc::new(Inner {
             most,
             books: Mutex::default(),
+            closed: AtomicBool::new(false),
             makers: Mutex::default(),
         }))
+    }
+
+    /// This process is about to end: what lies on the disk is the next one's.
+    pub(crate) fn close(&self) {
+        self.0.closed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Relaxed)
     }
 
     /// From now on, whoever would have more than it may asks this, too, to remove what nobody uses: of that tenant alone, or of
@@ -352,7 +311,7 @@ impl Books {
         let others = self
             .things
             .iter()
-            .filter(|(thing, _)| Some(*thing) != without);
+            .filter(|(thing, _)| !without.is_some_and(|last| thing.goes_with(last)));
         let theirs = others.map(|(thing, entry)| entry.of(thing, tenant));
         theirs.fold(0, u64::saturating_add)
     }
@@ -375,14 +334,17 @@ impl Books {
         if let Some(account) = &who.account
             && let Some(allowed) = account.allowed
         {
+            let all = self.of(&account.tenant, None);
             let used = self.of(&account.tenant, who.replaced.as_ref());
+            let parting = all.saturating_sub(used);
+            let used = used + parting.saturating_sub(allowed.saturating_mul(PARTING));
             let is_theirs = |aside: &Aside| aside.tenant.as_ref() == Some(&account.tenant);
             let beside = self.beside(who.id, is_theirs);
             if used.saturating_add(beside).saturating_add(wanted) > allowed {
                 return Err(Over::Tenant {
                     tenant: account.tenant.clone(),
                     allowed,
-                    used: self.of(&account.tenant, None),
+                    used: all,
                 });
             }
         }
@@ -492,18 +454,11 @@ impl Drop for Lying {
     }
 }
 
-/// Bytes as people read them.
-fn shown(bytes: &u64) -> String {
-    const MEBIBYTE: u64 = 1 << 20;
-    match *bytes {
-        b if b < MEBIBYTE => format!("{b} bytes"),
-        b if b % MEBIBYTE == 0 => format!("{} MiB", b / MEBIBYTE),
-        b => format!("{}.{} MiB", b / MEBIBYTE, b % MEBIBYTE * 10 / MEBIBYTE),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use reeve_api::reason::Reason;
+    use reeve_core::failure::{Explain as _, Turn};
+
     use super::*;
 
     fn account(tenant: &str, allowed: u64) -> Account {
@@ -647,6 +602,34 @@ mod tests {
     }
 
     #[test]
+    fn all_that_a_mirror_was_before_goes_with_its_readers_and_only_so_much_of_it_may_wait_for_them()
+    {
+        let disk = Disk::default();
+        let acme = account("acme", 100);
+        let written = |number: u64| {
+            let thing = Thing::Mirror("m".to_owned(), number);
+            disk.set(thing.clone(), 90);
+            disk.wrote(&thing, "acme", 90);
+            thing
+        };
+        let (_, second) = (written(1), written(2));
+        let mut third = disk.write(Some(&acme), true, Some(second));
+        third.more(100).unwrap();
+        drop(third);
+        let third = written(3);
+        // 70 more than waits for its readers.
+        let mut fourth = disk.write(Some(&acme), true, Some(third));
+        fourth.more(30).unwrap();
+        assert!(fourth.more(1).is_err());
+        // Another mirror's count.
+        assert!(
+            disk.write(Some(&acme), true, Some(mirror("other")))
+                .more(1)
+                .is_err()
+        );
+    }
+
+    #[test]
     fn all_mirrors_together_are_bounded_for_those_without_a_quota_too() {
         let disk = Disk::new(100);
         disk.set(mirror("m"), 60);
@@ -707,16 +690,5 @@ mod tests {
         writing.more(40).unwrap();
         assert_eq!(disk.used("acme"), 0);
         assert!(writing.more(1).is_err());
-    }
-
-    #[test]
-    fn bytes_are_told_as_people_read_them() {
-        for (bytes, want) in [
-            (5, "5 bytes"),
-            (1 << 20, "1 MiB"),
-            ((5 << 20) + (1 << 19), "5.5 MiB"),
-        ] {
-            assert_eq!(shown(&bytes), want);
-        }
     }
 }

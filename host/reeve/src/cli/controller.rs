@@ -264,6 +264,7 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
     servers.stop().await;
     answering.abort();
     held.release().await;
+    ctx.mirrors.leave();
     drop(ctx);
     // What was told is written; if the API server is gone, so are the events, and with a collector the traces.
     let _written = tokio::time::timeout(Duration::from_secs(5), behind).await;

@@ -108,11 +108,12 @@ pub async fn kept(
     let (mirror, purse) = (mirrors.named(name), mirrors.purse());
     let limits = limits.clone();
     let work = move |_, terms| {
-        let current = mirror.current().ok_or_else(lost)?;
-        let read = from_mirror(&current, &resolved, &content, &limits, &terms);
-        let read = read.unwrap_or_else(|| Err(lost()))?;
-        purse.uses(&current);
-        Ok(read)
+        let mut all = mirror.current().into_iter().chain(mirror.older());
+        let read = all.find_map(|one| {
+            let read = from_mirror(&one, &resolved, &content, &limits, &terms)?;
+            Some(read.inspect(|_| purse.uses(&one)))
+        });
+        read.unwrap_or_else(|| Err(lost()))
     };
     let done = blocking(mirrors.permits(), deadline, "reading", work);
     Ok(done.await?)

@@ -90,6 +90,11 @@ impl Mirrors {
         })
     }
 
+    /// This process is about to end: what somebody has now lies there for the next one.
+    pub(crate) fn leave(&self) {
+        self.shelf.disk.close();
+    }
+
     /// The books that they are told in.
     pub(crate) fn disk(&self) -> Disk {
         self.shelf.disk.clone()
@@ -151,6 +156,9 @@ impl Mirrors {
             // Whoever still reads it keeps it until then.
             self.shelf.drop_mirror(&mut open, &name)?;
             dropped += 1;
+        }
+        if self.shelf.since.elapsed() > SETTLING {
+            open.values().for_each(|mirror| mirror.settle());
         }
         drop(open);
         self.collect_notes()?;

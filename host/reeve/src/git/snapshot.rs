@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use reeve_core::artifact::Revision;
 use reeve_kustomize::{Kind, ReadError, Tree};
 
-use self::listing::{LINK, Listing, Walk, digest, keep};
+use self::listing::{LINK, Listing, Walk, digest, keep, malformed};
 pub(super) use self::listing::{is_asked_for, lost};
 use super::blob;
 use super::ignore::Rules;
@@ -436,12 +436,9 @@ pub(super) fn names_of_submodules(
     root: ObjectId,
 ) -> Result<Option<(EntryKind, ObjectId)>, Cause> {
     let tree = repository.find_object(root).map_err(lost)?;
-    let tree = tree.try_into_tree().map_err(|error| Cause::Mirror {
-        doing: "read",
-        why: error.to_string(),
-    })?;
+    let tree = tree.try_into_tree().map_err(malformed)?;
     for entry in tree.iter() {
-        let entry = entry.map_err(lost)?;
+        let entry = entry.map_err(malformed)?;
         if entry.filename() == GITMODULES {
             return Ok(Some((entry.mode().kind(), entry.object_id())));
         }
@@ -479,8 +476,8 @@ pub(super) fn root_of(
     let commit = object
         .try_into_commit()
         .map_err(|_| Cause::NotACommit(id.to_string()))?;
-    let root = commit.tree_id().map_err(lost)?.detach();
-    let message = commit.message_raw().map_err(lost)?.to_string();
+    let root = commit.tree_id().map_err(malformed)?.detach();
+    let message = commit.message_raw().map_err(malformed)?.to_string();
     let subject = message.lines().next().unwrap_or_default();
     Ok((root, subject.chars().take(50).collect()))
 }

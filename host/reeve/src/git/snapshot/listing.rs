@@ -156,12 +156,9 @@ impl Walk<'_> {
         self.may_go_on(depth)?;
         let walked = (place.depot == OWN).then(|| self.walks(tree));
         let tree = place.repository.find_object(tree).map_err(lost)?;
-        let tree = tree.try_into_tree().map_err(|error| Cause::Mirror {
-            doing: "read",
-            why: error.to_string(),
-        })?;
+        let tree = tree.try_into_tree().map_err(malformed)?;
         for entry in tree.iter() {
-            let entry = entry.map_err(lost)?;
+            let entry = entry.map_err(malformed)?;
             let name: &[u8] = entry.filename();
             let path = join(prefix.as_bytes(), name);
             if let Some(why) = hostile(name) {
@@ -438,6 +435,11 @@ pub(super) fn digest(entries: &BTreeMap<String, Node>) -> String {
         }
     }
     hex::encode(hash.finalize())
+}
+
+/// It came whole, so that neither our disk nor the server is to blame: all that was fetched beside it stays.
+pub(in crate::git) fn malformed(error: impl std::fmt::Display) -> Cause {
+    Cause::Malformed(error.to_string())
 }
 
 pub(in crate::git) fn lost(error: gix::Error) -> Cause {
