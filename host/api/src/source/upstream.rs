@@ -40,6 +40,11 @@ pub struct Upstream {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub receivers: Vec<String>,
+    /// Unconfigured are directories that hold a kustomization file and are left alone, since no Kustomization names them, one above
+    /// them or one below. One within another is not told beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub unconfigured: Vec<String>,
 }
 
 /// LoginOrigin is where a login is from.

@@ -42,6 +42,8 @@ pub struct Heard {
     pub announced: Option<String>,
     /// Whether calls were turned away since then, whatever they told of.
     pub missed: bool,
+    /// The directories that no Kustomization names, as far as anybody knows.
+    pub unconfigured: Option<Vec<String>>,
 }
 
 /// Adds to the story of a run how the repository is reached, and when it was heard of.
@@ -69,6 +71,7 @@ pub fn tell_upstream(
             next_try: before.next_try.clone(),
             polling: polling(heard.polling, before.polling.as_ref()),
             receivers: heard.receivers,
+            unconfigured: (heard.unconfigured).unwrap_or_else(|| before.unconfigured.clone()),
         },
     };
     if after.announced && is_at_ease(outcome) {
@@ -259,6 +262,23 @@ mod tests {
         assert_eq!(of(&first), Some(polling.clone()));
         assert_eq!(of(&told(&first, None)), Some(polling));
         assert_eq!(of(&told(&first, Some(PollingOrigin::default()))), None);
+    }
+
+    #[test]
+    fn what_nobody_configured_is_told_until_it_is_known_to_be_otherwise() {
+        let told = |before: &GitRepositoryStatus, dirs: Option<&[&str]>| {
+            let dirs = dirs.map(|dirs| dirs.iter().map(|dir| (*dir).to_owned()).collect());
+            let heard = Heard {
+                unconfigured: dirs,
+                ..heard()
+            };
+            after(before, heard, &unchanged(), 0, 60)
+        };
+        let of = |status: &GitRepositoryStatus| status.upstream.clone().unwrap().unconfigured;
+        let first = told(&GitRepositoryStatus::default(), Some(&["apps/old"]));
+        assert_eq!(of(&first), ["apps/old"]);
+        assert_eq!(of(&told(&first, None)), ["apps/old"]);
+        assert!(of(&told(&first, Some(&[]))).is_empty());
     }
 
     #[test]

@@ -77,6 +77,9 @@ struct Row {
     ready: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// The directories that no Kustomization names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unconfigured: Vec<String>,
 }
 
 /// How changes come to be known.
@@ -107,7 +110,9 @@ pub(super) async fn status(args: &StatusArgs, ui: &mut Ui) -> Result<(), Command
     }
     let text = match args.watch && args.form == Form::Json {
         true => rows.iter().map(one_line).collect::<Result<String, _>>()?,
-        false => written(args.form, &rows, || listed(&rows, clock.now(), true))?,
+        false => written(args.form, &rows, || {
+            listed(&rows, clock.now(), true) + &left_alone(&rows)
+        })?,
     };
     ui.data(text.as_bytes())?;
     if !args.watch {
@@ -200,6 +205,7 @@ fn row(object: &GitRepository, now: Timestamp) -> Row {
         next_try: next.filter(|next| *next >= now && !spec.suspend),
         ready: ready.map_or_else(|| "Unknown".to_owned(), |ready| ready.status.clone()),
         error: failed.map(|failed| failed.message.clone()).or(unhooked),
+        unconfigured: upstream.unconfigured,
     }
 }
 
@@ -236,6 +242,16 @@ fn listed(rows: &[Row], now: Timestamp, headed: bool) -> String {
     let head = headed.then(|| head.map(str::to_owned));
     let all: Vec<_> = head.into_iter().chain(rows.iter().map(cells)).collect();
     table(&all)
+}
+
+/// What nobody configured: told below the table, since it may be much.
+fn left_alone(rows: &[Row]) -> String {
+    let some = rows.iter().filter(|row| !row.unconfigured.is_empty());
+    let line = |row: &Row| {
+        let (namespace, name, dirs) = (&row.namespace, &row.name, row.unconfigured.join(", "));
+        format!("\n{namespace}/{name}: left alone, since no Kustomization names it: {dirs}\n")
+    };
+    some.map(line).collect()
 }
 
 fn login(login: &LoginOrigin) -> String {
@@ -397,6 +413,23 @@ mod tests {
         let problem = json!({"problem": "Secret home/x has no key y"});
         let (row, _) = told(problem, Value::Null);
         assert_eq!(row.error.as_deref(), Some("Secret home/x has no key y"));
+    }
+
+    #[test]
+    fn directories_that_nobody_configured_are_listed_below_the_table() {
+        let upstream = json!({"unconfigured": ["apps/old", "clusters/test"]});
+        let (row, _) = shown("https://git.example/web", json!({"upstream": upstream}));
+        let want =
+            "\nacme/web: left alone, since no Kustomization names it: apps/old, clusters/test\n";
+        assert_eq!(left_alone(std::slice::from_ref(&row)), want);
+        assert!(
+            one_line(&row)
+                .unwrap()
+                .contains("\"unconfigured\":[\"apps/old\"")
+        );
+        let (row, _) = shown("https://git.example/web", json!({}));
+        assert_eq!(left_alone(std::slice::from_ref(&row)), "");
+        assert!(!one_line(&row).unwrap().contains("unconfigured"));
     }
 
     #[test]
