@@ -56,6 +56,11 @@ pub(super) fn tell(
     });
     heard.login = own(object).or(heard.login);
     heard.unconfigured = unconfigured(ctx, &id);
+    ctx.index.write(|known| {
+        if known.sources.contains_key(&id) {
+            known.heard.entry(id.clone()).or_default().told = true;
+        }
+    });
     let previous = object.status.clone().unwrap_or_default();
     status::tell_upstream(told, &previous, heard, outcome, frame);
 }
