@@ -290,6 +290,7 @@ fn what_a_source_has_is_found_after_a_restart_however_much_was_fetched_beside_it
         let remote = remote(&server.url("app.git"), &[]);
         let quiet = bench.fetch(&remote, &main()).await?;
         bench.mirrors.note("web", &quiet)?;
+        assert!(!quiet.moves());
         repo.checkout("busy")?;
         let busy = Reference::Branch("busy".to_owned());
         // More packs than a mirror may have before it begins anew.
@@ -297,6 +298,8 @@ fn what_a_source_has_is_found_after_a_restart_however_much_was_fetched_beside_it
             repo.publish("round.txt", round.to_string())?;
             bench.fetch(&remote, &busy).await?;
         }
+        // Whoever reads what was given up is told once to move.
+        assert!(quiet.moves() && !quiet.moves());
         server.gone().await;
         given_up_by_another(&bench.kept.path().join("mirrors"))?;
 

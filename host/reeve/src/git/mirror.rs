@@ -312,6 +312,11 @@ impl Generation {
         !self.tips().is_empty() && (alone || self.since.elapsed() > SHARED_FOR)
     }
 
+    /// Whether it was given up, and goes when nobody reads it any more.
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+
     /// Tells the books how large it is by now.
     pub(super) fn measure(&self) {
         self.disk.set(self.thing.clone(), bytes_in(&self.dir));

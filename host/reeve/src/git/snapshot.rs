@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use gix::objs::tree::EntryKind;
@@ -54,6 +55,8 @@ struct Inner {
     commit: ObjectId,
     tag: Option<NamedTag>,
     received: Option<Received>,
+    /// Whether it was said already that what it reads was given up.
+    moved: AtomicBool,
 }
 
 /// What a commit says of itself. Nobody has proved it.
@@ -178,6 +181,13 @@ impl Snapshot {
     /// What came from the server for it; None: all of it was here.
     pub fn received(&self) -> Option<Received> {
         self.0.received
+    }
+
+    /// Whether a mirror that it reads was given up, so that another is wanted in its place. It is said once.
+    pub fn moves(&self) -> bool {
+        let mut depots = self.0.depots.iter();
+        let is_left = depots.any(|depot| depot.generation.is_retired());
+        is_left && !self.0.moved.swap(true, Ordering::Relaxed)
     }
 
     /// The same commit with all its files, those that are left out here, too; without submodules and what is laid beside them. Only for
@@ -396,6 +406,7 @@ pub(super) fn read(
         commit: source.commit,
         tag: source.tag,
         received: source.received,
+        moved: AtomicBool::new(false),
     })))
 }
 
