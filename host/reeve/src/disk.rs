@@ -269,6 +269,18 @@ impl Disk {
         !whose.is_empty() && whose.iter().all(|user| *user == tenant)
     }
 
+    /// Whether most of it was written for those who have left it to others, and so counts for nobody.
+    pub(crate) fn is_mostly_nobodys(&self, thing: &Thing) -> bool {
+        let books = self.books();
+        let Some(entry) = books.things.get(thing) else {
+            return false;
+        };
+        let written = entry.written.iter();
+        let left = written.filter(|(tenant, _)| !entry.users.contains(*tenant));
+        let left: u64 = left.map(|(_, bytes)| *bytes).sum();
+        !entry.users.is_empty() && left > entry.bytes / 2
+    }
+
     /// Whether nobody uses a mirror.
     pub(crate) fn is_nobodys(&self, name: &str) -> bool {
         let books = self.books();
@@ -523,6 +535,23 @@ mod tests {
         assert_eq!(again.used("acme"), 0);
         again.used_by(&mirror("m"), "acme");
         assert_eq!(again.used("acme"), 80);
+    }
+
+    #[test]
+    fn what_one_has_left_to_others_is_seen_where_it_is_most_of_it() {
+        let disk = Disk::default();
+        disk.set(mirror("m"), 100);
+        disk.wrote(&mirror("m"), "acme", 60);
+        disk.wrote(&mirror("m"), "other", 40);
+        assert!(!disk.is_mostly_nobodys(&mirror("m")));
+        disk.left("m", "other");
+        assert!(!disk.is_mostly_nobodys(&mirror("m")));
+        disk.used_by(&mirror("m"), "other");
+        disk.left("m", "acme");
+        assert!(disk.is_mostly_nobodys(&mirror("m")));
+        // Nobody goes on with it: it counts for whom it was written for.
+        disk.left("m", "other");
+        assert!(!disk.is_mostly_nobodys(&mirror("m")));
     }
 
     #[test]

@@ -160,6 +160,19 @@ impl Mirror {
         older.clear();
     }
 
+    /// Gives up what counts for nobody: whoever goes on with it takes what it needs into what comes next, on its own account.
+    pub(super) fn give_up_what_was_left(&self) {
+        // Let go of at once: giving up locks it too.
+        let current = self.current.lock().map(|current| current.clone());
+        let current = current.ok().flatten().flatten();
+        let is_left = |it: &Arc<Generation>| {
+            it.may_be_given_up(false) && self.disk.is_mostly_nobodys(it.thing())
+        };
+        if current.is_some_and(|it| is_left(&it)) {
+            self.retire();
+        }
+    }
+
     /// A repository of that hash to fetch into: the current one, or a new one when that is full or of another hash.
     pub(super) fn writable(&self, hash: hash::Kind) -> Result<Arc<Generation>, Cause> {
         let failed = |error: std::io::Error| Cause::Mirror {

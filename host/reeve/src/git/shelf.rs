@@ -160,6 +160,8 @@ impl Mirrors {
         if self.shelf.since.elapsed() > SETTLING {
             open.values().for_each(|mirror| mirror.settle());
         }
+        let all = open.values();
+        all.for_each(|mirror| mirror.give_up_what_was_left());
         drop(open);
         self.collect_notes()?;
         Ok(dropped)
