@@ -101,9 +101,9 @@ impl Mirrors {
             }
         }
         // The newest first: of one object so many stay, and of all.
-        left.sort_by(|one, other| other.cmp(one));
+        left.sort();
         let (mut stay, mut of_each) = (0, BTreeMap::<String, usize>::new());
-        for (_, path) in left {
+        for (_, path) in left.into_iter().rev() {
             let of_one = of_each.entry(object_of(&path)).or_default();
             *of_one += 1;
             if *of_one > MOST_OF_ONE || stay >= MOST_NOTES {
