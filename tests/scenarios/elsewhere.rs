@@ -370,3 +370,46 @@ async fn others(tenant: &Tenant<'_>, shelf: &Shelf) -> anyhow::Result<()> {
     ensure!(shelf.asked().len() == before, "{:?}", shelf.asked());
     Ok(())
 }
+
+#[test]
+fn what_another_controller_keeps_for_a_tenant_is_on_that_ones_account() {
+    scenario(async {
+        let estate = Estate::start().await?;
+        let (tenant, shelf) = (estate.healthy_tenant("bulky").await?, Shelf::start().await?);
+        let (kind, name) = (KINDS[0].0, tenant.name());
+        define(&estate, &tenant, KINDS[0]).await?;
+        let limited = |mebibytes: u32| {
+            json!({
+                "apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": name},
+                "spec": {"namespaces": [name], "sources": [name], "limits": {"storageMebibytes": mebibytes}},
+            })
+        };
+        tenant.apply(&limited(1)).await?;
+        let map =
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: elsewhere\ndata:\n  colour: red\n";
+        let filler = "x".repeat(4 << 20);
+        let bytes = archive(&[("deploy/map.yaml", map), ("notes/filler.txt", &filler)]);
+        let said = artifact(&shelf.lay("red.tar.gz", &bytes), "red", &bytes);
+        offer(&estate, (name, kind, "bulky"), said).await?;
+        apply(&tenant, "bulky", json!({"kind": kind, "name": "bulky"})).await?;
+        let quota = Reason::StorageQuotaExceeded;
+        let words = format!("tenant {name} may have 1 MiB of the controller's disk");
+        let seen = told(&tenant, "bulky", quota, &words).await?;
+        let why = objects::condition(&seen.data, "Ready").unwrap_or_default();
+        let field = format!("raise spec.limits.storageMebibytes of Tenant {name}");
+        ensure!(why.message.contains(&field), "{why:?}");
+        ensure!(
+            colour(&tenant).await?.is_none(),
+            "nothing of it was applied"
+        );
+
+        tenant.apply(&limited(64)).await?;
+        let asked =
+            json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
+        let (how, asked) = (PatchParams::default(), Patch::Merge(&asked));
+        tenant.kustomizations().patch("bulky", &how, &asked).await?;
+        told(&tenant, "bulky", Reason::ReconciliationSucceeded, "red").await?;
+        ensure!(colour(&tenant).await?.as_deref() == Some("red"));
+        Ok(())
+    });
+}

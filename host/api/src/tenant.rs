@@ -235,8 +235,8 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub kustomizations: Option<i64>,
-    /// StorageMebibytes is how many mebibytes of the controller's disk its sources may have: what was fetched of repositories,
-    /// of which one that others fetch too counts for each, and artifacts.
+    /// StorageMebibytes is how many mebibytes of the controller's disk its sources may have: what was fetched for it of repositories,
+    /// and artifacts, those included that other controllers keep for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub storage_mebibytes: Option<i64>,

@@ -26,7 +26,7 @@ pub use above::{Named, levels_of, tenant_of};
 pub(crate) use agent::authority;
 pub use agent::{Agent, agent};
 pub use file::{Author, Credentials, File, Forge, Provider, parse};
-pub use hook::{HookEntry, hook_entry};
+pub use hook::{GUESSABLE, HookEntry, TooShort, hook_entry, hook_token};
 pub use login::{Login, Way, is_own, login};
 pub use place::{NotAPlace, Pattern, Place, address, is_same, spelled};
 pub use resolve::{Auth, Chosen, Looked, Part, Polling, Resolved, resolve};

@@ -10,6 +10,7 @@ pub mod cel;
 pub mod deliver;
 pub mod depend;
 pub mod difference;
+pub mod directories;
 pub mod drift;
 pub mod failure;
 pub mod framed;

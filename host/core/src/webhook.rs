@@ -109,6 +109,9 @@ pub struct Google {
     pub audience: String,
 }
 
+/// Bytes of a token that nobody finds by trying, if they are random.
+const UNGUESSABLE: usize = 16;
+
 /// The token of a Receiver's Secret. Its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Vec<u8>);
@@ -154,6 +157,11 @@ impl Token {
             Some([]) => Err(TokenNotFound::Empty(secret.to_owned(), "token")),
             Some(bytes) => Ok(Self(bytes.to_owned())),
         }
+    }
+
+    /// Whether whoever knows what was made of it can find it by trying, without ever calling.
+    pub fn is_guessable(&self) -> bool {
+        self.0.len() < UNGUESSABLE
     }
 
     /// The token of a Receiver that has none, or whose own cannot be read: no call matches it.

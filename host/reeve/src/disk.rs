@@ -1,4 +1,5 @@
-//! Who has how much of this machine's disk: of mirrors what was written for it, and each archive for all who use it.
+//! Who has how much of this machine's disk: of mirrors what was written for it, each archive for all who use it, and
+//! what was opened of an archive that another controller keeps for whoever it was opened for.
 //!
 //! A mirror is shared by whoever fetches the same with the same login, and whoever makes it grow pays for that, nobody else.
 //! What one had written and has no use for any more, others going on with it, is counted for nobody.
@@ -7,12 +8,14 @@
 //! and not after. What lies there already is never taken from anybody for its quota; only what would come beside it is
 //! refused. What it deliberately doesn't: write or remove anything; `git` and `store` do, and tell what there is.
 
+mod over;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reeve_api::reason::Reason;
-use reeve_core::failure::{Explain, Turn};
+pub use over::Over;
 
 /// The books of one disk. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -23,8 +26,10 @@ struct Inner {
     /// Bytes that all mirrors may have.
     most: u64,
     books: Mutex<Books>,
-    /// What makes room.
-    maker: Mutex<Option<Arc<Maker>>>,
+    /// Whether this process is about to end.
+    closed: AtomicBool,
+    /// What makes room, one after the other.
+    makers: Mutex<Vec<Arc<Maker>>>,
 }
 
 /// Removes a cache that nobody uses, of this tenant alone or of anybody. Whether there was one.
@@ -53,7 +58,22 @@ pub(crate) enum Thing {
     Mirror(String, u64),
     /// The archive of a tree.
     Archive(String),
+    /// What was opened of an archive that another controller keeps.
+    Opened(u64),
 }
+
+impl Thing {
+    /// Whether it goes once what comes in the place of `last` is there: it is that one, or one before it of the same mirror.
+    fn goes_with(&self, last: &Self) -> bool {
+        match (self, last) {
+            (Self::Mirror(name, number), Self::Mirror(of, last)) => name == of && number <= last,
+            _ => self == last,
+        }
+    }
+}
+
+/// How often what somebody may have lies there beside it, of what goes as soon as nobody reads it any more.
+const PARTING: u64 = 2;
 
 #[derive(Debug, Default)]
 struct Entry {
@@ -98,74 +118,6 @@ impl Account {
     }
 }
 
-/// There would be more than there may be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Over {
-    /// Of one tenant.
-    #[error(
-        "tenant {tenant} may have {} of the controller's disk and has {}: what came beside that would have been more, so it was stopped",
-        shown(.allowed),
-        shown(.used)
-    )]
-    Tenant {
-        /// Which.
-        tenant: String,
-        /// Bytes that it may have.
-        allowed: u64,
-        /// Bytes that it has.
-        used: u64,
-    },
-    /// Of all mirrors.
-    #[error(
-        "all mirrors of repositories may have {} of the controller's disk together, and those in use have {}",
-        shown(.allowed),
-        shown(.used)
-    )]
-    Mirrors {
-        /// Bytes that they may have.
-        allowed: u64,
-        /// Bytes that they have.
-        used: u64,
-    },
-}
-
-impl Explain for Over {
-    fn reason(&self) -> Reason {
-        match self {
-            Self::Tenant { .. } => Reason::StorageQuotaExceeded,
-            Self::Mirrors { .. } => Reason::StatOperationFailed,
-        }
-    }
-
-    fn turn(&self) -> Turn {
-        match self {
-            // Another object may go, or the platform give more; neither is in this object.
-            Self::Tenant { .. } => Turn::Retry,
-            Self::Mirrors { .. } => Turn::Ours,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Tenant { tenant, .. } if tenant.ends_with(REQUESTS) => {
-                let tenant = tenant.trim_end_matches(REQUESTS);
-                format!(
-                    "make what the request brings smaller, or ask the platform to raise spec.limits.storageMebibytes of Tenant \
-                     {tenant}, of which requests have a quarter"
-                )
-            }
-            Self::Tenant { tenant, .. } => format!(
-                "delete sources that nobody needs, make the repository smaller or take parts of it with spec.sparseCheckout, \
-                 or ask the platform to raise spec.limits.storageMebibytes of Tenant {tenant}"
-            ),
-            Self::Mirrors { .. } => {
-                "the platform gives the mirrors a larger volume and raises --mirror-limit"
-                    .to_owned()
-            }
-        })
-    }
-}
-
 /// Set aside at once while something is written.
 const STEP: u64 = 1 << 20;
 
@@ -182,29 +134,38 @@ impl Disk {
         Self(Arc::new(Inner {
             most,
             books: Mutex::default(),
-            maker: Mutex::default(),
+            closed: AtomicBool::new(false),
+            makers: Mutex::default(),
         }))
     }
 
-    /// From now on, whoever would have more than it may asks this first to remove what nobody uses: of that tenant alone, or of
+    /// This process is about to end: what lies on the disk is the next one's.
+    pub(crate) fn close(&self) {
+        self.0.closed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Relaxed)
+    }
+
+    /// From now on, whoever would have more than it may asks this, too, to remove what nobody uses: of that tenant alone, or of
     /// anybody.
     pub(crate) fn room_by(&self, make: impl Fn(Option<&str>) -> bool + Send + Sync + 'static) {
-        let maker = Some(Arc::new(Maker(Box::new(make))));
-        *self.maker() = maker;
+        self.makers().push(Arc::new(Maker(Box::new(make))));
     }
 
     fn make_room(&self, over: &Over) -> bool {
-        // It tells these books what it removes.
-        let maker = self.maker().clone();
+        // They tell these books what they remove.
+        let makers = self.makers().clone();
         let alone = match over {
             Over::Tenant { tenant, .. } => Some(tenant.as_str()),
             Over::Mirrors { .. } => None,
         };
-        maker.is_some_and(|maker| (maker.0)(alone))
+        makers.iter().any(|maker| (maker.0)(alone))
     }
 
-    fn maker(&self) -> MutexGuard<'_, Option<Arc<Maker>>> {
-        self.0.maker.lock().unwrap_or_else(PoisonError::into_inner)
+    fn makers(&self) -> MutexGuard<'_, Vec<Arc<Maker>>> {
+        self.0.makers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins to write on an account, a mirror or an archive. What is `replaced` by it does not count beside it.
@@ -308,6 +269,18 @@ impl Disk {
         !whose.is_empty() && whose.iter().all(|user| *user == tenant)
     }
 
+    /// Whether most of it was written for those who have left it to others, and so counts for nobody.
+    pub(crate) fn is_mostly_nobodys(&self, thing: &Thing) -> bool {
+        let books = self.books();
+        let Some(entry) = books.things.get(thing) else {
+            return false;
+        };
+        let written = entry.written.iter();
+        let left = written.filter(|(tenant, _)| !entry.users.contains(*tenant));
+        let left: u64 = left.map(|(_, bytes)| *bytes).sum();
+        !entry.users.is_empty() && left > entry.bytes / 2
+    }
+
     /// Whether nobody uses a mirror.
     pub(crate) fn is_nobodys(&self, name: &str) -> bool {
         let books = self.books();
@@ -339,8 +312,8 @@ impl Entry {
             Thing::Mirror(..) if uses || self.users.is_empty() => {
                 self.written.get(tenant).copied().unwrap_or_default()
             }
-            Thing::Archive(_) if uses => self.bytes,
-            Thing::Mirror(..) | Thing::Archive(_) => 0,
+            Thing::Archive(_) | Thing::Opened(_) if uses => self.bytes,
+            Thing::Mirror(..) | Thing::Archive(_) | Thing::Opened(_) => 0,
         }
     }
 }
@@ -350,7 +323,7 @@ impl Books {
         let others = self
             .things
             .iter()
-            .filter(|(thing, _)| Some(*thing) != without);
+            .filter(|(thing, _)| !without.is_some_and(|last| thing.goes_with(last)));
         let theirs = others.map(|(thing, entry)| entry.of(thing, tenant));
         theirs.fold(0, u64::saturating_add)
     }
@@ -373,14 +346,17 @@ impl Books {
         if let Some(account) = &who.account
             && let Some(allowed) = account.allowed
         {
+            let all = self.of(&account.tenant, None);
             let used = self.of(&account.tenant, who.replaced.as_ref());
+            let parting = all.saturating_sub(used);
+            let used = used + parting.saturating_sub(allowed.saturating_mul(PARTING));
             let is_theirs = |aside: &Aside| aside.tenant.as_ref() == Some(&account.tenant);
             let beside = self.beside(who.id, is_theirs);
             if used.saturating_add(beside).saturating_add(wanted) > allowed {
                 return Err(Over::Tenant {
                     tenant: account.tenant.clone(),
                     allowed,
-                    used: self.of(&account.tenant, None),
+                    used: all,
                 });
             }
         }
@@ -424,6 +400,24 @@ impl Writing {
         }
     }
 
+    /// It is written, and so large. It lies there until what is given is dropped.
+    pub(crate) fn lies(&self, bytes: u64) -> Lying {
+        let tenant = self.account.as_ref().map(|account| account.tenant.clone());
+        let mut books = self.disk.books();
+        let thing = Thing::Opened(books.next);
+        books.next += 1;
+        let entry = Entry {
+            bytes,
+            users: tenant.into_iter().collect(),
+            written: Written::new(),
+        };
+        books.things.insert(thing.clone(), entry);
+        Lying {
+            disk: self.disk.clone(),
+            thing,
+        }
+    }
+
     fn set_aside(&mut self) -> Result<(), Over> {
         if self.written <= self.aside {
             return Ok(());
@@ -452,18 +446,31 @@ impl Drop for Writing {
     }
 }
 
-/// Bytes as people read them.
-fn shown(bytes: &u64) -> String {
-    const MEBIBYTE: u64 = 1 << 20;
-    match *bytes {
-        b if b < MEBIBYTE => format!("{b} bytes"),
-        b if b % MEBIBYTE == 0 => format!("{} MiB", b / MEBIBYTE),
-        b => format!("{}.{} MiB", b / MEBIBYTE, b % MEBIBYTE * 10 / MEBIBYTE),
+/// Something that lies on the disk as long as somebody holds it.
+#[derive(Debug)]
+pub(crate) struct Lying {
+    disk: Disk,
+    thing: Thing,
+}
+
+impl Lying {
+    /// What it is in the books.
+    pub(crate) fn thing(&self) -> &Thing {
+        &self.thing
+    }
+}
+
+impl Drop for Lying {
+    fn drop(&mut self) {
+        self.disk.gone(&self.thing);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use reeve_api::reason::Reason;
+    use reeve_core::failure::{Explain as _, Turn};
+
     use super::*;
 
     fn account(tenant: &str, allowed: u64) -> Account {
@@ -531,6 +538,23 @@ mod tests {
     }
 
     #[test]
+    fn what_one_has_left_to_others_is_seen_where_it_is_most_of_it() {
+        let disk = Disk::default();
+        disk.set(mirror("m"), 100);
+        disk.wrote(&mirror("m"), "acme", 60);
+        disk.wrote(&mirror("m"), "other", 40);
+        assert!(!disk.is_mostly_nobodys(&mirror("m")));
+        disk.left("m", "other");
+        assert!(!disk.is_mostly_nobodys(&mirror("m")));
+        disk.used_by(&mirror("m"), "other");
+        disk.left("m", "acme");
+        assert!(disk.is_mostly_nobodys(&mirror("m")));
+        // Nobody goes on with it: it counts for whom it was written for.
+        disk.left("m", "other");
+        assert!(!disk.is_mostly_nobodys(&mirror("m")));
+    }
+
+    #[test]
     fn an_archive_counts_for_each_who_uses_it() {
         let disk = Disk::default();
         let archive = Thing::Archive("t".to_owned());
@@ -538,6 +562,34 @@ mod tests {
         disk.set_users(archive.clone(), 90, users);
         assert_eq!((disk.used("acme"), disk.used("other")), (90, 90));
         disk.gone(&archive);
+        assert_eq!(disk.used("acme"), 0);
+    }
+
+    #[test]
+    fn what_was_opened_counts_as_long_as_somebody_holds_it() {
+        let disk = Disk::default();
+        let acme = account("acme", 100);
+        let lying = disk.write(Some(&acme), false, None).lies(60);
+        assert_eq!((disk.used("acme"), disk.used("other")), (60, 0));
+        assert!(disk.write(Some(&acme), false, None).more(41).is_err());
+        // What takes its place does not count beside it.
+        let instead = Some(lying.thing().clone());
+        let mut writing = disk.write(Some(&acme), false, instead);
+        writing.more(100).unwrap();
+        drop(writing);
+        drop(lying);
+        assert_eq!(disk.used("acme"), 0);
+    }
+
+    #[test]
+    fn who_makes_room_is_asked_one_after_the_other() {
+        let disk = Disk::default();
+        let acme = account("acme", 100);
+        let lying = disk.write(Some(&acme), false, None).lies(60);
+        let left = Mutex::new(Some(lying));
+        disk.room_by(|_| false);
+        disk.room_by(move |_| left.lock().unwrap().take().is_some());
+        disk.write(Some(&acme), true, None).more(100).unwrap();
         assert_eq!(disk.used("acme"), 0);
     }
 
@@ -576,6 +628,34 @@ mod tests {
         let mut writing = disk.write(Some(&acme), true, Some(mirror("m")));
         writing.more(60).unwrap();
         assert!(writing.more(41).is_err());
+    }
+
+    #[test]
+    fn all_that_a_mirror_was_before_goes_with_its_readers_and_only_so_much_of_it_may_wait_for_them()
+    {
+        let disk = Disk::default();
+        let acme = account("acme", 100);
+        let written = |number: u64| {
+            let thing = Thing::Mirror("m".to_owned(), number);
+            disk.set(thing.clone(), 90);
+            disk.wrote(&thing, "acme", 90);
+            thing
+        };
+        let (_, second) = (written(1), written(2));
+        let mut third = disk.write(Some(&acme), true, Some(second));
+        third.more(100).unwrap();
+        drop(third);
+        let third = written(3);
+        // 70 more than waits for its readers.
+        let mut fourth = disk.write(Some(&acme), true, Some(third));
+        fourth.more(30).unwrap();
+        assert!(fourth.more(1).is_err());
+        // Another mirror's count.
+        assert!(
+            disk.write(Some(&acme), true, Some(mirror("other")))
+                .more(1)
+                .is_err()
+        );
     }
 
     #[test]
@@ -639,16 +719,5 @@ mod tests {
         writing.more(40).unwrap();
         assert_eq!(disk.used("acme"), 0);
         assert!(writing.more(1).is_err());
-    }
-
-    #[test]
-    fn bytes_are_told_as_people_read_them() {
-        for (bytes, want) in [
-            (5, "5 bytes"),
-            (1 << 20, "1 MiB"),
-            ((5 << 20) + (1 << 19), "5.5 MiB"),
-        ] {
-            assert_eq!(shown(&bytes), want);
-        }
     }
 }

@@ -221,7 +221,9 @@ impl Provider {
                 Turn::Send(sender) => self.told(sender, prepared, &request, &mut course).await?,
                 Turn::Written(raw) => raw,
             };
-            if self.is_refused(&course, raw.status) && !std::mem::replace(&mut again, true) {
+            if self.is_refused(&course, &request, raw.status)
+                && !std::mem::replace(&mut again, true)
+            {
                 course = self.begin(&operation)?;
                 continue;
             }
@@ -241,8 +243,10 @@ struct Course {
     keeps: bool,
     /// The tokens that it has.
     tokens: Vec<Making>,
-    /// Those of them that were made for an operation before.
+    /// What it has of an operation before: tokens, and what was looked up for them.
     kept: Vec<Making>,
+    /// What was looked up, and no token was made with yet.
+    found: Vec<(Making, Raw)>,
 }
 
 impl Provider {
@@ -263,10 +267,12 @@ impl Provider {
             keeps: !matches!(operation.task, Task::GitCredential(_)),
             tokens: Vec::new(),
             kept: Vec::new(),
+            found: Vec::new(),
         })
     }
 
-    /// What the forge answers: to a request for a token, where none is kept; to any other, where that is not still so.
+    /// What the forge answers: to a request for a token, or for what one is made with, where none is kept; to any other, where that
+    /// is not still so.
     async fn told(
         &self,
         sender: &Sender,
@@ -274,10 +280,25 @@ impl Provider {
         request: &Request,
         course: &mut Course,
     ) -> Result<Raw, Cause> {
+        let lookup = Making::looking_up(&self.name, &self.slots, request);
+        let now = self.clock.steady();
+        let known = lookup
+            .as_ref()
+            .and_then(|it| self.answers.tokens.known(it, now));
+        if let Some((raw, lookup)) = known.zip(lookup.clone()) {
+            course.kept.push(lookup);
+            return Ok(raw);
+        }
         let making = Making::of(&self.name, &self.slots, request);
         let Some(making) = making.filter(|_| course.keeps) else {
             let question = Question::of(&self.name, &self.slots, &course.tokens, request);
-            return self.sparingly(sender, prepared, question).await;
+            let raw = self.sparingly(sender, prepared, question).await?;
+            let lookup = lookup.filter(|_| made::is_found(&raw));
+            course
+                .found
+                .extend(lookup.map(|lookup| (lookup, raw.clone())));
+            self.settle(course, request, &raw);
+            return Ok(raw);
         };
         let make = self.patiently(sender, prepared);
         let tokens = &self.answers.tokens;
@@ -286,17 +307,30 @@ impl Provider {
             .await?;
         course.kept.extend(kept.then(|| making.clone()));
         course.tokens.push(making);
+        self.settle(course, request, &raw);
         Ok(raw)
+    }
+
+    /// What was looked up holds for a while, once a token was made with it: a provider that shows a key with whatever it asks for is
+    /// given nothing that was so an hour ago.
+    fn settle(&self, course: &mut Course, request: &Request, raw: &Raw) {
+        if !request.secrets.is_empty() && (200..300).contains(&raw.status) {
+            let (tokens, now) = (&self.answers.tokens, self.clock.steady());
+            let found = course.found.drain(..);
+            found.for_each(|(lookup, raw)| tokens.found(&lookup, raw, now));
+        }
     }
 
     /// Whether a token that was kept is none any more. Where something is refused or missing, the next operation has another, too:
     /// the App may have been given more, or the repository be another of that name.
-    fn is_refused(&self, course: &Course, status: u16) -> bool {
+    fn is_refused(&self, course: &Course, request: &Request, status: u16) -> bool {
         if matches!(status, 401 | 403 | 404) {
             let kept = course.kept.iter();
             kept.for_each(|making| self.answers.tokens.forget(making));
         }
-        status == 401 && !course.kept.is_empty()
+        // With what was looked up before, and is so no more, no token is made.
+        let is_unmade = status == 404 && !request.secrets.is_empty();
+        (status == 401 || is_unmade) && !course.kept.is_empty()
     }
 }
 

@@ -241,6 +241,19 @@ impl Repo {
         Ok(commit)
     }
 
+    /// Commits a file under a mode of these very digits, straight into a branch of the server's, and gives the commit's id.
+    pub fn publish_mode(&self, branch: &str, mode: &str) -> anyhow::Result<String> {
+        let blob = feed(&self.bare, ["hash-object", "-w", "--stdin"], b"x")?;
+        let mut tree = format!("{mode} odd.yaml\0").into_bytes();
+        tree.extend(hex::decode(blob)?);
+        let args = ["hash-object", "-t", "tree", "-w", "--stdin", "--literally"];
+        let tree = feed(&self.bare, args, &tree)?;
+        let commit = git(&self.bare, ["commit-tree", "-m", "odd", tree.as_str()])?;
+        let branch = format!("refs/heads/{branch}");
+        git(&self.bare, ["update-ref", branch.as_str(), commit.as_str()])?;
+        Ok(commit)
+    }
+
     /// Writes a commit object byte by byte to the server's repository, and gives its id.
     pub fn hash_commit(&self, bytes: &str) -> anyhow::Result<String> {
         let args = [

@@ -9,6 +9,7 @@ use reeve::store::{Limits, Store};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explain as _, Turn};
+use reeve_core::source::Reference;
 use reeve_tests::git::Repo;
 use reeve_tests::scenario;
 
@@ -156,6 +157,37 @@ fn a_mirror_whose_history_has_taken_all_the_room_begins_anew() {
         for entry in stored.entries() {
             reeve_kustomize::Tree::read(&stored, entry.path)?;
         }
+        Ok(())
+    });
+}
+
+#[test]
+fn two_branches_of_one_mirror_do_not_keep_each_other_from_beginning_anew() {
+    scenario(async {
+        let mut bench = Bench::new()?;
+        let (disk, all) = (Disk::default(), bench.kept.path().join("all"));
+        let mirrors = Mirrors::open_on(&all, 4, disk.clone())?;
+        let repo = bench.repo("app.git")?;
+        let server = plain(&bench).await?;
+        let app = remote(&server.url("app.git"), &[]);
+        bench.mirrors = mirrors.on(account("acme", 10));
+        let stage = Reference::Branch("stage".to_owned());
+        let (mut stored, mut staged) = (bench.fetch(&app, &main()).await?, None);
+        for round in 0..5 {
+            repo.checkout("main")?;
+            repo.publish("noise.bin", fresh(round))?;
+            stored = bench.fetch(&app, &main()).await?;
+            // It still reads what the mirror was before, which has no room beside what it is now.
+            repo.checkout("stage")?;
+            repo.publish("small.txt", round.to_string())?;
+            staged = Some(bench.fetch(&app, &stage).await?);
+        }
+        for snapshot in [Some(&stored), staged.as_ref()].into_iter().flatten() {
+            for entry in snapshot.entries().filter(|entry| !entry.dir) {
+                reeve_kustomize::Tree::read(snapshot, entry.path)?;
+            }
+        }
+        assert!(disk.used("acme") < 20 * MEBIBYTE, "{}", disk.used("acme"));
         Ok(())
     });
 }

@@ -1,10 +1,13 @@
 //! Which files of a commit there are, and which commits are refused for what is in them.
 
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use reeve::git::{Error, Mirrors, Resolved, Snapshot, kept};
+use reeve::git::{Error, Mirrors, Resolved, Snapshot, fetch, kept};
 use reeve_api::reason::Reason;
+use reeve_core::failure::{Explained, Turn};
+use reeve_core::source::Reference;
 use reeve_kustomize::{Kind, Tree as _};
 use reeve_tests::git::Repo;
 use reeve_tests::scenario;
@@ -162,6 +165,36 @@ fn a_commit_with_a_hostile_name_is_refused() {
 }
 
 #[test]
+fn a_tree_that_git_does_not_write_is_refused_and_what_was_fetched_beside_it_stays() {
+    scenario(async {
+        let bench = Bench::new()?;
+        let repo = bench.repo("app.git")?;
+        let server = plain(&bench).await?;
+        let remote = remote(&server.url("app.git"), &[]);
+        let before = bench.fetch(&remote, &main()).await?;
+        // A mode of more digits than any has; servers take it.
+        repo.publish_mode("odd", "000100644")?;
+        let branch = Reference::Branch("odd".to_owned());
+        for _ in 0..2 {
+            let refused = bench.fetch(&remote, &branch).await.expect_err("a refusal");
+            let told = Explained::of(&refused);
+            assert_eq!(told.reason, Reason::GitOperationFailed, "{told}");
+            assert_eq!(told.turn, Turn::NextRevision, "{told}");
+            assert!(told.message.contains("not as git writes it"), "{told}");
+        }
+        let generations = |mirror: std::io::Result<std::fs::DirEntry>| {
+            let all = std::fs::read_dir(mirror?.path())?;
+            std::io::Result::Ok(all.count())
+        };
+        let mirrors = std::fs::read_dir(bench.kept.path().join("mirrors"))?;
+        let all: Vec<usize> = mirrors.map(generations).collect::<Result<_, _>>()?;
+        assert_eq!(all, [1], "it did not begin anew");
+        assert_eq!(files(&bench.fetch(&remote, &main()).await?), files(&before));
+        Ok(())
+    });
+}
+
+#[test]
 fn a_file_of_fifty_megabytes_is_read_and_one_above_the_cap_is_named() {
     scenario(async {
         let bench = Bench::new()?;
@@ -246,6 +279,59 @@ fn what_was_fetched_is_found_without_a_login_by_who_has_fetched_it_and_nobody_el
         assert_eq!(notes.count(), 0);
         Ok(())
     });
+}
+
+#[test]
+fn what_a_source_has_is_found_after_a_restart_however_much_was_fetched_beside_it_since() {
+    scenario(async {
+        let bench = Bench::new()?;
+        let repo = bench.repo("app.git")?;
+        let server = plain(&bench).await?;
+        let remote = remote(&server.url("app.git"), &[]);
+        let quiet = bench.fetch(&remote, &main()).await?;
+        bench.mirrors.note("web", &quiet)?;
+        assert!(!quiet.moves());
+        repo.checkout("busy")?;
+        let busy = Reference::Branch("busy".to_owned());
+        // More packs than a mirror may have before it begins anew.
+        for round in 0..55 {
+            repo.publish("round.txt", round.to_string())?;
+            bench.fetch(&remote, &busy).await?;
+        }
+        // Whoever reads what was given up is told once to move.
+        assert!(quiet.moves() && !quiet.moves());
+        server.gone().await;
+        given_up_by_another(&bench.kept.path().join("mirrors"))?;
+
+        let again = Mirrors::open(bench.kept.path(), 4)?;
+        let found = kept_of(&again, "web", &quiet, &bench).await?;
+        assert_eq!(files(&found), files(&quiet));
+        // By the same login, too, where that is known.
+        let (until, earlier) = (
+            Instant::now() + bench.time,
+            Resolved::earlier(quiet.revision())?,
+        );
+        let content = Content::default();
+        let found = fetch(&again, &remote, earlier, content, until, &bench.limits).await?;
+        assert_eq!(files(&found), files(&quiet));
+        Ok(())
+    });
+}
+
+/// What this process gave up was given up by the one before it: so it is found after a restart.
+fn given_up_by_another(mirrors: &Path) -> anyhow::Result<()> {
+    let mut found = 0;
+    for mirror in std::fs::read_dir(mirrors)? {
+        for generation in std::fs::read_dir(mirror?.path())? {
+            let mark = generation?.path().join("reeve-retired");
+            if mark.exists() {
+                std::fs::write(mark, "another")?;
+                found += 1;
+            }
+        }
+    }
+    anyhow::ensure!(found > 0, "nothing was given up");
+    Ok(())
 }
 
 async fn kept_of(

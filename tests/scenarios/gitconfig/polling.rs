@@ -368,6 +368,52 @@ fn the_hook_of_an_entry_wakes_what_the_push_names_and_another_secret_has_another
 }
 
 #[test]
+fn a_short_webhook_secret_is_warned_of_and_one_that_anybody_finds_opens_no_hook() {
+    scenario(async {
+        let called = Called::start("short-hook").await?;
+        // As long as that of Rig's example.
+        let short = format!("kQ-{:06x}", rand::random::<u32>() & 0xff_ffff);
+        called.secret("gitHubAuths", &short).await?;
+        called.follows("web").await?;
+        let path = called.path("web", "").await?;
+        let warned = |told: &Value| {
+            let warning = told["polling"]["warning"].as_str();
+            warning.is_some_and(|warning| warning.contains("is short"))
+        };
+        called.told("web", "it is warned of", warned).await?;
+        let here = std::env::temp_dir();
+        let name = called.tenant.name();
+        let output = asked(called.estate, &here, &["git", "status", "-n", name]).await?;
+        let table = said(&output, 0)?;
+        ensure!(
+            table.contains("(warning: the webhookSecret is short"),
+            "{table}"
+        );
+        let commit = called.web.publish("news.txt", "News.\n")?;
+        let body = called.push("web", "main", &commit);
+        ensure!(called.github(&path, &short, "push", &body).await? == 200);
+        called.told("web", "it is woken", has(&commit)).await?;
+
+        let shorter = format!("kQ-{:04x}", rand::random::<u16>());
+        called.secret("gitHubAuths", &shorter).await?;
+        let refused = |told: &Value| {
+            let problem = told["polling"]["problem"].as_str();
+            problem.is_some_and(|problem| problem.contains("fewer than 8 bytes"))
+        };
+        let told = called.told("web", "it is refused", refused).await?;
+        ensure!(told["polling"].get("hook").is_none(), "{told}");
+        ensure!(called.github(&path, &short, "push", &body).await? == 404);
+
+        let long = password();
+        called.secret("gitHubAuths", &long).await?;
+        called.path("web", &path).await?;
+        let fine = |told: &Value| told["polling"].get("warning").is_none();
+        called.told("web", "nothing is warned of", fine).await?;
+        Ok(())
+    });
+}
+
+#[test]
 fn gitlab_and_gitea_call_the_hooks_of_entries_too_and_a_secret_that_cannot_be_read_opens_none() {
     scenario(async {
         let called = Called::start("lab-hook").await?;

@@ -143,3 +143,58 @@ fn reeve_git_status_goes_on_with_what_changes() {
         Ok(())
     });
 }
+
+#[test]
+fn directories_that_nobody_configured_are_left_alone_and_listed() {
+    scenario(async {
+        let estate = estate().await?;
+        let tenant = estate.healthy_tenant("left-alone").await?;
+        let path = format!("{}-dirs", tenant.name());
+        let repo = estate.repo(&path)?;
+        for dir in ["old", "web"] {
+            let names = "resources: [map.yaml]\n";
+            repo.write(&format!("apps/{dir}/kustomization.yaml"), names)?;
+            let map = format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {dir}\n");
+            repo.write(&format!("apps/{dir}/map.yaml"), map)?;
+        }
+        repo.publish_all("Two apps")?;
+        let name = tenant.name();
+        let meta = json!({"name": "dirs", "namespace": name});
+        tenant
+            .apply(&json!({
+                "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": meta,
+                "spec": {
+                    "interval": "1h", "path": "./apps/web", "prune": true, "serviceAccountName": "flux",
+                    "targetNamespace": name, "sourceRef": {"kind": "GitRepository", "name": "dirs"},
+                },
+            }))
+            .await?;
+        tenant
+            .apply(&json!({
+                "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": meta,
+                "spec": {"interval": "5s", "url": estate.git.url(&path), "ref": {"branch": "main"}},
+            }))
+            .await?;
+        let maps = tenant.api("v1", "ConfigMap");
+        wait::for_object(&maps, "web", "it is applied", |_| true).await?;
+
+        let here = std::env::temp_dir();
+        let args = ["git", "status", "dirs", "-n", name, "-o", "json"];
+        wait::until(
+            wait::PATIENCE,
+            "what nobody configured is listed",
+            || async {
+                let output = asked(estate, &here, &args).await.ok()?;
+                let rows: Value = serde_json::from_slice(&output.stdout).ok()?;
+                (rows[0]["unconfigured"] == json!(["apps/old"])).then_some(())
+            },
+        )
+        .await?;
+        let table = asked(estate, &here, &["git", "status", "-n", name]).await?;
+        let table = said(&table, 0)?;
+        let line = format!("{name}/dirs: left alone, since no Kustomization names it: apps/old");
+        ensure!(table.contains(&line), "{table}");
+        ensure!(maps.get_opt("old").await?.is_none(), "it is left alone");
+        Ok(())
+    });
+}

@@ -40,6 +40,11 @@ pub struct Upstream {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub receivers: Vec<String>,
+    /// Unconfigured are directories that hold a kustomization file and are left alone, since no Kustomization names them, one above
+    /// them or one below. One within another is not told beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub unconfigured: Vec<String>,
 }
 
 /// LoginOrigin is where a login is from.
@@ -79,6 +84,9 @@ pub struct PollingOrigin {
     /// Problem is why there is no hook although the entry has a webhookSecret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Warning is what should be mended of the hook although it is there, such as a webhookSecret that is short.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// Delivery is a call of a webhook.

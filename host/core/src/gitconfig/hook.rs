@@ -1,18 +1,22 @@
 //! The hook of an entry: an entry of a provider's with `webhookSecret` is called by its forge, at an address of its own.
 //!
 //! The address is made of the secret, of whose level it is, and of what the entry means: who has not the secret cannot work it
-//! out, another secret has another address, and an entry that moves in its file keeps its own. What it deliberately doesn't: read
-//! the secret, or know who is called for; the shell's `controller/source/polling` does.
+//! out, another secret has another address, and an entry that moves in its file keeps its own. The address is told to all who have
+//! the entry, and a short secret is found by trying what gives it: one that anybody finds opens no hook, and of one that takes a
+//! while it is said. What it deliberately doesn't: read the secret, or know who is called for; the shell's
+//! `controller/source/polling` does.
 
 use std::fmt;
 
 use reeve_api::name::{NamespaceName, NamespacedName, NotAName};
+use reeve_api::reason::Reason;
 use reeve_api::receiver::ReceiverType;
 use sha2::{Digest as _, Sha256};
 
 use super::file::{File, Provider};
 use super::resolve::{Part, Polling};
 use super::{Hidden, Level, LevelName};
+use crate::failure::{Explain, Turn};
 use crate::framed::framed;
 use crate::webhook::Token;
 
@@ -25,6 +29,40 @@ pub struct HookEntry {
     means: String,
     /// The address of its forge.
     forge: String,
+}
+
+/// The fewest bytes of a `webhookSecret`: that of Rig's example has nine.
+const LEAST: usize = 8;
+
+/// What is said of one that opens a hook and should be longer.
+pub const GUESSABLE: &str = "the webhookSecret is short: whoever knows the path can find it by trying; give it 16 random bytes or more";
+
+/// A `webhookSecret` that proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the webhookSecret has fewer than {LEAST} bytes, so that anybody finds it by trying")]
+pub struct TooShort;
+
+impl Explain for TooShort {
+    fn reason(&self) -> Reason {
+        Reason::TokenNotFound
+    }
+
+    fn turn(&self) -> Turn {
+        Turn::Retry
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("give the entry a webhookSecret of 16 random bytes or more".to_owned())
+    }
+}
+
+/// What calls are proved by that have this `webhookSecret`.
+///
+/// # Errors
+/// When it is so short that it proves nothing.
+pub fn hook_token(secret: &[u8]) -> Result<Token, TooShort> {
+    let long = Some(secret).filter(|secret| secret.len() >= LEAST);
+    Token::parse(long, "git configuration").map_err(|_| TooShort)
 }
 
 /// The entry whose hook tells of a repository's changes, and its secret; None: that is not how they come to be known.
@@ -249,5 +287,23 @@ gitLabAuths:
         assert_eq!(named(FILE), named(&FILE.replace("one", "two")));
         assert_eq!(named(FILE).namespace, home);
         assert!(named(FILE).name.as_str().starts_with("git-config-"));
+    }
+
+    #[test]
+    fn a_secret_that_anybody_finds_opens_no_hook_and_one_that_takes_a_while_is_told() {
+        for short in ["", "s", "hunter2"] {
+            let why = hook_token(short.as_bytes()).err();
+            assert_eq!(why, Some(TooShort), "{short}");
+            assert!(!TooShort.to_string().contains("hunter2"));
+        }
+        // Rig's example, one byte too few, and enough.
+        for (secret, guessable) in [
+            ("secret123", true),
+            ("fifteen-bytes-x", true),
+            ("sixteen-bytes-xx", false),
+        ] {
+            let token = hook_token(secret.as_bytes()).unwrap();
+            assert_eq!(token.is_guessable(), guessable, "{secret}");
+        }
     }
 }

@@ -214,7 +214,7 @@ impl KustomizationProgress {
     /// How far a run had come that ended for this reason.
     fn before(reason: Reason) -> Self {
         match reason {
-            Reason::ArtifactFailed => Self::Fetching,
+            Reason::ArtifactFailed | Reason::StorageQuotaExceeded => Self::Fetching,
             Reason::BuildFailed | Reason::PluginFailed | Reason::PluginNotFound => Self::Building,
             Reason::HealthCheckFailed | Reason::HealthCheckCanceled => Self::CheckingHealth,
             _ => Self::DetectingDrift,

@@ -6,7 +6,8 @@
 //!
 //! While calls of webhooks tell of what is new, a repository is polled at leisure. They do while the revision that it has is one
 //! that a call named, by its commit: a revision that a poll came upon was told by nobody, and polling comes back; so it does when
-//! calls were turned away for being too many, until one that is let in names what is there. A signature
+//! calls were turned away for being too many, until one that is let in names what is there. What was called for while a process
+//! began, nobody may have heard: so it looks twice before it rests. A signature
 //! that is asked for is held against the keys at each run, so what is signed is polled as ever. What it deliberately doesn't:
 //! know a secret; where a login is from is all that is told of one.
 
@@ -42,6 +43,10 @@ pub struct Heard {
     pub announced: Option<String>,
     /// Whether calls were turned away since then, whatever they told of.
     pub missed: bool,
+    /// Whether this process has told of it before.
+    pub told: bool,
+    /// The directories that no Kustomization names, as far as anybody knows.
+    pub unconfigured: Option<Vec<String>>,
 }
 
 /// Adds to the story of a run how the repository is reached, and when it was heard of.
@@ -54,6 +59,7 @@ pub fn tell_upstream(
 ) {
     let now = frame.now;
     let before = previous.upstream.clone().unwrap_or_default();
+    let may_rest = heard.told;
     let mut after = match outcome {
         // Nothing was looked at, and nothing will be.
         SourceOutcome::Suspended => Upstream {
@@ -69,9 +75,10 @@ pub fn tell_upstream(
             next_try: before.next_try.clone(),
             polling: polling(heard.polling, before.polling.as_ref()),
             receivers: heard.receivers,
+            unconfigured: (heard.unconfigured).unwrap_or_else(|| before.unconfigured.clone()),
         },
     };
-    if after.announced && is_at_ease(outcome) {
+    if after.announced && may_rest && is_at_ease(outcome) {
         told.next = told.next.at_leisure(frame.spread);
     }
     told.status.upstream = Some(after.clone());
@@ -262,6 +269,23 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_configured_is_told_until_it_is_known_to_be_otherwise() {
+        let told = |before: &GitRepositoryStatus, dirs: Option<&[&str]>| {
+            let dirs = dirs.map(|dirs| dirs.iter().map(|dir| (*dir).to_owned()).collect());
+            let heard = Heard {
+                unconfigured: dirs,
+                ..heard()
+            };
+            after(before, heard, &unchanged(), 0, 60)
+        };
+        let of = |status: &GitRepositoryStatus| status.upstream.clone().unwrap().unconfigured;
+        let first = told(&GitRepositoryStatus::default(), Some(&["apps/old"]));
+        assert_eq!(of(&first), ["apps/old"]);
+        assert_eq!(of(&told(&first, None)), ["apps/old"]);
+        assert!(of(&told(&first, Some(&[]))).is_empty());
+    }
+
+    #[test]
     fn a_call_of_a_hook_is_news_and_so_is_another_login() {
         let first = after(
             &GitRepositoryStatus::default(),
@@ -320,10 +344,43 @@ mod tests {
             next: Next::After(Duration::from_secs(60)),
             memory: Memory::default(),
         };
+        let heard = Heard {
+            told: true,
+            ..heard
+        };
         tell_upstream(&mut told, previous, heard, outcome, &frame(0));
         match told.next {
             Next::After(wait) => (told.status, wait),
             Next::Watch => panic!("it is polled"),
+        }
+    }
+
+    #[test]
+    fn a_process_that_has_just_begun_looks_twice_before_it_rests() {
+        let before = GitRepositoryStatus {
+            upstream: Some(Upstream {
+                announced: true,
+                head: Some("main@sha1:1".to_owned()),
+                ..Upstream::default()
+            }),
+            ..GitRepositoryStatus::default()
+        };
+        let soon = Next::After(Duration::from_secs(60));
+        for (told, rests) in [(false, false), (true, true)] {
+            let mut story = Told {
+                status: before.clone(),
+                events: Vec::new(),
+                next: soon,
+                memory: Memory::default(),
+            };
+            let heard = Heard {
+                told,
+                called: true,
+                ..heard()
+            };
+            tell_upstream(&mut story, &before, heard, &unchanged(), &frame(0));
+            assert_eq!(story.next != soon, rests, "{:?}", story.next);
+            assert!(story.status.upstream.unwrap().announced);
         }
     }
 

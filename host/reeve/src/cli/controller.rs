@@ -264,6 +264,7 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
     servers.stop().await;
     answering.abort();
     held.release().await;
+    ctx.mirrors.leave();
     drop(ctx);
     // What was told is written; if the API server is gone, so are the events, and with a collector the traces.
     let _written = tokio::time::timeout(Duration::from_secs(5), behind).await;
@@ -298,7 +299,7 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
     let (mirrors, store, recollections) = storage(args)?;
     let grounds = (args.ground).grounds(&args.remote_bases, &args.allow_remote_clusters);
     let home = own_namespace(args, &cluster)?;
-    let others = others(args, &grounds, &home)?;
+    let others = others(args, &grounds, &home, mirrors.disk())?;
     let (events, writing_events) = cluster.events();
     let (queues, inboxes) = controller::queues();
     let cluster_name = args.cluster_name.as_deref();
@@ -454,10 +455,11 @@ fn others(
     args: &ControllerArgs,
     grounds: &Grounds,
     home: &NamespaceName,
+    disk: Disk,
 ) -> Result<Others, CommandError> {
     let namespaces = grounds.platform_namespaces.iter().chain([home]);
     let hosts = Hosts::new(namespaces, args.allow_artifact_hosts.iter().cloned());
-    let opened = Others::open(args.storage_path.join("others"), hosts);
+    let opened = Others::open(args.storage_path.join("others"), hosts, disk);
     opened.map_err(|why| unopened(args, &why))
 }
 

@@ -10,11 +10,13 @@ use reeve_api::name::NamespacedName;
 use reeve_api::source::{
     Delivery, GitRepository, GitRepositoryStatus, LastFetch, LoginOrigin, PollingOrigin,
 };
+use reeve_core::directories;
 use reeve_core::gitconfig::DEFAULT_INTERVAL;
 use reeve_core::index::{Standing, Target};
 use reeve_core::schedule::rounded;
 use reeve_core::status::{self, Frame, Heard, SourceOutcome, Told};
 
+use super::kustomization;
 use crate::context::Context;
 use crate::git::Snapshot;
 use crate::index::Known;
@@ -53,8 +55,30 @@ pub(super) fn tell(
         }
     });
     heard.login = own(object).or(heard.login);
+    heard.unconfigured = unconfigured(ctx, &id);
+    ctx.index.write(|known| {
+        if known.sources.contains_key(&id) {
+            known.heard.entry(id.clone()).or_default().told = true;
+        }
+    });
     let previous = object.status.clone().unwrap_or_default();
     status::tell_upstream(told, &previous, heard, outcome, frame);
+}
+
+/// The directories of what is in store that no Kustomization names; None: that is not known.
+fn unconfigured(ctx: &Context, id: &NamespacedName) -> Option<Vec<String>> {
+    let (snapshot, paths) = ctx.index.read(|known| {
+        let listed = known.kustomizations_listed;
+        let stored = known.stored.get(id).filter(|_| listed)?;
+        let all = known.kustomizations.values();
+        let users = all.filter(|object| kustomization::source(object).as_ref() == Some(id));
+        let paths = users.map(|object| object.spec.path.clone().unwrap_or_default());
+        Some((stored.snapshot.clone(), paths.collect::<BTreeSet<String>>()))
+    })?;
+    let files = snapshot.entries().filter(|entry| !entry.dir);
+    let files = files.map(|entry| entry.path);
+    let paths = paths.iter().map(String::as_str);
+    Some(directories::unconfigured(files, paths))
 }
 
 /// A source's login is from there.

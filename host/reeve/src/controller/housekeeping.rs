@@ -14,7 +14,7 @@ use reeve_api::policy::Policy;
 
 use super::report;
 use crate::context::Context;
-use crate::index::Stored;
+use crate::index::{Known, Stored};
 use crate::recollections::Owner;
 use crate::store::Retention;
 
@@ -27,12 +27,17 @@ const TELL_VERDICTS: Duration = Duration::from_secs(5);
 /// How long a mirror is kept that nobody fetches into.
 const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Removes the archives of a source that goes: nobody is to fetch them any more.
+/// Removes the archives of a source that goes, which nobody is to fetch any more, and what is noted of where they came from.
 pub(super) async fn remove(ctx: &Arc<Context>, id: &NamespacedName) {
+    let uid = |known: &Known| known.sources.get(id)?.metadata.uid.clone();
+    let (uid, mirrors) = (ctx.index.read(uid), Arc::clone(&ctx.mirrors));
     let (store, id) = (ctx.store.clone(), id.clone());
-    let removed = tokio::task::spawn_blocking(move || store.remove("gitrepository", &id));
+    let removed = tokio::task::spawn_blocking(move || {
+        let noted = uid.map_or(Ok(()), |uid| mirrors.forget_notes(&uid));
+        store.remove("gitrepository", &id).and(noted)
+    });
     match removed.await {
-        Ok(Ok(_)) => {}
+        Ok(Ok(())) => {}
         Ok(Err(why)) => tracing::warn!(error = %why, "removing the artifact from the disk failed"),
         Err(why) => tracing::error!(error = %why, "removing the artifact from the disk crashed"),
     }

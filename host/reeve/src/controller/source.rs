@@ -39,7 +39,7 @@ use tokio::time::Instant;
 pub(super) use self::along::{fetch_ahead, fetch_along, learn};
 use self::included::Included;
 pub(super) use self::kept::earlier;
-use self::kept::{note, restore, restore_unasked};
+use self::kept::{move_on, note, restore, restore_unasked};
 use self::login::{refused, remote};
 pub(super) use self::proposed::proposed;
 use self::signed::Asked;
@@ -245,6 +245,7 @@ async fn fetch(
     at(&revision, &standing);
     if let Standing::Stored(verified) = standing {
         tell(&revision.to_string(), FetchResult::Unchanged);
+        move_on(ctx, &want, &remote, resolved).await;
         let unchanged = SourceOutcome::Unchanged {
             revision: revision.to_string(),
             verified,

@@ -2,9 +2,9 @@
 //!
 //! Who asks as an App has a token made first, for one repository and one kind of task. A guest remembers nothing and asks for it
 //! with each operation; the forge is asked once, and the same request with the same secrets is given the same answer. Only a request
-//! that a key signs is such a one, and only an answer is kept that says when what it grants ends. A token that is refused is
-//! forgotten. What it deliberately doesn't: keep what git is let in with (whoever asks for that does, and hears when it is
-//! refused), outlive this process, or know any forge.
+//! that a key signs is such a one, and only an answer is kept that says when what it grants ends. What the App looked up before a token
+//! was made, such as where it is installed, holds for an hour. What is refused is forgotten. What it deliberately doesn't: keep what
+//! git is let in with (whoever asks for that does, and hears when it is refused), outlive this process, or know any forge.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -42,7 +42,8 @@ pub(super) struct Tokens {
     turns: Mutex<BTreeMap<Making, Weak<tokio::sync::Mutex<()>>>>,
 }
 
-/// A request for a token, by whom and with what: by its digest, since the secrets of who asks are part of it.
+/// A request for a token, or for what one is made with, by whom and with what: by its digest, since the secrets of who asks are
+/// part of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Making {
     provider: String,
@@ -63,16 +64,31 @@ impl Made {
 impl Making {
     /// That of a guest's request, which is filled in from these slots; None: it asks for no token.
     pub(super) fn of(provider: &str, slots: &Slots, request: &Request) -> Option<Self> {
-        let signs = |part: &Part| matches!(part, Part::Jwt(_));
-        let signed = request.headers.iter().any(|header| match &header.value {
-            HeaderValue::Plain(parts) => parts.iter().any(signs),
-            HeaderValue::Basic((user, password)) => user.iter().chain(password).any(signs),
-        });
-        (signed && !request.secrets.is_empty()).then(|| Self {
+        (signs(request) && !request.secrets.is_empty())
+            .then(|| Self::named(provider, slots, request))
+    }
+
+    /// That of one which looks something up that a token may be made with; None: it does something else.
+    pub(super) fn looking_up(provider: &str, slots: &Slots, request: &Request) -> Option<Self> {
+        let plain = request.method == "GET" && request.body.is_none() && request.secrets.is_empty();
+        (plain && signs(request)).then(|| Self::named(provider, slots, request))
+    }
+
+    fn named(provider: &str, slots: &Slots, request: &Request) -> Self {
+        Self {
             provider: provider.to_owned(),
             digest: digest(slots, &[], request),
-        })
+        }
     }
+}
+
+/// Whether a key lets it in.
+fn signs(request: &Request) -> bool {
+    let signed = |part: &Part| matches!(part, Part::Jwt(_));
+    request.headers.iter().any(|header| match &header.value {
+        HeaderValue::Plain(parts) => parts.iter().any(signed),
+        HeaderValue::Basic((user, password)) => user.iter().chain(password).any(signed),
+    })
 }
 
 /// What names a request: all of it, the secrets that it is filled in from, and how the tokens came about that it is filled in from.
@@ -121,7 +137,16 @@ impl Tokens {
         self.kept().remove(making);
     }
 
-    fn known(&self, making: &Making, now: Timestamp) -> Option<Raw> {
+    /// A token was made with this answer, which holds for a while.
+    pub(super) fn found(&self, making: &Making, raw: Raw, now: Timestamp) {
+        if let Ok(until) = now.checked_add(LONGEST) {
+            let raw = Arc::new(raw);
+            self.keep(making, Made { raw, until }, now);
+        }
+    }
+
+    /// What is kept of that.
+    pub(super) fn known(&self, making: &Making, now: Timestamp) -> Option<Raw> {
         let kept = self.kept();
         let made = kept.get(making).filter(|made| now < made.until)?;
         Some(Raw::clone(&made.raw))
@@ -152,6 +177,11 @@ impl Tokens {
         // A panic under the lock leaves tokens behind that are good all the same.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an answer is one that may be kept because a token is made with it.
+pub(super) fn is_found(raw: &Raw) -> bool {
+    raw.status == 200 && raw.body.len() <= OF_ANSWER
 }
 
 /// Forgets those of such requests that end soonest, until the rest is small enough: they would be asked for soonest anyway.

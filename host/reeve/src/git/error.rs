@@ -168,6 +168,9 @@ pub enum Cause {
         /// Why.
         why: &'static str,
     },
+    /// An object that came whole, and is none that git writes.
+    #[error("an object of the commit is not as git writes it: {0}")]
+    Malformed(String),
     /// A submodule that nobody means well with, or nobody can find.
     #[error("{place} is refused: {why}")]
     Submodule {
@@ -300,6 +303,7 @@ impl Cause {
             | Self::NotACommit(_)
             | Self::NoMatch(_)
             | Self::Hostile { .. }
+            | Self::Malformed(_)
             | Self::Submodule { .. }
             | Self::NoDirectory(_)
             | Self::Ignore(_)
@@ -320,6 +324,7 @@ impl Cause {
             | Self::Url { .. } => Turn::Owner,
             Self::TooMuch { .. }
             | Self::Hostile { .. }
+            | Self::Malformed(_)
             | Self::Submodule { .. }
             | Self::Ignore(_)
             | Self::NoDirectory(_)
@@ -378,6 +383,7 @@ impl Cause {
             }
             Self::Url { .. } => "correct spec.url",
             Self::Hostile { .. } => "remove the entry from the repository",
+            Self::Malformed(_) => "`git fsck` names it; commit what is in it anew",
             Self::Submodule { .. } => "correct the submodule in the repository",
             Self::NoDirectory(_) => "correct spec.sparseCheckout, or commit the directory",
             Self::NotLaid(_) => INCLUDE,

@@ -113,6 +113,12 @@ impl Work {
         if let Some(read) = self.here(&resolved, &terms) {
             return read;
         }
+        // Whose server has answered comes into what is fetched into now.
+        if resolved.session.is_none()
+            && let Some(read) = self.before(&resolved, &terms)
+        {
+            return Ok(read);
+        }
         let open = || {
             let (lines, runtime) = (self.lines.clone(), runtime.clone());
             Session::open(&self.remote, lines, runtime, terms.clone(), &self.limits)
@@ -220,6 +226,16 @@ impl Work {
             }
         }
         None
+    }
+
+    /// What is in a mirror that was given up before this process, if all that is wanted is.
+    fn before(&self, resolved: &Resolved, terms: &Terms) -> Option<Snapshot> {
+        let mirrors = [Some(&self.mirror), self.partial.as_ref()];
+        let mut older = mirrors.into_iter().flatten().flat_map(|it| it.older());
+        older.find_map(|one| {
+            let read = from_mirror(&one, resolved, &self.content, &self.limits, terms)?;
+            read.ok().inspect(|_| self.purse.uses(&one))
+        })
     }
 
     fn received(&self, begun: Instant) -> Received {

@@ -5,6 +5,7 @@
 //! hash, since an address may hold a password. What it deliberately doesn't: open a connection, or give another commit of
 //! that mirror than the one that is noted.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,8 +17,10 @@ use super::{Cause, Content, Error, Limits, Mirrors, Resolved, Snapshot};
 
 /// Beside the mirrors, since what lies among them is one.
 const NOTES: &str = "notes";
-/// Of objects that are gone a note stays while somebody else uses the mirror.
+/// Of all objects.
 const MOST_NOTES: usize = 10_000;
+/// Of one object, whose submodules may have been called otherwise with each commit.
+const MOST_OF_ONE: usize = 200;
 
 impl Mirrors {
     /// Notes which mirror what `holder` has was fetched into, and which revision that is.
@@ -30,10 +33,41 @@ impl Mirrors {
         let mirror = mirror.ok_or_else(|| std::io::Error::other("its mirror has no name"))?;
         let notes = self.notes();
         std::fs::create_dir_all(&notes)?;
-        let note = self.keyed(holder.as_bytes());
+        let note = self.note_of(holder);
         let fresh = notes.join(format!("{note}.new"));
         std::fs::write(&fresh, format!("{mirror} {commit}\n"))?;
         std::fs::rename(fresh, notes.join(note))
+    }
+
+    /// Forgets what is noted for an object: what its holders begin with, up to a space.
+    ///
+    /// # Errors
+    /// When the notes cannot be read or removed.
+    pub fn forget_notes(&self, object: &str) -> std::io::Result<()> {
+        let (begin, notes) = (self.begin_of(object), self.notes());
+        if !notes.exists() {
+            return Ok(());
+        }
+        for entry in std::fs::read_dir(notes)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&begin) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the note for a holder is called.
+    fn note_of(&self, holder: &str) -> String {
+        let object = holder.split_once(' ').map_or(holder, |(object, _)| object);
+        self.begin_of(object) + &self.keyed(holder.as_bytes())
+    }
+
+    /// What the notes of all holders of an object begin with.
+    fn begin_of(&self, object: &str) -> String {
+        let digits = self.keyed(format!("object {object}").as_bytes());
+        let short: String = digits.chars().take(16).collect();
+        format!("{short}-")
     }
 
     fn notes(&self) -> PathBuf {
@@ -42,7 +76,7 @@ impl Mirrors {
 
     /// The mirror that was noted, and the commit.
     fn noted(&self, holder: &str) -> Option<(String, ObjectId)> {
-        let note = self.notes().join(self.keyed(holder.as_bytes()));
+        let note = self.notes().join(self.note_of(holder));
         let text = std::fs::read_to_string(note).ok()?;
         let (name, commit) = text.trim_end().split_once(' ')?;
         let is_name = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -66,12 +100,27 @@ impl Mirrors {
                 std::fs::remove_file(path)?;
             }
         }
+        // The newest first: of one object so many stay, and of all.
         left.sort();
-        let more = left.len().saturating_sub(MOST_NOTES);
-        left.iter()
-            .take(more)
-            .try_for_each(|(_, path)| std::fs::remove_file(path))
+        let (mut stay, mut of_each) = (0, BTreeMap::<String, usize>::new());
+        for (_, path) in left.into_iter().rev() {
+            let of_one = of_each.entry(object_of(&path)).or_default();
+            *of_one += 1;
+            if *of_one > MOST_OF_ONE || stay >= MOST_NOTES {
+                std::fs::remove_file(path)?;
+            } else {
+                stay += 1;
+            }
+        }
+        Ok(())
     }
+}
+
+/// By what the notes of one object are known.
+fn object_of(note: &Path) -> String {
+    let name = note.file_name().unwrap_or_default().to_string_lossy();
+    let begin = name.split_once('-').map(|(begin, _)| begin.to_owned());
+    begin.unwrap_or_else(|| name.into_owned())
 }
 
 /// Where notes lie, of mirrors in that directory.
@@ -108,12 +157,42 @@ pub async fn kept(
     let (mirror, purse) = (mirrors.named(name), mirrors.purse());
     let limits = limits.clone();
     let work = move |_, terms| {
-        let current = mirror.current().ok_or_else(lost)?;
-        let read = from_mirror(&current, &resolved, &content, &limits, &terms);
-        let read = read.unwrap_or_else(|| Err(lost()))?;
-        purse.uses(&current);
-        Ok(read)
+        let mut all = mirror.current().into_iter().chain(mirror.older());
+        let read = all.find_map(|one| {
+            let read = from_mirror(&one, &resolved, &content, &limits, &terms)?;
+            Some(read.inspect(|_| purse.uses(&one)))
+        });
+        read.unwrap_or_else(|| Err(lost()))
     };
     let done = blocking(mirrors.permits(), deadline, "reading", work);
     Ok(done.await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_object_has_so_many_notes_takes_none_of_anothers_and_leaves_none_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let mirrors = Mirrors::open(dir.path(), 1).unwrap();
+        let mirror = "0".repeat(64);
+        std::fs::create_dir_all(mirrors.root().join(&mirror)).unwrap();
+        std::fs::create_dir_all(mirrors.notes()).unwrap();
+        let note = |holder: &str| {
+            let path = mirrors.notes().join(mirrors.note_of(holder));
+            std::fs::write(path, format!("{mirror} {}\n", "1".repeat(40))).unwrap();
+        };
+        note("quiet https://git.example/web");
+        for submodule in 0..MOST_OF_ONE + 50 {
+            note(&format!("busy https://git.example/web {submodule}"));
+        }
+        mirrors.collect_notes().unwrap();
+        let count = || std::fs::read_dir(mirrors.notes()).unwrap().count();
+        assert_eq!(count(), MOST_OF_ONE + 1);
+        let quiet = || mirrors.noted("quiet https://git.example/web").is_some();
+        assert!(quiet());
+        mirrors.forget_notes("busy").unwrap();
+        assert!(quiet() && count() == 1);
+    }
 }

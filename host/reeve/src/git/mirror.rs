@@ -37,6 +37,8 @@ pub(super) struct Mirror {
     pushing: Arc<tokio::sync::Mutex<()>>,
     /// Looked for on disk once; then it is known whether there is one.
     current: Mutex<Option<Option<Arc<Generation>>>>,
+    /// What an earlier process had given up, for whoever had something in it.
+    older: Mutex<Vec<Arc<Generation>>>,
     /// Keeps connections open between polls.
     lines: Mutex<Lines>,
     used: Mutex<SystemTime>,
@@ -50,8 +52,6 @@ pub(super) struct Generation {
     hash: hash::Kind,
     retired: AtomicBool,
     thing: Thing,
-    /// The one that it is made to take the place of.
-    before: Option<Thing>,
     disk: Disk,
     seen: Mutex<Seen>,
     /// Since when this process knows it.
@@ -94,6 +94,7 @@ impl Mirror {
             fetching: Arc::default(),
             pushing: Arc::default(),
             current: Mutex::default(),
+            older: Mutex::default(),
             lines: Mutex::default(),
             used: Mutex::new(SystemTime::now()),
             disk,
@@ -146,6 +147,32 @@ impl Mirror {
         current.get_or_insert_with(|| self.find()).clone()
     }
 
+    /// What was given up before this process, and may be all there is of what somebody had.
+    pub(super) fn older(&self) -> Vec<Arc<Generation>> {
+        let _looked_for = self.current();
+        let older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
+        older.clone()
+    }
+
+    /// Whoever had something in what was given up has come for it, or has it from elsewhere by now.
+    pub(super) fn settle(&self) {
+        let mut older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
+        older.clear();
+    }
+
+    /// Gives up what counts for nobody: whoever goes on with it takes what it needs into what comes next, on its own account.
+    pub(super) fn give_up_what_was_left(&self) {
+        // Let go of at once: giving up locks it too.
+        let current = self.current.lock().map(|current| current.clone());
+        let current = current.ok().flatten().flatten();
+        let is_left = |it: &Arc<Generation>| {
+            it.may_be_given_up(false) && self.disk.is_mostly_nobodys(it.thing())
+        };
+        if current.is_some_and(|it| is_left(&it)) {
+            self.retire();
+        }
+    }
+
     /// A repository of that hash to fetch into: the current one, or a new one when that is full or of another hash.
     pub(super) fn writable(&self, hash: hash::Kind) -> Result<Arc<Generation>, Cause> {
         let failed = |error: std::io::Error| Cause::Mirror {
@@ -163,7 +190,6 @@ impl Mirror {
         let place = Place {
             dir: self.dir.join(number.to_string()),
             thing: self.thing(number),
-            before: last.map(|last| self.thing(last)),
             disk: self.disk.clone(),
         };
         let made = Arc::new(Generation::create(place, hash)?);
@@ -197,27 +223,36 @@ impl Mirror {
         self.disk.gone(&self.thing(number));
     }
 
-    /// The newest generation that an earlier process left; older ones are in nobody's hands and go.
+    /// The newest generation that an earlier process left. Others, given up or not, are kept for a while: somebody may have had a
+    /// commit there that was fetched before the newest began, and its server be gone.
     fn find(&self) -> Option<Arc<Generation>> {
-        let mut whole = Vec::new();
+        let (mut whole, mut older) = (Vec::new(), Vec::new());
         for number in self.numbers() {
             let dir = self.dir.join(number.to_string());
             match std::fs::read_to_string(dir.join(RETIRED)) {
                 Err(_) => whole.push(number),
                 // A snapshot of ours reads it, and takes it along when it goes.
                 Ok(by) if by == process() => {}
-                Ok(_) => self.remove(number),
+                Ok(_) => older.push(number),
             }
         }
-        let newest = whole.pop()?;
-        whole.iter().for_each(|old| self.remove(*old));
-        let dir = self.dir.join(newest.to_string());
+        let newest = whole.pop();
+        older.extend(whole);
+        let older = older
+            .into_iter()
+            .filter_map(|number| self.left(number, true));
+        *self.older.lock().unwrap_or_else(PoisonError::into_inner) = older.collect();
+        self.left(newest?, false)
+    }
+
+    /// A generation that an earlier process left; one that is retired goes with whoever reads it.
+    fn left(&self, number: u64, retired: bool) -> Option<Arc<Generation>> {
+        let dir = self.dir.join(number.to_string());
         let found = open_repository(&dir, &Limits::default()).map(|repository| Generation {
             dir,
             hash: repository.to_thread_local().object_hash(),
-            retired: false.into(),
-            thing: self.thing(newest),
-            before: None,
+            retired: retired.into(),
+            thing: self.thing(number),
             disk: self.disk.clone(),
             seen: Mutex::default(),
             since: Instant::now(),
@@ -229,7 +264,7 @@ impl Mirror {
             }
             // Whatever it is, it is no mirror: a crash may have come between making it and its first file.
             _ => {
-                self.remove(newest);
+                self.remove(number);
                 None
             }
         }
@@ -240,18 +275,12 @@ impl Mirror {
 struct Place {
     dir: PathBuf,
     thing: Thing,
-    before: Option<Thing>,
     disk: Disk,
 }
 
 impl Generation {
     fn create(place: Place, hash: hash::Kind) -> Result<Self, Cause> {
-        let Place {
-            dir,
-            thing,
-            before,
-            disk,
-        } = place;
+        let Place { dir, thing, disk } = place;
         let failed = |why: String| Cause::Mirror { doing: "made", why };
         std::fs::create_dir_all(&dir).map_err(|error| failed(error.to_string()))?;
         let options = gix::create::Options {
@@ -266,7 +295,6 @@ impl Generation {
             hash,
             retired: false.into(),
             thing,
-            before,
             disk,
             seen: Mutex::default(),
             since: Instant::now(),
@@ -280,16 +308,26 @@ impl Generation {
         &self.thing
     }
 
-    /// Which one it will take the place of; none once something is whole in it.
+    /// The last one that it takes the place of: those before it go when nobody reads them any more.
     pub(super) fn replaces(&self) -> Option<Thing> {
-        let before = self.before.clone()?;
-        self.tips().is_empty().then_some(before)
+        match &self.thing {
+            Thing::Mirror(name, number) => {
+                let before = number.checked_sub(1)?;
+                Some(Thing::Mirror(name.clone(), before))
+            }
+            Thing::Archive(_) | Thing::Opened(_) => None,
+        }
     }
 
     /// Whether it has so much history that a new generation may have room where it has none: whoever is `alone` in it may give it
     /// up at any time, and of several each only now and then, since all of them fetch anew.
     pub(super) fn may_be_given_up(&self, alone: bool) -> bool {
         !self.tips().is_empty() && (alone || self.since.elapsed() > SHARED_FOR)
+    }
+
+    /// Whether it was given up, and goes when nobody reads it any more.
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 
     /// Tells the books how large it is by now.
@@ -371,7 +409,8 @@ impl Generation {
 
 impl Drop for Generation {
     fn drop(&mut self) {
-        if *self.retired.get_mut() {
+        // What somebody has at the end of this process the next one looks for.
+        if *self.retired.get_mut() && !self.disk.is_closed() {
             remove(&self.dir);
             self.disk.gone(&self.thing);
         }
@@ -444,6 +483,29 @@ mod tests {
         let gone = first.dir.clone();
         drop(first);
         assert!(!gone.exists() && second.dir.exists());
+    }
+
+    #[test]
+    fn what_was_given_up_before_a_restart_is_kept_for_a_while_for_who_had_something_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let before = mirror(dir.path());
+        let first = before.writable(hash::Kind::Sha1).unwrap();
+        before.retire();
+        let second = before.writable(hash::Kind::Sha1).unwrap();
+        // This process ends, and the next one is another.
+        before.disk.close();
+        let (gone, kept) = (first.dir.clone(), second.dir.clone());
+        drop((first, second, before));
+        std::fs::write(gone.join(RETIRED), "another").unwrap();
+        let after = mirror(dir.path());
+        let older = after.older();
+        let older_dirs: Vec<_> = older.iter().map(|one| one.dir.clone()).collect();
+        assert_eq!(older_dirs, std::slice::from_ref(&gone));
+        assert_eq!(after.current().map(|one| one.dir.clone()), Some(kept));
+        after.settle();
+        assert!(gone.exists(), "somebody reads it");
+        drop(older);
+        assert!(!gone.exists());
     }
 
     #[test]

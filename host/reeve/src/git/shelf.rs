@@ -90,6 +90,16 @@ impl Mirrors {
         })
     }
 
+    /// This process is about to end: what somebody has now lies there for the next one.
+    pub(crate) fn leave(&self) {
+        self.shelf.disk.close();
+    }
+
+    /// The books that they are told in.
+    pub(crate) fn disk(&self) -> Disk {
+        self.shelf.disk.clone()
+    }
+
     /// The same mirrors; what is written into them from now on is on that account.
     #[must_use]
     pub fn on(&self, account: Account) -> Self {
@@ -147,6 +157,11 @@ impl Mirrors {
             self.shelf.drop_mirror(&mut open, &name)?;
             dropped += 1;
         }
+        if self.shelf.since.elapsed() > SETTLING {
+            open.values().for_each(|mirror| mirror.settle());
+        }
+        let all = open.values();
+        all.for_each(|mirror| mirror.give_up_what_was_left());
         drop(open);
         self.collect_notes()?;
         Ok(dropped)
@@ -511,7 +526,9 @@ mod tests {
         acme.purse().begin(&next).pay(900 << 10).unwrap();
         let commit = gix::ObjectId::null(gix::hash::Kind::Sha1);
         next.remember(commit).unwrap();
-        assert!(acme.purse().begin(&next).pay(900 << 10).is_err());
+        // However much is whole in it: whoever reads the one before moves on to it.
+        acme.purse().begin(&next).pay(900 << 10).unwrap();
+        assert!(acme.purse().begin(&next).pay(1100 << 10).is_err());
         drop(read);
         acme.purse().begin(&next).pay(900 << 10).unwrap();
     }

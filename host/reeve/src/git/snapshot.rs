@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use gix::objs::tree::EntryKind;
@@ -20,7 +21,7 @@ use jiff::Timestamp;
 use reeve_core::artifact::Revision;
 use reeve_kustomize::{Kind, ReadError, Tree};
 
-use self::listing::{LINK, Listing, Walk, digest, keep};
+use self::listing::{LINK, Listing, Walk, digest, keep, malformed};
 pub(super) use self::listing::{is_asked_for, lost};
 use super::blob;
 use super::ignore::Rules;
@@ -54,6 +55,8 @@ struct Inner {
     commit: ObjectId,
     tag: Option<NamedTag>,
     received: Option<Received>,
+    /// Whether it was said already that what it reads was given up.
+    moved: AtomicBool,
 }
 
 /// What a commit says of itself. Nobody has proved it.
@@ -178,6 +181,13 @@ impl Snapshot {
     /// What came from the server for it; None: all of it was here.
     pub fn received(&self) -> Option<Received> {
         self.0.received
+    }
+
+    /// Whether a mirror that it reads was given up, so that another is wanted in its place. It is said once.
+    pub fn moves(&self) -> bool {
+        let mut depots = self.0.depots.iter();
+        let is_left = depots.any(|depot| depot.generation.is_retired());
+        is_left && !self.0.moved.swap(true, Ordering::Relaxed)
     }
 
     /// The same commit with all its files, those that are left out here, too; without submodules and what is laid beside them. Only for
@@ -379,7 +389,7 @@ pub(super) fn read(
     } = listing;
     rules.sort();
     let rules = Rules::new(content.ignore.as_deref(), &rules)?;
-    let entries = keep(found, &mut trees, &rules, &own, limits)?;
+    let entries = keep(found, &mut trees, &rules, &own, (limits, terms))?;
     generation.saw(seen.with(listing::seen(&trees)));
     Ok(Snapshot(Arc::new(Inner {
         revision: source.revision,
@@ -396,6 +406,7 @@ pub(super) fn read(
         commit: source.commit,
         tag: source.tag,
         received: source.received,
+        moved: AtomicBool::new(false),
     })))
 }
 
@@ -436,12 +447,9 @@ pub(super) fn names_of_submodules(
     root: ObjectId,
 ) -> Result<Option<(EntryKind, ObjectId)>, Cause> {
     let tree = repository.find_object(root).map_err(lost)?;
-    let tree = tree.try_into_tree().map_err(|error| Cause::Mirror {
-        doing: "read",
-        why: error.to_string(),
-    })?;
+    let tree = tree.try_into_tree().map_err(malformed)?;
     for entry in tree.iter() {
-        let entry = entry.map_err(lost)?;
+        let entry = entry.map_err(malformed)?;
         if entry.filename() == GITMODULES {
             return Ok(Some((entry.mode().kind(), entry.object_id())));
         }
@@ -479,8 +487,8 @@ pub(super) fn root_of(
     let commit = object
         .try_into_commit()
         .map_err(|_| Cause::NotACommit(id.to_string()))?;
-    let root = commit.tree_id().map_err(lost)?.detach();
-    let message = commit.message_raw().map_err(lost)?.to_string();
+    let root = commit.tree_id().map_err(malformed)?.detach();
+    let message = commit.message_raw().map_err(malformed)?.to_string();
     let subject = message.lines().next().unwrap_or_default();
     Ok((root, subject.chars().take(50).collect()))
 }

@@ -7,6 +7,8 @@ use reeve_api::reason::Reason;
 use reeve_core::artifact::Digest;
 use reeve_core::failure::{Explain, Turn};
 
+use crate::disk::Over;
+
 /// What went wrong on the way, or with what came.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -40,6 +42,9 @@ pub(super) enum Error {
     /// It is no archive.
     #[error("the artifact is refused: it is no tar.gz")]
     Unreadable { source: io::Error },
+    /// Whoever it is for has all it may have.
+    #[error("failed to keep the artifact")]
+    Quota { source: Over },
     /// The disk said no.
     #[error("the artifact could not be {doing}")]
     Disk {
@@ -53,7 +58,20 @@ pub(super) enum Error {
 
 impl Explain for Error {
     fn reason(&self) -> Reason {
-        Reason::ArtifactFailed
+        match self {
+            Self::Quota { source } => source.reason(),
+            Self::Reach { .. }
+            | Self::Status { .. }
+            | Self::Gone { .. }
+            | Self::Late { .. }
+            | Self::Busy
+            | Self::TooMuch { .. }
+            | Self::Digest { .. }
+            | Self::Hostile { .. }
+            | Self::Unreadable { .. }
+            | Self::Disk { .. }
+            | Self::Internal => Reason::ArtifactFailed,
+        }
     }
 
     fn turn(&self) -> Turn {
@@ -65,6 +83,7 @@ impl Explain for Error {
             | Self::Busy
             | Self::Digest { .. } => Turn::Retry,
             Self::TooMuch { .. } | Self::Hostile { .. } | Self::Unreadable { .. } => Turn::Source,
+            Self::Quota { source } => source.turn(),
             Self::Disk { .. } | Self::Internal => Turn::Ours,
         }
     }
@@ -76,6 +95,13 @@ impl Explain for Error {
                     .to_owned(),
             ),
             Self::TooMuch { .. } => Some("put less into it".to_owned()),
+            Self::Quota {
+                source: Over::Tenant { tenant, .. },
+            } => Some(format!(
+                "put less into it, delete sources that nobody needs, or ask the platform to raise \
+                 spec.limits.storageMebibytes of Tenant {tenant}"
+            )),
+            Self::Quota { source } => source.hint(),
             Self::Status { .. }
             | Self::Gone { .. }
             | Self::Late { .. }

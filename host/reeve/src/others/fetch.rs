@@ -15,13 +15,19 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 
 use super::{Error, blank};
+use crate::disk::Writing;
 use crate::git::{self, Egress, HostRule, Tls};
 
 const AGENT: &str = concat!("reeve/", env!("CARGO_PKG_VERSION"));
 const LARGER: &str = "it has more bytes";
 
-/// The archive, if it has no more than `cap` bytes.
-pub(super) async fn fetch(offer: &Offer, dir: &Path, cap: u64) -> Result<File, Error> {
+/// The archive, if it has no more than `cap` bytes and there is room for it.
+pub(super) async fn fetch(
+    offer: &Offer,
+    dir: &Path,
+    cap: u64,
+    writing: &mut Writing,
+) -> Result<File, Error> {
     let too_large = Error::TooMuch { what: LARGER, cap };
     if offer.size.is_some_and(|size| size > cap) {
         return Err(too_large);
@@ -31,7 +37,8 @@ pub(super) async fn fetch(offer: &Offer, dir: &Path, cap: u64) -> Result<File, E
         return Err(too_large);
     }
     // Its source knows how large it is: what is longer is something else.
-    receive(response, offer, dir, offer.size.unwrap_or(cap)).await
+    let cap = offer.size.unwrap_or(cap);
+    receive(response, offer, (dir, cap), writing).await
 }
 
 async fn ask(offer: &Offer) -> Result<Response, Error> {
@@ -65,8 +72,8 @@ async fn ask(offer: &Offer) -> Result<Response, Error> {
 async fn receive(
     mut response: Response,
     offer: &Offer,
-    dir: &Path,
-    cap: u64,
+    (dir, cap): (&Path, u64),
+    writing: &mut Writing,
 ) -> Result<File, Error> {
     let disk = |source| Error::Disk {
         doing: "written",
@@ -84,6 +91,8 @@ async fn receive(
         if size > cap {
             return Err(Error::TooMuch { what: LARGER, cap });
         }
+        let room = writing.more(chunk.len() as u64);
+        room.map_err(|source| Error::Quota { source })?;
         hash.update(&chunk);
         file.write_all(&chunk).await.map_err(disk)?;
     }

@@ -51,7 +51,8 @@ fn packed(fill: impl FnOnce(&mut Tar)) -> File {
 
 fn opened(limits: &Limits, fill: impl FnOnce(&mut Tar)) -> Result<Archive, Error> {
     let dir = tempfile::tempdir().unwrap();
-    unpack(packed(fill), dir.path(), limits, soon())
+    let mut writing = Disk::default().write(None, false, None);
+    unpack(packed(fill), dir.path(), limits, soon(), &mut writing)
 }
 
 fn text(archive: &Archive, path: &str) -> String {
@@ -214,22 +215,145 @@ fn what_is_no_archive_or_ends_early_or_takes_too_long_is_refused() {
         entry(tar, b"a", EntryType::Regular, &noise);
     });
     torn.set_len(torn.metadata().unwrap().len() / 2).unwrap();
+    let mut writing = Disk::default().write(None, false, None);
     for file in [plain, torn] {
-        let why = unpack(file, dir.path(), &small(), soon()).unwrap_err();
+        let why = unpack(file, dir.path(), &small(), soon(), &mut writing).unwrap_err();
         assert!(matches!(why, Error::Unreadable { .. }), "{why:?}");
     }
     let fine = packed(|tar| entry(tar, b"a", EntryType::Regular, b"x"));
-    let late = unpack(fine, dir.path(), &small(), std::time::Instant::now()).unwrap_err();
+    let now = std::time::Instant::now();
+    let late = unpack(fine, dir.path(), &small(), now, &mut writing).unwrap_err();
     assert!(matches!(late, Error::Late { .. }), "{late:?}");
+}
+
+fn source(name: &str) -> SourceRef {
+    SourceRef {
+        kind: reeve_api::kustomization::SourceKind::Bucket,
+        namespace: "acme".parse().unwrap(),
+        name: name.parse().unwrap(),
+    }
+}
+
+fn held(digest: Digest, archive: &Archive, tenant: &str) -> Held {
+    Held {
+        digest,
+        archive: archive.clone(),
+        tenant: tenant.to_owned(),
+        asked: 0,
+        at: Instant::now(),
+    }
+}
+
+fn acme(allowed: u64) -> Account {
+    Account {
+        tenant: "acme".to_owned(),
+        allowed: Some(allowed),
+    }
+}
+
+#[test]
+fn an_archive_is_on_its_tenants_account_while_it_is_read_and_stopped_where_that_has_no_room() {
+    let (disk, dir) = (Disk::default(), tempfile::tempdir().unwrap());
+    let open = |replaced: Option<Thing>| {
+        let file = packed(|tar| entry(tar, b"a", EntryType::Regular, &[1; 80]));
+        let mut writing = disk.write(Some(&acme(100)), false, replaced);
+        unpack(file, dir.path(), &small(), soon(), &mut writing)
+    };
+    let first = open(None).unwrap();
+    assert_eq!(disk.used("acme"), 80);
+    let why = open(None).unwrap_err();
+    assert!(matches!(why, Error::Quota { .. }), "{why:?}");
+    let told = Explained::of(&why);
+    assert_eq!(told.reason, reeve_api::reason::Reason::StorageQuotaExceeded);
+    assert!(
+        chain(&why).contains("tenant acme may have 100 bytes"),
+        "{}",
+        chain(&why)
+    );
+    // The next one of the same source takes its place.
+    let next = open(Some(first.thing())).unwrap();
+    drop(first);
+    assert_eq!(disk.used("acme"), 80);
+    drop(next);
+    assert_eq!(disk.used("acme"), 0);
+}
+
+#[test]
+fn what_nobody_asks_for_any_more_makes_room_and_what_is_read_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let others = Others::open(dir.path().to_owned(), Hosts::default(), Disk::default()).unwrap();
+    let open = |tenant: &str| {
+        let account = Account {
+            tenant: tenant.to_owned(),
+            allowed: None,
+        };
+        let file = packed(|tar| entry(tar, b"a", EntryType::Regular, &[1; 80]));
+        let mut writing = others.disk.write(Some(&account), false, None);
+        unpack(file, dir.path(), &small(), soon(), &mut writing).unwrap()
+    };
+    let read = open("acme");
+    others.kept().put(
+        source("read"),
+        held(Digest::of(b"1"), &read, "acme"),
+        1 << 20,
+    );
+    for (name, tenant) in [("idle", "acme"), ("theirs", "other")] {
+        let archive = open(tenant);
+        others.kept().put(
+            source(name),
+            held(Digest::of(b"1"), &archive, tenant),
+            1 << 20,
+        );
+    }
+    let later = Instant::now() + SPARED + Duration::from_secs(1);
+    assert!(
+        !others.kept().make_room("acme", Instant::now()),
+        "it was asked for just now"
+    );
+    assert!(others.kept().make_room("acme", later));
+    assert!(
+        !others.kept().make_room("acme", later),
+        "the other one is read"
+    );
+    assert_eq!(
+        (others.disk.used("acme"), others.disk.used("other")),
+        (80, 80)
+    );
+    assert!(
+        others
+            .kept()
+            .get(&source("idle"), &Digest::of(b"1"))
+            .is_none()
+    );
+    assert!(
+        others
+            .kept()
+            .get(&source("read"), &Digest::of(b"1"))
+            .is_some()
+    );
+}
+
+#[test]
+fn who_has_many_throws_out_its_own_and_nobody_elses() {
+    let archive = opened(&small(), |tar| {
+        entry(tar, b"a", EntryType::Regular, &[1; 40]);
+    });
+    let (archive, one) = (archive.unwrap(), Digest::of(b"1"));
+    let mut kept = Kept::default();
+    kept.put(source("small"), held(one, &archive, "other"), 130);
+    for name in ["a", "b", "c", "d"] {
+        kept.put(source(name), held(one, &archive, "acme"), 130);
+    }
+    let there: Vec<_> = kept
+        .all
+        .keys()
+        .map(|source| source.name.to_string())
+        .collect();
+    assert_eq!(there, ["c", "d", "small"]);
 }
 
 #[test]
 fn the_newest_of_each_source_is_kept_up_to_a_bound_over_all() {
-    let source = |name: &str| SourceRef {
-        kind: reeve_api::kustomization::SourceKind::Bucket,
-        namespace: "acme".parse().unwrap(),
-        name: name.parse().unwrap(),
-    };
     let archive = opened(&small(), |tar| {
         entry(tar, b"a", EntryType::Regular, &[1; 40]);
     });
@@ -237,16 +361,16 @@ fn the_newest_of_each_source_is_kept_up_to_a_bound_over_all() {
     let (one, two) = (Digest::of(b"1"), Digest::of(b"2"));
     let mut kept = Kept::default();
     for name in ["a", "b"] {
-        kept.put(source(name), one, archive.clone(), 100);
+        kept.put(source(name), held(one, &archive, "acme"), 100);
     }
     assert!(kept.get(&source("a"), &two).is_none());
     assert!(kept.get(&source("a"), &one).is_some());
-    kept.put(source("c"), one, archive.clone(), 100);
+    kept.put(source("c"), held(one, &archive, "acme"), 100);
     assert!(
         kept.get(&source("b"), &one).is_none(),
         "asked for longest ago"
     );
-    kept.put(source("a"), two, archive, 100);
+    kept.put(source("a"), held(two, &archive, "acme"), 100);
     assert!(kept.get(&source("a"), &one).is_none());
     assert_eq!((kept.size, kept.all.len()), (80, 2));
     kept.remove(&source("a"));

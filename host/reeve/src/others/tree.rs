@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use reeve_kustomize::{Kind, ReadError, Tree};
 
+use crate::disk::{Lying, Thing};
 use crate::git::Snapshot;
 use crate::listed;
 
@@ -33,6 +34,8 @@ struct Inner {
     left_out: BTreeMap<String, &'static str>,
     bytes: u64,
     file_bytes: u64,
+    /// What it is in the books, until nobody reads it any more.
+    lying: Lying,
 }
 
 /// What lies at a path.
@@ -54,8 +57,8 @@ impl Archive {
         contents: File,
         entries: BTreeMap<String, Node>,
         left_out: BTreeMap<String, &'static str>,
-        bytes: u64,
-        file_bytes: u64,
+        (bytes, file_bytes): (u64, u64),
+        lying: Lying,
     ) -> Self {
         let names = listed::names(&entries);
         Self(Arc::new(Inner {
@@ -65,12 +68,23 @@ impl Archive {
             left_out,
             bytes,
             file_bytes,
+            lying,
         }))
     }
 
     /// How many bytes it takes on the disk.
     pub(crate) fn bytes(&self) -> u64 {
         self.0.bytes
+    }
+
+    /// What it is in the books of the disk.
+    pub(super) fn thing(&self) -> Thing {
+        self.0.lying.thing().clone()
+    }
+
+    /// Whether anybody reads it beside whoever asks.
+    pub(super) fn is_read(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 
     /// What names the content of the file at `path`; nothing where there is none.

@@ -17,6 +17,7 @@ use tar::{Entry, EntryType, PaxExtensions};
 
 use super::tree::Node;
 use super::{Archive, Error, Limits, blank};
+use crate::disk::Writing;
 use crate::git::{LONGEST_PATH, hostile_name};
 
 /// Of a link.
@@ -27,12 +28,13 @@ const LONGEST_SAID: u64 = 64 << 10;
 /// How much is copied at a time.
 const CHUNK: usize = 64 << 10;
 
-/// Opens `packed`, whose bytes are known to be the right ones.
+/// Opens `packed`, whose bytes are known to be the right ones, as far as there is room for it.
 pub(super) fn unpack(
     mut packed: File,
     dir: &Path,
     limits: &Limits,
     deadline: Instant,
+    writing: &mut Writing,
 ) -> Result<Archive, Error> {
     packed
         .seek(SeekFrom::Start(0))
@@ -48,6 +50,7 @@ pub(super) fn unpack(
     let mut archive = tar::Archive::new(plain);
     let mut opened = Opened {
         limits,
+        writing,
         contents: blank(dir)?,
         at: 0,
         entries: BTreeMap::new(),
@@ -65,9 +68,11 @@ pub(super) fn unpack(
         contents,
         entries,
         left_out,
+        writing,
         ..
     } = opened;
-    Ok(Archive::new(contents, entries, left_out, at, most))
+    let lying = writing.lies(at);
+    Ok(Archive::new(contents, entries, left_out, (at, most), lying))
 }
 
 /// Bytes of which only so many may come, and in time.
@@ -105,6 +110,7 @@ fn unreadable(why: io::Error, limits: &Limits) -> Error {
 /// What was opened so far.
 struct Opened<'l> {
     limits: &'l Limits,
+    writing: &'l mut Writing,
     contents: File,
     /// How many bytes are in it.
     at: u64,
@@ -246,6 +252,8 @@ impl Opened<'_> {
             let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
                 break;
             };
+            let room = self.writing.more(read as u64);
+            room.map_err(|source| Error::Quota { source })?;
             hash.update(chunk);
             self.contents
                 .write_all(chunk)

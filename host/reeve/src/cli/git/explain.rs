@@ -11,9 +11,8 @@ use clap::Args;
 use reeve_api::name::{NamespaceName, TenantName};
 use reeve_api::tenant::{GitConfigReference, Project, Tenant};
 use reeve_core::gitconfig::{
-    self, Hidden, Holds, Level, LevelName, Named, Place, Resolved, hook_entry,
+    self, Hidden, Holds, Level, LevelName, Named, Place, Resolved, hook_entry, hook_token,
 };
-use reeve_core::webhook::Token;
 
 use self::answer::{Answer, Called};
 use crate::cli::connection::ConnectionArgs;
@@ -120,11 +119,10 @@ async fn called(
         }
         (_, None) => Err("its webhookSecret lies in the cluster".to_owned()),
     };
-    let token = text.and_then(|text| {
-        let token = Token::parse(Some(text.expose().as_bytes()), "git configuration");
-        token.map_err(|why| why.to_string())
-    });
+    let token =
+        text.and_then(|text| hook_token(text.expose().as_bytes()).map_err(|why| why.to_string()));
     match token {
+        Ok(token) if token.is_guessable() => Called::Guessable(entry.path(&token)),
         Ok(token) => Called::At(entry.path(&token)),
         Err(why) => Called::Unknown(why),
     }

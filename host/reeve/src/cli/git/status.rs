@@ -77,6 +77,9 @@ struct Row {
     ready: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// The directories that no Kustomization names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unconfigured: Vec<String>,
 }
 
 /// How changes come to be known.
@@ -107,7 +110,9 @@ pub(super) async fn status(args: &StatusArgs, ui: &mut Ui) -> Result<(), Command
     }
     let text = match args.watch && args.form == Form::Json {
         true => rows.iter().map(one_line).collect::<Result<String, _>>()?,
-        false => written(args.form, &rows, || listed(&rows, clock.now(), true))?,
+        false => written(args.form, &rows, || {
+            listed(&rows, clock.now(), true) + &left_alone(&rows)
+        })?,
     };
     ui.data(text.as_bytes())?;
     if !args.watch {
@@ -200,6 +205,7 @@ fn row(object: &GitRepository, now: Timestamp) -> Row {
         next_try: next.filter(|next| *next >= now && !spec.suspend),
         ready: ready.map_or_else(|| "Unknown".to_owned(), |ready| ready.status.clone()),
         error: failed.map(|failed| failed.message.clone()).or(unhooked),
+        unconfigured: upstream.unconfigured,
     }
 }
 
@@ -238,6 +244,16 @@ fn listed(rows: &[Row], now: Timestamp, headed: bool) -> String {
     table(&all)
 }
 
+/// What nobody configured: told below the table, since it may be much.
+fn left_alone(rows: &[Row]) -> String {
+    let some = rows.iter().filter(|row| !row.unconfigured.is_empty());
+    let line = |row: &Row| {
+        let (namespace, name, dirs) = (&row.namespace, &row.name, row.unconfigured.join(", "));
+        format!("\n{namespace}/{name}: left alone, since no Kustomization names it: {dirs}\n")
+    };
+    some.map(line).collect()
+}
+
 fn login(login: &LoginOrigin) -> String {
     match (&login.entry, &login.level) {
         (Some(entry), Some(level)) => format!("{entry} of {level}"),
@@ -259,8 +275,12 @@ fn changes(row: &Row) -> String {
         (Changes::HookNotCalled, None) => format!("hook (never called), every {}", row.interval),
     };
     let from = polling.and_then(|polling| polling.entry.as_ref().zip(polling.level.as_ref()));
-    match from {
+    let told = match from {
         Some((entry, level)) => format!("{told} by {entry} of {level}"),
+        None => told,
+    };
+    match polling.and_then(|polling| polling.warning.as_ref()) {
+        Some(warning) => format!("{told} (warning: {warning})"),
         None => told,
     }
 }
@@ -386,9 +406,30 @@ mod tests {
         assert_eq!(row.changes, Changes::Hook);
         assert!(!line.contains("/hook/0"), "{line}");
         assert!(one_line(&row).unwrap().contains("\"hook\":\"/hook/0\""));
+        let short = json!({"hook": "/hook/0", "warning": "the webhookSecret is short"});
+        let (_, line) = told(short, Value::Null);
+        let want = "every 1m (warning: the webhookSecret is short)";
+        assert!(line.contains(want), "{line}");
         let problem = json!({"problem": "Secret home/x has no key y"});
         let (row, _) = told(problem, Value::Null);
         assert_eq!(row.error.as_deref(), Some("Secret home/x has no key y"));
+    }
+
+    #[test]
+    fn directories_that_nobody_configured_are_listed_below_the_table() {
+        let upstream = json!({"unconfigured": ["apps/old", "clusters/test"]});
+        let (row, _) = shown("https://git.example/web", json!({"upstream": upstream}));
+        let want =
+            "\nacme/web: left alone, since no Kustomization names it: apps/old, clusters/test\n";
+        assert_eq!(left_alone(std::slice::from_ref(&row)), want);
+        assert!(
+            one_line(&row)
+                .unwrap()
+                .contains("\"unconfigured\":[\"apps/old\"")
+        );
+        let (row, _) = shown("https://git.example/web", json!({}));
+        assert_eq!(left_alone(std::slice::from_ref(&row)), "");
+        assert!(!one_line(&row).unwrap().contains("unconfigured"));
     }
 
     #[test]

@@ -103,7 +103,10 @@ impl Supply {
             Self::Stored(stored) => return Ok(*stored),
             Self::Offered(offer) => offer,
         };
-        let archive = ctx.others.get(source, &offer, tenant.name.as_str()).await?;
+        // Whoever applies it: it is the source's tenant that makes it large.
+        let account = ctx.account(&source.key());
+        let whose = tenant.name.as_str();
+        let archive = ctx.others.get(source, &offer, whose, &account).await?;
         Ok(Stored {
             artifact: Artifact {
                 revision: offer.revision,

@@ -34,7 +34,7 @@ pub(super) async fn renew(ctx: &Context, id: &NamespacedName) -> Option<Next> {
             (left, Next::Watch)
         }
         Err(why) => {
-            tracing::warn!(entry = %by.entry, error = %why, "the webhookSecret cannot be read; its calls are turned away");
+            tracing::warn!(entry = %by.entry, error = %why, "the webhookSecret cannot be used; its calls are turned away");
             let left = ctx.index.write(|known| known.touch.shut_entry(id));
             (left, Next::After(UNREAD))
         }

@@ -17,6 +17,7 @@ use super::{Want, bring, content, included, keep, submodules, take};
 use crate::context::Context;
 use crate::controller::heard;
 use crate::git::{self, Remote, Snapshot};
+use crate::index::Stored;
 
 /// Takes up what an earlier process had in store, from the mirror: a server that is gone while we restart must not
 /// leave its tenants without what they already have. When that fails too, the failure to ask is what is told.
@@ -49,6 +50,33 @@ pub(super) async fn restore_unasked(ctx: &Context, want: &Want<'_>) {
     };
     if let Ok(stored) = take(ctx, want, snapshot).await {
         let _woken_by_the_first_look = keep(ctx, id, stored);
+    }
+}
+
+/// Takes what is in store from the mirror as it is now, where it reads what that was before: it goes when nobody reads it any more.
+/// That is tried once, and what is there stays if it fails.
+pub(super) async fn move_on(
+    ctx: &Context,
+    want: &Want<'_>,
+    remote: &Arc<Remote>,
+    resolved: git::Resolved,
+) {
+    let id = &want.wanted.id;
+    let moves = |had: &&Stored| had.snapshot.moves();
+    let had = ctx
+        .index
+        .read(|known| known.stored.get(id).filter(moves).cloned());
+    let Some(had) = had else {
+        return;
+    };
+    match bring(ctx, want, remote, resolved).await {
+        Ok(stored) => {
+            let artifact = had.artifact;
+            let _same_as_before = keep(ctx, id, Stored { artifact, ..stored });
+        }
+        Err(why) => {
+            tracing::debug!(source = %id, error = %why, "what is in store stays in a mirror that was given up");
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use reeve_api::name::{NamespacedName, ObjectName};
 use reeve_api::reason::Reason;
 use reeve_api::source::{GitRepository, PollingOrigin};
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::gitconfig::{DEFAULT_INTERVAL, Hidden, hook_entry};
+use reeve_core::gitconfig::{DEFAULT_INTERVAL, GUESSABLE, Hidden, hook_entry, hook_token};
 use reeve_core::index::{EntryHook, Hook, Standing};
 use reeve_core::schedule::Next;
 use reeve_core::source::Wanted;
@@ -34,7 +34,7 @@ pub(super) async fn settle(ctx: &Context, wanted: &Wanted, weighed: &Weighed) ->
     let by = hook(ctx, weighed).await;
     let told = told(wanted, weighed, &by);
     if let Err(why) = &by {
-        tracing::warn!(source = %wanted.id, error = %why, "an entry of git configuration is not called, since its webhookSecret cannot be read");
+        tracing::warn!(source = %wanted.id, error = %why, "an entry of git configuration is not called, since its webhookSecret cannot be used");
     }
     let whole = by.is_ok();
     let by = by.ok().flatten();
@@ -101,8 +101,7 @@ pub(in crate::controller) async fn token(
 ) -> Result<Token, Explained> {
     let owner = SecretOwner::connected(&ctx.home);
     let text = levels::reveal(&ctx.cluster, &owner, secret).await?;
-    let token = Token::parse(Some(text.expose().as_bytes()), "git configuration");
-    token.map_err(|why| Explained::of(&why))
+    hook_token(text.expose().as_bytes()).map_err(|why| Explained::of(&why))
 }
 
 /// The hook of the entry that says how changes of the repository come to be known, if it has one.
@@ -156,14 +155,14 @@ fn told(
     let part = weighed.found.polling.as_ref();
     let every = part.map_or(DEFAULT_INTERVAL, |part| part.value.every());
     let entry = part.and_then(|part| part.entry.as_ref());
+    let called = by.as_ref().ok().and_then(Option::as_ref);
+    let guessable = called.is_some_and(|by| by.hook.token.is_guessable());
     PollingOrigin {
         entry: entry.map(|entry| format!("{} ({})", entry.at, entry.means)),
         every: own.then(|| every.into()),
-        hook: by
-            .as_ref()
-            .ok()
-            .and_then(|by| Some(by.as_ref()?.path.clone())),
+        hook: called.map(|by| by.path.clone()),
         level: part.map(|part| part.level.to_string()),
         problem: by.as_ref().err().map(|why| why.message.clone()),
+        warning: guessable.then(|| GUESSABLE.to_owned()),
     }
 }

@@ -211,3 +211,84 @@ async fn nobody_is_given_a_token_of_another_repository_key_or_kind() {
     let made = all.iter().filter(|line| *line == "POST /token").count();
     assert_eq!(made, 4, "{all:?}");
 }
+
+/// Asks as the App for where it is installed.
+fn find(server: &Server, repository: &str) -> Next {
+    let Next::Request(made) = make(server, repository) else {
+        panic!("it is a request");
+    };
+    Next::Request(Request {
+        headers: made.headers,
+        ..get(&server.url(&format!("/{repository}/installation")))
+    })
+}
+
+#[tokio::test]
+async fn what_a_token_is_made_with_is_looked_up_once_an_hour_and_anew_when_it_is_refused() {
+    let found = || says(200, "", r#"{"id":7}"#);
+    let server = Server::start(vec![
+        found(),
+        token("one", 13),
+        says(200, "", "[]"),
+        // Of another repository.
+        found(),
+        token("web", 13),
+        says(200, "", "[]"),
+        // What git is let in with is made each time, and where the App is installed is known.
+        token("git", 13),
+        // It is installed elsewhere by now.
+        says(404, "", "{}"),
+        found(),
+        token("git-again", 13),
+    ])
+    .await;
+    let provider = app(&server);
+    let operate = |repository: &str| {
+        let first = [find(&server, repository)].into_iter();
+        run(
+            &provider,
+            absent(),
+            first.chain(steps(&server, repository)).collect(),
+        )
+    };
+    operate("shop").await.0.unwrap();
+    operate("web").await.0.unwrap();
+    let credential = || {
+        Next::Done(Done::Credential(Credential {
+            username: "x".into(),
+            password: "made".into(),
+            expires_at: None,
+        }))
+    };
+    let local = || {
+        let mut local = operation(Task::GitCredential(false));
+        local.repository.url = server.url("/acme/shop.git");
+        local
+    };
+    let whole = || vec![find(&server, "shop"), make(&server, "shop"), credential()];
+    let login = |outcome: Result<Outcome, Error>| {
+        let login = outcome.unwrap().credential.unwrap();
+        login.password.expose().to_owned()
+    };
+    let (outcome, _) = run(&provider, local(), whole()).await;
+    assert_eq!(login(outcome), "git-0123456789");
+    let again = vec![find(&server, "shop"), make(&server, "shop")];
+    let again = again.into_iter().chain(whole()).collect();
+    let (outcome, _) = run(&provider, local(), again).await;
+    assert_eq!(login(outcome), "git-again-0123456789");
+    let all = asked(&server);
+    let count = |name: &str| all.iter().filter(|line| line.contains(name)).count();
+    assert_eq!(count("/shop/installation"), 2, "{all:?}");
+    assert_eq!(count("/web/installation"), 1, "{all:?}");
+}
+
+#[tokio::test]
+async fn what_no_token_is_made_with_is_asked_for_each_time() {
+    let server = Server::start(vec![says(200, "", r#"{"id":7}"#)]).await;
+    let provider = app(&server);
+    for _ in 0..2 {
+        let steps = vec![find(&server, "shop"), Next::Done(Done::Absent)];
+        run(&provider, absent(), steps).await.0.unwrap();
+    }
+    assert_eq!(asked(&server).len(), 2);
+}

@@ -156,12 +156,9 @@ impl Walk<'_> {
         self.may_go_on(depth)?;
         let walked = (place.depot == OWN).then(|| self.walks(tree));
         let tree = place.repository.find_object(tree).map_err(lost)?;
-        let tree = tree.try_into_tree().map_err(|error| Cause::Mirror {
-            doing: "read",
-            why: error.to_string(),
-        })?;
+        let tree = tree.try_into_tree().map_err(malformed)?;
         for entry in tree.iter() {
-            let entry = entry.map_err(lost)?;
+            let entry = entry.map_err(malformed)?;
             let name: &[u8] = entry.filename();
             let path = join(prefix.as_bytes(), name);
             if let Some(why) = hostile(name) {
@@ -323,7 +320,7 @@ pub(super) fn keep(
     trees: &mut [Walked],
     rules: &Rules,
     depots: &[Arc<Depot>],
-    limits: &Limits,
+    (limits, terms): (&Limits, &Terms),
 ) -> Result<BTreeMap<String, Node>, Cause> {
     let depots = depots
         .iter()
@@ -333,6 +330,10 @@ pub(super) fn keep(
     let (mut kept, mut leading) = (Vec::with_capacity(found.len()), HashSet::new());
     let (mut sieve, mut files, mut led_to) = (rules.sieve(), 0, String::new());
     for Raw { path, node, tree } in found {
+        // Each may be held against thousands of patterns.
+        if let Some(cause) = terms.expired("leaving out what is ignored") {
+            return Err(cause);
+        }
         let is_dir = matches!(node, Node::Dir);
         let Some(path) = sifted(path, is_dir, &mut sieve)? else {
             is_not_whole(trees, tree);
@@ -436,9 +437,40 @@ pub(super) fn digest(entries: &BTreeMap<String, Node>) -> String {
     hex::encode(hash.finalize())
 }
 
+/// It came whole, so that neither our disk nor the server is to blame: all that was fetched beside it stays.
+pub(in crate::git) fn malformed(error: impl std::fmt::Display) -> Cause {
+    Cause::Malformed(error.to_string())
+}
+
 pub(in crate::git) fn lost(error: gix::Error) -> Cause {
     Cause::Mirror {
         doing: "read",
         why: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn patterns_are_held_against_paths_only_until_the_deadline() {
+        let rules = Rules::new(Some(&"*a*b*c\n".repeat(5_000)), &[]).unwrap();
+        let limits = Limits::default();
+        let kept = |terms: &Terms| {
+            let found = vec![Raw {
+                path: b"deploy".to_vec(),
+                node: Node::Dir,
+                tree: None,
+            }];
+            keep(found, &mut [], &rules, &[], (&limits, terms))
+        };
+        let (terms, _guard) = Terms::new(Instant::now() + Duration::from_secs(60));
+        assert_eq!(kept(&terms).unwrap().len(), 1);
+        let (late, _guard) = Terms::new(Instant::now());
+        let why = kept(&late).err();
+        assert!(matches!(why, Some(Cause::Deadline { .. })), "{why:?}");
     }
 }

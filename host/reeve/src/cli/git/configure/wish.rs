@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use reeve_api::duration::{Duration, NotADuration};
 use reeve_api::name::Secret;
-use reeve_core::gitconfig::Author;
 use reeve_core::gitconfig::draft::{Draft, Entry, Kind, Pace, Which, key};
+use reeve_core::gitconfig::{Author, TooShort, hook_token};
 
 use super::guide::Guide;
 use crate::cli::ui::{CommandError, Ui};
@@ -327,13 +327,23 @@ impl<R: BufRead> Asked<'_, R> {
         Ok(())
     }
 
+    /// What proves the calls of a webhook: what anybody finds by trying is not kept.
+    fn webhook(&mut self, secret: Secret) -> Result<(), CommandError> {
+        let wrong = |why: TooShort| {
+            CommandError::new(why.to_string()).hint("make one: head -c 32 /dev/urandom | base64")
+        };
+        hook_token(secret.expose().as_bytes()).map_err(wrong)?;
+        self.values.insert(key::WEBHOOK, secret);
+        Ok(())
+    }
+
     fn polling(&mut self, which: &Which) -> Result<Option<Pace>, CommandError> {
         if let Some(every) = &self.args.interval {
             return Ok(Some(Pace::Every(every.clone())));
         }
         if let Some(path) = &self.args.webhook_secret_file {
             let secret = line_of(&read(path)?);
-            self.values.insert(key::WEBHOOK, secret);
+            self.webhook(secret)?;
             return Ok(Some(Pace::Webhook));
         }
         if !self.guide.is_there() {
@@ -362,7 +372,7 @@ impl<R: BufRead> Asked<'_, R> {
                     let flag = "--webhook-secret-file";
                     let typed = self.guide.hidden(self.ui, flag, "Secret of the webhook:")?;
                     let secret = typed.ok_or_else(|| CommandError::new("it is empty"))?;
-                    self.values.insert(key::WEBHOOK, secret);
+                    self.webhook(secret)?;
                     Some(Pace::Webhook)
                 }
             },

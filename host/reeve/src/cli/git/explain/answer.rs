@@ -4,7 +4,7 @@
 
 use reeve_api::name::{RemoteUrl, TenantName};
 use reeve_core::gitconfig::{
-    self, Auth, Chosen, Credentials, DEFAULT_INTERVAL, Hidden, Part, Polling, Resolved,
+    self, Auth, Chosen, Credentials, DEFAULT_INTERVAL, GUESSABLE, Hidden, Part, Polling, Resolved,
 };
 use serde::Serialize;
 
@@ -32,6 +32,8 @@ pub(super) enum Called {
     Nowhere,
     /// At this path.
     At(String),
+    /// At this path, by a secret that should be longer.
+    Guessable(String),
     /// Nobody here can say, for this reason.
     Unknown(String),
 }
@@ -194,6 +196,7 @@ fn polling(part: Option<&Part<Polling>>, called: Called) -> Told {
     let (hook, problem) = match called {
         Called::Nowhere => (None, None),
         Called::At(path) => (Some(path), None),
+        Called::Guessable(path) => (Some(path), Some(GUESSABLE.to_owned())),
         Called::Unknown(why) => {
             let problem = format!("where the forge has to call cannot be told: {why}");
             (None, Some(problem))
@@ -329,6 +332,9 @@ gitLabAuths:
         let (table, value) = asked("git@gitlab.com:g/p.git");
         assert_eq!(value["polling"]["hook"], "/hook/0");
         assert!(table.contains("\nhook: /hook/0\n"), "{table}");
+        let told = polling(None, Called::Guessable("/hook/1".to_owned()));
+        assert_eq!(told.hook.as_deref(), Some("/hook/1"));
+        assert!(told.problem.unwrap().contains("is short"));
         let told = polling(None, Called::Unknown("it is away".to_owned()));
         assert!(told.problem.unwrap().ends_with("it is away"));
     }
