@@ -2,6 +2,7 @@
 //!
 //! Which objects, and which are gone again, is the caller's rule. Secrets are refused.
 
+mod lean;
 pub(crate) mod name;
 mod strip;
 
@@ -17,17 +18,17 @@ use crate::users::Users;
 use crate::work::{Candidate, Trial, Work, is_same};
 use crate::{Edits, Place, Placed, Repository};
 
+pub use lean::{as_said, is_bound, restored, with_defaults, without_defaults, without_unclaimed};
 pub use name::DEFAULT_TEMPLATE;
-pub use strip::stripped;
-pub use strip::without_server_fields;
+pub use strip::{by_handle, only_where_absent, stripped, without_server_fields};
 
 /// An object that is to become a file.
 #[derive(Clone, Copy)]
 pub struct New<'a> {
     /// The object as it is.
     pub live: &'a Object,
-    /// What the server fills in for such an object: fields that are equal are left out.
-    pub defaults: Option<&'a Object>,
+    /// The object without what the server fills in, as a file needs it; nothing where all of it is written.
+    pub lean: Option<&'a Object>,
     /// The file's path below that of the repository: [`DEFAULT_TEMPLATE`], or another with the same words in braces.
     pub template: &'a str,
 }
@@ -39,7 +40,11 @@ pub fn create(repository: &Repository<'_>, new: &New<'_>) -> Result<Edits, Refus
     if is_secret(&id) {
         return Err(refuse(Reason::Secret));
     }
-    let object = stripped(new.live, new.defaults);
+    let whole = stripped(new.live);
+    let object = match new.lean {
+        Some(lean) => as_said(&whole, lean, None),
+        None => whole,
+    };
     let shown = name::file(new.template, new.live).map_err(refuse)?;
     let outside = || Reason::Name {
         why: "the path leads out of the repository".to_owned(),

@@ -33,7 +33,10 @@ use std::collections::BTreeMap;
 use reeve_kustomize::{Id, Object, Options, Remotes, Tree};
 
 pub use change::is_secret;
-pub use create::{DEFAULT_TEMPLATE, New, create, file_of, stripped, without_server_fields};
+pub use create::{
+    DEFAULT_TEMPLATE, New, as_said, by_handle, create, file_of, is_bound, only_where_absent,
+    restored, stripped, with_defaults, without_defaults, without_server_fields, without_unclaimed,
+};
 pub use difference::{Difference, differences, key_of};
 pub use overlaid::Overlaid;
 pub use path::{Path, Step};

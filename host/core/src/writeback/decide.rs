@@ -4,6 +4,7 @@
 //! Kustomization applies are tried together, since one place may be the place of several. It deliberately reads nothing and
 //! commits nothing, and asks for no rights: what was seen was read as the tenant's account.
 
+mod bound;
 mod held;
 mod made;
 
@@ -37,6 +38,9 @@ pub struct Head<'a> {
     pub template: &'a str,
     /// What is built of them and applied.
     pub builds: &'a [Build<'a>],
+    /// What files of objects that nobody builds gave when both were the same, by their paths. Of one that is not among them nobody
+    /// knows: what it gives counts as the same.
+    pub agreed: &'a BTreeMap<String, Object>,
 }
 
 /// A directory that is built, and whose objects are on the cluster.
@@ -53,6 +57,8 @@ pub struct Build<'a> {
     /// The files as they were when cluster and git were the same: those of the revision that was applied. Nothing where that is
     /// the newest commit.
     pub base: Option<&'a dyn Tree>,
+    /// The files with which the cluster was compared, where these are newer than the base; nothing where it was compared with that.
+    pub compared: Option<&'a dyn Tree>,
 }
 
 /// An object that rules are asked about.
@@ -82,8 +88,8 @@ pub enum State {
     Made {
         /// As it is.
         live: Box<Object>,
-        /// What the server fills in for such an object.
-        defaults: Option<Box<Object>>,
+        /// The same without what the server fills in; nothing where all of it is written.
+        lean: Option<Box<Object>>,
     },
     /// It was there, and is gone.
     Gone {
@@ -118,6 +124,10 @@ pub struct Decision {
     pub paused: Vec<String>,
     /// How many objects were not looked at, since there are so many.
     pub left: usize,
+    /// The files of objects that nobody builds which are as the cluster with these edits: not where git alone has changed something.
+    pub agreed: BTreeSet<String>,
+    /// Objects of builds of which git alone has changed something, as `Deployment acme/web`.
+    pub ahead: BTreeSet<String>,
 }
 
 /// An object whose change is written.
@@ -182,6 +192,7 @@ pub struct Refusal {
 pub fn decide(rules: &Rules, allowed: &Allowed, head: &Head<'_>, seen: &[Seen]) -> Decision {
     let mut work = Work::new(head);
     let mut held: BTreeMap<usize, Vec<held::Held<'_>>> = BTreeMap::new();
+    work.kept = bound::kept(rules, allowed, seen);
     for (number, seen) in seen.iter().enumerate() {
         let object = seen.object();
         let subject = Subject::of(object, &seen.resource);
@@ -206,8 +217,8 @@ pub fn decide(rules: &Rules, allowed: &Allowed, head: &Head<'_>, seen: &[Seen]) 
                 let of_build = held.entry(*build).or_default();
                 of_build.extend(held::Held::of(rule, seen));
             }
-            State::Made { live, defaults } => {
-                made::made(&mut work, rule, live, defaults.as_deref());
+            State::Made { live, lean } => {
+                made::made(&mut work, rule, live, lean.as_deref());
             }
             State::Gone { build, object } if rule.on_delete() == OnDelete::Delete => {
                 made::gone(&mut work, rule, *build, object);
@@ -277,6 +288,8 @@ struct Work<'a> {
     files: BTreeMap<String, Option<Vec<u8>>>,
     /// What builds gave when both were the same, and give at the newest commit; asked for once.
     sides: BTreeMap<usize, Sides>,
+    /// What of the seen is written, of kinds that others are bound to.
+    kept: BTreeSet<bound::Name>,
     decision: Decision,
 }
 
@@ -289,6 +302,7 @@ impl<'a> Work<'a> {
             head,
             files: BTreeMap::new(),
             sides: BTreeMap::new(),
+            kept: BTreeSet::new(),
             decision: Decision::default(),
         }
     }

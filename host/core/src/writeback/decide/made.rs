@@ -1,39 +1,52 @@
 //! Objects that no build has: they become files, files follow them, and files go with them.
 //!
-//! A file is ours if it lies where the template puts it and gives that object and nothing else. No other is touched.
+//! A file is ours if it lies where the template puts it and gives that object and nothing else. No other is touched. What somebody has
+//! changed in it since both were the same stays; what both have changed is a conflict.
 
 use reeve_kustomize::edit::{documents, rewrite};
 use reeve_kustomize::{Kind, Object, Options, Remotes, Tree as _};
 use reeve_writeback::{
-    Edits, New, Place, Placed, Reason, Refused, Repository, create, differences, file_of, remove,
-    stripped,
+    Change, Difference, Edits, New, Place, Placed, Reason, Refused, Repository, as_said, create,
+    differences, file_of, remove, stripped,
 };
 use serde_json::Value;
 
-use super::super::agreement::{deleted, shown};
+use super::super::agreement::{Conflict, carried, deleted, shown};
 use super::super::filter::{Filters, filtered};
 use super::super::hand::{hand_of, last_hand};
 use super::super::rule::Rule;
 use super::held::of;
-use super::{Field, What, Work, Written, not_delivered, repository, said};
+use super::{Field, What, Work, Written, bound, not_delivered, repository, said};
 use crate::deliver::MARK;
 
 /// An object that automation or somebody has made.
-pub(super) fn made(work: &mut Work<'_>, rule: &Rule, live: &Object, defaults: Option<&Object>) {
+pub(super) fn made(work: &mut Work<'_>, rule: &Rule, live: &Object, lean: Option<&Object>) {
     let live_as_is = Value::from(live.clone());
-    let meant = filtered(live, live, &Filters::default());
+    let bound = bound::as_bound(work, live);
+    let meant = filtered(&bound, &bound, &Filters::default());
     let done = match file_of_ours(work, live) {
         Err(refused) => Err(refused),
-        Ok(Some(ours)) => follow(rule, &meant, defaults, &ours),
+        Ok(Some(ours)) => Ok(follow(work, rule, (&meant, lean), &ours)),
         // What is not there has no fields that could have changed.
         Ok(None) if !rule.filters().are_all() => return,
-        Ok(None) => added(work, &meant, defaults).map(Some),
+        Ok(None) => added(work, &meant, lean).map(Followed::of),
     };
-    let (edits, what, fields) = match done {
+    let followed = match done {
+        Ok(followed) => followed,
+        Err(refused) => return work.refuse(live, &refused),
+    };
+    if followed.is_agreed
+        && followed.done.is_ok()
+        && let Ok(file) = path(work, live)
+    {
+        work.decision.agreed.insert(file);
+    }
+    let (edits, what, fields) = match followed.done {
         Ok(Some(done)) => done,
         Ok(None) => return,
         Err(refused) => return work.refuse(live, &refused),
     };
+    work.decision.conflicts.extend(followed.conflicts);
     let fields = fields.into_iter().map(|mut field: (Field, _)| {
         field.0.by = hand_of(&live_as_is, &field.1);
         field.0
@@ -74,11 +87,14 @@ pub(super) fn gone(work: &mut Work<'_>, rule: &Rule, build: Option<usize>, objec
         Err(refused) if refused.reason == Reason::Absent => return,
         Err(refused) => return work.refuse(object, &refused),
     };
-    if let Some(number) = build {
-        let (base, head) = work.sides(number);
-        let lost = deleted(object, of(base, object), of(head, object));
-        work.decision.conflicts.extend(lost);
-    }
+    let lost = match build {
+        Some(number) => {
+            let (base, head) = work.sides(number);
+            deleted(object, of(base, object), of(head, object))
+        }
+        None => lost_of_file(work, object),
+    };
+    work.decision.conflicts.extend(lost);
     let as_it_was = Value::from(object.clone());
     work.decision.written.push(Written {
         object: object.clone(),
@@ -95,7 +111,7 @@ pub(super) fn gone(work: &mut Work<'_>, rule: &Rule, build: Option<usize>, objec
 type Done = (Edits, What, Vec<(Field, reeve_writeback::Path)>);
 
 /// A file that gives one object.
-struct Ours {
+pub(super) struct Ours {
     path: String,
     bytes: Vec<u8>,
     number: usize,
@@ -103,7 +119,7 @@ struct Ours {
 }
 
 /// The file of an object, if there is one and it is ours.
-fn file_of_ours(work: &Work<'_>, object: &Object) -> Result<Option<Ours>, Refused> {
+pub(super) fn file_of_ours(work: &Work<'_>, object: &Object) -> Result<Option<Ours>, Refused> {
     let path = path(work, object)?;
     let tree = work.all();
     if tree.kind(&path) != Some(Kind::File) || tree.real(&path).as_ref() != Some(&path) {
@@ -156,26 +172,82 @@ fn path(work: &Work<'_>, object: &Object) -> Result<String, Refused> {
     })
 }
 
-fn added(work: &Work<'_>, meant: &Object, defaults: Option<&Object>) -> Result<Done, Refused> {
+fn added(work: &Work<'_>, meant: &Object, lean: Option<&Object>) -> Result<Done, Refused> {
     let new = New {
         live: meant,
-        defaults,
+        lean,
         template: work.head.template,
     };
     let edits = with_repository(work, |repository| create(repository, &new))?;
     Ok((edits, What::Made, Vec::new()))
 }
 
-/// The file as the object is now; nothing if it is so already.
+/// What came of a file beside its object.
+struct Followed {
+    done: Result<Option<Done>, Refused>,
+    conflicts: Vec<Conflict>,
+    /// Whether both are the same with it.
+    is_agreed: bool,
+}
+
+impl Followed {
+    /// A file that is made as its object is.
+    fn of(done: Done) -> Self {
+        Self {
+            done: Ok(Some(done)),
+            conflicts: Vec::new(),
+            is_agreed: true,
+        }
+    }
+}
+
+/// The file with what has changed on the cluster since both were the same; what has changed in git alone stays.
 fn follow(
+    work: &Work<'_>,
     rule: &Rule,
-    meant: &Object,
-    defaults: Option<&Object>,
+    (meant, lean): (&Object, Option<&Object>),
     ours: &Ours,
+) -> Followed {
+    let head = Object::try_from(ours.value.clone()).unwrap_or_default();
+    let whole = stripped(meant);
+    // As it is, in the words of a file.
+    let live = |file: &Object| {
+        let said = match lean {
+            Some(lean) => as_said(&whole, lean, Some(file)),
+            None => whole.clone(),
+        };
+        filtered(&said, file, rule.filters())
+    };
+    let Some(base) = work.head.agreed.get(&ours.path) else {
+        let now = live(&head);
+        let found = differences(0, &ours.value, &Value::from(now.clone()));
+        return Followed {
+            done: rewritten(meant, ours, &now, found),
+            conflicts: Vec::new(),
+            is_agreed: true,
+        };
+    };
+    let change = Change {
+        applied: base.clone(),
+        defaulted: Some(base.clone()),
+        live: live(base),
+    };
+    let carried = carried(&change, Some(base), Some(&head));
+    let now = carried.change.live;
+    Followed {
+        is_agreed: live(&now) == now,
+        done: rewritten(meant, ours, &now, carried.fields),
+        conflicts: carried.conflicts,
+    }
+}
+
+/// The file as the object is to be in it; nothing if it is so already.
+fn rewritten(
+    meant: &Object,
+    ours: &Ours,
+    now: &Object,
+    found: Vec<Difference>,
 ) -> Result<Option<Done>, Refused> {
-    let before = Object::try_from(ours.value.clone()).unwrap_or_default();
-    let now = filtered(&stripped(meant, defaults), &before, rule.filters());
-    let found = differences(0, &ours.value, &Value::from(now.clone()));
     if found.is_empty() {
         return Ok(None);
     }
@@ -186,8 +258,8 @@ fn follow(
             why: why.to_string(),
         },
     };
-    let bytes = rewrite(&ours.bytes, &ours.path, ours.number, &Value::from(now));
-    let bytes = bytes.map_err(refuse)?;
+    let now = Value::from(now.clone());
+    let bytes = rewrite(&ours.bytes, &ours.path, ours.number, &now).map_err(refuse)?;
     let place = Place::Manifest {
         file: ours.path.clone(),
     };
@@ -200,7 +272,7 @@ fn follow(
         files: [(ours.path.clone(), Some(bytes))].into(),
         placed: placed.collect(),
     };
-    let field = |one: reeve_writeback::Difference| {
+    let field = |one: Difference| {
         let field = Field {
             field: shown(&one.path),
             old: one.old,
@@ -212,6 +284,16 @@ fn follow(
     };
     let fields = found.into_iter().map(field).collect();
     Ok(Some((edits, What::Changed, fields)))
+}
+
+/// What commits have changed in the file of an object that is gone: it goes with that.
+fn lost_of_file(work: &Work<'_>, object: &Object) -> Vec<Conflict> {
+    let ours = file_of_ours(work, object).ok().flatten();
+    let Some(ours) = ours else {
+        return Vec::new();
+    };
+    let head = Object::try_from(ours.value).ok();
+    deleted(object, work.head.agreed.get(&ours.path), head.as_ref())
 }
 
 /// The file without its list entries, and without itself.

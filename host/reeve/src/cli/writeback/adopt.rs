@@ -165,6 +165,8 @@ fn compared(
         revision: String::new(),
         base: Arc::clone(tree),
         seen,
+        since: Vec::new(),
+        agreed: BTreeMap::new(),
     };
     Ok((round, rows))
 }

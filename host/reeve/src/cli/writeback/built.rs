@@ -77,6 +77,7 @@ impl Built {
             options: &self.options,
             others: &self.others,
             base,
+            compared: None,
         }
     }
 }

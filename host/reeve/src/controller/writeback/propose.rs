@@ -42,6 +42,7 @@ impl Case<'_> {
             left,
             later,
             trouble,
+            agreed,
         } = self.look(&taken.work).await;
         self.ctx.wards.looked_at(self.id, left);
         if self.ctx.wards.is_proposed(self.id, &later) {
@@ -51,7 +52,7 @@ impl Case<'_> {
                 ..Wrote::default()
             });
         }
-        let sight = self.sight(builds, seen);
+        let sight = self.sight(builds, seen, agreed);
         let mut wrote = match is_all {
             true => self.bring_up_to_date(sight, request).await?,
             false => self.sift(&sight).await?,
