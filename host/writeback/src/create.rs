@@ -41,10 +41,8 @@ pub fn create(repository: &Repository<'_>, new: &New<'_>) -> Result<Edits, Refus
         return Err(refuse(Reason::Secret));
     }
     let whole = stripped(new.live);
-    let object = match new.lean {
-        Some(lean) => as_said(&whole, lean, None),
-        None => whole,
-    };
+    let lean = new.lean.unwrap_or(&whole);
+    let object = as_said(&whole, lean, None);
     let shown = name::file(new.template, new.live).map_err(refuse)?;
     let outside = || Reason::Name {
         why: "the path leads out of the repository".to_owned(),

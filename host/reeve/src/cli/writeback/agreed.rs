@@ -81,6 +81,11 @@ impl Agreed {
         for id in came.compared.difference(&differ) {
             self.0.insert(id.clone(), files.clone());
         }
+        // Who makes it anew has made another one.
+        let is_gone = |one: &&Seen| matches!(one.state, State::Gone { .. });
+        for one in came.seen.iter().filter(is_gone) {
+            self.0.remove(&id_of(one.object()));
+        }
         self.prune(came);
     }
 
