@@ -328,6 +328,36 @@ fn what_is_filled_in_for_a_new_object_is_in_no_file_and_the_file_gives_the_same_
     });
 }
 
+#[test]
+fn what_a_cluster_gives_to_a_service_is_in_no_file() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-service").await?;
+        let rules = json!([{"resources": ["services"], "syncTo": "git"}]);
+        begin(&tenant, &writeback(&tenant, "back", &rules)).await?;
+        let before = commits(&tenant)?;
+        let service = json!({"metadata": {"name": "tool"}, "spec": {"selector": {"app": "tool"}, "ports": [{"port": 80}]}});
+        make(&tenant, "v1", "Service", service).await?;
+        let path = format!("{}/service-tool.yaml", tenant.name());
+        let text = written(&tenant, &path, "port: 80").await?;
+        // The first is the cluster's, the second nobody claims, the others are defaults.
+        for words in [
+            "clusterIP",
+            "ipFamilies",
+            "sessionAffinity",
+            "internalTrafficPolicy",
+            "protocol",
+            "targetPort",
+        ] {
+            ensure!(!text.contains(words), "{words:?} is in {text}");
+        }
+        applied(&tenant).await?;
+        looked(&tenant, "back").await?;
+        ensure!(commits(&tenant)? == before + 1, "one commit, and no other");
+        Ok(())
+    });
+}
+
 /// The work tree of a person who has what the server has.
 fn pulled<'t>(tenant: &'t Tenant<'_>) -> anyhow::Result<&'t reeve_tests::git::Repo> {
     let repo = tenant.repo();
