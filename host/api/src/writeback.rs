@@ -13,8 +13,8 @@ use crate::duration::Duration;
 use crate::meta::{LocalObjectReference, is_false};
 
 pub use status::{
-    WriteBackCommit, WriteBackConflict, WriteBackRefusal, WriteBackRequest, WriteBackStatus,
-    WrittenObject,
+    WriteBackAgreement, WriteBackCommit, WriteBackConflict, WriteBackRefusal, WriteBackRequest,
+    WriteBackStatus, WrittenObject,
 };
 
 /// WriteBackSpec says which changes on the cluster are written to which branch of which repository.

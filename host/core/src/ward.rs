@@ -19,7 +19,9 @@ use serde_json::{Map, Value, json};
 
 use crate::drift::{digest, is_ours, owner};
 use crate::inventory::ObjectId;
-pub use additions::{as_made, by_name, is_controlled, is_kubernetes_own, without_additions};
+pub use additions::{
+    as_made, by_name, is_controlled, is_kubernetes_own, without_additions, without_found,
+};
 pub use proposed::PROPOSED;
 
 /// Somebody who never stops changing something is written after so many times the pause that is waited for.

@@ -6,6 +6,7 @@
 
 mod asker;
 mod free;
+mod lean;
 mod lists;
 pub(crate) mod name;
 mod strip;
@@ -24,17 +25,17 @@ use asker::Asker;
 use free::Free;
 use lists::Lists;
 
+pub use lean::{as_said, is_bound, restored, with_defaults, without_defaults, without_unclaimed};
 pub use name::DEFAULT_TEMPLATE;
-pub use strip::stripped;
-pub use strip::without_server_fields;
+pub use strip::{by_handle, only_where_absent, stripped, without_server_fields};
 
 /// An object that is to become a file.
 #[derive(Clone, Copy)]
 pub struct New<'a> {
     /// The object as it is.
     pub live: &'a Object,
-    /// What the server fills in for such an object: fields that are equal are left out.
-    pub defaults: Option<&'a Object>,
+    /// The object without what the server fills in, as a file needs it; nothing where all of it is written.
+    pub lean: Option<&'a Object>,
     /// The file's path below that of the repository: [`DEFAULT_TEMPLATE`], or another with the same words in braces.
     pub template: &'a str,
 }
@@ -203,7 +204,11 @@ impl<'a> Making<'a> {
             return Err(refuse(Reason::Outside { file: path }));
         }
         self.free.take(&path).map_err(refuse)?;
-        let object = stripped(new.live, new.defaults);
+        let whole = stripped(new.live);
+        let object = match new.lean {
+            Some(lean) => as_said(&whole, lean, None),
+            None => whole,
+        };
         let bytes = to_yaml(std::slice::from_ref(&object)).into_bytes();
         let list = self.lists.of(&path).map_err(refuse)?;
         Ok(File {

@@ -34,8 +34,9 @@ use reeve_kustomize::{Id, Object, Options, Remotes, Tree};
 
 pub use change::is_secret;
 pub use create::{
-    Builder, Created, DEFAULT_TEMPLATE, New, create, create_all, file_of, stripped,
-    without_server_fields,
+    Builder, Created, DEFAULT_TEMPLATE, New, as_said, by_handle, create, create_all, file_of,
+    is_bound, only_where_absent, restored, stripped, with_defaults, without_defaults,
+    without_server_fields, without_unclaimed,
 };
 pub use difference::{Difference, differences, key_of};
 pub use overlaid::Overlaid;

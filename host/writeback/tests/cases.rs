@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `case.yaml` | `why` the case is there, and how it is built: `path`, `generate`, `others`, `within`, `images`, `template` |
 //! | `live.yaml` | objects as they are on the cluster; `applied.yaml` and `defaulted.yaml` where they are not as built |
-//! | `new.yaml`, `defaults.yaml` | an object that is to become a file, and what the server fills in |
+//! | `new.yaml`, `lean.yaml` | an object that is to become a file, and what is left of it without what the server fills in |
 //! | `gone.yaml` | an object that is gone |
 //! | `want/`, `removed.txt`, `placed.txt` | the files that change, those that go, and where each field went |
 //! | `refused.txt` | or why nothing is written |
@@ -30,8 +30,8 @@ use reeve_kustomize::{
     MemoryTree, Object, Options, Overlay, OverlayImage, Remotes, Tree as _, build, parse_yaml,
 };
 use reeve_writeback::{
-    Change, DEFAULT_TEMPLATE, Edits, New, Place, Refused, Repository, create, remove, stripped,
-    write,
+    Change, DEFAULT_TEMPLATE, Edits, New, Place, Refused, Repository, as_said, create, remove,
+    stripped, write,
 };
 use serde_json::Value;
 
@@ -170,17 +170,17 @@ impl Case {
             within: self.text("within"),
         };
         if let Some(live) = objects(&self.dir, "new.yaml").first() {
-            let defaults = objects(&self.dir, "defaults.yaml");
+            let lean = objects(&self.dir, "lean.yaml");
             let template = match self.text("template") {
                 "" => DEFAULT_TEMPLATE,
                 template => template,
             };
-            let defaults = defaults.first();
+            let lean = lean.first();
             return create(
                 &repository,
                 &New {
                     live,
-                    defaults,
+                    lean,
                     template,
                 },
             );
@@ -233,11 +233,14 @@ impl Case {
             let want = match (same(&live, object), same(&before, object)) {
                 // What the server or a plugin made of it is seen by `want/`.
                 (Some(_), _) if plain => continue,
-                (Some(live), _) => Some(stripped(&live, None)),
+                (Some(live), _) => Some(stripped(&live)),
                 (None, Some(before)) => Some(before),
                 (None, None) => {
-                    let defaults = objects(&self.dir, "defaults.yaml");
-                    same(&new, object).map(|new| stripped(&new, defaults.first()))
+                    let lean = objects(&self.dir, "lean.yaml");
+                    same(&new, object).map(|new| match lean.first() {
+                        Some(lean) => as_said(&stripped(&new), lean, None),
+                        None => stripped(&new),
+                    })
                 }
             };
             if want.as_ref() != Some(object) {

@@ -245,3 +245,170 @@ fn a_name_cannot_lead_out_of_the_directory() {
         Ok(())
     });
 }
+
+/// What the API server fills in for a Deployment.
+const FILLED_IN: [&str; 9] = [
+    "progressDeadlineSeconds",
+    "revisionHistoryLimit",
+    "rollingUpdate",
+    "terminationMessagePath",
+    "imagePullPolicy",
+    "dnsPolicy",
+    "restartPolicy",
+    "schedulerName",
+    "securityContext",
+];
+
+#[test]
+fn what_is_filled_in_for_a_new_object_is_in_no_file_and_the_file_gives_the_same_object() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-lean").await?;
+        begin(&tenant, &writeback(&tenant, "back", &everything())).await?;
+        let before = commits(&tenant)?;
+        // As `kubectl create deployment` makes it.
+        let labels = json!({"app": "tool"});
+        let pod = json!({"containers": [{"name": "tool", "image": "registry.local/web:1"}]});
+        let tool = json!({
+            "metadata": {"name": "tool", "labels": labels},
+            "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+        });
+        make(&tenant, "apps/v1", "Deployment", tool).await?;
+        let path = format!("{}/deployment.apps-tool.yaml", tenant.name());
+        let text = written(&tenant, &path, "registry.local/web:1").await?;
+        for words in FILLED_IN {
+            ensure!(!text.contains(words), "{words:?} is in {text}");
+        }
+        applied(&tenant).await?;
+        looked(&tenant, "back").await?;
+        ensure!(
+            commits(&tenant)? == before + 1,
+            "what was filled in is no change: {:?}",
+            file(&tenant, &path)
+        );
+        let tools = tenant.api("apps/v1", "Deployment");
+        let was = tools.get("tool").await?;
+        tools.delete("tool", &DeleteParams::default()).await?;
+        wait::until_gone(&tools, "tool").await?;
+        tenant.reconcile(None).await?;
+        let is = wait::for_object(&tools, "tool", "it is made from the file", |_| true).await?;
+        ensure!(is.metadata.uid != was.metadata.uid);
+        let (was, is) = (was.data.get("spec"), is.data.get("spec"));
+        ensure!(was == is, "it was\n{was:#?}\nand is\n{is:#?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn what_a_cluster_gives_to_a_service_is_in_no_file() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-service").await?;
+        let rules = json!([{"resources": ["services"], "syncTo": "git"}]);
+        begin(&tenant, &writeback(&tenant, "back", &rules)).await?;
+        let before = commits(&tenant)?;
+        let service = json!({"metadata": {"name": "tool"}, "spec": {"selector": {"app": "tool"}, "ports": [{"port": 80}]}});
+        make(&tenant, "v1", "Service", service).await?;
+        let path = format!("{}/service-tool.yaml", tenant.name());
+        let text = written(&tenant, &path, "port: 80").await?;
+        // The first is the cluster's, the second nobody claims, the others are defaults.
+        for words in [
+            "clusterIP",
+            "ipFamilies",
+            "sessionAffinity",
+            "internalTrafficPolicy",
+            "protocol",
+            "targetPort",
+        ] {
+            ensure!(!text.contains(words), "{words:?} is in {text}");
+        }
+        applied(&tenant).await?;
+        looked(&tenant, "back").await?;
+        ensure!(commits(&tenant)? == before + 1, "one commit, and no other");
+        Ok(())
+    });
+}
+
+/// The work tree of a person who has what the server has.
+fn pulled<'t>(tenant: &'t Tenant<'_>) -> anyhow::Result<&'t reeve_tests::git::Repo> {
+    let repo = tenant.repo();
+    repo.run(["fetch", "--quiet", "origin", "main"])?;
+    repo.run(["reset", "--quiet", "--hard", "FETCH_HEAD"])?;
+    Ok(repo)
+}
+
+/// Waits until it is remembered that a file was as its object.
+async fn is_agreed(tenant: &Tenant<'_>, path: &str) -> anyhow::Result<()> {
+    let what = format!("{path} was as its object");
+    wait::for_object(&writebacks(tenant), "back", &what, |back| {
+        let all = back.data.pointer("/status/agreed");
+        let mut all = all.and_then(Value::as_array).into_iter().flatten();
+        all.any(|one| objects::text(one, "/file") == Some(path))
+    })
+    .await?;
+    Ok(())
+}
+
+/// A tenant that builds `app`, and a WriteBack whose new objects lie beside that, where nobody applies them.
+async fn unbuilt<'a>(estate: &'a Estate, name: &str) -> anyhow::Result<Tenant<'a>> {
+    let tenant = tenant(estate, name).await?;
+    tenant
+        .annotate("reeve.dev/prune-budget", Some("100%"))
+        .await?;
+    tenant
+        .after(|draft| {
+            draft.commit("app/web.yaml", WEB);
+            draft.delete("web.yaml");
+            draft.set("path", json!("./app"));
+        })
+        .await?;
+    let rules = json!([{"resources": ["configmaps"], "labels": "made=yes", "syncTo": "git"}]);
+    let mut back = writeback(&tenant, "back", &rules);
+    back["spec"]["newObjects"] = json!({"path": "made/{namespace}/{kind}.{group}-{name}.yaml"});
+    begin(&tenant, &back).await?;
+    Ok(tenant)
+}
+
+#[test]
+fn what_a_person_changes_in_the_file_of_a_new_object_stays_and_what_both_change_is_told() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = unbuilt(estate, "wb-agreed").await?;
+        let map = json!({"metadata": {"name": "kept", "labels": {"made": "yes"}}, "data": {"a": "first", "c": "made"}});
+        make(&tenant, "v1", "ConfigMap", map).await?;
+        let path = format!("made/{}/configmap-kept.yaml", tenant.name());
+        let text = written(&tenant, &path, "a: first").await?;
+        is_agreed(&tenant, &path).await?;
+
+        let theirs = text.replace("c: made", "c: mine # by hand");
+        pulled(&tenant)?.publish(&path, &theirs)?;
+        tenant.call_hook().await?;
+        applied(&tenant).await?;
+        let before = commits(&tenant)?;
+        looked(&tenant, "back").await?;
+        ensure!(commits(&tenant)? == before, "{:?}", file(&tenant, &path));
+        ensure!(file(&tenant, &path).as_deref() == Some(theirs.trim_end()));
+
+        let maps = tenant.api("v1", "ConfigMap");
+        let to = |value: &str| json!({"data": {"a": value}});
+        change(&maps, "kept", "kubectl-edit", &to("second")).await?;
+        let text = written(&tenant, &path, "a: second").await?;
+        ensure!(text.contains("c: mine # by hand"), "{text}");
+        let message = git(tenant.repo().bare(), ["log", "-1", "--format=%B", "main"])?;
+        ensure!(!message.contains("Changed on both sides"), "{message}");
+
+        let theirs = text.replace("a: second", "a: git");
+        pulled(&tenant)?.publish(&path, &theirs)?;
+        change(&maps, "kept", "kubectl-edit", &to("third")).await?;
+        written(&tenant, &path, "a: third").await?;
+        let words = "kubernetes counts (third), the other had git";
+        super::hands::conflict_is_told(&tenant, words).await?;
+        let what = "the conflict is in the status";
+        wait::for_object(&writebacks(&tenant), "back", what, |back| {
+            let field = back.data.pointer("/status/conflicts/0/field");
+            field == Some(&json!("data.a"))
+        })
+        .await?;
+        Ok(())
+    });
+}

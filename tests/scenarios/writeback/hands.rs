@@ -324,7 +324,7 @@ fn what_both_sides_changed_counts_as_the_rule_says_and_the_other_value_is_told()
 }
 
 /// Waits until an event says so of a field that both sides have changed.
-async fn conflict_is_told(tenant: &Tenant<'_>, words: &str) -> anyhow::Result<()> {
+pub(super) async fn conflict_is_told(tenant: &Tenant<'_>, words: &str) -> anyhow::Result<()> {
     let events = tenant.api("v1", "Event");
     let says = || async {
         let all = events.list(&Default::default()).await.ok()?;

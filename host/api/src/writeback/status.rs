@@ -11,6 +11,11 @@ use crate::meta::is_false;
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteBackStatus {
+    /// Agreed are the files of objects that nobody builds, and when each was last as its object: what either side has changed since
+    /// is known by that. Of those beyond a thousand what is in git counts as unchanged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub agreed: Vec<WriteBackAgreement>,
     /// Conditions holds the conditions for the WriteBack.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::condition::schema")]
@@ -131,6 +136,16 @@ pub struct WriteBackRefusal {
     pub object: String,
     /// Reason is why it was not written.
     pub reason: String,
+}
+
+/// WriteBackAgreement is a file that was as its object.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteBackAgreement {
+    /// File in the repository.
+    pub file: String,
+    /// Revision at which it was, as `main@sha1:<commit>`.
+    pub revision: String,
 }
 
 /// WriteBackConflict is a field that both sides had changed.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use reeve_api::reason::Reason;
 use reeve_api::writeback::{
-    WriteBackCommit, WriteBackConflict, WriteBackRefusal, WriteBackRequest, WriteBackStatus,
-    WrittenObject,
+    WriteBackAgreement, WriteBackCommit, WriteBackConflict, WriteBackRefusal, WriteBackRequest,
+    WriteBackStatus, WrittenObject,
 };
 
 use super::{
@@ -64,6 +64,8 @@ pub struct Looked {
     pub request: Requested,
     /// What is in files of its own that go with it; None: as before.
     pub made: Option<Vec<String>>,
+    /// When which files of their own were as their objects; None: as before.
+    pub agreed: Option<Vec<WriteBackAgreement>>,
 }
 
 /// What the world reads about a run of a WriteBack that began with `previous` and came to `outcome`.
@@ -154,6 +156,7 @@ fn listed(previous: &WriteBackStatus, looked: &Looked) -> WriteBackStatus {
     written.truncate(LISTED);
     status.written = written;
     status.made = looked.made.clone().unwrap_or(status.made);
+    status.agreed = looked.agreed.clone().unwrap_or(status.agreed);
     status.request = match &looked.request {
         Requested::Same => status.request,
         Requested::Is(request) => Some(request.clone()),

@@ -2,9 +2,10 @@
 //!
 //! A dry run of applying the manifest again keeps them, as a server-side apply does, so that they look like what the API server
 //! fills in. Who claims them tells them apart: nobody claims what is filled in. What Kubernetes itself adds (the node of a claim,
-//! the address of a Service) is filled in, too, and what goes by a subresource is what that says. Lists whose items have no key are
-//! taken as a whole.
+//! the address of a Service) is filled in, too, and what goes by a subresource is what that says. So are defaults of the API, though
+//! whoever creates or updates an object claims them. Lists whose items have no key are taken as a whole.
 
+use reeve_writeback::{by_handle, with_defaults};
 use serde_json::{Map, Value};
 
 use crate::drift::is_ours;
@@ -18,8 +19,13 @@ const KUBERNETES: [&str; 5] = [
     "kubelet",
 ];
 
-/// In which field of a volume its claim stands.
+/// In which field of a volume its claim stands, and in which of a claim its volume.
 const CLAIM: &str = "claimRef";
+const VOLUME: &str = "volumeName";
+/// In which field of its source a snapshot has its content.
+const CONTENT: &str = "volumeSnapshotContentName";
+/// What keeps objects from going while they are in use begins so.
+const KEEPS: [&str; 2] = ["kubernetes.io/", "snapshot.storage.kubernetes.io/"];
 
 /// What a dry run of applying `applied` gave, without what others have added to it, as `live` tells it.
 pub fn without_additions(mut rehearsed: Value, applied: &Value, live: &Value) -> Value {
@@ -30,14 +36,16 @@ pub fn without_additions(mut rehearsed: Value, applied: &Value, live: &Value) ->
             take_out(&mut rehearsed, Some(applied), fields);
         }
     }
+    with_defaults(&mut rehearsed, live);
     rehearsed
 }
 
-/// An object that somebody has made, without what Kubernetes has added to it: the volume that a claim was bound to, and what keeps
-/// it from going while it is in use. A volume stays that of its claim, whoever has bound it.
+/// An object that somebody has made, without what Kubernetes has added to it, as what keeps it from going while it is in use. What is
+/// bound to another stays so, whoever has bound it: a volume to its claim, a claim to its volume, a snapshot to its content.
 pub fn as_made(live: Value) -> Value {
-    let mut live = by_name(live);
+    let mut live = with_content(by_handle(by_name(live)));
     let claim = claim_of(&mut live).cloned();
+    let volume = volume_of(&live).cloned();
     let claims = live.pointer("/metadata/managedFields").cloned();
     let claims = claims.as_ref().and_then(Value::as_array);
     for claim in claims
@@ -52,13 +60,16 @@ pub fn as_made(live: Value) -> Value {
     if let (Some(claim), Some(Value::Object(spec))) = (claim, live.get_mut("spec")) {
         spec.insert(CLAIM.to_owned(), Value::Object(claim));
     }
+    if let (Some(volume), Some(Value::Object(spec))) = (volume, live.get_mut("spec")) {
+        spec.insert(VOLUME.to_owned(), volume);
+    }
     let Some(Value::Object(meta)) = live.get_mut("metadata") else {
         return live;
     };
     if let Some(Value::Array(finalizers)) = meta.get_mut("finalizers") {
         let is_its = |one: &Value| {
             one.as_str()
-                .is_some_and(|one| one.starts_with("kubernetes.io/"))
+                .is_some_and(|one| KEEPS.iter().any(|prefix| one.starts_with(prefix)))
         };
         finalizers.retain(|one| !is_its(one));
         if finalizers.is_empty() {
@@ -79,10 +90,30 @@ pub fn by_name(mut live: Value) -> Value {
     live
 }
 
+/// A claim without the volume that Kubernetes has found for it: who applies it elsewhere is given another. Any other object is as it
+/// was.
+pub fn without_found(mut live: Value) -> Value {
+    if volume_of(&live).is_none() {
+        return live;
+    }
+    let claims = live.pointer("/metadata/managedFields").cloned();
+    let claims = claims.as_ref().and_then(Value::as_array);
+    let mut found = claims
+        .into_iter()
+        .flatten()
+        .filter(|one| is_kubernetes(one));
+    let field = format!("/fieldsV1/f:spec/f:{VOLUME}");
+    if found.any(|one| one.pointer(&field).is_some())
+        && let Some(Value::Object(spec)) = live.get_mut("spec")
+    {
+        spec.shift_remove(VOLUME);
+    }
+    live
+}
+
 /// The claim that a volume belongs to.
 fn claim_of(live: &mut Value) -> Option<&mut Map<String, Value>> {
-    let is = |key: &str, text: &str| live.get(key).and_then(Value::as_str) == Some(text);
-    if !is("apiVersion", "v1") || !is("kind", "PersistentVolume") {
+    if !is_of(live, "v1", "PersistentVolume") {
         return None;
     }
     live.get_mut("spec")?.get_mut(CLAIM)?.as_object_mut()
@@ -93,6 +124,35 @@ pub fn is_controlled(live: &Value) -> bool {
     let owners = live.pointer("/metadata/ownerReferences");
     let mut owners = owners.and_then(Value::as_array).into_iter().flatten();
     owners.any(|one| one.get("controller") == Some(&Value::Bool(true)))
+}
+
+/// The volume of a claim.
+fn volume_of(live: &Value) -> Option<&Value> {
+    match is_of(live, "v1", "PersistentVolumeClaim") {
+        true => live.get("spec")?.get(VOLUME),
+        false => None,
+    }
+}
+
+/// A snapshot that was taken of a claim, with the content that was made for it beside that.
+fn with_content(mut live: Value) -> Value {
+    if !is_of(&live, "snapshot.storage.k8s.io/v1", "VolumeSnapshot") {
+        return live;
+    }
+    let content = live.pointer("/status/boundVolumeSnapshotContentName");
+    let content = content.filter(|name| name.is_string()).cloned();
+    let source = live
+        .pointer_mut("/spec/source")
+        .and_then(Value::as_object_mut);
+    if let (Some(content), Some(source)) = (content, source) {
+        source.entry(CONTENT).or_insert(content);
+    }
+    live
+}
+
+fn is_of(live: &Value, version: &str, kind: &str) -> bool {
+    let is = |key: &str, text: &str| live.get(key).and_then(Value::as_str) == Some(text);
+    is("apiVersion", version) && is("kind", kind)
 }
 
 /// Whether nobody but Kubernetes has made the object: it makes it again wherever it is needed.
@@ -302,6 +362,60 @@ mod tests {
             other,
             "of another kind it is anything"
         );
+    }
+
+    #[test]
+    fn a_claim_keeps_the_volume_that_was_found_for_it_until_that_is_taken_out() {
+        let claim = |manager: &str| {
+            let mut live = claimed(
+                manager,
+                "Update",
+                "",
+                &json!({"f:spec": {"f:volumeName": {}}}),
+            );
+            live["apiVersion"] = json!("v1");
+            live["kind"] = json!("PersistentVolumeClaim");
+            live["spec"] = json!({"storageClassName": "fast", "volumeName": "pv-1"});
+            live
+        };
+        let found = as_made(claim("kube-controller-manager"));
+        let both = json!({"storageClassName": "fast", "volumeName": "pv-1"});
+        assert_eq!(found["spec"], both);
+        let alone = json!({"storageClassName": "fast"});
+        assert_eq!(without_found(found)["spec"], alone);
+        let asked = as_made(claim("kubectl-create"));
+        assert_eq!(without_found(asked.clone()), asked, "somebody asked for it");
+    }
+
+    #[test]
+    fn a_snapshot_has_the_content_that_was_made_for_it() {
+        let snapshot = |source: Value| {
+            as_made(json!({
+                "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot", "spec": {"source": source},
+                "status": {"boundVolumeSnapshotContentName": "content-1"},
+                "metadata": {"name": "a", "finalizers": ["snapshot.storage.kubernetes.io/volumesnapshot-bound-protection", "x/y"]},
+            }))
+        };
+        let taken = snapshot(json!({"persistentVolumeClaimName": "data"}));
+        let both =
+            json!({"persistentVolumeClaimName": "data", "volumeSnapshotContentName": "content-1"});
+        assert_eq!(taken["spec"]["source"], both);
+        assert_eq!(taken["metadata"]["finalizers"], json!(["x/y"]));
+        let named = json!({"volumeSnapshotContentName": "mine"});
+        assert_eq!(snapshot(named.clone())["spec"]["source"], named);
+    }
+
+    #[test]
+    fn a_default_that_whoever_created_it_claims_was_not_added() {
+        let manifest = |spec: Value| json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": spec});
+        let fields = json!({"f:spec": {"f:paused": {}, "f:revisionHistoryLimit": {}}});
+        let mut live = claimed("kubectl-create", "Update", "", &fields);
+        let all = manifest(json!({"paused": true, "revisionHistoryLimit": 10}));
+        for key in ["apiVersion", "kind", "spec"] {
+            live[key] = all[key].clone();
+        }
+        let got = without_additions(all, &manifest(json!({})), &live);
+        assert_eq!(got["spec"], json!({"revisionHistoryLimit": 10}));
     }
 
     #[test]

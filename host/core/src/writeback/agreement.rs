@@ -51,6 +51,30 @@ pub(super) struct Agreed {
     pub(super) fields: Vec<Difference>,
     /// Those that git had changed, too.
     pub(super) conflicts: Vec<Conflict>,
+    /// Whether git alone has changed others, which the cluster does not have yet.
+    pub(super) ahead: bool,
+}
+
+/// What has changed since both were the same, of what was compared with newer files: `base` is what the files gave when both were the
+/// same, `compared` what those gave.
+pub(super) fn since(change: &Change, base: Option<&Object>, compared: Option<&Object>) -> Change {
+    let (Some(base), Some(compared)) = (base, compared) else {
+        return change.clone();
+    };
+    let mut applied = plain(&change.applied);
+    let mut defaulted = change.defaulted.as_ref().map(plain);
+    for commit in differences(0, &plain(compared), &plain(base)) {
+        put(&commit, &mut applied);
+        if let Some(defaulted) = &mut defaulted {
+            put(&commit, defaulted);
+        }
+    }
+    let object = |value: Value| Object::try_from(value).unwrap_or_default();
+    Change {
+        applied: object(applied),
+        defaulted: defaulted.map(object),
+        live: change.live.clone(),
+    }
 }
 
 /// Carries a change over to the newest commit: `base` is what the files gave when both were the same, `head` what they give
@@ -84,6 +108,8 @@ pub(super) fn carried(change: &Change, base: Option<&Object>, head: Option<&Obje
         lost: field.old.clone(),
     };
     let conflicts = fields.iter().filter(both).map(conflict).collect();
+    let is_theirs = |commit: &Difference| theirs.iter().any(|one| one.path.overlaps(&commit.path));
+    let ahead = !commits.iter().all(is_theirs);
     let object = |value: Value| Object::try_from(value).unwrap_or_default();
     Agreed {
         change: Change {
@@ -93,6 +119,7 @@ pub(super) fn carried(change: &Change, base: Option<&Object>, head: Option<&Obje
         },
         fields,
         conflicts,
+        ahead,
     }
 }
 
@@ -142,6 +169,27 @@ mod tests {
     fn web(spec: Value) -> Object {
         let value = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec});
         Object::try_from(value).unwrap()
+    }
+
+    #[test]
+    fn what_was_compared_with_newer_files_is_told_from_what_they_were() {
+        let was = |image: &str, n: u8| web(json!({"image": image, "n": n}));
+        // Git has changed the image, and somebody the number.
+        let (base, head) = (was("a", 1), was("b", 1));
+        let change = Change {
+            applied: head.clone(),
+            defaulted: Some(head.clone()),
+            live: was("a", 3),
+        };
+        let change = since(&change, Some(&base), Some(&head));
+        assert_eq!(change.applied, base);
+        let agreed = carried(&change, Some(&base), Some(&head));
+        let told: Vec<_> = agreed.fields.iter().map(|one| shown(&one.path)).collect();
+        assert_eq!(told, ["spec.n"]);
+        assert!(agreed.ahead && agreed.conflicts.is_empty());
+        assert_eq!(agreed.change.live, was("b", 3));
+        let same = since(&change, None, Some(&head));
+        assert_eq!(same.applied, change.applied);
     }
 
     /// Base, head and live of one field, and what becomes of it: what is changed on the newest commit, and who loses what.

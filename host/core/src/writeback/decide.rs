@@ -5,6 +5,7 @@
 //! commits nothing, and asks for no rights: what was seen was read as the tenant's account.
 
 mod added;
+mod bound;
 mod held;
 mod made;
 
@@ -43,6 +44,9 @@ pub struct Head<'a> {
     pub others: &'a [String],
     /// Where others make the files of new objects.
     pub elsewhere: &'a [Elsewhere],
+    /// What files of objects that nobody builds gave when both were the same, by their paths. Of one that is not among them nobody
+    /// knows: what it gives counts as the same.
+    pub agreed: &'a BTreeMap<String, Object>,
 }
 
 /// Where somebody else makes the files of new objects in the same repository: what is in one of theirs is not written twice.
@@ -70,6 +74,8 @@ pub struct Build<'a> {
     /// The files as they were when cluster and git were the same: those of the revision that was applied. Nothing where that is
     /// the newest commit.
     pub base: Option<&'a dyn Tree>,
+    /// The files with which the cluster was compared, where these are newer than the base; nothing where it was compared with that.
+    pub compared: Option<&'a dyn Tree>,
 }
 
 /// An object that rules are asked about.
@@ -99,8 +105,8 @@ pub enum State {
     Made {
         /// As it is.
         live: Box<Object>,
-        /// What the server fills in for such an object.
-        defaults: Option<Box<Object>>,
+        /// The same without what the server fills in; nothing where all of it is written.
+        lean: Option<Box<Object>>,
     },
     /// It was there, and is gone.
     Gone {
@@ -135,6 +141,10 @@ pub struct Decision {
     pub paused: Vec<Object>,
     /// How many objects were not looked at, since there are so many.
     pub left: usize,
+    /// The files of objects that nobody builds which are as the cluster with these edits: not where git alone has changed something.
+    pub agreed: BTreeSet<String>,
+    /// Objects of builds of which git alone has changed something, as `Deployment acme/web`.
+    pub ahead: BTreeSet<String>,
 }
 
 /// An object whose change is written.
@@ -201,6 +211,7 @@ pub struct Refusal {
 pub fn decide(rules: &Rules, allowed: &Allowed, head: &Head<'_>, seen: &[Seen]) -> Decision {
     let mut work = Work::new(head);
     let mut held: BTreeMap<usize, Vec<held::Held<'_>>> = BTreeMap::new();
+    work.kept = bound::kept(rules, allowed, seen);
     for (number, seen) in seen.iter().enumerate() {
         let object = seen.object();
         let subject = Subject::of(object, &seen.resource);
@@ -232,9 +243,9 @@ pub fn decide(rules: &Rules, allowed: &Allowed, head: &Head<'_>, seen: &[Seen]) 
                 let of_build = held.entry(*build).or_default();
                 of_build.extend(held::Held::of(&following, seen));
             }
-            State::Made { live, defaults } => {
+            State::Made { live, lean } => {
                 let by = (&following, whole.is_some());
-                made::made(&mut work, by, live, defaults.as_deref());
+                made::made(&mut work, by, live, lean.as_deref());
             }
             State::Gone { build, object } => {
                 if whole.is_some_and(|rule| rule.on_delete() == OnDelete::Delete) {
@@ -315,6 +326,8 @@ struct Work<'a> {
     adding: Vec<added::Adding>,
     /// What builds gave when both were the same, and give at the newest commit; asked for once.
     sides: BTreeMap<usize, Sides>,
+    /// What of the seen is written, of kinds that others are bound to.
+    kept: BTreeSet<bound::Name>,
     decision: Decision,
 }
 
@@ -330,6 +343,7 @@ impl<'a> Work<'a> {
             all: Overlaid::new(head.all),
             adding: Vec::new(),
             sides: BTreeMap::new(),
+            kept: BTreeSet::new(),
             decision: Decision::default(),
         }
     }

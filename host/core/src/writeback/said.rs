@@ -192,7 +192,7 @@ mod tests {
             resource: "deployments".to_owned(),
             state: State::Made {
                 live: Box::new(live),
-                defaults: None,
+                lean: None,
             },
         }
     }

@@ -117,6 +117,18 @@ impl Repository {
         head.map_err(failed)
     }
 
+    /// The files of a revision that the branch had before; None: they cannot be had any more.
+    pub(super) async fn earlier(&self, revision: &Revision, deadline: Instant) -> Option<Snapshot> {
+        let found = git::Resolved::earlier(revision).ok()?;
+        let content = Content {
+            ignore: self.ignore.clone(),
+            ..Content::default()
+        };
+        let (mirrors, limits) = (&self.mirrors, &self.limits);
+        let fetched = git::fetch(mirrors, &self.remote, found, content, deadline, limits).await;
+        fetched.ok()
+    }
+
     /// Puts one commit on the branch, of what `edit` makes of its files; None: it changes nothing. `edit` is asked again for
     /// every head that others have moved the branch to, and may say another message for it.
     pub(super) async fn commit<E>(
@@ -127,7 +139,7 @@ impl Repository {
         deadline: Instant,
     ) -> Result<Option<Revision>, Explained>
     where
-        E: Fn(&dyn Tree) -> Result<(Edits, Option<String>), Explained> + Send + Sync + 'static,
+        E: Fn(&Snapshot) -> Result<(Edits, Option<String>), Explained> + Send + Sync + 'static,
     {
         let what = Push {
             branch: self.branch.clone(),

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use reeve_core::artifact::Revision;
 use reeve_core::writeback::{About, Field, What, Written, compose};
-use reeve_kustomize::{Functions, Object, Stop, Tree};
+use reeve_kustomize::{Functions, Object, Stop};
 use reeve_writeback::{Difference, differences};
 use serde_json::{Map, Value};
 use tokio::runtime::Runtime;
@@ -173,7 +173,7 @@ impl Work<'_> {
         }
         let author = self.args.author.identity()?;
         let recipe = Arc::clone(self.recipe);
-        let edit = move |tree: &dyn Tree| recipe.make(tree).map(|made| (made.edits, None));
+        let edit = move |files: &Snapshot| recipe.make(files).map(|made| (made.edits, None));
         ui.step(Sign::Doing, &format!("committing to {branch}"));
         let pushed = self
             .repository

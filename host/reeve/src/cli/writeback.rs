@@ -4,6 +4,7 @@
 //! disagree; a round of it is `round`'s, that both directions are kept at once `run`'s.
 
 mod adopt;
+mod agreed;
 mod built;
 mod diff;
 mod pause;

@@ -1,8 +1,11 @@
 //! What a WriteBack reads of the cluster: as its account, and nothing of it with the controller's own rights.
 //!
 //! Objects one by one, and what the API server would fill in if one was applied: a dry run, by which nothing is written. What
-//! becomes of the objects of a kind is watched by their metadata ([`glance`](super::glance)). It deliberately has no other verb;
-//! what is made of what was read is `core::writeback`'s.
+//! becomes of the objects of a kind is watched by their metadata ([`glance`](super::glance)). What a file of an object needs not say is
+//! found out by a dry run, too ([`lean`](Persisting::lean)). It deliberately has no other verb; what is made of what was read is
+//! `core::writeback`'s.
+
+mod lean;
 
 use std::sync::Arc;
 
@@ -48,6 +51,15 @@ impl Cluster {
             wire: self.own.acting_as(header(&account)),
             discovery: Arc::clone(&self.discovery),
             account,
+        }
+    }
+
+    /// The cluster as whoever is connected to it, to read.
+    pub(crate) fn persisting_as_connected(&self) -> Persisting {
+        Persisting {
+            wire: self.own.clone(),
+            discovery: Arc::clone(&self.discovery),
+            account: "who is connected".to_owned(),
         }
     }
 

@@ -214,6 +214,20 @@ impl Wire {
         parse(&self.send(request, Attempt::Create).await?)
     }
 
+    /// What would be created of this, with all that the API server fills in. Nothing is written; never tried twice.
+    pub(super) async fn rehearse_create(
+        &self,
+        at: &Address,
+        manager: &str,
+        body: &Value,
+    ) -> Result<Value, CallError> {
+        let uri = format!("{}?dryRun=All&fieldManager={manager}", at.collection()?);
+        let request = Request::post(uri)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(body.to_string().into_bytes());
+        parse(&self.send(request, Attempt::DryRun).await?)
+    }
+
     /// Replaces the object if its resourceVersion is still the one in `body`; never tried twice.
     pub(super) async fn replace(&self, at: &Address, body: &Value) -> Result<Value, CallError> {
         let request = Request::put(at.path()?)

@@ -7,6 +7,7 @@
 
 mod beside;
 mod forbidden;
+mod lean;
 mod lent;
 mod look;
 mod propose;
@@ -161,6 +162,8 @@ struct Case<'a> {
     former: Option<WriteBackRequest>,
     /// What is in files of its own that go with it.
     made: Vec<String>,
+    /// The revisions at which files of their own were as their objects.
+    agreed: BTreeMap<String, String>,
     deadline: Instant,
 }
 
@@ -210,6 +213,8 @@ impl<'a> Case<'a> {
             Propose::Commit => false,
         };
         let former = status.request.clone().filter(|one| !is_wanted(one));
+        let agreed = status.agreed.into_iter();
+        let agreed = agreed.map(|one| (one.file, one.revision));
         Ok(Self {
             ctx,
             id,
@@ -225,6 +230,7 @@ impl<'a> Case<'a> {
             known: status.request.filter(is_wanted),
             former,
             made: status.made,
+            agreed: agreed.collect(),
             deadline: Instant::now() + PATIENCE,
             spec,
         })
@@ -279,6 +285,7 @@ impl<'a> Case<'a> {
         looked.written = wrote.objects;
         looked.lost = wrote.lost;
         looked.made = wrote.made;
+        looked.agreed = wrote.agreed;
         if wrote.request != Requested::Same {
             looked.request = wrote.request;
         }

@@ -45,7 +45,7 @@ fn map(namespace: &str, name: &str) -> Object {
 fn new(live: &Object) -> New<'_> {
     New {
         live,
-        defaults: None,
+        lean: None,
         template: DEFAULT_TEMPLATE,
     }
 }

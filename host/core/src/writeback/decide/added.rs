@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::hand::last_hand;
 use super::super::said::Said;
-use super::made::kept_elsewhere;
+use super::made::{kept_elsewhere, path};
 use super::{Build, Head, What, Work, Written, files};
 
 /// An object that is to become a file.
@@ -17,16 +17,12 @@ pub(super) struct Adding {
     live: Object,
     /// What of it is to be in the file.
     meant: Object,
-    defaults: Option<Object>,
+    lean: Option<Object>,
 }
 
 impl Adding {
-    pub(super) fn new(live: Object, meant: Object, defaults: Option<Object>) -> Self {
-        Self {
-            live,
-            meant,
-            defaults,
-        }
+    pub(super) fn new(live: Object, meant: Object, lean: Option<Object>) -> Self {
+        Self { live, meant, lean }
     }
 }
 
@@ -51,6 +47,10 @@ pub(super) fn write_all(work: &mut Work<'_>) {
     for (one, placed) in adding.iter().zip(each) {
         match placed {
             Ok(placed) => {
+                // Both are the same with it.
+                if let Ok(file) = path(work, &one.live) {
+                    work.decision.agreed.insert(file);
+                }
                 work.decision
                     .written
                     .push(written(&one.live, &placed.place));
@@ -104,7 +104,7 @@ fn created(work: &Work<'_>, adding: &[Adding]) -> Created {
     };
     let news = adding.iter().map(|one| New {
         live: &one.meant,
-        defaults: one.defaults.as_ref(),
+        lean: one.lean.as_ref(),
         template: head.template,
     });
     let news: Vec<New<'_>> = news.collect();

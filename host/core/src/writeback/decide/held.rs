@@ -4,11 +4,12 @@ use reeve_kustomize::{Built, Object, Remotes, Tree, build_with};
 use reeve_writeback::{Change, Edits, Reason, Refused, write};
 use serde_json::Value;
 
-use super::super::agreement::{Agreed, carried, shown};
+use super::super::agreement::{Agreed, carried, shown, since};
 use super::super::filter::filtered;
 use super::super::following::Following;
 use super::super::hand::{Hand, hand_of, last_hand};
 use super::super::said::Said;
+use super::super::subject;
 use super::{Build, Field, Seen, State, What, Work, Written, files, not_delivered, repository};
 
 /// A change that a rule wants written.
@@ -55,13 +56,23 @@ pub(super) fn write_all(work: &mut Work<'_>, number: usize, held: Vec<Held<'_>>)
         Some(_) => objects(&work.tree(), build),
         None => Vec::new(),
     };
+    let compared = build
+        .compared
+        .map(|compared| objects(compared, build))
+        .unwrap_or_default();
     let mut agreed: Vec<(Held<'_>, Agreed)> = Vec::new();
-    for one in held {
+    for mut one in held {
         let (base, head) = (
             of(&base, &one.change.applied),
             of(&head, &one.change.applied),
         );
+        if build.compared.is_some() {
+            one.change = since(&one.change, base, of(&compared, &one.change.applied));
+        }
         let now = carried(&one.change, base, head);
+        if now.ahead {
+            work.decision.ahead.insert(subject(one.live));
+        }
         if !now.fields.is_empty() {
             agreed.push((one, now));
         }

@@ -1,22 +1,24 @@
 //! Objects that no build has: they become files, files follow them, and files go with them.
 //!
-//! A file is ours if it lies where the template puts it and gives that object and nothing else. No other is touched.
+//! A file is ours if it lies where the template puts it and gives that object and nothing else. No other is touched. What somebody has
+//! changed in it since both were the same stays; what both have changed is a conflict.
 
 use reeve_kustomize::edit::{documents, rewrite};
 use reeve_kustomize::{Kind, Object, Options, Remotes, Tree as _};
 use reeve_writeback::{
-    Edits, Place, Placed, Reason, Refused, Repository, differences, file_of, remove, stripped,
+    Change, Difference, Edits, Place, Placed, Reason, Refused, Repository, as_said, differences,
+    file_of, remove, stripped,
 };
 use serde_json::Value;
 
-use super::super::agreement::{deleted, shown};
+use super::super::agreement::{Conflict, carried, deleted, shown};
 use super::super::filter::filtered;
 use super::super::following::Following;
 use super::super::hand::{hand_of, last_hand};
 use super::super::said::Said;
 use super::added::Adding;
 use super::held::of;
-use super::{Field, What, Work, Written, not_delivered, repository};
+use super::{Field, What, Work, Written, bound, not_delivered, repository};
 use crate::deliver::MARK;
 
 /// An object that automation or somebody has made, by the sides of its fields, and whether it may become a file.
@@ -24,25 +26,37 @@ pub(super) fn made(
     work: &mut Work<'_>,
     (following, may_be_new): (&Following, bool),
     live: &Object,
-    defaults: Option<&Object>,
+    lean: Option<&Object>,
 ) {
     let live_as_is = Value::from(live.clone());
-    let meant = filtered(live, live, &Following::default());
+    let bound = bound::as_bound(work, live);
+    let meant = filtered(&bound, &bound, &Following::default());
     let done = match file_of_ours(work, live) {
         Err(refused) => Err(refused),
-        Ok(Some(ours)) => follow(following, &meant, defaults, &ours),
+        Ok(Some(ours)) => Ok(follow(work, following, (&meant, lean), &ours)),
         // What is not there has no fields that could have changed.
         Ok(None) if !may_be_new => return,
         Ok(None) => {
-            let adding = Adding::new(live.clone(), meant, defaults.cloned());
+            let adding = Adding::new(live.clone(), meant, lean.cloned());
             return work.adding.push(adding);
         }
     };
-    let (edits, what, fields) = match done {
+    let followed = match done {
+        Ok(followed) => followed,
+        Err(refused) => return work.refuse(live, &refused),
+    };
+    if followed.is_agreed
+        && followed.done.is_ok()
+        && let Ok(file) = path(work, live)
+    {
+        work.decision.agreed.insert(file);
+    }
+    let (edits, what, fields) = match followed.done {
         Ok(Some(done)) => done,
         Ok(None) => return,
         Err(refused) => return work.refuse(live, &refused),
     };
+    work.decision.conflicts.extend(followed.conflicts);
     let fields = fields.into_iter().map(|mut field: (Field, _)| {
         field.0.by = hand_of(&live_as_is, &field.1);
         field.0
@@ -83,11 +97,14 @@ pub(super) fn gone(work: &mut Work<'_>, build: Option<usize>, object: &Object) {
         Err(refused) if refused.reason == Reason::Absent => return,
         Err(refused) => return work.refuse(object, &refused),
     };
-    if let Some(number) = build {
-        let (base, head) = work.sides(number);
-        let lost = deleted(object, of(base, object), of(head, object));
-        work.decision.conflicts.extend(lost);
-    }
+    let lost = match build {
+        Some(number) => {
+            let (base, head) = work.sides(number);
+            deleted(object, of(base, object), of(head, object))
+        }
+        None => lost_of_file(work, object),
+    };
+    work.decision.conflicts.extend(lost);
     let by = last_hand(&Value::from(object.clone()));
     let Said { why, user } = Said::of(object, by.iter());
     work.decision.written.push(Written {
@@ -105,7 +122,7 @@ pub(super) fn gone(work: &mut Work<'_>, build: Option<usize>, object: &Object) {
 type Done = (Edits, What, Vec<(Field, reeve_writeback::Path)>);
 
 /// A file that gives one object.
-struct Ours {
+pub(super) struct Ours {
     path: String,
     bytes: Vec<u8>,
     number: usize,
@@ -113,7 +130,7 @@ struct Ours {
 }
 
 /// The file of an object, if there is one and it is ours.
-fn file_of_ours(work: &Work<'_>, object: &Object) -> Result<Option<Ours>, Refused> {
+pub(super) fn file_of_ours(work: &Work<'_>, object: &Object) -> Result<Option<Ours>, Refused> {
     Ok(alone_in(work, path(work, object)?, object))
 }
 
@@ -174,7 +191,7 @@ pub(super) fn kept_elsewhere(work: &Work<'_>, object: &Object) -> Option<Refused
 }
 
 /// Where the file of an object lies.
-fn path(work: &Work<'_>, object: &Object) -> Result<String, Refused> {
+pub(super) fn path(work: &Work<'_>, object: &Object) -> Result<String, Refused> {
     path_in(work.head.path, work.head.template, object)
 }
 
@@ -186,16 +203,61 @@ fn path_in(dir: &str, template: &str, object: &Object) -> Result<String, Refused
     })
 }
 
-/// The file as the object is now; nothing if it is so already.
+/// What came of a file beside its object.
+struct Followed {
+    done: Result<Option<Done>, Refused>,
+    conflicts: Vec<Conflict>,
+    /// Whether both are the same with it.
+    is_agreed: bool,
+}
+
+/// The file with what has changed on the cluster since both were the same; what has changed in git alone stays.
 fn follow(
+    work: &Work<'_>,
     following: &Following,
-    meant: &Object,
-    defaults: Option<&Object>,
+    (meant, lean): (&Object, Option<&Object>),
     ours: &Ours,
+) -> Followed {
+    let head = Object::try_from(ours.value.clone()).unwrap_or_default();
+    let whole = stripped(meant);
+    // As it is, in the words of a file.
+    let live = |file: &Object| {
+        let said = match lean {
+            Some(lean) => as_said(&whole, lean, Some(file)),
+            None => whole.clone(),
+        };
+        filtered(&said, file, following)
+    };
+    let Some(base) = work.head.agreed.get(&ours.path) else {
+        let now = live(&head);
+        let found = differences(0, &ours.value, &Value::from(now.clone()));
+        return Followed {
+            done: rewritten(meant, ours, &now, found),
+            conflicts: Vec::new(),
+            is_agreed: true,
+        };
+    };
+    let change = Change {
+        applied: base.clone(),
+        defaulted: Some(base.clone()),
+        live: live(base),
+    };
+    let carried = carried(&change, Some(base), Some(&head));
+    let now = carried.change.live;
+    Followed {
+        is_agreed: live(&now) == now,
+        done: rewritten(meant, ours, &now, carried.fields),
+        conflicts: carried.conflicts,
+    }
+}
+
+/// The file as the object is to be in it; nothing if it is so already.
+fn rewritten(
+    meant: &Object,
+    ours: &Ours,
+    now: &Object,
+    found: Vec<Difference>,
 ) -> Result<Option<Done>, Refused> {
-    let before = Object::try_from(ours.value.clone()).unwrap_or_default();
-    let now = filtered(&stripped(meant, defaults), &before, following);
-    let found = differences(0, &ours.value, &Value::from(now.clone()));
     if found.is_empty() {
         return Ok(None);
     }
@@ -206,8 +268,8 @@ fn follow(
             why: why.to_string(),
         },
     };
-    let bytes = rewrite(&ours.bytes, &ours.path, ours.number, &Value::from(now));
-    let bytes = bytes.map_err(refuse)?;
+    let now = Value::from(now.clone());
+    let bytes = rewrite(&ours.bytes, &ours.path, ours.number, &now).map_err(refuse)?;
     let place = Place::Manifest {
         file: ours.path.clone(),
     };
@@ -220,7 +282,7 @@ fn follow(
         files: [(ours.path.clone(), Some(bytes))].into(),
         placed: placed.collect(),
     };
-    let field = |one: reeve_writeback::Difference| {
+    let field = |one: Difference| {
         let field = Field {
             field: shown(&one.path),
             old: one.old,
@@ -232,6 +294,16 @@ fn follow(
     };
     let fields = found.into_iter().map(field).collect();
     Ok(Some((edits, What::Changed, fields)))
+}
+
+/// What commits have changed in the file of an object that is gone: it goes with that.
+fn lost_of_file(work: &Work<'_>, object: &Object) -> Vec<Conflict> {
+    let ours = file_of_ours(work, object).ok().flatten();
+    let Some(ours) = ours else {
+        return Vec::new();
+    };
+    let head = Object::try_from(ours.value).ok();
+    deleted(object, work.head.agreed.get(&ours.path), head.as_ref())
 }
 
 /// The file without its list entries, and without itself.

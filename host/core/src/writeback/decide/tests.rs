@@ -2,6 +2,7 @@
 
 mod added_tests;
 mod deletions_tests;
+mod made_tests;
 mod sides_tests;
 
 use reeve_api::writeback::WriteBackRule;
@@ -11,6 +12,8 @@ use serde_json::json;
 use super::*;
 use crate::writeback::Side;
 
+/// Where the platform writes what is in no namespace.
+const PLATFORM: &str = "platform";
 const KUSTOMIZATION: &str = "resources:\n- web.yaml\n- api.yaml\n";
 
 fn manifest(name: &str, replicas: u8) -> String {
@@ -87,7 +90,7 @@ fn made(object: Object) -> Seen {
         resource: "persistentvolumeclaims".to_owned(),
         state: State::Made {
             live: Box::new(object),
-            defaults: None,
+            lean: None,
         },
     }
 }
@@ -110,11 +113,23 @@ fn decided(
     path: &str,
     seen: &[Seen],
 ) -> Decision {
+    decided_since(&BTreeMap::new(), rules, tree, base, path, seen)
+}
+
+/// The same, where files of their own gave that when both were the same.
+fn decided_since(
+    agreed: &BTreeMap<String, Object>,
+    rules: Value,
+    tree: &MemoryTree,
+    base: Option<&MemoryTree>,
+    path: &str,
+    seen: &[Seen],
+) -> Decision {
     let rules: Vec<WriteBackRule> = serde_json::from_value(rules).unwrap();
     let rules = Rules::parse(&rules).unwrap();
     let allowed = Allowed {
         namespaces: ["acme".to_owned()].into(),
-        cluster_scoped: false,
+        cluster_scoped: path == PLATFORM,
     };
     let (remotes, options) = (Remotes::refused(), Options::default());
     let builds = [Build {
@@ -123,6 +138,7 @@ fn decided(
         options: &options,
         others: &[],
         base: base.map(|base| -> &dyn Tree { base }),
+        compared: None,
     }];
     let head = Head {
         tree,
@@ -132,6 +148,7 @@ fn decided(
         builds: &builds,
         others: &[],
         elsewhere: &[],
+        agreed,
     };
     decide(&rules, &allowed, &head, seen)
 }
@@ -246,7 +263,7 @@ fn one_objects_refusal_stops_no_other() {
             live: Box::new(object(
                 json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key", "namespace": "acme"}}),
             )),
-            defaults: None,
+            lean: None,
         },
     };
     let seen = [
@@ -330,7 +347,11 @@ fn a_new_object_becomes_a_file_that_follows_it_and_goes_with_it() {
     };
     // It is so already.
     let again = stateful(&with(CLAIM), &[made(claim("data", "acme"))]);
-    assert_eq!(again, Decision::default());
+    let same = Decision {
+        agreed: [FILE.to_owned()].into(),
+        ..Decision::default()
+    };
+    assert_eq!(again, same);
     // Comments of people stay.
     let commented = CLAIM
         .replace("fast", "slow # why")
@@ -473,6 +494,7 @@ fn who_uses_a_base_is_looked_for_where_the_build_does_not_see_it() {
         options: &options,
         others: &[],
         base: None,
+        compared: None,
     }];
     let of = |all: &MemoryTree| {
         let head = Head {
@@ -483,6 +505,7 @@ fn who_uses_a_base_is_looked_for_where_the_build_does_not_see_it() {
             builds: &builds,
             others: &[],
             elsewhere: &[],
+            agreed: &BTreeMap::new(),
         };
         let rules: Vec<WriteBackRule> = serde_json::from_value(json!([{"syncTo": "git"}])).unwrap();
         let allowed = Allowed {

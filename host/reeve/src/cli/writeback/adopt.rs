@@ -180,6 +180,8 @@ fn compared(
         revision: String::new(),
         base: Arc::clone(tree),
         seen,
+        since: Vec::new(),
+        agreed: BTreeMap::new(),
     };
     Ok((round, rows))
 }

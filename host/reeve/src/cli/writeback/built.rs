@@ -76,6 +76,7 @@ impl Built {
             options: &self.options,
             others: &self.others,
             base,
+            compared: None,
         }
     }
 }

@@ -3,23 +3,26 @@
 //! Of a WriteBack, or of a configuration that stands alone; read with the rights of whoever asks, which may be others than those
 //! of the account that a WriteBack names. Plugins are not called.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::source::GitRepository;
+use reeve_core::artifact::Revision;
 use reeve_core::failure::Explained;
 use reeve_core::source::Wanted;
 use reeve_core::spec::Spec;
 use reeve_core::veil::Veil;
-use reeve_core::writeback::{self, Allowed};
-use reeve_kustomize::Functions;
+use reeve_core::writeback::{self, Allowed, Seen, State};
+use reeve_kustomize::edit::documents;
+use reeve_kustomize::{Functions, Object, Tree as _};
+use reeve_writeback::file_of;
 use tokio::runtime::Runtime;
 
 use super::built::{Built, parted};
-use super::round::{Known, Looked, Round, View};
+use super::round::{Known, Looked, Round, View, lean};
 use super::run::not_written;
 use super::site::{Site, SiteArgs};
 use super::status::one;
@@ -34,6 +37,7 @@ use crate::cli::repository::{Repository, shown};
 use crate::cli::text::counted;
 use crate::cli::ui::{CommandError, Ui};
 use crate::cluster::{Cluster, Kind};
+use crate::git::Snapshot;
 use crate::observe::Requests;
 
 /// The code for what could not be said.
@@ -110,8 +114,12 @@ fn alone(args: &DiffArgs, runtime: &Runtime, ui: &mut Ui) -> Result<Round, Comma
         namespace: None,
     };
     let Looked {
-        seen, namespaces, ..
+        mut seen,
+        namespaces,
+        ..
     } = runtime.block_on(view.look(&builds, &Known::new(), ui))?;
+    runtime.block_on(lean(&site.cluster, &mut seen));
+    let seen = (seen, Vec::new());
     Ok(Round::alone(&site, builds, head, seen, namespaces))
 }
 
@@ -123,6 +131,8 @@ struct Asked {
     /// Those of its namespace that apply from its repository.
     kustomizations: Vec<Spec>,
     kinds: Vec<Kind>,
+    /// The revisions at which files of their own were as their objects, as the controller has found.
+    agreed: BTreeMap<String, String>,
 }
 
 /// Of a WriteBack.
@@ -162,7 +172,9 @@ fn named(
         rules: &spec.rules,
         namespace: Some(at),
     };
-    let looked = runtime.block_on(view.look(&builds, &Known::new(), ui))?;
+    let mut looked = runtime.block_on(view.look(&builds, &Known::new(), ui))?;
+    runtime.block_on(lean(&asked.cluster, &mut looked.seen));
+    let agreed = runtime.block_on(asked.agreements(&looked.seen));
     let round = Round {
         by: spec.id.to_string(),
         rules: spec.rules.clone(),
@@ -176,6 +188,8 @@ fn named(
         revision: head.revision().to_string(),
         base: Arc::new(head),
         seen: looked.seen,
+        since: Vec::new(),
+        agreed,
     };
     Ok((round, veil))
 }
@@ -186,6 +200,11 @@ impl Asked {
         let cluster = cluster.reaching(everywhere());
         let at = namespace(args.namespace.as_deref(), &cluster);
         let object = one(&cluster, at, name).await?;
+        let agreed = object
+            .status
+            .iter()
+            .flat_map(|status| status.agreed.clone());
+        let agreed = agreed.map(|one| (one.file, one.revision));
         let spec = writeback::Spec::parse(&object);
         let spec = spec.map_err(|why| explained(Explained::of(&why)))?;
         let source = source(&cluster, &spec).await?;
@@ -211,11 +230,53 @@ impl Asked {
         Ok(Self {
             kustomizations: kustomizations(&cluster, &spec).await?,
             kinds: cluster.kinds().await,
+            agreed: agreed.collect(),
             cluster,
             spec,
             repository,
         })
     }
+}
+
+impl Asked {
+    /// What files of their own gave when they were last as their objects, of what was seen.
+    async fn agreements(&self, seen: &[Seen]) -> BTreeMap<String, Object> {
+        let (mut known, mut all) = (BTreeMap::new(), BTreeMap::new());
+        for one in seen {
+            if !matches!(one.state, State::Made { .. }) {
+                continue;
+            }
+            let Ok(file) = file_of(&self.spec.template, one.object()) else {
+                continue;
+            };
+            let file = match self.spec.path.as_str() {
+                "" => file,
+                path => format!("{path}/{file}"),
+            };
+            let revision = self.agreed.get(&file);
+            let Some(revision) = revision.and_then(|text| Revision::parse(text).ok()) else {
+                continue;
+            };
+            let text = revision.to_string();
+            if !known.contains_key(&text) {
+                let deadline = Instant::now() + PATIENCE;
+                let files = self.repository.earlier(&revision, deadline).await;
+                known.insert(text.clone(), files);
+            }
+            let files = known.get(&text).and_then(Option::as_ref);
+            let was = files.and_then(|files| given(files, &file));
+            all.extend(was.map(|was| (file, was)));
+        }
+        all
+    }
+}
+
+/// The object that a file gives.
+fn given(files: &Snapshot, file: &str) -> Option<Object> {
+    let bytes = files.read(file).ok()?;
+    let mut all = documents(&bytes, file).ok()?.into_iter();
+    let one = all.find(|one| !one.value.is_null())?;
+    Object::try_from(one.value).ok()
 }
 
 async fn source(cluster: &Cluster, spec: &writeback::Spec) -> Result<Wanted, CommandError> {

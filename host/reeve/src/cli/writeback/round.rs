@@ -11,7 +11,7 @@ use reeve_core::preview::Rehearsed;
 use reeve_core::status::Action;
 use reeve_core::ward::{as_made, is_controlled, is_kubernetes_own, without_additions};
 use reeve_core::writeback::{
-    About, Allowed, Decision, Head, Rule, Rules, Seen, State, Subject, compose, decide,
+    About, Allowed, Build, Decision, Head, Rule, Rules, Seen, State, Subject, compose, decide,
 };
 use reeve_kustomize::{Object, Tree};
 use reeve_writeback::DEFAULT_TEMPLATE;
@@ -39,6 +39,11 @@ pub(super) struct Round {
     /// Their revision.
     pub(super) revision: String,
     pub(super) seen: Vec<Seen>,
+    /// Builds once more, by their numbers, beside files that were the same as the cluster before those that it was compared with:
+    /// they stand behind the others.
+    pub(super) since: Vec<(usize, Snapshot)>,
+    /// What files of their own gave when they were last as their objects.
+    pub(super) agreed: BTreeMap<String, Object>,
 }
 
 /// Where the cluster is looked at, and for what.
@@ -58,6 +63,8 @@ pub(super) struct Looked {
     pub(super) seen: Vec<Seen>,
     /// What is there now.
     pub(super) known: Known,
+    /// What builds give, and was compared with that.
+    pub(super) compared: BTreeSet<ObjectId>,
     /// The namespaces that it is in.
     pub(super) namespaces: BTreeSet<String>,
 }
@@ -68,7 +75,7 @@ impl Round {
         site: &Site,
         builds: Vec<Built>,
         head: Snapshot,
-        seen: Vec<Seen>,
+        (seen, since): (Vec<Seen>, Vec<(usize, Snapshot)>),
         namespaces: BTreeSet<String>,
     ) -> Self {
         Self {
@@ -84,6 +91,8 @@ impl Round {
             revision: head.revision().to_string(),
             base: Arc::new(head),
             seen,
+            since,
+            agreed: BTreeMap::new(),
         }
     }
 
@@ -111,7 +120,15 @@ impl Round {
     }
 
     fn decision(&self, tree: &dyn Tree, base: Option<&dyn Tree>) -> Decision {
-        let builds: Vec<_> = self.builds.iter().map(|built| built.build(base)).collect();
+        let mut builds: Vec<_> = self.builds.iter().map(|built| built.build(base)).collect();
+        let compared = Some(self.base.as_ref());
+        let since = self.since.iter().filter_map(|(number, agreed)| {
+            Some(Build {
+                compared,
+                ..self.builds.get(*number)?.build(Some(agreed))
+            })
+        });
+        builds.extend(since);
         let head = Head {
             tree,
             all: tree,
@@ -120,6 +137,7 @@ impl Round {
             builds: &builds,
             others: &[],
             elsewhere: &[],
+            agreed: &self.agreed,
         };
         decide(&self.rules, &self.allowed, &head, &self.seen)
     }
@@ -135,7 +153,7 @@ impl View<'_> {
     ) -> Result<Looked, CommandError> {
         let (there, blind) = self.there(ui).await?;
         let mut seen = Vec::new();
-        let mut given = BTreeSet::new();
+        let (mut given, mut compared) = (BTreeSet::new(), BTreeSet::new());
         for (number, built) in builds.iter().enumerate() {
             let onlooker = self.cluster.onlooker(&built.owner, false);
             for (planned, rehearsed) in onlooker.rehearse(&built.plan).await {
@@ -151,6 +169,7 @@ impl View<'_> {
                 let Some(kind) = self.kind_of(id) else {
                     continue;
                 };
+                compared.insert(id.clone());
                 let manifest = planned.manifest();
                 let state = match (rehearsed.action, before.contains_key(id)) {
                     (Action::Configured, _) => held(number, manifest, less(rehearsed, manifest)),
@@ -182,6 +201,7 @@ impl View<'_> {
         Ok(Looked {
             namespaces: namespaces.filter(|name| !name.is_empty()).collect(),
             known: there,
+            compared,
             seen,
         })
     }
@@ -235,7 +255,7 @@ impl View<'_> {
                 resource: resource.clone(),
                 state: State::Made {
                     live: Box::new(Object::try_from(as_made(live)).ok()?),
-                    defaults: None,
+                    lean: None,
                 },
             })
         });
@@ -245,6 +265,16 @@ impl View<'_> {
     fn kind_of(&self, id: &ObjectId) -> Option<&Kind> {
         let is = |kind: &&Kind| kind.group() == id.group && kind.kind() == id.kind;
         self.kinds.iter().find(is)
+    }
+}
+
+/// Finds out what the files of new objects need not say.
+pub(super) async fn lean(cluster: &Cluster, seen: &mut [Seen]) {
+    let asked = cluster.persisting_as_connected();
+    for one in seen {
+        if let State::Made { live, lean } = &mut one.state {
+            *lean = Some(Box::new(asked.lean(live, None).await));
+        }
     }
 }
 

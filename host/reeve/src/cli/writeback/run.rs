@@ -6,23 +6,25 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use reeve_core::admit::SourceFacts;
+use reeve_core::artifact::Revision;
 use reeve_core::failure::Explained;
 use reeve_core::plan::{Plan, Proposed};
 use reeve_core::writeback::{Decision, Told, Yielding, subject};
-use reeve_kustomize::{Remotes, Tree};
+use reeve_kustomize::Remotes;
 use reeve_writeback::Edits;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::agreed::{Agreed, Outcome};
 use super::built::{Built, Parted, parted, planned};
-use super::round::{Known, Looked, Round, View, is_committed};
+use super::round::{Known, Looked, Round, View, is_committed, lean};
 use super::site::{Given, Site, SiteArgs};
 use crate::cli::controller::stop_on_signals;
 use crate::cli::policy::place::Parameters;
@@ -94,6 +96,7 @@ pub(super) fn run(args: &RunArgs, runtime: &Runtime, ui: &mut Ui) -> Result<(), 
         given: None,
         known: Known::new(),
         said: Told::default(),
+        agreed: Agreed::default(),
         told: BTreeSet::new(),
     };
     let mut watches = Watches::new(runtime);
@@ -127,6 +130,8 @@ struct Keeper<'s> {
     known: Known,
     /// What was said of changes that are committed.
     said: Told,
+    /// When both sides were the same.
+    agreed: Agreed,
     /// What was told, and need not be told again.
     told: BTreeSet<String>,
 }
@@ -231,34 +236,56 @@ impl Keeper<'_> {
             namespace: None,
         };
         let Looked {
-            seen,
+            mut seen,
             known,
+            compared,
             namespaces,
         } = runtime.block_on(view.look(&builds, &self.known, ui))?;
+        runtime.block_on(lean(&site.cluster, &mut seen));
+        let (seen, since) = self.agreed.since(seen, builds.len(), &head);
         let seen = seen.into_iter().map(|one| self.said.unsaid(one)).collect();
-        let round = Round::alone(site, builds, head, seen, namespaces);
+        let round = Round::alone(site, builds, head.clone(), (seen, since), namespaces);
         let round = Arc::new(round);
         let decision = round.decide();
         self.tell_of(&decision, ui);
-        if !decision.edits.files.is_empty() {
-            runtime.block_on(self.commit(&round, &decision, ui))?;
-            self.said.remember(&decision.written);
+        let files = match decision.edits.files.is_empty() {
+            true => Some(head.clone()),
+            false => {
+                let files = runtime.block_on(self.commit(&round, &decision, &head, ui))?;
+                self.said.remember(&decision.written);
+                files
+            }
+        };
+        let came = Outcome {
+            seen: &round.seen,
+            compared: &compared,
+            known: &known,
+            decision: &decision,
+        };
+        match files {
+            Some(files) => self.agreed.settle(came, &files),
+            None => self.agreed.settle_unseen(came, &head),
         }
         // Only now: what was gone is told as gone until it is committed.
         self.known = known;
         Ok(())
     }
 
+    /// The files as they are with what was decided; None where that came upon others than those it was decided on.
     async fn commit(
         &self,
         round: &Arc<Round>,
         decision: &Decision,
+        head: &Snapshot,
         ui: &mut Ui,
-    ) -> Result<(), CommandError> {
+    ) -> Result<Option<Snapshot>, CommandError> {
         let again = Arc::clone(round);
-        let edit = move |tree: &dyn Tree| -> Result<(Edits, Option<String>), Explained> {
-            let decision = again.decide_on(tree);
+        let onto: Arc<Mutex<Option<Revision>>> = Arc::default();
+        let last = Arc::clone(&onto);
+        let edit = move |files: &Snapshot| -> Result<(Edits, Option<String>), Explained> {
+            let decision = again.decide_on(files);
             let message = again.message(&decision);
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(files.revision().clone());
             Ok((decision.edits, Some(message)))
         };
         let (message, deadline) = (round.message(decision), Instant::now() + LONGEST);
@@ -266,7 +293,8 @@ impl Keeper<'_> {
         let pushed = repository
             .commit(&self.author, message, edit, deadline)
             .await;
-        if let Some(revision) = pushed.map_err(explained)? {
+        let pushed = pushed.map_err(explained)?;
+        if let Some(revision) = &pushed {
             for one in &decision.written {
                 let files = one.files.join(", ");
                 ui.step(
@@ -276,7 +304,13 @@ impl Keeper<'_> {
             }
             ui.step(Sign::Done, &format!("pushed {revision}"));
         }
-        Ok(())
+        let onto = onto.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match pushed {
+            Some(revision) if onto.as_ref() == Some(head.revision()) => {
+                Ok(repository.earlier(&revision, deadline).await)
+            }
+            _ => Ok(None),
+        }
     }
 
     fn tell_of(&mut self, decision: &Decision, ui: &mut Ui) {

@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::forbidden::{forbidden, is_of};
+use super::lean::is_only_made;
 use super::refusal::{copied, neighbours, refusal, variables};
 use super::whose::Whose;
 use crate::cluster::{CallError, Cause};
@@ -36,7 +37,7 @@ use crate::git::Snapshot;
 /// Which state of an object it is.
 const VERSION: &str = "/metadata/resourceVersion";
 /// How many objects are read at a time.
-const AT_A_TIME: usize = 8;
+pub(super) const AT_A_TIME: usize = 8;
 
 /// What there is to decide about.
 #[derive(Default)]
@@ -49,6 +50,8 @@ pub(super) struct Found {
     /// What could not be read now, and why.
     pub(super) later: Work,
     pub(super) trouble: Option<Explained>,
+    /// What files of their own gave when they were last as their objects.
+    pub(super) agreed: BTreeMap<String, Object>,
 }
 
 /// What a Kustomization has applied, and who else builds of the repository.
@@ -122,6 +125,7 @@ impl Case<'_> {
             self.of_build(&mut found, &id, share).await;
         }
         self.sift_new(&mut found);
+        self.lean(&mut found).await;
         let left = std::mem::take(&mut found.left);
         self.ctx.wards.looked_at(self.id, left);
         found
@@ -166,7 +170,7 @@ impl Case<'_> {
                 }
                 let state = State::Made {
                     live: Box::new(object),
-                    defaults: None,
+                    lean: None,
                 };
                 found.seen.push((id.clone(), Seen { resource, state }));
             }
@@ -288,6 +292,7 @@ impl Case<'_> {
             };
         };
         let live = match is_of(&live, &id.group, version) {
+            _ if is_only_made(id, manifest) => return Compared::Same,
             true => live,
             false => match self.read(id, Some(version)).await {
                 Read::There(live) => live,

@@ -40,6 +40,7 @@ impl Case<'_> {
             builds,
             later,
             trouble,
+            agreed,
             ..
         } = self.look(&taken.work).await;
         if self.ctx.wards.is_proposed(self.id, &later) {
@@ -49,7 +50,7 @@ impl Case<'_> {
                 ..Wrote::default()
             });
         }
-        let sight = self.sight(builds, seen);
+        let sight = self.sight(builds, seen, agreed);
         let wrote = match is_all {
             true => self.bring_up_to_date(sight, request).await?,
             false => self.sift(&sight).await?,

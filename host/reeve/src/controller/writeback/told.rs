@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reeve_api::writeback::{OnDelete, SyncTo, WriteBackConflict, WriteBackRefusal, WrittenObject};
+use reeve_api::writeback::{
+    OnDelete, SyncTo, WriteBackAgreement, WriteBackConflict, WriteBackRefusal, WrittenObject,
+};
 use reeve_core::inventory::ObjectId;
 use reeve_core::ward::Left;
 use reeve_core::writeback::{
@@ -18,6 +20,8 @@ const TOLD: usize = 10;
 const VALUE: usize = 200;
 /// Of how many objects it is remembered that they are in files of their own.
 const MADE: usize = 1000;
+/// Of how many files it is remembered when they were as their objects.
+const AGREED: usize = 1000;
 
 /// What is to be remembered of each object that was decided about.
 pub(super) fn settled(ids: &[ObjectId], decision: &Decision) -> Vec<(ObjectId, Left)> {
@@ -90,6 +94,27 @@ pub(super) fn made(
     }
     let all: Vec<String> = all.into_iter().collect();
     (all != previous).then_some(all)
+}
+
+/// When which files of their own were as their objects, after what was decided at `revision`; nothing where that is as before.
+/// `proposed`: what is to be written is not yet.
+pub(super) fn agreed(
+    previous: &BTreeMap<String, String>,
+    decision: &Decision,
+    revision: &str,
+    proposed: bool,
+) -> Option<Vec<WriteBackAgreement>> {
+    let edits = &decision.edits.files;
+    let mut all = previous.clone();
+    all.retain(|file, _| proposed || !matches!(edits.get(file), Some(None)));
+    let same = decision.agreed.iter();
+    for file in same.filter(|file| !(proposed && edits.contains_key(*file))) {
+        if all.len() < AGREED || all.contains_key(file) {
+            all.insert(file.clone(), revision.to_owned());
+        }
+    }
+    let told = |(file, revision)| WriteBackAgreement { file, revision };
+    (all != *previous).then(|| all.into_iter().map(told).collect())
 }
 
 /// Whether a rule takes the file of an object out with it.
@@ -256,12 +281,47 @@ mod tests {
             resource: "services".to_owned(),
             state: State::Made {
                 live: Box::new(one.clone()),
-                defaults: None,
+                lean: None,
             },
         });
         let ids = [ObjectId::of(&core), ObjectId::of(&knative)];
         let told = made(&[], (&ids[..], &seen[..]), &decision, &rules, false);
         assert_eq!(told, Some(vec![ObjectId::of(&core).to_string()]));
+    }
+
+    #[test]
+    fn it_is_remembered_when_a_file_was_as_its_object() {
+        let edits = |files: &[(&str, Option<Vec<u8>>)]| reeve_writeback::Edits {
+            files: files
+                .iter()
+                .map(|(file, bytes)| ((*file).to_owned(), bytes.clone()))
+                .collect(),
+            ..reeve_writeback::Edits::default()
+        };
+        let decision = Decision {
+            agreed: ["made".to_owned(), "same".to_owned()].into(),
+            edits: edits(&[
+                ("made", Some(Vec::new())),
+                ("ahead", Some(Vec::new())),
+                ("gone", None),
+            ]),
+            ..Decision::default()
+        };
+        let previous =
+            BTreeMap::from(["ahead", "gone", "same"].map(|file| (file.to_owned(), "1".to_owned())));
+        let told = |proposed: bool| {
+            let all = agreed(&previous, &decision, "2", proposed)?;
+            let all = all
+                .into_iter()
+                .map(|one| format!("{}@{}", one.file, one.revision));
+            Some(all.collect::<Vec<_>>())
+        };
+        let want = ["ahead@1", "made@2", "same@2"].map(str::to_owned);
+        assert_eq!(told(false), Some(want.to_vec()));
+        let want = ["ahead@1", "gone@1", "same@2"].map(str::to_owned);
+        assert_eq!(told(true), Some(want.to_vec()), "nobody has merged it yet");
+        let nothing = agreed(&previous, &Decision::default(), "2", false);
+        assert_eq!(nothing, None);
     }
 
     fn seen(state: State) -> Seen {
@@ -281,7 +341,7 @@ mod tests {
     fn is_made() -> Seen {
         seen(State::Made {
             live: Box::new(web()),
-            defaults: None,
+            lean: None,
         })
     }
 

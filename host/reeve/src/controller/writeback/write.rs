@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use reeve_api::meta::Time;
 use reeve_api::reason::Reason;
-use reeve_api::writeback::{WriteBackCommit, WrittenObject};
+use reeve_api::writeback::{WriteBackAgreement, WriteBackCommit, WrittenObject};
 use reeve_core::artifact::Revision;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
@@ -21,11 +21,11 @@ use reeve_core::writeback::{
     About, Allowed, Build, Decision, Elsewhere, Head, Proposal, Propose, Rules, Seen, compose,
     decide,
 };
-use reeve_kustomize::{Options, Remotes, Stop, Tree};
+use reeve_kustomize::{Object, Options, Remotes, Stop, Tree};
 
 use super::beside::Beside;
 use super::look::{Built, Found};
-use super::told::{lost, made, settled, written};
+use super::told::{agreed, lost, made, settled, written};
 use super::whole::Whole;
 use super::{Case, Taken};
 use crate::controller::report;
@@ -47,6 +47,8 @@ pub(super) struct Wrote {
     pub(super) request: Requested,
     /// What is in files of its own; None: as before.
     pub(super) made: Option<Vec<String>>,
+    /// When which of those files were as their objects; None: as before.
+    pub(super) agreed: Option<Vec<WriteBackAgreement>>,
     /// What could not be read: it is left for later.
     pub(super) trouble: Option<Explained>,
 }
@@ -86,6 +88,8 @@ pub(super) struct Material {
     builds: Vec<Owned>,
     others: Vec<String>,
     elsewhere: Vec<Elsewhere>,
+    /// What files of their own gave when both sides were the same.
+    agreed: BTreeMap<String, Object>,
     pub(super) seen: Vec<Seen>,
     veil: Veil,
     limits: git::Limits,
@@ -140,11 +144,12 @@ impl Case<'_> {
             builds,
             later,
             trouble,
+            agreed,
             ..
         } = self.look(&taken.work).await;
         let mut wrote = Wrote::default();
         if !seen.is_empty() {
-            let sight = self.sight(builds, seen);
+            let sight = self.sight(builds, seen, agreed);
             let (decided, pushed) = self.carry_out(&sight.material).await?;
             self.settle(&sight, &decided.decision);
             wrote = self.told(&sight, &decided, pushed.as_ref());
@@ -156,13 +161,21 @@ impl Case<'_> {
     }
 
     /// What was read, put together.
-    pub(super) fn sight(&self, builds: Vec<Built>, seen: Vec<(ObjectId, Seen)>) -> Sight {
+    pub(super) fn sight(
+        &self,
+        builds: Vec<Built>,
+        seen: Vec<(ObjectId, Seen)>,
+        agreed: BTreeMap<String, Object>,
+    ) -> Sight {
         let (ids, seen): (Vec<ObjectId>, Vec<Seen>) = seen.into_iter().unzip();
         let seen = self.ctx.wards.unsaid(self.id, seen);
         let stop = Stop::default();
         Sight {
             ids,
-            material: Arc::new(self.material(builds, seen, &stop)),
+            material: Arc::new(Material {
+                agreed,
+                ..self.material(builds, seen, &stop)
+            }),
             _given_up: GivenUp(stop),
         }
     }
@@ -202,6 +215,7 @@ impl Case<'_> {
             builds: builds.collect(),
             others: beside.others,
             elsewhere: beside.elsewhere,
+            agreed: BTreeMap::new(),
             seen,
             veil,
             limits: self.ctx.limits.clone(),
@@ -350,10 +364,13 @@ impl Case<'_> {
         let lost = decision.conflicts.iter().map(lost).map(cover);
         let objects = (&sight.ids[..], &sight.material.seen[..]);
         let proposed = matches!(self.spec.propose, Propose::Request(_));
+        // What is proposed is not in it yet.
+        let at = pushed.filter(|_| !proposed).unwrap_or(head).to_string();
         let mut wrote = Wrote {
             head: Some(head.to_string()),
             lost: lost.collect(),
             made: made(&self.made, objects, decision, &self.spec.rules, proposed),
+            agreed: agreed(&self.agreed, decision, &at, proposed),
             ..Wrote::default()
         };
         let objects = u64::try_from(decision.written.len()).unwrap_or(u64::MAX);
@@ -410,6 +427,7 @@ impl Material {
                 true => None,
                 false => Some(&one.base as &dyn Tree),
             },
+            compared: None,
         });
         let builds: Vec<Build<'_>> = builds.collect();
         let head = Head {
@@ -420,6 +438,7 @@ impl Material {
             builds: &builds,
             others: &self.others,
             elsewhere: &self.elsewhere,
+            agreed: &self.agreed,
         };
         decide(&self.rules, &self.allowed, &head, &self.seen)
     }

@@ -19,6 +19,7 @@ fn decided_beside(
         options,
         others: &[],
         base: None,
+        compared: None,
     }];
     let head = Head {
         tree,
@@ -28,6 +29,7 @@ fn decided_beside(
         builds: &builds,
         others,
         elsewhere,
+        agreed: &BTreeMap::new(),
     };
     let rules: Vec<WriteBackRule> = serde_json::from_value(json!([{"syncTo": "git"}])).unwrap();
     let allowed = Allowed {

@@ -1,0 +1,181 @@
+//! What there is to know of files of their own before anything is decided: what their objects need not say, and what they gave when both
+//! were the same.
+//!
+//! The first the API server is asked ([`Persisting::lean`](crate::cluster::Persisting::lean)), the second is in the revision that the
+//! status remembers. A file that is as its object now was the same now. It deliberately decides nothing.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt as _;
+use reeve_core::artifact::Revision;
+use reeve_core::inventory::ObjectId;
+use reeve_core::plan::says;
+use reeve_core::writeback::State;
+use reeve_kustomize::edit::documents;
+use reeve_kustomize::{Object, Tree as _};
+use reeve_writeback::{as_said, file_of, stripped};
+use serde_json::Value;
+
+use super::Case;
+use super::look::{AT_A_TIME, Found};
+use crate::controller::source;
+use crate::git::Snapshot;
+
+impl Case<'_> {
+    /// Finds out both of what was seen.
+    pub(super) async fn lean(&self, found: &mut Found) {
+        let here = self.files_here();
+        let asking = found.seen.iter().map(|(_, seen)| {
+            let live = match &seen.state {
+                State::Made { live, .. } => Some(live),
+                State::Held { .. } | State::Gone { .. } => None,
+            };
+            let file = live.and_then(|live| gives(here.as_ref()?, &self.own_file(live)?));
+            async move {
+                match live {
+                    Some(live) => Some(self.client.lean(live, file.as_ref()).await),
+                    None => None,
+                }
+            }
+        });
+        let asking: Vec<_> = asking.collect();
+        let asked = futures::stream::iter(asking).buffered(AT_A_TIME);
+        let asked: Vec<Option<Object>> = asked.collect().await;
+        for ((_, seen), found) in found.seen.iter_mut().zip(asked) {
+            if let State::Made { lean, .. } = &mut seen.state {
+                *lean = found.map(Box::new);
+            }
+        }
+        found.agreed = self.agreements(found, here.as_ref()).await;
+    }
+
+    /// What files of their own gave when they were last as their objects, of all that is known of.
+    async fn agreements(&self, found: &Found, here: Option<&Snapshot>) -> BTreeMap<String, Object> {
+        let mut known: BTreeMap<&str, Option<Snapshot>> = BTreeMap::new();
+        let mut all = BTreeMap::new();
+        for (_, seen) in &found.seen {
+            let object = match &seen.state {
+                State::Made { live, .. } => live,
+                State::Gone {
+                    build: None,
+                    object,
+                } => object,
+                State::Held { .. } | State::Gone { .. } => continue,
+            };
+            let Some(file) = self.own_file(object) else {
+                continue;
+            };
+            let is = here.and_then(|here| gives(here, &file));
+            if let (State::Made { live, lean, .. }, Some(is)) = (&seen.state, &is)
+                && is_as(live, lean.as_deref(), is)
+            {
+                all.insert(file, is.clone());
+                continue;
+            }
+            let Some(revision) = self.agreed.get(&file) else {
+                continue;
+            };
+            if !known.contains_key(revision.as_str()) {
+                let files = self.files_of(revision, here).await;
+                known.insert(revision, files);
+            }
+            let files = known.get(revision.as_str()).and_then(Option::as_ref);
+            // One that cannot be had any more is as if nothing had come since.
+            if let Some(was) = files.and_then(|files| gives(files, &file)) {
+                all.insert(file, was);
+            }
+        }
+        all
+    }
+
+    async fn files_of(&self, revision: &str, here: Option<&Snapshot>) -> Option<Snapshot> {
+        if let Some(here) = here.filter(|here| here.revision().to_string() == revision) {
+            return Some(here.clone());
+        }
+        let revision = Revision::parse(revision).ok()?;
+        source::earlier(self.ctx, &self.spec.source.key(), &revision, self.deadline).await
+    }
+
+    /// The files that the source has, where they are those of the branch.
+    fn files_here(&self) -> Option<Snapshot> {
+        if self.repository.branch.as_ref() != Some(&self.branch) {
+            return None;
+        }
+        let stored = self.ctx.in_store(&self.spec.source.key()).ok()?;
+        Some(stored.snapshot)
+    }
+
+    /// Where the file of an object of its own lies.
+    fn own_file(&self, object: &Object) -> Option<String> {
+        let file = file_of(&self.spec.template, object).ok()?;
+        Some(match self.spec.path.as_str() {
+            "" => file,
+            path => format!("{path}/{file}"),
+        })
+    }
+}
+
+/// Whether a manifest of a snapshot is for a cluster that does not have it: the one that is there says what it was taken of, and
+/// nothing of that is applied or written.
+pub(super) fn is_only_made(id: &ObjectId, manifest: &Value) -> bool {
+    let is_told = says(manifest, "kustomize.toolkit.fluxcd.io/ssa", "IfNotPresent");
+    id.group == "snapshot.storage.k8s.io" && is_told
+}
+
+/// The one object that a file gives.
+fn gives(files: &Snapshot, file: &str) -> Option<Object> {
+    let bytes = files.read(file).ok()?;
+    let all = documents(&bytes, file).ok()?.into_iter();
+    let mut all = all.filter(|one| !one.value.is_null());
+    let (one, None) = (all.next()?, all.next()) else {
+        return None;
+    };
+    Object::try_from(one.value).ok()
+}
+
+/// Whether a file is as its object.
+fn is_as(live: &Object, lean: Option<&Object>, file: &Object) -> bool {
+    let whole = stripped(live);
+    let said = match lean {
+        Some(lean) => as_said(&whole, lean, Some(file)),
+        None => whole,
+    };
+    said == *file
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_snapshot_that_is_only_made_is_not_compared_with_the_one_that_was_taken() {
+        let id = |group: &str| ObjectId {
+            namespace: "acme".to_owned(),
+            name: "a".to_owned(),
+            group: group.to_owned(),
+            kind: "VolumeSnapshot".to_owned(),
+        };
+        let manifest = |how: &str| json!({"metadata": {"annotations": {"kustomize.toolkit.fluxcd.io/ssa": how}}});
+        let (snapshots, absent) = (id("snapshot.storage.k8s.io"), manifest("IfNotPresent"));
+        assert!(is_only_made(&snapshots, &absent));
+        assert!(!is_only_made(&snapshots, &manifest("Override")));
+        assert!(!is_only_made(&id("apps"), &absent));
+    }
+
+    #[test]
+    fn a_file_is_as_its_object_whatever_is_filled_in() {
+        let object = |spec| {
+            let object = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "a"}, "spec": spec});
+            Object::try_from(object).unwrap()
+        };
+        let live = object(json!({"size": 1, "volumeMode": "Filesystem"}));
+        let lean = object(json!({"size": 1}));
+        assert!(is_as(&live, Some(&lean), &lean));
+        assert!(is_as(&live, Some(&lean), &live));
+        assert!(is_as(&live, None, &live));
+        assert!(!is_as(&live, None, &lean));
+        assert!(!is_as(&live, Some(&lean), &object(json!({"size": 2}))));
+    }
+}
