@@ -143,8 +143,8 @@ pub struct Decision {
     pub left: usize,
     /// The files of objects that nobody builds which are as the cluster with these edits: not where git alone has changed something.
     pub agreed: BTreeSet<String>,
-    /// Objects of builds of which git alone has changed something, as `Deployment acme/web`.
-    pub ahead: BTreeSet<String>,
+    /// Objects of builds of which git alone has changed something.
+    pub ahead: BTreeSet<ObjectId>,
 }
 
 /// An object whose change is written.

@@ -19,7 +19,7 @@ use super::ui::CommandError;
 use crate::clock::Clock;
 use crate::git::commit::{self, Identity};
 use crate::git::push::{Absent, Outcome, Push, push};
-use crate::git::{self, Limits, Mirrors, Remote, Snapshot};
+use crate::git::{self, Content, Limits, Mirrors, Remote, Snapshot};
 
 /// Who commits when nobody says so.
 const NOBODY: (&str, &str) = ("reeve", "reeve@localhost");

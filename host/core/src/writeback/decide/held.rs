@@ -9,8 +9,8 @@ use super::super::filter::filtered;
 use super::super::following::Following;
 use super::super::hand::{Hand, hand_of, last_hand};
 use super::super::said::Said;
-use super::super::subject;
 use super::{Build, Field, Seen, State, What, Work, Written, files, not_delivered, repository};
+use crate::inventory::ObjectId;
 
 /// A change that a rule wants written.
 pub(super) struct Held<'s> {
@@ -71,7 +71,7 @@ pub(super) fn write_all(work: &mut Work<'_>, number: usize, held: Vec<Held<'_>>)
         }
         let now = carried(&one.change, base, head);
         if now.ahead {
-            work.decision.ahead.insert(subject(one.live));
+            work.decision.ahead.insert(ObjectId::of(one.live));
         }
         if !now.fields.is_empty() {
             agreed.push((one, now));

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_core::inventory::ObjectId;
-use reeve_core::writeback::{Decision, Seen, State, subject};
+use reeve_core::writeback::{Decision, Seen, State};
 
 use super::round::Known;
 use crate::git::Snapshot;
@@ -70,14 +70,13 @@ impl Agreed {
     /// What both sides have alike is remembered to have been so in these files.
     pub(super) fn settle(&mut self, came: Outcome<'_>, files: &Snapshot) {
         let decision = came.decision;
-        let refused = decision.refused.iter().map(|one| &one.object);
-        let left: BTreeSet<&String> = refused
-            .chain(&decision.paused)
-            .chain(&decision.ahead)
-            .collect();
-        let is_left = |one: &&Seen| decision.left > 0 || left.contains(&subject(one.object()));
-        let differ = came.seen.iter().filter(is_left);
-        let differ: BTreeSet<ObjectId> = differ.map(|one| ObjectId::of(one.object())).collect();
+        let refused = decision.refused.iter().map(|one| one.id.clone());
+        let paused = decision.paused.iter().map(ObjectId::of);
+        let ahead = decision.ahead.iter().cloned();
+        let left: BTreeSet<ObjectId> = refused.chain(paused).chain(ahead).collect();
+        let seen = came.seen.iter().map(|one| ObjectId::of(one.object()));
+        let differ = seen.filter(|id| decision.left > 0 || left.contains(id));
+        let differ: BTreeSet<ObjectId> = differ.collect();
         for id in came.compared.difference(&differ) {
             self.0.insert(id.clone(), files.clone());
         }

@@ -5,6 +5,7 @@
 //! undone. What decides is `core::writeback`; how a branch moves is `git::push`'s; and what is different where somebody is asked to
 //! merge it, `propose` says.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
