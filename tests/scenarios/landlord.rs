@@ -5,6 +5,7 @@ mod delivery;
 mod fence;
 mod imported;
 mod leaving;
+mod onboarding;
 mod rights;
 
 use std::path::Path;
