@@ -78,7 +78,7 @@ pub(crate) use gathering::{Container, Gathered, Listed};
 pub(crate) use glance::{Glance, Scene};
 pub use hooks::{HookFound, HookWrite};
 pub(crate) use kinds::Kind;
-pub(crate) use landlording::{resource, selector};
+pub(crate) use landlording::{There, resource, selector};
 pub use lease::{Leadership, LeaseConfig};
 pub use membership::{Line, Membership, Seen};
 pub(crate) use onlooker::{Looked, Onlooker};

@@ -102,7 +102,8 @@ fn an_admin_of_a_namespace_does_not_onboard_it_and_an_administrator_may() {
                 json!({"metadata": {"finalizers": ["example.com/never"]}}),
                 false,
             ),
-            (json!({"metadata": {"annotations": {"a": "b"}}}), true),
+            (json!({"metadata": {"annotations": {"a": "b"}}}), false),
+            (json!({"metadata": {"labels": {"kept": "yes"}}}), true),
             (json!({"subjects": account(SQUAT, ADMIN)}), true),
         ] {
             let done = patched(&bindings, "by-hand", &change).await;

@@ -4,9 +4,9 @@
 //! there are to be is `core::landlord`'s to say; of those that are there only what bears our labels is looked at.
 
 use kube::core::{ApiResource, ObjectMeta};
-use reeve_api::TENANT_LABEL;
 use reeve_api::name::{NamespaceName, ObjectName, TenantName};
 use reeve_api::tenant::{Departure, Onboarding, Tenant};
+use reeve_api::{DEFINED_BY, TENANT_LABEL};
 use reeve_core::landlord::{MANAGED_BY, Made, Seen, Wanted};
 use serde_json::{Value, json};
 
@@ -26,6 +26,8 @@ const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct There {
     pub(crate) name: String,
+    /// The definition of Tenants that it says it was made under.
+    pub(crate) under: Option<String>,
     uid: String,
 }
 
@@ -118,6 +120,7 @@ impl Cluster {
         );
         let there = There {
             name: name.to_string(),
+            under: None,
             uid: meta.uid.unwrap_or_default(),
         };
         Ok(Some((seen, there)))
@@ -171,6 +174,7 @@ impl Cluster {
             "{}?labelSelector={whose}%2C{mark}%3D{ours}{named}&limit={PAGE}",
             address(kind, Some(namespace), "").collection()?,
         );
+        let noted = format!("/metadata/annotations/{}", DEFINED_BY.replace('/', "~1"));
         let text = |item: &Value, pointer: &str| {
             let text = item.pointer(pointer).and_then(Value::as_str);
             text.map(str::to_owned)
@@ -178,6 +182,7 @@ impl Cluster {
         let there = |item: &Value| {
             Some(There {
                 name: text(item, "/metadata/name")?,
+                under: text(item, &noted),
                 uid: text(item, "/metadata/uid")?,
             })
         };
