@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use kube::Client;
-use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use reeve_tests::install::{self, CONFIG, PLATFORM, SYSTEM};
 use reeve_tests::landlord::LANDLORD;
 use reeve_tests::plane::Plane;
@@ -387,6 +387,56 @@ fn the_landlords_token_deletes_no_namespace_that_nobody_has_confirmed_and_change
             ensure!(why.contains("confirms nothing"), "{what}: {why}");
         }
         holds_tenants_only(&estate.plane, client).await?;
+        Ok(())
+    });
+}
+
+/// What would come of making a Lease where the release is.
+async fn leased(client: &Client, name: &str) -> anyhow::Result<Result<(), String>> {
+    let version = "coordination.k8s.io/v1";
+    let api = objects::api(client.clone(), version, "Lease", Some(SYSTEM));
+    let how = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let lease: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": version, "kind": "Lease", "metadata": {"name": name},
+    }))?;
+    let done = api.create(&how, &lease).await;
+    Ok(done.map(drop).map_err(|why| why.to_string()))
+}
+
+#[test]
+fn neither_token_fills_the_namespace_with_leases_so_that_nobody_can_read_them_all() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let landlord = plane::client(&estate.plane.kubeconfig_of(SYSTEM, LANDLORD).await?).await?;
+        fenced(&landlord).await?;
+        let controller = plane::client(&estate.plane.kubeconfig_of(SYSTEM, "reeve").await?).await?;
+        let shards = ["reeve-leader", "reeve-shard-0", "reeve-shard-31"];
+        for (client, work, raids) in [
+            (
+                &landlord,
+                &["reeve-landlord"][..],
+                ["reeve-leader", "reeve-shard-0", "any"],
+            ),
+            (
+                &controller,
+                &shards[..],
+                ["reeve-landlord", "reeve-shard-32", "reeve-shard-007"],
+            ),
+        ] {
+            for name in work {
+                let done = leased(client, name).await?;
+                let there = |why: &String| why.contains("already exists");
+                ensure!(done.as_ref().err().is_none_or(there), "{name}: {done:?}");
+            }
+            for name in raids {
+                let why = leased(client, name).await?.err();
+                let why = why.with_context(|| format!("it makes Lease {name}"))?;
+                ensure!(why.contains("and no others"), "{name}: {why}");
+            }
+        }
         Ok(())
     });
 }
