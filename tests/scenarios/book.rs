@@ -17,14 +17,14 @@ use tokio::process::Command;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What is not as on a reader's cluster: the controller runs already, by the same chart and beside the cluster, so that helm takes
-/// over what is there, no pod answers at the admission port, and nobody waits for one. Nor is the controller told of a label that
-/// it is to keep to, and so it is not held to it.
+/// over what is there, no pod answers at the admission port, and nobody waits for one. Nor are the controller and the landlord told
+/// of a label that they are to keep to, and so they are not held to it.
 const PRELUDE: &str = r#"set -euo pipefail
 helm() {
     case "$1 $*" in
         "install "*charts/reeve\ * | "upgrade "*charts/reeve\ *)
             command helm "$@" --take-ownership --force-conflicts --set admission.enabled=false
-            case "$*" in *watchLabelSelector=?*) kubectl delete validatingadmissionpolicybinding reeve-delivery ;; esac ;;
+            case "$*" in *watchLabelSelector=?*) kubectl delete validatingadmissionpolicybinding reeve-delivery reeve-landlord ;; esac ;;
         "install "* | "upgrade "*) command helm "$@" --take-ownership --force-conflicts ;;
         *) command helm "$@" ;;
     esac

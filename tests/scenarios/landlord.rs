@@ -6,6 +6,7 @@ mod fence;
 mod imported;
 mod leaving;
 mod moves;
+mod onboarding;
 mod rights;
 
 use std::path::Path;

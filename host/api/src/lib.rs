@@ -69,6 +69,9 @@ pub const REEVE_GROUP: &str = "reeve.dev";
 /// The label that says whose a namespace is, and which Tenant something was made of: the Tenant's name. On a namespace that was
 /// there before it is put by whoever has it adopted.
 pub const TENANT_LABEL: &str = "reeve.dev/tenant";
+/// The annotation on the binding by which the delivery may act in a tenant's namespace: the uid of the definition of Tenants that
+/// its Tenant was last seen under.
+pub const DEFINED_BY: &str = "reeve.dev/definition";
 /// The annotation on a namespace that the landlord has made, and its value: only such a one is ever deleted with its Tenant.
 pub const MADE_BY: (&str, &str) = ("reeve.dev/made-by", "reeve-landlord");
 /// The annotation on a namespace by which somebody confirms that it may be deleted with all that is in it: the uid of the Tenant

@@ -6,6 +6,7 @@
 //! revisions, digests in hex, times) has other looks. Pure; it deliberately reads nothing by itself.
 
 mod blocks;
+mod named;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -75,6 +76,12 @@ impl Tally {
     }
 }
 
+/// What is part of a key that names something secret; `is_secret` has the last word.
+const WORDS: &str = concat!(
+    r"passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|client[_-]?key",
+    r"|signing[_-]?key|encryption[_-]?key|credential|authorization|otlp[a-z_]*headers|pass\b|pwd\b|dsn\b",
+);
+
 /// What of a text is found by its form, in this order.
 struct Forms {
     keys: Regex,
@@ -83,13 +90,16 @@ struct Forms {
     logins: Regex,
     queries: Regex,
     hooks: Regex,
-    named: Regex,
     flags: Regex,
     opaque: Regex,
 }
 
+/// A value in quotes, or a word.
+const VALUE: &str = r#"(\\*"(?:[^"\\]|\\[^"])*\\*"|'[^']*'|[^\s"'\\-][^\s"'\\]*)"#;
+
 static FORMS: LazyLock<Forms> = LazyLock::new(|| {
-    let pattern = |text| Regex::new(text).expect("because it is written here, and is a pattern");
+    let pattern =
+        |text: &str| Regex::new(text).expect("because it is written here, and is a pattern");
     Forms {
         // One that is cut off ends with the text.
         keys: pattern(
@@ -107,14 +117,9 @@ static FORMS: LazyLock<Forms> = LazyLock::new(|| {
             r#"(?i)([?&][a-z0-9_.-]*(?:token|secret|passw|sig|key|auth|code|credential)[a-z0-9_.-]*=)[^&\s"'\\]+"#,
         ),
         hooks: pattern(r"/hook/[A-Za-z0-9]{8,}"),
-        named: pattern(concat!(
-            r#"(?i)([a-z0-9_.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|"#,
-            r#"private[_-]?key|client[_-]?key|signing[_-]?key|encryption[_-]?key|credential|authorization"#,
-            r#"|pass\b|pwd\b|dsn\b)[a-z0-9_.-]*)"#,
-            r#"(\\*["']?\s*[:=]\s*)"#,
-            r#"(\\*"(?:[^"\\]|\\[^"])*\\*"|'[^']*'|[^\s,;{}\[\]"'\\]+)"#,
+        flags: pattern(&format!(
+            r#"(?i)((?:^|[\s"'(])--?[a-z0-9_.-]*(?:{WORDS})[a-z0-9_.-]*)(\s+){VALUE}"#,
         )),
-        flags: pattern(r#"((?:^|\s)--?[A-Za-z][A-Za-z0-9_.-]*)(\s+)([^\s"'\\-][^\s"'\\]*)"#),
         opaque: pattern(r"[A-Za-z0-9+/_=-]{32,}"),
     }
 });
@@ -140,8 +145,8 @@ pub fn text(text: &str) -> (String, Tally) {
     let text = replaced(&text, &forms.queries, Sort::Login, behind, &mut tally);
     let text = replaced(&text, &forms.hooks, Sort::HookPath, hook, &mut tally);
     let text = blocks::without(&text, &mut tally);
-    let text = replaced(&text, &forms.named, Sort::Named, named, &mut tally);
-    let text = replaced(&text, &forms.flags, Sort::Named, named, &mut tally);
+    let text = named::without(&text, &mut tally);
+    let text = replaced(&text, &forms.flags, Sort::Named, flagged, &mut tally);
     let text = replaced(&text, &forms.opaque, Sort::Opaque, opaque, &mut tally);
     (text, tally)
 }
@@ -167,22 +172,12 @@ fn replaced(
     form.replace_all(text, each).into_owned()
 }
 
-/// `password: x`, but not `secretName: x`.
-fn named(found: &Captures<'_>) -> Option<String> {
+/// `--password x`, but not `--password-file x`.
+fn flagged(found: &Captures<'_>) -> Option<String> {
     let part = |at| found.get(at).map_or("", |part| part.as_str());
     let (key, between, value) = (part(1), part(2), part(3));
-    if !is_secret(key) || value.contains(MASK) {
-        return None;
-    }
-    // The quotes stay, so that what was JSON still is.
-    let quotes = |c: char| matches!(c, '"' | '\'' | '\\');
-    let opening = value.len() - value.trim_start_matches(quotes).len();
-    let closing = value.trim_end_matches(quotes).len().max(opening);
-    let (begin, end) = (value.get(..opening)?, value.get(closing..)?);
-    match closing > opening {
-        true => Some(format!("{key}{between}{begin}{MASK}{end}")),
-        false => None,
-    }
+    let instead = is_secret(key).then(|| named::masked(value)).flatten()?;
+    Some(format!("{key}{between}{instead}"))
 }
 
 /// Whether a key, of a map or of an assignment, names something secret; and not where that lies.
@@ -218,8 +213,18 @@ fn is_secret(key: &str) -> bool {
         "notfound",
     ];
     let says_so = words.iter().any(|word| plain.contains(word))
-        || ends.iter().any(|end| plain.ends_with(end));
+        || ends.iter().any(|end| plain.ends_with(end))
+        || (plain.contains("otlp") && plain.ends_with("headers"));
     says_so && !tells_where.iter().any(|end| plain.ends_with(end))
+}
+
+/// Whether what a JSON patch has at that path is secret: of no patch anybody knows whether it is a Secret's.
+fn hides(path: &str) -> bool {
+    let mut parts = path.split('/').skip(1);
+    path.starts_with("/data/")
+        || matches!(path, "/data" | "/stringData")
+        || path.starts_with("/stringData/")
+        || parts.any(is_secret)
 }
 
 /// Whether a long word may be a key: it has small and capital letters and figures. Digests in hex have not, nor have names.
@@ -283,16 +288,26 @@ fn scrub_fields(fields: &mut Map<String, Value>, depth: usize, tally: &mut Tally
     let is_secrets = fields.get("kind").and_then(Value::as_str) == Some("Secret");
     // What is in an entry of an environment is named beside it.
     let named = fields.get("name").and_then(Value::as_str);
-    let is_named = named.is_some_and(is_secret);
+    let is_headers = |name: &str| name.to_ascii_lowercase().ends_with("headers");
+    let is_named = named.is_some_and(|name| is_secret(name) || is_headers(name));
+    // Nor does a patch say by itself what it changes: its path does, or the target beside it.
+    let path = fields.get("path").and_then(Value::as_str);
+    let is_patched = path.is_some_and(hides);
+    let target = fields.get("target").and_then(|target| target.get("kind"));
+    let is_of_secrets = target
+        .and_then(Value::as_str)
+        .is_some_and(|kind| kind.contains("Secret"));
     if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
         // Only says who wrote which field.
         metadata.shift_remove("managedFields");
     }
     for (key, value) in fields {
-        if is_secrets && matches!(key.as_str(), "data" | "stringData") {
+        if (is_secrets && matches!(key.as_str(), "data" | "stringData"))
+            || (is_of_secrets && key == "patch")
+        {
             mask(value, Sort::Secret, depth, tally);
         } else if is_secret(key)
-            || (is_named && key == "value")
+            || ((is_named || is_patched) && key == "value")
             || (key == "kubeConfig" && value.is_string())
         {
             mask(value, Sort::Named, depth, tally);

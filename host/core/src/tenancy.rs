@@ -6,6 +6,8 @@
 //! Of others the oldest Tenant that names one has it. It deliberately judges no spec: the rules over a tenant are Rego, in
 //! `admit`. What is decided here is only what rules need to be told: who the tenant is.
 
+mod unread;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -146,6 +148,8 @@ pub struct Tenants {
     objects: BTreeMap<TenantName, Known>,
     /// Whose the namespaces are by the label that they bear.
     marks: BTreeMap<NamespaceName, TenantName>,
+    /// Those that are there, and that nobody has ever read.
+    unread: BTreeSet<TenantName>,
     /// Derived from `objects` on every change: there are few Tenants, and they change seldom.
     owners: BTreeMap<NamespaceName, TenantName>,
     /// The sources in config namespaces that Tenants name; derived too.
@@ -221,6 +225,7 @@ impl Tenants {
         if let Some(before) = self.objects.insert(name.clone(), known) {
             touched.extend(before.touches(&name));
         }
+        touched.extend(self.is_read(&name));
         self.settle();
         touched
     }
@@ -229,7 +234,9 @@ impl Tenants {
     pub fn remove(&mut self, name: &TenantName) -> BTreeSet<NamespaceName> {
         let removed = self.objects.remove(name);
         self.settle();
-        removed.map(|known| known.touches(name)).unwrap_or_default()
+        let mut touched = removed.map(|known| known.touches(name)).unwrap_or_default();
+        touched.extend(self.is_read(name));
+        touched
     }
 
     /// Takes in whose a namespace is by its label; None: it has none, or is gone. Returns it if that makes it another's.
@@ -238,6 +245,7 @@ impl Tenants {
         namespace: &NamespaceName,
         whose: Option<TenantName>,
     ) -> BTreeSet<NamespaceName> {
+        let withheld = self.unread_of(namespace).cloned();
         match whose {
             Some(whose) => self.marks.insert(namespace.clone(), whose),
             None => self.marks.remove(namespace),
@@ -247,8 +255,8 @@ impl Tenants {
             Some(owner) => self.owners.insert(namespace.clone(), owner.clone()),
             None => self.owners.remove(namespace),
         };
-        let moved = (before != owner).then(|| namespace.clone());
-        moved.into_iter().collect()
+        let moved = before != owner || withheld.as_ref() != self.unread_of(namespace);
+        moved.then(|| namespace.clone()).into_iter().collect()
     }
 
     /// Whose the namespace is. Nobody's, so that nothing is done for it, where no Tenant has it and one is called like it:
@@ -276,11 +284,15 @@ impl Tenants {
         })
     }
 
-    /// Why the namespace is nobody's, if it is: it is called like a Tenant that does not have it.
+    /// Why the namespace is nobody's, if it is: it is that of a Tenant that nobody can read, or called like one that does not
+    /// have it.
     pub fn namesake(&self, grounds: &Grounds, namespace: &NamespaceName) -> Option<Failure> {
-        let had = self.found(namespace).is_some() || grounds.belongs_to_platform(namespace);
-        let taken_for_it = !had && self.is_called_like_one(namespace);
-        taken_for_it.then(|| nobodys(namespace))
+        if self.found(namespace).is_some() || grounds.belongs_to_platform(namespace) {
+            return None;
+        }
+        let taken_for_it = self.is_called_like_one(namespace);
+        let why = taken_for_it.then(|| nobodys(namespace));
+        self.withheld(namespace).or(why)
     }
 
     /// By which name the namespace's owner takes its turns and how much it weighs, for who needs no more than that. One
@@ -321,7 +333,7 @@ impl Tenants {
 
     fn is_called_like_one(&self, namespace: &NamespaceName) -> bool {
         let name = TenantName::from(namespace.clone());
-        self.objects.contains_key(&name)
+        self.objects.contains_key(&name) || self.unread.contains(&name)
     }
 
     /// The namespaces that a Tenant really has.
@@ -518,6 +530,47 @@ mod tests {
         assert_eq!(owner, Tenant::of_namespace(&name("acme")));
         assert_eq!(owner.name.as_str(), "acme");
         assert_eq!(owner.reader(&grounds()).as_str(), "flux");
+    }
+
+    #[test]
+    fn what_bears_the_label_of_a_tenant_that_nobody_can_read_is_nobodys_until_it_can_be_read() {
+        let mut tenants = Tenants::default();
+        let why = |tenants: &Tenants, namespace: &str| {
+            let owner = tenants.owner_of(&grounds(), &name(namespace));
+            owner.err().map(|why| (why.reason, why.message))
+        };
+        tenants.mark(&name("acme-dev"), Some(name("acme")));
+        assert_eq!(why(&tenants, "acme-dev"), None, "there is no such Tenant");
+        let touched = namespaces(&["acme", "acme-dev"]);
+        assert_eq!(tenants.cannot_read(&name("acme")), touched);
+        assert_eq!(tenants.cannot_read(&name("acme")), namespaces(&[]));
+        for namespace in ["acme-dev", "acme"] {
+            let (reason, message) = why(&tenants, namespace).unwrap();
+            assert_eq!(reason, Reason::AccessDenied);
+            assert!(message.contains("cannot be read"), "{message}");
+        }
+        assert_eq!(why(&tenants, "other"), None);
+        // One that is labelled later, and one that is no more.
+        let late = name("late");
+        assert_eq!(
+            tenants.mark(&late, Some(name("acme"))),
+            namespaces(&["late"])
+        );
+        assert!(why(&tenants, "late").is_some());
+        assert_eq!(tenants.mark(&late, None), namespaces(&["late"]));
+        assert_eq!(why(&tenants, "late"), None);
+
+        let read = tenants.apply(&tenant("acme", OLD, &["acme-dev"]));
+        assert!(read.is_superset(&touched), "{read:?}");
+        assert_eq!(owner_of(&tenants, "acme-dev").name.as_str(), "acme");
+        // What it said stays, whatever becomes of it.
+        assert_eq!(tenants.cannot_read(&name("acme")), namespaces(&[]));
+        assert!(owner_of(&tenants, "acme-dev").declared.is_some());
+        tenants.remove(&name("acme"));
+        assert_eq!(owner_of(&tenants, "acme-dev").declared, None);
+        tenants.cannot_read(&name("acme"));
+        assert_eq!(tenants.remove(&name("acme")), touched);
+        assert_eq!(why(&tenants, "acme-dev"), None);
     }
 
     #[test]

@@ -185,7 +185,7 @@ fn where_nothing_can_fence_it_there_is_no_landlord() {
                 ensure!(found == there, "{kind} in {version}");
             }
             let policies = release.text().matches("kind: ValidatingAdmissionPolicy\n");
-            let wanted = if there { 2 } else { 0 };
+            let wanted = if there { 4 } else { 0 };
             ensure!(policies.count() == wanted, "fences in {version}");
             // Nor a webhook that the controller may lead elsewhere.
             let (group, kind) = (
@@ -203,8 +203,10 @@ fn where_nothing_can_fence_it_there_is_no_landlord() {
             !release.text().contains(LANDLORD),
             "something of it is left"
         );
-        // The controller's own fence goes with no landlord.
-        release.object("ValidatingAdmissionPolicy", "reeve-delivery")?;
+        // The controller's own fences go with no landlord, nor does that of who lets it act.
+        for name in ["reeve-delivery", "reeve-leases", "reeve-onboarding"] {
+            release.object("ValidatingAdmissionPolicy", name)?;
+        }
         Ok(())
     });
 }

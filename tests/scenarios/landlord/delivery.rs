@@ -244,24 +244,28 @@ fn the_controllers_token_is_no_way_to_the_token_of_another_account_nor_to_helms_
     });
 }
 
-/// The rights and fences of the other controller, beside the estate's own, and its token.
+/// The rights and fences of another release, of that name, beside the estate's own.
+pub(super) async fn beside(plane: &Plane, name: &str, more: Value) -> anyhow::Result<()> {
+    let mut values = json!({"fullnameOverride": name, "createNamespaces": false});
+    json_patch(&mut values, &more);
+    let release = Release::render(SYSTEM, &values, &[]).await?;
+    let file = plane.room(name)?.join("rights.json");
+    std::fs::write(&file, install::list(&release.rights()).to_string())?;
+    let file = format!("--filename={}", file.display());
+    let manager = format!("--field-manager={name}");
+    let how = ["apply", "--server-side", &manager, "--force-conflicts"];
+    install::kubectl(plane, &[&how[..], &[file.as_str()]].concat()).await?;
+    Ok(())
+}
+
+/// The other controller's token.
 async fn keyed(plane: &Plane) -> anyhow::Result<Client> {
     let (label, value) = MINE;
     let values = json!({
-        "fullnameOverride": KEYED, "createNamespaces": false, "landlord": {"enabled": false},
-        "git": {"generateKeys": true}, "watchLabelSelector": format!("{label}={value}"),
+        "landlord": {"enabled": false}, "git": {"generateKeys": true},
+        "watchLabelSelector": format!("{label}={value}"),
     });
-    let release = Release::render(SYSTEM, &values, &[]).await?;
-    let file = plane.room(KEYED)?.join("rights.json");
-    std::fs::write(&file, install::list(&release.rights()).to_string())?;
-    let file = format!("--filename={}", file.display());
-    let how = [
-        "apply",
-        "--server-side",
-        "--field-manager=keyed",
-        "--force-conflicts",
-    ];
-    install::kubectl(plane, &[&how[..], &[file.as_str()]].concat()).await?;
+    beside(plane, KEYED, values).await?;
     let client = plane::client(&plane.kubeconfig_of(SYSTEM, KEYED).await?).await?;
     wait::until(wait::PATIENCE, "its fence is up", || async {
         let told = made(&client, FORGED, "Opaque", &json!({"release": "YQ=="})).await;

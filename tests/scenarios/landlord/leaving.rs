@@ -5,7 +5,8 @@ use kube::ResourceExt as _;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use reeve_tests::git::Repo;
 use reeve_tests::install::{self, CONFIG};
-use reeve_tests::{objects, scenario, wait};
+use reeve_tests::landlord::Landlord;
+use reeve_tests::{objects, root, scenario, wait};
 use serde_json::{Value, json};
 
 use super::{KUSTOMIZE, Manor, OURS, RBAC};
@@ -298,6 +299,55 @@ fn tenants_that_go_with_their_definition_take_nothing_along_and_do_not_hold_it()
             .api(KUSTOMIZE, "Kustomization", Some("acme"))
             .get("acme")
             .await?;
+        manor.bindings("acme").get("reeve-delivery").await?;
+        Ok(())
+    });
+}
+
+/// Nobody who looks now has seen under which definition it was.
+#[test]
+fn a_landlord_that_begins_anew_takes_nothing_of_tenants_that_went_with_their_definition() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        let only = |name: &str| json!({"namespaces": [name]});
+        for name in ["acme", "removed"] {
+            manor.tenant(name, only(name)).await?;
+            manor.told(name, "Succeeded").await?;
+        }
+        let Manor { estate, landlord } = manor;
+        drop(landlord);
+        let crds = objects::api(
+            estate.admin(),
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            None,
+        );
+        let tenant = "tenants.reeve.dev";
+        crds.delete(tenant, &Default::default()).await?;
+        wait::until_gone(&crds, tenant).await?;
+        let file = root().join("charts/reeve-crds/templates/reeve.dev_tenants.yaml");
+        let file = format!("--filename={}", file.display());
+        let how = ["apply", "--server-side", "--field-manager=estate"];
+        install::kubectl(&estate.plane, &[&how[..], &[file.as_str()]].concat()).await?;
+        let tenants = objects::api(estate.admin(), OURS, "Tenant", None);
+        let all = ListParams::default();
+        wait::until(wait::PATIENCE, "Tenants are listed", || async {
+            tenants.list(&all).await.ok()
+        })
+        .await?;
+
+        let landlord = Landlord::start(&estate.plane).await?;
+        let manor = Manor { estate, landlord };
+        // Those that are gone were due when all was listed, and this one is behind them.
+        manor.tenant("beta", only("beta")).await?;
+        manor.told("beta", "Succeeded").await?;
+        manor.bindings("acme").get("reeve-delivery").await?;
+
+        // Who is written again is its Tenant again, and goes as it would.
+        manor.tenant("removed", only("removed")).await?;
+        manor.told("removed", "Succeeded").await?;
+        manor.reeve("tenant remove removed", 0).await?;
+        wait::until_gone(&manor.bindings("removed"), "reeve-delivery").await?;
         manor.bindings("acme").get("reeve-delivery").await?;
         Ok(())
     });

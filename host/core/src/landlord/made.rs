@@ -10,7 +10,8 @@ use reeve_api::tenant::{
     ContainerDefaults, NetworkDefault, Reader, Tenant, TenantReceiver, TenantSource,
 };
 use reeve_api::{
-    GIT_CONFIG, KUSTOMIZE_GROUP, MADE_BY, NOTIFICATION_GROUP, POLLING, SOURCE_GROUP, TENANT_LABEL,
+    DEFINED_BY, GIT_CONFIG, KUSTOMIZE_GROUP, MADE_BY, NOTIFICATION_GROUP, POLLING, SOURCE_GROUP,
+    TENANT_LABEL,
 };
 use serde_json::{Value, json};
 
@@ -102,6 +103,19 @@ pub struct Wanted {
     pub name: String,
     /// All that is said of it.
     pub object: Value,
+}
+
+impl Wanted {
+    /// The same, which says under which definition of Tenants it was made where somebody has to know it once the Tenant is gone:
+    /// of what lets the delivery act.
+    #[must_use]
+    pub fn under(mut self, definition: &str) -> Self {
+        let grants = self.kind == Made::RoleBinding && self.name == GRANT;
+        if grants && let Some(meta) = self.object.get_mut("metadata") {
+            merge(meta, json!({"annotations": {DEFINED_BY: definition}}));
+        }
+        self
+    }
 }
 
 /// The least of a namespace that is not there yet. It says who has made it, which nothing that is applied later says or takes

@@ -199,6 +199,22 @@ fn a_namespace_that_is_made_says_by_whom_and_what_is_kept_of_it_does_not() {
 }
 
 #[test]
+fn what_lets_the_delivery_act_says_under_which_definition_and_nothing_else_does() {
+    let spec = json!({"source": {"url": "https://git.example/acme"}, "quota": {"pods": "2"}});
+    let mut says = Vec::new();
+    for one in made(&spec) {
+        let (before, after) = (one.clone(), one.under("uid-1"));
+        if before != after {
+            says.push(format!("{:?} {}", after.kind, after.name));
+            let noted = json!({"reeve.dev/definition": "uid-1"});
+            assert_eq!(after.object["metadata"]["annotations"], noted);
+            assert_eq!(after.object["subjects"], before.object["subjects"]);
+        }
+    }
+    assert_eq!(says, ["RoleBinding reeve-delivery"]);
+}
+
+#[test]
 fn a_source_becomes_a_repository_a_hook_and_a_kustomization_of_the_tenants_name() {
     let more = json!({"source": {
         "url": "https://git.example/acme", "path": "./deploy", "secretRef": {"name": "key"}, "interval": "10m",

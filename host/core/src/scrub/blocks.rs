@@ -1,14 +1,16 @@
 //! Secrets in texts that are YAML: the patches of a Kustomization, a file in a ConfigMap.
 //!
 //! A text goes by its lines, since it may be no whole document: behind a key that names something secret everything goes to the
-//! end of the line, and every line that is indented below it; in a document that is a Secret what is in its data. It would rather take
-//! out too much. What it deliberately doesn't: read YAML, so that what stays stands as it was written.
+//! end of the line, and every line that is indented below it; in a document that is a Secret what is in its data; in a JSON patch the
+//! value whose path says so. It would rather take out too much. What it deliberately doesn't: read YAML, so that what stays stands as
+//! it was written.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
-use super::{MASK, Sort, Tally, is_secret};
+use super::{MASK, Sort, Tally, hides, is_secret};
 
 /// What begins another document, behind the end of a line.
 const NEXT: &str = "\n---";
@@ -20,6 +22,9 @@ struct Forms {
     secret: Regex,
     /// Its data on one line.
     flow: Regex,
+    /// The path and the value of a JSON patch on one line.
+    path: Regex,
+    value: Regex,
 }
 
 static FORMS: LazyLock<Forms> = LazyLock::new(|| {
@@ -30,6 +35,10 @@ static FORMS: LazyLock<Forms> = LazyLock::new(|| {
             r#"(?m)(?:^[\s-]*|[{,]\s*)["']?kind["']?\s*:\s*["']?Secret["']?\s*(?:[,}]|#|$)"#,
         ),
         flow: pattern(r#"((?:stringData|data)["']?\s*:\s*)\{[^{}]*\}"#),
+        path: pattern(r#"[{,\s"']path["']?\s*:\s*["']?(/[^\s"',}]*)"#),
+        value: pattern(
+            r#"([{,\s"']value["']?\s*:\s*)("(?:[^"\\]|\\.)*"|'[^']*'|\{[^{}]*\}|[^\s,}\]][^,}\]]*)"#,
+        ),
     }
 });
 
@@ -43,10 +52,11 @@ pub(super) fn without(text: &str, tally: &mut Tally) -> String {
 fn without_in(document: &str, tally: &mut Tally) -> String {
     let forms = &*FORMS;
     let is_secrets = forms.secret.is_match(document);
+    let patched = patched(document);
     let mut out = String::with_capacity(document.len());
     // How far the key is indented, and why everything below it goes.
     let mut below: Option<(usize, Sort)> = None;
-    for whole in document.split_inclusive('\n') {
+    for (number, whole) in document.split_inclusive('\n').enumerate() {
         let line = whole.trim_end_matches(['\n', '\r']);
         let end = whole.get(line.len()..).unwrap_or_default();
         let plain = line.trim_start();
@@ -65,18 +75,13 @@ fn without_in(document: &str, tally: &mut Tally) -> String {
             continue;
         }
         below = None;
-        match hides(line, is_secrets) {
+        match hidden(line, is_secrets, patched.contains(&number)) {
             Some((head, value, sort)) => {
                 below = Some((column(line), sort));
                 out.push_str(head);
                 out.push_str(&taken_out(value, sort, tally));
             }
-            None if is_secrets && forms.flow.is_match(line) => {
-                tally.count(Sort::Secret);
-                let instead = format!("${{1}}{{{MASK}}}");
-                out.push_str(&forms.flow.replace_all(line, instead));
-            }
-            None => out.push_str(line),
+            None => out.push_str(&on_one_line(line, is_secrets, tally)),
         }
         out.push_str(end);
     }
@@ -96,14 +101,87 @@ fn column(line: &str) -> usize {
     head.map_or(0, |head| head.len())
 }
 
+/// A line without the data of a Secret, and without the value of a JSON patch, that are written in braces.
+fn on_one_line(line: &str, is_secrets: bool, tally: &mut Tally) -> String {
+    let forms = &*FORMS;
+    let mut line = line.to_owned();
+    if is_secrets && forms.flow.is_match(&line) {
+        tally.count(Sort::Secret);
+        let instead = format!("${{1}}{{{MASK}}}");
+        line = forms.flow.replace_all(&line, instead).into_owned();
+    }
+    let says_so = |found: Captures<'_>| found.get(1).is_some_and(|path| hides(path.as_str()));
+    let is_patched = forms.path.captures_iter(&line).any(says_so);
+    if is_patched && forms.value.is_match(&line) {
+        tally.count(Sort::Named);
+        let instead = format!("${{1}}{MASK}");
+        line = forms.value.replace_all(&line, instead).into_owned();
+    }
+    line
+}
+
+/// A map that goes on at this line: where its keys are, whether its path says that its value is secret, and the lines of that.
+struct Open {
+    column: usize,
+    hides: bool,
+    values: Vec<usize>,
+}
+
+/// The lines with a value of a JSON patch that is secret by the path beside it, which may stand above it or below.
+fn patched(document: &str) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<Open> = Vec::new();
+    for (number, line) in document.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let keyed = FORMS.keyed.captures(line);
+        let part = |at| {
+            let part = keyed.as_ref().and_then(|keyed| keyed.get(at));
+            part.map_or("", |part| part.as_str())
+        };
+        let (head, key, value) = (part(1), part(2), part(3));
+        let column = match keyed {
+            Some(_) => head.len(),
+            None => line.len() - line.trim_start().len(),
+        };
+        let begins = head.contains('-');
+        let ends = |map: &mut Open| map.column > column || (begins && map.column == column);
+        while let Some(map) = open.pop_if(ends) {
+            found.extend(map.values.into_iter().filter(|_| map.hides));
+        }
+        if key.is_empty() {
+            continue;
+        }
+        if open.last().is_none_or(|map| map.column < column) {
+            open.push(Open {
+                column,
+                hides: false,
+                values: Vec::new(),
+            });
+        }
+        match (key, open.last_mut()) {
+            ("path", Some(map)) => {
+                let path = value.trim().trim_matches(['"', '\'', ',']);
+                map.hides = map.hides || hides(path);
+            }
+            ("value", Some(map)) => map.values.push(number),
+            _ => {}
+        }
+    }
+    let left = open.into_iter().filter(|map| map.hides);
+    found.extend(left.flat_map(|map| map.values));
+    found
+}
+
 /// A line up to the value that it hides, the value, and why.
-fn hides(line: &str, is_secrets: bool) -> Option<(&str, &str, Sort)> {
+fn hidden(line: &str, is_secrets: bool, is_patched: bool) -> Option<(&str, &str, Sort)> {
     let found = FORMS.keyed.captures(line)?;
     let key = found.get(2)?.as_str();
     let value = found.get(3).map_or("", |value| value.as_str());
-    let sort = if is_secrets && matches!(key, "data" | "stringData") {
+    let sort = if is_secrets && matches!(key, "data" | "stringData" | "patch") {
         Sort::Secret
-    } else if is_secret(key) {
+    } else if is_secret(key) || is_patched {
         Sort::Named
     } else {
         return None;

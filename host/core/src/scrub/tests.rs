@@ -181,7 +181,7 @@ fn secrets_in_texts_that_are_yaml_are_taken_out_however_they_are_written() {
         );
         assert_ne!(tally, Tally::default(), "{text_of}");
     }
-    let patch = "- op: replace\n  path: /data/colour\n  value: red\n---\nkind: ConfigMap\ndata:\n  colour: red\nsecretRef:\n  name: web";
+    let patch = "- op: replace\n  path: /spec/colour\n  value: red\n---\nkind: ConfigMap\ndata:\n  colour: red\nsecretRef:\n  name: web";
     assert_eq!(text(patch), (patch.to_owned(), Tally::default()));
     let mut args = json!({"args": ["--password", "hunter2", "--token-file", "/a", "--password", "--plain", "b"]});
     value(&mut args);
@@ -195,6 +195,108 @@ fn secrets_in_texts_that_are_yaml_are_taken_out_however_they_are_written() {
         "b"
     ]);
     assert_eq!(args["args"], want);
+}
+
+#[test]
+fn what_a_json_patch_puts_where_something_secret_is_is_taken_out() {
+    let last = json!({"spec": {"patches": [{
+        "patch": "- op: add\n  path: /stringData/x\n  value: hunter2",
+    }]}});
+    for patch in [
+        "- op: add\n  path: /stringData/password\n  value: hunter2",
+        "- value: hunter2\n  path: /data/x\n  op: add",
+        "- op: add\n  value: |\n    hunter2\n    hunter2\n  path: '/stringData/x'",
+        "- op: add\n  value:\n    x: hunter2\n  path: /stringData",
+        "- op: add\n  path: /spec/values/dbPassword\n  value: hunter2",
+        "- {op: add, path: /stringData/x, value: hunter2}",
+        "- {op: add, value: 'hunter2, hunter2', path: /spec/tokens/0}",
+        r#"[{"op":"add","path":"/stringData/x","value":"hunter2"}]"#,
+        r#"[{"op":"add","path":"/stringData","value":{"x":"hunter2"}}]"#,
+        // Cut off.
+        r#"[{"op":"add","path":"/stringData/x","value":"hunter2"},"#,
+        "[{\n  \"op\": \"add\",\n  \"path\": \"/stringData/x\",\n  \"value\": \"hunter2\"\n},",
+        &last.to_string(),
+    ] {
+        let mut object = json!({"spec": {"patches": [{"patch": patch}]}});
+        let tally = value(&mut object);
+        assert!(!object.to_string().contains("hunter2"), "{object}");
+        assert_ne!(tally, Tally::default(), "{patch}");
+    }
+    let mut object = json!({"patches": [
+        {"target": {"kind": "Secret"}, "patch": "- op: add\n  path: /x\n  value: hunter2"},
+        {"target": {"kind": "Deployment"}, "patch": "- op: add\n  path: /spec/replicas\n  value: 3"},
+        {"op": "add", "path": "/stringData/x", "value": "hunter2"},
+    ]});
+    value(&mut object);
+    assert!(!object.to_string().contains("hunter2"), "{object}");
+    let kept = object["patches"][1]["patch"].as_str().unwrap();
+    assert!(kept.ends_with("value: 3"), "{kept}");
+    // What is beside the one that goes stays.
+    let two = "- op: add\n  path: /spec/a\n  value: blue\n- op: add\n  path: /data/b\n  value: hunter2\n- op: add\n  path: /spec/c\n  value: green";
+    let (shown, _) = text(two);
+    assert!(shown.contains("blue") && shown.contains("green"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_value_goes_to_its_end_and_what_is_behind_it_stays() {
+    for (says, shown) in [
+        (
+            r#"sh -c run --password "hunter2 hunter2" --level info"#,
+            r#"sh -c run --password "***" --level info"#,
+        ),
+        (
+            "run --db-password 'hunter2' --level info",
+            "run --db-password '***' --level info",
+        ),
+        (
+            r#"say --message "then --token hunter2" end"#,
+            r#"say --message "then --token ***" end"#,
+        ),
+        (
+            r#"curl -H "Authorization: Token hunter2" https://a.example"#,
+            r#"curl -H "Authorization: ***" https://a.example"#,
+        ),
+        (
+            "sent authorization=Key id=hunter2, sig=hunter2",
+            "sent authorization=***",
+        ),
+        (
+            "conn is Server=x;Password=correct hunter2 battery;Timeout=3",
+            "conn is Server=x;Password=***;Timeout=3",
+        ),
+        (
+            "login failed, password: correct hunter2 battery",
+            "login failed, password: ***",
+        ),
+        (
+            "login token=hunter2 user=bob failed",
+            "login token=*** user=bob failed",
+        ),
+        (
+            r#"said "password": "hunter2 is cut off"#,
+            r#"said "password": "***"#,
+        ),
+    ] {
+        assert_eq!(text(says).0, shown);
+    }
+    let long = "token=hunter2 ".repeat(100_000);
+    assert!(!text(&long).0.contains("hunter2"));
+}
+
+#[test]
+fn headers_of_a_collector_are_taken_out_of_environments() {
+    let name = "OTEL_EXPORTER_OTLP_HEADERS";
+    let mut object = json!({
+        "env": [
+            {"name": name, "value": "x-team=hunter2"}, {"name": "LEVEL", "value": "info"},
+        ],
+        "data": {name: "x-team=hunter2"},
+        "script": format!("export {name}=x-team=hunter2"),
+    });
+    value(&mut object);
+    assert!(!object.to_string().contains("hunter2"), "{object}");
+    assert_eq!(object["env"][1]["value"], "info");
 }
 
 #[test]

@@ -4,9 +4,9 @@
 //! there are to be is `core::landlord`'s to say; of those that are there only what bears our labels is looked at.
 
 use kube::core::{ApiResource, ObjectMeta};
-use reeve_api::TENANT_LABEL;
 use reeve_api::name::{NamespaceName, ObjectName, TenantName};
 use reeve_api::tenant::{Departure, Onboarding, Tenant};
+use reeve_api::{DEFINED_BY, TENANT_LABEL};
 use reeve_core::landlord::{MANAGED_BY, Made, Seen, Wanted};
 use serde_json::{Value, json};
 
@@ -28,6 +28,8 @@ pub(crate) struct There {
     pub(crate) name: String,
     /// Whether it is being deleted.
     pub(crate) going: bool,
+    /// The definition of Tenants that it says it was made under.
+    pub(crate) under: Option<String>,
     uid: String,
 }
 
@@ -121,6 +123,7 @@ impl Cluster {
         let there = There {
             name: name.to_string(),
             going: seen.going,
+            under: None,
             uid: meta.uid.unwrap_or_default(),
         };
         Ok(Some((seen, there)))
@@ -174,6 +177,7 @@ impl Cluster {
             "{}?labelSelector={whose}%2C{mark}%3D{ours}{named}&limit={PAGE}",
             address(kind, Some(namespace), "").collection()?,
         );
+        let noted = format!("/metadata/annotations/{}", DEFINED_BY.replace('/', "~1"));
         let text = |item: &Value, pointer: &str| {
             let text = item.pointer(pointer).and_then(Value::as_str);
             text.map(str::to_owned)
@@ -182,6 +186,7 @@ impl Cluster {
             Some(There {
                 name: text(item, "/metadata/name")?,
                 going: item.pointer("/metadata/deletionTimestamp").is_some(),
+                under: text(item, &noted),
                 uid: text(item, "/metadata/uid")?,
             })
         };

@@ -1,8 +1,8 @@
 //! The watches: what is there, told to the index, and who that wakes.
 //!
 //! An object that cannot be decoded is told so on itself and leaves the others alone; what was known of it is forgotten,
-//! so that nothing is done by a spec that nobody can read. Nothing is deleted from a cluster because of what a watch
-//! says or doesn't: pruning goes by inventories.
+//! so that nothing is done by a spec that nobody can read, but for what holds others back: what a Policy or a Tenant said
+//! stays. Nothing is deleted from a cluster because of what a watch says or doesn't: pruning goes by inventories.
 
 mod defined;
 mod elsewhere;
@@ -307,6 +307,22 @@ impl Followed for Tenant {
         wake_within(ctx, &touched);
         elsewhere::wake_sources(ctx, &touched);
         levels::wake_kept_for(ctx, &before);
+        wake_all_tenants(ctx);
+    }
+
+    /// What it said before stays: its bounds go on. What is that of one that nobody has ever read is nobody's.
+    fn bad(ctx: &Context, id: &Id) {
+        let Ok(name) = id.name.parse() else { return };
+        let touched = ctx.index.write(|known| {
+            let touched = known.tenants.cannot_read(&name);
+            ctx.shards.follow(&known.tenants, &touched);
+            touched
+        });
+        if touched.is_empty() {
+            return;
+        }
+        wake_within(ctx, &touched);
+        elsewhere::wake_sources(ctx, &touched);
         wake_all_tenants(ctx);
     }
 

@@ -15,7 +15,7 @@ use reeve_core::status::words;
 
 use super::known::Errand;
 use super::{Landlord, deliver, depart};
-use crate::cluster::CallError;
+use crate::cluster::{CallError, There};
 
 /// How it ended.
 pub(super) struct Ended {
@@ -58,8 +58,8 @@ pub(super) async fn attend(landlord: &Landlord, errand: &Errand) -> Ended {
             under: Some(definition.uid),
         };
     }
-    let told = match leave(landlord, errand).await {
-        Ok(()) => onboard(landlord, errand, object).await,
+    let told = match leave(landlord, errand, None).await {
+        Ok(()) => onboard(landlord, errand, object, &definition.uid).await,
         Err(why) => Err(why),
     };
     if let Err(why) = &told {
@@ -89,7 +89,9 @@ async fn forget(landlord: &Landlord, errand: &Errand, definition: &str) -> Ended
             under: errand.under.clone(),
         };
     }
-    let told = leave(landlord, errand).await;
+    // One that went before this process began says there under which it was; what says nothing is older than that.
+    let unknown = errand.under.is_none().then_some(definition);
+    let told = leave(landlord, errand, unknown).await;
     if let Err(why) = &told {
         warn(errand, why);
     }
@@ -104,6 +106,7 @@ async fn onboard(
     landlord: &Landlord,
     errand: &Errand,
     tenant: &Tenant,
+    definition: &str,
 ) -> Result<String, Explained> {
     let (terms, name) = (&landlord.terms, &errand.name);
     landlord::judge(terms, name, tenant)?;
@@ -112,7 +115,10 @@ async fn onboard(
     let mut made = Vec::new();
     for (namespace, seen) in &errand.has {
         let done = match landlord::claim(name, namespace, seen.as_ref()) {
-            Ok(()) => furnish(landlord, errand, tenant, (namespace, seen.as_ref())).await,
+            Ok(()) => {
+                let place = (namespace, seen.as_ref());
+                furnish(landlord, errand, tenant, definition, place).await
+            }
             Err(why) => Err(why),
         };
         match done {
@@ -137,6 +143,7 @@ async fn furnish(
     landlord: &Landlord,
     errand: &Errand,
     tenant: &Tenant,
+    definition: &str,
     (namespace, seen): (&NamespaceName, Option<&Seen>),
 ) -> Result<(), Explained> {
     let name = &errand.name;
@@ -148,7 +155,7 @@ async fn furnish(
     keep(landlord, &landlord::namespace(name, tenant, namespace)).await?;
     let within = landlord::within(&landlord.terms, name, tenant, namespace);
     for wanted in &within {
-        keep(landlord, wanted).await?;
+        keep(landlord, &wanted.clone().under(definition)).await?;
     }
     if seen.is_none() {
         // It was made just now: nothing is left in it of what was to be before.
@@ -158,18 +165,29 @@ async fn furnish(
         let of_kind = within.iter().filter(|wanted| wanted.kind == kind);
         let wanted: BTreeSet<&str> = of_kind.map(|wanted| wanted.name.as_str()).collect();
         // Whichever Tenant it was made of: what a Tenant has left behind that had the namespace before is for its own people.
-        let goes = |there: &str| !wanted.contains(there);
+        let goes = |there: &There| !wanted.contains(there.name.as_str());
         prune_of(landlord, None, kind, namespace, None, goes).await?;
     }
     Ok(())
 }
 
-/// Takes away the delivery's right where the Tenant has nothing any more.
-async fn leave(landlord: &Landlord, errand: &Errand) -> Result<(), Explained> {
+/// Takes away the delivery's right where the Tenant has nothing any more; only what was made under that definition, if one is given.
+async fn leave(
+    landlord: &Landlord,
+    errand: &Errand,
+    definition: Option<&str>,
+) -> Result<(), Explained> {
+    let goes = |there: &There| match (definition, there.under.as_deref()) {
+        (Some(definition), Some(under)) => under == definition,
+        _ => true,
+    };
     for namespace in &errand.left {
         // By its name: a tenant may mark so many others alike that it would be looked for in vain.
         let (whose, kind) = (Some(&errand.name), Made::RoleBinding);
-        prune_of(landlord, whose, kind, namespace, Some(GRANT), |_| true).await?;
+        let going = prune_of(landlord, whose, kind, namespace, Some(GRANT), goes).await?;
+        if going == 0 {
+            continue;
+        }
         let granted = landlord
             .cluster
             .made_as(&errand.name, kind, namespace, GRANT)
@@ -208,6 +226,7 @@ pub(super) async fn prune(
     namespace: &NamespaceName,
     goes: impl Fn(&str) -> bool,
 ) -> Result<usize, Explained> {
+    let goes = |there: &There| goes(&there.name);
     prune_of(landlord, Some(&errand.name), kind, namespace, None, goes).await
 }
 
@@ -218,14 +237,14 @@ async fn prune_of(
     kind: Made,
     namespace: &NamespaceName,
     name: Option<&str>,
-    goes: impl Fn(&str) -> bool,
+    goes: impl Fn(&There) -> bool,
 ) -> Result<usize, Explained> {
     let cluster = &landlord.cluster;
     let (_, _, called, _) = kind.names();
     let there = cluster.made_of(tenant, kind, namespace, name).await;
     let there = there.map_err(|why| failed(&format!("listing {called}s of {namespace}"), &why))?;
     let mut going = 0;
-    for one in there.iter().filter(|one| goes(&one.name)) {
+    for one in there.iter().filter(|one| goes(one)) {
         going += 1;
         if one.going {
             continue;
