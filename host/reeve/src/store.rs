@@ -4,7 +4,7 @@
 //! consumer asks for is a path with an unguessable segment; it is looked up whole in an index and never used to reach
 //! into the file system, and nothing lists. The index survives a restart.
 //!
-//! An archive is written by a thread that holds a turn (`turns`) and looks whether somebody still waits: what is written for nobody
+//! An archive is written by a thread that holds a turn (`places`) and looks whether somebody still waits: what is written for nobody
 //! stops, and nothing of it stays.
 //!
 //! What it deliberately doesn't: serve (`http::artifact` does), or keep an old archive that nobody refers to:
@@ -12,7 +12,6 @@
 
 mod archive;
 mod index;
-mod turns;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -33,9 +32,9 @@ use sha2::Sha256;
 use crate::disk::{self, Account, Disk};
 use crate::git::Snapshot;
 use crate::keyfile;
+use crate::places::{Place, Places};
 use archive::Written;
 use index::{Index, Record};
-use turns::Turns;
 
 /// The store of this process. Cheap to clone.
 #[derive(Clone)]
@@ -51,7 +50,7 @@ struct Inner {
     limits: Limits,
     index: Mutex<Index>,
     /// Archives that may be written at once: a large one must not stop all others.
-    turns: Turns,
+    turns: Places,
     /// Bytes of archives that are being written, so that they fit together too.
     underway: AtomicU64,
     disk: Disk,
@@ -200,7 +199,7 @@ impl Store {
         let index = Index::open(&dir.join("index"), &blobs, disk.clone())?;
         let base = base_url.trim_end_matches('/').to_owned();
         let (index, underway) = (Mutex::new(index), AtomicU64::new(0));
-        let turns = Turns::new(WRITERS, OF_ONE);
+        let turns = Places::sharing(WRITERS, OF_ONE);
         let inner = Arc::new(Inner {
             blobs,
             base,
@@ -250,7 +249,7 @@ impl Store {
         if let Some(kept) = self.refer(&wanted)? {
             return Ok(self.artifact(kept));
         }
-        let turn = self.inner.turns.of(tenant).await;
+        let turn = self.inner.turns.take(tenant).await;
         // Somebody else may have written it meanwhile.
         let record = match self.refer(&wanted)? {
             Some(kept) => kept,
@@ -323,7 +322,7 @@ impl Store {
 
     /// Archives on the blocking pool: reading, compressing and hashing a large tree takes a while. The turn is held by the thread:
     /// a caller who gives up doesn't let the next one in beside it.
-    async fn archive(&self, wanted: Wanted, turn: turns::Held) -> Result<Record, Error> {
+    async fn archive(&self, wanted: Wanted, turn: Option<Place>) -> Result<Record, Error> {
         let used = self.used();
         if used >= self.inner.limits.total_bytes {
             return Err(Error::Full {
