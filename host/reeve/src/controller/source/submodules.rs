@@ -21,7 +21,7 @@ use super::kept::{holder, note_for};
 use super::login::{Means, of_secret, refused, remote_with};
 use super::{Want, content, given};
 use crate::context::Context;
-use crate::git::{self, Mirrors, Origins, Recursion, Remote, Snapshot, Submodule};
+use crate::git::{self, Origins, Recursion, Remote, Snapshot, Submodule};
 
 /// The way to a repository, where that was the source's own login.
 type Way = Option<Arc<Remote>>;
@@ -110,7 +110,7 @@ struct Noted<'a> {
 async fn complete<'a>(
     ctx: &Context,
     want: &Want<'_>,
-    mirrors: &Mirrors,
+    mirrors: &git::Mirrors,
     remote: &Arc<Remote>,
     snapshot: Snapshot,
     may: impl Fn(&Submodule) -> Result<Noted<'a>, Explained>,
