@@ -328,3 +328,67 @@ impl Seek for Spool {
         self.0.seek(to)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::disk::Disk;
+    use crate::git::mirror::Mirror;
+    use crate::git::wire::Terms;
+
+    /// What a server sends, and how much of an object was held at most while it was waited for.
+    struct Server<'a> {
+        left: usize,
+        coming: &'a Coming,
+        held: &'a Cell<u64>,
+    }
+
+    impl Read for Server<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.held.set(self.held.get().max(self.coming.since.get()));
+            let read = into.len().min(self.left);
+            self.left -= read;
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn little_of_a_large_object_is_held_while_a_server_sends_it_and_memory_is_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let mirror = Mirror::of(dir.path().join("m"), Disk::default());
+        let generation = mirror.writable(gix::hash::Kind::Sha1).unwrap();
+        let limits = Limits::default();
+        let repository = generation.open(&limits).unwrap().to_thread_local();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let (terms, _guard) = Terms::new(Instant::now() + Duration::from_secs(60));
+        let url = "https://git.example/x".to_owned();
+        let wire = Wire::new(runtime.handle().clone(), url, terms);
+        let press = Press {
+            generation: &generation,
+            repository: &repository,
+            limits: &limits,
+            wire: &wire,
+            flag: &AtomicBool::new(false),
+        };
+        let (coming, held) = (Coming::default(), Cell::new(0));
+        let server = Server {
+            left: 24 << 20,
+            coming: &coming,
+            held: &held,
+        };
+        let mut metered = Metered::of(server, &press, &coming);
+        let came = io::copy(&mut metered, &mut io::sink()).unwrap();
+        assert_eq!(came, 24 << 20);
+        assert!(held.get() <= SMALL + CHUNK as u64, "{}", held.get());
+        // Nothing else of this process's tests unpacks anything.
+        let taken = || MEMORY as usize - FREE.available_permits();
+        assert_eq!(taken(), 24);
+        coming.is_whole();
+        assert_eq!(taken(), 0);
+    }
+}
