@@ -362,11 +362,13 @@ fn host(authority: &str) -> Result<(String, &str), NotAUrl> {
         };
     }
     let (name, after) = split(authority, |c| c == ':');
+    // A final dot says that the name is whole, as it always is here: it is no other host.
+    let name = name.strip_suffix('.').unwrap_or(name);
     // Only what needs no decoding: `%31` or a full-width digit would be a number to one reader and a name to another.
     let plain = name
         .bytes()
         .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_'));
-    if !plain || name.is_empty() || name.starts_with(['-', '.']) {
+    if !plain || name.is_empty() || name.starts_with(['-', '.']) || name.ends_with('.') {
         return Err(NotAUrl::Host);
     }
     // `127.1`, `0x7f.1` and `2130706433` are all 127.0.0.1 to a resolver; say so before anyone decides on the host.

@@ -32,6 +32,7 @@ use crate::forge::{Answers, Pauses};
 use crate::git::{Egress, HostKeys, Limits, Mirrors};
 use crate::images::Images;
 use crate::index::{Index, Stored};
+use crate::knocks::Knocks;
 use crate::observe::span::Tracer;
 use crate::observe::{Kind, Metrics};
 use crate::others::Others;
@@ -48,6 +49,8 @@ use crate::store::Store;
 pub struct Context {
     /// Whether this replica takes calls of hooks: it knows what for.
     pub(crate) takes_calls: AtomicBool,
+    /// What was called before it knew.
+    pub(crate) knocks: Knocks,
     /// Which part of it.
     pub(crate) shards: Shards,
     pub(crate) cluster: Cluster,

@@ -9,6 +9,7 @@ mod follow;
 mod heard;
 mod housekeeping;
 mod kustomization;
+mod late;
 mod marks;
 mod parting;
 mod planned;
@@ -224,6 +225,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     ctx.quotas.clear();
     ctx.tracer.forget();
     ctx.index.forget(&ctx.grounds);
+    ctx.knocks.begin(ctx.clock.instant());
     ctx.shards.rest(false);
     match &term.line {
         // What of it is ours is yet to be found out.
@@ -246,6 +248,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     watches.spawn(housekeeping::tell_verdicts(Arc::clone(ctx)));
     watches.spawn(tenant::tell_usage(Arc::clone(ctx)));
     watches.spawn(reports::tell(Arc::clone(ctx)));
+    watches.spawn(late::keep(Arc::clone(ctx)));
     if let Some(line) = term.line {
         watches.spawn(sharing::keep(Arc::clone(ctx), line));
     }

@@ -20,6 +20,7 @@ mod images;
 mod index;
 pub mod issuers;
 mod keyfile;
+mod knocks;
 mod landlord;
 mod levels;
 mod listed;

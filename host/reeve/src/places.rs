@@ -1,4 +1,5 @@
-//! Places for work of which a few go on at once, and of each tenant only one: whoever's takes long waits for itself.
+//! Places for work of which a few go on at once, and of each tenant only one, or some of them: whoever's takes long waits for
+//! itself.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -8,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The places for one kind of work.
 pub(crate) struct Places {
     shared: Arc<Semaphore>,
+    each: usize,
     /// Of each tenant that works or waits to.
     own: Mutex<BTreeMap<String, Weak<Semaphore>>>,
 }
@@ -20,8 +22,14 @@ pub(crate) struct Place {
 
 impl Places {
     pub(crate) fn new(places: usize) -> Self {
+        Self::sharing(places, 1)
+    }
+
+    /// Of which each tenant may have so many.
+    pub(crate) fn sharing(places: usize, each: usize) -> Self {
         Self {
             shared: Arc::new(Semaphore::new(places)),
+            each,
             own: Mutex::default(),
         }
     }
@@ -33,7 +41,7 @@ impl Places {
             own.retain(|_, places| places.strong_count() > 0);
             let known = own.get(whose).and_then(Weak::upgrade);
             known.unwrap_or_else(|| {
-                let fresh = Arc::new(Semaphore::new(1));
+                let fresh = Arc::new(Semaphore::new(self.each));
                 own.insert(whose.to_owned(), Arc::downgrade(&fresh));
                 fresh
             })
@@ -89,6 +97,19 @@ mod tests {
         drop(held);
         assert!(places.take("slow").await.is_some());
         assert_eq!(places.own.lock().unwrap().len(), 1, "none is kept for ever");
+    }
+
+    #[tokio::test]
+    async fn a_tenant_that_may_have_several_never_has_all() {
+        let places = Places::sharing(3, 2);
+        let soon = Duration::from_millis(20);
+        let first = places.take("slow").await;
+        let _second = places.take("slow").await;
+        let third = tokio::time::timeout(soon, places.take("slow")).await;
+        assert!(third.is_err(), "its own places are taken");
+        assert!(places.take("quick").await.is_some());
+        drop(first);
+        assert!(places.take("slow").await.is_some());
     }
 
     #[tokio::test]

@@ -4,6 +4,9 @@
 //! consumer asks for is a path with an unguessable segment; it is looked up whole in an index and never used to reach
 //! into the file system, and nothing lists. The index survives a restart.
 //!
+//! An archive is written by a thread that holds a turn (`places`) and looks whether somebody still waits: what is written for nobody
+//! stops, and nothing of it stays.
+//!
 //! What it deliberately doesn't: serve (`http::artifact` does), or keep an old archive that nobody refers to:
 //! [`Store::collect`] drops it.
 
@@ -14,8 +17,8 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -26,9 +29,11 @@ use reeve_core::artifact::{Artifact, Digest};
 use reeve_core::failure::{Explain, Turn};
 use sha2::Sha256;
 
-use crate::disk::{self, Account, Disk, Writing};
+use crate::disk::{self, Account, Disk};
 use crate::git::Snapshot;
 use crate::keyfile;
+use crate::places::{Place, Places};
+use archive::Written;
 use index::{Index, Record};
 
 /// The store of this process. Cheap to clone.
@@ -45,7 +50,7 @@ struct Inner {
     limits: Limits,
     index: Mutex<Index>,
     /// Archives that may be written at once: a large one must not stop all others.
-    writing: tokio::sync::Semaphore,
+    turns: Places,
     /// Bytes of archives that are being written, so that they fit together too.
     underway: AtomicU64,
     disk: Disk,
@@ -74,6 +79,8 @@ impl Default for Limits {
 
 /// Archives written at once.
 const WRITERS: usize = 3;
+/// Of them, for one tenant.
+const OF_ONE: usize = 2;
 
 /// How long archives stay that are no longer the newest of their object: someone may be about to fetch one.
 #[derive(Debug, Clone, Copy)]
@@ -133,6 +140,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Nobody waits for it any more.
+    #[error("the archiving stopped: nobody waits for it any more")]
+    Abandoned,
     /// A fault of ours.
     #[error("an internal fault stopped the archiving")]
     Internal,
@@ -141,7 +151,7 @@ pub enum Error {
 impl Explain for Error {
     fn reason(&self) -> Reason {
         match self {
-            Self::File { .. } | Self::TooLarge { .. } | Self::Internal => {
+            Self::File { .. } | Self::TooLarge { .. } | Self::Abandoned | Self::Internal => {
                 Reason::ArchiveOperationFailed
             }
             Self::Quota { source } => source.reason(),
@@ -153,7 +163,7 @@ impl Explain for Error {
         match self {
             Self::File { .. } | Self::TooLarge { .. } => Turn::NextRevision,
             Self::Quota { source } => source.turn(),
-            Self::Full { .. } | Self::Disk { .. } | Self::Internal => Turn::Ours,
+            Self::Full { .. } | Self::Disk { .. } | Self::Abandoned | Self::Internal => Turn::Ours,
         }
     }
 
@@ -164,7 +174,7 @@ impl Explain for Error {
             }
             Self::Quota { source } => source.hint(),
             Self::Full { .. } => Some("the platform gives the store a larger volume".to_owned()),
-            Self::Disk { .. } | Self::Internal => None,
+            Self::Disk { .. } | Self::Abandoned | Self::Internal => None,
         }
     }
 }
@@ -189,14 +199,14 @@ impl Store {
         let index = Index::open(&dir.join("index"), &blobs, disk.clone())?;
         let base = base_url.trim_end_matches('/').to_owned();
         let (index, underway) = (Mutex::new(index), AtomicU64::new(0));
-        let writing = tokio::sync::Semaphore::new(WRITERS);
+        let turns = Places::sharing(WRITERS, OF_ONE);
         let inner = Arc::new(Inner {
             blobs,
             base,
             key,
             limits,
             index,
-            writing,
+            turns,
             underway,
             disk,
         });
@@ -214,7 +224,7 @@ impl Store {
     }
 
     /// The artifact of `snapshot` for the source `id` of a `kind` (`gitrepository`), archived unless its files are
-    /// already there. `now` is when it counts as written.
+    /// already there. `now` is when it counts as written. Whoever drops this ends the work, and keeps nothing of it.
     ///
     /// # Errors
     /// When a file or the whole is too large, or the disk refuses.
@@ -225,44 +235,27 @@ impl Store {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Result<Artifact, Error> {
-        let path = self.path(kind, id, snapshot);
-        let _turn = self.inner.writing.acquire().await;
-        let known = self.index().blob(snapshot.tree_digest());
         let account = self.account.as_ref();
         let tenant = account.map_or(id.namespace.as_str(), |account| &account.tenant);
-        let record = |(digest, size)| Record {
+        let wanted = Wanted {
             kind: kind.to_owned(),
             id: id.clone(),
             tenant: tenant.to_owned(),
-            path: path.clone(),
-            revision: snapshot.revision().clone(),
-            tree: snapshot.tree_digest().to_owned(),
-            digest,
-            size,
-            written: now,
+            path: self.path(kind, id, snapshot),
+            snapshot: snapshot.clone(),
+            now,
         };
-        let failed = |source| Error::Disk {
-            doing: "remembered",
-            source,
-        };
-        let kept = known.map(|known| self.index().refer(record(known)));
-        let record = match kept.transpose().map_err(failed)?.flatten() {
+        // What is there needs no turn, however many are waiting for one.
+        if let Some(kept) = self.refer(&wanted)? {
+            return Ok(self.artifact(kept));
+        }
+        let turn = self.inner.turns.take(tenant).await;
+        // Somebody else may have written it meanwhile.
+        let record = match self.refer(&wanted)? {
             Some(kept) => kept,
-            // There was none, or it went a moment ago.
-            None => {
-                let (written, _until_it_is_told) = self.archive(snapshot).await?;
-                self.index().insert(record(written)).map_err(failed)?
-            }
+            None => self.archive(wanted, turn).await?,
         };
-        Ok(Artifact {
-            revision: record.revision,
-            digest: record.digest,
-            tree: record.tree,
-            url: format!("{}/{path}", self.inner.base),
-            path,
-            size: record.size,
-            last_update_time: record.written,
-        })
+        Ok(self.artifact(record))
     }
 
     /// The archive that `path` (of a request, without the leading slash) stands for, and its length.
@@ -307,8 +300,29 @@ impl Store {
         self.index().used()
     }
 
-    /// Archives on the blocking pool: reading, compressing and hashing a large tree takes a while.
-    async fn archive(&self, snapshot: &Snapshot) -> Result<((Digest, u64), Writing), Error> {
+    /// Remembers that somebody has what is archived already; None: it is not.
+    fn refer(&self, wanted: &Wanted) -> Result<Option<Record>, Error> {
+        let mut index = self.index();
+        let known = index.blob(wanted.snapshot.tree_digest());
+        let kept = known.map(|known| index.refer(wanted.record(known)));
+        Ok(kept.transpose().map_err(unremembered)?.flatten())
+    }
+
+    fn artifact(&self, record: Record) -> Artifact {
+        Artifact {
+            revision: record.revision,
+            digest: record.digest,
+            tree: record.tree,
+            url: format!("{}/{}", self.inner.base, record.path),
+            path: record.path,
+            size: record.size,
+            last_update_time: record.written,
+        }
+    }
+
+    /// Archives on the blocking pool: reading, compressing and hashing a large tree takes a while. The turn is held by the thread:
+    /// a caller who gives up doesn't let the next one in beside it.
+    async fn archive(&self, wanted: Wanted, turn: Option<Place>) -> Result<Record, Error> {
         let used = self.used();
         if used >= self.inner.limits.total_bytes {
             return Err(Error::Full {
@@ -316,25 +330,29 @@ impl Store {
                 cap: self.inner.limits.total_bytes,
             });
         }
-        let (inner, files) = (Arc::clone(&self.inner), snapshot.clone());
+        let (waits, stop) = Waits::new();
+        let inner = Arc::clone(&self.inner);
         let mut writing = inner.disk.write(self.account.as_ref(), false, None);
         let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let room = archive::Room {
                 used,
                 underway: &inner.underway,
                 writing: &mut writing,
+                stop: &stop,
             };
-            let written = archive::write(&inner.blobs, &files, &inner.limits, room)?;
-            Ok::<_, Error>((written, writing))
+            let written = archive::write(&inner.blobs, &wanted.snapshot, &inner.limits, room)?;
+            // Set aside until it is told.
+            let _writing = writing;
+            inner.keep(written, &wanted, &stop)
         });
-        done.await.map_err(|_| Error::Internal)?
+        let done = done.await;
+        drop(waits);
+        done.map_err(|_| Error::Internal)?
     }
 
-    fn index(&self) -> std::sync::MutexGuard<'_, Index> {
-        self.inner
-            .index
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.inner.index()
     }
 
     /// `<kind>/<namespace>/<name>/<unguessable>/<commit>.tar.gz`. The segment is the access token: whoever may read the
@@ -350,6 +368,77 @@ impl Store {
         let text = format!("{stem}/{commit}/{}", snapshot.tree_digest());
         let token = hex::encode(mac.chain_update(text).finalize().into_bytes());
         format!("{stem}/{token}/{commit}.tar.gz")
+    }
+}
+
+impl Inner {
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives what was written its name, and remembers it: both or neither, so that no file lies there that nobody knows of.
+    fn keep(&self, written: Written, wanted: &Wanted, stop: &AtomicBool) -> Result<Record, Error> {
+        let mut index = self.index();
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Abandoned);
+        }
+        let record = wanted.record((written.digest, written.size));
+        let file = written.persist(&self.blobs)?;
+        let kept = index.insert(record).map_err(unremembered);
+        let is_known = kept.is_ok() || index.blob(wanted.snapshot.tree_digest()).is_some();
+        if !is_known {
+            std::fs::remove_file(file).ok();
+        }
+        kept
+    }
+}
+
+/// What is to be archived, and for whom.
+struct Wanted {
+    kind: String,
+    id: NamespacedName,
+    tenant: String,
+    path: String,
+    snapshot: Snapshot,
+    now: Timestamp,
+}
+
+impl Wanted {
+    fn record(&self, (digest, size): (Digest, u64)) -> Record {
+        Record {
+            kind: self.kind.clone(),
+            id: self.id.clone(),
+            tenant: self.tenant.clone(),
+            path: self.path.clone(),
+            revision: self.snapshot.revision().clone(),
+            tree: self.snapshot.tree_digest().to_owned(),
+            digest,
+            size,
+            written: self.now,
+        }
+    }
+}
+
+/// Somebody waits for what a thread does; its flag is set when this is dropped.
+struct Waits(Arc<AtomicBool>);
+
+impl Waits {
+    fn new() -> (Self, Arc<AtomicBool>) {
+        let stop = Arc::new(AtomicBool::new(false));
+        (Self(Arc::clone(&stop)), stop)
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn unremembered(source: io::Error) -> Error {
+    Error::Disk {
+        doing: "remembered",
+        source,
     }
 }
 

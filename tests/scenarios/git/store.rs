@@ -5,12 +5,13 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
+use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use reeve::store::{Limits, Retention, Store};
 use reeve_api::name::NamespacedName;
 use reeve_core::artifact::Digest;
 use reeve_tests::git::Repo;
-use reeve_tests::scenario;
+use reeve_tests::{scenario, wait};
 
 use super::{Bench, main, noise, plain, remote};
 
@@ -121,6 +122,51 @@ fn an_artifact_is_found_by_its_whole_path_only() {
         }
         assert!(!again.has(&artifact));
         assert!(again.has(&again.put(KIND, &web(), &snapshot, Timestamp::now()).await?));
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_archived_for_nobody_stops_and_leaves_nothing() {
+    scenario(async {
+        let bench = Bench::new()?;
+        let repo = bench.repo("app.git")?;
+        let server = plain(&bench).await?;
+        let remote = remote(&server.url("app.git"), &[]);
+        repo.publish("noise.bin", noise(8 << 20))?;
+        let first = bench.fetch(&remote, &main()).await?;
+        repo.publish("app.yaml", "kind: Other\n")?;
+        let second = bench.fetch(&remote, &main()).await?;
+        let dir = bench.kept.path().join("store");
+        let store = Store::open(&dir, "http://x", Limits::default())?;
+        let (web, now) = (web(), Timestamp::now());
+        // Their runs are over as soon as they have begun; more of them than there are turns.
+        for _ in 0..8 {
+            let begun = store.put(KIND, &web, &first, now).now_or_never();
+            assert!(begun.is_none(), "it takes longer than that");
+        }
+        let artifact = store.put(KIND, &web, &second, now).await?;
+        let blobs = dir.join("blobs");
+        let names = || -> std::io::Result<Vec<_>> {
+            let all = std::fs::read_dir(&blobs)?;
+            all.map(|one| Ok(one?.file_name())).collect()
+        };
+        let is_whole = |name: &std::ffi::OsString| name.to_string_lossy().ends_with(".tar.gz");
+        let settled = || async {
+            let names = names().ok()?;
+            names.iter().all(is_whole).then_some(names)
+        };
+        let names = wait::until(wait::PATIENCE, "nothing is written any more", settled).await?;
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert_eq!(store.used(), artifact.size);
+        assert!(store.has(&artifact));
+        // What is there is had at once, and by whoever comes again.
+        let again = store.put(KIND, &web, &second, now).now_or_never();
+        assert_eq!(
+            again.transpose()?.map(|it| it.digest),
+            Some(artifact.digest)
+        );
+        assert!(store.has(&store.put(KIND, &web, &first, now).await?));
         Ok(())
     });
 }

@@ -69,6 +69,26 @@ fn the_hook_of_an_entry_is_called_at_a_replica_that_stands_by_too() {
 }
 
 #[test]
+fn what_a_replica_is_called_for_before_it_knows_its_hooks_is_found_all_the_same() {
+    scenario(async {
+        let estate = Estate::start_with(&[]).await?;
+        let called = Called::within(&estate, "begins").await?;
+        let secret = password();
+        called.secret("gitHubAuths", &secret).await?;
+        called.follows("web").await?;
+        let path = called.path("web", "").await?;
+        arrives_by(&called, &estate.controller, &path, &secret, "by who works").await?;
+        // It is asked once an hour from here on. Whatever the other one answers, nobody calls a second time.
+        let other = Controller::start_as("reeve-other", &estate.plane, &[]).await?;
+        let commit = called.web.publish("news.txt", "while it begins\n")?;
+        let body = called.push("web", "main", &commit);
+        github(&other, &path, &secret, "push", &body).await?;
+        called.told("web", "what was pushed", has(&commit)).await?;
+        Ok(())
+    });
+}
+
+#[test]
 fn the_hook_of_an_entry_is_called_at_every_replica_that_shares_the_work() {
     scenario(async {
         let release = Release::sharing(3).await?;

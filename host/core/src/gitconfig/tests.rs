@@ -263,6 +263,8 @@ const PLACES: &str = "
     https://h.example/o/r     | https://h.example/o/r/.git | yes
     https://h.example/o/My%20R | https://h.example/o/my%20%72.git/ | yes
     https://h.example/o/r     | https://h.example/o/rr    | no
+    https://h.example/o/r     | https://h.example./o/r    | yes
+    https://h.example./o/r    | ssh://git@h.example/o/r   | yes
     https://h.example/o/*     | https://h.example/o/a/b   | yes
     https://h.example/o/*     | https://h.example/oo/a    | no
     git@h.example:o/*         | https://evil.example/h.example/o/a | no

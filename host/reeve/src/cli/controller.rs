@@ -46,6 +46,7 @@ use crate::git::{Egress, HostKeys, HostRule, Limits, Mirrors};
 use crate::http::probe::Readiness;
 use crate::images::Images;
 use crate::index::Index;
+use crate::knocks::Knocks;
 use crate::network::Network;
 use crate::observe::Metrics;
 use crate::observe::trace::{self, Encoding, Level};
@@ -235,7 +236,7 @@ async fn lead(args: ControllerArgs) -> Result<(), CommandError> {
     let readiness = Readiness::new();
     let (servers, nudges) = serve::all(&args, &ctx, &readiness).await?;
     let answering = tokio::spawn(controller::answer_nudges(Arc::clone(&ctx), nudges));
-    readiness.set(true);
+    tokio::spawn(serve::ready(Arc::clone(&ctx), readiness));
 
     let lease = args.leader_elect.then(|| held::lease(&args, &ctx.cluster));
     let mut held = Held::Nothing;
@@ -302,12 +303,12 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
     let others = others(args, &grounds, &home, mirrors.disk())?;
     let (events, writing_events) = cluster.events();
     let (queues, inboxes) = controller::queues();
-    let cluster_name = args.cluster_name.as_deref();
-    let (tracer, sending) = args.traces.tracer(&metrics, cluster_name)?;
+    let (tracer, sending) = args.traces.tracer(&metrics, args.cluster_name.as_deref())?;
     let (clock, kinds) = (Clock::system(), args.watch_kinds.iter().cloned().collect());
     let context = Context {
         home,
         takes_calls: AtomicBool::new(false),
+        knocks: Knocks::default(),
         shards: Shards::new(args.sharding),
         drift: Drift::new(kinds, clock.instant()),
         wards: Wards::default(),

@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 
 use super::queue::{self, Halt};
 use super::traced::log_span;
-use super::{Inboxes, Owned as _, follow, pace, policy, receiver, sharing, source};
+use super::{Inboxes, Owned as _, follow, late, pace, policy, receiver, sharing, source};
 use crate::context::Context;
 use crate::observe::Kind;
 
@@ -38,9 +38,11 @@ pub(crate) async fn stand_by(
 ) {
     ctx.shards.rest(true);
     ctx.index.forget(&ctx.grounds);
+    ctx.knocks.begin(ctx.clock.instant());
     let mut tasks = JoinSet::new();
     follow::some(&ctx, answers, &mut tasks);
     tasks.spawn(keep(Arc::clone(&ctx), inboxes.clone()));
+    tasks.spawn(late::keep(Arc::clone(&ctx)));
     let halt = Halt {
         after_these: over.clone(),
         at_once: over,

@@ -17,7 +17,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use gix::{ObjectId, hash, open};
@@ -39,6 +39,8 @@ pub(super) struct Mirror {
     current: Mutex<Option<Option<Arc<Generation>>>>,
     /// What an earlier process had given up, for whoever had something in it.
     older: Mutex<Vec<Arc<Generation>>>,
+    /// All that this process has made or found and somebody may read, given up or not.
+    known: Mutex<Vec<Weak<Generation>>>,
     /// Keeps connections open between polls.
     lines: Mutex<Lines>,
     used: Mutex<SystemTime>,
@@ -95,6 +97,7 @@ impl Mirror {
             pushing: Arc::default(),
             current: Mutex::default(),
             older: Mutex::default(),
+            known: Mutex::default(),
             lines: Mutex::default(),
             used: Mutex::new(SystemTime::now()),
             disk,
@@ -111,11 +114,32 @@ impl Mirror {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a snapshot reads it.
-    pub(super) fn is_read(&self) -> bool {
+    /// Whether a snapshot reads what is fetched into now or, where that was given up, anything that there was before.
+    pub(super) fn is_in_use(&self) -> bool {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = current.as_ref();
+        let looked = looked.map(|it| it.as_ref().map(|it| Arc::strong_count(it) > 1));
+        drop(current);
+        match looked {
+            Some(Some(is_read)) => is_read,
+            Some(None) => self.is_read(),
+            // Not looked for yet, so nobody has it.
+            None => false,
+        }
+    }
+
+    /// Whether a snapshot reads anything of it, given up or not.
+    pub(super) fn is_read(&self) -> bool {
+        // In the order in which they are taken while it is looked for.
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let older = self.older.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let current = current.as_ref().and_then(Option::as_ref);
-        current.is_some_and(|current| Arc::strong_count(current) > 1)
+        known.iter().any(|one| {
+            let ours = older.iter().chain(current);
+            let ours = ours.filter(|it| std::ptr::eq(Arc::as_ptr(it), one.as_ptr()));
+            one.strong_count() > ours.count()
+        })
     }
 
     /// Whether it was looked for on the disk.
@@ -192,7 +216,7 @@ impl Mirror {
             thing: self.thing(number),
             disk: self.disk.clone(),
         };
-        let made = Arc::new(Generation::create(place, hash)?);
+        let made = self.know(Generation::create(place, hash)?);
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Some(Arc::clone(&made)));
         Ok(made)
@@ -207,6 +231,15 @@ impl Mirror {
             std::fs::write(current.dir.join(RETIRED), process()).ok();
             current.retired.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// It is known for as long as somebody has it.
+    fn know(&self, generation: Generation) -> Arc<Generation> {
+        let generation = Arc::new(generation);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|one| one.strong_count() > 0);
+        known.push(Arc::downgrade(&generation));
+        generation
     }
 
     fn numbers(&self) -> Vec<u64> {
@@ -260,7 +293,7 @@ impl Mirror {
         match found {
             Ok(found) if found.tidy().is_ok() => {
                 found.measure();
-                Some(Arc::new(found))
+                Some(self.know(found))
             }
             // Whatever it is, it is no mirror: a crash may have come between making it and its first file.
             _ => {

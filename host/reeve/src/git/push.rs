@@ -3,9 +3,9 @@
 //! [`push`] fetches the branch, asks its caller what is to change in it, makes the commit in memory and sends it in git's
 //! own protocol, over the transports that fetching uses. When somebody else was faster it fetches again and **asks again**:
 //! an edit is a function of the files it is made on, so nothing of another's commit is undone by ours, and there is no merge.
-//! The server moves the branch only from the commit that was read; there is no way here to force it. A branch that holds nothing but
-//! a proposal of ours may begin anew ([`Absent::Anew`]) and go ([`remove`]): its caller names the commit of ours that it is at, and
-//! at any other it stays.
+//! The server moves the branch only from the commit that was read, and to one that is on top of it. The one exception is a branch that
+//! holds nothing but a proposal of ours: it may begin anew ([`Absent::Anew`]) and go ([`remove`]), where its caller names the commit
+//! of ours that it is at; at any other it stays.
 //!
 //! What it deliberately doesn't: decide what changes, keep a commit that could not be sent (the next call makes it again, and
 //! an edit that is there already makes none), or open a pull request.

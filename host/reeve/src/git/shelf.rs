@@ -136,7 +136,7 @@ impl Mirrors {
         }
     }
 
-    /// Forgets mirrors that nobody asked for since `idle`.
+    /// Forgets mirrors that nobody reads, and that nobody asked for since `idle`.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -147,13 +147,13 @@ impl Mirrors {
             let path = entry?.path();
             let name = name_of(&path);
             let used = match open.get(&name) {
+                Some(mirror) if is_in_use(mirror) => continue,
                 Some(mirror) => mirror.used(),
                 None => modified(&path),
             };
             if used.elapsed().unwrap_or_default() < idle {
                 continue;
             }
-            // Whoever still reads it keeps it until then.
             self.shelf.drop_mirror(&mut open, &name)?;
             dropped += 1;
         }
@@ -234,18 +234,21 @@ impl Shelf {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Drops what nobody reads of a mirror. As long as somebody reads the rest of it, it stays known, and the rest goes with them.
     fn drop_mirror(
         &self,
         open: &mut HashMap<String, Arc<Mirror>>,
         name: &str,
     ) -> std::io::Result<()> {
         let dir = self.root.join(name);
-        match open.remove(name) {
+        match open.get(name) {
             Some(mirror) => {
                 mirror.retire();
-                drop(mirror);
-                // It stays while somebody reads what is in it.
-                std::fs::remove_dir(dir).ok();
+                mirror.settle();
+                if !mirror.is_read() {
+                    open.remove(name);
+                    std::fs::remove_dir(dir).ok();
+                }
             }
             None => {
                 std::fs::remove_dir_all(dir)?;
@@ -270,8 +273,7 @@ impl Shelf {
                 continue;
             }
             let used = match mirror {
-                // Who works with it holds it; who reads its files holds what is in it.
-                Some(mirror) if Arc::strong_count(mirror) > 1 || mirror.is_read() => continue,
+                Some(mirror) if is_in_use(mirror) => continue,
                 Some(mirror) => mirror.used(),
                 None => modified(&entry.path()),
             };
@@ -356,6 +358,11 @@ impl Payment {
     }
 }
 
+/// Who works with it holds it; who reads its files holds what is in it.
+fn is_in_use(mirror: &Arc<Mirror>) -> bool {
+    Arc::strong_count(mirror) > 1 || mirror.is_in_use()
+}
+
 fn name_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
@@ -423,6 +430,35 @@ mod tests {
         assert_eq!(left(&mirrors), names(&["read", "newer", "into"]));
         assert!(payment.pay(900 << 10).is_err());
         assert_eq!(left(&mirrors), names(&["read", "into"]));
+    }
+
+    #[test]
+    fn what_somebody_reads_of_a_mirror_that_was_given_up_stays_however_often_it_is_looked_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let mirrors = Mirrors::open_on(dir.path(), 1, Disk::new(1 << 20)).unwrap();
+        let acme = mirrors.on(tenant("acme", 1 << 20));
+        let (mirror, retired) = fill(&mirrors, "retired", 300 << 10);
+        mirror.retire();
+        drop(mirror);
+        let (_, parted) = fill(&acme, "parted", 300 << 10);
+        acme.left("parted");
+        let (_, idle) = fill(&mirrors, "idle", 1 << 10);
+        let (_held, into) = fill(&mirrors, "into", 0);
+        for _ in 0..3 {
+            assert!(mirrors.purse().begin(&into).pay(900 << 10).is_err());
+            assert_eq!(mirrors.collect(Duration::ZERO).unwrap(), 0);
+        }
+        for read in [&retired, &parted, &idle] {
+            assert!(read.packs().join("pack-1.pack").exists());
+        }
+        let was = [&retired, &parted, &idle].map(|read| read.packs());
+        drop((retired, parted, idle));
+        // What was given up goes with its reader, and the other when it is looked over.
+        let there = |was: &[PathBuf; 3]| [0, 1, 2].map(|n| was[n].exists());
+        assert_eq!(there(&was), [false, false, true]);
+        mirrors.collect(Duration::ZERO).unwrap();
+        assert_eq!(there(&was), [false; 3]);
+        assert_eq!(left(&mirrors), names(&["into"]));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `/healthz` and `/readyz`, for the kubelet.
 //!
-//! Healthy is a process that answers; ready one that has seen the cluster. A process that waits to become leader is
-//! ready: it would otherwise hold up its own rollout. What it deliberately doesn't: ask anybody when it is asked.
+//! Healthy is a process that answers; ready one that has seen the cluster and knows which hooks are called, or could not come to know
+//! it in a while. A process that waits to become leader is ready: it would otherwise hold up its own rollout. What it deliberately
+//! doesn't: ask anybody when it is asked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

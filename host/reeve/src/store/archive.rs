@@ -6,14 +6,15 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use reeve_core::artifact::Digest;
 use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
+use tempfile::NamedTempFile;
 
 use super::{Error, Limits};
 use crate::disk::{Over, Writing};
@@ -27,21 +28,37 @@ pub(super) struct Room<'a> {
     pub(super) underway: &'a AtomicU64,
     /// Whoever it is for may have no more than it may.
     pub(super) writing: &'a mut Writing,
+    /// Set when nobody waits for it any more.
+    pub(super) stop: &'a AtomicBool,
 }
 
-/// Writes the archive into `blobs` under the name [`file_name`] and gives its digest and size.
+/// An archive that is written, and has no name yet; unless it gets one, it goes with this.
+pub(super) struct Written {
+    file: NamedTempFile,
+    tree: String,
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+}
+
+impl Written {
+    /// Gives it the name [`file_name`] in `blobs`, where it lies from now on. Returns where that is.
+    pub(super) fn persist(self, blobs: &Path) -> Result<PathBuf, Error> {
+        let path = blobs.join(file_name(&self.tree, &self.digest));
+        let kept = self.file.persist(&path);
+        kept.map_err(|error| unwritten(error.error))?;
+        Ok(path)
+    }
+}
+
+/// Writes the archive into a file in `blobs`, and stops when nobody waits for it any more.
 pub(super) fn write(
     blobs: &Path,
     snapshot: &Snapshot,
     limits: &Limits,
     room: Room<'_>,
-) -> Result<(Digest, u64), Error> {
-    let used = room.used;
-    let disk = |source| Error::Disk {
-        doing: "written",
-        source,
-    };
-    let fresh = tempfile::NamedTempFile::new_in(blobs).map_err(disk)?;
+) -> Result<Written, Error> {
+    let (used, stop) = (room.used, room.stop);
+    let fresh = NamedTempFile::new_in(blobs).map_err(unwritten)?;
     let counted = Counted {
         file: fresh.as_file(),
         hash: Sha256::new(),
@@ -50,21 +67,23 @@ pub(super) fn write(
         room: limits.total_bytes.saturating_sub(used),
         underway: room.underway,
         writing: room.writing,
+        stop,
     };
     let gzip = GzEncoder::new(
         BufWriter::with_capacity(64 << 10, counted),
         Compression::default(),
     );
     let mut archive = Builder::new(gzip);
-    let added = add_all(&mut archive, snapshot, limits);
+    let added = add_all(&mut archive, snapshot, limits, stop);
     let finished = added.and_then(|()| {
-        let gzip = archive.into_inner().map_err(disk)?;
-        let buffer = gzip.finish().map_err(disk)?;
+        let gzip = archive.into_inner().map_err(unwritten)?;
+        let buffer = gzip.finish().map_err(unwritten)?;
         buffer
             .into_inner()
-            .map_err(|error| disk(error.into_error()))
+            .map_err(|error| unwritten(error.into_error()))
     });
     let counted = finished.map_err(|error| match error {
+        _ if stop.load(Ordering::Relaxed) => Error::Abandoned,
         Error::Disk { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => {
             Error::TooLarge {
                 what: "it is larger when compressed",
@@ -84,12 +103,21 @@ pub(super) fn write(
     let digest = Digest::from_sha256(counted.hash.clone().finalize().into());
     let size = counted.size;
     drop(counted);
-    fresh.as_file().sync_all().map_err(disk)?;
-    let name = file_name(snapshot.tree_digest(), &digest);
-    fresh
-        .persist(blobs.join(name))
-        .map_err(|error| disk(error.error))?;
-    Ok((digest, size))
+    fresh.as_file().sync_all().map_err(unwritten)?;
+    let (file, tree) = (fresh, snapshot.tree_digest().to_owned());
+    Ok(Written {
+        file,
+        tree,
+        digest,
+        size,
+    })
+}
+
+fn unwritten(source: io::Error) -> Error {
+    Error::Disk {
+        doing: "written",
+        source,
+    }
 }
 
 /// What an archive is called on disk: by its content, before and after compression.
@@ -110,13 +138,13 @@ fn add_all<W: Write>(
     archive: &mut Builder<W>,
     snapshot: &Snapshot,
     limits: &Limits,
+    stop: &AtomicBool,
 ) -> Result<(), Error> {
-    let disk = |source| Error::Disk {
-        doing: "written",
-        source,
-    };
     let mut left = limits.content_bytes;
     for entry in snapshot.entries() {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Abandoned);
+        }
         let mut header = Header::new_gnu();
         header.set_uid(0);
         header.set_gid(0);
@@ -128,7 +156,7 @@ fn add_all<W: Write>(
             let path = format!("{}/", entry.path);
             archive
                 .append_data(&mut header, path, io::empty())
-                .map_err(disk)?;
+                .map_err(unwritten)?;
             continue;
         }
         let failed = |source| Error::File { source };
@@ -143,29 +171,35 @@ fn add_all<W: Write>(
         header.set_mode(if entry.executable { 0o700 } else { 0o600 });
         header.set_size(size);
         archive
-            .append_data(&mut header, entry.path, Whole::of(content, size))
-            .map_err(disk)?;
+            .append_data(&mut header, entry.path, Whole::of(content, size, stop))
+            .map_err(unwritten)?;
     }
     Ok(())
 }
 
 /// Content of which exactly so much has to come: the archive has announced it.
-struct Whole<R> {
+struct Whole<'a, R> {
     content: R,
     left: u64,
+    stop: &'a AtomicBool,
 }
 
-impl<R: Read> Whole<R> {
-    fn of(content: R, size: u64) -> Self {
+impl<'a, R: Read> Whole<'a, R> {
+    fn of(content: R, size: u64, stop: &'a AtomicBool) -> Self {
         Self {
             content,
             left: size,
+            stop,
         }
     }
 }
 
-impl<R: Read> Read for Whole<R> {
+impl<R: Read> Read for Whole<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        // What compresses well writes little, and is read for a long time.
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(abandoned());
+        }
         let count = self.content.read(into)?;
         let came = u64::try_from(count).unwrap_or(u64::MAX);
         let left = self.left.checked_sub(came);
@@ -191,10 +225,19 @@ struct Counted<'a> {
     room: u64,
     underway: &'a AtomicU64,
     writing: &'a mut Writing,
+    stop: &'a AtomicBool,
+}
+
+/// Seen by nobody: that it stopped is looked up where it is told.
+fn abandoned() -> io::Error {
+    io::Error::other("nobody waits for the archive any more")
 }
 
 impl Write for Counted<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(abandoned());
+        }
         let written = self.file.write(bytes)?;
         self.hash.update(bytes.get(..written).unwrap_or_default());
         let count = u64::try_from(written).unwrap_or(u64::MAX);

@@ -1,8 +1,10 @@
 //! The listeners of the controller: webhooks, artifacts, metrics, probes, and admission where it is wanted.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -10,6 +12,7 @@ use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use reeve_core::webhook;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -24,9 +27,13 @@ use crate::http::probe::{self, Readiness};
 use crate::http::receiver::{Nudge, Receiver};
 use crate::http::{self, Limits, Proxies, metrics};
 use crate::issuers::Issuers;
+use crate::knocks;
 
 /// Accepted calls that wait to be answered with a wake. A wake is a lookup and a send: they don't wait long.
 const NUDGES: usize = 4096;
+/// How long a replica is not ready at most, since it does not know all hooks yet, and how often is looked whether it does.
+const UNREADY: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The listeners, until they are stopped.
 pub(super) struct Servers {
@@ -141,15 +148,49 @@ pub(super) async fn all(
     Ok((servers, nudged))
 }
 
-/// A replica that does not know all hooks yet asks the caller to come again instead of saying that there is none.
+/// Ready is who knows whom hooks are called for: it is not called before, as long as others are. Whoever cannot come to know it is
+/// ready all the same in a while, or it would hold up its own rollout.
+pub(super) async fn ready(ctx: Arc<Context>, readiness: Arc<Readiness>) {
+    let known = async {
+        let mut ticks = tokio::time::interval(LOOK);
+        while !ctx.takes_calls.load(Ordering::Relaxed) {
+            ticks.tick().await;
+        }
+    };
+    if tokio::time::timeout(UNREADY, known).await.is_err() {
+        tracing::warn!(
+            "not all receivers are known yet after {UNREADY:?}; callers are asked to come again"
+        );
+    }
+    readiness.set(true);
+}
+
+/// A replica that does not know all hooks yet asks the caller to come again instead of saying that there is none. What was called
+/// for then is looked at when it knows.
 async fn only_when_known(
     State(ctx): State<Arc<Context>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if ctx.takes_calls.load(Ordering::Relaxed) {
-        return next.run(request).await;
+    let (path, now) = (request.uri().path().to_owned(), ctx.clock.instant());
+    // Before it is woken, lest somebody be taken for woken who came in between.
+    let woken = || ctx.index.read(|known| knocks::woken(known, &path));
+    let woken = ctx.knocks.is_learning(now).then(woken);
+    let answer = match ctx.takes_calls.load(Ordering::Relaxed) {
+        true => next.run(request).await,
+        false => come_again(),
+    };
+    let done = match answer.status() {
+        StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE => Some(BTreeSet::new()),
+        status => woken.filter(|_| status.is_success()),
+    };
+    if let Some(done) = done.filter(|_| path.starts_with(webhook::PREFIX)) {
+        ctx.knocks.note(&path, done, now);
     }
+    answer
+}
+
+fn come_again() -> Response {
     let again = [(RETRY_AFTER, "2")];
     let says = "this replica does not know all receivers yet; come again";
     (StatusCode::SERVICE_UNAVAILABLE, again, says).into_response()

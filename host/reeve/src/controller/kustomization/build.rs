@@ -315,6 +315,11 @@ async fn fetch(
     let (tenant, namespace) = (&wanted.tenant, &wanted.spec.id.namespace);
     remote::may_fetch(&ctx.grounds, tenant, namespace, one)?;
     let mirrors = ctx.mirrors_of(&wanted.spec.id);
+    // What somebody proposes may name any base.
+    let mirrors = match wanted.cover.is_aside() {
+        true => mirrors.of_requests(),
+        false => mirrors,
+    };
     let fetcher = Fetcher {
         mirrors: &mirrors,
         egress: &ctx.egress,

@@ -1,4 +1,4 @@
-//! The files of what somebody proposes to a source: the head of a pull request, into the source's mirror and nowhere else.
+//! The files of what somebody proposes to a source: the head of a pull request, into the source's mirror of requests and nowhere else.
 //!
 //! With the source's own login, and the rules of what it takes, leaves out and includes; its submodules only from where what is
 //! applied has them; what must be signed is not looked at before it is found to be. It deliberately puts nothing into the store: nobody is to apply it, or to be served it.

@@ -41,7 +41,8 @@ pub(super) async fn fetch(
         return Ok(snapshot);
     }
     let holder = holder(ctx, wanted);
-    let complete = complete(ctx, want, remote, snapshot, |submodule| {
+    let mirrors = ctx.mirrors_of(&wanted.id);
+    let complete = complete(ctx, want, &mirrors, remote, snapshot, |submodule| {
         let holder = holder.as_ref().map(|holder| held(holder, submodule));
         Ok(Noted {
             further: Some(&further),
@@ -71,7 +72,8 @@ pub(super) async fn proposed(
             holder: None,
         })
     };
-    complete(ctx, want, remote, snapshot, may).await
+    let mirrors = ctx.mirrors_of(&want.wanted.id).of_requests();
+    complete(ctx, want, &mirrors, remote, snapshot, may).await
 }
 
 /// What is applied of a source that somebody proposes something to.
@@ -109,6 +111,7 @@ struct Noted<'a> {
 async fn complete<'a>(
     ctx: &Context,
     want: &Want<'_>,
+    mirrors: &git::Mirrors,
     remote: &Arc<Remote>,
     snapshot: Snapshot,
     may: impl Fn(&Submodule) -> Result<Noted<'a>, Explained>,
@@ -122,8 +125,7 @@ async fn complete<'a>(
             let (remote, way, from) = reach(ctx, wanted, &submodule.url, way, further).await?;
             let resolved = submodule.resolved().map_err(|why| Explained::of(&why))?;
             let (all, limits) = (Submodule::content(), &submodule.limits);
-            let mirrors = ctx.mirrors_of(&wanted.id);
-            let fetched = git::fetch(&mirrors, &remote, resolved, all, until, limits).await;
+            let fetched = git::fetch(mirrors, &remote, resolved, all, until, limits).await;
             let snapshot = fetched.map_err(|why| refused(&Explained::of(&why), from.as_deref()))?;
             if let Some(holder) = holder {
                 note_for(ctx, holder, &snapshot).await;

@@ -1,12 +1,14 @@
 //! A pack is written beside the others as it comes, with an index of what is in it.
 //!
-//! Nothing that a server sends may take more than its share of memory: an entry is held whole while it comes, and to learn what a
+//! Nothing that a server sends may take more than its share of memory: an entry is held whole, and to learn what a
 //! difference makes, what it is a difference to is held, with all above it that others still wait for. So each object is weighed as
-//! it comes, before the first difference is applied. What it deliberately doesn't: judge what is in the objects.
+//! it comes, before the first difference is applied, and the rest of a large one is held only once it has come (`ahead`), so that
+//! nobody keeps memory from others by being slow. What it deliberately doesn't: judge what is in the objects.
 
+mod ahead;
 mod weight;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ use gix::progress::DynNestedProgress;
 use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use self::ahead::Ahead;
 use self::weight::{Heavy, Scale};
 use crate::git::mirror::Generation;
 use crate::git::wire::{Wire, in_bytes};
@@ -41,6 +44,8 @@ const MEMORY: u32 = 768;
 static FREE: Semaphore = Semaphore::const_new(MEMORY as usize);
 /// What is resolved with less asks for none of it.
 const LIGHT: u64 = 16 << 20;
+/// What comes slowly is held up to this size; what more there is of it waits on the disk.
+const SMALL: u64 = 8 << 20;
 /// Read at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -53,15 +58,8 @@ impl Press<'_> {
     ) -> gix::error::Result<Vec<PathBuf>> {
         let (dir, hash) = (self.generation.packs(), self.generation.hash());
         let (file, at) = fresh(&dir)?.into_parts();
-        let since = Cell::new(0);
-        let metered = BufReader::with_capacity(
-            CHUNK,
-            Metered {
-                inner: pack,
-                press: self,
-                since: &since,
-            },
-        );
+        let coming = Coming::default();
+        let metered = BufReader::with_capacity(CHUNK, Metered::of(pack, self, &coming));
         let keep = EntryDataMode::KeepAndCrc32;
         let entries = BytesToEntriesIter::new_from_header(metered, Mode::Verify, keep, hash)?;
         let version = entries.version();
@@ -72,7 +70,7 @@ impl Press<'_> {
             inner: entries,
             scale: Some(Scale::new(self.limits)),
             press: self,
-            since: &since,
+            coming: &coming,
             taken: None,
         };
         let spool = Spool(BufWriter::with_capacity(CHUNK, file));
@@ -171,12 +169,73 @@ fn bytes_of(range: data::EntryRange, pack: &data::File) -> Option<&[u8]> {
     pack.entry_slice(range)
 }
 
+/// The object that is just coming.
+#[derive(Default)]
+struct Coming {
+    /// Bytes that came since the last object was whole.
+    since: Cell<u64>,
+    /// The memory that it is held in, if it is a large one.
+    taken: RefCell<Option<SemaphorePermit<'static>>>,
+}
+
+impl Coming {
+    /// It is whole; the next one begins.
+    fn is_whole(&self) {
+        self.since.set(0);
+        self.taken.take();
+    }
+}
+
 /// What comes, no more of it for one object than one may have.
 struct Metered<'a, R> {
     inner: R,
     press: &'a Press<'a>,
-    /// Bytes that came since the last object was whole.
-    since: &'a Cell<u64>,
+    coming: &'a Coming,
+    /// Once a large object has come.
+    ahead: Option<Ahead>,
+    /// Bytes that were waiting on the disk at most.
+    waited: u64,
+}
+
+impl<'a, R: Read> Metered<'a, R> {
+    fn of(inner: R, press: &'a Press<'a>, coming: &'a Coming) -> Self {
+        Self {
+            inner,
+            press,
+            coming,
+            ahead: None,
+            waited: 0,
+        }
+    }
+
+    /// The bytes that may come for one object.
+    fn most(&self) -> u64 {
+        let most = self.press.limits.object_bytes;
+        // What doesn't compress grows a little, and what comes next was read with it.
+        most.saturating_add(most / 1000)
+            .saturating_add(4 * CHUNK as u64)
+    }
+
+    /// Has the rest of a large object come, as far as there is one, before more of it is held; and waits for the memory.
+    fn wait_for_all(&mut self) -> io::Result<()> {
+        let since = self.coming.since.get();
+        if since <= SMALL || self.coming.taken.borrow().is_some() {
+            return Ok(());
+        }
+        // One byte more tells who sends too much.
+        let (most, rest) = (self.most(), self.most().saturating_sub(since) + 1);
+        let mut ahead = match self.ahead.take() {
+            Some(ahead) => ahead,
+            None => Ahead::of(tempfile::tempfile_in(self.press.generation.packs())?, most),
+        };
+        ahead.fill(&mut self.inner, rest)?;
+        let (left, press) = (ahead.left(), self.press);
+        self.ahead = Some(ahead);
+        press.wire.pay(left.saturating_sub(self.waited))?;
+        self.waited = self.waited.max(left);
+        *self.coming.taken.borrow_mut() = press.memory(since + left.min(rest))?;
+        Ok(())
+    }
 }
 
 impl<R: Read> Read for Metered<'_, R> {
@@ -184,16 +243,14 @@ impl<R: Read> Read for Metered<'_, R> {
         if self.press.flag.load(Ordering::Relaxed) {
             return Err(io::Error::other("interrupted"));
         }
-        let read = self.inner.read(into)?;
-        let since = self.since.get().saturating_add(read as u64);
-        self.since.set(since);
-        let most = self.press.limits.object_bytes;
-        // What doesn't compress grows a little, and what comes next was read with it.
-        if since
-            > most
-                .saturating_add(most / 1000)
-                .saturating_add(4 * CHUNK as u64)
-        {
+        self.wait_for_all()?;
+        let read = match &mut self.ahead {
+            Some(ahead) if ahead.left() > 0 || ahead.has_ended() => ahead.take(into)?,
+            _ => self.inner.read(into)?,
+        };
+        let since = self.coming.since.get().saturating_add(read as u64);
+        self.coming.since.set(since);
+        if since > self.most() {
             let what = "an object in the pack has more bytes";
             let cap = self.press.object();
             return Err(self.press.wire.fail(Cause::TooMuch { what, cap }));
@@ -208,13 +265,13 @@ struct Weighed<'a, I> {
     /// Until all were seen.
     scale: Option<Scale>,
     press: &'a Press<'a>,
-    since: &'a Cell<u64>,
+    coming: &'a Coming,
     taken: Option<SemaphorePermit<'static>>,
 }
 
 impl<I: Iterator<Item = gix::error::Result<Entry>>> Weighed<'_, I> {
     fn weigh(&mut self, entry: &Entry) -> gix::error::Result<()> {
-        self.since.set(0);
+        self.coming.is_whole();
         let weighed = self.scale.as_mut().map_or(Ok(()), |scale| scale.put(entry));
         weighed.map_err(|heavy| self.press.refused(heavy))
     }
@@ -269,5 +326,69 @@ impl Read for Spool {
 impl Seek for Spool {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.0.seek(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::disk::Disk;
+    use crate::git::mirror::Mirror;
+    use crate::git::wire::Terms;
+
+    /// What a server sends, and how much of an object was held at most while it was waited for.
+    struct Server<'a> {
+        left: usize,
+        coming: &'a Coming,
+        held: &'a Cell<u64>,
+    }
+
+    impl Read for Server<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.held.set(self.held.get().max(self.coming.since.get()));
+            let read = into.len().min(self.left);
+            self.left -= read;
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn little_of_a_large_object_is_held_while_a_server_sends_it_and_memory_is_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let mirror = Mirror::of(dir.path().join("m"), Disk::default());
+        let generation = mirror.writable(gix::hash::Kind::Sha1).unwrap();
+        let limits = Limits::default();
+        let repository = generation.open(&limits).unwrap().to_thread_local();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let (terms, _guard) = Terms::new(Instant::now() + Duration::from_secs(60));
+        let url = "https://git.example/x".to_owned();
+        let wire = Wire::new(runtime.handle().clone(), url, terms);
+        let press = Press {
+            generation: &generation,
+            repository: &repository,
+            limits: &limits,
+            wire: &wire,
+            flag: &AtomicBool::new(false),
+        };
+        let (coming, held) = (Coming::default(), Cell::new(0));
+        let server = Server {
+            left: 24 << 20,
+            coming: &coming,
+            held: &held,
+        };
+        let mut metered = Metered::of(server, &press, &coming);
+        let came = io::copy(&mut metered, &mut io::sink()).unwrap();
+        assert_eq!(came, 24 << 20);
+        assert!(held.get() <= SMALL + CHUNK as u64, "{}", held.get());
+        // Nothing else of this process's tests unpacks anything.
+        let taken = || MEMORY as usize - FREE.available_permits();
+        assert_eq!(taken(), 24);
+        coming.is_whole();
+        assert_eq!(taken(), 0);
     }
 }
