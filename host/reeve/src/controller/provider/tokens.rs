@@ -103,7 +103,7 @@ impl Of {
         let mut hash = Sha256::new();
         match &self.by {
             By::Shipped(component) => framed(&mut hash, component),
-            By::Plugin(id, ..) => framed(&mut hash, &format!("{} {id}", id.kind())),
+            By::Plugin(id, ..) => framed(&mut hash, format!("{} {id}", id.kind())),
         }
         framed(&mut hash, &self.config);
         framed(&mut hash, &self.url);

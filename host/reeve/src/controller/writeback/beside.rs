@@ -100,9 +100,10 @@ impl Case<'_> {
         let spec = Spec::parse(other).ok()?;
         let source = known.sources.get(&spec.source.key())?;
         let wanted = Wanted::parse(source).ok()?;
-        let branch = match (&spec.branch, &wanted.reference) {
-            (Some(branch), _) | (None, Reference::Branch(branch)) => branch,
-            (None, _) => return None,
+        let ((Some(branch), _) | (None, Reference::Branch(branch))) =
+            (&spec.branch, &wanted.reference)
+        else {
+            return None;
         };
         let is_same = (&spec.path, &spec.template) == (&self.spec.path, &self.spec.template);
         let is_here = *branch == self.branch && self.is_place_of(&wanted.url);
