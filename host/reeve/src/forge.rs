@@ -221,9 +221,8 @@ impl Provider {
                 Turn::Send(sender) => self.told(sender, prepared, &request, &mut course).await?,
                 Turn::Written(raw) => raw,
             };
-            if self.is_refused(&course, &request, raw.status)
-                && !std::mem::replace(&mut again, true)
-            {
+            let is_refused = self.is_refused(&course, &request, raw.status);
+            if is_refused && !std::mem::replace(&mut again, true) {
                 course = self.begin(&operation)?;
                 continue;
             }

@@ -159,8 +159,8 @@ fn compare(path: &str, values: &Value, schema: &Value) {
         // Helm's own.
         named.remove("global");
     }
-    // What a policy takes, and which volume it is, is the platform's to give.
-    let is_free = [".parameters", ".scope", ".volume"]
+    // What a policy takes, and which volume it is, is the platform's to give; and what is written as Rig has it.
+    let is_free = [".parameters", ".rig", ".scope", ".volume"]
         .iter()
         .any(|end| path.ends_with(end));
     let given = keys(values);

@@ -44,6 +44,22 @@ async fn before_it_is_installed(estate: &Estate) -> anyhow::Result<()> {
     has_line(&told, &["✔ prerequisites checks passed"])
 }
 
+async fn without_its_fence(estate: &Estate) -> anyhow::Result<()> {
+    let (version, kind) = (
+        "admissionregistration.k8s.io/v1",
+        "ValidatingAdmissionPolicyBinding",
+    );
+    let bindings = objects::api(estate.admin(), version, kind, None);
+    bindings
+        .delete("reeve-delivery", &DeleteParams::default())
+        .await?;
+    wait::until_gone(&bindings, "reeve-delivery").await?;
+    let told = said(&asked(estate, &std::env::temp_dir(), &["check"]).await?, 1)?;
+    let wrong = "✗ ValidatingAdmissionPolicy reeve-delivery, which is to fence";
+    has_line(&told, &[wrong, "is not bound so that it denies"])?;
+    has_line(&told, &["`helm upgrade` of the chart reeve"])
+}
+
 #[test]
 fn reeve_check_says_that_an_installation_works_and_what_is_wrong_with_one() {
     scenario(async {
@@ -105,20 +121,7 @@ fn reeve_check_says_that_an_installation_works_and_what_is_wrong_with_one() {
             "{told:?}"
         );
         ensure!(objects::text(webhook, "/remedy").is_some(), "{told:?}");
-
-        let (version, kind) = (
-            "admissionregistration.k8s.io/v1",
-            "ValidatingAdmissionPolicyBinding",
-        );
-        let bindings = objects::api(estate.admin(), version, kind, None);
-        bindings
-            .delete("reeve-delivery", &DeleteParams::default())
-            .await?;
-        wait::until_gone(&bindings, "reeve-delivery").await?;
-        let told = said(&check(&["check"]).await?, 1)?;
-        let wrong = "✗ ValidatingAdmissionPolicy reeve-delivery, which is to fence";
-        has_line(&told, &[wrong, "is not bound so that it denies"])?;
-        has_line(&told, &["`helm upgrade` of the chart reeve"])
+        without_its_fence(&estate).await
     });
 }
 

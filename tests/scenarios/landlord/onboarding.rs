@@ -45,6 +45,29 @@ fn furnished() -> Vec<Value> {
     ]
 }
 
+/// How it would onboard its namespace by itself.
+fn raids() -> Vec<Value> {
+    let acts = ["Role", "acts"];
+    let mine = |subjects: Value| binding("mine", acts, subjects);
+    let user = format!("system:serviceaccount:{SYSTEM}:reeve");
+    let all = format!("system:serviceaccounts:{SYSTEM}");
+    let mut both = account(SQUAT, ADMIN);
+    if let (Some(both), Value::Array(more)) = (both.as_array_mut(), account(SYSTEM, "reeve")) {
+        both.extend(more);
+    }
+    vec![
+        mine(account(SYSTEM, "reeve")),
+        mine(both),
+        mine(named("User", &user)),
+        mine(named("Group", &all)),
+        mine(named("Group", "system:serviceaccounts")),
+        mine(named("Group", "system:authenticated")),
+        binding("mine", ["ClusterRole", "edit"], account(SYSTEM, "reeve")),
+        // In the place of what an administrator or the landlord has made.
+        binding("reeve-delivery", acts, account(SYSTEM, "reeve")),
+    ]
+}
+
 #[test]
 fn an_admin_of_a_namespace_does_not_onboard_it_and_an_administrator_may() {
     scenario(async {
@@ -63,23 +86,7 @@ fn an_admin_of_a_namespace_does_not_onboard_it_and_an_administrator_may() {
             (own.is_ok() && denied.contains(WORDS)).then_some(())
         })
         .await?;
-        let user = format!("system:serviceaccount:{SYSTEM}:reeve");
-        let all = format!("system:serviceaccounts:{SYSTEM}");
-        let mut both = account(SQUAT, ADMIN);
-        if let (Some(both), Value::Array(more)) = (both.as_array_mut(), account(SYSTEM, "reeve")) {
-            both.extend(more);
-        }
-        for raid in [
-            mine(account(SYSTEM, "reeve")),
-            mine(both),
-            mine(named("User", &user)),
-            mine(named("Group", &all)),
-            mine(named("Group", "system:serviceaccounts")),
-            mine(named("Group", "system:authenticated")),
-            binding("mine", ["ClusterRole", "edit"], account(SYSTEM, "reeve")),
-            // In the place of what an administrator or the landlord has made.
-            binding("reeve-delivery", acts, account(SYSTEM, "reeve")),
-        ] {
+        for raid in raids() {
             let why = tried(&client, &raid).await.err();
             let why = why.with_context(|| format!("it onboards itself: {raid}"))?;
             ensure!(why.contains(WORDS), "{raid}: {why}");

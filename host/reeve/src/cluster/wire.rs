@@ -208,10 +208,7 @@ impl Wire {
 
     /// Creates what must not exist yet; never tried twice.
     pub(super) async fn create(&self, at: &Address, body: &Value) -> Result<Value, CallError> {
-        let request = Request::post(at.collection()?)
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(body.to_string().into_bytes());
-        parse(&self.send(request, Attempt::Create).await?)
+        self.post(at.collection()?, body, Attempt::Create).await
     }
 
     /// What would be created of this, with all that the API server fills in. Nothing is written; never tried twice.
@@ -222,10 +219,14 @@ impl Wire {
         body: &Value,
     ) -> Result<Value, CallError> {
         let uri = format!("{}?dryRun=All&fieldManager={manager}", at.collection()?);
+        self.post(uri, body, Attempt::DryRun).await
+    }
+
+    async fn post(&self, uri: String, body: &Value, how: Attempt) -> Result<Value, CallError> {
         let request = Request::post(uri)
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(body.to_string().into_bytes());
-        parse(&self.send(request, Attempt::DryRun).await?)
+        parse(&self.send(request, how).await?)
     }
 
     /// Replaces the object if its resourceVersion is still the one in `body`; never tried twice.

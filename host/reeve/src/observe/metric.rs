@@ -314,6 +314,11 @@ impl Metrics {
             "How long answering the API server about an object took, by what was answered",
             self.review_duration.clone(),
         );
+        self.register_replica(registry);
+    }
+
+    /// What a replica is asked for by others, and which part it has.
+    fn register_replica(&self, registry: &mut Registry) {
         registry.register(
             "reeve_nudges_dropped",
             "Webhook calls turned away because too many were waiting",

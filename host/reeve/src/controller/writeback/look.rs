@@ -18,7 +18,7 @@ use reeve_core::inventory::ObjectId;
 use reeve_core::substitute::takes;
 use reeve_core::veil::Veil;
 use reeve_core::ward::{Left, Work, as_made, by_name, without_additions};
-use reeve_core::writeback::{Rule, Seen, State, Subject};
+use reeve_core::writeback::{Seen, State};
 use reeve_kustomize::edit::documents;
 use reeve_kustomize::{Object, Tree as _};
 use reeve_writeback::file_of;
@@ -399,16 +399,6 @@ impl Case<'_> {
             true => written().map_or(Cow::Borrowed(meta), Cow::Owned),
             false => Cow::Borrowed(meta),
         }
-    }
-
-    /// The rule by which an object becomes a file.
-    fn rule(&self, object: &Object, resource: &str) -> Option<&Rule> {
-        self.spec.rules.whole(&Subject::of(object, resource))
-    }
-
-    fn resource(&self, id: &ObjectId) -> String {
-        let kind = self.kinds.get(&(id.group.clone(), id.kind.clone()));
-        kind.map_or_else(String::new, |kind| kind.plural.clone())
     }
 
     /// What it means that the API server did not say something of an object.

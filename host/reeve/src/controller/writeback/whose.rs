@@ -17,7 +17,7 @@ use reeve_core::source::{Reference, Wanted};
 use reeve_core::spec::Spec;
 use reeve_core::truth;
 use reeve_core::ward::{Work, is_controlled, is_kubernetes_own};
-use reeve_core::writeback::Rule;
+use reeve_core::writeback::{Rule, Subject};
 use reeve_kustomize::Object;
 use reeve_writeback::file_of;
 use serde_json::{Value, json};
@@ -46,6 +46,16 @@ pub(super) enum Whose {
 }
 
 impl Case<'_> {
+    /// The rule by which an object becomes a file.
+    pub(super) fn rule(&self, object: &Object, resource: &str) -> Option<&Rule> {
+        self.spec.rules.whole(&Subject::of(object, resource))
+    }
+
+    pub(super) fn resource(&self, id: &ObjectId) -> String {
+        let kind = self.kinds.get(&(id.group.clone(), id.kind.clone()));
+        kind.map_or_else(String::new, |kind| kind.plural.clone())
+    }
+
     /// Whose an object is that is there: by its labels, or where these were taken off by who has it in its inventory.
     pub(super) fn whose(
         &self,

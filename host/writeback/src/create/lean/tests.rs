@@ -1,3 +1,5 @@
+//! What of a new object is left out of its file, and what stays.
+
 use serde_json::json;
 
 use super::*;

@@ -76,7 +76,17 @@ fn an_app_and_a_token_are_asked_for_as_rigs_guide_does() {
         .display()
         .to_string();
     let github = [
-        "2", "acme/web", "", "1", "12", "34", &*key, "3", "hook", "", "",
+        "2",
+        "acme/web",
+        "",
+        "1",
+        "12",
+        "34",
+        &*key,
+        "3",
+        "a-secret-of-a-hook",
+        "",
+        "",
     ];
     let gitlab = [
         "3",
