@@ -69,10 +69,8 @@ fn reeve_check_says_that_an_installation_works_and_what_is_wrong_with_one() {
 
         before_it_is_installed(&estate).await?;
         let told = said(&check(&["check"]).await?, 1)?;
-        has_line(
-            &told,
-            &["✗ no namespace has a Deployment of the controller"],
-        )?;
+        let wrong = "✗ no namespace has a Deployment of the controller";
+        has_line(&told, &[wrong])?;
         has_line(&told, &["1 check failed"])?;
         deployed(&estate, 0).await?;
         let told = said(&check(&["check"]).await?, 1)?;

@@ -206,23 +206,17 @@ impl Wire {
         }
     }
 
-    /// Creates what must not exist yet; never tried twice.
+    /// Creates what must not exist yet.
     pub(super) async fn create(&self, at: &Address, body: &Value) -> Result<Value, CallError> {
         self.post(at.collection()?, body, Attempt::Create).await
     }
-
-    /// What would be created of this, with all that the API server fills in. Nothing is written; never tried twice.
-    pub(super) async fn rehearse_create(
+    /// Asks for an object to be created there, or what would come of it; never tried twice.
+    pub(super) async fn post(
         &self,
-        at: &Address,
-        manager: &str,
+        uri: String,
         body: &Value,
+        how: Attempt,
     ) -> Result<Value, CallError> {
-        let uri = format!("{}?dryRun=All&fieldManager={manager}", at.collection()?);
-        self.post(uri, body, Attempt::DryRun).await
-    }
-
-    async fn post(&self, uri: String, body: &Value, how: Attempt) -> Result<Value, CallError> {
         let request = Request::post(uri)
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(body.to_string().into_bytes());

@@ -14,6 +14,7 @@ use reeve_writeback::{
 };
 use serde_json::Value;
 
+use super::super::refusal::Attempt;
 use super::Persisting;
 
 /// What the file of an object needs not hold of its metadata: the name is another one, and what is filled in there nobody leaves out.
@@ -49,15 +50,16 @@ impl Persisting {
 
     /// What the server makes of it, without what belongs to a cluster. None: it does not say.
     async fn made_of(&self, lean: &Object) -> Option<Object> {
-        let id = ObjectId {
-            namespace: lean.namespace().to_owned(),
-            name: lean.name().to_owned(),
-            group: lean.group().to_owned(),
-            kind: lean.kind().to_owned(),
-        };
+        let id = ObjectId::of(lean);
         let at = self.address(&id, Some(lean.version())).await.ok()??;
+        // With all that the API server fills in, and without that anything is written.
+        let uri = format!(
+            "{}?dryRun=All&fieldManager={MANAGER}",
+            at.collection().ok()?
+        );
         let body = unnamed(lean);
-        let made = self.wire.rehearse_create(&at, MANAGER, &body).await.ok()?;
+        let made = self.wire.post(uri, &body, Attempt::DryRun);
+        let made = made.await.ok()?;
         let made = Object::try_from(as_made(made)).ok()?;
         Some(stripped(&made))
     }
