@@ -72,7 +72,7 @@ pub struct Spec {
     pub reports_drift: bool,
     /// What it says of being delivered, and not applied.
     pub deliver: deliver::Wish,
-    /// Which side is right where git and the cluster differ, if that is said.
+    /// Which side is right where git and the cluster differ, if it says so itself.
     pub truth: Option<SourceOfTruth>,
     /// What becomes of the objects when the Kustomization is deleted.
     pub deletion_policy: DeletionPolicy,

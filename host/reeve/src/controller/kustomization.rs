@@ -290,7 +290,7 @@ impl Stopped {
 
 /// Parses, asks policy about the spec before a byte of the source is opened, and finds the source. `None`: suspended.
 async fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Asked>, Explained> {
-    let Some(mut spec) = parse(object)? else {
+    let Some(spec) = parse(object)? else {
         return Ok(None);
     };
     let inventory = recorded(object)?;
@@ -299,8 +299,8 @@ async fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Asked>, Ex
     let supply = supply::look(ctx, &source);
     let stored = supply.as_ref().ok().and_then(Supply::stored);
     let place = above::place(ctx, &spec, &tenant)?;
-    let truth = |known: &Known| above::truth(known, spec.truth, &tenant);
-    spec.truth = ctx.index.read(truth)?;
+    // Who cannot say which side is right writes nothing.
+    ctx.index.read(|known| truth(known, spec.truth, &tenant))?;
     let spec = judge::spec(ctx, object, &tenant, spec, stored).await?;
     Ok(Some(Asked {
         stored: supply?.bring(ctx, &source, &tenant).await?,

@@ -19,7 +19,7 @@ use reeve_core::tenancy;
 use reeve_core::truth;
 use reeve_core::writeback::{Rules, Spec, Yielding, is_same_repository};
 
-use super::{Wanted, recall};
+use super::{Wanted, above, recall};
 use crate::context::Context;
 use crate::index::Known;
 
@@ -84,7 +84,8 @@ pub(in crate::controller) fn wake(ctx: &Context, namespace: &NamespaceName) {
 /// The rules of the WriteBacks that are in effect.
 fn in_effect(ctx: &Context, known: &Known, wanted: &Wanted) -> Vec<Rules> {
     let Wanted { spec, tenant, .. } = wanted;
-    match spec.truth {
+    // Where it cannot be said a run ends before it writes anything.
+    match above::truth(known, spec.truth, tenant).ok().flatten() {
         // Whatever is to be committed: what is changed on the cluster is wrong, or is right without it.
         Some(SourceOfTruth::Git) => return Vec::new(),
         Some(SourceOfTruth::Cluster) => return vec![truth::everything()],
