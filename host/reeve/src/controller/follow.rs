@@ -313,17 +313,7 @@ impl Followed for Tenant {
     /// What it said before stays: its bounds go on. What is that of one that nobody has ever read is nobody's.
     fn bad(ctx: &Context, id: &Id) {
         let Ok(name) = id.name.parse() else { return };
-        let touched = ctx.index.write(|known| {
-            let touched = known.tenants.cannot_read(&name);
-            ctx.shards.follow(&known.tenants, &touched);
-            touched
-        });
-        if touched.is_empty() {
-            return;
-        }
-        wake_within(ctx, &touched);
-        elsewhere::wake_sources(ctx, &touched);
-        wake_all_tenants(ctx);
+        marks::hand_over(ctx, |tenants| tenants.cannot_read(&name));
     }
 
     fn listed(ctx: &Context) {

@@ -11,6 +11,7 @@ use futures::StreamExt as _;
 use reeve_api::TENANT_LABEL;
 use reeve_api::name::{NamespaceName, TenantName};
 use reeve_core::landlord::Made;
+use reeve_core::tenancy::Tenants;
 
 use super::{elsewhere, levels, wake_all_tenants, wake_within};
 use crate::cluster::{Change, Selection, resource};
@@ -75,8 +76,16 @@ pub(super) fn listed(ctx: &Context, these: impl FnOnce(&mut Known)) {
 }
 
 fn mark(ctx: &Context, namespace: &NamespaceName, whose: Option<TenantName>) {
+    hand_over(ctx, |tenants| tenants.mark(namespace, whose));
+}
+
+/// Namespaces have another tenant, or another bound, by what is known now: what is in them is looked at anew.
+pub(super) fn hand_over(
+    ctx: &Context,
+    change: impl FnOnce(&mut Tenants) -> BTreeSet<NamespaceName>,
+) {
     let touched = ctx.index.write(|known| {
-        let touched = known.tenants.mark(namespace, whose);
+        let touched = change(&mut known.tenants);
         ctx.shards.follow(&known.tenants, &touched);
         touched
     });
