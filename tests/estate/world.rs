@@ -8,7 +8,7 @@ use kube::Client;
 use tokio::sync::OnceCell;
 
 use crate::chart::Release;
-use crate::controller::Controller;
+use crate::controller::{Controller, Surroundings};
 use crate::git::{HttpServer, Repo, Served};
 use crate::install;
 use crate::plane::Plane;
@@ -38,15 +38,28 @@ impl Estate {
         Self::start_from(Release::estate().await?, flags).await
     }
 
+    /// As [`Estate::start`], with the controller elsewhere.
+    pub async fn start_in(around: Surroundings) -> anyhow::Result<Self> {
+        let release = Release::estate().await?;
+        Self::start_of((release, around), &["--leader-elect=false"]).await
+    }
+
     /// As [`Estate::start_with`], of another release of the chart.
     pub async fn start_from(release: &Release, flags: &[&str]) -> anyhow::Result<Self> {
+        Self::start_of((release, Surroundings::default()), flags).await
+    }
+
+    async fn start_of(
+        (release, around): (&Release, Surroundings),
+        flags: &[&str],
+    ) -> anyhow::Result<Self> {
         let plane = Plane::start().await.context("starting a control plane")?;
         let repositories = plane.room("git")?;
         let git = HttpServer::start(&repositories, Served::default())
             .await
             .context("starting a git server")?;
         install::install_release(&plane, release).await?;
-        let controller = Controller::start_from(release, "reeve", &plane, flags).await?;
+        let controller = Controller::start_of((release, around), "reeve", &plane, flags).await?;
         Ok(Self {
             plane,
             git,

@@ -1,6 +1,7 @@
 //! Deploy keys and webhooks that follow their objects, in the cluster and at a real Gitea: what is there is asked of Gitea.
 
 mod delivered;
+mod later;
 mod plans;
 mod rotation;
 mod written;
@@ -25,16 +26,25 @@ const RECEIVER: &str = "notification.toolkit.fluxcd.io/v1";
 
 /// A private repository at Gitea, and a tenant with a provider that administers it.
 struct Shop {
+    estate: &'static Estate,
     desk: Desk<'static>,
     tenant: Tenant<'static>,
 }
 
 impl Shop {
     async fn open(name: &str) -> anyhow::Result<Self> {
+        Self::open_on(Estate::shared().await?, name).await
+    }
+
+    async fn open_on(estate: &'static Estate, name: &str) -> anyhow::Result<Self> {
         let desk = Forge::shared().await?.desk(name).await?;
-        let tenant = Estate::shared().await?.healthy_tenant(name).await?;
+        let tenant = estate.healthy_tenant(name).await?;
         let (host, api) = (desk.forge.gitea.host(), desk.forge.gitea.url("api/v1"));
-        let shop = Self { desk, tenant };
+        let shop = Self {
+            estate,
+            desk,
+            tenant,
+        };
         let objects = [
             json!({
                 "apiVersion": OURS, "kind": "Tenant", "metadata": {"name": shop.tenant.name()},
@@ -127,7 +137,7 @@ impl Shop {
             let bytes = base64::engine::general_purpose::STANDARD
                 .decode(value.as_str().unwrap_or_default())?;
             let value = String::from_utf8(bytes)?;
-            if key == "identity" {
+            if matches!(&**key, "identity" | "identity.next") {
                 secrecy::used(&value);
             }
             texts[key] = json!(value);
@@ -175,6 +185,8 @@ impl Shop {
 }
 
 const ELSES: &str = "somebody else's";
+/// Whom somebody else's webhook calls.
+const ELSEWHERE: &str = "http://127.0.0.1:9/elsewhere";
 
 /// Whether a condition of an object has this status and these words.
 fn is(object: &DynamicObject, kind: &str, status: &str, words: &str) -> bool {
@@ -200,6 +212,23 @@ impl Shop {
     async fn by_hand(&self, what: &str, wanted: Value) -> anyhow::Result<()> {
         let gitea = &self.desk.forge.gitea;
         gitea.make(&self.desk.name, what, wanted).await
+    }
+
+    /// Somebody else puts a key there.
+    async fn elses_key(&self) -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let (_, elses) = keypair(&dir.path().join("else"), KeyKind::Ed25519, "")?;
+        let wanted = json!({"title": ELSES, "key": elses.trim(), "read_only": true});
+        self.by_hand("keys", wanted).await
+    }
+
+    /// Somebody else puts a hook there, which is not called.
+    async fn elses_hook(&self) -> anyhow::Result<()> {
+        let wanted = json!({
+            "type": "gitea", "active": false, "events": ["push"],
+            "config": {"url": ELSEWHERE, "content_type": "json"},
+        });
+        self.by_hand("hooks", wanted).await
     }
 
     /// Has a key made and put at Gitea; what its Secret holds when the repository was fetched with it.
@@ -228,10 +257,15 @@ impl Shop {
     async fn next_key(&self, first: &Value, word: &str) -> anyhow::Result<Value> {
         let asks = annotated("reeve.dev/rotate-key", word);
         change(&self.sources(), "shop", &asks).await?;
+        self.replaced(first, &json!(word)).await
+    }
+
+    /// Waits until another key has the place of `first`, made for this word; what the Secret holds then.
+    async fn replaced(&self, first: &Value, word: &Value) -> anyhow::Result<Value> {
         let rotated = |source: &DynamicObject| {
             let record = &source.data["status"]["deployKey"];
             let at_forge = record["atForge"].as_array();
-            record["lastHandledRotation"] == word
+            record["lastHandledRotation"] == *word
                 && record["publicKey"] != first["identity.pub"]
                 && at_forge.is_some_and(|all| all.len() == 1)
                 && is(source, "DeployKeyReady", "True", "")
@@ -276,10 +310,7 @@ impl Shop {
 fn a_deploy_key_is_made_put_at_the_forge_made_anew_and_taken_away_with_its_repository() {
     scenario(async {
         let shop = Shop::open("deploy-keys").await?;
-        let dir = tempfile::tempdir()?;
-        let (_, elses) = keypair(&dir.path().join("else"), KeyKind::Ed25519, "")?;
-        let wanted = json!({"title": ELSES, "key": elses.trim(), "read_only": true});
-        shop.by_hand("keys", wanted).await?;
+        shop.elses_key().await?;
 
         let first = shop.first_key().await?;
         let second = shop.next_key(&first, "once").await?;
@@ -356,16 +387,19 @@ async fn receiver(shop: &Shop) -> anyhow::Result<(Api<DynamicObject>, String)> {
     });
     shop.tenant.apply(&receiver).await?;
     let receivers = shop.tenant.api(RECEIVER, "Receiver");
-    let url = url_of(&receivers, "").await?;
+    let url = url_of(shop.estate, &receivers, "").await?;
     Ok((receivers, url))
 }
 
 /// Whom the forge is to call, once that is another than `before` and there.
-async fn url_of(receivers: &Api<DynamicObject>, before: &str) -> anyhow::Result<String> {
-    let controller = &Estate::shared().await?.controller;
+async fn url_of(
+    estate: &Estate,
+    receivers: &Api<DynamicObject>,
+    before: &str,
+) -> anyhow::Result<String> {
     let at = |receiver: &DynamicObject| {
         let path = text(&receiver.data, "/status/webhookPath").unwrap_or_default();
-        controller.hook_url(path)
+        estate.controller.hook_url(path)
     };
     let well = |receiver: &DynamicObject| {
         is(receiver, "WebhookReady", "True", "has a webhook") && at(receiver) != before
@@ -401,18 +435,14 @@ async fn events(shop: &Shop, url: &str) -> anyhow::Result<BTreeSet<String>> {
 fn a_webhook_is_put_at_the_forge_changed_back_moved_with_its_token_and_taken_away() {
     scenario(async {
         let shop = Shop::open("webhooks").await?;
-        let elses = "http://127.0.0.1:9/elsewhere";
-        let wanted = json!({
-            "type": "gitea", "active": false, "events": ["push"],
-            "config": {"url": elses, "content_type": "json"},
-        });
-        shop.by_hand("hooks", wanted).await?;
+        shop.elses_hook().await?;
         let logs_in = json!({"reeve.dev/provider": "forge"});
         shop.apply_source(&shop.desk.url(), &logs_in, None).await?;
         shop.source_says("Ready", "True", "stored artifact").await?;
         let (receivers, url) = receiver(&shop).await?;
-        let both =
-            |url: &str, on: bool| BTreeSet::from([(elses.to_owned(), false), (url.to_owned(), on)]);
+        let both = |url: &str, on: bool| {
+            BTreeSet::from([(ELSEWHERE.to_owned(), false), (url.to_owned(), on)])
+        };
         shop.hooks_are("there is one more", &both(&url, true))
             .await?;
         // The interval is an hour: it is Gitea that says so.
@@ -432,13 +462,13 @@ fn a_webhook_is_put_at_the_forge_changed_back_moved_with_its_token_and_taken_awa
         let secrets = shop.tenant.api("v1", "Secret");
         change(&secrets, "hook", &json!({"stringData": {"token": token}})).await?;
         change(&receivers, "hook", &annotated(ASKED, "again")).await?;
-        let moved = url_of(&receivers, &url).await?;
+        let moved = url_of(shop.estate, &receivers, &url).await?;
         shop.hooks_are("it calls elsewhere", &both(&moved, true))
             .await?;
 
         receivers.delete("hook", &DeleteParams::default()).await?;
         wait::until_gone(&receivers, "hook").await?;
-        let alone = BTreeSet::from([(elses.to_owned(), false)]);
+        let alone = BTreeSet::from([(ELSEWHERE.to_owned(), false)]);
         shop.hooks_are("ours is gone", &alone).await?;
         Ok(())
     });

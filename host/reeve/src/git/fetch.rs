@@ -9,6 +9,7 @@ mod asked;
 mod pack;
 mod partial;
 
+use std::cell::Cell;
 use std::io::Read as _;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -409,12 +410,13 @@ impl Work {
             limits: &self.limits,
             wire,
             flag,
+            paid: Cell::default(),
         };
         let files = press.write(&mut header.chain(pack), progress)?;
         let sizes = files.iter().filter_map(|file| file.metadata().ok());
         let bytes: u64 = sizes.map(|about| about.len()).sum();
-        // The index, and what the pack was told without because it is here already.
-        if let Err(over) = wire.pay(bytes.saturating_sub(wire.taken())) {
+        // What no entry told of: the ends of the pack and of its index.
+        if let Err(over) = press.pay_for(bytes) {
             files.iter().try_for_each(std::fs::remove_file).ok();
             return Err(gix::Error::from_error(over));
         }

@@ -35,7 +35,8 @@ impl Readiness {
         self.dead.store(true, Ordering::Relaxed);
     }
 
-    fn is_ready(&self) -> bool {
+    /// Whether it is, and lives.
+    pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed) && self.is_alive()
     }
 

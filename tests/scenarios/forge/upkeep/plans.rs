@@ -1,6 +1,7 @@
 //! What is told at a real Gitea of commits and of pull requests, in the cluster: it is asked of Gitea, and the cluster is as it was.
 
 mod lent;
+mod named;
 
 use anyhow::{Context as _, ensure};
 use kube::api::DynamicObject;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -151,15 +151,19 @@ pub(super) async fn all(
 /// Ready is who knows whom hooks are called for: it is not called before, as long as others are. Whoever cannot come to know it is
 /// ready all the same in a while, or it would hold up its own rollout.
 pub(super) async fn ready(ctx: Arc<Context>, readiness: Arc<Readiness>) {
+    ready_within(UNREADY, &ctx.takes_calls, &readiness).await;
+}
+
+async fn ready_within(most: Duration, takes_calls: &AtomicBool, readiness: &Readiness) {
     let known = async {
         let mut ticks = tokio::time::interval(LOOK);
-        while !ctx.takes_calls.load(Ordering::Relaxed) {
+        while !takes_calls.load(Ordering::Relaxed) {
             ticks.tick().await;
         }
     };
-    if tokio::time::timeout(UNREADY, known).await.is_err() {
+    if tokio::time::timeout(most, known).await.is_err() {
         tracing::warn!(
-            "not all receivers are known yet after {UNREADY:?}; callers are asked to come again"
+            "not all receivers are known yet after {most:?}; callers are asked to come again"
         );
     }
     readiness.set(true);
@@ -231,7 +235,25 @@ fn own_name() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_replica_is_ready_once_it_takes_calls_or_could_not_come_to_know_of_whom_for_long() {
+        let (takes, readiness) = (AtomicBool::new(false), Readiness::new());
+        let long = Duration::from_secs(3600);
+        let mut waiting = pin!(ready_within(long, &takes, &readiness));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        assert!(!readiness.is_ready());
+        takes.store(true, Ordering::Relaxed);
+        waiting.await;
+        assert!(readiness.is_ready());
+
+        let (never, readiness) = (AtomicBool::new(false), Readiness::new());
+        ready_within(LOOK, &never, &readiness).await;
+        assert!(readiness.is_ready());
+    }
 
     #[test]
     fn an_address_of_ipv6_stands_in_brackets_in_the_urls_of_artifacts() {

@@ -37,6 +37,8 @@ pub(super) struct Press<'a> {
     pub(super) limits: &'a Limits,
     pub(super) wire: &'a Wire,
     pub(super) flag: &'a AtomicBool,
+    /// Bytes that are paid for beside those that came.
+    pub(super) paid: Cell<u64>,
 }
 
 /// The mebibytes that all packs together may take while they are resolved: this process has memory for so many.
@@ -72,6 +74,7 @@ impl Press<'_> {
             press: self,
             coming: &coming,
             taken: None,
+            listed: 0,
         };
         let spool = Spool(BufWriter::with_capacity(CHUNK, file));
         let mut entries = EntriesToBytesIter::new(weighed, spool, version, hash);
@@ -98,6 +101,23 @@ impl Press<'_> {
             0 => Ok(Vec::new()),
             _ => self.keep(at, listed, outcome.data_hash),
         }
+    }
+
+    /// Pays for so many bytes in all, before they are written. What came was paid for when it came; the rest is what the pack was
+    /// told without since it is here already, and the index.
+    pub(super) fn pay_for(&self, written: u64) -> io::Result<()> {
+        let beside = written.saturating_sub(self.wire.taken());
+        let due = beside.saturating_sub(self.paid.get());
+        if due > 0 {
+            self.wire.pay(due)?;
+            self.paid.set(beside);
+        }
+        Ok(())
+    }
+
+    /// What the index has of each object: its name, where it is, and a sum.
+    fn line(&self) -> u64 {
+        self.generation.hash().len_in_bytes() as u64 + 8
     }
 
     fn keep(
@@ -259,7 +279,8 @@ impl<R: Read> Read for Metered<'_, R> {
     }
 }
 
-/// The entries as they come; the last of them only once there is memory to put all of them together.
+/// The entries as they come, each paid for before it is written; the last of them only once there is memory to put all of them
+/// together.
 struct Weighed<'a, I> {
     inner: I,
     /// Until all were seen.
@@ -267,13 +288,19 @@ struct Weighed<'a, I> {
     press: &'a Press<'a>,
     coming: &'a Coming,
     taken: Option<SemaphorePermit<'static>>,
+    /// Bytes that the index has of them.
+    listed: u64,
 }
 
 impl<I: Iterator<Item = gix::error::Result<Entry>>> Weighed<'_, I> {
     fn weigh(&mut self, entry: &Entry) -> gix::error::Result<()> {
         self.coming.is_whole();
         let weighed = self.scale.as_mut().map_or(Ok(()), |scale| scale.put(entry));
-        weighed.map_err(|heavy| self.press.refused(heavy))
+        weighed.map_err(|heavy| self.press.refused(heavy))?;
+        self.listed = self.listed.saturating_add(self.press.line());
+        let end = entry.pack_offset.saturating_add(entry.bytes_in_pack());
+        let paid = self.press.pay_for(end.saturating_add(self.listed));
+        paid.map_err(gix::Error::from_error)
     }
 
     /// All have come.
@@ -334,8 +361,10 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::disk::Disk;
+    use crate::disk::{Account, Disk, Over};
+    use crate::git::Mirrors;
     use crate::git::mirror::Mirror;
+    use crate::git::shelf::Purse;
     use crate::git::wire::Terms;
 
     /// What a server sends, and how much of an object was held at most while it was waited for.
@@ -354,6 +383,18 @@ mod tests {
         }
     }
 
+    fn runtime() -> tokio::runtime::Runtime {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().build().unwrap()
+    }
+
+    /// A conversation, and what ends it.
+    fn wire(runtime: &tokio::runtime::Runtime) -> (Wire, tokio_util::sync::DropGuard) {
+        let (terms, guard) = Terms::new(Instant::now() + Duration::from_secs(60));
+        let url = "https://git.example/x".to_owned();
+        (Wire::new(runtime.handle().clone(), url, terms), guard)
+    }
+
     #[test]
     fn little_of_a_large_object_is_held_while_a_server_sends_it_and_memory_is_given_back() {
         let dir = tempfile::tempdir().unwrap();
@@ -361,19 +402,15 @@ mod tests {
         let generation = mirror.writable(gix::hash::Kind::Sha1).unwrap();
         let limits = Limits::default();
         let repository = generation.open(&limits).unwrap().to_thread_local();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let (terms, _guard) = Terms::new(Instant::now() + Duration::from_secs(60));
-        let url = "https://git.example/x".to_owned();
-        let wire = Wire::new(runtime.handle().clone(), url, terms);
+        let runtime = runtime();
+        let (wire, _guard) = wire(&runtime);
         let press = Press {
             generation: &generation,
             repository: &repository,
             limits: &limits,
             wire: &wire,
             flag: &AtomicBool::new(false),
+            paid: Cell::default(),
         };
         let (coming, held) = (Coming::default(), Cell::new(0));
         let server = Server {
@@ -390,5 +427,116 @@ mod tests {
         assert_eq!(taken(), 24);
         coming.is_whole();
         assert_eq!(taken(), 0);
+    }
+
+    const SHA1: gix::hash::Kind = gix::hash::Kind::Sha1;
+    /// How large an object is that another differs from.
+    const BASE: usize = 512 << 10;
+
+    /// Objects that nothing makes smaller, and none of which is like another.
+    fn bases() -> Vec<Vec<u8>> {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = || {
+            // xorshift64: the same each time.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as u8
+        };
+        let mut one = || (0..BASE).map(|_| next()).collect::<Vec<u8>>();
+        (0..8).map(|_| one()).collect()
+    }
+
+    fn entry(content: &[u8]) -> Entry {
+        let blob = gix::objs::Data::new(content, gix::objs::Kind::Blob, SHA1);
+        let compression = bundle::write::Options::default().compression;
+        Entry::from_data_obj(&blob, 0, compression).unwrap()
+    }
+
+    /// What differs from this in all there is of it, and names it. It is another for each.
+    fn difference(base: &[u8], number: u8) -> Entry {
+        let base_id = gix::objs::compute_hash(SHA1, gix::objs::Kind::Blob, base).unwrap();
+        // How large the one and the other are, seven bits a byte, and the two bytes that it is.
+        let (low, middle, high) = (BASE & 0x7f, (BASE >> 7) & 0x7f, BASE >> 14);
+        let size = [low as u8 | 0x80, middle as u8 | 0x80, high as u8];
+        let content = [&size[..], &[2, 2, b'd', number]].concat();
+        let header = data::entry::Header::RefDelta { base_id };
+        Entry {
+            header,
+            ..entry(&content)
+        }
+    }
+
+    fn packed(entries: impl Iterator<Item = Entry>) -> Vec<u8> {
+        let mut bytes = io::Cursor::new(Vec::new());
+        let entries = entries.map(Ok);
+        let mut writing = EntriesToBytesIter::new(entries, &mut bytes, data::Version::V2, SHA1);
+        assert!(writing.all(|written| written.is_ok()));
+        bytes.into_inner()
+    }
+
+    /// Has a pack come into a generation for a tenant that may have so many bytes; what it paid beside what came.
+    fn press(generation: &Generation, purse: &Purse, pack: &[u8]) -> Result<u64, (u64, Cause)> {
+        let limits = Limits::default();
+        let repository = generation.open(&limits).unwrap().to_thread_local();
+        let runtime = runtime();
+        let (wire, _guard) = wire(&runtime);
+        wire.accept("the pack is larger", limits.pack_bytes);
+        wire.pay_with(Some(purse.begin(generation)));
+        wire.received(pack.len()).unwrap();
+        let press = Press {
+            generation,
+            repository: &repository,
+            limits: &limits,
+            wire: &wire,
+            flag: &AtomicBool::new(false),
+            paid: Cell::default(),
+        };
+        let written = press.write(&mut &pack[..], &mut gix::progress::Discard);
+        let files = written.map_err(|why| (press.paid.get(), wire.cause("writing", &why)))?;
+        let bytes: u64 = files.iter().map(|it| it.metadata().unwrap().len()).sum();
+        press.pay_for(bytes).unwrap();
+        generation.measure();
+        purse.wrote(generation, bytes);
+        Ok(press.paid.get())
+    }
+
+    #[test]
+    fn what_a_thin_pack_is_told_without_is_paid_for_as_it_is_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::default();
+        let mirrors = Mirrors::open_on(dir.path(), 1, disk.clone()).unwrap();
+        let purse = |mebibytes: u64| {
+            let tenant = "acme".to_owned();
+            let allowed = Some(mebibytes << 20);
+            mirrors.on(Account { tenant, allowed }).purse()
+        };
+        let generation = mirrors.named("m".to_owned()).writable(SHA1).unwrap();
+        let bases = bases();
+        let whole = packed(bases.iter().map(|base| entry(base)));
+        // Nothing is beside what came but the index, of which there are 1 KiB and a line for each.
+        let beside = press(&generation, &purse(6), &whole).unwrap();
+        assert!((1 << 10..2 << 10).contains(&beside), "{beside}");
+        let before = disk.used("acme");
+        assert!((4 << 20..5 << 20).contains(&before), "{before}");
+
+        let thin = (0u8..).zip(&bases).map(|(n, base)| difference(base, n));
+        let thin = packed(thin);
+        assert!(thin.len() < 1 << 10, "{}", thin.len());
+        let (paid, cause) = press(&generation, &purse(6), &thin).unwrap_err();
+        let is_full =
+            matches!(&cause, Cause::Storage(over) if matches!(**over, Over::Tenant { .. }));
+        assert!(is_full, "{cause}");
+        // Three were written, and the fourth was not.
+        let base = BASE as u64;
+        assert_eq!((paid + base / 2) / base, 3, "{paid}");
+        let files = std::fs::read_dir(generation.packs()).unwrap();
+        assert_eq!(files.count(), 2);
+        assert_eq!(disk.used("acme"), before);
+
+        // With room for all of it, it is paid for once.
+        let paid = press(&generation, &purse(10), &thin).unwrap();
+        assert!((4 << 20..5 << 20).contains(&paid), "{paid}");
+        assert_eq!(disk.used("acme"), before + paid + thin.len() as u64);
     }
 }

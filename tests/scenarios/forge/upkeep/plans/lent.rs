@@ -69,6 +69,11 @@ fn a_plan_has_submodules_only_from_where_what_is_applied_has_them() {
         ensure!(told.contains("-   word: first"), "{told}");
         let context = shop.context(true);
         shop.marked(&head, &context, "success").await?;
+        // It came into no mirror that anything is applied from.
+        let own = shop.written_for(&first)?;
+        ensure!(own.iter().any(|of| of == shop.tenant.name()), "{own:?}");
+        let accounts = shop.written_for(&second)?;
+        ensure!(accounts == [shop.requests()], "{accounts:?}");
 
         // The login of the source opens this one too; who proposes may not read it.
         let head = shop.push_link("theft", &private, &hidden)?;
