@@ -2,6 +2,7 @@
 
 mod attacks;
 mod given;
+mod lent;
 mod own;
 
 use anyhow::Context as _;

@@ -29,6 +29,7 @@
 //! }
 //! ```
 
+mod claim;
 mod files;
 mod listing;
 mod message;
@@ -43,11 +44,12 @@ use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 
 use crate::failure::{Explain, Turn};
+pub use claim::{Claim, claims, unclaimed};
 pub use files::Files;
 pub use listing::is_listing;
 pub use message::{Told, body, branch, is_branch_of, message, title};
 pub use path::{NotADirectory, directory};
-pub use place::{Given, Place, Target, apart, place};
+pub use place::{Given, Place, Target, apart, is_below, place};
 pub use settle::{Adopted, Settled, Size, is_read, settle};
 pub use wish::{DELIVER, PATH, PROPOSE, TO, Wish};
 

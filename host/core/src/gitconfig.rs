@@ -28,7 +28,7 @@ pub use agent::{Agent, agent};
 pub use file::{Author, Credentials, File, Forge, Provider, parse};
 pub use hook::{GUESSABLE, HookEntry, TooShort, hook_entry, hook_token};
 pub use login::{Login, Way, is_own, login};
-pub use place::{NotAPlace, Pattern, Place, address, is_same, spelled};
+pub use place::{NotAPlace, Pattern, Place, address, is_same, may_be_same, spelled};
 pub use resolve::{Auth, Chosen, Looked, Part, Polling, Resolved, resolve};
 pub use shared::{Asker, Deed, may};
 

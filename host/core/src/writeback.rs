@@ -36,7 +36,7 @@ pub use decide::{
 pub use filter::{Filters, filtered};
 pub use following::Following;
 pub use hand::{Hand, hand_of, last_hand};
-pub use home::directories;
+pub use home::lies_in;
 pub use leave::{Leave, Yielding};
 pub use message::{About, Trailers, compose, digest, trailers};
 pub use proposal::{Proposal, Step, Tip, step};

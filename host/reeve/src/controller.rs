@@ -10,6 +10,7 @@ mod heard;
 mod housekeeping;
 mod kustomization;
 mod late;
+mod lent;
 mod marks;
 mod parting;
 mod planned;

@@ -159,6 +159,68 @@ fn a_project_says_where_its_tenants_are_delivered_and_an_environment_of_it_goes_
     });
 }
 
+/// A namespace is called as somebody likes, and a longer prefix is the platform's word.
+#[test]
+fn no_namespace_leads_into_the_directories_of_a_level_with_a_longer_prefix() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let (live, server, path) = clusters(estate).await?;
+        let to = |prefix: &str| json!({"url": server.url(&path), "pathPrefix": prefix, "secretRef": {"name": path}});
+        let (shop, eve) = (
+            estate.healthy_tenant("prefixed").await?,
+            estate.healthy_tenant("production").await?,
+        );
+        let (own, short) = (shop.name(), eve.name());
+        let name = estate.unique("nested");
+        let project = async |prefix: &str| {
+            let production = json!({"name": "production", "deliver": {"git": to(prefix)}});
+            shop.apply(&json!({
+                "apiVersion": "reeve.dev/v1alpha1", "kind": "Project", "metadata": {"name": name},
+                "spec": {"environments": [production]},
+            }))
+            .await
+        };
+        let prefix = format!("clusters/{short}");
+        project(&prefix).await?;
+        let of_production = json!({"project": name, "environment": "production"});
+        declare_as(&shop, &of_production).await?;
+        let words = format!("{prefix}/{own}/{own}");
+        shop.told_of(Reason::Delivered, &words).await?;
+        let head = git_head(&live)?;
+
+        // Its namespace is called like the last part of that prefix.
+        declare(&eve, &to("clusters")).await?;
+        let whose = format!("environment production of Project {name} has its tenants delivered");
+        let refused = async |directory: &str| {
+            let words = format!("directory {prefix}/{directory} of branch main, and {whose}");
+            eve.told_of(Reason::AccessDenied, &words).await
+        };
+        refused(short).await?;
+        for directory in [format!("{own}/{own}"), "beside".to_owned()] {
+            ask(&eve, &json!({PATH: directory})).await?;
+            refused(&directory).await?;
+        }
+        ensure!(git_head(&live)? == head, "something was written");
+
+        // Where the prefix is longer still, what lies beside it is the namespace's.
+        project(&format!("{prefix}/deep/er")).await?;
+        let words = format!("{prefix}/deep/er/{own}/{own}");
+        shop.told_of(Reason::Delivered, &words).await?;
+        let head = git_head(&live)?;
+        for directory in ["deep", "deep/er/web"] {
+            ask(&eve, &json!({PATH: directory})).await?;
+            refused(directory).await?;
+        }
+        ensure!(git_head(&live)? == head, "something was written");
+        ask(&eve, &json!({PATH: "deep/beside"})).await?;
+        let words = format!("{prefix}/deep/beside");
+        eve.told_of(Reason::Delivered, &words).await?;
+        let file = format!("{prefix}/deep/beside/{short}/service-web.yaml");
+        ensure!(files(&live)?.contains(&file), "{:?}", files(&live)?);
+        Ok(())
+    });
+}
+
 fn git_head(repo: &Repo) -> anyhow::Result<String> {
     git(repo.bare(), ["rev-parse", "main"])
 }

@@ -98,7 +98,7 @@ pub fn apart(place: &Place, built: &str) -> Result<(), Explained> {
 }
 
 /// Whether a path is a directory, or lies in it; the root is `""`.
-fn is_below(path: &str, directory: &str) -> bool {
+pub fn is_below(path: &str, directory: &str) -> bool {
     let rest = path.strip_prefix(directory);
     directory.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

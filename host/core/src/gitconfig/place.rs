@@ -85,6 +85,11 @@ impl Place {
             plain: url.scheme() == Scheme::Http,
         })
     }
+
+    /// Whether both may be one repository: a server has a port for each way to it, and what comes in the clear is the same.
+    pub fn may_be(&self, other: &Self) -> bool {
+        self.host == other.host && self.path == other.path
+    }
 }
 
 /// What the address of a repository is in one spelling of all. What can be read in more ways than one is only what is written so.
@@ -105,6 +110,13 @@ pub fn spelled(text: &str) -> String {
 /// Whether two addresses are of one repository of one server, in whichever spelling.
 pub fn is_same(one: &str, other: &str) -> bool {
     one == other || spelled(one) == spelled(other)
+}
+
+/// Whether two addresses may be of one repository, whichever way leads to it.
+pub fn may_be_same(one: &str, other: &str) -> bool {
+    let place = |text: &str| Place::of(&address(text).ok()?).ok();
+    let both = || place(one).zip(place(other));
+    one == other || both().is_some_and(|(one, other)| one.may_be(&other))
 }
 
 impl Pattern {

@@ -5,6 +5,7 @@
 //! whose they are, is `core::deliver`'s to say, which takes nothing but an admitted plan. What it deliberately doesn't: apply,
 //! prune, look at the health of anything, or remove what an earlier place of the same Kustomization holds.
 
+mod bounds;
 mod edit;
 mod proposed;
 
@@ -123,6 +124,7 @@ async fn reach(ctx: &Context, wanted: &Wanted, place: &Place) -> Result<Reposito
         author: writable.identity(None, None)?,
         writable,
     };
+    bounds::keep_to(ctx, wanted, place, &repository)?;
     if is_built_from(ctx, wanted, &repository) {
         deliver::apart(place, &wanted.spec.path)?;
     }

@@ -10,6 +10,7 @@ use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespacedName, RemoteUrl};
 use reeve_api::tenant::SourceOfTruth;
 use reeve_api::writeback::OnDelete;
+pub(super) use reeve_core::deliver::is_below;
 use reeve_core::drift::{is_ours, owner};
 use reeve_core::gitconfig::Place;
 use reeve_core::inventory::ObjectId;
@@ -23,8 +24,8 @@ use reeve_writeback::file_of;
 use serde_json::{Value, json};
 
 use super::Case;
-use super::lent::may_be_of;
 use crate::controller::kustomization::{self, source};
+use crate::controller::lent::may_be_of;
 use crate::index::Known;
 
 /// What to do about an object that is written where its own Kustomization is from.
@@ -280,12 +281,6 @@ impl Case<'_> {
 /// The directory that a Kustomization builds.
 pub(super) fn path(object: &Kustomization) -> Option<String> {
     Spec::parse(object).ok().map(|spec| spec.path)
-}
-
-/// Whether a path is a directory, or lies in it; the root is `""`.
-pub(super) fn is_below(path: &str, directory: &str) -> bool {
-    let rest = path.strip_prefix(directory);
-    directory.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether an object is in the inventory of a Kustomization.
