@@ -15,6 +15,7 @@ mod realm;
 mod refusal;
 mod request;
 mod told;
+mod unlearnt;
 mod veiled;
 mod wards;
 mod whole;

@@ -118,13 +118,11 @@ impl Case<'_> {
         for (id, _) in self.listers(&found.seen) {
             shares.entry(id).or_default();
         }
-        for id in self.unlearnt(&found) {
-            shares.entry(id).or_default();
-        }
         for (id, share) in shares {
             self.of_build(&mut found, &id, share).await;
         }
-        self.sift_new(&mut found);
+        let unlearnt = self.learn(&found).await;
+        self.sift_new(&mut found, &unlearnt);
         self.lean(&mut found).await;
         let left = std::mem::take(&mut found.left);
         self.ctx.wards.looked_at(self.id, left);
