@@ -91,6 +91,18 @@ pub(super) fn leave(ctx: &Arc<Context>, id: &NamespacedName) -> std::future::Rea
     std::future::ready(Next::Watch)
 }
 
+/// Where a WriteBack of this namespace looks: in these namespaces of its tenant; None: everywhere.
+pub(super) fn watched(
+    grounds: &Grounds,
+    tenant: &Tenant,
+    own: &NamespaceName,
+) -> Option<BTreeSet<String>> {
+    match grounds.is_platform(own) {
+        true => None,
+        false => Some(namespaces(grounds, tenant, own)),
+    }
+}
+
 async fn work(ctx: &Arc<Context>, id: &NamespacedName, object: &WriteBack) -> WriteBackOutcome {
     if object.spec.suspend {
         ctx.wards.forget(id);
@@ -371,18 +383,6 @@ impl Drop for Taken<'_> {
         self.ctx
             .wards
             .give_back(self.id, std::mem::take(&mut self.work));
-    }
-}
-
-/// Where a WriteBack of this namespace looks: in these namespaces of its tenant; None: everywhere.
-pub(super) fn watched(
-    grounds: &Grounds,
-    tenant: &Tenant,
-    own: &NamespaceName,
-) -> Option<BTreeSet<String>> {
-    match grounds.is_platform(own) {
-        true => None,
-        false => Some(namespaces(grounds, tenant, own)),
     }
 }
 

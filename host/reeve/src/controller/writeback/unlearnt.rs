@@ -44,19 +44,15 @@ impl Case<'_> {
             return unlearnt;
         }
         for (id, object) in self.untold() {
+            self.ctx.wards.wait_for(self.id, &id, true);
             // Whatever comes of it, the index remembers what was read of Secrets.
             let said = as_applied(self.ctx, &object, self.deadline).await;
-            let is_known = self.ctx.index.read(|known| known.veils.contains_key(&id));
-            let why = match said {
-                _ if is_known => continue,
-                // It has gone meanwhile.
-                Ok(_) => {
-                    let message = "it changes just now";
-                    Explained::new(Reason::Progressing, Turn::Ours, message)
-                }
-                Err(why) => why,
-            };
-            self.ctx.wards.wait_for(self.id, &id, true);
+            if self.ctx.index.read(|known| known.veils.contains_key(&id)) {
+                self.ctx.wards.wait_for(self.id, &id, false);
+                continue;
+            }
+            let gone = || Explained::new(Reason::Progressing, Turn::Ours, "it has just gone");
+            let why = said.err().unwrap_or_else(gone);
             unlearnt.push(Unlearnt { id, why });
         }
         unlearnt
@@ -94,8 +90,9 @@ pub(super) fn untold(object: &ObjectId, unlearnt: &[Unlearnt]) -> Option<Untold>
     );
     // Nothing of it is in the WriteBack. What is on its way, as all is in a process that has just begun, nobody may tell.
     let turn = match one.why.turn {
-        Turn::Source | Turn::Dependency | Turn::Ours => Turn::Ours,
-        _ => Turn::Retry,
+        Turn::Owner | Turn::OwnerOrPolicy | Turn::NextRevision => Turn::Retry,
+        Turn::Source | Turn::Dependency => Turn::Ours,
+        turn => turn,
     };
     let hint = format!("see the status of Kustomization {by}");
     let why = Explained::new(Reason::DependencyNotReady, turn, message).with_hint(hint);
