@@ -73,7 +73,8 @@ impl Case<'_> {
 /// What becomes of the file of a new object, if one of them could hold something of it.
 pub(super) fn untold(object: &ObjectId, unlearnt: &[Unlearnt]) -> Option<Untold> {
     let stands_still = |one: &&Unlearnt| one.why.reason == Reason::Suspended;
-    let one = unlearnt.iter().find(stands_still).or(unlearnt.first())?;
+    let mut all = unlearnt.iter();
+    let one = all.find(stands_still).or_else(|| unlearnt.first())?;
     let by = &one.id;
     if stands_still(&one) {
         let reason = format!(
