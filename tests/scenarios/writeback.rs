@@ -9,6 +9,7 @@ mod hands;
 mod moments;
 mod recovery;
 mod remote;
+mod snapshots;
 mod users;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams};

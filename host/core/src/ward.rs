@@ -2,12 +2,13 @@
 //!
 //! Watches tell what they show, which is metadata and nothing else; runs take what there is to look at and say what came of it.
 //! Of an object that is as it was a number is kept: so ten thousand of them cost a few bytes each, and nothing while they stay.
-//! What we have applied ourselves, and who tells a status, is no news. It deliberately holds no lock and no clock (the time is how
-//! long the process has been running), and no rules: who tells it something says whether that is meant.
+//! What we have applied ourselves is no news, nor is a status, but for that of a snapshot. It deliberately holds no lock and no clock
+//! (the time is how long the process has been running), and no rules: who tells it something says whether that is meant.
 
 mod additions;
 mod proposed;
 mod remembered;
+mod taken;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -23,6 +24,7 @@ pub use additions::{
     as_made, by_name, is_controlled, is_kubernetes_own, without_additions, without_found,
 };
 pub use proposed::PROPOSED;
+pub use taken::is_being_taken;
 
 /// Somebody who never stops changing something is written after so many times the pause that is waited for.
 const PATIENCE: u32 = 10;
@@ -155,7 +157,8 @@ impl Ward {
                 Vec::new()
             }
             Shown::There(object, meant) => {
-                let seen = view.there(object, meant, is_proposed);
+                let now = Sight::of(object, taken::tells_by_status(realm));
+                let seen = view.there((object, now), meant, is_proposed);
                 seen.into_iter().collect()
             }
             Shown::Gone(object) => {
@@ -285,7 +288,7 @@ impl Realm {
 impl View {
     fn there(
         &mut self,
-        object: &Value,
+        (object, now): (&Value, Sight),
         meant: bool,
         is_proposed: impl Fn(&Name) -> bool,
     ) -> Option<(Name, Fresh)> {
@@ -298,7 +301,6 @@ impl View {
             self.seen.remove(&name);
             return None;
         }
-        let now = Sight::of(object);
         let before = self.seen.insert(name.clone(), now);
         let is_news = match before {
             // Whoever took something away while nobody looked claims nothing.
@@ -372,7 +374,8 @@ fn names(object: &Value) -> Name {
 }
 
 impl Sight {
-    fn of(object: &Value) -> Self {
+    /// `tells` is whether its status counts as well.
+    fn of(object: &Value, tells: bool) -> Self {
         let claims = object.pointer("/metadata/managedFields");
         let claims = claims.and_then(Value::as_array).into_iter().flatten();
         let (mut ours, mut status) = (DefaultHasher::new(), DefaultHasher::new());
@@ -386,7 +389,7 @@ impl Sight {
             }
         }
         Self {
-            mark: mark(object),
+            mark: mark(object, tells),
             ours: ours.finish(),
             version: version(object),
             status: status.finish(),
@@ -419,8 +422,8 @@ fn version(object: &Value) -> u64 {
     hash.finish()
 }
 
-/// The same for what is the same to who writes it back: whatever only tells a status changes it not.
-fn mark(object: &Value) -> u64 {
+/// The same for what is the same to who writes it back: whatever only tells a status changes it not, unless that counts.
+fn mark(object: &Value, tells: bool) -> u64 {
     let mut hash = DefaultHasher::new();
     let meta = object.get("metadata").unwrap_or(&Value::Null);
     for field in [
@@ -433,7 +436,8 @@ fn mark(object: &Value) -> u64 {
         digest(meta.get(field).unwrap_or(&Value::Null)).hash(&mut hash);
     }
     let claims = meta.get("managedFields").and_then(Value::as_array);
-    for claim in claims.into_iter().flatten().filter(|one| !is_status(one)) {
+    let claims = claims.into_iter().flatten();
+    for claim in claims.filter(|one| tells || !is_status(one)) {
         digest(claim).hash(&mut hash);
     }
     hash.finish()

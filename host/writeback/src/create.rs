@@ -9,6 +9,7 @@ mod free;
 mod lean;
 mod lists;
 pub(crate) mod name;
+mod placed;
 mod strip;
 
 use std::collections::BTreeMap;

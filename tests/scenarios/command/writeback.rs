@@ -174,11 +174,14 @@ fn snapshots_of_the_repository_are_made_on_the_cluster_and_those_of_the_cluster_
             &format!("namespaces: [{name}]\n  syncTo: git"),
         );
         let made: Value = json!({"apiVersion": SNAPSHOTS, "kind": "VolumeSnapshot",
-            "metadata": {"name": "two", "namespace": name}, "spec": {"source": {"persistentVolumeClaimName": "data"}},
-            "status": {"readyToUse": true}});
+            "metadata": {"name": "two", "namespace": name}, "spec": {"source": {"persistentVolumeClaimName": "data"}}});
         apply(estate, &made).await?;
-        let change = json!({"spec": {"source": {"persistentVolumeClaimName": "other"}}});
+        let status = json!({"status": {"readyToUse": true, "boundVolumeSnapshotContentName": "content-two"}});
         let how = PatchParams::default();
+        snapshots
+            .patch_status("two", &how, &Patch::Merge(status))
+            .await?;
+        let change = json!({"spec": {"source": {"persistentVolumeClaimName": "other"}}});
         snapshots.patch("one", &how, &Patch::Merge(change)).await?;
         let told = once(estate, &back, &[&url], 0).await?;
         has_line(&told, &["✔ pushed main@sha1:"])?;

@@ -198,6 +198,147 @@ fn a_value_of_a_secret_is_in_no_new_file_whatever_labels_its_object_has() {
     });
 }
 
+/// What Kustomizations put in is known to the process alone that has built them.
+#[test]
+fn after_a_start_no_new_file_is_written_before_it_is_known_what_secrets_hold_wherever_these_are_put_in()
+ {
+    scenario(async {
+        let estate = Estate::start().await?;
+        let tenant = tenant(&estate, "wb-unlearnt").await?;
+        let own = put_in(&tenant, "login").await?;
+        let other = put_in(&tenant, "database").await?;
+        tenant
+            .annotate("reeve.dev/prune-budget", Some("100%"))
+            .await?;
+        tenant
+            .after(|draft| {
+                draft.commit("app/used.yaml", using("used"));
+                draft.set("path", json!("./app"));
+                draft.set("postBuild", from("login"));
+            })
+            .await?;
+        elsewhere(&estate, &tenant).await?;
+        let mut back = writeback(&tenant, "back", &everything());
+        // Nobody builds what is written.
+        back["spec"]["path"] = json!("backup");
+        begin(&tenant, &back).await?;
+        let before = commits(&tenant)?;
+        for (name, word) in [("stray-own", &own), ("stray-other", &other)] {
+            make(&tenant, name, Value::Null, &format!("it is {word}")).await?;
+            says(&tenant, name, "came from a Secret").await?;
+        }
+
+        let own_name = tenant.name().to_owned();
+        for name in [own_name.as_str(), "database"] {
+            suspend(&tenant, name, true).await?;
+        }
+        estate.controller.restart().await?;
+        make(&tenant, "plain", Value::Null, "plain").await?;
+        for name in ["stray-own", "stray-other", "plain"] {
+            says(&tenant, name, "nobody knows which values these are").await?;
+        }
+        suspend(&tenant, &own_name, false).await?;
+        tenant.reconcile(None).await?;
+        looked(&tenant, "back").await?;
+        says(&tenant, "stray-own", "came from a Secret").await?;
+        let by = format!("Kustomization {own_name}/database puts in");
+        says(&tenant, "stray-other", &by).await?;
+        says(&tenant, "plain", &by).await?;
+        ensure!(commits(&tenant)? == before, "nothing is written");
+
+        suspend(&tenant, "database", false).await?;
+        looked(&tenant, "back").await?;
+        let plain = format!("backup/{own_name}/configmap-plain.yaml");
+        written(&tenant, &plain, "text: plain").await?;
+        says(&tenant, "stray-other", "came from a Secret").await?;
+        for word in [&own, &other] {
+            let found = git(tenant.repo().bare(), ["grep", word.as_str(), "main"]);
+            ensure!(found.is_err(), "{found:?}");
+        }
+        Ok(())
+    });
+}
+
+/// A Secret of this name, whose value is returned.
+async fn put_in(tenant: &Tenant<'_>, name: &str) -> anyhow::Result<String> {
+    let word = format!("u{:024x}", rand::random::<u128>());
+    secrecy::used(&word);
+    tenant
+        .apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": tenant.name()},
+            "stringData": {"PW": word},
+        }))
+        .await?;
+    Ok(word)
+}
+
+fn using(name: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  pw: ${{PW}}\n")
+}
+
+fn from(secret: &str) -> Value {
+    json!({"substituteFrom": [{"kind": "Secret", "name": secret}]})
+}
+
+/// A Kustomization `database` of the tenant that is applied from another repository, and puts the Secret of that name in.
+async fn elsewhere(estate: &Estate, tenant: &Tenant<'_>) -> anyhow::Result<()> {
+    let namespace = tenant.name();
+    let name = format!("{namespace}-database");
+    estate
+        .repo(&name)?
+        .publish("used.yaml", using("database"))?;
+    let meta = json!({"name": "database", "namespace": namespace});
+    tenant
+        .apply(&json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": meta,
+            "spec": {"interval": "1h", "url": estate.git.url(&name), "ref": {"branch": "main"}},
+        }))
+        .await?;
+    tenant
+        .apply(&json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": meta,
+            "spec": {
+                "interval": "1h", "path": "./", "prune": true, "serviceAccountName": "flux",
+                "targetNamespace": namespace, "sourceRef": {"kind": "GitRepository", "name": "database"},
+                "postBuild": from("database"),
+            },
+        }))
+        .await?;
+    wait::for_object(
+        &tenant.kustomizations(),
+        "database",
+        "it is applied",
+        |ks| objects::condition(&ks.data, "Ready").is_some_and(|ready| ready.status == "True"),
+    )
+    .await?;
+    Ok(())
+}
+
+async fn suspend(tenant: &Tenant<'_>, name: &str, is: bool) -> anyhow::Result<()> {
+    let patch = json!({"spec": {"suspend": is}});
+    let how = PatchParams::default();
+    let all = tenant.kustomizations();
+    all.patch(name, &how, &Patch::Merge(&patch)).await?;
+    Ok(())
+}
+
+/// Waits until a ConfigMap is refused in these words.
+async fn says(tenant: &Tenant<'_>, name: &str, words: &str) -> anyhow::Result<()> {
+    let subject = format!("ConfigMap {}/{name}", tenant.name());
+    let is = |entry: &Value| {
+        objects::text(entry, "/object") == Some(subject.as_str())
+            && objects::text(entry, "/reason").is_some_and(|reason| reason.contains(words))
+    };
+    let what = format!("{subject} is refused: {words}");
+    wait::for_object(&writebacks(tenant), "back", &what, |found| {
+        let all = found.data.pointer("/status/refused");
+        let mut all = all.and_then(Value::as_array).into_iter().flatten();
+        all.any(is)
+    })
+    .await?;
+    Ok(())
+}
+
 /// A ConfigMap that nobody's manifests have.
 async fn make(tenant: &Tenant<'_>, name: &str, labels: Value, text: &str) -> anyhow::Result<()> {
     let map = json!({

@@ -3,6 +3,7 @@
 //! A rule with filters speaks of fields only: which side follows for each, `following` says.
 //! What may be read is no question here: a rule that names everything still concerns only what the account may see.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -33,6 +34,17 @@ const OF_CONTROLLERS: [&str; 7] = [
 pub struct Rules {
     written: Arc<Vec<WriteBackRule>>,
     compiled: Arc<Vec<Rule>>,
+    only: Only,
+}
+
+/// Of which objects that its rules match a WriteBack commits anything.
+#[derive(Clone, Debug, Default, PartialEq)]
+enum Only {
+    /// Whichever it is shown.
+    #[default]
+    Shown,
+    /// Those that it watches: in these namespaces; None: everywhere.
+    Watched(Option<Arc<BTreeSet<String>>>),
 }
 
 /// One of them.
@@ -100,24 +112,37 @@ impl Rules {
         Ok(Self {
             compiled: Arc::new(compiled.collect::<Result<_, _>>()?),
             written: Arc::new(rules.to_vec()),
+            only: Only::default(),
         })
+    }
+
+    /// The same for whoever leaves to be committed what is: nothing is that is not watched, whatever a rule matches. Watched is what
+    /// lies in these namespaces; None: everywhere.
+    #[must_use]
+    pub fn watched(self, namespaces: Option<BTreeSet<String>>) -> Self {
+        Self {
+            only: Only::Watched(namespaces.map(Arc::new)),
+            ..self
+        }
     }
 
     /// The rule for an object as a whole, which is new or gone: the first that matches and has no filters.
     pub fn whole(&self, subject: &Subject<'_>) -> Option<&Rule> {
         let mut all = self.compiled.iter();
-        all.find(|rule| rule.filters.are_all() && rule.matches(subject))
+        all.find(|rule| rule.filters.are_all() && self.is_for(rule, subject))
     }
 
     /// Which side follows for each of an object's fields.
     pub fn following(&self, subject: &Subject<'_>) -> Following {
-        let rules = self.compiled.iter().filter(|rule| rule.matches(subject));
+        let all = self.compiled.iter();
+        let rules = all.filter(|rule| self.is_for(rule, subject));
         Following::by(rules.map(|rule| (rule.filters.clone(), rule.sync_to())))
     }
 
     /// Whether changes of any of its fields are committed.
     pub fn commits(&self, subject: &Subject<'_>) -> bool {
-        for rule in self.compiled.iter().filter(|rule| rule.matches(subject)) {
+        let all = self.compiled.iter();
+        for rule in all.filter(|rule| self.is_for(rule, subject)) {
             if rule.sync_to() == SyncTo::Git || rule.filters.are_all() {
                 return rule.sync_to() == SyncTo::Git;
             }
@@ -128,6 +153,19 @@ impl Rules {
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.compiled.iter()
+    }
+
+    /// Whether a rule is for the object, as far as that is watched where it would have it committed.
+    fn is_for(&self, rule: &Rule, subject: &Subject<'_>) -> bool {
+        let is_watched = || match &self.only {
+            Only::Shown => true,
+            Only::Watched(namespaces) => {
+                let is_there = |all: &Arc<BTreeSet<String>>| all.contains(subject.namespace);
+                rule.commits(subject.group, subject.resource)
+                    && namespaces.as_ref().is_none_or(is_there)
+            }
+        };
+        rule.matches(subject) && (rule.sync_to() != SyncTo::Git || is_watched())
     }
 }
 
@@ -249,13 +287,16 @@ fn selector_of(text: &str) -> Result<LabelSelector, String> {
 
 impl PartialEq for Rules {
     fn eq(&self, other: &Self) -> bool {
-        self.written == other.written
+        self.written == other.written && self.only == other.only
     }
 }
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.written.fmt(f)
+        match &self.only {
+            Only::Shown => self.written.fmt(f),
+            only => (&self.written, only).fmt(f),
+        }
     }
 }
 
@@ -342,6 +383,54 @@ mod tests {
             assert_eq!(rules.commits(&subject), want, "{written}");
             assert_eq!(rules.following(&subject).commits(), want, "{written}");
         }
+    }
+
+    /// A kind, its resource and the namespace of an object, the rule, and whether it is for that object: shown, and watched in `acme`.
+    #[test]
+    fn what_is_not_watched_no_rule_has_committed() {
+        let any = json!({"syncTo": "git", "onDelete": "delete"});
+        let named = json!({"resources": ["endpoints", "writebacks"], "syncTo": "git"});
+        let ignored = json!({"syncTo": "ignore"});
+        for (kind, resource, namespace, rule, shown, watched) in [
+            ("Service", "services", "acme", &any, true, true),
+            ("Service", "services", "other", &any, true, false),
+            ("Endpoints", "endpoints", "acme", &any, true, false),
+            ("Endpoints", "endpoints", "acme", &named, true, true),
+            ("WriteBack", "writebacks", "acme", &any, true, false),
+            ("ClusterRole", "clusterroles", "", &any, true, false),
+            ("ClusterRole", "clusterroles", "", &ignored, true, true),
+            ("Endpoints", "endpoints", "acme", &ignored, true, true),
+        ] {
+            let object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "a", "namespace": namespace}});
+            let object = Object::try_from(object).unwrap();
+            let subject = Subject::of(&object, resource);
+            let all = rules(json!([rule])).unwrap();
+            let of = |rules: &Rules| {
+                let fields = rules.following(&subject);
+                let is = fields.commits() || fields.ignores();
+                assert_eq!(rules.whole(&subject).is_some(), is, "{kind}: {rule}");
+                is
+            };
+            assert_eq!(of(&all), shown, "{kind}: {rule}");
+            let acme = BTreeSet::from(["acme".to_owned()]);
+            let here = all.clone().watched(Some(acme));
+            assert_eq!(of(&here), watched, "{kind}: {rule}");
+            assert_ne!(format!("{all:?}"), format!("{here:?}"));
+        }
+    }
+
+    #[test]
+    fn the_platform_has_committed_what_is_in_no_namespace_and_what_controllers_write_it_has_not() {
+        let all = rules(json!([{"syncTo": "git"}, {"syncTo": "kubernetes"}]));
+        let all = all.unwrap().watched(None);
+        let sides = |kind: &str, resource: &str| {
+            let object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "a"}});
+            let object = Object::try_from(object).unwrap();
+            let subject = Subject::of(&object, resource);
+            all.whole(&subject).map(Rule::sync_to)
+        };
+        assert_eq!(sides("Namespace", "namespaces"), Some(SyncTo::Git));
+        assert_eq!(sides("Lease", "leases"), Some(SyncTo::Kubernetes));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod realm;
 mod refusal;
 mod request;
 mod told;
+mod unlearnt;
 mod veiled;
 mod wards;
 mod whole;
@@ -35,7 +36,7 @@ use reeve_core::gitconfig::Place;
 use reeve_core::index::Target;
 use reeve_core::schedule::Next;
 use reeve_core::status::{Looked, Requested, WriteBackOutcome};
-use reeve_core::tenancy::Tenant;
+use reeve_core::tenancy::{Grounds, Tenant};
 use reeve_core::ward::{Left, Work};
 use reeve_core::writeback::{Allowed, Propose, Spec};
 use tokio::time::Instant;
@@ -88,6 +89,18 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
 pub(super) fn leave(ctx: &Arc<Context>, id: &NamespacedName) -> std::future::Ready<Next> {
     ctx.wards.forget(id);
     std::future::ready(Next::Watch)
+}
+
+/// Where a WriteBack of this namespace looks: in these namespaces of its tenant; None: everywhere.
+pub(super) fn watched(
+    grounds: &Grounds,
+    tenant: &Tenant,
+    own: &NamespaceName,
+) -> Option<BTreeSet<String>> {
+    match grounds.is_platform(own) {
+        true => None,
+        false => Some(namespaces(grounds, tenant, own)),
+    }
 }
 
 async fn work(ctx: &Arc<Context>, id: &NamespacedName, object: &WriteBack) -> WriteBackOutcome {
@@ -316,19 +329,14 @@ impl<'a> Case<'a> {
 
     /// Where it looks.
     fn reach(&self) -> Reach {
-        match self.platform {
-            true => Reach::Platform,
-            false => Reach::Namespaces(self.namespaces()),
+        match watched(&self.ctx.grounds, &self.tenant, &self.id.namespace) {
+            None => Reach::Platform,
+            Some(namespaces) => Reach::Namespaces(namespaces),
         }
     }
 
-    /// The namespaces of its tenant: never one of the platform's by way of a Tenant that names it.
     fn namespaces(&self) -> BTreeSet<String> {
-        let own = &self.id.namespace;
-        let others = self.tenant.namespaces.iter();
-        let others = others.filter(|one| !self.ctx.grounds.belongs_to_platform(one));
-        let all = others.chain([own]);
-        all.map(NamespaceName::to_string).collect()
+        namespaces(&self.ctx.grounds, &self.tenant, &self.id.namespace)
     }
 
     /// What may be written whatever rules say, of these namespaces if it is the platform's.
@@ -376,6 +384,14 @@ impl Drop for Taken<'_> {
             .wards
             .give_back(self.id, std::mem::take(&mut self.work));
     }
+}
+
+/// The namespaces of its tenant: never one of the platform's by way of a Tenant that names it.
+fn namespaces(grounds: &Grounds, tenant: &Tenant, own: &NamespaceName) -> BTreeSet<String> {
+    let others = tenant.namespaces.iter();
+    let others = others.filter(|one| !grounds.belongs_to_platform(one));
+    let all = others.chain([own]);
+    all.map(NamespaceName::to_string).collect()
 }
 
 /// As whom the cluster is read: by the rule of Kustomizations.

@@ -4,6 +4,7 @@ use reeve_kustomize::Object;
 use serde_json::{Map, Value, json};
 
 use super::lean::without_unclaimed;
+use super::placed::less_placed;
 
 /// Fields of `metadata` that the server keeps.
 const SERVER: [&str; 9] = [
@@ -49,6 +50,7 @@ const BOUND: [(&str, &str); 2] = [
 pub fn stripped(live: &Object) -> Object {
     let mut object = without_server_fields(live);
     match (live.api_version(), live.kind()) {
+        ("v1", "Pod") => less_placed(&mut object, live),
         ("v1", "Service") => less_given(&mut object, live),
         ("batch/v1", "Job") => less_of_job(&mut object),
         (_, "VolumeSnapshotContent") => {

@@ -458,6 +458,27 @@ fn what_is_deleted_stays_so_only_by_rule_and_if_it_was_applied() {
     assert!(!yielding.lets_go("deployments", "acme_api_apps_Deployment", &web("web:1", 1)));
 }
 
+/// Where it looks, the image that is left of a Deployment in `acme`, and whether that stays deleted.
+#[test]
+fn what_nobody_looks_at_is_put_right() {
+    let wanted = web("web:1", 1);
+    let claims = json!([ours(false), claim("keel", "Update", image())]);
+    let live = claimed(web("web:2", 1), claims);
+    let before = || Recollection::parse(json!({ID: wanted}).to_string().as_bytes());
+    for (namespaces, want) in [
+        (None, true),
+        (Some(["acme"]), true),
+        (Some(["other"]), false),
+    ] {
+        let namespaces = namespaces.map(|all| all.map(str::to_owned).into());
+        let all = rules(json!([{"syncTo": "git", "onDelete": "delete"}])).remove(0);
+        let yielding = Yielding::new(vec![all.watched(namespaces)], before());
+        let left = left(&yielding, &wanted, &live, &wanted);
+        assert_eq!(left == [IMAGE], want, "{left:?}");
+        assert_eq!(yielding.lets_go("deployments", ID, &wanted), want);
+    }
+}
+
 #[test]
 fn other_rules_have_another_mark() {
     let of = |written| Yielding::new(rules(written), None).mark();

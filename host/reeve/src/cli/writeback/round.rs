@@ -9,7 +9,9 @@ use std::sync::Arc;
 use reeve_core::inventory::ObjectId;
 use reeve_core::preview::Rehearsed;
 use reeve_core::status::Action;
-use reeve_core::ward::{as_made, is_controlled, is_kubernetes_own, without_additions};
+use reeve_core::ward::{
+    as_made, is_being_taken, is_controlled, is_kubernetes_own, without_additions,
+};
 use reeve_core::writeback::{
     About, Allowed, Build, Decision, Head, Rule, Rules, Seen, State, Subject, compose, decide,
 };
@@ -248,7 +250,9 @@ impl View<'_> {
             let rule = self.rules.whole(&Subject::of(object, resource));
             let live = Value::from(object.clone());
             let is_made = is_controlled(&live) || is_kubernetes_own(&live);
-            if is_made && !rule.is_some_and(Rule::picks) {
+            let is_left = is_made && !rule.is_some_and(Rule::picks);
+            // One that is yet to be taken comes in a later round.
+            if is_left || is_being_taken(&live) {
                 return None;
             }
             Some(Seen {

@@ -1,9 +1,10 @@
 //! What a run leaves alone, since a WriteBack is to commit it first.
 //!
 //! Which WriteBacks those are follows from the index: of the same tenant, about the same repository, the same branch and a
-//! directory in it above that of the Kustomization, and not suspended. Which fields of which objects is `core::writeback`'s to
-//! say. One that cannot be read leaves nothing alone, and one that cannot push does: what it is to write is not lost meanwhile.
-//! Where it is said which side is right, that goes before all of them.
+//! directory in it above that of the Kustomization, and not suspended. What such a one does not watch it never writes: that is
+//! drift as ever. Which fields of which objects is `core::writeback`'s to say. One that cannot be read leaves nothing alone, and one
+//! that cannot push does: what it is to write is not lost meanwhile. Where it is said which side is right, that goes before all of
+//! them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use reeve_core::writeback::{Rules, Spec, Yielding, is_same_repository};
 
 use super::{Wanted, above, recall};
 use crate::context::Context;
+use crate::controller::writeback::watched;
 use crate::index::Known;
 
 /// How long a process that has just begun waits for the list of WriteBacks.
@@ -103,7 +105,13 @@ fn in_effect(ctx: &Context, known: &Known, wanted: &Wanted) -> Vec<Rules> {
             && tenancy::may_use_source(&ctx.grounds, tenant, &one.id.namespace, &one.source).is_ok()
     };
     let specs = of_tenant.filter_map(|(_, object)| read(object));
-    specs.filter(is_about).map(|one| one.rules).collect()
+    let about = specs.filter(is_about);
+    about
+        .map(|one| {
+            let namespaces = watched(&ctx.grounds, tenant, &one.id.namespace);
+            one.rules.watched(namespaces)
+        })
+        .collect()
 }
 
 fn read(object: &WriteBack) -> Option<Spec> {

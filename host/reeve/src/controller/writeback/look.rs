@@ -17,7 +17,7 @@ use reeve_core::failure::{Explain as _, Explained, Turn};
 use reeve_core::inventory::ObjectId;
 use reeve_core::substitute::takes;
 use reeve_core::veil::Veil;
-use reeve_core::ward::{Left, Work, as_made, by_name, without_additions};
+use reeve_core::ward::{Left, Work, as_made, by_name, is_being_taken, without_additions};
 use reeve_core::writeback::{Seen, State};
 use reeve_kustomize::edit::documents;
 use reeve_kustomize::{Object, Tree as _};
@@ -118,13 +118,11 @@ impl Case<'_> {
         for (id, _) in self.listers(&found.seen) {
             shares.entry(id).or_default();
         }
-        for id in self.unlearnt(&found) {
-            shares.entry(id).or_default();
-        }
         for (id, share) in shares {
             self.of_build(&mut found, &id, share).await;
         }
-        self.sift_new(&mut found);
+        let unlearnt = self.learn(&found).await;
+        self.sift_new(&mut found, &unlearnt);
         self.lean(&mut found).await;
         let left = std::mem::take(&mut found.left);
         self.ctx.wards.looked_at(self.id, left);
@@ -158,6 +156,8 @@ impl Case<'_> {
                 let share = shares.entry(owner).or_default();
                 share.there.push((id.clone(), live));
             }
+            // Its status tells when it was, which shows it again.
+            Whose::Nobodys if is_being_taken(&live) => found.settle(id),
             Whose::Nobodys => {
                 let Ok(object) = Object::try_from(as_made(live)) else {
                     return found.settle(id);

@@ -1,10 +1,9 @@
 //! Whether what is about to become a file may: nothing in it came from a Secret, and its build can be asked.
 //!
 //! An object that has no labels of a Kustomization may have had them, or be a copy of one that has: so it is looked at under the veil
-//! of every Kustomization of its tenant of which anybody here knows what it puts in. It deliberately asks for the object as a whole:
-//! of what a Kustomization applies only what was changed is asked (`look`).
+//! of every Kustomization of its tenant, and not at all before all of these have said what they put in (`unlearnt`). It deliberately
+//! asks for the object as a whole: of what a Kustomization applies only what was changed is asked (`look`).
 
-use reeve_api::kustomization::{Kustomization, SubstituteKind};
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
@@ -18,27 +17,12 @@ use serde_json::Value;
 use super::Case;
 use super::look::{Built, Found};
 use super::refusal::refusal;
+use super::unlearnt::{Unlearnt, Untold, untold};
 use super::whose::is_below;
 
 impl Case<'_> {
-    /// Kustomizations that put Secrets in, of which nobody here knows yet what these hold. None where nothing new is to be written.
-    pub(super) fn unlearnt(&self, found: &Found) -> Vec<NamespacedName> {
-        if !is_any_new(found) {
-            return Vec::new();
-        }
-        self.ctx.index.read(|known| {
-            let all = known.kustomizations.iter();
-            let all = all.filter(|(id, one)| {
-                takes_secrets(one)
-                    && !known.veils.contains_key(*id)
-                    && self.is_ours(known, id).is_ok()
-            });
-            all.map(|(id, _)| id.clone()).collect()
-        })
-    }
-
-    /// Takes out what may be no new file, or not yet.
-    pub(super) fn sift_new(&self, found: &mut Found) {
+    /// Takes out what may be no new file, or not yet; of these Kustomizations it is not known what they put in.
+    pub(super) fn sift_new(&self, found: &mut Found, unlearnt: &[Unlearnt]) {
         if !is_any_new(found) {
             return;
         }
@@ -53,6 +37,13 @@ impl Case<'_> {
                     continue;
                 }
             };
+            if let Some(untold) = untold(&id, unlearnt).filter(|_| !is_secret) {
+                match untold {
+                    Untold::Refused(why) => found.refuse(&id, why),
+                    Untold::Later(why) => found.wait(&id, None, why),
+                }
+                continue;
+            }
             let file = self.file_for(seen.object()).unwrap_or_default();
             let mut unasked = unasked.iter();
             let unasked = unasked.find(|(_, directory)| is_below(&file, directory));
@@ -99,15 +90,10 @@ impl Case<'_> {
     }
 }
 
-fn is_any_new(found: &Found) -> bool {
+/// Whether any object is seen that is to have a file of its own.
+pub(super) fn is_any_new(found: &Found) -> bool {
     let mut all = found.seen.iter();
     all.any(|(_, seen)| matches!(seen.state, State::Made { .. }))
-}
-
-fn takes_secrets(object: &Kustomization) -> bool {
-    let from = object.spec.post_build.iter();
-    let mut from = from.flat_map(|build| &build.substitute_from);
-    from.any(|one| one.kind == SubstituteKind::Secret)
 }
 
 /// Whether anything of it, but what says which object it is, must not be told.
