@@ -1,6 +1,7 @@
 //! What changes on the cluster becomes a commit: by rule, as the account, in the file where the value comes from; and nothing is
 //! reverted, written twice, lost, or written for somebody whom it is not.
 
+mod agreed;
 mod attacks;
 mod away;
 mod careful;

@@ -19,8 +19,8 @@ pub use build::{
     SubstituteKind, SubstituteReference, SubstituteStrategy,
 };
 pub use status::{
-    HookOutcome, HookStatus, Inventory, KustomizationStatus, LastRun, ObjectAction, ObjectChange,
-    RemoteBase, ResourceRef, Snapshot, SyncPhase, SyncStatus,
+    HookOutcome, HookStatus, Inventory, KustomizationStatus, LastRun, LeftAlone, ObjectAction,
+    ObjectChange, RemoteBase, ResourceRef, Snapshot, SyncPhase, SyncStatus,
 };
 
 /// KustomizationSpec says which directory of which source to build, how, and as whom to apply the result.

@@ -32,6 +32,7 @@ mod spec;
 pub use agreement::{Conflict, Side};
 pub use decide::{
     Allowed, Build, Decision, Elsewhere, Field, Head, Refusal, Seen, State, What, Written, decide,
+    was_same,
 };
 pub use filter::{Filters, filtered};
 pub use following::Following;

@@ -36,6 +36,7 @@ mod kinds;
 mod landlording;
 mod lease;
 mod leash;
+mod left;
 mod membership;
 mod migrating;
 mod onlooker;

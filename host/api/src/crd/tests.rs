@@ -53,6 +53,7 @@ const BEYOND_FLUX: &[&str] = &[
     ".status.lastAppliedDigest",
     ".status.lastAppliedFrom",
     ".status.lastRun",
+    ".status.leftAlone",
     ".status.remoteBases",
     ".status.sync",
     ".status.upstream",

@@ -58,6 +58,11 @@ pub struct KustomizationStatus {
     /// when everything was as it was wanted. Not a field of Flux's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run: Option<LastRun>,
+    /// LeftAlone are the objects of which something is left as it is on the cluster until a WriteBack has committed it, a thousand at
+    /// most, with what was applied before: what git has changed of them since is known by that. Not a field of Flux's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub left_alone: Vec<LeftAlone>,
     /// ObservedGeneration is the last reconciled generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
@@ -80,6 +85,16 @@ pub struct LastRun {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more: Option<i64>,
     /// Revision is the one that was applied.
+    pub revision: String,
+}
+
+/// LeftAlone is an object of which something is left as it is on the cluster.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftAlone {
+    /// ID is the object, written as in the inventory.
+    pub id: String,
+    /// Revision is the one that was applied when it was first left alone: both sides were the same at that.
     pub revision: String,
 }
 

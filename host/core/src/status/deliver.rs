@@ -125,6 +125,7 @@ fn let_go(previous: &KustomizationStatus) -> KustomizationStatus {
         last_applied_digest: None,
         last_applied_from: None,
         last_run: None,
+        left_alone: Vec::new(),
         sync: None,
         ..previous.clone()
     }

@@ -84,6 +84,7 @@ fn applied(commit: &str, changes: Vec<Change>) -> KustomizationOutcome {
         course: Course {
             from: "GitRepository/acme/web".to_owned(),
             cluster: None,
+            left: None,
         },
         digest: format!("sha256:{commit}"),
         recollected: None,

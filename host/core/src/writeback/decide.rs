@@ -9,6 +9,8 @@ mod bound;
 mod held;
 mod made;
 
+pub use held::was_same;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -146,6 +146,9 @@ impl TenantClient {
         let (wanted, ignored) = (object.manifest(), object.ignored());
         let (resource, id) = (&at.address.resource.plural, object.id().to_string());
         let left = self.yielding.leave(resource, &id, wanted, live, dry);
+        if !self.yielding.is_none() {
+            self.left.note(id, !left.is_nothing());
+        }
         let (is, would) = (left.without(live), left.without(dry));
         let first = match compare::takeover(wanted, live, &left) {
             Some(patch) => First::Takeover(patch, left.clone()),

@@ -6,6 +6,7 @@
 //! kubeconfig opens a hand there or none, never one here. Opening one here costs no connection and no token: the header is
 //! the identity.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -23,6 +24,7 @@ use super::abroad::{Site, Unreached};
 use super::compare;
 use super::discovery::Discovery;
 use super::error::ObjectError;
+use super::left::Left;
 use super::refusal::{Attempt, CallError, Cause};
 use super::vigil::Lookouts;
 use super::wire::{Address, Wire};
@@ -40,6 +42,8 @@ pub struct TenantClient {
     pub(super) force: bool,
     /// What WriteBacks have left alone.
     pub(super) yielding: Arc<Yielding>,
+    /// Of which objects they have, so far.
+    pub(super) left: Left,
     account: String,
     /// The other cluster that it is; None: the controller's own.
     site: Option<Arc<Site>>,
@@ -61,6 +65,7 @@ impl Cluster {
                 owner: spec.id.clone(),
                 force: spec.force,
                 yielding: Arc::default(),
+                left: Left::default(),
                 account,
                 site: None,
             });
@@ -116,6 +121,7 @@ impl TenantClient {
             owner: spec.id.clone(),
             force: spec.force,
             yielding: Arc::default(),
+            left: Left::default(),
             account,
             site: Some(site),
         }
@@ -131,6 +137,7 @@ impl TenantClient {
             owner: owner.clone(),
             force,
             yielding: Arc::default(),
+            left: Left::default(),
             account: "the user".to_owned(),
             site: None,
         }
@@ -141,8 +148,14 @@ impl TenantClient {
     pub fn yielding_to(self, yielding: Yielding) -> Self {
         Self {
             yielding: Arc::new(yielding),
+            left: Left::default(),
             ..self
         }
+    }
+
+    /// The objects that were compared, by their ids, and whether something of each was left alone; None: nothing is to be, of any.
+    pub(crate) fn left(&self) -> Option<BTreeMap<String, bool>> {
+        (!self.yielding.is_none()).then(|| self.left.all())
     }
 
     /// Tells whether the same is left alone as before.

@@ -14,6 +14,7 @@ mod propose;
 mod realm;
 mod refusal;
 mod request;
+mod since;
 mod told;
 mod unlearnt;
 mod veiled;

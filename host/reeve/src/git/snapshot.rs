@@ -7,6 +7,7 @@
 
 mod laying;
 mod listing;
+mod parent;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -8,9 +8,21 @@ use super::super::agreement::{Agreed, carried, shown, since};
 use super::super::filter::filtered;
 use super::super::following::Following;
 use super::super::hand::{Hand, hand_of, last_hand};
+use super::super::rule::{Rules, Subject};
 use super::super::said::Said;
 use super::{Build, Field, Seen, State, What, Work, Written, files, not_delivered, repository};
 use crate::inventory::ObjectId;
+
+/// Whether an object of a build is now as earlier files gave it, of what rules have committed: `base` is what these gave, `newest`
+/// what those give that it was compared with.
+pub fn was_same(rules: &Rules, seen: &Seen, base: &Object, newest: &Object) -> bool {
+    let following = rules.following(&Subject::of(seen.object(), &seen.resource));
+    let Some(held) = Held::of(&following, seen) else {
+        return false;
+    };
+    let then = since(&held.change, Some(base), Some(newest));
+    carried(&then, None, None).fields.is_empty()
+}
 
 /// A change that a rule wants written.
 pub(super) struct Held<'s> {

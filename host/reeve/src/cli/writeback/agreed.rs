@@ -1,7 +1,8 @@
 //! When which object was the same on the cluster and in the files, as long as the process runs.
 //!
 //! Without it each commit of a person to an object that follows the cluster would be taken back in the next round. A process that has
-//! just begun knows of none: what differs then is written as the cluster has it. It deliberately keeps nothing beyond itself.
+//! just begun knows of none, but what the history of the branch tells (`past`): what differs beyond that is written as the cluster
+//! has it. It deliberately keeps nothing beyond itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +66,13 @@ impl Agreed {
             all.push(one);
         }
         (all, since)
+    }
+
+    /// What is known from before the process began.
+    pub(super) fn begin(&mut self, known: BTreeMap<ObjectId, Snapshot>) {
+        for (id, files) in known {
+            self.0.entry(id).or_insert(files);
+        }
     }
 
     /// What both sides have alike is remembered to have been so in these files.

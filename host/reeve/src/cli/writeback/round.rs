@@ -25,6 +25,9 @@ use crate::cli::ui::{CommandError, Ui};
 use crate::cluster::{CallError, Cause, Cluster, Kind};
 use crate::git::Snapshot;
 
+/// Whose the commits are of a configuration that stands alone.
+pub(super) const ALONE: &str = "reeve writeback run";
+
 /// Everything that is needed to say what is to be committed, but the files.
 pub(super) struct Round {
     /// Whose commits they are.
@@ -81,7 +84,7 @@ impl Round {
         namespaces: BTreeSet<String>,
     ) -> Self {
         Self {
-            by: "reeve writeback run".to_owned(),
+            by: ALONE.to_owned(),
             rules: site.config.rules.clone(),
             allowed: Allowed {
                 namespaces,

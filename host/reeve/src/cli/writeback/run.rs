@@ -13,8 +13,9 @@ use clap::Args;
 use reeve_core::admit::SourceFacts;
 use reeve_core::artifact::Revision;
 use reeve_core::failure::Explained;
+use reeve_core::inventory::ObjectId;
 use reeve_core::plan::{Plan, Proposed};
-use reeve_core::writeback::{Decision, Told, Yielding, subject};
+use reeve_core::writeback::{Decision, Seen, State, Told, Yielding, subject};
 use reeve_kustomize::Remotes;
 use reeve_writeback::Edits;
 use tokio::runtime::Runtime;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::agreed::{Agreed, Outcome};
 use super::built::{Built, Parted, parted, planned};
+use super::past::Past;
 use super::round::{Known, Looked, Round, View, is_committed, lean};
 use super::site::{Given, Site, SiteArgs};
 use crate::cli::controller::stop_on_signals;
@@ -97,6 +99,7 @@ pub(super) fn run(args: &RunArgs, runtime: &Runtime, ui: &mut Ui) -> Result<(), 
         known: Known::new(),
         said: Told::default(),
         agreed: Agreed::default(),
+        recalled: false,
         told: BTreeSet::new(),
     };
     let mut watches = Watches::new(runtime);
@@ -132,6 +135,8 @@ struct Keeper<'s> {
     said: Told,
     /// When both sides were the same.
     agreed: Agreed,
+    /// Whether it was looked for what both sides agreed on before.
+    recalled: bool,
     /// What was told, and need not be told again.
     told: BTreeSet<String>,
 }
@@ -242,6 +247,7 @@ impl Keeper<'_> {
             namespaces,
         } = runtime.block_on(view.look(&builds, &self.known, ui))?;
         runtime.block_on(lean(&site.cluster, &mut seen));
+        self.recall(&seen, &head, kinds, runtime, ui);
         let (seen, since) = self.agreed.since(seen, builds.len(), &head);
         let seen = seen.into_iter().map(|one| self.said.unsaid(one)).collect();
         let round = Round::alone(site, builds, head.clone(), (seen, since), namespaces);
@@ -269,6 +275,38 @@ impl Keeper<'_> {
         // Only now: what was gone is told as gone until it is committed.
         self.known = known;
         Ok(())
+    }
+
+    /// Finds out, once, what both sides agreed on before the process began, and tells what is left alone because of that.
+    fn recall(
+        &mut self,
+        seen: &[Seen],
+        head: &Snapshot,
+        kinds: &[Kind],
+        runtime: &Runtime,
+        ui: &mut Ui,
+    ) {
+        if std::mem::replace(&mut self.recalled, true) {
+            return;
+        }
+        let past = Past {
+            site: self.site,
+            kinds,
+            runtime,
+        };
+        let known = past.recall(seen, head, ui);
+        let taken_out = seen.iter().filter(|one| {
+            let is_made = matches!(one.state, State::Made { .. });
+            is_made && known.contains_key(&ObjectId::of(one.object()))
+        });
+        for one in taken_out {
+            let object = subject(one.object());
+            self.tell(
+                format!("{object} is left alone: somebody has taken it out of the files"),
+                ui,
+            );
+        }
+        self.agreed.begin(known);
     }
 
     /// The files as they are with what was decided; None where that came upon others than those it was decided on.
@@ -316,6 +354,13 @@ impl Keeper<'_> {
     fn tell_of(&mut self, decision: &Decision, ui: &mut Ui) {
         for text in not_written(decision) {
             self.tell(text, ui);
+        }
+        for id in &decision.ahead {
+            let object = id.subject();
+            self.tell(
+                format!("{object}: what git alone has changed is left alone"),
+                ui,
+            );
         }
     }
 

@@ -354,6 +354,7 @@ impl<'a> Walk<'a> {
         Course {
             from: self.prepared.from.clone(),
             cluster: self.client.cluster().map(str::to_owned),
+            left: self.client.left(),
         }
     }
 

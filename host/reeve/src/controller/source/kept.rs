@@ -151,6 +151,32 @@ pub(in crate::controller) async fn earlier(
     Some(snapshot)
 }
 
+/// All files of a revision that the source has or had, those that it leaves out, too, and nothing that is laid beside them; where it
+/// must be signed, only of one that is.
+pub(in crate::controller) async fn all_of(
+    ctx: &Context,
+    id: &NamespacedName,
+    revision: &Revision,
+    deadline: Instant,
+) -> Option<Snapshot> {
+    let object = ctx.index.read(|known| known.sources.get(id).cloned())?;
+    let wanted = Wanted::parse(&object).ok()?;
+    let asked_for = signed::asked(ctx, id, &object).await.ok()?;
+    let (remote, _) = remote(ctx, &wanted).await.ok()?;
+    let resolved = of(git::Resolved::earlier(revision).ok()?, asked_for.as_ref());
+    // Without `sparse`: a mirror of parts does not have the others.
+    let (content, until) = (git::Content::default(), deadline.into_std());
+    let mirrors = ctx.mirrors_of(id);
+    let read = git::fetch(&mirrors, &remote, resolved, content, until, &ctx.limits);
+    let snapshot = read.await.ok()?;
+    if let Some(asked_for) = &asked_for {
+        asked_for.check(ctx, &snapshot).await.ok()?;
+    }
+    let limits = ctx.limits.clone();
+    let work = tokio::task::spawn_blocking(move || snapshot.whole(&limits, until));
+    work.await.ok()?.ok()
+}
+
 fn of(resolved: git::Resolved, asked_for: Option<&Asked>) -> git::Resolved {
     match asked_for {
         Some(asked_for) => asked_for.of(resolved),

@@ -2,7 +2,8 @@
 //! were the same.
 //!
 //! The first the API server is asked ([`Persisting::lean`](crate::cluster::Persisting::lean)), the second is in the revision that the
-//! status remembers. A file that is as its object now was the same now. It deliberately decides nothing.
+//! status remembers. A file that is as its object now was the same now. Such files are looked for in the whole repository, as they are
+//! when one is written: a source may leave out where they lie. It deliberately decides nothing.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use futures::StreamExt as _;
 use reeve_core::artifact::Revision;
 use reeve_core::inventory::ObjectId;
 use reeve_core::plan::says;
-use reeve_core::writeback::State;
+use reeve_core::writeback::{Seen, State};
 use reeve_kustomize::edit::documents;
 use reeve_kustomize::{Object, Tree as _};
 use reeve_writeback::{as_said, file_of, stripped};
@@ -24,7 +25,10 @@ use crate::git::Snapshot;
 impl Case<'_> {
     /// Finds out both of what was seen.
     pub(super) async fn lean(&self, found: &mut Found) {
-        let here = self.files_here();
+        let here = match found.seen.iter().any(|(_, seen)| has_own_file(seen)) {
+            true => self.files_here().await,
+            false => None,
+        };
         let asking = found.seen.iter().map(|(_, seen)| {
             let live = match &seen.state {
                 State::Made { live, .. } => Some(live),
@@ -93,16 +97,27 @@ impl Case<'_> {
             return Some(here.clone());
         }
         let revision = Revision::parse(revision).ok()?;
-        source::earlier(self.ctx, &self.spec.source.key(), &revision, self.deadline).await
+        source::all_of(self.ctx, &self.spec.source.key(), &revision, self.deadline).await
     }
 
-    /// The files that the source has, where they are those of the branch.
-    fn files_here(&self) -> Option<Snapshot> {
+    /// All files of the commit that the source has, where that is of the branch.
+    async fn files_here(&self) -> Option<Snapshot> {
         if self.repository.branch.as_ref() != Some(&self.branch) {
             return None;
         }
-        let stored = self.ctx.in_store(&self.spec.source.key()).ok()?;
-        Some(stored.snapshot)
+        let source = self.spec.source.key();
+        let stored = self.ctx.in_store(&source).ok()?;
+        let (files, until) = (stored.snapshot, self.deadline.into_std());
+        let revision = files.revision().clone();
+        // What was fetched in parts does not have the others.
+        if stored.wanted.sparse.is_empty() {
+            let limits = self.ctx.limits.clone();
+            let work = tokio::task::spawn_blocking(move || files.whole(&limits, until));
+            if let Ok(Ok(all)) = work.await {
+                return Some(all);
+            }
+        }
+        source::all_of(self.ctx, &source, &revision, self.deadline).await
     }
 
     /// Where the file of an object of its own lies.
@@ -120,6 +135,14 @@ impl Case<'_> {
 pub(super) fn is_only_made(id: &ObjectId, manifest: &Value) -> bool {
     let is_told = says(manifest, "kustomize.toolkit.fluxcd.io/ssa", "IfNotPresent");
     id.group == "snapshot.storage.k8s.io" && is_told
+}
+
+/// Whether the file of an object is looked for that no build gives.
+fn has_own_file(seen: &Seen) -> bool {
+    match &seen.state {
+        State::Made { .. } | State::Gone { build: None, .. } => true,
+        State::Held { .. } | State::Gone { build: Some(_), .. } => false,
+    }
 }
 
 /// The one object that a file gives.
@@ -162,6 +185,34 @@ mod tests {
         assert!(is_only_made(&snapshots, &absent));
         assert!(!is_only_made(&snapshots, &manifest("Override")));
         assert!(!is_only_made(&id("apps"), &absent));
+    }
+
+    #[test]
+    fn files_are_looked_for_where_a_build_does_not_give_the_object() {
+        let map = || {
+            let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+            Box::new(Object::try_from(map).unwrap())
+        };
+        let has = |state| {
+            let resource = "configmaps".to_owned();
+            has_own_file(&Seen { resource, state })
+        };
+        let gone = |build| State::Gone {
+            build,
+            object: map(),
+        };
+        let made = State::Made {
+            live: map(),
+            lean: None,
+        };
+        let held = State::Held {
+            build: 0,
+            applied: map(),
+            defaulted: None,
+            live: map(),
+        };
+        assert!(has(made) && has(gone(None)));
+        assert!(!has(held) && !has(gone(Some(0))));
     }
 
     #[test]

@@ -247,7 +247,7 @@ impl Case<'_> {
         let mut known: BTreeMap<String, Option<usize>> = BTreeMap::new();
         let mut numbers = BTreeMap::new();
         for (id, _) in there {
-            let agreed = self.ctx.wards.agreed(self.id, id);
+            let agreed = self.agreed_on(&built.id, id);
             let Some(agreed) = agreed.filter(|agreed| *agreed != applied.to_string()) else {
                 continue;
             };

@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::since::agreed_now;
 use crate::cluster::{Glance, Scene};
 use crate::context::Context;
 
@@ -414,13 +415,9 @@ impl Eye {
         }
     }
 
-    /// What is applied by now of the Kustomization that an object is of.
+    /// At which revision the Kustomization that an object is of and the cluster were the same.
     fn agreed(&self, object: &Value) -> Option<(ObjectId, String)> {
         let owner = owner(object)?;
-        let revision = self.ctx.index.read(|known| {
-            let status = known.kustomizations.get(&owner)?.status.as_ref()?;
-            status.last_applied_revision.clone()
-        })?;
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let text = |pointer| text(pointer).unwrap_or_default().to_owned();
         let id = ObjectId {
@@ -429,6 +426,8 @@ impl Eye {
             group: self.realm.group.clone(),
             kind: self.realm.kind.clone(),
         };
+        let index = &self.ctx.index;
+        let revision = index.read(|known| agreed_now(known, &owner, &id))?;
         Some((id, revision))
     }
 
