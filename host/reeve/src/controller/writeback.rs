@@ -11,6 +11,7 @@ mod lean;
 mod lent;
 mod look;
 mod propose;
+mod real;
 mod realm;
 mod refusal;
 mod request;

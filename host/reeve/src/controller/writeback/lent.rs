@@ -59,7 +59,9 @@ impl Case<'_> {
             may_be_of(&wanted.reference, &self.branch) && self.is_place_of(&wanted.url)
         };
         let mut all = known.sources.iter();
-        let found = all.find(|(id, one)| !self.is_its_source(known, id) && is_one(one));
+        let found = all.find(|(id, one)| {
+            !self.is_its_source(known, id) && is_one(one) && self.is_read(known, id)
+        });
         found.map(|(id, _)| id.clone())
     }
 
