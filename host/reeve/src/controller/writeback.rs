@@ -6,6 +6,7 @@
 //! already, so that none comes back. It deliberately applies nothing: what was committed comes to the cluster as any commit does.
 
 mod beside;
+mod changed;
 mod forbidden;
 mod lean;
 mod lent;

@@ -124,6 +124,7 @@ impl Case<'_> {
         for (id, share) in shares {
             self.of_build(&mut found, &id, share).await;
         }
+        self.sift_held(&mut found);
         self.sift_new(&mut found);
         self.lean(&mut found).await;
         let left = std::mem::take(&mut found.left);
