@@ -215,8 +215,7 @@ impl<'a> Case<'a> {
             Propose::Commit => false,
         };
         let former = status.request.clone().filter(|one| !is_wanted(one));
-        let agreed = status.agreed.into_iter();
-        let agreed = agreed.map(|one| (one.file, one.revision));
+        let agreed = told::of_branch(status.agreed, &branch);
         Ok(Self {
             ctx,
             id,
@@ -232,7 +231,7 @@ impl<'a> Case<'a> {
             known: status.request.filter(is_wanted),
             former,
             made: status.made,
-            agreed: agreed.collect(),
+            agreed,
             deadline: Instant::now() + PATIENCE,
             spec,
         })
