@@ -356,3 +356,48 @@ fn in_a_repository_of_several_tenants_a_lent_login_writes_where_the_platform_say
         Ok(())
     });
 }
+
+/// Somebody who knows no more of a repository than its address.
+#[test]
+fn who_only_names_a_repository_stops_nobody_who_writes_there() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let (one, other) = (
+            tenant(estate, "wb-named").await?,
+            tenant(estate, "wb-naming").await?,
+        );
+        let source = one.sources().get(one.name()).await?;
+        let url = objects::text(&source.data, "/spec/url").unwrap_or_default();
+        let meta = json!({"name": "theirs", "namespace": other.name()});
+        let spec = json!({
+            "interval": "1h", "path": "./", "prune": true, "serviceAccountName": "flux", "suspend": true,
+            "postBuild": {"substitute": {"a": "b"}}, "sourceRef": {"kind": "GitRepository", "name": "theirs"},
+        });
+        let api = "kustomize.toolkit.fluxcd.io/v1";
+        other
+            .apply(&json!({"apiVersion": api, "kind": "Kustomization", "metadata": meta, "spec": spec}))
+            .await?;
+        let spec = json!({"interval": "1h", "url": url, "ref": {"tag": "there-is-none"}});
+        let api = "source.toolkit.fluxcd.io/v1";
+        other
+            .apply(&json!({"apiVersion": api, "kind": "GitRepository", "metadata": meta, "spec": spec}))
+            .await?;
+        let theirs = other.api(api, "GitRepository");
+        wait::for_object(&theirs, "theirs", "it has no files", |object| {
+            objects::condition(&object.data, "Ready").is_some_and(|ready| ready.status == "False")
+        })
+        .await?;
+
+        begin(&one, &writeback(&one, "back", &everything())).await?;
+        let maps = one.api("v1", "ConfigMap");
+        let colour = json!({"data": {"colour": "violet"}});
+        change(&maps, "settings", "painter", &colour).await?;
+        written(&one, "settings.yaml", "violet").await?;
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fresh"}, "data": {"run": "echo ${HOME}"}});
+        let map: DynamicObject = serde_json::from_value(map)?;
+        maps.create(&Default::default(), &map).await?;
+        let path = format!("{}/configmap-fresh.yaml", one.name());
+        written(&one, &path, "echo ${HOME}").await?;
+        Ok(())
+    });
+}

@@ -259,6 +259,69 @@ fn after_a_start_no_new_file_is_written_before_it_is_known_what_secrets_hold_whe
     });
 }
 
+/// Whoever may read what one Kustomization applies may copy it into what another does.
+#[test]
+fn a_changed_field_holds_no_secret_of_another_kustomization() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-copied").await?;
+        let namespace = tenant.name();
+        let word = format!("c{:024x}", rand::random::<u128>());
+        secrecy::used(&word);
+        tenant
+            .apply(&json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "namespace": namespace},
+                "stringData": {"PW": word},
+            }))
+            .await?;
+        let map = |name: &str, text: &str| {
+            format!(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  text: {text}\n"
+            )
+        };
+        let budget = ("reeve.dev/prune-budget", Some("100%"));
+        tenant.annotate(budget.0, budget.1).await?;
+        tenant
+            .after(|draft| {
+                draft.commit("web/web.yaml", map("web", "plain"));
+                draft.commit("db/db.yaml", map("db", "${PW}"));
+                draft.set("path", json!("./web"));
+            })
+            .await?;
+        let spec = json!({
+            "interval": "1h", "path": "./db", "prune": true, "serviceAccountName": "flux",
+            "sourceRef": {"kind": "GitRepository", "name": namespace, "namespace": CONFIG},
+            "postBuild": {"substituteFrom": [{"kind": "Secret", "name": "login"}]},
+        });
+        tenant
+            .apply(&json!({
+                "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+                "metadata": {"name": "db", "namespace": namespace}, "spec": spec,
+            }))
+            .await?;
+        wait::for_object(&tenant.kustomizations(), "db", "it is applied", |object| {
+            objects::condition(&object.data, "Ready").is_some_and(|ready| ready.status == "True")
+        })
+        .await?;
+        begin(&tenant, &writeback(&tenant, "back", &everything())).await?;
+        let before = commits(&tenant)?;
+        let maps = tenant.api("v1", "ConfigMap");
+        let copied = json!({"data": {"text": format!("it is {word}")}});
+        change(&maps, "web", "painter", &copied).await?;
+        is_refused(&tenant, "web", "came from a Secret").await?;
+        ensure!(commits(&tenant)? == before, "nothing is written");
+
+        let other = json!({"data": {"text": "another"}});
+        change(&maps, "web", "painter", &other).await?;
+        written(&tenant, "web/web.yaml", "another").await?;
+        let told = serde_json::to_string(&writebacks(&tenant).get("back").await?)?;
+        ensure!(!told.contains(&word), "{told}");
+        let found = git(tenant.repo().bare(), ["grep", word.as_str(), "main"]);
+        ensure!(found.is_err(), "{found:?}");
+        Ok(())
+    });
+}
+
 /// A Secret of this name, whose value is returned.
 async fn put_in(tenant: &Tenant<'_>, name: &str) -> anyhow::Result<String> {
     let word = format!("u{:024x}", rand::random::<u128>());

@@ -412,3 +412,32 @@ fn what_a_person_changes_in_the_file_of_a_new_object_stays_and_what_both_change_
         Ok(())
     });
 }
+
+#[test]
+fn a_file_of_a_new_object_that_a_person_takes_out_stays_out_until_the_object_changes() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = unbuilt(estate, "wb-taken-out").await?;
+        let map =
+            json!({"metadata": {"name": "old", "labels": {"made": "yes"}}, "data": {"a": "first"}});
+        make(&tenant, "v1", "ConfigMap", map).await?;
+        let path = format!("made/{}/configmap-old.yaml", tenant.name());
+        written(&tenant, &path, "a: first").await?;
+        is_agreed(&tenant, &path).await?;
+
+        pulled(&tenant)?;
+        tenant.push(&[(path.as_str(), None)]).await?;
+        let before = commits(&tenant)?;
+        looked(&tenant, "back").await?;
+        ensure!(commits(&tenant)? == before, "{:?}", file(&tenant, &path));
+        ensure!(file(&tenant, &path).is_none());
+
+        let maps = tenant.api("v1", "ConfigMap");
+        let second = json!({"data": {"a": "second"}});
+        change(&maps, "old", "kubectl-edit", &second).await?;
+        written(&tenant, &path, "a: second").await?;
+        let words = "kubernetes counts (second), the other had nothing";
+        super::hands::conflict_is_told(&tenant, words).await?;
+        Ok(())
+    });
+}

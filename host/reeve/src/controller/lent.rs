@@ -7,7 +7,7 @@
 
 use reeve_api::WRITE_BACK_PATHS;
 use reeve_api::kustomization::Kustomization;
-use reeve_api::name::{NamespaceName, NamespacedName};
+use reeve_api::name::{NamespaceName, NamespacedName, RemoteUrl};
 use reeve_api::source::GitRepository;
 use reeve_core::deliver::{Claim, claims, is_below};
 use reeve_core::gitconfig::{LevelName, Place, tenant_of};
@@ -17,6 +17,7 @@ use reeve_core::tenancy::Tenant;
 use reeve_core::writeback::lies_in;
 
 use super::kustomization::source;
+use super::writeback::is_read;
 use crate::context::Context;
 use crate::index::Known;
 
@@ -60,7 +61,10 @@ impl Borrower<'_> {
     /// By what somebody else may have the files of this branch: a source, or that a level has its tenants delivered there.
     fn sharing(&self, known: &Known) -> Option<String> {
         let mut all = known.sources.iter();
-        let found = all.find(|(id, one)| !self.is_its_source(known, id) && self.may_have(one));
+        let is_it = |url: &RemoteUrl| Place::of(url).is_ok_and(|place| place.may_be(self.place));
+        let is_read = |id: &NamespacedName| is_read(&self.ctx.grounds, known, id, is_it);
+        let found = all
+            .find(|(id, one)| !self.is_its_source(known, id) && self.may_have(one) && is_read(id));
         let source = found.map(|(id, _)| format!("GitRepository {id}"));
         source.or_else(|| self.delivered(known))
     }

@@ -6,11 +6,13 @@
 //! already, so that none comes back. It deliberately applies nothing: what was committed comes to the cluster as any commit does.
 
 mod beside;
+mod changed;
 mod forbidden;
 mod lean;
 mod lent;
 mod look;
 mod propose;
+mod real;
 mod realm;
 mod refusal;
 mod request;
@@ -47,6 +49,7 @@ use super::source::{Writable, writable};
 use crate::cluster::{Meant, Persisting};
 use crate::context::Context;
 use crate::index::Known;
+pub(super) use real::is_read;
 use realm::Reach;
 use wards::Wanted;
 pub(crate) use wards::Wards;
@@ -227,8 +230,7 @@ impl<'a> Case<'a> {
             Propose::Commit => false,
         };
         let former = status.request.clone().filter(|one| !is_wanted(one));
-        let agreed = status.agreed.into_iter();
-        let agreed = agreed.map(|one| (one.file, one.revision));
+        let agreed = told::of_branch(status.agreed, &branch);
         Ok(Self {
             ctx,
             id,
@@ -244,7 +246,7 @@ impl<'a> Case<'a> {
             known: status.request.filter(is_wanted),
             former,
             made: status.made,
-            agreed: agreed.collect(),
+            agreed,
             deadline: Instant::now() + PATIENCE,
             spec,
         })

@@ -7,6 +7,7 @@ use reeve_kustomize::{Object, Options, Remotes};
 use reeve_writeback::{Builder, Created, Edits, New, Repository, create_all};
 use serde_json::Value;
 
+use super::super::agreement::Conflict;
 use super::super::hand::last_hand;
 use super::super::said::Said;
 use super::made::{kept_elsewhere, path};
@@ -18,11 +19,23 @@ pub(super) struct Adding {
     /// What of it is to be in the file.
     meant: Object,
     lean: Option<Object>,
+    /// What has changed of it since somebody has taken its file out: that this is made again is told.
+    lost: Vec<Conflict>,
 }
 
 impl Adding {
-    pub(super) fn new(live: Object, meant: Object, lean: Option<Object>) -> Self {
-        Self { live, meant, lean }
+    pub(super) fn new(
+        live: Object,
+        meant: Object,
+        lean: Option<Object>,
+        lost: Vec<Conflict>,
+    ) -> Self {
+        Self {
+            live,
+            meant,
+            lean,
+            lost,
+        }
     }
 }
 
@@ -51,6 +64,7 @@ pub(super) fn write_all(work: &mut Work<'_>) {
                 if let Ok(file) = path(work, &one.live) {
                     work.decision.agreed.insert(file);
                 }
+                work.decision.conflicts.extend(one.lost.iter().cloned());
                 work.decision
                     .written
                     .push(written(&one.live, &placed.place));

@@ -1,7 +1,7 @@
 //! Objects that no build has: they become files, files follow them, and files go with them.
 //!
 //! A file is ours if it lies where the template puts it and gives that object and nothing else. No other is touched. What somebody has
-//! changed in it since both were the same stays; what both have changed is a conflict.
+//! changed in it since both were the same stays, and what somebody has taken out stays out; what both have changed is a conflict.
 
 use reeve_kustomize::edit::{documents, rewrite};
 use reeve_kustomize::{Kind, Object, Options, Remotes, Tree as _};
@@ -11,7 +11,7 @@ use reeve_writeback::{
 };
 use serde_json::Value;
 
-use super::super::agreement::{Conflict, carried, deleted, shown};
+use super::super::agreement::{Conflict, Side, carried, deleted, shown};
 use super::super::filter::filtered;
 use super::super::following::Following;
 use super::super::hand::{hand_of, last_hand};
@@ -37,7 +37,13 @@ pub(super) fn made(
         // What is not there has no fields that could have changed.
         Ok(None) if !may_be_new => return,
         Ok(None) => {
-            let adding = Adding::new(live.clone(), meant, lean.cloned());
+            let lost = match taken_out(work, following, (&meant, lean), live) {
+                // Git alone has changed something.
+                Some(changed) if changed.is_empty() => return,
+                Some(changed) => changed,
+                None => Vec::new(),
+            };
+            let adding = Adding::new(live.clone(), meant, lean.cloned(), lost);
             return work.adding.push(adding);
         }
     };
@@ -219,15 +225,7 @@ fn follow(
     ours: &Ours,
 ) -> Followed {
     let head = Object::try_from(ours.value.clone()).unwrap_or_default();
-    let whole = stripped(meant);
-    // As it is, in the words of a file.
-    let live = |file: &Object| {
-        let said = match lean {
-            Some(lean) => as_said(&whole, lean, Some(file)),
-            None => whole.clone(),
-        };
-        filtered(&said, file, following)
-    };
+    let live = |file: &Object| in_words_of(file, following, (meant, lean));
     let Some(base) = work.head.agreed.get(&ours.path) else {
         let now = live(&head);
         let found = differences(0, &ours.value, &Value::from(now.clone()));
@@ -249,6 +247,49 @@ fn follow(
         done: rewritten(meant, ours, &now, carried.fields),
         conflicts: carried.conflicts,
     }
+}
+
+/// The object as it is, in the words of a file.
+fn in_words_of(
+    file: &Object,
+    following: &Following,
+    (meant, lean): (&Object, Option<&Object>),
+) -> Object {
+    let whole = stripped(meant);
+    let said = match lean {
+        Some(lean) => as_said(&whole, lean, Some(file)),
+        None => whole,
+    };
+    filtered(&said, file, following)
+}
+
+/// What has changed on the cluster since both were the same, where somebody has taken the file out meanwhile.
+fn taken_out(
+    work: &Work<'_>,
+    following: &Following,
+    meant: (&Object, Option<&Object>),
+    live: &Object,
+) -> Option<Vec<Conflict>> {
+    let file = path(work, live).ok()?;
+    let base = work.head.agreed.get(&file)?;
+    if work.all().kind(&file).is_some() {
+        // It is there, and is not ours: what is said of that is another matter.
+        return None;
+    }
+    let change = Change {
+        applied: base.clone(),
+        defaulted: Some(base.clone()),
+        live: in_words_of(base, following, meant),
+    };
+    let changed = carried(&change, None, None).fields;
+    let conflict = |one: Difference| Conflict {
+        object: live.clone(),
+        field: shown(&one.path),
+        winner: Side::Kubernetes,
+        kept: one.new,
+        lost: None,
+    };
+    Some(changed.into_iter().map(conflict).collect())
 }
 
 /// The file as the object is to be in it; nothing if it is so already.

@@ -71,7 +71,7 @@ impl Case<'_> {
             // What is tagged later is the tenant's own business.
             let is_near = match self.is_of_us(id) {
                 true => self.is_here(known, one),
-                false => self.may_be_here(known, one),
+                false => self.may_build_here(known, id, one),
             };
             !is_asked && is_near
         });
@@ -86,7 +86,8 @@ impl Case<'_> {
         let all = known.writebacks.iter().filter(|(id, _)| *id != self.id);
         let beside = all.filter_map(|(id, one)| {
             let spec = self.beside(known, one)?;
-            Some(Elsewhere {
+            let is_keeper = self.is_keeper(known, id, one, &spec.source.key());
+            is_keeper.then(|| Elsewhere {
                 by: format!("WriteBack {id}"),
                 path: spec.path,
                 template: spec.template,

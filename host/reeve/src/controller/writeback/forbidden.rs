@@ -31,13 +31,18 @@ pub(super) fn forbidden(
     live: &Object,
 ) -> Option<WriteBackRefusal> {
     if reveals(&applied.veil, before, live) {
-        let hint = "change it where the Secret is, and not in what it is put into";
-        let reason = "a changed field holds a value that came from a Secret".to_owned();
-        return Some(refusal(id, reason, hint.to_owned()));
+        return Some(of_a_secret(id));
     }
     let is_taken = |new: &Value| takes(before, new);
     let is_another = applied.substitutes && changed(before, live).iter().any(is_taken);
     is_another.then(|| variables(id))
+}
+
+/// That a changed field holds what must not be told.
+pub(super) fn of_a_secret(id: &ObjectId) -> WriteBackRefusal {
+    let hint = "change it where the Secret is, and not in what it is put into";
+    let reason = "a changed field holds a value that came from a Secret".to_owned();
+    refusal(id, reason, hint.to_owned())
 }
 
 /// Whether a field that differs holds what must not be told.
@@ -50,7 +55,7 @@ fn reveals(veil: &Veil, before: &Object, live: &Object) -> bool {
 }
 
 /// What fields have that differ.
-fn changed(before: &Object, live: &Object) -> Vec<Value> {
+pub(super) fn changed(before: &Object, live: &Object) -> Vec<Value> {
     let plain = |object: &Object| Value::from(without_server_fields(object));
     let changed = differences(0, &plain(before), &plain(live));
     changed.into_iter().filter_map(|one| one.new).collect()

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use reeve_core::artifact::Revision;
 use reeve_core::inventory::ObjectId;
 use reeve_core::plan::says;
@@ -84,6 +85,8 @@ impl Case<'_> {
                 known.insert(revision, files);
             }
             let files = known.get(revision.as_str()).and_then(Option::as_ref);
+            // An object that was made later is another one of that name: nobody has taken its file out.
+            let files = files.filter(|files| is.is_some() || !is_younger(object, files));
             // One that cannot be had any more is as if nothing had come since.
             if let Some(was) = files.and_then(|files| gives(files, &file)) {
                 all.insert(file, was);
@@ -166,6 +169,19 @@ fn is_as(live: &Object, lean: Option<&Object>, file: &Object) -> bool {
     said == *file
 }
 
+/// Whether an object was made after these files were committed.
+fn is_younger(object: &Object, files: &Snapshot) -> bool {
+    let at = files.told().and_then(|told| told.at);
+    at.is_some_and(|at| is_made_after(object, at))
+}
+
+fn is_made_after(object: &Object, at: Timestamp) -> bool {
+    let object = Value::from(object.clone());
+    let made = object.pointer("/metadata/creationTimestamp");
+    let made: Option<Timestamp> = made.and_then(Value::as_str).and_then(|at| at.parse().ok());
+    made.is_some_and(|made| made > at)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -213,6 +229,21 @@ mod tests {
         };
         assert!(has(made) && has(gone(None)));
         assert!(!has(held) && !has(gone(Some(0))));
+    }
+
+    #[test]
+    fn an_object_that_was_made_again_is_not_the_one_whose_file_was_taken_out() {
+        let at: Timestamp = "2026-11-23T06:00:00Z".parse().unwrap();
+        for (made, want) in [
+            (json!("2026-11-23T05:59:58Z"), false),
+            (json!("2026-11-23T06:00:00Z"), false),
+            (json!("2026-11-23T06:00:01Z"), true),
+            (Value::Null, false),
+        ] {
+            let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "creationTimestamp": made}});
+            let object = Object::try_from(object).unwrap();
+            assert_eq!(is_made_after(&object, at), want, "{made}");
+        }
     }
 
     #[test]

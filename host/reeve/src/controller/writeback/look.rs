@@ -122,6 +122,7 @@ impl Case<'_> {
             self.of_build(&mut found, &id, share).await;
         }
         let unlearnt = self.learn(&found).await;
+        self.sift_held(&mut found);
         self.sift_new(&mut found, &unlearnt);
         self.lean(&mut found).await;
         let left = std::mem::take(&mut found.left);

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reeve_api::writeback::{
     OnDelete, SyncTo, WriteBackAgreement, WriteBackConflict, WriteBackRefusal, WrittenObject,
 };
+use reeve_core::artifact::Revision;
 use reeve_core::inventory::ObjectId;
 use reeve_core::ward::Left;
 use reeve_core::writeback::{
@@ -115,6 +116,17 @@ pub(super) fn agreed(
     }
     let told = |(file, revision)| WriteBackAgreement { file, revision };
     (all != *previous).then(|| all.into_iter().map(told).collect())
+}
+
+/// What was agreed on that branch: on another it says nothing of the files of this one.
+pub(super) fn of_branch(all: Vec<WriteBackAgreement>, branch: &str) -> BTreeMap<String, String> {
+    let is_of = |one: &WriteBackAgreement| {
+        let revision = Revision::parse(&one.revision).ok();
+        let pointer = revision.as_ref().and_then(Revision::pointer);
+        pointer.is_some_and(|name| name.strip_prefix("refs/heads/").unwrap_or(name) == branch)
+    };
+    let all = all.into_iter().filter(is_of);
+    all.map(|one| (one.file, one.revision)).collect()
 }
 
 /// Whether a rule takes the file of an object out with it.
@@ -287,6 +299,17 @@ mod tests {
         let ids = [ObjectId::of(&core), ObjectId::of(&knative)];
         let told = made(&[], (&ids[..], &seen[..]), &decision, &rules, false);
         assert_eq!(told, Some(vec![ObjectId::of(&core).to_string()]));
+    }
+
+    #[test]
+    fn what_was_agreed_on_another_branch_says_nothing() {
+        let commit = "sha1:0123456789012345678901234567890123456789";
+        let all = ["main@", "refs/heads/main@", "dev@", ""].map(|pointer| WriteBackAgreement {
+            file: pointer.to_owned(),
+            revision: format!("{pointer}{commit}"),
+        });
+        let found: Vec<String> = of_branch(all.to_vec(), "main").into_keys().collect();
+        assert_eq!(found, ["main@", "refs/heads/main@"]);
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub(super) fn untold(object: &ObjectId, unlearnt: &[Unlearnt]) -> Option<Untold>
     Some(Untold::Later(why))
 }
 
-fn takes_secrets(object: &Kustomization) -> bool {
+pub(super) fn takes_secrets(object: &Kustomization) -> bool {
     let from = object.spec.post_build.iter();
     let mut from = from.flat_map(|build| &build.substitute_from);
     from.any(|one| one.kind == SubstituteKind::Secret)

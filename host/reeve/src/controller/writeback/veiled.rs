@@ -67,7 +67,7 @@ impl Case<'_> {
     }
 
     /// What must not be told of anything that the tenant's Kustomizations apply.
-    fn veil(&self, builds: &[Built]) -> Veil {
+    pub(super) fn veil(&self, builds: &[Built]) -> Veil {
         let known: Vec<Veil> = self.ctx.index.read(|known| {
             let all = known.veils.iter().filter(|(id, _)| self.is_of_us(id));
             all.map(|(_, veils)| veils.both()).collect()

@@ -186,7 +186,7 @@ impl Case<'_> {
         self.ctx.index.read(|known| {
             let all = known.kustomizations.iter();
             let mut others =
-                all.filter(|(id, one)| !self.is_of_us(id) && self.may_be_here(known, one));
+                all.filter(|(id, one)| !self.is_of_us(id) && self.may_build_here(known, id, one));
             let found = others.find(|(_, one)| path(one).is_none_or(|path| builds(&path)));
             found.map(|(id, _)| id.clone())
         })
@@ -214,10 +214,10 @@ impl Case<'_> {
         let (own, known) = (self.spec.path.as_str(), &self.ctx.index);
         let reaches = |path: &str| is_below(own, path) || is_below(path, own);
         known.read(|known| {
-            let mut all = known.kustomizations.values();
-            all.any(|one| {
+            let mut all = known.kustomizations.iter();
+            all.any(|(id, one)| {
                 one.spec.post_build.is_some()
-                    && self.is_here(known, one)
+                    && self.builds_here(known, id, one)
                     && path(one).is_some_and(|path| reaches(&path))
             })
         })
@@ -228,7 +228,8 @@ impl Case<'_> {
         self.ctx.index.read(|known| {
             let object = self.is_ours(known, id).ok()?;
             let others = known.kustomizations.iter();
-            let others = others.filter(|(other, one)| *other != id && self.is_here(known, one));
+            let others =
+                others.filter(|(other, one)| *other != id && self.builds_here(known, other, one));
             let paths = others.filter_map(|(_, one)| path(one));
             let paths: BTreeSet<String> = paths.collect();
             let own = path(&object);

@@ -188,9 +188,7 @@ impl Case<'_> {
     }
 
     fn material(&self, builds: Vec<Built>, seen: Vec<Seen>, stop: &Stop) -> Material {
-        let veil = builds
-            .iter()
-            .fold(Veil::default(), |veil, one| veil.and(&one.applied.veil));
+        let veil = self.veil(&builds);
         let namespaces = seen.iter().map(|one| one.object().namespace().to_owned());
         let beside = Beside::of(self, &builds, &seen);
         let builds = builds.into_iter().map(|built| Owned {

@@ -113,6 +113,36 @@ fn what_both_have_changed_in_such_a_file_is_a_conflict_and_the_cluster_counts() 
 }
 
 #[test]
+fn a_file_that_somebody_has_taken_out_stays_out_until_its_object_changes() {
+    let agreed = BTreeMap::from([(WEB.to_owned(), gave(&file("a", "")).unwrap())]);
+    let empty: MemoryTree = [("README.md", String::new())].into_iter().collect();
+    let decided = |agreed: &BTreeMap<String, Object>, live: Object| {
+        let rules = json!([{"syncTo": "git"}]);
+        decided_since(agreed, rules, &empty, None, "state", &[seen(live)])
+    };
+    assert_eq!(decided(&agreed, web("a", 1)), Decision::default());
+
+    let decision = decided(&agreed, web("a", 3));
+    assert_eq!(
+        text(&decision, WEB),
+        Some(file("a", "  replicas: 3\n")),
+        "the cluster has changed it"
+    );
+    let [conflict] = &decision.conflicts[..] else {
+        panic!("{:?}", decision.conflicts);
+    };
+    assert_eq!(
+        (conflict.field.as_str(), &conflict.kept, &conflict.lost),
+        ("spec.replicas", &Some(json!(3)), &None)
+    );
+    assert!(decision.agreed.contains(WEB));
+
+    let decision = decided(&BTreeMap::new(), web("a", 1));
+    assert_eq!(text(&decision, WEB), Some(file("a", "")), "it is new");
+    assert_eq!(decision.conflicts, []);
+}
+
+#[test]
 fn what_a_person_changed_in_the_file_of_an_object_that_is_deleted_is_told() {
     let tree: MemoryTree = [(WEB, file("b", ""))].into_iter().collect();
     let rules = || json!([{"syncTo": "git", "onDelete": "delete"}]);
