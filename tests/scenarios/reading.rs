@@ -294,7 +294,7 @@ fn a_command_that_its_policy_ends_says_so_and_exits_1() -> anyhow::Result<()> {
     for verb in ["check", "test"] {
         // Room to start in, and too little for the stack on which policies are read.
         let script = format!(
-            "ulimit -v 170000; exec timeout 120 {} policy {verb} {}",
+            "ulimit -v 210000; exec timeout 120 {} policy {verb} {}",
             reeve.display(),
             policies.display()
         );
