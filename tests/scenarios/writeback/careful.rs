@@ -289,7 +289,7 @@ fn a_changed_field_holds_no_secret_of_another_kustomization() {
             })
             .await?;
         let spec = json!({
-            "interval": "1h", "path": "./db", "prune": true, "serviceAccountName": "flux",
+            "interval": "1h", "path": "./db", "prune": true, "serviceAccountName": "flux", "targetNamespace": namespace,
             "sourceRef": {"kind": "GitRepository", "name": namespace, "namespace": CONFIG},
             "postBuild": {"substituteFrom": [{"kind": "Secret", "name": "login"}]},
         });
