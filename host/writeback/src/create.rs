@@ -21,7 +21,7 @@ use crate::kustomization::{below, join};
 use crate::overlaid::Overlaid;
 use crate::refused::{Reason, Refused};
 use crate::work::Fault;
-use crate::{Edits, Place, Placed, Repository};
+use crate::{Place, Placed, Repository};
 use asker::Asker;
 use free::Free;
 use lists::Lists;
@@ -61,15 +61,7 @@ pub struct Created {
     pub each: Vec<Result<Placed, Refused>>,
 }
 
-/// Makes the file of a new object, and lists it in the kustomization file if there is one.
-pub fn create(repository: &Repository<'_>, new: &New<'_>) -> Result<Edits, Refused> {
-    let Created { files, each } = create_all(repository, &[], std::slice::from_ref(new));
-    let placed: Result<Vec<Placed>, Refused> = each.into_iter().collect();
-    let placed = placed?;
-    Ok(Edits { files, placed })
-}
-
-/// Makes the files of new objects. `builders` build other directories of the tree, or the same one in another way: a file that one
+/// Makes the files of new objects, and lists them in the kustomization file if there is one. `builders` build other directories of the tree, or the same one in another way: a file that one
 /// of them builds gives its object there, too, and is refused otherwise.
 pub fn create_all(
     repository: &Repository<'_>,
@@ -106,6 +98,15 @@ pub fn create_all(
 /// The path of the file of an object below that of the repository, by the template.
 pub fn file_of(template: &str, object: &Object) -> Result<String, Refused> {
     name::file(template, object).map_err(|reason| reason.of(Some(object.id()), ""))
+}
+
+/// The same below a directory, which is `""` for the root.
+pub fn file_in(directory: &str, template: &str, object: &Object) -> Result<String, Refused> {
+    let file = file_of(template, object)?;
+    Ok(match directory {
+        "" => file,
+        directory => format!("{directory}/{file}"),
+    })
 }
 
 /// The file that an object is to become.

@@ -15,6 +15,7 @@
 
 #![deny(missing_docs)]
 
+mod alone;
 mod change;
 mod create;
 mod difference;
@@ -32,9 +33,10 @@ use std::collections::BTreeMap;
 
 use reeve_kustomize::{Id, Object, Options, Remotes, Tree};
 
+pub use alone::alone;
 pub use change::is_secret;
 pub use create::{
-    Builder, Created, DEFAULT_TEMPLATE, New, as_said, by_handle, create, create_all, file_of,
+    Builder, Created, DEFAULT_TEMPLATE, New, as_said, by_handle, create_all, file_in, file_of,
     is_bound, only_where_absent, restored, stripped, with_defaults, without_defaults,
     without_server_fields, without_unclaimed,
 };

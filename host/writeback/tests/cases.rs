@@ -30,8 +30,8 @@ use reeve_kustomize::{
     MemoryTree, Object, Options, Overlay, OverlayImage, Remotes, Tree as _, build, parse_yaml,
 };
 use reeve_writeback::{
-    Change, DEFAULT_TEMPLATE, Edits, New, Place, Refused, Repository, as_said, create, remove,
-    stripped, write,
+    Change, Created, DEFAULT_TEMPLATE, Edits, New, Place, Placed, Refused, Repository, as_said,
+    create_all, remove, stripped, write,
 };
 use serde_json::Value;
 
@@ -175,15 +175,14 @@ impl Case {
                 "" => DEFAULT_TEMPLATE,
                 template => template,
             };
-            let lean = lean.first();
-            return create(
-                &repository,
-                &New {
-                    live,
-                    lean,
-                    template,
-                },
-            );
+            let new = New {
+                live,
+                lean: lean.first(),
+                template,
+            };
+            let Created { files, each } = create_all(&repository, &[], &[new]);
+            let placed: Result<Vec<Placed>, Refused> = each.into_iter().collect();
+            return placed.map(|placed| Edits { files, placed });
         }
         if let Some(gone) = objects(&self.dir, "gone.yaml").first() {
             return remove(&repository, gone);

@@ -196,9 +196,7 @@ impl Wire {
             "kind": "DeleteOptions", "apiVersion": "v1", "dryRun": dry_run,
             "propagationPolicy": "Background", "preconditions": {"uid": uid},
         });
-        let request = Request::delete(at.path()?)
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(options.to_string().into_bytes());
+        let request = with_json(Request::delete(at.path()?), &options);
         match self.send(request, Attempt::Delete).await {
             Ok(_) => Ok(true),
             Err(why) if why.is_missing_object() => Ok(false),
@@ -210,6 +208,7 @@ impl Wire {
     pub(super) async fn create(&self, at: &Address, body: &Value) -> Result<Value, CallError> {
         self.post(at.collection()?, body, Attempt::Create).await
     }
+
     /// Asks for an object to be created there, or what would come of it; never tried twice.
     pub(super) async fn post(
         &self,
@@ -217,17 +216,13 @@ impl Wire {
         body: &Value,
         how: Attempt,
     ) -> Result<Value, CallError> {
-        let request = Request::post(uri)
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(body.to_string().into_bytes());
+        let request = with_json(Request::post(uri), body);
         parse(&self.send(request, how).await?)
     }
 
     /// Replaces the object if its resourceVersion is still the one in `body`; never tried twice.
     pub(super) async fn replace(&self, at: &Address, body: &Value) -> Result<Value, CallError> {
-        let request = Request::put(at.path()?)
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(body.to_string().into_bytes());
+        let request = with_json(Request::put(at.path()?), body);
         parse(&self.send(request, Attempt::Replace).await?)
     }
 
@@ -385,6 +380,15 @@ fn segment(name: &str) -> Result<String, CallError> {
         return Err(CallError::Name(name.chars().take(300).collect()));
     }
     Ok(percent_encoding::utf8_percent_encode(name, &KEPT).to_string())
+}
+
+fn with_json(
+    request: http::request::Builder,
+    body: &Value,
+) -> Result<Request<Vec<u8>>, http::Error> {
+    request
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(body.to_string().into_bytes())
 }
 
 /// Exactly one identity: the given one, or the connection's own.

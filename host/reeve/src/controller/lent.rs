@@ -32,6 +32,14 @@ pub(super) struct Borrower<'a> {
     pub(super) branch: &'a str,
 }
 
+/// A directory in a message.
+pub(super) fn shown(directory: &str) -> &str {
+    match directory {
+        "" => "the root",
+        directory => directory,
+    }
+}
+
 impl Borrower<'_> {
     /// By what others have this branch too, unless the directory is of this tenant: then it may be written to. The root is `""`,
     /// and everybody's.

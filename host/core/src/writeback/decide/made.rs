@@ -3,11 +3,11 @@
 //! A file is ours if it lies where the template puts it and gives that object and nothing else. No other is touched. What somebody has
 //! changed in it since both were the same stays, and what somebody has taken out stays out; what both have changed is a conflict.
 
-use reeve_kustomize::edit::{documents, rewrite};
+use reeve_kustomize::edit::rewrite;
 use reeve_kustomize::{Kind, Object, Options, Remotes, Tree as _};
 use reeve_writeback::{
-    Change, Difference, Edits, Place, Placed, Reason, Refused, Repository, as_said, differences,
-    file_of, remove, stripped,
+    Change, Difference, Edits, Place, Placed, Reason, Refused, Repository, alone, as_said,
+    differences, file_in, remove, stripped,
 };
 use serde_json::Value;
 
@@ -151,14 +151,7 @@ fn alone_in(work: &Work<'_>, path: String, object: &Object) -> Option<Ours> {
     if bytes.starts_with(MARK.as_bytes()) {
         return None;
     }
-    let all = documents(&bytes, &path).ok()?;
-    let mut given = all
-        .iter()
-        .enumerate()
-        .filter(|(_, one)| !one.value.is_null());
-    let (Some((number, one)), None) = (given.next(), given.next()) else {
-        return None;
-    };
+    let (number, value) = alone(&bytes, &path)?;
     let is = |given: Object| {
         let name = |object: &Object| {
             (
@@ -170,20 +163,18 @@ fn alone_in(work: &Work<'_>, path: String, object: &Object) -> Option<Ours> {
         name(&given) == name(object)
             && (given.namespace().is_empty() || given.namespace() == object.namespace())
     };
-    Object::try_from(one.value.clone())
-        .is_ok_and(is)
-        .then(|| Ours {
-            bytes: bytes.to_vec(),
-            number,
-            value: one.value.clone(),
-            path,
-        })
+    Object::try_from(value.clone()).is_ok_and(is).then(|| Ours {
+        bytes: bytes.to_vec(),
+        number,
+        value,
+        path,
+    })
 }
 
 /// The file in which somebody else keeps a new object already.
 pub(super) fn kept_elsewhere(work: &Work<'_>, object: &Object) -> Option<Refused> {
     work.head.elsewhere.iter().find_map(|one| {
-        let path = path_in(&one.path, &one.template, object).ok()?;
+        let path = file_in(&one.path, &one.template, object).ok()?;
         let file = alone_in(work, path, object)?.path;
         Some(Refused {
             object: Some(Box::new(object.id())),
@@ -198,15 +189,7 @@ pub(super) fn kept_elsewhere(work: &Work<'_>, object: &Object) -> Option<Refused
 
 /// Where the file of an object lies.
 pub(super) fn path(work: &Work<'_>, object: &Object) -> Result<String, Refused> {
-    path_in(work.head.path, work.head.template, object)
-}
-
-fn path_in(dir: &str, template: &str, object: &Object) -> Result<String, Refused> {
-    let file = file_of(template, object)?;
-    Ok(match dir {
-        "" => file,
-        dir => format!("{dir}/{file}"),
-    })
+    file_in(work.head.path, work.head.template, object)
 }
 
 /// What came of a file beside its object.

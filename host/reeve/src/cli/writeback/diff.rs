@@ -18,7 +18,7 @@ use reeve_core::veil::Veil;
 use reeve_core::writeback::{self, Allowed, Seen, State};
 use reeve_kustomize::edit::documents;
 use reeve_kustomize::{Functions, Object, Tree as _};
-use reeve_writeback::file_of;
+use reeve_writeback::file_in;
 use tokio::runtime::Runtime;
 
 use super::built::{Built, parted};
@@ -246,12 +246,8 @@ impl Asked {
             if !matches!(one.state, State::Made { .. }) {
                 continue;
             }
-            let Ok(file) = file_of(&self.spec.template, one.object()) else {
+            let Ok(file) = file_in(&self.spec.path, &self.spec.template, one.object()) else {
                 continue;
-            };
-            let file = match self.spec.path.as_str() {
-                "" => file,
-                path => format!("{path}/{file}"),
             };
             let revision = self.agreed.get(&file);
             let Some(revision) = revision.and_then(|text| Revision::parse(text).ok()) else {

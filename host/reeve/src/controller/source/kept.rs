@@ -126,29 +126,18 @@ pub(in crate::controller) async fn earlier(
     revision: &Revision,
     deadline: Instant,
 ) -> Option<Snapshot> {
-    let object = ctx.index.read(|known| known.sources.get(id).cloned())?;
-    let wanted = Wanted::parse(&object).ok()?;
-    let asked_for = signed::asked(ctx, id, &object).await.ok()?;
-    let (remote, _) = remote(ctx, &wanted).await.ok()?;
-    let resolved = of(git::Resolved::earlier(revision).ok()?, asked_for.as_ref());
-    let included = included::read(ctx, &wanted).ok()?;
-    let (content, until) = (content(&wanted, &included), deadline.into_std());
-    let mirrors = ctx.mirrors_of(id);
-    let read = git::fetch(&mirrors, &remote, resolved, content, until, &ctx.limits);
-    let snapshot = read.await.ok()?;
+    let asking = Asking::of(ctx, id).await?;
+    let included = included::read(ctx, &asking.wanted).ok()?;
+    let content = content(&asking.wanted, &included);
+    let snapshot = asking.fetch(ctx, revision, content, deadline).await?;
     let want = Want {
-        wanted: &wanted,
+        wanted: &asking.wanted,
         included: &included,
-        asked_for: asked_for.as_ref(),
+        asked_for: asking.asked_for.as_ref(),
         deadline,
     };
-    let snapshot = submodules::fetch(ctx, &want, &remote, snapshot)
-        .await
-        .ok()?;
-    if let Some(asked_for) = &asked_for {
-        asked_for.check(ctx, &snapshot).await.ok()?;
-    }
-    Some(snapshot)
+    let snapshot = submodules::fetch(ctx, &want, &asking.remote, snapshot).await;
+    asking.checked(ctx, snapshot.ok()?).await
 }
 
 /// All files of a revision that the source has or had, those that it leaves out, too, and nothing that is laid beside them; where it
@@ -159,22 +148,58 @@ pub(in crate::controller) async fn all_of(
     revision: &Revision,
     deadline: Instant,
 ) -> Option<Snapshot> {
-    let object = ctx.index.read(|known| known.sources.get(id).cloned())?;
-    let wanted = Wanted::parse(&object).ok()?;
-    let asked_for = signed::asked(ctx, id, &object).await.ok()?;
-    let (remote, _) = remote(ctx, &wanted).await.ok()?;
-    let resolved = of(git::Resolved::earlier(revision).ok()?, asked_for.as_ref());
+    let asking = Asking::of(ctx, id).await?;
     // Without `sparse`: a mirror of parts does not have the others.
-    let (content, until) = (git::Content::default(), deadline.into_std());
-    let mirrors = ctx.mirrors_of(id);
-    let read = git::fetch(&mirrors, &remote, resolved, content, until, &ctx.limits);
-    let snapshot = read.await.ok()?;
-    if let Some(asked_for) = &asked_for {
-        asked_for.check(ctx, &snapshot).await.ok()?;
-    }
-    let limits = ctx.limits.clone();
+    let content = git::Content::default();
+    let snapshot = asking.fetch(ctx, revision, content, deadline).await?;
+    let snapshot = asking.checked(ctx, snapshot).await?;
+    let (limits, until) = (ctx.limits.clone(), deadline.into_std());
     let work = tokio::task::spawn_blocking(move || snapshot.whole(&limits, until));
     work.await.ok()?.ok()
+}
+
+/// A source as it is asked for a revision that it has or had: with its login and its keys as they are now.
+struct Asking {
+    wanted: Wanted,
+    asked_for: Option<Asked>,
+    remote: Arc<Remote>,
+}
+
+impl Asking {
+    async fn of(ctx: &Context, id: &NamespacedName) -> Option<Self> {
+        let object = ctx.index.read(|known| known.sources.get(id).cloned())?;
+        let wanted = Wanted::parse(&object).ok()?;
+        let asked_for = signed::asked(ctx, id, &object).await.ok()?;
+        let (remote, _) = remote(ctx, &wanted).await.ok()?;
+        Some(Self {
+            wanted,
+            asked_for,
+            remote,
+        })
+    }
+
+    async fn fetch(
+        &self,
+        ctx: &Context,
+        revision: &Revision,
+        content: git::Content,
+        deadline: Instant,
+    ) -> Option<Snapshot> {
+        let resolved = git::Resolved::earlier(revision).ok()?;
+        let resolved = of(resolved, self.asked_for.as_ref());
+        let (mirrors, until) = (ctx.mirrors_of(&self.wanted.id), deadline.into_std());
+        let limits = &ctx.limits;
+        let read = git::fetch(&mirrors, &self.remote, resolved, content, until, limits);
+        read.await.ok()
+    }
+
+    /// What was fetched, if it is signed as it must be.
+    async fn checked(&self, ctx: &Context, snapshot: Snapshot) -> Option<Snapshot> {
+        if let Some(asked_for) = &self.asked_for {
+            asked_for.check(ctx, &snapshot).await.ok()?;
+        }
+        Some(snapshot)
+    }
 }
 
 fn of(resolved: git::Resolved, asked_for: Option<&Asked>) -> git::Resolved {

@@ -6,8 +6,6 @@
 //! alone: whole objects are `veiled`'s.
 
 use reeve_api::name::NamespacedName;
-use reeve_api::reason::Reason;
-use reeve_api::writeback::WriteBackRefusal;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
 use reeve_core::writeback::{Seen, State};
@@ -16,8 +14,7 @@ use serde_json::Value;
 use super::Case;
 use super::forbidden::{changed, of_a_secret};
 use super::look::{Built, Found};
-use super::refusal::refusal;
-use super::unlearnt::takes_secrets;
+use super::refusal::{suspended, unbuilt};
 
 /// Shorter numbers hold no Secret: how many replicas there are waits for nobody.
 const SHORTEST: usize = 4;
@@ -45,7 +42,7 @@ impl Case<'_> {
                 _ if reveals => found.refuse(&id, of_a_secret(&id)),
                 Some(one) if may_tell && one.is_suspended => {
                     self.ctx.wards.wait_for(self.id, &one.by, true);
-                    found.refuse(&id, suspended(&id, &one.by));
+                    found.refuse(&id, suspended(&id, "a changed field may hold", &one.by));
                 }
                 Some(one) if may_tell => {
                     self.ctx.wards.wait_for(self.id, &one.by, true);
@@ -62,8 +59,7 @@ impl Case<'_> {
             let all = known.kustomizations.iter();
             let all = all.filter(|(id, one)| {
                 let is_built = builds.iter().any(|built| built.id == **id);
-                let is_known = is_built || known.veils.contains_key(*id);
-                !is_known && takes_secrets(one) && self.is_of_us(id)
+                !is_built && self.is_unlearnt(known, id, one)
             });
             let all = all.map(|(id, one)| Unknown {
                 by: id.clone(),
@@ -99,22 +95,12 @@ fn may_tell(new: &[Value]) -> bool {
     })
 }
 
-fn suspended(id: &ObjectId, by: &NamespacedName) -> WriteBackRefusal {
-    let reason = format!(
-        "a changed field may hold a value of a Secret that Kustomization {by} puts in: that is suspended, and nobody knows which values these are"
-    );
-    let hint =
-        "resume the Kustomization: once it was built again it is known what its Secrets hold";
-    refusal(id, reason, hint.to_owned())
-}
-
 fn untold(id: &ObjectId, by: &NamespacedName) -> Explained {
     let message = format!(
         "whether a changed field of {} holds a value of a Secret cannot be said yet: Kustomization {by} puts Secrets in, and was not built since this process began",
         id.subject()
     );
-    let hint = format!("see the status of Kustomization {by}");
-    Explained::new(Reason::DependencyNotReady, Turn::Retry, message).with_hint(hint)
+    unbuilt(Turn::Retry, message, by)
 }
 
 #[cfg(test)]

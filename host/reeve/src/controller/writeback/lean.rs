@@ -13,9 +13,8 @@ use reeve_core::artifact::Revision;
 use reeve_core::inventory::ObjectId;
 use reeve_core::plan::says;
 use reeve_core::writeback::{Seen, State};
-use reeve_kustomize::edit::documents;
 use reeve_kustomize::{Object, Tree as _};
-use reeve_writeback::{as_said, file_of, stripped};
+use reeve_writeback::{alone, as_said, stripped};
 use serde_json::Value;
 
 use super::Case;
@@ -35,7 +34,7 @@ impl Case<'_> {
                 State::Made { live, .. } => Some(live),
                 State::Held { .. } | State::Gone { .. } => None,
             };
-            let file = live.and_then(|live| gives(here.as_ref()?, &self.own_file(live)?));
+            let file = live.and_then(|live| gives(here.as_ref()?, &self.file_for(live)?));
             async move {
                 match live {
                     Some(live) => Some(self.client.lean(live, file.as_ref()).await),
@@ -67,7 +66,7 @@ impl Case<'_> {
                 } => object,
                 State::Held { .. } | State::Gone { .. } => continue,
             };
-            let Some(file) = self.own_file(object) else {
+            let Some(file) = self.file_for(object) else {
                 continue;
             };
             let is = here.and_then(|here| gives(here, &file));
@@ -122,15 +121,6 @@ impl Case<'_> {
         }
         source::all_of(self.ctx, &source, &revision, self.deadline).await
     }
-
-    /// Where the file of an object of its own lies.
-    fn own_file(&self, object: &Object) -> Option<String> {
-        let file = file_of(&self.spec.template, object).ok()?;
-        Some(match self.spec.path.as_str() {
-            "" => file,
-            path => format!("{path}/{file}"),
-        })
-    }
 }
 
 /// Whether a manifest of a snapshot is for a cluster that does not have it: the one that is there says what it was taken of, and
@@ -151,12 +141,7 @@ fn has_own_file(seen: &Seen) -> bool {
 /// The one object that a file gives.
 fn gives(files: &Snapshot, file: &str) -> Option<Object> {
     let bytes = files.read(file).ok()?;
-    let all = documents(&bytes, file).ok()?.into_iter();
-    let mut all = all.filter(|one| !one.value.is_null());
-    let (one, None) = (all.next()?, all.next()) else {
-        return None;
-    };
-    Object::try_from(one.value).ok()
+    Object::try_from(alone(&bytes, file)?.1).ok()
 }
 
 /// Whether a file is as its object.

@@ -10,7 +10,7 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::writeback::Propose;
 
 use super::Case;
-use crate::controller::lent::Borrower;
+use crate::controller::lent::{Borrower, shown};
 
 impl Case<'_> {
     /// The same, if it writes nowhere but where it may.
@@ -62,10 +62,7 @@ impl Case<'_> {
     }
 
     fn everywhere(&self, other: &str) -> Explained {
-        let path = match self.spec.path.as_str() {
-            "" => "the root",
-            path => path,
-        };
+        let path = shown(&self.spec.path);
         let message = format!(
             "others are applied from this branch as well, by {other}, and {path} is no directory of this tenant"
         );

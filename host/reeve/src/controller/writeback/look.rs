@@ -21,7 +21,6 @@ use reeve_core::ward::{Left, Work, as_made, by_name, is_being_taken, without_add
 use reeve_core::writeback::{Seen, State};
 use reeve_kustomize::edit::documents;
 use reeve_kustomize::{Object, Tree as _};
-use reeve_writeback::file_of;
 use serde_json::{Value, json};
 
 use super::Case;
@@ -381,11 +380,7 @@ impl Case<'_> {
     /// What is known of an object that is gone: where nobody saw it go, what the file says that is its own.
     fn meta<'m>(&self, id: &ObjectId, meta: &'m Value) -> Cow<'m, Value> {
         let written = || {
-            let file = file_of(&self.spec.template, &self.as_it_was(id, meta)?).ok()?;
-            let path = match self.spec.path.as_str() {
-                "" => file,
-                path => format!("{path}/{file}"),
-            };
+            let path = self.file_for(&self.as_it_was(id, meta)?)?;
             let stored = self.ctx.in_store(&self.spec.source.key()).ok()?;
             let bytes = stored.snapshot.read(&path).ok()?;
             let mut all = documents(&bytes, &path).ok()?.into_iter();

@@ -1,10 +1,12 @@
 //! Why an object is not written, in words: which object, what stands in the way, and what to do about it.
 //!
-//! Those that need no rule to be asked. It deliberately knows nothing of what was read: no value of a manifest stands in any of them.
+//! Those that need no rule to be asked, and what has to wait for a Kustomization. It deliberately knows nothing of what was read: no value of a manifest stands in any of them.
 
 use reeve_api::KUSTOMIZE_GROUP;
 use reeve_api::name::NamespacedName;
+use reeve_api::reason::Reason;
 use reeve_api::writeback::WriteBackRefusal;
+use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
 
 /// One of the object as a whole.
@@ -24,6 +26,22 @@ pub(super) fn neighbours(id: &ObjectId, by: &NamespacedName) -> WriteBackRefusal
         format!("would be a file that Kustomization {by} builds, which is not of this tenant");
     let hint = "choose another directory in spec.path or spec.newObjects.path";
     refusal(id, reason, hint.to_owned())
+}
+
+/// That a Kustomization which puts Secrets in is suspended, so that nobody can say whether something holds any of these.
+pub(super) fn suspended(id: &ObjectId, holds: &str, by: &NamespacedName) -> WriteBackRefusal {
+    let reason = format!(
+        "{holds} a value of a Secret that Kustomization {by} puts in: that is suspended, and nobody knows which values these are"
+    );
+    let hint =
+        "resume the Kustomization: once it was built again it is known what its Secrets hold";
+    refusal(id, reason, hint.to_owned())
+}
+
+/// That something cannot be said before a Kustomization was built.
+pub(super) fn unbuilt(turn: Turn, message: String, by: &NamespacedName) -> Explained {
+    let hint = format!("see the status of Kustomization {by}");
+    Explained::new(Reason::DependencyNotReady, turn, message).with_hint(hint)
 }
 
 /// That a value would be another once variables are put in.

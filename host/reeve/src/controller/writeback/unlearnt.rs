@@ -15,9 +15,10 @@ use reeve_core::inventory::ObjectId;
 
 use super::Case;
 use super::look::Found;
-use super::refusal::refusal;
+use super::refusal::{suspended, unbuilt};
 use super::veiled::is_any_new;
 use crate::controller::kustomization::as_applied;
+use crate::index::Known;
 
 /// A Kustomization that puts Secrets in, of which nobody here knows what these hold.
 #[derive(Debug, Clone)]
@@ -58,13 +59,21 @@ impl Case<'_> {
         unlearnt
     }
 
+    /// Whether a Kustomization of the tenant puts Secrets in of which nobody here knows what they hold.
+    pub(super) fn is_unlearnt(
+        &self,
+        known: &Known,
+        id: &NamespacedName,
+        object: &Kustomization,
+    ) -> bool {
+        takes_secrets(object) && !known.veils.contains_key(id) && self.is_of_us(id)
+    }
+
     /// Those of the tenant, from whatever repository.
     fn untold(&self) -> Vec<(NamespacedName, Arc<Kustomization>)> {
         self.ctx.index.read(|known| {
             let all = known.kustomizations.iter();
-            let all = all.filter(|(id, one)| {
-                takes_secrets(one) && !known.veils.contains_key(*id) && self.is_of_us(id)
-            });
+            let all = all.filter(|(id, one)| self.is_unlearnt(known, id, one));
             all.map(|(id, one)| (id.clone(), Arc::clone(one))).collect()
         })
     }
@@ -77,12 +86,7 @@ pub(super) fn untold(object: &ObjectId, unlearnt: &[Unlearnt]) -> Option<Untold>
     let one = all.find(stands_still).or_else(|| unlearnt.first())?;
     let by = &one.id;
     if stands_still(&one) {
-        let reason = format!(
-            "may hold a value of a Secret that Kustomization {by} puts in: that is suspended, and nobody knows which values these are"
-        );
-        let hint =
-            "resume the Kustomization: once it was built again it is known what its Secrets hold";
-        return Some(Untold::Refused(refusal(object, reason, hint.to_owned())));
+        return Some(Untold::Refused(suspended(object, "may hold", by)));
     }
     let message = format!(
         "whether {} holds a value of a Secret cannot be said: Kustomization {by} puts Secrets in, and nobody knows yet which values these are: {}",
@@ -95,12 +99,10 @@ pub(super) fn untold(object: &ObjectId, unlearnt: &[Unlearnt]) -> Option<Untold>
         Turn::Source | Turn::Dependency => Turn::Ours,
         turn => turn,
     };
-    let hint = format!("see the status of Kustomization {by}");
-    let why = Explained::new(Reason::DependencyNotReady, turn, message).with_hint(hint);
-    Some(Untold::Later(why))
+    Some(Untold::Later(unbuilt(turn, message, by)))
 }
 
-pub(super) fn takes_secrets(object: &Kustomization) -> bool {
+fn takes_secrets(object: &Kustomization) -> bool {
     let from = object.spec.post_build.iter();
     let mut from = from.flat_map(|build| &build.substitute_from);
     from.any(|one| one.kind == SubstituteKind::Secret)

@@ -5,7 +5,6 @@
 //! asks for the object as a whole: of what a Kustomization applies only what was changed is asked (`look`).
 
 use reeve_api::name::NamespacedName;
-use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
 use reeve_core::veil::Veil;
@@ -16,7 +15,7 @@ use serde_json::Value;
 
 use super::Case;
 use super::look::{Built, Found};
-use super::refusal::refusal;
+use super::refusal::{self, refusal};
 use super::unlearnt::{Unlearnt, Untold, untold};
 use super::whose::is_below;
 
@@ -116,8 +115,7 @@ fn unbuilt(id: &ObjectId, by: &NamespacedName) -> Explained {
         "whether a file of {} fits cannot be said: Kustomization {by}, which would build it, cannot be built now",
         id.subject()
     );
-    let hint = format!("see the status of Kustomization {by}");
-    Explained::new(Reason::DependencyNotReady, Turn::Retry, message).with_hint(hint)
+    refusal::unbuilt(Turn::Retry, message, by)
 }
 
 #[cfg(test)]

@@ -122,19 +122,8 @@ impl Wards {
         }
         let room = room(of_all, of_tenant);
         if !all.get(id).is_some_and(|kept| kept.is_for(&wanted)) {
-            let mut ward = Ward::default();
-            ward.remember(remembered);
-            let kept = Kept {
-                ward,
-                watches: BTreeMap::new(),
-                wanted: wanted.clone(),
-                begun: Instant::now(),
-                looked: Instant::now(),
-                waits: false,
-                agreed: BTreeMap::new(),
-                told: Told::default(),
-                awaited: BTreeSet::new(),
-            };
+            let mut kept = Kept::new(wanted.clone());
+            kept.ward.remember(remembered);
             all.insert(id.clone(), kept);
         }
         let Some(kept) = all.get_mut(id) else {
@@ -300,6 +289,21 @@ impl Wards {
 }
 
 impl Kept {
+    /// One that watches nothing yet.
+    fn new(wanted: Wanted) -> Self {
+        Self {
+            ward: Ward::default(),
+            watches: BTreeMap::new(),
+            wanted,
+            begun: Instant::now(),
+            looked: Instant::now(),
+            waits: false,
+            agreed: BTreeMap::new(),
+            told: Told::default(),
+            awaited: BTreeSet::new(),
+        }
+    }
+
     /// Whether that is watched as the same, and by the same rules.
     fn is_for(&self, wanted: &Wanted) -> bool {
         self.wanted.account == wanted.account && self.wanted.rules == wanted.rules
@@ -463,24 +467,14 @@ mod tests {
         let name = |name: &str| NamespacedName::new("acme", name).unwrap();
         let wards = Wards::default();
         for back in ["one", "other"] {
-            let kept = Kept {
-                ward: Ward::default(),
-                watches: BTreeMap::new(),
-                wanted: Wanted {
-                    tenant: "acme".parse().unwrap(),
-                    account: String::new(),
-                    rules: Rules::default(),
-                    debounce: Duration::ZERO,
-                    realms: BTreeMap::new(),
-                },
-                begun: Instant::now(),
-                looked: Instant::now(),
-                waits: false,
-                agreed: BTreeMap::new(),
-                told: Told::default(),
-                awaited: BTreeSet::new(),
+            let wanted = Wanted {
+                tenant: "acme".parse().unwrap(),
+                account: String::new(),
+                rules: Rules::default(),
+                debounce: Duration::ZERO,
+                realms: BTreeMap::new(),
             };
-            wards.lock().insert(name(back), kept);
+            wards.lock().insert(name(back), Kept::new(wanted));
         }
         wards.wait_for(&name("one"), &name("shop"), true);
         assert_eq!(wards.waiting_for(&name("shop")), [name("one")]);

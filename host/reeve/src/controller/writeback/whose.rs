@@ -20,7 +20,7 @@ use reeve_core::truth;
 use reeve_core::ward::{Work, is_controlled, is_kubernetes_own};
 use reeve_core::writeback::{Rule, Subject};
 use reeve_kustomize::Object;
-use reeve_writeback::file_of;
+use reeve_writeback::file_in;
 use serde_json::{Value, json};
 
 use super::Case;
@@ -194,11 +194,7 @@ impl Case<'_> {
 
     /// The file that an object has, or would have, as one of its own.
     pub(super) fn file_for(&self, object: &Object) -> Option<String> {
-        let file = file_of(&self.spec.template, object).ok()?;
-        Some(match self.spec.path.as_str() {
-            "" => file,
-            path => format!("{path}/{file}"),
-        })
+        file_in(&self.spec.path, &self.spec.template, object).ok()
     }
 
     /// Whether a Kustomization is of this tenant.

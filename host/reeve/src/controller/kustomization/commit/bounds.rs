@@ -14,7 +14,7 @@ use reeve_core::gitconfig;
 
 use super::{Repository, Wanted};
 use crate::context::Context;
-use crate::controller::lent::{Borrower, claimed};
+use crate::controller::lent::{Borrower, claimed, shown};
 use crate::index::Known;
 
 /// Whether it may be written to where it is to be.
@@ -71,10 +71,7 @@ fn at_home(
         place: &at,
         branch: &repository.branch,
     };
-    let shown = match directory {
-        "" => "the root",
-        directory => directory,
-    };
+    let shown = shown(directory);
     if let Some(other) = borrower.others(directory) {
         return Err(everybodys(shown, &repository.branch, &other, source));
     }
