@@ -318,6 +318,44 @@ fn what_cannot_be_changed_is_made_anew_only_when_that_is_asked_for() {
 }
 
 #[test]
+fn what_is_only_wrong_is_not_deleted_however_much_it_may_be_made_anew() {
+    scenario(async {
+        let ground = Ground::new("wrong-forced").await?;
+        let deployment = |selector: &str, label: &str, image: &str| {
+            let text = format!(
+                "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: web}}, spec: {{replicas: 0, \
+                 selector: {{matchLabels: {{app: {selector}}}}}, template: {{metadata: {{labels: {{app: {label}}}}}, \
+                 spec: {{containers: [{{name: web{image}}}]}}}}}}}}"
+            );
+            Wish::of(&[("a.yaml", text.as_str())]).forced()
+        };
+        let uid = async || {
+            let there = ground.get("Deployment", "web").await?;
+            anyhow::Ok(there.context("it is there")?.metadata.uid)
+        };
+        let image = ", image: web:1";
+        ground.apply(&deployment("web", "web", image)).await?;
+        let before = uid().await?;
+        // Wrong alone, and wrong beside a field that cannot be changed.
+        for (wish, field) in [
+            (
+                deployment("web", "other", image),
+                "spec.template.metadata.labels",
+            ),
+            (deployment("web", "web", ""), "image"),
+            (deployment("new", "new", ""), "image"),
+        ] {
+            let why = ground.apply(&wish).await.unwrap_err();
+            ensure!(why.to_string().contains(field), "{why}");
+            ensure!(uid().await? == before, "it was deleted: {why}");
+        }
+        ground.apply(&deployment("new", "new", image)).await?;
+        ensure!(uid().await? != before, "it was not made anew");
+        Ok(())
+    });
+}
+
+#[test]
 fn what_stands_on_the_cluster_does_not_ask_to_be_made_anew() {
     scenario(async {
         let ground = Ground::new("immutable-live").await?;

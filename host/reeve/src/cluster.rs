@@ -45,6 +45,7 @@ mod pace;
 mod persisting;
 mod prune;
 mod reach;
+mod recreation;
 mod refusal;
 mod replaying;
 mod reporting;

@@ -17,7 +17,7 @@ use super::body::State;
 use super::compare::{self, MANAGER};
 use super::drift;
 use super::error::ObjectError;
-use super::refusal::{Attempt, CallError, Cause};
+use super::refusal::{Attempt, CallError};
 use super::settle::needed_by_others;
 use super::tenant_client::{Located, TenantClient};
 use super::wire::{Format, Patch};
@@ -127,7 +127,7 @@ impl TenantClient {
             (Err(why), Some(live)) if self.may_recreate(&why, wanted) => {
                 let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
                 let uid = uid.unwrap_or_default().to_owned();
-                self.rehearse_delete(&at, &uid).await?;
+                self.rehearse_recreation(&at, wanted, &uid).await?;
                 let fields = vec!["what cannot be changed".to_owned()];
                 return Ok(differs(First::Delete(uid), fields));
             }
@@ -218,21 +218,6 @@ impl TenantClient {
             subresource: None,
         };
         self.wire.patch(&at.address, how, body).await
-    }
-
-    /// Only what policy has seen can say so, never the object on the cluster.
-    fn may_recreate(&self, why: &CallError, wanted: &Value) -> bool {
-        (self.force || compare::may_be_recreated(wanted)) && is_immutable(why)
-    }
-}
-
-/// As Flux and kubectl do: an Invalid or Conflict of something that exists may be an immutable field.
-pub(super) fn is_immutable(why: &CallError) -> bool {
-    match why {
-        CallError::Refused(refusal) => {
-            refusal.cause() == Cause::Immutable || matches!(refusal.code, 409 | 422)
-        }
-        _ => false,
     }
 }
 

@@ -14,7 +14,8 @@ use super::apply::First;
 use super::body::Body;
 use super::compare;
 use super::error::{Failures, ObjectError};
-use super::finding::{is_immutable, unknown_kind};
+use super::finding::unknown_kind;
+use super::recreation::may_be_of_the_old;
 use super::refusal::{Attempt, CallError};
 use super::tenant_client::{Located, TenantClient};
 use super::until::Until;
@@ -95,14 +96,15 @@ impl TenantClient {
             Some(live) if self.may_replace(&live) => First::Delete(uid(&live)),
             Some(_) => return Err(self.failed(&at, Attempt::DryRun, CallError::InTheWay)),
         };
-        match dry {
-            Err(why) if matches!(first, First::Nothing) || !is_immutable(&why) => {
-                return Err(self.failed(&at, Attempt::DryRun, why));
+        match (&first, dry) {
+            (First::Delete(old), Err(why)) if may_be_of_the_old(&why) => {
+                self.rehearse_recreation(&at, hook.manifest(), old).await?;
             }
-            _ => {}
-        }
-        if let First::Delete(old) = &first {
-            self.rehearse_delete(&at, old).await?;
+            (_, Err(why)) => return Err(self.failed(&at, Attempt::DryRun, why)),
+            (First::Delete(old), Ok(_)) => {
+                self.rehearse_delete(&at, old).await?;
+            }
+            (First::Nothing | First::Takeover(..), Ok(_)) => {}
         }
         let write = Write { at, body, first };
         Ok((id, HookFound::Lacks(HookWrite(Box::new(write)))))

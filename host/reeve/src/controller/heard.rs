@@ -16,7 +16,6 @@ use reeve_core::index::{Standing, Target};
 use reeve_core::schedule::rounded;
 use reeve_core::status::{self, Frame, Heard, SourceOutcome, Told};
 
-use super::kustomization;
 use crate::context::Context;
 use crate::git::Snapshot;
 use crate::index::Known;
@@ -70,8 +69,8 @@ fn unconfigured(ctx: &Context, id: &NamespacedName) -> Option<Vec<String>> {
     let (snapshot, paths) = ctx.index.read(|known| {
         let listed = known.kustomizations_listed;
         let stored = known.stored.get(id).filter(|_| listed)?;
-        let all = known.kustomizations.values();
-        let users = all.filter(|object| kustomization::source(object).as_ref() == Some(id));
+        let users = known.touch.kustomizations_of(id);
+        let users = users.filter_map(|user| known.kustomizations.get(user));
         let paths = users.map(|object| object.spec.path.clone().unwrap_or_default());
         Some((stored.snapshot.clone(), paths.collect::<BTreeSet<String>>()))
     })?;
