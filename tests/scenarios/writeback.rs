@@ -2,6 +2,7 @@
 //! reverted, written twice, lost, or written for somebody whom it is not.
 
 mod agreed;
+mod anew;
 mod attacks;
 mod away;
 mod careful;

@@ -21,7 +21,8 @@ use serde_json::{Map, Value, json};
 use crate::drift::{digest, is_ours, owner};
 use crate::inventory::ObjectId;
 pub use additions::{
-    as_made, by_name, is_controlled, is_kubernetes_own, without_additions, without_found,
+    as_if_applied, as_made, by_name, is_controlled, is_kubernetes_own, without_additions,
+    without_found,
 };
 pub use proposed::PROPOSED;
 pub use taken::is_being_taken;

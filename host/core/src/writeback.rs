@@ -13,6 +13,7 @@
 //! | what is written to which files, and what is refused | `decide.rs` |
 //! | what the commit says, and whether a commit is one of ours | `message.rs` |
 //! | what applying leaves alone until it is written | `leave.rs` |
+//! | what was applied before, for who has forgotten it | `past.rs` |
 //! | what becomes of a pull request | `proposal.rs` |
 
 mod agreement;
@@ -24,6 +25,7 @@ mod hand;
 mod home;
 mod leave;
 mod message;
+pub mod past;
 mod proposal;
 mod rule;
 mod said;

@@ -63,6 +63,8 @@ pub(crate) struct Known {
     pub(crate) writebacks_listed: bool,
     /// Since when somebody waits for that.
     pub(crate) writebacks_awaited: Option<Timestamp>,
+    /// Kustomizations of which it is not known yet what they had applied before, and since when it is waited for that.
+    pub(crate) recalled: BTreeMap<NamespacedName, Timestamp>,
     pub(crate) tenant_objects: BTreeMap<TenantName, Arc<Tenant>>,
     /// Whether those are all there are.
     pub(crate) tenant_objects_listed: bool,
@@ -426,6 +428,7 @@ impl Known {
             writebacks: BTreeMap::new(),
             writebacks_listed: false,
             writebacks_awaited: None,
+            recalled: BTreeMap::new(),
             tenant_objects: BTreeMap::new(),
             sources_listed: false,
             tenant_objects_listed: false,

@@ -9,6 +9,7 @@ use reeve_writeback::{by_handle, with_defaults};
 use serde_json::{Map, Value};
 
 use crate::drift::is_ours;
+use crate::overlay::{laid_over, shaped};
 
 /// Who fills in, and adds nothing.
 const KUBERNETES: [&str; 5] = [
@@ -38,6 +39,13 @@ pub fn without_additions(mut rehearsed: Value, applied: &Value, live: &Value) ->
     }
     with_defaults(&mut rehearsed, live);
     rehearsed
+}
+
+/// What applying `applied` would make of `live` where the API server refuses to say it, since some of that cannot be changed: the
+/// object without what others have added to it, with the values that the server made of the manifest as of a new object.
+pub fn as_if_applied(made: &Value, applied: &Value, live: &Value) -> Value {
+    let under = without_additions(live.clone(), applied, live);
+    laid_over(&under, &shaped(made, applied))
 }
 
 /// An object that somebody has made, without what Kubernetes has added to it, as what keeps it from going while it is in use. What is
@@ -443,5 +451,26 @@ mod tests {
         assert!(!is_controlled(
             &json!({"kind": "Pod", "metadata": {"name": "a"}})
         ));
+    }
+
+    #[test]
+    fn what_cannot_be_changed_is_as_a_new_object_would_have_it_and_the_rest_as_it_is() {
+        let applied = json!({"metadata": {"name": "web"}, "spec": {"type": "a", "cpu": "1000m"}});
+        let made = json!({"metadata": {"name": "web", "uid": "1"},
+            "spec": {"type": "a", "cpu": "1", "address": "10.0.0.1"}});
+        let mut live = claimed(
+            "kubectl-create",
+            "Update",
+            "",
+            &json!({"f:spec": {"f:type": {}, "f:cpu": {}, "f:note": {}}}),
+        );
+        live["metadata"]["name"] = json!("web");
+        live["spec"] = json!({"type": "b", "cpu": "1", "note": "mine", "address": "10.0.0.2"});
+        let is = as_if_applied(&made, &applied, &live);
+        assert_eq!(
+            is["spec"],
+            json!({"type": "a", "cpu": "1", "address": "10.0.0.2"})
+        );
+        assert_eq!(is["metadata"]["uid"], Value::Null);
     }
 }

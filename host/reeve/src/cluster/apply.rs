@@ -253,7 +253,14 @@ impl TenantClient {
                 only = only.and(now);
             }
             First::Delete(uid) => {
-                let deleted = self.wire.delete(&at.address, uid).await;
+                let deleted = match only.take() {
+                    // What is made in its place has a state of its own.
+                    Some(state) => {
+                        let version = state.version();
+                        self.wire.delete_as_read(&at.address, uid, version).await
+                    }
+                    None => self.wire.delete(&at.address, uid).await,
+                };
                 deleted.map_err(|why| self.failed(at, Attempt::Delete, why))?;
                 self.until_gone(at, uid).await?;
             }

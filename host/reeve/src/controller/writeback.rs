@@ -15,6 +15,7 @@ mod propose;
 mod real;
 mod realm;
 mod refusal;
+mod rehearse;
 mod request;
 mod since;
 mod told;

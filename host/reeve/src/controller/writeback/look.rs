@@ -17,7 +17,7 @@ use reeve_core::failure::{Explain as _, Explained, Turn};
 use reeve_core::inventory::ObjectId;
 use reeve_core::substitute::takes;
 use reeve_core::veil::Veil;
-use reeve_core::ward::{Left, Work, as_made, by_name, is_being_taken, without_additions};
+use reeve_core::ward::{Left, Work, as_made, by_name, is_being_taken};
 use reeve_core::writeback::{Seen, State};
 use reeve_kustomize::edit::documents;
 use reeve_kustomize::{Object, Tree as _};
@@ -33,8 +33,6 @@ use crate::controller::kustomization::{AsApplied, as_applied};
 use crate::controller::source;
 use crate::git::Snapshot;
 
-/// Which state of an object it is.
-const VERSION: &str = "/metadata/resourceVersion";
 /// How many objects are read at a time.
 pub(super) const AT_A_TIME: usize = 8;
 
@@ -301,17 +299,14 @@ impl Case<'_> {
                 Read::Later(why) => return Compared::Later(why),
             },
         };
-        let rehearsed = self.client.rehearsed(id, version, manifest).await;
-        if let Ok(rehearsed) = &rehearsed
-            && rehearsed.pointer(VERSION) != live.pointer(VERSION)
-        {
-            // Somebody has written it in between, and what differs would be theirs as well: the watch shows it again.
-            let message = format!("{} changes just now", id.subject());
-            let why = Explained::new(Reason::Progressing, Turn::Ours, message);
-            return Compared::Later(why);
-        }
-        let rehearsed = match rehearsed {
-            Ok(rehearsed) => without_additions(rehearsed, manifest, &live),
+        let rehearsed = match self.rehearse(id, version, manifest, &live).await {
+            Ok(Some(rehearsed)) => rehearsed,
+            Ok(None) => {
+                // Somebody has written it in between, and what differs would be theirs as well: the watch shows it again.
+                let message = format!("{} changes just now", id.subject());
+                let why = Explained::new(Reason::Progressing, Turn::Ours, message);
+                return Compared::Later(why);
+            }
             Err(why) => return self.unrehearsed(id, &why, &applied.veil),
         };
         let object = |value: Value| Object::try_from(by_name(value)).ok().map(Box::new);
