@@ -5,6 +5,7 @@ mod agreed;
 mod attacks;
 mod away;
 mod careful;
+mod claims;
 mod fresh;
 mod hands;
 mod moments;
