@@ -85,6 +85,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_driver_calls_a_snapshot_is_looked_at_though_its_status_alone_tells_it() {
+        let veil = Veil::of(["hunter2".to_owned()]);
+        let content = |handle: &str| {
+            let content = json!({"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotContent", "metadata": {"name": "a"},
+                "spec": {"source": {"volumeHandle": "disk-1"}}, "status": {"snapshotHandle": handle}});
+            Object::try_from(content).unwrap()
+        };
+        let before = content("snap-1");
+        assert!(!reveals(&veil, &before, &before));
+        assert!(reveals(&veil, &before, &content("hunter2")));
+    }
+
+    #[test]
     fn a_version_is_that_of_its_group() {
         for (api_version, group, version, want) in [
             ("v1", "", "v1", true),
