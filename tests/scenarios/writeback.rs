@@ -6,6 +6,7 @@ mod anew;
 mod attacks;
 mod away;
 mod careful;
+mod claims;
 mod fresh;
 mod hands;
 mod moments;

@@ -8,6 +8,7 @@
 mod additions;
 mod proposed;
 mod remembered;
+mod storage;
 mod taken;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,11 +21,9 @@ use serde_json::{Map, Value, json};
 
 use crate::drift::{digest, is_ours, owner};
 use crate::inventory::ObjectId;
-pub use additions::{
-    as_if_applied, as_made, by_name, is_controlled, is_kubernetes_own, without_additions,
-    without_found,
-};
+pub use additions::{as_if_applied, as_made, by_name, without_additions, without_found};
 pub use proposed::PROPOSED;
+pub use storage::{bound_to, is_bound_beyond, is_made_by_another};
 pub use taken::is_being_taken;
 
 /// Somebody who never stops changing something is written after so many times the pause that is waited for.

@@ -1,6 +1,7 @@
 //! What is written of what was seen.
 
 mod added_tests;
+mod bound_tests;
 mod deletions_tests;
 mod made_tests;
 mod sides_tests;

@@ -4,7 +4,6 @@
 //! What the API server or a Kustomization cannot say now is left for later, and stops nothing else. What holds a value that came
 //! from a Secret is not written. It deliberately decides nothing else.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,9 +18,8 @@ use reeve_core::substitute::takes;
 use reeve_core::veil::Veil;
 use reeve_core::ward::{Left, Work, as_made, by_name, is_being_taken};
 use reeve_core::writeback::{Seen, State};
-use reeve_kustomize::edit::documents;
-use reeve_kustomize::{Object, Tree as _};
-use serde_json::{Value, json};
+use reeve_kustomize::Object;
+use serde_json::Value;
 
 use super::Case;
 use super::forbidden::{forbidden, is_of};
@@ -63,7 +61,7 @@ pub(super) struct Built {
 }
 
 /// What came of reading one object.
-enum Read {
+pub(super) enum Read {
     There(Value),
     /// It is on its way out, or there was none.
     Not,
@@ -73,8 +71,8 @@ enum Read {
 
 /// What is asked of one Kustomization.
 #[derive(Default)]
-struct Share {
-    there: Vec<(ObjectId, Value)>,
+pub(super) struct Share {
+    pub(super) there: Vec<(ObjectId, Value)>,
     gone: Vec<(ObjectId, Value)>,
 }
 
@@ -111,6 +109,7 @@ impl Case<'_> {
                 (Read::Later(why), _) => found.wait(id, meta, why),
             }
         }
+        self.look_at_bound(&mut found, &mut shares, work).await;
         // Whether a new file fits, everybody says who builds it.
         for (id, _) in self.listers(&found.seen) {
             shares.entry(id).or_default();
@@ -127,7 +126,7 @@ impl Case<'_> {
         found
     }
 
-    async fn read(&self, id: &ObjectId, version: Option<&str>) -> Read {
+    pub(super) async fn read(&self, id: &ObjectId, version: Option<&str>) -> Read {
         match self.client.live(id, version).await {
             Ok(Some(live)) if live.pointer("/metadata/deletionTimestamp").is_some() => Read::Not,
             Ok(Some(live)) => Read::There(live),
@@ -137,7 +136,7 @@ impl Case<'_> {
     }
 
     /// Puts an object that is there to the Kustomization that applies it.
-    fn sort(
+    pub(super) fn sort(
         &self,
         found: &mut Found,
         shares: &mut BTreeMap<NamespacedName, Share>,
@@ -357,41 +356,6 @@ impl Case<'_> {
         found.seen.push((id.clone(), Seen { resource, state }));
     }
 
-    /// An object that is gone, by what its watch last showed of it.
-    fn as_it_was(&self, id: &ObjectId, meta: &Value) -> Option<Object> {
-        let kind = self.kinds.get(&(id.group.clone(), id.kind.clone()))?;
-        let api_version = match id.group.as_str() {
-            "" => kind.version.clone(),
-            group => format!("{group}/{}", kind.version),
-        };
-        let mut metadata = json!({"name": id.name, "labels": meta.get("labels"), "annotations": meta.get("annotations")});
-        if let (Some(fields), false) = (metadata.as_object_mut(), id.namespace.is_empty()) {
-            fields.insert("namespace".to_owned(), id.namespace.as_str().into());
-        }
-        let object = json!({"apiVersion": api_version, "kind": id.kind, "metadata": metadata});
-        Object::try_from(object).ok()
-    }
-
-    /// What is known of an object that is gone: where nobody saw it go, what the file says that is its own.
-    fn meta<'m>(&self, id: &ObjectId, meta: &'m Value) -> Cow<'m, Value> {
-        let written = || {
-            let path = self.file_for(&self.as_it_was(id, meta)?)?;
-            let stored = self.ctx.in_store(&self.spec.source.key()).ok()?;
-            let bytes = stored.snapshot.read(&path).ok()?;
-            let mut all = documents(&bytes, &path).ok()?.into_iter();
-            let found = all.find(|one| !one.value.is_null())?.value;
-            let is = |pointer: &str, want: &str| {
-                found.pointer(pointer).and_then(Value::as_str) == Some(want)
-            };
-            let is_it = is("/kind", &id.kind) && is("/metadata/name", &id.name);
-            is_it.then(|| found.get("metadata").cloned()).flatten()
-        };
-        match meta.is_null() {
-            true => written().map_or(Cow::Borrowed(meta), Cow::Owned),
-            false => Cow::Borrowed(meta),
-        }
-    }
-
     /// What it means that the API server did not say something of an object.
     fn unread(&self, id: &ObjectId, why: &CallError, verb: &str) -> Read {
         let resource = match id.group.as_str() {
@@ -485,6 +449,8 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -202,6 +202,17 @@ fn a_claim_names_its_volume_where_that_is_in_git_too_and_else_none() {
     let there: MemoryTree = [(pv, kept.to_owned())].into_iter().collect();
     let decision = decided(all(), &there, None, PLATFORM, &[bound_claim()]);
     assert!(names(&decision), "the volume has its file");
+    let given: MemoryTree = [
+        (
+            "prod/kustomization.yaml",
+            "resources:\n- volume.yaml\n".to_owned(),
+        ),
+        ("prod/volume.yaml", kept.to_owned()),
+    ]
+    .into_iter()
+    .collect();
+    let decision = decided(all(), &given, None, PLATFORM, &[bound_claim()]);
+    assert!(names(&decision), "a build gives the volume");
     let claims = json!([{"resources": ["persistentvolumeclaims"], "syncTo": "git"}]);
     let decision = decided(claims, &empty, None, PLATFORM, &[bound_claim(), volume()]);
     assert!(!names(&decision), "no rule is for volumes");
