@@ -436,6 +436,53 @@ fn a_controller_that_would_work_on_what_is_handed_over_is_in_the_way() {
 }
 
 #[test]
+fn a_pod_that_was_started_with_other_arguments_is_in_the_way_until_it_is_gone() {
+    let deployment = |name: &str, selector: &str, status: Value| {
+        let args = json!([format!("--watch-label-selector={selector}")]);
+        json!({
+            "metadata": {"namespace": "flux-system", "name": name, "generation": 2},
+            "spec": {"replicas": 1, "template": {"spec": {"containers": [{"args": args}]}}},
+            "status": status,
+        })
+    };
+    let status = |seen: i64, all: i64, updated: i64| json!({"observedGeneration": seen, "replicas": all, "updatedReplicas": updated});
+    for (says_what, status, want) in [
+        ("not seen", json!({}), true),
+        ("not begun", status(1, 1, 1), true),
+        ("both run", status(2, 2, 1), true),
+        ("the old one runs", status(2, 1, 0), true),
+        ("done", status(2, 1, 1), false),
+        ("no pod", status(2, 0, 0), false),
+    ] {
+        let theirs = deployment(
+            "kustomize-controller",
+            "!sharding.fluxcd.io/key",
+            status.clone(),
+        );
+        let ours = deployment("reeve", "sharding.fluxcd.io/key=reeve", status);
+        for found in [
+            Found {
+                flux: vec![theirs],
+                ..Found::default()
+            },
+            Found {
+                ours: vec![ours],
+                ..Found::default()
+            },
+        ] {
+            let all = told(&found);
+            let hindered = all.iter().find(|one| one.is == Is::InTheWay);
+            assert_eq!(hindered.is_some(), want, "{says_what}: {all:?}");
+            let next = hindered.and_then(|one| one.next.as_deref());
+            assert!(
+                next.is_none_or(|next| next.contains("rollout status deployment/")),
+                "{says_what}: {next:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_could_not_be_read_is_in_the_way_of_everything() {
     let found = Found {
         unread: vec!["HelmReleases: forbidden".to_owned()],
