@@ -277,6 +277,43 @@ fn a_source_that_a_chart_is_made_from_stays_where_it_is() {
 }
 
 #[test]
+fn who_reads_a_source_that_goes_and_stays_behind_is_told_with_it() {
+    let sources = json!({"sources": [
+        {"alias": "a", "kind": "Bucket", "name": "both", "namespace": "config"},
+        {"alias": "b", "kind": "GitRepository", "name": "both", "namespace": "config"},
+    ]});
+    let mut itself = kustomization("flux-system/flux-system", "config/both");
+    itself["status"]["inventory"]["entries"] = json!([{
+        "id": "_buckets.source.toolkit.fluxcd.io_apiextensions.k8s.io_CustomResourceDefinition", "v": "v1",
+    }]);
+    let found = Found {
+        sources: vec![source("config/both"), source("acme/acme")],
+        kustomizations: vec![
+            kustomization("acme/web", "acme/acme"),
+            kustomization("acme/both", "config/both"),
+            taken(kustomization("beta/both", "config/both")),
+            itself,
+        ],
+        others: vec![
+            object("ArtifactGenerator", "acme/both", sources),
+            object("ArtifactGenerator", "acme/other", json!({"sources": []})),
+        ],
+        ..Found::default()
+    };
+    let all = told(&found);
+    assert_eq!(
+        says(&all, "GitRepository/config/both", Is::Note),
+        [
+            "Kustomization/acme/both reads it from reeve's artifacts until it is handed over, too",
+            "Kustomization/flux-system/flux-system stays with Flux and goes on reading it, then from reeve's artifacts",
+            "ArtifactGenerator/acme/both goes on reading it, then from reeve's artifacts",
+        ]
+    );
+    let beside = says(&all, "GitRepository/acme/acme", Is::Note);
+    assert!(beside.is_empty(), "{all:?}");
+}
+
+#[test]
 fn a_namespace_goes_with_the_sources_that_it_reads_and_those_go_first() {
     let mut including = source("config/acme");
     including["spec"]["include"] = json!([{"repository": {"name": "common"}}]);
