@@ -12,6 +12,7 @@ pub mod controller;
 pub mod crowd;
 pub mod dice;
 pub mod disk;
+pub mod flux;
 pub mod forges;
 pub mod gate;
 pub mod git;
