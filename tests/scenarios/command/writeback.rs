@@ -2,6 +2,8 @@
 //! what stands where, is told.
 
 mod anew;
+mod deployed;
+mod paused;
 mod person;
 mod sides;
 
