@@ -5,11 +5,16 @@ mod agreed;
 mod attacks;
 mod away;
 mod careful;
+mod counted;
 mod fresh;
 mod hands;
 mod moments;
+mod named;
+mod places;
 mod recovery;
 mod remote;
+mod rights;
+mod signed;
 mod snapshots;
 mod users;
 
