@@ -73,3 +73,38 @@ fn who_may_change_an_object_changes_what_is_in_git_and_who_may_not_changes_nothi
         Ok(())
     });
 }
+
+#[test]
+fn what_is_in_no_namespace_no_writeback_of_a_tenant_writes_whatever_its_account_may_do() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = tenant(estate, "wb-scope").await?;
+        let rbac = "rbac.authorization.k8s.io";
+        let subject = json!({"kind": "ServiceAccount", "name": "flux", "namespace": tenant.name()});
+        tenant
+            .apply(&json!({
+                "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRoleBinding",
+                "metadata": {"name": format!("{}-mighty", tenant.name())}, "subjects": [subject],
+                "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
+            }))
+            .await?;
+        let rules = json!([{"resources": ["persistentvolumes", "configmaps"], "syncTo": "git"}]);
+        begin(&tenant, &writeback(&tenant, "back", &rules)).await?;
+        let before = commits(&tenant)?;
+        let entry = refused(&tenant, "back", "persistentvolumes").await?;
+        let hint = objects::text(&entry, "/hint").unwrap_or_default();
+        ensure!(hint.contains("let the platform write it"), "{entry}");
+        tenant
+            .apply(&json!({
+                "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": tenant.name()},
+                "spec": {
+                    "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "storageClassName": tenant.name(),
+                    "persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": "/disks/9"},
+                },
+            }))
+            .await?;
+        looked(&tenant, "back").await?;
+        ensure!(commits(&tenant)? == before, "something was written");
+        Ok(())
+    });
+}
