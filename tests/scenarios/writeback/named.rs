@@ -191,9 +191,11 @@ fn another_branch_than_the_sources_is_written_with_a_login_of_ones_own() {
         };
         wait::until(wait::PATIENCE, "it is on its branch", there).await?;
         ensure!(commits(&tenant)? == before, "main is as it was");
-        let back = told(&tenant, "back", "True", "Succeeded").await?;
-        let branch = objects::text(&back.data, "/status/lastCommit/branch");
-        ensure!(branch == Some("backup"), "{branch:?}");
+        let what = "it says which branch it has written";
+        wait::for_object(&writebacks(&tenant), "back", what, |back| {
+            objects::text(&back.data, "/status/lastCommit/branch") == Some("backup")
+        })
+        .await?;
         Ok(())
     });
 }

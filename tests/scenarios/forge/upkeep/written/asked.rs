@@ -89,10 +89,11 @@ fn a_request_has_the_branch_title_and_labels_that_are_named_and_asks_the_reviewe
         ensure!(first["head"]["ref"] == branch.as_str(), "{first}");
         ensure!(first["base"]["ref"] == "main", "{first}");
         ensure!(first["title"] == "From the cluster", "{first}");
-        let told = back.told("True", "Succeeded", "").await?;
-        let request = &told.data["status"]["request"];
-        ensure!(request["number"] == first["number"], "{request}");
-        ensure!(request["url"] == first["html_url"], "{request}");
+        let is_told = |told: &DynamicObject| {
+            let request = &told.data["status"]["request"];
+            request["number"] == first["number"] && request["url"] == first["html_url"]
+        };
+        wait::for_object(&back.backs(), BACK, "the request is told", is_told).await?;
 
         // It is the same request, and what people have put there stays.
         let path = format!("/issues/{}/labels", first["number"]);
