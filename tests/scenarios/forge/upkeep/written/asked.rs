@@ -158,3 +158,35 @@ fn what_a_forge_does_not_take_of_a_request_is_told_and_proposed_once_it_does() {
         Ok(())
     });
 }
+
+/// Were it opened all the same, nobody would be asked, and the next run would say nothing of that.
+#[test]
+fn a_reviewer_who_is_not_there_is_told_until_another_is_named() {
+    scenario(async {
+        let back = Back::open("wb-nobody", "pullRequest").await?;
+        back.has_a_reviewer().await?;
+        back.wants(json!({"reviewers": ["no-one"]})).await?;
+        back.change(image("2")).await?;
+        let words = "Gitea knows no user \"no-one\" who could review";
+        let says = |told: &DynamicObject| is(told, "Ready", "False", words);
+        wait::for_object(&back.backs(), BACK, "it says who is not there", says).await?;
+        back.ask_again().await?;
+        let handled = |told: &DynamicObject| {
+            let asked = told.metadata.annotations.iter().flatten();
+            let mut asked = asked.filter(|(key, _)| *key == ASKED);
+            let asked = asked.next().map(|(_, value)| value.as_str());
+            text(&told.data, "/status/lastHandledReconcileAt") == asked
+        };
+        wait::for_object(&back.backs(), BACK, "it was asked again", handled).await?;
+        let told = back.backs().get(BACK).await?;
+        ensure!(says(&told), "{:?}", told.data);
+        ensure!(back.requests().await?.is_empty(), "it is open");
+
+        back.wants(json!({"reviewers": [REVIEWER]})).await?;
+        let labelled = |one: &Value| names(&one["labels"], "name") == ["cluster"];
+        let one = back.request("it is proposed", labelled).await?;
+        back.asks_the_reviewer(&one).await?;
+        back.told("True", "Succeeded", "").await?;
+        Ok(())
+    });
+}
