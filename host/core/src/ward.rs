@@ -8,6 +8,7 @@
 mod additions;
 mod proposed;
 mod remembered;
+mod share;
 mod taken;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ pub use additions::{
     as_made, by_name, is_controlled, is_kubernetes_own, without_additions, without_found,
 };
 pub use proposed::PROPOSED;
+pub use share::{Wish, chosen, shares};
 pub use taken::is_being_taken;
 
 /// Somebody who never stops changing something is written after so many times the pause that is waited for.
@@ -258,6 +260,12 @@ impl Ward {
     /// What is not settled, object by object.
     pub fn left(&self) -> impl Iterator<Item = &Left> {
         self.left.values()
+    }
+
+    /// Whether a realm has shown anything that a rule means.
+    pub fn holds(&self, realm: &Realm) -> bool {
+        let view = self.views.get(realm);
+        view.is_some_and(|view| !view.seen.is_empty())
     }
 
     /// How many objects are known.

@@ -15,7 +15,7 @@ use reeve_core::failure::Explained;
 use reeve_core::source::Wanted;
 use reeve_core::spec::Spec;
 use reeve_core::veil::Veil;
-use reeve_core::writeback::{self, Allowed, Seen, State};
+use reeve_core::writeback::{self, Allowed, Remembered, Seen, State};
 use reeve_kustomize::edit::documents;
 use reeve_kustomize::{Functions, Object, Tree as _};
 use reeve_writeback::file_of;
@@ -131,8 +131,8 @@ struct Asked {
     /// Those of its namespace that apply from its repository.
     kustomizations: Vec<Spec>,
     kinds: Vec<Kind>,
-    /// The revisions at which files of their own were as their objects, as the controller has found.
-    agreed: BTreeMap<String, String>,
+    /// When files of their own were as their objects, as the controller remembers it.
+    memory: Remembered,
 }
 
 /// Of a WriteBack.
@@ -200,11 +200,6 @@ impl Asked {
         let cluster = cluster.reaching(everywhere());
         let at = namespace(args.namespace.as_deref(), &cluster);
         let object = one(&cluster, at, name).await?;
-        let agreed = object
-            .status
-            .iter()
-            .flat_map(|status| status.agreed.clone());
-        let agreed = agreed.map(|one| (one.file, one.revision));
         let spec = writeback::Spec::parse(&object);
         let spec = spec.map_err(|why| explained(Explained::of(&why)))?;
         let source = source(&cluster, &spec).await?;
@@ -230,7 +225,7 @@ impl Asked {
         Ok(Self {
             kustomizations: kustomizations(&cluster, &spec).await?,
             kinds: cluster.kinds().await,
-            agreed: agreed.collect(),
+            memory: Remembered::of(&object.status.unwrap_or_default(), branch),
             cluster,
             spec,
             repository,
@@ -253,7 +248,7 @@ impl Asked {
                 "" => file,
                 path => format!("{path}/{file}"),
             };
-            let revision = self.agreed.get(&file);
+            let revision = self.memory.revision(&file);
             let Some(revision) = revision.and_then(|text| Revision::parse(text).ok()) else {
                 continue;
             };

@@ -2,8 +2,9 @@
 //! were the same.
 //!
 //! The first the API server is asked ([`Persisting::lean`](crate::cluster::Persisting::lean)), the second is in the revision that the
-//! status remembers. A file that is as its object now was the same now. Such files are looked for in the whole repository, as they are
-//! when one is written: a source may leave out where they lie. It deliberately decides nothing.
+//! status remembers. A file that is as its object now was the same now. Of one that was once, in a revision that cannot be had any
+//! more or for which the status had no room, that is said: either side may have changed it. Such files are looked for in the whole
+//! repository, as they are when one is written: a source may leave out where they lie. It deliberately decides nothing.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,17 @@ use super::Case;
 use super::look::{AT_A_TIME, Found};
 use crate::controller::source;
 use crate::git::Snapshot;
+
+/// What is known of files of their own.
+#[derive(Default)]
+pub(super) struct Agreed {
+    /// What they gave when they were last as their objects.
+    pub(super) files: BTreeMap<String, Object>,
+    /// Of which that was known once, and whether it is known that there was one.
+    pub(super) forgotten: BTreeMap<String, bool>,
+    /// The files as all of them were as their objects, where so many are remembered that they are to be folded.
+    pub(super) since: Option<Snapshot>,
+}
 
 impl Case<'_> {
     /// Finds out both of what was seen.
@@ -55,9 +67,9 @@ impl Case<'_> {
     }
 
     /// What files of their own gave when they were last as their objects, of all that is known of.
-    async fn agreements(&self, found: &Found, here: Option<&Snapshot>) -> BTreeMap<String, Object> {
+    async fn agreements(&self, found: &Found, here: Option<&Snapshot>) -> Agreed {
         let mut known: BTreeMap<&str, Option<Snapshot>> = BTreeMap::new();
-        let mut all = BTreeMap::new();
+        let mut all = Agreed::default();
         for (_, seen) in &found.seen {
             let object = match &seen.state {
                 State::Made { live, .. } => live,
@@ -74,23 +86,38 @@ impl Case<'_> {
             if let (State::Made { live, lean, .. }, Some(is)) = (&seen.state, &is)
                 && is_as(live, lean.as_deref(), is)
             {
-                all.insert(file, is.clone());
+                all.files.insert(file, is.clone());
                 continue;
             }
-            let Some(revision) = self.agreed.get(&file) else {
+            let was_there = self.memory.has(&file);
+            let Some(revision) = self.memory.revision(&file) else {
+                all.miss(file, self.memory.is_full().then_some(was_there));
                 continue;
             };
-            if !known.contains_key(revision.as_str()) {
+            if !known.contains_key(revision) {
                 let files = self.files_of(revision, here).await;
                 known.insert(revision, files);
             }
-            let files = known.get(revision.as_str()).and_then(Option::as_ref);
+            let Some(files) = known.get(revision).and_then(Option::as_ref) else {
+                all.miss(file, Some(was_there));
+                continue;
+            };
             // An object that was made later is another one of that name: nobody has taken its file out.
-            let files = files.filter(|files| is.is_some() || !is_younger(object, files));
-            // One that cannot be had any more is as if nothing had come since.
-            if let Some(was) = files.and_then(|files| gives(files, &file)) {
-                all.insert(file, was);
+            let counts = is.is_some() || !is_younger(object, files);
+            match gives(files, &file).filter(|_| counts) {
+                Some(was) => {
+                    all.files.insert(file, was);
+                }
+                None => all.miss(file, self.memory.is_full().then_some(false)),
             }
+        }
+        if self.memory.is_many(found.seen.len())
+            && let Some(since) = self.memory.since()
+        {
+            all.since = match known.remove(since) {
+                Some(files) => files,
+                None => self.files_of(since, here).await,
+            };
         }
         all
     }
@@ -125,11 +152,17 @@ impl Case<'_> {
 
     /// Where the file of an object of its own lies.
     fn own_file(&self, object: &Object) -> Option<String> {
-        let file = file_of(&self.spec.template, object).ok()?;
-        Some(match self.spec.path.as_str() {
-            "" => file,
-            path => format!("{path}/{file}"),
-        })
+        let place = (self.spec.path.as_str(), self.spec.template.as_str());
+        own_file(place, object)
+    }
+}
+
+impl Agreed {
+    /// Of a file nothing is known; and, if it was known once, whether there was one.
+    fn miss(&mut self, file: String, was_there: Option<bool>) {
+        if let Some(was_there) = was_there {
+            self.forgotten.insert(file, was_there);
+        }
     }
 }
 
@@ -148,8 +181,17 @@ fn has_own_file(seen: &Seen) -> bool {
     }
 }
 
+/// Where the file of an object lies by the template, below this path.
+pub(super) fn own_file((path, template): (&str, &str), object: &Object) -> Option<String> {
+    let file = file_of(template, object).ok()?;
+    Some(match path {
+        "" => file,
+        path => format!("{path}/{file}"),
+    })
+}
+
 /// The one object that a file gives.
-fn gives(files: &Snapshot, file: &str) -> Option<Object> {
+pub(super) fn gives(files: &Snapshot, file: &str) -> Option<Object> {
     let bytes = files.read(file).ok()?;
     let all = documents(&bytes, file).ok()?.into_iter();
     let mut all = all.filter(|one| !one.value.is_null());
