@@ -7,6 +7,7 @@ mod away;
 mod careful;
 mod fresh;
 mod hands;
+mod kinds;
 mod moments;
 mod recovery;
 mod remote;
