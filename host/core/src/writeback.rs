@@ -43,7 +43,7 @@ pub use home::lies_in;
 pub use leave::{Leave, Yielding};
 pub use message::{About, Trailers, compose, digest, trailers};
 pub use proposal::{Proposal, Step, Tip, step};
-pub use remembered::{Remembered, Settled, content_mark};
+pub use remembered::{Remembered, Settled, content_mark, is_made_after};
 pub use rule::{Rule, Rules, Subject};
 pub use said::Told;
 pub use spec::{Author, Propose, Request, Spec};

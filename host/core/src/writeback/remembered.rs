@@ -8,7 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use reeve_api::writeback::{WriteBackAgreement, WriteBackStatus};
+use reeve_kustomize::Object;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::Decision;
@@ -54,6 +57,14 @@ pub struct Settled {
 pub fn content_mark(bytes: &[u8]) -> String {
     let digest = hex::encode(Sha256::digest(bytes));
     digest.chars().take(DIGEST).collect()
+}
+
+/// Whether an object was made after that: then it is another one of its name than that of which something was remembered.
+pub fn is_made_after(object: &Object, at: Timestamp) -> bool {
+    let object = Value::from(object.clone());
+    let made = object.pointer("/metadata/creationTimestamp");
+    let made: Option<Timestamp> = made.and_then(Value::as_str).and_then(|at| at.parse().ok());
+    made.is_some_and(|made| made > at)
 }
 
 impl Remembered {
@@ -212,6 +223,7 @@ fn is_of(revision: &str, branch: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use reeve_writeback::Edits;
+    use serde_json::json;
 
     use super::*;
 
@@ -396,5 +408,20 @@ mod tests {
             other.revision("any"),
             Some(format!("dev@{commit}").as_str())
         );
+    }
+
+    #[test]
+    fn an_object_that_was_made_again_is_not_the_one_whose_file_was_taken_out() {
+        let at: Timestamp = "2026-11-23T06:00:00Z".parse().unwrap();
+        for (made, want) in [
+            (json!("2026-11-23T05:59:58Z"), false),
+            (json!("2026-11-23T06:00:00Z"), false),
+            (json!("2026-11-23T06:00:01Z"), true),
+            (Value::Null, false),
+        ] {
+            let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "creationTimestamp": made}});
+            let object = Object::try_from(object).unwrap();
+            assert_eq!(is_made_after(&object, at), want, "{made}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use reeve_core::failure::Explained;
 use reeve_core::source::Wanted;
 use reeve_core::spec::Spec;
 use reeve_core::veil::Veil;
-use reeve_core::writeback::{self, Allowed, Remembered, Seen, State};
+use reeve_core::writeback::{self, Allowed, Remembered, Seen, State, is_made_after};
 use reeve_kustomize::edit::documents;
 use reeve_kustomize::{Functions, Object, Tree as _};
 use reeve_writeback::file_of;
@@ -174,7 +174,7 @@ fn named(
     };
     let mut looked = runtime.block_on(view.look(&builds, &Known::new(), ui))?;
     runtime.block_on(lean(&asked.cluster, &mut looked.seen));
-    let agreed = runtime.block_on(asked.agreements(&looked.seen));
+    let agreed = runtime.block_on(asked.agreements(&looked.seen, &head));
     let round = Round {
         by: spec.id.to_string(),
         rules: spec.rules.clone(),
@@ -235,7 +235,7 @@ impl Asked {
 
 impl Asked {
     /// What files of their own gave when they were last as their objects, of what was seen.
-    async fn agreements(&self, seen: &[Seen]) -> BTreeMap<String, Object> {
+    async fn agreements(&self, seen: &[Seen], head: &Snapshot) -> BTreeMap<String, Object> {
         let (mut known, mut all) = (BTreeMap::new(), BTreeMap::new());
         for one in seen {
             if !matches!(one.state, State::Made { .. }) {
@@ -259,6 +259,12 @@ impl Asked {
                 known.insert(text.clone(), files);
             }
             let files = known.get(&text).and_then(Option::as_ref);
+            // An object that was made later is another one of that name: nobody has taken its file out.
+            let files = files.filter(|files| {
+                let at = files.told().and_then(|told| told.at);
+                let is_younger = at.is_some_and(|at| is_made_after(one.object(), at));
+                given(head, &file).is_some() || !is_younger
+            });
             let was = files.and_then(|files| given(files, &file));
             all.extend(was.map(|was| (file, was)));
         }

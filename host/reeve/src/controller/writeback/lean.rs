@@ -9,11 +9,10 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
-use jiff::Timestamp;
 use reeve_core::artifact::Revision;
 use reeve_core::inventory::ObjectId;
 use reeve_core::plan::says;
-use reeve_core::writeback::{Seen, State};
+use reeve_core::writeback::{Seen, State, is_made_after};
 use reeve_kustomize::edit::documents;
 use reeve_kustomize::{Object, Tree as _};
 use reeve_writeback::{as_said, file_of, stripped};
@@ -217,13 +216,6 @@ fn is_younger(object: &Object, files: &Snapshot) -> bool {
     at.is_some_and(|at| is_made_after(object, at))
 }
 
-fn is_made_after(object: &Object, at: Timestamp) -> bool {
-    let object = Value::from(object.clone());
-    let made = object.pointer("/metadata/creationTimestamp");
-    let made: Option<Timestamp> = made.and_then(Value::as_str).and_then(|at| at.parse().ok());
-    made.is_some_and(|made| made > at)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -271,21 +263,6 @@ mod tests {
         };
         assert!(has(made) && has(gone(None)));
         assert!(!has(held) && !has(gone(Some(0))));
-    }
-
-    #[test]
-    fn an_object_that_was_made_again_is_not_the_one_whose_file_was_taken_out() {
-        let at: Timestamp = "2026-11-23T06:00:00Z".parse().unwrap();
-        for (made, want) in [
-            (json!("2026-11-23T05:59:58Z"), false),
-            (json!("2026-11-23T06:00:00Z"), false),
-            (json!("2026-11-23T06:00:01Z"), true),
-            (Value::Null, false),
-        ] {
-            let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "creationTimestamp": made}});
-            let object = Object::try_from(object).unwrap();
-            assert_eq!(is_made_after(&object, at), want, "{made}");
-        }
     }
 
     #[test]
