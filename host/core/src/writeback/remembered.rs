@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use reeve_api::condition::{self, Type};
 use reeve_api::writeback::{WriteBackAgreement, WriteBackStatus};
 use reeve_kustomize::Object;
 use serde_json::Value;
@@ -33,6 +34,7 @@ pub struct Remembered {
     /// The revision at which all others were as their objects; None: of others nothing is known.
     since: Option<String>,
     files: BTreeMap<String, Mark>,
+    /// Whether something had no room since they were folded.
     is_full: bool,
 }
 
@@ -79,11 +81,14 @@ impl Remembered {
             };
             (one.file.clone(), mark)
         });
+        let files: BTreeMap<String, Mark> = files.collect();
         let since = status.agreed_since.clone();
+        let since = since.filter(|revision| is_of(revision, branch));
+        let was_full = condition::is_true(&status.conditions, Type::AgreedFull);
         Self {
-            files: files.collect(),
-            since: since.filter(|revision| is_of(revision, branch)),
-            is_full: false,
+            is_full: was_full && (since.is_some() || !files.is_empty()),
+            since,
+            files,
         }
     }
 
@@ -111,11 +116,11 @@ impl Remembered {
 
     /// Whether there are so many that they are to be folded, with so many more.
     pub fn is_many(&self, more: usize) -> bool {
-        self.files.len() + more > MANY || self.bytes() > BYTES / 2
+        self.is_full || self.files.len() + more > MANY || self.bytes() > BYTES / 2
     }
 
     /// The same by what files are at a newer revision: `digest` is what tells each content there, empty where there is none, and `moved`
-    /// what it was of those that no longer are as at the revision at which all others were as their objects. None: that is no less.
+    /// what it was of those that no longer are as at the revision at which all others were as their objects. None: that gains nothing.
     #[must_use]
     pub fn folded(
         &self,
@@ -147,7 +152,8 @@ impl Remembered {
             files,
             is_full: false,
         };
-        (folded.bytes() < self.bytes()).then_some(folded)
+        let is_room = self.is_full && !folded.is_full();
+        (is_room || folded.bytes() < self.bytes()).then_some(folded)
     }
 
     /// The same after a decision at `revision`. `proposed`: what is to be written is not yet.
@@ -162,7 +168,6 @@ impl Remembered {
         let edits = &decision.edits.files;
         let is_proposed = |file: &String| proposed && edits.contains_key(file);
         let mut now = self.clone();
-        now.is_full = false;
         let mut bytes = now.bytes();
         let gone = settled.gone.iter().map(|file| (file, String::new()));
         let agreed = settled.agreed.iter();
@@ -366,6 +371,9 @@ mod tests {
         // All of them are otherwise by now: nothing is left out by folding, so they are not folded.
         let other = |_: &str| content_mark(b"other");
         assert_eq!(over.folded(&at(3), other, &BTreeMap::new()), None);
+        // That is not forgotten, whatever else is.
+        let known = over.after(&Decision::default(), &Settled::default(), &at(3), false);
+        assert!(known.is_full());
         // Once they are as they were there is room again.
         let folded = over.folded(&at(3), content, &BTreeMap::new()).unwrap();
         assert!(!folded.is_full());
