@@ -84,7 +84,7 @@ pub fn tell_writeback(
 ) -> Told<WriteBackStatus> {
     let mut told = match outcome {
         WriteBackOutcome::Suspended => Told {
-            status: previous.clone(),
+            status: unwatched(previous),
             events: Vec::new(),
             next: Next::Watch,
             memory: frame.memory,
@@ -96,6 +96,14 @@ pub fn tell_writeback(
     status.last_handled_reconcile_at = handled(previous.last_handled_reconcile_at.as_ref(), frame);
     status.observed_generation = observed(&status.conditions, previous.observed_generation, frame);
     told
+}
+
+/// The status of one that looks at nothing.
+fn unwatched(previous: &WriteBackStatus) -> WriteBackStatus {
+    let mut status = previous.clone();
+    status.listed.clear();
+    let _was_there = condition::remove(&mut status.conditions, Type::PartlyWatched);
+    status
 }
 
 fn done(previous: &WriteBackStatus, frame: &Frame<'_>, looked: &Looked) -> Told<WriteBackStatus> {
@@ -663,6 +671,9 @@ mod tests {
         let (reason, events) = after(&mut status, listed(None), kind);
         assert_eq!((reason.is_some(), events), (true, vec![]), "as before");
         assert_eq!(status.listed.len(), 50);
+        let suspended = WriteBackOutcome::Suspended;
+        let rests = tell_writeback(&status, &frame(Memory::default()), &suspended).status;
+        assert!(rests.listed.is_empty() && !condition::is_true(&rests.conditions, kind));
         assert_eq!(after(&mut status, listed(Some(0)), kind), (None, vec![]));
         assert!(status.listed.is_empty());
     }

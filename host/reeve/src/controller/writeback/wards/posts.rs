@@ -70,7 +70,7 @@ impl Posts {
     }
 
     /// A number that nobody else has.
-    pub(super) fn next(&mut self) -> u64 {
+    pub(super) fn serial(&mut self) -> u64 {
         self.last += 1;
         self.last
     }
@@ -151,7 +151,7 @@ impl Posts {
             }
             before.clone_from(&watch.readers);
         }
-        let serial = self.next();
+        let serial = self.serial();
         let task = tokio::spawn(Eye::new(ctx, post, serial).watch()).abort_handle();
         let joined = readers.difference(&before).cloned().collect();
         let watch = Watch {

@@ -83,7 +83,7 @@ impl All {
         for (id, kept) in kept.iter_mut() {
             if kept.wanted.tenant == *tenant {
                 let beyond = posts.beyond(id, &kept.wanted);
-                kept.patrol(ctx, (id, posts.next()), &beyond);
+                kept.patrol(ctx, (id, posts.serial()), &beyond);
             }
         }
     }
