@@ -10,6 +10,7 @@ mod claims;
 mod counted;
 mod fresh;
 mod hands;
+mod kinds;
 mod moments;
 mod named;
 mod places;

@@ -77,7 +77,7 @@ pub(crate) use definition::Definition;
 pub use error::{Failures, ObjectError};
 pub use event::{Event, Events, Involved};
 pub(crate) use gathering::{Container, Gathered, Listed};
-pub(crate) use glance::{Glance, Scene};
+pub(crate) use glance::{Glance, Scene, Unlisted};
 pub use hooks::{HookFound, HookWrite};
 pub(crate) use kinds::Kind;
 pub(crate) use landlording::{There, resource, selector};
