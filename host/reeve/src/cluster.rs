@@ -93,7 +93,7 @@ pub use secret::{SecretData, SecretError, SecretOwner};
 pub(crate) use sought::Sought;
 pub(crate) use status::{Subject, Written};
 pub(crate) use survey::{Fences, Right};
-pub(crate) use tenancies::marked;
+pub(crate) use tenancies::{Borne, marked};
 pub use tenant_client::TenantClient;
 pub use until::Until;
 pub use vigil::{Looks, Vigil};

@@ -118,6 +118,16 @@ pub(crate) struct Known {
     pub(crate) platform: BTreeSet<NamespaceName>,
 }
 
+/// What there is of a kind in a namespace. Nothing else is looked at, however much there is.
+pub(crate) fn within<'k, V>(
+    all: &'k BTreeMap<NamespacedName, V>,
+    namespace: &'k NamespaceName,
+) -> impl Iterator<Item = (&'k NamespacedName, &'k V)> {
+    let first = NamespacedName::first_of(namespace);
+    let from = all.range(first..);
+    from.take_while(move |(id, _)| id.namespace == *namespace)
+}
+
 /// Which object it is, and in which state of its spec: one that is deleted and made again counts its generations anew.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Edition {
