@@ -34,6 +34,7 @@ mod hooks;
 mod keeping;
 mod kinds;
 mod landlording;
+mod lead;
 mod lease;
 mod leash;
 mod left;

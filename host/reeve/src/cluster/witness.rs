@@ -65,6 +65,15 @@ pub trait Witness: Send + Sync {
         false
     }
 
+    /// Whether another manifest of an object was applied last than is wanted now.
+    fn is_changed(&self, _object: &Planned) -> bool {
+        false
+    }
+
+    /// The first write was refused, and nothing is written yet: what [`before_first_write`](Self::before_first_write) was told may
+    /// be left behind is not.
+    fn nothing_written(&self) {}
+
     /// An object was compared and is as it is wanted, and this is how a watch shows it.
     fn stands(&self, _object: &Planned, _sight: Sight) {}
 

@@ -81,6 +81,13 @@ impl Observer {
         })
     }
 
+    /// Whether git has another manifest of the object than it was last found or made as. Where others' changes are only told it is
+    /// compared in any case.
+    pub(super) fn is_changed(&self, object: &Planned) -> bool {
+        let wanted = self.ctx.drift.wanted(&self.id, object.id());
+        !self.reports && wanted.is_some_and(|wanted| wanted != object.digest())
+    }
+
     /// Whether the object stays as it is.
     pub(super) fn leaves(&self, object: &Planned, difference: &Difference) -> bool {
         if !self.is_by_others(object) {

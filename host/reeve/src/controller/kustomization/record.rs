@@ -66,6 +66,8 @@ impl Steps {
 #[derive(Default, Clone)]
 struct Recorded {
     inventory: Inventory,
+    /// What it was before the last time.
+    former: Inventory,
     sync: Option<SyncStatus>,
 }
 
@@ -133,6 +135,7 @@ impl<'r> Recorder<'r> {
         let told = Some(sync);
         self.write(&all, told.clone()).await?;
         *self.recorded() = Recorded {
+            former: all.clone(),
             inventory: all,
             sync: told,
         };
@@ -162,16 +165,23 @@ impl Witness for Recorder<'_> {
             foreseen.map_err(|why| abroad::placed(client, why))?;
         }
         let Recorded {
-            inventory: known,
+            inventory: former,
             sync,
+            ..
         } = self.recorded().clone();
-        let known = self.wanted.inventory.union(&known);
+        let known = self.wanted.inventory.union(&former);
         let all = known.union(inventory);
         if !all.minus(&known).is_empty() {
             self.write(&all, sync).await?;
         }
-        self.recorded().inventory = all;
+        let mut recorded = self.recorded();
+        (recorded.inventory, recorded.former) = (all, former);
         Ok(())
+    }
+
+    fn nothing_written(&self) {
+        let mut recorded = self.recorded();
+        recorded.inventory = recorded.former.clone();
     }
 
     async fn judge_kept(&self, kept: BTreeMap<ObjectId, Sent>) -> Result<Altered, Explained> {
@@ -198,6 +208,10 @@ impl Witness for Recorder<'_> {
 
     fn is_new(&self, object: &Planned) -> bool {
         !self.wanted.inventory.contains(object.id())
+    }
+
+    fn is_changed(&self, object: &Planned) -> bool {
+        self.observer.is_changed(object)
     }
 
     fn leaves(&self, object: &Planned, difference: &Difference) -> bool {
