@@ -134,6 +134,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     let mut stages = ctx.metrics.stages();
     let next = report::kustomization(ctx, &object, &run, outcome).await;
     stages.end(Stage::Report);
+    recall::settle(ctx, id, &object).await;
     judge::no_later(ctx, &object, next)
 }
 
