@@ -172,13 +172,15 @@ impl TenantClient {
     ) -> Result<Vec<Result<Finding, ObjectError>>, ApplyError> {
         let mut expected: Vec<_> = objects.iter().map(|object| run.expected(object)).collect();
         let lead = self.lead(objects, &expected, run.witness);
-        if let Some(leads) = lead.and_then(|lead| expected.get_mut(lead)) {
-            leads.leads = true;
+        let leads = lead.and_then(|lead| objects.get(lead).zip(expected.get_mut(lead)));
+        if let Some((object, expected)) = leads {
+            expected.leads = true;
+            expected.former = run.witness.former(object);
         }
         // Made before they are buffered: a closure over borrowed objects would keep the whole from being `Send`.
         let comparing: Vec<_> = objects
             .iter()
-            .zip(expected)
+            .zip(&expected)
             .map(|(object, expected)| self.compare(object, expected))
             .collect();
         let findings = futures::stream::iter(comparing)
@@ -189,7 +191,8 @@ impl TenantClient {
         let overtaken = lead.filter(|lead| is_overtaken(&findings, *lead));
         let overtaken = overtaken.and_then(|lead| objects.get(lead).zip(findings.get_mut(lead)));
         if let Some((object, finding)) = overtaken {
-            let compared = self.compare(object, run.expected(object));
+            let expected = run.expected(object);
+            let compared = self.compare(object, &expected);
             let again = run.until.hold(compared).await;
             *finding = again.map_err(|cut| run.cut(cut))?;
         }
@@ -212,7 +215,7 @@ impl TenantClient {
             let written = self.write_now(&write.at, body, &write.first, write.only.as_ref());
             match tokio::time::timeout_at(run.until.deadline, written).await {
                 Ok(Ok(now)) => {
-                    let (action, fields) = write.came(&now);
+                    let (action, fields) = write.came(object.manifest(), &now);
                     run.wrote = true;
                     run.witness.stands(object, Sight::of(&now));
                     run.done.entries.push((object.id().clone(), action));
@@ -247,7 +250,8 @@ impl TenantClient {
         object: &'w Planned,
         run: &mut Run<'_, W>,
     ) -> Result<Option<Ready<'w>>, ApplyError> {
-        let compared = self.compare(object, Expected::default());
+        let expected = Expected::default();
+        let compared = self.compare(object, &expected);
         let found = run.until.hold(compared).await;
         match found.map_err(|cut| run.cut(cut))? {
             Ok(Finding::Settled(action, _, sight)) => {
@@ -317,6 +321,7 @@ impl<W: Witness> Run<'_, W> {
             stood: self.witness.stood(object),
             is_new: self.witness.is_new(object),
             leads: false,
+            former: None,
         }
     }
 

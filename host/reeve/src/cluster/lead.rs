@@ -3,11 +3,13 @@
 //! All others of the stage have passed their dry runs before, so that it is still all of them or none. One object may lead: the
 //! first that has to be compared, if git has another manifest of it or it was never applied, and if nobody else has a say in
 //! what becomes of it (`spec.ignore`, WriteBacks, `force`, what its annotations ask for, what `kubectl` claims). It is read, and
-//! written in the state in which it was read alone, so that its answer beside what was read tells what a dry run would have.
+//! written in the state in which it was read alone, so that its answer beside what was read tells what a dry run would have. Where a
+//! watch has shown in which state it is, and its manifest of then is at hand, it is written in that state without being read.
 //! Whatever does not go so goes the long way: one that others write before, one that is not as it is expected, and one that is
 //! refused, which is then compared as any other and so told in the words of a dry run.
 
-use reeve_core::drift::DRIFT;
+use reeve_core::adoption::changed;
+use reeve_core::drift::{Sight, asks};
 use reeve_core::plan::Planned;
 use reeve_core::status::Action;
 use reeve_core::writeback::Leave;
@@ -22,18 +24,17 @@ use super::finding::{Expected, Finding, Write};
 use super::refusal::CallError;
 use super::settle::needed_by_others;
 use super::tenant_client::{Located, TenantClient};
-use super::witness::{Difference, Witness};
+use super::witness::{Difference, Former, Witness};
 
-/// What an object, or its manifest, may ask for beside being applied.
-const ASKS: [&str; 4] = [
-    "kustomize.toolkit.fluxcd.io/force",
-    "kustomize.toolkit.fluxcd.io/reconcile",
-    "kustomize.toolkit.fluxcd.io/ssa",
-    DRIFT,
-];
-
-/// The object as it was read that leads its stage; None: it is not there.
-pub(super) struct Led(Option<Value>);
+/// What is known of an object that leads its stage.
+pub(super) enum Led {
+    /// It is not there.
+    New,
+    /// It was read.
+    Read(Value),
+    /// The manifest that it was left as.
+    Left(Value),
+}
 
 impl TenantClient {
     /// Which object of a stage may lead it, if any: where it is in it.
@@ -58,26 +59,23 @@ impl TenantClient {
         &self,
         object: &Planned,
         at: &Located,
-        is_new: bool,
+        expected: &Expected,
     ) -> Option<Finding> {
+        if let Some(Former { sight, manifest }) = &expected.former
+            && let Some(exact) = sight.exact()
+        {
+            let led = Led::Left(manifest.clone());
+            return Some(leading(object, at, *sight, Some(State::seen(exact)), led));
+        }
         // Who may not read it may still be let write it: the long way tells.
-        let live = self.read(at).await.ok()?;
-        let (action, only) = match &live {
-            None if is_new => (Action::Created, None),
-            Some(live) if !is_new && self.is_plainly_ours(object.manifest(), live) => {
-                (Action::Configured, Some(State::of(live)?))
+        match self.read(at).await.ok()? {
+            None if expected.is_new => Some(leading(object, at, Sight::GONE, None, Led::New)),
+            Some(live) if !expected.is_new && self.is_plainly_ours(object.manifest(), &live) => {
+                let (sight, state) = (Sight::of(&live), State::of(&live)?);
+                Some(leading(object, at, sight, Some(state), Led::Read(live)))
             }
-            _ => return None,
-        };
-        Some(Finding::Differs(Box::new(Write {
-            at: at.clone(),
-            kept: None,
-            action,
-            first: First::Nothing,
-            only,
-            difference: Difference::of(object, live.as_ref(), Vec::new()),
-            led: Some(Led(live)),
-        })))
+            _ => None,
+        }
     }
 
     /// Whether applying is all that there is to do to it.
@@ -103,12 +101,35 @@ pub(super) fn is_overtaken(findings: &[Result<Finding, ObjectError>], lead: usiz
     leads && !findings.iter().enumerate().all(stands_aside)
 }
 
+fn leading(object: &Planned, at: &Located, sight: Sight, only: Option<State>, led: Led) -> Finding {
+    let action = match led {
+        Led::New => Action::Created,
+        Led::Read(_) | Led::Left(_) => Action::Configured,
+    };
+    Finding::Differs(Box::new(Write {
+        at: at.clone(),
+        kept: None,
+        action,
+        first: First::Nothing,
+        only,
+        difference: Difference {
+            fields: Vec::new(),
+            reported: object.reports_drift(),
+            sight,
+        },
+        led: Some(led),
+    }))
+}
+
 impl Write {
-    /// What has become of the object that is so now, and which fields of it were another.
-    pub(super) fn came(&self, now: &Value) -> (Action, Vec<String>) {
+    /// What has become of the object that was to be `wanted` and is so now, and which fields of it were another.
+    pub(super) fn came(&self, wanted: &Value, now: &Value) -> (Action, Vec<String>) {
         match &self.led {
-            Some(Led(Some(live))) => came(live, now),
-            Some(Led(None)) | None => (self.action, self.difference.fields.clone()),
+            None | Some(Led::New) => (self.action, self.difference.fields.clone()),
+            Some(Led::Read(live)) => came(live, now),
+            // No other version: nothing was written.
+            Some(Led::Left(_)) if State::of(now) == self.only => (Action::Unchanged, Vec::new()),
+            Some(Led::Left(former)) => (Action::Configured, changed(former, wanted)),
         }
     }
 
@@ -131,22 +152,12 @@ fn may_lead(object: &Planned) -> bool {
     object.ignored().is_empty() && !asks(object.manifest()) && !needed_by_others(object)
 }
 
-/// Whether it asks for anything, be it what is the rule anyway.
-fn asks(object: &Value) -> bool {
-    let places = ["/metadata/annotations", "/metadata/labels"];
-    let there = places.iter().filter_map(|place| object.pointer(place));
-    there
-        .into_iter()
-        .any(|there| ASKS.iter().any(|key| there.get(*key).is_some()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::refusal::Attempt;
     use super::super::wire::Address;
     use super::*;
     use kube::core::ApiResource;
-    use reeve_core::drift::Sight;
     use serde_json::json;
 
     fn map(version: &str, data: Value) -> Value {
@@ -197,9 +208,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_left_as_it_was_applied_is_told_by_its_two_manifests() {
+        let now = map("8", json!({"k": "2", "beside": "y"}));
+        let manifest = |k: &str| json!({"kind": "ConfigMap", "data": {"k": k}});
+        for (only, want) in [
+            ("7", (Action::Configured, vec!["data.k".to_owned()])),
+            ("8", (Action::Unchanged, Vec::new())),
+        ] {
+            let Finding::Differs(mut write) = write(Some(Led::Left(manifest("1")))) else {
+                panic!("it is to be written");
+            };
+            write.only = State::of(&map(only, json!({})));
+            assert_eq!(write.came(&manifest("2"), &now), want, "{only}");
+        }
+    }
+
+    #[test]
     fn what_leads_is_written_first_and_with_nobody_refused_or_goes_the_long_way() {
         let settled = || Ok(Finding::Settled(Action::Unchanged, true, None));
-        let led = || Ok(write(Some(Led(None))));
+        let led = || Ok(write(Some(Led::New)));
         let other = || Ok(write(None));
         for (findings, lead, want) in [
             (vec![led()], 0, false),
@@ -229,17 +256,5 @@ mod tests {
         let after = map("8", json!({"k": "2", "same": "x"}));
         let fields = vec!["data.k".to_owned()];
         assert_eq!(came(&before, &after), (Action::Configured, fields));
-    }
-
-    #[test]
-    fn an_object_that_asks_for_anything_asks_whatever_it_says() {
-        for key in ASKS {
-            for place in ["annotations", "labels"] {
-                let object = json!({"metadata": {place: {key: "enabled"}}});
-                assert!(asks(&object), "{object}");
-            }
-        }
-        let other = json!({"metadata": {"labels": {"kustomize.toolkit.fluxcd.io/name": "web"}}});
-        assert!(!asks(&other) && !asks(&json!({})));
     }
 }

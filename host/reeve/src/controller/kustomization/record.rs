@@ -11,16 +11,17 @@ use std::time::Instant;
 
 use reeve_api::kustomization::{Kustomization, SyncStatus};
 use reeve_core::admit::{Altered, Sent};
-use reeve_core::drift::{Sight, Stood};
+use reeve_core::bundle::{Bundle, Rendered};
+use reeve_core::drift::{Sight, Stood, Untouched};
 use reeve_core::failure::Explained;
 use reeve_core::inventory::{Inventory, ObjectId};
-use reeve_core::plan::{Admitted, Place, Plan, Planned};
+use reeve_core::plan::{self, Admitted, Place, Plan, Planned};
 use reeve_core::status::{Action, Change};
 use reeve_core::veil::Veil;
 
 use super::drift::Observer;
 use super::{Prepared, Wanted, abroad, judge};
-use crate::cluster::{Applied, Difference, Progress, Witness};
+use crate::cluster::{Applied, Difference, Former, Progress, Witness};
 use crate::context::Context;
 use crate::controller::report::{self, Placed, Run};
 use crate::observe::span;
@@ -34,6 +35,8 @@ pub(super) struct Recorder<'r> {
     recorded: Mutex<Recorded>,
     observer: Observer,
     plan: &'r Plan<Admitted>,
+    /// What was built before.
+    former: Option<&'r Bundle<Rendered>>,
     /// Whether it was looked ahead at, which is worth the trouble once.
     foreseen: AtomicBool,
     /// What is being done, where anybody is told of it.
@@ -90,6 +93,7 @@ impl<'r> Recorder<'r> {
             recorded: Mutex::default(),
             observer,
             plan: &prepared.plan,
+            former: prepared.former.as_deref(),
             foreseen: AtomicBool::new(false),
             steps: span::branch().map(|_| Mutex::default()),
         }
@@ -212,6 +216,12 @@ impl Witness for Recorder<'_> {
 
     fn is_changed(&self, object: &Planned) -> bool {
         self.observer.is_changed(object)
+    }
+
+    fn former(&self, object: &Planned) -> Option<Former> {
+        let Untouched { sight, wanted } = self.observer.untouched(object)?;
+        let manifest = plan::former(self.former?, object.id(), wanted, &self.wanted.spec)?;
+        Some(Former { sight, manifest })
     }
 
     fn leaves(&self, object: &Planned, difference: &Difference) -> bool {
