@@ -112,6 +112,14 @@ impl Sight {
         self.plain.then_some(Exact { uid, version })
     }
 
+    /// The same at a later time: of what was not plain when it was compared nobody knows how it differs.
+    fn moved_to(self, later: Self) -> Self {
+        Self {
+            plain: self.plain && later.plain,
+            ..later
+        }
+    }
+
     /// Whether it tells of what was later.
     fn is_after(self, other: Self) -> bool {
         let both = self.version.zip(other.version);

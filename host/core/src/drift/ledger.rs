@@ -314,7 +314,9 @@ impl Ledger {
             match (verdict, &seen) {
                 (Verdict::Theirs | Verdict::Foreign, _) => known.changed = true,
                 // Another version of the same, as a new status makes it: what is written to it next is written to this one.
-                (Verdict::Same, Seen::There { sight, .. }) => known.sight = *sight,
+                (Verdict::Same, Seen::There { sight, .. }) => {
+                    known.sight = known.sight.moved_to(*sight);
+                }
                 (Verdict::Same, Seen::Gone { .. }) | (Verdict::Old, _) => {}
             }
         }

@@ -63,6 +63,8 @@ impl TenantClient {
     ) -> Option<Finding> {
         if let Some(Former { sight, manifest }) = &expected.former
             && let Some(exact) = sight.exact()
+            // By what it asked for it may never have been applied as that.
+            && !asks(manifest)
         {
             let led = Led::Left(manifest.clone());
             return Some(leading(object, at, *sight, Some(State::seen(exact)), led));

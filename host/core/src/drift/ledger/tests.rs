@@ -359,3 +359,28 @@ fn what_nobody_has_touched_is_known_in_the_state_that_was_seen_last() {
     ledger.end(&who, secs(1));
     assert_eq!(version(&ledger), None, "and that is known");
 }
+
+#[test]
+fn what_was_left_alone_is_not_taken_for_what_was_applied_once_it_asks_no_more() {
+    let uid = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9";
+    let seen = |version: u64, annotations: Value| {
+        let mut object = object(version, "f:all");
+        object["metadata"]["uid"] = uid.into();
+        object["metadata"]["annotations"] = annotations;
+        object
+    };
+    let (who, map, inventory) = (name("acme/web"), id(MAP), inventory(&[MAP]));
+    let mut ledger = Ledger::default();
+    let places = Place::of_applied(&kinds(), "flux", &inventory);
+    ledger.holds(&who, &inventory, places);
+    let place = ledger.places().next().unwrap().clone();
+    ledger.heard(&place, secs(1));
+    let asks = json!({"kustomize.toolkit.fluxcd.io/reconcile": "disabled"});
+    ledger.stands(&who, &map, Sight::of(&seen(5, asks)), 7, secs(0));
+    let untouched = |ledger: &Ledger| ledger.untouched(&who, &map, secs(0), secs(2));
+    assert_eq!(untouched(&ledger), None);
+    ledger.saw(&map, Seen::there(&seen(6, json!({}))), secs(1));
+    assert_eq!(untouched(&ledger), None);
+    ledger.stands(&who, &map, Sight::of(&seen(6, json!({}))), 7, secs(1));
+    assert!(untouched(&ledger).is_some());
+}

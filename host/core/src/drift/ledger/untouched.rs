@@ -37,7 +37,10 @@ impl Ledger {
         // What came during this run is judged when it is over.
         match self.holders.get(id)?.pending.get(object) {
             Some(Seen::There { sight: later, .. }) if later.is_after(sight) => {
-                sight = Some(*later).filter(|later| later.is_like(known.sight))?;
+                sight = sight.moved_to(*later);
+                if !sight.is_like(known.sight) {
+                    return None;
+                }
             }
             Some(Seen::Gone { .. }) => return None,
             Some(Seen::There { .. }) | None => {}
