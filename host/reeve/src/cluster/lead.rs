@@ -26,6 +26,9 @@ use super::settle::needed_by_others;
 use super::tenant_client::{Located, TenantClient};
 use super::witness::{Difference, Former, Witness};
 
+/// Bytes of text in a manifest that leads: a larger one is as likely as not refused for that, and would be held once more.
+const LARGEST: usize = 256 << 10;
+
 /// What is known of an object that leads its stage.
 pub(super) enum Led {
     /// It is not there.
@@ -151,7 +154,24 @@ fn came(live: &Value, now: &Value) -> (Action, Vec<String>) {
 
 /// Whether nobody has a say in what becomes of the object but git.
 fn may_lead(object: &Planned) -> bool {
-    object.ignored().is_empty() && !asks(object.manifest()) && !needed_by_others(object)
+    object.ignored().is_empty()
+        && !asks(object.manifest())
+        && !needed_by_others(object)
+        && room_after(object.manifest(), LARGEST).is_some()
+}
+
+/// How many bytes are left when the texts of a value have taken theirs; None: there are not as many.
+fn room_after(value: &Value, room: usize) -> Option<usize> {
+    match value {
+        Value::String(text) => room.checked_sub(text.len()),
+        Value::Array(items) => items
+            .iter()
+            .try_fold(room, |room, item| room_after(item, room)),
+        Value::Object(fields) => fields.iter().try_fold(room, |room, (key, below)| {
+            room_after(below, room.checked_sub(key.len())?)
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Some(room),
+    }
 }
 
 #[cfg(test)]
@@ -223,6 +243,14 @@ mod tests {
             write.only = State::of(&map(only, json!({})));
             assert_eq!(write.came(&manifest("2"), &now), want, "{only}");
         }
+    }
+
+    #[test]
+    fn all_texts_of_a_value_take_their_room() {
+        let value = json!({"ab": ["c", 1, null], "d": {"e": "fg"}, "h": true});
+        assert_eq!(room_after(&value, 8), Some(0));
+        assert_eq!(room_after(&value, 7), None);
+        assert_eq!(room_after(&value, 10), Some(2));
     }
 
     #[test]
