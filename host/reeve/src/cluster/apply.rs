@@ -1,8 +1,8 @@
 //! Server-side apply of an admitted plan, stage by stage, as the tenant.
 //!
-//! In each stage every object is read and dry-run first ([`finding`](super::finding)), several at a time; only when all of
-//! them would pass, and policy has seen every body that is sent, is the first one written, and only those that would change
-//! are, one after the other. Field conflicts are won (git wins), old claims of `kubectl` are taken over first. What a WriteBack
+//! In each stage every object is read and dry-run first ([`finding`](super::finding)), several at a time, but for one that
+//! [leads](super::lead); only when all of them would pass, and policy has seen every body that is sent, is the first one written,
+//! and only those that would change are, one after the other. Field conflicts are won (git wins), old claims of `kubectl` are taken over first. What a WriteBack
 //! is to commit is written only in the state in which it was read: what somebody changes in between is read anew. It
 //! deliberately knows no unadmitted plan and no identity but the [`TenantClient`]'s; what is no longer wanted is
 //! [`prune`](super::prune)'s, stages that must settle [`settle`](super::settle)'s.
@@ -24,6 +24,7 @@ use super::body::{Body, State};
 use super::compare::MANAGER;
 use super::error::{Failures, ObjectError};
 use super::finding::{Expected, Finding, Write};
+use super::lead::is_overtaken;
 use super::refusal::Attempt;
 use super::tenant_client::{Located, TenantClient};
 use super::until::{Cut, Until};
@@ -55,6 +56,8 @@ struct Run<'a, W> {
     witness: &'a W,
     inventory: Inventory,
     witnessed: bool,
+    /// Whether anything was written.
+    wrote: bool,
     done: Applied,
     /// What was written, or was not seen to be well.
     unsettled: Vec<ObjectId>,
@@ -96,6 +99,7 @@ impl TenantClient {
             witness,
             inventory: plan.inventory().union(&pruned),
             witnessed: false,
+            wrote: false,
             done,
             unsettled: Vec::new(),
         };
@@ -117,16 +121,7 @@ impl TenantClient {
             objects: objects.len(),
         });
         // read: every object, as it is and as it would be
-        // Made before they are buffered: a closure over borrowed objects would keep the whole from being `Send`.
-        let comparing: Vec<_> = objects
-            .iter()
-            .map(|object| self.compare(object, run.expected(object)))
-            .collect();
-        let findings = futures::stream::iter(comparing)
-            .buffered(self.concurrency)
-            .collect::<Vec<_>>();
-        let findings = run.until.hold(findings).await;
-        let findings = findings.map_err(|cut| run.cut(cut))?;
+        let findings = self.findings(objects, run).await?;
         let (mut failed, mut writes, mut unsettled) = (Vec::new(), Vec::new(), Vec::new());
         for (object, finding) in objects.iter().zip(findings) {
             match finding {
@@ -169,6 +164,41 @@ impl TenantClient {
             .map_err(|why| why.after(std::mem::take(&mut run.done)))
     }
 
+    /// What is to be done about each object of a stage.
+    async fn findings<W: Witness>(
+        &self,
+        objects: &[Planned],
+        run: &mut Run<'_, W>,
+    ) -> Result<Vec<Result<Finding, ObjectError>>, ApplyError> {
+        let mut expected: Vec<_> = objects.iter().map(|object| run.expected(object)).collect();
+        let lead = self.lead(objects, &expected, run.witness);
+        let leads = lead.and_then(|lead| objects.get(lead).zip(expected.get_mut(lead)));
+        if let Some((object, expected)) = leads {
+            expected.leads = true;
+            expected.former = run.witness.former(object);
+        }
+        // Made before they are buffered: a closure over borrowed objects would keep the whole from being `Send`.
+        let comparing: Vec<_> = objects
+            .iter()
+            .zip(&expected)
+            .map(|(object, expected)| self.compare(object, expected))
+            .collect();
+        let findings = futures::stream::iter(comparing)
+            .buffered(self.concurrency)
+            .collect::<Vec<_>>();
+        let findings = run.until.hold(findings).await;
+        let mut findings = findings.map_err(|cut| run.cut(cut))?;
+        let overtaken = lead.filter(|lead| is_overtaken(&findings, *lead));
+        let overtaken = overtaken.and_then(|lead| objects.get(lead).zip(findings.get_mut(lead)));
+        if let Some((object, finding)) = overtaken {
+            let expected = run.expected(object);
+            let compared = self.compare(object, &expected);
+            let again = run.until.hold(compared).await;
+            *finding = again.map_err(|cut| run.cut(cut))?;
+        }
+        Ok(findings)
+    }
+
     async fn write<W: Witness>(
         &self,
         mut ready: Ready<'_>,
@@ -185,11 +215,14 @@ impl TenantClient {
             let written = self.write_now(&write.at, body, &write.first, write.only.as_ref());
             match tokio::time::timeout_at(run.until.deadline, written).await {
                 Ok(Ok(now)) => {
+                    let (action, fields) = write.came(object.manifest(), &now);
+                    run.wrote = true;
                     run.witness.stands(object, Sight::of(&now));
-                    run.done.entries.push((object.id().clone(), write.action));
-                    run.done.differed(object.id(), &write.difference.fields);
+                    run.done.entries.push((object.id().clone(), action));
+                    run.done.differed(object.id(), &fields);
                     return Ok(());
                 }
+                Ok(Err(why)) if write.may_be_compared(&why.source) => run.nothing_written(),
                 Ok(Err(why))
                     if write.only.is_some()
                         && conflicts < CONFLICTS
@@ -201,19 +234,24 @@ impl TenantClient {
                 Err(_) => return Err(run.cut(Cut::Late)),
             }
             match self.read_anew(ready.object, run).await? {
-                Some(again) => ready = again,
+                Some(again) => {
+                    ready = again;
+                    run.announce().await?;
+                }
                 None => return Ok(()),
             }
         }
     }
 
-    /// What is to be written of an object that somebody has changed since it was read; None: nothing.
+    /// What is to be written of an object that somebody has changed since it was read, or that was refused without a dry run; None:
+    /// nothing.
     async fn read_anew<'w, W: Witness>(
         &self,
         object: &'w Planned,
         run: &mut Run<'_, W>,
     ) -> Result<Option<Ready<'w>>, ApplyError> {
-        let compared = self.compare(object, Expected::default());
+        let expected = Expected::default();
+        let compared = self.compare(object, &expected);
         let found = run.until.hold(compared).await;
         match found.map_err(|cut| run.cut(cut))? {
             Ok(Finding::Settled(action, _, sight)) => {
@@ -282,6 +320,8 @@ impl<W: Witness> Run<'_, W> {
         Expected {
             stood: self.witness.stood(object),
             is_new: self.witness.is_new(object),
+            leads: false,
+            former: None,
         }
     }
 
@@ -357,6 +397,14 @@ impl<W: Witness> Run<'_, W> {
         ApplyError::Unrecorded {
             source,
             done: std::mem::take(&mut self.done),
+        }
+    }
+
+    /// What led the stage was refused: if it was the first write, nothing is left behind yet.
+    fn nothing_written(&mut self) {
+        if !self.wrote {
+            self.witness.nothing_written();
+            self.witnessed = false;
         }
     }
 
