@@ -1,9 +1,10 @@
 //! Which hooks were called while nobody could say all that they are called for: at a path that nobody had, or before all sources of
-//! an entry were known.
+//! an entry were known; and which had no room for a call.
 //!
 //! Not every forge comes again, so whatever such a path turns out to be for is looked at once. A path is no proof of anything: who
-//! knows it has it looked at once, and wakes nothing twice. What it deliberately doesn't: keep anything of a call but its path, or
-//! wake anybody; `controller::late` does.
+//! knows it, or holds all the room that its calls have, has it looked at now and then, however often it is called. A call that was
+//! judged, or whose issuer could not be asked, is none of these. What it deliberately doesn't: keep anything of a call but its
+//! path, or wake anybody; `controller::late` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,10 @@ use crate::index::Known;
 
 /// How long it may take to learn whom a path is for; from the beginning on, all that are called are remembered for so long.
 const LEARNING: Duration = Duration::from_secs(10 * 60);
+/// How soon a path is looked at again for another call that nobody heard, and how much later one that had no room: who proves
+/// nothing has it asked no more often than an interval would.
+const AGAIN: Duration = Duration::from_secs(10);
+const LATER: Duration = Duration::from_secs(5 * 60);
 /// How many paths are remembered; the ones longest ago go first.
 const MOST: usize = 1_000;
 /// The longest path that is remembered. Those that are given out are shorter.
@@ -29,6 +34,8 @@ struct Heard {
     /// When this replica began to learn.
     since: Option<Instant>,
     paths: BTreeMap<String, Knock>,
+    /// Hooks that had no room for a call, and since when. They are there, so there are no more of them than hooks.
+    full: BTreeMap<String, Instant>,
 }
 
 #[derive(Debug)]
@@ -36,6 +43,10 @@ struct Knock {
     at: Instant,
     /// What was woken by it, or looked at since.
     done: BTreeSet<Target>,
+    /// When something was looked at for it last.
+    looked: Option<Instant>,
+    /// Whether there was another since, for which all is looked at once more.
+    again: bool,
 }
 
 impl Knocks {
@@ -50,24 +61,30 @@ impl Knocks {
         since.is_none_or(|since| is_recent(since, now))
     }
 
-    /// A path was called, and these were woken.
-    pub(crate) fn note(&self, path: &str, done: BTreeSet<Target>, now: Instant) {
-        if path.len() > LONGEST {
-            return;
-        }
+    /// A path was called, and these may have been woken by it.
+    pub(crate) fn answered(&self, path: &str, woken: BTreeSet<Target>, now: Instant) {
         let mut heard = self.heard();
-        if heard.paths.len() >= MOST && !heard.paths.contains_key(path) {
-            let all = heard.paths.iter();
-            let oldest = all.min_by_key(|(_, knock)| knock.at);
-            let oldest = oldest.map(|(path, _)| path.clone());
-            if let Some(oldest) = oldest {
-                heard.paths.remove(&oldest);
-            }
+        if let Some(knock) = heard.enter(path, &woken, now) {
+            // What the calls before it have not woken is looked at all the same.
+            knock.done.retain(|target| woken.contains(target));
         }
-        heard.paths.insert(path.to_owned(), Knock { at: now, done });
     }
 
-    /// What paths that were called of late are for by now, and was neither woken by the call nor given here before.
+    /// A path was called, and nobody was there who could hear it.
+    pub(crate) fn unheard(&self, path: &str, now: Instant) {
+        let mut heard = self.heard();
+        if let Some(knock) = heard.enter(path, &BTreeSet::new(), now) {
+            knock.again = true;
+        }
+    }
+
+    /// A hook was called, and had no room for it.
+    pub(crate) fn postponed(&self, path: &str, now: Instant) {
+        self.heard().full.entry(path.to_owned()).or_insert(now);
+    }
+
+    /// What paths that were called of late are for by now, and was neither woken by the call nor given here before; and what those
+    /// are for that had no room a while ago.
     pub(crate) fn due(
         &self,
         now: Instant,
@@ -77,17 +94,62 @@ impl Knocks {
         heard.paths.retain(|_, knock| is_recent(knock.at, now));
         let mut due = BTreeSet::new();
         for (path, knock) in &mut heard.paths {
+            if knock.again && knock.looked.is_none_or(|then| has_passed(AGAIN, then, now)) {
+                knock.done.clear();
+                knock.again = false;
+            }
             for target in woken(path) {
                 if knock.done.insert(target.clone()) {
                     due.insert(target);
+                    knock.looked = Some(now);
                 }
             }
         }
+        heard.full.retain(|path, since| {
+            let waits = !has_passed(LATER, *since, now);
+            if !waits {
+                due.extend(woken(path));
+            }
+            waits
+        });
         due
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Heard {
+    /// The knock at a path, if there was one before; else there is one from now on, of a call that has woken these.
+    fn enter(&mut self, path: &str, woken: &BTreeSet<Target>, now: Instant) -> Option<&mut Knock> {
+        if path.len() > LONGEST {
+            return None;
+        }
+        if !self.paths.contains_key(path) {
+            self.make_room();
+            let knock = Knock {
+                at: now,
+                done: woken.clone(),
+                looked: None,
+                again: false,
+            };
+            self.paths.insert(path.to_owned(), knock);
+            return None;
+        }
+        let knock = self.paths.get_mut(path)?;
+        knock.at = now;
+        Some(knock)
+    }
+
+    fn make_room(&mut self) {
+        if self.paths.len() < MOST {
+            return;
+        }
+        let oldest = self.paths.iter().min_by_key(|(_, knock)| knock.at);
+        if let Some(oldest) = oldest.map(|(path, _)| path.clone()) {
+            self.paths.remove(&oldest);
+        }
     }
 }
 
@@ -101,7 +163,11 @@ pub(crate) fn woken(known: &Known, path: &str) -> BTreeSet<Target> {
 }
 
 fn is_recent(then: Instant, now: Instant) -> bool {
-    now.saturating_duration_since(then) < LEARNING
+    !has_passed(LEARNING, then, now)
+}
+
+fn has_passed(time: Duration, then: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(then) >= time
 }
 
 #[cfg(test)]
@@ -117,8 +183,8 @@ mod tests {
     #[test]
     fn what_a_call_could_not_wake_is_looked_at_once_as_soon_as_it_is_known() {
         let (knocks, now) = (Knocks::default(), Instant::now());
-        knocks.note("/hook/a", BTreeSet::new(), now);
-        knocks.note("/hook/b", targets(&["acme/api"]), now);
+        knocks.unheard("/hook/a", now);
+        knocks.answered("/hook/b", targets(&["acme/api"]), now);
         assert!(knocks.due(now, |_| BTreeSet::new()).is_empty());
         // The one path is known by now, and of the other that it is for more than was woken.
         let by_now = |path: &str| match path {
@@ -127,16 +193,56 @@ mod tests {
         };
         assert_eq!(knocks.due(now, by_now), targets(&["acme/web", "acme/shop"]));
         assert!(knocks.due(now, by_now).is_empty(), "once");
-        // Another call is another push.
-        knocks.note("/hook/a", BTreeSet::new(), now);
-        assert_eq!(knocks.due(now, by_now), targets(&["acme/web"]));
+    }
+
+    #[test]
+    fn whoever_calls_unheard_again_and_again_has_a_path_looked_at_now_and_then() {
+        let (knocks, now) = (Knocks::default(), Instant::now());
+        let web = || targets(&["acme/web"]);
+        let mut looks = 0;
+        for second in 0..60 {
+            let now = now + Duration::from_secs(second);
+            knocks.unheard("/hook/a", now);
+            looks += usize::from(knocks.due(now, |_| web()) == web());
+        }
+        assert_eq!(looks, 6);
+        // The last call is another push, and is looked at as well.
+        let later = now + Duration::from_secs(70);
+        assert_eq!(knocks.due(later, |_| web()), web());
+        assert!(knocks.due(later + AGAIN, |_| web()).is_empty());
+    }
+
+    #[test]
+    fn a_call_that_is_heard_makes_up_for_none_that_was_not() {
+        let (knocks, now) = (Knocks::default(), Instant::now());
+        let both = || targets(&["acme/api", "acme/web"]);
+        knocks.unheard("/hook/a", now);
+        // It was about something else, maybe.
+        knocks.answered("/hook/a", both(), now);
+        assert_eq!(knocks.due(now, |_| both()), both());
+        knocks.answered("/hook/a", both(), now);
+        assert!(knocks.due(now, |_| both()).is_empty());
+    }
+
+    #[test]
+    fn what_a_full_hook_is_called_for_is_looked_at_later_however_often_it_is_called() {
+        let (knocks, now) = (Knocks::default(), Instant::now());
+        let web = || targets(&["acme/web"]);
+        let mut looks = 0;
+        for second in 0..1_200 {
+            let now = now + Duration::from_secs(second);
+            knocks.postponed("/hook/a", now);
+            looks += usize::from(knocks.due(now, |_| web()) == web());
+            assert!(looks == 0 || second >= LATER.as_secs());
+        }
+        assert_eq!(looks, 3);
     }
 
     #[test]
     fn calls_of_long_ago_are_forgotten() {
         let (knocks, now) = (Knocks::default(), Instant::now());
         knocks.begin(now);
-        knocks.note("/hook/a", BTreeSet::new(), now);
+        knocks.unheard("/hook/a", now);
         assert!(knocks.is_learning(now));
         let later = now + LEARNING;
         assert!(!knocks.is_learning(later));
@@ -151,9 +257,9 @@ mod tests {
         let (knocks, now) = (Knocks::default(), Instant::now());
         let at = |n: u64| now + Duration::from_millis(n);
         for n in 0..1_500 {
-            knocks.note(&format!("/hook/{n}"), BTreeSet::new(), at(n));
+            knocks.unheard(&format!("/hook/{n}"), at(n));
         }
-        knocks.note(&"x".repeat(LONGEST + 1), BTreeSet::new(), at(1_500));
+        knocks.unheard(&"x".repeat(LONGEST + 1), at(1_500));
         let mut asked = BTreeSet::new();
         let none = knocks.due(at(1_500), |path| {
             asked.insert(path.to_owned());
