@@ -64,6 +64,7 @@ fn granted(guest: &Guest, hosts: &[&str], token: &str) -> anyhow::Result<Provide
     let slots = [("token", slot(token)), ("webhook", slot(SIGNATURE))];
     Ok(Provider {
         name: "gitea".into(),
+        whose: String::new(),
         asks: Arc::clone(&guest.asks),
         slots: slots.map(|(name, slot)| (name.to_owned(), slot)).into(),
         grant: Arc::new(Grant { hosts, http: true }),

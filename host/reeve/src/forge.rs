@@ -31,6 +31,7 @@ use crate::clock::Clock;
 use crate::git::{Egress, Tls};
 use fill::{Filler, Prepared, Reach};
 use made::Making;
+use pause::Asking;
 use script::{Turn, Wire};
 use send::{Raw, Sender};
 use slots::{Purse, authority};
@@ -84,6 +85,8 @@ impl Default for Limits {
 pub struct Provider {
     /// What it is called, for people.
     pub name: String,
+    /// For whom it asks, where several have it ask with one login: whom a forge asks to wait, and nobody else, has to.
+    pub whose: String,
     /// What its component asks for.
     pub asks: Arc<Asks>,
     /// What the platform grants it.
@@ -291,7 +294,7 @@ impl Provider {
         let making = Making::of(&self.name, &self.slots, request);
         let Some(making) = making.filter(|_| course.keeps) else {
             let question = Question::of(&self.name, &self.slots, &course.tokens, request);
-            let raw = self.sparingly(sender, prepared, question).await?;
+            let raw = self.sparingly(sender, prepared, question, request).await?;
             let lookup = lookup.filter(|_| made::is_found(&raw));
             course
                 .found
@@ -299,7 +302,7 @@ impl Provider {
             self.settle(course, request, &raw);
             return Ok(raw);
         };
-        let make = self.patiently(sender, prepared);
+        let make = self.patiently(sender, prepared, request);
         let tokens = &self.answers.tokens;
         let (raw, kept) = tokens
             .get(&making, &request.secrets, &self.clock, make)
@@ -340,20 +343,31 @@ impl Provider {
         sender: &Sender,
         mut prepared: Prepared,
         question: Option<Question>,
+        request: &Request,
     ) -> Result<Raw, Cause> {
         let Some(question) = question else {
-            return self.patiently(sender, prepared).await;
+            return self.patiently(sender, prepared, request).await;
         };
         let before = self.answers.ask(&question, &mut prepared);
-        let raw = self.patiently(sender, prepared).await?;
+        let raw = self.patiently(sender, prepared, request).await?;
         Ok(self.answers.take(question, before, raw))
     }
 
     /// Sends a request, unless the forge has asked us to wait; from now on, if it does so in its answer.
-    async fn patiently(&self, sender: &Sender, prepared: Prepared) -> Result<Raw, Cause> {
-        let host = authority(&prepared.url);
-        let asking = (self.name.as_str(), host.as_str());
-        if let Some(wait) = self.pauses.left(asking, self.clock.steady()) {
+    async fn patiently(
+        &self,
+        sender: &Sender,
+        prepared: Prepared,
+        request: &Request,
+    ) -> Result<Raw, Cause> {
+        let asking = Asking {
+            provider: self.name.clone(),
+            whose: self.whose.clone(),
+            host: authority(&prepared.url),
+            signed: made::signs(request),
+        };
+        if let Some(wait) = self.pauses.left(&asking, self.clock.steady()) {
+            let host = asking.host;
             return Err(Cause::Limited { host, wait });
         }
         let raw = sender.send(prepared).await?;

@@ -34,6 +34,7 @@ use reeve_core::source::Include;
 use reeve_core::spec::SourceRef;
 use reeve_core::status::{Heard, Memory};
 use reeve_core::tenancy::{Grounds, Tenants};
+use reeve_core::upkeep::hook::Looked;
 use reeve_core::veil::Veil;
 use reeve_wasm::{Budget, Module};
 use serde_json::Value;
@@ -104,6 +105,8 @@ pub(crate) struct Known {
     pub(crate) memory: BTreeMap<Target, Memory>,
     /// Objects that are being deleted, and since when what is left of them at a forge is tried to be removed.
     pub(crate) partings: BTreeMap<Target, Instant>,
+    /// When the hooks of each Receiver were found well at their forges, since this process leads.
+    pub(crate) hooks: BTreeMap<NamespacedName, Looked>,
     /// What was told of each Kustomization at its forge, since this process leads.
     pub(crate) marks: BTreeMap<NamespacedName, controller::Marked>,
     /// What is known of the pull requests of sources that have them planned.
@@ -454,6 +457,7 @@ impl Known {
             looked_at: BTreeSet::new(),
             memory: BTreeMap::new(),
             partings: BTreeMap::new(),
+            hooks: BTreeMap::new(),
             marks: BTreeMap::new(),
             desks: BTreeMap::new(),
             turns: controller::Turns::default(),

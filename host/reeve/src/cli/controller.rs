@@ -340,6 +340,7 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
         sandbox: sandbox(args)?,
         reader: Reader::own().map_err(|why| unfound(&why))?,
         tokens: controller::Tokens::default(),
+        shares: controller::Shares::new(clock.instant()),
         pauses: Arc::default(),
         answers: Arc::default(),
         plain_http: args.plain_http_providers,

@@ -7,6 +7,7 @@
 
 pub(super) mod entry;
 mod request;
+mod share;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use crate::index::{Callable, Edition};
 use crate::observe::happening::PluginCalled;
 
 pub(super) use request::{propose, retract};
+pub(crate) use share::Shares;
 pub(crate) use tokens::Tokens;
 pub(super) use tokens::{Access, Obtained};
 
@@ -333,6 +335,8 @@ async fn provider(
     let slots = slots(ctx, id, &component.grants.slots, &hosts).await?;
     Ok(Provider {
         name: id.to_string(),
+        // It is one party's, and so is its login.
+        whose: String::new(),
         asks: Arc::new(asks),
         grant: Arc::new(Grant {
             hosts,

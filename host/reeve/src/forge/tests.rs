@@ -31,6 +31,7 @@ fn provider(hosts: &[&str]) -> Provider {
     };
     Provider {
         name: "test".into(),
+        whose: "acme".into(),
         asks: Arc::new(Asks::parse(Some(&asks)).unwrap()),
         slots: [
             ("token".to_owned(), slot(TOKEN)),
