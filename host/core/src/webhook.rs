@@ -34,7 +34,7 @@ pub use issuer::{Issuer, Unwelcome};
 pub use line::Lines;
 pub use pace::{Pace, When};
 pub use payload::takes;
-pub use push::Push;
+pub use push::{Push, is_commit};
 pub use rate::{Allowance, Rates};
 pub use replay::{Mark, Replays};
 pub use verify::{Accepted, Call, Refused};

@@ -85,6 +85,8 @@ pub(crate) struct Known {
     pub(crate) logins: BTreeMap<NamespacedName, controller::Kept>,
     /// What was heard of the repositories of sources, since this process leads.
     pub(crate) heard: BTreeMap<NamespacedName, Heard>,
+    /// What calls told of sources that another replica works for, until it is passed on.
+    pub(crate) relays: BTreeMap<NamespacedName, String>,
     pub(crate) calls: Calls,
     pub(crate) policies: BTreeMap<PolicyName, Arc<Policy>>,
     /// Whether `policies` are all there are: before the first list has ended nobody can say so.
@@ -443,6 +445,7 @@ impl Known {
             users: BTreeMap::new(),
             logins: BTreeMap::new(),
             heard: BTreeMap::new(),
+            relays: BTreeMap::new(),
             calls: Calls::default(),
             policies: BTreeMap::new(),
             policies_listed: false,

@@ -304,7 +304,7 @@ pub(super) fn fetch_for(ctx: &Context, source: Option<NamespacedName>) {
 }
 
 /// Whether something was called for here that another replica does: it is told so by the object itself, with the Receiver that
-/// was called and the trace that the call has begun.
+/// was called, what the call told and the trace that it has begun.
 pub(super) fn pass_on(ctx: &Arc<Context>, target: &Target) -> bool {
     let (kind, id, place) = match target {
         Target::Source(id) => (
@@ -328,6 +328,7 @@ pub(super) fn pass_on(ctx: &Arc<Context>, target: &Target) -> bool {
     let passed = Passed {
         at: ctx.clock.now().to_string(),
         receiver: heard::caller(ctx, target),
+        told: heard::relay(ctx, target),
         trace: ctx.tracer.hand_on(target),
     };
     let (ctx, id, target) = (Arc::clone(ctx), id.clone(), target.clone());

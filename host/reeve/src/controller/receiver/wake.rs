@@ -159,6 +159,9 @@ fn wake(ctx: &Arc<Context>, pace: &mut Pace, receiver: &NamespacedName, meant: M
         if let (When::Now | When::Later(_), Some(trace)) = (&when, &meant.trace) {
             trace.wakes(&target);
         }
+        if when != When::Never {
+            heard::owe(ctx, &target, pushed, meant.of_many);
+        }
         match when {
             When::Now => run(ctx, target),
             When::Later(_) => {}
