@@ -116,6 +116,8 @@ pub struct Outcome {
     pub credential: Option<Login>,
     /// How many requests it took.
     pub requests: usize,
+    /// Whether one of them was to change something.
+    pub changed: bool,
     /// What the guest logged.
     pub log: Vec<String>,
 }
@@ -190,7 +192,7 @@ impl Provider {
             None => Wire::Forge(Sender::new(&self.egress, &self.tls, &self.limits)?),
         };
         let mut course = self.begin(&operation)?;
-        let (mut requests, mut again) = (0, false);
+        let (mut count, mut again) = (Count::default(), false);
         loop {
             operation.slots = course.purse.names();
             let state = std::mem::take(&mut course.state);
@@ -203,15 +205,15 @@ impl Provider {
                     return Ok(Outcome {
                         done,
                         credential,
-                        requests,
+                        requests: count.requests,
+                        changed: count.changed,
                         log: std::mem::take(log),
                     });
                 }
             };
             bounded("bytes of state", request.state.len(), self.limits.state)?;
-            let turn = wire.turn(requests, &request)?;
-            requests += 1;
-            bounded("requests", requests, self.limits.requests)?;
+            let turn = wire.turn(count.requests, &request)?;
+            count.add(&request, &self.limits)?;
             let filler = Filler {
                 purse: &mut course.purse,
                 reach: &reach,
@@ -233,6 +235,22 @@ impl Provider {
             course.answer = Some(answer.await?);
             course.state = request.state;
         }
+    }
+}
+
+/// What an operation has asked for, however often it was begun.
+#[derive(Default)]
+struct Count {
+    requests: usize,
+    changed: bool,
+}
+
+impl Count {
+    fn add(&mut self, request: &Request, limits: &Limits) -> Result<(), Cause> {
+        self.requests += 1;
+        // One for a token makes nothing else.
+        self.changed |= request.method != "GET" && request.secrets.is_empty();
+        bounded("requests", self.requests, limits.requests)
     }
 }
 

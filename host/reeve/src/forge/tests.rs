@@ -15,6 +15,7 @@ use super::words::{
 use super::*;
 use server::{Answer as Says, Server};
 
+mod changed;
 mod patience;
 mod server;
 mod sparing;

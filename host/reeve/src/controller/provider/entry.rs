@@ -20,7 +20,7 @@ use crate::cluster::SecretOwner;
 use crate::context::Context;
 use crate::controller::plugin;
 use crate::controller::source::given;
-use crate::forge::words::{Done, Operation, Task};
+use crate::forge::words::{Operation, Task};
 use crate::forge::{
     Asks, Grant, HostPattern, Limits, Login, Outcome, Provider, Slot, Slots, repository,
 };
@@ -30,13 +30,13 @@ use crate::levels;
 /// What the branches begin with that we propose from.
 const OUR_BRANCHES: &str = "reeve/";
 
-/// Has `task` done at a repository's forge, and says how it ended, and what the provider said meanwhile.
-pub(super) async fn inquire(
+/// Has `task` done at a repository's forge, and says what came of it.
+pub(super) async fn outcome(
     ctx: &Context,
     asked: Asked<'_>,
     task: Task,
     slot: Option<(&str, Secret)>,
-) -> Result<(Done, Vec<String>), Explained> {
+) -> Result<Outcome, Explained> {
     may(&task, asked.whose)?;
     let url = RemoteUrl::parse(asked.repository).map_err(|_| {
         let message = "what is recorded of it names no repository";
@@ -60,8 +60,7 @@ pub(super) async fn inquire(
         from: &from,
         tls: Tls::default(),
     };
-    let outcome = errand.run(ctx, asked.repository, task, slot).await?;
-    Ok((outcome.done, outcome.log))
+    errand.run(ctx, asked.repository, task, slot).await
 }
 
 /// The login over https at `url`, which the forge makes for the App of an entry, or made before.

@@ -32,6 +32,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The slot that providers have for it.
 const SLOT: &str = "webhook";
 
+/// What a run has done about webhooks.
+pub(super) struct Tended {
+    /// How they are.
+    pub(super) outcome: HooksOutcome,
+    /// Whether one had to be put at its forge, or changed there: what was pushed before, nobody may have told of.
+    pub(super) changed: bool,
+}
+
 /// Does what is to be done about the webhooks that call `path`, and says how they are then.
 pub(super) async fn tend(
     ctx: &Context,
@@ -39,7 +47,7 @@ pub(super) async fn tend(
     object: &Receiver,
     run: &Run,
     path: &str,
-) -> HooksOutcome {
+) -> Tended {
     let status = object.status.as_ref();
     let record = status.map_or(&[][..], |status| status.webhooks.as_slice());
     let mut desk = Desk {
@@ -48,12 +56,15 @@ pub(super) async fn tend(
         object,
         run,
         record: record.to_vec(),
+        changed: false,
     };
     let standing = desk.work(path).await;
-    HooksOutcome {
+    let changed = desk.changed;
+    let outcome = HooksOutcome {
         record: desk.record,
         standing: standing.transpose(),
-    }
+    };
+    Tended { outcome, changed }
 }
 
 /// Takes away what is at a forge, of a Receiver that is being deleted; how long to wait before that is tried again.
@@ -118,6 +129,7 @@ struct Desk<'a> {
     object: &'a Receiver,
     run: &'a Run,
     record: Vec<HookAtForge>,
+    changed: bool,
 }
 
 impl Desk<'_> {
@@ -253,7 +265,7 @@ impl Desk<'_> {
 
     /// The hook, at its forge.
     async fn put(
-        &self,
+        &mut self,
         hook: &HookAtForge,
         events: &[String],
         token: &Secret,
@@ -265,7 +277,9 @@ impl Desk<'_> {
         });
         let slot = Some((SLOT, token.clone()));
         let source = source(self.id, hook);
-        provider::carry_out(self.ctx, asked(&source, hook), task, slot).await
+        let changed = provider::change(self.ctx, asked(&source, hook), task, slot).await?;
+        self.changed |= changed;
+        Ok(())
     }
 
     /// Writes down what is about to be.
