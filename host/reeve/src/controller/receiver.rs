@@ -22,7 +22,7 @@ use reeve_core::status::ReceiverOutcome;
 use reeve_core::webhook::{Filters, Google, Token, Wanted};
 
 use super::report::{self, Run};
-use super::{heard, sharing};
+use super::{heard, proposals, sharing};
 use crate::context::Context;
 use crate::index::Known;
 
@@ -65,6 +65,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     if hooks.as_ref().is_some_and(|hooks| hooks.changed) {
         let woken = ctx.index.read(|known| known.touch.sources_woken_by(id));
         for source in woken.into_iter().map(Target::Source) {
+            proposals::may_be_called(ctx, &source);
             if !sharing::ask(ctx, &source) {
                 ctx.queues.wake(source);
             }
@@ -163,6 +164,7 @@ fn leave(ctx: &Context, sources: BTreeSet<NamespacedName>) {
 fn miss(ctx: &Context, sources: BTreeSet<NamespacedName>) {
     for source in sources.into_iter().map(Target::Source) {
         heard::missed(ctx, &source);
+        proposals::may_be_called(ctx, &source);
         ctx.queues.wake(source);
     }
 }

@@ -24,7 +24,7 @@ use super::given::{self, Weighed};
 use super::parse;
 use crate::cluster::SecretOwner;
 use crate::context::Context;
-use crate::controller::heard;
+use crate::controller::{heard, proposals};
 use crate::levels;
 
 /// How soon what could not be read is read again, by who only listens.
@@ -51,6 +51,7 @@ pub(super) async fn settle(ctx: &Context, wanted: &Wanted, weighed: &Weighed) ->
     // What is called at the path before this one nobody hears any more: this run looks, and so do the others.
     for source in moved.into_iter().map(Target::Source) {
         heard::missed(ctx, &source);
+        proposals::may_be_called(ctx, &source);
         if source != own {
             ctx.queues.wake(source);
         }
