@@ -43,6 +43,13 @@ pub use wanted::{Error, Wanted};
 /// Where every webhook path starts.
 pub const PREFIX: &str = "/hook/";
 
+/// Whether a path is one that is given out: any other is nobody's, and never will be somebody's.
+pub fn is_path(path: &str) -> bool {
+    let digest = path.strip_prefix(PREFIX).unwrap_or_default();
+    let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    digest.len() == 64 && digest.bytes().all(hex)
+}
+
 /// What a call to a Receiver's path is judged by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {

@@ -3,10 +3,12 @@
 //!
 //! Not every forge comes again, so whatever such a path turns out to be for is looked at once. A path is no proof of anything: who
 //! knows it, or holds all the room that its calls have, has it looked at now and then, however often it is called. A call that was
-//! judged, or whose issuer could not be asked, is none of these. What it deliberately doesn't: keep anything of a call but its
+//! judged, or whose issuer could not be asked, is none of these. There is room for so many paths: of those that are nobody's yet one
+//! goes of the address that has called most of them, so that a stranger's inventions push no forge's calls out. What it deliberately doesn't: keep anything of a call but its
 //! path, or wake anybody; `controller::late` does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,8 +22,8 @@ const LEARNING: Duration = Duration::from_secs(10 * 60);
 /// nothing has it asked no more often than an interval would.
 const AGAIN: Duration = Duration::from_secs(10);
 const LATER: Duration = Duration::from_secs(5 * 60);
-/// How many paths are remembered; the ones longest ago go first.
-const MOST: usize = 1_000;
+/// How many paths are remembered.
+const MOST: usize = 4_096;
 /// The longest path that is remembered. Those that are given out are shorter.
 const LONGEST: usize = 300;
 
@@ -41,6 +43,8 @@ struct Heard {
 #[derive(Debug)]
 struct Knock {
     at: Instant,
+    /// Who called first, as far as callers are told apart.
+    from: IpAddr,
     /// What was woken by it, or looked at since.
     done: BTreeSet<Target>,
     /// When something was looked at for it last.
@@ -62,18 +66,23 @@ impl Knocks {
     }
 
     /// A path was called, and these may have been woken by it.
-    pub(crate) fn answered(&self, path: &str, woken: BTreeSet<Target>, now: Instant) {
+    pub(crate) fn answered(
+        &self,
+        (path, from): (&str, IpAddr),
+        woken: &BTreeSet<Target>,
+        now: Instant,
+    ) {
         let mut heard = self.heard();
-        if let Some(knock) = heard.enter(path, &woken, now) {
+        if let Some(knock) = heard.enter((path, from), woken, now) {
             // What the calls before it have not woken is looked at all the same.
             knock.done.retain(|target| woken.contains(target));
         }
     }
 
     /// A path was called, and nobody was there who could hear it.
-    pub(crate) fn unheard(&self, path: &str, now: Instant) {
+    pub(crate) fn unheard(&self, (path, from): (&str, IpAddr), now: Instant) {
         let mut heard = self.heard();
-        if let Some(knock) = heard.enter(path, &BTreeSet::new(), now) {
+        if let Some(knock) = heard.enter((path, from), &BTreeSet::new(), now) {
             knock.again = true;
         }
     }
@@ -120,9 +129,21 @@ impl Knocks {
     }
 }
 
+impl Knock {
+    /// Whether nothing was found yet that its path is for.
+    fn is_nobodys(&self) -> bool {
+        self.done.is_empty()
+    }
+}
+
 impl Heard {
     /// The knock at a path, if there was one before; else there is one from now on, of a call that has woken these.
-    fn enter(&mut self, path: &str, woken: &BTreeSet<Target>, now: Instant) -> Option<&mut Knock> {
+    fn enter(
+        &mut self,
+        (path, from): (&str, IpAddr),
+        woken: &BTreeSet<Target>,
+        now: Instant,
+    ) -> Option<&mut Knock> {
         if path.len() > LONGEST {
             return None;
         }
@@ -130,6 +151,7 @@ impl Heard {
             self.make_room();
             let knock = Knock {
                 at: now,
+                from,
                 done: woken.clone(),
                 looked: None,
                 again: false,
@@ -146,7 +168,16 @@ impl Heard {
         if self.paths.len() < MOST {
             return;
         }
-        let oldest = self.paths.iter().min_by_key(|(_, knock)| knock.at);
+        let mut crowd: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        let nobodys = self.paths.values().filter(|knock| knock.is_nobodys());
+        for knock in nobodys {
+            *crowd.entry(knock.from).or_default() += 1;
+        }
+        let most = crowd.into_iter().max_by_key(|(_, count)| *count);
+        let goes =
+            |knock: &Knock| most.is_none_or(|(from, _)| knock.is_nobodys() && knock.from == from);
+        let all = self.paths.iter().filter(|(_, knock)| goes(knock));
+        let oldest = all.min_by_key(|(_, knock)| knock.at);
         if let Some(oldest) = oldest.map(|(path, _)| path.clone()) {
             self.paths.remove(&oldest);
         }
@@ -172,7 +203,13 @@ fn has_passed(time: Duration, then: Instant, now: Instant) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    /// A forge's address, and a stranger's.
+    const FORGE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 
     fn targets(names: &[&str]) -> BTreeSet<Target> {
         let all = names.iter();
@@ -183,8 +220,8 @@ mod tests {
     #[test]
     fn what_a_call_could_not_wake_is_looked_at_once_as_soon_as_it_is_known() {
         let (knocks, now) = (Knocks::default(), Instant::now());
-        knocks.unheard("/hook/a", now);
-        knocks.answered("/hook/b", targets(&["acme/api"]), now);
+        knocks.unheard(("/hook/a", FORGE), now);
+        knocks.answered(("/hook/b", FORGE), &targets(&["acme/api"]), now);
         assert!(knocks.due(now, |_| BTreeSet::new()).is_empty());
         // The one path is known by now, and of the other that it is for more than was woken.
         let by_now = |path: &str| match path {
@@ -202,7 +239,7 @@ mod tests {
         let mut looks = 0;
         for second in 0..60 {
             let now = now + Duration::from_secs(second);
-            knocks.unheard("/hook/a", now);
+            knocks.unheard(("/hook/a", FORGE), now);
             looks += usize::from(knocks.due(now, |_| web()) == web());
         }
         assert_eq!(looks, 6);
@@ -216,11 +253,11 @@ mod tests {
     fn a_call_that_is_heard_makes_up_for_none_that_was_not() {
         let (knocks, now) = (Knocks::default(), Instant::now());
         let both = || targets(&["acme/api", "acme/web"]);
-        knocks.unheard("/hook/a", now);
+        knocks.unheard(("/hook/a", FORGE), now);
         // It was about something else, maybe.
-        knocks.answered("/hook/a", both(), now);
+        knocks.answered(("/hook/a", FORGE), &both(), now);
         assert_eq!(knocks.due(now, |_| both()), both());
-        knocks.answered("/hook/a", both(), now);
+        knocks.answered(("/hook/a", FORGE), &both(), now);
         assert!(knocks.due(now, |_| both()).is_empty());
     }
 
@@ -242,7 +279,7 @@ mod tests {
     fn calls_of_long_ago_are_forgotten() {
         let (knocks, now) = (Knocks::default(), Instant::now());
         knocks.begin(now);
-        knocks.unheard("/hook/a", now);
+        knocks.unheard(("/hook/a", FORGE), now);
         assert!(knocks.is_learning(now));
         let later = now + LEARNING;
         assert!(!knocks.is_learning(later));
@@ -253,20 +290,27 @@ mod tests {
     }
 
     #[test]
-    fn strangers_have_no_room_beyond_what_is_kept_and_the_newest_stay() {
+    fn strangers_push_out_neither_what_a_forge_has_called_nor_what_is_known_behind_one_address() {
         let (knocks, now) = (Knocks::default(), Instant::now());
         let at = |n: u64| now + Duration::from_millis(n);
-        for n in 0..1_500 {
-            knocks.unheard(&format!("/hook/{n}"), at(n));
+        knocks.unheard(("/hook/pushed", FORGE), at(0));
+        knocks.answered(("/hook/known", STRANGER), &targets(&["acme/api"]), at(0));
+        for n in 0..2 * MOST as u64 {
+            knocks.unheard((&format!("/hook/{n}"), STRANGER), at(n + 1));
         }
-        knocks.unheard(&"x".repeat(LONGEST + 1), at(1_500));
+        knocks.unheard((&"x".repeat(LONGEST + 1), FORGE), at(9_000));
         let mut asked = BTreeSet::new();
-        let none = knocks.due(at(1_500), |path| {
+        let due = knocks.due(at(9_000), |path| {
             asked.insert(path.to_owned());
-            BTreeSet::new()
+            match path {
+                "/hook/pushed" => targets(&["acme/web"]),
+                _ => BTreeSet::new(),
+            }
         });
-        assert!(none.is_empty());
+        assert_eq!(due, targets(&["acme/web"]));
         assert_eq!(asked.len(), MOST);
-        assert!(asked.contains("/hook/1499") && !asked.contains("/hook/0"));
+        assert!(asked.contains("/hook/known"));
+        let newest = format!("/hook/{}", 2 * MOST - 1);
+        assert!(asked.contains(&newest) && !asked.contains("/hook/0"));
     }
 }

@@ -1,6 +1,6 @@
 //! The listeners of the controller: webhooks, artifacts, metrics, probes, and admission where it is wanted.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::context::Context;
 use crate::http::artifact::Artifacts;
 use crate::http::probe::{self, Readiness};
 use crate::http::receiver::{Nudge, Receiver, Unheard};
-use crate::http::{self, Limits, Proxies, metrics};
+use crate::http::{self, Limits, Peer, Proxies, metrics};
 use crate::issuers::Issuers;
 use crate::knocks;
 
@@ -176,6 +176,8 @@ async fn only_when_known(
     next: Next,
 ) -> Response {
     let (path, now) = (request.uri().path().to_owned(), ctx.clock.instant());
+    let peer = request.extensions().get::<Peer>();
+    let from = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.site());
     // Before it is woken, lest somebody be taken for woken who came in between.
     let woken = || ctx.index.read(|known| knocks::woken(known, &path));
     let woken = ctx.knocks.is_learning(now).then(woken);
@@ -183,14 +185,15 @@ async fn only_when_known(
         true => next.run(request).await,
         false => come_again(),
     };
-    if !path.starts_with(webhook::PREFIX) {
+    if !webhook::is_path(&path) {
         return answer;
     }
     let woken = woken.filter(|_| answer.status().is_success());
+    let call = (path.as_str(), from);
     match (answer.extensions().get::<Unheard>(), woken) {
-        (Some(Unheard::Nobody), _) => ctx.knocks.unheard(&path, now),
+        (Some(Unheard::Nobody), _) => ctx.knocks.unheard(call, now),
         (Some(Unheard::NoRoom), _) => ctx.knocks.postponed(&path, now),
-        (None, Some(woken)) => ctx.knocks.answered(&path, woken, now),
+        (None, Some(woken)) => ctx.knocks.answered(call, &woken, now),
         (None, None) => {}
     }
     answer
