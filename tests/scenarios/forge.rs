@@ -152,11 +152,8 @@ impl Desk<'_> {
         let first = self.ask(task.clone()).await?;
         let again = self.ask(task.clone()).await?;
         ensure!(first.done == again.done, "{first:?}, then {again:?}");
-        ensure!(
-            again.requests == looks,
-            "{task:?} again took {}",
-            again.requests
-        );
+        let only_looks = again.requests == looks && !again.changed;
+        ensure!(only_looks, "{task:?} again: {again:?}");
         Ok(first.done)
     }
 
