@@ -217,9 +217,14 @@ mod tests {
         (name.parse().unwrap(), url.parse().unwrap())
     }
 
+    #[expect(clippy::disallowed_methods, reason = "some time to begin with")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
     #[test]
     fn hooks_that_were_found_well_are_not_looked_at_again_soon_unless_something_is_another() {
-        let (now, provider) = (Instant::now(), "forge".parse::<ObjectName>().unwrap());
+        let (now, provider) = (start(), "forge".parse::<ObjectName>().unwrap());
         let hooks = |path: &str| {
             let shop = [source("shop", "https://git.example/acme/shop")];
             wanted(&provider, Some("https://hooks.example"), path, &shop).unwrap()
