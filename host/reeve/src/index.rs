@@ -34,6 +34,7 @@ use reeve_core::source::Include;
 use reeve_core::spec::SourceRef;
 use reeve_core::status::{Heard, Memory};
 use reeve_core::tenancy::{Grounds, Tenants};
+use reeve_core::upkeep::hook::Looked;
 use reeve_core::veil::Veil;
 use reeve_wasm::{Budget, Module};
 use serde_json::Value;
@@ -86,6 +87,8 @@ pub(crate) struct Known {
     pub(crate) logins: BTreeMap<NamespacedName, controller::Kept>,
     /// What was heard of the repositories of sources, since this process leads.
     pub(crate) heard: BTreeMap<NamespacedName, Heard>,
+    /// What calls told of sources that another replica works for, until it is passed on.
+    pub(crate) relays: BTreeMap<NamespacedName, String>,
     pub(crate) calls: Calls,
     pub(crate) policies: BTreeMap<PolicyName, Arc<Policy>>,
     /// Whether `policies` are all there are: before the first list has ended nobody can say so.
@@ -106,6 +109,8 @@ pub(crate) struct Known {
     pub(crate) memory: BTreeMap<Target, Memory>,
     /// Objects that are being deleted, and since when what is left of them at a forge is tried to be removed.
     pub(crate) partings: BTreeMap<Target, Instant>,
+    /// When the hooks of each Receiver were found well at their forges, since this process leads.
+    pub(crate) hooks: BTreeMap<NamespacedName, Looked>,
     /// What was told of each Kustomization at its forge, since this process leads.
     pub(crate) marks: BTreeMap<NamespacedName, controller::Marked>,
     /// What is known of the pull requests of sources that have them planned.
@@ -453,6 +458,7 @@ impl Known {
             users: BTreeMap::new(),
             logins: BTreeMap::new(),
             heard: BTreeMap::new(),
+            relays: BTreeMap::new(),
             calls: Calls::default(),
             policies: BTreeMap::new(),
             policies_listed: false,
@@ -467,6 +473,7 @@ impl Known {
             looked_at: BTreeSet::new(),
             memory: BTreeMap::new(),
             partings: BTreeMap::new(),
+            hooks: BTreeMap::new(),
             marks: BTreeMap::new(),
             desks: BTreeMap::new(),
             turns: controller::Turns::default(),

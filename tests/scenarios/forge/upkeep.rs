@@ -2,6 +2,7 @@
 
 mod delivered;
 mod later;
+mod moved;
 mod plans;
 mod rotation;
 mod written;

@@ -91,7 +91,7 @@ mod tests {
                 meta["annotations"][LEFTOVER_ANNOTATIONS[0]] = "{}".into();
             }),
             ("it asks", |meta| {
-                meta["annotations"][DRIFT] = "report".into()
+                meta["annotations"][DRIFT] = "report".into();
             }),
         ];
         for (says, change) in rows {

@@ -232,6 +232,7 @@ impl Followed for GitRepository {
             known.sources.remove(&id);
             known.stored.remove(&id);
             known.heard.remove(&id);
+            known.relays.remove(&id);
             known.looked_at.remove(&id);
             known.logins.remove(&id);
             known.desks.remove(&id);
