@@ -1,7 +1,7 @@
 //! What one tenant does to hold up the landlord: others are not held up, and it keeps nothing that it is to lose.
 
 use anyhow::ensure;
-use kube::ResourceExt as _;
+use kube::ResourceExt;
 use kube::api::{DynamicObject, ListParams, PostParams};
 use reeve_tests::{install, scenario, wait};
 use serde_json::{Value, json};
