@@ -2,28 +2,26 @@
 //!
 //! Neighbours are those of the same namespace, or of the platform's. Before anything is deleted, each neighbour has said what
 //! it holds of what its source has now: a push that moves an object from one to another wakes both, and nobody knows which
-//! runs first. Who is whose is `core::ownership`'s to say.
+//! runs first. Who has not said it is looked for in `unheard`, and nothing is deleted that they may want. Who is whose is
+//! `core::ownership`'s to say.
+
+mod unheard;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespaceName, NamespacedName};
-use reeve_api::reason::Reason;
-use reeve_core::failure::{Explained, Turn};
+use reeve_core::admit::AdmittedSpec;
+use reeve_core::failure::Explained;
 use reeve_core::inventory::ObjectId;
-use reeve_core::ownership::{self, Shared, State};
+use reeve_core::ownership::{self, Shared, State, Unheard, Word};
 use reeve_core::plan::{Plan, Proposed};
-use tokio::time::Instant;
 
 use super::{Wanted, abroad, entries};
 use crate::context::Context;
 use crate::controller::report;
 use crate::index::Known;
-
-/// How long a run waits for its neighbours before it leaves its deletions to the next one. They take milliseconds.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The state in which a run finds its object.
 pub(super) fn state(ctx: &Context, id: &NamespacedName, object: &Kustomization) -> State {
@@ -49,36 +47,84 @@ pub(super) fn over(
     let inventory = entries(object).filter(|_| !lets_go);
     let inventory = inventory.map(|(id, _)| id.to_owned());
     let cluster = abroad::recorded(object);
-    ctx.index.write(|known| {
+    let woken = ctx.index.write(|known| {
+        let holdings = &mut known.holdings;
         if lets_go {
-            known.holdings.forget(id);
+            holdings.forget(id);
         }
-        known.holdings.over(id, state, cluster, inventory);
+        holdings.over(id, state.clone(), cluster, inventory);
+        if !lets_go {
+            return BTreeSet::new();
+        }
+        holdings.wants_no_more(id, state);
+        holdings.heard(id)
     });
     ctx.planned.tell(&ctx.grounds, &id.namespace);
+    ctx.queues.kustomizations.wake_all(woken);
 }
 
-/// The plan without what others hold by now, and why nothing of the rest is deleted yet, if so.
+/// What it delivers to git it does not want on a cluster, whether that can be built or not: nobody waits for it.
+pub(super) fn delivers(ctx: &Context, id: &NamespacedName, object: &Kustomization) {
+    let inventory = entries(object).map(|(id, _)| id.to_owned());
+    let cluster = abroad::recorded(object);
+    let woken = ctx.index.write(|known| {
+        let state = state_of(known, id, object);
+        known.holdings.over(id, state.clone(), cluster, inventory);
+        known.holdings.wants_no_more(id, state);
+        known.holdings.heard(id)
+    });
+    ctx.planned.tell(&ctx.grounds, &id.namespace);
+    ctx.queues.kustomizations.wake_all(woken);
+}
+
+/// Whether it is known what it holds as it is now.
+pub(super) fn has_said(ctx: &Context, id: &NamespacedName, object: &Kustomization) -> bool {
+    ctx.index.read(|known| {
+        let state = state_of(known, id, object);
+        known.holdings.word(id, &state) == Word::Said
+    })
+}
+
+/// It says what it holds from now on: who waits for that looks again.
+pub(super) fn say(
+    ctx: &Context,
+    object: &Kustomization,
+    wanted: &Wanted,
+    proposed: &Plan<Proposed>,
+) {
+    let (id, cluster) = (&wanted.spec.id, wanted.client.cluster());
+    let state = State {
+        generation: object.metadata.generation,
+        revision: Some(wanted.stored.artifact.revision.to_string()),
+    };
+    let (woken, mut places) = ctx.index.write(|known| {
+        let holdings = &mut known.holdings;
+        let mut places = holdings.wanted_by(id);
+        holdings.plan(id, state, cluster, proposed);
+        places.append(&mut holdings.wanted_by(id));
+        (holdings.heard(id), places)
+    });
+    places.insert(id.namespace.clone());
+    for place in &places {
+        ctx.planned.tell(&ctx.grounds, place);
+    }
+    ctx.queues.kustomizations.wake_all(woken);
+}
+
+/// The plan without what others hold by now, and who may want what it deletes and has not said so.
 pub(super) async fn settle(
     ctx: &Context,
     object: &Kustomization,
     wanted: &Wanted,
     proposed: Plan<Proposed>,
-) -> Result<(Plan<Proposed>, Option<Explained>), Explained> {
-    let id = &wanted.spec.id;
-    let state = State {
-        generation: object.metadata.generation,
-        revision: Some(wanted.stored.artifact.revision.to_string()),
-    };
-    let cluster = wanted.client.cluster();
-    ctx.index
-        .write(|known| known.holdings.plan(id, state, cluster, &proposed));
-    ctx.planned.tell(&ctx.grounds, &id.namespace);
+) -> Result<(Plan<Proposed>, Vec<Unheard>), Explained> {
+    let (id, cluster) = (&wanted.spec.id, wanted.client.cluster());
+    say(ctx, object, wanted, &proposed);
     let shares = || shared(ctx, id, cluster, &proposed);
     let matters = !proposed.prune().is_empty() || !shares().is_empty();
-    let unknown = match matters {
-        true => acquaint(ctx, id).await,
-        false => None,
+    let unheard = match matters {
+        true => unheard::acquaint(ctx, id).await,
+        false => Vec::new(),
     };
     let shared = shares();
     if !wanted.spec.shares
@@ -88,25 +134,34 @@ pub(super) async fn settle(
         return Err(why);
     }
     // Whom nobody knows yet may just be about to give something up.
-    if unknown.is_none() {
+    if !unheard.iter().any(Unheard::is_soon) {
         tell(ctx, id, object, &shared);
     }
-    let hold = unknown.filter(|_| !proposed.prune().is_empty());
-    let proposed = hand_over(ctx, id, cluster, proposed);
-    Ok((proposed, hold.map(|one| waits(&one))))
+    Ok((hand_over(ctx, id, cluster, proposed), unheard))
 }
 
-/// The same for a Kustomization that goes.
+/// The same for a Kustomization that goes, and has applied `applied` last.
 pub(super) async fn part(
     ctx: &Context,
-    id: &NamespacedName,
+    spec: &AdmittedSpec,
+    applied: Option<&str>,
     cluster: Option<&str>,
     proposed: Plan<Proposed>,
 ) -> Result<Plan<Proposed>, Explained> {
-    ctx.index.write(|known| known.holdings.forget(id));
-    match acquaint(ctx, id).await {
-        Some(unknown) => Err(waits(&unknown)),
-        None => Ok(hand_over(ctx, id, cluster, proposed)),
+    let id = &spec.id;
+    let woken = ctx.index.write(|known| {
+        known.holdings.forget(id);
+        known.holdings.heard(id)
+    });
+    ctx.queues.kustomizations.wake_all(woken);
+    if proposed.prune().is_empty() {
+        return Ok(proposed);
+    }
+    let unheard = unheard::acquaint(ctx, id).await;
+    let proposed = hand_over(ctx, id, cluster, proposed);
+    match spec.caution.judge_parting(applied, &unheard, &proposed) {
+        Some(why) => Err(why),
+        None => Ok(proposed),
     }
 }
 
@@ -149,14 +204,24 @@ fn others<'k>(
 
 /// Whether it stands beside the Kustomization, and stays.
 fn is_beside(known: &Known, id: &NamespacedName, other: &NamespacedName) -> bool {
-    let stays = |other: &NamespacedName| {
-        let object = known.kustomizations.get(other);
-        object.is_some_and(|object| object.metadata.deletion_timestamp.is_none())
-    };
     let platform = |id: &NamespacedName| known.platform.contains(&id.namespace);
     other != id
         && (other.namespace == id.namespace || (platform(id) && platform(other)))
-        && stays(other)
+        && stays(known, other)
+}
+
+/// Whether it is there, and not on its way out.
+fn stays(known: &Known, id: &NamespacedName) -> bool {
+    let object = known.kustomizations.get(id);
+    object.is_some_and(|object| object.metadata.deletion_timestamp.is_none())
+}
+
+/// The namespaces in which its neighbours are.
+fn namespaces_beside(known: &Known, id: &NamespacedName) -> BTreeSet<NamespaceName> {
+    match known.platform.contains(&id.namespace) {
+        true => known.platform.clone(),
+        false => BTreeSet::from([id.namespace.clone()]),
+    }
 }
 
 fn shared(
@@ -176,36 +241,6 @@ fn shared(
     })
 }
 
-/// Waits a moment for all neighbours to have said what they hold, and returns one that has not.
-async fn acquaint(ctx: &Context, id: &NamespacedName) -> Option<NamespacedName> {
-    let end = Instant::now() + PATIENCE;
-    let bell = ctx.planned.listen(&ctx.grounds, &id.namespace);
-    loop {
-        // Before the look: whoever says so in between is heard.
-        let rings = bell.notified();
-        let unknown = ctx.index.read(|known| unknown_to(known, id))?;
-        if tokio::time::timeout_at(end, rings).await.is_err() {
-            return Some(unknown);
-        }
-    }
-}
-
-/// A neighbour that is about to say what it holds.
-fn unknown_to(known: &Known, id: &NamespacedName) -> Option<NamespacedName> {
-    let own = BTreeSet::from([id.namespace.clone()]);
-    let namespaces = match known.platform.contains(&id.namespace) {
-        true => &known.platform,
-        false => &own,
-    };
-    let mut all = namespaces
-        .iter()
-        .flat_map(|namespace| within(known, namespace));
-    let unknown = all.find(|(other, object)| {
-        is_beside(known, id, other) && is_about_to_say(known, other, object)
-    });
-    unknown.map(|(other, _)| other.clone())
-}
-
 /// The Kustomizations of a namespace.
 pub(super) fn within<'k>(
     known: &'k Known,
@@ -214,19 +249,6 @@ pub(super) fn within<'k>(
     let first = NamespacedName::first_of(namespace);
     let from = known.kustomizations.range(first..);
     from.take_while(move |(id, _)| id.namespace == *namespace)
-}
-
-/// One that is suspended, or whose source has nothing, will not say more for now.
-fn is_about_to_say(known: &Known, other: &NamespacedName, object: &Kustomization) -> bool {
-    let state = state_of(known, other, object);
-    !object.spec.suspend && state.revision.is_some() && !known.holdings.knows(other, &state)
-}
-
-fn waits(unknown: &NamespacedName) -> Explained {
-    let message = format!(
-        "deleting waits for Kustomization {unknown}, whose manifests may hold the objects now"
-    );
-    Explained::new(Reason::PruneHeld, Turn::Ours, message)
 }
 
 /// Both are told, each time that something else is shared.

@@ -48,7 +48,7 @@ pub(super) fn begin<'c>(
     let now = ctx.clock.steady();
     let begun = match over {
         Some(over) => {
-            // It is not worked on: whoever waits for it to plan would wait for ever.
+            // It is not worked on: nobody waits for it to plan, and nobody deletes what it may want either.
             ownership::over(ctx, id, object, ownership::state(ctx, id, object), false);
             Err(over)
         }

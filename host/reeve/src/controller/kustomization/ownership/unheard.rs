@@ -1,0 +1,129 @@
+//! Who has not said whether they want what is about to be deleted.
+//!
+//! Neighbours whose manifests of now nobody has planned; Kustomizations that are in somebody's plan and not in the cluster as
+//! they are there; and who applies the neighbours, since they may be about to make others of them. Who could not be planned is
+//! not waited for within the run, and not passed over either. What is told of them is `core::ownership`'s to say, what waits
+//! for them `core::caution`'s.
+//!
+//! Only whose word counts is looked at: nobody holds up another tenant by naming its Kustomizations in manifests or labels.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use reeve_api::condition::{self, Type};
+use reeve_api::kustomization::{Kustomization, SourceKind};
+use reeve_api::name::{NamespaceName, NamespacedName};
+use reeve_core::drift::{OWNER, OWNER_NAMESPACE};
+use reeve_core::ownership::{How, Shape, State, Unheard, Word};
+use reeve_core::spec::SourceRef;
+use tokio::time::Instant;
+
+use super::super::{abroad, entries};
+use super::{is_beside, namespaces_beside, state_of, stays, within};
+use crate::context::Context;
+use crate::index::Known;
+
+/// How long a run waits for its neighbours before it leaves its deletions to the next one. They take milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Somebody who has not said it yet.
+struct Missing {
+    unheard: Unheard,
+    /// Whose plan says it.
+    planner: NamespacedName,
+    /// Whether only a run of the Kustomization that deletes can bring it about.
+    own: bool,
+}
+
+/// Waits a moment for all whose word counts for `id` to have said what they hold, and returns who has not; when they have, it is
+/// woken.
+pub(super) async fn acquaint(ctx: &Context, id: &NamespacedName) -> Vec<Unheard> {
+    let end = Instant::now() + PATIENCE;
+    let bell = ctx.planned.listen(&ctx.grounds, &id.namespace);
+    let soon = |one: &Missing| one.unheard.is_soon() && !one.own;
+    loop {
+        // Before the look: whoever says so in between is heard.
+        let rings = bell.notified();
+        let waits = ctx
+            .index
+            .read(|known| missing(ctx, known, id).iter().any(soon));
+        if !waits || tokio::time::timeout_at(end, rings).await.is_err() {
+            break;
+        }
+    }
+    // In one look with noting who waits: nobody says it in between.
+    ctx.index.write(|known| {
+        let missing = missing(ctx, known, id);
+        let planners = missing.iter().map(|one| one.planner.clone());
+        known.holdings.awaits(id, planners);
+        missing.into_iter().map(|one| one.unheard).collect()
+    })
+}
+
+/// All of them, each once, in order.
+fn missing(ctx: &Context, known: &Known, id: &NamespacedName) -> Vec<Missing> {
+    let mut all = Vec::new();
+    for namespace in &namespaces_beside(known, id) {
+        let neighbours = within(known, namespace).filter(|(other, _)| is_beside(known, id, other));
+        all.extend(neighbours.filter_map(|(other, object)| {
+            let how = how(known, other, object)?;
+            Some(Missing::new(other, how, other))
+        }));
+    }
+    all.sort_by(|one, other| one.unheard.cmp(&other.unheard));
+    all.dedup_by(|one, other| one.unheard == other.unheard);
+    all
+}
+
+impl Missing {
+    fn new(who: &NamespacedName, how: How, planner: &NamespacedName) -> Self {
+        let who = who.clone();
+        Self {
+            unheard: Unheard { who, how },
+            planner: planner.clone(),
+            own: false,
+        }
+    }
+}
+
+/// Why nobody knows what a Kustomization holds now; None: it is known.
+fn how(known: &Known, id: &NamespacedName, object: &Kustomization) -> Option<How> {
+    let (state, holdings) = (state_of(known, id, object), &known.holdings);
+    let as_applied = is_as_applied(object, &state);
+    if object.spec.suspend {
+        let planned = holdings.was_planned_at(id, state.revision.as_deref());
+        return (!as_applied && !planned).then_some(How::Suspended);
+    }
+    match holdings.word(id, &state) {
+        Word::Said => None,
+        // Its inventory is what it holds.
+        Word::Silent if as_applied => None,
+        Word::Silent if state.revision.is_some() || !is_being_fetched(known, id) => {
+            Some(How::Silent)
+        }
+        Word::Silent | Word::Pending => Some(How::Pending),
+    }
+}
+
+/// Whether all of this state was applied by a run, and so stands in the status.
+fn is_as_applied(object: &Kustomization, state: &State) -> bool {
+    object.status.as_ref().is_some_and(|status| {
+        let applied = status.last_applied_revision.as_deref();
+        // To suspend it makes another generation.
+        let same = object.spec.suspend || status.observed_generation == state.generation;
+        let now = state.revision.as_deref();
+        same && applied.is_some_and(|applied| now.is_none_or(|now| now == applied))
+            && condition::is_true(&status.conditions, Type::Ready)
+    })
+}
+
+/// Whether its source is being fetched for the first time: what comes of it wakes it.
+fn is_being_fetched(known: &Known, id: &NamespacedName) -> bool {
+    match known.touch.applied_by(id) {
+        Some((SourceKind::GitRepository, source)) => {
+            known.may_be_listed(source) || known.is_looked_at_first(source)
+        }
+        Some((kind, source)) => known.elsewhere.may_be_listed(&SourceRef::of(kind, source)),
+        None => false,
+    }
+}
