@@ -1,5 +1,7 @@
 //! Objects that go from one Kustomization to another, and objects that two of them want.
 
+mod through;
+
 use anyhow::{Context as _, ensure};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use reeve_api::reason::Reason;

@@ -69,6 +69,8 @@ fn missing(ctx: &Context, known: &Known, id: &NamespacedName) -> Vec<Missing> {
             let how = how(known, other, object)?;
             Some(Missing::new(other, how, other))
         }));
+        all.extend(coming(ctx, known, id, namespace));
+        all.extend(above(known, id, namespace));
     }
     all.sort_by(|one, other| one.unheard.cmp(&other.unheard));
     all.dedup_by(|one, other| one.unheard == other.unheard);
@@ -126,4 +128,93 @@ fn is_being_fetched(known: &Known, id: &NamespacedName) -> bool {
         Some((kind, source)) => known.elsewhere.may_be_listed(&SourceRef::of(kind, source)),
         None => false,
     }
+}
+
+/// Those that are in a plan, and not in the cluster as they are there.
+fn coming<'k>(
+    ctx: &'k Context,
+    known: &'k Known,
+    id: &'k NamespacedName,
+    namespace: &'k NamespaceName,
+) -> impl Iterator<Item = Missing> {
+    let wanted = known.holdings.wanted_in(namespace);
+    let counts = move |planner: &NamespacedName| {
+        let object = known.kustomizations.get(planner);
+        stays(known, planner)
+            && object.is_some_and(|object| !object.spec.suspend)
+            && may_apply_in(ctx, known, planner, namespace)
+    };
+    wanted.filter_map(move |(one, planner, shape)| {
+        let there = known.kustomizations.get(one).filter(|_| stays(known, one));
+        let is_so =
+            |there: &Kustomization| shape.is_none_or(|shape| *shape == Shape::of(one, &there.spec));
+        if one == id || there.is_some_and(|there| is_so(there)) || !counts(planner) {
+            return None;
+        }
+        // It says what it holds once it is there.
+        Some(Missing {
+            own: planner == id,
+            ..Missing::new(one, How::Coming, one)
+        })
+    })
+}
+
+/// Whether who is planned there is for the Kustomization to say: its own namespace, one of the same tenant, or any for the
+/// platform.
+fn may_apply_in(
+    ctx: &Context,
+    known: &Known,
+    planner: &NamespacedName,
+    namespace: &NamespaceName,
+) -> bool {
+    let same_tenant = || {
+        let owner = known.tenants.owner_of(&ctx.grounds, namespace);
+        owner.is_ok_and(|tenant| tenant.namespaces.contains(&planner.namespace))
+    };
+    planner.namespace == *namespace || known.platform.contains(&planner.namespace) || same_tenant()
+}
+
+/// Those elsewhere who apply the Kustomizations of a namespace, as far as it is known that they do: what these are from now on
+/// they say. One that cannot be planned counts where it has the same source, so that one push may have moved an object through
+/// it.
+fn above(known: &Known, id: &NamespacedName, namespace: &NamespaceName) -> Vec<Missing> {
+    let (mut seen, mut all) = (BTreeSet::new(), Vec::new());
+    for (child, object) in within(known, namespace) {
+        let Some(parent) = owner(object) else {
+            continue;
+        };
+        if parent == *id || is_beside(known, id, &parent) || seen.contains(&parent) {
+            continue;
+        }
+        let Some(object) = known.kustomizations.get(&parent) else {
+            continue;
+        };
+        if !stays(known, &parent) || !has_applied(object, child) {
+            continue;
+        }
+        let same_source = || known.touch.applied_by(&parent) == known.touch.applied_by(id);
+        let how = match how(known, &parent, object) {
+            Some(How::Pending) => Some(How::Above),
+            Some(How::Silent) if same_source() => Some(How::SilentAbove),
+            _ => None,
+        };
+        all.extend(how.map(|how| Missing::new(child, how, &parent)));
+        seen.insert(parent);
+    }
+    all
+}
+
+/// The Kustomization that the labels of one name.
+fn owner(object: &Kustomization) -> Option<NamespacedName> {
+    let labels = object.metadata.labels.as_ref()?;
+    let label = |key: &str| labels.get(key).map(String::as_str);
+    NamespacedName::new(label(OWNER_NAMESPACE)?, label(OWNER)?).ok()
+}
+
+/// Whether its inventory has the Kustomization: labels alone anybody may write.
+fn has_applied(parent: &Kustomization, child: &NamespacedName) -> bool {
+    let (namespace, name) = (&child.namespace, &child.name);
+    let group = reeve_api::KUSTOMIZE_GROUP;
+    let id = format!("{namespace}_{name}_{group}_Kustomization");
+    abroad::recorded(parent).is_none() && entries(parent).any(|(entry, _)| entry == id)
 }
