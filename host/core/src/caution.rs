@@ -2,7 +2,8 @@
 //!
 //! Much of what is on the cluster going at once, a build that has become empty, and a Kustomization that points elsewhere
 //! than it did are as a rule mistakes; and what somebody may want who has not said so yet is not ours to delete. What would be
-//! deleted is listed with a digest of the list; an annotation with that digest confirms exactly that list. Kustomizations that are deleted
+//! deleted is listed with a digest of the list; an annotation with that digest confirms exactly that list, after the revision
+//! that was applied last and for these places: the same list at another time waits again. Kustomizations that are deleted
 //! themselves wait only for who may want what they had. It deliberately deletes nothing and knows no cluster: what is on it
 //! stands in the inventory.
 
@@ -265,7 +266,13 @@ impl Caution {
 impl Origins<'_> {
     /// What a confirmation is for beside the lists.
     fn bound(&self, unheard: &[Unheard]) -> Vec<String> {
-        unheard.iter().map(without).collect()
+        let mut around = vec![
+            format!("from {}", self.before.unwrap_or_default()),
+            format!("to {}", self.now),
+            after(self.applied),
+        ];
+        around.extend(unheard.iter().map(without));
+        around
     }
 }
 
@@ -500,6 +507,27 @@ mod tests {
         assert!(told.contains("ConfigMap/acme/a39"), "{told}");
         let many = waits(said(&Caution::default(), HERE, 200, 0..5));
         assert!(many.contains(" and 135 more"), "{many}");
+    }
+
+    #[test]
+    fn a_confirmation_is_for_once_and_for_the_places_that_it_was_given_for() {
+        let told = waits(said(&Caution::default(), HERE, 40, 0..5));
+        let (_, digest) = told.split_once("confirm-prune: ").unwrap();
+        let confirmed = caution(&[(CONFIRM, digest.get(..16).unwrap())]);
+        let later = Origins {
+            applied: Some("2"),
+            ..HERE
+        };
+        let there = Origins {
+            before: Some("there"),
+            now: "there",
+            ..HERE
+        };
+        for origins in [later, there] {
+            waits(said(&confirmed, origins, 40, 0..5));
+        }
+        let moves = said(&confirmed, ELSEWHERE, 40, 0..5);
+        assert!(matches!(moves, Verdict::Wait(_)), "{moves:?}");
     }
 
     fn unheard(name: &str, how: ownership::How) -> Unheard {
