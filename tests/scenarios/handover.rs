@@ -1,5 +1,6 @@
 //! Objects that go from one Kustomization to another, and objects that two of them want.
 
+mod others;
 mod through;
 
 use anyhow::{Context as _, ensure};

@@ -9,6 +9,7 @@ mod shape;
 mod unheard;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use reeve_api::name::{NamespaceName, NamespacedName};
@@ -66,7 +67,25 @@ pub struct Shared {
     /// The object.
     pub id: ObjectId,
     /// Who else holds it.
-    pub with: NamespacedName,
+    pub with: With,
+}
+
+/// Who else holds an object, as far as that is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum With {
+    /// One of the same tenant, or told to the platform.
+    Named(NamespacedName),
+    /// Somebody else's: that it is there shows on the object, who it is does not concern them.
+    Unnamed,
+}
+
+impl fmt::Display for With {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(id) => write!(f, "Kustomization {id}"),
+            Self::Unnamed => f.write_str("a Kustomization of somebody else"),
+        }
+    }
 }
 
 impl Holdings {
@@ -284,7 +303,7 @@ pub fn words(shared: &[Shared]) -> String {
     if shared.is_empty() {
         return String::new();
     }
-    let one = |one: &Shared| format!("{} (Kustomization {})", one.id.subject(), one.with);
+    let one = |one: &Shared| format!("{} ({})", one.id.subject(), one.with);
     let named = list::in_part(shared.iter().map(one), NAMED, ", ");
     format!("also in the manifests of others: {named}")
 }
@@ -440,7 +459,7 @@ mod tests {
     fn a_second_owner_is_refused_where_it_does_the_most_harm() {
         let shared = |id: &str| Shared {
             id: id.parse().unwrap(),
-            with: name("other"),
+            with: With::Named(name("other")),
         };
         let namespace = [shared("_acme__Namespace"), shared("acme_a__ConfigMap")];
         let why = refusal(&namespace, &Inventory::default()).unwrap();
@@ -455,6 +474,14 @@ mod tests {
             None
         );
         assert_eq!(words(&[]), "");
+        let unnamed = Shared {
+            with: With::Unnamed,
+            ..shared("_a__Namespace")
+        };
+        assert_eq!(
+            words(&[unnamed]),
+            "also in the manifests of others: Namespace/a (a Kustomization of somebody else)"
+        );
     }
 
     #[test]

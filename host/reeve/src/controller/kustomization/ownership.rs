@@ -2,8 +2,10 @@
 //!
 //! Neighbours are those of the same namespace, or of the platform's. Before anything is deleted, each neighbour has said what
 //! it holds of what its source has now: a push that moves an object from one to another wakes both, and nobody knows which
-//! runs first. Who has not said it is looked for in `unheard`, and nothing is deleted that they may want. Who is whose is
-//! `core::ownership`'s to say.
+//! runs first. Who has not said it is looked for in `unheard`, and nothing is deleted that they may want.
+//!
+//! Beyond the neighbours whoever wants an object counts that has applied it, whatever its tenant: a name in manifests keeps
+//! nobody from anything. Of another tenant's nobody is told the name. Who is whose is `core::ownership`'s to say.
 
 mod unheard;
 
@@ -15,8 +17,9 @@ use reeve_api::name::{NamespaceName, NamespacedName};
 use reeve_core::admit::AdmittedSpec;
 use reeve_core::failure::Explained;
 use reeve_core::inventory::ObjectId;
-use reeve_core::ownership::{self, Shared, State, Unheard, Word};
+use reeve_core::ownership::{self, Shared, State, Unheard, With, Word};
 use reeve_core::plan::{Plan, Proposed};
+use reeve_core::tenancy::Tenant;
 
 use super::{Wanted, abroad, entries};
 use crate::context::Context;
@@ -128,7 +131,7 @@ pub(super) async fn settle(
     };
     let shared = shares();
     if !wanted.spec.shares
-        && let Some(why) = ownership::refusal(&shared, &wanted.inventory)
+        && let Some(why) = ownership::refusal(&told_to(ctx, id, &shared), &wanted.inventory)
     {
         tell(ctx, id, object, &shared);
         return Err(why);
@@ -177,17 +180,9 @@ pub(super) fn hand_over(
     }
     ctx.index.read(|known| {
         proposed.hand_over(|object| {
-            let neighbour = others(known, id, cluster, object).next()?;
+            let other = others(known, id, cluster, object).next()?;
             // Once its status has it, it is not ours to remember.
-            let has = known
-                .kustomizations
-                .get(neighbour)
-                .is_some_and(|neighbour| {
-                    let object = object.to_string();
-                    abroad::recorded(neighbour) == cluster
-                        && entries(neighbour).any(|(id, _)| id == object)
-                });
-            Some(has)
+            Some(has(known, other, cluster, object))
         })
     })
 }
@@ -195,11 +190,21 @@ pub(super) fn hand_over(
 fn others<'k>(
     known: &'k Known,
     id: &'k NamespacedName,
-    cluster: Option<&str>,
-    object: &ObjectId,
+    cluster: Option<&'k str>,
+    object: &'k ObjectId,
 ) -> impl Iterator<Item = &'k NamespacedName> {
     let others = known.holdings.others(cluster, object, id);
-    others.filter(|other| is_beside(known, id, other))
+    others.filter(move |other| {
+        is_beside(known, id, other) || (stays(known, other) && has(known, other, cluster, object))
+    })
+}
+
+/// Whether the object is in the inventory of its last run on that cluster.
+fn has(known: &Known, other: &NamespacedName, cluster: Option<&str>, object: &ObjectId) -> bool {
+    known.kustomizations.get(other).is_some_and(|other| {
+        let object = object.to_string();
+        abroad::recorded(other) == cluster && entries(other).any(|(id, _)| id == object)
+    })
 }
 
 /// Whether it stands beside the Kustomization, and stays.
@@ -224,20 +229,43 @@ fn namespaces_beside(known: &Known, id: &NamespacedName) -> BTreeSet<NamespaceNa
     }
 }
 
+/// An object, and who else holds it.
+type Both = (ObjectId, NamespacedName);
+
 fn shared(
     ctx: &Context,
     id: &NamespacedName,
     cluster: Option<&str>,
     plan: &Plan<Proposed>,
-) -> Vec<Shared> {
+) -> Vec<Both> {
     ctx.index.read(|known| {
         let held = plan.objects().map(|planned| planned.id());
         let both = held.filter_map(|object| {
             let with = others(known, id, cluster, object).next()?.clone();
-            let id = object.clone();
-            Some(Shared { id, with })
+            Some((object.clone(), with))
         });
         both.collect()
+    })
+}
+
+/// The same as it is told to `id`.
+fn told_to(ctx: &Context, id: &NamespacedName, both: &[Both]) -> Vec<Shared> {
+    ctx.index.read(|known| {
+        let owner = known.tenants.owner_of(&ctx.grounds, &id.namespace);
+        let may_know = |other: &NamespacedName| {
+            let own = |tenant: &Tenant| tenant.namespaces.contains(&other.namespace);
+            other.namespace == id.namespace
+                || known.platform.contains(&id.namespace)
+                || owner.as_ref().is_ok_and(own)
+        };
+        let told = both.iter().map(|(object, with)| Shared {
+            id: object.clone(),
+            with: match may_know(with) {
+                true => With::Named(with.clone()),
+                false => With::Unnamed,
+            },
+        });
+        told.collect()
     })
 }
 
@@ -252,27 +280,23 @@ pub(super) fn within<'k>(
 }
 
 /// Both are told, each time that something else is shared.
-fn tell(ctx: &Context, id: &NamespacedName, object: &Kustomization, shared: &[Shared]) {
-    let words = ownership::words(shared);
+fn tell(ctx: &Context, id: &NamespacedName, object: &Kustomization, shared: &[Both]) {
+    let words = ownership::words(&told_to(ctx, id, shared));
     let news = ctx.index.write(|known| known.holdings.is_news(id, &words));
     if !news || words.is_empty() {
         return;
     }
     report::shares(ctx, object, &words);
-    let with: BTreeSet<&NamespacedName> = shared.iter().map(|one| &one.with).collect();
+    let with: BTreeSet<&NamespacedName> = shared.iter().map(|(_, with)| with).collect();
     for other in with {
         let object = ctx
             .index
             .read(|known| known.kustomizations.get(other).cloned());
-        let back = shared.iter().filter(|one| one.with == *other);
-        let back: Vec<Shared> = back
-            .map(|one| Shared {
-                id: one.id.clone(),
-                with: id.clone(),
-            })
-            .collect();
+        let back = shared.iter().filter(|(_, with)| with == other);
+        let back: Vec<Both> = back.map(|(one, _)| (one.clone(), id.clone())).collect();
         if let Some(object) = object {
-            report::shares(ctx, &object, &ownership::words(&back));
+            let words = ownership::words(&told_to(ctx, other, &back));
+            report::shares(ctx, &object, &words);
         }
     }
 }
