@@ -97,15 +97,15 @@ pub enum Verdict {
     Wait(Explained),
 }
 
-/// Where the manifests of `spec` come from: its source, of which repository and branch, and the path. A tag or a commit
-/// is none of it: another one is the next version of the same.
-pub fn origin(spec: &Spec, url: &str, branch: Option<&str>) -> String {
+/// Where the manifests of `spec` come from: its source, of which repository, and where in it the next version is looked for
+/// (`source::Reference::place`), and the path. The version of a tag or a commit is none of it: another one is the next of the same.
+pub fn origin(spec: &Spec, url: &str, place: Option<&str>) -> String {
     let repository = hex::encode(Sha256::digest(url));
     let repository = repository.get(..8).unwrap_or_default();
-    let branch = branch.map(|branch| format!(", {branch}"));
+    let place = place.map(|place| format!(", {place}"));
     let (source, path) = (&spec.source, &spec.path);
-    let branch = branch.unwrap_or_default();
-    format!("{source} (repository {repository}{branch}), path ./{path}")
+    let place = place.unwrap_or_default();
+    format!("{source} (repository {repository}{place}), path ./{path}")
 }
 
 impl Caution {

@@ -451,7 +451,7 @@ async fn prepare(
     let plan = judge::plan(ctx, object, tenant, &wanted.spec, proposed, from, veil).await;
     stages.end(Stage::Judge);
     let plan = plan.map_err(stop)?;
-    let from = caution::origin(wanted);
+    let from = caution::origin(object, wanted);
     let hold = caution::judge(object, wanted, &plan, &from, &unheard).map_err(stop)?;
     tracing::debug!(name = ?object.metadata.name, objects = plan.objects().count(), "admitted");
     Ok(Prepared {

@@ -63,8 +63,8 @@ fn origin(asked: &Asked) -> Result<Option<String>, CommandError> {
         return Ok(None);
     };
     let wanted = source::Wanted::parse(source).map_err(|why| explained(Explained::of(&why)))?;
-    let (url, branch) = (wanted.url.to_string(), wanted.reference.branch());
-    Ok(Some(caution::origin(&asked.spec, &url, branch)))
+    let (url, place) = (wanted.url.to_string(), wanted.reference.place());
+    Ok(Some(caution::origin(&asked.spec, &url, place.as_deref())))
 }
 
 fn status(asked: &Asked) -> Option<&KustomizationStatus> {

@@ -15,10 +15,15 @@ use super::{Prepared, Wanted, abroad};
 use crate::cluster::{Applied, PruneError, Pruned, TenantClient, Until};
 use crate::context::Context;
 
-/// Where the manifests come from.
-pub(super) fn origin(wanted: &Wanted) -> String {
+/// Where the manifests come from. Where nobody can say it for now, they come from where they came from.
+pub(super) fn origin(object: &Kustomization, wanted: &Wanted) -> String {
     let fetched = &wanted.stored.wanted;
-    caution::origin(&wanted.spec, &fetched.url, fetched.branch.as_deref())
+    let status = object.status.as_ref();
+    let before = status.and_then(|status| status.last_applied_from.as_ref());
+    match before.filter(|_| fetched.url.is_empty()) {
+        Some(before) => before.clone(),
+        None => caution::origin(&wanted.spec, &fetched.url, fetched.place.as_deref()),
+    }
 }
 
 /// Why deleting waits, if it does; `unheard` may want what is deleted. An error: everything waits.
