@@ -101,6 +101,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     }
     if object.metadata.deletion_timestamp.is_some() {
         ctx.drift.forget(&target);
+        quota::makes_room(ctx, id);
         return withdraw::reconcile(ctx, &object, &run).await;
     }
     if supply::awaits_source(ctx, &object) {
