@@ -245,6 +245,29 @@ fn an_object_that_moves_to_who_depends_on_who_had_it_is_not_deleted_on_its_way()
 }
 
 #[test]
+fn who_needs_what_the_one_it_depends_on_brings_gets_it_with_what_moves() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("brings").await?;
+        let on_a = ("dependsOn", json!([{"name": "a"}]));
+        let uid = two_of_them(&tenant, std::slice::from_ref(&on_a)).await?;
+        // Until a brings these b cannot be built, and until a is ready nobody builds it.
+        let from = json!({"substituteFrom": [{"kind": "ConfigMap", "name": "variables"}]});
+        apply_with(&tenant, "b", "./b", &[on_a, ("postBuild", from)]).await?;
+        let variables = format!("{}data:\n  colour: red\n", map("variables"));
+        move_it(&tenant, &[("a/variables.yaml", Some(&variables))]).await?;
+        ensure!(owned_by(&tenant, "moves", "b").await? == uid);
+        let kustomizations = tenant.kustomizations();
+        let done = Reason::ReconciliationSucceeded;
+        for name in ["a", "b"] {
+            says(wait::PATIENCE, &kustomizations, name, done, "Applied").await?;
+        }
+        ensure!(uid_of(&tenant, "moves").await? == Some(uid));
+        Ok(())
+    });
+}
+
+#[test]
 fn what_moves_to_who_cannot_be_built_waits_until_that_is_mended() {
     scenario(async {
         let estate = Estate::shared().await?;

@@ -20,7 +20,7 @@ use crate::inventory::{Inventory, ObjectId};
 use crate::list;
 use crate::plan::Plan;
 pub use shape::Shape;
-pub use unheard::{How, Unheard, Word, turn, words as unheard_words};
+pub use unheard::{How, Unheard, Word, are_dependent, turn, words as unheard_words};
 
 /// The annotation by which a Kustomization may share what is refused otherwise: `allow`.
 pub const SHARE: &str = "reeve.dev/shared-objects";

@@ -40,6 +40,8 @@ pub enum How {
     Pending,
     /// Its manifests cannot be planned as they are now.
     Silent,
+    /// The same, and it waits for the one that deletes to be ready: until then it need not be possible to plan it.
+    Dependent,
     /// It is suspended, and its source has moved on.
     Suspended,
     /// It is in the manifests of another, and yet to be applied like that.
@@ -55,7 +57,7 @@ impl Unheard {
     pub fn is_soon(&self) -> bool {
         match self.how {
             How::Pending | How::Coming | How::Above => true,
-            How::Silent | How::Suspended | How::SilentAbove => false,
+            How::Silent | How::Dependent | How::Suspended | How::SilentAbove => false,
         }
     }
 }
@@ -69,6 +71,10 @@ impl fmt::Display for Unheard {
             How::Silent => write!(
                 f,
                 "Kustomization {who} (its manifests of now could not be planned: look at its condition Ready)"
+            ),
+            How::Dependent => write!(
+                f,
+                "Kustomization {who} (its manifests of now could not be planned: it depends on this one)"
             ),
             How::Suspended => write!(
                 f,
@@ -89,6 +95,11 @@ pub fn words(unheard: &[Unheard]) -> String {
     list::in_part(unheard.iter().map(ToString::to_string), NAMED, ", ")
 }
 
+/// Whether all there are wait for the one that deletes: it has to be ready first, and deletes afterwards.
+pub fn are_dependent(unheard: &[Unheard]) -> bool {
+    !unheard.is_empty() && unheard.iter().all(|one| one.how == How::Dependent)
+}
+
 /// Whose turn it is while they are waited for: they wake who waits when they have said it.
 pub fn turn(unheard: &[Unheard]) -> Turn {
     match unheard.iter().any(Unheard::is_soon) {
@@ -104,6 +115,13 @@ mod tests {
     fn unheard(how: How) -> Unheard {
         let who = "acme/b".parse().unwrap();
         Unheard { who, how }
+    }
+
+    #[test]
+    fn who_waits_for_this_one_is_waited_for_beside_nobody_else() {
+        let (dependent, silent) = (unheard(How::Dependent), unheard(How::Silent));
+        assert!(are_dependent(&[dependent.clone(), dependent.clone()]));
+        assert!(!are_dependent(&[dependent, silent]) && !are_dependent(&[]));
     }
 
     #[test]

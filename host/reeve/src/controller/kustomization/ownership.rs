@@ -140,7 +140,13 @@ pub(super) async fn settle(
     if !unheard.iter().any(Unheard::is_soon) {
         tell(ctx, id, object, &shared);
     }
-    Ok((hand_over(ctx, id, cluster, proposed), unheard))
+    let proposed = hand_over(ctx, id, cluster, proposed);
+    if ownership::are_dependent(&unheard) {
+        // They may need what this run brings, and it has to be ready for them first: what it deletes stays in its inventory,
+        // and they wake it once they have said what they want of that.
+        return Ok((proposed.hand_over(|_| Some(false)), Vec::new()));
+    }
+    Ok((proposed, unheard))
 }
 
 /// The same for a Kustomization that goes, and has applied `applied` last.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use reeve_api::condition::{self, Type};
 use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_api::name::{NamespaceName, NamespacedName};
+use reeve_core::depend;
 use reeve_core::drift::{OWNER, OWNER_NAMESPACE};
 use reeve_core::ownership::{How, Shape, State, Unheard, Word};
 use reeve_core::spec::SourceRef;
@@ -25,6 +26,8 @@ use crate::index::Known;
 
 /// How long a run waits for its neighbours before it leaves its deletions to the next one. They take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How many Kustomizations are followed from one to what it depends on.
+const MOST_FOLLOWED: usize = 1000;
 
 /// Somebody who has not said it yet.
 struct Missing {
@@ -66,7 +69,10 @@ fn missing(ctx: &Context, known: &Known, id: &NamespacedName) -> Vec<Missing> {
     for namespace in &namespaces_beside(known, id) {
         let neighbours = within(known, namespace).filter(|(other, _)| is_beside(known, id, other));
         all.extend(neighbours.filter_map(|(other, object)| {
-            let how = how(known, other, object)?;
+            let how = match how(known, other, object)? {
+                How::Silent if depends(known, other, id) => How::Dependent,
+                how => how,
+            };
             Some(Missing::new(other, how, other))
         }));
         all.extend(coming(ctx, known, id, namespace));
@@ -105,6 +111,25 @@ fn how(known: &Known, id: &NamespacedName, object: &Kustomization) -> Option<How
         }
         Word::Silent | Word::Pending => Some(How::Pending),
     }
+}
+
+/// Whether it waits for what it depends on, and that is `on` or leads there.
+fn depends(known: &Known, id: &NamespacedName, on: &NamespacedName) -> bool {
+    let (mut seen, mut left) = (BTreeSet::new(), Vec::new());
+    left.extend(known.touch.waits(id).then(|| id.clone()));
+    while let Some(next) = left.pop() {
+        let object = known.kustomizations.get(&next);
+        let named = object.map(|object| depend::named(&object.spec, &next));
+        for one in named.unwrap_or_default() {
+            if one == *on {
+                return true;
+            }
+            if seen.len() < MOST_FOLLOWED && seen.insert(one.clone()) {
+                left.push(one);
+            }
+        }
+    }
+    false
 }
 
 /// Whether all of this state was applied by a run, and so stands in the status.
