@@ -316,9 +316,10 @@ impl Stored {
 /// What a stored artifact was fetched for.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
+    /// Empty where another controller fetches it and nobody can say from where.
     pub(crate) url: String,
-    /// The branch or full name of what was fetched, where it is neither a tag nor a commit.
-    pub(crate) branch: Option<String>,
+    /// Where in it the next version is looked for: the branch, the full name, or the tag without its version.
+    pub(crate) place: Option<String>,
     pub(crate) ignore: Option<String>,
     /// The directories that were taken of it.
     pub(crate) sparse: Vec<String>,
