@@ -152,7 +152,7 @@ impl Sync {
                 .iter()
                 .find(|hook| *hook.id() == check.entry.id);
             let Some(hook) = hook else { continue };
-            if let Some(why) = seen.failure() {
+            if let Some(why) = seen.failure_of(check) {
                 // Before it is cut short.
                 self.end(hook, End::Failed(veil.cover(why.to_owned())));
             } else if seen.is_well(check) {

@@ -44,7 +44,8 @@ impl Check {
     fn of_planned(spec: &Spec, planned: &Planned) -> Self {
         Self {
             entry: planned.entry(),
-            may_vanish: removes_itself(planned.manifest()),
+            // Whether a hook that is gone has done its work nobody knows.
+            may_vanish: !planned.is_hook() && removes_itself(planned.manifest()),
             ends: planned.is_hook(),
             judge: judge_of(spec, planned.id()),
         }

@@ -19,6 +19,9 @@ use super::{Inventory, ObjectId, Plan, Planned, Proposed, Stage, staged};
 const SHORT: usize = 10;
 /// How long a name may be that is made here: as long as that of a Job.
 const LONGEST_NAME: usize = 63;
+/// For how many seconds a Job that is a hook is there after its end at least, as it asks to remove itself: until then a process
+/// that was away finds out how it ended, and that it was run.
+const KEPT: u64 = 3600;
 
 /// When something is applied: in which phase, and in which wave of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -194,6 +197,7 @@ impl Planned {
         if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
             annotations.insert(MARK.to_owned(), hook.mark.clone().into());
         }
+        keep(&mut self.manifest);
         if !hook.generated {
             return;
         }
@@ -207,6 +211,18 @@ impl Planned {
             metadata.shift_remove("generateName");
             metadata.insert("name".to_owned(), self.id.name.clone().into());
         }
+    }
+}
+
+/// Has a Job remove itself no sooner than its end is seen.
+fn keep(manifest: &mut Value) {
+    let is = |key: &str, want: &str| manifest.get(key).and_then(Value::as_str) == Some(want);
+    if !is("kind", "Job") || !is("apiVersion", "batch/v1") {
+        return;
+    }
+    let asked = manifest.pointer_mut("/spec/ttlSecondsAfterFinished");
+    if let Some(seconds) = asked.filter(|asked| asked.as_u64().is_some_and(|asked| asked < KEPT)) {
+        *seconds = KEPT.into();
     }
 }
 

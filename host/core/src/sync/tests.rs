@@ -140,6 +140,23 @@ fn what_has_failed_is_said_again_in_the_same_words() {
 }
 
 #[test]
+fn a_hook_that_is_gone_before_its_end_was_seen_has_failed_and_does_not_run_again() {
+    let plan = plan("main@sha1:1", "");
+    let mut sync = Sync::of(&plan, None).unwrap();
+    let check = hook(&plan, "check", Phase::PreSync);
+    sync.is_there(check, "u1".into());
+    let gone = [("check", Seen::NotFound)];
+    learn(&mut sync, &plan, Phase::PreSync, &gone);
+    let sync = Sync::of(&plan, Some(&sync.told())).unwrap();
+    let pre = plan.steps(Phase::PreSync).next().unwrap();
+    assert_eq!(
+        sync.failed(pre).unwrap(),
+        "wave 0 of PreSync: hook Job/acme/check failed: it was deleted before it was seen to have come to its end"
+    );
+    assert_eq!(names(sync.unfinished(pre)), ["migrate false"]);
+}
+
+#[test]
 fn a_hook_that_has_ended_goes_if_it_asked_to_after_that_end() {
     for (policy, well, goes) in [
         ("", true, false),

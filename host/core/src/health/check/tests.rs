@@ -152,8 +152,8 @@ fn before_the_next_wave_what_was_written_and_can_be_unwell_is_looked_at() {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}),
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "db"}}),
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}),
-        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "seed",
-            "annotations": {"reeve.dev/hook": "Sync"}}}),
+        json!({"apiVersion": "batch/v1", "kind": "Job", "spec": {"ttlSecondsAfterFinished": 0},
+            "metadata": {"name": "seed", "annotations": {"reeve.dev/hook": "Sync"}}}),
     ];
     let objects = objects.map(|object| Object::try_from(object).unwrap());
     let bundle = Bundle::<Rendered>::built(objects.into()).unwrap().settled();
@@ -165,9 +165,10 @@ fn before_the_next_wave_what_was_written_and_can_be_unwell_is_looked_at() {
         let unsettled = unsettled.filter(|id| written.contains(&id.name.as_str()));
         let unsettled: BTreeSet<&ObjectId> = unsettled.collect();
         let checks = wave_checks(spec, step, &unsettled, step.hooks().iter());
-        let name = |check: Check| match check.ends {
-            true => format!("{} to its end", check.entry.id.name),
-            false => check.entry.id.name,
+        let name = |check: Check| match (check.ends, check.may_vanish) {
+            (true, false) => format!("{} to its end", check.entry.id.name),
+            (true, true) => format!("{} to its end, or gone", check.entry.id.name),
+            (false, _) => check.entry.id.name,
         };
         checks.into_iter().map(name).collect::<Vec<_>>()
     };

@@ -171,6 +171,30 @@ fn a_sync_is_told_from_another_by_what_it_is_of_and_who_asked() {
 }
 
 #[test]
+fn a_job_that_is_a_hook_removes_itself_no_sooner_than_its_end_is_seen() {
+    let sent = |annotations: &Value, asked: &Value| {
+        let mut job = object("Job", "migrate", annotations);
+        job["spec"] = json!({"ttlSecondsAfterFinished": asked});
+        let plan = plan(&[job, object("Job", "other", &hook("PreSync"))]);
+        let plan = plan.on("main@sha1:1", None);
+        let mut all = plan.objects();
+        let job = all.find(|one| one.id().name == "migrate").unwrap();
+        let said = job.manifest().pointer("/spec/ttlSecondsAfterFinished");
+        said.cloned().unwrap_or_default()
+    };
+    for (asked, want) in [
+        (json!(0), json!(3600)),
+        (json!(30), json!(3600)),
+        (json!(86400), json!(86400)),
+        (json!(null), json!(null)),
+        (json!("soon"), json!("soon")),
+    ] {
+        assert_eq!(sent(&hook("PreSync"), &asked), want, "{asked}");
+        assert_eq!(sent(&json!({}), &asked), asked, "it is no hook");
+    }
+}
+
+#[test]
 fn a_name_that_is_generated_is_the_same_for_the_same_sync_and_phase() {
     let mut job = object("Job", "migrate-", &hook("PreSync,PostSync"));
     job["metadata"]["generateName"] = "migrate-".into();
