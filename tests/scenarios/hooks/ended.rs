@@ -7,6 +7,7 @@ use reeve_tests::{Estate, scenario, wait};
 use serde_json::{Value, json};
 
 use super::{Pod, another_run, colour, file, hooks, job, settings, uid};
+use crate::replaced::keep;
 use crate::waves::{gate, waits};
 
 /// A hook that asks to be gone as soon as it has ended.
@@ -88,6 +89,36 @@ fn a_hook_that_is_deleted_while_it_runs_has_failed_at_once() {
         another_run(&tenant, "2h").await?;
         tenant.told_of(Reason::HealthCheckFailed, &words).await?;
         ensure!(uid(&tenant, "migrate").await?.is_none(), "it ran again");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_hook_of_the_last_sync_that_is_slow_to_go_holds_up_its_own_wave_and_nobody_else() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("reluctant").await?;
+        let commit = tenant.commit([(
+            "migrate.yaml",
+            file(&job("migrate", "PreSync", "", Pod::Runs)),
+        )])?;
+        tenant.call_hook().await?;
+        tenant.applied(&commit).await?;
+        let jobs = tenant.api("batch/v1", "Job");
+        let old = keep(&jobs, "migrate", true).await?;
+        let commit = tenant.commit([("settings.yaml", settings("red"))])?;
+        tenant.call_hook().await?;
+        let words = format!(
+            "waiting for wave 0 of PreSync: Job/{}/migrate status: ",
+            tenant.name()
+        );
+        waits(&tenant, &words).await?;
+        ensure!(colour(&tenant).await? == "green", "it was applied");
+        keep(&jobs, "migrate", false).await?;
+        tenant.applied(&commit).await?;
+        ensure!(colour(&tenant).await? == "red");
+        let new = uid(&tenant, "migrate").await?;
+        ensure!(new.is_some() && new != old.metadata.uid, "it ran again");
         Ok(())
     });
 }

@@ -149,6 +149,7 @@ mod tests {
             },
             may_vanish: kind == "Job",
             ends: false,
+            leaves: None,
             judge: None,
         }
     }

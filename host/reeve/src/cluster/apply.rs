@@ -3,7 +3,8 @@
 //! In each stage every object is read and dry-run first ([`finding`](super::finding)), several at a time; only when all of
 //! them would pass, and policy has seen every body that is sent, is the first one written, and only those that would change
 //! are, one after the other. Field conflicts are won (git wins), old claims of `kubectl` are taken over first. What a WriteBack
-//! is to commit is written only in the state in which it was read: what somebody changes in between is read anew. It
+//! is to commit is written only in the state in which it was read: what somebody changes in between is read anew. What makes
+//! way for an object is waited for only a moment ([`leaving`](super::leaving)): then the wave is to be waited for. It
 //! deliberately knows no unadmitted plan and no identity but the [`TenantClient`]'s; what is no longer wanted is
 //! [`prune`](super::prune)'s, stages that must settle [`settle`](super::settle)'s.
 
@@ -24,6 +25,7 @@ use super::body::{Body, State};
 use super::compare::MANAGER;
 use super::error::{Failures, ObjectError};
 use super::finding::{Expected, Finding, Write};
+use super::leaving::{Awaited, Blocked};
 use super::refusal::Attempt;
 use super::tenant_client::{Located, TenantClient};
 use super::until::{Cut, Until};
@@ -38,7 +40,7 @@ pub(super) enum First {
     Nothing,
     /// Take over old claims on its fields, but for those on what is left to write-back.
     Takeover(Value, Leave),
-    /// Delete the one with this uid, and wait until it is gone.
+    /// Delete the one with this uid; only when it is gone anything is applied.
     Delete(String),
 }
 
@@ -48,6 +50,9 @@ struct Ready<'w> {
     write: Box<Write>,
     body: Body,
 }
+
+/// What differs, and what is there and not ready.
+type Sorted<'w> = (Vec<(&'w Planned, Box<Write>)>, Vec<&'w Planned>);
 
 /// Where a run stands.
 struct Run<'a, W> {
@@ -127,26 +132,7 @@ impl TenantClient {
             .collect::<Vec<_>>();
         let findings = run.until.hold(findings).await;
         let findings = findings.map_err(|cut| run.cut(cut))?;
-        let (mut failed, mut writes, mut unsettled) = (Vec::new(), Vec::new(), Vec::new());
-        for (object, finding) in objects.iter().zip(findings) {
-            match finding {
-                Ok(Finding::Settled(action, current, sight)) => {
-                    if let Some(sight) = sight {
-                        run.witness.stands(object, sight);
-                    }
-                    run.done.entries.push((object.id().clone(), action));
-                    unsettled.extend((!current).then_some(object));
-                }
-                Ok(Finding::Differs(write)) => writes.push((object, write)),
-                Err(why) => failed.push(why),
-            }
-        }
-        if let Some(failures) = Failures::of(failed) {
-            return Err(ApplyError::Refused {
-                failures,
-                done: std::mem::take(&mut run.done),
-            });
-        }
+        let (writes, mut unsettled) = run.sorted(objects, findings)?;
         // write: what differs, one after the other
         let writes = run.judged(writes).await?;
         unsettled.extend(writes.iter().map(|ready| ready.object));
@@ -181,6 +167,12 @@ impl TenantClient {
                 write,
                 body,
             } = &ready;
+            if let First::Delete(_) = &write.first {
+                run.witness.replaces(object);
+            }
+            if let Err(why) = self.make_way(&write.at, &write.first, &run.until).await {
+                return run.blocked(object, &write.first, why);
+            }
             // Never dropped for being superseded: an object that is deleted to be made anew is made anew.
             let written = self.write_now(&write.at, body, &write.first, write.only.as_ref());
             match tokio::time::timeout_at(run.until.deadline, written).await {
@@ -224,11 +216,12 @@ impl TenantClient {
                 Ok(None)
             }
             Ok(Finding::Differs(write)) => Ok(run.judged(vec![(object, write)]).await?.pop()),
+            Ok(Finding::Leaves(one)) => Err(run.waits(vec![*one])),
             Err(why) => run.failed(why).map(|()| None),
         }
     }
 
-    /// The object as it is then. `only`: it is refused if that is not its state.
+    /// The object as it is then, once nothing is in its way. `only`: it is refused if that is not its state.
     pub(super) async fn write_now(
         &self,
         at: &Located,
@@ -244,18 +237,14 @@ impl TenantClient {
         };
         let mut only = only.cloned();
         match first {
-            First::Nothing => {}
+            // That one has made way.
+            First::Nothing | First::Delete(_) => {}
             First::Takeover(claims, left) => {
                 let (sent, claims) = (body.bytes(), claims.to_string());
                 let again = only.is_none();
                 let taken = self.take_over(at, sent, claims, left, again).await?;
                 let now = taken.as_ref().and_then(State::of);
                 only = only.and(now);
-            }
-            First::Delete(uid) => {
-                let deleted = self.wire.delete(&at.address, uid).await;
-                deleted.map_err(|why| self.failed(at, Attempt::Delete, why))?;
-                self.until_gone(at, uid).await?;
             }
         }
         let sent = match &only {
@@ -278,6 +267,41 @@ impl<W: Witness> Run<'_, W> {
         }
     }
 
+    /// What differs, and what is there and not ready; an error if any may not be written, or not yet.
+    fn sorted<'w>(
+        &mut self,
+        objects: &'w [Planned],
+        findings: Vec<Result<Finding, ObjectError>>,
+    ) -> Result<Sorted<'w>, ApplyError> {
+        let (mut failed, mut writes, mut unsettled) = (Vec::new(), Vec::new(), Vec::new());
+        let mut awaited = Vec::new();
+        for (object, finding) in objects.iter().zip(findings) {
+            match finding {
+                Ok(Finding::Settled(action, current, sight)) => {
+                    if let Some(sight) = sight {
+                        self.witness.stands(object, sight);
+                    }
+                    self.done.entries.push((object.id().clone(), action));
+                    unsettled.extend((!current).then_some(object));
+                }
+                Ok(Finding::Differs(write)) => writes.push((object, write)),
+                Ok(Finding::Leaves(one)) => awaited.push(*one),
+                Err(why) => failed.push(why),
+            }
+        }
+        if let Some(failures) = Failures::of(failed) {
+            return Err(ApplyError::Refused {
+                failures,
+                done: std::mem::take(&mut self.done),
+            });
+        }
+        match awaited.is_empty() {
+            true => Ok((writes, unsettled)),
+            // What it will be like made anew cannot be asked before it is gone: nothing of the stage is written.
+            false => Err(self.waits(awaited)),
+        }
+    }
+
     /// One object could not be written.
     fn failed(&mut self, why: ObjectError) -> Result<(), ApplyError> {
         match Failures::of(vec![why]) {
@@ -287,6 +311,29 @@ impl<W: Witness> Run<'_, W> {
             }),
             None => Ok(()),
         }
+    }
+
+    /// What was to make way for it has not.
+    fn blocked(&mut self, object: &Planned, first: &First, why: Blocked) -> Result<(), ApplyError> {
+        match (why, first) {
+            (Blocked::Failed(why), _) => self.failed(why),
+            (Blocked::Leaving, First::Delete(uid)) => {
+                let deleted = (object.id().clone(), Action::Deleted);
+                self.done.entries.push(deleted);
+                if self.until.over.is_cancelled() {
+                    return Err(self.cut(Cut::Superseded));
+                }
+                let one = Awaited::gone(object.entry(), uid, None);
+                Err(self.waits(vec![one]))
+            }
+            (Blocked::Late | Blocked::Leaving, _) => Err(self.cut(Cut::Late)),
+        }
+    }
+
+    /// It cannot go on yet.
+    fn waits(&mut self, awaited: Vec<Awaited>) -> ApplyError {
+        let done = std::mem::take(&mut self.done);
+        ApplyError::NotReady { awaited, done }
     }
 
     fn cut(&mut self, cut: Cut) -> ApplyError {

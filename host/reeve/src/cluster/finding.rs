@@ -17,6 +17,7 @@ use super::body::State;
 use super::compare::{self, MANAGER};
 use super::drift;
 use super::error::ObjectError;
+use super::leaving::{Awaited, is_leaving};
 use super::refusal::{Attempt, CallError};
 use super::settle::needed_by_others;
 use super::tenant_client::{Located, TenantClient};
@@ -28,6 +29,8 @@ pub(super) enum Finding {
     /// There is nothing to write; whether the live object is as good as it gets, and how a watch shows it if it is ours.
     Settled(Action, bool, Option<Sight>),
     Differs(Box<Write>),
+    /// It was deleted to be made anew, and is not gone yet.
+    Leaves(Box<Awaited>),
 }
 
 /// A write that has passed its dry run.
@@ -112,6 +115,10 @@ impl TenantClient {
         if let Some(live) = live.as_ref().filter(|live| left_alone(live)) {
             return Ok(self.settled(Action::Skipped, live));
         }
+        if let Some(live) = live.as_ref().filter(|live| self.makes_way(live)) {
+            // Whatever is wanted of it by now: this one goes, and it is made anew.
+            return Ok(leaves(object, live));
+        }
         let differs = |first, fields| {
             Finding::Differs(Box::new(Write {
                 at: at.clone(),
@@ -125,11 +132,13 @@ impl TenantClient {
         let dry = match (dry, &live) {
             (Ok(dry), _) => dry,
             (Err(why), Some(live)) if self.may_recreate(&why, wanted) => {
-                let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
-                let uid = uid.unwrap_or_default().to_owned();
-                self.rehearse_recreation(&at, wanted, &uid).await?;
+                let uid = uid(live);
+                self.rehearse_recreation(&at, wanted, uid).await?;
+                if is_leaving(live) {
+                    return Ok(leaves(object, live));
+                }
                 let fields = vec!["what cannot be changed".to_owned()];
-                return Ok(differs(First::Delete(uid), fields));
+                return Ok(differs(First::Delete(uid.to_owned()), fields));
             }
             (Err(why), _) => return Err(self.failed(&at, Attempt::DryRun, why)),
         };
@@ -219,6 +228,16 @@ impl TenantClient {
         };
         self.wire.patch(&at.address, how, body).await
     }
+}
+
+fn leaves(object: &Planned, live: &Value) -> Finding {
+    let one = Awaited::gone(object.entry(), uid(live), Some(live));
+    Finding::Leaves(Box::new(one))
+}
+
+fn uid(live: &Value) -> &str {
+    let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
+    uid.unwrap_or_default()
 }
 
 /// kubectl's words for a kind nobody serves.

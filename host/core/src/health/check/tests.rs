@@ -147,6 +147,36 @@ fn a_hook_is_well_when_it_has_come_to_its_end_and_only_then() {
 }
 
 #[test]
+fn what_is_to_be_gone_is_well_when_it_is_or_another_has_its_name() {
+    let entry = Entry {
+        id: "acme_a__ConfigMap".parse().unwrap(),
+        version: "v1".to_owned(),
+    };
+    let check = Check::until_gone(entry, "u1");
+    let there = |uid: &str, kept: Value| {
+        check.seen(&json!({"metadata": {"uid": uid, "finalizers": kept,
+            "deletionTimestamp": "2026-01-01T00:00:00Z"}}))
+    };
+    let words = |seen: &Seen| format!("{} {}", seen.words().0, seen.words().1);
+    let (plain, kept) = (there("u1", json!([])), there("u1", json!(["a/b", "c"])));
+    assert_eq!(words(&plain), "Terminating ");
+    assert_eq!(
+        words(&kept),
+        "InProgress it is being deleted, and kept by a/b, c"
+    );
+    for (seen, well) in [
+        (plain, false),
+        (kept, false),
+        (there("u2", json!(["a/b"])), true),
+        (Seen::NotFound, true),
+        (Seen::Unknown("x".into()), false),
+    ] {
+        assert_eq!(seen.is_well(&check), well, "{seen:?}");
+        assert_eq!(seen.failure_of(&check), None, "{seen:?}");
+    }
+}
+
+#[test]
 fn before_the_next_wave_what_was_written_and_can_be_unwell_is_looked_at() {
     let objects = [
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}),

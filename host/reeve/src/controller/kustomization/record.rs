@@ -192,6 +192,10 @@ impl Witness for Recorder<'_> {
         self.observer.stands(object, sight);
     }
 
+    fn replaces(&self, object: &Planned) {
+        self.observer.replaces(object);
+    }
+
     fn stood(&self, object: &Planned) -> Option<Stood> {
         self.observer.stood(object)
     }

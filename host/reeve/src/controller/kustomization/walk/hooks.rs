@@ -39,6 +39,7 @@ impl Walk<'_> {
                 HookFound::There(uid) => there.push((*hook, uid)),
                 // It is looked at, and found to be gone.
                 HookFound::Gone => {}
+                HookFound::Blocked(one) => self.awaited.push(one),
                 HookFound::Lacks(write) => writes.push((*hook, write)),
             }
         }
@@ -71,6 +72,10 @@ impl Walk<'_> {
                     }
                     let created = (hook.id().clone(), Action::Created);
                     self.done.entries.push(created);
+                }
+                Err(why) if why.awaited().next().is_some() => {
+                    self.done.entries.extend(why.done().entries.iter().cloned());
+                    self.awaited.extend(why.awaited().cloned());
                 }
                 Err(why) => return Err(self.refused(&why).await),
             }
