@@ -191,6 +191,32 @@ fn a_hook_that_has_ended_goes_if_it_asked_to_after_that_end() {
 }
 
 #[test]
+fn what_may_have_to_be_deleted_is_known_before_anything_is() {
+    let told = |sync: &Sync, plan: &Plan<Proposed>, before: &Inventory| -> Vec<String> {
+        let all = sync.may_delete(plan, before).into_iter();
+        all.map(|hook| format!("{} {}", hook.id().name, hook.phase().unwrap().as_str()))
+            .collect()
+    };
+    let none = Inventory::default();
+    let stays = plan("main@sha1:1", "BeforeHookCreation");
+    let mut sync = Sync::of(&stays, None).unwrap();
+    let again = "migrate PostSync";
+    assert_eq!(told(&sync, &stays, &none), [again], "in another phase");
+    let check = hook(&stays, "check", Phase::PreSync);
+    let before: Inventory = [check.entry()].into_iter().collect();
+    assert_eq!(
+        told(&sync, &stays, &before),
+        ["check PreSync", again],
+        "of the last sync"
+    );
+    sync.begin(check);
+    assert_eq!(told(&sync, &stays, &before), [again], "it is this sync's");
+    let goes = plan("main@sha1:1", "HookFailed");
+    let sync = Sync::of(&goes, None).unwrap();
+    assert_eq!(told(&sync, &goes, &none).len(), 4);
+}
+
+#[test]
 fn hooks_are_in_the_inventory_while_they_may_be_there() {
     let plan = plan("main@sha1:1", "HookSucceeded");
     let mut sync = Sync::of(&plan, None).unwrap();

@@ -139,6 +139,9 @@ impl<'a> Walk<'a> {
             &prepared.plan,
             status.and_then(|status| status.sync.as_ref()),
         );
+        let leavers = sync.iter();
+        let leavers = leavers.flat_map(|sync| sync.may_delete(&prepared.plan, &before));
+        let leavers = leavers.collect();
         let skipped = prepared.plan.skipped().iter();
         Self {
             ctx,
@@ -148,7 +151,7 @@ impl<'a> Walk<'a> {
             until,
             run,
             client,
-            recorder: Recorder::new(ctx, object, run, wanted, prepared),
+            recorder: Recorder::new(ctx, object, run, wanted, prepared, leavers),
             before,
             resumed: sync.clone(),
             sync,

@@ -50,6 +50,11 @@ impl Walk<'_> {
                 .for_each(|(hook, uid)| sync.is_there(hook, uid));
             writes.iter().for_each(|(hook, _)| sync.begin(hook));
         }
+        if !writes.is_empty() {
+            // Before what stays is applied nothing of that is compared either.
+            let is_shown = step.place().phase > Phase::PreSync;
+            self.recorder.foresee(is_shown).await?;
+        }
         self.create(writes).await?;
         Ok(hooks)
     }
