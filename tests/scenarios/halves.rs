@@ -193,3 +193,22 @@ fn a_hook_that_may_not_be_deleted_as_it_asks_does_not_even_begin() {
         Ok(())
     });
 }
+
+#[test]
+fn a_hook_beside_a_wave_that_is_refused_leaves_no_half_of_the_wave() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("unhooked").await?;
+        let told = tenant
+            .after(|draft| {
+                draft.commit("settings.yaml", RED);
+                draft.commit("migrate.yaml", job("Sync", "HookSucceeded", "Always"));
+            })
+            .await?;
+        let message = &told.ready.message;
+        ensure!(message.contains("restartPolicy"), "{message}");
+        let changes = written(&tenant).await?;
+        ensure!(changes.is_empty(), "{changes:?}");
+        Ok(())
+    });
+}

@@ -81,6 +81,27 @@ impl<'p, Standing> Step<'p, Standing> {
     pub fn hooks(&self) -> &'p [Planned] {
         &self.wave.hooks
     }
+
+    /// Whether anything that stays of it may have a say in whether the API server lets in something else: a definition, a namespace,
+    /// a role, an account, a quota, a policy.
+    pub fn decides_on_others(&self) -> bool {
+        self.steady().any(|planned| decides(planned.id()))
+    }
+}
+
+/// All that is not known to do nothing but its own work.
+fn decides(id: &ObjectId) -> bool {
+    let kind = id.kind.as_str();
+    !match id.group.as_str() {
+        "" => matches!(
+            kind,
+            "ConfigMap" | "Secret" | "Service" | "PersistentVolumeClaim" | "Pod"
+        ),
+        "apps" | "batch" | "autoscaling" => true,
+        "policy" => kind == "PodDisruptionBudget",
+        "networking.k8s.io" => matches!(kind, "Ingress" | "NetworkPolicy"),
+        _ => false,
+    }
 }
 
 impl Wave {

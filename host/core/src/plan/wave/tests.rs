@@ -235,6 +235,29 @@ fn a_name_that_is_generated_is_the_same_for_the_same_sync_and_phase() {
 }
 
 #[test]
+fn only_what_does_its_own_work_has_no_say_in_what_else_is_let_in() {
+    for (id, has) in [
+        ("acme_a__ConfigMap", false),
+        ("acme_a_apps_Deployment", false),
+        ("acme_a_batch_Job", false),
+        ("acme_a_networking.k8s.io_Ingress", false),
+        ("acme_a__ServiceAccount", true),
+        ("acme_a__ResourceQuota", true),
+        ("acme_a_rbac.authorization.k8s.io_Role", true),
+        ("acme_a_example.com_Thing", true),
+    ] {
+        assert_eq!(decides(&id.parse().unwrap()), has, "{id}");
+    }
+    let map = object("ConfigMap", "a", &json!({}));
+    let decides = |objects: &[Value]| {
+        let plan = plan(objects);
+        plan.course().any(|step| step.decides_on_others())
+    };
+    assert!(!decides(std::slice::from_ref(&map)));
+    assert!(decides(&[map, object("Namespace", "b", &json!({}))]));
+}
+
+#[test]
 fn more_hooks_than_can_be_kept_account_of_are_refused() {
     let all: Vec<_> = (0..51)
         .map(|n| object("Job", &format!("job-{n}"), &hook("PreSync,Sync")))

@@ -190,6 +190,7 @@ impl<'a> Walk<'a> {
         if let Some(sync) = self.sync.as_mut().filter(|_| is_forward(place)) {
             sync.at = Some(place);
         }
+        let early = self.find_early(step).await?;
         let unsettled = self.apply(step).await?;
         if let Some(pause) = self.held(place)? {
             return Ok(Some(pause));
@@ -201,7 +202,11 @@ impl<'a> Walk<'a> {
             .collect();
         let mut unsettled: BTreeSet<&ObjectId> = unsettled.iter().collect();
         unsettled.retain(|id| more && !skipped.contains(id));
-        let hooks = self.begin(step).await?;
+        let found = match early {
+            Some(found) => found,
+            None => self.find(step).await?,
+        };
+        let hooks = self.begin(step, found).await?;
         if let Some(why) = self.sync.as_ref().and_then(|sync| sync.failed(step)) {
             return Err(unwell(&why, None));
         }
