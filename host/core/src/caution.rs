@@ -115,7 +115,7 @@ impl Caution {
 
     /// Whether `plan` may do what it says after `before` was left on the cluster.
     pub fn judge<S>(&self, origins: Origins<'_>, before: &Inventory, plan: &Plan<S>) -> Verdict {
-        let gone: Vec<&ObjectId> = plan.prune().iter().map(|entry| &entry.id).collect();
+        let gone: Vec<&ObjectId> = plan.dropped().map(|entry| &entry.id).collect();
         let moved = origins.before.filter(|then| *then != origins.now);
         let new: Vec<&ObjectId> = match moved.filter(|_| !before.is_empty()) {
             Some(_) => {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::hook::{Hook, MARK, Role, When};
-use super::{Inventory, ObjectId, Plan, Planned, Proposed, Stage, staged};
+use super::{Entry, Inventory, ObjectId, Plan, Planned, Proposed, Stage, staged};
 
 /// How many letters of the digest are in a hook's name and mark.
 const SHORT: usize = 10;
@@ -139,6 +139,13 @@ impl<Standing> Plan<Standing> {
         self.waves.iter().flat_map(|wave| &wave.hooks)
     }
 
+    /// What of it is deleted since nobody wants it any more: not the hooks of earlier syncs whose names were made for those, in whose
+    /// place those of this one come.
+    pub fn dropped(&self) -> impl Iterator<Item = &Entry> {
+        let remade = |id: &ObjectId| self.hooks().any(|hook| hook.is_remade(id));
+        self.prune().iter().filter(move |entry| !remade(&entry.id))
+    }
+
     /// Which sync this is, where there is more than one wave or any hook.
     pub fn sync(&self) -> Option<&str> {
         self.sync.as_deref()
@@ -209,6 +216,16 @@ impl Planned {
         goes.is_some_and(|goes| goes.after(well))
     }
 
+    /// Whether that is the same hook, made for another sync.
+    fn is_remade(&self, id: &ObjectId) -> bool {
+        let generated = self.hook.as_ref().is_some_and(|hook| hook.generated);
+        let beside = |own: &ObjectId| {
+            (&own.namespace, &own.group, &own.kind) == (&id.namespace, &id.group, &id.kind)
+        };
+        let base = base(&self.id.name);
+        generated && beside(&self.id) && base.is_some() && base == self::base(&id.name)
+    }
+
     fn mark(&mut self, sync: &str) {
         let Some(hook) = &mut self.hook else { return };
         let short = sync.get(..SHORT).unwrap_or_default();
@@ -233,6 +250,13 @@ impl Planned {
             metadata.insert("name".to_owned(), self.id.name.clone().into());
         }
     }
+}
+
+/// Of a name that was made here what all that are made of the same have.
+fn base(name: &str) -> Option<&str> {
+    let (base, own) = name.rsplit_once('-')?;
+    let is_own = own.len() == SHORT && own.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_own.then_some(base)
 }
 
 /// Has a Job remove itself no sooner than its end is seen.

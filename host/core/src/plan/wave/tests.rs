@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::tests::{bundle, inventory, scopes, spec};
 use super::*;
+use crate::caution::{Caution, Origins, Verdict};
 
 fn object(kind: &str, name: &str, annotations: &Value) -> Value {
     let version = match kind {
@@ -227,6 +228,20 @@ fn a_name_that_is_generated_is_the_same_for_the_same_sync_and_phase() {
     let (_, pruned) = names("main@sha1:2", &there);
     assert_eq!(pruned, [first[0].clone()], "that of the sync before goes");
 
+    let count = |before: &Value| {
+        let plan = plan_after(std::slice::from_ref(&job), before).on("main@sha1:2", None);
+        (plan.prune().len(), plan.dropped().count())
+    };
+    assert_eq!(count(&there), (1, 0), "another takes its place");
+    for other in [
+        "acme_migrate-by-hand_batch_Job",
+        "acme_other-0123456789_batch_Job",
+        "acme_migrate-0123456789__ConfigMap",
+        "acme_migrate-012345678_batch_Job",
+    ] {
+        assert_eq!(count(&json!([other])), (1, 1), "{other}");
+    }
+
     let long = "x".repeat(200);
     let mut job = object("Job", &long, &hook("Sync"));
     job["metadata"]["generateName"] = long.into();
@@ -286,4 +301,34 @@ fn after_a_deletion_the_hooks_for_it_are_left_and_stay_the_same() {
     assert!(one.prune().is_empty() && one.inventory().is_empty());
     assert_eq!(one.sync(), of("2", "u1").sync());
     assert_ne!(one.sync(), of("1", "u2").sync());
+}
+
+#[test]
+fn hooks_whose_names_are_made_anew_for_each_sync_are_no_mass_deletion() {
+    let jobs: Vec<_> = (0..12)
+        .map(|n| {
+            let name = format!("job-{n}-");
+            let mut job = object("Job", &name, &hook("Sync"));
+            job["metadata"]["generateName"] = name.into();
+            job
+        })
+        .collect();
+    let all: Vec<_> = jobs
+        .into_iter()
+        .chain([object("ConfigMap", "a", &json!({}))])
+        .collect();
+    let first = plan(&all).on("main@sha1:1", None);
+    let made = first.objects().map(|one| one.id().to_string());
+    let before = json!(made.collect::<Vec<_>>());
+    let next = plan_after(&all, &before).on("main@sha1:2", None);
+    assert_eq!(next.prune().len(), 12);
+    let here = Origins {
+        before: Some("here"),
+        now: "here",
+    };
+    let caution = Caution::of(&BTreeMap::new());
+    let verdict = |plan: &Plan<Proposed>| caution.judge(here, &inventory(&before), plan);
+    assert_eq!(verdict(&next), Verdict::Go);
+    let dropped = plan_after(&[], &before).on("main@sha1:2", None);
+    assert!(matches!(verdict(&dropped), Verdict::KeepAll(_)));
 }
