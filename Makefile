@@ -48,9 +48,12 @@ demo: prepare plugins cluster ## Play the story on a real cluster; ONCE=1 exits 
 	$(BUILD)
 	@$(TARGET)/debug/demo $(if $(ONCE),--once)
 
-oracle: prepare cluster ## Ask the real kustomize what it makes of every case, and the real opa of the policies
+oracle: prepare plugins cluster ## Ask the real kustomize what it makes of every case, the real opa of the policies, and a real Flux of what it hands over
 	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace --test oracle
 	REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace --test scenarios opa
+	@tests/cluster/build.sh kustomize-controller >/dev/null
+	$(BUILD)
+	REEVE_SOAK=1 REEVE_REQUIRE_CLUSTER=1 $(CARGO) test --workspace --test scenarios migrate::real
 
 generate: ## Rewrite every generated file
 	REEVE_BLESS=1 $(CARGO) test --workspace --lib
@@ -66,6 +69,7 @@ ROUNDS ?= 20
 
 # What fails does not keep the rest from being run: nobody reads along. An earlier version is built for the upgrade (target/older).
 soak: prepare plugins cluster ## The full numbers: every generator, and each fault ROUNDS=20 times; hours
+	@tests/cluster/build.sh kustomize-controller >/dev/null
 	$(CARGO) build --release --workspace --bin reeve
 	@export REEVE_BIN=$(TARGET)/release/reeve REEVE_REQUIRE_CLUSTER=1; failed=0; \
 	REEVE_SOAK=1 REEVE_ROUNDS=$(ROUNDS) $(CARGO) test --workspace --no-fail-fast -- --nocapture || failed=1; \

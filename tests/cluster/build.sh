@@ -4,6 +4,8 @@
 #   build.sh                 the control plane and the CLIs
 #   build.sh etcd kubectl    those tools
 #   build.sh gitea           the forge, which only the forge's own scenarios need
+#   build.sh kustomize-controller
+#                            Flux's, with Flux's definitions, for the soak and the oracle
 #
 # Prints the directory that holds them on stdout, and nothing else there; progress goes to stderr.
 # The directory is named after everything that decides its contents, so a second run builds nothing.
@@ -31,7 +33,9 @@ source_of() {
     helm)      echo helm helm.sh/helm/v4/cmd/helm helm.sh/helm/v4 ;;
     crane)     echo crane github.com/google/go-containerregistry/cmd/crane github.com/google/go-containerregistry ;;
     gitea)     echo gitea . code.gitea.io/gitea ;;
-    *)         fail "no tool named '$1' (there are: ${all[*]} gitea)" ;;
+    kustomize-controller)
+               echo kustomize-controller github.com/fluxcd/kustomize-controller github.com/fluxcd/kustomize-controller ;;
+    *)         fail "no tool named '$1' (there are: ${all[*]} gitea kustomize-controller)" ;;
   esac
 }
 
@@ -56,6 +60,16 @@ stamps() {
 }
 
 module_dir() { (cd "$here/$1" && go mod download "$2" && go list -m -f '{{.Dir}}' "$2"); }
+
+# What `flux install` makes of the kinds of the two controllers that reeve stands beside, as both are released.
+flux_definitions() {
+  local into=$1 controller
+  mkdir "$into"
+  for controller in source kustomize; do
+    cp "$(module_dir "$controller-controller" "github.com/fluxcd/$controller-controller")"/config/crd/bases/*.yaml "$into/"
+  done
+  chmod -R u+w "$into"
+}
 
 # flux embeds manifests that its release process generates and its module does not carry (`go build
 # -overlay` refuses to touch the module cache). Nothing that the tests ask of the CLI reads them, so it
@@ -91,6 +105,11 @@ build() {
       chmod -R u+w "$scratch/stages"
       rm -rf "$out/stages"
       mv "$scratch/stages" "$out/stages" ;;
+    kustomize-controller)
+      # They land before the binary: where it is, they are.
+      flux_definitions "$scratch/definitions"
+      rm -rf "$out/definitions"
+      mv "$scratch/definitions" "$out/definitions" ;;
     gitea)
       # Its replace lines count only where it is the main module. What it reads at run time lands before the binary.
       at=$(module_dir gitea "$module")

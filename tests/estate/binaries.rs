@@ -31,6 +31,18 @@ pub fn gitea() -> anyhow::Result<(PathBuf, PathBuf)> {
     }
 }
 
+/// Flux's own kustomize-controller, which takes minutes to build and which only those scenarios need that `REEVE_SOAK` asks for, and
+/// the directory of Flux's definitions.
+pub fn kustomize_controller() -> anyhow::Result<(PathBuf, PathBuf)> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let name = "kustomize-controller";
+    let built = BUILT.get_or_init(|| build(&[name]).map_err(|why| format!("{why:#}")));
+    match built {
+        Ok(dir) => Ok((dir.join(name), dir.join("../definitions"))),
+        Err(why) => bail!("{why}"),
+    }
+}
+
 fn build(tools: &[&str]) -> anyhow::Result<PathBuf> {
     let script = crate::root().join("tests/cluster/build.sh");
     let out = Command::new(&script)

@@ -77,7 +77,7 @@ pub fn list(objects: &[Value]) -> Value {
 
 /// Waits until the API server serves every kind there is a definition of. "Established" is said a
 /// moment before the first list is answered.
-async fn established(plane: &Plane) -> anyhow::Result<()> {
+pub(crate) async fn established(plane: &Plane) -> anyhow::Result<()> {
     let api = objects::api(
         plane.admin(),
         "apiextensions.k8s.io/v1",

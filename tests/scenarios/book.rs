@@ -43,7 +43,7 @@ fn programs(into: &Path) -> anyhow::Result<()> {
 
 /// What a reader has: a checkout to stand in. What commands write stays out of the real one.
 fn checkout(at: &Path) -> anyhow::Result<()> {
-    for room in ["charts", "plugins", "policies", "target"] {
+    for room in ["charts", "docs", "plugins", "policies", "target"] {
         symlink(root().join(room), at.join(room))?;
     }
     Ok(())

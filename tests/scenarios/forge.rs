@@ -77,13 +77,13 @@ fn granted(guest: &Guest, hosts: &[&str], token: &str) -> anyhow::Result<Provide
 }
 
 /// The Gitea that these scenarios share, and the provider, loaded once.
-struct Forge {
-    gitea: Gitea,
+pub(crate) struct Forge {
+    pub(crate) gitea: Gitea,
     guest: Guest,
 }
 
 impl Forge {
-    async fn shared() -> anyhow::Result<&'static Self> {
+    pub(crate) async fn shared() -> anyhow::Result<&'static Self> {
         static SHARED: OnceCell<Result<Forge, String>> = OnceCell::const_new();
         let made = SHARED
             .get_or_init(|| async { Self::start().await.map_err(|why| format!("{why:?}")) })

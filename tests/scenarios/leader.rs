@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What one look at a replica's metrics shows.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Glance {
+pub(super) struct Glance {
     leads: bool,
     /// Changes that the API server has answered. Leases are replaced, and Events created: they are not among them.
     writes: f64,
@@ -37,7 +37,7 @@ async fn glance(replica: &Controller) -> anyhow::Result<Glance> {
     })
 }
 
-async fn until_it_leads(replica: &Controller, leads: bool) -> anyhow::Result<Glance> {
+pub(super) async fn until_it_leads(replica: &Controller, leads: bool) -> anyhow::Result<Glance> {
     let what = format!("the replica leads: {leads}");
     wait::until(PATIENCE, &what, || async {
         glance(replica)
@@ -226,7 +226,7 @@ fn a_lease_that_is_taken_away_in_the_middle_of_an_apply_ends_the_writing_until_i
 }
 
 /// A write that was answered a moment before the loss may be counted a moment after it; none comes later.
-async fn until_it_leads_again(replica: &Controller, at_loss: f64) -> anyhow::Result<()> {
+pub(super) async fn until_it_leads_again(replica: &Controller, at_loss: f64) -> anyhow::Result<()> {
     let idle = glance(replica).await?.writes;
     ensure!(
         idle - at_loss <= 1.0,

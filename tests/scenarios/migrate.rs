@@ -2,6 +2,8 @@
 
 mod flux;
 mod foreign;
+mod keeper;
+mod real;
 
 use anyhow::{Context as _, ensure};
 use kube::ResourceExt as _;
@@ -56,7 +58,24 @@ async fn controllers(estate: &Estate, args: &[&str]) -> anyhow::Result<()> {
             },
         });
         put(&estate.admin(), "flux", &deployment).await?;
+        rolled_out(estate, "flux-system", name).await?;
     }
+    Ok(())
+}
+
+/// Waits until no pod with other arguments runs.
+async fn rolled_out(estate: &Estate, namespace: &str, name: &str) -> anyhow::Result<()> {
+    let all = objects::api(estate.admin(), "apps/v1", "Deployment", Some(namespace));
+    let is_done = |object: &kube::api::DynamicObject| {
+        let number = |pointer: &str| object.data.pointer(pointer).and_then(Value::as_i64);
+        let seen = number("/status/observedGeneration");
+        let (every, updated) = (
+            number("/status/replicas"),
+            number("/status/updatedReplicas"),
+        );
+        seen >= object.metadata.generation && every <= updated
+    };
+    wait::for_object(&all, name, "it is rolled out", is_done).await?;
     Ok(())
 }
 
@@ -351,7 +370,9 @@ fn what_cannot_be_served_or_is_worked_on_still_is_not_handed_over_and_goes_on_wh
         let told = migrate(estate, &line, 2).await?;
         has(&told, &["is still being worked on"])?;
         let goes_on = |object: &kube::api::DynamicObject| {
-            object.data.pointer("/spec/suspend").is_none() && object.annotations().is_empty()
+            let mut marks = object.annotations().keys();
+            let is_held = marks.any(|key| key.starts_with("reeve.dev/"));
+            object.data.pointer("/spec/suspend").is_none() && !is_held
         };
         wait::for_object(&sources, &one.name, "it goes on", goes_on).await?;
         ensure!(goes_on(&one.kustomization().await?), "it is held still");

@@ -107,7 +107,7 @@ fn a_ratchet_lets_what_was_there_go_on_and_stops_what_is_new_or_changed() {
 }
 
 /// Ends the controller and takes its disk away.
-fn lose_the_disk(estate: &Estate) -> anyhow::Result<()> {
+pub(super) fn lose_the_disk(estate: &Estate) -> anyhow::Result<()> {
     estate.controller.kill();
     let storage = estate.plane.room("storage-reeve")?;
     std::fs::remove_dir_all(&storage)?;

@@ -2,14 +2,22 @@
 //! reverted, written twice, lost, or written for somebody whom it is not.
 
 mod agreed;
+mod anew;
 mod attacks;
 mod away;
 mod careful;
+mod claims;
+mod counted;
 mod fresh;
 mod hands;
+mod kinds;
 mod moments;
+mod named;
+mod places;
 mod recovery;
 mod remote;
+mod rights;
+mod signed;
 mod snapshots;
 mod users;
 

@@ -3,6 +3,7 @@
 //!
 //! The WriteBacks here wait for an hour before they write anything: what is told is what applying does meanwhile.
 
+mod begun;
 mod truth;
 
 use anyhow::ensure;

@@ -29,6 +29,7 @@ pub mod list;
 pub mod mark;
 pub mod migrate;
 pub mod others;
+pub mod overlay;
 pub mod ownership;
 pub mod plan;
 pub mod plugin;

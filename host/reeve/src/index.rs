@@ -63,6 +63,8 @@ pub(crate) struct Known {
     pub(crate) writebacks_listed: bool,
     /// Since when somebody waits for that.
     pub(crate) writebacks_awaited: Option<Timestamp>,
+    /// Kustomizations of which it is not known yet what they had applied before, and since when it is waited for that.
+    pub(crate) recalled: BTreeMap<NamespacedName, Timestamp>,
     pub(crate) tenant_objects: BTreeMap<TenantName, Arc<Tenant>>,
     /// Whether those are all there are.
     pub(crate) tenant_objects_listed: bool,
@@ -114,6 +116,16 @@ pub(crate) struct Known {
     pub(crate) holdings: Holdings,
     /// The platform's own namespaces.
     pub(crate) platform: BTreeSet<NamespaceName>,
+}
+
+/// What there is of a kind in a namespace. Nothing else is looked at, however much there is.
+pub(crate) fn within<'k, V>(
+    all: &'k BTreeMap<NamespacedName, V>,
+    namespace: &'k NamespaceName,
+) -> impl Iterator<Item = (&'k NamespacedName, &'k V)> {
+    let first = NamespacedName::first_of(namespace);
+    let from = all.range(first..);
+    from.take_while(move |(id, _)| id.namespace == *namespace)
 }
 
 /// Which object it is, and in which state of its spec: one that is deleted and made again counts its generations anew.
@@ -426,6 +438,7 @@ impl Known {
             writebacks: BTreeMap::new(),
             writebacks_listed: false,
             writebacks_awaited: None,
+            recalled: BTreeMap::new(),
             tenant_objects: BTreeMap::new(),
             sources_listed: false,
             tenant_objects_listed: false,

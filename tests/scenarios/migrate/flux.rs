@@ -1,8 +1,8 @@
 //! What a running Flux leaves on a cluster, and one that goes on: it applies what it was given to whatever it follows, again and
 //! again, as Flux's own field manager.
 //!
-//! It is told whom to follow as the real one is, by `--watch-label-selector=!sharding.fluxcd.io/key`, and it passes over what is
-//! suspended. Whatever it still worked on beside reeve would therefore be changed back at once.
+//! It is told whom to follow as the real one is, by `--watch-label-selector=!sharding.fluxcd.io/key`, and of what is suspended it
+//! does nothing but to answer requests, as the real one. Whatever it still worked on beside reeve would therefore be changed back at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -111,8 +111,31 @@ impl<'a> Delivered<'a> {
         };
         let deployments = delivered.api("apps/v1", "Deployment");
         wait::for_object(&deployments, "web", "it is seen", is_seen).await?;
-        delivered.flux_objects().await?;
+        delivered.flux_objects(&json!({})).await?;
         delivered.tell(&commit).await?;
+        Ok(delivered)
+    }
+
+    /// The same with these files, and nothing applied or told yet: a namespace and a repository.
+    pub(super) async fn begun(
+        estate: &'a Estate,
+        name: &str,
+        files: &[(&str, String)],
+    ) -> anyhow::Result<Self> {
+        let name = estate.unique(name);
+        let repo = estate.repo(&name)?;
+        for (path, text) in files {
+            repo.write(path, text)?;
+        }
+        repo.commit("What Flux is to apply")?;
+        repo.push()?;
+        let delivered = Self {
+            objects: Vec::new(),
+            name,
+            repo,
+            estate,
+        };
+        delivered.onboard().await?;
         Ok(delivered)
     }
 
@@ -154,23 +177,36 @@ impl<'a> Delivered<'a> {
         Ok(())
     }
 
-    async fn flux_objects(&self) -> anyhow::Result<()> {
-        let name = &self.name;
-        let meta = json!({"name": name, "namespace": name, "finalizers": ["finalizers.fluxcd.io"]});
+    /// Has Flux fetch and apply it, with this beside what the Kustomization says as a rule.
+    pub(super) async fn flux_objects(&self, more: &Value) -> anyhow::Result<()> {
         let client = self.estate.admin();
-        let source = json!({
-            "apiVersion": SOURCE, "kind": "GitRepository", "metadata": meta,
-            "spec": {"interval": "1h", "url": self.estate.git.url(name), "ref": {"branch": "main"}},
+        for mut object in self.steering(more) {
+            object["metadata"]["finalizers"] = json!(["finalizers.fluxcd.io"]);
+            put(&client, "flux", &object).await?;
+        }
+        Ok(())
+    }
+
+    /// The GitRepository and the Kustomization, with this beside what it says as a rule.
+    pub(super) fn steering(&self, more: &Value) -> [Value; 2] {
+        let name = &self.name;
+        let meta = json!({"name": name, "namespace": name});
+        let mut spec = json!({
+            "interval": "1h", "path": "./", "prune": true, "serviceAccountName": "flux",
+            "targetNamespace": name, "sourceRef": {"kind": "GitRepository", "name": name},
         });
-        let kustomization = json!({
-            "apiVersion": KUSTOMIZATION, "kind": "Kustomization", "metadata": meta,
-            "spec": {
-                "interval": "1h", "path": "./", "prune": true, "serviceAccountName": "flux",
-                "targetNamespace": name, "sourceRef": {"kind": "GitRepository", "name": name},
-            },
-        });
-        put(&client, "flux", &source).await?;
-        put(&client, "flux", &kustomization).await
+        for (key, value) in more.as_object().into_iter().flatten() {
+            spec[key] = value.clone();
+        }
+        [
+            json!({
+                "apiVersion": SOURCE, "kind": "GitRepository", "metadata": meta,
+                "spec": {"interval": "1h", "url": self.estate.git.url(name), "ref": {"branch": "main"}},
+            }),
+            json!({
+                "apiVersion": KUSTOMIZATION, "kind": "Kustomization", "metadata": meta, "spec": spec,
+            }),
+        ]
     }
 
     /// The statuses of a source that was fetched and a Kustomization that was applied.
@@ -326,7 +362,14 @@ async fn round(
         let labels = object.metadata.labels.as_ref();
         let is_anothers = labels.is_some_and(|all| all.contains_key("sharding.fluxcd.io/key"));
         let is_held = object.data.pointer("/spec/suspend") == Some(&json!(true));
-        if is_anothers || is_held {
+        if is_anothers {
+            continue;
+        }
+        let whole = serde_json::to_value(&object)?;
+        let requested = whole.pointer(REQUESTED).cloned().unwrap_or_default();
+        if is_held {
+            // It says that it has seen it, and does nothing.
+            tell(api, name, &json!({"lastHandledReconcileAt": requested})).await?;
             continue;
         }
         if object
@@ -338,9 +381,7 @@ async fn round(
                 put(client, "kustomize-controller", one).await?;
             }
         }
-        let whole = serde_json::to_value(&object)?;
         let generation = object.metadata.generation.unwrap_or_default();
-        let requested = whole.pointer(REQUESTED).cloned().unwrap_or_default();
         tell(
             api,
             name,

@@ -6,7 +6,7 @@ use reeve_tests::{Estate, scenario, wait};
 use serde_json::{Value, json};
 
 use super::flux::{Delivered, Flux, KUSTOMIZATION, SOURCE, put, settings, workload};
-use super::{OURS, SHARD, THEIRS, change, controllers, has, migrate, namespace};
+use super::{OURS, SHARD, THEIRS, change, controllers, has, migrate, namespace, rolled_out};
 use crate::elsewhere::shelf::{Shelf, archive};
 use crate::elsewhere::{artifact, definition, offer};
 
@@ -27,7 +27,8 @@ async fn ours(estate: &Estate, args: &[&str]) -> anyhow::Result<()> {
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
         },
     });
-    put(&estate.admin(), "helm", &deployment).await
+    put(&estate.admin(), "helm", &deployment).await?;
+    rolled_out(estate, estate.system(), "reeve").await
 }
 
 fn files(colour: &str) -> Vec<u8> {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::outage::rough;
+use crate::ratchet::lose_the_disk;
 
 const SETTINGS: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: green\n";
@@ -109,6 +110,32 @@ fn what_is_deleted_while_nobody_watches_goes_from_its_file_at_the_next_start_by_
         );
         let none = objects::text(&told.data, "/status/refused/0/object");
         ensure!(none.is_none(), "{:?}", told.data);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_deleted_goes_from_its_file_though_who_begins_has_lost_its_disk() {
+    scenario(async {
+        let (_turn, estate) = rough().await?;
+        let tenant = beside(estate, "wb-away-lost").await?;
+        applied(&tenant).await?;
+        lose_the_disk(estate)?;
+        let (maps, webs) = (
+            tenant.api("v1", "ConfigMap"),
+            tenant.api("apps/v1", "Deployment"),
+        );
+        maps.delete("settings", &DeleteParams::default()).await?;
+        webs.delete("web", &DeleteParams::default()).await?;
+        estate.controller.restart().await?;
+        wait::for_object(&webs, "web", "what is kept is made again", |_| true).await?;
+        is_gone(&tenant, "app/settings.yaml").await?;
+        applied(&tenant).await?;
+        ensure!(maps.get_opt("settings").await?.is_none(), "it stays away");
+        ensure!(
+            file(&tenant, "app/web.yaml").is_some(),
+            "what is kept is gone"
+        );
         Ok(())
     });
 }

@@ -89,22 +89,12 @@ impl Shop {
         })
     }
 
-    /// What the platform says, on whichever cluster: fetch from there, apply that, and write back what changes.
     fn platform(&self, url: &str) -> [Value; 3] {
-        let meta = json!({"name": self.name, "namespace": PLATFORM});
-        let source = json!({"kind": "GitRepository", "name": self.name});
         let rules = json!([
             {"resources": ["deployments", "persistentvolumeclaims", "volumesnapshots"], "namespaces": [self.name], "syncTo": "git"},
             {"resources": ["persistentvolumes", "volumesnapshotcontents"], "labels": format!("shop={}", self.name), "syncTo": "git"},
         ]);
-        [
-            json!({"apiVersion": SOURCE, "kind": "GitRepository", "metadata": meta,
-                "spec": {"interval": "1h", "url": url, "ref": {"branch": "main"}}}),
-            json!({"apiVersion": KUSTOMIZE, "kind": "Kustomization", "metadata": meta,
-                "spec": {"interval": "1h", "path": "./cluster", "prune": true, "sourceRef": source}}),
-            json!({"apiVersion": API, "kind": "WriteBack", "metadata": meta,
-                "spec": {"interval": "1h", "debounce": "100ms", "sourceRef": source, "path": "cluster", "rules": rules}}),
-        ]
+        platform(&self.name, url, &rules)
     }
 
     /// All that it has, on that cluster.
@@ -140,36 +130,6 @@ impl Shop {
         .await?;
         Ok(())
     }
-
-    /// Waits until the head of the server is applied there.
-    async fn is_applied(&self, estate: &Estate, repo: &Repo) -> anyhow::Result<()> {
-        let head = git(repo.bare(), ["rev-parse", "main"])?;
-        let api = objects::api(estate.admin(), KUSTOMIZE, "Kustomization", Some(PLATFORM));
-        let what = format!("{head} is applied");
-        wait::for_object(&api, &self.name, &what, |ks| {
-            let applied = objects::text(&ks.data, "/status/lastAppliedRevision");
-            let ready = objects::condition(&ks.data, "Ready").unwrap_or_default();
-            applied.is_some_and(|applied| applied.ends_with(&head)) && ready.status == "True"
-        })
-        .await?;
-        Ok(())
-    }
-
-    /// Has the WriteBack there look at everything.
-    async fn looked(&self, estate: &Estate) -> anyhow::Result<()> {
-        let api = objects::api(estate.admin(), API, "WriteBack", Some(PLATFORM));
-        let at = format!("{:016x}", rand::random::<u64>());
-        let asks = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": at}}});
-        let how = PatchParams::default();
-        api.patch(&self.name, &how, &Patch::Merge(&asks)).await?;
-        wait::for_object(&api, &self.name, "it has looked", |back| {
-            let ready = objects::condition(&back.data, "Ready").unwrap_or_default();
-            objects::text(&back.data, "/status/lastHandledReconcileAt") == Some(&at)
-                && ready.status == "True"
-        })
-        .await?;
-        Ok(())
-    }
 }
 
 /// An object without what differs from cluster to cluster: which one of its name it is, and what is noted of its past.
@@ -190,8 +150,65 @@ fn canonical(kind: &str, object: DynamicObject) -> Value {
     })
 }
 
+/// What the platform says, on whichever cluster: fetch from there, apply that, and write back what changes.
+pub(super) fn platform(name: &str, url: &str, rules: &Value) -> [Value; 3] {
+    let meta = json!({"name": name, "namespace": PLATFORM});
+    let source = json!({"kind": "GitRepository", "name": name});
+    [
+        json!({"apiVersion": SOURCE, "kind": "GitRepository", "metadata": meta,
+            "spec": {"interval": "1h", "url": url, "ref": {"branch": "main"}}}),
+        json!({"apiVersion": KUSTOMIZE, "kind": "Kustomization", "metadata": meta,
+            "spec": {"interval": "1h", "path": "./cluster", "prune": true, "sourceRef": source}}),
+        json!({"apiVersion": API, "kind": "WriteBack", "metadata": meta,
+            "spec": {"interval": "1h", "debounce": "100ms", "sourceRef": source, "path": "cluster", "rules": rules}}),
+    ]
+}
+
+/// Waits until the head of the server is applied there.
+pub(super) async fn is_applied(estate: &Estate, name: &str, repo: &Repo) -> anyhow::Result<()> {
+    let head = git(repo.bare(), ["rev-parse", "main"])?;
+    let api = objects::api(estate.admin(), KUSTOMIZE, "Kustomization", Some(PLATFORM));
+    let what = format!("{head} is applied");
+    wait::for_object(&api, name, &what, |ks| {
+        let applied = objects::text(&ks.data, "/status/lastAppliedRevision");
+        let ready = objects::condition(&ks.data, "Ready").unwrap_or_default();
+        applied.is_some_and(|applied| applied.ends_with(&head)) && ready.status == "True"
+    })
+    .await?;
+    Ok(())
+}
+
+/// Has the WriteBack there look at everything.
+pub(super) async fn has_looked(estate: &Estate, name: &str) -> anyhow::Result<()> {
+    let api = objects::api(estate.admin(), API, "WriteBack", Some(PLATFORM));
+    let at = format!("{:016x}", rand::random::<u64>());
+    let asks = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": at}}});
+    let how = PatchParams::default();
+    api.patch(name, &how, &Patch::Merge(&asks)).await?;
+    wait::for_object(&api, name, "it has looked", |back| {
+        let ready = objects::condition(&back.data, "Ready").unwrap_or_default();
+        objects::text(&back.data, "/status/lastHandledReconcileAt") == Some(&at)
+            && ready.status == "True"
+    })
+    .await?;
+    Ok(())
+}
+
+/// From here on nobody asks that cluster any more.
+pub(super) async fn is_left(estate: &Estate, name: &str) -> anyhow::Result<()> {
+    let backs = objects::api(estate.admin(), API, "WriteBack", Some(PLATFORM));
+    let ends = json!({"spec": {"suspend": true}});
+    let how = PatchParams::default();
+    backs.patch(name, &how, &Patch::Merge(&ends)).await?;
+    Ok(())
+}
+
 /// Automation makes an object.
-async fn make(estate: &Estate, manager: &str, object: Value) -> anyhow::Result<DynamicObject> {
+pub(super) async fn make(
+    estate: &Estate,
+    manager: &str,
+    object: Value,
+) -> anyhow::Result<DynamicObject> {
     let text = |pointer| objects::text(&object, pointer).unwrap_or_default();
     let at = objects::text(&object, "/metadata/namespace");
     let api = objects::api(estate.admin(), text("/apiVersion"), text("/kind"), at);
@@ -216,8 +233,8 @@ async fn old(estate: &Estate, shop: &Shop) -> anyhow::Result<Repo> {
         &install::list(&shop.platform(&url)).to_string(),
     )
     .await?;
-    shop.is_applied(estate, &repo).await?;
-    shop.looked(estate).await?;
+    is_applied(estate, &shop.name, &repo).await?;
+    has_looked(estate, &shop.name).await?;
     let claim = make(estate, "installer", shop.claim()).await?;
     make(estate, "csi-provisioner", shop.volume(&claim)).await?;
     make(estate, "snapshotter", shop.content()).await?;
@@ -251,14 +268,14 @@ async fn old(estate: &Estate, shop: &Shop) -> anyhow::Result<Repo> {
             "{path} is about this cluster: {text}"
         );
     }
-    shop.is_applied(estate, &repo).await?;
+    is_applied(estate, &shop.name, &repo).await?;
     Ok(repo)
 }
 
 /// The place of each object among those that a Kustomization says it has created.
-async fn created(estate: &Estate, shop: &Shop) -> anyhow::Result<Vec<String>> {
+pub(super) async fn created(estate: &Estate, name: &str) -> anyhow::Result<Vec<String>> {
     let events = objects::api(estate.admin(), "v1", "Event", Some(PLATFORM));
-    let about = ListParams::default().fields(&format!("involvedObject.name={}", shop.name));
+    let about = ListParams::default().fields(&format!("involvedObject.name={name}"));
     let told = || async {
         let all = events.list(&about).await.ok()?;
         let said = all
@@ -280,11 +297,7 @@ fn an_empty_cluster_that_is_pointed_at_the_repository_becomes_the_old_one() {
         };
         let repo = old(estate, &shop).await?;
         let before = shop.objects(estate).await?;
-        // From here on nobody asks the old one any more.
-        let backs = objects::api(estate.admin(), API, "WriteBack", Some(PLATFORM));
-        let ends = json!({"spec": {"suspend": true}});
-        let how = PatchParams::default();
-        backs.patch(&shop.name, &how, &Patch::Merge(&ends)).await?;
+        is_left(estate, &shop.name).await?;
         let head = git(repo.bare(), ["rev-parse", "main"])?;
 
         let fresh = Estate::start().await?;
@@ -296,13 +309,13 @@ fn an_empty_cluster_that_is_pointed_at_the_repository_becomes_the_old_one() {
             &install::list(&shop.platform(&url)).to_string(),
         )
         .await?;
-        shop.is_applied(&fresh, &repo).await?;
+        is_applied(&fresh, &shop.name, &repo).await?;
         shop.runs(&fresh).await?;
         let after = shop.objects(&fresh).await?;
         for (was, is) in before.iter().zip(&after) {
             ensure!(was == is, "it was\n{was:#}\nand is\n{is:#}");
         }
-        let order = created(&fresh, &shop).await?;
+        let order = created(&fresh, &shop.name).await?;
         let at = |kind: &str| order.iter().position(|line| line.starts_with(kind));
         let (namespace, volume, claim) = (
             at("Namespace/"),
@@ -314,7 +327,7 @@ fn an_empty_cluster_that_is_pointed_at_the_repository_becomes_the_old_one() {
             "a claim before its volume is given another: {order:?}"
         );
         // And it has nothing to say that is not in git.
-        shop.looked(&fresh).await?;
+        has_looked(&fresh, &shop.name).await?;
         let now = git(repo.bare(), ["rev-parse", "main"])?;
         ensure!(
             now == head,

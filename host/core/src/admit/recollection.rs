@@ -100,6 +100,17 @@ impl Recollection {
         Self::of(self.objects)
     }
 
+    /// The same of what is in that inventory.
+    #[must_use]
+    pub fn within(mut self, inventory: &Inventory) -> Self {
+        let had: BTreeSet<String> = inventory
+            .entries()
+            .map(|entry| entry.id.to_string())
+            .collect();
+        self.objects.retain(|id, _| had.contains(id));
+        Self::of(self.objects)
+    }
+
     /// The digest of all of it.
     pub fn digest(&self) -> Digest {
         self.digest

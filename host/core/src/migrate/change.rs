@@ -1,7 +1,9 @@
 //! The changes by which an object goes from one controller to the other: merge patches of the object as it was read.
 //!
 //! Held it is by `spec.suspend`, and what that was before stands in an annotation, so that whoever goes on after an
-//! interruption knows it. All of them name the version that was read: whoever writes in between makes the patch fail, and
+//! interruption knows it. With that comes a request for a run: both controllers answer one also of what is suspended, by doing
+//! nothing, and neither begins a run of an object before its last one is over. An answer is therefore the end of all that was
+//! begun before, which no status tells for certain: Flux's source-controller fetches by its interval without a word. All of them name the version that was read: whoever writes in between makes the patch fail, and
 //! nothing is given away that somebody still works on. A Receiver applies nothing and is given without being held.
 
 use reeve_api::{FLUX_SHARD, MIGRATING, RECONCILE_REQUEST, SHARD, SHARD_OURS};
@@ -12,15 +14,18 @@ use super::Whose;
 /// What [`MIGRATING`] says of `spec.suspend`.
 const UNSET: &str = "unset";
 
-/// Holds it; None: it is held already.
-pub fn hold(object: &Value) -> Option<Value> {
+/// Holds it, and asks whoever has it to answer that with this token; None: it is held already.
+pub fn hold(object: &Value, token: &str) -> Option<Value> {
     if held(object).is_some() {
         return None;
     }
     let before = object.pointer("/spec/suspend").and_then(Value::as_bool);
     let before = before.map_or_else(|| UNSET.to_owned(), |is| is.to_string());
     Some(json!({
-        "metadata": {"resourceVersion": version(object), "annotations": {MIGRATING: before}},
+        "metadata": {
+            "resourceVersion": version(object),
+            "annotations": {MIGRATING: before, RECONCILE_REQUEST: token},
+        },
         "spec": {"suspend": true},
     }))
 }
@@ -69,6 +74,16 @@ pub fn is_under_way(object: &Value) -> bool {
         let is = |key: &str, want: &str| one.get(key).and_then(Value::as_str) == Some(want);
         is("type", "Reconciling") && is("status", "True") && is("reason", "Progressing")
     })
+}
+
+/// Whether whoever has it has answered the last request.
+pub fn is_answered(object: &Value) -> bool {
+    let asked = format!(
+        "/metadata/annotations/{}",
+        RECONCILE_REQUEST.replace('/', "~1")
+    );
+    let asked = text(object, &asked);
+    asked.is_some() && asked == text(object, "/status/lastHandledReconcileAt")
 }
 
 /// Which version was read.
@@ -131,10 +146,10 @@ mod tests {
                 let mut live = object(suspend.clone(), labels.clone());
                 let mut want = live.clone();
                 for to in [Whose::Reeve, Whose::Flux] {
-                    let held = hold(&live).unwrap();
+                    let held = hold(&live, "held").unwrap();
                     merge(&mut live, &held);
                     assert_eq!(live["spec"]["suspend"], true, "{suspend} {labels}");
-                    assert_eq!(hold(&live), None, "held twice");
+                    assert_eq!(hold(&live, "again"), None, "held twice");
                     assert_eq!(goes_on(&live), suspend != json!(true), "{suspend}");
                     let given = give(&live, to, "now");
                     merge(&mut live, &given);
@@ -152,21 +167,36 @@ mod tests {
             let before = object(suspend, json!({}));
             let mut live = before.clone();
             assert_eq!(release(&live), None, "it is not held");
-            merge(&mut live, &hold(&before).unwrap());
+            merge(&mut live, &hold(&before, "held").unwrap());
             let released = release(&live).unwrap();
             merge(&mut live, &released);
-            assert_eq!(live, before);
+            // The request stands: whoever goes on with it may as well begin now.
+            let mut want = before;
+            want["metadata"]["annotations"][RECONCILE_REQUEST] = json!("held");
+            assert_eq!(live, want);
         }
     }
 
     #[test]
     fn every_change_is_of_the_version_that_was_read() {
         let live = object(json!(null), json!({}));
-        let held = hold(&live).unwrap();
+        let held = hold(&live, "held").unwrap();
         assert_eq!(held["metadata"]["resourceVersion"], "7");
         let given = give(&live, Whose::Reeve, "now");
         assert_eq!(given["metadata"]["resourceVersion"], "7");
         assert!(given.get("spec").is_none(), "it was not held: {given}");
+    }
+
+    #[test]
+    fn who_has_not_answered_that_it_is_held_may_still_work_on_it() {
+        let mut live = object(json!(null), json!({}));
+        assert!(!is_answered(&live), "nothing was asked");
+        live["status"]["lastHandledReconcileAt"] = json!("before");
+        let held = hold(&live, "held").unwrap();
+        merge(&mut live, &held);
+        assert!(!is_answered(&live), "the answer is to another request");
+        live["status"]["lastHandledReconcileAt"] = json!("held");
+        assert!(is_answered(&live));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Whether the two kinds of controllers pass over each other's objects, and whether ours reads what stays with Flux.
 //!
-//! Read from the arguments of their Deployments. What a process really does is deliberately not guessed: before an object is
-//! given away it is held and watched until nobody writes to it.
+//! Read from the arguments of their Deployments, once these are all that runs: Flux elects a leader for each selector, so that a
+//! pod of before works on beside the new one, on everything, until it is stopped. What a process really does is deliberately not
+//! guessed: before an object is given away it is held and watched until nobody writes to it.
 
 use reeve_api::name::NamespaceName;
 use serde_json::Value;
@@ -53,6 +54,7 @@ pub(super) fn ours(deployments: &[Value]) -> Vec<Finding> {
     let one = |deployment: &Value| {
         let subject = subject(deployment);
         match selector(deployment) {
+            _ if is_rolling(deployment) => rolling(deployment),
             Some(label) if label == Labelled::ours().to_string() => Finding::new(
                 subject,
                 Is::Note,
@@ -98,6 +100,7 @@ fn one_of_flux(deployment: &Value) -> Finding {
     }
     let passes = selector(deployment).is_some_and(|it| Labelled::ours().is_passed_over_by(&it));
     match passes {
+        true if is_rolling(deployment) => rolling(deployment),
         true => Finding::new(subject, Is::Note, "passes over what is handed over"),
         false => Finding::new(subject, Is::InTheWay, "would go on working on what is handed over")
             .next(format!(
@@ -105,6 +108,26 @@ fn one_of_flux(deployment: &Value) -> Finding {
                 wanted()
             )),
     }
+}
+
+/// Whether a pod may still run that was started with other arguments. What says nothing of a generation was not read from a cluster.
+fn is_rolling(deployment: &Value) -> bool {
+    let number = |pointer: &str| {
+        let number = deployment.pointer(pointer).and_then(Value::as_i64);
+        number.unwrap_or_default()
+    };
+    number("/status/observedGeneration") < number("/metadata/generation")
+        || number("/status/updatedReplicas") < number("/status/replicas")
+}
+
+fn rolling(deployment: &Value) -> Finding {
+    let says = "is being rolled out: a pod with other arguments may still run";
+    let (namespace, name) = (
+        text(deployment, "/metadata/namespace"),
+        text(deployment, "/metadata/name"),
+    );
+    let next = format!("`kubectl -n {namespace} rollout status deployment/{name}`, then again");
+    Finding::new(subject(deployment), Is::InTheWay, says).next(next)
 }
 
 fn wanted() -> String {

@@ -14,6 +14,8 @@ use super::{Finding, Is};
 const NAMED: usize = 8;
 /// Deeper no schema is followed.
 const DEPTH: usize = 32;
+/// What every object has, whether its definition names it or not: Flux's name them, ours do not, and nothing is dropped.
+const ENVELOPE: [&str; 3] = ["apiVersion", "kind", "metadata"];
 /// What has Flux leave an object alone that it applies.
 pub const LEFT_ALONE: (&str, &str) = ("kustomize.toolkit.fluxcd.io/reconcile", "disabled");
 
@@ -166,6 +168,9 @@ impl Fields {
         }
         let properties = schema.get("properties").and_then(Value::as_object);
         for (name, below) in properties.into_iter().flatten() {
+            if at.is_empty() && ENVELOPE.contains(&name.as_str()) {
+                continue;
+            }
             let path = match at {
                 "" => name.clone(),
                 at => format!("{at}.{name}"),
@@ -233,6 +238,28 @@ mod tests {
         assert_eq!(all.len(), 1, "{all:?}");
         assert!(all[0].says.starts_with("served as v1, "), "{all:?}");
         assert!(all[0].says.ends_with("stored as v1; as reeve's"), "{all:?}");
+    }
+
+    /// As Flux's are written, beside ours.
+    #[test]
+    fn a_definition_that_names_what_every_object_has_loses_nothing() {
+        let all = found(|there| {
+            let schema = "/spec/versions/0/schema/openAPIV3Schema/properties";
+            let fields = there.pointer_mut(schema).unwrap();
+            for name in ENVELOPE {
+                fields[name] = json!({"type": "object", "properties": {"name": {}}});
+            }
+        });
+        assert_eq!(all.len(), 1, "{all:?}");
+        assert!(all[0].says.ends_with("as reeve's"), "{all:?}");
+        let all = found(|there| {
+            properties(there)["metadata"] = json!({"type": "object"});
+        });
+        assert_eq!(
+            all[0].is,
+            Is::InTheWay,
+            "below the top it is a field: {all:?}"
+        );
     }
 
     #[test]

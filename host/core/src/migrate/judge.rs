@@ -239,19 +239,41 @@ fn readers(found: &Found, ground: Ground<'_>, kind: Served, id: &NamespacedName)
             )
         })
         .collect();
-    let keeps = |one: &&Value| {
-        source_of(one).as_ref() == Some(id)
-            && stays(found, ground, Served::Kustomization, one).is_some()
-    };
-    all.extend(found.kustomizations.iter().filter(keeps).map(|one| {
+    let theirs =
+        |one: &&Value| source_of(one).as_ref() == Some(id) && Whose::of(one) == Whose::Flux;
+    all.extend(found.kustomizations.iter().filter(theirs).filter_map(|one| {
+        let subject = subject(one);
+        let says = match stays(found, ground, Served::Kustomization, one) {
+            Some(_) => {
+                format!("{subject} stays with Flux and goes on reading it, then from reeve's artifacts")
+            }
+            // What lies beside it goes with it.
+            None if self::id(one)?.namespace == id.namespace => return None,
+            None => format!("{subject} reads it from reeve's artifacts until it is handed over, too"),
+        };
+        let note = Finding::new("", Is::Note, says);
+        Some(note.next("let kustomize-controller in: networkPolicy.artifactsFrom of the chart"))
+    }));
+    let generators = found.others.iter().filter(|one| takes_in(one, id));
+    all.extend(generators.map(|one| {
         let says = format!(
-            "{} stays with Flux and goes on reading it, then from reeve's artifacts",
+            "{} goes on reading it, then from reeve's artifacts",
             subject(one)
         );
         Finding::new("", Is::Note, says)
-            .next("let kustomize-controller in: networkPolicy.artifactsFrom of the chart")
+            .next("let source-watcher in: networkPolicy.artifactsFrom of the chart")
     }));
     all
+}
+
+/// Whether artifacts are made from that GitRepository's, by whoever fetches it by its address.
+fn takes_in(object: &Value, id: &NamespacedName) -> bool {
+    if object.get("kind").and_then(Value::as_str) != Some("ArtifactGenerator") {
+        return false;
+    }
+    let all = object.pointer("/spec/sources").and_then(Value::as_array);
+    let mut all = all.into_iter().flatten();
+    all.any(|one| named(object, one).as_ref() == Some(id))
 }
 
 /// The GitRepository that a chart is made from.

@@ -2,7 +2,8 @@
 //!
 //! Compared is what a writer cannot change unseen: the uid, the generation of what has one and the version of what has not,
 //! labels, annotations, owners and finalizers. Contents are deliberately not read, so that no right to read them is needed;
-//! and the status is not compared, which is its own controller's.
+//! and the status is not compared, which is its own controller's. Of what has no generation and yet a status, as a
+//! HorizontalPodAutoscaler, a Service or a ResourceQuota, the API server's record of who wrote what says which of both it was.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +14,10 @@ pub struct State {
     uid: Value,
     generation: Value,
     version: Value,
+    /// Who wrote what beside the status, and when.
+    written: Vec<Value>,
+    /// Whether anybody wrote a status.
+    has_status: bool,
     rest: Vec<(&'static str, Value)>,
 }
 
@@ -41,10 +46,20 @@ impl State {
             let found = live.pointer("/metadata").and_then(|meta| meta.get(key));
             found.cloned().unwrap_or_default()
         };
+        let record = meta("managedFields");
+        let record = record.as_array().map(Vec::as_slice).unwrap_or_default();
+        let (status, mut written): (Vec<Value>, Vec<Value>) = record
+            .iter()
+            .cloned()
+            .partition(|entry| entry.get("subresource").and_then(Value::as_str) == Some("status"));
+        // Their order says nothing.
+        written.sort_by_key(Value::to_string);
         Self {
             uid: meta("uid"),
             generation: meta("generation"),
             version: meta("resourceVersion"),
+            written,
+            has_status: !status.is_empty(),
             rest: REST.map(|key| (key, meta(key))).into(),
         }
     }
@@ -69,7 +84,8 @@ pub fn changed(before: Option<&State>, after: Option<&State>) -> Option<String> 
         return Some(format!("its {key} were written"));
     }
     let was_written = before.generation.is_null() && before.version != after.version;
-    was_written.then(|| "it was written".to_owned())
+    let only_status = after.has_status && before.written == after.written;
+    (was_written && !only_status).then(|| "it was written".to_owned())
 }
 
 #[cfg(test)]
@@ -127,6 +143,37 @@ mod tests {
             let told = changed(Some(&State::of(before)), Some(&State::of(&after)));
             assert_eq!(told.as_deref(), want, "{says}");
         }
+    }
+
+    #[test]
+    fn a_new_status_of_what_has_no_generation_is_no_writing_and_another_value_is() {
+        let spec = json!({"manager": "kustomize-controller", "operation": "Apply", "time": "then"});
+        let status = |time: &str| json!({"manager": "scaler", "operation": "Update", "subresource": "status", "time": time});
+        let scaler = |version: &str, record: Value| {
+            let meta = json!({"uid": "a", "resourceVersion": version, "managedFields": record});
+            State::of(&json!({"metadata": meta}))
+        };
+        let before = scaler("5", json!([spec, status("then")]));
+        let mut another = spec.clone();
+        another["time"] = json!("now");
+        let written = Some("it was written");
+        for (says, record, want) in [
+            ("a status", json!([status("now"), spec]), None),
+            ("a value", json!([another, status("then")]), written),
+            (
+                "by another",
+                json!([spec, status("then"), another]),
+                written,
+            ),
+            ("without a record", json!([]), written),
+        ] {
+            let after = scaler("6", record);
+            let told = changed(Some(&before), Some(&after));
+            assert_eq!(told.as_deref(), want, "{says}");
+        }
+        let (bare, first) = (json!([spec]), json!([spec, status("now")]));
+        let told = changed(Some(&scaler("5", bare)), Some(&scaler("6", first)));
+        assert_eq!(told, None, "its first status");
     }
 
     #[test]

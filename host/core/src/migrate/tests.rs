@@ -277,6 +277,43 @@ fn a_source_that_a_chart_is_made_from_stays_where_it_is() {
 }
 
 #[test]
+fn who_reads_a_source_that_goes_and_stays_behind_is_told_with_it() {
+    let sources = json!({"sources": [
+        {"alias": "a", "kind": "Bucket", "name": "both", "namespace": "config"},
+        {"alias": "b", "kind": "GitRepository", "name": "both", "namespace": "config"},
+    ]});
+    let mut itself = kustomization("flux-system/flux-system", "config/both");
+    itself["status"]["inventory"]["entries"] = json!([{
+        "id": "_buckets.source.toolkit.fluxcd.io_apiextensions.k8s.io_CustomResourceDefinition", "v": "v1",
+    }]);
+    let found = Found {
+        sources: vec![source("config/both"), source("acme/acme")],
+        kustomizations: vec![
+            kustomization("acme/web", "acme/acme"),
+            kustomization("acme/both", "config/both"),
+            taken(kustomization("beta/both", "config/both")),
+            itself,
+        ],
+        others: vec![
+            object("ArtifactGenerator", "acme/both", sources),
+            object("ArtifactGenerator", "acme/other", json!({"sources": []})),
+        ],
+        ..Found::default()
+    };
+    let all = told(&found);
+    assert_eq!(
+        says(&all, "GitRepository/config/both", Is::Note),
+        [
+            "Kustomization/acme/both reads it from reeve's artifacts until it is handed over, too",
+            "Kustomization/flux-system/flux-system stays with Flux and goes on reading it, then from reeve's artifacts",
+            "ArtifactGenerator/acme/both goes on reading it, then from reeve's artifacts",
+        ]
+    );
+    let beside = says(&all, "GitRepository/acme/acme", Is::Note);
+    assert!(beside.is_empty(), "{all:?}");
+}
+
+#[test]
 fn a_namespace_goes_with_the_sources_that_it_reads_and_those_go_first() {
     let mut including = source("config/acme");
     including["spec"]["include"] = json!([{"repository": {"name": "common"}}]);
@@ -432,6 +469,53 @@ fn a_controller_that_would_work_on_what_is_handed_over_is_in_the_way() {
             ..Found::default()
         };
         assert_eq!(told(&found).iter().any(|one| one.is == Is::InTheWay), want);
+    }
+}
+
+#[test]
+fn a_pod_that_was_started_with_other_arguments_is_in_the_way_until_it_is_gone() {
+    let deployment = |name: &str, selector: &str, status: Value| {
+        let args = json!([format!("--watch-label-selector={selector}")]);
+        json!({
+            "metadata": {"namespace": "flux-system", "name": name, "generation": 2},
+            "spec": {"replicas": 1, "template": {"spec": {"containers": [{"args": args}]}}},
+            "status": status,
+        })
+    };
+    let status = |seen: i64, all: i64, updated: i64| json!({"observedGeneration": seen, "replicas": all, "updatedReplicas": updated});
+    for (says_what, status, want) in [
+        ("not seen", json!({}), true),
+        ("not begun", status(1, 1, 1), true),
+        ("both run", status(2, 2, 1), true),
+        ("the old one runs", status(2, 1, 0), true),
+        ("done", status(2, 1, 1), false),
+        ("no pod", status(2, 0, 0), false),
+    ] {
+        let theirs = deployment(
+            "kustomize-controller",
+            "!sharding.fluxcd.io/key",
+            status.clone(),
+        );
+        let ours = deployment("reeve", "sharding.fluxcd.io/key=reeve", status);
+        for found in [
+            Found {
+                flux: vec![theirs],
+                ..Found::default()
+            },
+            Found {
+                ours: vec![ours],
+                ..Found::default()
+            },
+        ] {
+            let all = told(&found);
+            let hindered = all.iter().find(|one| one.is == Is::InTheWay);
+            assert_eq!(hindered.is_some(), want, "{says_what}: {all:?}");
+            let next = hindered.and_then(|one| one.next.as_deref());
+            assert!(
+                next.is_none_or(|next| next.contains("rollout status deployment/")),
+                "{says_what}: {next:?}"
+            );
+        }
     }
 }
 

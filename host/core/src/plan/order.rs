@@ -1,12 +1,14 @@
-//! In which order objects are applied, as Flux orders them; they are deleted the other way round.
+//! In which order objects are applied, as Flux orders them, but for volumes and claims; they are deleted the other way round.
 //!
 //! Definitions first, so that what is of a new kind or in a new namespace finds it; then whatever is some `…Class`;
-//! then the rest. Within a stage by kind, then by group, kind, namespace and name. No object's content is looked at.
+//! then the rest. Within a stage by kind, then by group, kind, namespace and name. Flux has volumes and claims behind workloads; here
+//! they come before: a StatefulSet makes each claim that it does not find, and a claim that finds no volume is given an empty one.
+//! No object's content is looked at.
 
 use crate::inventory::ObjectId;
 
 /// Kinds that come before all others, in this order.
-const FIRST: [&str; 23] = [
+const FIRST: [&str; 25] = [
     "CustomResourceDefinition",
     "Namespace",
     "ClusterRole",
@@ -26,6 +28,8 @@ const FIRST: [&str; 23] = [
     "Secret",
     "Service",
     "LimitRange",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
     "Deployment",
     "StatefulSet",
     "CronJob",

@@ -109,7 +109,7 @@ pub struct Applied {
     pub course: Course,
     /// `<algo>:<hex>` of what was rendered.
     pub digest: String,
-    /// `<algo>:<hex>` of what was applied, as policies see it; none where none are asked.
+    /// `<algo>:<hex>` of what was applied, as policies see it; none where nobody asks for it.
     pub recollected: Option<String>,
     /// The remote resources that were built with.
     pub remote_bases: Vec<RemoteBase>,

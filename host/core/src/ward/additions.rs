@@ -8,7 +8,9 @@
 use reeve_writeback::{by_handle, with_defaults};
 use serde_json::{Map, Value};
 
+use super::storage::{is_storage, without_notes};
 use crate::drift::is_ours;
+use crate::overlay::{laid_over, shaped};
 
 /// Who fills in, and adds nothing.
 const KUBERNETES: [&str; 5] = [
@@ -40,28 +42,40 @@ pub fn without_additions(mut rehearsed: Value, applied: &Value, live: &Value) ->
     rehearsed
 }
 
+/// What applying `applied` would make of `live` where the API server refuses to say it, since some of that cannot be changed: the
+/// object without what others have added to it, with the values that the server made of the manifest as of a new object.
+pub fn as_if_applied(made: &Value, applied: &Value, live: &Value) -> Value {
+    let under = without_additions(live.clone(), applied, live);
+    laid_over(&under, &shaped(made, applied))
+}
+
 /// An object that somebody has made, without what Kubernetes has added to it, as what keeps it from going while it is in use. What is
-/// bound to another stays so, whoever has bound it: a volume to its claim, a claim to its volume, a snapshot to its content.
+/// bound to another stays so, whoever has bound it: a volume to its claim, a claim to its volume, a snapshot to its content. What
+/// Kubernetes alone has made stays whole: then nothing was added to it.
 pub fn as_made(live: Value) -> Value {
     let mut live = with_content(by_handle(by_name(live)));
-    let claim = claim_of(&mut live).cloned();
-    let volume = volume_of(&live).cloned();
-    let claims = live.pointer("/metadata/managedFields").cloned();
-    let claims = claims.as_ref().and_then(Value::as_array);
-    for claim in claims
-        .into_iter()
-        .flatten()
-        .filter(|one| is_kubernetes(one))
-    {
-        if let Some(Value::Object(fields)) = claim.get("fieldsV1") {
-            take_out(&mut live, None, fields);
+    if is_storage(&live) {
+        without_notes(&mut live);
+    } else if !is_kubernetes_own(&live) {
+        let claims = live.pointer("/metadata/managedFields").cloned();
+        let claims = claims.as_ref().and_then(Value::as_array);
+        let claims = claims.into_iter().flatten();
+        for claim in claims.filter(|one| is_kubernetes(one)) {
+            if let Some(Value::Object(fields)) = claim.get("fieldsV1") {
+                take_out(&mut live, None, fields);
+            }
         }
     }
-    if let (Some(claim), Some(Value::Object(spec))) = (claim, live.get_mut("spec")) {
-        spec.insert(CLAIM.to_owned(), Value::Object(claim));
-    }
-    if let (Some(volume), Some(Value::Object(spec))) = (volume, live.get_mut("spec")) {
-        spec.insert(VOLUME.to_owned(), volume);
+    live
+}
+
+/// An object without what holds for this cluster alone, and that another one gives to it anew: which claim of its name a volume belongs
+/// to, and what keeps it from going while it is in use.
+pub fn by_name(mut live: Value) -> Value {
+    if let Some(claim) = claim_of(&mut live) {
+        for key in ["uid", "resourceVersion"] {
+            claim.shift_remove(key);
+        }
     }
     let Some(Value::Object(meta)) = live.get_mut("metadata") else {
         return live;
@@ -74,17 +88,6 @@ pub fn as_made(live: Value) -> Value {
         finalizers.retain(|one| !is_its(one));
         if finalizers.is_empty() {
             meta.shift_remove("finalizers");
-        }
-    }
-    live
-}
-
-/// A volume that belongs to the claim of a name, and not to the one claim of that name that is there now: on another cluster it is
-/// bound to the one there. Any other object is as it was.
-pub fn by_name(mut live: Value) -> Value {
-    if let Some(claim) = claim_of(&mut live) {
-        for key in ["uid", "resourceVersion"] {
-            claim.shift_remove(key);
         }
     }
     live
@@ -120,7 +123,7 @@ fn claim_of(live: &mut Value) -> Option<&mut Map<String, Value>> {
 }
 
 /// Whether another object made it, and would make it again: that is the one to be kept in git.
-pub fn is_controlled(live: &Value) -> bool {
+pub(super) fn is_controlled(live: &Value) -> bool {
     let owners = live.pointer("/metadata/ownerReferences");
     let mut owners = owners.and_then(Value::as_array).into_iter().flatten();
     owners.any(|one| one.get("controller") == Some(&Value::Bool(true)))
@@ -150,13 +153,13 @@ fn with_content(mut live: Value) -> Value {
     live
 }
 
-fn is_of(live: &Value, version: &str, kind: &str) -> bool {
+pub(super) fn is_of(live: &Value, version: &str, kind: &str) -> bool {
     let is = |key: &str, text: &str| live.get(key).and_then(Value::as_str) == Some(text);
     is("apiVersion", version) && is("kind", kind)
 }
 
 /// Whether nobody but Kubernetes has made the object: it makes it again wherever it is needed.
-pub fn is_kubernetes_own(live: &Value) -> bool {
+pub(super) fn is_kubernetes_own(live: &Value) -> bool {
     let claims = live.pointer("/metadata/managedFields");
     let mut claims = claims.and_then(Value::as_array).into_iter().flatten();
     claims.all(is_kubernetes)
@@ -443,5 +446,26 @@ mod tests {
         assert!(!is_controlled(
             &json!({"kind": "Pod", "metadata": {"name": "a"}})
         ));
+    }
+
+    #[test]
+    fn what_cannot_be_changed_is_as_a_new_object_would_have_it_and_the_rest_as_it_is() {
+        let applied = json!({"metadata": {"name": "web"}, "spec": {"type": "a", "cpu": "1000m"}});
+        let made = json!({"metadata": {"name": "web", "uid": "1"},
+            "spec": {"type": "a", "cpu": "1", "address": "10.0.0.1"}});
+        let mut live = claimed(
+            "kubectl-create",
+            "Update",
+            "",
+            &json!({"f:spec": {"f:type": {}, "f:cpu": {}, "f:note": {}}}),
+        );
+        live["metadata"]["name"] = json!("web");
+        live["spec"] = json!({"type": "b", "cpu": "1", "note": "mine", "address": "10.0.0.2"});
+        let is = as_if_applied(&made, &applied, &live);
+        assert_eq!(
+            is["spec"],
+            json!({"type": "a", "cpu": "1", "address": "10.0.0.2"})
+        );
+        assert_eq!(is["metadata"]["uid"], Value::Null);
     }
 }

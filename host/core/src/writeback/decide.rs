@@ -11,6 +11,7 @@ mod made;
 
 pub use held::was_same;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -49,6 +50,9 @@ pub struct Head<'a> {
     /// What files of objects that nobody builds gave when both were the same, by their paths. Of one that is not among them nobody
     /// knows: what it gives counts as the same.
     pub agreed: &'a BTreeMap<String, Object>,
+    /// Such files of which that was known once and is not any more, and whether it is known that there was one: what differs in them
+    /// either side may have changed, so that all of it is told as a conflict.
+    pub forgotten: &'a BTreeMap<String, bool>,
 }
 
 /// Where somebody else makes the files of new objects in the same repository: what is in one of theirs is not written twice.
@@ -243,7 +247,8 @@ pub fn decide(rules: &Rules, allowed: &Allowed, head: &Head<'_>, seen: &[Seen]) 
         match &seen.state {
             State::Held { build, .. } => {
                 let of_build = held.entry(*build).or_default();
-                of_build.extend(held::Held::of(&following, seen));
+                let one = held::Held::of(&following, seen);
+                of_build.extend(one.map(|one| one.with_bound(&work, &following)));
             }
             State::Made { live, lean } => {
                 let by = (&following, whole.is_some());
@@ -330,6 +335,8 @@ struct Work<'a> {
     sides: BTreeMap<usize, Sides>,
     /// What of the seen is written, of kinds that others are bound to.
     kept: BTreeSet<bound::Name>,
+    /// What of such kinds builds give; asked for once.
+    given: OnceCell<BTreeSet<bound::Name>>,
     decision: Decision,
 }
 
@@ -346,6 +353,7 @@ impl<'a> Work<'a> {
             adding: Vec::new(),
             sides: BTreeMap::new(),
             kept: BTreeSet::new(),
+            given: OnceCell::new(),
             decision: Decision::default(),
         }
     }
@@ -374,7 +382,7 @@ impl<'a> Work<'a> {
     }
 
     fn refuse(&mut self, object: &Object, refused: &Refused) {
-        self.decision.refused.push(Refusal {
+        let refusal = Refusal {
             id: ObjectId::of(object),
             object: subject(object),
             field: crate::text::line(&refused.field)
@@ -383,7 +391,11 @@ impl<'a> Work<'a> {
                 .collect(),
             reason: crate::text::line(&refused.reason.to_string()),
             hint: refused.reason.hint().to_owned(),
-        });
+        };
+        // What is tried once more may be refused for the same.
+        if !self.decision.refused.contains(&refusal) {
+            self.decision.refused.push(refusal);
+        }
     }
 
     fn keep(&mut self, edits: Edits) {

@@ -3,13 +3,17 @@
 //! A field that we have applied and still claim is ours to set, so a change in git alone is applied. One that another has
 //! changed is claimed by us no more: where a rule says that the cluster wins, it is compared and sent without it, until the
 //! commit is there and both are the same; then we claim it again. What a rule ignores is left in the same way, and stays. A field
-//! that is gone is left only if it was applied once (else git has added it). What asks for nothing of this is applied as ever. A
+//! that is gone is left only if it was applied once (else git has added it). An object that somebody has made anew is claimed by us
+//! nowhere: it is left in the same way, if it was applied once. What asks for nothing of this is applied as ever. A
 //! write-back that stands alone has applied nothing that it could go by: it sends only what is to be put right. It deliberately
-//! reads no cluster: the shell brings the object as it is and as a dry run would have it.
+//! reads no cluster: the shell brings the object as it is and as a dry run would have it, or that none can say so (`unsaid`); and
+//! what was applied before, which who has just begun finds out (`past`).
 
 mod meant;
+mod unsaid;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -34,6 +38,8 @@ const ITSELF: &str = ".";
 pub struct Yielding {
     rules: Vec<Rules>,
     before: Option<Recollection>,
+    /// What was left alone by the last run, which was there once.
+    left: BTreeSet<String>,
     /// Whether they stand alone.
     alone: bool,
 }
@@ -46,6 +52,8 @@ pub struct Leave {
     /// The fields that rules have left alone; none where somebody has taken the object out.
     meant: Meant,
     paths: Vec<Path>,
+    /// Whether any of them is to be committed.
+    waits: bool,
 }
 
 impl Yielding {
@@ -54,7 +62,18 @@ impl Yielding {
         Self {
             rules,
             before,
+            left: BTreeSet::new(),
             alone: false,
+        }
+    }
+
+    /// The same after something of these objects was left alone, by their ids: that they were there is known, though nobody may
+    /// know any more as what they were applied.
+    #[must_use]
+    pub fn after_leaving(self, ids: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            left: ids.into_iter().collect(),
+            ..self
         }
     }
 
@@ -63,6 +82,7 @@ impl Yielding {
         Self {
             rules: vec![rules],
             before: None,
+            left: BTreeSet::new(),
             alone: true,
         }
     }
@@ -92,7 +112,7 @@ impl Yielding {
         dry: &Value,
     ) -> Leave {
         // What we have never applied is nobody's change.
-        let is_applied = || claims(live).any(is_ours);
+        let is_applied = || claims(live).any(is_ours) || self.was_applied(id);
         if self.is_none() || !(self.alone || is_applied()) {
             return Leave::default();
         }
@@ -115,19 +135,24 @@ impl Yielding {
         }
         let before = self.before.as_ref().and_then(|before| before.get(id));
         let (is, would) = comparable(&meant, live, dry);
-        let all = differences(0, &is, &would);
-        let paths = all.iter().filter_map(|one| {
-            let is_meant = meant.is_left(&steps_of(&one.path, live));
-            let left = || match self.alone {
+        let (mut paths, mut waits) = (Vec::new(), false);
+        for one in &differences(0, &is, &would) {
+            let steps = steps_of(&one.path, live);
+            if !meant.is_left(&steps) {
+                continue;
+            }
+            let left = match self.alone {
                 true => Some(whole(&one.path)).filter(|path| path.get(wanted).is_some()),
                 false => left(one, wanted, live, before),
             };
-            is_meant.then(left).flatten()
-        });
+            waits |= left.is_some() && meant.is_committed(&steps);
+            paths.extend(left);
+        }
         Leave {
             concerned: true,
-            paths: paths.collect(),
+            paths,
             meant,
+            waits,
         }
     }
 
@@ -142,12 +167,15 @@ impl Yielding {
         if self.alone {
             return !rules.any(|rule| rule.sync_to() == SyncTo::Kubernetes);
         }
-        let known = |before: &Recollection| before.get(id).is_some();
-        if !self.before.as_ref().is_some_and(known) || is_paused(wanted) || is_secret(&object.id())
-        {
+        if !self.was_applied(id) || is_paused(wanted) || is_secret(&object.id()) {
             return false;
         }
         rules.any(|rule| rule.sync_to() == SyncTo::Git && rule.on_delete() == OnDelete::Delete)
+    }
+
+    fn was_applied(&self, id: &str) -> bool {
+        let known = |before: &Recollection| before.get(id).is_some();
+        self.left.contains(id) || self.before.as_ref().is_some_and(known)
     }
 
     /// What rules say of an object's fields. Secrets are never written, and so never left.
@@ -200,6 +228,11 @@ impl Leave {
     /// Whether nothing is left alone.
     pub fn is_nothing(&self) -> bool {
         self.paths.is_empty()
+    }
+
+    /// Whether any of it is left until it is committed, and not for good.
+    pub fn waits(&self) -> bool {
+        self.waits
     }
 
     /// The object without what is left alone, to be compared or sent.

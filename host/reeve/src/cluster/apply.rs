@@ -25,7 +25,7 @@ use super::body::{Body, State};
 use super::compare::MANAGER;
 use super::error::{Failures, ObjectError};
 use super::finding::{Expected, Finding, Write};
-use super::leaving::{Awaited, Blocked};
+use super::leaving::{Awaited, Blocked, Patience};
 use super::refusal::Attempt;
 use super::tenant_client::{Located, TenantClient};
 use super::until::{Cut, Until};
@@ -170,12 +170,22 @@ impl TenantClient {
             if let First::Delete(_) = &write.first {
                 run.witness.replaces(object);
             }
-            if let Err(why) = self.make_way(&write.at, &write.first, &run.until).await {
-                return run.blocked(object, &write.first, why);
-            }
-            // Never dropped for being superseded: an object that is deleted to be made anew is made anew.
-            let written = self.write_now(&write.at, body, &write.first, write.only.as_ref());
-            match tokio::time::timeout_at(run.until.deadline, written).await {
+            let patience = match self.goes_from_git(object, &write.at) {
+                true => Patience::Whole,
+                false => Patience::Brief,
+            };
+            let (first, only) = (&write.first, write.only.as_ref());
+            let way = self.make_way(&write.at, first, only, (patience, &run.until));
+            let written = match way.await {
+                // Never dropped for being superseded: an object that is deleted to be made anew is made anew.
+                Ok(()) => {
+                    let written = self.write_now(&write.at, body, first, only);
+                    tokio::time::timeout_at(run.until.deadline, written).await
+                }
+                Err(Blocked::Failed(why)) => Ok(Err(why)),
+                Err(why) => return Err(run.blocked(object, first, &why)),
+            };
+            match written {
                 Ok(Ok(now)) => {
                     run.witness.stands(object, Sight::of(&now));
                     run.done.entries.push((object.id().clone(), write.action));
@@ -237,8 +247,9 @@ impl TenantClient {
         };
         let mut only = only.cloned();
         match first {
-            // That one has made way.
-            First::Nothing | First::Delete(_) => {}
+            First::Nothing => {}
+            // It has made way; what is made in its place has a state of its own.
+            First::Delete(_) => only = None,
             First::Takeover(claims, left) => {
                 let (sent, claims) = (body.bytes(), claims.to_string());
                 let again = only.is_none();
@@ -314,19 +325,15 @@ impl<W: Witness> Run<'_, W> {
     }
 
     /// What was to make way for it has not.
-    fn blocked(&mut self, object: &Planned, first: &First, why: Blocked) -> Result<(), ApplyError> {
-        match (why, first) {
-            (Blocked::Failed(why), _) => self.failed(why),
-            (Blocked::Leaving, First::Delete(uid)) => {
-                let deleted = (object.id().clone(), Action::Deleted);
-                self.done.entries.push(deleted);
-                if self.until.over.is_cancelled() {
-                    return Err(self.cut(Cut::Superseded));
-                }
-                let one = Awaited::gone(object.entry(), uid, None);
-                Err(self.waits(vec![one]))
-            }
-            (Blocked::Late | Blocked::Leaving, _) => Err(self.cut(Cut::Late)),
+    fn blocked(&mut self, object: &Planned, first: &First, why: &Blocked) -> ApplyError {
+        let (Blocked::Leaving, First::Delete(uid)) = (why, first) else {
+            return self.cut(Cut::Late);
+        };
+        let deleted = (object.id().clone(), Action::Deleted);
+        self.done.entries.push(deleted);
+        match self.until.over.is_cancelled() {
+            true => self.cut(Cut::Superseded),
+            false => self.waits(vec![Awaited::gone(object.entry(), uid, None)]),
         }
     }
 

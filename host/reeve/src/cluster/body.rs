@@ -54,6 +54,11 @@ impl State {
             version: text("/metadata/resourceVersion")?,
         })
     }
+
+    /// After which change.
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What applying one object would do, found out by reading and dry-running it.
 //!
 //! An object is deleted and made anew only where the spec or the manifest that is applied says so: what stands on the
-//! cluster may be anybody's, and policy has not seen it. Nothing is written here; that is [`apply`](super::apply)'s.
+//! cluster may be anybody's, and policy has not seen it; and not while a WriteBack has yet to commit what others have made of it.
+//! Nothing is written here; that is [`apply`](super::apply)'s.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use reeve_core::drift::{Sight, Stood};
 use reeve_core::health::verdict;
 use reeve_core::plan::{Planned, left_alone};
 use reeve_core::status::Action;
+use reeve_core::writeback::Leave;
 use serde_json::Value;
 
 use super::apply::First;
@@ -18,6 +20,7 @@ use super::compare::{self, MANAGER};
 use super::drift;
 use super::error::ObjectError;
 use super::leaving::{Awaited, is_leaving};
+use super::recreation::may_be_of_the_old;
 use super::refusal::{Attempt, CallError};
 use super::settle::needed_by_others;
 use super::tenant_client::{Located, TenantClient};
@@ -31,6 +34,20 @@ pub(super) enum Finding {
     Differs(Box<Write>),
     /// It was deleted to be made anew, and is not gone yet.
     Leaves(Box<Awaited>),
+}
+
+impl Finding {
+    /// The object is made of the manifest as it is, after `first`.
+    fn anew(at: Located, first: First, only: Option<State>, difference: Difference) -> Self {
+        Self::Differs(Box::new(Write {
+            at,
+            kept: None,
+            action: Action::Created,
+            first,
+            only,
+            difference,
+        }))
+    }
 }
 
 /// A write that has passed its dry run.
@@ -115,48 +132,89 @@ impl TenantClient {
         if let Some(live) = live.as_ref().filter(|live| left_alone(live)) {
             return Ok(self.settled(Action::Skipped, live));
         }
-        if let Some(live) = live.as_ref().filter(|live| self.makes_way(live)) {
+        if live.is_none() && self.lets_go(object, &at) {
+            // What was deleted stays so until git says it, where a rule wants that; whether it could be made does not matter.
+            return Ok(Finding::Settled(Action::Skipped, true, None));
+        }
+        let leaving = live.as_ref().filter(|live| self.makes_way(live));
+        if let Some(live) = leaving.filter(|_| !self.goes_from_git(object, &at)) {
             // Whatever is wanted of it by now: this one goes, and it is made anew.
             return Ok(leaves(object, live));
         }
-        let differs = |first, fields| {
-            Finding::Differs(Box::new(Write {
-                at: at.clone(),
-                kept: None,
-                action: Action::Created,
-                first,
-                only: None,
-                difference: Difference::of(object, live.as_ref(), fields),
-            }))
-        };
-        let dry = match (dry, &live) {
-            (Ok(dry), _) => dry,
-            (Err(why), Some(live)) if self.may_recreate(&why, wanted) => {
-                let uid = uid(live);
-                self.rehearse_recreation(&at, wanted, uid).await?;
-                if is_leaving(live) {
-                    return Ok(leaves(object, live));
-                }
-                let fields = vec!["what cannot be changed".to_owned()];
-                return Ok(differs(First::Delete(uid.to_owned()), fields));
+        match (dry, &live) {
+            (Ok(dry), Some(live)) => Ok(self.of_both(object, &at, live, &dry)),
+            (Ok(_), None) => {
+                let missing = Difference::of(object, None, Vec::new());
+                Ok(Finding::anew(at, First::Nothing, None, missing))
             }
-            (Err(why), _) => return Err(self.failed(&at, Attempt::DryRun, why)),
-        };
-        match &live {
-            Some(live) => Ok(self.of_both(object, &at, live, &dry)),
-            // What was deleted stays so until git says it, where a rule wants that.
-            None if self.lets_go(object, &at) => Ok(Finding::Settled(Action::Skipped, true, None)),
-            None => Ok(differs(First::Nothing, Vec::new())),
+            (Err(why), Some(live)) if may_be_of_the_old(&why) => {
+                self.of_unchangeable(object, at, live, why).await
+            }
+            (Err(why), _) => Err(self.failed(&at, Attempt::DryRun, why)),
         }
+    }
+
+    /// The finding about an object that cannot be changed into what is wanted: it is deleted and made anew, where that may be. But
+    /// first it is asked whether others have changed it, and a WriteBack is to commit that: then only the rest is wanted of it yet.
+    async fn of_unchangeable(
+        &self,
+        object: &Planned,
+        at: Located,
+        live: &Value,
+        why: CallError,
+    ) -> Result<Finding, ObjectError> {
+        let wanted = object.manifest();
+        let (resource, id) = (&at.address.resource.plural, object.id().to_string());
+        let left = self.yielding.leave_unsaid(resource, &id, wanted, live);
+        if left.waits() {
+            let body = left.without(wanted).to_string().into_bytes();
+            match self.dry_run(&at, body).await {
+                Ok(dry) => return Ok(self.of_left(object, &at, live, &dry, left)),
+                // The rest would have it made anew: that is not for now.
+                Err(why) if self.may_recreate(&why, wanted) => {
+                    self.left.note(id, true);
+                    return Ok(self.settled(Action::Skipped, live));
+                }
+                Err(why) => return Err(self.failed(&at, Attempt::DryRun, why)),
+            }
+        }
+        if !self.may_recreate(&why, wanted) {
+            return Err(self.failed(&at, Attempt::DryRun, why));
+        }
+        if !self.yielding.is_none() {
+            self.left.note(id, false);
+        }
+        let uid = uid(live).to_owned();
+        self.rehearse_recreation(&at, wanted, &uid).await?;
+        if is_leaving(live) && !self.goes_from_git(object, &at) {
+            return Ok(leaves(object, live));
+        }
+        let fields = vec!["what cannot be changed".to_owned()];
+        let only = left.is_concerned().then(|| State::of(live)).flatten();
+        let difference = Difference::of(object, Some(live), fields);
+        Ok(Finding::anew(at, First::Delete(uid), only, difference))
     }
 
     /// The finding about an object that is there, and another than it is wanted or not.
     fn of_both(&self, object: &Planned, at: &Located, live: &Value, dry: &Value) -> Finding {
-        let (wanted, ignored) = (object.manifest(), object.ignored());
         let (resource, id) = (&at.address.resource.plural, object.id().to_string());
+        let wanted = object.manifest();
         let left = self.yielding.leave(resource, &id, wanted, live, dry);
+        self.of_left(object, at, live, dry, left)
+    }
+
+    /// The same, once it is known what is left alone of it.
+    fn of_left(
+        &self,
+        object: &Planned,
+        at: &Located,
+        live: &Value,
+        dry: &Value,
+        left: Leave,
+    ) -> Finding {
+        let (wanted, ignored) = (object.manifest(), object.ignored());
         if !self.yielding.is_none() {
-            self.left.note(id, !left.is_nothing());
+            self.left.note(object.id().to_string(), !left.is_nothing());
         }
         let (is, would) = (left.without(live), left.without(dry));
         let first = match compare::takeover(wanted, live, &left) {
@@ -187,7 +245,17 @@ impl TenantClient {
         Finding::Settled(action, verdict(live).is_current(), sight)
     }
 
+    /// Whether an object that is not there stays so. That is remembered: who begins anew knows by it that it was there once.
     fn lets_go(&self, object: &Planned, at: &Located) -> bool {
+        let goes = self.goes_from_git(object, at);
+        if !self.yielding.is_none() {
+            self.left.note(object.id().to_string(), goes);
+        }
+        goes
+    }
+
+    /// Whether a rule has it deleted in git when somebody deletes it on the cluster.
+    pub(super) fn goes_from_git(&self, object: &Planned, at: &Located) -> bool {
         let (resource, id) = (&at.address.resource.plural, object.id().to_string());
         self.yielding.lets_go(resource, &id, object.manifest())
     }

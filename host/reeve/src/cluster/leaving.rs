@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::apply::First;
+use super::body::State;
 use super::compare::MANAGER;
 use super::error::ObjectError;
-use super::refusal::Attempt;
+use super::refusal::{Attempt, CallError};
 use super::settle::{LATEST, SOONEST};
 use super::tenant_client::{Located, TenantClient};
 use super::until::Until;
@@ -32,6 +33,15 @@ const BRIEF: Duration = Duration::from_secs(1);
 pub struct Awaited {
     words: String,
     check: Option<Check>,
+}
+
+/// How long it is waited for that something is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// A moment.
+    Brief,
+    /// As long as the run may go on: who sees it gone would take it for deleted by somebody.
+    Whole,
 }
 
 /// Why an object has not made way.
@@ -91,38 +101,84 @@ pub(super) fn told(awaited: &[Awaited]) -> String {
 }
 
 impl TenantClient {
-    /// Deletes what has to make way, if anything has, and waits a moment until it is gone.
+    /// Deletes what has to make way, if anything has, and waits until it is gone. `only`: if that is not its state, it is not
+    /// deleted.
     pub(super) async fn make_way(
         &self,
         at: &Located,
         first: &First,
-        until: &Until,
+        only: Option<&State>,
+        (patience, until): (Patience, &Until),
     ) -> Result<(), Blocked> {
         let First::Delete(uid) = first else {
             return Ok(());
         };
         // Neither is dropped for being superseded: most is gone at once, and then it is made anew at once.
-        let deleted = tokio::time::timeout_at(until.deadline, self.replace(at, uid)).await;
+        let deleting = self.replace(at, uid, only, patience);
+        let deleted = tokio::time::timeout_at(until.deadline, deleting).await;
         deleted
             .map_err(|_| Blocked::Late)?
             .map_err(Blocked::Failed)?;
-        let soon = until.deadline.min(Instant::now() + BRIEF);
+        let (soon, late) = match patience {
+            Patience::Brief => (Instant::now() + BRIEF, Blocked::Leaving),
+            Patience::Whole => (until.deadline, Blocked::Late),
+        };
+        let soon = until.deadline.min(soon);
         let gone = tokio::time::timeout_at(soon, self.until_gone(at, uid)).await;
-        gone.map_err(|_| Blocked::Leaving)?.map_err(Blocked::Failed)
+        gone.map_err(|_| late)?.map_err(Blocked::Failed)
     }
 
-    async fn replace(&self, at: &Located, uid: &str) -> Result<(), ObjectError> {
-        let mark = json!({"metadata": {"uid": uid, "annotations": {REPLACED: "true"}}});
-        let mark = mark.to_string().into_bytes();
-        let marked = self.wire.patch(&at.address, Patch::merge(MANAGER), mark);
-        if let Err(why) = marked.await {
-            // An object that cannot be changed at all any more may still be made anew.
-            tracing::debug!(error = %why, "what is about to be replaced could not be marked");
-        }
-        let deleted = self.wire.delete(&at.address, uid).await;
+    async fn replace(
+        &self,
+        at: &Located,
+        uid: &str,
+        only: Option<&State>,
+        patience: Patience,
+    ) -> Result<(), ObjectError> {
+        let marked = match patience {
+            Patience::Brief => self.mark(at, uid, only).await,
+            Patience::Whole => Ok(None),
+        };
+        let deleted = match (marked, only) {
+            (Ok(Some(now)), Some(_)) => {
+                let version = now.version();
+                self.wire.delete_as_read(&at.address, uid, version).await
+            }
+            (Ok(None), Some(read)) => {
+                let version = read.version();
+                self.wire.delete_as_read(&at.address, uid, version).await
+            }
+            (Ok(_), None) => self.wire.delete(&at.address, uid).await,
+            (Err(why), _) => Err(why),
+        };
         deleted
             .map(drop)
             .map_err(|why| self.failed(at, Attempt::Delete, why))
+    }
+
+    /// Writes on it what it is deleted for, and returns the state that it has then; None: that could not be written. An error: it
+    /// is not in the state alone in which it may be deleted.
+    async fn mark(
+        &self,
+        at: &Located,
+        uid: &str,
+        only: Option<&State>,
+    ) -> Result<Option<State>, CallError> {
+        let mut mark = json!({"metadata": {"uid": uid, "annotations": {REPLACED: "true"}}});
+        if let (Some(read), Some(Value::Object(metadata))) = (only, mark.get_mut("metadata")) {
+            metadata.insert("resourceVersion".to_owned(), read.version().into());
+        }
+        let mark = mark.to_string().into_bytes();
+        let marked = self.wire.patch(&at.address, Patch::merge(MANAGER), mark);
+        match marked.await {
+            Ok(now) => Ok(State::of(&now)),
+            Err(why) if only.is_some() && why.is_conflict() => Err(why),
+            Err(why) => {
+                // An object that cannot be changed at all any more may still be made anew.
+                tracing::debug!(error = %why, "what is about to be replaced could not be marked");
+                Ok(None)
+            }
+        }
     }
 
     /// Whether it was deleted to be made anew, and is not gone yet.

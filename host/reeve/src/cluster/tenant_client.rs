@@ -153,9 +153,14 @@ impl TenantClient {
         }
     }
 
+    /// Whether anything may be left alone.
+    pub(crate) fn is_yielding(&self) -> bool {
+        !self.yielding.is_none()
+    }
+
     /// The objects that were compared, by their ids, and whether something of each was left alone; None: nothing is to be, of any.
     pub(crate) fn left(&self) -> Option<BTreeMap<String, bool>> {
-        (!self.yielding.is_none()).then(|| self.left.all())
+        self.is_yielding().then(|| self.left.all())
     }
 
     /// Tells whether the same is left alone as before.

@@ -5,6 +5,7 @@
 //! connection pool. It deliberately never decodes into types and never logs an answer: an answer may be a Secret.
 //! What a refusal means is [`refusal`](super::refusal)'s to say.
 
+mod delete;
 mod patch;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -173,35 +174,6 @@ impl Wire {
             _ => Attempt::Patch,
         };
         parse(&self.send(request, attempt).await?)
-    }
-
-    /// Deletes exactly the object with that uid; its dependents go in the background. False: it was gone already.
-    pub(super) async fn delete(&self, at: &Address, uid: &str) -> Result<bool, CallError> {
-        self.remove(at, uid, &[]).await
-    }
-
-    /// Asks whether that would be refused, and deletes nothing.
-    pub(super) async fn rehearse_delete(&self, at: &Address, uid: &str) -> Result<bool, CallError> {
-        match self.remove(at, uid, &["All"]).await {
-            // A webhook that cannot be asked without an effect: only the deletion itself will show.
-            Err(CallError::Refused(why)) if why.message.contains("does not support dry run") => {
-                Ok(true)
-            }
-            told => told,
-        }
-    }
-
-    async fn remove(&self, at: &Address, uid: &str, dry_run: &[&str]) -> Result<bool, CallError> {
-        let options = serde_json::json!({
-            "kind": "DeleteOptions", "apiVersion": "v1", "dryRun": dry_run,
-            "propagationPolicy": "Background", "preconditions": {"uid": uid},
-        });
-        let request = with_json(Request::delete(at.path()?), &options);
-        match self.send(request, Attempt::Delete).await {
-            Ok(_) => Ok(true),
-            Err(why) if why.is_missing_object() => Ok(false),
-            Err(why) => Err(why),
-        }
     }
 
     /// Creates what must not exist yet.

@@ -125,6 +125,9 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     let lets_go = matches!(outcome, KustomizationOutcome::Delivered(_));
     ownership::over(ctx, id, &object, state, lets_go);
     proposals::look_again(ctx, id);
+    if let Some(next) = yielding::waits(&outcome) {
+        return next;
+    }
     if supply::awaits_first_look(ctx, &object, &outcome) {
         return Next::Watch;
     }
@@ -170,8 +173,8 @@ async fn deliver(
     if let Err(why) = depend::check(ctx, object, &asked).await {
         return early(ctx, run, why);
     }
-    let wanted = match abroad::reach(ctx, object, asked, over).await {
-        Ok(wanted) => yielding::to_write_back(ctx, object, wanted).await,
+    let wanted = match yielding::reach(ctx, object, asked, over).await {
+        Ok(wanted) => wanted,
         Err(why) => return early(ctx, run, why),
     };
     let revision = wanted.stored.artifact.revision.to_string();

@@ -126,7 +126,7 @@ fn created(work: &Work<'_>, adding: &[Adding]) -> Created {
 }
 
 /// Everybody who builds anything, each once: what was applied at several revisions is built in one way.
-fn builders<'h>(head: &Head<'h>) -> Vec<Builder<'h>> {
+pub(super) fn builders<'h>(head: &Head<'h>) -> Vec<Builder<'h>> {
     let is_same = |one: &Builder<'_>, build: &Build<'_>| {
         one.path == build.path
             && one.options.overlay == build.options.overlay

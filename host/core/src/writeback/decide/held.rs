@@ -10,7 +10,9 @@ use super::super::following::Following;
 use super::super::hand::{Hand, hand_of, last_hand};
 use super::super::rule::{Rules, Subject};
 use super::super::said::Said;
-use super::{Build, Field, Seen, State, What, Work, Written, files, not_delivered, repository};
+use super::{
+    Build, Field, Seen, State, What, Work, Written, bound, files, not_delivered, repository,
+};
 use crate::inventory::ObjectId;
 
 /// Whether an object of a build is now as earlier files gave it, of what rules have committed: `base` is what these gave, `newest`
@@ -28,6 +30,15 @@ pub fn was_same(rules: &Rules, seen: &Seen, base: &Object, newest: &Object) -> b
 pub(super) struct Held<'s> {
     change: Change,
     live: &'s Object,
+    /// The same without what the object is bound to, where the change says that.
+    unbound: Option<Change>,
+}
+
+/// What builds give beside what they are asked about.
+struct Given {
+    base: Vec<Object>,
+    head: Vec<Object>,
+    compared: Option<Vec<Object>>,
 }
 
 /// What an object is called in a build: the version may be another.
@@ -51,7 +62,53 @@ impl<'s> Held<'s> {
             defaulted: defaulted.as_deref().cloned(),
             live: filtered(live, before, following),
         };
-        Some(Self { change, live })
+        Some(Self {
+            change,
+            live,
+            unbound: None,
+        })
+    }
+
+    /// The same with what the object is bound to, where its manifest does not say that and rules commit all of it.
+    pub(super) fn with_bound(mut self, work: &Work<'_>, following: &Following) -> Self {
+        let applied = &self.change.applied;
+        let before = self.change.defaulted.as_ref().unwrap_or(applied);
+        let Some(bound) = bound::found(work, (applied, before, self.live)) else {
+            return self;
+        };
+        let live = filtered(&bound.live, &bound.before, following);
+        let is_meant = |field: &&str| live.get(field) == bound.live.get(field);
+        if bound.fields.iter().all(is_meant) {
+            let change = Change {
+                applied: applied.clone(),
+                defaulted: Some(bound.before),
+                live,
+            };
+            self.unbound = Some(std::mem::replace(&mut self.change, change));
+        }
+        self
+    }
+
+    fn without_bound(self) -> Option<Self> {
+        Some(Self {
+            change: self.unbound?,
+            live: self.live,
+            unbound: None,
+        })
+    }
+}
+
+impl Given {
+    fn of(work: &Work<'_>, build: &Build<'_>) -> Self {
+        let base = build.base.map(|base| objects(base, build));
+        Self {
+            head: match base {
+                Some(_) => objects(&work.tree(), build),
+                None => Vec::new(),
+            },
+            base: base.unwrap_or_default(),
+            compared: build.compared.map(|compared| objects(compared, build)),
+        }
     }
 }
 
@@ -60,35 +117,11 @@ pub(super) fn write_all(work: &mut Work<'_>, number: usize, held: Vec<Held<'_>>)
     let Some(build) = work.head.builds.get(number) else {
         return;
     };
-    let base = build
-        .base
-        .map(|base| objects(base, build))
-        .unwrap_or_default();
-    let head = match build.base {
-        Some(_) => objects(&work.tree(), build),
-        None => Vec::new(),
-    };
-    let compared = build
-        .compared
-        .map(|compared| objects(compared, build))
-        .unwrap_or_default();
-    let mut agreed: Vec<(Held<'_>, Agreed)> = Vec::new();
-    for mut one in held {
-        let (base, head) = (
-            of(&base, &one.change.applied),
-            of(&head, &one.change.applied),
-        );
-        if build.compared.is_some() {
-            one.change = since(&one.change, base, of(&compared, &one.change.applied));
-        }
-        let now = carried(&one.change, base, head);
-        if now.ahead {
-            work.decision.ahead.insert(ObjectId::of(one.live));
-        }
-        if !now.fields.is_empty() {
-            agreed.push((one, now));
-        }
-    }
+    let given = Given::of(work, build);
+    let agreed = held
+        .into_iter()
+        .filter_map(|one| weighed(work, &given, one));
+    let agreed: Vec<(Held<'_>, Agreed)> = agreed.collect();
     let mut waiting = vec![agreed];
     while let Some(mut batch) = waiting.pop() {
         if batch.is_empty() {
@@ -100,6 +133,9 @@ pub(super) fn write_all(work: &mut Work<'_>, number: usize, held: Vec<Held<'_>>)
                 Some(at) => {
                     let (one, _) = batch.remove(at);
                     work.refuse(one.live, &refused);
+                    // What somebody has changed of it is written without that.
+                    let again = one.without_bound();
+                    batch.extend(again.and_then(|one| weighed(work, &given, one)));
                     waiting.push(batch);
                 }
                 None if batch.len() > 1 && matches!(refused.reason, Reason::Limit { .. }) => {
@@ -113,6 +149,26 @@ pub(super) fn write_all(work: &mut Work<'_>, number: usize, held: Vec<Held<'_>>)
             },
         }
     }
+}
+
+/// A change beside what git has changed; nothing where the cluster has changed nothing.
+fn weighed<'s>(
+    work: &mut Work<'_>,
+    given: &Given,
+    mut one: Held<'s>,
+) -> Option<(Held<'s>, Agreed)> {
+    let (base, head) = (
+        of(&given.base, &one.change.applied),
+        of(&given.head, &one.change.applied),
+    );
+    if let Some(compared) = &given.compared {
+        one.change = since(&one.change, base, of(compared, &one.change.applied));
+    }
+    let now = carried(&one.change, base, head);
+    if now.ahead {
+        work.decision.ahead.insert(ObjectId::of(one.live));
+    }
+    (!now.fields.is_empty()).then_some((one, now))
 }
 
 fn attempt(

@@ -39,6 +39,12 @@ impl Meant {
         }
         is_ignored && !is_kept
     }
+
+    /// Whether changes of a field are committed by any.
+    pub(super) fn is_committed(&self, steps: &[String]) -> bool {
+        let mut sides = self.by.iter().filter_map(|one| one.of_steps(steps));
+        sides.any(|side| side == SyncTo::Git)
+    }
 }
 
 /// Both sides, so that what differs is told field by field where fields of one mapping may have different sides: one that only the

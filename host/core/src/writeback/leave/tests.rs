@@ -487,3 +487,115 @@ fn other_rules_have_another_mark() {
     assert_ne!(one, of(json!([{"syncTo": "kubernetes"}])));
     assert_ne!(one, Yielding::default().mark());
 }
+
+#[test]
+fn what_somebody_has_made_anew_is_left_if_it_was_applied_once() {
+    let wanted = web("web:1", 1);
+    let before = || Recollection::parse(json!({ID: wanted}).to_string().as_bytes());
+    let by_hand = claim("kubectl-create", "Update", image());
+    let live = claimed(web("web:2", 1), json!([by_hand]));
+    let of = |yielding: Yielding| left(&yielding, &wanted, &live, &wanted);
+    let rule = || rules(json!([{"syncTo": "git"}]));
+    assert_eq!(of(Yielding::new(rule(), before())), [IMAGE]);
+    let ids = [ID.to_owned()];
+    assert_eq!(of(Yielding::new(rule(), None).after_leaving(ids)), [IMAGE]);
+    assert!(
+        of(Yielding::new(rule(), None)).is_empty(),
+        "nobody's change"
+    );
+    let kept = rules(json!([{"syncTo": "kubernetes"}]));
+    assert!(of(Yielding::new(kept, before())).is_empty());
+}
+
+#[test]
+fn what_was_let_go_stays_so_though_nobody_knows_as_what_it_was_applied() {
+    for (written, ids, want) in [
+        (
+            json!([{"syncTo": "git", "onDelete": "delete"}]),
+            vec![ID],
+            true,
+        ),
+        (
+            json!([{"syncTo": "git", "onDelete": "delete"}]),
+            vec!["acme_api_apps_Deployment"],
+            false,
+        ),
+        (json!([{"syncTo": "git"}]), vec![ID], false),
+    ] {
+        let ids = ids.into_iter().map(str::to_owned);
+        let yielding = Yielding::new(rules(written.clone()), None).after_leaving(ids);
+        let goes = yielding.lets_go("deployments", ID, &web("web:1", 1));
+        assert_eq!(goes, want, "{written}");
+    }
+}
+
+/// The Deployment with what the server fills in, and what cannot be changed.
+fn filled(image: &str, selector: &str) -> Value {
+    let mut object = web(image, 1);
+    object["spec"]["selector"] = json!({"matchLabels": {"app": selector}});
+    object["spec"]["progressDeadlineSeconds"] = json!(600);
+    object["spec"]["template"]["spec"]["containers"][0]["pull"] = json!("Always");
+    object
+}
+
+#[test]
+fn where_no_dry_run_can_be_made_it_goes_by_what_git_says_over_what_is_there() {
+    let mut wanted = web("web:1", 1);
+    wanted["spec"]["selector"] = json!({"matchLabels": {"app": "web"}});
+    let before = || Recollection::parse(json!({ID: wanted}).to_string().as_bytes());
+    let selector = "spec.selector.matchLabels.app";
+    let by_hand = || claim("kubectl-create", "Update", image());
+    let mut own = image();
+    own["f:spec"]["f:selector"] = json!({"f:matchLabels": {"f:app": {}}});
+    let ours = claim("kustomize-controller", "Apply", own);
+    let git = json!([{"syncTo": "git"}]);
+    for (about, written, live, claims, want) in [
+        (
+            "it was made anew",
+            git.clone(),
+            filled("web:1", "by-hand"),
+            json!([by_hand()]),
+            (vec![selector], true),
+        ),
+        (
+            "only the server has filled it in",
+            git.clone(),
+            filled("web:1", "web"),
+            json!([by_hand()]),
+            (vec![], false),
+        ),
+        (
+            "git alone has changed it",
+            git,
+            filled("web:1", "before"),
+            json!([ours]),
+            (vec![], false),
+        ),
+        (
+            "nobody commits it",
+            json!([{"syncTo": "ignore"}]),
+            filled("web:1", "by-hand"),
+            json!([by_hand()]),
+            (vec![selector], false),
+        ),
+        (
+            "another field is committed",
+            json!([{"syncTo": "git", "filters": ["/spec/replicas"]}]),
+            filled("web:1", "by-hand"),
+            json!([by_hand()]),
+            (vec![], false),
+        ),
+    ] {
+        let live = claimed(live, claims);
+        let yielding = Yielding::new(rules(written), before());
+        let leave = yielding.leave_unsaid("deployments", ID, &wanted, &live);
+        let paths: Vec<String> = leave.paths.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            (paths, leave.waits()),
+            (want.0.iter().map(ToString::to_string).collect(), want.1),
+            "{about}"
+        );
+    }
+    let nobody = Yielding::default().leave_unsaid("deployments", ID, &wanted, &filled("a", "b"));
+    assert_eq!(nobody, Leave::default());
+}

@@ -257,10 +257,11 @@ async fn held_and_seen<'m>(
     members: &'m [Member],
     until: Instant,
 ) -> Result<Seen<'m>, CommandError> {
+    let token = operate::token();
     for member in members.iter().filter(|one| wait::is_held(one.kind)) {
         let kind = operated(member.kind);
         let object = operate::there(cluster, kind, &member.id).await?;
-        if let Some(hold) = change::hold(&object) {
+        if let Some(hold) = change::hold(&object, &token) {
             operate::change(cluster, kind, &member.id, &hold).await?;
         }
     }

@@ -10,7 +10,7 @@ use reeve_core::inventory::ObjectId;
 use reeve_core::preview::Rehearsed;
 use reeve_core::status::Action;
 use reeve_core::ward::{
-    as_made, is_being_taken, is_controlled, is_kubernetes_own, without_additions,
+    as_made, by_name, is_being_taken, is_bound_beyond, is_made_by_another, without_additions,
 };
 use reeve_core::writeback::{
     About, Allowed, Build, Decision, Head, Rule, Rules, Seen, State, Subject, compose, decide,
@@ -143,6 +143,7 @@ impl Round {
             others: &[],
             elsewhere: &[],
             agreed: &self.agreed,
+            forgotten: &BTreeMap::new(),
         };
         decide(&self.rules, &self.allowed, &head, &self.seen)
     }
@@ -252,8 +253,7 @@ impl View<'_> {
         let seen = new.filter_map(|(_, (resource, object))| {
             let rule = self.rules.whole(&Subject::of(object, resource));
             let live = Value::from(object.clone());
-            let is_made = is_controlled(&live) || is_kubernetes_own(&live);
-            let is_left = is_made && !rule.is_some_and(Rule::picks);
+            let is_left = is_made_by_another(&live) && !rule.is_some_and(Rule::picks);
             // One that is yet to be taken comes in a later round.
             if is_left || is_being_taken(&live) {
                 return None;
@@ -308,7 +308,7 @@ pub(super) fn as_seen(kind: &Kind, state: State) -> Seen {
 
 /// One that is another than the build gives it.
 pub(super) fn held(build: usize, manifest: &Value, rehearsed: Rehearsed) -> Option<State> {
-    let object = |value: Value| Object::try_from(value).ok().map(Box::new);
+    let object = |value: Value| Object::try_from(by_name(value)).ok().map(Box::new);
     Some(State::Held {
         build,
         applied: object(manifest.clone())?,
@@ -330,7 +330,7 @@ pub(super) fn less(rehearsed: Rehearsed, manifest: &Value) -> Rehearsed {
     }
 }
 
-/// One that is as the build gives it, with something that others have added.
+/// One that is as the build gives it, with something that others have added, or that it is bound to.
 pub(super) fn added(build: usize, manifest: &Value, live: &Object) -> Option<State> {
     let live = Value::from(live.clone());
     // Nobody compares the fields of one version with those of another.
@@ -338,7 +338,7 @@ pub(super) fn added(build: usize, manifest: &Value, live: &Object) -> Option<Sta
         return None;
     }
     let applied = without_additions(live.clone(), manifest, &live);
-    if applied == live {
+    if applied == live && !is_bound_beyond(manifest, &live) {
         return None;
     }
     let rehearsed = Rehearsed {
@@ -403,6 +403,25 @@ mod tests {
         let mut other = manifest.clone();
         other["apiVersion"] = json!("v2");
         assert!(added(0, &other, &live("kubectl-edit")).is_none());
+    }
+
+    #[test]
+    fn a_claim_that_nobody_has_changed_is_asked_about_once_it_has_a_volume() {
+        let manifest = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "a"}, "spec": {}});
+        let live = |spec: Value| {
+            let finalizers = json!(["kubernetes.io/pvc-protection"]);
+            object(
+                json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "a", "finalizers": finalizers}, "spec": spec}),
+            )
+        };
+        let Some(State::Held { live: is, .. }) =
+            added(0, &manifest, &live(json!({"volumeName": "pv-1"})))
+        else {
+            panic!("it is held");
+        };
+        assert_eq!(is.get("/spec/volumeName"), Some(&json!("pv-1")));
+        assert_eq!(is.get("/metadata/finalizers"), None);
+        assert!(added(0, &manifest, &live(json!({}))).is_none());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What the file of a new object needs not say, since the API server fills it in.
+//! What the file of a new object needs not say, since the API server fills it in; and what it would make of a manifest as of a new
+//! object, where it refuses to say that of the one that is there.
 //!
 //! What may be left out, `reeve_writeback` knows; that the server makes the same object of the rest, its dry run of creating that says,
 //! under another name: one for an object, and one more where something has to be put back. Where it does not say so (the account may
@@ -48,8 +49,30 @@ impl Persisting {
         }
     }
 
+    /// What the server would make of a manifest if there was no object of its name. None: it does not say.
+    pub(crate) async fn made_anew(&self, id: &ObjectId, manifest: &Value) -> Option<Value> {
+        let object = Object::try_from(manifest.clone()).ok()?;
+        if is_secret(&object.id()) || is_bound(&object) {
+            return None;
+        }
+        let mut made = self.tried(&object).await?;
+        let metadata = made.get_mut("metadata")?.as_object_mut()?;
+        for key in NAMED {
+            metadata.shift_remove(key);
+        }
+        metadata.insert("name".to_owned(), Value::from(id.name.as_str()));
+        Some(made)
+    }
+
     /// What the server makes of it, without what belongs to a cluster. None: it does not say.
     async fn made_of(&self, lean: &Object) -> Option<Object> {
+        let made = self.tried(lean).await?;
+        let made = Object::try_from(as_made(made)).ok()?;
+        Some(stripped(&made))
+    }
+
+    /// What creating it would give, under another name.
+    async fn tried(&self, lean: &Object) -> Option<Value> {
         let id = ObjectId::of(lean);
         let at = self.address(&id, Some(lean.version())).await.ok()??;
         // With all that the API server fills in, and without that anything is written.
@@ -58,10 +81,7 @@ impl Persisting {
             at.collection().ok()?
         );
         let body = unnamed(lean);
-        let made = self.wire.post(uri, &body, Attempt::DryRun);
-        let made = made.await.ok()?;
-        let made = Object::try_from(as_made(made)).ok()?;
-        Some(stripped(&made))
+        self.wire.post(uri, &body, Attempt::DryRun).await.ok()
     }
 }
 

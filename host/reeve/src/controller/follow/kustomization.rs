@@ -92,6 +92,7 @@ impl Followed for Kustomization {
             known.said.forget_kustomization(&id);
             known.reports.forget(&id);
             known.passed.remove(&id);
+            known.recalled.remove(&id);
             known.veils.remove(&id);
             known.marks.remove(&id);
             known.awaiting.remove(&id);

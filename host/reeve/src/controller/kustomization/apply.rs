@@ -25,7 +25,7 @@ pub(super) async fn apply(
     run: &Arc<Run>,
     progress: &Announced<KustomizationProgress>,
 ) -> Result<KustomizationOutcome, Box<Failed>> {
-    let (spec, plan) = (&wanted.spec, &prepared.plan);
+    let plan = &prepared.plan;
     if let Some(why) = caution::refusal(ctx, wanted, &prepared, until).await {
         return Err(Box::new(Failed {
             attempted: Some(wanted.stored.artifact.revision.to_string()),
@@ -38,18 +38,18 @@ pub(super) async fn apply(
     stages.end(Stage::Apply);
     match walked {
         Ok(Walked::Through(mut done)) => {
-            done.recollected = recall::applied(ctx, object, spec, plan, &done).await;
+            done.recollected = recall::applied(ctx, object, wanted, plan, &done).await;
             progress.at(KustomizationProgress::CheckingHealth);
             health::settle(ctx, object, wanted, plan, done, until, run).await
         }
         Ok(Walked::Waits(pause, mut done)) => {
-            done.recollected = recall::applied(ctx, object, spec, plan, &done).await;
+            done.recollected = recall::applied(ctx, object, wanted, plan, &done).await;
             let waits = health::wait(ctx, object, wanted, pause, done);
             Ok(KustomizationOutcome::Settling(waits))
         }
         Err(mut failed) => {
             if let Some(inventory) = &failed.inventory {
-                let kept = recall::keep(ctx, object, spec, plan, &failed.changes, inventory);
+                let kept = recall::keep(ctx, object, wanted, plan, &failed.changes, inventory);
                 failed.recollected = kept.await;
             }
             Err(failed)

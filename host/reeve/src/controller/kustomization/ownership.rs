@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::{Wanted, abroad, entries};
 use crate::context::Context;
 use crate::controller::report;
-use crate::index::Known;
+use crate::index::{self, Known};
 
 /// How long a run waits for its neighbours before it leaves its deletions to the next one. They take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -211,9 +211,7 @@ pub(super) fn within<'k>(
     known: &'k Known,
     namespace: &'k NamespaceName,
 ) -> impl Iterator<Item = (&'k NamespacedName, &'k Arc<Kustomization>)> {
-    let first = NamespacedName::first_of(namespace);
-    let from = known.kustomizations.range(first..);
-    from.take_while(move |(id, _)| id.namespace == *namespace)
+    index::within(&known.kustomizations, namespace)
 }
 
 /// One that is suspended, or whose source has nothing, will not say more for now.

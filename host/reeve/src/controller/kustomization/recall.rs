@@ -1,9 +1,11 @@
-//! What was applied before, for policies that ask for it: found where it is kept, or made anew.
+//! What was applied before, for policies that ask for it, and for what a WriteBack has left alone: found where it is kept, or made
+//! anew.
 //!
 //! A digest of it stands in the status. When the disk has lost it, what is wanted now may be the very same; else the
 //! revision that was applied last is rendered once more, if the source still has it. Whatever comes of that counts only
 //! when it has that digest: another spec, another plugin or a run that stopped half-way give another, and then there is
-//! none, for which policies do without. Told is nobody of it: it is nobody's fault.
+//! none, for which policies do without. Told is nobody of it: it is nobody's fault. What is to be written back may count without
+//! the digest, too, which `core::writeback::past` says; that is kept nowhere, and no policy sees it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use reeve_core::inventory::Inventory;
 use reeve_core::plan::{Admitted, Plan, Proposed};
 use reeve_core::spec::Spec;
 use reeve_core::status::{Action, Applied, Change};
+use reeve_core::writeback::past::{self, Sure};
 use tokio::time::Instant;
 
 use super::{Wanted, build, transformed};
@@ -79,6 +82,62 @@ pub(super) async fn find(
     Some(found)
 }
 
+/// What is known of what was applied before, for what is to be written back.
+pub(super) enum Past {
+    /// This, or nothing; or nobody will ever know.
+    Known(Option<Recollection>),
+    /// A revision cannot be had or rendered now, and may be soon.
+    Unknown,
+}
+
+/// The same for a run that has rendered nothing yet, as the first one of a process.
+pub(super) async fn past(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    wanted: &Wanted,
+    deadline: Instant,
+) -> Past {
+    if let Some(found) = read(ctx, object, &wanted.spec).await {
+        return Past::Known(Some(found));
+    }
+    // What was on another cluster was not on this one.
+    let is_here = wanted.place.is_none() && wanted.left.is_none();
+    let status = object.status.as_ref();
+    let Some(status) = status.filter(|_| is_here && !wanted.inventory.is_empty()) else {
+        return Past::Known(None);
+    };
+    let now = wanted.stored.artifact.revision.to_string();
+    // Of what others keep only the newest is there.
+    let is_kept = wanted.spec.source.kind == SourceKind::GitRepository;
+    let revisions = past::revisions(status).into_iter();
+    let mut is_unknown = false;
+    for revision in revisions.filter(|revision| is_kept || **revision == now) {
+        let made = async {
+            match revision == now {
+                true => rendered(ctx, &beside(wanted, wanted.stored.clone()), deadline).await,
+                false => render(ctx, wanted, revision, deadline).await,
+            }
+        };
+        let made = tokio::time::timeout_at(deadline, made).await.ok().flatten();
+        let sure = made.as_ref().map(|made| past::sure(object, revision, made));
+        match (made, sure) {
+            (Some(made), Some(Sure::ByDigest)) => {
+                write(ctx, &owner(object, &wanted.spec), made.clone()).await;
+                return Past::Known(Some(made));
+            }
+            (Some(made), Some(Sure::ByRevision)) => {
+                return Past::Known(Some(made.within(&wanted.inventory)));
+            }
+            (Some(_), _) => {}
+            (None, _) => is_unknown = true,
+        }
+    }
+    match is_unknown {
+        true => Past::Unknown,
+        false => Past::Known(None),
+    }
+}
+
 /// What a revision would be applied as now.
 async fn render(
     ctx: &Arc<Context>,
@@ -101,7 +160,18 @@ async fn render(
     let mut artifact = now.clone();
     artifact.revision = then;
     snapshot.tree_digest().clone_into(&mut artifact.tree);
-    let wanted = Wanted {
+    let stored = Stored {
+        artifact,
+        snapshot: Files::Commit(snapshot),
+        wanted: wanted.stored.wanted.clone(),
+        verified: None,
+    };
+    rendered(ctx, &beside(wanted, stored), deadline).await
+}
+
+/// The same, of these files: nothing that is learnt of it is taken for the run's own.
+fn beside(wanted: &Wanted, stored: Stored<Files>) -> Wanted {
+    Wanted {
         spec: wanted.spec.clone(),
         tenant: wanted.tenant.clone(),
         inventory: Inventory::default(),
@@ -109,31 +179,31 @@ async fn render(
         left: None,
         cover: wanted.cover.clone(),
         place: None,
-        stored: Stored {
-            artifact,
-            snapshot: Files::Commit(snapshot),
-            wanted: wanted.stored.wanted.clone(),
-            verified: None,
-        },
-    };
+        stored,
+    }
+}
+
+async fn rendered(ctx: &Arc<Context>, wanted: &Wanted, deadline: Instant) -> Option<Recollection> {
     let room = Room::beside_a_run();
-    let bundle = build::again(ctx, &wanted, &room, deadline).await.ok()?;
-    let bundle = transformed(ctx, &wanted, &room, None, bundle).await.ok()?;
+    let bundle = build::again(ctx, wanted, &room, deadline).await.ok()?;
+    let bundle = transformed(ctx, wanted, &room, None, bundle).await.ok()?;
     let scopes = wanted.client.scopes().await;
     let plan = Plan::propose(bundle, &scopes, &wanted.inventory, &wanted.spec).ok()?;
     Some(Recollection::of_plan(&plan))
 }
 
-/// Keeps what has been applied by now, and returns its digest. Nothing where no rule is ever asked.
+/// Keeps what has been applied by now, and returns its digest. Nothing where no rule is ever asked, be it a policy's or a
+/// WriteBack's.
 pub(super) async fn keep(
     ctx: &Arc<Context>,
     object: &Kustomization,
-    spec: &AdmittedSpec,
+    wanted: &Wanted,
     plan: &Plan<Admitted>,
     changes: &[Change],
     inventory: &Inventory,
 ) -> Option<String> {
-    if !spec.is_judged() {
+    let spec = &wanted.spec;
+    if !spec.is_judged() && !wanted.client.is_yielding() {
         return None;
     }
     let known = digest(ctx, object, spec);
@@ -167,13 +237,13 @@ pub(super) async fn keep(
 pub(super) async fn applied(
     ctx: &Arc<Context>,
     object: &Kustomization,
-    spec: &AdmittedSpec,
+    wanted: &Wanted,
     plan: &Plan<Admitted>,
     done: &Applied,
 ) -> Option<String> {
     let changes = [done.changes.as_slice(), &done.pruned].concat();
     let mut stages = ctx.metrics.stages();
-    let kept = keep(ctx, object, spec, plan, &changes, &done.inventory).await;
+    let kept = keep(ctx, object, wanted, plan, &changes, &done.inventory).await;
     stages.end(Stage::Keep);
     kept
 }

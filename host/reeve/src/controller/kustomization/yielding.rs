@@ -5,54 +5,142 @@
 //! drift as ever. Which fields of which objects is `core::writeback`'s to say. One that cannot be read leaves nothing alone, and one
 //! that cannot push does: what it is to write is not lost meanwhile. Where it is said which side is right, that goes before all of
 //! them.
+//!
+//! What is gone from the cluster is somebody's change only if it was applied before. A process that has just begun may not know that
+//! (its disk is another one, or another replica has led since): then it is made anew before anything is compared, and where that
+//! cannot be done now the run waits, for so long and no longer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_api::kustomization::{Kustomization, SourceKind};
 use reeve_api::name::{NamespaceName, NamespacedName};
+use reeve_api::reason::Reason;
 use reeve_api::tenant::SourceOfTruth;
 use reeve_api::writeback::WriteBack;
+use reeve_core::admit::Recollection;
+use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
+use reeve_core::inventory::ObjectId;
+use reeve_core::schedule::Next;
 use reeve_core::source::{Reference, Wanted as Followed};
 use reeve_core::spec::SourceRef;
+use reeve_core::status::{Failed, KustomizationOutcome};
 use reeve_core::tenancy;
 use reeve_core::truth;
 use reeve_core::writeback::{Rules, Spec, Yielding, is_same_repository};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::{Wanted, above, recall};
+use super::recall::Past;
+use super::{Asked, SOON, Stopped, Wanted, above, abroad, recall};
 use crate::context::Context;
 use crate::controller::writeback::watched;
 use crate::index::Known;
 
-/// How long a process that has just begun waits for the list of WriteBacks.
+/// How long a process that has just begun waits for the list of WriteBacks, and for what was applied before it began.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long it is looked for at least, whoever has waited for it.
+const GLANCE: Duration = Duration::from_secs(5);
+/// How soon it is looked for again.
+const AGAIN: Duration = Duration::from_secs(2);
 
-/// The same run, leaving that alone.
-pub(super) async fn to_write_back(
+/// The cluster of what is asked for, leaving that alone.
+pub(super) async fn reach(
     ctx: &Arc<Context>,
     object: &Kustomization,
-    wanted: Wanted,
-) -> Wanted {
+    asked: Asked,
+    over: &CancellationToken,
+) -> Result<Wanted, Explained> {
+    let wanted = abroad::reach(ctx, object, asked, over).await?;
     // What lies on another cluster is nobody's to write back from here.
     if wanted.spec.kube_config.is_some() {
-        return wanted;
+        return Ok(wanted);
     }
     let rules = ctx.index.read(|known| in_effect(ctx, known, &wanted));
     if rules.is_empty() {
-        return wanted;
+        return Ok(wanted);
     }
-    let before = recall::read(ctx, object, &wanted.spec).await;
-    Wanted {
-        client: wanted.client.yielding_to(Yielding::new(rules, before)),
+    let before = tokio::select! {
+        biased;
+        () = over.cancelled() => return Err(Stopped::superseded().why),
+        before = before(ctx, object, &wanted) => before?,
+    };
+    let yielding = Yielding::new(rules, before).after_leaving(left(object, &wanted));
+    Ok(Wanted {
+        client: wanted.client.yielding_to(yielding),
         ..wanted
+    })
+}
+
+/// What was applied before; none where nobody can say so, even after a while. It is an error until that is over: nothing is
+/// written by then, since it might be put right what is yet to be committed.
+async fn before(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    wanted: &Wanted,
+) -> Result<Option<Recollection>, Explained> {
+    let id = &wanted.spec.id;
+    let waited = ctx.index.read(|known| known.recalled.get(id).copied());
+    let since = waited.unwrap_or_else(|| ctx.clock.now());
+    let rest = || PATIENCE.saturating_sub(ctx.clock.passed(since));
+    let deadline = Instant::now() + rest().max(GLANCE);
+    match recall::past(ctx, object, wanted, deadline).await {
+        Past::Known(before) => {
+            if waited.is_some() {
+                ctx.index.write(|known| known.recalled.remove(id));
+            }
+            Ok(before)
+        }
+        Past::Unknown if !rest().is_zero() => {
+            ctx.index
+                .write(|known| known.recalled.insert(id.clone(), since));
+            let message = "what it had applied before this process began cannot be said yet, so that a WriteBack cannot be asked";
+            tracing::debug!(kustomization = %id, "{message}");
+            let turn = Turn::Later(rest().min(AGAIN));
+            Err(Explained::new(Reason::Progressing, turn, message))
+        }
+        Past::Unknown => {
+            tracing::warn!(kustomization = %id, "what it had applied before this process began cannot be said: what is gone since is put right");
+            Ok(None)
+        }
     }
 }
 
-/// How long to wait when WriteBacks are not listed yet, unless that wakes us: what they are to commit must not be put right
-/// before anybody has heard of them. An API server without the kind has none, and who is not told of them for long goes on.
+/// When a run is made again that has left off since it is not known yet what was applied before; nobody is told of it.
+pub(super) fn waits(outcome: &KustomizationOutcome) -> Option<Next> {
+    match outcome {
+        KustomizationOutcome::Superseded(Failed {
+            why:
+                Explained {
+                    turn: Turn::Later(pause),
+                    ..
+                },
+            ..
+        }) => Some(Next::After(*pause)),
+        _ => None,
+    }
+}
+
+/// What the last run has left alone of what it had, by the objects' ids: all of that was there once.
+fn left(object: &Kustomization, wanted: &Wanted) -> Vec<String> {
+    let left = object.status.iter().flat_map(|status| &status.left_alone);
+    let is_had = |id: &&String| {
+        let id = id.parse::<ObjectId>();
+        id.is_ok_and(|id| wanted.inventory.contains(&id))
+    };
+    left.map(|one| &one.id).filter(is_had).cloned().collect()
+}
+
+/// How long to wait when WriteBacks, or the repositories that they are about, are not listed yet, unless that wakes us: what they
+/// are to commit must not be put right before anybody has heard of them. An API server without the kind has none, and who is not
+/// told of them for long goes on.
 pub(super) async fn are_awaited(ctx: &Context) -> Option<Duration> {
-    if ctx.index.read(|known| known.writebacks_listed) {
+    let (all, repositories) = ctx.index.read(|known| {
+        let repositories = known.sources_listed || known.writebacks.is_empty();
+        (known.writebacks_listed, repositories)
+    });
+    if all && repositories {
         return None;
     }
     let now = ctx.clock.now();
@@ -61,6 +149,10 @@ pub(super) async fn are_awaited(ctx: &Context) -> Option<Duration> {
         .write(|known| *known.writebacks_awaited.get_or_insert(now));
     let rest = PATIENCE.checked_sub(ctx.clock.passed(since));
     let rest = rest.filter(|rest| !rest.is_zero())?;
+    if all {
+        // What they are about is not known yet, and nobody wakes us for that.
+        return Some(rest.min(SOON));
+    }
     let kind = ctx.cluster.definition::<WriteBack>().await;
     (!matches!(kind, Ok(None))).then_some(rest)
 }

@@ -7,7 +7,7 @@ use reeve_core::inventory::ObjectId;
 use reeve_core::substitute::takes;
 use reeve_core::veil::Veil;
 use reeve_kustomize::Object;
-use reeve_writeback::{differences, without_server_fields};
+use reeve_writeback::{by_handle, differences, without_server_fields};
 use serde_json::Value;
 
 use super::refusal::{refusal, variables};
@@ -54,10 +54,12 @@ fn reveals(veil: &Veil, before: &Object, live: &Object) -> bool {
     new.iter_mut().any(|new| veil.replace(new))
 }
 
-/// What fields have that differ.
+/// What fields have that differ. Of a snapshot that was taken that is also what the driver calls it, which its status tells.
 pub(super) fn changed(before: &Object, live: &Object) -> Vec<Value> {
     let plain = |object: &Object| Value::from(without_server_fields(object));
-    let changed = differences(0, &plain(before), &plain(live));
+    let live = Object::try_from(by_handle(Value::from(live.clone())));
+    let live = live.unwrap_or_default();
+    let changed = differences(0, &plain(before), &plain(&live));
     changed.into_iter().filter_map(|one| one.new).collect()
 }
 
@@ -80,6 +82,19 @@ mod tests {
         assert!(!reveals(&veil, &before, &object(1, "other")));
         assert!(reveals(&veil, &object(1, "other"), &before));
         assert!(!reveals(Veil::nothing(), &object(1, "other"), &before));
+    }
+
+    #[test]
+    fn what_the_driver_calls_a_snapshot_is_looked_at_though_its_status_alone_tells_it() {
+        let veil = Veil::of(["hunter2".to_owned()]);
+        let content = |handle: &str| {
+            let content = json!({"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotContent", "metadata": {"name": "a"},
+                "spec": {"source": {"volumeHandle": "disk-1"}}, "status": {"snapshotHandle": handle}});
+            Object::try_from(content).unwrap()
+        };
+        let before = content("snap-1");
+        assert!(!reveals(&veil, &before, &before));
+        assert!(reveals(&veil, &before, &content("hunter2")));
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! What the API server or a Kustomization cannot say now is left for later, and stops nothing else. What holds a value that came
 //! from a Secret is not written. It deliberately decides nothing else.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,15 +16,14 @@ use reeve_core::failure::{Explain as _, Explained, Turn};
 use reeve_core::inventory::ObjectId;
 use reeve_core::substitute::takes;
 use reeve_core::veil::Veil;
-use reeve_core::ward::{Left, Work, as_made, by_name, is_being_taken, without_additions};
+use reeve_core::ward::{Left, Work, as_made, by_name, is_being_taken};
 use reeve_core::writeback::{Seen, State};
-use reeve_kustomize::edit::documents;
-use reeve_kustomize::{Object, Tree as _};
-use serde_json::{Value, json};
+use reeve_kustomize::Object;
+use serde_json::Value;
 
 use super::Case;
 use super::forbidden::{forbidden, is_of};
-use super::lean::is_only_made;
+use super::lean::{Agreed, is_only_made};
 use super::refusal::{copied, neighbours, refusal, variables};
 use super::whose::Whose;
 use crate::cluster::{CallError, Cause};
@@ -33,8 +31,6 @@ use crate::controller::kustomization::{AsApplied, as_applied};
 use crate::controller::source;
 use crate::git::Snapshot;
 
-/// Which state of an object it is.
-const VERSION: &str = "/metadata/resourceVersion";
 /// How many objects are read at a time.
 pub(super) const AT_A_TIME: usize = 8;
 
@@ -49,8 +45,8 @@ pub(super) struct Found {
     /// What could not be read now, and why.
     pub(super) later: Work,
     pub(super) trouble: Option<Explained>,
-    /// What files of their own gave when they were last as their objects.
-    pub(super) agreed: BTreeMap<String, Object>,
+    /// What is known of files of their own.
+    pub(super) agreed: Agreed,
 }
 
 /// What a Kustomization has applied, and who else builds of the repository.
@@ -65,7 +61,7 @@ pub(super) struct Built {
 }
 
 /// What came of reading one object.
-enum Read {
+pub(super) enum Read {
     There(Value),
     /// It is on its way out, or there was none.
     Not,
@@ -75,8 +71,8 @@ enum Read {
 
 /// What is asked of one Kustomization.
 #[derive(Default)]
-struct Share {
-    there: Vec<(ObjectId, Value)>,
+pub(super) struct Share {
+    pub(super) there: Vec<(ObjectId, Value)>,
     gone: Vec<(ObjectId, Value)>,
 }
 
@@ -113,6 +109,7 @@ impl Case<'_> {
                 (Read::Later(why), _) => found.wait(id, meta, why),
             }
         }
+        self.look_at_bound(&mut found, &mut shares, work).await;
         // Whether a new file fits, everybody says who builds it.
         for (id, _) in self.listers(&found.seen) {
             shares.entry(id).or_default();
@@ -129,7 +126,7 @@ impl Case<'_> {
         found
     }
 
-    async fn read(&self, id: &ObjectId, version: Option<&str>) -> Read {
+    pub(super) async fn read(&self, id: &ObjectId, version: Option<&str>) -> Read {
         match self.client.live(id, version).await {
             Ok(Some(live)) if live.pointer("/metadata/deletionTimestamp").is_some() => Read::Not,
             Ok(Some(live)) => Read::There(live),
@@ -139,7 +136,7 @@ impl Case<'_> {
     }
 
     /// Puts an object that is there to the Kustomization that applies it.
-    fn sort(
+    pub(super) fn sort(
         &self,
         found: &mut Found,
         shares: &mut BTreeMap<NamespacedName, Share>,
@@ -301,17 +298,14 @@ impl Case<'_> {
                 Read::Later(why) => return Compared::Later(why),
             },
         };
-        let rehearsed = self.client.rehearsed(id, version, manifest).await;
-        if let Ok(rehearsed) = &rehearsed
-            && rehearsed.pointer(VERSION) != live.pointer(VERSION)
-        {
-            // Somebody has written it in between, and what differs would be theirs as well: the watch shows it again.
-            let message = format!("{} changes just now", id.subject());
-            let why = Explained::new(Reason::Progressing, Turn::Ours, message);
-            return Compared::Later(why);
-        }
-        let rehearsed = match rehearsed {
-            Ok(rehearsed) => without_additions(rehearsed, manifest, &live),
+        let rehearsed = match self.rehearse(id, version, manifest, &live).await {
+            Ok(Some(rehearsed)) => rehearsed,
+            Ok(None) => {
+                // Somebody has written it in between, and what differs would be theirs as well: the watch shows it again.
+                let message = format!("{} changes just now", id.subject());
+                let why = Explained::new(Reason::Progressing, Turn::Ours, message);
+                return Compared::Later(why);
+            }
             Err(why) => return self.unrehearsed(id, &why, &applied.veil),
         };
         let object = |value: Value| Object::try_from(by_name(value)).ok().map(Box::new);
@@ -360,41 +354,6 @@ impl Case<'_> {
         };
         let resource = self.resource(id);
         found.seen.push((id.clone(), Seen { resource, state }));
-    }
-
-    /// An object that is gone, by what its watch last showed of it.
-    fn as_it_was(&self, id: &ObjectId, meta: &Value) -> Option<Object> {
-        let kind = self.kinds.get(&(id.group.clone(), id.kind.clone()))?;
-        let api_version = match id.group.as_str() {
-            "" => kind.version.clone(),
-            group => format!("{group}/{}", kind.version),
-        };
-        let mut metadata = json!({"name": id.name, "labels": meta.get("labels"), "annotations": meta.get("annotations")});
-        if let (Some(fields), false) = (metadata.as_object_mut(), id.namespace.is_empty()) {
-            fields.insert("namespace".to_owned(), id.namespace.as_str().into());
-        }
-        let object = json!({"apiVersion": api_version, "kind": id.kind, "metadata": metadata});
-        Object::try_from(object).ok()
-    }
-
-    /// What is known of an object that is gone: where nobody saw it go, what the file says that is its own.
-    fn meta<'m>(&self, id: &ObjectId, meta: &'m Value) -> Cow<'m, Value> {
-        let written = || {
-            let path = self.file_for(&self.as_it_was(id, meta)?)?;
-            let stored = self.ctx.in_store(&self.spec.source.key()).ok()?;
-            let bytes = stored.snapshot.read(&path).ok()?;
-            let mut all = documents(&bytes, &path).ok()?.into_iter();
-            let found = all.find(|one| !one.value.is_null())?.value;
-            let is = |pointer: &str, want: &str| {
-                found.pointer(pointer).and_then(Value::as_str) == Some(want)
-            };
-            let is_it = is("/kind", &id.kind) && is("/metadata/name", &id.name);
-            is_it.then(|| found.get("metadata").cloned()).flatten()
-        };
-        match meta.is_null() {
-            true => written().map_or(Cow::Borrowed(meta), Cow::Owned),
-            false => Cow::Borrowed(meta),
-        }
     }
 
     /// What it means that the API server did not say something of an object.
@@ -490,6 +449,8 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

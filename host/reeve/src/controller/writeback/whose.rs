@@ -17,7 +17,7 @@ use reeve_core::inventory::ObjectId;
 use reeve_core::source::{Reference, Wanted};
 use reeve_core::spec::Spec;
 use reeve_core::truth;
-use reeve_core::ward::{Work, is_controlled, is_kubernetes_own};
+use reeve_core::ward::{Work, is_made_by_another};
 use reeve_core::writeback::{Rule, Subject};
 use reeve_kustomize::Object;
 use reeve_writeback::file_in;
@@ -65,7 +65,7 @@ impl Case<'_> {
         holder: Option<&NamespacedName>,
     ) -> Whose {
         let Some(id) = owner(live).or_else(|| holder.cloned()) else {
-            let is_made = is_controlled(live) || is_kubernetes_own(live) || is_landlords(live);
+            let is_made = is_made_by_another(live) || is_landlords(live);
             return match is_made && !rule.is_some_and(Rule::picks) {
                 true => Whose::Made,
                 false => Whose::Nobodys,

@@ -1,7 +1,8 @@
 //! What is waited for when an object is given away: that nobody works on it, and then that somebody does.
 //!
-//! Whether a run is under way is asked of the status, and beyond that the object has to be left alone for a while: a run tells
-//! its first status soon after it began. Every wait has a deadline.
+//! Whether a run is under way is asked of the status, and beyond that whoever has the object has to answer that it is held, and to
+//! leave it alone for a while. Where nobody answers nobody may be there, and it has to be left alone for longer: a run tells its
+//! first status soon after it began, but for a fetch. Every wait has a deadline.
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ use crate::cluster::Cluster;
 
 /// How often an object that is held is looked at.
 const LOOK: Duration = Duration::from_millis(250);
+/// How long an object has to be left alone for which nobody answers: as long as a fetch takes, unless its spec says otherwise.
+const UNANSWERED: Duration = Duration::from_secs(60);
 
 /// An object that nobody works on.
 pub(super) struct Held<'m> {
@@ -30,6 +33,32 @@ pub(super) struct Held<'m> {
 struct Watched<'m> {
     held: Held<'m>,
     since: Instant,
+}
+
+impl Watched<'_> {
+    /// Whether somebody may still work on it.
+    fn is_busy(&self, settle: Duration) -> bool {
+        let object = &self.held.object;
+        let quiet = match change::is_answered(object) {
+            true => settle,
+            false => settle.max(UNANSWERED),
+        };
+        is_held(self.held.member.kind)
+            && (self.since.elapsed() < quiet || change::is_under_way(object))
+    }
+
+    /// That it was so for too long.
+    fn late(&self) -> CommandError {
+        let (object, subject) = (&self.held.object, self.held.member.subject());
+        if change::is_answered(object) || change::is_under_way(object) {
+            return CommandError::new(format!("{subject} is still being worked on")).hint(
+                "nothing was given away; --timeout waits longer for the run that is under way",
+            );
+        }
+        CommandError::new(format!("nobody answers that {subject} is held")).hint(
+            "nothing was given away; see that the controller runs that has it, or wait longer with --timeout: what is left alone for a minute is taken for nobody's",
+        )
+    }
 }
 
 impl Held<'_> {
@@ -65,7 +94,6 @@ pub(super) async fn settled<'m>(
         });
     }
     loop {
-        let mut busy = None;
         for one in &mut watched {
             let member = one.held.member;
             let object = operate::there(cluster, operated(member.kind), &member.id).await?;
@@ -79,20 +107,12 @@ pub(super) async fn settled<'m>(
                     "nothing was given away; if it is applied with spec.suspend from git, leave that field out there",
                 ));
             }
-            let waits = is_held(member.kind)
-                && (one.since.elapsed() < settle || change::is_under_way(&one.held.object));
-            if waits {
-                busy = Some(member);
-            }
         }
-        let Some(busy) = busy else {
+        let Some(busy) = watched.iter().find(|one| one.is_busy(settle)) else {
             return Ok(watched.into_iter().map(|one| one.held).collect());
         };
         if Instant::now() > until {
-            let message = format!("{} is still being worked on", busy.subject());
-            return Err(CommandError::new(message).hint(
-                "nothing was given away; --timeout waits longer for the run that is under way",
-            ));
+            return Err(busy.late());
         }
         tokio::time::sleep(LOOK).await;
     }
