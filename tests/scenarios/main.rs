@@ -44,6 +44,7 @@ mod ignored;
 mod image;
 mod interrupted;
 mod landlord;
+mod lead;
 mod leader;
 mod limits;
 mod meanwhile;

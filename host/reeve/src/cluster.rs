@@ -34,6 +34,7 @@ mod hooks;
 mod keeping;
 mod kinds;
 mod landlording;
+mod lead;
 mod lease;
 mod leash;
 mod leaving;
@@ -100,7 +101,7 @@ pub use tenant_client::TenantClient;
 pub use until::Until;
 pub use vigil::{Looks, Vigil};
 pub use watch::{Change, Id, Selection, Undecodable};
-pub use witness::{Difference, Progress, Witness};
+pub use witness::{Difference, Former, Progress, Witness};
 
 use abroad::{Means, Sites};
 use discovery::Discovery;

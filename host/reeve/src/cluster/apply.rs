@@ -1,8 +1,8 @@
 //! Server-side apply of an admitted plan, stage by stage, as the tenant.
 //!
-//! In each stage every object is read and dry-run first ([`finding`](super::finding)), several at a time; only when all of
-//! them would pass, and policy has seen every body that is sent, is the first one written, and only those that would change
-//! are, one after the other. Field conflicts are won (git wins), old claims of `kubectl` are taken over first. What a WriteBack
+//! In each stage every object is read and dry-run first ([`finding`](super::finding)), several at a time, but for one that
+//! [leads](super::lead); only when all of them would pass, and policy has seen every body that is sent, is the first one written,
+//! and only those that would change are, one after the other. Field conflicts are won (git wins), old claims of `kubectl` are taken over first. What a WriteBack
 //! is to commit is written only in the state in which it was read: what somebody changes in between is read anew. What makes
 //! way for an object is waited for only a moment ([`leaving`](super::leaving)): then the wave is to be waited for. It
 //! deliberately knows no unadmitted plan and no identity but the [`TenantClient`]'s; what is no longer wanted is
@@ -25,6 +25,7 @@ use super::body::{Body, State};
 use super::compare::MANAGER;
 use super::error::{Failures, ObjectError};
 use super::finding::{Expected, Finding, Write};
+use super::lead::is_overtaken;
 use super::leaving::{Awaited, Blocked, Patience};
 use super::refusal::Attempt;
 use super::tenant_client::{Located, TenantClient};
@@ -60,6 +61,8 @@ struct Run<'a, W> {
     witness: &'a W,
     inventory: Inventory,
     witnessed: bool,
+    /// Whether anything was written.
+    wrote: bool,
     done: Applied,
     /// What was written, or was not seen to be well.
     unsettled: Vec<ObjectId>,
@@ -101,6 +104,7 @@ impl TenantClient {
             witness,
             inventory: plan.inventory().union(&pruned),
             witnessed: false,
+            wrote: false,
             done,
             unsettled: Vec::new(),
         };
@@ -122,16 +126,7 @@ impl TenantClient {
             objects: objects.len(),
         });
         // read: every object, as it is and as it would be
-        // Made before they are buffered: a closure over borrowed objects would keep the whole from being `Send`.
-        let comparing: Vec<_> = objects
-            .iter()
-            .map(|object| self.compare(object, run.expected(object)))
-            .collect();
-        let findings = futures::stream::iter(comparing)
-            .buffered(self.concurrency)
-            .collect::<Vec<_>>();
-        let findings = run.until.hold(findings).await;
-        let findings = findings.map_err(|cut| run.cut(cut))?;
+        let findings = self.findings(objects, run).await?;
         let (writes, mut unsettled) = run.sorted(objects, findings)?;
         // write: what differs, one after the other
         let writes = run.judged(writes).await?;
@@ -155,6 +150,41 @@ impl TenantClient {
             .map_err(|why| why.after(std::mem::take(&mut run.done)))
     }
 
+    /// What is to be done about each object of a stage.
+    async fn findings<W: Witness>(
+        &self,
+        objects: &[Planned],
+        run: &mut Run<'_, W>,
+    ) -> Result<Vec<Result<Finding, ObjectError>>, ApplyError> {
+        let mut expected: Vec<_> = objects.iter().map(|object| run.expected(object)).collect();
+        let lead = self.lead(objects, &expected, run.witness);
+        let leads = lead.and_then(|lead| objects.get(lead).zip(expected.get_mut(lead)));
+        if let Some((object, expected)) = leads {
+            expected.leads = true;
+            expected.former = run.witness.former(object);
+        }
+        // Made before they are buffered: a closure over borrowed objects would keep the whole from being `Send`.
+        let comparing: Vec<_> = objects
+            .iter()
+            .zip(&expected)
+            .map(|(object, expected)| self.compare(object, expected))
+            .collect();
+        let findings = futures::stream::iter(comparing)
+            .buffered(self.concurrency)
+            .collect::<Vec<_>>();
+        let findings = run.until.hold(findings).await;
+        let mut findings = findings.map_err(|cut| run.cut(cut))?;
+        let overtaken = lead.filter(|lead| is_overtaken(&findings, *lead));
+        let overtaken = overtaken.and_then(|lead| objects.get(lead).zip(findings.get_mut(lead)));
+        if let Some((object, finding)) = overtaken {
+            let expected = run.expected(object);
+            let compared = self.compare(object, &expected);
+            let again = run.until.hold(compared).await;
+            *finding = again.map_err(|cut| run.cut(cut))?;
+        }
+        Ok(findings)
+    }
+
     async fn write<W: Witness>(
         &self,
         mut ready: Ready<'_>,
@@ -162,60 +192,77 @@ impl TenantClient {
     ) -> Result<(), ApplyError> {
         let mut conflicts = 0;
         loop {
-            let Ready {
-                object,
-                write,
-                body,
-            } = &ready;
-            if let First::Delete(_) = &write.first {
-                run.witness.replaces(object);
-            }
-            let patience = match self.goes_from_git(object, &write.at) {
-                true => Patience::Whole,
-                false => Patience::Brief,
-            };
-            let (first, only) = (&write.first, write.only.as_ref());
-            let way = self.make_way(&write.at, first, only, (patience, &run.until));
-            let written = match way.await {
-                // Never dropped for being superseded: an object that is deleted to be made anew is made anew.
-                Ok(()) => {
-                    let written = self.write_now(&write.at, body, first, only);
-                    tokio::time::timeout_at(run.until.deadline, written).await
-                }
-                Err(Blocked::Failed(why)) => Ok(Err(why)),
-                Err(why) => return Err(run.blocked(object, first, &why)),
-            };
-            match written {
-                Ok(Ok(now)) => {
+            let Ready { object, write, .. } = &ready;
+            match self.write_once(&ready, run).await? {
+                Ok(now) => {
+                    let (action, fields) = write.came(object.manifest(), &now);
+                    run.wrote = true;
                     run.witness.stands(object, Sight::of(&now));
-                    run.done.entries.push((object.id().clone(), write.action));
-                    run.done.differed(object.id(), &write.difference.fields);
+                    run.done.entries.push((object.id().clone(), action));
+                    run.done.differed(object.id(), &fields);
                     return Ok(());
                 }
-                Ok(Err(why))
+                Err(why) if write.may_be_compared(&why.source) => run.nothing_written(),
+                Err(why)
                     if write.only.is_some()
                         && conflicts < CONFLICTS
                         && why.source.is_conflict() =>
                 {
                     conflicts += 1;
                 }
-                Ok(Err(why)) => return run.failed(why),
-                Err(_) => return Err(run.cut(Cut::Late)),
+                Err(why) => return run.failed(why),
             }
             match self.read_anew(ready.object, run).await? {
-                Some(again) => ready = again,
+                Some(again) => {
+                    ready = again;
+                    run.announce().await?;
+                }
                 None => return Ok(()),
             }
         }
     }
 
-    /// What is to be written of an object that somebody has changed since it was read; None: nothing.
+    /// Writes one object, once what has to make way for it has; an error of the whole: it has not.
+    async fn write_once<W: Witness>(
+        &self,
+        ready: &Ready<'_>,
+        run: &mut Run<'_, W>,
+    ) -> Result<Result<Value, ObjectError>, ApplyError> {
+        let Ready {
+            object,
+            write,
+            body,
+        } = ready;
+        let (first, only) = (&write.first, write.only.as_ref());
+        let mut patience = Patience::Brief;
+        if let First::Delete(_) = first {
+            run.witness.replaces(object);
+            run.wrote = true;
+            if self.goes_from_git(object, &write.at) {
+                patience = Patience::Whole;
+            }
+        }
+        let way = self.make_way(&write.at, first, only, (patience, &run.until));
+        match way.await {
+            Ok(()) => {}
+            Err(Blocked::Failed(why)) => return Ok(Err(why)),
+            Err(why) => return Err(run.blocked(object, first, &why)),
+        }
+        // Never dropped for being superseded: an object that is deleted to be made anew is made anew.
+        let written = self.write_now(&write.at, body, first, only);
+        let written = tokio::time::timeout_at(run.until.deadline, written).await;
+        written.map_err(|_| run.cut(Cut::Late))
+    }
+
+    /// What is to be written of an object that somebody has changed since it was read, or that was refused without a dry run; None:
+    /// nothing.
     async fn read_anew<'w, W: Witness>(
         &self,
         object: &'w Planned,
         run: &mut Run<'_, W>,
     ) -> Result<Option<Ready<'w>>, ApplyError> {
-        let compared = self.compare(object, Expected::default());
+        let expected = Expected::default();
+        let compared = self.compare(object, &expected);
         let found = run.until.hold(compared).await;
         match found.map_err(|cut| run.cut(cut))? {
             Ok(Finding::Settled(action, _, sight)) => {
@@ -275,6 +322,8 @@ impl<W: Witness> Run<'_, W> {
         Expected {
             stood: self.witness.stood(object),
             is_new: self.witness.is_new(object),
+            leads: false,
+            former: None,
         }
     }
 
@@ -404,6 +453,14 @@ impl<W: Witness> Run<'_, W> {
         ApplyError::Unrecorded {
             source,
             done: std::mem::take(&mut self.done),
+        }
+    }
+
+    /// What led the stage was refused: if it was the first write, nothing is left behind yet.
+    fn nothing_written(&mut self) {
+        if !self.wrote {
+            self.witness.nothing_written();
+            self.witnessed = false;
         }
     }
 

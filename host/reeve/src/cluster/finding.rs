@@ -19,13 +19,14 @@ use super::body::State;
 use super::compare::{self, MANAGER};
 use super::drift;
 use super::error::ObjectError;
+use super::lead::Led;
 use super::leaving::{Awaited, is_leaving};
 use super::recreation::may_be_of_the_old;
 use super::refusal::{Attempt, CallError};
 use super::settle::needed_by_others;
 use super::tenant_client::{Located, TenantClient};
 use super::wire::{Format, Patch};
-use super::witness::Difference;
+use super::witness::{Difference, Former};
 
 /// What comparing found out about one object.
 pub(super) enum Finding {
@@ -46,11 +47,12 @@ impl Finding {
             first,
             only,
             difference,
+            led: None,
         }))
     }
 }
 
-/// A write that has passed its dry run.
+/// A write that has passed its dry run, or leads its stage.
 pub(super) struct Write {
     pub(super) at: Located,
     /// What `spec.ignore` and WriteBacks make of the manifest, where that is another: policy has not seen it.
@@ -60,24 +62,31 @@ pub(super) struct Write {
     /// In which state alone it may be written: that in which it was read, where a WriteBack is to commit what others change.
     pub(super) only: Option<State>,
     pub(super) difference: Difference,
+    /// What leads its stage without a dry run: what it changes is known once it is done.
+    pub(super) led: Option<Led>,
 }
 
 /// What is known of an object before it is compared.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(super) struct Expected {
     pub(super) stood: Option<Stood>,
     /// It was never applied, and so most likely is not there.
     pub(super) is_new: bool,
+    /// It leads its stage, if it is as it is expected to be.
+    pub(super) leads: bool,
+    /// What is known of one that leads, so that it need not even be read.
+    pub(super) former: Option<Former>,
 }
 
 impl TenantClient {
     /// Reads and dry-runs one object. Writes nothing.
     ///
-    /// One that still looks as it `stood` is not dry-run again, and not even read where a watch would have shown a change.
+    /// One that still looks as it `stood` is not dry-run again, and not even read where a watch would have shown a change. One that
+    /// leads its stage is only read, if at all.
     pub(super) async fn compare(
         &self,
         object: &Planned,
-        expected: Expected,
+        expected: &Expected,
     ) -> Result<Finding, ObjectError> {
         // Of several API servers the one that answers may not serve a new kind yet, although another lists it.
         for pause in [100, 200, 400, 800, 1600] {
@@ -94,12 +103,12 @@ impl TenantClient {
     async fn compare_once(
         &self,
         object: &Planned,
-        expected: Expected,
+        expected: &Expected,
     ) -> Result<Finding, ObjectError> {
         let Some(at) = self.locate(object.id(), Some(object.version())).await? else {
             return Err(self.unlocated(object.id(), unknown_kind(object)));
         };
-        let Expected { stood, is_new } = expected;
+        let (stood, is_new) = (expected.stood, expected.is_new);
         if stood.is_some_and(|stood| stood.watched) && !needed_by_others(object) {
             return Ok(Finding::Settled(Action::Unchanged, true, None));
         }
@@ -110,6 +119,11 @@ impl TenantClient {
             // Nobody has changed what is ours of it, and nothing else is wanted: a dry run would say what it said.
             let current = verdict(&live).is_current();
             return Ok(Finding::Settled(Action::Unchanged, current, None));
+        }
+        if expected.leads
+            && let Some(led) = self.led(object, &at, expected).await
+        {
+            return Ok(led);
         }
         self.compare_in_full(object, at, is_new).await
     }
@@ -237,6 +251,7 @@ impl TenantClient {
             first,
             only,
             difference: Difference::of(object, Some(live), fields),
+            led: None,
         }))
     }
 

@@ -259,7 +259,7 @@ impl Onlooker {
     }
 
     async fn ask(&self, object: &Planned) -> Result<Rehearsed, ObjectError> {
-        match self.0.compare(object, Expected::default()).await {
+        match self.0.compare(object, &Expected::default()).await {
             Ok(Finding::Settled(action, ..)) => Ok(Rehearsed {
                 action,
                 live: None,

@@ -134,6 +134,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     let mut stages = ctx.metrics.stages();
     let next = report::kustomization(ctx, &object, &run, outcome).await;
     stages.end(Stage::Report);
+    recall::settle(ctx, id, &object).await;
     judge::no_later(ctx, &object, next)
 }
 
@@ -376,6 +377,8 @@ struct Prepared {
     from: String,
     /// Why nothing is deleted yet, if so.
     hold: Option<Explained>,
+    /// What was built before, if that is still kept.
+    former: Option<Arc<Bundle<Rendered>>>,
 }
 
 /// What plugins make of a bundle; whatever they were shown is not to be told from then on.
@@ -411,6 +414,7 @@ async fn prepare(
     deadline: Instant,
 ) -> Result<Prepared, Stopped> {
     let mut stages = ctx.metrics.stages();
+    let former = ctx.renders.last(&wanted.spec.id);
     let built = build::build(ctx, wanted, room, deadline).await;
     stages.end(Stage::Build);
     let built = built.map_err(Stopped::early)?;
@@ -447,6 +451,7 @@ async fn prepare(
         remote_bases: built.remote_bases,
         from,
         hold,
+        former,
     })
 }
 

@@ -11,16 +11,17 @@ use std::time::Instant;
 
 use reeve_api::kustomization::{Kustomization, SyncStatus};
 use reeve_core::admit::{Altered, Sent};
-use reeve_core::drift::{Sight, Stood};
+use reeve_core::bundle::{Bundle, Rendered};
+use reeve_core::drift::{Sight, Stood, Untouched};
 use reeve_core::failure::Explained;
 use reeve_core::inventory::{Inventory, ObjectId};
-use reeve_core::plan::{Admitted, Place, Plan, Planned};
+use reeve_core::plan::{self, Admitted, Place, Plan, Planned};
 use reeve_core::status::{Action, Change};
 use reeve_core::veil::Veil;
 
 use super::drift::Observer;
 use super::{Prepared, Wanted, abroad, judge};
-use crate::cluster::{Applied, Difference, Progress, Witness};
+use crate::cluster::{Applied, Difference, Former, Progress, Witness};
 use crate::context::Context;
 use crate::controller::report::{self, Placed, Run};
 use crate::observe::span;
@@ -36,6 +37,8 @@ pub(super) struct Recorder<'r> {
     plan: &'r Plan<Admitted>,
     /// The hooks that may have to be deleted.
     leavers: Vec<&'r Planned>,
+    /// What was built before.
+    former: Option<&'r Bundle<Rendered>>,
     /// Whether it was looked ahead at, which is worth the trouble once.
     foreseen: AtomicBool,
     /// What is being done, where anybody is told of it.
@@ -68,6 +71,8 @@ impl Steps {
 #[derive(Default, Clone)]
 struct Recorded {
     inventory: Inventory,
+    /// What it was before the last time.
+    former: Inventory,
     sync: Option<SyncStatus>,
 }
 
@@ -92,6 +97,7 @@ impl<'r> Recorder<'r> {
             observer,
             plan: &prepared.plan,
             leavers,
+            former: prepared.former.as_deref(),
             foreseen: AtomicBool::new(false),
             steps: span::branch().map(|_| Mutex::default()),
         }
@@ -148,6 +154,7 @@ impl<'r> Recorder<'r> {
         let told = Some(sync);
         self.write(&all, told.clone()).await?;
         *self.recorded() = Recorded {
+            former: all.clone(),
             inventory: all,
             sync: told,
         };
@@ -173,16 +180,23 @@ impl Witness for Recorder<'_> {
     async fn before_first_write(&self, inventory: &Inventory) -> Result<(), Explained> {
         self.foresee(true).await?;
         let Recorded {
-            inventory: known,
+            inventory: former,
             sync,
+            ..
         } = self.recorded().clone();
-        let known = self.wanted.inventory.union(&known);
+        let known = self.wanted.inventory.union(&former);
         let all = known.union(inventory);
         if !all.minus(&known).is_empty() {
             self.write(&all, sync).await?;
         }
-        self.recorded().inventory = all;
+        let mut recorded = self.recorded();
+        (recorded.inventory, recorded.former) = (all, former);
         Ok(())
+    }
+
+    fn nothing_written(&self) {
+        let mut recorded = self.recorded();
+        recorded.inventory = recorded.former.clone();
     }
 
     async fn judge_kept(&self, kept: BTreeMap<ObjectId, Sent>) -> Result<Altered, Explained> {
@@ -213,6 +227,16 @@ impl Witness for Recorder<'_> {
 
     fn is_new(&self, object: &Planned) -> bool {
         !self.wanted.inventory.contains(object.id())
+    }
+
+    fn is_changed(&self, object: &Planned) -> bool {
+        self.observer.is_changed(object)
+    }
+
+    fn former(&self, object: &Planned) -> Option<Former> {
+        let Untouched { sight, wanted } = self.observer.untouched(object)?;
+        let manifest = plan::former(self.former?, object.id(), wanted, &self.wanted.spec)?;
+        Some(Former { sight, manifest })
     }
 
     fn leaves(&self, object: &Planned, difference: &Difference) -> bool {

@@ -95,6 +95,7 @@ async fn prepare(
         remote_bases: Vec::new(),
         from: caution::origin(wanted),
         hold: None,
+        former: None,
     })
 }
 
