@@ -60,6 +60,7 @@ mod ratchet;
 mod reading;
 mod receivers;
 mod remote;
+mod replaced;
 mod reports;
 mod roads;
 mod rules;

@@ -126,7 +126,7 @@ impl Caution {
         before: &Inventory,
         plan: &Plan<S>,
     ) -> Verdict {
-        let gone: Vec<&ObjectId> = plan.prune().iter().map(|entry| &entry.id).collect();
+        let gone: Vec<&ObjectId> = plan.dropped().map(|entry| &entry.id).collect();
         let unheard: &[Unheard] = if gone.is_empty() { &[] } else { unheard };
         let moved = origins.before.filter(|then| *then != origins.now);
         let new: Vec<&ObjectId> = match moved.filter(|_| !before.is_empty()) {

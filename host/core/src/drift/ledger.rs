@@ -204,6 +204,13 @@ impl Ledger {
         (*known.holder == *id).then_some(known.wanted)
     }
 
+    /// A run of `id` deletes an object to make it anew: nothing that was known of it holds, and that it goes wakes nobody.
+    pub fn replaces(&mut self, id: &NamespacedName, object: &ObjectId) {
+        if self.wanted(id, object).is_some() {
+            self.known.remove(object);
+        }
+    }
+
     /// How an object looks if it need not be compared again: it was as this is wanted, and that was found out since `then`.
     pub fn stood(
         &self,

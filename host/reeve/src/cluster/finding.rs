@@ -20,6 +20,7 @@ use super::compare::{self, MANAGER};
 use super::drift;
 use super::error::ObjectError;
 use super::lead::Led;
+use super::leaving::{Awaited, is_leaving};
 use super::recreation::may_be_of_the_old;
 use super::refusal::{Attempt, CallError};
 use super::settle::needed_by_others;
@@ -32,6 +33,8 @@ pub(super) enum Finding {
     /// There is nothing to write; whether the live object is as good as it gets, and how a watch shows it if it is ours.
     Settled(Action, bool, Option<Sight>),
     Differs(Box<Write>),
+    /// It was deleted to be made anew, and is not gone yet.
+    Leaves(Box<Awaited>),
 }
 
 impl Finding {
@@ -147,6 +150,11 @@ impl TenantClient {
             // What was deleted stays so until git says it, where a rule wants that; whether it could be made does not matter.
             return Ok(Finding::Settled(Action::Skipped, true, None));
         }
+        let leaving = live.as_ref().filter(|live| self.makes_way(live));
+        if let Some(live) = leaving.filter(|_| !self.goes_from_git(object, &at)) {
+            // Whatever is wanted of it by now: this one goes, and it is made anew.
+            return Ok(leaves(object, live));
+        }
         match (dry, &live) {
             (Ok(dry), Some(live)) => Ok(self.of_both(object, &at, live, &dry)),
             (Ok(_), None) => {
@@ -190,9 +198,11 @@ impl TenantClient {
         if !self.yielding.is_none() {
             self.left.note(id, false);
         }
-        let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
-        let uid = uid.unwrap_or_default().to_owned();
+        let uid = uid(live).to_owned();
         self.rehearse_recreation(&at, wanted, &uid).await?;
+        if is_leaving(live) && !self.goes_from_git(object, &at) {
+            return Ok(leaves(object, live));
+        }
         let fields = vec!["what cannot be changed".to_owned()];
         let only = left.is_concerned().then(|| State::of(live)).flatten();
         let difference = Difference::of(object, Some(live), fields);
@@ -252,12 +262,17 @@ impl TenantClient {
 
     /// Whether an object that is not there stays so. That is remembered: who begins anew knows by it that it was there once.
     fn lets_go(&self, object: &Planned, at: &Located) -> bool {
-        let (resource, id) = (&at.address.resource.plural, object.id().to_string());
-        let goes = self.yielding.lets_go(resource, &id, object.manifest());
+        let goes = self.goes_from_git(object, at);
         if !self.yielding.is_none() {
-            self.left.note(id, goes);
+            self.left.note(object.id().to_string(), goes);
         }
         goes
+    }
+
+    /// Whether a rule has it deleted in git when somebody deletes it on the cluster.
+    pub(super) fn goes_from_git(&self, object: &Planned, at: &Located) -> bool {
+        let (resource, id) = (&at.address.resource.plural, object.id().to_string());
+        self.yielding.lets_go(resource, &id, object.manifest())
     }
 
     /// The object, and what applying would make of it.
@@ -296,6 +311,16 @@ impl TenantClient {
         };
         self.wire.patch(&at.address, how, body).await
     }
+}
+
+fn leaves(object: &Planned, live: &Value) -> Finding {
+    let one = Awaited::gone(object.entry(), uid(live), Some(live));
+    Finding::Leaves(Box::new(one))
+}
+
+fn uid(live: &Value) -> &str {
+    let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
+    uid.unwrap_or_default()
 }
 
 /// kubectl's words for a kind nobody serves.

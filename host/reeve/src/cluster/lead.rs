@@ -101,7 +101,8 @@ pub(super) fn is_overtaken(findings: &[Result<Finding, ObjectError>], lead: usiz
     let stands_aside = |(nth, finding): (usize, &Result<Finding, ObjectError>)| match finding {
         Ok(Finding::Settled(..)) => true,
         Ok(Finding::Differs(_)) => nth >= lead,
-        Err(_) => false,
+        // Nothing of the stage is written yet.
+        Ok(Finding::Leaves(_)) | Err(_) => false,
     };
     leads && !findings.iter().enumerate().all(stands_aside)
 }

@@ -83,6 +83,9 @@ pub trait Witness: Send + Sync {
     /// An object was compared and is as it is wanted, and this is how a watch shows it.
     fn stands(&self, _object: &Planned, _sight: Sight) {}
 
+    /// An object is about to be deleted to be made anew.
+    fn replaces(&self, _object: &Planned) {}
+
     /// An object is another than it is wanted: whether it stays as it is.
     fn leaves(&self, _object: &Planned, _difference: &Difference) -> bool {
         false

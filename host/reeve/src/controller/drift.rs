@@ -98,6 +98,11 @@ impl Drift {
         });
     }
 
+    /// A run deletes an object to make it anew.
+    pub(super) fn replaces(&self, id: &NamespacedName, object: &ObjectId) {
+        self.of(id, |ledger| ledger.replaces(id, object));
+    }
+
     /// A run of `id` applies as this account, for this generation of the spec.
     pub(super) fn acts_as(&self, id: &NamespacedName, account: &str, generation: i64) {
         self.of(id, |ledger| ledger.acts_as(id, account, generation));

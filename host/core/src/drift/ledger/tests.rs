@@ -310,6 +310,28 @@ fn a_job_that_is_gone_wakes_nobody_and_is_looked_for_by_the_next_run() {
 }
 
 #[test]
+fn of_what_is_made_anew_nothing_is_known_and_that_it_goes_wakes_nobody() {
+    let (mut ledger, web) = (Ledger::default(), name("acme/web"));
+    run(&mut ledger, "acme/web", &[MAP], 5);
+    ledger.replaces(&name("acme/other"), &id(MAP));
+    assert_eq!(ledger.wanted(&web, &id(MAP)), Some(7), "it is another's");
+    ledger.begin(&web);
+    ledger.replaces(&web, &id(MAP));
+    assert_eq!(ledger.wanted(&web, &id(MAP)), None);
+    assert_eq!(
+        ledger.stood(&web, &id(MAP), 7, secs(0), secs(1)),
+        None,
+        "it is compared anew"
+    );
+    let gone = Seen::Gone { version: Some(9) };
+    assert_eq!(woken(ledger.saw(&id(MAP), gone, secs(1))), None);
+    assert_eq!(woken(ledger.end(&web, secs(1))), None);
+    run(&mut ledger, "acme/web", &[MAP], 10);
+    let call = ledger.saw(&id(MAP), edited(11), secs(2));
+    assert_eq!(woken(call).as_deref(), Some("acme/web"));
+}
+
+#[test]
 fn what_nobody_has_touched_is_known_in_the_state_that_was_seen_last() {
     let plain = |version: u64| {
         let mut object = object(version, "f:all");

@@ -70,6 +70,10 @@ impl Observer {
         self.ctx.drift.stands(&self.ctx, &self.id, object, sight);
     }
 
+    pub(super) fn replaces(&self, object: &Planned) {
+        self.ctx.drift.replaces(&self.id, object.id());
+    }
+
     /// How the object looks if it need not be compared again: until the interval is over nothing is found by that which its
     /// claims do not show.
     pub(super) fn stood(&self, object: &Planned) -> Option<Stood> {

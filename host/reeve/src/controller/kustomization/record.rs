@@ -35,6 +35,8 @@ pub(super) struct Recorder<'r> {
     recorded: Mutex<Recorded>,
     observer: Observer,
     plan: &'r Plan<Admitted>,
+    /// The hooks that may have to be deleted.
+    leavers: Vec<&'r Planned>,
     /// What was built before.
     former: Option<&'r Bundle<Rendered>>,
     /// Whether it was looked ahead at, which is worth the trouble once.
@@ -82,6 +84,7 @@ impl<'r> Recorder<'r> {
         run: &Arc<Run>,
         wanted: &'r Wanted,
         prepared: &'r Prepared,
+        leavers: Vec<&'r Planned>,
     ) -> Self {
         let observer = Observer::new(ctx, object, wanted, prepared);
         let (ctx, object, run) = (Arc::clone(ctx), Arc::clone(object), Arc::clone(run));
@@ -93,6 +96,7 @@ impl<'r> Recorder<'r> {
             recorded: Mutex::default(),
             observer,
             plan: &prepared.plan,
+            leavers,
             former: prepared.former.as_deref(),
             foreseen: AtomicBool::new(false),
             steps: span::branch().map(|_| Mutex::default()),
@@ -123,6 +127,17 @@ impl<'r> Recorder<'r> {
     /// What was recorded; empty if nothing was written.
     pub(super) fn inventory(&self) -> Inventory {
         self.recorded().inventory.clone()
+    }
+
+    /// Says no where a later stage, a hook or the deletion of one would be refused for lack of a right. The first stage is only
+    /// looked ahead at if nothing has shown that yet.
+    pub(super) async fn foresee(&self, is_shown: bool) -> Result<(), Explained> {
+        if self.foreseen.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let client = &self.wanted.client;
+        let foreseen = client.foresee(self.plan, is_shown, &self.leavers).await;
+        foreseen.map_err(|why| abroad::placed(client, why))
     }
 
     /// Writes down how far a sync is, and that these may be there too.
@@ -163,11 +178,7 @@ impl<'r> Recorder<'r> {
 
 impl Witness for Recorder<'_> {
     async fn before_first_write(&self, inventory: &Inventory) -> Result<(), Explained> {
-        if !self.foreseen.swap(true, Ordering::Relaxed) {
-            let client = &self.wanted.client;
-            let foreseen = client.foresee(self.plan).await;
-            foreseen.map_err(|why| abroad::placed(client, why))?;
-        }
+        self.foresee(true).await?;
         let Recorded {
             inventory: former,
             sync,
@@ -204,6 +215,10 @@ impl Witness for Recorder<'_> {
 
     fn stands(&self, object: &Planned, sight: Sight) {
         self.observer.stands(object, sight);
+    }
+
+    fn replaces(&self, object: &Planned) {
+        self.observer.replaces(object);
     }
 
     fn stood(&self, object: &Planned) -> Option<Stood> {
