@@ -325,9 +325,10 @@ fn hooks_whose_names_are_made_anew_for_each_sync_are_no_mass_deletion() {
     let here = Origins {
         before: Some("here"),
         now: "here",
+        applied: Some("main@sha1:1"),
     };
     let caution = Caution::of(&BTreeMap::new());
-    let verdict = |plan: &Plan<Proposed>| caution.judge(here, &inventory(&before), plan);
+    let verdict = |plan: &Plan<Proposed>| caution.judge(here, &[], &inventory(&before), plan);
     assert_eq!(verdict(&next), Verdict::Go);
     let dropped = plan_after(&[], &before).on("main@sha1:2", None);
     assert!(matches!(verdict(&dropped), Verdict::KeepAll(_)));
