@@ -24,9 +24,9 @@ use crate::observe::Requests;
 
 /// Check that the cluster is fit for reeve, and that what is installed works
 ///
-/// Looks at the API server's version and clock, the kinds, the controller's Deployment in whatever namespace it is, what fences
-/// its accounts, the admission webhook (by a dry run of an object that it has to refuse), and what you may do. What you may not look at is told,
-/// and is no failure. Exits 1 when something fails, with what to do about it.
+/// Looks at the API server's version and clock, the kinds, the Deployments of the controller and the landlord in whatever namespace
+/// they are, what fences their accounts, the admission webhook (by a dry run of an object that it has to refuse), and what you may
+/// do. What you may not look at is told, and is no failure. Exits 1 when something fails, with what to do about it.
 ///
 /// Examples: `reeve check --pre`, `reeve check -n acme -o json`
 #[derive(Args)]
@@ -141,6 +141,7 @@ async fn checked(args: &CheckArgs, ui: &mut Ui) -> Result<Vec<Finding>, CommandE
     }
     told("kinds", installed::kinds(&cluster).await);
     told("controller", installed::controllers(&cluster).await);
+    told("landlord", installed::landlords(&cluster).await);
     told("fences", fences::look(&cluster).await);
     told("admission webhook", installed::admission(&cluster).await);
     let namespace = namespace(args, &cluster);
