@@ -8,7 +8,7 @@ mod real;
 use anyhow::{Context as _, ensure};
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use reeve_tests::{Estate, objects, scenario, wait};
+use reeve_tests::{Estate, install, objects, scenario, wait};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -177,8 +177,26 @@ fn what_goes_what_stays_with_flux_and_what_is_in_the_way_is_reported_and_nothing
         );
         ensure!(before == after, "{before:?} {after:?}");
         definitions(&estate).await?;
+        warned(&estate).await?;
         last_step(&estate, &one).await
     });
+}
+
+/// Whoever installs reeve beside Flux without a selector is told so.
+async fn warned(estate: &Estate) -> anyhow::Result<()> {
+    let told = asked(estate, &std::env::temp_dir(), &["check", "--pre"]).await?;
+    let collides = "✗ flux-system/source-controller of Flux's would work on the same objects";
+    has(&said(&told, 1)?, &[collides])?;
+    let line =
+        "install reeve charts/reeve --namespace=reeve-system --take-ownership --dry-run=server";
+    let words: Vec<&str> = line.split(' ').collect();
+    let told = install::helm(&estate.plane, &words, None).await?;
+    let warning = "WARNING: Flux works on the same objects";
+    has(&told, &[warning, "flux-system/kustomize-controller"])?;
+    let selector = ["--set", "watchLabelSelector=sharding.fluxcd.io/key=reeve"];
+    let told = install::helm(&estate.plane, &[&words[..], &selector].concat(), None).await?;
+    ensure!(!told.contains(warning), "{told}");
+    Ok(())
 }
 
 /// Not before Flux's controllers are gone and everything is handed over may reeve follow all there is.

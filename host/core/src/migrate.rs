@@ -194,6 +194,12 @@ pub fn report(found: &Found, ground: Ground<'_>) -> Vec<Finding> {
     all
 }
 
+/// Of the Deployments of Flux's controllers those that would work on what ours work on, by their namespaces and names.
+pub fn colliding(flux: &[Value], ours: &[Value]) -> Vec<String> {
+    let all = controllers::colliding(flux, ours).into_iter();
+    all.filter_map(id).map(|id| id.to_string()).collect()
+}
+
 /// What is in the way of the last step, after which reeve follows every object: whatever is left that Flux works on, or would.
 pub fn last_step(found: &Found, ground: Ground<'_>) -> Vec<Finding> {
     let mut all = cluster(found);

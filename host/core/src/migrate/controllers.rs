@@ -45,6 +45,22 @@ pub(super) fn theirs(deployments: &[Value]) -> impl Iterator<Item = &Value> {
     })
 }
 
+/// Those that run and would work on what ours work on: all, unless each of ours follows one label and they pass over what has it.
+pub(super) fn colliding<'d>(flux: &'d [Value], ours: &[Value]) -> Vec<&'d Value> {
+    let labels = ours
+        .iter()
+        .map(|one| selector(one)?.parse::<Labelled>().ok());
+    let labels: Option<Vec<Labelled>> = labels.collect();
+    let labels = labels.unwrap_or_default();
+    let passes_over = |one: &Value| {
+        let theirs = selector(one).unwrap_or_default();
+        !labels.is_empty() && labels.iter().all(|label| label.is_passed_over_by(&theirs))
+    };
+    theirs(flux)
+        .filter(|one| !is_stopped(one) && !passes_over(one))
+        .collect()
+}
+
 /// Ours.
 pub(super) fn ours(found: &Found) -> Vec<Finding> {
     let deployments = &found.ours;
@@ -104,7 +120,7 @@ pub(super) fn hosts(deployments: &[Value], ground: &Grounds) -> Vec<Hosts> {
 
 fn one_of_flux(deployment: &Value) -> Finding {
     let subject = subject(deployment);
-    if deployment.pointer("/spec/replicas").and_then(Value::as_i64) == Some(0) {
+    if is_stopped(deployment) {
         return Finding::new(subject, Is::Note, "is scaled to nothing");
     }
     let passes = selector(deployment).is_some_and(|it| Labelled::ours().is_passed_over_by(&it));
@@ -117,6 +133,10 @@ fn one_of_flux(deployment: &Value) -> Finding {
                 wanted()
             )),
     }
+}
+
+fn is_stopped(deployment: &Value) -> bool {
+    deployment.pointer("/spec/replicas").and_then(Value::as_i64) == Some(0)
 }
 
 /// Whether a pod may still run that was started with other arguments. What says nothing of a generation was not read from a cluster.

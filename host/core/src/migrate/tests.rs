@@ -602,6 +602,37 @@ fn who_follows_everything_where_nothing_of_fluxs_is_left_is_in_nobodys_way() {
 }
 
 #[test]
+fn flux_works_on_what_we_do_unless_each_passes_over_what_is_the_others() {
+    let ours = |selector: &str| {
+        let args = json!([format!("--watch-label-selector={selector}")]);
+        vec![started("reeve", args)]
+    };
+    let (label, passes) = ("sharding.fluxcd.io/key=reeve", "!sharding.fluxcd.io/key");
+    for (theirs, ours, want) in [
+        (passes, ours(label), false),
+        ("team notin (acme)", ours("team=acme"), false),
+        ("", ours(label), true),
+        ("team=acme", ours(label), true),
+        (passes, ours(""), true),
+        (passes, vec![started("reeve", json!(["controller"]))], true),
+        (passes, vec![], true),
+        (passes, [ours(label), ours("")].concat(), true),
+    ] {
+        let args = json!([format!("--watch-label-selector={theirs}")]);
+        let flux = [
+            started("source-controller", args.clone()),
+            started("helm-controller", args),
+        ];
+        let found = colliding(&flux, &ours);
+        let all = ["flux-system/source-controller"];
+        assert_eq!(found, all[..usize::from(want)], "{theirs} {ours:?}");
+        let mut stopped = flux;
+        stopped[0]["spec"]["replicas"] = json!(0);
+        assert!(colliding(&stopped, &ours).is_empty(), "{theirs} {ours:?}");
+    }
+}
+
+#[test]
 fn what_flux_applied_itself_from_goes_once_its_components_are_out_of_it() {
     let mut itself = kustomization("flux-system/flux-system", "flux-system/flux-system");
     let entry = |id: &str| json!([{"id": id, "v": "v1"}]);

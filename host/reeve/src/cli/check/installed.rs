@@ -14,7 +14,7 @@ use crate::cluster::{CallError, Cluster};
 const DEFINE: &str =
     "`reeve crds | kubectl apply --server-side -f -`, or install the chart reeve-crds";
 /// What all controllers of the chart are labelled with, and all landlords.
-const CONTROLLERS: &str = "app.kubernetes.io/component=controller";
+pub(super) const CONTROLLERS: &str = "app.kubernetes.io/component=controller";
 const LANDLORDS: &str = "app.kubernetes.io/component=landlord";
 /// How the chart calls the webhook.
 const WEBHOOK: &str = "admission.reeve.dev";
