@@ -69,6 +69,7 @@ impl Said {
     /// The metrics of `…/POD:PORT`: at any other port nobody listens.
     fn counted(&self, at: &str) -> anyhow::Result<Response<Body>> {
         let (_, at) = at.rsplit_once('/').context("a pod")?;
+        let at = at.replace("%2D", "-");
         let (pod, port) = at.split_once(':').context("a port")?;
         let mut all = self.metrics.iter();
         let found = all.find(|(start, ..)| pod.starts_with(start));
