@@ -528,7 +528,7 @@ fn reeve_may_follow_everything_once_nothing_is_left_that_flux_would_work_on_too(
         (
             "Deployment/flux-system/source-controller",
             Box::new(move |it: &mut Found| {
-                it.flux = vec![started("source-controller", passes.clone())]
+                it.flux = vec![started("source-controller", passes.clone())];
             }),
         ),
         (
@@ -547,7 +547,7 @@ fn reeve_may_follow_everything_once_nothing_is_left_that_flux_would_work_on_too(
             "Receiver/acme/hook",
             Box::new(|it: &mut Found| {
                 it.receivers
-                    .push(object("Receiver", "acme/hook", json!({})))
+                    .push(object("Receiver", "acme/hook", json!({})));
             }),
         ),
         (

@@ -359,7 +359,11 @@ fn lost_of_file(work: &Work<'_>, object: &Object) -> Vec<Conflict> {
     // Of what is not known any more anything may be somebody's.
     let forgotten = work.head.forgotten.contains_key(&ours.path);
     let base = work.head.agreed.get(&ours.path);
-    deleted(object, base.or_else(|| forgotten.then_some(object)), head.as_ref())
+    deleted(
+        object,
+        base.or_else(|| forgotten.then_some(object)),
+        head.as_ref(),
+    )
 }
 
 /// The file without its list entries, and without itself.
