@@ -34,6 +34,7 @@ use reeve_core::source::Include;
 use reeve_core::spec::SourceRef;
 use reeve_core::status::{Heard, Memory};
 use reeve_core::tenancy::{Grounds, Tenants};
+use reeve_core::upkeep::Tried;
 use reeve_core::veil::Veil;
 use reeve_wasm::{Budget, Module};
 use serde_json::Value;
@@ -104,8 +105,8 @@ pub(crate) struct Known {
     /// Sources that had a run since this process started.
     pub(crate) looked_at: BTreeSet<NamespacedName>,
     pub(crate) memory: BTreeMap<Target, Memory>,
-    /// Objects that are being deleted, and since when what is left of them at a forge is tried to be removed.
-    pub(crate) partings: BTreeMap<Target, Instant>,
+    /// Objects that are being deleted, for how long what is left of them at a forge was tried to be removed, and when last.
+    pub(crate) partings: BTreeMap<Target, (Tried, Instant)>,
     /// What was told of each Kustomization at its forge, since this process leads.
     pub(crate) marks: BTreeMap<NamespacedName, controller::Marked>,
     /// What is known of the pull requests of sources that have them planned.

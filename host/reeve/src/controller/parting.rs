@@ -1,14 +1,14 @@
 //! An object goes, and what was made for it at a forge goes before it: or is left there, when nobody can be asked any more.
 //!
 //! How long that is tried is `core::upkeep`'s to say. It counts from this process's first try: what was deleted while nobody ran
-//! is tried for as long as anything else.
+//! is tried for as long as anything else. While a forge asks us to wait nothing is tried.
 
 use std::time::Duration;
 
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
-use reeve_core::upkeep::{Parting, part};
+use reeve_core::upkeep::{Parting, Tried, part};
 
 use super::report::{self, Reported};
 use crate::context::Context;
@@ -28,15 +28,11 @@ pub(super) fn judge<K: Reported>(
     target: Target,
     left: &[Left],
 ) -> Option<Duration> {
-    let now = ctx.clock.instant();
-    let since = match left {
-        [] => now,
-        _ => ctx
-            .index
-            .write(|known| *known.partings.entry(target.clone()).or_insert(now)),
+    let reasons: Vec<(Reason, Turn)> = left.iter().map(|(_, why)| (why.reason, why.turn)).collect();
+    let tried = match &reasons[..] {
+        [] => Tried::default(),
+        some => been(ctx, &target, some),
     };
-    let reasons: Vec<Reason> = left.iter().map(|(_, why)| why.reason).collect();
-    let tried = now.saturating_duration_since(since);
     match part(&reasons, tried) {
         Parting::Again(pause) => {
             for (what, why) in left {
@@ -49,4 +45,17 @@ pub(super) fn judge<K: Reported>(
     }
     ctx.index.write(|known| known.partings.remove(&target));
     None
+}
+
+/// For how long what is left was tried, this time among it.
+fn been(ctx: &Context, target: &Target, left: &[(Reason, Turn)]) -> Tried {
+    let now = ctx.clock.instant();
+    ctx.index.write(|known| {
+        let first = (Tried::default(), now);
+        let known = known.partings.entry(target.clone()).or_insert(first);
+        let (before, last) = *known;
+        let been = before.later(now.saturating_duration_since(last), left);
+        *known = (been, now);
+        been
+    })
 }
