@@ -339,6 +339,12 @@ pub(super) struct Purse {
 }
 
 impl Purse {
+    /// Whose it is; nobody's is one's.
+    pub(super) fn whose(&self) -> &str {
+        let account = self.account.as_ref();
+        account.map_or("", |account| &account.tenant)
+    }
+
     /// Something is about to be written into it.
     pub(super) fn begin(&self, generation: &Generation) -> Payment {
         let account = self.account.as_ref();
