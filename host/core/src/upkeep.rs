@@ -6,6 +6,7 @@
 
 pub mod hook;
 pub mod key;
+pub mod remains;
 
 use std::time::Duration;
 

@@ -107,6 +107,8 @@ pub(crate) struct Known {
     pub(crate) memory: BTreeMap<Target, Memory>,
     /// Objects that are being deleted, for how long what is left of them at a forge was tried to be removed, and when last.
     pub(crate) partings: BTreeMap<Target, (Tried, Instant)>,
+    /// Whether something that is left at a forge was written down just now.
+    pub(crate) remains: bool,
     /// What was told of each Kustomization at its forge, since this process leads.
     pub(crate) marks: BTreeMap<NamespacedName, controller::Marked>,
     /// What is known of the pull requests of sources that have them planned.
@@ -458,6 +460,8 @@ impl Known {
             looked_at: BTreeSet::new(),
             memory: BTreeMap::new(),
             partings: BTreeMap::new(),
+            // That of a process before.
+            remains: true,
             marks: BTreeMap::new(),
             desks: BTreeMap::new(),
             turns: controller::Turns::default(),
